@@ -34,6 +34,11 @@ def levels(sharing: ArrayLike, investment: ArrayLike) -> Array:
     return np.concatenate([s, t], axis=-1)
 
 
+def take_lanes(x: Array, lanes: Any) -> Array:
+    """The entries at these lanes of an array whose first axis has one entry per lane, or one for all."""
+    return x if len(x) == 1 else x[lanes]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Case:
     """Parameters of the market; every array is (..., 1) or (..., 2), the last axis over firms."""
@@ -78,13 +83,19 @@ class Case:
         return replace(self, **{name: function(value) for name, value in self._arrays().items()})
 
     def flat(self) -> Case:
-        """The case with its batch axes laid out as one axis of lanes."""
+        """The case with its batch axes laid out as one axis of lanes; what is common to all lanes keeps length 1 there."""
         shape = self.batch
-        return self.map(lambda x: np.broadcast_to(x, (*shape, x.shape[-1])).reshape(-1, x.shape[-1]))
+
+        def lay_out(x: Array) -> Array:
+            if x.size == x.shape[-1]:
+                return x.reshape(1, -1)
+            return np.broadcast_to(x, (*shape, x.shape[-1])).reshape(-1, x.shape[-1])
+
+        return self.map(lay_out)
 
     def take(self, lanes: Any) -> Case:
         """The cases at these indices of a flat case."""
-        return self.map(lambda x: x[lanes])
+        return self.map(lambda x: take_lanes(x, lanes))
 
     def alike(self) -> bool:
         """Whether the two firms are identical in every parameter."""

@@ -1,0 +1,73 @@
+"""Prices once levels are observed, and the quadratic form in the shifted intercepts that each price rule leaves.
+
+Every rule of the paper is linear without unit costs, p = P A, and so are quantities, q = (I - D P) A. Revenues and gross utility
+are then quadratic forms A' Q A, and a regime needs nothing of the price stage but Q.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from market.case import Array, Case, rival
+from market.demand import inverse_slope_matrix, matrix, slope_matrix
+
+PriceRule = Callable[[Case], Array]
+"""From a case to the matrix P (..., 2, 2) of prices in shifted intercepts."""
+
+
+def bertrand(case: Case, intercept: Array, unit_cost: Array | float = 0.0) -> Array:
+    """Equilibrium prices (21) when each firm sets its own: shape (..., 2).
+
+    p_i = [2 b1_j (A_i + b1_i F_i) + b2 (A_j + b1_j F_j)] / (4 b1_1 b1_2 - b2^2), with F the unit cost.
+    """
+    own, cross = case.own_slope, case.cross_slope
+    pull = intercept + own * unit_cost
+    return (2 * rival(own) * pull + cross * rival(pull)) / (4 * own * rival(own) - cross**2)
+
+
+def collusive(case: Case, intercept: Array, unit_cost: Array | float = 0.0) -> Array:
+    """Prices that maximise the firms' joint variable profit: p = (D^-1 A + F) / 2, shape (..., 2)."""
+    own, cross = case.own_slope, case.cross_slope
+    choke = (rival(own) * intercept + cross * rival(intercept)) / (own * rival(own) - cross**2)
+    return (choke + unit_cost) / 2
+
+
+def marginal_cost(case: Case, intercept: Array, unit_cost: Array | float = 0.0) -> Array:
+    """The planner's prices p = F, shape (..., 2)."""
+    return np.broadcast_to(np.asarray(unit_cost, float), np.broadcast_shapes(intercept.shape, np.shape(unit_cost))).copy()
+
+
+def bertrand_matrix(case: Case) -> Array:
+    """P of Bertrand prices (21)."""
+    own = np.broadcast_to(case.own_slope, (*case.own_slope.shape[:-1], 2))
+    cross = case.cross_slope[..., 0]
+    scale = 4 * own[..., 0] * own[..., 1] - cross**2
+    return matrix(2 * own[..., 1], cross, cross, 2 * own[..., 0]) / scale[..., None, None]
+
+
+def collusive_matrix(case: Case) -> Array:
+    """P of collusive prices."""
+    return inverse_slope_matrix(case) / 2
+
+
+def marginal_cost_matrix(case: Case) -> Array:
+    """P of prices at marginal cost, which is zero without unit costs."""
+    return np.zeros_like(slope_matrix(case))
+
+
+def revenue_matrices(case: Case, rule: PriceRule) -> Array:
+    """Q of each firm's revenue p_i q_i = A' Q_i A, shape (..., 2 firms, 2, 2), symmetric."""
+    price = rule(case)
+    sold = np.eye(2) - slope_matrix(case) @ price
+    outer = price[..., :, :, None] * sold[..., :, None, :]
+    return (outer + np.swapaxes(outer, -1, -2)) / 2
+
+
+def utility_matrix(case: Case, rule: PriceRule) -> Array:
+    """Q of consumers' gross utility U = A' Q A, shape (..., 2, 2), symmetric."""
+    H = inverse_slope_matrix(case)
+    sold = np.eye(2) - slope_matrix(case) @ rule(case)
+    cross = np.swapaxes(sold, -1, -2) @ H
+    return (cross + np.swapaxes(cross, -1, -2) - cross @ sold) / 2

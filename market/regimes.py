@@ -1,0 +1,242 @@
+"""The regimes: who chooses what, at which prices, and what comes of it.
+
+A regime is data: the price rule, the choosers (each with a payoff and the levels it controls) and whether sharing is allowed. One
+chooser makes an optimisation, whose optimum must be global; two make a game, whose equilibria must survive global deviations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from market.case import INVESTMENT, SHARING, Array, Case
+from market.demand import shifted_intercept
+from market.outcome import Accounts, Certificate, Outcome, Status, account, numbers, unsolved
+from market.payoff import Payoff
+from market.pricing import (
+    PriceRule,
+    bertrand_matrix,
+    collusive_matrix,
+    marginal_cost_matrix,
+    revenue_matrices,
+    utility_matrix,
+)
+from market.proof import bound_optimum
+from market.reply import best_reply, reply_bound
+from market.solve.equilibrium import Game, find_equilibria
+from market.solve.optimum import Ascent, distinct_points, free_curvature, maximise, on_bound
+from market.solve.tolerances import DEFAULT, Tolerances
+from market.wellposed import explain_unbounded, investment_response, required_scale
+
+
+@dataclass(frozen=True, kw_only=True)
+class Regime:
+    """One way to organise the market."""
+
+    key: str
+    """Name in results and commands."""
+    chooser: Literal["firms", "alliance", "planner"]
+    """Who chooses the levels: each firm its own for its own profit, both jointly for joint profit, or a planner for welfare."""
+    prices: PriceRule
+    """Who sets prices, as the matrix of prices in shifted intercepts."""
+    largest_sharing: float = 1.0
+    """0 where sharing is forbidden."""
+
+
+REGIMES: dict[str, Regime] = {
+    regime.key: regime
+    for regime in (
+        Regime(key="no_sharing", chooser="firms", prices=bertrand_matrix, largest_sharing=0.0),
+        Regime(key="nash", chooser="firms", prices=bertrand_matrix),
+        Regime(key="joint_profit", chooser="alliance", prices=bertrand_matrix),
+        Regime(key="price_collusion", chooser="alliance", prices=collusive_matrix),
+        Regime(key="social_optimum", chooser="planner", prices=bertrand_matrix),
+        Regime(key="first_best", chooser="planner", prices=marginal_cost_matrix),
+    )
+}
+"""Every regime by its key, in the order of reports."""
+
+BOTH = np.ones((1, 2))
+"""Weights of a chooser that bears both firms' costs."""
+
+
+def solve_regimes(case: Case, keys: Iterable[str] = tuple(REGIMES), tolerances: Tolerances = DEFAULT) -> dict[str, Outcome]:
+    """The outcomes of several regimes at one case, in the order given."""
+    return {key: solve_regime(case, key, tolerances) for key in keys}
+
+
+def solve_regime(case: Case, key: str, tolerances: Tolerances = DEFAULT) -> Outcome:
+    """The outcome of one regime at one case (no batch axes), with its certificate."""
+    case = case.flat()
+    regime = REGIMES[key]
+    if regime.chooser == "firms":
+        return _equilibrium(case, regime, tolerances)
+    return _optimum(case, regime, tolerances)
+
+
+def benefit_matrix(case: Case, regime: Regime) -> Array:
+    """Q (..., 2, 2) of a sole chooser: both firms' revenue for an alliance, gross utility for a planner."""
+    if regime.chooser == "planner":
+        return utility_matrix(case, regime.prices)
+    summed: Array = revenue_matrices(case, regime.prices).sum(-3)
+    return summed
+
+
+def level_bounds(case: Case, lanes: int, largest_sharing: float = 1.0) -> tuple[Array, Array]:
+    """Lower and upper bounds (lanes, 4) of the levels."""
+    upper = np.empty((lanes, 4))
+    upper[:, SHARING] = largest_sharing
+    upper[:, INVESTMENT] = case.investment_cap
+    return np.zeros((lanes, 4)), upper
+
+
+def starting_levels(case: Case, benefit: Array, grid: tuple[float, ...] = (0.0, 0.5, 1.0)) -> Array:
+    """Starting points (L, m, 4): sharing on a grid; investment optimal for a cost of the form k share t^2 / 2 with half the saving."""
+    one = np.array(grid)
+    sharing = np.stack(np.meshgrid(one, one, indexing="ij"), -1).reshape(-1, 2)
+    wide = case.map(lambda x: x[..., None, :])
+    at_zero = np.concatenate([sharing, 0 * sharing], -1)
+    A = shifted_intercept(wide, at_zero)
+    M = investment_response(wide, sharing)
+    gain = 2 * np.swapaxes(M, -1, -2) @ benefit[..., None, :, :]
+    slope = (gain * A[..., None, :]).sum(-1)
+    left = wide.cost_scale * (1 - wide.max_saving / 2)
+    curve = left[..., None] * np.eye(2) - gain @ M
+    determinant = curve[..., 0, 0] * curve[..., 1, 1] - curve[..., 0, 1] * curve[..., 1, 0]
+    definite = (curve[..., 0, 0] > 0) & (determinant > 0)
+    cofactor = np.stack([curve[..., 1, 1], curve[..., 0, 0]], -1)
+    solved = (cofactor * slope - curve[..., [0, 1], [1, 0]] * slope[..., ::-1]) / np.where(definite, determinant, 1.0)[..., None]
+    investment = np.where(definite[..., None], solved, 2 * slope / left)
+    investment = np.clip(investment, 0.0, np.minimum(wide.investment_cap, 1e6))
+    return np.concatenate([np.broadcast_to(sharing, investment.shape), investment], -1)
+
+
+def local_optima(case: Case, benefit: Array, starts: Array, tolerances: Tolerances = DEFAULT) -> Ascent:
+    """Climb from starts (L, m, 4) in every lane of a flat case; results have L * m rows, a lane's starts together."""
+    lanes, tries, _ = starts.shape
+    which = np.repeat(np.arange(lanes), tries)
+    payoff = Payoff(case=case, benefit=benefit, cost_weight=BOTH).take(which)
+    lower, upper = level_bounds(case.take(which), lanes * tries)
+    return maximise(payoff, starts.reshape(-1, 4), lower, upper, tolerances)
+
+
+def _optimum(case: Case, regime: Regime, tolerances: Tolerances) -> Outcome:
+    who = "welfare" if regime.chooser == "planner" else "joint profit"
+    Q = benefit_matrix(case, regime)
+    required = float(required_scale(case, Q).ravel()[0])
+    if np.isinf(case.investment_cap).any() and float(case.cost_scale.ravel()[0]) <= required:
+        return unsolved(regime.key, "unbounded", explain_unbounded(case, required, who))
+
+    payoff = Payoff(case=case, benefit=Q, cost_weight=BOTH)
+    starts = starting_levels(case, Q, (0.0, 0.25, 0.5, 0.75, 1.0))
+    found = local_optima(case, Q, starts, tolerances)
+    converged = found.residual <= tolerances.residual
+    if not converged.any():
+        return unsolved(regime.key, "not_converged", f"no ascent on {who} reached a residual of {tolerances.residual:g}")
+    x, value, residual, hessian = (a[converged] for a in (found.x, found.value, found.residual, found.hessian))
+    bound = bound_optimum(payoff, float(value.max()), tolerances)
+    if bound.better is not None:  # the proof met a better point than every start led to
+        lower, upper = level_bounds(case, 1)
+        more = maximise(payoff, bound.better[None], lower, upper, tolerances)
+        x, value = np.concatenate([x, more.x]), np.concatenate([value, more.value])
+        residual, hessian = np.concatenate([residual, more.residual]), np.concatenate([hessian, more.hessian])
+        bound = bound_optimum(payoff, float(value.max()), tolerances)
+    points = distinct_points(x, value, tolerances)
+    lower, upper = level_bounds(case, len(x))
+    held = on_bound(x, lower, tolerances) | on_bound(x, upper, tolerances)
+    curvature = free_curvature(hessian, held)
+    # A saddle is no optimum: only points without an ascending direction among the free levels are listed.
+    peaks = [i for i in points if not curvature[i] > 1e-9 * max(1.0, abs(value[i]))]
+    best = peaks[0] if peaks else points[0]
+    certificate = Certificate(
+        residual=float(residual[best]),
+        curvature=None if np.isnan(curvature[best]) else float(curvature[best]),
+        regret=None,
+        scope="proven" if bound.gap <= tolerances.gap else "searched",
+        gap=float(bound.gap) if np.isfinite(bound.gap) else None,
+        others=tuple(other_point(case, regime.prices, x[i]) for i in peaks[1:]),
+        bounds=binding(x[best], lower[0], upper[0], tolerances),
+    )
+    return finish(case, regime.key, x[best], account(case, x[best][None], regime.prices), certificate)
+
+
+def firm_game(case: Case, regime: Regime, reply: Callable[[int, Array], tuple[Array, Array]] | None = None) -> Game:
+    """The firms' game over all four levels at one case: own profit, own levels, exact best replies."""
+    Q = revenue_matrices(case, regime.prices)
+    players = tuple(Payoff(case=case, benefit=Q[..., i, :, :], cost_weight=np.eye(2)[None, i]) for i in (0, 1))
+    lower, upper = level_bounds(case, 1, regime.largest_sharing)
+
+    def exact(firm: int, x: Array) -> tuple[Array, Array]:
+        return best_reply(case, x, firm, regime.largest_sharing)
+
+    return Game(players=players, controls=((0, 2), (1, 3)), lower=lower[0], upper=upper[0], reply=reply or exact)
+
+
+def _equilibrium(case: Case, regime: Regime, tolerances: Tolerances) -> Outcome:
+    Q = revenue_matrices(case, regime.prices).sum(-3)
+    required = float(reply_bound(case).max())
+    uncapped = bool(np.isinf(case.investment_cap).any())
+    if uncapped and float(case.cost_scale.ravel()[0]) <= required and regime.largest_sharing > 0:
+        # Even at the full stand-alone cost some firm's best reply is to invest without limit.
+        return unsolved(regime.key, "unbounded", explain_unbounded(case, required, "some firm's profit"))
+    starts = starting_levels(case, Q)[0]
+    starts[:, SHARING] *= regime.largest_sharing
+    small = starts * np.array([1, 1, 0.25, 0.25])
+    found = find_equilibria(firm_game(case, regime), np.concatenate([starts, small]), tolerances)
+    if not len(found.x):
+        return unsolved(
+            regime.key,
+            "no_equilibrium",
+            "no levels were found at which neither firm gains by a global deviation; best replies from every start cycle or grow without limit",
+        )
+    accounts = [account(case, x[None], regime.prices) for x in found.x]
+    order = sorted(range(len(accounts)), key=lambda i: (-round(float(accounts[i].profit.sum()), 9), found.x[i, INVESTMENT].sum()))
+    best = order[0]
+    curvature = found.curvature[best]
+    lower, upper = level_bounds(case, 1)
+    lower[:, SHARING] = -np.inf if regime.largest_sharing == 0 else 0.0  # what is imposed is no corner of a choice
+    certificate = Certificate(
+        residual=float(found.residual[best]),
+        curvature=None if np.isnan(curvature) else float(curvature),
+        regret=float(found.regret[best]),
+        scope="proven",
+        others=tuple(other_point(case, regime.prices, found.x[i]) for i in order[1:]),
+        bounds=binding(found.x[best], lower[0], upper[0], tolerances),
+    )
+    return finish(case, regime.key, found.x[best], accounts[best], certificate)
+
+
+def finish(case: Case, key: str, x: Array, accounts: Accounts, certificate: Certificate) -> Outcome:
+    """The outcome at levels x (4,), or `infeasible` where a price or quantity is negative."""
+    accounts = Accounts(**{name: getattr(accounts, name)[0] for name in accounts.__dataclass_fields__})
+    if (accounts.price < -1e-12).any() or (accounts.quantity < -1e-12).any():
+        where = [
+            f"{name}[{i}] = {v:.6g}"
+            for name in ("price", "quantity")
+            for i, v in enumerate(getattr(accounts, name))
+            if v < -1e-12
+        ]
+        return unsolved(key, "infeasible", f"the levels that solve it imply {', '.join(where)}: they describe no market")
+    status: Status = "corner" if certificate.bounds else "converged"
+    return Outcome(regime=key, status=status, message=None, levels=x, accounts=accounts, certificate=certificate)
+
+
+def binding(x: Array, lower: Array, upper: Array, tolerances: Tolerances = DEFAULT) -> tuple[str, ...]:
+    """The levels (4,) on a bound, in words."""
+    names = ("sharing[0]", "sharing[1]", "investment[0]", "investment[1]")
+    at_lower, at_upper = on_bound(x, lower, tolerances), on_bound(x, upper, tolerances)
+    return tuple(f"{name} = {x[i]:g}" for i, name in enumerate(names) if at_lower[i] or at_upper[i])
+
+
+def other_point(case: Case, rule: PriceRule, x: Array) -> dict[str, Any]:
+    """Another equilibrium or local optimum, as listed in a certificate."""
+    a = account(case, x[None], rule)
+    return {
+        "sharing": numbers(x[SHARING]),
+        "investment": numbers(x[INVESTMENT]),
+        "profit": numbers(a.profit[0]),
+        "welfare": float(a.total_surplus.sum()),
+    }

@@ -1,0 +1,182 @@
+"""Equilibria of games over boxes: best replies from many starts, Newton to finish, regret by global deviation.
+
+A game is its players' payoffs over the joint levels and which of the variables each controls. An equilibrium is a point where no
+player gains by a *global* change of its own variables; first-order conditions alone only nominate candidates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from market.solve.linear import free_system, solve_general
+from market.solve.optimum import Array, Objective, free_curvature, maximise, on_bound, projected_gradient
+from market.solve.tolerances import DEFAULT, Tolerances
+
+Reply = Callable[[int, Array], tuple[Array, Array]]
+"""From a player and points (L, n) to the points with the player's own variables at its global best reply, and its payoffs (L,)
+there; a payoff is infinite where no best reply exists because the payoff is unbounded."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Game:
+    """A game in n variables, or L independent games of the same form."""
+
+    players: tuple[Objective, ...]
+    """Each player's payoff over all n variables."""
+    controls: tuple[tuple[int, ...], ...]
+    """The variables of each player; variables of nobody keep their value."""
+    lower: Array
+    """(n,) or (L, n)."""
+    upper: Array
+    reply: Reply
+    """Global best replies: a closed form, or one from `searched_reply`."""
+
+    @property
+    def owned(self) -> list[int]:
+        """All variables that some player controls."""
+        return sorted(v for own in self.controls for v in own)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidates:
+    """Points that satisfy every player's first-order conditions as well as `residual` says, and what deviations gain there."""
+
+    x: Array
+    """(L, n)."""
+    payoff: Array
+    """(L, players)."""
+    residual: Array
+    """Largest projected own gradient over max(1, |payoff|), (L,)."""
+    gain: Array
+    """Each player's payoff at its global best reply less its payoff here, (L, players); not negative but for rounding."""
+    curvature: Array
+    """Largest eigenvalue of any player's Hessian in its own free variables, (L,); NaN where none is free."""
+
+    @property
+    def regret(self) -> Array:
+        """The largest gain over max(1, |payoff|), (L,)."""
+        largest: Array = (self.gain / np.maximum(1.0, np.abs(self.payoff))).max(-1)
+        return np.maximum(largest, 0.0)
+
+
+def own_system(game: Game, x: Array) -> tuple[Array, Array, Array]:
+    """Payoffs (L, players), the players' own gradients stacked (L, n) and the Jacobian of that stack (L, n, n)."""
+    payoff = np.empty((len(x), len(game.players)))
+    gradient, jacobian = np.zeros_like(x), np.zeros((*x.shape, x.shape[-1]))
+    for player, (objective, own) in enumerate(zip(game.players, game.controls, strict=True)):
+        payoff[:, player], g, H = objective.derivatives(x)
+        rows = list(own)
+        gradient[:, rows], jacobian[:, rows] = g[:, rows], H[:, rows]
+    return payoff, gradient, jacobian
+
+
+def best_reply_rounds(game: Game, x: Array, rounds: int) -> Array:
+    """The points after this many rounds in which the players answer in turn. Rows without a bounded reply become NaN."""
+    x = x.copy()
+    for _ in range(rounds):
+        before = x.copy()
+        for player in range(len(game.players)):
+            x, payoff = game.reply(player, x)
+            x[~np.isfinite(payoff)] = np.nan
+        if np.nanmax(np.abs(x - before), initial=0.0) < 1e-12:
+            break
+    return x
+
+
+def newton(game: Game, start: Array, tolerances: Tolerances = DEFAULT) -> Array:
+    """Newton's method on the stacked first-order conditions, bounds respected; where it does not converge the row is NaN."""
+    x = np.clip(start, game.lower, game.upper)
+    lower, upper = np.broadcast_to(game.lower, x.shape), np.broadcast_to(game.upper, x.shape)
+    nobody = np.ones(x.shape[-1], bool)
+    nobody[game.owned] = False
+    best, best_residual = x.copy(), np.full(len(x), np.inf)
+    for _ in range(60):
+        payoff, gradient, jacobian = own_system(game, x)
+        residual = _residual(x, payoff, gradient, lower, upper)
+        better = residual < best_residual
+        best[better], best_residual[better] = x[better], residual[better]
+        if not np.any(better & (residual > tolerances.target)):
+            break
+        to_lower = (x <= lower) & (gradient < 0)
+        to_upper = (x >= upper) & (gradient > 0)
+        step = solve_general(*free_system(-jacobian, gradient, to_lower | to_upper | nobody))
+        x = np.clip(x + np.where(np.isfinite(step), step, 0.0), lower, upper)
+    best[~(best_residual <= tolerances.residual)] = np.nan
+    return best
+
+
+def _residual(x: Array, payoff: Array, gradient: Array, lower: Array, upper: Array) -> Array:
+    scale = np.maximum(1.0, np.abs(payoff).max(-1))
+    residual: Array = np.abs(projected_gradient(x, gradient, lower, upper)).max(-1) / scale
+    return residual
+
+
+def examine(game: Game, x: Array, tolerances: Tolerances = DEFAULT) -> Candidates:
+    """What the points (L, n) are worth as equilibria: residual, curvature and the gain from global deviations."""
+    lower, upper = np.broadcast_to(game.lower, x.shape), np.broadcast_to(game.upper, x.shape)
+    payoff, gradient, _ = own_system(game, x)
+    held = on_bound(x, lower, tolerances) | on_bound(x, upper, tolerances)
+    curvature = np.full(len(x), np.nan)
+    gain = np.empty_like(payoff)
+    for player, (objective, own) in enumerate(zip(game.players, game.controls, strict=True)):
+        rows = list(own)
+        H = objective.derivatives(x)[2][:, rows][:, :, rows]
+        curvature = np.fmax(curvature, free_curvature(H, held[:, rows]))
+        gain[:, player] = game.reply(player, x)[1] - payoff[:, player]
+    return Candidates(x=x, payoff=payoff, residual=_residual(x, payoff, gradient, lower, upper), gain=gain, curvature=curvature)
+
+
+def find_equilibria(game: Game, starts: Array, tolerances: Tolerances = DEFAULT, rounds: int = 40) -> Candidates:
+    """All equilibria reached from the starts (m, n) of one game, distinct, in lexicographic order of the levels.
+
+    Every start is tried twice: players answer in turn and Newton finishes, which finds what best replies settle on; and Newton
+    alone, which also finds equilibria that best replies run away from. What is kept has residual and regret in tolerance.
+    """
+    reached = newton(game, np.concatenate([_finite(best_reply_rounds(game, starts, rounds), starts), starts]), tolerances)
+    reached = reached[np.isfinite(reached).all(-1)]
+    order = np.lexsort(np.round(reached, 6).T[::-1])
+    distinct: list[Array] = []
+    for x in reached[order]:
+        if all((np.abs(x - y) > tolerances.distinct * np.maximum(1.0, np.abs(x))).any() for y in distinct):
+            distinct.append(x)
+    found = examine(game, np.array(distinct).reshape(-1, starts.shape[-1]), tolerances)
+    keep = (found.residual <= tolerances.residual) & (found.regret <= tolerances.regret)
+    return Candidates(
+        x=found.x[keep],
+        payoff=found.payoff[keep],
+        residual=found.residual[keep],
+        gain=found.gain[keep],
+        curvature=found.curvature[keep],
+    )
+
+
+def _finite(x: Array, otherwise: Array) -> Array:
+    return np.where(np.isfinite(x).all(-1, keepdims=True), x, otherwise)
+
+
+def searched_reply(
+    players: tuple[Objective, ...], controls: tuple[tuple[int, ...], ...], lower: Array, upper: Array, own_starts: tuple[Array, ...]
+) -> Reply:
+    """Best replies by climbing from the current point and from own starting points (m, own variables) of each player.
+
+    For games without a closed form. All players' objectives must serve any number of points (one game).
+    """
+
+    def reply(player: int, x: Array) -> tuple[Array, Array]:
+        own = list(controls[player])
+        tries = len(own_starts[player]) + 1
+        start = np.repeat(x[:, None], tries, axis=1)
+        start[:, 1:, own] = own_starts[player]
+        low, high = start.copy(), start.copy()  # the others' variables are held by equal bounds
+        low[..., own], high[..., own] = lower[..., own], upper[..., own]
+        n = x.shape[-1]
+        ascent = maximise(players[player], start.reshape(-1, n), low.reshape(-1, n), high.reshape(-1, n))
+        value = ascent.value.reshape(-1, tries)
+        best = np.argmax(value, axis=1)
+        rows = np.arange(len(x))
+        return ascent.x.reshape(-1, tries, n)[rows, best], value[rows, best]
+
+    return reply

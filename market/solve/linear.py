@@ -1,0 +1,62 @@
+"""Newton directions for many small systems at once."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+def free_system(matrix: Array, vector: Array, held: NDArray[np.bool_]) -> tuple[Array, Array]:
+    """The systems with held variables taken out: their rows and columns become minus the identity's, their right sides zero."""
+    free = ~held
+    both = free[..., :, None] & free[..., None, :]
+    out = np.where(both, matrix, 0.0)
+    n = matrix.shape[-1]
+    out[..., np.arange(n), np.arange(n)] -= held
+    return out, np.where(held, 0.0, vector)
+
+
+def ascent_direction(hessian: Array, gradient: Array) -> Array:
+    """Newton's direction -H^-1 g (L, n), with H replaced by -|H| (absolute eigenvalues) where it is not negative definite."""
+    direction, definite = _solve_definite(-hessian, gradient)
+    bent = ~definite
+    if bent.any():
+        eigenvalues, vectors = np.linalg.eigh(hessian[bent])
+        size = np.abs(eigenvalues)
+        size = np.maximum(size, 1e-8 * size.max(-1, keepdims=True) + 1e-300)
+        along = (vectors * gradient[bent][..., :, None]).sum(-2) / size
+        direction[bent] = (vectors * along[..., None, :]).sum(-1)
+    return direction
+
+
+def _solve_definite(matrix: Array, vector: Array) -> tuple[Array, NDArray[np.bool_]]:
+    """Solve symmetric systems by an LDL' factorisation without pivoting; the flag says where all pivots are positive."""
+    n = matrix.shape[-1]
+    work = np.moveaxis(matrix, 0, -1).copy()  # lanes last: every entry is one contiguous run
+    right = vector.T.copy()
+    floor = 1e-14 * np.abs(work[np.arange(n), np.arange(n)]).max(0)
+    definite = np.ones(len(matrix), bool)
+    for k in range(n):
+        definite &= work[k, k] > floor
+        pivot = np.where(definite, work[k, k], 1.0)
+        for i in range(k + 1, n):
+            factor = work[k, i] / pivot
+            work[i, i:] -= factor * work[k, i:]
+            right[i] -= factor * right[k]
+        work[k, k] = pivot
+    for k in range(n - 1, -1, -1):
+        for i in range(k + 1, n):
+            right[k] -= work[k, i] * right[i]
+        right[k] /= work[k, k]
+    return right.T.copy(), definite
+
+
+def solve_general(matrix: Array, vector: Array) -> Array:
+    """Solve square systems (L, n, n) x = (L, n); the least-norm answer where one is singular."""
+    try:
+        answer: Array = np.linalg.solve(matrix, vector[..., None])[..., 0]
+    except np.linalg.LinAlgError:
+        answer = (np.linalg.pinv(matrix) @ vector[..., None])[..., 0]
+    return answer

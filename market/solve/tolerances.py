@@ -1,0 +1,28 @@
+"""Every numerical threshold, with its meaning, as one frozen value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tolerances:
+    """Thresholds of the solvers and of the claims made from their answers; payoffs are scaled by max(1, |payoff|)."""
+
+    target: float = 1e-13
+    """Projected gradient, scaled, at which an iteration stops at once."""
+    residual: float = 1e-9
+    """Largest projected gradient, scaled, at which a point counts as a solution."""
+    regret: float = 1e-10
+    """Largest gain from a global own deviation, scaled, at which a point counts as an equilibrium."""
+    distinct: float = 1e-6
+    """Points closer than this, per level and scaled by max(1, |level|), are the same point."""
+    bound: float = 1e-12
+    """A level this close to a bound lies on it."""
+    gap: float = 1e-9
+    """Largest scaled distance between the best payoff found and a proven upper bound at which an optimum is `proven`."""
+    iterations: int = 200
+    """Newton steps after which a lane counts as not converged."""
+
+
+DEFAULT = Tolerances()
