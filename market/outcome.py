@@ -10,8 +10,8 @@ import numpy as np
 
 from market.case import INVESTMENT, SHARING, Array, Case
 from market.cost import investment_cost
-from market.demand import consumer_surplus, gross_utility, quantity, shifted_intercept
 from market.demand import apply as apply_matrix
+from market.demand import consumer_surplus, gross_utility, quantity, shifted_intercept
 from market.pricing import PriceRule
 
 Status = Literal["converged", "corner", "infeasible", "unbounded", "no_equilibrium", "not_converged"]
@@ -125,9 +125,9 @@ class Outcome:
             "message": self.message,
             "sharing": numbers(None if x is None else x[SHARING]),
             "investment": numbers(None if x is None else x[INVESTMENT]),
-            "price": numbers(a and a.price),
-            "quantity": numbers(a and a.quantity),
-            "profit": numbers(a and a.profit),
+            "price": numbers(None if a is None else a.price),
+            "quantity": numbers(None if a is None else a.quantity),
+            "profit": numbers(None if a is None else a.profit),
             "consumer_surplus": None if a is None else float(a.consumer_surplus.sum()),
             "welfare": None if a is None else self.welfare,
             "certificate": self.certificate.tree(),

@@ -32,9 +32,7 @@ class Payoff:
 
     def take(self, lanes: Any) -> Payoff:
         """The payoff in these lanes only."""
-        return Payoff(
-            case=self.case.take(lanes), benefit=take_lanes(self.benefit, lanes), cost_weight=take_lanes(self.cost_weight, lanes)
-        )
+        return Payoff(case=self.case.take(lanes), benefit=take_lanes(self.benefit, lanes), cost_weight=take_lanes(self.cost_weight, lanes))
 
     def value(self, x: Array) -> Array:
         """Payoff at levels (..., 4), money units."""

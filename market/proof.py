@@ -186,5 +186,3 @@ def _share(case: Case, knowledge: Interval) -> tuple[Interval, Interval]:
     falls = [1 - gamma * y / (1 + y) for y in (knowledge.low, knowledge.high)]
     rate = [gamma / (1 + y) ** 2 for y in (knowledge.low, knowledge.high)]
     return Interval(falls[1], falls[0]), Interval(rate[1], rate[0])
-
-

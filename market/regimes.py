@@ -213,12 +213,7 @@ def finish(case: Case, key: str, x: Array, accounts: Accounts, certificate: Cert
     """The outcome at levels x (4,), or `infeasible` where a price or quantity is negative."""
     accounts = Accounts(**{name: getattr(accounts, name)[0] for name in accounts.__dataclass_fields__})
     if (accounts.price < -1e-12).any() or (accounts.quantity < -1e-12).any():
-        where = [
-            f"{name}[{i}] = {v:.6g}"
-            for name in ("price", "quantity")
-            for i, v in enumerate(getattr(accounts, name))
-            if v < -1e-12
-        ]
+        where = [f"{name}[{i}] = {v:.6g}" for name in ("price", "quantity") for i, v in enumerate(getattr(accounts, name)) if v < -1e-12]
         return unsolved(key, "infeasible", f"the levels that solve it imply {', '.join(where)}: they describe no market")
     status: Status = "corner" if certificate.bounds else "converged"
     return Outcome(regime=key, status=status, message=None, levels=x, accounts=accounts, certificate=certificate)

@@ -103,5 +103,3 @@ def reply_bound(case: Case) -> Array:
     b, b2 = case.own_slope, case.cross_slope
     steepest = 2 * rival(b) - b2 * case.rivalry + b2 * np.maximum(case.demand_spillover, 0.0)
     return 2 * b / (4 * b * rival(b) - b2**2) ** 2 * steepest**2
-
-

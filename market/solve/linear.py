@@ -56,7 +56,6 @@ def _solve_definite(matrix: Array, vector: Array) -> tuple[Array, NDArray[np.boo
 def solve_general(matrix: Array, vector: Array) -> Array:
     """Solve square systems (L, n, n) x = (L, n); the least-norm answer where one is singular."""
     try:
-        answer: Array = np.linalg.solve(matrix, vector[..., None])[..., 0]
+        return np.asarray(np.linalg.solve(matrix, vector[..., None])[..., 0], float)
     except np.linalg.LinAlgError:
-        answer = (np.linalg.pinv(matrix) @ vector[..., None])[..., 0]
-    return answer
+        return np.asarray((np.linalg.pinv(matrix) @ vector[..., None])[..., 0], float)

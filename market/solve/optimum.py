@@ -114,7 +114,7 @@ def maximise(objective: Objective, start: Array, lower: Array, upper: Array, tol
         stalled = good & (new_residual <= tolerances.residual) & (new_residual > 0.5 * residual)
         if not good.all():
             for lane in np.flatnonzero(~good):
-                shorter = _shorten(objective, lane, x[lane], value[lane], gradient[lane], direction[lane], lo[lane], hi[lane])
+                shorter = _shorten(objective, int(lane), x[lane], value[lane], gradient[lane], direction[lane], lo[lane], hi[lane])
                 stalled[lane] = shorter is None
                 new[lane] = x[lane] if shorter is None else shorter
             bad = ~good

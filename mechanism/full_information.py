@@ -1,0 +1,117 @@
+"""Appendix B when the regulator knows everything: a subsidy that makes each firm the planner, and a tax that takes it back.
+
+Firm i receives S_i(s, t) = CS_i + TS_j at Bertrand prices (35) and pays the fixed tax T_i = S_i at the social optimum (36). Its payoff
+is then Pi_i + S_i - T_i = SW(s, t) - T_i: both firms maximise welfare, each over its own levels. The social optimum is an
+equilibrium of this common-interest game, but need not be the only one: whatever neither firm can improve alone is another.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from market.case import INVESTMENT, Array, Case, levels, rival
+from market.demand import printed_double_integral, shifted_intercept
+from market.outcome import Certificate, Outcome, account
+from market.payoff import Payoff
+from market.pricing import bertrand_matrix, utility_matrix
+from market.regimes import BOTH, binding, finish, level_bounds, other_point, starting_levels
+from market.solve.equilibrium import Game, best_reply_rounds, examine, find_equilibria, newton, searched_reply
+from market.solve.tolerances import DEFAULT, Tolerances
+
+
+@dataclass(frozen=True, kw_only=True)
+class FullInformation:
+    """What subsidy and tax achieve at one case, per firm (2,) in money units."""
+
+    subsidy: Array
+    """S_i at the social optimum (35)."""
+    tax: Array
+    """T_i (36)."""
+    net_transfer: Array
+    """S_i - T_i at the regulated equilibrium; positive is received."""
+    payoff: Array
+    """Profit plus net transfer at the regulated equilibrium."""
+    participation_gain: Array | None
+    """Payoff under the scheme less the profit in the unregulated market; None if that market has no equilibrium."""
+    regulated: Outcome
+    """The equilibrium that best replies reach from the social optimum."""
+    welfare_gap: float
+    """Welfare at the social optimum less welfare at the regulated equilibrium."""
+    printed_double_integral: Array
+    """(35) as printed, at the social optimum: price x quantity^2, a diagnostic and no money amount."""
+
+
+def subsidy(case: Case, x: Array) -> Array:
+    """S_i = CS_i + TS_j at Bertrand prices (35), at levels x (..., 4): shape (..., 2), money units."""
+    books = account(case, x, bertrand_matrix)
+    return books.consumer_surplus + rival(books.total_surplus)
+
+
+def regulated_game(case: Case, around: Array) -> Game:
+    """The game in which each firm chooses its own levels to maximise welfare, at one flat case.
+
+    Best replies are searched from own levels spread about those of `around` (4,).
+    """
+    welfare = Payoff(case=case, benefit=utility_matrix(case, bertrand_matrix), cost_weight=BOTH)
+    lower, upper = level_bounds(case, 1)
+    players, controls = (welfare, welfare), ((0, 2), (1, 3))
+    sharing = np.repeat([0.0, 0.25, 0.5, 0.75, 1.0], 2)
+    own_starts = tuple(
+        np.column_stack([sharing, np.minimum(np.tile([0.3, 1.0], 5) * max(around[2 + i], 1e-3), upper[0, 2 + i])]) for i in (0, 1)
+    )
+    reply = searched_reply(players, controls, lower[0], upper[0], own_starts)
+    return Game(players=players, controls=controls, lower=lower[0], upper=upper[0], reply=reply)
+
+
+def full_information(case: Case, optimum: Outcome, market: Outcome | None, tolerances: Tolerances = DEFAULT) -> FullInformation:
+    """Subsidy, tax and the regulated equilibrium, given the solved social optimum and the unregulated market's outcome."""
+    case = case.flat()
+    if optimum.levels is None:
+        raise ValueError("full_information needs a solved social optimum")
+    x_star = optimum.levels
+    paid = subsidy(case, x_star[None])[0]
+    tax = paid.copy()
+    regulated = _regulated_equilibrium(case, optimum, tolerances)
+    received = np.full(2, np.nan) if regulated.levels is None else subsidy(case, regulated.levels[None])[0] - tax
+    payoff = regulated.profit + received
+    A = shifted_intercept(case, x_star[None])
+    sold = optimum.accounts.quantity[None] if optimum.accounts else np.full((1, 2), np.nan)
+    return FullInformation(
+        subsidy=paid,
+        tax=tax,
+        net_transfer=received,
+        payoff=payoff,
+        participation_gain=payoff - market.profit if market is not None and market.solved else None,
+        regulated=regulated,
+        welfare_gap=optimum.welfare - regulated.welfare,
+        printed_double_integral=printed_double_integral(case, A, sold)[0],
+    )
+
+
+def _regulated_equilibrium(case: Case, optimum: Outcome, tolerances: Tolerances) -> Outcome:
+    assert optimum.levels is not None
+    game = regulated_game(case, optimum.levels)
+    reached = newton(game, best_reply_rounds(game, optimum.levels[None], 10), tolerances)
+    here = examine(game, reached, tolerances)
+    starts = starting_levels(case, game.players[0].benefit)[0]  # type: ignore[attr-defined]
+    silent = levels(np.zeros(2), optimum.levels[INVESTMENT])
+    full = levels(np.ones(2), optimum.levels[INVESTMENT])
+    found = find_equilibria(game, np.concatenate([starts, silent[None], full[None]]), tolerances, rounds=12)
+    apart = np.abs(found.x - reached) > tolerances.distinct * np.maximum(1.0, np.abs(reached))
+    others = sorted((other_point(case, bertrand_matrix, x) for x in found.x[apart.any(-1)]), key=lambda o: (-o["welfare"], o["sharing"]))
+    lower, upper = level_bounds(case, 1)
+    curvature = float(here.curvature[0])
+    at_optimum = bool((np.abs(reached[0] - optimum.levels) <= tolerances.distinct * np.maximum(1.0, np.abs(optimum.levels))).all())
+    certificate = Certificate(
+        residual=float(here.residual[0]),
+        curvature=None if np.isnan(curvature) else curvature,
+        regret=float(here.regret[0]),
+        # A unilateral gain would be a better welfare than the optimum's: where that is proven, so is the absence of regret.
+        scope=optimum.certificate.scope if at_optimum else "searched",
+        gap=optimum.certificate.gap if at_optimum else None,
+        others=tuple(others),
+        bounds=binding(reached[0], lower[0], upper[0], tolerances),
+    )
+    return finish(case, "regulated", reached[0], account(case, reached, bertrand_matrix), certificate)

@@ -1,0 +1,267 @@
+"""The whole case file: the market's blocks, private types, the mechanism's options and expected results.
+
+`load_case` reads a file, `parse_tree` a tree without a file; both give a frozen `PolicyCase` or raise `BadCase` with every fault.
+`case_schema` is the JSON Schema of the file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
+
+from market.case import Case
+from market.files import Document, Fault, read_document, show
+from market.schema import (
+    MARKET_LATER,
+    MARKET_RULES,
+    Block,
+    Cost,
+    Demand,
+    Json,
+    NonNegative,
+    Positive,
+    Rule,
+    Security,
+    Share,
+    check,
+    described,
+    to_case,
+)
+
+Text = Annotated[str, Field(strict=True)]
+_FORBID_EXTRA = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True, kw_only=True)
+class UniformTypes:
+    """Each firm's cost spillover lambda_c is uniform on an interval, seen at Gauss-Legendre nodes."""
+
+    __pydantic_config__ = _FORBID_EXTRA
+
+    support: Annotated[tuple[Share, ...], described("lowest and highest type; the lowest is below the highest", min_length=2, max_length=2)]
+    points: Annotated[int, described("number of Gauss-Legendre nodes", strict=True, ge=2, le=201)] = 15
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListedTypes:
+    """Each firm's cost spillover lambda_c is one of the listed values."""
+
+    __pydantic_config__ = _FORBID_EXTRA
+
+    values: Annotated[tuple[Share, ...], described("the types, all different", min_length=1)]
+    probabilities: Annotated[
+        tuple[Annotated[Positive, Field(le=1)], ...] | None, described("one per value, adding up to 1; null: all equal")
+    ] = None
+
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """The probabilities, equal ones where none are given."""
+        return self.probabilities or (1 / len(self.values),) * len(self.values)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MechanismOptions:
+    """The policy: which taxes, which payoffs, and the constraints it is held to."""
+
+    __pydantic_config__ = _FORBID_EXTRA
+
+    tax_rule: Annotated[
+        Literal["printed", "groves"],
+        described("the tax at reported types: printed is (37), groves averages it over the own report"),
+    ] = "printed"
+    payoff: Annotated[
+        Literal["with_cost", "printed"], described("what a firm cares for: with_cost counts its true cost, printed is (38) and does not")
+    ] = "with_cost"
+    incentive: Annotated[
+        Literal["bayesian", "dominant"], described("truth-telling given the rival's distribution, or at each of the rival's types")
+    ] = "bayesian"
+    participation: Annotated[
+        Literal["ir1", "ir_market", "ir2", "none"],
+        described("ir1 as printed, ir_market against the unregulated market, ir2 against zero"),
+    ] = "ir_market"
+    timing: Annotated[Literal["interim", "ex_post"], described("participation given the own type alone, or at each pair of types")] = (
+        "interim"
+    )
+    budget: Annotated[
+        Literal["ex_ante", "ex_post", "none"], described("no net public money in expectation, in every state, or no limit")
+    ] = "ex_ante"
+    public_funds_cost: Annotated[NonNegative, described("shadow cost of one unit of public outlay, a pure number")] = 0.0
+    allocation: Annotated[Literal["efficient"], described("levels assigned at reports: the social optimum for them")] = "efficient"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Units:
+    """Names of the units, shown beside figures."""
+
+    __pydantic_config__ = _FORBID_EXTRA
+
+    money: Annotated[Text | None, described("unit of money, such as million USD")] = None
+    quantity: Annotated[Text | None, described("unit of quantity, such as thousand licences")] = None
+
+
+def _plain(value: Any) -> Any:
+    if not isinstance(value, str | bool | int | float | None) or (isinstance(value, float) and not math.isfinite(value)):
+        raise ValueError("not a plain value")
+    return value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expected:
+    """What a figure of the result should be."""
+
+    __pydantic_config__ = _FORBID_EXTRA
+
+    value: Annotated[
+        Any, AfterValidator(_plain), WithJsonSchema({"type": ["number", "string", "boolean", "null"]}), described("the figure")
+    ]
+    rtol: Annotated[NonNegative, described("admissible difference as a share of the value")] = 1e-6
+    atol: Annotated[NonNegative, described("admissible difference in the figure's own unit")] = 1e-9
+
+
+def _shape_of_types(value: Any) -> str | None:
+    keys = set(value) if isinstance(value, Mapping) else set(vars(value)) if isinstance(value, UniformTypes | ListedTypes) else set()
+    uniform, listed = bool(keys & {"support", "points"}), bool(keys & {"values", "probabilities"})
+    return None if uniform and listed else "<listed>" if listed else "<uniform>"
+
+
+Types = Annotated[
+    Annotated[UniformTypes, Tag("<uniform>")] | Annotated[ListedTypes, Tag("<listed>")],
+    Discriminator(
+        _shape_of_types,
+        custom_error_type="mixed",
+        custom_error_message="mixes an interval and a list; give either support and points or values and probabilities",
+    ),
+]
+
+
+class CaseFile(Block):
+    """A market and a policy for it."""
+
+    schema_version: Annotated[int, described("version of this format", admissible="[1, 1]", strict=True, ge=1, le=1)] = 1
+    name: Annotated[Text | None, described("what the case is called; null: the file's name")] = None
+    reference: Annotated[Text | None, described("where the numbers come from")] = None
+    units: Annotated[Units | None, described("names of the units, shown beside figures")] = None
+    demand: Annotated[Demand, described("demand for the two products")]
+    security: Annotated[Security, described("how sharing and investment move demand")]
+    cost: Annotated[Cost, described("what security costs")]
+    types: Annotated[Types | None, described("what the regulator knows of private cost spillovers; null: it knows them")] = None
+    mechanism: Annotated[MechanismOptions, described("the policy and the constraints it is held to")] = MechanismOptions()
+    expect: Annotated[dict[str, Expected], described("figures to check: dotted key of the result, such as regimes.nash.sharing[0]")] = (
+        Field(default_factory=dict)
+    )
+
+
+def _support(support: list[float]) -> str | None:
+    low, high = support
+    return None if low < high else f"is [{show(low)}, {show(high)}]; the first must be below the second"
+
+
+def _distinct(values: list[float]) -> str | None:
+    return None if len(set(values)) == len(values) else "holds a value twice; list each type once"
+
+
+def _probabilities(probabilities: list[float], values: list[float]) -> str | None:
+    if len(probabilities) != len(values):
+        return f"is a list of {len(probabilities)}; it must have one entry for each of the {len(values)} values"
+    total = math.fsum(probabilities)
+    return None if abs(total - 1) <= 1e-9 else f"adds up to {total:.10g}; it must add up to 1"
+
+
+RULES = (
+    *MARKET_RULES,
+    Rule(("types.support",), _support),
+    Rule(("types.values",), _distinct),
+    Rule(("types.probabilities", "types.values"), _probabilities),
+)
+LATER: Mapping[str, tuple[str, ...]] = {
+    **MARKET_LATER,
+    "unit_cost": (),
+    "mechanism.tax_rule": ("worst_type", "agv", "designed"),
+    "mechanism.allocation": ("second_best",),
+    "mechanism.objective": (),
+}
+"""Values, or with an empty tuple whole keys, that belong to the format and are not available yet."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PolicyCase:
+    """A validated case: the market, what is private, the policy."""
+
+    name: str
+    market: Case
+    types: UniformTypes | ListedTypes | None
+    mechanism: MechanismOptions
+    units: Units
+    expect: Mapping[str, Expected]
+    resolved: Json
+    """The case as a tree with every default filled in; `parse_tree` takes it back."""
+    sha256: str
+    """Of the canonical JSON of `resolved`."""
+    path: Path | None = None
+
+
+def load_case(path: str | Path) -> PolicyCase:
+    """The case in a YAML, JSON or TOML file."""
+    faults: list[Fault] = []
+    document = read_document(path, faults=faults)
+    return parse_tree(document.tree, name=Path(path).stem, path=Path(path), document=document, faults=faults)
+
+
+def parse_tree(
+    tree: Mapping[str, Any],
+    *,
+    name: str = "case",
+    path: Path | None = None,
+    document: Document | None = None,
+    faults: Iterable[Fault] = (),
+) -> PolicyCase:
+    """The case in a tree; `name` is for a case without one, `document` tells the places of its keys."""
+    file = check(CaseFile, tree, rules=RULES, later=LATER, document=document, faults=faults)
+    resolved = {**file.model_dump(mode="json"), "name": file.name or name}
+    canonical = json.dumps(resolved, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return PolicyCase(
+        name=resolved["name"],
+        market=to_case(file.demand, file.security, file.cost),
+        types=file.types,
+        mechanism=file.mechanism,
+        units=file.units or Units(),
+        expect=file.expect,
+        resolved=resolved,
+        sha256=hashlib.sha256(canonical.encode()).hexdigest(),
+        path=path,
+    )
+
+
+def case_schema() -> Json:
+    """The JSON Schema (2020-12) of the case file."""
+    schema = CaseFile.model_json_schema()
+    base = {"type": "string", "title": "Base", "description": "path, relative to this file, of a case from which this one differs"}
+    schema["properties"] = {**schema["properties"], "base": base}
+    # With a base the market's blocks may be partial: what they require is asked only of a file without one.
+    needed = _take_required(schema, schema)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **schema,
+        "title": "Case file of pigou",
+        "if": {"not": {"required": ["base"]}},
+        "then": needed,
+    }
+
+
+def _take_required(node: Json, schema: Json) -> Json:
+    """Remove `required` from this mapping and the mappings in its keys; give it back as a schema of its own."""
+    taken: Json = {}
+    if "required" in node:
+        taken["required"] = node.pop("required")
+    inner = {}
+    for key, child in node.get("properties", {}).items():
+        if "$ref" in child and (below := _take_required(schema["$defs"][child["$ref"].rsplit("/", 1)[-1]], schema)):
+            inner[key] = below
+    return {**taken, "properties": inner} if inner else taken

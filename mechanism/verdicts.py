@@ -1,0 +1,192 @@
+"""What the numbers mean, in words a regulator uses. Reads the result tree only; computes nothing new."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from market.case import Case
+from market.outcome import SOLVED
+
+Sentence = dict[str, str]
+
+NAMES = {
+    "no_sharing": "a market without sharing",
+    "nash": "today's market",
+    "joint_profit": "an industry alliance",
+    "price_collusion": "an alliance that also fixes prices",
+    "social_optimum": "the planner's optimum",
+    "first_best": "a planner who also sets prices",
+    "vcg_full_information": "the full-information subsidy and tax",
+}
+
+NEGLIGIBLE = 1e-9
+"""Changes below this share of welfare are called none."""
+
+
+class Words:
+    """Numbers with their unit, for one case."""
+
+    def __init__(self, case: dict[str, Any]) -> None:
+        unit = (case.get("units") or {}).get("money")
+        self.unit = f" {unit}" if unit else ""
+
+    def money(self, value: float) -> str:
+        """An amount with its unit."""
+        return f"{value:.4g}{self.unit}"
+
+
+def verdicts(result: dict[str, Any]) -> list[Sentence]:
+    """The findings of a case, most important first."""
+    say = Words(result["case"])
+    rows = {row["policy"]: row for row in result["comparison"]}
+    out: list[Sentence] = []
+    out += _possible_gain(rows, say)
+    out += _alliances(rows, say)
+    out += _unsolved(result)
+    full = result["mechanism"]["full_information"]
+    if full is not None and full["net_transfer"] is not None:
+        out += _full_information(full, rows, say)
+    out += _losses(result, say)
+    return out
+
+
+def _possible_gain(rows: dict[str, Any], say: Words) -> list[Sentence]:
+    market, best = rows["nash"], rows["social_optimum"]
+    if market["welfare"] is None or best["welfare"] is None:
+        return []
+    gain = best["change"]["welfare"]
+    share = gain / abs(market["welfare"])
+    corner = " with everything shared" if best["sharing"] == [1.0, 1.0] else ""
+    return [
+        {
+            "code": "possible_gain",
+            "text": f"Today's market yields welfare of {say.money(market['welfare'])}. With the levels a planner would choose{corner} it would be "
+            f"{say.money(best['welfare'])}: {say.money(gain)} more ({share:.1%}), at the prices firms set themselves.",
+        }
+    ]
+
+
+def _alliances(rows: dict[str, Any], say: Words) -> list[Sentence]:
+    out = []
+    for key, code in (("joint_profit", "alliance"), ("price_collusion", "price_collusion")):
+        row = rows[key]
+        if row["change"] is None:
+            continue
+        change = row["change"]["welfare"]
+        consumers = row["change"]["consumer_surplus"]
+        share = row["share_of_gain"]
+        if abs(change) <= NEGLIGIBLE * abs(row["welfare"]):
+            text = f"{NAMES[key].capitalize()} changes nothing."
+        else:
+            moved = "raises" if change > 0 else "LOWERS"
+            part = f" ({share:.0%} of the possible gain)" if share is not None and change > 0 else ""
+            side = "gain" if consumers > 0 else "lose"
+            text = (
+                f"{NAMES[key].capitalize()} {moved} welfare by {say.money(abs(change))}{part}; "
+                f"consumers {side} {say.money(abs(consumers))}."
+            )
+        out.append({"code": code, "text": text})
+    return out
+
+
+def _unsolved(result: dict[str, Any]) -> list[Sentence]:
+    return [
+        {"code": f"{key}_{outcome['status']}", "text": f"There is no figure for {NAMES[key]} ({outcome['status']}): {outcome['message']}."}
+        for key, outcome in result["regimes"].items()
+        if outcome["status"] not in SOLVED
+    ]
+
+
+def _full_information(full: dict[str, Any], rows: dict[str, Any], say: Words) -> list[Sentence]:
+    out: list[Sentence] = []
+    gap, others = full["welfare_gap"], full["certificate"]["others"]
+    if abs(gap) <= 1e-9 * max(1.0, abs(rows["social_optimum"]["welfare"])):
+        text = (
+            "With full information, the subsidy and tax make the planner's optimum an equilibrium: best replies stay there, and what "
+            "each firm receives equals what it pays."
+        )
+    else:
+        text = f"With full information, best replies from the planner's optimum end elsewhere, {say.money(gap)} of welfare below it."
+    out.append({"code": "full_information", "text": text})
+    if others:
+        worst = min(other["welfare"] for other in others)
+        out.append(
+            {
+                "code": "coordination_failure",
+                "text": f"It is not the only equilibrium: {len(others)} other{'s' if len(others) > 1 else ''} "
+                f"{'were' if len(others) > 1 else 'was'} found, the worst with welfare of {say.money(worst)}. "
+                "The scheme alone does not rule out that firms settle there.",
+            }
+        )
+    market = full["participation"]["ir_market"]
+    if market["status"] == "violated":
+        losers = [f"firm {i + 1} loses {say.money(-slack)}" for i, slack in enumerate(market["slack"]) if slack < 0]
+        total = sum(market["correction"])
+        balanced = (
+            "the other firm could pay for it"
+            if market["balanced_correction_exists"]
+            else "the firms together lose, so the public would have to pay"
+        )
+        out.append(
+            {
+                "code": "ir_market_violated",
+                "text": f"Firms would rather not join: against today's market {' and '.join(losers)}. Lump sums of {say.money(total)} in all "
+                f"would make them join; {balanced}.",
+            }
+        )
+    elif market["status"] == "holds":
+        out.append({"code": "ir_market_holds", "text": "Every firm is at least as well off under the scheme as in today's market."})
+    return out
+
+
+def _losses(result: dict[str, Any], say: Words) -> list[Sentence]:
+    out = []
+    for key in ("social_optimum",):
+        outcome = result["regimes"][key]
+        losers = [f"firm {i + 1} ({say.money(p)})" for i, p in enumerate(outcome["profit"] or []) if p < 0]
+        if losers:
+            out.append(
+                {
+                    "code": "loss_at_optimum",
+                    "text": f"At the planner's optimum {' and '.join(losers)} would run a loss: without a lump sum a firm that may "
+                    "leave the market leaves.",
+                }
+            )
+    return out
+
+
+def warnings(result: dict[str, Any], case: Case) -> list[Sentence]:
+    """What limits the answer: assumptions of the paper that do not hold here, missing proofs, several solutions."""
+    out: list[Sentence] = []
+    nash = result["regimes"]["nash"]
+    case = case.flat()
+    rivalry, spill = float(case.rivalry.ravel()[0]), float(case.demand_spillover.ravel()[0])
+    if nash["sharing"] is not None:
+        bound = spill * min(nash["sharing"]) + float((case.cross_slope / (2 * case.own_slope)).min())
+        if rivalry > bound:
+            out.append(
+                {
+                    "code": "rivalry_above_bound",
+                    "message": f"security.rivalry = {rivalry:g} exceeds the paper's bound {bound:.4g} (Assumption 1) at today's "
+                    "equilibrium: its comparisons between regimes are not guaranteed here",
+                }
+            )
+    if spill < 0:
+        out.append(
+            {
+                "code": "negative_spillover",
+                "message": f"security.demand_spillover = {spill:g} is negative: the paper's propositions assume it positive",
+            }
+        )
+    for key, outcome in result["regimes"].items():
+        certificate = outcome["certificate"]
+        if outcome["status"] in SOLVED and certificate["global"] == "searched":
+            text = f"{key}: the optimum was searched for from many starts; that no better one exists is not proven"
+            out.append({"code": "not_proven", "message": text})
+        if outcome["status"] in SOLVED and certificate["others"]:
+            kind = "equilibria" if key in ("nash", "no_sharing") else "local optima"
+            text = f"{key}: {len(certificate['others'])} other {kind} found (listed in the certificate)"
+            out.append({"code": "several", "message": text})
+        if outcome["status"] not in SOLVED:
+            out.append({"code": outcome["status"], "message": f"{key}: {outcome['message']}"})
+    return out

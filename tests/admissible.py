@@ -1,0 +1,47 @@
+"""Random admissible markets for property tests."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import strategies as st
+
+from market.case import Case, make_case
+from market.regimes import REGIMES, benefit_matrix
+from market.wellposed import required_scale
+
+
+@st.composite
+def cases(draw: st.DrawFn, *, forms: tuple[str, ...] = ("saturating",), alike: bool = False) -> Case:
+    """A market in which every regime's problem is bounded and leakage cannot wipe out demand."""
+
+    def number(low: float, high: float) -> float:
+        return draw(st.floats(low, high, allow_nan=False))
+
+    def per_firm(low: float, high: float) -> list[float]:
+        first = number(low, high)
+        return [first, first if alike else number(low, high)]
+
+    own_slope = per_firm(1.0, 2.0)
+    phi2, phi3 = number(0.0, 0.5), number(0.0, 0.3)
+    case = make_case(
+        intercept=per_firm(15.0, 25.0),
+        own_slope=own_slope,
+        cross_slope=number(0.0, 0.85) * min(own_slope),
+        rivalry=number(0.0, 0.9),
+        demand_spillover=number(0.0, 1.0),
+        leakage=(phi2 + phi3 + number(0.5, 4.0), phi2, phi3),
+        cost_scale=1.0,
+        max_saving=number(0.0, 0.7),
+        cost_spillover=per_firm(0.0, 1.0),
+        cost_form=draw(st.sampled_from(forms)),
+    ).flat()
+    needed = max(
+        float(required_scale(case, benefit_matrix(case, regime)).max()) for regime in REGIMES.values() if regime.chooser != "firms"
+    )
+    scale = needed * number(1.1, 4.0)
+    return Case(**{**case.__dict__, "cost_scale": np.array([[scale]])})
+
+
+def random_levels(rng: np.random.Generator, lanes: int, top: float = 3.0) -> np.ndarray:
+    """Levels (lanes, 4) inside the box."""
+    return np.column_stack([rng.uniform(0, 1, (lanes, 2)), rng.uniform(0, top, (lanes, 2))])

@@ -1,0 +1,248 @@
+"""Outcomes of the regimes: closed forms, the paper's symmetric equations, orderings, proofs, corners, ill-posed cases."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from admissible import cases, random_levels
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from market.case import Case, make_case
+from market.cost import cost_share
+from market.outcome import Outcome
+from market.payoff import Payoff
+from market.pricing import bertrand_matrix, revenue_matrices
+from market.regimes import BOTH, REGIMES, benefit_matrix, level_bounds, solve_regime, solve_regimes
+from market.reply import best_reply
+from market.solve.optimum import maximise
+from market.wellposed import concavity, required_scale
+
+SYMMETRIC = {
+    "intercept": 20,
+    "own_slope": 1.5,
+    "cross_slope": 1.0,
+    "rivalry": 0.2,
+    "demand_spillover": 0.6,
+    "leakage": (3.0, 0.5, 0.2),
+    "cost_scale": 20,
+    "max_saving": 0.5,
+    "cost_spillover": 0.5,
+}
+
+
+def market(**changes: object) -> Case:
+    """The symmetric market with changes."""
+    return make_case(**{**SYMMETRIC, **changes}).flat()  # type: ignore[arg-type]
+
+
+def levels_of(outcome: Outcome) -> np.ndarray:
+    """Levels of an outcome that must be solved."""
+    assert outcome.levels is not None, outcome.message
+    return outcome.levels
+
+
+def test_without_demand_spillover_firms_share_nothing_and_investment_solves_a_linear_equation() -> None:
+    """lambda_d = 0: s = 0 and 2 b1 p dp/dt = k t with p = (a + (1 - alpha) t) / (2 b1 - b2)."""
+    x = levels_of(solve_regime(market(demand_spillover=0.0), "nash"))
+    b1, b2, alpha, k, a = 1.5, 1.0, 0.2, 20.0, 20.0
+    weight = 2 * b1 / (2 * b1 - b2) * (2 * b1 - b2 * alpha) / (4 * b1**2 - b2**2)
+    t = weight * a / (k - weight * (1 - alpha))
+    np.testing.assert_allclose(x, [0, 0, t, t], atol=1e-12)
+
+
+def test_unrelated_goods_are_two_monopolies() -> None:
+    """b2 = 0: sharing only leaks; p = A / (2 b1), dp/dt = 1 / (2 b1)."""
+    x = levels_of(solve_regime(market(cross_slope=0.0, intercept=[20, 12], own_slope=[1.5, 2.0]), "nash"))
+    a, b1, alpha, k = np.array([20.0, 12.0]), np.array([1.5, 2.0]), 0.2, 20.0
+    matrix = np.diag(k - 1 / (2 * b1)) + np.diag(alpha / (2 * b1)) @ (1 - np.eye(2))
+    np.testing.assert_allclose(x[:2], 0, atol=0)
+    np.testing.assert_allclose(x[2:], np.linalg.solve(matrix, a / (2 * b1)), rtol=1e-12)
+
+
+def test_without_saving_the_cost_spillover_does_not_matter() -> None:
+    """gamma = 0: every regime is the same at every lambda_c."""
+    one, two = (solve_regimes(market(max_saving=0.0, cost_spillover=c)) for c in (0.0, 1.0))
+    for key in REGIMES:
+        np.testing.assert_allclose(levels_of(one[key]), levels_of(two[key]), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize(("form", "k"), [("saturating", 20.0), ("exponential", 30.0)])
+def test_symmetric_equations_of_the_paper_hold(form: str, k: float) -> None:
+    """(12), (29) at the equilibrium; (13), (14) at the alliance's choice; (27), (28) at the planner's, as the paper writes them."""
+    case = market(cost_form=form, cost_scale=k)
+    a, b1, b2, alpha, spill, lam = 20.0, 1.5, 1.0, 0.2, 0.6, 0.5
+    phi1, phi2, phi3 = 3.0, 0.5, 0.2
+
+    def parts(key: str) -> tuple[float, ...]:
+        x = levels_of(solve_regime(case, key))
+        assert x[0] == pytest.approx(x[1], abs=1e-10)
+        assert x[2] == pytest.approx(x[3], abs=1e-10)
+        s, t = float(x[0]), float(x[2])
+        share, slope, _ = (float(v[0, 0]) for v in cost_share(case, x[None]))
+        g_own, g_rival = 2 * phi1 * s - phi3 * s, -2 * phi2 * s - phi3 * s
+        A = a + t * (1 - alpha) + spill * t * s - (phi1 - phi2 - phi3) * s**2
+        return s, t, k * t * share, k / 2 * t**2 * slope, g_own, g_rival, A
+
+    s, t, f_t, f_y, g_own, g_rival, A = parts("nash")
+    assert spill * t - (2 * b1 / b2 * g_own + g_rival) == pytest.approx(0, abs=1e-9)  # (12)
+    assert 2 * b1 * A * (2 * b1 + b2 * (spill * s - alpha)) / ((2 * b1 - b2) * (4 * b1**2 - b2**2)) == pytest.approx(f_t, abs=1e-9)  # (29)
+
+    s, t, f_t, f_y, g_own, g_rival, A = parts("joint_profit")
+    weight = 4 * b1 * A / (2 * b1 - b2) ** 2
+    assert weight * (spill * t - g_own - g_rival) - 2 * lam * t * f_y == pytest.approx(0, abs=1e-8)  # (13)
+    assert weight * (1 - alpha + spill * s) - 2 * (f_t + lam * s * f_y) == pytest.approx(0, abs=1e-8)  # (14)
+
+    s, t, f_t, f_y, g_own, g_rival, A = parts("social_optimum")
+    weight = b1 * A * (3 * b1 - 2 * b2) / ((2 * b1 - b2) ** 2 * (b1 - b2))
+    assert 2 * weight * (spill * t - g_own - g_rival) - 2 * lam * t * f_y == pytest.approx(0, abs=1e-8)  # (27)
+    assert weight * (1 - alpha + spill * s) - (f_t + lam * s * f_y) == pytest.approx(0, abs=1e-8)  # (28)
+
+
+@given(case=cases())
+@settings(max_examples=40)
+def test_certificates_and_orderings_on_random_markets(case: Case) -> None:
+    """Joint profit beats the sum of equilibrium profits, SW* every Bertrand regime's welfare, the first best SW*; certificates hold."""
+    everything = solve_regimes(case)
+    assert all(outcome.solved or outcome.status == "infeasible" for outcome in everything.values())
+    outcomes = {key: outcome for key, outcome in everything.items() if outcome.solved}
+    for outcome in outcomes.values():
+        certificate = outcome.certificate
+        assert certificate.residual is not None
+        assert certificate.residual <= 1e-9
+        assert certificate.curvature is None or certificate.curvature < 0
+        assert certificate.scope == "proven"
+        if outcome.regime in ("nash", "no_sharing"):
+            assert certificate.regret is not None
+            assert certificate.regret <= 1e-10
+        else:
+            assert certificate.gap is not None
+            assert certificate.gap <= 1e-9
+    slack = 1e-8
+    if {"nash", "joint_profit"} <= set(outcomes):
+        assert outcomes["joint_profit"].profit.sum() >= outcomes["nash"].profit.sum() - slack
+    for key in ("no_sharing", "nash", "joint_profit"):
+        if {key, "social_optimum"} <= set(outcomes):
+            assert outcomes["social_optimum"].welfare >= outcomes[key].welfare - slack
+    if {"first_best", "social_optimum"} <= set(outcomes):
+        assert outcomes["first_best"].welfare >= outcomes["social_optimum"].welfare - slack
+
+
+@given(case=cases(), seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=25)
+def test_no_random_point_beats_a_proven_optimum(case: Case, seed: int) -> None:
+    """Brute force against the proof: thousands of points over the whole box, and climbs from some of them, stay below."""
+    rng = np.random.default_rng(seed)
+    for key in ("joint_profit", "social_optimum"):
+        outcome = solve_regime(case, key)
+        if not outcome.solved:
+            continue
+        payoff = Payoff(case=case, benefit=benefit_matrix(case, REGIMES[key]), cost_weight=BOTH)
+        best = float(payoff.value(levels_of(outcome)[None])[0])
+        top = 3 * levels_of(outcome)[2:].max() + 1
+        points = random_levels(rng, 4000, top)
+        assert payoff.value(points).max() <= best + 1e-9 * max(1.0, abs(best))
+        climbs = maximise(payoff, points[:40], *level_bounds(case, 40))
+        assert climbs.value.max() <= best + 1e-8 * max(1.0, abs(best))
+
+
+@given(case=cases(forms=("saturating", "exponential")), seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=25)
+def test_best_replies_are_global(case: Case, seed: int) -> None:
+    """The closed form against a dense grid of own levels, and against its own claim of what the reply earns."""
+    x = random_levels(np.random.default_rng(seed), 1)
+    for firm in (0, 1):
+        reply, value = best_reply(case, x, firm)
+        payoff = Payoff(case=case, benefit=revenue_matrices(case, bertrand_matrix)[:, firm], cost_weight=np.eye(2)[None, firm])
+        if not np.isfinite(value[0]):
+            continue
+        np.testing.assert_allclose(payoff.value(reply), value, rtol=1e-10)
+        s, t = np.meshgrid(np.linspace(0, 1, 41), np.linspace(0, 2 * reply[0, 2 + firm] + 1, 201))
+        grid = np.repeat(x, s.size, axis=0)
+        grid[:, firm], grid[:, 2 + firm] = s.ravel(), t.ravel()
+        assert payoff.value(grid).max() <= value[0] + 1e-9 * max(1.0, abs(value[0]))
+
+
+@given(case=cases())
+@settings(max_examples=10)
+def test_exchanging_the_firms_exchanges_the_outcome(case: Case) -> None:
+    """Names do not matter."""
+    swapped = case.map(lambda a: a[..., ::-1])
+    for key in ("nash", "social_optimum"):
+        one, two = solve_regime(case, key), solve_regime(swapped, key)
+        assert one.status == two.status
+        if one.solved and not one.certificate.others:
+            np.testing.assert_allclose(levels_of(one).reshape(2, 2)[:, ::-1].ravel(), levels_of(two), rtol=1e-7, atol=1e-8)
+
+
+def test_a_binding_cap_is_reported_and_holds_in_every_regime() -> None:
+    case = market(investment_cap=0.5)
+    for key, outcome in solve_regimes(case).items():
+        assert outcome.status == "corner", key
+        assert levels_of(outcome)[2:] == pytest.approx([0.5, 0.5])
+        assert "investment[0] = 0.5" in outcome.certificate.bounds
+
+
+def test_full_sharing_corner_has_an_upward_gradient() -> None:
+    """At s = 1 the planner would share more if it could."""
+    case = market(leakage=(0.6, 0.2, 0.1))
+    outcome = solve_regime(case, "social_optimum")
+    assert outcome.status == "corner"
+    x = levels_of(outcome)
+    assert x[:2] == pytest.approx([1, 1])
+    gradient = Payoff(case=case, benefit=benefit_matrix(case, REGIMES["social_optimum"]), cost_weight=BOTH).derivatives(x[None])[1]
+    assert (gradient[0, :2] > 0).all()
+
+
+def test_a_harmful_small_firm_is_told_not_to_invest() -> None:
+    """t = 0 is a corner of the alliance when rivalry is strong and one firm hardly sells."""
+    case = market(intercept=[40, 12], rivalry=0.95, demand_spillover=0.05, cross_slope=0.2)
+    outcome = solve_regime(case, "joint_profit")
+    assert outcome.status == "corner"
+    assert levels_of(outcome)[3] == 0
+    assert "investment[1] = 0" in outcome.certificate.bounds
+
+
+@pytest.mark.parametrize("key", ["joint_profit", "social_optimum", "first_best"])
+def test_boundedness_is_sharp_and_every_suggested_remedy_works(key: str) -> None:
+    """Below the required scale payoff grows along a ray; just above it, with less saving or with a cap, there is an optimum."""
+    base = market()
+    Q = benefit_matrix(base, REGIMES[key])
+    needed = float(required_scale(base, Q)[0])
+    ill = replace(base, cost_scale=np.array([[0.98 * needed]]))
+    outcome = solve_regime(ill, key)
+    assert outcome.status == "unbounded"
+    assert outcome.levels is None
+    assert outcome.accounts is None
+    payoff = Payoff(case=ill, benefit=Q, cost_weight=BOTH)
+    ray = payoff.value(np.array([[1.0, 1.0, t, t] for t in (1e4, 1e5, 1e6)]))
+    assert (np.diff(ray) > 0).all()
+    assert ray[-1] > 0
+    message = outcome.message or ""
+    assert "cost.scale above" in message
+    saving = float(message.split("cost.max_saving below ")[1].split(",")[0])
+    for mended in (
+        replace(ill, cost_scale=np.array([[1.02 * needed]])),
+        replace(ill, max_saving=np.array([[saving - 0.01]])),
+        replace(ill, investment_cap=np.array([[5.0]])),
+    ):
+        assert solve_regime(mended, key).solved
+    assert concavity(replace(base, cost_scale=np.array([[1.02 * needed]])), Q)[0] > 0
+
+
+def test_unbounded_best_replies_are_reported() -> None:
+    """When even the full stand-alone cost cannot stop a firm, there is no equilibrium to look for."""
+    outcome = solve_regime(market(cost_scale=0.3), "nash")
+    assert outcome.status == "unbounded"
+    assert "cost.scale above" in (outcome.message or "")
+
+
+def test_a_negative_price_makes_the_outcome_infeasible() -> None:
+    """Leakage and rivalry that wipe out a small firm's demand: no figures, and the reason."""
+    case = market(intercept=[60, 0.05], rivalry=0.95, demand_spillover=0.0, cross_slope=0.05, cost_scale=6.0)
+    outcome = solve_regime(case, "nash")
+    assert outcome.status == "infeasible"
+    assert outcome.levels is None
+    assert "price[1]" in (outcome.message or "")
