@@ -1,0 +1,123 @@
+"""One regime at many related cases at once: a market seen over a grid of types or along a path of parameters.
+
+A few of the cases are solved from many starts; their solutions start all the others, which Newton finishes together. Every case
+keeps its own residual and, in games, its own regret by exact best replies, so that a solution followed too far is noticed: what
+fails is solved again from scratch, alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from market.case import Array, Case
+from market.payoff import Payoff
+from market.regimes import BOTH, REGIMES, Regime, benefit_matrix, firm_game, level_bounds, local_optima, solve_regime, starting_levels
+from market.solve.equilibrium import examine, newton
+from market.solve.optimum import maximise
+from market.solve.tolerances import DEFAULT, Tolerances
+from market.wellposed import required_scale
+
+FULL_GRID = (0.0, 0.25, 0.5, 0.75, 1.0)
+"""Sharing levels from whose square a case is searched when it serves as an anchor."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """A regime's solutions at L cases."""
+
+    levels: Array
+    """(L, 4); NaN where there is no solution."""
+    residual: Array
+    """Projected first-order residual over max(1, |payoff|), (L,)."""
+    regret: Array
+    """Largest gain from a global own deviation over max(1, |payoff|), (L,); NaN in optimisations, where nobody deviates."""
+    several: NDArray[np.bool_]
+    """(L,): whether more than one local optimum or equilibrium was met."""
+
+    @property
+    def solved(self) -> NDArray[np.bool_]:
+        """(L,): whether numbers are claimed."""
+        return np.isfinite(self.levels).all(-1)
+
+
+def solve_family(case: Case, key: str, anchors: NDArray[np.intp], nearest: NDArray[np.intp], tolerances: Tolerances = DEFAULT) -> Family:
+    """Solve one regime at the L lanes of a flat case.
+
+    `anchors` (m,) are the lanes solved from many starts; `nearest` (L,) says for every lane which anchor (0..m-1) it starts from.
+    """
+    regime = REGIMES[key]
+    solve = _equilibria if regime.chooser == "firms" else _optima
+    return solve(case, regime, anchors, nearest, tolerances)
+
+
+def _optima(case: Case, regime: Regime, anchors: NDArray[np.intp], nearest: NDArray[np.intp], tolerances: Tolerances) -> Family:
+    lanes, m = len(nearest), len(anchors)
+    Q = np.broadcast_to(benefit_matrix(case, regime), (lanes, 2, 2))
+    bounded = np.isfinite(case.investment_cap).all(-1) | (case.cost_scale[:, 0] > required_scale(case, Q))
+    bounded = np.broadcast_to(bounded, lanes)
+
+    at = case.take(anchors)
+    starts = starting_levels(at, Q[anchors], FULL_GRID)
+    starts = np.broadcast_to(starts, (m, *starts.shape[1:]))
+    climbed = local_optima(at, Q[anchors], starts, tolerances)
+    value = np.where(climbed.residual <= tolerances.residual, climbed.value, -np.inf).reshape(m, -1)
+    points = climbed.x.reshape(m, -1, 4)
+    best = points[np.arange(m), value.argmax(1)]
+    # A second start where an anchor's search also ended elsewhere.
+    away = (np.abs(points - best[:, None]) > 1e3 * tolerances.distinct * np.maximum(1.0, np.abs(best[:, None]))).any(-1)
+    second = points[np.arange(m), np.where(away, value, -np.inf).argmax(1)]
+    double = away.any(1)
+
+    payoff = Payoff(case=case, benefit=Q, cost_weight=BOTH)
+    lower, upper = level_bounds(case, lanes)
+    first = maximise(payoff, best[nearest], lower, upper, tolerances)
+    x, top, residual = first.x.copy(), first.value.copy(), first.residual.copy()
+    # Where any anchor met several optima, every lane is also tried from each anchor's best and second: branches cross somewhere.
+    if double.any():
+        candidates = _spread(np.concatenate([best, second[double]]))
+        for point in candidates:
+            other = maximise(payoff, np.broadcast_to(point, (lanes, 4)), lower, upper, tolerances)
+            better = (other.residual <= tolerances.residual) & (other.value > top)
+            x[better], top[better], residual[better] = other.x[better], other.value[better], other.residual[better]
+    failed = ~(residual <= tolerances.residual) & bounded
+    for lane in np.flatnonzero(failed):
+        alone = solve_regime(case.take([lane]), regime.key, tolerances)
+        if alone.levels is not None and alone.certificate.residual is not None:
+            x[lane], residual[lane], failed[lane] = alone.levels, alone.certificate.residual, False
+    x[failed | ~bounded] = np.nan
+    return Family(levels=x, residual=residual, regret=np.full(lanes, np.nan), several=double[nearest])
+
+
+def _equilibria(case: Case, regime: Regime, anchors: NDArray[np.intp], nearest: NDArray[np.intp], tolerances: Tolerances) -> Family:
+    lanes = len(nearest)
+    outcomes = [solve_regime(case.take([lane]), regime.key, tolerances) for lane in anchors]
+    start = np.array([np.full(4, np.nan) if o.levels is None else o.levels for o in outcomes])
+    several = np.array([bool(o.certificate.others) for o in outcomes])
+    game = firm_game(case, regime)
+    x = np.broadcast_to(start[nearest], (lanes, 4)).copy()
+    lost = np.isnan(x).any(-1)
+    x[lost] = 0.0
+    found = examine(game, np.nan_to_num(newton(game, x, tolerances)), tolerances)
+    good = (found.residual <= tolerances.residual) & (found.regret <= tolerances.regret) & ~lost
+    levels, residual, regret = found.x.copy(), found.residual.copy(), found.regret.copy()
+    for lane in np.flatnonzero(~good):
+        alone = solve_regime(case.take([lane]), regime.key, tolerances)
+        levels[lane] = np.nan if alone.levels is None else alone.levels
+        residual[lane] = np.nan if alone.certificate.residual is None else alone.certificate.residual
+        regret[lane] = np.nan if alone.certificate.regret is None else alone.certificate.regret
+    return Family(levels=levels, residual=residual, regret=regret, several=several[nearest])
+
+
+def _spread(points: Array) -> list[Array]:
+    """A few of the points (m, 4) that are far from each other: greedy, at most six."""
+    scale = np.maximum(np.ptp(points, axis=0), 1e-12)
+    kept = [points[0]]
+    while len(kept) < 6:
+        distance = np.min([(np.abs(points - k) / scale).max(-1) for k in kept], axis=0)
+        if distance.max() < 0.2:
+            break
+        kept.append(points[int(np.argmax(distance))])
+    return kept

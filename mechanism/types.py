@@ -1,0 +1,55 @@
+"""What the regulator knows about the private cost spillovers: a common prior on each firm's lambda_c, independent across firms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from market.case import Array
+
+
+@dataclass(frozen=True, kw_only=True)
+class TypeSpace:
+    """Types of one firm and the points at which incentives are checked."""
+
+    points: Array
+    """(M,) ascending: the types themselves and, for a continuous prior, both ends of the support and the midpoints between."""
+    weights: Array
+    """(M,): probability of each point; zero at points that are only checked."""
+    nodes: NDArray[np.intp]
+    """(K,): which points are the types expectations are taken over."""
+    continuous: bool
+    """Whether the prior is a uniform distribution on a support."""
+
+    @property
+    def types(self) -> Array:
+        """(K,): the types expectations are taken over."""
+        return self.points[self.nodes]
+
+    @property
+    def probabilities(self) -> Array:
+        """(K,)."""
+        return self.weights[self.nodes]
+
+
+def uniform(low: float, high: float, count: int) -> TypeSpace:
+    """The uniform prior on [low, high]: `count` Gauss-Legendre nodes, which integrate polynomials of degree 2 count - 1 exactly."""
+    x, w = np.polynomial.legendre.leggauss(count)
+    types = low + (high - low) * (x + 1) / 2
+    between = (types[1:] + types[:-1]) / 2
+    points = np.sort(np.concatenate([[low], types, between, [high]]))
+    nodes = np.searchsorted(points, types)
+    weights = np.zeros(len(points))
+    weights[nodes] = w / 2
+    return TypeSpace(points=points, weights=weights, nodes=nodes, continuous=True)
+
+
+def discrete(values: Array, probabilities: Array) -> TypeSpace:
+    """A discrete prior; only the types themselves can be reported."""
+    order = np.argsort(values)
+    points = np.asarray(values, float)[order]
+    return TypeSpace(
+        points=points, weights=np.asarray(probabilities, float)[order], nodes=np.arange(len(points)), continuous=False
+    )
