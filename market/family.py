@@ -40,7 +40,7 @@ class Family:
     @property
     def solved(self) -> NDArray[np.bool_]:
         """(L,): whether numbers are claimed."""
-        return np.isfinite(self.levels).all(-1)
+        return np.asarray(np.isfinite(self.levels).all(-1))
 
 
 def solve_family(case: Case, key: str, anchors: NDArray[np.intp], nearest: NDArray[np.intp], tolerances: Tolerances = DEFAULT) -> Family:

@@ -1,7 +1,7 @@
 """Case files: YAML, JSON or TOML read into a tree that knows where every key stands.
 
 A `Document` is the merged tree of a file and of the files it is based on (`base:`). What can be checked without knowing the keys is
-checked here: size, depth, syntax, duplicate keys. Faults travel as `Fault` values and are raised together as one `BadCase`.
+checked here: size, depth, syntax, duplicate keys.
 """
 
 from __future__ import annotations
@@ -11,57 +11,21 @@ import os
 import re
 import tomllib
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
+
+from .faults import BadCase, Fault, KeyPath, Place, dotted, show
+
+__all__ = ["BadCase", "Document", "Fault", "KeyPath", "Place", "read_document"]
 
 MAX_BYTES = 256 * 1024
 """Largest file that is read."""
 MAX_DEPTH = 20
 """Deepest nesting of mappings and lists that is read."""
-REPLACED_WHOLE = {("types",), ("expect",)}
-"""Blocks that a file never shares key by key with the file it is based on."""
-
-KeyPath = tuple[str | int, ...]
-"""The way to a value from the top of the tree: keys, and positions in lists."""
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where something stands in a file; lines and columns count from 1 and are None where the format does not tell them."""
-
-    file: str
-    line: int | None = None
-    column: int | None = None
-
-    def __str__(self) -> str:
-        return ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
-
-
-@dataclass(frozen=True)
-class Fault:
-    """One mistake of the user: where, in which key, what was given and what is admissible."""
-
-    place: Place | None
-    key: str
-    message: str
-
-    def __str__(self) -> str:
-        text = " ".join(part for part in (self.key, self.message) if part)
-        return text if self.place is None else f"{self.place}: {text}"
-
-
-class BadCase(Exception):  # noqa: N818 - a fault of the user, not an error of the program
-    """A file or tree that is refused, with all its faults in the order of the file."""
-
-    def __init__(self, faults: Iterable[Fault]) -> None:
-        def order(fault: Fault) -> tuple[str, int, int]:
-            place = fault.place or Place("")
-            return place.file, place.line or 0, place.column or 0
-
-        self.faults = tuple(sorted(faults, key=order))
-        super().__init__("\n".join(map(str, self.faults)))
+REPLACED_WHOLE = {("types",)}
+"""Blocks that are not merged key by key with those of the file they are based on."""
 
 
 @dataclass(frozen=True)
@@ -99,52 +63,49 @@ def read_document(path: str | Path, *, faults: list[Fault] | None = None) -> Doc
     return document
 
 
-def _read(path: Path, asked: Place, key: str, faults: list[Fault], chain: tuple[Path, ...]) -> Document:
+def _read(path: Path, asked: Place, key: str, faults: list[Fault], chain: tuple[str, ...]) -> Document:
     """The document at `path`, wanted at the place `asked`; `chain` holds the files that are based on it."""
-    text = _text(path, asked, key)
-    file = str(path)
+    text, file, identity = _text(path, asked, key), str(path), os.path.realpath(path)
+    if identity in chain:
+        raise _refused(asked, f"leads back to {path}, which is based on this file; break the cycle", key)
     places: dict[KeyPath, Place] = {(): Place(file)}
-    if not text.strip():
-        raise _refused(Place(file), "is empty; `pigou examples show` prints a case to start from")
+    tree: Any = None
     if path.suffix.lower() == ".toml":
-        tree = _toml(text, file)
-    else:
+        tree = _toml(text, file) or None
+    elif text.strip():
         tokens = _json_tokens(text, file) if path.suffix.lower() == ".json" else _yaml_tokens(text, file)
-        first = next(tokens, None)
-        tree = first and _Builder(tokens, places, faults).value(first, ())
+        if first := next(tokens, None):
+            tree = _Builder(tokens, places, faults).value(first, ())
+            next(tokens, None)  # lets the reader refuse what comes after the tree
     if tree is None:
-        raise _refused(Place(file), "is empty; `pigou examples show` prints a case to start from")
+        raise _refused(Place(file), "the file is empty; `pigou examples show` prints a case to start from")
     if not isinstance(tree, dict):
         raise _refused(places[()], "the top level is not a mapping; it must hold keys with values, such as `demand: {...}`")
     own = Document(tree, places, (file,))
     if "base" not in tree:
         return own
-    base, place, chain = tree.pop("base"), own.place(("base",)), (*chain, path.resolve())
+    base, place = tree.pop("base"), own.place(("base",))
     if not isinstance(base, str) or not base:
-        faults.append(Fault(place, "base", "must be text: the path of the file that this one is based on"))
-        return own
-    if (path.parent / base).resolve() in chain:
-        raise BadCase([Fault(place, "base", f"is {base}, which is based on this file in turn; break the cycle")])
-    return _merged(_read(path.parent / base, place, "base", faults, chain), own)
+        raise _refused(place, f"is {show(base)}; it must be text: the path of the file that this one is based on", "base")
+    return _merged(_read(path.parent / base, place, "base", faults, (*chain, identity)), own)
 
 
 def _merged(base: Document, own: Document) -> Document:
-    """`own` over `base`: mappings merge key by key, everything else is replaced."""
-    replaced: set[KeyPath] = set(REPLACED_WHOLE & {(key,) for key in own.tree}) | {("expect",)}
+    """`own` over `base`: mappings merge key by key, everything else is replaced; what to expect is not inherited."""
+    replaced: set[KeyPath] = {("expect",)}
 
     def merge(below: dict[str, Any], above: dict[str, Any], path: KeyPath) -> dict[str, Any]:
         result = dict(below)
         for key, value in above.items():
             here = (*path, key)
-            if here not in replaced and isinstance(value, dict) and isinstance(below.get(key), dict):
+            if isinstance(value, dict) and isinstance(below.get(key), dict) and here not in REPLACED_WHOLE:
                 result[key] = merge(below[key], value, here)
             else:
                 replaced.add(here)
                 result[key] = value
         return result
 
-    inherited = {key: value for key, value in base.tree.items() if key != "expect"}
-    tree = merge(inherited, own.tree, ())
+    tree = merge({key: value for key, value in base.tree.items() if key != "expect"}, own.tree, ())
     kept = {path: place for path, place in base.places.items() if not any(path[: n + 1] in replaced for n in range(len(path)))}
     return Document(tree, {**kept, **own.places}, own.files + base.files)
 
@@ -155,36 +116,38 @@ def _refused(place: Place, message: str, key: str = "") -> BadCase:
 
 def _text(path: Path, asked: Place, key: str) -> str:
     """The text of a file; whatever makes it unreadable is reported at the place `asked`."""
-    subject = f"is {path}: " if key else ""
+    problem = text = ""
     try:
         if path.is_dir():
-            raise _refused(asked, f"{subject}this is a directory; name a file in it", key)
-        size = os.stat(path).st_size
-        if size <= MAX_BYTES:
-            with open(path, "rb") as stream:
-                raw = stream.read(MAX_BYTES + 1)
-            size = max(size, len(raw))  # pipes and devices have no size until they are read
-        if size > MAX_BYTES:
-            raise _refused(asked, f"{subject}the file has more than {MAX_BYTES // 1024} KiB; a case is a page of text", key)
+            problem = "this is a directory; name a file in it"
+        elif os.stat(path).st_size > MAX_BYTES or len(raw := _first_bytes(path)) > MAX_BYTES:
+            problem = f"the file has more than {MAX_BYTES // 1024} KiB; a case is a page of text"
+        elif re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f]", text := raw.decode("utf-8-sig")):
+            problem = "the file holds control characters; it must be plain YAML, JSON or TOML text"
     except FileNotFoundError:
-        raise _refused(asked, f"{subject}there is no such file; check the path", key) from None
+        problem = "there is no such file; check the path"
+    except UnicodeDecodeError as error:
+        problem = f"the file is not UTF-8 text (byte {error.start + 1}); save the case as UTF-8"
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise _refused(asked, f"{subject}the file cannot be read ({reason}); check its path and permissions", key) from None
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        message = f"{subject}the file is not UTF-8 text (byte {error.start + 1}); save the case as UTF-8"
-        raise _refused(asked, message, key) from None
-    if re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f]", text):
-        raise _refused(asked, f"{subject}the file holds control characters; it must be plain YAML, JSON or TOML text", key)
+        problem = f"the file cannot be read ({reason}); check its path and permissions"
+    if problem:
+        raise _refused(asked, f"is {path}: {problem}" if key else problem, key)
     return text
+
+
+def _first_bytes(path: Path) -> bytes:
+    with open(path, "rb") as stream:
+        return stream.read(MAX_BYTES + 1)  # a pipe or device tells no size before
+
+
+_Kind = Literal["{", "}", "[", "]", "scalar"]
 
 
 class _Token(NamedTuple):
     """A piece of YAML or JSON: the start or end of a mapping or list, or a scalar with its value."""
 
-    kind: Literal["{", "}", "[", "]", "scalar"]
+    kind: _Kind
     value: Any
     place: Place
 
@@ -238,6 +201,12 @@ def _yaml_tokens(text: str, file: str) -> Iterator[_Token]:
     from ruamel.yaml.nodes import ScalarNode
 
     yaml = YAML(typ="safe", pure=True)
+    brackets: dict[type, _Kind] = {
+        events.MappingStartEvent: "{",
+        events.MappingEndEvent: "}",
+        events.SequenceStartEvent: "[",
+        events.SequenceEndEvent: "]",
+    }
     place, documents = Place(file, 1, 1), 0
     try:
         for event in yaml.parse(text):
@@ -250,19 +219,14 @@ def _yaml_tokens(text: str, file: str) -> Iterator[_Token]:
                 documents += 1
                 if documents > 1:
                     raise _refused(place, "a second YAML document starts here; keep one case per file")
-            elif isinstance(event, events.MappingStartEvent):
-                yield _Token("{", None, place)
-            elif isinstance(event, events.MappingEndEvent):
-                yield _Token("}", None, place)
-            elif isinstance(event, events.SequenceStartEvent):
-                yield _Token("[", None, place)
-            elif isinstance(event, events.SequenceEndEvent):
-                yield _Token("]", None, place)
+            elif type(event) in brackets:
+                yield _Token(brackets[type(event)], None, place)
             elif isinstance(event, events.ScalarEvent):
-                tag = yaml.resolver.resolve(ScalarNode, event.value, event.implicit)
                 value = event.value
-                if tag.rsplit(":", 1)[-1] in ("int", "float", "bool", "null"):  # the rest, dates among it, stays text as in JSON
-                    value = yaml.constructor.construct_object(ScalarNode(tag, value))
+                if event.implicit[0]:  # neither quoted nor a block of text
+                    tag = str(yaml.resolver.resolve(ScalarNode, value, event.implicit))
+                    if tag.rsplit(":", 1)[-1] in ("int", "float", "bool", "null"):  # the rest, dates among it, stays text as in JSON
+                        value = yaml.constructor.construct_object(ScalarNode(tag, value))
                 yield _Token("scalar", value, place)
     except YAMLError as error:
         mark = getattr(error, "problem_mark", None)
@@ -314,20 +278,3 @@ def _toml(text: str, file: str) -> dict[str, Any]:
 
 def _too_deep(place: Place) -> BadCase:
     return _refused(place, f"mappings and lists are nested deeper than {MAX_DEPTH} here; a case needs four levels")
-
-
-def dotted(path: KeyPath) -> str:
-    """A path as it is written in messages and options: `demand.intercept[1]`."""
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
-
-
-def show(value: Any) -> str:
-    """A value as a message shows it, briefly and as a case file would write it."""
-    if isinstance(value, dict):
-        return "a mapping"
-    if isinstance(value, list | tuple):
-        return f"a list of {len(value)}"
-    if isinstance(value, int) and value.bit_length() > 1024:
-        return "a number beyond all bounds"
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= 60 else f"{text[:56]}..."

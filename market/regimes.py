@@ -190,7 +190,7 @@ def _equilibrium(case: Case, regime: Regime, tolerances: Tolerances) -> Outcome:
         return unsolved(
             regime.key,
             "no_equilibrium",
-            "no levels were found at which neither firm gains by a global deviation; best replies from every start cycle or grow without limit",
+            "no levels were found at which neither firm gains by a global deviation: best replies cycle or grow without limit",
         )
     accounts = [account(case, x[None], regime.prices) for x in found.x]
     order = sorted(range(len(accounts)), key=lambda i: (-round(float(accounts[i].profit.sum()), 9), found.x[i, INVESTMENT].sum()))

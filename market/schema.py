@@ -1,24 +1,22 @@
 """The blocks `demand`, `security` and `cost` of a case file: their keys, ranges and the rules between them.
 
-`check` turns a tree into a validated model or raises every fault at once. What a fault calls admissible is read off the same JSON
-Schema that users get, so that the two cannot differ. `to_case` makes the frozen `Case` of a validated market.
+`check` turns a tree into a validated model or raises every fault at once; `to_case` makes the frozen `Case` of a validated market.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
 
 from .case import Case, make_case
-from .files import BadCase, Document, Fault, KeyPath, dotted, show
+from .faults import BadCase, Fault, KeyPath, dotted, explain, show
+from .files import Document
 
 T = TypeVar("T")
 Model = TypeVar("Model", bound=BaseModel)
-Json = dict[str, Any]
 
 
 def _one_or_per_firm(value: Any) -> str:
@@ -63,7 +61,7 @@ class Demand(Block):
     cross_slope: Annotated[
         NonNegative,
         described(
-            "b2: quantity gained per unit of the rival's price (substitutability); below the smaller own slope",
+            "b2: quantity gained per unit of the rival's price (substitutability); below own_slope",
             letter="b2",
             admissible="[0, own_slope)",
         ),
@@ -125,7 +123,6 @@ class Cost(Block):
 
 def to_case(demand: Demand, security: Security, cost: Cost) -> Case:
     """The frozen `Case` of a validated market."""
-
     return make_case(
         intercept=demand.intercept,
         own_slope=demand.own_slope,
@@ -184,11 +181,15 @@ def check(
         result = model.model_validate(tree)
     except ValidationError as error:
         schema = model.model_json_schema()
-        for entry in error.errors(include_url=False):
-            path = tuple(part for part in entry["loc"] if part not in TAGS)
-            found.setdefault(path, _message(entry["type"], entry["msg"], entry["input"], path, schema, later or {}))
+        entries = [(tuple(part for part in entry["loc"] if part not in TAGS), entry) for entry in error.errors(include_url=False)]
+        for path, entry in entries:
+            if entry["type"] == "too_short" and any(other[: len(path)] == path != other for other, _ in entries):
+                continue  # pydantic counts faulty items as absent
+            found.setdefault(path, explain(entry["type"], entry["msg"], entry["input"], path, schema, later or {}))
     found.update({path: message for path, message in _breaches(rules, tree, found) if path not in found})
-    everything = [*faults, *(Fault(document and document.place(path), dotted(path), message) for path, message in found.items())]
+    everything = list(faults)
+    for path, message in found.items():
+        everything.append(Fault(document.place(path) if document else None, dotted(path), message))
     if result is None or everything:
         raise BadCase(everything)
     return result
@@ -210,93 +211,3 @@ def _at(tree: Any, path: KeyPath) -> Any:
     for part in path:
         tree = tree.get(part) if isinstance(tree, Mapping) else None
     return tree
-
-
-def _message(kind: str, text: str, given: Any, path: KeyPath, schema: Json, later: Mapping[str, tuple[str, ...]]) -> str:
-    """What a fault says after its key, from pydantic's kind of error and the JSON Schema."""
-    key = dotted(path)
-    if kind in ("extra_forbidden", "unexpected_keyword_argument"):
-        if key in later:
-            return "is not available in this version; remove the key"
-        keys = [name for branch in _branches(_node(schema, path[:-1]), schema) for name in branch.get("properties", {})]
-        letters = {_node(schema, (*path[:-1], name)).get("x-letter"): name for name in keys}
-        close = [letters[path[-1]]] if path[-1] in letters else get_close_matches(str(path[-1]), keys, 1)
-        return f"is not a known key; did you mean {close[0]}?" if close else f"is not a known key; the keys here are {', '.join(keys)}"
-    if kind == "invalid_key":
-        return "is not a known key; keys must be text"
-    if kind == "mixed":
-        return text
-    node = _node(schema, path)
-    if kind == "missing":
-        return f"is missing; give {_admissible(node, schema)}"
-    choices = node.get("enum", [])
-    if isinstance(given, str) and given in later.get(key, ()):
-        return f"is {show(given)}, which is not available in this version; it must be {_admissible(node, schema)}"
-    if isinstance(given, int | float) and not isinstance(given, bool):
-        for branch in _branches(node, schema):
-            if branch.get("type") == "number" or (branch.get("type") == "integer" and isinstance(given, int)):
-                return f"is {show(given)}; it must lie in {_interval(branch)}"
-    close = get_close_matches(given, choices, 1) if isinstance(given, str) else []
-    hint = f"; did you mean {close[0]}?" if close else ""
-    return f"is {show(given)}; it must be {_admissible(node, schema)}{hint}"
-
-
-def _resolved(node: Json, schema: Json) -> Json:
-    """A node of the schema with its reference followed; what stands beside the reference wins."""
-    reference = node.get("$ref", "").rsplit("/", 1)[-1]
-    return {**schema["$defs"][reference], **node} if reference else node
-
-
-def _branches(node: Json, schema: Json) -> list[Json]:
-    """The alternatives of a union, each with what the union itself says; the node itself where it is none."""
-    shared = {key: value for key, value in node.items() if key.startswith("x-")}
-    union = node.get("oneOf", node.get("anyOf"))
-    return [{**_resolved(branch, schema), **shared} for branch in union] if union else [node]
-
-
-def _node(schema: Json, path: KeyPath) -> Json:
-    """The part of the schema that describes the value at this path; empty where there is none."""
-    node = schema
-    for part in path:
-        steps = [
-            branch.get("items") if isinstance(part, int) else branch.get("properties", {}).get(part, branch.get("additionalProperties"))
-            for branch in _branches(node, schema)
-        ]
-        node = _resolved(next((step for step in steps if isinstance(step, dict)), {}), schema)
-    return node
-
-
-def _interval(node: Json) -> str:
-    if "x-admissible" in node:
-        return str(node["x-admissible"])
-    low = (
-        f"({show(node['exclusiveMinimum'])}"
-        if "exclusiveMinimum" in node
-        else f"[{show(node['minimum'])}"
-        if "minimum" in node
-        else "(-inf"
-    )
-    high = (
-        f"{show(node['exclusiveMaximum'])})" if "exclusiveMaximum" in node else f"{show(node['maximum'])}]" if "maximum" in node else "inf)"
-    )
-    return f"{low}, {high}"
-
-
-def _admissible(node: Json, schema: Json) -> str:
-    """What a value must be, in words."""
-    if len(branches := _branches(node, schema)) > 1:
-        return " or ".join(_admissible(branch, schema) for branch in branches)
-    if "enum" in node:
-        return "one of " + ", ".join(map(str, node["enum"]))
-    if "const" in node:
-        return show(node["const"])
-    kind = node.get("type")
-    if kind == "object":
-        return "a mapping" + (f" with the keys {', '.join(node['properties'])}" if "properties" in node else "")
-    if kind == "array":
-        least, most = node.get("minItems"), node.get("maxItems")
-        count = f" of {least}" if least == most and least else ""
-        return f"a list{count}, each {_admissible(_resolved(node['items'], schema), schema)}"
-    if kind in ("number", "integer"):
-        return f"a {'whole number' if kind == 'integer' else 'number'} in {_interval(node)}"
-    return {"string": "text", "null": "null"}.get(str(kind), "a number, text, true, false or null")

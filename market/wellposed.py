@@ -69,6 +69,6 @@ def explain_unbounded(case: Case, required: float, who: str) -> str:
         remedies.append(f"lower cost.max_saving below {1 - stand_alone / k:.6g}")
     remedies.append("set cost.investment_cap")
     return (
-        f"{who} grows without limit in investment: cost.scale = {k:g} with cost.max_saving = {gamma:g} is too low for "
-        f"the benefit that demand.own_slope, demand.cross_slope, security.rivalry and security.demand_spillover give; {', or '.join(remedies)}"
+        f"{who} grows without limit in investment: cost.scale = {k:g} with cost.max_saving = {gamma:g} is too low for the benefit that "
+        f"demand.own_slope, demand.cross_slope, security.rivalry and security.demand_spillover give; {', or '.join(remedies)}"
     )

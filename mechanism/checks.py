@@ -26,7 +26,7 @@ class Check:
 
     status: CheckStatus
     amount: float | None
-    """Incentives: the largest gain from misreporting. Participation: the smallest slack."""
+    """Incentives: the largest gain from misreporting. Participation: the smallest slack. None where it is infinite or unknown."""
     witness: dict[str, Any] | None
     """Where the amount is attained; firms are counted from 1."""
 
@@ -34,24 +34,30 @@ class Check:
 NOT_ESTABLISHED = Check(status="not_established", amount=None, witness=None)
 
 
-def payoff_range(payoff: Array) -> float:
+def payoff_range(*payoffs: Array) -> float:
     """What gains and slacks are measured against: the largest less the smallest payoff, but at least 1e-9 of the largest size."""
-    return float(max(np.ptp(payoff), 1e-9 * np.max(np.abs(payoff)), 1e-300))
+    everything = np.concatenate([np.ravel(p) for p in payoffs])
+    return float(max(np.ptp(everything), 1e-9 * np.max(np.abs(everything)), 1e-300))
 
 
-def participation(payoff: Array, outside: Array | float, types: Array | None = None) -> Check:
-    """Individual rationality: payoff at least the outside option, per firm (2,) or per firm and type (2, K).
+def participation(payoff: Array, outside: Array | float, points: Array | None = None, scale: float | None = None) -> Check:
+    """Individual rationality: payoff at least the outside option.
 
-    `types` (2, K) names the types in the witness.
+    Shapes: per firm (2,), per firm and type (2, M), or per firm, type and rival's type (2, M, M); `points` (M,) names the types.
+    A shortfall is measured against `scale`, by default the range of both sides.
     """
+    outside = np.broadcast_to(outside, payoff.shape)
     slack = payoff - outside
     if not np.isfinite(slack).all():
         return NOT_ESTABLISHED
     at = np.unravel_index(int(np.argmin(slack)), slack.shape)
     least = float(slack[at])
-    scale = payoff_range(np.concatenate([np.ravel(payoff), np.ravel(np.broadcast_to(outside, payoff.shape))]))
-    witness: dict[str, Any] = {"firm": int(at[0]) + 1, "type": None if types is None else float(types[at]), "slack": least}
-    return Check(status="holds" if least >= -RELATIVE_TOLERANCE * scale else "violated", amount=least, witness=witness)
+    witness: dict[str, Any] = {"firm": int(at[0]) + 1}
+    if points is not None:
+        witness |= {name: float(points[i]) for name, i in zip(("type", "rival_type"), at[1:], strict=False)}
+    witness["slack"] = least
+    tolerance = RELATIVE_TOLERANCE * (payoff_range(payoff, outside) if scale is None else scale)
+    return Check(status="holds" if least >= -tolerance else "violated", amount=least, witness=witness)
 
 
 def least_lump_sums(payoff: Array, outside: Array | float) -> Array:

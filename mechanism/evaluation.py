@@ -2,37 +2,53 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
 from typing import Any
 
 import numpy as np
 
-from market.case import Array
-from market.outcome import Outcome, numbers
-from market.regimes import solve_regimes
+from market.case import INVESTMENT, SHARING, Array, Case
+from market.outcome import SOLVED, Outcome, numbers
+from market.regimes import REGIMES, solve_regimes
+from mechanism.allocation import allocate
+from mechanism.asymmetric_information import Mechanism, prepare, run_rule
+from mechanism.behaviour import Expected, expected_outcome
 from mechanism.checks import Check, least_lump_sums, participation
 from mechanism.full_information import FullInformation, full_information
+from mechanism.reported import TAX_RULES
 from mechanism.schema import PolicyCase
+from mechanism.types import TypeSpace, type_space
 from mechanism.verdicts import verdicts, warnings
 
 SCHEMA_VERSION = 1
 
 
 def evaluate(policy: PolicyCase) -> dict[str, Any]:
-    """Evaluate a case: every regime, the mechanism, participation, and policies against the benchmarks, as plain values."""
+    """Evaluate a case: every regime, the mechanism, its constraints, and policies against the benchmarks, as plain values."""
     regimes = solve_regimes(policy.market)
     optimum, market = regimes["social_optimum"], regimes["nash"]
     full = full_information(policy.market, optimum, market) if optimum.solved else None
-    rows = comparison(regimes, full, policy.mechanism.public_funds_cost)
+    mechanism: dict[str, Any] = {"full_information": None if full is None else full_information_tree(full, market), "reported": None}
+    if policy.types is None:
+        figures = point_figures(regimes, full)
+    else:
+        types = type_space(policy.types)
+        setting = prepare(policy.market, types, policy.mechanism)
+        rules = {} if setting is None else {rule: run_rule(setting, rule) for rule in TAX_RULES}
+        own = rules.get(policy.mechanism.tax_rule)
+        mechanism["reported"] = None if own is None else own.tree
+        mechanism["alternatives"] = {rule: found.tree for rule, found in rules.items() if found is not own}
+        figures = expected_figures(policy.market, types, regimes, own)
     result: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "tool": {"name": "pigou", "version": version()},
         "case": policy.resolved,
         "case_sha256": policy.sha256,
         "regimes": {key: outcome.tree() for key, outcome in regimes.items()},
-        "mechanism": {"full_information": None if full is None else full_information_tree(full, market), "reported": None},
-        "comparison": rows,
+        "mechanism": mechanism,
+        "comparison": comparison(figures, policy.mechanism.public_funds_cost),
     }
     result["verdicts"] = verdicts(result)
     result["warnings"] = warnings(result, policy.market)
@@ -82,51 +98,96 @@ def participation_tree(payoff: Array, outside: Array) -> dict[str, Any]:
     }
 
 
-def comparison(regimes: dict[str, Outcome], full: FullInformation | None, public_funds_cost: float) -> list[dict[str, Any]]:
-    """The policies side by side; changes are against the unregulated market (`nash`)."""
-    market, optimum = regimes["nash"], regimes["social_optimum"]
-    entries: list[tuple[str, Outcome | None, Array | None, float]] = [
-        (key, regimes[key], regimes[key].profit, 0.0) for key in ("no_sharing", "nash", "joint_profit", "price_collusion")
-    ]
-    if full is None:
-        entries.append(("vcg_full_information", None, None, 0.0))
-    else:
-        entries.append(("vcg_full_information", full.regulated, full.payoff, float(full.net_transfer.sum())))
-    entries += [(key, regimes[key], regimes[key].profit, 0.0) for key in ("social_optimum", "first_best")]
-    return [comparison_row(*entry, market=market, optimum=optimum, public_funds_cost=public_funds_cost) for entry in entries]
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """One policy's figures: at the case's point or in expectation over types. None for what is not claimed."""
+
+    policy: str
+    status: str
+    expected: Expected | None
 
 
-def comparison_row(
-    policy: str,
-    outcome: Outcome | None,
-    payoff: Array | None,
-    outlay: float,
-    *,
-    market: Outcome,
-    optimum: Outcome,
-    public_funds_cost: float,
-) -> dict[str, Any]:
-    """One policy's figures. Profit is what firms keep, net transfers included; outlay is what the public pays net of tax."""
-    row: dict[str, Any] = dict.fromkeys(
-        ("welfare", "consumer_surplus", "profit", "public_outlay", "sharing", "investment", "share_of_gain", "welfare_net", "change")
+def point_figures(regimes: dict[str, Outcome], full: FullInformation | None) -> list[Figures]:
+    """The policies' figures at the case's own lambda_c."""
+    out = [Figures(policy=key, status=regimes[key].status, expected=_at_point(regimes[key])) for key in BEFORE_MECHANISM]
+    status = regimes["social_optimum"].status if full is None else full.regulated.status
+    paid = None if full is None else _at_point(full.regulated, full.net_transfer)
+    out.append(Figures(policy="vcg_full_information", status=status, expected=paid))
+    return out + [Figures(policy=key, status=regimes[key].status, expected=_at_point(regimes[key])) for key in AFTER_MECHANISM]
+
+
+def _at_point(outcome: Outcome, net_transfer: Array | None = None) -> Expected | None:
+    if outcome.levels is None or outcome.accounts is None or not outcome.solved:
+        return None
+    return Expected(
+        welfare=outcome.welfare,
+        consumer_surplus=float(outcome.accounts.consumer_surplus.sum()),
+        profit=outcome.profit,
+        net_transfer=np.zeros(2) if net_transfer is None else net_transfer,
+        sharing=outcome.levels[SHARING],
+        investment=outcome.levels[INVESTMENT],
     )
-    row = {"policy": policy, "status": outcome.status if outcome else optimum.status, **row}
-    if outcome is None or not outcome.solved or outcome.accounts is None or payoff is None:
+
+
+def expected_figures(case: Case, types: TypeSpace, regimes: dict[str, Outcome], own: Mechanism | None) -> list[Figures]:
+    """The policies' figures in expectation over both firms' types, each benchmark chosen with the types known."""
+    found = {key: _in_expectation(case, types, key, regimes[key].status) for key in (*BEFORE_MECHANISM, *AFTER_MECHANISM)}
+    # With full information the scheme reaches the social optimum at every pair of types, and pays nothing on balance.
+    full = Figures(policy="vcg_full_information", status=found["social_optimum"].status, expected=found["social_optimum"].expected)
+    status = found["social_optimum"].status if own is None else "converged" if own.achieved is not None else "no_equilibrium"
+    reported = Figures(policy="vcg_reported", status=status, expected=None if own is None else own.achieved)
+    return [found[key] for key in BEFORE_MECHANISM] + [full, reported] + [found[key] for key in AFTER_MECHANISM]
+
+
+def _in_expectation(case: Case, types: TypeSpace, key: str, status_at_point: str) -> Figures:
+    allocation = allocate(case, types.types, key)
+    if not allocation.solved:
+        status = "not_converged" if status_at_point in SOLVED else status_at_point
+        return Figures(policy=key, status=status, expected=None)
+    expected = expected_outcome(case, types, allocation.levels, rule=REGIMES[key].prices)
+    if expected.lowest_price_or_quantity < -1e-12:
+        return Figures(policy=key, status="infeasible", expected=None)
+    return Figures(policy=key, status="converged", expected=expected)
+
+
+BEFORE_MECHANISM = ("no_sharing", "nash", "joint_profit", "price_collusion")
+AFTER_MECHANISM = ("social_optimum", "first_best")
+
+
+def comparison(figures: list[Figures], public_funds_cost: float) -> list[dict[str, Any]]:
+    """The policies side by side; changes are against the unregulated market (`nash`).
+
+    Profit is what firms keep, net transfers included; outlay is what the public pays net of tax.
+    """
+    by_policy = {f.policy: f.expected for f in figures}
+    market, optimum = by_policy["nash"], by_policy["social_optimum"]
+    return [_row(f, market, optimum, public_funds_cost) for f in figures]
+
+
+def _row(figures: Figures, market: Expected | None, optimum: Expected | None, public_funds_cost: float) -> dict[str, Any]:
+    names = ("welfare", "consumer_surplus", "profit", "public_outlay", "sharing", "investment", "share_of_gain", "welfare_net", "change")
+    row: dict[str, Any] = {"policy": figures.policy, "status": figures.status, **dict.fromkeys(names)}
+    e = figures.expected
+    if e is None:
         return row
-    tree = outcome.tree()
-    row |= {key: tree[key] for key in ("welfare", "consumer_surplus", "sharing", "investment")}
-    row["profit"] = numbers(payoff)
-    row["public_outlay"] = outlay
-    row["welfare_net"] = outcome.welfare - public_funds_cost * max(outlay, 0.0)
-    if market.solved and market.accounts is not None:
+    kept = e.profit + e.net_transfer
+    row |= {
+        "welfare": e.welfare,
+        "consumer_surplus": e.consumer_surplus,
+        "profit": numbers(kept),
+        "public_outlay": e.budget,
+        "sharing": numbers(e.sharing),
+        "investment": numbers(e.investment),
+        "welfare_net": e.welfare - public_funds_cost * max(e.budget, 0.0),
+    }
+    if market is not None:
         row["change"] = {
-            "profit": numbers(payoff - market.profit),
-            "consumer_surplus": float(outcome.accounts.consumer_surplus.sum() - market.accounts.consumer_surplus.sum()),
-            "welfare": outcome.welfare - market.welfare,
+            "profit": numbers(kept - market.profit),
+            "consumer_surplus": e.consumer_surplus - market.consumer_surplus,
+            "welfare": e.welfare - market.welfare,
         }
-        possible = optimum.welfare - market.welfare
-        if possible > 0:
-            row["share_of_gain"] = (outcome.welfare - market.welfare) / possible
+        if optimum is not None and optimum.welfare > market.welfare:
+            row["share_of_gain"] = (e.welfare - market.welfare) / (optimum.welfare - market.welfare)
     return row
 
 
@@ -135,7 +196,7 @@ def expectations(result: dict[str, Any], expect: Any) -> list[dict[str, Any]]:
     out = []
     for key, wanted in expect.items():
         actual = look_up(result, key)
-        value, rtol, atol = wanted["value"], wanted["rtol"], wanted["atol"]
+        value, rtol, atol = wanted.value, wanted.rtol, wanted.atol
         if isinstance(value, int | float) and not isinstance(value, bool) and isinstance(actual, int | float):
             ok = abs(actual - value) <= atol + rtol * abs(value)
         else:

@@ -2,10 +2,40 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
 import cvxpy as cp
 import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
 
 from market.case import Array
+
+
+def solve(problem: cp.Problem) -> str:
+    """Solve by HiGHS and give cvxpy's status."""
+    with _without_banner():
+        problem.solve(solver=cp.HIGHS)
+    return str(problem.status)
+
+
+@contextmanager
+def _without_banner() -> Iterator[None]:
+    """Keep the line that HiGHS prints on creation, whatever its options, out of standard output, where results go."""
+    sys.stdout.flush()
+    kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 1)
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def least_lump_sums(payoff: Array, outside: Array | float, balanced: bool = False) -> Array | None:
@@ -17,6 +47,84 @@ def least_lump_sums(payoff: Array, outside: Array | float, balanced: bool = Fals
     constraints = [payoff + lump >= np.broadcast_to(outside, payoff.shape)]
     if balanced:
         constraints.append(cp.sum(lump) == 0)
-    problem = cp.Problem(cp.Minimize(cp.norm1(lump)), constraints)
-    problem.solve(solver=cp.HIGHS)
-    return np.asarray(lump.value) if problem.status == cp.OPTIMAL else None
+    status = solve(cp.Problem(cp.Minimize(cp.norm1(lump)), constraints))
+    return np.asarray(lump.value) if status == cp.OPTIMAL else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One constraint of a repair and its weight: the price of a unit of relaxing it, or its part in a proof of infeasibility."""
+
+    constraint: Literal["ic", "ir"]
+    type: int
+    """Index of the true type."""
+    report: int | None
+    """Index of the report that must not pay; None for participation."""
+    weight: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Repair:
+    """The least correction of one firm's interim net transfers, or the proof that there is none."""
+
+    status: Literal["optimal", "infeasible", "not_established"]
+    correction: Array | None
+    """(K,): added to the net transfer of each report."""
+    rows: tuple[Row, ...]
+    """Optimal: what binds, at what price. Infeasible: the conflicting constraints with their weights."""
+    verified: bool
+    """Optimal: all constraints hold and the dual value equals the total. Infeasible: the weighted rows sum to 0 >= something positive."""
+
+
+def repair_rows(gain: Array, slack: Array | None) -> tuple[sparse.csr_matrix, Array, NDArray[np.intp], NDArray[np.intp]]:
+    """The constraints A c >= d on corrections c (K,): for a gain D (K, K) of type k from report r, c_k - c_r >= D[k, r];
+    for a participation slack (K,), c_k >= -slack_k. Also each row's type and report (-1 for participation)."""
+    size = len(gain)
+    kind, report = np.nonzero(~np.eye(size, dtype=bool))
+    n = len(kind)
+    index = np.arange(n)
+    data = np.concatenate([np.ones(n), -np.ones(n)])
+    A = sparse.csr_matrix((data, (np.concatenate([index, index]), np.concatenate([kind, report]))), shape=(n, size))
+    d = gain[kind, report]
+    if slack is not None:
+        A = sparse.vstack([A, sparse.identity(size)]).tocsr()
+        d = np.concatenate([d, -slack])
+        kind = np.concatenate([kind, np.arange(size)])
+        report = np.concatenate([report, np.full(size, -1)])
+    return A, d, kind, report
+
+
+def repair(gain: Array, slack: Array | None) -> Repair:
+    """The correction (K,) of least total absolute size after which no report pays and, with `slack`, every type joins."""
+    A, d, kind, report = repair_rows(gain, slack)
+    scale = max(1.0, float(np.abs(d).max(initial=0.0)))
+    c = cp.Variable(len(gain))
+    constraint = A @ c >= d
+    status = solve(cp.Problem(cp.Minimize(cp.norm1(c)), [constraint]))
+    if status == cp.OPTIMAL:
+        correction, price = np.asarray(c.value), np.asarray(constraint.dual_value)
+        holds = bool((A @ correction - d).min() >= -1e-7 * scale)
+        # Duality for min |c|_1: the price is feasible when |A'y| <= 1, and then d'y bounds the total from below.
+        tight = np.abs(A.T @ price).max() <= 1 + 1e-7 and abs(d @ price - np.abs(correction).sum()) <= 1e-6 * scale * len(gain)
+        return Repair(status="optimal", correction=correction, rows=_rows(price, kind, report), verified=holds and bool(tight))
+    if status != cp.INFEASIBLE:
+        return Repair(status="not_established", correction=None, rows=(), verified=False)
+    # The least violation v of all rows at once is positive, and its prices y >= 0 prove it: A'y = 0, sum y = 1, d'y = v > 0.
+    violation = cp.Variable(nonneg=True)
+    relaxed = A @ c + violation >= d
+    solve(cp.Problem(cp.Minimize(violation), [relaxed]))
+    weight = np.asarray(relaxed.dual_value)
+    verified = bool(weight.min() >= -1e-9 and np.abs(A.T @ weight).max() <= 1e-9 and d @ weight > 1e-9 * scale)
+    return Repair(status="infeasible", correction=None, rows=_rows(weight, kind, report), verified=verified)
+
+
+def _rows(weight: Array, kind: NDArray[np.intp], report: NDArray[np.intp]) -> tuple[Row, ...]:
+    return tuple(
+        Row(
+            constraint="ir" if report[i] < 0 else "ic",
+            type=int(kind[i]),
+            report=None if report[i] < 0 else int(report[i]),
+            weight=float(weight[i]),
+        )
+        for i in np.flatnonzero(weight > 1e-9)
+    )

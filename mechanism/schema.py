@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,14 +18,14 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
 
 from market.case import Case
-from market.files import Document, Fault, read_document, show
+from market.faults import Fault, Json, show
+from market.files import Document, read_document
 from market.schema import (
     MARKET_LATER,
     MARKET_RULES,
     Block,
     Cost,
     Demand,
-    Json,
     NonNegative,
     Positive,
     Rule,
@@ -107,9 +108,9 @@ class Units:
 
 
 def _plain(value: Any) -> Any:
-    if not isinstance(value, str | bool | int | float | None) or (isinstance(value, float) and not math.isfinite(value)):
-        raise ValueError("not a plain value")
-    return value
+    if value is None or isinstance(value, str) or (isinstance(value, int | float) and abs(value) <= sys.float_info.max):
+        return value
+    raise ValueError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +145,7 @@ Types = Annotated[
 class CaseFile(Block):
     """A market and a policy for it."""
 
-    schema_version: Annotated[int, described("version of this format", admissible="[1, 1]", strict=True, ge=1, le=1)] = 1
+    schema_version: Annotated[int, Field(strict=True, ge=1, le=1), WithJsonSchema({"const": 1}), described("version of this format")] = 1
     name: Annotated[Text | None, described("what the case is called; null: the file's name")] = None
     reference: Annotated[Text | None, described("where the numbers come from")] = None
     units: Annotated[Units | None, described("names of the units, shown beside figures")] = None

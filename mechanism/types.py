@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from market.case import Array
+from mechanism.schema import ListedTypes, UniformTypes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +51,11 @@ def discrete(values: Array, probabilities: Array) -> TypeSpace:
     """A discrete prior; only the types themselves can be reported."""
     order = np.argsort(values)
     points = np.asarray(values, float)[order]
-    return TypeSpace(
-        points=points, weights=np.asarray(probabilities, float)[order], nodes=np.arange(len(points)), continuous=False
-    )
+    return TypeSpace(points=points, weights=np.asarray(probabilities, float)[order], nodes=np.arange(len(points)), continuous=False)
+
+
+def type_space(given: UniformTypes | ListedTypes) -> TypeSpace:
+    """The type space a case file describes."""
+    if isinstance(given, UniformTypes):
+        return uniform(given.support[0], given.support[1], given.points)
+    return discrete(np.array(given.values), np.array(given.weights))

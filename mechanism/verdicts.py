@@ -60,8 +60,8 @@ def _possible_gain(rows: dict[str, Any], say: Words) -> list[Sentence]:
     return [
         {
             "code": "possible_gain",
-            "text": f"Today's market yields welfare of {say.money(market['welfare'])}. With the levels a planner would choose{corner} it would be "
-            f"{say.money(best['welfare'])}: {say.money(gain)} more ({share:.1%}), at the prices firms set themselves.",
+            "text": f"Today's market yields welfare of {say.money(market['welfare'])}. With the levels a planner would choose{corner} "
+            f"it would be {say.money(best['welfare'])}: {say.money(gain)} more ({share:.1%}), at the prices firms set themselves.",
         }
     ]
 
@@ -130,8 +130,8 @@ def _full_information(full: dict[str, Any], rows: dict[str, Any], say: Words) ->
         out.append(
             {
                 "code": "ir_market_violated",
-                "text": f"Firms would rather not join: against today's market {' and '.join(losers)}. Lump sums of {say.money(total)} in all "
-                f"would make them join; {balanced}.",
+                "text": f"Firms would rather not join: against today's market {' and '.join(losers)}. Lump sums of {say.money(total)} "
+                f"in all would make them join; {balanced}.",
             }
         )
     elif market["status"] == "holds":

@@ -1,0 +1,372 @@
+"""Appendix B with reported lambda_c, end to end: one tax rule at one case, as the tree `mechanism.reported` of the result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from market.case import Array, Case
+from market.outcome import account, numbers
+from market.pricing import bertrand_matrix
+from mechanism.allocation import allocate
+from mechanism.behaviour import Expected, ReportingEquilibrium, by_pair, expected_outcome, reporting_equilibrium
+from mechanism.checks import NOT_ESTABLISHED, Check, participation, payoff_range
+from mechanism.full_information import subsidy
+from mechanism.incentives import Gains, free_gains, gains, incentive_check
+from mechanism.reported import TAX_RULES, Assignment, assign
+from mechanism.schema import MechanismOptions
+from mechanism.types import TypeSpace
+
+Tree = dict[str, Any]
+
+PAYOFFS = ("with_cost", "printed")
+INCENTIVES: tuple[Literal["bayesian", "dominant"], ...] = ("bayesian", "dominant")
+TIMINGS = ("interim", "ex_post")
+FORMS = ("ir1", "ir_market", "ir2")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """What all tax rules share at one case: types, levels for all reports, outside options."""
+
+    case: Case
+    types: TypeSpace
+    options: MechanismOptions
+    assignment: Assignment
+    residual: float
+    """Largest first-order residual of any assigned levels."""
+    several: bool
+    """Whether any search met more than one local optimum."""
+    outside: Array | None
+    """(2, M, M): profit in the unregulated market by own and rival's true type; None where some pair has no equilibrium."""
+    outside_revenue: Array | None
+    """(2, M, M): the same before investment cost, which the payoff of (38) leaves out."""
+
+
+def prepare(case: Case, types: TypeSpace, options: MechanismOptions) -> Setting | None:
+    """Levels x*(r_1, r_2) and outside options over the grid of types; None where some pair has no social optimum."""
+    optimum = allocate(case, types.points)
+    if not optimum.solved:
+        return None
+    market = allocate(case, types.points, "nash")
+    outside = outside_revenue = None
+    if market.solved:
+        pairs = np.stack(np.meshgrid(types.points, types.points, indexing="ij"), -1)
+        books = account(case.map(lambda x: x.reshape(1, 1, -1)).with_cost_spillover(pairs), market.levels, bertrand_matrix)
+        if (books.price >= 0).all():
+            outside = _per_firm(books.profit)
+            outside_revenue = _per_firm(books.price * books.quantity)
+    return Setting(
+        case=case,
+        types=types,
+        options=options,
+        assignment=assign(case, types, optimum),
+        residual=float(optimum.residual.max()),
+        several=bool(optimum.several.any()),
+        outside=outside,
+        outside_revenue=outside_revenue,
+    )
+
+
+def _per_firm(values: Array) -> Array:
+    return np.stack([values[..., 0], values[..., 1].T])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mechanism:
+    """One tax rule at one setting."""
+
+    rule: str
+    tree: Tree
+    """`mechanism.reported` of the result."""
+    truthful: bool
+    """Whether the case's own incentive constraint holds."""
+    achieved: Expected | None
+    """What firms then do: truth where it is a best reply, the equilibrium in reports otherwise; None where there is none."""
+
+
+def run_rule(setting: Setting, rule: str) -> Mechanism:
+    """Evaluate one tax rule: payments, truth-telling, participation, repair, and behaviour where truth is no best reply."""
+    types, options, assignment = setting.types, setting.options, setting.assignment
+    tax = TAX_RULES[rule](assignment.subsidy, types)
+    net = assignment.subsidy - tax
+    assigned = {payoff: gains(assignment, tax, payoff) for payoff in PAYOFFS}
+    free = {payoff: free_gains(assignment, tax, payoff, assigned[payoff]) for payoff in PAYOFFS}
+    own = assigned[options.payoff]
+
+    checks = _incentive_checks(setting, assigned, free)
+    checks |= _participation_checks(setting, own, net)
+    node_net = by_pair(net, types.nodes, types.nodes)
+    weights = types.probabilities[:, None] * types.probabilities
+    checks["budget"] = {"ex_ante": float((weights * node_net.sum(-1)).sum()), "worst": float(node_net.sum(-1).max())}
+
+    node_levels = assignment.levels[0][np.ix_(types.nodes, types.nodes)]
+    truth = expected_outcome(setting.case, types, node_levels, node_net)
+    truthful = checks["ic"]["status"] == "holds"
+    played = None if truthful else reporting_equilibrium(assignment, tax, options.payoff)
+    achieved = truth if truthful else _played(setting, net, played)
+    tree: Tree = {
+        "tax_rule": rule,
+        "payoff": options.payoff,
+        "types": numbers(types.types),
+        "probabilities": numbers(types.probabilities),
+        "expected": expected_tree(truth),
+        "checks": checks,
+        "repair": _repair_tree(setting, own, checks, net),
+        "if_not_truthful": None if played is None else _played_tree(setting, played, achieved, truth),
+        "interim": _interim_tree(setting, own, tax, net),
+        "evidence": _evidence(setting, own, tax, checks["ic"]["witness"]),
+        "schedule": payment_schedule(setting, tax),
+        "certificate": {
+            "residual": setting.residual,
+            "global": "searched",
+            "several_optima": setting.several,
+            "pairs": len(types.points) ** 2,
+        },
+    }
+    return Mechanism(rule=rule, tree=tree, truthful=truthful, achieved=achieved)
+
+
+def expected_tree(expected: Expected) -> Tree:
+    """Expectations as plain values."""
+    return {
+        "welfare": expected.welfare,
+        "consumer_surplus": expected.consumer_surplus,
+        "profit": numbers(expected.profit),
+        "net_transfer": numbers(expected.net_transfer),
+        "payoff": numbers(expected.profit + expected.net_transfer),
+        "budget": expected.budget,
+        "sharing": numbers(expected.sharing),
+        "investment": numbers(expected.investment),
+    }
+
+
+def _incentive_checks(setting: Setting, assigned: dict[str, Gains], free: dict[str, Gains | None]) -> Tree:
+    points, options = setting.types.points, setting.options
+    everything = []
+    for incentive in INCENTIVES:
+        for deviation, table in (("assigned", assigned), ("free", free)):
+            for payoff in PAYOFFS:
+                check = incentive_check(table[payoff], points, incentive, assigned[payoff].range)
+                everything.append(
+                    {
+                        "incentive": incentive,
+                        "deviation": deviation,
+                        "payoff": payoff,
+                        "status": check.status,
+                        "max_gain": check.amount,
+                        "witness": check.witness,
+                    }
+                )
+    chosen = next(
+        c for c in everything if c["incentive"] == options.incentive and c["payoff"] == options.payoff and c["deviation"] == "assigned"
+    )
+    return {"ic": {**chosen, "payoff_range": assigned[options.payoff].range}, "ic_all": everything}
+
+
+def _participation_checks(setting: Setting, own: Gains, net: Array) -> Tree:
+    options, weights = setting.options, setting.types.weights
+    everywhere = own.truth_ex_post  # (2, true type, rival's type)
+    outside = setting.outside if options.payoff == "with_cost" else setting.outside_revenue
+    # ir1 has the same price on both sides, so the net transfer alone is compared with nothing.
+    sides: dict[str, tuple[Array, Array] | None] = {
+        "ir1": (net, np.zeros_like(net)),
+        "ir_market": None if outside is None else (everywhere, outside),
+        "ir2": (everywhere, np.zeros_like(net)),
+    }
+    out: Tree = {}
+    scale = payoff_range(everywhere)
+    for form in FORMS:
+        side = sides[form]
+        found: list[Tree] = []
+        for timing in TIMINGS:
+            if side is None:
+                check: Check = NOT_ESTABLISHED
+            else:
+                payoff, alternative = (a @ weights for a in side) if timing == "interim" else side
+                check = participation(payoff, alternative, setting.types.points, scale)
+            found.append({"timing": timing, "status": check.status, "min_slack": check.amount, "witness": check.witness})
+        out[form] = next(c for c in found if c["timing"] == options.timing)
+        out[f"{form}_all"] = found
+    return out
+
+
+def constraint_data(setting: Setting, own: Gains, net: Array) -> tuple[Array, Array | None]:
+    """What the chosen IC and IR ask of corrections to interim transfers, on the types themselves: for each firm the gains (2, K, K) that
+    must be outweighed and the slacks (2, K) that may be used up; None without participation."""
+    types, options = setting.types, setting.options
+    table = own.bayesian if options.incentive == "bayesian" else own.dominant
+    gain = table[:, types.nodes][:, :, types.nodes]
+    if options.participation == "none":
+        return gain, None
+    outside = setting.outside if options.payoff == "with_cost" else setting.outside_revenue
+    if options.participation == "ir_market" and outside is None:
+        return gain, None
+    payoff = net if options.participation == "ir1" else own.truth_ex_post
+    alternative = outside if options.participation == "ir_market" and outside is not None else np.zeros_like(net)
+    slack = (payoff - alternative)[:, types.nodes][:, :, types.nodes]
+    return gain, slack @ types.probabilities if options.timing == "interim" else slack.min(-1)
+
+
+def _repair_tree(setting: Setting, own: Gains, checks: Tree, net: Array) -> Tree | None:
+    """The least correction by cvxpy; None where nothing needs mending."""
+    options, types = setting.options, setting.types
+    asked = [checks["ic"]["status"]] + ([checks[options.participation]["status"]] if options.participation != "none" else [])
+    if all(status == "holds" for status in asked):
+        return None
+    from mechanism.programs import repair
+
+    gain, slack = constraint_data(setting, own, net)
+    alike = setting.case.alike()
+    found = [repair(gain[0], None if slack is None else slack[0])]
+    found.append(found[0] if alike else repair(gain[1], None if slack is None else slack[1]))
+    statuses = {r.status for r in found}
+    status = "optimal" if statuses == {"optimal"} else "infeasible" if "infeasible" in statuses else "not_established"
+    per_type, rows = [], []
+    for firm, r in enumerate(found, 1):
+        if r.correction is not None:
+            per_type += [{"firm": firm, "type": float(t), "correction": float(c)} for t, c in zip(types.types, r.correction, strict=True)]
+        rows += [
+            {
+                "firm": firm,
+                "constraint": row.constraint,
+                "type": float(types.types[row.type]),
+                "report": None if row.report is None else float(types.types[row.report]),
+                "price" if r.status == "optimal" else "weight": row.weight,
+            }
+            for row in r.rows
+        ]
+    optimal = status == "optimal"
+    expected = sum(float(types.probabilities @ r.correction) for r in found if r.correction is not None)
+    return {
+        "status": status,
+        "asks": {
+            "incentive": options.incentive,
+            "participation": options.participation,
+            "timing": options.timing,
+            "payoff": options.payoff,
+        },
+        "per_type": per_type if optimal else [],
+        "total": sum(abs(p["correction"]) for p in per_type) if optimal else None,
+        "expected_outlay": expected if optimal else None,
+        "binding": [r for r in rows if "price" in r] if optimal else [],
+        "infeasibility": None
+        if optimal
+        else {"rows": [r for r in rows if "weight" in r], "verified": all(r.verified for r in found if r.status == "infeasible")},
+        "verified": all(r.verified for r in found),
+    }
+
+
+def _played(setting: Setting, net: Array, played: ReportingEquilibrium | None) -> Expected | None:
+    if played is None or played.status != "converged":
+        return None
+    x = setting.assignment.levels[0][np.ix_(played.reports[0], played.reports[1])]
+    return expected_outcome(setting.case, setting.types, x, by_pair(net, played.reports[0], played.reports[1]))
+
+
+def _played_tree(setting: Setting, played: ReportingEquilibrium, achieved: Expected | None, truth: Expected) -> Tree:
+    points = setting.types.points
+    return {
+        "status": played.status,
+        "reports": [numbers(points[r]) for r in played.reports] if played.status == "converged" else None,
+        "rounds": played.rounds,
+        "regret": played.regret if played.status == "converged" else None,
+        "expected": None if achieved is None else expected_tree(achieved),
+        "welfare_loss": None if achieved is None else truth.welfare - achieved.welfare,
+    }
+
+
+def _interim_tree(setting: Setting, own: Gains, tax: Array, net: Array) -> list[Tree]:
+    """Expected payoff, net transfer and outside option of every type that tells the truth."""
+    types, assignment = setting.types, setting.assignment
+    outside = setting.outside if setting.options.payoff == "with_cost" else setting.outside_revenue
+    rows = []
+    for firm in (0, 1):
+        for k in types.nodes:
+            rows.append(
+                {
+                    "firm": firm + 1,
+                    "type": float(types.points[k]),
+                    "payoff": float(own.truth[firm, k]),
+                    "subsidy": float(assignment.subsidy[firm, k] @ types.weights),
+                    "tax": float(tax[firm, k] @ types.weights),
+                    "net_transfer": float(net[firm, k] @ types.weights),
+                    "outside": None if outside is None else float(outside[firm, k] @ types.weights),
+                    "best_report": float(types.points[int(np.argmax(own.interim[firm, k]))]),
+                    "gain": float(own.bayesian[firm, k].max()),
+                }
+            )
+    return rows
+
+
+def _evidence(setting: Setting, own: Gains, tax: Array, witness: Tree | None) -> Tree:
+    """One type's expected accounts for several own reports: where its payoff comes from, and why it would or would not lie."""
+    types, assignment = setting.types, setting.assignment
+    points = types.points
+    if witness is not None and witness["gain"] > 0:
+        firm, kind = witness["firm"] - 1, int(np.argmin(np.abs(points - witness["type"])))
+        told = int(np.argmin(np.abs(points - witness["report"])))
+    else:
+        firm, kind = 0, int(types.nodes[len(types.nodes) // 2])
+        told = kind
+    spread = np.round(np.linspace(0, len(points) - 1, min(5, len(points)))).astype(int)
+    weights = types.weights
+    cost = assignment.own_cost(firm, points[[kind]])[0] @ weights
+    rows = []
+    for r in sorted({kind, told, *spread.tolist()}):
+        revenue, paid, taxed = (float(a[firm, r] @ weights) for a in (assignment.revenue, assignment.subsidy, tax))
+        rows.append(
+            {
+                "report": float(points[r]),
+                "truth": r == kind,
+                "revenue": revenue,
+                "own_cost": float(cost[r]),
+                "subsidy": paid,
+                "tax": taxed,
+                "net_transfer": paid - taxed,
+                "payoff": float(own.interim[firm, kind, r]),
+            }
+        )
+    return {"firm": firm + 1, "type": float(points[kind]), "payoff": setting.options.payoff, "reports": rows}
+
+
+SCHEDULE_SHARES = (0.5, 0.75, 1.0, 1.25, 1.5)
+"""Own levels in the payment schedule, as shares of the assigned ones (sharing stops at 1, investment at the cap)."""
+
+
+def payment_schedule(setting: Setting, tax: Array) -> list[Tree]:
+    """What each firm would receive and pay at levels other than those assigned, the rival reporting its middle type and complying."""
+    types, assignment = setting.types, setting.assignment
+    middle = int(types.nodes[len(types.nodes) // 2])
+    few = [int(types.nodes[0]), middle, int(types.nodes[-1])]
+    cap = np.broadcast_to(assignment.case.investment_cap, (1, 2))[0]
+    rows = []
+    for firm in (0, 1):
+        for report in dict.fromkeys(few):
+            x = assignment.levels[firm][report, middle]
+            spill = np.empty(2)
+            spill[firm], spill[1 - firm] = types.points[report], types.points[middle]
+            case = assignment.case.with_cost_spillover(spill[None])
+            tried = np.repeat(x[None], 2 * len(SCHEDULE_SHARES), axis=0)
+            shares = np.array(SCHEDULE_SHARES)
+            tried[: len(shares), firm] = np.minimum(shares * x[firm], 1.0)
+            tried[len(shares) :, 2 + firm] = np.minimum(shares * x[2 + firm], cap[firm])
+            tried = np.unique(tried, axis=0)
+            paid = subsidy(case, tried)[:, firm]
+            for levels, amount in zip(tried, paid, strict=True):
+                rows.append(
+                    {
+                        "firm": firm + 1,
+                        "report": float(types.points[report]),
+                        "rival_report": float(types.points[middle]),
+                        "sharing": float(levels[firm]),
+                        "investment": float(levels[2 + firm]),
+                        "assigned": bool((levels == x).all()),
+                        "subsidy": float(amount),
+                        "tax": float(tax[firm, report, middle]),
+                        "net_transfer": float(amount - tax[firm, report, middle]),
+                    }
+                )
+    return rows

@@ -1,0 +1,146 @@
+"""Incentive compatibility: what a firm gains by reporting another cost spillover than its own.
+
+Two deviations: a misreport with the levels then assigned, and a misreport with the firm's own levels chosen freely for each
+report of the rival, which keeps its assigned levels (an upper bound on any gain). Two strengths: Bayesian (in expectation over the
+rival's type, the rival truthful) and dominant (whatever the rival reports).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from market.case import Array
+from market.payoff import Payoff
+from market.pricing import bertrand_matrix, utility_matrix
+from market.regimes import level_bounds
+from market.solve.optimum import maximise
+from mechanism.checks import RELATIVE_TOLERANCE, Check, CheckStatus
+from mechanism.reported import Assignment, payoff_before_tax
+
+LARGEST_BLOCK = 2_000_000
+"""Entries of a payoff table held at once."""
+
+FREE_TYPES = 21
+"""Types, evenly picked, on which deviations with free levels are searched."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gains:
+    """Payoffs and gains over true types (rows, n) and own reports (columns, M) for both firms."""
+
+    rows: NDArray[np.intp]
+    """(n,): which points of the grid are the true types."""
+    columns: NDArray[np.intp]
+    """(m,): which points of the grid are the reports."""
+    interim: Array
+    """(2, n, m): expected payoff over the rival's type, the rival truthful."""
+    truth: Array
+    """(2, n): expected payoff of the truth."""
+    truth_ex_post: Array
+    """(2, n, reports of the rival): payoff of the truth at each of them."""
+    dominant: Array
+    """(2, n, m): the largest gain over the truth at any report of the rival."""
+
+    @property
+    def bayesian(self) -> Array:
+        """(2, n, m): the expected gain over the truth."""
+        return self.interim - self.truth[..., None]
+
+    @property
+    def range(self) -> float:
+        """Largest less smallest expected payoff over the types and reports at hand."""
+        return float(max(np.ptp(self.interim), 1e-9 * np.abs(self.interim).max(), 1e-300))
+
+
+def gains(assignment: Assignment, tax: Array, payoff: str) -> Gains:
+    """Misreports with assigned levels, for every point of the type grid as type and as report."""
+    types = assignment.types
+    size = len(types.points)
+    interim, dominant, ex_post = np.empty((2, size, size)), np.empty((2, size, size)), np.empty((2, size, size))
+    block = max(1, LARGEST_BLOCK // size**2)
+    for firm in (0, 1):
+        for start in range(0, size, block):
+            rows = np.arange(start, min(start + block, size))
+            V = payoff_before_tax(assignment, firm, types.points[rows], payoff) - tax[firm]
+            at_truth = V[np.arange(len(rows)), rows]
+            interim[firm, rows] = V @ types.weights
+            dominant[firm, rows] = (V - at_truth[:, None]).max(-1)
+            ex_post[firm, rows] = at_truth
+    everything = np.arange(size)
+    return Gains(
+        rows=everything,
+        columns=everything,
+        interim=interim,
+        truth=interim[:, everything, everything],
+        truth_ex_post=ex_post,
+        dominant=dominant,
+    )
+
+
+def free_gains(assignment: Assignment, tax: Array, payoff: str, assigned: Gains) -> Gains | None:
+    """Misreports with own levels chosen freely, on at most `FREE_TYPES` types; None where the gain has no limit.
+
+    With the payoff of (38) own investment costs the firm nothing, so without a cap there is no best level.
+    """
+    case, types = assignment.case, assignment.types
+    if payoff == "printed" and not np.isfinite(case.investment_cap).all():
+        return None
+    step = np.linspace(0, len(types.nodes) - 1, min(FREE_TYPES, len(types.nodes)))
+    picked = types.nodes[np.unique(np.round(step).astype(int))]
+    n = len(picked)
+    interim, dominant = np.empty((2, n, n)), np.empty((2, n, n))
+    ex_post = assigned.truth_ex_post[:, picked][:, :, types.nodes]
+    alike = case.alike()
+    for firm in (0, 1):
+        if firm == 1 and alike:  # equal firms deviate alike
+            interim[1], dominant[1] = interim[0], dominant[0]
+            continue
+        V = _free_payoff(assignment, firm, picked, payoff) - tax[firm][np.ix_(picked, types.nodes)]
+        interim[firm] = V @ types.probabilities
+        dominant[firm] = (V - ex_post[firm][:, None]).max(-1)
+    truth = ex_post @ types.probabilities
+    return Gains(rows=picked, columns=picked, interim=interim, truth=truth, truth_ex_post=ex_post, dominant=dominant)
+
+
+def _free_payoff(assignment: Assignment, firm: int, picked: NDArray[np.intp], payoff: str) -> Array:
+    """(n, n, K): the best a firm can get before tax, by true type, own report and rival's report."""
+    points, nodes, n, other = assignment.types.points, assignment.types.nodes, len(picked), 1 - firm
+    theta, report, rival = (a.ravel() for a in np.meshgrid(picked, picked, nodes, indexing="ij"))
+    spill = np.empty((len(theta), 2))
+    spill[:, firm], spill[:, other] = points[theta], points[rival]
+    case = assignment.case.with_cost_spillover(spill)
+    weight = np.zeros((1, 2))
+    weight[0, other], weight[0, firm] = 1, 0 if payoff == "printed" else 1
+    objective = Payoff(case=case, benefit=utility_matrix(assignment.case, bertrand_matrix), cost_weight=weight)
+    held = assignment.levels[firm][report, rival]
+    lower, upper = level_bounds(assignment.case, len(theta))
+    for bound in (lower, upper):
+        bound[:, [other, 2 + other]] = held[:, [other, 2 + other]]
+    # From the levels assigned for the report, and from those that suit the true type.
+    truthful = held.copy()
+    truthful[:, [firm, 2 + firm]] = assignment.levels[firm][theta, rival][:, [firm, 2 + firm]]
+    best = np.maximum(*(maximise(objective, start, lower, upper).value for start in (held, truthful)))
+    return best.reshape(n, n, len(nodes))
+
+
+def incentive_check(found: Gains | None, points: Array, incentive: Literal["bayesian", "dominant"], scale: float) -> Check:
+    """The largest gain of one strength with its witness, against the payoff range `scale`."""
+    if found is None:  # no limit to the gain
+        return Check(status="violated", amount=None, witness=None)
+    gain = found.bayesian if incentive == "bayesian" else found.dominant
+    if not np.isfinite(gain).all():
+        return Check(status="not_established", amount=None, witness=None)
+    at = np.unravel_index(int(np.argmax(gain)), gain.shape)
+    largest = float(gain[at])
+    status: CheckStatus = "holds" if largest <= RELATIVE_TOLERANCE * scale else "violated"
+    witness: dict[str, Any] = {
+        "firm": int(at[0]) + 1,
+        "type": float(points[found.rows[at[1]]]),
+        "report": float(points[found.columns[at[2]]]),
+        "gain": largest,
+    }
+    return Check(status=status, amount=largest, witness=witness)

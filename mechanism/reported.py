@@ -1,0 +1,120 @@
+"""Appendix B when firms report their cost spillovers: levels, subsidies, taxes and payoffs over all reports.
+
+The regulator assigns the levels x*(r_1, r_2) that are socially optimal for the reports. Firm i receives S_i = CS_i + TS_j at those
+levels, with firm j's cost as j reports it, and pays T_i. Written with gross utility U = GU_1 + GU_2, firm i of type theta_i earns
+
+    V_i = U(x) - f_i(x; theta_i) - f_j(x; r_j) - T_i(r_i, r_j)          with its own cost in the payoff
+    V_i = U(x)                   - f_j(x; r_j) - T_i(r_i, r_j)          as (38) prints it, own cost left out
+
+at x = x*(r_i, r_j). Prices do not depend on lambda_c, so nothing but reports links the firms' information.
+
+Tax rules, each a function of the table S_i(r_i, r_j) of subsidies on the path:
+
+- `printed` (37): T_i(r_i, r_j) = S_i(r_i, r_j). The net transfer is zero whatever is reported, so what is left of the payoff is the
+  firm's own profit at levels that its report moves: truth is no best reply.
+- `groves`: T_i(r_j) = E_theta S_i(theta, r_j). Free of the own report, so V_i is welfare at (theta_i, r_j) less a constant, and
+  x* maximises just that: truth is a best reply whatever the rival reports.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from market.case import Array, Case
+from market.cost import COST_FORMS
+from market.outcome import account
+from market.pricing import bertrand_matrix
+from mechanism.allocation import Allocation
+from mechanism.types import TypeSpace
+
+TaxRule = Callable[[Array, TypeSpace], Array]
+"""From the subsidies on the path (2, M own reports, M rival's reports) to the taxes, same shape."""
+
+
+def printed_tax(subsidy: Array, types: TypeSpace) -> Array:
+    """(37): the subsidy at the levels assigned for the same reports."""
+    return subsidy
+
+
+def groves_tax(subsidy: Array, types: TypeSpace) -> Array:
+    """The subsidy's expectation over the own type: the same for every own report."""
+    return np.broadcast_to(np.einsum("r,irj->ij", types.weights, subsidy)[:, None, :], subsidy.shape)
+
+
+TAX_RULES: dict[str, TaxRule] = {"printed": printed_tax, "groves": groves_tax}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assignment:
+    """What the regulator assigns over the grid of reports, seen by each firm: arrays are (2 firms, M own, M rival's report)."""
+
+    case: Case
+    types: TypeSpace
+    levels: Array
+    """(2, M, M, 4): levels in the firms' own order (firm 1's sharing first), indexed by the firm's own and its rival's report."""
+    utility: Array
+    """U: consumers' gross utility of both products, money units."""
+    revenue: Array
+    """p_i q_i of the firm itself."""
+    rival_revenue: Array
+    """p_j q_j."""
+    rival_cost: Array
+    """f_j at the rival's reported cost spillover."""
+
+    @property
+    def subsidy(self) -> Array:
+        """S_i = CS_i + TS_j with the rival's cost as reported (35), (2, M, M)."""
+        return self.utility - self.revenue - self.rival_cost
+
+    def own_cost(self, firm: int, types: Array) -> Array:
+        """f_i of one firm's true types (n,) at the levels assigned for every pair of reports, (n, M, M)."""
+        x, other = self.levels[firm], 1 - firm
+        received = x[..., 2 + other] * x[..., other]
+        stand_alone = float(self.case.cost_scale.ravel()[0]) / 2 * x[..., 2 + firm] ** 2
+        share = COST_FORMS[self.case.cost_form](types[:, None, None] * received, self.case.max_saving.ravel()[:1])[0]
+        return stand_alone * share
+
+
+def assign(case: Case, types: TypeSpace, allocation: Allocation) -> Assignment:
+    """The assignment that follows from an allocation over the grid of types."""
+    points = types.points
+    size = len(points)
+    pairs = np.stack(np.meshgrid(points, points, indexing="ij"), -1)
+    flat = case.map(lambda x: x.reshape(1, -1))
+    reported = flat.with_cost_spillover(pairs.reshape(-1, 2))
+    x = allocation.levels.reshape(-1, 4)
+    books = account(reported, x, bertrand_matrix)
+
+    def per_firm(values: Array) -> Array:
+        grid = values.reshape(size, size, 2)
+        return np.stack([grid[..., 0], grid[..., 1].T])
+
+    def of_rival(values: Array) -> Array:
+        grid = values.reshape(size, size, 2)
+        return np.stack([grid[..., 1], grid[..., 0].T])
+
+    revenue = books.price * books.quantity
+    utility = (books.consumer_surplus + revenue).sum(-1).reshape(size, size)
+    return Assignment(
+        case=flat,
+        types=types,
+        levels=np.stack([allocation.levels, np.swapaxes(allocation.levels, 0, 1)]),
+        utility=np.stack([utility, utility.T]),
+        revenue=per_firm(revenue),
+        rival_revenue=of_rival(revenue),
+        rival_cost=of_rival(revenue - books.profit),
+    )
+
+
+def payoff_before_tax(assignment: Assignment, firm: int, types: Array, payoff: str) -> Array:
+    """V_i plus the tax for one firm's true types (n,): (n, M, M), axes true type, own report, rival's report.
+
+    `payoff` is `with_cost` (the firm bears its true cost) or `printed` (38).
+    """
+    before = (assignment.utility[firm] - assignment.rival_cost[firm])[None]
+    if payoff == "printed":
+        return np.broadcast_to(before, (len(types), *before.shape[1:]))
+    return before - assignment.own_cost(firm, types)
