@@ -154,7 +154,7 @@ def _cross_slope(cross: float, own: float | list[float]) -> str | None:
 
 def _leakage(own: float, cross: float, interaction: float) -> str | None:
     least = cross + interaction
-    return None if own > least else f"is {show(own)}; it must lie in (cross + interaction = {show(least)}, inf)"
+    return None if own > least else f"is {show(own)}; it must lie in (cross + interaction = {show(round(least, 12))}, inf)"
 
 
 MARKET_RULES = (

@@ -15,6 +15,7 @@ from mechanism.behaviour import Expected, ReportingEquilibrium, by_pair, expecte
 from mechanism.checks import NOT_ESTABLISHED, Check, participation, payoff_range
 from mechanism.full_information import subsidy
 from mechanism.incentives import Gains, free_gains, gains, incentive_check
+from mechanism.programs import Repair, largest_violation, repair
 from mechanism.reported import TAX_RULES, Assignment, assign
 from mechanism.schema import MechanismOptions
 from mechanism.types import TypeSpace
@@ -100,6 +101,7 @@ def run_rule(setting: Setting, rule: str) -> Mechanism:
     checks |= _participation_checks(setting, own, net)
     node_net = by_pair(net, types.nodes, types.nodes)
     weights = types.probabilities[:, None] * types.probabilities
+    checks["program"] = _program_check(setting, own, net)
     checks["budget"] = {"ex_ante": float((weights * node_net.sum(-1)).sum()), "worst": float(node_net.sum(-1).max())}
 
     node_levels = assignment.levels[0][np.ix_(types.nodes, types.nodes)]
@@ -210,53 +212,73 @@ def constraint_data(setting: Setting, own: Gains, net: Array) -> tuple[Array, Ar
     return gain, slack @ types.probabilities if options.timing == "interim" else slack.min(-1)
 
 
+def _program_check(setting: Setting, own: Gains, net: Array) -> Tree:
+    """The chosen IC and IR on the types, stated to cvxpy as one program per firm, beside the same number by direct evaluation."""
+    gain, slack = constraint_data(setting, own, net)
+    solved = [largest_violation(gain[i], None if slack is None else slack[i]) for i in (0, 1)]
+    direct = [max(0.0, float(gain[i].max()), 0.0 if slack is None else float(-slack[i].min())) for i in (0, 1)]
+    tolerance = 1e-7 * max(1.0, *direct)
+    agrees = all(v is not None and abs(v - w) <= tolerance for v, w in zip(solved, direct, strict=True))
+    return {"largest_violation": solved, "evaluated": direct, "agrees": agrees}
+
+
 def _repair_tree(setting: Setting, own: Gains, checks: Tree, net: Array) -> Tree | None:
     """The least correction by cvxpy; None where nothing needs mending."""
-    options, types = setting.options, setting.types
+    options = setting.options
     asked = [checks["ic"]["status"]] + ([checks[options.participation]["status"]] if options.participation != "none" else [])
     if all(status == "holds" for status in asked):
         return None
-    from mechanism.programs import repair
-
     gain, slack = constraint_data(setting, own, net)
-    alike = setting.case.alike()
     found = [repair(gain[0], None if slack is None else slack[0])]
-    found.append(found[0] if alike else repair(gain[1], None if slack is None else slack[1]))
-    statuses = {r.status for r in found}
-    status = "optimal" if statuses == {"optimal"} else "infeasible" if "infeasible" in statuses else "not_established"
-    per_type, rows = [], []
-    for firm, r in enumerate(found, 1):
-        if r.correction is not None:
-            per_type += [{"firm": firm, "type": float(t), "correction": float(c)} for t, c in zip(types.types, r.correction, strict=True)]
-        rows += [
-            {
-                "firm": firm,
-                "constraint": row.constraint,
-                "type": float(types.types[row.type]),
-                "report": None if row.report is None else float(types.types[row.report]),
-                "price" if r.status == "optimal" else "weight": row.weight,
-            }
-            for row in r.rows
-        ]
-    optimal = status == "optimal"
-    expected = sum(float(types.probabilities @ r.correction) for r in found if r.correction is not None)
-    return {
-        "status": status,
+    found.append(found[0] if setting.case.alike() else repair(gain[1], None if slack is None else slack[1]))
+    optimal = all(r.status == "optimal" for r in found)
+    infeasible = any(r.status == "infeasible" for r in found)
+    tree: Tree = {
+        "status": "optimal" if optimal else "infeasible" if infeasible else "not_established",
         "asks": {
             "incentive": options.incentive,
+            "payoff": options.payoff,
             "participation": options.participation,
             "timing": options.timing,
-            "payoff": options.payoff,
         },
-        "per_type": per_type if optimal else [],
-        "total": sum(abs(p["correction"]) for p in per_type) if optimal else None,
-        "expected_outlay": expected if optimal else None,
-        "binding": [r for r in rows if "price" in r] if optimal else [],
-        "infeasibility": None
-        if optimal
-        else {"rows": [r for r in rows if "weight" in r], "verified": all(r.verified for r in found if r.status == "infeasible")},
+        "per_type": [],
+        "total": None,
+        "expected_outlay": None,
+        "binding": [],
+        "infeasibility": None,
         "verified": all(r.verified for r in found),
     }
+    if optimal:
+        corrections = np.array([r.correction for r in found])
+        tree["per_type"] = [
+            {"firm": firm + 1, "type": float(t), "correction": float(corrections[firm, k])}
+            for firm in (0, 1)
+            for k, t in enumerate(setting.types.types)
+        ]
+        tree["total"] = float(np.abs(corrections).sum())
+        tree["expected_outlay"] = float((corrections @ setting.types.probabilities).sum())
+        tree["binding"] = _rows(setting, found, "price")
+    elif infeasible:
+        conflicting = [r for r in found if r.status == "infeasible"]
+        tree["infeasibility"] = {"rows": _rows(setting, found, "weight"), "verified": all(r.verified for r in conflicting)}
+    return tree
+
+
+def _rows(setting: Setting, found: list[Repair], weight: str) -> list[Tree]:
+    types = setting.types.types
+    wanted = "optimal" if weight == "price" else "infeasible"
+    return [
+        {
+            "constraint": row.constraint,
+            "firm": firm,
+            "type": float(types[row.type]),
+            "report": None if row.report is None else float(types[row.report]),
+            weight: row.weight,
+        }
+        for firm, r in enumerate(found, 1)
+        if r.status == wanted
+        for row in r.rows
+    ]
 
 
 def _played(setting: Setting, net: Array, played: ReportingEquilibrium | None) -> Expected | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,13 +13,15 @@ from market.case import INVESTMENT, SHARING, Array, Case
 from market.outcome import SOLVED, Outcome, numbers
 from market.regimes import REGIMES, solve_regimes
 from mechanism.allocation import allocate
-from mechanism.asymmetric_information import Mechanism, prepare, run_rule
 from mechanism.behaviour import Expected, expected_outcome
 from mechanism.checks import Check, least_lump_sums, participation
 from mechanism.full_information import FullInformation, full_information
 from mechanism.reported import TAX_RULES
 from mechanism.schema import PolicyCase
 from mechanism.types import TypeSpace, type_space
+
+if TYPE_CHECKING:
+    from mechanism.asymmetric_information import Mechanism
 from mechanism.verdicts import verdicts, warnings
 
 SCHEMA_VERSION = 1
@@ -34,6 +36,9 @@ def evaluate(policy: PolicyCase) -> dict[str, Any]:
     if policy.types is None:
         figures = point_figures(regimes, full)
     else:
+        # Imported where it is needed: cvxpy takes longer to import than a case without types to evaluate.
+        from mechanism.asymmetric_information import prepare, run_rule  # noqa: PLC0415
+
         types = type_space(policy.types)
         setting = prepare(policy.market, types, policy.mechanism)
         rules = {} if setting is None else {rule: run_rule(setting, rule) for rule in TAX_RULES}

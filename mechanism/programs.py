@@ -94,6 +94,14 @@ def repair_rows(gain: Array, slack: Array | None) -> tuple[sparse.csr_matrix, Ar
     return A, d, kind, report
 
 
+def largest_violation(gain: Array, slack: Array | None) -> float | None:
+    """The chosen IC and IR of one firm as one program: the least v >= 0 by which all rows must be relaxed; None if not solved."""
+    A, d, _, _ = repair_rows(gain, slack)
+    v = cp.Variable(nonneg=True)
+    status = solve(cp.Problem(cp.Minimize(v), [A @ np.zeros(len(gain)) + v >= d]))
+    return float(v.value) if status == cp.OPTIMAL else None
+
+
 def repair(gain: Array, slack: Array | None) -> Repair:
     """The correction (K,) of least total absolute size after which no report pays and, with `slack`, every type joins."""
     A, d, kind, report = repair_rows(gain, slack)

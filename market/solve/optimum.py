@@ -113,12 +113,11 @@ def maximise(objective: Objective, start: Array, lower: Array, upper: Array, tol
         good = (new_value >= value + 1e-4 * rise) | ((np.abs(new_value - value) <= noise) & (new_residual <= residual))
         stalled = good & (new_residual <= tolerances.residual) & (new_residual > 0.5 * residual)
         if not good.all():
-            for lane in np.flatnonzero(~good):
-                shorter = _shorten(objective, int(lane), x[lane], value[lane], gradient[lane], direction[lane], lo[lane], hi[lane])
-                stalled[lane] = shorter is None
-                new[lane] = x[lane] if shorter is None else shorter
             bad = ~good
-            new_value[bad], new_gradient[bad], new_hessian[bad] = objective.take(bad).derivatives(new[bad])
+            those = objective.take(bad)
+            new[bad], found = _shorten(those, x[bad], value[bad], gradient[bad], direction[bad], lo[bad], hi[bad])
+            stalled[bad] = ~found
+            new_value[bad], new_gradient[bad], new_hessian[bad] = those.derivatives(new[bad])
             new_residual[bad] = _residual(new[bad], new_value[bad], new_gradient[bad], lo[bad], hi[bad])
         x, value, gradient, hessian, residual = new, new_value, new_gradient, new_hessian, new_residual
     record(active, slice(None))
@@ -134,16 +133,17 @@ _HALVINGS = 0.5 ** np.arange(1, 41)[:, None]
 
 
 def _shorten(
-    objective: Objective, lane: int, x: Array, value: float, gradient: Array, direction: Array, lower: Array, upper: Array
-) -> Array | None:
-    """The longest projected step among halvings that raises the payoff enough; None where rounding allows none."""
-    points = np.clip(x + _HALVINGS * direction, lower, upper)
-    values = objective.take(np.full(len(points), lane)).value(points)
-    enough = (values >= value + 1e-4 * (points - x) @ gradient) & (values > value)
-    if not enough.any():
-        return None
-    best: Array = points[np.argmax(enough)]
-    return best
+    objective: Objective, x: Array, value: Array, gradient: Array, direction: Array, lower: Array, upper: Array
+) -> tuple[Array, NDArray[np.bool_]]:
+    """For every lane the longest projected step among halvings that raises the payoff enough, and whether there is one; else x."""
+    lanes, n = x.shape
+    points = np.clip(x[:, None] + _HALVINGS * direction[:, None], lower[:, None], upper[:, None])
+    which = np.repeat(np.arange(lanes), len(_HALVINGS))
+    values = objective.take(which).value(points.reshape(-1, n)).reshape(lanes, -1)
+    rise = ((points - x[:, None]) * gradient[:, None]).sum(-1)
+    enough = (values >= value[:, None] + 1e-4 * rise) & (values > value[:, None])
+    found = enough.any(1)
+    return np.where(found[:, None], points[np.arange(lanes), enough.argmax(1)], x), found
 
 
 def distinct_points(x: Array, value: Array, tolerances: Tolerances = DEFAULT) -> list[int]:
