@@ -165,6 +165,11 @@ class _Builder:
         if not path:
             self.places[()] = token.place
         if token.kind == "scalar":
+            if isinstance(token.value, str) and re.search("[\ud800-\udfff]", token.value):
+                try:
+                    return token.value.encode("utf-16", "surrogatepass").decode("utf-16")
+                except UnicodeDecodeError:
+                    raise _refused(token.place, "half of a surrogate pair stands in this text; write the character itself") from None
             return token.value
         if len(path) >= MAX_DEPTH:
             raise _too_deep(token.place)
@@ -219,6 +224,8 @@ def _yaml_tokens(text: str, file: str) -> Iterator[_Token]:
                 documents += 1
                 if documents > 1:
                     raise _refused(place, "a second YAML document starts here; keep one case per file")
+                if event.version and tuple(event.version) != (1, 2):
+                    raise _refused(place, "the file asks for another version of YAML than 1.2; remove the line %YAML")
             elif type(event) in brackets:
                 yield _Token(brackets[type(event)], None, place)
             elif isinstance(event, events.ScalarEvent):
@@ -255,13 +262,12 @@ def _json_tokens(text: str, file: str) -> Iterator[_Token]:
         if piece in ("{", "}", "[", "]"):
             yield _Token(piece, None, place)  # type: ignore[arg-type]
             continue
-        value = json.loads(piece)
-        if isinstance(value, str) and re.search("[\ud800-\udfff]", value):
-            raise _refused(place, "half of a surrogate pair stands in this text; write the character itself")
-        yield _Token("scalar", value, place)
+        yield _Token("scalar", json.loads(piece), place)
 
 
 def _toml(text: str, file: str) -> dict[str, Any]:
+    if re.search(r"""(?<![\w-])(?:(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*){100}""", text):
+        raise _too_deep(Place(file))  # tomllib takes minutes over a dotted key of this kind
     try:
         tree = tomllib.loads(text)
     except RecursionError:

@@ -55,7 +55,8 @@ def best_reply(case: Case, x: Array, firm: int, largest_sharing: float = 1.0) ->
         candidates.append(_root_of_line(2 * w * level * slope, kappa - 2 * w * slope**2))
     m0, m1, m2 = n0 + e**2 / (4 * h), n1 + e * g / (2 * h), g**2 / (4 * h)
     candidates.extend(_positive_roots(2 * w * m0 * m1, 2 * w * (m1**2 + 2 * m0 * m2) - kappa, 6 * w * m1 * m2, 4 * w * m2**2))
-    t = np.clip(np.nan_to_num(np.array(candidates), nan=0.0, posinf=0.0, neginf=0.0), 0.0, cap)
+    t = np.array(candidates)
+    t = np.clip(np.where(np.abs(t) < 1e50, t, 0.0), 0.0, cap)  # larger ones are roots at infinity of a lower degree
     values = profit(t)
     best = np.argmax(values, axis=0)
     t_best = np.take_along_axis(t, best[None], 0)[0]

@@ -40,6 +40,13 @@ def payoff_range(*payoffs: Array) -> float:
     return float(max(np.ptp(everything), 1e-9 * np.max(np.abs(everything)), 1e-300))
 
 
+def first_largest(values: Array) -> tuple[int, ...]:
+    """Where the largest value is; among values equal up to rounding the first, so that equal firms name firm 1."""
+    top = values.max()
+    near = values >= top - 1e-12 * max(1.0, float(np.abs(values).max()))
+    return tuple(int(i) for i in np.unravel_index(int(np.argmax(near)), values.shape))
+
+
 def participation(payoff: Array, outside: Array | float, points: Array | None = None, scale: float | None = None) -> Check:
     """Individual rationality: payoff at least the outside option.
 
@@ -50,9 +57,9 @@ def participation(payoff: Array, outside: Array | float, points: Array | None = 
     slack = payoff - outside
     if not np.isfinite(slack).all():
         return NOT_ESTABLISHED
-    at = np.unravel_index(int(np.argmin(slack)), slack.shape)
-    least = float(slack[at])
-    witness: dict[str, Any] = {"firm": int(at[0]) + 1}
+    at = first_largest(-slack)
+    least = float(slack.min())
+    witness: dict[str, Any] = {"firm": at[0] + 1}
     if points is not None:
         witness |= {name: float(points[i]) for name, i in zip(("type", "rival_type"), at[1:], strict=False)}
     witness["slack"] = least

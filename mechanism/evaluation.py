@@ -37,7 +37,7 @@ def evaluate(policy: PolicyCase) -> dict[str, Any]:
         figures = point_figures(regimes, full)
     else:
         # Imported where it is needed: cvxpy takes longer to import than a case without types to evaluate.
-        from mechanism.asymmetric_information import prepare, run_rule  # noqa: PLC0415
+        from mechanism.asymmetric_information import prepare, run_rule
 
         types = type_space(policy.types)
         setting = prepare(policy.market, types, policy.mechanism)

@@ -18,7 +18,7 @@ from market.payoff import Payoff
 from market.pricing import bertrand_matrix, utility_matrix
 from market.regimes import level_bounds
 from market.solve.optimum import maximise
-from mechanism.checks import RELATIVE_TOLERANCE, Check, CheckStatus
+from mechanism.checks import RELATIVE_TOLERANCE, Check, CheckStatus, first_largest
 from mechanism.reported import Assignment, payoff_before_tax
 
 LARGEST_BLOCK = 2_000_000
@@ -134,11 +134,11 @@ def incentive_check(found: Gains | None, points: Array, incentive: Literal["baye
     gain = found.bayesian if incentive == "bayesian" else found.dominant
     if not np.isfinite(gain).all():
         return Check(status="not_established", amount=None, witness=None)
-    at = np.unravel_index(int(np.argmax(gain)), gain.shape)
-    largest = float(gain[at])
+    at = first_largest(gain)
+    largest = float(gain.max())
     status: CheckStatus = "holds" if largest <= RELATIVE_TOLERANCE * scale else "violated"
     witness: dict[str, Any] = {
-        "firm": int(at[0]) + 1,
+        "firm": at[0] + 1,
         "type": float(points[found.rows[at[1]]]),
         "report": float(points[found.columns[at[2]]]),
         "gain": largest,

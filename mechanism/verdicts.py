@@ -47,6 +47,10 @@ def verdicts(result: dict[str, Any]) -> list[Sentence]:
     if full is not None and full["net_transfer"] is not None:
         out += _full_information(full, rows, say)
     out += _losses(result, say)
+    reported = result["mechanism"]["reported"]
+    if reported is not None:
+        for tree in (reported, *result["mechanism"]["alternatives"].values()):
+            out += _reported(tree, say, own=tree is reported)
     return out
 
 
@@ -136,6 +140,95 @@ def _full_information(full: dict[str, Any], rows: dict[str, Any], say: Words) ->
         )
     elif market["status"] == "holds":
         out.append({"code": "ir_market_holds", "text": "Every firm is at least as well off under the scheme as in today's market."})
+    return out
+
+
+RULES = {
+    "printed": "the printed tax, which takes back the subsidy at the firm's own report",
+    "groves": "a tax free of the firm's own report",
+}
+
+
+def _reported(tree: dict[str, Any], say: Words, own: bool) -> list[Sentence]:
+    rule, ic = tree["tax_rule"], tree["checks"]["ic"]
+    name = RULES[rule]
+    out: list[Sentence] = []
+    if ic["status"] == "holds":
+        dominant = next(
+            c
+            for c in tree["checks"]["ic_all"]
+            if c["incentive"] == "dominant" and c["deviation"] == "free" and c["payoff"] == tree["payoff"]
+        )
+        always = dominant["status"] == "holds"
+        text = f"With {name}, truth is a best reply" + (
+            ", whatever the rival says and whatever levels the firm then picks." if always else "."
+        )
+        if abs(tree["expected"]["budget"]) <= NEGLIGIBLE * max(1.0, abs(tree["expected"]["welfare"])):
+            text += " Its budget balances in expectation"
+            worst = tree["checks"]["budget"]["worst"]
+            text += (
+                "."
+                if worst <= NEGLIGIBLE * abs(tree["expected"]["welfare"])
+                else f"; in the worst case the public pays {say.money(worst)}."
+            )
+        out.append({"code": f"{rule}_truthful", "text": text})
+    elif ic["status"] == "violated":
+        witness = ic["witness"]
+        if witness is None:
+            text = f"With {name}, firms do not tell the truth: what a lie gains has no limit."
+        else:
+            text = (
+                f"With {name}, firms do not tell the truth: firm {witness['firm']} of type {witness['type']:.3g} gains "
+                f"{say.money(witness['gain'])} by reporting {witness['report']:.3g}."
+            )
+        out.append({"code": f"{rule}_not_truthful", "text": text})
+        out += _behaviour(tree, say)
+    if own or ic["status"] == "holds":
+        out += _joining(tree, say)
+    return out
+
+
+def _behaviour(tree: dict[str, Any], say: Words) -> list[Sentence]:
+    rule, played = tree["tax_rule"], tree["if_not_truthful"]
+    if played is None:
+        return []
+    if played["status"] != "converged":
+        text = "Best replies in reports cycle: what firms would report is not established."
+    else:
+        low, high = min(map(min, played["reports"])), max(map(max, played["reports"]))
+        what = f"everybody reports {low:.3g}" if high - low < 1e-9 else f"reports lie between {low:.3g} and {high:.3g}"
+        loss, outlay = played["welfare_loss"], played["expected"]["budget"]
+        text = f"In the equilibrium that follows {what}, and welfare is {say.money(loss)} below what truth would give"
+        big = abs(outlay) > NEGLIGIBLE * abs(played["expected"]["welfare"])
+        text += f", while the public {'pays' if outlay > 0 else 'receives'} {say.money(abs(outlay))}." if big else "."
+    return [{"code": f"{rule}_behaviour", "text": text}]
+
+
+def _joining(tree: dict[str, Any], say: Words) -> list[Sentence]:
+    rule, market = tree["tax_rule"], tree["checks"]["ir_market"]
+    repair = tree["repair"]
+    out: list[Sentence] = []
+    if market["status"] == "violated":
+        witness = market["witness"]
+        text = (
+            f"Under it firms would rather not join: firm {witness['firm']} of type {witness['type']:.3g} earns "
+            f"{say.money(-witness['slack'])} less than in today's market."
+        )
+        out.append({"code": f"{rule}_ir_market_violated", "text": text})
+    elif market["status"] == "holds":
+        out.append({"code": f"{rule}_ir_market_holds", "text": "Under it every type is at least as well off as in today's market."})
+    if repair is not None:
+        asks = repair["asks"]
+        goal = "truth-telling" + (" and participation" if asks["participation"] != "none" else "")
+        if repair["status"] == "optimal":
+            outlay = repair["expected_outlay"]
+            who = "cost" if outlay >= 0 else "bring"
+            text = f"Corrections of interim transfers can restore {goal}; they {who} the public {say.money(abs(outlay))} in expectation."
+        elif repair["status"] == "infeasible":
+            text = f"No correction that depends on the own report alone restores {goal}; the conflicting constraints prove it."
+        else:
+            text = f"Whether a correction restores {goal} is not established."
+        out.append({"code": f"{rule}_repair_{repair['status']}", "text": text})
     return out
 
 

@@ -35,8 +35,10 @@ def cases(draw: st.DrawFn, *, forms: tuple[str, ...] = ("saturating",), alike: b
         cost_spillover=per_firm(0.0, 1.0),
         cost_form=draw(st.sampled_from(forms)),
     ).flat()
+    # With both spillovers positive costs grow slowest: what is bounded then is bounded for every type.
+    worst = case.with_cost_spillover(np.ones((1, 2)))
     needed = max(
-        float(required_scale(case, benefit_matrix(case, regime)).max()) for regime in REGIMES.values() if regime.chooser != "firms"
+        float(required_scale(worst, benefit_matrix(worst, regime)).max()) for regime in REGIMES.values() if regime.chooser != "firms"
     )
     scale = needed * number(1.1, 4.0)
     return Case(**{**case.__dict__, "cost_scale": np.array([[scale]])})

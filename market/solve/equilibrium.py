@@ -20,6 +20,10 @@ Reply = Callable[[int, Array], tuple[Array, Array]]
 there; a payoff is infinite where no best reply exists because the payoff is unbounded."""
 
 
+RUNAWAY = 1e12
+"""Levels or payoffs beyond which best replies count as growing without limit."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Game:
     """A game in n variables, or L independent games of the same form."""
@@ -80,7 +84,7 @@ def best_reply_rounds(game: Game, x: Array, rounds: int) -> Array:
         before = x.copy()
         for player in range(len(game.players)):
             x, payoff = game.reply(player, x)
-            x[~np.isfinite(payoff)] = np.nan
+            x[~(np.abs(payoff) < RUNAWAY) | ~(np.abs(x) < RUNAWAY).all(-1)] = np.nan
         if np.nanmax(np.abs(x - before), initial=0.0) < 1e-12:
             break
     return x

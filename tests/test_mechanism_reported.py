@@ -1,0 +1,379 @@
+"""Appendix B with reported cost spillovers: the printed tax fails, a tax free of the own report does not, and the proofs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from admissible import cases
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import linprog
+
+from market.case import Case, make_case
+from market.outcome import account
+from market.payoff import Payoff
+from market.pricing import bertrand_matrix, utility_matrix
+from market.regimes import BOTH, solve_regime
+from mechanism.allocation import allocate
+from mechanism.asymmetric_information import Setting, constraint_data, prepare, run_rule
+from mechanism.behaviour import by_pair, expected_outcome, reporting_equilibrium
+from mechanism.full_information import subsidy
+from mechanism.incentives import free_gains, gains
+from mechanism.programs import largest_violation, repair, repair_rows
+from mechanism.reported import TAX_RULES, Assignment, assign
+from mechanism.schema import MechanismOptions
+from mechanism.types import TypeSpace, discrete, uniform
+
+
+def market(**changes: object) -> Case:
+    """A market whose planner responds strongly to reports."""
+    numbers: dict[str, object] = {
+        "intercept": 20,
+        "own_slope": 1.5,
+        "cross_slope": 1.0,
+        "rivalry": 0.2,
+        "demand_spillover": 0.6,
+        "leakage": (3.0, 0.5, 0.2),
+        "cost_scale": 20,
+        "max_saving": 0.5,
+        "cost_spillover": 0.5,
+    }
+    return make_case(**{**numbers, **changes})  # type: ignore[arg-type]
+
+
+def assigned(case: Case, types: TypeSpace) -> Assignment:
+    """The assignment of the social optimum over the grid of types."""
+    return assign(case, types, allocate(case, types.points))
+
+
+def setting(case: Case, types: TypeSpace, **options: object) -> Setting:
+    """A prepared setting that must exist."""
+    found = prepare(case, types, MechanismOptions(**options))  # type: ignore[arg-type]
+    assert found is not None
+    return found
+
+
+def test_type_space_integrates_polynomials_exactly_and_keeps_both_ends() -> None:
+    types = uniform(0.2, 0.8, 5)
+    assert types.points[0] == 0.2
+    assert types.points[-1] == 0.8
+    assert types.weights.sum() == pytest.approx(1, abs=1e-15)
+    for power in range(10):
+        exact = (0.8 ** (power + 1) - 0.2 ** (power + 1)) / (0.6 * (power + 1))
+        assert types.weights @ types.points**power == pytest.approx(exact, rel=1e-13)
+    listed = discrete(np.array([0.7, 0.1]), np.array([0.25, 0.75]))
+    np.testing.assert_array_equal(listed.types, [0.1, 0.7])
+    np.testing.assert_array_equal(listed.probabilities, [0.75, 0.25])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"intercept": [20, 12]},
+        {
+            "intercept": 24,
+            "own_slope": 1.4,
+            "cross_slope": 0.5,
+            "rivalry": 0.6,
+            "leakage": (3, 0.45, 1.1),
+            "cost_scale": 14.2,
+            "max_saving": 0.86,
+        },
+    ],
+)
+@pytest.mark.parametrize("key", ["social_optimum", "nash", "first_best"])
+def test_allocation_over_all_pairs_equals_each_pair_solved_alone(changes: dict[str, object], key: str) -> None:
+    """Followed solutions are the global ones, where bounds and branches switch too (the last market jumps to full sharing)."""
+    case, points = market(**changes), np.linspace(0.1, 0.9, 7)
+    found = allocate(case, points, key)
+    for i, first in enumerate(points):
+        for j, second in enumerate(points):
+            alone = solve_regime(case.with_cost_spillover([first, second]), key)
+            assert alone.levels is not None
+            np.testing.assert_allclose(found.levels[i, j], alone.levels, rtol=1e-8, atol=1e-8)
+    assert found.residual.max() <= 1e-9
+
+
+def test_the_switching_market_does_switch() -> None:
+    """The last market above would prove nothing if its allocation did not jump."""
+    case = market(intercept=24, own_slope=1.4, cross_slope=0.5, rivalry=0.6, leakage=(3, 0.45, 1.1), cost_scale=14.2, max_saving=0.86)
+    sharing = allocate(case, np.linspace(0.1, 0.9, 7)).levels[..., 0]
+    assert (sharing == 1).any()
+    assert (sharing < 0.5).any()
+
+
+@given(case=cases(), low=st.floats(0.0, 0.4), width=st.floats(0.1, 0.6))
+@settings(max_examples=15)
+def test_a_tax_free_of_the_own_report_is_exactly_truthful(case: Case, low: float, width: float) -> None:
+    """Dominant, with assigned levels and with levels chosen freely; its budget balances in expectation."""
+    types = uniform(low, low + width, 5)
+    assignment = assigned(case, types)
+    tax = TAX_RULES["groves"](assignment.subsidy, types)
+    found = gains(assignment, tax, "with_cost")
+    scale = np.abs(found.interim).max()
+    assert found.dominant.max() <= 1e-10 * scale
+    free = free_gains(assignment, tax, "with_cost", found)
+    assert free is not None
+    assert free.dominant.max() <= 1e-9 * scale
+    net = by_pair(assignment.subsidy - tax, types.nodes, types.nodes)
+    weight = types.probabilities[:, None, None] * types.probabilities[:, None]
+    assert abs((weight * net).sum()) <= 1e-10 * scale
+
+
+@given(case=cases(), low=st.floats(0.0, 0.4), width=st.floats(0.2, 0.6))
+@settings(max_examples=15)
+def test_the_printed_tax_pays_nothing_on_the_path_and_invites_under_reporting(case: Case, low: float, width: float) -> None:
+    """(37): S - T = 0 for every pair of reports; whenever levels respond to the own report, some type gains by a lower one."""
+    types = uniform(low, low + width, 5)
+    assignment = assigned(case, types)
+    tax = TAX_RULES["printed"](assignment.subsidy, types)
+    np.testing.assert_array_equal(assignment.subsidy - tax, 0)
+    found = gains(assignment, tax, "with_cost")
+    for firm in (0, 1):
+        responds = np.ptp(assignment.levels[firm][:, :, [firm, 2 + firm]], axis=0).max()
+        gain = found.bayesian[firm].max()
+        if responds > 1e-3:
+            assert gain > 1e-9 * np.abs(found.interim).max()
+        best = np.argmax(found.interim[firm], axis=1)
+        assert (best <= np.arange(len(best))).all()
+
+
+def test_with_the_printed_payoff_every_type_reports_the_highest() -> None:
+    """(38) has no true type in it: the best report is the same for all, and over-states; free levels then gain without limit."""
+    types = uniform(0.2, 0.8, 9)
+    assignment = assigned(market(), types)
+    tax = TAX_RULES["printed"](assignment.subsidy, types)
+    found = gains(assignment, tax, "printed")
+    assert (found.interim == found.interim[:, :1]).all()
+    assert (np.argmax(found.interim, axis=2) == len(types.points) - 1).all()
+    assert free_gains(assignment, tax, "printed", found) is None
+    played = reporting_equilibrium(assignment, tax, "printed")
+    assert (played.reports == len(types.points) - 1).all()
+
+
+def test_payoffs_are_what_the_accounts_say() -> None:
+    """V_i from prices, quantities, costs and transfers one by one, at one misreport, against the vectorised table."""
+    case, types = market(intercept=[20, 15]), discrete(np.array([0.2, 0.5, 0.8]), np.array([0.3, 0.3, 0.4]))
+    assignment = assigned(case, types)
+    for rule in TAX_RULES:
+        tax = TAX_RULES[rule](assignment.subsidy, types)
+        found = gains(assignment, tax, "with_cost")
+        true, told = 2, 0
+        expected = 0.0
+        for k, probability in enumerate(types.probabilities):
+            x = allocate(case, types.points).levels[told, k][None]
+            books = account(case.with_cost_spillover([[types.points[true], types.points[k]]]).flat(), x, bertrand_matrix)
+            received = subsidy(case.with_cost_spillover([[types.points[told], types.points[k]]]).flat(), x)[0, 0]
+            expected += probability * (books.profit[0, 0] + received - tax[0, told, k])
+        assert found.interim[0, true, told] == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("rule", sorted(TAX_RULES))
+def test_interim_utilities_obey_the_envelope_formula(rule: str) -> None:
+    """Under a truthful rule dU/dlambda = E[-df/dlambda]; under the printed one the derivative in the true type alone does."""
+    case, types = market(intercept=[20, 14]), uniform(0.2, 0.8, 41)
+    assignment = assigned(case, types)
+    tax = TAX_RULES[rule](assignment.subsidy, types)
+    found = gains(assignment, tax, "with_cost")
+    points, h = types.points, 1e-6
+    errors = []
+    for firm in (0, 1):
+        slope = np.array(
+            [
+                -((assignment.own_cost(firm, points[[k]] + h) - assignment.own_cost(firm, points[[k]] - h))[0, k] @ types.weights) / (2 * h)
+                for k in range(len(points))
+            ]
+        )
+        rise = np.diff(found.truth[firm])
+        trapezoid = (slope[1:] + slope[:-1]) / 2 * np.diff(points)
+        errors.append(np.abs(rise - trapezoid).max())
+    if rule == "groves":
+        assert max(errors) < 1e-3
+    else:
+        assert min(errors) > 0.05
+
+
+def test_expectations_agree_with_a_ten_times_finer_rule() -> None:
+    """Gauss-Legendre at 15 nodes against 150 on a market without switches."""
+    case = market(intercept=[20, 12])
+    values = []
+    for count in (15, 150):
+        types = uniform(0.2, 0.8, count)
+        x = allocate(case, types.types).levels
+        e = expected_outcome(case, types, x)
+        values.append([e.welfare, e.consumer_surplus, *e.profit, *e.sharing, *e.investment])
+    np.testing.assert_allclose(values[0], values[1], rtol=1e-8)
+
+
+def test_a_misreport_moves_welfare_by_second_order_at_the_truth() -> None:
+    """The envelope theorem for the regulator: halving a small lie quarters the welfare it costs."""
+    case, truth = market(), np.array([0.5, 0.5])
+    payoff = Payoff(
+        case=case.with_cost_spillover(truth[None]).flat(), benefit=utility_matrix(case.flat(), bertrand_matrix), cost_weight=BOTH
+    )
+
+    def welfare(report: float) -> float:
+        levels = solve_regime(case.with_cost_spillover([report, 0.5]), "social_optimum").levels
+        assert levels is not None
+        return float(payoff.value(levels[None])[0])
+
+    loss = [welfare(0.5) - welfare(0.5 - h) for h in (0.02, 0.01, 0.005)]
+    assert loss[0] / loss[1] == pytest.approx(4, rel=0.2)
+    assert loss[1] / loss[2] == pytest.approx(4, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("rule", "options"),
+    [
+        ("printed", {}),
+        ("printed", {"participation": "ir2"}),
+        ("printed", {"incentive": "dominant", "participation": "none"}),
+        ("printed", {"payoff": "printed", "participation": "none"}),
+        ("groves", {"timing": "ex_post"}),
+    ],
+)
+def test_repair_equals_linprog_on_the_same_matrices(rule: str, options: dict[str, object]) -> None:
+    """The least correction by cvxpy against scipy, with its dual price; where there is none, a proof that numpy confirms."""
+    case = market(intercept=[20, 14])
+    found = setting(case, uniform(0.2, 0.8, 7), **options)
+    tax = TAX_RULES[rule](found.assignment.subsidy, found.types)
+    own = gains(found.assignment, tax, found.options.payoff)
+    gain, slack = constraint_data(found, own, found.assignment.subsidy - tax)
+    for firm in (0, 1):
+        side = None if slack is None else slack[firm]
+        result = repair(gain[firm], side)
+        A, d, _, _ = repair_rows(gain[firm], side)
+        size = len(gain[firm])
+        wide = np.block([[-A.toarray(), A.toarray()]])  # c = plus - minus
+        answer = linprog(np.ones(2 * size), A_ub=wide, b_ub=-d, bounds=(0, None), method="highs")
+        assert result.verified
+        if answer.status == 0:
+            assert result.status == "optimal"
+            assert result.correction is not None
+            assert np.abs(result.correction).sum() == pytest.approx(answer.fun, rel=1e-8, abs=1e-8)
+            assert (A @ result.correction - d).min() >= -1e-8 * np.abs(d).max()
+        else:
+            assert answer.status == 2
+            assert result.status == "infeasible"
+            weights = np.zeros(len(d))
+            lookup = {(int(k), int(r)): i for i, (k, r) in enumerate(zip(*repair_rows(gain[firm], side)[2:], strict=True))}
+            for row in result.rows:
+                weights[lookup[row.type, -1 if row.report is None else row.report]] = row.weight
+            assert np.abs(A.T @ weights).max() < 1e-9
+            assert d @ weights > 0
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=40)
+def test_repair_for_two_types_equals_the_closed_form(seed: int) -> None:
+    """c_0 - c_1 >= g01, c_1 - c_0 >= g10: possible iff g01 + g10 <= 0. Without participation the least total is the distance of zero
+    from the interval [g01, -g10]; with it the floors -slack come on top."""
+    rng = np.random.default_rng(seed)
+    g01, g10 = rng.normal(0, 5, 2)
+    gain = np.array([[0.0, g01], [g10, 0.0]])
+    result = repair(gain, None)
+    if g01 + g10 > 1e-6:
+        assert result.status == "infeasible"
+        assert result.verified
+        assert {row.weight for row in result.rows} == {0.5}
+        return
+    if g01 + g10 > -1e-6:
+        return
+    assert result.correction is not None
+    assert np.abs(result.correction).sum() == pytest.approx(max(g01, g10, 0.0), abs=1e-8)
+    # With floors: raise what lies below its floor, then raise one of the two until neither report pays.
+    floor = rng.normal(0, 5, 2)
+    best = np.inf
+    for low in (floor[0], floor[1] + g01, 0.0, max(floor[0], floor[1] + g01)):
+        for high in (floor[1], low - g01, low + g10, 0.0):
+            if min(low - floor[0], high - floor[1], low - high - g01, high - low - g10) >= -1e-9:
+                best = min(best, abs(low) + abs(high))
+    result = repair(gain, -floor)
+    assert result.correction is not None
+    assert np.abs(result.correction).sum() == pytest.approx(best, abs=1e-7)
+
+
+def test_programs_agree_with_direct_evaluation() -> None:
+    """The chosen IC and IR as one cvxpy program per firm, and the largest shortfall by plain numpy."""
+    found = setting(market(intercept=[20, 14]), uniform(0.2, 0.8, 7))
+    for rule in TAX_RULES:
+        tax = TAX_RULES[rule](found.assignment.subsidy, found.types)
+        own = gains(found.assignment, tax, "with_cost")
+        gain, slack = constraint_data(found, own, found.assignment.subsidy - tax)
+        assert slack is not None
+        for firm in (0, 1):
+            direct = max(0.0, gain[firm].max(), -slack[firm].min())
+            assert largest_violation(gain[firm], slack[firm]) == pytest.approx(direct, rel=1e-9, abs=1e-9)
+        assert run_rule(found, rule).tree["checks"]["program"]["agrees"]
+
+
+def test_reporting_equilibrium_is_checked_by_brute_force() -> None:
+    """Under the printed tax everybody reports the lowest value: no other report of any type does better against that."""
+    case, types = market(), uniform(0.2, 0.8, 9)
+    assignment = assigned(case, types)
+    tax = TAX_RULES["printed"](assignment.subsidy, types)
+    played = reporting_equilibrium(assignment, tax, "with_cost")
+    assert played.status == "converged"
+    assert (played.reports == 0).all()
+    low = types.points[0]
+    levels = [solve_regime(case.with_cost_spillover([r, low]), "social_optimum").levels for r in types.points]
+    for theta in types.types:
+        true = case.with_cost_spillover([[theta, low]]).flat()
+        profits = [account(true, np.asarray(x)[None], bertrand_matrix).profit[0, 0] for x in levels]
+        assert np.argmax(profits) == 0
+
+
+def test_participation_against_the_market_uses_the_market_at_each_pair_of_types() -> None:
+    """Interim and ex-post slacks from regimes solved one by one."""
+    case, types = market(), discrete(np.array([0.3, 0.7]), np.array([0.5, 0.5]))
+    found = run_rule(setting(case, types), "groves").tree["checks"]
+    slack = np.empty((2, 2))
+    assignment = assigned(case, types)
+    tax = TAX_RULES["groves"](assignment.subsidy, types)
+    for i in (0, 1):
+        for j in (0, 1):
+            at = case.with_cost_spillover([types.points[i], types.points[j]])
+            optimum, nash = solve_regime(at, "social_optimum"), solve_regime(at, "nash")
+            slack[i, j] = optimum.profit[0] + assignment.subsidy[0, i, j] - tax[0, i, j] - nash.profit[0]
+    by_timing = {c["timing"]: c["min_slack"] for c in found["ir_market_all"]}
+    assert by_timing["interim"] == pytest.approx(slack.mean(1).min(), rel=1e-8)
+    assert by_timing["ex_post"] == pytest.approx(slack.min(), rel=1e-8)
+
+
+def test_evidence_and_schedule_add_up() -> None:
+    """What a distrustful reader checks by hand: payoff = revenue - own cost + subsidy - tax, and the path pays S - T."""
+    for rule in TAX_RULES:
+        tree = run_rule(setting(market(), uniform(0.2, 0.8, 9)), rule).tree
+        rows = tree["evidence"]["reports"]
+        assert sum(row["truth"] for row in rows) == 1
+        for row in rows:
+            assert row["payoff"] == pytest.approx(row["revenue"] - row["own_cost"] + row["subsidy"] - row["tax"], rel=1e-10)
+        if rule == "groves":
+            assert len({round(row["tax"], 9) for row in rows}) == 1
+        truth = next(row["payoff"] for row in rows if row["truth"])
+        best = max(row["payoff"] for row in rows)
+        assert best - truth == pytest.approx(max(tree["checks"]["ic"]["max_gain"], 0.0), abs=1e-8)
+        for row in tree["schedule"]:
+            assert row["net_transfer"] == pytest.approx(row["subsidy"] - row["tax"])
+            if row["assigned"] and rule == "printed":
+                assert row["net_transfer"] == pytest.approx(0, abs=1e-9)
+
+
+def test_equal_firms_are_treated_equally_and_different_ones_by_name() -> None:
+    """The half of the grid that symmetry saves is the half that is right."""
+    types = uniform(0.2, 0.8, 5)
+    alike, almost = market(), market(intercept=[20, 20 + 1e-9])
+    np.testing.assert_allclose(allocate(alike, types.points).levels, allocate(almost, types.points).levels, rtol=1e-6, atol=1e-7)
+    swapped = run_rule(setting(market(intercept=[14, 20]), types), "printed").tree["checks"]["ic"]
+    straight = run_rule(setting(market(intercept=[20, 14]), types), "printed").tree["checks"]["ic"]
+    assert swapped["max_gain"] == pytest.approx(straight["max_gain"], rel=1e-8)
+    assert {swapped["witness"]["firm"], straight["witness"]["firm"]} == {1, 2}
+
+
+def test_an_unbounded_pair_of_types_leaves_no_mechanism() -> None:
+    """Where the planner's problem has no solution for some reports, nothing is claimed."""
+    case = replace(market(max_saving=0.9), cost_scale=np.array([9.0]))
+    assert prepare(case, uniform(0.2, 0.8, 5), MechanismOptions()) is None
