@@ -65,7 +65,8 @@ def _optima(case: Case, regime: Regime, anchors: NDArray[np.intp], nearest: NDAr
     climbed = local_optima(at, Q[anchors], starts, tolerances)
     value = np.where(climbed.residual <= tolerances.residual, climbed.value, -np.inf).reshape(m, -1)
     points = climbed.x.reshape(m, -1, 4)
-    best = points[np.arange(m), value.argmax(1)]
+    # Mirror images of an asymmetric optimum tie up to rounding: the first found wins, so that neighbours do not flip between them.
+    best = points[np.arange(m), (value >= value.max(1, keepdims=True) - tie(value.max(1, keepdims=True))).argmax(1)]
     # A second start where an anchor's search also ended elsewhere.
     away = (np.abs(points - best[:, None]) > 1e3 * tolerances.distinct * np.maximum(1.0, np.abs(best[:, None]))).any(-1)
     second = points[np.arange(m), np.where(away, value, -np.inf).argmax(1)]
@@ -80,7 +81,7 @@ def _optima(case: Case, regime: Regime, anchors: NDArray[np.intp], nearest: NDAr
         candidates = _spread(np.concatenate([best, second[double]]))
         for point in candidates:
             other = maximise(payoff, np.broadcast_to(point, (lanes, 4)), lower, upper, tolerances)
-            better = (other.residual <= tolerances.residual) & (other.value > top)
+            better = (other.residual <= tolerances.residual) & (other.value > top + tie(top))
             x[better], top[better], residual[better] = other.x[better], other.value[better], other.residual[better]
     failed = ~(residual <= tolerances.residual) & bounded
     for lane in np.flatnonzero(failed):
@@ -109,6 +110,11 @@ def _equilibria(case: Case, regime: Regime, anchors: NDArray[np.intp], nearest: 
         residual[lane] = np.nan if alone.certificate.residual is None else alone.certificate.residual
         regret[lane] = np.nan if alone.certificate.regret is None else alone.certificate.regret
     return Family(levels=levels, residual=residual, regret=regret, several=several[nearest])
+
+
+def tie(value: Array) -> Array:
+    """The difference up to which payoffs count as equal."""
+    return np.where(np.isfinite(value), 1e-11 * np.maximum(1.0, np.abs(value)), 0.0)
 
 
 def _spread(points: Array) -> list[Array]:
