@@ -129,21 +129,29 @@ def _residual(x: Array, value: Array, gradient: Array, lower: Array, upper: Arra
     return largest
 
 
-_HALVINGS = 0.5 ** np.arange(1, 41)[:, None]
+_HALVINGS = (0.5 ** np.arange(1, 5)[:, None], 0.5 ** np.arange(5, 41)[:, None])
+"""Step lengths tried together, the likely ones first."""
 
 
 def _shorten(
     objective: Objective, x: Array, value: Array, gradient: Array, direction: Array, lower: Array, upper: Array
 ) -> tuple[Array, NDArray[np.bool_]]:
     """For every lane the longest projected step among halvings that raises the payoff enough, and whether there is one; else x."""
-    lanes, n = x.shape
-    points = np.clip(x[:, None] + _HALVINGS * direction[:, None], lower[:, None], upper[:, None])
-    which = np.repeat(np.arange(lanes), len(_HALVINGS))
-    values = objective.take(which).value(points.reshape(-1, n)).reshape(lanes, -1)
-    rise = ((points - x[:, None]) * gradient[:, None]).sum(-1)
-    enough = (values >= value[:, None] + 1e-4 * rise) & (values > value[:, None])
-    found = enough.any(1)
-    return np.where(found[:, None], points[np.arange(lanes), enough.argmax(1)], x), found
+    out, found = x.copy(), np.zeros(len(x), bool)
+    for halvings in _HALVINGS:
+        left = np.flatnonzero(~found)
+        if not len(left):
+            break
+        at, low, high = x[left, None], lower[left, None], upper[left, None]
+        points = np.clip(at + halvings * direction[left, None], low, high)
+        tries = points.shape[1]
+        values = objective.take(np.repeat(left, tries)).value(points.reshape(-1, x.shape[1])).reshape(-1, tries)
+        rise = ((points - at) * gradient[left, None]).sum(-1)
+        enough = (values >= value[left, None] + 1e-4 * rise) & (values > value[left, None])
+        which = enough.any(1)
+        out[left[which]] = points[which, enough[which].argmax(1)]
+        found[left[which]] = True
+    return out, found
 
 
 def distinct_points(x: Array, value: Array, tolerances: Tolerances = DEFAULT) -> list[int]:
