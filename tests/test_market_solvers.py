@@ -1,0 +1,187 @@
+"""The solvers on problems that have nothing to do with this market, with known answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from market.solve.equilibrium import Game, examine, find_equilibria, searched_reply
+from market.solve.linear import ascent_direction
+from market.solve.optimum import distinct_points, free_curvature, maximise, on_bound
+
+
+@dataclass(frozen=True)
+class Quadratic:
+    """b'x + x'Cx / 2, one objective for any number of points, or one per lane."""
+
+    b: np.ndarray
+    C: np.ndarray
+
+    def take(self, lanes: Any) -> Quadratic:
+        """The objectives of these lanes."""
+        return self if self.C.ndim == 2 else Quadratic(self.b[lanes], self.C[lanes])
+
+    def value(self, x: np.ndarray) -> np.ndarray:
+        """Payoffs."""
+        return (self.b * x).sum(-1) + ((self.C @ x[..., None])[..., 0] * x).sum(-1) / 2
+
+    def derivatives(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Value, gradient, Hessian."""
+        return self.value(x), self.b + (self.C @ x[..., None])[..., 0], np.broadcast_to(self.C, (*x.shape, x.shape[-1])).copy()
+
+
+@dataclass(frozen=True)
+class DoubleWell:
+    """-(x^2 - 1)^2 + tilt x, with peaks near -1 and 1."""
+
+    tilt: float
+
+    def take(self, lanes: Any) -> DoubleWell:
+        """One objective for all lanes."""
+        return self
+
+    def value(self, x: np.ndarray) -> np.ndarray:
+        """Payoffs."""
+        return (-((x**2 - 1) ** 2) + self.tilt * x)[..., 0]
+
+    def derivatives(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Value, gradient, Hessian."""
+        return self.value(x), -4 * x * (x**2 - 1) + self.tilt, (4 - 12 * x**2)[..., None]
+
+
+@given(seed=st.integers(0, 2**32 - 1), n=st.integers(1, 5))
+@settings(max_examples=50)
+def test_concave_quadratics_satisfy_the_first_order_conditions_of_the_box(seed: int, n: int) -> None:
+    """Karush-Kuhn-Tucker: gradient zero inside, outward at bounds; in every lane at once."""
+    rng = np.random.default_rng(seed)
+    root = rng.normal(size=(30, n, n))
+    problem = Quadratic(rng.normal(size=(30, n)) * 3, -(root @ np.swapaxes(root, 1, 2)) - 0.1 * np.eye(n))
+    lower, upper = np.zeros((30, n)), np.ones((30, n))
+    upper[:10] = np.inf
+    found = maximise(problem, rng.uniform(size=(30, n)), lower, upper)
+    gradient = problem.derivatives(found.x)[1]
+    scale = np.maximum(1, np.abs(found.value))[:, None]
+    inside = (found.x > lower) & (found.x < upper)
+    assert np.abs(np.where(inside, gradient, 0) / scale).max() <= 1e-9
+    assert (np.where(found.x == lower, gradient, 0) <= 1e-9 * scale).all()
+    assert (np.where(found.x == upper, gradient, 0) >= -1e-9 * scale).all()
+
+
+def test_ascent_leaves_a_saddle_and_curvature_tells_peak_from_saddle() -> None:
+    saddle = Quadratic(np.array([1e-3, 0.0]), np.array([[1.0, 0.0], [0.0, -1.0]]))
+    found = maximise(saddle, np.array([[0.0, 0.3]]), np.array([[-2.0, -2.0]]), np.array([[2.0, 2.0]]))
+    np.testing.assert_allclose(found.x, [[2, 0]], atol=1e-12)
+    H = np.broadcast_to(saddle.C, (1, 2, 2))
+    assert free_curvature(H, np.array([[False, False]]))[0] == 1
+    assert free_curvature(H, np.array([[True, False]]))[0] == -1
+    assert np.isnan(free_curvature(H, np.array([[True, True]]))[0])
+    assert not on_bound(np.array([3.0]), np.array([np.inf]))[0]
+
+
+def test_several_starts_find_both_peaks_in_order() -> None:
+    start = np.linspace(-2, 2, 9)[:, None]
+    found = maximise(DoubleWell(0.3), start, np.full((9, 1), -2.0), np.full((9, 1), 2.0))
+    peaks = distinct_points(found.x, found.value)
+    roots = np.sort(np.roots([-4, 0, 4, 0.3]).real)
+    np.testing.assert_allclose(found.x[peaks[:2], 0], [roots[2], roots[0]], rtol=1e-10)
+
+
+def test_directions_ascend_where_the_hessian_is_indefinite() -> None:
+    rng = np.random.default_rng(0)
+    H = rng.normal(size=(200, 4, 4))
+    H = H + np.swapaxes(H, 1, 2)
+    g = rng.normal(size=(200, 4))
+    assert ((ascent_direction(H, g) * g).sum(-1) > 0).all()
+
+
+def cournot(slope: float) -> Game:
+    """Two Cournot firms, P = 12 - Q, cost slope q^2 / 2 with slope possibly negative."""
+    players = tuple(
+        Quadratic(np.eye(2)[i] * 12, np.array([[-(2 + slope) * (i == 0), -1.0], [-1.0, -(2 + slope) * (i == 1)]])) for i in (0, 1)
+    )
+    lower, upper = np.zeros(2), np.full(2, 10.0)
+    controls = ((0,), (1,))
+    own_starts = (np.linspace(0, 10, 5)[:, None],) * 2
+    return Game(
+        players=players, controls=controls, lower=lower, upper=upper, reply=searched_reply(players, controls, lower, upper, own_starts)
+    )
+
+
+def starts() -> np.ndarray:
+    """A grid of starting points."""
+    return np.stack(np.meshgrid([0.0, 3.0, 7.0, 10.0], [0.0, 3.0, 7.0, 10.0]), -1).reshape(-1, 2)
+
+
+def test_textbook_cournot() -> None:
+    """q = 12 / 3."""
+    found = find_equilibria(cournot(0.0), starts())
+    np.testing.assert_allclose(found.x, [[4, 4]], rtol=1e-12)
+    assert found.regret[0] <= 1e-10
+    assert found.curvature[0] == -2
+
+
+def test_strategic_substitutes_with_falling_marginal_cost_have_three_equilibria() -> None:
+    """With slope -1.5 the reply 24 - 2 q_j is steeper than one: 8, 8 is unstable, and at the bound q_j = 10 the reply is 4."""
+    found = find_equilibria(cournot(-1.5), starts())
+    np.testing.assert_allclose(found.x, [[4, 10], [8, 8], [10, 4]], atol=1e-9)
+    assert found.regret.max() <= 1e-10
+
+
+def test_a_first_order_point_that_fails_globally_is_no_equilibrium() -> None:
+    """A player on its lower peak has regret, however small its residual."""
+    players = (DoubleWell(0.3), DoubleWell(0.3))
+    game = Game(
+        players=(players[0],),
+        controls=((0,),),
+        lower=np.array([-2.0]),
+        upper=np.array([2.0]),
+        reply=searched_reply((players[0],), ((0,),), np.array([-2.0]), np.array([2.0]), (np.linspace(-2, 2, 9)[:, None],)),
+    )
+    low = np.sort(np.roots([-4, 0, 4, 0.3]).real)[[0]]
+    judged = examine(game, low[None])
+    assert judged.residual[0] < 1e-12
+    assert judged.regret[0] > 0.1
+    assert find_equilibria(game, np.linspace(-2, 2, 9)[:, None]).x.shape == (1, 1)
+
+
+def test_matching_pennies_has_no_equilibrium_in_pure_levels() -> None:
+    """One wants equal levels, the other different ones: best replies cycle and nothing is reported."""
+
+    @dataclass(frozen=True)
+    class Chase:
+        sign: float
+
+        def take(self, lanes: Any) -> Chase:
+            return self
+
+        def value(self, x: np.ndarray) -> np.ndarray:
+            return self.sign * (x[..., 0] - x[..., 1]) ** 2
+
+        def derivatives(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+            d = 2 * self.sign * (x[..., 0] - x[..., 1])
+            H = 2 * self.sign * np.array([[1.0, -1.0], [-1.0, 1.0]])
+            return self.value(x), np.stack([d, -d], -1), np.broadcast_to(H, (*x.shape, 2)).copy()
+
+    players, controls = (Chase(-1.0), Chase(1.0)), ((0,), (1,))
+    lower, upper = np.zeros(2), np.ones(2)
+    own = (np.linspace(0, 1, 5)[:, None],) * 2
+    game = Game(players=players, controls=controls, lower=lower, upper=upper, reply=searched_reply(players, controls, lower, upper, own))
+    assert len(find_equilibria(game, starts() / 10).x) == 0
+
+
+@pytest.mark.parametrize("far", [1e3, 1e6])
+def test_lanes_do_not_disturb_each_other(far: float) -> None:
+    """A lane's answer is the same alone and among others of very different size."""
+    rng = np.random.default_rng(3)
+    C = -np.eye(3) * rng.uniform(0.5, 2, (50, 1, 1)) * np.where(np.arange(50) % 2, far, 1.0)[:, None, None]
+    problem = Quadratic(rng.normal(size=(50, 3)), C)
+    lower, upper = np.full((50, 3), -1.0), np.full((50, 3), 1.0)
+    together = maximise(problem, np.zeros((50, 3)), lower, upper)
+    for lane in (0, 1, 17):
+        alone = maximise(problem.take([lane]), np.zeros((1, 3)), lower[[lane]], upper[[lane]])
+        np.testing.assert_array_equal(alone.x[0], together.x[lane])
