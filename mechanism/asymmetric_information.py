@@ -10,11 +10,11 @@ import numpy as np
 from market.case import Array, Case
 from market.outcome import account, numbers
 from market.pricing import bertrand_matrix
-from mechanism.allocation import allocate
+from mechanism.allocation import Allocation, allocate
 from mechanism.behaviour import Expected, ReportingEquilibrium, by_pair, expected_outcome, reporting_equilibrium
 from mechanism.checks import NOT_ESTABLISHED, Check, participation, payoff_range
 from mechanism.full_information import subsidy
-from mechanism.incentives import Gains, free_gains, gains, incentive_check
+from mechanism.incentives import FreePayoff, Gains, free_gains, free_payoff, gains, incentive_check
 from mechanism.programs import Repair, largest_violation, repair
 from mechanism.reported import TAX_RULES, Assignment, assign
 from mechanism.schema import MechanismOptions
@@ -44,6 +44,10 @@ class Setting:
     """(2, M, M): profit in the unregulated market by own and rival's true type; None where some pair has no equilibrium."""
     outside_revenue: Array | None
     """(2, M, M): the same before investment cost, which the payoff of (38) leaves out."""
+    free: dict[str, FreePayoff | None]
+    """For each form of the payoff, the best a firm gets before tax when it also picks its levels; None where that has no limit."""
+    market: Allocation
+    """The unregulated market at every pair of points."""
 
 
 def prepare(case: Case, types: TypeSpace, options: MechanismOptions) -> Setting | None:
@@ -59,15 +63,18 @@ def prepare(case: Case, types: TypeSpace, options: MechanismOptions) -> Setting 
         if (books.price >= 0).all():
             outside = _per_firm(books.profit)
             outside_revenue = _per_firm(books.price * books.quantity)
+    assignment = assign(case, types, optimum)
     return Setting(
         case=case,
         types=types,
         options=options,
-        assignment=assign(case, types, optimum),
+        assignment=assignment,
         residual=float(optimum.residual.max()),
         several=bool(optimum.several.any()),
         outside=outside,
         outside_revenue=outside_revenue,
+        free={payoff: free_payoff(assignment, payoff) for payoff in PAYOFFS},
+        market=market,
     )
 
 
@@ -94,7 +101,7 @@ def run_rule(setting: Setting, rule: str) -> Mechanism:
     tax = TAX_RULES[rule](assignment.subsidy, types)
     net = assignment.subsidy - tax
     assigned = {payoff: gains(assignment, tax, payoff) for payoff in PAYOFFS}
-    free = {payoff: free_gains(assignment, tax, payoff, assigned[payoff]) for payoff in PAYOFFS}
+    free = {payoff: free_gains(assignment, tax, setting.free[payoff], assigned[payoff]) for payoff in PAYOFFS}
     own = assigned[options.payoff]
 
     checks = _incentive_checks(setting, assigned, free)

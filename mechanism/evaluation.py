@@ -21,7 +21,7 @@ from mechanism.schema import PolicyCase
 from mechanism.types import TypeSpace, type_space
 
 if TYPE_CHECKING:
-    from mechanism.asymmetric_information import Mechanism
+    from mechanism.asymmetric_information import Mechanism, Setting
 from mechanism.verdicts import verdicts, warnings
 
 SCHEMA_VERSION = 1
@@ -45,7 +45,7 @@ def evaluate(policy: PolicyCase) -> dict[str, Any]:
         own = rules.get(policy.mechanism.tax_rule)
         mechanism["reported"] = None if own is None else own.tree
         mechanism["alternatives"] = {rule: found.tree for rule, found in rules.items() if found is not own}
-        figures = expected_figures(policy.market, types, regimes, own)
+        figures = expected_figures(policy.market, types, regimes, setting, own)
     result: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "tool": {"name": "pigou", "version": version()},
@@ -134,9 +134,16 @@ def _at_point(outcome: Outcome, net_transfer: Array | None = None) -> Expected |
     )
 
 
-def expected_figures(case: Case, types: TypeSpace, regimes: dict[str, Outcome], own: Mechanism | None) -> list[Figures]:
+def expected_figures(
+    case: Case, types: TypeSpace, regimes: dict[str, Outcome], setting: Setting | None, own: Mechanism | None
+) -> list[Figures]:
     """The policies' figures in expectation over both firms' types, each benchmark chosen with the types known."""
-    found = {key: _in_expectation(case, types, key, regimes[key].status) for key in (*BEFORE_MECHANISM, *AFTER_MECHANISM)}
+    nodes = np.ix_(types.nodes, types.nodes)
+    known = {} if setting is None else {"social_optimum": setting.assignment.levels[0][nodes], "nash": setting.market.levels[nodes]}
+    found = {}
+    for key in (*BEFORE_MECHANISM, *AFTER_MECHANISM):
+        levels = known[key] if key in known else allocate(case, types.types, key).levels
+        found[key] = _in_expectation(case, types, key, levels, regimes[key].status)
     # With full information the scheme reaches the social optimum at every pair of types, and pays nothing on balance.
     full = Figures(policy="vcg_full_information", status=found["social_optimum"].status, expected=found["social_optimum"].expected)
     status = found["social_optimum"].status if own is None else "converged" if own.achieved is not None else "no_equilibrium"
@@ -144,12 +151,11 @@ def expected_figures(case: Case, types: TypeSpace, regimes: dict[str, Outcome], 
     return [found[key] for key in BEFORE_MECHANISM] + [full, reported] + [found[key] for key in AFTER_MECHANISM]
 
 
-def _in_expectation(case: Case, types: TypeSpace, key: str, status_at_point: str) -> Figures:
-    allocation = allocate(case, types.types, key)
-    if not allocation.solved:
+def _in_expectation(case: Case, types: TypeSpace, key: str, levels: Array, status_at_point: str) -> Figures:
+    if not np.isfinite(levels).all():
         status = "not_converged" if status_at_point in SOLVED else status_at_point
         return Figures(policy=key, status=status, expected=None)
-    expected = expected_outcome(case, types, allocation.levels, rule=REGIMES[key].prices)
+    expected = expected_outcome(case, types, levels, rule=REGIMES[key].prices)
     if expected.lowest_price_or_quantity < -1e-12:
         return Figures(policy=key, status="infeasible", expected=None)
     return Figures(policy=key, status="converged", expected=expected)

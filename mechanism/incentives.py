@@ -81,8 +81,18 @@ def gains(assignment: Assignment, tax: Array, payoff: str) -> Gains:
     )
 
 
-def free_gains(assignment: Assignment, tax: Array, payoff: str, assigned: Gains) -> Gains | None:
-    """Misreports with own levels chosen freely, on at most `FREE_TYPES` types; None where the gain has no limit.
+@dataclass(frozen=True, kw_only=True)
+class FreePayoff:
+    """The best each firm can get before tax when it also picks its own levels freely, on at most `FREE_TYPES` types."""
+
+    picked: NDArray[np.intp]
+    """(n,): which points of the grid are the true types and the reports."""
+    value: Array
+    """(2, n, n, K): by firm, true type, own report and rival's type."""
+
+
+def free_payoff(assignment: Assignment, payoff: str) -> FreePayoff | None:
+    """Deviations with free levels, whatever the tax; None where the gain has no limit.
 
     With the payoff of (38) own investment costs the firm nothing, so without a cap there is no best level.
     """
@@ -91,19 +101,27 @@ def free_gains(assignment: Assignment, tax: Array, payoff: str, assigned: Gains)
         return None
     step = np.linspace(0, len(types.nodes) - 1, min(FREE_TYPES, len(types.nodes)))
     picked = types.nodes[np.unique(np.round(step).astype(int))]
-    n = len(picked)
-    interim, dominant = np.empty((2, n, n)), np.empty((2, n, n))
+    first = _free_payoff(assignment, 0, picked, payoff)
+    # Equal firms deviate alike.
+    second = first if case.alike() else _free_payoff(assignment, 1, picked, payoff)
+    return FreePayoff(picked=picked, value=np.stack([first, second]))
+
+
+def free_gains(assignment: Assignment, tax: Array, free: FreePayoff | None, assigned: Gains) -> Gains | None:
+    """Misreports with own levels chosen freely under a tax; None where the gain has no limit."""
+    if free is None:
+        return None
+    types, picked = assignment.types, free.picked
+    V = free.value - tax[:, picked][:, :, types.nodes][:, None]
     ex_post = assigned.truth_ex_post[:, picked][:, :, types.nodes]
-    alike = case.alike()
-    for firm in (0, 1):
-        if firm == 1 and alike:  # equal firms deviate alike
-            interim[1], dominant[1] = interim[0], dominant[0]
-            continue
-        V = _free_payoff(assignment, firm, picked, payoff) - tax[firm][np.ix_(picked, types.nodes)]
-        interim[firm] = V @ types.probabilities
-        dominant[firm] = (V - ex_post[firm][:, None]).max(-1)
-    truth = ex_post @ types.probabilities
-    return Gains(rows=picked, columns=picked, interim=interim, truth=truth, truth_ex_post=ex_post, dominant=dominant)
+    return Gains(
+        rows=picked,
+        columns=picked,
+        interim=V @ types.probabilities,
+        truth=ex_post @ types.probabilities,
+        truth_ex_post=ex_post,
+        dominant=(V - ex_post[:, :, None]).max(-1),
+    )
 
 
 def _free_payoff(assignment: Assignment, firm: int, picked: NDArray[np.intp], payoff: str) -> Array:

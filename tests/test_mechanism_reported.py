@@ -20,7 +20,7 @@ from mechanism.allocation import allocate
 from mechanism.asymmetric_information import Setting, constraint_data, prepare, run_rule
 from mechanism.behaviour import by_pair, expected_outcome, reporting_equilibrium
 from mechanism.full_information import subsidy
-from mechanism.incentives import free_gains, gains
+from mechanism.incentives import free_gains, free_payoff, gains
 from mechanism.programs import largest_violation, repair, repair_rows
 from mechanism.reported import TAX_RULES, Assignment, assign
 from mechanism.schema import MechanismOptions
@@ -115,7 +115,7 @@ def test_a_tax_free_of_the_own_report_is_exactly_truthful(case: Case, low: float
     found = gains(assignment, tax, "with_cost")
     scale = np.abs(found.interim).max()
     assert found.dominant.max() <= 1e-10 * scale
-    free = free_gains(assignment, tax, "with_cost", found)
+    free = free_gains(assignment, tax, free_payoff(assignment, "with_cost"), found)
     assert free is not None
     assert free.dominant.max() <= 1e-9 * scale
     net = by_pair(assignment.subsidy - tax, types.nodes, types.nodes)
@@ -161,7 +161,7 @@ def test_with_the_printed_payoff_every_type_reports_the_highest() -> None:
     found = gains(assignment, tax, "printed")
     assert (found.interim == found.interim[:, :1]).all()
     assert (np.argmax(found.interim, axis=2) == len(types.points) - 1).all()
-    assert free_gains(assignment, tax, "printed", found) is None
+    assert free_payoff(assignment, "printed") is None
     played = reporting_equilibrium(assignment, tax, "printed")
     assert (played.reports == len(types.points) - 1).all()
 
