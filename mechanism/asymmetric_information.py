@@ -15,6 +15,7 @@ from mechanism.behaviour import Expected, ReportingEquilibrium, by_pair, expecte
 from mechanism.checks import NOT_ESTABLISHED, Check, participation, payoff_range
 from mechanism.full_information import subsidy
 from mechanism.incentives import FreePayoff, Gains, free_gains, free_payoff, gains, incentive_check
+from mechanism.private_market import PrivateEquilibrium, pair_levels, private_equilibrium
 from mechanism.programs import Repair, largest_violation, repair
 from mechanism.reported import TAX_RULES, Assignment, assign
 from mechanism.schema import MechanismOptions
@@ -40,10 +41,11 @@ class Setting:
     """Largest first-order residual of any assigned levels."""
     several: bool
     """Whether any search met more than one local optimum."""
-    outside: Array | None
-    """(2, M, M): profit in the unregulated market by own and rival's true type; None where some pair has no equilibrium."""
-    outside_revenue: Array | None
-    """(2, M, M): the same before investment cost, which the payoff of (38) leaves out."""
+    outside: dict[str, Array] | None
+    """(2, M, M) for each form of the payoff: what the unregulated market (`nash`) earns by own and rival's true type, with (38) before
+    investment cost; None where some pair has no equilibrium."""
+    private: PrivateEquilibrium | None
+    """The unregulated market when each firm knows its own type alone (`bayes_nash`); None where it was not found."""
     free: dict[str, FreePayoff | None]
     """For each form of the payoff, the best a firm gets before tax when it also picks its levels; None where that has no limit."""
     market: Allocation
@@ -56,13 +58,15 @@ def prepare(case: Case, types: TypeSpace, options: MechanismOptions) -> Setting 
     if not optimum.solved:
         return None
     market = allocate(case, types.points, "nash")
-    outside = outside_revenue = None
+    outside = private = None
     if market.solved:
         pairs = np.stack(np.meshgrid(types.points, types.points, indexing="ij"), -1)
         books = account(case.map(lambda x: x.reshape(1, 1, -1)).with_cost_spillover(pairs), market.levels, bertrand_matrix)
         if (books.price >= 0).all():
-            outside = _per_firm(books.profit)
-            outside_revenue = _per_firm(books.price * books.quantity)
+            outside = {"with_cost": _per_firm(books.profit), "printed": _per_firm(books.price * books.quantity)}
+        middle = types.nodes[len(types.nodes) // 2]
+        found = private_equilibrium(case, types, market.levels[middle, middle])
+        private = found if found.converged else None
     assignment = assign(case, types, optimum)
     return Setting(
         case=case,
@@ -72,10 +76,21 @@ def prepare(case: Case, types: TypeSpace, options: MechanismOptions) -> Setting 
         residual=float(optimum.residual.max()),
         several=bool(optimum.several.any()),
         outside=outside,
-        outside_revenue=outside_revenue,
+        private=private,
         free={payoff: free_payoff(assignment, payoff) for payoff in PAYOFFS},
         market=market,
     )
+
+
+def outside_option(setting: Setting, timing: str) -> Array | None:
+    """What staying out earns, since a refusal cancels the scheme for both: interim (2, M), each type's payoff in `bayes_nash`; ex post
+    (2, M, M), `nash` at the pair of types. None where that market has no equilibrium."""
+    payoff = setting.options.payoff
+    if timing == "ex_post":
+        return None if setting.outside is None else setting.outside[payoff]
+    if setting.private is None:
+        return None
+    return setting.private.payoff + (setting.private.own_cost if payoff == "printed" else 0.0)
 
 
 def _per_firm(values: Array) -> Array:
@@ -175,29 +190,25 @@ def _incentive_checks(setting: Setting, assigned: dict[str, Gains], free: dict[s
     return {"ic": {**chosen, "payoff_range": assigned[options.payoff].range}, "ic_all": everything}
 
 
+def participation_sides(setting: Setting, own: Gains, net: Array, form: str, timing: str) -> tuple[Array, Array] | None:
+    """Both sides of one form of individual rationality, (2, M) interim or (2, M, M) ex post; None where the outside is unknown."""
+    payoff = net if form == "ir1" else own.truth_ex_post  # ir1 has the same price on both sides: the net transfer is what is left
+    if timing == "interim":
+        payoff = payoff @ setting.types.weights
+    outside = outside_option(setting, timing) if form == "ir_market" else np.zeros_like(payoff)
+    return None if outside is None else (payoff, outside)
+
+
 def _participation_checks(setting: Setting, own: Gains, net: Array) -> Tree:
-    options, weights = setting.options, setting.types.weights
-    everywhere = own.truth_ex_post  # (2, true type, rival's type)
-    outside = setting.outside if options.payoff == "with_cost" else setting.outside_revenue
-    # ir1 has the same price on both sides, so the net transfer alone is compared with nothing.
-    sides: dict[str, tuple[Array, Array] | None] = {
-        "ir1": (net, np.zeros_like(net)),
-        "ir_market": None if outside is None else (everywhere, outside),
-        "ir2": (everywhere, np.zeros_like(net)),
-    }
     out: Tree = {}
-    scale = payoff_range(everywhere)
+    scale = payoff_range(own.truth_ex_post)
     for form in FORMS:
-        side = sides[form]
         found: list[Tree] = []
         for timing in TIMINGS:
-            if side is None:
-                check: Check = NOT_ESTABLISHED
-            else:
-                payoff, alternative = (a @ weights for a in side) if timing == "interim" else side
-                check = participation(payoff, alternative, setting.types.points, scale)
+            sides = participation_sides(setting, own, net, form, timing)
+            check: Check = NOT_ESTABLISHED if sides is None else participation(*sides, setting.types.points, scale)
             found.append({"timing": timing, "status": check.status, "min_slack": check.amount, "witness": check.witness})
-        out[form] = next(c for c in found if c["timing"] == options.timing)
+        out[form] = next(c for c in found if c["timing"] == setting.options.timing)
         out[f"{form}_all"] = found
     return out
 
@@ -208,15 +219,11 @@ def constraint_data(setting: Setting, own: Gains, net: Array) -> tuple[Array, Ar
     types, options = setting.types, setting.options
     table = own.bayesian if options.incentive == "bayesian" else own.dominant
     gain = table[:, types.nodes][:, :, types.nodes]
-    if options.participation == "none":
+    sides = None if options.participation == "none" else participation_sides(setting, own, net, options.participation, options.timing)
+    if sides is None:
         return gain, None
-    outside = setting.outside if options.payoff == "with_cost" else setting.outside_revenue
-    if options.participation == "ir_market" and outside is None:
-        return gain, None
-    payoff = net if options.participation == "ir1" else own.truth_ex_post
-    alternative = outside if options.participation == "ir_market" and outside is not None else np.zeros_like(net)
-    slack = (payoff - alternative)[:, types.nodes][:, :, types.nodes]
-    return gain, slack @ types.probabilities if options.timing == "interim" else slack.min(-1)
+    slack = (sides[0] - sides[1])[:, types.nodes]
+    return gain, slack if options.timing == "interim" else slack[:, :, types.nodes].min(-1)
 
 
 def _program_check(setting: Setting, own: Gains, net: Array) -> Tree:
@@ -310,7 +317,7 @@ def _played_tree(setting: Setting, played: ReportingEquilibrium, achieved: Expec
 def _interim_tree(setting: Setting, own: Gains, tax: Array, net: Array) -> list[Tree]:
     """Expected payoff, net transfer and outside option of every type that tells the truth."""
     types, assignment = setting.types, setting.assignment
-    outside = setting.outside if setting.options.payoff == "with_cost" else setting.outside_revenue
+    outside = outside_option(setting, "interim")
     rows = []
     for firm in (0, 1):
         for k in types.nodes:
@@ -322,7 +329,7 @@ def _interim_tree(setting: Setting, own: Gains, tax: Array, net: Array) -> list[
                     "subsidy": float(assignment.subsidy[firm, k] @ types.weights),
                     "tax": float(tax[firm, k] @ types.weights),
                     "net_transfer": float(net[firm, k] @ types.weights),
-                    "outside": None if outside is None else float(outside[firm, k] @ types.weights),
+                    "outside": None if outside is None else float(outside[firm, k]),
                     "best_report": float(types.points[int(np.argmax(own.interim[firm, k]))]),
                     "gain": float(own.bayesian[firm, k].max()),
                 }
@@ -359,6 +366,49 @@ def _evidence(setting: Setting, own: Gains, tax: Array, witness: Tree | None) ->
             }
         )
     return {"firm": firm + 1, "type": float(points[kind]), "payoff": setting.options.payoff, "reports": rows}
+
+
+def private_tree(setting: Setting) -> Tree:
+    """`regimes.bayes_nash`: expectations over types, and every type's strategy. Figures are null where it was not found."""
+    types, found = setting.types, setting.private
+    names = ("sharing", "investment", "price", "quantity", "profit", "consumer_surplus", "welfare")
+    tree: Tree = {"status": "no_equilibrium", "message": None, **dict.fromkeys(names)}
+    certificate: Tree = {"residual": None, "curvature": None, "regret": None, "global": "searched", "gap": None, "others": [], "bounds": []}
+    if found is None:
+        return tree | {
+            "message": "best replies of the types did not settle on an equilibrium",
+            "strategies": None,
+            "certificate": certificate,
+        }
+    own = found.strategy[:, types.nodes]
+    x = pair_levels(own[0], own[1], 0)
+    pairs = np.stack(np.meshgrid(types.types, types.types, indexing="ij"), -1)
+    true = setting.case.map(lambda a: a.reshape(1, 1, -1)).with_cost_spillover(pairs)
+    books = account(true, x, bertrand_matrix)
+    weights = (types.probabilities[:, None] * types.probabilities)[..., None]
+    means = {name: (weights * getattr(books, name)).sum((0, 1)) for name in ("price", "quantity", "profit")}
+    expected = expected_outcome(setting.case, types, x)
+    strategies = [
+        {
+            "firm": firm + 1,
+            "type": float(types.points[k]),
+            "sharing": float(found.strategy[firm, k, 0]),
+            "investment": float(found.strategy[firm, k, 1]),
+            "payoff": float(found.payoff[firm, k]),
+        }
+        for firm in (0, 1)
+        for k in types.nodes
+    ]
+    return tree | {
+        "status": "converged",
+        "sharing": numbers(expected.sharing),
+        "investment": numbers(expected.investment),
+        **{name: numbers(value) for name, value in means.items()},
+        "consumer_surplus": expected.consumer_surplus,
+        "welfare": expected.welfare,
+        "strategies": strategies,
+        "certificate": certificate | {"residual": found.residual, "regret": found.regret},
+    }
 
 
 SCHEDULE_SHARES = (0.5, 0.75, 1.0, 1.25, 1.5)

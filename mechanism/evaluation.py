@@ -33,11 +33,12 @@ def evaluate(policy: PolicyCase) -> dict[str, Any]:
     optimum, market = regimes["social_optimum"], regimes["nash"]
     full = full_information(policy.market, optimum, market) if optimum.solved else None
     mechanism: dict[str, Any] = {"full_information": None if full is None else full_information_tree(full, market), "reported": None}
+    private: dict[str, Any] = {}
     if policy.types is None:
         figures = point_figures(regimes, full)
     else:
         # Imported where it is needed: cvxpy takes longer to import than a case without types to evaluate.
-        from mechanism.asymmetric_information import prepare, run_rule
+        from mechanism.asymmetric_information import prepare, private_tree, run_rule
 
         types = type_space(policy.types)
         setting = prepare(policy.market, types, policy.mechanism)
@@ -45,13 +46,14 @@ def evaluate(policy: PolicyCase) -> dict[str, Any]:
         own = rules.get(policy.mechanism.tax_rule)
         mechanism["reported"] = None if own is None else own.tree
         mechanism["alternatives"] = {rule: found.tree for rule, found in rules.items() if found is not own}
+        private = {} if setting is None else {"bayes_nash": private_tree(setting)}
         figures = expected_figures(policy.market, types, regimes, setting, own)
     result: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "tool": {"name": "pigou", "version": version()},
         "case": policy.resolved,
         "case_sha256": policy.sha256,
-        "regimes": {key: outcome.tree() for key, outcome in regimes.items()},
+        "regimes": {key: outcome.tree() for key, outcome in regimes.items()} | private,
         "mechanism": mechanism,
         "comparison": comparison(figures, policy.mechanism.public_funds_cost),
     }
@@ -73,6 +75,8 @@ def full_information_tree(full: FullInformation, market: Outcome) -> dict[str, A
     """Appendix B with full information as plain values, participation included."""
     solved = full.regulated.solved
     outside = {"ir1": full.regulated.profit, "ir_market": market.profit, "ir2": np.zeros(2)}
+    # One state has no range of payoffs; what is added up to make them sets the rounding.
+    scale = float(max(np.abs(full.subsidy).max(), np.abs(full.payoff).max()))
     return {
         "subsidy": numbers(full.subsidy),
         "tax": numbers(full.tax),
@@ -81,7 +85,7 @@ def full_information_tree(full: FullInformation, market: Outcome) -> dict[str, A
         "regulated": full.regulated.tree(),
         "welfare_gap": full.welfare_gap if solved else None,
         "certificate": full.regulated.certificate.tree(),
-        "participation": {form: participation_tree(full.payoff, value) for form, value in outside.items()},
+        "participation": {form: participation_tree(full.payoff, value, scale) for form, value in outside.items()},
         "printed_double_integral": {
             "value": numbers(full.printed_double_integral),
             "note": "(35) as printed; its unit is price x quantity^2, so it is a diagnostic and no amount of money",
@@ -89,17 +93,17 @@ def full_information_tree(full: FullInformation, market: Outcome) -> dict[str, A
     }
 
 
-def participation_tree(payoff: Array, outside: Array) -> dict[str, Any]:
+def participation_tree(payoff: Array, outside: Array, scale: float) -> dict[str, Any]:
     """One form of individual rationality at one state: check, slack per firm and the least lump sums that mend it."""
-    check: Check = participation(payoff, outside)
-    established = check.status != "not_established"
+    check: Check = participation(payoff, outside, scale=scale)
+    established, holds = check.status != "not_established", check.status == "holds"
     return {
         "status": check.status,
         "min_slack": check.amount,
         "witness": check.witness,
         "slack": numbers(payoff - outside) if established else None,
-        "correction": numbers(least_lump_sums(payoff, outside)) if established else None,
-        "balanced_correction_exists": bool((payoff - outside).sum() >= 0) if established else None,
+        "correction": None if not established else [0.0, 0.0] if holds else numbers(least_lump_sums(payoff, outside)),
+        "balanced_correction_exists": holds or bool((payoff - outside).sum() >= 0) if established else None,
     }
 
 

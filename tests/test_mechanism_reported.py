@@ -21,6 +21,7 @@ from mechanism.asymmetric_information import Setting, constraint_data, prepare, 
 from mechanism.behaviour import by_pair, expected_outcome, reporting_equilibrium
 from mechanism.full_information import subsidy
 from mechanism.incentives import free_gains, free_payoff, gains
+from mechanism.private_market import pair_levels, private_equilibrium
 from mechanism.programs import largest_violation, repair, repair_rows
 from mechanism.reported import TAX_RULES, Assignment, assign
 from mechanism.schema import MechanismOptions
@@ -351,8 +352,41 @@ def test_participation_against_the_market_uses_the_market_at_each_pair_of_types(
             optimum, nash = solve_regime(at, "social_optimum"), solve_regime(at, "nash")
             slack[i, j] = optimum.profit[0] + assignment.subsidy[0, i, j] - tax[0, i, j] - nash.profit[0]
     by_timing = {c["timing"]: c["min_slack"] for c in found["ir_market_all"]}
-    assert by_timing["interim"] == pytest.approx(slack.mean(1).min(), rel=1e-8)
     assert by_timing["ex_post"] == pytest.approx(slack.min(), rel=1e-8)
+    # Interim, firms do not know the rival's type: nearly the expectation over pairs, exactly the private equilibrium's payoff.
+    assert by_timing["interim"] == pytest.approx(slack.mean(1).min(), rel=1e-5)
+    private = private_equilibrium(case, types, np.asarray(solve_regime(case, "nash").levels))
+    truth = gains(assignment, tax, "with_cost").truth
+    assert by_timing["interim"] == pytest.approx((truth - private.payoff).min(), rel=1e-10)
+
+
+@pytest.mark.parametrize("changes", [{}, {"intercept": [20, 12], "demand_spillover": 0.9, "cost_scale": 8}])
+def test_no_type_gains_in_the_private_equilibrium(changes: dict[str, object]) -> None:
+    """`bayes_nash` by brute force: expected profit on a dense grid of own levels, from prices and costs, against every type's payoff."""
+    case, types = market(**changes), discrete(np.array([0.1, 0.5, 0.9]), np.array([0.2, 0.5, 0.3]))
+    found = private_equilibrium(case, types, np.asarray(solve_regime(case, "nash").levels))
+    assert found.converged
+    s, t = (a.ravel() for a in np.meshgrid(np.linspace(0, 1, 61), np.linspace(0, 3 * found.strategy[..., 1].max(), 241)))
+    for firm in (0, 1):
+        for k, theta in enumerate(types.points):
+            own = np.stack([s, t], -1)
+            own = np.concatenate([own, found.strategy[firm, k][None]])
+            x = pair_levels(own, found.strategy[1 - firm], firm)
+            true = case.map(lambda a: a.reshape(1, 1, -1)).with_cost_spillover(np.full((1, 1, 2), theta))
+            profit = account(true, x, bertrand_matrix).profit[..., firm] @ types.probabilities
+            assert profit[-1] == pytest.approx(found.payoff[firm, k], rel=1e-12)
+            assert profit[:-1].max() <= profit[-1] + 1e-9 * abs(profit[-1])
+
+
+def test_private_information_vanishes_with_the_support() -> None:
+    """With one type only, `bayes_nash` is `nash`."""
+    case = market(intercept=[20, 14])
+    types = discrete(np.array([0.5]), np.array([1.0]))
+    nash = solve_regime(case, "nash")
+    found = private_equilibrium(case, types, np.array([0.5, 0.5, 2.0, 2.0]))
+    assert nash.levels is not None
+    np.testing.assert_allclose(found.strategy[:, 0].T.ravel(), nash.levels, rtol=1e-9)
+    np.testing.assert_allclose(found.payoff[:, 0], nash.profit, rtol=1e-12)
 
 
 def test_evidence_and_schedule_add_up() -> None:

@@ -1,0 +1,1 @@
+"""The shell around market and mechanism: arguments in, one call, rendering out."""

@@ -1,0 +1,37 @@
+"""The commands, put together. Importing this module imports no numerical library."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from .commands import compare, doctor, evaluate, examples, schema, validate
+
+app = typer.Typer(
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="\b\nStart with:\n  pigou examples copy two_vendors && pigou evaluate two_vendors.yaml",
+)
+app.command("evaluate", epilog=evaluate.EPILOG)(evaluate.evaluate)
+app.command("compare", epilog=compare.EPILOG)(compare.compare)
+app.command("validate", epilog=validate.EPILOG)(validate.validate)
+app.command("schema", epilog=schema.EPILOG)(schema.schema)
+app.add_typer(examples.app, name="examples")
+app.command("doctor")(doctor.doctor)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from .entry import print_version
+
+        raise typer.Exit(print_version())
+
+
+@app.callback()
+def _pigou(
+    version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")] = False,
+) -> None:
+    """Design of corrective subsidies and taxes for rivals that under-invest in security and under-share what they learn."""

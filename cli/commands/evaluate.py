@@ -1,0 +1,111 @@
+"""`pigou evaluate`: one case, end to end."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import typer
+
+from ..options import CaseFile, DigitsOption, Format, FormatOption, OutOption, QuietOption, SeedOption, StrictOption
+from ..output import Target, say
+
+EPILOG = """\b
+Examples:
+  pigou evaluate two_vendors.yaml
+  pigou evaluate two_vendors.yaml --format json --out result.json
+  pigou evaluate two_vendors.yaml --format csv     the comparison of policies
+
+Exit code 3: a regime has no solution, or an expected result is missed."""
+
+
+def evaluate(
+    case: CaseFile,
+    form: FormatOption = Format.table,
+    out: OutOption = None,
+    digits: DigitsOption = 5,
+    seed: SeedOption = 0,
+    quiet: QuietOption = False,
+    strict: StrictOption = False,
+) -> None:
+    """Evaluate a case: outcomes, who gains, subsidy and tax.
+
+    Every regime is solved, with its proof; subsidy and tax of the mechanism, who would join, and welfare against the benchmarks follow.
+    """
+    target = Target(out, [case])
+    result = results([case], seed)[0]
+    if form is Format.json:
+        text = json.dumps(result, indent=2, allow_nan=False)
+    elif form is Format.csv:
+        from ..rows import as_csv, case_labels, comparison_rows
+
+        text = as_csv(comparison_rows([result], case_labels([result], [case])))
+    else:
+        from ..page import Page
+        from ..render import evaluation
+
+        text = evaluation(result, Page(target.width, target.styled, target.unicode), digits)
+    target.write(text)
+    if form is not Format.table or out is not None:
+        say((f"warning: {warning['message']}" for warning in result["warnings"]), quiet=quiet)
+    finish([result], target, quiet=quiet, strict=strict)
+
+
+def results(paths: list[Any], seed: int) -> list[dict[str, Any]]:
+    """The results of the cases in these files; all are read before any is evaluated."""
+    from ..shipped import load
+
+    cases = load(paths)
+    from mechanism.evaluation import evaluate as evaluate_case
+
+    return [evaluate_case(case) for case in cases]
+
+
+def finish(found: list[dict[str, Any]], target: Target, *, quiet: bool, strict: bool) -> None:
+    """Say what was written and what does not hold; leave with 3 if something does not."""
+    if target.path is not None:
+        say([f"written to {target.path}"], quiet=quiet)
+    several = len(found) > 1
+    complaints = [
+        f"{result['case']['name']}: {complaint}" if several else complaint for result in found for complaint in not_met(result, strict)
+    ]
+    say((f"not met: {complaint}" for complaint in complaints), quiet=quiet)
+    if complaints:
+        raise typer.Exit(3)
+
+
+def not_met(result: dict[str, Any], strict: bool) -> list[str]:
+    """What was asked for and does not hold: solutions, small regret, expected results; if strict, constraints and no warnings."""
+    from market.solve.tolerances import DEFAULT
+
+    from ..render import SOLVED, missed
+
+    full = result["mechanism"]["full_information"]
+    outcomes = dict(result["regimes"]) if full is None else {**result["regimes"], "regulated": full["regulated"]}
+    unsolved = {
+        key: f"{key} is {outcome['status']}: {outcome['message']}" for key, outcome in outcomes.items() if outcome["status"] not in SOLVED
+    }
+    for row in result["comparison"]:
+        # The full-information scheme stands or falls with the regulated market and the optimum, which are outcomes themselves.
+        if row["status"] not in SOLVED and row["policy"] != "vcg_full_information":
+            unsolved.setdefault(row["policy"], f"{row['policy']} is {row['status']} in the comparison")
+    complaints = list(unsolved.values())
+    complaints += [
+        f"{key} has a regret of {outcome['certificate']['regret']:.1e}, above {DEFAULT.regret:g}"
+        for key, outcome in outcomes.items()
+        if (outcome["certificate"]["regret"] or 0.0) > DEFAULT.regret
+    ]
+    complaints += missed(result)
+    if strict:
+        complaints += [f"{place} is violated" for place in violated(result["mechanism"])]
+        complaints += [f"warning {warning['code']}" for warning in result["warnings"]]
+    return complaints
+
+
+def violated(mechanism: dict[str, Any]) -> list[str]:
+    """The incentive and participation constraints that are violated, by their place in the result."""
+    full, reported = mechanism["full_information"], mechanism.get("reported")
+    checks = {f"full_information.{key}": check for key, check in (full["participation"] if full else {}).items()}
+    if reported is not None:
+        checks |= {f"reported.{key}": reported["checks"][key] for key in ("ic", "ir1", "ir_market", "ir2")}
+    return [place for place, check in checks.items() if check["status"] == "violated"]

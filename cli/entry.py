@@ -1,0 +1,93 @@
+"""The console script: from the process's arguments to its exit code.
+
+0 done; 1 a fault of the program; 2 wrong usage or a bad case; 3 solved, but something asked for does not hold; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from errno import ENOSPC
+from typing import TextIO
+
+FAULT, USAGE, NOT_MET, INTERRUPTED = 1, 2, 3, 130
+"""The exit codes that mean something went wrong."""
+
+
+def run() -> None:
+    """Run the command line of this process and leave with its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a name the terminal cannot show is no reason to fail
+    code = main(sys.argv[1:])
+    for stream in (sys.stdout, sys.stderr):
+        code = _flushed(stream, code)
+    sys.exit(code)
+
+
+def main(arguments: list[str]) -> int:
+    """The exit code of one command line. Results have gone to stdout, everything else to stderr."""
+    try:
+        if arguments == ["--version"]:
+            return print_version()
+        from .app import app
+
+        app(arguments, prog_name="pigou")
+    except SystemExit as stop:
+        if isinstance(stop.__context__, BrokenPipeError):
+            return 0
+        return stop.code if isinstance(stop.code, int) else USAGE if stop.code else 0
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        return 0
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno == ENOSPC:
+            return _unwritten(error)
+        return _explained(error)
+    return 0
+
+
+def print_version() -> int:
+    """Print the installed version."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        print(f"pigou {version('pigou')}")
+    except PackageNotFoundError:
+        print("pigou (not installed)")
+    return 0
+
+
+def _explained(error: Exception) -> int:
+    """Say whose mistake it is: a bad case is the user's, anything else that escapes is ours."""
+    from market.files import BadCase
+
+    if isinstance(error, BadCase):
+        print(error, file=sys.stderr)
+        return USAGE
+    import traceback
+
+    print(f"pigou: a fault of the program, not of your case ({type(error).__name__}); please report it with what follows", file=sys.stderr)
+    traceback.print_exception(error, file=sys.stderr)
+    return FAULT
+
+
+def _flushed(stream: TextIO | None, code: int) -> int:
+    """The exit code once the stream is written out; a reader that went away ends quietly, a full disk does not."""
+    if stream is None:
+        return code
+    try:
+        stream.flush()
+    except OSError as error:
+        # What is left in the buffer must not be tried again when the interpreter shuts down.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        if isinstance(error, BrokenPipeError):
+            return 0
+        return code if code == USAGE else _unwritten(error)
+    return code
+
+
+def _unwritten(error: OSError) -> int:
+    print(f"pigou: cannot write the result: {error.strerror}", file=sys.stderr)
+    return USAGE

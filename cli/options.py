@@ -1,0 +1,27 @@
+"""The options that commands share, and how they are written on the command line."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Format(StrEnum):
+    """How a result is printed."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+
+
+CaseFile = Annotated[Path, typer.Argument(metavar="CASE", help="A case file: YAML, JSON or TOML.", show_default=False)]
+CaseFiles = Annotated[list[Path], typer.Argument(metavar="CASE...", help="Case files: YAML, JSON or TOML.", show_default=False)]
+FormatOption = Annotated[Format, typer.Option("--format", help="How the result is printed.")]
+OutOption = Annotated[Path | None, typer.Option("--out", metavar="PATH", help="Write the result to this file instead.", show_default=False)]
+DigitsOption = Annotated[int, typer.Option("--digits", min=1, max=15, metavar="N", help="Significant digits in tables, 1 to 15.")]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, metavar="N", help="Seed of whatever is drawn at random.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", help="No messages on stderr; errors still appear.")]
+StrictOption = Annotated[bool, typer.Option("--strict", help="Exit with 3 on any warning and on any violated IC or IR too.")]

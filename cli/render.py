@@ -1,0 +1,316 @@
+"""Results as pages a person reads. Takes the result tree as it is; the only arithmetic is counting and the largest of a list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from . import figures
+from .page import Column, Page
+from .rows import Row, comparison_rows
+
+Tree = dict[str, Any]
+
+LABELS = {
+    "no_sharing": "No sharing",
+    "nash": "Market today",
+    "joint_profit": "Industry alliance",
+    "price_collusion": "Alliance that also fixes prices",
+    "vcg_full_information": "Subsidy and tax, full information",
+    "vcg_reported": "Subsidy and tax, reported types",
+    "social_optimum": "Planner sets levels",
+    "first_best": "Planner sets levels and prices",
+    "ir1": "As printed, one price on both sides",
+    "ir_market": "Against today's market",
+    "ir2": "Against earning nothing",
+}
+"""Plain words for the keys of the result."""
+BENCHMARKS = {"social_optimum", "first_best"}
+"""Rows that show what would be possible. They do not compete with policies."""
+SOLVED = ("converged", "corner")
+"""Statuses under which figures are given."""
+NEGLIGIBLE = 1e-10
+"""Share of the largest welfare up to which an amount of money is rounding and prints as 0."""
+LEVELS = ("sharing", "investment", "price", "quantity")
+IR_FORMS = ("ir1", "ir_market", "ir2")
+WORDS = {"holds": "holds", "violated": "VIOLATED", "not_established": "not established"}
+
+
+def label(key: str) -> str:
+    """Plain words and the key."""
+    return f"{LABELS[key]} ({key})" if key in LABELS else key
+
+
+class Scale:
+    """How the numbers of one result are written: digits, units, and what counts as rounding."""
+
+    def __init__(self, results: Sequence[Tree], digits: int) -> None:
+        units = [{key: figures.plain(unit) for key, unit in (result["case"].get("units") or {}).items() if unit} for result in results]
+        common = units[0] if all(unit == units[0] for unit in units) else {}
+        self.digits = digits
+        self.money = common.get("money")
+        self.quantity = common.get("quantity")
+        self.price = f"{self.money} per {self.quantity}" if self.money and self.quantity else self.money
+        amounts = [abs(row["welfare"]) for result in results for row in result["comparison"] if row["welfare"] is not None]
+        self.zero = NEGLIGIBLE * max(amounts, default=0.0)
+
+    def amounts(self, values: Sequence[float | None], *, signed: bool = False) -> list[str]:
+        """A column of money amounts."""
+        return figures.column(values, self.digits, zero=self.zero, signed=signed)
+
+    def amount(self, value: float | None) -> str:
+        """One amount with its unit."""
+        return figures.number(value, self.digits, zero=self.zero) + (f" {self.money}" if self.money else "")
+
+
+def evaluation(result: Tree, page: Page, digits: int) -> str:
+    """One case: outcomes, who gains, the mechanism, what it means, and how far it is proven."""
+    scale = Scale([result], digits)
+    heading(result, page)
+    outcomes(result["regimes"], page, scale)
+    who_gains(result["comparison"], page, scale)
+    full_information(result["mechanism"], page, scale)
+    reported(result["mechanism"], page, scale)
+    sentences("What it means", (verdict["text"] for verdict in result["verdicts"]), page)
+    sentences("Warnings", (warning["message"] for warning in result["warnings"]), page)
+    sentences("Expected results that are missed", missed(result), page)
+    page.heading("Proof")
+    page.sentence(proof(result))
+    return page.text
+
+
+def comparison(results: Sequence[Tree], labels: Sequence[str], page: Page, digits: int) -> str:
+    """Several cases: one tidy table, the best policy of each marked, one finding per case."""
+    scale = Scale(results, digits)
+    rows = comparison_rows(results, labels)
+    winners = [winner(result["comparison"]) for result in results]
+    best = {(name, policy) for name, tied in zip(labels, winners, strict=True) for policy in tied}
+    marks = ["*" if (row["case"], row["policy"]) in best else "" for row in rows]
+    names = [row["case"] if i == 0 or rows[i - 1]["case"] != row["case"] else "" for i, row in enumerate(rows)]
+    page.heading("Policies compared")
+    page.table(
+        [
+            Column("Case", names, words=True),
+            Column("Policy", [row["policy"] + unsolved(row["status"]) for row in rows], words=True),
+            Column("Profit 1", scale.amounts([row["profit_1"] for row in rows]), scale.money),
+            Column("Profit 2", scale.amounts([row["profit_2"] for row in rows]), scale.money),
+            Column("Consumers", scale.amounts([row["consumer_surplus"] for row in rows]), scale.money),
+            Column("Welfare", scale.amounts([row["welfare"] for row in rows]), scale.money),
+            Column("", marks),
+            Column("Share of\ngain", [figures.percent(row["share_of_gain"]) for row in rows]),
+            *outlay([row["public_outlay"] for row in rows], scale),
+        ],
+        sections=[i for i in range(len(rows) - 1) if names[i + 1]],
+    )
+    page.sentence("* highest welfare; what only shows the possible does not compete: social_optimum, first_best,")
+    page.sentence("  and where types are private vcg_full_information.")
+    page.heading("Findings")
+    for name, result, tied in zip(labels, results, winners, strict=True):
+        page.sentence(f"{name}: {finding(result, tied, Scale([result], digits))}", bullet="- ")
+    return page.text
+
+
+def heading(result: Tree, page: Page) -> None:
+    """Which case this is."""
+    case = result["case"]
+    page.heading(figures.plain(case["name"]))
+    facts = [f"Reference: {figures.plain(case['reference'])}."] if case.get("reference") else []
+    units = case.get("units") or {}
+    facts += [f"{kind.capitalize()} in {figures.plain(units[kind])}." for kind in ("money", "quantity") if units.get(kind)]
+    facts.append("The firms are alike." if alike(case) else "The firms differ.")
+    if case.get("types"):
+        facts.append("Cost spillovers are private: the comparison gives expectations over types, the outcomes those of the case's own.")
+    page.sentence(" ".join(facts))
+
+
+def alike(case: Tree) -> bool:
+    """Whether both firms have the same parameters: nothing given per firm differs."""
+
+    def same(value: Any) -> bool:
+        if isinstance(value, dict):
+            return all(map(same, value.values()))
+        return not isinstance(value, list) or all(entry == value[0] for entry in value)
+
+    return all(same(case[block]) for block in ("demand", "security", "cost", "unit_cost") if case.get(block) is not None)
+
+
+def outcomes(regimes: Tree, page: Page, scale: Scale) -> None:
+    """Levels, prices and quantities of every regime."""
+    rows = list(regimes.values())
+    cells = {key: figures.pair_column([row[key] for row in rows], scale.digits, zero=1e-12) for key in LEVELS}
+    differ = any("/" in cell for column in cells.values() for cell in column)
+    page.heading("Outcomes" + (" (firm 1 / firm 2; one number where both are the same)" if differ else ""))
+    page.table(
+        [
+            Column("Regime", [label(key) + unsolved(row["status"]) for key, row in regimes.items()], words=True),
+            Column("Sharing", cells["sharing"], "0 to 1"),
+            Column("Investment", cells["investment"], scale.quantity),
+            Column("Price", cells["price"], scale.price),
+            Column("Quantity", cells["quantity"], scale.quantity),
+        ]
+    )
+
+
+def unsolved(status: str) -> str:
+    """A mark behind the name of what has no figures; nothing for what is solved at a bound or inside."""
+    return "" if status in SOLVED else f" [{status}]"
+
+
+def who_gains(rows: Sequence[Row], page: Page, scale: Scale) -> None:
+    """Every policy's surpluses, and on a second line their change against today's market."""
+    page.heading("Who gains (second line: change against today's market)")
+
+    def two_lines(values: list[float | None], changes: list[float | None]) -> list[str]:
+        texts = scale.amounts(values), scale.amounts(changes, signed=True)
+        both = figures.aligned([text.strip() for column in texts for text in column])
+        return [f"{value}\n{change}" for value, change in zip(both[: len(rows)], both[len(rows) :], strict=True)]
+
+    def profits(firm: int) -> list[str]:
+        now = [row["profit"] and row["profit"][firm] for row in rows]
+        return two_lines(now, [change and change["profit"][firm] for change in changed])
+
+    def totals(key: str) -> list[str]:
+        return two_lines([row[key] for row in rows], [change and change[key] for change in changed])
+
+    # Today's market has no change against itself.
+    changed = [None if row["policy"] == "nash" else row["change"] for row in rows]
+    page.table(
+        [
+            Column("Policy", [f"{LABELS.get(row['policy'], '')}\n({row['policy']}){unsolved(row['status'])}" for row in rows], words=True),
+            Column("Profit 1", profits(0), scale.money),
+            Column("Profit 2", profits(1), scale.money),
+            Column("Consumers", totals("consumer_surplus"), scale.money),
+            Column("Welfare", totals("welfare"), scale.money),
+            Column("Share of\npossible gain", [figures.percent(row["share_of_gain"]) for row in rows]),
+            *outlay([row["public_outlay"] for row in rows], scale),
+        ]
+    )
+
+
+def outlay(values: Sequence[float | None], scale: Scale) -> list[Column]:
+    """What the public pays, if any policy costs or brings it anything."""
+    if not any(value is not None and abs(value) > scale.zero for value in values):
+        return []
+    return [Column("Public\noutlay", scale.amounts(values), scale.money)]
+
+
+def full_information(mechanism: Tree, page: Page, scale: Scale) -> None:
+    """Subsidy and tax when the regulator knows everything, and whether firms would join."""
+    full = mechanism.get("full_information")
+    page.heading("Subsidy and tax, full information (vcg_full_information)")
+    if full is None:
+        page.sentence("No figures: the planner's optimum, on which subsidy and tax are built, has no solution.")
+        return
+    if full["regulated"]["status"] not in SOLVED:
+        page.sentence(f"The regulated market has no figures ({full['regulated']['status']}): {full['regulated']['message']}.")
+    rows = {
+        "Subsidy": full["subsidy"],
+        "Tax": full["tax"],
+        "Net transfer (positive is received)": full["net_transfer"],
+        "Participation gain against today's market": full["participation_gain"],
+    }
+    page.table(
+        [
+            Column("Per firm", list(rows), words=True),
+            *(Column(f"Firm {i + 1}", scale.amounts([pair and pair[i] for pair in rows.values()]), scale.money) for i in (0, 1)),
+        ]
+    )
+    forms = full["participation"]
+    page.heading("Would firms join? Individual rationality by form")
+    page.table(
+        [
+            Column("Form", [label(form) for form in forms], words=True),
+            Column("Verdict", [WORDS[check["status"]] for check in forms.values()], words=True),
+            Column("Smallest slack", scale.amounts([check["min_slack"] for check in forms.values()]), scale.money),
+            *(
+                Column(f"Correction {i + 1}", scale.amounts([c["correction"] and c["correction"][i] for c in forms.values()]), scale.money)
+                for i in (0, 1)
+            ),
+        ]
+    )
+    page.sentence("Correction: the least lump sum to the firm that makes it no worse off than outside.")
+
+
+def reported(mechanism: Tree, page: Page, scale: Scale) -> None:
+    """Every tax rule when cost spillovers are private: truth, participation and money, the case's own rule first."""
+    own = mechanism.get("reported")
+    if own is None:
+        return
+    rules = [own, *mechanism.get("alternatives", {}).values()]
+    checks = [rule["checks"] for rule in rules]
+    page.heading("Subsidy and tax, reported types: tax rules (the case's own first)")
+    page.table(
+        [
+            Column("Tax rule", [rule["tax_rule"] for rule in rules], words=True),
+            Column("Truth pays\n(ic)", [WORDS[check["ic"]["status"]] for check in checks], words=True),
+            Column("Gain from\na lie", scale.amounts([check["ic"]["max_gain"] for check in checks]), scale.money),
+            *(Column(f"Firms join\n({form})", [WORDS[check[form]["status"]] for check in checks], words=True) for form in IR_FORMS),
+            Column("Welfare\nif truthful", scale.amounts([rule["expected"]["welfare"] for rule in rules]), scale.money),
+            Column("Outlay\nexpected", scale.amounts([check["budget"]["ex_ante"] for check in checks]), scale.money),
+            Column("Outlay\nat worst", scale.amounts([check["budget"]["worst"] for check in checks]), scale.money),
+        ]
+    )
+    ic = own["checks"]["ic"]
+    page.sentence(f"ic: {ic['incentive']}, payoff {ic['payoff']}; participation: {own['checks']['ir_market']['timing']}.")
+
+
+def sentences(title: str, texts: Iterable[str], page: Page) -> None:
+    """A list of sentences under a heading; nothing if there are none."""
+    texts = list(texts)
+    if texts:
+        page.heading(title)
+    for text in texts:
+        page.sentence(figures.plain(text), bullet="- ")
+
+
+def missed(result: Tree) -> list[str]:
+    """The figures that differ from what the case expects."""
+    return [
+        f"{entry['key']} is {entry['actual']!r}, expected {entry['expected']!r}"
+        for entry in result.get("expectations", [])
+        if not entry["ok"]
+    ]
+
+
+def proof(result: Tree) -> str:
+    """What the certificates say, on one line."""
+    certificates = [outcome["certificate"] for outcome in result["regimes"].values() if outcome["status"] in SOLVED]
+    full = result["mechanism"].get("full_information")
+    if full is not None and full["regulated"]["status"] in SOLVED:
+        certificates.append(full["certificate"])
+    proven = sum(certificate["global"] == "proven" for certificate in certificates)
+    others = sum(len(certificate["others"]) for certificate in certificates)
+    return (
+        f"residual <= {largest(certificates, 'residual')}, regret <= {largest(certificates, 'regret')}, "
+        f"{proven} proven, {len(certificates) - proven} searched, {others or 'no'} other optima or equilibria found."
+    )
+
+
+def largest(certificates: Sequence[Tree], key: str) -> str:
+    """The largest of a figure that certificates give."""
+    values = [certificate[key] for certificate in certificates if certificate[key] is not None]
+    return f"{max(values):.1e}" if values else figures.NONE
+
+
+def winner(rows: Sequence[Row]) -> list[str]:
+    """The policies with the highest welfare; several where they tie. Full information is a benchmark where types are private."""
+    private = any(row["policy"] == "vcg_reported" for row in rows)
+    apart = BENCHMARKS | ({"vcg_full_information"} if private else set())
+    competing = {row["policy"]: row["welfare"] for row in rows if row["policy"] not in apart and row["welfare"] is not None}
+    top = max(competing.values(), default=0.0)
+    return [policy for policy, welfare in competing.items() if welfare >= top - NEGLIGIBLE * abs(top)]
+
+
+def finding(result: Tree, tied: Sequence[str], scale: Scale) -> str:
+    """One case in a sentence: who wins, by how much, and what an alliance achieves by itself."""
+    rows = {row["policy"]: row for row in result["comparison"]}
+    if not tied:
+        return "no policy has figures."
+    best = rows[tied[0]]
+    text = f"highest welfare under {' and '.join(label(policy) for policy in tied)}, {scale.amount(best['welfare'])}"
+    if best["change"] is not None:
+        text += f" ({scale.amounts([best['change']['welfare']], signed=True)[0]} against today's market)"
+    alliance = rows.get("joint_profit")
+    if alliance is not None and alliance["share_of_gain"] is not None:
+        text += f"; an industry alliance reaches {figures.percent(alliance['share_of_gain'])} of the possible gain"
+    return f"{text}."

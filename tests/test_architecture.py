@@ -1,0 +1,102 @@
+"""The shape of the program: which package may import which, what a command may load, how long a module may be."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("market", "mechanism", "cli")
+MAY_IMPORT = {"market": {"market"}, "mechanism": {"market", "mechanism"}, "cli": {"market", "mechanism", "cli"}}
+MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+HEAVY = {"cvxpy", "pandas", "scipy"}
+
+
+def imported(path: Path) -> Iterator[tuple[str, int]]:
+    """Every module that a file imports, by its absolute name, and the line of the import."""
+    package = path.relative_to(ROOT).parent.parts
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield node.module or "", node.lineno
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1]
+            assert above, f"{path}:{node.lineno}: leaves its package"
+            yield ".".join([*above, node.module or ""]).rstrip("."), node.lineno
+
+
+def test_there_is_something_to_walk() -> None:
+    assert {path.relative_to(ROOT).parts[0] for path in MODULES} == set(PACKAGES)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_go_one_way_only(path: Path) -> None:
+    """cli -> mechanism -> market, never back; tests and benchmarks are imported by nothing."""
+    package = path.relative_to(ROOT).parts[0]
+    ours = {*PACKAGES, "tests", "benchmarks", "cases"}
+    wrong = [f"line {line}: {name}" for name, line in imported(path) if name.split(".")[0] in ours - MAY_IMPORT[package]]
+    assert not wrong
+
+
+def test_one_module_imports_cvxpy() -> None:
+    users = {str(path.relative_to(ROOT)) for path in MODULES for name, _ in imported(path) if name.split(".")[0] == "cvxpy"}
+    assert users == {"mechanism/programs.py"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_module_is_of_readable_length_and_says_what_it_is_for(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 650
+    assert ast.get_docstring(ast.parse(text))
+
+
+LOADED = """
+import sys
+sys.argv = ["pigou", *sys.argv[1:]]
+from cli.entry import run
+try:
+    run()
+finally:
+    print(*{name.split(".")[0] for name in sys.modules}, file=sys.stderr)
+"""
+
+
+def loaded(*arguments: str) -> set[str]:
+    """The top-level modules that a command has loaded when it ends."""
+    done = subprocess.run([sys.executable, "-c", LOADED, *arguments], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
+    return set(done.stderr.splitlines()[-1].split())
+
+
+def test_help_loads_no_library_of_numbers_models_or_files() -> None:
+    assert not loaded("--help") & (HEAVY | {"numpy", "pydantic", "ruamel", "rich"})
+
+
+@pytest.mark.parametrize("command", [["evaluate"], ["doctor"], ["examples", "copy"]])
+def test_help_of_a_command_loads_no_library_of_numbers_or_files(command: list[str]) -> None:
+    """Newer versions of typer load pydantic for it themselves."""
+    assert not loaded(*command, "--help") & (HEAVY | {"numpy", "ruamel", "rich"})
+
+
+def test_the_version_does_not_even_load_typer() -> None:
+    assert "typer" not in loaded("--version")
+
+
+def test_validate_and_schema_load_no_solver(tmp_path: Path) -> None:
+    case = tmp_path / "case.yaml"
+    case.write_text(
+        "demand: {intercept: 20, own_slope: 1.5, cross_slope: 1.0}\n"
+        "security: {rivalry: 0.2, demand_spillover: 0.6, leakage: {own: 3.0, cross: 0.5, interaction: 0.2}}\n"
+        "cost: {form: saturating, scale: 20, max_saving: 0.5, spillover: 0.5}\n"
+    )
+    assert not loaded("validate", str(case)) & HEAVY
+    assert not loaded("schema") & HEAVY
+
+
+def test_listing_the_examples_loads_no_library_of_numbers() -> None:
+    assert not loaded("examples", "list") & (HEAVY | {"numpy"})

@@ -1,0 +1,437 @@
+"""`pigou evaluate` and `pigou compare`: formats, files, exit codes, and what a person reads."""
+
+from __future__ import annotations
+
+import copy
+import csv
+import io
+import json
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from cli.entry import main
+from cli.figures import aligned, column, number, pair_column, percent, plain
+from cli.page import Column, Page
+from cli.render import evaluation, winner
+
+CASE = """\
+schema_version: 1
+name: Two vendors
+reference: illustrative
+units: {money: million USD, quantity: thousand licences}
+demand: {intercept: 20, own_slope: 1.5, cross_slope: 1.0}
+security:
+  rivalry: 0.2
+  demand_spillover: 0.6
+  leakage: {own: 3.0, cross: 0.5, interaction: 0.2}
+cost: {form: saturating, scale: 20, max_saving: 0.5, spillover: 0.5}
+"""
+
+
+class Ran(NamedTuple):
+    """What a command line led to."""
+
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Ran]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command line in this process."""
+
+    def running(*arguments: object) -> Ran:
+        code = main([str(argument) for argument in arguments])
+        return Ran(code, *capsys.readouterr())
+
+    return running
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> Path:
+    """A good case file."""
+    path = tmp_path / "two.yaml"
+    path.write_text(CASE)
+    return path
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The result of the good case."""
+    from mechanism.evaluation import evaluate
+    from mechanism.schema import load_case
+
+    path = tmp_path_factory.mktemp("case") / "two.yaml"
+    path.write_text(CASE)
+    return evaluate(load_case(path))
+
+
+@pytest.fixture
+def found(tree: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """A copy of that result, which every evaluation of the test then leads to."""
+    result = copy.deepcopy(tree)
+    monkeypatch.setattr("mechanism.evaluation.evaluate", lambda *_, **__: result)
+    return result
+
+
+# The formats
+
+
+def test_json_is_the_result_tree(run: Run, case: Path) -> None:
+    done = run("evaluate", case, "--format", "json")
+    result = json.loads(done.out)
+    assert done.code == 0
+    assert done.err == ""
+    assert {"schema_version", "tool", "case", "case_sha256", "regimes", "mechanism", "comparison", "warnings"} <= set(result)
+    assert result["regimes"]["nash"]["status"] == "converged"
+
+
+def test_csv_is_the_comparison_in_full_precision(run: Run, case: Path, tree: dict[str, Any]) -> None:
+    done = run("evaluate", case, "--format", "csv", "--digits", 2)
+    rows = list(csv.DictReader(io.StringIO(done.out)))
+    assert [row["policy"] for row in rows] == [row["policy"] for row in tree["comparison"]]
+    for row, source in zip(rows, tree["comparison"], strict=True):
+        assert float(row["welfare"]) == source["welfare"]
+        assert float(row["profit_2"]) == source["profit"][1]
+    assert set(rows[0]) >= {"case", "policy", "status", "consumer_surplus", "public_outlay", "sharing_1", "investment_2", "share_of_gain"}
+
+
+def test_the_table_names_every_regime_and_policy_and_shows_its_figures(run: Run, case: Path, tree: dict[str, Any]) -> None:
+    done = run("evaluate", case)
+    assert done.code == 0
+    assert done.err == ""
+    for key in [*tree["regimes"], *(row["policy"] for row in tree["comparison"])]:
+        assert f"({key})" in done.out
+    for row in tree["comparison"]:
+        assert f"{row['welfare']:#.5g}" in done.out
+    for verdict in tree["verdicts"]:
+        assert verdict["text"] in " ".join(done.out.replace("- ", "").split())
+    assert "million USD" in done.out
+    assert "thousand" in done.out
+    assert "The firms are alike." in done.out
+
+
+def test_a_page_fits_a_hundred_columns_without_dots_or_escapes(run: Run, case: Path) -> None:
+    out = run("evaluate", case).out
+    assert max(map(len, out.splitlines())) <= 100
+    assert "…" not in out
+    assert "\x1b" not in out
+    assert not any(line != line.rstrip() for line in out.splitlines())
+
+
+def test_firms_that_differ_are_shown_as_a_pair(run: Run, case: Path) -> None:
+    case.write_text(CASE.replace("intercept: 20", "intercept: [20, 22]"))
+    out = run("evaluate", case).out
+    assert "The firms differ." in out
+    assert re.search(r"\d / \d", out)
+    assert max(map(len, out.splitlines())) <= 100
+
+
+def test_digits_are_significant_digits(run: Run, case: Path, tree: dict[str, Any]) -> None:
+    welfare = tree["regimes"]["social_optimum"]["welfare"]
+    assert f"{welfare:#.8g}" in run("evaluate", case, "--digits", 8).out
+    wide = run("evaluate", case, "--digits", 15).out
+    assert f"{welfare:#.15g}" in wide
+    assert "…" not in wide
+    for bad in (0, 16, "many"):
+        assert run("evaluate", case, "--digits", bad).code == 2
+
+
+def test_private_types_bring_the_tax_rules(run: Run, case: Path) -> None:
+    case.write_text(CASE + "types: {values: [0.3, 0.7]}\n")
+    done = run("evaluate", case)
+    assert done.code == 0
+    assert "(vcg_reported)" in done.out
+    assert re.search(r"^printed +VIOLATED", done.out, re.M)
+    assert re.search(r"^groves +holds", done.out, re.M)
+
+
+def test_an_unknown_format_or_option_or_no_case_is_wrong_usage(run: Run, case: Path) -> None:
+    for arguments in (["--format", "xml"], ["--colour"], ["--seed", "-1"], ["another.yaml"]):
+        done = run("evaluate", case, *arguments)
+        assert done.code == 2
+        assert done.out == ""
+        assert done.err
+    assert run("evaluate").code == 2
+    assert run("compare").code == 2
+    assert run("conjure").code == 2
+
+
+# Where the result goes
+
+
+def test_out_writes_the_result_to_a_file_and_nothing_to_stdout(run: Run, case: Path, tmp_path: Path) -> None:
+    target = tmp_path / "result.json"
+    target.write_text("old")
+    done = run("evaluate", case, "--format", "json", "--out", target)
+    assert (done.code, done.out) == (0, "")
+    assert str(target) in done.err
+    assert json.loads(target.read_text())["schema_version"] == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["result.json", "two.yaml"]
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_anything_is_computed(
+    run: Run, case: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("computed first")
+
+    monkeypatch.setattr("mechanism.evaluation.evaluate", never)
+    for command in ("evaluate", "compare"):
+        for target, reason in (
+            (tmp_path, "directory"),
+            (tmp_path / "none" / "x.json", "does not exist"),
+            (case, "case given"),
+            ("x" * 300, "cannot"),
+        ):
+            done = run(command, case, "--out", target)
+            assert done.code == 2
+            assert reason in done.err
+    assert case.read_text() == CASE
+
+
+@pytest.mark.skipif(not Path("/dev/null").exists(), reason="there is no /dev/null here")
+def test_a_device_is_written_to_and_stays_a_device(run: Run, case: Path) -> None:
+    assert run("evaluate", case, "--out", os.devnull).code == 0
+    assert not Path(os.devnull).is_file()
+
+
+def test_a_link_keeps_pointing_to_the_file_that_is_written(run: Run, case: Path, tmp_path: Path) -> None:
+    target, link = tmp_path / "real.txt", tmp_path / "link.txt"
+    link.symlink_to(target)
+    assert run("evaluate", case, "--out", link).code == 0
+    assert link.is_symlink()
+    assert target.read_text().startswith("Two vendors")
+
+
+def test_quiet_leaves_stderr_empty(run: Run, case: Path, found: dict[str, Any], tmp_path: Path) -> None:
+    found["warnings"] = [{"code": "odd", "message": "something is odd"}]
+    loud, quiet = (run("evaluate", case, "--format", "csv", *more) for more in ([], ["--quiet"]))
+    assert "something is odd" in loud.err
+    assert quiet.err == ""
+    assert loud.out == quiet.out
+    assert run("evaluate", case, "--out", tmp_path / "x", "--quiet").err == ""
+
+
+# What does not hold
+
+
+def test_a_regime_without_a_solution_gives_3_and_the_rest(run: Run, case: Path) -> None:
+    case.write_text(CASE.replace("scale: 20", "scale: 1"))
+    done = run("evaluate", case, "--format", "json")
+    result = json.loads(done.out)
+    bad = [key for key, outcome in result["regimes"].items() if outcome["status"] not in ("converged", "corner")]
+    assert done.code == 3
+    assert bad
+    assert all(key in done.err for key in bad)
+    table = run("evaluate", case)
+    assert table.code == 3
+    assert f"({bad[0]}) [{result['regimes'][bad[0]]['status']}]" in " ".join(table.out.split())
+
+
+def test_a_missed_expectation_gives_3_and_says_which(run: Run, case: Path, tree: dict[str, Any]) -> None:
+    value = tree["regimes"]["nash"]["sharing"][0]
+    case.write_text(CASE + f"expect: {{'regimes.nash.sharing[0]': {{value: {value}}}}}\n")
+    assert run("evaluate", case).code == 0
+    case.write_text(CASE + "expect: {'regimes.nash.sharing[0]': {value: 0.5}}\n")
+    done = run("evaluate", case)
+    assert done.code == 3
+    assert "regimes.nash.sharing[0]" in done.err
+    assert "regimes.nash.sharing[0]" in done.out
+
+
+def test_regret_above_the_tolerance_gives_3(run: Run, case: Path, found: dict[str, Any]) -> None:
+    found["regimes"]["nash"]["certificate"]["regret"] = 1e-9
+    done = run("evaluate", case)
+    assert done.code == 3
+    assert "regret" in done.err
+
+
+def test_a_violated_constraint_gives_3_only_if_strict(run: Run, case: Path, tree: dict[str, Any]) -> None:
+    assert tree["mechanism"]["full_information"]["participation"]["ir_market"]["status"] == "violated"
+    assert run("evaluate", case).code == 0
+    done = run("evaluate", case, "--strict")
+    assert done.code == 3
+    assert "ir_market" in done.err
+    assert done.out
+
+
+def test_a_warning_gives_3_only_if_strict(run: Run, case: Path, found: dict[str, Any]) -> None:
+    for check in found["mechanism"]["full_information"]["participation"].values():
+        check["status"] = "holds"
+    assert run("evaluate", case, "--strict").code == 0
+    found["warnings"] = [{"code": "odd", "message": "something is odd"}]
+    assert run("evaluate", case).code == 0
+    assert "something is odd" in run("evaluate", case).out
+    assert run("evaluate", case, "--strict").code == 3
+
+
+def test_no_equilibrium_in_reports_gives_3(run: Run, case: Path, found: dict[str, Any]) -> None:
+    row = dict(found["comparison"][0], policy="vcg_reported", status="no_equilibrium")
+    found["comparison"].append(row | {key: None for key in row if key not in ("policy", "status")})
+    done = run("evaluate", case)
+    assert done.code == 3
+    assert "vcg_reported" in done.err
+
+
+def test_a_result_without_a_mechanism_is_rendered(run: Run, case: Path, found: dict[str, Any]) -> None:
+    found["mechanism"] = {"full_information": None, "reported": None}
+    found["regimes"]["social_optimum"] |= dict.fromkeys(("sharing", "investment", "price", "quantity", "profit", "welfare"))
+    found["regimes"]["social_optimum"] |= {"status": "unbounded", "message": "welfare grows without limit"}
+    done = run("evaluate", case)
+    assert done.code == 3
+    assert "No figures" in done.out
+    assert "welfare grows without limit" in done.err
+
+
+def test_a_fault_of_the_program_says_so_and_gives_1(run: Run, case: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("ours")
+
+    monkeypatch.setattr("mechanism.evaluation.evaluate", broken)
+    done = run("evaluate", case)
+    assert done.code == 1
+    assert done.out == ""
+    assert "a fault of the program" in done.err.splitlines()[0]
+    assert "Traceback" in done.err
+    assert "ZeroDivisionError: ours" in done.err
+
+
+def test_an_interrupt_gives_130(run: Run, case: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mechanism.evaluation.evaluate", interrupted)
+    assert run("evaluate", case).code == 130
+
+
+# Comparing cases
+
+
+def test_compare_gives_a_tidy_row_per_case_and_policy(run: Run, case: Path, tmp_path: Path, tree: dict[str, Any]) -> None:
+    second = tmp_path / "second.yaml"
+    second.write_text("base: two.yaml\nname: Fierce rivals\ndemand: {cross_slope: 0.3}\n")
+    done = run("compare", case, second, "--format", "json")
+    rows = json.loads(done.out)
+    assert done.code == 0
+    assert [(row["case"], row["policy"]) for row in rows] == [
+        (name, row["policy"]) for name in ("Two vendors", "Fierce rivals") for row in tree["comparison"]
+    ]
+    table = run("compare", case, second)
+    assert table.out.count("*") == 3  # one winner per case, and the note
+    assert "- Two vendors: highest welfare under" in table.out
+    assert "- Fierce rivals: highest welfare under" in table.out
+    assert max(map(len, table.out.splitlines())) <= 100
+
+
+def test_cases_of_one_name_are_told_apart_by_their_files(run: Run, case: Path, tmp_path: Path) -> None:
+    second = tmp_path / "second.yaml"
+    second.write_text("base: two.yaml\n")
+    rows = csv.DictReader(io.StringIO(run("compare", case, second, "--format", "csv").out))
+    assert {row["case"] for row in rows} == {f"Two vendors ({case})", f"Two vendors ({second})"}
+
+
+def test_a_bad_case_stops_compare_before_anything_runs(run: Run, case: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("computed first")
+
+    monkeypatch.setattr("mechanism.evaluation.evaluate", never)
+    bad = tmp_path / "bad.yaml"
+    bad.write_text(CASE.replace("20,", "none,"))
+    done = run("compare", case, bad, tmp_path / "missing.yaml")
+    assert done.code == 2
+    assert "bad.yaml:5:" in done.err
+    assert "missing.yaml" in done.err
+    assert done.out == ""
+
+
+def test_benchmarks_do_not_win() -> None:
+    rows = [
+        {"policy": key, "welfare": value}
+        for key, value in (("nash", 1.0), ("joint_profit", 2.0), ("first_best", 3.0), ("no_sharing", None))
+    ]
+    assert winner(rows) == ["joint_profit"]
+    assert winner([{"policy": "nash", "welfare": None}]) == []
+    tied = [{"policy": key, "welfare": 2.0} for key in ("nash", "joint_profit")]
+    assert winner(tied) == ["nash", "joint_profit"]
+    private = [{"policy": key, "welfare": value} for key, value in (("vcg_full_information", 3.0), ("vcg_reported", 2.0))]
+    assert winner(private) == ["vcg_reported"]
+
+
+# Numbers and pages
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "text"),
+    [
+        (None, 5, "-"),
+        (0.0, 5, "0"),
+        (-1e-14, 5, "0"),
+        (1.0, 5, "1.0000"),
+        (777.369, 5, "777.37"),
+        (99999.6, 5, "100000"),
+        (0.020009, 3, "0.0200"),
+        (1234567.0, 3, "1234567"),
+        (1.5e18, 3, "1.50e+18"),
+        (2e-7, 3, "2.00e-07"),
+        (-0.25, 2, "-0.25"),
+    ],
+)
+def test_numbers_keep_their_significant_digits(value: float | None, digits: int, text: str) -> None:
+    assert number(value, digits, zero=1e-12) == text
+
+
+def test_gains_carry_their_sign() -> None:
+    assert number(3.0, 2, signed=True) == "+3.0"
+    assert number(-3.0, 2, signed=True) == "-3.0"
+    assert number(0.0, 2, signed=True) == "0"
+
+
+def test_points_stand_below_each_other() -> None:
+    assert column([1026.03, 48.4884, None], 5) == ["1026.0  ", "  48.488", "   -    "]
+    assert aligned([]) == []
+
+
+def test_equal_firms_collapse_to_one_number() -> None:
+    assert pair_column([[0.5, 0.5], None], 2) == ["0.50", "-   "]
+    assert pair_column([[0.5, 0.5], [0.25, 1.0], None], 2) == ["0.50       ", "0.25 / 1.0 ", "-          "]
+
+
+def test_shares_are_percentages() -> None:
+    assert percent(0.1134) == "11.3 %"
+    assert percent(-1e-9) == "0.0 %"
+    assert percent(None) == "-"
+
+
+def test_text_of_a_case_cannot_steer_the_terminal() -> None:
+    assert plain("a\x1b[2Jb\nc\u202ed") == "a [2Jb c d"
+
+
+def test_a_table_wider_than_the_page_is_not_cut() -> None:
+    page = Page(60)
+    page.table([Column("[Name]", ["[bold] :smile: words"], words=True), *(Column("X", ["123456789.123456789"]) for _ in range(5))])
+    assert page.text.count("123456789.123456789") == 5
+    assert {"[bold]", ":smile:", "words", "[Name]"} <= set(page.text.split())
+
+
+def test_without_unicode_a_page_is_ascii() -> None:
+    page = Page(60, unicode=False)
+    page.heading("Title")
+    page.table([Column("A", ["1"]), Column("B", ["2"])], sections=[0])
+    page.sentence("Said.", bullet="- ")
+    assert page.text.isascii()
+
+
+def test_public_outlay_appears_where_there_is_some(tree: dict[str, Any]) -> None:
+    result = copy.deepcopy(tree)
+    assert "outlay" not in evaluation(result, Page(100), 5)
+    result["comparison"][2]["public_outlay"] = 12.5
+    assert "12.500" in evaluation(result, Page(100), 5)

@@ -1,0 +1,149 @@
+"""The command as a process: pipes, terminals, interrupts, the environment."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from test_cli_evaluate import CASE
+
+ROOT = Path(__file__).resolve().parents[1]
+COMMAND = [sys.executable, "-c", "from cli.entry import run; run()"]
+posix = pytest.mark.skipif(os.name != "posix", reason="needs a POSIX system")
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> Path:
+    """A good case file."""
+    path = tmp_path / "two.yaml"
+    path.write_text(CASE)
+    return path
+
+
+def environment(**more: str) -> dict[str, str]:
+    """The environment of a command: plain, warnings being errors."""
+    kept = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "FORCE_COLOR", "TERM", "COLUMNS")}
+    return {**kept, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error", **more}
+
+
+def ran(*arguments: object, **more: str) -> subprocess.CompletedProcess[str]:
+    """A command that has ended."""
+    return subprocess.run(
+        [*COMMAND, *map(str, arguments)], capture_output=True, text=True, encoding="utf-8", timeout=120, env=environment(**more)
+    )
+
+
+def test_version_help_and_usage() -> None:
+    assert ran("--version").stdout.startswith("pigou ")
+    shown = ran("--help")
+    assert shown.returncode == 0
+    assert all(command in shown.stdout for command in ("evaluate", "compare", "validate", "schema", "examples", "doctor"))
+    assert shown.stderr == ""
+    bare = ran()
+    assert bare.returncode == 2
+    wrong = ran("evaluate", "--nonsense")
+    assert wrong.returncode == 2
+    assert wrong.stdout == ""
+    assert "--nonsense" in wrong.stderr
+    assert "Traceback" not in wrong.stderr
+
+
+@pytest.mark.parametrize("command", ["evaluate", "compare", "validate", "schema", "doctor"])
+def test_every_command_explains_itself(command: str) -> None:
+    shown = ran(command, "--help").stdout
+    assert f"pigou {command}" in shown
+    assert len(shown.splitlines()) > 5
+
+
+def test_a_result_is_the_same_whatever_the_width_of_the_terminal(case: Path) -> None:
+    wide, narrow = (ran("evaluate", case, COLUMNS=columns) for columns in ("300", "20"))
+    assert wide.returncode == 0
+    assert wide.stderr == ""
+    assert wide.stdout == narrow.stdout
+    assert "\x1b" not in ran("evaluate", case, FORCE_COLOR="1", TERM="xterm-256color").stdout
+
+
+def test_a_terminal_that_knows_ascii_only_is_served(tmp_path: Path) -> None:
+    path = tmp_path / "two.yaml"
+    path.write_text(CASE.replace("Two vendors", "Zwei Händler → 二"), encoding="utf-8")
+    for form in ("table", "json", "csv"):
+        done = subprocess.run(
+            [*COMMAND, "evaluate", str(path), "--format", form], capture_output=True, timeout=60, env=environment(PYTHONIOENCODING="ascii")
+        )
+        assert done.returncode == 0
+        assert done.stdout.isascii()
+    assert "Zwei Händler → 二" in ran("evaluate", path, PYTHONIOENCODING="utf-8").stdout
+
+
+@posix
+@pytest.mark.parametrize("arguments", [["evaluate", "CASE"], ["--help"], ["schema"], ["validate", "CASE"], ["--version"]])
+def test_a_closed_pipe_ends_quietly(case: Path, arguments: list[str]) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    words = [str(case) if word == "CASE" else word for word in arguments]
+    done = subprocess.run([*COMMAND, *words], stdout=write, stderr=subprocess.PIPE, text=True, timeout=60, env=environment())
+    os.close(write)
+    assert done.stderr == ""
+    assert done.returncode == 0
+
+
+@posix
+def test_a_full_disk_is_said_so() -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("there is no /dev/full here")
+    for arguments in (["schema"], ["--version"]):
+        with open("/dev/full", "w") as full:
+            done = subprocess.run([*COMMAND, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, env=environment())
+        assert done.returncode == 2
+        assert "cannot write the result" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+@posix
+@pytest.mark.parametrize(
+    ("more", "bold"), [({"TERM": "xterm"}, True), ({"TERM": "xterm", "NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)]
+)
+def test_headings_are_bold_on_a_terminal_unless_asked_not_to(case: Path, more: dict[str, str], bold: bool) -> None:
+    import pty
+
+    master, slave = pty.openpty()
+    process = subprocess.Popen([*COMMAND, "evaluate", str(case)], stdout=slave, stderr=subprocess.DEVNULL, env=environment(**more))
+    os.close(slave)
+    shown = b""
+    while True:
+        try:
+            piece = os.read(master, 65536)
+        except OSError:  # the other side is closed
+            break
+        if not piece:
+            break
+        shown += piece
+    os.close(master)
+    assert process.wait(timeout=60) == 0
+    assert b"(nash)" in shown
+    assert (b"\x1b" in shown) is bold
+
+
+@posix
+def test_an_interrupt_ends_with_130_and_no_traceback(case: Path, tmp_path: Path) -> None:
+    slow = (
+        "import sys, time, mechanism.evaluation as e\n"
+        "def wait(*_, **__):\n    print('started', file=sys.stderr, flush=True)\n    time.sleep(60)\n"
+        "e.evaluate = wait\nfrom cli.entry import run; run()"
+    )
+    target = tmp_path / "result.txt"
+    command = [sys.executable, "-c", slow, "evaluate", str(case), "--out", str(target)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == "started\n"
+        time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert not target.exists()
