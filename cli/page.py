@@ -85,7 +85,8 @@ class Page:
                 longest = max(len(word) for text in [head, *column.cells] for word in [*text.split(), ""])
                 table.add_column(head, min_width=min(longest, LONGEST_WORD), vertical="top")
             else:
-                table.add_column(head, justify="right", no_wrap=True, vertical="top")
+                widest = max(len(line) for text in [head, *column.cells] for line in text.split("\n"))
+                table.add_column(head, justify="right", no_wrap=True, min_width=widest, vertical="top")
         for i, row in enumerate(zip(*(column.cells for column in columns), strict=True)):
             table.add_row(*map(Text, row), end_section=i in sections)
         room = self._console.options.update(max_width=10_000)

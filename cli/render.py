@@ -20,6 +20,7 @@ LABELS = {
     "vcg_reported": "Subsidy and tax, reported types",
     "social_optimum": "Planner sets levels",
     "first_best": "Planner sets levels and prices",
+    "bayes_nash": "Market today, types private",
     "ir1": "As printed, one price on both sides",
     "ir_market": "Against today's market",
     "ir2": "Against earning nothing",
@@ -245,13 +246,72 @@ def reported(mechanism: Tree, page: Page, scale: Scale) -> None:
             Column("Truth pays\n(ic)", [WORDS[check["ic"]["status"]] for check in checks], words=True),
             Column("Gain from\na lie", scale.amounts([check["ic"]["max_gain"] for check in checks]), scale.money),
             *(Column(f"Firms join\n({form})", [WORDS[check[form]["status"]] for check in checks], words=True) for form in IR_FORMS),
-            Column("Welfare\nif truthful", scale.amounts([rule["expected"]["welfare"] for rule in rules]), scale.money),
+            Column("Welfare\nthen", scale.amounts([welfare_then(rule) for rule in rules]), scale.money),
             Column("Outlay\nexpected", scale.amounts([check["budget"]["ex_ante"] for check in checks]), scale.money),
             Column("Outlay\nat worst", scale.amounts([check["budget"]["worst"] for check in checks]), scale.money),
         ]
     )
     ic = own["checks"]["ic"]
     page.sentence(f"ic: {ic['incentive']}, payoff {ic['payoff']}; participation: {own['checks']['ir_market']['timing']}.")
+    for rule in rules:
+        evidence(rule, page, scale)
+    schedule(own, page, scale)
+
+
+def welfare_then(rule: Tree) -> float | None:
+    """Expected welfare as firms then behave: truthfully, or in the equilibrium of their reports."""
+    played = rule["if_not_truthful"]
+    told = rule if played is None else played
+    return None if told["expected"] is None else float(told["expected"]["welfare"])
+
+
+def evidence(rule: Tree, page: Page, scale: Scale) -> None:
+    """One type's expected accounts by what it reports: why it would tell the truth under this rule, or not."""
+    found = rule["evidence"]
+    rows = found["reports"]
+    page.heading(f"Rule {rule['tax_rule']}: what firm {found['firm']} of type {found['type']:.4g} expects from each report")
+    costs = [-row["own_cost"] if found["payoff"] == "with_cost" else None for row in rows]
+    best = max(row["payoff"] for row in rows)
+    page.table(
+        [
+            Column("Report", figures.column([row["report"] for row in rows], scale.digits)),
+            Column("Revenue", scale.amounts([row["revenue"] for row in rows]), scale.money),
+            Column("Own cost", scale.amounts(costs), scale.money),
+            Column("Subsidy", scale.amounts([row["subsidy"] for row in rows]), scale.money),
+            Column("Tax", scale.amounts([-row["tax"] for row in rows]), scale.money),
+            Column("Payoff", scale.amounts([row["payoff"] for row in rows]), scale.money),
+            Column("", [mark(row, best, scale.zero) for row in rows], words=True),
+        ]
+    )
+
+
+def mark(row: Tree, best: float, zero: float) -> str:
+    """What is special about a report."""
+    words = ["truth"] if row["truth"] else []
+    if row["payoff"] >= best - zero:
+        words.append("best")
+    return ", ".join(words)
+
+
+def schedule(rule: Tree, page: Page, scale: Scale) -> None:
+    """What a firm would receive or pay at levels other than those assigned for its report."""
+    rows = [row for row in rule["schedule"] if row["firm"] == 1]
+    page.heading(f"Rule {rule['tax_rule']}: what firm 1 receives and pays at other levels")
+    starts = [i == 0 or rows[i - 1]["report"] != row["report"] for i, row in enumerate(rows)]
+    reports = figures.column([row["report"] for row in rows], scale.digits)
+    page.table(
+        [
+            Column("Report", [text if first else "" for text, first in zip(reports, starts, strict=True)]),
+            Column("Sharing", figures.column([row["sharing"] for row in rows], scale.digits), "0 to 1"),
+            Column("Investment", figures.column([row["investment"] for row in rows], scale.digits), scale.quantity),
+            Column("Subsidy", scale.amounts([row["subsidy"] for row in rows]), scale.money),
+            Column("Tax", scale.amounts([row["tax"] for row in rows]), scale.money),
+            Column("Net transfer", scale.amounts([row["net_transfer"] for row in rows], signed=True), scale.money),
+            Column("", ["assigned" if row["assigned"] else "" for row in rows], words=True),
+        ],
+        sections=[i for i in range(len(rows) - 1) if starts[i + 1]],
+    )
+    page.sentence(f"The rival reports {rows[0]['rival_report']:.4g} and keeps the levels it is assigned.")
 
 
 def sentences(title: str, texts: Iterable[str], page: Page) -> None:

@@ -281,6 +281,4 @@ def warnings(result: dict[str, Any], case: Case) -> list[Sentence]:
             kind = "equilibria" if key in ("nash", "no_sharing") else "local optima"
             text = f"{key}: {len(certificate['others'])} other {kind} found (listed in the certificate)"
             out.append({"code": "several", "message": text})
-        if outcome["status"] not in SOLVED:
-            out.append({"code": outcome["status"], "message": f"{key}: {outcome['message']}"})
     return out
