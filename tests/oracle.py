@@ -270,6 +270,11 @@ def same(x: Levels, y: Levels) -> bool:
     return all(abs(a - b) <= 1e-7 * (1 + abs(a)) for a, b in zip(x, y, strict=True))
 
 
+def pushes_out(gradient: Any, level: Any) -> bool:
+    """Whether a level held at a bound (its lower one if it is nil) would gain nothing by leaving it."""
+    return bool((-gradient if level == 0 else gradient) >= -(mp.mpf(10) ** (-DIGITS // 2)))
+
+
 def at_bound(m: Market, x: Levels) -> list[str]:
     """Names of the bounds that bind at x."""
     upper = (1, 1, m.cap, m.cap)
@@ -316,10 +321,10 @@ def climb(m: Market, regime: str, start: Levels, fixed_sharing: bool = False) ->
     return point, -float(found.fun)
 
 
-def starts(m: Market, sharing: Sequence[float] = (0.0, 0.3, 0.6, 1.0)) -> list[Levels]:
+def starts(m: Market, sharing: Sequence[float] = (0.0, 0.1, 0.3, 0.65, 1.0)) -> list[Levels]:
     """Points all over the levels."""
-    unit = max(m.intercept) / 20
-    pairs = [(1, 1), (6, 6), (30, 30), (1, 12), (12, 1)]
+    unit = min(max(m.intercept) / 20, m.cap / 12)
+    pairs = [(0.2, 0.2), (1, 1), (6, 6), (30, 30), (1, 12), (12, 1)]
     investments = [(min(m.cap, unit * a), min(m.cap, unit * b)) for a, b in pairs]
     return [[s1, s2, t1, t2] for s1, s2 in itertools.product(sharing, repeat=2) for t1, t2 in investments]
 
@@ -349,7 +354,7 @@ def local_optima(tree: Mapping[str, Any], regime: str) -> list[Levels]:
             point = polish(lambda y, free=free: [slope(payoff, y, k) for k in free], point, free)
             if point is None or not inside(fine, point) or any(same(point, y) for y in found):
                 continue
-            outward = all((slope(payoff, point, k) < 0) == (point[k] == 0) for k in held)
+            outward = all(pushes_out(slope(payoff, point, k), point[k]) for k in held)
             if outward and (not free or curvature(payoff, point, free) < 0):
                 found.append(point)
     return sorted(found, key=payoff, reverse=True)
@@ -416,11 +421,6 @@ def best_reply(m: Market, x: Levels, i: int, sharing: Sequence[float] | None = N
     return max(best, at(float(finer.x)), key=lambda found: found[1])
 
 
-def regret(m: Market, x: Levels, sharing: Sequence[float] | None = None) -> float:
-    """The largest gain of a firm from any own deviation."""
-    return max(best_reply(m, x, i, sharing)[1] - own_profit(m, x, i) for i in (0, 1))
-
-
 def equilibria(tree: Mapping[str, Any], sharing: Sequence[float] | None = None) -> list[Levels]:
     """All equilibria found, highest joint profit first, then lowest total investment; `sharing` imposes s on both firms.
 
@@ -442,9 +442,9 @@ def equilibria(tree: Mapping[str, Any], sharing: Sequence[float] | None = None) 
         seeds.insert(0, reached)
 
     found: list[Levels] = []
-    tried: list[Levels] = []
     for state in itertools.product(*sharing_states, *investment_states):
         free = [k for k in range(4) if state[k] is None]
+        tried: list[Levels] = []
         for seed in seeds:
             x = [seed[k] if state[k] is None else state[k] for k in range(4)]
             if free:
@@ -470,7 +470,7 @@ def equilibria(tree: Mapping[str, Any], sharing: Sequence[float] | None = None) 
             if point is None or not inside(fine, point) or any(same(point, y) for y in found):
                 continue
             held = [k for k in range(4) if k not in free and k not in imposed]
-            if not all((own_slopes(fine, point, [k])[0] < 0) == (point[k] == 0) for k in held):
+            if not all(pushes_out(own_slopes(fine, point, [k])[0], point[k]) for k in held):
                 continue
             there = [float(v) for v in point]
             if all(regret_of(rough, there, i, sharing) <= 1e-9 * max(1.0, abs(own_profit(rough, there, i))) for i in (0, 1)):
@@ -508,11 +508,13 @@ def outcome(tree: Mapping[str, Any], regime: str) -> dict[str, Any]:
     with mp.workdps(DIGITS):
         fine, rough = read_market(tree, precise), read_market(tree)
         if regime in PLANNER:
-            points = [] if grows(tree, regime) else local_optima(tree, regime)
+            if grows(tree, regime):
+                return {"status": "unbounded"}
+            points = local_optima(tree, regime)
         else:
             points = equilibria(tree, (0.0, 0.0) if regime == "no_sharing" else None)
         if not points:
-            return {"status": "unbounded" if regime in PLANNER else "no_equilibrium"}
+            return {"status": "not_converged" if regime in PLANNER else "no_equilibrium"}
         told = [account(fine, x, PRICE_RULE[regime]) for x in points]
         best = told[0]
         if any(v < 0 for v in (*best["price"], *best["quantity"])):
@@ -523,21 +525,12 @@ def outcome(tree: Mapping[str, Any], regime: str) -> dict[str, Any]:
         best |= {"status": "corner" if bounds else "converged", "bounds": bounds, "others": told[1:]}
         x = points[0]
         if regime in PLANNER:
-            free = [
-                k
-                for k, name in enumerate(("sharing[0]", "sharing[1]", "investment[0]", "investment[1]"))
-                if not any(b.startswith(name) for b in bounds)
-            ]
+            free = [k for k, top in enumerate((1, 1, fine.cap, fine.cap)) if x[k] not in (0, top)]
             best["curvature"] = curvature(lambda y: planner_payoff(fine, y, regime), x, free) if free else None
         else:
-            best["regret"] = regret_of_both(rough, [float(v) for v in x], regime)
+            imposed = (0.0, 0.0) if regime == "no_sharing" else None
+            best["regret"] = max(regret_of(rough, [float(v) for v in x], i, imposed) for i in (0, 1))
         return best
-
-
-def regret_of_both(m: Market, x: Levels, regime: str) -> float:
-    """The larger of both firms' largest gains from an own deviation."""
-    imposed = (0.0, 0.0) if regime == "no_sharing" else None
-    return max(regret_of(m, x, i, imposed) for i in (0, 1))
 
 
 def full_information(nash: Mapping[str, Any], optimum: Mapping[str, Any]) -> dict[str, Any] | None:
