@@ -305,7 +305,11 @@ def grows(tree: Mapping[str, Any], regime: str) -> bool:
 
 
 def climb(m: Market, regime: str, start: Levels, fixed_sharing: bool = False) -> tuple[Levels, float]:
-    """A local maximum of the decision maker's payoff from a start, in floats, and the payoff there."""
+    """A local maximum of the decision maker's payoff from a start, in floats, and the payoff there.
+
+    The method is one that calls no linear algebra library: threads that wait for one another make those very slow on problems
+    of this size when the machine is busy.
+    """
 
     def loss(v: Any) -> tuple[float, Any]:
         x = [float(k) for k in v]
@@ -314,9 +318,9 @@ def climb(m: Market, regime: str, start: Levels, fixed_sharing: bool = False) ->
 
     top = None if math.isinf(m.cap) else m.cap
     sharing = [(start[k], start[k]) if fixed_sharing else (0, 1) for k in (0, 1)]
-    point, options = start, {"maxiter": 500, "ftol": 1e-15, "gtol": 1e-8}
-    for _ in range(3):  # a restart forgets a bad model of the curvature
-        found = optimize.minimize(loss, point, jac=True, method="L-BFGS-B", bounds=[*sharing, (0, top), (0, top)], options=options)
+    point, options = start, {"maxfun": 2000, "ftol": 1e-15, "gtol": 1e-8, "xtol": 1e-12}
+    for _ in range(2):  # a restart forgets a bad model of the curvature
+        found = optimize.minimize(loss, point, jac=True, method="TNC", bounds=[*sharing, (0, top), (0, top)], options=options)
         point = [float(v) for v in found.x]
     return point, -float(found.fun)
 
