@@ -6,10 +6,13 @@ them. Run: python benchmarks/allocation.py
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # threads only slow both sides down on problems this small
 
 import numpy as np
 from scipy.optimize import minimize

@@ -10,9 +10,12 @@ Run: python benchmarks/planner.py [problems]
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from pathlib import Path
+
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # threads only slow both sides down on problems this small
 
 import numpy as np
 from scipy.optimize import minimize
