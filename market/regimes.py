@@ -177,9 +177,9 @@ def firm_game(case: Case, regime: Regime, reply: Callable[[int, Array], tuple[Ar
 
 def _equilibrium(case: Case, regime: Regime, tolerances: Tolerances) -> Outcome:
     Q = revenue_matrices(case, regime.prices).sum(-3)
-    required = float(reply_bound(case).max())
+    required = float(reply_bound(case, regime.largest_sharing).max())
     uncapped = bool(np.isinf(case.investment_cap).any())
-    if uncapped and float(case.cost_scale.ravel()[0]) <= required and regime.largest_sharing > 0:
+    if uncapped and float(case.cost_scale.ravel()[0]) <= required:
         # Even at the full stand-alone cost some firm's best reply is to invest without limit.
         return unsolved(regime.key, "unbounded", explain_unbounded(case, required, "some firm's profit"))
     starts = starting_levels(case, Q)[0]

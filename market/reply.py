@@ -99,8 +99,8 @@ def _positive_roots(c0: Array, c1: Array, c2: Array, c3: Array) -> list[Array]:
     return [roots[..., i] for i in range(3)]
 
 
-def reply_bound(case: Case) -> Array:
+def reply_bound(case: Case, largest_sharing: float = 1.0) -> Array:
     """The largest 2 w (dN/dt)^2 over own sharing, per firm (..., 2): profit is bounded in own investment iff kappa exceeds it."""
     b, b2 = case.own_slope, case.cross_slope
-    steepest = 2 * rival(b) - b2 * case.rivalry + b2 * np.maximum(case.demand_spillover, 0.0)
+    steepest = 2 * rival(b) - b2 * case.rivalry + b2 * np.maximum(case.demand_spillover, 0.0) * largest_sharing
     return 2 * b / (4 * b * rival(b) - b2**2) ** 2 * steepest**2

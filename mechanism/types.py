@@ -10,13 +10,16 @@ from numpy.typing import NDArray
 from market.case import Array
 from mechanism.schema import ListedTypes, UniformTypes
 
+DENSE = 51
+"""Nodes above which incentives are checked at the types and both ends only, not at the midpoints between."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TypeSpace:
     """Types of one firm and the points at which incentives are checked."""
 
     points: Array
-    """(M,) ascending: the types themselves and, for a continuous prior, both ends of the support and the midpoints between."""
+    """(M,) ascending: the types themselves and, for a continuous prior, both ends of the support and the midpoints between types."""
     weights: Array
     """(M,): probability of each point; zero at points that are only checked."""
     nodes: NDArray[np.intp]
@@ -39,7 +42,8 @@ def uniform(low: float, high: float, count: int) -> TypeSpace:
     """The uniform prior on [low, high]: `count` Gauss-Legendre nodes, which integrate polynomials of degree 2 count - 1 exactly."""
     x, w = np.polynomial.legendre.leggauss(count)
     types = low + (high - low) * (x + 1) / 2
-    between = (types[1:] + types[:-1]) / 2
+    # Many nodes lie close enough to check incentives at; between few of them, the midpoints are checked too.
+    between = (types[1:] + types[:-1]) / 2 if count <= DENSE else types[:0]
     points = np.sort(np.concatenate([[low], types, between, [high]]))
     nodes = np.searchsorted(points, types)
     weights = np.zeros(len(points))

@@ -20,6 +20,9 @@ NAMES = {
     "vcg_full_information": "the full-information subsidy and tax",
 }
 
+LARGE = 1e10
+"""Welfare above which the case had better be stated in other units."""
+
 NEGLIGIBLE = 1e-9
 """Changes below this share of welfare are called none."""
 
@@ -272,6 +275,12 @@ def warnings(result: dict[str, Any], case: Case) -> list[Sentence]:
                 "message": f"security.demand_spillover = {spill:g} is negative: the paper's propositions assume it positive",
             }
         )
+    if nash["welfare"] is not None and abs(nash["welfare"]) > LARGE:
+        text = (
+            f"amounts are of the order of {abs(nash['welfare']):.0e}: tolerances are relative to payoffs, so levels and the list of other "
+            "optima lose accuracy; state quantities in larger units (thousands, millions)"
+        )
+        out.append({"code": "units", "message": text})
     for key, outcome in result["regimes"].items():
         certificate = outcome["certificate"]
         if key != "bayes_nash" and outcome["status"] in SOLVED and certificate["global"] == "searched":

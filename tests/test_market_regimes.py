@@ -16,7 +16,7 @@ from market.outcome import Outcome
 from market.payoff import Payoff
 from market.pricing import bertrand_matrix, revenue_matrices
 from market.regimes import BOTH, REGIMES, benefit_matrix, level_bounds, solve_regime, solve_regimes
-from market.reply import best_reply
+from market.reply import best_reply, reply_bound
 from market.solve.optimum import maximise
 from market.wellposed import concavity, required_scale
 
@@ -242,6 +242,23 @@ def test_unbounded_best_replies_are_reported() -> None:
     outcome = solve_regime(market(cost_scale=0.3), "nash")
     assert outcome.status == "unbounded"
     assert "cost.scale above" in (outcome.message or "")
+
+
+@pytest.mark.parametrize("changes", [{"intercept": 1e9}, {"cost_scale": 5.0, "investment_cap": 1e6}, {"intercept": [1000, 1]}])
+def test_extreme_magnitudes_end_in_an_answer_or_a_status(changes: dict[str, object]) -> None:
+    """Nothing overflows into an exception; what is solved has small residual and regret."""
+    for outcome in solve_regimes(market(**changes)).values():
+        if outcome.solved:
+            assert outcome.certificate.residual is not None
+            assert outcome.certificate.residual <= 1e-9
+            assert (outcome.certificate.regret or 0.0) <= 1e-10
+
+
+def test_without_sharing_best_replies_are_bounded_by_their_own_threshold() -> None:
+    """With s = 0 imposed the demand spillover cannot make investment pay: the required scale is lower, and sharp."""
+    needed = float(reply_bound(market(), 0.0).max())
+    assert solve_regime(market(cost_scale=0.99 * needed), "no_sharing").status == "unbounded"
+    assert solve_regime(market(cost_scale=1.5 * needed), "no_sharing").status == "converged"
 
 
 def test_a_negative_price_makes_the_outcome_infeasible() -> None:

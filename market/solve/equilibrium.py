@@ -20,8 +20,8 @@ Reply = Callable[[int, Array], tuple[Array, Array]]
 there; a payoff is infinite where no best reply exists because the payoff is unbounded."""
 
 
-RUNAWAY = 1e12
-"""Levels or payoffs beyond which best replies count as growing without limit."""
+RUNAWAY = 1e6
+"""Multiple of the largest starting level beyond which best replies count as growing without limit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,12 +80,16 @@ def own_system(game: Game, x: Array) -> tuple[Array, Array, Array]:
 def best_reply_rounds(game: Game, x: Array, rounds: int) -> Array:
     """The points after this many rounds in which the players answer in turn. Rows without a bounded reply become NaN."""
     x = x.copy()
+    limit = RUNAWAY * max(1.0, float(np.abs(x).max(initial=0.0)))
     for _ in range(rounds):
         before = x.copy()
         for player in range(len(game.players)):
-            x, payoff = game.reply(player, x)
-            x[~(np.abs(payoff) < RUNAWAY) | ~(np.abs(x) < RUNAWAY).all(-1)] = np.nan
-        if np.nanmax(np.abs(x - before), initial=0.0) < 1e-12:
+            alive = np.flatnonzero(np.isfinite(x).all(-1))
+            reply, payoff = game.reply(player, x[alive])
+            reply[~np.isfinite(payoff) | ~(np.abs(reply) < limit).all(-1)] = np.nan
+            x[alive] = reply
+        moved = np.abs(x - before)
+        if not np.any(moved > 1e-12 * np.maximum(1.0, np.abs(x))):
             break
     return x
 

@@ -21,7 +21,9 @@ def free_system(matrix: Array, vector: Array, held: NDArray[np.bool_]) -> tuple[
 def ascent_direction(hessian: Array, gradient: Array) -> Array:
     """Newton's direction -H^-1 g (L, n), with H replaced by -|H| (absolute eigenvalues) where it is not negative definite."""
     direction, definite = _solve_definite(-hessian, gradient)
-    bent = ~definite
+    sound = np.isfinite(hessian).all((-1, -2))
+    direction[~sound] = 0.0  # a point beyond what floating point can square: nowhere to go
+    bent = ~definite & sound
     if bent.any():
         eigenvalues, vectors = np.linalg.eigh(hessian[bent])
         size = np.abs(eigenvalues)
