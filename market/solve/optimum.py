@@ -87,7 +87,16 @@ def maximise(objective: Objective, start: Array, lower: Array, upper: Array, tol
         end.x[at], end.value[at], end.residual[at], end.hessian[at] = x[which], value[which], residual[which], hessian[which]
 
     for _ in range(tolerances.iterations):
-        done = (residual <= tolerances.target) | stalled
+        # What is close to a bound and pushed toward it goes there: otherwise clipping could spoil the direction.
+        near = np.minimum(1e-6, residual)[:, None]
+        to_lower = (x - lo <= near) & (gradient < 0)
+        to_upper = (hi - x <= near) & (gradient > 0)
+        direction = ascent_direction(*free_system(hessian, gradient, to_lower | to_upper))
+        direction = np.where(to_lower, lo - x, np.where(to_upper, hi - x, direction))
+
+        # A residual relative to a large payoff can be small far from the solution: the step must be small as well.
+        step = np.abs(np.clip(x + direction, lo, hi) - x) / np.maximum(1.0, np.abs(x))
+        done = (residual <= tolerances.target) & (step.max(-1) <= tolerances.step) | stalled
         if done.any():
             record(active[done], done)
             keep = ~done
@@ -95,15 +104,8 @@ def maximise(objective: Objective, start: Array, lower: Array, upper: Array, tol
             if not len(active):
                 return end
             objective = objective.take(keep)
-            x, lo, hi = x[keep], lo[keep], hi[keep]
+            x, lo, hi, direction = x[keep], lo[keep], hi[keep], direction[keep]
             value, gradient, hessian, residual = value[keep], gradient[keep], hessian[keep], residual[keep]
-
-        # What is close to a bound and pushed toward it goes there: otherwise clipping could spoil the direction.
-        near = np.minimum(1e-6, residual)[:, None]
-        to_lower = (x - lo <= near) & (gradient < 0)
-        to_upper = (hi - x <= near) & (gradient > 0)
-        direction = ascent_direction(*free_system(hessian, gradient, to_lower | to_upper))
-        direction = np.where(to_lower, lo - x, np.where(to_upper, hi - x, direction))
 
         new = np.clip(x + direction, lo, hi)
         new_value, new_gradient, new_hessian = objective.derivatives(new)

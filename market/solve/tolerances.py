@@ -11,6 +11,8 @@ class Tolerances:
 
     target: float = 1e-13
     """Projected gradient, scaled, at which an iteration stops at once."""
+    step: float = 1e-9
+    """Newton step, per level and scaled by max(1, |level|), up to which an iteration may stop."""
     residual: float = 1e-9
     """Largest projected gradient, scaled, at which a point counts as a solution."""
     regret: float = 1e-10
