@@ -1,4 +1,4 @@
-"""Random admissible markets for property tests."""
+"""The market most tests use, and random admissible ones for property tests."""
 
 from __future__ import annotations
 
@@ -8,6 +8,23 @@ from hypothesis import strategies as st
 from market.case import Case, make_case
 from market.regimes import REGIMES, benefit_matrix
 from market.wellposed import required_scale
+
+SYMMETRIC = {
+    "intercept": 20,
+    "own_slope": 1.5,
+    "cross_slope": 1.0,
+    "rivalry": 0.2,
+    "demand_spillover": 0.6,
+    "leakage": (3.0, 0.5, 0.2),
+    "cost_scale": 20,
+    "max_saving": 0.5,
+    "cost_spillover": 0.5,
+}
+
+
+def market(**changes: object) -> Case:
+    """A symmetric market whose planner responds strongly to the cost spillovers, with changes."""
+    return make_case(**{**SYMMETRIC, **changes}).flat()  # type: ignore[arg-type]
 
 
 @st.composite

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from admissible import cases, random_levels
+from admissible import cases, market, random_levels
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from market.case import Case, make_case
+from market.case import Case
 from market.cost import cost_share
 from market.outcome import Outcome
 from market.payoff import Payoff
@@ -19,23 +19,6 @@ from market.regimes import BOTH, REGIMES, benefit_matrix, level_bounds, solve_re
 from market.reply import best_reply, reply_bound
 from market.solve.optimum import maximise
 from market.wellposed import concavity, required_scale
-
-SYMMETRIC = {
-    "intercept": 20,
-    "own_slope": 1.5,
-    "cross_slope": 1.0,
-    "rivalry": 0.2,
-    "demand_spillover": 0.6,
-    "leakage": (3.0, 0.5, 0.2),
-    "cost_scale": 20,
-    "max_saving": 0.5,
-    "cost_spillover": 0.5,
-}
-
-
-def market(**changes: object) -> Case:
-    """The symmetric market with changes."""
-    return make_case(**{**SYMMETRIC, **changes}).flat()  # type: ignore[arg-type]
 
 
 def levels_of(outcome: Outcome) -> np.ndarray:

@@ -4,33 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from admissible import cases, random_levels
+from admissible import cases, market, random_levels
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from market.case import Case, make_case
+from market.case import Case
 from market.outcome import account
 from market.pricing import bertrand_matrix
 from market.regimes import solve_regime
 from mechanism.checks import least_lump_sums, participation
 from mechanism.full_information import full_information, regulated_game, subsidy
 from mechanism.programs import least_lump_sums as least_lump_sums_by_program
-
-
-def market(**changes: object) -> Case:
-    """A symmetric market with changes."""
-    numbers: dict[str, object] = {
-        "intercept": 20,
-        "own_slope": 1.5,
-        "cross_slope": 1.0,
-        "rivalry": 0.2,
-        "demand_spillover": 0.6,
-        "leakage": (3.0, 0.5, 0.2),
-        "cost_scale": 20,
-        "max_saving": 0.5,
-        "cost_spillover": 0.5,
-    }
-    return make_case(**{**numbers, **changes}).flat()  # type: ignore[arg-type]
 
 
 @given(case=cases(), seed=st.integers(0, 2**32 - 1))

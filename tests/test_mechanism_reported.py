@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from admissible import cases
+from admissible import cases, market
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
-from market.case import Case, make_case
+from market.case import Case
 from market.outcome import account
 from market.payoff import Payoff
 from market.pricing import bertrand_matrix, utility_matrix
@@ -26,22 +26,6 @@ from mechanism.programs import largest_violation, repair, repair_rows
 from mechanism.reported import TAX_RULES, Assignment, assign
 from mechanism.schema import MechanismOptions
 from mechanism.types import TypeSpace, discrete, uniform
-
-
-def market(**changes: object) -> Case:
-    """A market whose planner responds strongly to reports."""
-    numbers: dict[str, object] = {
-        "intercept": 20,
-        "own_slope": 1.5,
-        "cross_slope": 1.0,
-        "rivalry": 0.2,
-        "demand_spillover": 0.6,
-        "leakage": (3.0, 0.5, 0.2),
-        "cost_scale": 20,
-        "max_saving": 0.5,
-        "cost_spillover": 0.5,
-    }
-    return make_case(**{**numbers, **changes})  # type: ignore[arg-type]
 
 
 def assigned(case: Case, types: TypeSpace) -> Assignment:
