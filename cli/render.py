@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from mechanism.tidy import Row, comparison_rows
+
 from . import figures
 from .page import Column, Page
-from .rows import Row, comparison_rows
 
 Tree = dict[str, Any]
 

@@ -32,7 +32,9 @@ def compare(
     target = Target(out, cases)
     paths = list(dict.fromkeys(cases))
     found = results(paths, seed)
-    from ..rows import as_csv, case_labels, comparison_rows
+    from mechanism.tidy import comparison_rows
+
+    from ..rows import as_csv, case_labels
 
     labels = case_labels(found, paths)
     if form is Format.json:

@@ -37,7 +37,9 @@ def evaluate(
     if form is Format.json:
         text = json.dumps(result, indent=2, allow_nan=False)
     elif form is Format.csv:
-        from ..rows import as_csv, case_labels, comparison_rows
+        from mechanism.tidy import comparison_rows
+
+        from ..rows import as_csv, case_labels
 
         text = as_csv(comparison_rows([result], case_labels([result], [case])))
     else:

@@ -1,0 +1,42 @@
+"""The result tree as a whole: the comparison, its tidy table, and expectations."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mechanism.evaluation import evaluate, look_up
+from mechanism.schema import load_case
+from mechanism.tidy import comparison_frame
+
+CASES = Path(__file__).resolve().parents[1] / "cases"
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in CASES.glob("*.yaml")))
+def test_every_shipped_case_meets_its_expectations_and_is_plain_json(name: str) -> None:
+    """Values from the oracle hold at the tolerances of the file, and the tree holds no NaN."""
+    result = evaluate(load_case(CASES / f"{name}.yaml"))
+    assert [e for e in result["expectations"] if not e["ok"]] == []
+    assert result["expectations"] or name == "starter"
+    json.dumps(result, allow_nan=False)
+    policies = [row["policy"] for row in result["comparison"]]
+    assert ("vcg_reported" in policies) == (result["case"]["types"] is not None)
+
+
+def test_changes_and_shares_follow_from_the_figures() -> None:
+    """The tidy table: shares of the gain are 0 for today's market and 1 for the optimum; consumers and firms share every change."""
+    frame = comparison_frame([evaluate(load_case(CASES / "large_and_small.yaml"))]).set_index("policy")
+    assert frame.loc["nash", "share_of_gain"] == 0
+    assert frame.loc["social_optimum", "share_of_gain"] == pytest.approx(1)
+    parts = frame[["change_profit_1", "change_profit_2", "change_consumer_surplus"]].sum(axis=1)
+    assert list(parts) == pytest.approx(list(frame["change_welfare"]), abs=1e-8)
+    assert list(frame[["profit_1", "profit_2", "consumer_surplus"]].sum(axis=1)) == pytest.approx(list(frame["welfare"]))
+
+
+def test_paths_reach_into_the_tree_and_say_when_they_do_not() -> None:
+    tree = {"a": {"b": [1, {"c": 2}]}}
+    assert look_up(tree, "a.b[1].c") == 2
+    assert look_up(tree, "a.x") == "no such key"
+    assert look_up(tree, "a.b[7]") == "no such key"
