@@ -132,7 +132,8 @@ def _optimum(case: Case, regime: Regime, tolerances: Tolerances) -> Outcome:
 
     payoff = Payoff(case=case, benefit=Q, cost_weight=BOTH)
     starts = starting_levels(case, Q, (0.0, 0.25, 0.5, 0.75, 1.0))
-    found = local_optima(case, Q, starts, tolerances)
+    around = [np.array([1, 1, *pair]) for pair in ((1, 1), (0.3, 0.3), (3, 3), (3, 0.3), (0.3, 3))]
+    found = local_optima(case, Q, np.concatenate([starts * factors for factors in around], axis=1), tolerances)
     converged = found.residual <= tolerances.residual
     if not converged.any():
         return unsolved(regime.key, "not_converged", f"no ascent on {who} reached a residual of {tolerances.residual:g}")

@@ -184,6 +184,26 @@ def test_full_sharing_corner_has_an_upward_gradient() -> None:
     assert (gradient[0, :2] > 0).all()
 
 
+def test_a_second_peak_at_the_cap_is_listed() -> None:
+    """Found independently by a search over every set of binding bounds: a lower peak at which only one firm is at its cap."""
+    case = market(
+        intercept=[19.491, 28.493],
+        own_slope=[1.9618, 1.9412],
+        cross_slope=1.44723,
+        rivalry=0.06,
+        demand_spillover=0.42935,
+        leakage=(4.8047, 1.7384, 0.6408),
+        cost_scale=32.2944,
+        max_saving=0.7269,
+        cost_spillover=[0.9733, 0.5008],
+        investment_cap=3.88524,
+        cost_form="exponential",
+    )
+    outcome = solve_regime(case, "price_collusion")
+    assert outcome.profit.sum() == pytest.approx(591.469, abs=0.01)
+    assert [sum(other["profit"]) for other in outcome.certificate.others] == [pytest.approx(575.448, abs=0.01)]
+
+
 def test_a_harmful_small_firm_is_told_not_to_invest() -> None:
     """t = 0 is a corner of the alliance when rivalry is strong and one firm hardly sells."""
     case = market(intercept=[40, 12], rivalry=0.95, demand_spillover=0.05, cross_slope=0.2)

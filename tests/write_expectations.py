@@ -6,8 +6,8 @@
 
 To add an expectation, add a line with its key and any value to the file, in the form the others have, and run this. Keys,
 tolerances, comments and order stay as they are: only what stands after `value:` is replaced. The programs under test are
-not used. Every optimum is also held against the best of a grid of sharing levels before anything is written. What a case
-expects of reported types is left as it is: the oracle knows full information only.
+not used. Every optimum is also held against the best of a grid of sharing levels before anything is written. A case with a
+support of types takes minutes, because every pair of types is solved on its own.
 """
 
 from __future__ import annotations
