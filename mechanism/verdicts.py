@@ -130,10 +130,12 @@ def _full_information(full: dict[str, Any], rows: dict[str, Any], say: Words) ->
     if market["status"] == "violated":
         losers = [f"firm {i + 1} loses {say.money(-slack)}" for i, slack in enumerate(market["slack"]) if slack < 0]
         total = sum(market["correction"])
+        change = rows["vcg_full_information"]["change"]
+        consumers = "" if change is None else f"; consumers gain {say.money(change['consumer_surplus'])} from the scheme"
         balanced = (
             "the other firm could pay for it"
             if market["balanced_correction_exists"]
-            else "the firms together lose, so the public would have to pay"
+            else f"the firms together lose, so the public would have to pay{consumers}"
         )
         out.append(
             {
@@ -287,7 +289,8 @@ def warnings(result: dict[str, Any], case: Case) -> list[Sentence]:
             text = f"{key}: the optimum was searched for from many starts; that no better one exists is not proven"
             out.append({"code": "not_proven", "message": text})
         if outcome["status"] in SOLVED and certificate["others"]:
-            kind = "equilibria" if key in ("nash", "no_sharing") else "local optima"
-            text = f"{key}: {len(certificate['others'])} other {kind} found (listed in the certificate)"
+            one, several = ("equilibrium", "equilibria") if key in ("nash", "no_sharing") else ("local optimum", "local optima")
+            count = len(certificate["others"])
+            text = f"{key}: {count} other {one if count == 1 else several} found (listed in the certificate)"
             out.append({"code": "several", "message": text})
     return out
