@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 from rich import box
 from rich.console import Console
-from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -89,8 +88,8 @@ class Page:
                 table.add_column(head, justify="right", no_wrap=True, min_width=widest, vertical="top")
         for i, row in enumerate(zip(*(column.cells for column in columns), strict=True)):
             table.add_row(*map(Text, row), end_section=i in sections)
-        room = self._console.options.update(max_width=10_000)
-        needed = Measurement.get(self._console, room, table).minimum
+        # Every column at its least width, with padding and the box's separator.
+        needed = sum((column.min_width or 0) + 3 for column in table.columns)
         # Figures are never cut: a table that needs more than the page is given more.
         self._console.width = max(self.width, needed)
         self._console.print(table)
