@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from market.case import INVESTMENT, SHARING, Array, Case
 from market.demand import shifted_intercept
@@ -24,7 +25,7 @@ from market.pricing import (
     revenue_matrices,
     utility_matrix,
 )
-from market.proof import bound_optimum
+from market.proof import Bound, bound_optimum
 from market.reply import best_reply, reply_bound
 from market.solve.equilibrium import Game, find_equilibria
 from market.solve.optimum import Ascent, distinct_points, free_curvature, maximise, on_bound
@@ -137,8 +138,13 @@ def _optimum(case: Case, regime: Regime, tolerances: Tolerances) -> Outcome:
     converged = found.residual <= tolerances.residual
     if not converged.any():
         return unsolved(regime.key, "not_converged", f"no ascent on {who} reached a residual of {tolerances.residual:g}")
+    # Payoff squares prices, so levels with negative ones can look good. They describe no market and count only if all found are such.
+    real = converged & _is_market(case, regime.prices, found.x)
+    converged = real if real.any() else converged
     x, value, residual, hessian = (a[converged] for a in (found.x, found.value, found.residual, found.hessian))
     bound = bound_optimum(payoff, float(value.max()), tolerances)
+    if bound.better is not None and not _is_market(case, regime.prices, bound.better[None])[0]:
+        bound = Bound(gap=np.inf, better=None)  # only levels that describe no market do better: nothing is proven about the others
     if bound.better is not None:  # the proof met a better point than every start led to
         lower, upper = level_bounds(case, 1)
         more = maximise(payoff, bound.better[None], lower, upper, tolerances)
@@ -194,7 +200,9 @@ def _equilibrium(case: Case, regime: Regime, tolerances: Tolerances) -> Outcome:
             "no levels were found at which neither firm gains by a global deviation: best replies cycle or grow without limit",
         )
     accounts = [account(case, x[None], regime.prices) for x in found.x]
-    order = sorted(range(len(accounts)), key=lambda i: (-round(float(accounts[i].profit.sum()), 9), found.x[i, INVESTMENT].sum()))
+    real = _is_market(case, regime.prices, found.x)
+    listed = [i for i in range(len(accounts)) if real[i] or not real.any()]
+    order = sorted(listed, key=lambda i: (-round(float(accounts[i].profit.sum()), 9), found.x[i, INVESTMENT].sum()))
     best = order[0]
     curvature = found.curvature[best]
     lower, upper = level_bounds(case, 1)
@@ -218,6 +226,12 @@ def finish(case: Case, key: str, x: Array, accounts: Accounts, certificate: Cert
         return unsolved(key, "infeasible", f"the levels that solve it imply {', '.join(where)}: they describe no market")
     status: Status = "corner" if certificate.bounds else "converged"
     return Outcome(regime=key, status=status, message=None, levels=x, accounts=accounts, certificate=certificate)
+
+
+def _is_market(case: Case, rule: PriceRule, x: Array) -> NDArray[np.bool_]:
+    """Whether levels (m, 4) lead to prices and quantities that are not negative."""
+    books = account(case, x, rule)
+    return np.asarray((books.price >= -1e-12).all(-1) & (books.quantity >= -1e-12).all(-1))
 
 
 def binding(x: Array, lower: Array, upper: Array, tolerances: Tolerances = DEFAULT) -> tuple[str, ...]:
