@@ -264,6 +264,19 @@ def test_without_sharing_best_replies_are_bounded_by_their_own_threshold() -> No
     assert solve_regime(market(cost_scale=1.5 * needed), "no_sharing").status == "converged"
 
 
+@pytest.mark.parametrize("changes", [{"leakage": (45, 0.2, 0.1)}, {"leakage": (12, 0.2, 0.1), "intercept": [20, 1], "cross_slope": 0.3}])
+def test_strong_leakage_leaves_the_market_and_no_phantoms(changes: dict[str, object]) -> None:
+    """The square of a negative price is no revenue: full sharing that wipes out demand is neither chosen nor listed."""
+    base = {"rivalry": 0.3, "demand_spillover": 0.3, "cost_scale": 12, "max_saving": 0.3}
+    for key, outcome in solve_regimes(market(**{**base, **changes})).items():
+        assert outcome.solved, key
+        assert outcome.accounts is not None
+        assert (outcome.accounts.price >= 0).all()
+        assert (outcome.accounts.quantity >= 0).all()
+        assert (levels_of(outcome)[:2] < 0.1).all()
+        assert outcome.certificate.others == ()
+
+
 def test_a_negative_price_makes_the_outcome_infeasible() -> None:
     """Leakage and rivalry that wipe out a small firm's demand: no figures, and the reason."""
     case = market(intercept=[60, 0.05], rivalry=0.95, demand_spillover=0.0, cross_slope=0.05, cost_scale=6.0)
