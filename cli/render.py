@@ -238,7 +238,7 @@ def reported(mechanism: Tree, page: Page, scale: Scale) -> None:
     own = mechanism.get("reported")
     if own is None:
         return
-    rules = [own, *mechanism.get("alternatives", {}).values()]
+    rules = [own, *(mechanism.get("alternatives") or {}).values()]
     checks = [rule["checks"] for rule in rules]
     page.heading("Subsidy and tax, reported types: tax rules (the case's own first)")
     page.table(

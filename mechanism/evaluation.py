@@ -32,7 +32,11 @@ def evaluate(policy: PolicyCase) -> dict[str, Any]:
     regimes = solve_regimes(policy.market)
     optimum, market = regimes["social_optimum"], regimes["nash"]
     full = full_information(policy.market, optimum, market) if optimum.solved else None
-    mechanism: dict[str, Any] = {"full_information": None if full is None else full_information_tree(full, market), "reported": None}
+    mechanism: dict[str, Any] = {
+        "full_information": None if full is None else full_information_tree(full, market),
+        "reported": None,
+        "alternatives": None,
+    }
     private: dict[str, Any] = {}
     if policy.types is None:
         figures = point_figures(regimes, full)

@@ -86,12 +86,17 @@ def _alliances(rows: dict[str, Any], say: Words) -> list[Sentence]:
         if abs(change) <= NEGLIGIBLE * abs(row["welfare"]):
             text = f"{NAMES[key].capitalize()} changes nothing."
         else:
+            losers = [
+                f"firm {i + 1} loses {say.money(-c)}"
+                for i, c in enumerate(row["change"]["profit"])
+                if c < -NEGLIGIBLE * abs(row["welfare"])
+            ]
             moved = "raises" if change > 0 else "LOWERS"
             part = f" ({share:.0%} of the possible gain)" if share is not None and change > 0 else ""
             side = "gain" if consumers > 0 else "lose"
             text = (
                 f"{NAMES[key].capitalize()} {moved} welfare by {say.money(abs(change))}{part}; "
-                f"consumers {side} {say.money(abs(consumers))}."
+                f"consumers {side} {say.money(abs(consumers))}{''.join(', ' + loser for loser in losers)}."
             )
         out.append({"code": code, "text": text})
     return out
@@ -155,6 +160,9 @@ RULES = {
 }
 
 
+SHORT = {"printed": "the printed tax", "groves": "the tax free of the own report"}
+
+
 def _reported(tree: dict[str, Any], say: Words, own: bool) -> list[Sentence]:
     rule, ic = tree["tax_rule"], tree["checks"]["ic"]
     name = RULES[rule]
@@ -214,22 +222,28 @@ def _joining(tree: dict[str, Any], say: Words) -> list[Sentence]:
     rule, market = tree["tax_rule"], tree["checks"]["ir_market"]
     repair = tree["repair"]
     out: list[Sentence] = []
+    # Participation is judged at the truth; where firms would not tell it, that has to be said.
+    when = f"Under {SHORT[rule]}" + (", even if everybody told the truth," if tree["checks"]["ic"]["status"] == "violated" else "")
+    counted = " (counting revenue only, as (38) does: own cost is left out on both sides)" if tree["payoff"] == "printed" else ""
     if market["status"] == "violated":
         witness = market["witness"]
         text = (
-            f"Under it firms would rather not join: firm {witness['firm']} of type {witness['type']:.3g} earns "
-            f"{say.money(-witness['slack'])} less than in today's market."
+            f"{when} some firms would rather not join: the worst off is firm {witness['firm']} of type {witness['type']:.3g}, which earns "
+            f"{say.money(-witness['slack'])} less than in today's market{counted}."
         )
         out.append({"code": f"{rule}_ir_market_violated", "text": text})
     elif market["status"] == "holds":
-        out.append({"code": f"{rule}_ir_market_holds", "text": "Under it every type is at least as well off as in today's market."})
+        out.append({"code": f"{rule}_ir_market_holds", "text": f"{when} every type is at least as well off as in today's market{counted}."})
     if repair is not None:
         asks = repair["asks"]
         goal = "truth-telling" + (" and participation" if asks["participation"] != "none" else "")
         if repair["status"] == "optimal":
             outlay = repair["expected_outlay"]
             who = "cost" if outlay >= 0 else "bring"
-            text = f"Corrections of interim transfers can restore {goal}; they {who} the public {say.money(abs(outlay))} in expectation."
+            text = (
+                f"Corrections of what a firm receives under {SHORT[rule]} can restore {goal}; they {who} the public "
+                f"{say.money(abs(outlay))} in expectation."
+            )
         elif repair["status"] == "infeasible":
             text = f"No correction that depends on the own report alone restores {goal}; the conflicting constraints prove it."
         else:
