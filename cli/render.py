@@ -367,6 +367,9 @@ def finding(result: Tree, tied: Sequence[str], scale: Scale) -> str:
     rows = {row["policy"]: row for row in result["comparison"]}
     if not tied:
         return "no policy has figures."
+    missing = [f"{policy} ({row['status']})" for policy, row in rows.items() if row["welfare"] is None]
+    if missing:
+        return f"not decidable, as there are no figures for {', '.join(missing)}."
     best = rows[tied[0]]
     text = f"highest welfare under {' and '.join(label(policy) for policy in tied)}, {scale.amount(best['welfare'])}"
     if best["change"] is not None:

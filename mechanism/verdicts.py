@@ -49,7 +49,7 @@ def verdicts(result: dict[str, Any]) -> list[Sentence]:
     out += _unsolved(result)
     full = result["mechanism"]["full_information"]
     if full is not None and full["net_transfer"] is not None:
-        out += _full_information(full, rows, say)
+        out += _full_information(full, result, say)
     out += _losses(result, say)
     reported = result["mechanism"]["reported"]
     if reported is not None:
@@ -110,10 +110,11 @@ def _unsolved(result: dict[str, Any]) -> list[Sentence]:
     ]
 
 
-def _full_information(full: dict[str, Any], rows: dict[str, Any], say: Words) -> list[Sentence]:
+def _full_information(full: dict[str, Any], result: dict[str, Any], say: Words) -> list[Sentence]:
+    regimes, case = result["regimes"], result["case"]
     out: list[Sentence] = []
     gap, others = full["welfare_gap"], full["certificate"]["others"]
-    if abs(gap) <= 1e-9 * max(1.0, abs(rows["social_optimum"]["welfare"])):
+    if abs(gap) <= 1e-9 * max(1.0, abs(regimes["social_optimum"]["welfare"])):
         text = (
             "With full information, the subsidy and tax make the planner's optimum an equilibrium: best replies stay there, and what "
             "each firm receives equals what it pays."
@@ -131,28 +132,35 @@ def _full_information(full: dict[str, Any], rows: dict[str, Any], say: Words) ->
                 "The scheme alone does not rule out that firms settle there.",
             }
         )
-    market = full["participation"]["ir_market"]
-    if market["status"] == "violated":
-        losers = [f"firm {i + 1} loses {say.money(-slack)}" for i, slack in enumerate(market["slack"]) if slack < 0]
-        total = sum(market["correction"])
-        change = rows["vcg_full_information"]["change"]
-        consumers = "" if change is None else f"; consumers gain {say.money(change['consumer_surplus'])} from the scheme"
-        balanced = (
-            "the other firm could pay for it"
-            if market["balanced_correction_exists"]
-            else f"the firms together lose, so the public would have to pay{consumers}"
-        )
-        out.append(
-            {
-                "code": "ir_market_violated",
-                "text": f"Firms would rather not join: against today's market {' and '.join(losers)}. Lump sums of {say.money(total)} "
-                f"in all would make them join; {balanced}.",
-            }
-        )
-    elif market["status"] == "holds":
-        out.append({"code": "ir_market_holds", "text": "Every firm is at least as well off under the scheme as in today's market."})
+    form = case["mechanism"]["participation"]
+    if form == "none":
+        return out
+    check = full["participation"][form]
+    against = AGAINST[form]
+    # These are figures of one state, the case's own lambda_c, also where the comparison is in expectation.
+    at = " at the case's own cost spillovers" if case["types"] is not None else ""
+    if check["status"] == "violated":
+        losing = [i for i, slack in enumerate(check["slack"]) if slack < 0]
+        losers = " and ".join(f"firm {i + 1} falls short by {say.money(-check['slack'][i])}" for i in losing)
+        who = "Both firms" if len(losing) == 2 else f"Firm {losing[0] + 1}"
+        total, burden = sum(check["correction"]), case["mechanism"]["public_funds_cost"]
+        consumers = full["regulated"]["consumer_surplus"] - (regimes["nash"]["consumer_surplus"] or 0.0)
+        if check["balanced_correction_exists"]:
+            source = "the other firm could pay for it"
+        else:
+            source = "the firms together lose, so the public would have to pay"
+            source += f", at a burden of {say.money(burden * total)} beyond the sum itself" if burden > 0 else ""
+            if regimes["nash"]["consumer_surplus"] is not None:
+                source += f"; consumers {'gain' if consumers >= 0 else 'lose'} {say.money(abs(consumers))} from the scheme"
+        text = f"{who} would rather not join{at}: against {against} {losers}. "
+        text += f"Lump sums of {say.money(total)} in all would change that; {source}."
+        out.append({"code": f"{form}_violated", "text": text})
+    elif check["status"] == "holds":
+        out.append({"code": f"{form}_holds", "text": f"Every firm is at least as well off under the scheme{at} as with {against}."})
     return out
 
+
+AGAINST = {"ir1": "its own profit at the same levels without transfers", "ir_market": "today's market", "ir2": "earning nothing"}
 
 RULES = {
     "printed": "the printed tax, which takes back the subsidy at the firm's own report",
@@ -297,6 +305,13 @@ def warnings(result: dict[str, Any], case: Case) -> list[Sentence]:
             "optima lose accuracy; state quantities in larger units (thousands, millions)"
         )
         out.append({"code": "units", "message": text})
+    market, best = (result["regimes"][key]["welfare"] for key in ("nash", "social_optimum"))
+    if market is not None and best is not None and abs(best) > 5 * abs(market):
+        text = (
+            f"the planner's welfare is {best / market:.3g} times today's: cost.scale is close to where the planner's problem is "
+            "unbounded, and figures there say more about that bound than about a market"
+        )
+        out.append({"code": "nearly_unbounded", "message": text})
     for key, outcome in result["regimes"].items():
         certificate = outcome["certificate"]
         if key != "bayes_nash" and outcome["status"] in SOLVED and certificate["global"] == "searched":

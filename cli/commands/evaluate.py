@@ -71,7 +71,7 @@ def finish(found: list[dict[str, Any]], target: Target, *, quiet: bool, strict: 
     complaints = [
         f"{result['case']['name']}: {complaint}" if several else complaint for result in found for complaint in not_met(result, strict)
     ]
-    say((f"not met: {complaint}" for complaint in complaints), quiet=quiet)
+    say((f"not met: {complaint}" for complaint in complaints), quiet=False)  # the reason for an exit code is never silenced
     if complaints:
         raise typer.Exit(3)
 
@@ -99,15 +99,18 @@ def not_met(result: dict[str, Any], strict: bool) -> list[str]:
     ]
     complaints += missed(result)
     if strict:
-        complaints += [f"{place} is violated" for place in violated(result["mechanism"])]
-        complaints += [f"warning {warning['code']}" for warning in result["warnings"]]
+        complaints += [f"{place} is violated" for place in violated(result)]
+        complaints += [f"warning {warning['code']}: {warning['message']}" for warning in result["warnings"]]
     return complaints
 
 
-def violated(mechanism: dict[str, Any]) -> list[str]:
-    """The incentive and participation constraints that are violated, by their place in the result."""
-    full, reported = mechanism["full_information"], mechanism.get("reported")
-    checks = {f"full_information.{key}": check for key, check in (full["participation"] if full else {}).items()}
+def violated(result: dict[str, Any]) -> list[str]:
+    """The case's own incentive and participation constraints that are violated, by their place in the result."""
+    full, reported = result["mechanism"]["full_information"], result["mechanism"]["reported"]
+    form = result["case"]["mechanism"]["participation"]
+    checks = {}
+    if full is not None and form != "none":
+        checks[f"full_information.{form}"] = full["participation"][form]
     if reported is not None:
-        checks |= {f"reported.{key}": reported["checks"][key] for key in ("ic", "ir1", "ir_market", "ir2")}
+        checks |= {f"reported.{key}": reported["checks"][key] for key in ("ic", form) if key != "none"}
     return [place for place, check in checks.items() if check["status"] == "violated"]
