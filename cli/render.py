@@ -31,7 +31,7 @@ BENCHMARKS = {"social_optimum", "first_best"}
 """Rows that show what would be possible. They do not compete with policies."""
 SOLVED = ("converged", "corner")
 """Statuses under which figures are given."""
-NEGLIGIBLE = 1e-10
+NEGLIGIBLE = 1e-9
 """Share of the largest welfare up to which an amount of money is rounding and prints as 0."""
 LEVELS = ("sharing", "investment", "price", "quantity")
 IR_FORMS = ("ir1", "ir_market", "ir2")
@@ -124,6 +124,8 @@ def heading(result: Tree, page: Page) -> None:
         facts.append("Cost spillovers are private: the comparison gives expectations over types, the outcomes those of the case's own.")
     page.sentence(" ".join(facts))
 
+    page.sentence(f"Inputs: {inputs(case)}.")
+
 
 def alike(case: Tree) -> bool:
     """Whether both firms have the same parameters: nothing given per firm differs."""
@@ -187,6 +189,36 @@ def who_gains(rows: Sequence[Row], page: Page, scale: Scale) -> None:
             *outlay([row["public_outlay"] for row in rows], scale),
         ]
     )
+    page.sentence(GAIN_NOTE)
+
+
+def inputs(case: Tree) -> str:
+    """The numbers the case was evaluated at, on one line."""
+
+    def flat(tree: Tree, path: str = "") -> list[str]:
+        out: list[str] = []
+        for key, value in tree.items():
+            name = f"{path}{key}"
+            if isinstance(value, dict):
+                out += flat(value, f"{name}.")
+            elif value is not None:
+                out.append(f"{name} {value if isinstance(value, str) else _figure(value)}")
+        return out
+
+    blocks = {key: case[key] for key in ("demand", "security", "cost", "types") if case.get(key) is not None}
+    if case.get("types") is not None:
+        blocks["mechanism"] = case["mechanism"]
+    return "; ".join(f"{block}: {', '.join(flat(tree))}" for block, tree in blocks.items())
+
+
+def _figure(value: Any) -> str:
+    return "[" + ", ".join(map(_figure, value)) + "]" if isinstance(value, list) else f"{value:g}"
+
+
+GAIN_NOTE = (
+    "Share of possible gain: 0 % is today's market, 100 % the planner's levels at the prices firms set; below 0 % welfare falls, above "
+    "100 % only a planner who also sets prices gets."
+)
 
 
 def outlay(values: Sequence[float | None], scale: Scale) -> list[Column]:
@@ -253,7 +285,7 @@ def reported(mechanism: Tree, page: Page, scale: Scale) -> None:
         ]
     )
     ic = own["checks"]["ic"]
-    page.sentence(f"ic: {ic['incentive']}, payoff {ic['payoff']}; participation: {own['checks']['ir_market']['timing']}.")
+    page.sentence(f"ic: {ic['incentive']}, payoff {ic['payoff']}; participation: {own['checks']['ir_market']['timing']}, at the truth.")
     for rule in rules:
         evidence(rule, page, scale)
     schedule(own, page, scale)

@@ -14,7 +14,18 @@ from numpy.typing import NDArray
 
 from market.case import Array, Case
 from market.payoff import Payoff
-from market.regimes import BOTH, REGIMES, Regime, benefit_matrix, firm_game, level_bounds, local_optima, solve_regime, starting_levels
+from market.regimes import (
+    BOTH,
+    REGIMES,
+    Regime,
+    benefit_matrix,
+    firm_game,
+    is_market,
+    level_bounds,
+    local_optima,
+    solve_regime,
+    starting_levels,
+)
 from market.solve.equilibrium import examine, newton
 from market.solve.optimum import maximise
 from market.solve.tolerances import DEFAULT, Tolerances
@@ -83,7 +94,7 @@ def _optima(case: Case, regime: Regime, anchors: NDArray[np.intp], nearest: NDAr
             other = maximise(payoff, np.broadcast_to(point, (lanes, 4)), lower, upper, tolerances)
             better = (other.residual <= tolerances.residual) & (other.value > top + tie(top))
             x[better], top[better], residual[better] = other.x[better], other.value[better], other.residual[better]
-    failed = ~(residual <= tolerances.residual) & bounded
+    failed = ~((residual <= tolerances.residual) & is_market(case, regime.prices, x)) & bounded
     for lane in np.flatnonzero(failed):
         alone = solve_regime(case.take([lane]), regime.key, tolerances)
         if alone.levels is not None and alone.certificate.residual is not None:
@@ -102,7 +113,7 @@ def _equilibria(case: Case, regime: Regime, anchors: NDArray[np.intp], nearest: 
     lost = np.isnan(x).any(-1)
     x[lost] = 0.0
     found = examine(game, np.nan_to_num(newton(game, x, tolerances)), tolerances)
-    good = (found.residual <= tolerances.residual) & (found.regret <= tolerances.regret) & ~lost
+    good = (found.residual <= tolerances.residual) & (found.regret <= tolerances.regret) & ~lost & is_market(case, regime.prices, found.x)
     levels, residual, regret = found.x.copy(), found.residual.copy(), found.regret.copy()
     for lane in np.flatnonzero(~good):
         alone = solve_regime(case.take([lane]), regime.key, tolerances)

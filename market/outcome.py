@@ -128,6 +128,7 @@ class Outcome:
             "price": numbers(None if a is None else a.price),
             "quantity": numbers(None if a is None else a.quantity),
             "profit": numbers(None if a is None else a.profit),
+            "investment_cost": numbers(None if a is None else a.price * a.quantity - a.profit),
             "consumer_surplus": None if a is None else float(a.consumer_surplus.sum()),
             "welfare": None if a is None else self.welfare,
             "certificate": self.certificate.tree(),

@@ -139,11 +139,11 @@ def _optimum(case: Case, regime: Regime, tolerances: Tolerances) -> Outcome:
     if not converged.any():
         return unsolved(regime.key, "not_converged", f"no ascent on {who} reached a residual of {tolerances.residual:g}")
     # Payoff squares prices, so levels with negative ones can look good. They describe no market and count only if all found are such.
-    real = converged & _is_market(case, regime.prices, found.x)
+    real = converged & is_market(case, regime.prices, found.x)
     converged = real if real.any() else converged
     x, value, residual, hessian = (a[converged] for a in (found.x, found.value, found.residual, found.hessian))
     bound = bound_optimum(payoff, float(value.max()), tolerances)
-    if bound.better is not None and not _is_market(case, regime.prices, bound.better[None])[0]:
+    if bound.better is not None and not is_market(case, regime.prices, bound.better[None])[0]:
         bound = Bound(gap=np.inf, better=None)  # only levels that describe no market do better: nothing is proven about the others
     if bound.better is not None:  # the proof met a better point than every start led to
         lower, upper = level_bounds(case, 1)
@@ -200,7 +200,7 @@ def _equilibrium(case: Case, regime: Regime, tolerances: Tolerances) -> Outcome:
             "no levels were found at which neither firm gains by a global deviation: best replies cycle or grow without limit",
         )
     accounts = [account(case, x[None], regime.prices) for x in found.x]
-    real = _is_market(case, regime.prices, found.x)
+    real = is_market(case, regime.prices, found.x)
     listed = [i for i in range(len(accounts)) if real[i] or not real.any()]
     order = sorted(listed, key=lambda i: (-round(float(accounts[i].profit.sum()), 9), found.x[i, INVESTMENT].sum()))
     best = order[0]
@@ -228,7 +228,7 @@ def finish(case: Case, key: str, x: Array, accounts: Accounts, certificate: Cert
     return Outcome(regime=key, status=status, message=None, levels=x, accounts=accounts, certificate=certificate)
 
 
-def _is_market(case: Case, rule: PriceRule, x: Array) -> NDArray[np.bool_]:
+def is_market(case: Case, rule: PriceRule, x: Array) -> NDArray[np.bool_]:
     """Whether levels (m, 4) lead to prices and quantities that are not negative."""
     books = account(case, x, rule)
     return np.asarray((books.price >= -1e-12).all(-1) & (books.quantity >= -1e-12).all(-1))

@@ -371,7 +371,7 @@ def _evidence(setting: Setting, own: Gains, tax: Array, witness: Tree | None) ->
 def private_tree(setting: Setting) -> Tree:
     """`regimes.bayes_nash`: expectations over types, and every type's strategy. Figures are null where it was not found."""
     types, found = setting.types, setting.private
-    names = ("sharing", "investment", "price", "quantity", "profit", "consumer_surplus", "welfare")
+    names = ("sharing", "investment", "price", "quantity", "profit", "investment_cost", "consumer_surplus", "welfare")
     tree: Tree = {"status": "no_equilibrium", "message": None, **dict.fromkeys(names)}
     certificate: Tree = {"residual": None, "curvature": None, "regret": None, "global": "searched", "gap": None, "others": [], "bounds": []}
     if found is None:
@@ -404,6 +404,7 @@ def private_tree(setting: Setting) -> Tree:
         "sharing": numbers(expected.sharing),
         "investment": numbers(expected.investment),
         **{name: numbers(value) for name, value in means.items()},
+        "investment_cost": numbers((weights * (books.price * books.quantity - books.profit)).sum((0, 1))),
         "consumer_surplus": expected.consumer_surplus,
         "welfare": expected.welfare,
         "strategies": strategies,
