@@ -29,6 +29,8 @@ LABELS = {
 """Plain words for the keys of the result."""
 BENCHMARKS = {"social_optimum", "first_best"}
 """Rows that show what would be possible. They do not compete with policies."""
+DECISIVE = ("social_optimum", "vcg_full_information", "vcg_reported")
+"""Rows without whose figures it cannot be said which policy is best."""
 SOLVED = ("converged", "corner")
 """Statuses under which figures are given."""
 NEGLIGIBLE = 1e-9
@@ -386,7 +388,12 @@ def largest(certificates: Sequence[Tree], key: str) -> str:
 
 
 def winner(rows: Sequence[Row]) -> list[str]:
-    """The policies with the highest welfare; several where they tie. Full information is a benchmark where types are private."""
+    """The policies with the highest welfare, several where they tie; none where the planner's problem or a mechanism has no figures.
+
+    Full information is a benchmark where types are private.
+    """
+    if any(row["welfare"] is None for row in rows if row["policy"] in DECISIVE):
+        return []
     private = any(row["policy"] == "vcg_reported" for row in rows)
     apart = BENCHMARKS | ({"vcg_full_information"} if private else set())
     competing = {row["policy"]: row["welfare"] for row in rows if row["policy"] not in apart and row["welfare"] is not None}
@@ -397,11 +404,11 @@ def winner(rows: Sequence[Row]) -> list[str]:
 def finding(result: Tree, tied: Sequence[str], scale: Scale) -> str:
     """One case in a sentence: who wins, by how much, and what an alliance achieves by itself."""
     rows = {row["policy"]: row for row in result["comparison"]}
-    if not tied:
-        return "no policy has figures."
-    missing = [f"{policy} ({row['status']})" for policy, row in rows.items() if row["welfare"] is None]
+    missing = [f"{policy} ({row['status']})" for policy, row in rows.items() if policy in DECISIVE and row["welfare"] is None]
     if missing:
         return f"not decidable, as there are no figures for {', '.join(missing)}."
+    if not tied:
+        return "no policy has figures."
     best = rows[tied[0]]
     text = f"highest welfare under {' and '.join(label(policy) for policy in tied)}, {scale.amount(best['welfare'])}"
     if best["change"] is not None:

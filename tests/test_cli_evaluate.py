@@ -359,6 +359,7 @@ def test_benchmarks_do_not_win() -> None:
         for key, value in (("nash", 1.0), ("joint_profit", 2.0), ("first_best", 3.0), ("no_sharing", None))
     ]
     assert winner(rows) == ["joint_profit"]
+    assert winner([*rows, {"policy": "social_optimum", "welfare": None}]) == []
     assert winner([{"policy": "nash", "welfare": None}]) == []
     tied = [{"policy": key, "welfare": 2.0} for key in ("nash", "joint_profit")]
     assert winner(tied) == ["nash", "joint_profit"]
