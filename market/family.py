@@ -13,14 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from market.case import Array, Case
+from market.outcome import account
 from market.payoff import Payoff
 from market.regimes import (
     BOTH,
+    FINE_GRID,
     REGIMES,
     Regime,
     benefit_matrix,
     firm_game,
-    is_market,
     level_bounds,
     local_optima,
     solve_regime,
@@ -30,9 +31,6 @@ from market.solve.equilibrium import examine, newton
 from market.solve.optimum import maximise
 from market.solve.tolerances import DEFAULT, Tolerances
 from market.wellposed import required_scale
-
-FULL_GRID = (0.0, 0.25, 0.5, 0.75, 1.0)
-"""Sharing levels from whose square a case is searched when it serves as an anchor."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,11 +45,6 @@ class Family:
     """Largest gain from a global own deviation over max(1, |payoff|), (L,); NaN in optimisations, where nobody deviates."""
     several: NDArray[np.bool_]
     """(L,): whether more than one local optimum or equilibrium was met."""
-
-    @property
-    def solved(self) -> NDArray[np.bool_]:
-        """(L,): whether numbers are claimed."""
-        return np.asarray(np.isfinite(self.levels).all(-1))
 
 
 def solve_family(case: Case, key: str, anchors: NDArray[np.intp], nearest: NDArray[np.intp], tolerances: Tolerances = DEFAULT) -> Family:
@@ -71,13 +64,13 @@ def _optima(case: Case, regime: Regime, anchors: NDArray[np.intp], nearest: NDAr
     bounded = np.broadcast_to(bounded, lanes)
 
     at = case.take(anchors)
-    starts = starting_levels(at, Q[anchors], FULL_GRID)
+    starts = starting_levels(at, Q[anchors], FINE_GRID)
     starts = np.broadcast_to(starts, (m, *starts.shape[1:]))
     climbed = local_optima(at, Q[anchors], starts, tolerances)
     value = np.where(climbed.residual <= tolerances.residual, climbed.value, -np.inf).reshape(m, -1)
     points = climbed.x.reshape(m, -1, 4)
     # Mirror images of an asymmetric optimum tie up to rounding: the first found wins, so that neighbours do not flip between them.
-    best = points[np.arange(m), (value >= value.max(1, keepdims=True) - tie(value.max(1, keepdims=True))).argmax(1)]
+    best = points[np.arange(m), (value >= value.max(1, keepdims=True) - _tie(value.max(1, keepdims=True))).argmax(1)]
     # A second start where an anchor's search also ended elsewhere.
     away = (np.abs(points - best[:, None]) > 1e3 * tolerances.distinct * np.maximum(1.0, np.abs(best[:, None]))).any(-1)
     second = points[np.arange(m), np.where(away, value, -np.inf).argmax(1)]
@@ -92,9 +85,9 @@ def _optima(case: Case, regime: Regime, anchors: NDArray[np.intp], nearest: NDAr
         candidates = _spread(np.concatenate([best, second[double]]))
         for point in candidates:
             other = maximise(payoff, np.broadcast_to(point, (lanes, 4)), lower, upper, tolerances)
-            better = (other.residual <= tolerances.residual) & (other.value > top + tie(top))
+            better = (other.residual <= tolerances.residual) & (other.value > top + _tie(top))
             x[better], top[better], residual[better] = other.x[better], other.value[better], other.residual[better]
-    failed = ~((residual <= tolerances.residual) & is_market(case, regime.prices, x)) & bounded
+    failed = ~((residual <= tolerances.residual) & account(case, x, regime.prices).describes_market) & bounded
     for lane in np.flatnonzero(failed):
         alone = solve_regime(case.take([lane]), regime.key, tolerances)
         if alone.levels is not None and alone.certificate.residual is not None:
@@ -113,7 +106,8 @@ def _equilibria(case: Case, regime: Regime, anchors: NDArray[np.intp], nearest: 
     lost = np.isnan(x).any(-1)
     x[lost] = 0.0
     found = examine(game, np.nan_to_num(newton(game, x, tolerances)), tolerances)
-    good = (found.residual <= tolerances.residual) & (found.regret <= tolerances.regret) & ~lost & is_market(case, regime.prices, found.x)
+    good = (found.residual <= tolerances.residual) & (found.regret <= tolerances.regret)
+    good &= ~lost & account(case, found.x, regime.prices).describes_market
     levels, residual, regret = found.x.copy(), found.residual.copy(), found.regret.copy()
     for lane in np.flatnonzero(~good):
         alone = solve_regime(case.take([lane]), regime.key, tolerances)
@@ -123,7 +117,7 @@ def _equilibria(case: Case, regime: Regime, anchors: NDArray[np.intp], nearest: 
     return Family(levels=levels, residual=residual, regret=regret, several=several[nearest])
 
 
-def tie(value: Array) -> Array:
+def _tie(value: Array) -> Array:
     """The difference up to which payoffs count as equal."""
     return np.where(np.isfinite(value), 1e-11 * np.maximum(1.0, np.abs(value)), 0.0)
 

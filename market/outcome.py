@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from market.case import INVESTMENT, SHARING, Array, Case
 from market.cost import investment_cost
@@ -15,19 +16,13 @@ from market.demand import consumer_surplus, gross_utility, quantity, shifted_int
 from market.pricing import PriceRule
 
 Status = Literal["converged", "corner", "infeasible", "unbounded", "no_equilibrium", "not_converged"]
-
-STATUS_MEANING: dict[str, str] = {
-    "converged": "solved, every level strictly inside its range",
-    "corner": "solved, at least one level on a bound",
-    "infeasible": "the levels found imply a negative price or quantity, so they describe no market; no number is claimed",
-    "unbounded": "the chooser's payoff grows without limit in investment; there is no optimum",
-    "no_equilibrium": "no point was found at which neither firm gains by deviating",
-    "not_converged": "the solver did not reach its tolerance; no number is claimed",
-}
-"""The one vocabulary of statuses."""
+"""The one vocabulary of statuses; the README explains each."""
 
 SOLVED: frozenset[str] = frozenset({"converged", "corner"})
 """The statuses under which numbers are claimed."""
+
+ROUNDING = 1e-12
+"""Size up to which a negative price or quantity counts as zero."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +37,11 @@ class Accounts:
     """CS_i = GU_i - p_i q_i."""
     total_surplus: Array
     """TS_i = GU_i - f_i = CS_i + Pi_i; the sum over firms is social welfare."""
+
+    @property
+    def describes_market(self) -> NDArray[np.bool_]:
+        """Whether no price and no quantity is negative, (...)."""
+        return np.asarray((self.price >= -ROUNDING).all(-1) & (self.quantity >= -ROUNDING).all(-1))
 
 
 def account(case: Case, x: Array, rule: PriceRule) -> Accounts:

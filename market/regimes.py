@@ -6,16 +6,14 @@ chooser makes an optimisation, whose optimum must be global; two make a game, wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from market.case import INVESTMENT, SHARING, Array, Case
 from market.demand import shifted_intercept
-from market.outcome import Accounts, Certificate, Outcome, Status, account, numbers, unsolved
+from market.outcome import ROUNDING, Accounts, Certificate, Outcome, Status, account, numbers, unsolved
 from market.payoff import Payoff
 from market.pricing import (
     PriceRule,
@@ -25,7 +23,7 @@ from market.pricing import (
     revenue_matrices,
     utility_matrix,
 )
-from market.proof import Bound, bound_optimum
+from market.proof import bound_optimum
 from market.reply import best_reply, reply_bound
 from market.solve.equilibrium import Game, find_equilibria
 from market.solve.optimum import Ascent, distinct_points, free_curvature, maximise, on_bound
@@ -60,13 +58,16 @@ REGIMES: dict[str, Regime] = {
 }
 """Every regime by its key, in the order of reports."""
 
+FINE_GRID = (0.0, 0.25, 0.5, 0.75, 1.0)
+"""Sharing levels from whose square an optimum is searched."""
+
 BOTH = np.ones((1, 2))
 """Weights of a chooser that bears both firms' costs."""
 
 
-def solve_regimes(case: Case, keys: Iterable[str] = tuple(REGIMES), tolerances: Tolerances = DEFAULT) -> dict[str, Outcome]:
-    """The outcomes of several regimes at one case, in the order given."""
-    return {key: solve_regime(case, key, tolerances) for key in keys}
+def solve_regimes(case: Case, tolerances: Tolerances = DEFAULT) -> dict[str, Outcome]:
+    """The outcomes of all regimes at one case, in the order of reports."""
+    return {key: solve_regime(case, key, tolerances) for key in REGIMES}
 
 
 def solve_regime(case: Case, key: str, tolerances: Tolerances = DEFAULT) -> Outcome:
@@ -132,20 +133,19 @@ def _optimum(case: Case, regime: Regime, tolerances: Tolerances) -> Outcome:
         return unsolved(regime.key, "unbounded", explain_unbounded(case, required, who))
 
     payoff = Payoff(case=case, benefit=Q, cost_weight=BOTH)
-    starts = starting_levels(case, Q, (0.0, 0.25, 0.5, 0.75, 1.0))
+    starts = starting_levels(case, Q, FINE_GRID)
     around = [np.array([1, 1, *pair]) for pair in ((1, 1), (0.3, 0.3), (3, 3), (3, 0.3), (0.3, 3))]
     found = local_optima(case, Q, np.concatenate([starts * factors for factors in around], axis=1), tolerances)
     converged = found.residual <= tolerances.residual
     if not converged.any():
         return unsolved(regime.key, "not_converged", f"no ascent on {who} reached a residual of {tolerances.residual:g}")
     # Payoff squares prices, so levels with negative ones can look good. They describe no market and count only if all found are such.
-    real = converged & is_market(case, regime.prices, found.x)
+    real = converged & account(case, found.x, regime.prices).describes_market
     converged = real if real.any() else converged
     x, value, residual, hessian = (a[converged] for a in (found.x, found.value, found.residual, found.hessian))
     bound = bound_optimum(payoff, float(value.max()), tolerances)
-    if bound.better is not None and not is_market(case, regime.prices, bound.better[None])[0]:
-        bound = Bound(gap=np.inf, better=None)  # only levels that describe no market do better: nothing is proven about the others
-    if bound.better is not None:  # the proof met a better point than every start led to
+    # The proof met a better point than every start led to. If it describes no market, nothing is proven about those that do.
+    if bound.better is not None and account(case, bound.better[None], regime.prices).describes_market[0]:
         lower, upper = level_bounds(case, 1)
         more = maximise(payoff, bound.better[None], lower, upper, tolerances)
         x, value = np.concatenate([x, more.x]), np.concatenate([value, more.value])
@@ -170,7 +170,7 @@ def _optimum(case: Case, regime: Regime, tolerances: Tolerances) -> Outcome:
     return finish(case, regime.key, x[best], account(case, x[best][None], regime.prices), certificate)
 
 
-def firm_game(case: Case, regime: Regime, reply: Callable[[int, Array], tuple[Array, Array]] | None = None) -> Game:
+def firm_game(case: Case, regime: Regime) -> Game:
     """The firms' game over all four levels at one case: own profit, own levels, exact best replies."""
     Q = revenue_matrices(case, regime.prices)
     players = tuple(Payoff(case=case, benefit=Q[..., i, :, :], cost_weight=np.eye(2)[None, i]) for i in (0, 1))
@@ -179,7 +179,7 @@ def firm_game(case: Case, regime: Regime, reply: Callable[[int, Array], tuple[Ar
     def exact(firm: int, x: Array) -> tuple[Array, Array]:
         return best_reply(case, x, firm, regime.largest_sharing)
 
-    return Game(players=players, controls=((0, 2), (1, 3)), lower=lower[0], upper=upper[0], reply=reply or exact)
+    return Game(players=players, controls=((0, 2), (1, 3)), lower=lower[0], upper=upper[0], reply=exact)
 
 
 def _equilibrium(case: Case, regime: Regime, tolerances: Tolerances) -> Outcome:
@@ -200,9 +200,8 @@ def _equilibrium(case: Case, regime: Regime, tolerances: Tolerances) -> Outcome:
             "no levels were found at which neither firm gains by a global deviation: best replies cycle or grow without limit",
         )
     accounts = [account(case, x[None], regime.prices) for x in found.x]
-    real = is_market(case, regime.prices, found.x)
-    listed = [i for i in range(len(accounts)) if real[i] or not real.any()]
-    order = sorted(listed, key=lambda i: (-round(float(accounts[i].profit.sum()), 9), found.x[i, INVESTMENT].sum()))
+    real = [i for i, books in enumerate(accounts) if books.describes_market[0]]
+    order = sorted(real or range(len(accounts)), key=lambda i: (-round(float(accounts[i].profit.sum()), 9), found.x[i, INVESTMENT].sum()))
     best = order[0]
     curvature = found.curvature[best]
     lower, upper = level_bounds(case, 1)
@@ -221,17 +220,11 @@ def _equilibrium(case: Case, regime: Regime, tolerances: Tolerances) -> Outcome:
 def finish(case: Case, key: str, x: Array, accounts: Accounts, certificate: Certificate) -> Outcome:
     """The outcome at levels x (4,), or `infeasible` where a price or quantity is negative."""
     accounts = Accounts(**{name: getattr(accounts, name)[0] for name in accounts.__dataclass_fields__})
-    if (accounts.price < -1e-12).any() or (accounts.quantity < -1e-12).any():
-        where = [f"{name}[{i}] = {v:.6g}" for name in ("price", "quantity") for i, v in enumerate(getattr(accounts, name)) if v < -1e-12]
+    if not accounts.describes_market:
+        where = [f"{name}[{i}] = {v:.6g}" for name in ("price", "quantity") for i, v in enumerate(getattr(accounts, name)) if v < -ROUNDING]
         return unsolved(key, "infeasible", f"the levels that solve it imply {', '.join(where)}: they describe no market")
     status: Status = "corner" if certificate.bounds else "converged"
     return Outcome(regime=key, status=status, message=None, levels=x, accounts=accounts, certificate=certificate)
-
-
-def is_market(case: Case, rule: PriceRule, x: Array) -> NDArray[np.bool_]:
-    """Whether levels (m, 4) lead to prices and quantities that are not negative."""
-    books = account(case, x, rule)
-    return np.asarray((books.price >= -1e-12).all(-1) & (books.quantity >= -1e-12).all(-1))
 
 
 def binding(x: Array, lower: Array, upper: Array, tolerances: Tolerances = DEFAULT) -> tuple[str, ...]:

@@ -30,6 +30,17 @@ class Allocation:
         return bool(np.isfinite(self.levels).all())
 
 
+def case_at_pairs(case: Case, points: Array) -> Case:
+    """The case at every pair of the points (M,) as cost spillovers: batch axes (M, M), first firm 1's."""
+    pairs = np.stack(np.meshgrid(points, points, indexing="ij"), -1)
+    return case.map(lambda x: x.reshape(1, 1, -1)).with_cost_spillover(pairs)
+
+
+def per_firm(values: Array) -> Array:
+    """Values (M, M, 2) over pairs of types seen by each firm: (2, M own, M rival's)."""
+    return np.stack([values[..., 0], values[..., 1].T])
+
+
 def allocate(case: Case, points: Array, key: str = "social_optimum") -> Allocation:
     """Solve one regime at every pair of the points (M,), all pairs at once."""
     case = case.map(lambda x: x.reshape(1, -1))

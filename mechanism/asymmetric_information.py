@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
 from market.case import Array, Case
 from market.outcome import account, numbers
 from market.pricing import bertrand_matrix
-from mechanism.allocation import Allocation, allocate
+from mechanism.allocation import Allocation, allocate, case_at_pairs, per_firm
 from mechanism.behaviour import Expected, ReportingEquilibrium, by_pair, expected_outcome, reporting_equilibrium
 from mechanism.checks import NOT_ESTABLISHED, Check, participation, payoff_range
 from mechanism.full_information import subsidy
@@ -22,6 +23,7 @@ from mechanism.schema import MechanismOptions
 from mechanism.types import TypeSpace
 
 Tree = dict[str, Any]
+T = TypeVar("T")
 
 PAYOFFS = ("with_cost", "printed")
 INCENTIVES: tuple[Literal["bayesian", "dominant"], ...] = ("bayesian", "dominant")
@@ -60,10 +62,9 @@ def prepare(case: Case, types: TypeSpace, options: MechanismOptions) -> Setting 
     market = allocate(case, types.points, "nash")
     outside = private = None
     if market.solved:
-        pairs = np.stack(np.meshgrid(types.points, types.points, indexing="ij"), -1)
-        books = account(case.map(lambda x: x.reshape(1, 1, -1)).with_cost_spillover(pairs), market.levels, bertrand_matrix)
-        if (books.price >= 0).all():
-            outside = {"with_cost": _per_firm(books.profit), "printed": _per_firm(books.price * books.quantity)}
+        books = account(case_at_pairs(case, types.points), market.levels, bertrand_matrix)
+        if books.describes_market.all():
+            outside = {"with_cost": per_firm(books.profit), "printed": per_firm(books.price * books.quantity)}
         middle = types.nodes[len(types.nodes) // 2]
         found = private_equilibrium(case, types, market.levels[middle, middle])
         private = found if found.converged else None
@@ -93,19 +94,12 @@ def outside_option(setting: Setting, timing: str) -> Array | None:
     return setting.private.payoff + (setting.private.own_cost if payoff == "printed" else 0.0)
 
 
-def _per_firm(values: Array) -> Array:
-    return np.stack([values[..., 0], values[..., 1].T])
-
-
 @dataclass(frozen=True, kw_only=True)
 class Mechanism:
     """One tax rule at one setting."""
 
-    rule: str
     tree: Tree
     """`mechanism.reported` of the result."""
-    truthful: bool
-    """Whether the case's own incentive constraint holds."""
     achieved: Expected | None
     """What firms then do: truth where it is a best reply, the equilibrium in reports otherwise; None where there is none."""
 
@@ -150,7 +144,7 @@ def run_rule(setting: Setting, rule: str) -> Mechanism:
             "pairs": len(types.points) ** 2,
         },
     }
-    return Mechanism(rule=rule, tree=tree, truthful=truthful, achieved=achieved)
+    return Mechanism(tree=tree, achieved=achieved)
 
 
 def expected_tree(expected: Expected) -> Tree:
@@ -226,10 +220,16 @@ def constraint_data(setting: Setting, own: Gains, net: Array) -> tuple[Array, Ar
     return gain, slack if options.timing == "interim" else slack[:, :, types.nodes].min(-1)
 
 
+def _per_firm(setting: Setting, solve: Callable[[int], T]) -> list[T]:
+    """A program solved for each firm; once where the firms are alike."""
+    first = solve(0)
+    return [first, first if setting.case.alike() else solve(1)]
+
+
 def _program_check(setting: Setting, own: Gains, net: Array) -> Tree:
     """The chosen IC and IR on the types, stated to cvxpy as one program per firm, beside the same number by direct evaluation."""
     gain, slack = constraint_data(setting, own, net)
-    solved = [largest_violation(gain[i], None if slack is None else slack[i]) for i in (0, 1)]
+    solved = _per_firm(setting, lambda i: largest_violation(gain[i], None if slack is None else slack[i]))
     direct = [max(0.0, float(gain[i].max()), 0.0 if slack is None else float(-slack[i].min())) for i in (0, 1)]
     tolerance = 1e-7 * max(1.0, *direct)
     agrees = all(v is not None and abs(v - w) <= tolerance for v, w in zip(solved, direct, strict=True))
@@ -243,8 +243,7 @@ def _repair_tree(setting: Setting, own: Gains, checks: Tree, net: Array) -> Tree
     if all(status == "holds" for status in asked):
         return None
     gain, slack = constraint_data(setting, own, net)
-    found = [repair(gain[0], None if slack is None else slack[0])]
-    found.append(found[0] if setting.case.alike() else repair(gain[1], None if slack is None else slack[1]))
+    found = _per_firm(setting, lambda i: repair(gain[i], None if slack is None else slack[i]))
     optimal = all(r.status == "optimal" for r in found)
     infeasible = any(r.status == "infeasible" for r in found)
     tree: Tree = {
@@ -382,9 +381,7 @@ def private_tree(setting: Setting) -> Tree:
         }
     own = found.strategy[:, types.nodes]
     x = pair_levels(own[0], own[1], 0)
-    pairs = np.stack(np.meshgrid(types.types, types.types, indexing="ij"), -1)
-    true = setting.case.map(lambda a: a.reshape(1, 1, -1)).with_cost_spillover(pairs)
-    books = account(true, x, bertrand_matrix)
+    books = account(case_at_pairs(setting.case, types.types), x, bertrand_matrix)
     weights = (types.probabilities[:, None] * types.probabilities)[..., None]
     means = {name: (weights * getattr(books, name)).sum((0, 1)) for name in ("price", "quantity", "profit")}
     expected = expected_outcome(setting.case, types, x)

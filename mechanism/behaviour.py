@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from market.case import INVESTMENT, SHARING, Array, Case
 from market.outcome import account
 from market.pricing import PriceRule, bertrand_matrix
+from mechanism.allocation import case_at_pairs
 from mechanism.reported import Assignment, payoff_before_tax
 from mechanism.types import TypeSpace
 
@@ -80,8 +81,8 @@ class Expected:
     """(2,)."""
     investment: Array
     """(2,)."""
-    lowest_price_or_quantity: float = 0.0
-    """The smallest price or quantity at any pair of types; a negative one describes no market."""
+    describes_market: bool = True
+    """Whether no price and no quantity is negative at any pair of types."""
 
     @property
     def budget(self) -> float:
@@ -93,9 +94,7 @@ def expected_outcome(
     case: Case, types: TypeSpace, x: Array, net_transfer: Array | float = 0.0, rule: PriceRule = bertrand_matrix
 ) -> Expected:
     """Expectations when types (k, l) end up at levels x (K, K, 4) with these net transfers (K, K, 2), costs being the true ones."""
-    spill = np.stack(np.meshgrid(types.types, types.types, indexing="ij"), -1)
-    true = case.map(lambda a: a.reshape(1, 1, -1)).with_cost_spillover(spill)
-    books = account(true, x, rule)
+    books = account(case_at_pairs(case, types.types), x, rule)
     weight = (types.probabilities[:, None] * types.probabilities[None])[..., None]
 
     def mean(values: Array) -> Array:
@@ -108,7 +107,7 @@ def expected_outcome(
         net_transfer=mean(np.broadcast_to(net_transfer, books.profit.shape)),
         sharing=mean(x[..., SHARING]),
         investment=mean(x[..., INVESTMENT]),
-        lowest_price_or_quantity=float(min(books.price.min(), books.quantity.min())),
+        describes_market=bool(books.describes_market.all()),
     )
 
 

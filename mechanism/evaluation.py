@@ -19,10 +19,10 @@ from mechanism.full_information import FullInformation, full_information
 from mechanism.reported import TAX_RULES
 from mechanism.schema import PolicyCase
 from mechanism.types import TypeSpace, type_space
+from mechanism.verdicts import verdicts, warnings
 
 if TYPE_CHECKING:
     from mechanism.asymmetric_information import Mechanism, Setting
-from mechanism.verdicts import verdicts, warnings
 
 SCHEMA_VERSION = 1
 
@@ -164,7 +164,7 @@ def _in_expectation(case: Case, types: TypeSpace, key: str, levels: Array, statu
         status = "not_converged" if status_at_point in SOLVED else status_at_point
         return Figures(policy=key, status=status, expected=None)
     expected = expected_outcome(case, types, levels, rule=REGIMES[key].prices)
-    if expected.lowest_price_or_quantity < -1e-12:
+    if not expected.describes_market:
         return Figures(policy=key, status="infeasible", expected=None)
     return Figures(policy=key, status="converged", expected=expected)
 

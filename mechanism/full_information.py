@@ -100,8 +100,7 @@ def _regulated_equilibrium(case: Case, optimum: Outcome, tolerances: Tolerances)
     full = levels(np.ones(2), optimum.levels[INVESTMENT])
     found = find_equilibria(game, np.concatenate([starts, silent[None], full[None]]), tolerances, rounds=12)
     apart = np.abs(found.x - reached) > tolerances.distinct * np.maximum(1.0, np.abs(reached))
-    books = account(case, found.x, bertrand_matrix)
-    real = (books.price >= 0).all(-1) & (books.quantity >= 0).all(-1)  # levels that describe no market are no equilibria
+    real = account(case, found.x, bertrand_matrix).describes_market  # other levels are no equilibria
     others = sorted(
         (other_point(case, bertrand_matrix, x) for x in found.x[apart.any(-1) & real]), key=lambda o: (-o["welfare"], o["sharing"])
     )

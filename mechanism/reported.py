@@ -23,11 +23,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from market.case import Array, Case
+from market.case import Array, Case, rival
 from market.cost import COST_FORMS
 from market.outcome import account
 from market.pricing import bertrand_matrix
-from mechanism.allocation import Allocation
+from mechanism.allocation import Allocation, case_at_pairs, per_firm
 from mechanism.types import TypeSpace
 
 TaxRule = Callable[[Array, TypeSpace], Array]
@@ -59,8 +59,6 @@ class Assignment:
     """U: consumers' gross utility of both products, money units."""
     revenue: Array
     """p_i q_i of the firm itself."""
-    rival_revenue: Array
-    """p_j q_j."""
     rival_cost: Array
     """f_j at the rival's reported cost spillover."""
 
@@ -80,32 +78,16 @@ class Assignment:
 
 def assign(case: Case, types: TypeSpace, allocation: Allocation) -> Assignment:
     """The assignment that follows from an allocation over the grid of types."""
-    points = types.points
-    size = len(points)
-    pairs = np.stack(np.meshgrid(points, points, indexing="ij"), -1)
-    flat = case.map(lambda x: x.reshape(1, -1))
-    reported = flat.with_cost_spillover(pairs.reshape(-1, 2))
-    x = allocation.levels.reshape(-1, 4)
-    books = account(reported, x, bertrand_matrix)
-
-    def per_firm(values: Array) -> Array:
-        grid = values.reshape(size, size, 2)
-        return np.stack([grid[..., 0], grid[..., 1].T])
-
-    def of_rival(values: Array) -> Array:
-        grid = values.reshape(size, size, 2)
-        return np.stack([grid[..., 1], grid[..., 0].T])
-
+    books = account(case_at_pairs(case, types.points), allocation.levels, bertrand_matrix)
     revenue = books.price * books.quantity
-    utility = (books.consumer_surplus + revenue).sum(-1).reshape(size, size)
+    utility = (books.consumer_surplus + revenue).sum(-1)
     return Assignment(
-        case=flat,
+        case=case.map(lambda x: x.reshape(1, -1)),
         types=types,
         levels=np.stack([allocation.levels, np.swapaxes(allocation.levels, 0, 1)]),
         utility=np.stack([utility, utility.T]),
         revenue=per_firm(revenue),
-        rival_revenue=of_rival(revenue),
-        rival_cost=of_rival(revenue - books.profit),
+        rival_cost=per_firm(rival(revenue - books.profit)),
     )
 
 

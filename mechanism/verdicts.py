@@ -166,8 +166,6 @@ RULES = {
     "printed": "the printed tax, which takes back the subsidy at the firm's own report",
     "groves": "a tax free of the firm's own report",
 }
-
-
 SHORT = {"printed": "the printed tax", "groves": "the tax free of the own report"}
 
 
@@ -261,19 +259,12 @@ def _joining(tree: dict[str, Any], say: Words) -> list[Sentence]:
 
 
 def _losses(result: dict[str, Any], say: Words) -> list[Sentence]:
-    out = []
-    for key in ("social_optimum",):
-        outcome = result["regimes"][key]
-        losers = [f"firm {i + 1} ({say.money(p)})" for i, p in enumerate(outcome["profit"] or []) if p < 0]
-        if losers:
-            out.append(
-                {
-                    "code": "loss_at_optimum",
-                    "text": f"At the planner's optimum {' and '.join(losers)} would run a loss: without a lump sum a firm that may "
-                    "leave the market leaves.",
-                }
-            )
-    return out
+    profit = result["regimes"]["social_optimum"]["profit"] or []
+    losers = [f"firm {i + 1} ({say.money(p)})" for i, p in enumerate(profit) if p < 0]
+    if not losers:
+        return []
+    text = f"At the planner's optimum {' and '.join(losers)} would run a loss: without a lump sum a firm that may leave the market leaves."
+    return [{"code": "loss_at_optimum", "text": text}]
 
 
 def warnings(result: dict[str, Any], case: Case) -> list[Sentence]:

@@ -7,7 +7,21 @@ import os
 # Tests run in several processes: threads of a linear algebra library inside each would only get in each other's way.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+import pytest
+from command import Ran, Run
 from hypothesis import settings
 
 settings.register_profile("pigou", deadline=None, derandomize=True, database=None)
 settings.load_profile("pigou")
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command line in this process."""
+    from cli.entry import main
+
+    def running(*arguments: object) -> Ran:
+        code = main([str(argument) for argument in arguments])
+        return Ran(code, *capsys.readouterr())
+
+    return running

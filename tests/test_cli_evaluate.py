@@ -8,13 +8,12 @@ import io
 import json
 import os
 import re
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
+from command import Run
 
-from cli.entry import main
 from cli.figures import aligned, column, number, pair_column, percent, plain
 from cli.page import Column, Page
 from cli.render import evaluation, winner
@@ -31,28 +30,6 @@ security:
   leakage: {own: 3.0, cross: 0.5, interaction: 0.2}
 cost: {form: saturating, scale: 20, max_saving: 0.5, spillover: 0.5}
 """
-
-
-class Ran(NamedTuple):
-    """What a command line led to."""
-
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Ran]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run a command line in this process."""
-
-    def running(*arguments: object) -> Ran:
-        code = main([str(argument) for argument in arguments])
-        return Ran(code, *capsys.readouterr())
-
-    return running
 
 
 @pytest.fixture

@@ -5,32 +5,19 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from test_cli_evaluate import CASE, Ran
+from command import Ran, Run
+from test_cli_evaluate import CASE
 
 from cli import shipped
 from cli.commands import doctor
 from cli.commands.doctor import Finding
-from cli.entry import main
 from cli.tested import TESTED
 
 ROOT = Path(__file__).resolve().parents[1]
-Run = Callable[..., Ran]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run a command line in this process."""
-
-    def running(*arguments: object) -> Ran:
-        code = main([str(argument) for argument in arguments])
-        return Ran(code, *capsys.readouterr())
-
-    return running
 
 
 @pytest.fixture

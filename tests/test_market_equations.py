@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from admissible import cases, random_levels
+from admissible import market as any_market
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from market.case import Case, make_case
+from market.case import Case
 from market.cost import COST_FORMS, investment_cost
 from market.demand import consumer_surplus, gross_utility, inverse_demand, printed_double_integral, quantity, shifted_intercept
 from market.outcome import account
@@ -29,18 +30,7 @@ RULES = {"bertrand": bertrand_matrix, "collusive": collusive_matrix, "marginal_c
 
 def market(**changes: object) -> Case:
     """A market with two different firms."""
-    numbers: dict[str, object] = {
-        "intercept": [20, 16],
-        "own_slope": [1.5, 1.8],
-        "cross_slope": 1.0,
-        "rivalry": 0.2,
-        "demand_spillover": 0.6,
-        "leakage": (3.0, 0.5, 0.2),
-        "cost_scale": 20,
-        "max_saving": 0.5,
-        "cost_spillover": [0.3, 0.8],
-    }
-    return make_case(**{**numbers, **changes}).flat()  # type: ignore[arg-type]
+    return any_market(**{"intercept": [20, 16], "own_slope": [1.5, 1.8], "cost_spillover": [0.3, 0.8], **changes})
 
 
 def test_published_bertrand_prices_with_unit_costs() -> None:

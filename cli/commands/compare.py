@@ -31,7 +31,7 @@ def compare(
     """
     target = Target(out, cases)
     paths = list(dict.fromkeys(cases))
-    found = results(paths, seed)
+    found = results(paths)
     from mechanism.tidy import comparison_rows
 
     from ..rows import as_csv, case_labels

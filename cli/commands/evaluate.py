@@ -33,7 +33,7 @@ def evaluate(
     Every regime is solved, with its proof; subsidy and tax of the mechanism, who would join, and welfare against the benchmarks follow.
     """
     target = Target(out, [case])
-    result = results([case], seed)[0]
+    result = results([case])[0]
     if form is Format.json:
         text = json.dumps(result, indent=2, allow_nan=False)
     elif form is Format.csv:
@@ -53,7 +53,7 @@ def evaluate(
     finish([result], target, quiet=quiet, strict=strict)
 
 
-def results(paths: list[Any], seed: int) -> list[dict[str, Any]]:
+def results(paths: list[Any]) -> list[dict[str, Any]]:
     """The results of the cases in these files; all are read before any is evaluated."""
     from ..shipped import load
 

@@ -125,14 +125,13 @@ def _residual(x: Array, payoff: Array, gradient: Array, lower: Array, upper: Arr
 def examine(game: Game, x: Array, tolerances: Tolerances = DEFAULT) -> Candidates:
     """What the points (L, n) are worth as equilibria: residual, curvature and the gain from global deviations."""
     lower, upper = np.broadcast_to(game.lower, x.shape), np.broadcast_to(game.upper, x.shape)
-    payoff, gradient, _ = own_system(game, x)
+    payoff, gradient, jacobian = own_system(game, x)
     held = on_bound(x, lower, tolerances) | on_bound(x, upper, tolerances)
     curvature = np.full(len(x), np.nan)
     gain = np.empty_like(payoff)
-    for player, (objective, own) in enumerate(zip(game.players, game.controls, strict=True)):
+    for player, own in enumerate(game.controls):
         rows = list(own)
-        H = objective.derivatives(x)[2][:, rows][:, :, rows]
-        curvature = np.fmax(curvature, free_curvature(H, held[:, rows]))
+        curvature = np.fmax(curvature, free_curvature(jacobian[:, rows][:, :, rows], held[:, rows]))
         gain[:, player] = game.reply(player, x)[1] - payoff[:, player]
     return Candidates(x=x, payoff=payoff, residual=_residual(x, payoff, gradient, lower, upper), gain=gain, curvature=curvature)
 
