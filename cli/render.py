@@ -15,6 +15,9 @@ Tree = dict[str, Any]
 LABELS = {
     "no_sharing": "No sharing",
     "nash": "Market today",
+    "sequential": "Firm 1 commits first",
+    "sequential_firm_2": "Firm 2 commits first",
+    "investment_first": "Investment before sharing",
     "joint_profit": "Industry alliance",
     "price_collusion": "Alliance that also fixes prices",
     "vcg_full_information": "Subsidy and tax, full information",
@@ -71,7 +74,8 @@ def evaluation(result: Tree, page: Page, digits: int) -> str:
     """One case: outcomes, who gains, the mechanism, what it means, and how far it is proven."""
     scale = Scale([result], digits)
     heading(result, page)
-    outcomes(result["regimes"], page, scale)
+    mirrored = {"sequential_firm_2"} if alike(result["case"]) else set()
+    outcomes({key: row for key, row in result["regimes"].items() if key not in mirrored}, page, scale)
     who_gains(result["comparison"], page, scale)
     full_information(result["mechanism"], page, scale)
     reported(result["mechanism"], page, scale)

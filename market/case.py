@@ -40,6 +40,23 @@ def take_lanes(x: Array, lanes: Any) -> Array:
 
 
 @dataclass(frozen=True, kw_only=True)
+class UnitCost:
+    """Parameters of the cost of a unit sold, F_i = (c - lambdahat t_j s_j) delta(t_i), delta(t) = 1 + slope t + curvature t^2 / 2.
+
+    Section 4 of the paper: security makes every unit dearer, what the rival shares makes it cheaper. Money per unit of quantity.
+    """
+
+    base: Array
+    """c >= 0: unit cost without investment."""
+    spillover: Array
+    """lambdahat >= 0: unit cost saved per unit of what the rival invests and shares."""
+    slope: Array
+    """delta'(0) >= 0: relative rise of unit cost per unit of own investment."""
+    curvature: Array
+    """delta'' >= 0."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Case:
     """Parameters of the market; every array is (..., 1) or (..., 2), the last axis over firms."""
 
@@ -69,18 +86,22 @@ class Case:
     """Upper bound on t_i; infinity when there is none."""
     cost_form: str = "saturating"
     """Name of the investment-cost form (see `market.cost`)."""
+    unit_cost: UnitCost | None = None
+    """The cost of a unit sold; None where units cost nothing, as outside the paper's section 4."""
 
     @property
     def batch(self) -> tuple[int, ...]:
         """Shape of the leading axes common to all parameters."""
-        return np.broadcast_shapes(*(x.shape for x in self._arrays().values()))[:-1]
+        return np.broadcast_shapes(*(x.shape for x in self._arrays()))[:-1]
 
-    def _arrays(self) -> dict[str, Array]:
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "cost_form"}
+    def _arrays(self) -> list[Array]:
+        unit = [] if self.unit_cost is None else list(vars(self.unit_cost).values())
+        return [getattr(self, name) for name in PARAMETERS] + unit
 
     def map(self, function: Any) -> Case:
         """The case with `function` applied to every parameter array."""
-        return replace(self, **{name: function(value) for name, value in self._arrays().items()})
+        unit = self.unit_cost and UnitCost(**{name: function(value) for name, value in vars(self.unit_cost).items()})
+        return replace(self, **{name: function(getattr(self, name)) for name in PARAMETERS}, unit_cost=unit)
 
     def flat(self) -> Case:
         """The case with its batch axes laid out as one axis of lanes; what is common to all lanes keeps length 1 there."""
@@ -99,11 +120,15 @@ class Case:
 
     def alike(self) -> bool:
         """Whether the two firms are identical in every parameter."""
-        return all(x.shape[-1] == 1 or bool(np.all(x[..., 0] == x[..., 1])) for x in self._arrays().values())
+        return all(x.shape[-1] == 1 or bool(np.all(x[..., 0] == x[..., 1])) for x in self._arrays())
 
     def with_cost_spillover(self, cost_spillover: ArrayLike) -> Case:
         """The same market at other cost spillovers lambda_c (..., 2); leading axes become batch axes."""
         return replace(self, cost_spillover=np.asarray(cost_spillover, float))
+
+
+PARAMETERS = tuple(f.name for f in fields(Case) if f.name not in ("cost_form", "unit_cost"))
+"""The names of the market's own parameter arrays."""
 
 
 def make_case(
@@ -119,16 +144,20 @@ def make_case(
     cost_spillover: ArrayLike,
     investment_cap: ArrayLike | None = None,
     cost_form: str = "saturating",
+    unit_cost: Sequence[ArrayLike] = (0, 0, 0, 0),
 ) -> Case:
     """A `Case` from numbers, one per market or, for intercept, own slope and cost spillover, one per firm.
 
-    `leakage` is (own, cross, interaction). No admissibility is checked here: files go through `market.schema`.
+    `leakage` is (own, cross, interaction), `unit_cost` (base, spillover, slope, curvature). No admissibility is checked here: files
+    go through `market.schema`.
     """
 
     def array(value: ArrayLike) -> Array:
         return np.atleast_1d(np.asarray(value, float))
 
     own, cross, interaction = leakage
+    base, spillover, slope, curvature = map(array, unit_cost)
+    free = not (np.any(base) or np.any(spillover))
     return Case(
         intercept=array(intercept),
         own_slope=array(own_slope),
@@ -143,4 +172,5 @@ def make_case(
         cost_spillover=array(cost_spillover),
         investment_cap=array(np.inf if investment_cap is None else investment_cap),
         cost_form=cost_form,
+        unit_cost=None if free else UnitCost(base=base, spillover=spillover, slope=slope, curvature=curvature),
     )

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from market.case import INVESTMENT, SHARING, Array, Case
-from market.cost import investment_cost
+from market.cost import investment_cost, unit_cost
 from market.demand import apply as apply_matrix
 from market.demand import consumer_surplus, gross_utility, quantity, shifted_intercept
-from market.pricing import PriceRule
+from market.pricing import PriceRule, net_intercept
 
 Status = Literal["converged", "corner", "infeasible", "unbounded", "no_equilibrium", "not_converged"]
 """The one vocabulary of statuses; the README explains each."""
@@ -22,7 +22,7 @@ SOLVED: frozenset[str] = frozenset({"converged", "corner"})
 """The statuses under which numbers are claimed."""
 
 ROUNDING = 1e-12
-"""Size up to which a negative price or quantity counts as zero."""
+"""Size up to which a negative price, quantity or unit cost counts as zero."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,31 +31,41 @@ class Accounts:
 
     price: Array
     quantity: Array
+    unit_cost: Array
+    """F_i, money per unit sold."""
+    investment_cost: Array
+    """f_i."""
     profit: Array
-    """Pi_i = p_i q_i - f_i."""
+    """Pi_i = (p_i - F_i) q_i - f_i."""
     consumer_surplus: Array
     """CS_i = GU_i - p_i q_i."""
     total_surplus: Array
-    """TS_i = GU_i - f_i = CS_i + Pi_i; the sum over firms is social welfare."""
+    """TS_i = GU_i - f_i - F_i q_i = CS_i + Pi_i; the sum over firms is social welfare."""
 
     @property
     def describes_market(self) -> NDArray[np.bool_]:
-        """Whether no price and no quantity is negative, (...)."""
-        return np.asarray((self.price >= -ROUNDING).all(-1) & (self.quantity >= -ROUNDING).all(-1))
+        """Whether no price, quantity or unit cost is negative, (...)."""
+        least = np.minimum(np.minimum(self.price, self.quantity), self.unit_cost)
+        return np.asarray((least >= -ROUNDING).all(-1))
 
 
 def account(case: Case, x: Array, rule: PriceRule) -> Accounts:
     """The accounts at levels x (..., 4) when prices follow the rule."""
     A = shifted_intercept(case, x)
-    price = apply_matrix(rule(case), A)
+    F = unit_cost(case, x)
+    margin = apply_matrix(rule(case), net_intercept(case, x))
+    per_unit = np.zeros_like(margin) if F is None else np.broadcast_to(F.value, margin.shape)
+    price = margin + per_unit
     sold = quantity(case, A, price)
     cost = investment_cost(case, x)
     return Accounts(
         price=price,
         quantity=sold,
-        profit=price * sold - cost,
+        unit_cost=per_unit,
+        investment_cost=np.broadcast_to(cost, margin.shape),
+        profit=margin * sold - cost,
         consumer_surplus=consumer_surplus(case, A, sold, price),
-        total_surplus=gross_utility(case, A, sold) - cost,
+        total_surplus=gross_utility(case, A, sold) - cost - per_unit * sold,
     )
 
 
@@ -128,7 +138,8 @@ class Outcome:
             "price": numbers(None if a is None else a.price),
             "quantity": numbers(None if a is None else a.quantity),
             "profit": numbers(None if a is None else a.profit),
-            "investment_cost": numbers(None if a is None else a.price * a.quantity - a.profit),
+            "investment_cost": numbers(None if a is None else a.investment_cost),
+            "unit_cost": numbers(None if a is None else a.unit_cost),
             "consumer_surplus": None if a is None else float(a.consumer_surplus.sum()),
             "welfare": None if a is None else self.welfare,
             "certificate": self.certificate.tree(),

@@ -1,6 +1,6 @@
 """Payoffs over levels x = [s_1, s_2, t_1, t_2], with exact gradient and Hessian.
 
-Whatever the price rule, an agent's payoff is A(x)' Q A(x) - sum_i w_i f_i(x): a quadratic form in the shifted intercepts less
+Whatever the price rule, an agent's payoff is N(x)' Q N(x) - sum_i w_i f_i(x): a quadratic form in the net intercepts less
 the investment costs it bears. Firm i has Q = its revenue matrix and w = e_i; an alliance, the sum of both and w = (1, 1); a
 planner, the matrix of gross utility and w = (1, 1), because prices are transfers from consumers to firms.
 """
@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 
 from market.case import INVESTMENT, SHARING, Array, Case, rival, take_lanes
-from market.cost import cost_share
-from market.demand import shifted_intercept
+from market.cost import cost_derivatives, investment_cost, unit_cost
+from market.demand import apply as apply_matrix
+from market.demand import slope_matrix
+from market.pricing import net_intercept
 
 Derivatives = tuple[Array, Array, Array]
 """Value (...), gradient (..., n) and Hessian (..., n, n)."""
@@ -36,11 +38,10 @@ class Payoff:
 
     def value(self, x: Array) -> Array:
         """Payoff at levels (..., 4), money units."""
-        A = shifted_intercept(self.case, x)
+        A = net_intercept(self.case, x)
         Q = self.benefit
         earned = Q[..., 0, 0] * A[..., 0] ** 2 + 2 * Q[..., 0, 1] * A[..., 0] * A[..., 1] + Q[..., 1, 1] * A[..., 1] ** 2
-        cost = self.case.cost_scale / 2 * x[..., INVESTMENT] ** 2 * cost_share(self.case, x)[0]
-        return earned - (self.cost_weight * cost).sum(-1)
+        return earned - (self.cost_weight * investment_cost(self.case, x)).sum(-1)
 
     def derivatives(self, x: Array) -> Derivatives:
         """Value, gradient and Hessian in the four levels."""
@@ -48,8 +49,8 @@ class Payoff:
         s, t = x[..., SHARING], x[..., INVESTMENT]
         s_j, t_j = rival(s), rival(t)
 
-        # The shifted intercept A_i: its gradient J (row i = firm i) and the few second derivatives it has.
-        A = shifted_intercept(case, x)
+        # The net intercept A_i: its gradient J (row i = firm i) and the few second derivatives it has.
+        A = net_intercept(case, x)
         by_own_sharing = -2 * case.leakage_own * s + case.leakage_interaction * s_j
         by_rival_sharing = case.demand_spillover * t_j + 2 * case.leakage_cross * s_j + case.leakage_interaction * s
         by_rival_investment = case.demand_spillover * s_j - case.rivalry
@@ -58,6 +59,14 @@ class Payoff:
         J[..., 0, 1], J[..., 1, 0] = by_rival_sharing[..., 0], by_rival_sharing[..., 1]
         J[..., 0, 2] = J[..., 1, 3] = 1
         J[..., 0, 3], J[..., 1, 2] = by_rival_investment[..., 0], by_rival_investment[..., 1]
+        F, D = unit_cost(case, x), slope_matrix(case)
+        if F is not None:
+            passed_on = F.parameters.spillover * F.rise  # - dF_i / d(t_j s_j)
+            G = np.zeros_like(J)
+            for i, j in ((0, 1), (1, 0)):
+                G[..., i, j], G[..., i, 2 + j] = -passed_on[..., i] * t[..., j], -passed_on[..., i] * s[..., j]
+                G[..., i, 2 + i] = (F.left * F.rise_t)[..., i]
+            J -= D @ G
 
         QJ = Q @ J
         QA = (Q * A[..., None, :]).sum(-1)
@@ -70,24 +79,28 @@ class Payoff:
         sharing_both = case.leakage_interaction[..., 0] * (u[..., 0] + u[..., 1])
         own_levels = case.demand_spillover * u_j
 
-        # Investment cost of firm i, f_i = (k/2) t_i^2 share(lambda_c,i t_j s_j), times the weight the agent bears.
-        share, share_y, share_yy = cost_share(case, x)
-        k = case.cost_scale * self.cost_weight
-        received = case.cost_spillover
-        half = k / 2 * t**2
-        value -= (half * share).sum(-1)
-        f_y = half * share_y * received  # derivative in the product t_j s_j
-        f_yy = half * share_yy * received**2
-        f_ty = k * t * share_y * received
+        # Investment cost f_i(t_i, lambda_c,i t_j s_j), times the weight the agent bears; derivatives in the product t_j s_j.
+        w, received = self.cost_weight, case.cost_spillover
+        f, f_t, f_y, f_tt, f_ty, f_yy = cost_derivatives(case, x)
+        value -= (w * f).sum(-1)
+        f_y, f_ty, f_yy = w * f_y * received, w * f_ty * received, w * f_yy * received**2
         # Stored under the firm j = rival(i) whose levels they are derivatives in.
         g_y, g_yy = rival(f_y), rival(f_yy)
         gradient[..., SHARING] -= g_y * t
-        gradient[..., INVESTMENT] -= k * t * share + g_y * s
+        gradient[..., INVESTMENT] -= w * f_t + g_y * s
         sharing_twice = sharing_twice - g_yy * t**2
         own_levels = own_levels - g_yy * t * s - g_y
-        investment_twice = -k * share - g_yy * s**2
+        investment_twice = -w * f_tt - g_yy * s**2
         cross_levels = -f_ty * t_j  # (t_i, s_j)
         investment_both = -(f_ty * s_j).sum(-1)
+
+        if F is not None:
+            v = apply_matrix(D, u)
+            left_t = v * F.parameters.spillover * F.rise_t
+            own_levels = own_levels + rival(v * F.parameters.spillover * F.rise)
+            cross_levels = cross_levels + left_t * t_j
+            investment_both = investment_both + (left_t * s_j).sum(-1)
+            investment_twice = investment_twice - v * F.left * F.parameters.curvature
 
         for i, j in ((0, 1), (1, 0)):
             hessian[..., i, i] += sharing_twice[..., i]

@@ -1,7 +1,8 @@
-"""Prices once levels are observed, and the quadratic form in the shifted intercepts that each price rule leaves.
+"""Prices once levels are observed, and the quadratic form in the intercepts that each price rule leaves.
 
-Every rule of the paper is linear without unit costs, p = P A, and so are quantities, q = (I - D P) A. Revenues and gross utility
-are then quadratic forms A' Q A, and a regime needs nothing of the price stage but Q.
+With unit costs F and the net intercept N = A - D F, demand is q = N - D (p - F): a market of margins p - F. Every rule of the paper is
+linear in it, p - F = P N and q = (I - D P) N. Variable profits (p_i - F_i) q_i, and gross utility less unit costs, are then quadratic
+forms N' Q N, and a regime needs nothing of the price stage but Q. Without unit costs N = A.
 """
 
 from __future__ import annotations
@@ -11,10 +12,19 @@ from collections.abc import Callable
 import numpy as np
 
 from market.case import Array, Case, rival
-from market.demand import inverse_slope_matrix, matrix, slope_matrix
+from market.cost import unit_cost
+from market.demand import apply as apply_matrix
+from market.demand import inverse_slope_matrix, matrix, shifted_intercept, slope_matrix
 
 PriceRule = Callable[[Case], Array]
-"""From a case to the matrix P (..., 2, 2) of prices in shifted intercepts."""
+"""From a case to the matrix P (..., 2, 2) of margins in net intercepts."""
+
+
+def net_intercept(case: Case, x: Array) -> Array:
+    """N = A - D F: what consumers would buy at prices equal to unit costs, (..., 2), quantity units."""
+    A = shifted_intercept(case, x)
+    F = unit_cost(case, x)
+    return A if F is None else A - apply_matrix(slope_matrix(case), F.value)
 
 
 def bertrand(case: Case, intercept: Array, unit_cost: Array | float = 0.0) -> Array:
@@ -53,12 +63,12 @@ def collusive_matrix(case: Case) -> Array:
 
 
 def marginal_cost_matrix(case: Case) -> Array:
-    """P of prices at marginal cost, which is zero without unit costs."""
+    """P of prices at unit cost: no margin."""
     return np.zeros_like(slope_matrix(case))
 
 
 def revenue_matrices(case: Case, rule: PriceRule) -> Array:
-    """Q of each firm's revenue p_i q_i = A' Q_i A, shape (..., 2 firms, 2, 2), symmetric."""
+    """Q of each firm's variable profit (p_i - F_i) q_i = N' Q_i N, shape (..., 2 firms, 2, 2), symmetric."""
     price = rule(case)
     sold = np.eye(2) - slope_matrix(case) @ price
     outer = price[..., :, :, None] * sold[..., :, None, :]
@@ -66,7 +76,7 @@ def revenue_matrices(case: Case, rule: PriceRule) -> Array:
 
 
 def utility_matrix(case: Case, rule: PriceRule) -> Array:
-    """Q of consumers' gross utility U = A' Q A, shape (..., 2, 2), symmetric."""
+    """Q of consumers' gross utility less unit costs, U - F'q = N' Q N, shape (..., 2, 2), symmetric."""
     H = inverse_slope_matrix(case)
     sold = np.eye(2) - slope_matrix(case) @ rule(case)
     cross = np.swapaxes(sold, -1, -2) @ H

@@ -71,7 +71,7 @@ def bound_optimum(payoff: Payoff, value: float, tolerances: Tolerances = DEFAULT
     """Bound a planner's payoff (one case, all costs borne) over all sharing and investment, given the best value known."""
     case = payoff.case
     nothing = Bound(gap=np.inf, better=None)
-    if case.cost_form != "saturating":
+    if case.cost_form != "saturating" or case.unit_cost is not None:
         return nothing
     modulus = float(concavity(case, payoff.benefit).ravel()[0])
     if modulus <= 1e-9 * float(case.cost_scale.ravel()[0]):

@@ -12,7 +12,6 @@ from typing import Any, Literal
 import numpy as np
 
 from market.case import INVESTMENT, SHARING, Array, Case
-from market.demand import shifted_intercept
 from market.outcome import ROUNDING, Accounts, Certificate, Outcome, Status, account, numbers, unsolved
 from market.payoff import Payoff
 from market.pricing import (
@@ -20,6 +19,7 @@ from market.pricing import (
     bertrand_matrix,
     collusive_matrix,
     marginal_cost_matrix,
+    net_intercept,
     revenue_matrices,
     utility_matrix,
 )
@@ -28,7 +28,8 @@ from market.reply import best_reply, reply_bound
 from market.solve.equilibrium import Game, find_equilibria
 from market.solve.optimum import Ascent, distinct_points, free_curvature, maximise, on_bound
 from market.solve.tolerances import DEFAULT, Tolerances
-from market.wellposed import explain_unbounded, investment_response, required_scale
+from market.stages import invest_first, lead
+from market.wellposed import explain_unbounded, explain_zero_unit_cost, investment_response, required_scale, zero_unit_cost_pays
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,16 +41,23 @@ class Regime:
     chooser: Literal["firms", "alliance", "planner"]
     """Who chooses the levels: each firm its own for its own profit, both jointly for joint profit, or a planner for welfare."""
     prices: PriceRule
-    """Who sets prices, as the matrix of prices in shifted intercepts."""
-    largest_sharing: float = 1.0
-    """0 where sharing is forbidden."""
+    """Who sets prices, as the matrix of margins in net intercepts."""
+    sharing_range: tuple[float, float] = (0.0, 1.0)
+    """What a firm may share; both ends equal where sharing is imposed or forbidden."""
+    order: Literal["together", "one_leads", "investment_first"] = "together"
+    """Whether the firms choose their levels at once, one of them commits first, or both invest before both share."""
+    leader: int | None = None
+    """The firm that commits first, where one does."""
 
 
 REGIMES: dict[str, Regime] = {
     regime.key: regime
     for regime in (
-        Regime(key="no_sharing", chooser="firms", prices=bertrand_matrix, largest_sharing=0.0),
+        Regime(key="no_sharing", chooser="firms", prices=bertrand_matrix, sharing_range=(0.0, 0.0)),
         Regime(key="nash", chooser="firms", prices=bertrand_matrix),
+        Regime(key="sequential", chooser="firms", prices=bertrand_matrix, order="one_leads", leader=0),
+        Regime(key="sequential_firm_2", chooser="firms", prices=bertrand_matrix, order="one_leads", leader=1),
+        Regime(key="investment_first", chooser="firms", prices=bertrand_matrix, order="investment_first"),
         Regime(key="joint_profit", chooser="alliance", prices=bertrand_matrix),
         Regime(key="price_collusion", chooser="alliance", prices=collusive_matrix),
         Regime(key="social_optimum", chooser="planner", prices=bertrand_matrix),
@@ -74,25 +82,27 @@ def solve_regime(case: Case, key: str, tolerances: Tolerances = DEFAULT) -> Outc
     """The outcome of one regime at one case (no batch axes), with its certificate."""
     case = case.flat()
     regime = REGIMES[key]
+    if regime.order != "together":
+        return _staged(case, regime, tolerances)
     if regime.chooser == "firms":
-        return _equilibrium(case, regime, tolerances)
+        return solve_equilibrium(case, regime, tolerances)
     return _optimum(case, regime, tolerances)
 
 
 def benefit_matrix(case: Case, regime: Regime) -> Array:
-    """Q (..., 2, 2) of a sole chooser: both firms' revenue for an alliance, gross utility for a planner."""
+    """Q (..., 2, 2) of a sole chooser: both firms' variable profit for an alliance, gross utility less unit costs for a planner."""
     if regime.chooser == "planner":
         return utility_matrix(case, regime.prices)
     summed: Array = revenue_matrices(case, regime.prices).sum(-3)
     return summed
 
 
-def level_bounds(case: Case, lanes: int, largest_sharing: float = 1.0) -> tuple[Array, Array]:
+def level_bounds(case: Case, lanes: int, sharing_range: tuple[float, float] = (0.0, 1.0)) -> tuple[Array, Array]:
     """Lower and upper bounds (lanes, 4) of the levels."""
-    upper = np.empty((lanes, 4))
-    upper[:, SHARING] = largest_sharing
+    lower, upper = np.zeros((lanes, 4)), np.empty((lanes, 4))
+    lower[:, SHARING], upper[:, SHARING] = sharing_range
     upper[:, INVESTMENT] = case.investment_cap
-    return np.zeros((lanes, 4)), upper
+    return lower, upper
 
 
 def starting_levels(case: Case, benefit: Array, grid: tuple[float, ...] = (0.0, 0.5, 1.0)) -> Array:
@@ -101,7 +111,7 @@ def starting_levels(case: Case, benefit: Array, grid: tuple[float, ...] = (0.0, 
     sharing = np.stack(np.meshgrid(one, one, indexing="ij"), -1).reshape(-1, 2)
     wide = case.map(lambda x: x[..., None, :])
     at_zero = np.concatenate([sharing, 0 * sharing], -1)
-    A = shifted_intercept(wide, at_zero)
+    A = net_intercept(wide, at_zero)
     M = investment_response(wide, sharing)
     gain = 2 * np.swapaxes(M, -1, -2) @ benefit[..., None, :, :]
     slope = (gain * A[..., None, :]).sum(-1)
@@ -143,6 +153,8 @@ def _optimum(case: Case, regime: Regime, tolerances: Tolerances) -> Outcome:
     real = converged & account(case, found.x, regime.prices).describes_market
     converged = real if real.any() else converged
     x, value, residual, hessian = (a[converged] for a in (found.x, found.value, found.residual, found.hessian))
+    if zero_unit_cost_pays(payoff, float(value[real[converged]].max(initial=-np.inf))):
+        return unsolved(regime.key, "infeasible", explain_zero_unit_cost(case, who))
     bound = bound_optimum(payoff, float(value.max()), tolerances)
     # The proof met a better point than every start led to. If it describes no market, nothing is proven about those that do.
     if bound.better is not None and account(case, bound.better[None], regime.prices).describes_market[0]:
@@ -174,23 +186,24 @@ def firm_game(case: Case, regime: Regime) -> Game:
     """The firms' game over all four levels at one case: own profit, own levels, exact best replies."""
     Q = revenue_matrices(case, regime.prices)
     players = tuple(Payoff(case=case, benefit=Q[..., i, :, :], cost_weight=np.eye(2)[None, i]) for i in (0, 1))
-    lower, upper = level_bounds(case, 1, regime.largest_sharing)
+    lower, upper = level_bounds(case, 1, regime.sharing_range)
 
     def exact(firm: int, x: Array) -> tuple[Array, Array]:
-        return best_reply(case, x, firm, regime.largest_sharing)
+        return best_reply(case, x, firm, regime.sharing_range)
 
     return Game(players=players, controls=((0, 2), (1, 3)), lower=lower[0], upper=upper[0], reply=exact)
 
 
-def _equilibrium(case: Case, regime: Regime, tolerances: Tolerances) -> Outcome:
+def solve_equilibrium(case: Case, regime: Regime, tolerances: Tolerances = DEFAULT) -> Outcome:
+    """The equilibrium of firms that choose at once, at one flat case: the one with the highest joint profit, others listed."""
     Q = revenue_matrices(case, regime.prices).sum(-3)
-    required = float(reply_bound(case, regime.largest_sharing).max())
+    required = float(reply_bound(case, regime.sharing_range).max())
     uncapped = bool(np.isinf(case.investment_cap).any())
     if uncapped and float(case.cost_scale.ravel()[0]) <= required:
         # Even at the full stand-alone cost some firm's best reply is to invest without limit.
         return unsolved(regime.key, "unbounded", explain_unbounded(case, required, "some firm's profit"))
     starts = starting_levels(case, Q)[0]
-    starts[:, SHARING] *= regime.largest_sharing
+    starts[:, SHARING] = np.clip(starts[:, SHARING], *regime.sharing_range)
     small = starts * np.array([1, 1, 0.25, 0.25])
     found = find_equilibria(firm_game(case, regime), np.concatenate([starts, small]), tolerances)
     if not len(found.x):
@@ -205,7 +218,8 @@ def _equilibrium(case: Case, regime: Regime, tolerances: Tolerances) -> Outcome:
     best = order[0]
     curvature = found.curvature[best]
     lower, upper = level_bounds(case, 1)
-    lower[:, SHARING] = -np.inf if regime.largest_sharing == 0 else 0.0  # what is imposed is no corner of a choice
+    if regime.sharing_range[0] == regime.sharing_range[1]:  # what is imposed is no corner of a choice
+        lower[:, SHARING], upper[:, SHARING] = -np.inf, np.inf
     certificate = Certificate(
         residual=float(found.residual[best]),
         curvature=None if np.isnan(curvature) else float(curvature),
@@ -217,11 +231,36 @@ def _equilibrium(case: Case, regime: Regime, tolerances: Tolerances) -> Outcome:
     return finish(case, regime.key, found.x[best], accounts[best], certificate)
 
 
+def _staged(case: Case, regime: Regime, tolerances: Tolerances) -> Outcome:
+    required = float(reply_bound(case).max())
+    if np.isinf(case.investment_cap).any() and float(case.cost_scale.ravel()[0]) <= required:
+        return unsolved(regime.key, "unbounded", explain_unbounded(case, required, "some firm's profit"))
+    found = invest_first(case, 1, tolerances) if regime.leader is None else lead(case, 1, regime.leader, tolerances)
+    x, residual, regret = found.levels[0], float(found.residual[0]), float(found.regret[0])
+    if found.runaway[0]:
+        return unsolved(regime.key, "unbounded", "the payoff of a firm that moves first still rises at the largest investment searched")
+    if not np.isfinite(x).all() or regret > tolerances.regret:
+        return unsolved(regime.key, "no_equilibrium", "no levels were found from which no firm gains by a deviation")
+    if residual > (tolerances.kink if found.switching[0] else tolerances.residual):
+        return unsolved(regime.key, "not_converged", f"the first movers' condition is left with a residual of {residual:.3g}")
+    lower, upper = level_bounds(case, 1)
+    switch = ("a later reply switches here",) if found.switching[0] else ()
+    certificate = Certificate(
+        residual=residual,
+        curvature=None if np.isnan(found.curvature[0]) else float(found.curvature[0]),
+        regret=regret,
+        scope="searched",
+        bounds=binding(x, lower[0], upper[0], tolerances) + switch,
+    )
+    return finish(case, regime.key, x, account(case, x[None], regime.prices), certificate)
+
+
 def finish(case: Case, key: str, x: Array, accounts: Accounts, certificate: Certificate) -> Outcome:
     """The outcome at levels x (4,), or `infeasible` where a price or quantity is negative."""
     accounts = Accounts(**{name: getattr(accounts, name)[0] for name in accounts.__dataclass_fields__})
     if not accounts.describes_market:
-        where = [f"{name}[{i}] = {v:.6g}" for name in ("price", "quantity") for i, v in enumerate(getattr(accounts, name)) if v < -ROUNDING]
+        names = ("price", "quantity", "unit_cost")
+        where = [f"{name}[{i}] = {v:.6g}" for name in names for i, v in enumerate(getattr(accounts, name)) if v < -ROUNDING]
         return unsolved(key, "infeasible", f"the levels that solve it imply {', '.join(where)}: they describe no market")
     status: Status = "corner" if certificate.bounds else "converged"
     return Outcome(regime=key, status=status, message=None, levels=x, accounts=accounts, certificate=certificate)

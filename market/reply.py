@@ -1,9 +1,10 @@
 """A firm's exact global best reply in its own sharing and investment, rival's levels given, at Bertrand prices.
 
-With p_i = N / (4 b1_i b1_j - b2^2), the numerator in own levels (s, t) is N = n0 + n1 t + (e + g t) s - h s^2 with h > 0, and
-profit is w N^2 - (kappa/2) t^2, w = b1_i / (4 b1_i b1_j - b2^2)^2, kappa = k share(y_i), which the rival's levels fix. For every t the best
-sharing is s*(t) = clip((e + g t) / 2h, 0, 1). In t, profit is then quadratic where s* is at a bound and quartic between: every
-local maximum is 0, the cap, the root of a line or one of at most three roots of a cubic. All are evaluated; the best wins.
+With margin p_i - F_i = N / (4 b1_i b1_j - b2^2), the numerator in own levels (s, t) is N = n0 + n1 t + n2 t^2 + (e + g t) s - h s^2 with
+h > 0, and n2 < 0 only where unit cost is convex. Profit is w N^2 - (kappa/2) max(t - o, 0)^2, w = b1_i / (4 b1_i b1_j - b2^2)^2, where
+kappa and the origin o (0 but for the restricted cost) are fixed by the rival's levels. For every t the best sharing is
+s*(t) = clip((e + g t) / 2h, 0, 1). In t, N is then quadratic on three stretches (s* = 0, between, s* = 1) and profit quartic: every
+local maximum is 0, o, the cap, the top of N or one of at most three roots of a cubic. All are evaluated; the best wins.
 """
 
 from __future__ import annotations
@@ -11,16 +12,17 @@ from __future__ import annotations
 import numpy as np
 
 from market.case import Array, Case, rival
-from market.cost import cost_share
+from market.cost import own_parabola, unit_cost
 
 
-def best_reply(case: Case, x: Array, firm: int, largest_sharing: float = 1.0) -> tuple[Array, Array]:
+def best_reply(case: Case, x: Array, firm: int, sharing_range: tuple[float, float] = (0.0, 1.0)) -> tuple[Array, Array]:
     """Levels (L, 4) with this firm's own at its global best reply, and its profit (L,) there.
 
-    Profit is infinite, and the firm's investment NaN, where profit grows without bound in own investment. With
-    `largest_sharing` = 0 the firm may not share.
+    Profit is infinite, and the firm's investment NaN, where profit grows without bound in own investment.
+    `sharing_range` is what the firm may share; both ends equal where sharing is imposed.
     """
     other = 1 - firm
+    least, most = sharing_range
 
     def own(a: Array, i: int = firm) -> Array:
         return a[..., min(i, a.shape[-1] - 1)]
@@ -37,34 +39,49 @@ def best_reply(case: Case, x: Array, firm: int, largest_sharing: float = 1.0) ->
     g = b2 * spill + 0 * t_j
     h = 2 * b_j * phi1 - b2 * phi2
     w = b_i / (4 * b_i * b_j - b2**2) ** 2
-    kappa = own(case.cost_scale * cost_share(case, x)[0])
+    n2 = 0 * t_j
+    F = unit_cost(case, x)
+    if F is not None:
+        U = F.parameters
+        weight = -(2 * b_i * b_j - b2**2) * own(F.left)
+        n0 = n0 + weight + b_j * b2 * own(U.base, other) * own(F.rise, other)
+        n1 = n1 + weight * own(U.slope)
+        n2 = n2 + weight * own(U.curvature) / 2
+        g = g - b_j * b2 * own(U.spillover, other) * own(F.rise, other)
+    kappa, origin = (own(a) for a in own_parabola(case, x))
     cap = np.broadcast_to(own(case.investment_cap), t_j.shape)
 
     def sharing(t: Array) -> Array:
-        return np.clip((e + g * t) / (2 * h), 0.0, largest_sharing)
+        return np.clip((e + g * t) / (2 * h), least, most)
 
     def profit(t: Array) -> Array:
         s = sharing(t)
         # Where the price would be negative nobody buys at any price: the square of a negative price is no revenue.
-        return w * np.maximum(n0 + n1 * t + (e + g * t) * s - h * s**2, 0.0) ** 2 - kappa / 2 * t**2
+        margin = n0 + n1 * t + n2 * t**2 + (e + g * t) * s - h * s**2
+        return w * np.maximum(margin, 0.0) ** 2 - kappa / 2 * np.maximum(t - origin, 0.0) ** 2
 
-    # Candidates in t, one more axis in front: both ends, the two lines, the cubic's roots.
-    candidates = [np.zeros_like(t_j), np.where(np.isfinite(cap), cap, 0.0)]
-    for s in (0.0, largest_sharing):
-        level, slope = n0 + e * s - h * s**2, n1 + g * s
-        candidates.append(_root_of_line(2 * w * level * slope, kappa - 2 * w * slope**2))
-    m0, m1, m2 = n0 + e**2 / (4 * h), n1 + e * g / (2 * h), g**2 / (4 * h)
-    candidates.extend(_positive_roots(2 * w * m0 * m1, 2 * w * (m1**2 + 2 * m0 * m2) - kappa, 6 * w * m1 * m2, 4 * w * m2**2))
+    # Candidates in t, one more axis in front: the ends, then what each stretch N = m0 + m1 t + m2 t^2 has.
+    candidates = [np.zeros_like(t_j), origin, np.where(np.isfinite(cap), cap, 0.0)]
+    stretches = [(n0 + e * s - h * s**2, n1 + g * s, n2) for s in sharing_range]
+    stretches.append((n0 + e**2 / (4 * h), n1 + e * g / (2 * h), n2 + g**2 / (4 * h)))
+    for m0, m1, m2 in stretches:
+        constant, slope = 2 * w * m0 * m1 + kappa * origin, 2 * w * (m1**2 + 2 * m0 * m2) - kappa
+        if np.any(m2):
+            candidates.extend(_positive_roots(constant, slope, 6 * w * m1 * m2, 4 * w * m2**2))
+            candidates.append(_root_of_line(m1, -2 * m2))
+        else:
+            candidates.append(_root_of_line(constant, -slope))
     t = np.array(candidates)
-    t = np.clip(np.where(np.abs(t) < 1e50, t, 0.0), 0.0, cap)  # larger ones are roots at infinity of a lower degree
+    t = np.clip(np.where(np.abs(t) < 1e50, t, 0.0), 0.0, cap)  # larger ones are roots at infinity of a lower degree, NaN is none
     values = profit(t)
     best = np.argmax(values, axis=0)
     t_best = np.take_along_axis(t, best[None], 0)[0]
     value = np.take_along_axis(values, best[None], 0)[0]
 
-    # Far out, sharing sits at a bound and profit behaves like (w slope^2 - kappa/2) t^2.
-    far = np.where(g > 0, largest_sharing, np.where(g < 0, 0.0, sharing(t_best)))
-    unbounded = np.isinf(cap) & (kappa <= 2 * w * (n1 + g * far) ** 2)
+    # Far out, sharing sits at a bound and profit behaves like (w slope^2 - kappa/2) t^2, unless unit cost is convex.
+    far = np.where(g > 0, most, np.where(g < 0, least, sharing(t_best)))
+    steep = kappa <= 2 * w * np.maximum(n1 + g * far, 0.0) ** 2
+    unbounded = np.isinf(cap) & np.where(n2 == 0, steep, n2 > 0)
     out = x.copy()
     out[..., firm] = sharing(t_best)
     out[..., 2 + firm] = np.where(unbounded, np.nan, t_best)
@@ -99,8 +116,14 @@ def _positive_roots(c0: Array, c1: Array, c2: Array, c3: Array) -> list[Array]:
     return [roots[..., i] for i in range(3)]
 
 
-def reply_bound(case: Case, largest_sharing: float = 1.0) -> Array:
-    """The largest 2 w (dN/dt)^2 over own sharing, per firm (..., 2): profit is bounded in own investment iff kappa exceeds it."""
+def reply_bound(case: Case, sharing_range: tuple[float, float] = (0.0, 1.0)) -> Array:
+    """The largest 2 w (dN/dt)^2 over own sharing, per firm (..., 2): profit is bounded in own investment iff kappa exceeds it.
+
+    Zero where unit costs make the slope depend on the rival's levels, so that nothing can be said beforehand.
+    """
     b, b2 = case.own_slope, case.cross_slope
-    steepest = 2 * rival(b) - b2 * case.rivalry + b2 * np.maximum(case.demand_spillover, 0.0) * largest_sharing
+    F = case.unit_cost
+    if F is not None and any(np.any(a) for a in (F.spillover, F.slope, F.curvature)):
+        return np.zeros((*case.batch, 2))
+    steepest = 2 * rival(b) - b2 * case.rivalry + b2 * np.maximum(*(case.demand_spillover * s for s in sharing_range))
     return 2 * b / (4 * b * rival(b) - b2**2) ** 2 * steepest**2

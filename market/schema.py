@@ -32,7 +32,7 @@ Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Positive = Annotated[Number, Field(gt=0)]
 NonNegative = Annotated[Number, Field(ge=0)]
 Share = Annotated[Number, Field(ge=0, le=1)]
-TAGS = {"<number>", "<per firm>", "<uniform>", "<listed>"}
+TAGS = {"<number>", "<per firm>", "<uniform>", "<listed>", "<demand>", "<utility>"}
 """Names of union branches, which are no part of a key's path."""
 
 
@@ -68,6 +68,52 @@ class Demand(Block):
     ]
 
 
+class Utility(Block):
+    """The consumer's utility behind demand (Appendix A): inverse demand p_i = r_i - d_i q_i - z q_j."""
+
+    choke_price: Annotated[
+        OneOrPerFirm[Positive], described("r_i: what the first unit is worth to consumers, a price; one number or one per firm", letter="r")
+    ]
+    own_satiation: Annotated[
+        OneOrPerFirm[Positive],
+        described("d_i: fall of that worth per unit of the same product bought; one number or one per firm", letter="d"),
+    ]
+    cross_satiation: Annotated[
+        NonNegative,
+        described(
+            "z: fall of that worth per unit of the other product bought; below own_satiation", letter="z", admissible="[0, own_satiation)"
+        ),
+    ]
+
+    def slopes(self) -> Demand:
+        """The same demand by its intercepts and slopes: a_i = (d_j r_i - z r_j) / D, b1_i = d_j / D, b2 = z / D, D = d_1 d_2 - z^2."""
+        r, d = (value if isinstance(value, tuple) else (value, value) for value in (self.choke_price, self.own_satiation))
+        z = self.cross_satiation
+        determinant = d[0] * d[1] - z**2
+        return Demand(
+            intercept=((d[1] * r[0] - z * r[1]) / determinant, (d[0] * r[1] - z * r[0]) / determinant),
+            own_slope=(d[1] / determinant, d[0] / determinant),
+            cross_slope=z / determinant,
+        )
+
+
+def _shape_of_demand(value: Any) -> str | None:
+    keys = set(value) if isinstance(value, Mapping) else set(type(value).model_fields) if isinstance(value, Block) else set()
+    slopes, utility = bool(keys & set(Demand.model_fields)), bool(keys & set(Utility.model_fields))
+    return None if slopes and utility else "<utility>" if utility else "<demand>"
+
+
+AnyDemand = Annotated[
+    Annotated[Demand, Tag("<demand>")] | Annotated[Utility, Tag("<utility>")],
+    Discriminator(
+        _shape_of_demand,
+        custom_error_type="mixed",
+        custom_error_message="mixes demand and utility; give either intercept, own_slope and cross_slope or choke_price, own_satiation and "
+        "cross_satiation",
+    ),
+]
+
+
 class Leakage(Block):
     """Demand lost to leakage: g_i = phi1 s_i^2 - phi2 s_j^2 - phi3 s_i s_j, in units of quantity."""
 
@@ -100,8 +146,11 @@ class Cost(Block):
     """What security costs, f(t, y), when the rival's shared knowledge is y = lambda_c t_j s_j."""
 
     form: Annotated[
-        Literal["saturating", "exponential"],
-        described("saturating: (k/2) t^2 [1 - gamma y/(1+y)]; exponential: (k/2) t^2 [1 - gamma (1 - e^-y)]"),
+        Literal["saturating", "exponential", "restricted"],
+        described(
+            "saturating: (k/2) t^2 [1 - gamma y/(1+y)]; exponential: (k/2) t^2 [1 - gamma (1 - e^-y)]; restricted: (k/2) max(t - y, 0)^2, "
+            "outside the paper's assumptions, max_saving plays no part in it"
+        ),
     ] = "saturating"
     scale: Annotated[Positive, described("k: curvature of the stand-alone cost k t^2 / 2, in units of money", letter="k")]
     max_saving: Annotated[
@@ -121,8 +170,24 @@ class Cost(Block):
     investment_cap: Annotated[Positive | None, described("upper bound on each firm's investment; null: none")] = None
 
 
-def to_case(demand: Demand, security: Security, cost: Cost) -> Case:
+class UnitCosts(Block):
+    """What a unit sold costs, F_i = (c - lambdahat t_j s_j) (1 + slope t_i + curvature t_i^2 / 2): section 4 of the paper."""
+
+    base: Annotated[NonNegative, described("c: unit cost without investment, money per unit of quantity", letter="c")] = 0.0
+    spillover: Annotated[
+        NonNegative,
+        described(
+            "lambdahat: unit cost saved per unit of what the rival invests and shares; a negative unit cost is refused", letter="lambdahat"
+        ),
+    ] = 0.0
+    slope: Annotated[NonNegative, described("delta'(0): relative rise of unit cost per unit of own investment")] = 0.0
+    curvature: Annotated[NonNegative, described("delta'': how fast that rise itself rises")] = 0.0
+
+
+def to_case(demand: Demand | Utility, security: Security, cost: Cost, unit_cost: UnitCosts) -> Case:
     """The frozen `Case` of a validated market."""
+    if isinstance(demand, Utility):
+        demand = demand.slopes()
     return make_case(
         intercept=demand.intercept,
         own_slope=demand.own_slope,
@@ -135,6 +200,7 @@ def to_case(demand: Demand, security: Security, cost: Cost) -> Case:
         cost_spillover=cost.spillover,
         investment_cap=cost.investment_cap,
         cost_form=cost.form,
+        unit_cost=(unit_cost.base, unit_cost.spillover, unit_cost.slope, unit_cost.curvature),
     )
 
 
@@ -152,6 +218,25 @@ def _cross_slope(cross: float, own: float | list[float]) -> str | None:
     return None if cross < smaller else f"is {show(cross)}; it must lie in [0, {name} = {show(smaller)})"
 
 
+def _cross_satiation(cross: float, own: float | list[float]) -> str | None:
+    smaller, name = (min(own), "smaller own_satiation") if isinstance(own, list | tuple) else (own, "own_satiation")
+    return None if cross < smaller else f"is {show(cross)}; it must lie in [0, {name} = {show(smaller)})"
+
+
+def _choke_price(choke: float | list[float], own: float | list[float], cross: float) -> str | None:
+    if not isinstance(choke, list | tuple):
+        return None
+    d = own if isinstance(own, list | tuple) else [own, own]
+    for i, j in ((0, 1), (1, 0)):
+        if cross < min(d) and d[j] * choke[i] <= cross * choke[j]:
+            return f"leaves firm {i + 1} without demand: its choke price must exceed {show(cross * choke[j] / d[j])}"
+    return None
+
+
+def _unit_cost(given: Mapping[str, float]) -> str | None:
+    return "has a spillover but no base: there is no unit cost to save" if given.get("spillover") and not given.get("base") else None
+
+
 def _leakage(own: float, cross: float, interaction: float) -> str | None:
     least = cross + interaction
     return None if own > least else f"is {show(own)}; it must lie in (cross + interaction = {show(round(least, 12))}, inf)"
@@ -159,10 +244,11 @@ def _leakage(own: float, cross: float, interaction: float) -> str | None:
 
 MARKET_RULES = (
     Rule(("demand.cross_slope", "demand.own_slope"), _cross_slope),
+    Rule(("demand.cross_satiation", "demand.own_satiation"), _cross_satiation),
+    Rule(("demand.choke_price", "demand.own_satiation", "demand.cross_satiation"), _choke_price),
+    Rule(("unit_cost",), _unit_cost),
     Rule(("security.leakage.own", "security.leakage.cross", "security.leakage.interaction"), _leakage),
 )
-MARKET_LATER: Mapping[str, tuple[str, ...]] = {"cost.form": ("restricted",)}
-"""Values, or with an empty tuple whole keys, that belong to the format and are not available yet."""
 
 
 def check(

@@ -4,6 +4,10 @@ Investment earns a quadratic benefit and costs about k (1 - gamma) t^2 / 2 once 
 whose cost has no spillover). With M(s) the derivative of the shifted intercepts in investments, payoff is bounded for every
 sharing iff (k/2) sum_i kappa_i t_i^2 > t' M' Q M t for all t >= 0, t != 0, where kappa_i = 1 - gamma if lambda_c,i > 0 and 1
 otherwise. For given t the right side is convex in s, so the four corners of the sharing square decide.
+
+Where a unit cost falls with what is shared, levels with a negative unit cost are no market and only s = 0 can be decided so; where
+unit cost is convex in investment, quantities turn negative far out and nothing grows without limit. The restricted cost form, and unit
+costs linear in investment, are tried in a fan of directions. In these cases boundedness is not proven, but what is called unbounded is.
 """
 
 from __future__ import annotations
@@ -13,14 +17,27 @@ from itertools import product
 import numpy as np
 
 from market.case import Array, Case
+from market.demand import slope_matrix
+from market.payoff import Payoff
+from market.pricing import net_intercept
 
 
 def investment_response(case: Case, sharing: Array) -> Array:
-    """M(s) (..., 2, 2): the derivative of shifted intercept i in investment j."""
+    """M(s) (..., 2, 2): the derivative of net intercept i in investment j, far out or where unit cost is linear."""
     off = case.demand_spillover * sharing[..., ::-1] - case.rivalry  # row i: what the rival's investment does to firm i
     out = np.ones((*off.shape[:-1], 2, 2))
     out[..., 0, 1], out[..., 1, 0] = off[..., 0], off[..., 1]
+    if case.unit_cost is not None:
+        rise = case.unit_cost.base * case.unit_cost.slope
+        out = out - slope_matrix(case) * rise[..., None, :]
     return out
+
+
+CORNERS = np.array(list(product((0.0, 1.0), repeat=2)))
+"""The corners of the sharing square."""
+
+FAN = np.linspace(0, np.pi / 2, 33)
+"""Directions of growth in the two investments."""
 
 
 def remaining_cost(case: Case) -> Array:
@@ -31,16 +48,39 @@ def remaining_cost(case: Case) -> Array:
 def required_scale(case: Case, benefit: Array) -> Array:
     """The value (...) that cost.scale must exceed for payoff A' Q A - sum_i f_i to be bounded."""
     worst = np.full(np.broadcast_shapes(case.batch, benefit.shape[:-2]), -np.inf)
+    unit = case.unit_cost
+    if unit is not None and np.any(unit.curvature):
+        return worst
     root = np.sqrt(remaining_cost(case))
-    for corner in product((0.0, 1.0), repeat=2):
-        M = investment_response(case, np.array(corner))
-        N = np.swapaxes(M, -1, -2) @ benefit @ M / (root[..., :, None] * root[..., None, :])
+    linear = unit is not None and bool(np.any(unit.slope))
+    for corner in CORNERS[: 1 if unit is not None and np.any(unit.spillover) else 4]:
+        M = investment_response(case, corner)
+        N = np.swapaxes(M, -1, -2) @ benefit @ M
+        if linear or case.cost_form == "restricted":
+            worst = np.maximum(worst, _along_the_fan(case, corner, M, N))
+            continue
+        N = N / (root[..., :, None] * root[..., None, :])
         # The largest value of t'Nt on the unit circle in t >= 0: the eigenvalue if its vector points there, else an axis.
         mean, spread = (N[..., 0, 0] + N[..., 1, 1]) / 2, (N[..., 0, 0] - N[..., 1, 1]) / 2
         eigenvalue = mean + np.hypot(spread, N[..., 0, 1])
         largest = np.where(N[..., 0, 1] > 0, eigenvalue, np.maximum(N[..., 0, 0], N[..., 1, 1]))
         worst = np.maximum(worst, 2 * largest)
     return worst
+
+
+def _along_the_fan(case: Case, sharing: Array, M: Array, N: Array) -> Array:
+    """The largest scale (...) needed in any direction in which both net intercepts rise, so that levels far out describe a market."""
+    need = np.full(N.shape[:-2], -np.inf)
+    restricted = case.cost_form == "restricted"
+    for t in np.column_stack([np.cos(FAN), np.sin(FAN)]):
+        replaced = case.cost_spillover * (t * sharing)[::-1] if restricted else 0.0
+        weight = 1.0 if restricted else remaining_cost(case)
+        cost = (weight * np.maximum(t - replaced, 0.0) ** 2).sum(-1) + np.zeros_like(need)
+        gain = 2 * np.einsum("i,...ij,j->...", t, N, t)
+        real = (M @ t >= 0).all(-1) & (gain > 0)
+        ratio = np.divide(gain, cost, out=np.full_like(cost, np.inf), where=cost > 1e-12)
+        need = np.maximum(need, np.where(real, ratio, -np.inf))
+    return need
 
 
 def concavity(case: Case, benefit: Array) -> Array:
@@ -51,8 +91,8 @@ def concavity(case: Case, benefit: Array) -> Array:
     """
     least = np.full(np.broadcast_shapes(case.batch, benefit.shape[:-2]), np.inf)
     kappa = case.cost_scale * remaining_cost(case)
-    for corner in product((0.0, 1.0), repeat=2):
-        M = investment_response(case, np.array(corner))
+    for corner in CORNERS:
+        M = investment_response(case, corner)
         N = kappa[..., :, None] * np.eye(2) - 2 * np.swapaxes(M, -1, -2) @ benefit @ M
         least = np.minimum(least, np.linalg.eigvalsh(N)[..., 0])
     return least
@@ -63,12 +103,57 @@ def explain_unbounded(case: Case, required: float, who: str) -> str:
     k = float(case.cost_scale.ravel()[0])
     gamma = float(case.max_saving.ravel()[0])
     kappa = remaining_cost(case).reshape(-1, 2)[0]
-    remedies = [f"raise cost.scale above {required:.6g}"]
+    remedies = [f"raise cost.scale above {required:.6g}"] if np.isfinite(required) else []
     stand_alone = required * (1 - gamma)  # what cost.scale would have to exceed without any saving, if both costs have spillovers
-    if gamma > 0 and np.all(kappa < 1) and k > stand_alone:
+    if gamma > 0 and np.all(kappa < 1) and k > stand_alone and case.cost_form != "restricted":
         remedies.append(f"lower cost.max_saving below {1 - stand_alone / k:.6g}")
     remedies.append("set cost.investment_cap")
+    if not np.isfinite(required):
+        remedies.append("lower cost.spillover below 1")
+    saving = "the restricted form" if case.cost_form == "restricted" else f"cost.max_saving = {gamma:g}"
     return (
-        f"{who} grows without limit in investment: cost.scale = {k:g} with cost.max_saving = {gamma:g} is too low for the benefit that "
+        f"{who} grows without limit in investment: cost.scale = {k:g} with {saving} is too low for the benefit that "
         f"demand.own_slope, demand.cross_slope, security.rivalry and security.demand_spillover give; {', or '.join(remedies)}"
+    )
+
+
+def zero_unit_cost_pays(payoff: Payoff, value: float) -> bool:
+    """Whether a sole chooser would rather drive a firm's unit cost down to zero, t_j s_j = c / lambdahat, than take this value.
+
+    A unit cost cannot be negative, so such an optimum is none of the model's. Searched on a grid over those levels.
+    """
+    case = payoff.case
+    F = case.unit_cost
+    if F is None or not np.any(F.spillover):
+        return False
+    enough = float((F.base / F.spillover).max())
+    top = np.minimum(np.broadcast_to(case.investment_cap, (1, 2))[0], 20 * enough)
+    x: Array
+    for giver in (0, 1):
+        if top[giver] < enough:
+            continue
+        t = np.geomspace(enough, top[giver], 25)
+        given = np.column_stack([enough / t, t])
+        other = 1 - giver
+        investments = np.concatenate([[0.0], np.geomspace(enough / 50, max(top[other], enough / 25), 25)])
+        rest = np.stack(np.meshgrid(np.linspace(0, 1, 11), np.minimum(investments, top[other]), indexing="ij"), -1).reshape(-1, 2)
+        rest = rest[rest.prod(-1) <= enough]
+        x = np.empty((len(given), len(rest), 4))
+        x[..., [giver, 2 + giver]], x[..., [other, 2 + other]] = given[:, None], rest
+        x = x.reshape(-1, 4)
+        q = net_intercept(case, x)
+        if (payoff.value(x[(q >= 0).all(-1)]) > value).any():
+            return True
+    return False
+
+
+def explain_zero_unit_cost(case: Case, who: str) -> str:
+    """Why an optimum that would drive a unit cost to zero or below is refused, and what would mend it."""
+    assert case.unit_cost is not None
+    F = case.unit_cost
+    base, spillover = float(F.base.ravel()[0]), float(F.spillover.ravel()[0])
+    return (
+        f"{who} would be highest where shared knowledge drives a unit cost to zero or below, unit_cost.base = {base:g} against "
+        f"unit_cost.spillover = {spillover:g} times t s: "
+        f"lower unit_cost.spillover, or set cost.investment_cap below base / spillover = {base / spillover:.6g}"
     )

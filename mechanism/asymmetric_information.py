@@ -370,7 +370,8 @@ def _evidence(setting: Setting, own: Gains, tax: Array, witness: Tree | None) ->
 def private_tree(setting: Setting) -> Tree:
     """`regimes.bayes_nash`: expectations over types, and every type's strategy. Figures are null where it was not found."""
     types, found = setting.types, setting.private
-    names = ("sharing", "investment", "price", "quantity", "profit", "investment_cost", "consumer_surplus", "welfare")
+    means = ("price", "quantity", "profit", "investment_cost", "unit_cost")
+    names = ("sharing", "investment", *means, "consumer_surplus", "welfare")
     tree: Tree = {"status": "no_equilibrium", "message": None, **dict.fromkeys(names)}
     certificate: Tree = {"residual": None, "curvature": None, "regret": None, "global": "searched", "gap": None, "others": [], "bounds": []}
     if found is None:
@@ -383,7 +384,6 @@ def private_tree(setting: Setting) -> Tree:
     x = pair_levels(own[0], own[1], 0)
     books = account(case_at_pairs(setting.case, types.types), x, bertrand_matrix)
     weights = (types.probabilities[:, None] * types.probabilities)[..., None]
-    means = {name: (weights * getattr(books, name)).sum((0, 1)) for name in ("price", "quantity", "profit")}
     expected = expected_outcome(setting.case, types, x)
     strategies = [
         {
@@ -400,8 +400,7 @@ def private_tree(setting: Setting) -> Tree:
         "status": "converged",
         "sharing": numbers(expected.sharing),
         "investment": numbers(expected.investment),
-        **{name: numbers(value) for name, value in means.items()},
-        "investment_cost": numbers((weights * (books.price * books.quantity - books.profit)).sum((0, 1))),
+        **{name: numbers((weights * getattr(books, name)).sum((0, 1))) for name in means},
         "consumer_surplus": expected.consumer_surplus,
         "welfare": expected.welfare,
         "strategies": strategies,

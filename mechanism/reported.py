@@ -1,7 +1,7 @@
 """Appendix B when firms report their cost spillovers: levels, subsidies, taxes and payoffs over all reports.
 
 The regulator assigns the levels x*(r_1, r_2) that are socially optimal for the reports. Firm i receives S_i = CS_i + TS_j at those
-levels, with firm j's cost as j reports it, and pays T_i. Written with gross utility U = GU_1 + GU_2, firm i of type theta_i earns
+levels, with firm j's cost as j reports it, and pays T_i. Written with U = GU_1 + GU_2 - F_1 q_1 - F_2 q_2, firm i of type theta_i earns
 
     V_i = U(x) - f_i(x; theta_i) - f_j(x; r_j) - T_i(r_i, r_j)          with its own cost in the payoff
     V_i = U(x)                   - f_j(x; r_j) - T_i(r_i, r_j)          as (38) prints it, own cost left out
@@ -56,9 +56,9 @@ class Assignment:
     levels: Array
     """(2, M, M, 4): levels in the firms' own order (firm 1's sharing first), indexed by the firm's own and its rival's report."""
     utility: Array
-    """U: consumers' gross utility of both products, money units."""
+    """U: consumers' gross utility of both products less the cost of the units sold, money units."""
     revenue: Array
-    """p_i q_i of the firm itself."""
+    """(p_i - F_i) q_i of the firm itself: its variable profit."""
     rival_cost: Array
     """f_j at the rival's reported cost spillover."""
 
@@ -70,24 +70,23 @@ class Assignment:
     def own_cost(self, firm: int, types: Array) -> Array:
         """f_i of one firm's true types (n,) at the levels assigned for every pair of reports, (n, M, M)."""
         x, other = self.levels[firm], 1 - firm
-        received = x[..., 2 + other] * x[..., other]
-        stand_alone = float(self.case.cost_scale.ravel()[0]) / 2 * x[..., 2 + firm] ** 2
-        share = COST_FORMS[self.case.cost_form](types[:, None, None] * received, self.case.max_saving.ravel()[:1])[0]
-        return stand_alone * share
+        received = types[:, None, None] * x[..., 2 + other] * x[..., other]
+        form, case = COST_FORMS[self.case.cost_form], self.case
+        return form.value(x[..., 2 + firm], received, case.cost_scale.ravel()[:1], case.max_saving.ravel()[:1])
 
 
 def assign(case: Case, types: TypeSpace, allocation: Allocation) -> Assignment:
     """The assignment that follows from an allocation over the grid of types."""
     books = account(case_at_pairs(case, types.points), allocation.levels, bertrand_matrix)
-    revenue = books.price * books.quantity
-    utility = (books.consumer_surplus + revenue).sum(-1)
+    revenue = books.profit + books.investment_cost
+    utility = (books.total_surplus + books.investment_cost).sum(-1)
     return Assignment(
         case=case.map(lambda x: x.reshape(1, -1)),
         types=types,
         levels=np.stack([allocation.levels, np.swapaxes(allocation.levels, 0, 1)]),
         utility=np.stack([utility, utility.T]),
         revenue=per_firm(revenue),
-        rival_cost=per_firm(rival(revenue - books.profit)),
+        rival_cost=per_firm(rival(books.investment_cost)),
     )
 
 

@@ -21,16 +21,16 @@ from market.case import Case
 from market.faults import Fault, Json, show
 from market.files import Document, read_document
 from market.schema import (
-    MARKET_LATER,
     MARKET_RULES,
+    AnyDemand,
     Block,
     Cost,
-    Demand,
     NonNegative,
     Positive,
     Rule,
     Security,
     Share,
+    UnitCosts,
     check,
     described,
     to_case,
@@ -149,9 +149,10 @@ class CaseFile(Block):
     name: Annotated[Text | None, described("what the case is called; null: the file's name")] = None
     reference: Annotated[Text | None, described("where the numbers come from")] = None
     units: Annotated[Units | None, described("names of the units, shown beside figures")] = None
-    demand: Annotated[Demand, described("demand for the two products")]
+    demand: Annotated[AnyDemand, described("demand for the two products, or the consumer's utility behind it")]
     security: Annotated[Security, described("how sharing and investment move demand")]
     cost: Annotated[Cost, described("what security costs")]
+    unit_cost: Annotated[UnitCosts, described("what a unit sold costs; nothing unless given")] = UnitCosts()
     types: Annotated[Types | None, described("what the regulator knows of private cost spillovers; null: it knows them")] = None
     mechanism: Annotated[MechanismOptions, described("the policy and the constraints it is held to")] = MechanismOptions()
     expect: Annotated[dict[str, Expected], described("figures to check: dotted key of the result, such as regimes.nash.sharing[0]")] = (
@@ -182,8 +183,6 @@ RULES = (
     Rule(("types.probabilities", "types.values"), _probabilities),
 )
 LATER: Mapping[str, tuple[str, ...]] = {
-    **MARKET_LATER,
-    "unit_cost": (),
     "mechanism.tax_rule": ("worst_type", "agv", "designed"),
     "mechanism.allocation": ("second_best",),
     "mechanism.objective": (),
@@ -229,7 +228,7 @@ def parse_tree(
     canonical = json.dumps(resolved, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return PolicyCase(
         name=resolved["name"],
-        market=to_case(file.demand, file.security, file.cost),
+        market=to_case(file.demand, file.security, file.cost, file.unit_cost),
         types=file.types,
         mechanism=file.mechanism,
         units=file.units or Units(),
@@ -263,6 +262,8 @@ def _take_required(node: Json, schema: Json) -> Json:
         taken["required"] = node.pop("required")
     inner = {}
     for key, child in node.get("properties", {}).items():
-        if "$ref" in child and (below := _take_required(schema["$defs"][child["$ref"].rsplit("/", 1)[-1]], schema)):
-            inner[key] = below
+        refs = [part["$ref"] for part in child.get("oneOf", [child]) if "$ref" in part]
+        below = [found for ref in refs if (found := _take_required(schema["$defs"][ref.rsplit("/", 1)[-1]], schema))]
+        if below:
+            inner[key] = below[0] if len(below) == 1 else {"anyOf": below}
     return {**taken, "properties": inner} if inner else taken

@@ -6,12 +6,16 @@ from typing import Any
 
 from market.case import Case
 from market.outcome import SOLVED
+from market.regimes import REGIMES
 
 Sentence = dict[str, str]
 
 NAMES = {
     "no_sharing": "a market without sharing",
     "nash": "today's market",
+    "sequential": "a market in which firm 1 commits first",
+    "sequential_firm_2": "a market in which firm 2 commits first",
+    "investment_first": "a market in which investment comes before sharing",
     "joint_profit": "an industry alliance",
     "price_collusion": "an alliance that also fixes prices",
     "social_optimum": "the planner's optimum",
@@ -305,11 +309,12 @@ def warnings(result: dict[str, Any], case: Case) -> list[Sentence]:
         out.append({"code": "nearly_unbounded", "message": text})
     for key, outcome in result["regimes"].items():
         certificate = outcome["certificate"]
-        if key != "bayes_nash" and outcome["status"] in SOLVED and certificate["global"] == "searched":
+        sole = key in REGIMES and REGIMES[key].chooser != "firms"
+        if sole and outcome["status"] in SOLVED and certificate["global"] == "searched":
             text = f"{key}: the optimum was searched for from many starts; that no better one exists is not proven"
             out.append({"code": "not_proven", "message": text})
         if outcome["status"] in SOLVED and certificate["others"]:
-            one, several = ("equilibrium", "equilibria") if key in ("nash", "no_sharing") else ("local optimum", "local optima")
+            one, several = ("local optimum", "local optima") if sole else ("equilibrium", "equilibria")
             count = len(certificate["others"])
             text = f"{key}: {count} other {one if count == 1 else several} found (listed in the certificate)"
             out.append({"code": "several", "message": text})

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import strategies as st
 
-from market.case import Case, make_case
+from market.case import Case, UnitCost, make_case
 from market.regimes import REGIMES, benefit_matrix
 from market.wellposed import required_scale
 
@@ -28,8 +30,11 @@ def market(**changes: object) -> Case:
 
 
 @st.composite
-def cases(draw: st.DrawFn, *, forms: tuple[str, ...] = ("saturating",), alike: bool = False) -> Case:
-    """A market in which every regime's problem is bounded and leakage cannot wipe out demand."""
+def cases(draw: st.DrawFn, *, forms: tuple[str, ...] = ("saturating",), alike: bool = False, unit_costs: bool = False) -> Case:
+    """A market in which every regime's problem is bounded and leakage cannot wipe out demand.
+
+    With `unit_costs` it may have those too, such that none becomes negative where two units of knowledge or less are received.
+    """
 
     def number(low: float, high: float) -> float:
         return draw(st.floats(low, high, allow_nan=False))
@@ -40,6 +45,8 @@ def cases(draw: st.DrawFn, *, forms: tuple[str, ...] = ("saturating",), alike: b
 
     own_slope = per_firm(1.0, 2.0)
     phi2, phi3 = number(0.0, 0.5), number(0.0, 0.3)
+    form = draw(st.sampled_from(forms))
+    largest = 0.9 if form == "restricted" else 1.0  # at one, shared knowledge replaces all investment of both
     case = make_case(
         intercept=per_firm(15.0, 25.0),
         own_slope=own_slope,
@@ -49,16 +56,26 @@ def cases(draw: st.DrawFn, *, forms: tuple[str, ...] = ("saturating",), alike: b
         leakage=(phi2 + phi3 + number(0.5, 4.0), phi2, phi3),
         cost_scale=1.0,
         max_saving=number(0.0, 0.7),
-        cost_spillover=per_firm(0.0, 1.0),
-        cost_form=draw(st.sampled_from(forms)),
+        cost_spillover=per_firm(0.0, largest),
+        cost_form=form,
     ).flat()
+    if unit_costs and draw(st.booleans()):
+        base = number(0.1, 3.0)
+        unit = UnitCost(
+            base=np.array([[base]]),
+            spillover=np.array([[base * number(0.0, 0.5)]]),
+            slope=np.array([[number(0.0, 0.2)]]),
+            curvature=np.array([[number(0.0, 0.1)]]),
+        )
+    else:
+        unit = None
     # With both spillovers positive costs grow slowest: what is bounded then is bounded for every type.
-    worst = case.with_cost_spillover(np.ones((1, 2)))
+    worst = case.with_cost_spillover(np.full((1, 2), largest))
     needed = max(
         float(required_scale(worst, benefit_matrix(worst, regime)).max()) for regime in REGIMES.values() if regime.chooser != "firms"
     )
     scale = needed * number(1.1, 4.0)
-    return Case(**{**case.__dict__, "cost_scale": np.array([[scale]])})
+    return replace(case, cost_scale=np.array([[scale]]), unit_cost=unit)
 
 
 def random_levels(rng: np.random.Generator, lanes: int, top: float = 3.0) -> np.ndarray:

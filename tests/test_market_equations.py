@@ -21,6 +21,7 @@ from market.pricing import (
     collusive_matrix,
     marginal_cost,
     marginal_cost_matrix,
+    net_intercept,
     revenue_matrices,
     utility_matrix,
 )
@@ -125,41 +126,69 @@ def test_printed_double_integral_is_the_integral_over_the_rectangle() -> None:
     np.testing.assert_allclose(printed_double_integral(case, A, q)[0], double, rtol=1e-13)
 
 
-@given(case=cases(), seed=st.integers(0, 2**32 - 1))
-@settings(max_examples=25)
+@given(case=cases(forms=tuple(COST_FORMS), unit_costs=True), seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=40)
 def test_accounts_add_up(case: Case, seed: int) -> None:
     """Consumers and firms split gross utility less costs; the quadratic forms give the same money as prices times quantities."""
     x = random_levels(np.random.default_rng(seed), 6)
-    A = shifted_intercept(case, x)
+    A, N = shifted_intercept(case, x), net_intercept(case, x)
     for rule in RULES.values():
         books = account(case, x, rule)
         np.testing.assert_allclose(books.consumer_surplus + books.profit, books.total_surplus, rtol=1e-10, atol=1e-9)
         cost = investment_cost(case, x)
         Q = revenue_matrices(case, rule)
-        revenue = np.einsum("li,lfij,lj->lf", A, np.broadcast_to(Q, (6, 2, 2, 2)), A)
-        np.testing.assert_allclose(revenue - cost, books.profit, rtol=1e-9, atol=1e-9)
-        utility = np.einsum("li,lij,lj->l", A, np.broadcast_to(utility_matrix(case, rule), (6, 2, 2)), A)
+        variable = np.einsum("li,lfij,lj->lf", N, np.broadcast_to(Q, (6, 2, 2, 2)), N)
+        np.testing.assert_allclose(variable - cost, books.profit, rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(books.price * books.quantity - books.unit_cost * books.quantity, variable, rtol=1e-9, atol=1e-9)
+        utility = np.einsum("li,lij,lj->l", N, np.broadcast_to(utility_matrix(case, rule), (6, 2, 2)), N)
         np.testing.assert_allclose(utility - cost.sum(-1), books.total_surplus.sum(-1), rtol=1e-10)
         np.testing.assert_allclose(consumer_surplus(case, A, books.quantity, books.price), books.consumer_surplus, rtol=1e-12)
 
 
-@pytest.mark.parametrize("form", sorted(COST_FORMS))
+K, GAMMA = np.array(3.0), np.array(0.6)
+
+
+@pytest.mark.parametrize("form", ["exponential", "saturating"])
 def test_cost_forms_meet_the_papers_requirements(form: str) -> None:
     """f_t(0, y) = 0 and, for t > 0: f_t > 0, f_tt > 0, f_y < 0, f_ty < 0; the saving tends to gamma and never exceeds it."""
-    y, gamma = np.linspace(0, 40, 400), np.array(0.6)
-    share, slope, bend = COST_FORMS[form](y, gamma)
-    assert share[0] == 1
-    assert (share >= 0.4).all()
-    assert share[-1] < 0.42
-    assert (slope < 0).all()
-    assert (bend > 0).all()
-    h = 1e-20
-    np.testing.assert_allclose(COST_FORMS[form](y + 1j * h, gamma)[0].imag / h, slope, rtol=1e-12)  # type: ignore[arg-type]
-    np.testing.assert_allclose(COST_FORMS[form](y + 1j * h, gamma)[1].imag / h, bend, rtol=1e-12)  # type: ignore[arg-type]
+    t, y = (a.ravel() for a in np.meshgrid(np.linspace(0.1, 5, 20), np.linspace(0, 40, 100)))
+    f, f_t, f_y, f_tt, f_ty, f_yy = COST_FORMS[form].derivatives(t, y, K, GAMMA)
+    np.testing.assert_allclose(f[y == 0], 1.5 * t[y == 0] ** 2)
+    assert (f >= (0.4 - 1e-12) * 1.5 * t**2).all()
+    assert (f[y == 40] < 0.42 * 1.5 * t[y == 40] ** 2).all()
+    assert (f_t > 0).all()
+    assert (f_tt > 0).all()
+    assert (f_y < 0).all()
+    assert (f_ty < 0).all()
+    assert (f_yy > 0).all()
+    assert COST_FORMS[form].derivatives(np.zeros(1), np.ones(1), K, GAMMA)[1] == 0
 
 
-@given(case=cases(forms=tuple(COST_FORMS)), seed=st.integers(0, 2**32 - 1))
-@settings(max_examples=25)
+def test_the_restricted_form_lies_outside_them() -> None:
+    """Received knowledge replaces investment: enough of it costs nothing at all, and the saving has no largest share."""
+    f, f_t, f_y, *_ = COST_FORMS["restricted"].derivatives(np.array([2.0, 2.0]), np.array([3.0, 0.5]), K, GAMMA)
+    np.testing.assert_allclose(f, [0, 1.5 * 1.5**2])
+    np.testing.assert_allclose(f_t, [0, 3 * 1.5])
+    np.testing.assert_allclose(f_y, [0, -3 * 1.5])
+
+
+@pytest.mark.parametrize("form", sorted(COST_FORMS))
+def test_cost_derivatives_by_complex_step(form: str) -> None:
+    """In both arguments, and the parabola in own investment through the same values."""
+    t, y = (a.ravel() for a in np.meshgrid(np.linspace(0.1, 5, 20), np.linspace(0, 7, 29)))
+    t, y = t[np.abs(t - y) > 1e-6], y[np.abs(t - y) > 1e-6]  # the restricted form's second derivatives jump there
+    found, step = COST_FORMS[form].derivatives(t, y, K, GAMMA), 1e-20
+    in_t = COST_FORMS[form].derivatives(t + 1j * step, y, K, GAMMA)  # type: ignore[arg-type]
+    in_y = COST_FORMS[form].derivatives(t, y + 1j * step, K, GAMMA)  # type: ignore[arg-type]
+    for value, slope in ((in_t[0], found[1]), (in_y[0], found[2]), (in_t[1], found[3]), (in_y[1], found[4]), (in_y[2], found[5])):
+        np.testing.assert_allclose(np.imag(value) / step, slope, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(COST_FORMS[form].value(t, y, K, GAMMA), found[0], rtol=1e-14)
+    kappa, origin = COST_FORMS[form].parabola(y, K, GAMMA)
+    np.testing.assert_allclose(kappa / 2 * np.maximum(t - origin, 0) ** 2, found[0], rtol=1e-14)
+
+
+@given(case=cases(forms=tuple(COST_FORMS), unit_costs=True), seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=40)
 def test_payoff_derivatives_by_complex_step(case: Case, seed: int) -> None:
     """Gradient and Hessian against the complex step, which has no truncation error worth the name."""
     x = random_levels(np.random.default_rng(seed), 5)

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from market.demand import gross_utility, inverse_demand, quantity
 from market.files import BadCase
 from mechanism.schema import ListedTypes, MechanismOptions, UniformTypes, case_schema, load_case, parse_tree
 
@@ -21,6 +22,9 @@ TREE = {
     "cost": {"scale": 20, "max_saving": 0.5, "spillover": 0.5},
 }
 GONE = object()
+SLOPES = "intercept, own_slope and cross_slope"
+UTILITY = "choke_price, own_satiation and cross_satiation"
+DEMAND = "a mapping with the keys intercept, own_slope, cross_slope or a mapping with the keys choke_price, own_satiation, cross_satiation"
 
 
 def changed(changes):
@@ -65,7 +69,8 @@ def test_defaults():
     assert np.isposinf(case.market.investment_cap).all()
     assert case.resolved["cost"]["investment_cap"] is None
     assert case.resolved["demand"] == {"intercept": 20.0, "own_slope": 1.5, "cross_slope": 1.0}
-    assert "unit_cost" not in case.resolved
+    assert case.resolved["unit_cost"] == {"base": 0.0, "spillover": 0.0, "slope": 0.0, "curvature": 0.0}
+    assert case.market.unit_cost is None
 
 
 def test_one_number_or_one_per_firm():
@@ -98,8 +103,20 @@ EITHER = "it must be a number in (0, inf) or a list of 2, each a number in (0, i
         ({"demand/intercept": [1, 2, 3]}, f"demand.intercept is a list of 3; {EITHER}"),
         ({"demand/intercept": [1, -2]}, "demand.intercept[1] is -2; it must lie in (0, inf)"),
         ({"demand/intercept": [False, 2]}, "demand.intercept[0] is false; it must be a number in (0, inf)"),
-        ({"demand": GONE}, "demand is missing; give a mapping with the keys intercept, own_slope, cross_slope"),
-        ({"demand": [1]}, "demand is a list of 1; it must be a mapping with the keys intercept, own_slope, cross_slope"),
+        ({"demand": GONE}, f"demand is missing; give {DEMAND}"),
+        ({"demand": [1]}, f"demand is a list of 1; it must be {DEMAND}"),
+        ({"demand": {"choke_price": 9, "own_satiation": 2}}, "demand.cross_satiation is missing; give a number in [0, own_satiation)"),
+        ({"demand/choke_price": 9}, f"demand mixes demand and utility; give either {SLOPES} or {UTILITY}"),
+        (
+            {"demand": {"choke_price": 9, "own_satiation": [2, 1], "cross_satiation": 1.0}},
+            "demand.cross_satiation is 1.0; it must lie in [0, smaller own_satiation = 1)",
+        ),
+        (
+            {"demand": {"choke_price": [9, 4], "own_satiation": 2, "cross_satiation": 1}},
+            "demand.choke_price leaves firm 2 without demand: its choke price must exceed 4.5",
+        ),
+        ({"unit_cost": {"spillover": 0.1}}, "unit_cost has a spillover but no base: there is no unit cost to save"),
+        ({"unit_cost": {"base": -1}}, "unit_cost.base is -1; it must lie in [0, inf)"),
         ({"security/rivalry": 1}, "security.rivalry is 1; it must lie in [0, 1)"),
         ({"security/demand_spillover": -1.5}, "security.demand_spillover is -1.5; it must lie in [-1, 1]"),
         ({"security/leakage/own": 0.7}, "security.leakage.own is 0.7; it must lie in (cross + interaction = 0.7, inf)"),
@@ -115,17 +132,15 @@ EITHER = "it must be a number in (0, inf) or a list of 2, each a number in (0, i
         ({"cost/investment_cap": 0}, "cost.investment_cap is 0; it must lie in (0, inf)"),
         ({"cost/investment_cap": "none"}, 'cost.investment_cap is "none"; it must be a number in (0, inf) or null'),
         ({"cost/gamma": 0.5}, "cost.gamma is not a known key; did you mean max_saving?"),
-        ({"cost/form": "saturated"}, 'cost.form is "saturated"; it must be one of saturating, exponential; did you mean saturating?'),
         (
-            {"cost/form": "restricted"},
-            'cost.form is "restricted", which is not available in this version; it must be one of saturating, exponential',
+            {"cost/form": "saturated"},
+            'cost.form is "saturated"; it must be one of saturating, exponential, restricted; did you mean saturating?',
         ),
         (
             {"cost/max_saving": 1.0},
             "cost.max_saving is 1.0; it must lie in [0, 1): at 1 the cost grows slower than the benefit and every planner's problem "
             "is unbounded",
         ),
-        ({"unit_cost": {"base": 0}}, "unit_cost is not available in this version; remove the key"),
         ({"mechanism/objective": "min_outlay"}, "mechanism.objective is not available in this version; remove the key"),
         (
             {"mechanism/allocation": "second_best"},
@@ -363,7 +378,7 @@ def test_schema_of_the_case_file():
     text = json.dumps(schema)
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     assert "base" in schema["properties"]
-    for later in ("restricted", "unit_cost", "worst_type", "agv", "designed", "second_best", "objective"):
+    for later in ("worst_type", "agv", "designed", "second_best", "objective"):
         assert later not in text
     demand = schema["$defs"]["Demand"]["properties"]
     number, pair = demand["intercept"]["oneOf"]
@@ -377,5 +392,19 @@ def test_schema_of_the_case_file():
     assert "required" not in schema["$defs"]["Demand"]
     assert schema["if"] == {"not": {"required": ["base"]}}
     assert schema["then"]["required"] == ["demand", "security", "cost"]
+    assert schema["then"]["properties"]["demand"]["anyOf"][1]["required"] == ["choke_price", "own_satiation", "cross_satiation"]
     assert schema["then"]["properties"]["security"]["properties"]["leakage"]["required"] == ["own", "cross", "interaction"]
     assert schema["$defs"]["UniformTypes"]["required"] == ["support"]
+
+
+@given(choke=st.tuples(st.floats(20, 30), st.floats(20, 30)), own=st.tuples(st.floats(1, 2), st.floats(1, 2)), share=st.floats(0, 0.6))
+def test_utility_gives_the_demand_it_implies(choke, own, share):
+    """Appendix A, corrected: at any quantities the prices of the utility, put into the demand, give the quantities back."""
+    cross = share * min(own)
+    market = parse_tree(changed({"demand": {"choke_price": choke, "own_satiation": own, "cross_satiation": cross}})).market.flat()
+    q = np.array([[2.0, 3.0]])
+    price = np.array(choke) - np.array(own) * q - cross * q[:, ::-1]
+    np.testing.assert_allclose(quantity(market, market.intercept, price), q, rtol=1e-12)
+    np.testing.assert_allclose(inverse_demand(market, market.intercept, q), price, rtol=1e-12)
+    utility = (np.array(choke) * q).sum() - (np.array(own) * q**2).sum() / 2 - cross * q.prod()
+    np.testing.assert_allclose(gross_utility(market, market.intercept, q).sum(), utility, rtol=1e-12)

@@ -19,6 +19,8 @@ class Tolerances:
     """Largest gain from a global own deviation, scaled, at which a point counts as an equilibrium."""
     distinct: float = 1e-6
     """Points closer than this, per level and scaled by max(1, |level|), are the same point."""
+    kink: float = 1e-6
+    """Largest one-sided slope, scaled and found by differences, at which a kink of a payoff counts as its maximum."""
     bound: float = 1e-12
     """A level this close to a bound lies on it."""
     gap: float = 1e-9
