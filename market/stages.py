@@ -121,7 +121,8 @@ def lead(case: Case, lanes: int, leader: int, tolerances: Tolerances = DEFAULT) 
     own, residual, jacobian, held = _polish(slope, own, lower, upper, tolerances)
     x = follow(case, leader, own)
     best = value(own[:, None])[:, 0]
-    size = np.maximum(1.0, np.abs(best))
+    known = np.isfinite(best)
+    size = np.maximum(1.0, np.abs(np.where(known, best, 1.0)))
     switching = ~(residual <= tolerances.residual)
     residual = np.where(switching, _one_sided(value, own, lower, upper, top) / size, residual)
     fine = value(_grid((13, 60), np.column_stack([np.ones(lanes), np.minimum(2 * top, cap)])))
@@ -129,7 +130,7 @@ def lead(case: Case, lanes: int, leader: int, tolerances: Tolerances = DEFAULT) 
     return Staged(
         levels=np.where(runaway[:, None], np.nan, x),
         residual=residual,
-        regret=np.maximum(fine.max(1) - best, 0.0) / size,
+        regret=np.maximum(fine.max(1) - np.where(known, best, -np.inf), 0.0) / size,
         curvature=np.where(switching, np.nan, own_curvature),
         switching=switching,
         runaway=runaway,
@@ -361,8 +362,10 @@ def _one_sided(value: Value, x: Array, lower: Array, upper: Array, top: Array) -
     directions = np.array(_OFFSETS[n], float)
     points = np.clip(x[:, None] + h[:, None, None] * directions, lower[:, None], upper[:, None])
     moved = np.abs(points - x[:, None]).max(-1)
-    rise = value(points) - value(x[:, None])
-    return np.asarray(np.where(moved > 0, rise / np.where(moved > 0, moved, 1.0), 0.0).max(1, initial=0.0))
+    there, here = value(points), value(x[:, None])
+    counts = (moved > 0) & np.isfinite(there) & np.isfinite(here)
+    rise = np.where(counts, there, 0.0) - np.where(counts, here, 0.0)
+    return np.asarray((rise / np.where(counts, moved, 1.0)).max(1, initial=0.0))
 
 
 def _largest_eigenvalue(matrix: Array, held: NDArray[np.bool_]) -> Array:
