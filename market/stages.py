@@ -13,7 +13,6 @@ Both work on many markets at once, one lane each.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
 
@@ -26,26 +25,13 @@ from market.demand import apply as apply_matrix
 from market.payoff import Payoff
 from market.pricing import bertrand_matrix, net_intercept, revenue_matrices
 from market.reply import best_reply
-from market.solve.optimum import on_bound, projected_gradient
+from market.solve.linear import implicit_slope
+from market.solve.optimum import free_curvature, on_bound
+from market.solve.search import ROUNDS, SHRINK, Value, descend, grid, one_sided_slope, polish, search, search_range
 from market.solve.tolerances import DEFAULT, Tolerances
 
-Value = Callable[[Array], Array]
-"""Payoffs (L, m) at points (L, m, n), m per lane."""
-
-DOUBLINGS = 12
-"""How often the range of investments searched is doubled before a payoff counts as growing without limit."""
-
-PEAKS = 3
-"""Local maxima of the grid that are followed."""
-
-ROUNDS = 14
-"""Rounds of shrinking steps around each of them."""
-
-SHRINK = 0.6
-"""Factor between the steps of two rounds."""
-
-STEP = 1e-5
-"""Relative step of difference quotients of total derivatives."""
+RUNAWAY = 1e6
+"""Multiple of what a firm would invest alone beyond which best replies count as growing without limit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,35 +84,47 @@ def follow(case: Case, leader: int, own: Array) -> Array:
     return best_reply(case, x, 1 - leader)[0]
 
 
-def lead(case: Case, lanes: int, leader: int, tolerances: Tolerances = DEFAULT) -> Staged:
-    """The leader's best commitments in the L markets of a flat case."""
-    cap = _caps(case, lanes)[:, leader]
-    scale = np.nan_to_num(_alone(case, lanes).max(1), nan=1.0)
-
+def _leader_value(case: Case, leader: int) -> Value:
     def value(own: Array) -> Array:
-        tries = own.shape[1]
+        lanes, tries = own.shape[:2]
         at = case.take(np.repeat(np.arange(lanes), tries))
         x = follow(at, leader, own.reshape(-1, 2))
         earned = profits(at, np.nan_to_num(x))[:, leader]
         return np.where(np.isfinite(x).all(-1), earned, -np.inf).reshape(lanes, tries)
 
+    return value
+
+
+def lead(case: Case, lanes: int, leader: int, tolerances: Tolerances = DEFAULT) -> Staged:
+    """The leader's best commitments in the L markets of a flat case."""
+    cap = _caps(case, lanes)[:, leader]
+    scale = np.nan_to_num(_alone(case, lanes).max(1), nan=1.0)
+    value = _leader_value(case, leader)
     lower, upper = np.zeros((lanes, 2)), np.column_stack([np.ones(lanes), cap])
-    top, runaway = _range(value, 2, np.minimum(4 * np.maximum(scale, 1e-6), cap), cap)
-    own = _search(value, lower, upper, np.column_stack([np.ones(lanes), top]), (9, 25))
+    top, runaway = search_range(value, 2, np.minimum(4 * np.maximum(scale, 1e-6), cap), cap)
+    wide = np.column_stack([np.ones(lanes), top])
+    shape = (11, 41)
+    own, _ = search(value, lower, upper, wide, shape)
 
     def slope(own: Array) -> tuple[Array, Array]:
         x = follow(case, leader, own)
         return _leader_slope(case, leader, np.nan_to_num(x), tolerances), value(own[:, None])[:, 0]
 
-    own, residual, jacobian, held = _polish(slope, own, lower, upper, tolerances)
+    found, residual, jacobian, held = polish(slope, own, lower, upper, tolerances)
+    switching = ~(residual <= tolerances.residual) | (value(found[:, None]) < value(own[:, None]))[:, 0]
+    own = np.where(switching[:, None], own, found)
+    bent = np.flatnonzero(switching & ~runaway)
+    if len(bent):  # at a kink or a jump of the follower's reply only ever smaller steps help
+        there = _leader_value(case.take(bent), leader)
+        step = wide[bent] / (np.array(shape) - 1) * SHRINK**ROUNDS
+        own[bent] = descend(there, own[bent], step, lower[bent], upper[bent])
     x = follow(case, leader, own)
     best = value(own[:, None])[:, 0]
     known = np.isfinite(best)
     size = np.maximum(1.0, np.abs(np.where(known, best, 1.0)))
-    switching = ~(residual <= tolerances.residual)
-    residual = np.where(switching, _one_sided(value, own, lower, upper, top) / size, residual)
-    fine = value(_grid((13, 60), np.column_stack([np.ones(lanes), np.minimum(2 * top, cap)])))
-    own_curvature = _largest_eigenvalue(jacobian, held)
+    residual = np.where(switching, one_sided_slope(value, own, lower, upper, top) / size, residual)
+    fine = value(grid((14, 60), np.column_stack([np.ones(lanes), np.minimum(2 * top, cap)])))
+    own_curvature = free_curvature((jacobian + np.swapaxes(jacobian, -1, -2)) / 2, held)
     return Staged(
         levels=np.where(runaway[:, None], np.nan, x),
         residual=residual,
@@ -145,17 +143,8 @@ def _leader_slope(case: Case, leader: int, x: Array, tolerances: Tolerances) -> 
     hessian = players[1 - leader].derivatives(x)[2]
     upper = np.column_stack([np.ones(len(x)), _caps(case, len(x))[:, 1 - leader]])
     held = on_bound(x[:, others], np.zeros_like(upper), tolerances) | on_bound(x[:, others], upper, tolerances)
-    reaction = _reaction(hessian[:, others][:, :, others], hessian[:, others][:, :, own], held)
+    reaction = implicit_slope(hessian[:, others][:, :, others], hessian[:, others][:, :, own], held)
     return np.asarray(gradient[:, own] + np.einsum("lfo,lf->lo", reaction, gradient[:, others]))
-
-
-def _reaction(second: Array, cross: Array, held: NDArray[np.bool_]) -> Array:
-    """-second^-1 cross (L, n, m) on the variables not held, zero on the others: the slope of a reply by the implicit function."""
-    n = second.shape[-1]
-    free = ~held
-    matrix = np.where(free[:, :, None] & free[:, None, :], second, 0.0)
-    matrix[:, np.arange(n), np.arange(n)] += held
-    return -np.linalg.solve(matrix, np.where(free[:, :, None], cross, 0.0))
 
 
 # --- investment first, sharing second
@@ -199,38 +188,42 @@ def sharing_equilibrium(case: Case, t: Array) -> tuple[Array, Array]:
     return s, (by + active[..., None] * by[:, ::-1]) / determinant[:, None, None]
 
 
+def _investor_value(case: Case, firm: int, t: Array) -> Value:
+    def value(own: Array) -> Array:
+        tries = own.shape[1]
+        at = case.take(np.repeat(np.arange(len(t)), tries))
+        both = np.repeat(t, tries, axis=0)
+        both[:, firm] = own.reshape(-1)
+        s, _ = sharing_equilibrium(at, both)
+        return profits(at, np.concatenate([s, both], -1))[:, firm].reshape(-1, tries)
+
+    return value
+
+
 def invest_first(case: Case, lanes: int, tolerances: Tolerances = DEFAULT) -> Staged:
     """Equilibrium investments in the L markets of a flat case, sharing and prices following, that best replies in turn reach."""
     cap = _caps(case, lanes)
+    alone = np.nan_to_num(_alone(case, lanes), nan=1.0)
+    t, tops, runaway = alone.copy(), 3 * alone, np.zeros(lanes, bool)
+    moving = np.arange(lanes)
+    for _ in range(40):
+        at, now, limit = case.take(moving), t[moving], cap[moving]
+        away = np.zeros(len(moving), bool)
+        for firm in (0, 1):
+            value, most = _investor_value(at, firm, now), limit[:, firm]
+            top, far = search_range(value, 1, np.minimum(3 * np.maximum(now[:, firm], 1e-6), most), most)
+            now[:, firm] = search(value, np.zeros((len(now), 1)), most[:, None], top[:, None], (25,), rounds=10)[0][:, 0]
+            tops[moving, firm] = top
+            away |= far | (now[:, firm] > RUNAWAY * np.maximum(1.0, alone[moving, firm]))
+        settled = (np.abs(now - t[moving]) <= 1e-3 * np.maximum(1e-3, now)).all(-1)
+        runaway[moving] = away
+        t[moving] = np.where(away[:, None], t[moving], now)
+        moving = moving[~(settled | away)]
+        if not len(moving):
+            break
 
     def levels_at(t: Array) -> Array:
         return np.concatenate([sharing_equilibrium(case, t)[0], t], -1)
-
-    def value_of(firm: int, t: Array) -> Value:
-        def value(own: Array) -> Array:
-            tries = own.shape[1]
-            at = case.take(np.repeat(np.arange(lanes), tries))
-            both = np.repeat(t, tries, axis=0)
-            both[:, firm] = own.reshape(-1)
-            s, _ = sharing_equilibrium(at, both)
-            return profits(at, np.concatenate([s, both], -1))[:, firm].reshape(lanes, tries)
-
-        return value
-
-    t, runaway = np.nan_to_num(_alone(case, lanes), nan=1.0), np.zeros(lanes, bool)
-    zero = np.zeros((lanes, 1))
-    tops = np.empty_like(t)
-    for _ in range(60):
-        before = t.copy()
-        for firm in (0, 1):
-            value = value_of(firm, t)
-            limit = cap[:, firm]
-            top, away = _range(value, 1, np.minimum(3 * np.maximum(t[:, firm], 1e-6), limit), limit)
-            t[:, firm] = _search(value, zero, limit[:, None], top[:, None], (25,), rounds=10)[:, 0]
-            runaway |= away
-            tops[:, firm] = top
-        if np.abs(t - before).max() <= 1e-3 * max(1e-3, float(np.abs(t).max())) or runaway.all():
-            break
 
     players = _payoffs(case)
 
@@ -241,16 +234,22 @@ def invest_first(case: Case, lanes: int, tolerances: Tolerances = DEFAULT) -> St
         total = gradients[..., INVESTMENT] + np.einsum("lfs,lst->lft", gradients[..., SHARING], by)
         return total[:, [0, 1], [0, 1]], profits(case, x).max(1)
 
-    t, residual, jacobian, held = _polish(slope, t, np.zeros_like(cap), cap, tolerances)
+    found, residual, jacobian, held = polish(slope, t, np.zeros_like(cap), cap, tolerances)
+    switching = ~(residual <= tolerances.residual)
+    t = np.where(switching[:, None], t, found)
+    bent = np.flatnonzero(switching & ~runaway)
+    if len(bent):  # a payoff with a kink where sharing reaches a bound: replies to full precision
+        t[bent] = _reply_in_turn(case.take(bent), t[bent], cap[bent])
     x = levels_at(t)
     earned = profits(case, x)
     size = np.maximum(1.0, np.abs(earned))
-    switching = ~(residual <= tolerances.residual)
     kinks, regret = np.zeros(lanes), np.zeros(lanes)
     for firm in (0, 1):
-        value, limit = value_of(firm, t), cap[:, firm]
-        kinks = np.maximum(kinks, _one_sided(value, t[:, firm : firm + 1], zero, limit[:, None], tops[:, firm]) / size[:, firm])
-        fine = value(_grid((400,), np.minimum(2 * tops[:, firm], limit)[:, None]))
+        value, limit = _investor_value(case, firm, t), cap[:, firm]
+        kinks = np.maximum(
+            kinks, one_sided_slope(value, t[:, firm : firm + 1], np.zeros((lanes, 1)), limit[:, None], tops[:, firm]) / size[:, firm]
+        )
+        fine = value(grid((400,), np.minimum(2 * tops[:, firm], limit)[:, None]))
         regret = np.maximum(regret, (fine.max(1) - earned[:, firm]) / size[:, firm])
     own = np.where(held, np.nan, jacobian[:, [0, 1], [0, 1]])
     return Staged(
@@ -263,117 +262,14 @@ def invest_first(case: Case, lanes: int, tolerances: Tolerances = DEFAULT) -> St
     )
 
 
-# --- searching payoffs with kinks and jumps
-
-
-def _grid(shape: tuple[int, ...], top: Array) -> Array:
-    """Points (L, m, n) on a regular grid from zero to `top` (L, n)."""
-    unit = np.stack(np.meshgrid(*(np.linspace(0, 1, k) for k in shape), indexing="ij"), -1).reshape(-1, len(shape))
-    return np.asarray(unit * top[:, None])
-
-
-def _range(value: Value, n: int, top: Array, cap: Array) -> tuple[Array, NDArray[np.bool_]]:
-    """The range of investment (L,) beyond whose half the payoff falls, and whether there is none."""
-    top = top.copy()
-    for _ in range(DOUBLINGS):
-        points = _grid((5,) * (n - 1) + (9,), np.column_stack([np.ones((len(top), n - 1)), top]))
-        best = points[np.arange(len(top)), value(points).argmax(1), -1]
-        short = (best > 0.6 * top) & (top < cap)
-        if not short.any():
-            return top, short
-        top = np.where(short, np.minimum(2 * top, cap), top)
-    return top, short
-
-
-def _search(value: Value, lower: Array, upper: Array, top: Array, shape: tuple[int, ...], rounds: int = ROUNDS) -> Array:
-    """The best points (L, n) found: a grid from zero to `top`, then steps of shrinking size around its highest local maxima."""
-    lanes, n = top.shape
-    points = _grid(shape, top)
-    values = value(points).reshape(lanes, *shape)
-    padded = np.pad(values, [(0, 0)] + [(1, 1)] * n, constant_values=-np.inf)
-    neighbours = [padded[(slice(None), *(slice(1 + o, 1 + o + k) for o, k in zip(offset, shape, strict=True)))] for offset in _OFFSETS[n]]
-    peak = np.where(values >= np.maximum.reduce(neighbours), values, -np.inf).reshape(lanes, -1)
-    order = np.argsort(-peak, axis=1, kind="stable")[:, :PEAKS]
-    rows = np.arange(lanes)[:, None]
-    at, best = points[rows, order], values.reshape(lanes, -1)[rows, order]
-    step = top / (np.array(shape) - 1)
-    moves = np.array(_OFFSETS[n], float)
-    for _ in range(rounds):
-        step = step * SHRINK
-        tries = np.clip(at[:, :, None] + moves * step[:, None, None], lower[:, None, None], upper[:, None, None])
-        found = value(tries.reshape(lanes, -1, n)).reshape(lanes, at.shape[1], -1)
-        which = found.argmax(-1)
-        better = np.take_along_axis(found, which[..., None], -1)[..., 0]
-        moved = np.take_along_axis(tries, which[..., None, None], 2)[:, :, 0]
-        up = better > best
-        at, best = np.where(up[..., None], moved, at), np.maximum(best, better)
-    return np.asarray(at[np.arange(lanes), best.argmax(1)])
-
-
-_OFFSETS = {n: [o for o in product((-1, 0, 1), repeat=n) if any(o)] for n in (1, 2)}
-
-
-def _polish(
-    slope: Callable[[Array], tuple[Array, Array]], x: Array, lower: Array, upper: Array, tolerances: Tolerances
-) -> tuple[Array, Array, Array, NDArray[np.bool_]]:
-    """Newton on total derivatives (L, n): points, residuals, Jacobians by differences and what is held at a bound.
-
-    `slope` gives the derivatives and the payoff to scale by. A step that does not lower the residual is not taken.
-    """
-    lanes, n = x.shape
-    jacobian = np.zeros((lanes, n, n))
-    gradient, value = slope(x)
-
-    def residual_of(at: Array, g: Array, v: Array) -> Array:
-        size = np.maximum(1.0, np.abs(v))
-        return np.asarray(np.abs(projected_gradient(at, g, lower, upper)).max(-1) / size)
-
-    residual = residual_of(x, gradient, value)
-    held = np.zeros((lanes, n), bool)
-    for _ in range(12):
-        for k in range(n):
-            h = STEP * np.maximum(1e-2, np.abs(x[:, k]))
-            up, down = x.copy(), x.copy()
-            up[:, k], down[:, k] = np.minimum(x[:, k] + h, upper[:, k]), np.maximum(x[:, k] - h, lower[:, k])
-            jacobian[:, :, k] = (slope(up)[0] - slope(down)[0]) / (up[:, k] - down[:, k])[:, None]
-        held = ((x <= lower) & (gradient < 0)) | ((x >= upper) & (gradient > 0))
-        if (residual <= tolerances.target).all():
+def _reply_in_turn(case: Case, t: Array, cap: Array) -> Array:
+    """Investments (L, 2) after best replies in turn, each found by ever smaller steps from the last."""
+    for _ in range(60):
+        before = t.copy()
+        for firm in (0, 1):
+            own = t[:, firm : firm + 1]
+            value, step = _investor_value(case, firm, t), 0.1 * np.maximum(own, 1e-6)
+            t[:, firm] = descend(value, own, step, np.zeros_like(own), cap[:, firm : firm + 1])[:, 0]
+        if (np.abs(t - before) <= 1e-13 * np.maximum(1.0, t)).all():
             break
-        matrix = np.where(held[:, :, None] | held[:, None, :], 0.0, jacobian)
-        matrix[:, np.arange(n), np.arange(n)] -= held
-        singular = np.abs(np.linalg.det(matrix)) < 1e-30
-        matrix[singular] = -np.eye(n)
-        step = -np.linalg.solve(matrix, np.where(held, 0.0, gradient)[..., None])[..., 0]
-        new = np.clip(x + step, lower, upper)
-        new_gradient, new_value = slope(new)
-        new_residual = residual_of(new, new_gradient, new_value)
-        good = new_residual < residual
-        if not good.any():
-            break
-        x, gradient = np.where(good[:, None], new, x), np.where(good[:, None], new_gradient, gradient)
-        residual = np.where(good, new_residual, residual)
-    return x, residual, jacobian, held
-
-
-def _one_sided(value: Value, x: Array, lower: Array, upper: Array, top: Array) -> Array:
-    """The largest slope (L,) of the payoff in any direction of the grid that stays in the box."""
-    n = x.shape[1]
-    h = 1e-6 * np.maximum(top, 1e-3)
-    directions = np.array(_OFFSETS[n], float)
-    points = np.clip(x[:, None] + h[:, None, None] * directions, lower[:, None], upper[:, None])
-    moved = np.abs(points - x[:, None]).max(-1)
-    there, here = value(points), value(x[:, None])
-    counts = (moved > 0) & np.isfinite(there) & np.isfinite(here)
-    rise = np.where(counts, there, 0.0) - np.where(counts, here, 0.0)
-    return np.asarray((rise / np.where(counts, moved, 1.0)).max(1, initial=0.0))
-
-
-def _largest_eigenvalue(matrix: Array, held: NDArray[np.bool_]) -> Array:
-    """The largest eigenvalue (L,) of the symmetric part on the variables not held; NaN where all are."""
-    symmetric = (matrix + np.swapaxes(matrix, -1, -2)) / 2
-    low = -1 - 2 * matrix.shape[-1] * np.abs(symmetric).max((-1, -2))
-    both = ~held[:, :, None] & ~held[:, None, :]
-    out = np.where(both, symmetric, 0.0)
-    n = matrix.shape[-1]
-    out[:, np.arange(n), np.arange(n)] += np.where(held, low[:, None], 0.0)
-    return np.where(held.all(-1), np.nan, np.linalg.eigvalsh(out)[:, -1])
+    return t

@@ -61,3 +61,12 @@ def solve_general(matrix: Array, vector: Array) -> Array:
         return np.asarray(np.linalg.solve(matrix, vector[..., None])[..., 0], float)
     except np.linalg.LinAlgError:
         return np.asarray((np.linalg.pinv(matrix) @ vector[..., None])[..., 0], float)
+
+
+def implicit_slope(second: Array, cross: Array, held: NDArray[np.bool_]) -> Array:
+    """-second^-1 cross (L, n, m) on the variables not held, zero on the others: the slope of a reply by the implicit function."""
+    n = second.shape[-1]
+    free = ~held
+    matrix = np.where(free[:, :, None] & free[:, None, :], second, 0.0)
+    matrix[:, np.arange(n), np.arange(n)] += held
+    return -np.linalg.solve(matrix, np.where(free[:, :, None], cross, 0.0))

@@ -1,0 +1,161 @@
+"""Maximise payoffs that may have kinks and jumps, in one or two variables and many lanes at once.
+
+Payoffs of those who move first are such: later movers' replies switch. A grid finds the peaks, shrinking steps follow them, Newton's
+method on total derivatives finishes where the payoff is smooth, and ever smaller steps where it is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from market.solve.optimum import Array, projected_gradient
+from market.solve.tolerances import Tolerances
+
+Value = Callable[[Array], Array]
+"""Payoffs (L, m) at points (L, m, n), m per lane."""
+
+DOUBLINGS = 12
+"""How often the range of investments searched is doubled before a payoff counts as growing without limit."""
+
+PEAKS = 3
+"""Local maxima of the grid that are followed."""
+
+ROUNDS = 14
+"""Rounds of shrinking steps around each of them."""
+
+SHRINK = 0.6
+"""Factor between the steps of two rounds."""
+
+STEP = 1e-5
+"""Relative step of difference quotients of total derivatives."""
+
+_OFFSETS = {n: [o for o in product((-1, 0, 1), repeat=n) if any(o)] for n in (1, 2)}
+"""Neighbours of a point on a grid, by its number of axes."""
+
+
+def grid(shape: tuple[int, ...], top: Array) -> Array:
+    """Points (L, m, n) on a regular grid from zero to `top` (L, n)."""
+    unit = np.stack(np.meshgrid(*(np.linspace(0, 1, k) for k in shape), indexing="ij"), -1).reshape(-1, len(shape))
+    return np.asarray(unit * top[:, None])
+
+
+def search_range(value: Value, n: int, top: Array, cap: Array) -> tuple[Array, NDArray[np.bool_]]:
+    """The range of investment (L,) beyond whose half the payoff falls, and whether there is none."""
+    top = top.copy()
+    for _ in range(DOUBLINGS):
+        points = grid((5,) * (n - 1) + (9,), np.column_stack([np.ones((len(top), n - 1)), top]))
+        best = points[np.arange(len(top)), value(points).argmax(1), -1]
+        short = (best > 0.6 * top) & (top < cap)
+        if not short.any():
+            return top, short
+        top = np.where(short, np.minimum(2 * top, cap), top)
+    return top, short
+
+
+def search(value: Value, lower: Array, upper: Array, top: Array, shape: tuple[int, ...], rounds: int = ROUNDS) -> tuple[Array, Array]:
+    """The best points (L, n) found and their payoffs: a grid from zero to `top`, then shrinking steps around its highest local maxima."""
+    lanes, n = top.shape
+    points = grid(shape, top)
+    values = value(points).reshape(lanes, *shape)
+    padded = np.pad(values, [(0, 0)] + [(1, 1)] * n, constant_values=-np.inf)
+    neighbours = [padded[(slice(None), *(slice(1 + o, 1 + o + k) for o, k in zip(offset, shape, strict=True)))] for offset in _OFFSETS[n]]
+    peak = np.where(values >= np.maximum.reduce(neighbours), values, -np.inf).reshape(lanes, -1)
+    order = np.argsort(-peak, axis=1, kind="stable")[:, :PEAKS]
+    rows = np.arange(lanes)[:, None]
+    at, best = points[rows, order], values.reshape(lanes, -1)[rows, order]
+    step = top / (np.array(shape) - 1)
+    moves = np.array(_OFFSETS[n], float)
+    for _ in range(rounds):
+        step = step * SHRINK
+        tries = np.clip(at[:, :, None] + moves * step[:, None, None], lower[:, None, None], upper[:, None, None])
+        found = value(tries.reshape(lanes, -1, n)).reshape(lanes, at.shape[1], -1)
+        which = found.argmax(-1)
+        better = np.take_along_axis(found, which[..., None], -1)[..., 0]
+        moved = np.take_along_axis(tries, which[..., None, None], 2)[:, :, 0]
+        up = better > best
+        at, best = np.where(up[..., None], moved, at), np.maximum(best, better)
+    which = best.argmax(1)
+    return at[np.arange(lanes), which], best[np.arange(lanes), which]
+
+
+def descend(value: Value, x: Array, step: Array, lower: Array, upper: Array) -> Array:
+    """Pattern search from points (L, n): a step that raises the payoff is taken, else steps are halved, down to rounding.
+
+    In two variables the pattern turns from round to round, so that a ridge in any direction can be followed.
+    """
+    n = x.shape[1]
+    pattern = np.array(_OFFSETS[n], float)
+    best, smallest = value(x[:, None])[:, 0], 1e-14 * np.maximum(1e-2, np.abs(x)).max(-1)
+    for k in range(400):
+        turn = np.array([[np.cos(k), np.sin(k)], [-np.sin(k), np.cos(k)]]) if n == 2 else np.eye(n)
+        moves = pattern @ turn
+        tries = np.clip(x[:, None] + moves * step[:, None], lower[:, None], upper[:, None])
+        found = value(tries)
+        which = found.argmax(1)
+        better = found[np.arange(len(x)), which]
+        up = better > best
+        x = np.where(up[:, None], tries[np.arange(len(x)), which], x)
+        best = np.maximum(best, better)
+        step = np.where(up[:, None], step, step / 2)
+        if (step.max(-1) <= smallest).all():
+            break
+    return x
+
+
+def polish(
+    slope: Callable[[Array], tuple[Array, Array]], x: Array, lower: Array, upper: Array, tolerances: Tolerances
+) -> tuple[Array, Array, Array, NDArray[np.bool_]]:
+    """Newton on total derivatives (L, n): points, residuals, Jacobians by differences and what is held at a bound.
+
+    `slope` gives the derivatives and the payoff to scale by. A step that does not lower the residual is not taken.
+    """
+    lanes, n = x.shape
+    jacobian = np.zeros((lanes, n, n))
+    gradient, value = slope(x)
+
+    def residual_of(at: Array, g: Array, v: Array) -> Array:
+        size = np.maximum(1.0, np.abs(v))
+        return np.asarray(np.abs(projected_gradient(at, g, lower, upper)).max(-1) / size)
+
+    residual = residual_of(x, gradient, value)
+    held = np.zeros((lanes, n), bool)
+    for _ in range(12):
+        for k in range(n):
+            h = STEP * np.maximum(1e-2, np.abs(x[:, k]))
+            up, down = x.copy(), x.copy()
+            up[:, k], down[:, k] = np.minimum(x[:, k] + h, upper[:, k]), np.maximum(x[:, k] - h, lower[:, k])
+            jacobian[:, :, k] = (slope(up)[0] - slope(down)[0]) / (up[:, k] - down[:, k])[:, None]
+        held = ((x <= lower) & (gradient < 0)) | ((x >= upper) & (gradient > 0))
+        if (residual <= tolerances.target).all():
+            break
+        matrix = np.where(held[:, :, None] | held[:, None, :], 0.0, jacobian)
+        matrix[:, np.arange(n), np.arange(n)] -= held
+        singular = np.abs(np.linalg.det(matrix)) < 1e-30
+        matrix[singular] = -np.eye(n)
+        step = -np.linalg.solve(matrix, np.where(held, 0.0, gradient)[..., None])[..., 0]
+        new = np.clip(x + step, lower, upper)
+        new_gradient, new_value = slope(new)
+        new_residual = residual_of(new, new_gradient, new_value)
+        good = new_residual < residual
+        if not good.any():
+            break
+        x, gradient = np.where(good[:, None], new, x), np.where(good[:, None], new_gradient, gradient)
+        residual = np.where(good, new_residual, residual)
+    return x, residual, jacobian, held
+
+
+def one_sided_slope(value: Value, x: Array, lower: Array, upper: Array, top: Array) -> Array:
+    """The largest slope (L,) of the payoff in any direction of the grid that stays in the box, per relative change of large levels."""
+    n = x.shape[1]
+    h = 1e-6 * np.maximum(top, 1e-3)
+    directions = np.array(_OFFSETS[n], float)
+    points = np.clip(x[:, None] + h[:, None, None] * directions, lower[:, None], upper[:, None])
+    moved = np.abs(points - x[:, None]).max(-1)
+    there, here = value(points), value(x[:, None])
+    counts = (moved > 0) & np.isfinite(there) & np.isfinite(here)
+    rise = np.where(counts, there, 0.0) - np.where(counts, here, 0.0)
+    return np.asarray((rise / np.where(counts, moved, 1.0)).max(1, initial=0.0) * np.maximum(1.0, np.abs(x).max(-1)))
