@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from market.solve.linear import free_system, solve_general
+from market.solve.linear import free_system, implicit_slope, solve_general
 from market.solve.optimum import Array, Objective, free_curvature, maximise, on_bound, projected_gradient
 from market.solve.tolerances import DEFAULT, Tolerances
 
@@ -134,6 +134,23 @@ def examine(game: Game, x: Array, tolerances: Tolerances = DEFAULT) -> Candidate
         curvature = np.fmax(curvature, free_curvature(jacobian[:, rows][:, :, rows], held[:, rows]))
         gain[:, player] = game.reply(player, x)[1] - payoff[:, player]
     return Candidates(x=x, payoff=payoff, residual=_residual(x, payoff, gradient, lower, upper), gain=gain, curvature=curvature)
+
+
+def reply_eigenvalues(game: Game, x: Array, tolerances: Tolerances = DEFAULT) -> Array:
+    """Moduli (L, n), largest first, of the eigenvalues of the best-reply map's derivative at equilibria (L, n).
+
+    Where all are below one, best replies return to the equilibrium after a small disturbance. A variable at a bound does not answer.
+    """
+    lower, upper = np.broadcast_to(game.lower, x.shape), np.broadcast_to(game.upper, x.shape)
+    jacobian = own_system(game, x)[2]
+    held = on_bound(x, lower, tolerances) | on_bound(x, upper, tolerances)
+    slopes = np.zeros_like(jacobian)
+    for own in map(list, game.controls):
+        others = [v for v in range(x.shape[-1]) if v not in own]
+        block = implicit_slope(jacobian[:, own][:, :, own], jacobian[:, own][:, :, others], held[:, own])
+        for row, variable in enumerate(own):
+            slopes[:, variable, others] = block[:, row]
+    return np.asarray(-np.sort(-np.abs(np.linalg.eigvals(slopes)), axis=-1))
 
 
 def find_equilibria(game: Game, starts: Array, tolerances: Tolerances = DEFAULT, rounds: int = 40) -> Candidates:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from market.solve.optimum import Array, projected_gradient
-from market.solve.tolerances import Tolerances
+from market.solve.tolerances import DEFAULT, Tolerances
 
 Value = Callable[[Array], Array]
 """Payoffs (L, m) at points (L, m, n), m per lane."""
@@ -85,14 +85,15 @@ def search(value: Value, lower: Array, upper: Array, top: Array, shape: tuple[in
 def descend(value: Value, x: Array, step: Array, lower: Array, upper: Array) -> Array:
     """Pattern search from points (L, n): a step that raises the payoff is taken, else steps are halved, down to rounding.
 
-    In two variables the pattern turns from round to round, so that a ridge in any direction can be followed.
+    In two variables a second pattern turns from round to round, so that a ridge in any direction can be followed.
     """
     n = x.shape[1]
     pattern = np.array(_OFFSETS[n], float)
     best, smallest = value(x[:, None])[:, 0], 1e-14 * np.maximum(1e-2, np.abs(x)).max(-1)
     for k in range(400):
-        turn = np.array([[np.cos(k), np.sin(k)], [-np.sin(k), np.cos(k)]]) if n == 2 else np.eye(n)
-        moves = pattern @ turn
+        moves = pattern
+        if n == 2:
+            moves = np.concatenate([pattern, pattern @ np.array([[np.cos(k), np.sin(k)], [-np.sin(k), np.cos(k)]])])
         tries = np.clip(x[:, None] + moves * step[:, None], lower[:, None], upper[:, None])
         found = value(tries)
         which = found.argmax(1)
@@ -107,7 +108,7 @@ def descend(value: Value, x: Array, step: Array, lower: Array, upper: Array) -> 
 
 
 def polish(
-    slope: Callable[[Array], tuple[Array, Array]], x: Array, lower: Array, upper: Array, tolerances: Tolerances
+    slope: Callable[[Array], tuple[Array, Array]], x: Array, lower: Array, upper: Array, tolerances: Tolerances = DEFAULT
 ) -> tuple[Array, Array, Array, NDArray[np.bool_]]:
     """Newton on total derivatives (L, n): points, residuals, Jacobians by differences and what is held at a bound.
 
