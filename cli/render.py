@@ -379,10 +379,15 @@ def proof(result: Tree) -> str:
         certificates.append(full["certificate"])
     proven = sum(certificate["global"] == "proven" for certificate in certificates)
     others = sum(len(certificate["others"]) for certificate in certificates)
-    return (
+    text = (
         f"residual <= {largest(certificates, 'residual')}, regret <= {largest(certificates, 'regret')}, "
         f"{proven} proven, {len(certificates) - proven} searched, {others or 'no'} other optima or equilibria found."
     )
+    today = result["regimes"]["nash"]["certificate"]
+    if today["unique"] is None:
+        return text
+    only = {"proven": "the only one (proven)", "not proven": "the only one found (not proven)", "no": "one of several"}
+    return f"{text} Today's equilibrium is {only[today['unique']['status']]} and {'stable' if today['stable'] else 'unstable'}."
 
 
 def largest(certificates: Sequence[Tree], key: str) -> str:

@@ -1,4 +1,4 @@
-"""One regime at many related cases at once: a market seen over a grid of types or along a path of parameters.
+"""One regime at many cases at once: related ones, a market seen over a grid of types or along a path, or any.
 
 A few of the cases are solved from many starts; their solutions start all the others, which Newton finishes together. Every case
 keeps its own residual and, in games, its own regret by exact best replies, so that a solution followed too far is noticed: what
@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from market.case import Array, Case
+from market.case import SHARING, Array, Case
 from market.outcome import account
 from market.payoff import Payoff
+from market.pricing import revenue_matrices
 from market.regimes import (
     BOTH,
     FINE_GRID,
@@ -27,10 +28,10 @@ from market.regimes import (
     solve_regime,
     starting_levels,
 )
-from market.solve.equilibrium import examine, newton
+from market.solve.equilibrium import best_reply_rounds, examine, newton
 from market.solve.optimum import maximise
 from market.solve.tolerances import DEFAULT, Tolerances
-from market.wellposed import required_scale
+from market.wellposed import required_scale, zero_unit_cost_pays
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +56,59 @@ def solve_family(case: Case, key: str, anchors: NDArray[np.intp], nearest: NDArr
     regime = REGIMES[key]
     solve = _equilibria if regime.chooser == "firms" else _optima
     return solve(case, regime, anchors, nearest, tolerances)
+
+
+def solve_lanes(case: Case, regime: Regime, lanes: int, tolerances: Tolerances = DEFAULT) -> Family:
+    """Solve one regime, its choosers acting at once, at the L unrelated lanes of a flat case: each from several starts.
+
+    Levels are NaN where nothing was found that describes a market. Among several equilibria the one with the highest joint profit is
+    taken. Optima are searched, not proven; `solve_regime` does that one case at a time.
+    """
+    if regime.chooser == "firms":
+        game = firm_game(case, regime)
+        Q = np.broadcast_to(revenue_matrices(case, regime.prices).sum(-3), (lanes, 2, 2))
+        starts = np.broadcast_to(starting_levels(case, Q), (lanes, 9, 4)).copy()
+        starts[..., SHARING] = np.clip(starts[..., SHARING], *regime.sharing_range)
+        points, residuals, regrets, worth = [], [], [], []
+        for start in (starts[:, 0], starts[:, 8]):
+            reached = best_reply_rounds(game, start, 40)
+            there = newton(game, np.where(np.isfinite(reached), reached, start), tolerances)
+            lost = ~np.isfinite(there).all(-1)
+            found = examine(game, np.where(np.expand_dims(lost, -1), start, there), tolerances)
+            fits = (found.residual <= tolerances.residual) & (found.regret <= tolerances.regret)
+            good = ~lost & fits & account(case, found.x, regime.prices).describes_market
+            points.append(found.x)
+            residuals.append(found.residual)
+            regrets.append(found.regret)
+            worth.append(np.where(good, found.payoff.sum(-1), -np.inf))
+    else:
+        Q = np.broadcast_to(benefit_matrix(case, regime), (lanes, 2, 2))
+        starts = np.broadcast_to(starting_levels(case, Q, FINE_GRID), (lanes, len(FINE_GRID) ** 2, 4))
+        climbed = local_optima(case, Q, starts, tolerances)
+        tries = starts.shape[1]
+        wide = case.take(np.repeat(np.arange(lanes), tries))
+        good = (climbed.residual <= tolerances.residual) & account(wide, climbed.x, regime.prices).describes_market
+        bounded = np.asarray(np.isfinite(case.investment_cap).all(-1) | (case.cost_scale[:, 0] > required_scale(case, Q)))
+        good &= np.repeat(np.broadcast_to(bounded, lanes), tries)
+        if case.unit_cost is not None and np.any(case.unit_cost.spillover):
+            payoff = Payoff(case=case, benefit=Q, cost_weight=BOTH)
+            top = np.where(good, climbed.value, -np.inf).reshape(lanes, tries).max(1)
+            refused = [zero_unit_cost_pays(payoff.take([lane]), float(top[lane])) for lane in range(lanes)]
+            good &= ~np.repeat(refused, tries)
+        points = list(np.moveaxis(climbed.x.reshape(lanes, tries, 4), 1, 0))
+        residuals = list(climbed.residual.reshape(lanes, tries).T)
+        regrets = [np.full(lanes, np.nan)] * tries
+        worth = list(np.where(good, climbed.value, -np.inf).reshape(lanes, tries).T)
+    values, rows = np.array(worth), np.arange(lanes)
+    best = (values >= values.max(0) - _tie(values.max(0))).argmax(0)
+    solved = np.isfinite(values.max(0))
+    away = np.asarray(np.abs(np.array(points) - np.array(points)[best, rows]).max(-1) > 1e-4)
+    return Family(
+        levels=np.where(solved[:, None], np.array(points)[best, rows], np.nan),
+        residual=np.array(residuals)[best, rows],
+        regret=np.array(regrets)[best, rows],
+        several=(away & np.isfinite(values)).any(0),
+    )
 
 
 def _optima(case: Case, regime: Regime, anchors: NDArray[np.intp], nearest: NDArray[np.intp], tolerances: Tolerances) -> Family:

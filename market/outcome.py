@@ -70,6 +70,14 @@ def account(case: Case, x: Array, rule: PriceRule) -> Accounts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Uniqueness:
+    """Whether an equilibrium is the only one, and what the statement rests on."""
+
+    status: Literal["proven", "not proven", "no"]
+    basis: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Certificate:
     """Why an outcome may be believed."""
 
@@ -87,6 +95,10 @@ class Certificate:
     """Other equilibria, or local optima, that were found: levels and welfare."""
     bounds: tuple[str, ...] = ()
     """Levels that lie on a bound, such as `sharing[0] = 1`."""
+    unique: Uniqueness | None = None
+    """Whether an equilibrium is the only one; None where that is not asked."""
+    reply_eigenvalues: tuple[float, ...] | None = None
+    """Moduli of the eigenvalues of the best-reply map at an equilibrium, largest first; all below one: stable."""
 
     def tree(self) -> dict[str, Any]:
         """As plain values for JSON."""
@@ -98,6 +110,9 @@ class Certificate:
             "gap": self.gap,
             "others": [dict(o) for o in self.others],
             "bounds": list(self.bounds),
+            "unique": None if self.unique is None else {"status": self.unique.status, "basis": self.unique.basis},
+            "reply_eigenvalues": numbers(self.reply_eigenvalues),
+            "stable": None if self.reply_eigenvalues is None else bool(max(self.reply_eigenvalues) < 1),
         }
 
 

@@ -54,7 +54,7 @@ class Payoff:
         by_own_sharing = -2 * case.leakage_own * s + case.leakage_interaction * s_j
         by_rival_sharing = case.demand_spillover * t_j + 2 * case.leakage_cross * s_j + case.leakage_interaction * s
         by_rival_investment = case.demand_spillover * s_j - case.rivalry
-        J = np.empty((*A.shape, 4))
+        J = np.empty((*A.shape, 4), A.dtype)
         J[..., 0, 0], J[..., 1, 1] = by_own_sharing[..., 0], by_own_sharing[..., 1]
         J[..., 0, 1], J[..., 1, 0] = by_rival_sharing[..., 0], by_rival_sharing[..., 1]
         J[..., 0, 2] = J[..., 1, 3] = 1

@@ -20,41 +20,13 @@ import numpy as np
 
 from market.case import INVESTMENT, Array, Case
 from market.payoff import Payoff
+from market.solve.interval import Interval
 from market.solve.optimum import maximise, projected_gradient
 from market.solve.tolerances import DEFAULT, Tolerances
 from market.wellposed import concavity
 
 LARGEST_TREE = 40_000
 """Boxes after which the search gives up and the optimum stays `searched`."""
-
-
-@dataclass(frozen=True)
-class Interval:
-    """Arrays of closed intervals."""
-
-    low: Array
-    high: Array
-
-    def __add__(self, other: Interval) -> Interval:
-        return Interval(self.low + other.low, self.high + other.high)
-
-    def __mul__(self, other: Interval) -> Interval:
-        ends = (self.low * other.low, self.low * other.high, self.high * other.low, self.high * other.high)
-        return Interval(np.minimum.reduce(ends), np.maximum.reduce(ends))
-
-    def scaled(self, factor: Array | float) -> Interval:
-        """The intervals times numbers of either sign."""
-        a, b = self.low * factor, self.high * factor
-        return Interval(np.minimum(a, b), np.maximum(a, b))
-
-    def squared(self) -> Interval:
-        """The intervals of squares of intervals of non-negative numbers."""
-        return Interval(self.low**2, self.high**2)
-
-    @property
-    def rival(self) -> Interval:
-        """The firm axis exchanged."""
-        return Interval(self.low[..., ::-1], self.high[..., ::-1])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from market.case import INVESTMENT, SHARING, Array, Case
-from market.outcome import ROUNDING, Accounts, Certificate, Outcome, Status, account, numbers, unsolved
+from market.outcome import ROUNDING, Accounts, Certificate, Outcome, Status, Uniqueness, account, numbers, unsolved
 from market.payoff import Payoff
 from market.pricing import (
     PriceRule,
@@ -25,10 +25,11 @@ from market.pricing import (
 )
 from market.proof import bound_optimum
 from market.reply import best_reply, reply_bound
-from market.solve.equilibrium import Game, find_equilibria
+from market.solve.equilibrium import Game, find_equilibria, reply_eigenvalues
 from market.solve.optimum import Ascent, distinct_points, free_curvature, maximise, on_bound
 from market.solve.tolerances import DEFAULT, Tolerances
 from market.stages import invest_first, lead
+from market.uniqueness import symmetric_levels, uniqueness
 from market.wellposed import explain_unbounded, explain_zero_unit_cost, investment_response, required_scale, zero_unit_cost_pays
 
 
@@ -205,7 +206,10 @@ def solve_equilibrium(case: Case, regime: Regime, tolerances: Tolerances = DEFAU
     starts = starting_levels(case, Q)[0]
     starts[:, SHARING] = np.clip(starts[:, SHARING], *regime.sharing_range)
     small = starts * np.array([1, 1, 0.25, 0.25])
-    found = find_equilibria(firm_game(case, regime), np.concatenate([starts, small]), tolerances)
+    game = firm_game(case, regime)
+    imposed = regime.sharing_range[0] if regime.sharing_range[0] == regime.sharing_range[1] else None
+    symmetric = symmetric_levels(case, imposed) if case.alike() else starts[:0]
+    found = find_equilibria(game, np.concatenate([starts, small, symmetric]), tolerances)
     if not len(found.x):
         return unsolved(
             regime.key,
@@ -217,16 +221,21 @@ def solve_equilibrium(case: Case, regime: Regime, tolerances: Tolerances = DEFAU
     order = sorted(real or range(len(accounts)), key=lambda i: (-round(float(accounts[i].profit.sum()), 9), found.x[i, INVESTMENT].sum()))
     best = order[0]
     curvature = found.curvature[best]
+    stable = reply_eigenvalues(game, found.x, tolerances)
+    several = Uniqueness(status="no", basis=f"{len(order) - 1} other found")
+    only = several if len(order) > 1 else uniqueness(case, imposed)
     lower, upper = level_bounds(case, 1)
-    if regime.sharing_range[0] == regime.sharing_range[1]:  # what is imposed is no corner of a choice
+    if imposed is not None:  # what is imposed is no corner of a choice
         lower[:, SHARING], upper[:, SHARING] = -np.inf, np.inf
     certificate = Certificate(
         residual=float(found.residual[best]),
         curvature=None if np.isnan(curvature) else float(curvature),
         regret=float(found.regret[best]),
         scope="proven",
-        others=tuple(other_point(case, regime.prices, found.x[i]) for i in order[1:]),
+        others=tuple(other_point(case, regime.prices, found.x[i]) | {"stable": bool(stable[i].max() < 1)} for i in order[1:]),
         bounds=binding(found.x[best], lower[0], upper[0], tolerances),
+        unique=only,
+        reply_eigenvalues=tuple(float(v) for v in stable[best]),
     )
     return finish(case, regime.key, found.x[best], accounts[best], certificate)
 

@@ -313,6 +313,9 @@ def warnings(result: dict[str, Any], case: Case) -> list[Sentence]:
         if sole and outcome["status"] in SOLVED and certificate["global"] == "searched":
             text = f"{key}: the optimum was searched for from many starts; that no better one exists is not proven"
             out.append({"code": "not_proven", "message": text})
+        if outcome["status"] in SOLVED and certificate.get("stable") is False:
+            text = f"{key}: the equilibrium is unstable: after a small disturbance best replies lead away from it"
+            out.append({"code": "unstable", "message": text})
         if outcome["status"] in SOLVED and certificate["others"]:
             one, several = ("local optimum", "local optima") if sole else ("equilibrium", "equilibria")
             count = len(certificate["others"])

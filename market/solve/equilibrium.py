@@ -68,7 +68,7 @@ class Candidates:
 
 def own_system(game: Game, x: Array) -> tuple[Array, Array, Array]:
     """Payoffs (L, players), the players' own gradients stacked (L, n) and the Jacobian of that stack (L, n, n)."""
-    payoff = np.empty((len(x), len(game.players)))
+    payoff = np.empty((len(x), len(game.players)), x.dtype)
     gradient, jacobian = np.zeros_like(x), np.zeros((*x.shape, x.shape[-1]))
     for player, (objective, own) in enumerate(zip(game.players, game.controls, strict=True)):
         payoff[:, player], g, H = objective.derivatives(x)
@@ -84,10 +84,9 @@ def best_reply_rounds(game: Game, x: Array, rounds: int) -> Array:
     for _ in range(rounds):
         before = x.copy()
         for player in range(len(game.players)):
-            alive = np.flatnonzero(np.isfinite(x).all(-1))
-            reply, payoff = game.reply(player, x[alive])
-            reply[~np.isfinite(payoff) | ~(np.abs(reply) < limit).all(-1)] = np.nan
-            x[alive] = reply
+            lost = ~np.isfinite(x).all(-1)
+            x, payoff = game.reply(player, np.where(np.expand_dims(lost, -1), 0.0, x))
+            x[lost | ~np.isfinite(payoff) | ~(np.abs(x) < limit).all(-1)] = np.nan
         moved = np.abs(x - before)
         if not np.any(moved > 1e-12 * np.maximum(1.0, np.abs(x))):
             break

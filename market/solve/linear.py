@@ -56,11 +56,25 @@ def _solve_definite(matrix: Array, vector: Array) -> tuple[Array, NDArray[np.boo
 
 
 def solve_general(matrix: Array, vector: Array) -> Array:
-    """Solve square systems (L, n, n) x = (L, n); the least-norm answer where one is singular."""
-    try:
-        return np.asarray(np.linalg.solve(matrix, vector[..., None])[..., 0], float)
-    except np.linalg.LinAlgError:
-        return np.asarray((np.linalg.pinv(matrix) @ vector[..., None])[..., 0], float)
+    """Solve square systems (L, n, n) x = (L, n); the least-norm answer where one is singular.
+
+    Systems in extended precision are solved in double precision and refined with residuals in their own.
+    """
+    double = np.asarray(matrix, float)
+
+    def solve(right: Array) -> Array:
+        try:
+            return np.asarray(np.linalg.solve(double, np.asarray(right, float)[..., None])[..., 0])
+        except np.linalg.LinAlgError:
+            return np.asarray((np.linalg.pinv(double) @ np.asarray(right, float)[..., None])[..., 0])
+
+    x = solve(vector)
+    if matrix.dtype == float:
+        return x
+    x = x.astype(matrix.dtype)
+    for _ in range(3):
+        x = x + solve(vector - (matrix * x[..., None, :]).sum(-1))
+    return x
 
 
 def implicit_slope(second: Array, cross: Array, held: NDArray[np.bool_]) -> Array:
@@ -69,4 +83,5 @@ def implicit_slope(second: Array, cross: Array, held: NDArray[np.bool_]) -> Arra
     free = ~held
     matrix = np.where(free[:, :, None] & free[:, None, :], second, 0.0)
     matrix[:, np.arange(n), np.arange(n)] += held
-    return -np.linalg.solve(matrix, np.where(free[:, :, None], cross, 0.0))
+    right = np.where(free[:, :, None], cross, 0.0)
+    return -np.stack([solve_general(matrix, right[:, :, column]) for column in range(right.shape[-1])], -1)

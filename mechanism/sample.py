@@ -1,0 +1,281 @@
+"""The claims at one case, and over a sample of admissible markets with the worst counterexamples.
+
+A claim that fails although its assumption is met is a discovery. It is reported only after confirmation: the market is solved again
+alone, with certificates, its levels are refined in extended precision, and the claim still fails by a margin of the same sign.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from market.case import INVESTMENT, Array, Case, UnitCost, make_case
+from market.family import solve_lanes
+from market.outcome import Outcome, account
+from market.pricing import bertrand_matrix
+from market.regimes import REGIMES, Regime, benefit_matrix, level_bounds, solve_equilibrium, solve_regime
+from market.solve.linear import free_system, solve_general
+from market.solve.optimum import on_bound
+from market.solve.tolerances import DEFAULT
+from market.stages import invest_first, lead
+from market.statics import conditions
+from market.wellposed import required_scale
+from mechanism.allocation import allocate
+from mechanism.full_information import full_information
+from mechanism.incentives import gains
+from mechanism.propositions import CLAIMS, FORCED, NEEDED, Finding, Ground, claims_at, contrast_cases, finding_of, row, without_spillover
+from mechanism.reported import TAX_RULES, assign
+from mechanism.schema import PolicyCase
+from mechanism.types import type_space
+
+Tree = dict[str, Any]
+
+REFINEMENTS = 4
+"""Newton steps in extended precision; the first already reaches it."""
+
+
+def propositions(policy: PolicyCase, sample: int | None = None, seed: int = 0) -> Tree:
+    """The claims at a case and, if asked, over `sample` random markets: the tree of `propositions --format json`."""
+    ground = ground_of_case(policy)
+    found = claims_at(ground)
+    return {
+        "case": policy.resolved,
+        "claims": [row(key, finding, ground) for key, finding in found.items()],
+        "sample": None if sample is None else sampled(sample, seed),
+    }
+
+
+def ground_of_case(policy: PolicyCase) -> Ground:
+    """The solved games of one case, every regime with its certificate."""
+    case = policy.market.flat()
+    outcomes = {key: solve_regime(case, key) for key in NEEDED}
+    reference = without_spillover(case)
+    return Ground(
+        case=case,
+        lanes=1,
+        levels={key: _levels(outcome) for key, outcome in outcomes.items()},
+        without_unit_spillover=None if reference is None else _levels(solve_regime(reference, "nash")),
+        forced={
+            (form, s): _levels(solve_equilibrium(market, regime))[:, INVESTMENT]
+            for form, market in contrast_cases(case).items()
+            for s, regime in FORCED.items()
+        },
+        mechanism=mechanism_figures(policy, outcomes),
+    )
+
+
+def _levels(outcome: Outcome) -> Array:
+    return np.full((1, 4), np.nan) if outcome.levels is None else outcome.levels[None]
+
+
+def mechanism_figures(policy: PolicyCase, outcomes: dict[str, Outcome]) -> dict[str, Array]:
+    """Margins of Appendix B's claims at one case, each with the figures behind it under its key."""
+    case, market, optimum = policy.market.flat(), outcomes["nash"], outcomes["social_optimum"]
+    out: dict[str, Array] = {}
+    if optimum.solved:
+        full = full_information(case, optimum, market)
+        off = max(abs(full.welfare_gap), float(np.abs(full.net_transfer).max()))
+        out["B.full_information"] = np.array([1e-8 * max(1.0, abs(optimum.welfare)) - off])
+        out["B.full_information.welfare_gap"] = np.array([full.welfare_gap])
+        out["B.full_information.net_transfer"] = full.net_transfer[None]
+        out["B.full_information.other_equilibria"] = np.array([len(full.regulated.certificate.others)])
+        if market.solved:
+            gain = full.payoff - market.profit
+            out["B.participation"] = np.array([gain.min() + 1e-8 * max(1.0, float(np.abs(full.payoff).max()))])
+            out["B.participation.gain"] = gain[None]
+    if policy.types is not None and optimum.solved:
+        types = type_space(policy.types)
+        allocation = allocate(case, types.points)
+        if allocation.solved:
+            assignment = assign(case, types, allocation)
+            tax = TAX_RULES["printed"](assignment.subsidy, types)
+            found = gains(assignment, tax, policy.mechanism.payoff)
+            out["B.truthful"] = np.array([1e-7 * found.range - found.bayesian.max()])
+            out["B.truthful.largest_gain"] = np.array([found.bayesian.max()])
+    return out
+
+
+# --- a sample
+
+
+def draw(count: int, rng: np.random.Generator, unit_costs: bool) -> Case:
+    """Admissible markets of two equal firms, one lane each; every planner's problem is bounded by at least a tenth.
+
+    Uniform draws: intercept 15 to 25, own slope 1 to 2, cross slope up to 0.85 of it, rivalry up to 0.9, demand spillover 0 to 1 (one in
+    ten -0.5 to 0), leakage cross up to 0.5, interaction up to 0.3, own up to 4 above their sum, largest saving up to 0.7, cost spillover
+    0 to 1, cost scale 1.1 to 4 times what boundedness needs. Unit costs: base 0.1 to 3, spillover up to 0.2 of it per unit, slope up
+    to 0.1, curvature up to 0.05.
+    """
+
+    def number(low: float, high: float) -> Array:
+        return rng.uniform(low, high, (count, 1))
+
+    own_slope, cross, interaction = number(1, 2), number(0, 0.5), number(0, 0.3)
+    spillover = np.where(number(0, 1) < 0.1, number(-0.5, 0), number(0, 1))
+    case = make_case(
+        intercept=number(15, 25),
+        own_slope=own_slope,
+        cross_slope=own_slope * number(0, 0.85),
+        rivalry=number(0, 0.9),
+        demand_spillover=spillover,
+        leakage=(cross + interaction + number(0.1, 4), cross, interaction),
+        cost_scale=np.ones((count, 1)),
+        max_saving=number(0, 0.7),
+        cost_spillover=number(0, 1),
+    )
+    planners = [regime for regime in REGIMES.values() if regime.chooser != "firms"]
+    needed = np.max([required_scale(case, benefit_matrix(case, regime)) for regime in planners], axis=0)
+    case = replace(case, cost_scale=needed[:, None] * number(1.1, 4))
+    if not unit_costs:
+        return case
+    base = number(0.1, 3)
+    return replace(case, unit_cost=UnitCost(base=base, spillover=base * number(0, 0.2), slope=number(0, 0.1), curvature=number(0, 0.05)))
+
+
+def ground_of_sample(case: Case, lanes: int) -> Ground:
+    """The solved games of many markets at once; optima are searched, equilibria verified by exact best replies."""
+    simultaneous = [key for key in NEEDED if REGIMES[key].order == "together"]
+    levels = {key: solve_lanes(case, REGIMES[key], lanes).levels for key in simultaneous}
+    for key, staged in (("sequential", lead(case, lanes, 0)), ("investment_first", invest_first(case, lanes))):
+        limit = np.where(staged.switching, DEFAULT.kink, DEFAULT.residual)
+        good = (staged.regret <= DEFAULT.regret) & (staged.residual <= limit) & ~staged.runaway
+        good &= account(case, np.nan_to_num(staged.levels), bertrand_matrix).describes_market
+        levels[key] = np.where(good[:, None], staged.levels, np.nan)
+    reference = without_spillover(case)
+    nash, best = levels["nash"], levels["social_optimum"]
+    gain = account(case, best, bertrand_matrix).profit - account(case, nash, bertrand_matrix).profit
+    return Ground(
+        case=case,
+        lanes=lanes,
+        levels=levels,
+        without_unit_spillover=None if reference is None else solve_lanes(reference, REGIMES["nash"], lanes).levels,
+        forced={
+            (form, s): solve_lanes(market, regime, lanes).levels[:, INVESTMENT]
+            for form, market in contrast_cases(case).items()
+            for s, regime in FORCED.items()
+        },
+        # With equal subsidy and tax a firm's payoff at the optimum is its profit there.
+        mechanism={"B.participation": gain.min(-1), "B.participation.gain": gain},
+    )
+
+
+UNIT_COST_SHARE = 4
+"""One market in this many has unit costs."""
+
+
+def sampled(count: int, seed: int) -> Tree:
+    """How often each claim is true, with its assumption met and not met, and its worst confirmed counterexample."""
+    rng = np.random.default_rng(seed)
+    sizes = (count - count // UNIT_COST_SHARE, count // UNIT_COST_SHARE)
+    grounds = [ground_of_sample(draw(size, rng, unit), size) for size, unit in zip(sizes, (False, True), strict=True) if size]
+    rows = []
+    for claim in CLAIMS:
+        findings = [finding_of(claim, ground) for ground in grounds]
+        total = [counts(finding) for finding in findings]
+        summed = {key: {side: sum(c[key][side] for c in total) for side in ("true", "false")} for key in ("met", "not_met")}
+        failing = sorted((candidate for pair in zip(findings, grounds, strict=True) for candidate in failures(*pair)), key=lambda f: f[0])
+        rows.append({"id": claim.key, **summed, "not_asked": sum(c["not_asked"] for c in total), "worst": worst(claim.key, failing)})
+    solved = {key: int(sum(np.isfinite(ground.levels[key]).all(-1).sum() for ground in grounds)) for key in NEEDED}
+    return {"count": count, "seed": seed, "solved": solved, "claims": rows}
+
+
+def counts(finding: Finding) -> Tree:
+    """True and false, by whether the assumption is met; what assumes nothing counts as met."""
+    met, holds = np.where(np.isnan(finding.met), 1.0, finding.met), finding.holds
+    return {
+        "met": {"true": int(((met == 1) & (holds == 1)).sum()), "false": int(((met == 1) & (holds == 0)).sum())},
+        "not_met": {"true": int(((met == 0) & (holds == 1)).sum()), "false": int(((met == 0) & (holds == 0)).sum())},
+        "not_asked": int(np.isnan(holds).sum()),
+    }
+
+
+def failures(finding: Finding, ground: Ground) -> list[tuple[float, int, Ground]]:
+    """The markets where a claim fails although its assumption is met: margin relative to size, lane and ground."""
+    met = np.where(np.isnan(finding.met), 1.0, finding.met)
+    size = np.maximum(np.broadcast_to(finding.size, finding.margin.shape), 1e-300) if np.any(finding.size) else 1.0
+    relative = finding.margin / size
+    return [(float(relative[lane]), int(lane), ground) for lane in np.flatnonzero((met == 1) & (finding.holds == 0))]
+
+
+TRIES = 5
+"""Counterexamples that are tried for confirmation, the worst first."""
+
+
+def worst(key: str, failing: list[tuple[float, int, Ground]]) -> Tree | None:
+    """The worst counterexample that is confirmed; figures are null where none of the worst few is."""
+    if not failing:
+        return None
+    for _, lane, ground in failing[:TRIES]:
+        margin = confirmed(key, ground, lane)
+        if margin is not None:
+            return {"margin": margin, "case": case_tree(ground.case, lane, f"Counterexample to {key}")}
+    return {"margin": None, "case": None}
+
+
+def confirmed(key: str, ground: Ground, lane: int) -> float | None:
+    """The margin by which a claim fails in one market solved alone, in extended precision; None if that does not confirm it."""
+    case = ground.case.take([lane])
+    levels = {key: _levels(solve_regime(case, key)) for key in NEEDED}
+    fine = case.map(lambda a: a.astype(np.longdouble))
+    exact: dict[str, Array] = {
+        name: refined(fine, REGIMES[name], x) if REGIMES[name].order == "together" else np.asarray(x, np.longdouble)
+        for name, x in levels.items()
+    }
+    reference = without_spillover(case)
+    again = Ground(
+        case=fine,
+        lanes=1,
+        levels=exact,
+        without_unit_spillover=None if reference is None else _levels(solve_regime(reference, "nash")),
+        forced={name: t[[lane]] for name, t in ground.forced.items()},
+        mechanism={name: value[[lane]] for name, value in ground.mechanism.items()},
+    )
+    finding = finding_of(next(claim for claim in CLAIMS if claim.key == key), again)
+    fails = finding.holds[0] == 0 and finding.met[0] != 0
+    return float(finding.margin[0]) if fails else None
+
+
+def refined(case: Case, regime: Regime, x: Array) -> Array:
+    """Levels (1, 4) after Newton steps in the case's own precision; what is at a bound stays there."""
+    if not np.isfinite(x).all():
+        return x
+    lower, upper = level_bounds(case, 1, regime.sharing_range)
+    held = on_bound(x, lower) | on_bound(x, upper)
+    x = x.astype(np.longdouble)
+    for _ in range(REFINEMENTS):
+        gradient, jacobian = conditions(case, regime, x)
+        x = x + solve_general(*free_system(-jacobian, gradient, held))
+    return x
+
+
+def case_tree(case: Case, lane: int, name: str) -> Tree:
+    """One market as the tree of a case file."""
+    one = case.take([lane])
+
+    def value(array: Array) -> float | list[float]:
+        numbers = [float(v) for v in array.ravel()]
+        return numbers[0] if len(set(numbers)) == 1 else numbers
+
+    cap = float(one.investment_cap.ravel()[0])
+    tree: Tree = {
+        "schema_version": 1,
+        "name": name,
+        "demand": {key: value(getattr(one, key)) for key in ("intercept", "own_slope", "cross_slope")},
+        "security": {
+            "rivalry": value(one.rivalry),
+            "demand_spillover": value(one.demand_spillover),
+            "leakage": {"own": value(one.leakage_own), "cross": value(one.leakage_cross), "interaction": value(one.leakage_interaction)},
+        },
+        "cost": {
+            "form": one.cost_form,
+            "scale": value(one.cost_scale),
+            "max_saving": value(one.max_saving),
+            "spillover": value(one.cost_spillover),
+            "investment_cap": None if np.isinf(cap) else cap,
+        },
+    }
+    if one.unit_cost is not None and np.any(one.unit_cost.base):
+        tree["unit_cost"] = {key: value(array) for key, array in vars(one.unit_cost).items()}
+    return tree
