@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from .commands import compare, doctor, evaluate, examples, schema, validate
+from .commands import compare, doctor, evaluate, examples, propositions, schema, statics, validate
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -17,6 +17,8 @@ app = typer.Typer(
 )
 app.command("evaluate", epilog=evaluate.EPILOG)(evaluate.evaluate)
 app.command("compare", epilog=compare.EPILOG)(compare.compare)
+app.command("propositions", epilog=propositions.EPILOG)(propositions.propositions)
+app.command("statics", epilog=statics.EPILOG)(statics.statics)
 app.command("validate", epilog=validate.EPILOG)(validate.validate)
 app.command("schema", epilog=schema.EPILOG)(schema.schema)
 app.add_typer(examples.app, name="examples")

@@ -212,6 +212,8 @@ def inputs(case: Tree) -> str:
         return out
 
     blocks = {key: case[key] for key in ("demand", "security", "cost", "types") if case.get(key) is not None}
+    if any((case.get("unit_cost") or {}).values()):
+        blocks["unit_cost"] = case["unit_cost"]
     if case.get("types") is not None:
         blocks["mechanism"] = case["mechanism"]
     return "; ".join(f"{block}: {', '.join(flat(tree))}" for block, tree in blocks.items())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from mechanism.tidy import COLUMNS, Row
@@ -25,5 +25,37 @@ def as_csv(rows: Sequence[Row]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def claims_csv(result: dict[str, Any]) -> str:
+    """The claims of a case as CSV."""
+    return _csv(
+        ("id", "text", "assumption_met", "holds", "margin", "detail"),
+        (
+            (row["id"], row["text"], row["assumption"]["met"], row["holds"], row["margin"], row["assumption"]["detail"])
+            for row in result["claims"]
+        ),
+    )
+
+
+def derivatives_csv(result: dict[str, Any]) -> str:
+    """Derivatives as CSV, a row per parameter and figure; at a kink one for each direction."""
+    rows = []
+    for parameter, found in result["derivatives"].items():
+        for direction, side in (("rising", found), ("falling", found["falling"] or {})):
+            for figure, value in side.items():
+                if figure == "falling":
+                    continue
+                pairs = enumerate(value) if isinstance(value, list) else [(None, value)]
+                rows += [(parameter, direction, figure if i is None else f"{figure}_{i + 1}", number) for i, number in pairs]
+    return _csv(("parameter", "direction", "figure", "derivative"), rows)
+
+
+def _csv(columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
     writer.writerows(rows)
     return text.getvalue()

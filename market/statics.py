@@ -182,3 +182,17 @@ def tree(slopes: dict[str, Slopes]) -> dict[str, Any]:
         name: {**side(found, 1), "falling": None if np.array_equal(found.levels[0], found.levels[1]) else side(found, 0)}
         for name, found in slopes.items()
     }
+
+
+def values(case: Case) -> dict[str, float]:
+    """The present value of every parameter of one market, under the names of `shifts`."""
+
+    def value(name: str) -> float:
+        key, _, firm = name.partition("[")
+        if key in MARKET_PARAMETERS:
+            array = getattr(case, MARKET_PARAMETERS[key]).ravel()
+        else:
+            array = getattr(case.unit_cost, key.split(".")[1]).ravel()
+        return float(array[min(int(firm[0]), len(array) - 1)] if firm else array[0])
+
+    return {name: value(name) for name in shifts(case)}

@@ -565,8 +565,15 @@ def row(key: str, finding: Finding, ground: Ground) -> dict[str, Any]:
         "assumption": {"met": None if np.isnan(met) else bool(met), "detail": detail(claim, ground, margin)},
         "holds": None if np.isnan(holds) else bool(holds),
         "margin": None if np.isnan(margin) else margin,
-        "numbers": {name: np.asarray(value[0]).tolist() for name, value in finding.numbers.items()},
+        "numbers": {name: _plain(np.asarray(value[0], float).tolist()) for name, value in finding.numbers.items()},
     }
+
+
+def _plain(value: Any) -> Any:
+    """Numbers for JSON: None for what is not finite."""
+    if isinstance(value, list):
+        return [_plain(entry) for entry in value]
+    return value if np.isfinite(value) else None
 
 
 def detail(claim: Claim, ground: Ground, margin: float) -> str:

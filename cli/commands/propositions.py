@@ -1,0 +1,85 @@
+"""`pigou propositions`: which of the paper's claims hold at a case, and how often."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..options import CaseFile, DigitsOption, Format, FormatOption, OutOption, QuietOption, SeedOption, StrictOption
+from ..output import Target, say
+
+EPILOG = """\b
+Examples:
+  pigou propositions two_vendors.yaml
+  pigou propositions two_vendors.yaml --sample 2000 --seed 1 --counterexamples .
+
+A claim that fails although its assumption is met is reported on stderr, and with --strict the exit code is then 3.
+--sample draws random admissible markets, independent of the case; 2000 of them take about half a minute."""
+
+SampleOption = Annotated[
+    int | None,
+    typer.Option("--sample", min=1, max=100_000, metavar="N", help="Count the claims over N random markets too.", show_default=False),
+]
+FolderOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--counterexamples", metavar="DIR", help="Write the worst counterexample to each claim there, as a case file.", show_default=False
+    ),
+]
+
+
+def propositions(
+    case: CaseFile,
+    sample: SampleOption = None,
+    counterexamples: FolderOption = None,
+    form: FormatOption = Format.table,
+    out: OutOption = None,
+    digits: DigitsOption = 5,
+    seed: SeedOption = 0,
+    quiet: QuietOption = False,
+    strict: StrictOption = False,
+) -> None:
+    """Check every claim of the paper at a case.
+
+    A row per claim: is its assumption met, is it true, and by what margin.
+    """
+    if counterexamples is not None and sample is None:
+        raise typer.BadParameter("needs --sample N: counterexamples come from random markets", param_hint="--counterexamples")
+    if counterexamples is not None and not counterexamples.is_dir():
+        raise typer.BadParameter(f"{counterexamples}: is no directory; make it first", param_hint="--counterexamples")
+    target = Target(out, [case])
+    from ..shipped import load
+
+    policy = load([case])[0]
+    from mechanism.sample import propositions as check
+
+    result = check(policy, sample, seed)
+    if form is Format.json:
+        text = json.dumps(result, indent=2, allow_nan=False)
+    elif form is Format.csv:
+        from ..rows import claims_csv
+
+        text = claims_csv(result)
+    else:
+        from ..page import Page
+        from ..render_claims import claims
+
+        text = claims(result, Page(target.width, target.styled, target.unicode), digits)
+    target.write(text)
+    if counterexamples is not None:
+        written = [_write(row, counterexamples) for row in result["sample"]["claims"] if row["worst"] and row["worst"]["case"]]
+        say((f"written: {path}" for path in written), quiet=quiet)
+    broken = [row for row in result["claims"] if row["assumption"]["met"] is not False and row["holds"] is False]
+    say((f"does not hold here: {row['id']}: {row['text']}" for row in broken), quiet=quiet)
+    if strict and broken:
+        raise typer.Exit(3)
+
+
+def _write(row: dict[str, Any], folder: Path) -> Path:
+    """One counterexample as a case file; JSON is YAML too."""
+    path = folder / f"counterexample_{row['id'].replace('.', '_')}.json"
+    Target(path).write(json.dumps(row["worst"]["case"], indent=2))
+    return path

@@ -1,0 +1,75 @@
+"""`pigou statics`: how an outcome moves with every parameter."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from ..options import CaseFile, DigitsOption, Format, FormatOption, OutOption
+from ..output import Target
+
+EPILOG = """\b
+Examples:
+  pigou statics two_vendors.yaml
+  pigou statics two_vendors.yaml --regime social_optimum --format csv --out slopes.csv
+
+Derivatives are exact to about ten digits (implicit function theorem), and zero for levels that are held at a bound."""
+
+
+class RegimeName(StrEnum):
+    """The regimes whose choosers act at once."""
+
+    no_sharing = "no_sharing"
+    nash = "nash"
+    joint_profit = "joint_profit"
+    price_collusion = "price_collusion"
+    social_optimum = "social_optimum"
+    first_best = "first_best"
+
+
+def statics(
+    case: CaseFile,
+    regime: Annotated[RegimeName, typer.Option("--regime", help="Whose outcome.")] = RegimeName.nash,
+    form: FormatOption = Format.table,
+    out: OutOption = None,
+    digits: DigitsOption = 4,
+) -> None:
+    """Show how an outcome moves with every parameter.
+
+    One row per parameter: the derivatives of sharing, investment, prices, profits and welfare.
+    """
+    target = Target(out, [case])
+    from ..shipped import load
+
+    policy = load([case])[0]
+    from market.regimes import REGIMES, solve_regime
+    from market.statics import comparative_statics, tree, values
+
+    market = policy.market.flat()
+    outcome = solve_regime(market, regime.value)
+    if outcome.levels is None:
+        typer.echo(f"not met: {regime.value} is {outcome.status}: {outcome.message}", err=True)
+        raise typer.Exit(3)
+    result: dict[str, Any] = {
+        "case": policy.resolved,
+        "regime": regime.value,
+        "outcome": outcome.tree(),
+        "values": values(market),
+        "derivatives": tree(comparative_statics(market, REGIMES[regime.value], outcome.levels[None])),
+        "notes": [f"Held at a bound: {', '.join(outcome.certificate.bounds)}."] if outcome.certificate.bounds else [],
+    }
+    if form is Format.json:
+        text = json.dumps(result, indent=2, allow_nan=False)
+    elif form is Format.csv:
+        from ..rows import derivatives_csv
+
+        text = derivatives_csv(result)
+    else:
+        from ..page import Page
+        from ..render_claims import statics as page_of
+
+        text = page_of(result, Page(target.width, target.styled, target.unicode), digits)
+    target.write(text)

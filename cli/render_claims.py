@@ -1,0 +1,105 @@
+"""The pages of `pigou propositions` and `pigou statics`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import figures
+from .page import Column, Page
+from .render import LABELS, heading
+
+Tree = dict[str, Any]
+
+PAIRS = ("sharing", "investment", "price", "profit")
+"""Figures of both firms."""
+
+ANSWERS = {True: "yes", False: "no", None: figures.NONE}
+
+
+def claims(result: Tree, page: Page, digits: int) -> str:
+    """A row per claim: assumption, truth, margin; then, if asked, the counts over a sample."""
+    rows = result["claims"]
+    heading(result, page)
+    page.heading("The paper's claims at this case")
+    page.table(
+        [
+            Column("Id", [row["id"] for row in rows], words=True),
+            Column("Claim", [row["text"] for row in rows], words=True),
+            Column("Assumption\nmet", [ANSWERS[row["assumption"]["met"]] for row in rows]),
+            Column("True", [_answer(row) for row in rows]),
+            Column("Margin", [figures.number(row["margin"], min(digits, 4), zero=0.0) for row in rows]),
+        ]
+    )
+    page.sentence("A margin is positive where the claim is true; P7.i says that signs may differ and shows the smaller one.")
+    details = {row["id"]: row["assumption"]["detail"] for row in rows}
+    page.heading("Assumptions")
+    for text in dict.fromkeys(details.values()):
+        page.sentence(f"{', '.join(key for key, value in details.items() if value == text)}: {text}.", bullet="- ")
+    if result["sample"] is not None:
+        _sample(result["sample"], page, digits)
+    return page.text
+
+
+def _answer(row: Tree) -> str:
+    if row["id"] == "P7.i" and row["margin"] is not None:
+        return "either"
+    return ANSWERS[row["holds"]]
+
+
+def _sample(sample: Tree, page: Page, digits: int) -> None:
+    rows = sample["claims"]
+    page.heading(f"{sample['count']} random markets, seed {sample['seed']}")
+    page.table(
+        [
+            Column("Id", [row["id"] for row in rows], words=True),
+            Column("Met:\ntrue", [str(row["met"]["true"]) for row in rows]),
+            Column("Met:\nfalse", [str(row["met"]["false"]) for row in rows]),
+            Column("Not met:\ntrue", [str(row["not_met"]["true"]) for row in rows]),
+            Column("Not met:\nfalse", [str(row["not_met"]["false"]) for row in rows]),
+            Column("Not\nasked", [str(row["not_asked"]) for row in rows]),
+            Column("Worst margin,\nconfirmed", [_worst(row["worst"], digits) for row in rows]),
+        ]
+    )
+    page.sentence("Claims that assume nothing count as met. A failure counts as confirmed if it survives extended precision.")
+
+
+def _worst(worst: Tree | None, digits: int) -> str:
+    if worst is None:
+        return figures.NONE
+    return "unconfirmed" if worst["margin"] is None else figures.number(worst["margin"], min(digits, 4), zero=0.0)
+
+
+def statics(result: Tree, page: Page, digits: int) -> str:
+    """A row per parameter: its value and the derivatives in it."""
+    heading(result, page)
+    name = result["regime"]
+    page.heading(f"Comparative statics: {LABELS.get(name, name)} ({name}), change per unit of the parameter")
+    rows = result["derivatives"]
+    same = all(row[key][0] == row[key][1] for row in rows.values() for key in PAIRS)
+
+    def pairs(key: str) -> list[str]:
+        both = [row[key] for row in rows.values()]
+        cells = figures.column([value for pair in both for value in pair], digits, zero=1e-12)
+        lines = [(cells[2 * i], cells[2 * i + 1]) for i in range(len(both))]
+        return [first if same else f"{first}\n{second}" for first, second in lines]
+
+    page.table(
+        [
+            Column("Parameter", list(rows), words=True),
+            Column("Now", [figures.number(result["values"][key], digits, zero=0.0) for key in rows]),
+            Column("Sharing", pairs("sharing")),
+            Column("Investment", pairs("investment")),
+            Column("Price", pairs("price")),
+            Column("Profit", pairs("profit")),
+            Column("Consumers", figures.column([row["consumer_surplus"] for row in rows.values()], digits, zero=1e-12)),
+            Column("Welfare", figures.column([row["welfare"] for row in rows.values()], digits, zero=1e-12)),
+        ]
+    )
+    if not same:
+        page.sentence("First line firm 1, second line firm 2.")
+    sided = [key for key, row in rows.items() if row["falling"] is not None]
+    if sided:
+        page.sentence(f"At a kink, as the parameter rises; as it falls the derivatives differ for {', '.join(sided)} (see --format json).")
+    for text in result["notes"]:
+        page.sentence(text)
+    return page.text
