@@ -90,7 +90,7 @@ def best_reply(case: Case, x: Array, firm: int, sharing_range: tuple[float, floa
 
 def _root_of_line(constant: Array, slope: Array) -> Array:
     """The zero of constant - slope t."""
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         return np.asarray(constant / slope)
 
 
@@ -102,7 +102,7 @@ def _positive_roots(c0: Array, c1: Array, c2: Array, c3: Array) -> list[Array]:
     """
     c0, c1, c2, c3 = np.broadcast_arrays(c0, c1, c2, c3)
     companion = np.zeros((*c0.shape, 3, 3))
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         for column, c in enumerate((c1, c2, c3)):
             companion[..., 0, column] = -c / c0
         companion[..., 1, 0] = companion[..., 2, 1] = 1

@@ -3,7 +3,7 @@
 At a solution the conditions G(x, theta) = 0 hold on the levels that are free, so dx / dtheta = -G_x^-1 G_theta there and zero for
 levels held at a bound. A level that sits on a bound with no force against it (G = 0 there too) may move one way only: derivatives
 are therefore one-sided, and the two sides agree everywhere else. G_theta, and the totals that follow, are five-point differences of
-closed forms, accurate to about ten digits.
+closed forms, accurate to eight digits or more.
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ def largest_investment(case: Case) -> float:
     room = c.k * c.share_bounds[0] - 2 * c.w * steepest * (steepest + others)
     with np.errstate(divide="ignore"):
         bound = np.where(room > 0, 2 * c.w * steepest * level / np.where(room > 0, room, 1.0), np.inf)
-    return float(min(bound.max(), case.investment_cap.max()))
+    return float(min(bound.max() * (1 + 1e-9), case.investment_cap.max()))  # the bound may be attained
 
 
 def uniqueness(case: Case, sharing: float | None = None) -> Uniqueness:

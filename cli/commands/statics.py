@@ -16,7 +16,7 @@ Examples:
   pigou statics two_vendors.yaml
   pigou statics two_vendors.yaml --regime social_optimum --format csv --out slopes.csv
 
-Derivatives are exact to about ten digits (implicit function theorem), and zero for levels that are held at a bound."""
+Derivatives come from the implicit function theorem, to eight digits or more; they are zero for levels held at a bound."""
 
 
 class RegimeName(StrEnum):

@@ -1,0 +1,163 @@
+"""A leader and a follower, investment before sharing: against brute force, limits in which they are the simultaneous game, and symmetry."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from admissible import cases, market, random_levels
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from market.case import Case
+from market.cost import COST_FORMS
+from market.outcome import Outcome, account
+from market.pricing import bertrand_matrix
+from market.regimes import solve_regime
+from market.reply import best_reply
+from market.solve.search import STEP
+from market.solve.tolerances import DEFAULT
+from market.stages import _leader_slope as leader_slope
+from market.stages import follow, invest_first, lead, profits, sharing_equilibrium
+
+
+def levels_of(outcome: Outcome) -> np.ndarray:
+    """The levels of a solved outcome."""
+    assert outcome.solved, outcome.message
+    assert outcome.levels is not None
+    return outcome.levels
+
+
+@given(case=cases(forms=tuple(COST_FORMS), unit_costs=True), seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=20)
+def test_no_random_commitment_earns_the_leader_more(case: Case, seed: int) -> None:
+    """Thousands of own levels, the follower's reply found by a grid of its own: none does better."""
+    rng = np.random.default_rng(seed)
+    for leader, key in ((0, "sequential"), (1, "sequential_firm_2")):
+        outcome = solve_regime(case, key)
+        if not outcome.solved:
+            continue
+        x = levels_of(outcome)
+        best = float(profits(case, x[None])[0, leader])
+        own = np.column_stack([rng.uniform(0, 1, 2000), rng.uniform(0, 3 * x[2 + leader] + 0.1, 2000)])
+        earned = profits(case, follow(case, leader, own))[:, leader]
+        # NaN: what the leader shares would make the other's unit cost negative.
+        assert np.nanmax(earned) <= best + 1e-9 * max(1.0, abs(best))
+        # The follower's part is its best reply, by a grid over its own levels.
+        other = 1 - leader
+        s, t = np.meshgrid(np.linspace(0, 1, 61), np.linspace(0, 2 * x[2 + other] + 0.5, 301))
+        grid = np.repeat(x[None], s.size, axis=0)
+        grid[:, other], grid[:, 2 + other] = s.ravel(), t.ravel()
+        kept = float(profits(case, x[None])[0, other])
+        assert profits(case, grid)[:, other].max() <= kept + 1e-9 * max(1.0, abs(kept))
+
+
+@given(case=cases(unit_costs=True))
+@settings(max_examples=20)
+def test_a_leader_earns_at_least_its_equilibrium_profit(case: Case) -> None:
+    """It could commit the levels of the simultaneous game, to which the other's levels are the reply."""
+    nash, first = solve_regime(case, "nash"), solve_regime(case, "sequential")
+    if nash.solved and first.solved:
+        assert first.profit[0] >= nash.profit[0] - 1e-9 * max(1.0, abs(nash.profit[0]))
+
+
+@given(case=cases(forms=("saturating", "exponential"), unit_costs=True), seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=20)
+def test_the_leaders_total_derivative_by_differences(case: Case, seed: int) -> None:
+    """(15), (16) with the reaction of its own cost included."""
+    own = random_levels(np.random.default_rng(seed), 6)[:, [0, 2]] * [0.9, 1.0] + [0.05, 0.05]
+    x = follow(case, 0, own)
+    slope = leader_slope(case, 0, x, DEFAULT)
+    inside = ((x[:, 1] > 1e-3) & (x[:, 1] < 1 - 1e-3)) | (x[:, 1] == 0) | (x[:, 1] == 1)
+    for k in (0, 1):
+        h = 1e-5 * np.eye(2)[k]
+        up, down = (profits(case, follow(case, 0, own + sign * h))[:, 0] for sign in (1, -1))
+        numeric = (up - down) / 2e-5
+        np.testing.assert_allclose(slope[inside, k], numeric[inside], rtol=2e-4, atol=2e-4 * max(1.0, float(np.abs(slope).max())))
+
+
+def test_the_firm_that_leads_is_the_only_difference_between_equal_firms() -> None:
+    first, second = (levels_of(solve_regime(market(), key)) for key in ("sequential", "sequential_firm_2"))
+    np.testing.assert_allclose(first, second[[1, 0, 3, 2]], atol=1e-12)
+
+
+def test_unrelated_goods_without_spillovers_leave_nothing_to_lead() -> None:
+    """Each firm a monopoly with its own cost: every order of moves gives the simultaneous levels."""
+    case = market(cross_slope=0.0, demand_spillover=0.0, rivalry=0.0, cost_spillover=0.0)
+    nash = levels_of(solve_regime(case, "nash"))
+    for key in ("sequential", "investment_first"):
+        np.testing.assert_allclose(levels_of(solve_regime(case, key)), nash, atol=1e-9)
+
+
+def test_without_interaction_in_leakage_investing_first_changes_nothing() -> None:
+    """With phi3 = 0 a firm's best sharing does not answer the rival's, so the rival's cannot be moved by investing first."""
+    case = market(leakage=(1.0, 0.3, 0.0), intercept=[20, 17])
+    np.testing.assert_allclose(levels_of(solve_regime(case, "investment_first")), levels_of(solve_regime(case, "nash")), atol=1e-10)
+
+
+@given(case=cases(unit_costs=True), seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=30)
+def test_the_sharing_equilibrium_is_a_pair_of_best_replies(case: Case, seed: int) -> None:
+    """At given investments: the exact reply in sharing against a grid, and the derivative by differences where nothing switches."""
+    t = random_levels(np.random.default_rng(seed), 5)[:, 2:]
+    s, by = sharing_equilibrium(case, t)
+    x = np.concatenate([s, t], -1)
+    kept = profits(case, x)
+    for firm in (0, 1):
+        for value in np.linspace(0, 1, 101):
+            y = x.copy()
+            y[:, firm] = value
+            assert (profits(case, y)[:, firm] <= kept[:, firm] + 1e-9).all()
+    h = STEP
+    for k in (0, 1):
+        step = h * np.eye(2)[k]
+        up, down = sharing_equilibrium(case, t + step)[0], sharing_equilibrium(case, t - step)[0]
+        smooth = ((s > 1e-3) & (s < 1 - 1e-3) | ((up == s) & (down == s))).all(-1)
+        np.testing.assert_allclose(by[smooth][:, :, k], ((up - down) / (2 * h))[smooth], atol=1e-6)
+
+
+@given(case=cases(), seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=20)
+def test_no_other_investment_pays_when_sharing_follows(case: Case, seed: int) -> None:
+    outcome = solve_regime(case, "investment_first")
+    if not outcome.solved:
+        return
+    x = levels_of(outcome)
+    np.testing.assert_allclose(sharing_equilibrium(case, x[None, 2:])[0][0], x[:2], atol=1e-12)
+    rng = np.random.default_rng(seed)
+    for firm in (0, 1):
+        t = np.repeat(x[None, 2:], 2000, axis=0)
+        t[:, firm] = rng.uniform(0, 3 * x[2 + firm] + 0.1, 2000)
+        moved = np.concatenate([sharing_equilibrium(case, t)[0], t], -1)
+        best = outcome.profit[firm]
+        assert profits(case, moved)[:, firm].max() <= best + 1e-9 * max(1.0, abs(best))
+
+
+def test_many_markets_at_once_give_the_figures_of_one_at_a_time() -> None:
+    rng = np.random.default_rng(3)
+    scale = rng.uniform(6, 30, (6, 1))
+    many = market(cost_scale=scale, intercept=rng.uniform(15, 25, (6, 2)))
+    for solve in (lambda case, lanes: lead(case, lanes, 0), invest_first):
+        together = solve(many, 6).levels
+        for lane in range(6):
+            np.testing.assert_allclose(together[lane], solve(many.take([lane]), 1).levels[0], rtol=1e-10, atol=1e-12)
+
+
+def test_a_leader_that_would_invest_without_limit_is_reported() -> None:
+    outcome = solve_regime(market(cost_scale=1.2), "sequential")
+    assert outcome.status == "unbounded"
+    assert outcome.message is not None
+    assert "still rises at the largest investment searched" in outcome.message
+
+
+def test_the_accounts_agree_with_the_profits_of_the_stages() -> None:
+    case = market(unit_cost=(2.0, 0.1, 0.05, 0.02), intercept=[20, 16])
+    x = random_levels(np.random.default_rng(0), 5)
+    np.testing.assert_allclose(profits(case, x), account(case, x, bertrand_matrix).profit, rtol=1e-12)
+    assert best_reply(case, x, 0)[0].shape == (5, 4)
+
+
+@pytest.mark.parametrize("key", ["sequential", "investment_first"])
+def test_a_binding_cap_is_a_corner(key: str) -> None:
+    outcome = solve_regime(market(investment_cap=0.3), key)
+    assert outcome.status == "corner"
+    assert "investment[0] = 0.3" in outcome.certificate.bounds

@@ -1,0 +1,93 @@
+"""Comparative statics against solving again, and at corners from either side."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from admissible import market
+
+from market.regimes import REGIMES, solve_regime
+from market.statics import comparative_statics, shifts, tree, values
+
+MARKETS: dict[str, dict[str, object]] = {
+    "equal": {},
+    "unequal, unit costs": {
+        "intercept": [20, 16],
+        "own_slope": [1.5, 1.8],
+        "cost_spillover": [0.3, 0.8],
+        "unit_cost": (2.0, 0.1, 0.05, 0.02),
+    },
+    "exponential": {"cost_form": "exponential", "cost_scale": 30},
+    "full sharing": {"leakage": (0.3, 0.1, 0.1), "cost_scale": 6},
+}
+
+
+@pytest.mark.parametrize("name", MARKETS)
+@pytest.mark.parametrize("key", ["nash", "no_sharing", "joint_profit", "first_best"])
+def test_against_solving_again(name: str, key: str) -> None:
+    case = market(**MARKETS[name])
+    outcome = solve_regime(case, key)
+    if not outcome.solved:
+        pytest.skip(f"{key} is {outcome.status}")
+    assert outcome.levels is not None
+    found = comparative_statics(case, REGIMES[key], outcome.levels[None])
+    h = 1e-4
+    for parameter, shift in shifts(case).items():
+        up, down = solve_regime(shift(case, h), key), solve_regime(shift(case, -h), key)
+        assert up.levels is not None
+        assert down.levels is not None
+        assert up.accounts is not None
+        assert down.accounts is not None
+        again = {
+            "levels": (up.levels - down.levels) / (2 * h),
+            "price": (up.accounts.price - down.accounts.price) / (2 * h),
+            "profit": (up.profit - down.profit) / (2 * h),
+            "welfare": np.array((up.welfare - down.welfare) / (2 * h)),
+        }
+        for figure, value in again.items():
+            slope, size = getattr(found[parameter], figure)[1, 0], max(1.0, float(np.abs(value).max()))
+            np.testing.assert_allclose(slope, value, rtol=1e-4, atol=1e-4 * size, err_msg=f"{parameter} {figure}")
+
+
+def test_envelope_a_planners_welfare_moves_with_the_cost_scale_by_the_cost_alone() -> None:
+    """dW/dk = -(f_1 + f_2) / k."""
+    case = market()
+    outcome = solve_regime(case, "social_optimum")
+    assert outcome.levels is not None
+    assert outcome.accounts is not None
+    found = comparative_statics(case, REGIMES["social_optimum"], outcome.levels[None])
+    assert found["cost.scale"].welfare[1, 0] == pytest.approx(-outcome.accounts.investment_cost.sum() / 20, rel=1e-8)
+
+
+def test_a_level_about_to_leave_its_bound_moves_one_way_only() -> None:
+    """Without demand spillover sharing is zero with no force against it: a positive spillover starts it, a negative one does not."""
+    case = market(demand_spillover=0.0)
+    outcome = solve_regime(case, "nash")
+    assert outcome.levels is not None
+    found = comparative_statics(case, REGIMES["nash"], outcome.levels[None])["security.demand_spillover"]
+    falling, rising = found.levels[:, 0]
+    assert (falling[:2] == 0).all()
+    t = outcome.levels[2]
+    # By hand at s = 0: 2 h s = b2 lambda_d t + (2 b1 + b2) phi3 s, h = 2 b1 phi1 - b2 phi2.
+    np.testing.assert_allclose(rising[:2], t / (2 * (3 * 3.0 - 0.5) - 4 * 0.2), rtol=1e-9)
+    assert tree({"x": found})["x"]["falling"]["sharing"] == [0.0, 0.0]
+
+
+def test_parameters_and_their_values() -> None:
+    case = market(intercept=[20, 16], unit_cost=(2.0, 0.1, 0.05, 0.02))
+    named = values(case)
+    assert list(named) == list(shifts(case))
+    assert named["demand.intercept[1]"] == 16
+    assert named["cost.spillover[1]"] == 0.5
+    assert named["unit_cost.slope"] == 0.05
+    assert "demand.intercept" in shifts(case, common=True)
+
+
+def test_a_common_change_is_the_sum_of_both_firms() -> None:
+    case = market(intercept=[20, 16])
+    x = solve_regime(case, "nash").levels
+    assert x is not None
+    apart, together = (comparative_statics(case, REGIMES["nash"], x[None], common) for common in (False, True))
+    for key in ("demand.intercept", "demand.own_slope", "cost.spillover"):
+        summed = apart[f"{key}[0]"].levels + apart[f"{key}[1]"].levels
+        np.testing.assert_allclose(together[key].levels, summed, rtol=1e-7, atol=1e-9)

@@ -1,0 +1,116 @@
+"""Uniqueness proven by intervals, symmetric equilibria by scanning, stability."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from admissible import cases, market, random_levels
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from market.case import Case
+from market.regimes import REGIMES, firm_game, solve_regime
+from market.solve.equilibrium import best_reply_rounds, find_equilibria, own_system
+from market.solve.interval import Interval
+from market.stages import sharing_equilibrium
+from market.uniqueness import _conditions as conditions
+from market.uniqueness import _letters as letters
+from market.uniqueness import largest_investment, symmetric_levels, uniqueness
+
+SEVERAL = {
+    "intercept": 15.976,
+    "own_slope": 1.198,
+    "cross_slope": 0.377,
+    "rivalry": 0.834,
+    "demand_spillover": 0.461,
+    "leakage": (1.126, 0.258, 0.184),
+    "max_saving": 0.424,
+    "cost_spillover": 0.276,
+    "cost_scale": 0.745,
+}
+"""Equal firms of which, in equilibrium, one invests twice as much as the other; the symmetric equilibrium is unstable."""
+
+
+@given(case=cases(forms=("saturating", "exponential")), seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=25)
+def test_nothing_else_is_found_where_uniqueness_is_proven(case: Case, seed: int) -> None:
+    if uniqueness(case).status != "proven":
+        return
+    starts = random_levels(np.random.default_rng(seed), 40, 1.5 * largest_investment(case))
+    found = find_equilibria(firm_game(case, REGIMES["nash"]), starts)
+    assert len(found.x) <= 1
+    if len(found.x):
+        assert (found.x[0, 2:] <= largest_investment(case)).all()
+
+
+@given(case=cases(forms=("saturating", "exponential")), seed=st.integers(0, 2**32 - 1), imposed=st.sampled_from([None, 0.0, 1.0]))
+@settings(max_examples=40)
+def test_intervals_enclose_the_conditions_and_their_slopes(case: Case, seed: int, imposed: float | None) -> None:
+    """Random points of random boxes: G is the gradient in own investment at the sharing equilibrium, its slope by differences."""
+    rng = np.random.default_rng(seed)
+    ends = np.sort(rng.uniform(0, 3, (2, 1, 2)), axis=0)
+    box = Interval(ends[0], ends[1])
+    G, (own, cross) = conditions(case, letters(case), box, imposed)
+    game = firm_game(case, REGIMES["nash"])
+
+    def gradient(t: np.ndarray) -> np.ndarray:
+        s = sharing_equilibrium(case, t)[0] if imposed is None else np.full_like(t, imposed)
+        return own_system(game, np.concatenate([s, t], -1))[1][:, 2:]
+
+    t = rng.uniform(ends[0], ends[1], (30, 2))
+    value, slack = gradient(t), 1e-8 * max(1.0, float(np.abs(G.high).max()))
+    assert (value >= G.low - slack).all()
+    assert (value <= G.high + slack).all()
+    h = 1e-6
+    for k, (low, high) in enumerate(zip(ends[0, 0], ends[1, 0], strict=True)):
+        inside = (t[:, k] - h > low) & (t[:, k] + h < high)
+        step = h * np.eye(2)[k]
+        slope = ((gradient(t + step) - gradient(t - step)) / (2 * h))[inside]
+        bound = 1e-5 * max(1.0, float(np.abs(slope).max(initial=0.0)))
+        for firm, enclosure in ((k, own), (1 - k, cross)):
+            assert (slope[:, firm] >= enclosure.low[0, firm] - bound).all()
+            assert (slope[:, firm] <= enclosure.high[0, firm] + bound).all()
+
+
+def test_equal_firms_with_three_equilibria() -> None:
+    """Both asymmetric ones are listed, the symmetric one is found by scanning, and best replies run away from it."""
+    case = market(**SEVERAL)
+    certificate = solve_regime(case, "nash").certificate
+    assert certificate.unique is not None
+    assert certificate.unique.status == "no"
+    assert [other["stable"] for other in certificate.others] == [True, False]
+    symmetric = certificate.others[1]
+    np.testing.assert_allclose(symmetric_levels(case)[0], [*symmetric["sharing"], *symmetric["investment"]], rtol=1e-9)
+    near = np.array([[*symmetric["sharing"], *symmetric["investment"]]])
+    near[0, 3] += 1e-3
+    there = best_reply_rounds(firm_game(case, REGIMES["nash"]), near, 200)[0]
+    assert abs(there[2] - there[3]) > 1
+
+
+def test_at_a_stable_equilibrium_best_replies_return_at_the_rate_of_the_eigenvalue() -> None:
+    """Answering in turn contracts by the square of the modulus of the simultaneous map."""
+    case = market(intercept=[20, 16], cost_scale=6.0)
+    outcome = solve_regime(case, "nash")
+    assert outcome.levels is not None
+    assert outcome.certificate.reply_eigenvalues is not None
+    rate = max(outcome.certificate.reply_eigenvalues) ** 2
+    game, x = firm_game(case, REGIMES["nash"]), outcome.levels[None] + [[0, 0, 0, 1e-2]]
+    first = best_reply_rounds(game, x, 2)
+    second = best_reply_rounds(game, first, 1)
+    ratio = np.abs(second - outcome.levels)[0, 2:] / np.abs(first - outcome.levels)[0, 2:]
+    np.testing.assert_allclose(ratio, rate, rtol=0.03)
+
+
+def test_the_scan_finds_the_only_symmetric_equilibrium_and_the_cap() -> None:
+    x = solve_regime(market(), "nash").levels
+    np.testing.assert_allclose(symmetric_levels(market()), [x], rtol=1e-9)
+    capped = symmetric_levels(market(investment_cap=0.4))
+    np.testing.assert_allclose(capped[:, 2:], [[0.4, 0.4]])
+
+
+@pytest.mark.parametrize("changes", [{"cost_form": "restricted"}, {"unit_cost": (2.0, 0.1, 0.0, 0.0)}])
+def test_what_no_proof_covers_is_said(changes: dict[str, object]) -> None:
+    certificate = solve_regime(market(**changes), "nash").certificate
+    assert certificate.unique is not None
+    assert certificate.unique.status == "not proven"
+    assert "no proof covers" in certificate.unique.basis
