@@ -6,7 +6,7 @@ chooser makes an optimisation, whose optimum must be global; two make a game, wh
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -28,7 +28,7 @@ from market.reply import best_reply, reply_bound
 from market.solve.equilibrium import Game, find_equilibria, reply_eigenvalues
 from market.solve.optimum import Ascent, distinct_points, free_curvature, maximise, on_bound
 from market.solve.tolerances import DEFAULT, Tolerances
-from market.stages import invest_first, lead
+from market.stages import Staged, invest_first, lead
 from market.uniqueness import symmetric_levels, uniqueness
 from market.wellposed import explain_unbounded, explain_zero_unit_cost, investment_response, required_scale, zero_unit_cost_pays
 
@@ -244,7 +244,27 @@ def _staged(case: Case, regime: Regime, tolerances: Tolerances) -> Outcome:
     required = float(reply_bound(case).max())
     if np.isinf(case.investment_cap).any() and float(case.cost_scale.ravel()[0]) <= required:
         return unsolved(regime.key, "unbounded", explain_unbounded(case, required, "some firm's profit"))
-    found = invest_first(case, 1, tolerances) if regime.leader is None else lead(case, 1, regime.leader, tolerances)
+    if regime.leader is not None:
+        candidates = [lead(case, 1, regime.leader, tolerances)]
+    else:
+        candidates = [invest_first(case, 1, start, tolerances) for start in STARTS]
+    outcomes = [_staged_outcome(case, regime, found, tolerances) for found in candidates]
+    solved = [outcome for outcome in outcomes if outcome.solved]
+    if not solved:
+        return outcomes[0]
+    best = max(solved, key=lambda outcome: round(float(outcome.profit.sum()), 9))
+    points = np.array([best.levels, *(outcome.levels for outcome in solved)])
+    others = distinct_points(points, np.zeros(len(points)), tolerances)
+    apart = [i for i in others if np.abs(points[i] - points[0]).max() > 1e3 * tolerances.distinct]
+    listed = tuple(other_point(case, regime.prices, points[i]) for i in apart)
+    return replace(best, certificate=replace(best.certificate, others=listed))
+
+
+STARTS = (1.0, 0.3, 10.0)
+"""Multiples of what firms would invest alone from which equilibria of staged games are searched."""
+
+
+def _staged_outcome(case: Case, regime: Regime, found: Staged, tolerances: Tolerances) -> Outcome:
     x, residual, regret = found.levels[0], float(found.residual[0]), float(found.regret[0])
     if found.runaway[0]:
         return unsolved(regime.key, "unbounded", "the payoff of a firm that moves first still rises at the largest investment searched")

@@ -118,6 +118,7 @@ def lead(case: Case, lanes: int, leader: int, tolerances: Tolerances = DEFAULT) 
         there = _leader_value(case.take(bent), leader)
         step = wide[bent] / (np.array(shape) - 1) * SHRINK**ROUNDS
         own[bent] = descend(there, own[bent], step, lower[bent], upper[bent])
+        own[bent] = _along_the_ridge(case.take(bent), leader, own[bent], cap[bent])
     x = follow(case, leader, own)
     best = value(own[:, None])[:, 0]
     known = np.isfinite(best)
@@ -135,6 +136,37 @@ def lead(case: Case, lanes: int, leader: int, tolerances: Tolerances = DEFAULT) 
     )
 
 
+def _along_the_ridge(case: Case, leader: int, own: Array, cap: Array) -> Array:
+    """Commitments (L, 2) improved along a jump of the follower's reply: over sharing, with the best investment for each.
+
+    A jump is a curve in both levels, and steps in fixed directions leave it; in investment alone it is a point.
+    """
+    centre = own[:, 1]
+
+    def best_investment(sharing: Array) -> tuple[Array, Array]:
+        lanes, tries = sharing.shape
+        at = _leader_value(case.take(np.repeat(np.arange(lanes), tries)), leader)
+        s, middle = sharing.reshape(-1), np.repeat(centre, tries)
+        low, high = 0.8 * middle[:, None], np.minimum(1.25 * middle, np.repeat(cap, tries))[:, None]
+
+        def value(t: Array) -> Array:
+            return at(np.stack([np.broadcast_to(s[:, None], t.shape[:2]), t[..., 0]], -1))
+
+        width = high - low
+        grid_points = low[:, None] + np.linspace(0, 1, 25)[None, :, None] * width[:, None]
+        first = grid_points[np.arange(len(s)), value(grid_points).argmax(1)]
+        t = descend(value, first, width / 24, low, high)
+        return t[:, 0].reshape(lanes, tries), value(t[:, None]).reshape(lanes, tries)
+
+    def along(sharing: Array) -> Array:
+        return best_investment(sharing[..., 0])[1]
+
+    s = descend(along, own[:, :1], np.full((len(own), 1), 0.02), np.zeros((len(own), 1)), np.ones((len(own), 1)), 1e-9)
+    t, value = (a[:, 0] for a in best_investment(s))
+    better = value > _leader_value(case, leader)(own[:, None])[:, 0]
+    return np.where(better[:, None], np.column_stack([s[:, 0], t]), own)
+
+
 def _leader_slope(case: Case, leader: int, x: Array, tolerances: Tolerances) -> Array:
     """The leader's total derivatives (15), (16) in its own sharing and investment, (L, 2)."""
     own, others = [leader, 2 + leader], [1 - leader, 3 - leader]
@@ -150,11 +182,8 @@ def _leader_slope(case: Case, leader: int, x: Array, tolerances: Tolerances) -> 
 # --- investment first, sharing second
 
 
-def sharing_equilibrium(case: Case, t: Array) -> tuple[Array, Array]:
-    """The sharing (L, 2) that follows investments t (L, 2), and its derivative (L, 2, 2) in them.
-
-    Firm i's best sharing given its rival's is clip((e_i s_j + g_i t_i) / (2 h_i), 0, 1), in the letters of `market.reply`.
-    """
+def _sharing_replies(case: Case, t: Array) -> tuple[Array, Array, tuple[Array, Array]]:
+    """Best sharing is clip(slope s_j + level, 0, 1): slope and level (L, 2), and the level's derivatives in own and rival's investment."""
     b, b2 = case.own_slope + np.zeros(2), case.cross_slope
     b_j = rival(b)
     e, h = (2 * b_j + b2) * case.leakage_interaction, 2 * b_j * case.leakage_own - b2 * case.leakage_cross
@@ -165,7 +194,15 @@ def sharing_equilibrium(case: Case, t: Array) -> tuple[Array, Array]:
     if F is not None:
         g = g - b_j * b2 * F.parameters.spillover * rival(F.rise)
         g_t = -b_j * b2 * F.parameters.spillover * rival(F.rise_t)
-    slope, level = np.broadcast_to(e / (2 * h), t.shape), g * t / (2 * h)
+    return np.broadcast_to(e / (2 * h), t.shape), g * t / (2 * h), (g / (2 * h), g_t * t / (2 * h))
+
+
+def sharing_equilibrium(case: Case, t: Array) -> tuple[Array, Array]:
+    """The sharing (L, 2) that follows investments t (L, 2), and its derivative (L, 2, 2) in them.
+
+    Firm i's best sharing given its rival's is clip((e_i s_j + g_i t_i) / (2 h_i), 0, 1), in the letters of `market.reply`.
+    """
+    slope, level, (by_own, by_rival) = _sharing_replies(case, t)
     # Inside, or one firm at a bound and the other answering: whichever is consistent.
     inside = (level + slope * rival(level)) / (1 - slope * rival(slope))
     candidates = [np.clip(inside, 0.0, 1.0)]
@@ -180,8 +217,8 @@ def sharing_equilibrium(case: Case, t: Array) -> tuple[Array, Array]:
     free = (wish > 0) & (wish < 1)
     # ds = free (slope ds_j + d level): two linear equations.
     by = np.zeros((*t.shape, 2))
-    by[:, [0, 1], [0, 1]] = g / (2 * h)
-    by[:, [0, 1], [1, 0]] = g_t * t / (2 * h)
+    by[:, [0, 1], [0, 1]] = by_own
+    by[:, [0, 1], [1, 0]] = by_rival
     by = np.where(free[..., None], by, 0.0)
     active = np.where(free, slope, 0.0)
     determinant = 1 - active[:, 0] * active[:, 1]
@@ -200,30 +237,31 @@ def _investor_value(case: Case, firm: int, t: Array) -> Value:
     return value
 
 
-def invest_first(case: Case, lanes: int, tolerances: Tolerances = DEFAULT) -> Staged:
-    """Equilibrium investments in the L markets of a flat case, sharing and prices following, that best replies in turn reach."""
+def invest_first(case: Case, lanes: int, start: float = 1.0, tolerances: Tolerances = DEFAULT) -> Staged:
+    """Equilibrium investments in the L markets of a flat case, sharing and prices following, that best replies reach.
+
+    Both firms answer at once, from `start` times what each would invest alone, so that equal firms stay equal. Where sharing reaches
+    its bound payoffs have kinks, and a whole line of equilibria may lie along one: one of them is found.
+    """
     cap = _caps(case, lanes)
     alone = np.nan_to_num(_alone(case, lanes), nan=1.0)
-    t, tops, runaway = alone.copy(), 3 * alone, np.zeros(lanes, bool)
+    t, tops, runaway = np.minimum(start * alone, cap), 3 * alone, np.zeros(lanes, bool)
     moving = np.arange(lanes)
     for _ in range(40):
-        at, now, limit = case.take(moving), t[moving], cap[moving]
-        away = np.zeros(len(moving), bool)
+        at, before, limit = case.take(moving), t[moving], cap[moving]
+        now, away = before.copy(), np.zeros(len(moving), bool)
         for firm in (0, 1):
-            value, most = _investor_value(at, firm, now), limit[:, firm]
-            top, far = search_range(value, 1, np.minimum(3 * np.maximum(now[:, firm], 1e-6), most), most)
+            value, most = _investor_value(at, firm, before), limit[:, firm]
+            top, far = search_range(value, 1, np.minimum(3 * np.maximum(before[:, firm], 1e-6), most), most)
             now[:, firm] = search(value, np.zeros((len(now), 1)), most[:, None], top[:, None], (25,), rounds=10)[0][:, 0]
             tops[moving, firm] = top
             away |= far | (now[:, firm] > RUNAWAY * np.maximum(1.0, alone[moving, firm]))
-        settled = (np.abs(now - t[moving]) <= 1e-3 * np.maximum(1e-3, now)).all(-1)
+        settled = (np.abs(now - before) <= 1e-3 * np.maximum(1e-3, now)).all(-1)
         runaway[moving] = away
-        t[moving] = np.where(away[:, None], t[moving], now)
+        t[moving] = np.where(away[:, None], before, now)
         moving = moving[~(settled | away)]
         if not len(moving):
             break
-
-    def levels_at(t: Array) -> Array:
-        return np.concatenate([sharing_equilibrium(case, t)[0], t], -1)
 
     players = _payoffs(case)
 
@@ -238,31 +276,54 @@ def invest_first(case: Case, lanes: int, tolerances: Tolerances = DEFAULT) -> St
     switching = ~(residual <= tolerances.residual)
     t = np.where(switching[:, None], t, found)
     bent = np.flatnonzero(switching & ~runaway)
-    if len(bent):  # a payoff with a kink where sharing reaches a bound: replies to full precision
-        t[bent] = _reply_in_turn(case.take(bent), t[bent], cap[bent])
-    x = levels_at(t)
-    earned = profits(case, x)
-    size = np.maximum(1.0, np.abs(earned))
-    kinks, regret = np.zeros(lanes), np.zeros(lanes)
-    for firm in (0, 1):
-        value, limit = _investor_value(case, firm, t), cap[:, firm]
-        kinks = np.maximum(
-            kinks, one_sided_slope(value, t[:, firm : firm + 1], np.zeros((lanes, 1)), limit[:, None], tops[:, firm]) / size[:, firm]
-        )
-        fine = value(grid((400,), np.minimum(2 * tops[:, firm], limit)[:, None]))
-        regret = np.maximum(regret, (fine.max(1) - earned[:, firm]) / size[:, firm])
+    if len(bent):  # a payoff with a kink where sharing reaches a bound: replies to full precision, or both exactly at the kink
+        there, limit, range_ = case.take(bent), cap[bent], tops[bent]
+        t[bent] = _precise_replies(there, t[bent], limit)
+        at_kink = np.minimum(_both_just_sharing_everything(there, len(bent)), limit)
+        slope_there, regret_there = _deviations(there, at_kink, limit, range_)
+        holds = (slope_there <= tolerances.kink) & (regret_there <= tolerances.regret)
+        better = profits(there, levels_after(there, at_kink)).sum(-1) >= profits(there, levels_after(there, t[bent])).sum(-1)
+        t[bent] = np.where((holds & better)[:, None], at_kink, t[bent])
+    one_sided, regret = _deviations(case, t, cap, tops)
     own = np.where(held, np.nan, jacobian[:, [0, 1], [0, 1]])
     return Staged(
-        levels=np.where(runaway[:, None], np.nan, x),
-        residual=np.where(switching, kinks, residual),
-        regret=np.maximum(regret, 0.0),
+        levels=np.where(runaway[:, None], np.nan, levels_after(case, t)),
+        residual=np.where(switching, one_sided, residual),
+        regret=regret,
         curvature=np.where(switching, np.nan, np.fmax(own[:, 0], own[:, 1])),
         switching=switching,
         runaway=runaway,
     )
 
 
-def _reply_in_turn(case: Case, t: Array, cap: Array) -> Array:
+def levels_after(case: Case, t: Array) -> Array:
+    """Levels (L, 4) when firms invest t (L, 2) and then share."""
+    return np.concatenate([sharing_equilibrium(case, t)[0], t], -1)
+
+
+def _deviations(case: Case, t: Array, cap: Array, tops: Array) -> tuple[Array, Array]:
+    """What either firm gains by investing otherwise: the largest one-sided slope and, on a grid, the largest gain, both scaled (L,)."""
+    earned = profits(case, levels_after(case, t))
+    size = np.maximum(1.0, np.abs(earned))
+    slopes, gains = [], []
+    for firm in (0, 1):
+        value, limit = _investor_value(case, firm, t), cap[:, firm]
+        here = t[:, firm : firm + 1]
+        slopes.append(one_sided_slope(value, here, np.zeros_like(here), limit[:, None], tops[:, firm]) / size[:, firm])
+        fine = value(grid((400,), np.minimum(2 * tops[:, firm], limit)[:, None])).max(1)
+        gains.append((fine - earned[:, firm]) / size[:, firm])
+    return np.maximum(*slopes), np.maximum(np.maximum(*gains), 0.0)
+
+
+def _both_just_sharing_everything(case: Case, lanes: int) -> Array:
+    """The investments (L, 2) at which each firm's best sharing, the other sharing everything, is exactly one; infinite where none."""
+    t = np.ones((lanes, 2))
+    slope, level, _ = _sharing_replies(case, t)
+    with np.errstate(divide="ignore"):
+        return np.where(level > 0, (1 - slope) / np.where(level > 0, level, 1.0), np.inf)
+
+
+def _precise_replies(case: Case, t: Array, cap: Array) -> Array:
     """Investments (L, 2) after best replies in turn, each found by ever smaller steps from the last."""
     for _ in range(60):
         before = t.copy()

@@ -82,14 +82,14 @@ def search(value: Value, lower: Array, upper: Array, top: Array, shape: tuple[in
     return at[np.arange(lanes), which], best[np.arange(lanes), which]
 
 
-def descend(value: Value, x: Array, step: Array, lower: Array, upper: Array) -> Array:
+def descend(value: Value, x: Array, step: Array, lower: Array, upper: Array, smallest: float = 1e-14) -> Array:
     """Pattern search from points (L, n): a step that raises the payoff is taken, else steps are halved, down to rounding.
 
     In two variables a second pattern turns from round to round, so that a ridge in any direction can be followed.
     """
     n = x.shape[1]
     pattern = np.array(_OFFSETS[n], float)
-    best, smallest = value(x[:, None])[:, 0], 1e-14 * np.maximum(1e-2, np.abs(x)).max(-1)
+    best, enough = value(x[:, None])[:, 0], smallest * np.maximum(1e-2, np.abs(x)).max(-1)
     for k in range(400):
         moves = pattern
         if n == 2:
@@ -102,7 +102,7 @@ def descend(value: Value, x: Array, step: Array, lower: Array, upper: Array) -> 
         x = np.where(up[:, None], tries[np.arange(len(x)), which], x)
         best = np.maximum(best, better)
         step = np.where(up[:, None], step, step / 2)
-        if (step.max(-1) <= smallest).all():
+        if (step.max(-1) <= enough).all():
             break
     return x
 
