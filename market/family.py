@@ -70,9 +70,11 @@ def solve_lanes(case: Case, regime: Regime, lanes: int, tolerances: Tolerances =
         starts = np.broadcast_to(starting_levels(case, Q), (lanes, 9, 4)).copy()
         starts[..., SHARING] = np.clip(starts[..., SHARING], *regime.sharing_range)
         points, residuals, regrets, worth = [], [], [], []
-        for start in (starts[:, 0], starts[:, 8]):
-            reached = best_reply_rounds(game, start, 40)
-            there = newton(game, np.where(np.isfinite(reached), reached, start), tolerances)
+        reached = [best_reply_rounds(game, starts[:, which], 40) for which in (0, 8)]
+        # Best replies find what they settle on; Newton alone also what they run away from.
+        tries_from = [np.where(np.isfinite(x), x, starts[:, 8]) for x in reached] + [starts[:, 8], starts[:, 4] * [1, 1, 4, 4]]
+        for start in tries_from:
+            there = newton(game, start, tolerances)
             lost = ~np.isfinite(there).all(-1)
             found = examine(game, np.where(np.expand_dims(lost, -1), start, there), tolerances)
             fits = (found.residual <= tolerances.residual) & (found.regret <= tolerances.regret)

@@ -106,6 +106,19 @@ def level_bounds(case: Case, lanes: int, sharing_range: tuple[float, float] = (0
     return lower, upper
 
 
+def deviation_bounds(case: Case, x: Array) -> tuple[Array, Array]:
+    """Bounds (L, 4) for deviations from levels x (L, 4) by those who like a low unit cost.
+
+    Where sharing lowers unit costs, investment stays below what would make them negative at full sharing, or at x if that is more.
+    """
+    lower, upper = level_bounds(case, len(x))
+    if case.unit_cost is not None and np.any(case.unit_cost.spillover):
+        with np.errstate(divide="ignore"):
+            enough = case.unit_cost.base / case.unit_cost.spillover
+        upper[:, INVESTMENT] = np.minimum(upper[:, INVESTMENT], np.maximum(enough, x[:, INVESTMENT]))
+    return lower, upper
+
+
 def starting_levels(case: Case, benefit: Array, grid: tuple[float, ...] = (0.0, 0.5, 1.0)) -> Array:
     """Starting points (L, m, 4): sharing on a grid; investment optimal for a cost of the form k share t^2 / 2 with half the saving."""
     one = np.array(grid)

@@ -13,10 +13,10 @@ import numpy as np
 
 from market.case import INVESTMENT, Array, Case, levels, rival
 from market.demand import printed_double_integral, shifted_intercept
-from market.outcome import Certificate, Outcome, account
+from market.outcome import Certificate, Outcome, account, unsolved
 from market.payoff import Payoff
 from market.pricing import bertrand_matrix, utility_matrix
-from market.regimes import BOTH, binding, finish, level_bounds, other_point, starting_levels
+from market.regimes import BOTH, binding, deviation_bounds, finish, level_bounds, other_point, starting_levels
 from market.solve.equilibrium import Game, best_reply_rounds, examine, find_equilibria, newton, searched_reply
 from market.solve.tolerances import DEFAULT, Tolerances
 
@@ -55,7 +55,7 @@ def regulated_game(case: Case, around: Array) -> Game:
     Best replies are searched from own levels spread about those of `around` (4,).
     """
     welfare = Payoff(case=case, benefit=utility_matrix(case, bertrand_matrix), cost_weight=BOTH)
-    lower, upper = level_bounds(case, 1)
+    lower, upper = deviation_bounds(case, around[None])
     players, controls = (welfare, welfare), ((0, 2), (1, 3))
     sharing = np.repeat([0.0, 0.25, 0.5, 0.75, 1.0], 2)
     own_starts = tuple(
@@ -94,6 +94,8 @@ def _regulated_equilibrium(case: Case, optimum: Outcome, tolerances: Tolerances)
     assert optimum.levels is not None
     game = regulated_game(case, optimum.levels)
     reached = newton(game, best_reply_rounds(game, optimum.levels[None], 10), tolerances)
+    if not np.isfinite(reached).all():
+        return unsolved("regulated", "no_equilibrium", "best replies from the social optimum did not settle")
     here = examine(game, reached, tolerances)
     starts = starting_levels(case, game.players[0].benefit)[0]  # type: ignore[attr-defined]
     silent = levels(np.zeros(2), optimum.levels[INVESTMENT])

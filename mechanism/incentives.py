@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from market.case import Array
 from market.payoff import Payoff
 from market.pricing import bertrand_matrix, utility_matrix
-from market.regimes import level_bounds
+from market.regimes import deviation_bounds
 from market.solve.optimum import maximise
 from mechanism.checks import RELATIVE_TOLERANCE, Check, CheckStatus, first_largest
 from mechanism.reported import Assignment, payoff_before_tax
@@ -135,7 +135,7 @@ def _free_payoff(assignment: Assignment, firm: int, picked: NDArray[np.intp], pa
     weight[0, other], weight[0, firm] = 1, 0 if payoff == "printed" else 1
     objective = Payoff(case=case, benefit=utility_matrix(assignment.case, bertrand_matrix), cost_weight=weight)
     held = assignment.levels[firm][report, rival]
-    lower, upper = level_bounds(assignment.case, len(theta))
+    lower, upper = deviation_bounds(assignment.case, held)
     for bound in (lower, upper):
         bound[:, [other, 2 + other]] = held[:, [other, 2 + other]]
     # From the levels assigned for the report, and from those that suit the true type.

@@ -344,7 +344,7 @@ def _volume_spillover(g: Ground) -> Finding:
     slope = g.statics["unit_cost.spillover"].levels[1]
     return Finding(
         margin=slope.min(-1) + asked + g.exists,
-        met=asked + g.exists,
+        met=np.full(g.lanes, np.nan),
         numbers={"d_sharing_d_spillover": slope[:, SHARING], "d_investment_d_spillover": slope[:, INVESTMENT]},
         null=True,
     )
@@ -596,6 +596,10 @@ def detail(claim: Claim, ground: Ground, margin: float) -> str:
         parts.append("the restricted cost form lies outside the paper's assumptions")
     if claim.key.startswith("P7") and np.isnan(margin):
         return "the case has no unit_cost.spillover"
+    if claim.key == "P7.i":
+        return "the paper says that the signs may differ; the margin is the smaller derivative"
+    if claim.key == "P7.ii":
+        return f"lambda_d = {float(ground.case.demand_spillover.ravel()[0]):.6g}, must be > 0"
     if claim.key == "R.negative_spillover" and np.isnan(margin):
         return "the demand spillover is not negative"
     if claim.key == "B.truthful" and np.isnan(margin):

@@ -21,6 +21,7 @@ from typing import Any
 import mpmath as mp
 import oracle
 import oracle_reported
+import oracle_stages
 from ruamel.yaml import YAML
 
 CASES = Path(__file__).resolve().parent.parent / "cases"
@@ -43,14 +44,14 @@ def read(file: Path) -> dict[str, Any]:
 
 def spelled(value: Any) -> str:
     """A value as it is written to a case file."""
-    return value if isinstance(value, str) else mp.nstr(value, DIGITS)
+    return value if isinstance(value, str) else mp.nstr(mp.mpf(value), DIGITS)
 
 
 def agree(old: str, new: Any) -> bool:
     """Whether what a file says is what the oracle says, up to the digits written."""
     if isinstance(new, str) or re.fullmatch(r"[a-z_]+", old):
         return old == new
-    return bool(abs(mp.mpf(old) - new) <= 1e-12 * max(1, abs(new)))
+    return bool(abs(mp.mpf(old) - new) <= (1e-12 if isinstance(new, mp.mpf) else 1e-11) * max(1, abs(new)))
 
 
 def shortfall(tree: dict[str, Any], told: dict[str, Any]) -> list[str]:
@@ -82,6 +83,29 @@ def refreshed(text: str, told: dict[str, Any]) -> tuple[str, list[str]]:
     return "".join(lines), moved
 
 
+STAGES = {"sequential": ("sequential", 0), "sequential_firm_2": ("sequential", 1), "investment_first": ("investment_first", 0)}
+
+
+def told_by_oracles(tree: dict[str, Any]) -> dict[str, Any]:
+    """What the oracles say: the first of markets it covers, the second of unit costs, the restricted cost and other orders of moves."""
+    if "choke_price" in tree["demand"]:
+        utility = tree["demand"]
+        demand = oracle_stages.primitives(utility["choke_price"], utility["own_satiation"], utility["cross_satiation"])
+        tree = tree | {"demand": demand}
+    beyond = any(tree.get("unit_cost", {}).values()) or tree["cost"]["form"] == "restricted"
+    if beyond:
+        told: dict[str, Any] = {"regimes": {key: oracle_stages.outcome(tree, key) for key in ("no_sharing", "nash", *oracle.PLANNER)}}
+    else:
+        told = oracle.solve(tree)
+        if "types" in tree:
+            told["mechanism"] |= oracle_reported.solve(tree)["mechanism"]
+    expected = tree.get("expect", {})
+    for key, (regime, leader) in STAGES.items():
+        if any(path.startswith(f"regimes.{key}.") for path in expected):
+            told["regimes"][key] = oracle_stages.outcome(tree, regime, leader)
+    return told
+
+
 def main(arguments: Sequence[str]) -> int:
     """Rewrite or check; 1 if a check found a difference or an optimum is in doubt."""
     check = "--check" in arguments
@@ -91,10 +115,8 @@ def main(arguments: Sequence[str]) -> int:
         tree = read(file)
         if "expect" not in YAML(typ="safe").load(file.read_text(encoding="utf-8")):
             continue
-        told = oracle.solve(tree)
-        if "types" in tree:
-            told["mechanism"] |= oracle_reported.solve(tree)["mechanism"]
-        doubts = shortfall(tree, told)
+        told = told_by_oracles(tree)
+        doubts = [] if "mechanism" not in told or "choke_price" in tree["demand"] else shortfall(tree, told)
         text, moved = refreshed(file.read_text(encoding="utf-8"), told)
         for message in doubts + moved:
             print(f"{file.name}: {message}")
