@@ -61,6 +61,10 @@ def _sample(sample: Tree, page: Page, digits: int) -> None:
         ]
     )
     page.sentence("Claims that assume nothing count as met. A failure counts as confirmed if it survives extended precision.")
+    for row in rows:
+        if row["signs"] is not None:
+            found = (f"{name} rises in {count['rises']} markets and falls in {count['falls']}" for name, count in row["signs"].items())
+            page.sentence(f"{row['id']}: {', '.join(found)}.")
 
 
 def _worst(worst: Tree | None, digits: int) -> str:

@@ -345,7 +345,7 @@ def _volume_spillover(g: Ground) -> Finding:
     return Finding(
         margin=slope.min(-1) + asked + g.exists,
         met=np.full(g.lanes, np.nan),
-        numbers={"d_sharing_d_spillover": slope[:, SHARING], "d_investment_d_spillover": slope[:, INVESTMENT]},
+        numbers={"sharing": slope[:, SHARING], "investment": slope[:, INVESTMENT]},
         null=True,
     )
 

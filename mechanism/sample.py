@@ -176,7 +176,15 @@ def sampled(count: int, seed: int) -> Tree:
         total = [counts(finding) for finding in findings]
         summed = {key: {side: sum(c[key][side] for c in total) for side in ("true", "false")} for key in ("met", "not_met")}
         failing = sorted((candidate for pair in zip(findings, grounds, strict=True) for candidate in failures(*pair)), key=lambda f: f[0])
-        rows.append({"id": claim.key, **summed, "not_asked": sum(c["not_asked"] for c in total), "worst": worst(claim.key, failing)})
+        rows.append(
+            {
+                "id": claim.key,
+                **summed,
+                "not_asked": sum(c["not_asked"] for c in total),
+                "signs": signs(findings),
+                "worst": worst(claim.key, failing),
+            }
+        )
     solved = {key: int(sum(np.isfinite(ground.levels[key]).all(-1).sum() for ground in grounds)) for key in NEEDED}
     return {"count": count, "seed": seed, "solved": solved, "claims": rows}
 
@@ -188,6 +196,20 @@ def counts(finding: Finding) -> Tree:
         "met": {"true": int(((met == 1) & (holds == 1)).sum()), "false": int(((met == 1) & (holds == 0)).sum())},
         "not_met": {"true": int(((met == 0) & (holds == 1)).sum()), "false": int(((met == 0) & (holds == 0)).sum())},
         "not_asked": int(np.isnan(holds).sum()),
+    }
+
+
+def signs(findings: list[Finding]) -> Tree | None:
+    """For a statement of ambiguity: in how many markets each figure rises and falls."""
+    asked = [finding for finding in findings if finding.null and finding.numbers]
+    if not asked:
+        return None
+    return {
+        name: {
+            "rises": int(sum((f.numbers[name][:, 0] > 0).sum() for f in asked)),
+            "falls": int(sum((f.numbers[name][:, 0] < 0).sum() for f in asked)),
+        }
+        for name in asked[0].numbers
     }
 
 

@@ -83,7 +83,7 @@ def test_a_counterexample_to_proposition_5_i() -> None:
 def test_volume_related_costs() -> None:
     rows = findings("unit_costs")
     assert rows["P7.i"]["holds"] is None
-    assert rows["P7.i"]["numbers"]["d_sharing_d_spillover"][0] < 0
+    assert rows["P7.i"]["numbers"]["sharing"][0] < 0
     assert rows["P7.ii"]["holds"] is True
     assert rows["P1.i"]["assumption"]["met"] is False
     assert "unit costs" in rows["P1.i"]["assumption"]["detail"]

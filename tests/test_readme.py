@@ -9,6 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.app import app
+from mechanism.propositions import CLAIMS
+from mechanism.sample import sampled
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -41,3 +43,22 @@ def test_installation_is_two_commands() -> None:
 def test_every_shipped_case_is_listed() -> None:
     for file in (ROOT / "cases").glob("*.yaml"):
         assert f"`{file.stem}`" in README, file.stem
+
+
+def test_the_counts_of_claims_are_those_of_the_sample() -> None:
+    """2,000 random markets, every claim: what the replication table says is what the program finds, on this machine too."""
+    table = re.search(r"<!-- claims -->\n(.*?)\n<!-- end of claims -->", README, re.S)
+    assert table is not None
+    shown = [[cell.strip() for cell in line.strip("|").split("|")] for line in table[1].splitlines()[2:]]
+    texts = {claim.key: claim.text for claim in CLAIMS}
+    found = sampled(2000, 0)["claims"]
+    assert shown == [
+        [
+            row["id"],
+            texts[row["id"]],
+            f"{row['met']['true']}, {row['met']['false']}",
+            f"{row['not_met']['true']}, {row['not_met']['false']}",
+            str(row["not_asked"]),
+        ]
+        for row in found
+    ]
