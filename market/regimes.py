@@ -6,12 +6,13 @@ chooser makes an optimisation, whose optimum must be global; two make a game, wh
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 
-from market.case import INVESTMENT, SHARING, Array, Case
+from market.case import INVESTMENT, SHARING, Array, Case, rival
 from market.outcome import ROUNDING, Accounts, Certificate, Outcome, Status, Uniqueness, account, numbers, unsolved
 from market.payoff import Payoff
 from market.pricing import (
@@ -76,7 +77,28 @@ BOTH = np.ones((1, 2))
 
 def solve_regimes(case: Case, tolerances: Tolerances = DEFAULT) -> dict[str, Outcome]:
     """The outcomes of all regimes at one case, in the order of reports."""
-    return {key: solve_regime(case, key, tolerances) for key in REGIMES}
+    outcomes: dict[str, Outcome] = {}
+    for key, regime in REGIMES.items():
+        # Equal firms: whoever leads, the other one's outcome is the mirror image.
+        mirror = regime.leader == 1 and case.alike()
+        outcomes[key] = mirrored(outcomes["sequential"], key) if mirror else solve_regime(case, key, tolerances)
+    return outcomes
+
+
+def mirrored(outcome: Outcome, key: str) -> Outcome:
+    """The outcome with the two firms exchanged, for equal firms."""
+    if outcome.levels is None or outcome.accounts is None:
+        return replace(outcome, regime=key)
+    accounts = Accounts(**{name: rival(value) for name, value in vars(outcome.accounts).items()})
+    exchanged = {"[0]": "[1]", "[1]": "[0]"}
+    bounds = tuple(re.sub(r"\[[01]\]", lambda match: exchanged[match[0]], bound) for bound in outcome.certificate.bounds)
+    return replace(
+        outcome,
+        regime=key,
+        levels=outcome.levels[[1, 0, 3, 2]],
+        accounts=accounts,
+        certificate=replace(outcome.certificate, bounds=bounds),
+    )
 
 
 def solve_regime(case: Case, key: str, tolerances: Tolerances = DEFAULT) -> Outcome:
@@ -218,11 +240,14 @@ def solve_equilibrium(case: Case, regime: Regime, tolerances: Tolerances = DEFAU
         return unsolved(regime.key, "unbounded", explain_unbounded(case, required, "some firm's profit"))
     starts = starting_levels(case, Q)[0]
     starts[:, SHARING] = np.clip(starts[:, SHARING], *regime.sharing_range)
-    small = starts * np.array([1, 1, 0.25, 0.25])
     game = firm_game(case, regime)
     imposed = regime.sharing_range[0] if regime.sharing_range[0] == regime.sharing_range[1] else None
-    symmetric = symmetric_levels(case, imposed) if case.alike() else starts[:0]
-    found = find_equilibria(game, np.concatenate([starts, small, symmetric]), tolerances)
+    only = uniqueness(case, imposed)
+    found = find_equilibria(game, starts[:1], tolerances)
+    if only.status != "proven" or not len(found.x):
+        small = starts * np.array([1, 1, 0.25, 0.25])
+        symmetric = symmetric_levels(case, imposed) if case.alike() else starts[:0]
+        found = find_equilibria(game, np.concatenate([starts, small, symmetric]), tolerances)
     if not len(found.x):
         return unsolved(
             regime.key,
@@ -235,8 +260,8 @@ def solve_equilibrium(case: Case, regime: Regime, tolerances: Tolerances = DEFAU
     best = order[0]
     curvature = found.curvature[best]
     stable = reply_eigenvalues(game, found.x, tolerances)
-    several = Uniqueness(status="no", basis=f"{len(order) - 1} other found")
-    only = several if len(order) > 1 else uniqueness(case, imposed)
+    if len(order) > 1:
+        only = Uniqueness(status="no", basis=f"{len(order) - 1} other found")
     lower, upper = level_bounds(case, 1)
     if imposed is not None:  # what is imposed is no corner of a choice
         lower[:, SHARING], upper[:, SHARING] = -np.inf, np.inf
@@ -258,10 +283,10 @@ def _staged(case: Case, regime: Regime, tolerances: Tolerances) -> Outcome:
     if np.isinf(case.investment_cap).any() and float(case.cost_scale.ravel()[0]) <= required:
         return unsolved(regime.key, "unbounded", explain_unbounded(case, required, "some firm's profit"))
     if regime.leader is not None:
-        candidates = [lead(case, 1, regime.leader, tolerances)]
+        found = lead(case, 1, regime.leader, tolerances)
     else:
-        candidates = [invest_first(case, 1, start, tolerances) for start in STARTS]
-    outcomes = [_staged_outcome(case, regime, found, tolerances) for found in candidates]
+        found = invest_first(case, len(STARTS), np.array(STARTS)[:, None], tolerances)
+    outcomes = [_staged_outcome(case, regime, found, lane, tolerances) for lane in range(len(found.levels))]
     solved = [outcome for outcome in outcomes if outcome.solved]
     if not solved:
         return outcomes[0]
@@ -277,19 +302,19 @@ STARTS = (1.0, 0.3, 10.0)
 """Multiples of what firms would invest alone from which equilibria of staged games are searched."""
 
 
-def _staged_outcome(case: Case, regime: Regime, found: Staged, tolerances: Tolerances) -> Outcome:
-    x, residual, regret = found.levels[0], float(found.residual[0]), float(found.regret[0])
-    if found.runaway[0]:
+def _staged_outcome(case: Case, regime: Regime, found: Staged, lane: int, tolerances: Tolerances) -> Outcome:
+    x, residual, regret = found.levels[lane], float(found.residual[lane]), float(found.regret[lane])
+    if found.runaway[lane]:
         return unsolved(regime.key, "unbounded", "the payoff of a firm that moves first still rises at the largest investment searched")
     if not np.isfinite(x).all() or regret > tolerances.regret:
         return unsolved(regime.key, "no_equilibrium", "no levels were found from which no firm gains by a deviation")
-    if residual > (tolerances.kink if found.switching[0] else tolerances.residual):
+    if residual > (tolerances.kink if found.switching[lane] else tolerances.residual):
         return unsolved(regime.key, "not_converged", f"the first movers' condition is left with a residual of {residual:.3g}")
     lower, upper = level_bounds(case, 1)
-    switch = ("a later reply switches here",) if found.switching[0] else ()
+    switch = ("a later reply switches here",) if found.switching[lane] else ()
     certificate = Certificate(
         residual=residual,
-        curvature=None if np.isnan(found.curvature[0]) else float(found.curvature[0]),
+        curvature=None if np.isnan(found.curvature[lane]) else float(found.curvature[lane]),
         regret=regret,
         scope="searched",
         bounds=binding(x, lower[0], upper[0], tolerances) + switch,

@@ -237,11 +237,11 @@ def _investor_value(case: Case, firm: int, t: Array) -> Value:
     return value
 
 
-def invest_first(case: Case, lanes: int, start: float = 1.0, tolerances: Tolerances = DEFAULT) -> Staged:
+def invest_first(case: Case, lanes: int, start: Array | float = 1.0, tolerances: Tolerances = DEFAULT) -> Staged:
     """Equilibrium investments in the L markets of a flat case, sharing and prices following, that best replies reach.
 
-    Both firms answer at once, from `start` times what each would invest alone, so that equal firms stay equal. Where sharing reaches
-    its bound payoffs have kinks, and a whole line of equilibria may lie along one: one of them is found.
+    Both firms answer at once, from `start` (one number or (L, 1)) times what each would invest alone, so that equal firms stay equal.
+    Where sharing reaches its bound payoffs have kinks, and a whole line of equilibria may lie along one: one of them is found.
     """
     cap = _caps(case, lanes)
     alone = np.nan_to_num(_alone(case, lanes), nan=1.0)
