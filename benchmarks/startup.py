@@ -52,10 +52,14 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         bare = Path(folder) / "bare.py"
         bare.write_text(BARE)
+        private = Path(folder) / "private.yaml"
+        private.write_text(f"base: {case}\ntypes: {{support: [0.2, 0.8], points: 21}}\n")
+        cvxpy = [sys.executable, "-c", "import cvxpy"]
         libraries = [sys.executable, "-c", "import scipy.optimize, pandas"]
         results = [
             compare("pigou --help", [*PIGOU, "--help"], "bare typer program --help", [sys.executable, str(bare), "--help"], 1.5, rounds),
             compare("pigou evaluate (cold)", [*PIGOU, "evaluate", case], "import scipy.optimize, pandas", libraries, 2.0, rounds),
+            compare("the same, 21 private types", [*PIGOU, "evaluate", str(private)], "import cvxpy", cvxpy, 2.0, rounds),
         ]
     return 0 if all(results) else 1
 

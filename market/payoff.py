@@ -59,8 +59,9 @@ class Payoff:
         J[..., 0, 1], J[..., 1, 0] = by_rival_sharing[..., 0], by_rival_sharing[..., 1]
         J[..., 0, 2] = J[..., 1, 3] = 1
         J[..., 0, 3], J[..., 1, 2] = by_rival_investment[..., 0], by_rival_investment[..., 1]
-        F, D = unit_cost(case, x), slope_matrix(case)
+        F = unit_cost(case, x)
         if F is not None:
+            D = slope_matrix(case)
             passed_on = F.parameters.spillover * F.rise  # - dF_i / d(t_j s_j)
             G = np.zeros_like(J)
             for i, j in ((0, 1), (1, 0)):
@@ -95,7 +96,7 @@ class Payoff:
         investment_both = -(f_ty * s_j).sum(-1)
 
         if F is not None:
-            v = apply_matrix(D, u)
+            v = apply_matrix(slope_matrix(case), u)
             left_t = v * F.parameters.spillover * F.rise_t
             own_levels = own_levels + rival(v * F.parameters.spillover * F.rise)
             cross_levels = cross_levels + left_t * t_j

@@ -93,7 +93,7 @@ def full_information(case: Case, optimum: Outcome, market: Outcome | None, toler
 def _regulated_equilibrium(case: Case, optimum: Outcome, tolerances: Tolerances) -> Outcome:
     assert optimum.levels is not None
     game = regulated_game(case, optimum.levels)
-    reached = newton(game, best_reply_rounds(game, optimum.levels[None], 10), tolerances)
+    reached = newton(game, best_reply_rounds(game, optimum.levels[None], 3), tolerances)
     if not np.isfinite(reached).all():
         return unsolved("regulated", "no_equilibrium", "best replies from the social optimum did not settle")
     here = examine(game, reached, tolerances)
