@@ -59,3 +59,12 @@ def _csv(columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
     writer.writerow(columns)
     writer.writerows(rows)
     return text.getvalue()
+
+
+def transfers_csv(result: dict[str, Any]) -> str:
+    """Net transfers as CSV, a row per state and player."""
+    rows = []
+    for state, types in enumerate(result["states"] if result["transfers"] else []):
+        for player, name in enumerate(result["players"]):
+            rows.append((state, *types, name, result["transfers"][player][state]))
+    return _csv(("state", *(f"type_{name}" for name in result["players"]), "player", "net_transfer"), rows)

@@ -136,3 +136,48 @@ def _rows(weight: Array, kind: NDArray[np.intp], report: NDArray[np.intp]) -> tu
         )
         for i in np.flatnonzero(weight > 1e-9)
     )
+
+
+@dataclass(frozen=True)
+class LinearAnswer:
+    """The answer to a linear program."""
+
+    status: Literal["optimal", "infeasible", "unbounded", "not_established"]
+    value: float
+    x: Array | None
+    prices: Array
+    """Of the rows G x >= h, not negative: what relaxing a row by one unit saves."""
+    equality_prices: Array
+
+
+STATUSES: dict[str, Literal["optimal", "infeasible", "unbounded"]] = {
+    cp.OPTIMAL: "optimal",
+    cp.INFEASIBLE: "infeasible",
+    cp.UNBOUNDED: "unbounded",
+}
+
+
+def linear_program(
+    cost: Array, G: sparse.csr_matrix, h: Array, E: sparse.csr_matrix, e: Array, nonnegative: slice, solver: str = "HIGHS"
+) -> LinearAnswer:
+    """The least cost @ x subject to G x >= h, E x = e and x >= 0 in `nonnegative`."""
+    x = cp.Variable(len(cost))
+    rows = G @ x >= h
+    constraints = [rows]
+    equal = E @ x == e if E.shape[0] else None
+    if equal is not None:
+        constraints.append(equal)
+    if nonnegative.stop > nonnegative.start:
+        constraints.append(x[nonnegative] >= 0)
+    problem = cp.Problem(cp.Minimize(cost @ x), constraints)
+    with _without_banner():
+        try:
+            problem.solve(solver=solver)
+        except cp.error.SolverError:
+            return LinearAnswer("not_established", float("nan"), None, np.zeros(len(h)), np.zeros(len(e)))
+    status = STATUSES.get(str(problem.status), "not_established")
+    if status != "optimal":
+        return LinearAnswer(status, float("nan"), None, np.zeros(len(h)), np.zeros(len(e)))
+    # cvxpy's price of an equality has the sign with which its left side less its right side enters the Lagrangian.
+    equality = np.zeros(len(e)) if equal is None else -np.asarray(equal.dual_value).ravel()
+    return LinearAnswer(status, float(problem.value), np.asarray(x.value), np.asarray(rows.dual_value).ravel(), equality)

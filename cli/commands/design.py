@@ -1,0 +1,140 @@
+"""`pigou design`: transfers, and if asked lotteries over alternatives, that make truth pay and players join."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..options import DigitsOption, Format, FormatOption, OutOption, QuietOption, StrictOption
+from ..output import Target, say
+
+EPILOG = """\b
+Examples:
+  pigou design private_spillovers.yaml --budget none
+  pigou design settings/bilateral_trade.yaml --allocation efficient --budget none
+  pigou design settings/street_lights.yaml --tax-rule clarke --format json
+
+A case file needs types; its mechanism block says what is asked, and the options here overrule it. A setting file describes a problem
+without the market. Exit code 3: no mechanism does what is asked (the conflicting constraints are named), or the solver gave no answer."""
+
+
+class Rule(StrEnum):
+    """Tax rules."""
+
+    clarke = "clarke"
+    groves = "groves"
+    worst_type = "worst_type"
+    agv = "agv"
+    designed = "designed"
+
+
+class Objective(StrEnum):
+    """What designed transfers minimise, or maximise."""
+
+    min_outlay = "min_outlay"
+    max_surplus = "max_surplus"
+    min_worst_deficit = "min_worst_deficit"
+    min_violation = "min_violation"
+
+
+class Allocation(StrEnum):
+    """Which alternative is taken."""
+
+    efficient = "efficient"
+    second_best = "second_best"
+
+
+class Incentive(StrEnum):
+    """How strong truth-telling is."""
+
+    bayesian = "bayesian"
+    dominant = "dominant"
+
+
+class Participation(StrEnum):
+    """Against what players compare joining."""
+
+    outside = "outside"
+    ir1 = "ir1"
+    ir_market = "ir_market"
+    ir2 = "ir2"
+    none = "none"
+
+
+class Timing(StrEnum):
+    """What a player knows when it joins."""
+
+    interim = "interim"
+    ex_post = "ex_post"
+
+
+class Budget(StrEnum):
+    """Where public money is limited."""
+
+    ex_ante = "ex_ante"
+    ex_post = "ex_post"
+    none = "none"
+
+
+def _option(flag: str, text: str) -> Any:
+    return typer.Option(flag, help=text, show_default="as in the file")
+
+
+def design(
+    file: Annotated[Path, typer.Argument(metavar="CASE|SETTING", help="A case file with types, or a setting file.", show_default=False)],
+    tax_rule: Annotated[Rule | None, _option("--tax-rule", "A rule with a formula, or designed: solved for.")] = None,
+    objective: Annotated[Objective | None, _option("--objective", "What designed transfers are best at.")] = None,
+    allocation: Annotated[Allocation | None, _option("--allocation", "The best alternative everywhere, or lotteries.")] = None,
+    incentive: Annotated[Incentive | None, _option("--incentive", "Truth in expectation, or whatever others report.")] = None,
+    participation: Annotated[Participation | None, _option("--participation", "Outside option; settings know outside and none.")] = None,
+    timing: Annotated[Timing | None, _option("--timing", "Joining given the own type alone, or in every state.")] = None,
+    budget: Annotated[Budget | None, _option("--budget", "No net public money in expectation, in every state, or no limit.")] = None,
+    form: FormatOption = Format.table,
+    out: OutOption = None,
+    digits: DigitsOption = 5,
+    quiet: QuietOption = False,
+    strict: StrictOption = False,
+) -> None:
+    """Design transfers: which net payments make truth pay and everybody join, and what they cost.
+
+    The program is solved by HiGHS and, where it is small, by Clarabel too. If nothing does what is asked, the constraints that
+    contradict each other are named with weights that prove it.
+    """
+    target = Target(out, [file])
+    given = {
+        "tax_rule": tax_rule,
+        "objective": objective,
+        "allocation": allocation,
+        "incentive": incentive,
+        "participation": participation,
+        "timing": timing,
+        "budget": budget,
+    }
+    from mechanism.design_file import DesignError, solve_file
+
+    try:
+        result = solve_file(file, {key: value.value for key, value in given.items() if value is not None})
+    except DesignError as error:
+        raise typer.BadParameter(str(error)) from None
+    if form is Format.json:
+        text = json.dumps(result, indent=2, allow_nan=False)
+    elif form is Format.csv:
+        from ..rows import transfers_csv
+
+        text = transfers_csv(result)
+    else:
+        from ..page import Page
+        from ..render_design import designed
+
+        text = designed(result, Page(target.width, target.styled, target.unicode), digits)
+    target.write(text)
+    if result["status"] != "optimal":
+        say([f"not met: the design is {result['status']}: {result['verdicts'][0]}"], quiet=quiet)
+        raise typer.Exit(3)
+    checks = result["checks"]
+    if strict and any(c["status"] != "holds" for c in (checks["chosen"]["ic"], checks["chosen"]["ir"]) if c is not None):
+        raise typer.Exit(3)

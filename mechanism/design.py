@@ -1,0 +1,404 @@
+"""Transfers that are solved for, and lotteries over alternatives with them, as one linear program in matrices.
+
+Variables are, in this order: transfers; the probabilities of alternatives in every state (second best only); auxiliary amounts.
+Where truth-telling is Bayesian and participation interim, only expected transfers given the own report matter, so there is one
+transfer per player and type. They can be spread over states so that what the public pays is the same in every state,
+
+    tau_i(r) = t_i(r_i) - sum over j != i of (t_j(r_j) - E t_j) / (n - 1),
+
+which leaves every interim transfer as it is: a budget that holds in expectation then holds in every state. Otherwise there is one
+transfer per player and state.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from mechanism.programs import LinearAnswer, linear_program
+from mechanism.setting_file import DesignOptions
+from mechanism.settings import RULES, Array, Plan, Setting, efficient, interim_by_report, report
+
+Tree = dict[str, Any]
+Matrix = Any
+"""A scipy.sparse matrix; scipy ships no annotations."""
+
+LARGEST_SECOND_OPINION = 20_000
+"""Rows up to which a second solver is asked too."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Constraints matrix @ x >= bound, and what each of them says."""
+
+    matrix: Matrix
+    bound: Array
+    kind: str
+    player: NDArray[np.intp]
+    """-1 for the budget."""
+    type: NDArray[np.intp]
+    report: NDArray[np.intp]
+    """-1 where there is none."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """A designer's program."""
+
+    setting: Setting
+    options: DesignOptions
+    plan: Plan | None
+    """The given allocation; None where lotteries are variables."""
+    by_type: bool
+    """Whether transfers are per own type alone."""
+    size: int
+    rows: tuple[Rows, ...]
+    equalities: tuple[Matrix, Array]
+    cost: Array
+    """Minimised."""
+    constant: float
+    """Added to the minimum of the cost."""
+    first_free: tuple[int, int]
+    """The range of variables that are lotteries, not negative."""
+
+
+def _weights(setting: Setting, player: int) -> Matrix:
+    """(K_i, S): row k averages over the states in which the player's type is k."""
+    states = np.indices(setting.shape).reshape(len(setting.shape), -1)
+    weight = np.ones(states.shape[1])
+    for j in setting.others(player):
+        weight = weight * setting.probabilities[j][states[j]]
+    index = np.arange(states.shape[1])
+    return sparse.csr_matrix((weight, (states[player], index)), shape=(len(setting.types[player]), len(index)))
+
+
+def _selections(setting: Setting, player: int) -> Matrix:
+    """(C K_i, S): for each profile of the others' types (C of them) the states with each own type."""
+    states = np.arange(int(np.prod(setting.shape))).reshape(setting.shape)
+    order = np.moveaxis(states, player, -1).reshape(-1)
+    return sparse.csr_matrix((np.ones(len(order)), (np.arange(len(order)), order)), shape=(len(order), len(order)))
+
+
+def build(setting: Setting, options: DesignOptions, plan: Plan | None = None) -> Program:
+    """The program for these options; `plan` is the allocation, by default the efficient one, and ignored for a second best."""
+    second_best = options.allocation == "second_best"
+    plan = None if second_best else plan or efficient(setting)
+    n, states, alternatives = len(setting.players), int(np.prod(setting.shape)), len(setting.alternatives)
+    by_type = options.incentive == "bayesian" and (options.timing == "interim" or options.participation == "none")
+    lengths = list(setting.shape) if by_type else [states] * n
+    starts = np.concatenate([[0], np.cumsum(lengths)])
+    lottery_at = int(starts[-1])
+    lotteries = states * alternatives if second_best else 0
+    extra = 1  # the amount that max_surplus, min_worst_deficit or min_violation bounds
+    size = lottery_at + lotteries + extra
+    probability: Array = np.ones(())
+    for p in setting.probabilities:
+        probability = np.multiply.outer(probability, p)
+    probability = probability.ravel()
+
+    def place(matrix: Any, at: int) -> Matrix:
+        """The matrix in its columns of all variables."""
+        wide = sparse.csr_matrix(matrix)
+        left, right = sparse.csr_matrix((wide.shape[0], at)), sparse.csr_matrix((wide.shape[0], size - at - wide.shape[1]))
+        return sparse.hstack([left, wide, right]).tocsr()
+
+    def transfer_part(player: int, operator: Matrix) -> Matrix:
+        return place(sparse.identity(lengths[player]) if by_type else operator, int(starts[player]))
+
+    def value_part(player: int, operator: Matrix, which: NDArray[np.intp], own: NDArray[np.intp]) -> tuple[Matrix, Array]:
+        """The value to types `own` (m,) of the averages in rows `which` (m,) of `operator`: over lotteries, or as numbers."""
+        if plan is not None:
+            table = operator @ plan.value(player).reshape(len(setting.types[player]), -1).T
+            return sparse.csr_matrix((len(which), size)), np.asarray(table)[which, own]
+        picked = operator[which]
+        blocks = [picked.multiply(setting.values[player][own, a][:, None]) for a in range(alternatives)]
+        # Column order of lotteries: state first, alternative second.
+        stacked = sparse.hstack(blocks).tocsc()
+        order = np.arange(alternatives * states).reshape(alternatives, states).T.ravel()
+        return place(stacked[:, order], lottery_at), np.zeros(len(which))
+
+    rows: list[Rows] = []
+    for i in range(n):
+        size_i = len(setting.types[i])
+        average, each = _weights(setting, i), _selections(setting, i)
+        operator = average if options.incentive == "bayesian" else each
+        contexts = operator.shape[0] // size_i
+        true, told = np.nonzero(~np.eye(size_i, dtype=bool))
+        base = np.repeat(np.arange(contexts) * size_i, len(true))
+        honest, lying = base + np.tile(true, contexts), base + np.tile(told, contexts)
+        kind = np.tile(true, contexts)
+        money = transfer_part(i, operator)
+        at_truth, worth_truth = value_part(i, operator, honest, kind)
+        at_lie, worth_lie = value_part(i, operator, lying, kind)
+        rows.append(
+            Rows(
+                matrix=(money[honest] - money[lying] + at_truth - at_lie).tocsr(),
+                bound=worth_lie - worth_truth,
+                kind="ic",
+                player=np.full(len(kind), i),
+                type=kind,
+                report=np.tile(told, contexts),
+            )
+        )
+        if options.participation == "outside":
+            chosen = average if options.timing == "interim" else each
+            own = np.tile(np.arange(size_i), chosen.shape[0] // size_i)
+            value, worth = value_part(i, chosen, np.arange(chosen.shape[0]), own)
+            stay_out = chosen @ np.broadcast_to(setting.outside[i], setting.shape).ravel()
+            rows.append(
+                Rows(
+                    matrix=(transfer_part(i, chosen) + value).tocsr(),
+                    bound=stay_out - worth,
+                    kind="ir",
+                    player=np.full(len(own), i),
+                    type=own,
+                    report=np.full(len(own), -1),
+                )
+            )
+
+    expected = np.zeros(size)
+    for i in range(n):
+        expected[starts[i] : starts[i + 1]] += setting.probabilities[i] if by_type else probability
+    # What the public pays in every state; with transfers by type it is the same in all.
+    outlay: Matrix = sparse.csr_matrix(expected[None])
+    if not by_type:
+        outlay = sum(place(sparse.identity(states), int(starts[i])) for i in range(n))
+    extra_column = np.zeros(size)
+    extra_column[-1] = 1
+
+    def budget_rows(matrix: Any, bound: Array) -> Rows:
+        m = matrix.shape[0]
+        nobody = np.full(m, -1)
+        return Rows(sparse.csr_matrix(matrix), bound, "budget", nobody, np.arange(m) if m > 1 else nobody, nobody)
+
+    if options.budget != "none":
+        limited = outlay if options.budget == "ex_post" else sparse.csr_matrix(expected[None])
+        rows.append(budget_rows(-limited, np.zeros(limited.shape[0])))
+
+    surplus = np.zeros(size)
+    constant = 0.0
+    if plan is None:
+        surplus[lottery_at : lottery_at + lotteries] = (probability[:, None] * setting.total.reshape(states, -1)).ravel()
+    else:
+        constant = float(probability @ plan.welfare.ravel())
+    cost, shift = np.zeros(size), 0.0
+    if options.objective == "min_outlay":
+        cost = expected.copy()
+        rows.append(_hold_extra(size))
+    elif options.objective == "max_surplus":
+        # The amount is the outlay where positive: it bears the shadow cost.
+        cost = -surplus + options.public_funds_cost * extra_column
+        shift = -constant
+        rows.append(_aside(np.stack([extra_column, extra_column - expected]), np.zeros(2)))
+    elif options.objective == "min_worst_deficit":
+        cost = extra_column
+        rows.append(_aside(_ones(outlay.shape[0], size) - outlay, np.zeros(outlay.shape[0])))
+    else:
+        cost = extra_column
+        rows = [replace(r, matrix=(r.matrix + _ones(r.matrix.shape[0], size)).tocsr()) for r in rows]
+        rows.append(_aside(extra_column[None], np.zeros(1)))
+    equalities = (sparse.csr_matrix((0, size)), np.zeros(0))
+    if second_best:
+        equalities = (place(sparse.kron(sparse.identity(states), np.ones((1, alternatives))), lottery_at), np.ones(states))
+    return Program(
+        setting=setting,
+        options=options,
+        plan=plan,
+        by_type=by_type,
+        size=size,
+        rows=tuple(rows),
+        equalities=equalities,
+        cost=cost,
+        constant=shift,
+        first_free=(lottery_at, lottery_at + lotteries),
+    )
+
+
+def _ones(m: int, size: int) -> Matrix:
+    """(m, size): one in the column of the auxiliary amount."""
+    return sparse.csr_matrix((np.ones(m), (np.arange(m), np.full(m, size - 1))), shape=(m, size))
+
+
+def _aside(matrix: Any, bound: Array) -> Rows:
+    """Rows that define the auxiliary amount: no constraint anybody asked for."""
+    m = matrix.shape[0]
+    nobody = np.full(m, -1)
+    return Rows(sparse.csr_matrix(matrix), bound, "aside", nobody, nobody, nobody)
+
+
+def _hold_extra(size: int) -> Rows:
+    """Keep an auxiliary amount that nothing uses at zero."""
+    one = _ones(1, size)
+    return _aside(sparse.vstack([one, -one]), np.zeros(2))
+
+
+def stacked(rows: tuple[Rows, ...]) -> tuple[Matrix, Array]:
+    """All rows in one matrix, and their bounds."""
+    return sparse.vstack([r.matrix for r in rows]).tocsr(), np.concatenate([r.bound for r in rows])
+
+
+def solve(program: Program, solver: str = "HIGHS") -> LinearAnswer:
+    """The program's solution with its prices."""
+    G, h = stacked(program.rows)
+    low, high = program.first_free
+    return linear_program(program.cost, G, h, *program.equalities, nonnegative=slice(low, high), solver=solver)
+
+
+def design(setting: Setting, options: DesignOptions, plan: Plan | None = None) -> Tree:
+    """What a mechanism achieves: one of the rules with a formula, or transfers (and lotteries) that are solved for."""
+    if options.tax_rule != "designed":
+        plan = plan or efficient(setting)
+        return _tree("optimal", None, plan, RULES[options.tax_rule](plan, options.timing))
+    program = build(setting, options, plan)
+    answer = solve(program)
+    if answer.status == "optimal":
+        assert answer.x is not None
+        found, transfers = unpack(program, answer.x)
+        tree = _tree("optimal", _objective(program, answer.value), found, transfers)
+        tree["binding"] = _named(program, answer.prices, "price")
+        tree["second_opinion"] = _second_opinion(program, answer.value)
+        return tree
+    tree = {"status": answer.status, "objective_value": None, "allocation": None, "transfers": None, "expected": None, "checks": None}
+    tree |= {"rents": None, "binding": [], "second_opinion": None, "infeasibility": None}
+    if answer.status == "infeasible":
+        tree["infeasibility"] = infeasibility(program)
+    return tree
+
+
+def _objective(program: Program, value: float) -> float:
+    total = value + program.constant
+    return -total if program.options.objective == "max_surplus" else total
+
+
+def unpack(program: Program, x: Array) -> tuple[Plan, tuple[Array, ...]]:
+    """The allocation and the transfers over states."""
+    setting, n = program.setting, len(program.setting.players)
+    low, high = program.first_free
+    plan = program.plan or Plan(setting, lottery=x[low:high].reshape(*setting.shape, -1))
+    lengths = list(setting.shape) if program.by_type else [int(np.prod(setting.shape))] * n
+    parts = np.split(x[: sum(lengths)], np.cumsum(lengths)[:-1])
+    if not program.by_type:
+        return plan, tuple(part.reshape(setting.shape) for part in parts)
+    own = [setting.along(i, part) for i, part in enumerate(parts)]
+    away = [own[i] - float(parts[i] @ setting.probabilities[i]) for i in range(n)]
+    shared = (own[i] - (sum(away[j] for j in setting.others(i)) / (n - 1) if n > 1 else 0.0) for i in range(n))
+    return plan, tuple(np.broadcast_to(part, setting.shape) for part in shared)
+
+
+def _tree(status: str, objective: float | None, plan: Plan, transfers: tuple[Array, ...]) -> Tree:
+    alternatives = plan.setting.alternatives
+    return {
+        "status": status,
+        "objective_value": objective,
+        "allocation": [{alternatives[a]: float(state[a]) for a in np.flatnonzero(state > 1e-12)} for state in plan.shares()],
+        "transfers": [np.asarray(t, float).ravel().tolist() for t in transfers],
+        **report(plan, transfers),
+        "binding": [],
+        "second_opinion": None,
+        "infeasibility": None,
+    }
+
+
+def _named(program: Program, weights: Array, name: str) -> list[Tree]:
+    """The constraints with a positive weight, in words; in order of weight."""
+    setting, out, at = program.setting, [], 0
+    for r in program.rows:
+        part = weights[at : at + len(r.bound)]
+        at += len(r.bound)
+        if r.kind == "aside":
+            continue
+        for k in np.flatnonzero(part > 1e-9):
+            player = int(r.player[k])
+            types = None if player < 0 else setting.types[player]
+            out.append(
+                {
+                    "constraint": r.kind,
+                    "player": None if player < 0 else setting.players[player],
+                    "type": None if types is None else float(types[r.type[k]]),
+                    "report": None if types is None or r.report[k] < 0 else float(types[r.report[k]]),
+                    name: float(part[k]),
+                }
+            )
+    return sorted(out, key=lambda row: -row[name])
+
+
+def _second_opinion(program: Program, value: float) -> Tree | None:
+    if sum(len(r.bound) for r in program.rows) > LARGEST_SECOND_OPINION:
+        return None
+    again = solve(program, "CLARABEL")
+    if again.status != "optimal":
+        return {"solver": "CLARABEL", "status": again.status, "objective_value": None, "agrees": False}
+    scale = max(1.0, abs(value))
+    return {
+        "solver": "CLARABEL",
+        "status": "optimal",
+        "objective_value": _objective(program, again.value),
+        "agrees": bool(abs(again.value - value) <= 1e-6 * scale),
+    }
+
+
+def infeasibility(program: Program) -> Tree:
+    """Which constraints contradict each other, with weights that prove it, checked in plain arithmetic.
+
+    The least violation v of all rows at once is positive, and its prices y >= 0 (rows) and z (probabilities add up) show why: the
+    weighted rows add up to something that is zero on transfers, not positive on probabilities, and must be at least v > 0.
+    """
+    G, h = stacked(program.rows)
+    E, e = program.equalities
+    aside = np.concatenate([np.full(len(r.bound), r.kind == "aside") for r in program.rows])
+    G, h = G[~aside], h[~aside]
+    low, high = program.first_free
+    size = program.size
+    widened = (G + _ones(G.shape[0], size)).tolil()
+    answer = linear_program(
+        np.eye(1, size, size - 1).ravel(),
+        sparse.vstack([widened.tocsr(), _ones(1, size)]).tocsr(),
+        np.append(h, 0.0),
+        E,
+        e,
+        nonnegative=slice(low, high),
+    )
+    y, z = answer.prices[:-1], answer.equality_prices
+    combined = np.asarray(G.T @ y + E.T @ z).ravel()[:-1]
+    free = np.ones(size - 1, bool)
+    free[low:high] = False
+    scale = max(1.0, float(np.abs(h).max(initial=0.0)))
+    gap = float(h @ y + e @ z)
+    verified = bool(
+        y.min(initial=0.0) >= -1e-9
+        and np.abs(combined[free]).max(initial=0.0) <= 1e-7
+        and combined[low:high].max(initial=-np.inf) <= 1e-7
+        and gap > 1e-9 * scale
+    )
+    kept = replace(program, rows=tuple(r for r in program.rows if r.kind != "aside"))
+    return {"rows": _named(kept, y, "weight"), "least_violation": answer.value, "verified": verified}
+
+
+def least_outlay(setting: Setting, plan: Plan | None = None) -> tuple[float, tuple[Array, ...]]:
+    """The least expected outlay under Bayesian truth-telling and interim participation, and the interim payoffs (K_i,), in closed form.
+
+    Interim payoffs U must satisfy U(k) >= U(r) + d(r, k), with d(r, k) what type k values its assignment under the report r more than
+    type r does, and U >= outside: the least such U are the lengths of longest paths from the outside options, a max-plus fixed point.
+    Infinite where some cycle has a positive length: no transfers make truth a best reply.
+    """
+    plan = plan or efficient(setting)
+    total, found = 0.0, []
+    for i in range(len(setting.players)):
+        size = len(setting.types[i])
+        interim = interim_by_report(setting, i, plan.value(i))
+        gain = interim.T - np.diagonal(interim)[:, None]  # (report, true)
+        payoff = setting.interim(i, setting.outside[i])
+        for _ in range(size + 1):
+            better = np.maximum(payoff, (payoff[:, None] + gain).max(0))
+            if np.allclose(better, payoff, rtol=0, atol=1e-13 * max(1.0, float(np.abs(payoff).max()))):
+                break
+            payoff = better
+        else:
+            return float("inf"), ()
+        total += float(setting.probabilities[i] @ (payoff - np.diagonal(interim)))
+        found.append(payoff)
+    return total, tuple(found)

@@ -1,0 +1,166 @@
+"""`pigou design` end to end: a case or a setting file and the options on the command line, the result as plain values."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from market.faults import Fault
+from market.files import read_document
+from mechanism.design import design, least_outlay
+from mechanism.market_setting import NoSettingError, market_setting
+from mechanism.schema import parse_tree
+from mechanism.setting_file import DesignOptions, is_setting, load_setting
+from mechanism.settings import Plan, Setting, efficient
+from mechanism.types import type_space
+
+Tree = dict[str, Any]
+
+LARGEST_STATES = {"bayesian": 201, "dominant": 101}
+"""Types per firm up to which a market is designed for, by the strength of truth-telling."""
+
+
+class DesignError(Exception):
+    """What is asked makes no sense for this file."""
+
+
+def solve_file(path: str | Path, given: dict[str, str]) -> Tree:
+    """The design a file asks for, with these options laid over its own."""
+    faults: list[Fault] = []
+    document = read_document(path, faults=faults)
+    if is_setting(document.tree):
+        problem = load_setting(path, document, faults)
+        options = _overruled(problem.options, given, ("outside", "none"))
+        _sensible(problem.setting, options)
+        return _result(problem.setting, None, options, problem.resolved)
+    policy = parse_tree(document.tree, name=Path(path).stem, path=Path(path), document=document, faults=faults)
+    if policy.types is None:
+        raise DesignError("the case has no types, so there is nothing to design for; add a types block, or use pigou evaluate")
+    asked = policy.mechanism
+    if given.get("allocation") == "second_best":
+        raise DesignError("second_best is available for setting files only")
+    if given.get("tax_rule") == "clarke":
+        raise DesignError("clarke is a rule for setting files: a market without one of its firms is not described")
+    form = given.get("participation", asked.participation)
+    form = "ir_market" if form == "outside" else form
+    base = DesignOptions(
+        tax_rule="designed",
+        incentive=asked.incentive,
+        participation="none" if form == "none" else "outside",
+        timing=asked.timing,
+        budget=asked.budget,
+        public_funds_cost=asked.public_funds_cost,
+    )
+    options = _overruled(base, {key: value for key, value in given.items() if key != "participation"}, ("outside", "none"))
+    types = type_space(policy.types)
+    most = LARGEST_STATES["dominant" if options.incentive == "dominant" or options.timing == "ex_post" else "bayesian"]
+    if len(types.types) > most:
+        raise DesignError(f"{len(types.types)} types per firm are more than the {most} this design can hold; lower types.points")
+    try:
+        plan = market_setting(policy.market, types, form, options.timing)
+    except NoSettingError as error:
+        raise DesignError(str(error)) from None
+    result = _result(plan.setting, plan, options, policy.resolved)
+    result["options"]["participation"] = form
+    return result
+
+
+def _overruled(options: DesignOptions, given: dict[str, str], forms: tuple[str, ...]) -> DesignOptions:
+    if given.get("participation", forms[0]) not in forms:
+        raise DesignError(
+            f"--participation {given['participation']} is for case files; a setting's outside options are in its players (outside or none)"
+        )
+    return DesignOptions(**{**options.model_dump(), **given})
+
+
+def _sensible(setting: Setting, options: DesignOptions) -> None:
+    if options.tax_rule == "agv" and len(setting.players) < 2:
+        raise DesignError("agv needs two players or more")
+    if options.allocation == "second_best" and options.tax_rule != "designed":
+        raise DesignError("second_best needs the rule designed: lotteries and transfers are solved for together")
+
+
+def _result(setting: Setting, plan: Plan | None, options: DesignOptions, resolved: Tree) -> Tree:
+    tree = design(setting, options, plan)
+    if tree["checks"] is not None:
+        checks = tree["checks"]
+        ir = None if options.participation == "none" else next(c for c in checks["ir"] if c["timing"] == options.timing)
+        checks["chosen"] = {"ic": next(c for c in checks["ic"] if c["incentive"] == options.incentive), "ir": ir}
+    benchmark = plan or efficient(setting)
+    outlay, _ = least_outlay(setting, benchmark)
+    states = [[float(t[k]) for t, k in zip(setting.types, index, strict=True)] for index in _indices(setting.shape)]
+    result = {
+        "input": resolved,
+        "options": options.model_dump(mode="json"),
+        "players": list(setting.players),
+        "states": states,
+        **tree,
+        "benchmark": {
+            "efficient_surplus": float(setting.expect(benchmark.welfare).item()),
+            "least_outlay": outlay if outlay < float("inf") and options.participation != "none" else None,
+        },
+    }
+    result["verdicts"] = verdicts(result)
+    return result
+
+
+def _indices(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
+    return [tuple(int(i) for i in index) for index in np.ndindex(*shape)]
+
+
+OBJECTIVES = {
+    "min_outlay": "the least expected outlay",
+    "max_surplus": "the most surplus net of the cost of public funds",
+    "min_worst_deficit": "the least deficit in the worst state",
+    "min_violation": "the least violation of what is asked",
+}
+
+
+def verdicts(result: Tree) -> list[str]:
+    """The finding in words, the most important first."""
+    options, benchmark = result["options"], result["benchmark"]
+    asked = f"{options['incentive']} truth-telling" + (
+        "" if options["participation"] == "none" else f" and {options['timing'].replace('_', ' ')} participation"
+    )
+    if result["status"] == "infeasible":
+        proof = result["infeasibility"]
+        kinds = {row["constraint"] for row in proof["rows"]}
+        names = {"ic": "truth-telling", "ir": "participation", "budget": "the budget"}
+        who = " and ".join(names[kind] for kind in ("ic", "ir", "budget") if kind in kinds)
+        text = [f"No transfers give {asked} within the budget asked for: {who} contradict each other."]
+        sure = "" if proof["verified"] else "NOT "
+        text.append(f"The {len(proof['rows'])} conflicting constraints add up to a contradiction; this is {sure}verified.")
+        if benchmark["least_outlay"] is not None:
+            text.append(f"Without a limit to the budget the public would have to pay {benchmark['least_outlay']:.6g} in expectation.")
+        return text
+    if result["status"] == "unbounded":
+        return ["Transfers can be improved without limit: nobody may refuse to take part, so players can be made to pay any amount."]
+    if result["status"] != "optimal":
+        return ["The solver gave no answer that can be relied on."]
+    expected, checks = result["expected"], result["checks"]
+    outlay = expected["outlay"]
+    direction = "costs the public" if outlay > 0 else "brings the public"
+    money = f"{direction} {abs(outlay):.6g} in expectation" if abs(outlay) > 1e-12 else "costs nothing in expectation"
+    if options["tax_rule"] == "designed":
+        best = f"{OBJECTIVES[options['objective']]} that {asked} allow"
+        text = [f"{best[0].upper()}{best[1:]} is {result['objective_value']:.6g}; the mechanism {money}."]
+    else:
+        text = [f"The rule {options['tax_rule']} {money}; in the worst state the public pays {checks['budget']['worst']:.6g}."]
+        for chosen, yes, no in (
+            ("ic", "Truth is a best reply", "Truth is no best reply"),
+            ("ir", "Everybody joins", "Not everybody joins"),
+        ):
+            check = checks["chosen"][chosen]
+            if check is not None:
+                kind = check.get("incentive", check.get("timing", "")).replace("_", " ")
+                text.append(f"{yes if check['status'] == 'holds' else no} ({kind}).")
+    short = benchmark["efficient_surplus"] - expected["surplus"]
+    if short > 1e-9 * max(1.0, abs(expected["surplus"])):
+        full = benchmark["efficient_surplus"]
+        text.append(f"Surplus is {expected['surplus']:.6g}, {short:.6g} below what would be efficient ({full:.6g}).")
+    opinion = result["second_opinion"]
+    if opinion is not None and not opinion["agrees"]:
+        text.append(f"A second solver ({opinion['solver']}) does NOT confirm the figure: {opinion['objective_value']}.")
+    return text

@@ -1,0 +1,74 @@
+"""The market as a setting: firms are players, cost spillovers are types, the planner's levels for each pair of reports are alternatives.
+
+A firm's value of an alternative is its profit at those levels with its true cost, before transfers; the public value is consumers'
+surplus. Their sum is social welfare, so the efficient alternative in a state is the one assigned to it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from market.case import Array, Case
+from market.outcome import account
+from market.pricing import bertrand_matrix
+from mechanism.allocation import allocate, case_at_pairs, per_firm
+from mechanism.private_market import private_equilibrium
+from mechanism.settings import Plan, Setting
+from mechanism.types import TypeSpace
+
+
+class NoSettingError(Exception):
+    """The market gives no setting: the message says which of its problems has no solution."""
+
+
+def market_setting(case: Case, types: TypeSpace, participation: str, timing: str) -> Plan:
+    """The planner's levels at every pair of types as a plan over a setting.
+
+    `participation` is `ir_market` (the unregulated market: `bayes_nash` per type, or `nash` at the pair of types ex post), `ir1` (the
+    firm's own profit at the assigned levels), `ir2` (zero) or `none`.
+    """
+    points = types.types
+    size = len(points)
+    optimum = allocate(case, points)
+    if not optimum.solved:
+        raise NoSettingError("the planner's problem has no solution at some pair of types; pigou evaluate says why")
+    flat = case.map(lambda a: a.reshape(1, -1))
+    levels = optimum.levels.reshape(-1, 4)
+    truth = account(case_at_pairs(case, points), optimum.levels, bertrand_matrix)
+    values = []
+    for firm in (0, 1):
+        # A firm's profit needs its own type alone; prices depend on nobody's.
+        own = [account(flat.with_cost_spillover(np.full((1, 2), t)), levels, bertrand_matrix).profit[:, firm] for t in points]
+        values.append(np.stack(own))
+    setting = Setting(
+        name="market",
+        players=("firm 1", "firm 2"),
+        types=(points, points),
+        probabilities=(types.probabilities, types.probabilities),
+        alternatives=tuple(f"levels for ({first:.6g}, {second:.6g})" for first in points for second in points),
+        values=(values[0], values[1]),
+        outside=_outside(case, types, participation, timing, per_firm(truth.profit)),
+        public_value=truth.consumer_surplus.sum(-1).ravel(),
+    )
+    return Plan(setting, chosen=np.arange(size * size).reshape(size, size))
+
+
+def _outside(case: Case, types: TypeSpace, participation: str, timing: str, regulated: Array) -> tuple[Array, Array]:
+    """What staying out is worth to either firm over states, firm 1's type on the first axis."""
+    if participation in ("ir2", "none"):
+        return np.zeros((1, 1)), np.zeros((1, 1))
+    if participation == "ir1":
+        return regulated[0], regulated[1].T
+    points = types.types
+    market = allocate(case, points, "nash")
+    if not market.solved:
+        raise NoSettingError("the market has no equilibrium at some pair of types, so there is no outside option")
+    if timing == "ex_post":
+        profit = account(case_at_pairs(case, points), market.levels, bertrand_matrix).profit
+        return profit[..., 0], profit[..., 1]
+    middle = len(points) // 2
+    private = private_equilibrium(case, types, market.levels[middle, middle])
+    if not private.converged:
+        raise NoSettingError("the market with private types has no equilibrium that was found, so there is no outside option")
+    own = private.payoff[:, types.nodes]
+    return own[0][:, None], own[1][None, :]

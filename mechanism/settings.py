@@ -1,0 +1,269 @@
+"""Mechanism design without the market: players with private values over alternatives, tax rules, and what they achieve.
+
+A setting has n players with finite independent types, alternatives, private values v_i(theta_i, a), outside options and a public value
+of each alternative. States are the profiles of types; arrays over states have one axis per player, in the players' order. What a
+player reports decides the alternative and its net transfer (positive is received).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mechanism.checks import RELATIVE_TOLERANCE, first_largest
+
+Array = NDArray[np.float64]
+Incentive = Literal["bayesian", "dominant"]
+Timing = Literal["interim", "ex_post"]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Who wants what."""
+
+    name: str
+    players: tuple[str, ...]
+    types: tuple[Array, ...]
+    """(K_i,) per player: the types' labels."""
+    probabilities: tuple[Array, ...]
+    """(K_i,) per player."""
+    alternatives: tuple[str, ...]
+    values: tuple[Array, ...]
+    """(K_i, A) per player: v_i(theta_i, a)."""
+    outside: tuple[Array, ...]
+    """Per player, over states or broadcast to them, own types on the player's axis: what staying out is worth."""
+    public_value: Array
+    """(A,): what an alternative is worth to everybody else."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of types per player: the shape of arrays over states."""
+        return tuple(len(t) for t in self.types)
+
+    def along(self, player: int, values: Array) -> Array:
+        """Values per own type of one player, laid along its axis of states."""
+        shape = [1] * len(self.players)
+        shape[player] = -1
+        return values.reshape(shape)
+
+    def expect(self, values: Array, over: tuple[int, ...] | None = None) -> Array:
+        """Expectation over the types of these players (of all, by default), kept as axes of length one."""
+        for player in range(len(self.players)) if over is None else over:
+            values = (values * self.along(player, self.probabilities[player])).sum(player, keepdims=True)
+        return values
+
+    def others(self, player: int) -> tuple[int, ...]:
+        """Everybody else."""
+        return tuple(j for j in range(len(self.players)) if j != player)
+
+    def interim(self, player: int, values: Array) -> Array:
+        """Expectation over the others' types, (K_i,)."""
+        return self.expect(np.broadcast_to(values, self.shape), self.others(player)).ravel()
+
+    @cached_property
+    def total(self) -> Array:
+        """Welfare of every alternative in every state, (*shape, A)."""
+        welfare = np.broadcast_to(self.public_value, (*self.shape, len(self.alternatives))).copy()
+        for player, value in enumerate(self.values):
+            welfare += np.expand_dims(value, [axis for axis in range(len(self.players)) if axis != player])
+        return welfare
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which alternative is taken in which state, for sure or by lottery, and what follows for values."""
+
+    setting: Setting
+    chosen: NDArray[np.intp] | None = None
+    """(*shape): the alternative in each state."""
+    lottery: Array | None = None
+    """(*shape, A): the probability of each alternative, where there is no one chosen for sure."""
+
+    def shares(self) -> Array:
+        """The probabilities of alternatives, (states, A)."""
+        size = len(self.setting.alternatives)
+        if self.lottery is not None:
+            return self.lottery.reshape(-1, size)
+        assert self.chosen is not None
+        return np.eye(size)[self.chosen.ravel()]
+
+    def _over_states(self, values: Array) -> Array:
+        """Values (..., A) of alternatives as values (..., *shape) of states."""
+        if self.lottery is not None:
+            return np.tensordot(values, self.lottery, axes=(-1, -1))
+        return np.asarray(values[..., self.chosen])
+
+    def value(self, player: int) -> Array:
+        """(K_i, *shape): a player's value by true type (first axis) and reports."""
+        return self._over_states(self.setting.values[player])
+
+    @cached_property
+    def truth(self) -> tuple[Array, ...]:
+        """Every player's value when all report the truth, over states."""
+        # The true type's axis and the own report's are one.
+        return tuple(np.moveaxis(np.diagonal(self.value(i), axis1=0, axis2=i + 1), -1, i) for i in range(len(self.setting.players)))
+
+    @cached_property
+    def public(self) -> Array:
+        """The public value over states."""
+        return self._over_states(self.setting.public_value)
+
+    def rest(self, player: int) -> Array:
+        """What everybody else gets, public value included, over reports."""
+        return np.asarray(self.public + sum(self.truth[j] for j in self.setting.others(player)))
+
+    @property
+    def welfare(self) -> Array:
+        """Over states."""
+        return np.asarray(self.public + sum(self.truth))
+
+
+def efficient(setting: Setting) -> Plan:
+    """In every state the alternative of highest welfare; ties go to the first listed."""
+    top = setting.total.max(-1, keepdims=True)
+    tied = setting.total >= top - 1e-12 * np.maximum(1.0, np.abs(top))
+    return Plan(setting, chosen=tied.argmax(-1))
+
+
+# --- tax rules: net transfers to every player over reports
+
+
+def groves(plan: Plan, timing: Timing = "interim") -> tuple[Array, ...]:
+    """What the others get, less its expectation over the own type: truth is dominant, budget zero in expectation."""
+    s = plan.setting
+    rests = [plan.rest(i) for i in range(len(s.players))]
+    return tuple(rest - s.expect(rest, (i,)) for i, rest in enumerate(rests))
+
+
+def clarke(plan: Plan, timing: Timing = "interim") -> tuple[Array, ...]:
+    """What the others get, less the best they could get were the player's wishes ignored: it pays what it costs the others."""
+    s = plan.setting
+    out = []
+    for i in range(len(s.players)):
+        own = np.expand_dims(s.values[i], [axis for axis in range(len(s.players)) if axis != i])
+        out.append(plan.rest(i) - (s.total - own).max(-1))
+    return tuple(out)
+
+
+def worst_type(plan: Plan, timing: Timing = "interim") -> tuple[Array, ...]:
+    """What the others get, less welfare at the player's worst type net of its outside option there (Krishna and Perry).
+
+    Truth is dominant and participation binds at the worst type, the one with the least to gain from joining: in expectation over the
+    others (interim), or one for each profile of the others (ex post).
+    """
+    s = plan.setting
+    out = []
+    for i in range(len(s.players)):
+        margin = plan.welfare - np.broadcast_to(s.outside[i], s.shape)
+        worst = [int(s.interim(i, margin).argmin())]
+        fee = margin.min(i, keepdims=True) if timing == "ex_post" else np.take(margin, worst, axis=i)
+        out.append(plan.rest(i) - fee)
+    return tuple(out)
+
+
+def agv(plan: Plan, timing: Timing = "interim") -> tuple[Array, ...]:
+    """Each player gets the others' expected benefit from its report, paid for by the others in equal parts (d'Aspremont, Gerard-Varet).
+
+    Truth is a best reply in expectation, and the budget is balanced in every state.
+    """
+    s = plan.setting
+    n = len(s.players)
+    if n < 2:
+        raise ValueError("agv needs two players or more: what one receives the others pay")
+    shares = [s.along(i, s.interim(i, plan.rest(i))) for i in range(n)]
+    return tuple(np.broadcast_to(shares[i] - sum(shares[j] for j in s.others(i)) / (n - 1), s.shape) for i in range(n))
+
+
+RULES: dict[str, Callable[[Plan, Timing], tuple[Array, ...]]] = {"clarke": clarke, "groves": groves, "worst_type": worst_type, "agv": agv}
+"""Tax rules with a formula, by name."""
+
+
+# --- what transfers achieve
+
+
+def payoffs(plan: Plan, transfers: tuple[Array, ...]) -> tuple[Array, ...]:
+    """Every player's payoff when all report the truth, over states."""
+    return tuple(value + transfer for value, transfer in zip(plan.truth, transfers, strict=True))
+
+
+def interim_by_report(setting: Setting, player: int, utility: Array) -> Array:
+    """Expectation over the others' types of utilities (K_i, *shape) by true type and reports: (K_i true, K_i reports)."""
+    weights: Array = np.ones(())
+    for j in setting.others(player):
+        weights = np.multiply.outer(weights, setting.probabilities[j])
+    own_axis = np.moveaxis(utility, player + 1, 1)
+    return np.asarray(own_axis.reshape(*own_axis.shape[:2], -1) @ weights.ravel())
+
+
+def misreport_gains(plan: Plan, transfers: tuple[Array, ...], player: int, incentive: Incentive) -> Array:
+    """(K_i, K_i): what each true type (row) gains by each report (column), in expectation or at the others' worst profile."""
+    s = plan.setting
+    utility = plan.value(player) + transfers[player]  # (true type, reports of all)
+    if incentive == "bayesian":
+        interim = interim_by_report(s, player, utility)
+        return np.asarray(interim - np.diagonal(interim)[:, None])
+    size = len(s.types[player])
+    flat = np.moveaxis(utility, player + 1, 1).reshape(size, size, -1)  # (true, own report, others)
+    return np.asarray((flat - flat[np.arange(size), np.arange(size)][:, None]).max(-1))
+
+
+def report(plan: Plan, transfers: tuple[Array, ...]) -> dict[str, Any]:
+    """Truth-telling in both strengths, participation in both timings, budget and expectations, as plain values."""
+    s = plan.setting
+    earned = payoffs(plan, transfers)
+    scale = max(float(max(np.ptp(p) for p in earned)), 1e-9 * float(max(np.abs(p).max() for p in earned)), 1e-300)
+    total = sum(transfers)
+    ic = [_incentive(plan, transfers, incentive, scale) for incentive in ("bayesian", "dominant")]
+    ir = [_joining(s, earned, timing, scale) for timing in ("interim", "ex_post")]
+    return {
+        "expected": {
+            "surplus": float(s.expect(plan.welfare).item()),
+            "payoff": [float(s.expect(p).item()) for p in earned],
+            "outlay": float(s.expect(np.asarray(total)).item()),
+        },
+        "checks": {"ic": ic, "ir": ir, "budget": {"ex_ante": float(s.expect(np.asarray(total)).item()), "worst": float(np.max(total))}},
+        "rents": [
+            {"player": name, "types": s.types[i].tolist(), "rent": (s.interim(i, earned[i]) - s.interim(i, s.outside[i])).tolist()}
+            for i, name in enumerate(s.players)
+        ],
+    }
+
+
+def _incentive(plan: Plan, transfers: tuple[Array, ...], incentive: Incentive, scale: float) -> dict[str, Any]:
+    s = plan.setting
+    found = [misreport_gains(plan, transfers, i, incentive) for i in range(len(s.players))]
+    player = first_largest(np.array([gain.max() for gain in found]))[0]
+    kind, told = first_largest(found[player])
+    amount = float(found[player].max())
+    return {
+        "incentive": incentive,
+        "status": "holds" if amount <= RELATIVE_TOLERANCE * scale else "violated",
+        "max_gain": amount,
+        "witness": {
+            "player": s.players[player],
+            "type": float(s.types[player][kind]),
+            "report": float(s.types[player][told]),
+            "gain": amount,
+        },
+    }
+
+
+def _joining(s: Setting, earned: tuple[Array, ...], timing: Timing, scale: float) -> dict[str, Any]:
+    slack = []
+    for i in range(len(s.players)):
+        left = earned[i] - np.broadcast_to(s.outside[i], s.shape)
+        slack.append(s.interim(i, left) if timing == "interim" else np.moveaxis(left, i, 0).reshape(len(s.types[i]), -1).min(1))
+    player = first_largest(np.array([-part.min() for part in slack]))[0]
+    (kind,) = first_largest(-slack[player])
+    least = float(slack[player].min())
+    return {
+        "timing": timing,
+        "status": "holds" if least >= -RELATIVE_TOLERANCE * scale else "violated",
+        "min_slack": least,
+        "witness": {"player": s.players[player], "type": float(s.types[player][kind]), "slack": least},
+    }
