@@ -23,16 +23,23 @@ def names() -> list[str]:
     return sorted(path.stem for path in folder().glob("*.yaml"))
 
 
+def setting_names() -> list[str]:
+    """Names of the shipped settings, sorted."""
+    return sorted(f"settings/{path.stem}" for path in (folder() / "settings").glob("*.yaml"))
+
+
 def find(name: str) -> Path | None:
-    """The shipped case of this name, with or without its ending; None if there is none or a folder is named."""
+    """The shipped case or setting of this name, with or without its ending; None if there is none or a folder is named."""
     bare = name.removesuffix(".yaml")
-    return folder() / f"{bare}.yaml" if bare in names() else None
+    known = {**{path: path for path in [*names(), *setting_names()]}, **{path.split("/")[1]: path for path in setting_names()}}
+    return folder() / f"{known[bare]}.yaml" if bare in known else None
 
 
 def closest(name: str) -> str:
     """A hint for a name that no shipped case has."""
-    close = get_close_matches(name.removesuffix(".yaml"), names(), 1)
-    return f"did you mean {close[0]}?" if close else f"there are {', '.join(names())}"
+    known = [*names(), *setting_names()]
+    close = get_close_matches(name.removesuffix(".yaml"), known, 1)
+    return f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
 
 
 def load(paths: Sequence[Path]) -> list[PolicyCase]:

@@ -116,6 +116,12 @@ def parse_setting(
     return Problem(setting, file.mechanism, {**file.model_dump(mode="json"), "name": setting.name})
 
 
+def setting_schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of the setting file."""
+    schema = SettingFile.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "Setting file of pigou"}
+
+
 def _breaches(file: SettingFile) -> list[tuple[tuple[Any, ...], str]]:
     """Faults between keys: where and what."""
     out: list[tuple[tuple[Any, ...], str]] = []

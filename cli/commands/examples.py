@@ -20,7 +20,7 @@ app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="List, show 
 
 
 def _starting(incomplete: str) -> list[str]:
-    return [name for name in shipped.names() if name.startswith(incomplete)]
+    return [name for name in [*shipped.names(), *shipped.setting_names()] if name.startswith(incomplete)]
 
 
 def _found(name: str) -> Path:
@@ -32,10 +32,10 @@ def _found(name: str) -> Path:
 
 @app.command("list")
 def list_cases() -> None:
-    """List the shipped cases: name and title."""
+    """List the shipped cases and settings: name and title."""
     from market.files import read_document
 
-    names = shipped.names()
+    names = [*shipped.names(), *shipped.setting_names()]
     width = max(map(len, names), default=0)
     for name in names:
         title = read_document(shipped.folder() / f"{name}.yaml").tree.get("name", "")
@@ -68,7 +68,10 @@ def copy(
         if place.exists() and not place.is_dir():
             raise typer.BadParameter(f"{place}: is a file; with --all name a directory", param_hint="DEST")
         place.mkdir(parents=True, exist_ok=True)
-        wanted = {place / f"{each}.yaml": shipped.folder() / f"{each}.yaml" for each in shipped.names()}
+        every_name = [*shipped.names(), *shipped.setting_names()]
+        wanted = {place / f"{each}.yaml": shipped.folder() / f"{each}.yaml" for each in every_name}
+        for target in wanted:
+            target.parent.mkdir(exist_ok=True)
     elif name is None:
         raise typer.BadParameter("name a shipped case, or give --all", param_hint="NAME")
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import typer
@@ -17,8 +18,9 @@ Prints a line per good case with the start of its sha256; all faults of all file
 
 
 def validate(cases: CaseFiles) -> None:
-    """Check case files without solving anything."""
-    from market.files import BadCase
+    """Check case files, and setting files, without solving anything."""
+    from market.files import BadCase, read_document
+    from mechanism.setting_file import is_setting, load_setting
 
     from ..figures import plain
     from ..shipped import load
@@ -26,11 +28,14 @@ def validate(cases: CaseFiles) -> None:
     bad = False
     for path in cases:
         try:
-            case = load([path])[0]
+            document = read_document(path) if os.path.exists(path) else None
+            if document is not None and is_setting(document.tree):
+                print(f"OK  {path}  {plain(load_setting(path).setting.name)}  (setting)")
+            else:
+                case = load([path])[0]
+                print(f"OK  {path}  {plain(case.name)}  {case.sha256[:12]}")
         except BadCase as error:
             print(error, file=sys.stderr)
             bad = True
-        else:
-            print(f"OK  {path}  {plain(case.name)}  {case.sha256[:12]}")
     if bad:
         raise typer.Exit(2)
