@@ -94,6 +94,14 @@ def outside_option(setting: Setting, timing: str) -> Array | None:
     return setting.private.payoff + (setting.private.own_cost if payoff == "printed" else 0.0)
 
 
+def _joining_against(setting: Setting) -> Array:
+    """The outside option a tax rule may count on, (2, M, 1) or (2, M, M): that of the case where it is the market, else zero."""
+    found = outside_option(setting, setting.options.timing) if setting.options.participation == "ir_market" else None
+    if found is None:
+        return np.zeros((2, len(setting.types.points), 1))
+    return found if found.ndim == 3 else found[:, :, None]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Mechanism:
     """One tax rule at one setting."""
@@ -107,7 +115,7 @@ class Mechanism:
 def run_rule(setting: Setting, rule: str) -> Mechanism:
     """Evaluate one tax rule: payments, truth-telling, participation, repair, and behaviour where truth is no best reply."""
     types, options, assignment = setting.types, setting.options, setting.assignment
-    tax = TAX_RULES[rule](assignment.subsidy, types)
+    tax = TAX_RULES[rule](assignment, _joining_against(setting))
     net = assignment.subsidy - tax
     assigned = {payoff: gains(assignment, tax, payoff) for payoff in PAYOFFS}
     free = {payoff: free_gains(assignment, tax, setting.free[payoff], assigned[payoff]) for payoff in PAYOFFS}

@@ -14,6 +14,10 @@ Tax rules, each a function of the table S_i(r_i, r_j) of subsidies on the path:
   firm's own profit at levels that its report moves: truth is no best reply.
 - `groves`: T_i(r_j) = E_theta S_i(theta, r_j). Free of the own report, so V_i is welfare at (theta_i, r_j) less a constant, and
   x* maximises just that: truth is a best reply whatever the rival reports.
+- `worst_type` (Krishna and Perry): T_i(r_j) = W(w_i, r_j) - o_i(w_i), welfare with the firm at its worst type less its outside option
+  there. Free of the own report as well; the type with the least to gain from joining is left with just its outside option.
+- `agv` (d'Aspremont and Gerard-Varet): the net transfer is E S_i given the own report less the same of the rival. Truth is a best
+  reply in expectation, and the budget balances in every state.
 """
 
 from __future__ import annotations
@@ -30,22 +34,6 @@ from market.pricing import bertrand_matrix
 from mechanism.allocation import Allocation, case_at_pairs, per_firm
 from mechanism.types import TypeSpace
 
-TaxRule = Callable[[Array, TypeSpace], Array]
-"""From the subsidies on the path (2, M own reports, M rival's reports) to the taxes, same shape."""
-
-
-def printed_tax(subsidy: Array, types: TypeSpace) -> Array:
-    """(37): the subsidy at the levels assigned for the same reports."""
-    return subsidy
-
-
-def groves_tax(subsidy: Array, types: TypeSpace) -> Array:
-    """The subsidy's expectation over the own type: the same for every own report."""
-    return np.broadcast_to(np.einsum("r,irj->ij", types.weights, subsidy)[:, None, :], subsidy.shape)
-
-
-TAX_RULES: dict[str, TaxRule] = {"printed": printed_tax, "groves": groves_tax}
-
 
 @dataclass(frozen=True, kw_only=True)
 class Assignment:
@@ -61,11 +49,18 @@ class Assignment:
     """(p_i - F_i) q_i of the firm itself: its variable profit."""
     rival_cost: Array
     """f_j at the rival's reported cost spillover."""
+    reported_cost: Array
+    """f_i at the firm's own report."""
 
     @property
     def subsidy(self) -> Array:
         """S_i = CS_i + TS_j with the rival's cost as reported (35), (2, M, M)."""
         return self.utility - self.revenue - self.rival_cost
+
+    @property
+    def welfare(self) -> Array:
+        """Social welfare if both reports are true, (2, M, M)."""
+        return self.utility - self.reported_cost - self.rival_cost
 
     def own_cost(self, firm: int, types: Array) -> Array:
         """f_i of one firm's true types (n,) at the levels assigned for every pair of reports, (n, M, M)."""
@@ -87,6 +82,7 @@ def assign(case: Case, types: TypeSpace, allocation: Allocation) -> Assignment:
         utility=np.stack([utility, utility.T]),
         revenue=per_firm(revenue),
         rival_cost=per_firm(rival(books.investment_cost)),
+        reported_cost=per_firm(books.investment_cost),
     )
 
 
@@ -99,3 +95,40 @@ def payoff_before_tax(assignment: Assignment, firm: int, types: Array, payoff: s
     if payoff == "printed":
         return np.broadcast_to(before, (len(types), *before.shape[1:]))
     return before - assignment.own_cost(firm, types)
+
+
+# --- tax rules
+
+TaxRule = Callable[[Assignment, Array], Array]
+"""From an assignment and outside options, (2, M, 1) by own type or (2, M, M) by both, to the taxes (2, M own reports, M rival's)."""
+
+
+def printed_tax(assignment: Assignment, outside: Array) -> Array:
+    """(37): the subsidy at the levels assigned for the same reports."""
+    return assignment.subsidy
+
+
+def groves_tax(assignment: Assignment, outside: Array) -> Array:
+    """The subsidy's expectation over the own type: the same for every own report."""
+    subsidy = assignment.subsidy
+    return np.broadcast_to(np.einsum("r,irj->ij", assignment.types.weights, subsidy)[:, None, :], subsidy.shape)
+
+
+def worst_type_tax(assignment: Assignment, outside: Array) -> Array:
+    """Welfare with the firm at its worst type, less its outside option there; with outside options by pair, one type per rival's type."""
+    margin = assignment.welfare - outside
+    if outside.shape[-1] == 1:
+        worst = (margin @ assignment.types.weights).argmin(-1)
+        fee = np.stack([margin[firm, worst[firm]] for firm in (0, 1)])
+    else:
+        fee = margin.min(1)
+    return np.broadcast_to(fee[:, None, :], margin.shape)
+
+
+def agv_tax(assignment: Assignment, outside: Array) -> Array:
+    """The subsidy less what the own report lets the others expect, plus what the rival's report lets the firm expect."""
+    expected = assignment.subsidy @ assignment.types.weights
+    return np.asarray(assignment.subsidy - expected[:, :, None] + expected[::-1, None, :])
+
+
+TAX_RULES: dict[str, TaxRule] = {"printed": printed_tax, "groves": groves_tax, "worst_type": worst_type_tax, "agv": agv_tax}

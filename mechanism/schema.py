@@ -74,8 +74,11 @@ class MechanismOptions:
     __pydantic_config__ = _FORBID_EXTRA
 
     tax_rule: Annotated[
-        Literal["printed", "groves"],
-        described("the tax at reported types: printed is (37), groves averages it over the own report"),
+        Literal["printed", "groves", "worst_type", "agv"],
+        described(
+            "the tax at reported types: printed is (37), groves averages it over the own report, worst_type leaves the worst type just its "
+            "outside option, agv balances the budget in every state"
+        ),
     ] = "printed"
     payoff: Annotated[
         Literal["with_cost", "printed"], described("what a firm cares for: with_cost counts its true cost, printed is (38) and does not")
@@ -183,7 +186,7 @@ RULES = (
     Rule(("types.probabilities", "types.values"), _probabilities),
 )
 LATER: Mapping[str, tuple[str, ...]] = {
-    "mechanism.tax_rule": ("worst_type", "agv", "designed"),
+    "mechanism.tax_rule": ("designed",),
     "mechanism.allocation": ("second_best",),
     "mechanism.objective": (),
 }

@@ -47,7 +47,7 @@ def verdicts(result: dict[str, Any]) -> list[Sentence]:
     """The findings of a case, most important first."""
     say = Words(result["case"])
     rows = {row["policy"]: row for row in result["comparison"]}
-    out: list[Sentence] = []
+    out = _recommendation(result, rows, say)
     out += _possible_gain(rows, say)
     out += _alliances(rows, say)
     out += _unsolved(result)
@@ -60,6 +60,53 @@ def verdicts(result: dict[str, Any]) -> list[Sentence]:
         for tree in (reported, *result["mechanism"]["alternatives"].values()):
             out += _reported(tree, say, own=tree is reported)
     return out
+
+
+def _recommendation(result: dict[str, Any], rows: dict[str, Any], say: Words) -> list[Sentence]:
+    """Which rule to use where types are private, with its reasons: truth first, then joining, then money."""
+    reported, market = result["mechanism"]["reported"], rows["nash"]["welfare"]
+    if reported is None:
+        return []
+    options = result["case"]["mechanism"]
+    form, cost = options["participation"], options["public_funds_cost"]
+    rules = [reported, *result["mechanism"]["alternatives"].values()]
+    truthful = [tree for tree in rules if tree["checks"]["ic"]["status"] == "holds"]
+    joined = [tree for tree in truthful if form == "none" or tree["checks"][form]["status"] == "holds"]
+    if not truthful:
+        text = "No tax rule makes truth a best reply with the payoff this case assumes; what firms would then do is shown for each."
+        return [{"code": "recommendation", "text": text}]
+
+    def money(tree: dict[str, Any]) -> tuple[float, float]:
+        """Expected outlay, then the worst: rounded so that ties stay ties."""
+        scale = max(1.0, abs(tree["expected"]["welfare"]))
+        return round(tree["expected"]["budget"] / scale, 9), round(tree["checks"]["budget"]["worst"] / scale, 9)
+
+    best = min(joined or truthful, key=money)
+    name, outlay, welfare = SHORT[best["tax_rule"]], best["expected"]["budget"], best["expected"]["welfare"]
+    zero = NEGLIGIBLE * max(1.0, abs(welfare))
+    pays = f"costs the public {say.money(outlay)}" if outlay > zero else f"brings in {say.money(-outlay)}" if outlay < -zero else "is free"
+    if not joined:
+        known = [tree for tree in truthful if tree["checks"][form]["min_slack"] is not None]
+        closest = max(known, key=lambda tree: tree["checks"][form]["min_slack"], default=None)
+        text = (
+            f"Which rule? If firms can be obliged to take part, {name} ({best['tax_rule']}): truth is a best reply and it {pays} in "
+            f"expectation. If they may refuse ({form}), no rule here is known to keep them all"
+        )
+        text += f"; {SHORT[closest['tax_rule']]} comes closest." if closest is not None else "."
+        return [{"code": "recommendation", "text": text}]
+    text = f"Which rule? {name[0].upper()}{name[1:]} ({best['tax_rule']}): truth is a best reply"
+    text += ", " if form == "none" else ", no type would rather stay out, and of the rules of which this is true it costs least: "
+    text += f"in expectation it {pays}."
+    if market is not None:
+        net = welfare - cost * max(outlay, 0.0) - market
+        at = f" after the cost of public funds ({cost:g} per unit)" if cost and outlay > zero else ""
+        if net < -zero:
+            text += f" But{at} welfare is {say.money(-net)} BELOW today's market's: better leave it at that."
+        else:
+            text += f" Welfare{at} is {say.money(net)} above today's market's."
+            if outlay > zero:
+                text += f" That is worth it while a unit of public funds costs less than {(welfare - market) / outlay:.3g} beyond itself."
+    return [{"code": "recommendation", "text": text}]
 
 
 def _possible_gain(rows: dict[str, Any], say: Words) -> list[Sentence]:
@@ -169,8 +216,15 @@ AGAINST = {"ir1": "its own profit at the same levels without transfers", "ir_mar
 RULES = {
     "printed": "the printed tax, which takes back the subsidy at the firm's own report",
     "groves": "a tax free of the firm's own report",
+    "worst_type": "a tax that leaves each firm's worst type just its outside option",
+    "agv": "mutual payments of what each report is worth to the other",
 }
-SHORT = {"printed": "the printed tax", "groves": "the tax free of the own report"}
+SHORT = {
+    "printed": "the printed tax",
+    "groves": "the tax free of the own report",
+    "worst_type": "the tax set by the worst type",
+    "agv": "mutual payments",
+}
 
 
 def _reported(tree: dict[str, Any], say: Words, own: bool) -> list[Sentence]:
@@ -195,6 +249,10 @@ def _reported(tree: dict[str, Any], say: Words, own: bool) -> list[Sentence]:
                 if worst <= NEGLIGIBLE * abs(tree["expected"]["welfare"])
                 else f"; in the worst case the public pays {say.money(worst)}."
             )
+        else:
+            outlay, worst = tree["expected"]["budget"], tree["checks"]["budget"]["worst"]
+            who = "costs the public" if outlay > 0 else "brings the public"
+            text += f" It {who} {say.money(abs(outlay))} in expectation; in the worst case the public pays {say.money(worst)}."
         out.append({"code": f"{rule}_truthful", "text": text})
     elif ic["status"] == "violated":
         witness = ic["witness"]

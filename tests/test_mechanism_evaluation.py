@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mechanism.evaluation import evaluate, look_up
-from mechanism.schema import load_case
+from mechanism.schema import load_case, parse_tree
 from mechanism.tidy import comparison_frame
 
 CASES = Path(__file__).resolve().parents[1] / "cases"
@@ -40,3 +40,29 @@ def test_paths_reach_into_the_tree_and_say_when_they_do_not() -> None:
     assert look_up(tree, "a.b[1].c") == 2
     assert look_up(tree, "a.x") == "no such key"
     assert look_up(tree, "a.b[7]") == "no such key"
+
+
+@pytest.mark.parametrize("name", ["two_types", "private_spillovers", "private_large_and_small", "strong_response"])
+def test_which_rule_to_use_is_said_first_and_follows_from_the_numbers(name: str) -> None:
+    """Truth, then joining, then money; nothing else decides."""
+    result = evaluate(load_case(CASES / f"{name}.yaml"))
+    first = result["verdicts"][0]
+    assert first["code"] == "recommendation"
+    mechanism, form = result["mechanism"], result["case"]["mechanism"]["participation"]
+    rules = {mechanism["reported"]["tax_rule"]: mechanism["reported"], **mechanism["alternatives"]}
+    assert set(rules) == {"printed", "groves", "worst_type", "agv"}
+    fit = {
+        rule: tree["expected"]["budget"]
+        for rule, tree in rules.items()
+        if tree["checks"]["ic"]["status"] == "holds" and tree["checks"][form]["status"] == "holds"
+    }
+    assert f"({min(fit, key=lambda rule: fit[rule])})" in first["text"]
+
+
+def test_where_nobody_would_join_the_recommendation_says_so() -> None:
+    """With the printed payoff and the market as the outside option some rules are truthful and none keeps every firm."""
+    tree = load_case(CASES / "two_types.yaml").resolved
+    tree["mechanism"]["payoff"] = "printed"
+    tree["expect"] = {}
+    text = evaluate(parse_tree(tree))["verdicts"][0]["text"]
+    assert text.startswith(("Which rule?", "No tax rule makes truth"))
