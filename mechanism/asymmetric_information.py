@@ -15,7 +15,7 @@ from mechanism.allocation import Allocation, allocate, case_at_pairs, per_firm
 from mechanism.behaviour import Expected, ReportingEquilibrium, by_pair, expected_outcome, reporting_equilibrium
 from mechanism.checks import NOT_ESTABLISHED, Check, participation, payoff_range
 from mechanism.full_information import subsidy
-from mechanism.incentives import FreePayoff, Gains, free_gains, free_payoff, gains, incentive_check
+from mechanism.incentives import FreePayoff, Gains, collusion_check, free_gains, free_payoff, gains, incentive_check
 from mechanism.private_market import PrivateEquilibrium, pair_levels, private_equilibrium
 from mechanism.programs import Repair, largest_violation, repair
 from mechanism.reported import TAX_RULES, Assignment, assign
@@ -126,6 +126,7 @@ def run_rule(setting: Setting, rule: str) -> Mechanism:
     node_net = by_pair(net, types.nodes, types.nodes)
     weights = types.probabilities[:, None] * types.probabilities
     checks["program"] = _program_check(setting, own, net)
+    checks["collusion"] = collusion_check(assignment, tax, options.payoff, own.range)
     checks["budget"] = {"ex_ante": float((weights * node_net.sum(-1)).sum()), "worst": float(node_net.sum(-1).max())}
 
     node_levels = assignment.levels[0][np.ix_(types.nodes, types.nodes)]

@@ -162,3 +162,36 @@ def incentive_check(found: Gains | None, points: Array, incentive: Literal["baye
         "gain": largest,
     }
     return Check(status=status, amount=largest, witness=witness)
+
+
+COLLUDING_TYPES = 31
+"""Types, evenly picked, at most over which joint misreports are searched."""
+
+
+def collusion_check(assignment: Assignment, tax: Array, payoff: str, scale: float) -> dict[str, Any]:
+    """The most both firms together can gain by agreeing on their reports, at any pair of types, with assigned levels and money that may
+    change hands between them; the witness names both types and both reports. No rule of this kind is proof against it by design."""
+    types = assignment.types
+    step = np.linspace(0, len(types.nodes) - 1, min(COLLUDING_TYPES, len(types.nodes)))
+    picked = types.nodes[np.unique(np.round(step).astype(int))]
+    points = types.points[picked]
+    first, second = (
+        (payoff_before_tax(assignment, firm, points, payoff) - tax[firm])[:, picked][:, :, picked] for firm in (0, 1)
+    )  # (true type, own report, rival's report)
+    second = np.swapaxes(second, 1, 2)  # reports in the firms' order
+    size = len(picked)
+    index = np.arange(size)
+    gain, witness = -np.inf, (0, 0, 0, 0)
+    for k in range(size):
+        joint = first[k] + second  # (second's type, report 1, report 2)
+        excess = joint - joint[index, k, index][:, None, None]
+        top = float(excess.max())
+        if top > gain * (1 + 1e-12) or not np.isfinite(gain):
+            at = first_largest(excess)
+            gain, witness = top, (k, *at)
+    one, two, told, said = witness
+    return {
+        "status": "holds" if gain <= RELATIVE_TOLERANCE * scale else "violated",
+        "max_gain": gain,
+        "witness": {"types": [float(points[one]), float(points[two])], "reports": [float(points[told]), float(points[said])], "gain": gain},
+    }

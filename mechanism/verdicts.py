@@ -267,6 +267,15 @@ def _reported(tree: dict[str, Any], say: Words, own: bool) -> list[Sentence]:
         out += _behaviour(tree, say)
     if own or ic["status"] == "holds":
         out += _joining(tree, say)
+    together = tree["checks"]["collusion"]
+    if own and together["status"] == "violated":
+        (one, other), (told, said) = together["witness"]["types"], together["witness"]["reports"]
+        gain = say.money(together["max_gain"])
+        text = (
+            f"If the firms can agree on what to report, {SHORT[rule]} is not proof against it: types {one:.3g} and {other:.3g} together gain "
+            f"{gain} by reporting {told:.3g} and {said:.3g}."
+        )
+        out.append({"code": f"{rule}_collusion", "text": text})
     return out
 
 

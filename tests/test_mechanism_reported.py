@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -20,10 +21,10 @@ from mechanism.allocation import allocate
 from mechanism.asymmetric_information import Setting, constraint_data, prepare, run_rule
 from mechanism.behaviour import by_pair, expected_outcome, reporting_equilibrium
 from mechanism.full_information import subsidy
-from mechanism.incentives import free_gains, free_payoff, gains
+from mechanism.incentives import collusion_check, free_gains, free_payoff, gains
 from mechanism.private_market import pair_levels, private_equilibrium
 from mechanism.programs import largest_violation, repair, repair_rows
-from mechanism.reported import TAX_RULES, Assignment, assign
+from mechanism.reported import TAX_RULES, Assignment, assign, payoff_before_tax
 from mechanism.schema import MechanismOptions
 from mechanism.types import TypeSpace, discrete, uniform
 
@@ -433,3 +434,24 @@ def test_an_unbounded_pair_of_types_leaves_no_mechanism() -> None:
     """Where the planner's problem has no solution for some reports, nothing is claimed."""
     case = replace(market(max_saving=0.9), cost_scale=np.array([9.0]))
     assert prepare(case, uniform(0.2, 0.8, 5), MechanismOptions()) is None
+
+
+@pytest.mark.parametrize("rule", sorted(TAX_RULES))
+def test_what_firms_gain_by_agreeing_on_reports(rule: str) -> None:
+    """All pairs of types and of reports one by one; at least what either gains alone, and nothing where net transfers do not depend on
+    reports and joint profit is all that counts."""
+    types = discrete(np.array([0.2, 0.5, 0.8]), np.array([0.3, 0.3, 0.4]))
+    assignment = assigned(market(intercept=[20, 16]), types)
+    tax = TAX_RULES[rule](assignment, NOTHING)
+    own = gains(assignment, tax, "with_cost")
+    found = collusion_check(assignment, tax, "with_cost", own.range)
+    V = [payoff_before_tax(assignment, firm, types.points, "with_cost") - tax[firm] for firm in (0, 1)]
+
+    def joint(one: int, two: int, told: int, said: int) -> float:
+        return float(V[0][one, told, said] + V[1][two, said, told] - V[0][one, one, two] - V[1][two, two, one])
+
+    best = max(joint(*indices) for indices in product(range(3), repeat=4))
+    assert found["max_gain"] == pytest.approx(best, rel=1e-12)
+    named = [*found["witness"]["types"], *found["witness"]["reports"]]
+    assert joint(*(int(np.flatnonzero(types.points == t)[0]) for t in named)) == pytest.approx(best, rel=1e-12)
+    assert best > 0
