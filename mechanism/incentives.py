@@ -181,7 +181,8 @@ def collusion_check(assignment: Assignment, tax: Array, payoff: str, scale: floa
     second = np.swapaxes(second, 1, 2)  # reports in the firms' order
     size = len(picked)
     index = np.arange(size)
-    gain, witness = -np.inf, (0, 0, 0, 0)
+    gain = -np.inf
+    witness: tuple[int, ...] = (0, 0, 0, 0)
     for k in range(size):
         joint = first[k] + second  # (second's type, report 1, report 2)
         excess = joint - joint[index, k, index][:, None, None]

@@ -272,8 +272,8 @@ def _reported(tree: dict[str, Any], say: Words, own: bool) -> list[Sentence]:
         (one, other), (told, said) = together["witness"]["types"], together["witness"]["reports"]
         gain = say.money(together["max_gain"])
         text = (
-            f"If the firms can agree on what to report, {SHORT[rule]} is not proof against it: types {one:.3g} and {other:.3g} together gain "
-            f"{gain} by reporting {told:.3g} and {said:.3g}."
+            f"If the firms can agree on what to report, {SHORT[rule]} is not proof against it: types {one:.3g} and {other:.3g} together "
+            f"gain {gain} by reporting {told:.3g} and {said:.3g}."
         )
         out.append({"code": f"{rule}_collusion", "text": text})
     return out
