@@ -16,6 +16,7 @@ from mechanism.allocation import allocate
 from mechanism.behaviour import Expected, expected_outcome
 from mechanism.checks import Check, least_lump_sums, participation
 from mechanism.full_information import FullInformation, full_information
+from mechanism.instruments import linear_subsidies
 from mechanism.reported import TAX_RULES
 from mechanism.schema import PolicyCase
 from mechanism.types import TypeSpace, type_space
@@ -34,6 +35,7 @@ def evaluate(policy: PolicyCase) -> dict[str, Any]:
     full = full_information(policy.market, optimum, market) if optimum.solved else None
     mechanism: dict[str, Any] = {
         "full_information": None if full is None else full_information_tree(full, market),
+        "linear_subsidies": linear_subsidies(policy.market, optimum, market),
         "reported": None,
         "alternatives": None,
     }

@@ -54,6 +54,7 @@ def verdicts(result: dict[str, Any]) -> list[Sentence]:
     full = result["mechanism"]["full_information"]
     if full is not None and full["net_transfer"] is not None:
         out += _full_information(full, result, say)
+    out += _rates(result["mechanism"]["linear_subsidies"], say, private=reported_types(result))
     out += _losses(result, say)
     reported = result["mechanism"]["reported"]
     if reported is not None:
@@ -327,6 +328,36 @@ def _joining(tree: dict[str, Any], say: Words) -> list[Sentence]:
             text = f"Whether a correction restores {goal} is not established."
         out.append({"code": f"{rule}_repair_{repair['status']}", "text": text})
     return out
+
+
+def reported_types(result: dict[str, Any]) -> bool:
+    """Whether cost spillovers are private in this case."""
+    return result["case"].get("types") is not None
+
+
+def _rates(found: dict[str, Any] | None, say: Words, private: bool) -> list[Sentence]:
+    """What a plain subsidy per unit would have to be, and whether it does."""
+    if found is None:
+        return []
+
+    def rate(key: str, unit: str) -> str:
+        one, other = found[key]
+        if abs(one - other) <= 1e-6 * max(1.0, abs(one)):
+            return f"{say.money(one)} per unit of {unit}"
+        return f"{say.money(one)} (firm 1) and {say.money(other)} (firm 2) per unit of {unit}"
+
+    rates = f"{rate('investment_rate', 'investment')} and {rate('sharing_rate', 'sharing')}"
+    if found["status"] != "holds":
+        text = f"No plain subsidy per unit leads to the planner's levels: at {rates} some firm would still rather choose others."
+        return [{"code": "linear_subsidies_fail", "text": text}]
+    outlay = found["outlay"]
+    where = " at the case's own cost spillovers" if private else ""
+    text = f"Plain subsidies of {rates}, without any report, also make the planner's levels an equilibrium{where}"
+    text += f"; they cost the public {say.money(outlay)}." if outlay > 0 else f"; they bring in {say.money(-outlay)}."
+    gains = found["participation_gain"]
+    if gains is not None:
+        text += " Both firms gain." if min(gains) >= 0 else f" The worse-off firm loses {say.money(-min(gains))} against today's market."
+    return [{"code": "linear_subsidies", "text": text}]
 
 
 def _losses(result: dict[str, Any], say: Words) -> list[Sentence]:

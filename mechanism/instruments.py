@@ -1,0 +1,95 @@
+"""Instruments that can be legislated: a subsidy per unit of investment and per unit of sharing, the firms then playing their game.
+
+At the planner's levels x* each firm lacks just the marginal profit that would make it choose them: rates equal to minus its marginal
+profit there, one for its investment and one for its sharing (Pigou). At a bound the least rate that keeps it there is taken. First-order
+conditions then hold by construction; whether x* is an equilibrium is another matter, since rates leave profits as convex as they were:
+each firm's best global deviation is searched, and what it gains is the regret.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from market.case import INVESTMENT, SHARING, Array, Case, take_lanes
+from market.outcome import Outcome, account, numbers
+from market.payoff import Payoff
+from market.pricing import bertrand_matrix, revenue_matrices
+from market.regimes import level_bounds, starting_levels
+from market.solve.equilibrium import Game, examine, searched_reply
+from market.solve.optimum import on_bound
+from market.solve.tolerances import DEFAULT, Tolerances
+
+
+@dataclass(frozen=True)
+class Subsidised:
+    """A firm's profit plus what it receives per unit of its levels."""
+
+    profit: Payoff
+    rates: Array
+    """(1, 4): money per unit of each level."""
+
+    def take(self, lanes: Any) -> Subsidised:
+        """In these lanes only."""
+        return Subsidised(self.profit.take(lanes), take_lanes(self.rates, lanes))
+
+    def value(self, x: Array) -> Array:
+        """Profit plus subsidy (L,)."""
+        return self.profit.value(x) + (self.rates * x).sum(-1)
+
+    def derivatives(self, x: Array) -> tuple[Array, Array, Array]:
+        """Value, gradient and Hessian in all levels."""
+        value, gradient, hessian = self.profit.derivatives(x)
+        return value + (self.rates * x).sum(-1), gradient + self.rates, hessian
+
+
+def linear_subsidies(case: Case, optimum: Outcome, market: Outcome, tolerances: Tolerances = DEFAULT) -> dict[str, Any] | None:
+    """Rates that make the planner's levels every firm's first-order choice, whether they are an equilibrium, and what that costs.
+
+    None where the planner has no levels. Rates are per firm and in money per unit; a negative one is a tax.
+    """
+    if optimum.levels is None:
+        return None
+    case, x = case.flat(), optimum.levels[None]
+    Q = revenue_matrices(case, bertrand_matrix)
+    profits = [Payoff(case=case, benefit=Q[..., i, :, :], cost_weight=np.eye(2)[None, i]) for i in (0, 1)]
+    lower, upper = level_bounds(case, 1)
+    at_lower, at_upper = on_bound(x, lower, tolerances)[0], on_bound(x, upper, tolerances)[0]
+    rates = np.zeros((2, 4))
+    for firm in (0, 1):
+        gradient = profits[firm].derivatives(x)[1][0]
+        for level in (firm, 2 + firm):
+            lacking = -float(gradient[level])
+            # At a bound a firm that is pushed into it needs nothing.
+            rates[firm, level] = min(lacking, 0.0) if at_lower[level] else max(lacking, 0.0) if at_upper[level] else lacking
+    players = tuple(Subsidised(profits[i], rates[i][None]) for i in (0, 1))
+    starts = starting_levels(case, Q.sum(-3))[0]
+    spread = np.concatenate([starts, 2 * starts * [0.5, 0.5, 1, 1], x])
+    own_starts = tuple(np.minimum(spread[:, [i, 2 + i]], upper[0, [i, 2 + i]]) for i in (0, 1))
+    controls = ((0, 2), (1, 3))
+    game = Game(
+        players=players,
+        controls=controls,
+        lower=lower[0],
+        upper=upper[0],
+        reply=searched_reply(players, controls, lower[0], upper[0], own_starts),
+    )
+    found = examine(game, x, tolerances)
+    regret = float(found.regret[0])
+    holds = bool(regret <= 1e-8 and found.residual[0] <= tolerances.residual)
+    received = np.array([float((rates[i] * x[0]).sum()) for i in (0, 1)])
+    payoff = account(case, x, bertrand_matrix).profit[0] + received
+    return {
+        "status": "holds" if holds else "violated",
+        "sharing_rate": numbers(rates[[0, 1], [0, 1]]),
+        "investment_rate": numbers(rates[[0, 1], [2, 3]]),
+        "net_transfer": numbers(received),
+        "outlay": float(received.sum()),
+        "payoff": numbers(payoff),
+        "participation_gain": numbers(payoff - market.profit) if market.solved else None,
+        "levels": {"sharing": numbers(x[0, SHARING]), "investment": numbers(x[0, INVESTMENT])},
+        "residual": float(found.residual[0]),
+        "regret": regret,
+    }

@@ -1,0 +1,75 @@
+"""Subsidies per unit of investment and sharing: Pigou's rates, what they lead to, and where they fail."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from admissible import cases, market
+from hypothesis import given, settings
+
+from market.case import Case
+from market.outcome import account
+from market.pricing import bertrand_matrix
+from market.regimes import solve_regime
+from market.stages import profits
+from mechanism.instruments import linear_subsidies
+
+
+@given(case=cases(forms=("saturating", "exponential")))
+@settings(max_examples=25)
+def test_at_these_rates_no_other_levels_pay(case: Case) -> None:
+    """Brute force over own levels at the planner's levels of the rival; where some pay, the program says so too."""
+    optimum, nash = solve_regime(case, "social_optimum"), solve_regime(case, "nash")
+    found = linear_subsidies(case, optimum, nash)
+    if found is None:
+        return
+    x = optimum.levels
+    assert x is not None
+    worst = 0.0
+    for firm in (0, 1):
+        s, t = np.meshgrid(np.linspace(0, 1, 41), np.linspace(0, 3 * x[2:].max() + 1, 301))
+        grid = np.repeat(x[None], s.size, axis=0)
+        grid[:, firm], grid[:, 2 + firm] = s.ravel(), t.ravel()
+        rate_s, rate_t = found["sharing_rate"][firm], found["investment_rate"][firm]
+        paid = profits(case, grid)[:, firm] + rate_s * grid[:, firm] + rate_t * grid[:, 2 + firm]
+        kept = profits(case, x[None])[0, firm] + rate_s * x[firm] + rate_t * x[2 + firm]
+        assert found["payoff"][firm] == pytest.approx(kept, rel=1e-9, abs=1e-9)
+        worst = max(worst, float(paid.max() - kept) / max(1.0, abs(kept)))
+    if found["status"] == "holds":
+        assert worst <= 1e-7
+    assert found["regret"] >= worst - 1e-7
+    assert found["residual"] <= 1e-9
+
+
+def test_the_rate_is_what_the_firm_does_to_the_others() -> None:
+    """At an optimum inside its range the rate on investment is the marginal benefit to consumers and the rival."""
+    case = market(cost_scale=30)
+    optimum = solve_regime(case, "social_optimum")
+    found = linear_subsidies(case, optimum, solve_regime(case, "nash"))
+    assert found is not None
+    assert optimum.levels is not None
+    assert optimum.status == "converged"
+
+    def rest(t: float) -> float:
+        assert optimum.levels is not None
+        books = account(case, optimum.levels[None] + [[0, 0, t, 0]], bertrand_matrix)
+        return float(books.total_surplus.sum() - books.profit[0, 0])
+
+    assert found["status"] == "holds"
+    assert found["investment_rate"][0] == pytest.approx((rest(1e-4) - rest(-1e-4)) / 2e-4, rel=1e-6)
+    assert found["investment_rate"][0] > 0
+    assert found["outlay"] == pytest.approx(sum(found["net_transfer"]))
+
+
+def test_at_full_sharing_the_least_rate_that_keeps_it_is_taken() -> None:
+    case = market(leakage=(0.3, 0.1, 0.1), cost_scale=12)
+    optimum = solve_regime(case, "social_optimum")
+    found = linear_subsidies(case, optimum, solve_regime(case, "nash"))
+    assert found is not None
+    assert found["levels"]["sharing"] == [1.0, 1.0]
+    assert min(found["sharing_rate"]) >= 0
+
+
+def test_without_a_planners_optimum_there_are_no_rates() -> None:
+    case = market(cost_scale=5)
+    assert linear_subsidies(case, solve_regime(case, "social_optimum"), solve_regime(case, "nash")) is None
