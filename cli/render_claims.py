@@ -81,9 +81,13 @@ def statics(result: Tree, page: Page, digits: int) -> str:
     rows = result["derivatives"]
     same = all(row[key][0] == row[key][1] for row in rows.values() for key in PAIRS)
 
+    def column(values: list[float]) -> list[str]:
+        # What is lost in the largest figure's rounding is zero.
+        return figures.column(values, digits, zero=1e-9 * max(map(abs, values)))
+
     def pairs(key: str) -> list[str]:
         both = [row[key] for row in rows.values()]
-        cells = figures.column([value for pair in both for value in pair], digits, zero=1e-12)
+        cells = column([value for pair in both for value in pair])
         lines = [(cells[2 * i], cells[2 * i + 1]) for i in range(len(both))]
         return [first if same else f"{first}\n{second}" for first, second in lines]
 
@@ -95,8 +99,8 @@ def statics(result: Tree, page: Page, digits: int) -> str:
             Column("Investment", pairs("investment")),
             Column("Price", pairs("price")),
             Column("Profit", pairs("profit")),
-            Column("Consumers", figures.column([row["consumer_surplus"] for row in rows.values()], digits, zero=1e-12)),
-            Column("Welfare", figures.column([row["welfare"] for row in rows.values()], digits, zero=1e-12)),
+            Column("Consumers", column([row["consumer_surplus"] for row in rows.values()])),
+            Column("Welfare", column([row["welfare"] for row in rows.values()])),
         ]
     )
     if not same:

@@ -20,6 +20,10 @@ RELATIVE_TOLERANCE = 1e-7
 """Share of the payoff range up to which a gain or a shortfall counts as rounding."""
 
 
+ROUNDING = 1e-6
+"""Share of the largest payoff below which a payoff range is no measure: times the tolerance it is what sums of payoffs round to."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Check:
     """A constraint, evaluated."""
@@ -35,9 +39,9 @@ NOT_ESTABLISHED = Check(status="not_established", amount=None, witness=None)
 
 
 def payoff_range(*payoffs: Array) -> float:
-    """What gains and slacks are measured against: the largest less the smallest payoff, but at least 1e-9 of the largest size."""
+    """What gains and slacks are measured against: the largest less the smallest payoff, but at least `ROUNDING` of the largest size."""
     everything = np.concatenate([np.ravel(p) for p in payoffs])
-    return float(max(np.ptp(everything), 1e-9 * np.max(np.abs(everything)), 1e-300))
+    return float(max(np.ptp(everything), ROUNDING * np.max(np.abs(everything)), 1e-300))
 
 
 def first_largest(values: Array) -> tuple[int, ...]:

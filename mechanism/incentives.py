@@ -18,7 +18,7 @@ from market.payoff import Payoff
 from market.pricing import bertrand_matrix, utility_matrix
 from market.regimes import deviation_bounds
 from market.solve.optimum import maximise
-from mechanism.checks import RELATIVE_TOLERANCE, Check, CheckStatus, first_largest
+from mechanism.checks import RELATIVE_TOLERANCE, Check, CheckStatus, first_largest, payoff_range
 from mechanism.reported import Assignment, payoff_before_tax
 
 LARGEST_BLOCK = 2_000_000
@@ -53,7 +53,7 @@ class Gains:
     @property
     def range(self) -> float:
         """Largest less smallest expected payoff over the types and reports at hand."""
-        return float(max(np.ptp(self.interim), 1e-9 * np.abs(self.interim).max(), 1e-300))
+        return payoff_range(self.interim)
 
 
 def gains(assignment: Assignment, tax: Array, payoff: str) -> Gains:

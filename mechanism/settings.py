@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mechanism.checks import RELATIVE_TOLERANCE, first_largest
+from mechanism.checks import RELATIVE_TOLERANCE, first_largest, payoff_range
 
 Array = NDArray[np.float64]
 Incentive = Literal["bayesian", "dominant"]
@@ -216,7 +216,7 @@ def report(plan: Plan, transfers: tuple[Array, ...]) -> dict[str, Any]:
     """Truth-telling in both strengths, participation in both timings, budget and expectations, as plain values."""
     s = plan.setting
     earned = payoffs(plan, transfers)
-    scale = max(float(max(np.ptp(p) for p in earned)), 1e-9 * float(max(np.abs(p).max() for p in earned)), 1e-300)
+    scale = payoff_range(*earned)
     total = sum(transfers)
     ic = [_incentive(plan, transfers, incentive, scale) for incentive in ("bayesian", "dominant")]
     ir = [_joining(s, earned, timing, scale) for timing in ("interim", "ex_post")]

@@ -253,7 +253,8 @@ def _reported(tree: dict[str, Any], say: Words, own: bool) -> list[Sentence]:
         else:
             outlay, worst = tree["expected"]["budget"], tree["checks"]["budget"]["worst"]
             who = "costs the public" if outlay > 0 else "brings the public"
-            text += f" It {who} {say.money(abs(outlay))} in expectation; in the worst case the public pays {say.money(worst)}."
+            then = f"the public pays {say.money(worst)}" if worst > 0 else f"it brings {say.money(-worst)}"
+            text += f" It {who} {say.money(abs(outlay))} in expectation; in the worst case {then}."
         out.append({"code": f"{rule}_truthful", "text": text})
     elif ic["status"] == "violated":
         witness = ic["witness"]
