@@ -50,6 +50,8 @@ class Regime:
     """Whether the firms choose their levels at once, one of them commits first, or both invest before both share."""
     leader: int | None = None
     """The firm that commits first, where one does."""
+    welfare_weight: float = 1.0
+    """Of a planner: its weight on welfare, the rest being on joint profit."""
 
 
 REGIMES: dict[str, Regime] = {
@@ -114,10 +116,11 @@ def solve_regime(case: Case, key: str, tolerances: Tolerances = DEFAULT) -> Outc
 
 def benefit_matrix(case: Case, regime: Regime) -> Array:
     """Q (..., 2, 2) of a sole chooser: both firms' variable profit for an alliance, gross utility less unit costs for a planner."""
+    joint: Array = revenue_matrices(case, regime.prices).sum(-3)
     if regime.chooser == "planner":
-        return utility_matrix(case, regime.prices)
-    summed: Array = revenue_matrices(case, regime.prices).sum(-3)
-    return summed
+        weight = regime.welfare_weight
+        return weight * utility_matrix(case, regime.prices) + (1 - weight) * joint
+    return joint
 
 
 def level_bounds(case: Case, lanes: int, sharing_range: tuple[float, float] = (0.0, 1.0)) -> tuple[Array, Array]:

@@ -87,7 +87,8 @@ def build(setting: Setting, options: DesignOptions, plan: Plan | None = None) ->
     """The program for these options; `plan` is the allocation, by default the efficient one, and ignored for a second best."""
     second_best = options.allocation == "second_best"
     plan = None if second_best else plan or efficient(setting)
-    n, states, alternatives = len(setting.players), int(np.prod(setting.shape)), len(setting.alternatives)
+    menus = setting.menus
+    n, (states, alternatives) = len(setting.players), menus.shape
     by_type = options.incentive == "bayesian" and (options.timing == "interim" or options.participation == "none")
     lengths = list(setting.shape) if by_type else [states] * n
     starts = np.concatenate([[0], np.cumsum(lengths)])
@@ -115,7 +116,7 @@ def build(setting: Setting, options: DesignOptions, plan: Plan | None = None) ->
             table = operator @ plan.value(player).reshape(len(setting.types[player]), -1).T
             return sparse.csr_matrix((len(which), size)), np.asarray(table)[which, own]
         picked = operator[which]
-        blocks = [picked.multiply(setting.values[player][own, a][:, None]) for a in range(alternatives)]
+        blocks = [picked.multiply(setting.values[player][own][:, menus[:, a]]) for a in range(alternatives)]
         # Column order of lotteries: state first, alternative second.
         stacked = sparse.hstack(blocks).tocsc()
         order = np.arange(alternatives * states).reshape(alternatives, states).T.ravel()
@@ -182,7 +183,7 @@ def build(setting: Setting, options: DesignOptions, plan: Plan | None = None) ->
     surplus = np.zeros(size)
     constant = 0.0
     if plan is None:
-        surplus[lottery_at : lottery_at + lotteries] = (probability[:, None] * setting.total.reshape(states, -1)).ravel()
+        surplus[lottery_at : lottery_at + lotteries] = (probability[:, None] * _welfare(setting)).ravel()
     else:
         constant = float(probability @ plan.welfare.ravel())
     cost, shift = np.zeros(size), 0.0
@@ -216,6 +217,16 @@ def build(setting: Setting, options: DesignOptions, plan: Plan | None = None) ->
         constant=shift,
         first_free=(lottery_at, lottery_at + lotteries),
     )
+
+
+def _welfare(setting: Setting) -> Array:
+    """(states, m): welfare of every alternative on the menu of every state."""
+    types = np.indices(setting.shape).reshape(len(setting.shape), -1)
+    menus = setting.menus
+    welfare = setting.public_value[menus]
+    for player, own in enumerate(types):
+        welfare = welfare + setting.values[player][own[:, None], menus]
+    return np.asarray(welfare)
 
 
 def _ones(m: int, size: int) -> Matrix:
@@ -278,7 +289,7 @@ def unpack(program: Program, x: Array) -> tuple[Plan, tuple[Array, ...]]:
     """The allocation and the transfers over states."""
     setting, n = program.setting, len(program.setting.players)
     low, high = program.first_free
-    plan = program.plan or Plan(setting, lottery=x[low:high].reshape(*setting.shape, -1))
+    plan = program.plan or Plan(setting, lottery=_lottery(setting, x[low:high]))
     lengths = list(setting.shape) if program.by_type else [int(np.prod(setting.shape))] * n
     parts = np.split(x[: sum(lengths)], np.cumsum(lengths)[:-1])
     if not program.by_type:
@@ -287,6 +298,14 @@ def unpack(program: Program, x: Array) -> tuple[Plan, tuple[Array, ...]]:
     away = [own[i] - float(parts[i] @ setting.probabilities[i]) for i in range(n)]
     shared = (own[i] - (sum(away[j] for j in setting.others(i)) / (n - 1) if n > 1 else 0.0) for i in range(n))
     return plan, tuple(np.broadcast_to(part, setting.shape) for part in shared)
+
+
+def _lottery(setting: Setting, shares: Array) -> Array:
+    """(*shape, A): probabilities of all alternatives from those on the menus."""
+    menus = setting.menus
+    full = np.zeros((len(menus), len(setting.alternatives)))
+    np.add.at(full, (np.arange(len(menus))[:, None], menus), shares.reshape(menus.shape))
+    return full.reshape(*setting.shape, -1)
 
 
 def _tree(status: str, objective: float | None, plan: Plan, transfers: tuple[Array, ...]) -> Tree:

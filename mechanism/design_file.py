@@ -18,8 +18,8 @@ from mechanism.types import type_space
 
 Tree = dict[str, Any]
 
-LARGEST_STATES = {"bayesian": 201, "dominant": 101}
-"""Types per firm up to which a market is designed for, by the strength of truth-telling."""
+LARGEST_STATES = {"bayesian": 201, "dominant": 101, "second_best": 21}
+"""Types per firm up to which a market is designed for, by what is asked."""
 
 
 class DesignError(Exception):
@@ -33,14 +33,12 @@ def solve_file(path: str | Path, given: dict[str, str]) -> Tree:
     if is_setting(document.tree):
         problem = load_setting(path, document, faults)
         options = _overruled(problem.options, given, ("outside", "none"))
-        _sensible(problem.setting, options)
+        _sensible(problem.setting.players, options)
         return _result(problem.setting, None, options, problem.resolved)
     policy = parse_tree(document.tree, name=Path(path).stem, path=Path(path), document=document, faults=faults)
     if policy.types is None:
         raise DesignError("the case has no types, so there is nothing to design for; add a types block, or use pigou evaluate")
     asked = policy.mechanism
-    if given.get("allocation") == "second_best":
-        raise DesignError("second_best is available for setting files only")
     if given.get("tax_rule") == "clarke":
         raise DesignError("clarke is a rule for setting files: a market without one of its firms is not described")
     form = given.get("participation", asked.participation)
@@ -54,12 +52,15 @@ def solve_file(path: str | Path, given: dict[str, str]) -> Tree:
         public_funds_cost=asked.public_funds_cost,
     )
     options = _overruled(base, {key: value for key, value in given.items() if key != "participation"}, ("outside", "none"))
+    _sensible(("firm 1", "firm 2"), options)
     types = type_space(policy.types)
-    most = LARGEST_STATES["dominant" if options.incentive == "dominant" or options.timing == "ex_post" else "bayesian"]
+    second_best = options.allocation == "second_best"
+    strong = options.incentive == "dominant" or options.timing == "ex_post"
+    most = LARGEST_STATES["second_best" if second_best else "dominant" if strong else "bayesian"]
     if len(types.types) > most:
         raise DesignError(f"{len(types.types)} types per firm are more than the {most} this design can hold; lower types.points")
     try:
-        plan = market_setting(policy.market, types, form, options.timing)
+        plan = market_setting(policy.market, types, form, options.timing, second_best)
     except NoSettingError as error:
         raise DesignError(str(error)) from None
     result = _result(plan.setting, plan, options, policy.resolved)
@@ -75,8 +76,8 @@ def _overruled(options: DesignOptions, given: dict[str, str], forms: tuple[str, 
     return DesignOptions(**{**options.model_dump(), **given})
 
 
-def _sensible(setting: Setting, options: DesignOptions) -> None:
-    if options.tax_rule == "agv" and len(setting.players) < 2:
+def _sensible(players: tuple[str, ...], options: DesignOptions) -> None:
+    if options.tax_rule == "agv" and len(players) < 2:
         raise DesignError("agv needs two players or more")
     if options.allocation == "second_best" and options.tax_rule != "designed":
         raise DesignError("second_best needs the rule designed: lotteries and transfers are solved for together")

@@ -9,8 +9,10 @@ from __future__ import annotations
 import numpy as np
 
 from market.case import Array, Case
+from market.family import solve_lanes
 from market.outcome import account
 from market.pricing import bertrand_matrix
+from market.regimes import Regime
 from mechanism.allocation import allocate, case_at_pairs, per_firm
 from mechanism.private_market import private_equilibrium
 from mechanism.settings import Plan, Setting
@@ -21,8 +23,15 @@ class NoSettingError(Exception):
     """The market gives no setting: the message says which of its problems has no solution."""
 
 
-def market_setting(case: Case, types: TypeSpace, participation: str, timing: str) -> Plan:
+WEIGHTS = (1.0, 0.75, 0.5, 0.25, 0.0)
+"""Weights on welfare, the rest on joint profit, whose best levels make the menu of a second best; the first is the planner's."""
+
+
+def market_setting(case: Case, types: TypeSpace, participation: str, timing: str, second_best: bool = False) -> Plan:
     """The planner's levels at every pair of types as a plan over a setting.
+
+    With `second_best` lotteries may choose, at each pair of types, among the levels that maximise w x welfare + (1 - w) x joint profit
+    for the weights w in `WEIGHTS`.
 
     `participation` is `ir_market` (the unregulated market: `bayes_nash` per type, or `nash` at the pair of types ex post), `ir1` (the
     firm's own profit at the assigned levels), `ir2` (zero) or `none`.
@@ -33,7 +42,16 @@ def market_setting(case: Case, types: TypeSpace, participation: str, timing: str
     if not optimum.solved:
         raise NoSettingError("the planner's problem has no solution at some pair of types; pigou evaluate says why")
     flat = case.map(lambda a: a.reshape(1, -1))
-    levels = optimum.levels.reshape(-1, 4)
+    states = size * size
+    menu = [optimum.levels.reshape(-1, 4)]
+    if second_best:
+        pairs = flat.with_cost_spillover(np.stack(np.meshgrid(points, points, indexing="ij"), -1).reshape(-1, 2))
+        for weight in WEIGHTS[1:]:
+            blend = Regime(key="blend", chooser="planner", prices=bertrand_matrix, welfare_weight=weight)
+            menu.append(solve_lanes(pairs, blend, states).levels)
+        if not np.isfinite(menu).all():
+            raise NoSettingError("some levels between the planner's and the alliance's were not found at some pair of types")
+    levels = np.concatenate(menu)
     truth = account(case_at_pairs(case, points), optimum.levels, bertrand_matrix)
     values = []
     for firm in (0, 1):
@@ -45,10 +63,16 @@ def market_setting(case: Case, types: TypeSpace, participation: str, timing: str
         players=("firm 1", "firm 2"),
         types=(points, points),
         probabilities=(types.probabilities, types.probabilities),
-        alternatives=tuple(f"levels for ({first:.6g}, {second:.6g})" for first in points for second in points),
+        alternatives=tuple(
+            f"levels for ({first:.6g}, {second:.6g})" + ("" if weight == 1 else f" at weight {weight:g}")
+            for weight in WEIGHTS[: len(menu)]
+            for first in points
+            for second in points
+        ),
         values=(values[0], values[1]),
         outside=_outside(case, types, participation, timing, per_firm(truth.profit)),
-        public_value=truth.consumer_surplus.sum(-1).ravel(),
+        public_value=account(flat, levels, bertrand_matrix).consumer_surplus.sum(-1),
+        menu=(np.arange(states)[:, None] + states * np.arange(len(menu))).reshape(size, size, -1),
     )
     return Plan(setting, chosen=np.arange(size * size).reshape(size, size))
 

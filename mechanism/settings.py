@@ -39,6 +39,16 @@ class Setting:
     """Per player, over states or broadcast to them, own types on the player's axis: what staying out is worth."""
     public_value: Array
     """(A,): what an alternative is worth to everybody else."""
+    menu: NDArray[np.intp] | None = None
+    """(*shape, m): the alternatives among which a lottery may choose in each state; None: all."""
+
+    @property
+    def menus(self) -> NDArray[np.intp]:
+        """(states, m): the alternatives a lottery may choose in each state."""
+        if self.menu is not None:
+            return self.menu.reshape(-1, self.menu.shape[-1])
+        states, alternatives = int(np.prod(self.shape)), len(self.alternatives)
+        return np.broadcast_to(np.arange(alternatives), (states, alternatives))
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -64,7 +64,7 @@ def test_a_case_with_types_is_designed_for(run: Run) -> None:
     [
         (("two_vendors.yaml",), "the case has no types"),
         (("two_types.yaml", "--tax-rule", "clarke"), "clarke is a rule for setting files"),
-        (("two_types.yaml", "--allocation", "second_best"), "second_best is available for setting files only"),
+        (("two_types.yaml", "--allocation", "second_best", "--tax-rule", "agv"), "second_best needs the rule designed"),
         (("settings/partnership.yaml", "--participation", "ir_market"), "is for case files"),
         (("settings/partnership.yaml", "--tax-rule", "groves", "--allocation", "second_best"), "second_best needs the rule designed"),
         (("settings/partnership.yaml", "--objective", "cheapest"), "Invalid value for '--objective'"),

@@ -14,6 +14,7 @@ from scipy.optimize import linprog
 from market.files import BadCase
 from mechanism.design import build, design, infeasibility, least_outlay, solve, stacked
 from mechanism.design_file import solve_file
+from mechanism.market_setting import market_setting
 from mechanism.setting_file import DesignOptions, load_setting, parse_setting
 from mechanism.settings import RULES, Setting, agv, efficient, groves, misreport_gains, payoffs, worst_type
 
@@ -354,3 +355,39 @@ def test_a_setting_file_knows_its_lines(tmp_path: Path) -> None:
     with pytest.raises(BadCase) as caught:
         load_setting(path)
     assert f"{path}:3:" in str(caught.value)
+
+
+def test_second_best_for_the_market() -> None:
+    """Lotteries between the planner's and the alliance's levels: free public money buys the planner's; the dearer it is, the less of them;
+    without any the mechanism still beats today's market. linprog on the same matrices agrees."""
+    path = ROOT / "cases" / "two_types.yaml"
+    from mechanism.schema import load_case
+    from mechanism.types import type_space
+
+    policy = load_case(path)
+    assert policy.types is not None
+    plan = market_setting(policy.market, type_space(policy.types), "ir_market", "interim", second_best=True)
+    found = {}
+    for cost in (0.0, 0.3, 1.0):
+        options = DesignOptions(allocation="second_best", objective="max_surplus", budget="none", public_funds_cost=cost)
+        found[cost] = design(plan.setting, options)
+        assert found[cost]["checks"]["ic"][0]["status"] == "holds"
+        assert found[cost]["checks"]["ir"][0]["status"] == "holds"
+        program = build(plan.setting, options)
+        G, h = stacked(program.rows)
+        E, e = program.equalities
+        low, high = program.first_free
+        bounds = [(0, None) if low <= k < high else (None, None) for k in range(program.size)]
+        other = linprog(program.cost, A_ub=-G, b_ub=-h, A_eq=E, b_eq=e, bounds=bounds, method="highs")
+        assert -other.fun == pytest.approx(found[cost]["objective_value"], rel=1e-9)
+    best = float(plan.setting.expect(plan.welfare).item())
+    assert found[0.0]["objective_value"] == pytest.approx(best, rel=1e-9)
+    surplus = [found[cost]["expected"]["surplus"] for cost in (0.0, 0.3, 1.0)]
+    outlay = [found[cost]["expected"]["outlay"] for cost in (0.0, 0.3, 1.0)]
+    assert (np.diff(surplus) < 0).all()
+    assert (np.diff(outlay) < 0).all()
+    free = design(plan.setting, DesignOptions(allocation="second_best", objective="max_surplus", budget="ex_ante"))
+    assert free["expected"]["outlay"] <= 1e-7
+    today = solve_file(path, {"tax_rule": "agv"})["benchmark"]["efficient_surplus"]
+    market = 788.35  # two_vendors.yaml's market; its types differ little
+    assert market < free["expected"]["surplus"] < today
