@@ -27,10 +27,10 @@ from market.solve.linear import implicit_slope
 from market.solve.optimum import on_bound
 from market.statics import STENCIL, Slopes, comparative_statics
 
-EQUAL = 1e-9
+EQUAL = 1e-11
 """Difference, relative to the size of what is compared, up to which two figures count as equal."""
 
-SMALL = 1e-4
+SMALL = 1e-2
 """Size of derivatives in parameters: they may be tiny and still have a sign."""
 
 FORCED = {s: Regime(key=f"sharing_{s:g}", chooser="firms", prices=bertrand_matrix, sharing_range=(s, s)) for s in (0.0, 1.0)}
@@ -371,7 +371,7 @@ def _negative_spillover(g: Ground) -> Finding:
         numbers[f"d_investment_d_{name}"] = slope
         still = np.maximum(still, np.abs(slope).max(-1))
     # Equalities: true up to rounding, so the margin is what rounding leaves.
-    margin = EQUAL * 10 - np.maximum(g.nash[:, SHARING].max(-1), still)
+    margin = 1e-8 - np.maximum(g.nash[:, SHARING].max(-1), still)
     return Finding(margin=margin + asked + g.exists, met=asked + g.exists + 1, numbers=numbers, size=0.0)
 
 
