@@ -21,7 +21,7 @@ from scipy import sparse
 
 from mechanism.programs import LinearAnswer, linear_program
 from mechanism.setting_file import DesignOptions
-from mechanism.settings import RULES, Array, Plan, Setting, efficient, interim_by_report, report
+from mechanism.settings import RULES, Array, Plan, Setting, efficient, interim_by_report, report, worst_type
 
 Tree = dict[str, Any]
 Matrix = Any
@@ -64,6 +64,9 @@ class Program:
     """Added to the minimum of the cost."""
     first_free: tuple[int, int]
     """The range of variables that are lotteries, not negative."""
+    start: Array
+    """Where the search starts: the worst-type rule's transfers for a given allocation, zero for a second best. What is then solved for is
+    the difference, so that a solver's tolerance is a share of what rules differ by, not of payoffs."""
 
 
 def _weights(setting: Setting, player: int) -> Matrix:
@@ -205,6 +208,11 @@ def build(setting: Setting, options: DesignOptions, plan: Plan | None = None) ->
     equalities = (sparse.csr_matrix((0, size)), np.zeros(0))
     if second_best:
         equalities = (place(sparse.kron(sparse.identity(states), np.ones((1, alternatives))), lottery_at), np.ones(states))
+    begin = np.zeros(size)
+    if plan is not None:
+        for i, tau in enumerate(worst_type(plan, options.timing)):
+            full = np.broadcast_to(tau, setting.shape)
+            begin[starts[i] : starts[i + 1]] = setting.interim(i, full) if by_type else full.ravel()
     return Program(
         setting=setting,
         options=options,
@@ -216,6 +224,7 @@ def build(setting: Setting, options: DesignOptions, plan: Plan | None = None) ->
         cost=cost,
         constant=shift,
         first_free=(lottery_at, lottery_at + lotteries),
+        start=begin,
     )
 
 
@@ -252,11 +261,45 @@ def stacked(rows: tuple[Rows, ...]) -> tuple[Matrix, Array]:
     return sparse.vstack([r.matrix for r in rows]).tocsr(), np.concatenate([r.bound for r in rows])
 
 
+ROUNDS = 6
+"""Times that violated truth-telling constraints are added before all are."""
+
+
 def solve(program: Program, solver: str = "HIGHS") -> LinearAnswer:
-    """The program's solution with its prices."""
+    """The program's solution with its prices.
+
+    Truth is first asked of neighbouring types only; the solution is then held against every pair, and what it violates is added.
+    A solution of fewer constraints that meets all is one of the whole program, and so is a proof that it has none.
+    """
     G, h = stacked(program.rows)
+    left = h - G @ program.start
+    scale = float(np.abs(left).max(initial=0.0)) or 1.0
     low, high = program.first_free
-    return linear_program(program.cost, G, h, *program.equalities, nonnegative=slice(low, high), solver=solver)
+    scale = scale if low == high else 1.0
+    active = _neighbouring(program.rows)
+    for attempt in range(ROUNDS + 1):
+        active |= attempt == ROUNDS
+        answer = linear_program(
+            program.cost, G[active], left[active] / scale, *program.equalities, nonnegative=slice(low, high), solver=solver
+        )
+        prices = np.zeros(len(h))
+        prices[active] = answer.prices
+        if answer.x is not None:
+            x = program.start + scale * answer.x
+            new = (G @ x - h < -1e-9 * scale) & ~active
+            if not new.any():
+                return replace(answer, value=float(program.cost @ x), x=x, prices=prices)
+            active |= new
+        elif answer.status == "infeasible" or active.all():
+            return replace(answer, prices=prices)
+        else:  # fewer constraints may be unbounded where all of them are not
+            active[:] = True
+    raise AssertionError("the last attempt has all constraints")
+
+
+def _neighbouring(rows: tuple[Rows, ...]) -> NDArray[np.bool_]:
+    """Every row but those on truth between types that are not next to each other."""
+    return np.concatenate([(np.abs(r.type - r.report) == 1) if r.kind == "ic" else np.ones(len(r.bound), bool) for r in rows])
 
 
 def design(setting: Setting, options: DesignOptions, plan: Plan | None = None) -> Tree:
@@ -366,22 +409,26 @@ def infeasibility(program: Program) -> Tree:
     The least violation v of all rows at once is positive, and its prices y >= 0 (rows) and z (probabilities add up) show why: the
     weighted rows add up to something that is zero on transfers, not positive on probabilities, and must be at least v > 0.
     """
-    G, h = stacked(program.rows)
+    kept = tuple(r for r in program.rows if r.kind != "aside")
+    G, h = stacked(kept)
     E, e = program.equalities
-    aside = np.concatenate([np.full(len(r.bound), r.kind == "aside") for r in program.rows])
-    G, h = G[~aside], h[~aside]
     low, high = program.first_free
     size = program.size
-    widened = (G + _ones(G.shape[0], size)).tolil()
-    answer = linear_program(
-        np.eye(1, size, size - 1).ravel(),
-        sparse.vstack([widened.tocsr(), _ones(1, size)]).tocsr(),
-        np.append(h, 0.0),
-        E,
-        e,
-        nonnegative=slice(low, high),
-    )
-    y, z = answer.prices[:-1], answer.equality_prices
+    begin = program.start
+    some = _neighbouring(kept)
+    for active in (some, np.ones(len(h), bool)):
+        answer = linear_program(
+            np.eye(1, size, size - 1).ravel(),
+            sparse.vstack([G[active] + _ones(int(active.sum()), size), _ones(1, size)]).tocsr(),
+            np.append((h - G @ begin)[active], 0.0),
+            E,
+            e,
+            nonnegative=slice(low, high),
+        )
+        if answer.value > 1e-9 * max(1.0, float(np.abs(h).max(initial=0.0))):
+            break
+    y, z = np.zeros(len(h)), answer.equality_prices
+    y[active] = answer.prices[:-1]
     combined = np.asarray(G.T @ y + E.T @ z).ravel()[:-1]
     free = np.ones(size - 1, bool)
     free[low:high] = False
@@ -393,8 +440,7 @@ def infeasibility(program: Program) -> Tree:
         and combined[low:high].max(initial=-np.inf) <= 1e-7
         and gap > 1e-9 * scale
     )
-    kept = replace(program, rows=tuple(r for r in program.rows if r.kind != "aside"))
-    return {"rows": _named(kept, y, "weight"), "least_violation": answer.value, "verified": verified}
+    return {"rows": _named(replace(program, rows=kept), y, "weight"), "least_violation": answer.value, "verified": verified}
 
 
 def least_outlay(setting: Setting, plan: Plan | None = None) -> tuple[float, tuple[Array, ...]]:

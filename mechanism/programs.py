@@ -150,6 +150,9 @@ class LinearAnswer:
     equality_prices: Array
 
 
+EXACT = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
+"""The tightest HiGHS takes."""
+
 STATUSES: dict[str, Literal["optimal", "infeasible", "unbounded"]] = {
     cp.OPTIMAL: "optimal",
     cp.INFEASIBLE: "infeasible",
@@ -172,7 +175,7 @@ def linear_program(
     problem = cp.Problem(cp.Minimize(cost @ x), constraints)
     with _without_banner():
         try:
-            problem.solve(solver=solver)
+            problem.solve(solver=solver, **(EXACT if solver == "HIGHS" else {}))
         except cp.error.SolverError:
             return LinearAnswer("not_established", float("nan"), None, np.zeros(len(h)), np.zeros(len(e)))
     status = STATUSES.get(str(problem.status), "not_established")
