@@ -22,6 +22,7 @@ LABELS = {
     "price_collusion": "Alliance that also fixes prices",
     "vcg_full_information": "Subsidy and tax, full information",
     "vcg_reported": "Subsidy and tax, reported types",
+    "linear_subsidies": "Plain subsidies per unit",
     "social_optimum": "Planner sets levels",
     "first_best": "Planner sets levels and prices",
     "bayes_nash": "Market today, types private",
@@ -79,7 +80,12 @@ def evaluation(result: Tree, page: Page, digits: int) -> str:
     who_gains(result["comparison"], page, scale)
     full_information(result["mechanism"], page, scale)
     reported(result["mechanism"], page, scale)
-    sentences("What it means", (verdict["text"] for verdict in result["verdicts"]), page)
+    told = result["verdicts"]
+    page.heading("Which rule should I use?" if result["case"]["types"] is not None else "Which policy should I use?")
+    for verdict in told:
+        if verdict["code"] in ("recommendation", "reason"):
+            page.sentence(verdict["text"].removeprefix("Which rule? ").removeprefix("Which policy? "), bullet="- ")
+    sentences("What it means", (v["text"] for v in told if v["code"] not in ("recommendation", "reason")), page)
     sentences("Warnings", (warning["message"] for warning in result["warnings"]), page)
     sentences("Expected results that are missed", missed(result), page)
     page.heading("Proof")
@@ -191,7 +197,7 @@ def who_gains(rows: Sequence[Row], page: Page, scale: Scale) -> None:
             Column("Profit 2", profits(1), scale.money),
             Column("Consumers", totals("consumer_surplus"), scale.money),
             Column("Welfare", totals("welfare"), scale.money),
-            Column("Share of\npossible gain", [figures.percent(row["share_of_gain"]) for row in rows]),
+            Column("Share\nof gain", [figures.percent(row["share_of_gain"]) for row in rows]),
             *outlay([row["public_outlay"] for row in rows], scale),
         ]
     )
@@ -230,7 +236,7 @@ GAIN_NOTE = (
 
 
 def outlay(values: Sequence[float | None], scale: Scale) -> list[Column]:
-    """What the public pays, if any policy costs or brings it anything."""
+    """What the public pays net of tax, if any policy costs or brings it anything."""
     if not any(value is not None and abs(value) > scale.zero for value in values):
         return []
     return [Column("Public\noutlay", scale.amounts(values), scale.money)]
@@ -278,7 +284,7 @@ def reported(mechanism: Tree, page: Page, scale: Scale) -> None:
     own = mechanism.get("reported")
     if own is None:
         return
-    rules = [own, *(mechanism.get("alternatives") or {}).values()]
+    rules = [own, *(tree for tree in (mechanism.get("alternatives") or {}).values() if tree is not None)]
     checks = [rule["checks"] for rule in rules]
     page.heading("Subsidy and tax, reported types: tax rules (the case's own first)")
     page.table(
@@ -295,8 +301,28 @@ def reported(mechanism: Tree, page: Page, scale: Scale) -> None:
     ic = own["checks"]["ic"]
     page.sentence(f"ic: {ic['incentive']}, payoff {ic['payoff']}; participation: {own['checks']['ir_market']['timing']}, at the truth.")
     for rule in rules:
-        evidence(rule, page, scale)
-    schedule(own, page, scale)
+        if rule["evidence"] is not None:
+            evidence(rule, page, scale)
+    if own["schedule"]:
+        schedule(own, page, scale)
+    if own["design"] is not None and "lotteries" in own["design"]:
+        lotteries(own["design"]["lotteries"], page, scale)
+
+
+def lotteries(rows: Sequence[Tree], page: Page, scale: Scale) -> None:
+    """Which levels are drawn at each pair of types, named by the weight on welfare that they are best for."""
+    page.heading("Rule designed: levels drawn by lottery, by their weight on welfare (the rest on joint profit)")
+    page.table(
+        [
+            *(Column(f"Type of\nfirm {i + 1}", figures.column([row["types"][i] for row in rows], scale.digits)) for i in (0, 1)),
+            Column(
+                "Weight on welfare: probability",
+                [", ".join(f"{w}: {p:.4g}" for w, p in row["probability_by_weight"].items()) for row in rows],
+                words=True,
+            ),
+        ]
+    )
+    page.sentence("Weight 1 is the planner's choice, weight 0 the alliance's.")
 
 
 def welfare_then(rule: Tree) -> float | None:

@@ -6,7 +6,7 @@ What is admissible is read off the JSON Schema that users get too, so that the t
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -70,15 +70,9 @@ def show(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:56]}..."
 
 
-def explain(kind: str, text: str, given: Any, path: KeyPath, schema: Json, later: Mapping[str, tuple[str, ...]]) -> str:
-    """What a fault says after its key: pydantic's kind of error and its text, the value given, and the JSON Schema it had to meet.
-
-    `later` names values, or with an empty tuple whole keys, that belong to the format and are not available yet.
-    """
-    key = dotted(path)
+def explain(kind: str, text: str, given: Any, path: KeyPath, schema: Json) -> str:
+    """What a fault says after its key: pydantic's kind of error and its text, the value given, and the JSON Schema it had to meet."""
     if kind in ("extra_forbidden", "unexpected_keyword_argument"):
-        if key in later:
-            return "is not available in this version; remove the key"
         keys = [name for branch in _branches(_node(schema, path[:-1]), schema) for name in branch.get("properties", {})]
         letters = {_node(schema, (*path[:-1], name)).get("x-letter"): name for name in keys}
         close = [letters[path[-1]]] if path[-1] in letters else get_close_matches(str(path[-1]), keys, 1)
@@ -91,8 +85,6 @@ def explain(kind: str, text: str, given: Any, path: KeyPath, schema: Json, later
     if kind == "missing":
         return f"is missing; give {_admissible(node, schema)}"
     choices = node.get("enum", [])
-    if isinstance(given, str) and given in later.get(key, ()):
-        return f"is {show(given)}, which is not available in this version; it must be {_admissible(node, schema)}"
     if isinstance(given, int | float) and not isinstance(given, bool):
         for branch in _branches(node, schema):
             if branch.get("type") == "number" or (branch.get("type") == "integer" and isinstance(given, int)):

@@ -256,7 +256,6 @@ def check(
     tree: Mapping[str, Any],
     *,
     rules: Iterable[Rule] = (),
-    later: Mapping[str, tuple[str, ...]] | None = None,
     document: Document | None = None,
     faults: Iterable[Fault] = (),
 ) -> Model:
@@ -271,7 +270,7 @@ def check(
         for path, entry in entries:
             if entry["type"] == "too_short" and any(other[: len(path)] == path != other for other, _ in entries):
                 continue  # pydantic counts faulty items as absent
-            found.setdefault(path, explain(entry["type"], entry["msg"], entry["input"], path, schema, later or {}))
+            found.setdefault(path, explain(entry["type"], entry["msg"], entry["input"], path, schema))
     found.update({path: message for path, message in _breaches(rules, tree, found) if path not in found})
     everything = list(faults)
     for path, message in found.items():

@@ -14,13 +14,16 @@ from market.pricing import bertrand_matrix
 from mechanism.allocation import Allocation, allocate, case_at_pairs, per_firm
 from mechanism.behaviour import Expected, ReportingEquilibrium, by_pair, expected_outcome, reporting_equilibrium
 from mechanism.checks import NOT_ESTABLISHED, Check, participation, payoff_range
+from mechanism.designed import UNLIMITED, Designed, design_transfers, too_large
 from mechanism.full_information import subsidy
 from mechanism.incentives import FreePayoff, Gains, collusion_check, free_gains, free_payoff, gains, incentive_check
+from mechanism.market_setting import NoSettingError, menu_levels
 from mechanism.private_market import PrivateEquilibrium, pair_levels, private_equilibrium
 from mechanism.programs import Repair, largest_violation, repair
 from mechanism.reported import TAX_RULES, Assignment, assign
 from mechanism.schema import MechanismOptions
-from mechanism.types import TypeSpace
+from mechanism.second_best import second_best_tree
+from mechanism.types import TypeSpace, discrete
 
 Tree = dict[str, Any]
 T = TypeVar("T")
@@ -94,12 +97,54 @@ def outside_option(setting: Setting, timing: str) -> Array | None:
     return setting.private.payoff + (setting.private.own_cost if payoff == "printed" else 0.0)
 
 
-def _joining_against(setting: Setting) -> Array:
-    """The outside option a tax rule may count on, (2, M, 1) or (2, M, M): that of the case where it is the market, else zero."""
-    found = outside_option(setting, setting.options.timing) if setting.options.participation == "ir_market" else None
+def _joining_against(setting: Setting) -> Array | None:
+    """What a firm that stays out is left with in the form of participation the case asks for, (2, M, 1) or (2, M, M): the unregulated
+    market, its own profit at the assigned levels (ir1), or nothing. None where the market has no equilibrium."""
+    assignment, options = setting.assignment, setting.options
+    if options.participation == "ir_market":
+        found = outside_option(setting, options.timing)
+    elif options.participation == "ir1":
+        found = assignment.revenue - (assignment.reported_cost if options.payoff == "with_cost" else 0.0)
+        found = found @ setting.types.weights if options.timing == "interim" else found
+    else:
+        found = np.zeros((2, len(setting.types.points)))
+    return found if found is None or found.ndim == 3 else found[:, :, None]
+
+
+def _designed(setting: Setting) -> Designed | None:
+    """The transfers solved for at the planner's levels; None where there are none to be had or the program would be too large."""
+    options, types = setting.options, setting.types
+    outside = _joining_against(setting)
+    limitless = options.participation == "none" and options.objective in UNLIMITED
+    if outside is None or limitless or options.payoff == "printed" or too_large(options, len(types.points)):
+        return None
+    return design_transfers(setting.case, types, options, (outside[0], outside[1].T), setting.assignment.levels[:1])
+
+
+def run_second_best(setting: Setting) -> Mechanism | None:
+    """The design with lotteries over levels, on the types themselves; None where there is none."""
+    types, options = setting.types, setting.options
+    nodes = types.nodes
+    square = np.ix_(nodes, nodes)
+    outside = _joining_against(setting)
+    if outside is None:
+        return None
+    at_types = [o[nodes] if o.shape[1] == 1 else o[square] for o in outside]
+    listed = discrete(types.types, types.probabilities)
+    try:
+        menu = menu_levels(setting.case, listed.types, True, setting.assignment.levels[0][square])
+    except NoSettingError:
+        return None
+    found = design_transfers(setting.case, listed, options, (at_types[0], at_types[1].T), menu)
     if found is None:
-        return np.zeros((2, len(setting.types.points), 1))
-    return found if found.ndim == 3 else found[:, :, None]
+        return None
+    interim, ex_post = (outside_option(setting, timing) for timing in TIMINGS)
+    market = {
+        "interim": None if interim is None else interim[:, nodes],
+        "ex_post": None if ex_post is None else np.stack([o[square] for o in ex_post]),
+    }
+    tree, expected = second_best_tree(setting, found, menu, market)
+    return Mechanism(tree=tree, achieved=expected)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,10 +157,22 @@ class Mechanism:
     """What firms then do: truth where it is a best reply, the equilibrium in reports otherwise; None where there is none."""
 
 
-def run_rule(setting: Setting, rule: str) -> Mechanism:
-    """Evaluate one tax rule: payments, truth-telling, participation, repair, and behaviour where truth is no best reply."""
+def run_rule(setting: Setting, rule: str) -> Mechanism | None:
+    """Evaluate one tax rule: payments, truth-telling, participation, repair, and behaviour where truth is no best reply.
+
+    None for `designed` where there are no such transfers.
+    """
     types, options, assignment = setting.types, setting.options, setting.assignment
-    tax = TAX_RULES[rule](assignment, _joining_against(setting))
+    if rule == "designed" and options.allocation == "second_best":
+        return run_second_best(setting)
+    found = _designed(setting) if rule == "designed" else None
+    if found is not None:
+        tax = assignment.subsidy - found.net
+    elif rule == "designed":
+        return None
+    else:
+        outside = _joining_against(setting)
+        tax = TAX_RULES[rule](assignment, np.zeros((2, len(types.points), 1)) if outside is None else outside)
     net = assignment.subsidy - tax
     assigned = {payoff: gains(assignment, tax, payoff) for payoff in PAYOFFS}
     free = {payoff: free_gains(assignment, tax, setting.free[payoff], assigned[payoff]) for payoff in PAYOFFS}
@@ -139,13 +196,14 @@ def run_rule(setting: Setting, rule: str) -> Mechanism:
         "payoff": options.payoff,
         "types": numbers(types.types),
         "probabilities": numbers(types.probabilities),
-        "expected": expected_tree(truth),
+        "expected": truth.tree(),
         "checks": checks,
         "repair": _repair_tree(setting, own, checks, net),
         "if_not_truthful": None if played is None else _played_tree(setting, played, achieved, truth),
         "interim": _interim_tree(setting, own, tax, net),
         "evidence": _evidence(setting, own, tax, checks["ic"]["witness"]),
         "schedule": payment_schedule(setting, tax),
+        "design": None if found is None else found.tree,
         "certificate": {
             "residual": setting.residual,
             "global": "searched",
@@ -154,20 +212,6 @@ def run_rule(setting: Setting, rule: str) -> Mechanism:
         },
     }
     return Mechanism(tree=tree, achieved=achieved)
-
-
-def expected_tree(expected: Expected) -> Tree:
-    """Expectations as plain values."""
-    return {
-        "welfare": expected.welfare,
-        "consumer_surplus": expected.consumer_surplus,
-        "profit": numbers(expected.profit),
-        "net_transfer": numbers(expected.net_transfer),
-        "payoff": numbers(expected.profit + expected.net_transfer),
-        "budget": expected.budget,
-        "sharing": numbers(expected.sharing),
-        "investment": numbers(expected.investment),
-    }
 
 
 def _incentive_checks(setting: Setting, assigned: dict[str, Gains], free: dict[str, Gains | None]) -> Tree:
@@ -217,16 +261,15 @@ def _participation_checks(setting: Setting, own: Gains, net: Array) -> Tree:
 
 
 def constraint_data(setting: Setting, own: Gains, net: Array) -> tuple[Array, Array | None]:
-    """What the chosen IC and IR ask of corrections to interim transfers, on the types themselves: for each firm the gains (2, K, K) that
-    must be outweighed and the slacks (2, K) that may be used up; None without participation."""
-    types, options = setting.types, setting.options
+    """What the chosen IC and IR ask of corrections to interim transfers, at every point that is checked: for each firm the gains (2, M, M)
+    that must be outweighed and the slacks (2, M) that may be used up; None without participation."""
+    options = setting.options
     table = own.bayesian if options.incentive == "bayesian" else own.dominant
-    gain = table[:, types.nodes][:, :, types.nodes]
     sides = None if options.participation == "none" else participation_sides(setting, own, net, options.participation, options.timing)
     if sides is None:
-        return gain, None
-    slack = (sides[0] - sides[1])[:, types.nodes]
-    return gain, slack if options.timing == "interim" else slack[:, :, types.nodes].min(-1)
+        return table, None
+    slack = sides[0] - sides[1]
+    return table, slack if options.timing == "interim" else slack.min(-1)
 
 
 def _per_firm(setting: Setting, solve: Callable[[int], T]) -> list[T]:
@@ -236,7 +279,7 @@ def _per_firm(setting: Setting, solve: Callable[[int], T]) -> list[T]:
 
 
 def _program_check(setting: Setting, own: Gains, net: Array) -> Tree:
-    """The chosen IC and IR on the types, stated to cvxpy as one program per firm, beside the same number by direct evaluation."""
+    """The chosen IC and IR, stated to cvxpy as one program per firm, beside the same number by direct evaluation."""
     gain, slack = constraint_data(setting, own, net)
     solved = _per_firm(setting, lambda i: largest_violation(gain[i], None if slack is None else slack[i]))
     direct = [max(0.0, float(gain[i].max()), 0.0 if slack is None else float(-slack[i].min())) for i in (0, 1)]
@@ -275,10 +318,10 @@ def _repair_tree(setting: Setting, own: Gains, checks: Tree, net: Array) -> Tree
         tree["per_type"] = [
             {"firm": firm + 1, "type": float(t), "correction": float(corrections[firm, k])}
             for firm in (0, 1)
-            for k, t in enumerate(setting.types.types)
+            for k, t in enumerate(setting.types.points)
         ]
         tree["total"] = float(np.abs(corrections).sum())
-        tree["expected_outlay"] = float((corrections @ setting.types.probabilities).sum())
+        tree["expected_outlay"] = float((corrections @ setting.types.weights).sum())
         tree["binding"] = _rows(setting, found, "price")
     elif infeasible:
         conflicting = [r for r in found if r.status == "infeasible"]
@@ -287,7 +330,7 @@ def _repair_tree(setting: Setting, own: Gains, checks: Tree, net: Array) -> Tree
 
 
 def _rows(setting: Setting, found: list[Repair], weight: str) -> list[Tree]:
-    types = setting.types.types
+    types = setting.types.points
     wanted = "optimal" if weight == "price" else "infeasible"
     return [
         {
@@ -316,8 +359,9 @@ def _played_tree(setting: Setting, played: ReportingEquilibrium, achieved: Expec
         "status": played.status,
         "reports": [numbers(points[r]) for r in played.reports] if played.status == "converged" else None,
         "rounds": played.rounds,
+        "truthful": played.status == "converged" and bool((played.reports == setting.types.nodes).all()),
         "regret": played.regret if played.status == "converged" else None,
-        "expected": None if achieved is None else expected_tree(achieved),
+        "expected": None if achieved is None else achieved.tree(),
         "welfare_loss": None if achieved is None else truth.welfare - achieved.welfare,
     }
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from market.case import INVESTMENT, SHARING, Array, Case
-from market.outcome import account
+from market.outcome import account, numbers
 from market.pricing import PriceRule, bertrand_matrix
 from mechanism.allocation import case_at_pairs
 from mechanism.reported import Assignment, payoff_before_tax
@@ -88,6 +88,19 @@ class Expected:
     def budget(self) -> float:
         """What the public pays net of tax; negative is revenue."""
         return float(self.net_transfer.sum())
+
+    def tree(self) -> dict[str, Any]:
+        """Expectations as plain values."""
+        return {
+            "welfare": self.welfare,
+            "consumer_surplus": self.consumer_surplus,
+            "profit": numbers(self.profit),
+            "net_transfer": numbers(self.net_transfer),
+            "payoff": numbers(self.profit + self.net_transfer),
+            "budget": self.budget,
+            "sharing": numbers(self.sharing),
+            "investment": numbers(self.investment),
+        }
 
 
 def expected_outcome(

@@ -92,7 +92,8 @@ def build(setting: Setting, options: DesignOptions, plan: Plan | None = None) ->
     plan = None if second_best else plan or efficient(setting)
     menus = setting.menus
     n, (states, alternatives) = len(setting.players), menus.shape
-    by_type = options.incentive == "bayesian" and (options.timing == "interim" or options.participation == "none")
+    # What one player receives cannot be evened out over the others' types.
+    by_type = n > 1 and options.incentive == "bayesian" and (options.timing == "interim" or options.participation == "none")
     lengths = list(setting.shape) if by_type else [states] * n
     starts = np.concatenate([[0], np.cumsum(lengths)])
     lottery_at = int(starts[-1])
@@ -312,8 +313,8 @@ def design(setting: Setting, options: DesignOptions, plan: Plan | None = None) -
     if answer.status == "optimal":
         assert answer.x is not None
         found, transfers = unpack(program, answer.x)
-        tree = _tree("optimal", _objective(program, answer.value), found, transfers)
-        tree["binding"] = _named(program, answer.prices, "price")
+        tree = _tree("optimal", objective_value(program, answer.value), found, transfers)
+        tree["binding"] = named(program, answer.prices, "price")
         tree["second_opinion"] = _second_opinion(program, answer.value)
         return tree
     tree = {"status": answer.status, "objective_value": None, "allocation": None, "transfers": None, "expected": None, "checks": None}
@@ -323,7 +324,8 @@ def design(setting: Setting, options: DesignOptions, plan: Plan | None = None) -
     return tree
 
 
-def _objective(program: Program, value: float) -> float:
+def objective_value(program: Program, value: float) -> float:
+    """The objective as it was asked for, from the minimum of the program's cost."""
     total = value + program.constant
     return -total if program.options.objective == "max_surplus" else total
 
@@ -339,7 +341,7 @@ def unpack(program: Program, x: Array) -> tuple[Plan, tuple[Array, ...]]:
         return plan, tuple(part.reshape(setting.shape) for part in parts)
     own = [setting.along(i, part) for i, part in enumerate(parts)]
     away = [own[i] - float(parts[i] @ setting.probabilities[i]) for i in range(n)]
-    shared = (own[i] - (sum(away[j] for j in setting.others(i)) / (n - 1) if n > 1 else 0.0) for i in range(n))
+    shared = (own[i] - sum(away[j] for j in setting.others(i)) / (n - 1) for i in range(n))
     return plan, tuple(np.broadcast_to(part, setting.shape) for part in shared)
 
 
@@ -365,7 +367,7 @@ def _tree(status: str, objective: float | None, plan: Plan, transfers: tuple[Arr
     }
 
 
-def _named(program: Program, weights: Array, name: str) -> list[Tree]:
+def named(program: Program, weights: Array, name: str) -> list[Tree]:
     """The constraints with a positive weight, in words; in order of weight."""
     setting, out, at = program.setting, [], 0
     for r in program.rows:
@@ -398,7 +400,7 @@ def _second_opinion(program: Program, value: float) -> Tree | None:
     return {
         "solver": "CLARABEL",
         "status": "optimal",
-        "objective_value": _objective(program, again.value),
+        "objective_value": objective_value(program, again.value),
         "agrees": bool(abs(again.value - value) <= 1e-6 * scale),
     }
 
@@ -440,7 +442,7 @@ def infeasibility(program: Program) -> Tree:
         and combined[low:high].max(initial=-np.inf) <= 1e-7
         and gap > 1e-9 * scale
     )
-    return {"rows": _named(replace(program, rows=kept), y, "weight"), "least_violation": answer.value, "verified": verified}
+    return {"rows": named(replace(program, rows=kept), y, "weight"), "least_violation": answer.value, "verified": verified}
 
 
 def least_outlay(setting: Setting, plan: Plan | None = None) -> tuple[float, tuple[Array, ...]]:

@@ -10,7 +10,7 @@ import numpy as np
 from market.faults import Fault
 from market.files import read_document
 from mechanism.design import design, least_outlay
-from mechanism.market_setting import NoSettingError, market_setting
+from mechanism.market_setting import NoSettingError, market_setting, menu_levels, outside_options
 from mechanism.schema import parse_tree
 from mechanism.setting_file import DesignOptions, is_setting, load_setting
 from mechanism.settings import Plan, Setting, efficient
@@ -45,6 +45,8 @@ def solve_file(path: str | Path, given: dict[str, str]) -> Tree:
     form = "ir_market" if form == "outside" else form
     base = DesignOptions(
         tax_rule="designed",
+        allocation=asked.allocation,
+        objective=asked.objective,
         incentive=asked.incentive,
         participation="none" if form == "none" else "outside",
         timing=asked.timing,
@@ -60,7 +62,10 @@ def solve_file(path: str | Path, given: dict[str, str]) -> Tree:
     if len(types.types) > most:
         raise DesignError(f"{len(types.types)} types per firm are more than the {most} this design can hold; lower types.points")
     try:
-        plan = market_setting(policy.market, types, form, options.timing, second_best)
+        # As in evaluate: truth and participation are asked at the points between types too, unless lotteries are drawn.
+        types = types if second_best else types.everywhere()
+        menu = menu_levels(policy.market, types.types, second_best)
+        plan = market_setting(policy.market, types, menu, outside_options(policy.market, types, form, options.timing, menu[0]))
     except NoSettingError as error:
         raise DesignError(str(error)) from None
     result = _result(plan.setting, plan, options, policy.resolved)
@@ -96,6 +101,7 @@ def _result(setting: Setting, plan: Plan | None, options: DesignOptions, resolve
         "input": resolved,
         "options": options.model_dump(mode="json"),
         "players": list(setting.players),
+        "probabilities": [p.tolist() for p in setting.probabilities],
         "states": states,
         **tree,
         "benchmark": {

@@ -33,27 +33,30 @@ def evaluate(policy: PolicyCase) -> dict[str, Any]:
     regimes = solve_regimes(policy.market)
     optimum, market = regimes["social_optimum"], regimes["nash"]
     full = full_information(policy.market, optimum, market) if optimum.solved else None
+    rates = linear_subsidies(policy.market, optimum, market)
     mechanism: dict[str, Any] = {
         "full_information": None if full is None else full_information_tree(full, market),
-        "linear_subsidies": linear_subsidies(policy.market, optimum, market),
+        "linear_subsidies": rates,
         "reported": None,
         "alternatives": None,
     }
     private: dict[str, Any] = {}
     if policy.types is None:
-        figures = point_figures(regimes, full)
+        figures = point_figures(regimes, full, rates)
     else:
         # Imported where it is needed: cvxpy takes longer to import than a case without types to evaluate.
         from mechanism.asymmetric_information import prepare, private_tree, run_rule
 
         types = type_space(policy.types)
         setting = prepare(policy.market, types, policy.mechanism)
-        rules = {} if setting is None else {rule: run_rule(setting, rule) for rule in TAX_RULES}
+        rules = {} if setting is None else {rule: run_rule(setting, rule) for rule in (*TAX_RULES, "designed")}
         own = rules.get(policy.mechanism.tax_rule)
         mechanism["reported"] = None if own is None else own.tree
-        mechanism["alternatives"] = {rule: found.tree for rule, found in rules.items() if found is not own}
+        mechanism["alternatives"] = {
+            rule: None if found is None else found.tree for rule, found in rules.items() if rule != policy.mechanism.tax_rule
+        }
         private = {} if setting is None else {"bayes_nash": private_tree(setting)}
-        figures = expected_figures(policy.market, types, regimes, setting, own)
+        figures = expected_figures(policy.market, types, regimes, setting, own, rates)
     result: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "tool": {"name": "pigou", "version": version()},
@@ -122,12 +125,17 @@ class Figures:
     expected: Expected | None
 
 
-def point_figures(regimes: dict[str, Outcome], full: FullInformation | None) -> list[Figures]:
+def point_figures(regimes: dict[str, Outcome], full: FullInformation | None, rates: dict[str, Any] | None) -> list[Figures]:
     """The policies' figures at the case's own lambda_c."""
+    optimum = regimes["social_optimum"]
     out = [Figures(policy=key, status=regimes[key].status, expected=_at_point(regimes[key])) for key in BEFORE_MECHANISM]
-    status = regimes["social_optimum"].status if full is None else full.regulated.status
+    status = optimum.status if full is None else full.regulated.status
     paid = None if full is None else _at_point(full.regulated, full.net_transfer)
     out.append(Figures(policy="vcg_full_information", status=status, expected=paid))
+    lead = rates is not None and rates["status"] == "holds"
+    subsidised = _at_point(optimum, np.array(rates["net_transfer"])) if rates is not None and lead else None
+    status = optimum.status if rates is None or lead else "no_equilibrium"
+    out.append(Figures(policy="linear_subsidies", status=status, expected=subsidised))
     return out + [Figures(policy=key, status=regimes[key].status, expected=_at_point(regimes[key])) for key in AFTER_MECHANISM]
 
 
@@ -145,7 +153,12 @@ def _at_point(outcome: Outcome, net_transfer: Array | None = None) -> Expected |
 
 
 def expected_figures(
-    case: Case, types: TypeSpace, regimes: dict[str, Outcome], setting: Setting | None, own: Mechanism | None
+    case: Case,
+    types: TypeSpace,
+    regimes: dict[str, Outcome],
+    setting: Setting | None,
+    own: Mechanism | None,
+    rates: dict[str, Any] | None,
 ) -> list[Figures]:
     """The policies' figures in expectation over both firms' types, each benchmark chosen with the types known."""
     nodes = np.ix_(types.nodes, types.nodes)
@@ -158,7 +171,24 @@ def expected_figures(
     full = Figures(policy="vcg_full_information", status=found["social_optimum"].status, expected=found["social_optimum"].expected)
     status = found["social_optimum"].status if own is None else "converged" if own.achieved is not None else "no_equilibrium"
     reported = Figures(policy="vcg_reported", status=status, expected=None if own is None else own.achieved)
-    return [found[key] for key in BEFORE_MECHANISM] + [full, reported] + [found[key] for key in AFTER_MECHANISM]
+    subsidised = _subsidised(case, types, known.get("social_optimum"), rates, found)
+    return [found[key] for key in BEFORE_MECHANISM] + [full, reported, subsidised] + [found[key] for key in AFTER_MECHANISM]
+
+
+def _subsidised(case: Case, types: TypeSpace, levels: Array | None, rates: dict[str, Any] | None, found: dict[str, Figures]) -> Figures:
+    """The best subsidies per unit that do not depend on types; they are added to `rates` as `under_types`."""
+    from mechanism.robust_rates import best_rates, rates_outcome, rates_tree
+
+    if rates is None or levels is None:
+        return Figures(policy="linear_subsidies", status=found["social_optimum"].status, expected=None)
+    start = np.zeros((2, 4))
+    start[[0, 1], [0, 1]], start[[0, 1], [2, 3]] = rates["sharing_rate"], rates["investment_rate"]
+    played = best_rates(case, types, levels, start)
+    if played is None:
+        return Figures(policy="linear_subsidies", status="no_equilibrium", expected=None)
+    expected = rates_outcome(case, types, played)
+    rates["under_types"] = rates_tree(played, expected)
+    return Figures(policy="linear_subsidies", status="converged", expected=expected)
 
 
 def _in_expectation(case: Case, types: TypeSpace, key: str, levels: Array, status_at_point: str) -> Figures:

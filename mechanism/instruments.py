@@ -18,8 +18,8 @@ from market.outcome import Outcome, account, numbers
 from market.payoff import Payoff
 from market.pricing import bertrand_matrix, revenue_matrices
 from market.regimes import level_bounds, starting_levels
-from market.solve.equilibrium import Game, examine, searched_reply
-from market.solve.optimum import on_bound
+from market.solve.equilibrium import Game, examine
+from market.solve.optimum import maximise, on_bound
 from market.solve.tolerances import DEFAULT, Tolerances
 
 
@@ -64,19 +64,7 @@ def linear_subsidies(case: Case, optimum: Outcome, market: Outcome, tolerances: 
             lacking = -float(gradient[level])
             # At a bound a firm that is pushed into it needs nothing.
             rates[firm, level] = min(lacking, 0.0) if at_lower[level] else max(lacking, 0.0) if at_upper[level] else lacking
-    players = tuple(Subsidised(profits[i], rates[i][None]) for i in (0, 1))
-    starts = starting_levels(case, Q.sum(-3))[0]
-    spread = np.concatenate([starts, 2 * starts * [0.5, 0.5, 1, 1], x])
-    own_starts = tuple(np.minimum(spread[:, [i, 2 + i]], upper[0, [i, 2 + i]]) for i in (0, 1))
-    controls = ((0, 2), (1, 3))
-    game = Game(
-        players=players,
-        controls=controls,
-        lower=lower[0],
-        upper=upper[0],
-        reply=searched_reply(players, controls, lower[0], upper[0], own_starts),
-    )
-    found = examine(game, x, tolerances)
+    found = examine(subsidised_game(case, rates, x), x, tolerances)
     regret = float(found.regret[0])
     holds = bool(regret <= 1e-8 and found.residual[0] <= tolerances.residual)
     received = np.array([float((rates[i] * x[0]).sum()) for i in (0, 1)])
@@ -92,4 +80,33 @@ def linear_subsidies(case: Case, optimum: Outcome, market: Outcome, tolerances: 
         "levels": {"sharing": numbers(x[0, SHARING]), "investment": numbers(x[0, INVESTMENT])},
         "residual": float(found.residual[0]),
         "regret": regret,
+        "under_types": None,
     }
+
+
+CONTROLS = ((0, 2), (1, 3))
+"""Which levels either firm chooses."""
+
+
+def subsidised_game(case: Case, rates: Array, x: Array) -> Game:
+    """The firms' game at these rates (2, 4) in every lane of a flat case, deviations searched from around levels x (L, 4) too."""
+    Q = revenue_matrices(case, bertrand_matrix)
+    profits = [Payoff(case=case, benefit=Q[..., i, :, :], cost_weight=np.eye(2)[None, i]) for i in (0, 1)]
+    players = tuple(Subsidised(profits[i], rates[i][None]) for i in (0, 1))
+    lower, upper = level_bounds(case, len(x))
+    starts = np.broadcast_to(starting_levels(case, Q.sum(-3)), (len(x), 9, 4))
+    spread = np.concatenate([starts, 2 * starts * [0.5, 0.5, 1, 1], x[:, None]], axis=1)
+
+    def reply(player: int, at: Array) -> tuple[Array, Array]:
+        own, tries = list(CONTROLS[player]), spread.shape[1] + 1
+        start = np.repeat(at[:, None], tries, axis=1)
+        start[:, 1:, own] = np.minimum(spread[:, :, own], upper[:, None, own])
+        low, high = start.copy(), start.copy()  # the rival's levels are held by equal bounds
+        low[..., own], high[..., own] = lower[:, None, own], upper[:, None, own]
+        lanes = np.repeat(np.arange(len(at)), tries)
+        ascent = maximise(players[player].take(lanes), start.reshape(-1, 4), low.reshape(-1, 4), high.reshape(-1, 4))
+        value = ascent.value.reshape(-1, tries)
+        rows, best = np.arange(len(at)), value.argmax(1)
+        return ascent.x.reshape(-1, tries, 4)[rows, best], value[rows, best]
+
+    return Game(players=players, controls=CONTROLS, lower=lower, upper=upper, reply=reply)

@@ -13,7 +13,7 @@ from market.family import solve_lanes
 from market.outcome import account
 from market.pricing import bertrand_matrix
 from market.regimes import Regime
-from mechanism.allocation import allocate, case_at_pairs, per_firm
+from mechanism.allocation import allocate, case_at_pairs
 from mechanism.private_market import private_equilibrium
 from mechanism.settings import Plan, Setting
 from mechanism.types import TypeSpace
@@ -23,36 +23,41 @@ class NoSettingError(Exception):
     """The market gives no setting: the message says which of its problems has no solution."""
 
 
-WEIGHTS = (1.0, 0.75, 0.5, 0.25, 0.0)
+WEIGHTS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.0)
 """Weights on welfare, the rest on joint profit, whose best levels make the menu of a second best; the first is the planner's."""
 
 
-def market_setting(case: Case, types: TypeSpace, participation: str, timing: str, second_best: bool = False) -> Plan:
-    """The planner's levels at every pair of types as a plan over a setting.
+def menu_levels(case: Case, points: Array, second_best: bool = False, planner: Array | None = None) -> Array:
+    """The levels a regulator may assign at every pair of the points (M,): (m, M, M, 4).
 
-    With `second_best` lotteries may choose, at each pair of types, among the levels that maximise w x welfare + (1 - w) x joint profit
-    for the weights w in `WEIGHTS`.
-
-    `participation` is `ir_market` (the unregulated market: `bayes_nash` per type, or `nash` at the pair of types ex post), `ir1` (the
-    firm's own profit at the assigned levels), `ir2` (zero) or `none`.
+    The planner's alone (given as `planner`, if they are known), or with `second_best` those that maximise w x welfare + (1 - w) x joint
+    profit for every weight w in `WEIGHTS`.
     """
-    points = types.types
     size = len(points)
-    optimum = allocate(case, points)
-    if not optimum.solved:
-        raise NoSettingError("the planner's problem has no solution at some pair of types; pigou evaluate says why")
-    flat = case.map(lambda a: a.reshape(1, -1))
-    states = size * size
-    menu = [optimum.levels.reshape(-1, 4)]
+    if planner is None:
+        optimum = allocate(case, points)
+        if not optimum.solved:
+            raise NoSettingError("the planner's problem has no solution at some pair of types; pigou evaluate says why")
+        planner = optimum.levels
+    menu = [planner]
     if second_best:
+        flat = case.map(lambda a: a.reshape(1, -1))
         pairs = flat.with_cost_spillover(np.stack(np.meshgrid(points, points, indexing="ij"), -1).reshape(-1, 2))
         for weight in WEIGHTS[1:]:
             blend = Regime(key="blend", chooser="planner", prices=bertrand_matrix, welfare_weight=weight)
-            menu.append(solve_lanes(pairs, blend, states).levels)
+            menu.append(solve_lanes(pairs, blend, size * size).levels.reshape(planner.shape))
         if not np.isfinite(menu).all():
             raise NoSettingError("some levels between the planner's and the alliance's were not found at some pair of types")
-    levels = np.concatenate(menu)
-    truth = account(case_at_pairs(case, points), optimum.levels, bertrand_matrix)
+    return np.stack(menu)
+
+
+def market_setting(case: Case, types: TypeSpace, menu: Array, outside: tuple[Array, Array]) -> Plan:
+    """The planner's levels at every pair of types as a plan over a setting; `menu` (m, K, K, 4) holds them first, then those among which
+    lotteries may choose, and `outside` what staying out is worth to either firm over states."""
+    flat = case.map(lambda a: a.reshape(1, -1))
+    points = types.types
+    size, states = len(points), len(points) ** 2
+    levels = menu.reshape(-1, 4)
     values = []
     for firm in (0, 1):
         # A firm's profit needs its own type alone; prices depend on nobody's.
@@ -70,20 +75,25 @@ def market_setting(case: Case, types: TypeSpace, participation: str, timing: str
             for second in points
         ),
         values=(values[0], values[1]),
-        outside=_outside(case, types, participation, timing, per_firm(truth.profit)),
+        outside=outside,
         public_value=account(flat, levels, bertrand_matrix).consumer_surplus.sum(-1),
         menu=(np.arange(states)[:, None] + states * np.arange(len(menu))).reshape(size, size, -1),
     )
-    return Plan(setting, chosen=np.arange(size * size).reshape(size, size))
+    return Plan(setting, chosen=np.arange(states).reshape(size, size))
 
 
-def _outside(case: Case, types: TypeSpace, participation: str, timing: str, regulated: Array) -> tuple[Array, Array]:
-    """What staying out is worth to either firm over states, firm 1's type on the first axis."""
+def outside_options(case: Case, types: TypeSpace, participation: str, timing: str, planner: Array) -> tuple[Array, Array]:
+    """What staying out is worth to either firm over states, firm 1's type on the first axis.
+
+    `participation` is `ir_market` (the unregulated market: `bayes_nash` per type, or `nash` at the pair of types ex post), `ir1` (the
+    firm's own profit at the planner's levels (K, K, 4)), `ir2` (zero) or `none`.
+    """
     if participation in ("ir2", "none"):
         return np.zeros((1, 1)), np.zeros((1, 1))
-    if participation == "ir1":
-        return regulated[0], regulated[1].T
     points = types.types
+    if participation == "ir1":
+        regulated = account(case_at_pairs(case, points), planner, bertrand_matrix).profit
+        return regulated[..., 0], regulated[..., 1]
     market = allocate(case, points, "nash")
     if not market.solved:
         raise NoSettingError("the market has no equilibrium at some pair of types, so there is no outside option")

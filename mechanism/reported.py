@@ -16,8 +16,8 @@ Tax rules, each a function of the table S_i(r_i, r_j) of subsidies on the path:
   x* maximises just that: truth is a best reply whatever the rival reports.
 - `worst_type` (Krishna and Perry): T_i(r_j) = W(w_i, r_j) - o_i(w_i), welfare with the firm at its worst type less its outside option
   there. Free of the own report as well; the type with the least to gain from joining is left with just its outside option.
-- `agv` (d'Aspremont and Gerard-Varet): the net transfer is E S_i given the own report less the same of the rival. Truth is a best
-  reply in expectation, and the budget balances in every state.
+- `agv` (d'Aspremont and Gerard-Varet): the net transfer is E S_i given the own report, less its mean, less the same of the rival. Truth
+  is a best reply in expectation, the budget balances in every state, and interim payoffs are those of `groves`.
 """
 
 from __future__ import annotations
@@ -126,8 +126,10 @@ def worst_type_tax(assignment: Assignment, outside: Array) -> Array:
 
 
 def agv_tax(assignment: Assignment, outside: Array) -> Array:
-    """The subsidy less what the own report lets the others expect, plus what the rival's report lets the firm expect."""
+    """The subsidy less what the own report lets the others expect, plus what the rival's report lets the firm expect; each less its
+    mean, so that no firm pays the other in expectation."""
     expected = assignment.subsidy @ assignment.types.weights
+    expected = expected - (expected @ assignment.types.weights)[:, None]
     return np.asarray(assignment.subsidy - expected[:, :, None] + expected[::-1, None, :])
 
 

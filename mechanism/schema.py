@@ -74,10 +74,10 @@ class MechanismOptions:
     __pydantic_config__ = _FORBID_EXTRA
 
     tax_rule: Annotated[
-        Literal["printed", "groves", "worst_type", "agv"],
+        Literal["printed", "groves", "worst_type", "agv", "designed"],
         described(
             "the tax at reported types: printed is (37), groves averages it over the own report, worst_type leaves the worst type just its "
-            "outside option, agv balances the budget in every state"
+            "outside option, agv balances the budget in every state, designed is solved for"
         ),
     ] = "printed"
     payoff: Annotated[
@@ -97,7 +97,14 @@ class MechanismOptions:
         Literal["ex_ante", "ex_post", "none"], described("no net public money in expectation, in every state, or no limit")
     ] = "ex_ante"
     public_funds_cost: Annotated[NonNegative, described("shadow cost of one unit of public outlay, a pure number")] = 0.0
-    allocation: Annotated[Literal["efficient"], described("levels assigned at reports: the social optimum for them")] = "efficient"
+    allocation: Annotated[
+        Literal["efficient", "second_best"],
+        described("levels assigned at reports: the social optimum for them, or lotteries solved for together with the transfers"),
+    ] = "efficient"
+    objective: Annotated[
+        Literal["min_outlay", "max_surplus", "min_worst_deficit", "min_violation"],
+        described("of designed transfers: least expected outlay, most surplus, least worst-state deficit, least violation"),
+    ] = "min_outlay"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,18 +186,37 @@ def _probabilities(probabilities: list[float], values: list[float]) -> str | Non
     return None if abs(total - 1) <= 1e-9 else f"adds up to {total:.10g}; it must add up to 1"
 
 
+def _designed(given: Mapping[str, Any]) -> str | None:
+    rule, lottery = given.get("tax_rule"), given.get("allocation") == "second_best"
+    if lottery and rule != "designed":
+        return "has allocation second_best, which needs tax_rule designed: lotteries and transfers are solved for together"
+    if rule != "designed":
+        return None
+    if given.get("payoff") == "printed":
+        return "has tax_rule designed with payoff printed, in which types have no part; use payoff with_cost"
+    if given.get("participation") == "none" and given.get("objective", "min_outlay") in ("min_outlay", "min_worst_deficit"):
+        return "has tax_rule designed and participation none: what firms that may not refuse can be made to pay has no limit"
+    return None
+
+
+def _lotteries(types: Mapping[str, Any], mechanism: Mapping[str, Any]) -> str | None:
+    count = types.get("points", UniformTypes.points) if "support" in types else len(types.get("values") or ())
+    if mechanism.get("allocation") == "second_best" and count > LOTTERY_TYPES:
+        return f"gives {count} types; allocation second_best takes at most {LOTTERY_TYPES}"
+    return None
+
+
+LOTTERY_TYPES = 21
+"""Types per firm up to which lotteries over levels are solved for."""
+
 RULES = (
+    Rule(("mechanism",), _designed),
+    Rule(("types", "mechanism"), _lotteries),
     *MARKET_RULES,
     Rule(("types.support",), _support),
     Rule(("types.values",), _distinct),
     Rule(("types.probabilities", "types.values"), _probabilities),
 )
-LATER: Mapping[str, tuple[str, ...]] = {
-    "mechanism.tax_rule": ("designed",),
-    "mechanism.allocation": ("second_best",),
-    "mechanism.objective": (),
-}
-"""Values, or with an empty tuple whole keys, that belong to the format and are not available yet."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -226,7 +252,7 @@ def parse_tree(
     faults: Iterable[Fault] = (),
 ) -> PolicyCase:
     """The case in a tree; `name` is for a case without one, `document` tells the places of its keys."""
-    file = check(CaseFile, tree, rules=RULES, later=LATER, document=document, faults=faults)
+    file = check(CaseFile, tree, rules=RULES, document=document, faults=faults)
     resolved = {**file.model_dump(mode="json"), "name": file.name or name}
     canonical = json.dumps(resolved, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return PolicyCase(

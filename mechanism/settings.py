@@ -177,15 +177,16 @@ def worst_type(plan: Plan, timing: Timing = "interim") -> tuple[Array, ...]:
 
 
 def agv(plan: Plan, timing: Timing = "interim") -> tuple[Array, ...]:
-    """Each player gets the others' expected benefit from its report, paid for by the others in equal parts (d'Aspremont, Gerard-Varet).
+    """Each player gets the others' expected benefit from its report, less its mean, paid for by the others in equal parts (d'Aspremont,
+    Gerard-Varet).
 
-    Truth is a best reply in expectation, and the budget is balanced in every state.
+    Truth is a best reply in expectation, the budget is balanced in every state, and interim payoffs are those of `groves`.
     """
     s = plan.setting
     n = len(s.players)
     if n < 2:
         raise ValueError("agv needs two players or more: what one receives the others pay")
-    shares = [s.along(i, s.interim(i, plan.rest(i))) for i in range(n)]
+    shares = [s.along(i, s.interim(i, plan.rest(i) - s.expect(plan.rest(i)))) for i in range(n)]
     return tuple(np.broadcast_to(shares[i] - sum(shares[j] for j in s.others(i)) / (n - 1), s.shape) for i in range(n))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,10 @@ class TypeSpace:
     def probabilities(self) -> Array:
         """(K,)."""
         return self.weights[self.nodes]
+
+    def everywhere(self) -> TypeSpace:
+        """The same prior with every point a type, those between the types of probability zero."""
+        return replace(self, nodes=np.arange(len(self.points)))
 
 
 def uniform(low: float, high: float, count: int) -> TypeSpace:

@@ -7,8 +7,8 @@ from typing import Any
 from market.case import Case
 from market.outcome import SOLVED
 from market.regimes import REGIMES
-
-Sentence = dict[str, str]
+from mechanism.advice import advice
+from mechanism.words import AGAINST, NEGLIGIBLE, RULES, SHORT, Sentence, Words
 
 NAMES = {
     "no_sharing": "a market without sharing",
@@ -27,27 +27,12 @@ NAMES = {
 LARGE = 1e10
 """Welfare above which the case had better be stated in other units."""
 
-NEGLIGIBLE = 1e-9
-"""Changes below this share of welfare are called none."""
-
-
-class Words:
-    """Numbers with their unit, for one case."""
-
-    def __init__(self, case: dict[str, Any]) -> None:
-        unit = (case.get("units") or {}).get("money")
-        self.unit = f" {unit}" if unit else ""
-
-    def money(self, value: float) -> str:
-        """An amount with its unit."""
-        return f"{value:.4g}{self.unit}"
-
 
 def verdicts(result: dict[str, Any]) -> list[Sentence]:
     """The findings of a case, most important first."""
     say = Words(result["case"])
     rows = {row["policy"]: row for row in result["comparison"]}
-    out = _recommendation(result, rows, say)
+    out = advice(result)
     out += _possible_gain(rows, say)
     out += _alliances(rows, say)
     out += _unsolved(result)
@@ -59,55 +44,8 @@ def verdicts(result: dict[str, Any]) -> list[Sentence]:
     reported = result["mechanism"]["reported"]
     if reported is not None:
         for tree in (reported, *result["mechanism"]["alternatives"].values()):
-            out += _reported(tree, say, own=tree is reported)
+            out += [] if tree is None else _reported(tree, say, own=tree is reported)
     return out
-
-
-def _recommendation(result: dict[str, Any], rows: dict[str, Any], say: Words) -> list[Sentence]:
-    """Which rule to use where types are private, with its reasons: truth first, then joining, then money."""
-    reported, market = result["mechanism"]["reported"], rows["nash"]["welfare"]
-    if reported is None:
-        return []
-    options = result["case"]["mechanism"]
-    form, cost = options["participation"], options["public_funds_cost"]
-    rules = [reported, *result["mechanism"]["alternatives"].values()]
-    truthful = [tree for tree in rules if tree["checks"]["ic"]["status"] == "holds"]
-    joined = [tree for tree in truthful if form == "none" or tree["checks"][form]["status"] == "holds"]
-    if not truthful:
-        text = "No tax rule makes truth a best reply with the payoff this case assumes; what firms would then do is shown for each."
-        return [{"code": "recommendation", "text": text}]
-
-    def money(tree: dict[str, Any]) -> tuple[float, float]:
-        """Expected outlay, then the worst: rounded so that ties stay ties."""
-        scale = max(1.0, abs(tree["expected"]["welfare"]))
-        return round(tree["expected"]["budget"] / scale, 9), round(tree["checks"]["budget"]["worst"] / scale, 9)
-
-    best = min(joined or truthful, key=money)
-    name, outlay, welfare = SHORT[best["tax_rule"]], best["expected"]["budget"], best["expected"]["welfare"]
-    zero = NEGLIGIBLE * max(1.0, abs(welfare))
-    pays = f"costs the public {say.money(outlay)}" if outlay > zero else f"brings in {say.money(-outlay)}" if outlay < -zero else "is free"
-    if not joined:
-        known = [tree for tree in truthful if tree["checks"][form]["min_slack"] is not None]
-        closest = max(known, key=lambda tree: tree["checks"][form]["min_slack"], default=None)
-        text = (
-            f"Which rule? If firms can be obliged to take part, {name} ({best['tax_rule']}): truth is a best reply and it {pays} in "
-            f"expectation. If they may refuse ({form}), no rule here is known to keep them all"
-        )
-        text += f"; {SHORT[closest['tax_rule']]} comes closest." if closest is not None else "."
-        return [{"code": "recommendation", "text": text}]
-    text = f"Which rule? {name[0].upper()}{name[1:]} ({best['tax_rule']}): truth is a best reply"
-    text += ", " if form == "none" else ", no type would rather stay out, and of the rules of which this is true it costs least: "
-    text += f"in expectation it {pays}."
-    if market is not None:
-        net = welfare - cost * max(outlay, 0.0) - market
-        at = f" after the cost of public funds ({cost:g} per unit)" if cost and outlay > zero else ""
-        if net < -zero:
-            text += f" But{at} welfare is {say.money(-net)} BELOW today's market's: better leave it at that."
-        else:
-            text += f" Welfare{at} is {say.money(net)} above today's market's."
-            if outlay > zero:
-                text += f" That is worth it while a unit of public funds costs less than {(welfare - market) / outlay:.3g} beyond itself."
-    return [{"code": "recommendation", "text": text}]
 
 
 def _possible_gain(rows: dict[str, Any], say: Words) -> list[Sentence]:
@@ -212,33 +150,15 @@ def _full_information(full: dict[str, Any], result: dict[str, Any], say: Words) 
     return out
 
 
-AGAINST = {"ir1": "its own profit at the same levels without transfers", "ir_market": "today's market", "ir2": "earning nothing"}
-
-RULES = {
-    "printed": "the printed tax, which takes back the subsidy at the firm's own report",
-    "groves": "a tax free of the firm's own report",
-    "worst_type": "a tax that leaves each firm's worst type just its outside option",
-    "agv": "mutual payments of what each report is worth to the other",
-}
-SHORT = {
-    "printed": "the printed tax",
-    "groves": "the tax free of the own report",
-    "worst_type": "the tax set by the worst type",
-    "agv": "mutual payments",
-}
-
-
 def _reported(tree: dict[str, Any], say: Words, own: bool) -> list[Sentence]:
     rule, ic = tree["tax_rule"], tree["checks"]["ic"]
     name = RULES[rule]
     out: list[Sentence] = []
     if ic["status"] == "holds":
-        dominant = next(
-            c
+        always = any(
+            c["incentive"] == "dominant" and c["deviation"] == "free" and c["payoff"] == tree["payoff"] and c["status"] == "holds"
             for c in tree["checks"]["ic_all"]
-            if c["incentive"] == "dominant" and c["deviation"] == "free" and c["payoff"] == tree["payoff"]
         )
-        always = dominant["status"] == "holds"
         text = f"With {name}, truth is a best reply" + (
             ", whatever the rival says and whatever levels the firm then picks." if always else "."
         )
@@ -291,7 +211,10 @@ def _behaviour(tree: dict[str, Any], say: Words) -> list[Sentence]:
         low, high = min(map(min, played["reports"])), max(map(max, played["reports"]))
         what = f"everybody reports {low:.3g}" if high - low < 1e-9 else f"reports lie between {low:.3g} and {high:.3g}"
         loss, outlay = played["welfare_loss"], played["expected"]["budget"]
-        text = f"In the equilibrium that follows {what}, and welfare is {say.money(loss)} below what truth would give"
+        if played["truthful"]:
+            text = "In expectation truth is a best reply all the same: only reports known beforehand would be answered by a lie"
+        else:
+            text = f"In the equilibrium that follows {what}, and welfare is {say.money(loss)} below what truth would give"
         big = abs(outlay) > NEGLIGIBLE * abs(played["expected"]["welfare"])
         text += f", while the public {'pays' if outlay > 0 else 'receives'} {say.money(abs(outlay))}." if big else "."
     return [{"code": f"{rule}_behaviour", "text": text}]

@@ -63,6 +63,7 @@ def test_defaults():
         "budget": "ex_ante",
         "public_funds_cost": 0.0,
         "allocation": "efficient",
+        "objective": "min_outlay",
     }
     assert (case.units.money, case.units.quantity, dict(case.expect), case.path) == (None, None, {}, None)
     assert case.market.cost_form == "saturating"
@@ -141,10 +142,25 @@ EITHER = "it must be a number in (0, inf) or a list of 2, each a number in (0, i
             "cost.max_saving is 1.0; it must lie in [0, 1): at 1 the cost grows slower than the benefit and every planner's problem "
             "is unbounded",
         ),
-        ({"mechanism/objective": "min_outlay"}, "mechanism.objective is not available in this version; remove the key"),
+        (
+            {"mechanism/objective": "least"},
+            'mechanism.objective is "least"; it must be one of min_outlay, max_surplus, min_worst_deficit, min_violation',
+        ),
         (
             {"mechanism/allocation": "second_best"},
-            'mechanism.allocation is "second_best", which is not available in this version; it must be efficient',
+            "mechanism has allocation second_best, which needs tax_rule designed: lotteries and transfers are solved for together",
+        ),
+        (
+            {"mechanism": {"tax_rule": "designed", "payoff": "printed"}},
+            "mechanism has tax_rule designed with payoff printed, in which types have no part; use payoff with_cost",
+        ),
+        (
+            {"mechanism": {"tax_rule": "designed", "participation": "none"}},
+            "mechanism has tax_rule designed and participation none: what firms that may not refuse can be made to pay has no limit",
+        ),
+        (
+            {"mechanism": {"tax_rule": "designed", "allocation": "second_best"}, "types": {"support": [0, 1], "points": 22}},
+            "types gives 22 types; allocation second_best takes at most 21",
         ),
         (
             {"mechanism/budget": "exante"},
@@ -196,13 +212,6 @@ def test_one_fault_one_message(changes, message):
     assert faults(**changes) == [message]
 
 
-@pytest.mark.parametrize("rule", ["designed"])
-def test_rules_that_are_not_available(rule):
-    assert faults(mechanism__tax_rule=rule) == [
-        f'mechanism.tax_rule is "{rule}", which is not available in this version; it must be one of printed, groves, worst_type, agv'
-    ]
-
-
 def test_no_cross_fault_from_faulty_keys():
     assert faults(demand__own_slope=-1) == ["demand.own_slope is -1; it must lie in (0, inf)"]
     assert faults(demand__own_slope=[2, "x"]) == ['demand.own_slope[1] is "x"; it must be a number in (0, inf)']
@@ -248,7 +257,7 @@ def test_all_faults_of_a_file_with_their_places(tmp_path, monkeypatch):
         "problem is unbounded",
         "case.yaml:10:36: cost.max_saving is given twice, first in line 10; keep one",
         "case.yaml:11:9: types.support is [0.8, 0.2]; the first must be below the second",
-        'case.yaml:12:13: mechanism.tax_rule is "grove"; it must be one of printed, groves, worst_type, agv; did you mean groves?',
+        'case.yaml:12:13: mechanism.tax_rule is "grove"; it must be one of printed, groves, worst_type, agv, designed; did you mean groves?',
     ]
 
 
@@ -378,8 +387,8 @@ def test_schema_of_the_case_file():
     text = json.dumps(schema)
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     assert "base" in schema["properties"]
-    for later in ("designed", "second_best", "objective"):
-        assert later not in text
+    for value in ("designed", "second_best", "min_outlay"):
+        assert value in text
     demand = schema["$defs"]["Demand"]["properties"]
     number, pair = demand["intercept"]["oneOf"]
     assert number == {"type": "number", "exclusiveMinimum": 0}

@@ -14,7 +14,7 @@ from scipy.optimize import linprog
 from market.files import BadCase
 from mechanism.design import build, design, infeasibility, least_outlay, solve, stacked
 from mechanism.design_file import solve_file
-from mechanism.market_setting import market_setting
+from mechanism.market_setting import market_setting, menu_levels, outside_options
 from mechanism.setting_file import DesignOptions, load_setting, parse_setting
 from mechanism.settings import RULES, Setting, agv, efficient, groves, misreport_gains, payoffs, worst_type
 
@@ -366,7 +366,9 @@ def test_second_best_for_the_market() -> None:
 
     policy = load_case(path)
     assert policy.types is not None
-    plan = market_setting(policy.market, type_space(policy.types), "ir_market", "interim", second_best=True)
+    types = type_space(policy.types)
+    menu = menu_levels(policy.market, types.types, second_best=True)
+    plan = market_setting(policy.market, types, menu, outside_options(policy.market, types, "ir_market", "interim", menu[0]))
     found = {}
     for cost in (0.0, 0.3, 1.0):
         options = DesignOptions(allocation="second_best", objective="max_surplus", budget="none", public_funds_cost=cost)

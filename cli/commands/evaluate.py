@@ -88,8 +88,9 @@ def not_met(result: dict[str, Any], strict: bool) -> list[str]:
         key: f"{key} is {outcome['status']}: {outcome['message']}" for key, outcome in outcomes.items() if outcome["status"] not in SOLVED
     }
     for row in result["comparison"]:
-        # The full-information scheme stands or falls with the regulated market and the optimum, which are outcomes themselves.
-        if row["status"] not in SOLVED and row["policy"] != "vcg_full_information":
+        # The full-information scheme stands or falls with the regulated market and the optimum, which are outcomes themselves; that no
+        # rates lead to the planner's levels is a finding.
+        if row["status"] not in SOLVED and row["policy"] not in ("vcg_full_information", "linear_subsidies"):
             unsolved.setdefault(row["policy"], f"{row['policy']} is {row['status']} in the comparison")
     complaints = list(unsolved.values())
     complaints += [
@@ -98,6 +99,9 @@ def not_met(result: dict[str, Any], strict: bool) -> list[str]:
         if (outcome["certificate"]["regret"] or 0.0) > DEFAULT.regret
     ]
     complaints += missed(result)
+    own = result["mechanism"]["reported"]
+    if own is not None and own["design"] is not None and own["design"]["status"] == "infeasible":
+        complaints.append("no transfers meet the truth-telling, participation and budget asked for: the design is infeasible")
     if strict:
         complaints += [f"{place} is violated" for place in violated(result)]
         complaints += [f"warning {warning['code']}: {warning['message']}" for warning in result["warnings"]]

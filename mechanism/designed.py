@@ -1,0 +1,91 @@
+"""Transfers that are solved for, in the market: the tax rule `designed`, and the second best, which chooses levels by lottery as well.
+
+Both are programs on the market as a setting (`mechanism.market_setting`). With given levels every point at which incentives are
+checked counts as a type, the points between the types with probability zero, so that truth and participation are asked there too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from market.case import Array, Case
+from mechanism.design import Program, build, infeasibility, named, objective_value, solve, unpack
+from mechanism.market_setting import market_setting
+from mechanism.programs import LinearAnswer
+from mechanism.schema import MechanismOptions
+from mechanism.setting_file import DesignOptions
+from mechanism.settings import Plan
+from mechanism.types import TypeSpace
+
+Tree = dict[str, Any]
+
+LARGEST = {"by_type": 203, "by_state": 103, "second_best": 21}
+"""Points per firm up to which a program is stated: with a transfer per own report, with one per pair of reports, with lotteries."""
+
+UNLIMITED = ("min_outlay", "min_worst_deficit")
+"""Objectives that have no limit where nobody may refuse to take part."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Designed:
+    """Transfers that were solved for."""
+
+    plan: Plan
+    transfers: tuple[Array, Array]
+    """To either firm, over states: firm 1's report on the first axis."""
+    tree: Tree
+    """`design` in the result: what was asked, whether it can be met, what binds or contradicts itself."""
+
+    @property
+    def net(self) -> Array:
+        """(2, own reports, rival's reports): net transfer to each firm."""
+        return np.stack([self.transfers[0], self.transfers[1].T])
+
+
+def too_large(options: MechanismOptions, points: int) -> bool:
+    """Whether the program would have more points per firm than is stated."""
+    if options.allocation == "second_best":
+        return points > LARGEST["second_best"]
+    by_type = options.incentive == "bayesian" and (options.timing == "interim" or options.participation == "none")
+    return points > LARGEST["by_type" if by_type else "by_state"]
+
+
+def design_transfers(case: Case, types: TypeSpace, options: MechanismOptions, outside: tuple[Array, Array], menu: Array) -> Designed | None:
+    """The transfers best at the case's objective under its truth-telling, participation and budget, for every point of `types`.
+
+    `outside` is what staying out is worth to either firm over states, `menu` (m, M, M, 4) what may be assigned. Where the
+    budget asked for cannot be met, the proof is in the tree and the transfers are those without a limit to the budget. None where
+    the objective has no limit or the solver gives no answer.
+    """
+    plan = market_setting(case, types.everywhere(), menu, outside)
+    asked = DesignOptions(
+        tax_rule="designed",
+        allocation=options.allocation,
+        objective=options.objective,
+        incentive=options.incentive,
+        participation="none" if options.participation == "none" else "outside",
+        timing=options.timing,
+        budget=options.budget,
+        public_funds_cost=options.public_funds_cost,
+    )
+    program = build(plan.setting, asked, plan)
+    answer = solve(program)
+    tree: Tree = {"status": answer.status, "objective": options.objective, "objective_value": None, "binding": [], "infeasibility": None}
+    if answer.status == "infeasible":
+        tree["infeasibility"] = infeasibility(program)
+        program = build(plan.setting, asked.model_copy(update={"budget": "none"}), plan)
+        answer = solve(program)
+    if answer.x is None:
+        return None
+    return _read(program, answer, tree)
+
+
+def _read(program: Program, answer: LinearAnswer, tree: Tree) -> Designed:
+    assert answer.x is not None
+    plan, (first, second) = unpack(program, answer.x)
+    tree |= {"objective_value": objective_value(program, answer.value), "binding": named(program, answer.prices, "price")}
+    shape = program.setting.shape
+    return Designed(plan=plan, transfers=(np.broadcast_to(first, shape), np.broadcast_to(second, shape)), tree=tree)

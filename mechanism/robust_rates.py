@@ -1,0 +1,103 @@
+"""Subsidies per unit that are set before cost spillovers are drawn: no rates fit every draw; those of the highest expected welfare.
+
+The firms know both draws when they choose, and play the game that the rates make at every pair of types.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.optimize import minimize
+
+from market.case import Array, Case
+from market.outcome import numbers
+from market.payoff import Payoff
+from market.pricing import bertrand_matrix, utility_matrix
+from market.solve.equilibrium import examine, newton, own_system
+from market.solve.linear import implicit_slope
+from market.solve.optimum import on_bound
+from market.solve.tolerances import DEFAULT, Tolerances
+from mechanism.behaviour import Expected, expected_outcome
+from mechanism.instruments import subsidised_game
+from mechanism.types import TypeSpace
+
+
+@dataclass(frozen=True, kw_only=True)
+class Played:
+    """What firms choose at rates, at every pair of types."""
+
+    rates: Array
+    """(2, 4): money per unit of each level, by firm."""
+    levels: Array
+    """(K, K, 4)."""
+    regret: float
+    """Largest gain of any firm from a global own deviation over max(1, |payoff|), at any pair of types."""
+    residual: float
+
+
+def best_rates(case: Case, types: TypeSpace, levels: Array, start: Array, tolerances: Tolerances = DEFAULT) -> Played | None:
+    """The rates of the highest expected welfare when cost spillovers are drawn and known to the firms when they choose.
+
+    `levels` (K, K, 4) are the planner's, from which equilibria are looked for, `start` (2, 4) the rates to start from. Welfare's slope
+    in the rates follows from the equilibrium conditions: g(x) + rates = 0 gives J dx + d rates = 0 on the levels that are not at a bound.
+    None where at some pair of types no equilibrium is found from there.
+    """
+    flat = case.map(lambda a: a.reshape(1, -1))
+    points = types.types
+    pairs = flat.with_cost_spillover(np.stack(np.meshgrid(points, points, indexing="ij"), -1).reshape(-1, 2))
+    weight = (types.probabilities[:, None] * types.probabilities).ravel()
+    welfare = Payoff(case=pairs, benefit=utility_matrix(flat, bertrand_matrix), cost_weight=np.ones((1, 2)))
+    equal = flat.with_cost_spillover(np.full((1, 2), points[0])).alike()
+    at = levels.reshape(-1, 4)
+
+    def spread(free: Array) -> Array:
+        """The free rates, of firm 1 alone where the firms are alike, as (2, 4)."""
+        rates = np.zeros((2, 4))
+        rates[0, [0, 2]] = free[:2]
+        rates[1, [1, 3]] = free[:2] if equal else free[2:]
+        return rates
+
+    def expected(free: Array) -> tuple[float, Array]:
+        """Minus expected welfare and its slope in the free rates."""
+        game = subsidised_game(pairs, spread(free), at)
+        x = newton(game, at, tolerances)
+        if not np.isfinite(x).all():
+            return np.inf, np.zeros_like(free)
+        value, gradient, _ = welfare.derivatives(x)
+        jacobian = own_system(game, x)[2]
+        held = on_bound(x, game.lower, tolerances) | on_bound(x, game.upper, tolerances)
+        by_level = weight @ implicit_slope(np.swapaxes(jacobian, -1, -2), gradient[..., None], held)[..., 0]
+        by_rate = by_level[[0, 2]] + by_level[[1, 3]] if equal else by_level[[0, 2, 1, 3]]
+        return -float(weight @ value), -by_rate
+
+    free = start[[0, 0], [0, 2]] if equal else start[[0, 0, 1, 1], [0, 2, 1, 3]]
+    found = minimize(expected, free, jac=True, method="BFGS", options={"maxiter": 50})
+    rates = spread(found.x)
+    game = subsidised_game(pairs, rates, at)
+    x = newton(game, at, tolerances)
+    if not np.isfinite(x).all():
+        return None
+    seen = examine(game, x, tolerances)
+    regret, residual = float(seen.regret.max()), float(seen.residual.max())
+    if regret > 1e-8 or residual > tolerances.residual:
+        return None
+    return Played(rates=rates, levels=x.reshape(levels.shape), regret=regret, residual=residual)
+
+
+def rates_outcome(case: Case, types: TypeSpace, played: Played) -> Expected:
+    """Expectations at the levels firms choose, what they receive per unit included."""
+    received = np.einsum("klv,fv->klf", played.levels, played.rates)
+    return expected_outcome(case, types, played.levels, received)
+
+
+def rates_tree(played: Played, expected: Expected) -> dict[str, Any]:
+    """The rates and what they lead to, as plain values."""
+    return {
+        "sharing_rate": numbers(played.rates[[0, 1], [0, 1]]),
+        "investment_rate": numbers(played.rates[[0, 1], [2, 3]]),
+        "expected": expected.tree(),
+        "residual": played.residual,
+        "regret": played.regret,
+    }
