@@ -111,7 +111,7 @@ def comparison(results: Sequence[Tree], labels: Sequence[str], page: Page, digit
             Column("Consumers", scale.amounts([row["consumer_surplus"] for row in rows]), scale.money),
             Column("Welfare", scale.amounts([row["welfare"] for row in rows]), scale.money),
             Column("", marks),
-            Column("Share of\ngain", [figures.percent(row["share_of_gain"]) for row in rows]),
+            Column("Share\nof gain", [figures.percent(row["share_of_gain"]) for row in rows]),
             *outlay([row["public_outlay"] for row in rows], scale),
         ],
         sections=[i for i in range(len(rows) - 1) if names[i + 1]],

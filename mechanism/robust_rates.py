@@ -46,11 +46,15 @@ def best_rates(case: Case, types: TypeSpace, levels: Array, start: Array, tolera
     """
     flat = case.map(lambda a: a.reshape(1, -1))
     points = types.types
-    pairs = flat.with_cost_spillover(np.stack(np.meshgrid(points, points, indexing="ij"), -1).reshape(-1, 2))
-    weight = (types.probabilities[:, None] * types.probabilities).ravel()
-    welfare = Payoff(case=pairs, benefit=utility_matrix(flat, bertrand_matrix), cost_weight=np.ones((1, 2)))
     equal = flat.with_cost_spillover(np.full((1, 2), points[0])).alike()
-    at = levels.reshape(-1, 4)
+    first, second = (a.ravel() for a in np.indices((len(points), len(points))))
+    weight = types.probabilities[first] * types.probabilities[second]
+    if equal:  # the pair (r, r') is the pair (r', r) with the firms exchanged
+        half = first >= second
+        first, second, weight = first[half], second[half], np.where(first > second, 2 * weight, weight)[half]
+    pairs = flat.with_cost_spillover(np.column_stack([points[first], points[second]]))
+    welfare = Payoff(case=pairs, benefit=utility_matrix(flat, bertrand_matrix), cost_weight=np.ones((1, 2)))
+    at = levels[first, second]
 
     def spread(free: Array) -> Array:
         """The free rates, of firm 1 alone where the firms are alike, as (2, 4)."""
@@ -83,7 +87,11 @@ def best_rates(case: Case, types: TypeSpace, levels: Array, start: Array, tolera
     regret, residual = float(seen.regret.max()), float(seen.residual.max())
     if regret > 1e-8 or residual > tolerances.residual:
         return None
-    return Played(rates=rates, levels=x.reshape(levels.shape), regret=regret, residual=residual)
+    everywhere = np.empty_like(levels)
+    if equal:
+        everywhere[second, first] = x[:, [1, 0, 3, 2]]
+    everywhere[first, second] = x
+    return Played(rates=rates, levels=everywhere, regret=regret, residual=residual)
 
 
 def rates_outcome(case: Case, types: TypeSpace, played: Played) -> Expected:

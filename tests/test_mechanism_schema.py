@@ -257,7 +257,8 @@ def test_all_faults_of_a_file_with_their_places(tmp_path, monkeypatch):
         "problem is unbounded",
         "case.yaml:10:36: cost.max_saving is given twice, first in line 10; keep one",
         "case.yaml:11:9: types.support is [0.8, 0.2]; the first must be below the second",
-        'case.yaml:12:13: mechanism.tax_rule is "grove"; it must be one of printed, groves, worst_type, agv, designed; did you mean groves?',
+        'case.yaml:12:13: mechanism.tax_rule is "grove"; it must be one of printed, groves, worst_type, agv, designed; did you mean '
+        "groves?",
     ]
 
 

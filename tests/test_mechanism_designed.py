@@ -1,0 +1,295 @@
+"""Transfers solved for in the market, lotteries over levels, rates fixed beforehand, and the recommendation that follows from them."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from command import Run
+from scipy.optimize import linprog, minimize
+
+from market.case import Case
+from market.outcome import account
+from market.pricing import bertrand_matrix
+from mechanism.allocation import allocate
+from mechanism.behaviour import expected_outcome
+from mechanism.design import design
+from mechanism.design_file import solve_file
+from mechanism.evaluation import evaluate
+from mechanism.instruments import subsidised_game
+from mechanism.market_setting import WEIGHTS
+from mechanism.robust_rates import best_rates, rates_outcome
+from mechanism.schema import load_case, parse_tree
+from mechanism.setting_file import DesignOptions, parse_setting
+from mechanism.types import type_space
+
+CASES = Path(__file__).resolve().parents[1] / "cases"
+Tree = dict[str, Any]
+
+
+def tree_of(name: str, **changes: Any) -> Tree:
+    """A shipped case with some keys of `types` and `mechanism` changed."""
+    tree = copy.deepcopy(load_case(CASES / f"{name}.yaml").resolved)
+    tree["expect"] = {}
+    tree["types"] = changes.pop("types", tree["types"])
+    tree["mechanism"] |= changes
+    return tree
+
+
+def all_rules(result: Tree) -> Tree:
+    mechanism = result["mechanism"]
+    return {mechanism["reported"]["tax_rule"]: mechanism["reported"], **mechanism["alternatives"]}
+
+
+# --- designed transfers beside the formulas
+
+
+@pytest.mark.parametrize("name", ["private_spillovers", "private_large_and_small"])
+def test_the_least_outlay_rises_toward_the_worst_type_rules(name: str) -> None:
+    """A grid leaves the designer slack that shrinks as it is refined; truth and participation hold at every point that is checked."""
+    saved = []
+    for points in (3, 6, 12):
+        rules = all_rules(evaluate(parse_tree(tree_of(name, types={"support": [0.2, 0.8], "points": points}, incentive="bayesian"))))
+        designed, formula = rules["designed"], rules["worst_type"]
+        assert designed["checks"]["ic"]["status"] == "holds"
+        assert designed["checks"]["ir_market"]["status"] == "holds"
+        saved.append(formula["expected"]["budget"] - designed["expected"]["budget"])
+    assert saved[0] > saved[1] > saved[2] > 0
+    assert saved[2] < 0.3 * saved[0]
+
+
+def test_both_commands_give_the_same_numbers() -> None:
+    """`evaluate` and `design` state the same program and the same rules, at the points between types too."""
+    path = CASES / "private_large_and_small.yaml"
+    rules = all_rules(evaluate(load_case(path)))
+    asked = {"incentive": load_case(path).mechanism.incentive, "budget": "none"}
+    for rule in ("worst_type", "groves", "agv", "designed"):
+        found = solve_file(path, {**asked, "tax_rule": rule})
+        told = rules[rule]
+        assert found["expected"]["outlay"] == pytest.approx(told["expected"]["budget"], abs=1e-6), rule
+        assert found["expected"]["payoff"] == pytest.approx(told["expected"]["payoff"], abs=1e-6), rule
+        slack = next(c for c in found["checks"]["ir"] if c["timing"] == "interim")["min_slack"]
+        assert slack == pytest.approx(told["checks"]["ir_market"]["min_slack"], abs=1e-6), rule
+
+
+def test_agv_moves_no_money_between_unequal_firms_in_expectation() -> None:
+    """Mutual payments give every type what the tax free of the own report gives it, and balance in every state."""
+    rules = all_rules(evaluate(parse_tree(tree_of("private_large_and_small", incentive="bayesian"))))
+    agv, groves = rules["agv"], rules["groves"]
+    assert agv["checks"]["budget"]["worst"] == pytest.approx(0, abs=1e-9)
+    assert agv["expected"]["net_transfer"] == pytest.approx([0, 0], abs=1e-9)
+    assert [row["payoff"] for row in agv["interim"]] == pytest.approx([row["payoff"] for row in groves["interim"]], rel=1e-10)
+
+
+@pytest.mark.parametrize("timing", ["interim", "ex_post"])
+def test_with_the_printed_form_of_participation_the_worst_type_rule_keeps_everybody(timing: str) -> None:
+    rules = all_rules(evaluate(parse_tree(tree_of("private_large_and_small", participation="ir1", timing=timing))))
+    check = rules["worst_type"]["checks"]["ir1"]
+    assert check["status"] == "holds"
+    assert check["min_slack"] == pytest.approx(0, abs=1e-8)
+
+
+def test_a_repair_mends_the_ends_of_the_support_too() -> None:
+    """Corrections are given for every point that is checked, so that no rule repaired is cheaper than the cheapest design."""
+    rules = all_rules(evaluate(parse_tree(tree_of("private_spillovers", types={"support": [0.2, 0.8], "points": 5}))))
+    repaired = rules["groves"]["repair"]
+    assert repaired["status"] == "optimal"
+    assert {row["type"] for row in repaired["per_type"]} >= {0.2, 0.8}
+    assert repaired["expected_outlay"] >= rules["designed"]["expected"]["budget"] - 1e-7
+
+
+def test_a_budget_that_cannot_be_met_is_proven_and_the_least_outlay_is_shown(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "asked.yaml"
+    path.write_text(f"base: {CASES / 'two_types.yaml'}\nmechanism: {{tax_rule: designed, timing: interim}}\n")
+    done = run("evaluate", path, "--format", "json")
+    assert done.code == 3
+    assert "the design is infeasible" in done.err
+    reported = json.loads(done.out)["mechanism"]["reported"]
+    assert reported["design"]["status"] == "infeasible"
+    assert reported["design"]["infeasibility"]["verified"] is True
+    assert {row["constraint"] for row in reported["design"]["infeasibility"]["rows"]} >= {"ir", "budget"}
+    assert reported["expected"]["budget"] > 0
+    assert reported["checks"]["ic"]["status"] == "holds"
+
+
+def test_nobody_to_share_with() -> None:
+    """One player's transfers cannot be evened out: a type that must be paid makes a budget that balances in every state impossible."""
+    player = {"name": "one", "types": [1, 3], "value": {"a": [0, 0]}, "outside": [1, -3]}
+    problem = parse_setting({"alternatives": ["a"], "players": [player]})
+    assert design(problem.setting, DesignOptions(budget="ex_post"))["status"] == "infeasible"
+    least = design(problem.setting, DesignOptions(objective="min_worst_deficit", budget="none"))
+    assert least["objective_value"] == pytest.approx(1)
+    assert least["checks"]["budget"]["worst"] == pytest.approx(1)
+
+
+# --- second best
+
+
+def loops_second_best(case: Case, values: list[float], weights: list[float], cost: float, outside: list[list[float]]) -> tuple[float, ...]:
+    """Welfare, outlay and net welfare of the best lottery, from scipy's optimiser and a program written in loops."""
+    one = case.flat()
+    K, m = len(values), len(WEIGHTS)
+
+    def books(x: np.ndarray, first: float, second: float) -> tuple[np.ndarray, float]:
+        found = account(one.with_cost_spillover([[first, second]]), x[None], bertrand_matrix)
+        return found.profit[0], float(found.consumer_surplus.sum())
+
+    levels = {}
+    for k in range(K):
+        for j in range(K):
+            x = np.array([0.8, 0.8, 4.0, 4.0])
+            for i, w in enumerate(WEIGHTS):
+
+                def minus(x: np.ndarray, w: float = w, k: int = k, j: int = j) -> float:
+                    profit, consumers = books(x, values[k], values[j])
+                    return -(profit.sum() + w * consumers)
+
+                bounds = [(0, 1), (0, 1), (0, 50), (0, 50)]
+                x = minimize(minus, x, bounds=bounds, method="L-BFGS-B", options={"ftol": 1e-15, "gtol": 1e-9}).x
+                levels[k, j, i] = x
+    # Variables: payments to firm 1 by its report, to firm 2 by its report, probabilities by state and weight, then the outlay borne.
+    size = 2 * K + K * K * m + 1
+    at = {(k, j, i): 2 * K + (k * K + j) * m + i for k in range(K) for j in range(K) for i in range(m)}
+    upper, bound = [], []
+
+    def interim(firm: int, true: int, told: int) -> np.ndarray:
+        row = np.zeros(size)
+        row[firm * K + told] = 1
+        for other in range(K):
+            state = (told, other) if firm == 0 else (other, told)
+            for i in range(m):
+                # The firm's own cost is that of its true type; the rival's is no part of its profit.
+                spill = (values[true], values[other]) if firm == 0 else (values[other], values[true])
+                row[at[(*state, i)]] += weights[other] * books(levels[(*state, i)], *spill)[0][firm]
+        return row
+
+    for firm in (0, 1):
+        for true in range(K):
+            honest = interim(firm, true, true)
+            upper.append(-honest)
+            bound.append(-outside[firm][true])
+            for told in range(K):
+                if told != true:
+                    upper.append(interim(firm, true, told) - honest)
+                    bound.append(0.0)
+    spent = np.zeros(size)
+    spent[: 2 * K] = weights * 2
+    row = spent.copy()
+    row[-1] = -1
+    upper.append(row)
+    bound.append(0.0)
+    welfare = np.zeros(size)
+    equal = np.zeros((K * K, size))
+    for (k, j, i), column in at.items():
+        profit, consumers = books(levels[k, j, i], values[k], values[j])
+        welfare[column] = weights[k] * weights[j] * (profit.sum() + consumers)
+        equal[k * K + j, column] = 1
+    objective = -welfare
+    objective[-1] = cost
+    limits = [(None, None)] * (2 * K) + [(0, None)] * (K * K * m + 1)
+    found = linprog(objective, A_ub=np.array(upper), b_ub=bound, A_eq=equal, b_eq=np.ones(K * K), bounds=limits, method="highs")
+    assert found.status == 0
+    return float(welfare @ found.x), float(spent @ found.x), -float(found.fun)
+
+
+@pytest.mark.slow
+def test_second_best_by_an_independent_road() -> None:
+    policy = load_case(CASES / "second_best.yaml")
+    told = evaluate(policy)["mechanism"]["reported"]
+    assert policy.types is not None
+    outside = [[row["outside"] for row in told["interim"] if row["firm"] == firm] for firm in (1, 2)]
+    welfare, outlay, net = loops_second_best(policy.market, told["types"], told["probabilities"], 1.3, outside)
+    assert told["design"]["objective_value"] == pytest.approx(net, rel=1e-7)
+    assert told["expected"]["welfare"] == pytest.approx(welfare, rel=1e-6)
+    assert told["expected"]["budget"] == pytest.approx(outlay, rel=1e-4)
+
+
+def test_the_dearer_public_money_the_less_of_the_planners_levels() -> None:
+    """Free money buys the planner's levels; then welfare and outlay fall; net welfare never falls below that of the market's alliance."""
+    found = []
+    for cost in (0.0, 0.4, 1.3, 3.0):
+        result = evaluate(parse_tree(tree_of("second_best", public_funds_cost=cost)))
+        reported = result["mechanism"]["reported"]
+        assert reported["checks"]["ic"]["status"] == "holds"
+        assert reported["checks"]["ir_market"]["status"] == "holds"
+        found.append((reported["expected"]["welfare"], reported["expected"]["budget"], reported["design"]["objective_value"]))
+        shares = [sum(row["probability_by_weight"].values()) for row in reported["design"]["lotteries"]]
+        assert shares == pytest.approx([1.0] * 4)
+    welfare, outlay, net = np.array(found).T
+    best = next(row for row in result["comparison"] if row["policy"] == "social_optimum")["welfare"]
+    assert welfare[0] == pytest.approx(best, rel=1e-9)
+    for falling in (welfare, outlay, net):
+        assert (np.diff(falling) < 0).all()
+    market = next(row for row in result["comparison"] if row["policy"] == "nash")["welfare"]
+    assert net[-1] > market
+
+
+# --- rates fixed beforehand
+
+
+def test_no_other_rates_do_better() -> None:
+    """Around the best rates expected welfare falls in every direction, and its slope is zero."""
+    policy = load_case(CASES / "private_large_and_small.yaml")
+    assert policy.types is not None
+    case, types = policy.market, type_space(policy.types)
+    levels = allocate(case, types.types).levels
+    start = np.array([[25.0, 0, 22.0, 0], [0, 20.0, 0, 18.0]])
+    found = best_rates(case, types, levels, start)
+    assert found is not None
+    top = rates_outcome(case, types, found).welfare
+    planner = expected_outcome(case, types, levels).welfare
+    market = expected_outcome(case, types, allocate(case, types.types, "nash").levels).welfare
+    assert market < top < planner
+    rng = np.random.default_rng(3)
+    flat = case.map(lambda a: a.reshape(1, -1))
+    pairs = flat.with_cost_spillover(np.stack(np.meshgrid(types.types, types.types, indexing="ij"), -1).reshape(-1, 2))
+    from market.solve.equilibrium import newton
+
+    for _ in range(6):
+        push = np.where(found.rates != 0, rng.normal(size=(2, 4)), 0.0)
+        x = newton(subsidised_game(pairs, found.rates + push, levels.reshape(-1, 4)), found.levels.reshape(-1, 4))
+        other = expected_outcome(case, types, x.reshape(levels.shape)).welfare
+        assert other < top
+        assert top - other < 0.05 * (planner - market)  # second order
+
+
+def test_with_one_type_the_rates_are_pigous() -> None:
+    """Nothing is drawn, so rates fixed beforehand reach the planner's levels."""
+    result = evaluate(parse_tree(tree_of("two_vendors", types={"values": [0.5]})))
+    rates = result["mechanism"]["linear_subsidies"]
+    for key in ("sharing_rate", "investment_rate"):
+        assert rates["under_types"][key] == pytest.approx(rates[key], rel=1e-5)
+    row = next(row for row in result["comparison"] if row["policy"] == "linear_subsidies")
+    assert row["share_of_gain"] == pytest.approx(1, abs=1e-9)
+
+
+# --- the recommendation
+
+
+@pytest.mark.parametrize("path", sorted(CASES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_case_answers_which_rule_in_five_lines(path: Path) -> None:
+    if path.stem == "starter":
+        pytest.skip("a template")
+    told = evaluate(load_case(path))["verdicts"]
+    codes = [sentence["code"] for sentence in told]
+    lines = codes.count("recommendation") + codes.count("reason")
+    assert codes[0] == "recommendation"
+    assert 1 <= lines <= 5
+    assert set(codes[1:lines]) <= {"reason"}
+
+
+def test_the_shadow_cost_decides_between_paying_and_permitting() -> None:
+    """At the threshold that the advice names, paying firms to join and permitting an alliance are worth the same."""
+    tree = tree_of("two_vendors")
+    first = evaluate(parse_tree(tree))
+    assert "(vcg_full_information)" in first["verdicts"][0]["text"]
+    rows = {row["policy"]: row for row in first["comparison"]}
+    lump = sum(first["mechanism"]["full_information"]["participation"]["ir_market"]["correction"])
+    threshold = (rows["social_optimum"]["welfare"] - rows["joint_profit"]["welfare"]) / lump
+    for cost, policy in ((0.99 * threshold, "vcg_full_information"), (1.01 * threshold, "joint_profit")):
+        tree["mechanism"]["public_funds_cost"] = cost
+        assert f"({policy})" in evaluate(parse_tree(tree))["verdicts"][0]["text"]
