@@ -99,18 +99,17 @@ def comparison(results: Sequence[Tree], labels: Sequence[str], page: Page, digit
     rows = comparison_rows(results, labels)
     winners = [winner(result["comparison"]) for result in results]
     best = {(name, policy) for name, tied in zip(labels, winners, strict=True) for policy in tied}
-    marks = ["*" if (row["case"], row["policy"]) in best else "" for row in rows]
+    marks = [" *" if (row["case"], row["policy"]) in best else "" for row in rows]
     names = [row["case"] if i == 0 or rows[i - 1]["case"] != row["case"] else "" for i, row in enumerate(rows)]
     page.heading("Policies compared")
     page.table(
         [
             Column("Case", names, words=True),
-            Column("Policy", [row["policy"] + unsolved(row["status"]) for row in rows], words=True),
+            Column("Policy", [row["policy"] + unsolved(row["status"]) + mark for row, mark in zip(rows, marks, strict=True)], words=True),
             Column("Profit 1", scale.amounts([row["profit_1"] for row in rows]), scale.money),
             Column("Profit 2", scale.amounts([row["profit_2"] for row in rows]), scale.money),
             Column("Consumers", scale.amounts([row["consumer_surplus"] for row in rows]), scale.money),
             Column("Welfare", scale.amounts([row["welfare"] for row in rows]), scale.money),
-            Column("", marks),
             Column("Share\nof gain", [figures.percent(row["share_of_gain"]) for row in rows]),
             *outlay([row["public_outlay"] for row in rows], scale),
         ],

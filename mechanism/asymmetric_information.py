@@ -8,113 +8,42 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 
-from market.case import Array, Case
+from market.case import Array
 from market.outcome import account, numbers
 from market.pricing import bertrand_matrix
-from mechanism.allocation import Allocation, allocate, case_at_pairs, per_firm
+from mechanism.allocation import case_at_pairs
 from mechanism.behaviour import Expected, ReportingEquilibrium, by_pair, expected_outcome, reporting_equilibrium
 from mechanism.checks import NOT_ESTABLISHED, Check, participation, payoff_range
 from mechanism.designed import UNLIMITED, Designed, design_transfers, too_large
 from mechanism.full_information import subsidy
-from mechanism.incentives import FreePayoff, Gains, collusion_check, free_gains, free_payoff, gains, incentive_check
+from mechanism.incentives import Gains, collusion_check, free_gains, gains, incentive_check
 from mechanism.market_setting import NoSettingError, menu_levels
-from mechanism.private_market import PrivateEquilibrium, pair_levels, private_equilibrium
+from mechanism.preparation import (
+    PAYOFFS,
+    Setting,
+    joining_against,
+    outcome_of_play,
+    outside_option,
+    participation_sides,
+    taxes,
+)
+from mechanism.private_market import pair_levels
 from mechanism.programs import Repair, largest_violation, repair
-from mechanism.reported import TAX_RULES, Assignment, assign
-from mechanism.schema import MechanismOptions
 from mechanism.second_best import second_best_tree
-from mechanism.types import TypeSpace, discrete
+from mechanism.types import discrete
 
 Tree = dict[str, Any]
 T = TypeVar("T")
 
-PAYOFFS = ("with_cost", "printed")
 INCENTIVES: tuple[Literal["bayesian", "dominant"], ...] = ("bayesian", "dominant")
 TIMINGS = ("interim", "ex_post")
 FORMS = ("ir1", "ir_market", "ir2")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Setting:
-    """What all tax rules share at one case: types, levels for all reports, outside options."""
-
-    case: Case
-    types: TypeSpace
-    options: MechanismOptions
-    assignment: Assignment
-    residual: float
-    """Largest first-order residual of any assigned levels."""
-    several: bool
-    """Whether any search met more than one local optimum."""
-    outside: dict[str, Array] | None
-    """(2, M, M) for each form of the payoff: what the unregulated market (`nash`) earns by own and rival's true type, with (38) before
-    investment cost; None where some pair has no equilibrium."""
-    private: PrivateEquilibrium | None
-    """The unregulated market when each firm knows its own type alone (`bayes_nash`); None where it was not found."""
-    free: dict[str, FreePayoff | None]
-    """For each form of the payoff, the best a firm gets before tax when it also picks its levels; None where that has no limit."""
-    market: Allocation
-    """The unregulated market at every pair of points."""
-
-
-def prepare(case: Case, types: TypeSpace, options: MechanismOptions) -> Setting | None:
-    """Levels x*(r_1, r_2) and outside options over the grid of types; None where some pair has no social optimum."""
-    optimum = allocate(case, types.points)
-    if not optimum.solved:
-        return None
-    market = allocate(case, types.points, "nash")
-    outside = private = None
-    if market.solved:
-        books = account(case_at_pairs(case, types.points), market.levels, bertrand_matrix)
-        if books.describes_market.all():
-            outside = {"with_cost": per_firm(books.profit), "printed": per_firm(books.price * books.quantity)}
-        middle = types.nodes[len(types.nodes) // 2]
-        found = private_equilibrium(case, types, market.levels[middle, middle])
-        private = found if found.converged else None
-    assignment = assign(case, types, optimum)
-    return Setting(
-        case=case,
-        types=types,
-        options=options,
-        assignment=assignment,
-        residual=float(optimum.residual.max()),
-        several=bool(optimum.several.any()),
-        outside=outside,
-        private=private,
-        free={payoff: free_payoff(assignment, payoff) for payoff in PAYOFFS},
-        market=market,
-    )
-
-
-def outside_option(setting: Setting, timing: str) -> Array | None:
-    """What staying out earns, since a refusal cancels the scheme for both: interim (2, M), each type's payoff in `bayes_nash`; ex post
-    (2, M, M), `nash` at the pair of types. None where that market has no equilibrium."""
-    payoff = setting.options.payoff
-    if timing == "ex_post":
-        return None if setting.outside is None else setting.outside[payoff]
-    if setting.private is None:
-        return None
-    return setting.private.payoff + (setting.private.own_cost if payoff == "printed" else 0.0)
-
-
-def _joining_against(setting: Setting) -> Array | None:
-    """What a firm that stays out is left with in the form of participation the case asks for, (2, M, 1) or (2, M, M): the unregulated
-    market, its own profit at the assigned levels (ir1), or nothing. None where the market has no equilibrium."""
-    assignment, options = setting.assignment, setting.options
-    if options.participation == "ir_market":
-        found = outside_option(setting, options.timing)
-    elif options.participation == "ir1":
-        found = assignment.revenue - (assignment.reported_cost if options.payoff == "with_cost" else 0.0)
-        found = found @ setting.types.weights if options.timing == "interim" else found
-    else:
-        found = np.zeros((2, len(setting.types.points)))
-    return found if found is None or found.ndim == 3 else found[:, :, None]
-
-
 def _designed(setting: Setting) -> Designed | None:
     """The transfers solved for at the planner's levels; None where there are none to be had or the program would be too large."""
     options, types = setting.options, setting.types
-    outside = _joining_against(setting)
+    outside = joining_against(setting)
     limitless = options.participation == "none" and options.objective in UNLIMITED
     if outside is None or limitless or options.payoff == "printed" or too_large(options, len(types.points)):
         return None
@@ -126,7 +55,7 @@ def run_second_best(setting: Setting) -> Mechanism | None:
     types, options = setting.types, setting.options
     nodes = types.nodes
     square = np.ix_(nodes, nodes)
-    outside = _joining_against(setting)
+    outside = joining_against(setting)
     if outside is None:
         return None
     at_types = [o[nodes] if o.shape[1] == 1 else o[square] for o in outside]
@@ -171,8 +100,7 @@ def run_rule(setting: Setting, rule: str) -> Mechanism | None:
     elif rule == "designed":
         return None
     else:
-        outside = _joining_against(setting)
-        tax = TAX_RULES[rule](assignment, np.zeros((2, len(types.points), 1)) if outside is None else outside)
+        tax = taxes(setting, rule)
     net = assignment.subsidy - tax
     assigned = {payoff: gains(assignment, tax, payoff) for payoff in PAYOFFS}
     free = {payoff: free_gains(assignment, tax, setting.free[payoff], assigned[payoff]) for payoff in PAYOFFS}
@@ -190,7 +118,7 @@ def run_rule(setting: Setting, rule: str) -> Mechanism | None:
     truth = expected_outcome(setting.case, types, node_levels, node_net)
     truthful = checks["ic"]["status"] == "holds"
     played = None if truthful else reporting_equilibrium(assignment, tax, options.payoff)
-    achieved = truth if truthful else _played(setting, net, played)
+    achieved = truth if truthful else outcome_of_play(setting, net, played)
     tree: Tree = {
         "tax_rule": rule,
         "payoff": options.payoff,
@@ -235,15 +163,6 @@ def _incentive_checks(setting: Setting, assigned: dict[str, Gains], free: dict[s
         c for c in everything if c["incentive"] == options.incentive and c["payoff"] == options.payoff and c["deviation"] == "assigned"
     )
     return {"ic": {**chosen, "payoff_range": assigned[options.payoff].range}, "ic_all": everything}
-
-
-def participation_sides(setting: Setting, own: Gains, net: Array, form: str, timing: str) -> tuple[Array, Array] | None:
-    """Both sides of one form of individual rationality, (2, M) interim or (2, M, M) ex post; None where the outside is unknown."""
-    payoff = net if form == "ir1" else own.truth_ex_post  # ir1 has the same price on both sides: the net transfer is what is left
-    if timing == "interim":
-        payoff = payoff @ setting.types.weights
-    outside = outside_option(setting, timing) if form == "ir_market" else np.zeros_like(payoff)
-    return None if outside is None else (payoff, outside)
 
 
 def _participation_checks(setting: Setting, own: Gains, net: Array) -> Tree:
@@ -344,13 +263,6 @@ def _rows(setting: Setting, found: list[Repair], weight: str) -> list[Tree]:
         if r.status == wanted
         for row in r.rows
     ]
-
-
-def _played(setting: Setting, net: Array, played: ReportingEquilibrium | None) -> Expected | None:
-    if played is None or played.status != "converged":
-        return None
-    x = setting.assignment.levels[0][np.ix_(played.reports[0], played.reports[1])]
-    return expected_outcome(setting.case, setting.types, x, by_pair(net, played.reports[0], played.reports[1]))
 
 
 def _played_tree(setting: Setting, played: ReportingEquilibrium, achieved: Expected | None, truth: Expected) -> Tree:

@@ -81,6 +81,8 @@ class Expected:
     """(2,)."""
     investment: Array
     """(2,)."""
+    price: Array
+    """(2,)."""
     describes_market: bool = True
     """Whether no price and no quantity is negative at any pair of types."""
 
@@ -120,6 +122,7 @@ def expected_outcome(
         net_transfer=mean(np.broadcast_to(net_transfer, books.profit.shape)),
         sharing=mean(x[..., SHARING]),
         investment=mean(x[..., INVESTMENT]),
+        price=mean(books.price),
         describes_market=bool(books.describes_market.all()),
     )
 

@@ -17,13 +17,14 @@ from mechanism.behaviour import Expected, expected_outcome
 from mechanism.checks import Check, least_lump_sums, participation
 from mechanism.full_information import FullInformation, full_information
 from mechanism.instruments import linear_subsidies
+from mechanism.preparation import Setting, prepare
 from mechanism.reported import TAX_RULES
 from mechanism.schema import PolicyCase
 from mechanism.types import TypeSpace, type_space
 from mechanism.verdicts import verdicts, warnings
 
 if TYPE_CHECKING:
-    from mechanism.asymmetric_information import Mechanism, Setting
+    from mechanism.asymmetric_information import Mechanism
 
 SCHEMA_VERSION = 1
 
@@ -45,7 +46,7 @@ def evaluate(policy: PolicyCase) -> dict[str, Any]:
         figures = point_figures(regimes, full, rates)
     else:
         # Imported where it is needed: cvxpy takes longer to import than a case without types to evaluate.
-        from mechanism.asymmetric_information import prepare, private_tree, run_rule
+        from mechanism.asymmetric_information import private_tree, run_rule
 
         types = type_space(policy.types)
         setting = prepare(policy.market, types, policy.mechanism)
@@ -149,6 +150,7 @@ def _at_point(outcome: Outcome, net_transfer: Array | None = None) -> Expected |
         net_transfer=np.zeros(2) if net_transfer is None else net_transfer,
         sharing=outcome.levels[SHARING],
         investment=outcome.levels[INVESTMENT],
+        price=outcome.accounts.price,
     )
 
 

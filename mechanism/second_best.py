@@ -6,7 +6,7 @@ At every pair of types the lottery is over the levels that maximise w x welfare 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -19,11 +19,9 @@ from mechanism.checks import NOT_ESTABLISHED, participation, payoff_range
 from mechanism.designed import Designed
 from mechanism.incentives import Gains, incentive_check
 from mechanism.market_setting import WEIGHTS
+from mechanism.preparation import Setting
 from mechanism.settings import interim_by_report, misreport_gains, payoffs
 from mechanism.types import TypeSpace
-
-if TYPE_CHECKING:
-    from mechanism.asymmetric_information import Setting
 
 Tree = dict[str, Any]
 
@@ -128,6 +126,7 @@ def lottery_outcome(case: Case, types: TypeSpace, found: Designed, menu: Array) 
     return Expected(
         welfare=float(mean([b.total_surplus for b in books]).sum()),
         consumer_surplus=float(mean([b.consumer_surplus for b in books]).sum()),
+        price=mean([b.price for b in books]),
         profit=mean([b.profit for b in books]),
         net_transfer=np.asarray(((types.probabilities[:, None] * types.probabilities)[..., None] * net).sum((0, 1))),
         sharing=mean([x[..., SHARING] for x in menu]),

@@ -72,3 +72,24 @@ def test_where_nobody_would_join_the_recommendation_says_so() -> None:
     tree["expect"] = {}
     text = evaluate(parse_tree(tree))["verdicts"][0]["text"]
     assert text.startswith(("Which rule?", "No tax rule makes truth"))
+
+
+def test_with_the_printed_payoff_the_highest_report_is_not_always_best() -> None:
+    """Own cost missing from (38), no type has a part in it, so all types report the same: with equal firms usually the highest, but a
+    large firm beside a small one can earn more when little is asked of either, and reports the lowest."""
+    tree = {
+        "demand": {"intercept": [21.065, 11.111], "own_slope": 1.7988, "cross_slope": 0.7026},
+        "security": {
+            "rivalry": 0.698,
+            "demand_spillover": 0.1743,
+            "leakage": {"own": 1.4404, "cross": 0.1855, "interaction": 0.5643},
+        },
+        "cost": {"scale": 4.4997, "max_saving": 0.4367, "spillover": 0.5},
+        "types": {"values": [0.1, 0.5, 0.9]},
+        "mechanism": {"tax_rule": "printed", "payoff": "printed"},
+    }
+    played = evaluate(parse_tree(tree))["mechanism"]["reported"]["if_not_truthful"]
+    assert played["reports"] == [[0.1] * 3, [0.9] * 3]
+    tree["demand"] |= {"intercept": 16}
+    played = evaluate(parse_tree(tree))["mechanism"]["reported"]["if_not_truthful"]
+    assert played["reports"] == [[0.9] * 3, [0.9] * 3]

@@ -18,10 +18,11 @@ from market.payoff import Payoff
 from market.pricing import bertrand_matrix, utility_matrix
 from market.regimes import BOTH, solve_regime
 from mechanism.allocation import allocate
-from mechanism.asymmetric_information import Setting, constraint_data, prepare, run_rule
+from mechanism.asymmetric_information import constraint_data, run_rule
 from mechanism.behaviour import by_pair, expected_outcome, reporting_equilibrium
 from mechanism.full_information import subsidy
 from mechanism.incentives import collusion_check, free_gains, free_payoff, gains
+from mechanism.preparation import Setting, prepare
 from mechanism.private_market import pair_levels, private_equilibrium
 from mechanism.programs import largest_violation, repair, repair_rows
 from mechanism.reported import TAX_RULES, Assignment, assign, payoff_before_tax

@@ -1,0 +1,223 @@
+"""Policies at many cases at once: the figures `evaluate` gives for each case alone, as columns.
+
+Rows are ordered by case, then by policy in the order asked. A policy is a regime or a tax rule. Without types a regime's row is its
+outcome at the case's own cost spillovers, and a tax rule has nothing to ask. With types every row is an expectation over both
+firms' types, as in the `comparison` of `evaluate`; a tax rule's row is what `evaluate` gives when the case asks for that rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from market.case import PARAMETERS, Array, Case, UnitCost
+from market.many import Outcomes, solve_markets
+from market.outcome import SOLVED, account
+from market.regimes import REGIMES, solve_regime
+from mechanism.allocation import Allocation, allocate
+from mechanism.behaviour import Expected, by_pair, expected_outcome, reporting_equilibrium
+from mechanism.checks import participation, payoff_range
+from mechanism.incentives import gains, incentive_check
+from mechanism.preparation import Setting, outcome_of_play, participation_sides, prepare, taxes
+from mechanism.reported import TAX_RULES
+from mechanism.schema import PolicyCase
+from mechanism.types import TypeSpace, type_space
+
+Columns = dict[str, NDArray[Any]]
+
+TEXT = ("policy", "status", "message")
+"""The columns that hold strings; all others hold floats, NaN where no number is claimed."""
+
+PER_FIRM = ("sharing", "investment", "price", "profit")
+
+NUMBERS = (
+    *(f"{name}_{firm}" for name in PER_FIRM for firm in (1, 2)),
+    "consumer_surplus",
+    "welfare",
+    "public_outlay",
+    "ic_max_gain",
+    "ir_min_slack",
+    "residual",
+    "regret",
+)
+"""The columns of figures: money in the case's own unit, residual and regret over max(1, |payoff|)."""
+
+NOT_ASKED = "not_asked"
+"""The status of a tax rule at a case without types."""
+
+NEEDS_TYPES = "a tax rule taxes reports: the case needs types"
+"""Why a tax rule has no figures at a case whose cost spillovers are known."""
+
+
+def solve_many(cases: Sequence[PolicyCase], policies: Sequence[str]) -> Columns:
+    """Columns over rows (case-major, then policies in the order asked) of what each policy leads to at each case."""
+    unknown = [policy for policy in policies if policy not in REGIMES and policy not in TAX_RULES]
+    if unknown:
+        raise ValueError(f"no such policy: {', '.join(unknown)}; there are {', '.join([*REGIMES, *TAX_RULES])}")
+    rows = len(cases) * len(policies)
+    out: Columns = {"policy": np.array(list(policies) * len(cases), object)}
+    out |= {name: np.full(rows, "", object) for name in TEXT[1:]} | {name: np.full(rows, np.nan) for name in NUMBERS}
+    width = len(policies)
+    known = [i for i, case in enumerate(cases) if case.types is None]
+    for group in groups([cases[i].market for i in known]):
+        which = np.array([known[i] for i in group])
+        market = stack([cases[i].market for i in which])
+        for place, policy in enumerate(policies):
+            at = which * width + place
+            if policy in REGIMES:
+                record_outcomes(out, at, market, policy, solve_markets(market, policy, len(which)))
+            else:
+                out["status"][at], out["message"][at] = NOT_ASKED, NEEDS_TYPES
+    for i, case in enumerate(cases):
+        if case.types is not None:
+            _one_with_types(out, i * width, case, policies)
+    return out
+
+
+# --- stacking
+
+
+def groups(markets: Sequence[Case]) -> list[list[int]]:
+    """The positions of markets that one stacked `Case` can hold: the same cost form, and all or none with a unit cost."""
+    found: dict[tuple[str, bool], list[int]] = {}
+    for i, market in enumerate(markets):
+        found.setdefault((market.cost_form, market.unit_cost is None), []).append(i)
+    return list(found.values())
+
+
+def stack(markets: Sequence[Case]) -> Case:
+    """One flat case with a lane per market."""
+
+    def joined(values: list[Array]) -> Array:
+        flat = [value.reshape(-1) for value in values]
+        width = max(len(value) for value in flat)
+        return np.array([value if len(value) == width else np.repeat(value, width) for value in flat])
+
+    first = markets[0]
+    unit = None
+    if first.unit_cost is not None:
+        costs = [market.unit_cost for market in markets]
+        unit = UnitCost(**{name: joined([getattr(cost, name) for cost in costs]) for name in vars(first.unit_cost)})
+    return Case(
+        **{name: joined([getattr(market, name) for market in markets]) for name in PARAMETERS}, cost_form=first.cost_form, unit_cost=unit
+    )
+
+
+# --- without types
+
+
+def record_outcomes(out: Columns, at: NDArray[np.intp], market: Case, key: str, found: Outcomes) -> None:
+    """Write a regime's outcomes in L markets into the rows `at` (L,)."""
+    books = account(market, found.levels, REGIMES[key].prices)
+    out["status"][at], out["message"][at] = found.status, found.message
+    for firm in (0, 1):
+        out[f"sharing_{firm + 1}"][at], out[f"investment_{firm + 1}"][at] = found.levels[:, firm], found.levels[:, 2 + firm]
+        out[f"price_{firm + 1}"][at], out[f"profit_{firm + 1}"][at] = books.price[:, firm], books.profit[:, firm]
+    out["consumer_surplus"][at], out["welfare"][at] = books.consumer_surplus.sum(-1), books.total_surplus.sum(-1)
+    out["public_outlay"][at] = np.where(np.isfinite(out["welfare"][at]), 0.0, np.nan)
+    out["residual"][at], out["regret"][at] = found.residual, found.regret
+
+
+# --- with types
+
+
+def _one_with_types(out: Columns, start: int, case: PolicyCase, policies: Sequence[str]) -> None:
+    assert case.types is not None
+    types = type_space(case.types)
+    ruled = any(policy in TAX_RULES for policy in policies)
+    setting = prepare(case.market, types, case.mechanism) if ruled or {"social_optimum", "nash"} & set(policies) else None
+    for row, policy in enumerate(policies, start):
+        if policy in TAX_RULES:
+            _rule_row(out, row, setting, policy, case.market)
+        else:
+            _benchmark_row(out, row, case.market, types, policy, setting)
+
+
+def _record_expected(out: Columns, row: int, expected: Expected) -> None:
+    kept = expected.profit + expected.net_transfer
+    for firm in (0, 1):
+        for name, values in (
+            ("sharing", expected.sharing),
+            ("investment", expected.investment),
+            ("price", expected.price),
+            ("profit", kept),
+        ):
+            out[f"{name}_{firm + 1}"][row] = values[firm]
+    out["consumer_surplus"][row], out["welfare"][row], out["public_outlay"][row] = (
+        expected.consumer_surplus,
+        expected.welfare,
+        expected.budget,
+    )
+
+
+def _benchmark_row(out: Columns, row: int, market: Case, types: TypeSpace, key: str, setting: Setting | None) -> None:
+    """A regime's expectation over types, each benchmark chosen with the types known."""
+    nodes = np.ix_(types.nodes, types.nodes)
+    if key == "nash" and setting is not None:
+        levels, residual, regret = setting.market.levels[nodes], setting.market.residual[nodes], setting.market.regret[nodes]
+    elif key == "social_optimum" and setting is not None:
+        levels = setting.assignment.levels[0][nodes]
+        residual, regret = np.full(1, setting.residual), np.full(1, np.nan)
+    else:
+        found = allocate(market, types.types, key) if REGIMES[key].order == "together" else _staged_at_pairs(market, types.types, key)
+        levels, residual, regret = found.levels, found.residual, found.regret
+    if not np.isfinite(levels).all():
+        alone = solve_regime(market, key)
+        out["status"][row] = "not_converged" if alone.status in SOLVED else alone.status
+        out["message"][row] = alone.message or "no solution was found at some pair of types"
+        return
+    expected = expected_outcome(market, types, levels, rule=REGIMES[key].prices)
+    if not expected.describes_market:
+        out["status"][row], out["message"][row] = "infeasible", "prices or quantities are negative at some pair of types"
+        return
+    out["status"][row] = "converged"
+    _record_expected(out, row, expected)
+    out["residual"][row], out["regret"][row] = residual.max(), regret.max()
+
+
+def _staged_at_pairs(market: Case, points: Array, key: str) -> Allocation:
+    """A game in stages at every pair of types, each pair alone."""
+    first, second = (a.ravel() for a in np.meshgrid(points, points, indexing="ij"))
+    one = market.map(lambda a: a.reshape(1, -1))
+    found = solve_markets(one.with_cost_spillover(np.column_stack([first, second])), key, len(first))
+    shape = (len(points), len(points))
+    return Allocation(
+        levels=found.levels.reshape(*shape, 4),
+        residual=found.residual.reshape(shape),
+        regret=found.regret.reshape(shape),
+        several=np.zeros(shape, bool),
+    )
+
+
+def _rule_row(out: Columns, row: int, setting: Setting | None, rule: str, market: Case) -> None:
+    """One tax rule: incentives and participation in the case's own forms, and what firms then do."""
+    if setting is None:
+        alone = solve_regime(market, "social_optimum")
+        out["status"][row] = "not_converged" if alone.status in SOLVED else alone.status
+        out["message"][row] = alone.message or "some pair of reports has no social optimum"
+        return
+    types, options, assignment = setting.types, setting.options, setting.assignment
+    tax = taxes(setting, rule)
+    net = assignment.subsidy - tax
+    own = gains(assignment, tax, options.payoff)
+    check = incentive_check(own, types.points, options.incentive, own.range)
+    out["ic_max_gain"][row] = np.nan if check.amount is None else check.amount
+    if options.participation != "none":
+        sides = participation_sides(setting, own, net, options.participation, options.timing)
+        joins = None if sides is None else participation(*sides, types.points, payoff_range(own.truth_ex_post))
+        out["ir_min_slack"][row] = np.nan if joins is None or joins.amount is None else joins.amount
+    out["residual"][row] = setting.residual
+    achieved: Expected | None
+    if check.status == "holds":
+        levels = assignment.levels[0][np.ix_(types.nodes, types.nodes)]
+        achieved = expected_outcome(setting.case, types, levels, by_pair(net, types.nodes, types.nodes))
+    else:
+        achieved = outcome_of_play(setting, net, reporting_equilibrium(assignment, tax, options.payoff))
+    out["status"][row] = "converged" if achieved is not None else "no_equilibrium"
+    if achieved is None:
+        out["message"][row] = "best replies in reports cycle"
+    else:
+        _record_expected(out, row, achieved)

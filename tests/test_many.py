@@ -1,0 +1,79 @@
+"""Many cases at once give what each gives alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from market.outcome import SOLVED
+from market.regimes import REGIMES
+from mechanism.evaluation import evaluate
+from mechanism.many import NUMBERS, solve_many
+from mechanism.reported import TAX_RULES
+from mechanism.schema import PolicyCase, load_case
+
+CASES = Path(__file__).resolve().parents[1] / "cases"
+POLICIES = [*REGIMES, *TAX_RULES]
+COMPARED = ("no_sharing", "nash", "joint_profit", "price_collusion", "social_optimum", "first_best")
+
+
+def expected_row(case: PolicyCase, policy: str, result: dict[str, object]) -> dict[str, object]:
+    """The figures that `evaluate` gives for this policy, under the names of the columns."""
+    regimes, comparison = result["regimes"], {row["policy"]: row for row in result["comparison"]}  # type: ignore[index, union-attr]
+    if policy in TAX_RULES:
+        found = result["mechanism"]  # type: ignore[assignment]
+        told = found["reported"] if policy == case.mechanism.tax_rule else (found["alternatives"] or {}).get(policy)  # type: ignore[index]
+        if told is None:
+            return {"status": "not_asked" if case.types is None else None}
+        played = told["if_not_truthful"]
+        expected = told["expected"] if played is None else played["expected"]
+        row = {"status": "no_equilibrium" if expected is None else "converged", "ic_max_gain": told["checks"]["ic"]["max_gain"]}
+        if case.mechanism.participation != "none":
+            row["ir_min_slack"] = told["checks"][case.mechanism.participation]["min_slack"]
+        if expected is not None:
+            row |= {"welfare": expected["welfare"], "consumer_surplus": expected["consumer_surplus"], "public_outlay": expected["budget"]}
+            row |= {f"profit_{i + 1}": expected["payoff"][i] for i in (0, 1)}
+            row |= {f"{name}_{i + 1}": expected[name][i] for name in ("sharing", "investment") for i in (0, 1)}
+        return row
+    told = regimes[policy] if case.types is None else comparison.get(policy)  # type: ignore[index]
+    if told is None:
+        return {}
+    row = {"status": told["status"]}
+    if told["welfare"] is None:
+        return row
+    names = ("sharing", "investment", "profit") if case.types is not None else ("sharing", "investment", "price", "profit")
+    row |= {f"{name}_{i + 1}": told[name][i] for name in names for i in (0, 1)}
+    return row | {name: told[name] for name in ("consumer_surplus", "welfare")}
+
+
+def compare(cases: list[PolicyCase], policies: list[str], rtol: float = 1e-9) -> None:
+    """Assert that many at once and one at a time agree."""
+    columns = solve_many(cases, policies)
+    assert all(len(column) == len(cases) * len(policies) for column in columns.values())
+    for i, case in enumerate(cases):
+        result = evaluate(case)
+        for j, policy in enumerate(policies):
+            row = {name: column[i * len(policies) + j] for name, column in columns.items()}
+            assert row["policy"] == policy
+            where = f"{case.name}: {policy}: {row['message']}"
+            for name, value in expected_row(case, policy, result).items():
+                if value is None:
+                    assert name == "status" or np.isnan(row[name]), f"{where}: {name}"
+                elif isinstance(value, str):
+                    assert row[name] == value, f"{where}: {name}"
+                else:
+                    # A gain or slack near zero is what sums of payoffs round to.
+                    size = max(1.0, abs(row["welfare"])) if name in ("ic_max_gain", "ir_min_slack", "public_outlay") else 1e-3
+                    assert row[name] == pytest.approx(value, rel=rtol, abs=rtol * size), f"{where}: {name}"
+            if row["status"] not in SOLVED:
+                assert all(np.isnan(row[name]) for name in NUMBERS if name not in ("ic_max_gain", "ir_min_slack", "residual"))
+                assert row["message"]
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in CASES.glob("*.yaml")))
+def test_every_shipped_case_gives_what_evaluate_gives(name: str) -> None:
+    case = load_case(CASES / f"{name}.yaml")
+    staged = [key for key, regime in REGIMES.items() if regime.order != "together"]
+    compare([case], [key for key in POLICIES if case.types is None or key not in staged])
