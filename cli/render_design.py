@@ -39,6 +39,7 @@ def designed(result: Tree, page: Page, digits: int) -> str:
     page.heading("Checks")
     checks = [(c["incentive"] + " truth", c["status"], c["max_gain"]) for c in result["checks"]["ic"]]
     checks += [(c["timing"].replace("_", " ") + " participation", c["status"], c["min_slack"]) for c in result["checks"]["ir"]]
+    checks.append(("proof against collusion", result["checks"]["collusion"]["status"], result["checks"]["collusion"]["max_gain"]))
     page.table(
         [
             Column("Constraint", [name for name, _, _ in checks], words=True),
@@ -72,15 +73,19 @@ def _alternatives(state: dict[str, float]) -> str:
 
 
 def _rows(page: Page, title: str, rows: list[Tree], weight: str, digits: int) -> None:
-    words = {"ic": "truth", "ir": "participation", "budget": "budget"}
+    words = {"ic": "truth", "ir": "participation", "budget": "budget", "coalition": "joint truth"}
+
+    def named(value: float | list[float] | None) -> str:
+        return ", ".join(figures.number(v, digits) for v in value) if isinstance(value, list) else figures.number(value, digits)
+
     page.heading(title)
     shown = rows[:LONGEST]
     page.table(
         [
             Column("Constraint", [words[row["constraint"]] for row in shown], words=True),
             Column("Player", [row["player"] or figures.NONE for row in shown], words=True),
-            Column("Type", [figures.number(row["type"], digits) for row in shown]),
-            Column("Report", [figures.number(row["report"], digits) for row in shown]),
+            Column("Type", [named(row["type"]) for row in shown]),
+            Column("Report", [named(row["report"]) for row in shown]),
             Column(weight.capitalize(), figures.column([row[weight] for row in shown], digits)),
         ]
     )

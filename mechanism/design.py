@@ -94,6 +94,7 @@ def build(setting: Setting, options: DesignOptions, plan: Plan | None = None) ->
     n, (states, alternatives) = len(setting.players), menus.shape
     # What one player receives cannot be evened out over the others' types.
     by_type = n > 1 and options.incentive == "bayesian" and (options.timing == "interim" or options.participation == "none")
+    by_type = by_type and options.collusion == "ignored"
     lengths = list(setting.shape) if by_type else [states] * n
     starts = np.concatenate([[0], np.cumsum(lengths)])
     lottery_at = int(starts[-1])
@@ -164,6 +165,19 @@ def build(setting: Setting, options: DesignOptions, plan: Plan | None = None) ->
                     report=np.full(len(own), -1),
                 )
             )
+
+    if options.collusion == "proof":
+        together = sum(place(sparse.identity(states), int(starts[i])) for i in range(n))
+        true, told = (a.ravel() for a in np.nonzero(~np.eye(states, dtype=bool)))
+        lying, honest = together[told], together[true]
+        worth = np.zeros(len(true))
+        for i in range(n):
+            own = np.indices(setting.shape)[i].ravel()[true]
+            at_truth, worth_truth = value_part(i, sparse.identity(states).tocsr(), true, own)
+            at_lie, worth_lie = value_part(i, sparse.identity(states).tocsr(), told, own)
+            lying, honest, worth = lying + at_lie, honest + at_truth, worth + worth_lie - worth_truth
+        nobody = np.full(len(true), -1)
+        rows.append(Rows(matrix=(honest - lying).tocsr(), bound=worth, kind="coalition", player=nobody, type=true, report=told))
 
     expected = np.zeros(size)
     for i in range(n):
@@ -299,8 +313,9 @@ def solve(program: Program, solver: str = "HIGHS") -> LinearAnswer:
 
 
 def _neighbouring(rows: tuple[Rows, ...]) -> NDArray[np.bool_]:
-    """Every row but those on truth between types that are not next to each other."""
-    return np.concatenate([(np.abs(r.type - r.report) == 1) if r.kind == "ic" else np.ones(len(r.bound), bool) for r in rows])
+    """Every row but those on truth between types, or on joint reports in states, that are not next to each other."""
+    lazy = ("ic", "coalition")
+    return np.concatenate([(np.abs(r.type - r.report) == 1) if r.kind in lazy else np.ones(len(r.bound), bool) for r in rows])
 
 
 def design(setting: Setting, options: DesignOptions, plan: Plan | None = None) -> Tree:
@@ -377,16 +392,15 @@ def named(program: Program, weights: Array, name: str) -> list[Tree]:
             continue
         for k in np.flatnonzero(part > 1e-9):
             player = int(r.player[k])
-            types = None if player < 0 else setting.types[player]
-            out.append(
-                {
-                    "constraint": r.kind,
-                    "player": None if player < 0 else setting.players[player],
-                    "type": None if types is None else float(types[r.type[k]]),
-                    "report": None if types is None or r.report[k] < 0 else float(types[r.report[k]]),
-                    name: float(part[k]),
-                }
-            )
+            kind: Any = None
+            told: Any = None
+            if r.kind == "coalition":  # everybody together: a list, one entry per player
+                kind, told = setting.state(int(r.type[k])), setting.state(int(r.report[k]))
+            elif player >= 0:
+                types = setting.types[player]
+                kind, told = float(types[r.type[k]]), float(types[r.report[k]]) if r.report[k] >= 0 else None
+            who = None if player < 0 else setting.players[player]
+            out.append({"constraint": r.kind, "player": who, "type": kind, "report": told, name: float(part[k])})
     return sorted(out, key=lambda row: -row[name])
 
 

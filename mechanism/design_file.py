@@ -58,12 +58,14 @@ def solve_file(path: str | Path, given: dict[str, str]) -> Tree:
     types = type_space(policy.types)
     second_best = options.allocation == "second_best"
     strong = options.incentive == "dominant" or options.timing == "ex_post"
-    most = LARGEST_STATES["second_best" if second_best else "dominant" if strong else "bayesian"]
+    few = second_best or options.collusion == "proof"
+    most = LARGEST_STATES["second_best" if few else "dominant" if strong else "bayesian"]
     if len(types.types) > most:
         raise DesignError(f"{len(types.types)} types per firm are more than the {most} this design can hold; lower types.points")
     try:
         # As in evaluate: truth and participation are asked at the points between types too, unless lotteries are drawn.
-        types = types if second_best else types.everywhere()
+        proof = options.collusion == "proof"
+        types = types if second_best or proof else types.everywhere()
         menu = menu_levels(policy.market, types.types, second_best)
         plan = market_setting(policy.market, types, menu, outside_options(policy.market, types, form, options.timing, menu[0]))
     except NoSettingError as error:
@@ -128,18 +130,20 @@ OBJECTIVES = {
 def verdicts(result: Tree) -> list[str]:
     """The finding in words, the most important first."""
     options, benchmark = result["options"], result["benchmark"]
-    asked = f"{options['incentive']} truth-telling" + (
-        "" if options["participation"] == "none" else f" and {options['timing'].replace('_', ' ')} participation"
+    asked = (
+        f"{options['incentive']} truth-telling"
+        + (", proof against collusion" if options["collusion"] == "proof" else "")
+        + ("" if options["participation"] == "none" else f" and {options['timing'].replace('_', ' ')} participation")
     )
     if result["status"] == "infeasible":
         proof = result["infeasibility"]
         kinds = {row["constraint"] for row in proof["rows"]}
-        names = {"ic": "truth-telling", "ir": "participation", "budget": "the budget"}
-        who = " and ".join(names[kind] for kind in ("ic", "ir", "budget") if kind in kinds)
+        names = {"ic": "truth-telling", "coalition": "proof against collusion", "ir": "participation", "budget": "the budget"}
+        who = " and ".join(names[kind] for kind in names if kind in kinds)
         text = [f"No transfers give {asked} within the budget asked for: {who} contradict each other."]
         sure = "" if proof["verified"] else "NOT "
         text.append(f"The {len(proof['rows'])} conflicting constraints add up to a contradiction; this is {sure}verified.")
-        if benchmark["least_outlay"] is not None:
+        if "budget" in kinds and benchmark["least_outlay"] is not None and "coalition" not in kinds:
             text.append(f"Without a limit to the budget the public would have to pay {benchmark['least_outlay']:.6g} in expectation.")
         return text
     if result["status"] == "unbounded":
@@ -167,6 +171,10 @@ def verdicts(result: Tree) -> list[str]:
     if short > 1e-9 * max(1.0, abs(expected["surplus"])):
         full = benchmark["efficient_surplus"]
         text.append(f"Surplus is {expected['surplus']:.6g}, {short:.6g} below what would be efficient ({full:.6g}).")
+    together = checks["collusion"]
+    if together["status"] == "violated":
+        told = ", ".join(f"{r:.4g}" for r in together["witness"]["reports"])
+        text.append(f"Players that agree on their reports gain up to {together['max_gain']:.6g} together, by reporting {told}.")
     opinion = result["second_opinion"]
     if opinion is not None and not opinion["agrees"]:
         text.append(f"A second solver ({opinion['solver']}) does NOT confirm the figure: {opinion['objective_value']}.")

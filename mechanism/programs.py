@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -173,7 +174,9 @@ def linear_program(
     if nonnegative.stop > nonnegative.start:
         constraints.append(x[nonnegative] >= 0)
     problem = cp.Problem(cp.Minimize(cost @ x), constraints)
-    with _without_banner():
+    with _without_banner(), warnings.catch_warnings():
+        # What a solver calls inaccurate has a status of its own, and is not established.
+        warnings.filterwarnings("ignore", "Solution may be inaccurate")
         try:
             problem.solve(solver=solver, **(EXACT if solver == "HIGHS" else {}))
         except cp.error.SolverError:

@@ -52,6 +52,10 @@ class DesignOptions(Block):
     budget: Annotated[
         Literal["ex_ante", "ex_post", "none"], described("no net public money in expectation, in every state, or no limit")
     ] = "ex_ante"
+    collusion: Annotated[
+        Literal["ignored", "proof"],
+        described("designed transfers: proof where no joint report of all players together may pay, money changing hands among them"),
+    ] = "ignored"
     public_funds_cost: Annotated[NonNegative, described("shadow cost of one unit of public outlay, a pure number")] = 0.0
 
 

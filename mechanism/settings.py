@@ -55,6 +55,10 @@ class Setting:
         """Number of types per player: the shape of arrays over states."""
         return tuple(len(t) for t in self.types)
 
+    def state(self, index: int) -> list[float]:
+        """The players' types in a state, counted in row-major order."""
+        return [float(t[k]) for t, k in zip(self.types, np.unravel_index(index, self.shape), strict=True)]
+
     def along(self, player: int, values: Array) -> Array:
         """Values per own type of one player, laid along its axis of states."""
         shape = [1] * len(self.players)
@@ -237,12 +241,42 @@ def report(plan: Plan, transfers: tuple[Array, ...]) -> dict[str, Any]:
             "payoff": [float(s.expect(p).item()) for p in earned],
             "outlay": float(s.expect(np.asarray(total)).item()),
         },
-        "checks": {"ic": ic, "ir": ir, "budget": {"ex_ante": float(s.expect(np.asarray(total)).item()), "worst": float(np.max(total))}},
+        "checks": {
+            "ic": ic,
+            "ir": ir,
+            "budget": {"ex_ante": float(s.expect(np.asarray(total)).item()), "worst": float(np.max(total))},
+            "collusion": _together(plan, transfers, scale),
+        },
         "rents": [
             {"player": name, "types": s.types[i].tolist(), "rent": (s.interim(i, earned[i]) - s.interim(i, s.outside[i])).tolist()}
             for i, name in enumerate(s.players)
         ],
     }
+
+
+LARGEST_COALITION = 2500
+"""States up to which joint reports are searched."""
+
+
+def joint_gains(plan: Plan, transfers: tuple[Array, ...]) -> Array:
+    """(S, S): what all players together gain in a state (row) by jointly reporting another (column), money changing hands among them."""
+    s = plan.setting
+    states = np.indices(s.shape).reshape(len(s.shape), -1)
+    joint = np.broadcast_to(sum(np.broadcast_to(t, s.shape) for t in transfers), s.shape).ravel()[None]
+    for i, own in enumerate(states):
+        joint = joint + plan.value(i).reshape(len(s.types[i]), -1)[own]
+    return np.asarray(joint - np.diagonal(joint)[:, None])
+
+
+def _together(plan: Plan, transfers: tuple[Array, ...], scale: float) -> dict[str, Any]:
+    s = plan.setting
+    if int(np.prod(s.shape)) > LARGEST_COALITION:
+        return {"status": "not_established", "max_gain": None, "witness": None}
+    found = joint_gains(plan, transfers)
+    true, told = first_largest(found)
+    amount = float(found.max())
+    status = "holds" if amount <= RELATIVE_TOLERANCE * scale else "violated"
+    return {"status": status, "max_gain": amount, "witness": {"types": s.state(true), "reports": s.state(told), "gain": amount}}
 
 
 def _incentive(plan: Plan, transfers: tuple[Array, ...], incentive: Incentive, scale: float) -> dict[str, Any]:

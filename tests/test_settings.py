@@ -393,3 +393,51 @@ def test_second_best_for_the_market() -> None:
     today = solve_file(path, {"tax_rule": "agv"})["benchmark"]["efficient_surplus"]
     market = 788.35  # two_vendors.yaml's market; its types differ little
     assert market < free["expected"]["surplus"] < today
+
+
+# --- collusion
+
+
+def loops_joint_gain(setting: Setting, found: Any) -> float:
+    """The largest gain of all players together from a joint misreport, state by state."""
+    states = list(np.ndindex(setting.shape))
+    names = list(setting.alternatives)
+    worst = 0.0
+    for true in states:
+
+        def joint(told: int, true: tuple[int, ...] = true) -> float:
+            drawn = found["allocation"][told]
+            value = sum(p * setting.values[i][k][names.index(a)] for i, k in enumerate(true) for a, p in drawn.items())
+            return float(value + sum(t[told] for t in found["transfers"]))
+
+        honest = joint(states.index(true))
+        worst = max([worst, *(joint(told) - honest for told in range(len(states)))])
+    return worst
+
+
+@settings(max_examples=25, deadline=None)
+@given(setting=random_settings(players=2))
+def test_collusion_is_measured_and_can_be_designed_away_in_expectation(setting: Setting) -> None:
+    """The joint gain reported is that of a search in loops. With Bayesian truth, paying everybody together the public value, and sharing
+    it out by what each report is worth, is proof against joint reports: such transfers exist, and never cost less than without."""
+    plain = design(setting, DesignOptions(budget="none"))
+    assert plain["checks"]["collusion"]["max_gain"] == pytest.approx(loops_joint_gain(setting, plain), abs=1e-9)
+    proof = design(setting, DesignOptions(budget="none", collusion="proof"))
+    assert proof["status"] == "optimal"
+    assert proof["checks"]["collusion"]["status"] == "holds"
+    assert loops_joint_gain(setting, proof) <= 1e-7
+    assert proof["checks"]["ic"][0]["status"] == "holds"
+    assert proof["objective_value"] >= plain["objective_value"] - 1e-7
+
+
+def test_no_dominant_mechanism_is_proof_against_collusion() -> None:
+    """Green and Laffont: transfers that make truth dominant leave room for joint lies once types are many. The proof is verified."""
+    setting, _ = trade(6)
+    found = design(
+        setting, DesignOptions(incentive="dominant", budget="none", collusion="proof", participation="none", objective="max_surplus")
+    )
+    assert found["status"] == "infeasible"
+    assert found["infeasibility"]["verified"] is True
+    assert {row["constraint"] for row in found["infeasibility"]["rows"]} == {"ic", "coalition"}
+    state = next(row for row in found["infeasibility"]["rows"] if row["constraint"] == "coalition")
+    assert len(state["type"]) == len(state["report"]) == 2

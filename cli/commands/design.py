@@ -16,6 +16,7 @@ EPILOG = """\b
 Examples:
   pigou design private_spillovers.yaml --budget none
   pigou design settings/bilateral_trade.yaml --allocation efficient --budget none
+  pigou design two_types.yaml --budget none --collusion proof
   pigou design settings/street_lights.yaml --tax-rule clarke --format json
 
 A case file needs types; its mechanism block says what is asked, and the options here overrule it. A setting file describes a problem
@@ -80,6 +81,13 @@ class Budget(StrEnum):
     none = "none"
 
 
+class Collusion(StrEnum):
+    """Whether players that agree on their reports are a concern."""
+
+    ignored = "ignored"
+    proof = "proof"
+
+
 def _option(flag: str, text: str) -> Any:
     return typer.Option(flag, help=text, show_default="as in the file")
 
@@ -93,6 +101,7 @@ def design(
     participation: Annotated[Participation | None, _option("--participation", "Outside option; settings know outside and none.")] = None,
     timing: Annotated[Timing | None, _option("--timing", "Joining given the own type alone, or in every state.")] = None,
     budget: Annotated[Budget | None, _option("--budget", "No net public money in expectation, in every state, or no limit.")] = None,
+    collusion: Annotated[Collusion | None, _option("--collusion", "Proof: no joint report of all players may pay either.")] = None,
     form: FormatOption = Format.table,
     out: OutOption = None,
     digits: DigitsOption = 5,
@@ -113,6 +122,7 @@ def design(
         "participation": participation,
         "timing": timing,
         "budget": budget,
+        "collusion": collusion,
     }
     from mechanism.design_file import DesignError, solve_file
 
