@@ -14,6 +14,7 @@ from market.pricing import bertrand_matrix
 from mechanism.allocation import case_at_pairs
 from mechanism.behaviour import Expected, ReportingEquilibrium, by_pair, expected_outcome, reporting_equilibrium
 from mechanism.checks import NOT_ESTABLISHED, Check, participation, payoff_range
+from mechanism.continuum import between
 from mechanism.designed import UNLIMITED, Designed, design_transfers, too_large
 from mechanism.full_information import subsidy
 from mechanism.incentives import Gains, collusion_check, free_gains, gains, incentive_check
@@ -132,6 +133,7 @@ def run_rule(setting: Setting, rule: str) -> Mechanism | None:
         "evidence": _evidence(setting, own, tax, checks["ic"]["witness"]),
         "schedule": payment_schedule(setting, tax),
         "design": None if found is None else found.tree,
+        "continuum": between(setting, rule, net) if types.continuous and rule == options.tax_rule else None,
         "certificate": {
             "residual": setting.residual,
             "global": "searched",

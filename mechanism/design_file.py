@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,10 @@ import numpy as np
 
 from market.faults import Fault
 from market.files import read_document
+from mechanism.continuum import between
 from mechanism.design import design, least_outlay
 from mechanism.market_setting import NoSettingError, market_setting, menu_levels, outside_options
+from mechanism.preparation import prepare
 from mechanism.schema import parse_tree
 from mechanism.setting_file import DesignOptions, is_setting, load_setting
 from mechanism.settings import Plan, Setting, efficient
@@ -20,6 +23,10 @@ Tree = dict[str, Any]
 
 LARGEST_STATES = {"bayesian": 201, "dominant": 101, "second_best": 21}
 """Types per firm up to which a market is designed for, by what is asked."""
+
+
+LARGEST_CONTINUUM = 103
+"""Points per firm up to which truth and participation are searched between them too."""
 
 
 class DesignError(Exception):
@@ -72,7 +79,28 @@ def solve_file(path: str | Path, given: dict[str, str]) -> Tree:
         raise DesignError(str(error)) from None
     result = _result(plan.setting, plan, options, policy.resolved)
     result["options"]["participation"] = form
+    if types.continuous and result["status"] == "optimal" and not few and len(types.points) <= LARGEST_CONTINUUM:
+        chosen = replace(policy.mechanism, payoff="with_cost", incentive=options.incentive, participation=form, timing=options.timing)  # type: ignore[arg-type]
+        prepared = prepare(policy.market, type_space(policy.types), chosen)
+        if prepared is not None:
+            first, second = (np.array(t).reshape(len(types.points), -1) for t in result["transfers"])
+            result["continuum"] = between(prepared, options.tax_rule, np.stack([first, second.T]))
+            result["verdicts"].append(_between_types(result["continuum"]))
     return result
+
+
+def _between_types(found: Tree) -> str:
+    """What holds between the types of the grid, in words."""
+    texts = []
+    for key, name in (("ic", "truth"), ("ir", "participation")):
+        check = found[key]
+        if check is None:
+            continue
+        amount = check["max_gain"] if key == "ic" else -check["min_slack"]
+        what = "a lie gains" if key == "ic" else "joining costs some type"
+        excess = "" if check["status"] == "holds" else f" ({what} up to {amount:.6g})"
+        texts.append(f"{name} {check['status'].replace('_', ' ')}{excess}")
+    return f"Over all types of the interval, {found['points']} points of which were searched: {' and '.join(texts)}."
 
 
 def _overruled(options: DesignOptions, given: dict[str, str], forms: tuple[str, ...]) -> DesignOptions:
@@ -99,13 +127,14 @@ def _result(setting: Setting, plan: Plan | None, options: DesignOptions, resolve
     benchmark = plan or efficient(setting)
     outlay, _ = least_outlay(setting, benchmark)
     states = [[float(t[k]) for t, k in zip(setting.types, index, strict=True)] for index in _indices(setting.shape)]
-    result = {
+    result: Tree = {
         "input": resolved,
         "options": options.model_dump(mode="json"),
         "players": list(setting.players),
         "probabilities": [p.tolist() for p in setting.probabilities],
         "states": states,
         **tree,
+        "continuum": None,
         "benchmark": {
             "efficient_surplus": float(setting.expect(benchmark.welfare).item()),
             "least_outlay": outlay if outlay < float("inf") and options.participation != "none" else None,

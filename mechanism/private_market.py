@@ -125,14 +125,22 @@ def private_equilibrium(case: Case, types: TypeSpace, start: Array, tolerances: 
         converged=settled and worst <= tolerances.residual and regret <= tolerances.regret,
         strategy=np.stack(answers),
         payoff=np.stack(payoffs),
-        own_cost=np.stack([_expected_cost(one, types, firm, answers[firm], strategy[1 - firm]) for firm in (0, 1)]),
+        own_cost=np.stack([_expected_cost(one, types, firm, types.points, answers[firm], strategy[1 - firm]) for firm in (0, 1)]),
         residual=worst,
         regret=regret,
     )
 
 
-def _expected_cost(case: Case, types: TypeSpace, firm: int, own: Array, rival: Array) -> Array:
-    spill = np.broadcast_to(types.points[:, None, None], (len(own), len(rival), 2))
+def at_types(case: Case, types: TypeSpace, firm: int, found: PrivateEquilibrium, own_types: Array) -> tuple[Array, Array]:
+    """What one firm's types (n,), on the grid or between, earn in an equilibrium, and their expected investment cost: (n,) each."""
+    one = case.map(lambda a: a.reshape(1, -1))
+    nearest = found.strategy[firm][np.abs(own_types[:, None] - types.points).argmin(1)]
+    x, value, _ = _climb(one, types, firm, found.strategy[1 - firm][types.nodes], own_types, nearest[:, None])
+    return value, _expected_cost(one, types, firm, own_types, x, found.strategy[1 - firm][types.nodes])
+
+
+def _expected_cost(case: Case, types: TypeSpace, firm: int, own_types: Array, own: Array, rival: Array) -> Array:
+    spill = np.broadcast_to(own_types[:, None, None], (len(own), len(rival), 2))
     cost = investment_cost(case.map(lambda a: a[None]).with_cost_spillover(spill), pair_levels(own, rival, firm))
     return np.asarray(cost[..., firm] @ types.probabilities)
 

@@ -84,6 +84,7 @@ def second_best_tree(setting: Setting, found: Designed, menu: Array, outside: di
         "evidence": None,
         "schedule": [],
         "design": {**found.tree, "lotteries": lotteries(types, found)},
+        "continuum": None,
         "certificate": {"residual": setting.residual, "global": "searched", "several_optima": setting.several, "pairs": len(points) ** 2},
     }
     return tree, expected

@@ -293,3 +293,56 @@ def test_the_shadow_cost_decides_between_paying_and_permitting() -> None:
     for cost, policy in ((0.99 * threshold, "vcg_full_information"), (1.01 * threshold, "joint_profit")):
         tree["mechanism"]["public_funds_cost"] = cost
         assert f"({policy})" in evaluate(parse_tree(tree))["verdicts"][0]["text"]
+
+
+# --- between the types of a grid
+
+
+def test_a_formula_holds_between_types_and_a_grid_leaves_little() -> None:
+    """The tax set by the worst type is truthful and joined everywhere on the interval; what is solved for on a grid leaves lies a gain that
+    vanishes as the grid is refined; the printed tax's largest gain is that of its ends."""
+    left = []
+    for points in (4, 8, 16):
+        tree = tree_of("private_spillovers", types={"support": [0.2, 0.8], "points": points}, tax_rule="designed", budget="none")
+        found = evaluate(parse_tree(tree))["mechanism"]["reported"]["continuum"]
+        assert found["ir"]["status"] == "holds"
+        assert found["points"] > 2 * points + 1
+        left.append(found["ic"]["max_gain"])
+    assert left[0] > 2 * left[1] > 4 * left[2] > 0
+    for rule, holds in (("worst_type", True), ("groves", True), ("agv", True), ("printed", False)):
+        found = evaluate(parse_tree(tree_of("private_spillovers", tax_rule=rule)))["mechanism"]["reported"]
+        assert (found["continuum"]["ic"]["status"] == "holds") is holds
+        assert found["continuum"]["ic"]["max_gain"] >= found["checks"]["ic"]["max_gain"] - 1e-9
+        assert (found["continuum"]["ir"]["status"] == "holds") is (rule == "worst_type")
+
+
+def test_gains_between_types_are_those_of_a_direct_search() -> None:
+    """The gain at a witness off the grid, from the planner's levels solved for alone: mutual payments where the rival's type is known."""
+    tree = tree_of("private_large_and_small", tax_rule="agv", incentive="dominant")
+    policy = parse_tree(tree)
+    assert policy.types is not None
+    types = type_space(policy.types)
+    found = evaluate(policy)["mechanism"]["reported"]["continuum"]
+    witness = found["ic"]["witness"]
+    assert found["ic"]["status"] == "violated"
+    assert witness["firm"] == 2
+    case = policy.market.flat()
+
+    def accounts(report: float, rival: float, true: float) -> tuple[float, float]:
+        """Firm 2's subsidy at reports, and its profit there at its true type."""
+        from market.regimes import solve_regime
+
+        levels = solve_regime(case.with_cost_spillover([[rival, report]]), "social_optimum").levels
+        assert levels is not None
+        told = account(case.with_cost_spillover([[rival, report]]), levels[None], bertrand_matrix)
+        truly = account(case.with_cost_spillover([[rival, true]]), levels[None], bertrand_matrix)
+        return float(told.total_surplus.sum() - told.profit[0, 1]), float(truly.profit[0, 1])
+
+    def expected_subsidy(report: float) -> float:
+        return float(sum(p * accounts(report, t, report)[0] for t, p in zip(types.types, types.probabilities, strict=True)))
+
+    gains = []
+    moved = expected_subsidy(witness["report"]) - expected_subsidy(witness["type"])
+    for rival in types.types:
+        gains.append(accounts(witness["report"], rival, witness["type"])[1] - accounts(witness["type"], rival, witness["type"])[1] + moved)
+    assert max(gains) == pytest.approx(witness["gain"], rel=1e-7)
