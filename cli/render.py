@@ -31,6 +31,8 @@ LABELS = {
     "ir2": "Against earning nothing",
 }
 """Plain words for the keys of the result."""
+PRIVATE = {"cost_spillover": "Cost spillovers", "intercept": "Intercepts", "demand_spillover": "Demand spillovers"}
+"""What a case may keep from the regulator."""
 BENCHMARKS = {"social_optimum", "first_best"}
 """Rows that show what would be possible. They do not compete with policies."""
 DECISIVE = ("social_optimum", "vcg_full_information", "vcg_reported")
@@ -132,7 +134,8 @@ def heading(result: Tree, page: Page) -> None:
     facts += [f"{kind.capitalize()} in {figures.plain(units[kind])}." for kind in ("money", "quantity") if units.get(kind)]
     facts.append("The firms are alike." if alike(case) else "The firms differ.")
     if case.get("types"):
-        facts.append("Cost spillovers are private: the comparison gives expectations over types, the outcomes those of the case's own.")
+        what = PRIVATE[case["types"]["parameter"]]
+        facts.append(f"{what} are private: the comparison gives expectations over types, the outcomes those of the case's own.")
     page.sentence(" ".join(facts))
 
     page.sentence(f"Inputs: {inputs(case)}.")
@@ -279,7 +282,7 @@ def full_information(mechanism: Tree, page: Page, scale: Scale) -> None:
 
 
 def reported(mechanism: Tree, page: Page, scale: Scale) -> None:
-    """Every tax rule when cost spillovers are private: truth, participation and money, the case's own rule first."""
+    """Every tax rule when types are private: truth, participation and money, the case's own rule first."""
     own = mechanism.get("reported")
     if own is None:
         return

@@ -69,7 +69,8 @@ class Case:
     rivalry: Array
     """alpha in [0, 1): demand lost per unit of the rival's investment."""
     demand_spillover: Array
-    """lambda_d: demand gained per unit of what the rival invests and shares; usually in (0, 1], may be negative."""
+    """lambda_d: demand gained per unit of what the rival invests and shares (of the firm that benefits); usually in (0, 1], may be
+    negative."""
     leakage_own: Array
     """phi1: demand lost per squared unit of own sharing; phi1 > phi2 + phi3."""
     leakage_cross: Array
@@ -124,7 +125,11 @@ class Case:
 
     def with_cost_spillover(self, cost_spillover: ArrayLike) -> Case:
         """The same market at other cost spillovers lambda_c (..., 2); leading axes become batch axes."""
-        return replace(self, cost_spillover=np.asarray(cost_spillover, float))
+        return self.with_parameter("cost_spillover", cost_spillover)
+
+    def with_parameter(self, name: str, values: ArrayLike) -> Case:
+        """The same market at other values (..., 2) of one parameter; leading axes become batch axes."""
+        return Case(**{**vars(self), name: np.asarray(values, float)})
 
 
 PARAMETERS = tuple(f.name for f in fields(Case) if f.name not in ("cost_form", "unit_cost"))
@@ -146,7 +151,7 @@ def make_case(
     cost_form: str = "saturating",
     unit_cost: Sequence[ArrayLike] = (0, 0, 0, 0),
 ) -> Case:
-    """A `Case` from numbers, one per market or, for intercept, own slope and cost spillover, one per firm.
+    """A `Case` from numbers, one per market or, for intercept, own slope and spillovers, one per firm.
 
     `leakage` is (own, cross, interaction), `unit_cost` (base, spillover, slope, curvature). No admissibility is checked here: files
     go through `market.schema`.

@@ -78,7 +78,7 @@ class Payoff:
         u_j = rival(u)
         sharing_twice = 2 * (case.leakage_cross * u_j - case.leakage_own * u)
         sharing_both = case.leakage_interaction[..., 0] * (u[..., 0] + u[..., 1])
-        own_levels = case.demand_spillover * u_j
+        own_levels = rival(case.demand_spillover) * u_j  # it is the rival that benefits
 
         # Investment cost f_i(t_i, lambda_c,i t_j s_j), times the weight the agent bears; derivatives in the product t_j s_j.
         w, received = self.cost_weight, case.cost_spillover

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from market.case import INVESTMENT, Array, Case
+from market.case import INVESTMENT, Array, Case, rival
 from market.payoff import Payoff
 from market.solve.interval import Interval
 from market.solve.optimum import maximise, projected_gradient
@@ -112,7 +112,7 @@ def _investment_radius(payoff: Payoff, sharing: Interval, x: Array, modulus: flo
     case, t = payoff.case, x[:, INVESTMENT]
     fixed = Interval(t, t)
     u = _marginal_value(payoff, sharing, fixed)
-    reach = sharing.scaled(case.demand_spillover) + Interval(-case.rivalry, -case.rivalry)
+    reach = sharing.scaled(rival(case.demand_spillover)) + Interval(-case.rivalry, -case.rivalry)
     knowledge = (sharing * fixed).rival.scaled(case.cost_spillover)
     left, saving = _share(case, knowledge)
     own_cost = left.scaled(-case.cost_scale * t)
@@ -129,7 +129,7 @@ def _sharing_slope(payoff: Payoff, sharing: Interval, t: Interval) -> Interval:
     u = _marginal_value(payoff, sharing, t)
     interaction = sharing.rival.scaled(case.leakage_interaction)
     own = sharing.scaled(-2 * case.leakage_own) + interaction
-    others = t.scaled(case.demand_spillover) + sharing.scaled(2 * case.leakage_cross) + interaction
+    others = t.scaled(rival(case.demand_spillover)) + sharing.scaled(2 * case.leakage_cross) + interaction
     knowledge = (sharing * t).rival.scaled(case.cost_spillover)
     saving = _share(case, knowledge)[1].rival
     spilled = (t.rival.squared() * t * saving).scaled(case.cost_scale / 2 * case.cost_spillover[..., ::-1])
@@ -140,7 +140,7 @@ def _marginal_value(payoff: Payoff, sharing: Interval, t: Interval) -> Interval:
     """An enclosure of 2 Q A, the payoff's derivative in the shifted intercepts, (N, 2)."""
     case, Q = payoff.case, payoff.benefit
     square = sharing.squared()
-    spill = sharing.scaled(case.demand_spillover) + Interval(-case.rivalry, -case.rivalry)
+    spill = sharing.scaled(rival(case.demand_spillover)) + Interval(-case.rivalry, -case.rivalry)
     A = (
         Interval(case.intercept + t.low, case.intercept + t.high)
         + (t * spill).rival

@@ -36,7 +36,7 @@ def best_reply(case: Case, x: Array, firm: int, sharing_range: tuple[float, floa
     n0 = n0 + b2 * (own(case.intercept, other) + t_j - phi1 * s_j**2)
     n1 = 2 * b_j - b2 * alpha + 0 * t_j
     e = (2 * b_j + b2) * phi3 * s_j
-    g = b2 * spill + 0 * t_j
+    g = b2 * own(case.demand_spillover, other) + 0 * t_j
     h = 2 * b_j * phi1 - b2 * phi2
     w = b_i / (4 * b_i * b_j - b2**2) ** 2
     n2 = 0 * t_j
@@ -125,5 +125,5 @@ def reply_bound(case: Case, sharing_range: tuple[float, float] = (0.0, 1.0)) -> 
     F = case.unit_cost
     if F is not None and any(np.any(a) for a in (F.spillover, F.slope, F.curvature)):
         return np.zeros((*case.batch, 2))
-    steepest = 2 * rival(b) - b2 * case.rivalry + b2 * np.maximum(*(case.demand_spillover * s for s in sharing_range))
+    steepest = 2 * rival(b) - b2 * case.rivalry + b2 * np.maximum(*(rival(case.demand_spillover) * s for s in sharing_range))
     return 2 * b / (4 * b * rival(b) - b2**2) ** 2 * steepest**2

@@ -209,8 +209,8 @@ class Rule:
     """A rule between keys that are admissible one by one; a breach is a fault of the first key."""
 
     keys: tuple[str, ...]
-    breach: Callable[..., str | None]
-    """Takes the keys' values; None, or the message."""
+    breach: Callable[..., str | tuple[KeyPath, str] | None]
+    """Takes the keys' values; None, the message, or the place below the first key and the message."""
 
 
 def _cross_slope(cross: float, own: float | list[float]) -> str | None:
@@ -289,7 +289,7 @@ def _breaches(rules: Iterable[Rule], tree: Mapping[str, Any], faulty: Iterable[K
             continue
         values = [_at(tree, path) for path in paths]
         if None not in values and (message := rule.breach(*values)):
-            yield paths[0], message
+            yield (paths[0], message) if isinstance(message, str) else (paths[0] + message[0], message[1])
 
 
 def _at(tree: Any, path: KeyPath) -> Any:

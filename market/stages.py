@@ -189,7 +189,7 @@ def _sharing_replies(case: Case, t: Array) -> tuple[Array, Array, tuple[Array, A
     e, h = (2 * b_j + b2) * case.leakage_interaction, 2 * b_j * case.leakage_own - b2 * case.leakage_cross
     x = np.concatenate([np.zeros_like(t), t], -1)
     F = unit_cost(case, x)
-    g = b2 * case.demand_spillover + np.zeros_like(t)
+    g = b2 * rival(case.demand_spillover) + np.zeros_like(t)
     g_t = np.zeros_like(t)  # of g_i in the rival's investment
     if F is not None:
         g = g - b_j * b2 * F.parameters.spillover * rival(F.rise)

@@ -90,6 +90,8 @@ def uniqueness(case: Case, sharing: float | None = None) -> Uniqueness:
     """Whether firms that choose at once have one equilibrium, at one flat case; `sharing` is what is imposed, if it is."""
     if case.cost_form == "restricted" or case.unit_cost is not None:
         return Uniqueness(status="not proven", basis="no proof covers unit costs or the restricted cost form; several starts led here")
+    if np.ptp(case.demand_spillover) > 0:
+        return Uniqueness(status="not proven", basis="no proof covers demand spillovers that differ; several starts led here")
     top = largest_investment(case)
     if not np.isfinite(top):
         return Uniqueness(status="not proven", basis="no bound on equilibrium investments is known; several starts led here")

@@ -11,7 +11,7 @@ from mechanism.words import AGAINST, NEGLIGIBLE, SHORT, Sentence, Words
 
 Tree = dict[str, Any]
 
-FORMULAS = ("printed", "groves", "worst_type", "agv")
+FORMULAS = ("printed", "groves", "worst_type", "agv", "observed")
 FREE_OF_CHARGE = ("joint_profit", "price_collusion", "nash")
 """Policies that cost the public nothing."""
 PLAIN = {

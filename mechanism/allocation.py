@@ -30,10 +30,10 @@ class Allocation:
         return bool(np.isfinite(self.levels).all())
 
 
-def case_at_pairs(case: Case, points: Array) -> Case:
-    """The case at every pair of the points (M,) as cost spillovers: batch axes (M, M), first firm 1's."""
+def case_at_pairs(case: Case, points: Array, parameter: str = "cost_spillover") -> Case:
+    """The case at every pair of the points (M,) as values of a parameter: batch axes (M, M), first firm 1's."""
     pairs = np.stack(np.meshgrid(points, points, indexing="ij"), -1)
-    return case.map(lambda x: x.reshape(1, 1, -1)).with_cost_spillover(pairs)
+    return case.map(lambda x: x.reshape(1, 1, -1)).with_parameter(parameter, pairs)
 
 
 def per_firm(values: Array) -> Array:
@@ -41,16 +41,16 @@ def per_firm(values: Array) -> Array:
     return np.stack([values[..., 0], values[..., 1].T])
 
 
-def allocate(case: Case, points: Array, key: str = "social_optimum") -> Allocation:
-    """Solve one regime at every pair of the points (M,), all pairs at once."""
+def allocate(case: Case, points: Array, key: str = "social_optimum", parameter: str = "cost_spillover") -> Allocation:
+    """Solve one regime at every pair of the points (M,) as values of a parameter, all pairs at once."""
     case = case.map(lambda x: x.reshape(1, -1))
     size = len(points)
     first, second = (a.ravel() for a in np.meshgrid(np.arange(size), np.arange(size), indexing="ij"))
-    mirror = case.with_cost_spillover(np.full((1, 2), points[0])).alike()
+    mirror = case.with_parameter(parameter, np.full((1, 2), points[0])).alike()
     if mirror:  # the pair (r, r') is the pair (r', r) with the firms exchanged
         keep = first >= second
         first, second = first[keep], second[keep]
-    pairs = case.with_cost_spillover(np.column_stack([points[first], points[second]]))
+    pairs = case.with_parameter(parameter, np.column_stack([points[first], points[second]]))
     coarse = _anchor_points(size, 5 if key not in ("nash", "no_sharing") else 2)
     is_anchor = np.isin(first, coarse) & np.isin(second, coarse)
     anchors = np.flatnonzero(is_anchor)

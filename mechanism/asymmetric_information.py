@@ -18,6 +18,7 @@ from mechanism.continuum import between
 from mechanism.designed import UNLIMITED, Designed, design_transfers, too_large
 from mechanism.full_information import subsidy
 from mechanism.incentives import Gains, collusion_check, free_gains, gains, incentive_check
+from mechanism.interdependent import design_of_both
 from mechanism.market_setting import NoSettingError, menu_levels
 from mechanism.preparation import (
     PAYOFFS,
@@ -39,12 +40,16 @@ T = TypeVar("T")
 INCENTIVES: tuple[Literal["bayesian", "dominant"], ...] = ("bayesian", "dominant")
 TIMINGS = ("interim", "ex_post")
 FORMS = ("ir1", "ir_market", "ir2")
+OBSERVED = "observed"
+"""The tax free of the own report with the subsidy settled on the market that comes about; of use where both types move both profits."""
 
 
 def _designed(setting: Setting) -> Designed | None:
     """The transfers solved for at the planner's levels; None where there are none to be had or the program would be too large."""
     options, types = setting.options, setting.types
     outside = joining_against(setting)
+    if not types.private_values:
+        return None if outside is None else design_of_both(setting.assignment, options, outside)
     limitless = options.participation == "none" and options.objective in UNLIMITED
     if outside is None or limitless or options.payoff == "printed" or too_large(options, len(types.points)):
         return None
@@ -101,10 +106,10 @@ def run_rule(setting: Setting, rule: str) -> Mechanism | None:
     elif rule == "designed":
         return None
     else:
-        tax = taxes(setting, rule)
+        tax = taxes(setting, "groves" if rule == OBSERVED else rule)
     net = assignment.subsidy - tax
-    assigned = {payoff: gains(assignment, tax, payoff) for payoff in PAYOFFS}
-    free = {payoff: free_gains(assignment, tax, setting.free[payoff], assigned[payoff]) for payoff in PAYOFFS}
+    assigned = {payoff: gains(assignment, tax, payoff, rule == OBSERVED) for payoff in PAYOFFS}
+    free = {payoff: free_gains(assignment, tax, best, assigned[payoff]) for payoff, best in setting.free.items()}
     own = assigned[options.payoff]
 
     checks = _incentive_checks(setting, assigned, free)
@@ -112,13 +117,14 @@ def run_rule(setting: Setting, rule: str) -> Mechanism | None:
     node_net = by_pair(net, types.nodes, types.nodes)
     weights = types.probabilities[:, None] * types.probabilities
     checks["program"] = _program_check(setting, own, net)
-    checks["collusion"] = collusion_check(assignment, tax, options.payoff, own.range)
+    unknown = {"status": "not_established", "max_gain": None, "witness": None}
+    checks["collusion"] = unknown if rule == OBSERVED else collusion_check(assignment, tax, options.payoff, own.range)
     checks["budget"] = {"ex_ante": float((weights * node_net.sum(-1)).sum()), "worst": float(node_net.sum(-1).max())}
 
     node_levels = assignment.levels[0][np.ix_(types.nodes, types.nodes)]
     truth = expected_outcome(setting.case, types, node_levels, node_net)
     truthful = checks["ic"]["status"] == "holds"
-    played = None if truthful else reporting_equilibrium(assignment, tax, options.payoff)
+    played = None if truthful or rule == OBSERVED else reporting_equilibrium(assignment, tax, options.payoff)
     achieved = truth if truthful else outcome_of_play(setting, net, played)
     tree: Tree = {
         "tax_rule": rule,
@@ -130,10 +136,11 @@ def run_rule(setting: Setting, rule: str) -> Mechanism | None:
         "repair": _repair_tree(setting, own, checks, net),
         "if_not_truthful": None if played is None else _played_tree(setting, played, achieved, truth),
         "interim": _interim_tree(setting, own, tax, net),
-        "evidence": _evidence(setting, own, tax, checks["ic"]["witness"]),
+        # What is settled on the market that comes about is no function of the reports alone.
+        "evidence": None if rule == OBSERVED else _evidence(setting, own, tax, checks["ic"]["witness"]),
         "schedule": payment_schedule(setting, tax),
         "design": None if found is None else found.tree,
-        "continuum": between(setting, rule, net) if types.continuous and rule == options.tax_rule else None,
+        "continuum": between(setting, rule, net) if types.continuous and types.private_values and rule == options.tax_rule else None,
         "certificate": {
             "residual": setting.residual,
             "global": "searched",
@@ -149,7 +156,7 @@ def _incentive_checks(setting: Setting, assigned: dict[str, Gains], free: dict[s
     everything = []
     for incentive in INCENTIVES:
         for deviation, table in (("assigned", assigned), ("free", free)):
-            for payoff in PAYOFFS:
+            for payoff in table:
                 check = incentive_check(table[payoff], points, incentive, assigned[payoff].range)
                 everything.append(
                     {
@@ -315,16 +322,16 @@ def _evidence(setting: Setting, own: Gains, tax: Array, witness: Tree | None) ->
         told = kind
     spread = np.round(np.linspace(0, len(points) - 1, min(5, len(points)))).astype(int)
     weights = types.weights
-    cost = assignment.own_cost(firm, points[[kind]])[0] @ weights
+    revenue, profit = (assignment.own_part(firm, points[[kind]], payoff)[0] @ weights for payoff in ("printed", "with_cost"))
     rows = []
     for r in sorted({kind, told, *spread.tolist()}):
-        revenue, paid, taxed = (float(a[firm, r] @ weights) for a in (assignment.revenue, assignment.subsidy, tax))
+        paid, taxed = (float(a[firm, r] @ weights) for a in (assignment.subsidy, tax))
         rows.append(
             {
                 "report": float(points[r]),
                 "truth": r == kind,
-                "revenue": revenue,
-                "own_cost": float(cost[r]),
+                "revenue": float(revenue[r]),
+                "own_cost": float(revenue[r] - profit[r]),
                 "subsidy": paid,
                 "tax": taxed,
                 "net_transfer": paid - taxed,
@@ -349,7 +356,7 @@ def private_tree(setting: Setting) -> Tree:
         }
     own = found.strategy[:, types.nodes]
     x = pair_levels(own[0], own[1], 0)
-    books = account(case_at_pairs(setting.case, types.types), x, bertrand_matrix)
+    books = account(case_at_pairs(setting.case, types.types, types.parameter), x, bertrand_matrix)
     weights = (types.probabilities[:, None] * types.probabilities)[..., None]
     expected = expected_outcome(setting.case, types, x)
     strategies = [
@@ -391,7 +398,7 @@ def payment_schedule(setting: Setting, tax: Array) -> list[Tree]:
             x = assignment.levels[firm][report, middle]
             spill = np.empty(2)
             spill[firm], spill[1 - firm] = types.points[report], types.points[middle]
-            case = assignment.case.with_cost_spillover(spill[None])
+            case = assignment.case.with_parameter(types.parameter, spill[None])
             tried = np.repeat(x[None], 2 * len(SCHEDULE_SHARES), axis=0)
             shares = np.array(SCHEDULE_SHARES)
             tried[: len(shares), firm] = np.minimum(shares * x[firm], 1.0)

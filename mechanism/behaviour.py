@@ -12,7 +12,7 @@ from market.case import INVESTMENT, SHARING, Array, Case
 from market.outcome import account, numbers
 from market.pricing import PriceRule, bertrand_matrix
 from mechanism.allocation import case_at_pairs
-from mechanism.reported import Assignment, payoff_before_tax
+from mechanism.reported import Assignment, both_types_table, payoff_before_tax
 from mechanism.types import TypeSpace
 
 ROUNDS = 200
@@ -34,16 +34,21 @@ class ReportingEquilibrium:
 def reporting_equilibrium(assignment: Assignment, tax: Array, payoff: str) -> ReportingEquilibrium:
     """Best replies in reports from the truth, firm by firm, until they settle. Ties go to the truth, then to the nearest report."""
     types = assignment.types
-    table = [payoff_before_tax(assignment, firm, types.types, payoff) - tax[firm] for firm in (0, 1)]
+    if types.private_values:
+        table = [payoff_before_tax(assignment, firm, types.types, payoff) - tax[firm] for firm in (0, 1)]
+        expected = _expected
+    else:
+        table = [both_types_table(assignment, firm, tax, payoff) for firm in (0, 1)]
+        expected = _expected_by_both
     distance = np.abs(types.points[None] - types.types[:, None])
     reports = np.stack([types.nodes, types.nodes])
     seen = {reports.tobytes()}
     for turn in range(1, ROUNDS + 1):
         before = reports.copy()
         for firm in (0, 1):
-            reports[firm] = _best_reports(_expected(table[firm], types, reports[1 - firm]), distance)
+            reports[firm] = _best_reports(expected(table[firm], types, reports[1 - firm]), distance)
         if np.array_equal(reports, before):
-            regret = max(_regret(_expected(table[firm], types, reports[1 - firm]), reports[firm]) for firm in (0, 1))
+            regret = max(_regret(expected(table[firm], types, reports[1 - firm]), reports[firm]) for firm in (0, 1))
             return ReportingEquilibrium(status="converged", reports=reports, rounds=turn, regret=regret)
         if reports.tobytes() in seen:
             break
@@ -55,6 +60,15 @@ def _expected(table: Array, types: TypeSpace, rival_reports: NDArray[np.intp]) -
     """(K, M): expected payoff by true type and own report when the rival's types report like this."""
     weight = np.bincount(rival_reports, weights=types.probabilities, minlength=len(types.points))
     return np.asarray(table @ weight)
+
+
+def _expected_by_both(table: Array, types: TypeSpace, rival_reports: NDArray[np.intp]) -> Array:
+    """The same where both types move both profits, from (K, K, K, K); only the types themselves are reported."""
+    told = np.searchsorted(types.nodes, rival_reports)
+    out = np.full((len(types.nodes), len(types.points)), -np.inf)
+    every = np.arange(len(types.nodes))
+    out[:, types.nodes] = table[:, :, every, told] @ types.probabilities
+    return out
 
 
 def _best_reports(expected: Array, distance: Array) -> NDArray[np.intp]:
@@ -109,7 +123,7 @@ def expected_outcome(
     case: Case, types: TypeSpace, x: Array, net_transfer: Array | float = 0.0, rule: PriceRule = bertrand_matrix
 ) -> Expected:
     """Expectations when types (k, l) end up at levels x (K, K, 4) with these net transfers (K, K, 2), costs being the true ones."""
-    books = account(case_at_pairs(case, types.types), x, rule)
+    books = account(case_at_pairs(case, types.types, types.parameter), x, rule)
     weight = (types.probabilities[:, None] * types.probabilities[None])[..., None]
 
     def mean(values: Array) -> Array:

@@ -469,17 +469,23 @@ def least_outlay(setting: Setting, plan: Plan | None = None) -> tuple[float, tup
     plan = plan or efficient(setting)
     total, found = 0.0, []
     for i in range(len(setting.players)):
-        size = len(setting.types[i])
         interim = interim_by_report(setting, i, plan.value(i))
-        gain = interim.T - np.diagonal(interim)[:, None]  # (report, true)
-        payoff = setting.interim(i, setting.outside[i])
-        for _ in range(size + 1):
-            better = np.maximum(payoff, (payoff[:, None] + gain).max(0))
-            if np.allclose(better, payoff, rtol=0, atol=1e-13 * max(1.0, float(np.abs(payoff).max()))):
-                break
-            payoff = better
-        else:
+        payoff = least_payoffs(interim, setting.interim(i, setting.outside[i]))
+        if payoff is None:
             return float("inf"), ()
         total += float(setting.probabilities[i] @ (payoff - np.diagonal(interim)))
         found.append(payoff)
     return total, tuple(found)
+
+
+def least_payoffs(interim: Array, floor: Array) -> Array | None:
+    """The least payoffs (K,) not below the floor under which no type gains by a report, from interim values (K true, K reports) without
+    transfers; None where there are none."""
+    gain = interim.T - np.diagonal(interim)[:, None]  # (report, true)
+    payoff = floor
+    for _ in range(len(floor) + 1):
+        better = np.maximum(payoff, (payoff[:, None] + gain).max(0))
+        if np.allclose(better, payoff, rtol=0, atol=1e-13 * max(1.0, float(np.abs(payoff).max()))):
+            return payoff
+        payoff = better
+    return None

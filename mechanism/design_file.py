@@ -45,6 +45,10 @@ def solve_file(path: str | Path, given: dict[str, str]) -> Tree:
     policy = parse_tree(document.tree, name=Path(path).stem, path=Path(path), document=document, faults=faults)
     if policy.types is None:
         raise DesignError("the case has no types, so there is nothing to design for; add a types block, or use pigou evaluate")
+    if policy.types.parameter != "cost_spillover":
+        raise DesignError(
+            f"the {policy.types.parameter} is private, so that both types move both profits; pigou evaluate shows the transfers solved for"
+        )
     asked = policy.mechanism
     if given.get("tax_rule") == "clarke":
         raise DesignError("clarke is a rule for setting files: a market without one of its firms is not described")

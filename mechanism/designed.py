@@ -33,7 +33,8 @@ UNLIMITED = ("min_outlay", "min_worst_deficit")
 class Designed:
     """Transfers that were solved for."""
 
-    plan: Plan
+    plan: Plan | None
+    """The allocation over the market as a setting, where it is one."""
     transfers: tuple[Array, Array]
     """To either firm, over states: firm 1's report on the first axis."""
     tree: Tree

@@ -50,7 +50,8 @@ def evaluate(policy: PolicyCase) -> dict[str, Any]:
 
         types = type_space(policy.types)
         setting = prepare(policy.market, types, policy.mechanism)
-        rules = {} if setting is None else {rule: run_rule(setting, rule) for rule in (*TAX_RULES, "designed")}
+        asked = (*TAX_RULES, "designed") if types.private_values else (*TAX_RULES, "designed", "observed")
+        rules = {} if setting is None else {rule: run_rule(setting, rule) for rule in asked}
         own = rules.get(policy.mechanism.tax_rule)
         mechanism["reported"] = None if own is None else own.tree
         mechanism["alternatives"] = {
@@ -167,7 +168,7 @@ def expected_figures(
     known = {} if setting is None else {"social_optimum": setting.assignment.levels[0][nodes], "nash": setting.market.levels[nodes]}
     found = {}
     for key in (*BEFORE_MECHANISM, *AFTER_MECHANISM):
-        levels = known[key] if key in known else allocate(case, types.types, key).levels
+        levels = known[key] if key in known else allocate(case, types.types, key, types.parameter).levels
         found[key] = _in_expectation(case, types, key, levels, regimes[key].status)
     # With full information the scheme reaches the social optimum at every pair of types, and pays nothing on balance.
     full = Figures(policy="vcg_full_information", status=found["social_optimum"].status, expected=found["social_optimum"].expected)

@@ -19,7 +19,7 @@ from market.pricing import bertrand_matrix, utility_matrix
 from market.regimes import deviation_bounds
 from market.solve.optimum import maximise
 from mechanism.checks import RELATIVE_TOLERANCE, Check, CheckStatus, first_largest, payoff_range
-from mechanism.reported import Assignment, payoff_before_tax
+from mechanism.reported import Assignment, both_types_table, payoff_before_tax
 
 LARGEST_BLOCK = 2_000_000
 """Entries of a payoff table held at once."""
@@ -56,8 +56,9 @@ class Gains:
         return payoff_range(self.interim)
 
 
-def gains(assignment: Assignment, tax: Array, payoff: str) -> Gains:
-    """Misreports with assigned levels, for every point of the type grid as type and as report."""
+def gains(assignment: Assignment, tax: Array, payoff: str, observed: bool = False) -> Gains:
+    """Misreports with assigned levels, for every point of the type grid as type and as report, the rival truthful; `observed`: with the
+    subsidy of the market that comes about."""
     types = assignment.types
     size = len(types.points)
     interim, dominant, ex_post = np.empty((2, size, size)), np.empty((2, size, size)), np.empty((2, size, size))
@@ -65,7 +66,7 @@ def gains(assignment: Assignment, tax: Array, payoff: str) -> Gains:
     for firm in (0, 1):
         for start in range(0, size, block):
             rows = np.arange(start, min(start + block, size))
-            V = payoff_before_tax(assignment, firm, types.points[rows], payoff) - tax[firm]
+            V = payoff_before_tax(assignment, firm, types.points[rows], payoff, observed) - tax[firm]
             at_truth = V[np.arange(len(rows)), rows]
             interim[firm, rows] = V @ types.weights
             dominant[firm, rows] = (V - at_truth[:, None]).max(-1)
@@ -172,6 +173,8 @@ def collusion_check(assignment: Assignment, tax: Array, payoff: str, scale: floa
     """The most both firms together can gain by agreeing on their reports, at any pair of types, with assigned levels and money that may
     change hands between them; the witness names both types and both reports. No rule of this kind is proof against it by design."""
     types = assignment.types
+    if not types.private_values:
+        return _jointly(assignment, tax, payoff, scale)
     step = np.linspace(0, len(types.nodes) - 1, min(COLLUDING_TYPES, len(types.nodes)))
     picked = types.nodes[np.unique(np.round(step).astype(int))]
     points = types.points[picked]
@@ -196,3 +199,16 @@ def collusion_check(assignment: Assignment, tax: Array, payoff: str, scale: floa
         "max_gain": gain,
         "witness": {"types": [float(points[one]), float(points[two])], "reports": [float(points[told]), float(points[said])], "gain": gain},
     }
+
+
+def _jointly(assignment: Assignment, tax: Array, payoff: str, scale: float) -> dict[str, Any]:
+    """The same where both types move both profits."""
+    types = assignment.types
+    first, second = (both_types_table(assignment, firm, tax, payoff) for firm in (0, 1))
+    joint = first.transpose(0, 2, 1, 3) + second.transpose(2, 0, 3, 1)  # (type 1, type 2, report 1, report 2)
+    one, two = np.ogrid[: len(types.nodes), : len(types.nodes)]
+    gain = joint - joint[one, two, one, two][..., None, None]
+    at = first_largest(gain)
+    points, top = types.types, float(gain.max())
+    witness = {"types": [float(points[k]) for k in at[:2]], "reports": [float(points[k]) for k in at[2:]], "gain": top}
+    return {"status": "holds" if top <= RELATIVE_TOLERANCE * scale else "violated", "max_gain": top, "witness": witness}

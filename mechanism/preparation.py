@@ -44,18 +44,18 @@ class Setting:
     @cached_property
     def free(self) -> dict[str, FreePayoff | None]:
         """For each form of the payoff, the best a firm gets before tax when it also picks its levels; None where that has no limit."""
-        return {payoff: free_payoff(self.assignment, payoff) for payoff in PAYOFFS}
+        return {payoff: free_payoff(self.assignment, payoff) for payoff in PAYOFFS if self.types.private_values}
 
 
 def prepare(case: Case, types: TypeSpace, options: MechanismOptions) -> Setting | None:
     """Levels x*(r_1, r_2) and outside options over the grid of types; None where some pair has no social optimum."""
-    optimum = allocate(case, types.points)
+    optimum = allocate(case, types.points, parameter=types.parameter)
     if not optimum.solved:
         return None
-    market = allocate(case, types.points, "nash")
+    market = allocate(case, types.points, "nash", types.parameter)
     outside = private = None
     if market.solved:
-        books = account(case_at_pairs(case, types.points), market.levels, bertrand_matrix)
+        books = account(case_at_pairs(case, types.points, types.parameter), market.levels, bertrand_matrix)
         if books.describes_market.all():
             outside = {"with_cost": per_firm(books.profit), "printed": per_firm(books.price * books.quantity)}
         middle = types.nodes[len(types.nodes) // 2]

@@ -7,7 +7,7 @@ strategy. Own type matters through own fixed cost alone, so prices depend on nob
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -53,19 +53,24 @@ class ExpectedProfit:
     """(L,)."""
     rival_strategy: Array
     """(K, 2)."""
+    rival_types: Array
+    """(K,)."""
     weights: Array
     """(K,)."""
+    parameter: str
+    """Which parameter the types are values of."""
 
     def take(self, lanes: Any) -> ExpectedProfit:
         """The expected profits of these types."""
-        return ExpectedProfit(self.profit, self.firm, take_lanes(self.own_types, lanes), self.rival_strategy, self.weights)
+        return replace(self, own_types=take_lanes(self.own_types, lanes))
 
     def _spread(self, x: Array) -> tuple[Payoff, Array]:
         """Profit and levels for every pair of own point and rival type, as lanes."""
         full = pair_levels(x, self.rival_strategy, self.firm)
-        own = np.broadcast_to(self.own_types[:, None], full.shape[:2]).ravel()
+        pairs = np.empty((*full.shape[:2], 2))
+        pairs[..., self.firm], pairs[..., 1 - self.firm] = self.own_types[:, None], self.rival_types
         payoff = Payoff(
-            case=self.profit.case.with_cost_spillover(np.stack([own, own], -1)),
+            case=self.profit.case.with_parameter(self.parameter, pairs.reshape(-1, 2)),
             benefit=self.profit.benefit,
             cost_weight=self.profit.cost_weight,
         )
@@ -140,8 +145,9 @@ def at_types(case: Case, types: TypeSpace, firm: int, found: PrivateEquilibrium,
 
 
 def _expected_cost(case: Case, types: TypeSpace, firm: int, own_types: Array, own: Array, rival: Array) -> Array:
-    spill = np.broadcast_to(own_types[:, None, None], (len(own), len(rival), 2))
-    cost = investment_cost(case.map(lambda a: a[None]).with_cost_spillover(spill), pair_levels(own, rival, firm))
+    pairs = np.empty((len(own), len(rival), 2))
+    pairs[..., firm], pairs[..., 1 - firm] = own_types[:, None], types.types
+    cost = investment_cost(case.map(lambda a: a[None]).with_parameter(types.parameter, pairs), pair_levels(own, rival, firm))
     return np.asarray(cost[..., firm] @ types.probabilities)
 
 
@@ -158,7 +164,8 @@ def _climb(case: Case, types: TypeSpace, firm: int, rival: Array, own_types: Arr
     n, tries, _ = starts.shape
     Q = revenue_matrices(case, bertrand_matrix)[:, firm]
     profit = Payoff(case=case, benefit=Q, cost_weight=np.eye(2)[None, firm])
-    objective = ExpectedProfit(profit, firm, np.repeat(own_types, tries), rival, types.probabilities)
+    own = np.repeat(own_types, tries)
+    objective = ExpectedProfit(profit, firm, own, rival, types.types, types.probabilities, types.parameter)
     upper = np.column_stack([np.ones(n * tries), np.full(n * tries, np.broadcast_to(case.investment_cap, (1, 2))[0, firm])])
     found = maximise(objective, starts.reshape(-1, 2), np.zeros((n * tries, 2)), upper)
     best = found.value.reshape(n, tries).argmax(1)

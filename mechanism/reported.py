@@ -18,6 +18,11 @@ Tax rules, each a function of the table S_i(r_i, r_j) of subsidies on the path:
   there. Free of the own report as well; the type with the least to gain from joining is left with just its outside option.
 - `agv` (d'Aspremont and Gerard-Varet): the net transfer is E S_i given the own report, less its mean, less the same of the rival. Truth
   is a best reply in expectation, the budget balances in every state, and interim payoffs are those of `groves`.
+
+Where an intercept or a demand spillover is private instead, both types move both profits through prices, which are set with everything
+known. What a report then does to the subsidy is no longer what the true type does, so that a tax free of the own report is not enough; a
+subsidy settled on the market that is `observed` is: with it and the tax of `groves` a firm earns welfare at the true types less what its
+own report does not move, and x* at true reports maximises that. Truth is a best reply to truth at every pair of types.
 """
 
 from __future__ import annotations
@@ -29,7 +34,7 @@ import numpy as np
 
 from market.case import Array, Case, rival
 from market.cost import COST_FORMS
-from market.outcome import account
+from market.outcome import Accounts, account
 from market.pricing import bertrand_matrix
 from mechanism.allocation import Allocation, case_at_pairs, per_firm
 from mechanism.types import TypeSpace
@@ -62,17 +67,30 @@ class Assignment:
         """Social welfare if both reports are true, (2, M, M)."""
         return self.utility - self.reported_cost - self.rival_cost
 
-    def own_cost(self, firm: int, types: Array) -> Array:
-        """f_i of one firm's true types (n,) at the levels assigned for every pair of reports, (n, M, M)."""
+    def own_part(self, firm: int, types: Array, payoff: str) -> Array:
+        """What one firm of true types (n,) earns before transfers at the levels assigned for every pair of reports, the rival's type being
+        what it reports, (n, M, M): profit (`with_cost`), or as in (38) profit before investment cost (`printed`)."""
+        if not self.types.private_values:
+            books = self.at_true(firm, types)
+            return np.asarray(books.profit[..., firm] + (books.investment_cost[..., firm] if payoff == "printed" else 0.0))
+        if payoff == "printed":
+            return np.broadcast_to(self.revenue[firm], (len(types), *self.revenue[firm].shape))
         x, other = self.levels[firm], 1 - firm
         received = types[:, None, None] * x[..., 2 + other] * x[..., other]
         form, case = COST_FORMS[self.case.cost_form], self.case
-        return form.value(x[..., 2 + firm], received, case.cost_scale.ravel()[:1], case.max_saving.ravel()[:1])
+        return self.revenue[firm] - form.value(x[..., 2 + firm], received, case.cost_scale.ravel()[:1], case.max_saving.ravel()[:1])
+
+    def at_true(self, firm: int, types: Array) -> Accounts:
+        """The accounts at one firm's true types (n,), its own and its rival's report, the rival truthful: leading axes (n, M, M)."""
+        pairs = np.empty((len(types), 1, len(self.types.points), 2))
+        pairs[..., firm], pairs[..., 1 - firm] = types[:, None, None], self.types.points
+        case = self.case.map(lambda a: a.reshape(1, 1, 1, -1)).with_parameter(self.types.parameter, pairs)
+        return account(case, np.broadcast_to(self.levels[firm], (len(types), *self.levels[firm].shape)), bertrand_matrix)
 
 
 def assign(case: Case, types: TypeSpace, allocation: Allocation) -> Assignment:
     """The assignment that follows from an allocation over the grid of types."""
-    books = account(case_at_pairs(case, types.points), allocation.levels, bertrand_matrix)
+    books = account(case_at_pairs(case, types.points, types.parameter), allocation.levels, bertrand_matrix)
     revenue = books.profit + books.investment_cost
     utility = (books.total_surplus + books.investment_cost).sum(-1)
     return Assignment(
@@ -86,15 +104,30 @@ def assign(case: Case, types: TypeSpace, allocation: Allocation) -> Assignment:
     )
 
 
-def payoff_before_tax(assignment: Assignment, firm: int, types: Array, payoff: str) -> Array:
+def payoff_before_tax(assignment: Assignment, firm: int, types: Array, payoff: str, observed: bool = False) -> Array:
     """V_i plus the tax for one firm's true types (n,): (n, M, M), axes true type, own report, rival's report.
 
-    `payoff` is `with_cost` (the firm bears its true cost) or `printed` (38).
+    `payoff` is `with_cost` (the firm bears its true cost) or `printed` (38). The subsidy is that of the reports, or with `observed` that of
+    the market that then comes about, whose prices and quantities both true types move.
     """
-    before = (assignment.utility[firm] - assignment.rival_cost[firm])[None]
-    if payoff == "printed":
-        return np.broadcast_to(before, (len(types), *before.shape[1:]))
-    return before - assignment.own_cost(firm, types)
+    if not observed:
+        return assignment.own_part(firm, types, payoff) + assignment.subsidy[firm]
+    books = assignment.at_true(firm, types)
+    return np.asarray(books.total_surplus.sum(-1) + (books.investment_cost[..., firm] if payoff == "printed" else 0.0))
+
+
+def both_types_table(assignment: Assignment, firm: int, tax: Array, payoff: str) -> Array:
+    """One firm's payoff by its type and report and its rival's type and report, all on the types themselves: (K, K, K, K)."""
+    types = assignment.types
+    nodes, K = types.nodes, len(types.nodes)
+    square = np.ix_(nodes, nodes)
+    pairs = np.empty((K, 1, K, 1, 2))  # axes: own type, own report, rival's type, rival's report
+    pairs[..., firm], pairs[..., 1 - firm] = types.types[:, None, None, None], types.types[:, None]
+    case = assignment.case.map(lambda a: a.reshape(1, 1, 1, 1, -1)).with_parameter(types.parameter, pairs)
+    x = np.broadcast_to(assignment.levels[firm][square][None, :, None], (K, K, K, K, 4))
+    books = account(case, x, bertrand_matrix)
+    own = books.profit[..., firm] + (books.investment_cost[..., firm] if payoff == "printed" else 0.0)
+    return np.asarray(own + (assignment.subsidy[firm] - tax[firm])[square][None, :, None])
 
 
 # --- tax rules

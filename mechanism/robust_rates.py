@@ -46,13 +46,13 @@ def best_rates(case: Case, types: TypeSpace, levels: Array, start: Array, tolera
     """
     flat = case.map(lambda a: a.reshape(1, -1))
     points = types.types
-    equal = flat.with_cost_spillover(np.full((1, 2), points[0])).alike()
+    equal = flat.with_parameter(types.parameter, np.full((1, 2), points[0])).alike()
     first, second = (a.ravel() for a in np.indices((len(points), len(points))))
     weight = types.probabilities[first] * types.probabilities[second]
     if equal:  # the pair (r, r') is the pair (r', r) with the firms exchanged
         half = first >= second
         first, second, weight = first[half], second[half], np.where(first > second, 2 * weight, weight)[half]
-    pairs = flat.with_cost_spillover(np.column_stack([points[first], points[second]]))
+    pairs = flat.with_parameter(types.parameter, np.column_stack([points[first], points[second]]))
     welfare = Payoff(case=pairs, benefit=utility_matrix(flat, bertrand_matrix), cost_weight=np.ones((1, 2)))
     at = levels[first, second]
 

@@ -26,10 +26,10 @@ from market.schema import (
     Block,
     Cost,
     NonNegative,
+    Number,
     Positive,
     Rule,
     Security,
-    Share,
     UnitCosts,
     check,
     described,
@@ -40,23 +40,34 @@ Text = Annotated[str, Field(strict=True)]
 _FORBID_EXTRA = ConfigDict(extra="forbid")
 
 
+Parameter = Annotated[
+    Literal["cost_spillover", "intercept", "demand_spillover"],
+    described("what each firm alone knows of itself: its lambda_c as in the paper, its intercept a, or its lambda_d"),
+]
+
+
 @dataclass(frozen=True, kw_only=True)
 class UniformTypes:
-    """Each firm's cost spillover lambda_c is uniform on an interval, seen at Gauss-Legendre nodes."""
+    """Each firm's private parameter is uniform on an interval, seen at Gauss-Legendre nodes."""
 
     __pydantic_config__ = _FORBID_EXTRA
 
-    support: Annotated[tuple[Share, ...], described("lowest and highest type; the lowest is below the highest", min_length=2, max_length=2)]
+    support: Annotated[
+        tuple[Number, ...],
+        described("lowest and highest type, in [0, 1] for spillovers; the lowest is below the highest", min_length=2, max_length=2),
+    ]
+    parameter: Parameter = "cost_spillover"
     points: Annotated[int, described("number of Gauss-Legendre nodes", strict=True, ge=2, le=201)] = 15
 
 
 @dataclass(frozen=True, kw_only=True)
 class ListedTypes:
-    """Each firm's cost spillover lambda_c is one of the listed values."""
+    """Each firm's private parameter is one of the listed values."""
 
     __pydantic_config__ = _FORBID_EXTRA
 
-    values: Annotated[tuple[Share, ...], described("the types, all different", min_length=1)]
+    values: Annotated[tuple[Number, ...], described("the types, all different, in [0, 1] for spillovers", min_length=1)]
+    parameter: Parameter = "cost_spillover"
     probabilities: Annotated[
         tuple[Annotated[Positive, Field(le=1)], ...] | None, described("one per value, adding up to 1; null: all equal")
     ] = None
@@ -163,7 +174,7 @@ class CaseFile(Block):
     security: Annotated[Security, described("how sharing and investment move demand")]
     cost: Annotated[Cost, described("what security costs")]
     unit_cost: Annotated[UnitCosts, described("what a unit sold costs; nothing unless given")] = UnitCosts()
-    types: Annotated[Types | None, described("what the regulator knows of private cost spillovers; null: it knows them")] = None
+    types: Annotated[Types | None, described("what the regulator knows of what is private to the firms; null: it knows everything")] = None
     mechanism: Annotated[MechanismOptions, described("the policy and the constraints it is held to")] = MechanismOptions()
     expect: Annotated[dict[str, Expected], described("figures to check: dotted key of the result, such as regimes.nash.sharing[0]")] = (
         Field(default_factory=dict)
@@ -206,12 +217,42 @@ def _lotteries(types: Mapping[str, Any], mechanism: Mapping[str, Any]) -> str | 
     return None
 
 
+def _range(types: Mapping[str, Any]) -> tuple[tuple[str | int, ...], str] | None:
+    low, high, words = {
+        "cost_spillover": (0.0, 1.0, "[0, 1]"),
+        "demand_spillover": (-1.0, 1.0, "[-1, 1]"),
+        "intercept": (sys.float_info.min, math.inf, "(0, inf)"),
+    }[types.get("parameter", "cost_spillover")]
+    key = "support" if "support" in types else "values"
+    for i, value in enumerate(types.get(key) or ()):
+        if not low <= value <= high:
+            return (key, i), f"is {show(value)}; it must lie in {words}"
+    return None
+
+
+def _few_types(types: Mapping[str, Any]) -> str | None:
+    count = types.get("points", UniformTypes.points) if "support" in types else len(types.get("values") or ())
+    if types.get("parameter", "cost_spillover") != "cost_spillover" and count > LOTTERY_TYPES:
+        return f"gives {count} types of the {types['parameter']}; at most {LOTTERY_TYPES} are taken where both types move a firm's profit"
+    return None
+
+
+def _second_best_of(types: Mapping[str, Any], mechanism: Mapping[str, Any]) -> str | None:
+    private = types.get("parameter", "cost_spillover")
+    if private != "cost_spillover" and mechanism.get("allocation") == "second_best":
+        return f"makes the {private} private; allocation second_best is for private cost spillovers"
+    return None
+
+
 LOTTERY_TYPES = 21
 """Types per firm up to which lotteries over levels are solved for."""
 
 RULES = (
     Rule(("mechanism",), _designed),
     Rule(("types", "mechanism"), _lotteries),
+    Rule(("types", "mechanism"), _second_best_of),
+    Rule(("types",), _range),
+    Rule(("types",), _few_types),
     *MARKET_RULES,
     Rule(("types.support",), _support),
     Rule(("types.values",), _distinct),

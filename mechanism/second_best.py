@@ -92,7 +92,9 @@ def second_best_tree(setting: Setting, found: Designed, menu: Array, outside: di
 
 def lottery_gains(found: Designed) -> Gains:
     """What misreporting gains where levels are drawn by lottery, in the form in which it is checked elsewhere."""
-    setting, plan = found.plan.setting, found.plan
+    plan = found.plan
+    assert plan is not None
+    setting = plan.setting
     every = np.arange(len(setting.types[0]))
     interim = [interim_by_report(setting, i, plan.value(i) + found.transfers[i]) for i in (0, 1)]
     earned = payoffs(plan, found.transfers)
@@ -108,8 +110,9 @@ def lottery_gains(found: Designed) -> Gains:
 
 def _shares(types: TypeSpace, found: Designed) -> Array:
     """(K, K, m): at each pair of types the probability of every levels on its menu."""
+    assert found.plan is not None
+    assert found.plan.lottery is not None
     lottery, size = found.plan.lottery, len(types.types)
-    assert lottery is not None
     first, second = np.ogrid[:size, :size]
     return np.asarray(lottery.reshape(size, size, -1, size, size)[first, second, :, first, second])
 

@@ -1,4 +1,5 @@
-"""What the regulator knows about the private cost spillovers: a common prior on each firm's lambda_c, independent across firms."""
+"""What the regulator knows about what is private: a common prior on a parameter of each firm, lambda_c in the paper, independent
+across firms."""
 
 from __future__ import annotations
 
@@ -26,6 +27,14 @@ class TypeSpace:
     """(K,): which points are the types expectations are taken over."""
     continuous: bool
     """Whether the prior is a uniform distribution on a support."""
+    parameter: str = "cost_spillover"
+    """Which parameter of the market is private. With a cost spillover a firm's profit depends on its own type alone, whatever the levels;
+    with an intercept or a demand spillover on both, through prices."""
+
+    @property
+    def private_values(self) -> bool:
+        """Whether a firm's profit at given levels depends on no type but its own."""
+        return self.parameter == "cost_spillover"
 
     @property
     def types(self) -> Array:
@@ -42,7 +51,7 @@ class TypeSpace:
         return replace(self, nodes=np.arange(len(self.points)))
 
 
-def uniform(low: float, high: float, count: int) -> TypeSpace:
+def uniform(low: float, high: float, count: int, parameter: str = "cost_spillover") -> TypeSpace:
     """The uniform prior on [low, high]: `count` Gauss-Legendre nodes, which integrate polynomials of degree 2 count - 1 exactly."""
     x, w = np.polynomial.legendre.leggauss(count)
     types = low + (high - low) * (x + 1) / 2
@@ -52,18 +61,19 @@ def uniform(low: float, high: float, count: int) -> TypeSpace:
     nodes = np.searchsorted(points, types)
     weights = np.zeros(len(points))
     weights[nodes] = w / 2
-    return TypeSpace(points=points, weights=weights, nodes=nodes, continuous=True)
+    return TypeSpace(points=points, weights=weights, nodes=nodes, continuous=True, parameter=parameter)
 
 
-def discrete(values: Array, probabilities: Array) -> TypeSpace:
+def discrete(values: Array, probabilities: Array, parameter: str = "cost_spillover") -> TypeSpace:
     """A discrete prior; only the types themselves can be reported."""
     order = np.argsort(values)
     points = np.asarray(values, float)[order]
-    return TypeSpace(points=points, weights=np.asarray(probabilities, float)[order], nodes=np.arange(len(points)), continuous=False)
+    weights = np.asarray(probabilities, float)[order]
+    return TypeSpace(points=points, weights=weights, nodes=np.arange(len(points)), continuous=False, parameter=parameter)
 
 
 def type_space(given: UniformTypes | ListedTypes) -> TypeSpace:
     """The type space a case file describes."""
     if isinstance(given, UniformTypes):
-        return uniform(given.support[0], given.support[1], given.points)
-    return discrete(np.array(given.values), np.array(given.weights))
+        return uniform(given.support[0], given.support[1], given.points, given.parameter)
+    return discrete(np.array(given.values), np.array(given.weights), given.parameter)

@@ -20,7 +20,7 @@ NAMES = {
     "price_collusion": "an alliance that also fixes prices",
     "social_optimum": "the planner's optimum",
     "first_best": "a planner who also sets prices",
-    "bayes_nash": "today's market with private cost spillovers",
+    "bayes_nash": "today's market with private types",
     "vcg_full_information": "the full-information subsidy and tax",
 }
 
@@ -128,7 +128,7 @@ def _full_information(full: dict[str, Any], result: dict[str, Any], say: Words) 
     check = full["participation"][form]
     against = AGAINST[form]
     # These are figures of one state, the case's own lambda_c, also where the comparison is in expectation.
-    at = " at the case's own cost spillovers" if case["types"] is not None else ""
+    at = " at the case's own parameters" if case["types"] is not None else ""
     if check["status"] == "violated":
         losing = [i for i, slack in enumerate(check["slack"]) if slack < 0]
         losers = " and ".join(f"firm {i + 1} falls short by {say.money(-check['slack'][i])}" for i in losing)
@@ -275,7 +275,7 @@ def _rates(found: dict[str, Any] | None, say: Words, private: bool) -> list[Sent
         text = f"No plain subsidy per unit leads to the planner's levels: at {rates} some firm would still rather choose others."
         return [{"code": "linear_subsidies_fail", "text": text}]
     outlay = found["outlay"]
-    where = " at the case's own cost spillovers" if private else ""
+    where = " at the case's own parameters" if private else ""
     text = f"Plain subsidies of {rates}, without any report, also make the planner's levels an equilibrium{where}"
     text += f"; they cost the public {say.money(outlay)}." if outlay > 0 else f"; they bring in {say.money(-outlay)}."
     gains = found["participation_gain"]

@@ -30,6 +30,7 @@ RULES = {
     "worst_type": "a tax set by the type with the least to gain from joining",
     "agv": "mutual payments of what each report is worth to the other",
     "designed": "transfers that are solved for",
+    "observed": "a tax free of the own report and a subsidy settled on the market that comes about",
 }
 SHORT = {
     "printed": "the printed tax",
@@ -37,4 +38,5 @@ SHORT = {
     "worst_type": "the tax set by the worst type",
     "agv": "mutual payments",
     "designed": "transfers that are solved for",
+    "observed": "the subsidy settled on the market that comes about",
 }
