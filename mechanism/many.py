@@ -162,7 +162,11 @@ def _benchmark_row(out: Columns, row: int, market: Case, types: TypeSpace, key: 
         levels = setting.assignment.levels[0][nodes]
         residual, regret = np.full(1, setting.residual), np.full(1, np.nan)
     else:
-        found = allocate(market, types.types, key) if REGIMES[key].order == "together" else _staged_at_pairs(market, types.types, key)
+        found = (
+            allocate(market, types.types, key, types.parameter)
+            if REGIMES[key].order == "together"
+            else _staged_at_pairs(market, types, key)
+        )
         levels, residual, regret = found.levels, found.residual, found.regret
     if not np.isfinite(levels).all():
         alone = solve_regime(market, key)
@@ -178,11 +182,12 @@ def _benchmark_row(out: Columns, row: int, market: Case, types: TypeSpace, key: 
     out["residual"][row], out["regret"][row] = residual.max(), regret.max()
 
 
-def _staged_at_pairs(market: Case, points: Array, key: str) -> Allocation:
+def _staged_at_pairs(market: Case, types: TypeSpace, key: str) -> Allocation:
     """A game in stages at every pair of types, each pair alone."""
+    points = types.types
     first, second = (a.ravel() for a in np.meshgrid(points, points, indexing="ij"))
     one = market.map(lambda a: a.reshape(1, -1))
-    found = solve_markets(one.with_cost_spillover(np.column_stack([first, second])), key, len(first))
+    found = solve_markets(one.with_parameter(types.parameter, np.column_stack([first, second])), key, len(first))
     shape = (len(points), len(points))
     return Allocation(
         levels=found.levels.reshape(*shape, 4),

@@ -40,6 +40,7 @@ Text = Annotated[str, Field(strict=True)]
 _FORBID_EXTRA = ConfigDict(extra="forbid")
 
 
+Type = Annotated[Number, WithJsonSchema({"type": "number", "x-admissible": "[0, 1] for spillovers, (0, inf) for an intercept"})]
 Parameter = Annotated[
     Literal["cost_spillover", "intercept", "demand_spillover"],
     described("what each firm alone knows of itself: its lambda_c as in the paper, its intercept a, or its lambda_d"),
@@ -52,12 +53,9 @@ class UniformTypes:
 
     __pydantic_config__ = _FORBID_EXTRA
 
-    support: Annotated[
-        tuple[Number, ...],
-        described("lowest and highest type, in [0, 1] for spillovers; the lowest is below the highest", min_length=2, max_length=2),
-    ]
-    parameter: Parameter = "cost_spillover"
+    support: Annotated[tuple[Type, ...], described("lowest and highest type; the lowest is below the highest", min_length=2, max_length=2)]
     points: Annotated[int, described("number of Gauss-Legendre nodes", strict=True, ge=2, le=201)] = 15
+    parameter: Parameter = "cost_spillover"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,11 +64,11 @@ class ListedTypes:
 
     __pydantic_config__ = _FORBID_EXTRA
 
-    values: Annotated[tuple[Number, ...], described("the types, all different, in [0, 1] for spillovers", min_length=1)]
-    parameter: Parameter = "cost_spillover"
+    values: Annotated[tuple[Type, ...], described("the types, all different", min_length=1)]
     probabilities: Annotated[
         tuple[Annotated[Positive, Field(le=1)], ...] | None, described("one per value, adding up to 1; null: all equal")
     ] = None
+    parameter: Parameter = "cost_spillover"
 
     @property
     def weights(self) -> tuple[float, ...]:

@@ -208,7 +208,9 @@ def test_interim_utilities_obey_the_envelope_formula(rule: str) -> None:
     for firm in (0, 1):
         slope = np.array(
             [
-                -((assignment.own_cost(firm, points[[k]] + h) - assignment.own_cost(firm, points[[k]] - h))[0, k] @ types.weights) / (2 * h)
+                (assignment.own_part(firm, points[[k]] + h, "with_cost") - assignment.own_part(firm, points[[k]] - h, "with_cost"))[0, k]
+                @ types.weights
+                / (2 * h)
                 for k in range(len(points))
             ]
         )

@@ -170,20 +170,27 @@ EITHER = "it must be a number in (0, inf) or a list of 2, each a number in (0, i
         ({"mechanism/tax_rul": "printed"}, "mechanism.tax_rul is not a known key; did you mean tax_rule?"),
         (
             {"types": 3},
-            "types is 3; it must be a mapping with the keys support, points or a mapping with the keys values, probabilities or null",
+            "types is 3; it must be a mapping with the keys support, points, parameter or a mapping with the keys values, probabilities, "
+            "parameter or null",
         ),
         (
             {"types": {"support": [0, 1], "values": [1]}},
             "types mixes an interval and a list; give either support and points or values and probabilities",
         ),
-        ({"types": {}}, "types.support is missing; give a list of 2, each a number in [0, 1]"),
+        ({"types": {}}, "types.support is missing; give a list of 2, each a number in [0, 1] for spillovers, (0, inf) for an intercept"),
         ({"types/support": [0.5, 0.5]}, "types.support is [0.5, 0.5]; the first must be below the second"),
         ({"types/support": [0.5, 2]}, "types.support[1] is 2; it must lie in [0, 1]"),
-        ({"types/support": [0.5]}, "types.support is a list of 1; it must be a list of 2, each a number in [0, 1]"),
+        (
+            {"types/support": [0.5]},
+            "types.support is a list of 1; it must be a list of 2, each a number in [0, 1] for spillovers, (0, inf) for an intercept",
+        ),
         ({"types": {"support": [0, 1], "points": 1}}, "types.points is 1; it must lie in [2, 201]"),
         ({"types": {"support": [0, 1], "points": 202}}, "types.points is 202; it must lie in [2, 201]"),
         ({"types": {"support": [0, 1], "points": 3.0}}, "types.points is 3.0; it must be a whole number in [2, 201]"),
-        ({"types/values": []}, "types.values is a list of 0; it must be a list, each a number in [0, 1]"),
+        (
+            {"types/values": []},
+            "types.values is a list of 0; it must be a list, each a number in [0, 1] for spillovers, (0, inf) for an intercept",
+        ),
         ({"types/values": [0.1, 0.1]}, "types.values holds a value twice; list each type once"),
         (
             {"types": {"values": [0.1, 0.2], "probabilities": [1]}},
