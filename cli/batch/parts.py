@@ -79,20 +79,14 @@ class Parts:
         """Whether a run has begun here."""
         return self.folder.exists()
 
-    def begin(self, manifest: Json) -> None:
-        """Start from nothing."""
-        self.folder.mkdir()
-        write_whole(self.manifest, json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False).encode())
-
     def take_up(self, manifest: Json) -> None:
-        """Continue: refuse if anything that decides the result has changed, and keep the parts that are whole."""
+        """Begin or continue: refuse if anything that decides the result has changed, and keep the parts that are whole."""
+        if not self.manifest.exists() and not self.log.exists():
+            write_whole(self.manifest, json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False).encode())
         try:
             before = json.loads(self.manifest.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            before = manifest  # stopped before it was written, when nothing else could have been
-            write_whole(self.manifest, json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False).encode())
-        except ValueError:
-            raise Refused(f"{self.manifest} cannot be read; start again with --overwrite") from None
+        except (FileNotFoundError, ValueError):
+            raise Refused(f"{self.manifest} is gone or damaged; start again with --overwrite") from None
         changed = differences(before, json.loads(json.dumps(manifest)))
         if changed:
             listed = "\n".join(f"  {line}" for line in changed[:10]) + (f"\n  and {len(changed) - 10} more" if len(changed) > 10 else "")
@@ -133,8 +127,12 @@ class Parts:
             os.fsync(stream.fileno())
 
     def remove(self) -> None:
-        """Remove everything."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Remove everything; under another name, so that a run stopped meanwhile leaves no half of it."""
+        stale = self.folder.with_name(f"{self.folder.name}.old")
+        shutil.rmtree(stale, ignore_errors=True)
+        if self.exist():
+            os.replace(self.folder, stale)
+            shutil.rmtree(stale, ignore_errors=True)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
