@@ -19,7 +19,7 @@ from .parts import Refused
 Work = Callable[[int, int], Any]
 """From a range of cases, the second end not included, to their rows."""
 
-THREADS = {name: "1" for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")}
+THREADS = dict.fromkeys(("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"), "1")
 """Workers fill the machine by themselves: threads of a linear algebra library inside each would only get in each other's way."""
 
 

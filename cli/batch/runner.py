@@ -93,7 +93,9 @@ def run(
     digest = sha256(canonical(identity).encode())
     parts, form = Parts(out), format_for(out, job.columns)
     if overwrite:
-        parts.remove()
+        if parts.exist():
+            with parts.locked():  # nobody is at work on them
+                parts.remove()
     elif (done := _admitted(out, parts, digest, resume)) is not None:
         return Summary(failed=done, kept=job.cases)
     parts.folder.mkdir(exist_ok=resume)
@@ -171,9 +173,8 @@ def _compute(
             except pool.lost as error:
                 tries[n] += 1
                 if tries[n] > pool.retries:
-                    raise WorkersDied(
-                        f"the worker died whenever it computed the cases {start} to {stop - 1} ({type(error).__name__}), out of memory perhaps"
-                    ) from None
+                    reason = f"({type(error).__name__}), out of memory perhaps"
+                    raise WorkersDied(f"the worker died whenever it computed the cases {start} to {stop - 1} {reason}") from None
                 waiting.appendleft(n)
                 continue
             parts.keep(n, form.part(columns), job.failed(columns))
