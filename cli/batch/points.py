@@ -250,7 +250,8 @@ def _values(series: Any) -> Array:
 
     if pd.api.types.is_numeric_dtype(series) and not pd.api.types.is_bool_dtype(series):
         return np.asarray(series.to_numpy(float, na_value=np.nan))
-    return np.array([None if pd.isna(value) else str(value) for value in series], object)
+    texts = np.array([None if pd.isna(value) else str(value) for value in series], object)
+    return column([None if text is None else float(text) for text in texts]) if all(map(_is_number, texts)) else texts
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from market.faults import BadCase, Json
 from mechanism.schema import PolicyCase, parse_tree
@@ -53,21 +55,26 @@ class Work:
 
     def __call__(self, start: int, stop: int) -> Columns:
         """The rows of the cases of this range."""
+        return self._rows(self.design.trees(start, stop), self.design.ids(start, stop), self.design.columns(start, stop))
+
+    def probe(self, numbers: Sequence[int]) -> Columns:
+        """The rows of these cases, solved together."""
+        trees = [tree for n in numbers for tree in self.design.trees(n, n + 1)]
+        ids = np.concatenate([self.design.ids(n, n + 1) for n in numbers])
+        pieces = [self.design.columns(n, n + 1) for n in numbers]
+        return self._rows(trees, ids, {key: np.concatenate([piece[key] for piece in pieces]) for key in self.design.keys})
+
+    def _rows(self, trees: Iterable[Json], ids: NDArray[np.int64], varied: Mapping[str, NDArray[Any]]) -> Columns:
         cases: list[PolicyCase | str] = []
-        for tree in self.design.trees(start, stop):
+        for tree in trees:
             try:
                 cases.append(parse_tree(tree, name=self.design.name))
             except BadCase as bad:
                 cases.append("; ".join(map(str, bad.faults)))
         width = len(self.design.policies)
-        head: Rows = {"case_id": np.repeat(self.design.ids(start, stop), width).tolist()}
-        head |= {key: np.repeat(values, width).tolist() for key, values in self.design.columns(start, stop).items()}
+        head: Rows = {"case_id": np.repeat(ids, width).tolist()}
+        head |= {key: np.repeat(values, width).tolist() for key, values in varied.items()}
         return head | self._solved(cases)
-
-    def probe(self, cases: Iterable[int]) -> Columns:
-        """The rows of these cases, as if they were a design of their own."""
-        pieces = [self(n, n + 1) for n in cases]
-        return {name: [value for piece in pieces for value in piece[name]] for name in pieces[0]}
 
     def _solved(self, cases: list[PolicyCase | str]) -> Rows:
         """The rows of these cases, those that are bad saying why."""
@@ -122,8 +129,6 @@ def chunk_size(design: Design) -> int:
 
 def job(design: Design, form: str, version: str) -> Job:
     """The design as a job for the runner; `form` is the ending of the result's name."""
-    import json
-
     identity: Json = {**design.identity, "result": form, "pigou": version}
     metadata: Mapping[str, str] = {
         "pigou.design": json.dumps(design.identity, sort_keys=True, ensure_ascii=False),
