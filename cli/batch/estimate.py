@@ -38,7 +38,8 @@ class Estimate:
         """In words."""
         each = self.seconds / max(1, self.cases)
         on = f"with {jobs} processes" if jobs > 1 else "with one process"
-        found = [
+        why = f": {self.message}" if self.failed else ""
+        return [
             f"cases   {self.cases:,}",
             f"rows    {self.rows:,}",
             f"chunks  {self.chunks:,}",

@@ -92,7 +92,8 @@ def batch(
                 progress=progress,
             )
     except Refused as refused:
-        raise typer.BadParameter(str(refused), param_hint="DESIGN") from None
+        say([f"pigou batch: {refused}"])
+        raise typer.Exit(2) from None
     except KeyboardInterrupt:
         say([f"interrupted; {kept}. To go on: {again}"])
         raise typer.Exit(130) from None
