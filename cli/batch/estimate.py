@@ -45,10 +45,8 @@ class Estimate:
             f"chunks  {self.chunks:,}",
             f"time    about {duration(self.seconds / min(jobs, max(1, self.chunks)))} {on} ({1000 * each:.3g} ms per case)",
             f"size    about {_bytes(self.size)}",
-            f"probe   {self.probed} cases spread over the design; {self.failed} of them fail"
-            + (f": {self.message}" if self.failed else ""),
+            f"probe   {self.probed} cases spread over the design; {self.failed} of them fail{why}",
         ]
-        return found
 
 
 def estimate(work: Work, form: Format) -> Estimate:
