@@ -175,7 +175,7 @@ def _compute(
                 if tries[n] > pool.retries:
                     reason = f"({type(error).__name__}), out of memory perhaps"
                     raise WorkersDied(f"the worker died whenever it computed the cases {start} to {stop - 1} {reason}") from None
-                waiting.appendleft(n)
+                waiting.append(n)  # after all others, which it may keep from being done
                 continue
             parts.keep(n, form.part(columns), job.failed(columns))
             done += stop - start
