@@ -165,7 +165,7 @@ SAMPLE = "sample: {method: sobol, count: 8}\n"
         ("vary: {'demand.cross_slope[0]': {low: 0.1, high: 0.2}}\n" + SAMPLE, "demand.cross_slope[0].low is a list of 2; it must be a number"),
         ("vary: {security.rivalry: {low: 0.1, high: 1.4}}\n" + SAMPLE, "2:38: vary.security.rivalry.high is 1.4; it must lie in [0, 1]"),
         ("vary: {security.rivalry: {low: 0.4, high: 0.1}}\n" + SAMPLE, "high is 0.1; it must lie above low = 0.4"),
-        ("vary: {security.rivalry: {low: 0, high: 0.1, log: true}}\n" + SAMPLE, "low is 0; with log it must lie in (0, high = 0.1)"),
+        ("vary: {security.rivalry: {low: 0, high: 0.1, log: true}}\n" + SAMPLE, "low is 0.0; with log it must lie in (0, high = 0.1)"),
         ("vary: {security.rivalry: {low: 0}}\n" + SAMPLE, "vary.security.rivalry.high is missing"),
         ("vary: {security.rivalry: {value: [0]}}\n" + SAMPLE, "did you mean values?"),
         ("vary: {security.rivalry: 0.3}\n" + SAMPLE, "vary.security.rivalry is 0.3; it must be"),

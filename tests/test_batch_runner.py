@@ -269,7 +269,7 @@ def test_a_worker_that_dies_once_is_survived(unbroken: dict[str, bytes], tmp_pat
 @posix
 def test_cases_that_always_kill_their_worker_end_the_run_after_three_retries(unbroken: dict[str, bytes], tmp_path: Path) -> None:
     out, trap = tmp_path / "r.csv", tmp_path / "trap"
-    with pytest.raises(WorkersDied, match=r"the cases 598 to 647 \("):
+    with pytest.raises(WorkersDied, match=r"the cases 598 to 647, out of memory"):
         run(job(trap=str(trap), always=True), out, jobs=2)
     assert trap.read_text() == "xxxx"
     summary = run(job(), out, resume=True)

@@ -343,7 +343,7 @@ class _Reader:
         place = self.path.parent / self.file.table
         try:
             table = Table.read(place)
-        except (OSError, ValueError, UnicodeError, ImportError) as error:
+        except (OSError, ValueError, ImportError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             self.fault(("table",), f"is {self.file.table}, which cannot be read as a table: {reason}")
             return None

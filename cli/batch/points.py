@@ -189,25 +189,11 @@ class Table:
     @classmethod
     def read(cls, path: Path) -> Table:
         """The table in a CSV or Parquet file."""
-        import pandas as pd
-
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        if path.suffix.lower() == ".parquet":
-            frame = pd.read_parquet(path, engine="pyarrow")
-        else:
-            with open(path, encoding="utf-8-sig", newline="") as stream:
-                names = [name.strip() for name in next(csv.reader(stream), [])]
-            if twice := [name for n, name in enumerate(names) if name in names[:n]]:
-                raise ValueError(f"the column {twice[0]} stands there twice")
-            frame = pd.read_csv(path, skipinitialspace=True, float_precision="round_trip")
-        frame.columns = [str(name).strip() for name in frame.columns]
-        numbers = None
-        if "case_id" in frame:
-            given = frame.pop("case_id")
-            if not pd.api.types.is_integer_dtype(given):
-                raise ValueError("the column case_id holds something else than whole numbers")
-            numbers = given.to_numpy(np.int64)
-        return cls(data={str(name): _values(frame[name]) for name in frame}, numbers=numbers, sha256=digest)
+        given = _parquet(path) if path.suffix.lower() == ".parquet" else _csv(path)
+        numbers = given.pop("case_id", None)
+        data = {name: _values(values) for name, values in given.items()}
+        return cls(data=data, numbers=None if numbers is None else _numbers(numbers), sha256=digest)
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -240,18 +226,48 @@ class Table:
 
 def _is_number(value: Any) -> bool:
     try:
-        return value is None or math.isfinite(float(value))
-    except ValueError:
+        return value is None or (not isinstance(value, bool) and math.isfinite(float(value)))
+    except (TypeError, ValueError):
         return False
 
 
-def _values(series: Any) -> Array:
-    import pandas as pd
+def _parquet(path: Path) -> dict[str, list[Any]]:
+    import pyarrow.parquet as pq
 
-    if pd.api.types.is_numeric_dtype(series) and not pd.api.types.is_bool_dtype(series):
-        return np.asarray(series.to_numpy(float, na_value=np.nan))
-    texts = np.array([None if pd.isna(value) else str(value) for value in series], object)
-    return column([None if text is None else float(text) for text in texts]) if all(map(_is_number, texts)) else texts
+    return {str(name): values for name, values in pq.read_table(path).to_pydict().items()}
+
+
+def _csv(path: Path) -> dict[str, list[Any]]:
+    with open(path, encoding="utf-8-sig", newline="") as stream:
+        rows = csv.reader(stream)
+        names = [name.strip() for name in next(rows, [])]
+        if not names:
+            raise ValueError("it is empty")
+        if twice := [name for n, name in enumerate(names) if name in names[:n]]:
+            raise ValueError(f"the column {twice[0]} stands there twice")
+        cells: list[list[Any]] = [[] for _ in names]
+        for row in rows:
+            if not row:
+                continue
+            if len(row) != len(names):
+                raise ValueError(f"line {rows.line_num} has {len(row)} cells; the header has {len(names)}")
+            for cell, column in zip(row, cells, strict=True):
+                column.append(cell.strip() or None)
+    return dict(zip(names, cells, strict=True))
+
+
+def _numbers(values: list[Any]) -> NDArray[np.int64]:
+    try:
+        return np.array([int(str(value)) for value in values], np.int64)
+    except (ValueError, OverflowError):
+        raise ValueError("the column case_id holds something else than whole numbers") from None
+
+
+def _values(values: list[Any]) -> Array:
+    """Floats where all cells are numbers or empty, texts otherwise."""
+    if all(map(_is_number, values)):
+        return column([None if value is None else float(value) for value in values])
+    return np.array([None if value is None else str(value) for value in values], object)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,9 @@ Work = Callable[[int, int], Any]
 THREADS = dict.fromkeys(("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"), "1")
 """Workers fill the machine by themselves: threads of a linear algebra library inside each would only get in each other's way."""
 
+ANSWER = 15
+"""Seconds that a cluster's scheduler has to answer."""
+
 
 class Pool(Protocol):
     """Computes ranges of cases."""
@@ -149,7 +152,7 @@ class Cluster:
                 n_workers=jobs, threads_per_worker=1, dashboard_address=None, silence_logs=logging.CRITICAL
             )
         try:
-            self._client = distributed.Client(self._cluster or address, timeout=15, set_as_default=False)
+            self._client = distributed.Client(self._cluster or address, timeout=ANSWER, set_as_default=False)
         except (OSError, ValueError) as error:
             raise Refused(f"--cluster: no dask scheduler answers at {address} ({error or type(error).__name__})") from None
         self._work = self._client.scatter(work, broadcast=True, hash=False)

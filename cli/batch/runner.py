@@ -26,6 +26,9 @@ FORMAT = 1
 FIRST_CHUNK = 16
 """Cases of the first chunk: writing starts early."""
 
+MOST_DEADLY = 3
+"""Chunks that may end every worker that tries them before the run is given up; with fewer, all others are computed first."""
+
 
 class WorkersDied(Exception):  # noqa: N818 - an ending of a run, not a class of errors
     """A range of cases that ended its worker as often as it was tried."""
@@ -104,7 +107,12 @@ def run(
         bounds = partition(job.cases, job.chunk)
         kept = sum(bounds[n][1] - bounds[n][0] for n in parts.finished)
         if parts.result is None or not out.exists() or file_sha256(out) != parts.result:
-            _compute(job, bounds, parts, form, lambda: open_pool(job.work, jobs, cluster), progress)
+            try:
+                _compute(job, bounds, parts, form, lambda: open_pool(job.work, jobs, cluster), progress)
+            except Refused:
+                if not parts.finished:
+                    parts.remove()
+                raise
             failed = _failed(parts)
             told = {**job.metadata, "pigou.batch_sha256": digest, "pigou.failed_cases": str(failed)} if job.metadata else {}
             _join(out, parts, form, len(bounds), told)
@@ -154,6 +162,7 @@ def _compute(
     running: dict[Any, int] = {}
     ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
     tries: Counter[int] = Counter()
+    deadly: list[str] = []
     pool = opened()
     try:
         while waiting or running:
@@ -170,12 +179,14 @@ def _compute(
             start, stop = bounds[n]
             try:
                 columns = future.result()
-            except pool.lost as error:
+            except pool.lost:
                 tries[n] += 1
-                if tries[n] > pool.retries:
-                    reason = f"({type(error).__name__}), out of memory perhaps"
-                    raise WorkersDied(f"the worker died whenever it computed the cases {start} to {stop - 1} {reason}") from None
-                waiting.append(n)  # after all others, which it may keep from being done
+                if tries[n] <= pool.retries:
+                    waiting.append(n)  # after all others, which it may keep from being done
+                    continue
+                deadly.append(f"{start} to {stop - 1}")
+                if len(deadly) == MOST_DEADLY:
+                    waiting.clear()
                 continue
             parts.keep(n, form.part(columns), job.failed(columns))
             done += stop - start
@@ -183,6 +194,8 @@ def _compute(
                 progress(done, kept)
     finally:
         pool.close()
+    if deadly:
+        raise WorkersDied(f"the worker died whenever it computed the cases {' and '.join(deadly)}, out of memory perhaps")
 
 
 def _join(out: Path, parts: Parts, form: Format, chunks: int, metadata: dict[str, str]) -> None:
