@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from market.regimes import REGIMES
+from market.regimes import REGIMES, solve_regime
 from mechanism.evaluation import evaluate
+from mechanism.reported import TAX_RULES
 from mechanism.schema import PolicyCase
 
 PER_FIRM = ("sharing", "investment", "price", "profit")
@@ -30,7 +31,10 @@ def solve_many(cases: Sequence[PolicyCase], policies: Sequence[str]) -> dict[str
     """Columns over rows, case by case and then policy by policy in the order asked."""
     rows = []
     for case in cases:
-        result = evaluate(case)
+        if any(policy in TAX_RULES for policy in policies):
+            result = evaluate(case)
+        else:
+            result = {"regimes": {policy: solve_regime(case.market, policy).tree() for policy in policies}}
         rows += [{"policy": policy, **_row(result, policy)} for policy in policies]
     texts = {name: np.array([row.get(name, "") for row in rows], object) for name in ("policy", "status", "message")}
     return texts | {name: np.array([_number(row.get(name)) for row in rows]) for name in NUMBERS}

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pyarrow.parquet as pq
 import pytest
 
@@ -34,8 +35,12 @@ class Squares:
     trap: str = ""
     """A file; while it is absent, whoever meets the case of the trap makes it and is killed."""
     always: bool = False
+    trail: str = ""
+    """A folder in which every process that computes leaves its number."""
 
     def __call__(self, start: int, stop: int) -> dict[str, Any]:
+        if self.trail:
+            (Path(self.trail) / str(os.getpid())).touch()
         time.sleep(self.pause)
         if self.trap and start <= 600 < stop and (self.always or not Path(self.trap).exists()):
             with open(self.trap, "a") as stream:
@@ -120,7 +125,7 @@ from pathlib import Path
 from test_batch_runner import job
 from cli.batch.runner import run
 if __name__ == "__main__":
-    run(job(pause=0.03), Path(sys.argv[1]), jobs=int(sys.argv[2]), resume=True)
+    run(job(pause=0.03, trail=sys.argv[3]), Path(sys.argv[1]), jobs=int(sys.argv[2]), resume=True)
 """
 
 
@@ -133,9 +138,11 @@ def test_killed_twice_and_resumed_the_bytes_are_those_of_an_unbroken_run(
     log = Parts(out).log
     script = tmp_path / "script.py"
     script.write_text(SCRIPT.format(tests=str(ROOT / "tests"), root=str(ROOT)))
+    trail = tmp_path / "trail"
+    trail.mkdir()
     before = 0
     for _ in (1, 2):
-        with subprocess.Popen([sys.executable, str(script), str(out), str(jobs)]) as process:
+        with subprocess.Popen([sys.executable, str(script), str(out), str(jobs), str(trail)]) as process:
             wait_for(lambda: log.exists() and len(log.read_text().splitlines()) >= before + 3)  # noqa: B023
             process.kill()
         assert process.returncode == -signal.SIGKILL
@@ -148,6 +155,16 @@ def test_killed_twice_and_resumed_the_bytes_are_those_of_an_unbroken_run(
     assert summary.failed == len(range(0, CASES, 7))  # those of earlier runs are counted
     assert out.read_bytes() == unbroken[ending]
     assert not Parts(out).exist()
+    assert len(list(trail.iterdir())) >= 2 * jobs
+    wait_for(lambda: not any(alive(int(path.name)) for path in trail.iterdir()))  # no worker outlives the run
+
+
+def alive(process: int) -> bool:
+    """Whether it still runs."""
+    try:
+        return psutil.Process(process).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def wait_for(condition: Callable[[], bool]) -> None:

@@ -26,7 +26,7 @@ TEXT = f"""case: {ROOT}/cases/two_vendors.yaml
 vary: {{cost.scale: {{values: [12, 14]}}}}
 policies: [nash, social_optimum]
 """
-MANY = TEXT.replace("{values: [12, 14]}", "{low: 12, high: 20}") + "sample: {method: sobol, count: 64}\n"
+MANY = TEXT.replace("{values: [12, 14]}", "{low: 12, high: 20}") + "sample: {method: sobol, count: 100000}\n"
 
 
 @pytest.fixture

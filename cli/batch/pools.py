@@ -78,13 +78,13 @@ _work: Work | None = None
 """In a worker process: what it computes, sent once."""
 
 
-def _begin(work: Work) -> None:
+def _begin(work: Work, parent: int) -> None:
     """Make a worker: Ctrl-C is its parent's affair, and it does not outlive it."""
     global _work
     _work = work
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if os.name == "posix":
-        threading.Thread(target=_leave_with, args=(os.getppid(),), daemon=True).start()
+        threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
 
 
 def _leave_with(parent: int) -> None:
@@ -112,7 +112,7 @@ class Processes:
         self.lost: tuple[type[BaseException], ...] = (BrokenProcessPool,)
         self.jobs, self.width = jobs, 2 * jobs
         self._new = lambda: get_reusable_executor(
-            max_workers=jobs, initializer=_begin, initargs=(work,), env=THREADS, reuse=False, kill_workers=True, timeout=3600
+            max_workers=jobs, initializer=_begin, initargs=(work, os.getpid()), env=THREADS, reuse=False, kill_workers=True, timeout=3600
         )
         self._executor = self._new()
 
