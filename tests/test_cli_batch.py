@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from command import Run
 from test_cli_process import COMMAND, environment
 
 from cli.batch import progress as progress_module
+from cli.batch.design import load_design
 from cli.batch.parts import Parts
 from cli.batch.progress import Progress
 from mechanism.evaluation import evaluate
@@ -166,3 +168,18 @@ def test_progress_is_a_line_a_minute_without_a_terminal_and_nothing_when_quiet(
         "1,900 of 10,000 cases, 15 per second, 9 min left",
         "2,800 of 10,000 cases, 15 per second, 8 min left",
     ]
+
+
+def test_the_shipped_designs_are_listed_and_copied_with_their_cases(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "designs/alliance_or_mechanism" in run("examples", "list").out
+    assert run("examples", "copy", "alliance_or_mechanism").code == 0
+    copied = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.yaml"))
+    assert copied == ["designs/alliance_or_mechanism.yaml", "private_spillovers.yaml", "two_vendors.yaml"]
+    assert load_design("designs/alliance_or_mechanism.yaml").count == 256
+
+
+def test_the_schema_of_the_design_file_is_printed(run: Run) -> None:
+    schema = json.loads(run("schema", "--design").out)
+    assert {"vary", "sample", "table", "cases", "policies"} <= set(schema["properties"])
+    assert run("schema", "--design", "--setting").code == 2
