@@ -302,6 +302,23 @@ def test_a_cluster_gives_the_same_bytes_though_a_worker_dies(unbroken: dict[str,
     assert out.read_bytes() == unbroken["parquet"]
 
 
+def test_a_cluster_that_goes_away_ends_the_run_and_keeps_what_is_done(unbroken: dict[str, bytes], tmp_path: Path) -> None:
+    import distributed
+
+    out = tmp_path / "r.csv"
+    options = {"processes": False, "protocol": "tcp://", "host": "127.0.0.1", "dashboard_address": None}
+    with distributed.LocalCluster(n_workers=1, threads_per_worker=1, **options) as cluster:
+
+        def leave(done: int, kept: int) -> None:
+            if done >= 300:
+                cluster.close(timeout=5)
+
+        with pytest.raises(WorkersDied, match="the cluster is gone"):
+            run(job(), out, cluster=cluster.scheduler_address, progress=leave)
+    assert run(job(), out, resume=True).kept >= 300
+    assert out.read_bytes() == unbroken["csv"]
+
+
 def test_a_full_disk_keeps_what_is_done(unbroken: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "r.csv"
     real = os.fsync

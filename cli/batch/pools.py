@@ -6,12 +6,14 @@ range itself may be innocent and is tried again.
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
 import signal
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from typing import Any, Protocol
 
 from .parts import Refused
@@ -30,6 +32,8 @@ class Pool(Protocol):
     """Computes ranges of cases."""
 
     lost: tuple[type[BaseException], ...]
+    gone: tuple[type[BaseException], ...]
+    """The errors that say there is no pool any more."""
     retries: int
     """How often a range that lost its worker is tried again."""
 
@@ -55,6 +59,7 @@ class Here:
     """This process."""
 
     lost: tuple[type[BaseException], ...] = ()
+    gone: tuple[type[BaseException], ...] = ()
     retries = 0
     width = 1
 
@@ -101,6 +106,7 @@ def _range(start: int, stop: int) -> Any:
 class Processes:
     """Processes of this machine. When one dies all are replaced, and every range they held counts as lost."""
 
+    gone: tuple[type[BaseException], ...] = ()
     retries = 3
 
     def __init__(self, work: Work, jobs: int) -> None:
@@ -141,13 +147,15 @@ class Cluster:
     def __init__(self, work: Work, jobs: int, address: str) -> None:
         try:
             import distributed
+            from distributed.comm.core import CommClosedError
         except ImportError:
             raise Refused("--cluster needs dask: install it (`pip install distributed`), or pigou with its extra `cluster`") from None
         self.lost: tuple[type[BaseException], ...] = (distributed.KilledWorker,)
+        self.gone: tuple[type[BaseException], ...] = (CommClosedError, asyncio.CancelledError, CancelledError)
+        for logger in ("distributed", "distributed.client"):
+            logging.getLogger(logger).setLevel(logging.CRITICAL)  # what matters comes as an error
         self._cluster = None
         if address == "local":
-            import logging
-
             self._cluster = distributed.LocalCluster(
                 n_workers=jobs, threads_per_worker=1, dashboard_address=None, silence_logs=logging.CRITICAL
             )

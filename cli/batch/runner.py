@@ -31,7 +31,7 @@ MOST_DEADLY = 3
 
 
 class WorkersDied(Exception):  # noqa: N818 - an ending of a run, not a class of errors
-    """A range of cases that ended its worker as often as it was tried."""
+    """There is nobody to compute: cases ended their worker as often as they were tried, or the cluster is gone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,10 +192,14 @@ def _compute(
             done += stop - start
             if progress is not None:
                 progress(done, kept)
+    except pool.gone as error:
+        raise WorkersDied(f"the cluster is gone ({type(error).__name__})") from None
     finally:
         pool.close()
     if deadly:
-        raise WorkersDied(f"the worker died whenever it computed the cases {' and '.join(deadly)}, out of memory perhaps")
+        raise WorkersDied(
+            f"the worker died whenever it computed the cases {' and '.join(deadly)}, out of memory perhaps (fewer --jobs need less)"
+        )
 
 
 def _join(out: Path, parts: Parts, form: Format, chunks: int, metadata: dict[str, str]) -> None:

@@ -98,7 +98,7 @@ def batch(
         say([f"interrupted; {kept}. To go on: {again}"])
         raise typer.Exit(130) from None
     except WorkersDied as died:
-        say([f"pigou: {died}; {kept}. To try again, with fewer --jobs perhaps: {again}"])
+        say([f"pigou: {died}; {kept}. To go on: {again}"])
         raise typer.Exit(1) from None
     except OSError as error:
         say([f"pigou: cannot write the result: {error.strerror or error}; {kept}. Once there is room, go on: {again}"])
