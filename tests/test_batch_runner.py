@@ -302,9 +302,12 @@ def test_a_cluster_gives_the_same_bytes_though_a_worker_dies(unbroken: dict[str,
     assert out.read_bytes() == unbroken["parquet"]
 
 
-def test_a_cluster_that_goes_away_ends_the_run_and_keeps_what_is_done(unbroken: dict[str, bytes], tmp_path: Path) -> None:
+def test_a_cluster_that_goes_away_ends_the_run_and_keeps_what_is_done(
+    unbroken: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import distributed
 
+    monkeypatch.setattr("cli.batch.pools.ANSWER", 1)
     out = tmp_path / "r.csv"
     options = {"processes": False, "protocol": "tcp://", "host": "127.0.0.1", "dashboard_address": None}
     with distributed.LocalCluster(n_workers=1, threads_per_worker=1, **options) as cluster:

@@ -28,6 +28,10 @@ ANSWER = 15
 """Seconds that a cluster's scheduler has to answer."""
 
 
+class Gone(Exception):  # noqa: N818 - an ending of a run, not a class of errors
+    """The cluster does not answer any more."""
+
+
 class Pool(Protocol):
     """Computes ranges of cases."""
 
@@ -151,7 +155,7 @@ class Cluster:
         except ImportError:
             raise Refused("--cluster needs dask: install it (`pip install distributed`), or pigou with its extra `cluster`") from None
         self.lost: tuple[type[BaseException], ...] = (distributed.KilledWorker,)
-        self.gone: tuple[type[BaseException], ...] = (CommClosedError, asyncio.CancelledError, CancelledError)
+        self.gone: tuple[type[BaseException], ...] = (Gone, CommClosedError, asyncio.CancelledError, CancelledError)
         for logger in ("distributed", "distributed.client"):
             logging.getLogger(logger).setLevel(logging.CRITICAL)  # what matters comes as an error
         self._cluster = None
@@ -168,7 +172,10 @@ class Cluster:
     @property
     def width(self) -> int:
         """Twice as many as there are threads, which may come and go."""
-        return 2 * max(1, sum(self._client.nthreads().values()))
+        try:
+            return 2 * max(1, sum(self._client.nthreads().values()))
+        except OSError as error:
+            raise Gone(str(error)) from None
 
     def submit(self, start: int, stop: int) -> Any:
         """Queued with the scheduler."""
