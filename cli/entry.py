@@ -1,6 +1,7 @@
 """The console script: from the process's arguments to its exit code.
 
-0 done; 1 a fault of the program; 2 wrong usage or a bad case; 3 solved, but something asked for does not hold; 130 interrupted.
+0 done; 1 a fault of the program; 2 wrong usage or a bad case; 3 solved, but something asked for does not hold; 4 a batch
+finished with some cases failed; 130 interrupted.
 """
 
 from __future__ import annotations

@@ -28,16 +28,26 @@ def setting_names() -> list[str]:
     return sorted(f"settings/{path.stem}" for path in (folder() / "settings").glob("*.yaml"))
 
 
+def design_names() -> list[str]:
+    """Names of the shipped designs of a batch, sorted."""
+    return sorted(f"designs/{path.stem}" for path in (folder() / "designs").glob("*.yaml"))
+
+
+def every_name() -> list[str]:
+    """Names of all shipped files: cases, then settings, then designs."""
+    return [*names(), *setting_names(), *design_names()]
+
+
 def find(name: str) -> Path | None:
-    """The shipped case or setting of this name, with or without its ending; None if there is none or a folder is named."""
+    """The shipped case, setting or design of this name, with or without its ending; None if there is none or a folder is named."""
     bare = name.removesuffix(".yaml")
-    known = {**{path: path for path in [*names(), *setting_names()]}, **{path.split("/")[1]: path for path in setting_names()}}
+    known = {path.rsplit("/", 1)[-1]: path for path in every_name()} | {path: path for path in every_name()}
     return folder() / f"{known[bare]}.yaml" if bare in known else None
 
 
 def closest(name: str) -> str:
     """A hint for a name that no shipped case has."""
-    known = [*names(), *setting_names()]
+    known = every_name()
     close = get_close_matches(name.removesuffix(".yaml"), known, 1)
     return f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
 

@@ -77,10 +77,10 @@ def test_help_loads_no_library_of_numbers_models_or_files() -> None:
     assert not loaded("--help") & (HEAVY | {"numpy", "pydantic", "ruamel", "rich"})
 
 
-@pytest.mark.parametrize("command", [["evaluate"], ["doctor"], ["examples", "copy"]])
+@pytest.mark.parametrize("command", [["evaluate"], ["batch"], ["doctor"], ["examples", "copy"]])
 def test_help_of_a_command_loads_no_library_of_numbers_or_files(command: list[str]) -> None:
     """Newer versions of typer load pydantic for it themselves."""
-    assert not loaded(*command, "--help") & (HEAVY | {"numpy", "ruamel", "rich"})
+    assert not loaded(*command, "--help") & (HEAVY | {"numpy", "ruamel", "rich", "pyarrow", "joblib", "distributed"})
 
 
 def test_the_version_does_not_even_load_typer() -> None:

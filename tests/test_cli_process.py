@@ -53,7 +53,7 @@ def test_version_help_and_usage() -> None:
     assert "Traceback" not in wrong.stderr
 
 
-@pytest.mark.parametrize("command", ["evaluate", "compare", "validate", "schema", "doctor"])
+@pytest.mark.parametrize("command", ["evaluate", "compare", "batch", "validate", "schema", "doctor"])
 def test_every_command_explains_itself(command: str) -> None:
     shown = ran(command, "--help").stdout
     assert f"pigou {command}" in shown

@@ -20,7 +20,7 @@ app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="List, show 
 
 
 def _starting(incomplete: str) -> list[str]:
-    return [name for name in [*shipped.names(), *shipped.setting_names()] if name.startswith(incomplete)]
+    return [name for name in shipped.every_name() if name.startswith(incomplete)]
 
 
 def _found(name: str) -> Path:
@@ -32,10 +32,10 @@ def _found(name: str) -> Path:
 
 @app.command("list")
 def list_cases() -> None:
-    """List the shipped cases and settings: name and title."""
+    """List the shipped cases, settings and designs: name and title."""
     from market.files import read_document
 
-    names = [*shipped.names(), *shipped.setting_names()]
+    names = shipped.every_name()
     width = max(map(len, names), default=0)
     for name in names:
         title = read_document(shipped.folder() / f"{name}.yaml").tree.get("name", "")
@@ -68,8 +68,7 @@ def copy(
         if place.exists() and not place.is_dir():
             raise typer.BadParameter(f"{place}: is a file; with --all name a directory", param_hint="DEST")
         place.mkdir(parents=True, exist_ok=True)
-        every_name = [*shipped.names(), *shipped.setting_names()]
-        wanted = {place / f"{each}.yaml": shipped.folder() / f"{each}.yaml" for each in every_name}
+        wanted = {place / f"{each}.yaml": shipped.folder() / f"{each}.yaml" for each in shipped.every_name()}
         for target in wanted:
             target.parent.mkdir(exist_ok=True)
     elif name is None:
@@ -84,6 +83,11 @@ def _with_bases(source: Path, destination: Path) -> dict[Path, Path]:
     from market.files import read_document
 
     target = destination / source.name if destination.is_dir() else destination
+    if source.parent.name == "designs" and destination.is_dir():  # a design names its case by its place in the folder above
+        design = read_document(source).tree
+        target = destination / "designs" / source.name
+        target.parent.mkdir(exist_ok=True)
+        return {target: source} | _with_bases((source.parent / design["case"]).resolve(), destination)
     if not target.parent.is_dir():
         raise typer.BadParameter(f"{target}: the directory {target.parent} does not exist; make it first", param_hint="DEST")
     bases = [Path(file) for file in read_document(source).files[1:]]

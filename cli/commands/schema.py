@@ -1,4 +1,4 @@
-"""`pigou schema`: the JSON Schema of the case file, or of the setting file."""
+"""`pigou schema`: the JSON Schema of the case file, of the setting file, or of the design file."""
 
 from __future__ import annotations
 
@@ -11,12 +11,23 @@ EPILOG = """\b
 Examples:
   pigou schema > case.schema.json
   pigou schema --setting > setting.schema.json
+  pigou schema --design > design.schema.json
 
 An editor that knows YAML schemas then completes keys and shows what they mean."""
 
 
-def schema(setting: Annotated[bool, typer.Option("--setting", help="Of the setting file of pigou design.")] = False) -> None:
+def schema(
+    setting: Annotated[bool, typer.Option("--setting", help="Of the setting file of pigou design.")] = False,
+    design: Annotated[bool, typer.Option("--design", help="Of the design file of pigou batch.")] = False,
+) -> None:
     """Print the JSON Schema of the case file."""
+    if setting and design:
+        raise typer.BadParameter("print one schema at a time", param_hint="--design")
+    if design:
+        from ..batch.design import design_schema
+
+        print(json.dumps(design_schema(), indent=2))
+        return
     if setting:
         from mechanism.setting_file import setting_schema
 

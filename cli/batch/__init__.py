@@ -1,0 +1,1 @@
+"""Many cases: the design of a batch, its chunks, who computes them and what is written."""

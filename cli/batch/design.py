@@ -1,0 +1,371 @@
+"""The design file of a batch: which cases, which policies.
+
+Cases are a base case with keys varied over a grid, one at a time or at quasi-random points, or with the rows of a table, or case files
+one by one. Nothing is expanded: any range of cases can be asked for, and a case depends on its number alone.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Discriminator, Field, Tag, WithJsonSchema
+
+from market.faults import BadCase, Fault, Json, KeyPath, dotted, show
+from market.files import Document, read_document
+from market.regimes import REGIMES
+from market.schema import Block, Number, check, described
+from mechanism.reported import TAX_RULES
+from mechanism.schema import CaseFile, PolicyCase, load_case
+
+from .formats import Kind
+from .keys import expanded, key_path, leaves, set_at, value_at
+from .points import Axis, Grid, LatinHypercube, Listed, OneAtATime, Points, Sobol, Table
+
+Text = Annotated[str, Field(strict=True, min_length=1)]
+Plain = Annotated[Any, WithJsonSchema({"type": ["number", "string", "null"]})]
+
+MOST_CASES = 2**30
+"""Cases of the largest design."""
+
+
+class Range(Block):
+    """A key that runs over an interval."""
+
+    low: Annotated[Number, described("least value")]
+    high: Annotated[Number, described("largest value; above low")]
+    log: Annotated[bool, described("whether equal ratios, not equal differences, are equally far apart; low is then positive")] = False
+
+
+class Values(Block):
+    """A key that takes the listed values."""
+
+    values: Annotated[tuple[Plain, ...], described("the values: numbers, or texts", min_length=1)]
+
+
+def _shape(value: Any) -> str:
+    return (
+        "<values>" if "values" in (value if isinstance(value, Mapping) else vars(value) if isinstance(value, Block) else ()) else "<range>"
+    )
+
+
+class Sample(Block):
+    """How the ranges are sampled."""
+
+    method: Annotated[
+        Literal["grid", "one_at_a_time", "sobol", "latin_hypercube"],
+        described("every combination, the base and one key at a time, or quasi-random points"),
+    ]
+    count: Annotated[
+        int | None, described("points per range for grid and one_at_a_time, cases in all for the others", strict=True, ge=1, le=MOST_CASES)
+    ] = None
+    seed: Annotated[int, described("of quasi-random points", strict=True, ge=0)] = 0
+
+
+class DesignFile(Block):
+    """A batch."""
+
+    schema_version: Annotated[int, Field(strict=True, ge=1, le=1), WithJsonSchema({"const": 1}), described("version of this format")] = 1
+    name: Annotated[Text | None, described("what the batch is called; null: the file's name")] = None
+    reference: Annotated[Text | None, described("where the numbers come from")] = None
+    case: Annotated[Text | None, described("path, relative to this file, of the base case")] = None
+    vary: Annotated[
+        dict[str, Annotated[Annotated[Range, Tag("<range>")] | Annotated[Values, Tag("<values>")], Discriminator(_shape)]] | None,
+        described("dotted key of the case file, such as demand.cross_slope: {low, high} or {values}", min_length=1),
+    ] = None
+    sample: Annotated[Sample | None, described("how the ranges of vary are sampled")] = None
+    table: Annotated[Text | None, described("path, relative to this file, of a CSV or Parquet table whose columns are dotted keys")] = None
+    cases: Annotated[tuple[Text, ...] | None, described("paths, relative to this file, of cases taken as they are", min_length=1)] = None
+    policies: Annotated[tuple[Text, ...], described("names of regimes and of tax rules", min_length=1)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Design:
+    """The cases of a batch, by number, and the policies."""
+
+    name: str
+    policies: tuple[str, ...]
+    points: Points
+    keys: Mapping[str, Kind]
+    """The varied keys and what they hold."""
+    bases: tuple[Json, ...]
+    """The resolved case that all cases differ from; or every case, where they are listed."""
+    identity: Json
+    """Whatever decides the result, as plain values."""
+    seed: int | None = None
+    warnings: tuple[str, ...] = ()
+    files: tuple[Path, ...] = field(default=())
+    """What was read."""
+
+    @property
+    def count(self) -> int:
+        """How many cases there are."""
+        return self.points.count
+
+    @property
+    def taxes(self) -> bool:
+        """Whether a policy is a tax rule, which takes far longer than a regime."""
+        return any(policy in TAX_RULES for policy in self.policies)
+
+    def columns(self, start: int, stop: int) -> dict[str, NDArray[Any]]:
+        """The values of the varied keys in the cases of this range, NaN or None where a value is null."""
+        return self.points.columns(start, stop)
+
+    def ids(self, start: int, stop: int) -> NDArray[np.int64]:
+        """The numbers that the result gives to the cases of this range."""
+        return self.points.ids(start, stop)
+
+    def trees(self, start: int, stop: int) -> Iterator[Json]:
+        """The trees of the cases of this range, not checked."""
+        if isinstance(self.points, Listed):
+            yield from (deepcopy(tree) for tree in self.bases[start:stop])
+            return
+        columns = {key: column.tolist() for key, column in self.columns(start, stop).items()}
+        paths = [key_path(key) for key in columns]
+        for values in zip(*columns.values(), strict=True) if columns else [()] * (stop - start):
+            tree = deepcopy(self.bases[0])
+            for path, value in zip(paths, values, strict=True):
+                set_at(tree, path, value)
+            yield tree
+
+
+def load_design(path: str | Path) -> Design:
+    """The design in a YAML, JSON or TOML file."""
+    faults: list[Fault] = []
+    path = Path(path)
+    document = read_document(path, faults=faults)
+    return _Reader(check(DesignFile, document.tree, document=document, faults=faults), document, path).design()
+
+
+def design_schema() -> Json:
+    """The JSON Schema (2020-12) of the design file."""
+    schema = DesignFile.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "Design file of pigou"}
+
+
+class _Reader:
+    """Makes a design of a file whose keys are in order, gathering what is wrong between them."""
+
+    def __init__(self, file: DesignFile, document: Document, path: Path) -> None:
+        self.file, self.document, self.path = file, document, path
+        self.faults: list[Fault] = []
+
+    def fault(self, path: KeyPath, message: str) -> None:
+        """Note a fault of the key at this path."""
+        self.faults.append(Fault(self.document.place(path), dotted(path), message))
+
+    def design(self) -> Design:
+        """The design, or `BadCase`."""
+        file = self.file
+        self._forms()
+        listed = [self._case(("cases", n), name) for n, name in enumerate(file.cases or ())]
+        base = self._case(("case",), file.case) if file.case and not file.cases else None
+        known = [case for case in [*listed, base] if case is not None]
+        self._policies(known)
+        points: Points | None = None
+        keys: dict[str, Kind] = {}
+        if file.cases:
+            points, keys = Listed(file.cases), {"case": "text"}
+        elif base is not None and file.table is not None:
+            points = self._table(base)
+        elif base is not None and file.vary is not None:
+            points = self._varied(base)
+        if self.faults or points is None:
+            raise BadCase(self.faults)
+        if not keys:
+            keys = {key: "text" if points.columns(0, 1)[key].dtype == object else "float" for key in points.keys}
+        identity = {
+            "design": json.loads(json.dumps(file.model_dump(mode="json"))),
+            "case": None if base is None else base.resolved,
+            "cases_sha256": [case.sha256 for case in known] if file.cases else None,
+            "table_sha256": points.sha256 if isinstance(points, Table) else None,
+        }
+        return Design(
+            name=file.name or self.path.stem,
+            policies=file.policies,
+            points=points,
+            keys=keys,
+            bases=tuple({**case.resolved, "expect": {}} for case in known),
+            identity=identity,
+            seed=file.sample.seed if file.sample is not None else None,
+            warnings=self._warnings(points),
+            files=tuple(Path(name) for name in self.document.files) + tuple(case.path for case in known if case.path is not None),
+        )
+
+    def _forms(self) -> None:
+        """Exactly one way of saying which cases."""
+        file = self.file
+        given = [key for key in ("vary", "table", "cases") if getattr(file, key) is not None]
+        if not given:
+            self.fault((), "says nothing about which cases; give vary with sample, or table, or cases")
+        for key in given[1:]:
+            self.fault((key,), f"stands beside {given[0]}; give one of vary, table, cases")
+        if given and given[0] != "cases" and file.case is None:
+            self.fault(("case",), "is missing; give the path of the base case")
+        if given == ["cases"] and file.case is not None:
+            self.fault(("case",), "stands beside cases, which are taken as they are; remove one of them")
+        if file.sample is not None and file.vary is None and given:
+            self.fault(("sample",), f"stands beside {given[0]}, where nothing is sampled; remove it")
+        if file.sample is None and file.vary is not None and any(isinstance(axis, Range) for axis in file.vary.values()):
+            self.fault(("sample",), "is missing; give a method and a count, such as {method: sobol, count: 1024, seed: 0}")
+
+    def _case(self, path: KeyPath, name: str) -> PolicyCase | None:
+        place = self.path.parent / name
+        if not place.exists():
+            self.fault(path, f"is {name}: there is no such file beside this one; `pigou examples list` shows the cases that are shipped")
+            return None
+        try:
+            return load_case(place)
+        except BadCase as bad:
+            self.faults.extend(bad.faults)
+            return None
+
+    def _policies(self, known: list[PolicyCase]) -> None:
+        names = [*REGIMES, *TAX_RULES]
+        for n, policy in enumerate(self.file.policies):
+            if policy not in names:
+                close = get_close_matches(policy, names, 1)
+                hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(names)}"
+                self.fault(("policies", n), f"is {show(policy)}, which is no regime and no tax rule; {hint}")
+            elif policy in self.file.policies[:n]:
+                self.fault(("policies", n), f"is {policy} again; list each policy once")
+            elif policy in TAX_RULES and (bare := [case for case in known if case.types is None]):
+                where = bare[0].path or bare[0].name
+                self.fault(
+                    ("policies", n), f"is {policy}, a tax on reports: {where} needs `types`, what the regulator knows of private spillovers"
+                )
+
+    def _warnings(self, points: Points) -> tuple[str, ...]:
+        if isinstance(points, Sobol) and points.count & (points.count - 1):
+            power = 2 ** round(math.log2(points.count))
+            return (f"sample.count is {points.count}; Sobol points are evenly spread for powers of two, such as {power}",)
+        return ()
+
+    def _key(self, path: KeyPath, key: str, base: PolicyCase) -> bool:
+        """Whether this dotted key can be varied; a fault if not."""
+        known = leaves(base.resolved)
+        steps = key_path(key)
+        try:
+            value_at(expanded(base.resolved, steps), steps)
+            if key in known or isinstance(steps[-1], int):
+                return True
+            below = [name for name in known if name.startswith((f"{key}.", f"{key}["))]
+            self.fault(path, f"is a block or a list; vary its parts, such as {below[0]}" if below else "cannot be varied")
+        except (LookupError, TypeError):
+            last = {name.rsplit(".", 1)[-1]: name for name in known}
+            close = get_close_matches(key, known, 1) or [last[name] for name in get_close_matches(key.rsplit(".", 1)[-1], last, 1)]
+            if key.startswith("types") and base.types is None:
+                hint = "the base case has no types"
+            else:
+                hint = f"did you mean {close[0]}?" if close else f"the keys there are {', '.join(known)}"
+            self.fault(path, f"is not a key of the base case; {hint}")
+        return False
+
+    def _overlap(self, block: str, keys: list[str]) -> None:
+        for key in keys:
+            for other in keys:
+                if key.startswith((f"{other}[", f"{other}.")):
+                    self.fault((block, key), f"stands beside {other}, which holds it; vary one of them")
+
+    def _varied(self, base: PolicyCase) -> Points | None:
+        file = self.file
+        assert file.vary is not None
+        axes: list[Axis] = []
+        for key, given in file.vary.items():
+            at: KeyPath = ("vary", key)
+            if not self._key(at, key, base):
+                continue
+            if isinstance(given, Range):
+                if not given.low < given.high:
+                    self.fault((*at, "high"), f"is {show(given.high)}; it must lie above low = {show(given.low)}")
+                elif given.log and given.low <= 0:
+                    self.fault((*at, "low"), f"is {show(given.low)}; with log it must lie in (0, high = {show(given.high)})")
+                self._admissible((*at, "low"), key, given.low, base)
+                self._admissible((*at, "high"), key, given.high, base)
+                axes.append(Axis(key=key, low=given.low, high=given.high, log=given.log))
+            else:
+                for n, value in enumerate(given.values):
+                    self._admissible((*at, "values", n), key, value, base)
+                if any(isinstance(value, str) for value in given.values) and any(isinstance(v, int | float) for v in given.values):
+                    self.fault((*at, "values"), "mixes numbers and texts")
+                axes.append(Axis(key=key, values=given.values))
+        self._overlap("vary", list(file.vary))
+        sample = file.sample or Sample(method="grid")
+        ranges = any(axis.values is None for axis in axes)
+        random = sample.method in ("sobol", "latin_hypercube")
+        if sample.count is None and (random or ranges):
+            self.fault(("sample", "count"), f"is missing; give {'the number of cases' if random else 'the number of points of each range'}")
+        if self.faults:
+            return None
+        points: Points
+        if sample.method == "sobol":
+            points = Sobol(tuple(axes), sample.count or 1, sample.seed)
+        elif sample.method == "latin_hypercube":
+            points = LatinHypercube(tuple(axes), sample.count or 1, sample.seed)
+        elif sample.method == "grid":
+            points = Grid(tuple(axes), sample.count or 1)
+        else:
+            points = self._one_at_a_time(axes, sample.count or 1, base)
+        if points.count > MOST_CASES:
+            self.fault(("sample",), f"gives {points.count:,} cases, more than {MOST_CASES:,}; take fewer points, or method sobol")
+        return points
+
+    def _one_at_a_time(self, axes: list[Axis], count: int, base: PolicyCase) -> Points:
+        around = []
+        for axis in axes:
+            steps = key_path(axis.key)
+            value = value_at(expanded(base.resolved, steps), steps)
+            if isinstance(value, list):
+                self.fault(("vary", axis.key), f"has one value per firm in the base case; vary {axis.key}[0] or {axis.key}[1]")
+            around.append(value)
+        return OneAtATime(tuple(axes), count, tuple(around))
+
+    def _admissible(self, path: KeyPath, key: str, value: Any, base: PolicyCase) -> None:
+        """Refuse a value that the key cannot take whatever else is varied; rules between keys are for the cases themselves."""
+        steps = key_path(key)
+        tree = deepcopy(base.resolved)
+        set_at(tree, steps, value)
+        try:
+            check(CaseFile, tree)
+        except BadCase as bad:
+            self.fault(path, bad.faults[0].message)
+
+    def _table(self, base: PolicyCase) -> Points | None:
+        assert self.file.table is not None
+        place = self.path.parent / self.file.table
+        try:
+            table = Table.read(place)
+        except (OSError, ValueError, ImportError) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            self.fault(("table",), f"is {self.file.table}, which cannot be read as a table: {reason}")
+            return None
+        found = len(self.faults)
+        if not table.count:
+            self.fault(("table",), f"is {self.file.table}, which has no rows")
+        if not table.keys:
+            self.fault(("table",), f"is {self.file.table}, whose only columns are {', '.join(table.names)}; columns are dotted keys")
+        for key in table.keys:
+            if not self._key_of_table(key, base):
+                continue
+            steps = key_path(key)
+            if not isinstance(value_at(expanded(base.resolved, steps), steps), str) and (row := table.first_text(key)) is not None:
+                self.fault(("table",), f"has text in column {key}, row {row + 1}: {show(table.data[key][row])}; it must be a number")
+        if table.numbers is not None and len(np.unique(table.numbers)) < table.count:
+            self.fault(("table",), "has a case_id twice; number each row once, or leave the column out")
+        return table if len(self.faults) == found else None
+
+    def _key_of_table(self, key: str, base: PolicyCase) -> bool:
+        before = len(self.faults)
+        good = self._key(("table",), key, base)
+        self.faults[before:] = [
+            Fault(fault.place, fault.key, f"has the column {key}, which {fault.message}") for fault in self.faults[before:]
+        ]
+        return good

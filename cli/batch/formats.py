@@ -1,0 +1,136 @@
+"""The two forms of a batch's result, Parquet and CSV: how a part is written, and how parts become one file.
+
+A column has a kind declared beforehand, so that every part has the same schema whatever stands in it. The same parts make the same
+bytes: row groups are cut by the parts alone and nothing is stamped with a time.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any, Literal, Protocol
+
+import numpy as np
+
+Kind = Literal["int", "float", "text"]
+Columns = Mapping[str, Any]
+"""Column name -> list or array, all of the same length. A float that is NaN and a text that is None are not available."""
+
+ROW_GROUP = 100_000
+"""Rows from which on a Parquet row group is closed."""
+
+
+class Format(Protocol):
+    """How columns are written."""
+
+    columns: Mapping[str, Kind]
+
+    def part(self, columns: Columns) -> bytes:
+        """These columns as the content of a part."""
+
+    def join(self, parts: Iterable[Path], target: IO[bytes], metadata: Mapping[str, str]) -> None:
+        """One file out of the parts, holding a few of them in memory at a time."""
+
+
+def format_for(path: Path, columns: Mapping[str, Kind]) -> Format:
+    """The format that a file's ending asks for; `known_ending` says whether there is one."""
+    return Parquet(columns) if path.suffix.lower() == ".parquet" else Csv(columns)
+
+
+def known_ending(path: Path) -> bool:
+    """Whether a result can be written to a file of this name."""
+    return path.suffix.lower() in (".parquet", ".csv")
+
+
+class Csv:
+    """Text: UTF-8, a header, numbers with all their digits, nothing where a value is not available."""
+
+    def __init__(self, columns: Mapping[str, Kind]) -> None:
+        self.columns = columns
+
+    def part(self, columns: Columns) -> bytes:
+        """Lines without a header."""
+        cells = [_cells(columns[name], kind) for name, kind in self.columns.items()]
+        return self._lines(zip(*cells, strict=True))
+
+    def join(self, parts: Iterable[Path], target: IO[bytes], metadata: Mapping[str, str]) -> None:
+        """The header, then the parts; a CSV file has no place for metadata."""
+        target.write(self._lines([list(self.columns)]))
+        for part in parts:
+            target.write(part.read_bytes())
+
+    @staticmethod
+    def _lines(rows: Iterable[Sequence[str]]) -> bytes:
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows(rows)
+        return text.getvalue().encode()
+
+
+def _cells(values: Any, kind: Kind) -> list[str]:
+    if kind == "text":
+        return ["" if value is None else str(value) for value in values]
+    if kind == "int":
+        return [str(int(value)) for value in values]
+    return ["" if value != value else repr(value) for value in np.asarray(values, float).tolist()]
+
+
+class Parquet:
+    """Columns with types and metadata."""
+
+    def __init__(self, columns: Mapping[str, Kind]) -> None:
+        self.columns = columns
+
+    def schema(self, metadata: Mapping[str, str] | None = None) -> Any:
+        """The Arrow schema."""
+        import pyarrow as pa
+
+        types = {"int": pa.int64(), "float": pa.float64(), "text": pa.string()}
+        fields = [pa.field(name, types[kind]) for name, kind in self.columns.items()]
+        return pa.schema(fields, metadata=dict(metadata) if metadata else None)
+
+    def part(self, columns: Columns) -> bytes:
+        """A Parquet file of its own."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        schema, sink = self.schema(), io.BytesIO()
+        arrays = [pa.array(columns[field.name], field.type, from_pandas=True) for field in schema]
+        pq.write_table(pa.Table.from_arrays(arrays, schema=schema), sink, compression="zstd")
+        return sink.getvalue()
+
+    def join(self, parts: Iterable[Path], target: IO[bytes], metadata: Mapping[str, str]) -> None:
+        """One file, the rows of consecutive parts gathered into row groups."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        schema = self.schema(metadata)
+        with pq.ParquetWriter(target, schema, compression="zstd") as writer:
+            held: list[Any] = []
+
+            def write() -> None:
+                table = pa.concat_tables(held).replace_schema_metadata(schema.metadata).combine_chunks()
+                writer.write_table(table, row_group_size=max(1, table.num_rows))
+                held.clear()
+
+            for part in parts:
+                held.append(pq.read_table(io.BytesIO(part.read_bytes())))
+                if sum(table.num_rows for table in held) >= ROW_GROUP:
+                    write()
+            if held:
+                write()
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The metadata of a result; nothing where the file is no readable Parquet file."""
+    if path.suffix.lower() != ".parquet":
+        return {}
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        found = pq.read_schema(path).metadata or {}
+    except (OSError, pa.ArrowException):
+        return {}
+    return {key.decode(): value.decode() for key, value in found.items() if key.startswith(b"pigou.")}

@@ -1,0 +1,73 @@
+"""Dotted keys of a case, such as `demand.cross_slope` or `demand.intercept[0]`: the way to a value in the resolved tree."""
+
+from __future__ import annotations
+
+import re
+from copy import deepcopy
+from typing import Any
+
+from market.faults import Json, KeyPath, dotted
+
+BLOCKS = ("demand", "security", "cost", "unit_cost", "types", "mechanism")
+"""The blocks whose keys can be varied."""
+
+
+def key_path(key: str) -> KeyPath:
+    """The parts of a dotted key."""
+    return tuple(int(part[1:-1]) if re.fullmatch(r"\[\d{1,6}\]", part) else part for part in key.replace("[", ".[").split("."))
+
+
+def leaves(tree: Json) -> list[str]:
+    """The dotted keys of a resolved case that hold one value, or one value per firm."""
+    found: list[str] = []
+
+    def walk(value: Any, path: KeyPath) -> None:
+        if isinstance(value, dict):
+            for key, below in value.items():
+                walk(below, (*path, key))
+            return
+        if isinstance(value, list):
+            for n, below in enumerate(value):
+                walk(below, (*path, n))
+        if not isinstance(value, list) or path[0] != "types":
+            found.append(dotted(path))
+
+    for block in BLOCKS:
+        if isinstance(tree.get(block), dict):
+            walk(tree[block], (block,))
+    return found
+
+
+def value_at(tree: Any, path: KeyPath) -> Any:
+    """The value there; `LookupError` or `TypeError` where there is none."""
+    for part in path:
+        tree = tree[part]
+    return tree
+
+
+def set_at(tree: Json, path: KeyPath, value: Any) -> None:
+    """Put a value there in the tree; where one firm of two is meant and both have one value, each gets its own. NaN stands for null."""
+    *above, last = path
+    parent: Any = tree
+    for n, part in enumerate(above):
+        if isinstance(path[n + 1], int) and not isinstance(parent[part], list):
+            parent[part] = [parent[part]] * 2
+        parent = parent[part]
+    before = parent[last]
+    if isinstance(value, float):
+        if value != value:
+            value = None
+        elif isinstance(before, int) and not isinstance(before, bool) and value.is_integer():
+            value = int(value)
+    parent[last] = value
+
+
+def expanded(tree: Json, path: KeyPath) -> Json:
+    """The tree with one value per firm where the path means one firm of two."""
+    if not path or not isinstance(path[-1], int) or path[0] not in BLOCKS:
+        return {block: tree[block] for block in BLOCKS if block in tree}
+    tree = deepcopy(tree)
+    parent = value_at(tree, path[:-2])
+    if not isinstance(parent[path[-2]], dict | list):
+        parent[path[-2]] = [parent[path[-2]]] * 2
+    return tree

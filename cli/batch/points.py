@@ -1,0 +1,291 @@
+"""Points of a design by number: any range of them, always the same, whoever asks for it and in whatever pieces."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+class Points(Protocol):
+    """The values of the varied keys, case by case."""
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The varied keys."""
+
+    @property
+    def count(self) -> int:
+        """How many cases there are."""
+
+    def columns(self, start: int, stop: int) -> dict[str, Array]:
+        """Key -> values in the cases of this range: floats, or objects where a key takes texts."""
+
+    def ids(self, start: int, stop: int) -> NDArray[np.int64]:
+        """The numbers of these cases in the result."""
+
+
+class Numbered:
+    """Cases numbered from 0."""
+
+    def ids(self, start: int, stop: int) -> NDArray[np.int64]:
+        """Their numbers."""
+        return np.arange(start, stop, dtype=np.int64)
+
+
+def column(values: Any) -> Array:
+    """Values as a column: floats with NaN for null, or texts with None for null."""
+    if any(isinstance(value, str) for value in values):
+        return np.array(values, object)
+    return np.array([math.nan if value is None else value for value in values], float)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Axis:
+    """A varied key: an interval, or values."""
+
+    key: str
+    low: float = 0.0
+    high: float = 1.0
+    log: bool = False
+    values: tuple[Any, ...] | None = None
+
+    def at(self, share: Array) -> Array:
+        """The values at these shares of the way, each in [0, 1)."""
+        if self.values is not None:
+            return column(self.values)[np.minimum((share * len(self.values)).astype(int), len(self.values) - 1)]
+        found = self.low * (self.high / self.low) ** share if self.log else self.low + (self.high - self.low) * share
+        return np.clip(found, self.low, self.high)
+
+    def steps(self, count: int) -> Array:
+        """The values one after the other: those listed, or `count` from end to end (of one, the middle)."""
+        if self.values is not None:
+            return column(self.values)
+        return self.at(np.linspace(0.0, 1.0, count) if count > 1 else np.array([0.5]))
+
+
+@dataclass(frozen=True)
+class _Axes(Numbered):
+    axes: tuple[Axis, ...]
+    size: int
+    """What `sample.count` says."""
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The varied keys."""
+        return tuple(axis.key for axis in self.axes)
+
+
+@dataclass(frozen=True)
+class Grid(_Axes):
+    """Every combination; the last key runs fastest."""
+
+    @property
+    def count(self) -> int:
+        """The product of the keys' points."""
+        return math.prod(self._shape)
+
+    @property
+    def _shape(self) -> tuple[int, ...]:
+        return tuple(self.size if axis.values is None else len(axis.values) for axis in self.axes)
+
+    def columns(self, start: int, stop: int) -> dict[str, Array]:
+        """The combinations of this range."""
+        where = np.unravel_index(np.arange(start, stop), self._shape)
+        return {axis.key: axis.steps(self.size)[index] for axis, index in zip(self.axes, where, strict=True)}
+
+
+@dataclass(frozen=True)
+class OneAtATime(_Axes):
+    """The base case, then each key through its points with the others at the base."""
+
+    base: tuple[Any, ...]
+
+    @property
+    def count(self) -> int:
+        """The base case, and the points of all keys."""
+        return 1 + sum(len(axis.steps(self.size)) for axis in self.axes)
+
+    def columns(self, start: int, stop: int) -> dict[str, Array]:
+        """The cases of this range."""
+        found, first = {}, 1
+        for axis, value in zip(self.axes, self.base, strict=True):
+            steps = axis.steps(self.size)
+            whole = np.full(self.count, column([value])[0], steps.dtype)
+            whole[first : first + len(steps)] = steps
+            found[axis.key] = whole[start:stop]
+            first += len(steps)
+        return found
+
+
+@dataclass(frozen=True)
+class _Sampled(_Axes):
+    seed: int
+
+    @property
+    def count(self) -> int:
+        """As asked."""
+        return self.size
+
+    def shares(self, start: int, stop: int) -> Array:
+        """Points of the unit cube, (stop - start, axes)."""
+        raise NotImplementedError
+
+    def columns(self, start: int, stop: int) -> dict[str, Array]:
+        """The points of this range."""
+        shares = self.shares(start, stop)
+        return {axis.key: axis.at(shares[:, n]) for n, axis in enumerate(self.axes)}
+
+
+class Sobol(_Sampled):
+    """Scrambled Sobol points."""
+
+    def shares(self, start: int, stop: int) -> Array:
+        """Points by their place in the sequence."""
+        from scipy.stats import qmc
+
+        engine = qmc.Sobol(len(self.axes), scramble=True, bits=30, rng=self.seed)
+        if start:
+            return engine.fast_forward(start).random(stop - start)
+        first = engine.random(1)  # by itself: the library warns of a beginning that is no power of two, and a piece is none
+        return np.concatenate([first, engine.random(stop - 1)]) if stop > 1 else first
+
+
+class LatinHypercube(_Sampled):
+    """A Latin hypercube: each key meets each of `count` equal parts of its range once."""
+
+    def shares(self, start: int, stop: int) -> Array:
+        """Rows of the hypercube, which is made whole and kept."""
+        return _hypercube(len(self.axes), self.size, self.seed)[start:stop]
+
+
+@lru_cache(maxsize=1)
+def _hypercube(axes: int, count: int, seed: int) -> Array:
+    from scipy.stats import qmc
+
+    return np.asarray(qmc.LatinHypercube(axes, rng=seed).random(count))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """The rows of a table."""
+
+    data: Mapping[str, Array]
+    numbers: NDArray[np.int64] | None
+    """The column case_id, where there is one."""
+    sha256: str
+    """Of the file."""
+
+    @classmethod
+    def read(cls, path: Path) -> Table:
+        """The table in a CSV or Parquet file."""
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        given = _parquet(path) if path.suffix.lower() == ".parquet" else _csv(path)
+        numbers = given.pop("case_id", None)
+        data = {name: _values(values) for name, values in given.items()}
+        return cls(data=data, numbers=None if numbers is None else _numbers(numbers), sha256=digest)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The columns."""
+        return tuple(self.data)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns, case_id included."""
+        return (*(["case_id"] if self.numbers is not None else []), *self.data)
+
+    @property
+    def count(self) -> int:
+        """The number of rows."""
+        return len(next(iter(self.data.values()), ()))
+
+    def first_text(self, key: str) -> int | None:
+        """The first row in which this column holds something else than a number."""
+        values = self.data[key]
+        return next((n for n, value in enumerate(values) if not _is_number(value)), None) if values.dtype == object else None
+
+    def columns(self, start: int, stop: int) -> dict[str, Array]:
+        """The rows of this range."""
+        return {key: values[start:stop] for key, values in self.data.items()}
+
+    def ids(self, start: int, stop: int) -> NDArray[np.int64]:
+        """The column case_id, or the number of the row from 0."""
+        return np.arange(start, stop, dtype=np.int64) if self.numbers is None else self.numbers[start:stop]
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        return value is None or (not isinstance(value, bool) and math.isfinite(float(value)))
+    except (TypeError, ValueError):
+        return False
+
+
+def _parquet(path: Path) -> dict[str, list[Any]]:
+    import pyarrow.parquet as pq
+
+    return {str(name): values for name, values in pq.read_table(path).to_pydict().items()}
+
+
+def _csv(path: Path) -> dict[str, list[Any]]:
+    with open(path, encoding="utf-8-sig", newline="") as stream:
+        rows = csv.reader(stream)
+        names = [name.strip() for name in next(rows, [])]
+        if not names:
+            raise ValueError("it is empty")
+        if twice := [name for n, name in enumerate(names) if name in names[:n]]:
+            raise ValueError(f"the column {twice[0]} stands there twice")
+        cells: list[list[Any]] = [[] for _ in names]
+        for row in rows:
+            if not row:
+                continue
+            if len(row) != len(names):
+                raise ValueError(f"line {rows.line_num} has {len(row)} cells; the header has {len(names)}")
+            for cell, column in zip(row, cells, strict=True):
+                column.append(cell.strip() or None)
+    return dict(zip(names, cells, strict=True))
+
+
+def _numbers(values: list[Any]) -> NDArray[np.int64]:
+    try:
+        return np.array([int(str(value)) for value in values], np.int64)
+    except (ValueError, OverflowError):
+        raise ValueError("the column case_id holds something else than whole numbers") from None
+
+
+def _values(values: list[Any]) -> Array:
+    """Floats where all cells are numbers or empty, texts otherwise."""
+    if all(map(_is_number, values)):
+        return column([None if value is None else float(value) for value in values])
+    return np.array([None if value is None else str(value) for value in values], object)
+
+
+@dataclass(frozen=True)
+class Listed(Numbered):
+    """Case files one by one."""
+
+    files: tuple[str, ...]
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The one column that tells them apart."""
+        return ("case",)
+
+    @property
+    def count(self) -> int:
+        """The number of files."""
+        return len(self.files)
+
+    def columns(self, start: int, stop: int) -> dict[str, Array]:
+        """The names of the files."""
+        return {"case": np.array(self.files[start:stop], object)}

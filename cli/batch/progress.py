@@ -1,0 +1,54 @@
+"""How far a batch is: a bar on a terminal, a line a minute elsewhere, nothing when quiet. All of it goes to stderr."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import Any, Self
+
+from .estimate import duration
+
+EVERY = 60.0
+"""Seconds between two lines."""
+
+
+class Progress:
+    """Told how many cases are done; shows it with the rate and the time left."""
+
+    def __init__(self, cases: int, *, quiet: bool) -> None:
+        self.cases, self.quiet = cases, quiet
+        self._bar: Any = None
+        self._task: Any = None
+        self._begun = self._said = time.monotonic()
+
+    def __enter__(self) -> Self:
+        if not self.quiet and sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+            from rich.progress import Progress as Bar
+
+            columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
+            self._bar = Bar(*columns, console=Console(stderr=True), transient=True)
+            self._task = self._bar.add_task("", total=self.cases, rate="")
+            self._bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def __call__(self, done: int, kept: int) -> None:
+        """So many cases are done, of which an earlier run did `kept`."""
+        if self.quiet:
+            return
+        now = time.monotonic()
+        if self._bar is not None:
+            self._bar.update(self._task, completed=done, rate=self._rate(done - kept, self.cases - done, now))
+        elif now - self._said >= EVERY:
+            self._said = now
+            print(f"{done:,} of {self.cases:,} cases, {self._rate(done - kept, self.cases - done, now)}", file=sys.stderr, flush=True)
+
+    def _rate(self, done: int, left: int, now: float) -> str:
+        passed = now - self._begun
+        return f"{done / passed:.3g} per second, {duration(left * passed / done)} left" if done and passed > 0 else ""

@@ -1,0 +1,147 @@
+"""What a batch computes: from a range of cases of a design to rows, one per case and policy."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from market.faults import BadCase, Json
+from mechanism.schema import PolicyCase, parse_tree
+
+from .design import Design
+from .formats import Columns, Kind
+from .runner import Job
+
+Rows = dict[str, list[Any]]
+
+FIGURES = (
+    "sharing_1",
+    "sharing_2",
+    "investment_1",
+    "investment_2",
+    "price_1",
+    "price_2",
+    "profit_1",
+    "profit_2",
+    "consumer_surplus",
+    "welfare",
+    "public_outlay",
+    "ic_max_gain",
+    "ir_min_slack",
+    "residual",
+    "regret",
+)
+"""The columns of numbers, in the order of the result."""
+
+FAILED = ("bad_case", "failed")
+"""The statuses of a case that could not be made, and of one that the program broke at."""
+
+CHUNK, CHUNK_WITH_TAXES = 1000, 100
+"""Cases of a full chunk: what is lost when a worker dies, or a run is killed."""
+SHARES = 32
+"""Chunks that a small design is cut into at least, so that there is work for many workers."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """The rows of any cases of a design. Picklable; it holds the design, not the cases."""
+
+    design: Design
+
+    def __call__(self, start: int, stop: int) -> Columns:
+        """The rows of the cases of this range."""
+        return self._rows(self.design.trees(start, stop), self.design.ids(start, stop), self.design.columns(start, stop))
+
+    def probe(self, numbers: Sequence[int]) -> Columns:
+        """The rows of these cases, solved together."""
+        trees = [tree for n in numbers for tree in self.design.trees(n, n + 1)]
+        ids = np.concatenate([self.design.ids(n, n + 1) for n in numbers])
+        pieces = [self.design.columns(n, n + 1) for n in numbers]
+        return self._rows(trees, ids, {key: np.concatenate([piece[key] for piece in pieces]) for key in self.design.keys})
+
+    def _rows(self, trees: Iterable[Json], ids: NDArray[np.int64], varied: Mapping[str, NDArray[Any]]) -> Columns:
+        cases: list[PolicyCase | str] = []
+        for tree in trees:
+            try:
+                cases.append(parse_tree(tree, name=self.design.name))
+            except BadCase as bad:
+                cases.append("; ".join(map(str, bad.faults)))
+        width = len(self.design.policies)
+        head: Rows = {"case_id": np.repeat(ids, width).tolist()}
+        head |= {key: np.repeat(values, width).tolist() for key, values in varied.items()}
+        return head | self._solved(cases)
+
+    def _solved(self, cases: list[PolicyCase | str]) -> Rows:
+        """The rows of these cases, those that are bad saying why."""
+        good = iter(self._figures([case for case in cases if isinstance(case, PolicyCase)]))
+        policies = self.design.policies
+        pieces = [_unsolved(policies, "bad_case", case) if isinstance(case, str) else next(good) for case in cases]
+        return {name: [value for piece in pieces for value in piece[name]] for name in ("policy", "status", *FIGURES, "message")}
+
+    def _figures(self, cases: list[PolicyCase]) -> list[Rows]:
+        """The rows of every case; where the program breaks at all of them together, each is tried alone."""
+        from mechanism.many import solve_many
+
+        policies = self.design.policies
+        if not cases:
+            return []
+        try:
+            found = solve_many(cases, policies)
+        except Exception as error:
+            if len(cases) > 1:
+                return [self._figures([case])[0] for case in cases]
+            return [_unsolved(policies, "failed", f"{type(error).__name__}: {error}")]
+        columns = {name: np.asarray(values).tolist() for name, values in found.items()}
+        columns["message"] = [message or None for message in columns["message"]]
+        width = len(policies)
+        return [{name: values[n * width : (n + 1) * width] for name, values in columns.items()} for n in range(len(cases))]
+
+
+def _unsolved(policies: tuple[str, ...], status: str, message: str) -> Rows:
+    """The rows of a case without figures."""
+    width = len(policies)
+    empty = {name: [float("nan")] * width for name in FIGURES}
+    return {"policy": list(policies), "status": [status] * width, **empty, "message": [" ".join(message.split())] * width}
+
+
+def failed_cases(columns: Columns) -> int:
+    """How many cases among these rows failed; all rows of one case fail together."""
+    failed = {case for case, status in zip(columns["case_id"], columns["status"], strict=True) if status in FAILED}
+    return len(failed)
+
+
+def result_columns(design: Design) -> dict[str, Kind]:
+    """The columns of the result and what they hold."""
+    figures: dict[str, Kind] = dict.fromkeys(FIGURES, "float")
+    return {"case_id": "int", **design.keys, "policy": "text", "status": "text", **figures, "message": "text"}
+
+
+def chunk_size(design: Design) -> int:
+    """Cases of a full chunk: fewer where each takes long, and in a small design."""
+    most = CHUNK_WITH_TAXES if design.taxes else CHUNK
+    return max(1, min(most, max(16, -(-design.count // SHARES))))
+
+
+def job(design: Design, form: str, version: str) -> Job:
+    """The design as a job for the runner; `form` is the ending of the result's name."""
+    identity: Json = {**design.identity, "result": form, "pigou": version}
+    metadata: Mapping[str, str] = {
+        "pigou.design": json.dumps(design.identity, sort_keys=True, ensure_ascii=False),
+        "pigou.schema_version": "1",
+        "pigou.seed": "" if design.seed is None else str(design.seed),
+        "pigou.version": version,
+    }
+    return Job(
+        work=Work(design),
+        cases=design.count,
+        chunk=chunk_size(design),
+        columns=result_columns(design),
+        failed=failed_cases,
+        identity=identity,
+        metadata=metadata,
+    )

@@ -1,0 +1,110 @@
+"""`pigou batch`: many cases, in one table."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..options import QuietOption
+from ..output import Target, say
+
+EPILOG = """\b
+Examples:
+  pigou batch design.yaml --out result.parquet --jobs 8
+  pigou batch design.yaml --out result.parquet --resume       after an interruption
+  pigou batch design.yaml --out result.csv --dry-run          how many cases, how long
+  pigou batch design.yaml --out result.parquet --cluster tcp://scheduler:8786
+
+The design file names a base case, the keys to vary, how to sample them (grid, one_at_a_time, sobol, latin_hypercube) or a table of
+values, and the policies. What is finished is kept in RESULT.parts until the result is whole. The result is the same to the byte
+whatever --jobs and however often the run was interrupted.
+
+Exit code 4: some cases failed; their rows say why. 130: interrupted; --resume goes on."""
+
+
+def batch(
+    design: Annotated[Path, typer.Argument(metavar="DESIGN", help="A design file: YAML, JSON or TOML.", show_default=False)],
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="PATH", help="The result: a .parquet or a .csv file.", show_default=False)
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Start again, whatever is there.")] = False,
+    jobs: Annotated[int, typer.Option("--jobs", min=1, max=4096, metavar="N", help="Processes on this machine.")] = 1,
+    cluster: Annotated[
+        str | None,
+        typer.Option("--cluster", metavar="ADDRESS|local", help="A dask scheduler, or local: one with N workers here.", show_default=False),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say how many cases, how long and how large; write nothing.")] = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Evaluate many cases: grids, samples or a table of them.
+
+    One row per case and policy: levels, prices, profits, welfare, outlay, incentive and participation, and the proof's residuals.
+    """
+    if resume and overwrite:
+        raise typer.BadParameter("--resume goes on and --overwrite starts again; give one of them", param_hint="--resume")
+    if out is None and not dry_run:
+        raise typer.BadParameter("name the result: a .parquet or a .csv file", param_hint="--out")
+    path = Target(out or Path("result.parquet"), [design]).path
+    assert path is not None
+    from ..batch.runner import refusal
+
+    if reason := refusal(path, resume=resume or dry_run, overwrite=overwrite):
+        raise typer.BadParameter(reason, param_hint="--out")
+    if path.suffix.lower() == ".parquet" and find_spec("pyarrow") is None:
+        raise typer.BadParameter(
+            "a .parquet file needs pyarrow: install it (`pip install pyarrow`), or pigou with its extra `batch`; or write a .csv file",
+            param_hint="--out",
+        )
+    from ..batch.design import load_design
+
+    plan = load_design(design)
+    Target(path, plan.files)
+    say((f"warning: {warning}" for warning in plan.warnings), quiet=quiet)
+    if dry_run:
+        from ..batch.estimate import estimate
+        from ..batch.formats import format_for
+        from ..batch.work import Work, result_columns
+
+        print("\n".join(estimate(Work(plan), format_for(path, result_columns(plan))).lines(jobs)))
+        return
+    from mechanism.evaluation import version
+
+    from ..batch.parts import Refused, folder_of
+    from ..batch.progress import Progress
+    from ..batch.runner import WorkersDied, run
+    from ..batch.work import job
+
+    kept = f"what is finished is kept in {folder_of(path)}"
+    again = f"pigou batch {design} --out {out} --resume"
+    try:
+        with Progress(plan.count, quiet=quiet) as progress:
+            found = run(
+                job(plan, path.suffix.lower(), version()),
+                path,
+                jobs=jobs,
+                cluster=cluster,
+                resume=resume,
+                overwrite=overwrite,
+                progress=progress,
+            )
+    except Refused as refused:
+        say([f"pigou batch: {refused}"])
+        raise typer.Exit(2) from None
+    except KeyboardInterrupt:
+        say([f"interrupted; {kept}. To go on: {again}"])
+        raise typer.Exit(130) from None
+    except WorkersDied as died:
+        say([f"pigou: {died}; {kept}. To go on: {again}"])
+        raise typer.Exit(1) from None
+    except OSError as error:
+        say([f"pigou: cannot write the result: {error.strerror or error}; {kept}. Once there is room, go on: {again}"])
+        raise typer.Exit(1) from None
+    earlier = f", {found.kept:,} of them by an earlier run" if found.kept else ""
+    say([f"written to {path}: {plan.count:,} cases{earlier}, {plan.count * len(plan.policies):,} rows"], quiet=quiet)
+    if found.failed:
+        say([f"{found.failed:,} of {plan.count:,} cases failed; the columns status (bad_case, failed) and message of their rows say why"])
+        raise typer.Exit(4)
