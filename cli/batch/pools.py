@@ -135,8 +135,18 @@ class Processes:
             return self._executor.submit(_range, start, stop)
 
     def close(self) -> None:
-        """Kill the processes."""
-        self._executor.shutdown(wait=True, kill_workers=True)
+        """Kill the processes. What the pool's own thread meets while they are killed under it is no news."""
+        hook = threading.excepthook
+
+        def without_the_pools(args: threading.ExceptHookArgs) -> None:
+            if type(args.thread).__name__ != "_ExecutorManagerThread":
+                hook(args)
+
+        threading.excepthook = without_the_pools
+        try:
+            self._executor.shutdown(wait=True, kill_workers=True)
+        finally:
+            threading.excepthook = hook
 
 
 def _on_cluster(work: Work, start: int, stop: int) -> Any:
