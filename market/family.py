@@ -85,22 +85,27 @@ def solve_lanes(case: Case, regime: Regime, lanes: int, tolerances: Tolerances =
             worth.append(np.where(good, found.payoff.sum(-1), -np.inf))
     else:
         Q = np.broadcast_to(benefit_matrix(case, regime), (lanes, 2, 2))
-        starts = np.broadcast_to(starting_levels(case, Q, FINE_GRID), (lanes, len(FINE_GRID) ** 2, 4))
-        climbed = local_optima(case, Q, starts, tolerances)
-        tries = starts.shape[1]
-        wide = case.take(np.repeat(np.arange(lanes), tries))
-        good = (climbed.residual <= tolerances.residual) & account(wide, climbed.x, regime.prices).describes_market
+        payoff = Payoff(case=case, benefit=Q, cost_weight=BOTH)
+        lane, start = _promising(case, payoff, Q, lanes)
+        lower, upper = level_bounds(case.take(lane), len(lane))
+        climbed = maximise(payoff.take(lane), start, lower, upper, tolerances)
+        good = (climbed.residual <= tolerances.residual) & account(case.take(lane), climbed.x, regime.prices).describes_market
         bounded = np.asarray(np.isfinite(case.investment_cap).all(-1) | (case.cost_scale[:, 0] > required_scale(case, Q)))
-        good &= np.repeat(np.broadcast_to(bounded, lanes), tries)
+        good &= np.broadcast_to(bounded, lanes)[lane]
         if case.unit_cost is not None and np.any(case.unit_cost.spillover):
-            payoff = Payoff(case=case, benefit=Q, cost_weight=BOTH)
-            top = np.where(good, climbed.value, -np.inf).reshape(lanes, tries).max(1)
-            refused = [zero_unit_cost_pays(payoff.take([lane]), float(top[lane])) for lane in range(lanes)]
-            good &= ~np.repeat(refused, tries)
-        points = list(np.moveaxis(climbed.x.reshape(lanes, tries, 4), 1, 0))
-        residuals = list(climbed.residual.reshape(lanes, tries).T)
+            top = np.full(lanes, -np.inf)
+            np.maximum.at(top, lane, np.where(good, climbed.value, -np.inf))
+            refused = np.array([zero_unit_cost_pays(payoff.take([one]), float(top[one])) for one in range(lanes)])
+            good &= ~refused[lane]
+        # Every lane's climbs side by side; lanes with fewer climbs repeat none.
+        turn = np.arange(len(lane)) - np.searchsorted(lane, lane)
+        tries = int(turn.max()) + 1
+        table = np.full((tries, lanes, 4), np.nan)
+        table[turn, lane] = climbed.x
+        points = list(table)
+        residuals = list(_spread_out(climbed.residual, turn, lane, tries, lanes, np.nan))
         regrets = [np.full(lanes, np.nan)] * tries
-        worth = list(np.where(good, climbed.value, -np.inf).reshape(lanes, tries).T)
+        worth = list(_spread_out(np.where(good, climbed.value, -np.inf), turn, lane, tries, lanes, -np.inf))
     values, rows = np.array(worth), np.arange(lanes)
     best = (values >= values.max(0) - _tie(values.max(0))).argmax(0)
     solved = np.isfinite(values.max(0))
@@ -111,6 +116,39 @@ def solve_lanes(case: Case, regime: Regime, lanes: int, tolerances: Tolerances =
         regret=np.array(regrets)[best, rows],
         several=(away & np.isfinite(values)).any(0),
     )
+
+
+def _spread_out(values: Array, turn: NDArray[np.intp], lane: NDArray[np.intp], tries: int, lanes: int, missing: float) -> Array:
+    """Values of climbs as a table (tries, lanes)."""
+    table = np.full((tries, lanes), missing)
+    table[turn, lane] = values
+    return table
+
+
+def _promising(case: Case, payoff: Payoff, Q: Array, lanes: int) -> tuple[NDArray[np.intp], Array]:
+    """From where to climb: lanes, in order, and starting levels (n, 4).
+
+    Of a grid of sharing with near-optimal investments: its local peaks, its four corners, the best point inside and the best at which the
+    firms differ. Over 20,000 random markets this met every optimum but a few in 10,000 that climbing from all points of the grid did.
+    """
+    size = len(FINE_GRID)
+    starts = np.broadcast_to(starting_levels(case, Q, FINE_GRID), (lanes, size**2, 4))
+    wide = payoff.take(np.repeat(np.arange(lanes), size**2))
+    value = wide.value(starts.reshape(-1, 4)).reshape(lanes, size, size)
+    value = np.where(np.isfinite(value), value, -np.inf)
+    around = np.pad(value, ((0, 0), (1, 1), (1, 1)), constant_values=-np.inf)
+    shifts = [(i, j) for i in range(3) for j in range(3) if (i, j) != (1, 1)]
+    picked = value >= np.max([around[:, i : i + size, j : j + size] for i, j in shifts], axis=0)
+    picked[:, :: size - 1, :: size - 1] = True
+    inner = value[:, 1:-1, 1:-1].reshape(lanes, -1).argmax(1)
+    picked[np.arange(lanes), 1 + inner // (size - 2), 1 + inner % (size - 2)] = True
+    # A climb from equal levels of equal firms stays on the diagonal, be it a saddle: the best point off it leaves.
+    unequal = ~np.eye(size, dtype=bool)
+    unequal[0, -1] = unequal[-1, 0] = False
+    aside = np.where(unequal, value, -np.inf).reshape(lanes, -1).argmax(1)
+    picked[np.arange(lanes), aside // size, aside % size] = True
+    lane, which = np.nonzero(picked.reshape(lanes, -1))
+    return lane, starts[lane, which]
 
 
 def _optima(case: Case, regime: Regime, anchors: NDArray[np.intp], nearest: NDArray[np.intp], tolerances: Tolerances) -> Family:

@@ -1,4 +1,8 @@
-"""One regime at many unrelated markets at once, with the statuses and certificates that each would have alone."""
+"""One regime at many unrelated markets at once, with the statuses and certificates that each would have alone.
+
+Markets are solved in blocks by `market.family.solve_lanes`, games in stages by `market.stages`. Whatever is not plain there (nothing found,
+several optima or equilibria, a kink) is solved again alone by `market.regimes.solve_regime`, and counted.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from market.case import Array, Case
-from market.regimes import solve_regime
+from market.case import SHARING, Array, Case
+from market.family import solve_lanes
+from market.regimes import REGIMES, STARTS, benefit_matrix, level_bounds, solve_regime
+from market.reply import reply_bound
+from market.solve.optimum import on_bound
 from market.solve.tolerances import DEFAULT, Tolerances
+from market.stages import Staged, invest_first, lead
+from market.wellposed import explain_unbounded, required_scale
+
+BLOCK = 4000
+"""Markets solved together: more would not fit the processor's cache."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,9 +42,9 @@ class Outcomes:
     """(L,): which markets were solved one at a time."""
 
 
-def nothing(lanes: int) -> Outcomes:
-    """Outcomes yet to be filled in."""
-    return Outcomes(
+def solve_markets(case: Case, key: str, lanes: int, tolerances: Tolerances = DEFAULT) -> Outcomes:
+    """The outcomes of one regime at the L markets of a flat case."""
+    out = Outcomes(
         status=np.full(lanes, "", object),
         message=np.full(lanes, "", object),
         levels=np.full((lanes, 4), np.nan),
@@ -40,22 +52,67 @@ def nothing(lanes: int) -> Outcomes:
         regret=np.full(lanes, np.nan),
         alone=np.zeros(lanes, bool),
     )
-
-
-def solve_each(case: Case, key: str, out: Outcomes, lanes: NDArray[np.intp], tolerances: Tolerances = DEFAULT) -> None:
-    """Fill in these markets of a flat case, each solved alone."""
-    for lane in lanes:
-        found = solve_regime(case.take([lane]), key, tolerances)
-        out.status[lane], out.message[lane], out.alone[lane] = found.status, found.message or "", True
-        if found.levels is not None and found.solved:
-            certificate = found.certificate
-            out.levels[lane] = found.levels
-            out.residual[lane] = np.nan if certificate.residual is None else certificate.residual
-            out.regret[lane] = np.nan if certificate.regret is None else certificate.regret
-
-
-def solve_markets(case: Case, key: str, lanes: int, tolerances: Tolerances = DEFAULT) -> Outcomes:
-    """The outcomes of one regime at the L markets of a flat case."""
-    out = nothing(lanes)
-    solve_each(case, key, out, np.arange(lanes), tolerances)
+    unbounded = _unbounded(case, key, lanes)
+    for lane in np.flatnonzero(unbounded):
+        out.status[lane], out.message[lane] = "unbounded", _why(case.take([lane]), key)
+    for start in range(0, lanes, BLOCK):
+        which = start + np.flatnonzero(~unbounded[start : start + BLOCK])
+        if len(which):
+            _block(case.take(which), key, out, which, tolerances)
     return out
+
+
+def _unbounded(case: Case, key: str, lanes: int) -> NDArray[np.bool_]:
+    """Which markets have no solution because the chooser's payoff grows without limit."""
+    uncapped = np.isinf(case.investment_cap).any(-1)
+    return np.broadcast_to(uncapped & (case.cost_scale[:, 0] <= _required(case, key)), lanes).copy()
+
+
+def _required(case: Case, key: str) -> Array:
+    regime = REGIMES[key]
+    if regime.chooser == "firms":
+        return np.asarray(reply_bound(case, regime.sharing_range).max(-1))
+    return required_scale(case, benefit_matrix(case, regime))
+
+
+def _why(case: Case, key: str) -> str:
+    who = {"firms": "some firm's profit", "alliance": "joint profit", "planner": "welfare"}[REGIMES[key].chooser]
+    return explain_unbounded(case, float(np.ravel(_required(case, key))[0]), who)
+
+
+def _block(case: Case, key: str, out: Outcomes, which: NDArray[np.intp], tolerances: Tolerances) -> None:
+    """Fill in the markets `which` of the outcomes; `case` holds them alone."""
+    regime, lanes = REGIMES[key], len(which)
+    if regime.order == "together":
+        found = solve_lanes(case, regime, lanes, tolerances)
+        levels, residual, regret = found.levels, found.residual, found.regret
+        plain = np.isfinite(levels).all(-1) & ~found.several
+    else:
+        staged = [lead(case, lanes, regime.leader, tolerances)] if regime.leader is not None else _invested(case, lanes, tolerances)
+        first = staged[0]
+        levels, residual, regret = first.levels, first.residual, first.regret
+        plain = np.isfinite(levels).all(-1) & ~first.runaway & ~first.switching
+        plain &= (residual <= tolerances.residual) & (regret <= tolerances.regret)
+        for other in staged[1:]:  # from other starts the same, or several equilibria
+            plain &= (np.abs(other.levels - levels) <= 1e-7 * np.maximum(1.0, np.abs(levels))).all(-1)
+    lower, upper = level_bounds(case, lanes)
+    if regime.sharing_range[0] == regime.sharing_range[1]:  # what is imposed is no corner of a choice
+        lower[:, SHARING], upper[:, SHARING] = -np.inf, np.inf
+    at = np.nan_to_num(levels)
+    at_bound = np.any(on_bound(at, lower, tolerances) | on_bound(at, upper, tolerances), axis=-1)
+    done = which[plain]
+    out.status[done] = np.where(at_bound[plain], "corner", "converged")
+    out.levels[done], out.residual[done], out.regret[done] = levels[plain], residual[plain], regret[plain]
+    for lane in np.flatnonzero(~plain):
+        alone = solve_regime(case.take([lane]), key, tolerances)
+        there = which[lane]
+        out.status[there], out.message[there], out.alone[there] = alone.status, alone.message or "", True
+        if alone.levels is not None and alone.solved:
+            certificate = alone.certificate
+            out.levels[there] = alone.levels
+            out.residual[there] = np.nan if certificate.residual is None else certificate.residual
+            out.regret[there] = np.nan if certificate.regret is None else certificate.regret
+
+
+def _invested(case: Case, lanes: int, tolerances: Tolerances) -> list[Staged]:
+    return [invest_first(case, lanes, start, tolerances) for start in STARTS]

@@ -222,15 +222,15 @@ def _optimum(case: Case, regime: Regime, tolerances: Tolerances) -> Outcome:
 
 
 def firm_game(case: Case, regime: Regime) -> Game:
-    """The firms' game over all four levels at one case: own profit, own levels, exact best replies."""
+    """The firms' game over all four levels at one flat case or in all its lanes: own profit, own levels, exact best replies."""
     Q = revenue_matrices(case, regime.prices)
     players = tuple(Payoff(case=case, benefit=Q[..., i, :, :], cost_weight=np.eye(2)[None, i]) for i in (0, 1))
-    lower, upper = level_bounds(case, 1, regime.sharing_range)
+    lower, upper = level_bounds(case, len(case.investment_cap), regime.sharing_range)
 
     def exact(firm: int, x: Array) -> tuple[Array, Array]:
         return best_reply(case, x, firm, regime.sharing_range)
 
-    return Game(players=players, controls=((0, 2), (1, 3)), lower=lower[0], upper=upper[0], reply=exact)
+    return Game(players=players, controls=((0, 2), (1, 3)), lower=lower, upper=upper, reply=exact)
 
 
 def solve_equilibrium(case: Case, regime: Regime, tolerances: Tolerances = DEFAULT) -> Outcome:

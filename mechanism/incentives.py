@@ -1,8 +1,8 @@
 """Incentive compatibility: what a firm gains by reporting another cost spillover than its own.
 
-Two deviations: a misreport with the levels then assigned, and a misreport with the firm's own levels chosen freely for each
-report of the rival, which keeps its assigned levels (an upper bound on any gain). Two strengths: Bayesian (in expectation over the
-rival's type, the rival truthful) and dominant (whatever the rival reports).
+Two deviations: a misreport with the levels then assigned, and a misreport with the firm's own levels chosen freely for each report of the
+rival, which keeps its assigned levels (more than any deviation could gain; the levels are searched for from two starts). Two strengths:
+Bayesian (in expectation over the rival's type, the rival truthful) and dominant (whatever the rival reports).
 """
 
 from __future__ import annotations

@@ -180,6 +180,11 @@ def _reported(tree: dict[str, Any], say: Words, own: bool) -> list[Sentence]:
         witness = ic["witness"]
         if witness is None:
             text = f"With {name}, firms do not tell the truth: what a lie gains has no limit."
+        elif tree["if_not_truthful"] is not None and tree["if_not_truthful"]["truthful"]:
+            text = (
+                f"With {name}, truth is a best reply in expectation only: knowing what the rival reports, firm {witness['firm']} of type "
+                f"{witness['type']:.3g} can gain {say.money(witness['gain'])} by reporting {witness['report']:.3g}."
+            )
         else:
             text = (
                 f"With {name}, firms do not tell the truth: firm {witness['firm']} of type {witness['type']:.3g} gains "
@@ -212,9 +217,8 @@ def _behaviour(tree: dict[str, Any], say: Words) -> list[Sentence]:
         what = f"everybody reports {low:.3g}" if high - low < 1e-9 else f"reports lie between {low:.3g} and {high:.3g}"
         loss, outlay = played["welfare_loss"], played["expected"]["budget"]
         if played["truthful"]:
-            text = "In expectation truth is a best reply all the same: only reports known beforehand would be answered by a lie"
-        else:
-            text = f"In the equilibrium that follows {what}, and welfare is {say.money(loss)} below what truth would give"
+            return []
+        text = f"In the equilibrium that follows {what}, and welfare is {say.money(loss)} below what truth would give"
         big = abs(outlay) > NEGLIGIBLE * abs(played["expected"]["welfare"])
         text += f", while the public {'pays' if outlay > 0 else 'receives'} {say.money(abs(outlay))}." if big else "."
     return [{"code": f"{rule}_behaviour", "text": text}]

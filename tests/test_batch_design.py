@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cli.batch.design import Design, design_schema, load_design
-from cli.batch.keys import key_path, set_at
 from cli.batch.work import Work, chunk_size, failed_cases, result_columns
 from market.faults import BadCase
+from mechanism.case_keys import key_path, set_at
 from mechanism.schema import load_case, parse_tree
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -23,11 +23,11 @@ from market.faults import BadCase, Fault, Json, KeyPath, dotted, show
 from market.files import Document, read_document
 from market.regimes import REGIMES
 from market.schema import Block, Number, check, described
+from mechanism.case_keys import expanded, key_path, leaves, set_at, value_at
 from mechanism.reported import TAX_RULES
 from mechanism.schema import CaseFile, PolicyCase, load_case
 
 from .formats import Kind
-from .keys import expanded, key_path, leaves, set_at, value_at
 from .points import Axis, Grid, LatinHypercube, Listed, OneAtATime, Points, Sobol, Table
 
 Text = Annotated[str, Field(strict=True, min_length=1)]
