@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from .commands import batch, compare, design, doctor, evaluate, examples, propositions, schema, statics, validate
+from .commands import batch, compare, design, doctor, evaluate, examples, propositions, schema, statics, validate, what_if
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -17,6 +17,7 @@ app = typer.Typer(
 )
 app.command("evaluate", epilog=evaluate.EPILOG)(evaluate.evaluate)
 app.command("compare", epilog=compare.EPILOG)(compare.compare)
+app.command("what-if", epilog=what_if.EPILOG)(what_if.what_if)
 app.command("design", epilog=design.EPILOG)(design.design)
 app.command("batch", epilog=batch.EPILOG)(batch.batch)
 app.command("propositions", epilog=propositions.EPILOG)(propositions.propositions)

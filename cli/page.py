@@ -72,6 +72,10 @@ class Page:
         )
         self._console.print(Text("\n".join(lines)), soft_wrap=True)
 
+    def verbatim(self, line: str) -> None:
+        """A line as it is."""
+        self._console.print(Text(line), soft_wrap=True)
+
     def table(self, columns: Sequence[Column], sections: Sequence[int] = ()) -> None:
         """A table, as wide as its numbers need; a line is drawn below the rows numbered in `sections`."""
         dash = "─" if self.unicode else "-"

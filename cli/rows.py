@@ -68,3 +68,23 @@ def transfers_csv(result: dict[str, Any]) -> str:
         for player, name in enumerate(result["players"]):
             rows.append((state, *types, name, result["transfers"][player][state]))
     return _csv(("state", *(f"type_{name}" for name in result["players"]), "player", "net_transfer"), rows)
+
+
+def path_csv(result: dict[str, Any]) -> str:
+    """A path or grid as CSV, a row per point and policy."""
+    rows = result["rows"]
+    return _csv(rows[0], (row.values() for row in rows))
+
+
+def difference_csv(result: dict[str, Any]) -> str:
+    """Two evaluations as CSV, a row per policy, regime or tax rule and figure."""
+    rows = []
+    for block, name in (("policies", "policy"), ("regimes", "regime"), ("rules", "tax_rule")):
+        for row in result[block]:
+            for figure, moved in row.items():
+                if figure in (name, "status"):
+                    continue
+                several = isinstance(moved, list)
+                for i, one in enumerate(moved if several else [moved]):
+                    rows.append((name, row[name], f"{figure}_{i + 1}" if several else figure, *one.values()))
+    return _csv(("kind", "name", "figure", "before", "after", "change", "share"), rows)

@@ -90,22 +90,23 @@ def _read(path: Path, asked: Place, key: str, faults: list[Fault], chain: tuple[
     return _merged(_read(path.parent / base, place, "base", faults, (*chain, identity)), own)
 
 
+def merged(below: dict[str, Any], above: dict[str, Any], replaced: set[KeyPath], path: KeyPath = ()) -> dict[str, Any]:
+    """One tree over another: mappings merge key by key, everything else is replaced, and its place noted in `replaced`."""
+    result = dict(below)
+    for key, value in above.items():
+        here = (*path, key)
+        if isinstance(value, dict) and isinstance(below.get(key), dict) and here not in REPLACED_WHOLE:
+            result[key] = merged(below[key], value, replaced, here)
+        else:
+            replaced.add(here)
+            result[key] = value
+    return result
+
+
 def _merged(base: Document, own: Document) -> Document:
     """`own` over `base`: mappings merge key by key, everything else is replaced; what to expect is not inherited."""
     replaced: set[KeyPath] = {("expect",)}
-
-    def merge(below: dict[str, Any], above: dict[str, Any], path: KeyPath) -> dict[str, Any]:
-        result = dict(below)
-        for key, value in above.items():
-            here = (*path, key)
-            if isinstance(value, dict) and isinstance(below.get(key), dict) and here not in REPLACED_WHOLE:
-                result[key] = merge(below[key], value, here)
-            else:
-                replaced.add(here)
-                result[key] = value
-        return result
-
-    tree = merge({key: value for key, value in base.tree.items() if key != "expect"}, own.tree, ())
+    tree = merged({key: value for key, value in base.tree.items() if key != "expect"}, own.tree, replaced)
     kept = {path: place for path, place in base.places.items() if not any(path[: n + 1] in replaced for n in range(len(path)))}
     return Document(tree, {**kept, **own.places}, own.files + base.files)
 

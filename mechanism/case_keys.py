@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from copy import deepcopy
+from difflib import get_close_matches
 from typing import Any
 
 from market.faults import Json, KeyPath, dotted
@@ -71,3 +73,45 @@ def expanded(tree: Json, path: KeyPath) -> Json:
     if not isinstance(parent[path[-2]], dict | list):
         parent[path[-2]] = [parent[path[-2]]] * 2
     return tree
+
+
+def key_fault(tree: Json, key: str, *, whole: bool = False) -> str | None:
+    """What is wrong with a dotted key of a resolved case, with the nearest that would do; None if nothing is. `whole`: blocks and lists may
+    be meant as well as single values."""
+    known, steps = leaves(tree), key_path(key)
+    try:
+        value_at(expanded(tree, steps), steps)
+    except (LookupError, TypeError):
+        last = {name.rsplit(".", 1)[-1]: name for name in known}
+        close = get_close_matches(key, known, 1) or [last[name] for name in get_close_matches(key.rsplit(".", 1)[-1], last, 1)]
+        if key.startswith("types") and tree.get("types") is None:
+            return "is not a key of the base case; the base case has no types"
+        hint = f"did you mean {close[0]}?" if close else f"the keys there are {', '.join(known)}"
+        return f"is not a key of the base case; {hint}"
+    if whole or key in known or isinstance(steps[-1], int):
+        return None
+    below = [name for name in known if name.startswith((f"{key}.", f"{key}["))]
+    return f"is a block or a list; vary its parts, such as {below[0]}" if below else "cannot be varied"
+
+
+def with_value(tree: Json, key: str, value: Any) -> Json:
+    """A copy of the tree with another value there."""
+    copy = deepcopy(tree)
+    set_at(copy, key_path(key), value)
+    return copy
+
+
+def flat(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """Every value of the blocks that can be varied, by its dotted key; lists stay whole."""
+    found: dict[str, Any] = {}
+
+    def walk(value: Any, path: KeyPath) -> None:
+        if isinstance(value, dict):
+            for key, below in value.items():
+                walk(below, (*path, key))
+        else:
+            found[dotted(path)] = value
+
+    for block in BLOCKS:
+        walk(tree.get(block), (block,))
+    return found

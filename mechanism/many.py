@@ -28,8 +28,9 @@ from mechanism.types import TypeSpace, type_space
 
 Columns = dict[str, NDArray[Any]]
 
-TEXT = ("policy", "status", "message")
-"""The columns that hold strings; all others hold floats, NaN where no number is claimed."""
+TEXT = ("policy", "status", "message", "ic", "ir")
+"""The columns that hold strings, the last two whether truth and participation hold under a tax rule; all others hold floats, NaN where no
+number is claimed."""
 
 PER_FIRM = ("sharing", "investment", "price", "profit")
 
@@ -209,11 +210,12 @@ def _rule_row(out: Columns, row: int, setting: Setting | None, rule: str, market
     net = assignment.subsidy - tax
     own = gains(assignment, tax, options.payoff)
     check = incentive_check(own, types.points, options.incentive, own.range)
-    out["ic_max_gain"][row] = np.nan if check.amount is None else check.amount
+    out["ic_max_gain"][row], out["ic"][row] = np.nan if check.amount is None else check.amount, check.status
     if options.participation != "none":
         sides = participation_sides(setting, own, net, options.participation, options.timing)
         joins = None if sides is None else participation(*sides, types.points, payoff_range(own.truth_ex_post))
         out["ir_min_slack"][row] = np.nan if joins is None or joins.amount is None else joins.amount
+        out["ir"][row] = "not_established" if joins is None else joins.status
     out["residual"][row] = setting.residual
     achieved: Expected | None
     if check.status == "holds":

@@ -23,7 +23,7 @@ from market.faults import BadCase, Fault, Json, KeyPath, dotted, show
 from market.files import Document, read_document
 from market.regimes import REGIMES
 from market.schema import Block, Number, check, described
-from mechanism.case_keys import expanded, key_path, leaves, set_at, value_at
+from mechanism.case_keys import expanded, key_fault, key_path, set_at, value_at
 from mechanism.reported import TAX_RULES
 from mechanism.schema import CaseFile, PolicyCase, load_case
 
@@ -251,23 +251,10 @@ class _Reader:
 
     def _key(self, path: KeyPath, key: str, base: PolicyCase) -> bool:
         """Whether this dotted key can be varied; a fault if not."""
-        known = leaves(base.resolved)
-        steps = key_path(key)
-        try:
-            value_at(expanded(base.resolved, steps), steps)
-            if key in known or isinstance(steps[-1], int):
-                return True
-            below = [name for name in known if name.startswith((f"{key}.", f"{key}["))]
-            self.fault(path, f"is a block or a list; vary its parts, such as {below[0]}" if below else "cannot be varied")
-        except (LookupError, TypeError):
-            last = {name.rsplit(".", 1)[-1]: name for name in known}
-            close = get_close_matches(key, known, 1) or [last[name] for name in get_close_matches(key.rsplit(".", 1)[-1], last, 1)]
-            if key.startswith("types") and base.types is None:
-                hint = "the base case has no types"
-            else:
-                hint = f"did you mean {close[0]}?" if close else f"the keys there are {', '.join(known)}"
-            self.fault(path, f"is not a key of the base case; {hint}")
-        return False
+        message = key_fault(base.resolved, key)
+        if message is not None:
+            self.fault(path, message)
+        return message is None
 
     def _overlap(self, block: str, keys: list[str]) -> None:
         for key in keys:

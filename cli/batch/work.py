@@ -38,6 +38,9 @@ FIGURES = (
 )
 """The columns of numbers, in the order of the result."""
 
+TEXTS = ("ic", "ir", "message")
+"""The columns of words that follow: whether truth and participation hold under a tax rule, and why there are no figures."""
+
 FAILED = ("bad_case", "failed")
 """The statuses of a case that could not be made, and of one that the program broke at."""
 
@@ -81,7 +84,7 @@ class Work:
         good = iter(self._figures([case for case in cases if isinstance(case, PolicyCase)]))
         policies = self.design.policies
         pieces = [_unsolved(policies, "bad_case", case) if isinstance(case, str) else next(good) for case in cases]
-        return {name: [value for piece in pieces for value in piece[name]] for name in ("policy", "status", *FIGURES, "message")}
+        return {name: [value for piece in pieces for value in piece[name]] for name in ("policy", "status", *FIGURES, *TEXTS)}
 
     def _figures(self, cases: list[PolicyCase]) -> list[Rows]:
         """The rows of every case; where the program breaks at all of them together, each is tried alone."""
@@ -97,7 +100,7 @@ class Work:
                 return [self._figures([case])[0] for case in cases]
             return [_unsolved(policies, "failed", f"{type(error).__name__}: {error}")]
         columns = {name: np.asarray(values).tolist() for name, values in found.items()}
-        columns["message"] = [message or None for message in columns["message"]]
+        columns |= {name: [text or None for text in columns[name]] for name in TEXTS}
         width = len(policies)
         return [{name: values[n * width : (n + 1) * width] for name, values in columns.items()} for n in range(len(cases))]
 
@@ -106,7 +109,8 @@ def _unsolved(policies: tuple[str, ...], status: str, message: str) -> Rows:
     """The rows of a case without figures."""
     width = len(policies)
     empty = {name: [float("nan")] * width for name in FIGURES}
-    return {"policy": list(policies), "status": [status] * width, **empty, "message": [" ".join(message.split())] * width}
+    told: Rows = {"ic": [None] * width, "ir": [None] * width, "message": [" ".join(message.split())] * width}
+    return {"policy": list(policies), "status": [status] * width, **empty, **told}
 
 
 def failed_cases(columns: Columns) -> int:
@@ -118,7 +122,8 @@ def failed_cases(columns: Columns) -> int:
 def result_columns(design: Design) -> dict[str, Kind]:
     """The columns of the result and what they hold."""
     figures: dict[str, Kind] = dict.fromkeys(FIGURES, "float")
-    return {"case_id": "int", **design.keys, "policy": "text", "status": "text", **figures, "message": "text"}
+    texts: dict[str, Kind] = dict.fromkeys(TEXTS, "text")
+    return {"case_id": "int", **design.keys, "policy": "text", "status": "text", **figures, **texts}
 
 
 def chunk_size(design: Design) -> int:

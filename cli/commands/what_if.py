@@ -1,0 +1,199 @@
+"""`pigou what-if`: one changed number, or many."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..options import CaseFile, DigitsOption, Format, FormatOption, OutOption, QuietOption
+from ..output import Target, say
+
+EPILOG = """\b
+Examples:
+  pigou what-if two_vendors.yaml --set cost.scale=15
+  pigou what-if two_vendors.yaml --set @dear.yaml --set demand.intercept=[20,24]
+  pigou what-if two_vendors.yaml --vary security.rivalry=0:0.9:200
+  pigou what-if two_vendors.yaml --vary cost.scale=8:20:25 --vary demand.cross_slope=0.2:1.3:25
+  pigou what-if private_spillovers.yaml --vary cost.max_saving=0.1:0.6:11 --policy nash --policy groves
+
+Keys are the dotted keys of the case file; demand.intercept[0] is firm 1's. @FILE is a part of a case file laid over the case. Changes are
+made in the order given.
+
+Exit code 3: some regime of the case, or of the changed case, has no solution."""
+
+COUNT = 51
+"""Points of a path that does not say."""
+MOST = 100_000
+"""Points of the largest path or grid."""
+
+
+def what_if(
+    case: CaseFile,
+    sets: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE|@FILE", help="Change a value; may be repeated.", show_default=False)
+    ] = None,
+    vary: Annotated[
+        list[str] | None,
+        typer.Option("--vary", metavar="KEY=LO:HI:N", help="Let a key run from LO to HI over N points; once or twice.", show_default=False),
+    ] = None,
+    policies: Annotated[
+        list[str] | None,
+        typer.Option("--policy", metavar="NAME", help="A regime or tax rule to follow; may be repeated.", show_default="all usual ones"),
+    ] = None,
+    form: FormatOption = Format.table,
+    out: OutOption = None,
+    digits: DigitsOption = 5,
+    quiet: QuietOption = False,
+) -> None:
+    """See what changes: a changed case beside the case as it is, or policies along one or two keys.
+
+    With --set alone every regime, policy and tax rule stands before, after, and with its change. With --vary the path of every policy, and
+    the values at which their order changes, a bound begins to bind or a tax rule stops to work, bracketed to a millionth of the range.
+    """
+    if not sets and not vary:
+        raise typer.BadParameter("nothing is changed; give --set KEY=VALUE or --vary KEY=LO:HI:N", param_hint="--set")
+    if vary and len(vary) > 2:
+        raise typer.BadParameter("one or two keys can be varied; a batch takes more (pigou batch)", param_hint="--vary")
+    target = Target(out, [case])
+    from mechanism.schema import parse_tree
+
+    from ..shipped import load
+
+    baseline = load([case])[0]
+    tree = changed_tree(baseline.resolved, sets or [])
+    changed = parse_tree(tree, name=baseline.name)
+    if vary:
+        result = path(changed, vary, policies or [], quiet=quiet)
+        result = {"case": changed.resolved, "changes": result_changes(baseline, changed), **result}
+    else:
+        from mechanism.evaluation import evaluate
+        from mechanism.what_if import difference
+
+        before, after = evaluate(baseline), evaluate(changed)
+        result = {**difference(baseline, changed, before, after), "baseline": before, "changed": after}
+    if form is Format.json:
+        text = json.dumps(result, indent=2, allow_nan=False)
+    elif form is Format.csv:
+        from ..rows import difference_csv, path_csv
+
+        text = path_csv(result) if vary else difference_csv(result)
+    else:
+        from ..page import Page
+        from ..render_what_if import differences, over_a_grid, path_page
+
+        page = Page(target.width, target.styled, target.unicode)
+        text = (over_a_grid if len(vary or []) == 2 else path_page if vary else differences)(result, page, digits)
+    target.write(text)
+    if target.path is not None:
+        say([f"written to {target.path}"], quiet=quiet)
+    if not vary:
+        from .evaluate import not_met
+
+        complaints = []
+        for name in ("baseline", "changed"):
+            complaints += [f"{name}: {text}" for text in not_met({**result[name], "expectations": []}, False)]
+        say(f"not met: {complaint}" for complaint in complaints)
+        if complaints:
+            raise typer.Exit(3)
+
+
+def result_changes(baseline: Any, changed: Any) -> list[dict[str, Any]]:
+    """What --set changed."""
+    from mechanism.what_if import changes
+
+    return changes(baseline.resolved, changed.resolved)
+
+
+def changed_tree(resolved: dict[str, Any], sets: list[str]) -> dict[str, Any]:
+    """The resolved case with the changes made in the order given; what is expected of the case is not expected of the changed one."""
+    from market.faults import Fault
+    from market.files import BadCase, merged, read_document
+    from mechanism.case_keys import key_fault, key_path, set_at
+
+    tree = {**resolved, "expect": {}}
+    for given in sets:
+        if given.startswith("@"):
+            document = read_document(Path(given[1:]))
+            tree = merged(tree, {key: value for key, value in document.tree.items() if key != "expect"}, set())
+            continue
+        key, equals, text = given.partition("=")
+        if not equals or not key:
+            raise typer.BadParameter(f"{given!r} is no change; write KEY=VALUE, or @FILE", param_hint="--set")
+        if message := key_fault(tree, key, whole=True):
+            raise BadCase([Fault(None, f"--set {key}", message)])
+        tree = json.loads(json.dumps(tree))
+        set_at(tree, key_path(key), value_of(text, given))
+    return tree
+
+
+def value_of(text: str, given: str) -> Any:
+    """A value as a case file would write it."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        value = YAML(typ="safe", pure=True).load(text)
+        json.dumps(value)
+    except (YAMLError, TypeError):
+        raise typer.BadParameter(f"{given!r}: {text!r} is no value of a case file", param_hint="--set") from None
+    return value
+
+
+def path(case: Any, vary: list[str], policies: list[str], *, quiet: bool) -> dict[str, Any]:
+    """The figures along one or two keys."""
+    from difflib import get_close_matches
+
+    from market.regimes import REGIMES
+    from mechanism.reported import TAX_RULES
+    from mechanism.what_if import along, usual_policies
+
+    from ..batch.progress import Progress
+
+    spans = [span_of(given, case.resolved) for given in vary]
+    if len({span.key for span in spans}) < len(spans):
+        raise typer.BadParameter(f"{spans[0].key} is varied twice", param_hint="--vary")
+    count = 1
+    for span in spans:
+        count *= span.count
+    if count > MOST:
+        raise typer.BadParameter(f"{count:,} points are more than {MOST:,}; pigou batch takes any number", param_hint="--vary")
+    known = [*REGIMES, *(TAX_RULES if case.types is not None else ())]
+    for policy in policies:
+        if policy not in known:
+            close = get_close_matches(policy, known, 1)
+            needs = " needs `types` in the case" if policy in TAX_RULES else " is no regime and no tax rule"
+            hint = f"; did you mean {close[0]}?" if close and policy not in TAX_RULES else ""
+            raise typer.BadParameter(f"{policy}{needs}{hint}", param_hint="--policy")
+    chosen = list(dict.fromkeys(policies)) or list(usual_policies(case))
+    tree = {**case.resolved, "expect": {}}
+    with Progress(count, quiet=quiet) as progress:
+        return along(tree, spans, chosen, lambda done, _: progress(done, 0))
+
+
+def span_of(given: str, resolved: dict[str, Any]) -> Any:
+    """The key and the values of one --vary."""
+    import math
+
+    from market.faults import Fault
+    from market.files import BadCase
+    from mechanism.case_keys import key_fault
+    from mechanism.what_if import Span
+
+    key, _, text = given.partition("=")
+    parts = text.split(":")
+    try:
+        low, high = float(parts[0]), float(parts[1])
+        count = int(parts[2]) if len(parts) == 3 else COUNT
+        if len(parts) not in (2, 3) or not low < high or not math.isfinite(low) or not math.isfinite(high) or count < 2:
+            raise ValueError
+    except (ValueError, IndexError):
+        raise typer.BadParameter(
+            f"{given!r} is no range; write KEY=LO:HI:N with LO below HI and N of 2 or more, such as security.rivalry=0:0.9:50",
+            param_hint="--vary",
+        ) from None
+    if message := key_fault(resolved, key):
+        raise BadCase([Fault(None, f"--vary {key}", message)])
+    return Span(key, low, high, count)

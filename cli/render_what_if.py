@@ -1,0 +1,241 @@
+"""The pages of `pigou what-if`: a change in figures, a path with what changes along it, a grid of winners."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from . import figures
+from .page import Column, Page
+from .render import BENCHMARKS, NEGLIGIBLE, Scale, label
+
+Tree = dict[str, Any]
+
+SHOWN = 21
+"""Points of a path that the page shows; all are in JSON and CSV."""
+MARKS = {"holds": "+", "violated": "x", "not_established": "?", None: "!"}
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+UNSOLVED = "!"
+"""On a map: the planner's problem has no solution, or the point is no admissible market."""
+
+
+def differences(result: Tree, page: Page, digits: int) -> str:
+    """Two evaluations side by side."""
+    before, after = result["baseline"], result["changed"]
+    scale = Scale([before, after], digits)
+    page.heading(figures.plain(before["case"]["name"]))
+    changed(result["changes"], page)
+    rows = result["policies"]
+    page.heading("Welfare before and after, and what it means for whom")
+
+    def moves(figure: str, part: str, signed: bool = False) -> list[str]:
+        return scale.amounts([(row.get(figure) or {}).get(part) for row in rows], signed=signed)
+
+    def firm(i: int) -> list[str]:
+        return scale.amounts([row["profit"][i]["change"] for row in rows], signed=True)
+
+    page.table(
+        [
+            Column("Policy", [row["policy"] + _statuses(row["status"]) for row in rows], words=True),
+            Column("Welfare\nbefore", moves("welfare", "before"), scale.money),
+            Column("Welfare\nafter", moves("welfare", "after"), scale.money),
+            Column("Change", moves("welfare", "change", True), scale.money),
+            Column("%", [_percent(row["welfare"]["share"]) for row in rows]),
+            Column("Consumers", moves("consumer_surplus", "change", True), scale.money),
+            Column("Profit 1", firm(0), scale.money),
+            Column("Profit 2", firm(1), scale.money),
+            Column("Outlay", moves("public_outlay", "change", True), scale.money),
+        ]
+    )
+    page.sentence("Consumers, profits and outlay: their changes.")
+    regimes = [row for row in result["regimes"] if any(m["before"] is not None or m["after"] is not None for m in row["sharing"])]
+    page.heading("Levels before and after (firm 1)")
+    page.table(
+        [
+            Column("Regime", [row["regime"] for row in regimes], words=True),
+            *(
+                Column(f"{name}\n{part}", figures.column([row[key][0][part] for row in regimes], digits, zero=1e-12))
+                for key, name in (("sharing", "Sharing"), ("investment", "Investment"))
+                for part in ("before", "after")
+            ),
+        ]
+    )
+    rules = result["rules"]
+    if rules:
+        page.heading("Tax rules before and after")
+        page.table(
+            [
+                Column("Tax rule", [row["tax_rule"] for row in rules], words=True),
+                *(
+                    Column(f"{name}\n{part}", scale.amounts([(row.get(key) or {}).get(part) for row in rules]), scale.money)
+                    for key, name in (("ic_max_gain", "Gain from a lie"), ("ir_min_slack", "Least slack"), ("public_outlay", "Outlay"))
+                    for part in ("before", "after")
+                ),
+            ]
+        )
+    page.heading("What to do")
+    for name, side in (("Before", before), ("After", after)):
+        page.sentence(f"{name}: {_advice(side)}", bullet="- ")
+    return page.text
+
+
+def changed(changes: Sequence[Tree], page: Page) -> None:
+    """What was changed."""
+    texts = [f"{row['key']}: {_value(row['before'])} -> {_value(row['after'])}" for row in changes]
+    page.sentence("Changed: " + ("; ".join(texts) if texts else "nothing; the values given are those of the case") + ".")
+
+
+def _value(value: Any) -> str:
+    return (
+        "null"
+        if value is None
+        else json.dumps(value)
+        if isinstance(value, list | bool)
+        else f"{value:g}"
+        if isinstance(value, float)
+        else str(value)
+    )
+
+
+def _statuses(status: Tree) -> str:
+    told = [s for s in (status["before"], status["after"]) if s not in ("converged", "corner", "holds", None)]
+    return f" [{status['before']} -> {status['after']}]" if told else ""
+
+
+def _percent(share: float | None) -> str:
+    return figures.NONE if share is None else f"{100 * share:+.2f}"
+
+
+def _advice(result: Tree) -> str:
+    text = str(result["verdicts"][0]["text"])
+    return text.removeprefix("Which rule? ").removeprefix("Which policy? ")
+
+
+def winners(result: Tree) -> list[list[str]]:
+    """At every point the policies of the highest welfare among those that compete; none where the planner's problem has no figures."""
+    width, rows = len(result["policies"]), result["rows"]
+    out = []
+    for start in range(0, len(rows), width):
+        some = rows[start : start + width]
+        here = {row["policy"]: row["welfare"] for row in some if row["policy"] not in BENCHMARKS and row["welfare"] is not None}
+        broken = any(row["welfare"] is None for row in some if row["policy"] == "social_optimum")
+        top = max(here.values(), default=0.0)
+        out.append([] if broken else [name for name, value in here.items() if value >= top - NEGLIGIBLE * abs(top)])
+    return out
+
+
+def path_page(result: Tree, page: Page, digits: int) -> str:
+    """Welfare along one key, and where things change."""
+    vary, policies, rows = result["vary"][0], result["policies"], result["rows"]
+    width, count = len(policies), vary["count"]
+    page.heading(figures.plain(result["case"]["name"]))
+    if result["changes"]:
+        changed(result["changes"], page)
+    page.sentence(f"{vary['key']} from {vary['low']:g} to {vary['high']:g}, {count} points.")
+    shown = sorted({round(i * (count - 1) / (SHOWN - 1)) for i in range(SHOWN)}) if count > SHOWN else list(range(count))
+    best = winners(result)
+    money = (result["case"].get("units") or {}).get("money")
+    page.heading("Welfare" + (f", {figures.plain(money)}" if money else ""))
+    page.table(
+        [
+            Column(vary["key"].rsplit(".", 1)[-1], figures.column([rows[k * width][vary["key"]] for k in shown], digits, zero=1e-12)),
+            *(
+                Column(policy.replace("_", "\n", 1), _welfares([rows[k * width + j] for k in shown], digits))
+                for j, policy in enumerate(policies)
+            ),
+            Column("Best", [" ".join(best[k]) if len(best[k]) <= 2 else f"{len(best[k])} tie" for k in shown], words=True),
+        ]
+    )
+    page.sentence("Best: highest welfare of the policies that compete (not social_optimum, first_best).")
+    page.heading("Where things change")
+    events = result["events"]
+    if not events:
+        page.sentence("Nowhere: the order of policies, the bounds that bind and the checks stay the same all along.")
+    else:
+        page.table(
+            [
+                Column(vary["key"].rsplit(".", 1)[-1], figures.column([event["at"] for event in events], 8)),
+                Column("What", [_event(event) for event in events], words=True),
+            ]
+        )
+        page.sentence(f"Each to {1e-6 * (vary['high'] - vary['low']):.1g}.")
+    if result["more_events"]:
+        page.sentence(f"{result['more_events']} more changes were not bracketed; follow fewer policies (--policy) or a shorter range.")
+    if count > len(shown):
+        page.sentence(f"{len(shown)} of {count} points are shown; all, with every figure, are in --format csv and json.")
+    return page.text
+
+
+def _welfares(rows: Sequence[Tree], digits: int) -> list[str]:
+    texts = figures.column([row["welfare"] for row in rows], digits)
+    return [text if row["welfare"] is not None else row["status"] for text, row in zip(texts, rows, strict=True)]
+
+
+def _event(event: Tree) -> str:
+    """One change in words."""
+    who = " and ".join(label(policy) for policy in event["policies"])
+    before, after = event["before"] or "-", event["after"] or "-"
+    if event["kind"] == "order":
+        return f"{before} -> {after}"
+    what = {"ic": "truth", "ir": "participation", "status": "status", "bounds": ""}[event["kind"]]
+    return f"{who}{': ' + what if what else ''}: {before} -> {after}"
+
+
+def over_a_grid(result: Tree, page: Page, digits: int) -> str:
+    """A map of winners over two keys, and where the checks fail."""
+    first, second = result["vary"]
+    policies, rows, width = result["policies"], result["rows"], len(result["policies"])
+    page.heading(figures.plain(result["case"]["name"]))
+    if result["changes"]:
+        changed(result["changes"], page)
+    page.sentence(
+        f"{first['key']} from {first['low']:g} to {first['high']:g} across, {second['key']} from {second['low']:g} (bottom) to "
+        f"{second['high']:g} (top); {first['count']} x {second['count']} points."
+    )
+    best = winners(result)
+    names: dict[tuple[str, ...], str] = {}
+    for tied in best:
+        if tied:
+            names.setdefault(tuple(tied), LETTERS[len(names) % len(LETTERS)])
+
+    def draw(title: str, cell: Any, legend: dict[str, str]) -> None:
+        page.heading(title)
+        used = set()
+        lines = []
+        for j in reversed(range(second["count"])):
+            marks = "".join(cell(i * second["count"] + j) for i in range(first["count"]))
+            used |= set(marks)
+            value = rows[j * width][second["key"]]
+            lines.append(f"{figures.number(value, 4):>10}  {marks}")
+        for line in lines:
+            page.verbatim(line)
+        for mark, text in legend.items():
+            if mark in used:
+                page.sentence(f"{mark}  {text}")
+
+    legend = {letter: " and ".join(label(policy) for policy in tied) for tied, letter in names.items()}
+    unsolved = {UNSOLVED: "no winner: the planner's problem has no solution, or the point is no admissible market"}
+    draw("Highest welfare", lambda k: names.get(tuple(best[k]), UNSOLVED), legend | unsolved)
+    for policy in policies:
+        j = policies.index(policy)
+        for key, words in (("ic", "truth"), ("ir", "participation")):
+            told = {rows[k * width + j][key] for k in range(len(rows) // width)}
+            if len(told - {None}) > 1:
+
+                def cell(k: int, j: int = j, key: str = key) -> str:
+                    return MARKS[rows[k * width + j][key]]
+
+                draw(f"{label(policy)}: {words}", cell, {"+": "holds", "x": "violated", "?": "not established", UNSOLVED: "no figures"})
+    corner = {"corner": "o", "converged": "."}
+    if "social_optimum" in policies:
+        j = policies.index("social_optimum")
+        told = {rows[k * width + j]["status"] for k in range(len(rows) // width)}
+        if len(told) > 1:
+            draw(
+                "The planner's levels",
+                lambda k: corner.get(rows[k * width + j]["status"], UNSOLVED),
+                {".": "inside their bounds", "o": "at a bound", UNSOLVED: "no solution, or no admissible market"},
+            )
+    page.sentence("Every figure is in --format csv and json.")
+    return page.text

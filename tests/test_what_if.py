@@ -1,0 +1,196 @@
+"""`pigou what-if`: a change beside the case, paths with what changes along them, maps, and bad input."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from command import Run
+from scipy.optimize import brentq
+
+from market.regimes import solve_regime
+from mechanism.case_keys import with_value
+from mechanism.evaluation import evaluate
+from mechanism.schema import load_case, parse_tree
+from mechanism.what_if import Span, along, changes
+
+CASES = Path(__file__).resolve().parents[1] / "cases"
+VENDORS, TYPES = CASES / "two_vendors.yaml", CASES / "two_types.yaml"
+
+
+def welfare(key: str, value: float, regime: str) -> float:
+    """A regime's welfare at another value of one key, solved alone."""
+    case = parse_tree(with_value(load_case(VENDORS).resolved, key, value) | {"expect": {}})
+    return solve_regime(case.market, regime).welfare
+
+
+def test_a_change_is_the_difference_of_two_evaluations(run: Run) -> None:
+    done = run("what-if", VENDORS, "--set", "cost.scale=15", "--set", "demand.intercept=[20, 22]", "--format", "json")
+    assert done.code == 0
+    told = json.loads(done.out)
+    assert told["changes"] == [
+        {"key": "demand.intercept", "before": 20.0, "after": [20.0, 22.0]},
+        {"key": "cost.scale", "before": 12.0, "after": 15.0},
+    ]
+    tree = with_value(with_value(load_case(VENDORS).resolved, "cost.scale", 15.0), "demand.intercept", [20.0, 22.0])
+    after = evaluate(parse_tree({**tree, "expect": {}}))
+    before = evaluate(load_case(VENDORS))
+    for row in told["policies"]:
+        old, new = (next(r for r in side["comparison"] if r["policy"] == row["policy"]) for side in (before, after))
+        assert row["welfare"]["before"] == pytest.approx(old["welfare"], rel=1e-12)
+        assert row["welfare"]["change"] == pytest.approx(new["welfare"] - old["welfare"], rel=1e-9)
+        assert row["welfare"]["share"] == pytest.approx(new["welfare"] / old["welfare"] - 1, rel=1e-9)
+        assert row["profit"][1]["after"] == pytest.approx(new["profit"][1], rel=1e-12)
+    assert {row["regime"] for row in told["regimes"]} == set(before["regimes"])
+    rows = list(csv.DictReader(io.StringIO(run("what-if", VENDORS, "--set", "cost.scale=15", "--format", "csv").out)))
+    assert {row["kind"] for row in rows} == {"policy", "regime"}
+    page = run("what-if", VENDORS, "--set", "cost.scale=15").out
+    assert "Changed: cost.scale: 12 -> 15." in page
+    assert max(map(len, page.splitlines())) <= 100
+
+
+def test_changes_are_made_in_the_order_given(run: Run, tmp_path: Path) -> None:
+    """A file laid over the case, then a value over the file, or the other way round."""
+    patch = tmp_path / "dear.yaml"
+    patch.write_text("cost: {scale: 20}\ntypes: {values: [0.4]}\n")
+    first = json.loads(run("what-if", TYPES, "--set", f"@{patch}", "--set", "cost.scale=15", "--format", "json").out)
+    last = json.loads(run("what-if", TYPES, "--set", "cost.scale=15", "--set", f"@{patch}", "--format", "json").out)
+    assert first["changed"]["case"]["cost"]["scale"] == 15
+    assert last["changed"]["case"]["cost"]["scale"] == 20
+    # Types are replaced whole: no probability of the case is left beside the new value.
+    assert last["changed"]["case"]["types"]["values"] == [0.4]
+    assert {row["tax_rule"] for row in last["rules"]} >= {"printed", "groves", "worst_type", "agv"}
+
+
+def test_nothing_changed_changes_nothing() -> None:
+    case = load_case(VENDORS)
+    assert changes(case.resolved, case.resolved) == []
+
+
+def test_a_path_is_what_each_point_gives_alone() -> None:
+    case = load_case(VENDORS)
+    keys = ("nash", "joint_profit", "social_optimum")
+    found = along({**case.resolved, "expect": {}}, [Span("security.rivalry", 0.0, 0.8, 9)], keys)
+    assert len(found["rows"]) == 27
+    for row in found["rows"]:
+        assert row["welfare"] == pytest.approx(welfare("security.rivalry", row["security.rivalry"], row["policy"]), rel=1e-11)
+        assert row["residual"] <= 1e-9
+
+
+def test_where_the_order_changes_is_where_welfare_is_equal() -> None:
+    """Against Brent's method on outcomes solved one by one."""
+    case = load_case(VENDORS)
+    found = along({**case.resolved, "expect": {}}, [Span("security.rivalry", 0.3, 0.9, 31)], ("nash", "joint_profit"))
+    crossings = [event for event in found["events"] if event["kind"] == "order"]
+    assert len(crossings) == 2
+
+    def gap(value: float) -> float:
+        return welfare("security.rivalry", value, "nash") - welfare("security.rivalry", value, "joint_profit")
+
+    for event, (low, high) in zip(crossings, ((0.4, 0.5), (0.8, 0.9)), strict=True):
+        assert event["at"] == pytest.approx(brentq(gap, low, high, xtol=1e-10), abs=6e-7)
+        assert event["within"] <= 6e-7
+    assert crossings[0]["before"] == "joint_profit above nash"
+    assert crossings[0]["after"] == "nash above joint_profit"
+
+
+def test_where_a_bound_begins_to_bind() -> None:
+    """Just beside the value the planner shares everything, just beyond not quite."""
+    case = load_case(VENDORS)
+    found = along({**case.resolved, "expect": {}}, [Span("security.rivalry", 0.1, 0.5, 11)], ("social_optimum",))
+    (event,) = found["events"]
+    assert event["kind"] == "bounds"
+    assert "shares everything" in event["before"]
+    shares = []
+    for side in (-1e-5, 1e-5):
+        tree = with_value(case.resolved, "security.rivalry", event["at"] + side)
+        levels = solve_regime(parse_tree({**tree, "expect": {}}).market, "social_optimum").levels
+        assert levels is not None
+        shares.append(levels[0])
+    assert shares[0] == 1
+    assert 0.999 < shares[1] < 1
+
+
+def test_where_a_tax_begins_to_fail_and_a_market_ends(run: Run) -> None:
+    """The printed tax is truthful as long as nothing is shared; beyond the own slope there is no admissible market."""
+    policies = ("--policy", "printed", "--policy", "social_optimum")
+    told = json.loads(run("what-if", TYPES, "--vary", "security.demand_spillover=-0.4:0.2:7", *policies, "--format", "json").out)
+    truth = [event for event in told["events"] if event["kind"] == "ic"]
+    corner = [event for event in told["events"] if event["kind"] == "bounds"]
+    assert (truth[0]["before"], truth[0]["after"]) == ("holds", "violated")
+    assert truth[0]["at"] == pytest.approx(corner[0]["at"], abs=1e-5)
+    told = json.loads(run("what-if", VENDORS, "--vary", "demand.cross_slope=1:2:5", "--policy", "nash", "--format", "json").out)
+    assert [row["status"] for row in told["rows"]][-1] == "bad_case"
+    assert "it must lie in [0, own_slope = 1.5)" in told["rows"][-1]["message"]
+    assert told["rows"][-1]["welfare"] is None
+    end = next(event for event in told["events"] if event["kind"] == "bounds" and event["after"] == "bad_case")
+    assert end["at"] == pytest.approx(1.5, abs=2e-6)
+
+
+def test_a_map_of_winners(run: Run) -> None:
+    arguments = ("what-if", VENDORS, "--vary", "cost.scale=8:16:5", "--vary", "demand.cross_slope=0.3:1.4:4")
+    told = json.loads(run(*arguments, "--format", "json").out)
+    assert len(told["rows"]) == 5 * 4 * len(told["policies"])
+    assert told["events"] == []
+    page = run(*arguments).out
+    lines = [line.split() for line in page.splitlines()]
+    rows = [line for line in lines if len(line) == 2 and len(line[1]) == 5 and line[0].replace(".", "").isdigit()]
+    best = {(row["cost.scale"], row["demand.cross_slope"]): {} for row in told["rows"]}
+    for row in told["rows"]:
+        best[row["cost.scale"], row["demand.cross_slope"]][row["policy"]] = row["welfare"]
+    first = {"joint_profit", "nash", "price_collusion", "no_sharing"}
+    letters = {line[0]: line[-1].strip("()") for line in lines if len(line) > 2 and line[0] in "ABCD"}
+    for line, slope in zip(rows[:4], reversed(np.linspace(0.3, 1.4, 4)), strict=True):
+        for mark, scale in zip(line[1], np.linspace(8, 16, 5), strict=True):
+            here = next(v for (k, b), v in best.items() if abs(k - scale) < 1e-9 and abs(b - slope) < 1e-9)
+            if mark == "!":
+                assert here["social_optimum"] is None
+            else:
+                assert letters[mark] == max((p for p in first if here[p] is not None), key=lambda p: here[p])
+    tidy = list(csv.DictReader(io.StringIO(run(*arguments, "--format", "csv").out)))
+    assert len(tidy) == len(told["rows"])
+    assert float(tidy[0]["welfare"]) == told["rows"][0]["welfare"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "nothing is changed"),
+        (("--set", "cost.scal=3"), "--set cost.scal is not a key of the base case; did you mean cost.scale?"),
+        (("--set", "cost.scale"), "is no change; write KEY=VALUE, or @FILE"),
+        (("--set", "cost.scale=-1"), "cost.scale is -1; it must lie in (0, inf)"),
+        (("--set", "cost.scale=[1"), "is no value of a case file"),
+        (("--set", "types.points=5"), "the base case has no types"),
+        (("--set", "@none.yaml"), "none.yaml"),
+        (("--vary", "cost.scale=3:2:9"), "is no range"),
+        (("--vary", "cost.scale=1:2:x"), "is no range"),
+        (("--vary", "cost=1:2:5"), "--vary cost is a block or a list; vary its parts, such as cost.form"),
+        (("--vary", "cost.scale=10:20:5", "--vary", "cost.scale=10:20:5"), "cost.scale is varied twice"),
+        (("--vary", "a=1:2", "--vary", "b=1:2", "--vary", "c=1:2"), "one or two keys can be varied"),
+        (("--vary", "cost.scale=10:20:1000000"), "pigou batch takes any number"),
+        (("--vary", "cost.scale=10:20:5", "--policy", "nsh"), "did you mean nash?"),
+        (("--vary", "cost.scale=10:20:5", "--policy", "groves"), "groves needs `types` in the case"),
+    ],
+)
+def test_bad_usage(run: Run, arguments: tuple[str, ...], message: str) -> None:
+    done = run("what-if", VENDORS, *arguments)
+    assert done.code == 2
+    assert message in " ".join(done.err.replace("│", " ").split())
+    assert done.out == ""
+
+
+def test_a_change_without_solution_gives_3(run: Run) -> None:
+    done = run("what-if", VENDORS, "--set", "cost.scale=2")
+    assert done.code == 3
+    assert "changed: social_optimum is unbounded" in done.err
+    assert "baseline" not in done.err
+
+
+def test_everything_at_once_is_deterministic(run: Run) -> None:
+    arguments: tuple[Any, ...] = ("what-if", VENDORS, "--vary", "security.rivalry=0:0.9:40", "--format", "csv")
+    assert run(*arguments).out == run(*arguments).out
