@@ -88,3 +88,18 @@ def difference_csv(result: dict[str, Any]) -> str:
                 for i, one in enumerate(moved if several else [moved]):
                     rows.append((name, row[name], f"{figure}_{i + 1}" if several else figure, *one.values()))
     return _csv(("kind", "name", "figure", "before", "after", "change", "share"), rows)
+
+
+def findings_csv(result: dict[str, Any]) -> str:
+    """The findings of a batch as CSV, a row per group, policy and figure."""
+    rows: list[tuple[Any, ...]] = []
+    groups = [("", "all", result["policies"])]
+    groups += [(key, group["group"], group["policies"]) for key, found in result["by"].items() for group in found]
+    for key, name, policies in groups:
+        for row in policies:
+            for figure, value in row.items():
+                if isinstance(value, dict):
+                    rows += [(key, name, row["policy"], f"{figure}.{part}", number) for part, number in value.items()]
+                elif figure != "policy":
+                    rows.append((key, name, row["policy"], figure, value))
+    return _csv(("key", "group", "policy", "figure", "value"), rows)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Annotated
 
-from ..options import CaseFiles, DigitsOption, Format, FormatOption, OutOption, QuietOption, SeedOption, StrictOption
+import typer
+
+from ..options import DigitsOption, Format, FormatOption, OutOption, QuietOption, SeedOption, StrictOption
 from ..output import Target, say
 from .evaluate import finish, results
 
@@ -12,12 +16,24 @@ EPILOG = """\b
 Examples:
   pigou compare two_vendors.yaml rivals.yaml
   pigou compare *.yaml --format csv --out policies.csv
+  pigou compare result.parquet                    the findings of a batch
+  pigou compare result.parquet --by cost.scale
 
 A bad case stops the command before anything is computed."""
 
 
+RESULTS = (".parquet", ".csv")
+"""The endings of a batch's result."""
+
+
 def compare(
-    cases: CaseFiles,
+    cases: Annotated[
+        list[Path], typer.Argument(metavar="CASE...|RESULT", help="Case files, or the result of one batch.", show_default=False)
+    ],
+    by: Annotated[
+        list[str] | None,
+        typer.Option("--by", metavar="KEY", help="Of a batch: pivot by this varied key; may be repeated.", show_default="all of them"),
+    ] = None,
     form: FormatOption = Format.table,
     out: OutOption = None,
     digits: DigitsOption = 5,
@@ -25,11 +41,17 @@ def compare(
     quiet: QuietOption = False,
     strict: StrictOption = False,
 ) -> None:
-    """Compare policies over several cases.
+    """Compare policies over several cases, or over the cases of a batch.
 
-    One row per case and policy, the policy with the highest welfare marked.
+    Of cases: one row per case and policy, the policy with the highest welfare marked. Of a batch's result: which policy wins how often,
+    what it brings and costs, and what that depends on.
     """
     target = Target(out, cases)
+    if any(path.suffix.lower() in RESULTS for path in cases):
+        _batch(cases, by or [], form, target, digits)
+        return
+    if by:
+        raise typer.BadParameter("cases are not pivoted; give the result of a batch", param_hint="--by")
     paths = list(dict.fromkeys(cases))
     found = results(paths)
     from mechanism.tidy import comparison_rows
@@ -50,3 +72,36 @@ def compare(
     named = zip(labels, found, strict=True)
     say((f"warning: {name}: {warning['message']}" for name, result in named for warning in result["warnings"]), quiet=quiet)
     finish(found, target, quiet=quiet, strict=strict)
+
+
+def _batch(paths: list[Path], by: list[str], form: Format, target: Target, digits: int) -> None:
+    """The findings of a batch's result."""
+    if len(paths) > 1:
+        raise typer.BadParameter("one result of a batch is compared at a time", param_hint="RESULT")
+    from difflib import get_close_matches
+
+    from mechanism.batch_findings import ResultError, findings, read_result
+
+    path = paths[0]
+    try:
+        result = read_result(path)
+    except ResultError as error:
+        raise typer.BadParameter(f"{path} {error}", param_hint="RESULT") from None
+    for key in by:
+        if key not in result.keys:
+            close = get_close_matches(key, list(result.keys), 1)
+            hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(result.keys)}"
+            raise typer.BadParameter(f"{key} was not varied; {hint}", param_hint="--by")
+    found = findings(result, by)
+    if form is Format.json:
+        text = json.dumps(found, indent=2, allow_nan=False)
+    elif form is Format.csv:
+        from ..rows import findings_csv
+
+        text = findings_csv(found)
+    else:
+        from ..page import Page
+        from ..render_findings import findings_page
+
+        text = findings_page(found, path.name, Page(target.width, target.styled, target.unicode), digits)
+    target.write(text)

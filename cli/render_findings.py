@@ -1,0 +1,90 @@
+"""The page of `pigou compare` on the result of a batch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import figures
+from .page import Column, Page
+from .render import label
+
+Tree = dict[str, Any]
+
+
+def findings_page(result: Tree, name: str, page: Page, digits: int) -> str:
+    """Which policy wins how often, what it brings and costs, and what that depends on."""
+    rows = result["policies"]
+    page.heading(f"{figures.plain(name)}: {result['cases']:,} cases")
+    page.heading("Policies")
+
+    def part(key: str, which: str) -> list[str]:
+        return figures.column([None if row.get(key) is None else row[key][which] for row in rows], digits, zero=1e-9)
+
+    page.table(
+        [
+            Column("Policy", [row["policy"] for row in rows], words=True),
+            Column("Wins", [figures.percent(row["wins"]) for row in rows]),
+            Column("Solved", [figures.percent(row["solved"]) for row in rows]),
+            Column("Beats\nmarket", [figures.percent(row.get("beats_market")) for row in rows]),
+            Column("Gain\n5 %", part("gain", "q05")),
+            Column("Gain\nmedian", part("gain", "q50")),
+            Column("Gain\n95 %", part("gain", "q95")),
+            Column("Outlay\nmean", part("public_outlay", "mean")),
+            Column("Truth\npays", [figures.percent(row["truthful"]) for row in rows]),
+            Column("Firms\njoin", [figures.percent(row["joined"]) for row in rows]),
+        ]
+    )
+    page.sentence(
+        "Wins: share of cases in which a policy has the highest welfare of those that compete (not social_optimum, first_best); ties are "
+        "shared. Gain: welfare against today's market (nash)."
+    )
+    page.heading("Findings")
+    for text in sentences(result):
+        page.sentence(text, bullet="- ")
+    for key, groups in result["by"].items():
+        page.heading(f"By {figures.plain(key)}: share of wins, and the median gain")
+        names = [row["policy"] for row in rows if row["wins"] is not None]
+        columns = [Column(key.rsplit(".", 1)[-1], [group["group"] for group in groups], words=True)]
+        columns.append(Column("Cases", [f"{group['cases']:,}" for group in groups]))
+        for policy in names:
+            found = [next(row for row in group["policies"] if row["policy"] == policy) for group in groups]
+            gains = figures.column([None if row.get("gain") is None else row["gain"]["q50"] for row in found], digits, zero=1e-9)
+            cells = [f"{figures.percent(row['wins'])}  {gain}" for row, gain in zip(found, gains, strict=True)]
+            columns.append(Column(policy.replace("_", "\n", 1), cells))
+        page.table(columns)
+    return page.text
+
+
+def sentences(result: Tree) -> list[str]:
+    """What the table says, in words."""
+    rows = [row for row in result["policies"] if row["wins"] is not None]
+    out = []
+    if rows and max(row["wins"] for row in rows) > 0:
+        order = sorted(rows, key=lambda row: -row["wins"])
+        told = [f"{label(row['policy'])} in {figures.percent(row['wins'])}" for row in order if row["wins"] > 0][:3]
+        out.append(f"Highest welfare: {', '.join(told)} of the cases.")
+    if result["undecided"] > 0:
+        out.append(
+            f"In {figures.percent(result['undecided'])} no winner can be named: the planner's problem or every policy has no solution."
+        )
+    for row in rows:
+        if row["truthful"] is not None and row["truthful"] < 1:
+            worst = row["ic_max_gain"]["q95"] if row.get("ic_max_gain") else None
+            much = "" if worst is None else f"; in one case of twenty a lie gains {worst:.4g} or more"
+            out.append(f"Under {label(row['policy'])} truth fails to pay in {figures.percent(1 - row['truthful'])}{much}.")
+        if row["joined"] is not None and row["joined"] < 1:
+            out.append(f"Under {label(row['policy'])} some type would rather stay out in {figures.percent(1 - row['joined'])}.")
+        if row.get("beats_market") is not None and row["policy"] not in ("nash", "no_sharing") and row["beats_market"] < 1:
+            out.append(f"{label(row['policy'])} leaves welfare at or below today's market's in {figures.percent(1 - row['beats_market'])}.")
+    for key, groups in result["by"].items():
+        if len(groups) < 2:
+            continue
+        for row in rows:
+            wins = [next(r for r in group["policies"] if r["policy"] == row["policy"])["wins"] for group in (groups[0], groups[-1])]
+            if abs(wins[1] - wins[0]) >= 0.1:
+                moved = "more" if wins[1] > wins[0] else "less"
+                out.append(
+                    f"{label(row['policy'])} wins {moved} often where {key} is high: {figures.percent(wins[0])} at {groups[0]['group']}, "
+                    f"{figures.percent(wins[1])} at {groups[-1]['group']}."
+                )
+    return out

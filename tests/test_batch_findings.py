@@ -1,0 +1,109 @@
+"""The findings of a batch: against counting by hand, and files that are no results."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from command import Run
+
+from mechanism.batch_findings import findings, groups, read_result
+
+CASES = Path(__file__).resolve().parents[1] / "cases"
+DESIGN = """case: {case}
+vary:
+  demand.cross_slope: {{low: 0.3, high: 1.2}}
+  cost.form: {{values: [saturating, exponential]}}
+  cost.scale: {{low: 9, high: 20}}
+sample: {{method: sobol, count: 32, seed: 3}}
+policies: [nash, joint_profit, price_collusion, social_optimum]
+"""
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small batch."""
+    from typer.testing import CliRunner
+
+    from cli.app import app
+
+    folder = tmp_path_factory.mktemp("batch")
+    (folder / "design.yaml").write_text(DESIGN.format(case=CASES / "two_vendors.yaml"))
+    out = folder / "result.csv"
+    assert CliRunner().invoke(app, ["batch", str(folder / "design.yaml"), "--out", str(out), "--quiet"]).exit_code == 0
+    return out
+
+
+def test_shares_and_quantiles_are_those_counted_by_hand(result: Path) -> None:
+    frame = pd.read_csv(result)
+    wide = frame.pivot(index="case_id", columns="policy", values="welfare")
+    competing = wide[["nash", "joint_profit", "price_collusion"]]
+    best = competing.idxmax(axis=1).where(wide["social_optimum"].notna())
+    found = findings(read_result(result), [])
+    rows = {row["policy"]: row for row in found["policies"]}
+    assert found["cases"] == 32
+    for policy in competing:
+        assert rows[policy]["wins"] == pytest.approx((best == policy).mean())
+        gain = (wide[policy] - wide["nash"]).dropna()
+        assert rows[policy]["gain"]["q50"] == pytest.approx(gain.median(), abs=1e-12)
+        assert rows[policy]["gain"]["q95"] == pytest.approx(gain.quantile(0.95), abs=1e-12)
+        assert rows[policy]["beats_market"] == pytest.approx((gain > 0).mean())
+    assert rows["social_optimum"]["wins"] is None
+    assert sum(rows["nash"]["status"].values()) == 32
+    assert rows["nash"]["solved"] == pytest.approx(frame[frame.policy == "nash"].status.isin(["converged", "corner"]).mean())
+    assert found["undecided"] == pytest.approx(wide["social_optimum"].isna().mean())
+    # Groups share the cases out, and the whole is their mean.
+    for key, told in found["by"].items():
+        assert sum(group["cases"] for group in told) == 32, key
+        mean = sum(group["cases"] * next(r for r in group["policies"] if r["policy"] == "nash")["wins"] for group in told) / 32
+        assert mean == pytest.approx(rows["nash"]["wins"])
+    assert {group["group"] for group in found["by"]["cost.form"]} == {"saturating", "exponential"}
+
+
+def test_the_three_formats(run: Run, result: Path) -> None:
+    told = json.loads(run("compare", result, "--format", "json").out)
+    rows = list(csv.DictReader(io.StringIO(run("compare", result, "--format", "csv").out)))
+    wins = next(row for row in rows if (row["key"], row["policy"], row["figure"]) == ("", "nash", "wins"))
+    assert float(wins["value"]) == next(row for row in told["policies"] if row["policy"] == "nash")["wins"]
+    page = run("compare", result, "--by", "cost.form").out
+    assert "By cost.form" in page
+    assert "By cost.scale" not in page
+    assert max(map(len, page.splitlines())) <= 100
+
+
+def test_groups_of_many_values_are_of_equal_size() -> None:
+    values = np.arange(100.0)
+    found = groups(values)
+    assert [which.sum() for _, which in found] == [20] * 5
+    assert np.sum([which for _, which in found], axis=0).tolist() == [1] * 100
+    assert [name for name, _ in groups(np.array([1.0, 2.0, np.nan]))] == ["1", "2", "null"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a,b\n1,2\n", "is no result of pigou batch: it has no column case_id"),
+        ("case_id,policy,status,welfare\n", "has no rows"),
+        ("case_id,policy,status,welfare\n1,nash,converged,1\n1,x,converged,1\n2,nash,converged,1\n", "is no whole result"),
+        ("", "cannot be read"),
+    ],
+)
+def test_what_is_no_result_is_refused(run: Run, tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "some.csv"
+    path.write_text(text)
+    done = run("compare", path)
+    assert done.code == 2
+    assert message in " ".join(done.err.split())
+
+
+def test_bad_usage(run: Run, result: Path) -> None:
+    assert "one result of a batch" in run("compare", result, result).err + run("compare", result, CASES / "two_vendors.yaml").err
+    done = run("compare", result, "--by", "cost.scal")
+    assert (done.code, "did you mean cost.scale?" in done.err) == (2, True)
+    done = run("compare", CASES / "two_vendors.yaml", "--by", "cost.scale")
+    assert (done.code, "cases are not pivoted" in done.err) == (2, True)
