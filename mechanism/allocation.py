@@ -37,8 +37,8 @@ def case_at_pairs(case: Case, points: Array, parameter: str = "cost_spillover") 
 
 
 def per_firm(values: Array) -> Array:
-    """Values (M, M, 2) over pairs of types seen by each firm: (2, M own, M rival's)."""
-    return np.stack([values[..., 0], values[..., 1].T])
+    """Values (..., M, M, 2) over pairs of types seen by each firm: (2, ..., M own, M rival's)."""
+    return np.stack([values[..., 0], np.swapaxes(values[..., 1], -1, -2)])
 
 
 def allocate(case: Case, points: Array, key: str = "social_optimum", parameter: str = "cost_spillover") -> Allocation:

@@ -61,22 +61,22 @@ def gains(assignment: Assignment, tax: Array, payoff: str, observed: bool = Fals
     subsidy of the market that comes about."""
     types = assignment.types
     size = len(types.points)
-    interim, dominant, ex_post = np.empty((2, size, size)), np.empty((2, size, size)), np.empty((2, size, size))
-    block = max(1, LARGEST_BLOCK // size**2)
+    interim, dominant, ex_post = (np.empty_like(assignment.utility) for _ in range(3))
+    block = max(1, LARGEST_BLOCK // interim[0].size)
     for firm in (0, 1):
         for start in range(0, size, block):
             rows = np.arange(start, min(start + block, size))
-            V = payoff_before_tax(assignment, firm, types.points[rows], payoff, observed) - tax[firm]
-            at_truth = V[np.arange(len(rows)), rows]
-            interim[firm, rows] = V @ types.weights
-            dominant[firm, rows] = (V - at_truth[:, None]).max(-1)
-            ex_post[firm, rows] = at_truth
+            V = payoff_before_tax(assignment, firm, types.points[rows], payoff, observed) - tax[firm][..., None, :, :]
+            at_truth = V[..., np.arange(len(rows)), rows, :]
+            interim[firm][..., rows, :] = V @ types.weights
+            dominant[firm][..., rows, :] = (V - at_truth[..., None, :]).max(-1)
+            ex_post[firm][..., rows, :] = at_truth
     everything = np.arange(size)
     return Gains(
         rows=everything,
         columns=everything,
         interim=interim,
-        truth=interim[:, everything, everything],
+        truth=interim[..., everything, everything],
         truth_ex_post=ex_post,
         dominant=dominant,
     )

@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from market.case import Array, Case, take_lanes
+from market.case import Array, Case
 from market.cost import investment_cost
 from market.payoff import Payoff
 from market.pricing import bertrand_matrix, revenue_matrices
@@ -44,15 +45,17 @@ class PrivateEquilibrium:
 
 @dataclass(frozen=True)
 class ExpectedProfit:
-    """Expected profit of a firm's types, one lane each, in the firm's own levels (L, 2)."""
+    """Expected profit of a firm's types, one lane each, in the firm's own levels (L, 2), in one market or in several."""
 
     profit: Payoff
-    """Profit over all four levels, for lanes types x rival types."""
+    """Profit over all four levels, in C markets."""
     firm: int
+    market: NDArray[np.intp]
+    """(L,): which market the type is in."""
     own_types: Array
     """(L,)."""
     rival_strategy: Array
-    """(K, 2)."""
+    """(C, K, 2)."""
     rival_types: Array
     """(K,)."""
     weights: Array
@@ -62,17 +65,18 @@ class ExpectedProfit:
 
     def take(self, lanes: Any) -> ExpectedProfit:
         """The expected profits of these types."""
-        return replace(self, own_types=take_lanes(self.own_types, lanes))
+        return replace(self, own_types=self.own_types[lanes], market=self.market[lanes])
 
     def _spread(self, x: Array) -> tuple[Payoff, Array]:
         """Profit and levels for every pair of own point and rival type, as lanes."""
-        full = pair_levels(x, self.rival_strategy, self.firm)
+        full = pair_levels(x, self.rival_strategy[self.market], self.firm)
+        here = self.profit.take(np.repeat(self.market, full.shape[1]))
         pairs = np.empty((*full.shape[:2], 2))
         pairs[..., self.firm], pairs[..., 1 - self.firm] = self.own_types[:, None], self.rival_types
         payoff = Payoff(
-            case=self.profit.case.with_parameter(self.parameter, pairs.reshape(-1, 2)),
-            benefit=self.profit.benefit,
-            cost_weight=self.profit.cost_weight,
+            case=here.case.with_parameter(self.parameter, pairs.reshape(-1, 2)),
+            benefit=here.benefit,
+            cost_weight=here.cost_weight,
         )
         return payoff, full.reshape(-1, 4)
 
@@ -101,73 +105,97 @@ def private_equilibrium(case: Case, types: TypeSpace, start: Array, tolerances: 
     Strategies are found on the types expectations are taken over and then answered at every point of the grid, so that the result
     has one row per point: (2, M, ...).
     """
-    one = case.map(lambda a: a.reshape(1, -1))
-    strategy = np.repeat(start.reshape(2, 2).T[:, None], len(types.nodes), axis=1)  # (2, K, [sharing, investment])
+    return private_equilibria(case.map(lambda a: a.reshape(1, -1)), types, start[None], tolerances=tolerances)[0]
+
+
+def private_equilibria(
+    case: Case, types: TypeSpace, start: Array, searched: NDArray[np.intp] | None = None, tolerances: Tolerances = DEFAULT
+) -> list[PrivateEquilibrium]:
+    """The same in the C markets of a flat case, from levels (C, 4); global deviations are searched at these points, by default at all."""
+    C, K, M = len(start), len(types.nodes), len(types.points)
+    strategy = np.stack([np.repeat(start[:, None, [i, 2 + i]], K, axis=1) for i in (0, 1)])  # (2, C, K, [sharing, investment])
+    moving = np.arange(C)
     for _ in range(ROUNDS):
-        before = strategy.copy()
+        before = strategy[:, moving].copy()
+        some = case.take(moving)
         for firm in (0, 1):
-            strategy[firm] = _climb(one, types, firm, strategy[1 - firm], types.types, strategy[firm][:, None])[0]
-        if np.abs(strategy - before).max() <= 1e-13 * max(1.0, float(np.abs(strategy).max())):
+            rivals, own = strategy[1 - firm, moving], strategy[firm, moving]
+            strategy[firm, moving] = _climb(some, types, firm, rivals, types.types, own[:, :, None])[0]
+        moved = np.abs(strategy[:, moving] - before).max((0, 2, 3)) > 1e-13 * np.maximum(1.0, np.abs(strategy[:, moving]).max((0, 2, 3)))
+        moving = moving[moved]
+        if not len(moving):
             break
-    answers, payoffs, residuals, regrets = [], [], [], []
+    near = np.abs(types.points[:, None] - types.types).argmin(1)
+    looked = np.arange(M) if searched is None else searched
+    answers, payoffs, costs = np.empty((2, C, M, 2)), np.empty((2, C, M)), np.empty((2, C, M))
+    worst, regret = np.zeros(C), np.zeros(C)
     for firm in (0, 1):
-        nearest = strategy[firm][np.abs(types.points[:, None] - types.types).argmin(1)]
-        x, value, residual = _climb(one, types, firm, strategy[1 - firm], types.points, nearest[:, None])
+        rivals = strategy[1 - firm]
+        x, value, residual = _climb(case, types, firm, rivals, types.points, strategy[firm][:, near][:, :, None])
         # A global deviation: climbs from own levels spread over the whole range.
-        top = max(1.0, 3 * float(strategy[firm][:, 1].max()))
-        spread = np.array([[s, t] for s in (0.0, 0.5, 1.0) for t in (0.0, top / 3, top)])
-        everywhere = np.broadcast_to(spread, (len(nearest), *spread.shape))
-        best = _climb(one, types, firm, strategy[1 - firm], types.points, everywhere)[1]
-        scale = np.maximum(1.0, np.abs(value))
-        answers.append(x)
-        payoffs.append(value)
-        residuals.append(float(residual.max()))
-        regrets.append(max(0.0, float(((best - value) / scale).max())))
-    gap = max(float(np.abs(answers[firm][types.nodes] - strategy[firm]).max()) for firm in (0, 1))
-    worst, regret = max(residuals), max(regrets)
-    settled = gap <= 1e-9 * max(1.0, float(np.abs(strategy).max()))
-    return PrivateEquilibrium(
-        converged=settled and worst <= tolerances.residual and regret <= tolerances.regret,
-        strategy=np.stack(answers),
-        payoff=np.stack(payoffs),
-        own_cost=np.stack([_expected_cost(one, types, firm, types.points, answers[firm], strategy[1 - firm]) for firm in (0, 1)]),
-        residual=worst,
-        regret=regret,
-    )
+        top = np.maximum(1.0, 3 * strategy[firm][..., 1].max(1))
+        spread = np.array([[s, t] for s in (0.0, 0.5, 1.0) for t in (0.0, 1 / 3, 1.0)]) * np.stack([np.ones(C), top], -1)[:, None]
+        everywhere = np.broadcast_to(spread[:, None], (C, len(looked), *spread.shape[1:]))
+        best = _climb(case, types, firm, rivals, types.points[looked], everywhere)[1]
+        gain = (best - value[:, looked]) / np.maximum(1.0, np.abs(value[:, looked]))
+        answers[firm], payoffs[firm] = x, value
+        worst, regret = np.maximum(worst, residual.max(1)), np.maximum(regret, gain.max(1))
+        costs[firm] = _expected_cost(case, types, firm, types.points, x, rivals)
+    gap = np.abs(answers[:, :, types.nodes] - strategy).max((0, 2, 3))
+    settled = gap <= 1e-9 * np.maximum(1.0, np.abs(strategy).max((0, 2, 3)))
+    fits = settled & (worst <= tolerances.residual) & (regret <= tolerances.regret)
+    return [
+        PrivateEquilibrium(
+            converged=bool(fits[c]),
+            strategy=answers[:, c],
+            payoff=payoffs[:, c],
+            own_cost=costs[:, c],
+            residual=float(worst[c]),
+            regret=float(regret[c]),
+        )
+        for c in range(C)
+    ]
 
 
 def at_types(case: Case, types: TypeSpace, firm: int, found: PrivateEquilibrium, own_types: Array) -> tuple[Array, Array]:
     """What one firm's types (n,), on the grid or between, earn in an equilibrium, and their expected investment cost: (n,) each."""
     one = case.map(lambda a: a.reshape(1, -1))
     nearest = found.strategy[firm][np.abs(own_types[:, None] - types.points).argmin(1)]
-    x, value, _ = _climb(one, types, firm, found.strategy[1 - firm][types.nodes], own_types, nearest[:, None])
-    return value, _expected_cost(one, types, firm, own_types, x, found.strategy[1 - firm][types.nodes])
+    rivals = found.strategy[1 - firm][types.nodes][None]
+    x, value, _ = _climb(one, types, firm, rivals, own_types, nearest[None, :, None])
+    return value[0], _expected_cost(one, types, firm, own_types, x, rivals)[0]
 
 
-def _expected_cost(case: Case, types: TypeSpace, firm: int, own_types: Array, own: Array, rival: Array) -> Array:
-    pairs = np.empty((len(own), len(rival), 2))
+def _expected_cost(case: Case, types: TypeSpace, firm: int, own_types: Array, own: Array, rivals: Array) -> Array:
+    """(C, n): expected investment cost of types (n,) with levels (C, n, 2) in C markets."""
+    pairs = np.empty((len(own_types), len(types.types), 2))
     pairs[..., firm], pairs[..., 1 - firm] = own_types[:, None], types.types
-    cost = investment_cost(case.map(lambda a: a[None]).with_parameter(types.parameter, pairs), pair_levels(own, rival, firm))
+    x = np.empty((*own.shape[:2], len(types.types), 4))
+    x[..., [firm, 2 + firm]], x[..., [1 - firm, 3 - firm]] = own[:, :, None], rivals[:, None]
+    cost = investment_cost(case.map(lambda a: a[:, None, None]).with_parameter(types.parameter, pairs), x)
     return np.asarray(cost[..., firm] @ types.probabilities)
 
 
 def pair_levels(own: Array, rival: Array, firm: int) -> Array:
-    """Levels (n, K, 4) when the firm's own are (n, 2) and its rival's (K, 2), sharing and investment."""
-    x = np.empty((len(own), len(rival), 4))
+    """Levels (n, K, 4) when the firm's own are (n, 2) and its rival's (K, 2) or (n, K, 2), sharing and investment."""
+    x = np.empty((len(own), rival.shape[-2], 4))
     x[..., [firm, 2 + firm]] = own[:, None]
     x[..., [1 - firm, 3 - firm]] = rival
     return x
 
 
-def _climb(case: Case, types: TypeSpace, firm: int, rival: Array, own_types: Array, starts: Array) -> tuple[Array, Array, Array]:
-    """For each own type the best end of climbs from its starts (n, m, 2): levels (n, 2), payoff (n,), residual (n,)."""
-    n, tries, _ = starts.shape
-    Q = revenue_matrices(case, bertrand_matrix)[:, firm]
+def _climb(case: Case, types: TypeSpace, firm: int, rivals: Array, own_types: Array, starts: Array) -> tuple[Array, Array, Array]:
+    """In C markets, rivals' strategies (C, K, 2), for each own type (n,) the best end of climbs from its starts (C, n, m, 2): levels
+    (C, n, 2), payoff (C, n), residual (C, n)."""
+    C, n, tries, _ = starts.shape
+    Q = np.broadcast_to(revenue_matrices(case, bertrand_matrix)[:, firm], (C, 2, 2))
     profit = Payoff(case=case, benefit=Q, cost_weight=np.eye(2)[None, firm])
-    own = np.repeat(own_types, tries)
-    objective = ExpectedProfit(profit, firm, own, rival, types.types, types.probabilities, types.parameter)
-    upper = np.column_stack([np.ones(n * tries), np.full(n * tries, np.broadcast_to(case.investment_cap, (1, 2))[0, firm])])
-    found = maximise(objective, starts.reshape(-1, 2), np.zeros((n * tries, 2)), upper)
-    best = found.value.reshape(n, tries).argmax(1)
-    rows = np.arange(n) * tries + best
+    market = np.repeat(np.arange(C), n * tries)
+    own = np.tile(np.repeat(own_types, tries), C)
+    objective = ExpectedProfit(profit, firm, market, own, rivals, types.types, types.probabilities, types.parameter)
+    cap = np.broadcast_to(case.investment_cap, (len(case.investment_cap), 2))[:, firm]
+    upper = np.column_stack([np.ones(len(own)), np.broadcast_to(cap, C)[market]])
+    found = maximise(objective, starts.reshape(-1, 2), np.zeros_like(upper), upper)
+    best = found.value.reshape(C, n, tries).argmax(-1)
+    rows = (np.arange(C)[:, None] * n + np.arange(n)) * tries + best
     return found.x[rows], found.value[rows], found.residual[rows]

@@ -42,7 +42,10 @@ from mechanism.types import TypeSpace
 
 @dataclass(frozen=True, kw_only=True)
 class Assignment:
-    """What the regulator assigns over the grid of reports, seen by each firm: arrays are (2 firms, M own, M rival's report)."""
+    """What the regulator assigns over the grid of reports, seen by each firm: arrays are (2 firms, M own, M rival's report).
+
+    Of many cases with the same types at once the arrays are (2, C, M, M), and the parameters of `case` (C, 1, 1, 1, ...).
+    """
 
     case: Case
     types: TypeSpace
@@ -73,12 +76,13 @@ class Assignment:
         if not self.types.private_values:
             books = self.at_true(firm, types)
             return np.asarray(books.profit[..., firm] + (books.investment_cost[..., firm] if payoff == "printed" else 0.0))
+        revenue = self.revenue[firm][..., None, :, :]
         if payoff == "printed":
-            return np.broadcast_to(self.revenue[firm], (len(types), *self.revenue[firm].shape))
-        x, other = self.levels[firm], 1 - firm
+            return np.broadcast_to(revenue, (*revenue.shape[:-3], len(types), *revenue.shape[-2:]))
+        x, other = self.levels[firm][..., None, :, :, :], 1 - firm
         received = types[:, None, None] * x[..., 2 + other] * x[..., other]
         form, case = COST_FORMS[self.case.cost_form], self.case
-        return self.revenue[firm] - form.value(x[..., 2 + firm], received, case.cost_scale.ravel()[:1], case.max_saving.ravel()[:1])
+        return revenue - form.value(x[..., 2 + firm], received, case.cost_scale[..., 0], case.max_saving[..., 0])
 
     def at_true(self, firm: int, types: Array) -> Accounts:
         """The accounts at one firm's true types (n,), its own and its rival's report, the rival truthful: leading axes (n, M, M)."""
@@ -91,13 +95,18 @@ class Assignment:
 def assign(case: Case, types: TypeSpace, allocation: Allocation) -> Assignment:
     """The assignment that follows from an allocation over the grid of types."""
     books = account(case_at_pairs(case, types.points, types.parameter), allocation.levels, bertrand_matrix)
+    return assignment_of(case.map(lambda x: x.reshape(1, -1)), types, allocation.levels, books)
+
+
+def assignment_of(case: Case, types: TypeSpace, levels: Array, books: Accounts) -> Assignment:
+    """The assignment of levels (..., M, M, 4), first axis of a pair firm 1's report, with their accounts if the reports are true."""
     revenue = books.profit + books.investment_cost
     utility = (books.total_surplus + books.investment_cost).sum(-1)
     return Assignment(
-        case=case.map(lambda x: x.reshape(1, -1)),
+        case=case,
         types=types,
-        levels=np.stack([allocation.levels, np.swapaxes(allocation.levels, 0, 1)]),
-        utility=np.stack([utility, utility.T]),
+        levels=np.stack([levels, np.swapaxes(levels, -3, -2)]),
+        utility=np.stack([utility, np.swapaxes(utility, -1, -2)]),
         revenue=per_firm(revenue),
         rival_cost=per_firm(rival(books.investment_cost)),
         reported_cost=per_firm(books.investment_cost),
@@ -111,7 +120,7 @@ def payoff_before_tax(assignment: Assignment, firm: int, types: Array, payoff: s
     the market that then comes about, whose prices and quantities both true types move.
     """
     if not observed:
-        return assignment.own_part(firm, types, payoff) + assignment.subsidy[firm]
+        return assignment.own_part(firm, types, payoff) + assignment.subsidy[firm][..., None, :, :]
     books = assignment.at_true(firm, types)
     return np.asarray(books.total_surplus.sum(-1) + (books.investment_cost[..., firm] if payoff == "printed" else 0.0))
 
@@ -144,7 +153,7 @@ def printed_tax(assignment: Assignment, outside: Array) -> Array:
 def groves_tax(assignment: Assignment, outside: Array) -> Array:
     """The subsidy's expectation over the own type: the same for every own report."""
     subsidy = assignment.subsidy
-    return np.broadcast_to(np.einsum("r,irj->ij", assignment.types.weights, subsidy)[:, None, :], subsidy.shape)
+    return np.broadcast_to((assignment.types.weights @ subsidy)[..., None, :], subsidy.shape)
 
 
 def worst_type_tax(assignment: Assignment, outside: Array) -> Array:
@@ -152,18 +161,18 @@ def worst_type_tax(assignment: Assignment, outside: Array) -> Array:
     margin = assignment.welfare - outside
     if outside.shape[-1] == 1:
         worst = (margin @ assignment.types.weights).argmin(-1)
-        fee = np.stack([margin[firm, worst[firm]] for firm in (0, 1)])
+        fee = np.take_along_axis(margin, worst[..., None, None], axis=-2)
     else:
-        fee = margin.min(1)
-    return np.broadcast_to(fee[:, None, :], margin.shape)
+        fee = margin.min(-2, keepdims=True)
+    return np.broadcast_to(fee, margin.shape)
 
 
 def agv_tax(assignment: Assignment, outside: Array) -> Array:
     """The subsidy less what the own report lets the others expect, plus what the rival's report lets the firm expect; each less its
     mean, so that no firm pays the other in expectation."""
     expected = assignment.subsidy @ assignment.types.weights
-    expected = expected - (expected @ assignment.types.weights)[:, None]
-    return np.asarray(assignment.subsidy - expected[:, :, None] + expected[::-1, None, :])
+    expected = expected - (expected @ assignment.types.weights)[..., None]
+    return np.asarray(assignment.subsidy - expected[..., :, None] + expected[::-1][..., None, :])
 
 
 TAX_RULES: dict[str, TaxRule] = {"printed": printed_tax, "groves": groves_tax, "worst_type": worst_type_tax, "agv": agv_tax}
