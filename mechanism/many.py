@@ -21,6 +21,7 @@ from mechanism.allocation import Allocation, allocate
 from mechanism.behaviour import Expected, by_pair, expected_outcome, reporting_equilibrium
 from mechanism.checks import participation, payoff_range
 from mechanism.incentives import gains, incentive_check
+from mechanism.many_types import block_size, solve_block
 from mechanism.preparation import Setting, outcome_of_play, participation_sides, prepare, taxes
 from mechanism.reported import TAX_RULES
 from mechanism.schema import PolicyCase
@@ -72,10 +73,44 @@ def solve_many(cases: Sequence[PolicyCase], policies: Sequence[str]) -> Columns:
                 record_outcomes(out, at, market, policy, solve_markets(market, policy, len(which)))
             else:
                 out["status"][at], out["message"][at] = NOT_ASKED, NEEDS_TYPES
+    for same in _same_types(cases):
+        _with_types(out, [cases[i] for i in same], same, policies)
+    return out
+
+
+def _same_types(cases: Sequence[PolicyCase]) -> list[list[int]]:
+    """The positions of cases with types that can be solved together: the same types, options, cost form and likeness of the firms."""
+    found: dict[Any, list[int]] = {}
     for i, case in enumerate(cases):
         if case.types is not None:
-            _one_with_types(out, i * width, case, policies)
-    return out
+            market = case.market
+            key = (case.types, case.mechanism, market.cost_form, market.unit_cost is None, market.alike())
+            found.setdefault(key, []).append(i)
+    return list(found.values())
+
+
+def _with_types(out: Columns, cases: list[PolicyCase], at: list[int], policies: Sequence[str]) -> None:
+    """Write the rows of cases with the same types: together where they are plain, each alone where they are not."""
+    first, width = cases[0], len(policies)
+    assert first.types is not None
+    types = type_space(first.types)
+    together = types.private_values and all(policy in TAX_RULES or REGIMES[policy].order == "together" for policy in policies)
+    size = block_size(types)
+    for start in range(0, len(cases), size):
+        some, rows = cases[start : start + size], np.array(at[start : start + size]) * width
+        plain = np.zeros(len(some), bool)
+        if together:
+            figures, plain = solve_block(stack([case.market for case in some]), types, first.mechanism, policies)
+            for place, policy in enumerate(policies):
+                found = figures[policy]
+                out["status"][rows[plain] + place] = "converged"
+                for name, values in found.items():
+                    for column, figure in (
+                        [(f"{name}_1", values[:, 0]), (f"{name}_2", values[:, 1])] if values.ndim == 2 else [(name, values)]
+                    ):
+                        out[column][rows[plain] + place] = figure[plain]
+        for k in np.flatnonzero(~plain):
+            _one_with_types(out, int(rows[k]), some[k], policies)
 
 
 # --- stacking

@@ -113,12 +113,18 @@ def private_equilibria(
 ) -> list[PrivateEquilibrium]:
     """The same in the C markets of a flat case, from levels (C, 4); global deviations are searched at these points, by default at all."""
     C, K, M = len(start), len(types.nodes), len(types.points)
+    mirrored = start[:, [1, 0, 3, 2]]
+    alike = case.with_parameter(types.parameter, np.full((1, 2), types.points[0])).alike() and np.allclose(start, mirrored, 1e-9, 1e-12)
+    start = (start + mirrored) / 2 if alike else start
     strategy = np.stack([np.repeat(start[:, None, [i, 2 + i]], K, axis=1) for i in (0, 1)])  # (2, C, K, [sharing, investment])
     moving = np.arange(C)
     for _ in range(ROUNDS):
         before = strategy[:, moving].copy()
         some = case.take(moving)
         for firm in (0, 1):
+            if firm and alike:  # equal firms answer alike
+                strategy[1, moving] = strategy[0, moving]
+                continue
             rivals, own = strategy[1 - firm, moving], strategy[firm, moving]
             strategy[firm, moving] = _climb(some, types, firm, rivals, types.types, own[:, :, None])[0]
         moved = np.abs(strategy[:, moving] - before).max((0, 2, 3)) > 1e-13 * np.maximum(1.0, np.abs(strategy[:, moving]).max((0, 2, 3)))
@@ -130,6 +136,9 @@ def private_equilibria(
     answers, payoffs, costs = np.empty((2, C, M, 2)), np.empty((2, C, M)), np.empty((2, C, M))
     worst, regret = np.zeros(C), np.zeros(C)
     for firm in (0, 1):
+        if firm and alike:
+            answers[1], payoffs[1], costs[1] = answers[0], payoffs[0], costs[0]
+            continue
         rivals = strategy[1 - firm]
         x, value, residual = _climb(case, types, firm, rivals, types.points, strategy[firm][:, near][:, :, None])
         # A global deviation: climbs from own levels spread over the whole range.

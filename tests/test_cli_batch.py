@@ -175,7 +175,7 @@ def test_the_shipped_designs_are_listed_and_copied_with_their_cases(run: Run, tm
     assert "designs/alliance_or_mechanism" in run("examples", "list").out
     assert run("examples", "copy", "alliance_or_mechanism").code == 0
     copied = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.yaml"))
-    assert copied == ["designs/alliance_or_mechanism.yaml", "private_spillovers.yaml", "two_vendors.yaml"]
+    assert copied == ["designs/alliance_or_mechanism.yaml", "two_types.yaml", "two_vendors.yaml"]
     assert load_design("designs/alliance_or_mechanism.yaml").count == 256
 
 

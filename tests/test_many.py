@@ -10,9 +10,11 @@ import pytest
 from market.outcome import SOLVED
 from market.regimes import REGIMES
 from mechanism.evaluation import evaluate
-from mechanism.many import NUMBERS, solve_many
+from mechanism.many import NUMBERS, solve_many, stack
+from mechanism.many_types import solve_block
 from mechanism.reported import TAX_RULES
-from mechanism.schema import PolicyCase, load_case
+from mechanism.schema import PolicyCase, load_case, parse_tree
+from mechanism.types import type_space
 
 CASES = Path(__file__).resolve().parents[1] / "cases"
 POLICIES = [*REGIMES, *TAX_RULES]
@@ -77,3 +79,50 @@ def test_every_shipped_case_gives_what_evaluate_gives(name: str) -> None:
     case = load_case(CASES / f"{name}.yaml")
     staged = [key for key, regime in REGIMES.items() if regime.order != "together"]
     compare([case], [key for key in POLICIES if case.types is None or key not in staged])
+
+
+def typed(count: int, seed: int, **mechanism: str) -> list[PolicyCase]:
+    """Random cases with the same types: half of equal firms, some with corners, some outside the paper's assumptions."""
+    rng = np.random.default_rng(seed)
+    cases = []
+    for k in range(count):
+        tree = load_case(CASES / "private_spillovers.yaml").resolved | {"expect": {}}
+        own = float(rng.uniform(1.2, 1.8))
+        tree["demand"] = {
+            "intercept": 20.0 if k % 2 else [20.0, float(rng.uniform(12, 20))],
+            "own_slope": own,
+            "cross_slope": own * float(rng.uniform(0.2, 0.7)),
+        }
+        leakage = {"own": float(rng.uniform(0.8, 3)), "cross": 0.2, "interaction": 0.1}
+        tree["security"] = {"rivalry": float(rng.uniform(0, 0.6)), "demand_spillover": float(rng.uniform(0.05, 0.5)), "leakage": leakage}
+        tree["cost"] |= {"scale": float(rng.uniform(12, 30)), "max_saving": float(rng.uniform(0.1, 0.5)), "spillover": 0.5}
+        tree["types"] = {"support": [0.2, 0.8], "points": 6}
+        tree["mechanism"] |= mechanism
+        cases.append(parse_tree(tree))
+    return cases
+
+
+@pytest.mark.parametrize(
+    "mechanism",
+    [
+        {},
+        {"incentive": "dominant", "timing": "ex_post"},
+        {"participation": "ir1", "payoff": "printed"},
+        {"participation": "ir2", "timing": "ex_post"},
+    ],
+    ids=lambda options: " ".join(options.values()) or "usual",
+)
+def test_a_block_of_cases_with_types_gives_what_each_gives_alone(mechanism: dict[str, str]) -> None:
+    policies = ["nash", "joint_profit", "social_optimum", "first_best", *TAX_RULES]
+    compare(typed(8, 11, **mechanism), policies)
+
+
+def test_a_block_is_solved_together() -> None:
+    """Most cases are plain; what is not is left out and done alone."""
+    cases = typed(20, 3)
+    alike = [case for case in cases if case.market.alike()]
+    policies = ["nash", "social_optimum", "printed", "groves"]
+    case = alike[0]
+    assert case.types is not None
+    _, plain = solve_block(stack([c.market for c in alike]), type_space(case.types), case.mechanism, policies)
+    assert plain.mean() >= 0.8

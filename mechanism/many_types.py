@@ -1,0 +1,316 @@
+"""Many cases with private cost spillovers at once: benchmarks in expectation, taxes, truth-telling, participation and behaviour.
+
+All cases share types, options and cost form. The levels at all pairs of types are interpolated from a few pairs that are searched
+globally, and finished by Newton's method with their residual checked. A case where anything is not plain (several optima, nothing found,
+best replies in reports that cycle, a private market that does not settle) is left to be evaluated alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from market.case import INVESTMENT, SHARING, Array, Case, levels
+from market.family import solve_lanes
+from market.outcome import Accounts, account
+from market.payoff import Payoff
+from market.pricing import PriceRule, bertrand_matrix
+from market.regimes import BOTH, REGIMES, benefit_matrix, firm_game, level_bounds
+from market.solve.equilibrium import examine, newton
+from market.solve.optimum import maximise
+from market.solve.tolerances import DEFAULT, Tolerances
+from mechanism.allocation import per_firm
+from mechanism.checks import RELATIVE_TOLERANCE, ROUNDING
+from mechanism.incentives import gains
+from mechanism.private_market import private_equilibria
+from mechanism.reported import TAX_RULES, Assignment, assignment_of, payoff_before_tax
+from mechanism.schema import MechanismOptions
+from mechanism.types import TypeSpace
+
+Figures = dict[str, NDArray[Any]]
+"""Columns of one policy, (C, ...) each."""
+
+ANCHORS = 5
+"""Points along each axis of types at which levels are searched globally."""
+LANES = 60_000
+"""Pairs of types that are solved together."""
+ROUNDS = 60
+"""Rounds of best replies in reports after which a case is evaluated alone."""
+
+
+def block_size(types: TypeSpace) -> int:
+    """How many cases are taken at once."""
+    return max(1, min(1000, LANES // len(types.points) ** 2))
+
+
+def solve_block(
+    case: Case, types: TypeSpace, options: MechanismOptions, policies: Sequence[str], tolerances: Tolerances = DEFAULT
+) -> tuple[dict[str, Figures], NDArray[np.bool_]]:
+    """The figures of every policy at the C markets of a flat case (every parameter with C lanes), and which cases are plain."""
+    C = len(case.cost_scale)
+    plain = np.ones(C, bool)
+    ruled = [policy for policy in policies if policy in TAX_RULES]
+    nodes = types.nodes
+    at_points: dict[str, tuple[Array, Array, Array]] = {}
+
+    def over(key: str, points: Array) -> tuple[Array, Array, Array]:
+        nonlocal plain
+        x, residual, regret, ok = levels_over_pairs(case, points, key, tolerances)
+        plain &= ok
+        return x, residual, regret
+
+    if ruled or "social_optimum" in policies:
+        at_points["social_optimum"] = over("social_optimum", types.points)
+    if ruled and options.participation == "ir_market" and options.timing == "ex_post":
+        at_points["nash"] = over("nash", types.points)
+    out: dict[str, Figures] = {}
+    for key in (policy for policy in policies if policy in REGIMES):
+        if key in at_points:
+            x, residual, regret = at_points[key]
+            x = x[:, nodes][:, :, nodes]
+        else:
+            x, residual, regret = over(key, types.types)
+            if key == "nash":
+                at_points["nash at types"] = x, residual, regret
+        figures = _expected(case, types, x, REGIMES[key].prices)
+        plain &= figures.pop("market")
+        out[key] = figures | {"residual": residual, "regret": regret}
+    if ruled:
+        x, residual, _ = at_points["social_optimum"]
+        books = _accounts(case, types.points, x, bertrand_matrix)
+        assignment = assignment_of(case.map(lambda a: a[:, None, None, None]), types, x, books)
+        outside = _outside(case, types, options, assignment, at_points)
+        plain &= np.isfinite(outside).all((0, 2, 3))
+        expected_own = _expected_own(assignment, options.payoff) if options.incentive == "bayesian" else None
+        for rule in ruled:
+            found, ok = _rule(case, types, options, assignment, np.nan_to_num(outside), rule, expected_own)
+            plain &= ok
+            out[rule] = found | {"residual": residual, "regret": np.full(C, np.nan)}
+    return out, plain
+
+
+# --- levels
+
+
+def levels_over_pairs(case: Case, points: Array, key: str, tolerances: Tolerances) -> tuple[Array, Array, Array, NDArray[np.bool_]]:
+    """A regime at all pairs of the points (M,) in C markets: levels (C, M, M, 4), the largest residual and regret of each market (C,), and
+    whether all pairs were found, each with one optimum or equilibrium at the pairs that were searched."""
+    C, M = len(case.cost_scale), len(points)
+    regime = REGIMES[key]
+    few = np.unique(np.round(np.linspace(0, M - 1, min(M, ANCHORS))).astype(int))
+    a = len(few)
+    first, second = (i.ravel() for i in np.meshgrid(few, few, indexing="ij"))
+    alike = case.with_cost_spillover(np.full((C, 2), points[0])).alike()
+    if alike:  # the pair (r, r') is the pair (r', r) with the firms exchanged
+        half = first >= second
+        first, second = first[half], second[half]
+    found = solve_lanes(_at(case, points, first, second), regime, C * len(first), tolerances)
+    ok = np.asarray((np.isfinite(found.levels).all(-1) & ~found.several).reshape(C, -1).all(1))
+    residual, regret = (np.nan_to_num(v).reshape(C, -1).max(1) for v in (found.residual, found.regret))
+    searched = _square(found.levels.reshape(C, -1, 4), np.searchsorted(few, first), np.searchsorted(few, second), a, alike)
+    if a == M:
+        return searched, residual, regret, ok
+    basis = _lagrange(points[few], points)
+    start = np.einsum("ma,nb,cabk->cmnk", basis, basis, np.nan_to_num(searched))
+    first, second = (i.ravel() for i in np.indices((M, M)))
+    if alike:
+        half = first >= second
+        first, second = first[half], second[half]
+    lanes = _at(case, points, first, second)
+    lower, upper = level_bounds(lanes, C * len(first), regime.sharing_range)
+    good: NDArray[np.bool_]
+    begin = np.clip(start[:, first, second].reshape(-1, 4), lower, upper)
+    if regime.chooser == "firms":
+        game = firm_game(lanes, regime)
+        reached = newton(game, begin, tolerances)
+        lost = np.asarray(~np.isfinite(reached).all(-1))
+        seen = examine(game, np.where(lost[:, None], begin, reached), tolerances)
+        x, left, gain = seen.x, np.where(lost, np.inf, seen.residual), seen.regret
+        good = np.asarray((left <= tolerances.residual) & (gain <= tolerances.regret))
+    else:
+        payoff = Payoff(case=lanes, benefit=benefit_matrix(lanes, regime), cost_weight=BOTH)
+        climbed = maximise(payoff, begin, lower, upper, tolerances)
+        x, left, gain = climbed.x, climbed.residual, np.zeros(len(begin))
+        good = np.asarray(left <= tolerances.residual)
+    good = good & np.asarray(account(lanes, x, regime.prices).describes_market)
+    ok = ok & good.reshape(C, -1).all(1)
+    residual, regret = np.maximum(residual, left.reshape(C, -1).max(1)), np.maximum(regret, gain.reshape(C, -1).max(1))
+    if regime.chooser != "firms":
+        regret = np.full(C, np.nan)
+    return _square(x.reshape(C, -1, 4), first, second, M, alike), residual, regret, ok
+
+
+def _at(case: Case, points: Array, first: NDArray[np.intp], second: NDArray[np.intp]) -> Case:
+    """The markets at these pairs of points, a market's pairs together."""
+    C, pairs = len(case.cost_scale), np.column_stack([points[first], points[second]])
+    return case.take(np.repeat(np.arange(C), len(pairs))).with_cost_spillover(np.tile(pairs, (C, 1)))
+
+
+def _square(x: Array, first: NDArray[np.intp], second: NDArray[np.intp], size: int, alike: bool) -> Array:
+    """Levels (C, pairs, 4) as (C, size, size, 4)."""
+    out = np.empty((len(x), size, size, 4))
+    if alike:
+        out[:, second, first] = levels(x[..., 1::-1], x[..., :1:-1])
+    out[:, first, second] = x
+    return out
+
+
+def _lagrange(nodes: Array, points: Array) -> Array:
+    """(M, a): the value at every point of the polynomial that is one at one node and zero at the others."""
+    out = np.ones((len(points), len(nodes)))
+    for k, node in enumerate(nodes):
+        for other in np.delete(nodes, k):
+            out[:, k] *= (points - other) / (node - other)
+    return out
+
+
+# --- expectations
+
+
+def _accounts(case: Case, points: Array, x: Array, prices: PriceRule) -> Accounts:
+    """The accounts at levels (C, M, M, 4) with the points as true types."""
+    pairs = np.stack(np.meshgrid(points, points, indexing="ij"), -1)
+    return account(case.map(lambda a: a[:, None, None]).with_cost_spillover(pairs), x, prices)
+
+
+def _expected(case: Case, types: TypeSpace, x: Array, prices: PriceRule, net: Array | float = 0.0) -> Figures:
+    """Expectations when types (k, l) end up at levels (C, K, K, 4) with net transfers (C, K, K, 2)."""
+    books = _accounts(case, types.types, x, prices)
+    p = types.probabilities
+
+    def mean(values: Array) -> Array:
+        return np.asarray(np.einsum("k,l,ckln->cn", p, p, values))
+
+    net = np.broadcast_to(net, books.profit.shape)
+    paid = mean(net)
+    return {
+        "sharing": mean(x[..., SHARING]),
+        "investment": mean(x[..., INVESTMENT]),
+        "price": mean(books.price),
+        "profit": mean(books.profit) + paid,
+        "consumer_surplus": mean(books.consumer_surplus).sum(-1),
+        "welfare": mean(books.total_surplus).sum(-1),
+        "public_outlay": paid.sum(-1),
+        "market": np.asarray(books.describes_market).all((1, 2)),
+    }
+
+
+# --- tax rules
+
+
+def _outside(case: Case, types: TypeSpace, options: MechanismOptions, assignment: Assignment, known: dict[str, Any]) -> Array:
+    """What staying out is worth in the form of participation asked for, (2, C, M, 1) or (2, C, M, M); NaN where it was not found."""
+    C, M = len(case.cost_scale), len(types.points)
+    printed = options.payoff == "printed"
+    if options.participation == "ir1":
+        own = assignment.revenue - (0.0 if printed else assignment.reported_cost)
+        return own if options.timing == "ex_post" else (own @ types.weights)[..., None]
+    if options.participation != "ir_market":
+        return np.zeros((2, C, M, 1))
+    if options.timing == "ex_post":
+        books = _accounts(case, types.points, known["nash"][0], bertrand_matrix)
+        return per_firm(books.profit + (books.investment_cost if printed else 0.0))
+    middle = types.nodes[len(types.nodes) // 2]
+    at_types = known.get("nash at types")
+    if at_types is not None:
+        start = at_types[0][:, len(types.nodes) // 2, len(types.nodes) // 2]
+    else:
+        pair = np.full(1, middle)
+        start = solve_lanes(_at(case, types.points, pair, pair), REGIMES["nash"], C).levels
+    lost = ~np.isfinite(start).all(-1)
+    looked = np.unique([0, middle, M - 1])
+    found = private_equilibria(case, types, np.nan_to_num(start), looked)
+    payoff = np.stack([e.payoff + (e.own_cost if printed else 0.0) if e.converged else np.full((2, M), np.nan) for e in found], axis=1)
+    payoff[:, lost] = np.nan
+    return payoff[..., None]
+
+
+def _range(payoffs: Array) -> Array:
+    """Per case what gains and slacks are measured against, from payoffs (2, C, ...): see `checks.payoff_range`."""
+    axes = (0, *range(2, payoffs.ndim))
+    return np.maximum(np.maximum(payoffs.max(axes) - payoffs.min(axes), ROUNDING * np.abs(payoffs).max(axes)), 1e-300)
+
+
+def _expected_own(assignment: Assignment, payoff: str) -> Array:
+    """What firms expect to earn before transfers by true type and own report, the rival truthful, (2, C, M, M): whatever the tax."""
+    types = assignment.types
+    alike = all(np.allclose(a[0], a[1], 1e-12, 0) for a in (assignment.utility, assignment.revenue, assignment.reported_cost))
+    first = assignment.own_part(0, types.points, payoff) @ types.weights
+    return np.stack([first, first if alike else assignment.own_part(1, types.points, payoff) @ types.weights])
+
+
+def _rule(
+    case: Case,
+    types: TypeSpace,
+    options: MechanismOptions,
+    assignment: Assignment,
+    outside: Array,
+    rule: str,
+    expected_own: Array | None,
+) -> tuple[Figures, NDArray[np.bool_]]:
+    """One tax rule: truth-telling and participation in the options' forms, and what firms then do; and which cases are plain."""
+    C, nodes = len(case.cost_scale), types.nodes
+    tax = TAX_RULES[rule](assignment, outside)
+    net = assignment.subsidy - tax
+    if expected_own is not None:
+        interim = expected_own + (net @ types.weights)[..., None, :]
+        gain = (interim - np.diagonal(interim, axis1=-2, axis2=-1)[..., None]).max((0, 2, 3))
+        reported = 0.0 if options.payoff == "printed" else assignment.reported_cost
+        at_truth = assignment.revenue - reported + net
+    else:
+        own = gains(assignment, tax, options.payoff)
+        interim, at_truth, gain = own.interim, own.truth_ex_post, own.dominant.max((0, 2, 3))
+    truthful = gain <= RELATIVE_TOLERANCE * _range(interim)
+    figures: Figures = {"ic_max_gain": gain, "ic": np.where(truthful, "holds", "violated").astype(object)}
+    if options.participation != "none":
+        payoff = net if options.participation == "ir1" else at_truth
+        against = 0.0 if options.participation == "ir1" else outside
+        if options.timing == "interim":
+            payoff = (payoff @ types.weights)[..., None]
+        slack = np.asarray(payoff - against).min((0, 2, 3))
+        joins = slack >= -RELATIVE_TOLERANCE * _range(at_truth)
+        figures |= {"ir_min_slack": slack, "ir": np.where(joins, "holds", "violated").astype(object)}
+    reports = np.broadcast_to(nodes, (2, C, len(nodes))).copy()
+    ok = np.ones(C, bool)
+    lie = np.flatnonzero(~truthful)
+    if len(lie):
+        reports[:, lie], ok[lie] = _reports(assignment, tax, options.payoff, lie)
+    one, two, each = reports[0][:, :, None], reports[1][:, None, :], np.arange(C)[:, None, None]
+    x = assignment.levels[0][each, one, two]
+    paid = np.stack([net[0][each, one, two], net[1][each, two, one]], -1)
+    achieved = _expected(case, types, x, bertrand_matrix, paid)
+    achieved.pop("market")
+    return figures | achieved, ok
+
+
+def _reports(assignment: Assignment, tax: Array, payoff: str, which: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """The equilibrium in reports that best replies from the truth reach in these cases, (2, n, K) points, and where they settle. Ties go to
+    the truth, then to the nearest report."""
+    types = assignment.types
+    K, M = len(types.nodes), len(types.points)
+    some = Assignment(
+        case=assignment.case.map(lambda a: a[which]),
+        types=types,
+        levels=assignment.levels[:, which],
+        **{name: getattr(assignment, name)[:, which] for name in ("utility", "revenue", "rival_cost", "reported_cost")},
+    )
+    tables = [payoff_before_tax(some, firm, types.types, payoff) - tax[firm][which][:, None] for firm in (0, 1)]
+    distance = np.abs(types.points[None] - types.types[:, None])
+    reports = np.broadcast_to(types.nodes, (2, len(which), K)).copy()
+    settled = np.zeros(len(which), bool)
+    for _ in range(ROUNDS):
+        before = reports.copy()
+        for firm in (0, 1):
+            told = np.zeros((len(which), M))
+            np.add.at(told, (np.arange(len(which))[:, None], reports[1 - firm]), types.probabilities)
+            expected = np.einsum("ckrm,cm->ckr", tables[firm], told)
+            best = expected.max(-1, keepdims=True)
+            near = expected >= best - 1e-12 * np.maximum(1.0, np.abs(best))
+            reports[firm] = np.argmin(np.where(near, distance, np.inf), axis=-1)
+        settled = (reports == before).all((0, 2))
+        if settled.all():
+            break
+    return reports, settled
