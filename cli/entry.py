@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+import warnings
 from errno import ENOSPC
 from typing import TextIO
 
@@ -19,6 +20,7 @@ FAULT, USAGE, NOT_MET, INTERRUPTED = 1, 2, 3, 130
 def run() -> None:
     """Run the command line of this process and leave with its exit code."""
     gc.set_threshold(200_000, 50, 50)  # what imports make lives to the end: looking for garbage among it only costs time
+    warnings.simplefilter("ignore", RuntimeWarning)  # overflow at extreme input ends in a status, which is what is told
     for stream in (sys.stdout, sys.stderr):
         if stream is not None and hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a name the terminal cannot show is no reason to fail

@@ -50,12 +50,12 @@ def differences(result: Tree, page: Page, digits: int) -> str:
     )
     page.sentence("Consumers, profits and outlay: their changes.")
     regimes = [row for row in result["regimes"] if any(m["before"] is not None or m["after"] is not None for m in row["sharing"])]
-    page.heading("Levels before and after (firm 1)")
+    page.heading("Levels before and after (firm 1 / firm 2; one number where both are the same)")
     page.table(
         [
             Column("Regime", [row["regime"] for row in regimes], words=True),
             *(
-                Column(f"{name}\n{part}", figures.column([row[key][0][part] for row in regimes], digits, zero=1e-12))
+                Column(f"{name}\n{part}", figures.pair_column([_pair(row[key], part) for row in regimes], min(digits, 4), zero=1e-12))
                 for key, name in (("sharing", "Sharing"), ("investment", "Investment"))
                 for part in ("before", "after")
             ),
@@ -80,6 +80,11 @@ def differences(result: Tree, page: Page, digits: int) -> str:
     return page.text
 
 
+def _pair(moved: Sequence[Tree], part: str) -> Sequence[float] | None:
+    values = [one[part] for one in moved]
+    return None if None in values else values
+
+
 def changed(changes: Sequence[Tree], page: Page) -> None:
     """What was changed."""
     texts = [f"{row['key']}: {_value(row['before'])} -> {_value(row['after'])}" for row in changes]
@@ -87,6 +92,8 @@ def changed(changes: Sequence[Tree], page: Page) -> None:
 
 
 def _value(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_value, value))}]"
     return (
         "null"
         if value is None

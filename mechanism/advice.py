@@ -28,8 +28,7 @@ def advice(result: Tree) -> list[Sentence]:
     if result["case"]["types"] is not None:
         texts = _with_types(result, rows, say)
     elif rows["social_optimum"]["welfare"] is None:
-        status = rows["social_optimum"]["status"]
-        texts = [f"Which policy? None can be recommended: the planner's problem has no solution here ({status})."]
+        texts = _without_planner(rows, say)
     else:
         texts = _known(result, rows, say)
     return [{"code": "recommendation" if i == 0 else "reason", "text": text} for i, text in enumerate(texts)]
@@ -57,7 +56,7 @@ def _with_types(result: Tree, rows: Tree, say: Words) -> list[str]:
     def money(rule: str) -> tuple[float, float, float, int]:
         """Welfare net of the cost of public funds, expected outlay, the worst: rounded so that ties stay ties; then the order of rules."""
         tree = rules[rule]
-        scale = max(1.0, abs(tree["expected"]["welfare"]))
+        scale = abs(tree["expected"]["welfare"]) or 1.0
         net = tree["expected"]["welfare"] - options["public_funds_cost"] * max(tree["expected"]["budget"], 0.0)
         return (
             -round(net / scale, 9),
@@ -70,7 +69,7 @@ def _with_types(result: Tree, rows: Tree, say: Words) -> list[str]:
     tree = rules[best]
     name = f"{SHORT[best]} ({best})"
     outlay, worst, welfare = tree["expected"]["budget"], tree["checks"]["budget"]["worst"], tree["expected"]["welfare"]
-    zero = NEGLIGIBLE * max(1.0, abs(welfare))
+    zero = NEGLIGIBLE * abs(welfare)
     pays = _pays(outlay, zero, say) + (f"; at worst {say.money(worst)}" if worst > max(outlay, 0.0) + zero else "")
     texts = []
     if joined:
@@ -81,9 +80,8 @@ def _with_types(result: Tree, rows: Tree, say: Words) -> list[str]:
             f"Which rule? If firms can be obliged to take part, {name}: truth is a best reply, and this {pays}. If they may refuse "
             f"({form}), no rule here is known to keep them all{_closest(truthful, rules, form)}."
         )
-    market = rows["nash"]["welfare"]
-    if market is not None:
-        texts.append(_worth(welfare, market, outlay, options["public_funds_cost"], zero, say))
+    if rows["nash"]["welfare"] is not None:
+        texts.append(_worth(rows, welfare, outlay, options, zero, say))
     texts.append(_others(best, rules, truthful, joined, form, say))
     texts += _bounds(best, rules, options, outlay, zero, say)
     texts += _rates_under_types(rows, welfare, zero, say)
@@ -102,14 +100,19 @@ def _closest(truthful: set[str], rules: Tree, form: str) -> str:
     return "" if closest is None else f"; {SHORT[closest]} ({closest}) comes closest"
 
 
-def _worth(welfare: float, market: float, outlay: float, cost: float, zero: float, say: Words) -> str:
+def _worth(rows: Tree, welfare: float, outlay: float, options: Tree, zero: float, say: Words) -> str:
+    """What it brings beyond today's market, and up to what cost of public funds it is worth more than what costs nothing."""
+    market, cost = rows["nash"]["welfare"], options["public_funds_cost"]
     net = welfare - cost * max(outlay, 0.0) - market
     after = f" after the cost of public funds ({cost:g} per unit)" if cost and outlay > zero else ""
-    if net < -zero:
-        return f"But welfare{after} is {say.money(-net)} BELOW today's market's: better leave it at that."
+    free = max((key for key in FREE_OF_CHARGE if rows[key]["welfare"] is not None), key=lambda key: rows[key]["welfare"])
+    rest = rows[free]["welfare"]
+    if net + market < rest - zero:
+        return f"But welfare{after} is {say.money(rest - market - net)} BELOW what {PLAIN[free]} gives, which costs the public nothing."
     text = f"Welfare{after} is {say.money(net)} above today's market's"
-    if outlay > zero:
-        text += f", worth it while a unit of public funds costs less than {(welfare - market) / outlay:.3g} beyond itself"
+    if outlay > zero and options["allocation"] == "efficient":  # a second best would change with the cost
+        limit = (welfare - rest) / outlay
+        text += f"; above a shadow cost of public funds of {limit:.3g}, {PLAIN[free]} is better"
     return text + "."
 
 
@@ -130,13 +133,17 @@ def _others(best: str, rules: Tree, truthful: set[str], joined: set[str], form: 
             dearer.append(f"{rule} ({say.money(rules[rule]['expected']['budget'])})")
     parts = []
     if lies:
-        parts.append(f"truth does not pay under {' and '.join(lies)}")
+        parts.append(f"truth does not pay under {_listed(lies)}")
     if stays:
-        parts.append(f"some would rather stay out under {' and '.join(stays)}")
+        parts.append(f"some would rather stay out under {_listed(stays)}")
     if dearer:
-        parts.append(f"no cheaper: {' and '.join(dearer)}")
+        parts.append(f"no cheaper: {_listed(dearer)}")
     text = "; ".join(parts)
     return f"The others: {text}." if text else ""
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _bounds(best: str, rules: Tree, options: Tree, outlay: float, zero: float, say: Words) -> list[str]:
@@ -148,7 +155,7 @@ def _bounds(best: str, rules: Tree, options: Tree, outlay: float, zero: float, s
     least, within = designed["expected"]["budget"], designed["design"]["status"] != "infeasible"
     parts = []
     if best != "designed" and least > zero:
-        parts.append(f"no transfers at the planner's levels do the same for less than {say.money(least)} (designed)")
+        parts.append(f"no transfers at the planner's levels do the same at the types checked for less than {say.money(least)} (designed)")
     elif best != "designed":
         parts.append(f"transfers that are solved for do the same and bring the public {say.money(-least)} (designed)")
     if not within:
@@ -172,13 +179,24 @@ def _rates_under_types(rows: Tree, welfare: float, zero: float, say: Words) -> l
 # --- everything known
 
 
+def _without_planner(rows: Tree, say: Words) -> list[str]:
+    """What can be said where the planner's problem has no solution."""
+    status = rows["social_optimum"]["status"]
+    texts = [f"Which policy? No subsidy or tax can be recommended: the planner's problem, on which they rest, has no solution ({status})."]
+    known = {key: rows[key]["welfare"] for key in FREE_OF_CHARGE if rows[key]["welfare"] is not None}
+    if known:
+        best = max(known, key=lambda key: known[key])
+        texts.append(f"Of what costs the public nothing {PLAIN[best]} has the highest welfare, {say.money(known[best])}.")
+    return texts
+
+
 def _known(result: Tree, rows: Tree, say: Words) -> list[str]:
     mechanism, options = result["mechanism"], result["case"]["mechanism"]
     form, cost = options["participation"], options["public_funds_cost"]
     optimum = rows["social_optimum"]["welfare"]
-    zero = NEGLIGIBLE * max(1.0, abs(optimum))
+    zero = NEGLIGIBLE * abs(optimum)
     free = {key: rows[key]["welfare"] for key in FREE_OF_CHARGE if rows[key]["welfare"] is not None}
-    best_free = max(free, key=lambda key: (round(free[key] / max(1.0, abs(optimum)), 9), key == "nash"), default=None)
+    best_free = max(free, key=lambda key: (round(free[key] / (abs(optimum) or 1.0), 9), key == "nash"), default=None)
     lump, joins = _lump_sums(mechanism["full_information"], form)
     paid: dict[str, tuple[float, float]] = {}
     if lump is not None:
@@ -191,7 +209,7 @@ def _known(result: Tree, rows: Tree, say: Words) -> list[str]:
     choices |= {key: (value, 0.0) for key, value in free.items()}
     if not choices:
         return ["Which policy? None can be recommended: no regime of this market has a solution."]
-    best = max(choices, key=lambda key: (round(choices[key][0] / max(1.0, abs(optimum)), 9), choices[key][1]))
+    best = max(choices, key=lambda key: (round(choices[key][0] / (abs(optimum) or 1.0), 9), choices[key][1]))
     texts = [f"Which policy? {_answer(best, lump, zero, say)}"]
     if rows["nash"]["welfare"] is not None:
         net = choices[best][0] - rows["nash"]["welfare"]

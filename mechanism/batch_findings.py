@@ -74,10 +74,18 @@ def read_result(path: Path) -> Result:
     empty = pd.Series(np.full(len(frame), None, object))
     return Result(
         policies=policies,
-        figures={name: pd.to_numeric(frame[name]).to_numpy(float).reshape(shape) for name in FIGURES if name in frame},
+        figures={name: _numbers(frame[name]).reshape(shape) for name in FIGURES if name in frame},
         texts={name: frame.get(name, empty).to_numpy(object).reshape(shape) for name in ("status", "ic", "ir")},
         keys={name: frame[name].to_numpy()[::width] for name in frame.columns if name not in known},
     )
+
+
+def _numbers(column: Any) -> Array:
+    """A column of figures."""
+    try:
+        return np.asarray(pd.to_numeric(column).to_numpy(float))
+    except (ValueError, TypeError) as error:
+        raise ResultError(f"has something else than numbers in the column {column.name}: {str(error).splitlines()[0]}") from None
 
 
 def findings(result: Result, by: list[str]) -> Tree:

@@ -327,7 +327,7 @@ def design(setting: Setting, options: DesignOptions, plan: Plan | None = None) -
     answer = solve(program)
     if answer.status == "optimal":
         assert answer.x is not None
-        found, transfers = unpack(program, answer.x)
+        found, transfers = unpack(program, cheapest(program, answer))
         tree = _tree("optimal", objective_value(program, answer.value), found, transfers)
         tree["binding"] = named(program, answer.prices, "price")
         tree["second_opinion"] = _second_opinion(program, answer.value)
@@ -337,6 +337,26 @@ def design(setting: Setting, options: DesignOptions, plan: Plan | None = None) -
     if answer.status == "infeasible":
         tree["infeasibility"] = infeasibility(program)
     return tree
+
+
+def cheapest(program: Program, answer: LinearAnswer) -> Array:
+    """Where money costs nothing beyond itself, many transfers give the same surplus: of those the ones of the least expected outlay."""
+    assert answer.x is not None
+    options = program.options
+    if options.objective != "max_surplus" or options.public_funds_cost > 0 or options.participation == "none":
+        return answer.x
+    spent = np.zeros(program.size)
+    lengths = list(program.setting.shape) if program.by_type else [int(np.prod(program.setting.shape))] * len(program.setting.players)
+    starts = np.concatenate([[0], np.cumsum(lengths)])
+    joint: Array = np.ones(())
+    for p in program.setting.probabilities:
+        joint = np.multiply.outer(joint, p)
+    for i, p in enumerate(program.setting.probabilities):
+        spent[starts[i] : starts[i + 1]] = p if program.by_type else joint.ravel()
+    kept = answer.value + 1e-9 * max(1.0, abs(answer.value + program.constant))
+    held = _aside(-program.cost[None], np.array([-kept]))
+    again = solve(replace(program, rows=(*program.rows, held), cost=spent))
+    return answer.x if again.x is None else again.x
 
 
 def objective_value(program: Program, value: float) -> float:

@@ -118,6 +118,10 @@ def _overruled(options: DesignOptions, given: dict[str, str], forms: tuple[str, 
 def _sensible(players: tuple[str, ...], options: DesignOptions) -> None:
     if options.tax_rule == "agv" and len(players) < 2:
         raise DesignError("agv needs two players or more")
+    if options.collusion == "proof" and options.tax_rule != "designed":
+        raise DesignError(
+            "proof against collusion is solved for: it needs the rule designed; what others leave to gain is among the checks"
+        )
     if options.allocation == "second_best" and options.tax_rule != "designed":
         raise DesignError("second_best needs the rule designed: lotteries and transfers are solved for together")
 
@@ -190,8 +194,12 @@ def verdicts(result: Tree) -> list[str]:
     if options["tax_rule"] == "designed":
         best = f"{OBJECTIVES[options['objective']]} that {asked} allow"
         text = [f"{best[0].upper()}{best[1:]} is {result['objective_value']:.6g}; the mechanism {money}."]
+        if options["objective"] == "min_violation" and result["objective_value"] > 1e-9:
+            text = [f"What is asked ({asked}) cannot all hold: some constraint is missed by {result['objective_value']:.6g} at the least."]
     else:
-        text = [f"The rule {options['tax_rule']} {money}; in the worst state the public pays {checks['budget']['worst']:.6g}."]
+        worst = checks["budget"]["worst"]
+        then = f"the public pays {worst:.6g}" if worst >= 0 else f"it brings {-worst:.6g}"
+        text = [f"The rule {options['tax_rule']} {money}; in the worst state {then}."]
         for chosen, yes, no in (
             ("ic", "Truth is a best reply", "Truth is no best reply"),
             ("ir", "Everybody joins", "Not everybody joins"),

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from market.case import Array, Case
-from mechanism.design import Program, build, infeasibility, named, objective_value, solve, unpack
+from mechanism.design import Program, build, cheapest, infeasibility, named, objective_value, solve, unpack
 from mechanism.market_setting import market_setting
 from mechanism.programs import LinearAnswer
 from mechanism.schema import MechanismOptions
@@ -86,7 +86,7 @@ def design_transfers(case: Case, types: TypeSpace, options: MechanismOptions, ou
 
 def _read(program: Program, answer: LinearAnswer, tree: Tree) -> Designed:
     assert answer.x is not None
-    plan, (first, second) = unpack(program, answer.x)
+    plan, (first, second) = unpack(program, cheapest(program, answer))
     tree |= {"objective_value": objective_value(program, answer.value), "binding": named(program, answer.prices, "price")}
     shape = program.setting.shape
     return Designed(plan=plan, transfers=(np.broadcast_to(first, shape), np.broadcast_to(second, shape)), tree=tree)

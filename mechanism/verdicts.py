@@ -199,7 +199,7 @@ def _reported(tree: dict[str, Any], say: Words, own: bool) -> list[Sentence]:
         (one, other), (told, said) = together["witness"]["types"], together["witness"]["reports"]
         gain = say.money(together["max_gain"])
         text = (
-            f"If the firms can agree on what to report, {SHORT[rule]} is not proof against it: types {one:.3g} and {other:.3g} together "
+            f"If the firms can agree on what to report, {SHORT[rule]} would not hold: types {one:.3g} and {other:.3g} together "
             f"gain {gain} by reporting {told:.3g} and {said:.3g}."
         )
         out.append({"code": f"{rule}_collusion", "text": text})
@@ -276,11 +276,12 @@ def _rates(found: dict[str, Any] | None, say: Words, private: bool) -> list[Sent
 
     rates = f"{rate('investment_rate', 'investment')} and {rate('sharing_rate', 'sharing')}"
     if found["status"] != "holds":
-        text = f"No plain subsidy per unit leads to the planner's levels: at {rates} some firm would still rather choose others."
+        text = f"No plain subsidy or tax per unit leads to the planner's levels: at {rates} some firm would still rather choose others."
         return [{"code": "linear_subsidies_fail", "text": text}]
     outlay = found["outlay"]
     where = " at the case's own parameters" if private else ""
-    text = f"Plain subsidies of {rates}, without any report, also make the planner's levels an equilibrium{where}"
+    kind = "subsidies" if min(*found["investment_rate"], *found["sharing_rate"]) >= 0 else "subsidies (negative: taxes)"
+    text = f"Plain {kind} of {rates}, without any report, also make the planner's levels an equilibrium{where}"
     text += f"; they cost the public {say.money(outlay)}." if outlay > 0 else f"; they bring in {say.money(-outlay)}."
     gains = found["participation_gain"]
     if gains is not None:

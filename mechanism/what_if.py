@@ -59,9 +59,7 @@ def changes(before: Json, after: Json) -> list[Tree]:
     """The keys whose values differ."""
     old, new = flat(before), flat(after)
     return [
-        {"key": key, "before": old.get(key), "after": new.get(key)}
-        for key in dict.fromkeys([*old, *new])
-        if old.get(key) != new.get(key) or (key in old) != (key in new)
+        {"key": key, "before": old.get(key), "after": new.get(key)} for key in dict.fromkeys([*old, *new]) if old.get(key) != new.get(key)
     ]
 
 

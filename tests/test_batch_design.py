@@ -264,10 +264,10 @@ def test_a_bad_case_has_rows_that_say_why(tmp_path: Path) -> None:
     d = design(tmp_path, text, policies="policies: [no_sharing, nash]\n")
     columns = Work(d)(0, 2)
     assert list(columns) == list(result_columns(d))
-    assert columns["case_id"] == [0, 0, 1, 1]
-    assert columns["policy"] == ["no_sharing", "nash"] * 2
-    assert columns["status"][2:] == ["bad_case"] * 2
-    assert columns["message"] == [None, None] + ["demand.cross_slope is 2.0; it must lie in [0, own_slope = 1.5)"] * 2
+    assert columns["case_id"].tolist() == [0, 0, 1, 1]
+    assert columns["policy"].tolist() == ["no_sharing", "nash"] * 2
+    assert columns["status"][2:].tolist() == ["bad_case"] * 2
+    assert columns["message"].tolist() == [None, None] + ["demand.cross_slope is 2.0; it must lie in [0, own_slope = 1.5)"] * 2
     assert columns["welfare"][1] == pytest.approx(788.348902131109)
     assert np.isnan(columns["welfare"][2:]).all()
     assert failed_cases(columns) == 1
@@ -285,8 +285,8 @@ def test_a_case_the_program_breaks_at_does_not_take_others_along(tmp_path: Path,
 
     monkeypatch.setattr(mechanism.many, "solve_many", breaks)
     columns = Work(design(tmp_path, "vary: {cost.scale: {values: [12, 13, 14]}}\n"))(0, 3)
-    assert columns["status"] == ["converged", "failed", "converged"]
-    assert columns["message"] == [None, "ZeroDivisionError: of this case", None]
+    assert columns["status"].tolist() == ["converged", "failed", "converged"]
+    assert columns["message"].tolist() == [None, "ZeroDivisionError: of this case", None]
     assert columns["welfare"][0] > columns["welfare"][2]
 
 
@@ -294,7 +294,7 @@ def test_chunks_are_smaller_where_cases_take_long_or_are_few(tmp_path: Path) -> 
     text = "vary: {cost.scale: {low: 12, high: 13}}\nsample: {method: sobol, count: %d}\n"
     private = {"head": f"case: {ROOT}/cases/private_spillovers.yaml\n", "policies": "policies: [nash, groves]\n"}
     assert chunk_size(design(tmp_path, text % 65536)) == 1000
-    assert chunk_size(design(tmp_path, text % 65536, **private)) == 100
+    assert chunk_size(design(tmp_path, text % 65536, **private)) == 400
     assert chunk_size(design(tmp_path, text % 1024)) == 32
     assert chunk_size(design(tmp_path, text % 4)) == 16
 

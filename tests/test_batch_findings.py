@@ -90,6 +90,7 @@ def test_groups_of_many_values_are_of_equal_size() -> None:
         ("a,b\n1,2\n", "is no result of pigou batch: it has no column case_id"),
         ("case_id,policy,status,welfare\n", "has no rows"),
         ("case_id,policy,status,welfare\n1,nash,converged,1\n1,x,converged,1\n2,nash,converged,1\n", "is no whole result"),
+        ("case_id,policy,status,welfare\n1,nash,converged,much\n", "has something else than numbers in the column welfare"),
         ("", "cannot be read"),
     ],
 )

@@ -235,7 +235,9 @@ class _Reader:
         for n, policy in enumerate(self.file.policies):
             if policy not in names:
                 close = get_close_matches(policy, names, 1)
+                alone = ("designed", "observed", "linear_subsidies", "vcg_full_information", "vcg_reported", "bayes_nash")
                 hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(names)}"
+                hint = "it is found case by case, by pigou evaluate" if policy in alone else hint
                 self.fault(("policies", n), f"is {show(policy)}, which is no regime and no tax rule; {hint}")
             elif policy in self.file.policies[:n]:
                 self.fault(("policies", n), f"is {policy} again; list each policy once")

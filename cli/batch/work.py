@@ -17,7 +17,7 @@ from .design import Design
 from .formats import Columns, Kind
 from .runner import Job
 
-Rows = dict[str, list[Any]]
+Rows = dict[str, NDArray[Any]]
 
 FIGURES = (
     "sharing_1",
@@ -44,7 +44,7 @@ TEXTS = ("ic", "ir", "message")
 FAILED = ("bad_case", "failed")
 """The statuses of a case that could not be made, and of one that the program broke at."""
 
-CHUNK, CHUNK_WITH_TAXES = 1000, 100
+CHUNK, CHUNK_WITH_TAXES = 1000, 400
 """Cases of a full chunk: what is lost when a worker dies, or a run is killed."""
 SHARES = 32
 """Chunks that a small design is cut into at least, so that there is work for many workers."""
@@ -75,48 +75,53 @@ class Work:
             except BadCase as bad:
                 cases.append("; ".join(map(str, bad.faults)))
         width = len(self.design.policies)
-        head: Rows = {"case_id": np.repeat(ids, width).tolist()}
-        head |= {key: np.repeat(values, width).tolist() for key, values in varied.items()}
+        head: Rows = {"case_id": np.repeat(ids, width)}
+        head |= {key: np.repeat(values, width) for key, values in varied.items()}
         return head | self._solved(cases)
 
     def _solved(self, cases: list[PolicyCase | str]) -> Rows:
         """The rows of these cases, those that are bad saying why."""
-        good = iter(self._figures([case for case in cases if isinstance(case, PolicyCase)]))
         policies = self.design.policies
-        pieces = [_unsolved(policies, "bad_case", case) if isinstance(case, str) else next(good) for case in cases]
-        return {name: [value for piece in pieces for value in piece[name]] for name in ("policy", "status", *FIGURES, *TEXTS)}
+        rows = len(cases) * len(policies)
+        out: Rows = {"policy": np.array(list(policies) * len(cases), object), "status": np.full(rows, "bad_case", object)}
+        out |= {name: np.full(rows, np.nan) for name in FIGURES} | {name: np.full(rows, None, object) for name in TEXTS}
+        for n, case in enumerate(cases):
+            if isinstance(case, str):
+                out["message"][self._at([n])] = " ".join(case.split())
+        self._fill(out, {n: case for n, case in enumerate(cases) if isinstance(case, PolicyCase)})
+        return out
 
-    def _figures(self, cases: list[PolicyCase]) -> list[Rows]:
-        """The rows of every case; where the program breaks at all of them together, each is tried alone."""
+    def _at(self, which: Sequence[int]) -> NDArray[np.intp]:
+        """The rows of these cases."""
+        width = len(self.design.policies)
+        return (np.array(which, np.intp)[:, None] * width + np.arange(width)).ravel()
+
+    def _fill(self, out: Rows, cases: Mapping[int, PolicyCase]) -> None:
+        """Write the rows of cases by number; where the program breaks at all of them together, each is tried alone."""
         from mechanism.many import solve_many
 
-        policies = self.design.policies
         if not cases:
-            return []
+            return
+        at = self._at(list(cases))
         try:
-            found = solve_many(cases, policies)
+            found = solve_many(list(cases.values()), self.design.policies)
         except Exception as error:
             if len(cases) > 1:
-                return [self._figures([case])[0] for case in cases]
-            return [_unsolved(policies, "failed", f"{type(error).__name__}: {error}")]
-        columns = {name: np.asarray(values).tolist() for name, values in found.items()}
-        columns |= {name: [text or None for text in columns[name]] for name in TEXTS}
-        width = len(policies)
-        return [{name: values[n * width : (n + 1) * width] for name, values in columns.items()} for n in range(len(cases))]
-
-
-def _unsolved(policies: tuple[str, ...], status: str, message: str) -> Rows:
-    """The rows of a case without figures."""
-    width = len(policies)
-    empty = {name: [float("nan")] * width for name in FIGURES}
-    told: Rows = {"ic": [None] * width, "ir": [None] * width, "message": [" ".join(message.split())] * width}
-    return {"policy": list(policies), "status": [status] * width, **empty, **told}
+                for n, case in cases.items():
+                    self._fill(out, {n: case})
+                return
+            out["status"][at], out["message"][at] = "failed", " ".join(f"{type(error).__name__}: {error}".split())
+            return
+        for name in ("status", *FIGURES):
+            out[name][at] = found[name]
+        for name in TEXTS:
+            out[name][at] = [text or None for text in found[name]]
 
 
 def failed_cases(columns: Columns) -> int:
     """How many cases among these rows failed; all rows of one case fail together."""
-    failed = {case for case, status in zip(columns["case_id"], columns["status"], strict=True) if status in FAILED}
-    return len(failed)
+    failed = np.array([status in FAILED for status in columns["status"]], bool)
+    return len(np.unique(np.asarray(columns["case_id"])[failed]))
 
 
 def result_columns(design: Design) -> dict[str, Kind]:

@@ -18,7 +18,7 @@ Prints a line per good case with the start of its sha256; all faults of all file
 
 
 def validate(cases: CaseFiles) -> None:
-    """Check case files, and setting files, without solving anything."""
+    """Check case files, setting files and designs of a batch, without solving anything."""
     from market.files import BadCase, read_document
     from mechanism.setting_file import is_setting, load_setting
 
@@ -29,7 +29,12 @@ def validate(cases: CaseFiles) -> None:
     for path in cases:
         try:
             document = read_document(path) if os.path.exists(path) else None
-            if document is not None and is_setting(document.tree):
+            if document is not None and "policies" in document.tree:
+                from ..batch.design import load_design
+
+                plan = load_design(path)
+                print(f"OK  {path}  {plain(plan.name)}  (design of a batch, {plan.count:,} cases)")
+            elif document is not None and is_setting(document.tree):
                 print(f"OK  {path}  {plain(load_setting(path).setting.name)}  (setting)")
             else:
                 case = load([path])[0]

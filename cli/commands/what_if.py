@@ -22,7 +22,7 @@ Examples:
 Keys are the dotted keys of the case file; demand.intercept[0] is firm 1's. @FILE is a part of a case file laid over the case. Changes are
 made in the order given.
 
-Exit code 3: some regime of the case, or of the changed case, has no solution."""
+Exit code 3: with --set, some regime of the case or of the changed case has no solution. Along --vary that is a finding."""
 
 COUNT = 51
 """Points of a path that does not say."""
@@ -37,7 +37,12 @@ def what_if(
     ] = None,
     vary: Annotated[
         list[str] | None,
-        typer.Option("--vary", metavar="KEY=LO:HI:N", help="Let a key run from LO to HI over N points; once or twice.", show_default=False),
+        typer.Option(
+            "--vary",
+            metavar="KEY=LO:HI:N",
+            help="Let a key run from LO to HI over N points (51); once or twice.",
+            show_default=False,
+        ),
     ] = None,
     policies: Annotated[
         list[str] | None,
@@ -55,6 +60,8 @@ def what_if(
     """
     if not sets and not vary:
         raise typer.BadParameter("nothing is changed; give --set KEY=VALUE or --vary KEY=LO:HI:N", param_hint="--set")
+    if policies and not vary:
+        raise typer.BadParameter("policies are followed along --vary; with --set alone all are shown", param_hint="--policy")
     if vary and len(vary) > 2:
         raise typer.BadParameter("one or two keys can be varied; a batch takes more (pigou batch)", param_hint="--vary")
     target = Target(out, [case])
@@ -66,6 +73,9 @@ def what_if(
     tree = changed_tree(baseline.resolved, sets or [])
     changed = parse_tree(tree, name=baseline.name)
     if vary:
+        given = {text.partition("=")[0] for text in sets or []}
+        if twice := given & {text.partition("=")[0] for text in vary}:
+            raise typer.BadParameter(f"{min(twice)} is set and varied; give one of them", param_hint="--vary")
         result = path(changed, vary, policies or [], quiet=quiet)
         result = {"case": changed.resolved, "changes": result_changes(baseline, changed), **result}
     else:
@@ -116,6 +126,8 @@ def changed_tree(resolved: dict[str, Any], sets: list[str]) -> dict[str, Any]:
     tree = {**resolved, "expect": {}}
     for given in sets:
         if given.startswith("@"):
+            if given == "@":
+                raise typer.BadParameter("@ names no file; write @FILE", param_hint="--set")
             document = read_document(Path(given[1:]))
             tree = merged(tree, {key: value for key, value in document.tree.items() if key != "expect"}, set())
             continue
@@ -170,7 +182,10 @@ def path(case: Any, vary: list[str], policies: list[str], *, quiet: bool) -> dic
     chosen = list(dict.fromkeys(policies)) or list(usual_policies(case))
     tree = {**case.resolved, "expect": {}}
     with Progress(count, quiet=quiet) as progress:
-        return along(tree, spans, chosen, lambda done, _: progress(done, 0))
+        found = along(tree, spans, chosen, lambda done, _: progress(done, 0))
+    if all(row["status"] == "bad_case" for row in found["rows"]):
+        raise typer.BadParameter(f"no point is an admissible market: {found['rows'][0]['message']}", param_hint="--vary")
+    return found
 
 
 def span_of(given: str, resolved: dict[str, Any]) -> Any:
