@@ -77,7 +77,7 @@ def sentences(result: Tree) -> list[str]:
         if row.get("beats_market") is not None and row["policy"] not in ("nash", "no_sharing") and row["beats_market"] < 1:
             out.append(f"{label(row['policy'])} leaves welfare at or below today's market's in {figures.percent(1 - row['beats_market'])}.")
     for key, groups in result["by"].items():
-        if len(groups) < 2:
+        if len(groups) < 2 or not _ordered(groups):
             continue
         for row in rows:
             wins = [next(r for r in group["policies"] if r["policy"] == row["policy"])["wins"] for group in (groups[0], groups[-1])]
@@ -88,3 +88,11 @@ def sentences(result: Tree) -> list[str]:
                     f"{figures.percent(wins[1])} at {groups[-1]['group']}."
                 )
     return out
+
+
+def _ordered(groups: list[Tree]) -> bool:
+    """Whether the groups are of numbers, from low to high."""
+    try:
+        return all(float(str(group["group"]).split(" to ")[0]) is not None for group in groups if group["group"] != "null")
+    except ValueError:
+        return False

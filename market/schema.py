@@ -242,7 +242,31 @@ def _leakage(own: float, cross: float, interaction: float) -> str | None:
     return None if own > least else f"is {show(own)}; it must lie in (cross + interaction = {show(round(least, 12))}, inf)"
 
 
+LARGEST = 1e30
+"""Sizes beyond which figures could no longer be squared and compared."""
+
+
+def _size(block: Any) -> tuple[KeyPath, str] | None:
+    """The first number of a block that is too large or too small to be computed with."""
+
+    def walk(value: Any, path: KeyPath) -> tuple[KeyPath, str] | None:
+        parts = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list | tuple) else ()
+        for key, below in parts:
+            if (found := walk(below, (*path, key))) is not None:
+                return found
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return None
+        # A spillover may be as small as it likes; what figures are divided by may not.
+        least = 1 / LARGEST if path[0] in ("intercept", "own_slope", "choke_price", "scale") else 0.0
+        if abs(value) > LARGEST or 0 < abs(value) < least:
+            return path, f"is {show(value)}; state it in other units, so that its size lies between 1e-30 and 1e30"
+        return None
+
+    return walk(block, ())
+
+
 MARKET_RULES = (
+    *(Rule((block,), _size) for block in ("demand", "security", "cost", "unit_cost")),
     Rule(("demand.cross_slope", "demand.own_slope"), _cross_slope),
     Rule(("demand.cross_satiation", "demand.own_satiation"), _cross_satiation),
     Rule(("demand.choke_price", "demand.own_satiation", "demand.cross_satiation"), _choke_price),

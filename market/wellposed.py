@@ -65,7 +65,8 @@ def required_scale(case: Case, benefit: Array) -> Array:
         eigenvalue = mean + np.hypot(spread, N[..., 0, 1])
         largest = np.where(N[..., 0, 1] > 0, eigenvalue, np.maximum(N[..., 0, 0], N[..., 1, 1]))
         worst = np.maximum(worst, 2 * largest)
-    return worst
+    # At the bound itself payoff is linear far out; rounding must not decide on which side a case is.
+    return worst * (1 + 1e-12 * np.sign(worst))
 
 
 def _along_the_fan(case: Case, sharing: Array, M: Array, N: Array) -> Array:

@@ -124,6 +124,8 @@ def run_rule(setting: Setting, rule: str) -> Mechanism | None:
     node_levels = assignment.levels[0][np.ix_(types.nodes, types.nodes)]
     truth = expected_outcome(setting.case, types, node_levels, node_net)
     truthful = checks["ic"]["status"] == "holds"
+    # A formula holds between types or fails at them; what is solved for on a grid leaves something between.
+    between_types = types.continuous and types.private_values and rule in (options.tax_rule, "designed")
     played = None if truthful or rule == OBSERVED else reporting_equilibrium(assignment, tax, options.payoff)
     achieved = truth if truthful else outcome_of_play(setting, net, played)
     tree: Tree = {
@@ -140,7 +142,7 @@ def run_rule(setting: Setting, rule: str) -> Mechanism | None:
         "evidence": None if rule == OBSERVED else _evidence(setting, own, tax, checks["ic"]["witness"]),
         "schedule": payment_schedule(setting, tax),
         "design": None if found is None else found.tree,
-        "continuum": between(setting, rule, net) if types.continuous and types.private_values and rule == options.tax_rule else None,
+        "continuum": between(setting, rule, net) if between_types else None,
         "certificate": {
             "residual": setting.residual,
             "global": "searched",

@@ -162,7 +162,11 @@ def _reported(tree: dict[str, Any], say: Words, own: bool) -> list[Sentence]:
         text = f"With {name}, truth is a best reply" + (
             ", whatever the rival says and whatever levels the firm then picks." if always else "."
         )
-        if abs(tree["expected"]["budget"]) <= NEGLIGIBLE * max(1.0, abs(tree["expected"]["welfare"])):
+        space = tree["continuum"]
+        if space is not None and space["ic"]["status"] == "violated":
+            gain = say.money(space["ic"]["max_gain"])
+            text = f"With {name}, truth is a best reply at the types checked; between them a lie gains up to {gain}."
+        if abs(tree["expected"]["budget"]) <= NEGLIGIBLE * abs(tree["expected"]["welfare"]):
             text += " Its budget balances in expectation"
             worst = tree["checks"]["budget"]["worst"]
             text += (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -361,3 +362,13 @@ def test_restricted_cost_is_unbounded_where_shared_knowledge_is_free_for_both() 
     assert outcome.status == "unbounded"
     assert outcome.message is not None
     assert "lower cost.spillover below 1" in outcome.message
+
+
+def test_at_the_bound_itself_a_problem_is_unbounded() -> None:
+    """The scale that the message names is not enough; a little more is."""
+    case = market(cost_scale=2.0)
+    message = solve_regime(case, "first_best").message
+    assert message is not None
+    bound = float(re.search(r"raise cost.scale above ([0-9.]+)", message)[1])  # type: ignore[index]
+    assert solve_regime(market(cost_scale=bound), "first_best").status == "unbounded"
+    assert solve_regime(market(cost_scale=1.001 * bound), "first_best").solved

@@ -130,6 +130,11 @@ EITHER = "it must be a number in (0, inf) or a list of 2, each a number in (0, i
         ({"cost/scale": 10**400}, "cost.scale is a number beyond all bounds; it must lie in (0, inf)"),
         ({"cost/scale": GONE}, "cost.scale is missing; give a number in (0, inf)"),
         ({"cost/spillover": 1.1}, "cost.spillover is 1.1; it must lie in [0, 1]"),
+        (
+            {"demand/intercept": 1e200},
+            "demand.intercept is 1e+200; state it in other units, so that its size lies between 1e-30 and 1e30",
+        ),
+        ({"cost/scale": 1e-300}, "cost.scale is 1e-300; state it in other units, so that its size lies between 1e-30 and 1e30"),
         ({"cost/investment_cap": 0}, "cost.investment_cap is 0; it must lie in (0, inf)"),
         ({"cost/investment_cap": "none"}, 'cost.investment_cap is "none"; it must be a number in (0, inf) or null'),
         ({"cost/gamma": 0.5}, "cost.gamma is not a known key; did you mean max_saving?"),

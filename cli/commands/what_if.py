@@ -176,8 +176,11 @@ def path(case: Any, vary: list[str], policies: list[str], *, quiet: bool) -> dic
     for policy in policies:
         if policy not in known:
             close = get_close_matches(policy, known, 1)
-            needs = " needs `types` in the case" if policy in TAX_RULES else " is no regime and no tax rule"
-            hint = f"; did you mean {close[0]}?" if close and policy not in TAX_RULES else ""
+            alone = policy in ("designed", "observed", "linear_subsidies", "vcg_full_information", "vcg_reported", "bayes_nash")
+            needs = " is no regime and no tax rule"
+            needs = " is found case by case, by pigou evaluate, and not along a path" if alone else needs
+            needs = " needs `types` in the case" if policy in TAX_RULES else needs
+            hint = f"; did you mean {close[0]}?" if close and policy not in TAX_RULES and not alone else ""
             raise typer.BadParameter(f"{policy}{needs}{hint}", param_hint="--policy")
     chosen = list(dict.fromkeys(policies)) or list(usual_policies(case))
     tree = {**case.resolved, "expect": {}}
