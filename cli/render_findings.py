@@ -24,6 +24,11 @@ def findings_page(result: Tree, name: str, page: Page, digits: int) -> str:
         [
             Column("Policy", [row["policy"] for row in rows], words=True),
             Column("Wins", [figures.percent(row["wins"]) for row in rows]),
+            *(
+                [Column("Wins if\nfree to\nrefuse", [figures.percent(row["wins_voluntary"]) for row in rows])]
+                if any(row["joined"] is not None for row in rows)
+                else []
+            ),
             Column("Solved", [figures.percent(row["solved"]) for row in rows]),
             Column("Beats\nmarket", [figures.percent(row.get("beats_market")) for row in rows]),
             Column("Gain\n5 %", part("gain", "q05")),
@@ -36,7 +41,8 @@ def findings_page(result: Tree, name: str, page: Page, digits: int) -> str:
     )
     page.sentence(
         "Wins: share of cases in which a policy has the highest welfare of those that compete (not social_optimum, first_best); ties are "
-        "shared. Gain: welfare against today's market (nash)."
+        "shared; if free to refuse, no tax rule under which some type would rather stay out counts. Gain: welfare against today's "
+        "market (nash)."
     )
     page.heading("Findings")
     for text in sentences(result):

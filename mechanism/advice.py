@@ -50,7 +50,8 @@ def _with_types(result: Tree, rows: Tree, say: Words) -> list[str]:
         return ["Which rule? No tax rule makes truth a best reply with the payoff this case assumes; what firms would then do is shown."]
     # On an interval of types what is solved for on a grid undercuts the formula only by the gaps between grid points.
     continuous = "support" in result["case"]["types"]
-    continuous = continuous and options["allocation"] == "efficient"
+    # Where both types move both profits no formula is known to cost least.
+    continuous = continuous and options["allocation"] == "efficient" and result["case"]["types"]["parameter"] == "cost_spillover"
     preferred = joined & set(FORMULAS) if continuous and joined & set(FORMULAS) else joined or truthful & set(FORMULAS)
 
     def money(rule: str) -> tuple[float, float, float, int]:

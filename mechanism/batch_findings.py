@@ -91,12 +91,12 @@ def _numbers(column: Any) -> Array:
 def findings(result: Result, by: list[str]) -> Tree:
     """The findings of a result, pivoted by some of its keys (by default all that were varied)."""
     welfare = result.figures["welfare"]
-    wins = _wins(result, welfare)
+    wins = {"wins": _wins(result, welfare), "wins_voluntary": _wins(result, np.where(result.texts["ir"] == "violated", np.nan, welfare))}
     everything = np.ones(len(welfare), bool)
     return {
         "cases": len(welfare),
         "policies": [_policy(result, j, wins, everything) for j in range(len(result.policies))],
-        "undecided": float((wins.sum(1) == 0).mean()),
+        "undecided": float((wins["wins"].sum(1) == 0).mean()),
         "by": {key: _pivot(result, key, wins) for key in (by or list(result.keys))},
     }
 
@@ -112,14 +112,14 @@ def _wins(result: Result, welfare: Array) -> Array:
     return np.asarray(best / np.maximum(best.sum(1, keepdims=True), 1))
 
 
-def _policy(result: Result, j: int, wins: Array, which: NDArray[np.bool_]) -> Tree:
-    """One policy over some cases."""
+def _policy(result: Result, j: int, wins: dict[str, Array], which: NDArray[np.bool_]) -> Tree:
+    """One policy over some cases; `wins_voluntary` counts no tax rule where some type would rather stay out."""
     policy = result.policies[j]
     figures = {name: values[which, j] for name, values in result.figures.items()}
     status, told = result.texts["status"][which, j], {name: result.texts[name][which, j] for name in ("ic", "ir")}
     row: Tree = {
         "policy": policy,
-        "wins": None if policy in BENCHMARKS else float(wins[which, j].mean()),
+        **{name: None if policy in BENCHMARKS else float(share[which, j].mean()) for name, share in wins.items()},
         "solved": float(np.isin(status, sorted(SOLVED)).mean()),
         "corner": float((status == "corner").mean()),
         "status": {str(name): int(count) for name, count in zip(*np.unique(status.astype(str), return_counts=True), strict=True)},
@@ -129,7 +129,7 @@ def _policy(result: Result, j: int, wins: Array, which: NDArray[np.bool_]) -> Tr
     if "nash" in result.policies:
         market = result.policies.index("nash")
         row["gain"] = _quantiles(figures["welfare"] - result.figures["welfare"][which, market])
-        for firm in (1, 2):
+        for firm in (n for n in (1, 2) if f"profit_{n}" in figures):
             row[f"profit_{firm}_change"] = _quantiles(figures[f"profit_{firm}"] - result.figures[f"profit_{firm}"][which, market])
         better = figures["welfare"] - result.figures["welfare"][which, market]
         known = np.isfinite(better)
@@ -153,7 +153,7 @@ def _quantiles(values: Array) -> Tree | None:
     return {"mean": float(known.mean()), **{f"q{100 * q:02.0f}": float(v) for q, v in zip(QUANTILES, found, strict=True)}}
 
 
-def _pivot(result: Result, key: str, wins: Array) -> list[Tree]:
+def _pivot(result: Result, key: str, wins: dict[str, Array]) -> list[Tree]:
     """Every policy within groups of a key's values."""
     out = []
     for label, which in groups(result.keys[key]):

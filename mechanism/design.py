@@ -442,8 +442,9 @@ def _second_opinion(program: Program, value: float) -> Tree | None:
 def infeasibility(program: Program) -> Tree:
     """Which constraints contradict each other, with weights that prove it, checked in plain arithmetic.
 
-    The least violation v of all rows at once is positive, and its prices y >= 0 (rows) and z (probabilities add up) show why: the
-    weighted rows add up to something that is zero on transfers, not positive on probabilities, and must be at least v > 0.
+    The least violation v of all rows at once (in a large program of those between neighbouring types, if that suffices) is positive, and
+    its prices y >= 0 (rows) and z (probabilities add up) show why: the weighted rows add up to something that is zero on transfers, not
+    positive on probabilities, and must be at least v > 0.
     """
     kept = tuple(r for r in program.rows if r.kind != "aside")
     G, h = stacked(kept)
@@ -451,8 +452,9 @@ def infeasibility(program: Program) -> Tree:
     low, high = program.first_free
     size = program.size
     begin = program.start
-    some = _neighbouring(kept)
-    for active in (some, np.ones(len(h), bool)):
+    everything = np.ones(len(h), bool)
+    # Of a large program the neighbouring rows first: what contradicts itself among them does so among all.
+    for active in (everything,) if len(h) <= LARGEST_SECOND_OPINION else (_neighbouring(kept), everything):
         answer = linear_program(
             np.eye(1, size, size - 1).ravel(),
             sparse.vstack([G[active] + _ones(int(active.sum()), size), _ones(1, size)]).tocsr(),

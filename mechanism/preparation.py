@@ -57,7 +57,7 @@ def prepare(case: Case, types: TypeSpace, options: MechanismOptions) -> Setting 
     if market.solved:
         books = account(case_at_pairs(case, types.points, types.parameter), market.levels, bertrand_matrix)
         if books.describes_market.all():
-            outside = {"with_cost": per_firm(books.profit), "printed": per_firm(books.price * books.quantity)}
+            outside = {"with_cost": per_firm(books.profit), "printed": per_firm(books.profit + books.investment_cost)}
         middle = types.nodes[len(types.nodes) // 2]
         found = private_equilibrium(case, types, market.levels[middle, middle])
         private = found if found.converged else None

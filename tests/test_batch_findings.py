@@ -108,3 +108,15 @@ def test_bad_usage(run: Run, result: Path) -> None:
     assert (done.code, "did you mean cost.scale?" in done.err) == (2, True)
     done = run("compare", CASES / "two_vendors.yaml", "--by", "cost.scale")
     assert (done.code, "cases are not pivoted" in done.err) == (2, True)
+
+
+def test_what_firms_would_refuse_does_not_win_where_they_may(tmp_path: Path) -> None:
+    path = tmp_path / "r.csv"
+    rows = ["case_id,policy,status,ir,welfare"]
+    for case, told in enumerate(("holds", "violated", "violated", "holds")):
+        rows += [f"{case},nash,converged,,1.0", f"{case},joint_profit,converged,,{1.5 - case}", f"{case},groves,converged,{told},2.0"]
+    path.write_text("\n".join(rows))
+    found = {row["policy"]: row for row in findings(read_result(path), [])["policies"]}
+    assert [found[policy]["wins"] for policy in ("nash", "joint_profit", "groves")] == [0, 0, 1]
+    assert [found[policy]["wins_voluntary"] for policy in ("nash", "joint_profit", "groves")] == [0.5, 0, 0.5]
+    assert found["groves"]["joined"] == 0.5

@@ -233,3 +233,12 @@ def test_faults(types: Tree, mechanism: Tree, message: str) -> None:
     with pytest.raises(BadCase) as caught:
         parse_tree({**TREE, "types": types, "mechanism": mechanism})
     assert str(caught.value) == message
+
+
+def test_where_both_types_move_profits_what_is_solved_for_is_recommended_if_it_costs_less() -> None:
+    """No formula is known to cost least there: the settled subsidy is free, the design brings money in."""
+    tree = {**TREE, "types": {"parameter": "intercept", "support": [18, 22], "points": 4}, "mechanism": {"participation": "ir2"}}
+    result = evaluate(parse_tree(tree))
+    designed = result["mechanism"]["alternatives"]["designed"]["expected"]["budget"]
+    assert designed < 0
+    assert "(designed)" in result["verdicts"][0]["text"]

@@ -26,8 +26,8 @@ from mechanism.preparation import Setting, prepare
 from mechanism.private_market import pair_levels, private_equilibrium
 from mechanism.programs import largest_violation, repair, repair_rows
 from mechanism.reported import TAX_RULES, Assignment, assign, payoff_before_tax
-from mechanism.schema import MechanismOptions
-from mechanism.types import TypeSpace, discrete, uniform
+from mechanism.schema import MechanismOptions, parse_tree
+from mechanism.types import TypeSpace, discrete, type_space, uniform
 
 NOTHING = np.zeros((2, 1, 1))
 """Outside options of zero."""
@@ -458,3 +458,25 @@ def test_what_firms_gain_by_agreeing_on_reports(rule: str) -> None:
     named = [*found["witness"]["types"], *found["witness"]["reports"]]
     assert joint(*(int(np.flatnonzero(types.points == t)[0]) for t in named)) == pytest.approx(best, rel=1e-12)
     assert best > 0
+
+
+def test_with_unit_costs_and_the_printed_payoff_the_market_counts_variable_profit() -> None:
+    """What staying out earns under (38) is profit before investment cost: unit costs stay in."""
+    tree = {
+        "demand": {"intercept": 20, "own_slope": 1.5, "cross_slope": 1.0},
+        "security": {"rivalry": 0.3, "demand_spillover": 0.3, "leakage": {"own": 1.2, "cross": 0.2, "interaction": 0.1}},
+        "cost": {"scale": 12, "max_saving": 0.3, "spillover": 0.5},
+        "unit_cost": {"base": 1.0},
+        "types": {"values": [0.3]},
+        "mechanism": {"payoff": "printed", "timing": "ex_post"},
+    }
+    policy = parse_tree(tree)
+    assert policy.types is not None
+    found = prepare(policy.market, type_space(policy.types), policy.mechanism)
+    assert found is not None
+    assert found.outside is not None
+    nash = solve_regime(policy.market.with_cost_spillover([0.3, 0.3]), "nash")
+    assert nash.accounts is not None
+    revenue = (nash.accounts.price - 1.0) * nash.accounts.quantity
+    np.testing.assert_allclose(found.outside["printed"][:, 0, 0], revenue, rtol=1e-10)
+    np.testing.assert_allclose(found.outside["printed"] - found.outside["with_cost"], nash.accounts.investment_cost[0], rtol=1e-8)
