@@ -81,7 +81,7 @@ def evaluation(result: Tree, page: Page, digits: int) -> str:
     outcomes({key: row for key, row in result["regimes"].items() if key not in mirrored}, page, scale)
     who_gains(result["comparison"], page, scale)
     full_information(result["mechanism"], page, scale)
-    reported(result["mechanism"], page, scale)
+    reported(result["mechanism"], page, scale, result["case"]["mechanism"]["public_funds_cost"])
     told = result["verdicts"]
     page.heading("Which rule should I use?" if result["case"]["types"] is not None else "Which policy should I use?")
     for verdict in told:
@@ -281,7 +281,7 @@ def full_information(mechanism: Tree, page: Page, scale: Scale) -> None:
     page.sentence("Correction: the least lump sum to the firm that makes it no worse off than outside.")
 
 
-def reported(mechanism: Tree, page: Page, scale: Scale) -> None:
+def reported(mechanism: Tree, page: Page, scale: Scale, cost: float) -> None:
     """Every tax rule when types are private: truth, participation and money, the case's own rule first."""
     own = mechanism.get("reported")
     if own is None:
@@ -300,6 +300,10 @@ def reported(mechanism: Tree, page: Page, scale: Scale) -> None:
             Column("Outlay\nat worst", scale.amounts([check["budget"]["worst"] for check in checks]), scale.money),
         ]
     )
+    if cost:
+        net = [None if welfare_then(rule) is None else _net(rule, cost) for rule in rules]
+        told = ", ".join(f"{rule['tax_rule']} {scale.amount(value)}" for rule, value in zip(rules, net, strict=True))
+        page.sentence(f"Welfare then, net of the cost of public funds ({cost:g} per unit of expected outlay): {told}.")
     ic = own["checks"]["ic"]
     page.sentence(f"ic: {ic['incentive']}, payoff {ic['payoff']}; participation: {own['checks']['ir_market']['timing']}, at the truth.")
     for rule in rules:
@@ -332,6 +336,13 @@ def welfare_then(rule: Tree) -> float | None:
     played = rule["if_not_truthful"]
     told = rule if played is None else played
     return None if told["expected"] is None else float(told["expected"]["welfare"])
+
+
+def _net(rule: Tree, cost: float) -> float | None:
+    """The same less what the public bears beyond what it pays."""
+    welfare, played = welfare_then(rule), rule["if_not_truthful"]
+    outlay = (rule if played is None else played)["expected"]["budget"]
+    return None if welfare is None else welfare - cost * max(outlay, 0.0)
 
 
 def evidence(rule: Tree, page: Page, scale: Scale) -> None:

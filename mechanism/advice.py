@@ -84,7 +84,8 @@ def _with_types(result: Tree, rows: Tree, say: Words) -> list[str]:
     if rows["nash"]["welfare"] is not None:
         texts.append(_worth(rows, welfare, outlay, options, zero, say))
     texts.append(_others(best, rules, truthful, joined, form, say))
-    texts += _bounds(best, rules, options, outlay, zero, say)
+    if options["allocation"] == "efficient" and options["objective"] == "min_outlay" and form != "none":
+        texts += _bounds(best, rules, options["budget"], result["case"]["types"]["parameter"], zero, say)
     texts += _rates_under_types(rows, welfare, zero, say)
     return [text for text in texts if text][:5]
 
@@ -147,22 +148,23 @@ def _listed(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def _bounds(best: str, rules: Tree, options: Tree, outlay: float, zero: float, say: Words) -> list[str]:
+def _bounds(best: str, rules: Tree, budget: str, parameter: str, zero: float, say: Words) -> list[str]:
     """Whether anything could do the same for less, and within the budget asked for."""
     designed = rules.get("designed")
-    at_planners = options["allocation"] == "efficient" and options["objective"] == "min_outlay"
-    if designed is None or not at_planners or options["participation"] == "none":
+    if designed is None:
         return []
+    # Where both types move both profits, what firms are seen to do tells more than their reports: paying by it is another matter.
+    what = "transfers" if parameter == "cost_spillover" else "transfers that depend on the reports alone"
     least, within = designed["expected"]["budget"], designed["design"]["status"] != "infeasible"
     parts = []
     if best != "designed" and least > zero:
-        parts.append(f"no transfers at the planner's levels do the same at the types checked for less than {say.money(least)} (designed)")
+        parts.append(f"no {what} at the planner's levels do the same at the types checked for less than {say.money(least)} (designed)")
     elif best != "designed":
         parts.append(f"transfers that are solved for do the same and bring the public {say.money(-least)} (designed)")
     if not within:
-        limit = {"ex_ante": "with no net public money in expectation", "ex_post": "with no public money in any state"}[options["budget"]]
+        limit = {"ex_ante": "with no net public money in expectation", "ex_post": "with no public money in any state"}[budget]
         sure = "proven" if designed["design"]["infeasibility"]["verified"] else "not verified"
-        parts.append(f"{limit} nothing does ({sure})")
+        parts.append(f"{limit} no {what} have truth pay and everybody join ({sure})")
     text = "; ".join(parts)
     return [f"{text[0].upper()}{text[1:]}."] if text else []
 
