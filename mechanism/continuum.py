@@ -183,6 +183,8 @@ def _participation(setting: Setting, firm: int, points: Array, own: Array, net: 
     if options.timing == "ex_post":
         lanes, start = _pairs(setting, firm, points, setting.market.levels if firm == 0 else np.swapaxes(setting.market.levels, 0, 1))
         x = newton(firm_game(lanes, REGIMES["nash"]), start)
+        if not np.isfinite(x).all():
+            return None
         books = account(lanes, x, bertrand_matrix)
         earned = books.profit + (books.investment_cost if options.payoff == "printed" else 0.0)
         return own - earned[:, firm].reshape(own.shape)

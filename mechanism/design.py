@@ -471,7 +471,10 @@ def infeasibility(program: Program) -> Tree:
     free = np.ones(size - 1, bool)
     free[low:high] = False
     scale = max(1.0, float(np.abs(h).max(initial=0.0)))
-    gap = float(h @ y + e @ z)
+    # What probabilities, which add up to one in every state, can make of what is left of their weights.
+    states = len(e) or 1
+    left = float(np.maximum(combined[low:high].reshape(states, -1).max(1), 0.0).sum()) if high > low else 0.0
+    gap = float(h @ y + e @ z) - left
     verified = bool(
         y.min(initial=0.0) >= -1e-9
         and np.abs(combined[free]).max(initial=0.0) <= 1e-7
