@@ -147,7 +147,7 @@ def test_an_interrupt_gives_130_and_resume_goes_on(tmp_path: Path, jobs: str) ->
             time.sleep(0.02)
         os.killpg(process.pid, signal.SIGINT)
         _, err = process.communicate(timeout=30)
-    assert process.returncode == 130
+    assert process.returncode == 130, err
     assert "Traceback" not in err
     assert f"To go on: pigou batch {design} --out {out} --resume" in err
     assert not out.exists()

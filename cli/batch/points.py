@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import hashlib
 import math
-from collections.abc import Mapping
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -154,7 +156,8 @@ class Sobol(_Sampled):
         """Points by their place in the sequence."""
         from scipy.stats import qmc
 
-        engine = qmc.Sobol(len(self.axes), scramble=True, bits=30, rng=self.seed)
+        with _uninterrupted():
+            engine = qmc.Sobol(len(self.axes), scramble=True, bits=30, rng=self.seed)
         if start:
             return engine.fast_forward(start).random(stop - start)
         first = engine.random(1)  # by itself: the library warns of a beginning that is no power of two, and a piece is none
@@ -167,6 +170,19 @@ class LatinHypercube(_Sampled):
     def shares(self, start: int, stop: int) -> Array:
         """Rows of the hypercube, which is made whole and kept."""
         return _hypercube(len(self.axes), self.size, self.seed)[start:stop]
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Hold Ctrl-C back for a moment: compiled code that reads its tables would swallow it and go on with half of them."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @lru_cache(maxsize=1)
