@@ -8,7 +8,7 @@ from typing import Any
 
 from . import figures
 from .page import Column, Page
-from .render import BENCHMARKS, NEGLIGIBLE, Scale, label
+from .render import Scale, label, winner
 
 Tree = dict[str, Any]
 
@@ -122,14 +122,7 @@ def _advice(result: Tree) -> str:
 def winners(result: Tree) -> list[list[str]]:
     """At every point the policies of the highest welfare among those that compete; none where the planner's problem has no figures."""
     width, rows = len(result["policies"]), result["rows"]
-    out = []
-    for start in range(0, len(rows), width):
-        some = rows[start : start + width]
-        here = {row["policy"]: row["welfare"] for row in some if row["policy"] not in BENCHMARKS and row["welfare"] is not None}
-        broken = any(row["welfare"] is None for row in some if row["policy"] == "social_optimum")
-        top = max(here.values(), default=0.0)
-        out.append([] if broken else [name for name, value in here.items() if value >= top - NEGLIGIBLE * abs(top)])
-    return out
+    return [winner(rows[start : start + width]) for start in range(0, len(rows), width)]
 
 
 def path_page(result: Tree, page: Page, digits: int) -> str:

@@ -13,12 +13,10 @@ from numpy.typing import NDArray
 
 from market.case import SHARING, Array, Case
 from market.family import solve_lanes
-from market.regimes import REGIMES, STARTS, benefit_matrix, level_bounds, solve_regime
-from market.reply import reply_bound
+from market.regimes import REGIMES, STARTS, level_bounds, solve_regime, unbounded, why_unbounded
 from market.solve.optimum import on_bound
 from market.solve.tolerances import DEFAULT, Tolerances
 from market.stages import Staged, invest_first, lead
-from market.wellposed import explain_unbounded, required_scale
 
 BLOCK = 4000
 """Markets solved together: more would not fit the processor's cache."""
@@ -52,32 +50,15 @@ def solve_markets(case: Case, key: str, lanes: int, tolerances: Tolerances = DEF
         regret=np.full(lanes, np.nan),
         alone=np.zeros(lanes, bool),
     )
-    unbounded = _unbounded(case, key, lanes)
-    for lane in np.flatnonzero(unbounded):
-        out.status[lane], out.message[lane] = "unbounded", _why(case.take([lane]), key)
+    regime = REGIMES[key]
+    limitless = np.broadcast_to(unbounded(case, regime), lanes)
+    for lane in np.flatnonzero(limitless):
+        out.status[lane], out.message[lane] = "unbounded", why_unbounded(case.take([lane]), regime)
     for start in range(0, lanes, BLOCK):
-        which = start + np.flatnonzero(~unbounded[start : start + BLOCK])
+        which = start + np.flatnonzero(~limitless[start : start + BLOCK])
         if len(which):
             _block(case.take(which), key, out, which, tolerances)
     return out
-
-
-def _unbounded(case: Case, key: str, lanes: int) -> NDArray[np.bool_]:
-    """Which markets have no solution because the chooser's payoff grows without limit."""
-    uncapped = np.isinf(case.investment_cap).any(-1)
-    return np.broadcast_to(uncapped & (case.cost_scale[:, 0] <= _required(case, key)), lanes).copy()
-
-
-def _required(case: Case, key: str) -> Array:
-    regime = REGIMES[key]
-    if regime.chooser == "firms":
-        return np.asarray(reply_bound(case, regime.sharing_range).max(-1))
-    return required_scale(case, benefit_matrix(case, regime))
-
-
-def _why(case: Case, key: str) -> str:
-    who = {"firms": "some firm's profit", "alliance": "joint profit", "planner": "welfare"}[REGIMES[key].chooser]
-    return explain_unbounded(case, float(np.ravel(_required(case, key))[0]), who)
 
 
 def _block(case: Case, key: str, out: Outcomes, which: NDArray[np.intp], tolerances: Tolerances) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from market.case import INVESTMENT, SHARING, Array, Case, rival
 from market.outcome import ROUNDING, Accounts, Certificate, Outcome, Status, Uniqueness, account, numbers, unsolved
@@ -174,26 +175,47 @@ def local_optima(case: Case, benefit: Array, starts: Array, tolerances: Toleranc
     return maximise(payoff, starts.reshape(-1, 4), lower, upper, tolerances)
 
 
-def _optimum(case: Case, regime: Regime, tolerances: Tolerances) -> Outcome:
-    who = "welfare" if regime.chooser == "planner" else "joint profit"
-    Q = benefit_matrix(case, regime)
-    required = float(required_scale(case, Q).ravel()[0])
-    if np.isinf(case.investment_cap).any() and float(case.cost_scale.ravel()[0]) <= required:
-        return unsolved(regime.key, "unbounded", explain_unbounded(case, required, who))
+CHOOSERS = {"firms": "some firm's profit", "alliance": "joint profit", "planner": "welfare"}
+"""What grows without limit where a regime has no solution."""
 
+
+def needed_scale(case: Case, regime: Regime) -> Array:
+    """What cost.scale must exceed (L or 1,) for the choosers' payoffs at a flat case to be bounded, where no cap bounds investment."""
+    if regime.chooser == "firms":  # even at the full stand-alone cost some firm's best reply would be to invest without limit
+        return np.asarray(reply_bound(case, regime.sharing_range).max(-1))
+    return required_scale(case, benefit_matrix(case, regime))
+
+
+def unbounded(case: Case, regime: Regime) -> NDArray[np.bool_]:
+    """Whether the choosers' payoffs grow without limit in investment, in the lanes of a flat case (L or 1,)."""
+    return np.asarray(np.isinf(case.investment_cap).any(-1) & (case.cost_scale[:, 0] <= needed_scale(case, regime)))
+
+
+def why_unbounded(case: Case, regime: Regime) -> str:
+    """The message about one flat case that is unbounded."""
+    return explain_unbounded(case, float(needed_scale(case, regime)[0]), CHOOSERS[regime.chooser])
+
+
+def _optimum(case: Case, regime: Regime, tolerances: Tolerances) -> Outcome:
+    if unbounded(case, regime)[0]:
+        return unsolved(regime.key, "unbounded", why_unbounded(case, regime))
+
+    Q = benefit_matrix(case, regime)
     payoff = Payoff(case=case, benefit=Q, cost_weight=BOTH)
     starts = starting_levels(case, Q, FINE_GRID)
     around = [np.array([1, 1, *pair]) for pair in ((1, 1), (0.3, 0.3), (3, 3), (3, 0.3), (0.3, 3))]
     found = local_optima(case, Q, np.concatenate([starts * factors for factors in around], axis=1), tolerances)
     converged = found.residual <= tolerances.residual
     if not converged.any():
-        return unsolved(regime.key, "not_converged", f"no ascent on {who} reached a residual of {tolerances.residual:g}")
+        return unsolved(
+            regime.key, "not_converged", f"no ascent on {CHOOSERS[regime.chooser]} reached a residual of {tolerances.residual:g}"
+        )
     # Payoff squares prices, so levels with negative ones can look good. They describe no market and count only if all found are such.
     real = converged & account(case, found.x, regime.prices).describes_market
     converged = real if real.any() else converged
     x, value, residual, hessian = (a[converged] for a in (found.x, found.value, found.residual, found.hessian))
     if zero_unit_cost_pays(payoff, float(value[real[converged]].max(initial=-np.inf))):
-        return unsolved(regime.key, "infeasible", explain_zero_unit_cost(case, who))
+        return unsolved(regime.key, "infeasible", explain_zero_unit_cost(case, CHOOSERS[regime.chooser]))
     bound = bound_optimum(payoff, float(value.max()), tolerances)
     # The proof met a better point than every start led to. If it describes no market, nothing is proven about those that do.
     if bound.better is not None and account(case, bound.better[None], regime.prices).describes_market[0]:
@@ -236,11 +258,8 @@ def firm_game(case: Case, regime: Regime) -> Game:
 def solve_equilibrium(case: Case, regime: Regime, tolerances: Tolerances = DEFAULT) -> Outcome:
     """The equilibrium of firms that choose at once, at one flat case: the one with the highest joint profit, others listed."""
     Q = revenue_matrices(case, regime.prices).sum(-3)
-    required = float(reply_bound(case, regime.sharing_range).max())
-    uncapped = bool(np.isinf(case.investment_cap).any())
-    if uncapped and float(case.cost_scale.ravel()[0]) <= required:
-        # Even at the full stand-alone cost some firm's best reply is to invest without limit.
-        return unsolved(regime.key, "unbounded", explain_unbounded(case, required, "some firm's profit"))
+    if unbounded(case, regime)[0]:
+        return unsolved(regime.key, "unbounded", why_unbounded(case, regime))
     starts = starting_levels(case, Q)[0]
     starts[:, SHARING] = np.clip(starts[:, SHARING], *regime.sharing_range)
     game = firm_game(case, regime)
@@ -282,9 +301,8 @@ def solve_equilibrium(case: Case, regime: Regime, tolerances: Tolerances = DEFAU
 
 
 def _staged(case: Case, regime: Regime, tolerances: Tolerances) -> Outcome:
-    required = float(reply_bound(case).max())
-    if np.isinf(case.investment_cap).any() and float(case.cost_scale.ravel()[0]) <= required:
-        return unsolved(regime.key, "unbounded", explain_unbounded(case, required, "some firm's profit"))
+    if unbounded(case, regime)[0]:
+        return unsolved(regime.key, "unbounded", why_unbounded(case, regime))
     if regime.leader is not None:
         found = lead(case, 1, regime.leader, tolerances)
     else:

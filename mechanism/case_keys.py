@@ -94,13 +94,6 @@ def key_fault(tree: Json, key: str, *, whole: bool = False) -> str | None:
     return f"is a block or a list; vary its parts, such as {below[0]}" if below else "cannot be varied"
 
 
-def with_value(tree: Json, key: str, value: Any) -> Json:
-    """A copy of the tree with another value there."""
-    copy = deepcopy(tree)
-    set_at(copy, key_path(key), value)
-    return copy
-
-
 def flat(tree: Mapping[str, Any]) -> dict[str, Any]:
     """Every value of the blocks that can be varied, by its dotted key; lists stay whole."""
     found: dict[str, Any] = {}

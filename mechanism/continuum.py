@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from market.case import Array, Case
-from market.cost import COST_FORMS
 from market.outcome import account
 from market.payoff import Payoff
 from market.pricing import bertrand_matrix, utility_matrix
@@ -24,6 +23,7 @@ from market.solve.optimum import maximise
 from mechanism.checks import RELATIVE_TOLERANCE, payoff_range
 from mechanism.preparation import Setting, joining_against, taxes
 from mechanism.private_market import at_types
+from mechanism.reported import own_cost
 
 Tree = dict[str, Any]
 
@@ -100,7 +100,7 @@ def _firm(setting: Setting, firm: int, points: Array, rule: str, grid: Array) ->
     if options.payoff == "printed":
         full = np.broadcast_to(V, (len(points), *V.shape))
     else:
-        full = V - _own_cost(setting, firm, points, table.levels)  # (n types, n reports, K)
+        full = V - own_cost(setting.assignment.case, firm, points, table.levels)  # (n types, n reports, K)
     index = np.arange(len(points))
     own = full[index, index]
     expected = full @ p
@@ -146,14 +146,6 @@ def _table(setting: Setting, firm: int, points: Array) -> Table:
     utility = (books.total_surplus + books.investment_cost).sum(-1).reshape(n, K)
     rival_cost = books.investment_cost[:, 1 - firm].reshape(n, K)
     return Table(levels=best.reshape(n, K, 4), before=utility - rival_cost, subsidy=utility - revenue - rival_cost)
-
-
-def _own_cost(setting: Setting, firm: int, points: Array, x: Array) -> Array:
-    """f_i of true types (n,) at levels (m, K, 4): (n, m, K)."""
-    case, other = setting.assignment.case, 1 - firm
-    received = points[:, None, None] * x[..., 2 + other] * x[..., other]
-    form = COST_FORMS[case.cost_form]
-    return form.value(x[..., 2 + firm], received, case.cost_scale.ravel()[:1], case.max_saving.ravel()[:1])
 
 
 def _net(setting: Setting, firm: int, points: Array, rule: str, grid: Array, table: Table) -> Array:

@@ -64,6 +64,8 @@ class Program:
     """Added to the minimum of the cost."""
     first_free: tuple[int, int]
     """The range of variables that are lotteries, not negative."""
+    spent: Array
+    """The expected outlay in the variables."""
     start: Array
     """Where the search starts: the worst-type rule's transfers for a given allocation, zero for a second best. What is then solved for is
     the difference, so that a solver's tolerance is a share of what rules differ by, not of payoffs."""
@@ -239,6 +241,7 @@ def build(setting: Setting, options: DesignOptions, plan: Plan | None = None) ->
         cost=cost,
         constant=shift,
         first_free=(lottery_at, lottery_at + lotteries),
+        spent=expected,
         start=begin,
     )
 
@@ -345,17 +348,9 @@ def cheapest(program: Program, answer: LinearAnswer) -> Array:
     options = program.options
     if options.objective != "max_surplus" or options.public_funds_cost > 0 or options.participation == "none":
         return answer.x
-    spent = np.zeros(program.size)
-    lengths = list(program.setting.shape) if program.by_type else [int(np.prod(program.setting.shape))] * len(program.setting.players)
-    starts = np.concatenate([[0], np.cumsum(lengths)])
-    joint: Array = np.ones(())
-    for p in program.setting.probabilities:
-        joint = np.multiply.outer(joint, p)
-    for i, p in enumerate(program.setting.probabilities):
-        spent[starts[i] : starts[i + 1]] = p if program.by_type else joint.ravel()
     kept = answer.value + 1e-9 * max(1.0, abs(answer.value + program.constant))
     held = _aside(-program.cost[None], np.array([-kept]))
-    again = solve(replace(program, rows=(*program.rows, held), cost=spent))
+    again = solve(replace(program, rows=(*program.rows, held), cost=program.spent))
     return answer.x if again.x is None else again.x
 
 

@@ -75,8 +75,7 @@ def solve_file(path: str | Path, given: dict[str, str]) -> Tree:
         raise DesignError(f"{len(types.types)} types per firm are more than the {most} this design can hold; lower types.points")
     try:
         # As in evaluate: truth and participation are asked at the points between types too, unless lotteries are drawn.
-        proof = options.collusion == "proof"
-        types = types if second_best or proof else types.everywhere()
+        types = types if few else types.everywhere()
         menu = menu_levels(policy.market, types.types, second_best)
         plan = market_setting(policy.market, types, menu, outside_options(policy.market, types, form, options.timing, menu[0]))
     except NoSettingError as error:

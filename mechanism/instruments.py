@@ -18,8 +18,8 @@ from market.outcome import Outcome, account, numbers
 from market.payoff import Payoff
 from market.pricing import bertrand_matrix, revenue_matrices
 from market.regimes import level_bounds, starting_levels
-from market.solve.equilibrium import Game, examine
-from market.solve.optimum import maximise, on_bound
+from market.solve.equilibrium import Game, examine, searched_reply
+from market.solve.optimum import on_bound
 from market.solve.tolerances import DEFAULT, Tolerances
 
 
@@ -97,16 +97,6 @@ def subsidised_game(case: Case, rates: Array, x: Array) -> Game:
     starts = np.broadcast_to(starting_levels(case, Q.sum(-3)), (len(x), 9, 4))
     spread = np.concatenate([starts, 2 * starts * [0.5, 0.5, 1, 1], x[:, None]], axis=1)
 
-    def reply(player: int, at: Array) -> tuple[Array, Array]:
-        own, tries = list(CONTROLS[player]), spread.shape[1] + 1
-        start = np.repeat(at[:, None], tries, axis=1)
-        start[:, 1:, own] = np.minimum(spread[:, :, own], upper[:, None, own])
-        low, high = start.copy(), start.copy()  # the rival's levels are held by equal bounds
-        low[..., own], high[..., own] = lower[:, None, own], upper[:, None, own]
-        lanes = np.repeat(np.arange(len(at)), tries)
-        ascent = maximise(players[player].take(lanes), start.reshape(-1, 4), low.reshape(-1, 4), high.reshape(-1, 4))
-        value = ascent.value.reshape(-1, tries)
-        rows, best = np.arange(len(at)), value.argmax(1)
-        return ascent.x.reshape(-1, tries, 4)[rows, best], value[rows, best]
-
+    own_starts = tuple(np.minimum(spread[:, :, own], upper[:, None, own]) for own in map(list, CONTROLS))
+    reply = searched_reply(players, CONTROLS, lower, upper, own_starts)
     return Game(players=players, controls=CONTROLS, lower=lower, upper=upper, reply=reply)

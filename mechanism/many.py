@@ -47,6 +47,9 @@ NUMBERS = (
 )
 """The columns of figures: money in the case's own unit, residual and regret over max(1, |payoff|)."""
 
+CASE_BY_CASE = ("designed", "observed", "linear_subsidies", "vcg_full_information", "vcg_reported", "bayes_nash")
+"""Policies that `evaluate` has and many cases at once have not."""
+
 NOT_ASKED = "not_asked"
 """The status of a tax rule at a case without types."""
 

@@ -79,10 +79,7 @@ class Assignment:
         revenue = self.revenue[firm][..., None, :, :]
         if payoff == "printed":
             return np.broadcast_to(revenue, (*revenue.shape[:-3], len(types), *revenue.shape[-2:]))
-        x, other = self.levels[firm][..., None, :, :, :], 1 - firm
-        received = types[:, None, None] * x[..., 2 + other] * x[..., other]
-        form, case = COST_FORMS[self.case.cost_form], self.case
-        return revenue - form.value(x[..., 2 + firm], received, case.cost_scale[..., 0], case.max_saving[..., 0])
+        return revenue - own_cost(self.case, firm, types, self.levels[firm])
 
     def at_true(self, firm: int, types: Array) -> Accounts:
         """The accounts at one firm's true types (n,), its own and its rival's report, the rival truthful: leading axes (n, M, M)."""
@@ -90,6 +87,13 @@ class Assignment:
         pairs[..., firm], pairs[..., 1 - firm] = types[:, None, None], self.types.points
         case = self.case.map(lambda a: a.reshape(1, 1, 1, -1)).with_parameter(self.types.parameter, pairs)
         return account(case, np.broadcast_to(self.levels[firm], (len(types), *self.levels[firm].shape)), bertrand_matrix)
+
+
+def own_cost(case: Case, firm: int, types: Array, levels: Array) -> Array:
+    """f_i of one firm's true types (n,) at levels (..., m, K, 4) assigned for its own and its rival's reports: (..., n, m, K)."""
+    x, other = levels[..., None, :, :, :], 1 - firm
+    received = types[:, None, None] * x[..., 2 + other] * x[..., other]
+    return COST_FORMS[case.cost_form].value(x[..., 2 + firm], received, case.cost_scale[..., 0], case.max_saving[..., 0])
 
 
 def assign(case: Case, types: TypeSpace, allocation: Allocation) -> Assignment:

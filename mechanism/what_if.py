@@ -8,6 +8,7 @@ bisection, all brackets together, until they are narrower than `NARROW` of the r
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -18,7 +19,7 @@ from market.case import Array
 from market.faults import BadCase, Json
 from market.outcome import SOLVED
 from market.regimes import REGIMES
-from mechanism.case_keys import flat, with_value
+from mechanism.case_keys import flat, key_path, set_at
 from mechanism.many import NUMBERS, Columns, solve_many
 from mechanism.reported import TAX_RULES
 from mechanism.schema import PolicyCase, parse_tree
@@ -164,9 +165,9 @@ def _solved(tree: Json, spans: Sequence[Span], points: Array, policies: Sequence
 def _some(tree: Json, spans: Sequence[Span], points: Array, policies: Sequence[str]) -> Columns:
     cases, good, bad = [], [], {}
     for k, point in enumerate(points):
-        one = tree
+        one = deepcopy(tree)
         for span, value in zip(spans, point, strict=True):
-            one = with_value(one, span.key, float(value))
+            set_at(one, key_path(span.key), float(value))
         try:
             cases.append(parse_tree(one))
             good.append(k)

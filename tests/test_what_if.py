@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,20 @@ from command import Run
 from scipy.optimize import brentq
 
 from market.regimes import solve_regime
-from mechanism.case_keys import with_value
+from mechanism.case_keys import key_path, set_at
 from mechanism.evaluation import evaluate
 from mechanism.schema import load_case, parse_tree
 from mechanism.what_if import Span, along, changes
 
 CASES = Path(__file__).resolve().parents[1] / "cases"
 VENDORS, TYPES = CASES / "two_vendors.yaml", CASES / "two_types.yaml"
+
+
+def with_value(tree: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
+    """A copy of the tree with another value there."""
+    copy = deepcopy(tree)
+    set_at(copy, key_path(key), value)
+    return copy
 
 
 def welfare(key: str, value: float, regime: str) -> float:

@@ -25,6 +25,7 @@ from market.files import Document, read_document
 from market.regimes import REGIMES
 from market.schema import Block, Number, check, described
 from mechanism.case_keys import expanded, key_fault, key_path, set_at, value_at
+from mechanism.many import CASE_BY_CASE
 from mechanism.reported import TAX_RULES
 from mechanism.schema import CaseFile, PolicyCase, load_case
 
@@ -235,9 +236,8 @@ class _Reader:
         for n, policy in enumerate(self.file.policies):
             if policy not in names:
                 close = get_close_matches(policy, names, 1)
-                alone = ("designed", "observed", "linear_subsidies", "vcg_full_information", "vcg_reported", "bayes_nash")
                 hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(names)}"
-                hint = "it is found case by case, by pigou evaluate" if policy in alone else hint
+                hint = "it is found case by case, by pigou evaluate" if policy in CASE_BY_CASE else hint
                 self.fault(("policies", n), f"is {show(policy)}, which is no regime and no tax rule; {hint}")
             elif policy in self.file.policies[:n]:
                 self.fault(("policies", n), f"is {policy} again; list each policy once")

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from market.faults import BadCase, Json
+from mechanism.many import NUMBERS
 from mechanism.schema import PolicyCase, parse_tree
 
 from .design import Design
@@ -18,25 +19,6 @@ from .formats import Columns, Kind
 from .runner import Job
 
 Rows = dict[str, NDArray[Any]]
-
-FIGURES = (
-    "sharing_1",
-    "sharing_2",
-    "investment_1",
-    "investment_2",
-    "price_1",
-    "price_2",
-    "profit_1",
-    "profit_2",
-    "consumer_surplus",
-    "welfare",
-    "public_outlay",
-    "ic_max_gain",
-    "ir_min_slack",
-    "residual",
-    "regret",
-)
-"""The columns of numbers, in the order of the result."""
 
 TEXTS = ("ic", "ir", "message")
 """The columns of words that follow: whether truth and participation hold under a tax rule, and why there are no figures."""
@@ -84,7 +66,7 @@ class Work:
         policies = self.design.policies
         rows = len(cases) * len(policies)
         out: Rows = {"policy": np.array(list(policies) * len(cases), object), "status": np.full(rows, "bad_case", object)}
-        out |= {name: np.full(rows, np.nan) for name in FIGURES} | {name: np.full(rows, None, object) for name in TEXTS}
+        out |= {name: np.full(rows, np.nan) for name in NUMBERS} | {name: np.full(rows, None, object) for name in TEXTS}
         for n, case in enumerate(cases):
             if isinstance(case, str):
                 out["message"][self._at([n])] = " ".join(case.split())
@@ -112,7 +94,7 @@ class Work:
                 return
             out["status"][at], out["message"][at] = "failed", " ".join(f"{type(error).__name__}: {error}".split())
             return
-        for name in ("status", *FIGURES):
+        for name in ("status", *NUMBERS):
             out[name][at] = found[name]
         for name in TEXTS:
             out[name][at] = [text or None for text in found[name]]
@@ -126,7 +108,7 @@ def failed_cases(columns: Columns) -> int:
 
 def result_columns(design: Design) -> dict[str, Kind]:
     """The columns of the result and what they hold."""
-    figures: dict[str, Kind] = dict.fromkeys(FIGURES, "float")
+    figures: dict[str, Kind] = dict.fromkeys(NUMBERS, "float")
     texts: dict[str, Kind] = dict.fromkeys(TEXTS, "text")
     return {"case_id": "int", **design.keys, "policy": "text", "status": "text", **figures, **texts}
 

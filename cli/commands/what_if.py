@@ -77,7 +77,9 @@ def what_if(
         if twice := given & {text.partition("=")[0] for text in vary}:
             raise typer.BadParameter(f"{min(twice)} is set and varied; give one of them", param_hint="--vary")
         result = path(changed, vary, policies or [], quiet=quiet)
-        result = {"case": changed.resolved, "changes": result_changes(baseline, changed), **result}
+        from mechanism.what_if import changes
+
+        result = {"case": changed.resolved, "changes": changes(baseline.resolved, changed.resolved), **result}
     else:
         from mechanism.evaluation import evaluate
         from mechanism.what_if import difference
@@ -108,13 +110,6 @@ def what_if(
         say(f"not met: {complaint}" for complaint in complaints)
         if complaints:
             raise typer.Exit(3)
-
-
-def result_changes(baseline: Any, changed: Any) -> list[dict[str, Any]]:
-    """What --set changed."""
-    from mechanism.what_if import changes
-
-    return changes(baseline.resolved, changed.resolved)
 
 
 def changed_tree(resolved: dict[str, Any], sets: list[str]) -> dict[str, Any]:
@@ -159,6 +154,7 @@ def path(case: Any, vary: list[str], policies: list[str], *, quiet: bool) -> dic
     from difflib import get_close_matches
 
     from market.regimes import REGIMES
+    from mechanism.many import CASE_BY_CASE
     from mechanism.reported import TAX_RULES
     from mechanism.what_if import along, usual_policies
 
@@ -176,7 +172,7 @@ def path(case: Any, vary: list[str], policies: list[str], *, quiet: bool) -> dic
     for policy in policies:
         if policy not in known:
             close = get_close_matches(policy, known, 1)
-            alone = policy in ("designed", "observed", "linear_subsidies", "vcg_full_information", "vcg_reported", "bayes_nash")
+            alone = policy in CASE_BY_CASE
             needs = " is no regime and no tax rule"
             needs = " is found case by case, by pigou evaluate, and not along a path" if alone else needs
             needs = " needs `types` in the case" if policy in TAX_RULES else needs

@@ -183,20 +183,22 @@ def _finite(x: Array, otherwise: Array) -> Array:
 def searched_reply(
     players: tuple[Objective, ...], controls: tuple[tuple[int, ...], ...], lower: Array, upper: Array, own_starts: tuple[Array, ...]
 ) -> Reply:
-    """Best replies by climbing from the current point and from own starting points (m, own variables) of each player.
+    """Best replies by climbing from the current point and from own starting points of each player.
 
-    For games without a closed form. All players' objectives must serve any number of points (one game).
+    For games without a closed form: one, with starts (m, own variables), bounds (n,) and objectives that serve any number of points; or
+    L of the same form, with starts (L, m, own variables) and bounds (L, n).
     """
 
     def reply(player: int, x: Array) -> tuple[Array, Array]:
         own = list(controls[player])
-        tries = len(own_starts[player]) + 1
+        tries = own_starts[player].shape[-2] + 1
         start = np.repeat(x[:, None], tries, axis=1)
         start[:, 1:, own] = own_starts[player]
         low, high = start.copy(), start.copy()  # the others' variables are held by equal bounds
-        low[..., own], high[..., own] = lower[..., own], upper[..., own]
+        low[..., own], high[..., own] = lower[..., None, own], upper[..., None, own]
         n = x.shape[-1]
-        ascent = maximise(players[player], start.reshape(-1, n), low.reshape(-1, n), high.reshape(-1, n))
+        lanes = np.repeat(np.arange(len(x)), tries)
+        ascent = maximise(players[player].take(lanes), start.reshape(-1, n), low.reshape(-1, n), high.reshape(-1, n))
         value = ascent.value.reshape(-1, tries)
         best = np.argmax(value, axis=1)
         rows = np.arange(len(x))
