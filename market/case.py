@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from market.solve.lanes import pick
+
 Array = NDArray[np.float64]
 
 SHARING = slice(0, 2)
@@ -34,9 +36,17 @@ def levels(sharing: ArrayLike, investment: ArrayLike) -> Array:
     return np.concatenate([s, t], axis=-1)
 
 
+def of_firm(x: Array, firm: int) -> Array:
+    """One firm's entries of an array whose last axis is over firms, of length 2 or, for what is common to both, 1."""
+    return x[..., min(firm, x.shape[-1] - 1)]
+
+
 def take_lanes(x: Array, lanes: Any) -> Array:
-    """The entries at these lanes of an array whose first axis has one entry per lane, or one for all."""
-    return x if len(x) == 1 else x[lanes]
+    """The entries at these lanes (indices or flags) of an array whose first axis has one entry per lane, or one for all."""
+    if len(x) == 1:
+        return x
+    which = np.asarray(lanes)
+    return np.asarray(pick(x, np.flatnonzero(which) if which.dtype == bool else which))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -79,5 +79,10 @@ def apply(m: Array, v: Array) -> Array:
 
 def matrix(m11: Array, m12: Array, m21: Array, m22: Array) -> Array:
     """A matrix (..., 2, 2) from its entries."""
-    m11, m12, m21, m22 = np.broadcast_arrays(m11, m12, m21, m22)
-    return np.stack([np.stack([m11, m12], -1), np.stack([m21, m22], -1)], -2)
+    entries = np.stack(np.broadcast_arrays(m11, m12, m21, m22))  # lanes next to each other in memory
+    return np.moveaxis(entries.reshape(2, 2, *entries.shape[1:]), (0, 1), (-2, -1))
+
+
+def times(m: Array, n: Array) -> Array:
+    """The product of matrices (..., 2, 2)."""
+    return m[..., :, :1] * n[..., :1, :] + m[..., :, 1:] * n[..., 1:, :]

@@ -70,7 +70,7 @@ def solve_lanes(case: Case, regime: Regime, lanes: int, tolerances: Tolerances =
         starts = np.broadcast_to(starting_levels(case, Q), (lanes, 9, 4)).copy()
         starts[..., SHARING] = np.clip(starts[..., SHARING], *regime.sharing_range)
         points, residuals, regrets, worth = [], [], [], []
-        reached = [best_reply_rounds(game, starts[:, which], 40) for which in (0, 8)]
+        reached = [best_reply_rounds(game, starts[:, which], 40, 1e-4) for which in (0, 8)]
         # Best replies find what they settle on; Newton alone also what they run away from.
         tries_from = [np.where(np.isfinite(x), x, starts[:, 8]) for x in reached] + [starts[:, 8], starts[:, 4] * [1, 1, 4, 4]]
         for start in tries_from:
@@ -133,8 +133,7 @@ def _promising(case: Case, payoff: Payoff, Q: Array, lanes: int) -> tuple[NDArra
     """
     size = len(FINE_GRID)
     starts = np.broadcast_to(starting_levels(case, Q, FINE_GRID), (lanes, size**2, 4))
-    wide = payoff.take(np.repeat(np.arange(lanes), size**2))
-    value = wide.value(starts.reshape(-1, 4)).reshape(lanes, size, size)
+    value = payoff.value(np.swapaxes(starts, 0, 1)).T.reshape(lanes, size, size)
     value = np.where(np.isfinite(value), value, -np.inf)
     around = np.pad(value, ((0, 0), (1, 1), (1, 1)), constant_values=-np.inf)
     shifts = [(i, j) for i in range(3) for j in range(3) if (i, j) != (1, 1)]

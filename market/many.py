@@ -18,8 +18,8 @@ from market.solve.optimum import on_bound
 from market.solve.tolerances import DEFAULT, Tolerances
 from market.stages import Staged, invest_first, lead
 
-BLOCK = 4000
-"""Markets solved together: more would not fit the processor's cache."""
+BLOCK = {"firms": 4000, "alliance": 16_000, "planner": 16_000}
+"""Markets solved together, by who chooses: a game's should fit the processor's cache; climbs take their own share of them at a time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,8 +54,9 @@ def solve_markets(case: Case, key: str, lanes: int, tolerances: Tolerances = DEF
     limitless = np.broadcast_to(unbounded(case, regime), lanes)
     for lane in np.flatnonzero(limitless):
         out.status[lane], out.message[lane] = "unbounded", why_unbounded(case.take([lane]), regime)
-    for start in range(0, lanes, BLOCK):
-        which = start + np.flatnonzero(~limitless[start : start + BLOCK])
+    size = BLOCK[regime.chooser]
+    for start in range(0, lanes, size):
+        which = start + np.flatnonzero(~limitless[start : start + size])
         if len(which):
             _block(case.take(which), key, out, which, tolerances)
     return out

@@ -8,11 +8,12 @@ planner, the matrix of gross utility and w = (1, 1), because prices are transfer
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 
-from market.case import INVESTMENT, SHARING, Array, Case, rival, take_lanes
+from market.case import Array, Case, of_firm, take_lanes
 from market.cost import cost_derivatives, investment_cost, unit_cost
 from market.demand import apply as apply_matrix
 from market.demand import slope_matrix
@@ -20,6 +21,8 @@ from market.pricing import net_intercept
 
 Derivatives = tuple[Array, Array, Array]
 """Value (...), gradient (..., n) and Hessian (..., n, n)."""
+PAIRS = tuple(combinations(range(4), 2))
+"""The entries above a Hessian's diagonal."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,72 +47,74 @@ class Payoff:
         return earned - (self.cost_weight * investment_cost(self.case, x)).sum(-1)
 
     def derivatives(self, x: Array) -> Derivatives:
-        """Value, gradient and Hessian in the four levels."""
-        case, Q = self.case, self.benefit
-        s, t = x[..., SHARING], x[..., INVESTMENT]
-        s_j, t_j = rival(s), rival(t)
+        """Value, gradient and Hessian in the four levels; lanes lie next to each other in memory."""
+        case, lanes = self.case, x.shape[:-1]
+        s, t = (x[..., 0], x[..., 1]), (x[..., 2], x[..., 3])
+        Q = [[self.benefit[..., i, j] for j in (0, 1)] for i in (0, 1)]
+        N = net_intercept(case, x)
+        J = self._slopes(x)
+        u = [2 * (Q[i][0] * N[..., 0] + Q[i][1] * N[..., 1]) for i in (0, 1)]
+        QJ = [[2 * (Q[i][0] * J[0][v] + Q[i][1] * J[1][v]) for v in range(4)] for i in (0, 1)]
+        value = (u[0] * N[..., 0] + u[1] * N[..., 1]) / 2
+        gradient, hessian = np.empty((4, *lanes), x.dtype), np.empty((4, 4, *lanes), x.dtype)
+        for v in range(4):
+            gradient[v] = u[0] * J[0][v] + u[1] * J[1][v]
+            for w in range(v, 4):  # the upper triangle; the lower follows at the end
+                hessian[v, w] = J[0][v] * QJ[0][w] + J[1][v] * QJ[1][w]
 
-        # The net intercept A_i: its gradient J (row i = firm i) and the few second derivatives it has.
-        A = net_intercept(case, x)
-        by_own_sharing = -2 * case.leakage_own * s + case.leakage_interaction * s_j
-        by_rival_sharing = case.demand_spillover * t_j + 2 * case.leakage_cross * s_j + case.leakage_interaction * s
-        by_rival_investment = case.demand_spillover * s_j - case.rivalry
-        J = np.empty((*A.shape, 4), A.dtype)
-        J[..., 0, 0], J[..., 1, 1] = by_own_sharing[..., 0], by_own_sharing[..., 1]
-        J[..., 0, 1], J[..., 1, 0] = by_rival_sharing[..., 0], by_rival_sharing[..., 1]
-        J[..., 0, 2] = J[..., 1, 3] = 1
-        J[..., 0, 3], J[..., 1, 2] = by_rival_investment[..., 0], by_rival_investment[..., 1]
+        # Where N bends; `dearer` is what the payoff loses by a unit cost higher by one.
+        hessian[0, 1] += of_firm(case.leakage_interaction, 0) * u[0] + of_firm(case.leakage_interaction, 1) * u[1]
         F = unit_cost(case, x)
-        if F is not None:
-            D = slope_matrix(case)
-            passed_on = F.parameters.spillover * F.rise  # - dF_i / d(t_j s_j)
-            G = np.zeros_like(J)
-            for i, j in ((0, 1), (1, 0)):
-                G[..., i, j], G[..., i, 2 + j] = -passed_on[..., i] * t[..., j], -passed_on[..., i] * s[..., j]
-                G[..., i, 2 + i] = (F.left * F.rise_t)[..., i]
-            J -= D @ G
-
-        QJ = Q @ J
-        QA = (Q * A[..., None, :]).sum(-1)
-        u = 2 * QA
-        value = (A * QA).sum(-1)
-        gradient = (u[..., None] * J).sum(-2)
-        hessian = 2 * (np.swapaxes(J, -1, -2) @ QJ)
-        u_j = rival(u)
-        sharing_twice = 2 * (case.leakage_cross * u_j - case.leakage_own * u)
-        sharing_both = case.leakage_interaction[..., 0] * (u[..., 0] + u[..., 1])
-        own_levels = rival(case.demand_spillover) * u_j  # it is the rival that benefits
-
-        # Investment cost f_i(t_i, lambda_c,i t_j s_j), times the weight the agent bears; derivatives in the product t_j s_j.
-        w, received = self.cost_weight, case.cost_spillover
-        f, f_t, f_y, f_tt, f_ty, f_yy = cost_derivatives(case, x)
-        value -= (w * f).sum(-1)
-        f_y, f_ty, f_yy = w * f_y * received, w * f_ty * received, w * f_yy * received**2
-        # Stored under the firm j = rival(i) whose levels they are derivatives in.
-        g_y, g_yy = rival(f_y), rival(f_yy)
-        gradient[..., SHARING] -= g_y * t
-        gradient[..., INVESTMENT] -= w * f_t + g_y * s
-        sharing_twice = sharing_twice - g_yy * t**2
-        own_levels = own_levels - g_yy * t * s - g_y
-        investment_twice = -w * f_tt - g_yy * s**2
-        cross_levels = -f_ty * t_j  # (t_i, s_j)
-        investment_both = -(f_ty * s_j).sum(-1)
-
-        if F is not None:
-            v = apply_matrix(slope_matrix(case), u)
-            left_t = v * F.parameters.spillover * F.rise_t
-            own_levels = own_levels + rival(v * F.parameters.spillover * F.rise)
-            cross_levels = cross_levels + left_t * t_j
-            investment_both = investment_both + (left_t * s_j).sum(-1)
-            investment_twice = investment_twice - v * F.left * F.parameters.curvature
-
+        dearer = None if F is None else apply_matrix(slope_matrix(case), np.stack(u, -1))
         for i, j in ((0, 1), (1, 0)):
-            hessian[..., i, i] += sharing_twice[..., i]
-            hessian[..., 2 + i, 2 + i] += investment_twice[..., i]
-            hessian[..., i, 2 + i] += own_levels[..., i]
-            hessian[..., 2 + i, i] += own_levels[..., i]
-            hessian[..., 2 + i, j] += cross_levels[..., i]
-            hessian[..., j, 2 + i] += cross_levels[..., i]
-            hessian[..., i, j] += sharing_both
-            hessian[..., 2 + i, 2 + j] += investment_both
-        return value, gradient, hessian
+            hessian[i, i] += 2 * (of_firm(case.leakage_cross, j) * u[j] - of_firm(case.leakage_own, i) * u[i])
+            hessian[i, 2 + i] += of_firm(case.demand_spillover, j) * u[j]  # it is the rival that benefits
+            if F is not None and dearer is not None:
+                saved, risen = dearer[..., i] * of_firm(F.parameters.spillover, i), of_firm(F.rise_t, i)
+                hessian[j, 2 + j] += saved * of_firm(F.rise, i)
+                hessian[j, 2 + i] += saved * risen * t[j]
+                hessian[2, 3] += saved * risen * s[j]
+                hessian[2 + i, 2 + i] -= dearer[..., i] * of_firm(F.left, i) * of_firm(F.parameters.curvature, i)
+
+        # Investment cost f_i(t_i, y_i), y_i = lambda_c,i t_j s_j, times the weight the agent bears.
+        costs = cost_derivatives(case, x)
+        for i, j in ((0, 1), (1, 0)):
+            borne, received = of_firm(self.cost_weight, i), of_firm(case.cost_spillover, i)
+            if not borne.any():
+                continue
+            f, f_t, f_y, f_tt, f_ty, f_yy = (borne * of_firm(c, i) for c in costs)
+            f_y, f_ty, f_yy = received * f_y, received * f_ty, received**2 * f_yy  # derivatives in the product t_j s_j
+            value = value - f
+            gradient[j] -= f_y * t[j]
+            gradient[2 + j] -= f_y * s[j]
+            gradient[2 + i] -= f_t
+            hessian[j, j] -= f_yy * t[j] ** 2
+            hessian[j, 2 + j] -= f_yy * t[j] * s[j] + f_y
+            hessian[2 + j, 2 + j] -= f_yy * s[j] ** 2
+            hessian[2 + i, 2 + i] -= f_tt
+            hessian[j, 2 + i] -= f_ty * t[j]
+            hessian[2, 3] -= f_ty * s[j]
+        for v, w in PAIRS:
+            hessian[w, v] = hessian[v, w]
+        return value, np.moveaxis(gradient, 0, -1), np.moveaxis(hessian, (0, 1), (-2, -1))
+
+    def _slopes(self, x: Array) -> list[list[Array]]:
+        """The gradients of both firms' net intercepts in the four levels."""
+        case = self.case
+        s, t = (x[..., 0], x[..., 1]), (x[..., 2], x[..., 3])
+        one = np.ones_like(s[0])
+        J = [[one] * 4, [one] * 4]
+        for i, j in ((0, 1), (1, 0)):
+            spill, together = of_firm(case.demand_spillover, i), of_firm(case.leakage_interaction, i)
+            J[i][i] = together * s[j] - 2 * of_firm(case.leakage_own, i) * s[i]
+            J[i][j] = spill * t[j] + 2 * of_firm(case.leakage_cross, i) * s[j] + together * s[i]
+            J[i][2 + j] = spill * s[j] - of_firm(case.rivalry, i)
+        F = unit_cost(case, x)
+        if F is None:
+            return J
+        G = [[0 * one] * 4, [0 * one] * 4]  # of the unit costs
+        for i, j in ((0, 1), (1, 0)):
+            passed_on = of_firm(F.parameters.spillover, i) * of_firm(F.rise, i)  # - dF_i / d(t_j s_j)
+            G[i][j], G[i][2 + j], G[i][2 + i] = -passed_on * t[j], -passed_on * s[j], of_firm(F.left, i) * of_firm(F.rise_t, i)
+        own, cross = case.own_slope, of_firm(case.cross_slope, 0)
+        return [[J[i][v] - of_firm(own, i) * G[i][v] + cross * G[1 - i][v] for v in range(4)] for i in (0, 1)]

@@ -14,7 +14,7 @@ import numpy as np
 from market.case import Array, Case, rival
 from market.cost import unit_cost
 from market.demand import apply as apply_matrix
-from market.demand import inverse_slope_matrix, matrix, shifted_intercept, slope_matrix
+from market.demand import inverse_slope_matrix, matrix, shifted_intercept, slope_matrix, times
 
 PriceRule = Callable[[Case], Array]
 """From a case to the matrix P (..., 2, 2) of margins in net intercepts."""
@@ -70,7 +70,7 @@ def marginal_cost_matrix(case: Case) -> Array:
 def revenue_matrices(case: Case, rule: PriceRule) -> Array:
     """Q of each firm's variable profit (p_i - F_i) q_i = N' Q_i N, shape (..., 2 firms, 2, 2), symmetric."""
     price = rule(case)
-    sold = np.eye(2) - slope_matrix(case) @ price
+    sold = np.eye(2) - times(slope_matrix(case), price)
     outer = price[..., :, :, None] * sold[..., :, None, :]
     return (outer + np.swapaxes(outer, -1, -2)) / 2
 
@@ -78,6 +78,6 @@ def revenue_matrices(case: Case, rule: PriceRule) -> Array:
 def utility_matrix(case: Case, rule: PriceRule) -> Array:
     """Q of consumers' gross utility less unit costs, U - F'q = N' Q N, shape (..., 2, 2), symmetric."""
     H = inverse_slope_matrix(case)
-    sold = np.eye(2) - slope_matrix(case) @ rule(case)
-    cross = np.swapaxes(sold, -1, -2) @ H
-    return (cross + np.swapaxes(cross, -1, -2) - cross @ sold) / 2
+    sold = np.eye(2) - times(slope_matrix(case), rule(case))
+    cross = times(np.swapaxes(sold, -1, -2), H)
+    return (cross + np.swapaxes(cross, -1, -2) - times(cross, sold)) / 2

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from market.case import INVESTMENT, SHARING, Array, Case, rival
+from market.demand import apply as apply_matrix
+from market.demand import times
 from market.outcome import ROUNDING, Accounts, Certificate, Outcome, Status, Uniqueness, account, numbers, unsolved
 from market.payoff import Payoff
 from market.pricing import (
@@ -147,23 +149,24 @@ def deviation_bounds(case: Case, x: Array) -> tuple[Array, Array]:
 
 def starting_levels(case: Case, benefit: Array, grid: tuple[float, ...] = (0.0, 0.5, 1.0)) -> Array:
     """Starting points (L, m, 4): sharing on a grid; investment optimal for a cost of the form k share t^2 / 2 with half the saving."""
-    one = np.array(grid)
-    sharing = np.stack(np.meshgrid(one, one, indexing="ij"), -1).reshape(-1, 2)
-    wide = case.map(lambda x: x[..., None, :])
-    at_zero = np.concatenate([sharing, 0 * sharing], -1)
-    A = net_intercept(wide, at_zero)
-    M = investment_response(wide, sharing)
-    gain = 2 * np.swapaxes(M, -1, -2) @ benefit[..., None, :, :]
-    slope = (gain * A[..., None, :]).sum(-1)
-    left = wide.cost_scale * (1 - wide.max_saving / 2)
-    curve = left[..., None] * np.eye(2) - gain @ M
-    determinant = curve[..., 0, 0] * curve[..., 1, 1] - curve[..., 0, 1] * curve[..., 1, 0]
-    definite = (curve[..., 0, 0] > 0) & (determinant > 0)
-    cofactor = np.stack([curve[..., 1, 1], curve[..., 0, 0]], -1)
-    solved = (cofactor * slope - curve[..., [0, 1], [1, 0]] * slope[..., ::-1]) / np.where(definite, determinant, 1.0)[..., None]
-    investment = np.where(definite[..., None], solved, 2 * slope / left)
-    investment = np.clip(investment, 0.0, np.minimum(wide.investment_cap, 1e6))
-    return np.concatenate([np.broadcast_to(sharing, investment.shape), investment], -1)
+    sharing = np.stack(np.meshgrid(grid, grid, indexing="ij"), -1).reshape(-1, 1, 2)
+    lanes = max(case.batch[0], len(benefit))
+    x = np.moveaxis(np.zeros((4, len(sharing), lanes)), 0, -1)  # (m, L, 4), lanes next to each other in memory
+    x[..., SHARING] = sharing
+    A = net_intercept(case, x)
+    M = investment_response(case, x[..., SHARING])
+    gain = 2 * times(np.swapaxes(M, -1, -2), benefit)
+    slope = apply_matrix(gain, A)
+    left = case.cost_scale * (1 - case.max_saving / 2)
+    bend = times(gain, M)
+    curve = [[(left[..., 0] if i == j else 0.0) - bend[..., i, j] for j in (0, 1)] for i in (0, 1)]
+    determinant = curve[0][0] * curve[1][1] - curve[0][1] * curve[1][0]
+    definite = (curve[0][0] > 0) & (determinant > 0)
+    for i, j in ((0, 1), (1, 0)):
+        solved = (curve[j][j] * slope[..., i] - curve[i][j] * slope[..., j]) / np.where(definite, determinant, 1.0)
+        x[..., 2 + i] = np.where(definite, solved, 2 * slope[..., i] / left[..., 0])
+    x[..., INVESTMENT] = np.clip(x[..., INVESTMENT], 0.0, np.minimum(case.investment_cap, 1e6))
+    return np.swapaxes(x, 0, 1)
 
 
 def local_optima(case: Case, benefit: Array, starts: Array, tolerances: Tolerances = DEFAULT) -> Ascent:

@@ -97,23 +97,26 @@ def _root_of_line(constant: Array, slope: Array) -> Array:
 def _positive_roots(c0: Array, c1: Array, c2: Array, c3: Array) -> list[Array]:
     """Real parts of the three t at which c0 + c1 t + c2 t^2 + c3 t^3 = 0, polished; NaN or infinite where there are fewer.
 
-    They are found as reciprocals of the eigenvalues u = 1/t of the companion matrix of c0 u^3 + c1 u^2 + c2 u + c3, since it is c0
-    that never vanishes: c3 does as soon as goods are unrelated.
+    They are found as reciprocals of the roots u = 1/t of u^3 + a u^2 + b u + c, the polynomial over c0, since it is c0 that never
+    vanishes: c3 does as soon as goods are unrelated. Viete's formula where all three are real, Cardano's where one is.
     """
-    c0, c1, c2, c3 = np.broadcast_arrays(c0, c1, c2, c3)
-    companion = np.zeros((*c0.shape, 3, 3))
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        for column, c in enumerate((c1, c2, c3)):
-            companion[..., 0, column] = -c / c0
-        companion[..., 1, 0] = companion[..., 2, 1] = 1
-        companion[~np.isfinite(companion).all((-1, -2))] = 0
-        roots = 1 / np.linalg.eigvals(companion).real
+        a, b, c = c1 / c0, c2 / c0, c3 / c0
+        Q, R = (a**2 - 3 * b) / 9, (2 * a**3 - 9 * a * b + 27 * c) / 54
+        apart = Q**3 - R**2
+        wide = 2 * np.sqrt(np.maximum(Q, 0.0))
+        angle = np.arccos(np.clip(R / np.maximum(Q, 0.0) ** 1.5, -1.0, 1.0)) / 3
+        big = -np.sign(R) * np.cbrt(np.abs(R) + np.sqrt(np.maximum(-apart, 0.0)))
+        one = big + np.where(big == 0, 0.0, Q / big)
+        roots = [
+            1 / (np.where(apart > 0, -wide * np.cos(angle + turn), real) - a / 3)
+            for turn, real in ((0.0, one), (2 * np.pi / 3, -one / 2), (-2 * np.pi / 3, -one / 2))
+        ]
         for _ in range(3):
-            value = c0[..., None] + roots * (c1[..., None] + roots * (c2[..., None] + roots * c3[..., None]))
-            slope = c1[..., None] + roots * (2 * c2[..., None] + roots * 3 * c3[..., None])
-            step = value / slope
-            roots = roots - np.where(np.isfinite(step) & (np.abs(step) < 0.1 * np.abs(roots)), step, 0.0)
-    return [roots[..., i] for i in range(3)]
+            for i, t in enumerate(roots):
+                step = (c0 + t * (c1 + t * (c2 + t * c3))) / (c1 + t * (2 * c2 + t * 3 * c3))
+                roots[i] = t - np.where(np.abs(step) < 0.1 * np.abs(t), step, 0.0)
+    return roots
 
 
 def reply_bound(case: Case, sharing_range: tuple[float, float] = (0.0, 1.0)) -> Array:

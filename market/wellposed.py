@@ -17,7 +17,7 @@ from itertools import product
 import numpy as np
 
 from market.case import Array, Case
-from market.demand import slope_matrix
+from market.demand import matrix, slope_matrix
 from market.payoff import Payoff
 from market.pricing import net_intercept
 
@@ -25,8 +25,8 @@ from market.pricing import net_intercept
 def investment_response(case: Case, sharing: Array) -> Array:
     """M(s) (..., 2, 2): the derivative of net intercept i in investment j, far out or where unit cost is linear."""
     off = case.demand_spillover * sharing[..., ::-1] - case.rivalry  # row i: what the rival's investment does to firm i
-    out = np.ones((*off.shape[:-1], 2, 2))
-    out[..., 0, 1], out[..., 1, 0] = off[..., 0], off[..., 1]
+    one = np.ones_like(off[..., 0])
+    out = matrix(one, off[..., 0], off[..., 1], one)
     if case.unit_cost is not None:
         rise = case.unit_cost.base * case.unit_cost.slope
         out = out - slope_matrix(case) * rise[..., None, :]

@@ -7,10 +7,11 @@ player gains by a *global* change of its own variables; first-order conditions a
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from market.solve.lanes import pick, together
 from market.solve.linear import free_system, implicit_slope, solve_general
 from market.solve.optimum import Array, Objective, free_curvature, maximise, on_bound, projected_gradient
 from market.solve.tolerances import DEFAULT, Tolerances
@@ -68,8 +69,8 @@ class Candidates:
 
 def own_system(game: Game, x: Array) -> tuple[Array, Array, Array]:
     """Payoffs (L, players), the players' own gradients stacked (L, n) and the Jacobian of that stack (L, n, n)."""
-    payoff = np.empty((len(x), len(game.players)), x.dtype)
-    gradient, jacobian = np.zeros_like(x), np.zeros((*x.shape, x.shape[-1]))
+    payoff = together(np.empty((len(x), len(game.players)), x.dtype))
+    gradient, jacobian = np.zeros_like(x), together(np.zeros((*x.shape, x.shape[-1])))
     for player, (objective, own) in enumerate(zip(game.players, game.controls, strict=True)):
         payoff[:, player], g, H = objective.derivatives(x)
         rows = list(own)
@@ -77,8 +78,9 @@ def own_system(game: Game, x: Array) -> tuple[Array, Array, Array]:
     return payoff, gradient, jacobian
 
 
-def best_reply_rounds(game: Game, x: Array, rounds: int) -> Array:
-    """The points after this many rounds in which the players answer in turn. Rows without a bounded reply become NaN."""
+def best_reply_rounds(game: Game, x: Array, rounds: int, settled: float = 1e-12) -> Array:
+    """The points after this many rounds in which the players answer in turn, or once no variable moves by more than the share `settled`
+    of max(1, its size). Rows without a bounded reply become NaN."""
     x = x.copy()
     limit = RUNAWAY * max(1.0, float(np.abs(x).max(initial=0.0)))
     for _ in range(rounds):
@@ -88,25 +90,31 @@ def best_reply_rounds(game: Game, x: Array, rounds: int) -> Array:
             x, payoff = game.reply(player, np.where(np.expand_dims(lost, -1), 0.0, x))
             x[lost | ~np.isfinite(payoff) | ~(np.abs(x) < limit).all(-1)] = np.nan
         moved = np.abs(x - before)
-        if not np.any(moved > 1e-12 * np.maximum(1.0, np.abs(x))):
+        if not np.any(moved > settled * np.maximum(1.0, np.abs(x))):
             break
     return x
 
 
 def newton(game: Game, start: Array, tolerances: Tolerances = DEFAULT) -> Array:
     """Newton's method on the stacked first-order conditions, bounds respected; where it does not converge the row is NaN."""
-    x = np.clip(start, game.lower, game.upper)
-    lower, upper = np.broadcast_to(game.lower, x.shape), np.broadcast_to(game.upper, x.shape)
+    x = together(np.clip(start, game.lower, game.upper))
+    lower, upper = together(np.broadcast_to(game.lower, x.shape)), together(np.broadcast_to(game.upper, x.shape))
     nobody = np.ones(x.shape[-1], bool)
     nobody[game.owned] = False
     best, best_residual = x.copy(), np.full(len(x), np.inf)
+    active = np.arange(len(x))
     for _ in range(60):
         payoff, gradient, jacobian = own_system(game, x)
         residual = _residual(x, payoff, gradient, lower, upper)
-        better = residual < best_residual
-        best[better], best_residual[better] = x[better], residual[better]
-        if not np.any(better & (residual > tolerances.target)):
+        better = residual < best_residual[active]
+        improved = active[better]
+        best[improved], best_residual[improved] = x[better], residual[better]
+        on = np.flatnonzero((residual > tolerances.target) & (better | (best_residual[active] > tolerances.residual)))
+        if not len(on):
             break
+        if len(on) < len(active):
+            game, active = replace(game, players=tuple(player.take(on) for player in game.players)), active[on]
+            x, lower, upper, gradient, jacobian = (pick(a, on) for a in (x, lower, upper, gradient, jacobian))
         to_lower = (x <= lower) & (gradient < 0)
         to_upper = (x >= upper) & (gradient > 0)
         step = solve_general(*free_system(-jacobian, gradient, to_lower | to_upper | nobody))

@@ -36,8 +36,8 @@ def ascent_direction(hessian: Array, gradient: Array) -> Array:
 def _solve_definite(matrix: Array, vector: Array) -> tuple[Array, NDArray[np.bool_]]:
     """Solve symmetric systems by an LDL' factorisation without pivoting; the flag says where all pivots are positive."""
     n = matrix.shape[-1]
-    work = np.moveaxis(matrix, 0, -1).copy()  # lanes last: every entry is one contiguous run
-    right = vector.T.copy()
+    work = np.moveaxis(matrix, 0, -1).copy(order="C")  # lanes last: every entry is one contiguous run
+    right = vector.T.copy(order="C")
     floor = 1e-14 * np.abs(work[np.arange(n), np.arange(n)]).max(0)
     definite = np.ones(len(matrix), bool)
     for k in range(n):
@@ -52,7 +52,7 @@ def _solve_definite(matrix: Array, vector: Array) -> tuple[Array, NDArray[np.boo
         for i in range(k + 1, n):
             right[k] -= work[k, i] * right[i]
         right[k] /= work[k, k]
-    return right.T.copy(), definite
+    return right.T, definite
 
 
 def solve_general(matrix: Array, vector: Array) -> Array:
@@ -60,7 +60,7 @@ def solve_general(matrix: Array, vector: Array) -> Array:
 
     Systems in extended precision are solved in double precision and refined with residuals in their own.
     """
-    double = np.asarray(matrix, float)
+    double = np.ascontiguousarray(matrix, float)
 
     def solve(right: Array) -> Array:
         try:

@@ -12,6 +12,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from market.solve.lanes import pick, together
 from market.solve.linear import ascent_direction, free_system
 from market.solve.tolerances import DEFAULT, Tolerances
 
@@ -32,6 +33,14 @@ class Objective(Protocol):
     def take(self, lanes: Any) -> Self:
         """The problems at these indices."""
         ...
+
+
+BLOCK = 4096
+"""Lanes climbed together: more would not fit the processor's cache."""
+EARLY = 10
+"""Steps after which those that have not arrived are gathered from all blocks."""
+SHORTEST = 1e-12
+"""Share of Newton's step below which there is nothing to gain along it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,87 +82,88 @@ def on_bound(x: Array, bound: Array, tolerances: Tolerances = DEFAULT) -> NDArra
 
 
 def maximise(objective: Objective, start: Array, lower: Array, upper: Array, tolerances: Tolerances = DEFAULT) -> Ascent:
-    """Climb from each start (L, n) to a local maximum over its box (bounds (L, n)). Deterministic."""
+    """Climb from each start (L, n) to a local maximum over its box (bounds (L, n)). Deterministic; no lane depends on another."""
     lanes, n = start.shape
     end = Ascent(
-        x=np.clip(start, lower, upper), value=np.full(lanes, np.nan), residual=np.full(lanes, np.inf), hessian=np.zeros((lanes, n, n))
+        x=together(np.clip(start, lower, upper)),
+        value=np.full(lanes, np.nan),
+        residual=np.full(lanes, np.inf),
+        hessian=together(np.zeros((lanes, n, n))),
     )
-    active, x, lo, hi = np.arange(lanes), end.x.copy(), lower, upper
+    lower, upper = together(lower), together(upper)
+    # The few that take long are finished together, so that no block waits for its own.
+    left = np.arange(lanes)
+    for iterations in (EARLY, tolerances.iterations - EARLY):
+        blocks = [left[k : k + BLOCK] for k in range(0, len(left), BLOCK)]
+        unfinished = [
+            _climb(objective.take(some), end, some, pick(lower, some), pick(upper, some), iterations, tolerances) for some in blocks
+        ]
+        left = np.concatenate(unfinished) if unfinished else left
+    return end
+
+
+def _climb(
+    objective: Objective,
+    end: Ascent,
+    active: NDArray[np.intp],
+    lower: Array,
+    upper: Array,
+    iterations: int,
+    tolerances: Tolerances,
+) -> NDArray[np.intp]:
+    """Climb in the lanes `active`, for which the objective and the bounds are, from where `end` has them; write there how far they came
+    and return which have not arrived."""
+    x = pick(end.x, active)
     value, gradient, hessian = objective.derivatives(x)
-    residual = _residual(x, value, gradient, lo, hi)
-    stalled = np.zeros(lanes, bool)
-
-    def record(at: Any, which: Any) -> None:
-        end.x[at], end.value[at], end.residual[at], end.hessian[at] = x[which], value[which], residual[which], hessian[which]
-
-    for _ in range(tolerances.iterations):
+    residual = _residual(x, value, gradient, lower, upper)
+    share = np.ones(len(x))  # of Newton's step that is tried
+    stalled = np.zeros(len(x), bool)
+    for _ in range(iterations):
         # What is close to a bound and pushed toward it goes there: otherwise clipping could spoil the direction.
         near = np.minimum(1e-6, residual)[:, None]
-        to_lower = (x - lo <= near) & (gradient < 0)
-        to_upper = (hi - x <= near) & (gradient > 0)
+        to_lower = (x - lower <= near) & (gradient < 0)
+        to_upper = (upper - x <= near) & (gradient > 0)
         direction = ascent_direction(*free_system(hessian, gradient, to_lower | to_upper))
-        direction = np.where(to_lower, lo - x, np.where(to_upper, hi - x, direction))
+        direction = np.where(to_lower, lower - x, np.where(to_upper, upper - x, direction))
 
         # A residual relative to a large payoff can be small far from the solution: the step must be small as well.
-        step = np.abs(np.clip(x + direction, lo, hi) - x) / np.maximum(1.0, np.abs(x))
+        step = np.abs(np.clip(x + direction, lower, upper) - x) / np.maximum(1.0, np.abs(x))
         done = (residual <= tolerances.target) & (step.max(-1) <= tolerances.step) | stalled
         if done.any():
-            record(active[done], done)
-            keep = ~done
-            active = active[keep]
-            if not len(active):
-                return end
-            objective = objective.take(keep)
-            x, lo, hi, direction = x[keep], lo[keep], hi[keep], direction[keep]
-            value, gradient, hessian, residual = value[keep], gradient[keep], hessian[keep], residual[keep]
+            which = np.flatnonzero(done)
+            end.x[active[which]], end.value[active[which]] = x[which], value[which]
+            end.residual[active[which]], end.hessian[active[which]] = residual[which], hessian[which]
+            on = np.flatnonzero(~done)
+            if not len(on):
+                return on
+            objective, active, share = objective.take(on), active[on], share[on]
+            lower, upper, direction = (pick(a, on) for a in (lower, upper, direction))
+            x, value, gradient, hessian, residual = (pick(a, on) for a in (x, value, gradient, hessian, residual))
 
-        new = np.clip(x + direction, lo, hi)
+        new = np.clip(x + share[:, None] * direction, lower, upper)
         new_value, new_gradient, new_hessian = objective.derivatives(new)
-        new_residual = _residual(new, new_value, new_gradient, lo, hi)
+        new_residual = _residual(new, new_value, new_gradient, lower, upper)
         noise = 1e-12 * np.maximum(1.0, np.abs(value))
         rise = (gradient * (new - x)).sum(-1)
         good = (new_value >= value + 1e-4 * rise) | ((np.abs(new_value - value) <= noise) & (new_residual <= residual))
         stalled = good & (new_residual <= tolerances.residual) & (new_residual > 0.5 * residual)
-        if not good.all():
-            bad = ~good
-            those = objective.take(bad)
-            new[bad], found = _shorten(those, x[bad], value[bad], gradient[bad], direction[bad], lo[bad], hi[bad])
-            stalled[bad] = ~found
-            new_value[bad], new_gradient[bad], new_hessian[bad] = those.derivatives(new[bad])
-            new_residual[bad] = _residual(new[bad], new_value[bad], new_gradient[bad], lo[bad], hi[bad])
-        x, value, gradient, hessian, residual = new, new_value, new_gradient, new_hessian, new_residual
-    record(active, slice(None))
-    return end
+        if good.all():
+            x, value, gradient, hessian, residual = new, new_value, new_gradient, new_hessian, new_residual
+            share = np.ones(len(x))
+            continue
+        # Where the payoff did not rise enough the next round tries a shorter step, until there is nothing to gain.
+        for old, better in ((x, new), (gradient, new_gradient), (hessian, new_hessian)):
+            np.copyto(old.T, better.T, where=good)
+        value, residual = np.where(good, new_value, value), np.where(good, new_residual, residual)
+        share = np.where(good, 1.0, share * np.where(share > 0.1, 0.5, 0.125))
+        stalled |= share < SHORTEST
+    end.x[active], end.value[active], end.residual[active], end.hessian[active] = x, value, residual, hessian
+    return active
 
 
 def _residual(x: Array, value: Array, gradient: Array, lower: Array, upper: Array) -> Array:
     largest: Array = np.abs(projected_gradient(x, gradient, lower, upper)).max(-1) / np.maximum(1.0, np.abs(value))
     return largest
-
-
-_HALVINGS = (0.5 ** np.arange(1, 5)[:, None], 0.5 ** np.arange(5, 41)[:, None])
-"""Step lengths tried together, the likely ones first."""
-
-
-def _shorten(
-    objective: Objective, x: Array, value: Array, gradient: Array, direction: Array, lower: Array, upper: Array
-) -> tuple[Array, NDArray[np.bool_]]:
-    """For every lane the longest projected step among halvings that raises the payoff enough, and whether there is one; else x."""
-    out, found = x.copy(), np.zeros(len(x), bool)
-    for halvings in _HALVINGS:
-        left = np.flatnonzero(~found)
-        if not len(left):
-            break
-        at, low, high = x[left, None], lower[left, None], upper[left, None]
-        points = np.clip(at + halvings * direction[left, None], low, high)
-        tries = points.shape[1]
-        values = objective.take(np.repeat(left, tries)).value(points.reshape(-1, x.shape[1])).reshape(-1, tries)
-        rise = ((points - at) * gradient[left, None]).sum(-1)
-        enough = (values >= value[left, None] + 1e-4 * rise) & (values > value[left, None])
-        which = enough.any(1)
-        out[left[which]] = points[which, enough[which].argmax(1)]
-        found[left[which]] = True
-    return out, found
 
 
 def distinct_points(x: Array, value: Array, tolerances: Tolerances = DEFAULT) -> list[int]:
