@@ -9,23 +9,33 @@ local maximum is 0, o, the cap, the top of N or one of at most three roots of a 
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
-from market.case import Array, Case, rival
+from market.case import Array, Case, of_firm, rival
 from market.cost import own_parabola, unit_cost
 
 
-def best_reply(case: Case, x: Array, firm: int, sharing_range: tuple[float, float] = (0.0, 1.0)) -> tuple[Array, Array]:
-    """Levels (L, 4) with this firm's own at its global best reply, and its profit (L,) there.
+class Margin(NamedTuple):
+    """A firm's margin p_i - F_i in own levels (s, t), times 4 b1_i b1_j - b2^2: n0 + n1 t + n2 t^2 + (e + g t) s - h s^2."""
 
-    Profit is infinite, and the firm's investment NaN, where profit grows without bound in own investment.
-    `sharing_range` is what the firm may share; both ends equal where sharing is imposed.
-    """
+    n0: Array
+    n1: Array
+    n2: Array
+    e: Array
+    g: Array
+    h: Array
+    weight: Array
+    """w: the firm's variable profit is w times the square."""
+
+
+def margin_in_own_levels(case: Case, x: Array, firm: int) -> Margin:
+    """The coefficients of one firm's margin at the rival's levels in x (..., 4); own levels are not looked at."""
     other = 1 - firm
-    least, most = sharing_range
 
     def own(a: Array, i: int = firm) -> Array:
-        return a[..., min(i, a.shape[-1] - 1)]
+        return of_firm(a, i)
 
     s_j, t_j = x[..., other], x[..., 2 + other]
     b_i, b_j, b2 = own(case.own_slope), own(case.own_slope, other), own(case.cross_slope)
@@ -38,7 +48,6 @@ def best_reply(case: Case, x: Array, firm: int, sharing_range: tuple[float, floa
     e = (2 * b_j + b2) * phi3 * s_j
     g = b2 * own(case.demand_spillover, other) + 0 * t_j
     h = 2 * b_j * phi1 - b2 * phi2
-    w = b_i / (4 * b_i * b_j - b2**2) ** 2
     n2 = 0 * t_j
     F = unit_cost(case, x)
     if F is not None:
@@ -48,8 +57,20 @@ def best_reply(case: Case, x: Array, firm: int, sharing_range: tuple[float, floa
         n1 = n1 + weight * own(U.slope)
         n2 = n2 + weight * own(U.curvature) / 2
         g = g - b_j * b2 * own(U.spillover, other) * own(F.rise, other)
-    kappa, origin = (own(a) for a in own_parabola(case, x))
-    cap = np.broadcast_to(own(case.investment_cap), t_j.shape)
+    return Margin(n0, n1, n2, e, g, h, weight=b_i / (4 * b_i * b_j - b2**2) ** 2)
+
+
+def best_reply(case: Case, x: Array, firm: int, sharing_range: tuple[float, float] = (0.0, 1.0)) -> tuple[Array, Array]:
+    """Levels (L, 4) with this firm's own at its global best reply, and its profit (L,) there.
+
+    Profit is infinite, and the firm's investment NaN, where profit grows without bound in own investment.
+    `sharing_range` is what the firm may share; both ends equal where sharing is imposed.
+    """
+    least, most = sharing_range
+    t_j = x[..., 3 - firm]
+    n0, n1, n2, e, g, h, w = margin_in_own_levels(case, x, firm)
+    kappa, origin = (of_firm(a, firm) for a in own_parabola(case, x))
+    cap = np.broadcast_to(of_firm(case.investment_cap, firm), t_j.shape)
 
     def sharing(t: Array) -> Array:
         return np.clip((e + g * t) / (2 * h), least, most)

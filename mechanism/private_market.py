@@ -7,16 +7,16 @@ strategy. Own type matters through own fixed cost alone, so prices depend on nob
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from market.case import Array, Case
-from market.cost import investment_cost
-from market.payoff import Payoff
-from market.pricing import bertrand_matrix, revenue_matrices
+from market.case import Array, Case, of_firm, take_lanes
+from market.cost import investment_cost, own_parabola
+from market.reply import margin_in_own_levels
+from market.solve.lanes import together
 from market.solve.optimum import maximise
 from market.solve.tolerances import DEFAULT, Tolerances
 from mechanism.types import TypeSpace
@@ -43,60 +43,60 @@ class PrivateEquilibrium:
     """Largest gain of any type from a global change of its levels over max(1, |payoff|)."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ExpectedProfit:
-    """Expected profit of a firm's types, one lane each, in the firm's own levels (L, 2), in one market or in several."""
+    """Expected profit of a firm's types, one lane each, in the firm's own levels (L, 2): sharing s and investment t.
 
-    profit: Payoff
-    """Profit over all four levels, in C markets."""
-    firm: int
-    market: NDArray[np.intp]
-    """(L,): which market the type is in."""
-    own_types: Array
-    """(L,)."""
-    rival_strategy: Array
-    """(C, K, 2)."""
-    rival_types: Array
-    """(K,)."""
-    weights: Array
-    """(K,)."""
-    parameter: str
-    """Which parameter the types are values of."""
+    The margin is a sum of terms phi(s, t) = (1, t, t^2, s, s t, -s^2) whose coefficients alone depend on the rival's type, so that of
+    the rival's types only the coefficients' second moments matter, and of costs only what every rival type leaves of them.
+    """
+
+    moments: Array
+    """E[w c c'], (L, 6, 6)."""
+    cost: Array
+    """Curvatures kappa of own cost by rival type, times its probability, (L, K), or (L, 1) where all origins are zero."""
+    origin: Array
+    """Where own cost begins, (L, K) or (L, 1)."""
 
     def take(self, lanes: Any) -> ExpectedProfit:
         """The expected profits of these types."""
-        return replace(self, own_types=self.own_types[lanes], market=self.market[lanes])
-
-    def _spread(self, x: Array) -> tuple[Payoff, Array]:
-        """Profit and levels for every pair of own point and rival type, as lanes."""
-        full = pair_levels(x, self.rival_strategy[self.market], self.firm)
-        here = self.profit.take(np.repeat(self.market, full.shape[1]))
-        pairs = np.empty((*full.shape[:2], 2))
-        pairs[..., self.firm], pairs[..., 1 - self.firm] = self.own_types[:, None], self.rival_types
-        payoff = Payoff(
-            case=here.case.with_parameter(self.parameter, pairs.reshape(-1, 2)),
-            benefit=here.benefit,
-            cost_weight=here.cost_weight,
-        )
-        return payoff, full.reshape(-1, 4)
+        return ExpectedProfit(**{name: take_lanes(a, lanes) for name, a in vars(self).items()})
 
     def value(self, x: Array) -> Array:
         """Expected profits (L,)."""
-        payoff, full = self._spread(x)
-        return np.asarray(payoff.value(full).reshape(len(x), -1) @ self.weights)
+        terms = _terms(x)
+        beyond = np.maximum(x[:, 1:] - self.origin, 0.0)
+        return np.asarray(_paired(self.moments, terms, terms) - (self.cost * beyond**2).sum(-1) / 2)
 
     def derivatives(self, x: Array) -> tuple[Array, Array, Array]:
         """Value, gradient and Hessian in own levels."""
-        payoff, full = self._spread(x)
-        value, gradient, hessian = payoff.derivatives(full)
-        own, K = [self.firm, 2 + self.firm], len(self.weights)
-        gradient = gradient[:, own].reshape(-1, K, 2)
-        hessian = hessian[:, own][:, :, own].reshape(-1, K, 2, 2)
-        return (
-            value.reshape(-1, K) @ self.weights,
-            np.einsum("k,lki->li", self.weights, gradient),
-            np.einsum("k,lkij->lij", self.weights, hessian),
-        )
+        s, t, one = x[:, 0], x[:, 1], np.ones(len(x))
+        terms = _terms(x)
+        by = ({3: one, 4: t, 5: -2 * s}, {1: one, 2: 2 * t, 4: s})  # by sharing, by investment
+        twice = {(0, 0): {5: -2 * one}, (0, 1): {4: one}, (1, 1): {2: 2 * one}}
+        with_terms = {a: _paired(self.moments, {a: one}, terms) for a in range(1, 6)}
+        gradient, hessian = np.empty((2, len(x))), np.empty((2, 2, len(x)))
+        for v in (0, 1):
+            gradient[v] = 2 * sum(slope * with_terms[a] for a, slope in by[v].items())
+            for u in range(v + 1):
+                bend = sum(curvature * with_terms[a] for a, curvature in twice[u, v].items())
+                hessian[u, v] = hessian[v, u] = 2 * (_paired(self.moments, by[u], by[v]) + bend)
+        beyond = np.maximum(x[:, 1:] - self.origin, 0.0)
+        value = _paired(self.moments, terms, terms) - (self.cost * beyond**2).sum(-1) / 2
+        gradient[1] -= (self.cost * beyond).sum(-1)
+        hessian[1, 1] -= (self.cost * (beyond > 0)).sum(-1)
+        return value, gradient.T, hessian.T
+
+
+def _terms(x: Array) -> dict[int, Array]:
+    """phi at own levels (L, 2)."""
+    s, t = x[:, 0], x[:, 1]
+    return {0: np.ones(len(x)), 1: t, 2: t * t, 3: s, 4: s * t, 5: -s * s}
+
+
+def _paired(moments: Array, left: dict[int, Array], right: dict[int, Array]) -> Array:
+    """left' M right in every lane, of terms by their place."""
+    return np.asarray(sum(one * sum(moments[:, a, b] * other for b, other in right.items()) for a, one in left.items()))
 
 
 def private_equilibrium(case: Case, types: TypeSpace, start: Array, tolerances: Tolerances = DEFAULT) -> PrivateEquilibrium:
@@ -193,17 +193,38 @@ def pair_levels(own: Array, rival: Array, firm: int) -> Array:
     return x
 
 
+def expected_profit(case: Case, types: TypeSpace, firm: int, rivals: Array, own_types: Array) -> ExpectedProfit:
+    """In C markets, rivals' strategies (C, K, 2), the expected profits of own types (n,): C * n lanes, a market's types together."""
+    C, K, n = len(rivals), len(types.types), len(own_types)
+    lanes = np.repeat(np.arange(C), n * K)
+    pairs = np.empty((C, n, K, 2))
+    pairs[..., firm], pairs[..., 1 - firm] = own_types[:, None], types.types
+    x = np.zeros((C, n, K, 4))
+    x[..., [1 - firm, 3 - firm]] = rivals[:, None]
+    here, x = case.take(lanes).with_parameter(types.parameter, together(pairs.reshape(-1, 2))), together(x.reshape(-1, 4))
+    margin = margin_in_own_levels(here, x, firm)
+    terms = np.array([np.broadcast_to(c, len(x)) for c in margin[:6]]).reshape(6, C * n, K)
+    weight = types.probabilities * np.broadcast_to(margin.weight, len(x)).reshape(C * n, K)
+    moments = np.empty((6, 6, C * n))
+    for a in range(6):
+        for b in range(a + 1):
+            moments[a, b] = moments[b, a] = (weight * terms[a] * terms[b]).sum(-1)
+    kappa, origin = (np.broadcast_to(of_firm(a, firm), len(x)).reshape(C * n, K) for a in own_parabola(here, x))
+    cost = kappa * types.probabilities
+    if not origin.any():
+        cost, origin = cost.sum(-1, keepdims=True), origin[:, :1]
+    return ExpectedProfit(moments=moments.T, cost=together(cost), origin=together(origin))
+
+
 def _climb(case: Case, types: TypeSpace, firm: int, rivals: Array, own_types: Array, starts: Array) -> tuple[Array, Array, Array]:
     """In C markets, rivals' strategies (C, K, 2), for each own type (n,) the best end of climbs from its starts (C, n, m, 2): levels
     (C, n, 2), payoff (C, n), residual (C, n)."""
     C, n, tries, _ = starts.shape
-    Q = np.broadcast_to(revenue_matrices(case, bertrand_matrix)[:, firm], (C, 2, 2))
-    profit = Payoff(case=case, benefit=Q, cost_weight=np.eye(2)[None, firm])
+    objective = expected_profit(case, types, firm, rivals, own_types)
+    objective = objective.take(np.repeat(np.arange(C * n), tries))
     market = np.repeat(np.arange(C), n * tries)
-    own = np.tile(np.repeat(own_types, tries), C)
-    objective = ExpectedProfit(profit, firm, market, own, rivals, types.types, types.probabilities, types.parameter)
     cap = np.broadcast_to(case.investment_cap, (len(case.investment_cap), 2))[:, firm]
-    upper = np.column_stack([np.ones(len(own)), np.broadcast_to(cap, C)[market]])
+    upper = np.column_stack([np.ones(len(market)), np.broadcast_to(cap, C)[market]])
     found = maximise(objective, starts.reshape(-1, 2), np.zeros_like(upper), upper)
     best = found.value.reshape(C, n, tries).argmax(-1)
     rows = (np.arange(C)[:, None] * n + np.arange(n)) * tries + best
