@@ -31,33 +31,42 @@ class CostForm(NamedTuple):
     """From (y, k, gamma) to (kappa, origin) such that f = (kappa / 2) max(t - origin, 0)^2: every form is this in own investment."""
 
 
-def _of_share(share: Callable[[Array, Array], tuple[Array, Array, Array]]) -> CostForm:
+def _of_share(share: Callable[[Array, Array], Array], bends: Callable[[Array, Array], tuple[Array, Array]]) -> CostForm:
     """The form (k/2) t^2 share(y) from the share that is left and its first two derivatives in y."""
 
     def value(t: Array, y: Array, k: Array, gamma: Array) -> Array:
-        return np.asarray(k / 2 * t**2 * share(y, gamma)[0])
+        return np.asarray(k / 2 * t**2 * share(y, gamma))
 
     def derivatives(t: Array, y: Array, k: Array, gamma: Array) -> CostDerivatives:
-        left, left_y, left_yy = share(y, gamma)
+        left, (left_y, left_yy) = share(y, gamma), bends(y, gamma)
         half, kt = k / 2 * t**2, k * t
         return half * left, kt * left, half * left_y, k * left, kt * left_y, half * left_yy
 
     def parabola(y: Array, k: Array, gamma: Array) -> tuple[Array, Array]:
-        return k * share(y, gamma)[0], np.zeros_like(y)
+        return k * share(y, gamma), np.zeros_like(y)
 
     return CostForm(value, derivatives, parabola)
 
 
-def saturating_share(y: Array, gamma: Array) -> tuple[Array, Array, Array]:
+def _saturating(y: Array, gamma: Array) -> Array:
     """1 - gamma y / (1 + y): the saving rises toward the share gamma; f is then jointly convex in both investments."""
+    return 1 - gamma * (y / (1 + y))
+
+
+def _saturating_bends(y: Array, gamma: Array) -> tuple[Array, Array]:
     left = 1 / (1 + y)
-    return 1 - gamma * y * left, -gamma * left**2, 2 * gamma * left**3
+    slope = -gamma * left * left
+    return slope, -2 * slope * left
 
 
-def exponential_share(y: Array, gamma: Array) -> tuple[Array, Array, Array]:
+def _exponential(y: Array, gamma: Array) -> Array:
     """1 - gamma (1 - exp(-y))."""
+    return 1 - gamma + gamma * np.exp(-y)
+
+
+def _exponential_bends(y: Array, gamma: Array) -> tuple[Array, Array]:
     decay = gamma * np.exp(-y)
-    return 1 - gamma + decay, -decay, decay
+    return -decay, decay
 
 
 def _restricted(t: Array, y: Array, k: Array, gamma: Array) -> Array:
@@ -75,8 +84,8 @@ def _restricted_parabola(y: Array, k: Array, gamma: Array) -> tuple[Array, Array
 
 
 COST_FORMS: dict[str, CostForm] = {
-    "saturating": _of_share(saturating_share),
-    "exponential": _of_share(exponential_share),
+    "saturating": _of_share(_saturating, _saturating_bends),
+    "exponential": _of_share(_exponential, _exponential_bends),
     "restricted": CostForm(_restricted, _restricted_derivatives, _restricted_parabola),
 }
 

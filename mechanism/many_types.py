@@ -26,7 +26,7 @@ from mechanism.allocation import per_firm
 from mechanism.checks import RELATIVE_TOLERANCE, ROUNDING
 from mechanism.incentives import gains
 from mechanism.private_market import private_equilibria
-from mechanism.reported import TAX_RULES, Assignment, assignment_of, payoff_before_tax
+from mechanism.reported import TAX_RULES, Assignment, assignment_of
 from mechanism.schema import MechanismOptions
 from mechanism.types import TypeSpace
 
@@ -84,9 +84,9 @@ def solve_block(
         assignment = assignment_of(case.map(lambda a: a[:, None, None, None]), types, x, books)
         outside = _outside(case, types, options, assignment, at_points)
         plain &= np.isfinite(outside).all((0, 2, 3))
-        expected_own = _expected_own(assignment, options.payoff) if options.incentive == "bayesian" else None
+        tables = _own_tables(assignment, options.payoff)
         for rule in ruled:
-            found, ok = _rule(case, types, options, assignment, np.nan_to_num(outside), rule, expected_own)
+            found, ok = _rule(case, types, options, assignment, np.nan_to_num(outside), rule, tables)
             plain &= ok
             out[rule] = found | {"residual": residual, "regret": np.full(C, np.nan)}
     return out, plain
@@ -114,7 +114,7 @@ def levels_over_pairs(case: Case, points: Array, key: str, tolerances: Tolerance
     if a == M:
         return searched, residual, regret, ok
     basis = _lagrange(points[few], points)
-    start = np.einsum("ma,nb,cabk->cmnk", basis, basis, np.nan_to_num(searched))
+    start = np.swapaxes(np.tensordot(basis, np.tensordot(basis, np.nan_to_num(searched), (1, 1)), (1, 2)), 0, 2)  # (C, M, M, 4)
     first, second = (i.ravel() for i in np.indices((M, M)))
     if alike:
         half = first >= second
@@ -151,7 +151,7 @@ def _at(case: Case, points: Array, first: NDArray[np.intp], second: NDArray[np.i
 
 def _square(x: Array, first: NDArray[np.intp], second: NDArray[np.intp], size: int, alike: bool) -> Array:
     """Levels (C, pairs, 4) as (C, size, size, 4)."""
-    out = np.empty((len(x), size, size, 4))
+    out = np.moveaxis(np.empty((4, len(x), size, size)), 0, -1)
     if alike:
         out[:, second, first] = levels(x[..., 1::-1], x[..., :1:-1])
     out[:, first, second] = x
@@ -182,7 +182,7 @@ def _expected(case: Case, types: TypeSpace, x: Array, prices: PriceRule, net: Ar
     p = types.probabilities
 
     def mean(values: Array) -> Array:
-        return np.asarray(np.einsum("k,l,ckln->cn", p, p, values))
+        return np.asarray(np.tensordot(values, np.outer(p, p), ((1, 2), (0, 1))))
 
     net = np.broadcast_to(net, books.profit.shape)
     paid = mean(net)
@@ -234,12 +234,12 @@ def _range(payoffs: Array) -> Array:
     return np.maximum(np.maximum(payoffs.max(axes) - payoffs.min(axes), ROUNDING * np.abs(payoffs).max(axes)), 1e-300)
 
 
-def _expected_own(assignment: Assignment, payoff: str) -> Array:
-    """What firms expect to earn before transfers by true type and own report, the rival truthful, (2, C, M, M): whatever the tax."""
+def _own_tables(assignment: Assignment, payoff: str) -> tuple[Array, Array]:
+    """What each firm earns before transfers by true type, own and rival's report, (C, M, M, M), the rival truthful: whatever the tax."""
     types = assignment.types
     alike = all(np.allclose(a[0], a[1], 1e-12, 0) for a in (assignment.utility, assignment.revenue, assignment.reported_cost))
-    first = assignment.own_part(0, types.points, payoff) @ types.weights
-    return np.stack([first, first if alike else assignment.own_part(1, types.points, payoff) @ types.weights])
+    first = assignment.own_part(0, types.points, payoff)
+    return first, first if alike else assignment.own_part(1, types.points, payoff)
 
 
 def _rule(
@@ -249,14 +249,14 @@ def _rule(
     assignment: Assignment,
     outside: Array,
     rule: str,
-    expected_own: Array | None,
+    tables: tuple[Array, Array],
 ) -> tuple[Figures, NDArray[np.bool_]]:
     """One tax rule: truth-telling and participation in the options' forms, and what firms then do; and which cases are plain."""
     C, nodes = len(case.cost_scale), types.nodes
     tax = TAX_RULES[rule](assignment, outside)
     net = assignment.subsidy - tax
-    if expected_own is not None:
-        interim = expected_own + (net @ types.weights)[..., None, :]
+    if options.incentive == "bayesian":
+        interim = np.stack([table @ types.weights for table in tables]) + (net @ types.weights)[..., None, :]
         gain = (interim - np.diagonal(interim, axis1=-2, axis2=-1)[..., None]).max((0, 2, 3))
         reported = 0.0 if options.payoff == "printed" else assignment.reported_cost
         at_truth = assignment.revenue - reported + net
@@ -277,7 +277,7 @@ def _rule(
     ok = np.ones(C, bool)
     lie = np.flatnonzero(~truthful)
     if len(lie):
-        reports[:, lie], ok[lie] = _reports(assignment, tax, options.payoff, lie)
+        reports[:, lie], ok[lie] = _reports(types, tables, net, lie)
     one, two, each = reports[0][:, :, None], reports[1][:, None, :], np.arange(C)[:, None, None]
     x = assignment.levels[0][each, one, two]
     paid = np.stack([net[0][each, one, two], net[1][each, two, one]], -1)
@@ -286,18 +286,13 @@ def _rule(
     return figures | achieved, ok
 
 
-def _reports(assignment: Assignment, tax: Array, payoff: str, which: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+def _reports(
+    types: TypeSpace, tables: tuple[Array, Array], net: Array, which: NDArray[np.intp]
+) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
     """The equilibrium in reports that best replies from the truth reach in these cases, (2, n, K) points, and where they settle. Ties go to
     the truth, then to the nearest report."""
-    types = assignment.types
     K, M = len(types.nodes), len(types.points)
-    some = Assignment(
-        case=assignment.case.map(lambda a: a[which]),
-        types=types,
-        levels=assignment.levels[:, which],
-        **{name: getattr(assignment, name)[:, which] for name in ("utility", "revenue", "rival_cost", "reported_cost")},
-    )
-    tables = [payoff_before_tax(some, firm, types.types, payoff) - tax[firm][which][:, None] for firm in (0, 1)]
+    own, net = [table[which][:, types.nodes] for table in tables], net[:, which]
     distance = np.abs(types.points[None] - types.types[:, None])
     reports = np.broadcast_to(types.nodes, (2, len(which), K)).copy()
     settled = np.zeros(len(which), bool)
@@ -306,7 +301,7 @@ def _reports(assignment: Assignment, tax: Array, payoff: str, which: NDArray[np.
         for firm in (0, 1):
             told = np.zeros((len(which), M))
             np.add.at(told, (np.arange(len(which))[:, None], reports[1 - firm]), types.probabilities)
-            expected = np.einsum("ckrm,cm->ckr", tables[firm], told)
+            expected = np.matmul(own[firm], told[:, None, :, None])[..., 0] + np.matmul(net[firm], told[..., None])[:, None, :, 0]
             best = expected.max(-1, keepdims=True)
             near = expected >= best - 1e-12 * np.maximum(1.0, np.abs(best))
             reports[firm] = np.argmin(np.where(near, distance, np.inf), axis=-1)
