@@ -137,17 +137,34 @@ def path_page(result: Tree, page: Page, digits: int) -> str:
     best = winners(result)
     money = (result["case"].get("units") or {}).get("money")
     page.heading("Welfare" + (f", {figures.plain(money)}" if money else ""))
+    at = Column(vary["key"].rsplit(".", 1)[-1], figures.column([rows[k * width][vary["key"]] for k in shown], digits, zero=1e-12))
     page.table(
         [
-            Column(vary["key"].rsplit(".", 1)[-1], figures.column([rows[k * width][vary["key"]] for k in shown], digits, zero=1e-12)),
+            at,
             *(
-                Column(policy.replace("_", "\n", 1), _welfares([rows[k * width + j] for k in shown], digits))
+                Column(policy.replace("_", "\n", 1), _figures([rows[k * width + j] for k in shown], "welfare", digits))
                 for j, policy in enumerate(policies)
             ),
             Column("Best", [" ".join(best[k]) if len(best[k]) <= 2 else f"{len(best[k])} tie" for k in shown], words=True),
         ]
     )
     page.sentence("Best: highest welfare of the policies that compete (not social_optimum, first_best).")
+    rules = [j for j, policy in enumerate(policies) if any(row["ic"] for row in rows[j::width])]
+    if rules:
+        page.heading("Public outlay" + (f", {figures.plain(money)}" if money else ""))
+        page.table(
+            [
+                at,
+                *(
+                    Column(policies[j].replace("_", "\n", 1), _figures([rows[k * width + j] for k in shown], "public_outlay", digits))
+                    for j in rules
+                ),
+            ]
+        )
+        for key, words in (("ic", "Truth"), ("ir", "Participation")):
+            told = {label(policies[j]): _held({row[key] for row in rows[j::width]} - {None}) for j in rules}
+            if any(told.values()):
+                page.sentence(f"{words}: " + "; ".join(f"{name} {text}" for name, text in told.items()) + ".")
     page.heading("Where things change")
     events = result["events"]
     if not events:
@@ -167,9 +184,18 @@ def path_page(result: Tree, page: Page, digits: int) -> str:
     return page.text
 
 
-def _welfares(rows: Sequence[Tree], digits: int) -> list[str]:
-    texts = figures.column([row["welfare"] for row in rows], digits)
-    return [text if row["welfare"] is not None else row["status"] for text, row in zip(texts, rows, strict=True)]
+def _figures(rows: Sequence[Tree], name: str, digits: int) -> list[str]:
+    """One figure of every row, its status where there is none; what is negligible beside welfare is zero."""
+    largest = max((abs(row["welfare"]) for row in rows if row["welfare"] is not None), default=0.0)
+    texts = figures.column([row[name] for row in rows], digits, zero=1e-9 * largest)
+    return [text if row[name] is not None else row["status"] for text, row in zip(texts, rows, strict=True)]
+
+
+def _held(told: set[str]) -> str:
+    """Whether a check holds along a path."""
+    if len(told) > 1:
+        return "holds at some points"
+    return {"holds": "holds", "violated": "fails"}.get(min(told, default=""), "not established")
 
 
 def _event(event: Tree) -> str:

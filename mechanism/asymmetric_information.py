@@ -15,7 +15,7 @@ from mechanism.allocation import case_at_pairs
 from mechanism.behaviour import Expected, ReportingEquilibrium, by_pair, expected_outcome, reporting_equilibrium
 from mechanism.checks import NOT_ESTABLISHED, Check, participation, payoff_range
 from mechanism.continuum import between
-from mechanism.designed import UNLIMITED, Designed, design_transfers, too_large
+from mechanism.designed import Designed, design_transfers
 from mechanism.full_information import subsidy
 from mechanism.incentives import Gains, collusion_check, free_gains, gains, incentive_check
 from mechanism.interdependent import design_of_both
@@ -32,6 +32,7 @@ from mechanism.preparation import (
 from mechanism.private_market import pair_levels
 from mechanism.programs import Repair, largest_violation, repair
 from mechanism.second_best import second_best_tree
+from mechanism.transfers import no_design
 from mechanism.types import discrete
 
 Tree = dict[str, Any]
@@ -44,15 +45,14 @@ OBSERVED = "observed"
 """The tax free of the own report with the subsidy settled on the market that comes about; of use where both types move both profits."""
 
 
-def _designed(setting: Setting) -> Designed | None:
+def transfers_solved_for(setting: Setting) -> Designed | None:
     """The transfers solved for at the planner's levels; None where there are none to be had or the program would be too large."""
     options, types = setting.options, setting.types
     outside = joining_against(setting)
-    if not types.private_values:
-        return None if outside is None else design_of_both(setting.assignment, options, outside)
-    limitless = options.participation == "none" and options.objective in UNLIMITED
-    if outside is None or limitless or options.payoff == "printed" or too_large(options, len(types.points)):
+    if outside is None or no_design(types, options):
         return None
+    if not types.private_values:
+        return design_of_both(setting.assignment, options, outside)
     return design_transfers(setting.case, types, options, (outside[0], outside[1].T), setting.assignment.levels[:1])
 
 
@@ -100,7 +100,7 @@ def run_rule(setting: Setting, rule: str) -> Mechanism | None:
     types, options, assignment = setting.types, setting.options, setting.assignment
     if rule == "designed" and options.allocation == "second_best":
         return run_second_best(setting)
-    found = _designed(setting) if rule == "designed" else None
+    found = transfers_solved_for(setting) if rule == "designed" else None
     if found is not None:
         tax = assignment.subsidy - found.net
     elif rule == "designed":

@@ -22,6 +22,7 @@ from scipy import sparse
 from mechanism.programs import LinearAnswer, linear_program
 from mechanism.setting_file import DesignOptions
 from mechanism.settings import RULES, Array, Plan, Setting, efficient, interim_by_report, report, worst_type
+from mechanism.transfers import least_payoffs
 
 Tree = dict[str, Any]
 Matrix = Any
@@ -343,10 +344,10 @@ def design(setting: Setting, options: DesignOptions, plan: Plan | None = None) -
 
 
 def cheapest(program: Program, answer: LinearAnswer) -> Array:
-    """Where money costs nothing beyond itself, many transfers give the same surplus: of those the ones of the least expected outlay."""
+    """Many transfers may give the same surplus, since only what the public pays counts against it: those of the least expected outlay."""
     assert answer.x is not None
     options = program.options
-    if options.objective != "max_surplus" or options.public_funds_cost > 0 or options.participation == "none":
+    if options.objective != "max_surplus" or options.participation == "none":
         return answer.x
     kept = answer.value + 1e-9 * max(1.0, abs(answer.value + program.constant))
     held = _aside(-program.cost[None], np.array([-kept]))
@@ -480,32 +481,15 @@ def infeasibility(program: Program) -> Tree:
 
 
 def least_outlay(setting: Setting, plan: Plan | None = None) -> tuple[float, tuple[Array, ...]]:
-    """The least expected outlay under Bayesian truth-telling and interim participation, and the interim payoffs (K_i,), in closed form.
-
-    Interim payoffs U must satisfy U(k) >= U(r) + d(r, k), with d(r, k) what type k values its assignment under the report r more than
-    type r does, and U >= outside: the least such U are the lengths of longest paths from the outside options, a max-plus fixed point.
-    Infinite where some cycle has a positive length: no transfers make truth a best reply.
-    """
+    """The least expected outlay under Bayesian truth-telling and interim participation, and the interim payoffs (K_i,), in closed form;
+    infinite where no transfers make truth a best reply."""
     plan = plan or efficient(setting)
     total, found = 0.0, []
     for i in range(len(setting.players)):
         interim = interim_by_report(setting, i, plan.value(i))
         payoff = least_payoffs(interim, setting.interim(i, setting.outside[i]))
-        if payoff is None:
+        if np.isnan(payoff).any():
             return float("inf"), ()
         total += float(setting.probabilities[i] @ (payoff - np.diagonal(interim)))
         found.append(payoff)
     return total, tuple(found)
-
-
-def least_payoffs(interim: Array, floor: Array) -> Array | None:
-    """The least payoffs (K,) not below the floor under which no type gains by a report, from interim values (K true, K reports) without
-    transfers; None where there are none."""
-    gain = interim.T - np.diagonal(interim)[:, None]  # (report, true)
-    payoff = floor
-    for _ in range(len(floor) + 1):
-        better = np.maximum(payoff, (payoff[:, None] + gain).max(0))
-        if np.allclose(better, payoff, rtol=0, atol=1e-13 * max(1.0, float(np.abs(payoff).max()))):
-            return payoff
-        payoff = better
-    return None

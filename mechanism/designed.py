@@ -22,12 +22,6 @@ from mechanism.types import TypeSpace
 
 Tree = dict[str, Any]
 
-LARGEST = {"by_type": 203, "by_state": 103, "second_best": 21}
-"""Points per firm up to which a program is stated: with a transfer per own report, with one per pair of reports, with lotteries."""
-
-UNLIMITED = ("min_outlay", "min_worst_deficit")
-"""Objectives that have no limit where nobody may refuse to take part."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Designed:
@@ -44,14 +38,6 @@ class Designed:
     def net(self) -> Array:
         """(2, own reports, rival's reports): net transfer to each firm."""
         return np.stack([self.transfers[0], self.transfers[1].T])
-
-
-def too_large(options: MechanismOptions, points: int) -> bool:
-    """Whether the program would have more points per firm than is stated."""
-    if options.allocation == "second_best":
-        return points > LARGEST["second_best"]
-    by_type = options.incentive == "bayesian" and (options.timing == "interim" or options.participation == "none")
-    return points > LARGEST["by_type" if by_type else "by_state"]
 
 
 def design_transfers(case: Case, types: TypeSpace, options: MechanismOptions, outside: tuple[Array, Array], menu: Array) -> Designed | None:

@@ -7,7 +7,7 @@ firms' types, as in the `comparison` of `evaluate`; a tax rule's row is what `ev
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,10 +21,11 @@ from mechanism.allocation import Allocation, allocate
 from mechanism.behaviour import Expected, by_pair, expected_outcome, reporting_equilibrium
 from mechanism.checks import participation, payoff_range
 from mechanism.incentives import gains, incentive_check
-from mechanism.many_types import block_size, solve_block
+from mechanism.many_types import OVER_BUDGET, block_size, solve_block
 from mechanism.preparation import Setting, outcome_of_play, participation_sides, prepare, taxes
 from mechanism.reported import TAX_RULES
 from mechanism.schema import PolicyCase
+from mechanism.transfers import DESIGNED, in_closed_form, no_design
 from mechanism.types import TypeSpace, type_space
 
 Columns = dict[str, NDArray[Any]]
@@ -47,11 +48,14 @@ NUMBERS = (
 )
 """The columns of figures: money in the case's own unit, residual and regret over max(1, |payoff|)."""
 
-CASE_BY_CASE = ("designed", "observed", "linear_subsidies", "vcg_full_information", "vcg_reported", "bayes_nash")
+RULES = (*TAX_RULES, DESIGNED)
+"""The tax rules that can be asked for at many cases."""
+
+CASE_BY_CASE = ("observed", "linear_subsidies", "vcg_full_information", "vcg_reported", "bayes_nash")
 """Policies that `evaluate` has and many cases at once have not."""
 
 NOT_ASKED = "not_asked"
-"""The status of a tax rule at a case without types."""
+"""The status of a tax rule at a case without types, and of transfers that are not solved for under the case's options."""
 
 NEEDS_TYPES = "a tax rule taxes reports: the case needs types"
 """Why a tax rule has no figures at a case whose cost spillovers are known."""
@@ -59,9 +63,9 @@ NEEDS_TYPES = "a tax rule taxes reports: the case needs types"
 
 def solve_many(cases: Sequence[PolicyCase], policies: Sequence[str]) -> Columns:
     """Columns over rows (case-major, then policies in the order asked) of what each policy leads to at each case."""
-    unknown = [policy for policy in policies if policy not in REGIMES and policy not in TAX_RULES]
+    unknown = [policy for policy in policies if policy not in REGIMES and policy not in RULES]
     if unknown:
-        raise ValueError(f"no such policy: {', '.join(unknown)}; there are {', '.join([*REGIMES, *TAX_RULES])}")
+        raise ValueError(f"no such policy: {', '.join(unknown)}; there are {', '.join([*REGIMES, *RULES])}")
     rows = len(cases) * len(policies)
     out: Columns = {"policy": np.array(list(policies) * len(cases), object)}
     out |= {name: np.full(rows, "", object) for name in TEXT[1:]} | {name: np.full(rows, np.nan) for name in NUMBERS}
@@ -96,24 +100,32 @@ def _with_types(out: Columns, cases: list[PolicyCase], at: list[int], policies: 
     """Write the rows of cases with the same types: together where they are plain, each alone where they are not."""
     first, width = cases[0], len(policies)
     assert first.types is not None
-    types = type_space(first.types)
-    together = types.private_values and all(policy in TAX_RULES or REGIMES[policy].order == "together" for policy in policies)
+    types, options = type_space(first.types), first.mechanism
+    place = {policy: k for k, policy in enumerate(policies)}
+    if DESIGNED in place and (reason := no_design(types, options)):
+        rows = np.array(at) * width + place.pop(DESIGNED)
+        out["status"][rows], out["message"][rows] = NOT_ASKED, reason
+    alone = {policy: k for policy, k in place.items() if policy == DESIGNED and not in_closed_form(options)}
+    shared = [policy for policy in place if policy not in alone]
+    together = types.private_values and all(policy in RULES or REGIMES[policy].order == "together" for policy in shared)
     size = block_size(types)
     for start in range(0, len(cases), size):
         some, rows = cases[start : start + size], np.array(at[start : start + size]) * width
         plain = np.zeros(len(some), bool)
         if together:
-            figures, plain = solve_block(stack([case.market for case in some]), types, first.mechanism, policies)
-            for place, policy in enumerate(policies):
-                found = figures[policy]
-                out["status"][rows[plain] + place] = "converged"
+            figures, plain = solve_block(stack([case.market for case in some]), types, options, shared)
+            for policy, found in figures.items():
+                here = rows[plain] + place[policy]
+                out["status"][here] = "converged"
                 for name, values in found.items():
-                    for column, figure in (
-                        [(f"{name}_1", values[:, 0]), (f"{name}_2", values[:, 1])] if values.ndim == 2 else [(name, values)]
-                    ):
-                        out[column][rows[plain] + place] = figure[plain]
-        for k in np.flatnonzero(~plain):
-            _one_with_types(out, int(rows[k]), some[k], policies)
+                    if values.ndim == 2:
+                        out[f"{name}_1"][here], out[f"{name}_2"][here] = values[plain, 0], values[plain, 1]
+                    else:
+                        out[name][here] = values[plain]
+        for k, case in enumerate(some):
+            left = alone if plain[k] else place
+            if left:
+                _one_with_types(out, int(rows[k]), case, left)
 
 
 # --- stacking
@@ -163,13 +175,17 @@ def record_outcomes(out: Columns, at: NDArray[np.intp], market: Case, key: str, 
 # --- with types
 
 
-def _one_with_types(out: Columns, start: int, case: PolicyCase, policies: Sequence[str]) -> None:
+def _one_with_types(out: Columns, start: int, case: PolicyCase, place: Mapping[str, int]) -> None:
+    """Write the rows of these policies, in their places after `start`, at one case."""
     assert case.types is not None
     types = type_space(case.types)
-    ruled = any(policy in TAX_RULES for policy in policies)
-    setting = prepare(case.market, types, case.mechanism) if ruled or {"social_optimum", "nash"} & set(policies) else None
-    for row, policy in enumerate(policies, start):
-        if policy in TAX_RULES:
+    wanted = {*RULES, "social_optimum", "nash"} & set(place)
+    setting = prepare(case.market, types, case.mechanism) if wanted else None
+    for policy, k in place.items():
+        row = start + k
+        if policy == DESIGNED and setting is not None:
+            _designed_row(out, row, setting)
+        elif policy in RULES:
             _rule_row(out, row, setting, policy, case.market)
         else:
             _benchmark_row(out, row, case.market, types, policy, setting)
@@ -219,6 +235,27 @@ def _benchmark_row(out: Columns, row: int, market: Case, types: TypeSpace, key: 
     out["status"][row] = "converged"
     _record_expected(out, row, expected)
     out["residual"][row], out["regret"][row] = residual.max(), regret.max()
+
+
+def _designed_row(out: Columns, row: int, setting: Setting) -> None:
+    """The transfers solved for, by a linear program of their own."""
+    from mechanism.asymmetric_information import run_rule
+
+    found = run_rule(setting, DESIGNED)
+    if found is None:
+        out["status"][row], out["message"][row] = "not_converged", "no transfers were found that do what the case asks of them"
+        return
+    form, checks = setting.options.participation, found.tree["checks"]
+    out["ic_max_gain"][row], out["ic"][row] = checks["ic"]["max_gain"], checks["ic"]["status"]
+    if form != "none":
+        slack = checks[form]["min_slack"]
+        out["ir_min_slack"][row], out["ir"][row] = np.nan if slack is None else slack, checks[form]["status"]
+    out["residual"][row] = setting.residual
+    out["status"][row] = "converged" if found.achieved is not None else "no_equilibrium"
+    if found.achieved is not None:
+        _record_expected(out, row, found.achieved)
+    if found.tree["design"]["status"] == "infeasible":
+        out["message"][row] = OVER_BUDGET
 
 
 def _staged_at_pairs(market: Case, types: TypeSpace, key: str) -> Allocation:

@@ -28,6 +28,7 @@ from mechanism.incentives import gains
 from mechanism.private_market import private_equilibria
 from mechanism.reported import TAX_RULES, Assignment, assignment_of
 from mechanism.schema import MechanismOptions
+from mechanism.transfers import DESIGNED, evened_out, least_payoffs
 from mechanism.types import TypeSpace
 
 Figures = dict[str, NDArray[Any]]
@@ -37,6 +38,8 @@ ANCHORS = 5
 """Points along each axis of types at which levels are searched globally."""
 LANES = 60_000
 """Pairs of types that are solved together."""
+OVER_BUDGET = "no transfers keep to the budget: these are the figures without a limit to it"
+"""What is said of a design whose budget cannot be met."""
 ROUNDS = 60
 """Rounds of best replies in reports after which a case is evaluated alone."""
 
@@ -52,7 +55,7 @@ def solve_block(
     """The figures of every policy at the C markets of a flat case (every parameter with C lanes), and which cases are plain."""
     C = len(case.cost_scale)
     plain = np.ones(C, bool)
-    ruled = [policy for policy in policies if policy in TAX_RULES]
+    ruled = [policy for policy in policies if policy not in REGIMES]
     nodes = types.nodes
     at_points: dict[str, tuple[Array, Array, Array]] = {}
 
@@ -85,8 +88,17 @@ def solve_block(
         outside = _outside(case, types, options, assignment, at_points)
         plain &= np.isfinite(outside).all((0, 2, 3))
         tables = _own_tables(assignment, options.payoff)
+        outside = np.nan_to_num(outside)
         for rule in ruled:
-            found, ok = _rule(case, types, options, assignment, np.nan_to_num(outside), rule, tables)
+            if rule == DESIGNED:
+                net = _least_transfers(types, tables, outside)
+                plain &= np.isfinite(net).all((0, 2, 3))
+            else:
+                net = assignment.subsidy - TAX_RULES[rule](assignment, outside)
+            found, ok = _rule(case, types, options, assignment, np.nan_to_num(net), outside, tables)
+            if rule == DESIGNED and options.budget != "none":
+                beyond = found["public_outlay"] > RELATIVE_TOLERANCE * _range(assignment.revenue - assignment.reported_cost)
+                found["message"] = np.where(beyond, OVER_BUDGET, "").astype(object)
             plain &= ok
             out[rule] = found | {"residual": residual, "regret": np.full(C, np.nan)}
     return out, plain
@@ -242,26 +254,32 @@ def _own_tables(assignment: Assignment, payoff: str) -> tuple[Array, Array]:
     return first, first if alike else assignment.own_part(1, types.points, payoff)
 
 
+def _least_transfers(types: TypeSpace, tables: tuple[Array, Array], outside: Array) -> Array:
+    """The net transfers (2, C, M, M) of least outlay under Bayesian truth-telling and interim participation; NaN where there are none."""
+    interim = np.stack([table @ types.weights for table in tables])
+    payoff = least_payoffs(interim, outside[..., 0])
+    return evened_out(payoff - np.diagonal(interim, axis1=-2, axis2=-1), types.weights)
+
+
 def _rule(
     case: Case,
     types: TypeSpace,
     options: MechanismOptions,
     assignment: Assignment,
+    net: Array,
     outside: Array,
-    rule: str,
     tables: tuple[Array, Array],
 ) -> tuple[Figures, NDArray[np.bool_]]:
-    """One tax rule: truth-telling and participation in the options' forms, and what firms then do; and which cases are plain."""
+    """One tax rule, by its net transfers (2, C, M, M): truth-telling and participation in the options' forms, and what firms then do; and
+    which cases are plain."""
     C, nodes = len(case.cost_scale), types.nodes
-    tax = TAX_RULES[rule](assignment, outside)
-    net = assignment.subsidy - tax
     if options.incentive == "bayesian":
         interim = np.stack([table @ types.weights for table in tables]) + (net @ types.weights)[..., None, :]
         gain = (interim - np.diagonal(interim, axis1=-2, axis2=-1)[..., None]).max((0, 2, 3))
         reported = 0.0 if options.payoff == "printed" else assignment.reported_cost
         at_truth = assignment.revenue - reported + net
     else:
-        own = gains(assignment, tax, options.payoff)
+        own = gains(assignment, assignment.subsidy - net, options.payoff)
         interim, at_truth, gain = own.interim, own.truth_ex_post, own.dominant.max((0, 2, 3))
     truthful = gain <= RELATIVE_TOLERANCE * _range(interim)
     figures: Figures = {"ic_max_gain": gain, "ic": np.where(truthful, "holds", "violated").astype(object)}

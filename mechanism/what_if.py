@@ -20,9 +20,11 @@ from market.faults import BadCase, Json
 from market.outcome import SOLVED
 from market.regimes import REGIMES
 from mechanism.case_keys import flat, key_path, set_at
-from mechanism.many import NUMBERS, Columns, solve_many
+from mechanism.many import NUMBERS, RULES, Columns, solve_many
 from mechanism.reported import TAX_RULES
 from mechanism.schema import PolicyCase, parse_tree
+from mechanism.transfers import in_closed_form, no_design
+from mechanism.types import type_space
 
 Tree = dict[str, Any]
 Report = Callable[[int, int], None]
@@ -122,9 +124,13 @@ class Span:
 
 
 def usual_policies(case: PolicyCase) -> tuple[str, ...]:
-    """What a path shows unless it is told: the regimes in which all choose at once, and with types the tax rules."""
+    """What a path shows unless it is told: the regimes in which all choose at once, and with types the tax rules; transfers that are solved
+    for only where a closed form gives them."""
     regimes = tuple(key for key, regime in REGIMES.items() if regime.order == "together")
-    return regimes + (tuple(TAX_RULES) if case.types is not None else ())
+    if case.types is None:
+        return regimes
+    quick = in_closed_form(case.mechanism) and no_design(type_space(case.types), case.mechanism) is None
+    return regimes + (RULES if quick else tuple(TAX_RULES))
 
 
 def along(tree: Json, spans: Sequence[Span], policies: Sequence[str], report: Report | None = None) -> Tree:
@@ -244,8 +250,8 @@ def _labels(columns: Columns, policies: Sequence[str]) -> list[Label]:
         if np.any(gap > size):  # otherwise a tie all along
             labels.append(Label("order", (one, other), order(one, other)))
     labels += [Label("bounds", (policy,), bounds(policy)) for policy in policies if policy in REGIMES and policy != "no_sharing"]
-    labels += [Label("status", (policy,), of(policy, "status")) for policy in policies if policy in TAX_RULES]
-    labels += [Label(kind, (policy,), of(policy, kind)) for policy in policies if policy in TAX_RULES for kind in ("ic", "ir")]
+    labels += [Label("status", (policy,), of(policy, "status")) for policy in policies if policy in RULES]
+    labels += [Label(kind, (policy,), of(policy, kind)) for policy in policies if policy in RULES for kind in ("ic", "ir")]
     return labels
 
 

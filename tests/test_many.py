@@ -6,29 +6,31 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.optimize import linprog
 
 from market.outcome import SOLVED
 from market.regimes import REGIMES
 from mechanism.evaluation import evaluate
-from mechanism.many import NUMBERS, solve_many, stack
+from mechanism.many import NUMBERS, RULES, solve_many, stack
 from mechanism.many_types import solve_block
 from mechanism.reported import TAX_RULES
 from mechanism.schema import PolicyCase, load_case, parse_tree
+from mechanism.transfers import least_payoffs
 from mechanism.types import type_space
 
 CASES = Path(__file__).resolve().parents[1] / "cases"
-POLICIES = [*REGIMES, *TAX_RULES]
+POLICIES = [*REGIMES, *RULES]
 COMPARED = ("no_sharing", "nash", "joint_profit", "price_collusion", "social_optimum", "first_best")
 
 
 def expected_row(case: PolicyCase, policy: str, result: dict[str, object]) -> dict[str, object]:
     """The figures that `evaluate` gives for this policy, under the names of the columns."""
     regimes, comparison = result["regimes"], {row["policy"]: row for row in result["comparison"]}  # type: ignore[index, union-attr]
-    if policy in TAX_RULES:
+    if policy in RULES:
         found = result["mechanism"]  # type: ignore[assignment]
         told = found["reported"] if policy == case.mechanism.tax_rule else (found["alternatives"] or {}).get(policy)  # type: ignore[index]
         if told is None:
-            return {"status": "not_asked" if case.types is None else None}
+            return {"status": "not_asked"}
         played = told["if_not_truthful"]
         expected = told["expected"] if played is None else played["expected"]
         row = {"status": "no_equilibrium" if expected is None else "converged", "ic_max_gain": told["checks"]["ic"]["max_gain"]}
@@ -115,6 +117,57 @@ def typed(count: int, seed: int, **mechanism: str) -> list[PolicyCase]:
 def test_a_block_of_cases_with_types_gives_what_each_gives_alone(mechanism: dict[str, str]) -> None:
     policies = ["nash", "joint_profit", "social_optimum", "first_best", *TAX_RULES]
     compare(typed(8, 11, **mechanism), policies)
+
+
+@pytest.mark.parametrize(
+    "mechanism",
+    [
+        {},
+        {"objective": "max_surplus", "budget": "ex_post"},
+        {"objective": "min_worst_deficit", "participation": "ir1", "budget": "none"},
+        {"incentive": "dominant"},
+        {"timing": "ex_post", "objective": "min_violation"},
+        {"tax_rule": "designed", "allocation": "second_best", "objective": "max_surplus"},
+        {"payoff": "printed"},
+        {"participation": "none"},
+    ],
+    ids=lambda options: " ".join(options.values()) or "usual",
+)
+def test_transfers_solved_for_in_a_block_are_those_of_evaluate(mechanism: dict[str, str]) -> None:
+    """Where expectations are all that counts they are longest paths; elsewhere each case has its linear program."""
+    compare(typed(3, 5, **{"tax_rule": "groves", **mechanism}), ["social_optimum", "designed", "groves"], 1e-8)
+
+
+def test_a_design_over_budget_says_so() -> None:
+    """In these markets no truthful scheme with voluntary participation pays for itself."""
+    columns = solve_many(typed(2, 5, budget="ex_ante"), ["designed"])
+    assert (columns["public_outlay"] > 1).all()
+    assert all("budget" in message for message in columns["message"])
+    free = solve_many(typed(2, 5, budget="none"), ["designed"])
+    assert not any(free["message"])
+    np.testing.assert_array_equal(free["public_outlay"], columns["public_outlay"])
+
+
+def test_least_payoffs_are_longest_paths_or_none() -> None:
+    """Against a linear program over random values, and a cycle of two misreports that gains whatever is paid."""
+    rng = np.random.default_rng(2)
+    # Values with increasing differences in type and report can always be made truthful; swapping two rows gives a cycle.
+    types = np.sort(rng.uniform(0, 1, (30, 6)), -1)
+    interim = types[:, :, None] * np.linspace(0, 2, 6) ** 2 - rng.uniform(0, 1, (30, 1, 6))
+    floor = rng.uniform(-1, 1, (30, 6))
+    found = least_payoffs(interim, floor)
+    for k in range(30):
+        rows = [(t, r) for t in range(6) for r in range(6) if t != r]
+        A, b = np.zeros((len(rows), 6)), np.empty(len(rows))
+        for n, (t, r) in enumerate(rows):
+            A[n, r], A[n, t], b[n] = 1, -1, interim[k, r, r] - interim[k, t, r]
+        told = linprog(np.ones(6), A_ub=A, b_ub=b, bounds=list(zip(floor[k], [None] * 6, strict=True)))
+        np.testing.assert_allclose(found[k], told.x, atol=1e-9)
+    swapped = interim[:, [1, 0, 2, 3, 4, 5]]
+    assert np.isnan(least_payoffs(swapped, floor)).all()
+    mixed = least_payoffs(np.stack([interim[0], swapped[0]]), floor[:2] * 0)
+    assert np.isfinite(mixed[0]).all()
+    assert np.isnan(mixed[1]).all()
 
 
 def test_a_block_is_solved_together() -> None:

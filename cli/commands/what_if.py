@@ -154,8 +154,7 @@ def path(case: Any, vary: list[str], policies: list[str], *, quiet: bool) -> dic
     from difflib import get_close_matches
 
     from market.regimes import REGIMES
-    from mechanism.many import CASE_BY_CASE
-    from mechanism.reported import TAX_RULES
+    from mechanism.many import CASE_BY_CASE, RULES
     from mechanism.what_if import along, usual_policies
 
     from ..batch.progress import Progress
@@ -168,15 +167,15 @@ def path(case: Any, vary: list[str], policies: list[str], *, quiet: bool) -> dic
         count *= span.count
     if count > MOST:
         raise typer.BadParameter(f"{count:,} points are more than {MOST:,}; pigou batch takes any number", param_hint="--vary")
-    known = [*REGIMES, *(TAX_RULES if case.types is not None else ())]
+    known = [*REGIMES, *(RULES if case.types is not None else ())]
     for policy in policies:
         if policy not in known:
             close = get_close_matches(policy, known, 1)
             alone = policy in CASE_BY_CASE
             needs = " is no regime and no tax rule"
             needs = " is found case by case, by pigou evaluate, and not along a path" if alone else needs
-            needs = " needs `types` in the case" if policy in TAX_RULES else needs
-            hint = f"; did you mean {close[0]}?" if close and policy not in TAX_RULES and not alone else ""
+            needs = " needs `types` in the case" if policy in RULES else needs
+            hint = f"; did you mean {close[0]}?" if close and policy not in RULES and not alone else ""
             raise typer.BadParameter(f"{policy}{needs}{hint}", param_hint="--policy")
     chosen = list(dict.fromkeys(policies)) or list(usual_policies(case))
     tree = {**case.resolved, "expect": {}}

@@ -1,0 +1,72 @@
+"""Transfers that are solved for: which options have any, and the cheapest ones in closed form where expectations are all that counts.
+
+With Bayesian truth-telling and interim participation only expected transfers given the own report matter. Interim payoffs U must satisfy
+U(k) >= U(r) + d(r, k), where d(r, k) is what type k values the assignment of report r more than type r does, and U >= outside: the least
+such U are the lengths of longest paths from the outside options, a max-plus fixed point.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from market.case import Array
+from mechanism.schema import MechanismOptions
+from mechanism.types import TypeSpace
+
+DESIGNED = "designed"
+"""The tax rule that is solved for."""
+
+LARGEST = {"by_type": 203, "by_state": 103, "second_best": 21}
+"""Points per firm up to which a program is stated: with a transfer per own report, with one per pair of reports, with lotteries."""
+
+UNLIMITED = ("min_outlay", "min_worst_deficit")
+"""Objectives that have no limit where nobody may refuse to take part."""
+
+
+def no_design(types: TypeSpace, options: MechanismOptions) -> str | None:
+    """Why no transfers are solved for under these options, whatever the market; None where they are."""
+    if options.payoff == "printed":
+        return "transfers are solved for with payoff with_cost: in payoff printed types have no part"
+    if options.participation == "none" and options.objective in UNLIMITED:
+        return "what firms that may not refuse can be made to pay has no limit: ask for participation or another objective"
+    if not types.private_values:
+        plain = (options.incentive, options.timing, options.objective, options.allocation)
+        if plain != ("bayesian", "interim", "min_outlay", "efficient") or options.participation == "none":
+            return f"with a private {types.parameter} only the least outlay under Bayesian truth and interim participation is solved for"
+        return None
+    if options.allocation == "second_best":
+        most, points = LARGEST["second_best"], len(types.types)
+    else:
+        by_type = options.incentive == "bayesian" and (options.timing == "interim" or options.participation == "none")
+        most, points = LARGEST["by_type" if by_type else "by_state"], len(types.points)
+    return f"{points} points per firm are more than the {most} that are solved for; lower types.points" if points > most else None
+
+
+def in_closed_form(options: MechanismOptions) -> bool:
+    """Whether the best transfers at the planner's levels are those of the least outlay, in expectation given the own type."""
+    bayesian = options.incentive == "bayesian" and options.timing == "interim" and options.participation != "none"
+    return bayesian and options.allocation == "efficient" and options.objective != "min_violation"
+
+
+def least_payoffs(interim: Array, floor: Array) -> Array:
+    """The least interim payoffs (..., K) not below the floor (..., K) under which no type gains by a report, from interim values
+    (..., K true, K reports) without transfers; NaN where there are none, because some cycle of misreports gains whatever is paid."""
+    gain = np.swapaxes(interim, -1, -2) - np.diagonal(interim, axis1=-2, axis2=-1)[..., :, None]  # (report, true)
+    payoff = np.broadcast_to(floor, interim.shape[:-1])
+    settled = np.zeros(interim.shape[:-2], bool)
+    for _ in range(interim.shape[-1] + 1):
+        better = np.maximum(payoff, (payoff[..., :, None] + gain).max(-2))
+        settled = (better - payoff).max(-1) <= 1e-13 * np.maximum(1.0, np.abs(payoff).max(-1))
+        if settled.all():
+            return payoff
+        payoff = better
+    return np.where(settled[..., None], payoff, np.nan)
+
+
+def evened_out(transfers: Array, weights: Array) -> Array:
+    """Net transfers (2, ..., M own reports, M rival's) whose expectation given the own report is `transfers` (2, ..., M).
+
+    What the public pays is the same in every state: tau_i(r) = t_i(r_i) - (t_j(r_j) - E t_j).
+    """
+    away = transfers - (transfers @ weights)[..., None]
+    return np.asarray(transfers[..., :, None] - away[::-1][..., None, :])
