@@ -17,9 +17,17 @@ class Format(StrEnum):
     csv = "csv"
 
 
+def chosen(form: Format | None, out: Path | None) -> Format:
+    """The format asked for, or the one that the name of the file asks for."""
+    return form or {".json": Format.json, ".csv": Format.csv}.get(out.suffix.lower() if out else "", Format.table)
+
+
 CaseFile = Annotated[Path, typer.Argument(metavar="CASE", help="A case file: YAML, JSON or TOML.", show_default=False)]
 CaseFiles = Annotated[list[Path], typer.Argument(metavar="CASE...", help="Case files: YAML, JSON or TOML.", show_default=False)]
-FormatOption = Annotated[Format, typer.Option("--format", help="How the result is printed.")]
+FormatOption = Annotated[
+    Format | None,
+    typer.Option("--format", help="How the result is printed.", show_default="table, or by the ending of --out: .json, .csv"),
+]
 OutOption = Annotated[Path | None, typer.Option("--out", metavar="PATH", help="Write the result to this file instead.", show_default=False)]
 DigitsOption = Annotated[int, typer.Option("--digits", min=1, max=15, metavar="N", help="Significant digits in tables, 1 to 15.")]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, metavar="N", help="Seed of whatever is drawn at random.")]

@@ -29,6 +29,14 @@ class Column(NamedTuple):
     """Whether the cells are words, which may be wrapped and stand on the left."""
 
 
+def _least_width(column: Column, head: str) -> int:
+    """The columns of the page that a column of a table takes at least."""
+    texts = [head, *column.cells]
+    if column.words:
+        return min(max(len(word) for text in texts for word in [*text.split(), ""]), LONGEST_WORD)
+    return max(len(line) for text in texts for line in text.split("\n"))
+
+
 @dataclass
 class Page:
     """Collects blocks of text; `text` gives the finished page."""
@@ -77,25 +85,35 @@ class Page:
         self._console.print(Text(line), soft_wrap=True)
 
     def table(self, columns: Sequence[Column], sections: Sequence[int] = ()) -> None:
-        """A table, as wide as its numbers need; a line is drawn below the rows numbered in `sections`."""
+        """A table; a line is drawn below the rows numbered in `sections`. What does not fit the page is continued below, its rows named by
+        the first column again."""
+        units = self._wrapped_units(columns)
+        heads = ["\n".join([column.head, *units.get(column.unit, [])]) for column in columns]
+        needed = [_least_width(column, head) for column, head in zip(columns, heads, strict=True)]
+        parts: list[list[int]] = [[]]
+        for k in range(1, len(columns)):
+            if parts[-1] and sum(needed[n] + 3 for n in (0, *parts[-1], k)) > self.width + 3:  # padding and the box's separator
+                parts.append([])
+            parts[-1].append(k)
+        for n, part in enumerate(parts):
+            if n:
+                self._console.print()
+            shown = [0, *part]
+            self._table([columns[k] for k in shown], [heads[k] for k in shown], [needed[k] for k in shown], sections)
+
+    def _table(self, columns: Sequence[Column], heads: Sequence[str], needed: Sequence[int], sections: Sequence[int]) -> None:
         dash = "─" if self.unicode else "-"
         lines = box.Box(f"    \n    \n {dash * 2} \n    \n {dash * 2} \n {dash * 2} \n    \n    \n", ascii=True)
         table = Table(box=lines, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold", show_edge=False)
-        units = self._wrapped_units(columns)
-        for column in columns:
-            head = "\n".join([column.head, *units.get(column.unit, [])])
+        for column, head, width in zip(columns, heads, needed, strict=True):
             if column.words:
-                longest = max(len(word) for text in [head, *column.cells] for word in [*text.split(), ""])
-                table.add_column(head, min_width=min(longest, LONGEST_WORD), vertical="top")
+                table.add_column(head, min_width=width, vertical="top")
             else:
-                widest = max(len(line) for text in [head, *column.cells] for line in text.split("\n"))
-                table.add_column(head, justify="right", no_wrap=True, min_width=widest, vertical="top")
+                table.add_column(head, justify="right", no_wrap=True, min_width=width, vertical="top")
         for i, row in enumerate(zip(*(column.cells for column in columns), strict=True)):
             table.add_row(*map(Text, row), end_section=i in sections)
-        # Every column at its least width, with padding and the box's separator.
-        needed = sum((column.min_width or 0) + 3 for column in table.columns)
-        # Figures are never cut: a table that needs more than the page is given more.
-        self._console.width = max(self.width, needed)
+        # Figures are never cut: two columns that need more than the page are given more.
+        self._console.width = max(self.width, sum(width + 3 for width in needed))
         self._console.print(table)
         self._console.width = self.width
 

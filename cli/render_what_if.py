@@ -15,6 +15,8 @@ Tree = dict[str, Any]
 SHOWN = 21
 """Points of a path that the page shows; all are in JSON and CSV."""
 MARKS = {"holds": "+", "violated": "x", "not_established": "?", None: "!"}
+REASONS = 4
+"""Reasons for missing figures that the page gives."""
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 UNSOLVED = "!"
 """On a map: the planner's problem has no solution, or the point is no admissible market."""
@@ -149,6 +151,9 @@ def path_page(result: Tree, page: Page, digits: int) -> str:
         ]
     )
     page.sentence("Best: highest welfare of the policies that compete (not social_optimum, first_best).")
+    if result["case"].get("types"):
+        page.sentence("All figures are expectations over both firms' types.")
+    _without_figures(result, page)
     rules = [j for j, policy in enumerate(policies) if any(row["ic"] for row in rows[j::width])]
     if rules:
         page.heading("Public outlay" + (f", {figures.plain(money)}" if money else ""))
@@ -182,6 +187,20 @@ def path_page(result: Tree, page: Page, digits: int) -> str:
     if count > len(shown):
         page.sentence(f"{len(shown)} of {count} points are shown; all, with every figure, are in --format csv and json.")
     return page.text
+
+
+def _without_figures(result: Tree, page: Page) -> None:
+    """Why some points have no figures: each reason with the first point it holds at."""
+    told: dict[tuple[str, str], Tree] = {}
+    for row in result["rows"]:
+        if row["welfare"] is None:
+            told.setdefault((row["status"], row["message"] or ""), row)
+    keys = [vary["key"] for vary in result["vary"]]
+    for (status, message), row in list(told.items())[:REASONS]:
+        point = ", ".join(f"{key} {figures.number(row[key], 4)}" for key in keys)
+        page.sentence(f"{status}: {message.rstrip('.')} (first at {point}, {row['policy']}).")
+    if len(told) > REASONS:
+        page.sentence(f"{len(told) - REASONS} more reasons are in --format csv and json.")
 
 
 def _figures(rows: Sequence[Tree], name: str, digits: int) -> list[str]:
@@ -219,6 +238,12 @@ def over_a_grid(result: Tree, page: Page, digits: int) -> str:
         f"{first['key']} from {first['low']:g} to {first['high']:g} across, {second['key']} from {second['low']:g} (bottom) to "
         f"{second['high']:g} (top); {first['count']} x {second['count']} points."
     )
+    room = max(2, page.width - 12)
+    across = (
+        range(first["count"]) if first["count"] <= room else sorted({round(v * (first["count"] - 1) / (room - 1)) for v in range(room)})
+    )
+    if len(across) < first["count"]:
+        page.sentence(f"{len(across)} of the {first['count']} points across are drawn: no more fit this page.")
     best = winners(result)
     names: dict[tuple[str, ...], str] = {}
     for tied in best:
@@ -230,7 +255,7 @@ def over_a_grid(result: Tree, page: Page, digits: int) -> str:
         used = set()
         lines = []
         for j in reversed(range(second["count"])):
-            marks = "".join(cell(i * second["count"] + j) for i in range(first["count"]))
+            marks = "".join(cell(i * second["count"] + j) for i in across)
             used |= set(marks)
             value = rows[j * width][second["key"]]
             lines.append(f"{figures.number(value, 4):>10}  {marks}")
@@ -263,5 +288,6 @@ def over_a_grid(result: Tree, page: Page, digits: int) -> str:
                 lambda k: corner.get(rows[k * width + j]["status"], UNSOLVED),
                 {".": "inside their bounds", "o": "at a bound", UNSOLVED: "no solution, or no admissible market"},
             )
+    _without_figures(result, page)
     page.sentence("Every figure is in --format csv and json.")
     return page.text

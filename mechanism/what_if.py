@@ -228,6 +228,7 @@ def _labels(columns: Columns, policies: Sequence[str]) -> list[Label]:
         shared = [of(policy, f"sharing_{i}") for i in (1, 2)]
         invested = [of(policy, f"investment_{i}") for i in (1, 2)]
         status = of(policy, "status")
+        imposed = len(set(REGIMES[policy].sharing_range)) == 1
 
         def read(c: Columns) -> Any:
             words = []
@@ -235,9 +236,10 @@ def _labels(columns: Columns, policies: Sequence[str]) -> list[Label]:
                 if told not in SOLVED:
                     words.append(str(told))
                     continue
-                at = [f"firm {i} shares everything" for i, s in ((1, s1), (2, s2)) if s >= 1 - SAME]
-                at += [f"firm {i} shares nothing" for i, s in ((1, s1), (2, s2)) if s <= SAME]
+                at = [f"firm {i} shares everything" for i, s in ((1, s1), (2, s2)) if s >= 1 - SAME and not imposed]
+                at += [f"firm {i} shares nothing" for i, s in ((1, s1), (2, s2)) if s <= SAME and not imposed]
                 at += [f"firm {i} does not invest" for i, t in ((1, t1), (2, t2)) if t <= SAME]
+                at += ["an investment is capped"] if told == "corner" and not at else []
                 words.append(", ".join(at) or "no bound binds")
             return np.array(words, object)
 
@@ -249,7 +251,7 @@ def _labels(columns: Columns, policies: Sequence[str]) -> list[Label]:
         size = SAME * np.maximum(1.0, np.abs(of(one, "welfare")(columns)))
         if np.any(gap > size):  # otherwise a tie all along
             labels.append(Label("order", (one, other), order(one, other)))
-    labels += [Label("bounds", (policy,), bounds(policy)) for policy in policies if policy in REGIMES and policy != "no_sharing"]
+    labels += [Label("bounds", (policy,), bounds(policy)) for policy in policies if policy in REGIMES]
     labels += [Label("status", (policy,), of(policy, "status")) for policy in policies if policy in RULES]
     labels += [Label(kind, (policy,), of(policy, kind)) for policy in policies if policy in RULES for kind in ("ic", "ir")]
     return labels

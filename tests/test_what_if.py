@@ -202,3 +202,43 @@ def test_a_change_without_solution_gives_3(run: Run) -> None:
 def test_everything_at_once_is_deterministic(run: Run) -> None:
     arguments: tuple[Any, ...] = ("what-if", VENDORS, "--vary", "security.rivalry=0:0.9:40", "--format", "csv")
     assert run(*arguments).out == run(*arguments).out
+
+
+def test_a_cap_stops_binding_at_the_investment_that_is_chosen_without_it() -> None:
+    """Of no sharing and Nash too, whose sharing is no bound that anybody runs into."""
+    tree = load_case(VENDORS).resolved | {"expect": {}}
+    found = along(tree, [Span("cost.investment_cap", 0.2, 2, 21)], ["no_sharing", "nash"])
+    events = [event for event in found["events"] if event["kind"] == "bounds"]
+    assert [event["policies"] for event in events] == [["no_sharing"], ["nash"]]
+    for event, key in zip(events, ("no_sharing", "nash"), strict=True):
+        free = solve_regime(load_case(VENDORS).market, key)
+        assert free.levels is not None
+        assert event["at"] == pytest.approx(float(free.levels[2]), abs=2e-6)
+        assert (event["before"], event["after"]) == ("an investment is capped", "no bound binds")
+
+
+def test_what_is_wrong_in_a_change_is_told_with_its_place(run: Run, tmp_path: Path) -> None:
+    part = tmp_path / "dear.yaml"
+    part.write_text("cost:\n  scale: 15\n  scal: 12\n")
+    for given, said in (
+        (f"@{part}", f"{part}:3:3: cost.scal is not a known key"),
+        ("cost.scale=-2", "--set: cost.scale is -2"),
+        ("cost.scale[0]=12", "--set: cost.scale is a list of 2"),
+        ("demand.intercept[2]=3", "[0] is firm 1's, [1] firm 2's"),
+    ):
+        told = run("what-if", VENDORS, "--set", given)
+        assert told.code == 2
+        assert said in told.err, told.err
+        assert len(told.err.strip().splitlines()) == 1
+
+
+def test_a_path_says_why_points_have_no_figures(run: Run) -> None:
+    told = run("what-if", VENDORS, "--vary", "cost.scale=0:12:5", "--policy", "nash")
+    assert "bad_case: cost.scale is 0.0" in told.out
+
+
+def test_the_ending_of_the_file_asks_for_the_format(run: Run, tmp_path: Path) -> None:
+    for name, form in (("r.json", "json"), ("r.csv", "csv"), ("r.txt", "table")):
+        out = tmp_path / name
+        assert run("what-if", VENDORS, "--vary", "cost.scale=10:12:3", "--out", out).code == 0
+        assert out.read_text() == run("what-if", VENDORS, "--vary", "cost.scale=10:12:3", "--format", form).out

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ..options import DigitsOption, Format, FormatOption, OutOption, QuietOption, SeedOption, StrictOption
+from ..options import DigitsOption, Format, FormatOption, OutOption, QuietOption, SeedOption, StrictOption, chosen
 from ..output import Target, say
 from .evaluate import finish, results
 
@@ -34,7 +34,7 @@ def compare(
         list[str] | None,
         typer.Option("--by", metavar="KEY", help="Of a batch: pivot by this varied key; may be repeated.", show_default="all of them"),
     ] = None,
-    form: FormatOption = Format.table,
+    form: FormatOption = None,
     out: OutOption = None,
     digits: DigitsOption = 5,
     seed: SeedOption = 0,
@@ -46,6 +46,7 @@ def compare(
     Of cases: one row per case and policy, the policy with the highest welfare marked. Of a batch's result: which policy wins how often,
     what it brings and costs, and what that depends on.
     """
+    form = chosen(form, out)
     target = Target(out, cases)
     if any(path.suffix.lower() in RESULTS for path in cases):
         _batch(cases, by or [], form, target, digits)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..options import DigitsOption, Format, FormatOption, OutOption, QuietOption, StrictOption
+from ..options import DigitsOption, Format, FormatOption, OutOption, QuietOption, StrictOption, chosen
 from ..output import Target, say
 
 EPILOG = """\b
@@ -102,7 +102,7 @@ def design(
     timing: Annotated[Timing | None, _option("--timing", "Joining given the own type alone, or in every state.")] = None,
     budget: Annotated[Budget | None, _option("--budget", "No net public money in expectation, in every state, or no limit.")] = None,
     collusion: Annotated[Collusion | None, _option("--collusion", "Proof: no joint report of all players may pay either.")] = None,
-    form: FormatOption = Format.table,
+    form: FormatOption = None,
     out: OutOption = None,
     digits: DigitsOption = 5,
     quiet: QuietOption = False,
@@ -113,6 +113,7 @@ def design(
     The program is solved by HiGHS and, where it is small, by Clarabel too. If nothing does what is asked, the constraints that
     contradict each other are named with weights that prove it.
     """
+    form = chosen(form, out)
     target = Target(out, [file])
     given = {
         "tax_rule": tax_rule,

@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from ..options import CaseFile, DigitsOption, Format, FormatOption, OutOption, QuietOption, SeedOption, StrictOption
+from ..options import CaseFile, DigitsOption, Format, FormatOption, OutOption, QuietOption, SeedOption, StrictOption, chosen
 from ..output import Target, say
 
 EPILOG = """\b
@@ -21,7 +21,7 @@ Exit code 3: a regime has no solution, or an expected result is missed."""
 
 def evaluate(
     case: CaseFile,
-    form: FormatOption = Format.table,
+    form: FormatOption = None,
     out: OutOption = None,
     digits: DigitsOption = 5,
     seed: SeedOption = 0,
@@ -32,6 +32,7 @@ def evaluate(
 
     Every regime is solved, with its proof; subsidy and tax of the mechanism, who would join, and welfare against the benchmarks follow.
     """
+    form = chosen(form, out)
     target = Target(out, [case])
     result = results([case])[0]
     if form is Format.json:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..options import CaseFile, DigitsOption, Format, FormatOption, OutOption, QuietOption, SeedOption, StrictOption
+from ..options import CaseFile, DigitsOption, Format, FormatOption, OutOption, QuietOption, SeedOption, StrictOption, chosen
 from ..output import Target, say
 
 EPILOG = """\b
@@ -35,7 +35,7 @@ def propositions(
     case: CaseFile,
     sample: SampleOption = None,
     counterexamples: FolderOption = None,
-    form: FormatOption = Format.table,
+    form: FormatOption = None,
     out: OutOption = None,
     digits: DigitsOption = 5,
     seed: SeedOption = 0,
@@ -50,6 +50,7 @@ def propositions(
         raise typer.BadParameter("needs --sample N: counterexamples come from random markets", param_hint="--counterexamples")
     if counterexamples is not None and not counterexamples.is_dir():
         raise typer.BadParameter(f"{counterexamples}: is no directory; make it first", param_hint="--counterexamples")
+    form = chosen(form, out)
     target = Target(out, [case])
     from ..shipped import load
 

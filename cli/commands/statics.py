@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..options import CaseFile, DigitsOption, Format, FormatOption, OutOption
+from ..options import CaseFile, DigitsOption, Format, FormatOption, OutOption, chosen
 from ..output import Target
 
 EPILOG = """\b
@@ -33,7 +33,7 @@ class RegimeName(StrEnum):
 def statics(
     case: CaseFile,
     regime: Annotated[RegimeName, typer.Option("--regime", help="Whose outcome.")] = RegimeName.nash,
-    form: FormatOption = Format.table,
+    form: FormatOption = None,
     out: OutOption = None,
     digits: DigitsOption = 4,
 ) -> None:
@@ -41,6 +41,7 @@ def statics(
 
     One row per parameter: the derivatives of sharing, investment, prices, profits and welfare.
     """
+    form = chosen(form, out)
     target = Target(out, [case])
     from ..shipped import load
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..options import CaseFile, DigitsOption, Format, FormatOption, OutOption, QuietOption
+from ..options import CaseFile, DigitsOption, Format, FormatOption, OutOption, QuietOption, chosen
 from ..output import Target, say
 
 EPILOG = """\b
@@ -46,9 +46,14 @@ def what_if(
     ] = None,
     policies: Annotated[
         list[str] | None,
-        typer.Option("--policy", metavar="NAME", help="A regime or tax rule to follow; may be repeated.", show_default="all usual ones"),
+        typer.Option(
+            "--policy",
+            metavar="NAME",
+            help="A regime or tax rule to follow, as `pigou evaluate` names them; may be repeated.",
+            show_default="all usual ones",
+        ),
     ] = None,
-    form: FormatOption = Format.table,
+    form: FormatOption = None,
     out: OutOption = None,
     digits: DigitsOption = 5,
     quiet: QuietOption = False,
@@ -64,14 +69,14 @@ def what_if(
         raise typer.BadParameter("policies are followed along --vary; with --set alone all are shown", param_hint="--policy")
     if vary and len(vary) > 2:
         raise typer.BadParameter("one or two keys can be varied; a batch takes more (pigou batch)", param_hint="--vary")
+    form = chosen(form, out)
     target = Target(out, [case])
     from mechanism.schema import parse_tree
 
     from ..shipped import load
 
     baseline = load([case])[0]
-    tree = changed_tree(baseline.resolved, sets or [])
-    changed = parse_tree(tree, name=baseline.name)
+    changed = parse_tree(**changed_tree(baseline.resolved, sets or [], str(case)), name=baseline.name)
     if vary:
         given = {text.partition("=")[0] for text in sets or []}
         if twice := given & {text.partition("=")[0] for text in vary}:
@@ -112,19 +117,22 @@ def what_if(
             raise typer.Exit(3)
 
 
-def changed_tree(resolved: dict[str, Any], sets: list[str]) -> dict[str, Any]:
-    """The resolved case with the changes made in the order given; what is expected of the case is not expected of the changed one."""
-    from market.faults import Fault
-    from market.files import BadCase, merged, read_document
+def changed_tree(resolved: dict[str, Any], sets: list[str], path: str) -> dict[str, Any]:
+    """The resolved case with the changes made in the order given, and as a document that knows where they stand; what is expected of the
+    case is not expected of the changed one."""
+    from market.faults import Fault, Place
+    from market.files import BadCase, Document, KeyPath, merged, read_document
     from mechanism.case_keys import key_fault, key_path, set_at
 
-    tree = {**resolved, "expect": {}}
+    tree: dict[str, Any] = {**resolved, "expect": {}}
+    places: dict[KeyPath, Place] = {(): Place(path)}
     for given in sets:
         if given.startswith("@"):
             if given == "@":
                 raise typer.BadParameter("@ names no file; write @FILE", param_hint="--set")
-            document = read_document(Path(given[1:]))
-            tree = merged(tree, {key: value for key, value in document.tree.items() if key != "expect"}, set())
+            part = read_document(Path(given[1:]))
+            tree = merged(tree, {key: value for key, value in part.tree.items() if key != "expect"}, set())
+            places |= {at: place for at, place in part.places.items() if at}
             continue
         key, equals, text = given.partition("=")
         if not equals or not key:
@@ -133,7 +141,8 @@ def changed_tree(resolved: dict[str, Any], sets: list[str]) -> dict[str, Any]:
             raise BadCase([Fault(None, f"--set {key}", message)])
         tree = json.loads(json.dumps(tree))
         set_at(tree, key_path(key), value_of(text, given))
-    return tree
+        places[key_path(key)] = places[key_path(key.partition("[")[0])] = Place("--set")
+    return {"tree": tree, "document": Document(tree, places, (path,))}
 
 
 def value_of(text: str, given: str) -> Any:
@@ -175,7 +184,8 @@ def path(case: Any, vary: list[str], policies: list[str], *, quiet: bool) -> dic
             needs = " is no regime and no tax rule"
             needs = " is found case by case, by pigou evaluate, and not along a path" if alone else needs
             needs = " needs `types` in the case" if policy in RULES else needs
-            hint = f"; did you mean {close[0]}?" if close and policy not in RULES and not alone else ""
+            hint = f"; did you mean {close[0]}?" if close else f"; there are {', '.join(known)}"
+            hint = "" if policy in RULES or alone else hint
             raise typer.BadParameter(f"{policy}{needs}{hint}", param_hint="--policy")
     chosen = list(dict.fromkeys(policies)) or list(usual_policies(case))
     tree = {**case.resolved, "expect": {}}
