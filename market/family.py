@@ -20,6 +20,7 @@ from market.regimes import (
     BOTH,
     FINE_GRID,
     REGIMES,
+    SAVED,
     Regime,
     benefit_matrix,
     firm_game,
@@ -128,13 +129,26 @@ def _spread_out(values: Array, turn: NDArray[np.intp], lane: NDArray[np.intp], t
 def _promising(case: Case, payoff: Payoff, Q: Array, lanes: int) -> tuple[NDArray[np.intp], Array]:
     """From where to climb: lanes, in order, and starting levels (n, 4).
 
-    Of a grid of sharing with near-optimal investments: its local peaks, its four corners, the best point inside and the best at which the
-    firms differ. Over 20,000 random markets this met every optimum but a few in 10,000 that climbing from all points of the grid did.
+    Of grids of sharing with near-optimal investments: their local peaks, their four corners, the best point inside and the best at which
+    the firms differ. Over 20,000 random markets this met every optimum but a few in 10,000 that climbing from all points of a grid did.
     """
     size = len(FINE_GRID)
-    starts = np.broadcast_to(starting_levels(case, Q, FINE_GRID), (lanes, size**2, 4))
-    value = payoff.value(np.swapaxes(starts, 0, 1)).T.reshape(lanes, size, size)
-    value = np.where(np.isfinite(value), value, -np.inf)
+    found = []
+    for saved in SAVED[case.cost_form]:
+        starts = np.broadcast_to(starting_levels(case, Q, FINE_GRID, saved), (lanes, size**2, 4))
+        value = payoff.value(np.swapaxes(starts, 0, 1)).T.reshape(lanes, size, size)
+        lane, which = np.nonzero(_picked(np.where(np.isfinite(value), value, -np.inf)))
+        found.append((lane, starts[lane, which]))
+    if len(found) == 1:
+        return found[0]
+    lane, points = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    order = np.argsort(lane, kind="stable")
+    return lane[order], points[order]
+
+
+def _picked(value: Array) -> NDArray[np.bool_]:
+    """Which points of grids of sharing, with values (L, size, size), are worth a climb: (L, size * size)."""
+    lanes, size, _ = value.shape
     around = np.pad(value, ((0, 0), (1, 1), (1, 1)), constant_values=-np.inf)
     shifts = [(i, j) for i in range(3) for j in range(3) if (i, j) != (1, 1)]
     picked = value >= np.max([around[:, i : i + size, j : j + size] for i, j in shifts], axis=0)
@@ -146,8 +160,7 @@ def _promising(case: Case, payoff: Payoff, Q: Array, lanes: int) -> tuple[NDArra
     unequal[0, -1] = unequal[-1, 0] = False
     aside = np.where(unequal, value, -np.inf).reshape(lanes, -1).argmax(1)
     picked[np.arange(lanes), aside // size, aside % size] = True
-    lane, which = np.nonzero(picked.reshape(lanes, -1))
-    return lane, starts[lane, which]
+    return np.asarray(picked.reshape(lanes, -1))
 
 
 def _optima(case: Case, regime: Regime, anchors: NDArray[np.intp], nearest: NDArray[np.intp], tolerances: Tolerances) -> Family:
@@ -157,7 +170,7 @@ def _optima(case: Case, regime: Regime, anchors: NDArray[np.intp], nearest: NDAr
     bounded = np.broadcast_to(bounded, lanes)
 
     at = case.take(anchors)
-    starts = starting_levels(at, Q[anchors], FINE_GRID)
+    starts = np.concatenate([starting_levels(at, Q[anchors], FINE_GRID, saved) for saved in SAVED[case.cost_form]], axis=1)
     starts = np.broadcast_to(starts, (m, *starts.shape[1:]))
     climbed = local_optima(at, Q[anchors], starts, tolerances)
     value = np.where(climbed.residual <= tolerances.residual, climbed.value, -np.inf).reshape(m, -1)

@@ -83,7 +83,10 @@ def explain(kind: str, text: str, given: Any, path: KeyPath, schema: Json) -> st
         return text
     node = _node(schema, path)
     if kind == "missing":
-        return f"is missing; give {_admissible(node, schema)}"
+        such = f", such as {node['examples'][0]}" if "examples" in node else ""
+        return f"is missing; give {_admissible(node, schema)}{such}"
+    if kind == "too_short" and not given:
+        return f"is empty; give {_admissible(node, schema)}"
     choices = node.get("enum", [])
     if isinstance(given, int | float) and not isinstance(given, bool):
         for branch in _branches(node, schema):

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from market.case import INVESTMENT, SHARING, Array, Case, rival
+from market.case import INVESTMENT, SHARING, Array, Case, of_firm, rival
 from market.demand import apply as apply_matrix
 from market.demand import times
 from market.outcome import ROUNDING, Accounts, Certificate, Outcome, Status, Uniqueness, account, numbers, unsolved
@@ -147,8 +147,13 @@ def deviation_bounds(case: Case, x: Array) -> tuple[Array, Array]:
     return lower, upper
 
 
-def starting_levels(case: Case, benefit: Array, grid: tuple[float, ...] = (0.0, 0.5, 1.0)) -> Array:
-    """Starting points (L, m, 4): sharing on a grid; investment optimal for a cost of the form k share t^2 / 2 with half the saving."""
+SAVED = {"saturating": (0.5,), "exponential": (0.5, 1.0), "restricted": (0.5, 1.0)}
+"""Shares of what sharing can save of investment cost at which starting investments are optimal; where much can be saved, optima with little
+and with much investment may stand side by side."""
+
+
+def starting_levels(case: Case, benefit: Array, grid: tuple[float, ...] = (0.0, 0.5, 1.0), saved: float = 0.5) -> Array:
+    """Starting points (L, m, 4): sharing on a grid; investment optimal for a cost k share t^2 / 2 when this part of the saving is made."""
     sharing = np.stack(np.meshgrid(grid, grid, indexing="ij"), -1).reshape(-1, 1, 2)
     lanes = max(case.batch[0], len(benefit))
     x = np.moveaxis(np.zeros((4, len(sharing), lanes)), 0, -1)  # (m, L, 4), lanes next to each other in memory
@@ -157,14 +162,18 @@ def starting_levels(case: Case, benefit: Array, grid: tuple[float, ...] = (0.0, 
     M = investment_response(case, x[..., SHARING])
     gain = 2 * times(np.swapaxes(M, -1, -2), benefit)
     slope = apply_matrix(gain, A)
-    left = case.cost_scale * (1 - case.max_saving / 2)
+    if case.cost_form == "restricted":  # equal investments t leave t - lambda_c t s_j to be paid for
+        share = np.maximum(1 - saved * case.cost_spillover * rival(x[..., SHARING]), 0.02) ** 2
+    else:
+        share = 1 - saved * case.max_saving
+    left = [of_firm(case.cost_scale * share, i) for i in (0, 1)]
     bend = times(gain, M)
-    curve = [[(left[..., 0] if i == j else 0.0) - bend[..., i, j] for j in (0, 1)] for i in (0, 1)]
+    curve = [[(left[i] if i == j else 0.0) - bend[..., i, j] for j in (0, 1)] for i in (0, 1)]
     determinant = curve[0][0] * curve[1][1] - curve[0][1] * curve[1][0]
     definite = (curve[0][0] > 0) & (determinant > 0)
     for i, j in ((0, 1), (1, 0)):
         solved = (curve[j][j] * slope[..., i] - curve[i][j] * slope[..., j]) / np.where(definite, determinant, 1.0)
-        x[..., 2 + i] = np.where(definite, solved, 2 * slope[..., i] / left[..., 0])
+        x[..., 2 + i] = np.where(definite, solved, 2 * slope[..., i] / left[i])
     x[..., INVESTMENT] = np.clip(x[..., INVESTMENT], 0.0, np.minimum(case.investment_cap, 1e6))
     return np.swapaxes(x, 0, 1)
 
@@ -205,11 +214,13 @@ def _optimum(case: Case, regime: Regime, tolerances: Tolerances) -> Outcome:
 
     Q = benefit_matrix(case, regime)
     payoff = Payoff(case=case, benefit=Q, cost_weight=BOTH)
-    starts = starting_levels(case, Q, FINE_GRID)
+    starts = np.concatenate([starting_levels(case, Q, FINE_GRID, saved) for saved in SAVED[case.cost_form]], axis=1)
     around = [np.array([1, 1, *pair]) for pair in ((1, 1), (0.3, 0.3), (3, 3), (3, 0.3), (0.3, 3))]
     found = local_optima(case, Q, np.concatenate([starts * factors for factors in around], axis=1), tolerances)
     converged = found.residual <= tolerances.residual
     if not converged.any():
+        if zero_unit_cost_pays(payoff, -np.inf):  # what climbs run after
+            return unsolved(regime.key, "infeasible", explain_zero_unit_cost(case, CHOOSERS[regime.chooser]))
         return unsolved(
             regime.key, "not_converged", f"no ascent on {CHOOSERS[regime.chooser]} reached a residual of {tolerances.residual:g}"
         )
@@ -234,6 +245,14 @@ def _optimum(case: Case, regime: Regime, tolerances: Tolerances) -> Outcome:
     # A saddle is no optimum: only points without an ascending direction among the free levels are listed.
     peaks = [i for i in points if not curvature[i] > 1e-9 * max(1.0, abs(value[i]))]
     best = peaks[0] if peaks else points[0]
+    who = CHOOSERS[regime.chooser]
+    if value.max() > value[best] + 1e-9 * max(1.0, abs(value[best])):  # a saddle of a market, from which ascents leave what is one
+        return unsolved(
+            regime.key,
+            "infeasible",
+            f"{who} is highest where some price or quantity would be negative: {value.max():.6g} is reached on the way there, and "
+            f"{value[best]:.6g} at the best optimum of a market",
+        )
     certificate = Certificate(
         residual=float(residual[best]),
         curvature=None if np.isnan(curvature[best]) else float(curvature[best]),

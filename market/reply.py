@@ -116,7 +116,7 @@ def _root_of_line(constant: Array, slope: Array) -> Array:
 
 
 def _positive_roots(c0: Array, c1: Array, c2: Array, c3: Array) -> list[Array]:
-    """Real parts of the three t at which c0 + c1 t + c2 t^2 + c3 t^3 = 0, polished; NaN or infinite where there are fewer.
+    """Real parts of the t at which c0 + c1 t + c2 t^2 + c3 t^3 = 0, polished; NaN or infinite where there are fewer.
 
     They are found as reciprocals of the roots u = 1/t of u^3 + a u^2 + b u + c, the polynomial over c0, since it is c0 that never
     vanishes: c3 does as soon as goods are unrelated. Viete's formula where all three are real, Cardano's where one is.
@@ -133,6 +133,10 @@ def _positive_roots(c0: Array, c1: Array, c2: Array, c3: Array) -> list[Array]:
             1 / (np.where(apart > 0, -wide * np.cos(angle + turn), real) - a / 3)
             for turn, real in ((0.0, one), (2 * np.pi / 3, -one / 2), (-2 * np.pi / 3, -one / 2))
         ]
+        # Roots far beyond another are lost in its rounding; without c0 they solve a quadratic.
+        if np.any((np.abs(b) < 1e-6 * a**2) | (np.abs(c) < 1e-6 * np.abs(a) ** 3)):
+            half = -(c2 + np.where(c2 < 0, -1, 1) * np.sqrt(np.maximum(c2**2 - 4 * c1 * c3, 0.0))) / 2
+            roots += [half / c3, c1 / half]
         for _ in range(3):
             for i, t in enumerate(roots):
                 step = (c0 + t * (c1 + t * (c2 + t * c3))) / (c1 + t * (2 * c2 + t * 3 * c3))
@@ -147,7 +151,6 @@ def reply_bound(case: Case, sharing_range: tuple[float, float] = (0.0, 1.0)) -> 
     """
     b, b2 = case.own_slope, case.cross_slope
     F = case.unit_cost
-    if F is not None and any(np.any(a) for a in (F.spillover, F.slope, F.curvature)):
-        return np.zeros((*case.batch, 2))
+    unknown = np.zeros((1, 1), bool) if F is None else (F.spillover + F.slope + F.curvature != 0).any(-1, keepdims=True)
     steepest = 2 * rival(b) - b2 * case.rivalry + b2 * np.maximum(*(rival(case.demand_spillover) * s for s in sharing_range))
-    return 2 * b / (4 * b * rival(b) - b2**2) ** 2 * steepest**2
+    return np.where(unknown, 0.0, 2 * b / (4 * b * rival(b) - b2**2) ** 2 * steepest**2)

@@ -17,7 +17,8 @@ from itertools import product
 import numpy as np
 
 from market.case import Array, Case
-from market.demand import matrix, slope_matrix
+from market.demand import apply as apply_matrix
+from market.demand import matrix, slope_matrix, times
 from market.payoff import Payoff
 from market.pricing import net_intercept
 
@@ -36,9 +37,6 @@ def investment_response(case: Case, sharing: Array) -> Array:
 CORNERS = np.array(list(product((0.0, 1.0), repeat=2)))
 """The corners of the sharing square."""
 
-FAN = np.linspace(0, np.pi / 2, 33)
-"""Directions of growth in the two investments."""
-
 
 def remaining_cost(case: Case) -> Array:
     """kappa (..., 2): the share of the stand-alone cost that remains however much knowledge is received."""
@@ -49,38 +47,55 @@ def required_scale(case: Case, benefit: Array) -> Array:
     """The value (...) that cost.scale must exceed for payoff A' Q A - sum_i f_i to be bounded."""
     worst = np.full(np.broadcast_shapes(case.batch, benefit.shape[:-2]), -np.inf)
     unit = case.unit_cost
-    if unit is not None and np.any(unit.curvature):
-        return worst
+    no = np.zeros(1, bool)
+    shared, linear, convex = (no, no, no) if unit is None else (a.any(-1) for a in (unit.spillover, unit.slope, unit.curvature))
+    fan = linear | (case.cost_form == "restricted")
     root = np.sqrt(remaining_cost(case))
-    linear = unit is not None and bool(np.any(unit.slope))
-    for corner in CORNERS[: 1 if unit is not None and np.any(unit.spillover) else 4]:
+    for n, corner in enumerate(CORNERS):
         M = investment_response(case, corner)
-        N = np.swapaxes(M, -1, -2) @ benefit @ M
-        if linear or case.cost_form == "restricted":
-            worst = np.maximum(worst, _along_the_fan(case, corner, M, N))
-            continue
+        N = times(times(np.swapaxes(M, -1, -2), benefit), M)
+        along = _along_the_fan(case, corner, M, N) if fan.any() else np.zeros(1)
         N = N / (root[..., :, None] * root[..., None, :])
         # The largest value of t'Nt on the unit circle in t >= 0: the eigenvalue if its vector points there, else an axis.
         mean, spread = (N[..., 0, 0] + N[..., 1, 1]) / 2, (N[..., 0, 0] - N[..., 1, 1]) / 2
         eigenvalue = mean + np.hypot(spread, N[..., 0, 1])
         largest = np.where(N[..., 0, 1] > 0, eigenvalue, np.maximum(N[..., 0, 0], N[..., 1, 1]))
-        worst = np.maximum(worst, 2 * largest)
+        needed = np.where(fan, along, 2 * largest)
+        worst = np.where(shared, worst, np.maximum(worst, needed)) if n else np.maximum(worst, needed)
+    worst = np.where(convex, -np.inf, worst)
     # At the bound itself payoff is linear far out; rounding must not decide on which side a case is.
     return worst * (1 + 1e-12 * np.sign(worst))
 
 
 def _along_the_fan(case: Case, sharing: Array, M: Array, N: Array) -> Array:
-    """The largest scale (...) needed in any direction in which both net intercepts rise, so that levels far out describe a market."""
-    need = np.full(N.shape[:-2], -np.inf)
+    """The largest scale (...) needed in any direction in which both net intercepts rise, so that levels far out describe a market.
+
+    A fan of directions and those in which one net intercept stays the same; around the best, ever finer fans.
+    """
     restricted = case.cost_form == "restricted"
-    for t in np.column_stack([np.cos(FAN), np.sin(FAN)]):
-        replaced = case.cost_spillover * (t * sharing)[::-1] if restricted else 0.0
+
+    def needed(angle: Array) -> Array:
+        """What directions at these angles (...) need."""
+        t = np.stack([np.cos(angle), np.sin(angle)], -1)
+        replaced = case.cost_spillover * (t * sharing)[..., ::-1] if restricted else 0.0
         weight = 1.0 if restricted else remaining_cost(case)
-        cost = (weight * np.maximum(t - replaced, 0.0) ** 2).sum(-1) + np.zeros_like(need)
-        gain = 2 * np.einsum("i,...ij,j->...", t, N, t)
-        real = (M @ t >= 0).all(-1) & (gain > 0)
-        ratio = np.divide(gain, cost, out=np.full_like(cost, np.inf), where=cost > 1e-12)
-        need = np.maximum(need, np.where(real, ratio, -np.inf))
+        cost = (weight * np.maximum(t - replaced, 0.0) ** 2).sum(-1)
+        gain = 2 * (t * apply_matrix(N, t)).sum(-1)
+        real = (apply_matrix(M, t) >= -1e-12).all(-1) & (gain > 0)
+        ratio = np.divide(gain, cost, out=np.full(np.broadcast_shapes(gain.shape, cost.shape), np.inf), where=cost > 1e-12)
+        return np.where(real, ratio, -np.inf)
+
+    shape = N.shape[:-2]
+    best, need = np.zeros(shape), np.full(shape, -np.inf)
+    with np.errstate(divide="ignore", over="ignore"):
+        level = [np.clip(np.arctan(-M[..., i, 0] / M[..., i, 1]), 0, np.pi / 2) for i in (0, 1)]
+    width = np.pi / 2
+    for n in range(6):
+        around = [np.clip(best + share * width, 0, np.pi / 2) for share in np.linspace(-1, 1, 33)]
+        for angle in [*level, *(np.broadcast_to(a, shape) for a in np.linspace(0, np.pi / 2, 33))] if n == 0 else around:
+            found = needed(angle)
+            best, need = np.where(found > need, angle, best), np.maximum(found, need)
+        width = np.pi / 64 if n == 0 else width / 16
     return need
 
 

@@ -292,7 +292,8 @@ def solve(program: Program, solver: str = "HIGHS") -> LinearAnswer:
     """
     G, h = stacked(program.rows)
     left = h - G @ program.start
-    scale = float(np.abs(left).max(initial=0.0)) or 1.0
+    size = max(float(np.abs(h).max(initial=0.0)), float(np.abs(program.start).max(initial=0.0)))
+    scale = max(float(np.abs(left).max(initial=0.0)), 1e-5 * size) or 1.0  # of what is much smaller little is left after rounding
     low, high = program.first_free
     scale = scale if low == high else 1.0
     active = _neighbouring(program.rows)
@@ -347,7 +348,8 @@ def cheapest(program: Program, answer: LinearAnswer) -> Array:
     """Many transfers may give the same surplus, since only what the public pays counts against it: those of the least expected outlay."""
     assert answer.x is not None
     options = program.options
-    if options.objective != "max_surplus" or options.participation == "none":
+    paid = options.public_funds_cost > 0 and float(program.spent @ answer.x) > 0  # then the objective has seen to it
+    if options.objective != "max_surplus" or options.participation == "none" or paid:
         return answer.x
     kept = answer.value + 1e-9 * max(1.0, abs(answer.value + program.constant))
     held = _aside(-program.cost[None], np.array([-kept]))

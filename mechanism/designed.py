@@ -17,7 +17,8 @@ from mechanism.market_setting import market_setting
 from mechanism.programs import LinearAnswer
 from mechanism.schema import MechanismOptions
 from mechanism.setting_file import DesignOptions
-from mechanism.settings import Plan
+from mechanism.settings import Plan, interim_by_report
+from mechanism.transfers import evened_out, in_closed_form, least_payoffs
 from mechanism.types import TypeSpace
 
 Tree = dict[str, Any]
@@ -67,12 +68,22 @@ def design_transfers(case: Case, types: TypeSpace, options: MechanismOptions, ou
         answer = solve(program)
     if answer.x is None:
         return None
-    return _read(program, answer, tree)
+    return _read(program, answer, tree, options)
 
 
-def _read(program: Program, answer: LinearAnswer, tree: Tree) -> Designed:
+def _least_transfers(plan: Plan) -> Array:
+    """The net transfers (2, own reports, rival's) of least outlay under Bayesian truth-telling and interim participation; NaN if none."""
+    setting = plan.setting
+    interim = np.stack([interim_by_report(setting, i, plan.value(i)) for i in (0, 1)])
+    payoff = least_payoffs(interim, np.stack([setting.interim(i, setting.outside[i]) for i in (0, 1)]))
+    return evened_out(payoff - np.diagonal(interim, axis1=-2, axis2=-1), setting.probabilities[0])
+
+
+def _read(program: Program, answer: LinearAnswer, tree: Tree, options: MechanismOptions) -> Designed:
     assert answer.x is not None
     plan, (first, second) = unpack(program, cheapest(program, answer))
+    if in_closed_form(options) and np.isfinite(least := _least_transfers(plan)).all():
+        first, second = least[0], least[1].T  # the same but for the solver's tolerance
     tree |= {"objective_value": objective_value(program, answer.value), "binding": named(program, answer.prices, "price")}
     shape = program.setting.shape
     return Designed(plan=plan, transfers=(np.broadcast_to(first, shape), np.broadcast_to(second, shape)), tree=tree)

@@ -230,12 +230,15 @@ def _outside(case: Case, types: TypeSpace, options: MechanismOptions, assignment
     if at_types is not None:
         start = at_types[0][:, len(types.nodes) // 2, len(types.nodes) // 2]
     else:
-        pair = np.full(1, middle)
-        start = solve_lanes(_at(case, types.points, pair, pair), REGIMES["nash"], C).levels
+        first, second = np.array([[middle, 0, 0, M - 1, M - 1], [middle, 0, M - 1, 0, M - 1]])
+        found = solve_lanes(_at(case, types.points, first, second), REGIMES["nash"], C * len(first))
+        start = found.levels.reshape(C, -1, 4)[:, 0]
+        told = np.isfinite(found.levels).all(-1, keepdims=True) & ~found.several[:, None]  # as alone, where every pair is asked
+        start = np.where(np.reshape(told, (C, -1)).all(1, keepdims=True), start, np.nan)
     lost = ~np.isfinite(start).all(-1)
     looked = np.unique([0, middle, M - 1])
-    found = private_equilibria(case, types, np.nan_to_num(start), looked)
-    payoff = np.stack([e.payoff + (e.own_cost if printed else 0.0) if e.converged else np.full((2, M), np.nan) for e in found], axis=1)
+    private = private_equilibria(case, types, np.nan_to_num(start), looked)
+    payoff = np.stack([e.payoff + (e.own_cost if printed else 0.0) if e.converged else np.full((2, M), np.nan) for e in private], axis=1)
     payoff[:, lost] = np.nan
     return payoff[..., None]
 
@@ -281,7 +284,8 @@ def _rule(
     else:
         own = gains(assignment, assignment.subsidy - net, options.payoff)
         interim, at_truth, gain = own.interim, own.truth_ex_post, own.dominant.max((0, 2, 3))
-    truthful = gain <= RELATIVE_TOLERANCE * _range(interim)
+    size = np.abs(assignment.utility).max((0, 2, 3))  # of what payoffs are sums of
+    truthful = gain <= RELATIVE_TOLERANCE * np.maximum(_range(interim), ROUNDING * size)
     figures: Figures = {"ic_max_gain": gain, "ic": np.where(truthful, "holds", "violated").astype(object)}
     if options.participation != "none":
         payoff = net if options.participation == "ir1" else at_truth

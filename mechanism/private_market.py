@@ -84,7 +84,7 @@ class ExpectedProfit:
         beyond = np.maximum(x[:, 1:] - self.origin, 0.0)
         value = _paired(self.moments, terms, terms) - (self.cost * beyond**2).sum(-1) / 2
         gradient[1] -= (self.cost * beyond).sum(-1)
-        hessian[1, 1] -= (self.cost * (beyond > 0)).sum(-1)
+        hessian[1, 1] -= (self.cost * (x[:, 1:] >= self.origin)).sum(-1)
         return value, gradient.T, hessian.T
 
 

@@ -221,7 +221,7 @@ def test_the_dearer_public_money_the_less_of_the_planners_levels() -> None:
         assert shares == pytest.approx([1.0] * 4)
     welfare, outlay, net = np.array(found).T
     best = next(row for row in result["comparison"] if row["policy"] == "social_optimum")["welfare"]
-    assert welfare[0] == pytest.approx(best, rel=1e-9)
+    assert welfare[0] == pytest.approx(best, rel=2e-9)  # a billionth is given up for the cheapest transfers
     for falling in (welfare, outlay, net):
         assert (np.diff(falling) < 0).all()
     market = next(row for row in result["comparison"] if row["policy"] == "nash")["welfare"]

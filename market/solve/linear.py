@@ -19,7 +19,13 @@ def free_system(matrix: Array, vector: Array, held: NDArray[np.bool_]) -> tuple[
 
 
 def ascent_direction(hessian: Array, gradient: Array) -> Array:
-    """Newton's direction -H^-1 g (L, n), with H replaced by -|H| (absolute eigenvalues) where it is not negative definite."""
+    """Newton's direction -H^-1 g (L, n), with H replaced by -|H| (absolute eigenvalues) where it is not negative definite.
+
+    Variables are first scaled to curvatures of one, so that what counts as definite or as flat does not depend on their units.
+    """
+    curvature = np.abs(np.diagonal(hessian, axis1=-2, axis2=-1))
+    unit = 1 / np.sqrt(np.maximum(curvature, 1e-16 * curvature.max(-1, keepdims=True) + 1e-300))
+    hessian, gradient = hessian * unit[..., :, None] * unit[..., None, :], gradient * unit
     direction, definite = _solve_definite(-hessian, gradient)
     sound = np.isfinite(hessian).all((-1, -2))
     direction[~sound] = 0.0  # a point beyond what floating point can square: nowhere to go
@@ -30,7 +36,7 @@ def ascent_direction(hessian: Array, gradient: Array) -> Array:
         size = np.maximum(size, 1e-8 * size.max(-1, keepdims=True) + 1e-300)
         along = (vectors * gradient[bent][..., :, None]).sum(-2) / size
         direction[bent] = (vectors * along[..., None, :]).sum(-1)
-    return direction
+    return np.asarray(direction * unit)
 
 
 def _solve_definite(matrix: Array, vector: Array) -> tuple[Array, NDArray[np.bool_]]:
@@ -63,10 +69,15 @@ def solve_general(matrix: Array, vector: Array) -> Array:
     double = np.ascontiguousarray(matrix, float)
 
     def solve(right: Array) -> Array:
+        right = np.asarray(right, float)[..., None]
         try:
-            return np.asarray(np.linalg.solve(double, np.asarray(right, float)[..., None])[..., 0])
+            return np.asarray(np.linalg.solve(double, right)[..., 0])
         except np.linalg.LinAlgError:
-            return np.asarray((np.linalg.pinv(double) @ np.asarray(right, float)[..., None])[..., 0])
+            out = np.full(right.shape[:-1], np.nan)
+            for lane in np.ndindex(out.shape[:-1]):  # each by itself: a singular system is no other's matter
+                if np.isfinite(double[lane]).all():
+                    out[lane] = np.linalg.lstsq(double[lane], right[lane][:, 0], rcond=None)[0]
+            return out
 
     x = solve(vector)
     if matrix.dtype == float:

@@ -39,6 +39,8 @@ BLOCK = 4096
 """Lanes climbed together: more would not fit the processor's cache."""
 EARLY = 10
 """Steps after which those that have not arrived are gathered from all blocks."""
+ARRIVED = 1e-2
+"""Newton step, per variable and scaled by max(1, |x|), beyond which a climb that stalls has arrived nowhere."""
 SHORTEST = 1e-12
 """Share of Newton's step below which there is nothing to gain along it."""
 
@@ -132,7 +134,9 @@ def _climb(
         if done.any():
             which = np.flatnonzero(done)
             end.x[active[which]], end.value[active[which]] = x[which], value[which]
-            end.residual[active[which]], end.hessian[active[which]] = residual[which], hessian[which]
+            # Far out a payoff that grows without limit has a small relative slope too, but the step is large.
+            left = np.where(step.max(-1) <= ARRIVED, residual, np.inf)
+            end.residual[active[which]], end.hessian[active[which]] = left[which], hessian[which]
             on = np.flatnonzero(~done)
             if not len(on):
                 return on
