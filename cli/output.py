@@ -92,6 +92,11 @@ def _replace(path: Path, text: str) -> None:
         draft.unlink(missing_ok=True)
 
 
+def counted(number: int, what: str) -> str:
+    """So many of something."""
+    return f"{number:,} {what}" + ("" if number == 1 else "s")
+
+
 def say(messages: Iterable[str], *, quiet: bool = False) -> None:
     """Messages, one per line, to stderr."""
     if not quiet:

@@ -117,8 +117,8 @@ def comparison(results: Sequence[Tree], labels: Sequence[str], page: Page, digit
         ],
         sections=[i for i in range(len(rows) - 1) if names[i + 1]],
     )
-    page.sentence("* highest welfare; what only shows the possible does not compete: social_optimum, first_best,")
-    page.sentence("  and where types are private vcg_full_information.")
+    page.sentence("* highest welfare, less any cost of public funds; what only shows the possible does not compete: social_optimum,")
+    page.sentence("  first_best, and where types are private vcg_full_information.")
     page.heading("Findings")
     for name, result, tied in zip(labels, results, winners, strict=True):
         page.sentence(f"{name}: {finding(result, tied, Scale([result], digits))}", bullet="- ")
@@ -438,15 +438,18 @@ def largest(certificates: Sequence[Tree], key: str) -> str:
 
 
 def winner(rows: Sequence[Row]) -> list[str]:
-    """The policies with the highest welfare, several where they tie; none where the planner's problem or a mechanism has no figures.
+    """The policies with the highest welfare after the cost of public funds, several where they tie; none where the planner's problem or a
+    mechanism has no figures.
 
-    Full information is a benchmark where types are private.
+    Full information is a benchmark where types are private. A tax rule under which some type would rather stay out does not count where
+    rows tell (`ir`).
     """
     if any(row["welfare"] is None for row in rows if row["policy"] in DECISIVE):
         return []
     private = any(row["policy"] == "vcg_reported" for row in rows)
     apart = BENCHMARKS | ({"vcg_full_information"} if private else set())
-    competing = {row["policy"]: row["welfare"] for row in rows if row["policy"] not in apart and row["welfare"] is not None}
+    able = [row for row in rows if row["policy"] not in apart and row["welfare"] is not None and row.get("ir") != "violated"]
+    competing = {row["policy"]: row["welfare_net"] for row in able}
     top = max(competing.values(), default=0.0)
     return [policy for policy, welfare in competing.items() if welfare >= top - NEGLIGIBLE * abs(top)]
 
@@ -461,6 +464,8 @@ def finding(result: Tree, tied: Sequence[str], scale: Scale) -> str:
         return "no policy has figures."
     best = rows[tied[0]]
     text = f"highest welfare under {' and '.join(label(policy) for policy in tied)}, {scale.amount(best['welfare'])}"
+    if best["welfare_net"] != best["welfare"]:
+        text += f", {scale.amount(best['welfare_net'])} after the cost of public funds"
     if best["change"] is not None:
         text += f" ({scale.amounts([best['change']['welfare']], signed=True)[0]} against today's market)"
     alliance = rows.get("joint_profit")

@@ -31,9 +31,9 @@ def findings_page(result: Tree, name: str, page: Page, digits: int) -> str:
             ),
             Column("Solved", [figures.percent(row["solved"]) for row in rows]),
             Column("Beats\nmarket", [figures.percent(row.get("beats_market")) for row in rows]),
-            Column("Gain\n5 %", part("gain", "q05")),
+            Column("Gain\nlow", part("gain", "q05")),
             Column("Gain\nmedian", part("gain", "q50")),
-            Column("Gain\n95 %", part("gain", "q95")),
+            Column("Gain\nhigh", part("gain", "q95")),
             Column("Outlay\nmean", part("public_outlay", "mean")),
             Column("Truth\npays", [figures.percent(row["truthful"]) for row in rows]),
             Column("Firms\njoin", [figures.percent(row["joined"]) for row in rows]),
@@ -42,7 +42,8 @@ def findings_page(result: Tree, name: str, page: Page, digits: int) -> str:
     page.sentence(
         "Wins: share of cases in which a policy has the highest welfare of those that compete (not social_optimum, first_best); ties are "
         "shared; if free to refuse, no tax rule under which some type would rather stay out counts. Gain: welfare against today's "
-        "market (nash)."
+        "market (nash), in the cases' unit of money; one case in twenty has less than low, one more than high."
+        + (" Welfare is after the cost of public funds." if result["public_funds"] else "")
     )
     page.heading("Findings")
     for text in sentences(result):
@@ -70,9 +71,11 @@ def sentences(result: Tree) -> list[str]:
         told = [f"{label(row['policy'])} in {figures.percent(row['wins'])}" for row in order if row["wins"] > 0][:3]
         out.append(f"Highest welfare: {', '.join(told)} of the cases.")
     if result["undecided"] > 0:
-        out.append(
-            f"In {figures.percent(result['undecided'])} no winner can be named: the planner's problem or every policy has no solution."
-        )
+        inadmissible = min(result["inadmissible"], result["undecided"])
+        reasons = [f"{figures.percent(inadmissible)} are no admissible market (bad_case)"] if inadmissible else []
+        if result["undecided"] > inadmissible:
+            reasons.append("the planner's problem or every policy has no solution")
+        out.append(f"In {figures.percent(result['undecided'])} no winner can be named: {'; elsewhere '.join(reasons)}.")
     for row in rows:
         if row["truthful"] is not None and row["truthful"] < 1:
             worst = row["ic_max_gain"]["q95"] if row.get("ic_max_gain") else None
@@ -86,7 +89,14 @@ def sentences(result: Tree) -> list[str]:
         if len(groups) < 2 or not _ordered(groups):
             continue
         for row in rows:
-            wins = [next(r for r in group["policies"] if r["policy"] == row["policy"])["wins"] for group in (groups[0], groups[-1])]
+            ends = (groups[0], groups[-1])
+            decided = [sum(r["wins"] for r in group["policies"] if r["wins"] is not None) for group in ends]
+            if min(decided) == 0:
+                continue
+            wins = [
+                next(r for r in group["policies"] if r["policy"] == row["policy"])["wins"] / share
+                for group, share in zip(ends, decided, strict=True)
+            ]
             if abs(wins[1] - wins[0]) >= 0.1:
                 moved = "more" if wins[1] > wins[0] else "less"
                 out.append(

@@ -117,8 +117,10 @@ def _percent(share: float | None) -> str:
 
 
 def _advice(result: Tree) -> str:
-    text = str(result["verdicts"][0]["text"])
-    return text.removeprefix("Which rule? ").removeprefix("Which policy? ")
+    """The recommendation, with what speaks against it."""
+    told = [str(verdict["text"]) for verdict in result["verdicts"] if verdict["code"] in ("recommendation", "reason")]
+    against = [text for text in told[1:] if text.startswith("But ")]
+    return " ".join([told[0].removeprefix("Which rule? ").removeprefix("Which policy? "), *against])
 
 
 def winners(result: Tree) -> list[list[str]]:
@@ -138,19 +140,20 @@ def path_page(result: Tree, page: Page, digits: int) -> str:
     shown = sorted({round(i * (count - 1) / (SHOWN - 1)) for i in range(SHOWN)}) if count > SHOWN else list(range(count))
     best = winners(result)
     money = (result["case"].get("units") or {}).get("money")
-    page.heading("Welfare" + (f", {figures.plain(money)}" if money else ""))
+    burden = (result["case"].get("mechanism") or {}).get("public_funds_cost")
+    page.heading("Welfare" + (" after the cost of public funds" if burden else "") + (f", {figures.plain(money)}" if money else ""))
     at = Column(vary["key"].rsplit(".", 1)[-1], figures.column([rows[k * width][vary["key"]] for k in shown], digits, zero=1e-12))
     page.table(
         [
             at,
             *(
-                Column(policy.replace("_", "\n", 1), _figures([rows[k * width + j] for k in shown], "welfare", digits))
+                Column(policy.replace("_", "\n", 1), _figures([rows[k * width + j] for k in shown], "welfare_net", digits))
                 for j, policy in enumerate(policies)
             ),
             Column("Best", [" ".join(best[k]) if len(best[k]) <= 2 else f"{len(best[k])} tie" for k in shown], words=True),
         ]
     )
-    page.sentence("Best: highest welfare of the policies that compete (not social_optimum, first_best).")
+    page.sentence(_best(result))
     if result["case"].get("types"):
         page.sentence("All figures are expectations over both firms' types.")
     _without_figures(result, page)
@@ -187,6 +190,18 @@ def path_page(result: Tree, page: Page, digits: int) -> str:
     if count > len(shown):
         page.sentence(f"{len(shown)} of {count} points are shown; all, with every figure, are in --format csv and json.")
     return page.text
+
+
+def _best(result: Tree) -> str:
+    """What the best policy is."""
+    burden = (result["case"].get("mechanism") or {}).get("public_funds_cost")
+    text = "Best: highest welfare"
+    if burden:
+        text += f" after the cost of public funds, {burden:g} per unit paid out,"
+    text += " of the policies that compete: not social_optimum and first_best"
+    if any(row["ir"] for row in result["rows"]):
+        text += ", nor a tax rule under which some type would rather stay out"
+    return f"{text}."
 
 
 def _without_figures(result: Tree, page: Page) -> None:
@@ -267,7 +282,8 @@ def over_a_grid(result: Tree, page: Page, digits: int) -> str:
 
     legend = {letter: " and ".join(label(policy) for policy in tied) for tied, letter in names.items()}
     unsolved = {UNSOLVED: "no winner: the planner's problem has no solution, or the point is no admissible market"}
-    draw("Highest welfare", lambda k: names.get(tuple(best[k]), UNSOLVED), legend | unsolved)
+    page.sentence(_best(result))
+    draw("Best policy", lambda k: names.get(tuple(best[k]), UNSOLVED), legend | unsolved)
     for policy in policies:
         j = policies.index(policy)
         for key, words in (("ic", "truth"), ("ir", "participation")):

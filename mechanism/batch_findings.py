@@ -28,7 +28,7 @@ TIE = 1e-9
 """Share of welfare up to which policies count as equally good."""
 BENCHMARKS = ("social_optimum", "first_best")
 """Policies that show what would be possible; they do not compete."""
-FIGURES = ("welfare", "consumer_surplus", "profit_1", "profit_2", "public_outlay", "ic_max_gain", "ir_min_slack")
+FIGURES = ("welfare", "welfare_net", "consumer_surplus", "profit_1", "profit_2", "public_outlay", "ic_max_gain", "ir_min_slack")
 KNOWN = ("case_id", "policy", "status", "ic", "ir", "message", "residual", "regret", "price_1", "price_2")
 LEVELS = ("sharing_1", "sharing_2", "investment_1", "investment_2")
 
@@ -49,10 +49,17 @@ class Result:
     keys: dict[str, NDArray[Any]]
     """The varied keys, (cases,) each."""
 
+    @property
+    def worth(self) -> Array:
+        """What policies are ranked by, (cases, policies): welfare after the cost of public funds."""
+        return self.figures.get("welfare_net", self.figures["welfare"])
+
 
 def read_result(path: Path) -> Result:
     """The result in a file."""
     try:
+        if not path.exists():
+            raise ResultError("is not there; check the path")
         frame = pd.read_parquet(path) if path.suffix.lower() == ".parquet" else pd.read_csv(path)
     except ImportError:
         raise ResultError("a .parquet file needs pyarrow: install it, or pigou with its extra `batch`") from None
@@ -68,7 +75,8 @@ def read_result(path: Path) -> Result:
     width = len(policies)
     shape = (len(frame) // width, width)
     whole = len(frame) % width == 0 and (frame["policy"].to_numpy().reshape(shape) == np.array(policies, object)).all()
-    if not whole or (np.ptp(frame["case_id"].to_numpy().reshape(shape), axis=1) > 0).any():
+    ids = frame["case_id"].to_numpy().reshape(shape) if whole else np.zeros((1, 1))
+    if not whole or (ids != ids[:, :1]).any():
         raise ResultError("is no whole result of pigou batch: its rows are not ordered by case, each with the same policies")
     known = {*KNOWN, *FIGURES, *LEVELS}
     empty = pd.Series(np.full(len(frame), None, object))
@@ -90,13 +98,15 @@ def _numbers(column: Any) -> Array:
 
 def findings(result: Result, by: list[str]) -> Tree:
     """The findings of a result, pivoted by some of its keys (by default all that were varied)."""
-    welfare = result.figures["welfare"]
+    welfare = result.worth
     wins = {"wins": _wins(result, welfare), "wins_voluntary": _wins(result, np.where(result.texts["ir"] == "violated", np.nan, welfare))}
     everything = np.ones(len(welfare), bool)
     return {
         "cases": len(welfare),
         "policies": [_policy(result, j, wins, everything) for j in range(len(result.policies))],
         "undecided": float((wins["wins"].sum(1) == 0).mean()),
+        "inadmissible": float((result.texts["status"] == "bad_case").all(1).mean()),
+        "public_funds": bool(np.any(result.worth[np.isfinite(welfare)] != result.figures["welfare"][np.isfinite(welfare)])),
         "by": {key: _pivot(result, key, wins) for key in (by or list(result.keys))},
     }
 
@@ -128,13 +138,17 @@ def _policy(result: Result, j: int, wins: dict[str, Array], which: NDArray[np.bo
     }
     if "nash" in result.policies:
         market = result.policies.index("nash")
-        row["gain"] = _quantiles(figures["welfare"] - result.figures["welfare"][which, market])
+        better = result.worth[which, j] - result.worth[which, market]
+        row["gain"] = _quantiles(better)
         for firm in (n for n in (1, 2) if f"profit_{n}" in figures):
             row[f"profit_{firm}_change"] = _quantiles(figures[f"profit_{firm}"] - result.figures[f"profit_{firm}"][which, market])
-        better = figures["welfare"] - result.figures["welfare"][which, market]
         known = np.isfinite(better)
         row["beats_market"] = float((better[known] > 0).mean()) if known.any() else None
-    row |= {name: _quantiles(figures[name]) for name in ("welfare", "public_outlay", "ic_max_gain", "ir_min_slack") if name in figures}
+    row |= {
+        name: _quantiles(figures[name])
+        for name in ("welfare", "welfare_net", "public_outlay", "ic_max_gain", "ir_min_slack")
+        if name in figures
+    }
     return row
 
 
@@ -154,9 +168,14 @@ def _quantiles(values: Array) -> Tree | None:
 
 
 def _pivot(result: Result, key: str, wins: dict[str, Array]) -> list[Tree]:
-    """Every policy within groups of a key's values."""
+    """Every policy within groups of a key's values; where keys were varied one at a time, with the others as in the first case."""
     out = []
-    for label, which in groups(result.keys[key]):
+    differs = np.array([values != values[0] for values in result.keys.values()])
+    others = differs.sum(0) - differs[list(result.keys).index(key)]
+    alone = others == 0 if len(differs) > 1 and (differs.sum(0) <= 1).all() else np.ones(len(others), bool)
+    for label, among in groups(result.keys[key][alone]):
+        which = np.zeros(len(others), bool)
+        which[np.flatnonzero(alone)[among]] = True
         rows = [_policy(result, j, wins, which) for j in range(len(result.policies))]
         out.append({"group": label, "cases": int(which.sum()), "policies": rows})
     return out

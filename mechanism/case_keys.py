@@ -85,7 +85,7 @@ def key_fault(tree: Json, key: str, *, whole: bool = False) -> str | None:
         last = {name.rsplit(".", 1)[-1]: name for name in known}
         close = get_close_matches(key, known, 1) or [last[name] for name in get_close_matches(key.rsplit(".", 1)[-1], last, 1)]
         if steps and isinstance(steps[-1], int) and key.rpartition("[")[0] in known:
-            return "is no firm's: [0] is firm 1's, [1] firm 2's"
+            return "is not a key of the base case: [0] is firm 1's, [1] firm 2's"
         if key.startswith("types") and tree.get("types") is None:
             return "is not a key of the base case; the base case has no types"
         hint = f"did you mean {close[0]}?" if close else f"the keys there are {', '.join(known)}"

@@ -41,12 +41,14 @@ NUMBERS = (
     "consumer_surplus",
     "welfare",
     "public_outlay",
+    "welfare_net",
     "ic_max_gain",
     "ir_min_slack",
     "residual",
     "regret",
 )
-"""The columns of figures: money in the case's own unit, residual and regret over max(1, |payoff|)."""
+"""The columns of figures: money in the case's own unit, residual and regret over max(1, |payoff|). `welfare_net` is welfare less the case's
+shadow cost of public funds for every unit that is paid out."""
 
 RULES = (*TAX_RULES, DESIGNED)
 """The tax rules that can be asked for at many cases."""
@@ -82,6 +84,8 @@ def solve_many(cases: Sequence[PolicyCase], policies: Sequence[str]) -> Columns:
                 out["status"][at], out["message"][at] = NOT_ASKED, NEEDS_TYPES
     for same in _same_types(cases):
         _with_types(out, [cases[i] for i in same], same, policies)
+    burden = np.repeat([case.mechanism.public_funds_cost for case in cases], width)
+    out["welfare_net"] = out["welfare"] - burden * np.maximum(out["public_outlay"], 0.0)
     return out
 
 

@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
 
 from market.case import Case
-from market.faults import Fault, Json, show
+from market.faults import BadCase, Fault, Json, show
 from market.files import Document, read_document
 from market.schema import (
     MARKET_RULES,
@@ -279,6 +279,8 @@ def load_case(path: str | Path) -> PolicyCase:
     """The case in a YAML, JSON or TOML file."""
     faults: list[Fault] = []
     document = read_document(path, faults=faults)
+    if "policies" in document.tree and "demand" not in document.tree:
+        raise BadCase([Fault(document.place(()), "", "is the design of a batch, not a case; `pigou batch` takes it")])
     return parse_tree(document.tree, name=Path(path).stem, path=Path(path), document=document, faults=faults)
 
 

@@ -198,6 +198,10 @@ def _some(tree: Json, spans: Sequence[Span], points: Array, policies: Sequence[s
 # --- where things change
 
 
+TIE = "tie"
+"""Said of two policies that are equally good."""
+
+
 @dataclass(frozen=True)
 class Label:
     """Something that may change along a path: what it is called, and what it says of points (n,) as text."""
@@ -216,11 +220,13 @@ def _labels(columns: Columns, policies: Sequence[str]) -> list[Label]:
         return lambda c: c[name][j::width]
 
     def order(one: str, other: str) -> Callable[[Columns], Any]:
-        first, second = of(one, "welfare"), of(other, "welfare")
+        first, second = of(one, "welfare_net"), of(other, "welfare_net")
 
         def read(c: Columns) -> Any:
             gap = first(c) - second(c)
-            return np.where(np.isnan(gap), "", np.where(gap >= 0, f"{one} above {other}", f"{other} above {one}"))
+            words = np.where(gap >= 0, f"{one} above {other}", f"{other} above {one}")
+            equal = np.abs(gap) <= SAME * np.maximum(1.0, np.abs(first(c)))
+            return np.where(np.isnan(gap), "", np.where(equal, TIE, words))
 
         return read
 
@@ -247,8 +253,8 @@ def _labels(columns: Columns, policies: Sequence[str]) -> list[Label]:
 
     labels = []
     for one, other in combinations(policies, 2):
-        gap = np.abs(of(one, "welfare")(columns) - of(other, "welfare")(columns))
-        size = SAME * np.maximum(1.0, np.abs(of(one, "welfare")(columns)))
+        gap = np.abs(of(one, "welfare_net")(columns) - of(other, "welfare_net")(columns))
+        size = SAME * np.maximum(1.0, np.abs(of(one, "welfare_net")(columns)))
         if np.any(gap > size):  # otherwise a tie all along
             labels.append(Label("order", (one, other), order(one, other)))
     labels += [Label("bounds", (policy,), bounds(policy)) for policy in policies if policy in REGIMES]
@@ -262,10 +268,13 @@ def _events(tree: Json, span: Span, values: Array, columns: Columns, policies: S
     width = len(policies)
     brackets: list[tuple[Label, float, float, str, str]] = []
     for label in _labels(columns, policies):
-        words = label.read(columns)
+        words = label.read(columns).astype(object)
+        for n in range(1, len(words)):
+            if words[n] == TIE:  # nobody has overtaken anybody yet
+                words[n] = words[n - 1]
         for k in np.flatnonzero(words[1:] != words[:-1]):
-            if label.kind == "order" and "" in (words[k], words[k + 1]):
-                continue  # a figure that ends or begins is told by its status
+            if label.kind == "order" and {"", TIE} & {words[k], words[k + 1]}:
+                continue  # a figure that ends or begins is told by its status, and a tie that ends is no overtaking
             brackets.append((label, float(values[k]), float(values[k + 1]), str(words[k]), str(words[k + 1])))
     brackets.sort(key=lambda b: (b[1], b[0].kind, b[0].policies))
     active = brackets[:MOST_EVENTS]
@@ -280,7 +289,7 @@ def _events(tree: Json, span: Span, values: Array, columns: Columns, policies: S
             at = place[middle] * width
             here = str(label.read({name: column[at : at + width] for name, column in found.items()})[0])
             # The first change is followed; a third state in between is another change.
-            halved.append((label, middle, high, before, after) if here == before else (label, low, middle, before, here))
+            halved.append((label, middle, high, before, after) if here in (before, TIE) else (label, low, middle, before, here))
         active = halved
     told = [
         {

@@ -197,7 +197,7 @@ SAMPLE = "sample: {method: sobol, count: 8}\n"
         ("vary: {cost.scale: {low: 12, high: 13}}\ntable: t.csv\n" + SAMPLE, "table stands beside vary"),
         ("cases: [a.yaml]\n", "case stands beside cases"),
         ("", "says nothing about which cases"),
-        ("table: nowhere.csv\n", "table is nowhere.csv, which cannot be read as a table"),
+        ("table: nowhere.csv\n", "table is nowhere.csv: there is no such file beside this one"),
         ("polices: [nash]\nvary: {cost.scale: {values: [12]}}\n", "polices is not a known key; did you mean policies?"),
     ],
 )
@@ -224,7 +224,9 @@ def test_all_faults_come_at_once_with_their_places(tmp_path: Path) -> None:
         ("cost.scale\n12\n13\nabc\n", 'has text in column cost.scale, row 3: "abc"; it must be a number'),
         ("cost.scale,cost.scale\n12,13\n", "the column cost.scale stands there twice"),
         ("case_id,cost.scale\n1,12\n1,13\n", "has a case_id twice"),
-        ("case_id,cost.scale\nx,12\n", "case_id holds something else than whole numbers"),
+        ("case_id,cost.scale\nx,12\n,13\n", "row 2 has no case_id"),
+        ("case_id,cost.scale\nx,12\nx,13\n", "has a case_id twice"),
+        ("cost.scale;demand.cross_slope\n12;1\n", "its cells stand between semicolons"),
         ("cost.scale\n", "which has no rows"),
         ("", "cannot be read as a table"),
         ("case_id\n1\n", "whose only columns are case_id"),
@@ -235,6 +237,49 @@ def test_faults_of_a_table(tmp_path: Path, table: str, message: str) -> None:
     found = faults(tmp_path, "table: t.csv\n")
     assert any(message in fault for fault in found)
     assert all(fault.startswith("2:1: table ") for fault in found)
+
+
+def test_a_table_may_name_its_cases(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("case_id,cost.scale\nDE-2024,12\nFR-2024,13\n")
+    d = design(tmp_path, "table: t.csv\n")
+    assert d.ids(0, 2).tolist() == ["DE-2024", "FR-2024"]
+    assert result_columns(d)["case_id"] == "text"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("vary: {cost.scale: {values: [12, 13, 12.0]}}\n", "values[2] is 12.0 again; list each value once"),
+        ("vary: {cost.scale: {values: []}}\n", "cost.scale.values is empty; give a list"),
+        ("vary: {}\n", "vary is empty; give"),
+        ("vary: {cost.scale: {low: 0, high: 20, log: true}}\n" + SAMPLE, "with log it must lie in (0, high = 20.0)"),
+        ("vary: {cost.scale: {low: 10, high: 20}}\n", "sample is missing"),
+    ],
+)
+def test_one_fault_is_told_once(tmp_path: Path, text: str, message: str) -> None:
+    found = faults(tmp_path, text)
+    assert len(found) == 1
+    assert message in found[0]
+
+
+def test_a_case_is_no_design_and_a_design_no_case(tmp_path: Path) -> None:
+    with pytest.raises(BadCase, match="is a case, not the design of a batch"):
+        load_design(CASE)
+    (tmp_path / "d.yaml").write_text(f"case: {CASE}\nvary: {{cost.scale: {{values: [12]}}}}\npolicies: [nash]\n")
+    with pytest.raises(BadCase, match="is the design of a batch, not a case"):
+        load_case(tmp_path / "d.yaml")
+    (tmp_path / "d.yaml").write_text(f"case: {CASE}\nvary: {{cost.scale: {{values: [12]}}}}\n")
+    with pytest.raises(BadCase, match=r"policies is missing; give a list, each text, such as \[nash, joint_profit"):
+        load_design(tmp_path / "d.yaml")
+
+
+def test_the_base_is_one_case_of_a_design_that_moves_one_key_at_a_time(tmp_path: Path) -> None:
+    d = design(
+        tmp_path,
+        "vary: {cost.scale: {values: [10, 12, 14]}, cost.spillover: {low: 0.3, high: 0.7}}\nsample: {method: one_at_a_time, count: 3}\n",
+    )
+    rows = list(zip(*(column.tolist() for column in d.columns(0, d.count).values()), strict=True))
+    assert rows == [(12, 0.5), (10, 0.5), (14, 0.5), (12, 0.3), (12, 0.7)]
 
 
 def test_faults_of_the_cases_named_are_theirs(tmp_path: Path) -> None:

@@ -120,3 +120,36 @@ def test_what_firms_would_refuse_does_not_win_where_they_may(tmp_path: Path) -> 
     assert [found[policy]["wins"] for policy in ("nash", "joint_profit", "groves")] == [0, 0, 1]
     assert [found[policy]["wins_voluntary"] for policy in ("nash", "joint_profit", "groves")] == [0.5, 0, 0.5]
     assert found["groves"]["joined"] == 0.5
+
+
+def test_keys_varied_one_at_a_time_are_pivoted_with_the_others_at_the_base(tmp_path: Path) -> None:
+    """Cases in which another key moved say nothing about this one."""
+    path = tmp_path / "r.csv"
+    rows = ["case_id,a,b,policy,status,welfare"]
+    # The market is better than the alliance only where b is high; a never matters.
+    for case, (a, b) in enumerate(((1, 1), (2, 1), (3, 1), (1, 2), (1, 3))):
+        rows += [f"{case},{a},{b},nash,converged,1.0", f"{case},{a},{b},joint_profit,converged,{2.0 if b == 1 else 0.5}"]
+    path.write_text("\n".join(rows))
+    by = findings(read_result(path), [])["by"]
+    assert [(group["group"], group["cases"], group["policies"][1]["wins"]) for group in by["a"]] == [("1", 1, 1), ("2", 1, 1), ("3", 1, 1)]
+    assert [(group["group"], group["cases"], group["policies"][1]["wins"]) for group in by["b"]] == [("1", 1, 1), ("2", 1, 0), ("3", 1, 0)]
+
+
+def test_policies_are_ranked_after_the_cost_of_public_funds(tmp_path: Path) -> None:
+    path = tmp_path / "r.csv"
+    path.write_text(
+        "case_id,policy,status,welfare,welfare_net\n0,nash,converged,1,1\n0,designed,converged,3,0.5\n"
+        "1,nash,converged,1,1\n1,designed,converged,3,2.5\n"
+    )
+    found = findings(read_result(path), [])
+    assert found["public_funds"]
+    assert [row["wins"] for row in found["policies"]] == [0.5, 0.5]
+    assert found["policies"][1]["gain"]["q50"] == pytest.approx(0.5)
+
+
+def test_strict_fails_where_a_rule_fails_in_some_case(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "r.csv"
+    path.write_text("case_id,policy,status,ic,ir,welfare\n0,groves,converged,holds,violated,1\n1,groves,converged,holds,holds,1\n")
+    assert run("compare", path).code == 0
+    done = run("compare", path, "--strict")
+    assert (done.code, "groves" in done.err) == (3, True)

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from cli.batch import parts as parts_module
+from cli.batch.formats import read_metadata
 from cli.batch.parts import Parts, Refused
 from cli.batch.runner import Job, WorkersDied, partition, run
 
@@ -82,7 +83,11 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
         summary = run(job(), out)
         assert (summary.failed, summary.kept) == (len(range(0, CASES, 7)), 0)
         found[ending] = out.read_bytes()
-    assert [path.name for path in sorted(folder.iterdir())] == ["r.csv", "r.parquet"]  # the parts are gone
+    assert [path.name for path in sorted(folder.iterdir())] == [
+        "r.csv",
+        "r.csv.metadata.json",
+        "r.parquet",
+    ]  # the parts are gone
     return found
 
 
@@ -242,13 +247,16 @@ def test_what_is_there_is_not_overwritten_unasked(unbroken: dict[str, bytes], tm
     assert out.read_bytes() == unbroken["csv"]
     with pytest.raises(Refused, match="--overwrite"):
         run(job(), out)
+    out.write_text("something else")
     with pytest.raises(Refused, match="does not tell which design"):
         run(job(), out, resume=True)
 
 
-def test_resuming_what_is_complete_is_nothing(tmp_path: Path) -> None:
-    out = tmp_path / "r.parquet"
+@pytest.mark.parametrize("ending", ["parquet", "csv"])
+def test_resuming_what_is_complete_is_nothing(tmp_path: Path, ending: str) -> None:
+    out = tmp_path / f"r.{ending}"
     run(job(), out)
+    assert read_metadata(out)["pigou.seed"] == "7"
     written = out.stat().st_mtime_ns
     summary = run(job(), out, resume=True)
     assert (summary.failed, summary.kept) == (len(range(0, CASES, 7)), CASES)

@@ -334,15 +334,16 @@ def test_a_bad_case_stops_compare_before_anything_runs(run: Run, case: Path, tmp
 
 def test_benchmarks_do_not_win() -> None:
     rows = [
-        {"policy": key, "welfare": value}
+        {"policy": key, "welfare": value, "welfare_net": value}
         for key, value in (("nash", 1.0), ("joint_profit", 2.0), ("first_best", 3.0), ("no_sharing", None))
     ]
     assert winner(rows) == ["joint_profit"]
     assert winner([*rows, {"policy": "social_optimum", "welfare": None}]) == []
     assert winner([{"policy": "nash", "welfare": None}]) == []
-    tied = [{"policy": key, "welfare": 2.0} for key in ("nash", "joint_profit")]
+    tied = [{"policy": key, "welfare": 2.0, "welfare_net": 2.0} for key in ("nash", "joint_profit")]
     assert winner(tied) == ["nash", "joint_profit"]
-    private = [{"policy": key, "welfare": value} for key, value in (("vcg_full_information", 3.0), ("vcg_reported", 2.0))]
+    figures = {"vcg_full_information": 3.0, "vcg_reported": 2.0}
+    private = [{"policy": key, "welfare": value, "welfare_net": value} for key, value in figures.items()]
     assert winner(private) == ["vcg_reported"]
 
 

@@ -194,7 +194,7 @@ EITHER = "it must be a number in (0, inf) or a list of 2, each a number in (0, i
         ({"types": {"support": [0, 1], "points": 3.0}}, "types.points is 3.0; it must be a whole number in [2, 201]"),
         (
             {"types/values": []},
-            "types.values is a list of 0; it must be a list, each a number in [0, 1] for spillovers, (0, inf) for an intercept",
+            "types.values is empty; give a list, each a number in [0, 1] for spillovers, (0, inf) for an intercept",
         ),
         ({"types/values": [0.1, 0.1]}, "types.values holds a value twice; list each type once"),
         (

@@ -85,7 +85,9 @@ class DesignFile(Block):
     sample: Annotated[Sample | None, described("how the ranges of vary are sampled")] = None
     table: Annotated[Text | None, described("path, relative to this file, of a CSV or Parquet table whose columns are dotted keys")] = None
     cases: Annotated[tuple[Text, ...] | None, described("paths, relative to this file, of cases taken as they are", min_length=1)] = None
-    policies: Annotated[tuple[Text, ...], described("names of regimes and of tax rules", min_length=1)]
+    policies: Annotated[
+        tuple[Text, ...], described("names of regimes and of tax rules", min_length=1, examples=["[nash, joint_profit, social_optimum]"])
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,8 +122,8 @@ class Design:
         """The values of the varied keys in the cases of this range, NaN or None where a value is null."""
         return self.points.columns(start, stop)
 
-    def ids(self, start: int, stop: int) -> NDArray[np.int64]:
-        """The numbers that the result gives to the cases of this range."""
+    def ids(self, start: int, stop: int) -> NDArray[Any]:
+        """What the result calls the cases of this range."""
         return self.points.ids(start, stop)
 
     def trees(self, start: int, stop: int) -> Iterator[Json]:
@@ -144,6 +146,8 @@ def load_design(path: str | Path) -> Design:
     faults: list[Fault] = []
     path = Path(path)
     document = read_document(path, faults=faults)
+    if "policies" not in document.tree and {"demand", "security", "cost"} & set(document.tree):
+        raise BadCase([Fault(document.place(()), "", "is a case, not the design of a batch; `pigou evaluate` takes it")])
     return _Reader(check(DesignFile, document.tree, document=document, faults=faults), document, path).design()
 
 
@@ -169,6 +173,9 @@ class _Reader:
         file = self.file
         self._forms()
         listed = [self._case(("cases", n), name) for n, name in enumerate(file.cases or ())]
+        for n, name in enumerate(file.cases or ()):
+            if name in (file.cases or ())[:n]:
+                self.fault(("cases", n), f"is {name} again; list each case once")
         base = self._case(("case",), file.case) if file.case and not file.cases else None
         known = [case for case in [*listed, base] if case is not None]
         self._policies(known)
@@ -199,7 +206,11 @@ class _Reader:
             identity=identity,
             seed=file.sample.seed if file.sample is not None else None,
             warnings=self._warnings(points),
-            files=tuple(Path(name) for name in self.document.files) + tuple(case.path for case in known if case.path is not None),
+            files=(
+                *(Path(name) for name in self.document.files),
+                *(case.path for case in known if case.path is not None),
+                *([self.path.parent / file.table] if file.table is not None else []),
+            ),
         )
 
     def _forms(self) -> None:
@@ -278,11 +289,14 @@ class _Reader:
                     self.fault((*at, "high"), f"is {show(given.high)}; it must lie above low = {show(given.low)}")
                 elif given.log and given.low <= 0:
                     self.fault((*at, "low"), f"is {show(given.low)}; with log it must lie in (0, high = {show(given.high)})")
-                self._admissible((*at, "low"), key, given.low, base)
-                self._admissible((*at, "high"), key, given.high, base)
+                else:
+                    self._admissible((*at, "low"), key, given.low, base)
+                    self._admissible((*at, "high"), key, given.high, base)
                 axes.append(Axis(key=key, low=given.low, high=given.high, log=given.log))
             else:
                 for n, value in enumerate(given.values):
+                    if value in given.values[:n]:
+                        self.fault((*at, "values", n), f"is {show(value)} again; list each value once")
                     self._admissible((*at, "values", n), key, value, base)
                 if any(isinstance(value, str) for value in given.values) and any(isinstance(v, int | float) for v in given.values):
                     self.fault((*at, "values"), "mixes numbers and texts")
@@ -291,7 +305,7 @@ class _Reader:
         sample = file.sample or Sample(method="grid")
         ranges = any(axis.values is None for axis in axes)
         random = sample.method in ("sobol", "latin_hypercube")
-        if sample.count is None and (random or ranges):
+        if file.sample is not None and sample.count is None and (random or ranges):
             self.fault(("sample", "count"), f"is missing; give {'the number of cases' if random else 'the number of points of each range'}")
         if self.faults:
             return None
@@ -333,6 +347,9 @@ class _Reader:
         place = self.path.parent / self.file.table
         try:
             table = Table.read(place)
+        except FileNotFoundError:
+            self.fault(("table",), f"is {self.file.table}: there is no such file beside this one")
+            return None
         except (OSError, ValueError, ImportError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             self.fault(("table",), f"is {self.file.table}, which cannot be read as a table: {reason}")
@@ -349,7 +366,7 @@ class _Reader:
             if not isinstance(value_at(expanded(base.resolved, steps), steps), str) and (row := table.first_text(key)) is not None:
                 self.fault(("table",), f"has text in column {key}, row {row + 1}: {show(table.data[key][row])}; it must be a number")
         if table.numbers is not None and len(np.unique(table.numbers)) < table.count:
-            self.fault(("table",), "has a case_id twice; number each row once, or leave the column out")
+            self.fault(("table",), "has a case_id twice; name each row once, or leave the column out")
         return table if len(self.faults) == found else None
 
     def _key_of_table(self, key: str, base: PolicyCase) -> bool:

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Literal, Protocol
 
 import numpy as np
+
+from .parts import file_sha256
 
 Kind = Literal["int", "float", "text"]
 Columns = Mapping[str, Any]
@@ -56,7 +60,7 @@ class Csv:
         return self._lines(zip(*cells, strict=True))
 
     def join(self, parts: Iterable[Path], target: IO[bytes], metadata: Mapping[str, str]) -> None:
-        """The header, then the parts; a CSV file has no place for metadata."""
+        """The header, then the parts; a CSV file has no place for metadata, see `metadata_beside`."""
         target.write(self._lines([list(self.columns)]))
         for part in parts:
             target.write(part.read_bytes())
@@ -122,9 +126,17 @@ class Parquet:
                 write()
 
 
+def metadata_beside(path: Path) -> Path:
+    """The file that tells where a CSV result comes from."""
+    return path.with_name(f"{path.name}.metadata.json")
+
+
 def read_metadata(path: Path) -> dict[str, str]:
-    """The metadata of a result; nothing where the file is no readable Parquet file."""
+    """The metadata of a result; nothing where it has none that can be read."""
     if path.suffix.lower() != ".parquet":
+        with suppress(OSError, ValueError):
+            told: dict[str, str] = json.loads(metadata_beside(path).read_text(encoding="utf-8"))
+            return told if told.get("pigou.result_sha256") == file_sha256(path) else {}
         return {}
     import pyarrow as pa
     import pyarrow.parquet as pq

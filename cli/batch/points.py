@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import math
 import signal
 from collections.abc import Iterator, Mapping
@@ -33,8 +34,8 @@ class Points(Protocol):
     def columns(self, start: int, stop: int) -> dict[str, Array]:
         """Key -> values in the cases of this range: floats, or objects where a key takes texts."""
 
-    def ids(self, start: int, stop: int) -> NDArray[np.int64]:
-        """The numbers of these cases in the result."""
+    def ids(self, start: int, stop: int) -> Array:
+        """What these cases are called in the result: numbers, or a table's texts."""
 
 
 class Numbered:
@@ -109,20 +110,28 @@ class Grid(_Axes):
 
 @dataclass(frozen=True)
 class OneAtATime(_Axes):
-    """The base case, then each key through its points with the others at the base."""
+    """The base case, then each key through its other points with the rest at the base."""
 
     base: tuple[Any, ...]
 
     @property
     def count(self) -> int:
         """The base case, and the points of all keys."""
-        return 1 + sum(len(axis.steps(self.size)) for axis in self.axes)
+        return 1 + sum(map(len, self._steps))
+
+    @property
+    def _steps(self) -> list[Array]:
+        """Every key's points but the base's."""
+        found = []
+        for axis, value in zip(self.axes, self.base, strict=True):
+            steps = axis.steps(self.size)
+            found.append(steps[[step != value for step in steps.tolist()]])
+        return found
 
     def columns(self, start: int, stop: int) -> dict[str, Array]:
         """The cases of this range."""
         found, first = {}, 1
-        for axis, value in zip(self.axes, self.base, strict=True):
-            steps = axis.steps(self.size)
+        for axis, value, steps in zip(self.axes, self.base, self._steps, strict=True):
             whole = np.full(self.count, column([value])[0], steps.dtype)
             whole[first : first + len(steps)] = steps
             found[axis.key] = whole[start:stop]
@@ -197,8 +206,8 @@ class Table:
     """The rows of a table."""
 
     data: Mapping[str, Array]
-    numbers: NDArray[np.int64] | None
-    """The column case_id, where there is one."""
+    numbers: Array | None
+    """The column case_id, where there is one: whole numbers, or texts."""
     sha256: str
     """Of the file."""
 
@@ -209,7 +218,7 @@ class Table:
         given = _parquet(path) if path.suffix.lower() == ".parquet" else _csv(path)
         numbers = given.pop("case_id", None)
         data = {name: _values(values) for name, values in given.items()}
-        return cls(data=data, numbers=None if numbers is None else _numbers(numbers), sha256=digest)
+        return cls(data=data, numbers=None if numbers is None else _names(numbers), sha256=digest)
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -235,7 +244,7 @@ class Table:
         """The rows of this range."""
         return {key: values[start:stop] for key, values in self.data.items()}
 
-    def ids(self, start: int, stop: int) -> NDArray[np.int64]:
+    def ids(self, start: int, stop: int) -> Array:
         """The column case_id, or the number of the row from 0."""
         return np.arange(start, stop, dtype=np.int64) if self.numbers is None else self.numbers[start:stop]
 
@@ -254,9 +263,15 @@ def _parquet(path: Path) -> dict[str, list[Any]]:
 
 
 def _csv(path: Path) -> dict[str, list[Any]]:
-    with open(path, encoding="utf-8-sig", newline="") as stream:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise ValueError("it is not UTF-8 text; save it as CSV UTF-8") from None
+    with io.StringIO(text, newline="") as stream:
         rows = csv.reader(stream)
         names = [name.strip() for name in next(rows, [])]
+        if len(names) == 1 and ";" in names[0]:
+            raise ValueError("its cells stand between semicolons; save it with commas between cells and points in numbers")
         if not names:
             raise ValueError("it is empty")
         if twice := [name for n, name in enumerate(names) if name in names[:n]]:
@@ -272,11 +287,14 @@ def _csv(path: Path) -> dict[str, list[Any]]:
     return dict(zip(names, cells, strict=True))
 
 
-def _numbers(values: list[Any]) -> NDArray[np.int64]:
+def _names(values: list[Any]) -> Array:
+    """Whole numbers where all cells are, texts otherwise."""
+    if (missing := next((n for n, value in enumerate(values) if value is None), None)) is not None:
+        raise ValueError(f"row {missing + 1} has no case_id; name every case, or leave the column out")
     try:
         return np.array([int(str(value)) for value in values], np.int64)
     except (ValueError, OverflowError):
-        raise ValueError("the column case_id holds something else than whole numbers") from None
+        return np.array([str(value) for value in values], object)
 
 
 def _values(values: list[Any]) -> Array:

@@ -7,6 +7,7 @@ alone, so that the result is the same to the byte whoever computes it and howeve
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import queue
 from collections import Counter, deque
@@ -16,8 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from .formats import Columns, Format, Kind, format_for, known_ending, read_metadata
-from .parts import Parts, Refused, canonical, file_sha256, sha256, sync_folder
+from .formats import Columns, Format, Kind, format_for, known_ending, metadata_beside, read_metadata
+from .parts import Parts, Refused, canonical, file_sha256, sha256, sync_folder, write_whole
 from .pools import Pool, open_pool
 
 FORMAT = 1
@@ -49,7 +50,7 @@ class Job:
     identity: Mapping[str, Any] = field(default_factory=dict)
     """Whatever decides the result, as plain values: a run is resumed only if it agrees."""
     metadata: Mapping[str, str] = field(default_factory=dict)
-    """What the result says of itself, where its format has a place for it."""
+    """What the result says of itself: a Parquet file inside, a CSV file in a file beside it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,7 +212,11 @@ def _join(out: Path, parts: Parts, form: Format, chunks: int, metadata: dict[str
             form.join((parts.part(n) for n in range(chunks)), hashed, metadata)  # type: ignore[arg-type]
             stream.flush()
             os.fsync(stream.fileno())
-        parts.announce(hashed.hash.hexdigest())
+        digest = hashed.hash.hexdigest()
+        parts.announce(digest)
+        if metadata and out.suffix.lower() == ".csv":
+            beside = {**metadata, "pigou.result_sha256": digest}
+            write_whole(metadata_beside(out), (json.dumps(beside, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode())
         os.replace(draft, out)
         sync_folder(out.parent)
     except BaseException:

@@ -110,7 +110,8 @@ def result_columns(design: Design) -> dict[str, Kind]:
     """The columns of the result and what they hold."""
     figures: dict[str, Kind] = dict.fromkeys(NUMBERS, "float")
     texts: dict[str, Kind] = dict.fromkeys(TEXTS, "text")
-    return {"case_id": "int", **design.keys, "policy": "text", "status": "text", **figures, **texts}
+    named: Kind = "text" if design.ids(0, 1).dtype == object else "int"
+    return {"case_id": named, **design.keys, "policy": "text", "status": "text", **figures, **texts}
 
 
 def chunk_size(design: Design) -> int:

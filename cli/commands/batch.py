@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ..options import QuietOption
-from ..output import Target, say
+from ..output import Target, counted, say
 
 EPILOG = """\b
 Examples:
@@ -79,7 +79,11 @@ def batch(
     from ..batch.work import job
 
     kept = f"what is finished is kept in {folder_of(path)}"
-    again = f"pigou batch {design} --out {out} --resume"
+    again = (
+        f"pigou batch {design} --out {out} --resume"
+        + (f" --jobs {jobs}" if jobs > 1 else "")
+        + (f" --cluster {cluster}" if cluster else "")
+    )
     try:
         with Progress(plan.count, quiet=quiet) as progress:
             found = run(
@@ -101,10 +105,13 @@ def batch(
         say([f"pigou: {died}; {kept}. To go on: {again}"])
         raise typer.Exit(1) from None
     except OSError as error:
+        if not folder_of(path).exists():
+            raise typer.BadParameter(f"{out}: cannot be written ({error.strerror or error})", param_hint="--out") from None
         say([f"pigou: cannot write the result: {error.strerror or error}; {kept}. Once there is room, go on: {again}"])
         raise typer.Exit(1) from None
     earlier = f", {found.kept:,} of them by an earlier run" if found.kept else ""
-    say([f"written to {path}: {plan.count:,} cases{earlier}, {plan.count * len(plan.policies):,} rows"], quiet=quiet)
+    cases, rows = counted(plan.count, "case"), counted(plan.count * len(plan.policies), "row")
+    say([f"written to {path}: {cases}{earlier}, {rows}"], quiet=quiet)
     if found.failed:
-        say([f"{found.failed:,} of {plan.count:,} cases failed; the columns status (bad_case, failed) and message of their rows say why"])
+        say([f"{found.failed:,} of {cases} failed; the columns status (bad_case, failed) and message of their rows say why"])
         raise typer.Exit(4)

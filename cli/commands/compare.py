@@ -49,7 +49,7 @@ def compare(
     form = chosen(form, out)
     target = Target(out, cases)
     if any(path.suffix.lower() in RESULTS for path in cases):
-        _batch(cases, by or [], form, target, digits)
+        _batch(cases, by or [], form, target, digits, quiet=quiet, strict=strict)
         return
     if by:
         raise typer.BadParameter("cases are not pivoted; give the result of a batch", param_hint="--by")
@@ -75,7 +75,7 @@ def compare(
     finish(found, target, quiet=quiet, strict=strict)
 
 
-def _batch(paths: list[Path], by: list[str], form: Format, target: Target, digits: int) -> None:
+def _batch(paths: list[Path], by: list[str], form: Format, target: Target, digits: int, *, quiet: bool, strict: bool) -> None:
     """The findings of a batch's result."""
     if len(paths) > 1:
         raise typer.BadParameter("one result of a batch is compared at a time", param_hint="RESULT")
@@ -106,3 +106,12 @@ def _batch(paths: list[Path], by: list[str], form: Format, target: Target, digit
 
         text = findings_page(found, path.name, Page(target.width, target.styled, target.unicode), digits)
     target.write(text)
+    if target.path is not None:
+        say([f"written to {target.path}"], quiet=quiet)
+    if strict:
+        failing = [
+            row["policy"] for row in found["policies"] if any(row[key] is not None and row[key] < 1 for key in ("truthful", "joined"))
+        ]
+        say(f"not met: {policy}: truth or participation fails in some cases" for policy in failing)
+        if failing:
+            raise typer.Exit(3)
