@@ -163,6 +163,10 @@ def test_least_payoffs_are_longest_paths_or_none() -> None:
             A[n, r], A[n, t], b[n] = 1, -1, interim[k, r, r] - interim[k, t, r]
         told = linprog(np.ones(6), A_ub=A, b_ub=b, bounds=list(zip(floor[k], [None] * 6, strict=True)))
         np.testing.assert_allclose(found[k], told.x, atol=1e-9)
+    # Two reports with the same assignment are a cycle that gains nothing, however large what all payoffs have in common.
+    doubled = interim[:, :, [0, 1, 2, 2, 4, 5]] + 1e6
+    doubled[:, :, 3] = doubled[:, :, 2]
+    assert np.isfinite(least_payoffs(doubled, floor)).all()
     swapped = interim[:, [1, 0, 2, 3, 4, 5]]
     assert np.isnan(least_payoffs(swapped, floor)).all()
     mixed = least_payoffs(np.stack([interim[0], swapped[0]]), floor[:2] * 0)

@@ -11,8 +11,9 @@ from admissible import cases, market, random_levels
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from market.case import Case
+from market.case import PARAMETERS, Case, UnitCost
 from market.cost import COST_FORMS, cost_derivatives
+from market.many import solve_markets
 from market.outcome import Outcome, account
 from market.payoff import Payoff
 from market.pricing import bertrand_matrix, revenue_matrices
@@ -372,3 +373,101 @@ def test_at_the_bound_itself_a_problem_is_unbounded() -> None:
     bound = float(re.search(r"raise cost.scale above ([0-9.]+)", message)[1])  # type: ignore[index]
     assert solve_regime(market(cost_scale=bound), "first_best").status == "unbounded"
     assert solve_regime(market(cost_scale=1.001 * bound), "first_best").solved
+
+
+# What a second reader found
+
+
+def test_the_unit_of_quantities_changes_nothing() -> None:
+    """The same market with quantities counted in other units: sharing stays, investment and quantities scale, money does not."""
+
+    def counted_in(c: float) -> Case:
+        return market(
+            intercept=[20 * c, 17 * c],
+            own_slope=1.5 * c,
+            cross_slope=0.8 * c,
+            leakage=(3 * c, 0.5 * c, 0.2 * c),
+            cost_scale=20 / c,
+            cost_spillover=np.array([0.5, 0.3]) / c,
+        )
+
+    for key in ("social_optimum", "joint_profit", "nash"):
+        plain = solve_regime(counted_in(1.0), key)
+        assert plain.levels is not None
+        for c in (1e-6, 1e4, 1e7, 3e8):
+            found = solve_regime(counted_in(c), key)
+            assert found.levels is not None, (key, c, found.message)
+            np.testing.assert_allclose(found.levels / [1, 1, c, c], plain.levels, rtol=1e-7)
+            assert found.welfare / c == pytest.approx(plain.welfare, rel=1e-9)
+
+
+def test_whether_a_market_is_bounded_does_not_depend_on_its_neighbours() -> None:
+    """One lane with convex unit cost and one with spillovers between unit costs beside one with neither."""
+    shared = {"intercept": 21.0, "own_slope": 1.36, "cross_slope": 0.13, "rivalry": 0.26, "demand_spillover": 0.3, "cost_scale": 18.77}
+    shared |= {"leakage": (3.67, 0.19, 0.05), "max_saving": 0.99, "cost_spillover": 0.08}
+    alone = [market(**shared, unit_cost=(0.3363, spill, 0.0326, bend)) for spill, bend in ((0.0, 0.0), (0.0, 0.05), (0.02, 0.0))]
+    stacked = alone[0].map(lambda a: a)
+    assert stacked.unit_cost is not None
+    lanes = replace(
+        stacked,
+        **{name: np.repeat(getattr(stacked, name), 3, axis=0) for name in PARAMETERS},
+        unit_cost=UnitCost(**{name: np.concatenate([getattr(c.unit_cost, name) for c in alone]) for name in vars(stacked.unit_cost)}),
+    )
+    for key in ("social_optimum", "joint_profit"):
+        together = required_scale(lanes, benefit_matrix(lanes, REGIMES[key]))
+        each = [float(required_scale(c, benefit_matrix(c, REGIMES[key]))[0]) for c in alone]
+        np.testing.assert_allclose(together, each, rtol=1e-12)
+        assert each[1] == -np.inf
+    np.testing.assert_allclose(
+        np.broadcast_to(reply_bound(lanes), (3, 2)), np.concatenate([np.broadcast_to(reply_bound(c), (1, 2)) for c in alone]), rtol=1e-12
+    )
+
+
+def test_with_much_to_save_the_optimum_with_much_investment_is_found() -> None:
+    """Restricted cost and strong spillovers: welfare has a peak with hardly any sharing, and a higher one where everything is shared."""
+    case = market(
+        intercept=19.6,
+        own_slope=1.12,
+        cross_slope=0.4,
+        rivalry=0.1,
+        demand_spillover=0.1,
+        leakage=(2.0, 0.2, 0.1),
+        cost_scale=14.0,
+        cost_spillover=0.6,
+        cost_form="restricted",
+    )
+    payoff = Payoff(case=case, benefit=benefit_matrix(case, REGIMES["social_optimum"]), cost_weight=BOTH)
+    grid = np.linspace(0, 1, 11)
+    starts = np.array([[a, b, t, u] for a in grid for b in grid for t in (0.1, 1, 5, 20, 60) for u in (0.1, 1, 5, 20, 60)])
+    found = maximise(payoff, starts, *level_bounds(case, len(starts)))
+    real = (found.residual <= 1e-9) & account(case, found.x, bertrand_matrix).describes_market
+    best = found.value[real].max()
+    told = solve_regime(case, "social_optimum")
+    assert told.welfare == pytest.approx(best, rel=1e-9)
+    assert solve_markets(case, "social_optimum", 1).levels[0] == pytest.approx(told.levels, abs=1e-7)
+
+
+def test_growth_without_limit_between_two_directions_of_a_fan_is_seen() -> None:
+    """Restricted cost, no spillover of knowledge: the scale needed is that of the best direction in which both net intercepts rise."""
+    case = market(
+        intercept=22.378,
+        own_slope=1.1046250627594936,
+        cross_slope=0.7140542762869426,
+        rivalry=0.8736199995482475,
+        demand_spillover=0.19938515829859738,
+        leakage=(1.22, 0.0912, 0.1779),
+        cost_scale=0.299,
+        cost_spillover=0.0,
+        cost_form="restricted",
+    )
+    Q = benefit_matrix(case, REGIMES["first_best"])[0]
+    best = -np.inf
+    for s in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        off = 0.19938515829859738 * np.array(s[::-1]) - 0.8736199995482475
+        M = np.array([[1, off[0]], [off[1], 1]])
+        for angle in np.linspace(0, np.pi / 2, 200_001):
+            t = np.array([np.cos(angle), np.sin(angle)])
+            if (M @ t >= 0).all():
+                best = max(best, float(2 * t @ M.T @ Q @ M @ t))
+    assert float(required_scale(case, Q[None])[0]) == pytest.approx(best, rel=1e-4)
+    assert solve_regime(case, "first_best").status == "unbounded"

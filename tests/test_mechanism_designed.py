@@ -346,3 +346,14 @@ def test_gains_between_types_are_those_of_a_direct_search() -> None:
     for rival in types.types:
         gains.append(accounts(witness["report"], rival, witness["type"])[1] - accounts(witness["type"], rival, witness["type"])[1] + moved)
     assert max(gains) == pytest.approx(witness["gain"], rel=1e-7)
+
+
+def test_where_types_change_nothing_transfers_are_still_found() -> None:
+    """Without a saving a type has no effect; what is solved for is then rounding beside the payoffs, and must not make the program fail."""
+    for participation in ("ir_market", "ir2"):
+        tree = tree_of("two_types", payoff="with_cost", tax_rule="designed", timing="ex_post", budget="none", participation=participation)
+        result = evaluate(parse_tree({**tree, "cost": {**tree["cost"], "max_saving": 0.0}, "expect": {}}))
+        reported = result["mechanism"]["reported"]
+        assert reported["design"]["status"] == "optimal"
+        assert reported["checks"]["ic"]["status"] == "holds"
+        assert reported["checks"][participation]["status"] == "holds"
