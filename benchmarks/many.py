@@ -90,7 +90,7 @@ def regimes(count: int) -> None:
         print(f"  {key}: levels differ from the loop's by at most {gap:.1e}; {int(ours[key].alone.sum())} of {count} solved alone")
     print(f"planner's problem, searched from several starts: {one_start / few / (fast['social_optimum'] / count):.0f}x the plain loop")
     print(f"nash + joint_profit + social_optimum: {slow / few / (sum(fast.values()) / count):.0f}x the plain loop")
-    for size in (10**3, 10**4, 10**5):
+    for size in (10**3, 10**4, 10**5, 10**6):
         market = random_markets(size)
         seconds = sum(timed(lambda key=key: solve_markets(market, key, size))[1] for key in keys)  # noqa: B023
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -139,7 +139,7 @@ def batch(count: int) -> None:
 
 
 if __name__ == "__main__":
-    number = int(sys.argv[1]) if len(sys.argv) > 1 else 4000
+    number = int(sys.argv[1]) if len(sys.argv) > 1 else 16_000
     regimes(number)
     mechanisms()
-    batch(20_000)
+    batch(150_000)

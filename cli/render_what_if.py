@@ -30,6 +30,8 @@ def differences(result: Tree, page: Page, digits: int) -> str:
     changed(result["changes"], page)
     rows = result["policies"]
     page.heading("Welfare before and after, and what it means for whom")
+    if before["case"].get("types"):
+        page.sentence("Money is in expectation over both firms' types; sharing and investment are at the case's own cost spillovers.")
 
     def moves(figure: str, part: str, signed: bool = False) -> list[str]:
         return scale.amounts([(row.get(figure) or {}).get(part) for row in rows], signed=signed)

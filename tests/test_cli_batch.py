@@ -183,3 +183,23 @@ def test_the_schema_of_the_design_file_is_printed(run: Run) -> None:
     schema = json.loads(run("schema", "--design").out)
     assert {"vary", "sample", "table", "cases", "policies"} <= set(schema["properties"])
     assert run("schema", "--design", "--setting").code == 2
+
+
+def test_a_table_is_not_overwritten_by_its_own_result(run: Run, tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text("cost.scale\n12\n13\n")
+    (tmp_path / "t.yaml").write_text(f"case: {ROOT / 'cases' / 'two_vendors.yaml'}\ntable: t.csv\npolicies: [nash]\n")
+    done = run("batch", tmp_path / "t.yaml", "--out", table, "--overwrite")
+    assert done.code == 2
+    assert "choose another name" in done.err
+    assert table.read_text().startswith("cost.scale\n12")
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs /proc")
+def test_a_place_that_takes_no_files_is_bad_usage(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "d.yaml").write_text(
+        f"case: {ROOT / 'cases' / 'two_vendors.yaml'}\nvary: {{cost.scale: {{values: [12]}}}}\npolicies: [nash]\n"
+    )
+    done = run("batch", tmp_path / "d.yaml", "--out", "/proc/x.csv")
+    assert done.code == 2
+    assert "cannot be written" in done.err

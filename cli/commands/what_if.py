@@ -163,6 +163,7 @@ def path(case: Any, vary: list[str], policies: list[str], *, quiet: bool) -> dic
     from difflib import get_close_matches
 
     from market.regimes import REGIMES
+    from mechanism.case_keys import expanded, key_path, value_at
     from mechanism.many import CASE_BY_CASE, RULES
     from mechanism.what_if import along, usual_policies
 
@@ -187,6 +188,10 @@ def path(case: Any, vary: list[str], policies: list[str], *, quiet: bool) -> dic
             hint = f"; did you mean {close[0]}?" if close else f"; there are {', '.join(known)}"
             hint = "" if policy in RULES or alone else hint
             raise typer.BadParameter(f"{policy}{needs}{hint}", param_hint="--policy")
+    for span in spans:
+        held = value_at(expanded(case.resolved, key_path(span.key)), key_path(span.key))
+        if isinstance(held, list):
+            say([f"note: the firms differ in {span.key}; along the path both have its value ({span.key}[0] is firm 1's)"], quiet=quiet)
     chosen = list(dict.fromkeys(policies)) or list(usual_policies(case))
     tree = {**case.resolved, "expect": {}}
     with Progress(count, quiet=quiet) as progress:
