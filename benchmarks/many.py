@@ -98,7 +98,7 @@ def regimes(count: int) -> None:
 
 
 def mechanisms() -> None:
-    """Cases with types, all usual regimes and two rules, against evaluating one at a time."""
+    """Cases with types, all usual regimes and two rules, against evaluating one at a time and against the loop for three regimes."""
     rng = np.random.default_rng(1)
     policies = ["no_sharing", "nash", "joint_profit", "price_collusion", "social_optimum", "first_best", "printed", "groves"]
     for points, count in ((5, 200), (21, 40)):
@@ -112,7 +112,14 @@ def mechanisms() -> None:
         _, together = timed(lambda: solve_many(cases, policies))  # noqa: B023
         _, alone = timed(lambda: [solve_many([case], policies) for case in cases[:8]])  # noqa: B023
         rate = count / together
-        print(f"{points} types: {rate:.0f} cases a second, {alone / 8 * rate:.1f}x one at a time")
+        # The loop at some pairs of types, for three of the six regimes and no mechanism: it would take this long at all pairs.
+        pairs = rng.uniform(0.2, 0.8, (6, 2))
+        market = cases[0].market.map(lambda a: np.repeat(a.reshape(1, -1), 6, axis=0)).with_cost_spillover(pairs)
+        _, slow = timed(lambda: [loop_regimes(market, lane) for lane in range(6)])  # noqa: B023
+        times = slow / len(pairs) * points**2 * rate
+        print(
+            f"{points} types: {rate:.0f} cases a second, {alone / 8 * rate:.1f}x one at a time, {times:.0f}x the plain loop over all pairs"
+        )
 
 
 def batch(count: int) -> None:

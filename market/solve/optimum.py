@@ -119,7 +119,7 @@ def _climb(
     value, gradient, hessian = objective.derivatives(x)
     residual = _residual(x, value, gradient, lower, upper)
     share = np.ones(len(x))  # of Newton's step that is tried
-    stalled = np.zeros(len(x), bool)
+    stalled = far = np.zeros(len(x), bool)
     for _ in range(iterations):
         # What is close to a bound and pushed toward it goes there: otherwise clipping could spoil the direction.
         near = np.minimum(1e-6, residual)[:, None]
@@ -135,8 +135,8 @@ def _climb(
             which = np.flatnonzero(done)
             end.x[active[which]], end.value[active[which]] = x[which], value[which]
             # Far out a payoff that grows without limit has a small relative slope too, but the step is large.
-            left = np.where(step.max(-1) <= ARRIVED, residual, np.inf)
-            end.residual[active[which]], end.hessian[active[which]] = left[which], hessian[which]
+            end.residual[active[which]] = np.where(step.max(-1) <= ARRIVED, residual, np.inf)[which]
+            end.hessian[active[which]] = hessian[which]
             on = np.flatnonzero(~done)
             if not len(on):
                 return on
@@ -145,6 +145,7 @@ def _climb(
             x, value, gradient, hessian, residual = (pick(a, on) for a in (x, value, gradient, hessian, residual))
 
         new = np.clip(x + share[:, None] * direction, lower, upper)
+        far = (np.abs(new - x) > ARRIVED * np.maximum(1.0, np.abs(x))).any(-1)
         new_value, new_gradient, new_hessian = objective.derivatives(new)
         new_residual = _residual(new, new_value, new_gradient, lower, upper)
         noise = 1e-12 * np.maximum(1.0, np.abs(value))
@@ -161,7 +162,8 @@ def _climb(
         value, residual = np.where(good, new_value, value), np.where(good, new_residual, residual)
         share = np.where(good, 1.0, share * np.where(share > 0.1, 0.5, 0.125))
         stalled |= share < SHORTEST
-    end.x[active], end.value[active], end.residual[active], end.hessian[active] = x, value, residual, hessian
+    end.x[active], end.value[active], end.hessian[active] = x, value, hessian
+    end.residual[active] = np.where(far, np.inf, residual)
     return active
 
 
