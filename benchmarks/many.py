@@ -114,7 +114,7 @@ def mechanisms() -> None:
         rate = count / together
         # The loop at some pairs of types, for three of the six regimes and no mechanism: it would take this long at all pairs.
         pairs = rng.uniform(0.2, 0.8, (6, 2))
-        market = cases[0].market.map(lambda a: np.repeat(a.reshape(1, -1), 6, axis=0)).with_cost_spillover(pairs)
+        market = cases[0].market.map(lambda a: np.broadcast_to(a.reshape(1, -1), (6, 2))).with_cost_spillover(pairs)
         _, slow = timed(lambda: [loop_regimes(market, lane) for lane in range(6)])  # noqa: B023
         times = slow / len(pairs) * points**2 * rate
         print(
