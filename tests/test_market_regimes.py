@@ -375,7 +375,7 @@ def test_at_the_bound_itself_a_problem_is_unbounded() -> None:
     assert solve_regime(market(cost_scale=1.001 * bound), "first_best").solved
 
 
-# What a second reader found
+# Units, neighbours in a batch, optima and growth far out
 
 
 def test_the_unit_of_quantities_changes_nothing() -> None:
