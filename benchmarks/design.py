@@ -12,13 +12,11 @@ from __future__ import annotations
 
 import resource
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import cvxpy as cp
 import numpy as np
+from many import timed, typed_case
 from scipy import sparse
 from scipy.optimize import linprog
 
@@ -26,7 +24,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from mechanism.design import build, least_outlay, solve, stacked
 from mechanism.preparation import joining_against, prepare
-from mechanism.schema import load_case, parse_tree
 from mechanism.setting_file import DesignOptions
 from mechanism.settings import Setting, efficient
 from mechanism.transfers import least_payoffs
@@ -50,22 +47,12 @@ def trade(size: int) -> Setting:
     )
 
 
-def timed(f: Callable[[], Any]) -> tuple[Any, float]:
-    """A result and the seconds it took."""
-    start = time.perf_counter()
-    result = f()
-    return result, time.perf_counter() - start
-
-
 def market_tables(count: int, points: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Expected payoffs (2 count, M true, M reports) and outside options (2 count, M) of random markets' firms, and the weights (M,)."""
     rng = np.random.default_rng(4)
     interim, floor, weights = [], [], np.zeros(0)
     for _ in range(count):
-        tree = load_case(Path(__file__).resolve().parents[1] / "cases" / "private_spillovers.yaml").resolved | {"expect": {}}
-        tree["cost"] = tree["cost"] | {"scale": float(rng.uniform(12, 25))}
-        tree["types"] = tree["types"] | {"points": points}
-        case = parse_tree(tree)
+        case = typed_case(rng, points)
         types = type_space(case.types)
         setting = prepare(case.market, types, case.mechanism)
         outside, weights = joining_against(setting)[..., 0], types.weights

@@ -28,7 +28,7 @@ from market.many import solve_markets
 from market.outcome import account
 from market.pricing import bertrand_matrix
 from mechanism.many import solve_many
-from mechanism.schema import load_case, parse_tree
+from mechanism.schema import PolicyCase, load_case, parse_tree
 
 ROOT = Path(__file__).resolve().parents[1]
 TIGHT = {"ftol": 1e-12, "gtol": 1e-8, "maxfun": 100_000}
@@ -40,6 +40,14 @@ def timed(f):
     begin = time.perf_counter()
     result = f()
     return result, time.perf_counter() - begin
+
+
+def typed_case(rng: np.random.Generator, points: int) -> PolicyCase:
+    """The vendors with private spillovers, of so many types and at a random cost scale."""
+    tree = load_case(ROOT / "cases" / "private_spillovers.yaml").resolved | {"expect": {}}
+    tree["cost"] = tree["cost"] | {"scale": float(rng.uniform(12, 25))}
+    tree["types"] = tree["types"] | {"points": points}
+    return parse_tree(tree)
 
 
 def loop_regimes(case, lane: int) -> dict[str, np.ndarray]:
@@ -104,10 +112,7 @@ def mechanisms() -> None:
     for points, count in ((5, 200), (21, 40)):
         cases = []
         for _ in range(count):
-            tree = load_case(ROOT / "cases" / "private_spillovers.yaml").resolved | {"expect": {}}
-            tree["cost"] = tree["cost"] | {"scale": float(rng.uniform(12, 25))}
-            tree["types"] = tree["types"] | {"points": points}
-            cases.append(parse_tree(tree))
+            cases.append(typed_case(rng, points))
         solve_many(cases[:2], policies)
         _, together = timed(lambda: solve_many(cases, policies))  # noqa: B023
         _, alone = timed(lambda: [solve_many([case], policies) for case in cases[:8]])  # noqa: B023

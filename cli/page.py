@@ -106,10 +106,7 @@ class Page:
         lines = box.Box(f"    \n    \n {dash * 2} \n    \n {dash * 2} \n {dash * 2} \n    \n    \n", ascii=True)
         table = Table(box=lines, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold", show_edge=False)
         for column, head, width in zip(columns, heads, needed, strict=True):
-            if column.words:
-                table.add_column(head, min_width=width, vertical="top")
-            else:
-                table.add_column(head, justify="right", no_wrap=True, min_width=width, vertical="top")
+            table.add_column(head, justify="left" if column.words else "right", no_wrap=not column.words, min_width=width, vertical="top")
         for i, row in enumerate(zip(*(column.cells for column in columns), strict=True)):
             table.add_row(*map(Text, row), end_section=i in sections)
         # Figures are never cut: two columns that need more than the page are given more.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from mechanism.tidy import Row, comparison_rows
+from mechanism.tidy import Row, comparison_rows, welfare_net
 
 from . import figures
 from .page import Column, Page
@@ -342,7 +342,7 @@ def _net(rule: Tree, cost: float) -> float | None:
     """The same less what the public bears beyond what it pays."""
     welfare, played = welfare_then(rule), rule["if_not_truthful"]
     outlay = (rule if played is None else played)["expected"]["budget"]
-    return None if welfare is None else welfare - cost * max(outlay, 0.0)
+    return None if welfare is None else float(welfare_net(welfare, outlay, cost))
 
 
 def evidence(rule: Tree, page: Page, scale: Scale) -> None:

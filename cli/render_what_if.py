@@ -142,7 +142,7 @@ def path_page(result: Tree, page: Page, digits: int) -> str:
     shown = sorted({round(i * (count - 1) / (SHOWN - 1)) for i in range(SHOWN)}) if count > SHOWN else list(range(count))
     best = winners(result)
     money = (result["case"].get("units") or {}).get("money")
-    burden = (result["case"].get("mechanism") or {}).get("public_funds_cost")
+    burden = _burden(result)
     page.heading("Welfare" + (" after the cost of public funds" if burden else "") + (f", {figures.plain(money)}" if money else ""))
     at = Column(vary["key"].rsplit(".", 1)[-1], figures.column([rows[k * width][vary["key"]] for k in shown], digits, zero=1e-12))
     page.table(
@@ -194,9 +194,14 @@ def path_page(result: Tree, page: Page, digits: int) -> str:
     return page.text
 
 
+def _burden(result: Tree) -> float:
+    """The shadow cost of public funds."""
+    return float(result["case"]["mechanism"]["public_funds_cost"])
+
+
 def _best(result: Tree) -> str:
     """What the best policy is."""
-    burden = (result["case"].get("mechanism") or {}).get("public_funds_cost")
+    burden = _burden(result)
     text = "Best: highest welfare"
     if burden:
         text += f" after the cost of public funds, {burden:g} per unit paid out,"

@@ -20,9 +20,9 @@ from market.regimes import (
     BOTH,
     FINE_GRID,
     REGIMES,
-    SAVED,
     Regime,
     benefit_matrix,
+    fine_starts,
     firm_game,
     level_bounds,
     local_optima,
@@ -134,16 +134,14 @@ def _promising(case: Case, payoff: Payoff, Q: Array, lanes: int) -> tuple[NDArra
     """
     size = len(FINE_GRID)
     found = []
-    for saved in SAVED[case.cost_form]:
-        starts = np.broadcast_to(starting_levels(case, Q, FINE_GRID, saved), (lanes, size**2, 4))
+    for points in fine_starts(case, Q):
+        starts = np.broadcast_to(points, (lanes, size**2, 4))
         value = payoff.value(np.swapaxes(starts, 0, 1)).T.reshape(lanes, size, size)
         lane, which = np.nonzero(_picked(np.where(np.isfinite(value), value, -np.inf)))
         found.append((lane, starts[lane, which]))
-    if len(found) == 1:
-        return found[0]
-    lane, points = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    lane, start = (np.concatenate(parts) for parts in zip(*found, strict=True))
     order = np.argsort(lane, kind="stable")
-    return lane[order], points[order]
+    return lane[order], start[order]
 
 
 def _picked(value: Array) -> NDArray[np.bool_]:
@@ -170,7 +168,7 @@ def _optima(case: Case, regime: Regime, anchors: NDArray[np.intp], nearest: NDAr
     bounded = np.broadcast_to(bounded, lanes)
 
     at = case.take(anchors)
-    starts = np.concatenate([starting_levels(at, Q[anchors], FINE_GRID, saved) for saved in SAVED[case.cost_form]], axis=1)
+    starts = np.concatenate(fine_starts(at, Q[anchors]), axis=1)
     starts = np.broadcast_to(starts, (m, *starts.shape[1:]))
     climbed = local_optima(at, Q[anchors], starts, tolerances)
     value = np.where(climbed.residual <= tolerances.residual, climbed.value, -np.inf).reshape(m, -1)

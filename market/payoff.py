@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from market.case import Array, Case, of_firm, take_lanes
-from market.cost import cost_derivatives, investment_cost, unit_cost
+from market.cost import UnitCosts, cost_derivatives, investment_cost, unit_cost
 from market.demand import apply as apply_matrix
 from market.demand import slope_matrix
 from market.pricing import net_intercept
@@ -52,7 +52,8 @@ class Payoff:
         s, t = (x[..., 0], x[..., 1]), (x[..., 2], x[..., 3])
         Q = [[self.benefit[..., i, j] for j in (0, 1)] for i in (0, 1)]
         N = net_intercept(case, x)
-        J = self._slopes(x)
+        F = unit_cost(case, x)
+        J = self._slopes(x, F)
         u = [2 * (Q[i][0] * N[..., 0] + Q[i][1] * N[..., 1]) for i in (0, 1)]
         QJ = [[2 * (Q[i][0] * J[0][v] + Q[i][1] * J[1][v]) for v in range(4)] for i in (0, 1)]
         value = (u[0] * N[..., 0] + u[1] * N[..., 1]) / 2
@@ -64,7 +65,6 @@ class Payoff:
 
         # Where N bends; `dearer` is what the payoff loses by a unit cost higher by one.
         hessian[0, 1] += of_firm(case.leakage_interaction, 0) * u[0] + of_firm(case.leakage_interaction, 1) * u[1]
-        F = unit_cost(case, x)
         dearer = None if F is None else apply_matrix(slope_matrix(case), np.stack(u, -1))
         for i, j in ((0, 1), (1, 0)):
             hessian[i, i] += 2 * (of_firm(case.leakage_cross, j) * u[j] - of_firm(case.leakage_own, i) * u[i])
@@ -98,8 +98,8 @@ class Payoff:
             hessian[w, v] = hessian[v, w]
         return value, np.moveaxis(gradient, 0, -1), np.moveaxis(hessian, (0, 1), (-2, -1))
 
-    def _slopes(self, x: Array) -> list[list[Array]]:
-        """The gradients of both firms' net intercepts in the four levels."""
+    def _slopes(self, x: Array, F: UnitCosts | None) -> list[list[Array]]:
+        """The gradients of both firms' net intercepts in the four levels; F is what units cost there."""
         case = self.case
         s, t = (x[..., 0], x[..., 1]), (x[..., 2], x[..., 3])
         one = np.ones_like(s[0])
@@ -109,7 +109,6 @@ class Payoff:
             J[i][i] = together * s[j] - 2 * of_firm(case.leakage_own, i) * s[i]
             J[i][j] = spill * t[j] + 2 * of_firm(case.leakage_cross, i) * s[j] + together * s[i]
             J[i][2 + j] = spill * s[j] - of_firm(case.rivalry, i)
-        F = unit_cost(case, x)
         if F is None:
             return J
         G = [[0 * one] * 4, [0 * one] * 4]  # of the unit costs

@@ -178,6 +178,11 @@ def starting_levels(case: Case, benefit: Array, grid: tuple[float, ...] = (0.0, 
     return np.swapaxes(x, 0, 1)
 
 
+def fine_starts(case: Case, benefit: Array) -> list[Array]:
+    """Starting points (L, m, 4) over the fine grid of sharing, a set for each part of the saving that investment may be optimal for."""
+    return [starting_levels(case, benefit, FINE_GRID, saved) for saved in SAVED[case.cost_form]]
+
+
 def local_optima(case: Case, benefit: Array, starts: Array, tolerances: Tolerances = DEFAULT) -> Ascent:
     """Climb from starts (L, m, 4) in every lane of a flat case; results have L * m rows, a lane's starts together."""
     lanes, tries, _ = starts.shape
@@ -212,24 +217,23 @@ def _optimum(case: Case, regime: Regime, tolerances: Tolerances) -> Outcome:
     if unbounded(case, regime)[0]:
         return unsolved(regime.key, "unbounded", why_unbounded(case, regime))
 
+    who = CHOOSERS[regime.chooser]
     Q = benefit_matrix(case, regime)
     payoff = Payoff(case=case, benefit=Q, cost_weight=BOTH)
-    starts = np.concatenate([starting_levels(case, Q, FINE_GRID, saved) for saved in SAVED[case.cost_form]], axis=1)
+    starts = np.concatenate(fine_starts(case, Q), axis=1)
     around = [np.array([1, 1, *pair]) for pair in ((1, 1), (0.3, 0.3), (3, 3), (3, 0.3), (0.3, 3))]
     found = local_optima(case, Q, np.concatenate([starts * factors for factors in around], axis=1), tolerances)
     converged = found.residual <= tolerances.residual
     if not converged.any():
         if zero_unit_cost_pays(payoff, -np.inf):  # what climbs run after
-            return unsolved(regime.key, "infeasible", explain_zero_unit_cost(case, CHOOSERS[regime.chooser]))
-        return unsolved(
-            regime.key, "not_converged", f"no ascent on {CHOOSERS[regime.chooser]} reached a residual of {tolerances.residual:g}"
-        )
+            return unsolved(regime.key, "infeasible", explain_zero_unit_cost(case, who))
+        return unsolved(regime.key, "not_converged", f"no ascent on {who} reached a residual of {tolerances.residual:g}")
     # Payoff squares prices, so levels with negative ones can look good. They describe no market and count only if all found are such.
     real = converged & account(case, found.x, regime.prices).describes_market
     converged = real if real.any() else converged
     x, value, residual, hessian = (a[converged] for a in (found.x, found.value, found.residual, found.hessian))
     if zero_unit_cost_pays(payoff, float(value[real[converged]].max(initial=-np.inf))):
-        return unsolved(regime.key, "infeasible", explain_zero_unit_cost(case, CHOOSERS[regime.chooser]))
+        return unsolved(regime.key, "infeasible", explain_zero_unit_cost(case, who))
     bound = bound_optimum(payoff, float(value.max()), tolerances)
     # The proof met a better point than every start led to. If it describes no market, nothing is proven about those that do.
     if bound.better is not None and account(case, bound.better[None], regime.prices).describes_market[0]:
@@ -245,7 +249,6 @@ def _optimum(case: Case, regime: Regime, tolerances: Tolerances) -> Outcome:
     # A saddle is no optimum: only points without an ascending direction among the free levels are listed.
     peaks = [i for i in points if not curvature[i] > 1e-9 * max(1.0, abs(value[i]))]
     best = peaks[0] if peaks else points[0]
-    who = CHOOSERS[regime.chooser]
     if value.max() > value[best] + 1e-9 * max(1.0, abs(value[best])):  # a saddle of a market, from which ascents leave what is one
         return unsolved(
             regime.key,

@@ -89,13 +89,13 @@ def _along_the_fan(case: Case, sharing: Array, M: Array, N: Array) -> Array:
     best, need = np.zeros(shape), np.full(shape, -np.inf)
     with np.errstate(divide="ignore", over="ignore"):
         level = [np.clip(np.arctan(-M[..., i, 0] / M[..., i, 1]), 0, np.pi / 2) for i in (0, 1)]
-    width = np.pi / 2
-    for n in range(6):
-        around = [np.clip(best + share * width, 0, np.pi / 2) for share in np.linspace(-1, 1, 33)]
-        for angle in [*level, *(np.broadcast_to(a, shape) for a in np.linspace(0, np.pi / 2, 33))] if n == 0 else around:
+    angles, width = [*level, *np.linspace(0, np.pi / 2, 33)], np.pi / 64
+    for _ in range(6):
+        for angle in angles:
             found = needed(angle)
             best, need = np.where(found > need, angle, best), np.maximum(found, need)
-        width = np.pi / 64 if n == 0 else width / 16
+        angles = [np.clip(best + share * width, 0, np.pi / 2) for share in np.linspace(-1, 1, 33)]
+        width /= 16
     return need
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from mechanism.tidy import welfare_net
 from mechanism.words import AGAINST, NEGLIGIBLE, SHORT, Sentence, Words
 
 Tree = dict[str, Any]
@@ -58,7 +59,7 @@ def _with_types(result: Tree, rows: Tree, say: Words) -> list[str]:
         """Welfare net of the cost of public funds, expected outlay, the worst: rounded so that ties stay ties; then the order of rules."""
         tree = rules[rule]
         scale = abs(tree["expected"]["welfare"]) or 1.0
-        net = tree["expected"]["welfare"] - options["public_funds_cost"] * max(tree["expected"]["budget"], 0.0)
+        net = welfare_net(tree["expected"]["welfare"], tree["expected"]["budget"], options["public_funds_cost"])
         return (
             -round(net / scale, 9),
             round(tree["expected"]["budget"] / scale, 9),
@@ -105,7 +106,7 @@ def _closest(truthful: set[str], rules: Tree, form: str) -> str:
 def _worth(rows: Tree, welfare: float, outlay: float, options: Tree, zero: float, say: Words) -> str:
     """What it brings beyond today's market, and up to what cost of public funds it is worth more than what costs nothing."""
     market, cost = rows["nash"]["welfare"], options["public_funds_cost"]
-    net = welfare - cost * max(outlay, 0.0) - market
+    net = welfare_net(welfare, outlay, cost) - market
     after = f" after the cost of public funds ({cost:g} per unit)" if cost and outlay > zero else ""
     free = max((key for key in FREE_OF_CHARGE if rows[key]["welfare"] is not None), key=lambda key: rows[key]["welfare"])
     rest = rows[free]["welfare"]

@@ -45,7 +45,7 @@ OBSERVED = "observed"
 """The tax free of the own report with the subsidy settled on the market that comes about; of use where both types move both profits."""
 
 
-def transfers_solved_for(setting: Setting) -> Designed | None:
+def _designed(setting: Setting) -> Designed | None:
     """The transfers solved for at the planner's levels; None where there are none to be had or the program would be too large."""
     options, types = setting.options, setting.types
     outside = joining_against(setting)
@@ -100,7 +100,7 @@ def run_rule(setting: Setting, rule: str) -> Mechanism | None:
     types, options, assignment = setting.types, setting.options, setting.assignment
     if rule == "designed" and options.allocation == "second_best":
         return run_second_best(setting)
-    found = transfers_solved_for(setting) if rule == "designed" else None
+    found = _designed(setting) if rule == "designed" else None
     if found is not None:
         tax = assignment.subsidy - found.net
     elif rule == "designed":

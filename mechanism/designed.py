@@ -18,7 +18,7 @@ from mechanism.programs import LinearAnswer
 from mechanism.schema import MechanismOptions
 from mechanism.setting_file import DesignOptions
 from mechanism.settings import Plan, interim_by_report
-from mechanism.transfers import evened_out, in_closed_form, least_payoffs
+from mechanism.transfers import in_closed_form, least_transfers
 from mechanism.types import TypeSpace
 
 Tree = dict[str, Any]
@@ -71,18 +71,17 @@ def design_transfers(case: Case, types: TypeSpace, options: MechanismOptions, ou
     return _read(program, answer, tree, options)
 
 
-def _least_transfers(plan: Plan) -> Array:
+def _cheapest_of(plan: Plan) -> Array:
     """The net transfers (2, own reports, rival's) of least outlay under Bayesian truth-telling and interim participation; NaN if none."""
     setting = plan.setting
     interim = np.stack([interim_by_report(setting, i, plan.value(i)) for i in (0, 1)])
-    payoff = least_payoffs(interim, np.stack([setting.interim(i, setting.outside[i]) for i in (0, 1)]))
-    return evened_out(payoff - np.diagonal(interim, axis1=-2, axis2=-1), setting.probabilities[0])
+    return least_transfers(interim, np.stack([setting.interim(i, setting.outside[i]) for i in (0, 1)]), setting.probabilities[0])
 
 
 def _read(program: Program, answer: LinearAnswer, tree: Tree, options: MechanismOptions) -> Designed:
     assert answer.x is not None
     plan, (first, second) = unpack(program, cheapest(program, answer))
-    if in_closed_form(options) and np.isfinite(least := _least_transfers(plan)).all():
+    if in_closed_form(options) and np.isfinite(least := _cheapest_of(plan)).all():
         first, second = least[0], least[1].T  # the same but for the solver's tolerance
     tree |= {"objective_value": objective_value(program, answer.value), "binding": named(program, answer.prices, "price")}
     shape = program.setting.shape

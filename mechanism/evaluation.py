@@ -20,6 +20,7 @@ from mechanism.instruments import linear_subsidies
 from mechanism.preparation import Setting, prepare
 from mechanism.reported import TAX_RULES
 from mechanism.schema import PolicyCase
+from mechanism.tidy import welfare_net
 from mechanism.types import TypeSpace, type_space
 from mechanism.verdicts import verdicts, warnings
 
@@ -232,7 +233,7 @@ def _row(figures: Figures, market: Expected | None, optimum: Expected | None, pu
         "public_outlay": e.budget,
         "sharing": numbers(e.sharing),
         "investment": numbers(e.investment),
-        "welfare_net": e.welfare - public_funds_cost * max(e.budget, 0.0),
+        "welfare_net": float(welfare_net(e.welfare, e.budget, public_funds_cost)),
     }
     if market is not None:
         row["change"] = {

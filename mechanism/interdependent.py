@@ -15,7 +15,7 @@ from market.case import Array
 from mechanism.designed import Designed
 from mechanism.reported import Assignment
 from mechanism.schema import MechanismOptions
-from mechanism.transfers import evened_out, least_payoffs
+from mechanism.transfers import least_transfers
 
 
 def design_of_both(assignment: Assignment, options: MechanismOptions, outside: Array) -> Designed | None:
@@ -25,12 +25,10 @@ def design_of_both(assignment: Assignment, options: MechanismOptions, outside: A
     """
     types = assignment.types
     own = np.stack([assignment.own_part(firm, types.points, "with_cost") @ types.weights for firm in (0, 1)])  # (true type, report)
-    payoff = least_payoffs(own, outside[..., 0])
-    if np.isnan(payoff).any():
+    first, second = net = least_transfers(own, outside[..., 0], types.weights)
+    if np.isnan(net).any():
         return None
-    transfers = payoff - np.diagonal(own, axis1=-2, axis2=-1)
-    first, second = evened_out(transfers, types.weights)
-    outlay = float((transfers @ types.weights).sum())
+    outlay = float((net @ types.weights @ types.weights).sum())
     limited = options.budget != "none" and outlay > 0
     tree: dict[str, Any] = {
         "status": "infeasible" if limited else "optimal",

@@ -25,6 +25,7 @@ from mechanism.many_types import OVER_BUDGET, block_size, solve_block
 from mechanism.preparation import Setting, outcome_of_play, participation_sides, prepare, taxes
 from mechanism.reported import TAX_RULES
 from mechanism.schema import PolicyCase
+from mechanism.tidy import welfare_net
 from mechanism.transfers import DESIGNED, in_closed_form, no_design
 from mechanism.types import TypeSpace, type_space
 
@@ -85,7 +86,7 @@ def solve_many(cases: Sequence[PolicyCase], policies: Sequence[str]) -> Columns:
     for same in _same_types(cases):
         _with_types(out, [cases[i] for i in same], same, policies)
     burden = np.repeat([case.mechanism.public_funds_cost for case in cases], width)
-    out["welfare_net"] = out["welfare"] - burden * np.maximum(out["public_outlay"], 0.0)
+    out["welfare_net"] = welfare_net(out["welfare"], out["public_outlay"], burden)
     return out
 
 

@@ -28,7 +28,7 @@ from mechanism.incentives import gains
 from mechanism.private_market import private_equilibria
 from mechanism.reported import TAX_RULES, Assignment, assignment_of
 from mechanism.schema import MechanismOptions
-from mechanism.transfers import DESIGNED, evened_out, least_payoffs
+from mechanism.transfers import DESIGNED, least_transfers
 from mechanism.types import TypeSpace
 
 Figures = dict[str, NDArray[Any]]
@@ -91,7 +91,8 @@ def solve_block(
         outside = np.nan_to_num(outside)
         for rule in ruled:
             if rule == DESIGNED:
-                net = _least_transfers(types, tables, outside)
+                interim = np.stack([table @ types.weights for table in tables])
+                net = least_transfers(interim, outside[..., 0], types.weights)
                 plain &= np.isfinite(net).all((0, 2, 3))
             else:
                 net = assignment.subsidy - TAX_RULES[rule](assignment, outside)
@@ -255,13 +256,6 @@ def _own_tables(assignment: Assignment, payoff: str) -> tuple[Array, Array]:
     alike = all(np.allclose(a[0], a[1], 1e-12, 0) for a in (assignment.utility, assignment.revenue, assignment.reported_cost))
     first = assignment.own_part(0, types.points, payoff)
     return first, first if alike else assignment.own_part(1, types.points, payoff)
-
-
-def _least_transfers(types: TypeSpace, tables: tuple[Array, Array], outside: Array) -> Array:
-    """The net transfers (2, C, M, M) of least outlay under Bayesian truth-telling and interim participation; NaN where there are none."""
-    interim = np.stack([table @ types.weights for table in tables])
-    payoff = least_payoffs(interim, outside[..., 0])
-    return evened_out(payoff - np.diagonal(interim, axis1=-2, axis2=-1), types.weights)
 
 
 def _rule(

@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     import pandas as pd
 
 Row = dict[str, Any]
+
+
+def welfare_net(welfare: Any, outlay: Any, cost: Any) -> Any:
+    """Welfare less the shadow cost of public funds for what is paid out, numbers or arrays; what is taken in counts for nothing more."""
+    return welfare - cost * np.maximum(outlay, 0.0)
+
 
 PER_FIRM = ("profit", "sharing", "investment")
 """Figures that a comparison gives for both firms."""

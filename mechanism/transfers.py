@@ -64,6 +64,12 @@ def least_payoffs(interim: Array, floor: Array) -> Array:
     return np.where(settled[..., None], payoff, np.nan)
 
 
+def least_transfers(interim: Array, floor: Array, weights: Array) -> Array:
+    """The net transfers (2, ..., M own reports, M rival's) under which either firm has its least payoffs, from interim values
+    (2, ..., M true, M reports) and outside options (2, ..., M); NaN where there are none."""
+    return evened_out(least_payoffs(interim, floor) - np.diagonal(interim, axis1=-2, axis2=-1), weights)
+
+
 def evened_out(transfers: Array, weights: Array) -> Array:
     """Net transfers (2, ..., M own reports, M rival's) whose expectation given the own report is `transfers` (2, ..., M).
 

@@ -11,7 +11,7 @@ from admissible import cases, market, random_levels
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from market.case import PARAMETERS, Case, UnitCost
+from market.case import Case
 from market.cost import COST_FORMS, cost_derivatives
 from market.many import solve_markets
 from market.outcome import Outcome, account
@@ -21,6 +21,7 @@ from market.regimes import BOTH, REGIMES, Regime, benefit_matrix, level_bounds, 
 from market.reply import best_reply, reply_bound
 from market.solve.optimum import maximise
 from market.wellposed import concavity, required_scale
+from mechanism.many import stack
 
 
 def levels_of(outcome: Outcome) -> np.ndarray:
@@ -406,13 +407,7 @@ def test_whether_a_market_is_bounded_does_not_depend_on_its_neighbours() -> None
     shared = {"intercept": 21.0, "own_slope": 1.36, "cross_slope": 0.13, "rivalry": 0.26, "demand_spillover": 0.3, "cost_scale": 18.77}
     shared |= {"leakage": (3.67, 0.19, 0.05), "max_saving": 0.99, "cost_spillover": 0.08}
     alone = [market(**shared, unit_cost=(0.3363, spill, 0.0326, bend)) for spill, bend in ((0.0, 0.0), (0.0, 0.05), (0.02, 0.0))]
-    stacked = alone[0].map(lambda a: a)
-    assert stacked.unit_cost is not None
-    lanes = replace(
-        stacked,
-        **{name: np.repeat(getattr(stacked, name), 3, axis=0) for name in PARAMETERS},
-        unit_cost=UnitCost(**{name: np.concatenate([getattr(c.unit_cost, name) for c in alone]) for name in vars(stacked.unit_cost)}),
-    )
+    lanes = stack(alone)
     for key in ("social_optimum", "joint_profit"):
         together = required_scale(lanes, benefit_matrix(lanes, REGIMES[key]))
         each = [float(required_scale(c, benefit_matrix(c, REGIMES[key]))[0]) for c in alone]
