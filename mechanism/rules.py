@@ -200,9 +200,15 @@ TAX_RULES = {
 }
 """Tax rules by their keys, in the order of reports."""
 
-SETTING_TAX_RULES = tuple(rule.key for rule in TAX_RULES.values() if rule.in_settings)
-"""What a setting file can ask for."""
-MARKET_TAX_RULES = tuple(rule.key for rule in TAX_RULES.values() if rule.in_markets and not rule.observed)
-"""What a case can ask for: one that is settled on the market that comes about is shown beside them where it is of use."""
 DESIGNED = next(rule.key for rule in TAX_RULES.values() if rule.designed)
 """The rule that is solved for."""
+
+
+def setting_rules() -> tuple[str, ...]:
+    """The keys of the rules a setting file can ask for."""
+    return tuple(key for key, rule in TAX_RULES.items() if rule.in_settings)
+
+
+def market_rules() -> tuple[str, ...]:
+    """The keys of the rules a case can ask for; what is settled on the market that comes about stands beside them where it is of use."""
+    return tuple(key for key, rule in TAX_RULES.items() if rule.in_markets and not rule.observed)

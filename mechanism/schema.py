@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
 
@@ -35,12 +35,8 @@ from market.schema import (
     described,
     to_case,
 )
-from mechanism.rules import DESIGNED, MARKET_TAX_RULES, TAX_RULES
-
-if TYPE_CHECKING:
-    RuleName = str
-else:
-    RuleName = Literal[MARKET_TAX_RULES]
+from mechanism.choices import OneOf
+from mechanism.rules import DESIGNED, TAX_RULES, market_rules
 
 Text = Annotated[str, Field(strict=True)]
 _FORBID_EXTRA = ConfigDict(extra="forbid")
@@ -89,7 +85,9 @@ class MechanismOptions:
     __pydantic_config__ = _FORBID_EXTRA
 
     tax_rule: Annotated[
-        RuleName, described("the tax at reported types: " + ", ".join(f"{key} {TAX_RULES[key].does}" for key in MARKET_TAX_RULES))
+        Text,
+        OneOf(market_rules),
+        described("the tax at reported types: " + ", ".join(f"{key} {TAX_RULES[key].does}" for key in market_rules())),
     ] = "printed"
     payoff: Annotated[
         Literal["with_cost", "printed"], described("what a firm cares for: with_cost counts its true cost, printed is (38) and does not")

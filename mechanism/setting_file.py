@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field, WithJsonSchema
@@ -14,13 +14,9 @@ from pydantic import Field, WithJsonSchema
 from market.faults import BadCase, Fault, dotted
 from market.files import Document, read_document
 from market.schema import Block, NonNegative, Number, Positive, check, described
-from mechanism.rules import DESIGNED, SETTING_TAX_RULES, TAX_RULES
+from mechanism.choices import OneOf
+from mechanism.rules import DESIGNED, TAX_RULES, setting_rules
 from mechanism.settings import Setting
-
-if TYPE_CHECKING:
-    RuleName = str
-else:
-    RuleName = Literal[SETTING_TAX_RULES]
 
 Text = Annotated[str, Field(strict=True, min_length=1)]
 
@@ -43,7 +39,7 @@ class DesignOptions(Block):
     allocation: Annotated[
         Literal["efficient", "second_best"], described("the best alternative in every state, or lotteries chosen too")
     ] = "efficient"
-    tax_rule: Annotated[RuleName, described(f"a formula, or {DESIGNED}: solved for")] = DESIGNED
+    tax_rule: Annotated[Text, OneOf(setting_rules), described(f"a formula, or {DESIGNED}: solved for")] = DESIGNED
     objective: Annotated[
         Literal["min_outlay", "max_surplus", "min_worst_deficit", "min_violation"],
         described("of designed transfers: least expected outlay, most surplus, least worst-state deficit, least violation"),

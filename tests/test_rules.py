@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from mechanism import reported
-from mechanism.rules import DESIGNED, MARKET_TAX_RULES, SETTING_TAX_RULES, TAX_RULES, TaxRule
+from mechanism.rules import DESIGNED, TAX_RULES, TaxRule, market_rules, setting_rules
 from mechanism.settings import Setting, efficient, misreport_gains, reports_of
 from mechanism.states import OwnReports, Reports, along, expect, over_states, own_first
 
@@ -202,8 +202,8 @@ def test_a_row_says_how_strongly_truth_is_a_best_reply(rule: TaxRule, sizes: tup
 
 def test_the_table_is_in_the_order_of_reports_and_every_row_is_somewhere() -> None:
     assert list(TAX_RULES) == ["printed", "clarke", "groves", "worst_type", "agv", "observed", "designed"]
-    assert SETTING_TAX_RULES == ("clarke", "groves", "worst_type", "agv", "designed")
-    assert MARKET_TAX_RULES == ("printed", "groves", "worst_type", "agv", "designed")
+    assert setting_rules() == ("clarke", "groves", "worst_type", "agv", "designed")
+    assert market_rules() == ("printed", "groves", "worst_type", "agv", "designed")
     for key, rule in TAX_RULES.items():
         assert rule.key == key
         assert rule.in_settings or rule.in_markets

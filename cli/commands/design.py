@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mechanism.rules import DESIGNED, SETTING_TAX_RULES
+from mechanism.rules import DESIGNED, setting_rules
 
 from ..options import DigitsOption, Format, FormatOption, OutOption, QuietOption, StrictOption, chosen
 from ..output import Target, say
@@ -28,7 +28,7 @@ without the market. Exit code 3: no mechanism does what is asked (the conflictin
 if TYPE_CHECKING:
     Rule = StrEnum
 else:
-    Rule = StrEnum("Rule", {key: key for key in SETTING_TAX_RULES})
+    Rule = StrEnum("Rule", {key: key for key in setting_rules()})
     """The tax rules of the table."""
 
 
