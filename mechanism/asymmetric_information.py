@@ -33,7 +33,7 @@ from mechanism.private_market import pair_levels
 from mechanism.programs import Repair, largest_violation, repair
 from mechanism.second_best import second_best_tree
 from mechanism.transfers import no_design
-from mechanism.tree import witness_tree
+from mechanism.tree import designed_tree, witness_tree
 from mechanism.types import discrete
 
 Tree = dict[str, Any]
@@ -142,7 +142,7 @@ def run_rule(setting: Setting, rule: str) -> Mechanism | None:
         # What is settled on the market that comes about is no function of the reports alone.
         "evidence": None if rule == OBSERVED else _evidence(setting, own, tax, checks["ic"]["witness"]),
         "schedule": payment_schedule(setting, tax),
-        "design": None if found is None else found.tree,
+        "design": None if found is None else designed_tree(found),
         "continuum": between(setting, rule, net) if between_types else None,
         "certificate": {
             "residual": setting.residual,

@@ -21,7 +21,7 @@ from mechanism.incentives import Gains, incentive_check
 from mechanism.market_setting import WEIGHTS
 from mechanism.preparation import Setting
 from mechanism.settings import interim_by_report, misreport_gains, payoffs
-from mechanism.tree import witness_tree
+from mechanism.tree import designed_tree, witness_tree
 from mechanism.types import TypeSpace
 
 Tree = dict[str, Any]
@@ -84,7 +84,7 @@ def second_best_tree(setting: Setting, found: Designed, menu: Array, outside: di
         "interim": interim,
         "evidence": None,
         "schedule": [],
-        "design": {**found.tree, "lotteries": lotteries(types, found)},
+        "design": {**designed_tree(found), "lotteries": lotteries(types, found)},
         "continuum": None,
         "certificate": {"residual": setting.residual, "global": "searched", "several_optima": setting.several, "pairs": len(points) ** 2},
     }
