@@ -13,18 +13,17 @@ from market.files import read_document
 from mechanism.checks import Check, JointLie
 from mechanism.continuum import between
 from mechanism.design import Contradiction, Design, DirectMechanism, design, least_outlay
+from mechanism.design_program import transfers_by_type
 from mechanism.designed import asked
 from mechanism.market_setting import NoSettingError, market_setting, menu_levels, outside_options
+from mechanism.options import by_formula, too_many
 from mechanism.preparation import prepare
-from mechanism.rules import DESIGNED, TAX_RULES, TaxRule
+from mechanism.rules import TAX_RULES, TaxRule
 from mechanism.schema import PolicyCase, parse_tree
 from mechanism.setting_file import DesignOptions, is_setting, load_setting
 from mechanism.settings import Plan, Setting, efficient
 from mechanism.states import own_first
 from mechanism.types import TypeSpace, type_space
-
-LARGEST_STATES = {"bayesian": 201, "dominant": 101, "second_best": 21}
-"""Types per firm up to which a market is designed for, by what is asked."""
 
 LARGEST_CONTINUUM = 103
 """Points per firm up to which truth and participation are searched between them too."""
@@ -97,11 +96,10 @@ def _of_market(policy: PolicyCase, given: dict[str, str]) -> DesignResult:
     _sensible(2, options)
     # As in evaluate: truth and participation are asked at the points between types too, unless the program is too large for that.
     few = options.allocation == "second_best" or options.collusion == "proof"
-    strong = options.incentive == "dominant" or options.timing == "ex_post"
-    most = LARGEST_STATES["second_best" if few else "dominant" if strong else "bayesian"]
-    if len(grid.types) > most:
-        raise DesignError(f"{len(grid.types)} types per firm are more than the {most} this design can hold; lower types.points")
     types = grid if few else grid.everywhere()
+    by_type = transfers_by_type(2, options)
+    if why := too_many(len(types.types), "lotteries" if few else "by_type" if by_type else "by_state"):
+        raise DesignError(why.text)
     try:
         menu = menu_levels(policy.market, types.types, options.allocation == "second_best")
         plan = market_setting(policy.market, types, menu, outside_options(policy.market, types, form, options.timing, menu[0]))
@@ -133,12 +131,8 @@ def _sensible(players: int, options: DesignOptions) -> None:
     rule = TAX_RULES[options.tax_rule]
     if players < rule.least_players:
         raise DesignError(f"{rule.key} needs {rule.least_players} players or more")
-    if options.collusion == "proof" and not rule.designed:
-        raise DesignError(
-            f"proof against collusion is solved for: it needs the rule {DESIGNED}; what others leave to gain is among the checks"
-        )
-    if options.allocation == "second_best" and not rule.designed:
-        raise DesignError(f"second_best needs the rule {DESIGNED}: lotteries and transfers are solved for together")
+    if why := by_formula(options.tax_rule, options.allocation, options.collusion):
+        raise DesignError(why.text)
 
 
 def _result(setting: Setting, plan: Plan | None, options: DesignOptions, participation: str, resolved: Document) -> DesignResult:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from mechanism.frozen import freeze
+from mechanism.options import expectations_count
 from mechanism.setting_file import DesignOptions
 from mechanism.settings import Plan, Setting, efficient, transfers_by
 from mechanism.states import Array, others
@@ -206,9 +207,9 @@ def build(setting: Setting, options: DesignOptions, plan: Plan | None = None) ->
 
 
 def transfers_by_type(players: int, options: DesignOptions) -> bool:
-    """Whether only expected transfers given the own report matter. What a single player receives cannot be evened out."""
-    bayesian = options.incentive == "bayesian" and (options.timing == "interim" or options.participation == "none")
-    return players > 1 and bayesian and options.collusion == "ignored"
+    """Whether there is a transfer per own type alone. What a single player receives cannot be evened out over the others' types."""
+    expected = expectations_count(options.incentive, options.timing, options.participation)
+    return players > 1 and expected and options.collusion == "ignored"
 
 
 # --- constraints
