@@ -10,6 +10,7 @@ import numpy as np
 
 from market.faults import Fault
 from market.files import read_document
+from market.schema import check
 from mechanism.checks import Check, JointLie
 from mechanism.continuum import between
 from mechanism.design import Contradiction, Design, DirectMechanism, design, least_outlay
@@ -70,7 +71,7 @@ def solve_file(path: str | Path, given: dict[str, str]) -> DesignResult:
     document = read_document(path, faults=faults)
     if is_setting(document.tree):
         problem = load_setting(path, document, faults)
-        options = _overruled(problem.options, given, ("outside", "none"))
+        options = _overruled(problem.options, given)
         _sensible(len(problem.setting.players), options)
         return _result(problem.setting, None, options, options.participation, problem.resolved)
     policy = parse_tree(document.tree, name=Path(path).stem, path=Path(path), document=document, faults=faults)
@@ -90,7 +91,7 @@ def _of_market(policy: PolicyCase, given: dict[str, str]) -> DesignResult:
     form = given.get("participation", policy.mechanism.participation)
     form = "ir_market" if form == "outside" else form
     joins = "none" if form == "none" else "outside"
-    options = _overruled(base, given | {"participation": joins}, ("outside", "none"))
+    options = _overruled(base, given | {"participation": joins})
     if not TAX_RULES[options.tax_rule].in_markets:
         raise DesignError(f"{options.tax_rule} is a rule for setting files: a market without one of its firms is not described")
     _sensible(2, options)
@@ -119,12 +120,11 @@ def _continuum(policy: PolicyCase, types: TypeSpace, options: DesignOptions, for
     return None if prepared is None else between(prepared, options.tax_rule, own_first(first, second))
 
 
-def _overruled(options: DesignOptions, given: dict[str, str], forms: tuple[str, ...]) -> DesignOptions:
-    if given.get("participation", forms[0]) not in forms:
-        raise DesignError(
-            f"--participation {given['participation']} is for case files; a setting's outside options are in its players (outside or none)"
-        )
-    return DesignOptions(**{**options.model_dump(), **given})
+def _overruled(options: DesignOptions, given: dict[str, str]) -> DesignOptions:
+    form = given.get("participation", "none")
+    if form not in ("outside", "none"):
+        raise DesignError(f"--participation {form} is for case files; a setting's outside options are in its players (outside or none)")
+    return check(DesignOptions, options.model_dump() | given)
 
 
 def _sensible(players: int, options: DesignOptions) -> None:
