@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from mechanism.design_program import Constraint, Program, Rows, build, held, relaxed, stacked
+from mechanism.design_program import Constraint, Matrix, Program, Rows, build, held, stacked
 from mechanism.frozen import read_only
 from mechanism.programs import LinearAnswer, linear_program
 from mechanism.rules import TAX_RULES
@@ -252,26 +252,26 @@ def refute(program: Program) -> Contradiction:
     positive on probabilities, and must be at least v > 0.
     """
     kept = tuple(r for r in program.rows if r.kind != "aside")
-    violation, y, z = _least_violation(program, kept)
+    G, h = stacked(kept)
+    lazy = _neighbouring(kept) if len(h) > LARGEST_SECOND_OPINION else None
+    violation, y, z = _least_violation(program, G, h, lazy)
     return Contradiction(
         rows=named(program.space.setting, kept, y),
         least_violation=violation if np.isfinite(violation) else None,
-        verified=_proves(program, kept, y, z),
+        verified=_proves(program, G, h, y, z),
     )
 
 
-def _least_violation(program: Program, rows: tuple[Rows, ...]) -> tuple[float, Array, Array]:
-    """The least amount by which all rows must be relaxed, and the prices of rows and equalities."""
+def _least_violation(program: Program, G: Matrix, h: Array, lazy: NDArray[np.bool_] | None) -> tuple[float, Array, Array]:
+    """The least amount by which all rows G x >= h must be relaxed, and the prices of rows and equalities; with `lazy` these rows are tried
+    first, since what contradicts itself among some does so among all."""
     space = program.space
-    G, h = stacked(rows)
-    loose, _ = stacked(tuple(relaxed(space, list(rows))))
     left, one = h - G @ program.start, space.extra(1)
     everything = np.ones(len(h), bool)
-    # Of a large program the neighbouring rows first: what contradicts itself among them does so among all.
-    for active in (everything,) if len(h) <= LARGEST_SECOND_OPINION else (_neighbouring(rows), everything):
+    for active in (everything,) if lazy is None else (lazy, everything):
         answer = linear_program(
             one.toarray().ravel(),
-            sparse.vstack([loose[active], one]).tocsr(),
+            sparse.vstack([G[active] + space.extra(int(active.sum())), one]).tocsr(),
             np.append(left[active], 0.0),
             *program.equalities,
             nonnegative=program.probabilities,
@@ -287,9 +287,8 @@ def _size(bounds: Array) -> float:
     return max(1.0, float(np.abs(bounds).max(initial=0.0)))
 
 
-def _proves(program: Program, rows: tuple[Rows, ...], y: Array, z: Array) -> bool:
-    """Whether weights y of the rows and z of the equalities contradict each other, in plain arithmetic."""
-    G, h = stacked(rows)
+def _proves(program: Program, G: Matrix, h: Array, y: Array, z: Array) -> bool:
+    """Whether weights y of rows G x >= h and z of the equalities contradict each other, in plain arithmetic."""
     E, e = program.equalities
     combined = np.asarray(G.T @ y + E.T @ z).ravel()[:-1]
     drawn = combined[program.probabilities]

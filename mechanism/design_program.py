@@ -335,12 +335,8 @@ def _objective(space: Space, options: DesignOptions, asked: list[Rows]) -> tuple
         m = space.outlay.shape[0]
         return amount, 0.0, [*asked, _aside(space.extra(m) - space.outlay, np.zeros(m))]
     # The least violation: the amount relaxes everything that is asked.
-    return amount, 0.0, [*relaxed(space, asked), _aside(amount[None], np.zeros(1))]
-
-
-def relaxed(space: Space, rows: list[Rows]) -> list[Rows]:
-    """The same constraints, each of which may be missed by the auxiliary amount."""
-    return [replace(r, matrix=(r.matrix + space.extra(r.matrix.shape[0])).tocsr()) for r in rows]
+    relaxed = [replace(r, matrix=(r.matrix + space.extra(r.matrix.shape[0])).tocsr()) for r in asked]
+    return amount, 0.0, [*relaxed, _aside(amount[None], np.zeros(1))]
 
 
 def _surplus(space: Space) -> tuple[Array, float]:
