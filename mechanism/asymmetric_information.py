@@ -33,6 +33,7 @@ from mechanism.private_market import pair_levels
 from mechanism.programs import Repair, largest_violation, repair
 from mechanism.second_best import second_best_tree
 from mechanism.transfers import no_design
+from mechanism.tree import witness_tree
 from mechanism.types import discrete
 
 Tree = dict[str, Any]
@@ -167,7 +168,7 @@ def _incentive_checks(setting: Setting, assigned: dict[str, Gains], free: dict[s
                         "payoff": payoff,
                         "status": check.status,
                         "max_gain": check.amount,
-                        "witness": check.witness,
+                        "witness": witness_tree(check.witness),
                     }
                 )
     chosen = next(
@@ -184,7 +185,7 @@ def _participation_checks(setting: Setting, own: Gains, net: Array) -> Tree:
         for timing in TIMINGS:
             sides = participation_sides(setting, own, net, form, timing)
             check: Check = NOT_ESTABLISHED if sides is None else participation(*sides, setting.types.points, scale)
-            found.append({"timing": timing, "status": check.status, "min_slack": check.amount, "witness": check.witness})
+            found.append({"timing": timing, "status": check.status, "min_slack": check.amount, "witness": witness_tree(check.witness)})
         out[form] = next(c for c in found if c["timing"] == setting.options.timing)
         out[f"{form}_all"] = found
     return out

@@ -21,6 +21,7 @@ from mechanism.preparation import Setting, prepare
 from mechanism.reported import TAX_RULES
 from mechanism.schema import PolicyCase
 from mechanism.tidy import welfare_net
+from mechanism.tree import witness_tree
 from mechanism.types import TypeSpace, type_space
 from mechanism.verdicts import verdicts, warnings
 
@@ -112,7 +113,7 @@ def participation_tree(payoff: Array, outside: Array, scale: float) -> dict[str,
     return {
         "status": check.status,
         "min_slack": check.amount,
-        "witness": check.witness,
+        "witness": witness_tree(check.witness),
         "slack": numbers(payoff - outside) if established else None,
         "correction": None if not established else [0.0, 0.0] if holds else numbers(least_lump_sums(payoff, outside)),
         "balanced_correction_exists": holds or bool((payoff - outside).sum() >= 0) if established else None,

@@ -18,7 +18,7 @@ from market.payoff import Payoff
 from market.pricing import bertrand_matrix, utility_matrix
 from market.regimes import deviation_bounds
 from market.solve.optimum import maximise
-from mechanism.checks import RELATIVE_TOLERANCE, Check, CheckStatus, first_largest, payoff_range
+from mechanism.checks import RELATIVE_TOLERANCE, Check, Lie, first_largest, gain_check, payoff_range
 from mechanism.reported import Assignment, both_types_table, payoff_before_tax
 
 LARGEST_BLOCK = 2_000_000
@@ -154,15 +154,13 @@ def incentive_check(found: Gains | None, points: Array, incentive: Literal["baye
     if not np.isfinite(gain).all():
         return Check(status="not_established", amount=None, witness=None)
     at = first_largest(gain)
-    largest = float(gain.max())
-    status: CheckStatus = "holds" if largest <= RELATIVE_TOLERANCE * scale else "violated"
-    witness: dict[str, Any] = {
-        "firm": at[0] + 1,
-        "type": float(points[found.rows[at[1]]]),
-        "report": float(points[found.columns[at[2]]]),
-        "gain": largest,
-    }
-    return Check(status=status, amount=largest, witness=witness)
+    witness = Lie(
+        player=at[0],
+        type=float(points[found.rows[at[1]]]),
+        report=float(points[found.columns[at[2]]]),
+        gain=float(gain.max()),
+    )
+    return gain_check(witness, scale)
 
 
 COLLUDING_TYPES = 31

@@ -21,6 +21,7 @@ from mechanism.incentives import Gains, incentive_check
 from mechanism.market_setting import WEIGHTS
 from mechanism.preparation import Setting
 from mechanism.settings import interim_by_report, misreport_gains, payoffs
+from mechanism.tree import witness_tree
 from mechanism.types import TypeSpace
 
 Tree = dict[str, Any]
@@ -39,7 +40,7 @@ def second_best_tree(setting: Setting, found: Designed, menu: Array, outside: di
     for incentive in ("bayesian", "dominant"):
         check = incentive_check(gains, points, incentive, gains.range)
         row = {"incentive": incentive, "deviation": "assigned", "payoff": "with_cost", "status": check.status}
-        ic_all.append(row | {"max_gain": check.amount, "witness": check.witness})
+        ic_all.append(row | {"max_gain": check.amount, "witness": witness_tree(check.witness)})
     chosen = next(row for row in ic_all if row["incentive"] == options.incentive)
     checks: Tree = {"ic": {**chosen, "payoff_range": gains.range}, "ic_all": ic_all}
     for form in ("ir1", "ir_market", "ir2"):
@@ -49,7 +50,7 @@ def second_best_tree(setting: Setting, found: Designed, menu: Array, outside: di
             payoff = payoff @ weights if timing == "interim" else payoff
             against = outside[timing] if form == "ir_market" else np.zeros_like(payoff)
             ir = NOT_ESTABLISHED if against is None else participation(payoff, against, points, scale)
-            rows.append({"timing": timing, "status": ir.status, "min_slack": ir.amount, "witness": ir.witness})
+            rows.append({"timing": timing, "status": ir.status, "min_slack": ir.amount, "witness": witness_tree(ir.witness)})
         checks[form] = next(row for row in rows if row["timing"] == options.timing)
         checks[f"{form}_all"] = rows
     total = found.transfers[0] + found.transfers[1]
