@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from mechanism.tidy import Row, comparison_rows, welfare_net
+from mechanism.types import PRIVATE
 
 from . import figures
 from .page import Column, Page
@@ -31,8 +32,6 @@ LABELS = {
     "ir2": "Against earning nothing",
 }
 """Plain words for the keys of the result."""
-PRIVATE = {"cost_spillover": "Cost spillovers", "intercept": "Intercepts", "demand_spillover": "Demand spillovers"}
-"""What a case may keep from the regulator."""
 BENCHMARKS = {"social_optimum", "first_best"}
 """Rows that show what would be possible. They do not compete with policies."""
 DECISIVE = ("social_optimum", "vcg_full_information", "vcg_reported")
@@ -134,7 +133,7 @@ def heading(result: Tree, page: Page) -> None:
     facts += [f"{kind.capitalize()} in {figures.plain(units[kind])}." for kind in ("money", "quantity") if units.get(kind)]
     facts.append("The firms are alike." if alike(case) else "The firms differ.")
     if case.get("types"):
-        what = PRIVATE[case["types"]["parameter"]]
+        what = PRIVATE[case["types"]["parameter"]].label.capitalize()
         facts.append(f"{what} are private: the comparison gives expectations over types, the outcomes those of the case's own.")
     page.sentence(" ".join(facts))
 

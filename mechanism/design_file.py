@@ -19,6 +19,7 @@ from mechanism.designed import asked
 from mechanism.market_setting import NoSettingError, market_setting, menu_levels, outside_options
 from mechanism.options import by_formula, too_many
 from mechanism.preparation import prepare
+from mechanism.results import Continuum
 from mechanism.rules import TAX_RULES, TaxRule
 from mechanism.schema import PolicyCase, parse_tree
 from mechanism.setting_file import DesignOptions, is_setting, load_setting
@@ -51,7 +52,7 @@ class DesignResult:
     """Expected welfare of the efficient alternatives."""
     least_outlay: float | None
     """The least expected outlay under Bayesian truth and interim participation; None where there is none, or nobody may refuse."""
-    continuum: Document | None = None
+    continuum: Continuum | None = None
     """Truth and participation between the types of a grid; None where there is nothing between, or it is not searched."""
 
     @property
@@ -112,7 +113,7 @@ def _of_market(policy: PolicyCase, given: dict[str, str]) -> DesignResult:
     return replace(result, continuum=_continuum(policy, grid, options, form, result.found.mechanism))
 
 
-def _continuum(policy: PolicyCase, types: TypeSpace, options: DesignOptions, form: str, found: DirectMechanism) -> Document | None:
+def _continuum(policy: PolicyCase, types: TypeSpace, options: DesignOptions, form: str, found: DirectMechanism) -> Continuum | None:
     """Truth and participation between the types of the grid; None where the market has none to compare with."""
     chosen = replace(policy.mechanism, payoff="with_cost", incentive=options.incentive, participation=form, timing=options.timing)  # type: ignore[arg-type]
     prepared = prepare(policy.market, types, chosen)
@@ -239,15 +240,15 @@ def _joint(result: DesignResult, mechanism: DirectMechanism) -> list[str]:
     return [f"Players that agree on their reports gain up to {check.witness.gain:.6g} together, by reporting {told}."]
 
 
-def _between_types(found: Document) -> str:
-    """What holds between the types of the grid, in words."""
-    texts = []
-    for key, name in (("ic", "truth"), ("ir", "participation")):
-        check = found[key]
-        if check is None:
-            continue
-        amount = check["max_gain"] if key == "ic" else -check["min_slack"]
-        what = "a lie gains" if key == "ic" else "joining costs some type"
-        excess = "" if check["status"] == "holds" else f" ({what} up to {amount:.6g})"
-        texts.append(f"{name} {check['status'].replace('_', ' ')}{excess}")
-    return f"Over all types of the interval, {found['points']} points of which were searched: {' and '.join(texts)}."
+def _between_types(found: Continuum) -> str:
+    """What holds between the types of the grid."""
+    texts = [_between("truth", found.ic, found.ic.amount, "a lie gains")]
+    if found.ir is not None:
+        short = None if found.ir.amount is None else -found.ir.amount
+        texts.append(_between("participation", found.ir, short, "joining costs some type"))
+    return f"Over all types of the interval, {found.points} points of which were searched: {' and '.join(texts)}."
+
+
+def _between(name: str, check: Check, amount: float | None, loses: str) -> str:
+    excess = "" if check.status == "holds" or amount is None else f" ({loses} up to {amount:.6g})"
+    return f"{name} {check.status.replace('_', ' ')}{excess}"

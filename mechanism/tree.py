@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from market.outcome import numbers
 from mechanism.checks import Check, JointLie, Lie, Refusal
+from mechanism.results import (
+    FORMS,
+    Checks,
+    ConstraintRow,
+    Continuum,
+    IncentiveCheck,
+    ParticipationCheck,
+    Played,
+    PrivateMarket,
+    RepairResult,
+    RuleResult,
+)
 
 if TYPE_CHECKING:
     from mechanism.design import Contradiction, DirectMechanism, Named
@@ -33,6 +47,145 @@ def witness_tree(witness: Lie | JointLie | Refusal | None, players: tuple[str, .
     return who | {name: value for name, value in known.items() if value is not None} | {"slack": witness.slack}
 
 
+def gain_tree(check: Check, players: tuple[str, ...] | None = None) -> Tree:
+    """A check of truth-telling."""
+    return {"status": check.status, "max_gain": check.amount, "witness": witness_tree(check.witness, players)}
+
+
+def slack_tree(check: Check, players: tuple[str, ...] | None = None) -> Tree:
+    """A check of participation."""
+    return {"status": check.status, "min_slack": check.amount, "witness": witness_tree(check.witness, players)}
+
+
+# --- evaluate: one tax rule at one case
+
+
+def rule_tree(found: RuleResult) -> Tree:
+    """`mechanism.reported`."""
+    design = None if found.design is None else designed_tree(found.design)
+    if design is not None and found.lotteries is not None:
+        design["lotteries"] = [
+            {"types": list(lottery.types), "probability_by_weight": dict(lottery.probability_by_weight)} for lottery in found.lotteries
+        ]
+    evidence = found.evidence
+    return {
+        "tax_rule": found.tax_rule,
+        "payoff": found.payoff,
+        "types": numbers(found.types),
+        "probabilities": numbers(found.probabilities),
+        "expected": found.expected.tree(),
+        "checks": checks_tree(found.checks),
+        "repair": None if found.repair is None else _repair(found.repair),
+        "if_not_truthful": None if found.played is None else _played(found.played),
+        "interim": [asdict(row) for row in found.interim],
+        "evidence": None if evidence is None else asdict(evidence) | {"reports": [asdict(row) for row in evidence.reports]},
+        "schedule": [asdict(row) for row in found.schedule],
+        "design": design,
+        "continuum": None if found.continuum is None else continuum_tree(found.continuum),
+        "certificate": {
+            "residual": found.certificate.residual,
+            "global": "searched",
+            "several_optima": found.certificate.several_optima,
+            "pairs": found.certificate.pairs,
+        },
+    }
+
+
+def checks_tree(checks: Checks) -> Tree:
+    """`mechanism.reported.checks`."""
+    tree: Tree = {
+        "ic": _incentive(checks.own) | {"payoff_range": checks.payoff_range},
+        "ic_all": [_incentive(c) for c in checks.incentives],
+    }
+    for form in FORMS:
+        rows = checks.participation[form]
+        tree[form] = _participation(next(row for row in rows if row.timing == checks.timing))
+        tree[f"{form}_all"] = [_participation(row) for row in rows]
+    program = checks.program
+    return tree | {
+        "program": None if program is None else {name: _listed(value) for name, value in asdict(program).items()},
+        "collusion": gain_tree(checks.collusion),
+        "budget": asdict(checks.budget),
+    }
+
+
+def _listed(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _incentive(found: IncentiveCheck) -> Tree:
+    return {"incentive": found.incentive, "deviation": found.deviation, "payoff": found.payoff, **gain_tree(found.check)}
+
+
+def _participation(found: ParticipationCheck) -> Tree:
+    return {"timing": found.timing, **slack_tree(found.check)}
+
+
+def _repair(found: RepairResult) -> Tree:
+    conflict = found.conflict
+    return {
+        "status": found.status,
+        "asks": {name: getattr(found, name) for name in ("incentive", "payoff", "participation", "timing")},
+        "per_type": [asdict(row) for row in found.per_type],
+        "total": found.total,
+        "expected_outlay": found.expected_outlay,
+        "binding": [_constraint(row, "price") for row in found.binding],
+        "infeasibility": None
+        if conflict is None
+        else {"rows": [_constraint(row, "weight") for row in conflict], "verified": found.conflict_verified},
+        "verified": found.verified,
+    }
+
+
+def _constraint(row: ConstraintRow, weight: str) -> Tree:
+    return {"constraint": row.constraint, "firm": row.firm, "type": row.type, "report": row.report, weight: row.weight}
+
+
+def _played(found: Played) -> Tree:
+    return {
+        "status": found.status,
+        "reports": None if found.reports is None else found.reports.tolist(),
+        "rounds": found.rounds,
+        "truthful": found.truthful,
+        "regret": found.regret,
+        "expected": None if found.expected is None else found.expected.tree(),
+        "welfare_loss": found.welfare_loss,
+    }
+
+
+def continuum_tree(found: Continuum) -> Tree:
+    """Truth and participation between types."""
+    return {
+        "points": found.points,
+        "change": found.change,
+        "payoff_range": found.payoff_range,
+        "ic": {"incentive": found.incentive, **gain_tree(found.ic)},
+        "ir": None if found.ir is None else {"timing": found.timing, **slack_tree(found.ir)},
+    }
+
+
+def private_market_tree(found: PrivateMarket | None) -> Tree:
+    """`regimes.bayes_nash`; figures are null where it was not found."""
+    means = ("price", "quantity", "profit", "investment_cost", "unit_cost")
+    names = ("sharing", "investment", *means, "consumer_surplus", "welfare")
+    tree: Tree = {"status": "no_equilibrium", "message": None, **dict.fromkeys(names)}
+    certificate: Tree = {"residual": None, "curvature": None, "regret": None, "global": "searched", "gap": None, "others": [], "bounds": []}
+    if found is None:
+        message = "best replies of the types did not settle on an equilibrium"
+        return tree | {"message": message, "strategies": None, "certificate": certificate}
+    expected = found.expected
+    return tree | {
+        "status": "converged",
+        "sharing": numbers(expected.sharing),
+        "investment": numbers(expected.investment),
+        **{name: numbers(getattr(found, name)) for name in means},
+        "consumer_surplus": expected.consumer_surplus,
+        "welfare": expected.welfare,
+        "strategies": [asdict(row) for row in found.strategies],
+        "certificate": certificate | {"residual": found.residual, "regret": found.regret},
+    }
+
+
 # --- designs
 
 
@@ -51,7 +204,7 @@ def design_tree(result: DesignResult) -> Tree:
         "binding": _rows_tree(found.binding, setting.players, "price"),
         "second_opinion": None if found.second_opinion is None else vars(found.second_opinion).copy(),
         "infeasibility": None if found.contradiction is None else _contradiction_tree(found.contradiction, setting.players),
-        "continuum": result.continuum,
+        "continuum": None if result.continuum is None else continuum_tree(result.continuum),
         "benchmark": {"efficient_surplus": result.efficient_surplus, "least_outlay": result.least_outlay},
         "verdicts": list(result.verdicts),
     }
@@ -63,8 +216,8 @@ def _mechanism_tree(result: DesignResult, mechanism: DirectMechanism | None) -> 
         return dict.fromkeys(("allocation", "transfers", "expected", "checks", "rents"))
     plan, achieved = mechanism.plan, mechanism.achieved
     setting, options = plan.setting, result.options
-    ic = {strength: _check_tree("incentive", strength, check, setting.players) for strength, check in achieved.ic.items()}
-    ir = {timing: _check_tree("timing", timing, check, setting.players) for timing, check in achieved.ir.items()}
+    ic = {strength: {"incentive": strength, **gain_tree(check, setting.players)} for strength, check in achieved.ic.items()}
+    ir = {timing: {"timing": timing, **slack_tree(check, setting.players)} for timing, check in achieved.ir.items()}
     return {
         "allocation": [{setting.alternatives[a]: float(state[a]) for a in np.flatnonzero(state > 1e-12)} for state in plan.shares()],
         "transfers": [t.ravel().tolist() for t in mechanism.transfers],
@@ -73,11 +226,7 @@ def _mechanism_tree(result: DesignResult, mechanism: DirectMechanism | None) -> 
             "ic": list(ic.values()),
             "ir": list(ir.values()),
             "budget": {"ex_ante": achieved.outlay, "worst": achieved.worst},
-            "collusion": {
-                "status": achieved.collusion.status,
-                "max_gain": achieved.collusion.amount,
-                "witness": witness_tree(achieved.collusion.witness),
-            },
+            "collusion": gain_tree(achieved.collusion),
             "chosen": {"ic": ic[options.incentive], "ir": None if options.participation == "none" else ir[options.timing]},
         },
         "rents": [
@@ -85,12 +234,6 @@ def _mechanism_tree(result: DesignResult, mechanism: DirectMechanism | None) -> 
             for name, types, rent in zip(setting.players, setting.types, achieved.rents, strict=True)
         ],
     }
-
-
-def _check_tree(key: str, form: str, check: Check, players: tuple[str, ...]) -> Tree:
-    """One check in one of its forms: of truth (`incentive`), or of participation (`timing`)."""
-    amount = "max_gain" if key == "incentive" else "min_slack"
-    return {key: form, "status": check.status, amount: check.amount, "witness": witness_tree(check.witness, players)}
 
 
 def designed_tree(found: Designed) -> Tree:
