@@ -22,7 +22,8 @@ from scipy.optimize import linprog
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from mechanism.design import build, least_outlay, solve, stacked
+from mechanism.design import least_outlay, solve
+from mechanism.design_program import build, stacked
 from mechanism.preparation import joining_against, prepare
 from mechanism.setting_file import DesignOptions
 from mechanism.settings import Setting, efficient

@@ -7,12 +7,12 @@ transfers make truth a best reply at the planner's levels, and the first best is
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from market.case import Array
+from mechanism.design import Contradiction
 from mechanism.designed import Designed
+from mechanism.frozen import read_only
 from mechanism.reported import Assignment
 from mechanism.schema import MechanismOptions
 from mechanism.transfers import least_transfers
@@ -30,11 +30,11 @@ def design_of_both(assignment: Assignment, options: MechanismOptions, outside: A
         return None
     outlay = float((net @ types.weights @ types.weights).sum())
     limited = options.budget != "none" and outlay > 0
-    tree: dict[str, Any] = {
-        "status": "infeasible" if limited else "optimal",
-        "objective": options.objective,
-        "objective_value": outlay,
-        "binding": [],
-        "infeasibility": {"rows": [], "least_outlay": outlay, "verified": True} if limited else None,
-    }
-    return Designed(plan=None, transfers=(first, second.T), tree=tree)
+    return Designed(
+        plan=None,
+        transfers=(read_only(first), read_only(second.T)),
+        status="infeasible" if limited else "optimal",
+        objective=options.objective,
+        objective_value=outlay,
+        contradiction=Contradiction(rows=(), least_violation=None, least_outlay=outlay, verified=True) if limited else None,
+    )

@@ -108,9 +108,9 @@ def _with_types(out: Columns, cases: list[PolicyCase], at: list[int], policies: 
     assert first.types is not None
     types, options = type_space(first.types), first.mechanism
     place = {policy: k for k, policy in enumerate(policies)}
-    if DESIGNED in place and (reason := no_design(types, options)):
+    if DESIGNED in place and (why := no_design(types, options)):
         rows = np.array(at) * width + place.pop(DESIGNED)
-        out["status"][rows], out["message"][rows] = NOT_ASKED, reason
+        out["status"][rows], out["message"][rows] = NOT_ASKED, why.text
     alone = {policy: k for policy, k in place.items() if policy == DESIGNED and not in_closed_form(options)}
     shared = [policy for policy in place if policy not in alone]
     together = types.private_values and all(policy in RULES or REGIMES[policy].order == "together" for policy in shared)
@@ -261,7 +261,7 @@ def _designed_row(out: Columns, row: int, setting: Setting) -> None:
     out["status"][row] = "converged" if found.achieved is not None else "no_equilibrium"
     if found.achieved is not None:
         _record_expected(out, row, found.achieved)
-    if found.design is not None and found.design.tree["status"] == "infeasible":
+    if found.design is not None and found.design.status == "infeasible":
         out["message"][row] = OVER_BUDGET
 
 

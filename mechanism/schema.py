@@ -43,7 +43,8 @@ from market.schema import (
     to_case,
 )
 from mechanism.choices import OneOf
-from mechanism.rules import DESIGNED, TAX_RULES, market_rules
+from mechanism.options import LARGEST, by_formula, no_limit
+from mechanism.rules import TAX_RULES, market_rules
 from mechanism.types import PAPERS, PRIVATE, PrivateParameter
 
 Text = Annotated[str, Field(strict=True)]
@@ -211,16 +212,13 @@ def _probabilities(probabilities: list[float], values: list[float]) -> str | Non
 
 
 def _designed(given: Mapping[str, Any]) -> str | None:
-    designed = given.get("tax_rule") == DESIGNED
-    if given.get("allocation") == "second_best" and not designed:
-        return f"has allocation second_best, which needs tax_rule {DESIGNED}: lotteries and transfers are solved for together"
-    if not designed:
+    rule = given.get("tax_rule", MechanismOptions.tax_rule)
+    if why := by_formula(rule, given.get("allocation", MechanismOptions.allocation)):
+        return f"has allocation {why.fault}"
+    if not TAX_RULES[rule].designed:
         return None
-    if given.get("payoff") == "printed":
-        return f"has tax_rule {DESIGNED} with payoff printed, in which types have no part; use payoff with_cost"
-    if given.get("participation") == "none" and given.get("objective", "min_outlay") in ("min_outlay", "min_worst_deficit"):
-        return f"has tax_rule {DESIGNED} and participation none: what firms that may not refuse can be made to pay has no limit"
-    return None
+    why = no_limit(*(given.get(key, getattr(MechanismOptions, key)) for key in ("payoff", "participation", "objective")))
+    return None if why is None else f"has tax_rule {rule} {why.fault}"
 
 
 def _lotteries(types: Mapping[str, Any], mechanism: Mapping[str, Any]) -> str | None:
@@ -261,7 +259,7 @@ def _second_best_of(types: Mapping[str, Any], mechanism: Mapping[str, Any]) -> s
     return None
 
 
-LOTTERY_TYPES = 21
+LOTTERY_TYPES = LARGEST["lotteries"]
 """Types per firm up to which lotteries over levels are solved for."""
 
 RULES = (

@@ -15,6 +15,7 @@ from market.faults import BadCase, Fault, dotted
 from market.files import Document, read_document
 from market.schema import Block, NonNegative, Number, Positive, check, described
 from mechanism.choices import OneOf
+from mechanism.options import by_formula
 from mechanism.rules import DESIGNED, TAX_RULES, setting_rules
 from mechanism.settings import Setting
 
@@ -166,6 +167,6 @@ def _breaches(file: SettingFile) -> list[tuple[tuple[Any, ...], str]]:
     rule = TAX_RULES[file.mechanism.tax_rule]
     if len(file.players) < rule.least_players:
         out.append((("mechanism", "tax_rule"), f"is {rule.key}, which needs {rule.least_players} players or more"))
-    if file.mechanism.allocation == "second_best" and not rule.designed:
-        out.append((("mechanism", "allocation"), f"is second_best, which needs tax_rule {DESIGNED}: both are solved for together"))
+    if why := by_formula(rule.key, file.mechanism.allocation):
+        out.append((("mechanism", "allocation"), f"is {why.fault}"))
     return out

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from market.outcome import numbers
 from mechanism.checks import Check, JointLie, Lie, Refusal
@@ -19,6 +22,11 @@ from mechanism.results import (
     RepairResult,
     RuleResult,
 )
+
+if TYPE_CHECKING:
+    from mechanism.design import Contradiction, DirectMechanism, Named
+    from mechanism.design_file import DesignResult
+    from mechanism.designed import Designed
 
 Tree = dict[str, Any]
 
@@ -44,7 +52,7 @@ def witness_tree(witness: Lie | JointLie | Refusal | None, players: tuple[str, .
 
 def rule_tree(found: RuleResult) -> Tree:
     """`mechanism.reported`."""
-    design = None if found.design is None else dict(found.design.tree)
+    design = None if found.design is None else designed_tree(found.design)
     if design is not None and found.lotteries is not None:
         design["lotteries"] = [
             {"types": list(lottery.types), "probability_by_weight": dict(lottery.probability_by_weight)} for lottery in found.lotteries
@@ -176,3 +184,96 @@ def private_market_tree(found: PrivateMarket | None) -> Tree:
         "strategies": [asdict(row) for row in found.strategies],
         "certificate": certificate | {"residual": found.residual, "regret": found.regret},
     }
+
+
+# --- designs
+
+
+def design_tree(result: DesignResult) -> Tree:
+    """`design --format json`. States are listed in row-major order of the players' types."""
+    setting, found = result.setting, result.found
+    return {
+        "input": result.resolved,
+        "options": result.options.model_dump(mode="json") | {"participation": result.participation},
+        "players": list(setting.players),
+        "probabilities": [p.tolist() for p in setting.probabilities],
+        "states": [list(setting.state(index)) for index in range(int(np.prod(setting.shape)))],
+        "status": found.status,
+        "objective_value": found.objective_value,
+        **_mechanism_tree(result, found.mechanism),
+        "binding": _rows_tree(found.binding, setting.players, "price"),
+        "second_opinion": None if found.second_opinion is None else vars(found.second_opinion).copy(),
+        "infeasibility": None if found.contradiction is None else _contradiction_tree(found.contradiction, setting.players),
+        "continuum": None if result.continuum is None else continuum_tree(result.continuum),
+        "benchmark": {"efficient_surplus": result.efficient_surplus, "least_outlay": result.least_outlay},
+        "verdicts": list(result.verdicts),
+    }
+
+
+def _mechanism_tree(result: DesignResult, mechanism: DirectMechanism | None) -> Tree:
+    """Who gets what under a mechanism; null where there is none."""
+    if mechanism is None:
+        return dict.fromkeys(("allocation", "transfers", "expected", "checks", "rents"))
+    plan, achieved = mechanism.plan, mechanism.achieved
+    setting, options = plan.setting, result.options
+    ic = {strength: _check_tree("incentive", strength, check, setting.players) for strength, check in achieved.ic.items()}
+    ir = {timing: _check_tree("timing", timing, check, setting.players) for timing, check in achieved.ir.items()}
+    return {
+        "allocation": [{setting.alternatives[a]: float(state[a]) for a in np.flatnonzero(state > 1e-12)} for state in plan.shares()],
+        "transfers": [t.ravel().tolist() for t in mechanism.transfers],
+        "expected": {"surplus": achieved.surplus, "payoff": list(achieved.payoff), "outlay": achieved.outlay},
+        "checks": {
+            "ic": list(ic.values()),
+            "ir": list(ir.values()),
+            "budget": {"ex_ante": achieved.outlay, "worst": achieved.worst},
+            "collusion": {
+                "status": achieved.collusion.status,
+                "max_gain": achieved.collusion.amount,
+                "witness": witness_tree(achieved.collusion.witness),
+            },
+            "chosen": {"ic": ic[options.incentive], "ir": None if options.participation == "none" else ir[options.timing]},
+        },
+        "rents": [
+            {"player": name, "types": types.tolist(), "rent": rent.tolist()}
+            for name, types, rent in zip(setting.players, setting.types, achieved.rents, strict=True)
+        ],
+    }
+
+
+def _check_tree(key: str, form: str, check: Check, players: tuple[str, ...]) -> Tree:
+    """One check in one of its forms: of truth (`incentive`), or of participation (`timing`)."""
+    amount = "max_gain" if key == "incentive" else "min_slack"
+    return {key: form, "status": check.status, amount: check.amount, "witness": witness_tree(check.witness, players)}
+
+
+def designed_tree(found: Designed) -> Tree:
+    """`mechanism.reported.design` of an evaluation: what was asked, whether it can be met, what binds or contradicts itself."""
+    players = ("firm 1", "firm 2")
+    return {
+        "status": found.status,
+        "objective": found.objective,
+        "objective_value": found.objective_value,
+        "binding": _rows_tree(found.binding, players, "price"),
+        "infeasibility": None if found.contradiction is None else _contradiction_tree(found.contradiction, players),
+    }
+
+
+def _contradiction_tree(found: Contradiction, players: tuple[str, ...]) -> Tree:
+    amounts = {"least_violation": found.least_violation} if found.least_outlay is None else {"least_outlay": found.least_outlay}
+    return {"rows": _rows_tree(found.rows, players, "weight"), **amounts, "verified": found.verified}
+
+
+def _rows_tree(rows: Sequence[Named], players: tuple[str, ...], weight: str) -> list[Tree]:
+    def plain(value: float | tuple[float, ...] | None) -> float | list[float] | None:
+        return list(value) if isinstance(value, tuple) else value
+
+    return [
+        {
+            "constraint": row.constraint,
+            "player": None if row.player is None else players[row.player],
+            "type": plain(row.type),
+            "report": plain(row.report),
+            weight: row.weight,
+        }
+        for row in rows
+    ]

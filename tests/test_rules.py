@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,12 +14,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from market.faults import BadCase
 from mechanism import reported
+from mechanism.design_file import solve_file
 from mechanism.rules import DESIGNED, TAX_RULES, TaxRule, market_rules, setting_rules
+from mechanism.setting_file import load_setting, setting_schema
 from mechanism.settings import Setting, efficient, misreport_gains, reports_of
 from mechanism.states import OwnReports, Reports, along, expect, over_states, own_first
+from mechanism.tree import design_tree
 
 Array = NDArray[np.float64]
+ROOT = Path(__file__).resolve().parents[1]
 FORMULAS = [rule for rule in TAX_RULES.values() if rule.formula is not None]
 SHAPES = [(3,), (2, 4), (4, 3), (2, 3, 4), (3, 1, 2)]
 
@@ -281,3 +289,55 @@ def test_expectations_over_some_players_keep_the_others(shape: tuple[int, ...]) 
         found = expect(prior, values, over)
         assert found.shape == (3, *(1 if i in over else size for i, size in enumerate(shape)))
         np.testing.assert_allclose(found.reshape(wanted.shape), wanted, rtol=0, atol=1e-13)
+
+
+# --- a new row
+
+
+@pytest.mark.parametrize("key", setting_rules())
+def test_a_copy_of_a_row_under_another_name_does_the_same_in_a_setting(key: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No rule is known by its name outside its row: files, checks, designs and their words take any row of the table."""
+    monkeypatch.setitem(TAX_RULES, "toy", replace(TAX_RULES[key], key="toy"))
+    assert "toy" in setting_schema()["$defs"]["DesignOptions"]["properties"]["tax_rule"]["enum"]
+    path = tmp_path / "toy.yaml"
+    told = []
+    for name in (key, "toy"):
+        tree = load_setting(ROOT / "cases" / "settings" / "bilateral_trade.yaml").resolved
+        tree["mechanism"] |= {"tax_rule": name, "allocation": "efficient", "objective": "min_outlay", "budget": "none"}
+        path.write_text(json.dumps(tree))
+        found = design_tree(solve_file(path, {}))
+        told.append(json.dumps(found, indent=1).replace(f'"{name}"', '"rule"').replace(f"rule {name} ", "rule rule "))
+    assert told[0] == told[1]
+
+
+@pytest.mark.parametrize("key", [key for key in market_rules() if key in setting_rules()])
+def test_a_copy_of_a_row_under_another_name_does_the_same_in_a_design_for_the_market(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(TAX_RULES, "toy", replace(TAX_RULES[key], key="toy"))
+    path = ROOT / "cases" / "two_types.yaml"
+    told = [json.dumps(design_tree(solve_file(path, {"tax_rule": name, "budget": "none"}))["transfers"]) for name in (key, "toy")]
+    assert told[0] == told[1]
+
+
+def test_a_rule_that_no_setting_can_ask_for_is_refused_in_words() -> None:
+    with pytest.raises(BadCase, match='tax_rule is "printed"; it must be one of clarke, groves'):
+        solve_file(ROOT / "cases" / "two_types.yaml", {"tax_rule": "printed"})
+
+
+def test_a_new_formula_is_a_row(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A toy: twice the others' expected welfare, a tax free of the own report that makes truth dominant and costs what it says."""
+
+    def formula(reports: Reports) -> tuple[Array, ...]:
+        return tuple(others + reports.expect(others, (i,)) for i, others in enumerate(reports.others))
+
+    row = TaxRule(key="generous", label="a generous tax", phrase="a generous tax", does="gives", formula=formula, free_of_own_report=True)
+    monkeypatch.setitem(TAX_RULES, "generous", row)
+    tree = load_setting(ROOT / "cases" / "settings" / "bilateral_trade.yaml").resolved
+    tree["mechanism"] = {"tax_rule": "generous", "allocation": "efficient", "incentive": "dominant"}
+    path = tmp_path / "generous.yaml"
+    path.write_text(json.dumps(tree))
+    found = design_tree(solve_file(path, {}))
+    assert found["checks"]["chosen"]["ic"]["status"] == "holds"
+    # What the others get is welfare less the own value; over both players that is welfare once, and the tax gives it twice.
+    assert found["expected"]["outlay"] == pytest.approx(2 * found["expected"]["surplus"], rel=1e-12)
+    grid = OwnReports(points=np.array([0.0, 1.0]), net=np.array([[1.0], [2.0]]), others=np.array([[0.0], [1.0]]), weights=np.ones(1))
+    np.testing.assert_array_equal(row.net_between(grid, np.array([0.5]), np.array([[0.4]])), [[1.4]])

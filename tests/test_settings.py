@@ -12,13 +12,20 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 
 from market.files import BadCase
-from mechanism.design import build, design, infeasibility, least_outlay, solve, stacked
+from mechanism.design import design, least_outlay, refute, solve
 from mechanism.design_file import solve_file
+from mechanism.design_program import build, stacked
 from mechanism.market_setting import market_setting, menu_levels, outside_options
 from mechanism.setting_file import DesignOptions, load_setting, parse_setting
 from mechanism.settings import Setting, efficient, misreport_gains, payoffs, transfers_by
+from mechanism.tree import design_tree
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+def solved(path: Path, given: dict[str, str]) -> dict[str, Any]:
+    """The design a file asks for, as plain values."""
+    return design_tree(solve_file(path, given))
 
 
 def trade(size: int, **options: Any) -> tuple[Setting, DesignOptions]:
@@ -83,11 +90,11 @@ def test_second_best_trade(size: int, gains: float) -> None:
     """Myerson and Satterthwaite: without money from outside, toward 9/64 of gains. At 32 types the value is a fraction over 17 x 32^3."""
     setting, options = trade(size, allocation="second_best", objective="max_surplus", budget="ex_ante")
     found = design(setting, options)
-    assert found["objective_value"] == pytest.approx(gains, abs=1e-9)
-    assert found["second_opinion"]["agrees"]
-    assert found["checks"]["budget"]["worst"] <= 1e-9  # the expected budget is spread over states
-    assert found["checks"]["ic"][0]["status"] == "holds"
-    assert found["checks"]["ir"][0]["status"] == "holds"
+    assert found.objective_value == pytest.approx(gains, abs=1e-9)
+    assert found.second_opinion.agrees
+    assert found.mechanism.achieved.worst <= 1e-9  # the expected budget is spread over states
+    assert found.mechanism.achieved.ic["bayesian"].status == "holds"
+    assert found.mechanism.achieved.ir["interim"].status == "holds"
 
 
 def test_trade_whenever_it_pays_takes_a_subsidy_toward_a_sixth() -> None:
@@ -101,20 +108,20 @@ def test_impossibility_of_efficient_trade_is_proven() -> None:
     """A Farkas certificate, checked in plain arithmetic against the program's own rows."""
     setting, options = trade(6, budget="ex_ante", objective="min_outlay")
     found = design(setting, options)
-    assert found["status"] == "infeasible"
-    assert found["infeasibility"]["verified"]
-    assert {row["constraint"] for row in found["infeasibility"]["rows"]} == {"ic", "ir", "budget"}
-    assert found["infeasibility"]["least_violation"] > 0
+    assert found.status == "infeasible"
+    assert found.contradiction.verified
+    assert {row.constraint for row in found.contradiction.rows} == {"ic", "ir", "budget"}
+    assert found.contradiction.least_violation > 0
     # Taking any named row's weight away spoils the proof: the budget alone stops nobody.
     loose = DesignOptions(**{**options.model_dump(), "budget": "none"})
-    assert design(setting, loose)["status"] == "optimal"
+    assert design(setting, loose).status == "optimal"
 
 
 @pytest.mark.parametrize(("share", "possible"), [(0.5, True), (0.25, True), (0.15, False), (0.0, False), (0.85, False), (0.75, True)])
 def test_partnerships_dissolve_when_shares_are_not_too_unequal(share: float, possible: bool) -> None:
     """Cramton, Gibbons and Klemperer: with two partners iff the share lies in [.211325, .788675]."""
     setting, options = partnership(24, share, budget="ex_post", objective="min_outlay")
-    assert (design(setting, options)["status"] == "optimal") == possible
+    assert (design(setting, options).status == "optimal") == possible
 
 
 def test_the_critical_share_of_a_partnership() -> None:
@@ -135,14 +142,14 @@ def test_the_critical_share_of_a_partnership() -> None:
     [("public_project", "build", [0, 0, 100]), ("street_lights", "two", [0, 5, 10]), ("two_apples", "A and B", [4, 1, 0])],
 )
 def test_clarke_taxes(name: str, alternative: str, payments: list[float]) -> None:
-    found = solve_file(ROOT / "cases" / "settings" / f"{name}.yaml", {})
+    found = solved(ROOT / "cases" / "settings" / f"{name}.yaml", {})
     assert found["allocation"] == [{alternative: 1.0}]
     assert [-transfer[0] for transfer in found["transfers"]] == payments
 
 
 def test_every_shipped_setting_has_its_answer() -> None:
     for path in sorted((ROOT / "cases" / "settings").glob("*.yaml")):
-        found = solve_file(path, {})
+        found = solved(path, {})
         assert found["status"] == "optimal", path
         assert found["verdicts"]
 
@@ -192,7 +199,7 @@ def test_designed_transfers_by_three_routes(setting: Setting) -> None:
     assert closed <= worst + 1e-9
     found = design(setting, options)
     for i in range(2):
-        np.testing.assert_array_less(np.array(payoff[i]) - 1e-7, np.array(found["rents"][i]["rent"]) + setting.outside[i].ravel())
+        np.testing.assert_array_less(np.array(payoff[i]) - 1e-7, found.mechanism.achieved.rents[i] + setting.outside[i].ravel())
 
 
 @given(setting=random_settings(), incentive=st.sampled_from(["bayesian", "dominant"]), timing=st.sampled_from(["interim", "ex_post"]))
@@ -201,17 +208,17 @@ def test_what_is_designed_does_what_was_asked(setting: Setting, incentive: str, 
     """Constraints evaluated apart from the program; the stronger the demands, the more they cost."""
     options = DesignOptions(objective="min_outlay", budget="none", incentive=incentive, timing=timing)
     found = design(setting, options)
-    assert found["status"] == "optimal"
-    checks = {c.get("incentive", c.get("timing")): c for c in found["checks"]["ic"] + found["checks"]["ir"]}
-    assert checks[incentive]["max_gain"] <= 1e-6
-    assert checks[timing]["min_slack"] >= -1e-6
-    assert found["objective_value"] >= least_outlay(setting)[0] - 1e-6
+    assert found.status == "optimal"
+    checks = {**found.mechanism.achieved.ic, **found.mechanism.achieved.ir}
+    assert checks[incentive].amount <= 1e-6
+    assert checks[timing].amount >= -1e-6
+    assert found.objective_value >= least_outlay(setting)[0] - 1e-6
     if incentive == "dominant":
-        assert checks["bayesian"]["max_gain"] <= 1e-6
+        assert checks["bayesian"].amount <= 1e-6
     if timing == "ex_post":
-        assert checks["interim"]["min_slack"] >= -1e-6
+        assert checks["interim"].amount >= -1e-6
     worst = setting.expect(np.asarray(sum(transfers_by("worst_type", efficient(setting), timing)))).item()  # type: ignore[arg-type]
-    assert found["objective_value"] <= worst + 1e-6
+    assert found.objective_value <= worst + 1e-6
 
 
 @given(setting=random_settings(players=2))
@@ -220,9 +227,9 @@ def test_infeasibility_always_comes_with_a_proof(setting: Setting) -> None:
     options = DesignOptions(objective="min_outlay", budget="ex_ante")
     found = design(setting, options)
     outlay = least_outlay(setting)[0]
-    assert (found["status"] == "optimal") == (outlay <= 1e-7)
-    if found["status"] == "infeasible":
-        assert infeasibility(build(setting, options))["verified"]
+    assert (found.status == "optimal") == (outlay <= 1e-7)
+    if found.status == "infeasible":
+        assert refute(build(setting, options)).verified
 
 
 def test_revenue_equivalence_on_a_fine_grid() -> None:
@@ -243,13 +250,13 @@ def test_ex_post_budget_costs_nothing_beyond_the_expected_one_under_bayesian_tru
     setting, options = partnership(6, 0.5, budget="ex_post", objective="min_worst_deficit")
     found = design(setting, options)
     again = design(setting, DesignOptions(**{**options.model_dump(), "objective": "min_outlay", "budget": "ex_ante"}))
-    assert found["objective_value"] == pytest.approx(again["objective_value"], abs=1e-9)
-    assert found["checks"]["budget"]["worst"] == pytest.approx(found["checks"]["budget"]["ex_ante"], abs=1e-9)
+    assert found.objective_value == pytest.approx(again.objective_value, abs=1e-9)
+    assert found.mechanism.achieved.worst == pytest.approx(found.mechanism.achieved.outlay, abs=1e-9)
 
 
 def test_without_participation_payments_are_unbounded() -> None:
     setting, options = trade(3, participation="none", budget="none")
-    assert design(setting, options)["status"] == "unbounded"
+    assert design(setting, options).status == "unbounded"
 
 
 def test_the_shadow_cost_of_public_funds_trades_surplus_for_money() -> None:
@@ -258,8 +265,8 @@ def test_the_shadow_cost_of_public_funds_trades_surplus_for_money() -> None:
     for cost in (0.0, 0.1, 0.5, 2.0):
         setting, options = trade(8, allocation="second_best", objective="max_surplus", budget="none", public_funds_cost=cost)
         found = design(setting, options)
-        outlays.append(found["expected"]["outlay"])
-        surpluses.append(found["expected"]["surplus"])
+        outlays.append(found.mechanism.achieved.outlay)
+        surpluses.append(found.mechanism.achieved.surplus)
     assert surpluses[0] == pytest.approx(least_surplus(8))
     assert (np.diff(surpluses) <= 1e-9).all()
     assert outlays[-1] <= 1e-7
@@ -276,7 +283,7 @@ def least_surplus(size: int) -> float:
 def test_the_market_as_a_setting_agrees_with_the_mechanism() -> None:
     """Groves through the general core is groves of Appendix B: same expected payoffs, same budget in the worst state."""
     path = ROOT / "cases" / "two_types.yaml"
-    found = solve_file(path, {"tax_rule": "groves"})
+    found = solved(path, {"tax_rule": "groves"})
     from mechanism.evaluation import evaluate
     from mechanism.schema import load_case
 
@@ -292,17 +299,17 @@ def test_designing_for_the_market() -> None:
     """Least outlay: the program, the closed form; dominant and ex post cost more; agv costs nothing and loses firms."""
     path = ROOT / "cases" / "two_types.yaml"
     base = {"timing": "interim", "participation": "ir_market", "budget": "none"}
-    least = solve_file(path, base)
+    least = solved(path, base)
     assert least["status"] == "optimal"
     assert least["objective_value"] == pytest.approx(least["benchmark"]["least_outlay"], rel=1e-7)
-    dominant = solve_file(path, {**base, "incentive": "dominant"})
-    ex_post = solve_file(path, {**base, "timing": "ex_post"})
+    dominant = solved(path, {**base, "incentive": "dominant"})
+    ex_post = solved(path, {**base, "timing": "ex_post"})
     assert dominant["objective_value"] >= least["objective_value"] - 1e-7
     assert ex_post["status"] == "optimal"
-    balanced = solve_file(path, {**base, "tax_rule": "agv"})
+    balanced = solved(path, {**base, "tax_rule": "agv"})
     assert balanced["checks"]["budget"]["worst"] == pytest.approx(0, abs=1e-9)
     assert balanced["checks"]["chosen"]["ir"]["status"] == "violated"
-    impossible = solve_file(path, {**base, "budget": "ex_ante"})
+    impossible = solved(path, {**base, "budget": "ex_ante"})
     assert impossible["status"] == "infeasible"
     assert impossible["infeasibility"]["verified"]
 
@@ -373,26 +380,27 @@ def test_second_best_for_the_market() -> None:
     for cost in (0.0, 0.3, 1.0):
         options = DesignOptions(allocation="second_best", objective="max_surplus", budget="none", public_funds_cost=cost)
         found[cost] = design(plan.setting, options)
-        assert found[cost]["checks"]["ic"][0]["status"] == "holds"
-        assert found[cost]["checks"]["ir"][0]["status"] == "holds"
+        assert found[cost].mechanism.achieved.ic["bayesian"].status == "holds"
+        assert found[cost].mechanism.achieved.ir["interim"].status == "holds"
         program = build(plan.setting, options)
         G, h = stacked(program.rows)
         E, e = program.equalities
-        low, high = program.first_free
-        bounds = [(0, None) if low <= k < high else (None, None) for k in range(program.size)]
+        drawn = range(program.space.size)[program.probabilities]
+        assert len(drawn) == menu.size // 4
+        bounds = [(0, None) if k in drawn else (None, None) for k in range(program.space.size)]
         other = linprog(program.cost, A_ub=-G, b_ub=-h, A_eq=E, b_eq=e, bounds=bounds, method="highs")
-        assert -other.fun == pytest.approx(found[cost]["objective_value"], rel=1e-9)
+        assert -other.fun == pytest.approx(found[cost].objective_value, rel=1e-9)
     best = float(plan.setting.expect(plan.welfare).item())
-    assert found[0.0]["objective_value"] == pytest.approx(best, rel=1e-9)
-    surplus = [found[cost]["expected"]["surplus"] for cost in (0.0, 0.3, 1.0)]
-    outlay = [found[cost]["expected"]["outlay"] for cost in (0.0, 0.3, 1.0)]
+    assert found[0.0].objective_value == pytest.approx(best, rel=1e-9)
+    surplus = [found[cost].mechanism.achieved.surplus for cost in (0.0, 0.3, 1.0)]
+    outlay = [found[cost].mechanism.achieved.outlay for cost in (0.0, 0.3, 1.0)]
     assert (np.diff(surplus) < 0).all()
     assert (np.diff(outlay) < 0).all()
     free = design(plan.setting, DesignOptions(allocation="second_best", objective="max_surplus", budget="ex_ante"))
-    assert free["expected"]["outlay"] <= 1e-7
-    today = solve_file(path, {"tax_rule": "agv"})["benchmark"]["efficient_surplus"]
+    assert free.mechanism.achieved.outlay <= 1e-7
+    today = solved(path, {"tax_rule": "agv"})["benchmark"]["efficient_surplus"]
     market = 788.35  # two_vendors.yaml's market; its types differ little
-    assert market < free["expected"]["surplus"] < today
+    assert market < free.mechanism.achieved.surplus < today
 
 
 # --- collusion
@@ -401,14 +409,13 @@ def test_second_best_for_the_market() -> None:
 def loops_joint_gain(setting: Setting, found: Any) -> float:
     """The largest gain of all players together from a joint misreport, state by state."""
     states = list(np.ndindex(setting.shape))
-    names = list(setting.alternatives)
+    drawn, transfers = found.mechanism.plan.shares(), found.mechanism.transfers
     worst = 0.0
     for true in states:
 
         def joint(told: int, true: tuple[int, ...] = true) -> float:
-            drawn = found["allocation"][told]
-            value = sum(p * setting.values[i][k][names.index(a)] for i, k in enumerate(true) for a, p in drawn.items())
-            return float(value + sum(t[told] for t in found["transfers"]))
+            value = sum(p * setting.values[i][k][a] for i, k in enumerate(true) for a, p in enumerate(drawn[told]))
+            return float(value + sum(t[states[told]] for t in transfers))
 
         honest = joint(states.index(true))
         worst = max([worst, *(joint(told) - honest for told in range(len(states)))])
@@ -421,13 +428,13 @@ def test_collusion_is_measured_and_can_be_designed_away_in_expectation(setting: 
     """The joint gain reported is that of a search in loops. With Bayesian truth, paying everybody together the public value, and sharing
     it out by what each report is worth, is proof against joint reports: such transfers exist, and never cost less than without."""
     plain = design(setting, DesignOptions(budget="none"))
-    assert plain["checks"]["collusion"]["max_gain"] == pytest.approx(loops_joint_gain(setting, plain), abs=1e-9)
+    assert plain.mechanism.achieved.collusion.amount == pytest.approx(loops_joint_gain(setting, plain), abs=1e-9)
     proof = design(setting, DesignOptions(budget="none", collusion="proof"))
-    assert proof["status"] == "optimal"
-    assert proof["checks"]["collusion"]["status"] == "holds"
+    assert proof.status == "optimal"
+    assert proof.mechanism.achieved.collusion.status == "holds"
     assert loops_joint_gain(setting, proof) <= 1e-7
-    assert proof["checks"]["ic"][0]["status"] == "holds"
-    assert proof["objective_value"] >= plain["objective_value"] - 1e-7
+    assert proof.mechanism.achieved.ic["bayesian"].status == "holds"
+    assert proof.objective_value >= plain.objective_value - 1e-7
 
 
 def test_no_dominant_mechanism_is_proof_against_collusion() -> None:
@@ -436,8 +443,8 @@ def test_no_dominant_mechanism_is_proof_against_collusion() -> None:
     found = design(
         setting, DesignOptions(incentive="dominant", budget="none", collusion="proof", participation="none", objective="max_surplus")
     )
-    assert found["status"] == "infeasible"
-    assert found["infeasibility"]["verified"] is True
-    assert {row["constraint"] for row in found["infeasibility"]["rows"]} == {"ic", "coalition"}
-    state = next(row for row in found["infeasibility"]["rows"] if row["constraint"] == "coalition")
-    assert len(state["type"]) == len(state["report"]) == 2
+    assert found.status == "infeasible"
+    assert found.contradiction.verified is True
+    assert {row.constraint for row in found.contradiction.rows} == {"ic", "coalition"}
+    state = next(row for row in found.contradiction.rows if row.constraint == "coalition")
+    assert len(state.type) == len(state.report) == 2

@@ -125,9 +125,10 @@ def design(
         "collusion": collusion,
     }
     from mechanism.design_file import DesignError, solve_file
+    from mechanism.tree import design_tree
 
     try:
-        result = solve_file(file, {key: value.value for key, value in given.items() if value is not None})
+        result = design_tree(solve_file(file, {key: value.value for key, value in given.items() if value is not None}))
     except DesignError as error:
         raise typer.BadParameter(str(error)) from None
     if form is Format.json:
