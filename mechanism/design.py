@@ -258,7 +258,7 @@ def refute(program: Program) -> Contradiction:
     return Contradiction(
         rows=named(program.space.setting, kept, y),
         least_violation=violation if np.isfinite(violation) else None,
-        verified=_proves(program, G, h, y, z),
+        verified=proves(program, G, h, y, z),
     )
 
 
@@ -287,7 +287,7 @@ def _size(bounds: Array) -> float:
     return max(1.0, float(np.abs(bounds).max(initial=0.0)))
 
 
-def _proves(program: Program, G: Matrix, h: Array, y: Array, z: Array) -> bool:
+def proves(program: Program, G: Matrix, h: Array, y: Array, z: Array) -> bool:
     """Whether weights y of rows G x >= h and z of the equalities contradict each other, in plain arithmetic."""
     E, e = program.equalities
     combined = np.asarray(G.T @ y + E.T @ z).ravel()[:-1]

@@ -1,0 +1,177 @@
+"""A designer's program and its answers: proofs of impossibility, by another solver's weights and by spoilt ones; typed results."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import sparse
+from scipy.optimize import linprog
+
+from mechanism.design import Design, design, proves, refute, solve
+from mechanism.design_program import Program, build, stacked
+from mechanism.setting_file import DesignOptions
+from mechanism.settings import Setting, efficient, interim_by_report, transfers_by
+
+GRID = np.array([0.1, 0.3, 0.5, 0.7, 0.9])
+
+
+def trade() -> Setting:
+    """A buyer and a seller whose values overlap: efficient trade takes money from outside (Myerson and Satterthwaite)."""
+    values = np.stack([GRID, np.zeros(5)], -1)
+    return Setting(
+        name="trade",
+        players=("buyer", "seller"),
+        types=(GRID, GRID),
+        probabilities=(np.full(5, 0.2), np.full(5, 0.2)),
+        alternatives=("trade", "keep"),
+        values=(values, -values),
+        outside=(np.zeros((1, 1)), np.zeros((1, 1))),
+        public_value=np.zeros(2),
+    )
+
+
+IMPOSSIBLE = {
+    "efficient trade without money": DesignOptions(),
+    "in every state": DesignOptions(incentive="dominant", timing="ex_post", budget="ex_post"),
+    "lotteries that have to be truthful together": DesignOptions(
+        allocation="second_best", objective="max_surplus", incentive="dominant", timing="ex_post", budget="none"
+    ),
+}
+
+
+def weights_of_another_solver(program: Program) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray]:
+    """Rows G x >= h that somebody asked for, and the prices of rows and of equalities in the least violation of all, by scipy."""
+    G, h = stacked(tuple(r for r in program.rows if r.kind != "aside"))
+    E, e = program.equalities
+    size = program.space.size
+    cost = np.eye(1, size, size - 1).ravel()
+    drawn = range(size)[program.probabilities]
+    bounds = [(0, None) if k in drawn or k == size - 1 else (None, None) for k in range(size)]
+    wide = (G + sparse.csr_matrix((np.ones(len(h)), (np.arange(len(h)), np.full(len(h), size - 1))), shape=G.shape)).tocsr()
+    found = linprog(cost, A_ub=-wide, b_ub=-h, A_eq=E if len(e) else None, b_eq=e if len(e) else None, bounds=bounds, method="highs")
+    return G, h, -found.ineqlin.marginals, found.eqlin.marginals if len(e) else np.zeros(0)
+
+
+@pytest.mark.parametrize(
+    "options", [IMPOSSIBLE["efficient trade without money"], IMPOSSIBLE["in every state"]], ids=["expected", "every state"]
+)
+def test_weights_prove_an_impossibility_until_they_are_spoilt(options: DesignOptions) -> None:
+    program = build(trade(), options)
+    G, h, y, z = weights_of_another_solver(program)
+    assert proves(program, G, h, y, z)
+    assert not proves(program, G, h, 0 * y, z)  # nothing is said
+    assert not proves(program, G, h, -y, z)  # a constraint the other way round
+    for k in np.flatnonzero(y > 1e-9):
+        without = y.copy()
+        without[k] = 0  # what is left adds up to something that transfers can move
+        assert not proves(program, G, h, without, z)
+    loose = h.copy()
+    loose[y > 1e-9] -= 10  # bounds that do not bind contradict nothing
+    assert not proves(program, G, loose, y, z)
+
+
+def test_a_negative_weight_proves_nothing_even_where_all_adds_up() -> None:
+    """The same combination of rows with two that cancel, one of them weighted negatively."""
+    program = build(trade(), DesignOptions())
+    G, h, y, z = weights_of_another_solver(program)
+    double, bounds = sparse.vstack([G, G[:1], -G[:1]]).tocsr(), np.concatenate([h, h[:1], -h[:1]])
+    assert proves(program, double, bounds, np.concatenate([y, [1.0, 1.0]]), z)
+    assert not proves(program, double, bounds, np.concatenate([y, [-1.0, -1.0]]), z)
+
+
+def test_what_contradicts_itself_is_named_with_its_weights() -> None:
+    setting, options = trade(), DesignOptions()
+    found = design(setting, options)
+    assert found.status == "infeasible"
+    assert found.mechanism is None
+    assert found.contradiction == refute(build(setting, options))
+    assert found.contradiction is not None
+    rows = found.contradiction.rows
+    assert [row.weight for row in rows] == sorted((row.weight for row in rows), reverse=True)
+    assert sum(row.weight for row in rows) == pytest.approx(1)  # every row may be missed by the same amount
+    for row in rows:
+        if row.constraint == "budget":
+            assert (row.player, row.type, row.report) == (None, None, None)
+        else:
+            assert row.type in GRID
+            assert (row.report is None) == (row.constraint == "ir")
+    # Weighted by them the rows say, without any solver: what types keep beyond the gains from trade is at least the violation.
+    interim = [interim_by_report(setting, i, efficient(setting).value(i)) for i in (0, 1)]
+    place = {t: k for k, t in enumerate(GRID)}
+    total = 0.0
+    for row in rows:
+        if row.constraint == "ic":
+            true, told = place[row.type], place[row.report]  # type: ignore[index]
+            total += row.weight * float(interim[row.player][true, told] - interim[row.player][true, true])  # type: ignore[index]
+        elif row.constraint == "ir":
+            true = place[row.type]  # type: ignore[index]
+            total += row.weight * float(-interim[row.player][true, true])  # type: ignore[index]
+    assert total == pytest.approx(found.contradiction.least_violation, rel=1e-6)
+
+
+def test_lotteries_are_never_a_contradiction_where_nothing_can_be_drawn_that_pays() -> None:
+    """Keeping everything for sure, at no payment, meets every constraint of trade: the second best exists whatever is asked."""
+    for options in IMPOSSIBLE.values():
+        second = options.model_copy(update={"allocation": "second_best", "objective": "max_surplus"})
+        assert design(trade(), second).status == "optimal"
+
+
+def test_what_nobody_can_be_paid_enough_for_is_refuted_with_lotteries() -> None:
+    """Outside options above anything that can be drawn, and no public money: the lottery's own rows are part of the proof."""
+    setting = trade()
+    rich = Setting(**{**vars(setting), "outside": (np.full((1, 1), 0.3), np.full((1, 1), 0.3))})
+    found = design(rich, DesignOptions(allocation="second_best", objective="max_surplus", budget="ex_ante"))
+    assert found.status == "infeasible"
+    assert found.contradiction is not None
+    assert found.contradiction.verified
+    program = build(rich, DesignOptions(allocation="second_best", objective="max_surplus", budget="ex_ante"))
+    G, h, y, z = weights_of_another_solver(program)
+    assert proves(program, G, h, y, z)
+    assert not proves(program, G, h, y, 0 * z)
+    assert not proves(program, G, h, y, 50 * z)  # more than is left once probabilities add up
+
+
+def test_numbers_of_a_result_cannot_be_written_over() -> None:
+    setting = trade()
+    found = design(setting, DesignOptions(budget="none"))
+    assert isinstance(found, Design)
+    assert found.mechanism is not None
+    program = build(setting, DesignOptions())
+    arrays = [
+        *setting.types,
+        *setting.probabilities,
+        *setting.values,
+        *setting.outside,
+        setting.public_value,
+        *found.mechanism.transfers,
+        *found.mechanism.achieved.rents,
+        *transfers_by("groves", efficient(setting)),
+        program.cost,
+        program.start,
+        *(r.bound for r in program.rows),
+    ]
+    for array in arrays:
+        with pytest.raises(ValueError, match="read-only"):
+            array[...] = 0
+    with pytest.raises(TypeError):
+        found.mechanism.achieved.ic["bayesian"] = None  # type: ignore[index]
+
+
+def test_the_price_of_a_constraint_is_what_relaxing_it_is_worth() -> None:
+    """The dearest row that binds: the least outlay falls by its price per unit by which it is relaxed."""
+    setting = trade()
+    program = build(setting, DesignOptions(budget="none"))
+    answer = solve(program)
+    at, step = int(answer.prices.argmax()), 1e-3
+    rows, left = [], at
+    for r in program.rows:
+        bound = np.array(r.bound)
+        if 0 <= left < len(bound):
+            bound[left] -= step
+        left -= len(bound)
+        rows.append(type(r)(**{**vars(r), "bound": bound}))
+    fields = {name: getattr(program, name) for name in ("space", "options", "equalities", "cost", "constant", "start")}
+    relaxed = solve(Program(rows=tuple(rows), **fields))
+    assert answer.value - relaxed.value == pytest.approx(step * answer.prices[at], rel=1e-3)
