@@ -1,8 +1,9 @@
 """Constraints evaluated: how much, where, and whether they hold.
 
-A check is not a bool. It has a status (`holds`, `violated`, `not_established`), an amount in payoff units and a witness: which firm,
-which true type, which report. What only needs evaluating is evaluated here; `mechanism.programs` states the same constraints
-for cvxpy, which solves what has to be solved. Words and plain values come last (`mechanism.tree`).
+A check is not a bool. It has a status (`holds`, `violated`, `not_established`), an amount in payoff
+units and a witness: which firm, which true type, which report. What only needs evaluating is
+evaluated here; `mechanism.programs` states the same constraints for cvxpy, which solves what has to
+be solved. Words and plain values come last (`mechanism.tree`).
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ RELATIVE_TOLERANCE = 1e-7
 
 
 ROUNDING = 1e-6
-"""Share of the largest payoff below which a payoff range is no measure: times the tolerance it is what sums of payoffs round to."""
+"""Share of the largest payoff below which a payoff range is no measure: times the tolerance it is
+what sums of payoffs round to."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +65,8 @@ class Check:
 
     status: CheckStatus
     amount: float | None
-    """Incentives: the largest gain from misreporting. Participation: the smallest slack. None where it is infinite or unknown."""
+    """Incentives: the largest gain from misreporting. Participation: the smallest slack. None where
+    it is infinite or unknown."""
     witness: Lie | JointLie | Refusal | None
     """Where the amount is attained."""
 
@@ -72,7 +75,8 @@ NOT_ESTABLISHED = Check(status="not_established", amount=None, witness=None)
 
 
 def payoff_range(*payoffs: Array) -> float:
-    """What gains and slacks are measured against: the largest less the smallest payoff, but at least `ROUNDING` of the largest size."""
+    """What gains and slacks are measured against: the largest less the smallest payoff, but at
+    least `ROUNDING` of the largest size."""
     everything = np.concatenate([np.ravel(p) for p in payoffs])
     return float(max(np.ptp(everything), ROUNDING * np.max(np.abs(everything)), 1e-300))
 
@@ -93,7 +97,8 @@ def slack_check(witness: Refusal, scale: float) -> Check:
 
 
 def first_largest(values: Array) -> tuple[int, ...]:
-    """Where the largest value is; among values equal up to rounding the first, so that equal firms name firm 1."""
+    """Where the largest value is; among values equal up to rounding the first, so that equal firms
+    name firm 1."""
     top = values.max()
     near = values >= top - 1e-12 * max(1.0, float(np.abs(values).max()))
     return tuple(int(i) for i in np.unravel_index(int(np.argmax(near)), values.shape))
@@ -102,8 +107,9 @@ def first_largest(values: Array) -> tuple[int, ...]:
 def participation(payoff: Array, outside: Array | float, points: Array | None = None, scale: float | None = None) -> Check:
     """Individual rationality: payoff at least the outside option.
 
-    Shapes: per firm (2,), per firm and type (2, M), or per firm, type and rival's type (2, M, M); `points` (M,) names the types.
-    A shortfall is measured against `scale`, by default the range of both sides.
+    Shapes: per firm (2,), per firm and type (2, M), or per firm, type and rival's type (2, M, M);
+    `points` (M,) names the types. A shortfall is measured against `scale`, by default the range of
+    both sides.
     """
     outside = np.broadcast_to(outside, payoff.shape)
     slack = payoff - outside
@@ -121,5 +127,6 @@ def participation(payoff: Array, outside: Array | float, points: Array | None = 
 
 
 def least_lump_sums(payoff: Array, outside: Array | float) -> Array:
-    """The least lump sums to the firms (2,) that make each at least as well off as outside: max(0, outside - payoff)."""
+    """The least lump sums to the firms (2,) that make each at least as well off as outside: max(0,
+    outside - payoff)."""
     return np.maximum(outside - payoff, 0.0) + 0.0

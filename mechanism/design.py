@@ -1,5 +1,5 @@
-"""Transfers that are solved for, and lotteries over alternatives with them: the program's answer read, checked, and if there is none
-refuted."""
+"""Transfers that are solved for, and lotteries over alternatives with them: the program's answer
+read, checked, and if there is none refuted."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ LARGEST_SECOND_OPINION = 20_000
 SECOND_SOLVER = "CLARABEL"
 
 NEGLIGIBLE = 1e-9
-"""Weights and prices up to this one are rounding; a contradiction must exceed this share of the bounds' size."""
+"""Weights and prices up to this one are rounding; a contradiction must exceed this share of the
+bounds' size."""
 
 Status = Literal["optimal", "infeasible", "unbounded", "not_established"]
 
@@ -52,7 +53,8 @@ class Contradiction:
     rows: tuple[Named, ...]
     """The constraints that contradict each other, in order of weight."""
     least_violation: float | None
-    """The least amount by which all constraints must be relaxed; None where that was not solved for."""
+    """The least amount by which all constraints must be relaxed; None where that was not solved
+    for."""
     least_outlay: float | None = None
     """The least expected outlay without a limit to the budget, where that is what shows it."""
     verified: bool
@@ -95,7 +97,8 @@ class Design:
 
 
 def design(setting: Setting, options: DesignOptions, plan: Plan | None = None) -> Design:
-    """What a mechanism achieves: one of the rules with a formula, or transfers (and lotteries) that are solved for."""
+    """What a mechanism achieves: one of the rules with a formula, or transfers (and lotteries) that
+    are solved for."""
     if not TAX_RULES[options.tax_rule].designed:
         plan = plan or efficient(setting)
         return Design(status="optimal", mechanism=_mechanism(plan, transfers_by(options.tax_rule, plan, options.timing)))
@@ -127,8 +130,9 @@ ROUNDS = 6
 def solve(program: Program, solver: str = "HIGHS") -> LinearAnswer:
     """The program's solution with its prices.
 
-    Truth is first asked of neighbouring types only; the solution is then held against every pair, and what it violates is added.
-    A solution of fewer constraints that meets all is one of the whole program, and so is a proof that it has none.
+    Truth is first asked of neighbouring types only; the solution is then held against every pair,
+    and what it violates is added. A solution of fewer constraints that meets all is one of the
+    whole program, and so is a proof that it has none.
     """
     G, h = stacked(program.rows)
     left = h - G @ program.start
@@ -156,13 +160,15 @@ def solve(program: Program, solver: str = "HIGHS") -> LinearAnswer:
 
 
 def _neighbouring(rows: Sequence[Rows]) -> NDArray[np.bool_]:
-    """Every row but those on truth between types, or on joint reports in states, that are not next to each other."""
+    """Every row but those on truth between types, or on joint reports in states, that are not next
+    to each other."""
     lazy = ("ic", "coalition")
     return np.concatenate([(np.abs(r.type - r.report) == 1) if r.kind in lazy else np.ones(len(r.bound), bool) for r in rows])
 
 
 def cheapest(program: Program, answer: LinearAnswer) -> Array:
-    """Many transfers may give the same surplus, since only what the public pays counts against it: those of the least expected outlay."""
+    """Many transfers may give the same surplus, since only what the public pays counts against it:
+    those of the least expected outlay."""
     assert answer.x is not None
     options, spent = program.options, program.space.spent
     paid = options.public_funds_cost > 0 and float(spent @ answer.x) > 0  # then the objective has seen to it
@@ -245,11 +251,13 @@ def _name(setting: Setting, rows: Rows, kind: Constraint, k: int, weight: float)
 
 
 def refute(program: Program) -> Contradiction:
-    """Which constraints contradict each other, with weights that prove it, checked in plain arithmetic.
+    """Which constraints contradict each other, with weights that prove it, checked in plain
+    arithmetic.
 
-    The least violation v of all rows at once (in a large program of those between neighbouring types, if that suffices) is positive, and
-    its prices y >= 0 (rows) and z (probabilities add up) show why: the weighted rows add up to something that is zero on transfers, not
-    positive on probabilities, and must be at least v > 0.
+    The least violation v of all rows at once (in a large program of those between neighbouring
+    types, if that suffices) is positive, and its prices y >= 0 (rows) and z (probabilities add up)
+    show why: the weighted rows add up to something that is zero on transfers, not positive on
+    probabilities, and must be at least v > 0.
     """
     kept = tuple(r for r in program.rows if r.kind != "aside")
     G, h = stacked(kept)
@@ -263,8 +271,9 @@ def refute(program: Program) -> Contradiction:
 
 
 def _least_violation(program: Program, G: Matrix, h: Array, lazy: NDArray[np.bool_] | None) -> tuple[float, Array, Array]:
-    """The least amount by which all rows G x >= h must be relaxed, and the prices of rows and equalities; with `lazy` these rows are tried
-    first, since what contradicts itself among some does so among all."""
+    """The least amount by which all rows G x >= h must be relaxed, and the prices of rows and
+    equalities; with `lazy` these rows are tried first, since what contradicts itself among some
+    does so among all."""
     space = program.space
     left, one = h - G @ program.start, space.extra(1)
     everything = np.ones(len(h), bool)
@@ -288,12 +297,14 @@ def _size(bounds: Array) -> float:
 
 
 def proves(program: Program, G: Matrix, h: Array, y: Array, z: Array) -> bool:
-    """Whether weights y of rows G x >= h and z of the equalities contradict each other, in plain arithmetic."""
+    """Whether weights y of rows G x >= h and z of the equalities contradict each other, in plain
+    arithmetic."""
     E, e = program.equalities
     combined = np.asarray(G.T @ y + E.T @ z).ravel()[:-1]
     drawn = combined[program.probabilities]
     paid = np.delete(combined, program.probabilities)
-    # What probabilities, which add up to one in every state, can make of what is left of their weights.
+    # What probabilities, which add up to one in every state, can make of what is left of their
+    # weights.
     left = float(np.maximum(drawn.reshape(len(e), -1).max(1), 0.0).sum()) if drawn.size else 0.0
     return bool(
         y.min(initial=0.0) >= -1e-9
@@ -307,8 +318,8 @@ def proves(program: Program, G: Matrix, h: Array, y: Array, z: Array) -> bool:
 
 
 def least_outlay(setting: Setting, plan: Plan | None = None) -> tuple[float, tuple[Array, ...]]:
-    """The least expected outlay under Bayesian truth-telling and interim participation, and the interim payoffs (K_i,), in closed form;
-    infinite where no transfers make truth a best reply."""
+    """The least expected outlay under Bayesian truth-telling and interim participation, and the
+    interim payoffs (K_i,), in closed form; infinite where no transfers make truth a best reply."""
     plan = plan or efficient(setting)
     total, found = 0.0, []
     for i in range(len(setting.players)):

@@ -1,4 +1,5 @@
-"""`pigou design` end to end: a case or a setting file and the options on the command line, to a typed result with its verdicts."""
+"""`pigou design` end to end: a case or a setting file and the options on the command line, to a
+typed result with its verdicts."""
 
 from __future__ import annotations
 
@@ -51,9 +52,11 @@ class DesignResult:
     efficient_surplus: float
     """Expected welfare of the efficient alternatives."""
     least_outlay: float | None
-    """The least expected outlay under Bayesian truth and interim participation; None where there is none, or nobody may refuse."""
+    """The least expected outlay under Bayesian truth and interim participation; None where there is
+    none, or nobody may refuse."""
     continuum: Continuum | None = None
-    """Truth and participation between the types of a grid; None where there is nothing between, or it is not searched."""
+    """Truth and participation between the types of a grid; None where there is nothing between, or
+    it is not searched."""
 
     @property
     def rule(self) -> TaxRule:
@@ -96,7 +99,8 @@ def _of_market(policy: PolicyCase, given: dict[str, str]) -> DesignResult:
     if not TAX_RULES[options.tax_rule].in_markets:
         raise DesignError(f"{options.tax_rule} is a rule for setting files: a market without one of its firms is not described")
     _sensible(2, options)
-    # As in evaluate: truth and participation are asked at the points between types too, unless the program is too large for that.
+    # As in evaluate: truth and participation are asked at the points between types too, unless the
+    # program is too large for that.
     few = options.allocation == "second_best" or options.collusion == "proof"
     types = grid if few else grid.everywhere()
     by_type = transfers_by_type(2, options)
@@ -114,7 +118,8 @@ def _of_market(policy: PolicyCase, given: dict[str, str]) -> DesignResult:
 
 
 def _continuum(policy: PolicyCase, types: TypeSpace, options: DesignOptions, form: str, found: DirectMechanism) -> Continuum | None:
-    """Truth and participation between the types of the grid; None where the market has none to compare with."""
+    """Truth and participation between the types of the grid; None where the market has none to
+    compare with."""
     chosen = replace(policy.mechanism, payoff="with_cost", incentive=options.incentive, participation=form, timing=options.timing)  # type: ignore[arg-type]
     prepared = prepare(policy.market, types, chosen)
     first, second = found.transfers

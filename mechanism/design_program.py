@@ -1,13 +1,15 @@
-"""A designer's problem as one linear program in matrices: transfers, and lotteries over alternatives with them.
+"""A designer's problem as one linear program in matrices: transfers, and lotteries over
+alternatives with them.
 
-Variables are, in this order: transfers; the probabilities of alternatives in every state (second best only); an auxiliary amount.
-Where truth-telling is Bayesian and participation interim, only expected transfers given the own report matter, so there is one
-transfer per player and type. They can be spread over states so that what the public pays is the same in every state,
+Variables are, in this order: transfers; the probabilities of alternatives in every state (second
+best only); an auxiliary amount. Where truth-telling is Bayesian and participation interim, only
+expected transfers given the own report matter, so there is one transfer per player and type. They
+can be spread over states so that what the public pays is the same in every state,
 
     tau_i(r) = t_i(r_i) - sum over j != i of (t_j(r_j) - E t_j) / (n - 1),
 
-which leaves every interim transfer as it is: a budget that holds in expectation then holds in every state. Otherwise there is one
-transfer per player and state.
+which leaves every interim transfer as it is: a budget that holds in expectation then holds in every
+state. Otherwise there is one transfer per player and state.
 """
 
 from __future__ import annotations
@@ -43,7 +45,8 @@ class Rows:
     player: Index
     """-1 where it is nobody's alone."""
     type: Index
-    """The player's type; the state of a joint report, or of a budget in every state; -1 where there is none."""
+    """The player's type; the state of a joint report, or of a budget in every state; -1 where there
+    is none."""
     report: Index
     """-1 where there is none."""
 
@@ -53,7 +56,8 @@ class Rows:
 
 @dataclass(frozen=True, kw_only=True)
 class Space:
-    """The variables of a program: where transfers, probabilities and the auxiliary amount stand in one vector."""
+    """The variables of a program: where transfers, probabilities and the auxiliary amount stand in
+    one vector."""
 
     setting: Setting
     plan: Plan | None
@@ -112,11 +116,13 @@ class Space:
         return sparse.hstack([left, wide, right]).tocsr()
 
     def money(self, player: int, operator: Matrix) -> Matrix:
-        """Averages over states, the rows of `operator` (m, states), of a player's transfer; by type these are its transfers."""
+        """Averages over states, the rows of `operator` (m, states), of a player's transfer; by type
+        these are its transfers."""
         return self.place(sparse.identity(self.lengths[player]) if self.by_type else operator, int(self.starts[player]))
 
     def value(self, player: int, operator: Matrix, which: Index, own: Index) -> tuple[Matrix, Array]:
-        """The value to types `own` (m,) of the averages in rows `which` (m,) of `operator`: over lotteries, or as numbers."""
+        """The value to types `own` (m,) of the averages in rows `which` (m,) of `operator`: over
+        lotteries, or as numbers."""
         if self.plan is not None:
             types = len(self.setting.types[player])
             table = operator @ self.plan.value(player).reshape(types, -1).T
@@ -137,7 +143,8 @@ class Space:
         return spent
 
     def each_state(self) -> Matrix:
-        """(states, size): what all players together receive in every state; transfers are per state."""
+        """(states, size): what all players together receive in every state; transfers are per
+        state."""
         return sum(self.place(sparse.identity(self.states), int(at)) for at in self.starts[:-1])
 
     @cached_property
@@ -152,7 +159,8 @@ class Space:
 
 @dataclass(frozen=True, kw_only=True)
 class Program:
-    """A designer's program: the least cost @ x subject to its rows, equalities, and probabilities that are not negative."""
+    """A designer's program: the least cost @ x subject to its rows, equalities, and probabilities
+    that are not negative."""
 
     space: Space
     options: DesignOptions
@@ -163,8 +171,9 @@ class Program:
     constant: float
     """Added to the minimum of the cost."""
     start: Array
-    """Where the search starts: the worst-type rule's transfers for a given allocation, zero for a second best. What is then solved for is
-    the difference, so that a solver's tolerance is a share of what rules differ by, not of payoffs."""
+    """Where the search starts: the worst-type rule's transfers for a given allocation, zero for a
+    second best. What is then solved for is the difference, so that a solver's tolerance is a share
+    of what rules differ by, not of payoffs."""
 
     def __post_init__(self) -> None:
         freeze(self)
@@ -176,7 +185,8 @@ class Program:
 
 
 def build(setting: Setting, options: DesignOptions, plan: Plan | None = None) -> Program:
-    """The program for these options; `plan` is the allocation, by default the efficient one, and ignored for a second best."""
+    """The program for these options; `plan` is the allocation, by default the efficient one, and
+    ignored for a second best."""
     space = Space(
         setting=setting,
         plan=None if options.allocation == "second_best" else plan or efficient(setting),
@@ -207,7 +217,8 @@ def build(setting: Setting, options: DesignOptions, plan: Plan | None = None) ->
 
 
 def transfers_by_type(players: int, options: DesignOptions) -> bool:
-    """Whether there is a transfer per own type alone. What a single player receives cannot be evened out over the others' types."""
+    """Whether there is a transfer per own type alone. What a single player receives cannot be
+    evened out over the others' types."""
     expected = expectations_count(options.incentive, options.timing, options.participation)
     return players > 1 and expected and options.collusion == "ignored"
 
@@ -226,7 +237,8 @@ def _averages(setting: Setting, player: int) -> Matrix:
 
 
 def _selections(setting: Setting, player: int) -> Matrix:
-    """(C K_i, states): for each profile of the others' types (C of them) the states with each own type."""
+    """(C K_i, states): for each profile of the others' types (C of them) the states with each own
+    type."""
     states = np.arange(int(np.prod(setting.shape))).reshape(setting.shape)
     order = np.moveaxis(states, player, -1).reshape(-1)
     return sparse.csr_matrix((np.ones(len(order)), (np.arange(len(order)), order)), shape=(len(order), len(order)))
@@ -320,7 +332,8 @@ def held(cost: Array, most: float) -> Rows:
 
 
 def _objective(space: Space, options: DesignOptions, asked: list[Rows]) -> tuple[Array, float, list[Rows]]:
-    """The cost, what its minimum lacks, and the rows, with those that the auxiliary amount takes."""
+    """The cost, what its minimum lacks, and the rows, with those that the auxiliary amount
+    takes."""
     amount = np.zeros(space.size)
     amount[-1] = 1
     one = space.extra(1)

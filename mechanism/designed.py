@@ -1,7 +1,9 @@
-"""Transfers that are solved for, in the market: the tax rule `designed`, and the second best, which chooses levels by lottery as well.
+"""Transfers that are solved for, in the market: the tax rule `designed`, and the second best, which
+chooses levels by lottery as well.
 
-Both are programs on the market as a setting (`mechanism.market_setting`). With given levels every point at which incentives are
-checked counts as a type, the points between the types with probability zero, so that truth and participation are asked there too.
+Both are programs on the market as a setting (`mechanism.market_setting`). With given levels every
+point at which incentives are checked counts as a type, the points between the types with
+probability zero, so that truth and participation are asked there too.
 """
 
 from __future__ import annotations
@@ -35,7 +37,8 @@ class Designed:
     transfers: tuple[Array, Array]
     """To either firm, over states: firm 1's report on the first axis. Read-only."""
     status: Literal["optimal", "infeasible"]
-    """Whether the budget asked for can be met; where it cannot, the transfers are those without a limit to it."""
+    """Whether the budget asked for can be met; where it cannot, the transfers are those without a
+    limit to it."""
     objective: str
     """What they are best at, as it was asked for."""
     objective_value: float
@@ -65,11 +68,13 @@ def asked(options: MechanismOptions) -> DesignOptions:
 
 
 def design_transfers(case: Case, types: TypeSpace, options: MechanismOptions, outside: tuple[Array, Array], menu: Array) -> Designed | None:
-    """The transfers best at the case's objective under its truth-telling, participation and budget, for every point of `types`.
+    """The transfers best at the case's objective under its truth-telling, participation and budget,
+    for every point of `types`.
 
-    `outside` is what staying out is worth to either firm over states, `menu` (m, M, M, 4) what may be assigned. Where the
-    budget asked for cannot be met, the transfers are those without a limit to the budget, beside the proof. None where
-    the objective has no limit or the solver gives no answer.
+    `outside` is what staying out is worth to either firm over states, `menu` (m, M, M, 4) what may
+    be assigned. Where the budget asked for cannot be met, the transfers are those without a limit
+    to the budget, beside the proof. None where the objective has no limit or the solver gives no
+    answer.
     """
     plan = market_setting(case, types.everywhere(), menu, outside)
     program = build(plan.setting, asked(options), plan)
@@ -82,7 +87,8 @@ def design_transfers(case: Case, types: TypeSpace, options: MechanismOptions, ou
 
 
 def _cheapest_of(plan: Plan) -> Array:
-    """The net transfers (2, own reports, rival's) of least outlay under Bayesian truth-telling and interim participation; NaN if none."""
+    """The net transfers (2, own reports, rival's) of least outlay under Bayesian truth-telling and
+    interim participation; NaN if none."""
     setting = plan.setting
     interim = np.stack([interim_by_report(setting, i, plan.value(i)) for i in (0, 1)])
     return least_transfers(interim, np.stack([setting.interim(i, setting.outside[i]) for i in (0, 1)]), setting.probabilities[0])

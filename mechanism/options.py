@@ -1,6 +1,8 @@
-"""What cannot be asked of transfers that are solved for, and why: every condition, limit and reason once.
+"""What cannot be asked of transfers that are solved for, and why: every condition, limit and reason
+once.
 
-They are read where a file is checked (`schema`, `setting_file`), where a case's rules are run (`transfers`), and by `pigou design`.
+They are read where a file is checked (`schema`, `setting_file`), where a case's rules are run
+(`transfers`), and by `pigou design`.
 """
 
 from __future__ import annotations
@@ -10,8 +12,8 @@ from dataclasses import dataclass
 from mechanism.rules import DESIGNED, TAX_RULES
 
 LARGEST = {"by_type": 203, "by_state": 103, "lotteries": 21}
-"""Points per firm up to which a program is stated: with a transfer per own report, with one per pair of reports, with lotteries (or joint
-reports) in every state."""
+"""Points per firm up to which a program is stated: with a transfer per own report, with one per
+pair of reports, with lotteries (or joint reports) in every state."""
 
 UNLIMITED = ("min_outlay", "min_worst_deficit")
 """Objectives that have no limit where nobody may refuse to take part."""
@@ -64,12 +66,14 @@ def by_formula(rule: str, allocation: str, collusion: str = "ignored") -> WhyNot
 
 
 def expectations_count(incentive: str, timing: str, participation: str) -> bool:
-    """Whether nothing but expected transfers given the own report matters: truth Bayesian, and joining decided by the own type alone."""
+    """Whether nothing but expected transfers given the own report matters: truth Bayesian, and
+    joining decided by the own type alone."""
     return incentive == "bayesian" and (timing == "interim" or participation == "none")
 
 
 def too_many(points: int, kind: str) -> WhyNot | None:
-    """Why a program of this kind, one of `LARGEST`, is not stated for so many points per firm; None where it is."""
+    """Why a program of this kind, one of `LARGEST`, is not stated for so many points per firm; None
+    where it is."""
     most = LARGEST[kind]
     if points <= most:
         return None

@@ -1,9 +1,11 @@
-"""Tax rules: who receives how much net of tax in every state of reports. One row per rule, which owns everything true of it.
+"""Tax rules: who receives how much net of tax in every state of reports. One row per rule, which
+owns everything true of it.
 
-A formula sees what reports say everybody gets (`mechanism.states.Reports`): R_i, what all but player i get, public value included;
-W, what all get; o_i, what staying out is worth. In the market R_i is the subsidy S_i = CS_i + TS_j (35), and the tax is R_i less the
-net transfer. Formulas are written in operators and methods of arrays alone, so that this module imports no library of numbers: the
-command line and the schemas read their choices from its table.
+A formula sees what reports say everybody gets (`mechanism.states.Reports`): R_i, what all but
+player i get, public value included; W, what all get; o_i, what staying out is worth. In the market
+R_i is the subsidy S_i = CS_i + TS_j (35), and the tax is R_i less the net transfer. Formulas are
+written in operators and methods of arrays alone, so that this module imports no library of numbers:
+the command line and the schemas read their choices from its table.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ if TYPE_CHECKING:
 Formula = Callable[["Reports"], "tuple[Array, ...]"]
 """From what reports say to the net transfers to each player, over states or broadcast to them."""
 Between = Callable[["OwnReports", "Array", "Array"], "Array"]
-"""From the reports on a grid, other reports (n,) and what all but the player get there (n, C), to the net transfer there (n, C)."""
+"""From the reports on a grid, other reports (n,) and what all but the player get there (n, C), to
+the net transfer there (n, C)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,14 +41,16 @@ class TaxRule:
     free_of_own_report: bool = False
     """Whether R_i less the net transfer, the tax, is the same for every own report."""
     between: Between | None = None
-    """The net transfer at reports between those of a grid, where the tax depends on the own report; None: nobody can say."""
+    """The net transfer at reports between those of a grid, where the tax depends on the own report;
+    None: nobody can say."""
     truth: Literal["dominant", "bayesian"] | None = None
-    """How strongly truth is a best reply by design, at efficient levels: at each profile of the others' types, or in expectation over
-    them; None: not by design, or as strongly as was asked."""
+    """How strongly truth is a best reply by design, at efficient levels: at each profile of the
+    others' types, or in expectation over them; None: not by design, or as strongly as was asked."""
     designed: bool = False
     """Whether it is solved for, and with it may be what is taken in every state."""
     observed: bool = False
-    """Whether the subsidy is settled on the market that comes about rather than on reports: of use where both types move both profits."""
+    """Whether the subsidy is settled on the market that comes about rather than on reports: of use
+    where both types move both profits."""
     in_settings: bool = True
     """Whether a setting file can ask for it."""
     in_markets: bool = True
@@ -62,7 +67,8 @@ class TaxRule:
         return tuple(reports.full(transfer) for transfer in self.formula(reports))
 
     def net_between(self, grid: OwnReports, reports: Array, others: Array) -> Array | None:
-        """The net transfer (n, C) at reports (n,) between those of a grid, from what all but the player get there, `others` (n, C).
+        """The net transfer (n, C) at reports (n,) between those of a grid, from what all but the
+        player get there, `others` (n, C).
 
         A tax free of the own report is the grid's. None where it cannot be said.
         """
@@ -106,7 +112,8 @@ def _nothing(grid: OwnReports, reports: Array, others: Array) -> Array:
 
 
 def _expected(grid: OwnReports, reports: Array, others: Array) -> Array:
-    """What the own report lets the others expect, less what the grid takes from that: it is the same at every own report."""
+    """What the own report lets the others expect, less what the grid takes from that: it is the
+    same at every own report."""
     return (others @ grid.weights)[:, None] + (grid.net - (grid.others @ grid.weights)[:, None])[0]
 
 
@@ -121,8 +128,9 @@ TAX_RULES = {
     rule.key: rule
     for rule in (
         TaxRule(
-            # (37): the subsidy at the levels assigned for the same reports is taken back. Whatever is reported nothing is paid, so that
-            # what is left of the payoff is the own profit at levels that the own report moves.
+            # (37): the subsidy at the levels assigned for the same reports is taken back. Whatever
+            # is reported nothing is paid, so that what is left of the payoff is the own profit at
+            # levels that the own report moves.
             key="printed",
             label="the printed tax",
             phrase="the printed tax, which takes back the subsidy at the firm's own report",
@@ -132,7 +140,8 @@ TAX_RULES = {
             in_settings=False,
         ),
         TaxRule(
-            # R_i less the best the others could get were the player's wishes ignored: it pays what it costs the others.
+            # R_i less the best the others could get were the player's wishes ignored: it pays what
+            # it costs the others.
             key="clarke",
             label="what each costs the others",
             phrase="a tax of what each costs the others by having its wishes heard",
@@ -153,8 +162,9 @@ TAX_RULES = {
             truth="dominant",
         ),
         TaxRule(
-            # R_i less W - o_i at the player's worst type (Krishna and Perry): participation binds at the type with the least to gain
-            # from joining, in expectation over the others or one for each profile of theirs.
+            # R_i less W - o_i at the player's worst type (Krishna and Perry): participation binds
+            # at the type with the least to gain from joining, in expectation over the others or one
+            # for each profile of theirs.
             key="worst_type",
             label="the tax set by the worst type",
             phrase="a tax set by the type with the least to gain from joining",
@@ -164,8 +174,9 @@ TAX_RULES = {
             truth="dominant",
         ),
         TaxRule(
-            # E R_i given the own report less its mean, paid for by the others in equal parts (d'Aspremont and Gerard-Varet): the budget
-            # is balanced in every state, and interim payoffs are those of groves.
+            # E R_i given the own report less its mean, paid for by the others in equal parts
+            # (d'Aspremont and Gerard-Varet): the budget is balanced in every state, and interim
+            # payoffs are those of groves.
             key="agv",
             label="mutual payments",
             phrase="mutual payments of what each report is worth to the other",
@@ -176,8 +187,9 @@ TAX_RULES = {
             least_players=2,
         ),
         TaxRule(
-            # The tax of groves with the subsidy of the market that both true types bring about: where both types move both profits, a
-            # player earns welfare at the true types less what its own report does not move.
+            # The tax of groves with the subsidy of the market that both true types bring about:
+            # where both types move both profits, a player earns welfare at the true types less what
+            # its own report does not move.
             key="observed",
             label="the subsidy settled on the market that comes about",
             phrase="a tax free of the own report and a subsidy settled on the market that comes about",
@@ -210,5 +222,6 @@ def setting_rules() -> tuple[str, ...]:
 
 
 def market_rules() -> tuple[str, ...]:
-    """The keys of the rules a case can ask for; what is settled on the market that comes about stands beside them where it is of use."""
+    """The keys of the rules a case can ask for; what is settled on the market that comes about
+    stands beside them where it is of use."""
     return tuple(key for key, rule in TAX_RULES.items() if rule.in_markets and not rule.observed)

@@ -1,8 +1,10 @@
-"""Mechanism design without the market: players with private values over alternatives, tax rules, and what they achieve.
+"""Mechanism design without the market: players with private values over alternatives, tax rules,
+and what they achieve.
 
-A setting has n players with finite independent types, alternatives, private values v_i(theta_i, a), outside options and a public value
-of each alternative. States are the profiles of types; arrays over states have one axis per player, in the players' order. What a
-player reports decides the alternative and its net transfer (positive is received).
+A setting has n players with finite independent types, alternatives, private values v_i(theta_i, a),
+outside options and a public value of each alternative. States are the profiles of types; arrays
+over states have one axis per player, in the players' order. What a player reports decides the
+alternative and its net transfer (positive is received).
 """
 
 from __future__ import annotations
@@ -35,7 +37,8 @@ class Setting:
     values: tuple[Array, ...]
     """(K_i, A) per player: v_i(theta_i, a)."""
     outside: tuple[Array, ...]
-    """Per player, over states or broadcast to them, own types on the player's axis: what staying out is worth."""
+    """Per player, over states or broadcast to them, own types on the player's axis: what staying
+    out is worth."""
     public_value: Array
     """(A,): what an alternative is worth to everybody else."""
     menu: NDArray[np.intp] | None = None
@@ -68,7 +71,8 @@ class Setting:
         return along(self.probabilities, player, values)
 
     def expect(self, values: Array, over: tuple[int, ...] | None = None) -> Array:
-        """Expectation over the types of these players (of all, by default), kept as axes of length one."""
+        """Expectation over the types of these players (of all, by default), kept as axes of length
+        one."""
         return expect(self.probabilities, values, over)
 
     def others(self, player: int) -> tuple[int, ...]:
@@ -90,7 +94,8 @@ class Setting:
 
 @dataclass(frozen=True)
 class Plan:
-    """Which alternative is taken in which state, for sure or by lottery, and what follows for values."""
+    """Which alternative is taken in which state, for sure or by lottery, and what follows for
+    values."""
 
     setting: Setting
     chosen: NDArray[np.intp] | None = None
@@ -179,7 +184,8 @@ def payoffs(plan: Plan, transfers: tuple[Array, ...]) -> tuple[Array, ...]:
 
 
 def interim_by_report(setting: Setting, player: int, utility: Array) -> Array:
-    """Expectation over the others' types of utilities (K_i, *shape) by true type and reports: (K_i true, K_i reports)."""
+    """Expectation over the others' types of utilities (K_i, *shape) by true type and reports: (K_i
+    true, K_i reports)."""
     weights: Array = np.ones(())
     for j in setting.others(player):
         weights = np.multiply.outer(weights, setting.probabilities[j])
@@ -188,7 +194,8 @@ def interim_by_report(setting: Setting, player: int, utility: Array) -> Array:
 
 
 def misreport_gains(plan: Plan, transfers: tuple[Array, ...], player: int, incentive: Incentive) -> Array:
-    """(K_i, K_i): what each true type (row) gains by each report (column), in expectation or at the others' worst profile."""
+    """(K_i, K_i): what each true type (row) gains by each report (column), in expectation or at the
+    others' worst profile."""
     s = plan.setting
     utility = plan.value(player) + transfers[player]  # (true type, reports of all)
     if incentive == "bayesian":
@@ -216,7 +223,8 @@ class Achieved:
     ir: Mapping[Timing, Check]
     """Participation in both timings."""
     collusion: Check
-    """Whether all players together gain by agreeing on their reports; not established where there are too many states."""
+    """Whether all players together gain by agreeing on their reports; not established where there
+    are too many states."""
     rents: tuple[Array, ...]
     """(K_i,) per player: a type's expected payoff less its outside option."""
 
@@ -244,7 +252,8 @@ LARGEST_COALITION = 2500
 
 
 def joint_gains(plan: Plan, transfers: tuple[Array, ...]) -> Array:
-    """(S, S): what all players together gain in a state (row) by jointly reporting another (column), money changing hands among them."""
+    """(S, S): what all players together gain in a state (row) by jointly reporting another
+    (column), money changing hands among them."""
     s = plan.setting
     states = np.indices(s.shape).reshape(len(s.shape), -1)
     joint = np.broadcast_to(sum(np.broadcast_to(t, s.shape) for t in transfers), s.shape).ravel()[None]

@@ -1,7 +1,9 @@
-"""Values over states: one axis per player, in the players' order and last, any number of leading axes for many cases at once.
+"""Values over states: one axis per player, in the players' order and last, any number of leading
+axes for many cases at once.
 
-A state is a profile of types, and what is reported in it. The prior is independent across players: a vector of probabilities each.
-The market keeps its tables seen by each firm instead, (2, ..., M own, M rival's); `over_states` and `own_first` go between the two.
+A state is a profile of types, and what is reported in it. The prior is independent across players:
+a vector of probabilities each. The market keeps its tables seen by each firm instead, (2, ..., M
+own, M rival's); `over_states` and `own_first` go between the two.
 """
 
 from __future__ import annotations
@@ -48,10 +50,12 @@ def expect(prior: Prior, values: Array, over: tuple[int, ...] | None = None) -> 
 
 @dataclass(frozen=True, kw_only=True)
 class Reports:
-    """What a tax rule sees: who gets what in every state of reports if reports are true, apart from net transfers."""
+    """What a tax rule sees: who gets what in every state of reports if reports are true, apart from
+    net transfers."""
 
     others: tuple[Array, ...]
-    """Per player, over states: what everybody else gets, public value included. In the market S_i = CS_i + TS_j (35)."""
+    """Per player, over states: what everybody else gets, public value included. In the market S_i =
+    CS_i + TS_j (35)."""
     welfare: Array
     """Over states: what all get together."""
     outside: tuple[Array, ...]
@@ -60,7 +64,8 @@ class Reports:
     timing: Timing = "interim"
     """Whether a player decides to join given its own type alone, or in every state."""
     best_of_others: Callable[[int], Array] | None = None
-    """From a player to the most the others could get were its wishes ignored, over states; None where nobody can say."""
+    """From a player to the most the others could get were its wishes ignored, over states; None
+    where nobody can say."""
 
     @property
     def players(self) -> range:
@@ -80,12 +85,14 @@ class Reports:
         return expect(self.prior, values, over)
 
     def gain(self, player: int) -> Array:
-        """Over states: welfare beyond the player's outside option, all there is to gain by having it join."""
+        """Over states: welfare beyond the player's outside option, all there is to gain by having
+        it join."""
         return np.asarray(self.welfare - self.outside[player])
 
     def least(self, player: int, values: Array) -> Array:
-        """Values at the player's worst type: the one with the least of them in expectation (interim), or in each profile of the
-        others' types (ex post). The player's axis is kept, of length one."""
+        """Values at the player's worst type: the one with the least of them in expectation
+        (interim), or in each profile of the others' types (ex post). The player's axis is kept, of
+        length one."""
         axis = player - len(self.prior)
         if self.timing == "ex_post":
             return values.min(axis, keepdims=True)
@@ -112,10 +119,12 @@ class OwnReports:
 
 
 def over_states(table: Array) -> tuple[Array, Array]:
-    """Values (2, ..., M own, M rival's) seen by each firm, as values over states: firm 1's type first."""
+    """Values (2, ..., M own, M rival's) seen by each firm, as values over states: firm 1's type
+    first."""
     return table[0], np.swapaxes(table[1], -1, -2)
 
 
 def own_first(first: Array, second: Array) -> Array:
-    """Values of firm 1 and of firm 2 over states as each firm sees them, (2, ..., M own, M rival's)."""
+    """Values of firm 1 and of firm 2 over states as each firm sees them, (2, ..., M own, M
+    rival's)."""
     return np.stack([first, np.swapaxes(second, -1, -2)])

@@ -1,8 +1,10 @@
-"""Transfers that are solved for: which options have any, and the cheapest ones in closed form where expectations are all that counts.
+"""Transfers that are solved for: which options have any, and the cheapest ones in closed form where
+expectations are all that counts.
 
-With Bayesian truth-telling and interim participation only expected transfers given the own report matter. Interim payoffs U must satisfy
-U(k) >= U(r) + d(r, k), where d(r, k) is what type k values the assignment of report r more than type r does, and U >= outside: the least
-such U are the lengths of longest paths from the outside options, a max-plus fixed point.
+With Bayesian truth-telling and interim participation only expected transfers given the own report
+matter. Interim payoffs U must satisfy U(k) >= U(r) + d(r, k), where d(r, k) is what type k values
+the assignment of report r more than type r does, and U >= outside: the least such U are the lengths
+of longest paths from the outside options, a max-plus fixed point.
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ from mechanism.types import TypeSpace
 
 
 def no_design(types: TypeSpace, options: MechanismOptions) -> WhyNot | None:
-    """Why no transfers are solved for under these options, whatever the market; None where they are."""
+    """Why no transfers are solved for under these options, whatever the market; None where they
+    are."""
     if why := no_limit(options.payoff, options.participation, options.objective):
         return why
     if not types.private_values:
@@ -32,14 +35,16 @@ def no_design(types: TypeSpace, options: MechanismOptions) -> WhyNot | None:
 
 
 def in_closed_form(options: MechanismOptions) -> bool:
-    """Whether the best transfers at the planner's levels are those of the least outlay, in expectation given the own type."""
+    """Whether the best transfers at the planner's levels are those of the least outlay, in
+    expectation given the own type."""
     expected = expectations_count(options.incentive, options.timing, options.participation) and options.participation != "none"
     return expected and options.allocation == "efficient" and options.objective != "min_violation"
 
 
 def least_payoffs(interim: Array, floor: Array) -> Array:
-    """The least interim payoffs (..., K) not below the floor (..., K) under which no type gains by a report, from interim values
-    (..., K true, K reports) without transfers; NaN where there are none, because some cycle of misreports gains whatever is paid."""
+    """The least interim payoffs (..., K) not below the floor (..., K) under which no type gains by
+    a report, from interim values (..., K true, K reports) without transfers; NaN where there are
+    none, because some cycle of misreports gains whatever is paid."""
     gain = np.swapaxes(interim, -1, -2) - np.diagonal(interim, axis1=-2, axis2=-1)[..., :, None]  # (report, true)
     payoff = np.broadcast_to(floor, interim.shape[:-1])
     settled = np.zeros(interim.shape[:-2], bool)
@@ -54,13 +59,15 @@ def least_payoffs(interim: Array, floor: Array) -> Array:
 
 
 def least_transfers(interim: Array, floor: Array, weights: Array) -> Array:
-    """The net transfers (2, ..., M own reports, M rival's) under which either firm has its least payoffs, from interim values
-    (2, ..., M true, M reports) and outside options (2, ..., M); NaN where there are none."""
+    """The net transfers (2, ..., M own reports, M rival's) under which either firm has its least
+    payoffs, from interim values (2, ..., M true, M reports) and outside options (2, ..., M); NaN
+    where there are none."""
     return evened_out(least_payoffs(interim, floor) - np.diagonal(interim, axis1=-2, axis2=-1), weights)
 
 
 def evened_out(transfers: Array, weights: Array) -> Array:
-    """Net transfers (2, ..., M own reports, M rival's) whose expectation given the own report is `transfers` (2, ..., M).
+    """Net transfers (2, ..., M own reports, M rival's) whose expectation given the own report is
+    `transfers` (2, ..., M).
 
     What the public pays is the same in every state: tau_i(r) = t_i(r_i) - (t_j(r_j) - E t_j).
     """

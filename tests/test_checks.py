@@ -35,7 +35,8 @@ def test_of_equal_firms_the_first_is_named() -> None:
 
 
 def test_witnesses_as_plain_values() -> None:
-    """A player is named in a setting and counted from 1 in the market; what is not known has no key."""
+    """A player is named in a setting and counted from 1 in the market; what is not known has no
+    key."""
     lie = Lie(player=1, type=0.2, report=0.4, gain=3.0)
     assert list(witness_tree(lie, ("buyer", "seller")).items()) == [  # type: ignore[union-attr]
         ("player", "seller"),

@@ -1,4 +1,5 @@
-"""What cannot be asked of transfers that are solved for: the same answer wherever it is asked, and what may be asked can be done."""
+"""What cannot be asked of transfers that are solved for: the same answer wherever it is asked, and
+what may be asked can be done."""
 
 from __future__ import annotations
 
@@ -52,7 +53,8 @@ def test_only_what_is_solved_for_draws_lotteries_or_is_proof_against_collusion()
 
 
 def one_transfer_per_type_is_enough(options: DesignOptions) -> bool:
-    """Whether moving money between states of the same own type, its expectation kept, moves nothing that is asked."""
+    """Whether moving money between states of the same own type, its expectation kept, moves nothing
+    that is asked."""
     rng = np.random.default_rng(0)
     setting = Setting(
         name="two",
@@ -64,7 +66,8 @@ def one_transfer_per_type_is_enough(options: DesignOptions) -> bool:
         outside=(np.zeros((1, 1)), np.zeros((1, 1))),
         public_value=np.zeros(2),
     )
-    # Proof against collusion is asked of transfers in every state; without its rows they are the same program.
+    # Proof against collusion is asked of transfers in every state; without its rows they are the
+    # same program.
     program = build(setting, options.model_copy(update={"collusion": "proof"}), efficient(setting))
     G, _ = stacked(tuple(r for r in program.rows if r.kind in ("ic", "ir")))
     shift = np.zeros(program.space.size)
@@ -91,7 +94,8 @@ def test_programs_are_stated_up_to_their_limit(kind: str, most: int) -> None:
 
 
 def test_the_limit_follows_the_program() -> None:
-    """A prior of 101 nodes has 103 points: a transfer per pair of reports for them, and not for more."""
+    """A prior of 101 nodes has 103 points: a transfer per pair of reports for them, and not for
+    more."""
     for nodes, dominant in ((101, True), (102, False)):
         types = uniform(0.2, 0.8, nodes)
         assert len(types.points) == nodes + 2

@@ -1,4 +1,5 @@
-"""Tax rules: every formula against sums written out state by state, and everything a row says of its rule."""
+"""Tax rules: every formula against sums written out state by state, and everything a row says of
+its rule."""
 
 from __future__ import annotations
 
@@ -65,7 +66,8 @@ def by_hand(key: str, r: Reports, i: int, state: tuple[int, ...]) -> float:
         return float(np.prod([r.prior[j][s[j]] for j in range(len(shape)) if j not in leave]))
 
     def told(j: int) -> float:
-        """What the others expect from player j's report in the state, less what they expect from it on average."""
+        """What the others expect from player j's report in the state, less what they expect from it
+        on average."""
         same = sum(chance(s, (j,)) * r.others[j][s] for s in states if s[j] == state[j])
         return float(same - sum(chance(s) * r.others[j][s] for s in states))
 
@@ -196,7 +198,8 @@ def test_a_row_says_whether_the_tax_depends_on_the_own_report(rule: TaxRule) -> 
 @pytest.mark.parametrize("sizes", [(3, 4), (2, 3, 2)], ids=str)
 @pytest.mark.parametrize("rule", FORMULAS, ids=lambda rule: rule.key)
 def test_a_row_says_how_strongly_truth_is_a_best_reply(rule: TaxRule, sizes: tuple[int, ...]) -> None:
-    """At efficient alternatives of random settings with private values, where settling on what comes about is settling on reports."""
+    """At efficient alternatives of random settings with private values, where settling on what
+    comes about is settling on reports."""
     most = {"dominant": 0.0, "bayesian": 0.0}
     for seed in range(20):
         plan = efficient(random_setting(seed, sizes))
@@ -226,8 +229,9 @@ def test_the_table_is_in_the_order_of_reports_and_every_row_is_somewhere() -> No
 
 
 def refined(seed: int, coarse: int, fine: int) -> tuple[Reports, Reports, Array, Array, NDArray[np.intp]]:
-    """Two players: the same numbers on a coarse and on a fine grid of the first one's reports, those between of probability zero and
-    never its worst, since the grid's worst type is the one that counts."""
+    """Two players: the same numbers on a coarse and on a fine grid of the first one's reports,
+    those between of probability zero and never its worst, since the grid's worst type is the one
+    that counts."""
     rng = np.random.default_rng(seed)
     points = np.sort(rng.uniform(size=fine))
     kept = np.sort(rng.choice(fine, coarse, replace=False))
@@ -296,7 +300,8 @@ def test_expectations_over_some_players_keep_the_others(shape: tuple[int, ...]) 
 
 @pytest.mark.parametrize("key", setting_rules())
 def test_a_copy_of_a_row_under_another_name_does_the_same_in_a_setting(key: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No rule is known by its name outside its row: files, checks, designs and their words take any row of the table."""
+    """No rule is known by its name outside its row: files, checks, designs and their words take any
+    row of the table."""
     monkeypatch.setitem(TAX_RULES, "toy", replace(TAX_RULES[key], key="toy"))
     assert "toy" in setting_schema()["$defs"]["DesignOptions"]["properties"]["tax_rule"]["enum"]
     path = tmp_path / "toy.yaml"
@@ -324,7 +329,8 @@ def test_a_rule_that_no_setting_can_ask_for_is_refused_in_words() -> None:
 
 
 def test_a_new_formula_is_a_row(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A toy: twice the others' expected welfare, a tax free of the own report that makes truth dominant and costs what it says."""
+    """A toy: twice the others' expected welfare, a tax free of the own report that makes truth
+    dominant and costs what it says."""
 
     def formula(reports: Reports) -> tuple[Array, ...]:
         return tuple(others + reports.expect(others, (i,)) for i, others in enumerate(reports.others))
@@ -337,7 +343,8 @@ def test_a_new_formula_is_a_row(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     path.write_text(json.dumps(tree))
     found = design_tree(solve_file(path, {}))
     assert found["checks"]["chosen"]["ic"]["status"] == "holds"
-    # What the others get is welfare less the own value; over both players that is welfare once, and the tax gives it twice.
+    # What the others get is welfare less the own value; over both players that is welfare once, and
+    # the tax gives it twice.
     assert found["expected"]["outlay"] == pytest.approx(2 * found["expected"]["surplus"], rel=1e-12)
     grid = OwnReports(points=np.array([0.0, 1.0]), net=np.array([[1.0], [2.0]]), others=np.array([[0.0], [1.0]]), weights=np.ones(1))
     np.testing.assert_array_equal(row.net_between(grid, np.array([0.5]), np.array([[0.4]])), [[1.4]])
