@@ -1,15 +1,14 @@
-"""Appendix B with reported lambda_c, end to end: one tax rule at one case, as the tree `mechanism.reported` of the result."""
+"""Appendix B with reported lambda_c, end to end: one tax rule at one case."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Literal, TypeVar
 
 import numpy as np
 
 from market.case import Array
-from market.outcome import account, numbers
+from market.outcome import account
 from market.pricing import bertrand_matrix
 from mechanism.allocation import case_at_pairs
 from mechanism.behaviour import Expected, ReportingEquilibrium, by_pair, expected_outcome, reporting_equilibrium
@@ -31,16 +30,34 @@ from mechanism.preparation import (
 )
 from mechanism.private_market import pair_levels
 from mechanism.programs import Repair, largest_violation, repair
-from mechanism.second_best import second_best_tree
+from mechanism.results import (
+    FORMS,
+    Budget,
+    Checks,
+    ConstraintRow,
+    Correction,
+    Evidence,
+    EvidenceRow,
+    IncentiveCheck,
+    InterimRow,
+    LevelsCertificate,
+    ParticipationCheck,
+    Played,
+    PrivateMarket,
+    ProgramCheck,
+    RepairResult,
+    RuleResult,
+    ScheduleRow,
+    Strategy,
+)
+from mechanism.second_best import second_best_result
 from mechanism.transfers import no_design
-from mechanism.types import discrete
+from mechanism.types import TypeSpace, discrete
 
-Tree = dict[str, Any]
 T = TypeVar("T")
 
 INCENTIVES: tuple[Literal["bayesian", "dominant"], ...] = ("bayesian", "dominant")
-TIMINGS = ("interim", "ex_post")
-FORMS = ("ir1", "ir_market", "ir2")
+TIMINGS: tuple[Literal["interim", "ex_post"], ...] = ("interim", "ex_post")
 OBSERVED = "observed"
 """The tax free of the own report with the subsidy settled on the market that comes about; of use where both types move both profits."""
 
@@ -56,7 +73,7 @@ def _designed(setting: Setting) -> Designed | None:
     return design_transfers(setting.case, types, options, (outside[0], outside[1].T), setting.assignment.levels[:1])
 
 
-def run_second_best(setting: Setting) -> Mechanism | None:
+def run_second_best(setting: Setting) -> RuleResult | None:
     """The design with lotteries over levels, on the types themselves; None where there is none."""
     types, options = setting.types, setting.options
     nodes = types.nodes
@@ -78,21 +95,10 @@ def run_second_best(setting: Setting) -> Mechanism | None:
         "interim": None if interim is None else interim[:, nodes],
         "ex_post": None if ex_post is None else np.stack([o[square] for o in ex_post]),
     }
-    tree, expected = second_best_tree(setting, found, menu, market)
-    return Mechanism(tree=tree, achieved=expected)
+    return second_best_result(setting, found, menu, market)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Mechanism:
-    """One tax rule at one setting."""
-
-    tree: Tree
-    """`mechanism.reported` of the result."""
-    achieved: Expected | None
-    """What firms then do: truth where it is a best reply, the equilibrium in reports otherwise; None where there is none."""
-
-
-def run_rule(setting: Setting, rule: str) -> Mechanism | None:
+def run_rule(setting: Setting, rule: str) -> RuleResult | None:
     """Evaluate one tax rule: payments, truth-telling, participation, repair, and behaviour where truth is no best reply.
 
     None for `designed` where there are no such transfers.
@@ -112,82 +118,76 @@ def run_rule(setting: Setting, rule: str) -> Mechanism | None:
     free = {payoff: free_gains(assignment, tax, best, assigned[payoff]) for payoff, best in setting.free.items()}
     own = assigned[options.payoff]
 
-    checks = _incentive_checks(setting, assigned, free)
-    checks |= _participation_checks(setting, own, net)
     node_net = by_pair(net, types.nodes, types.nodes)
-    weights = types.probabilities[:, None] * types.probabilities
-    checks["program"] = _program_check(setting, own, net)
-    unknown = {"status": "not_established", "max_gain": None, "witness": None}
-    checks["collusion"] = unknown if rule == OBSERVED else collusion_check(assignment, tax, options.payoff, own.range)
-    checks["budget"] = {"ex_ante": float((weights * node_net.sum(-1)).sum()), "worst": float(node_net.sum(-1).max())}
-
+    checks = Checks(
+        incentive=options.incentive,
+        payoff=options.payoff,
+        timing=options.timing,
+        payoff_range=own.range,
+        incentives=_incentive_checks(setting, assigned, free),
+        participation=_participation_checks(setting, own, net),
+        program=_program_check(setting, own, net),
+        collusion=NOT_ESTABLISHED if rule == OBSERVED else collusion_check(assignment, tax, options.payoff, own.range),
+        budget=budget_of(node_net.sum(-1), types),
+    )
     node_levels = assignment.levels[0][np.ix_(types.nodes, types.nodes)]
     truth = expected_outcome(setting.case, types, node_levels, node_net)
-    truthful = checks["ic"]["status"] == "holds"
+    truthful = checks.ic.status == "holds"
     # A formula holds between types or fails at them; what is solved for on a grid leaves something between.
     between_types = types.continuous and types.private_values and rule in (options.tax_rule, "designed")
     played = None if truthful or rule == OBSERVED else reporting_equilibrium(assignment, tax, options.payoff)
     achieved = truth if truthful else outcome_of_play(setting, net, played)
-    tree: Tree = {
-        "tax_rule": rule,
-        "payoff": options.payoff,
-        "types": numbers(types.types),
-        "probabilities": numbers(types.probabilities),
-        "expected": truth.tree(),
-        "checks": checks,
-        "repair": _repair_tree(setting, own, checks, net),
-        "if_not_truthful": None if played is None else _played_tree(setting, played, achieved, truth),
-        "interim": _interim_tree(setting, own, tax, net),
+    return RuleResult(
+        tax_rule=rule,
+        payoff=options.payoff,
+        types=types.types,
+        probabilities=types.probabilities,
+        expected=truth,
+        achieved=achieved,
+        checks=checks,
+        repair=_repair(setting, own, checks, net),
+        played=None if played is None else _played(setting, played, achieved, truth),
+        interim=_interim(setting, own, tax, net),
         # What is settled on the market that comes about is no function of the reports alone.
-        "evidence": None if rule == OBSERVED else _evidence(setting, own, tax, checks["ic"]["witness"]),
-        "schedule": payment_schedule(setting, tax),
-        "design": None if found is None else found.tree,
-        "continuum": between(setting, rule, net) if between_types else None,
-        "certificate": {
-            "residual": setting.residual,
-            "global": "searched",
-            "several_optima": setting.several,
-            "pairs": len(types.points) ** 2,
-        },
-    }
-    return Mechanism(tree=tree, achieved=achieved)
-
-
-def _incentive_checks(setting: Setting, assigned: dict[str, Gains], free: dict[str, Gains | None]) -> Tree:
-    points, options = setting.types.points, setting.options
-    everything = []
-    for incentive in INCENTIVES:
-        for deviation, table in (("assigned", assigned), ("free", free)):
-            for payoff in table:
-                check = incentive_check(table[payoff], points, incentive, assigned[payoff].range)
-                everything.append(
-                    {
-                        "incentive": incentive,
-                        "deviation": deviation,
-                        "payoff": payoff,
-                        "status": check.status,
-                        "max_gain": check.amount,
-                        "witness": check.witness,
-                    }
-                )
-    chosen = next(
-        c for c in everything if c["incentive"] == options.incentive and c["payoff"] == options.payoff and c["deviation"] == "assigned"
+        evidence=None if rule == OBSERVED else _evidence(setting, own, tax, checks.ic),
+        schedule=payment_schedule(setting, tax),
+        design=found,
+        lotteries=None,
+        continuum=between(setting, rule, net) if between_types else None,
+        certificate=LevelsCertificate(residual=setting.residual, several_optima=setting.several, pairs=len(types.points) ** 2),
     )
-    return {"ic": {**chosen, "payoff_range": assigned[options.payoff].range}, "ic_all": everything}
 
 
-def _participation_checks(setting: Setting, own: Gains, net: Array) -> Tree:
-    out: Tree = {}
+def budget_of(outlay: Array, types: TypeSpace) -> Budget:
+    """The budget of a public outlay (K, K) over pairs of types."""
+    return Budget(ex_ante=float((types.probabilities[:, None] * types.probabilities * outlay).sum()), worst=float(outlay.max()))
+
+
+def _incentive_checks(setting: Setting, assigned: dict[str, Gains], free: dict[str, Gains | None]) -> tuple[IncentiveCheck, ...]:
+    points = setting.types.points
+    tables: tuple[tuple[Literal["assigned", "free"], Mapping[str, Gains | None]], ...] = (("assigned", assigned), ("free", free))
+    return tuple(
+        IncentiveCheck(
+            incentive=incentive,
+            deviation=deviation,
+            payoff=payoff,
+            check=incentive_check(found, points, incentive, assigned[payoff].range),
+        )
+        for incentive in INCENTIVES
+        for deviation, table in tables
+        for payoff, found in table.items()
+    )
+
+
+def _participation_checks(setting: Setting, own: Gains, net: Array) -> dict[str, tuple[ParticipationCheck, ...]]:
     scale = payoff_range(own.truth_ex_post)
-    for form in FORMS:
-        found: list[Tree] = []
-        for timing in TIMINGS:
-            sides = participation_sides(setting, own, net, form, timing)
-            check: Check = NOT_ESTABLISHED if sides is None else participation(*sides, setting.types.points, scale)
-            found.append({"timing": timing, "status": check.status, "min_slack": check.amount, "witness": check.witness})
-        out[form] = next(c for c in found if c["timing"] == setting.options.timing)
-        out[f"{form}_all"] = found
-    return out
+
+    def check(form: str, timing: Literal["interim", "ex_post"]) -> ParticipationCheck:
+        sides = participation_sides(setting, own, net, form, timing)
+        found = NOT_ESTABLISHED if sides is None else participation(*sides, setting.types.points, scale)
+        return ParticipationCheck(timing=timing, check=found)
+
+    return {form: tuple(check(form, timing) for timing in TIMINGS) for form in FORMS}
 
 
 def constraint_data(setting: Setting, own: Gains, net: Array) -> tuple[Array, Array | None]:
@@ -208,113 +208,100 @@ def _per_firm(setting: Setting, solve: Callable[[int], T]) -> list[T]:
     return [first, first if setting.case.alike() else solve(1)]
 
 
-def _program_check(setting: Setting, own: Gains, net: Array) -> Tree:
+def _program_check(setting: Setting, own: Gains, net: Array) -> ProgramCheck:
     """The chosen IC and IR, stated to cvxpy as one program per firm, beside the same number by direct evaluation."""
     gain, slack = constraint_data(setting, own, net)
-    solved = _per_firm(setting, lambda i: largest_violation(gain[i], None if slack is None else slack[i]))
-    direct = [max(0.0, float(gain[i].max()), 0.0 if slack is None else float(-slack[i].min())) for i in (0, 1)]
+    solved = tuple(_per_firm(setting, lambda i: largest_violation(gain[i], None if slack is None else slack[i])))
+    direct = tuple(max(0.0, float(gain[i].max()), 0.0 if slack is None else float(-slack[i].min())) for i in (0, 1))
     tolerance = 1e-7 * max(1.0, *direct)
     agrees = all(v is not None and abs(v - w) <= tolerance for v, w in zip(solved, direct, strict=True))
-    return {"largest_violation": solved, "evaluated": direct, "agrees": agrees}
+    return ProgramCheck(largest_violation=solved, evaluated=direct, agrees=agrees)
 
 
-def _repair_tree(setting: Setting, own: Gains, checks: Tree, net: Array) -> Tree | None:
+def _repair(setting: Setting, own: Gains, checks: Checks, net: Array) -> RepairResult | None:
     """The least correction by cvxpy; None where nothing needs mending."""
     options = setting.options
-    asked = [checks["ic"]["status"]] + ([checks[options.participation]["status"]] if options.participation != "none" else [])
-    if all(status == "holds" for status in asked):
+    asked = [checks.ic] + ([checks.ir(options.participation)] if options.participation != "none" else [])
+    if all(check.status == "holds" for check in asked):
         return None
     gain, slack = constraint_data(setting, own, net)
     found = _per_firm(setting, lambda i: repair(gain[i], None if slack is None else slack[i]))
     optimal = all(r.status == "optimal" for r in found)
     infeasible = any(r.status == "infeasible" for r in found)
-    tree: Tree = {
-        "status": "optimal" if optimal else "infeasible" if infeasible else "not_established",
-        "asks": {
-            "incentive": options.incentive,
-            "payoff": options.payoff,
-            "participation": options.participation,
-            "timing": options.timing,
-        },
-        "per_type": [],
-        "total": None,
-        "expected_outlay": None,
-        "binding": [],
-        "infeasibility": None,
-        "verified": all(r.verified for r in found),
-    }
-    if optimal:
-        corrections = np.array([r.correction for r in found])
-        tree["per_type"] = [
-            {"firm": firm + 1, "type": float(t), "correction": float(corrections[firm, k])}
-            for firm in (0, 1)
-            for k, t in enumerate(setting.types.points)
-        ]
-        tree["total"] = float(np.abs(corrections).sum())
-        tree["expected_outlay"] = float((corrections @ setting.types.weights).sum())
-        tree["binding"] = _rows(setting, found, "price")
-    elif infeasible:
-        conflicting = [r for r in found if r.status == "infeasible"]
-        tree["infeasibility"] = {"rows": _rows(setting, found, "weight"), "verified": all(r.verified for r in conflicting)}
-    return tree
+    corrections = np.array([r.correction for r in found]) if optimal else np.zeros((2, 0))
+    return RepairResult(
+        status="optimal" if optimal else "infeasible" if infeasible else "not_established",
+        incentive=options.incentive,
+        payoff=options.payoff,
+        participation=options.participation,
+        timing=options.timing,
+        per_type=tuple(
+            Correction(firm=firm, type=float(t), correction=float(c))
+            for firm, own_corrections in enumerate(corrections, 1)
+            for t, c in zip(setting.types.points, own_corrections, strict=False)
+        ),
+        total=float(np.abs(corrections).sum()) if optimal else None,
+        expected_outlay=float((corrections @ setting.types.weights).sum()) if optimal else None,
+        binding=_rows(setting, found, "optimal") if optimal else (),
+        conflict=_rows(setting, found, "infeasible") if infeasible else None,
+        conflict_verified=all(r.verified for r in found if r.status == "infeasible"),
+        verified=all(r.verified for r in found),
+    )
 
 
-def _rows(setting: Setting, found: list[Repair], weight: str) -> list[Tree]:
+def _rows(setting: Setting, found: list[Repair], status: str) -> tuple[ConstraintRow, ...]:
     types = setting.types.points
-    wanted = "optimal" if weight == "price" else "infeasible"
-    return [
-        {
-            "constraint": row.constraint,
-            "firm": firm,
-            "type": float(types[row.type]),
-            "report": None if row.report is None else float(types[row.report]),
-            weight: row.weight,
-        }
+    return tuple(
+        ConstraintRow(
+            constraint=row.constraint,
+            firm=firm,
+            type=float(types[row.type]),
+            report=None if row.report is None else float(types[row.report]),
+            weight=row.weight,
+        )
         for firm, r in enumerate(found, 1)
-        if r.status == wanted
+        if r.status == status
         for row in r.rows
-    ]
+    )
 
 
-def _played_tree(setting: Setting, played: ReportingEquilibrium, achieved: Expected | None, truth: Expected) -> Tree:
-    points = setting.types.points
-    return {
-        "status": played.status,
-        "reports": [numbers(points[r]) for r in played.reports] if played.status == "converged" else None,
-        "rounds": played.rounds,
-        "truthful": played.status == "converged" and bool((played.reports == setting.types.nodes).all()),
-        "regret": played.regret if played.status == "converged" else None,
-        "expected": None if achieved is None else achieved.tree(),
-        "welfare_loss": None if achieved is None else truth.welfare - achieved.welfare,
-    }
+def _played(setting: Setting, played: ReportingEquilibrium, achieved: Expected | None, truth: Expected) -> Played:
+    settled = played.status == "converged"
+    return Played(
+        status=played.status,
+        reports=setting.types.points[played.reports] if settled else None,
+        rounds=played.rounds,
+        truthful=settled and bool((played.reports == setting.types.nodes).all()),
+        regret=played.regret if settled else None,
+        expected=achieved,
+        welfare_loss=None if achieved is None else truth.welfare - achieved.welfare,
+    )
 
 
-def _interim_tree(setting: Setting, own: Gains, tax: Array, net: Array) -> list[Tree]:
+def _interim(setting: Setting, own: Gains, tax: Array, net: Array) -> tuple[InterimRow, ...]:
     """Expected payoff, net transfer and outside option of every type that tells the truth."""
     types, assignment = setting.types, setting.assignment
     outside = outside_option(setting, "interim")
-    rows = []
-    for firm in (0, 1):
-        for k in types.nodes:
-            rows.append(
-                {
-                    "firm": firm + 1,
-                    "type": float(types.points[k]),
-                    "payoff": float(own.truth[firm, k]),
-                    "subsidy": float(assignment.subsidy[firm, k] @ types.weights),
-                    "tax": float(tax[firm, k] @ types.weights),
-                    "net_transfer": float(net[firm, k] @ types.weights),
-                    "outside": None if outside is None else float(outside[firm, k]),
-                    "best_report": float(types.points[int(np.argmax(own.interim[firm, k]))]),
-                    "gain": float(own.bayesian[firm, k].max()),
-                }
-            )
-    return rows
+    return tuple(
+        InterimRow(
+            firm=firm + 1,
+            type=float(types.points[k]),
+            payoff=float(own.truth[firm, k]),
+            subsidy=float(assignment.subsidy[firm, k] @ types.weights),
+            tax=float(tax[firm, k] @ types.weights),
+            net_transfer=float(net[firm, k] @ types.weights),
+            outside=None if outside is None else float(outside[firm, k]),
+            best_report=float(types.points[int(np.argmax(own.interim[firm, k]))]),
+            gain=float(own.bayesian[firm, k].max()),
+        )
+        for firm in (0, 1)
+        for k in types.nodes
+    )
 
 
-def _evidence(setting: Setting, own: Gains, tax: Array, witness: Tree | None) -> Tree:
+def _evidence(setting: Setting, own: Gains, tax: Array, truth: Check) -> Evidence:
     """One type's expected accounts for several own reports: where its payoff comes from, and why it would or would not lie."""
-    types, assignment = setting.types, setting.assignment
+    types, assignment, witness = setting.types, setting.assignment, truth.witness
     points = types.points
     if witness is not None and witness["gain"] > 0:
         firm, kind = witness["firm"] - 1, int(np.argmin(np.abs(points - witness["type"])))
@@ -329,66 +316,61 @@ def _evidence(setting: Setting, own: Gains, tax: Array, witness: Tree | None) ->
     for r in sorted({kind, told, *spread.tolist()}):
         paid, taxed = (float(a[firm, r] @ weights) for a in (assignment.subsidy, tax))
         rows.append(
-            {
-                "report": float(points[r]),
-                "truth": r == kind,
-                "revenue": float(revenue[r]),
-                "own_cost": float(revenue[r] - profit[r]),
-                "subsidy": paid,
-                "tax": taxed,
-                "net_transfer": paid - taxed,
-                "payoff": float(own.interim[firm, kind, r]),
-            }
+            EvidenceRow(
+                report=float(points[r]),
+                truth=r == kind,
+                revenue=float(revenue[r]),
+                own_cost=float(revenue[r] - profit[r]),
+                subsidy=paid,
+                tax=taxed,
+                net_transfer=paid - taxed,
+                payoff=float(own.interim[firm, kind, r]),
+            )
         )
-    return {"firm": firm + 1, "type": float(points[kind]), "payoff": setting.options.payoff, "reports": rows}
+    return Evidence(firm=firm + 1, type=float(points[kind]), payoff=setting.options.payoff, reports=tuple(rows))
 
 
-def private_tree(setting: Setting) -> Tree:
-    """`regimes.bayes_nash`: expectations over types, and every type's strategy. Figures are null where it was not found."""
+def private_market(setting: Setting) -> PrivateMarket | None:
+    """`regimes.bayes_nash`: expectations over types, and every type's strategy; None where best replies of the types did not settle."""
     types, found = setting.types, setting.private
-    means = ("price", "quantity", "profit", "investment_cost", "unit_cost")
-    names = ("sharing", "investment", *means, "consumer_surplus", "welfare")
-    tree: Tree = {"status": "no_equilibrium", "message": None, **dict.fromkeys(names)}
-    certificate: Tree = {"residual": None, "curvature": None, "regret": None, "global": "searched", "gap": None, "others": [], "bounds": []}
     if found is None:
-        return tree | {
-            "message": "best replies of the types did not settle on an equilibrium",
-            "strategies": None,
-            "certificate": certificate,
-        }
+        return None
     own = found.strategy[:, types.nodes]
     x = pair_levels(own[0], own[1], 0)
     books = account(case_at_pairs(setting.case, types.types, types.parameter), x, bertrand_matrix)
     weights = (types.probabilities[:, None] * types.probabilities)[..., None]
-    expected = expected_outcome(setting.case, types, x)
-    strategies = [
-        {
-            "firm": firm + 1,
-            "type": float(types.points[k]),
-            "sharing": float(found.strategy[firm, k, 0]),
-            "investment": float(found.strategy[firm, k, 1]),
-            "payoff": float(found.payoff[firm, k]),
-        }
-        for firm in (0, 1)
-        for k in types.nodes
-    ]
-    return tree | {
-        "status": "converged",
-        "sharing": numbers(expected.sharing),
-        "investment": numbers(expected.investment),
-        **{name: numbers((weights * getattr(books, name)).sum((0, 1))) for name in means},
-        "consumer_surplus": expected.consumer_surplus,
-        "welfare": expected.welfare,
-        "strategies": strategies,
-        "certificate": certificate | {"residual": found.residual, "regret": found.regret},
-    }
+
+    def mean(values: Array) -> Array:
+        return np.asarray((weights * values).sum((0, 1)))
+
+    return PrivateMarket(
+        expected=expected_outcome(setting.case, types, x),
+        price=mean(books.price),
+        quantity=mean(books.quantity),
+        profit=mean(books.profit),
+        investment_cost=mean(books.investment_cost),
+        unit_cost=mean(books.unit_cost),
+        strategies=tuple(
+            Strategy(
+                firm=firm + 1,
+                type=float(types.points[k]),
+                sharing=float(found.strategy[firm, k, 0]),
+                investment=float(found.strategy[firm, k, 1]),
+                payoff=float(found.payoff[firm, k]),
+            )
+            for firm in (0, 1)
+            for k in types.nodes
+        ),
+        residual=found.residual,
+        regret=found.regret,
+    )
 
 
 SCHEDULE_SHARES = (0.5, 0.75, 1.0, 1.25, 1.5)
 """Own levels in the payment schedule, as shares of the assigned ones (sharing stops at 1, investment at the cap)."""
 
 
-def payment_schedule(setting: Setting, tax: Array) -> list[Tree]:
+def payment_schedule(setting: Setting, tax: Array) -> tuple[ScheduleRow, ...]:
     """What each firm would receive and pay at levels other than those assigned, the rival reporting its middle type and complying."""
     types, assignment = setting.types, setting.assignment
     middle = int(types.nodes[len(types.nodes) // 2])
@@ -409,16 +391,16 @@ def payment_schedule(setting: Setting, tax: Array) -> list[Tree]:
             paid = subsidy(case, tried)[:, firm]
             for levels, amount in zip(tried, paid, strict=True):
                 rows.append(
-                    {
-                        "firm": firm + 1,
-                        "report": float(types.points[report]),
-                        "rival_report": float(types.points[middle]),
-                        "sharing": float(levels[firm]),
-                        "investment": float(levels[2 + firm]),
-                        "assigned": bool((levels == x).all()),
-                        "subsidy": float(amount),
-                        "tax": float(tax[firm, report, middle]),
-                        "net_transfer": float(amount - tax[firm, report, middle]),
-                    }
+                    ScheduleRow(
+                        firm=firm + 1,
+                        report=float(types.points[report]),
+                        rival_report=float(types.points[middle]),
+                        sharing=float(levels[firm]),
+                        investment=float(levels[2 + firm]),
+                        assigned=bool((levels == x).all()),
+                        subsidy=float(amount),
+                        tax=float(tax[firm, report, middle]),
+                        net_transfer=float(amount - tax[firm, report, middle]),
+                    )
                 )
-    return rows
+    return tuple(rows)

@@ -20,12 +20,11 @@ from market.pricing import bertrand_matrix, utility_matrix
 from market.regimes import BOTH, REGIMES, firm_game, level_bounds
 from market.solve.equilibrium import newton
 from market.solve.optimum import maximise
-from mechanism.checks import RELATIVE_TOLERANCE, payoff_range
+from mechanism.checks import RELATIVE_TOLERANCE, Check, CheckStatus, payoff_range
 from mechanism.preparation import Setting, joining_against, taxes
 from mechanism.private_market import at_types
 from mechanism.reported import own_cost
-
-Tree = dict[str, Any]
+from mechanism.results import Continuum
 
 SETTLED = 1e-6
 """Share of the payoff range below which a change no longer counts."""
@@ -45,7 +44,25 @@ class Table:
     """S_i, (n, K)."""
 
 
-def between(setting: Setting, rule: str, net: Array | None = None) -> Tree:
+@dataclass(frozen=True, kw_only=True)
+class Worst:
+    """One firm's worst gain and slack over types and reports."""
+
+    gain: float
+    type: float
+    report: float
+    """Where the gain is attained."""
+    range: float
+    """What gains are measured against."""
+    slack: float | None
+    """None where participation is not asked or the outside is not known."""
+    joiner: float | None
+    """The type with that slack."""
+    rival: float | None
+    """The rival's type there, ex post."""
+
+
+def between(setting: Setting, rule: str, net: Array | None = None) -> Continuum:
     """The largest gain and the smallest slack over the whole support, by firm the worse, in the case's own forms.
 
     `net` (2, M, M) are the net transfers on the grid of a rule without a formula.
@@ -54,43 +71,45 @@ def between(setting: Setting, rule: str, net: Array | None = None) -> Tree:
     grid = net if net is not None else setting.assignment.subsidy - taxes(setting, rule)
     points = setting.types.points
     history: list[tuple[float, float | None]] = []
-    witness: tuple[Tree, Tree | None] = ({}, None)
-    scale = 1.0
     while True:
         found = [_firm(setting, firm, points, rule, grid[firm]) for firm in ((0,) if setting.case.alike() else (0, 1))]
-        scale = max(f["range"] for f in found)
-        worst = max(range(len(found)), key=lambda i: found[i]["gain"])
-        gain = {"firm": worst + 1, **found[worst]["gain_at"], "gain": found[worst]["gain"]}
-        least, joins = None, None
-        if options.participation != "none" and all(f["slack"] is not None for f in found):
-            worst = min(range(len(found)), key=lambda i: found[i]["slack"])
-            least = found[worst]["slack"]
-            joins = {"firm": worst + 1, **found[worst]["slack_at"], "slack": least}
-        history.append((found_gain := max(f["gain"] for f in found), least))
-        witness = (gain, joins)
+        scale = max(f.range for f in found)
+        liar = max(range(len(found)), key=lambda i: found[i].gain)
+        gain = found[liar].gain
+        slacks = [f.slack for f in found if f.slack is not None]
+        asked = options.participation != "none" and len(slacks) == len(found)
+        least = min(slacks) if asked else None
+        history.append((gain, least))
         changes = [] if len(history) < 2 else [abs(history[-1][0] - history[-2][0]), abs((least or 0.0) - (history[-2][1] or 0.0))]
         settled = bool(changes) and max(changes) <= SETTLED * scale
         if settled or 2 * len(points) - 1 > LARGEST_GRID:
             break
         points = np.sort(np.concatenate([points, (points[1:] + points[:-1]) / 2]))
     tolerance = RELATIVE_TOLERANCE * scale
-    change = max(changes) if changes else None
 
-    def status(holds: bool) -> str:
-        return "not_established" if not settled else "holds" if holds else "violated"
+    def check(holds: bool, amount: float, witness: dict[str, Any]) -> Check:
+        status: CheckStatus = "not_established" if not settled else "holds" if holds else "violated"
+        return Check(status=status, amount=amount, witness=witness)
 
-    return {
-        "points": len(points),
-        "change": change,
-        "payoff_range": scale,
-        "ic": {"incentive": options.incentive, "status": status(found_gain <= tolerance), "max_gain": found_gain, "witness": witness[0]},
-        "ir": None
-        if least is None
-        else {"timing": options.timing, "status": status(least >= -tolerance), "min_slack": least, "witness": witness[1]},
-    }
+    ir = None
+    if least is not None:
+        outsider = next(i for i, f in enumerate(found) if f.slack == least)
+        where = found[outsider]
+        rival = {} if where.rival is None else {"rival_type": where.rival}
+        ir = check(least >= -tolerance, least, {"firm": outsider + 1, "type": where.joiner, **rival, "slack": least})
+    witness = {"firm": liar + 1, "type": found[liar].type, "report": found[liar].report, "gain": gain}
+    return Continuum(
+        points=len(points),
+        change=max(changes) if changes else None,
+        payoff_range=scale,
+        incentive=options.incentive,
+        timing=options.timing,
+        ic=check(gain <= tolerance, gain, witness),
+        ir=ir,
+    )
 
 
-def _firm(setting: Setting, firm: int, points: Array, rule: str, grid: Array) -> Tree:
+def _firm(setting: Setting, firm: int, points: Array, rule: str, grid: Array) -> Worst:
     """One firm's largest gain and smallest slack over types and reports at these points."""
     types, options = setting.types, setting.options
     p = types.probabilities
@@ -106,22 +125,22 @@ def _firm(setting: Setting, firm: int, points: Array, rule: str, grid: Array) ->
     expected = full @ p
     gains = expected - expected[index, index][:, None] if options.incentive == "bayesian" else (full - own[:, None]).max(-1)
     kind, told = np.unravel_index(int(gains.argmax()), gains.shape)
-    out: Tree = {
-        "gain": float(gains.max()),
-        "gain_at": {"type": float(points[kind]), "report": float(points[told])},
-        "range": payoff_range(expected),
-        "slack": None,
-        "slack_at": None,
-    }
     sides = _participation(setting, firm, points, own, net, table)
+    least = joiner = rival = None
     if sides is not None:
         slack = sides if options.timing == "ex_post" else (sides @ p)[:, None]
         at = np.unravel_index(int(slack.argmin()), slack.shape)
-        where = {"type": float(points[at[0]])}
-        if options.timing == "ex_post":
-            where["rival_type"] = float(types.types[at[1]])
-        out |= {"slack": float(slack.min()), "slack_at": where}
-    return out
+        least, joiner = float(slack.min()), float(points[at[0]])
+        rival = float(types.types[at[1]]) if options.timing == "ex_post" else None
+    return Worst(
+        gain=float(gains.max()),
+        type=float(points[kind]),
+        report=float(points[told]),
+        range=payoff_range(expected),
+        slack=least,
+        joiner=joiner,
+        rival=rival,
+    )
 
 
 def _table(setting: Setting, firm: int, points: Array) -> Table:

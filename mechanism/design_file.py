@@ -17,6 +17,7 @@ from mechanism.preparation import prepare
 from mechanism.schema import parse_tree
 from mechanism.setting_file import DesignOptions, is_setting, load_setting
 from mechanism.settings import Plan, Setting, efficient
+from mechanism.tree import continuum_tree
 from mechanism.types import type_space
 
 Tree = dict[str, Any]
@@ -87,7 +88,7 @@ def solve_file(path: str | Path, given: dict[str, str]) -> Tree:
         prepared = prepare(policy.market, type_space(policy.types), chosen)
         if prepared is not None:
             first, second = (np.array(t).reshape(len(types.points), -1) for t in result["transfers"])
-            result["continuum"] = between(prepared, options.tax_rule, np.stack([first, second.T]))
+            result["continuum"] = continuum_tree(between(prepared, options.tax_rule, np.stack([first, second.T])))
             result["verdicts"].append(_between_types(result["continuum"]))
     return result
 

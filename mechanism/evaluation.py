@@ -21,11 +21,12 @@ from mechanism.preparation import Setting, prepare
 from mechanism.reported import TAX_RULES
 from mechanism.schema import PolicyCase
 from mechanism.tidy import welfare_net
+from mechanism.tree import private_market_tree, rule_tree
 from mechanism.types import TypeSpace, type_space
 from mechanism.verdicts import verdicts, warnings
 
 if TYPE_CHECKING:
-    from mechanism.asymmetric_information import Mechanism
+    from mechanism.results import RuleResult
 
 SCHEMA_VERSION = 1
 
@@ -47,18 +48,18 @@ def evaluate(policy: PolicyCase) -> dict[str, Any]:
         figures = point_figures(regimes, full, rates)
     else:
         # Imported where it is needed: cvxpy takes longer to import than a case without types to evaluate.
-        from mechanism.asymmetric_information import private_tree, run_rule
+        from mechanism.asymmetric_information import private_market, run_rule
 
         types = type_space(policy.types)
         setting = prepare(policy.market, types, policy.mechanism)
         asked = (*TAX_RULES, "designed") if types.private_values else (*TAX_RULES, "designed", "observed")
         rules = {} if setting is None else {rule: run_rule(setting, rule) for rule in asked}
         own = rules.get(policy.mechanism.tax_rule)
-        mechanism["reported"] = None if own is None else own.tree
+        mechanism["reported"] = None if own is None else rule_tree(own)
         mechanism["alternatives"] = {
-            rule: None if found is None else found.tree for rule, found in rules.items() if rule != policy.mechanism.tax_rule
+            rule: None if found is None else rule_tree(found) for rule, found in rules.items() if rule != policy.mechanism.tax_rule
         }
-        private = {} if setting is None else {"bayes_nash": private_tree(setting)}
+        private = {} if setting is None else {"bayes_nash": private_market_tree(private_market(setting))}
         figures = expected_figures(policy.market, types, regimes, setting, own, rates)
     result: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
@@ -161,7 +162,7 @@ def expected_figures(
     types: TypeSpace,
     regimes: dict[str, Outcome],
     setting: Setting | None,
-    own: Mechanism | None,
+    own: RuleResult | None,
     rates: dict[str, Any] | None,
 ) -> list[Figures]:
     """The policies' figures in expectation over both firms' types, each benchmark chosen with the types known."""

@@ -169,7 +169,7 @@ COLLUDING_TYPES = 31
 """Types, evenly picked, at most over which joint misreports are searched."""
 
 
-def collusion_check(assignment: Assignment, tax: Array, payoff: str, scale: float) -> dict[str, Any]:
+def collusion_check(assignment: Assignment, tax: Array, payoff: str, scale: float) -> Check:
     """The most both firms together can gain by agreeing on their reports, at any pair of types, with assigned levels and money that may
     change hands between them; the witness names both types and both reports. No rule of this kind is proof against it by design."""
     types = assignment.types
@@ -194,14 +194,15 @@ def collusion_check(assignment: Assignment, tax: Array, payoff: str, scale: floa
             at = first_largest(excess)
             gain, witness = top, (k, *at)
     one, two, told, said = witness
-    return {
-        "status": "holds" if gain <= RELATIVE_TOLERANCE * scale else "violated",
-        "max_gain": gain,
-        "witness": {"types": [float(points[one]), float(points[two])], "reports": [float(points[told]), float(points[said])], "gain": gain},
-    }
+    return _joint_check(gain, scale, points[[one, two]], points[[told, said]])
 
 
-def _jointly(assignment: Assignment, tax: Array, payoff: str, scale: float) -> dict[str, Any]:
+def _joint_check(gain: float, scale: float, types: Array, reports: Array) -> Check:
+    status: CheckStatus = "holds" if gain <= RELATIVE_TOLERANCE * scale else "violated"
+    return Check(status=status, amount=gain, witness={"types": types.tolist(), "reports": reports.tolist(), "gain": gain})
+
+
+def _jointly(assignment: Assignment, tax: Array, payoff: str, scale: float) -> Check:
     """The same where both types move both profits."""
     types = assignment.types
     first, second = (both_types_table(assignment, firm, tax, payoff) for firm in (0, 1))
@@ -209,6 +210,5 @@ def _jointly(assignment: Assignment, tax: Array, payoff: str, scale: float) -> d
     one, two = np.ogrid[: len(types.nodes), : len(types.nodes)]
     gain = joint - joint[one, two, one, two][..., None, None]
     at = first_largest(gain)
-    points, top = types.types, float(gain.max())
-    witness = {"types": [float(points[k]) for k in at[:2]], "reports": [float(points[k]) for k in at[2:]], "gain": top}
-    return {"status": "holds" if top <= RELATIVE_TOLERANCE * scale else "violated", "max_gain": top, "witness": witness}
+    points = types.types
+    return _joint_check(float(gain.max()), scale, points[list(at[:2])], points[list(at[2:])])

@@ -250,16 +250,17 @@ def _designed_row(out: Columns, row: int, setting: Setting) -> None:
     if found is None:
         out["status"][row], out["message"][row] = "not_converged", "no transfers were found that do what the case asks of them"
         return
-    form, checks = setting.options.participation, found.tree["checks"]
-    out["ic_max_gain"][row], out["ic"][row] = checks["ic"]["max_gain"], checks["ic"]["status"]
+    form, checks = setting.options.participation, found.checks
+    gain = checks.ic.amount
+    out["ic_max_gain"][row], out["ic"][row] = np.nan if gain is None else gain, checks.ic.status
     if form != "none":
-        slack = checks[form]["min_slack"]
-        out["ir_min_slack"][row], out["ir"][row] = np.nan if slack is None else slack, checks[form]["status"]
+        slack = checks.ir(form).amount
+        out["ir_min_slack"][row], out["ir"][row] = np.nan if slack is None else slack, checks.ir(form).status
     out["residual"][row] = setting.residual
     out["status"][row] = "converged" if found.achieved is not None else "no_equilibrium"
     if found.achieved is not None:
         _record_expected(out, row, found.achieved)
-    if found.tree["design"]["status"] == "infeasible":
+    if found.design is not None and found.design.tree["status"] == "infeasible":
         out["message"][row] = OVER_BUDGET
 
 

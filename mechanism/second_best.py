@@ -1,4 +1,4 @@
-"""The second best: levels drawn by lottery, solved for together with the transfers, as the tree `mechanism.reported` of the result.
+"""The second best: levels drawn by lottery, solved for together with the transfers.
 
 At every pair of types the lottery is over the levels that maximise w x welfare + (1 - w) x joint profit for the weights w of
 `market_setting.WEIGHTS`: what must be given up of welfare where public money is dear or firms may stay out is taken there.
@@ -6,12 +6,12 @@ At every pair of types the lottery is over the levels that maximise w x welfare 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Literal
 
 import numpy as np
 
 from market.case import INVESTMENT, SHARING, Array, Case
-from market.outcome import account, numbers
+from market.outcome import account
 from market.pricing import bertrand_matrix
 from mechanism.allocation import case_at_pairs
 from mechanism.behaviour import Expected
@@ -20,74 +20,94 @@ from mechanism.designed import Designed
 from mechanism.incentives import Gains, incentive_check
 from mechanism.market_setting import WEIGHTS
 from mechanism.preparation import Setting
+from mechanism.results import (
+    FORMS,
+    Budget,
+    Checks,
+    IncentiveCheck,
+    InterimRow,
+    LevelsCertificate,
+    Lottery,
+    ParticipationCheck,
+    RuleResult,
+)
 from mechanism.settings import interim_by_report, misreport_gains, payoffs
 from mechanism.types import TypeSpace
 
-Tree = dict[str, Any]
 
-
-def second_best_tree(setting: Setting, found: Designed, menu: Array, outside: dict[str, Array | None]) -> tuple[Tree, Expected]:
-    """The tree of a design with lotteries over the menu (m, K, K, 4), and what is expected of it.
+def second_best_result(setting: Setting, found: Designed, menu: Array, outside: dict[str, Array | None]) -> RuleResult:
+    """A design with lotteries over the menu (m, K, K, 4).
 
     `outside` is what staying out is worth against the market, by timing: (2, K) interim, (2, K, K) ex post. Checks that need levels
-    without chance (free deviations, repair, schedule) are null.
+    without chance (free deviations, repair, schedule) are left out.
     """
     options, types = setting.options, setting.types
     gains, expected = lottery_gains(found), lottery_outcome(setting.case, types, found, menu)
     points, scale, weights = types.types, payoff_range(gains.truth_ex_post), types.probabilities
-    ic_all = []
-    for incentive in ("bayesian", "dominant"):
-        check = incentive_check(gains, points, incentive, gains.range)
-        row = {"incentive": incentive, "deviation": "assigned", "payoff": "with_cost", "status": check.status}
-        ic_all.append(row | {"max_gain": check.amount, "witness": check.witness})
-    chosen = next(row for row in ic_all if row["incentive"] == options.incentive)
-    checks: Tree = {"ic": {**chosen, "payoff_range": gains.range}, "ic_all": ic_all}
-    for form in ("ir1", "ir_market", "ir2"):
-        rows = []
-        for timing in ("interim", "ex_post"):
-            payoff = found.net if form == "ir1" else gains.truth_ex_post
-            payoff = payoff @ weights if timing == "interim" else payoff
-            against = outside[timing] if form == "ir_market" else np.zeros_like(payoff)
-            ir = NOT_ESTABLISHED if against is None else participation(payoff, against, points, scale)
-            rows.append({"timing": timing, "status": ir.status, "min_slack": ir.amount, "witness": ir.witness})
-        checks[form] = next(row for row in rows if row["timing"] == options.timing)
-        checks[f"{form}_all"] = rows
+    incentives: tuple[Literal["bayesian", "dominant"], ...] = ("bayesian", "dominant")
+    timings: tuple[Literal["interim", "ex_post"], ...] = ("interim", "ex_post")
+
+    def joining(form: str, timing: Literal["interim", "ex_post"]) -> ParticipationCheck:
+        payoff = found.net if form == "ir1" else gains.truth_ex_post
+        payoff = payoff @ weights if timing == "interim" else payoff
+        against = outside[timing] if form == "ir_market" else np.zeros_like(payoff)
+        check = NOT_ESTABLISHED if against is None else participation(payoff, against, points, scale)
+        return ParticipationCheck(timing=timing, check=check)
+
     total = found.transfers[0] + found.transfers[1]
-    checks["program"] = None
-    checks["collusion"] = {"status": "not_established", "max_gain": None, "witness": None}
-    checks["budget"] = {"ex_ante": float(weights @ total @ weights), "worst": float(total.max())}
-    interim = [
-        {
-            "firm": firm + 1,
-            "type": float(points[k]),
-            "payoff": float(gains.truth[firm, k]),
-            "subsidy": None,
-            "tax": None,
-            "net_transfer": float(found.net[firm, k] @ weights),
-            "outside": None if outside["interim"] is None else float(outside["interim"][firm, k]),
-            "best_report": float(points[int(np.argmax(gains.interim[firm, k]))]),
-            "gain": float(gains.bayesian[firm, k].max()),
-        }
+    checks = Checks(
+        incentive=options.incentive,
+        payoff="with_cost",
+        timing=options.timing,
+        payoff_range=gains.range,
+        incentives=tuple(
+            IncentiveCheck(
+                incentive=incentive,
+                deviation="assigned",
+                payoff="with_cost",
+                check=incentive_check(gains, points, incentive, gains.range),
+            )
+            for incentive in incentives
+        ),
+        participation={form: tuple(joining(form, timing) for timing in timings) for form in FORMS},
+        program=None,
+        collusion=NOT_ESTABLISHED,
+        budget=Budget(ex_ante=float(weights @ total @ weights), worst=float(total.max())),
+    )
+    at_market = outside["interim"]
+    interim = tuple(
+        InterimRow(
+            firm=firm + 1,
+            type=float(points[k]),
+            payoff=float(gains.truth[firm, k]),
+            subsidy=None,
+            tax=None,
+            net_transfer=float(found.net[firm, k] @ weights),
+            outside=None if at_market is None else float(at_market[firm, k]),
+            best_report=float(points[int(np.argmax(gains.interim[firm, k]))]),
+            gain=float(gains.bayesian[firm, k].max()),
+        )
         for firm in (0, 1)
         for k in range(len(points))
-    ]
-    tree: Tree = {
-        "tax_rule": "designed",
-        "payoff": "with_cost",
-        "types": numbers(points),
-        "probabilities": numbers(weights),
-        "expected": expected.tree(),
-        "checks": checks,
-        "repair": None,
-        "if_not_truthful": None,
-        "interim": interim,
-        "evidence": None,
-        "schedule": [],
-        "design": {**found.tree, "lotteries": lotteries(types, found)},
-        "continuum": None,
-        "certificate": {"residual": setting.residual, "global": "searched", "several_optima": setting.several, "pairs": len(points) ** 2},
-    }
-    return tree, expected
+    )
+    return RuleResult(
+        tax_rule="designed",
+        payoff="with_cost",
+        types=points,
+        probabilities=weights,
+        expected=expected,
+        achieved=expected,
+        checks=checks,
+        repair=None,
+        played=None,
+        interim=interim,
+        evidence=None,
+        schedule=(),
+        design=found,
+        lotteries=lotteries(types, found),
+        continuum=None,
+        certificate=LevelsCertificate(residual=setting.residual, several_optima=setting.several, pairs=len(points) ** 2),
+    )
 
 
 def lottery_gains(found: Designed) -> Gains:
@@ -139,13 +159,13 @@ def lottery_outcome(case: Case, types: TypeSpace, found: Designed, menu: Array) 
     )
 
 
-def lotteries(types: TypeSpace, found: Designed) -> list[Tree]:
+def lotteries(types: TypeSpace, found: Designed) -> tuple[Lottery, ...]:
     """For each pair of types the probabilities of levels at each weight on welfare, the rest being on joint profit."""
-    return [
-        {
-            "types": [float(types.types[k]), float(types.types[m])],
-            "probability_by_weight": {f"{w:g}": float(p) for w, p in zip(WEIGHTS, drawn[k, m], strict=True) if p > 1e-12},
-        }
-        for drawn in (_shares(types, found),)
+    drawn = _shares(types, found)
+    return tuple(
+        Lottery(
+            types=(float(types.types[k]), float(types.types[m])),
+            probability_by_weight={f"{w:g}": float(p) for w, p in zip(WEIGHTS, drawn[k, m], strict=True) if p > 1e-12},
+        )
         for k, m in np.ndindex(drawn.shape[:2])
-    ]
+    )

@@ -27,6 +27,7 @@ from mechanism.private_market import pair_levels, private_equilibrium
 from mechanism.programs import largest_violation, repair, repair_rows
 from mechanism.reported import TAX_RULES, Assignment, assign, payoff_before_tax
 from mechanism.schema import MechanismOptions, parse_tree
+from mechanism.tree import rule_tree
 from mechanism.types import TypeSpace, discrete, type_space, uniform
 
 NOTHING = np.zeros((2, 1, 1))
@@ -334,7 +335,7 @@ def test_programs_agree_with_direct_evaluation() -> None:
         for firm in (0, 1):
             direct = max(0.0, gain[firm].max(), -slack[firm].min())
             assert largest_violation(gain[firm], slack[firm]) == pytest.approx(direct, rel=1e-9, abs=1e-9)
-        assert run_rule(found, rule).tree["checks"]["program"]["agrees"]
+        assert run_rule(found, rule).checks.program.agrees
 
 
 def test_reporting_equilibrium_is_checked_by_brute_force() -> None:
@@ -356,7 +357,7 @@ def test_reporting_equilibrium_is_checked_by_brute_force() -> None:
 def test_participation_against_the_market_uses_the_market_at_each_pair_of_types() -> None:
     """Interim and ex-post slacks from regimes solved one by one."""
     case, types = market(), discrete(np.array([0.3, 0.7]), np.array([0.5, 0.5]))
-    found = run_rule(setting(case, types), "groves").tree["checks"]
+    found = rule_tree(run_rule(setting(case, types), "groves"))["checks"]
     slack = np.empty((2, 2))
     assignment = assigned(case, types)
     tax = TAX_RULES["groves"](assignment, NOTHING)
@@ -406,7 +407,7 @@ def test_private_information_vanishes_with_the_support() -> None:
 def test_evidence_and_schedule_add_up() -> None:
     """What a distrustful reader checks by hand: payoff = revenue - own cost + subsidy - tax, and the path pays S - T."""
     for rule in TAX_RULES:
-        tree = run_rule(setting(market(), uniform(0.2, 0.8, 9)), rule).tree
+        tree = rule_tree(run_rule(setting(market(), uniform(0.2, 0.8, 9)), rule))
         rows = tree["evidence"]["reports"]
         assert sum(row["truth"] for row in rows) == 1
         for row in rows:
@@ -427,8 +428,8 @@ def test_equal_firms_are_treated_equally_and_different_ones_by_name() -> None:
     types = uniform(0.2, 0.8, 5)
     alike, almost = market(), market(intercept=[20, 20 + 1e-9])
     np.testing.assert_allclose(allocate(alike, types.points).levels, allocate(almost, types.points).levels, rtol=1e-6, atol=1e-7)
-    swapped = run_rule(setting(market(intercept=[14, 20]), types), "printed").tree["checks"]["ic"]
-    straight = run_rule(setting(market(intercept=[20, 14]), types), "printed").tree["checks"]["ic"]
+    swapped = rule_tree(run_rule(setting(market(intercept=[14, 20]), types), "printed"))["checks"]["ic"]
+    straight = rule_tree(run_rule(setting(market(intercept=[20, 14]), types), "printed"))["checks"]["ic"]
     assert swapped["max_gain"] == pytest.approx(straight["max_gain"], rel=1e-8)
     assert {swapped["witness"]["firm"], straight["witness"]["firm"]} == {1, 2}
 
@@ -454,8 +455,8 @@ def test_what_firms_gain_by_agreeing_on_reports(rule: str) -> None:
         return float(V[0][one, told, said] + V[1][two, said, told] - V[0][one, one, two] - V[1][two, two, one])
 
     best = max(joint(*indices) for indices in product(range(3), repeat=4))
-    assert found["max_gain"] == pytest.approx(best, rel=1e-12)
-    named = [*found["witness"]["types"], *found["witness"]["reports"]]
+    assert found.amount == pytest.approx(best, rel=1e-12)
+    named = [*found.witness["types"], *found.witness["reports"]]
     assert joint(*(int(np.flatnonzero(types.points == t)[0]) for t in named)) == pytest.approx(best, rel=1e-12)
     assert best > 0
 
