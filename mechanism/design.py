@@ -20,8 +20,10 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from mechanism.programs import LinearAnswer, linear_program
+from mechanism.rules import TAX_RULES
 from mechanism.setting_file import DesignOptions
-from mechanism.settings import RULES, Array, Plan, Setting, efficient, interim_by_report, report, worst_type
+from mechanism.settings import Plan, Setting, efficient, interim_by_report, report, transfers_by
+from mechanism.states import Array
 from mechanism.transfers import least_payoffs
 
 Tree = dict[str, Any]
@@ -228,7 +230,7 @@ def build(setting: Setting, options: DesignOptions, plan: Plan | None = None) ->
         equalities = (place(sparse.kron(sparse.identity(states), np.ones((1, alternatives))), lottery_at), np.ones(states))
     begin = np.zeros(size)
     if plan is not None:
-        for i, tau in enumerate(worst_type(plan, options.timing)):
+        for i, tau in enumerate(transfers_by("worst_type", plan, options.timing)):
             full = np.broadcast_to(tau, setting.shape)
             begin[starts[i] : starts[i + 1]] = setting.interim(i, full) if by_type else full.ravel()
     return Program(
@@ -325,9 +327,9 @@ def _neighbouring(rows: tuple[Rows, ...]) -> NDArray[np.bool_]:
 
 def design(setting: Setting, options: DesignOptions, plan: Plan | None = None) -> Tree:
     """What a mechanism achieves: one of the rules with a formula, or transfers (and lotteries) that are solved for."""
-    if options.tax_rule != "designed":
+    if not TAX_RULES[options.tax_rule].designed:
         plan = plan or efficient(setting)
-        return _tree("optimal", None, plan, RULES[options.tax_rule](plan, options.timing))
+        return _tree("optimal", None, plan, transfers_by(options.tax_rule, plan, options.timing))
     program = build(setting, options, plan)
     answer = solve(program)
     if answer.status == "optimal":

@@ -24,9 +24,10 @@ from mechanism.incentives import gains, incentive_check
 from mechanism.many_types import OVER_BUDGET, block_size, solve_block
 from mechanism.preparation import Setting, outcome_of_play, participation_sides, prepare, taxes
 from mechanism.reported import TAX_RULES
+from mechanism.rules import DESIGNED
 from mechanism.schema import PolicyCase
 from mechanism.tidy import welfare_net
-from mechanism.transfers import DESIGNED, in_closed_form, no_design
+from mechanism.transfers import in_closed_form, no_design
 from mechanism.types import TypeSpace, type_space
 
 Columns = dict[str, NDArray[Any]]

@@ -27,8 +27,9 @@ from mechanism.checks import RELATIVE_TOLERANCE, ROUNDING
 from mechanism.incentives import gains
 from mechanism.private_market import private_equilibria
 from mechanism.reported import TAX_RULES, Assignment, assignment_of
+from mechanism.rules import DESIGNED
 from mechanism.schema import MechanismOptions
-from mechanism.transfers import DESIGNED, least_transfers
+from mechanism.transfers import least_transfers
 from mechanism.types import TypeSpace
 
 Figures = dict[str, NDArray[Any]]

@@ -35,6 +35,8 @@ from market.schema import (
     described,
     to_case,
 )
+from mechanism.choices import OneOf
+from mechanism.rules import DESIGNED, TAX_RULES, market_rules
 
 Text = Annotated[str, Field(strict=True)]
 _FORBID_EXTRA = ConfigDict(extra="forbid")
@@ -83,11 +85,9 @@ class MechanismOptions:
     __pydantic_config__ = _FORBID_EXTRA
 
     tax_rule: Annotated[
-        Literal["printed", "groves", "worst_type", "agv", "designed"],
-        described(
-            "the tax at reported types: printed is (37), groves averages it over the own report, worst_type leaves the worst type just its "
-            "outside option, agv balances the budget in every state, designed is solved for"
-        ),
+        Text,
+        OneOf(market_rules),
+        described("the tax at reported types: " + ", ".join(f"{key} {TAX_RULES[key].does}" for key in market_rules())),
     ] = "printed"
     payoff: Annotated[
         Literal["with_cost", "printed"], described("what a firm cares for: with_cost counts its true cost, printed is (38) and does not")
@@ -196,15 +196,15 @@ def _probabilities(probabilities: list[float], values: list[float]) -> str | Non
 
 
 def _designed(given: Mapping[str, Any]) -> str | None:
-    rule, lottery = given.get("tax_rule"), given.get("allocation") == "second_best"
-    if lottery and rule != "designed":
-        return "has allocation second_best, which needs tax_rule designed: lotteries and transfers are solved for together"
-    if rule != "designed":
+    designed = given.get("tax_rule") == DESIGNED
+    if given.get("allocation") == "second_best" and not designed:
+        return f"has allocation second_best, which needs tax_rule {DESIGNED}: lotteries and transfers are solved for together"
+    if not designed:
         return None
     if given.get("payoff") == "printed":
-        return "has tax_rule designed with payoff printed, in which types have no part; use payoff with_cost"
+        return f"has tax_rule {DESIGNED} with payoff printed, in which types have no part; use payoff with_cost"
     if given.get("participation") == "none" and given.get("objective", "min_outlay") in ("min_outlay", "min_worst_deficit"):
-        return "has tax_rule designed and participation none: what firms that may not refuse can be made to pay has no limit"
+        return f"has tax_rule {DESIGNED} and participation none: what firms that may not refuse can be made to pay has no limit"
     return None
 
 

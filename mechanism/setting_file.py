@@ -14,6 +14,8 @@ from pydantic import Field, WithJsonSchema
 from market.faults import BadCase, Fault, dotted
 from market.files import Document, read_document
 from market.schema import Block, NonNegative, Number, Positive, check, described
+from mechanism.choices import OneOf
+from mechanism.rules import DESIGNED, TAX_RULES, setting_rules
 from mechanism.settings import Setting
 
 Text = Annotated[str, Field(strict=True, min_length=1)]
@@ -37,9 +39,7 @@ class DesignOptions(Block):
     allocation: Annotated[
         Literal["efficient", "second_best"], described("the best alternative in every state, or lotteries chosen too")
     ] = "efficient"
-    tax_rule: Annotated[Literal["clarke", "groves", "worst_type", "agv", "designed"], described("a formula, or designed: solved for")] = (
-        "designed"
-    )
+    tax_rule: Annotated[Text, OneOf(setting_rules), described(f"a formula, or {DESIGNED}: solved for")] = DESIGNED
     objective: Annotated[
         Literal["min_outlay", "max_surplus", "min_worst_deficit", "min_violation"],
         described("of designed transfers: least expected outlay, most surplus, least worst-state deficit, least violation"),
@@ -163,9 +163,9 @@ def _breaches(file: SettingFile) -> list[tuple[tuple[Any, ...], str]]:
         for name in player.value:
             if name not in file.alternatives:
                 out.append(((*at, "value", name), f"is no alternative; they are {', '.join(file.alternatives)}"))
-    rule, options = file.mechanism.tax_rule, file.mechanism
-    if rule == "agv" and len(file.players) < 2:
-        out.append((("mechanism", "tax_rule"), "is agv, which needs two players or more"))
-    if options.allocation == "second_best" and rule != "designed":
-        out.append((("mechanism", "allocation"), "is second_best, which needs tax_rule designed: both are solved for together"))
+    rule = TAX_RULES[file.mechanism.tax_rule]
+    if len(file.players) < rule.least_players:
+        out.append((("mechanism", "tax_rule"), f"is {rule.key}, which needs {rule.least_players} players or more"))
+    if file.mechanism.allocation == "second_best" and not rule.designed:
+        out.append((("mechanism", "allocation"), f"is second_best, which needs tax_rule {DESIGNED}: both are solved for together"))
     return out

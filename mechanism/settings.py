@@ -7,19 +7,16 @@ player reports decides the alternative and its net transfer (positive is receive
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mechanism.checks import RELATIVE_TOLERANCE, first_largest, payoff_range
-
-Array = NDArray[np.float64]
-Incentive = Literal["bayesian", "dominant"]
-Timing = Literal["interim", "ex_post"]
+from mechanism.rules import TAX_RULES
+from mechanism.states import Array, Incentive, Reports, Timing, along, expect, others
 
 
 @dataclass(frozen=True)
@@ -61,19 +58,15 @@ class Setting:
 
     def along(self, player: int, values: Array) -> Array:
         """Values per own type of one player, laid along its axis of states."""
-        shape = [1] * len(self.players)
-        shape[player] = -1
-        return values.reshape(shape)
+        return along(self.probabilities, player, values)
 
     def expect(self, values: Array, over: tuple[int, ...] | None = None) -> Array:
         """Expectation over the types of these players (of all, by default), kept as axes of length one."""
-        for player in range(len(self.players)) if over is None else over:
-            values = (values * self.along(player, self.probabilities[player])).sum(player, keepdims=True)
-        return values
+        return expect(self.probabilities, values, over)
 
     def others(self, player: int) -> tuple[int, ...]:
         """Everybody else."""
-        return tuple(j for j in range(len(self.players)) if j != player)
+        return others(self.probabilities, player)
 
     def interim(self, player: int, values: Array) -> Array:
         """Expectation over the others' types, (K_i,)."""
@@ -144,58 +137,27 @@ def efficient(setting: Setting) -> Plan:
     return Plan(setting, chosen=tied.argmax(-1))
 
 
-# --- tax rules: net transfers to every player over reports
-
-
-def groves(plan: Plan, timing: Timing = "interim") -> tuple[Array, ...]:
-    """What the others get, less its expectation over the own type: truth is dominant, budget zero in expectation."""
+def reports_of(plan: Plan, timing: Timing = "interim") -> Reports:
+    """What a tax rule sees of a plan."""
     s = plan.setting
-    rests = [plan.rest(i) for i in range(len(s.players))]
-    return tuple(rest - s.expect(rest, (i,)) for i, rest in enumerate(rests))
+
+    def best_of_others(player: int) -> Array:
+        own = np.expand_dims(s.values[player], list(s.others(player)))
+        return np.asarray((s.total - own).max(-1))
+
+    return Reports(
+        others=tuple(plan.rest(i) for i in range(len(s.players))),
+        welfare=plan.welfare,
+        outside=s.outside,
+        prior=s.probabilities,
+        timing=timing,
+        best_of_others=best_of_others,
+    )
 
 
-def clarke(plan: Plan, timing: Timing = "interim") -> tuple[Array, ...]:
-    """What the others get, less the best they could get were the player's wishes ignored: it pays what it costs the others."""
-    s = plan.setting
-    out = []
-    for i in range(len(s.players)):
-        own = np.expand_dims(s.values[i], [axis for axis in range(len(s.players)) if axis != i])
-        out.append(plan.rest(i) - (s.total - own).max(-1))
-    return tuple(out)
-
-
-def worst_type(plan: Plan, timing: Timing = "interim") -> tuple[Array, ...]:
-    """What the others get, less welfare at the player's worst type net of its outside option there (Krishna and Perry).
-
-    Truth is dominant and participation binds at the worst type, the one with the least to gain from joining: in expectation over the
-    others (interim), or one for each profile of the others (ex post).
-    """
-    s = plan.setting
-    out = []
-    for i in range(len(s.players)):
-        margin = plan.welfare - np.broadcast_to(s.outside[i], s.shape)
-        worst = [int(s.interim(i, margin).argmin())]
-        fee = margin.min(i, keepdims=True) if timing == "ex_post" else np.take(margin, worst, axis=i)
-        out.append(plan.rest(i) - fee)
-    return tuple(out)
-
-
-def agv(plan: Plan, timing: Timing = "interim") -> tuple[Array, ...]:
-    """Each player gets the others' expected benefit from its report, less its mean, paid for by the others in equal parts (d'Aspremont,
-    Gerard-Varet).
-
-    Truth is a best reply in expectation, the budget is balanced in every state, and interim payoffs are those of `groves`.
-    """
-    s = plan.setting
-    n = len(s.players)
-    if n < 2:
-        raise ValueError("agv needs two players or more: what one receives the others pay")
-    shares = [s.along(i, s.interim(i, plan.rest(i) - s.expect(plan.rest(i)))) for i in range(n)]
-    return tuple(np.broadcast_to(shares[i] - sum(shares[j] for j in s.others(i)) / (n - 1), s.shape) for i in range(n))
-
-
-RULES: dict[str, Callable[[Plan, Timing], tuple[Array, ...]]] = {"clarke": clarke, "groves": groves, "worst_type": worst_type, "agv": agv}
-"""Tax rules with a formula, by name."""
+def transfers_by(rule: str, plan: Plan, timing: Timing = "interim") -> tuple[Array, ...]:
+    """The net transfers of a rule with a formula to every player over states, at a plan."""
+    return TAX_RULES[rule].net(reports_of(plan, timing))
 
 
 # --- what transfers achieve

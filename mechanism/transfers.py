@@ -13,9 +13,6 @@ from market.case import Array
 from mechanism.schema import MechanismOptions
 from mechanism.types import TypeSpace
 
-DESIGNED = "designed"
-"""The tax rule that is solved for."""
-
 LARGEST = {"by_type": 203, "by_state": 103, "second_best": 21}
 """Points per firm up to which a program is stated: with a transfer per own report, with one per pair of reports, with lotteries."""
 

@@ -16,7 +16,7 @@ from mechanism.design import build, design, infeasibility, least_outlay, solve, 
 from mechanism.design_file import solve_file
 from mechanism.market_setting import market_setting, menu_levels, outside_options
 from mechanism.setting_file import DesignOptions, load_setting, parse_setting
-from mechanism.settings import RULES, Setting, agv, efficient, groves, misreport_gains, payoffs, worst_type
+from mechanism.settings import Setting, efficient, misreport_gains, payoffs, transfers_by
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -156,15 +156,15 @@ def test_properties_of_the_rules(setting: Setting) -> None:
     plan = efficient(setting)
     n = len(setting.players)
     for name in ("clarke", "groves", "worst_type"):
-        transfers = RULES[name](plan, "interim")
+        transfers = transfers_by(name, plan)
         assert max(misreport_gains(plan, transfers, i, "dominant").max() for i in range(n)) <= 1e-9
-    assert abs(setting.expect(np.asarray(sum(groves(plan))))).max() <= 1e-9
-    assert (np.asarray(sum(RULES["clarke"](plan, "interim"))) <= 1e-9).all() or setting.public_value.any()
-    balanced = agv(plan)
+    assert abs(setting.expect(np.asarray(sum(transfers_by("groves", plan))))).max() <= 1e-9
+    assert (np.asarray(sum(transfers_by("clarke", plan))) <= 1e-9).all() or setting.public_value.any()
+    balanced = transfers_by("agv", plan)
     np.testing.assert_allclose(np.broadcast_to(sum(balanced), setting.shape), 0, atol=1e-9)
     assert max(misreport_gains(plan, balanced, i, "bayesian").max() for i in range(n)) <= 1e-9
     for timing in ("interim", "ex_post"):
-        earned = payoffs(plan, worst_type(plan, timing))
+        earned = payoffs(plan, transfers_by("worst_type", plan, timing))
         for i in range(n):
             slack = np.broadcast_to(earned[i] - setting.outside[i], setting.shape)
             slack = setting.interim(i, slack) if timing == "interim" else slack.min(i)
@@ -188,7 +188,7 @@ def test_designed_transfers_by_three_routes(setting: Setting) -> None:
     assert other.fun == pytest.approx(closed, abs=1e-7)
     assert float(h @ answer.prices) == pytest.approx(answer.value, abs=1e-6)
     np.testing.assert_allclose(G.T @ answer.prices, program.cost, atol=1e-6)
-    worst = setting.expect(np.asarray(sum(worst_type(efficient(setting))))).item()
+    worst = setting.expect(np.asarray(sum(transfers_by("worst_type", efficient(setting))))).item()
     assert closed <= worst + 1e-9
     found = design(setting, options)
     for i in range(2):
@@ -210,7 +210,7 @@ def test_what_is_designed_does_what_was_asked(setting: Setting, incentive: str, 
         assert checks["bayesian"]["max_gain"] <= 1e-6
     if timing == "ex_post":
         assert checks["interim"]["min_slack"] >= -1e-6
-    worst = setting.expect(np.asarray(sum(worst_type(efficient(setting), timing)))).item()  # type: ignore[arg-type]
+    worst = setting.expect(np.asarray(sum(transfers_by("worst_type", efficient(setting), timing)))).item()  # type: ignore[arg-type]
     assert found["objective_value"] <= worst + 1e-6
 
 
@@ -232,7 +232,7 @@ def test_revenue_equivalence_on_a_fine_grid() -> None:
         setting, _ = trade(size)
         plan = efficient(setting)
         _, least = least_outlay(setting, plan)
-        other = [setting.interim(i, p) for i, p in enumerate(payoffs(plan, worst_type(plan)))]
+        other = [setting.interim(i, p) for i, p in enumerate(payoffs(plan, transfers_by("worst_type", plan)))]
         gaps.append(max(float(np.abs(least[i] - other[i]).max()) for i in (0, 1)))
     assert gaps[1] <= 0.6 * gaps[0] + 1e-12
     assert gaps[2] <= 0.6 * gaps[1] + 1e-12

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from mechanism.rules import DESIGNED, setting_rules
 
 from ..options import DigitsOption, Format, FormatOption, OutOption, QuietOption, StrictOption, chosen
 from ..output import Target, say
@@ -23,14 +25,11 @@ A case file needs types; its mechanism block says what is asked, and the options
 without the market. Exit code 3: no mechanism does what is asked (the conflicting constraints are named), or the solver gave no answer."""
 
 
-class Rule(StrEnum):
-    """Tax rules."""
-
-    clarke = "clarke"
-    groves = "groves"
-    worst_type = "worst_type"
-    agv = "agv"
-    designed = "designed"
+if TYPE_CHECKING:
+    Rule = StrEnum
+else:
+    Rule = StrEnum("Rule", {key: key for key in setting_rules()})
+    """The tax rules of the table."""
 
 
 class Objective(StrEnum):
@@ -94,7 +93,7 @@ def _option(flag: str, text: str) -> Any:
 
 def design(
     file: Annotated[Path, typer.Argument(metavar="CASE|SETTING", help="A case file with types, or a setting file.", show_default=False)],
-    tax_rule: Annotated[Rule | None, _option("--tax-rule", "A rule with a formula, or designed: solved for.")] = None,
+    tax_rule: Annotated[Rule | None, _option("--tax-rule", f"A rule with a formula, or {DESIGNED}: solved for.")] = None,
     objective: Annotated[Objective | None, _option("--objective", "What designed transfers are best at.")] = None,
     allocation: Annotated[Allocation | None, _option("--allocation", "The best alternative everywhere, or lotteries.")] = None,
     incentive: Annotated[Incentive | None, _option("--incentive", "Truth in expectation, or whatever others report.")] = None,
