@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from mechanism.tidy import Row, comparison_rows, welfare_net
+from mechanism.tidy import welfare_net
+from mechanism.tree import Tree, comparison_rows
 
 from . import figures
 from .page import Column, Page
-
-Tree = dict[str, Any]
 
 LABELS = {
     "no_sharing": "No sharing",
@@ -174,7 +173,7 @@ def unsolved(status: str) -> str:
     return "" if status in SOLVED else f" [{status}]"
 
 
-def who_gains(rows: Sequence[Row], page: Page, scale: Scale) -> None:
+def who_gains(rows: Sequence[Tree], page: Page, scale: Scale) -> None:
     """Every policy's surpluses, and on a second line their change against today's market."""
     page.heading("Who gains (second line: change against today's market)")
 
@@ -437,7 +436,7 @@ def largest(certificates: Sequence[Tree], key: str) -> str:
     return f"{max(values):.1e}" if values else figures.NONE
 
 
-def winner(rows: Sequence[Row]) -> list[str]:
+def winner(rows: Sequence[Tree]) -> list[str]:
     """The policies with the highest welfare after the cost of public funds, several where they tie; none where the planner's problem or a
     mechanism has no figures.
 

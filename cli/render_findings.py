@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from . import figures
@@ -11,8 +12,8 @@ from .render import label
 Tree = dict[str, Any]
 
 
-def findings_page(result: Tree, name: str, page: Page, digits: int) -> str:
-    """Which policy wins how often, what it brings and costs, and what that depends on."""
+def findings_page(result: Tree, ordered: Collection[str], name: str, page: Page, digits: int) -> str:
+    """Which policy wins how often, what it brings and costs, and what that depends on; `ordered` keys have groups from low to high."""
     rows = result["policies"]
     page.heading(f"{figures.plain(name)}: {result['cases']:,} cases")
     page.heading("Policies")
@@ -46,7 +47,7 @@ def findings_page(result: Tree, name: str, page: Page, digits: int) -> str:
         + (" Welfare is after the cost of public funds." if result["public_funds"] else "")
     )
     page.heading("Findings")
-    for text in sentences(result):
+    for text in sentences(result, ordered):
         page.sentence(text, bullet="- ")
     for key, groups in result["by"].items():
         page.heading(f"By {figures.plain(key)}: share of wins, and the median gain")
@@ -62,8 +63,8 @@ def findings_page(result: Tree, name: str, page: Page, digits: int) -> str:
     return page.text
 
 
-def sentences(result: Tree) -> list[str]:
-    """What the table says, in words."""
+def sentences(result: Tree, ordered: Collection[str]) -> list[str]:
+    """What the table says, in words; of keys whose groups are ordered also what rises with them."""
     rows = [row for row in result["policies"] if row["wins"] is not None]
     out = []
     if rows and max(row["wins"] for row in rows) > 0:
@@ -86,7 +87,7 @@ def sentences(result: Tree) -> list[str]:
         if row.get("beats_market") is not None and row["policy"] not in ("nash", "no_sharing") and row["beats_market"] < 1:
             out.append(f"{label(row['policy'])} leaves welfare at or below today's market's in {figures.percent(1 - row['beats_market'])}.")
     for key, groups in result["by"].items():
-        if len(groups) < 2 or not _ordered(groups):
+        if len(groups) < 2 or key not in ordered:
             continue
         for row in rows:
             ends = (groups[0], groups[-1])
@@ -104,11 +105,3 @@ def sentences(result: Tree) -> list[str]:
                     f"{figures.percent(wins[1])} at {groups[-1]['group']}."
                 )
     return out
-
-
-def _ordered(groups: list[Tree]) -> bool:
-    """Whether the groups are of numbers, from low to high."""
-    try:
-        return all(float(str(group["group"]).split(" to ")[0]) is not None for group in groups if group["group"] != "null")
-    except ValueError:
-        return False

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
+from trees import evaluate
 
 from market.files import BadCase
 from mechanism.design import build, design, infeasibility, least_outlay, solve, stacked
@@ -277,7 +278,6 @@ def test_the_market_as_a_setting_agrees_with_the_mechanism() -> None:
     """Groves through the general core is groves of Appendix B: same expected payoffs, same budget in the worst state."""
     path = ROOT / "cases" / "two_types.yaml"
     found = solve_file(path, {"tax_rule": "groves"})
-    from mechanism.evaluation import evaluate
     from mechanism.schema import load_case
 
     told = evaluate(load_case(path))["mechanism"]["reported"]

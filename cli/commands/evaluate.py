@@ -38,7 +38,7 @@ def evaluate(
     if form is Format.json:
         text = json.dumps(result, indent=2, allow_nan=False)
     elif form is Format.csv:
-        from mechanism.tidy import comparison_rows
+        from mechanism.tree import comparison_rows
 
         from ..rows import as_csv, case_labels
 
@@ -60,8 +60,9 @@ def results(paths: list[Any]) -> list[dict[str, Any]]:
 
     cases = load(paths)
     from mechanism.evaluation import evaluate as evaluate_case
+    from mechanism.tree import evaluation_tree
 
-    return [evaluate_case(case) for case in cases]
+    return [evaluation_tree(evaluate_case(case)) for case in cases]
 
 
 def finish(found: list[dict[str, Any]], target: Target, *, quiet: bool, strict: bool) -> None:

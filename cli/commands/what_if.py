@@ -82,15 +82,16 @@ def what_if(
         if twice := given & {text.partition("=")[0] for text in vary}:
             raise typer.BadParameter(f"{min(twice)} is set and varied; give one of them", param_hint="--vary")
         result = path(changed, vary, policies or [], quiet=quiet)
+        from mechanism.tree import changes_tree
         from mechanism.what_if import changes
 
-        result = {"case": changed.resolved, "changes": changes(baseline.resolved, changed.resolved), **result}
+        result = {"case": changed.resolved, "changes": changes_tree(changes(baseline.resolved, changed.resolved)), **result}
     else:
         from mechanism.evaluation import evaluate
+        from mechanism.tree import difference_tree
         from mechanism.what_if import difference
 
-        before, after = evaluate(baseline), evaluate(changed)
-        result = {**difference(baseline, changed, before, after), "baseline": before, "changed": after}
+        result = difference_tree(difference(evaluate(baseline), evaluate(changed)))
     if form is Format.json:
         text = json.dumps(result, indent=2, allow_nan=False)
     elif form is Format.csv:
@@ -165,6 +166,7 @@ def path(case: Any, vary: list[str], policies: list[str], *, quiet: bool) -> dic
     from market.regimes import REGIMES
     from mechanism.case_keys import expanded, key_path, value_at
     from mechanism.many import CASE_BY_CASE, RULES
+    from mechanism.tree import path_tree
     from mechanism.what_if import along, usual_policies
 
     from ..batch.progress import Progress
@@ -195,7 +197,7 @@ def path(case: Any, vary: list[str], policies: list[str], *, quiet: bool) -> dic
     chosen = list(dict.fromkeys(policies)) or list(usual_policies(case))
     tree = {**case.resolved, "expect": {}}
     with Progress(count, quiet=quiet) as progress:
-        found = along(tree, spans, chosen, lambda done, _: progress(done, 0))
+        found = path_tree(along(tree, spans, chosen, lambda done, _: progress(done, 0)))
     if all(row["status"] == "bad_case" for row in found["rows"]):
         raise typer.BadParameter(f"no point is an admissible market: {found['rows'][0]['message']}", param_hint="--vary")
     return found
