@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+from mechanism.policies import TODAY, benchmarks, known, policy_of
+
 from . import figures
 from .page import Column, Page
 from .render import label
@@ -41,9 +43,9 @@ def findings_page(result: Tree, ordered: Collection[str], name: str, page: Page,
         ]
     )
     page.sentence(
-        "Wins: share of cases in which a policy has the highest welfare of those that compete (not social_optimum, first_best); ties are "
+        f"Wins: share of cases in which a policy has the highest welfare of those that compete (not {', '.join(benchmarks())}); ties are "
         "shared; if free to refuse, no tax rule under which some type would rather stay out counts. Gain: welfare against today's "
-        "market (nash), in the cases' unit of money; one case in twenty has less than low, one more than high."
+        f"market ({TODAY}), in the cases' unit of money; one case in twenty has less than low, one more than high."
         + (" Welfare is after the cost of public funds." if result["public_funds"] else "")
     )
     page.heading("Findings")
@@ -84,7 +86,7 @@ def sentences(result: Tree, ordered: Collection[str]) -> list[str]:
             out.append(f"Under {label(row['policy'])} truth fails to pay in {figures.percent(1 - row['truthful'])}{much}.")
         if row["joined"] is not None and row["joined"] < 1:
             out.append(f"Under {label(row['policy'])} some type would rather stay out in {figures.percent(1 - row['joined'])}.")
-        if row.get("beats_market") is not None and row["policy"] not in ("nash", "no_sharing") and row["beats_market"] < 1:
+        if row.get("beats_market") is not None and row["beats_market"] < 1 and not _contrast(row["policy"]):
             out.append(f"{label(row['policy'])} leaves welfare at or below today's market's in {figures.percent(1 - row['beats_market'])}.")
     for key, groups in result["by"].items():
         if len(groups) < 2 or key not in ordered:
@@ -105,3 +107,8 @@ def sentences(result: Tree, ordered: Collection[str]) -> list[str]:
                     f"{figures.percent(wins[1])} at {groups[-1]['group']}."
                 )
     return out
+
+
+def _contrast(key: str) -> bool:
+    """Whether nobody expects the policy to be better than the market as it is."""
+    return known(key) and policy_of(key).contrast

@@ -6,7 +6,7 @@ Truth comes first, then that firms join, then money. Reads an evaluation; comput
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mechanism.instruments import LinearSubsidies
 from mechanism.policies import GOAL, TODAY, Policy, free_of_charge
@@ -25,12 +25,27 @@ def advice(found: Evaluation) -> list[Sentence]:
     """The recommendation of a case with its reasons."""
     say = Words(found.case.units.money)
     if found.types is not None:
-        texts = _with_types(found, say)
+        question, told = "Which rule?", _with_types(found, say)
     elif found.rows[GOAL].welfare is None:
-        texts = _without_planner(found, say)
+        question, told = "Which policy?", _without_planner(found, say)
     else:
-        texts = _known(found, say)
-    return [Sentence(code="recommendation" if i == 0 else "reason", text=text) for i, text in enumerate(texts)]
+        question, told = "Which policy?", _known(found, say)
+    answer, *reasons = told
+    return [replace(answer, code="recommendation", question=question), *reasons]
+
+
+def in_short(verdicts: Iterable[Sentence]) -> str:
+    """What is recommended, and what speaks against it."""
+    return " ".join(said.text for said in verdicts if said.code == "recommendation" or said.against)
+
+
+def _reasons(*texts: str) -> list[Sentence]:
+    """Those that say something."""
+    return [Sentence(code="reason", text=text) for text in texts if text]
+
+
+def _against(text: str) -> list[Sentence]:
+    return [Sentence(code="reason", text=text, against=True)]
 
 
 # --- types private
@@ -72,23 +87,23 @@ def _choice(found: Evaluation) -> Choice:
     return Choice(rules=rules, form=form, truthful=truthful, joined=joined)
 
 
-def _with_types(found: Evaluation, say: Words) -> list[str]:
+def _with_types(found: Evaluation, say: Words) -> list[Sentence]:
     choice, options = _choice(found), found.case.mechanism
     if not choice.formulas:
-        return ["Which rule? None can be recommended: at some pair of types the planner's problem has no solution."]
+        return _reasons("None can be recommended: at some pair of types the planner's problem has no solution.")
     if not choice.truthful:
-        return ["Which rule? No tax rule makes truth a best reply with the payoff this case assumes; what firms would then do is shown."]
+        return _reasons("No tax rule makes truth a best reply with the payoff this case assumes; what firms would then do is shown.")
     best = _best_rule(choice, found)
     rule = choice.rules[best]
     zero = NEGLIGIBLE * abs(rule.expected.welfare)
-    texts = [_answer_with_types(best, choice, zero, say)]
+    told = _reasons(_answer_with_types(best, choice, zero, say))
     if found.rows[TODAY].welfare is not None:
-        texts.append(_worth(rule, found, zero, say))
-    texts.append(_others(best, choice, say))
+        told += _worth(rule, found, zero, say)
+    told += _reasons(_others(best, choice, say))
     if options.allocation == "efficient" and options.objective == "min_outlay" and choice.form != "none":
-        texts.append(_bounds(best, choice, found, zero, say))
-    texts.append(_rates_under_types(found.row_from("rates"), say))
-    return [text for text in texts if text][:MOST]
+        told += _reasons(_bounds(best, choice, found, zero, say))
+    told += _reasons(_rates_under_types(found.row_from("rates"), say))
+    return told[:MOST]
 
 
 def _best_rule(choice: Choice, found: Evaluation) -> str:
@@ -117,9 +132,9 @@ def _answer_with_types(best: str, choice: Choice, zero: float, say: Words) -> st
     pays = _pays(outlay, zero, say) + (f"; at worst {say.money(worst)}" if worst > max(outlay, 0.0) + zero else "")
     if choice.joined:
         also = "" if form == "none" else f", and no type would rather stay out ({form})"
-        return f"Which rule? {capitalised(name)}: truth is a best reply{also}. In expectation this {pays}."
+        return f"{capitalised(name)}: truth is a best reply{also}. In expectation this {pays}."
     return (
-        f"Which rule? If firms can be obliged to take part, {name}: truth is a best reply, and this {pays}. If they may refuse "
+        f"If firms can be obliged to take part, {name}: truth is a best reply, and this {pays}. If they may refuse "
         f"({form}), no rule here is known to keep them all{_closest(choice)}."
     )
 
@@ -136,7 +151,7 @@ def _closest(choice: Choice) -> str:
     return "" if closest is None else f"; {TAX_RULES[closest].label} ({closest}) comes closest"
 
 
-def _worth(rule: RuleResult, found: Evaluation, zero: float, say: Words) -> str:
+def _worth(rule: RuleResult, found: Evaluation, zero: float, say: Words) -> list[Sentence]:
     """What it brings beyond today's market, and up to what cost of public funds it is worth more than what costs nothing."""
     options, market = found.case.mechanism, found.rows[TODAY].welfare
     assert market is not None
@@ -145,15 +160,13 @@ def _worth(rule: RuleResult, found: Evaluation, zero: float, say: Words) -> str:
     after = f" after the cost of public funds ({cost:g} per unit)" if cost and outlay > zero else ""
     free = max(_free(found), key=lambda option: option.welfare)
     if net + market < free.welfare - zero:
-        return (
-            f"But welfare{after} is {say.money(free.welfare - market - net)} BELOW what {free.policy.advised} gives, which costs the "
-            "public nothing."
-        )
+        lost = say.money(free.welfare - market - net)
+        return _against(f"But welfare{after} is {lost} BELOW what {free.policy.advised} gives, which costs the public nothing.")
     text = f"Welfare{after} is {say.money(net)} above today's market's"
     if outlay > zero and options.allocation == "efficient":  # a second best would change with the cost
         limit = (welfare - free.welfare) / outlay
         text += f"; above a shadow cost of public funds of {limit:.3g}, {free.policy.advised} is better"
-    return text + "."
+    return _reasons(text + ".")
 
 
 def _others(best: str, choice: Choice, say: Words) -> str:
@@ -239,14 +252,14 @@ def _free(found: Evaluation) -> list[Option]:
     return [Option(policy=row.policy, welfare=row.welfare) for row in rows if row.welfare is not None]
 
 
-def _without_planner(found: Evaluation, say: Words) -> list[str]:
+def _without_planner(found: Evaluation, say: Words) -> list[Sentence]:
     """What can be said where the planner's problem has no solution."""
     status = found.rows[GOAL].status
-    texts = [f"Which policy? No subsidy or tax can be recommended: the planner's problem, on which they rest, has no solution ({status})."]
+    told = _reasons(f"No subsidy or tax can be recommended: the planner's problem, on which they rest, has no solution ({status}).")
     best = max(_free(found), key=lambda option: option.welfare, default=None)
     if best is not None:
-        texts.append(f"Of what costs the public nothing {best.policy.advised} has the highest welfare, {say.money(best.welfare)}.")
-    return texts
+        told += _reasons(f"Of what costs the public nothing {best.policy.advised} has the highest welfare, {say.money(best.welfare)}.")
+    return told
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -298,23 +311,21 @@ def _options(found: Evaluation) -> Possible:
     )
 
 
-def _known(found: Evaluation, say: Words) -> list[str]:
+def _known(found: Evaluation, say: Words) -> list[Sentence]:
     possible, cost = _options(found), found.case.mechanism.public_funds_cost
     best = possible.best(cost)
     if best is None:
-        return ["Which policy? None can be recommended: no regime of this market has a solution."]
-    texts = [
-        f"Which policy? {_answer(best, possible.zero, say)}",
+        return _reasons("None can be recommended: no regime of this market has a solution.")
+    told = _reasons(
+        _answer(best, possible.zero, say),
         _gain(best, possible, found, cost, say),
         _would_join(best, possible, found, say),
         _plainly(found.rates, best, possible.zero, found.row_from("rates").policy, say),
-    ]
-    texts = [text for text in texts if text]
+    )
     full = found.full_information
     if best is possible.scheme and full is not None and full.regulated.certificate.others:
-        texts.insert(2, "But the planner's levels are not the only equilibrium under it: firms may settle at another.")
-    texts += _without_money(best, possible, found)
-    return texts[:MOST]
+        told[2:2] = _against("But the planner's levels are not the only equilibrium under it: firms may settle at another.")
+    return (told + _reasons(_without_money(best, possible, found)))[:MOST]
 
 
 def _lump_sums(found: Evaluation) -> float | None:
@@ -380,11 +391,10 @@ def _plainly(rates: LinearSubsidies | None, best: Option, zero: float, policy: P
     return f"Plain subsidies per unit ({policy.key}) reach the same levels without a schedule, and {money}."
 
 
-def _without_money(best: Option, possible: Possible, found: Evaluation) -> Iterable[str]:
+def _without_money(best: Option, possible: Possible, found: Evaluation) -> str:
     """What an agreement brings, where money is better."""
     free = possible.best_free
     if free is None or best.policy.requires != "money" or free.policy.requires == "nothing":
-        return
+        return ""
     share = found.rows[free.policy.key].share_of_gain
-    if share is not None:
-        yield f"Without money, {free.policy.advised} brings {share:.0%} of the possible gain."
+    return "" if share is None else f"Without money, {free.policy.advised} brings {share:.0%} of the possible gain."

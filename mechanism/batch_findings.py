@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from market.outcome import SOLVED
-from mechanism.policies import GOAL, TODAY, known, policy
+from mechanism.policies import GOAL, TODAY, known, policy_of
 
 Array = NDArray[np.float64]
 
@@ -64,7 +64,7 @@ class Result:
 
     def competes(self, key: str) -> bool:
         """Whether a policy can win, and does not only show what would be possible."""
-        return not known(key) or policy(key).competes != "never"
+        return not known(key) or policy_of(key).competes != "never"
 
 
 @dataclass(frozen=True, kw_only=True)

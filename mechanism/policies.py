@@ -54,6 +54,8 @@ class Policy:
     """Whether its missing figures are a finding, or a failure of other outcomes that is told with them."""
     contrast: bool = False
     """Whether nobody expects it to be better than the market as it is."""
+    mirror: bool = False
+    """Whether for equal firms it is another regime with the firms exchanged."""
 
     def __post_init__(self) -> None:
         if not self.code:
@@ -145,7 +147,7 @@ PRIVATE_MARKET = next(policy.key for policy in _INSTRUMENTS.values() if policy.s
 """The market as it is where every firm knows its own type alone."""
 
 
-def policy(key: str) -> Policy:
+def policy_of(key: str) -> Policy:
     """The row of a policy; `KeyError` where there is none."""
     if key in _INSTRUMENTS:
         return _INSTRUMENTS[key]
@@ -177,6 +179,7 @@ def _of_regime(regime: Regime) -> Policy:
         competes="never" if planned else "always",
         decisive=regime.key == GOAL,
         contrast=imposed or regime.key == TODAY,
+        mirror=regime.leader == 1,
     )
 
 
@@ -189,6 +192,11 @@ def compared(private: bool) -> tuple[Policy, ...]:
     return tuple(row for row in rows if row.compared == "always" or (row.compared == "private" and private))
 
 
+def benchmarks() -> tuple[str, ...]:
+    """The keys of what only shows what would be possible."""
+    return tuple(row.key for row in compared(private=False) if row.competes == "never")
+
+
 def agreements() -> tuple[Policy, ...]:
     """What firms do where they may agree, the less far-reaching first."""
     return tuple(row for row in compared(private=False) if row.requires == "permission")
@@ -196,7 +204,12 @@ def agreements() -> tuple[Policy, ...]:
 
 def free_of_charge() -> tuple[Policy, ...]:
     """What costs the public nothing and nobody has to order: agreements, then the market as it is."""
-    return (*agreements(), policy(TODAY))
+    return (*agreements(), policy_of(TODAY))
+
+
+def case_by_case(key: str) -> bool:
+    """Whether it is a policy that only the evaluation of one case has."""
+    return known(key) and not policy_of(key).many
 
 
 def followed(private: bool) -> tuple[str, ...]:

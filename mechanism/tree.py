@@ -37,6 +37,7 @@ from mechanism.results import (
 from mechanism.tidy import COLUMNS
 
 if TYPE_CHECKING:
+    from market.statics import Slopes
     from mechanism.batch_findings import Findings, PolicyFinding, Spread
     from mechanism.full_information import FullInformation, Joining
     from mechanism.instruments import LinearSubsidies
@@ -72,7 +73,7 @@ def evaluation_tree(found: Evaluation) -> Tree:
         "regimes": {key: outcome.tree() for key, outcome in found.regimes.items()} | private,
         "mechanism": mechanism_tree(found),
         "comparison": [comparison_tree(row) for row in found.comparison],
-        "verdicts": [{"code": said.code, "text": said.text} for said in found.verdicts],
+        "verdicts": [{"code": said.code, "text": said.whole} for said in found.verdicts],
         "warnings": [{"code": said.code, "message": said.text} for said in found.warnings],
     }
     return tree | {"expectations": expectations(tree, found.case.expect)}
@@ -440,6 +441,30 @@ def market_tree(market: Case, name: str) -> Tree:
     if market.unit_cost is not None and np.any(market.unit_cost.base):
         tree["unit_cost"] = {key: value(array) for key, array in vars(market.unit_cost).items()}
     return tree
+
+
+# --- comparative statics
+
+
+def slopes_tree(slopes: Mapping[str, Slopes]) -> Tree:
+    """The derivatives of one market (L = 1) by parameter; `falling` is null where the two sides agree."""
+    return {
+        name: {
+            **_slope(found, 1),
+            "falling": None if np.array_equal(found.levels[0], found.levels[1]) else _slope(found, 0),
+        }
+        for name, found in slopes.items()
+    }
+
+
+def _slope(found: Slopes, side: int) -> Tree:
+    levels = found.levels[side, 0]
+    return {
+        "sharing": numbers(levels[SHARING]),
+        "investment": numbers(levels[INVESTMENT]),
+        **{name: getattr(found, name)[side, 0].tolist() for name in ("price", "quantity", "profit")},
+        **{name: float(getattr(found, name)[side, 0]) for name in ("consumer_surplus", "welfare")},
+    }
 
 
 # --- what-if

@@ -8,7 +8,7 @@ from market.regimes import REGIMES
 from mechanism.advice import advice
 from mechanism.full_information import FullInformation, Joining
 from mechanism.instruments import LinearSubsidies
-from mechanism.policies import GOAL, PRIVATE_MARKET, TODAY, agreements, policy
+from mechanism.policies import GOAL, PRIVATE_MARKET, TODAY, agreements, policy_of
 from mechanism.results import NOT_SETTLED, Evaluation, RuleResult
 from mechanism.rules import TAX_RULES
 from mechanism.words import NEGLIGIBLE, OUTSIDE, Sentence, Words
@@ -77,7 +77,7 @@ def _unsolved(found: Evaluation) -> list[Sentence]:
     if found.private_asked and found.private_market is None:
         reasons.append((PRIVATE_MARKET, "no_equilibrium", NOT_SETTLED))
     return [
-        Sentence(code=f"{key}_{status}", text=f"There is no figure for {policy(key).phrase} ({status}): {message}.")
+        Sentence(code=f"{key}_{status}", text=f"There is no figure for {policy_of(key).phrase} ({status}): {message}.")
         for key, status, message in reasons
     ]
 

@@ -16,6 +16,15 @@ class Sentence:
     """What it is about, for programs."""
     text: str
     """What it says."""
+    question: str = ""
+    """What it answers."""
+    against: bool = False
+    """Whether it speaks against what is recommended."""
+
+    @property
+    def whole(self) -> str:
+        """The question, if there is one, and what is said."""
+        return f"{self.question} {self.text}" if self.question else self.text
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -91,7 +91,8 @@ def what_if(
         from mechanism.tree import difference_tree
         from mechanism.what_if import difference
 
-        result = difference_tree(difference(evaluate(baseline), evaluate(changed)))
+        found = difference(evaluate(baseline), evaluate(changed))
+        result = difference_tree(found)
     if form is Format.json:
         text = json.dumps(result, indent=2, allow_nan=False)
     elif form is Format.csv:
@@ -103,7 +104,12 @@ def what_if(
         from ..render_what_if import differences, over_a_grid, path_page
 
         page = Page(target.width, target.styled, target.unicode)
-        text = (over_a_grid if len(vary or []) == 2 else path_page if vary else differences)(result, page, digits)
+        if vary:
+            text = (over_a_grid if len(vary) == 2 else path_page)(result, page, digits)
+        else:
+            from mechanism.advice import in_short
+
+            text = differences(result, [in_short(side.verdicts) for side in (found.before, found.after)], page, digits)
     target.write(text)
     if target.path is not None:
         say([f"written to {target.path}"], quiet=quiet)
@@ -163,9 +169,9 @@ def path(case: Any, vary: list[str], policies: list[str], *, quiet: bool) -> dic
     """The figures along one or two keys."""
     from difflib import get_close_matches
 
-    from market.regimes import REGIMES
     from mechanism.case_keys import expanded, key_path, value_at
-    from mechanism.many import CASE_BY_CASE, RULES
+    from mechanism.many import RULES
+    from mechanism.policies import case_by_case, followed
     from mechanism.tree import path_tree
     from mechanism.what_if import along, usual_policies
 
@@ -179,11 +185,11 @@ def path(case: Any, vary: list[str], policies: list[str], *, quiet: bool) -> dic
         count *= span.count
     if count > MOST:
         raise typer.BadParameter(f"{count:,} points are more than {MOST:,}; pigou batch takes any number", param_hint="--vary")
-    known = [*REGIMES, *(RULES if case.types is not None else ())]
+    known = followed(case.types is not None)
     for policy in policies:
         if policy not in known:
             close = get_close_matches(policy, known, 1)
-            alone = policy in CASE_BY_CASE
+            alone = case_by_case(policy)
             needs = " is no regime and no tax rule"
             needs = " is found case by case, by pigou evaluate, and not along a path" if alone else needs
             needs = " needs `types` in the case" if policy in RULES else needs
