@@ -206,30 +206,29 @@ def _rule_side(rule: RuleResult, found: Evaluation) -> Side:
     )
 
 
+NOT_THERE = Side(figures={}, per_firm={})
+"""Of what does not stand on a side."""
+
+
 def _compared(before: Mapping[str, Side], after: Mapping[str, Side]) -> tuple[Compared, ...]:
     """Rows of figures before and after, for everything that stands on either side."""
-    return tuple(_row(key, before.get(key), after.get(key)) for key in dict.fromkeys([*before, *after]))
+    return tuple(_row(key, before.get(key, NOT_THERE), after.get(key, NOT_THERE)) for key in dict.fromkeys([*before, *after]))
 
 
-def _row(key: str, before: Side | None, after: Side | None) -> Compared:
-    there = [side for side in (before, after) if side is not None]
-
-    def pair(name: str, firm: int) -> Moved:
-        values = [None if side is None else side.per_firm.get(name) for side in (before, after)]
-        old, new = (None if value is None else float(value[firm]) for value in values)
-        return Moved(before=old, after=new)
-
+def _row(key: str, before: Side, after: Side) -> Compared:
+    figures, per_firm = {**before.figures, **after.figures}, {**before.per_firm, **after.per_firm}
     return Compared(
         key=key,
-        status=(None if before is None else before.status, None if after is None else after.status),
-        figures={
-            name: Moved(
-                before=None if before is None else before.figures.get(name), after=None if after is None else after.figures.get(name)
-            )
-            for name in dict.fromkeys(name for side in there for name in side.figures)
-        },
-        per_firm={name: (pair(name, 0), pair(name, 1)) for name in dict.fromkeys(name for side in there for name in side.per_firm)},
+        status=(before.status, after.status),
+        figures={name: Moved(before=before.figures.get(name), after=after.figures.get(name)) for name in figures},
+        per_firm={name: (_moved(before, after, name, 0), _moved(before, after, name, 1)) for name in per_firm},
     )
+
+
+def _moved(before: Side, after: Side, name: str, firm: int) -> Moved:
+    """One firm's figure."""
+    old, new = before.per_firm.get(name), after.per_firm.get(name)
+    return Moved(before=None if old is None else float(old[firm]), after=None if new is None else float(new[firm]))
 
 
 # --- along one parameter, or over two
