@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -23,15 +22,13 @@ from mechanism.preparation import prepare
 from mechanism.results import Continuum
 from mechanism.rules import TAX_RULES, TaxRule
 from mechanism.schema import PolicyCase, parse_tree
-from mechanism.setting_file import DesignOptions, is_setting, load_setting
+from mechanism.setting_file import DesignOptions, Resolved, is_setting, load_setting
 from mechanism.settings import Plan, Setting, efficient
 from mechanism.states import own_first
 from mechanism.types import TypeSpace, type_space
 
 LARGEST_CONTINUUM = 103
 """Points per firm up to which truth and participation are searched between them too."""
-
-Document = dict[str, Any]
 
 
 class DesignError(Exception):
@@ -42,7 +39,7 @@ class DesignError(Exception):
 class DesignResult:
     """What a file asks of a mechanism, and the mechanism that does it or why none does."""
 
-    resolved: Document
+    resolved: Resolved
     """The file with every default spelled out."""
     options: DesignOptions
     participation: str
@@ -141,7 +138,7 @@ def _sensible(players: int, options: DesignOptions) -> None:
         raise DesignError(why.text)
 
 
-def _result(setting: Setting, plan: Plan | None, options: DesignOptions, participation: str, resolved: Document) -> DesignResult:
+def _result(setting: Setting, plan: Plan | None, options: DesignOptions, participation: str, resolved: Resolved) -> DesignResult:
     benchmark = plan or efficient(setting)
     outlay, _ = least_outlay(setting, benchmark)
     return DesignResult(

@@ -32,6 +32,7 @@ Matrix = Any
 """A scipy.sparse matrix; scipy ships no annotations."""
 Index = NDArray[np.intp]
 Constraint = Literal["ic", "ir", "budget", "coalition"]
+Kind = Literal["ic", "ir", "budget", "coalition", "aside"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +41,7 @@ class Rows:
 
     matrix: Matrix
     bound: Array
-    kind: Constraint | Literal["aside"]
+    kind: Kind
     """`aside`: no constraint anybody asked for, but what defines the auxiliary amount."""
     player: Index
     """-1 where it is nobody's alone."""

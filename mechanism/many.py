@@ -55,9 +55,6 @@ shadow cost of public funds for every unit that is paid out."""
 RULES = (*TAX_RULES, DESIGNED)
 """The tax rules that can be asked for at many cases."""
 
-CASE_BY_CASE = ("observed", "linear_subsidies", "vcg_full_information", "vcg_reported", "bayes_nash")
-"""Policies that `evaluate` has and many cases at once have not."""
-
 NOT_ASKED = "not_asked"
 """The status of a tax rule at a case without types, and of transfers that are not solved for under the case's options."""
 

@@ -74,13 +74,17 @@ class SettingFile(Block):
     mechanism: Annotated[DesignOptions, described("what is asked of the mechanism")] = DesignOptions()
 
 
+Resolved = dict[str, Any]
+"""A file's tree with every default spelled out."""
+
+
 @dataclass(frozen=True)
 class Problem:
     """A setting and what is asked of its mechanism."""
 
     setting: Setting
     options: DesignOptions
-    resolved: dict[str, Any]
+    resolved: Resolved
 
 
 def is_setting(tree: Any) -> bool:

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.optimize import linprog
+from trees import evaluate
 
 from market.outcome import SOLVED
 from market.regimes import REGIMES
-from mechanism.evaluation import evaluate
 from mechanism.many import NUMBERS, RULES, solve_many, stack
 from mechanism.many_types import solve_block
 from mechanism.reported import TAX_RULES

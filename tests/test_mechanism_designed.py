@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from command import Run
 from scipy.optimize import linprog, minimize
+from trees import evaluate
 
 from market.case import Case
 from market.outcome import account
@@ -19,13 +20,12 @@ from mechanism.allocation import allocate
 from mechanism.behaviour import expected_outcome
 from mechanism.design import design
 from mechanism.design_file import solve_file
-from mechanism.evaluation import evaluate
+from mechanism.design_tree import design_tree
 from mechanism.instruments import subsidised_game
 from mechanism.market_setting import WEIGHTS
 from mechanism.robust_rates import best_rates, rates_outcome
 from mechanism.schema import load_case, parse_tree
 from mechanism.setting_file import DesignOptions, parse_setting
-from mechanism.tree import design_tree
 from mechanism.types import type_space
 
 CASES = Path(__file__).resolve().parents[1] / "cases"

@@ -13,9 +13,9 @@ from market.outcome import account
 from market.pricing import bertrand_matrix
 from market.regimes import solve_regime
 from mechanism.checks import Refusal, least_lump_sums, participation
+from mechanism.design_tree import witness_tree
 from mechanism.full_information import full_information, regulated_game, subsidy
 from mechanism.programs import least_lump_sums as least_lump_sums_by_program
-from mechanism.tree import witness_tree
 
 
 @given(case=cases(), seed=st.integers(0, 2**32 - 1))

@@ -10,6 +10,7 @@ import pytest
 from admissible import cases
 from hypothesis import given, settings
 from scipy.optimize import linprog
+from trees import evaluate
 
 from market.case import Case, levels
 from market.files import BadCase
@@ -19,7 +20,6 @@ from market.pricing import bertrand_matrix, revenue_matrices, utility_matrix
 from market.regimes import BOTH, REGIMES, firm_game, solve_regime
 from market.reply import best_reply
 from mechanism.allocation import allocate
-from mechanism.evaluation import evaluate
 from mechanism.reported import assign, both_types_table, groves_tax, payoff_before_tax
 from mechanism.schema import parse_tree
 from mechanism.types import uniform

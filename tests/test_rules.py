@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from market.faults import BadCase
 from mechanism import reported
 from mechanism.design_file import solve_file
+from mechanism.design_tree import design_tree
 from mechanism.rules import DESIGNED, TAX_RULES, TaxRule, market_rules, setting_rules
 from mechanism.setting_file import load_setting, setting_schema
 from mechanism.settings import Setting, efficient, misreport_gains, reports_of
 from mechanism.states import OwnReports, Reports, along, expect, over_states, own_first
-from mechanism.tree import design_tree
 
 Array = NDArray[np.float64]
 ROOT = Path(__file__).resolve().parents[1]

@@ -10,15 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
+from trees import evaluate
 
 from market.files import BadCase
 from mechanism.design import design, least_outlay, refute, solve
 from mechanism.design_file import solve_file
 from mechanism.design_program import build, stacked
+from mechanism.design_tree import design_tree
 from mechanism.market_setting import market_setting, menu_levels, outside_options
 from mechanism.setting_file import DesignOptions, load_setting, parse_setting
 from mechanism.settings import Setting, efficient, misreport_gains, payoffs, transfers_by
-from mechanism.tree import design_tree
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -284,7 +285,6 @@ def test_the_market_as_a_setting_agrees_with_the_mechanism() -> None:
     """Groves through the general core is groves of Appendix B: same expected payoffs, same budget in the worst state."""
     path = ROOT / "cases" / "two_types.yaml"
     found = solved(path, {"tax_rule": "groves"})
-    from mechanism.evaluation import evaluate
     from mechanism.schema import load_case
 
     told = evaluate(load_case(path))["mechanism"]["reported"]

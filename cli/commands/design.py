@@ -125,7 +125,7 @@ def design(
         "collusion": collusion,
     }
     from mechanism.design_file import DesignError, solve_file
-    from mechanism.tree import design_tree
+    from mechanism.design_tree import design_tree
 
     try:
         result = design_tree(solve_file(file, {key: value.value for key, value in given.items() if value is not None}))
