@@ -3,6 +3,8 @@ spoilt ones; typed results."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,11 +12,13 @@ import pytest
 from scipy import sparse
 from scipy.optimize import linprog
 
-from mechanism.design import Design, design, proves, refute, solve
+from mechanism.design import Design, design, least_outlay, proves, refute, solve
+from mechanism.design_file import solve_file
 from mechanism.design_program import Program, build, stacked
 from mechanism.setting_file import DesignOptions
 from mechanism.settings import Setting, efficient, interim_by_report, transfers_by
 
+TRADE = Path(__file__).resolve().parents[1] / "cases" / "settings" / "bilateral_trade.yaml"
 GRID = np.array([0.1, 0.3, 0.5, 0.7, 0.9])
 
 
@@ -175,3 +179,50 @@ def test_the_price_of_a_constraint_is_what_relaxing_it_is_worth() -> None:
     fields = {name: getattr(program, name) for name in ("space", "options", "equalities", "cost", "constant", "start")}
     relaxed = solve(Program(rows=tuple(rows), **fields))
     assert answer.value - relaxed.value == pytest.approx(step * answer.prices[at], rel=1e-3)
+
+
+def test_of_transfers_of_equal_surplus_the_cheapest_are_taken() -> None:
+    """Surplus does not depend on transfers at given alternatives, so that those of the least outlay are left to choose."""
+    setting = trade()
+    found = design(setting, DesignOptions(objective="max_surplus", budget="none"))
+    assert found.mechanism is not None
+    assert found.mechanism.achieved.outlay == pytest.approx(least_outlay(setting)[0], abs=1e-7)
+
+
+def test_rents_are_what_a_type_expects_beyond_staying_out() -> None:
+    """In loops over the rival's types, with an outside option of each own type."""
+    setting = trade()
+    outside = (np.array([[0.05, 0.04, 0.03, 0.02, 0.01]]).T, np.array([[-0.1, 0.1, 0.2, 0.3, 0.4]]))
+    uneven = Setting(**{**vars(setting), "outside": outside})
+    found = design(uneven, DesignOptions(tax_rule="groves"))
+    assert found.mechanism is not None
+    net = found.mechanism.transfers[1]
+    for k, cost in enumerate(GRID):
+        expected = sum(0.2 * (net[b, k] - (cost if worth > cost or np.isclose(worth, cost) else 0.0)) for b, worth in enumerate(GRID))
+        assert found.mechanism.achieved.rents[1][k] == pytest.approx(expected - outside[1][0, k], abs=1e-12)
+
+
+@pytest.mark.parametrize(("off", "agrees"), [(1e-8, True), (1e-4, False)])
+def test_a_second_solver_that_disagrees_is_told(off: float, agrees: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    def another(program: Program, solver: str = "HIGHS") -> Any:
+        answer = solve(program)
+        return answer if solver == "HIGHS" else replace(answer, value=answer.value + off)
+
+    monkeypatch.setattr("mechanism.design.solve", another)
+    found = solve_file(TRADE, {"allocation": "efficient", "objective": "min_outlay", "budget": "none"})
+    opinion = found.found.second_opinion
+    assert opinion is not None
+    assert opinion.agrees is agrees
+    assert any("does NOT confirm" in text for text in found.verdicts) is not agrees
+
+
+@pytest.mark.parametrize(
+    ("rule", "money"), [("worst_type", "costs the public"), ("clarke", "brings the public"), ("agv", "costs nothing in expectation")]
+)
+def test_the_verdict_on_a_formula_says_who_pays(rule: str, money: str) -> None:
+    found = solve_file(TRADE, {"tax_rule": rule, "allocation": "efficient"})
+    assert found.found.mechanism is not None
+    outlay = found.found.mechanism.achieved.outlay
+    assert f"The rule {rule} {money}" in found.verdicts[0]
+    assert rule == "agv" or f"{abs(outlay):.6g} in expectation" in found.verdicts[0]
+    assert np.sign(round(outlay, 12)) == {"worst_type": 1, "clarke": -1, "agv": 0}[rule]
