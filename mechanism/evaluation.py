@@ -17,8 +17,7 @@ from mechanism.behaviour import Expected, expected_outcome
 from mechanism.checks import Check, least_lump_sums, participation
 from mechanism.full_information import FullInformation, full_information
 from mechanism.instruments import linear_subsidies
-from mechanism.preparation import Setting, prepare
-from mechanism.reported import TAX_RULES
+from mechanism.preparation import Scheme, prepare
 from mechanism.schema import PolicyCase
 from mechanism.tidy import welfare_net
 from mechanism.tree import private_market_tree, rule_tree, witness_tree
@@ -48,12 +47,11 @@ def evaluate(policy: PolicyCase) -> dict[str, Any]:
         figures = point_figures(regimes, full, rates)
     else:
         # Imported where it is needed: cvxpy takes longer to import than a case without types to evaluate.
-        from mechanism.asymmetric_information import private_market, run_rule
+        from mechanism.asymmetric_information import private_market, rules_at, run_rule
 
         types = type_space(policy.types)
         setting = prepare(policy.market, types, policy.mechanism)
-        asked = (*TAX_RULES, "designed") if types.private_values else (*TAX_RULES, "designed", "observed")
-        rules = {} if setting is None else {rule: run_rule(setting, rule) for rule in asked}
+        rules = {} if setting is None else {rule.key: run_rule(setting, rule.key) for rule in rules_at(types)}
         own = rules.get(policy.mechanism.tax_rule)
         mechanism["reported"] = None if own is None else rule_tree(own)
         mechanism["alternatives"] = {
@@ -161,13 +159,15 @@ def expected_figures(
     case: Case,
     types: TypeSpace,
     regimes: dict[str, Outcome],
-    setting: Setting | None,
+    setting: Scheme | None,
     own: RuleResult | None,
     rates: dict[str, Any] | None,
 ) -> list[Figures]:
     """The policies' figures in expectation over both firms' types, each benchmark chosen with the types known."""
     nodes = np.ix_(types.nodes, types.nodes)
-    known = {} if setting is None else {"social_optimum": setting.assignment.levels[0][nodes], "nash": setting.market.levels[nodes]}
+    known = {} if setting is None else {"social_optimum": setting.assignment.levels[0][nodes]}
+    if setting is not None and setting.market_levels is not None:
+        known["nash"] = setting.market_levels[nodes]
     found = {}
     for key in (*BEFORE_MECHANISM, *AFTER_MECHANISM):
         levels = known[key] if key in known else allocate(case, types.types, key, types.parameter).levels

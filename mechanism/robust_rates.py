@@ -21,6 +21,7 @@ from market.solve.optimum import on_bound
 from market.solve.tolerances import DEFAULT, Tolerances
 from mechanism.behaviour import Expected, expected_outcome
 from mechanism.instruments import subsidised_game
+from mechanism.tree import expected_tree
 from mechanism.types import TypeSpace
 
 
@@ -105,7 +106,7 @@ def rates_tree(played: Played, expected: Expected) -> dict[str, Any]:
     return {
         "sharing_rate": numbers(played.rates[[0, 1], [0, 1]]),
         "investment_rate": numbers(played.rates[[0, 1], [2, 3]]),
-        "expected": expected.tree(),
+        "expected": expected_tree(expected),
         "residual": played.residual,
         "regret": played.regret,
     }

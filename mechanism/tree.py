@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from market.outcome import numbers
+from mechanism.behaviour import Expected
 from mechanism.checks import Check, JointLie, Lie, Refusal
 from mechanism.results import (
     FORMS,
@@ -63,7 +64,7 @@ def rule_tree(found: RuleResult) -> Tree:
         "payoff": found.payoff,
         "types": numbers(found.types),
         "probabilities": numbers(found.probabilities),
-        "expected": found.expected.tree(),
+        "expected": expected_tree(found.expected),
         "checks": checks_tree(found.checks),
         "repair": None if found.repair is None else _repair(found.repair),
         "if_not_truthful": None if found.played is None else _played(found.played),
@@ -78,6 +79,20 @@ def rule_tree(found: RuleResult) -> Tree:
             "several_optima": found.certificate.several_optima,
             "pairs": found.certificate.pairs,
         },
+    }
+
+
+def expected_tree(expected: Expected) -> Tree:
+    """Expectations over both firms' types."""
+    return {
+        "welfare": float(expected.welfare),
+        "consumer_surplus": float(expected.consumer_surplus),
+        "profit": numbers(expected.profit),
+        "net_transfer": numbers(expected.net_transfer),
+        "payoff": numbers(expected.kept),
+        "budget": float(expected.budget),
+        "sharing": numbers(expected.sharing),
+        "investment": numbers(expected.investment),
     }
 
 
@@ -148,7 +163,7 @@ def _played(found: Played) -> Tree:
         "rounds": found.rounds,
         "truthful": found.truthful,
         "regret": found.regret,
-        "expected": None if found.expected is None else found.expected.tree(),
+        "expected": None if found.expected is None else expected_tree(found.expected),
         "welfare_loss": found.welfare_loss,
     }
 
@@ -179,8 +194,8 @@ def private_market_tree(found: PrivateMarket | None) -> Tree:
         "sharing": numbers(expected.sharing),
         "investment": numbers(expected.investment),
         **{name: numbers(getattr(found, name)) for name in means},
-        "consumer_surplus": expected.consumer_surplus,
-        "welfare": expected.welfare,
+        "consumer_surplus": float(expected.consumer_surplus),
+        "welfare": float(expected.welfare),
         "strategies": [asdict(row) for row in found.strategies],
         "certificate": certificate | {"residual": found.residual, "regret": found.regret},
     }

@@ -20,8 +20,8 @@ from market.faults import BadCase, Json
 from market.outcome import SOLVED
 from market.regimes import REGIMES
 from mechanism.case_keys import flat, key_path, set_at
-from mechanism.many import NUMBERS, RULES, Columns, solve_many
-from mechanism.reported import TAX_RULES
+from mechanism.many import NUMBERS, Columns, solve_many
+from mechanism.rules import TAX_RULES, market_rules
 from mechanism.schema import PolicyCase, parse_tree
 from mechanism.transfers import in_closed_form, no_design
 from mechanism.types import type_space
@@ -130,7 +130,7 @@ def usual_policies(case: PolicyCase) -> tuple[str, ...]:
     if case.types is None:
         return regimes
     quick = in_closed_form(case.mechanism) and no_design(type_space(case.types), case.mechanism) is None
-    return regimes + (RULES if quick else tuple(TAX_RULES))
+    return regimes + tuple(rule for rule in market_rules() if quick or not TAX_RULES[rule].designed)
 
 
 def along(tree: Json, spans: Sequence[Span], policies: Sequence[str], report: Report | None = None) -> Tree:
@@ -258,8 +258,8 @@ def _labels(columns: Columns, policies: Sequence[str]) -> list[Label]:
         if np.any(gap > size):  # otherwise a tie all along
             labels.append(Label("order", (one, other), order(one, other)))
     labels += [Label("bounds", (policy,), bounds(policy)) for policy in policies if policy in REGIMES]
-    labels += [Label("status", (policy,), of(policy, "status")) for policy in policies if policy in RULES]
-    labels += [Label(kind, (policy,), of(policy, kind)) for policy in policies if policy in RULES for kind in ("ic", "ir")]
+    labels += [Label("status", (policy,), of(policy, "status")) for policy in policies if policy in TAX_RULES]
+    labels += [Label(kind, (policy,), of(policy, kind)) for policy in policies if policy in TAX_RULES for kind in ("ic", "ir")]
     return labels
 
 

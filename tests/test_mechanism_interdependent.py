@@ -20,7 +20,7 @@ from market.regimes import BOTH, REGIMES, firm_game, solve_regime
 from market.reply import best_reply
 from mechanism.allocation import allocate
 from mechanism.evaluation import evaluate
-from mechanism.reported import assign, both_types_table, groves_tax, payoff_before_tax
+from mechanism.reported import assign
 from mechanism.schema import parse_tree
 from mechanism.types import uniform
 
@@ -102,11 +102,10 @@ def test_optima_with_spillovers_that_differ_are_proven_and_unsurpassed() -> None
 def test_with_private_costs_the_rivals_type_moves_nothing() -> None:
     """The table by both types and both reports is then the table that leaves the rival's type out."""
     case, types = parse_tree(TREE).market, uniform(0.2, 0.8, 4)
-    assignment = assign(case, types, allocate(case, types.points))
-    tax = groves_tax(assignment, np.zeros((2, 1, 1)))
+    assignment = assign(case, types, allocate(case, types.points).levels)
     for firm, payoff in itertools.product((0, 1), ("with_cost", "printed")):
-        table = both_types_table(assignment, firm, tax, payoff)
-        plain = (payoff_before_tax(assignment, firm, types.types, payoff) - tax[firm])[:, types.nodes][:, :, types.nodes]
+        table = assignment.at_both_true(firm, payoff)
+        plain = assignment.own_part(firm, types.types, payoff)[:, types.nodes][:, :, types.nodes]
         np.testing.assert_allclose(table, np.broadcast_to(plain[:, :, None], table.shape), rtol=1e-12)
 
 

@@ -25,7 +25,7 @@ from market.files import Document, read_document
 from market.regimes import REGIMES
 from market.schema import Block, Number, check, described
 from mechanism.case_keys import expanded, key_fault, key_path, set_at, value_at
-from mechanism.many import CASE_BY_CASE, RULES
+from mechanism.many import CASE_BY_CASE, tax_rules
 from mechanism.schema import CaseFile, PolicyCase, load_case
 
 from .formats import Kind
@@ -116,7 +116,7 @@ class Design:
     @property
     def taxes(self) -> bool:
         """Whether a policy is a tax rule, which takes far longer than a regime."""
-        return any(policy in RULES for policy in self.policies)
+        return any(policy in tax_rules() for policy in self.policies)
 
     def columns(self, start: int, stop: int) -> dict[str, NDArray[Any]]:
         """The values of the varied keys in the cases of this range, NaN or None where a value is null."""
@@ -242,7 +242,7 @@ class _Reader:
             return None
 
     def _policies(self, known: list[PolicyCase]) -> None:
-        names = [*REGIMES, *RULES]
+        names = [*REGIMES, *tax_rules()]
         for n, policy in enumerate(self.file.policies):
             if policy not in names:
                 close = get_close_matches(policy, names, 1)
@@ -251,7 +251,7 @@ class _Reader:
                 self.fault(("policies", n), f"is {show(policy)}, which is no regime and no tax rule; {hint}")
             elif policy in self.file.policies[:n]:
                 self.fault(("policies", n), f"is {policy} again; list each policy once")
-            elif policy in RULES and (bare := [case for case in known if case.types is None]):
+            elif policy in tax_rules() and (bare := [case for case in known if case.types is None]):
                 where = bare[0].path or bare[0].name
                 self.fault(
                     ("policies", n), f"is {policy}, a tax on reports: {where} needs `types`, what the regulator knows of private spillovers"

@@ -164,7 +164,7 @@ def path(case: Any, vary: list[str], policies: list[str], *, quiet: bool) -> dic
 
     from market.regimes import REGIMES
     from mechanism.case_keys import expanded, key_path, value_at
-    from mechanism.many import CASE_BY_CASE, RULES
+    from mechanism.many import CASE_BY_CASE, tax_rules
     from mechanism.what_if import along, usual_policies
 
     from ..batch.progress import Progress
@@ -177,16 +177,16 @@ def path(case: Any, vary: list[str], policies: list[str], *, quiet: bool) -> dic
         count *= span.count
     if count > MOST:
         raise typer.BadParameter(f"{count:,} points are more than {MOST:,}; pigou batch takes any number", param_hint="--vary")
-    known = [*REGIMES, *(RULES if case.types is not None else ())]
+    known = [*REGIMES, *(tax_rules() if case.types is not None else ())]
     for policy in policies:
         if policy not in known:
             close = get_close_matches(policy, known, 1)
             alone = policy in CASE_BY_CASE
             needs = " is no regime and no tax rule"
             needs = " is found case by case, by pigou evaluate, and not along a path" if alone else needs
-            needs = " needs `types` in the case" if policy in RULES else needs
+            needs = " needs `types` in the case" if policy in tax_rules() else needs
             hint = f"; did you mean {close[0]}?" if close else f"; there are {', '.join(known)}"
-            hint = "" if policy in RULES or alone else hint
+            hint = "" if policy in tax_rules() or alone else hint
             raise typer.BadParameter(f"{policy}{needs}{hint}", param_hint="--policy")
     for span in spans:
         held = value_at(expanded(case.resolved, key_path(span.key)), key_path(span.key))
