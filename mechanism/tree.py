@@ -6,7 +6,6 @@ A key without a value to give is null, never missing. Firms are counted from 1.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
 from math import isnan
@@ -57,6 +56,11 @@ def version() -> str:
         return installed_version("pigou")
     except PackageNotFoundError:
         return "unknown"
+
+
+def _fields(record: Any) -> Tree:
+    """The fields of a record of plain values; nothing is copied below them."""
+    return dict(vars(record))
 
 
 # --- evaluate
@@ -232,9 +236,9 @@ def rule_tree(found: RuleResult) -> Tree:
         "checks": checks_tree(found.checks),
         "repair": None if found.repair is None else _repair(found.repair),
         "if_not_truthful": None if found.played is None else _played(found.played),
-        "interim": [asdict(row) for row in found.interim],
-        "evidence": None if evidence is None else asdict(evidence) | {"reports": [asdict(row) for row in evidence.reports]},
-        "schedule": [asdict(row) for row in found.schedule],
+        "interim": [_fields(row) for row in found.interim],
+        "evidence": None if evidence is None else _fields(evidence) | {"reports": [_fields(row) for row in evidence.reports]},
+        "schedule": [_fields(row) for row in found.schedule],
         "design": design,
         "continuum": None if found.continuum is None else continuum_tree(found.continuum),
         "certificate": {
@@ -258,9 +262,9 @@ def checks_tree(checks: Checks) -> Tree:
         tree[f"{form}_all"] = [_participation(row) for row in rows]
     program = checks.program
     return tree | {
-        "program": None if program is None else {name: _listed(value) for name, value in asdict(program).items()},
+        "program": None if program is None else {name: _listed(value) for name, value in _fields(program).items()},
         "collusion": _gain(checks.collusion),
-        "budget": asdict(checks.budget),
+        "budget": _fields(checks.budget),
     }
 
 
@@ -291,7 +295,7 @@ def _repair(found: RepairResult) -> Tree:
     return {
         "status": found.status,
         "asks": {name: getattr(found, name) for name in ("incentive", "payoff", "participation", "timing")},
-        "per_type": [asdict(row) for row in found.per_type],
+        "per_type": [_fields(row) for row in found.per_type],
         "total": found.total,
         "expected_outlay": found.expected_outlay,
         "binding": [_constraint(row, "price") for row in found.binding],
@@ -345,7 +349,7 @@ def private_market_tree(found: PrivateMarket | None) -> Tree:
         **{name: numbers(getattr(found, name)) for name in means},
         "consumer_surplus": expected.consumer_surplus,
         "welfare": expected.welfare,
-        "strategies": [asdict(row) for row in found.strategies],
+        "strategies": [_fields(row) for row in found.strategies],
         "certificate": certificate | {"residual": found.residual, "regret": found.regret},
     }
 
@@ -396,10 +400,10 @@ def _tally_tree(tally: Tally) -> Tree:
     market = None if worst is None else worst.market
     return {
         "id": key,
-        "met": asdict(tally.met),
-        "not_met": asdict(tally.not_met),
+        "met": _fields(tally.met),
+        "not_met": _fields(tally.not_met),
         "not_asked": tally.not_asked,
-        "signs": None if tally.signs is None else {name: asdict(way) for name, way in tally.signs.items()},
+        "signs": None if tally.signs is None else {name: _fields(way) for name, way in tally.signs.items()},
         "worst": None
         if worst is None
         else {
@@ -504,10 +508,10 @@ def _moved(moved: Moved) -> Tree:
 def path_tree(found: Path) -> Tree:
     """`what-if --vary --format json`, but for the case and what was set in it."""
     return {
-        "vary": [asdict(span) for span in found.spans],
+        "vary": [_fields(span) for span in found.spans],
         "policies": list(found.policies),
         "rows": _path_rows(found),
-        "events": [asdict(event) | {"policies": list(event.policies)} for event in found.events],
+        "events": [_fields(event) | {"policies": list(event.policies)} for event in found.events],
         "more_events": found.more_events,
     }
 
