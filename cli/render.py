@@ -5,49 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from mechanism.tidy import Row, comparison_rows, welfare_net
+from market.outcome import SOLVED
+from mechanism.policies import TODAY, agreements, benchmarks, compared, known, policy_of
+from mechanism.tidy import welfare_net
+from mechanism.tree import Tree, comparison_rows
 from mechanism.types import PRIVATE
+from mechanism.words import OUTSIDE
 
 from . import figures
 from .page import Column, Page
 
-Tree = dict[str, Any]
-
-LABELS = {
-    "no_sharing": "No sharing",
-    "nash": "Market today",
-    "sequential": "Firm 1 commits first",
-    "sequential_firm_2": "Firm 2 commits first",
-    "investment_first": "Investment before sharing",
-    "joint_profit": "Industry alliance",
-    "price_collusion": "Alliance that also fixes prices",
-    "vcg_full_information": "Subsidy and tax, full information",
-    "vcg_reported": "Subsidy and tax, reported types",
-    "linear_subsidies": "Plain subsidies per unit",
-    "social_optimum": "Planner sets levels",
-    "first_best": "Planner sets levels and prices",
-    "bayes_nash": "Market today, types private",
-    "ir1": "As printed, one price on both sides",
-    "ir_market": "Against today's market",
-    "ir2": "Against earning nothing",
-}
-"""Plain words for the keys of the result."""
-BENCHMARKS = {"social_optimum", "first_best"}
-"""Rows that show what would be possible. They do not compete with policies."""
-DECISIVE = ("social_optimum", "vcg_full_information", "vcg_reported")
-"""Rows without whose figures it cannot be said which policy is best."""
-SOLVED = ("converged", "corner")
-"""Statuses under which figures are given."""
 NEGLIGIBLE = 1e-9
 """Share of the largest welfare up to which an amount of money is rounding and prints as 0."""
 LEVELS = ("sharing", "investment", "price", "quantity")
-IR_FORMS = ("ir1", "ir_market", "ir2")
 WORDS = {"holds": "holds", "violated": "VIOLATED", "not_established": "not established"}
 
 
+def words_for(key: str) -> str | None:
+    """What a policy is called in tables; None where the key is enough."""
+    return policy_of(key).label if known(key) else None
+
+
 def label(key: str) -> str:
-    """Plain words and the key."""
-    return f"{LABELS[key]} ({key})" if key in LABELS else key
+    """Plain words for a policy, and its key."""
+    words = words_for(key)
+    return f"{words} ({key})" if words else key
 
 
 class Scale:
@@ -76,7 +58,7 @@ def evaluation(result: Tree, page: Page, digits: int) -> str:
     """One case: outcomes, who gains, the mechanism, what it means, and how far it is proven."""
     scale = Scale([result], digits)
     heading(result, page)
-    mirrored = {"sequential_firm_2"} if alike(result["case"]) else set()
+    mirrored = {key for key in result["regimes"] if policy_of(key).mirror} if alike(result["case"]) else set()
     outcomes({key: row for key, row in result["regimes"].items() if key not in mirrored}, page, scale)
     who_gains(result["comparison"], page, scale)
     full_information(result["mechanism"], page, scale)
@@ -99,7 +81,7 @@ def comparison(results: Sequence[Tree], labels: Sequence[str], page: Page, digit
     scale = Scale(results, digits)
     rows = comparison_rows(results, labels)
     winners = [winner(result["comparison"]) for result in results]
-    best = {(name, policy) for name, tied in zip(labels, winners, strict=True) for policy in tied}
+    best = {(name, key) for name, tied in zip(labels, winners, strict=True) for key in tied}
     marks = [" *" if (row["case"], row["policy"]) in best else "" for row in rows]
     names = [row["case"] if i == 0 or rows[i - 1]["case"] != row["case"] else "" for i, row in enumerate(rows)]
     page.heading("Policies compared")
@@ -116,8 +98,10 @@ def comparison(results: Sequence[Tree], labels: Sequence[str], page: Page, digit
         ],
         sections=[i for i in range(len(rows) - 1) if names[i + 1]],
     )
-    page.sentence("* highest welfare, less any cost of public funds; what only shows the possible does not compete: social_optimum,")
-    page.sentence("  first_best, and where types are private vcg_full_information.")
+    first, *others = benchmarks()
+    others += [row.key for row in compared(private=True) if row.competes == "known"]
+    page.sentence(f"* highest welfare, less any cost of public funds; what only shows the possible does not compete: {first},")
+    page.sentence(f"  {', '.join(others[:-1])}, and where types are private {others[-1]}.")
     page.heading("Findings")
     for name, result, tied in zip(labels, results, winners, strict=True):
         page.sentence(f"{name}: {finding(result, tied, Scale([result], digits))}", bullet="- ")
@@ -173,7 +157,7 @@ def unsolved(status: str) -> str:
     return "" if status in SOLVED else f" [{status}]"
 
 
-def who_gains(rows: Sequence[Row], page: Page, scale: Scale) -> None:
+def who_gains(rows: Sequence[Tree], page: Page, scale: Scale) -> None:
     """Every policy's surpluses, and on a second line their change against today's market."""
     page.heading("Who gains (second line: change against today's market)")
 
@@ -190,10 +174,10 @@ def who_gains(rows: Sequence[Row], page: Page, scale: Scale) -> None:
         return two_lines([row[key] for row in rows], [change and change[key] for change in changed])
 
     # Today's market has no change against itself.
-    changed = [None if row["policy"] == "nash" else row["change"] for row in rows]
+    changed = [None if row["policy"] == TODAY else row["change"] for row in rows]
     page.table(
         [
-            Column("Policy", [f"{LABELS.get(row['policy'], '')}\n({row['policy']}){unsolved(row['status'])}" for row in rows], words=True),
+            Column("Policy", [f"{words_for(row['policy']) or ''}\n({row['policy']}){unsolved(row['status'])}" for row in rows], words=True),
             Column("Profit 1", profits(0), scale.money),
             Column("Profit 2", profits(1), scale.money),
             Column("Consumers", totals("consumer_surplus"), scale.money),
@@ -268,7 +252,7 @@ def full_information(mechanism: Tree, page: Page, scale: Scale) -> None:
     page.heading("Would firms join? Individual rationality by form")
     page.table(
         [
-            Column("Form", [label(form) for form in forms], words=True),
+            Column("Form", [f"{OUTSIDE[form].label} ({form})" for form in forms], words=True),
             Column("Verdict", [WORDS[check["status"]] for check in forms.values()], words=True),
             Column("Smallest slack", scale.amounts([check["min_slack"] for check in forms.values()]), scale.money),
             *(
@@ -293,7 +277,7 @@ def reported(mechanism: Tree, page: Page, scale: Scale, cost: float) -> None:
             Column("Tax rule", [rule["tax_rule"] for rule in rules], words=True),
             Column("Truth pays\n(ic)", [WORDS[check["ic"]["status"]] for check in checks], words=True),
             Column("Gain from\na lie", scale.amounts([check["ic"]["max_gain"] for check in checks]), scale.money),
-            *(Column(f"Firms join\n({form})", [WORDS[check[form]["status"]] for check in checks], words=True) for form in IR_FORMS),
+            *(Column(f"Firms join\n({form})", [WORDS[check[form]["status"]] for check in checks], words=True) for form in OUTSIDE),
             Column("Welfare\nthen", scale.amounts([welfare_then(rule) for rule in rules]), scale.money),
             Column("Outlay\nexpected", scale.amounts([check["budget"]["ex_ante"] for check in checks]), scale.money),
             Column("Outlay\nat worst", scale.amounts([check["budget"]["worst"] for check in checks]), scale.money),
@@ -423,7 +407,7 @@ def proof(result: Tree) -> str:
         f"residual <= {largest(certificates, 'residual')}, regret <= {largest(certificates, 'regret')}, "
         f"{proven} proven, {len(certificates) - proven} searched, {others or 'no'} other optima or equilibria found."
     )
-    today = result["regimes"]["nash"]["certificate"]
+    today = result["regimes"][TODAY]["certificate"]
     if today["unique"] is None:
         return text
     only = {"proven": "the only one (proven)", "not proven": "the only one found (not proven)", "no": "one of several"}
@@ -436,38 +420,43 @@ def largest(certificates: Sequence[Tree], key: str) -> str:
     return f"{max(values):.1e}" if values else figures.NONE
 
 
-def winner(rows: Sequence[Row]) -> list[str]:
+def winner(rows: Sequence[Tree]) -> list[str]:
     """The policies with the highest welfare after the cost of public funds, several where they tie; none where the planner's problem or a
     mechanism has no figures.
 
     Full information is a benchmark where types are private. A tax rule under which some type would rather stay out does not count where
     rows tell (`ir`).
     """
-    if any(row["welfare"] is None for row in rows if row["policy"] in DECISIVE):
+    policies = [policy_of(row["policy"]) for row in rows]
+    if any(row["welfare"] is None for row, what in zip(rows, policies, strict=True) if what.decisive):
         return []
-    private = any(row["policy"] == "vcg_reported" for row in rows)
-    apart = BENCHMARKS | ({"vcg_full_information"} if private else set())
-    able = [row for row in rows if row["policy"] not in apart and row["welfare"] is not None and row.get("ir") != "violated"]
+    private = any(what.compared == "private" for what in policies)
+    able = [
+        row
+        for row, what in zip(rows, policies, strict=True)
+        if what.can_win(private) and row["welfare"] is not None and row.get("ir") != "violated"
+    ]
     competing = {row["policy"]: row["welfare_net"] for row in able}
     top = max(competing.values(), default=0.0)
-    return [policy for policy, welfare in competing.items() if welfare >= top - NEGLIGIBLE * abs(top)]
+    return [key for key, welfare in competing.items() if welfare >= top - NEGLIGIBLE * abs(top)]
 
 
 def finding(result: Tree, tied: Sequence[str], scale: Scale) -> str:
     """One case in a sentence: who wins, by how much, and what an alliance achieves by itself."""
     rows = {row["policy"]: row for row in result["comparison"]}
-    missing = [f"{policy} ({row['status']})" for policy, row in rows.items() if policy in DECISIVE and row["welfare"] is None]
+    missing = [f"{key} ({row['status']})" for key, row in rows.items() if policy_of(key).decisive and row["welfare"] is None]
     if missing:
         return f"not decidable, as there are no figures for {', '.join(missing)}."
     if not tied:
         return "no policy has figures."
     best = rows[tied[0]]
-    text = f"highest welfare under {' and '.join(label(policy) for policy in tied)}, {scale.amount(best['welfare'])}"
+    text = f"highest welfare under {' and '.join(label(key) for key in tied)}, {scale.amount(best['welfare'])}"
     if best["welfare_net"] != best["welfare"]:
         text += f", {scale.amount(best['welfare_net'])} after the cost of public funds"
     if best["change"] is not None:
         text += f" ({scale.amounts([best['change']['welfare']], signed=True)[0]} against today's market)"
-    alliance = rows.get("joint_profit")
-    if alliance is not None and alliance["share_of_gain"] is not None:
-        text += f"; an industry alliance reaches {figures.percent(alliance['share_of_gain'])} of the possible gain"
+    agreed = agreements()[0]
+    share = rows[agreed.key]["share_of_gain"]
+    if share is not None:
+        text += f"; {agreed.phrase} reaches {figures.percent(share)} of the possible gain"
     return f"{text}."

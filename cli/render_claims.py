@@ -6,7 +6,7 @@ from typing import Any
 
 from . import figures
 from .page import Column, Page
-from .render import LABELS, heading
+from .render import heading, words_for
 
 Tree = dict[str, Any]
 
@@ -77,7 +77,7 @@ def statics(result: Tree, page: Page, digits: int) -> str:
     """A row per parameter: its value and the derivatives in it."""
     heading(result, page)
     name = result["regime"]
-    page.heading(f"Comparative statics: {LABELS.get(name, name)} ({name}), change per unit of the parameter")
+    page.heading(f"Comparative statics: {words_for(name) or name} ({name}), change per unit of the parameter")
     rows = result["derivatives"]
     same = all(row[key][0] == row[key][1] for row in rows.values() for key in PAIRS)
 

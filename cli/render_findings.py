@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
+
+from mechanism.policies import TODAY, benchmarks, known, policy_of
 
 from . import figures
 from .page import Column, Page
@@ -11,8 +14,8 @@ from .render import label
 Tree = dict[str, Any]
 
 
-def findings_page(result: Tree, name: str, page: Page, digits: int) -> str:
-    """Which policy wins how often, what it brings and costs, and what that depends on."""
+def findings_page(result: Tree, ordered: Collection[str], name: str, page: Page, digits: int) -> str:
+    """Which policy wins how often, what it brings and costs, and what that depends on; `ordered` keys have groups from low to high."""
     rows = result["policies"]
     page.heading(f"{figures.plain(name)}: {result['cases']:,} cases")
     page.heading("Policies")
@@ -40,13 +43,13 @@ def findings_page(result: Tree, name: str, page: Page, digits: int) -> str:
         ]
     )
     page.sentence(
-        "Wins: share of cases in which a policy has the highest welfare of those that compete (not social_optimum, first_best); ties are "
+        f"Wins: share of cases in which a policy has the highest welfare of those that compete (not {', '.join(benchmarks())}); ties are "
         "shared; if free to refuse, no tax rule under which some type would rather stay out counts. Gain: welfare against today's "
-        "market (nash), in the cases' unit of money; one case in twenty has less than low, one more than high."
+        f"market ({TODAY}), in the cases' unit of money; one case in twenty has less than low, one more than high."
         + (" Welfare is after the cost of public funds." if result["public_funds"] else "")
     )
     page.heading("Findings")
-    for text in sentences(result):
+    for text in sentences(result, ordered):
         page.sentence(text, bullet="- ")
     for key, groups in result["by"].items():
         page.heading(f"By {figures.plain(key)}: share of wins, and the median gain")
@@ -62,8 +65,8 @@ def findings_page(result: Tree, name: str, page: Page, digits: int) -> str:
     return page.text
 
 
-def sentences(result: Tree) -> list[str]:
-    """What the table says, in words."""
+def sentences(result: Tree, ordered: Collection[str]) -> list[str]:
+    """What the table says, in words; of keys whose groups are ordered also what rises with them."""
     rows = [row for row in result["policies"] if row["wins"] is not None]
     out = []
     if rows and max(row["wins"] for row in rows) > 0:
@@ -83,10 +86,10 @@ def sentences(result: Tree) -> list[str]:
             out.append(f"Under {label(row['policy'])} truth fails to pay in {figures.percent(1 - row['truthful'])}{much}.")
         if row["joined"] is not None and row["joined"] < 1:
             out.append(f"Under {label(row['policy'])} some type would rather stay out in {figures.percent(1 - row['joined'])}.")
-        if row.get("beats_market") is not None and row["policy"] not in ("nash", "no_sharing") and row["beats_market"] < 1:
+        if row.get("beats_market") is not None and row["beats_market"] < 1 and not _contrast(row["policy"]):
             out.append(f"{label(row['policy'])} leaves welfare at or below today's market's in {figures.percent(1 - row['beats_market'])}.")
     for key, groups in result["by"].items():
-        if len(groups) < 2 or not _ordered(groups):
+        if len(groups) < 2 or key not in ordered:
             continue
         for row in rows:
             ends = (groups[0], groups[-1])
@@ -106,9 +109,6 @@ def sentences(result: Tree) -> list[str]:
     return out
 
 
-def _ordered(groups: list[Tree]) -> bool:
-    """Whether the groups are of numbers, from low to high."""
-    try:
-        return all(float(str(group["group"]).split(" to ")[0]) is not None for group in groups if group["group"] != "null")
-    except ValueError:
-        return False
+def _contrast(key: str) -> bool:
+    """Whether nobody expects the policy to be better than the market as it is."""
+    return known(key) and policy_of(key).contrast

@@ -6,6 +6,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from mechanism.policies import GOAL, benchmarks
+
 from . import figures
 from .page import Column, Page
 from .render import Scale, label, winner
@@ -22,8 +24,8 @@ UNSOLVED = "!"
 """On a map: the planner's problem has no solution, or the point is no admissible market."""
 
 
-def differences(result: Tree, page: Page, digits: int) -> str:
-    """Two evaluations side by side."""
+def differences(result: Tree, advised: Sequence[str], page: Page, digits: int) -> str:
+    """Two evaluations side by side, and what is advised before and after."""
     before, after = result["baseline"], result["changed"]
     scale = Scale([before, after], digits)
     page.heading(figures.plain(before["case"]["name"]))
@@ -79,8 +81,8 @@ def differences(result: Tree, page: Page, digits: int) -> str:
             ]
         )
     page.heading("What to do")
-    for name, side in (("Before", before), ("After", after)):
-        page.sentence(f"{name}: {_advice(side)}", bullet="- ")
+    for name, advice in zip(("Before", "After"), advised, strict=True):
+        page.sentence(f"{name}: {advice}", bullet="- ")
     return page.text
 
 
@@ -116,13 +118,6 @@ def _statuses(status: Tree) -> str:
 
 def _percent(share: float | None) -> str:
     return figures.NONE if share is None else f"{100 * share:+.2f}"
-
-
-def _advice(result: Tree) -> str:
-    """The recommendation, with what speaks against it."""
-    told = [str(verdict["text"]) for verdict in result["verdicts"] if verdict["code"] in ("recommendation", "reason")]
-    against = [text for text in told[1:] if text.startswith("But ")]
-    return " ".join([told[0].removeprefix("Which rule? ").removeprefix("Which policy? "), *against])
 
 
 def winners(result: Tree) -> list[list[str]]:
@@ -205,7 +200,7 @@ def _best(result: Tree) -> str:
     text = "Best: highest welfare"
     if burden:
         text += f" after the cost of public funds, {burden:g} per unit paid out,"
-    text += " of the policies that compete: not social_optimum and first_best"
+    text += f" of the policies that compete: not {' and '.join(benchmarks())}"
     if any(row["ir"] for row in result["rows"]):
         text += ", nor a tax rule under which some type would rather stay out"
     return f"{text}."
@@ -302,8 +297,8 @@ def over_a_grid(result: Tree, page: Page, digits: int) -> str:
 
                 draw(f"{label(policy)}: {words}", cell, {"+": "holds", "x": "violated", "?": "not established", UNSOLVED: "no figures"})
     corner = {"corner": "o", "converged": "."}
-    if "social_optimum" in policies:
-        j = policies.index("social_optimum")
+    if GOAL in policies:
+        j = policies.index(GOAL)
         told = {rows[k * width + j]["status"] for k in range(len(rows) // width)}
         if len(told) > 1:
             draw(

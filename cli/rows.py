@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from mechanism.tidy import COLUMNS, Row
+from mechanism.tidy import COLUMNS
+from mechanism.tree import Tree
 
 from .figures import plain
 
@@ -20,7 +21,7 @@ def case_labels(results: Sequence[dict[str, Any]], paths: Sequence[Any]) -> list
     return [name if count[name] == 1 else f"{name} ({path})" for name, path in zip(given, paths, strict=True)]
 
 
-def as_csv(rows: Sequence[Row]) -> str:
+def as_csv(rows: Sequence[Tree]) -> str:
     """Rows as CSV with a header; figures in full precision, empty where there is none."""
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")

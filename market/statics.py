@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -164,24 +163,6 @@ def _totals(case: Case, regime: Regime, x: Array, shift: Callable[[Case, float],
         consumer_surplus=total(lambda a: a.consumer_surplus.sum(-1)),
         welfare=total(lambda a: a.total_surplus.sum(-1)),
     )
-
-
-def tree(slopes: dict[str, Slopes]) -> dict[str, Any]:
-    """The derivatives of one market (L = 1) as plain values; `falling` is null where the two sides agree."""
-
-    def side(found: Slopes, which: int) -> dict[str, Any]:
-        levels = found.levels[which, 0]
-        return {
-            "sharing": levels[:2].tolist(),
-            "investment": levels[2:].tolist(),
-            **{name: getattr(found, name)[which, 0].tolist() for name in ("price", "quantity", "profit")},
-            **{name: float(getattr(found, name)[which, 0]) for name in ("consumer_surplus", "welfare")},
-        }
-
-    return {
-        name: {**side(found, 1), "falling": None if np.array_equal(found.levels[0], found.levels[1]) else side(found, 0)}
-        for name, found in slopes.items()
-    }
 
 
 def values(case: Case) -> dict[str, float]:

@@ -6,6 +6,7 @@ Everything stands for one case or for many with the same types at once: "..." in
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,9 @@ from market.pricing import PriceRule, bertrand_matrix
 from mechanism.allocation import case_at_pairs
 from mechanism.frozen import freeze
 from mechanism.types import TypeSpace
+
+PerCase = Any
+"""(...): a number for one case, an array for many."""
 
 ROUNDS = 200
 """Rounds of best replies in reports after which no equilibrium is claimed."""
@@ -121,9 +125,9 @@ def reporting_equilibrium(replies: Replies, net: Array) -> ReportingEquilibrium:
 class Expected:
     """Expectations over both firms' types; money units."""
 
-    welfare: float | Array
+    welfare: PerCase
     """(...)."""
-    consumer_surplus: float | Array
+    consumer_surplus: PerCase
     """(...)."""
     profit: Array
     """(..., 2): before transfers, at true costs."""
@@ -147,7 +151,7 @@ class Expected:
         return self.profit + self.net_transfer
 
     @property
-    def budget(self) -> float | Array:
+    def budget(self) -> PerCase:
         """(...): what the public pays net of tax; negative is revenue."""
         return np.asarray(self.net_transfer).sum(-1)[()]
 

@@ -7,6 +7,7 @@ equilibrium of this common-interest game, but need not be the only one: whatever
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,25 @@ from market.pricing import bertrand_matrix, utility_matrix
 from market.regimes import BOTH, binding, deviation_bounds, finish, level_bounds, other_point, starting_levels
 from market.solve.equilibrium import Game, best_reply_rounds, examine, find_equilibria, newton, searched_reply
 from market.solve.tolerances import DEFAULT, Tolerances
+from mechanism.checks import Check, least_lump_sums, participation
+from mechanism.frozen import freeze
+
+
+@dataclass(frozen=True, kw_only=True)
+class Joining:
+    """One form of individual rationality where nothing is private."""
+
+    check: Check
+    """Whether both firms would join."""
+    slack: Array | None
+    """(2,): payoff under the scheme less what staying out earns; None where that is not known, as are the following."""
+    correction: Array | None
+    """(2,): the least lump sums that make both join."""
+    balanced: bool | None
+    """Whether the firms could pay them to each other."""
+
+    def __post_init__(self) -> None:
+        freeze(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +61,11 @@ class FullInformation:
     """Welfare at the social optimum less welfare at the regulated equilibrium."""
     printed_double_integral: Array
     """(35) as printed, at the social optimum: price x quantity^2, a diagnostic and no money amount."""
+    joining: Mapping[str, Joining]
+    """By form of individual rationality."""
+
+    def __post_init__(self) -> None:
+        freeze(self)
 
 
 def subsidy(case: Case, x: Array) -> Array:
@@ -87,6 +112,31 @@ def full_information(case: Case, optimum: Outcome, market: Outcome | None, toler
         regulated=regulated,
         welfare_gap=optimum.welfare - regulated.welfare,
         printed_double_integral=printed_double_integral(case, A, sold)[0],
+        joining=_joining(paid, payoff, regulated, market),
+    )
+
+
+def _joining(paid: Array, payoff: Array, regulated: Outcome, market: Outcome | None) -> dict[str, Joining]:
+    # One state has no range of payoffs; what is added up to make them sets the rounding.
+    scale = float(max(np.abs(paid).max(), np.abs(payoff).max()))
+    outside = {
+        "ir1": regulated.profit,
+        "ir_market": np.full(2, np.nan) if market is None else market.profit,
+        "ir2": np.zeros(2),
+    }
+    return {form: _joins(payoff, value, scale) for form, value in outside.items()}
+
+
+def _joins(payoff: Array, outside: Array, scale: float) -> Joining:
+    check = participation(payoff, outside, scale=scale)
+    if check.status == "not_established":
+        return Joining(check=check, slack=None, correction=None, balanced=None)
+    holds, slack = check.status == "holds", payoff - outside
+    return Joining(
+        check=check,
+        slack=slack,
+        correction=np.zeros(2) if holds else least_lump_sums(payoff, outside),
+        balanced=holds or bool(slack.sum() >= 0),
     )
 
 

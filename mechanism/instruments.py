@@ -13,14 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from market.case import INVESTMENT, SHARING, Array, Case, take_lanes
-from market.outcome import Outcome, account, numbers
+from market.case import Array, Case, take_lanes
+from market.outcome import Outcome, account
 from market.payoff import Payoff
 from market.pricing import bertrand_matrix, revenue_matrices
 from market.regimes import level_bounds, starting_levels
 from market.solve.equilibrium import Game, examine, searched_reply
 from market.solve.optimum import on_bound
 from market.solve.tolerances import DEFAULT, Tolerances
+from mechanism.checks import CheckStatus
+from mechanism.frozen import freeze
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class Subsidised:
     """A firm's profit plus what it receives per unit of its levels."""
 
     profit: Payoff
+    """The firm's own, over all levels."""
     rates: Array
     """(1, 4): money per unit of each level."""
 
@@ -45,10 +48,50 @@ class Subsidised:
         return value + (self.rates * x).sum(-1), gradient + self.rates, hessian
 
 
-def linear_subsidies(case: Case, optimum: Outcome, market: Outcome, tolerances: Tolerances = DEFAULT) -> dict[str, Any] | None:
+@dataclass(frozen=True, kw_only=True)
+class LinearSubsidies:
+    """Rates per unit at one market whose types are known, and what they lead to. Money; a negative rate is a tax."""
+
+    status: CheckStatus
+    """Whether the planner's levels are an equilibrium at these rates."""
+    rates: Array
+    """(2, 4): money per unit of each level, by firm; zero for what the other firm chooses."""
+    levels: Array
+    """(4,): the planner's."""
+    net_transfer: Array
+    """(2,): received at those levels."""
+    payoff: Array
+    """(2,): profit and what is received."""
+    participation_gain: Array | None
+    """(2,): payoff less the profit in the unregulated market; None if that market has no equilibrium."""
+    residual: float
+    """Largest first-order residual over max(1, |payoff|)."""
+    regret: float
+    """Largest gain of any firm from a global own deviation over max(1, |payoff|)."""
+
+    def __post_init__(self) -> None:
+        freeze(self)
+
+    @property
+    def outlay(self) -> float:
+        """What the public pays; negative is revenue."""
+        return float(self.net_transfer.sum())
+
+
+def sharing_rates(rates: Array) -> Array:
+    """Each firm's rate on its own sharing (2,), from rates (2, 4)."""
+    return rates[[0, 1], [0, 1]]
+
+
+def investment_rates(rates: Array) -> Array:
+    """Each firm's rate on its own investment (2,), from rates (2, 4)."""
+    return rates[[0, 1], [2, 3]]
+
+
+def linear_subsidies(case: Case, optimum: Outcome, market: Outcome, tolerances: Tolerances = DEFAULT) -> LinearSubsidies | None:
     """Rates that make the planner's levels every firm's first-order choice, whether they are an equilibrium, and what that costs.
 
-    None where the planner has no levels. Rates are per firm and in money per unit; a negative one is a tax.
+    None where the planner has no levels.
     """
     if optimum.levels is None:
         return None
@@ -69,19 +112,16 @@ def linear_subsidies(case: Case, optimum: Outcome, market: Outcome, tolerances: 
     holds = bool(regret <= 1e-8 and found.residual[0] <= tolerances.residual)
     received = np.array([float((rates[i] * x[0]).sum()) for i in (0, 1)])
     payoff = account(case, x, bertrand_matrix).profit[0] + received
-    return {
-        "status": "holds" if holds else "violated",
-        "sharing_rate": numbers(rates[[0, 1], [0, 1]]),
-        "investment_rate": numbers(rates[[0, 1], [2, 3]]),
-        "net_transfer": numbers(received),
-        "outlay": float(received.sum()),
-        "payoff": numbers(payoff),
-        "participation_gain": numbers(payoff - market.profit) if market.solved else None,
-        "levels": {"sharing": numbers(x[0, SHARING]), "investment": numbers(x[0, INVESTMENT])},
-        "residual": float(found.residual[0]),
-        "regret": regret,
-        "under_types": None,
-    }
+    return LinearSubsidies(
+        status="holds" if holds else "violated",
+        rates=rates,
+        levels=x[0],
+        net_transfer=received,
+        payoff=payoff,
+        participation_gain=payoff - market.profit if market.solved else None,
+        residual=float(found.residual[0]),
+        regret=regret,
+    )
 
 
 CONTROLS = ((0, 2), (1, 3))

@@ -48,9 +48,6 @@ def tax_rules() -> tuple[str, ...]:
     return tuple(key for key, rule in TAX_RULES.items() if rule.in_markets)
 
 
-CASE_BY_CASE = ("linear_subsidies", "vcg_full_information", "vcg_reported", "bayes_nash")
-"""Policies that `evaluate` has and many cases at once have not."""
-
 NOT_ASKED = "not_asked"
 """The status of a tax rule at a case without types, and of transfers that are not solved for under the case's options."""
 

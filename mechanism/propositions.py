@@ -10,10 +10,9 @@ assumption here. The proofs of Lemma 1 (i), Proposition 3 (ii) and Proposition 5
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +25,7 @@ from market.solve.equilibrium import own_system
 from market.solve.linear import implicit_slope
 from market.solve.optimum import on_bound
 from market.statics import STENCIL, Slopes, comparative_statics
+from mechanism.frozen import read_only
 
 EQUAL = 1e-11
 """Difference, relative to the size of what is compared, up to which two figures count as equal."""
@@ -63,16 +63,51 @@ class Finding:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Assumption:
+    """Something a claim is made under."""
+
+    text: str
+    """What is assumed, in words."""
+    at: Callable[[Ground], str] | None
+    """What it comes to at the first market, in words with its numbers; None where the claim is not asked unless it is met."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Claim:
     """A claim of the paper."""
 
     key: str
+    """Its place in the paper, such as `P3.ii`."""
     text: str
-    assumes: str
-    """What it is claimed under, in words; empty where nothing is assumed."""
+    """What is claimed, in words."""
+    assumes: tuple[Assumption, ...] = ()
+    """What it is claimed under."""
     find: Callable[[Ground], Finding]
+    """What becomes of it in L markets."""
     about_section_2: bool = True
     """Whether it is about the market of sections 2 and 3: lambda_d > 0, no unit costs, a cost form the paper allows."""
+    unasked: str | None = None
+    """Why the question does not arise where it does not; None where several reasons are possible."""
+    remark: str = "nothing is assumed"
+    """What is said where there is no assumption to speak of."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """One claim at one market."""
+
+    claim: Claim
+    """What is claimed."""
+    met: bool | None
+    """Whether its assumption is met; None where there is nothing to assume or to ask."""
+    detail: str
+    """The assumption with its numbers, or why the question does not arise."""
+    holds: bool | None
+    """Whether it is true; None where the question does not arise."""
+    margin: float | None
+    """Positive where it is true; None where the question does not arise."""
+    numbers: Mapping[str, Array]
+    """What was compared: numbers, per firm (2,) or larger."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -421,120 +456,141 @@ def _from_mechanism(key: str) -> Callable[[Ground], Finding]:
     return find
 
 
-ONE = "alpha <= lambda_d min(s_1, s_2) + b2 / (2 b1) (Assumption 1)"
-TWO = "some sharing pays and full sharing does not (Assumption 2)"
-EQUAL_FIRMS = "equal firms"
+def _assumption_1_at(g: Ground) -> str:
+    return f"alpha = {float(g.case.rivalry.ravel()[0]):.6g} against {float(g.alpha_bound[0]):.6g} (Assumption 1)"
+
+
+def _assumption_2_at(g: Ground) -> str:
+    none, full = (values[0] for values in g.sharing_slopes)
+    return f"marginal sharing {none.min():.4g} at none, must be > 0, {full.max():.4g} at full, must be < 0 (Assumption 2)"
+
+
+def _equal_firms_at(g: Ground) -> str:
+    return "the firms are equal" if g.equal_firms[0] else "the firms differ"
+
+
+def _spillover_at(g: Ground) -> str:
+    return f"lambda_d = {float(g.case.demand_spillover.ravel()[0]):.6g}, must be > 0"
+
+
+ONE = Assumption(text="alpha <= lambda_d min(s_1, s_2) + b2 / (2 b1) (Assumption 1)", at=_assumption_1_at)
+TWO = Assumption(text="some sharing pays and full sharing does not (Assumption 2)", at=_assumption_2_at)
+EQUAL_FIRMS = Assumption(text="equal firms", at=_equal_firms_at)
+POSITIVE_SPILLOVER = Assumption(text="lambda_d > 0", at=_spillover_at)
+VOLUME_SPILLOVER = Assumption(text="a volume-related spillover", at=None)
+NEGATIVE_SPILLOVER = Assumption(text="lambda_d < 0", at=None)
 
 CLAIMS: tuple[Claim, ...] = (
     Claim(
         key="P1.i",
         text="A firm's price rises with its own investment and with its rival's",
-        assumes=f"{ONE}, for the rival's",
+        assumes=(ONE,),  # its second part, about the rival's, rests on it
         find=_prices_rise_with_investment,
     ),
-    Claim(key="P1.ii", text="A firm's price first rises and then falls with its own sharing", assumes=TWO, find=_prices_peak_in_sharing),
-    Claim(key="L1.i", text="Firms do not share everything", assumes=f"{TWO}, {EQUAL_FIRMS}", find=_no_full_sharing),
+    Claim(key="P1.ii", text="A firm's price first rises and then falls with its own sharing", assumes=(TWO,), find=_prices_peak_in_sharing),
+    Claim(key="L1.i", text="Firms do not share everything", assumes=(TWO, EQUAL_FIRMS), find=_no_full_sharing),
     Claim(
         key="L1.ii",
         text="Sharing and investment answer more sharing and more investment of the rival with more",
-        assumes=f"{ONE}, {TWO}",
+        assumes=(ONE, TWO),
         find=_reactions_rise,
     ),
-    Claim(key="P2.i", text="More sharing by one firm leads the other to share and invest more", assumes=TWO, find=_sharing_answers_sharing),
+    Claim(
+        key="P2.i", text="More sharing by one firm leads the other to share and invest more", assumes=(TWO,), find=_sharing_answers_sharing
+    ),
     Claim(
         key="P2.ii",
         text="More investment by one firm leads the other to share and invest more",
-        assumes=f"{ONE}, {TWO}",
+        assumes=(ONE, TWO),
         find=_answers_to_investment,
     ),
     Claim(
         key="P2.iii",
         text="Sharing and investment are strategic complements: each answers more of the rival's other with more",
-        assumes=f"{ONE}, {TWO}",
+        assumes=(ONE, TWO),
         find=_complements,
     ),
-    Claim(key="P3.i", text="Less loyal customers (b1 up) mean less sharing and investment", assumes=TWO, find=_disloyalty),
+    Claim(key="P3.i", text="Less loyal customers (b1 up) mean less sharing and investment", assumes=(TWO,), find=_disloyalty),
     Claim(
         key="P3.ii",
         text="Closer substitutes (b2 up) mean more sharing and investment",
-        assumes=f"{ONE}, {TWO}, {EQUAL_FIRMS}",
+        assumes=(ONE, TWO, EQUAL_FIRMS),
         find=_substitutability,
     ),
-    Claim(key="P4.i", text="Larger firms (a up) share and invest more", assumes=TWO, find=_size_of_firms),
+    Claim(key="P4.i", text="Larger firms (a up) share and invest more", assumes=(TWO,), find=_size_of_firms),
     Claim(
         key="P4.ii",
         text="Larger demand and cost spillovers mean more sharing and investment",
-        assumes=TWO,
+        assumes=(TWO,),
         find=_spillovers,
     ),
-    Claim(key="P4.iii", text="More rivalry (alpha up) means less sharing and investment", assumes=TWO, find=_rivalry),
-    Claim(key="P5.i", text="Welfare is higher with sharing than without", assumes=f"{TWO}, {EQUAL_FIRMS}", find=_sharing_helps),
+    Claim(key="P4.iii", text="More rivalry (alpha up) means less sharing and investment", assumes=(TWO,), find=_rivalry),
+    Claim(key="P5.i", text="Welfare is higher with sharing than without", assumes=(TWO, EQUAL_FIRMS), find=_sharing_helps),
     Claim(
         key="P5.ii",
         text="The planner shares and invests more than the alliance, the alliance more than the market",
-        assumes=f"{ONE}, {EQUAL_FIRMS}",
+        assumes=(ONE, EQUAL_FIRMS),
         find=_ordering,
     ),
-    Claim(key="P6", text="A firm that commits first shares and invests more than when firms move at once", assumes=ONE, find=_leading),
+    Claim(key="P6", text="A firm that commits first shares and invests more than when firms move at once", assumes=(ONE,), find=_leading),
     Claim(
         key="P7.i",
         text="A larger volume-related spillover may raise or lower sharing and investment",
-        assumes="",
         find=_volume_spillover,
         about_section_2=False,
+        unasked="the case has no unit_cost.spillover",
+        remark="the paper says that the signs may differ; the margin is the smaller derivative",
     ),
     Claim(
         key="P7.ii",
         text="A volume-related spillover lowers sharing against a market without one",
-        assumes="a volume-related spillover, lambda_d > 0",
+        assumes=(VOLUME_SPILLOVER, POSITIVE_SPILLOVER),
         find=_less_sharing_with_volume_spillover,
         about_section_2=False,
+        unasked="the case has no unit_cost.spillover",
     ),
     Claim(
         key="R.negative_spillover",
         text="With a negative demand spillover nothing is shared, and investment does not depend on the spillovers",
-        assumes="lambda_d < 0",
+        assumes=(NEGATIVE_SPILLOVER,),
         find=_negative_spillover,
         about_section_2=False,
+        unasked="the demand spillover is not negative",
     ),
     Claim(
         key="R.price_collusion",
         text="An alliance that also fixes prices lowers welfare below the market's",
-        assumes="",
         find=_collusion,
         about_section_2=False,
     ),
     Claim(
         key="R.investment_first",
         text="If investment comes before sharing, firms share and invest more than when they do both at once (footnote 27)",
-        assumes=f"{ONE}, {TWO}",
+        assumes=(ONE, TWO),
         find=_investment_first,
     ),
     Claim(
         key="R.restricted_cost",
         text="Without demand effects of sharing, the restricted cost makes shared knowledge replace own effort; the paper's form does not",
-        assumes="",
         find=_contrast,
         about_section_2=False,
     ),
     Claim(
         key="B.full_information",
         text="With full information the subsidy and tax make the social optimum an equilibrium at no cost to the public",
-        assumes="",
         find=_from_mechanism("B.full_information"),
         about_section_2=False,
     ),
     Claim(
         key="B.truthful",
         text="The tax as printed, (37), makes firms report their cost spillover truthfully",
-        assumes="",
         find=_from_mechanism("B.truthful"),
         about_section_2=False,
+        unasked="the case has no private types",
     ),
     Claim(
         key="B.participation",
         text="No firm earns less under the subsidy and tax than in the market without them",
-        assumes="",
         find=_from_mechanism("B.participation"),
         about_section_2=False,
     ),
@@ -555,55 +611,32 @@ def contrast_cases(case: Case) -> dict[str, Case]:
     return {form: replace(silent, cost_form=form) for form in ("restricted", "saturating")}
 
 
-def row(key: str, finding: Finding, ground: Ground) -> dict[str, Any]:
-    """One claim at the first market as plain values."""
-    claim = next(claim for claim in CLAIMS if claim.key == key)
+def answer(claim: Claim, finding: Finding, ground: Ground) -> Answer:
+    """One claim at the first market."""
     met, holds, margin = (float(a[0]) for a in (finding.met, finding.holds, finding.margin))
-    return {
-        "id": key,
-        "text": claim.text,
-        "assumption": {"met": None if np.isnan(met) else bool(met), "detail": detail(claim, ground, margin)},
-        "holds": None if np.isnan(holds) else bool(holds),
-        "margin": None if np.isnan(margin) else margin,
-        "numbers": {name: _plain(np.asarray(value[0], float).tolist()) for name, value in finding.numbers.items()},
-    }
-
-
-def _plain(value: Any) -> Any:
-    """Numbers for JSON: None for what is not finite."""
-    if isinstance(value, list):
-        return [_plain(entry) for entry in value]
-    return value if np.isfinite(value) else None
+    return Answer(
+        claim=claim,
+        met=None if np.isnan(met) else bool(met),
+        detail=detail(claim, ground, margin),
+        holds=None if np.isnan(holds) else bool(holds),
+        margin=None if np.isnan(margin) else margin,
+        numbers={name: read_only(np.asarray(value[0], float)) for name, value in finding.numbers.items()},
+    )
 
 
 def detail(claim: Claim, ground: Ground, margin: float) -> str:
     """The assumption with its numbers at the first market, or why the question does not arise."""
-    parts = []
     if not np.isfinite(ground.levels["nash"][0]).all():
         return "the market has no equilibrium"
-    if ONE in claim.assumes:
-        parts.append(f"alpha = {float(ground.case.rivalry.ravel()[0]):.6g} against {float(ground.alpha_bound[0]):.6g} (Assumption 1)")
-    if TWO in claim.assumes:
-        none, full = (values[0] for values in ground.sharing_slopes)
-        parts.append(f"marginal sharing {none.min():.4g} at none, must be > 0, {full.max():.4g} at full, must be < 0 (Assumption 2)")
-    if EQUAL_FIRMS in claim.assumes:
-        parts.append("the firms are equal" if ground.equal_firms[0] else "the firms differ")
+    if np.isnan(margin) and claim.unasked is not None:
+        return claim.unasked
+    parts = [assumption.at(ground) for assumption in claim.assumes if assumption.at is not None]
     if claim.about_section_2 and not ground.spillover_positive[0]:
         parts.append("the demand spillover is not positive")
     if claim.about_section_2 and ground.case.unit_cost is not None:
         parts.append("there are unit costs, which the claim does not know")
     if claim.about_section_2 and ground.case.cost_form == "restricted":
         parts.append("the restricted cost form lies outside the paper's assumptions")
-    if claim.key.startswith("P7") and np.isnan(margin):
-        return "the case has no unit_cost.spillover"
-    if claim.key == "P7.i":
-        return "the paper says that the signs may differ; the margin is the smaller derivative"
-    if claim.key == "P7.ii":
-        return f"lambda_d = {float(ground.case.demand_spillover.ravel()[0]):.6g}, must be > 0"
-    if claim.key == "R.negative_spillover" and np.isnan(margin):
-        return "the demand spillover is not negative"
-    if claim.key == "B.truthful" and np.isnan(margin):
-        return "the case has no private types"
     if np.isnan(margin):
         parts.append("levels are at their bounds in all regimes compared, or a regime has no solution")
-    return "; ".join(parts) or "nothing is assumed"
+    return "; ".join(parts) or claim.remark

@@ -1,4 +1,4 @@
-"""What one tax rule does at one case with private types, as values: the parts of `mechanism.reported` of the result.
+"""What `evaluate` finds, as values: what one tax rule does at one case with private types, and the evaluation as a whole.
 
 Money is in the case's own unit, payoffs are expectations over the rival's type unless said otherwise. Firms are counted from 1 where a row
 names one. Whatever was not asked or is not known is None. `mechanism.tree` turns these into the JSON contract; nothing else does.
@@ -8,14 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from market.case import Array
+from market.outcome import Outcome
 from mechanism.behaviour import Expected
 from mechanism.checks import Check
+from mechanism.frozen import freeze
+from mechanism.policies import Policy, Source
+from mechanism.words import Sentence
 
 if TYPE_CHECKING:
     from mechanism.designed import Designed
+    from mechanism.full_information import FullInformation
+    from mechanism.instruments import LinearSubsidies
+    from mechanism.robust_rates import FixedRates
+    from mechanism.schema import PolicyCase
+    from mechanism.types import TypeSpace
 
 FORMS = ("ir1", "ir_market", "ir2")
 """The forms of individual rationality that are always evaluated."""
@@ -307,3 +317,125 @@ class PrivateMarket:
     strategies: tuple[Strategy, ...]
     residual: float
     regret: float
+
+
+NOT_SETTLED = "best replies of the types did not settle on an equilibrium"
+"""Why there is no `bayes_nash` where there is none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """What a policy changes against the market as it is. Money."""
+
+    profit: Array
+    """(2,): of what firms keep, net transfers included."""
+    consumer_surplus: float
+    """Of both products."""
+    welfare: float
+    """Before any cost of public funds."""
+
+    def __post_init__(self) -> None:
+        freeze(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparisonRow:
+    """One policy at one case: at the case's own parameters, or in expectation where types are private."""
+
+    policy: Policy
+    """Which."""
+    status: str
+    """That of the outcome its figures come from."""
+    expected: Expected | None
+    """Its figures; None where none are claimed."""
+    welfare_net: float | None
+    """Welfare after the cost of public funds."""
+    change: Change | None
+    """Against the market as it is; None without figures of both."""
+    share_of_gain: float | None
+    """Of what the planner's levels would add to today's welfare; None where they add nothing."""
+
+    @property
+    def welfare(self) -> float | None:
+        """Welfare before any cost of public funds."""
+        return None if self.expected is None else self.expected.welfare
+
+    @property
+    def consumer_surplus(self) -> float | None:
+        """Of both products."""
+        return None if self.expected is None else self.expected.consumer_surplus
+
+    @property
+    def profit(self) -> Array | None:
+        """What firms keep (2,), net transfers included."""
+        return None if self.expected is None else self.expected.profit + self.expected.net_transfer
+
+    @property
+    def outlay(self) -> float | None:
+        """What the public pays net of tax."""
+        return None if self.expected is None else self.expected.budget
+
+
+@dataclass(frozen=True, kw_only=True)
+class RatesUnderTypes:
+    """The subsidies per unit of the highest expected welfare that are fixed before types are drawn."""
+
+    fixed: FixedRates
+    """The rates and what firms then choose."""
+    expected: Expected
+    """Expectations there, what firms receive included."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """One case end to end."""
+
+    case: PolicyCase
+    """What was evaluated."""
+    types: TypeSpace | None
+    """What is private; None where nothing is."""
+    regimes: Mapping[str, Outcome]
+    """Every regime at the case's own parameters, in the order of reports."""
+    full_information: FullInformation | None
+    """Subsidy and tax where nothing is private; None without a social optimum."""
+    rates: LinearSubsidies | None
+    """Subsidies per unit at the case's own parameters; None without a social optimum."""
+    rates_under_types: RatesUnderTypes | None
+    """Those fixed before types are drawn; None where nothing is private or none are found."""
+    rules: Mapping[str, RuleResult | None] | None
+    """By tax rule, None for what there is none of. Empty where some pair of types has no social optimum; None where nothing is
+    private."""
+    private_market: PrivateMarket | None
+    """The market in which every firm knows its own type alone; None where it was not looked for or not found."""
+    comparison: tuple[ComparisonRow, ...]
+    """Policies side by side, in the order of reports."""
+    verdicts: tuple[Sentence, ...] = ()
+    """The findings in words, the most important first."""
+    warnings: tuple[Sentence, ...] = ()
+    """What limits them."""
+
+    @cached_property
+    def rows(self) -> dict[str, ComparisonRow]:
+        """The comparison by policy."""
+        return {row.policy.key: row for row in self.comparison}
+
+    def row_from(self, source: Source) -> ComparisonRow:
+        """The row of the policy whose figures come from there."""
+        return next(row for row in self.comparison if row.policy.source == source)
+
+    @property
+    def own(self) -> RuleResult | None:
+        """The case's own tax rule; None where there is none to be had."""
+        return (self.rules or {}).get(self.case.mechanism.tax_rule)
+
+    @property
+    def found_rules(self) -> dict[str, RuleResult]:
+        """The tax rules that there are, the case's own first."""
+        own = self.case.mechanism.tax_rule
+        ordered = sorted((self.rules or {}).items(), key=lambda item: item[0] != own)
+        return {key: found for key, found in ordered if found is not None}
+
+    @property
+    def private_asked(self) -> bool:
+        """Whether the market with private types was looked for."""
+        return bool(self.rules)

@@ -6,13 +6,11 @@ The firms know both draws when they choose, and play the game that the rates mak
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize
 
 from market.case import Array, Case
-from market.outcome import numbers
 from market.payoff import Payoff
 from market.pricing import bertrand_matrix, utility_matrix
 from market.solve.equilibrium import examine, newton, own_system
@@ -20,25 +18,29 @@ from market.solve.linear import implicit_slope
 from market.solve.optimum import on_bound
 from market.solve.tolerances import DEFAULT, Tolerances
 from mechanism.behaviour import Expected, expected_outcome
+from mechanism.frozen import freeze
 from mechanism.instruments import subsidised_game
-from mechanism.tree import expected_tree
 from mechanism.types import TypeSpace
 
 
 @dataclass(frozen=True, kw_only=True)
-class Played:
-    """What firms choose at rates, at every pair of types."""
+class FixedRates:
+    """Rates that are fixed before types are drawn, and what firms choose at every pair of types."""
 
     rates: Array
     """(2, 4): money per unit of each level, by firm."""
     levels: Array
-    """(K, K, 4)."""
+    """(K, K, 4): what firms of types k and l choose."""
     regret: float
     """Largest gain of any firm from a global own deviation over max(1, |payoff|), at any pair of types."""
     residual: float
+    """Largest first-order residual over max(1, |payoff|), at any pair of types."""
+
+    def __post_init__(self) -> None:
+        freeze(self)
 
 
-def best_rates(case: Case, types: TypeSpace, levels: Array, start: Array, tolerances: Tolerances = DEFAULT) -> Played | None:
+def best_rates(case: Case, types: TypeSpace, levels: Array, start: Array, tolerances: Tolerances = DEFAULT) -> FixedRates | None:
     """The rates of the highest expected welfare when cost spillovers are drawn and known to the firms when they choose.
 
     `levels` (K, K, 4) are the planner's, from which equilibria are looked for, `start` (2, 4) the rates to start from. Welfare's slope
@@ -92,21 +94,10 @@ def best_rates(case: Case, types: TypeSpace, levels: Array, start: Array, tolera
     if equal:
         everywhere[second, first] = x[:, [1, 0, 3, 2]]
     everywhere[first, second] = x
-    return Played(rates=rates, levels=everywhere, regret=regret, residual=residual)
+    return FixedRates(rates=rates, levels=everywhere, regret=regret, residual=residual)
 
 
-def rates_outcome(case: Case, types: TypeSpace, played: Played) -> Expected:
+def rates_outcome(case: Case, types: TypeSpace, fixed: FixedRates) -> Expected:
     """Expectations at the levels firms choose, what they receive per unit included."""
-    received = np.einsum("klv,fv->klf", played.levels, played.rates)
-    return expected_outcome(case, types, played.levels, received)
-
-
-def rates_tree(played: Played, expected: Expected) -> dict[str, Any]:
-    """The rates and what they lead to, as plain values."""
-    return {
-        "sharing_rate": numbers(played.rates[[0, 1], [0, 1]]),
-        "investment_rate": numbers(played.rates[[0, 1], [2, 3]]),
-        "expected": expected_tree(expected),
-        "residual": played.residual,
-        "regret": played.regret,
-    }
+    received = np.einsum("klv,fv->klf", fixed.levels, fixed.rates)
+    return expected_outcome(case, types, fixed.levels, received)

@@ -6,8 +6,8 @@ alone, with certificates, its levels are refined in extended precision, and the 
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -25,34 +25,116 @@ from market.wellposed import required_scale
 from mechanism.allocation import allocate
 from mechanism.full_information import full_information
 from mechanism.incentives import gains
-from mechanism.propositions import CLAIMS, FORCED, NEEDED, Finding, Ground, claims_at, contrast_cases, finding_of, row, without_spillover
+from mechanism.propositions import (
+    CLAIMS,
+    FORCED,
+    NEEDED,
+    Answer,
+    Claim,
+    Finding,
+    Ground,
+    answer,
+    claims_at,
+    contrast_cases,
+    finding_of,
+    without_spillover,
+)
 from mechanism.reported import assign
 from mechanism.schema import PolicyCase
 from mechanism.types import type_space
-
-Tree = dict[str, Any]
 
 REFINEMENTS = 4
 """Newton steps in extended precision; the first already reaches it."""
 
 
-def propositions(policy: PolicyCase, sample: int | None = None, seed: int = 0) -> Tree:
-    """The claims at a case and, if asked, over `sample` random markets: the tree of `propositions --format json`."""
+@dataclass(frozen=True, kw_only=True)
+class Count:
+    """In how many markets a claim is true, and false."""
+
+    true: int
+    """Markets in which it holds."""
+    false: int
+    """Markets in which it fails."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Directions:
+    """In how many markets a figure rises, and falls."""
+
+    rises: int
+    """Markets with a positive derivative."""
+    falls: int
+    """Markets with a negative one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counterexample:
+    """The worst counterexample that is confirmed."""
+
+    margin: float | None
+    """By how much the claim fails there, in extended precision; None where none of the worst few is confirmed."""
+    market: Case | None
+    """The market, one lane; None where none is confirmed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tally:
+    """One claim over a sample."""
+
+    claim: Claim
+    """What is claimed."""
+    met: Count
+    """Markets that meet its assumption; what assumes nothing is met everywhere."""
+    not_met: Count
+    """Markets that do not."""
+    not_asked: int
+    """Markets in which the question does not arise."""
+    signs: Mapping[str, Directions] | None
+    """For a statement of ambiguity, the directions of its figures; None for others."""
+    worst: Counterexample | None
+    """None where the claim never fails with its assumption met."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """The claims over random markets."""
+
+    count: int
+    """Markets drawn."""
+    seed: int
+    """Of the draws."""
+    solved: Mapping[str, int]
+    """By regime, in how many markets it has a solution."""
+    claims: tuple[Tally, ...]
+    """In the paper's order."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Propositions:
+    """The claims at a case and, if asked, over a sample."""
+
+    policy: PolicyCase
+    """The case."""
+    claims: tuple[Answer, ...]
+    """In the paper's order."""
+    sample: Sample | None
+    """None where none is asked for."""
+
+
+def propositions(policy: PolicyCase, sample: int | None = None, seed: int = 0) -> Propositions:
+    """The claims at a case and, if asked, over `sample` random markets."""
     ground = ground_of_case(policy)
-    found = claims_at(ground)
-    claims = [row(key, finding, ground) for key, finding in found.items()]
-    exact: Ground | None = None
-    for claim, told in zip(CLAIMS, claims, strict=True):
-        if told["holds"] is False and told["assumption"]["met"] is True:
-            exact = exact or in_extended_precision(ground)
-            if finding_of(claim, exact).holds[0] != 0:
-                told["holds"] = None
-                told["assumption"]["detail"] += "; the failure is not confirmed in extended precision"
-    return {
-        "case": policy.resolved,
-        "claims": claims,
-        "sample": None if sample is None else sampled(sample, seed),
-    }
+    answers = [answer(claim, finding, ground) for claim, finding in zip(CLAIMS, claims_at(ground).values(), strict=True)]
+    failing = [told for told in answers if told.holds is False and told.met is True]
+    if failing:
+        exact = in_extended_precision(ground)
+        unconfirmed = {told.claim.key for told in failing if finding_of(told.claim, exact).holds[0] != 0}
+        answers = [_undecided(told) if told.claim.key in unconfirmed else told for told in answers]
+    return Propositions(policy=policy, claims=tuple(answers), sample=None if sample is None else sampled(sample, seed))
+
+
+def _undecided(told: Answer) -> Answer:
+    return replace(told, holds=None, detail=f"{told.detail}; the failure is not confirmed in extended precision")
 
 
 def ground_of_case(policy: PolicyCase) -> Ground:
@@ -173,52 +255,47 @@ UNIT_COST_SHARE = 4
 """One market in this many has unit costs."""
 
 
-def sampled(count: int, seed: int) -> Tree:
+def sampled(count: int, seed: int) -> Sample:
     """How often each claim is true, with its assumption met and not met, and its worst confirmed counterexample."""
     rng = np.random.default_rng(seed)
     sizes = (count - count // UNIT_COST_SHARE, count // UNIT_COST_SHARE)
     grounds = [ground_of_sample(draw(size, rng, unit), size) for size, unit in zip(sizes, (False, True), strict=True) if size]
-    rows = []
-    for claim in CLAIMS:
-        findings = [finding_of(claim, ground) for ground in grounds]
-        total = [counts(finding) for finding in findings]
-        summed = {key: {side: sum(c[key][side] for c in total) for side in ("true", "false")} for key in ("met", "not_met")}
-        failing = sorted((candidate for pair in zip(findings, grounds, strict=True) for candidate in failures(*pair)), key=lambda f: f[0])
-        rows.append(
-            {
-                "id": claim.key,
-                **summed,
-                "not_asked": sum(c["not_asked"] for c in total),
-                "signs": signs(findings),
-                "worst": worst(claim.key, failing),
-            }
-        )
-    solved = {key: int(sum(np.isfinite(ground.levels[key]).all(-1).sum() for ground in grounds)) for key in NEEDED}
-    return {"count": count, "seed": seed, "solved": solved, "claims": rows}
+    return Sample(
+        count=count,
+        seed=seed,
+        solved={key: int(sum(np.isfinite(ground.levels[key]).all(-1).sum() for ground in grounds)) for key in NEEDED},
+        claims=tuple(tally(claim, grounds) for claim in CLAIMS),
+    )
 
 
-def counts(finding: Finding) -> Tree:
-    """True and false, by whether the assumption is met; what assumes nothing counts as met."""
-    met, holds = np.where(np.isnan(finding.met), 1.0, finding.met), finding.holds
-    return {
-        "met": {"true": int(((met == 1) & (holds == 1)).sum()), "false": int(((met == 1) & (holds == 0)).sum())},
-        "not_met": {"true": int(((met == 0) & (holds == 1)).sum()), "false": int(((met == 0) & (holds == 0)).sum())},
-        "not_asked": int(np.isnan(holds).sum()),
-    }
+def tally(claim: Claim, grounds: list[Ground]) -> Tally:
+    """One claim over the markets of these grounds; what assumes nothing counts as met."""
+    findings = [finding_of(claim, ground) for ground in grounds]
+    failing = [candidate for pair in zip(findings, grounds, strict=True) for candidate in failures(*pair)]
+    met = np.concatenate([np.where(np.isnan(finding.met), 1.0, finding.met) for finding in findings])
+    holds = np.concatenate([finding.holds for finding in findings])
+
+    def count(assumed: int) -> Count:
+        which = met == assumed
+        return Count(true=int((which & (holds == 1)).sum()), false=int((which & (holds == 0)).sum()))
+
+    return Tally(
+        claim=claim,
+        met=count(1),
+        not_met=count(0),
+        not_asked=int(np.isnan(holds).sum()),
+        signs=signs(findings),
+        worst=worst(claim, sorted(failing, key=lambda f: f[0])),
+    )
 
 
-def signs(findings: list[Finding]) -> Tree | None:
+def signs(findings: list[Finding]) -> dict[str, Directions] | None:
     """For a statement of ambiguity: in how many markets each figure rises and falls."""
     asked = [finding for finding in findings if finding.null and finding.numbers]
     if not asked:
         return None
-    return {
-        name: {
-            "rises": int(sum((f.numbers[name][:, 0] > 0).sum() for f in asked)),
-            "falls": int(sum((f.numbers[name][:, 0] < 0).sum() for f in asked)),
-        }
-        for name in asked[0].numbers
-    }
+    slopes = {name: np.concatenate([f.numbers[name][:, 0] for f in asked]) for name in asked[0].numbers}
+    return {name: Directions(rises=int((slope > 0).sum()), falls=int((slope < 0).sum())) for name, slope in slopes.items()}
 
 
 def failures(finding: Finding, ground: Ground) -> list[tuple[float, int, Ground]]:
@@ -233,18 +310,18 @@ TRIES = 5
 """Counterexamples that are tried for confirmation, the worst first."""
 
 
-def worst(key: str, failing: list[tuple[float, int, Ground]]) -> Tree | None:
-    """The worst counterexample that is confirmed; figures are null where none of the worst few is."""
+def worst(claim: Claim, failing: list[tuple[float, int, Ground]]) -> Counterexample | None:
+    """The worst counterexample that is confirmed; empty where none of the worst few is."""
     if not failing:
         return None
     for _, lane, ground in failing[:TRIES]:
-        margin = confirmed(key, ground, lane)
+        margin = confirmed(claim, ground, lane)
         if margin is not None:
-            return {"margin": margin, "case": case_tree(ground.case, lane, f"Counterexample to {key}")}
-    return {"margin": None, "case": None}
+            return Counterexample(margin=margin, market=ground.case.take([lane]))
+    return Counterexample(margin=None, market=None)
 
 
-def confirmed(key: str, ground: Ground, lane: int) -> float | None:
+def confirmed(claim: Claim, ground: Ground, lane: int) -> float | None:
     """The margin by which a claim fails in one market solved alone, in extended precision; None if that does not confirm it."""
     case = ground.case.take([lane])
     reference = without_spillover(case)
@@ -256,7 +333,7 @@ def confirmed(key: str, ground: Ground, lane: int) -> float | None:
         forced={name: t[[lane]] for name, t in ground.forced.items()},
         mechanism={name: value[[lane]] for name, value in ground.mechanism.items()},
     )
-    finding = finding_of(next(claim for claim in CLAIMS if claim.key == key), in_extended_precision(alone))
+    finding = finding_of(claim, in_extended_precision(alone))
     # A margin that is positive, however small, is none of a counterexample's.
     negligible = 1e-14 * float(np.max(finding.size))
     fails = finding.holds[0] == 0 and finding.met[0] != 0 and finding.margin[0] <= negligible
@@ -284,34 +361,3 @@ def refined(case: Case, regime: Regime, x: Array) -> Array:
         gradient, jacobian = conditions(case, regime, x)
         x = x + solve_general(*free_system(-jacobian, gradient, held))
     return x
-
-
-def case_tree(case: Case, lane: int, name: str) -> Tree:
-    """One market as the tree of a case file."""
-    one = case.take([lane])
-
-    def value(array: Array) -> float | list[float]:
-        numbers = [float(v) for v in array.ravel()]
-        return numbers[0] if len(set(numbers)) == 1 else numbers
-
-    cap = float(one.investment_cap.ravel()[0])
-    tree: Tree = {
-        "schema_version": 1,
-        "name": name,
-        "demand": {key: value(getattr(one, key)) for key in ("intercept", "own_slope", "cross_slope")},
-        "security": {
-            "rivalry": value(one.rivalry),
-            "demand_spillover": value(one.demand_spillover),
-            "leakage": {"own": value(one.leakage_own), "cross": value(one.leakage_cross), "interaction": value(one.leakage_interaction)},
-        },
-        "cost": {
-            "form": one.cost_form,
-            "scale": value(one.cost_scale),
-            "max_saving": value(one.max_saving),
-            "spillover": value(one.cost_spillover),
-            "investment_cap": None if np.isinf(cap) else cap,
-        },
-    }
-    if one.unit_cost is not None and np.any(one.unit_cost.base):
-        tree["unit_cost"] = {key: value(array) for key, array in vars(one.unit_cost).items()}
-    return tree

@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     import pandas as pd
 
-Row = dict[str, Any]
+    from mechanism.results import Evaluation
 
 
 def welfare_net(welfare: Any, outlay: Any, cost: Any) -> Any:
@@ -18,8 +18,6 @@ def welfare_net(welfare: Any, outlay: Any, cost: Any) -> Any:
     return welfare - cost * np.maximum(outlay, 0.0)
 
 
-PER_FIRM = ("profit", "sharing", "investment")
-"""Figures that a comparison gives for both firms."""
 COLUMNS = (
     "case",
     "policy",
@@ -40,24 +38,14 @@ COLUMNS = (
     "change_consumer_surplus",
     "change_welfare",
 )
+"""The columns of the table, those of both firms ending in the firm's number."""
 
 
-def comparison_rows(results: Sequence[dict[str, Any]], labels: Sequence[str]) -> list[Row]:
-    """The rows of several results, each under its label; what is not available is None."""
-    return [{"case": label} | tidy(row) for result, label in zip(results, labels, strict=True) for row in result["comparison"]]
-
-
-def tidy(row: Row) -> Row:
-    """One row of a comparison with one figure per column."""
-    change = row.get("change") or {}
-    flat = dict(row) | {f"change_{key}": value for key, value in change.items()}
-    for key in (*PER_FIRM, "change_profit"):
-        flat[f"{key}_1"], flat[f"{key}_2"] = flat.get(key) or (None, None)
-    return {column: flat.get(column) for column in COLUMNS if column != "case"}
-
-
-def comparison_frame(results: Sequence[dict[str, Any]]) -> pd.DataFrame:
-    """The comparison of several results as a pandas table, the rows of each under its case's name."""
+def comparison_frame(found: Sequence[Evaluation]) -> pd.DataFrame:
+    """The comparison of several cases as a pandas table, the rows of each under its case's name."""
     import pandas as pd
 
-    return pd.DataFrame(comparison_rows(results, [result["case"]["name"] for result in results]), columns=list(COLUMNS))
+    from mechanism.tree import comparison_rows, evaluation_tree
+
+    rows = comparison_rows([evaluation_tree(one) for one in found], [one.case.name for one in found])
+    return pd.DataFrame(rows, columns=list(COLUMNS))

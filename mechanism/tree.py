@@ -1,28 +1,50 @@
-"""The JSON contract: typed results as trees of plain values, the only place where they lose their types."""
+"""The JSON contract: typed results as plain values, and the only place where they become so.
+
+A key without a value to give is null, never missing. Firms are counted from 1.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as installed_version
+from math import isnan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from market.case import INVESTMENT, SHARING, Array, Case
 from market.outcome import numbers
 from mechanism.behaviour import Expected
 from mechanism.checks import Check, JointLie, Lie, Refusal
+from mechanism.policies import PRIVATE_MARKET
 from mechanism.results import (
     FORMS,
+    NOT_SETTLED,
     Checks,
+    ComparisonRow,
     ConstraintRow,
     Continuum,
+    Evaluation,
     IncentiveCheck,
     ParticipationCheck,
     Played,
     PrivateMarket,
+    RatesUnderTypes,
     RepairResult,
     RuleResult,
 )
+from mechanism.tidy import COLUMNS
+
+if TYPE_CHECKING:
+    from market.statics import Slopes
+    from mechanism.batch_findings import Findings, PolicyFinding, Spread
+    from mechanism.full_information import FullInformation, Joining
+    from mechanism.instruments import LinearSubsidies
+    from mechanism.propositions import Answer
+    from mechanism.sample import Propositions, Sample, Tally
+    from mechanism.schema import Expected as ExpectedValue
+    from mechanism.what_if import Compared, Difference, KeyChange, Moved, Path
 
 if TYPE_CHECKING:
     from mechanism.design import Contradiction, DirectMechanism, Named
@@ -30,6 +52,8 @@ if TYPE_CHECKING:
     from mechanism.designed import Designed
 
 Tree = dict[str, Any]
+
+SCHEMA_VERSION = 1
 
 
 # --- checks
@@ -46,6 +70,172 @@ def witness_tree(witness: Lie | JointLie | Refusal | None, players: tuple[str, .
         return who | {"type": witness.type, "report": witness.report, "gain": witness.gain}
     known = {"type": witness.type, "rival_type": witness.rival_type}
     return who | {name: value for name, value in known.items() if value is not None} | {"slack": witness.slack}
+
+
+def version() -> str:
+    """The installed version of the tool."""
+    try:
+        return installed_version("pigou")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _fields(record: Any) -> Tree:
+    """The fields of a record of plain values; nothing is copied below them."""
+    return dict(vars(record))
+
+
+# --- evaluate
+
+
+def evaluation_tree(found: Evaluation) -> Tree:
+    """`evaluate --format json`."""
+    private = {PRIVATE_MARKET: private_market_tree(found.private_market)} if found.private_asked else {}
+    tree: Tree = {
+        "schema_version": SCHEMA_VERSION,
+        "tool": {"name": "pigou", "version": version()},
+        "case": found.case.resolved,
+        "case_sha256": found.case.sha256,
+        "regimes": {key: outcome.tree() for key, outcome in found.regimes.items()} | private,
+        "mechanism": mechanism_tree(found),
+        "comparison": [comparison_tree(row) for row in found.comparison],
+        "verdicts": [{"code": said.code, "text": said.whole} for said in found.verdicts],
+        "warnings": [{"code": said.code, "message": said.text} for said in found.warnings],
+    }
+    return tree | {"expectations": expectations(tree, found.case.expect)}
+
+
+def mechanism_tree(found: Evaluation) -> Tree:
+    """`mechanism`."""
+    own, rules = found.case.mechanism.tax_rule, found.rules
+    return {
+        "full_information": None if found.full_information is None else full_information_tree(found.full_information),
+        "linear_subsidies": None if found.rates is None else rates_tree(found.rates, found.rates_under_types),
+        "reported": None if found.own is None else rule_tree(found.own),
+        "alternatives": None
+        if rules is None
+        else {key: None if rule is None else rule_tree(rule) for key, rule in rules.items() if key != own},
+    }
+
+
+def full_information_tree(full: FullInformation) -> Tree:
+    """`mechanism.full_information`."""
+    solved = full.regulated.solved
+    return {
+        "subsidy": numbers(full.subsidy),
+        "tax": numbers(full.tax),
+        "net_transfer": numbers(full.net_transfer) if solved else None,
+        "participation_gain": numbers(full.participation_gain) if solved else None,
+        "regulated": full.regulated.tree(),
+        "welfare_gap": full.welfare_gap if solved else None,
+        "certificate": full.regulated.certificate.tree(),
+        "participation": {form: _joining(joining) for form, joining in full.joining.items()},
+        "printed_double_integral": {
+            "value": numbers(full.printed_double_integral),
+            "note": "(35) as printed; its unit is price x quantity^2, so it is a diagnostic and no amount of money",
+        },
+    }
+
+
+def _joining(found: Joining) -> Tree:
+    return {
+        **_slack(found.check),
+        "slack": numbers(found.slack),
+        "correction": numbers(found.correction),
+        "balanced_correction_exists": found.balanced,
+    }
+
+
+def rates_tree(rates: LinearSubsidies, under_types: RatesUnderTypes | None) -> Tree:
+    """`mechanism.linear_subsidies`."""
+    return {
+        "status": rates.status,
+        **_rates(rates.rates),
+        "net_transfer": numbers(rates.net_transfer),
+        "outlay": rates.outlay,
+        "payoff": numbers(rates.payoff),
+        "participation_gain": numbers(rates.participation_gain),
+        "levels": {"sharing": numbers(rates.levels[SHARING]), "investment": numbers(rates.levels[INVESTMENT])},
+        "residual": rates.residual,
+        "regret": rates.regret,
+        "under_types": None
+        if under_types is None
+        else {
+            **_rates(under_types.fixed.rates),
+            "expected": expected_tree(under_types.expected),
+            "residual": under_types.fixed.residual,
+            "regret": under_types.fixed.regret,
+        },
+    }
+
+
+def _rates(rates: Array) -> Tree:
+    """Each firm's rates on what it chooses, from rates (2, 4) on all levels."""
+    return {"sharing_rate": numbers(rates[[0, 1], [0, 1]]), "investment_rate": numbers(rates[[0, 1], [2, 3]])}
+
+
+def comparison_tree(row: ComparisonRow) -> Tree:
+    """A row of `comparison`."""
+    e, change = row.expected, row.change
+    return {
+        "policy": row.policy.key,
+        "status": row.status,
+        "welfare": row.welfare,
+        "consumer_surplus": row.consumer_surplus,
+        "profit": numbers(row.profit),
+        "public_outlay": row.outlay,
+        "sharing": None if e is None else numbers(e.sharing),
+        "investment": None if e is None else numbers(e.investment),
+        "share_of_gain": row.share_of_gain,
+        "welfare_net": row.welfare_net,
+        "change": None
+        if change is None
+        else {
+            "profit": numbers(change.profit),
+            "consumer_surplus": change.consumer_surplus,
+            "welfare": change.welfare,
+        },
+    }
+
+
+def comparison_rows(results: Sequence[Tree], labels: Sequence[str]) -> list[Tree]:
+    """`compare --format json`: the rows of several evaluations, each under its label, one figure per column; null for what there is not."""
+    return [{"case": label} | _tidy(row) for result, label in zip(results, labels, strict=True) for row in result["comparison"]]
+
+
+def _tidy(row: Tree) -> Tree:
+    """One row of a comparison with one figure per column."""
+    tidy = row | {f"change_{key}": value for key, value in (row["change"] or {}).items()}
+    for key in ("profit", "sharing", "investment", "change_profit"):
+        tidy[f"{key}_1"], tidy[f"{key}_2"] = tidy.get(key) or (None, None)
+    return {column: tidy.get(column) for column in COLUMNS if column != "case"}
+
+
+MISSING = "no such key"
+
+
+def expectations(tree: Tree, expect: Mapping[str, ExpectedValue]) -> list[Tree]:
+    """The `expect` block of the case, whose keys are those of the tree, against the tree."""
+    out = []
+    for key, wanted in expect.items():
+        actual = look_up(tree, key)
+        value, rtol, atol = wanted.value, wanted.rtol, wanted.atol
+        if isinstance(value, int | float) and not isinstance(value, bool) and isinstance(actual, int | float):
+            ok = abs(actual - value) <= atol + rtol * abs(value)
+        else:
+            ok = actual == value
+        out.append({"key": key, "expected": value, "actual": actual, "ok": bool(ok)})
+    return out
+
+
+def look_up(tree: Any, path: str) -> Any:
+    """The value at a dotted path such as `regimes.nash.sharing[0]`; `no such key` where there is none."""
+    for part in path.replace("[", ".[").split("."):
+        try:
+            tree = tree[int(part[1:-1])] if part.startswith("[") else tree[part]
+        except (KeyError, IndexError, TypeError, ValueError):
+            return MISSING
+    return tree
 
 
 # --- evaluate: one tax rule at one case
@@ -68,9 +258,9 @@ def rule_tree(found: RuleResult) -> Tree:
         "checks": checks_tree(found.checks),
         "repair": None if found.repair is None else _repair(found.repair),
         "if_not_truthful": None if found.played is None else _played(found.played),
-        "interim": [asdict(row) for row in found.interim],
-        "evidence": None if evidence is None else asdict(evidence) | {"reports": [asdict(row) for row in evidence.reports]},
-        "schedule": [asdict(row) for row in found.schedule],
+        "interim": [_fields(row) for row in found.interim],
+        "evidence": None if evidence is None else _fields(evidence) | {"reports": [_fields(row) for row in evidence.reports]},
+        "schedule": [_fields(row) for row in found.schedule],
         "design": design,
         "continuum": None if found.continuum is None else continuum_tree(found.continuum),
         "certificate": {
@@ -108,9 +298,9 @@ def checks_tree(checks: Checks) -> Tree:
         tree[f"{form}_all"] = [_participation(row) for row in rows]
     program = checks.program
     return tree | {
-        "program": None if program is None else {name: _listed(value) for name, value in asdict(program).items()},
+        "program": None if program is None else {name: _listed(value) for name, value in _fields(program).items()},
         "collusion": _gain(checks.collusion),
-        "budget": asdict(checks.budget),
+        "budget": _fields(checks.budget),
     }
 
 
@@ -141,7 +331,7 @@ def _repair(found: RepairResult) -> Tree:
     return {
         "status": found.status,
         "asks": {name: getattr(found, name) for name in ("incentive", "payoff", "participation", "timing")},
-        "per_type": [asdict(row) for row in found.per_type],
+        "per_type": [_fields(row) for row in found.per_type],
         "total": found.total,
         "expected_outlay": found.expected_outlay,
         "binding": [_constraint(row, "price") for row in found.binding],
@@ -186,8 +376,7 @@ def private_market_tree(found: PrivateMarket | None) -> Tree:
     tree: Tree = {"status": "no_equilibrium", "message": None, **dict.fromkeys(names)}
     certificate: Tree = {"residual": None, "curvature": None, "regret": None, "global": "searched", "gap": None, "others": [], "bounds": []}
     if found is None:
-        message = "best replies of the types did not settle on an equilibrium"
-        return tree | {"message": message, "strategies": None, "certificate": certificate}
+        return tree | {"message": NOT_SETTLED, "strategies": None, "certificate": certificate}
     expected = found.expected
     return tree | {
         "status": "converged",
@@ -196,7 +385,7 @@ def private_market_tree(found: PrivateMarket | None) -> Tree:
         **{name: numbers(getattr(found, name)) for name in means},
         "consumer_surplus": float(expected.consumer_surplus),
         "welfare": float(expected.welfare),
-        "strategies": [asdict(row) for row in found.strategies],
+        "strategies": [_fields(row) for row in found.strategies],
         "certificate": certificate | {"residual": found.residual, "regret": found.regret},
     }
 
@@ -292,3 +481,222 @@ def _rows_tree(rows: Sequence[Named], players: tuple[str, ...], weight: str) -> 
         }
         for row in rows
     ]
+
+
+# --- the claims
+
+
+def propositions_tree(found: Propositions) -> Tree:
+    """`propositions --format json`."""
+    return {
+        "case": found.policy.resolved,
+        "claims": [answer_tree(answer) for answer in found.claims],
+        "sample": None if found.sample is None else sample_tree(found.sample),
+    }
+
+
+def answer_tree(answer: Answer) -> Tree:
+    """One claim at one market."""
+    return {
+        "id": answer.claim.key,
+        "text": answer.claim.text,
+        "assumption": {"met": answer.met, "detail": answer.detail},
+        "holds": answer.holds,
+        "margin": answer.margin,
+        "numbers": {name: _finite(value.tolist()) for name, value in answer.numbers.items()},
+    }
+
+
+def _finite(value: Any) -> Any:
+    """Numbers, nested as they are; None for what is not finite."""
+    if isinstance(value, list):
+        return [_finite(entry) for entry in value]
+    return value if np.isfinite(value) else None
+
+
+def sample_tree(sample: Sample) -> Tree:
+    """The claims over random markets."""
+    return {
+        "count": sample.count,
+        "seed": sample.seed,
+        "solved": dict(sample.solved),
+        "claims": [_tally_tree(tally) for tally in sample.claims],
+    }
+
+
+def _tally_tree(tally: Tally) -> Tree:
+    key, worst = tally.claim.key, tally.worst
+    market = None if worst is None else worst.market
+    return {
+        "id": key,
+        "met": _fields(tally.met),
+        "not_met": _fields(tally.not_met),
+        "not_asked": tally.not_asked,
+        "signs": None if tally.signs is None else {name: _fields(way) for name, way in tally.signs.items()},
+        "worst": None
+        if worst is None
+        else {
+            "margin": worst.margin,
+            "case": None if market is None else market_tree(market, f"Counterexample to {key}"),
+        },
+    }
+
+
+def market_tree(market: Case, name: str) -> Tree:
+    """One market (a single lane) as the tree of a case file."""
+
+    def value(array: Array) -> float | list[float]:
+        numbers = [float(v) for v in array.ravel()]
+        return numbers[0] if len(set(numbers)) == 1 else numbers
+
+    cap = float(market.investment_cap.ravel()[0])
+    tree: Tree = {
+        "schema_version": 1,
+        "name": name,
+        "demand": {key: value(getattr(market, key)) for key in ("intercept", "own_slope", "cross_slope")},
+        "security": {
+            "rivalry": value(market.rivalry),
+            "demand_spillover": value(market.demand_spillover),
+            "leakage": {
+                "own": value(market.leakage_own),
+                "cross": value(market.leakage_cross),
+                "interaction": value(market.leakage_interaction),
+            },
+        },
+        "cost": {
+            "form": market.cost_form,
+            "scale": value(market.cost_scale),
+            "max_saving": value(market.max_saving),
+            "spillover": value(market.cost_spillover),
+            "investment_cap": None if np.isinf(cap) else cap,
+        },
+    }
+    if market.unit_cost is not None and np.any(market.unit_cost.base):
+        tree["unit_cost"] = {key: value(array) for key, array in vars(market.unit_cost).items()}
+    return tree
+
+
+# --- comparative statics
+
+
+def slopes_tree(slopes: Mapping[str, Slopes]) -> Tree:
+    """The derivatives of one market (L = 1) by parameter; `falling` is null where the two sides agree."""
+    return {
+        name: {
+            **_slope(found, 1),
+            "falling": None if np.array_equal(found.levels[0], found.levels[1]) else _slope(found, 0),
+        }
+        for name, found in slopes.items()
+    }
+
+
+def _slope(found: Slopes, side: int) -> Tree:
+    levels = found.levels[side, 0]
+    return {
+        "sharing": numbers(levels[SHARING]),
+        "investment": numbers(levels[INVESTMENT]),
+        **{name: getattr(found, name)[side, 0].tolist() for name in ("price", "quantity", "profit")},
+        **{name: float(getattr(found, name)[side, 0]) for name in ("consumer_surplus", "welfare")},
+    }
+
+
+# --- what-if
+
+
+def difference_tree(found: Difference) -> Tree:
+    """`what-if --set --format json`."""
+    return {
+        "changes": changes_tree(found.changes),
+        "policies": [_compared(row, "policy") for row in found.policies],
+        "regimes": [_compared(row, "regime") for row in found.regimes],
+        "rules": [_compared(row, "tax_rule") for row in found.rules],
+        "baseline": evaluation_tree(found.before),
+        "changed": evaluation_tree(found.after),
+    }
+
+
+def changes_tree(changes: Sequence[KeyChange]) -> list[Tree]:
+    """What was changed in a case."""
+    return [{"key": change.key, "before": change.before, "after": change.after} for change in changes]
+
+
+def _compared(row: Compared, name: str) -> Tree:
+    before, after = row.status
+    return {
+        name: row.key,
+        "status": {"before": before, "after": after},
+        **{figure: _moved(moved) for figure, moved in row.figures.items()},
+        **{figure: [_moved(moved) for moved in pair] for figure, pair in row.per_firm.items()},
+    }
+
+
+def _moved(moved: Moved) -> Tree:
+    return {"before": moved.before, "after": moved.after, "change": moved.change, "share": moved.share}
+
+
+def path_tree(found: Path) -> Tree:
+    """`what-if --vary --format json`, but for the case and what was set in it."""
+    return {
+        "vary": [_fields(span) for span in found.spans],
+        "policies": list(found.policies),
+        "rows": _path_rows(found),
+        "events": [_fields(event) | {"policies": list(event.policies)} for event in found.events],
+        "more_events": found.more_events,
+    }
+
+
+def _path_rows(found: Path) -> list[Tree]:
+    """A row per point and policy: figures, and what is said where there is something to say."""
+    figures = [name for name, values in found.columns.items() if values.dtype == float]
+    columns = {name: values.tolist() for name, values in found.columns.items()}
+    points = [dict(zip((span.key for span in found.spans), point, strict=True)) for point in found.points.tolist()]
+    width = len(found.policies)
+    return [
+        points[at // width]
+        | {name: columns[name][at] for name in ("policy", "status")}
+        | {name: None if isnan(columns[name][at]) else columns[name][at] for name in figures}
+        | {name: columns[name][at] or None for name in ("ic", "ir", "message")}
+        for at in range(len(points) * width)
+    ]
+
+
+# --- the result of a batch
+
+
+def findings_tree(found: Findings) -> Tree:
+    """`compare RESULT --format json`."""
+    return {
+        "cases": found.cases,
+        "policies": [_finding(row) for row in found.policies],
+        "undecided": found.undecided,
+        "inadmissible": found.inadmissible,
+        "public_funds": found.public_funds,
+        "by": {
+            key: [{"group": group.name, "cases": group.cases, "policies": [_finding(row) for row in group.policies]} for group in groups]
+            for key, groups in found.by.items()
+        },
+    }
+
+
+def _finding(row: PolicyFinding) -> Tree:
+    tree: Tree = {
+        "policy": row.policy,
+        "wins": row.wins,
+        "wins_voluntary": row.wins_voluntary,
+        "solved": row.solved,
+        "corner": row.corner,
+        "status": dict(row.status),
+        "truthful": row.truthful,
+        "joined": row.joined,
+    }
+    against = row.against_market
+    if against is not None:
+        tree["gain"] = _spread(against.gain)
+        tree |= {f"profit_{firm}_change": _spread(spread) for firm, spread in against.profit.items()}
+        tree["beats_market"] = against.better
+    return tree | {name: _spread(spread) for name, spread in row.spreads.items()}
+
+
+def _spread(spread: Spread | None) -> Tree | None:
+    """Mean and quantiles; null where nothing is known."""
+    return None if spread is None else {"mean": spread.mean, **{f"q{100 * q:02.0f}": value for q, value in spread.quantiles.items()}}

@@ -1,42 +1,62 @@
-"""Words shared by the findings: what rules, outside options and amounts are called."""
+"""Words shared by the findings: what outside options and amounts are called."""
 
 from __future__ import annotations
 
-from typing import Any
-
-Sentence = dict[str, str]
+from dataclasses import dataclass
 
 NEGLIGIBLE = 1e-9
 """Changes below this share of welfare are called none."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Sentence:
+    """A finding, or a warning, in words."""
+
+    code: str
+    """What it is about, for programs."""
+    text: str
+    """What it says."""
+    question: str = ""
+    """What it answers."""
+    against: bool = False
+    """Whether it speaks against what is recommended."""
+
+    @property
+    def whole(self) -> str:
+        """The question, if there is one, and what is said."""
+        return f"{self.question} {self.text}" if self.question else self.text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outside:
+    """What a form of individual rationality compares joining with, in words."""
+
+    label: str
+    """In tables."""
+    against: str
+    """In the middle of a sentence."""
+
+
+OUTSIDE = {
+    "ir1": Outside(label="As printed, one price on both sides", against="its own profit at the same levels without transfers"),
+    "ir_market": Outside(label="Against today's market", against="today's market"),
+    "ir2": Outside(label="Against earning nothing", against="earning nothing"),
+}
+"""By form."""
+
+
+@dataclass(frozen=True)
 class Words:
     """Numbers with their unit, for one case."""
 
-    def __init__(self, case: dict[str, Any]) -> None:
-        unit = (case.get("units") or {}).get("money")
-        self.unit = f" {unit}" if unit else ""
+    unit: str | None
+    """Of money; None where the case names none."""
 
     def money(self, value: float) -> str:
         """An amount with its unit."""
-        return f"{value:.4g}{self.unit}"
+        return f"{value:.4g} {self.unit}" if self.unit else f"{value:.4g}"
 
 
-AGAINST = {"ir1": "its own profit at the same levels without transfers", "ir_market": "today's market", "ir2": "earning nothing"}
-
-RULES = {
-    "printed": "the printed tax, which takes back the subsidy at the firm's own report",
-    "groves": "a tax free of the firm's own report",
-    "worst_type": "a tax set by the type with the least to gain from joining",
-    "agv": "mutual payments of what each report is worth to the other",
-    "designed": "transfers that are solved for",
-    "observed": "a tax free of the own report and a subsidy settled on the market that comes about",
-}
-SHORT = {
-    "printed": "the printed tax",
-    "groves": "the tax free of the own report",
-    "worst_type": "the tax set by the worst type",
-    "agv": "mutual payments",
-    "designed": "transfers that are solved for",
-    "observed": "the subsidy settled on the market that comes about",
-}
+def capitalised(text: str) -> str:
+    """The text as the beginning of a sentence."""
+    return f"{text[0].upper()}{text[1:]}"

@@ -56,6 +56,78 @@ def test_a_module_is_of_readable_length_and_says_what_it_is_for(path: Path) -> N
     assert ast.get_docstring(ast.parse(text))
 
 
+PLAIN = {
+    "market/faults.py",
+    "market/files.py",
+    "market/schema.py",
+    "mechanism/case_keys.py",
+    "mechanism/choices.py",
+    "mechanism/schema.py",
+    "mechanism/setting_file.py",
+    "mechanism/tree.py",
+}
+"""Where values have no types yet or no longer: a file is read, or JSON is made."""
+COLUMNS = {
+    "mechanism/batch_findings.py",
+    "mechanism/many.py",
+    "mechanism/many_types.py",
+    "mechanism/propositions.py",
+    "mechanism/sample.py",
+    "mechanism/what_if.py",
+}
+"""Where arrays stand under names, as columns of a table or by regime."""
+UNTYPED = {
+    "market/outcome.py",
+    "market/regimes.py",
+    "mechanism/advice.py",
+    "mechanism/asymmetric_information.py",
+    "mechanism/behaviour.py",
+    "mechanism/checks.py",
+    "mechanism/continuum.py",
+    "mechanism/design.py",
+    "mechanism/design_file.py",
+    "mechanism/designed.py",
+    "mechanism/full_information.py",
+    "mechanism/incentives.py",
+    "mechanism/interdependent.py",
+    "mechanism/many_types.py",
+    "mechanism/second_best.py",
+    "mechanism/settings.py",
+    "mechanism/transfers.py",
+    "mechanism/verdicts.py",
+}
+"""Where results are still trees."""
+
+
+def plain_trees(path: Path) -> tuple[list[int], list[int]]:
+    """The lines of a module with `dict[str, Any]`, and those that subscript by a string."""
+    trees, keys = [], []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.Subscript):
+            continue
+        if ast.unparse(node) == "dict[str, Any]":
+            trees.append(node.lineno)
+        elif isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str):
+            keys.append(node.lineno)
+    return trees, keys
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in MODULES if path.relative_to(ROOT).parts[0] != "cli"], ids=lambda path: str(path.relative_to(ROOT))
+)
+def test_results_have_types_until_they_leave(path: Path) -> None:
+    """Plain trees are made in one module and read in those that read files; nobody looks a fact up by a string in between."""
+    name, (trees, keys) = str(path.relative_to(ROOT)), plain_trees(path)
+    assert not trees or name in PLAIN | UNTYPED
+    assert not keys or name in PLAIN | COLUMNS | UNTYPED
+
+
+def test_no_module_is_excused_for_nothing() -> None:
+    found = {str(path.relative_to(ROOT)): plain_trees(path) for path in MODULES}
+    assert {name for name in PLAIN if not any(found[name])} == set()
+    assert {name for name in COLUMNS if not found[name][1]} == set()
+
+
 LOADED = """
 import sys
 sys.argv = ["pigou", *sys.argv[1:]]

@@ -12,7 +12,9 @@ import pandas as pd
 import pytest
 from command import Run
 
-from mechanism.batch_findings import findings, groups, read_result
+from mechanism import batch_findings
+from mechanism.batch_findings import Result, groups, read_result
+from mechanism.tree import Tree, findings_tree
 
 CASES = Path(__file__).resolve().parents[1] / "cases"
 DESIGN = """case: {case}
@@ -23,6 +25,11 @@ vary:
 sample: {{method: sobol, count: 32, seed: 3}}
 policies: [nash, joint_profit, price_collusion, social_optimum]
 """
+
+
+def findings(result: Result, by: list[str]) -> Tree:
+    """The findings as the tree that users are given."""
+    return findings_tree(batch_findings.findings(result, by))
 
 
 @pytest.fixture(scope="module")
@@ -79,9 +86,11 @@ def test_the_three_formats(run: Run, result: Path) -> None:
 def test_groups_of_many_values_are_of_equal_size() -> None:
     values = np.arange(100.0)
     found = groups(values)
-    assert [which.sum() for _, which in found] == [20] * 5
-    assert np.sum([which for _, which in found], axis=0).tolist() == [1] * 100
-    assert [name for name, _ in groups(np.array([1.0, 2.0, np.nan]))] == ["1", "2", "null"]
+    assert [group.which.sum() for group in found] == [20] * 5
+    assert np.sum([group.which for group in found], axis=0).tolist() == [1] * 100
+    few = groups(np.array([1.0, 2.0, np.nan]))
+    assert [(group.name, group.low, group.missing) for group in few] == [("1", 1.0, False), ("2", 2.0, False), ("null", None, True)]
+    assert [(group.name, group.low) for group in groups(np.array(["b", "a"], object))] == [("a", None), ("b", None)]
 
 
 @pytest.mark.parametrize(

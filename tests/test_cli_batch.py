@@ -15,12 +15,12 @@ import pyarrow.parquet as pq
 import pytest
 from command import Run
 from test_cli_process import COMMAND, environment
+from trees import evaluate
 
 from cli.batch import progress as progress_module
 from cli.batch.design import load_design
 from cli.batch.parts import Parts
 from cli.batch.progress import Progress
-from mechanism.evaluation import evaluate
 from mechanism.schema import load_case
 
 ROOT = Path(__file__).resolve().parents[1]

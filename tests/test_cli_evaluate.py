@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trees
 from command import Run
 
 from cli.figures import aligned, column, number, pair_column, percent, plain
@@ -43,19 +44,19 @@ def case(tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The result of the good case."""
-    from mechanism.evaluation import evaluate
     from mechanism.schema import load_case
 
     path = tmp_path_factory.mktemp("case") / "two.yaml"
     path.write_text(CASE)
-    return evaluate(load_case(path))
+    return trees.evaluate(load_case(path))
 
 
 @pytest.fixture
 def found(tree: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """A copy of that result, which every evaluation of the test then leads to."""
     result = copy.deepcopy(tree)
-    monkeypatch.setattr("mechanism.evaluation.evaluate", lambda *_, **__: result)
+    monkeypatch.setattr("mechanism.evaluation.evaluate", lambda *_, **__: None)
+    monkeypatch.setattr("mechanism.tree.evaluation_tree", lambda _: result)
     return result
 
 

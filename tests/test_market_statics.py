@@ -7,7 +7,8 @@ import pytest
 from admissible import market
 
 from market.regimes import REGIMES, solve_regime
-from market.statics import comparative_statics, shifts, tree, values
+from market.statics import comparative_statics, shifts, values
+from mechanism.tree import slopes_tree
 
 MARKETS: dict[str, dict[str, object]] = {
     "equal": {},
@@ -70,7 +71,7 @@ def test_a_level_about_to_leave_its_bound_moves_one_way_only() -> None:
     t = outcome.levels[2]
     # By hand at s = 0: 2 h s = b2 lambda_d t + (2 b1 + b2) phi3 s, h = 2 b1 phi1 - b2 phi2.
     np.testing.assert_allclose(rising[:2], t / (2 * (3 * 3.0 - 0.5) - 4 * 0.2), rtol=1e-9)
-    assert tree({"x": found})["x"]["falling"]["sharing"] == [0.0, 0.0]
+    assert slopes_tree({"x": found})["x"]["falling"]["sharing"] == [0.0, 0.0]
 
 
 def test_parameters_and_their_values() -> None:

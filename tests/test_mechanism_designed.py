@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from command import Run
 from scipy.optimize import linprog, minimize
+from trees import evaluate
 
 from market.case import Case
 from market.outcome import account
@@ -19,7 +20,6 @@ from mechanism.allocation import allocate
 from mechanism.behaviour import expected_outcome
 from mechanism.design import design
 from mechanism.design_file import solve_file
-from mechanism.evaluation import evaluate
 from mechanism.instruments import subsidised_game
 from mechanism.market_setting import WEIGHTS
 from mechanism.robust_rates import best_rates, rates_outcome

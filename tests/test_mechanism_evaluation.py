@@ -6,10 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
+from trees import evaluate
 
-from mechanism.evaluation import evaluate, look_up
+from mechanism import evaluation
 from mechanism.schema import load_case, parse_tree
 from mechanism.tidy import comparison_frame
+from mechanism.tree import look_up
 
 CASES = Path(__file__).resolve().parents[1] / "cases"
 
@@ -27,7 +29,7 @@ def test_every_shipped_case_meets_its_expectations_and_is_plain_json(name: str) 
 
 def test_changes_and_shares_follow_from_the_figures() -> None:
     """The tidy table: shares of the gain are 0 for today's market and 1 for the optimum; consumers and firms share every change."""
-    frame = comparison_frame([evaluate(load_case(CASES / "large_and_small.yaml"))]).set_index("policy")
+    frame = comparison_frame([evaluation.evaluate(load_case(CASES / "large_and_small.yaml"))]).set_index("policy")
     assert frame.loc["nash", "share_of_gain"] == 0
     assert frame.loc["social_optimum", "share_of_gain"] == pytest.approx(1)
     # What the public pays is among what firms keep, and nobody else's gain.

@@ -30,15 +30,15 @@ def test_at_these_rates_no_other_levels_pay(case: Case) -> None:
         s, t = np.meshgrid(np.linspace(0, 1, 41), np.linspace(0, 3 * x[2:].max() + 1, 301))
         grid = np.repeat(x[None], s.size, axis=0)
         grid[:, firm], grid[:, 2 + firm] = s.ravel(), t.ravel()
-        rate_s, rate_t = found["sharing_rate"][firm], found["investment_rate"][firm]
+        rate_s, rate_t = found.rates[firm, firm], found.rates[firm, 2 + firm]
         paid = profits(case, grid)[:, firm] + rate_s * grid[:, firm] + rate_t * grid[:, 2 + firm]
         kept = profits(case, x[None])[0, firm] + rate_s * x[firm] + rate_t * x[2 + firm]
-        assert found["payoff"][firm] == pytest.approx(kept, rel=1e-9, abs=1e-9)
+        assert found.payoff[firm] == pytest.approx(kept, rel=1e-9, abs=1e-9)
         worst = max(worst, float(paid.max() - kept) / max(1.0, abs(kept)))
-    if found["status"] == "holds":
+    if found.status == "holds":
         assert worst <= 1e-7
-    assert found["regret"] >= worst - 1e-7
-    assert found["residual"] <= 1e-9
+    assert found.regret >= worst - 1e-7
+    assert found.residual <= 1e-9
 
 
 def test_the_rate_is_what_the_firm_does_to_the_others() -> None:
@@ -55,10 +55,10 @@ def test_the_rate_is_what_the_firm_does_to_the_others() -> None:
         books = account(case, optimum.levels[None] + [[0, 0, t, 0]], bertrand_matrix)
         return float(books.total_surplus.sum() - books.profit[0, 0])
 
-    assert found["status"] == "holds"
-    assert found["investment_rate"][0] == pytest.approx((rest(1e-4) - rest(-1e-4)) / 2e-4, rel=1e-6)
-    assert found["investment_rate"][0] > 0
-    assert found["outlay"] == pytest.approx(sum(found["net_transfer"]))
+    assert found.status == "holds"
+    assert found.rates[0, 2] == pytest.approx((rest(1e-4) - rest(-1e-4)) / 2e-4, rel=1e-6)
+    assert found.rates[0, 2] > 0
+    assert found.outlay == pytest.approx(found.net_transfer.sum())
 
 
 def test_at_full_sharing_the_least_rate_that_keeps_it_is_taken() -> None:
@@ -66,8 +66,8 @@ def test_at_full_sharing_the_least_rate_that_keeps_it_is_taken() -> None:
     optimum = solve_regime(case, "social_optimum")
     found = linear_subsidies(case, optimum, solve_regime(case, "nash"))
     assert found is not None
-    assert found["levels"]["sharing"] == [1.0, 1.0]
-    assert min(found["sharing_rate"]) >= 0
+    assert found.levels[:2].tolist() == [1.0, 1.0]
+    assert min(found.rates[0, 0], found.rates[1, 1]) >= 0
 
 
 def test_without_a_planners_optimum_there_are_no_rates() -> None:

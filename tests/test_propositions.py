@@ -14,8 +14,9 @@ from command import Run
 
 from market.regimes import REGIMES, solve_regime
 from mechanism.propositions import CLAIMS, claims_at
-from mechanism.sample import case_tree, confirmed, draw, ground_of_case, ground_of_sample, propositions, sampled
+from mechanism.sample import confirmed, draw, ground_of_case, ground_of_sample, propositions, sampled
 from mechanism.schema import PolicyCase, load_case, parse_tree
+from mechanism.tree import market_tree, propositions_tree, sample_tree
 
 IDS = [
     *("P1.i", "P1.ii", "L1.i", "L1.ii", "P2.i", "P2.ii", "P2.iii", "P3.i", "P3.ii", "P4.i", "P4.ii", "P4.iii", "P5.i", "P5.ii", "P6"),
@@ -30,7 +31,7 @@ def case(name: str) -> PolicyCase:
 
 
 def findings(name: str) -> dict[str, dict[str, Any]]:
-    return {row["id"]: row for row in propositions(case(name))["claims"]}
+    return {row["id"]: row for row in propositions_tree(propositions(case(name)))["claims"]}
 
 
 def test_every_claim_has_its_row_in_order() -> None:
@@ -111,7 +112,7 @@ def test_a_sampled_market_gives_the_same_findings_alone(unit_costs: bool) -> Non
     ground = ground_of_sample(many, 12)
     together = claims_at(ground)
     for lane in range(12):
-        alone_ground = ground_of_case(parse_tree(case_tree(many, lane, "one")))
+        alone_ground = ground_of_case(parse_tree(market_tree(many.take([lane]), "one")))
         alone = claims_at(alone_ground)
         for key in IDS:
             if key in ("B.full_information", "B.truthful", "P7.ii" if not unit_costs else ""):
@@ -123,7 +124,7 @@ def test_a_sampled_market_gives_the_same_findings_alone(unit_costs: bool) -> Non
 
 
 def test_counts_add_up_and_depend_on_the_seed_alone() -> None:
-    first, again, other = sampled(80, 1), sampled(80, 1), sampled(80, 2)
+    first, again, other = (sample_tree(sampled(80, seed)) for seed in (1, 1, 2))
     assert json.dumps(first) == json.dumps(again)
     assert first["claims"] != other["claims"]
     for row in first["claims"]:
@@ -138,9 +139,10 @@ def test_counts_add_up_and_depend_on_the_seed_alone() -> None:
 def test_what_extended_precision_does_not_confirm_is_no_counterexample() -> None:
     policy = case("two_vendors")
     ground = ground_of_case(policy)
-    assert confirmed("P5.i", ground, 0) is None
+    claim = next(claim for claim in CLAIMS if claim.key == "P5.i")
+    assert confirmed(claim, ground, 0) is None
     hurt = ground_of_case(case("sharing_lowers_welfare"))
-    margin = confirmed("P5.i", hurt, 0)
+    margin = confirmed(claim, hurt, 0)
     assert margin == pytest.approx(float(claims_at(hurt)["P5.i"].margin[0]), rel=1e-8)
 
 
@@ -190,7 +192,7 @@ def test_counterexamples_are_good_case_files(run: Run, vendors: Path, tmp_path: 
     files = sorted(tmp_path.glob("counterexample_*.json"))
     assert {path.stem for path in files} >= {"counterexample_B_participation", "counterexample_R_price_collusion"}
     for path in files:
-        again = {row["id"]: row for row in propositions(load_case(path))["claims"]}
+        again = {row["id"]: row for row in propositions_tree(propositions(load_case(path)))["claims"]}
         key = path.stem.removeprefix("counterexample_").replace("_", ".", 1)
         assert again[key]["holds"] is False
 

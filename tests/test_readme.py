@@ -9,7 +9,6 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.app import app
-from mechanism.propositions import CLAIMS
 from mechanism.sample import sampled
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -50,15 +49,14 @@ def test_the_counts_of_claims_are_those_of_the_sample() -> None:
     table = re.search(r"<!-- claims -->\n(.*?)\n<!-- end of claims -->", README, re.S)
     assert table is not None
     shown = [[cell.strip() for cell in line.strip("|").split("|")] for line in table[1].splitlines()[2:]]
-    texts = {claim.key: claim.text for claim in CLAIMS}
-    found = sampled(2000, 0)["claims"]
+    found = sampled(2000, 0).claims
     assert shown == [
         [
-            row["id"],
-            texts[row["id"]],
-            f"{row['met']['true']}, {row['met']['false']}",
-            f"{row['not_met']['true']}, {row['not_met']['false']}",
-            str(row["not_asked"]),
+            row.claim.key,
+            row.claim.text,
+            f"{row.met.true}, {row.met.false}",
+            f"{row.not_met.true}, {row.not_met.false}",
+            str(row.not_asked),
         ]
         for row in found
     ]

@@ -13,15 +13,22 @@ import numpy as np
 import pytest
 from command import Run
 from scipy.optimize import brentq
+from trees import evaluate
 
 from market.regimes import solve_regime
+from mechanism import what_if
 from mechanism.case_keys import key_path, set_at
-from mechanism.evaluation import evaluate
 from mechanism.schema import load_case, parse_tree
-from mechanism.what_if import Span, along, changes
+from mechanism.tree import path_tree
+from mechanism.what_if import Span, changes
 
 CASES = Path(__file__).resolve().parents[1] / "cases"
 VENDORS, TYPES = CASES / "two_vendors.yaml", CASES / "two_types.yaml"
+
+
+def along(*arguments: Any) -> dict[str, Any]:
+    """A path as the tree that users are given."""
+    return path_tree(what_if.along(*arguments))
 
 
 def with_value(tree: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
@@ -77,7 +84,7 @@ def test_changes_are_made_in_the_order_given(run: Run, tmp_path: Path) -> None:
 
 def test_nothing_changed_changes_nothing() -> None:
     case = load_case(VENDORS)
-    assert changes(case.resolved, case.resolved) == []
+    assert changes(case.resolved, case.resolved) == ()
 
 
 def test_a_path_is_what_each_point_gives_alone() -> None:

@@ -25,7 +25,8 @@ from market.files import Document, read_document
 from market.regimes import REGIMES
 from market.schema import Block, Number, check, described
 from mechanism.case_keys import expanded, key_fault, key_path, set_at, value_at
-from mechanism.many import CASE_BY_CASE, tax_rules
+from mechanism.many import tax_rules
+from mechanism.policies import case_by_case
 from mechanism.schema import CaseFile, PolicyCase, load_case
 
 from .formats import Kind
@@ -247,7 +248,7 @@ class _Reader:
             if policy not in names:
                 close = get_close_matches(policy, names, 1)
                 hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(names)}"
-                hint = "it is found case by case, by pigou evaluate" if policy in CASE_BY_CASE else hint
+                hint = "it is found case by case, by pigou evaluate" if case_by_case(policy) else hint
                 self.fault(("policies", n), f"is {show(policy)}, which is no regime and no tax rule; {hint}")
             elif policy in self.file.policies[:n]:
                 self.fault(("policies", n), f"is {policy} again; list each policy once")

@@ -71,7 +71,7 @@ def batch(
 
         print("\n".join(estimate(Work(plan), format_for(path, result_columns(plan))).lines(jobs)))
         return
-    from mechanism.evaluation import version
+    from mechanism.tree import version
 
     from ..batch.parts import Refused, folder_of
     from ..batch.progress import Progress

@@ -55,7 +55,7 @@ def compare(
         raise typer.BadParameter("cases are not pivoted; give the result of a batch", param_hint="--by")
     paths = list(dict.fromkeys(cases))
     found = results(paths)
-    from mechanism.tidy import comparison_rows
+    from mechanism.tree import comparison_rows
 
     from ..rows import as_csv, case_labels
 
@@ -82,6 +82,7 @@ def _batch(paths: list[Path], by: list[str], form: Format, target: Target, digit
     from difflib import get_close_matches
 
     from mechanism.batch_findings import ResultError, findings, read_result
+    from mechanism.tree import findings_tree
 
     path = paths[0]
     try:
@@ -93,7 +94,8 @@ def _batch(paths: list[Path], by: list[str], form: Format, target: Target, digit
             close = get_close_matches(key, list(result.keys), 1)
             hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(result.keys)}"
             raise typer.BadParameter(f"{key} was not varied; {hint}", param_hint="--by")
-    found = findings(result, by)
+    told = findings(result, by)
+    found = findings_tree(told)
     if form is Format.json:
         text = json.dumps(found, indent=2, allow_nan=False)
     elif form is Format.csv:
@@ -104,7 +106,7 @@ def _batch(paths: list[Path], by: list[str], form: Format, target: Target, digit
         from ..page import Page
         from ..render_findings import findings_page
 
-        text = findings_page(found, path.name, Page(target.width, target.styled, target.unicode), digits)
+        text = findings_page(found, told.ordered, path.name, Page(target.width, target.styled, target.unicode), digits)
     target.write(text)
     if target.path is not None:
         say([f"written to {target.path}"], quiet=quiet)

@@ -118,11 +118,12 @@ def evaluation() -> Iterator[Finding]:
     """One shipped case leads to what it expects."""
     from mechanism.evaluation import evaluate
     from mechanism.schema import load_case
+    from mechanism.tree import evaluation_tree
 
     for name in shipped.names():
         case = load_case(shipped.folder() / f"{name}.yaml")
         if case.expect and case.types is None:
-            checks = evaluate(case)["expectations"]
+            checks = evaluation_tree(evaluate(case))["expectations"]
             missed = [check["key"] for check in checks if not check["ok"]]
             met = f"{len(checks) - len(missed)} of {len(checks)} expected results met"
             yield Finding(not missed, f"evaluate {name}", met + (f"; missed: {', '.join(missed)}" if missed else ""))

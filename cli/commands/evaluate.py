@@ -38,7 +38,7 @@ def evaluate(
     if form is Format.json:
         text = json.dumps(result, indent=2, allow_nan=False)
     elif form is Format.csv:
-        from mechanism.tidy import comparison_rows
+        from mechanism.tree import comparison_rows
 
         from ..rows import as_csv, case_labels
 
@@ -60,8 +60,9 @@ def results(paths: list[Any]) -> list[dict[str, Any]]:
 
     cases = load(paths)
     from mechanism.evaluation import evaluate as evaluate_case
+    from mechanism.tree import evaluation_tree
 
-    return [evaluate_case(case) for case in cases]
+    return [evaluation_tree(evaluate_case(case)) for case in cases]
 
 
 def finish(found: list[dict[str, Any]], target: Target, *, quiet: bool, strict: bool) -> None:
@@ -79,9 +80,11 @@ def finish(found: list[dict[str, Any]], target: Target, *, quiet: bool, strict: 
 
 def not_met(result: dict[str, Any], strict: bool) -> list[str]:
     """What was asked for and does not hold: solutions, small regret, expected results; if strict, constraints and no warnings."""
+    from market.outcome import SOLVED
     from market.solve.tolerances import DEFAULT
+    from mechanism.policies import policy_of
 
-    from ..render import SOLVED, missed
+    from ..render import missed
 
     full = result["mechanism"]["full_information"]
     outcomes = dict(result["regimes"]) if full is None else {**result["regimes"], "regulated": full["regulated"]}
@@ -91,7 +94,7 @@ def not_met(result: dict[str, Any], strict: bool) -> list[str]:
     for row in result["comparison"]:
         # The full-information scheme stands or falls with the regulated market and the optimum, which are outcomes themselves; that no
         # rates lead to the planner's levels is a finding.
-        if row["status"] not in SOLVED and row["policy"] not in ("vcg_full_information", "linear_subsidies"):
+        if row["status"] not in SOLVED and not policy_of(row["policy"]).told_elsewhere:
             unsolved.setdefault(row["policy"], f"{row['policy']} is {row['status']} in the comparison")
     complaints = list(unsolved.values())
     complaints += [

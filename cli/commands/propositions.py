@@ -56,8 +56,9 @@ def propositions(
 
     policy = load([case])[0]
     from mechanism.sample import propositions as check
+    from mechanism.tree import propositions_tree
 
-    result = check(policy, sample, seed)
+    result = propositions_tree(check(policy, sample, seed))
     if form is Format.json:
         text = json.dumps(result, indent=2, allow_nan=False)
     elif form is Format.csv:

@@ -47,7 +47,8 @@ def statics(
 
     policy = load([case])[0]
     from market.regimes import REGIMES, solve_regime
-    from market.statics import comparative_statics, tree, values
+    from market.statics import comparative_statics, values
+    from mechanism.tree import slopes_tree
 
     market = policy.market.flat()
     outcome = solve_regime(market, regime.value)
@@ -59,7 +60,7 @@ def statics(
         "regime": regime.value,
         "outcome": outcome.tree(),
         "values": values(market),
-        "derivatives": tree(comparative_statics(market, REGIMES[regime.value], outcome.levels[None])),
+        "derivatives": slopes_tree(comparative_statics(market, REGIMES[regime.value], outcome.levels[None])),
         "notes": [f"Held at a bound: {', '.join(outcome.certificate.bounds)}."] if outcome.certificate.bounds else [],
     }
     if form is Format.json:

@@ -82,15 +82,17 @@ def what_if(
         if twice := given & {text.partition("=")[0] for text in vary}:
             raise typer.BadParameter(f"{min(twice)} is set and varied; give one of them", param_hint="--vary")
         result = path(changed, vary, policies or [], quiet=quiet)
+        from mechanism.tree import changes_tree
         from mechanism.what_if import changes
 
-        result = {"case": changed.resolved, "changes": changes(baseline.resolved, changed.resolved), **result}
+        result = {"case": changed.resolved, "changes": changes_tree(changes(baseline.resolved, changed.resolved)), **result}
     else:
         from mechanism.evaluation import evaluate
+        from mechanism.tree import difference_tree
         from mechanism.what_if import difference
 
-        before, after = evaluate(baseline), evaluate(changed)
-        result = {**difference(baseline, changed, before, after), "baseline": before, "changed": after}
+        found = difference(evaluate(baseline), evaluate(changed))
+        result = difference_tree(found)
     if form is Format.json:
         text = json.dumps(result, indent=2, allow_nan=False)
     elif form is Format.csv:
@@ -102,7 +104,12 @@ def what_if(
         from ..render_what_if import differences, over_a_grid, path_page
 
         page = Page(target.width, target.styled, target.unicode)
-        text = (over_a_grid if len(vary or []) == 2 else path_page if vary else differences)(result, page, digits)
+        if vary:
+            text = (over_a_grid if len(vary) == 2 else path_page)(result, page, digits)
+        else:
+            from mechanism.advice import in_short
+
+            text = differences(result, [in_short(side.verdicts) for side in (found.before, found.after)], page, digits)
     target.write(text)
     if target.path is not None:
         say([f"written to {target.path}"], quiet=quiet)
@@ -162,9 +169,10 @@ def path(case: Any, vary: list[str], policies: list[str], *, quiet: bool) -> dic
     """The figures along one or two keys."""
     from difflib import get_close_matches
 
-    from market.regimes import REGIMES
     from mechanism.case_keys import expanded, key_path, value_at
-    from mechanism.many import CASE_BY_CASE, tax_rules
+    from mechanism.many import tax_rules
+    from mechanism.policies import case_by_case, followed
+    from mechanism.tree import path_tree
     from mechanism.what_if import along, usual_policies
 
     from ..batch.progress import Progress
@@ -177,11 +185,11 @@ def path(case: Any, vary: list[str], policies: list[str], *, quiet: bool) -> dic
         count *= span.count
     if count > MOST:
         raise typer.BadParameter(f"{count:,} points are more than {MOST:,}; pigou batch takes any number", param_hint="--vary")
-    known = [*REGIMES, *(tax_rules() if case.types is not None else ())]
+    known = followed(case.types is not None)
     for policy in policies:
         if policy not in known:
             close = get_close_matches(policy, known, 1)
-            alone = policy in CASE_BY_CASE
+            alone = case_by_case(policy)
             needs = " is no regime and no tax rule"
             needs = " is found case by case, by pigou evaluate, and not along a path" if alone else needs
             needs = " needs `types` in the case" if policy in tax_rules() else needs
@@ -195,7 +203,7 @@ def path(case: Any, vary: list[str], policies: list[str], *, quiet: bool) -> dic
     chosen = list(dict.fromkeys(policies)) or list(usual_policies(case))
     tree = {**case.resolved, "expect": {}}
     with Progress(count, quiet=quiet) as progress:
-        found = along(tree, spans, chosen, lambda done, _: progress(done, 0))
+        found = path_tree(along(tree, spans, chosen, lambda done, _: progress(done, 0)))
     if all(row["status"] == "bad_case" for row in found["rows"]):
         raise typer.BadParameter(f"no point is an admissible market: {found['rows'][0]['message']}", param_hint="--vary")
     return found

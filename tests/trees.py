@@ -1,0 +1,14 @@
+"""Results as the trees that users are given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mechanism import evaluation
+from mechanism.schema import PolicyCase
+from mechanism.tree import evaluation_tree
+
+
+def evaluate(case: PolicyCase) -> dict[str, Any]:
+    """The result of a case, as `pigou evaluate --format json` gives it."""
+    return evaluation_tree(evaluation.evaluate(case))
