@@ -39,6 +39,12 @@ class Allocation:
         return Allocation(**{name: values.reshape(*lead, *values.shape[1:]) for name, values in vars(self).items()})
 
 
+def given_levels(levels: Array) -> Allocation:
+    """Levels (..., M, M, 4) that are known."""
+    shape = levels.shape[:-1]
+    return Allocation(levels=levels, residual=np.zeros(shape), regret=np.full(shape, np.nan), several=np.zeros(shape, bool))
+
+
 def case_at_pairs(case: Case, points: Array, parameter: str = "cost_spillover") -> Case:
     """The case, or each of a batch of them, at every pair of the points (M,) as values of a parameter: batch axes (..., M, M), first
     firm 1's."""
