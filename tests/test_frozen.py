@@ -1,9 +1,10 @@
 """The results of the commands at the shipped cases are what they were: `write_frozen.py` says which, `frozen/` holds them.
 
-Statuses, labels, exit codes and numbers of rows are compared exactly. A figure may differ by `TOLERANCE` of the scale of its kind, the
-largest magnitude of that kind in the same result but at least one. Kinds go by the key a figure stands under: sharing and shares, investment,
-price, quantity, and money, of which the largest is as a rule welfare. In `statics` and `propositions`, which give derivatives, every key is a
-kind of its own. Keys and rows with a name that are new are no difference: the interface may grow.
+Statuses, labels, exit codes and numbers of rows are compared exactly. A figure may differ by `TOLERANCE` of the scale
+of its kind, the largest magnitude of that kind in the same result but at least one. Kinds go by the key a figure stands
+under: sharing and shares, investment, price, quantity, and money, of which the largest is as a rule welfare. In `statics`
+and `propositions`, which give derivatives, every key is a kind of its own. Keys and rows with a name that are new are no
+difference: the interface may grow.
 
 This is no evidence that a figure is right. A change that is meant goes into `INTENDED`, or the data are written anew.
 """
