@@ -298,7 +298,7 @@ MUTANTS = (
         file="market/uniqueness.py",
         old="determinant.low.min() > 0",
         new="determinant.high.min() > 0",
-        killers=(f"{REFUTED}::test_uniqueness_is_not_proven_where_two_equilibria_are_known",),
+        killers=(f"{REFUTED}::test_no_box_around_an_unstable_equilibrium_is_one_to_one",),
     ),
     Mutant(
         name="a climb ends early",
@@ -319,7 +319,7 @@ MUTANTS = (
         file="market/solve/equilibrium.py",
         old="on = np.flatnonzero((residual > tolerances.target) &",
         new="on = np.flatnonzero((residual > 1e-5) &",
-        killers=("tests/test_market_solvers.py::test_strategic_substitutes_with_falling_marginal_cost_have_three_equilibria",),
+        killers=(f"{CLAIMS}::test_newton_goes_on_to_the_last_digit",),
     ),
     Mutant(
         name="an equilibrium without regret",

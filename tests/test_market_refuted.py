@@ -29,9 +29,10 @@ from market.solve.equilibrium import own_system
 from market.solve.interval import Interval
 from market.stages import sharing_equilibrium
 from market.uniqueness import _conditions as conditions
+from market.uniqueness import _injective as injective
 from market.uniqueness import _letters as letters
 from market.uniqueness import _sharing as sharing_over
-from market.uniqueness import largest_investment, uniqueness
+from market.uniqueness import largest_investment, symmetric_levels, uniqueness
 from market.wellposed import concavity, required_scale
 
 PLANNERS = ("joint_profit", "price_collusion", "social_optimum", "first_best")
@@ -490,6 +491,32 @@ def test_uniqueness_is_not_proven_where_two_equilibria_are_known() -> None:
             several += 1
             assert uniqueness(case).status != "proven"
     assert several > 2
+
+
+def test_no_box_around_an_unstable_equilibrium_is_one_to_one() -> None:
+    """Equal firms of which one invests more in the stable equilibria: at the symmetric one minus the slopes are no P-matrix."""
+    case = market(
+        intercept=15.976,
+        own_slope=1.198,
+        cross_slope=0.377,
+        rivalry=0.834,
+        demand_spillover=0.461,
+        leakage=(1.126, 0.258, 0.184),
+        max_saving=0.424,
+        cost_spillover=0.276,
+        cost_scale=0.745,
+    )
+    (t,) = symmetric_levels(case)[:, INVESTMENT]
+    h, game = 1e-6, firm_game(case, REGIMES["nash"])
+
+    def gradient(t: Array) -> Array:
+        return own_system(game, np.concatenate([sharing_equilibrium(case, t)[0], t], -1))[1][0, INVESTMENT]
+
+    slope = np.stack([(gradient(t[None] + step) - gradient(t[None] - step)) / (2 * h) for step in h * np.eye(2)], -1)
+    assert (np.diag(slope) < 0).all()
+    assert np.linalg.det(slope) < 0
+    for half in np.geomspace(1e-8, t.min(), 60):
+        assert not injective(case, letters(case), Interval(t[None] - half, t[None] + half), None)
 
 
 @given(case=cases(forms=("restricted",)))

@@ -102,6 +102,26 @@ def test_newton_says_where_it_did_not_arrive() -> None:
     assert np.isnan(newton(game, np.array([[0.3], [2.0]]))).all()
 
 
+@dataclass(frozen=True)
+class Bent(Rising):
+    """2 x - e^x, highest at log 2."""
+
+    def value(self, x: np.ndarray) -> np.ndarray:
+        """Payoffs."""
+        return (2 * x - np.exp(x))[..., 0]
+
+    def derivatives(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Value, gradient, Hessian."""
+        return self.value(x), 2 - np.exp(x), -np.exp(x)[..., None]
+
+
+def test_newton_goes_on_to_the_last_digit() -> None:
+    lower, upper = np.array([-9.0]), np.array([9.0])
+    reply = searched_reply((Bent(),), ((0,),), lower, upper, (np.zeros((1, 1)),))
+    game = Game(players=(Bent(),), controls=((0,),), lower=lower, upper=upper, reply=reply)
+    np.testing.assert_allclose(newton(game, np.array([[0.0], [2.0]])), np.log(2), rtol=1e-14)
+
+
 # --- proofs of impossibility
 
 TRADE = {
