@@ -247,6 +247,7 @@ def test_the_distance_to_the_optimum_is_exact_along_the_flattest_direction() -> 
 # --- the bound on an optimum --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", ["joint_profit", "social_optimum"])
 @given(case=cases(), seed=SEEDS)
 @settings(max_examples=12)
@@ -274,6 +275,7 @@ def test_no_sampled_point_passes_the_bound_on_an_optimum(key: str, case: Case, s
     assert max(found) <= top + bound.gap * scale + 1e-12 * scale
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", ["joint_profit", "social_optimum"])
 @given(case=cases())
 @settings(max_examples=15)
@@ -466,6 +468,7 @@ def test_the_largest_investment_is_reached_where_nothing_is_lost_in_the_bound() 
     np.testing.assert_allclose(found[INVESTMENT], largest_investment(case), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_uniqueness_is_not_proven_where_two_equilibria_are_known() -> None:
     """Close substitutes with cheap investment: found by climbing best replies from unequal starts, in every random market tried."""
     rng, several = np.random.default_rng(5), 0
@@ -519,6 +522,7 @@ def test_no_box_around_an_unstable_equilibrium_is_one_to_one() -> None:
         assert not injective(case, letters(case), Interval(t[None] - half, t[None] + half), None)
 
 
+@pytest.mark.slow
 @given(case=cases(forms=("restricted",)))
 @settings(max_examples=15)
 def test_what_is_called_unbounded_grows(case: Case) -> None:
