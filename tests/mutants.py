@@ -206,6 +206,20 @@ MUTANTS = (
         killers=(f"{REFUTED}::test_profit_grows_without_limit_exactly_below_the_bound_of_replies",),
     ),
     Mutant(
+        name="best replies that share all",
+        file="market/reply.py",
+        old="for s in sharing_range]",
+        new="for s in sharing_range[:1]]",
+        killers=(f"{REFUTED}::test_no_point_of_a_grid_beats_a_best_reply_that_shares_in_part_or_all",),
+    ),
+    Mutant(
+        name="best replies that share in part",
+        file="market/reply.py",
+        old="stretches.append((n0 + e**2 / (4 * h), n1 + e * g / (2 * h), n2 + g**2 / (4 * h)))",
+        new="stretches.append((n0 + e**2 / (4 * h), n1 + e * g / (4 * h), n2 + g**2 / (4 * h)))",
+        killers=(f"{REFUTED}::test_no_point_of_a_grid_beats_a_best_reply_that_shares_in_part_or_all",),
+    ),
+    Mutant(
         name="difference of intervals",
         file="market/solve/interval.py",
         old="Interval(self.low - other.high, self.high - other.low)",

@@ -368,15 +368,35 @@ def test_profit_grows_without_limit_exactly_below_the_bound_of_replies(case: Cas
 @settings(max_examples=30)
 def test_no_point_of_a_grid_beats_a_best_reply(case: Case, seed: int, cap: float) -> None:
     """And what it is said to earn is earned."""
-    case = replace(case, investment_cap=np.array([[cap]]))
+    unbeaten(replace(case, investment_cap=np.array([[cap]])), random_levels(np.random.default_rng(seed), 1, 1.5))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_point_of_a_grid_beats_a_best_reply_that_shares_in_part_or_all(seed: int) -> None:
+    """Leaks cost little: the reply is full sharing with some investment inside its range."""
+    unbeaten(market(), random_levels(np.random.default_rng(seed), 1, 1.5))  # in part
+    case = market(leakage=(0.3, 0.05, 0.05), demand_spillover=1.0, cross_slope=1.2, cost_scale=8.0)
     x = random_levels(np.random.default_rng(seed), 1, 1.5)
+    for firm in (0, 1):
+        reply = best_reply(case, x, firm)[0]
+        assert reply[0, firm] == 1
+        assert 0 < reply[0, 2 + firm] < np.inf
+    unbeaten(case, x)
+
+
+def unbeaten(case: Case, x: Array) -> None:
+    """No own levels on a grid or close by earn either firm more than its best reply, which earns what it is said to."""
+    cap = float(case.investment_cap.max())
     for firm in (0, 1):
         reply, earned = best_reply(case, x, firm)
         if not np.isfinite(earned[0]):
             continue
         own = np.stack(np.meshgrid(np.linspace(0, 1, 81), np.linspace(0, min(cap, 3 * float(reply[0, 2 + firm]) + 2), 201)), -1)
-        tries = np.repeat(x, own[..., 0].size, axis=0)
-        tries[:, [firm, 2 + firm]] = own.reshape(-1, 2)
+        step = np.concatenate([[0.0], np.geomspace(1e-5, 0.1, 9), -np.geomspace(1e-5, 0.1, 9)])
+        close = reply[0, [firm, 2 + firm]] + np.stack(np.meshgrid(step, step), -1)
+        points = np.concatenate([own.reshape(-1, 2), np.clip(close.reshape(-1, 2), 0, [1, cap])])
+        tries = np.repeat(x, len(points), axis=0)
+        tries[:, [firm, 2 + firm]] = points
         books = account(case, tries, bertrand_matrix)
         real = (books.quantity[:, firm] >= 0) & (books.unit_cost >= 0).all(-1)
         scale = max(1.0, float(np.abs(earned[0])))
