@@ -10,6 +10,7 @@ from typing import Any
 
 from mechanism.tidy import COLUMNS, Row
 
+from .cells import unrun
 from .figures import plain
 
 
@@ -25,7 +26,7 @@ def as_csv(rows: Sequence[Row]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({column: unrun(value) for column, value in row.items()} for row in rows)
     return text.getvalue()
 
 
@@ -56,8 +57,8 @@ def derivatives_csv(result: dict[str, Any]) -> str:
 def _csv(columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
+    writer.writerow(map(unrun, columns))
+    writer.writerows(map(unrun, row) for row in rows)
     return text.getvalue()
 
 

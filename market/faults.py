@@ -11,9 +11,14 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
+from .text import visible
+
 Json = dict[str, Any]
 KeyPath = tuple[str | int, ...]
 """The way to a value from the top of the tree: keys, and positions in lists."""
+
+LISTED = 20
+"""Faults that a message lists; the rest are counted."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +43,11 @@ class Fault:
 
     def __str__(self) -> str:
         text = " ".join(part for part in (self.key, self.message) if part)
-        return text if self.place is None else f"{self.place}: {text}"
+        return visible(text if self.place is None else f"{self.place}: {text}")
 
 
 class BadCase(Exception):  # noqa: N818 - a fault of the user, not an error of the program
-    """A file or tree that is refused, with all its faults in the order of the file."""
+    """A file or tree that is refused, with all its faults in the order of the file; its text lists the first."""
 
     def __init__(self, faults: Iterable[Fault]) -> None:
         def order(fault: Fault) -> tuple[str, int, int]:
@@ -50,7 +55,10 @@ class BadCase(Exception):  # noqa: N818 - a fault of the user, not an error of t
             return place.file, place.line or 0, place.column or 0
 
         self.faults = tuple(sorted(faults, key=order))
-        super().__init__("\n".join(map(str, self.faults)))
+        lines = [str(fault) for fault in self.faults[:LISTED]]
+        if (more := len(self.faults) - LISTED) > 0:
+            lines.append(f"and {more:,} more fault{'s' * (more > 1)}")
+        super().__init__("\n".join(lines))
 
 
 def dotted(path: KeyPath) -> str:
