@@ -46,15 +46,16 @@ class Fault:
         return visible(text if self.place is None else f"{self.place}: {text}")
 
 
+def order(place: Place | None) -> tuple[str, int, int]:
+    """What faults are sorted by: file, line, column."""
+    return ("", 0, 0) if place is None else (place.file, place.line or 0, place.column or 0)
+
+
 class BadCase(Exception):  # noqa: N818 - a fault of the user, not an error of the program
     """A file or tree that is refused, with all its faults in the order of the file; its text lists the first."""
 
     def __init__(self, faults: Iterable[Fault]) -> None:
-        def order(fault: Fault) -> tuple[str, int, int]:
-            place = fault.place or Place("")
-            return place.file, place.line or 0, place.column or 0
-
-        self.faults = tuple(sorted(faults, key=order))
+        self.faults = tuple(sorted(faults, key=lambda fault: order(fault.place)))
         lines = [str(fault) for fault in self.faults[:LISTED]]
         if (more := len(self.faults) - LISTED) > 0:
             lines.append(f"and {more:,} more fault{'s' * (more > 1)}")

@@ -215,7 +215,8 @@ def _program_check(setting: Setting, own: Gains, net: Array) -> Tree:
     direct = [max(0.0, float(gain[i].max()), 0.0 if slack is None else float(-slack[i].min())) for i in (0, 1)]
     tolerance = 1e-7 * max(1.0, *direct)
     agrees = all(v is not None and abs(v - w) <= tolerance for v, w in zip(solved, direct, strict=True))
-    return {"largest_violation": solved, "evaluated": direct, "agrees": agrees}
+    status = "not_established" if None in solved else "optimal"
+    return {"status": status, "largest_violation": solved, "evaluated": direct, "agrees": agrees}
 
 
 def _repair_tree(setting: Setting, own: Gains, checks: Tree, net: Array) -> Tree | None:
