@@ -159,10 +159,13 @@ def _admissible(node: Json, schema: Json) -> str:
         return str(node["const"])
     kind = node.get("type")
     if kind == "object":
-        return "a mapping" + (f" with the keys {', '.join(node['properties'])}" if "properties" in node else "")
+        most = node.get("maxProperties")
+        return f"a mapping{f' of at most {most} keys' if most else ''}" + (
+            f" with the keys {', '.join(node['properties'])}" if "properties" in node else ""
+        )
     if kind == "array":
         least, most = node.get("minItems"), node.get("maxItems")
-        count = f" of {least}" if least == most and least else ""
+        count = f" of {least}" if least == most and least else f" of at most {most}" if most else ""
         return f"a list{count}, each {_admissible(_resolved(node['items'], schema), schema)}"
     if kind in ("number", "integer"):
         return f"a {'whole number' if kind == 'integer' else 'number'} in {_interval(node)}"
