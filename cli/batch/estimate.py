@@ -70,7 +70,9 @@ def estimate(work: Work, form: Format) -> Estimate:
         size *= 4
     gathered = {name: [value for piece in pieces for value in piece[name]] for name in pieces[0]}
     empty = len(form.part({name: [] for name in gathered}))
-    message = next((text for text, status in zip(gathered["message"], gathered["status"], strict=True) if status in ("bad_case", "failed")), None)
+    message = next(
+        (text for text, status in zip(gathered["message"], gathered["status"], strict=True) if status in ("bad_case", "failed")), None
+    )
     return Estimate(
         cases=design.count,
         rows=design.count * len(design.policies),

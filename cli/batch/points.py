@@ -7,9 +7,7 @@ import hashlib
 import io
 import math
 import os
-import signal
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -19,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from market.files import unreadable
+
+from .signals import uninterrupted
 
 Array = NDArray[Any]
 
@@ -178,7 +178,7 @@ class Sobol(_Sampled):
         """Points by their place in the sequence."""
         from scipy.stats import qmc
 
-        with _uninterrupted():
+        with uninterrupted():
             engine = qmc.Sobol(len(self.axes), scramble=True, bits=30, rng=self.seed)
         if start:
             return engine.fast_forward(start).random(stop - start)
@@ -192,19 +192,6 @@ class LatinHypercube(_Sampled):
     def shares(self, start: int, stop: int) -> Array:
         """Rows of the hypercube, which is made whole and kept."""
         return _hypercube(len(self.axes), self.size, self.seed)[start:stop]
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Hold Ctrl-C back for a moment: compiled code that reads its tables would swallow it and go on with half of them."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @lru_cache(maxsize=1)

@@ -18,6 +18,7 @@ from mechanism.schema import PolicyCase, parse_tree
 from .design import Design
 from .formats import Columns, Kind
 from .runner import Job
+from .signals import uninterrupted
 
 Rows = dict[str, NDArray[Any]]
 
@@ -56,7 +57,8 @@ class Work:
         cases: list[PolicyCase | str] = []
         for tree in trees:
             try:
-                cases.append(parse_tree(tree, name=self.design.name))
+                with uninterrupted():
+                    cases.append(parse_tree(tree, name=self.design.name))
             except BadCase as bad:
                 cases.append("; ".join(map(str, bad.faults)))
         width = len(self.design.policies)
