@@ -129,9 +129,8 @@ def test_a_fault_planted_in_the_shell_is_found(monkeypatch: pytest.MonkeyPatch, 
     def lines(oracle: Oracle, chance: random.Random) -> None:
         (oracle.folder / "many.yaml").write_text(many)
         for line in (
-            ["\x1b"],
             ["validate", "many.yaml"],
-            ["evaluate", "--nonsense"],
+            ["evaluate", "--\x1b"],
             ["evaluate", "many.yaml"],
             ["evaluate", "nowhere.yaml"],
         ):
