@@ -130,7 +130,7 @@ def test_a_fault_planted_in_the_shell_is_found(monkeypatch: pytest.MonkeyPatch, 
         (oracle.folder / "many.yaml").write_text(many)
         for line in (
             ["validate", "many.yaml"],
-            ["evaluate", "--\x1b"],
+            ["evaluate", "c.yaml", "--out", "\x1b/x.csv"],
             ["evaluate", "many.yaml"],
             ["evaluate", "nowhere.yaml"],
         ):
