@@ -82,7 +82,9 @@ def _problem(path: Path) -> str:
         return "is a directory; name a file in it"
     if not path.parent.is_dir():
         return f"the directory {path.parent} does not exist; make it first"
-    writable = os.access(path, os.W_OK) if path.exists() else os.access(path.parent, os.W_OK)
+    writable = os.access(path, os.W_OK) if path.exists() else True
+    if path.is_file() or not path.exists():
+        writable &= os.access(path.parent, os.W_OK)  # the file is replaced by one written beside it
     return "" if writable else "cannot be written; check its permissions"
 
 

@@ -161,9 +161,9 @@ class Maker:
             value = at(tree, way)
             if way[-1] in ("points", "count", "seed"):
                 put(tree, way, self.chance.randint(2, 5))
-            elif kind < 0.6:
-                put(tree, way, float(value) * 10.0 ** self.chance.randint(-8, 8))
-            elif kind < 0.7 and way[:1] == ("demand",) and isinstance(way[-1], str):
+            elif kind < 0.7:
+                put(tree, way, float(value or 1) * 10.0 ** self.chance.choice([self.chance.randint(-3, 3), self.chance.randint(-25, 25)]))
+            elif kind < 0.76 and way[:1] == ("demand",) and isinstance(way[-1], str):
                 put(tree, way, [value, value * self.chance.uniform(0.5, 1.5)])
             else:
                 put(tree, way, value * self.chance.choice([0, 1, self.chance.uniform(0.3, 1.7), self.chance.uniform(0.9, 1.1)]))
@@ -247,6 +247,20 @@ class Maker:
         text = "\n".join(mark.join(row) for row in [keys, *rows]) + "\n"
         return self.torn(text) if chance.random() < 0.2 else text
 
+    def result(self) -> str:
+        """The result of a batch, some cells of which are others."""
+        chance = self.chance
+        rows = [row.split(",") for row in RESULT.split("\n")]
+        for _ in range(chance.randint(0, 3)):
+            row = chance.choice(rows)
+            row[chance.randrange(len(row))] = chance.choice(
+                ["", "inf", "-1e308", "nan", "text", "nash", "1e999", "\x1b", "converged", "9" * 400, "holds"]
+            )
+        if chance.random() < 0.2:
+            del rows[chance.randrange(len(rows))]
+        text = "\n".join(",".join(row) for row in rows) + "\n"
+        return self.torn(text) if chance.random() < 0.3 else text
+
 
 OPTIONS: dict[str, list[str]] = {
     "tax_rule": ["printed", "groves", "worst_type", "agv", "designed", "clarke"],
@@ -272,7 +286,15 @@ def shipped() -> dict[str, list[Tree]]:
 
 SHIPPED = shipped()
 BASE = json.dumps(read_document(ROOT / "cases" / "two_vendors.yaml").tree)
-KINDS = ("case", "case", "case", "setting", "setting", "design", "patch", "table")
+KINDS = ("case", "case", "case", "setting", "setting", "design", "patch", "table", "result")
+RESULT = """case_id,cost.scale,policy,status,welfare,welfare_net,consumer_surplus,profit_1,profit_2,public_outlay,ic,ir
+0,12.0,nash,converged,10.0,10.0,4.0,3.0,3.0,0.0,,
+0,12.0,groves,converged,11.0,10.5,4.0,3.0,4.0,0.5,holds,violated
+0,12.0,social_optimum,converged,12.0,12.0,4.0,4.0,4.0,0.0,,
+1,14.0,nash,converged,9.0,9.0,4.0,3.0,2.0,0.0,,
+1,14.0,groves,no_equilibrium,,,,,,,,
+1,14.0,social_optimum,converged,12.0,12.0,4.0,4.0,4.0,0.0,,"""
+"""The result of a batch of two cases."""
 
 
 def made(chance: random.Random) -> dict[str, str]:
@@ -281,7 +303,9 @@ def made(chance: random.Random) -> dict[str, str]:
     kind = chance.choice(KINDS)
     ending = chance.choice([".yaml", ".yaml", ".json"])
     files = {"c.yaml": BASE}
-    if kind in ("case", "setting"):
+    if kind == "result":
+        files["f.csv"] = maker.result()
+    elif kind in ("case", "setting"):
         files[f"f{ending}"] = maker.changed(chance.choice(SHIPPED[kind]), ending)
     elif kind == "patch":
         part = {"base": "c.yaml", "cost": {"scale": chance.uniform(1, 40)}, "security": {"rivalry": chance.random()}}
@@ -489,15 +513,21 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 
 
 def try_file(oracle: Oracle) -> bool:
-    """Validate the fuzzed file; whether it is good."""
+    """Validate the fuzzed file, or show the findings of a result; whether it is good."""
     name = next(name for name in oracle.files if name.startswith("f"))
-    ran = oracle.run("validate", name)
+    line = ["compare", name, "--format", "json"] if name == "f.csv" else ["validate", name]
+    ran = oracle.run(*line)
+    if name == "f.csv":
+        oracle.json(ran, line)
     return ran is not None and ran.code == 0
 
 
 def try_evaluation(oracle: Oracle, chance: random.Random) -> None:
     """Compute with a file that is good."""
     name = next(name for name in oracle.files if name.startswith("f"))
+    if name == "f.csv":
+        oracle.run("compare", name)
+        return
     tree = read_document(oracle.folder / name).tree
     twice = chance.random() < 0.3
     if "policies" in tree:

@@ -565,6 +565,11 @@ def test_firms_that_drown_in_each_others_rounding_are_refused(run: Run) -> None:
     assert "the larger may be at most 1e+09 times the smaller" in refused(run("evaluate", INPUTS / "to.json"))
 
 
+def test_a_result_whose_rows_name_no_case_is_refused(run: Run, here: Path) -> None:
+    (here / "r.csv").write_text("case_id,policy,status,welfare\n,nash,converged,1.0\n1,nash,converged,1.0\n")
+    assert "has rows without a case_id" in refused(run("compare", "r.csv"))
+
+
 def test_documents_are_still_read_from_pipes(here: Path) -> None:
     read, write = os.pipe()
     os.write(write, b"a: 1\n")
