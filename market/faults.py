@@ -96,6 +96,9 @@ def explain(kind: str, text: str, given: Any, path: KeyPath, schema: Json) -> st
         return f"is missing; give {_admissible(node, schema)}{such}"
     if kind == "too_short" and not given:
         return f"is empty; give {_admissible(node, schema)}"
+    most = [b.get("maxItems", b.get("maxProperties")) for b in _branches(node, schema)]
+    if kind == "too_long" and most[0] and len(given) > most[0] != node.get("minItems"):
+        return f"has {len(given):,} entries; at most {most[0]:,} are taken"
     choices = node.get("enum", [])
     if isinstance(given, int | float) and not isinstance(given, bool):
         for branch in _branches(node, schema):
@@ -165,7 +168,7 @@ def _admissible(node: Json, schema: Json) -> str:
         )
     if kind == "array":
         least, most = node.get("minItems"), node.get("maxItems")
-        count = f" of {least}" if least == most and least else f" of at most {most}" if most else ""
+        count = f" of {least}" if least == most and least else ""
         return f"a list{count}, each {_admissible(_resolved(node['items'], schema), schema)}"
     if kind in ("number", "integer"):
         return f"a {'whole number' if kind == 'integer' else 'number'} in {_interval(node)}"
