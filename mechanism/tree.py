@@ -298,7 +298,9 @@ def checks_tree(checks: Checks) -> Tree:
         tree[f"{form}_all"] = [_participation(row) for row in rows]
     program = checks.program
     return tree | {
-        "program": None if program is None else {name: _listed(value) for name, value in _fields(program).items()},
+        "program": None
+        if program is None
+        else {"status": program.status, **{name: _listed(value) for name, value in _fields(program).items()}},
         "collusion": _gain(checks.collusion),
         "budget": _fields(checks.budget),
     }
