@@ -211,9 +211,9 @@ def _bounds(best: str, choice: Choice, found: Evaluation, zero: float, say: Word
         parts.append(f"no {what} at the planner's levels do the same at the types checked for less than {say.money(least)} ({DESIGNED})")
     elif best != DESIGNED:
         parts.append(f"{TAX_RULES[DESIGNED].label} do the same and bring the public {say.money(-least)} ({DESIGNED})")
-    if asked.contradiction is not None:
+    if asked.status == "infeasible":
         limits = {"ex_ante": "with no net public money in expectation", "ex_post": "with no public money in any state"}
-        sure = "proven" if asked.contradiction.verified else "not verified"
+        sure = "proven" if asked.contradiction is not None and asked.contradiction.verified else "not verified"
         parts.append(f"{limits[found.case.mechanism.budget]} no {what} have truth pay and everybody join ({sure})")
     return f"{capitalised('; '.join(parts))}." if parts else ""
 

@@ -74,11 +74,17 @@ class Check:
 NOT_ESTABLISHED = Check(status="not_established", amount=None, witness=None)
 
 
+def payoff_ranges(payoffs: Array, size: Array | float = 0.0) -> Array:
+    """(...): per case what gains and slacks are measured against, from payoffs (2, ..., n, m) of either firm: the largest less the
+    smallest, but at least `ROUNDING` of the largest size, which may be given: that of what payoffs are sums of."""
+    axes = (0, -2, -1)
+    largest = np.maximum(np.abs(payoffs).max(axes), size)
+    return np.asarray(np.maximum(np.maximum(np.ptp(payoffs, axes), ROUNDING * largest), 1e-300))
+
+
 def payoff_range(*payoffs: Array) -> float:
-    """What gains and slacks are measured against: the largest less the smallest payoff, but at
-    least `ROUNDING` of the largest size."""
-    everything = np.concatenate([np.ravel(p) for p in payoffs])
-    return float(max(np.ptp(everything), ROUNDING * np.max(np.abs(everything)), 1e-300))
+    """The same of any payoffs at one case."""
+    return float(payoff_ranges(np.concatenate([np.ravel(p) for p in payoffs])[None, None, :]))
 
 
 def judged(excess: float, scale: float) -> CheckStatus:

@@ -120,7 +120,7 @@ def _continuum(policy: PolicyCase, types: TypeSpace, options: DesignOptions, for
     chosen = replace(policy.mechanism, payoff="with_cost", incentive=options.incentive, participation=form, timing=options.timing)  # type: ignore[arg-type]
     prepared = prepare(policy.market, types, chosen)
     first, second = found.transfers
-    return None if prepared is None else between(prepared, options.tax_rule, own_first(first, second))
+    return None if prepared is None else between(prepared, TAX_RULES[options.tax_rule], own_first(first, second))
 
 
 def _overruled(options: DesignOptions, given: dict[str, str]) -> DesignOptions:

@@ -82,7 +82,7 @@ class ListedTypes:
 
     __pydantic_config__ = _FORBID_EXTRA
 
-    values: Annotated[tuple[Type, ...], described("the types, all different", min_length=1)]
+    values: Annotated[tuple[Type, ...], described("the types, all different", min_length=1, max_length=201)]
     probabilities: Annotated[
         tuple[Annotated[Positive, Field(le=1)], ...] | None, described("one per value, adding up to 1; null: all equal")
     ] = None

@@ -6,7 +6,6 @@ A key without a value to give is null, never missing. Firms are counted from 1.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
 from math import isnan
@@ -16,6 +15,7 @@ import numpy as np
 
 from market.case import INVESTMENT, SHARING, Array, Case
 from market.outcome import numbers
+from mechanism.behaviour import Expected
 from mechanism.design_tree import continuum_tree, designed_tree, gain_tree, slack_tree
 from mechanism.policies import PRIVATE_MARKET
 from mechanism.results import (
@@ -56,6 +56,11 @@ def version() -> str:
         return installed_version("pigou")
     except PackageNotFoundError:
         return "unknown"
+
+
+def _fields(record: Any) -> Tree:
+    """The fields of a record of plain values; nothing is copied below them."""
+    return dict(vars(record))
 
 
 # --- evaluate
@@ -135,7 +140,7 @@ def rates_tree(rates: LinearSubsidies, under_types: RatesUnderTypes | None) -> T
         if under_types is None
         else {
             **_rates(under_types.fixed.rates),
-            "expected": under_types.expected.tree(),
+            "expected": expected_tree(under_types.expected),
             "residual": under_types.fixed.residual,
             "regret": under_types.fixed.regret,
         },
@@ -227,13 +232,13 @@ def rule_tree(found: RuleResult) -> Tree:
         "payoff": found.payoff,
         "types": numbers(found.types),
         "probabilities": numbers(found.probabilities),
-        "expected": found.expected.tree(),
+        "expected": expected_tree(found.expected),
         "checks": checks_tree(found.checks),
         "repair": None if found.repair is None else _repair(found.repair),
         "if_not_truthful": None if found.played is None else _played(found.played),
-        "interim": [asdict(row) for row in found.interim],
-        "evidence": None if evidence is None else asdict(evidence) | {"reports": [asdict(row) for row in evidence.reports]},
-        "schedule": [asdict(row) for row in found.schedule],
+        "interim": [_fields(row) for row in found.interim],
+        "evidence": None if evidence is None else _fields(evidence) | {"reports": [_fields(row) for row in evidence.reports]},
+        "schedule": [_fields(row) for row in found.schedule],
         "design": design,
         "continuum": None if found.continuum is None else continuum_tree(found.continuum),
         "certificate": {
@@ -242,6 +247,20 @@ def rule_tree(found: RuleResult) -> Tree:
             "several_optima": found.certificate.several_optima,
             "pairs": found.certificate.pairs,
         },
+    }
+
+
+def expected_tree(expected: Expected) -> Tree:
+    """Expectations over both firms' types."""
+    return {
+        "welfare": float(expected.welfare),
+        "consumer_surplus": float(expected.consumer_surplus),
+        "profit": numbers(expected.profit),
+        "net_transfer": numbers(expected.net_transfer),
+        "payoff": numbers(expected.kept),
+        "budget": float(expected.budget),
+        "sharing": numbers(expected.sharing),
+        "investment": numbers(expected.investment),
     }
 
 
@@ -257,9 +276,11 @@ def checks_tree(checks: Checks) -> Tree:
         tree[f"{form}_all"] = [_participation(row) for row in rows]
     program = checks.program
     return tree | {
-        "program": None if program is None else {name: _listed(value) for name, value in asdict(program).items()},
+        "program": None
+        if program is None
+        else {"status": program.status, **{name: _listed(value) for name, value in _fields(program).items()}},
         "collusion": gain_tree(checks.collusion),
-        "budget": asdict(checks.budget),
+        "budget": _fields(checks.budget),
     }
 
 
@@ -280,7 +301,7 @@ def _repair(found: RepairResult) -> Tree:
     return {
         "status": found.status,
         "asks": {name: getattr(found, name) for name in ("incentive", "payoff", "participation", "timing")},
-        "per_type": [asdict(row) for row in found.per_type],
+        "per_type": [_fields(row) for row in found.per_type],
         "total": found.total,
         "expected_outlay": found.expected_outlay,
         "binding": [_constraint(row, "price") for row in found.binding],
@@ -302,7 +323,7 @@ def _played(found: Played) -> Tree:
         "rounds": found.rounds,
         "truthful": found.truthful,
         "regret": found.regret,
-        "expected": None if found.expected is None else found.expected.tree(),
+        "expected": None if found.expected is None else expected_tree(found.expected),
         "welfare_loss": found.welfare_loss,
     }
 
@@ -321,9 +342,9 @@ def private_market_tree(found: PrivateMarket | None) -> Tree:
         "sharing": numbers(expected.sharing),
         "investment": numbers(expected.investment),
         **{name: numbers(getattr(found, name)) for name in means},
-        "consumer_surplus": expected.consumer_surplus,
-        "welfare": expected.welfare,
-        "strategies": [asdict(row) for row in found.strategies],
+        "consumer_surplus": float(expected.consumer_surplus),
+        "welfare": float(expected.welfare),
+        "strategies": [_fields(row) for row in found.strategies],
         "certificate": certificate | {"residual": found.residual, "regret": found.regret},
     }
 
@@ -374,10 +395,10 @@ def _tally_tree(tally: Tally) -> Tree:
     market = None if worst is None else worst.market
     return {
         "id": key,
-        "met": asdict(tally.met),
-        "not_met": asdict(tally.not_met),
+        "met": _fields(tally.met),
+        "not_met": _fields(tally.not_met),
         "not_asked": tally.not_asked,
-        "signs": None if tally.signs is None else {name: asdict(way) for name, way in tally.signs.items()},
+        "signs": None if tally.signs is None else {name: _fields(way) for name, way in tally.signs.items()},
         "worst": None
         if worst is None
         else {
@@ -482,10 +503,10 @@ def _moved(moved: Moved) -> Tree:
 def path_tree(found: Path) -> Tree:
     """`what-if --vary --format json`, but for the case and what was set in it."""
     return {
-        "vary": [asdict(span) for span in found.spans],
+        "vary": [_fields(span) for span in found.spans],
         "policies": list(found.policies),
         "rows": _path_rows(found),
-        "events": [asdict(event) | {"policies": list(event.policies)} for event in found.events],
+        "events": [_fields(event) | {"policies": list(event.policies)} for event in found.events],
         "more_events": found.more_events,
     }
 

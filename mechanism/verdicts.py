@@ -246,11 +246,10 @@ def _joining(found: RuleResult, say: Words) -> list[Sentence]:
     when = f"Under {rule.label}" + (", even if everybody told the truth," if found.checks.ic.status == "violated" else "")
     counted = " (counting revenue only, as (38) does: own cost is left out on both sides)" if found.payoff == "printed" else ""
     out = []
-    least = joins.witness
-    if joins.status == "violated" and isinstance(least, Refusal):
+    if joins.status == "violated" and isinstance(joins.witness, Refusal):
         text = (
-            f"{when} some firms would rather not join: the worst off is firm {least.player + 1} of type {least.type:.3g}, "
-            f"which earns {say.money(-least.slack)} less than in today's market{counted}."
+            f"{when} some firms would rather not join: the worst off is firm {joins.witness.player + 1} of type {joins.witness.type:.3g}, "
+            f"which earns {say.money(-joins.witness.slack)} less than in today's market{counted}."
         )
         out.append(Sentence(code=f"{rule.key}_ir_market_violated", text=text))
     elif joins.status == "holds":
@@ -279,12 +278,12 @@ def _repair(found: RuleResult, say: Words) -> list[Sentence]:
 
 def _collusion(found: RuleResult, say: Words) -> list[Sentence]:
     together, rule = found.checks.collusion, TAX_RULES[found.tax_rule]
-    if together.status != "violated" or not isinstance(together.witness, JointLie):
+    if together.status != "violated" or not isinstance(together.witness, JointLie) or together.amount is None:
         return []
     (one, other), (told, said) = together.witness.types, together.witness.reports
     text = (
         f"If the firms can agree on what to report, {rule.label} would not hold: types {one:.3g} and {other:.3g} together "
-        f"gain {say.money(together.witness.gain)} by reporting {told:.3g} and {said:.3g}."
+        f"gain {say.money(together.amount)} by reporting {told:.3g} and {said:.3g}."
     )
     return [Sentence(code=f"{rule.key}_collusion", text=text)]
 

@@ -80,11 +80,9 @@ COLUMNS = {
 UNTYPED = {
     "market/outcome.py",
     "market/regimes.py",
-    "mechanism/behaviour.py",
     "mechanism/continuum.py",
     "mechanism/full_information.py",
     "mechanism/many_types.py",
-    "mechanism/second_best.py",
     "mechanism/verdicts.py",
 }
 """Where results are still trees."""
