@@ -23,7 +23,7 @@ MOST_PLAYERS = 30
 """Players of the largest setting: arrays over states have an axis for each."""
 MOST_ENTRIES = 250_000
 """States times players of the largest setting."""
-MOST_LIES = 8_000_000
+MOST_LIES = {"bayesian": 20_000_000, "dominant": 8_000_000}
 """States times types of all players: what truth is compared with."""
 MOST_VALUES = 1_000_000
 """States times alternatives."""
@@ -149,7 +149,7 @@ def _too_large(file: SettingFile) -> str | None:
     have = f"have {amount} states together ({of} types)"
     if count > MOST_PLAYERS:
         return f"are {count} and {have}; at most {MOST_PLAYERS} players are taken"
-    most = min(MOST_ENTRIES // count, MOST_LIES // sum(types), MOST_VALUES // wide)
+    most = min(MOST_ENTRIES // count, MOST_LIES[file.mechanism.incentive] // sum(types), MOST_VALUES // wide)
     return None if states <= most else f"{have}; at most {most:,} are taken here, so take fewer players or types"
 
 

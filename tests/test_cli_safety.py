@@ -534,7 +534,7 @@ def test_twenty_thousand_types_are_refused(run: Run, here: Path) -> None:
         (12, 20, "have 4,096,000,000,000,000 states together (20 x 20 x 20 x 20 x 20 x 20 x ... types)"),
         (40, 2, "are 40 and have 1,099,511,627,776 states together"),
         (100, 1, "are 100 and have 1 states together"),
-        (2, 400, "have 160,000 states together (400 x 400 types); at most 10,000 are taken here"),
+        (2, 400, "have 160,000 states together (400 x 400 types); at most 25,000 are taken here"),
     ],
 )
 def test_states_are_counted(run: Run, here: Path, players: int, types: int, words: str) -> None:
