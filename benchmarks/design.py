@@ -22,8 +22,9 @@ from scipy.optimize import linprog
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from mechanism.design import build, least_outlay, solve, stacked
-from mechanism.preparation import joining_against, prepare
+from mechanism.design import least_outlay, solve
+from mechanism.design_program import build, stacked
+from mechanism.preparation import prepare
 from mechanism.setting_file import DesignOptions
 from mechanism.settings import Setting, efficient
 from mechanism.transfers import least_payoffs
@@ -55,7 +56,7 @@ def market_tables(count: int, points: int) -> tuple[np.ndarray, np.ndarray, np.n
         case = typed_case(rng, points)
         types = type_space(case.types)
         setting = prepare(case.market, types, case.mechanism)
-        outside, weights = joining_against(setting)[..., 0], types.weights
+        outside, weights = setting.own_outside[..., 0], types.weights
         for firm in (0, 1):
             interim.append(setting.assignment.own_part(firm, types.points, "with_cost") @ weights)
             floor.append(outside[firm])

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 import warnings
-from errno import ENOSPC
+from contextlib import redirect_stderr, redirect_stdout
+from types import FrameType
 from typing import TextIO
+
+from .streams import Seen
 
 FAULT, USAGE, NOT_MET, INTERRUPTED = 1, 2, 3, 130
 """The exit codes that mean something went wrong."""
@@ -24,6 +28,10 @@ def run() -> None:
     for stream in (sys.stdout, sys.stderr):
         if stream is not None and hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a name the terminal cannot show is no reason to fail
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _interrupted)
     code = main(sys.argv[1:])
     for stream in (sys.stdout, sys.stderr):
         code = _flushed(stream, code)
@@ -32,25 +40,29 @@ def run() -> None:
 
 def main(arguments: list[str]) -> int:
     """The exit code of one command line. Results have gone to stdout, everything else to stderr."""
-    try:
-        if arguments == ["--version"]:
-            return print_version()
-        from .app import app
+    with redirect_stdout(Seen.of(sys.stdout)), redirect_stderr(Seen.of(sys.stderr)):
+        try:
+            if arguments == ["--version"]:
+                return print_version()
+            from .app import app
 
-        app(arguments, prog_name="pigou")
-    except SystemExit as stop:
-        if isinstance(stop.__context__, BrokenPipeError):
+            app(arguments, prog_name="pigou")
+        except SystemExit as stop:
+            if isinstance(stop.__context__, BrokenPipeError):
+                return 0
+            return stop.code if isinstance(stop.code, int) else USAGE if stop.code else 0
+        except KeyboardInterrupt:
+            return INTERRUPTED
+        except BrokenPipeError:
             return 0
-        return stop.code if isinstance(stop.code, int) else USAGE if stop.code else 0
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except BrokenPipeError:
+        except Exception as error:
+            return _explained(error)
         return 0
-    except Exception as error:
-        if isinstance(error, OSError) and error.errno == ENOSPC:
-            return _unwritten(error)
-        return _explained(error)
-    return 0
+
+
+def _interrupted(number: int, frame: FrameType | None) -> None:
+    """A signal to end is taken like Ctrl-C: drafts are removed, and what is done is kept."""
+    raise KeyboardInterrupt
 
 
 def print_version() -> int:
@@ -65,12 +77,14 @@ def print_version() -> int:
 
 
 def _explained(error: Exception) -> int:
-    """Say whose mistake it is: a bad case is the user's, anything else that escapes is ours."""
+    """Say whose mistake it is: a bad case is the user's, a full disk the machine's, anything else that escapes is ours."""
     from market.files import BadCase
 
     if isinstance(error, BadCase):
         print(error, file=sys.stderr)
         return USAGE
+    if isinstance(error, OSError) and error.strerror:
+        return _unwritten(error)
     import traceback
 
     print(f"pigou: a fault of the program, not of your case ({type(error).__name__}); please report it with what follows", file=sys.stderr)
@@ -94,5 +108,7 @@ def _flushed(stream: TextIO | None, code: int) -> int:
 
 
 def _unwritten(error: OSError) -> int:
-    print(f"pigou: cannot write the result: {error.strerror}", file=sys.stderr)
+    """What the system refused: a place or a name, room on the disk, one more process."""
+    where = f"{error.filename}: " if error.filename is not None else "cannot write the result: "
+    print(f"pigou: {where}{error.strerror}", file=sys.stderr)
     return USAGE

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from market.text import visible
+
 NONE = "-"
 """Stands where no number is claimed."""
 
@@ -48,5 +50,5 @@ def percent(value: float | None) -> str:
 
 
 def plain(text: str) -> str:
-    """Text of a case file on one line and without characters that would steer a terminal."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)
+    """Text of a case file on one line, what would steer a terminal written as escapes."""
+    return visible(text)

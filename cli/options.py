@@ -17,9 +17,19 @@ class Format(StrEnum):
     csv = "csv"
 
 
+ENDINGS = {".json": Format.json, ".csv": Format.csv, ".txt": None, "": None}
+"""The endings of files that results are written to, and the format that each asks for."""
+
+
 def chosen(form: Format | None, out: Path | None) -> Format:
-    """The format asked for, or the one that the name of the file asks for."""
-    return form or {".json": Format.json, ".csv": Format.csv}.get(out.suffix.lower() if out else "", Format.table)
+    """The format asked for, or the one that the name of the file asks for; an ending that promises something else is refused."""
+    ending = out.suffix.lower() if out else ""
+    meant = ENDINGS.get(ending)
+    if ending not in ENDINGS or form not in (None, meant or form):
+        listed = ", ".join(filter(None, ENDINGS))
+        reason = f"{form} is not what it holds by its name" if ending in ENDINGS else f"results are written to files that end in {listed}"
+        raise typer.BadParameter(f"{out}: {reason}; choose another ending", param_hint="--out")
+    return form or meant or Format.table
 
 
 CaseFile = Annotated[Path, typer.Argument(metavar="CASE", help="A case file: YAML, JSON or TOML.", show_default=False)]

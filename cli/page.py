@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from market.text import visible
+
 UNIT_WIDTH = 10
 """Columns over which a unit under a column's head runs before it is wrapped, unless the figures are wider."""
 LONGEST_WORD = 40
@@ -35,6 +37,12 @@ def _least_width(column: Column, head: str) -> int:
     if column.words:
         return min(max(len(word) for text in texts for word in [*text.split(), ""]), LONGEST_WORD)
     return max(len(line) for text in texts for line in text.split("\n"))
+
+
+def _seen(column: Column) -> Column:
+    """The column with what would steer a terminal written as escapes."""
+    unit = column.unit and visible(column.unit)
+    return Column(visible(column.head, "\n"), [visible(cell, "\n") for cell in column.cells], unit, column.words)
 
 
 @dataclass
@@ -66,12 +74,12 @@ class Page:
 
     def heading(self, text: str) -> None:
         """A heading, with an empty line above."""
-        self._console.print(Text(f"\n{text}", style="bold"), soft_wrap=True)
+        self._console.print(Text(f"\n{visible(text)}", style="bold"), soft_wrap=True)
 
     def sentence(self, text: str, *, bullet: str = "") -> None:
         """A sentence, wrapped; with a bullet, the following lines are indented."""
         lines = textwrap.wrap(
-            text,
+            visible(text, "\n"),
             self.width,
             initial_indent=bullet,
             subsequent_indent=" " * len(bullet),
@@ -82,11 +90,12 @@ class Page:
 
     def verbatim(self, line: str) -> None:
         """A line as it is."""
-        self._console.print(Text(line), soft_wrap=True)
+        self._console.print(Text(visible(line, "\n")), soft_wrap=True)
 
     def table(self, columns: Sequence[Column], sections: Sequence[int] = ()) -> None:
         """A table; a line is drawn below the rows numbered in `sections`. What does not fit the page is continued below, its rows named by
         the first column again."""
+        columns = [_seen(column) for column in columns]
         units = self._wrapped_units(columns)
         heads = ["\n".join([column.head, *units.get(column.unit, [])]) for column in columns]
         needed = [_least_width(column, head) for column, head in zip(columns, heads, strict=True)]

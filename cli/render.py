@@ -9,13 +9,12 @@ from market.outcome import SOLVED
 from mechanism.policies import TODAY, agreements, benchmarks, compared, known, policy_of
 from mechanism.tidy import welfare_net
 from mechanism.tree import Tree, comparison_rows
+from mechanism.types import PRIVATE
 from mechanism.words import OUTSIDE
 
 from . import figures
 from .page import Column, Page
 
-PRIVATE = {"cost_spillover": "Cost spillovers", "intercept": "Intercepts", "demand_spillover": "Demand spillovers"}
-"""What a case may keep from the regulator."""
 NEGLIGIBLE = 1e-9
 """Share of the largest welfare up to which an amount of money is rounding and prints as 0."""
 LEVELS = ("sharing", "investment", "price", "quantity")
@@ -118,7 +117,7 @@ def heading(result: Tree, page: Page) -> None:
     facts += [f"{kind.capitalize()} in {figures.plain(units[kind])}." for kind in ("money", "quantity") if units.get(kind)]
     facts.append("The firms are alike." if alike(case) else "The firms differ.")
     if case.get("types"):
-        what = PRIVATE[case["types"]["parameter"]]
+        what = PRIVATE[case["types"]["parameter"]].label.capitalize()
         facts.append(f"{what} are private: the comparison gives expectations over types, the outcomes those of the case's own.")
     page.sentence(" ".join(facts))
 

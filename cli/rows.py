@@ -11,6 +11,7 @@ from typing import Any
 from mechanism.tidy import COLUMNS
 from mechanism.tree import Tree
 
+from .cells import unrun
 from .figures import plain
 
 
@@ -26,7 +27,7 @@ def as_csv(rows: Sequence[Tree]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({column: unrun(value) for column, value in row.items()} for row in rows)
     return text.getvalue()
 
 
@@ -57,8 +58,8 @@ def derivatives_csv(result: dict[str, Any]) -> str:
 def _csv(columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
+    writer.writerow(map(unrun, columns))
+    writer.writerows(map(unrun, row) for row in rows)
     return text.getvalue()
 
 

@@ -11,9 +11,14 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
+from .text import visible
+
 Json = dict[str, Any]
 KeyPath = tuple[str | int, ...]
 """The way to a value from the top of the tree: keys, and positions in lists."""
+
+LISTED = 20
+"""Faults that a message lists; the rest are counted."""
 
 
 @dataclass(frozen=True)
@@ -38,19 +43,23 @@ class Fault:
 
     def __str__(self) -> str:
         text = " ".join(part for part in (self.key, self.message) if part)
-        return text if self.place is None else f"{self.place}: {text}"
+        return visible(text if self.place is None else f"{self.place}: {text}")
+
+
+def order(place: Place | None) -> tuple[str, int, int]:
+    """What faults are sorted by: file, line, column."""
+    return ("", 0, 0) if place is None else (place.file, place.line or 0, place.column or 0)
 
 
 class BadCase(Exception):  # noqa: N818 - a fault of the user, not an error of the program
-    """A file or tree that is refused, with all its faults in the order of the file."""
+    """A file or tree that is refused, with all its faults in the order of the file; its text lists the first."""
 
     def __init__(self, faults: Iterable[Fault]) -> None:
-        def order(fault: Fault) -> tuple[str, int, int]:
-            place = fault.place or Place("")
-            return place.file, place.line or 0, place.column or 0
-
-        self.faults = tuple(sorted(faults, key=order))
-        super().__init__("\n".join(map(str, self.faults)))
+        self.faults = tuple(sorted(faults, key=lambda fault: order(fault.place)))
+        lines = [str(fault) for fault in self.faults[:LISTED]]
+        if (more := len(self.faults) - LISTED) > 0:
+            lines.append(f"and {more:,} more fault{'s' * (more > 1)}")
+        super().__init__("\n".join(lines))
 
 
 def dotted(path: KeyPath) -> str:
@@ -87,6 +96,9 @@ def explain(kind: str, text: str, given: Any, path: KeyPath, schema: Json) -> st
         return f"is missing; give {_admissible(node, schema)}{such}"
     if kind == "too_short" and not given:
         return f"is empty; give {_admissible(node, schema)}"
+    most = [b.get("maxItems", b.get("maxProperties")) for b in _branches(node, schema)]
+    if kind == "too_long" and most[0] and len(given) > most[0] != node.get("minItems"):
+        return f"has {len(given):,} entries; at most {most[0]:,} are taken"
     choices = node.get("enum", [])
     if isinstance(given, int | float) and not isinstance(given, bool):
         for branch in _branches(node, schema):
@@ -150,7 +162,10 @@ def _admissible(node: Json, schema: Json) -> str:
         return str(node["const"])
     kind = node.get("type")
     if kind == "object":
-        return "a mapping" + (f" with the keys {', '.join(node['properties'])}" if "properties" in node else "")
+        most = node.get("maxProperties")
+        return f"a mapping{f' of at most {most} keys' if most else ''}" + (
+            f" with the keys {', '.join(node['properties'])}" if "properties" in node else ""
+        )
     if kind == "array":
         least, most = node.get("minItems"), node.get("maxItems")
         count = f" of {least}" if least == most and least else ""

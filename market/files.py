@@ -9,21 +9,25 @@ from __future__ import annotations
 import json
 import os
 import re
+import stat
 import tomllib
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from .faults import BadCase, Fault, KeyPath, Place, dotted, show
 
-__all__ = ["BadCase", "Document", "Fault", "KeyPath", "Place", "read_document"]
+__all__ = ["BadCase", "Document", "Fault", "KeyPath", "Place", "chain", "read_document", "read_value", "unreadable"]
 
 MAX_BYTES = 256 * 1024
 """Largest file that is read."""
 MAX_DEPTH = 20
 """Deepest nesting of mappings and lists that is read."""
+MAX_BASES = 20
+"""Longest chain of files based on each other."""
 REPLACED_WHOLE = {("types",)}
 """Blocks that are not merged key by key with those of the file they are based on."""
 
@@ -63,11 +67,27 @@ def read_document(path: str | Path, *, faults: list[Fault] | None = None) -> Doc
     return document
 
 
-def _read(path: Path, asked: Place, key: str, faults: list[Fault], chain: tuple[str, ...]) -> Document:
-    """The document at `path`, wanted at the place `asked`; `chain` holds the files that are based on it."""
+def read_value(text: str, name: str) -> Any:
+    """A value as a case file would write it, from a text of this name; `BadCase` where it is none."""
+    faults: list[Fault] = []
+    tokens = _yaml_tokens(text, name)
+    first = next(tokens, None)
+    if first is None:
+        return None
+    value = _Builder(tokens, {}, faults).value(first, ())
+    next(tokens, None)
+    if faults:
+        raise BadCase(faults)
+    return value
+
+
+def _read(path: Path, asked: Place, key: str, faults: list[Fault], above: tuple[str, ...]) -> Document:
+    """The document at `path`, wanted at the place `asked`; `above` holds the files that are based on it."""
     text, file, identity = _text(path, asked, key), str(path), os.path.realpath(path)
-    if identity in chain:
+    if identity in above:
         raise _refused(asked, f"leads back to {path}, which is based on this file; break the cycle", key)
+    if len(above) > MAX_BASES:
+        raise _refused(asked, f"is {path}: more than {MAX_BASES} files are based on each other; base the case on one of the last", key)
     places: dict[KeyPath, Place] = {(): Place(file)}
     tree: Any = None
     if path.suffix.lower() == ".toml":
@@ -87,7 +107,7 @@ def _read(path: Path, asked: Place, key: str, faults: list[Fault], chain: tuple[
     base, place = tree.pop("base"), own.place(("base",))
     if not isinstance(base, str) or not base:
         raise _refused(place, f"is {show(base)}; it must be text: the path of the file that this one is based on", "base")
-    return _merged(_read(path.parent / base, place, "base", faults, (*chain, identity)), own)
+    return _merged(_read(path.parent / base, place, "base", faults, (*above, identity)), own)
 
 
 def merged(below: dict[str, Any], above: dict[str, Any], replaced: set[KeyPath], path: KeyPath = ()) -> dict[str, Any]:
@@ -115,23 +135,49 @@ def _refused(place: Place, message: str, key: str = "") -> BadCase:
     return BadCase([Fault(place, key, message)])
 
 
+def unreadable(path: str | Path) -> str:
+    """Why there is no file to read at this path, with the remedy; empty where there is one."""
+    try:
+        mode = os.stat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return "there is no such file; check the path"
+    except (OSError, ValueError) as error:
+        return _unopened(error)
+    if stat.S_ISDIR(mode):
+        return "this is a directory; name a file in it"
+    if stat.S_ISFIFO(mode) and os.path.exists(os.path.realpath(path)):  # a shell's <(...) leads to a pipe without a name
+        return "this is a named pipe, which may have nobody to write to it; name a file"
+    return "" if stat.S_ISREG(mode) or stat.S_ISFIFO(mode) or stat.S_ISCHR(mode) else "this is no file; check the path"
+
+
+def chain(path: str | Path) -> tuple[str, ...]:
+    """The file and those it is based on; the file alone where it is no case that can be read."""
+    if os.path.isfile(path):  # a pipe can be read once only
+        with suppress(BadCase):
+            return read_document(path, faults=[]).files
+    return (str(path),)
+
+
+def _unopened(error: Exception) -> str:
+    reason = getattr(error, "strerror", None) or str(error)
+    return f"the file cannot be read ({reason}); check its path and permissions"
+
+
 def _text(path: Path, asked: Place, key: str) -> str:
     """The text of a file; whatever makes it unreadable is reported at the place `asked`."""
-    problem = text = ""
+    text = ""
+    problem = unreadable(path)
     try:
-        if path.is_dir():
-            problem = "this is a directory; name a file in it"
+        if problem:
+            pass
         elif os.stat(path).st_size > MAX_BYTES or len(raw := _first_bytes(path)) > MAX_BYTES:
             problem = f"the file has more than {MAX_BYTES // 1024} KiB; a case is a page of text"
         elif re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f]", text := raw.decode("utf-8-sig")):
             problem = "the file holds control characters; it must be plain YAML, JSON or TOML text"
-    except FileNotFoundError:
-        problem = "there is no such file; check the path"
     except UnicodeDecodeError as error:
         problem = f"the file is not UTF-8 text (byte {error.start + 1}); save the case as UTF-8"
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        problem = f"the file cannot be read ({reason}); check its path and permissions"
+        problem = _unopened(error)
     if problem:
         raise _refused(asked, f"is {path}: {problem}" if key else problem, key)
     return text
@@ -188,8 +234,10 @@ class _Builder:
             if key in tree:
                 self.faults.append(Fault(token.place, dotted(here), f"is given twice, first in line {self.places[here].line}; keep one"))
             self.places.setdefault(here, token.place)
-            value = self.value(next(self.tokens), here)
-            tree.setdefault(key, value)
+            below = next(self.tokens)
+            if key == "<<" and below.kind != "scalar":
+                raise _refused(token.place, "a merge key (<<) stands here; write the keys out, or share them between files with `base:`")
+            tree.setdefault(key, self.value(below, here))
         return tree
 
     def _list(self, path: KeyPath) -> list[Any]:
@@ -242,7 +290,9 @@ def _yaml_tokens(text: str, file: str) -> Iterator[_Token]:
         reason = getattr(error, "problem", None) or "a character that YAML does not allow"
         raise _refused(place, f"YAML cannot be read here: {reason}; check indentation, brackets and quotes") from None
     except (ValueError, ArithmeticError) as error:
-        raise _refused(place, f"YAML cannot be read after this: {error}") from None
+        raise _refused(place, f"YAML cannot be read after this: {_brief(error)}") from None
+    except RecursionError:
+        raise _too_deep(place) from None
 
 
 def _json_tokens(text: str, file: str) -> Iterator[_Token]:
@@ -254,7 +304,7 @@ def _json_tokens(text: str, file: str) -> Iterator[_Token]:
     except RecursionError:
         raise _too_deep(Place(file)) from None
     except ValueError as error:
-        raise _refused(Place(file), f"JSON cannot be read: {error}") from None
+        raise _refused(Place(file), f"JSON cannot be read: {_brief(error)}") from None
     lines = [0, *(match.end() for match in re.finditer("\n", text))]
     for match in re.finditer(r'"(?:[^"\\]|\\.)*"|[{}\[\]]|[^\s{}\[\]:,"]+', text):
         line = bisect_right(lines, match.start())
@@ -274,13 +324,18 @@ def _toml(text: str, file: str) -> dict[str, Any]:
     except RecursionError:
         raise _too_deep(Place(file)) from None
     except ValueError as error:
-        raise _refused(Place(file), f"TOML cannot be read: {error}") from None
+        raise _refused(Place(file), f"TOML cannot be read: {_brief(error)}") from None
     level: list[Any] = [tree]
     for _ in range(MAX_DEPTH):
         level = [x for value in level for x in (value.values() if isinstance(value, dict) else value) if isinstance(x, dict | list)]
     if level:
         raise _too_deep(Place(file))
     return tree
+
+
+def _brief(error: Exception) -> str:
+    """What Python says, and in our words what it says of numbers it does not convert."""
+    return "a number has thousands of digits; round it" if "integer string conversion" in str(error) else str(error)
 
 
 def _too_deep(place: Place) -> BadCase:

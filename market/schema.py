@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
 
 from .case import Case, make_case
-from .faults import BadCase, Fault, KeyPath, dotted, explain, show
+from .faults import LISTED, BadCase, Fault, KeyPath, dotted, explain, order, show
 from .files import Document
 
 T = TypeVar("T")
@@ -265,8 +265,19 @@ def _size(block: Any) -> tuple[KeyPath, str] | None:
     return walk(block, ())
 
 
+LARGEST_RATIO = 1e9
+"""How many times the smaller intercept the larger may be: beyond, a firm is lost in the rounding of its rival's figures."""
+
+
+def _intercepts(intercept: float | list[float]) -> str | None:
+    if not isinstance(intercept, list | tuple) or max(intercept) <= LARGEST_RATIO * min(intercept):
+        return None
+    return f"is [{', '.join(map(show, intercept))}]; the larger may be at most {LARGEST_RATIO:.0e} times the smaller"
+
+
 MARKET_RULES = (
     *(Rule((block,), _size) for block in ("demand", "security", "cost", "unit_cost")),
+    Rule(("demand.intercept",), _intercepts),
     Rule(("demand.cross_slope", "demand.own_slope"), _cross_slope),
     Rule(("demand.cross_satiation", "demand.own_satiation"), _cross_satiation),
     Rule(("demand.choke_price", "demand.own_satiation", "demand.cross_satiation"), _choke_price),
@@ -291,10 +302,15 @@ def check(
     except ValidationError as error:
         schema = model.model_json_schema()
         entries = [(tuple(part for part in entry["loc"] if part not in TAGS), entry) for entry in error.errors(include_url=False)]
+        if document is not None:
+            entries.sort(key=lambda each: order(document.place(each[0])))
+        above = {path[:n] for path, _ in entries for n in range(len(path))}
         for path, entry in entries:
-            if entry["type"] == "too_short" and any(other[: len(path)] == path != other for other, _ in entries):
+            if entry["type"] == "too_short" and path in above:
                 continue  # pydantic counts faulty items as absent
-            found.setdefault(path, explain(entry["type"], entry["msg"], entry["input"], path, schema))
+            # Only the first faults are listed: what the rest would say need not be found.
+            told = len(found) < LISTED or path in found
+            found.setdefault(path, explain(entry["type"], entry["msg"], entry["input"], path, schema) if told else "is not admissible")
     found.update({path: message for path, message in _breaches(rules, tree, found) if path not in found})
     everything = list(faults)
     for path, message in found.items():

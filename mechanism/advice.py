@@ -205,15 +205,15 @@ def _bounds(best: str, choice: Choice, found: Evaluation, zero: float, say: Word
         return ""
     # Where both types move both profits, what firms are seen to do tells more than their reports: paying by it is another matter.
     what = "transfers" if types.private_values else "transfers that depend on the reports alone"
-    least, asked = designed.expected.budget, designed.design.tree
+    least, asked = designed.expected.budget, designed.design
     parts = []
     if best != DESIGNED and least > zero:
         parts.append(f"no {what} at the planner's levels do the same at the types checked for less than {say.money(least)} ({DESIGNED})")
     elif best != DESIGNED:
         parts.append(f"{TAX_RULES[DESIGNED].label} do the same and bring the public {say.money(-least)} ({DESIGNED})")
-    if asked["status"] == "infeasible":
+    if asked.status == "infeasible":
         limits = {"ex_ante": "with no net public money in expectation", "ex_post": "with no public money in any state"}
-        sure = "proven" if asked["infeasibility"]["verified"] else "not verified"
+        sure = "proven" if asked.contradiction is not None and asked.contradiction.verified else "not verified"
         parts.append(f"{limits[found.case.mechanism.budget]} no {what} have truth pay and everybody join ({sure})")
     return f"{capitalised('; '.join(parts))}." if parts else ""
 

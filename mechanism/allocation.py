@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,11 +30,26 @@ class Allocation:
         """Whether every pair has a solution."""
         return bool(np.isfinite(self.levels).all())
 
+    def take(self, where: Any) -> Allocation:
+        """Some of many cases, or some of their pairs."""
+        return Allocation(**{name: values[where] for name, values in vars(self).items()})
+
+    def reshaped(self, lead: tuple[int, ...]) -> Allocation:
+        """The same with these axes in place of that of the cases."""
+        return Allocation(**{name: values.reshape(*lead, *values.shape[1:]) for name, values in vars(self).items()})
+
+
+def given_levels(levels: Array) -> Allocation:
+    """Levels (..., M, M, 4) that are known."""
+    shape = levels.shape[:-1]
+    return Allocation(levels=levels, residual=np.zeros(shape), regret=np.full(shape, np.nan), several=np.zeros(shape, bool))
+
 
 def case_at_pairs(case: Case, points: Array, parameter: str = "cost_spillover") -> Case:
-    """The case at every pair of the points (M,) as values of a parameter: batch axes (M, M), first firm 1's."""
+    """The case, or each of a batch of them, at every pair of the points (M,) as values of a parameter: batch axes (..., M, M), first
+    firm 1's."""
     pairs = np.stack(np.meshgrid(points, points, indexing="ij"), -1)
-    return case.map(lambda x: x.reshape(1, 1, -1)).with_parameter(parameter, pairs)
+    return case.map(lambda x: x[..., None, None, :]).with_parameter(parameter, pairs)
 
 
 def per_firm(values: Array) -> Array:

@@ -1,4 +1,6 @@
-"""Appendix B with reported lambda_c, end to end: one tax rule at one case."""
+"""Appendix B with reported types, end to end at one case: one tax rule, judged as many are (`mechanism.judge`), with what is told of one
+case alone: every form of every check, repair, evidence, payments at other levels, and what lies between the types.
+"""
 
 from __future__ import annotations
 
@@ -11,23 +13,14 @@ from market.case import Array
 from market.outcome import account
 from market.pricing import bertrand_matrix
 from mechanism.allocation import case_at_pairs
-from mechanism.behaviour import Expected, ReportingEquilibrium, by_pair, expected_outcome, reporting_equilibrium
-from mechanism.checks import NOT_ESTABLISHED, Check, participation, payoff_range
+from mechanism.behaviour import by_pair, expected_outcome
+from mechanism.checks import NOT_ESTABLISHED, Check, Lie, participation, payoff_range
 from mechanism.continuum import between
-from mechanism.designed import Designed, design_transfers
+from mechanism.designed import Designed
 from mechanism.full_information import subsidy
-from mechanism.incentives import Gains, collusion_check, free_gains, gains, incentive_check
-from mechanism.interdependent import design_of_both
-from mechanism.market_setting import NoSettingError, menu_levels
-from mechanism.preparation import (
-    PAYOFFS,
-    Setting,
-    joining_against,
-    outcome_of_play,
-    outside_option,
-    participation_sides,
-    taxes,
-)
+from mechanism.incentives import Gains, collusion_check, free_gains, incentive_check
+from mechanism.judge import Judged, judge
+from mechanism.preparation import PAYOFFS, Scheme
 from mechanism.private_market import pair_levels
 from mechanism.programs import Repair, largest_violation, repair
 from mechanism.results import (
@@ -50,111 +43,92 @@ from mechanism.results import (
     ScheduleRow,
     Strategy,
 )
-from mechanism.second_best import second_best_result
+from mechanism.rules import TAX_RULES, TaxRule
+from mechanism.second_best import LotteryScheme, lottery_scheme
+from mechanism.solved import design_of, transfers_of
 from mechanism.transfers import no_design
-from mechanism.types import TypeSpace, discrete
+from mechanism.types import TypeSpace
 
 T = TypeVar("T")
 
 INCENTIVES: tuple[Literal["bayesian", "dominant"], ...] = ("bayesian", "dominant")
 TIMINGS: tuple[Literal["interim", "ex_post"], ...] = ("interim", "ex_post")
-OBSERVED = "observed"
-"""The tax free of the own report with the subsidy settled on the market that comes about; of use where both types move both profits."""
 
 
-def _designed(setting: Setting) -> Designed | None:
-    """The transfers solved for at the planner's levels; None where there are none to be had or the program would be too large."""
-    options, types = setting.options, setting.types
-    outside = joining_against(setting)
-    if outside is None or no_design(types, options):
+def rules_at(types: TypeSpace) -> tuple[TaxRule, ...]:
+    """The tax rules that are evaluated: those a case can ask for and, where both types move both profits, what is settled on the market
+    that comes about."""
+    asked = [rule for rule in TAX_RULES.values() if rule.in_markets and not (rule.observed and types.private_values)]
+    return tuple(sorted(asked, key=lambda rule: rule.observed))
+
+
+def run_rule(scheme: Scheme, key: str) -> RuleResult | None:
+    """One tax rule at one case; None where it is solved for and there are no such transfers."""
+    rule = TAX_RULES[key]
+    if not rule.designed:
+        return _result(scheme, judge(scheme, rule, transfers_of(scheme, rule).net), None)
+    if no_design(scheme.types, scheme.options):
         return None
-    if not types.private_values:
-        return design_of_both(setting.assignment, options, outside)
-    return design_transfers(setting.case, types, options, (outside[0], outside[1].T), setting.assignment.levels[:1])
+    if scheme.options.allocation == "second_best":
+        drawn = lottery_scheme(scheme)
+        return None if drawn is None else _result(drawn, judge(drawn, rule, drawn.design.net), drawn.design)
+    design = design_of(scheme)
+    return None if design is None else _result(scheme, judge(scheme, rule, design.net), design)
 
 
-def run_second_best(setting: Setting) -> RuleResult | None:
-    """The design with lotteries over levels, on the types themselves; None where there is none."""
-    types, options = setting.types, setting.options
-    nodes = types.nodes
-    square = np.ix_(nodes, nodes)
-    outside = joining_against(setting)
-    if outside is None:
-        return None
-    at_types = [o[nodes] if o.shape[1] == 1 else o[square] for o in outside]
-    listed = discrete(types.types, types.probabilities)
-    try:
-        menu = menu_levels(setting.case, listed.types, True, setting.assignment.levels[0][square])
-    except NoSettingError:
-        return None
-    found = design_transfers(setting.case, listed, options, (at_types[0], at_types[1].T), menu)
-    if found is None:
-        return None
-    interim, ex_post = (outside_option(setting, timing) for timing in TIMINGS)
-    market = {
-        "interim": None if interim is None else interim[:, nodes],
-        "ex_post": None if ex_post is None else np.stack([o[square] for o in ex_post]),
-    }
-    return second_best_result(setting, found, menu, market)
-
-
-def run_rule(setting: Setting, rule: str) -> RuleResult | None:
-    """Evaluate one tax rule: payments, truth-telling, participation, repair, and behaviour where truth is no best reply.
-
-    None for `designed` where there are no such transfers.
-    """
-    types, options, assignment = setting.types, setting.options, setting.assignment
-    if rule == "designed" and options.allocation == "second_best":
-        return run_second_best(setting)
-    found = _designed(setting) if rule == "designed" else None
-    if found is not None:
-        tax = assignment.subsidy - found.net
-    elif rule == "designed":
-        return None
-    else:
-        tax = taxes(setting, "groves" if rule == OBSERVED else rule)
-    net = assignment.subsidy - tax
-    assigned = {payoff: gains(assignment, tax, payoff, rule == OBSERVED) for payoff in PAYOFFS}
-    free = {payoff: free_gains(assignment, tax, best, assigned[payoff]) for payoff, best in setting.free.items()}
-    own = assigned[options.payoff]
-
-    node_net = by_pair(net, types.nodes, types.nodes)
-    checks = Checks(
-        incentive=options.incentive,
-        payoff=options.payoff,
-        timing=options.timing,
-        payoff_range=own.range,
-        incentives=_incentive_checks(setting, assigned, free),
-        participation=_participation_checks(setting, own, net),
-        program=_program_check(setting, own, net),
-        collusion=NOT_ESTABLISHED if rule == OBSERVED else collusion_check(assignment, tax, options.payoff, own.range),
-        budget=budget_of(node_net.sum(-1), types),
-    )
-    node_levels = assignment.levels[0][np.ix_(types.nodes, types.nodes)]
-    truth = expected_outcome(setting.case, types, node_levels, node_net)
-    truthful = checks.ic.status == "holds"
+def _result(scheme: Scheme, judged: Judged, design: Designed | None) -> RuleResult:
+    types, options, rule, net = scheme.types, scheme.options, judged.rule, judged.net
+    drawn = isinstance(scheme, LotteryScheme)
+    # What is settled on the market that comes about is no function of the reports alone, and a lottery leaves no levels to be sure of.
+    by_reports = not rule.observed and not drawn
+    own_rule = rule.key == options.tax_rule
+    checks = _checks(scheme, judged, drawn, by_reports, own_rule)
     # A formula holds between types or fails at them; what is solved for on a grid leaves something between.
-    between_types = types.continuous and types.private_values and rule in (options.tax_rule, "designed")
-    played = None if truthful or rule == OBSERVED else reporting_equilibrium(assignment, tax, options.payoff)
-    achieved = truth if truthful else outcome_of_play(setting, net, played)
+    between_types = types.continuous and types.private_values and not drawn and (own_rule or rule.designed)
     return RuleResult(
-        tax_rule=rule,
+        tax_rule=rule.key,
         payoff=options.payoff,
         types=types.types,
         probabilities=types.probabilities,
-        expected=truth,
-        achieved=achieved,
+        expected=judged.truth,
+        achieved=judged.achieved if judged.settled else None,
         checks=checks,
-        repair=_repair(setting, own, checks, net),
-        played=None if played is None else _played(setting, played, achieved, truth),
-        interim=_interim(setting, own, tax, net),
-        # What is settled on the market that comes about is no function of the reports alone.
-        evidence=None if rule == OBSERVED else _evidence(setting, own, tax, checks.ic),
-        schedule=payment_schedule(setting, tax),
-        design=found,
-        lotteries=None,
-        continuum=between(setting, rule, net) if between_types else None,
-        certificate=LevelsCertificate(residual=setting.residual, several_optima=setting.several, pairs=len(types.points) ** 2),
+        repair=None if drawn else _repair(scheme, judged.gains, checks, net),
+        played=None if judged.played is None else _played(scheme, judged),
+        interim=_interim(scheme, judged, drawn),
+        evidence=_evidence(scheme, judged, checks.ic) if by_reports else None,
+        schedule=() if drawn else payment_schedule(scheme, net),
+        design=design,
+        lotteries=scheme.lotteries() if isinstance(scheme, LotteryScheme) else None,
+        continuum=between(scheme, rule, net) if between_types else None,
+        certificate=LevelsCertificate(residual=float(scheme.residual), several_optima=bool(scheme.several), pairs=len(types.points) ** 2),
+    )
+
+
+def _checks(scheme: Scheme, judged: Judged, drawn: bool, by_reports: bool, own_rule: bool) -> Checks:
+    """Every form of truth-telling and participation, and the budget."""
+    options, own, net = scheme.options, judged.gains, judged.net
+    assigned: dict[str, Gains] = {options.payoff: own}
+    free: dict[str, Gains | None] = {}
+    if not drawn:
+        tables = {payoff: scheme.earned(payoff, judged.rule.observed) for payoff in PAYOFFS}
+        assigned = {payoff: own if payoff == options.payoff else Gains(earned=tables[payoff], transfer=own.transfer) for payoff in PAYOFFS}
+        free = {payoff: None if best is None else free_gains(scheme.types.nodes, best, net) for payoff, best in scheme.free.items()}
+    scale = float(own.range)
+    collusion = NOT_ESTABLISHED
+    if by_reports:
+        collusion = collusion_check(scheme.assignment, own.earned, net, options.payoff, scale)
+    return Checks(
+        incentive=options.incentive,
+        payoff=options.payoff,
+        timing=options.timing,
+        payoff_range=scale,
+        incentives=_incentive_checks(scheme, assigned, free),
+        participation=_participation_checks(scheme, own, net),
+        # The largest of numbers that are already known is asked of a solver once, as a check of how constraints are stated.
+        program=_program_check(scheme, own, net) if own_rule and not drawn else None,
+        collusion=collusion,
+        budget=budget_of(by_pair(net, np.stack([scheme.types.nodes] * 2)).sum(-1), scheme.types),
     )
 
 
@@ -163,15 +137,15 @@ def budget_of(outlay: Array, types: TypeSpace) -> Budget:
     return Budget(ex_ante=float((types.probabilities[:, None] * types.probabilities * outlay).sum()), worst=float(outlay.max()))
 
 
-def _incentive_checks(setting: Setting, assigned: dict[str, Gains], free: dict[str, Gains | None]) -> tuple[IncentiveCheck, ...]:
-    points = setting.types.points
+def _incentive_checks(scheme: Scheme, assigned: Mapping[str, Gains], free: Mapping[str, Gains | None]) -> tuple[IncentiveCheck, ...]:
+    points = scheme.types.points
     tables: tuple[tuple[Literal["assigned", "free"], Mapping[str, Gains | None]], ...] = (("assigned", assigned), ("free", free))
     return tuple(
         IncentiveCheck(
             incentive=incentive,
             deviation=deviation,
             payoff=payoff,
-            check=incentive_check(found, points, incentive, assigned[payoff].range),
+            check=incentive_check(found, points, incentive, float(assigned[payoff].range)),
         )
         for incentive in INCENTIVES
         for deviation, table in tables
@@ -179,53 +153,54 @@ def _incentive_checks(setting: Setting, assigned: dict[str, Gains], free: dict[s
     )
 
 
-def _participation_checks(setting: Setting, own: Gains, net: Array) -> dict[str, tuple[ParticipationCheck, ...]]:
+def _participation_checks(scheme: Scheme, own: Gains, net: Array) -> dict[str, tuple[ParticipationCheck, ...]]:
     scale = payoff_range(own.truth_ex_post)
 
     def check(form: str, timing: Literal["interim", "ex_post"]) -> ParticipationCheck:
-        sides = participation_sides(setting, own, net, form, timing)
-        found = NOT_ESTABLISHED if sides is None else participation(*sides, setting.types.points, scale)
-        return ParticipationCheck(timing=timing, check=found)
+        sides = scheme.joining(net, own.truth_ex_post, form, timing)
+        return ParticipationCheck(timing=timing, check=participation(*sides, scheme.types.points, scale))
 
     return {form: tuple(check(form, timing) for timing in TIMINGS) for form in FORMS}
 
 
-def constraint_data(setting: Setting, own: Gains, net: Array) -> tuple[Array, Array | None]:
+def constraint_data(scheme: Scheme, own: Gains, net: Array) -> tuple[Array, Array | None]:
     """What the chosen IC and IR ask of corrections to interim transfers, at every point that is checked: for each firm the gains (2, M, M)
     that must be outweighed and the slacks (2, M) that may be used up; None without participation."""
-    options = setting.options
-    table = own.bayesian if options.incentive == "bayesian" else own.dominant
-    sides = None if options.participation == "none" else participation_sides(setting, own, net, options.participation, options.timing)
-    if sides is None:
+    options = scheme.options
+    table = own.by(options.incentive)
+    if options.participation == "none":
         return table, None
-    slack = sides[0] - sides[1]
+    joins, stays = scheme.joining(net, own.truth_ex_post, options.participation, options.timing)
+    slack = joins - stays
+    if not np.isfinite(slack).all():
+        return table, None
     return table, slack if options.timing == "interim" else slack.min(-1)
 
 
-def _per_firm(setting: Setting, solve: Callable[[int], T]) -> list[T]:
+def _per_firm(scheme: Scheme, solve: Callable[[int], T]) -> list[T]:
     """A program solved for each firm; once where the firms are alike."""
     first = solve(0)
-    return [first, first if setting.case.alike() else solve(1)]
+    return [first, first if scheme.case.alike() else solve(1)]
 
 
-def _program_check(setting: Setting, own: Gains, net: Array) -> ProgramCheck:
+def _program_check(scheme: Scheme, own: Gains, net: Array) -> ProgramCheck:
     """The chosen IC and IR, stated to cvxpy as one program per firm, beside the same number by direct evaluation."""
-    gain, slack = constraint_data(setting, own, net)
-    solved = tuple(_per_firm(setting, lambda i: largest_violation(gain[i], None if slack is None else slack[i])))
+    gain, slack = constraint_data(scheme, own, net)
+    solved = tuple(_per_firm(scheme, lambda i: largest_violation(gain[i], None if slack is None else slack[i])))
     direct = tuple(max(0.0, float(gain[i].max()), 0.0 if slack is None else float(-slack[i].min())) for i in (0, 1))
     tolerance = 1e-7 * max(1.0, *direct)
     agrees = all(v is not None and abs(v - w) <= tolerance for v, w in zip(solved, direct, strict=True))
     return ProgramCheck(largest_violation=solved, evaluated=direct, agrees=agrees)
 
 
-def _repair(setting: Setting, own: Gains, checks: Checks, net: Array) -> RepairResult | None:
+def _repair(scheme: Scheme, own: Gains, checks: Checks, net: Array) -> RepairResult | None:
     """The least correction by cvxpy; None where nothing needs mending."""
-    options = setting.options
+    options = scheme.options
     asked = [checks.ic] + ([checks.ir(options.participation)] if options.participation != "none" else [])
     if all(check.status == "holds" for check in asked):
         return None
-    gain, slack = constraint_data(setting, own, net)
-    found = _per_firm(setting, lambda i: repair(gain[i], None if slack is None else slack[i]))
+    gain, slack = constraint_data(scheme, own, net)
+    found = _per_firm(scheme, lambda i: repair(gain[i], None if slack is None else slack[i]))
     optimal = all(r.status == "optimal" for r in found)
     infeasible = any(r.status == "infeasible" for r in found)
     corrections = np.array([r.correction for r in found]) if optimal else np.zeros((2, 0))
@@ -238,19 +213,19 @@ def _repair(setting: Setting, own: Gains, checks: Checks, net: Array) -> RepairR
         per_type=tuple(
             Correction(firm=firm, type=float(t), correction=float(c))
             for firm, own_corrections in enumerate(corrections, 1)
-            for t, c in zip(setting.types.points, own_corrections, strict=False)
+            for t, c in zip(scheme.types.points, own_corrections, strict=False)
         ),
         total=float(np.abs(corrections).sum()) if optimal else None,
-        expected_outlay=float((corrections @ setting.types.weights).sum()) if optimal else None,
-        binding=_rows(setting, found, "optimal") if optimal else (),
-        conflict=_rows(setting, found, "infeasible") if infeasible else None,
+        expected_outlay=float((corrections @ scheme.types.weights).sum()) if optimal else None,
+        binding=_rows(scheme, found, "optimal") if optimal else (),
+        conflict=_rows(scheme, found, "infeasible") if infeasible else None,
         conflict_verified=all(r.verified for r in found if r.status == "infeasible"),
         verified=all(r.verified for r in found),
     )
 
 
-def _rows(setting: Setting, found: list[Repair], status: str) -> tuple[ConstraintRow, ...]:
-    types = setting.types.points
+def _rows(scheme: Scheme, found: list[Repair], status: str) -> tuple[ConstraintRow, ...]:
+    types = scheme.types.points
     return tuple(
         ConstraintRow(
             constraint=row.constraint,
@@ -265,86 +240,94 @@ def _rows(setting: Setting, found: list[Repair], status: str) -> tuple[Constrain
     )
 
 
-def _played(setting: Setting, played: ReportingEquilibrium, achieved: Expected | None, truth: Expected) -> Played:
-    settled = played.status == "converged"
+def _played(scheme: Scheme, judged: Judged) -> Played:
+    played, points = judged.played, scheme.types.points
+    assert played is not None
+    settled, truth, achieved = bool(played.settled), judged.truth, judged.achieved
     return Played(
-        status=played.status,
-        reports=setting.types.points[played.reports] if settled else None,
-        rounds=played.rounds,
-        truthful=settled and bool((played.reports == setting.types.nodes).all()),
-        regret=played.regret if settled else None,
-        expected=achieved,
-        welfare_loss=None if achieved is None else truth.welfare - achieved.welfare,
+        status="converged" if settled else "no_equilibrium",
+        reports=points[played.reports] if settled else None,
+        rounds=int(played.rounds),
+        truthful=settled and bool((played.reports == scheme.types.nodes).all()),
+        regret=float(played.regret) if settled else None,
+        expected=achieved if settled else None,
+        welfare_loss=float(truth.welfare - achieved.welfare) if settled else None,
     )
 
 
-def _interim(setting: Setting, own: Gains, tax: Array, net: Array) -> tuple[InterimRow, ...]:
-    """Expected payoff, net transfer and outside option of every type that tells the truth."""
-    types, assignment = setting.types, setting.assignment
-    outside = outside_option(setting, "interim")
+def _interim(scheme: Scheme, judged: Judged, drawn: bool) -> tuple[InterimRow, ...]:
+    """Expected payoff, net transfer and outside option of every type that tells the truth; a lottery has no subsidy of one assignment."""
+    types, own, weights = scheme.types, judged.gains, scheme.types.weights
+    outside, paid, subsidised = scheme.private()[..., 0], judged.net @ weights, scheme.assignment.subsidy @ weights
+    # Ties go to the truth.
+    gain = own.bayesian.max(-1)
+    rounding = 1e-12 * np.maximum(1.0, np.abs(own.truth))
+    best = np.where(gain <= rounding, np.arange(gain.shape[-1]), own.interim.argmax(-1))
     return tuple(
         InterimRow(
             firm=firm + 1,
             type=float(types.points[k]),
             payoff=float(own.truth[firm, k]),
-            subsidy=float(assignment.subsidy[firm, k] @ types.weights),
-            tax=float(tax[firm, k] @ types.weights),
-            net_transfer=float(net[firm, k] @ types.weights),
-            outside=None if outside is None else float(outside[firm, k]),
-            best_report=float(types.points[int(np.argmax(own.interim[firm, k]))]),
-            gain=float(own.bayesian[firm, k].max()),
+            subsidy=None if drawn else float(subsidised[firm, k]),
+            tax=None if drawn else float(subsidised[firm, k] - paid[firm, k]),
+            net_transfer=float(paid[firm, k]),
+            outside=float(outside[firm, k]) if np.isfinite(outside[firm, k]) else None,
+            best_report=float(types.points[best[firm, k]]),
+            gain=float(gain[firm, k]),
         )
         for firm in (0, 1)
         for k in types.nodes
     )
 
 
-def _evidence(setting: Setting, own: Gains, tax: Array, truth: Check) -> Evidence:
+def _evidence(scheme: Scheme, judged: Judged, truth: Check) -> Evidence:
     """One type's expected accounts for several own reports: where its payoff comes from, and why it would or would not lie."""
-    types, assignment, witness = setting.types, setting.assignment, truth.witness
-    points = types.points
-    if witness is not None and witness["gain"] > 0:
-        firm, kind = witness["firm"] - 1, int(np.argmin(np.abs(points - witness["type"])))
-        told = int(np.argmin(np.abs(points - witness["report"])))
+    types, assignment, witness, own = scheme.types, scheme.assignment, truth.witness, judged.gains
+    points, weights = types.points, types.weights
+    if isinstance(witness, Lie) and truth.status != "holds":
+        firm, kind = witness.player, int(np.argmin(np.abs(points - witness.type)))
+        told = int(np.argmin(np.abs(points - witness.report)))
     else:
         firm, kind = 0, int(types.nodes[len(types.nodes) // 2])
         told = kind
     spread = np.round(np.linspace(0, len(points) - 1, min(5, len(points)))).astype(int)
-    weights = types.weights
-    revenue, profit = (assignment.own_part(firm, points[[kind]], payoff)[0] @ weights for payoff in ("printed", "with_cost"))
-    rows = []
-    for r in sorted({kind, told, *spread.tolist()}):
-        paid, taxed = (float(a[firm, r] @ weights) for a in (assignment.subsidy, tax))
-        rows.append(
+    revenue, profit = (scheme.earned(payoff).interim[firm, kind] for payoff in ("printed", "with_cost"))
+    paid = assignment.subsidy[firm] @ weights
+    return Evidence(
+        firm=firm + 1,
+        type=float(points[kind]),
+        payoff=scheme.options.payoff,
+        reports=tuple(
             EvidenceRow(
                 report=float(points[r]),
                 truth=r == kind,
                 revenue=float(revenue[r]),
                 own_cost=float(revenue[r] - profit[r]),
-                subsidy=paid,
-                tax=taxed,
-                net_transfer=paid - taxed,
+                subsidy=float(paid[r]),
+                tax=float(paid[r] - own.paid[firm, r]),
+                net_transfer=float(own.paid[firm, r]),
                 payoff=float(own.interim[firm, kind, r]),
             )
-        )
-    return Evidence(firm=firm + 1, type=float(points[kind]), payoff=setting.options.payoff, reports=tuple(rows))
+            for r in sorted({kind, told, *spread.tolist()})
+        ),
+    )
 
 
-def private_market(setting: Setting) -> PrivateMarket | None:
+def private_market(scheme: Scheme) -> PrivateMarket | None:
     """`regimes.bayes_nash`: expectations over types, and every type's strategy; None where best replies of the types did not settle."""
-    types, found = setting.types, setting.private
-    if found is None:
+    types, found = scheme.types, scheme.private_market
+    if found is None or not found.converged:
         return None
     own = found.strategy[:, types.nodes]
     x = pair_levels(own[0], own[1], 0)
-    books = account(case_at_pairs(setting.case, types.types, types.parameter), x, bertrand_matrix)
+    books = account(case_at_pairs(scheme.case, types.types, types.parameter), x, bertrand_matrix)
     weights = (types.probabilities[:, None] * types.probabilities)[..., None]
 
     def mean(values: Array) -> Array:
         return np.asarray((weights * values).sum((0, 1)))
 
     return PrivateMarket(
-        expected=expected_outcome(setting.case, types, x),
+        expected=expected_outcome(scheme.case, types, x),
         price=mean(books.price),
         quantity=mean(books.quantity),
         profit=mean(books.profit),
@@ -361,8 +344,8 @@ def private_market(setting: Setting) -> PrivateMarket | None:
             for firm in (0, 1)
             for k in types.nodes
         ),
-        residual=found.residual,
-        regret=found.regret,
+        residual=float(found.residual),
+        regret=float(found.regret),
     )
 
 
@@ -370,19 +353,20 @@ SCHEDULE_SHARES = (0.5, 0.75, 1.0, 1.25, 1.5)
 """Own levels in the payment schedule, as shares of the assigned ones (sharing stops at 1, investment at the cap)."""
 
 
-def payment_schedule(setting: Setting, tax: Array) -> tuple[ScheduleRow, ...]:
+def payment_schedule(scheme: Scheme, net: Array) -> tuple[ScheduleRow, ...]:
     """What each firm would receive and pay at levels other than those assigned, the rival reporting its middle type and complying."""
-    types, assignment = setting.types, setting.assignment
+    types, assignment = scheme.types, scheme.assignment
+    tax, market = assignment.subsidy - net, assignment.case.map(lambda a: a.reshape(1, -1))
     middle = int(types.nodes[len(types.nodes) // 2])
     few = [int(types.nodes[0]), middle, int(types.nodes[-1])]
-    cap = np.broadcast_to(assignment.case.investment_cap, (1, 2))[0]
+    cap = np.broadcast_to(assignment.case.investment_cap, 2)
     rows = []
     for firm in (0, 1):
         for report in dict.fromkeys(few):
             x = assignment.levels[firm][report, middle]
             spill = np.empty(2)
             spill[firm], spill[1 - firm] = types.points[report], types.points[middle]
-            case = assignment.case.with_parameter(types.parameter, spill[None])
+            case = market.with_parameter(types.parameter, spill[None])
             tried = np.repeat(x[None], 2 * len(SCHEDULE_SHARES), axis=0)
             shares = np.array(SCHEDULE_SHARES)
             tried[: len(shares), firm] = np.minimum(shares * x[firm], 1.0)

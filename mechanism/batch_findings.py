@@ -169,6 +169,8 @@ def read_result(path: Path) -> Result:
         raise ResultError(f"is no result of pigou batch: it has no column {missing[0]}")
     if frame.empty:
         raise ResultError("has no rows")
+    if frame["case_id"].isna().any():
+        raise ResultError("has rows without a case_id")
     first = frame["case_id"] == frame["case_id"].iloc[0]
     policies = tuple(frame["policy"][first])
     width = len(policies)

@@ -2,13 +2,13 @@
 
 A check is not a bool. It has a status (`holds`, `violated`, `not_established`), an amount in payoff units and a witness: which firm,
 which true type, which report. What only needs evaluating is evaluated here; `mechanism.programs` states the same constraints
-for cvxpy, which solves what has to be solved.
+for cvxpy, which solves what has to be solved. Words and plain values come last (`mechanism.tree`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -25,23 +25,78 @@ ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True)
+class Lie:
+    """The misreport that gains most."""
+
+    player: int
+    """Counted from 0."""
+    type: float
+    report: float
+    gain: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class JointLie:
+    """The joint misreport by which all players together gain most, one entry per player."""
+
+    types: tuple[float, ...]
+    reports: tuple[float, ...]
+    gain: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refusal:
+    """The player with the least to gain from joining."""
+
+    player: int
+    """Counted from 0."""
+    type: float | None = None
+    """None where nothing is private."""
+    rival_type: float | None = None
+    """None where the rival's type is not known when joining is decided, or is not told."""
+    slack: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Check:
     """A constraint, evaluated."""
 
     status: CheckStatus
     amount: float | None
     """Incentives: the largest gain from misreporting. Participation: the smallest slack. None where it is infinite or unknown."""
-    witness: dict[str, Any] | None
-    """Where the amount is attained; firms are counted from 1."""
+    witness: Lie | JointLie | Refusal | None
+    """Where the amount is attained."""
 
 
 NOT_ESTABLISHED = Check(status="not_established", amount=None, witness=None)
 
 
+def payoff_ranges(payoffs: Array, size: Array | float = 0.0) -> Array:
+    """(...): per case what gains and slacks are measured against, from payoffs (2, ..., n, m) of either firm: the largest less the
+    smallest, but at least `ROUNDING` of the largest size, which may be given: that of what payoffs are sums of."""
+    axes = (0, -2, -1)
+    largest = np.maximum(np.abs(payoffs).max(axes), size)
+    return np.asarray(np.maximum(np.maximum(np.ptp(payoffs, axes), ROUNDING * largest), 1e-300))
+
+
 def payoff_range(*payoffs: Array) -> float:
-    """What gains and slacks are measured against: the largest less the smallest payoff, but at least `ROUNDING` of the largest size."""
-    everything = np.concatenate([np.ravel(p) for p in payoffs])
-    return float(max(np.ptp(everything), ROUNDING * np.max(np.abs(everything)), 1e-300))
+    """The same of any payoffs at one case."""
+    return float(payoff_ranges(np.concatenate([np.ravel(p) for p in payoffs])[None, None, :]))
+
+
+def judged(excess: float, scale: float) -> CheckStatus:
+    """Whether a gain, or a shortfall, of this size counts, measured against a payoff range."""
+    return "holds" if excess <= RELATIVE_TOLERANCE * scale else "violated"
+
+
+def gain_check(witness: Lie | JointLie, scale: float) -> Check:
+    """Truth against the misreport that gains most."""
+    return Check(status=judged(witness.gain, scale), amount=witness.gain, witness=witness)
+
+
+def slack_check(witness: Refusal, scale: float) -> Check:
+    """Participation against the player with the least to gain from it."""
+    return Check(status=judged(-witness.slack, scale), amount=witness.slack, witness=witness)
 
 
 def first_largest(values: Array) -> tuple[int, ...]:
@@ -62,13 +117,14 @@ def participation(payoff: Array, outside: Array | float, points: Array | None = 
     if not np.isfinite(slack).all():
         return NOT_ESTABLISHED
     at = first_largest(-slack)
-    least = float(slack.min())
-    witness: dict[str, Any] = {"firm": at[0] + 1}
-    if points is not None:
-        witness |= {name: float(points[i]) for name, i in zip(("type", "rival_type"), at[1:], strict=False)}
-    witness["slack"] = least
-    tolerance = RELATIVE_TOLERANCE * (payoff_range(payoff, outside) if scale is None else scale)
-    return Check(status="holds" if least >= -tolerance else "violated", amount=least, witness=witness)
+    known = None if points is None else [float(points[k]) for k in at[1:]]
+    witness = Refusal(
+        player=at[0],
+        type=known[0] if known else None,
+        rival_type=known[1] if known and len(known) > 1 else None,
+        slack=float(slack.min()),
+    )
+    return slack_check(witness, payoff_range(payoff, outside) if scale is None else scale)
 
 
 def least_lump_sums(payoff: Array, outside: Array | float) -> Array:

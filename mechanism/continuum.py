@@ -2,14 +2,13 @@
 
 A program or a table holds a mechanism to account on a grid. Here types and reports are refined together, by halving the steps, until the
 largest gain and the smallest slack change by less than 1e-6 of the payoff range. Levels at reports between grid points are the planner's,
-solved for anew; a tax with a formula is the formula's there, transfers that were solved for are linear in the report between grid points.
+solved for anew; what a rule pays there its row says (`TaxRule.net_between`), and where it does not nothing is established.
 Expectations stay those over the prior's nodes, and the rival's types are those nodes.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -20,11 +19,14 @@ from market.pricing import bertrand_matrix, utility_matrix
 from market.regimes import BOTH, REGIMES, firm_game, level_bounds
 from market.solve.equilibrium import newton
 from market.solve.optimum import maximise
-from mechanism.checks import RELATIVE_TOLERANCE, Check, CheckStatus, payoff_range
-from mechanism.preparation import Setting, joining_against, taxes
+from mechanism.checks import NOT_ESTABLISHED, RELATIVE_TOLERANCE, Check, CheckStatus, Lie, Refusal, payoff_range
+from mechanism.incentives import Gains
+from mechanism.preparation import Scheme, sides_of_joining, staying_out
 from mechanism.private_market import at_types
-from mechanism.reported import own_cost
+from mechanism.reported import own_cost, own_payoff
 from mechanism.results import Continuum
+from mechanism.rules import TaxRule
+from mechanism.states import OwnReports
 
 SETTLED = 1e-6
 """Share of the payoff range below which a change no longer counts."""
@@ -32,16 +34,48 @@ LARGEST_GRID = 1500
 """Points per firm beyond which steps are not halved again."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Table:
-    """One firm's accounts at its reports (n,) and its rival's types (K,)."""
+    """One firm's accounts at types and reports (n,) between those of the grid and its rival's types (K,)."""
 
+    scheme: Scheme
+    firm: int
+    points: Array
+    """(n,)."""
     levels: Array
-    """(n, K, 4), in the firms' own order."""
-    before: Array
-    """Payoff before own cost and tax: U - f_j, (n, K)."""
+    """(n, K, 4): the planner's, in the firms' own order."""
+    revenue: Array
+    """(n, K): variable profit."""
+    cost: Array
+    """(n, K): own investment cost at the truth."""
     subsidy: Array
     """S_i, (n, K)."""
+
+    # What staying out is worth there: `preparation.Fallback`.
+
+    def assigned(self) -> Array:
+        """(n, K)."""
+        return self.revenue if self.scheme.options.payoff == "printed" else self.revenue - self.cost
+
+    def market(self) -> Array:
+        """(n, K): from the nearest equilibrium on the grid; NaN throughout where at some pair none is reached."""
+        levels = self.scheme.market_levels
+        assert levels is not None
+        if not np.isfinite(self.scheme.market()).all():
+            return np.full(self.revenue.shape, np.nan)
+        lanes, start = _pairs(self.scheme, self.firm, self.points, levels if self.firm == 0 else np.swapaxes(levels, 0, 1))
+        x = newton(firm_game(lanes, REGIMES["nash"]), start)
+        found = own_payoff(account(lanes, x, bertrand_matrix), self.firm, self.scheme.options.payoff)
+        return (found if np.isfinite(x).all() else np.full_like(found, np.nan)).reshape(self.revenue.shape)
+
+    def private(self) -> Array:
+        """(n, 1)."""
+        found = self.scheme.private_market
+        assert found is not None
+        if not found.converged:
+            return np.full((len(self.points), 1), np.nan)
+        profit, cost = at_types(self.scheme.case, self.scheme.types, self.firm, found, self.points)
+        return (profit + (cost if self.scheme.options.payoff == "printed" else 0.0))[:, None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,17 +96,30 @@ class Worst:
     """The rival's type there, ex post."""
 
 
-def between(setting: Setting, rule: str, net: Array | None = None) -> Continuum:
+def between(scheme: Scheme, rule: TaxRule, net: Array) -> Continuum:
     """The largest gain and the smallest slack over the whole support, by firm the worse, in the case's own forms.
 
-    `net` (2, M, M) are the net transfers on the grid of a rule without a formula.
+    `net` (2, M, M) are the rule's net transfers on the grid. Where its row cannot say what it pays between, nothing is established.
     """
-    options = setting.options
-    grid = net if net is not None else setting.assignment.subsidy - taxes(setting, rule)
-    points = setting.types.points
+    options = scheme.options
+    points = scheme.types.points
     history: list[tuple[float, float | None]] = []
     while True:
-        found = [_firm(setting, firm, points, rule, grid[firm]) for firm in ((0,) if setting.case.alike() else (0, 1))]
+        found = [
+            worst
+            for firm in ((0,) if scheme.case.alike() else (0, 1))
+            if (worst := _firm(scheme, firm, points, rule, net[firm])) is not None
+        ]
+        if not found:
+            return Continuum(
+                points=len(points),
+                change=None,
+                payoff_range=float(Gains(earned=scheme.earned(options.payoff), transfer=net).range),
+                incentive=options.incentive,
+                timing=options.timing,
+                ic=NOT_ESTABLISHED,
+                ir=None if options.participation == "none" else NOT_ESTABLISHED,
+            )
         scale = max(f.range for f in found)
         liar = max(range(len(found)), key=lambda i: found[i].gain)
         gain = found[liar].gain
@@ -87,7 +134,7 @@ def between(setting: Setting, rule: str, net: Array | None = None) -> Continuum:
         points = np.sort(np.concatenate([points, (points[1:] + points[:-1]) / 2]))
     tolerance = RELATIVE_TOLERANCE * scale
 
-    def check(holds: bool, amount: float, witness: dict[str, Any]) -> Check:
+    def check(holds: bool, amount: float, witness: Lie | Refusal) -> Check:
         status: CheckStatus = "not_established" if not settled else "holds" if holds else "violated"
         return Check(status=status, amount=amount, witness=witness)
 
@@ -95,9 +142,8 @@ def between(setting: Setting, rule: str, net: Array | None = None) -> Continuum:
     if least is not None:
         outsider = next(i for i, f in enumerate(found) if f.slack == least)
         where = found[outsider]
-        rival = {} if where.rival is None else {"rival_type": where.rival}
-        ir = check(least >= -tolerance, least, {"firm": outsider + 1, "type": where.joiner, **rival, "slack": least})
-    witness = {"firm": liar + 1, "type": found[liar].type, "report": found[liar].report, "gain": gain}
+        ir = check(least >= -tolerance, least, Refusal(player=outsider, type=where.joiner, rival_type=where.rival, slack=least))
+    witness = Lie(player=liar, type=found[liar].type, report=found[liar].report, gain=gain)
     return Continuum(
         points=len(points),
         change=max(changes) if changes else None,
@@ -109,29 +155,33 @@ def between(setting: Setting, rule: str, net: Array | None = None) -> Continuum:
     )
 
 
-def _firm(setting: Setting, firm: int, points: Array, rule: str, grid: Array) -> Worst:
-    """One firm's largest gain and smallest slack over types and reports at these points."""
-    types, options = setting.types, setting.options
-    p = types.probabilities
-    table = _table(setting, firm, points)
-    net = _net(setting, firm, points, rule, grid, table)
-    V = table.before + net - table.subsidy  # less tax
-    if options.payoff == "printed":
-        full = np.broadcast_to(V, (len(points), *V.shape))
-    else:
-        full = V - own_cost(setting.assignment.case, firm, points, table.levels)  # (n types, n reports, K)
+def _firm(scheme: Scheme, firm: int, points: Array, rule: TaxRule, grid: Array) -> Worst | None:
+    """One firm's largest gain and smallest slack over types and reports at these points; None where nobody can say what is paid there."""
+    types, options = scheme.types, scheme.options
+    p, nodes = types.probabilities, types.nodes
+    table = _table(scheme, firm, points)
+    on_grid = OwnReports(points=types.points, net=grid[:, nodes], others=scheme.assignment.subsidy[firm][:, nodes], weights=p)
+    net = rule.net_between(on_grid, points, table.subsidy)
+    if net is None:
+        return None
+    full = np.broadcast_to(table.revenue + net, (len(points), *net.shape))
+    if options.payoff != "printed":
+        full = full - own_cost(scheme.case, types.parameter, firm, points, table.levels)  # (n types, n reports, K)
     index = np.arange(len(points))
     own = full[index, index]
     expected = full @ p
     gains = expected - expected[index, index][:, None] if options.incentive == "bayesian" else (full - own[:, None]).max(-1)
     kind, told = np.unravel_index(int(gains.argmax()), gains.shape)
-    sides = _participation(setting, firm, points, own, net, table)
     least = joiner = rival = None
-    if sides is not None:
-        slack = sides if options.timing == "ex_post" else (sides @ p)[:, None]
-        at = np.unravel_index(int(slack.argmin()), slack.shape)
-        least, joiner = float(slack.min()), float(points[at[0]])
-        rival = float(types.types[at[1]]) if options.timing == "ex_post" else None
+    if options.participation != "none":
+        outside = staying_out(table, options.participation, options.timing, p)
+        joins, stays = sides_of_joining(options.participation, own, net, outside)
+        slack = joins - stays
+        slack = slack if options.timing == "ex_post" else (slack @ p)[:, None]
+        if np.isfinite(slack).all():
+            at = np.unravel_index(int(slack.argmin()), slack.shape)
+            least, joiner = float(slack.min()), float(points[at[0]])
+            rival = float(types.types[at[1]]) if options.timing == "ex_post" else None
     return Worst(
         gain=float(gains.max()),
         type=float(points[kind]),
@@ -143,12 +193,12 @@ def _firm(setting: Setting, firm: int, points: Array, rule: str, grid: Array) ->
     )
 
 
-def _table(setting: Setting, firm: int, points: Array) -> Table:
+def _table(scheme: Scheme, firm: int, points: Array) -> Table:
     """The planner's levels at the reports (n,) and the rival's nodes, from the nearest levels on the grid on either side."""
-    types, assignment = setting.types, setting.assignment
-    nodes, case = types.nodes, assignment.case
+    types, assignment = scheme.types, scheme.assignment
+    nodes, case = types.nodes, scheme.case.map(lambda a: a.reshape(1, -1))
     n, K = len(points), len(nodes)
-    lanes, _ = _pairs(setting, firm, points, assignment.levels[firm])
+    lanes, _ = _pairs(scheme, firm, points, assignment.levels[firm])
     payoff = Payoff(case=lanes, benefit=utility_matrix(case, bertrand_matrix), cost_weight=BOTH)
     lower, upper = level_bounds(case, n * K)
     above = np.clip(np.searchsorted(types.points, points), 1, len(types.points) - 1)
@@ -161,54 +211,26 @@ def _table(setting: Setting, firm: int, points: Array) -> Table:
         value = np.where(better, found.value, value)
     assert best is not None
     books = account(lanes, best, bertrand_matrix)
-    revenue = (books.profit + books.investment_cost)[:, firm].reshape(n, K)
+    cost = books.investment_cost.reshape(n, K, 2)
+    revenue = books.profit.reshape(n, K, 2)[..., firm] + cost[..., firm]
     utility = (books.total_surplus + books.investment_cost).sum(-1).reshape(n, K)
-    rival_cost = books.investment_cost[:, 1 - firm].reshape(n, K)
-    return Table(levels=best.reshape(n, K, 4), before=utility - rival_cost, subsidy=utility - revenue - rival_cost)
+    return Table(
+        scheme=scheme,
+        firm=firm,
+        points=points,
+        levels=best.reshape(n, K, 4),
+        revenue=revenue,
+        cost=cost[..., firm],
+        subsidy=utility - revenue - cost[..., 1 - firm],
+    )
 
 
-def _net(setting: Setting, firm: int, points: Array, rule: str, grid: Array, table: Table) -> Array:
-    """Net transfers (n, K) at reports between grid points."""
-    types = setting.types
-    nodes, p = types.nodes, types.probabilities
-    if rule == "printed":
-        return np.zeros_like(table.subsidy)
-    first = grid[0, nodes]  # at the lowest report on the grid
-    base = setting.assignment.subsidy[firm][0, nodes]
-    if rule in ("groves", "worst_type"):
-        return table.subsidy - (base - first)
-    if rule == "agv":
-        return (table.subsidy @ p)[:, None] + (first - base @ p)
-    return np.stack([np.interp(points, types.points, column) for column in grid[:, nodes].T], -1)
-
-
-def _participation(setting: Setting, firm: int, points: Array, own: Array, net: Array, table: Table) -> Array | None:
-    """What joining is worth beyond staying out, (n, K) by own type and the rival's; None where that is not asked or not known."""
-    options, types = setting.options, setting.types
-    if options.participation == "ir1":
-        return net
-    if options.participation == "ir2":
-        return own
-    if options.participation == "none" or joining_against(setting) is None:
-        return None
-    if options.timing == "ex_post":
-        lanes, start = _pairs(setting, firm, points, setting.market.levels if firm == 0 else np.swapaxes(setting.market.levels, 0, 1))
-        x = newton(firm_game(lanes, REGIMES["nash"]), start)
-        if not np.isfinite(x).all():
-            return None
-        books = account(lanes, x, bertrand_matrix)
-        earned = books.profit + (books.investment_cost if options.payoff == "printed" else 0.0)
-        return own - earned[:, firm].reshape(own.shape)
-    assert setting.private is not None
-    profit, cost = at_types(setting.case, types, firm, setting.private, points)
-    return own - (profit + (cost if options.payoff == "printed" else 0.0))[:, None]
-
-
-def _pairs(setting: Setting, firm: int, points: Array, grid: Array) -> tuple[Case, Array]:
+def _pairs(scheme: Scheme, firm: int, points: Array, grid: Array) -> tuple[Case, Array]:
     """One firm's points (n,) against the rival's nodes as lanes of a flat case, and for each the levels (n K, 4) of the nearest point of
     a grid (M, M, 4), its own point on the first axis."""
-    types = setting.types
-    spill = np.empty((len(points), len(types.nodes), 2))
-    spill[..., firm], spill[..., 1 - firm] = points[:, None], types.types
+    types = scheme.types
+    pairs = np.empty((len(points), len(types.nodes), 2))
+    pairs[..., firm], pairs[..., 1 - firm] = points[:, None], types.types
     nearest = np.abs(points[:, None] - types.points).argmin(1)
-    return setting.assignment.case.with_cost_spillover(spill.reshape(-1, 2)), grid[nearest][:, types.nodes].reshape(-1, 4)
+    lanes = scheme.case.map(lambda a: a.reshape(1, -1)).with_parameter(types.parameter, pairs.reshape(-1, 2))
+    return lanes, grid[nearest][:, types.nodes].reshape(-1, 4)

@@ -1,285 +1,123 @@
-"""Transfers that are solved for, and lotteries over alternatives with them, as one linear program in matrices.
-
-Variables are, in this order: transfers; the probabilities of alternatives in every state (second best only); auxiliary amounts.
-Where truth-telling is Bayesian and participation interim, only expected transfers given the own report matter, so there is one
-transfer per player and type. They can be spread over states so that what the public pays is the same in every state,
-
-    tau_i(r) = t_i(r_i) - sum over j != i of (t_j(r_j) - E t_j) / (n - 1),
-
-which leaves every interim transfer as it is: a budget that holds in expectation then holds in every state. Otherwise there is one
-transfer per player and state.
-"""
+"""Transfers that are solved for, and lotteries over alternatives with them: the program's answer read, checked, and if there is none
+refuted."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from mechanism.design_program import Constraint, Matrix, Program, Rows, build, held, stacked
+from mechanism.frozen import read_only
 from mechanism.programs import LinearAnswer, linear_program
 from mechanism.rules import TAX_RULES
 from mechanism.setting_file import DesignOptions
-from mechanism.settings import Plan, Setting, efficient, interim_by_report, report, transfers_by
+from mechanism.settings import Achieved, Plan, Setting, achieved, efficient, interim_by_report, transfers_by
 from mechanism.states import Array
 from mechanism.transfers import least_payoffs
-
-Tree = dict[str, Any]
-Matrix = Any
-"""A scipy.sparse matrix; scipy ships no annotations."""
 
 LARGEST_SECOND_OPINION = 20_000
 """Rows up to which a second solver is asked too."""
 
+SECOND_SOLVER = "CLARABEL"
 
-@dataclass(frozen=True)
-class Rows:
-    """Constraints matrix @ x >= bound, and what each of them says."""
+NEGLIGIBLE = 1e-9
+"""Weights and prices up to this one are rounding; a contradiction must exceed this share of the bounds' size."""
 
-    matrix: Matrix
-    bound: Array
-    kind: str
-    player: NDArray[np.intp]
-    """-1 for the budget."""
-    type: NDArray[np.intp]
-    report: NDArray[np.intp]
-    """-1 where there is none."""
+Status = Literal["optimal", "infeasible", "unbounded", "not_established"]
 
 
-@dataclass(frozen=True)
-class Program:
-    """A designer's program."""
+@dataclass(frozen=True, kw_only=True)
+class Named:
+    """One constraint of a program, by what it says, with its weight in a proof or its price."""
 
-    setting: Setting
-    options: DesignOptions
-    plan: Plan | None
-    """The given allocation; None where lotteries are variables."""
-    by_type: bool
-    """Whether transfers are per own type alone."""
-    size: int
-    rows: tuple[Rows, ...]
-    equalities: tuple[Matrix, Array]
-    cost: Array
-    """Minimised."""
-    constant: float
-    """Added to the minimum of the cost."""
-    first_free: tuple[int, int]
-    """The range of variables that are lotteries, not negative."""
-    spent: Array
-    """The expected outlay in the variables."""
-    start: Array
-    """Where the search starts: the worst-type rule's transfers for a given allocation, zero for a second best. What is then solved for is
-    the difference, so that a solver's tolerance is a share of what rules differ by, not of payoffs."""
+    constraint: Constraint
+    player: int | None
+    """Counted from 0; None where it is nobody's alone."""
+    type: float | tuple[float, ...] | None
+    """The true type; of a joint report the type of every player."""
+    report: float | tuple[float, ...] | None
+    """The report that must not pay; of a joint report that of every player."""
+    weight: float
 
 
-def _weights(setting: Setting, player: int) -> Matrix:
-    """(K_i, S): row k averages over the states in which the player's type is k."""
-    states = np.indices(setting.shape).reshape(len(setting.shape), -1)
-    weight = np.ones(states.shape[1])
-    for j in setting.others(player):
-        weight = weight * setting.probabilities[j][states[j]]
-    index = np.arange(states.shape[1])
-    return sparse.csr_matrix((weight, (states[player], index)), shape=(len(setting.types[player]), len(index)))
+@dataclass(frozen=True, kw_only=True)
+class Contradiction:
+    """Why nothing does what is asked."""
+
+    rows: tuple[Named, ...]
+    """The constraints that contradict each other, in order of weight."""
+    least_violation: float | None
+    """The least amount by which all constraints must be relaxed; None where that was not solved for."""
+    least_outlay: float | None = None
+    """The least expected outlay without a limit to the budget, where that is what shows it."""
+    verified: bool
+    """Whether the weights prove it in plain arithmetic."""
 
 
-def _selections(setting: Setting, player: int) -> Matrix:
-    """(C K_i, S): for each profile of the others' types (C of them) the states with each own type."""
-    states = np.arange(int(np.prod(setting.shape))).reshape(setting.shape)
-    order = np.moveaxis(states, player, -1).reshape(-1)
-    return sparse.csr_matrix((np.ones(len(order)), (np.arange(len(order)), order)), shape=(len(order), len(order)))
+@dataclass(frozen=True, kw_only=True)
+class SecondOpinion:
+    """What another solver finds."""
+
+    solver: str
+    status: Status
+    objective_value: float | None
+    agrees: bool
 
 
-def build(setting: Setting, options: DesignOptions, plan: Plan | None = None) -> Program:
-    """The program for these options; `plan` is the allocation, by default the efficient one, and ignored for a second best."""
-    second_best = options.allocation == "second_best"
-    plan = None if second_best else plan or efficient(setting)
-    menus = setting.menus
-    n, (states, alternatives) = len(setting.players), menus.shape
-    # What one player receives cannot be evened out over the others' types.
-    by_type = n > 1 and options.incentive == "bayesian" and (options.timing == "interim" or options.participation == "none")
-    by_type = by_type and options.collusion == "ignored"
-    lengths = list(setting.shape) if by_type else [states] * n
-    starts = np.concatenate([[0], np.cumsum(lengths)])
-    lottery_at = int(starts[-1])
-    lotteries = states * alternatives if second_best else 0
-    extra = 1  # the amount that max_surplus, min_worst_deficit or min_violation bounds
-    size = lottery_at + lotteries + extra
-    probability: Array = np.ones(())
-    for p in setting.probabilities:
-        probability = np.multiply.outer(probability, p)
-    probability = probability.ravel()
+@dataclass(frozen=True, kw_only=True)
+class DirectMechanism:
+    """An allocation with net transfers, and what they achieve."""
 
-    def place(matrix: Any, at: int) -> Matrix:
-        """The matrix in its columns of all variables."""
-        wide = sparse.csr_matrix(matrix)
-        left, right = sparse.csr_matrix((wide.shape[0], at)), sparse.csr_matrix((wide.shape[0], size - at - wide.shape[1]))
-        return sparse.hstack([left, wide, right]).tocsr()
+    plan: Plan
+    transfers: tuple[Array, ...]
+    """To every player over states, read-only."""
+    achieved: Achieved
 
-    def transfer_part(player: int, operator: Matrix) -> Matrix:
-        return place(sparse.identity(lengths[player]) if by_type else operator, int(starts[player]))
 
-    def value_part(player: int, operator: Matrix, which: NDArray[np.intp], own: NDArray[np.intp]) -> tuple[Matrix, Array]:
-        """The value to types `own` (m,) of the averages in rows `which` (m,) of `operator`: over lotteries, or as numbers."""
-        if plan is not None:
-            table = operator @ plan.value(player).reshape(len(setting.types[player]), -1).T
-            return sparse.csr_matrix((len(which), size)), np.asarray(table)[which, own]
-        picked = operator[which]
-        blocks = [picked.multiply(setting.values[player][own][:, menus[:, a]]) for a in range(alternatives)]
-        # Column order of lotteries: state first, alternative second.
-        stacked = sparse.hstack(blocks).tocsc()
-        order = np.arange(alternatives * states).reshape(alternatives, states).T.ravel()
-        return place(stacked[:, order], lottery_at), np.zeros(len(which))
+@dataclass(frozen=True, kw_only=True)
+class Design:
+    """A mechanism that does what is asked, or why there is none."""
 
-    rows: list[Rows] = []
-    for i in range(n):
-        size_i = len(setting.types[i])
-        average, each = _weights(setting, i), _selections(setting, i)
-        operator = average if options.incentive == "bayesian" else each
-        contexts = operator.shape[0] // size_i
-        true, told = np.nonzero(~np.eye(size_i, dtype=bool))
-        base = np.repeat(np.arange(contexts) * size_i, len(true))
-        honest, lying = base + np.tile(true, contexts), base + np.tile(told, contexts)
-        kind = np.tile(true, contexts)
-        money = transfer_part(i, operator)
-        at_truth, worth_truth = value_part(i, operator, honest, kind)
-        at_lie, worth_lie = value_part(i, operator, lying, kind)
-        rows.append(
-            Rows(
-                matrix=(money[honest] - money[lying] + at_truth - at_lie).tocsr(),
-                bound=worth_lie - worth_truth,
-                kind="ic",
-                player=np.full(len(kind), i),
-                type=kind,
-                report=np.tile(told, contexts),
-            )
-        )
-        if options.participation == "outside":
-            chosen = average if options.timing == "interim" else each
-            own = np.tile(np.arange(size_i), chosen.shape[0] // size_i)
-            value, worth = value_part(i, chosen, np.arange(chosen.shape[0]), own)
-            stay_out = chosen @ np.broadcast_to(setting.outside[i], setting.shape).ravel()
-            rows.append(
-                Rows(
-                    matrix=(transfer_part(i, chosen) + value).tocsr(),
-                    bound=stay_out - worth,
-                    kind="ir",
-                    player=np.full(len(own), i),
-                    type=own,
-                    report=np.full(len(own), -1),
-                )
-            )
+    status: Status
+    mechanism: DirectMechanism | None = None
+    objective_value: float | None = None
+    """None for a rule with a formula."""
+    binding: tuple[Named, ...] = ()
+    """What binds, at what price, the dearest first."""
+    second_opinion: SecondOpinion | None = None
+    """None where the program is too large for it, or nothing was solved for."""
+    contradiction: Contradiction | None = None
 
-    if options.collusion == "proof":
-        together = sum(place(sparse.identity(states), int(starts[i])) for i in range(n))
-        true, told = (a.ravel() for a in np.nonzero(~np.eye(states, dtype=bool)))
-        lying, honest = together[told], together[true]
-        worth = np.zeros(len(true))
-        for i in range(n):
-            own = np.indices(setting.shape)[i].ravel()[true]
-            at_truth, worth_truth = value_part(i, sparse.identity(states).tocsr(), true, own)
-            at_lie, worth_lie = value_part(i, sparse.identity(states).tocsr(), told, own)
-            lying, honest, worth = lying + at_lie, honest + at_truth, worth + worth_lie - worth_truth
-        nobody = np.full(len(true), -1)
-        rows.append(Rows(matrix=(honest - lying).tocsr(), bound=worth, kind="coalition", player=nobody, type=true, report=told))
 
-    expected = np.zeros(size)
-    for i in range(n):
-        expected[starts[i] : starts[i + 1]] += setting.probabilities[i] if by_type else probability
-    # What the public pays in every state; with transfers by type it is the same in all.
-    outlay: Matrix = sparse.csr_matrix(expected[None])
-    if not by_type:
-        outlay = sum(place(sparse.identity(states), int(starts[i])) for i in range(n))
-    extra_column = np.zeros(size)
-    extra_column[-1] = 1
-
-    def budget_rows(matrix: Any, bound: Array) -> Rows:
-        m = matrix.shape[0]
-        nobody = np.full(m, -1)
-        return Rows(sparse.csr_matrix(matrix), bound, "budget", nobody, np.arange(m) if m > 1 else nobody, nobody)
-
-    if options.budget != "none":
-        limited = outlay if options.budget == "ex_post" else sparse.csr_matrix(expected[None])
-        rows.append(budget_rows(-limited, np.zeros(limited.shape[0])))
-
-    surplus = np.zeros(size)
-    constant = 0.0
-    if plan is None:
-        surplus[lottery_at : lottery_at + lotteries] = (probability[:, None] * _welfare(setting)).ravel()
-    else:
-        constant = float(probability @ plan.welfare.ravel())
-    cost, shift = np.zeros(size), 0.0
-    if options.objective == "min_outlay":
-        cost = expected.copy()
-        rows.append(_hold_extra(size))
-    elif options.objective == "max_surplus":
-        # The amount is the outlay where positive: it bears the shadow cost.
-        cost = -surplus + options.public_funds_cost * extra_column
-        shift = -constant
-        rows.append(_aside(np.stack([extra_column, extra_column - expected]), np.zeros(2)))
-    elif options.objective == "min_worst_deficit":
-        cost = extra_column
-        rows.append(_aside(_ones(outlay.shape[0], size) - outlay, np.zeros(outlay.shape[0])))
-    else:
-        cost = extra_column
-        rows = [replace(r, matrix=(r.matrix + _ones(r.matrix.shape[0], size)).tocsr()) for r in rows]
-        rows.append(_aside(extra_column[None], np.zeros(1)))
-    equalities = (sparse.csr_matrix((0, size)), np.zeros(0))
-    if second_best:
-        equalities = (place(sparse.kron(sparse.identity(states), np.ones((1, alternatives))), lottery_at), np.ones(states))
-    begin = np.zeros(size)
-    if plan is not None:
-        for i, tau in enumerate(transfers_by("worst_type", plan, options.timing)):
-            full = np.broadcast_to(tau, setting.shape)
-            begin[starts[i] : starts[i + 1]] = setting.interim(i, full) if by_type else full.ravel()
-    return Program(
-        setting=setting,
-        options=options,
-        plan=plan,
-        by_type=by_type,
-        size=size,
-        rows=tuple(rows),
-        equalities=equalities,
-        cost=cost,
-        constant=shift,
-        first_free=(lottery_at, lottery_at + lotteries),
-        spent=expected,
-        start=begin,
+def design(setting: Setting, options: DesignOptions, plan: Plan | None = None) -> Design:
+    """What a mechanism achieves: one of the rules with a formula, or transfers (and lotteries) that are solved for."""
+    if not TAX_RULES[options.tax_rule].designed:
+        plan = plan or efficient(setting)
+        return Design(status="optimal", mechanism=_mechanism(plan, transfers_by(options.tax_rule, plan, options.timing)))
+    program = build(setting, options, plan)
+    answer = solve(program)
+    if answer.x is None:
+        refuted = refute(program) if answer.status == "infeasible" else None
+        return Design(status=answer.status, contradiction=refuted)
+    return Design(
+        status="optimal",
+        mechanism=_mechanism(*unpack(program, cheapest(program, answer))),
+        objective_value=objective_value(program, answer.value),
+        binding=named(program.space.setting, program.rows, answer.prices),
+        second_opinion=_second_opinion(program, answer.value),
     )
 
 
-def _welfare(setting: Setting) -> Array:
-    """(states, m): welfare of every alternative on the menu of every state."""
-    types = np.indices(setting.shape).reshape(len(setting.shape), -1)
-    menus = setting.menus
-    welfare = setting.public_value[menus]
-    for player, own in enumerate(types):
-        welfare = welfare + setting.values[player][own[:, None], menus]
-    return np.asarray(welfare)
+def _mechanism(plan: Plan, transfers: tuple[Array, ...]) -> DirectMechanism:
+    return DirectMechanism(plan=plan, transfers=tuple(map(read_only, transfers)), achieved=achieved(plan, transfers))
 
 
-def _ones(m: int, size: int) -> Matrix:
-    """(m, size): one in the column of the auxiliary amount."""
-    return sparse.csr_matrix((np.ones(m), (np.arange(m), np.full(m, size - 1))), shape=(m, size))
-
-
-def _aside(matrix: Any, bound: Array) -> Rows:
-    """Rows that define the auxiliary amount: no constraint anybody asked for."""
-    m = matrix.shape[0]
-    nobody = np.full(m, -1)
-    return Rows(sparse.csr_matrix(matrix), bound, "aside", nobody, nobody, nobody)
-
-
-def _hold_extra(size: int) -> Rows:
-    """Keep an auxiliary amount that nothing uses at zero."""
-    one = _ones(1, size)
-    return _aside(sparse.vstack([one, -one]), np.zeros(2))
-
-
-def stacked(rows: tuple[Rows, ...]) -> tuple[Matrix, Array]:
-    """All rows in one matrix, and their bounds."""
-    return sparse.vstack([r.matrix for r in rows]).tocsr(), np.concatenate([r.bound for r in rows])
+# --- solving
 
 
 ROUNDS = 6
@@ -296,14 +134,12 @@ def solve(program: Program, solver: str = "HIGHS") -> LinearAnswer:
     left = h - G @ program.start
     size = max(float(np.abs(h).max(initial=0.0)), float(np.abs(program.start).max(initial=0.0)))
     scale = max(float(np.abs(left).max(initial=0.0)), 1e-5 * size) or 1.0  # of what is much smaller little is left after rounding
-    low, high = program.first_free
-    scale = scale if low == high else 1.0
+    lotteries = program.probabilities
+    scale = scale if program.space.plan is not None else 1.0
     active = _neighbouring(program.rows)
     for attempt in range(ROUNDS + 1):
         active |= attempt == ROUNDS
-        answer = linear_program(
-            program.cost, G[active], left[active] / scale, *program.equalities, nonnegative=slice(low, high), solver=solver
-        )
+        answer = linear_program(program.cost, G[active], left[active] / scale, *program.equalities, nonnegative=lotteries, solver=solver)
         prices = np.zeros(len(h))
         prices[active] = answer.prices
         if answer.x is not None:
@@ -319,44 +155,39 @@ def solve(program: Program, solver: str = "HIGHS") -> LinearAnswer:
     raise AssertionError("the last attempt has all constraints")
 
 
-def _neighbouring(rows: tuple[Rows, ...]) -> NDArray[np.bool_]:
+def _neighbouring(rows: Sequence[Rows]) -> NDArray[np.bool_]:
     """Every row but those on truth between types, or on joint reports in states, that are not next to each other."""
     lazy = ("ic", "coalition")
     return np.concatenate([(np.abs(r.type - r.report) == 1) if r.kind in lazy else np.ones(len(r.bound), bool) for r in rows])
 
 
-def design(setting: Setting, options: DesignOptions, plan: Plan | None = None) -> Tree:
-    """What a mechanism achieves: one of the rules with a formula, or transfers (and lotteries) that are solved for."""
-    if not TAX_RULES[options.tax_rule].designed:
-        plan = plan or efficient(setting)
-        return _tree("optimal", None, plan, transfers_by(options.tax_rule, plan, options.timing))
-    program = build(setting, options, plan)
-    answer = solve(program)
-    if answer.status == "optimal":
-        assert answer.x is not None
-        found, transfers = unpack(program, cheapest(program, answer))
-        tree = _tree("optimal", objective_value(program, answer.value), found, transfers)
-        tree["binding"] = named(program, answer.prices, "price")
-        tree["second_opinion"] = _second_opinion(program, answer.value)
-        return tree
-    tree = {"status": answer.status, "objective_value": None, "allocation": None, "transfers": None, "expected": None, "checks": None}
-    tree |= {"rents": None, "binding": [], "second_opinion": None, "infeasibility": None}
-    if answer.status == "infeasible":
-        tree["infeasibility"] = infeasibility(program)
-    return tree
-
-
 def cheapest(program: Program, answer: LinearAnswer) -> Array:
     """Many transfers may give the same surplus, since only what the public pays counts against it: those of the least expected outlay."""
     assert answer.x is not None
-    options = program.options
-    paid = options.public_funds_cost > 0 and float(program.spent @ answer.x) > 0  # then the objective has seen to it
+    options, spent = program.options, program.space.spent
+    paid = options.public_funds_cost > 0 and float(spent @ answer.x) > 0  # then the objective has seen to it
     if options.objective != "max_surplus" or options.participation == "none" or paid:
         return answer.x
     kept = answer.value + 1e-9 * max(1.0, abs(answer.value + program.constant))
-    held = _aside(-program.cost[None], np.array([-kept]))
-    again = solve(replace(program, rows=(*program.rows, held), cost=program.spent))
+    again = solve(replace(program, rows=(*program.rows, held(program.cost, kept)), cost=spent))
     return answer.x if again.x is None else again.x
+
+
+def _second_opinion(program: Program, value: float) -> SecondOpinion | None:
+    if sum(len(r.bound) for r in program.rows) > LARGEST_SECOND_OPINION:
+        return None
+    again = solve(program, SECOND_SOLVER)
+    if again.status != "optimal":
+        return SecondOpinion(solver=SECOND_SOLVER, status=again.status, objective_value=None, agrees=False)
+    return SecondOpinion(
+        solver=SECOND_SOLVER,
+        status="optimal",
+        objective_value=objective_value(program, again.value),
+        agrees=bool(abs(again.value - value) <= 1e-6 * max(1.0, abs(value))),
+    )
+
+
+# --- reading the answer
 
 
 def objective_value(program: Program, value: float) -> float:
@@ -367,12 +198,11 @@ def objective_value(program: Program, value: float) -> float:
 
 def unpack(program: Program, x: Array) -> tuple[Plan, tuple[Array, ...]]:
     """The allocation and the transfers over states."""
-    setting, n = program.setting, len(program.setting.players)
-    low, high = program.first_free
-    plan = program.plan or Plan(setting, lottery=_lottery(setting, x[low:high]))
-    lengths = list(setting.shape) if program.by_type else [int(np.prod(setting.shape))] * n
-    parts = np.split(x[: sum(lengths)], np.cumsum(lengths)[:-1])
-    if not program.by_type:
+    space = program.space
+    setting, n = space.setting, len(space.setting.players)
+    plan = space.plan or Plan(setting, lottery=_lottery(setting, x[program.probabilities]))
+    parts = np.split(x[: space.lottery_at], space.starts[1:-1])
+    if not space.by_type:
         return plan, tuple(part.reshape(setting.shape) for part in parts)
     own = [setting.along(i, part) for i, part in enumerate(parts)]
     away = [own[i] - float(parts[i] @ setting.probabilities[i]) for i in range(n)]
@@ -388,58 +218,33 @@ def _lottery(setting: Setting, shares: Array) -> Array:
     return full.reshape(*setting.shape, -1)
 
 
-def _tree(status: str, objective: float | None, plan: Plan, transfers: tuple[Array, ...]) -> Tree:
-    alternatives = plan.setting.alternatives
-    return {
-        "status": status,
-        "objective_value": objective,
-        "allocation": [{alternatives[a]: float(state[a]) for a in np.flatnonzero(state > 1e-12)} for state in plan.shares()],
-        "transfers": [np.asarray(t, float).ravel().tolist() for t in transfers],
-        **report(plan, transfers),
-        "binding": [],
-        "second_opinion": None,
-        "infeasibility": None,
-    }
-
-
-def named(program: Program, weights: Array, name: str) -> list[Tree]:
-    """The constraints with a positive weight, in words; in order of weight."""
-    setting, out, at = program.setting, [], 0
-    for r in program.rows:
+def named(setting: Setting, rows: Sequence[Rows], weights: Array) -> tuple[Named, ...]:
+    """The constraints with a positive weight, in order of weight."""
+    out: list[Named] = []
+    at = 0
+    for r in rows:
         part = weights[at : at + len(r.bound)]
         at += len(r.bound)
-        if r.kind == "aside":
-            continue
-        for k in np.flatnonzero(part > 1e-9):
-            player = int(r.player[k])
-            kind: Any = None
-            told: Any = None
-            if r.kind == "coalition":  # everybody together: a list, one entry per player
-                kind, told = setting.state(int(r.type[k])), setting.state(int(r.report[k]))
-            elif player >= 0:
-                types = setting.types[player]
-                kind, told = float(types[r.type[k]]), float(types[r.report[k]]) if r.report[k] >= 0 else None
-            who = None if player < 0 else setting.players[player]
-            out.append({"constraint": r.kind, "player": who, "type": kind, "report": told, name: float(part[k])})
-    return sorted(out, key=lambda row: -row[name])
+        if r.kind != "aside":
+            out += [_name(setting, r, r.kind, int(k), float(part[k])) for k in np.flatnonzero(part > NEGLIGIBLE)]
+    return tuple(sorted(out, key=lambda row: -row.weight))
 
 
-def _second_opinion(program: Program, value: float) -> Tree | None:
-    if sum(len(r.bound) for r in program.rows) > LARGEST_SECOND_OPINION:
-        return None
-    again = solve(program, "CLARABEL")
-    if again.status != "optimal":
-        return {"solver": "CLARABEL", "status": again.status, "objective_value": None, "agrees": False}
-    scale = max(1.0, abs(value))
-    return {
-        "solver": "CLARABEL",
-        "status": "optimal",
-        "objective_value": objective_value(program, again.value),
-        "agrees": bool(abs(again.value - value) <= 1e-6 * scale),
-    }
+def _name(setting: Setting, rows: Rows, kind: Constraint, k: int, weight: float) -> Named:
+    player, true, told = int(rows.player[k]), int(rows.type[k]), int(rows.report[k])
+    if kind == "coalition":
+        return Named(constraint=kind, player=None, type=setting.state(true), report=setting.state(told), weight=weight)
+    if player < 0:
+        return Named(constraint=kind, player=None, type=None, report=None, weight=weight)
+    types = setting.types[player]
+    report = float(types[told]) if told >= 0 else None
+    return Named(constraint=kind, player=player, type=float(types[true]), report=report, weight=weight)
 
 
-def infeasibility(program: Program) -> Tree:
+# --- where there is none
+
+
+def refute(program: Program) -> Contradiction:
     """Which constraints contradict each other, with weights that prove it, checked in plain arithmetic.
 
     The least violation v of all rows at once (in a large program of those between neighbouring types, if that suffices) is positive, and
@@ -448,40 +253,57 @@ def infeasibility(program: Program) -> Tree:
     """
     kept = tuple(r for r in program.rows if r.kind != "aside")
     G, h = stacked(kept)
-    E, e = program.equalities
-    low, high = program.first_free
-    size = program.size
-    begin = program.start
-    everything = np.ones(len(h), bool)
-    # Of a large program the neighbouring rows first: what contradicts itself among them does so among all.
-    for active in (everything,) if len(h) <= LARGEST_SECOND_OPINION else (_neighbouring(kept), everything):
-        answer = linear_program(
-            np.eye(1, size, size - 1).ravel(),
-            sparse.vstack([G[active] + _ones(int(active.sum()), size), _ones(1, size)]).tocsr(),
-            np.append((h - G @ begin)[active], 0.0),
-            E,
-            e,
-            nonnegative=slice(low, high),
-        )
-        if answer.value > 1e-9 * max(1.0, float(np.abs(h).max(initial=0.0))):
-            break
-    y, z = np.zeros(len(h)), answer.equality_prices
-    y[active] = answer.prices[:-1]
-    combined = np.asarray(G.T @ y + E.T @ z).ravel()[:-1]
-    free = np.ones(size - 1, bool)
-    free[low:high] = False
-    scale = max(1.0, float(np.abs(h).max(initial=0.0)))
-    # What probabilities, which add up to one in every state, can make of what is left of their weights.
-    states = len(e) or 1
-    left = float(np.maximum(combined[low:high].reshape(states, -1).max(1), 0.0).sum()) if high > low else 0.0
-    gap = float(h @ y + e @ z) - left
-    verified = bool(
-        y.min(initial=0.0) >= -1e-9
-        and np.abs(combined[free]).max(initial=0.0) <= 1e-7
-        and combined[low:high].max(initial=-np.inf) <= 1e-7
-        and gap > 1e-9 * scale
+    lazy = _neighbouring(kept) if len(h) > LARGEST_SECOND_OPINION else None
+    violation, y, z = _least_violation(program, G, h, lazy)
+    return Contradiction(
+        rows=named(program.space.setting, kept, y),
+        least_violation=violation if np.isfinite(violation) else None,
+        verified=_proves(program, G, h, y, z),
     )
-    return {"rows": named(replace(program, rows=kept), y, "weight"), "least_violation": answer.value, "verified": verified}
+
+
+def _least_violation(program: Program, G: Matrix, h: Array, lazy: NDArray[np.bool_] | None) -> tuple[float, Array, Array]:
+    """The least amount by which all rows G x >= h must be relaxed, and the prices of rows and equalities; with `lazy` these rows are tried
+    first, since what contradicts itself among some does so among all."""
+    space = program.space
+    left, one = h - G @ program.start, space.extra(1)
+    everything = np.ones(len(h), bool)
+    for active in (everything,) if lazy is None else (lazy, everything):
+        answer = linear_program(
+            one.toarray().ravel(),
+            sparse.vstack([G[active] + space.extra(int(active.sum())), one]).tocsr(),
+            np.append(left[active], 0.0),
+            *program.equalities,
+            nonnegative=program.probabilities,
+        )
+        if answer.value > NEGLIGIBLE * _size(h):
+            break
+    y = np.zeros(len(h))
+    y[active] = answer.prices[:-1]
+    return answer.value, y, answer.equality_prices
+
+
+def _size(bounds: Array) -> float:
+    return max(1.0, float(np.abs(bounds).max(initial=0.0)))
+
+
+def _proves(program: Program, G: Matrix, h: Array, y: Array, z: Array) -> bool:
+    """Whether weights y of rows G x >= h and z of the equalities contradict each other, in plain arithmetic."""
+    E, e = program.equalities
+    combined = np.asarray(G.T @ y + E.T @ z).ravel()[:-1]
+    drawn = combined[program.probabilities]
+    paid = np.delete(combined, program.probabilities)
+    # What probabilities, which add up to one in every state, can make of what is left of their weights.
+    left = float(np.maximum(drawn.reshape(len(e), -1).max(1), 0.0).sum()) if drawn.size else 0.0
+    return bool(
+        y.min(initial=0.0) >= -1e-9
+        and np.abs(paid).max(initial=0.0) <= 1e-7
+        and drawn.max(initial=-np.inf) <= 1e-7
+        and float(h @ y + e @ z) - left > NEGLIGIBLE * _size(h)
+    )
+
+
+# --- in closed form
 
 
 def least_outlay(setting: Setting, plan: Plan | None = None) -> tuple[float, tuple[Array, ...]]:

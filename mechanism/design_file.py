@@ -1,8 +1,8 @@
-"""`pigou design` end to end: a case or a setting file and the options on the command line, the result as plain values."""
+"""`pigou design` end to end: a case or a setting file and the options on the command line, to a typed result with its verdicts."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,150 +10,147 @@ import numpy as np
 
 from market.faults import Fault
 from market.files import read_document
+from market.schema import check
+from mechanism.checks import Check, JointLie
 from mechanism.continuum import between
-from mechanism.design import design, least_outlay
+from mechanism.design import Contradiction, Design, DirectMechanism, design, least_outlay
+from mechanism.design_program import transfers_by_type
+from mechanism.designed import asked
 from mechanism.market_setting import NoSettingError, market_setting, menu_levels, outside_options
+from mechanism.options import by_formula, too_many
 from mechanism.preparation import prepare
-from mechanism.schema import parse_tree
+from mechanism.results import Continuum
+from mechanism.rules import TAX_RULES, TaxRule
+from mechanism.schema import PolicyCase, parse_tree
 from mechanism.setting_file import DesignOptions, is_setting, load_setting
 from mechanism.settings import Plan, Setting, efficient
-from mechanism.tree import continuum_tree
-from mechanism.types import type_space
-
-Tree = dict[str, Any]
-
-LARGEST_STATES = {"bayesian": 201, "dominant": 101, "second_best": 21}
-"""Types per firm up to which a market is designed for, by what is asked."""
-
+from mechanism.states import own_first
+from mechanism.types import TypeSpace, type_space
 
 LARGEST_CONTINUUM = 103
 """Points per firm up to which truth and participation are searched between them too."""
+
+Document = dict[str, Any]
 
 
 class DesignError(Exception):
     """What is asked makes no sense for this file."""
 
 
-def solve_file(path: str | Path, given: dict[str, str]) -> Tree:
+@dataclass(frozen=True, kw_only=True)
+class DesignResult:
+    """What a file asks of a mechanism, and the mechanism that does it or why none does."""
+
+    resolved: Document
+    """The file with every default spelled out."""
+    options: DesignOptions
+    participation: str
+    """Against what players compare joining, in the words of the file."""
+    setting: Setting
+    found: Design
+    efficient_surplus: float
+    """Expected welfare of the efficient alternatives."""
+    least_outlay: float | None
+    """The least expected outlay under Bayesian truth and interim participation; None where there is none, or nobody may refuse."""
+    continuum: Continuum | None = None
+    """Truth and participation between the types of a grid; None where there is nothing between, or it is not searched."""
+
+    @property
+    def rule(self) -> TaxRule:
+        """The tax rule."""
+        return TAX_RULES[self.options.tax_rule]
+
+    @property
+    def verdicts(self) -> tuple[str, ...]:
+        """The finding in words, the most important first."""
+        return tuple(_verdicts(self)) + (() if self.continuum is None else (_between_types(self.continuum),))
+
+
+def solve_file(path: str | Path, given: dict[str, str]) -> DesignResult:
     """The design a file asks for, with these options laid over its own."""
     faults: list[Fault] = []
     document = read_document(path, faults=faults)
     if is_setting(document.tree):
         problem = load_setting(path, document, faults)
-        options = _overruled(problem.options, given, ("outside", "none"))
-        _sensible(problem.setting.players, options)
-        return _result(problem.setting, None, options, problem.resolved)
+        options = _overruled(problem.options, given)
+        _sensible(len(problem.setting.players), options)
+        return _result(problem.setting, None, options, options.participation, problem.resolved)
     policy = parse_tree(document.tree, name=Path(path).stem, path=Path(path), document=document, faults=faults)
+    return _of_market(policy, given)
+
+
+def _of_market(policy: PolicyCase, given: dict[str, str]) -> DesignResult:
+    """The design for a case with private cost spillovers."""
     if policy.types is None:
         raise DesignError("the case has no types, so there is nothing to design for; add a types block, or use pigou evaluate")
-    if policy.types.parameter != "cost_spillover":
+    grid = type_space(policy.types)
+    if not grid.private_values:
         raise DesignError(
-            f"the {policy.types.parameter} is private, so that both types move both profits; pigou evaluate shows the transfers solved for"
+            f"the {grid.parameter} is private, so that both types move both profits; pigou evaluate shows the transfers solved for"
         )
-    asked = policy.mechanism
-    if given.get("tax_rule") == "clarke":
-        raise DesignError("clarke is a rule for setting files: a market without one of its firms is not described")
-    form = given.get("participation", asked.participation)
+    base = asked(policy.mechanism)
+    form = given.get("participation", policy.mechanism.participation)
     form = "ir_market" if form == "outside" else form
-    base = DesignOptions(
-        tax_rule="designed",
-        allocation=asked.allocation,
-        objective=asked.objective,
-        incentive=asked.incentive,
-        participation="none" if form == "none" else "outside",
-        timing=asked.timing,
-        budget=asked.budget,
-        public_funds_cost=asked.public_funds_cost,
-    )
-    options = _overruled(base, {key: value for key, value in given.items() if key != "participation"}, ("outside", "none"))
-    _sensible(("firm 1", "firm 2"), options)
-    types = type_space(policy.types)
-    second_best = options.allocation == "second_best"
-    strong = options.incentive == "dominant" or options.timing == "ex_post"
-    few = second_best or options.collusion == "proof"
-    most = LARGEST_STATES["second_best" if few else "dominant" if strong else "bayesian"]
-    if len(types.types) > most:
-        raise DesignError(f"{len(types.types)} types per firm are more than the {most} this design can hold; lower types.points")
+    joins = "none" if form == "none" else "outside"
+    options = _overruled(base, given | {"participation": joins})
+    if not TAX_RULES[options.tax_rule].in_markets:
+        raise DesignError(f"{options.tax_rule} is a rule for setting files: a market without one of its firms is not described")
+    _sensible(2, options)
+    # As in evaluate: truth and participation are asked at the points between types too, unless the program is too large for that.
+    few = options.allocation == "second_best" or options.collusion == "proof"
+    types = grid if few else grid.everywhere()
+    by_type = transfers_by_type(2, options)
+    if why := too_many(len(types.types), "lotteries" if few else "by_type" if by_type else "by_state"):
+        raise DesignError(why.text)
     try:
-        # As in evaluate: truth and participation are asked at the points between types too, unless lotteries are drawn.
-        types = types if few else types.everywhere()
-        menu = menu_levels(policy.market, types.types, second_best)
+        menu = menu_levels(policy.market, types.types, options.allocation == "second_best")
         plan = market_setting(policy.market, types, menu, outside_options(policy.market, types, form, options.timing, menu[0]))
     except NoSettingError as error:
         raise DesignError(str(error)) from None
-    result = _result(plan.setting, plan, options, policy.resolved)
-    result["options"]["participation"] = form
-    if types.continuous and result["status"] == "optimal" and not few and len(types.points) <= LARGEST_CONTINUUM:
-        chosen = replace(policy.mechanism, payoff="with_cost", incentive=options.incentive, participation=form, timing=options.timing)  # type: ignore[arg-type]
-        prepared = prepare(policy.market, type_space(policy.types), chosen)
-        if prepared is not None:
-            first, second = (np.array(t).reshape(len(types.points), -1) for t in result["transfers"])
-            result["continuum"] = continuum_tree(between(prepared, options.tax_rule, np.stack([first, second.T])))
-            result["verdicts"].append(_between_types(result["continuum"]))
-    return result
+    result = _result(plan.setting, plan, options, form, policy.resolved)
+    if few or not types.continuous or len(types.points) > LARGEST_CONTINUUM or result.found.mechanism is None:
+        return result
+    return replace(result, continuum=_continuum(policy, grid, options, form, result.found.mechanism))
 
 
-def _between_types(found: Tree) -> str:
-    """What holds between the types of the grid, in words."""
-    texts = []
-    for key, name in (("ic", "truth"), ("ir", "participation")):
-        check = found[key]
-        if check is None:
-            continue
-        amount = check["max_gain"] if key == "ic" else -check["min_slack"]
-        what = "a lie gains" if key == "ic" else "joining costs some type"
-        excess = "" if check["status"] == "holds" else f" ({what} up to {amount:.6g})"
-        texts.append(f"{name} {check['status'].replace('_', ' ')}{excess}")
-    return f"Over all types of the interval, {found['points']} points of which were searched: {' and '.join(texts)}."
+def _continuum(policy: PolicyCase, types: TypeSpace, options: DesignOptions, form: str, found: DirectMechanism) -> Continuum | None:
+    """Truth and participation between the types of the grid; None where the market has none to compare with."""
+    chosen = replace(policy.mechanism, payoff="with_cost", incentive=options.incentive, participation=form, timing=options.timing)  # type: ignore[arg-type]
+    prepared = prepare(policy.market, types, chosen)
+    first, second = found.transfers
+    return None if prepared is None else between(prepared, TAX_RULES[options.tax_rule], own_first(first, second))
 
 
-def _overruled(options: DesignOptions, given: dict[str, str], forms: tuple[str, ...]) -> DesignOptions:
-    if given.get("participation", forms[0]) not in forms:
-        raise DesignError(
-            f"--participation {given['participation']} is for case files; a setting's outside options are in its players (outside or none)"
-        )
-    return DesignOptions(**{**options.model_dump(), **given})
+def _overruled(options: DesignOptions, given: dict[str, str]) -> DesignOptions:
+    form = given.get("participation", "none")
+    if form not in ("outside", "none"):
+        raise DesignError(f"--participation {form} is for case files; a setting's outside options are in its players (outside or none)")
+    return check(DesignOptions, options.model_dump() | given)
 
 
-def _sensible(players: tuple[str, ...], options: DesignOptions) -> None:
-    if options.tax_rule == "agv" and len(players) < 2:
-        raise DesignError("agv needs two players or more")
-    if options.collusion == "proof" and options.tax_rule != "designed":
-        raise DesignError(
-            "proof against collusion is solved for: it needs the rule designed; what others leave to gain is among the checks"
-        )
-    if options.allocation == "second_best" and options.tax_rule != "designed":
-        raise DesignError("second_best needs the rule designed: lotteries and transfers are solved for together")
+def _sensible(players: int, options: DesignOptions) -> None:
+    rule = TAX_RULES[options.tax_rule]
+    if players < rule.least_players:
+        raise DesignError(f"{rule.key} needs {rule.least_players} players or more")
+    if why := by_formula(options.tax_rule, options.allocation, options.collusion):
+        raise DesignError(why.text)
 
 
-def _result(setting: Setting, plan: Plan | None, options: DesignOptions, resolved: Tree) -> Tree:
-    tree = design(setting, options, plan)
-    if tree["checks"] is not None:
-        checks = tree["checks"]
-        ir = None if options.participation == "none" else next(c for c in checks["ir"] if c["timing"] == options.timing)
-        checks["chosen"] = {"ic": next(c for c in checks["ic"] if c["incentive"] == options.incentive), "ir": ir}
+def _result(setting: Setting, plan: Plan | None, options: DesignOptions, participation: str, resolved: Document) -> DesignResult:
     benchmark = plan or efficient(setting)
     outlay, _ = least_outlay(setting, benchmark)
-    states = [[float(t[k]) for t, k in zip(setting.types, index, strict=True)] for index in _indices(setting.shape)]
-    result: Tree = {
-        "input": resolved,
-        "options": options.model_dump(mode="json"),
-        "players": list(setting.players),
-        "probabilities": [p.tolist() for p in setting.probabilities],
-        "states": states,
-        **tree,
-        "continuum": None,
-        "benchmark": {
-            "efficient_surplus": float(setting.expect(benchmark.welfare).item()),
-            "least_outlay": outlay if outlay < float("inf") and options.participation != "none" else None,
-        },
-    }
-    result["verdicts"] = verdicts(result)
-    return result
+    return DesignResult(
+        resolved=resolved,
+        options=options,
+        participation=participation,
+        setting=setting,
+        found=design(setting, options, plan),
+        efficient_surplus=float(setting.expect(benchmark.welfare).item()),
+        least_outlay=outlay if np.isfinite(outlay) and options.participation != "none" else None,
+    )
 
 
-def _indices(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
-    return [tuple(int(i) for i in index) for index in np.ndindex(*shape)]
+# --- the finding in words
 
 
 OBJECTIVES = {
@@ -162,61 +159,96 @@ OBJECTIVES = {
     "min_worst_deficit": "the least deficit in the worst state",
     "min_violation": "the least violation of what is asked",
 }
+CONSTRAINTS = {"ic": "truth-telling", "coalition": "proof against collusion", "ir": "participation", "budget": "the budget"}
 
 
-def verdicts(result: Tree) -> list[str]:
-    """The finding in words, the most important first."""
-    options, benchmark = result["options"], result["benchmark"]
-    asked = (
-        f"{options['incentive']} truth-telling"
-        + (", proof against collusion" if options["collusion"] == "proof" else "")
-        + ("" if options["participation"] == "none" else f" and {options['timing'].replace('_', ' ')} participation")
-    )
-    if result["status"] == "infeasible":
-        proof = result["infeasibility"]
-        kinds = {row["constraint"] for row in proof["rows"]}
-        names = {"ic": "truth-telling", "coalition": "proof against collusion", "ir": "participation", "budget": "the budget"}
-        who = " and ".join(names[kind] for kind in names if kind in kinds)
-        text = [f"No transfers give {asked} within the budget asked for: {who} contradict each other."]
-        sure = "" if proof["verified"] else "NOT "
-        text.append(f"The {len(proof['rows'])} conflicting constraints add up to a contradiction; this is {sure}verified.")
-        if "budget" in kinds and benchmark["least_outlay"] is not None and "coalition" not in kinds:
-            text.append(f"Without a limit to the budget the public would have to pay {benchmark['least_outlay']:.6g} in expectation.")
-        return text
-    if result["status"] == "unbounded":
+def _verdicts(result: DesignResult) -> list[str]:
+    found = result.found
+    if found.contradiction is not None:
+        return _refuted(result, found.contradiction)
+    if found.status == "unbounded":
         return ["Transfers can be improved without limit: nobody may refuse to take part, so players can be made to pay any amount."]
-    if result["status"] != "optimal":
+    if found.mechanism is None:
         return ["The solver gave no answer that can be relied on."]
-    expected, checks = result["expected"], result["checks"]
-    outlay = expected["outlay"]
-    direction = "costs the public" if outlay > 0 else "brings the public"
-    money = f"{direction} {abs(outlay):.6g} in expectation" if abs(outlay) > 1e-12 else "costs nothing in expectation"
-    if options["tax_rule"] == "designed":
-        best = f"{OBJECTIVES[options['objective']]} that {asked} allow"
-        text = [f"{best[0].upper()}{best[1:]} is {result['objective_value']:.6g}; the mechanism {money}."]
-        if options["objective"] == "min_violation" and result["objective_value"] > 1e-9:
-            text = [f"What is asked ({asked}) cannot all hold: some constraint is missed by {result['objective_value']:.6g} at the least."]
-    else:
-        worst = checks["budget"]["worst"]
-        then = f"the public pays {worst:.6g}" if worst >= 0 else f"it brings {-worst:.6g}"
-        text = [f"The rule {options['tax_rule']} {money}; in the worst state {then}."]
-        for chosen, yes, no in (
-            ("ic", "Truth is a best reply", "Truth is no best reply"),
-            ("ir", "Everybody joins", "Not everybody joins"),
-        ):
-            check = checks["chosen"][chosen]
-            if check is not None:
-                kind = check.get("incentive", check.get("timing", "")).replace("_", " ")
-                text.append(f"{yes if check['status'] == 'holds' else no} ({kind}).")
-    short = benchmark["efficient_surplus"] - expected["surplus"]
-    if short > 1e-9 * max(1.0, abs(expected["surplus"])):
-        full = benchmark["efficient_surplus"]
-        text.append(f"Surplus is {expected['surplus']:.6g}, {short:.6g} below what would be efficient ({full:.6g}).")
-    together = checks["collusion"]
-    if together["status"] == "violated":
-        told = ", ".join(f"{r:.4g}" for r in together["witness"]["reports"])
-        text.append(f"Players that agree on their reports gain up to {together['max_gain']:.6g} together, by reporting {told}.")
-    opinion = result["second_opinion"]
-    if opinion is not None and not opinion["agrees"]:
-        text.append(f"A second solver ({opinion['solver']}) does NOT confirm the figure: {opinion['objective_value']}.")
+    text = _solved_for(result, found.mechanism) if result.rule.designed else _by_formula(result, found.mechanism)
+    surplus, full = found.mechanism.achieved.surplus, result.efficient_surplus
+    if full - surplus > 1e-9 * max(1.0, abs(surplus)):
+        text.append(f"Surplus is {surplus:.6g}, {full - surplus:.6g} below what would be efficient ({full:.6g}).")
+    text += _joint(result, found.mechanism)
+    opinion = found.second_opinion
+    if opinion is not None and not opinion.agrees:
+        text.append(f"A second solver ({opinion.solver}) does NOT confirm the figure: {opinion.objective_value}.")
     return text
+
+
+def _asked(options: DesignOptions) -> str:
+    return (
+        f"{options.incentive} truth-telling"
+        + (", proof against collusion" if options.collusion == "proof" else "")
+        + ("" if options.participation == "none" else f" and {options.timing.replace('_', ' ')} participation")
+    )
+
+
+def _refuted(result: DesignResult, proof: Contradiction) -> list[str]:
+    kinds = {row.constraint for row in proof.rows}
+    who = " and ".join(name for kind, name in CONSTRAINTS.items() if kind in kinds)
+    text = [f"No transfers give {_asked(result.options)} within the budget asked for: {who} contradict each other."]
+    sure = "" if proof.verified else "NOT "
+    text.append(f"The {len(proof.rows)} conflicting constraints add up to a contradiction; this is {sure}verified.")
+    if "budget" in kinds and result.least_outlay is not None and "coalition" not in kinds:
+        text.append(f"Without a limit to the budget the public would have to pay {result.least_outlay:.6g} in expectation.")
+    return text
+
+
+def _money(mechanism: DirectMechanism) -> str:
+    outlay = mechanism.achieved.outlay
+    if abs(outlay) <= 1e-12:
+        return "costs nothing in expectation"
+    return f"{'costs the public' if outlay > 0 else 'brings the public'} {abs(outlay):.6g} in expectation"
+
+
+def _solved_for(result: DesignResult, mechanism: DirectMechanism) -> list[str]:
+    options, value = result.options, result.found.objective_value
+    assert value is not None
+    if options.objective == "min_violation" and value > 1e-9:
+        return [f"What is asked ({_asked(options)}) cannot all hold: some constraint is missed by {value:.6g} at the least."]
+    best = f"{OBJECTIVES[options.objective]} that {_asked(options)} allow"
+    return [f"{best[0].upper()}{best[1:]} is {value:.6g}; the mechanism {_money(mechanism)}."]
+
+
+def _by_formula(result: DesignResult, mechanism: DirectMechanism) -> list[str]:
+    options, achieved = result.options, mechanism.achieved
+    worst = achieved.worst
+    then = f"the public pays {worst:.6g}" if worst >= 0 else f"it brings {-worst:.6g}"
+    text = [f"The rule {options.tax_rule} {_money(mechanism)}; in the worst state {then}."]
+    text.append(_holds(achieved.ic[options.incentive], "Truth is a best reply", "Truth is no best reply", options.incentive))
+    if options.participation != "none":
+        text.append(_holds(achieved.ir[options.timing], "Everybody joins", "Not everybody joins", options.timing))
+    return text
+
+
+def _holds(check: Check, yes: str, no: str, form: str) -> str:
+    return f"{yes if check.status == 'holds' else no} ({form.replace('_', ' ')})."
+
+
+def _joint(result: DesignResult, mechanism: DirectMechanism) -> list[str]:
+    """Whether players that agree on their reports gain by it."""
+    check = mechanism.achieved.collusion
+    if check.status != "violated" or not isinstance(check.witness, JointLie):
+        return []
+    told = ", ".join(f"{report:.4g}" for report in check.witness.reports)
+    return [f"Players that agree on their reports gain up to {check.witness.gain:.6g} together, by reporting {told}."]
+
+
+def _between_types(found: Continuum) -> str:
+    """What holds between the types of the grid, in words."""
+    texts = []
+    for found_check, name, what, sign in (
+        (found.ic, "truth", "a lie gains", 1),
+        (found.ir, "participation", "joining costs some type", -1),
+    ):
+        if found_check is None:
+            continue
+        excess = "" if found_check.status == "holds" or found_check.amount is None else f" ({what} up to {sign * found_check.amount:.6g})"
+        texts.append(f"{name} {found_check.status.replace('_', ' ')}{excess}")
+    return f"Over all types of the interval, {found.points} points of which were searched: {' and '.join(texts)}."

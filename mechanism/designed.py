@@ -7,21 +7,23 @@ checked counts as a type, the points between the types with probability zero, so
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
 import numpy as np
 
 from market.case import Array, Case
-from mechanism.design import Program, build, cheapest, infeasibility, named, objective_value, solve, unpack
+from mechanism.design import Contradiction, Named, cheapest, named, objective_value, refute, solve, unpack
+from mechanism.design_program import Program, build
+from mechanism.frozen import read_only
 from mechanism.market_setting import market_setting
 from mechanism.programs import LinearAnswer
+from mechanism.rules import DESIGNED
 from mechanism.schema import MechanismOptions
 from mechanism.setting_file import DesignOptions
 from mechanism.settings import Plan, interim_by_report
+from mechanism.states import own_first
 from mechanism.transfers import in_closed_form, least_transfers
 from mechanism.types import TypeSpace
-
-Tree = dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,26 +33,27 @@ class Designed:
     plan: Plan | None
     """The allocation over the market as a setting, where it is one."""
     transfers: tuple[Array, Array]
-    """To either firm, over states: firm 1's report on the first axis."""
-    tree: Tree
-    """`design` in the result: what was asked, whether it can be met, what binds or contradicts itself."""
+    """To either firm, over states: firm 1's report on the first axis. Read-only."""
+    status: Literal["optimal", "infeasible"]
+    """Whether the budget asked for can be met; where it cannot, the transfers are those without a limit to it."""
+    objective: str
+    """What they are best at, as it was asked for."""
+    objective_value: float
+    binding: tuple[Named, ...] = ()
+    """What binds, at what price."""
+    contradiction: Contradiction | None = None
+    """Why the budget asked for cannot be met."""
 
     @property
     def net(self) -> Array:
         """(2, own reports, rival's reports): net transfer to each firm."""
-        return np.stack([self.transfers[0], self.transfers[1].T])
+        return own_first(*self.transfers)
 
 
-def design_transfers(case: Case, types: TypeSpace, options: MechanismOptions, outside: tuple[Array, Array], menu: Array) -> Designed | None:
-    """The transfers best at the case's objective under its truth-telling, participation and budget, for every point of `types`.
-
-    `outside` is what staying out is worth to either firm over states, `menu` (m, M, M, 4) what may be assigned. Where the
-    budget asked for cannot be met, the proof is in the tree and the transfers are those without a limit to the budget. None where
-    the objective has no limit or the solver gives no answer.
-    """
-    plan = market_setting(case, types.everywhere(), menu, outside)
-    asked = DesignOptions(
-        tax_rule="designed",
+def asked(options: MechanismOptions) -> DesignOptions:
+    """What a case asks of transfers that are solved for, as a setting would ask it."""
+    return DesignOptions(
+        tax_rule=DESIGNED,
         allocation=options.allocation,
         objective=options.objective,
         incentive=options.incentive,
@@ -59,16 +62,23 @@ def design_transfers(case: Case, types: TypeSpace, options: MechanismOptions, ou
         budget=options.budget,
         public_funds_cost=options.public_funds_cost,
     )
-    program = build(plan.setting, asked, plan)
-    answer = solve(program)
-    tree: Tree = {"status": answer.status, "objective": options.objective, "objective_value": None, "binding": [], "infeasibility": None}
+
+
+def design_transfers(case: Case, types: TypeSpace, options: MechanismOptions, outside: tuple[Array, Array], menu: Array) -> Designed | None:
+    """The transfers best at the case's objective under its truth-telling, participation and budget, for every point of `types`.
+
+    `outside` is what staying out is worth to either firm over states, `menu` (m, M, M, 4) what may be assigned. Where the
+    budget asked for cannot be met, the transfers are those without a limit to the budget, beside the proof. None where
+    the objective has no limit or the solver gives no answer.
+    """
+    plan = market_setting(case, types.everywhere(), menu, outside)
+    program = build(plan.setting, asked(options), plan)
+    answer, contradiction = solve(program), None
     if answer.status == "infeasible":
-        tree["infeasibility"] = infeasibility(program)
-        program = build(plan.setting, asked.model_copy(update={"budget": "none"}), plan)
+        contradiction = refute(program)
+        program = build(plan.setting, asked(options).model_copy(update={"budget": "none"}), plan)
         answer = solve(program)
-    if answer.x is None:
-        return None
-    return _read(program, answer, tree, options)
+    return None if answer.x is None else _read(program, answer, options, contradiction)
 
 
 def _cheapest_of(plan: Plan) -> Array:
@@ -78,11 +88,18 @@ def _cheapest_of(plan: Plan) -> Array:
     return least_transfers(interim, np.stack([setting.interim(i, setting.outside[i]) for i in (0, 1)]), setting.probabilities[0])
 
 
-def _read(program: Program, answer: LinearAnswer, tree: Tree, options: MechanismOptions) -> Designed:
+def _read(program: Program, answer: LinearAnswer, options: MechanismOptions, contradiction: Contradiction | None) -> Designed:
     assert answer.x is not None
     plan, (first, second) = unpack(program, cheapest(program, answer))
     if in_closed_form(options) and np.isfinite(least := _cheapest_of(plan)).all():
         first, second = least[0], least[1].T  # the same but for the solver's tolerance
-    tree |= {"objective_value": objective_value(program, answer.value), "binding": named(program, answer.prices, "price")}
-    shape = program.setting.shape
-    return Designed(plan=plan, transfers=(np.broadcast_to(first, shape), np.broadcast_to(second, shape)), tree=tree)
+    setting = program.space.setting
+    return Designed(
+        plan=plan,
+        transfers=(read_only(np.broadcast_to(first, setting.shape)), read_only(np.broadcast_to(second, setting.shape))),
+        status="optimal" if contradiction is None else "infeasible",
+        objective=options.objective,
+        objective_value=objective_value(program, answer.value),
+        binding=named(setting, program.rows, answer.prices),
+        contradiction=contradiction,
+    )

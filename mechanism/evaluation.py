@@ -16,9 +16,8 @@ from mechanism.behaviour import Expected, expected_outcome
 from mechanism.full_information import FullInformation, full_information
 from mechanism.instruments import LinearSubsidies, linear_subsidies
 from mechanism.policies import GOAL, TODAY, Policy, compared
-from mechanism.preparation import Setting, prepare
+from mechanism.preparation import Scheme, prepare
 from mechanism.results import Change, ComparisonRow, Evaluation, RatesUnderTypes
-from mechanism.rules import TAX_RULES, market_rules
 from mechanism.schema import PolicyCase
 from mechanism.tidy import welfare_net
 from mechanism.types import TypeSpace, type_space
@@ -116,10 +115,10 @@ def _at_point(outcome: Outcome, net_transfer: Array | None = None) -> Expected |
 
 def _private(case: PolicyCase, known: Known, types: TypeSpace) -> Evaluation:
     # Imported where it is needed: cvxpy takes longer to import than a case without types to evaluate.
-    from mechanism.asymmetric_information import private_market, run_rule
+    from mechanism.asymmetric_information import private_market, rules_at, run_rule
 
     setting = prepare(case.market, types, case.mechanism)
-    rules = {} if setting is None else {rule: run_rule(setting, rule) for rule in asked_rules(types)}
+    rules = {} if setting is None else {rule.key: run_rule(setting, rule.key) for rule in rules_at(types)}
     figures, rates = expected_figures(case.market, types, known, setting, rules.get(case.mechanism.tax_rule))
     return Evaluation(
         case=case,
@@ -134,19 +133,15 @@ def _private(case: PolicyCase, known: Known, types: TypeSpace) -> Evaluation:
     )
 
 
-def asked_rules(types: TypeSpace) -> tuple[str, ...]:
-    """The tax rules that are evaluated: what is settled on the market that comes about only where it is of use."""
-    observed = () if types.private_values else tuple(key for key, rule in TAX_RULES.items() if rule.observed)
-    return (*market_rules(), *observed)
-
-
 def expected_figures(
-    case: Case, types: TypeSpace, known: Known, setting: Setting | None, own: RuleResult | None
+    case: Case, types: TypeSpace, known: Known, setting: Scheme | None, own: RuleResult | None
 ) -> tuple[dict[str, Figures], RatesUnderTypes | None]:
     """The policies' figures in expectation over both firms' types, each benchmark chosen with the types known; and the subsidies per unit
     that do not depend on types."""
     nodes = np.ix_(types.nodes, types.nodes)
-    levels = {} if setting is None else {GOAL: setting.assignment.levels[0][nodes], TODAY: setting.market.levels[nodes]}
+    levels = {} if setting is None else {GOAL: setting.assignment.levels[0][nodes]}
+    if setting is not None and setting.market_levels is not None:
+        levels[TODAY] = setting.market_levels[nodes]
     policies = compared(private=True)
     found = {}
     for policy in policies:

@@ -1,14 +1,18 @@
-"""Incentive compatibility: what a firm gains by reporting another cost spillover than its own.
+"""Incentive compatibility: what a firm gains by reporting another type than its own.
 
 Two deviations: a misreport with the levels then assigned, and a misreport with the firm's own levels chosen freely for each report of the
 rival, which keeps its assigned levels (more than any deviation could gain; the levels are searched for from two starts). Two strengths:
 Bayesian (in expectation over the rival's type, the rival truthful) and dominant (whatever the rival reports).
+
+What a firm earns before net transfers does not depend on the tax rule; it is worked out once (`Earned`) and a rule's transfers are
+added. "..." in a shape are the cases, none for one.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from functools import cached_property
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,125 +22,190 @@ from market.payoff import Payoff
 from market.pricing import bertrand_matrix, utility_matrix
 from market.regimes import deviation_bounds
 from market.solve.optimum import maximise
-from mechanism.checks import RELATIVE_TOLERANCE, Check, CheckStatus, first_largest, payoff_range
-from mechanism.reported import Assignment, both_types_table, payoff_before_tax
+from mechanism.checks import Check, JointLie, Lie, first_largest, gain_check, payoff_ranges
+from mechanism.frozen import freeze
+from mechanism.reported import Assignment
 
 LARGEST_BLOCK = 2_000_000
-"""Entries of a payoff table held at once."""
+"""Entries of a payoff table held at once beside the table itself."""
 
 FREE_TYPES = 21
 """Types, evenly picked, on which deviations with free levels are searched."""
 
+Incentive = Literal["bayesian", "dominant"]
 
-@dataclass(frozen=True, kw_only=True)
-class Gains:
-    """Payoffs and gains over true types (rows, n) and own reports (columns, M) for both firms."""
 
-    rows: NDArray[np.intp]
-    """(n,): which points of the grid are the true types."""
-    columns: NDArray[np.intp]
-    """(m,): which points of the grid are the reports."""
-    interim: Array
-    """(2, n, m): expected payoff over the rival's type, the rival truthful."""
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Earned:
+    """What either firm earns before net transfers at n true types, n own reports and S reports of its rival."""
+
+    at: NDArray[np.intp]
+    """(n,): which points of the grid are the true types and the reports."""
+    tables: tuple[Array, Array]
+    """Per firm (..., n, n, S): by true type, own report and rival's report, the rival truthful."""
     truth: Array
-    """(2, n): expected payoff of the truth."""
-    truth_ex_post: Array
-    """(2, n, reports of the rival): payoff of the truth at each of them."""
-    dominant: Array
-    """(2, n, m): the largest gain over the truth at any report of the rival."""
+    """(2, ..., n, S): at the truth, with the levels assigned."""
+    weights: Array
+    """(S,): the probability of the rival's reports when it tells the truth."""
+    size: Array
+    """(...): the largest of what payoffs are sums of; below its rounding no range of payoffs is a measure."""
+    assigned: bool = True
+    """Whether the tables hold the truth on their diagonal; not where own levels are chosen as well."""
 
-    @property
+    def __post_init__(self) -> None:
+        freeze(self)
+
+    @cached_property
+    def interim(self) -> Array:
+        """(2, ..., n, n): in expectation over the rival's type."""
+        first = self.tables[0] @ self.weights
+        return np.stack([first, first if self.tables[1] is self.tables[0] else self.tables[1] @ self.weights])
+
+    @cached_property
+    def interim_truth(self) -> Array:
+        """(2, ..., n): of the truth."""
+        if self.assigned:
+            return np.diagonal(self.interim, axis1=-2, axis2=-1)
+        return np.asarray(self.truth @ self.weights)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Gains:
+    """Payoffs after net transfers, and what either firm gains by any report."""
+
+    earned: Earned
+    transfer: Array
+    """(2, ..., n own reports, S): the net transfer at every pair of reports."""
+
+    def __post_init__(self) -> None:
+        freeze(self)
+
+    @cached_property
+    def paid(self) -> Array:
+        """(2, ..., n): the expected net transfer of every own report."""
+        return np.asarray(self.transfer @ self.earned.weights)
+
+    @cached_property
+    def interim(self) -> Array:
+        """(2, ..., n, n): expected payoff by true type and report, the rival truthful."""
+        return self.earned.interim + self.paid[..., None, :]
+
+    @cached_property
+    def truth(self) -> Array:
+        """(2, ..., n): expected payoff of the truth."""
+        return self.earned.interim_truth + self.paid
+
+    @cached_property
+    def truth_ex_post(self) -> Array:
+        """(2, ..., n, S): payoff of the truth at each report of the rival."""
+        return self.earned.truth + self.transfer
+
+    @cached_property
     def bayesian(self) -> Array:
-        """(2, n, m): the expected gain over the truth."""
+        """(2, ..., n, n): the expected gain over the truth, by true type and report."""
         return self.interim - self.truth[..., None]
 
-    @property
-    def range(self) -> float:
-        """Largest less smallest expected payoff over the types and reports at hand."""
-        return payoff_range(self.interim)
+    @cached_property
+    def dominant(self) -> Array:
+        """(2, ..., n, n): the largest gain over the truth at any report of the rival."""
+        out, n = np.empty(self.earned.interim.shape), len(self.earned.at)
+        block = max(1, LARGEST_BLOCK * n // self.earned.tables[0].size)
+        for firm, table in enumerate(self.earned.tables):
+            for start in range(0, n, block):
+                rows = slice(start, start + block)
+                truth = self.truth_ex_post[firm][..., rows, None, :]
+                out[firm][..., rows, :] = (table[..., rows, :, :] + self.transfer[firm][..., None, :, :] - truth).max(-1)
+        return out
+
+    def by(self, incentive: Incentive) -> Array:
+        """The gains of one strength."""
+        return self.bayesian if incentive == "bayesian" else self.dominant
+
+    @cached_property
+    def range(self) -> Array:
+        """(...): largest less smallest expected payoff over the types and reports at hand, what gains are measured against."""
+        return payoff_ranges(self.interim, self.earned.size)
 
 
-def gains(assignment: Assignment, tax: Array, payoff: str, observed: bool = False) -> Gains:
+def earned(assignment: Assignment, payoff: str, observed: bool = False) -> Earned:
     """Misreports with assigned levels, for every point of the type grid as type and as report, the rival truthful; `observed`: with the
-    subsidy of the market that comes about."""
-    types = assignment.types
-    size = len(types.points)
-    interim, dominant, ex_post = (np.empty_like(assignment.utility) for _ in range(3))
-    block = max(1, LARGEST_BLOCK // interim[0].size)
-    for firm in (0, 1):
-        for start in range(0, size, block):
-            rows = np.arange(start, min(start + block, size))
-            V = payoff_before_tax(assignment, firm, types.points[rows], payoff, observed) - tax[firm][..., None, :, :]
-            at_truth = V[..., np.arange(len(rows)), rows, :]
-            interim[firm][..., rows, :] = V @ types.weights
-            dominant[firm][..., rows, :] = (V - at_truth[..., None, :]).max(-1)
-            ex_post[firm][..., rows, :] = at_truth
-    everything = np.arange(size)
-    return Gains(
-        rows=everything,
-        columns=everything,
-        interim=interim,
-        truth=interim[..., everything, everything],
-        truth_ex_post=ex_post,
-        dominant=dominant,
+    subsidy of the market that comes about, which then counts as earned."""
+    points = assignment.types.points
+    n = len(points)
+    part = assignment.settled_part if observed else assignment.own_part
+    block = max(1, LARGEST_BLOCK // assignment.utility[0].size)
+
+    def table(firm: int) -> Array:
+        if block >= n or (payoff == "printed" and not observed and assignment.types.private_values):
+            return part(firm, points, payoff)
+        return np.concatenate([part(firm, points[k : k + block], payoff) for k in range(0, n, block)], axis=-3)
+
+    first = table(0)
+    truth = assignment.kept(payoff)
+    return Earned(
+        at=np.arange(n),
+        tables=(first, first if assignment.alike else table(1)),
+        truth=truth + assignment.subsidy if observed else truth,
+        weights=assignment.types.weights,
+        size=np.abs(assignment.utility).max((0, -2, -1)),
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class FreePayoff:
-    """The best each firm can get before tax when it also picks its own levels freely, on at most `FREE_TYPES` types."""
-
-    picked: NDArray[np.intp]
-    """(n,): which points of the grid are the true types and the reports."""
-    value: Array
-    """(2, n, n, K): by firm, true type, own report and rival's type."""
+def gains(assignment: Assignment, net: Array, payoff: str, observed: bool = False) -> Gains:
+    """Misreports with assigned levels at net transfers (2, ..., M, M); where the subsidy is settled on the market that comes about
+    (`observed`), what reports decide is the tax alone."""
+    return Gains(earned=earned(assignment, payoff, observed), transfer=net - assignment.subsidy if observed else net)
 
 
-def free_payoff(assignment: Assignment, payoff: str) -> FreePayoff | None:
-    """Deviations with free levels, whatever the tax; None where the gain has no limit.
+def picked_types(nodes: NDArray[np.intp], most: int) -> NDArray[np.intp]:
+    """At most so many of the types, evenly picked."""
+    step = np.linspace(0, len(nodes) - 1, min(most, len(nodes)))
+    return nodes[np.unique(np.round(step).astype(int))]
+
+
+def free_earned(assignment: Assignment, payoff: str) -> Earned | None:
+    """The same when each firm also picks its own levels freely, at one case, on at most `FREE_TYPES` types; None where that has no limit.
 
     With the payoff of (38) own investment costs the firm nothing, so without a cap there is no best level.
     """
     case, types = assignment.case, assignment.types
     if payoff == "printed" and not np.isfinite(case.investment_cap).all():
         return None
-    step = np.linspace(0, len(types.nodes) - 1, min(FREE_TYPES, len(types.nodes)))
-    picked = types.nodes[np.unique(np.round(step).astype(int))]
-    first = _free_payoff(assignment, 0, picked, payoff)
+    picked = picked_types(types.nodes, FREE_TYPES)
+    square = np.ix_(picked, types.nodes)
+    first = _free(assignment, 0, picked, payoff)
     # Equal firms deviate alike.
-    second = first if case.alike() else _free_payoff(assignment, 1, picked, payoff)
-    return FreePayoff(picked=picked, value=np.stack([first, second]))
-
-
-def free_gains(assignment: Assignment, tax: Array, free: FreePayoff | None, assigned: Gains) -> Gains | None:
-    """Misreports with own levels chosen freely under a tax; None where the gain has no limit."""
-    if free is None:
-        return None
-    types, picked = assignment.types, free.picked
-    V = free.value - tax[:, picked][:, :, types.nodes][:, None]
-    ex_post = assigned.truth_ex_post[:, picked][:, :, types.nodes]
-    return Gains(
-        rows=picked,
-        columns=picked,
-        interim=V @ types.probabilities,
-        truth=ex_post @ types.probabilities,
-        truth_ex_post=ex_post,
-        dominant=(V - ex_post[:, :, None]).max(-1),
+    second = first if case.alike() else _free(assignment, 1, picked, payoff)
+    return Earned(
+        at=picked,
+        tables=(first - assignment.subsidy[0][square], second - assignment.subsidy[1][square]),
+        truth=assignment.kept(payoff)[:, picked][:, :, types.nodes],
+        weights=types.probabilities,
+        size=np.abs(assignment.utility).max((0, -2, -1)),
+        assigned=False,
     )
 
 
-def _free_payoff(assignment: Assignment, firm: int, picked: NDArray[np.intp], payoff: str) -> Array:
+def free_gains(types_nodes: NDArray[np.intp], free: Earned, net: Array) -> Gains:
+    """Misreports with own levels chosen freely at net transfers (2, M, M)."""
+    return Gains(earned=free, transfer=net[:, free.at][:, :, types_nodes])
+
+
+def _free(assignment: Assignment, firm: int, picked: NDArray[np.intp], payoff: str) -> Array:
     """(n, n, K): the best a firm can get before tax, by true type, own report and rival's report."""
-    points, nodes, n, other = assignment.types.points, assignment.types.nodes, len(picked), 1 - firm
+    types, n, other = assignment.types, len(picked), 1 - firm
+    points, nodes = types.points, types.nodes
     theta, report, rival = (a.ravel() for a in np.meshgrid(picked, picked, nodes, indexing="ij"))
-    spill = np.empty((len(theta), 2))
-    spill[:, firm], spill[:, other] = points[theta], points[rival]
-    case = assignment.case.with_cost_spillover(spill)
+    pairs = np.empty((len(theta), 2))
+    pairs[:, firm], pairs[:, other] = points[theta], points[rival]
+    market = assignment.case.map(lambda a: a.reshape(1, -1))
     weight = np.zeros((1, 2))
     weight[0, other], weight[0, firm] = 1, 0 if payoff == "printed" else 1
-    objective = Payoff(case=case, benefit=utility_matrix(assignment.case, bertrand_matrix), cost_weight=weight)
+    objective = Payoff(
+        case=market.with_parameter(types.parameter, pairs), benefit=utility_matrix(market, bertrand_matrix), cost_weight=weight
+    )
     held = assignment.levels[firm][report, rival]
-    lower, upper = deviation_bounds(assignment.case, held)
+    lower, upper = deviation_bounds(market, held)
     for bound in (lower, upper):
         bound[:, [other, 2 + other]] = held[:, [other, 2 + other]]
     # From the levels assigned for the report, and from those that suit the true type.
@@ -146,41 +215,32 @@ def _free_payoff(assignment: Assignment, firm: int, picked: NDArray[np.intp], pa
     return best.reshape(n, n, len(nodes))
 
 
-def incentive_check(found: Gains | None, points: Array, incentive: Literal["bayesian", "dominant"], scale: float) -> Check:
-    """The largest gain of one strength with its witness, against the payoff range `scale`."""
-    if found is None:  # no limit to the gain
+def incentive_check(found: Gains | None, points: Array, incentive: Incentive, scale: float) -> Check:
+    """The largest gain of one strength at one case with its witness, against the payoff range `scale`; None stands for no limit."""
+    if found is None:
         return Check(status="violated", amount=None, witness=None)
-    gain = found.bayesian if incentive == "bayesian" else found.dominant
+    gain = found.by(incentive)
     if not np.isfinite(gain).all():
         return Check(status="not_established", amount=None, witness=None)
     at = first_largest(gain)
-    largest = float(gain.max())
-    status: CheckStatus = "holds" if largest <= RELATIVE_TOLERANCE * scale else "violated"
-    witness: dict[str, Any] = {
-        "firm": at[0] + 1,
-        "type": float(points[found.rows[at[1]]]),
-        "report": float(points[found.columns[at[2]]]),
-        "gain": largest,
-    }
-    return Check(status=status, amount=largest, witness=witness)
+    here = points[found.earned.at]
+    return gain_check(Lie(player=at[0], type=float(here[at[1]]), report=float(here[at[2]]), gain=float(gain.max())), scale)
 
 
 COLLUDING_TYPES = 31
 """Types, evenly picked, at most over which joint misreports are searched."""
 
 
-def collusion_check(assignment: Assignment, tax: Array, payoff: str, scale: float) -> Check:
-    """The most both firms together can gain by agreeing on their reports, at any pair of types, with assigned levels and money that may
-    change hands between them; the witness names both types and both reports. No rule of this kind is proof against it by design."""
+def collusion_check(assignment: Assignment, earned: Earned, net: Array, payoff: str, scale: float) -> Check:
+    """The most both firms together can gain at one case by agreeing on their reports, at any pair of types, with assigned levels and money
+    that may change hands between them; the witness names both types and both reports. No rule of this kind is proof against it by
+    design. `earned` are the assigned tables of this payoff."""
     types = assignment.types
     if not types.private_values:
-        return _jointly(assignment, tax, payoff, scale)
-    step = np.linspace(0, len(types.nodes) - 1, min(COLLUDING_TYPES, len(types.nodes)))
-    picked = types.nodes[np.unique(np.round(step).astype(int))]
-    points = types.points[picked]
-    first, second = (
-        (payoff_before_tax(assignment, firm, points, payoff) - tax[firm])[:, picked][:, :, picked] for firm in (0, 1)
-    )  # (true type, own report, rival's report)
+        return _jointly(assignment, net, payoff, scale)
+    picked = picked_types(types.nodes, COLLUDING_TYPES)
+    points, cube, square = types.points[picked], np.ix_(picked, picked, picked), np.ix_(picked, picked)
+    first, second = (earned.tables[firm][cube] + net[firm][square] for firm in (0, 1))  # (true type, own report, rival's report)
     second = np.swapaxes(second, 1, 2)  # reports in the firms' order
     size = len(picked)
     index = np.arange(size)
@@ -198,14 +258,14 @@ def collusion_check(assignment: Assignment, tax: Array, payoff: str, scale: floa
 
 
 def _joint_check(gain: float, scale: float, types: Array, reports: Array) -> Check:
-    status: CheckStatus = "holds" if gain <= RELATIVE_TOLERANCE * scale else "violated"
-    return Check(status=status, amount=gain, witness={"types": types.tolist(), "reports": reports.tolist(), "gain": gain})
+    return gain_check(JointLie(types=tuple(types.tolist()), reports=tuple(reports.tolist()), gain=gain), scale)
 
 
-def _jointly(assignment: Assignment, tax: Array, payoff: str, scale: float) -> Check:
+def _jointly(assignment: Assignment, net: Array, payoff: str, scale: float) -> Check:
     """The same where both types move both profits."""
     types = assignment.types
-    first, second = (both_types_table(assignment, firm, tax, payoff) for firm in (0, 1))
+    square = np.ix_(types.nodes, types.nodes)
+    first, second = (assignment.at_both_true(firm, payoff) + net[firm][square][None, :, None] for firm in (0, 1))
     joint = first.transpose(0, 2, 1, 3) + second.transpose(2, 0, 3, 1)  # (type 1, type 2, report 1, report 2)
     one, two = np.ogrid[: len(types.nodes), : len(types.nodes)]
     gain = joint - joint[one, two, one, two][..., None, None]

@@ -13,10 +13,12 @@ from market.family import solve_lanes
 from market.outcome import account
 from market.pricing import bertrand_matrix
 from market.regimes import Regime
-from mechanism.allocation import allocate, case_at_pairs
-from mechanism.private_market import private_equilibrium
+from mechanism.allocation import allocate, given_levels
+from mechanism.preparation import scheme_at
+from mechanism.schema import MechanismOptions
 from mechanism.settings import Plan, Setting
-from mechanism.types import TypeSpace
+from mechanism.states import Timing, over_states
+from mechanism.types import TypeSpace, discrete
 
 
 class NoSettingError(Exception):
@@ -82,27 +84,18 @@ def market_setting(case: Case, types: TypeSpace, menu: Array, outside: tuple[Arr
     return Plan(setting, chosen=np.arange(states).reshape(size, size))
 
 
-def outside_options(case: Case, types: TypeSpace, participation: str, timing: str, planner: Array) -> tuple[Array, Array]:
-    """What staying out is worth to either firm over states, firm 1's type on the first axis.
-
-    `participation` is `ir_market` (the unregulated market: `bayes_nash` per type, or `nash` at the pair of types ex post), `ir1` (the
-    firm's own profit at the planner's levels (K, K, 4)), `ir2` (zero) or `none`.
-    """
-    if participation in ("ir2", "none"):
-        return np.zeros((1, 1)), np.zeros((1, 1))
-    points = types.types
-    if participation == "ir1":
-        regulated = account(case_at_pairs(case, points), planner, bertrand_matrix).profit
-        return regulated[..., 0], regulated[..., 1]
-    market = allocate(case, points, "nash")
-    if not market.solved:
+def outside_options(case: Case, types: TypeSpace, participation: str, timing: Timing, planner: Array) -> tuple[Array, Array]:
+    """What staying out is worth to either firm over states, firm 1's type on the first axis, in one form of participation
+    (`preparation.staying_out`) and beside the planner's levels (K, K, 4)."""
+    listed = discrete(types.types, types.probabilities, types.parameter)
+    on_market = participation == "ir_market"
+    market = allocate(case, listed.points, "nash", listed.parameter) if on_market else None
+    if market is not None and not market.solved:
         raise NoSettingError("the market has no equilibrium at some pair of types, so there is no outside option")
-    if timing == "ex_post":
-        profit = account(case_at_pairs(case, points), market.levels, bertrand_matrix).profit
-        return profit[..., 0], profit[..., 1]
-    middle = len(points) // 2
-    private = private_equilibrium(case, types, market.levels[middle, middle])
-    if not private.converged:
+    options = MechanismOptions(participation=participation, timing=timing)  # type: ignore[arg-type]
+    # Of what is found beside the levels only what the options ask for is wanted.
+    beside = not (on_market and timing == "interim")
+    outside = scheme_at(case, listed, options, given_levels(planner), market, plain=beside).own_outside
+    if not np.isfinite(outside).all():
         raise NoSettingError("the market with private types has no equilibrium that was found, so there is no outside option")
-    own = private.payoff[:, types.nodes]
-    return own[0][:, None], own[1][None, :]
+    return over_states(outside)

@@ -1,123 +1,285 @@
-"""What all tax rules share at one case with private cost spillovers: levels for all reports and what staying out earns."""
+"""What all tax rules share at one case with private types, or at many with the same types at once: the levels for all reports, what
+firms earn at them before transfers, and what staying out is worth. "..." in a shape are the cases, none for one.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from market.case import Array, Case
+from market.many import solve_markets
 from market.outcome import account
 from market.pricing import bertrand_matrix
+from market.regimes import REGIMES
+from market.solve.tolerances import DEFAULT
 from mechanism.allocation import Allocation, allocate, case_at_pairs, per_firm
-from mechanism.behaviour import Expected, ReportingEquilibrium, by_pair, expected_outcome
-from mechanism.incentives import FreePayoff, Gains, free_payoff
+from mechanism.behaviour import Expected, Replies, by_pair, expected_outcome, levels_at
+from mechanism.frozen import freeze
+from mechanism.incentives import Earned, earned, free_earned
 from mechanism.private_market import PrivateEquilibrium, private_equilibrium
-from mechanism.reported import TAX_RULES, Assignment, assign
+from mechanism.reported import Assignment, assign
+from mechanism.rules import TaxRule
 from mechanism.schema import MechanismOptions
+from mechanism.states import Timing, own_first
 from mechanism.types import TypeSpace
 
 PAYOFFS = ("with_cost", "printed")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Setting:
-    """What all tax rules share at one case: types, levels for all reports, outside options."""
+# --- what staying out is worth
+
+
+class Fallback(Protocol):
+    """What a firm earns, by its own type and its rival's (..., n, K), where it might fall back on; NaN where that is not known."""
+
+    def assigned(self) -> Array:
+        """At the levels assigned, before transfers."""
+        ...
+
+    def market(self) -> Array:
+        """In the unregulated market at both types known (`nash`)."""
+        ...
+
+    def private(self) -> Array:
+        """(..., n, 1): there when each firm knows its own type alone (`bayes_nash`)."""
+        ...
+
+
+def staying_out(fallback: Fallback, form: str, timing: Timing, weights: Array) -> Array:
+    """What staying out is worth in one form of participation, by own type (..., n, 1) or by both (..., n, K); NaN where not known.
+
+    A refusal cancels the scheme for both firms: `ir_market` is the unregulated market, `ir1` the own profit at the levels assigned
+    (weights (K,): the rival's types), `ir2` and `none` nothing.
+    """
+    if form == "ir_market":
+        return fallback.private() if timing == "interim" else fallback.market()
+    own = fallback.assigned()
+    if form == "ir1":
+        return (own @ weights)[..., None] if timing == "interim" else own
+    return np.zeros_like(own[..., :1])
+
+
+def sides_of_joining(form: str, payoff: Array, net: Array, outside: Array) -> tuple[Array, Array]:
+    """What a firm compares when it decides to join, (..., n, K) each: its payoff and what staying out is worth. With `ir1` the own profit
+    is the same on both sides, so that the net transfer is what is left."""
+    return (net, np.zeros_like(net)) if form == "ir1" else (payoff, np.broadcast_to(outside, payoff.shape))
+
+
+# --- the scheme
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Scheme:
+    """What all tax rules share."""
 
     case: Case
+    """With the batch axes "..."."""
     types: TypeSpace
     options: MechanismOptions
     assignment: Assignment
-    residual: float
-    """Largest first-order residual of any assigned levels."""
-    several: bool
-    """Whether any search met more than one local optimum."""
-    outside: dict[str, Array] | None
-    """(2, M, M) for each form of the payoff: what the unregulated market (`nash`) earns by own and rival's true type, with (38) before
-    investment cost; None where some pair has no equilibrium."""
-    private: PrivateEquilibrium | None
-    """The unregulated market when each firm knows its own type alone (`bayes_nash`); None where it was not found."""
-    market: Allocation
-    """The unregulated market at every pair of points."""
+    residual: Array
+    """(...): the largest first-order residual of any assigned levels."""
+    several: NDArray[np.bool_]
+    """(...): whether any search met more than one local optimum."""
+    market_levels: Array | None
+    """(..., M, M, 4): the unregulated market (`nash`) at every pair of points, NaN where it has no equilibrium; None if not asked for."""
+    private_market: PrivateEquilibrium | None
+    """That market when each firm knows its own type alone (`bayes_nash`); None if not asked for."""
+    _earned: dict[tuple[str, bool], Earned] = field(default_factory=dict, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        freeze(self)
+
+    @property
+    def lead(self) -> tuple[int, ...]:
+        """The shape of "..."."""
+        return self.residual.shape
+
+    def lane(self, at: int) -> Scheme:
+        """One of many cases as a scheme of its own."""
+        private = self.private_market
+        return replace(
+            self,
+            case=self.case.take([at]).map(lambda a: a[0]),
+            assignment=self.assignment.lane(at),
+            residual=self.residual[at],
+            several=self.several[at],
+            market_levels=None if self.market_levels is None else self.market_levels[at],
+            private_market=None if private is None else private.lane(at),
+        )
+
+    # what firms earn before transfers
+
+    def earned(self, payoff: str, observed: bool = False) -> Earned:
+        """Before net transfers, by true types and reports; whatever the tax rule."""
+        if (payoff, observed) not in self._earned:
+            self._earned[payoff, observed] = earned(self.assignment, payoff, observed)
+        return self._earned[payoff, observed]
 
     @cached_property
-    def free(self) -> dict[str, FreePayoff | None]:
-        """For each form of the payoff, the best a firm gets before tax when it also picks its levels; None where that has no limit."""
-        return {payoff: free_payoff(self.assignment, payoff) for payoff in PAYOFFS if self.types.private_values}
+    def free(self) -> dict[str, Earned | None]:
+        """For each form of the payoff, the same when own levels are chosen as well; None where that has no limit."""
+        return {payoff: free_earned(self.assignment, payoff) for payoff in PAYOFFS if self.types.private_values}
+
+    @cached_property
+    def replies(self) -> Replies:
+        """The same in the case's own payoff by what the rival is and says."""
+        types, payoff = self.types, self.options.payoff
+        if types.private_values:
+            tables = self.earned(payoff).tables
+            first = tables[0][..., types.nodes, :, :]
+            second = first if tables[1] is tables[0] else tables[1][..., types.nodes, :, :]
+            return Replies(types=types, tables=(first, second), reports=np.arange(len(types.points)))
+        first, second = (t.reshape(*t.shape[:-2], -1) for t in (self.assignment.at_both_true(firm, payoff) for firm in (0, 1)))
+        return Replies(types=types, tables=(first, second), reports=types.nodes)
+
+    # what comes of it
+
+    @cached_property
+    def truth(self) -> Expected:
+        """Expectations at the truth before net transfers."""
+        return expected_outcome(self.case, self.types, levels_at(self.assignment.levels[0], self._truth_reports))
+
+    @cached_property
+    def _truth_reports(self) -> NDArray[np.intp]:
+        return np.broadcast_to(self.types.nodes, (2, *self.lead, len(self.types.nodes)))
+
+    def at_truth(self, net: Array) -> Expected:
+        """Expectations when all tell the truth at net transfers (2, ..., M, M)."""
+        pairs = np.outer(self.types.probabilities, self.types.probabilities)
+        paid = by_pair(net, self._truth_reports)
+        return self.truth.paying(np.moveaxis(np.tensordot(np.moveaxis(paid, -1, 0), pairs, 2), 0, -1))
+
+    def at_reports(self, net: Array, reports: NDArray[np.intp]) -> Expected:
+        """Expectations when types report these points (2, ..., K)."""
+        return expected_outcome(self.case, self.types, levels_at(self.assignment.levels[0], reports), by_pair(net, reports))
+
+    # what staying out is worth
+
+    def assigned(self) -> Array:
+        """(2, ..., M, M): own profit at the levels assigned, in the case's own payoff."""
+        return self.assignment.kept(self.options.payoff)
+
+    def market(self) -> Array:
+        """(2, ..., M, M): what `nash` earns by own and rival's true type; NaN where at some pair it has no equilibrium that describes a
+        market."""
+        assert self.market_levels is not None
+        books = account(case_at_pairs(self.case, self.types.points, self.types.parameter), self.market_levels, bertrand_matrix)
+        own = per_firm(books.profit + (books.investment_cost if self.options.payoff == "printed" else 0.0))
+        return np.where(books.describes_market.all((-2, -1), keepdims=True), own, np.nan)
+
+    def private(self) -> Array:
+        """(2, ..., M, 1): what each type earns in `bayes_nash`; NaN where that was not found."""
+        assert self.private_market is not None
+        return self.private_market.earned(self.options.payoff)[..., None]
+
+    def outside(self, form: str, timing: Timing) -> Array:
+        """What staying out is worth, (2, ..., M, 1) or (2, ..., M, M); NaN where the market has no equilibrium."""
+        return staying_out(self, form, timing, self.types.weights)
+
+    @cached_property
+    def own_outside(self) -> Array:
+        """The same in the case's own form of participation."""
+        return self.outside(self.options.participation, self.options.timing)
+
+    def joining(self, net: Array, payoff: Array, form: str, timing: Timing) -> tuple[Array, Array]:
+        """Both sides of one form of individual rationality at net transfers and payoffs of the truth (2, ..., M, M): (2, ..., M) interim or
+        (2, ..., M, M) ex post; NaN where the outside is not known."""
+        own = form == self.options.participation and timing == self.options.timing
+        sides = sides_of_joining(form, payoff, net, self.own_outside if own else self.outside(form, timing))
+        if timing == "ex_post":
+            return sides
+        return sides[0] @ self.types.weights, sides[1] @ self.types.weights
+
+    def net(self, rule: TaxRule) -> Array:
+        """The net transfers (2, ..., M own reports, M rival's) of a rule with a formula; where the market has no equilibrium, staying out
+        counts as worth nothing. Where nobody may refuse there is no time at which they do, and a worst type is one in expectation."""
+        timing: Timing = "interim" if self.options.participation == "none" else self.options.timing
+        return own_first(*rule.net(self.assignment.reports(np.nan_to_num(self.own_outside), timing)))
 
 
-def prepare(case: Case, types: TypeSpace, options: MechanismOptions) -> Setting | None:
-    """Levels x*(r_1, r_2) and outside options over the grid of types; None where some pair has no social optimum."""
-    optimum = allocate(case, types.points, parameter=types.parameter)
+def over_pairs(case: Case, points: Array, key: str, parameter: str, plain: bool = False) -> Allocation:
+    """The levels of a regime at all pairs of points in a case or a batch of them: arrays (..., M, M). With `plain`, from a few pairs that
+    are searched, and NaN where anything is not plain there."""
+    from mechanism.many_types import levels_over_pairs
+
+    lead, flat, M = case.batch, case.flat(), len(points)
+    C = int(np.prod(lead))
+    if plain and parameter == "cost_spillover" and REGIMES[key].order == "together":
+        x, residual, regret, ok = levels_over_pairs(flat, points, key, DEFAULT)
+        shape = (C, M, M)
+        found = Allocation(
+            levels=np.where(ok[:, None, None, None], x, np.nan),
+            residual=np.broadcast_to(residual[:, None, None], shape),
+            regret=np.broadcast_to(regret[:, None, None], shape),
+            several=np.broadcast_to(~ok[:, None, None], shape),
+        )
+    elif REGIMES[key].order == "together":
+        each = [allocate(flat.take([c]), points, key, parameter) for c in range(C)]
+        found = Allocation(**{name: np.stack([getattr(one, name) for one in each]) for name in vars(each[0])})
+    else:
+        pairs = np.stack(np.meshgrid(points, points, indexing="ij"), -1).reshape(-1, 2)
+        lanes = flat.take(np.repeat(np.arange(C), M * M)).with_parameter(parameter, np.tile(pairs, (C, 1)))
+        staged = solve_markets(lanes, key, C * M * M)
+        several = np.zeros((C, M, M), bool)
+        found = Allocation(
+            levels=staged.levels.reshape(C, M, M, 4),
+            residual=staged.residual.reshape(C, M, M),
+            regret=staged.regret.reshape(C, M, M),
+            several=several,
+        )
+    return found.reshaped(lead)
+
+
+def prepare(case: Case, types: TypeSpace, options: MechanismOptions) -> Scheme | None:
+    """The scheme of one case with everything any option may ask for; None where some pair has no social optimum."""
+    optimum = over_pairs(case, types.points, "social_optimum", types.parameter)
     if not optimum.solved:
         return None
-    market = allocate(case, types.points, "nash", types.parameter)
-    outside = private = None
-    if market.solved:
-        books = account(case_at_pairs(case, types.points, types.parameter), market.levels, bertrand_matrix)
-        if books.describes_market.all():
-            outside = {"with_cost": per_firm(books.profit), "printed": per_firm(books.profit + books.investment_cost)}
-        middle = types.nodes[len(types.nodes) // 2]
-        found = private_equilibrium(case, types, market.levels[middle, middle])
-        private = found if found.converged else None
-    assignment = assign(case, types, optimum)
-    return Setting(
+    return scheme_at(case, types, options, optimum, over_pairs(case, types.points, "nash", types.parameter))
+
+
+def scheme_at(
+    case: Case,
+    types: TypeSpace,
+    options: MechanismOptions,
+    optimum: Allocation,
+    market: Allocation | None,
+    plain: bool = False,
+    market_at_types: Array | None = None,
+) -> Scheme:
+    """The scheme at the planner's levels over all pairs of points.
+
+    `market` is `nash` over the same pairs. With `plain` it is given only if the options ask for it, what else they do not ask for is left
+    out, levels are found from a few pairs, and `market_at_types` (..., K, K, 4) is `nash` at the types where it is known.
+    """
+    K, M, middle = len(types.nodes), len(types.points), int(types.nodes[len(types.nodes) // 2])
+    private = None
+    if not plain or (options.participation == "ir_market" and options.timing == "interim"):
+        # Where every pair is asked an equilibrium must be found at each; with `plain` at least in the corners and in the middle.
+        few = np.unique([0, middle, M - 1])
+        if market is not None:
+            found, start = market.levels, market.levels[..., middle, middle, :]
+        elif market_at_types is not None:
+            found, start = market_at_types, market_at_types[..., K // 2, K // 2, :]
+        else:
+            found = over_pairs(case, types.points[few], "nash", types.parameter, plain).levels
+            place = int(np.searchsorted(few, middle))
+            start = found[..., place, place, :]
+        start = start + 0.0 * found.sum((-3, -2))  # NaN where some pair has none
+        private = private_equilibrium(case, types, start, few if plain else None)
+    return Scheme(
         case=case,
         types=types,
         options=options,
-        assignment=assignment,
-        residual=float(optimum.residual.max()),
-        several=bool(optimum.several.any()),
-        outside=outside,
-        private=private,
-        market=market,
+        assignment=assign(case, types, optimum.levels),
+        residual=np.asarray(optimum.residual.max((-2, -1))),
+        several=np.asarray(optimum.several.any((-2, -1))),
+        market_levels=None if market is None else market.levels,
+        private_market=private,
     )
-
-
-def outside_option(setting: Setting, timing: str) -> Array | None:
-    """What staying out earns, since a refusal cancels the scheme for both: interim (2, M), each type's payoff in `bayes_nash`; ex post
-    (2, M, M), `nash` at the pair of types. None where that market has no equilibrium."""
-    payoff = setting.options.payoff
-    if timing == "ex_post":
-        return None if setting.outside is None else setting.outside[payoff]
-    if setting.private is None:
-        return None
-    return setting.private.payoff + (setting.private.own_cost if payoff == "printed" else 0.0)
-
-
-def joining_against(setting: Setting) -> Array | None:
-    """What a firm that stays out is left with in the form of participation the case asks for, (2, M, 1) or (2, M, M): the unregulated
-    market, its own profit at the assigned levels (ir1), or nothing. None where the market has no equilibrium."""
-    assignment, options = setting.assignment, setting.options
-    if options.participation == "ir_market":
-        found = outside_option(setting, options.timing)
-    elif options.participation == "ir1":
-        found = assignment.revenue - (assignment.reported_cost if options.payoff == "with_cost" else 0.0)
-        found = found @ setting.types.weights if options.timing == "interim" else found
-    else:
-        found = np.zeros((2, len(setting.types.points)))
-    return found if found is None or found.ndim == 3 else found[:, :, None]
-
-
-def taxes(setting: Setting, rule: str) -> Array:
-    """The taxes (2, M, M) of a rule with a formula; where the market has no equilibrium, staying out counts as worth nothing."""
-    outside = joining_against(setting)
-    return TAX_RULES[rule](setting.assignment, np.zeros((2, len(setting.types.points), 1)) if outside is None else outside)
-
-
-def participation_sides(setting: Setting, own: Gains, net: Array, form: str, timing: str) -> tuple[Array, Array] | None:
-    """Both sides of one form of individual rationality, (2, M) interim or (2, M, M) ex post; None where the outside is unknown."""
-    payoff = net if form == "ir1" else own.truth_ex_post  # ir1 has the same price on both sides: the net transfer is what is left
-    if timing == "interim":
-        payoff = payoff @ setting.types.weights
-    outside = outside_option(setting, timing) if form == "ir_market" else np.zeros_like(payoff)
-    return None if outside is None else (payoff, outside)
-
-
-def outcome_of_play(setting: Setting, net: Array, played: ReportingEquilibrium | None) -> Expected | None:
-    """What firms end up with in an equilibrium in reports, at net transfers (2, M, M); None where there is none."""
-    if played is None or played.status != "converged":
-        return None
-    x = setting.assignment.levels[0][np.ix_(played.reports[0], played.reports[1])]
-    return expected_outcome(setting.case, setting.types, x, by_pair(net, played.reports[0], played.reports[1]))

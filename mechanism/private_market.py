@@ -7,7 +7,7 @@ strategy. Own type matters through own fixed cost alone, so prices depend on nob
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,28 +19,46 @@ from market.reply import margin_in_own_levels
 from market.solve.lanes import together
 from market.solve.optimum import maximise
 from market.solve.tolerances import DEFAULT, Tolerances
+from mechanism.frozen import freeze
 from mechanism.types import TypeSpace
 
 ROUNDS = 200
 """Rounds of best replies after which no equilibrium is claimed."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class PrivateEquilibrium:
-    """Strategies from which no type of either firm gains by other levels."""
+    """Strategies from which no type of either firm gains by other levels; "..." are the markets, none for one."""
 
-    converged: bool
-    """Whether residual and regret are in tolerance; if not, no number is claimed."""
+    converged: NDArray[np.bool_]
+    """(...): whether residual and regret are in tolerance; if not, no number is claimed."""
     strategy: Array
-    """(2 firms, n types, 2): sharing and investment of each type."""
+    """(2 firms, ..., n types, 2): sharing and investment of each type."""
     payoff: Array
-    """(2, n): expected profit of each type, money units."""
+    """(2, ..., n): expected profit of each type, money units."""
     own_cost: Array
-    """(2, n): expected investment cost of each type, part of that profit."""
-    residual: float
-    """Largest projected own gradient of any type over max(1, |payoff|)."""
-    regret: float
-    """Largest gain of any type from a global change of its levels over max(1, |payoff|)."""
+    """(2, ..., n): expected investment cost of each type, part of that profit."""
+    residual: Array
+    """(...): largest projected own gradient of any type over max(1, |payoff|)."""
+    regret: Array
+    """(...): largest gain of any type from a global change of its levels over max(1, |payoff|)."""
+
+    def __post_init__(self) -> None:
+        freeze(self)
+
+    def lane(self, at: int) -> PrivateEquilibrium:
+        """One of many markets."""
+        whole = {name: getattr(self, name)[at] for name in ("converged", "residual", "regret")}
+        return PrivateEquilibrium(**whole, **{name: getattr(self, name)[:, at] for name in ("strategy", "payoff", "own_cost")})
+
+    def at_points(self, points: NDArray[np.intp]) -> PrivateEquilibrium:
+        """One market at some of the points alone."""
+        return replace(self, **{name: getattr(self, name)[:, points] for name in ("strategy", "payoff", "own_cost")})
+
+    def earned(self, payoff: str) -> Array:
+        """(2, ..., n): what each type earns in this form of the payoff; NaN where there is no equilibrium."""
+        own = self.payoff + (self.own_cost if payoff == "printed" else 0.0)
+        return np.where(self.converged[..., None], own, np.nan)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,19 +117,19 @@ def _paired(moments: Array, left: dict[int, Array], right: dict[int, Array]) -> 
     return np.asarray(sum(one * sum(moments[:, a, b] * other for b, other in right.items()) for a, one in left.items()))
 
 
-def private_equilibrium(case: Case, types: TypeSpace, start: Array, tolerances: Tolerances = DEFAULT) -> PrivateEquilibrium:
-    """The equilibrium that best replies reach from levels `start` (4,), such as `nash` at the mean type.
+def private_equilibrium(
+    case: Case, types: TypeSpace, start: Array, searched: NDArray[np.intp] | None = None, tolerances: Tolerances = DEFAULT
+) -> PrivateEquilibrium:
+    """The equilibrium that best replies reach from levels `start` (..., 4), such as `nash` at the mean type, in a case or a batch of them.
 
     Strategies are found on the types expectations are taken over and then answered at every point of the grid, so that the result
-    has one row per point: (2, M, ...).
+    has one row per point: (2, ..., M, ...). Global deviations are searched at the points `searched`, by default at all. Where there is
+    nothing to start from (NaN) there is no equilibrium either.
     """
-    return private_equilibria(case.map(lambda a: a.reshape(1, -1)), types, start[None], tolerances=tolerances)[0]
-
-
-def private_equilibria(
-    case: Case, types: TypeSpace, start: Array, searched: NDArray[np.intp] | None = None, tolerances: Tolerances = DEFAULT
-) -> list[PrivateEquilibrium]:
-    """The same in the C markets of a flat case, from levels (C, 4); global deviations are searched at these points, by default at all."""
+    lead = start.shape[:-1]
+    case, start = case.flat(), start.reshape(-1, 4)
+    begun = np.isfinite(start).all(-1)
+    start = np.nan_to_num(start)
     C, K, M = len(start), len(types.nodes), len(types.points)
     mirrored = start[:, [1, 0, 3, 2]]
     alike = case.with_parameter(types.parameter, np.full((1, 2), types.points[0])).alike() and np.allclose(start, mirrored, 1e-9, 1e-12)
@@ -152,22 +170,20 @@ def private_equilibria(
         costs[firm] = _expected_cost(case, types, firm, types.points, x, rivals)
     gap = np.abs(answers[:, :, types.nodes] - strategy).max((0, 2, 3))
     settled = gap <= 1e-9 * np.maximum(1.0, np.abs(strategy).max((0, 2, 3)))
-    fits = settled & (worst <= tolerances.residual) & (regret <= tolerances.regret)
-    return [
-        PrivateEquilibrium(
-            converged=bool(fits[c]),
-            strategy=answers[:, c],
-            payoff=payoffs[:, c],
-            own_cost=costs[:, c],
-            residual=float(worst[c]),
-            regret=float(regret[c]),
-        )
-        for c in range(C)
-    ]
+    fits = begun & settled & (worst <= tolerances.residual) & (regret <= tolerances.regret)
+    return PrivateEquilibrium(
+        converged=fits.reshape(lead),
+        strategy=answers.reshape(2, *lead, M, 2),
+        payoff=payoffs.reshape(2, *lead, M),
+        own_cost=costs.reshape(2, *lead, M),
+        residual=worst.reshape(lead),
+        regret=regret.reshape(lead),
+    )
 
 
 def at_types(case: Case, types: TypeSpace, firm: int, found: PrivateEquilibrium, own_types: Array) -> tuple[Array, Array]:
-    """What one firm's types (n,), on the grid or between, earn in an equilibrium, and their expected investment cost: (n,) each."""
+    """What one firm's types (n,), on the grid or between, earn in an equilibrium of one market, and their expected investment cost: (n,)
+    each."""
     one = case.map(lambda a: a.reshape(1, -1))
     nearest = found.strategy[firm][np.abs(own_types[:, None] - types.points).argmin(1)]
     rivals = found.strategy[1 - firm][types.nodes][None]

@@ -17,11 +17,26 @@ from scipy import sparse
 
 from market.case import Array
 
+UNKNOWN = "unknown"
+"""The status of a program to which the solver has no answer."""
+
 
 def solve(problem: cp.Problem) -> str:
     """Solve by HiGHS and give cvxpy's status."""
-    with _without_banner():
-        problem.solve(solver=cp.HIGHS)
+    return _status(problem, "HIGHS")
+
+
+def _status(problem: cp.Problem, solver: str, **options: float) -> str:
+    """Solve and give cvxpy's status; `UNKNOWN` where the solver has no answer."""
+    try:
+        with _without_banner():
+            problem.solve(solver=solver, **options)
+    except cp.error.SolverError:
+        return UNKNOWN
+    except ValueError as error:  # so cvxpy takes it that HiGHS stopped without an answer
+        if "invalid solution" not in str(error):
+            raise
+        return UNKNOWN
     return str(problem.status)
 
 
@@ -112,16 +127,17 @@ def repair(gain: Array, slack: Array | None) -> Repair:
     status = solve(cp.Problem(cp.Minimize(cp.norm1(c)), [constraint]))
     if status == cp.OPTIMAL:
         correction, price = np.asarray(c.value), np.asarray(constraint.dual_value)
-        holds = bool((A @ correction - d).min() >= -1e-7 * scale)
+        holds = bool((A @ correction - d).min(initial=0.0) >= -1e-7 * scale)
         # Duality for min |c|_1: the price is feasible when |A'y| <= 1, and then d'y bounds the total from below.
-        tight = np.abs(A.T @ price).max() <= 1 + 1e-7 and abs(d @ price - np.abs(correction).sum()) <= 1e-6 * scale * len(gain)
+        tight = np.abs(A.T @ price).max(initial=0.0) <= 1 + 1e-7 and abs(d @ price - np.abs(correction).sum()) <= 1e-6 * scale * len(gain)
         return Repair(status="optimal", correction=correction, rows=_rows(price, kind, report), verified=holds and bool(tight))
     if status != cp.INFEASIBLE:
         return Repair(status="not_established", correction=None, rows=(), verified=False)
     # The least violation v of all rows at once is positive, and its prices y >= 0 prove it: A'y = 0, sum y = 1, d'y = v > 0.
     violation = cp.Variable(nonneg=True)
     relaxed = A @ c + violation >= d
-    solve(cp.Problem(cp.Minimize(violation), [relaxed]))
+    if solve(cp.Problem(cp.Minimize(violation), [relaxed])) != cp.OPTIMAL:
+        return Repair(status="not_established", correction=None, rows=(), verified=False)
     weight = np.asarray(relaxed.dual_value)
     verified = bool(weight.min() >= -1e-9 and np.abs(A.T @ weight).max() <= 1e-9 and d @ weight > 1e-9 * scale)
     return Repair(status="infeasible", correction=None, rows=_rows(weight, kind, report), verified=verified)
@@ -174,14 +190,10 @@ def linear_program(
     if nonnegative.stop > nonnegative.start:
         constraints.append(x[nonnegative] >= 0)
     problem = cp.Problem(cp.Minimize(cost @ x), constraints)
-    with _without_banner(), warnings.catch_warnings():
+    with warnings.catch_warnings():
         # What a solver calls inaccurate has a status of its own, and is not established.
         warnings.filterwarnings("ignore", "Solution may be inaccurate")
-        try:
-            problem.solve(solver=solver, **(EXACT if solver == "HIGHS" else {}))
-        except cp.error.SolverError:
-            return LinearAnswer("not_established", float("nan"), None, np.zeros(len(h)), np.zeros(len(e)))
-    status = STATUSES.get(str(problem.status), "not_established")
+        status = STATUSES.get(_status(problem, solver, **(EXACT if solver == "HIGHS" else {})), "not_established")
     if status != "optimal":
         return LinearAnswer(status, float("nan"), None, np.zeros(len(h)), np.zeros(len(e)))
     # cvxpy's price of an equality has the sign with which its left side less its right side enters the Lagrangian.

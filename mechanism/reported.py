@@ -8,16 +8,8 @@ levels, with firm j's cost as j reports it, and pays T_i. Written with U = GU_1 
 
 at x = x*(r_i, r_j). Prices do not depend on lambda_c, so nothing but reports links the firms' information.
 
-Tax rules, each a function of the table S_i(r_i, r_j) of subsidies on the path:
-
-- `printed` (37): T_i(r_i, r_j) = S_i(r_i, r_j). The net transfer is zero whatever is reported, so what is left of the payoff is the
-  firm's own profit at levels that its report moves: truth is no best reply.
-- `groves`: T_i(r_j) = E_theta S_i(theta, r_j). Free of the own report, so V_i is welfare at (theta_i, r_j) less a constant, and
-  x* maximises just that: truth is a best reply whatever the rival reports.
-- `worst_type` (Krishna and Perry): T_i(r_j) = W(w_i, r_j) - o_i(w_i), welfare with the firm at its worst type less its outside option
-  there. Free of the own report as well; the type with the least to gain from joining is left with just its outside option.
-- `agv` (d'Aspremont and Gerard-Varet): the net transfer is E S_i given the own report, less its mean, less the same of the rival. Truth
-  is a best reply in expectation, the budget balances in every state, and interim payoffs are those of `groves`.
+Taxes are functions of the table S_i(r_i, r_j) of subsidies on the path (`mechanism.rules`). One that is free of the own report leaves
+V_i welfare at (theta_i, r_j) less a constant, and x* maximises just that: truth is then a best reply whatever the rival reports.
 
 Where an intercept or a demand spillover is private instead, both types move both profits through prices, which are set with everything
 known. What a report then does to the subsidy is no longer what the true type does, so that a tax free of the own report is not enough; a
@@ -27,30 +19,32 @@ own report does not move, and x* at true reports maximises that. Truth is a best
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
-from market.case import Array, Case, rival
+from market.case import Array, Case, of_firm, rival
 from market.cost import COST_FORMS
 from market.outcome import Accounts, account
 from market.pricing import bertrand_matrix
-from mechanism.allocation import Allocation, case_at_pairs, per_firm
-from mechanism.types import TypeSpace
+from mechanism.allocation import case_at_pairs, per_firm
+from mechanism.frozen import freeze
+from mechanism.states import Reports, Timing, over_states, own_first
+from mechanism.types import TypeSpace, discrete
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Assignment:
-    """What the regulator assigns over the grid of reports, seen by each firm: arrays are (2 firms, M own, M rival's report).
-
-    Of many cases with the same types at once the arrays are (2, C, M, M), and the parameters of `case` (C, 1, 1, 1, ...).
-    """
+    """What the regulator assigns over the grid of reports, seen by each firm: arrays are (2 firms, ..., M own, M rival's report), "..."
+    being the cases, none for one."""
 
     case: Case
+    """With the batch axes "..."."""
     types: TypeSpace
     levels: Array
-    """(2, M, M, 4): levels in the firms' own order (firm 1's sharing first), indexed by the firm's own and its rival's report."""
+    """(2, ..., M, M, 4): levels in the firms' own order (firm 1's sharing first), by the firm's own and its rival's report."""
     utility: Array
     """U: consumers' gross utility of both products less the cost of the units sold, money units."""
     revenue: Array
@@ -60,123 +54,110 @@ class Assignment:
     reported_cost: Array
     """f_i at the firm's own report."""
 
-    @property
+    def __post_init__(self) -> None:
+        freeze(self)
+
+    def lane(self, at: int) -> Assignment:
+        """One of many cases."""
+        tables = {name: getattr(self, name)[:, at] for name in ("levels", "utility", "revenue", "rival_cost", "reported_cost")}
+        return Assignment(case=self.case.take([at]).map(lambda a: a[0]), types=self.types, **tables)
+
+    def at_points(self, points: NDArray[np.intp]) -> Assignment:
+        """One case at some of the points alone, each of them a type."""
+        square = np.ix_(np.arange(2), points, points)
+        tables = {name: getattr(self, name)[square] for name in ("levels", "utility", "revenue", "rival_cost", "reported_cost")}
+        types = discrete(self.types.points[points], self.types.weights[points], self.types.parameter)
+        return Assignment(case=self.case, types=types, **tables)
+
+    @cached_property
     def subsidy(self) -> Array:
-        """S_i = CS_i + TS_j with the rival's cost as reported (35), (2, M, M)."""
+        """S_i = CS_i + TS_j with the rival's cost as reported (35)."""
         return self.utility - self.revenue - self.rival_cost
 
-    @property
+    @cached_property
     def welfare(self) -> Array:
-        """Social welfare if both reports are true, (2, M, M)."""
+        """Social welfare if both reports are true."""
         return self.utility - self.reported_cost - self.rival_cost
 
+    @cached_property
+    def alike(self) -> bool:
+        """Whether both firms see the same, up to rounding."""
+        return all(np.allclose(a[0], a[1], 1e-12, 0) for a in (self.utility, self.revenue, self.reported_cost))
+
+    def kept(self, payoff: str) -> Array:
+        """What either firm earns before transfers if both reports are true: profit (`with_cost`), or as in (38) profit before
+        investment cost (`printed`)."""
+        return self.revenue if payoff == "printed" else self.revenue - self.reported_cost
+
     def own_part(self, firm: int, types: Array, payoff: str) -> Array:
-        """What one firm of true types (n,) earns before transfers at the levels assigned for every pair of reports, the rival's type being
-        what it reports, (n, M, M): profit (`with_cost`), or as in (38) profit before investment cost (`printed`)."""
+        """What one firm of true types (n,) earns before transfers at the levels assigned for every pair of reports, the rival's type
+        being what it reports, (..., n, M, M)."""
         if not self.types.private_values:
-            books = self.at_true(firm, types)
-            return np.asarray(books.profit[..., firm] + (books.investment_cost[..., firm] if payoff == "printed" else 0.0))
+            return own_payoff(self.at_true(firm, types), firm, payoff)
         revenue = self.revenue[firm][..., None, :, :]
         if payoff == "printed":
             return np.broadcast_to(revenue, (*revenue.shape[:-3], len(types), *revenue.shape[-2:]))
-        return revenue - own_cost(self.case, firm, types, self.levels[firm])
+        return revenue - own_cost(self.case, self.types.parameter, firm, types, self.levels[firm])
+
+    def settled_part(self, firm: int, types: Array, payoff: str) -> Array:
+        """The same together with the subsidy of the market that comes about at the true types, whose prices and quantities they move."""
+        books = self.at_true(firm, types)
+        return np.asarray(books.total_surplus.sum(-1) + (books.investment_cost[..., firm] if payoff == "printed" else 0.0))
 
     def at_true(self, firm: int, types: Array) -> Accounts:
-        """The accounts at one firm's true types (n,), its own and its rival's report, the rival truthful: leading axes (n, M, M)."""
+        """The accounts at one firm's true types (n,), its own and its rival's report, the rival truthful: leading axes (..., n, M, M)."""
         pairs = np.empty((len(types), 1, len(self.types.points), 2))
         pairs[..., firm], pairs[..., 1 - firm] = types[:, None, None], self.types.points
-        case = self.case.map(lambda a: a.reshape(1, 1, 1, -1)).with_parameter(self.types.parameter, pairs)
-        return account(case, np.broadcast_to(self.levels[firm], (len(types), *self.levels[firm].shape)), bertrand_matrix)
+        case = self.case.map(lambda a: a[..., None, None, None, :]).with_parameter(self.types.parameter, pairs)
+        x = self.levels[firm][..., None, :, :, :]
+        return account(case, np.broadcast_to(x, (*x.shape[:-4], len(types), *x.shape[-3:])), bertrand_matrix)
+
+    def at_both_true(self, firm: int, payoff: str) -> Array:
+        """What one firm earns before transfers by its type and report and its rival's type and report, all on the types themselves:
+        (..., K, K, K, K)."""
+        types = self.types
+        nodes, K = types.nodes, len(types.nodes)
+        pairs = np.empty((K, 1, K, 1, 2))  # axes: own type, own report, rival's type, rival's report
+        pairs[..., firm], pairs[..., 1 - firm] = types.types[:, None, None, None], types.types[:, None]
+        case = self.case.map(lambda a: a[..., None, None, None, None, :]).with_parameter(types.parameter, pairs)
+        x = self.levels[firm][..., nodes[:, None], nodes, :][..., None, :, None, :, :]
+        shape = (*x.shape[:-5], K, K, K, K, 4)
+        return own_payoff(account(case, np.broadcast_to(x, shape), bertrand_matrix), firm, payoff)
+
+    def reports(self, outside: Array, timing: Timing) -> Reports:
+        """What a tax rule sees; `outside` (2, ..., M, 1) or (2, ..., M, M) is what staying out is worth."""
+        return Reports(
+            others=over_states(self.subsidy),
+            welfare=self.welfare[0],
+            outside=over_states(outside),
+            prior=(self.types.weights, self.types.weights),
+            timing=timing,
+        )
 
 
-def own_cost(case: Case, firm: int, types: Array, levels: Array) -> Array:
+def own_payoff(books: Accounts, firm: int, payoff: str) -> Array:
+    """What one firm earns before transfers: profit (`with_cost`), or as in (38) profit before investment cost (`printed`)."""
+    return np.asarray(books.profit[..., firm] + (books.investment_cost[..., firm] if payoff == "printed" else 0.0))
+
+
+def own_cost(case: Case, parameter: str, firm: int, types: Array, levels: Array) -> Array:
     """f_i of one firm's true types (n,) at levels (..., m, K, 4) assigned for its own and its rival's reports: (..., n, m, K)."""
-    x, other = levels[..., None, :, :, :], 1 - firm
-    received = types[:, None, None] * x[..., 2 + other] * x[..., other]
-    return COST_FORMS[case.cost_form].value(x[..., 2 + firm], received, case.cost_scale[..., 0], case.max_saving[..., 0])
+    x = levels[..., None, :, :, :]
+    lone = case.map(lambda a: of_firm(a, firm)[..., None, None, None]).with_parameter(parameter, types[:, None, None])
+    received = lone.cost_spillover * x[..., 3 - firm] * x[..., 1 - firm]
+    return COST_FORMS[case.cost_form].value(x[..., 2 + firm], received, lone.cost_scale, lone.max_saving)
 
 
-def assign(case: Case, types: TypeSpace, allocation: Allocation) -> Assignment:
-    """The assignment that follows from an allocation over the grid of types."""
-    books = account(case_at_pairs(case, types.points, types.parameter), allocation.levels, bertrand_matrix)
-    return assignment_of(case.map(lambda x: x.reshape(1, -1)), types, allocation.levels, books)
-
-
-def assignment_of(case: Case, types: TypeSpace, levels: Array, books: Accounts) -> Assignment:
-    """The assignment of levels (..., M, M, 4), first axis of a pair firm 1's report, with their accounts if the reports are true."""
-    revenue = books.profit + books.investment_cost
+def assign(case: Case, types: TypeSpace, levels: Array) -> Assignment:
+    """The assignment of levels (..., M, M, 4) over pairs of reports, firm 1's first, in a case or a batch of them."""
+    books = account(case_at_pairs(case, types.points, types.parameter), levels, bertrand_matrix)
     utility = (books.total_surplus + books.investment_cost).sum(-1)
     return Assignment(
         case=case,
         types=types,
         levels=np.stack([levels, np.swapaxes(levels, -3, -2)]),
-        utility=np.stack([utility, np.swapaxes(utility, -1, -2)]),
-        revenue=per_firm(revenue),
+        utility=own_first(utility, utility),
+        revenue=per_firm(books.profit + books.investment_cost),
         rival_cost=per_firm(rival(books.investment_cost)),
         reported_cost=per_firm(books.investment_cost),
     )
-
-
-def payoff_before_tax(assignment: Assignment, firm: int, types: Array, payoff: str, observed: bool = False) -> Array:
-    """V_i plus the tax for one firm's true types (n,): (n, M, M), axes true type, own report, rival's report.
-
-    `payoff` is `with_cost` (the firm bears its true cost) or `printed` (38). The subsidy is that of the reports, or with `observed` that of
-    the market that then comes about, whose prices and quantities both true types move.
-    """
-    if not observed:
-        return assignment.own_part(firm, types, payoff) + assignment.subsidy[firm][..., None, :, :]
-    books = assignment.at_true(firm, types)
-    return np.asarray(books.total_surplus.sum(-1) + (books.investment_cost[..., firm] if payoff == "printed" else 0.0))
-
-
-def both_types_table(assignment: Assignment, firm: int, tax: Array, payoff: str) -> Array:
-    """One firm's payoff by its type and report and its rival's type and report, all on the types themselves: (K, K, K, K)."""
-    types = assignment.types
-    nodes, K = types.nodes, len(types.nodes)
-    square = np.ix_(nodes, nodes)
-    pairs = np.empty((K, 1, K, 1, 2))  # axes: own type, own report, rival's type, rival's report
-    pairs[..., firm], pairs[..., 1 - firm] = types.types[:, None, None, None], types.types[:, None]
-    case = assignment.case.map(lambda a: a.reshape(1, 1, 1, 1, -1)).with_parameter(types.parameter, pairs)
-    x = np.broadcast_to(assignment.levels[firm][square][None, :, None], (K, K, K, K, 4))
-    books = account(case, x, bertrand_matrix)
-    own = books.profit[..., firm] + (books.investment_cost[..., firm] if payoff == "printed" else 0.0)
-    return np.asarray(own + (assignment.subsidy[firm] - tax[firm])[square][None, :, None])
-
-
-# --- tax rules
-
-TaxRule = Callable[[Assignment, Array], Array]
-"""From an assignment and outside options, (2, M, 1) by own type or (2, M, M) by both, to the taxes (2, M own reports, M rival's)."""
-
-
-def printed_tax(assignment: Assignment, outside: Array) -> Array:
-    """(37): the subsidy at the levels assigned for the same reports."""
-    return assignment.subsidy
-
-
-def groves_tax(assignment: Assignment, outside: Array) -> Array:
-    """The subsidy's expectation over the own type: the same for every own report."""
-    subsidy = assignment.subsidy
-    return np.broadcast_to((assignment.types.weights @ subsidy)[..., None, :], subsidy.shape)
-
-
-def worst_type_tax(assignment: Assignment, outside: Array) -> Array:
-    """Welfare with the firm at its worst type, less its outside option there; with outside options by pair, one type per rival's type."""
-    margin = assignment.welfare - outside
-    if outside.shape[-1] == 1:
-        worst = (margin @ assignment.types.weights).argmin(-1)
-        fee = np.take_along_axis(margin, worst[..., None, None], axis=-2)
-    else:
-        fee = margin.min(-2, keepdims=True)
-    return np.broadcast_to(fee, margin.shape)
-
-
-def agv_tax(assignment: Assignment, outside: Array) -> Array:
-    """The subsidy less what the own report lets the others expect, plus what the rival's report lets the firm expect; each less its
-    mean, so that no firm pays the other in expectation."""
-    expected = assignment.subsidy @ assignment.types.weights
-    expected = expected - (expected @ assignment.types.weights)[..., None]
-    return np.asarray(assignment.subsidy - expected[..., :, None] + expected[::-1][..., None, :])
-
-
-TAX_RULES: dict[str, TaxRule] = {"printed": printed_tax, "groves": groves_tax, "worst_type": worst_type_tax, "agv": agv_tax}

@@ -63,6 +63,11 @@ class ProgramCheck:
     evaluated: tuple[float, ...]
     agrees: bool
 
+    @property
+    def status(self) -> str:
+        """Only what the solver called optimal for every firm is established."""
+        return "not_established" if None in self.largest_violation else "optimal"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:

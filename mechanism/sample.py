@@ -39,7 +39,7 @@ from mechanism.propositions import (
     finding_of,
     without_spillover,
 )
-from mechanism.reported import assign, printed_tax
+from mechanism.reported import assign
 from mechanism.schema import PolicyCase
 from mechanism.types import type_space
 
@@ -179,9 +179,9 @@ def mechanism_figures(policy: PolicyCase, outcomes: dict[str, Outcome]) -> dict[
         types = type_space(policy.types)
         allocation = allocate(case, types.points)
         if allocation.solved:
-            assignment = assign(case, types, allocation)
-            tax = printed_tax(assignment, np.zeros((2, 1, 1)))
-            found = gains(assignment, tax, policy.mechanism.payoff)
+            # (37) takes back what is paid, whatever is reported.
+            assignment = assign(policy.market, types, allocation.levels)
+            found = gains(assignment, np.zeros_like(assignment.utility), policy.mechanism.payoff)
             out["B.truthful"] = np.array([1e-7 * found.range - found.bayesian.max()])
             out["B.truthful.largest_gain"] = np.array([found.bayesian.max()])
     return out

@@ -15,7 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    WithJsonSchema,
+)
 
 from market.case import Case
 from market.faults import BadCase, Fault, Json, show
@@ -36,16 +43,25 @@ from market.schema import (
     to_case,
 )
 from mechanism.choices import OneOf
-from mechanism.rules import DESIGNED, TAX_RULES, market_rules
+from mechanism.options import LARGEST, by_formula, no_limit
+from mechanism.rules import TAX_RULES, market_rules
+from mechanism.types import PAPERS, PRIVATE, PrivateParameter
 
 Text = Annotated[str, Field(strict=True)]
 _FORBID_EXTRA = ConfigDict(extra="forbid")
 
 
-Type = Annotated[Number, WithJsonSchema({"type": "number", "x-admissible": "[0, 1] for spillovers, (0, inf) for an intercept"})]
+Type = Annotated[
+    Number,
+    WithJsonSchema({"type": "number", "x-admissible": ", ".join(f"{row.range} for {row.label}" for row in PRIVATE.values())}),
+]
 Parameter = Annotated[
-    Literal["cost_spillover", "intercept", "demand_spillover"],
-    described("what each firm alone knows of itself: its lambda_c as in the paper, its intercept a, or its lambda_d"),
+    Text,
+    OneOf(lambda: tuple(PRIVATE)),
+    described(
+        "what each firm alone knows of itself, as in the paper its lambda_c: "
+        + ", ".join(f"{row.letter} at {row.place}" for row in PRIVATE.values())
+    ),
 ]
 
 
@@ -57,7 +73,7 @@ class UniformTypes:
 
     support: Annotated[tuple[Type, ...], described("lowest and highest type; the lowest is below the highest", min_length=2, max_length=2)]
     points: Annotated[int, described("number of Gauss-Legendre nodes", strict=True, ge=2, le=201)] = 15
-    parameter: Parameter = "cost_spillover"
+    parameter: Parameter = PAPERS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,11 +82,11 @@ class ListedTypes:
 
     __pydantic_config__ = _FORBID_EXTRA
 
-    values: Annotated[tuple[Type, ...], described("the types, all different", min_length=1)]
+    values: Annotated[tuple[Type, ...], described("the types, all different", min_length=1, max_length=201)]
     probabilities: Annotated[
         tuple[Annotated[Positive, Field(le=1)], ...] | None, described("one per value, adding up to 1; null: all equal")
     ] = None
-    parameter: Parameter = "cost_spillover"
+    parameter: Parameter = PAPERS
 
     @property
     def weights(self) -> tuple[float, ...]:
@@ -196,53 +212,54 @@ def _probabilities(probabilities: list[float], values: list[float]) -> str | Non
 
 
 def _designed(given: Mapping[str, Any]) -> str | None:
-    designed = given.get("tax_rule") == DESIGNED
-    if given.get("allocation") == "second_best" and not designed:
-        return f"has allocation second_best, which needs tax_rule {DESIGNED}: lotteries and transfers are solved for together"
-    if not designed:
+    rule = given.get("tax_rule", MechanismOptions.tax_rule)
+    if why := by_formula(rule, given.get("allocation", MechanismOptions.allocation)):
+        return f"has allocation {why.fault}"
+    if not TAX_RULES[rule].designed:
         return None
-    if given.get("payoff") == "printed":
-        return f"has tax_rule {DESIGNED} with payoff printed, in which types have no part; use payoff with_cost"
-    if given.get("participation") == "none" and given.get("objective", "min_outlay") in ("min_outlay", "min_worst_deficit"):
-        return f"has tax_rule {DESIGNED} and participation none: what firms that may not refuse can be made to pay has no limit"
-    return None
+    why = no_limit(*(given.get(key, getattr(MechanismOptions, key)) for key in ("payoff", "participation", "objective")))
+    return None if why is None else f"has tax_rule {rule} {why.fault}"
 
 
 def _lotteries(types: Mapping[str, Any], mechanism: Mapping[str, Any]) -> str | None:
-    count = types.get("points", UniformTypes.points) if "support" in types else len(types.get("values") or ())
-    if mechanism.get("allocation") == "second_best" and count > LOTTERY_TYPES:
+    if mechanism.get("allocation") == "second_best" and (count := _count(types)) > LOTTERY_TYPES:
         return f"gives {count} types; allocation second_best takes at most {LOTTERY_TYPES}"
     return None
 
 
+def _private(types: Mapping[str, Any]) -> PrivateParameter:
+    return PRIVATE[types.get("parameter", PAPERS)]
+
+
+def _count(types: Mapping[str, Any]) -> int:
+    return types.get("points", UniformTypes.points) if "support" in types else len(types.get("values") or ())
+
+
 def _range(types: Mapping[str, Any]) -> tuple[tuple[str | int, ...], str] | None:
-    low, high, words = {
-        "cost_spillover": (0.0, 1.0, "[0, 1]"),
-        "demand_spillover": (-1.0, 1.0, "[-1, 1]"),
-        "intercept": (sys.float_info.min, math.inf, "(0, inf)"),
-    }[types.get("parameter", "cost_spillover")]
+    row = _private(types)
     key = "support" if "support" in types else "values"
     for i, value in enumerate(types.get(key) or ()):
-        if not low <= value <= high:
-            return (key, i), f"is {show(value)}; it must lie in {words}"
+        if not row.admits(value):
+            return (key, i), f"is {show(value)}; it must lie in {row.range}"
     return None
 
 
 def _few_types(types: Mapping[str, Any]) -> str | None:
-    count = types.get("points", UniformTypes.points) if "support" in types else len(types.get("values") or ())
-    if types.get("parameter", "cost_spillover") != "cost_spillover" and count > LOTTERY_TYPES:
-        return f"gives {count} types of the {types['parameter']}; at most {LOTTERY_TYPES} are taken where both types move a firm's profit"
+    row, count = _private(types), _count(types)
+    if row.most is not None and count > row.most:
+        return f"gives {count} types of the {row.key}; at most {row.most} are taken where both types move a firm's profit"
     return None
 
 
 def _second_best_of(types: Mapping[str, Any], mechanism: Mapping[str, Any]) -> str | None:
-    private = types.get("parameter", "cost_spillover")
-    if private != "cost_spillover" and mechanism.get("allocation") == "second_best":
-        return f"makes the {private} private; allocation second_best is for private cost spillovers"
+    row = _private(types)
+    if not row.own_only and mechanism.get("allocation") == "second_best":
+        able = " or ".join(other.label for other in PRIVATE.values() if other.own_only)
+        return f"makes the {row.key} private; allocation second_best is for private {able}"
     return None
 
 
-LOTTERY_TYPES = 21
+LOTTERY_TYPES = LARGEST["lotteries"]
 """Types per firm up to which lotteries over levels are solved for."""
 
 RULES = (

@@ -15,8 +15,18 @@ from market.faults import BadCase, Fault, dotted
 from market.files import Document, read_document
 from market.schema import Block, NonNegative, Number, Positive, check, described
 from mechanism.choices import OneOf
+from mechanism.options import by_formula
 from mechanism.rules import DESIGNED, TAX_RULES, setting_rules
 from mechanism.settings import Setting
+
+MOST_PLAYERS = 30
+"""Players of the largest setting: arrays over states have an axis for each."""
+MOST_ENTRIES = 250_000
+"""States times players of the largest setting."""
+MOST_LIES = 8_000_000
+"""States times types of all players: what truth is compared with."""
+MOST_VALUES = 1_000_000
+"""States times alternatives."""
 
 Text = Annotated[str, Field(strict=True, min_length=1)]
 
@@ -126,9 +136,24 @@ def setting_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "Setting file of pigou"}
 
 
+def _too_large(file: SettingFile) -> str | None:
+    """Why there are too many states, which are counted; None where there are not."""
+    players, types = file.players, [len(player.types) for player in file.players]
+    states, count, wide = math.prod(types), len(players), len(file.alternatives)
+    of = " x ".join(map(str, types[:6])) + (" x ..." if count > 6 else "")
+    amount = f"{states:,}" if states < 10**18 else "more than 1e18"
+    have = f"have {amount} states together ({of} types)"
+    if count > MOST_PLAYERS:
+        return f"are {count} and {have}; at most {MOST_PLAYERS} players are taken"
+    most = min(MOST_ENTRIES // count, MOST_LIES // sum(types), MOST_VALUES // wide)
+    return None if states <= most else f"{have}; at most {most:,} are taken here, so take fewer players or types"
+
+
 def _breaches(file: SettingFile) -> list[tuple[tuple[Any, ...], str]]:
     """Faults between keys: where and what."""
     out: list[tuple[tuple[Any, ...], str]] = []
+    if message := _too_large(file):
+        out.append((("players",), message))
     if len(set(file.alternatives)) < len(file.alternatives):
         out.append((("alternatives",), "lists an alternative twice"))
     if len({player.name for player in file.players}) < len(file.players):
@@ -166,6 +191,6 @@ def _breaches(file: SettingFile) -> list[tuple[tuple[Any, ...], str]]:
     rule = TAX_RULES[file.mechanism.tax_rule]
     if len(file.players) < rule.least_players:
         out.append((("mechanism", "tax_rule"), f"is {rule.key}, which needs {rule.least_players} players or more"))
-    if file.mechanism.allocation == "second_best" and not rule.designed:
-        out.append((("mechanism", "allocation"), f"is second_best, which needs tax_rule {DESIGNED}: both are solved for together"))
+    if why := by_formula(rule.key, file.mechanism.allocation):
+        out.append((("mechanism", "allocation"), f"is {why.fault}"))
     return out

@@ -7,16 +7,18 @@ player reports decides the alternative and its net transfer (positive is receive
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mechanism.checks import RELATIVE_TOLERANCE, first_largest, payoff_range
+from mechanism.checks import NOT_ESTABLISHED, Check, JointLie, Lie, Refusal, first_largest, gain_check, payoff_range, slack_check
+from mechanism.frozen import freeze, read_only
 from mechanism.rules import TAX_RULES
-from mechanism.states import Array, Incentive, Reports, Timing, along, expect, others
+from mechanism.states import INCENTIVES, TIMINGS, Array, Incentive, Reports, Timing, along, expect, others
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,11 @@ class Setting:
     menu: NDArray[np.intp] | None = None
     """(*shape, m): the alternatives among which a lottery may choose in each state; None: all."""
 
+    def __post_init__(self) -> None:
+        for name in ("types", "probabilities", "values", "outside"):
+            object.__setattr__(self, name, tuple(map(read_only, getattr(self, name))))
+        freeze(self)
+
     @property
     def menus(self) -> NDArray[np.intp]:
         """(states, m): the alternatives a lottery may choose in each state."""
@@ -52,9 +59,9 @@ class Setting:
         """Number of types per player: the shape of arrays over states."""
         return tuple(len(t) for t in self.types)
 
-    def state(self, index: int) -> list[float]:
+    def state(self, index: int) -> tuple[float, ...]:
         """The players' types in a state, counted in row-major order."""
-        return [float(t[k]) for t, k in zip(self.types, np.unravel_index(index, self.shape), strict=True)]
+        return tuple(float(t[k]) for t, k in zip(self.types, np.unravel_index(index, self.shape), strict=True))
 
     def along(self, player: int, values: Array) -> Array:
         """Values per own type of one player, laid along its axis of states."""
@@ -90,6 +97,9 @@ class Plan:
     """(*shape): the alternative in each state."""
     lottery: Array | None = None
     """(*shape, A): the probability of each alternative, where there is no one chosen for sure."""
+
+    def __post_init__(self) -> None:
+        freeze(self)
 
     def shares(self) -> Array:
         """The probabilities of alternatives, (states, A)."""
@@ -189,31 +199,44 @@ def misreport_gains(plan: Plan, transfers: tuple[Array, ...], player: int, incen
     return np.asarray((flat - flat[np.arange(size), np.arange(size)][:, None]).max(-1))
 
 
-def report(plan: Plan, transfers: tuple[Array, ...]) -> dict[str, Any]:
-    """Truth-telling in both strengths, participation in both timings, budget and expectations, as plain values."""
+@dataclass(frozen=True, kw_only=True)
+class Achieved:
+    """What net transfers achieve at a plan when all report the truth."""
+
+    surplus: float
+    """Expected welfare before transfers."""
+    payoff: tuple[float, ...]
+    """Expected payoff per player."""
+    outlay: float
+    """What the public pays in expectation."""
+    worst: float
+    """What it pays in the state in which it pays most."""
+    ic: Mapping[Incentive, Check]
+    """Truth-telling in both strengths."""
+    ir: Mapping[Timing, Check]
+    """Participation in both timings."""
+    collusion: Check
+    """Whether all players together gain by agreeing on their reports; not established where there are too many states."""
+    rents: tuple[Array, ...]
+    """(K_i,) per player: a type's expected payoff less its outside option."""
+
+
+def achieved(plan: Plan, transfers: tuple[Array, ...]) -> Achieved:
+    """Truth-telling, participation, budget and expectations under these net transfers."""
     s = plan.setting
     earned = payoffs(plan, transfers)
     scale = payoff_range(*earned)
-    total = sum(transfers)
-    ic = [_incentive(plan, transfers, incentive, scale) for incentive in ("bayesian", "dominant")]
-    ir = [_joining(s, earned, timing, scale) for timing in ("interim", "ex_post")]
-    return {
-        "expected": {
-            "surplus": float(s.expect(plan.welfare).item()),
-            "payoff": [float(s.expect(p).item()) for p in earned],
-            "outlay": float(s.expect(np.asarray(total)).item()),
-        },
-        "checks": {
-            "ic": ic,
-            "ir": ir,
-            "budget": {"ex_ante": float(s.expect(np.asarray(total)).item()), "worst": float(np.max(total))},
-            "collusion": _together(plan, transfers, scale),
-        },
-        "rents": [
-            {"player": name, "types": s.types[i].tolist(), "rent": (s.interim(i, earned[i]) - s.interim(i, s.outside[i])).tolist()}
-            for i, name in enumerate(s.players)
-        ],
-    }
+    total = np.asarray(sum(transfers))
+    return Achieved(
+        surplus=float(s.expect(plan.welfare).item()),
+        payoff=tuple(float(s.expect(p).item()) for p in earned),
+        outlay=float(s.expect(total).item()),
+        worst=float(np.max(total)),
+        ic=MappingProxyType({strength: _truth(plan, transfers, strength, scale) for strength in INCENTIVES}),
+        ir=MappingProxyType({timing: _joining(s, earned, timing, scale) for timing in TIMINGS}),
+        collusion=_together(plan, transfers, scale),
+        rents=tuple(read_only(s.interim(i, p) - s.interim(i, s.outside[i])) for i, p in enumerate(earned)),
+    )
 
 
 LARGEST_COALITION = 2500
@@ -230,47 +253,29 @@ def joint_gains(plan: Plan, transfers: tuple[Array, ...]) -> Array:
     return np.asarray(joint - np.diagonal(joint)[:, None])
 
 
-def _together(plan: Plan, transfers: tuple[Array, ...], scale: float) -> dict[str, Any]:
+def _together(plan: Plan, transfers: tuple[Array, ...], scale: float) -> Check:
     s = plan.setting
     if int(np.prod(s.shape)) > LARGEST_COALITION:
-        return {"status": "not_established", "max_gain": None, "witness": None}
+        return NOT_ESTABLISHED
     found = joint_gains(plan, transfers)
     true, told = first_largest(found)
-    amount = float(found.max())
-    status = "holds" if amount <= RELATIVE_TOLERANCE * scale else "violated"
-    return {"status": status, "max_gain": amount, "witness": {"types": s.state(true), "reports": s.state(told), "gain": amount}}
+    return gain_check(JointLie(types=s.state(true), reports=s.state(told), gain=float(found.max())), scale)
 
 
-def _incentive(plan: Plan, transfers: tuple[Array, ...], incentive: Incentive, scale: float) -> dict[str, Any]:
+def _truth(plan: Plan, transfers: tuple[Array, ...], incentive: Incentive, scale: float) -> Check:
     s = plan.setting
     found = [misreport_gains(plan, transfers, i, incentive) for i in range(len(s.players))]
     player = first_largest(np.array([gain.max() for gain in found]))[0]
     kind, told = first_largest(found[player])
-    amount = float(found[player].max())
-    return {
-        "incentive": incentive,
-        "status": "holds" if amount <= RELATIVE_TOLERANCE * scale else "violated",
-        "max_gain": amount,
-        "witness": {
-            "player": s.players[player],
-            "type": float(s.types[player][kind]),
-            "report": float(s.types[player][told]),
-            "gain": amount,
-        },
-    }
+    types = s.types[player]
+    return gain_check(Lie(player=player, type=float(types[kind]), report=float(types[told]), gain=float(found[player].max())), scale)
 
 
-def _joining(s: Setting, earned: tuple[Array, ...], timing: Timing, scale: float) -> dict[str, Any]:
+def _joining(s: Setting, earned: tuple[Array, ...], timing: Timing, scale: float) -> Check:
     slack = []
     for i in range(len(s.players)):
         left = earned[i] - np.broadcast_to(s.outside[i], s.shape)
         slack.append(s.interim(i, left) if timing == "interim" else np.moveaxis(left, i, 0).reshape(len(s.types[i]), -1).min(1))
     player = first_largest(np.array([-part.min() for part in slack]))[0]
     (kind,) = first_largest(-slack[player])
-    least = float(slack[player].min())
-    return {
-        "timing": timing,
-        "status": "holds" if least >= -RELATIVE_TOLERANCE * scale else "violated",
-        "min_slack": least,
-        "witness": {"player": s.players[player], "type": float(s.types[player][kind]), "slack": least},
-    }
+    return slack_check(Refusal(player=player, type=float(s.types[player][kind]), slack=float(slack[player].min())), scale)

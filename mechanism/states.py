@@ -17,7 +17,11 @@ Array = NDArray[np.float64]
 Prior = tuple[Array, ...]
 """(..., K_i) per player: the probabilities of its types."""
 Incentive = Literal["bayesian", "dominant"]
+"""Truth a best reply in expectation over the others' types, or at each profile of them."""
 Timing = Literal["interim", "ex_post"]
+"""Joining decided given the own type alone, or in every state."""
+INCENTIVES: tuple[Incentive, ...] = ("bayesian", "dominant")
+TIMINGS: tuple[Timing, ...] = ("interim", "ex_post")
 
 
 def along(prior: Prior, player: int, values: Array) -> Array:

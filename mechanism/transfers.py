@@ -10,39 +10,31 @@ from __future__ import annotations
 import numpy as np
 
 from market.case import Array
+from mechanism.options import WhyNot, expectations_count, no_limit, too_many
 from mechanism.schema import MechanismOptions
 from mechanism.types import TypeSpace
 
-LARGEST = {"by_type": 203, "by_state": 103, "second_best": 21}
-"""Points per firm up to which a program is stated: with a transfer per own report, with one per pair of reports, with lotteries."""
 
-UNLIMITED = ("min_outlay", "min_worst_deficit")
-"""Objectives that have no limit where nobody may refuse to take part."""
-
-
-def no_design(types: TypeSpace, options: MechanismOptions) -> str | None:
+def no_design(types: TypeSpace, options: MechanismOptions) -> WhyNot | None:
     """Why no transfers are solved for under these options, whatever the market; None where they are."""
-    if options.payoff == "printed":
-        return "transfers are solved for with payoff with_cost: in payoff printed types have no part"
-    if options.participation == "none" and options.objective in UNLIMITED:
-        return "what firms that may not refuse can be made to pay has no limit: ask for participation or another objective"
+    if why := no_limit(options.payoff, options.participation, options.objective):
+        return why
     if not types.private_values:
         plain = (options.incentive, options.timing, options.objective, options.allocation)
         if plain != ("bayesian", "interim", "min_outlay", "efficient") or options.participation == "none":
-            return f"with a private {types.parameter} only the least outlay under Bayesian truth and interim participation is solved for"
+            text = f"with a private {types.parameter} only the least outlay under Bayesian truth and interim participation is solved for"
+            return WhyNot(code="both_types", text=text)
         return None
     if options.allocation == "second_best":
-        most, points = LARGEST["second_best"], len(types.types)
-    else:
-        by_type = options.incentive == "bayesian" and (options.timing == "interim" or options.participation == "none")
-        most, points = LARGEST["by_type" if by_type else "by_state"], len(types.points)
-    return f"{points} points per firm are more than the {most} that are solved for; lower types.points" if points > most else None
+        return too_many(len(types.types), "lotteries")
+    by_type = expectations_count(options.incentive, options.timing, options.participation)
+    return too_many(len(types.points), "by_type" if by_type else "by_state")
 
 
 def in_closed_form(options: MechanismOptions) -> bool:
     """Whether the best transfers at the planner's levels are those of the least outlay, in expectation given the own type."""
-    bayesian = options.incentive == "bayesian" and options.timing == "interim" and options.participation != "none"
-    return bayesian and options.allocation == "efficient" and options.objective != "min_violation"
+    expected = expectations_count(options.incentive, options.timing, options.participation) and options.participation != "none"
+    return expected and options.allocation == "efficient" and options.objective != "min_violation"
 
 
 def least_payoffs(interim: Array, floor: Array) -> Array:

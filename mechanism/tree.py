@@ -15,7 +15,8 @@ import numpy as np
 
 from market.case import INVESTMENT, SHARING, Array, Case
 from market.outcome import numbers
-from mechanism.checks import Check
+from mechanism.behaviour import Expected
+from mechanism.checks import Check, JointLie, Lie, Refusal
 from mechanism.policies import PRIVATE_MARKET
 from mechanism.results import (
     FORMS,
@@ -45,9 +46,30 @@ if TYPE_CHECKING:
     from mechanism.schema import Expected as ExpectedValue
     from mechanism.what_if import Compared, Difference, KeyChange, Moved, Path
 
+if TYPE_CHECKING:
+    from mechanism.design import Contradiction, DirectMechanism, Named
+    from mechanism.design_file import DesignResult
+    from mechanism.designed import Designed
+
 Tree = dict[str, Any]
 
 SCHEMA_VERSION = 1
+
+
+# --- checks
+
+
+def witness_tree(witness: Lie | JointLie | Refusal | None, players: tuple[str, ...] | None = None) -> Tree | None:
+    """Where a check's amount is attained; a player by its name, a firm (where there are no names) counted from 1."""
+    if witness is None:
+        return None
+    if isinstance(witness, JointLie):
+        return {"types": list(witness.types), "reports": list(witness.reports), "gain": witness.gain}
+    who: Tree = {"firm": witness.player + 1} if players is None else {"player": players[witness.player]}
+    if isinstance(witness, Lie):
+        return who | {"type": witness.type, "report": witness.report, "gain": witness.gain}
+    known = {"type": witness.type, "rival_type": witness.rival_type}
+    return who | {name: value for name, value in known.items() if value is not None} | {"slack": witness.slack}
 
 
 def version() -> str:
@@ -140,7 +162,7 @@ def rates_tree(rates: LinearSubsidies, under_types: RatesUnderTypes | None) -> T
         if under_types is None
         else {
             **_rates(under_types.fixed.rates),
-            "expected": under_types.expected.tree(),
+            "expected": expected_tree(under_types.expected),
             "residual": under_types.fixed.residual,
             "regret": under_types.fixed.regret,
         },
@@ -221,7 +243,7 @@ def look_up(tree: Any, path: str) -> Any:
 
 def rule_tree(found: RuleResult) -> Tree:
     """`mechanism.reported`."""
-    design = None if found.design is None else dict(found.design.tree)
+    design = None if found.design is None else designed_tree(found.design)
     if design is not None and found.lotteries is not None:
         design["lotteries"] = [
             {"types": list(lottery.types), "probability_by_weight": dict(lottery.probability_by_weight)} for lottery in found.lotteries
@@ -232,7 +254,7 @@ def rule_tree(found: RuleResult) -> Tree:
         "payoff": found.payoff,
         "types": numbers(found.types),
         "probabilities": numbers(found.probabilities),
-        "expected": found.expected.tree(),
+        "expected": expected_tree(found.expected),
         "checks": checks_tree(found.checks),
         "repair": None if found.repair is None else _repair(found.repair),
         "if_not_truthful": None if found.played is None else _played(found.played),
@@ -250,6 +272,20 @@ def rule_tree(found: RuleResult) -> Tree:
     }
 
 
+def expected_tree(expected: Expected) -> Tree:
+    """Expectations over both firms' types."""
+    return {
+        "welfare": float(expected.welfare),
+        "consumer_surplus": float(expected.consumer_surplus),
+        "profit": numbers(expected.profit),
+        "net_transfer": numbers(expected.net_transfer),
+        "payoff": numbers(expected.kept),
+        "budget": float(expected.budget),
+        "sharing": numbers(expected.sharing),
+        "investment": numbers(expected.investment),
+    }
+
+
 def checks_tree(checks: Checks) -> Tree:
     """`mechanism.reported.checks`."""
     tree: Tree = {
@@ -262,7 +298,9 @@ def checks_tree(checks: Checks) -> Tree:
         tree[f"{form}_all"] = [_participation(row) for row in rows]
     program = checks.program
     return tree | {
-        "program": None if program is None else {name: _listed(value) for name, value in _fields(program).items()},
+        "program": None
+        if program is None
+        else {"status": program.status, **{name: _listed(value) for name, value in _fields(program).items()}},
         "collusion": _gain(checks.collusion),
         "budget": _fields(checks.budget),
     }
@@ -274,12 +312,12 @@ def _listed(value: Any) -> Any:
 
 def _gain(check: Check) -> Tree:
     """A check of truth-telling."""
-    return {"status": check.status, "max_gain": check.amount, "witness": check.witness}
+    return {"status": check.status, "max_gain": check.amount, "witness": witness_tree(check.witness)}
 
 
 def _slack(check: Check) -> Tree:
     """A check of participation."""
-    return {"status": check.status, "min_slack": check.amount, "witness": check.witness}
+    return {"status": check.status, "min_slack": check.amount, "witness": witness_tree(check.witness)}
 
 
 def _incentive(found: IncentiveCheck) -> Tree:
@@ -317,7 +355,7 @@ def _played(found: Played) -> Tree:
         "rounds": found.rounds,
         "truthful": found.truthful,
         "regret": found.regret,
-        "expected": None if found.expected is None else found.expected.tree(),
+        "expected": None if found.expected is None else expected_tree(found.expected),
         "welfare_loss": found.welfare_loss,
     }
 
@@ -347,11 +385,104 @@ def private_market_tree(found: PrivateMarket | None) -> Tree:
         "sharing": numbers(expected.sharing),
         "investment": numbers(expected.investment),
         **{name: numbers(getattr(found, name)) for name in means},
-        "consumer_surplus": expected.consumer_surplus,
-        "welfare": expected.welfare,
+        "consumer_surplus": float(expected.consumer_surplus),
+        "welfare": float(expected.welfare),
         "strategies": [_fields(row) for row in found.strategies],
         "certificate": certificate | {"residual": found.residual, "regret": found.regret},
     }
+
+
+# --- designs
+
+
+def design_tree(result: DesignResult) -> Tree:
+    """`design --format json`. States are listed in row-major order of the players' types."""
+    setting, found = result.setting, result.found
+    return {
+        "input": result.resolved,
+        "options": result.options.model_dump(mode="json") | {"participation": result.participation},
+        "players": list(setting.players),
+        "probabilities": [p.tolist() for p in setting.probabilities],
+        "states": [list(setting.state(index)) for index in range(int(np.prod(setting.shape)))],
+        "status": found.status,
+        "objective_value": found.objective_value,
+        **_mechanism_tree(result, found.mechanism),
+        "binding": _rows_tree(found.binding, setting.players, "price"),
+        "second_opinion": None if found.second_opinion is None else vars(found.second_opinion).copy(),
+        "infeasibility": None if found.contradiction is None else _contradiction_tree(found.contradiction, setting.players),
+        "continuum": None if result.continuum is None else continuum_tree(result.continuum),
+        "benchmark": {"efficient_surplus": result.efficient_surplus, "least_outlay": result.least_outlay},
+        "verdicts": list(result.verdicts),
+    }
+
+
+def _mechanism_tree(result: DesignResult, mechanism: DirectMechanism | None) -> Tree:
+    """Who gets what under a mechanism; null where there is none."""
+    if mechanism is None:
+        return dict.fromkeys(("allocation", "transfers", "expected", "checks", "rents"))
+    plan, achieved = mechanism.plan, mechanism.achieved
+    setting, options = plan.setting, result.options
+    ic = {strength: _check_tree("incentive", strength, check, setting.players) for strength, check in achieved.ic.items()}
+    ir = {timing: _check_tree("timing", timing, check, setting.players) for timing, check in achieved.ir.items()}
+    return {
+        "allocation": [{setting.alternatives[a]: float(state[a]) for a in np.flatnonzero(state > 1e-12)} for state in plan.shares()],
+        "transfers": [t.ravel().tolist() for t in mechanism.transfers],
+        "expected": {"surplus": achieved.surplus, "payoff": list(achieved.payoff), "outlay": achieved.outlay},
+        "checks": {
+            "ic": list(ic.values()),
+            "ir": list(ir.values()),
+            "budget": {"ex_ante": achieved.outlay, "worst": achieved.worst},
+            "collusion": {
+                "status": achieved.collusion.status,
+                "max_gain": achieved.collusion.amount,
+                "witness": witness_tree(achieved.collusion.witness),
+            },
+            "chosen": {"ic": ic[options.incentive], "ir": None if options.participation == "none" else ir[options.timing]},
+        },
+        "rents": [
+            {"player": name, "types": types.tolist(), "rent": rent.tolist()}
+            for name, types, rent in zip(setting.players, setting.types, achieved.rents, strict=True)
+        ],
+    }
+
+
+def _check_tree(key: str, form: str, check: Check, players: tuple[str, ...]) -> Tree:
+    """One check in one of its forms: of truth (`incentive`), or of participation (`timing`)."""
+    amount = "max_gain" if key == "incentive" else "min_slack"
+    return {key: form, "status": check.status, amount: check.amount, "witness": witness_tree(check.witness, players)}
+
+
+def designed_tree(found: Designed) -> Tree:
+    """`mechanism.reported.design` of an evaluation: what was asked, whether it can be met, what binds or contradicts itself."""
+    players = ("firm 1", "firm 2")
+    return {
+        "status": found.status,
+        "objective": found.objective,
+        "objective_value": found.objective_value,
+        "binding": _rows_tree(found.binding, players, "price"),
+        "infeasibility": None if found.contradiction is None else _contradiction_tree(found.contradiction, players),
+    }
+
+
+def _contradiction_tree(found: Contradiction, players: tuple[str, ...]) -> Tree:
+    amounts = {"least_violation": found.least_violation} if found.least_outlay is None else {"least_outlay": found.least_outlay}
+    return {"rows": _rows_tree(found.rows, players, "weight"), **amounts, "verified": found.verified}
+
+
+def _rows_tree(rows: Sequence[Named], players: tuple[str, ...], weight: str) -> list[Tree]:
+    def plain(value: float | tuple[float, ...] | None) -> float | list[float] | None:
+        return list(value) if isinstance(value, tuple) else value
+
+    return [
+        {
+            "constraint": row.constraint,
+            "player": None if row.player is None else players[row.player],
+            "type": plain(row.type),
+            "report": plain(row.report),
+            weight: row.weight,
+        }
+        for row in rows
+    ]
 
 
 # --- the claims

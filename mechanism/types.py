@@ -1,15 +1,97 @@
-"""What the regulator knows about what is private: a common prior on a parameter of each firm, lambda_c in the paper, independent
-across firms."""
+"""What the regulator knows about what is private: a common prior on a parameter of each firm, lambda_c
+in the paper, independent across firms; and which parameters of the market may be private."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from market.case import Array
-from mechanism.schema import ListedTypes, UniformTypes
+from mechanism.frozen import freeze
+
+if TYPE_CHECKING:
+    from mechanism.schema import ListedTypes, UniformTypes
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrivateParameter:
+    """A parameter of the market that each firm alone may know of itself, and everything true of it."""
+
+    key: str
+    """Its name among the arrays of `market.case.Case`, and in case files."""
+    letter: str
+    """The paper's symbol."""
+    label: str
+    """What a page calls its values, in the plural."""
+    place: str
+    """The dotted key under which the case file has it when everybody knows it."""
+    low: float
+    high: float
+    """Its admissible range."""
+    ends: bool = True
+    """Whether the ends of that range are admissible."""
+    own_only: bool = False
+    """Whether a firm's profit at given levels depends on its own value alone, through its investment cost
+    ("private values"); otherwise both values move both profits, through prices."""
+    most: int | None = 21
+    """Types per firm up to which it is taken: a table over both firms' types and reports has their fourth
+    power. None: no limit of its own."""
+
+    @property
+    def range(self) -> str:
+        """The admissible range in words."""
+        low, high = (f"{end:g}" for end in (self.low, self.high))
+        return f"[{low}, {high}]" if self.ends else f"({low}, {high})"
+
+    def admits(self, value: float) -> bool:
+        """Whether a value is admissible."""
+        if self.ends:
+            return self.low <= value <= self.high
+        return self.low < value < self.high
+
+
+PRIVATE = {
+    row.key: row
+    for row in (
+        PrivateParameter(
+            # It moves the own fixed cost alone, and no price depends on fixed costs.
+            key="cost_spillover",
+            letter="lambda_c",
+            label="cost spillovers",
+            place="cost.spillover",
+            low=0.0,
+            high=1.0,
+            own_only=True,
+            most=None,
+        ),
+        PrivateParameter(
+            key="intercept",
+            letter="a",
+            label="intercepts",
+            place="demand.intercept",
+            low=0.0,
+            high=math.inf,
+            ends=False,
+        ),
+        PrivateParameter(
+            key="demand_spillover",
+            letter="lambda_d",
+            label="demand spillovers",
+            place="security.demand_spillover",
+            low=-1.0,
+            high=1.0,
+        ),
+    )
+}
+"""What can be private, by key; the first is the paper's."""
+
+PAPERS = next(iter(PRIVATE))
+"""The parameter that is private in the paper."""
 
 DENSE = 51
 """Nodes above which incentives are checked at the types and both ends only, not at the midpoints between."""
@@ -27,14 +109,13 @@ class TypeSpace:
     """(K,): which points are the types expectations are taken over."""
     continuous: bool
     """Whether the prior is a uniform distribution on a support."""
-    parameter: str = "cost_spillover"
-    """Which parameter of the market is private. With a cost spillover a firm's profit depends on its own type alone, whatever the levels;
-    with an intercept or a demand spillover on both, through prices."""
+    parameter: str = PAPERS
+    """Which parameter of the market is private, a key of `PRIVATE`."""
 
     @property
     def private_values(self) -> bool:
         """Whether a firm's profit at given levels depends on no type but its own."""
-        return self.parameter == "cost_spillover"
+        return PRIVATE[self.parameter].own_only
 
     @property
     def types(self) -> Array:
@@ -46,12 +127,15 @@ class TypeSpace:
         """(K,)."""
         return self.weights[self.nodes]
 
+    def __post_init__(self) -> None:
+        freeze(self)
+
     def everywhere(self) -> TypeSpace:
         """The same prior with every point a type, those between the types of probability zero."""
         return replace(self, nodes=np.arange(len(self.points)))
 
 
-def uniform(low: float, high: float, count: int, parameter: str = "cost_spillover") -> TypeSpace:
+def uniform(low: float, high: float, count: int, parameter: str = PAPERS) -> TypeSpace:
     """The uniform prior on [low, high]: `count` Gauss-Legendre nodes, which integrate polynomials of degree 2 count - 1 exactly."""
     x, w = np.polynomial.legendre.leggauss(count)
     types = low + (high - low) * (x + 1) / 2
@@ -64,16 +148,19 @@ def uniform(low: float, high: float, count: int, parameter: str = "cost_spillove
     return TypeSpace(points=points, weights=weights, nodes=nodes, continuous=True, parameter=parameter)
 
 
-def discrete(values: Array, probabilities: Array, parameter: str = "cost_spillover") -> TypeSpace:
+def discrete(values: Sequence[float] | Array, probabilities: Sequence[float] | Array, parameter: str = PAPERS) -> TypeSpace:
     """A discrete prior; only the types themselves can be reported."""
     order = np.argsort(values)
     points = np.asarray(values, float)[order]
     weights = np.asarray(probabilities, float)[order]
-    return TypeSpace(points=points, weights=weights, nodes=np.arange(len(points)), continuous=False, parameter=parameter)
+    every = np.arange(len(points))
+    return TypeSpace(points=points, weights=weights, nodes=every, continuous=False, parameter=parameter)
 
 
 def type_space(given: UniformTypes | ListedTypes) -> TypeSpace:
     """The type space a case file describes."""
+    from mechanism.schema import UniformTypes
+
     if isinstance(given, UniformTypes):
         return uniform(given.support[0], given.support[1], given.points, given.parameter)
-    return discrete(np.array(given.values), np.array(given.weights), given.parameter)
+    return discrete(given.values, given.weights, given.parameter)

@@ -6,6 +6,7 @@ from market.case import SHARING, Case
 from market.outcome import SOLVED, Certificate
 from market.regimes import REGIMES
 from mechanism.advice import advice
+from mechanism.checks import JointLie, Lie, Refusal
 from mechanism.full_information import FullInformation, Joining
 from mechanism.instruments import LinearSubsidies
 from mechanism.policies import GOAL, PRIVATE_MARKET, TODAY, agreements, policy_of
@@ -212,15 +213,15 @@ def _budget(found: RuleResult, say: Words) -> str:
 def _lie(found: RuleResult, say: Words) -> str:
     """Who gains what by which lie."""
     name, witness = TAX_RULES[found.tax_rule].phrase, found.checks.ic.witness
-    if witness is None:
+    if not isinstance(witness, Lie):
         return f"With {name}, firms do not tell the truth: what a lie gains has no limit."
-    who, gain = f"firm {witness['firm']} of type {witness['type']:.3g}", say.money(witness["gain"])
+    who, gain = f"firm {witness.player + 1} of type {witness.type:.3g}", say.money(witness.gain)
     if found.played is not None and found.played.truthful:
         return (
             f"With {name}, truth is a best reply in expectation only: knowing what the rival reports, {who} can gain {gain} by "
-            f"reporting {witness['report']:.3g}."
+            f"reporting {witness.report:.3g}."
         )
-    return f"With {name}, firms do not tell the truth: {who} gains {gain} by reporting {witness['report']:.3g}."
+    return f"With {name}, firms do not tell the truth: {who} gains {gain} by reporting {witness.report:.3g}."
 
 
 def _behaviour(found: RuleResult, say: Words) -> list[Sentence]:
@@ -245,10 +246,10 @@ def _joining(found: RuleResult, say: Words) -> list[Sentence]:
     when = f"Under {rule.label}" + (", even if everybody told the truth," if found.checks.ic.status == "violated" else "")
     counted = " (counting revenue only, as (38) does: own cost is left out on both sides)" if found.payoff == "printed" else ""
     out = []
-    if joins.status == "violated" and joins.witness is not None:
+    if joins.status == "violated" and isinstance(joins.witness, Refusal):
         text = (
-            f"{when} some firms would rather not join: the worst off is firm {joins.witness['firm']} of type {joins.witness['type']:.3g}, "
-            f"which earns {say.money(-joins.witness['slack'])} less than in today's market{counted}."
+            f"{when} some firms would rather not join: the worst off is firm {joins.witness.player + 1} of type {joins.witness.type:.3g}, "
+            f"which earns {say.money(-joins.witness.slack)} less than in today's market{counted}."
         )
         out.append(Sentence(code=f"{rule.key}_ir_market_violated", text=text))
     elif joins.status == "holds":
@@ -277,9 +278,9 @@ def _repair(found: RuleResult, say: Words) -> list[Sentence]:
 
 def _collusion(found: RuleResult, say: Words) -> list[Sentence]:
     together, rule = found.checks.collusion, TAX_RULES[found.tax_rule]
-    if together.status != "violated" or together.witness is None or together.amount is None:
+    if together.status != "violated" or not isinstance(together.witness, JointLie) or together.amount is None:
         return []
-    (one, other), (told, said) = together.witness["types"], together.witness["reports"]
+    (one, other), (told, said) = together.witness.types, together.witness.reports
     text = (
         f"If the firms can agree on what to report, {rule.label} would not hold: types {one:.3g} and {other:.3g} together "
         f"gain {say.money(together.amount)} by reporting {told:.3g} and {said:.3g}."

@@ -21,7 +21,7 @@ from market.outcome import SOLVED, Outcome
 from market.regimes import REGIMES
 from mechanism.case_keys import flat, key_path, set_at
 from mechanism.frozen import freeze
-from mechanism.many import RULES, Columns, solve_many
+from mechanism.many import Columns, solve_many, tax_rules
 from mechanism.policies import PRIVATE_MARKET
 from mechanism.results import ComparisonRow, Evaluation, PrivateMarket, RuleResult
 from mechanism.rules import TAX_RULES
@@ -260,7 +260,7 @@ def usual_policies(case: PolicyCase) -> tuple[str, ...]:
     if case.types is None:
         return regimes
     quick = in_closed_form(case.mechanism) and no_design(type_space(case.types), case.mechanism) is None
-    return regimes + tuple(rule for rule in RULES if quick or not TAX_RULES[rule].designed)
+    return regimes + tuple(rule for rule in tax_rules() if quick or not TAX_RULES[rule].designed)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -399,8 +399,8 @@ def _watched(columns: Columns, policies: Sequence[str]) -> list[Watched]:
     pairs = [_order(one, other, of(one, "welfare_net"), of(other, "welfare_net")) for one, other in combinations(policies, 2)]
     watched = [pair for pair in pairs if any(state for state in pair.read(columns))]
     watched += [_bounds(policy, of) for policy in policies if policy in REGIMES]
-    watched += [_told("status", policy, of) for policy in policies if policy in RULES]
-    watched += [_told(kind, policy, of) for policy in policies if policy in RULES for kind in ("ic", "ir")]
+    watched += [_told("status", policy, of) for policy in policies if policy in tax_rules()]
+    watched += [_told(kind, policy, of) for policy in policies if policy in tax_rules() for kind in ("ic", "ir")]
     return watched
 
 

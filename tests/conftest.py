@@ -9,9 +9,10 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import pytest
 from command import Ran, Run
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 settings.register_profile("pigou", deadline=None, derandomize=True, database=None)
+settings.register_profile("first_failure", settings.get_profile("pigou"), phases=(Phase.explicit, Phase.generate))
 settings.load_profile("pigou")
 
 

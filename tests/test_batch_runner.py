@@ -315,9 +315,10 @@ def test_a_cluster_that_goes_away_ends_the_run_and_keeps_what_is_done(
 ) -> None:
     import distributed
 
-    monkeypatch.setattr("cli.batch.pools.ANSWER", 1)
+    monkeypatch.setattr("cli.batch.pools.ANSWER", 5)
     out = tmp_path / "r.csv"
-    options = {"processes": False, "protocol": "tcp://", "host": "127.0.0.1", "dashboard_address": None}
+    free = {"dashboard_address": None, "scheduler_kwargs": {"dashboard_address": "127.0.0.1:0"}}
+    options = {"processes": False, "protocol": "tcp://", "host": "127.0.0.1", **free}
     with distributed.LocalCluster(n_workers=1, threads_per_worker=1, **options) as cluster:
 
         def leave(done: int, kept: int) -> None:

@@ -394,7 +394,7 @@ def test_shares_are_percentages() -> None:
 
 
 def test_text_of_a_case_cannot_steer_the_terminal() -> None:
-    assert plain("a\x1b[2Jb\nc\u202ed") == "a [2Jb c d"
+    assert plain("a\x1b[2Jb\nc\u202ed") == r"a\x1b[2Jb\nc\u202ed"
 
 
 def test_a_table_wider_than_the_page_is_not_cut() -> None:

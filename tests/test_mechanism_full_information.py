@@ -12,9 +12,10 @@ from market.case import Case
 from market.outcome import account
 from market.pricing import bertrand_matrix
 from market.regimes import solve_regime
-from mechanism.checks import least_lump_sums, participation
+from mechanism.checks import Refusal, least_lump_sums, participation
 from mechanism.full_information import full_information, regulated_game, subsidy
 from mechanism.programs import least_lump_sums as least_lump_sums_by_program
+from mechanism.tree import witness_tree
 
 
 @given(case=cases(), seed=st.integers(0, 2**32 - 1))
@@ -110,6 +111,7 @@ def test_participation_names_the_worst_firm_and_measures_against_the_payoff_rang
     found = participation(np.array([5.0, 7.0]), np.array([4.0, 9.5]))
     assert found.status == "violated"
     assert found.amount == -2.5
-    assert found.witness == {"firm": 2, "slack": -2.5}
+    assert found.witness == Refusal(player=1, slack=-2.5)
+    assert witness_tree(found.witness) == {"firm": 2, "slack": -2.5}
     assert participation(np.array([5.0, 7.0]), np.array([5.0 + 1e-8, 6.0])).status == "holds"
     assert participation(np.array([5.0, np.nan]), 0.0).status == "not_established"

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
-from market.case import Case
+from market.case import Array, Case
 from market.outcome import account
 from market.payoff import Payoff
 from market.pricing import bertrand_matrix, utility_matrix
@@ -21,12 +21,14 @@ from mechanism.allocation import allocate
 from mechanism.asymmetric_information import constraint_data, run_rule
 from mechanism.behaviour import by_pair, expected_outcome, reporting_equilibrium
 from mechanism.full_information import subsidy
-from mechanism.incentives import collusion_check, free_gains, free_payoff, gains
-from mechanism.preparation import Setting, prepare
+from mechanism.incentives import collusion_check, earned, free_earned, free_gains, gains
+from mechanism.preparation import Scheme, prepare
 from mechanism.private_market import pair_levels, private_equilibrium
 from mechanism.programs import largest_violation, repair, repair_rows
-from mechanism.reported import TAX_RULES, Assignment, assign, payoff_before_tax
+from mechanism.reported import Assignment, assign
+from mechanism.rules import TAX_RULES
 from mechanism.schema import MechanismOptions, parse_tree
+from mechanism.states import own_first
 from mechanism.tree import rule_tree
 from mechanism.types import TypeSpace, discrete, type_space, uniform
 
@@ -36,12 +38,20 @@ NOTHING = np.zeros((2, 1, 1))
 
 def assigned(case: Case, types: TypeSpace) -> Assignment:
     """The assignment of the social optimum over the grid of types."""
-    return assign(case, types, allocate(case, types.points))
+    return assign(case.map(np.ravel), types, allocate(case, types.points).levels)
 
 
-def setting(case: Case, types: TypeSpace, **options: object) -> Setting:
+FORMULAS = sorted(key for key, rule in TAX_RULES.items() if rule.formula and rule.in_markets and not rule.observed)
+
+
+def net_of(rule: str, assignment: Assignment, outside: Array = NOTHING) -> Array:
+    """The net transfers of a rule, staying out being worth this much to each type or at each pair."""
+    return own_first(*TAX_RULES[rule].net(assignment.reports(outside, "interim" if outside.shape[-1] == 1 else "ex_post")))
+
+
+def setting(case: Case, types: TypeSpace, **options: object) -> Scheme:
     """A prepared setting that must exist."""
-    found = prepare(case, types, MechanismOptions(**options))  # type: ignore[arg-type]
+    found = prepare(case.map(np.ravel), types, MechanismOptions(**options))  # type: ignore[arg-type]
     assert found is not None
     return found
 
@@ -102,14 +112,14 @@ def test_a_tax_free_of_the_own_report_is_exactly_truthful(case: Case, low: float
     """Dominant, with assigned levels and with levels chosen freely; its budget balances in expectation."""
     types = uniform(low, low + width, 5)
     assignment = assigned(case, types)
-    tax = TAX_RULES["groves"](assignment, NOTHING)
-    found = gains(assignment, tax, "with_cost")
+    net = net_of("groves", assignment)
+    found = gains(assignment, net, "with_cost")
     scale = np.abs(found.interim).max()
     assert found.dominant.max() <= 1e-10 * scale
-    free = free_gains(assignment, tax, free_payoff(assignment, "with_cost"), found)
+    free = free_earned(assignment, "with_cost")
     assert free is not None
-    assert free.dominant.max() <= 1e-9 * scale
-    net = by_pair(assignment.subsidy - tax, types.nodes, types.nodes)
+    assert free_gains(types.nodes, free, net).dominant.max() <= 1e-9 * scale
+    net = by_pair(net, np.stack([types.nodes, types.nodes]))
     weight = types.probabilities[:, None, None] * types.probabilities[:, None]
     assert abs((weight * net).sum()) <= 1e-10 * scale
 
@@ -124,16 +134,15 @@ def test_the_tax_set_by_the_worst_type_and_mutual_payments(case: Case, low: floa
     scale = float(np.abs(assignment.welfare).max())
     rng = np.random.default_rng(seed)
     for outside in (rng.uniform(0, 200, (2, size, 1)), rng.uniform(0, 200, (2, size, size))):
-        tax = TAX_RULES["worst_type"](assignment, outside)
-        found = gains(assignment, tax, "with_cost")
+        found = gains(assignment, net_of("worst_type", assignment, outside), "with_cost")
         assert found.dominant.max() <= 1e-10 * scale
         slack = found.truth_ex_post - outside
         if outside.shape[-1] == 1:
             slack = slack @ types.weights
         np.testing.assert_allclose(slack.min(1), 0, atol=1e-10 * scale)
-    tax = TAX_RULES["agv"](assignment, NOTHING)
-    assert gains(assignment, tax, "with_cost").bayesian.max() <= 1e-10 * scale
-    net = by_pair(assignment.subsidy - tax, types.nodes, types.nodes)
+    net = net_of("agv", assignment)
+    assert gains(assignment, net, "with_cost").bayesian.max() <= 1e-10 * scale
+    net = by_pair(net, np.stack([types.nodes, types.nodes]))
     np.testing.assert_allclose(net.sum(-1), 0, atol=1e-10 * scale)
 
 
@@ -143,10 +152,10 @@ def test_the_printed_tax_pays_nothing_on_the_path_and_invites_misreports(case: C
     """(37): S - T = 0 for every pair of reports; whenever levels respond to the own report, some type gains by a lower one."""
     types = uniform(low, low + width, 5)
     allocation = allocate(case, types.points)
-    assignment = assign(case, types, allocation)
-    tax = TAX_RULES["printed"](assignment, NOTHING)
-    np.testing.assert_array_equal(assignment.subsidy - tax, 0)
-    found = gains(assignment, tax, "with_cost")
+    assignment = assign(case.map(np.ravel), types, allocation.levels)
+    net = net_of("printed", assignment)
+    np.testing.assert_array_equal(net, 0)
+    found = gains(assignment, net, "with_cost")
     for firm in (0, 1):
         responds = np.ptp(assignment.levels[firm][:, :, [firm, 2 + firm]], axis=0).max()
         gain = found.bayesian[firm].max()
@@ -163,7 +172,7 @@ def test_the_direction_of_the_lie_depends_on_the_market() -> None:
         (market(intercept=15, own_slope=1, cross_slope=0, rivalry=0.5, demand_spillover=0, leakage=(1, 0, 0), cost_scale=5), -1),
     ):
         assignment = assigned(case, types)
-        found = gains(assignment, assignment.subsidy, "with_cost")
+        found = gains(assignment, net_of("printed", assignment), "with_cost")
         assert (np.argmax(found.interim, axis=2) == np.arange(len(types.points))[best]).all()
 
 
@@ -171,12 +180,13 @@ def test_with_the_printed_payoff_every_type_reports_the_highest() -> None:
     """(38) has no true type in it: the best report is the same for all, and over-states; free levels then gain without limit."""
     types = uniform(0.2, 0.8, 9)
     assignment = assigned(market(), types)
-    tax = TAX_RULES["printed"](assignment, NOTHING)
-    found = gains(assignment, tax, "printed")
+    scheme = setting(market(), types, payoff="printed")
+    net = net_of("printed", assignment)
+    found = gains(assignment, net, "printed")
     assert (found.interim == found.interim[:, :1]).all()
     assert (np.argmax(found.interim, axis=2) == len(types.points) - 1).all()
-    assert free_payoff(assignment, "printed") is None
-    played = reporting_equilibrium(assignment, tax, "printed")
+    assert free_earned(assignment, "printed") is None
+    played = reporting_equilibrium(scheme.replies, net)
     assert (played.reports == len(types.points) - 1).all()
 
 
@@ -184,9 +194,10 @@ def test_payoffs_are_what_the_accounts_say() -> None:
     """V_i from prices, quantities, costs and transfers one by one, at one misreport, against the vectorised table."""
     case, types = market(intercept=[20, 15]), discrete(np.array([0.2, 0.5, 0.8]), np.array([0.3, 0.3, 0.4]))
     assignment = assigned(case, types)
-    for rule in TAX_RULES:
-        tax = TAX_RULES[rule](assignment, NOTHING)
-        found = gains(assignment, tax, "with_cost")
+    for rule in FORMULAS:
+        net = net_of(rule, assignment)
+        tax = assignment.subsidy - net
+        found = gains(assignment, net, "with_cost")
         true, told = 2, 0
         expected = 0.0
         for k, probability in enumerate(types.probabilities):
@@ -197,13 +208,12 @@ def test_payoffs_are_what_the_accounts_say() -> None:
         assert found.interim[0, true, told] == pytest.approx(expected, rel=1e-12)
 
 
-@pytest.mark.parametrize("rule", sorted(TAX_RULES))
+@pytest.mark.parametrize("rule", FORMULAS)
 def test_interim_utilities_obey_the_envelope_formula(rule: str) -> None:
     """Under a truthful rule dU/dlambda = E[-df/dlambda]; under the printed one the derivative in the true type alone does."""
     case, types = market(intercept=[20, 14]), uniform(0.2, 0.8, 41)
     assignment = assigned(case, types)
-    tax = TAX_RULES[rule](assignment, NOTHING)
-    found = gains(assignment, tax, "with_cost")
+    found = gains(assignment, net_of(rule, assignment), "with_cost")
     points, h = types.points, 1e-6
     errors = []
     for firm in (0, 1):
@@ -267,9 +277,9 @@ def test_repair_equals_linprog_on_the_same_matrices(rule: str, options: dict[str
     """The least correction by cvxpy against scipy, with its dual price; where there is none, a proof that numpy confirms."""
     case = market(intercept=[20, 14])
     found = setting(case, uniform(0.2, 0.8, 7), **options)
-    tax = TAX_RULES[rule](found.assignment, NOTHING)
-    own = gains(found.assignment, tax, found.options.payoff)
-    gain, slack = constraint_data(found, own, found.assignment.subsidy - tax)
+    net = net_of(rule, found.assignment)
+    own = gains(found.assignment, net, found.options.payoff)
+    gain, slack = constraint_data(found, own, net)
     for firm in (0, 1):
         side = None if slack is None else slack[firm]
         result = repair(gain[firm], side)
@@ -326,11 +336,11 @@ def test_repair_for_two_types_equals_the_closed_form(seed: int) -> None:
 
 def test_programs_agree_with_direct_evaluation() -> None:
     """The chosen IC and IR as one cvxpy program per firm, and the largest shortfall by plain numpy."""
-    found = setting(market(intercept=[20, 14]), uniform(0.2, 0.8, 7))
-    for rule in TAX_RULES:
-        tax = TAX_RULES[rule](found.assignment, NOTHING)
-        own = gains(found.assignment, tax, "with_cost")
-        gain, slack = constraint_data(found, own, found.assignment.subsidy - tax)
+    for rule in FORMULAS:
+        found = setting(market(intercept=[20, 14]), uniform(0.2, 0.8, 7), tax_rule=rule)
+        net = net_of(rule, found.assignment)
+        own = gains(found.assignment, net, "with_cost")
+        gain, slack = constraint_data(found, own, net)
         assert slack is not None
         for firm in (0, 1):
             direct = max(0.0, gain[firm].max(), -slack[firm].min())
@@ -341,10 +351,9 @@ def test_programs_agree_with_direct_evaluation() -> None:
 def test_reporting_equilibrium_is_checked_by_brute_force() -> None:
     """Under the printed tax everybody reports the lowest value: no other report of any type does better against that."""
     case, types = market(), uniform(0.2, 0.8, 9)
-    assignment = assigned(case, types)
-    tax = TAX_RULES["printed"](assignment, NOTHING)
-    played = reporting_equilibrium(assignment, tax, "with_cost")
-    assert played.status == "converged"
+    scheme = setting(case, types)
+    played = reporting_equilibrium(scheme.replies, net_of("printed", scheme.assignment))
+    assert played.settled
     assert (played.reports == 0).all()
     low = types.points[0]
     levels = [solve_regime(case.with_cost_spillover([r, low]), "social_optimum").levels for r in types.points]
@@ -360,18 +369,18 @@ def test_participation_against_the_market_uses_the_market_at_each_pair_of_types(
     found = rule_tree(run_rule(setting(case, types), "groves"))["checks"]
     slack = np.empty((2, 2))
     assignment = assigned(case, types)
-    tax = TAX_RULES["groves"](assignment, NOTHING)
+    net = net_of("groves", assignment)
     for i in (0, 1):
         for j in (0, 1):
             at = case.with_cost_spillover([types.points[i], types.points[j]])
             optimum, nash = solve_regime(at, "social_optimum"), solve_regime(at, "nash")
-            slack[i, j] = optimum.profit[0] + assignment.subsidy[0, i, j] - tax[0, i, j] - nash.profit[0]
+            slack[i, j] = optimum.profit[0] + net[0, i, j] - nash.profit[0]
     by_timing = {c["timing"]: c["min_slack"] for c in found["ir_market_all"]}
     assert by_timing["ex_post"] == pytest.approx(slack.min(), rel=1e-8)
     # Interim, firms do not know the rival's type: nearly the expectation over pairs, exactly the private equilibrium's payoff.
     assert by_timing["interim"] == pytest.approx(slack.mean(1).min(), rel=1e-5)
     private = private_equilibrium(case, types, np.asarray(solve_regime(case, "nash").levels))
-    truth = gains(assignment, tax, "with_cost").truth
+    truth = gains(assignment, net, "with_cost").truth
     assert by_timing["interim"] == pytest.approx((truth - private.payoff).min(), rel=1e-10)
 
 
@@ -406,7 +415,7 @@ def test_private_information_vanishes_with_the_support() -> None:
 
 def test_evidence_and_schedule_add_up() -> None:
     """What a distrustful reader checks by hand: payoff = revenue - own cost + subsidy - tax, and the path pays S - T."""
-    for rule in TAX_RULES:
+    for rule in FORMULAS:
         tree = rule_tree(run_rule(setting(market(), uniform(0.2, 0.8, 9)), rule))
         rows = tree["evidence"]["reports"]
         assert sum(row["truth"] for row in rows) == 1
@@ -437,26 +446,26 @@ def test_equal_firms_are_treated_equally_and_different_ones_by_name() -> None:
 def test_an_unbounded_pair_of_types_leaves_no_mechanism() -> None:
     """Where the planner's problem has no solution for some reports, nothing is claimed."""
     case = replace(market(max_saving=0.9), cost_scale=np.array([9.0]))
-    assert prepare(case, uniform(0.2, 0.8, 5), MechanismOptions()) is None
+    assert prepare(case.map(np.ravel), uniform(0.2, 0.8, 5), MechanismOptions()) is None
 
 
-@pytest.mark.parametrize("rule", sorted(TAX_RULES))
+@pytest.mark.parametrize("rule", FORMULAS)
 def test_what_firms_gain_by_agreeing_on_reports(rule: str) -> None:
     """All pairs of types and of reports one by one; at least what either gains alone, and nothing where net transfers do not depend on
     reports and joint profit is all that counts."""
     types = discrete(np.array([0.2, 0.5, 0.8]), np.array([0.3, 0.3, 0.4]))
     assignment = assigned(market(intercept=[20, 16]), types)
-    tax = TAX_RULES[rule](assignment, NOTHING)
-    own = gains(assignment, tax, "with_cost")
-    found = collusion_check(assignment, tax, "with_cost", own.range)
-    V = [payoff_before_tax(assignment, firm, types.points, "with_cost") - tax[firm] for firm in (0, 1)]
+    net = net_of(rule, assignment)
+    own = gains(assignment, net, "with_cost")
+    found = collusion_check(assignment, earned(assignment, "with_cost"), net, "with_cost", float(own.range))
+    V = [assignment.own_part(firm, types.points, "with_cost") + net[firm] for firm in (0, 1)]
 
     def joint(one: int, two: int, told: int, said: int) -> float:
         return float(V[0][one, told, said] + V[1][two, said, told] - V[0][one, one, two] - V[1][two, two, one])
 
     best = max(joint(*indices) for indices in product(range(3), repeat=4))
     assert found.amount == pytest.approx(best, rel=1e-12)
-    named = [*found.witness["types"], *found.witness["reports"]]
+    named = [*found.witness.types, *found.witness.reports]
     assert joint(*(int(np.flatnonzero(types.points == t)[0]) for t in named)) == pytest.approx(best, rel=1e-12)
     assert best > 0
 
@@ -475,9 +484,10 @@ def test_with_unit_costs_and_the_printed_payoff_the_market_counts_variable_profi
     assert policy.types is not None
     found = prepare(policy.market, type_space(policy.types), policy.mechanism)
     assert found is not None
-    assert found.outside is not None
+    paying = prepare(policy.market, type_space(policy.types), MechanismOptions(timing="ex_post"))
+    assert paying is not None
     nash = solve_regime(policy.market.with_cost_spillover([0.3, 0.3]), "nash")
     assert nash.accounts is not None
     revenue = (nash.accounts.price - 1.0) * nash.accounts.quantity
-    np.testing.assert_allclose(found.outside["printed"][:, 0, 0], revenue, rtol=1e-10)
-    np.testing.assert_allclose(found.outside["printed"] - found.outside["with_cost"], nash.accounts.investment_cost[0], rtol=1e-8)
+    np.testing.assert_allclose(found.own_outside[:, 0, 0], revenue, rtol=1e-10)
+    np.testing.assert_allclose(found.own_outside - paying.own_outside, nash.accounts.investment_cost[0], rtol=1e-8)

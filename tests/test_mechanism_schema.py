@@ -87,6 +87,7 @@ def test_one_number_or_one_per_firm():
 
 
 EITHER = "it must be a number in (0, inf) or a list of 2, each a number in (0, inf)"
+A_TYPE = "a number in [0, 1] for cost spillovers, (0, inf) for intercepts, [-1, 1] for demand spillovers"
 
 
 @pytest.mark.parametrize(
@@ -182,19 +183,22 @@ EITHER = "it must be a number in (0, inf) or a list of 2, each a number in (0, i
             {"types": {"support": [0, 1], "values": [1]}},
             "types mixes an interval and a list; give either support and points or values and probabilities",
         ),
-        ({"types": {}}, "types.support is missing; give a list of 2, each a number in [0, 1] for spillovers, (0, inf) for an intercept"),
+        (
+            {"types": {}},
+            f"types.support is missing; give a list of 2, each {A_TYPE}",
+        ),
         ({"types/support": [0.5, 0.5]}, "types.support is [0.5, 0.5]; the first must be below the second"),
         ({"types/support": [0.5, 2]}, "types.support[1] is 2; it must lie in [0, 1]"),
         (
             {"types/support": [0.5]},
-            "types.support is a list of 1; it must be a list of 2, each a number in [0, 1] for spillovers, (0, inf) for an intercept",
+            f"types.support is a list of 1; it must be a list of 2, each {A_TYPE}",
         ),
         ({"types": {"support": [0, 1], "points": 1}}, "types.points is 1; it must lie in [2, 201]"),
         ({"types": {"support": [0, 1], "points": 202}}, "types.points is 202; it must lie in [2, 201]"),
         ({"types": {"support": [0, 1], "points": 3.0}}, "types.points is 3.0; it must be a whole number in [2, 201]"),
         (
             {"types/values": []},
-            "types.values is empty; give a list, each a number in [0, 1] for spillovers, (0, inf) for an intercept",
+            f"types.values is empty; give a list, each {A_TYPE}",
         ),
         ({"types/values": [0.1, 0.1]}, "types.values holds a value twice; list each type once"),
         (

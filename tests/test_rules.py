@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Callable
-from types import SimpleNamespace
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mechanism import reported
+from market.faults import BadCase
+from mechanism.design_file import solve_file
 from mechanism.rules import DESIGNED, TAX_RULES, TaxRule, market_rules, setting_rules
+from mechanism.setting_file import load_setting, setting_schema
 from mechanism.settings import Setting, efficient, misreport_gains, reports_of
 from mechanism.states import OwnReports, Reports, along, expect, over_states, own_first
+from mechanism.tree import design_tree
 
 Array = NDArray[np.float64]
+ROOT = Path(__file__).resolve().parents[1]
 FORMULAS = [rule for rule in TAX_RULES.values() if rule.formula is not None]
 SHAPES = [(3,), (2, 4), (4, 3), (2, 3, 4), (3, 1, 2)]
 
@@ -137,9 +143,34 @@ def test_what_the_others_could_get_has_to_be_described() -> None:
 # --- the market's layout
 
 
+def groves_tax(S: Any, W: Any, weights: Any, outside: Any) -> Any:
+    """The subsidy's expectation over the own type."""
+    return np.broadcast_to((weights @ S)[..., None, :], S.shape)
+
+
+def worst_type_tax(S: Any, W: Any, weights: Any, outside: Any) -> Any:
+    """Welfare with the firm at its worst type, less its outside option there; by pair, one type per rival's type."""
+    margin = W - outside
+    if outside.shape[-1] == 1:
+        worst = (margin @ weights).argmin(-1)
+        return np.broadcast_to(np.take_along_axis(margin, worst[..., None, None], axis=-2), margin.shape)
+    return np.broadcast_to(margin.min(-2, keepdims=True), margin.shape)
+
+
+def agv_tax(S: Any, W: Any, weights: Any, outside: Any) -> Any:
+    """The subsidy less what the own report lets the others expect, plus what the rival's lets the firm expect, each less its mean."""
+    expected = S @ weights
+    expected = expected - (expected @ weights)[..., None]
+    return S - expected[..., :, None] + expected[::-1][..., None, :]
+
+
+SEEN_BY_EACH_FIRM = {"printed": lambda S, W, weights, outside: S, "groves": groves_tax, "worst_type": worst_type_tax, "agv": agv_tax}
+"""The taxes of Appendix B written over tables (2, ..., M own reports, M rival's), as the paper writes them for two firms."""
+
+
 @pytest.mark.parametrize("cases", [(), (7,)], ids=["one case", "seven cases"])
 @pytest.mark.parametrize("timing", ["interim", "ex_post"])
-@pytest.mark.parametrize("key", sorted(reported.TAX_RULES))
+@pytest.mark.parametrize("key", sorted(SEEN_BY_EACH_FIRM))
 def test_the_market_s_tables_give_the_same_taxes(key: str, timing: Any, cases: tuple[int, ...]) -> None:
     """Tables seen by each firm, as states and back: the taxes of Appendix B."""
     rng = np.random.default_rng(3)
@@ -156,8 +187,7 @@ def test_the_market_s_tables_give_the_same_taxes(key: str, timing: Any, cases: t
         timing=timing,
     )
     tax = subsidy - own_first(*TAX_RULES[key].net(reports))
-    table: Any = SimpleNamespace(subsidy=subsidy, welfare=welfare, types=SimpleNamespace(weights=weights))
-    np.testing.assert_allclose(tax, reported.TAX_RULES[key](table, outside), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(tax, SEEN_BY_EACH_FIRM[key](subsidy, welfare, weights, outside), rtol=0, atol=1e-12)
     np.testing.assert_array_equal(own_first(*over_states(own)), own)
 
 
@@ -281,3 +311,55 @@ def test_expectations_over_some_players_keep_the_others(shape: tuple[int, ...]) 
         found = expect(prior, values, over)
         assert found.shape == (3, *(1 if i in over else size for i, size in enumerate(shape)))
         np.testing.assert_allclose(found.reshape(wanted.shape), wanted, rtol=0, atol=1e-13)
+
+
+# --- a new row
+
+
+@pytest.mark.parametrize("key", setting_rules())
+def test_a_copy_of_a_row_under_another_name_does_the_same_in_a_setting(key: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No rule is known by its name outside its row: files, checks, designs and their words take any row of the table."""
+    monkeypatch.setitem(TAX_RULES, "toy", replace(TAX_RULES[key], key="toy"))
+    assert "toy" in setting_schema()["$defs"]["DesignOptions"]["properties"]["tax_rule"]["enum"]
+    path = tmp_path / "toy.yaml"
+    told = []
+    for name in (key, "toy"):
+        tree = load_setting(ROOT / "cases" / "settings" / "bilateral_trade.yaml").resolved
+        tree["mechanism"] |= {"tax_rule": name, "allocation": "efficient", "objective": "min_outlay", "budget": "none"}
+        path.write_text(json.dumps(tree))
+        found = design_tree(solve_file(path, {}))
+        told.append(json.dumps(found, indent=1).replace(f'"{name}"', '"rule"').replace(f"rule {name} ", "rule rule "))
+    assert told[0] == told[1]
+
+
+@pytest.mark.parametrize("key", [key for key in market_rules() if key in setting_rules()])
+def test_a_copy_of_a_row_under_another_name_does_the_same_in_a_design_for_the_market(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(TAX_RULES, "toy", replace(TAX_RULES[key], key="toy"))
+    path = ROOT / "cases" / "two_types.yaml"
+    told = [json.dumps(design_tree(solve_file(path, {"tax_rule": name, "budget": "none"}))["transfers"]) for name in (key, "toy")]
+    assert told[0] == told[1]
+
+
+def test_a_rule_that_no_setting_can_ask_for_is_refused_in_words() -> None:
+    with pytest.raises(BadCase, match='tax_rule is "printed"; it must be one of clarke, groves'):
+        solve_file(ROOT / "cases" / "two_types.yaml", {"tax_rule": "printed"})
+
+
+def test_a_new_formula_is_a_row(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A toy: twice the others' expected welfare, a tax free of the own report that makes truth dominant and costs what it says."""
+
+    def formula(reports: Reports) -> tuple[Array, ...]:
+        return tuple(others + reports.expect(others, (i,)) for i, others in enumerate(reports.others))
+
+    row = TaxRule(key="generous", label="a generous tax", phrase="a generous tax", does="gives", formula=formula, free_of_own_report=True)
+    monkeypatch.setitem(TAX_RULES, "generous", row)
+    tree = load_setting(ROOT / "cases" / "settings" / "bilateral_trade.yaml").resolved
+    tree["mechanism"] = {"tax_rule": "generous", "allocation": "efficient", "incentive": "dominant"}
+    path = tmp_path / "generous.yaml"
+    path.write_text(json.dumps(tree))
+    found = design_tree(solve_file(path, {}))
+    assert found["checks"]["chosen"]["ic"]["status"] == "holds"
+    # What the others get is welfare less the own value; over both players that is welfare once, and the tax gives it twice.
+    assert found["expected"]["outlay"] == pytest.approx(2 * found["expected"]["surplus"], rel=1e-12)
+    grid = OwnReports(points=np.array([0.0, 1.0]), net=np.array([[1.0], [2.0]]), others=np.array([[0.0], [1.0]]), weights=np.ones(1))
+    np.testing.assert_array_equal(row.net_between(grid, np.array([0.5]), np.array([[0.4]])), [[1.4]])

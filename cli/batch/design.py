@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import pickle
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -25,18 +26,25 @@ from market.files import Document, read_document
 from market.regimes import REGIMES
 from market.schema import Block, Number, check, described
 from mechanism.case_keys import expanded, key_fault, key_path, set_at, value_at
-from mechanism.many import RULES
+from mechanism.many import tax_rules
 from mechanism.policies import case_by_case
 from mechanism.schema import CaseFile, PolicyCase, load_case
 
 from .formats import Kind
+from .parts import canonical
 from .points import Axis, Grid, LatinHypercube, Listed, OneAtATime, Points, Sobol, Table
 
 Text = Annotated[str, Field(strict=True, min_length=1)]
 Plain = Annotated[Any, WithJsonSchema({"type": ["number", "string", "null"]})]
 
-MOST_CASES = 2**30
+MOST_CASES = 2**27
 """Cases of the largest design."""
+MOST_DRAWN = 2**23
+"""Numbers of the largest Latin hypercube, which is made whole."""
+MOST_STEPS = 2**20
+"""Points per key of the longest one_at_a_time, which is made whole."""
+MOST_NAMES = 100
+"""Keys that are varied, and policies, at most: more than there are."""
 
 
 class Range(Block):
@@ -81,13 +89,16 @@ class DesignFile(Block):
     case: Annotated[Text | None, described("path, relative to this file, of the base case")] = None
     vary: Annotated[
         dict[str, Annotated[Annotated[Range, Tag("<range>")] | Annotated[Values, Tag("<values>")], Discriminator(_shape)]] | None,
-        described("dotted key of the case file, such as demand.cross_slope: {low, high} or {values}", min_length=1),
+        described("dotted key of the case file, such as demand.cross_slope: {low, high} or {values}", min_length=1, max_length=MOST_NAMES),
     ] = None
     sample: Annotated[Sample | None, described("how the ranges of vary are sampled")] = None
     table: Annotated[Text | None, described("path, relative to this file, of a CSV or Parquet table whose columns are dotted keys")] = None
     cases: Annotated[tuple[Text, ...] | None, described("paths, relative to this file, of cases taken as they are", min_length=1)] = None
     policies: Annotated[
-        tuple[Text, ...], described("names of regimes and of tax rules", min_length=1, examples=["[nash, joint_profit, social_optimum]"])
+        tuple[Text, ...],
+        described(
+            "names of regimes and of tax rules", min_length=1, max_length=MOST_NAMES, examples=["[nash, joint_profit, social_optimum]"]
+        ),
     ]
 
 
@@ -117,7 +128,7 @@ class Design:
     @property
     def taxes(self) -> bool:
         """Whether a policy is a tax rule, which takes far longer than a regime."""
-        return any(policy in RULES for policy in self.policies)
+        return any(policy in tax_rules() for policy in self.policies)
 
     def columns(self, start: int, stop: int) -> dict[str, NDArray[Any]]:
         """The values of the varied keys in the cases of this range, NaN or None where a value is null."""
@@ -158,6 +169,18 @@ def design_schema() -> Json:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "Design file of pigou"}
 
 
+def repeats(values: Sequence[Any]) -> set[int]:
+    """The numbers of the values that stand earlier in the list too."""
+    seen: set[Any] = set()
+    found: set[int] = set()
+    for n, value in enumerate(values):
+        mark = value if isinstance(value, Hashable) else canonical(value)
+        if mark in seen:
+            found.add(n)
+        seen.add(mark)
+    return found
+
+
 class _Reader:
     """Makes a design of a file whose keys are in order, gathering what is wrong between them."""
 
@@ -173,10 +196,10 @@ class _Reader:
         """The design, or `BadCase`."""
         file = self.file
         self._forms()
-        listed = [self._case(("cases", n), name) for n, name in enumerate(file.cases or ())]
-        for n, name in enumerate(file.cases or ()):
-            if name in (file.cases or ())[:n]:
-                self.fault(("cases", n), f"is {name} again; list each case once")
+        again = repeats(file.cases or ())
+        listed = [self._case(("cases", n), name) for n, name in enumerate(file.cases or ()) if n not in again]
+        for n in sorted(again):
+            self.fault(("cases", n), f"is {file.cases[n]} again; list each case once")  # type: ignore[index]
         base = self._case(("case",), file.case) if file.case and not file.cases else None
         known = [case for case in [*listed, base] if case is not None]
         self._policies(known)
@@ -233,7 +256,7 @@ class _Reader:
 
     def _case(self, path: KeyPath, name: str) -> PolicyCase | None:
         place = self.path.parent / name
-        if not place.exists():
+        if not os.path.exists(place):
             self.fault(path, f"is {name}: there is no such file beside this one; `pigou examples list` shows the cases that are shipped")
             return None
         try:
@@ -243,16 +266,16 @@ class _Reader:
             return None
 
     def _policies(self, known: list[PolicyCase]) -> None:
-        names = [*REGIMES, *RULES]
+        names, again = [*REGIMES, *tax_rules()], repeats(self.file.policies)
         for n, policy in enumerate(self.file.policies):
             if policy not in names:
                 close = get_close_matches(policy, names, 1)
                 hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(names)}"
                 hint = "it is found case by case, by pigou evaluate" if case_by_case(policy) else hint
                 self.fault(("policies", n), f"is {show(policy)}, which is no regime and no tax rule; {hint}")
-            elif policy in self.file.policies[:n]:
+            elif n in again:
                 self.fault(("policies", n), f"is {policy} again; list each policy once")
-            elif policy in RULES and (bare := [case for case in known if case.types is None]):
+            elif policy in tax_rules() and (bare := [case for case in known if case.types is None]):
                 where = bare[0].path or bare[0].name
                 self.fault(
                     ("policies", n), f"is {policy}, a tax on reports: {where} needs `types`, what the regulator knows of private spillovers"
@@ -295,8 +318,9 @@ class _Reader:
                     self._admissible((*at, "high"), key, given.high, base)
                 axes.append(Axis(key=key, low=given.low, high=given.high, log=given.log))
             else:
+                again = repeats(given.values)
                 for n, value in enumerate(given.values):
-                    if value in given.values[:n]:
+                    if n in again:
                         self.fault((*at, "values", n), f"is {show(value)} again; list each value once")
                     self._admissible((*at, "values", n), key, value, base)
                 if any(isinstance(value, str) for value in given.values) and any(isinstance(v, int | float) for v in given.values):
@@ -308,6 +332,10 @@ class _Reader:
         random = sample.method in ("sobol", "latin_hypercube")
         if file.sample is not None and sample.count is None and (random or ranges):
             self.fault(("sample", "count"), f"is missing; give {'the number of cases' if random else 'the number of points of each range'}")
+        if random and (drawn := (sample.count or 1) * len(axes)) > MOST_DRAWN and sample.method == "latin_hypercube":
+            self.fault(("sample", "count"), f"makes {drawn:,} numbers, more than the {MOST_DRAWN:,} of a hypercube; take method sobol")
+        if sample.method == "one_at_a_time" and (sample.count or 1) > MOST_STEPS:
+            self.fault(("sample", "count"), f"is {sample.count:,}; one_at_a_time takes at most {MOST_STEPS:,} points per key")
         if self.faults:
             return None
         points: Points

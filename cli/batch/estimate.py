@@ -60,25 +60,27 @@ def estimate(work: Work, form: Format) -> Estimate:
     pieces: list[Columns] = []
     spent, done, size = 0.0, 0, 4
     while done < count:
-        start = time.perf_counter()
         piece = order[done : done + size]
-        pieces.append(work.probe(piece))
-        spent += time.perf_counter() - start
+        rows, seconds = work.probe(piece)
+        pieces.append(rows)
+        spent += seconds
         done += len(piece)
         if time.perf_counter() - begun > PATIENCE:
             break
         size *= 4
-    rows = {name: [value for piece in pieces for value in piece[name]] for name in pieces[0]}
-    empty = len(form.part({name: [] for name in rows}))
-    message = next((text for text, status in zip(rows["message"], rows["status"], strict=True) if status in ("bad_case", "failed")), None)
+    gathered = {name: [value for piece in pieces for value in piece[name]] for name in pieces[0]}
+    empty = len(form.part({name: [] for name in gathered}))
+    message = next(
+        (text for text, status in zip(gathered["message"], gathered["status"], strict=True) if status in ("bad_case", "failed")), None
+    )
     return Estimate(
         cases=design.count,
         rows=design.count * len(design.policies),
         chunks=len(partition(design.count, chunk_size(design))),
         seconds=spent / done * design.count,
-        size=empty + (len(form.part(rows)) - empty) / done * design.count,
+        size=empty + (len(form.part(gathered)) - empty) / done * design.count,
         probed=done,
-        failed=failed_cases(rows),
+        failed=failed_cases(gathered),
         message=message,
     )
 

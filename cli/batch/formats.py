@@ -16,6 +16,7 @@ from typing import IO, Any, Literal, Protocol
 
 import numpy as np
 
+from ..cells import unrun
 from .parts import file_sha256
 
 Kind = Literal["int", "float", "text"]
@@ -61,7 +62,7 @@ class Csv:
 
     def join(self, parts: Iterable[Path], target: IO[bytes], metadata: Mapping[str, str]) -> None:
         """The header, then the parts; a CSV file has no place for metadata, see `metadata_beside`."""
-        target.write(self._lines([list(self.columns)]))
+        target.write(self._lines([[unrun(name) for name in self.columns]]))
         for part in parts:
             target.write(part.read_bytes())
 
@@ -74,7 +75,7 @@ class Csv:
 
 def _cells(values: Any, kind: Kind) -> list[str]:
     if kind == "text":
-        return ["" if value is None else str(value) for value in values]
+        return ["" if value is None else unrun(str(value)) for value in values]
     if kind == "int":
         return [str(int(value)) for value in values]
     return ["" if value != value else repr(value) for value in np.asarray(values, float).tolist()]
@@ -131,13 +132,24 @@ def metadata_beside(path: Path) -> Path:
     return path.with_name(f"{path.name}.metadata.json")
 
 
+def is_metadata(path: Path) -> bool:
+    """Whether this is a file that tells where a CSV result comes from."""
+    return "pigou.batch_sha256" in _told(path)
+
+
+def _told(path: Path) -> dict[str, str]:
+    with suppress(OSError, ValueError, RecursionError):
+        told = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(told, dict):
+            return {key: str(value) for key, value in told.items()}
+    return {}
+
+
 def read_metadata(path: Path) -> dict[str, str]:
     """The metadata of a result; nothing where it has none that can be read."""
     if path.suffix.lower() != ".parquet":
-        with suppress(OSError, ValueError):
-            told: dict[str, str] = json.loads(metadata_beside(path).read_text(encoding="utf-8"))
-            return told if told.get("pigou.result_sha256") == file_sha256(path) else {}
-        return {}
+        told = _told(metadata_beside(path))
+        return told if told.get("pigou.result_sha256") == file_sha256(path) else {}
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -145,4 +157,4 @@ def read_metadata(path: Path) -> dict[str, str]:
         found = pq.read_schema(path).metadata or {}
     except (OSError, pa.ArrowException):
         return {}
-    return {key.decode(): value.decode() for key, value in found.items() if key.startswith(b"pigou.")}
+    return {key.decode(): value.decode(errors="replace") for key, value in found.items() if key.startswith(b"pigou.") and key.isascii()}

@@ -14,12 +14,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from ..whole import DRAFT, write_whole
 
 Json = dict[str, Any]
 
@@ -71,37 +73,66 @@ class Parts:
         """What is finished."""
         return self.folder / "finished.jsonl"
 
+    @property
+    def lock(self) -> Path:
+        """Held while a run is at work."""
+        return self.folder / "lock"
+
     def part(self, chunk: int) -> Path:
         """Where the rows of a chunk are."""
         return self.folder / f"{chunk:06d}.part"
 
     def exist(self) -> bool:
-        """Whether a run has begun here."""
-        return self.folder.exists()
+        """Whether something has the name of the folder."""
+        return os.path.lexists(self.folder)
 
-    def take_up(self, manifest: Json) -> None:
+    def foreign(self) -> str | None:
+        """Why the folder is not one that a batch made; None where it is, or there is none."""
+        if not self.exist():
+            return None
+        if self.folder.is_symlink() or not self.folder.is_dir():
+            return "is no directory"
+        entries = sorted(os.scandir(self.folder), key=lambda entry: entry.name)
+        for entry in entries:
+            if not OURS.fullmatch(entry.name) or not entry.is_file(follow_symlinks=False):
+                return f"holds {entry.name}, which no batch puts there"
+        return None if "lock" in {entry.name for entry in entries} or _made(self.manifest) else "has no manifest of a batch"
+
+    def take_up(self, manifest: Json, chunks: int) -> None:
         """Begin or continue: refuse if anything that decides the result has changed, and keep the parts that are whole."""
         if not self.manifest.exists() and not self.log.exists():
             write_whole(self.manifest, json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False).encode())
         try:
             before = json.loads(self.manifest.read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError):
+            changed = differences(before, json.loads(json.dumps(manifest)))
+        except (FileNotFoundError, ValueError, RecursionError):
             raise Refused(f"{self.manifest} is gone or damaged; start again with --overwrite") from None
-        changed = differences(before, json.loads(json.dumps(manifest)))
         if changed:
             listed = "\n".join(f"  {line}" for line in changed[:10]) + (f"\n  and {len(changed) - 10} more" if len(changed) > 10 else "")
             raise Refused(
                 f"{self.folder} holds parts of another batch; what differs:\n{listed}\n"
                 "Undo the change to resume, choose another --out, or start again with --overwrite"
             )
-        for line in self.log.read_text(encoding="utf-8").splitlines() if self.log.exists() else []:
-            with suppress(ValueError, KeyError, TypeError):
-                entry = json.loads(line)
-                if "result" in entry:
-                    self.result = entry["result"]
-                elif self._whole(entry["chunk"], entry["sha256"]):
-                    self.finished[entry["chunk"]] = Finished(entry["sha256"], entry["failed"])
+        lines = self.log.read_bytes().split(b"\n")[:-1] if self.log.exists() else []  # the last was cut off, or is empty
+        for n, line in enumerate(lines):
+            if not self._entered(line, chunks):
+                raise Refused(f"{self.log} is damaged in line {n + 1}; start again with --overwrite")
         write_whole(self.log, "".join(_line(chunk, done) for chunk, done in sorted(self.finished.items())).encode())
+
+    def _entered(self, line: bytes, chunks: int) -> bool:
+        """Take a line of the log up; False where it is none."""
+        try:
+            match json.loads(line):
+                case {"result": str(digest)}:
+                    self.result = digest
+                case {"chunk": int(chunk), "sha256": str(digest), "failed": int(failed)} if 0 <= chunk < chunks and failed >= 0:
+                    if self._whole(chunk, digest):
+                        self.finished[chunk] = Finished(digest, failed)
+                case _:
+                    return False
+        except (ValueError, RecursionError):
+            return False
+        return True
 
     def _whole(self, chunk: int, digest: str) -> bool:
         try:
@@ -121,35 +152,53 @@ class Parts:
         self._append(json.dumps({"result": digest}) + "\n")
 
     def _append(self, line: str) -> None:
-        with open(self.log, "ab") as stream:
+        with open(self.log, "ab", opener=_no_link) as stream:
             stream.write(line.encode())
             stream.flush()
             os.fsync(stream.fileno())
 
     def remove(self) -> None:
-        """Remove everything; under another name, so that a run stopped meanwhile leaves no half of it."""
-        stale = self.folder.with_name(f"{self.folder.name}.old")
-        shutil.rmtree(stale, ignore_errors=True)
-        if self.exist():
-            os.replace(self.folder, stale)
-            shutil.rmtree(stale, ignore_errors=True)
+        """Remove what a batch puts here, the log last: a run stopped meanwhile finds nothing that is not so."""
+        with suppress(FileNotFoundError):
+            last = (self.log, self.manifest, self.lock)
+            for entry in list(os.scandir(self.folder)):
+                if OURS.fullmatch(entry.name) and Path(entry.path) not in last:
+                    os.unlink(entry.path)
+            for path in last:
+                path.unlink(missing_ok=True)
+            self.folder.rmdir()
 
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Refuse a second run on the same parts; the lock goes with the process that holds it."""
-        try:
-            import fcntl
-        except ImportError:  # Windows has no such lock
-            yield
-            return
-        with open(self.folder / "lock", "w") as stream:
+        with open(self.lock, "a", opener=_no_link) as stream:
             try:
+                import fcntl
+
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise Refused(f"another run is at work on {self.folder}; wait for it, or choose another --out") from None
-            except OSError:
-                pass  # a file system without locks
+            except (ImportError, OSError):
+                pass  # Windows has no such lock, nor have some file systems
             yield
+
+
+OURS = re.compile(rf"manifest\.json|finished\.jsonl|lock|\d{{6,}}\.part|{re.escape(DRAFT)}\w+\.tmp")
+"""The names of files in a folder of parts."""
+
+
+def _made(manifest: Path) -> bool:
+    """Whether this is the manifest of a batch."""
+    try:
+        told = json.loads(manifest.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(told, dict) and {"format", "cases", "chunk", "columns"} <= set(told)
+
+
+def _no_link(path: str, flags: int) -> int:
+    """Open a file that is no link."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
 
 
 def folder_of(out: Path) -> Path:
@@ -159,32 +208,6 @@ def folder_of(out: Path) -> Path:
 
 def _line(chunk: int, done: Finished) -> str:
     return json.dumps({"chunk": chunk, "sha256": done.sha256, "failed": done.failed}) + "\n"
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file entirely or not at all, whatever stops the program or the machine."""
-    draft = path.with_name(f"{path.name}.tmp")
-    try:
-        with open(draft, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(draft, path)
-    except OSError:
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Bring the names in a folder to the disk, where the system can."""
-    with suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def differences(before: Any, now: Any, key: str = "") -> list[str]:

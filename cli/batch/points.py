@@ -6,9 +6,8 @@ import csv
 import hashlib
 import io
 import math
-import signal
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -17,7 +16,14 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from market.files import unreadable
+
+from .signals import uninterrupted
+
 Array = NDArray[Any]
+
+MOST_COLUMNS = 200
+"""Columns of the widest table: more than a case has keys."""
 
 
 class Points(Protocol):
@@ -70,11 +76,18 @@ class Axis:
         found = self.low * (self.high / self.low) ** share if self.log else self.low + (self.high - self.low) * share
         return np.clip(found, self.low, self.high)
 
-    def steps(self, count: int) -> Array:
-        """The values one after the other: those listed, or `count` from end to end (of one, the middle)."""
+    def size(self, count: int) -> int:
+        """How many values there are where a range has `count`."""
+        return count if self.values is None else len(self.values)
+
+    def steps(self, count: int, which: NDArray[np.intp] | None = None) -> Array:
+        """The values of these numbers, by default all: those listed, or `count` from end to end (of one, the middle)."""
+        which = np.arange(self.size(count)) if which is None else which
         if self.values is not None:
-            return column(self.values)
-        return self.at(np.linspace(0.0, 1.0, count) if count > 1 else np.array([0.5]))
+            return column(self.values)[which]
+        if count == 1:
+            return self.at(np.full(len(which), 0.5))
+        return self.at(np.where(which == count - 1, 1.0, which * (1.0 / (count - 1))))
 
 
 @dataclass(frozen=True)
@@ -100,12 +113,12 @@ class Grid(_Axes):
 
     @property
     def _shape(self) -> tuple[int, ...]:
-        return tuple(self.size if axis.values is None else len(axis.values) for axis in self.axes)
+        return tuple(axis.size(self.size) for axis in self.axes)
 
     def columns(self, start: int, stop: int) -> dict[str, Array]:
         """The combinations of this range."""
         where = np.unravel_index(np.arange(start, stop), self._shape)
-        return {axis.key: axis.steps(self.size)[index] for axis, index in zip(self.axes, where, strict=True)}
+        return {axis.key: axis.steps(self.size, index) for axis, index in zip(self.axes, where, strict=True)}
 
 
 @dataclass(frozen=True)
@@ -165,7 +178,7 @@ class Sobol(_Sampled):
         """Points by their place in the sequence."""
         from scipy.stats import qmc
 
-        with _uninterrupted():
+        with uninterrupted():
             engine = qmc.Sobol(len(self.axes), scramble=True, bits=30, rng=self.seed)
         if start:
             return engine.fast_forward(start).random(stop - start)
@@ -179,19 +192,6 @@ class LatinHypercube(_Sampled):
     def shares(self, start: int, stop: int) -> Array:
         """Rows of the hypercube, which is made whole and kept."""
         return _hypercube(len(self.axes), self.size, self.seed)[start:stop]
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Hold Ctrl-C back for a moment: compiled code that reads its tables would swallow it and go on with half of them."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @lru_cache(maxsize=1)
@@ -214,7 +214,12 @@ class Table:
     @classmethod
     def read(cls, path: Path) -> Table:
         """The table in a CSV or Parquet file."""
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        if not os.path.exists(path):
+            raise FileNotFoundError(path)
+        if problem := unreadable(path):
+            raise ValueError(problem)
+        with open(path, "rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
         given = _parquet(path) if path.suffix.lower() == ".parquet" else _csv(path)
         numbers = given.pop("case_id", None)
         data = {name: _values(values) for name, values in given.items()}
@@ -259,7 +264,10 @@ def _is_number(value: Any) -> bool:
 def _parquet(path: Path) -> dict[str, list[Any]]:
     import pyarrow.parquet as pq
 
-    return {str(name): values for name, values in pq.read_table(path).to_pydict().items()}
+    file = pq.ParquetFile(path)
+    if (columns := len(file.schema_arrow)) > MOST_COLUMNS:
+        raise ValueError(f"it has {columns:,} columns; at most {MOST_COLUMNS:,} are read")
+    return {str(name): values for name, values in file.read().to_pydict().items()}
 
 
 def _csv(path: Path) -> dict[str, list[Any]]:
@@ -274,8 +282,10 @@ def _csv(path: Path) -> dict[str, list[Any]]:
             raise ValueError("its cells stand between semicolons; save it with commas between cells and points in numbers")
         if not names:
             raise ValueError("it is empty")
-        if twice := [name for n, name in enumerate(names) if name in names[:n]]:
-            raise ValueError(f"the column {twice[0]} stands there twice")
+        if len(names) > MOST_COLUMNS:
+            raise ValueError(f"it has {len(names):,} columns; at most {MOST_COLUMNS:,} are read")
+        if len(set(names)) < len(names):
+            raise ValueError(f"the column {next(name for name in names if names.count(name) > 1)} stands there twice")
         cells: list[list[Any]] = [[] for _ in names]
         for row in rows:
             if not row:

@@ -170,8 +170,13 @@ class Cluster:
             logging.getLogger(logger).setLevel(logging.CRITICAL)  # what matters comes as an error
         self._cluster = None
         if address == "local":
+            # Without a port of its own choosing the scheduler's pages want 8787, which others may have.
             self._cluster = distributed.LocalCluster(
-                n_workers=jobs, threads_per_worker=1, dashboard_address=None, silence_logs=logging.CRITICAL
+                n_workers=jobs,
+                threads_per_worker=1,
+                dashboard_address=None,
+                scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
+                silence_logs=logging.CRITICAL,
             )
         try:
             self._client = distributed.Client(self._cluster or address, timeout=ANSWER, set_as_default=False)

@@ -7,6 +7,7 @@ import time
 from types import TracebackType
 from typing import Any, Self
 
+from ..streams import bare
 from .estimate import duration
 
 EVERY = 60.0
@@ -29,7 +30,7 @@ class Progress:
             from rich.progress import Progress as Bar
 
             columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
-            self._bar = Bar(*columns, console=Console(stderr=True), transient=True)
+            self._bar = Bar(*columns, console=Console(file=bare(sys.stderr)), transient=True)
             self._task = self._bar.add_task("", total=self.cases, rate="")
             self._bar.start()
         return self

@@ -12,13 +12,13 @@ import os
 import queue
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from .formats import Columns, Format, Kind, format_for, known_ending, metadata_beside, read_metadata
-from .parts import Parts, Refused, canonical, file_sha256, sha256, sync_folder, write_whole
+from ..whole import draft, write_whole
+from .formats import Columns, Format, Kind, format_for, is_metadata, known_ending, metadata_beside, read_metadata
+from .parts import Parts, Refused, canonical, file_sha256, sha256
 from .pools import Pool, open_pool
 
 FORMAT = 1
@@ -96,16 +96,18 @@ def run(
     identity = manifest(job)
     digest = sha256(canonical(identity).encode())
     parts, form = Parts(out), format_for(out, job.columns)
+    if reason := refusal(out, resume=resume, overwrite=overwrite):
+        raise Refused(reason)
     if overwrite:
         if parts.exist():
             with parts.locked():  # nobody is at work on them
                 parts.remove()
-    elif (done := _admitted(out, parts, digest, resume)) is not None:
+    elif (done := _admitted(out, parts, digest)) is not None:
         return Summary(failed=done, kept=job.cases)
     parts.folder.mkdir(exist_ok=resume)
     with parts.locked():
-        parts.take_up(identity)
         bounds = partition(job.cases, job.chunk)
+        parts.take_up(identity, len(bounds))
         kept = sum(bounds[n][1] - bounds[n][0] for n in parts.finished)
         if parts.result is None or not out.exists() or file_sha256(out) != parts.result:
             try:
@@ -126,22 +128,32 @@ def refusal(out: Path, *, resume: bool, overwrite: bool) -> str | None:
     """Why a batch may not write here, found without its design."""
     if not known_ending(out):
         return f"{out}: the result is a .parquet or a .csv file"
+    parts, beside = Parts(out), metadata_beside(out)
+    for path in (parts.folder / "manifest.json", beside):
+        try:
+            os.lstat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            pass
+        except OSError as error:
+            return f"{path}: cannot be written ({error.strerror}); choose another name"
+    if reason := parts.foreign():
+        return f"{parts.folder} {reason}: it is no folder of parts that a batch made; move it away, or choose another name"
+    if out.suffix.lower() == ".csv" and os.path.lexists(beside) and not is_metadata(beside):
+        return f"{beside} would tell where the result comes from, and is another file; move it away, or choose another name"
     if not resume and not overwrite:
-        for path in (out, Parts(out).folder):
+        for path in (out, parts.folder):
             if path.exists():
                 return f"{path} exists; --resume continues an interrupted batch, --overwrite starts again, or choose another name"
     return None
 
 
-def _admitted(out: Path, parts: Parts, digest: str, resume: bool) -> int | None:
+def _admitted(out: Path, parts: Parts, digest: str) -> int | None:
     """None if the run may start; the number of failed cases if there is nothing left to do."""
-    if reason := refusal(out, resume=resume, overwrite=False):
-        raise Refused(reason)
     if parts.exist() or not out.exists():
         return None
     told = read_metadata(out)
-    if told.get("pigou.batch_sha256") == digest:
-        return int(told["pigou.failed_cases"])
+    if told.get("pigou.batch_sha256") == digest and (failed := told.get("pigou.failed_cases", "")).isdecimal():
+        return int(failed)
     reason = "comes from another design" if told else "does not tell which design it comes from"
     raise Refused(f"{out} is complete and {reason}, and nothing is left to resume; choose another name, or --overwrite")
 
@@ -205,24 +217,14 @@ def _compute(
 
 def _join(out: Path, parts: Parts, form: Format, chunks: int, metadata: dict[str, str]) -> None:
     """Write the result beside its name, then give it the name."""
-    draft = parts.folder / "result.tmp"
-    try:
-        with open(draft, "wb") as stream:
-            hashed = _Hashed(stream)
-            form.join((parts.part(n) for n in range(chunks)), hashed, metadata)  # type: ignore[arg-type]
-            stream.flush()
-            os.fsync(stream.fileno())
+    with draft(out, parts.folder) as stream:
+        hashed = _Hashed(stream)
+        form.join((parts.part(n) for n in range(chunks)), hashed, metadata)  # type: ignore[arg-type]
         digest = hashed.hash.hexdigest()
         parts.announce(digest)
         if metadata and out.suffix.lower() == ".csv":
             beside = {**metadata, "pigou.result_sha256": digest}
             write_whole(metadata_beside(out), (json.dumps(beside, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode())
-        os.replace(draft, out)
-        sync_folder(out.parent)
-    except BaseException:
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)  # a full disk has room again
-        raise
 
 
 class _Hashed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from mechanism.schema import PolicyCase, parse_tree
 from .design import Design
 from .formats import Columns, Kind
 from .runner import Job
+from .signals import uninterrupted
 
 Rows = dict[str, NDArray[Any]]
 
@@ -42,18 +44,21 @@ class Work:
         """The rows of the cases of this range."""
         return self._rows(self.design.trees(start, stop), self.design.ids(start, stop), self.design.columns(start, stop))
 
-    def probe(self, numbers: Sequence[int]) -> Columns:
-        """The rows of these cases, solved together."""
+    def probe(self, numbers: Sequence[int]) -> tuple[Columns, float]:
+        """The rows of these cases, solved together, and the seconds of solving: far places of a sequence take long to reach."""
         trees = [tree for n in numbers for tree in self.design.trees(n, n + 1)]
         ids = np.concatenate([self.design.ids(n, n + 1) for n in numbers])
         pieces = [self.design.columns(n, n + 1) for n in numbers]
-        return self._rows(trees, ids, {key: np.concatenate([piece[key] for piece in pieces]) for key in self.design.keys})
+        columns = {key: np.concatenate([piece[key] for piece in pieces]) for key in self.design.keys}
+        begun = time.perf_counter()
+        return self._rows(trees, ids, columns), time.perf_counter() - begun
 
     def _rows(self, trees: Iterable[Json], ids: NDArray[np.int64], varied: Mapping[str, NDArray[Any]]) -> Columns:
         cases: list[PolicyCase | str] = []
         for tree in trees:
             try:
-                cases.append(parse_tree(tree, name=self.design.name))
+                with uninterrupted():
+                    cases.append(parse_tree(tree, name=self.design.name))
             except BadCase as bad:
                 cases.append("; ".join(map(str, bad.faults)))
         width = len(self.design.policies)

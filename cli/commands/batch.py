@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -25,6 +26,10 @@ whatever --jobs and however often the run was interrupted.
 Exit code 4: some cases failed; their rows say why. 130: interrupted; --resume goes on."""
 
 
+LEAST_JOBS, JOBS_PER_PROCESSOR = 16, 4
+"""Processes that every machine may be given, and those that it may be given for each of its processors."""
+
+
 def batch(
     design: Annotated[Path, typer.Argument(metavar="DESIGN", help="A design file: YAML, JSON or TOML.", show_default=False)],
     out: Annotated[
@@ -32,7 +37,7 @@ def batch(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Start again, whatever is there.")] = False,
-    jobs: Annotated[int, typer.Option("--jobs", min=1, max=4096, metavar="N", help="Processes on this machine.")] = 1,
+    jobs: Annotated[int, typer.Option("--jobs", min=1, metavar="N", help="Processes on this machine.")] = 1,
     cluster: Annotated[
         str | None,
         typer.Option("--cluster", metavar="ADDRESS|local", help="A dask scheduler, or local: one with N workers here.", show_default=False),
@@ -48,8 +53,10 @@ def batch(
         raise typer.BadParameter("--resume goes on and --overwrite starts again; give one of them", param_hint="--resume")
     if out is None and not dry_run:
         raise typer.BadParameter("name the result: a .parquet or a .csv file", param_hint="--out")
-    path = Target(out or Path("result.parquet"), [design]).path
-    assert path is not None
+    most = max(LEAST_JOBS, JOBS_PER_PROCESSOR * (os.cpu_count() or 1))
+    if jobs > most:
+        raise typer.BadParameter(f"{jobs:,} processes are more than the {most} that this machine is given at most", param_hint="--jobs")
+    path = Target(out, [design]).path or Path("result.parquet")
     from ..batch.runner import refusal
 
     if reason := refusal(path, resume=resume or dry_run, overwrite=overwrite):
@@ -62,7 +69,7 @@ def batch(
     from ..batch.design import load_design
 
     plan = load_design(design)
-    Target(path, plan.files)
+    Target(out, plan.files)
     say((f"warning: {warning}" for warning in plan.warnings), quiet=quiet)
     if dry_run:
         from ..batch.estimate import estimate
@@ -89,14 +96,14 @@ def batch(
             found = run(
                 job(plan, path.suffix.lower(), version()),
                 path,
-                jobs=jobs,
+                jobs=min(jobs, plan.count),
                 cluster=cluster,
                 resume=resume,
                 overwrite=overwrite,
                 progress=progress,
             )
     except Refused as refused:
-        say([f"pigou batch: {refused}"])
+        say(f"pigou batch: {refused}".splitlines())
         raise typer.Exit(2) from None
     except KeyboardInterrupt:
         say([f"interrupted; {kept}. To go on: {again}"])
@@ -105,7 +112,7 @@ def batch(
         say([f"pigou: {died}; {kept}. To go on: {again}"])
         raise typer.Exit(1) from None
     except OSError as error:
-        if not folder_of(path).exists():
+        if not os.path.lexists(folder_of(path)):
             raise typer.BadParameter(f"{out}: cannot be written ({error.strerror or error})", param_hint="--out") from None
         say([f"pigou: cannot write the result: {error.strerror or error}; {kept}. Once there is room, go on: {again}"])
         raise typer.Exit(1) from None

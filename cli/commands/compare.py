@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from market.files import unreadable
 
 from ..options import DigitsOption, Format, FormatOption, OutOption, QuietOption, SeedOption, StrictOption, chosen
 from ..output import Target, say
@@ -24,6 +27,9 @@ A bad case stops the command before anything is computed."""
 
 RESULTS = (".parquet", ".csv")
 """The endings of a batch's result."""
+
+MOST = 1000
+"""Cases that are compared at a time."""
 
 
 def compare(
@@ -46,14 +52,19 @@ def compare(
     Of cases: one row per case and policy, the policy with the highest welfare marked. Of a batch's result: which policy wins how often,
     what it brings and costs, and what that depends on.
     """
-    form = chosen(form, out)
     target = Target(out, cases)
+    form = chosen(form, out)
     if any(path.suffix.lower() in RESULTS for path in cases):
         _batch(cases, by or [], form, target, digits, quiet=quiet, strict=strict)
         return
     if by:
         raise typer.BadParameter("cases are not pivoted; give the result of a batch", param_hint="--by")
-    paths = list(dict.fromkeys(cases))
+    once: dict[str, Path] = {}
+    for case in cases:
+        once.setdefault(os.path.realpath(case), case)
+    paths = list(once.values())
+    if len(paths) > MOST:
+        raise typer.BadParameter(f"{len(paths):,} cases are more than {MOST:,}; pigou batch takes any number", param_hint="CASE")
     found = results(paths)
     from mechanism.tree import comparison_rows
 
@@ -85,6 +96,8 @@ def _batch(paths: list[Path], by: list[str], form: Format, target: Target, digit
     from mechanism.tree import findings_tree
 
     path = paths[0]
+    if problem := unreadable(path):
+        raise typer.BadParameter(f"{path}: {problem}", param_hint="RESULT")
     try:
         result = read_result(path)
     except ResultError as error:

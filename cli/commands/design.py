@@ -12,7 +12,7 @@ import typer
 from mechanism.rules import DESIGNED, setting_rules
 
 from ..options import DigitsOption, Format, FormatOption, OutOption, QuietOption, StrictOption, chosen
-from ..output import Target, say
+from ..output import Target, say, shown
 
 EPILOG = """\b
 Examples:
@@ -112,8 +112,8 @@ def design(
     The program is solved by HiGHS and, where it is small, by Clarabel too. If nothing does what is asked, the constraints that
     contradict each other are named with weights that prove it.
     """
-    form = chosen(form, out)
     target = Target(out, [file])
+    form = chosen(form, out)
     given = {
         "tax_rule": tax_rule,
         "objective": objective,
@@ -125,9 +125,10 @@ def design(
         "collusion": collusion,
     }
     from mechanism.design_file import DesignError, solve_file
+    from mechanism.tree import design_tree
 
     try:
-        result = solve_file(file, {key: value.value for key, value in given.items() if value is not None})
+        result = design_tree(solve_file(file, {key: value.value for key, value in given.items() if value is not None}))
     except DesignError as error:
         raise typer.BadParameter(str(error)) from None
     if form is Format.json:
@@ -140,7 +141,7 @@ def design(
         from ..page import Page
         from ..render_design import designed
 
-        text = designed(result, Page(target.width, target.styled, target.unicode), digits)
+        text = designed(shown(result), Page(target.width, target.styled, target.unicode), digits)
     target.write(text)
     if result["status"] != "optimal":
         say([f"not met: the design is {result['status']}: {result['verdicts'][0]}"], quiet=quiet)

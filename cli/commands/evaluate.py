@@ -32,8 +32,8 @@ def evaluate(
 
     Every regime is solved, with its proof; subsidy and tax of the mechanism, who would join, and welfare against the benchmarks follow.
     """
-    form = chosen(form, out)
     target = Target(out, [case])
+    form = chosen(form, out)
     result = results([case])[0]
     if form is Format.json:
         text = json.dumps(result, indent=2, allow_nan=False)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from .. import shipped
+from ..whole import write_whole
 
 EPILOG = """\b
 Examples:
@@ -65,12 +66,9 @@ def copy(
         if destination is not None:
             raise typer.BadParameter("with --all give the destination only", param_hint="NAME")
         place = Path(name or ".")
-        if place.exists() and not place.is_dir():
+        if os.path.lexists(place) and not place.is_dir():
             raise typer.BadParameter(f"{place}: is a file; with --all name a directory", param_hint="DEST")
-        place.mkdir(parents=True, exist_ok=True)
         wanted = {place / f"{each}.yaml": shipped.folder() / f"{each}.yaml" for each in shipped.every_name()}
-        for target in wanted:
-            target.parent.mkdir(exist_ok=True)
     elif name is None:
         raise typer.BadParameter("name a shipped case, or give --all", param_hint="NAME")
     else:
@@ -82,29 +80,30 @@ def _with_bases(source: Path, destination: Path) -> dict[Path, Path]:
     """Target and source of a case and of the cases it is based on, which keep their names."""
     from market.files import read_document
 
-    target = destination / source.name if destination.is_dir() else destination
-    if source.parent.name == "designs" and destination.is_dir():  # a design names its case by its place in the folder above
+    target = destination / source.name if os.path.isdir(destination) else destination
+    if source.parent.name == "designs" and os.path.isdir(destination):  # a design names its case by its place in the folder above
         design = read_document(source).tree
         target = destination / "designs" / source.name
-        target.parent.mkdir(exist_ok=True)
         return {target: source} | _with_bases((source.parent / design["case"]).resolve(), destination)
-    if not target.parent.is_dir():
+    if not os.path.isdir(target.parent):
         raise typer.BadParameter(f"{target}: the directory {target.parent} does not exist; make it first", param_hint="DEST")
     bases = [Path(file) for file in read_document(source).files[1:]]
     return {target: source} | {target.parent / base.name: base for base in bases}
 
 
 def _copy(wanted: dict[Path, Path], force: bool) -> None:
-    differing = [target for target, source in wanted.items() if target.exists() and not _same(target, source)]
+    differing = [target for target, source in wanted.items() if os.path.lexists(target) and not _same(target, source)]
     if differing and not force:
         raise typer.BadParameter(f"exists and differs: {', '.join(map(str, differing))}; --force overwrites", param_hint="DEST")
     for target, source in wanted.items():
         try:
-            shutil.copyfile(source, target)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if not _same(target, source):
+                write_whole(target, source.read_bytes())
         except OSError as error:
             raise typer.BadParameter(f"{target}: cannot be written ({error.strerror})", param_hint="DEST") from None
         print(target)
 
 
 def _same(target: Path, source: Path) -> bool:
-    return target.is_file() and target.read_bytes() == source.read_bytes()
+    return os.path.isfile(target) and target.read_bytes() == source.read_bytes()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from market.files import chain
 
 from ..options import CaseFile, DigitsOption, Format, FormatOption, OutOption, QuietOption, SeedOption, StrictOption, chosen
 from ..output import Target, say
@@ -18,6 +21,9 @@ Examples:
 
 A claim that fails although its assumption is met is reported on stderr, and with --strict the exit code is then 3.
 --sample draws random admissible markets, independent of the case; 2000 of them take about half a minute."""
+
+COUNTEREXAMPLE = "counterexample_"
+"""How the names of files with counterexamples begin."""
 
 SampleOption = Annotated[
     int | None,
@@ -50,8 +56,11 @@ def propositions(
         raise typer.BadParameter("needs --sample N: counterexamples come from random markets", param_hint="--counterexamples")
     if counterexamples is not None and not counterexamples.is_dir():
         raise typer.BadParameter(f"{counterexamples}: is no directory; make it first", param_hint="--counterexamples")
-    form = chosen(form, out)
     target = Target(out, [case])
+    form = chosen(form, out)
+    for file in map(Path, chain(case)) if counterexamples is not None else ():
+        if os.path.realpath(file.parent) == os.path.realpath(counterexamples or "") and file.name.startswith(COUNTEREXAMPLE):
+            raise typer.BadParameter(f"{file}: is read and could be replaced; name another directory", param_hint="--counterexamples")
     from ..shipped import load
 
     policy = load([case])[0]
@@ -82,6 +91,6 @@ def propositions(
 
 def _write(row: dict[str, Any], folder: Path) -> Path:
     """One counterexample as a case file; JSON is YAML too."""
-    path = folder / f"counterexample_{row['id'].replace('.', '_')}.json"
+    path = folder / f"{COUNTEREXAMPLE}{row['id'].replace('.', '_')}.json"
     Target(path).write(json.dumps(row["worst"]["case"], indent=2))
     return path

@@ -41,8 +41,8 @@ def statics(
 
     One row per parameter: the derivatives of sharing, investment, prices, profits and welfare.
     """
-    form = chosen(form, out)
     target = Target(out, [case])
+    form = chosen(form, out)
     from ..shipped import load
 
     policy = load([case])[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -69,8 +70,8 @@ def what_if(
         raise typer.BadParameter("policies are followed along --vary; with --set alone all are shown", param_hint="--policy")
     if vary and len(vary) > 2:
         raise typer.BadParameter("one or two keys can be varied; a batch takes more (pigou batch)", param_hint="--vary")
+    target = Target(out, [case, *(Path(given[1:]) for given in sets or [] if given.startswith("@"))])
     form = chosen(form, out)
-    target = Target(out, [case])
     from mechanism.schema import parse_tree
 
     from ..shipped import load
@@ -128,7 +129,8 @@ def changed_tree(resolved: dict[str, Any], sets: list[str], path: str) -> dict[s
     """The resolved case with the changes made in the order given, and as a document that knows where they stand; what is expected of the
     case is not expected of the changed one."""
     from market.faults import Fault, Place
-    from market.files import BadCase, Document, KeyPath, merged, read_document
+    from market.faults import show as brief
+    from market.files import BadCase, Document, KeyPath, merged, read_document, read_value
     from mechanism.case_keys import key_fault, key_path, set_at
 
     tree: dict[str, Any] = {**resolved, "expect": {}}
@@ -143,26 +145,17 @@ def changed_tree(resolved: dict[str, Any], sets: list[str], path: str) -> dict[s
             continue
         key, equals, text = given.partition("=")
         if not equals or not key:
-            raise typer.BadParameter(f"{given!r} is no change; write KEY=VALUE, or @FILE", param_hint="--set")
+            raise typer.BadParameter(f"{brief(given)} is no change; write KEY=VALUE, or @FILE", param_hint="--set")
         if message := key_fault(tree, key, whole=True):
             raise BadCase([Fault(None, f"--set {key}", message)])
-        tree = json.loads(json.dumps(tree))
-        set_at(tree, key_path(key), value_of(text, given))
+        tree = deepcopy(tree)
+        try:
+            value = read_value(text, "--set")
+        except BadCase as bad:
+            raise typer.BadParameter(f"{brief(text)} is no value of a case file: {bad.faults[0].message}", param_hint="--set") from None
+        set_at(tree, key_path(key), value)
         places[key_path(key)] = places[key_path(key.partition("[")[0])] = Place("--set")
     return {"tree": tree, "document": Document(tree, places, (path,))}
-
-
-def value_of(text: str, given: str) -> Any:
-    """A value as a case file would write it."""
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
-    try:
-        value = YAML(typ="safe", pure=True).load(text)
-        json.dumps(value)
-    except (YAMLError, TypeError):
-        raise typer.BadParameter(f"{given!r}: {text!r} is no value of a case file", param_hint="--set") from None
-    return value
 
 
 def path(case: Any, vary: list[str], policies: list[str], *, quiet: bool) -> dict[str, Any]:
@@ -170,7 +163,7 @@ def path(case: Any, vary: list[str], policies: list[str], *, quiet: bool) -> dic
     from difflib import get_close_matches
 
     from mechanism.case_keys import expanded, key_path, value_at
-    from mechanism.many import RULES
+    from mechanism.many import tax_rules
     from mechanism.policies import case_by_case, followed
     from mechanism.tree import path_tree
     from mechanism.what_if import along, usual_policies
@@ -192,9 +185,9 @@ def path(case: Any, vary: list[str], policies: list[str], *, quiet: bool) -> dic
             alone = case_by_case(policy)
             needs = " is no regime and no tax rule"
             needs = " is found case by case, by pigou evaluate, and not along a path" if alone else needs
-            needs = " needs `types` in the case" if policy in RULES else needs
+            needs = " needs `types` in the case" if policy in tax_rules() else needs
             hint = f"; did you mean {close[0]}?" if close else f"; there are {', '.join(known)}"
-            hint = "" if policy in RULES or alone else hint
+            hint = "" if policy in tax_rules() or alone else hint
             raise typer.BadParameter(f"{policy}{needs}{hint}", param_hint="--policy")
     for span in spans:
         held = value_at(expanded(case.resolved, key_path(span.key)), key_path(span.key))
@@ -214,6 +207,7 @@ def span_of(given: str, resolved: dict[str, Any]) -> Any:
     import math
 
     from market.faults import Fault
+    from market.faults import show as brief
     from market.files import BadCase
     from mechanism.case_keys import key_fault
     from mechanism.what_if import Span
@@ -227,7 +221,7 @@ def span_of(given: str, resolved: dict[str, Any]) -> Any:
             raise ValueError
     except (ValueError, IndexError):
         raise typer.BadParameter(
-            f"{given!r} is no range; write KEY=LO:HI:N with LO below HI and N of 2 or more, such as security.rivalry=0:0.9:50",
+            f"{brief(given)} is no range; write KEY=LO:HI:N with LO below HI and N of 2 or more, such as security.rivalry=0:0.9:50",
             param_hint="--vary",
         ) from None
     if message := key_fault(resolved, key):

@@ -1,0 +1,24 @@
+"""Text of users as it may be shown."""
+
+from __future__ import annotations
+
+from unicodedata import category
+
+# What shows nothing of itself though it counts as a letter, mark or symbol: fillers, joiners, selectors of variants.
+_UNSEEN = {0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0, *range(0x180B, 0x1810), *range(0xFE00, 0xFE10)}
+_UNSEEN |= set(range(0xE0100, 0xE01F0))
+
+
+def visible(text: str, kept: str = "") -> str:
+    r"""The text with everything that steers a terminal or shows nothing written as an escape.
+
+    Control and format characters (ESC, the ends of lines, changes of direction, zero widths) come
+    out as `\x1b` or `\u202e`, save those `kept`; letters, marks and blanks stay.
+    """
+
+    def shown(letter: str) -> str:
+        kind = category(letter)
+        unseen = kind[0] == "C" or kind in ("Zl", "Zp") or ord(letter) in _UNSEEN
+        return letter.encode("unicode_escape").decode() if unseen and letter not in kept else letter
+
+    return text if text.isascii() and text.isprintable() else "".join(map(shown, text))

@@ -1,0 +1,493 @@
+"""Faults put into a copy of the program one at a time, each with the tests that have to notice it.
+
+    python tests/mutants.py [NAME...]      all mutants, or those named
+
+A mutant is a file, a piece of its text that occurs once, and what stands there instead. One that no named test notices has SURVIVED, and
+the exit code is 1: either a test is missing, or the text makes no difference. `test_frozen.py` never counts: it says that a result
+changed, not that it is wrong. When code moves, only `file`, `old` and `new` need to follow it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+COPIED = ("market", "mechanism", "cli", "cases", "tests", "pyproject.toml", "README.md", "constraints.txt")
+
+EQUATIONS = "tests/test_market_equations.py"
+REFUTED = "tests/test_market_refuted.py"
+REPORTED = "tests/test_mechanism_reported.py"
+CLAIMS = "tests/test_mechanism_claims.py"
+DERIVATIVES = f"{EQUATIONS}::test_payoff_derivatives_by_complex_step"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mutant:
+    """A fault."""
+
+    name: str
+    file: str
+    """From the root of the project."""
+    old: str
+    """Occurs once in the file."""
+    new: str
+    killers: tuple[str, ...]
+    """Tests of which at least one must fail."""
+
+
+MUTANTS = (
+    # --- payoff: slopes and bends
+    Mutant(
+        name="demand shift in s",
+        file="market/payoff.py",
+        old="together * s[j] - 2 * of_firm(case.leakage_own, i) * s[i]",
+        new="together * s[j] + 2 * of_firm(case.leakage_own, i) * s[i]",
+        killers=(DERIVATIVES,),
+    ),
+    Mutant(
+        name="demand shift in t",
+        file="market/payoff.py",
+        old="spill * s[j] - of_firm(case.rivalry, i)",
+        new="spill * s[j] + of_firm(case.rivalry, i)",
+        killers=(DERIVATIVES,),
+    ),
+    Mutant(
+        name="demand shift in s and t",
+        file="market/payoff.py",
+        old="hessian[i, 2 + i] += of_firm(case.demand_spillover, j) * u[j]",
+        new="hessian[i, 2 + i] -= of_firm(case.demand_spillover, j) * u[j]",
+        killers=(DERIVATIVES,),
+    ),
+    Mutant(name="cost f_t", file="market/payoff.py", old="gradient[2 + i] -= f_t", new="gradient[2 + i] += f_t", killers=(DERIVATIVES,)),
+    Mutant(
+        name="cost f_y", file="market/payoff.py", old="gradient[j] -= f_y * t[j]", new="gradient[j] += f_y * t[j]", killers=(DERIVATIVES,)
+    ),
+    Mutant(name="cost f_tt", file="market/payoff.py", old="-= f_tt", new="+= f_tt", killers=(DERIVATIVES,)),
+    Mutant(
+        name="cost f_ty",
+        file="market/payoff.py",
+        old="hessian[j, 2 + i] -= f_ty * t[j]",
+        new="hessian[j, 2 + i] += f_ty * t[j]",
+        killers=(DERIVATIVES,),
+    ),
+    Mutant(
+        name="cost f_yy",
+        file="market/payoff.py",
+        old="hessian[j, j] -= f_yy * t[j] ** 2",
+        new="hessian[j, j] += f_yy * t[j] ** 2",
+        killers=(DERIVATIVES,),
+    ),
+    Mutant(
+        name="unit cost in own investment",
+        file="market/payoff.py",
+        old="-passed_on * s[j], of_firm(F.left, i) * of_firm(F.rise_t, i)",
+        new="-passed_on * s[j], -of_firm(F.left, i) * of_firm(F.rise_t, i)",
+        killers=(DERIVATIVES,),
+    ),
+    Mutant(
+        name="unit cost in what is shared",
+        file="market/payoff.py",
+        old="= -passed_on * t[j], ",
+        new="= passed_on * t[j], ",
+        killers=(DERIVATIVES,),
+    ),
+    Mutant(
+        name="unit cost, second derivative",
+        file="market/payoff.py",
+        old="hessian[j, 2 + i] += saved * risen * t[j]",
+        new="hessian[j, 2 + i] -= saved * risen * t[j]",
+        killers=(DERIVATIVES,),
+    ),
+    # --- cost forms, prices, welfare
+    Mutant(
+        name="saturating cost, second derivative",
+        file="market/cost.py",
+        old="return slope, -2 * slope * left",
+        new="return slope, -slope * left",
+        killers=(f"{EQUATIONS}::test_cost_derivatives_by_complex_step",),
+    ),
+    Mutant(
+        name="exponential cost, first derivative",
+        file="market/cost.py",
+        old="return -decay, decay",
+        new="return decay, decay",
+        killers=(f"{EQUATIONS}::test_cost_derivatives_by_complex_step",),
+    ),
+    Mutant(
+        name="Bertrand prices",
+        file="market/pricing.py",
+        old="(2 * rival(own) * pull + cross * rival(pull))",
+        new="(2 * own * pull + cross * rival(pull))",
+        killers=(f"{EQUATIONS}::test_bertrand_prices_solve_both_first_order_conditions_and_leave_q_equal_slope_times_margin",),
+    ),
+    Mutant(
+        name="Bertrand margins",
+        file="market/pricing.py",
+        old="matrix(2 * own[..., 1], cross, cross, 2 * own[..., 0])",
+        new="matrix(2 * own[..., 0], cross, cross, 2 * own[..., 1])",
+        killers=(f"{EQUATIONS}::test_price_matrices_give_the_price_functions",),
+    ),
+    Mutant(
+        name="collusive prices",
+        file="market/pricing.py",
+        old="return (choke + unit_cost) / 2",
+        new="return (choke + unit_cost) / 2.1",
+        killers=(f"{EQUATIONS}::test_collusive_prices_cannot_be_improved",),
+    ),
+    Mutant(
+        name="collusive margins",
+        file="market/pricing.py",
+        old="return inverse_slope_matrix(case) / 2",
+        new="return inverse_slope_matrix(case) / 2.1",
+        killers=(f"{EQUATIONS}::test_price_matrices_give_the_price_functions",),
+    ),
+    Mutant(
+        name="consumer surplus",
+        file="market/demand.py",
+        old="gross_utility(case, intercept, quantity) - price * quantity",
+        new="gross_utility(case, intercept, quantity) - 0.9 * price * quantity",
+        killers=(f"{EQUATIONS}::test_accounts_add_up",),
+    ),
+    Mutant(
+        name="gross utility",
+        file="market/demand.py",
+        old="(apply(H, intercept) - apply(H, quantity) / 2)",
+        new="(apply(H, intercept) - apply(H, quantity) / 3)",
+        killers=(f"{EQUATIONS}::test_gross_utility_is_the_line_integral_of_inverse_demand_along_any_path",),
+    ),
+    Mutant(
+        name="planner's welfare",
+        file="market/pricing.py",
+        old="np.swapaxes(cross, -1, -2) - times(cross, sold)) / 2",
+        new="np.swapaxes(cross, -1, -2) - 0.9 * times(cross, sold)) / 2",
+        killers=(
+            "tests/test_mechanism_full_information.py::test_own_profit_plus_subsidy_is_social_welfare_at_any_levels",
+            "tests/test_mechanism_full_information.py::test_coordination_failure_is_found_and_is_real",
+        ),
+    ),
+    # --- what proofs rest on
+    Mutant(
+        name="modulus x 1.05",
+        file="market/wellposed.py",
+        old="least = np.minimum(least, np.linalg.eigvalsh(N)[..., 0])",
+        new="least = np.minimum(least, 1.05 * np.linalg.eigvalsh(N)[..., 0])",
+        killers=(f"{REFUTED}::test_without_savings_the_modulus_is_the_curvature_at_some_corner",),
+    ),
+    Mutant(
+        name="modulus without what is saved",
+        file="market/wellposed.py",
+        old="kappa = case.cost_scale * remaining_cost(case)",
+        new="kappa = case.cost_scale * np.ones(2)",
+        killers=(
+            f"{REFUTED}::test_no_sampled_curvature_is_below_the_modulus",
+            f"{REFUTED}::test_the_modulus_is_reached_far_out_at_full_sharing",
+        ),
+    ),
+    Mutant(
+        name="required scale x 0.98",
+        file="market/wellposed.py",
+        old="needed = np.where(fan, along, 2 * largest)",
+        new="needed = np.where(fan, along, 1.96 * largest)",
+        killers=(f"{REFUTED}::test_payoff_grows_without_limit_exactly_below_the_required_scale",),
+    ),
+    Mutant(
+        name="bound of replies",
+        file="market/reply.py",
+        old="return np.where(unknown, 0.0, 2 * b /",
+        new="return np.where(unknown, 0.0, 1.99 * b /",
+        killers=(f"{REFUTED}::test_profit_grows_without_limit_exactly_below_the_bound_of_replies",),
+    ),
+    Mutant(
+        name="best replies that share all",
+        file="market/reply.py",
+        old="for s in sharing_range]",
+        new="for s in sharing_range[:1]]",
+        killers=(f"{REFUTED}::test_no_point_of_a_grid_beats_a_best_reply_that_shares_in_part_or_all",),
+    ),
+    Mutant(
+        name="best replies that share in part",
+        file="market/reply.py",
+        old="stretches.append((n0 + e**2 / (4 * h), n1 + e * g / (2 * h), n2 + g**2 / (4 * h)))",
+        new="stretches.append((n0 + e**2 / (4 * h), n1 + e * g / (4 * h), n2 + g**2 / (4 * h)))",
+        killers=(f"{REFUTED}::test_no_point_of_a_grid_beats_a_best_reply_that_shares_in_part_or_all",),
+    ),
+    Mutant(
+        name="difference of intervals",
+        file="market/solve/interval.py",
+        old="Interval(self.low - other.high, self.high - other.low)",
+        new="Interval(self.low - other.high, self.high - other.high)",
+        killers=(f"{REFUTED}::test_interval_arithmetic_holds_all_results_and_no_more",),
+    ),
+    Mutant(
+        name="slope of the planner's payoff, one end",
+        file="market/proof.py",
+        old="return Interval(falls[1], falls[0]), Interval(rate[1], rate[0])",
+        new="return Interval(falls[1], falls[0]), Interval(rate[0], rate[0])",
+        killers=(f"{REFUTED}::test_slopes_on_a_box_are_enclosed",),
+    ),
+    Mutant(
+        name="slope of the planner's payoff, a term",
+        file="market/proof.py",
+        old="return u * own + u.rival * others + spilled",
+        new="return u * own + u.rival * others",
+        killers=(f"{REFUTED}::test_slopes_on_a_box_are_enclosed",),
+    ),
+    Mutant(
+        name="radius on one side",
+        file="market/proof.py",
+        old="move = np.maximum(slope.high - at_center, at_center - slope.low)",
+        new="move = np.minimum(slope.high - at_center, at_center - slope.low) / 2",
+        killers=(f"{REFUTED}::test_the_radius_is_what_moves_the_gradient_over_the_modulus",),
+    ),
+    Mutant(
+        name="distance x 0.95",
+        file="market/proof.py",
+        old="np.linalg.norm(off, axis=-1, keepdims=True) / modulus",
+        new="np.linalg.norm(off, axis=-1, keepdims=True) * 0.95 / modulus",
+        killers=(f"{REFUTED}::test_the_distance_to_the_optimum_is_exact_along_the_flattest_direction",),
+    ),
+    Mutant(
+        name="bound on a box",
+        file="market/proof.py",
+        old="(half * np.maximum(slope.high, -slope.low)).sum(-1)",
+        new="0.1 * (half * np.maximum(slope.high, -slope.low)).sum(-1)",
+        killers=(
+            f"{REFUTED}::test_a_peak_between_the_first_centers_is_found",
+            f"{REFUTED}::test_a_value_below_the_optimum_is_never_proven",
+        ),
+    ),
+    Mutant(
+        name="conditions of an equilibrium, a term",
+        file="market/uniqueness.py",
+        old="+ square.scaled(c.b2 * phi2 - 2 * c.b_j * phi1)",
+        new="+ square.scaled(-2 * c.b_j * phi1)",
+        killers=(f"{REFUTED}::test_conditions_and_their_slopes_on_a_box_are_enclosed",),
+    ),
+    Mutant(
+        name="response of sharing, one end",
+        file="market/uniqueness.py",
+        old="return Interval(np.minimum(limit, 0.0), np.maximum(limit, 0.0))",
+        new="return Interval(np.minimum(limit, 0.0), 0.98 * np.maximum(limit, 0.0))",
+        killers=(f"{REFUTED}::test_sharing_on_a_box_is_enclosed_and_its_ends_are_reached",),
+    ),
+    Mutant(
+        name="largest investment",
+        file="market/uniqueness.py",
+        old="room = c.k * c.share_bounds[0] - 2 * c.w * steepest * (steepest + others)",
+        new="room = c.k * c.share_bounds[0] - c.w * steepest * (steepest + others)",
+        killers=(f"{REFUTED}::test_the_largest_investment_is_reached_where_nothing_is_lost_in_the_bound",),
+    ),
+    # --- when a search may end
+    Mutant(
+        name="a box is settled too early",
+        file="market/proof.py",
+        old="done = elsewhere | (bound <= allowed)",
+        new="done = elsewhere | (bound <= allowed + 1e-3 * scale)",
+        killers=(f"{REFUTED}::test_a_value_below_the_optimum_is_never_proven",),
+    ),
+    Mutant(
+        name="the tree ran out",
+        file="market/proof.py",
+        old="if boxes > LARGEST_TREE:\n            return nothing",
+        new="if boxes > LARGEST_TREE:\n            return Bound(gap=0.0, better=None)",
+        killers=(f"{CLAIMS}::test_a_proof_that_ran_out_of_boxes_claims_nothing",),
+    ),
+    Mutant(
+        name="the cover ran out",
+        file="market/uniqueness.py",
+        old='status="not proven", basis=f"interval search',
+        new='status="proven", basis=f"interval search',
+        killers=(f"{REFUTED}::test_uniqueness_is_not_proven_where_two_equilibria_are_known",),
+    ),
+    Mutant(
+        name="one-to-one by the wrong end",
+        file="market/uniqueness.py",
+        old="determinant.low.min() > 0",
+        new="determinant.high.min() > 0",
+        killers=(f"{REFUTED}::test_no_box_around_an_unstable_equilibrium_is_one_to_one",),
+    ),
+    Mutant(
+        name="a climb ends early",
+        file="market/solve/optimum.py",
+        old="done = (residual <= tolerances.target) & (step.max(-1) <= tolerances.step) | stalled",
+        new="done = (residual <= 1e-3) | stalled",
+        killers=("tests/test_market_solvers.py::test_concave_quadratics_satisfy_the_first_order_conditions_of_the_box",),
+    ),
+    Mutant(
+        name="Newton's method without its check",
+        file="market/solve/equilibrium.py",
+        old="best[~(best_residual <= tolerances.residual)] = np.nan",
+        new="best[~(best_residual <= np.inf)] = np.nan",
+        killers=(f"{CLAIMS}::test_newton_says_where_it_did_not_arrive",),
+    ),
+    Mutant(
+        name="Newton's method ends early",
+        file="market/solve/equilibrium.py",
+        old="on = np.flatnonzero((residual > tolerances.target) &",
+        new="on = np.flatnonzero((residual > 1e-5) &",
+        killers=(f"{CLAIMS}::test_newton_goes_on_to_the_last_digit",),
+    ),
+    Mutant(
+        name="an equilibrium without regret",
+        file="market/solve/equilibrium.py",
+        old="keep = (found.residual <= tolerances.residual) & (found.regret <= tolerances.regret)",
+        new="keep = found.residual <= tolerances.residual",
+        killers=("tests/test_market_solvers.py::test_a_first_order_point_that_fails_globally_is_no_equilibrium",),
+    ),
+    # --- truth-telling, participation, taxes
+    Mutant(
+        name="truth-telling holds too easily",
+        file="mechanism/incentives.py",
+        old='status: CheckStatus = "holds" if largest <= RELATIVE_TOLERANCE * scale',
+        new='status: CheckStatus = "holds" if largest <= 1e-4 * scale',
+        killers=(f"{CLAIMS}::test_truth_telling_is_judged_to_a_ten_millionth_of_the_payoff_range",),
+    ),
+    Mutant(
+        name="participation holds too easily",
+        file="mechanism/checks.py",
+        old='status="holds" if least >= -tolerance else',
+        new='status="holds" if least >= -1e3 * tolerance else',
+        killers=(f"{CLAIMS}::test_participation_is_judged_to_a_ten_millionth_of_the_payoff_range",),
+    ),
+    Mutant(
+        name="truth-telling in settings holds too easily",
+        file="mechanism/settings.py",
+        old='"incentive": incentive,\n        "status": "holds" if amount <= RELATIVE_TOLERANCE * scale',
+        new='"incentive": incentive,\n        "status": "holds" if amount <= 1e-4 * scale',
+        killers=(f"{CLAIMS}::test_settings_are_judged_alike",),
+    ),
+    Mutant(
+        name="participation in settings holds too easily",
+        file="mechanism/settings.py",
+        old='"status": "holds" if least >= -RELATIVE_TOLERANCE * scale',
+        new='"status": "holds" if least >= -1e-4 * scale',
+        killers=(f"{CLAIMS}::test_settings_are_judged_alike",),
+    ),
+    Mutant(
+        name="weights of the prior",
+        file="mechanism/types.py",
+        old="weights[nodes] = w / 2",
+        new="weights[nodes] = 1 / count",
+        killers=(f"{REPORTED}::test_type_space_integrates_polynomials_exactly_and_keeps_both_ends",),
+    ),
+    Mutant(
+        name="tax as printed",
+        file="mechanism/reported.py",
+        old='assigned for the same reports."""\n    return assignment.subsidy',
+        new='assigned for the same reports."""\n    return 0.999 * assignment.subsidy',
+        killers=(f"{REPORTED}::test_the_printed_tax_pays_nothing_on_the_path_and_invites_misreports",),
+    ),
+    Mutant(
+        name="tax free of the own report",
+        file="mechanism/reported.py",
+        old="(assignment.types.weights @ subsidy)[..., None, :]",
+        new="(subsidy @ assignment.types.weights)[..., :, None]",
+        killers=(f"{REPORTED}::test_a_tax_free_of_the_own_report_is_exactly_truthful",),
+    ),
+    Mutant(
+        name="tax set by the worst type",
+        file="mechanism/reported.py",
+        old="worst = (margin @ assignment.types.weights).argmin(-1)",
+        new="worst = (margin @ assignment.types.weights).argmax(-1)",
+        killers=(f"{REPORTED}::test_the_tax_set_by_the_worst_type_and_mutual_payments",),
+    ),
+    Mutant(
+        name="mutual payments",
+        file="mechanism/reported.py",
+        old="+ expected[::-1][..., None, :])",
+        new="- expected[::-1][..., None, :])",
+        killers=(f"{REPORTED}::test_the_tax_set_by_the_worst_type_and_mutual_payments",),
+    ),
+    # --- designs and recommendations
+    Mutant(
+        name="a proof of impossibility, its gap",
+        file="mechanism/design.py",
+        old="and gap > 1e-9 * scale",
+        new="and gap > -1e9 * scale",
+        killers=(f"{CLAIMS}::test_no_proof_of_impossibility_where_something_is_possible",),
+    ),
+    Mutant(
+        name="a proof of impossibility, its balance",
+        file="mechanism/design.py",
+        old="and np.abs(combined[free]).max(initial=0.0) <= 1e-7",
+        new="and np.abs(combined[free]).max(initial=0.0) <= 1e7",
+        killers=(f"{CLAIMS}::test_spoiled_weights_are_no_proof_of_impossibility",),
+    ),
+    Mutant(
+        name="a tie between policies",
+        file="mechanism/advice.py",
+        old="(abs(optimum) or 1.0), 9), choices[key][1]))",
+        new="(abs(optimum) or 1.0), 9), -choices[key][1]))",
+        killers=("tests/test_mechanism_designed.py::test_the_shadow_cost_decides_between_paying_and_permitting",),
+    ),
+    Mutant(
+        name="a tie between reports",
+        file="mechanism/checks.py",
+        old="near = values >= top - 1e-12 * max(1.0, float(np.abs(values).max()))",
+        new="near = values >= top",
+        killers=(f"{CLAIMS}::test_ties_up_to_rounding_go_to_the_first",),
+    ),
+)
+
+
+def tried(mutant: Mutant, copy: Path) -> str | None:
+    """The test that noticed the mutant, or None; the copy is left as it was."""
+    path = copy / mutant.file
+    text = path.read_text(encoding="utf-8")
+    if text.count(mutant.old) != 1:
+        raise SystemExit(f"{mutant.name}: its text occurs {text.count(mutant.old)} times in {mutant.file}")
+    path.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
+    try:
+        done = pytest(mutant.killers, copy)
+    finally:
+        path.write_text(text, encoding="utf-8")
+    if done.returncode not in (0, 1):  # nothing was collected, or not even that
+        raise SystemExit(f"{mutant.name}: pytest ended with {done.returncode}\n{done.stdout[-2000:]}")
+    failed = re.search(r"^FAILED (\S+)", done.stdout, re.MULTILINE)
+    return failed[1] if failed else None
+
+
+def pytest(tests: tuple[str, ...], copy: Path) -> subprocess.CompletedProcess[str]:
+    """Run tests in the copy up to the first failure."""
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--tb=no"]
+    command += ["--hypothesis-profile", "first_failure", *tests]
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "400"}
+    return subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, timeout=600)
+
+
+def main(names: list[str]) -> int:
+    """Try the mutants and print what became of them."""
+    unknown = set(names) - {mutant.name for mutant in MUTANTS}
+    if unknown:
+        raise SystemExit(f"no such mutant: {', '.join(sorted(unknown))}")
+    chosen = [mutant for mutant in MUTANTS if not names or mutant.name in names]
+    survived = 0
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder)
+        for name in COPIED:
+            if (ROOT / name).is_dir():
+                shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(ROOT / name, copy / name)
+        clean = pytest(tuple(dict.fromkeys(test for mutant in chosen for test in mutant.killers)), copy)
+        if clean.returncode:
+            raise SystemExit(f"without any mutant the tests fail\n{clean.stdout[-2000:]}")
+        for mutant in chosen:
+            begun = time.perf_counter()
+            by = tried(mutant, copy)
+            survived += by is None
+            print(f"{mutant.name:45} {time.perf_counter() - begun:5.1f} s  {by or 'SURVIVED'}", flush=True)
+    print(f"{len(chosen) - survived} of {len(chosen)} noticed")
+    return 1 if survived else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,162 @@
+"""Where a claim ends: just beyond a tolerance it is not made, a search that ran out claims nothing, a spoiled proof is none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pytest
+from admissible import market
+
+from market import proof
+from market.regimes import solve_regime
+from market.solve.equilibrium import Game, newton, searched_reply
+from mechanism import design
+from mechanism.checks import first_largest, participation
+from mechanism.incentives import Gains, incentive_check
+from mechanism.programs import LinearAnswer
+from mechanism.setting_file import DesignOptions, parse_setting
+from mechanism.settings import efficient, report
+
+JUST = ((0.5e-7, "holds"), (2e-7, "violated"))
+"""Amounts on either side of a ten-millionth of a payoff range of one, and what is then claimed."""
+
+
+@pytest.mark.parametrize(("amount", "status"), JUST)
+@pytest.mark.parametrize("incentive", ["bayesian", "dominant"])
+def test_truth_telling_is_judged_to_a_ten_millionth_of_the_payoff_range(incentive: Any, amount: float, status: str) -> None:
+    """The second firm of the first type gains this much by the second report; payoffs run from 0 to 1."""
+    interim = np.array([[[1.0, 0.5], [0.0, 0.0]], [[1.0, 1.0 + amount], [0.0, 0.0]]])
+    truth = np.diagonal(interim, axis1=1, axis2=2)
+    gain = interim - truth[..., None]
+    both = np.arange(2)
+    found = Gains(rows=both, columns=both, interim=interim, truth=truth, truth_ex_post=truth[..., None], dominant=gain)
+    check = incentive_check(found, np.array([0.2, 0.8]), incentive, found.range)
+    assert check.status == status
+    assert check.witness == {"firm": 2, "type": 0.2, "report": 0.8, "gain": pytest.approx(amount, rel=1e-6)}
+
+
+@pytest.mark.parametrize(("amount", "status"), JUST)
+def test_participation_is_judged_to_a_ten_millionth_of_the_payoff_range(amount: float, status: str) -> None:
+    found = participation(np.array([[1.0, 0.0], [0.5, 0.5]]), np.array([[1.0, amount], [0.0, 0.5]]), np.array([0.2, 0.8]))
+    assert found.status == status
+    assert found.witness == {"firm": 1, "type": 0.8, "slack": pytest.approx(-amount)}
+
+
+@pytest.mark.parametrize(("amount", "status"), JUST)
+def test_settings_are_judged_alike(amount: float, status: str) -> None:
+    """All like one alternative best, worth 0 or 1: the other type gains what one report is paid; a better outside option is a loss."""
+    tree = {
+        "alternatives": ["this", "that"],
+        "players": [
+            {"name": "one", "types": [0, 1], "value": {"this": [0, 1], "that": [-9, -9]}, "outside": [amount, 0]},
+            {"name": "two", "types": [0, 1], "value": {"this": [0, 1], "that": [-9, -9]}},
+        ],
+    }
+    plan = efficient(parse_setting(tree).setting)
+    nothing = np.zeros((2, 2))
+    paid = report(plan, (nothing, nothing + np.array([0.0, amount])))["checks"]
+    for check in paid["ic"]:
+        assert check["status"] == status
+        assert check["witness"] == {"player": "two", "type": 0.0, "report": 1.0, "gain": pytest.approx(amount)}
+    for check in paid["ir"]:
+        assert check["status"] == status
+        assert check["witness"] == {"player": "one", "type": 0.0, "slack": pytest.approx(-amount)}
+
+
+def test_ties_up_to_rounding_go_to_the_first() -> None:
+    assert first_largest(np.array([[0.5, 3.0], [3.0 + 4e-16 * 3, 1.0]])) == (0, 1)
+    assert first_largest(np.array([[0.5, 3.0], [3.0 + 1e-9, 1.0]])) == (1, 0)
+
+
+def test_a_proof_that_ran_out_of_boxes_claims_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert solve_regime(market(), "social_optimum").certificate.scope == "proven"
+    monkeypatch.setattr(proof, "LARGEST_TREE", 20)
+    outcome = solve_regime(market(), "social_optimum")
+    assert outcome.certificate.scope == "searched"
+    assert outcome.certificate.gap is None
+
+
+@dataclass(frozen=True)
+class Rising:
+    """x + x^3 / 3, which is nowhere flat."""
+
+    def take(self, lanes: Any) -> Rising:
+        """One objective for all lanes."""
+        return self
+
+    def value(self, x: np.ndarray) -> np.ndarray:
+        """Payoffs."""
+        return (x + x**3 / 3)[..., 0]
+
+    def derivatives(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Value, gradient, Hessian."""
+        return self.value(x), 1 + x**2, (2 * x)[..., None]
+
+
+def test_newton_says_where_it_did_not_arrive() -> None:
+    lower, upper = np.array([-np.inf]), np.array([np.inf])
+    reply = searched_reply((Rising(),), ((0,),), lower, upper, (np.zeros((1, 1)),))
+    game = Game(players=(Rising(),), controls=((0,),), lower=lower, upper=upper, reply=reply)
+    assert np.isnan(newton(game, np.array([[0.3], [2.0]]))).all()
+
+
+@dataclass(frozen=True)
+class Bent(Rising):
+    """2 x - e^x, highest at log 2."""
+
+    def value(self, x: np.ndarray) -> np.ndarray:
+        """Payoffs."""
+        return (2 * x - np.exp(x))[..., 0]
+
+    def derivatives(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Value, gradient, Hessian."""
+        return self.value(x), 2 - np.exp(x), -np.exp(x)[..., None]
+
+
+def test_newton_goes_on_to_the_last_digit() -> None:
+    lower, upper = np.array([-9.0]), np.array([9.0])
+    reply = searched_reply((Bent(),), ((0,),), lower, upper, (np.zeros((1, 1)),))
+    game = Game(players=(Bent(),), controls=((0,),), lower=lower, upper=upper, reply=reply)
+    np.testing.assert_allclose(newton(game, np.array([[0.0], [2.0]])), np.log(2), rtol=1e-14)
+
+
+# --- proofs of impossibility
+
+TRADE = {
+    "alternatives": ["trade", "keep"],
+    "players": [
+        {"name": "buyer", "types": [0.1, 0.5, 0.9], "value": {"trade": [0.1, 0.5, 0.9], "keep": [0, 0, 0]}},
+        {"name": "seller", "types": [0.1, 0.5, 0.9], "value": {"trade": [-0.1, -0.5, -0.9], "keep": [0, 0, 0]}},
+    ],
+}
+"""Efficient trade over three values each: impossible without public money."""
+
+
+def test_no_proof_of_impossibility_where_something_is_possible() -> None:
+    problem = parse_setting(TRADE)
+    impossible = DesignOptions(allocation="efficient", objective="min_outlay", budget="ex_ante")
+    assert design.infeasibility(design.build(problem.setting, impossible))["verified"]
+    for options in ({"budget": "none"}, {"participation": "none", "objective": "max_surplus"}):
+        possible = impossible.model_copy(update=options)
+        program = design.build(problem.setting, possible)
+        assert design.solve(program).status == "optimal"
+        assert not design.infeasibility(program)["verified"]
+
+
+@pytest.mark.parametrize("row", range(5))
+def test_spoiled_weights_are_no_proof_of_impossibility(row: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of the weights of a valid proof is halved, or one that is nothing made something."""
+    program = design.build(parse_setting(TRADE).setting, DesignOptions(allocation="efficient", objective="min_outlay", budget="ex_ante"))
+    true = design.linear_program
+
+    def spoiled(*arguments: Any, **options: Any) -> LinearAnswer:
+        answer = true(*arguments, **options)
+        prices = answer.prices.copy()
+        at = np.argsort(prices[:-1])[::-1][row]
+        prices[at] = prices[at] / 2 if prices[at] > 1e-9 else 0.1
+        return replace(answer, prices=prices)
+
+    monkeypatch.setattr(design, "linear_program", spoiled)
+    assert not design.infeasibility(program)["verified"]
