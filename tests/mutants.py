@@ -424,8 +424,8 @@ MUTANTS = (
     Mutant(
         name="a tie between policies",
         file="mechanism/advice.py",
-        old="(abs(optimum) or 1.0), 9), choices[key][1]))",
-        new="(abs(optimum) or 1.0), 9), -choices[key][1]))",
+        old="(self.share(o.net(cost)), -max(o.spent, 0.0))",
+        new="(self.share(o.net(cost)), max(o.spent, 0.0))",
         killers=("tests/test_mechanism_designed.py::test_the_shadow_cost_decides_between_paying_and_permitting",),
     ),
     Mutant(
