@@ -31,8 +31,10 @@ BY_ROUNDING = (
 constraints come to the same; a net transfer is nil. Not compared; nor is a best report that gains nothing over the truth."""
 
 INTENDED: dict[str, str] = {
-    r"evaluate .*: mechanism\.alternatives\..*\.checks\.program.*": "the program of the largest violation is stated for the case's own rule alone",
-    r"evaluate .*: mechanism\.(reported|alternatives\.\w+)\.evidence\..*": "where truth holds evidence is of the middle type, not of one that rounding picks",
+    # The largest violation is stated as a program for the case's own rule alone.
+    r"evaluate .*: mechanism\.alternatives\..*\.checks\.program.*": "program",
+    # Where truth holds evidence is of the middle type, not of one that rounding picks.
+    r"evaluate .*: mechanism\.(reported|alternatives\.\w+)\.evidence\..*": "evidence",
 }
 """Patterns of `entry: path` that are meant to differ from the frozen data, each with the reason."""
 
