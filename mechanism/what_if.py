@@ -24,7 +24,7 @@ from mechanism.frozen import freeze
 from mechanism.many import Columns, solve_many, tax_rules
 from mechanism.policies import PRIVATE_MARKET
 from mechanism.results import ComparisonRow, Evaluation, PrivateMarket, RuleResult
-from mechanism.rules import TAX_RULES
+from mechanism.rules import TAX_RULES, market_rules
 from mechanism.schema import PolicyCase, parse_tree
 from mechanism.transfers import in_closed_form, no_design
 from mechanism.types import type_space
@@ -260,7 +260,7 @@ def usual_policies(case: PolicyCase) -> tuple[str, ...]:
     if case.types is None:
         return regimes
     quick = in_closed_form(case.mechanism) and no_design(type_space(case.types), case.mechanism) is None
-    return regimes + tuple(rule for rule in tax_rules() if quick or not TAX_RULES[rule].designed)
+    return regimes + tuple(rule for rule in market_rules() if quick or not TAX_RULES[rule].designed)
 
 
 @dataclass(frozen=True, kw_only=True)
