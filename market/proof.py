@@ -1,4 +1,4 @@
-"""Proof that a planner's optimum is global: branch and bound over the sharing square.
+"""Proof that a planner's optimum is global: branch and bound over the sharing square of two firms.
 
 For given sharing s a planner's payoff W(s, t) is strongly concave in investments with modulus at least m (see
 `market.wellposed.concavity`; costs convex in both investments), so V(s) = max_t W(s, t) is found exactly, is continuously

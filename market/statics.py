@@ -10,15 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from market.case import Array, Case
+from market.faults import Json
 from market.outcome import Accounts, account
-from market.payoff import Payoff
-from market.regimes import BOTH, Regime, benefit_matrix, firm_game, level_bounds
+from market.regimes import Regime, firm_game, level_bounds, sole_payoff
 from market.solve.equilibrium import own_system
 from market.solve.linear import solve_general
 from market.solve.optimum import on_bound
@@ -96,10 +95,10 @@ def _unit_shift(name: str) -> Callable[[Case, float], Case]:
 
 def conditions(case: Case, regime: Regime, x: Array) -> tuple[Array, Array]:
     """The first-order conditions G (L, 4) of a regime at levels x, and their derivatives (L, 4, 4)."""
-    if regime.chooser == "firms":
+    if not regime.sole:
         _, gradient, jacobian = own_system(firm_game(case, regime), x)
         return gradient, jacobian
-    _, gradient, hessian = Payoff(case=case, benefit=benefit_matrix(case, regime), cost_weight=BOTH).derivatives(x)
+    _, gradient, hessian = sole_payoff(case, regime).derivatives(x)
     return gradient, hessian
 
 
@@ -166,10 +165,10 @@ def _totals(case: Case, regime: Regime, x: Array, shift: Callable[[Case, float],
     )
 
 
-def tree(slopes: dict[str, Slopes]) -> dict[str, Any]:
+def tree(slopes: dict[str, Slopes]) -> Json:
     """The derivatives of one market (L = 1) as plain values; `falling` is null where the two sides agree."""
 
-    def side(found: Slopes, which: int) -> dict[str, Any]:
+    def side(found: Slopes, which: int) -> Json:
         levels = found.levels[which, 0]
         return {
             "sharing": levels[:2].tolist(),

@@ -1,4 +1,4 @@
-"""Is the equilibrium the only one? And where firms are alike, all symmetric ones.
+"""Is the equilibrium the only one? And where firms are alike, all symmetric ones. About two firms.
 
 Own sharing enters no own cost, so in any equilibrium of firms that choose at once sharing is the one sharing equilibrium s*(t) of
 `market.stages` at the investments t, and what remains are two conditions in two unknowns,

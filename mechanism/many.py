@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from market.case import PARAMETERS, Array, Case, UnitCost
-from market.many import Outcomes, solve_markets
 from market.outcome import SOLVED, account
-from market.regimes import REGIMES, solve_regime
+from market.regimes import REGIMES, Outcomes, solve_markets, solve_regime
 from mechanism.allocation import Allocation, allocate
 from mechanism.behaviour import Expected, by_pair, expected_outcome, reporting_equilibrium
 from mechanism.checks import participation, payoff_range
@@ -275,6 +274,7 @@ def _staged_at_pairs(market: Case, types: TypeSpace, key: str) -> Allocation:
         residual=found.residual.reshape(shape),
         regret=found.regret.reshape(shape),
         several=np.zeros(shape, bool),
+        plain=np.asarray(found.solved.all()),
     )
 
 

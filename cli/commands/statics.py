@@ -60,7 +60,7 @@ def statics(
         "outcome": outcome.tree(),
         "values": values(market),
         "derivatives": tree(comparative_statics(market, REGIMES[regime.value], outcome.levels[None])),
-        "notes": [f"Held at a bound: {', '.join(outcome.certificate.bounds)}."] if outcome.certificate.bounds else [],
+        "notes": [f"Held at a bound: {', '.join(map(str, outcome.certificate.bounds))}."] if outcome.certificate.bounds else [],
     }
     if form is Format.json:
         text = json.dumps(result, indent=2, allow_nan=False)
