@@ -24,9 +24,9 @@ from scipy.optimize import minimize
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from market.many import solve_markets
 from market.outcome import account
 from market.pricing import bertrand_matrix
+from market.regimes import solve_markets
 from mechanism.many import solve_many
 from mechanism.schema import PolicyCase, load_case, parse_tree
 
@@ -95,7 +95,9 @@ def regimes(count: int) -> None:
     _, one_start = timed(lambda: [minimize(plain_problem(case, k), start, bounds=BOUNDS, options=TIGHT) for k in range(few)])
     for key in keys:
         gap = max(float(np.abs(ours[key].levels[k] - theirs[k][key]).max()) for k in range(few))
-        print(f"  {key}: levels differ from the loop's by at most {gap:.1e}; {int(ours[key].alone.sum())} of {count} solved alone")
+        print(
+            f"  {key}: levels differ from the loop's by at most {gap:.1e}; {int(ours[key].thorough.sum())} of {count} searched thoroughly"
+        )
     print(f"planner's problem, searched from several starts: {one_start / few / (fast['social_optimum'] / count):.0f}x the plain loop")
     print(f"nash + joint_profit + social_optimum: {slow / few / (sum(fast.values()) / count):.0f}x the plain loop")
     for size in (10**3, 10**4, 10**5, 10**6):

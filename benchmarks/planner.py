@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from market.case import Case, make_case
 from market.payoff import Payoff
-from market.regimes import BOTH, REGIMES, benefit_matrix, level_bounds, local_optima, starting_levels
+from market.regimes import BOTH, REGIMES, benefit_matrix, level_bounds, starting_levels
 from market.solve.optimum import maximise
 from market.wellposed import required_scale
 
@@ -114,7 +114,9 @@ def loop(case: Case, benefit: np.ndarray, starts: np.ndarray, tuned: bool) -> np
 
 def vectorised(case: Case, benefit: np.ndarray, starts: np.ndarray) -> np.ndarray:
     """The best end point of every market, all at once."""
-    found = local_optima(case, benefit, starts)
+    which = np.repeat(np.arange(len(starts)), starts.shape[1])
+    payoff = Payoff(case=case, benefit=benefit, cost_weight=BOTH)
+    found = maximise(payoff.take(which), starts.reshape(-1, 4), *level_bounds(case.take(which), len(which)))
     value, x = found.value.reshape(starts.shape[:2]), found.x.reshape(starts.shape)
     return x[np.arange(len(x)), value.argmax(1)]
 

@@ -38,7 +38,7 @@ def levels(sharing: ArrayLike, investment: ArrayLike) -> Array:
 
 def of_firm(x: Array, firm: int) -> Array:
     """One firm's entries of an array whose last axis is over firms, of length 2 or, for what is common to both, 1."""
-    return x[..., min(firm, x.shape[-1] - 1)]
+    return x[..., firm if x.shape[-1] > firm else -1]
 
 
 def take_lanes(x: Array, lanes: Any) -> Array:

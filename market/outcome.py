@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from market.case import INVESTMENT, SHARING, Array, Case
+from market.case import INVESTMENT, SHARING, Array, Case, levels, rival
 from market.cost import investment_cost, unit_cost
 from market.demand import apply as apply_matrix
 from market.demand import consumer_surplus, gross_utility, quantity, shifted_intercept
+from market.faults import Json
 from market.pricing import PriceRule, net_intercept
+from market.solve.optimum import on_bound
+from market.solve.tolerances import DEFAULT, Tolerances
 
 Status = Literal["converged", "corner", "infeasible", "unbounded", "no_equilibrium", "not_converged"]
 """The one vocabulary of statuses; the README explains each."""
@@ -77,6 +80,48 @@ class Uniqueness:
     basis: str
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Solution:
+    """Another equilibrium or local optimum that was found."""
+
+    levels: Array
+    """(4,)."""
+    profit: Array
+    """(2,), money units."""
+    welfare: float
+    stable: bool | None = None
+    """Whether best replies return to it after a small disturbance; None where that is not asked."""
+
+    def __post_init__(self) -> None:
+        read_only(self.levels, self.profit)
+
+    def exchanged(self) -> Solution:
+        """The same with the two firms exchanged."""
+        return replace(self, levels=exchanged(self.levels), profit=rival(self.profit))
+
+    def tree(self) -> Json:
+        """As plain values for JSON."""
+        plain: Json = {
+            "sharing": numbers(self.levels[SHARING]),
+            "investment": numbers(self.levels[INVESTMENT]),
+            "profit": numbers(self.profit),
+            "welfare": self.welfare,
+        }
+        return plain if self.stable is None else plain | {"stable": self.stable}
+
+
+@dataclass(frozen=True)
+class Binding:
+    """A level that lies on a bound."""
+
+    level: Literal["sharing", "investment"]
+    firm: int
+    value: float
+
+    def __str__(self) -> str:
+        return f"{self.level}[{self.firm}] = {self.value:g}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Certificate:
     """Why an outcome may be believed."""
@@ -91,16 +136,26 @@ class Certificate:
     """`proven`: no better point exists up to `gap` (optima), or every best reply is exact (equilibria). `searched`: none was found."""
     gap: float | None = None
     """For a proven optimum: how far, over max(1, |payoff|), the proven upper bound lies above the value."""
-    others: tuple[dict[str, Any], ...] = ()
-    """Other equilibria, or local optima, that were found: levels and welfare."""
-    bounds: tuple[str, ...] = ()
-    """Levels that lie on a bound, such as `sharing[0] = 1`."""
+    others: tuple[Solution, ...] = ()
+    """Other equilibria, or local optima, that were found."""
+    bounds: tuple[Binding, ...] = ()
+    """Levels that lie on a bound."""
+    switching: bool = False
+    """Whether a later reply switches there."""
     unique: Uniqueness | None = None
     """Whether an equilibrium is the only one; None where that is not asked."""
     reply_eigenvalues: tuple[float, ...] | None = None
     """Moduli of the eigenvalues of the best-reply map at an equilibrium, largest first; all below one: stable."""
 
-    def tree(self) -> dict[str, Any]:
+    def exchanged(self) -> Certificate:
+        """The certificate of the outcome with the two firms exchanged."""
+        return replace(
+            self,
+            others=tuple(other.exchanged() for other in self.others),
+            bounds=tuple(replace(bound, firm=1 - bound.firm) for bound in self.bounds),
+        )
+
+    def tree(self) -> Json:
         """As plain values for JSON."""
         return {
             "residual": self.residual,
@@ -108,15 +163,15 @@ class Certificate:
             "regret": self.regret,
             "global": self.scope,
             "gap": self.gap,
-            "others": [dict(o) for o in self.others],
-            "bounds": list(self.bounds),
+            "others": [other.tree() for other in self.others],
+            "bounds": [str(bound) for bound in self.bounds] + ["a later reply switches here"] * self.switching,
             "unique": None if self.unique is None else {"status": self.unique.status, "basis": self.unique.basis},
             "reply_eigenvalues": numbers(self.reply_eigenvalues),
             "stable": None if self.reply_eigenvalues is None else bool(max(self.reply_eigenvalues) < 1),
         }
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Outcome:
     """The outcome of one regime at one case. Without a solution every figure is None and `message` says why."""
 
@@ -126,6 +181,18 @@ class Outcome:
     levels: Array | None
     accounts: Accounts | None
     certificate: Certificate
+
+    def __post_init__(self) -> None:
+        if self.levels is not None and self.accounts is not None:
+            read_only(self.levels, *vars(self.accounts).values())
+
+    def exchanged(self, key: str) -> Outcome:
+        """The outcome of the regime of this key that is the mirror image: the two firms exchanged, for equal firms."""
+        if self.levels is None or self.accounts is None:
+            return replace(self, regime=key)
+        accounts = Accounts(**{name: rival(value) for name, value in vars(self.accounts).items()})
+        certificate = self.certificate.exchanged()
+        return replace(self, regime=key, levels=exchanged(self.levels), accounts=accounts, certificate=certificate)
 
     @property
     def solved(self) -> bool:
@@ -142,7 +209,7 @@ class Outcome:
         """Profits (2,); NaN without a solution."""
         return self.accounts.profit if self.accounts else np.full(2, np.nan)
 
-    def tree(self) -> dict[str, Any]:
+    def tree(self) -> Json:
         """As plain values for JSON; None for what is not claimed."""
         x, a = self.levels, self.accounts
         return {
@@ -165,6 +232,50 @@ def unsolved(regime: str, status: Status, message: str) -> Outcome:
     """An outcome that claims nothing and says why."""
     nothing = Certificate(residual=None, curvature=None, regret=None, scope="searched")
     return Outcome(regime=regime, status=status, message=message, levels=None, accounts=None, certificate=nothing)
+
+
+def finish(case: Case, key: str, x: Array, accounts: Accounts, certificate: Certificate) -> Outcome:
+    """The outcome at levels x (4,) of one flat case, or `infeasible` where a price or quantity is negative."""
+    accounts = Accounts(**{name: getattr(accounts, name)[0] for name in accounts.__dataclass_fields__})
+    if not accounts.describes_market:
+        return unsolved(key, "infeasible", why_infeasible(accounts))
+    status: Status = "corner" if certificate.bounds or certificate.switching else "converged"
+    return Outcome(regime=key, status=status, message=None, levels=x, accounts=accounts, certificate=certificate)
+
+
+def why_infeasible(accounts: Accounts) -> str:
+    """The message about levels at which a price or quantity of one market is negative."""
+    names = ("price", "quantity", "unit_cost")
+    where = [f"{name}[{i}] = {v:.6g}" for name in names for i, v in enumerate(getattr(accounts, name)) if v < -ROUNDING]
+    return f"the levels that solve it imply {', '.join(where)}: they describe no market"
+
+
+def binding(x: Array, lower: Array, upper: Array, tolerances: Tolerances = DEFAULT) -> tuple[Binding, ...]:
+    """The levels (4,) that lie on a bound."""
+    return bindings(x, on_bound(x, lower, tolerances) | on_bound(x, upper, tolerances))
+
+
+def bindings(x: Array, held: NDArray[np.bool_]) -> tuple[Binding, ...]:
+    """The levels (4,) that are held at a bound, as data."""
+    kinds: tuple[Literal["sharing", "investment"], ...] = ("sharing", "investment")
+    return tuple(Binding(kinds[i // 2], int(i % 2), float(x[i])) for i in np.flatnonzero(held))
+
+
+def other_point(case: Case, rule: PriceRule, x: Array, stable: bool | None = None) -> Solution:
+    """Another equilibrium or local optimum (4,) of one flat case, as listed in a certificate."""
+    books = account(case, x[None], rule)
+    return Solution(levels=x.copy(), profit=books.profit[0].copy(), welfare=float(books.total_surplus.sum()), stable=stable)
+
+
+def exchanged(x: Array) -> Array:
+    """Levels (..., 4) with the two firms exchanged."""
+    return levels(rival(x[..., SHARING]), rival(x[..., INVESTMENT]))
+
+
+def read_only(*arrays: Array) -> None:
+    """Results are not written to: let nobody try."""
+    for array in arrays:
+        array.flags.writeable = False
 
 
 def numbers(values: Array | Sequence[float] | None) -> list[float] | None:

@@ -1,4 +1,4 @@
-"""A firm's exact global best reply in its own sharing and investment, rival's levels given, at Bertrand prices.
+"""A firm's exact global best reply in its own sharing and investment, rival's levels given, at Bertrand prices. About two firms.
 
 With margin p_i - F_i = N / (4 b1_i b1_j - b2^2), the numerator in own levels (s, t) is N = n0 + n1 t + n2 t^2 + (e + g t) s - h s^2 with
 h > 0, and n2 < 0 only where unit cost is convex. Profit is w N^2 - (kappa/2) max(t - o, 0)^2, w = b1_i / (4 b1_i b1_j - b2^2)^2, where

@@ -1,4 +1,4 @@
-"""Games in which levels are chosen one after the other: a leader commits, or investment comes before sharing.
+"""Games of two firms in which levels are chosen one after the other: a leader commits, or investment comes before sharing.
 
 `sequential` (section 3): one firm commits its sharing and investment, the other answers with its global best reply, prices follow.
 The reply is exact but may have kinks and jumps, so the leader's payoff is searched on a grid, then by shrinking steps, and only then
@@ -13,7 +13,6 @@ Both work on many markets at once, one lane each.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
@@ -22,7 +21,9 @@ from numpy.typing import NDArray
 from market.case import INVESTMENT, SHARING, Array, Case, rival
 from market.cost import investment_cost, unit_cost
 from market.demand import apply as apply_matrix
+from market.outcome import account
 from market.payoff import Payoff
+from market.points import Points
 from market.pricing import bertrand_matrix, net_intercept, revenue_matrices
 from market.reply import best_reply
 from market.solve.linear import implicit_slope
@@ -32,24 +33,6 @@ from market.solve.tolerances import DEFAULT, Tolerances
 
 RUNAWAY = 1e6
 """Multiple of what a firm would invest alone beyond which best replies count as growing without limit."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Staged:
-    """Solutions of a staged game in L markets."""
-
-    levels: Array
-    """(L, 4); NaN where none was found."""
-    residual: Array
-    """Largest projected total derivative over max(1, |payoff|), (L,); at a kink the largest one-sided one."""
-    regret: Array
-    """Largest gain from a deviation over a grid of own levels, over max(1, |payoff|), (L,)."""
-    curvature: Array
-    """Largest second derivative of a chooser's payoff in its own free levels, later stages answering, (L,); NaN where none is free."""
-    switching: NDArray[np.bool_]
-    """(L,): whether a later reply switches there, so that some payoff has a kink."""
-    runaway: NDArray[np.bool_]
-    """(L,): whether the first movers' payoff was still growing at the end of the range searched."""
 
 
 def profits(case: Case, x: Array) -> Array:
@@ -74,6 +57,33 @@ def _alone(case: Case, lanes: int) -> Array:
     return np.column_stack([best_reply(case, silent, firm)[0][:, 2 + firm] for firm in (0, 1)])
 
 
+def _points(
+    case: Case,
+    x: Array,
+    residual: Array,
+    regret: Array,
+    curvature: Array,
+    switching: NDArray[np.bool_],
+    runaway: NDArray[np.bool_],
+    tolerances: Tolerances,
+) -> Points:
+    """What was found in the L markets of a flat case, one row each; levels are NaN where a first mover's payoff has no limit."""
+    limit = np.where(switching, tolerances.kink, tolerances.residual)
+    books = account(case, np.where(runaway[:, None], np.nan, x), bertrand_matrix)
+    return Points(
+        lane=np.arange(len(x)),
+        levels=np.where(runaway[:, None], np.nan, x),
+        worth=books.profit.sum(-1),
+        residual=residual,
+        regret=regret,
+        curvature=np.where(switching, np.nan, curvature),
+        holds=~runaway & np.isfinite(x).all(-1) & (regret <= tolerances.regret) & (residual <= limit),
+        market=books.describes_market,
+        switching=switching,
+        runaway=runaway,
+    )
+
+
 # --- a leader and a follower
 
 
@@ -95,7 +105,7 @@ def _leader_value(case: Case, leader: int) -> Value:
     return value
 
 
-def lead(case: Case, lanes: int, leader: int, tolerances: Tolerances = DEFAULT) -> Staged:
+def lead(case: Case, lanes: int, leader: int, tolerances: Tolerances = DEFAULT) -> Points:
     """The leader's best commitments in the L markets of a flat case."""
     cap = _caps(case, lanes)[:, leader]
     scale = np.nan_to_num(_alone(case, lanes).max(1), nan=1.0)
@@ -126,14 +136,8 @@ def lead(case: Case, lanes: int, leader: int, tolerances: Tolerances = DEFAULT) 
     residual = np.where(switching, one_sided_slope(value, own, lower, upper, top) / size, residual)
     fine = value(grid((14, 60), np.column_stack([np.ones(lanes), np.minimum(2 * top, cap)])))
     own_curvature = free_curvature((jacobian + np.swapaxes(jacobian, -1, -2)) / 2, held)
-    return Staged(
-        levels=np.where(runaway[:, None], np.nan, x),
-        residual=residual,
-        regret=np.maximum(fine.max(1) - np.where(known, best, -np.inf), 0.0) / size,
-        curvature=np.where(switching, np.nan, own_curvature),
-        switching=switching,
-        runaway=runaway,
-    )
+    regret = np.maximum(fine.max(1) - np.where(known, best, -np.inf), 0.0) / size
+    return _points(case, x, residual, regret, own_curvature, switching, runaway, tolerances)
 
 
 def _along_the_ridge(case: Case, leader: int, own: Array, cap: Array) -> Array:
@@ -237,7 +241,7 @@ def _investor_value(case: Case, firm: int, t: Array) -> Value:
     return value
 
 
-def invest_first(case: Case, lanes: int, start: Array | float = 1.0, tolerances: Tolerances = DEFAULT) -> Staged:
+def invest_first(case: Case, lanes: int, start: Array | float = 1.0, tolerances: Tolerances = DEFAULT) -> Points:
     """Equilibrium investments in the L markets of a flat case, sharing and prices following, that best replies reach.
 
     Both firms answer at once, from `start` (one number or (L, 1)) times what each would invest alone, so that equal firms stay equal.
@@ -286,14 +290,9 @@ def invest_first(case: Case, lanes: int, start: Array | float = 1.0, tolerances:
         t[bent] = np.where((holds & better)[:, None], at_kink, t[bent])
     one_sided, regret = _deviations(case, t, cap, tops)
     own = np.where(held, np.nan, jacobian[:, [0, 1], [0, 1]])
-    return Staged(
-        levels=np.where(runaway[:, None], np.nan, levels_after(case, t)),
-        residual=np.where(switching, one_sided, residual),
-        regret=regret,
-        curvature=np.where(switching, np.nan, np.fmax(own[:, 0], own[:, 1])),
-        switching=switching,
-        runaway=runaway,
-    )
+    residual = np.where(switching, one_sided, residual)
+    curvature = np.fmax(own[:, 0], own[:, 1])
+    return _points(case, levels_after(case, t), residual, regret, curvature, switching, runaway, tolerances)
 
 
 def levels_after(case: Case, t: Array) -> Array:

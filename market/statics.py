@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 
 from market.case import Array, Case
 from market.outcome import Accounts, account
-from market.payoff import Payoff
-from market.regimes import BOTH, Regime, benefit_matrix, firm_game, level_bounds
+from market.regimes import Regime, firm_game, level_bounds, sole_payoff
 from market.solve.equilibrium import own_system
 from market.solve.linear import solve_general
 from market.solve.optimum import on_bound
@@ -95,10 +94,10 @@ def _unit_shift(name: str) -> Callable[[Case, float], Case]:
 
 def conditions(case: Case, regime: Regime, x: Array) -> tuple[Array, Array]:
     """The first-order conditions G (L, 4) of a regime at levels x, and their derivatives (L, 4, 4)."""
-    if regime.chooser == "firms":
+    if not regime.sole:
         _, gradient, jacobian = own_system(firm_game(case, regime), x)
         return gradient, jacobian
-    _, gradient, hessian = Payoff(case=case, benefit=benefit_matrix(case, regime), cost_weight=BOTH).derivatives(x)
+    _, gradient, hessian = sole_payoff(case, regime).derivatives(x)
     return gradient, hessian
 
 

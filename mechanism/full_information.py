@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from market.case import INVESTMENT, Array, Case, levels, rival
+from market.case import INVESTMENT, SHARING, Array, Case, levels, rival
 from market.demand import printed_double_integral, shifted_intercept
 from market.outcome import Certificate, Outcome, account, unsolved
 from market.payoff import Payoff
@@ -153,9 +153,8 @@ def _regulated_equilibrium(case: Case, optimum: Outcome, tolerances: Tolerances)
     found = find_equilibria(game, np.concatenate([starts, silent[None], full[None]]), tolerances, rounds=12)
     apart = np.abs(found.x - reached) > tolerances.distinct * np.maximum(1.0, np.abs(reached))
     real = account(case, found.x, bertrand_matrix).describes_market  # other levels are no equilibria
-    others = sorted(
-        (other_point(case, bertrand_matrix, x) for x in found.x[apart.any(-1) & real]), key=lambda o: (-o["welfare"], o["sharing"])
-    )
+    listed = (other_point(case, bertrand_matrix, x) for x in found.x[apart.any(-1) & real])
+    others = sorted(listed, key=lambda other: (-other.welfare, *other.levels[SHARING]))
     lower, upper = level_bounds(case, 1)
     curvature = float(here.curvature[0])
     at_optimum = bool((np.abs(reached[0] - optimum.levels) <= tolerances.distinct * np.maximum(1.0, np.abs(optimum.levels))).all())

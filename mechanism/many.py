@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from market.case import PARAMETERS, Array, Case, UnitCost
-from market.many import Outcomes, solve_markets
 from market.outcome import account
-from market.regimes import REGIMES
+from market.regimes import REGIMES, Outcomes, solve_markets
 from mechanism.many_types import PER_FIRM, TOTALS, block_size, solve_block
 from mechanism.rules import TAX_RULES
 from mechanism.schema import MechanismOptions, PolicyCase

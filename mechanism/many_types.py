@@ -13,14 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from market.case import Array, Case, levels
-from market.family import solve_lanes
-from market.outcome import SOLVED, account
-from market.payoff import Payoff
-from market.regimes import BOTH, REGIMES, benefit_matrix, firm_game, level_bounds, solve_regime
-from market.solve.equilibrium import examine, newton
-from market.solve.optimum import maximise
-from market.solve.tolerances import Tolerances
+from market.case import Case
+from market.outcome import SOLVED
+from market.regimes import REGIMES, solve_regime
 from mechanism.allocation import Allocation
 from mechanism.behaviour import Expected, expected_outcome
 from mechanism.judge import Judged, judge
@@ -33,8 +28,6 @@ from mechanism.types import TypeSpace
 Figures = dict[str, NDArray[Any]]
 """Columns of one policy, (C, ...) each; what firms have an axis for has it last."""
 
-ANCHORS = 5
-"""Points along each axis of types at which levels are searched globally."""
 LANES = 60_000
 """Pairs of types that are solved together."""
 
@@ -67,8 +60,7 @@ def solve_block(
     }
     lanes = np.arange(C)
     if plain:
-        sought = [np.isfinite(a.levels).all(-1) & ~a.several for a in (*at_points.values(), *at_types.values())]
-        lanes = np.flatnonzero(np.all([found.reshape(C, -1).all(1) for found in sought], axis=0))
+        lanes = np.flatnonzero(np.all([a.plain for a in (*at_points.values(), *at_types.values())], axis=0))
         case = case.take(lanes)
         at_points, at_types = ({key: a.take(lanes) for key, a in them.items()} for them in (at_points, at_types))
     out = {key: _regime(case, types, key, levels_of) for key, levels_of in at_types.items()} if len(lanes) else {}
@@ -163,78 +155,3 @@ def _judged(scheme: Scheme, judged: Judged, found: NDArray[np.bool_], over_budge
         "residual": np.where(found, scheme.residual, np.nan),
         **_figures(judged.achieved, settled),
     }
-
-
-# --- levels
-
-
-def levels_over_pairs(case: Case, points: Array, key: str, tolerances: Tolerances) -> tuple[Array, Array, Array, NDArray[np.bool_]]:
-    """A regime at all pairs of the points (M,) in C markets: levels (C, M, M, 4), the largest residual and regret of each market (C,), and
-    whether all pairs were found, each with one optimum or equilibrium at the pairs that were searched."""
-    C, M = len(case.cost_scale), len(points)
-    regime = REGIMES[key]
-    few = np.unique(np.round(np.linspace(0, M - 1, min(M, ANCHORS))).astype(int))
-    a = len(few)
-    first, second = (i.ravel() for i in np.meshgrid(few, few, indexing="ij"))
-    alike = case.with_cost_spillover(np.full((C, 2), points[0])).alike()
-    if alike:  # the pair (r, r') is the pair (r', r) with the firms exchanged
-        half = first >= second
-        first, second = first[half], second[half]
-    found = solve_lanes(_at(case, points, first, second), regime, C * len(first), tolerances)
-    ok = np.asarray((np.isfinite(found.levels).all(-1) & ~found.several).reshape(C, -1).all(1))
-    residual, regret = (np.nan_to_num(v).reshape(C, -1).max(1) for v in (found.residual, found.regret))
-    searched = _square(found.levels.reshape(C, -1, 4), np.searchsorted(few, first), np.searchsorted(few, second), a, alike)
-    if a == M:
-        return searched, residual, regret, ok
-    basis = _lagrange(points[few], points)
-    start = np.swapaxes(np.tensordot(basis, np.tensordot(basis, np.nan_to_num(searched), (1, 1)), (1, 2)), 0, 2)  # (C, M, M, 4)
-    first, second = (i.ravel() for i in np.indices((M, M)))
-    if alike:
-        half = first >= second
-        first, second = first[half], second[half]
-    lanes = _at(case, points, first, second)
-    lower, upper = level_bounds(lanes, C * len(first), regime.sharing_range)
-    good: NDArray[np.bool_]
-    begin = np.clip(start[:, first, second].reshape(-1, 4), lower, upper)
-    if regime.chooser == "firms":
-        game = firm_game(lanes, regime)
-        reached = newton(game, begin, tolerances)
-        lost = np.asarray(~np.isfinite(reached).all(-1))
-        seen = examine(game, np.where(lost[:, None], begin, reached), tolerances)
-        x, left, gain = seen.x, np.where(lost, np.inf, seen.residual), seen.regret
-        good = np.asarray((left <= tolerances.residual) & (gain <= tolerances.regret))
-    else:
-        payoff = Payoff(case=lanes, benefit=benefit_matrix(lanes, regime), cost_weight=BOTH)
-        climbed = maximise(payoff, begin, lower, upper, tolerances)
-        x, left, gain = climbed.x, climbed.residual, np.zeros(len(begin))
-        good = np.asarray(left <= tolerances.residual)
-    good = good & np.asarray(account(lanes, x, regime.prices).describes_market)
-    ok = ok & good.reshape(C, -1).all(1)
-    residual, regret = np.maximum(residual, left.reshape(C, -1).max(1)), np.maximum(regret, gain.reshape(C, -1).max(1))
-    if regime.chooser != "firms":
-        regret = np.full(C, np.nan)
-    return _square(x.reshape(C, -1, 4), first, second, M, alike), residual, regret, ok
-
-
-def _at(case: Case, points: Array, first: NDArray[np.intp], second: NDArray[np.intp]) -> Case:
-    """The markets at these pairs of points, a market's pairs together."""
-    C, pairs = len(case.cost_scale), np.column_stack([points[first], points[second]])
-    return case.take(np.repeat(np.arange(C), len(pairs))).with_cost_spillover(np.tile(pairs, (C, 1)))
-
-
-def _square(x: Array, first: NDArray[np.intp], second: NDArray[np.intp], size: int, alike: bool) -> Array:
-    """Levels (C, pairs, 4) as (C, size, size, 4)."""
-    out = np.moveaxis(np.empty((4, len(x), size, size)), 0, -1)
-    if alike:
-        out[:, second, first] = levels(x[..., 1::-1], x[..., :1:-1])
-    out[:, first, second] = x
-    return out
-
-
-def _lagrange(nodes: Array, points: Array) -> Array:
-    """(M, a): the value at every point of the polynomial that is one at one node and zero at the others."""
-    out = np.ones((len(points), len(nodes)))
-    for k, node in enumerate(nodes):
-        for other in np.delete(nodes, k):
-            out[:, k] *= (points - other) / (node - other)
-    return out

@@ -9,10 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from market.case import Array, Case
-from market.family import solve_lanes
 from market.outcome import account
 from market.pricing import bertrand_matrix
-from market.regimes import Regime
+from market.regimes import Regime, solve_lanes
 from mechanism.allocation import allocate, given_levels
 from mechanism.preparation import scheme_at
 from mechanism.schema import MechanismOptions

@@ -12,12 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from market.case import Array, Case
-from market.many import solve_markets
 from market.outcome import account
 from market.pricing import bertrand_matrix
-from market.regimes import REGIMES
-from market.solve.tolerances import DEFAULT
-from mechanism.allocation import Allocation, allocate, case_at_pairs, per_firm
+from mechanism.allocation import Allocation, case_at_pairs, levels_over_pairs, per_firm
 from mechanism.behaviour import Expected, Replies, by_pair, expected_outcome, levels_at
 from mechanism.frozen import freeze
 from mechanism.incentives import Earned, earned, free_earned
@@ -204,36 +201,8 @@ class Scheme:
 
 
 def over_pairs(case: Case, points: Array, key: str, parameter: str, plain: bool = False) -> Allocation:
-    """The levels of a regime at all pairs of points in a case or a batch of them: arrays (..., M, M). With `plain`, from a few pairs that
-    are searched, and NaN where anything is not plain there."""
-    from mechanism.many_types import levels_over_pairs
-
-    lead, flat, M = case.batch, case.flat(), len(points)
-    C = int(np.prod(lead))
-    if plain and parameter == "cost_spillover" and REGIMES[key].order == "together":
-        x, residual, regret, ok = levels_over_pairs(flat, points, key, DEFAULT)
-        shape = (C, M, M)
-        found = Allocation(
-            levels=np.where(ok[:, None, None, None], x, np.nan),
-            residual=np.broadcast_to(residual[:, None, None], shape),
-            regret=np.broadcast_to(regret[:, None, None], shape),
-            several=np.broadcast_to(~ok[:, None, None], shape),
-        )
-    elif REGIMES[key].order == "together":
-        each = [allocate(flat.take([c]), points, key, parameter) for c in range(C)]
-        found = Allocation(**{name: np.stack([getattr(one, name) for one in each]) for name in vars(each[0])})
-    else:
-        pairs = np.stack(np.meshgrid(points, points, indexing="ij"), -1).reshape(-1, 2)
-        lanes = flat.take(np.repeat(np.arange(C), M * M)).with_parameter(parameter, np.tile(pairs, (C, 1)))
-        staged = solve_markets(lanes, key, C * M * M)
-        several = np.zeros((C, M, M), bool)
-        found = Allocation(
-            levels=staged.levels.reshape(C, M, M, 4),
-            residual=staged.residual.reshape(C, M, M),
-            regret=staged.regret.reshape(C, M, M),
-            several=several,
-        )
-    return found.reshaped(lead)
+    """The levels of a regime at all pairs of points in a case or a batch of them: arrays (..., M, M)."""
+    return levels_over_pairs(case.flat(), points, key, parameter, plain=plain).reshaped(case.batch)
 
 
 def prepare(case: Case, types: TypeSpace, options: MechanismOptions) -> Scheme | None:

@@ -12,13 +12,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from market.case import INVESTMENT, Array, Case, UnitCost, make_case
-from market.family import solve_lanes
 from market.outcome import Outcome, account
 from market.pricing import bertrand_matrix
-from market.regimes import REGIMES, Regime, benefit_matrix, level_bounds, solve_equilibrium, solve_regime
+from market.regimes import REGIMES, Regime, benefit_matrix, level_bounds, solve_lanes, solve_regime
 from market.solve.linear import free_system, solve_general
 from market.solve.optimum import on_bound
-from market.solve.tolerances import DEFAULT
 from market.stages import invest_first, lead
 from market.statics import conditions
 from market.wellposed import required_scale
@@ -148,7 +146,7 @@ def ground_of_case(policy: PolicyCase) -> Ground:
         levels={key: _levels(outcome) for key, outcome in outcomes.items()},
         without_unit_spillover=None if reference is None else _levels(solve_regime(reference, "nash")),
         forced={
-            (form, s): _levels(solve_equilibrium(market, regime))[:, INVESTMENT]
+            (form, s): _levels(solve_regime(market, regime))[:, INVESTMENT]
             for form, market in contrast_cases(case).items()
             for s, regime in FORCED.items()
         },
@@ -229,10 +227,7 @@ def ground_of_sample(case: Case, lanes: int) -> Ground:
     simultaneous = [key for key in NEEDED if REGIMES[key].order == "together"]
     levels = {key: solve_lanes(case, REGIMES[key], lanes).levels for key in simultaneous}
     for key, staged in (("sequential", lead(case, lanes, 0)), ("investment_first", invest_first(case, lanes))):
-        limit = np.where(staged.switching, DEFAULT.kink, DEFAULT.residual)
-        good = (staged.regret <= DEFAULT.regret) & (staged.residual <= limit) & ~staged.runaway
-        good &= account(case, np.nan_to_num(staged.levels), bertrand_matrix).describes_market
-        levels[key] = np.where(good[:, None], staged.levels, np.nan)
+        levels[key] = np.where((staged.holds & staged.market)[:, None], staged.levels, np.nan)
     reference = without_spillover(case)
     nash, best = levels["nash"], levels["social_optimum"]
     gain = account(case, best, bertrand_matrix).profit - account(case, nash, bertrand_matrix).profit

@@ -97,7 +97,7 @@ def _full_information(full: FullInformation, found: Evaluation, say: Words) -> l
         text = f"With full information, best replies from the planner's optimum end elsewhere, {say.money(gap)} of welfare below it."
     out = [Sentence(code="full_information", text=text)]
     if others:
-        worst = min(other["welfare"] for other in others)
+        worst = min(other.welfare for other in others)
         text = (
             f"It is not the only equilibrium: {len(others)} other{'s' if len(others) > 1 else ''} "
             f"{'were' if len(others) > 1 else 'was'} found, the worst with welfare of {say.money(worst)}. "

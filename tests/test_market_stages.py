@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from market.case import Case
 from market.cost import COST_FORMS
-from market.outcome import Outcome, account
+from market.outcome import Binding, Outcome, account
 from market.pricing import bertrand_matrix
 from market.regimes import solve_regime
 from market.reply import best_reply
@@ -160,4 +160,4 @@ def test_the_accounts_agree_with_the_profits_of_the_stages() -> None:
 def test_a_binding_cap_is_a_corner(key: str) -> None:
     outcome = solve_regime(market(investment_cap=0.3), key)
     assert outcome.status == "corner"
-    assert "investment[0] = 0.3" in outcome.certificate.bounds
+    assert Binding("investment", 0, 0.3) in outcome.certificate.bounds

@@ -78,10 +78,10 @@ def test_equal_firms_with_three_equilibria() -> None:
     certificate = solve_regime(case, "nash").certificate
     assert certificate.unique is not None
     assert certificate.unique.status == "no"
-    assert [other["stable"] for other in certificate.others] == [True, False]
+    assert [other.stable for other in certificate.others] == [True, False]
     symmetric = certificate.others[1]
-    np.testing.assert_allclose(symmetric_levels(case)[0], [*symmetric["sharing"], *symmetric["investment"]], rtol=1e-9)
-    near = np.array([[*symmetric["sharing"], *symmetric["investment"]]])
+    np.testing.assert_allclose(symmetric_levels(case)[0], symmetric.levels, rtol=1e-9)
+    near = symmetric.levels[None].copy()
     near[0, 3] += 1e-3
     there = best_reply_rounds(firm_game(case, REGIMES["nash"]), near, 200)[0]
     assert abs(there[2] - there[3]) > 1

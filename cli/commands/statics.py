@@ -61,7 +61,7 @@ def statics(
         "outcome": outcome.tree(),
         "values": values(market),
         "derivatives": slopes_tree(comparative_statics(market, REGIMES[regime.value], outcome.levels[None])),
-        "notes": [f"Held at a bound: {', '.join(outcome.certificate.bounds)}."] if outcome.certificate.bounds else [],
+        "notes": [f"Held at a bound: {', '.join(map(str, outcome.certificate.bounds))}."] if outcome.certificate.bounds else [],
     }
     if form is Format.json:
         text = json.dumps(result, indent=2, allow_nan=False)

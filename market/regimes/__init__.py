@@ -1,0 +1,33 @@
+"""The regimes of the market: the table, and how each is solved.
+
+`table` says what a regime is, `objectives` what its choosers maximise, `starts` and `search` find points that may solve it, `solve`
+chooses among them and proves what can be proven, `record` is what comes out.
+"""
+
+from market.outcome import binding, finish, other_point
+from market.regimes.objectives import BOTH, deviation_bounds, firm_game, level_bounds, sole_payoff
+from market.regimes.record import Outcomes, outcome_at
+from market.regimes.solve import solve_lanes, solve_markets, solve_regime, solve_regimes
+from market.regimes.starts import starting_levels
+from market.regimes.table import REGIMES, Regime, benefit_matrix
+
+__all__ = [
+    "BOTH",
+    "REGIMES",
+    "Outcomes",
+    "Regime",
+    "benefit_matrix",
+    "binding",
+    "deviation_bounds",
+    "finish",
+    "firm_game",
+    "level_bounds",
+    "other_point",
+    "outcome_at",
+    "sole_payoff",
+    "solve_lanes",
+    "solve_markets",
+    "solve_regime",
+    "solve_regimes",
+    "starting_levels",
+]

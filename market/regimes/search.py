@@ -1,0 +1,184 @@
+"""Searches for what solves a regime, each from levels in rows to `Points`: climbs, equilibria of firms that choose at once, stages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from market.case import SHARING, Array, Case
+from market.outcome import account
+from market.payoff import Payoff
+from market.points import Points
+from market.pricing import revenue_matrices
+from market.regimes.objectives import firm_game, level_bounds, sole_payoff
+from market.regimes.starts import all_around, promising, starting_levels
+from market.regimes.table import Regime
+from market.solve.equilibrium import best_reply_rounds, examine, newton
+from market.solve.optimum import free_curvature, maximise, on_bound
+from market.solve.tolerances import DEFAULT, Tolerances
+from market.stages import invest_first, lead
+from market.uniqueness import symmetric_levels
+from market.wellposed import zero_unit_cost_pays
+
+Rows = NDArray[np.intp]
+
+SETTLED = 1e-4
+"""Share of a level's size below which rounds of best replies stop moving it, where Newton finishes."""
+
+SEVERAL_STARTS = (1.0, 0.3, 10.0)
+"""Multiples of what firms would invest alone from which equilibria of staged games are searched."""
+
+
+def searched(case: Case, regime: Regime, lanes: int, tolerances: Tolerances = DEFAULT) -> Points:
+    """What a few starts in every lane of a flat case lead to."""
+    if regime.staged:
+        return staged(case, regime, lanes, tolerances)
+    if regime.sole:
+        payoff = sole_payoff(case, regime)
+        found = optima(payoff, regime, *promising(payoff, lanes), tolerances)
+        return replace(found, holds=found.holds & ~_runs_after_zero_unit_cost(payoff, found, lanes))
+    starts = _game_starts(case, regime, lanes)
+    # Best replies find what they settle on; Newton alone also what they run away from.
+    tries = np.stack([starts[:, 0], starts[:, 8], starts[:, 8], starts[:, 4] * [1, 1, 4, 4]])
+    lane = np.tile(np.arange(lanes), len(tries))
+    answering = np.repeat([True, True, False, False], lanes)
+    return equilibria(case, regime, lane, tries.reshape(-1, 4), answering, tolerances)
+
+
+def thorough(case: Case, regime: Regime, only: bool, tolerances: Tolerances = DEFAULT) -> Points:
+    """What many starts lead to, at one flat case; `only`: at most one equilibrium is known to exist, so that one start is enough."""
+    if regime.staged:
+        return staged(case, regime, 1, tolerances)
+    if regime.sole:
+        payoff = sole_payoff(case, regime)
+        return optima(payoff, regime, *all_around(payoff, 1), tolerances, curved=True)
+    starts = _game_starts(case, regime, 1)[0]
+    if only:
+        for first in (False, True):  # Newton's method mostly suffices
+            found = equilibria(case, regime, np.zeros(1, np.intp), starts[:1], np.array([first]), tolerances)
+            if found.holds.any():
+                return found
+    symmetric = symmetric_levels(case, regime.imposed) if case.alike() else starts[:0]
+    starts = np.concatenate([starts, starts * [1, 1, 0.25, 0.25], symmetric])
+    answering = np.repeat([True, False], len(starts))
+    starts = np.concatenate([starts, starts])
+    return equilibria(case, regime, np.zeros(len(starts), np.intp), starts, answering, tolerances, settled=1e-12)
+
+
+def given(case: Case, regime: Regime, starts: Array, tolerances: Tolerances = DEFAULT) -> Points:
+    """What levels (m, L, 4) known beforehand lead to, m starts in every lane."""
+    tries, lanes = starts.shape[:2]
+    lane, levels = np.tile(np.arange(lanes), tries), starts.reshape(-1, 4)
+    if regime.sole:
+        return optima(sole_payoff(case, regime), regime, lane, levels, tolerances)
+    return equilibria(case, regime, lane, levels, np.zeros(len(lane), bool), tolerances)
+
+
+def optima(payoff: Payoff, regime: Regime, lane: Rows, start: Array, tolerances: Tolerances = DEFAULT, curved: bool = False) -> Points:
+    """Where a sole chooser's payoff leads that climbs from these levels (n, 4); `curved`: with its curvature there."""
+    payoff = payoff.take(lane)
+    lower, upper = level_bounds(payoff.case, len(lane), regime.sharing_range)
+    end = maximise(payoff, start, lower, upper, tolerances)
+    holds, market = end.residual <= tolerances.residual, account(payoff.case, end.x, regime.prices).describes_market
+    curvature = np.full(len(lane), np.nan)
+    if curved:
+        held = on_bound(end.x, lower, tolerances) | on_bound(end.x, upper, tolerances)
+        curvature[holds] = free_curvature(end.hessian[holds], held[holds])
+    no = np.zeros(len(lane), bool)
+    return Points(
+        lane=lane,
+        levels=end.x,
+        worth=end.value,
+        residual=end.residual,
+        regret=np.full(len(lane), np.nan),
+        curvature=curvature,
+        holds=holds,
+        market=market,
+        switching=no,
+        runaway=no,
+    )
+
+
+def _runs_after_zero_unit_cost(payoff: Payoff, found: Points, lanes: int) -> NDArray[np.bool_]:
+    """Rows (n,) of lanes in which the chooser would rather drive a unit cost to zero than take the best that was found."""
+    if payoff.case.unit_cost is None or not np.any(payoff.case.unit_cost.spillover):
+        return np.zeros(len(found.lane), bool)
+    top = np.full(lanes, -np.inf)
+    np.maximum.at(top, found.lane, np.where(found.holds & found.market, found.worth, -np.inf))
+    refused = np.array([zero_unit_cost_pays(payoff.take([one]), float(top[one])) for one in range(lanes)], bool)
+    return np.asarray(refused[found.lane])
+
+
+def equilibria(
+    case: Case,
+    regime: Regime,
+    lane: Rows,
+    start: Array,
+    answering: NDArray[np.bool_],
+    tolerances: Tolerances = DEFAULT,
+    settled: float = SETTLED,
+) -> Points:
+    """Where Newton's method on all firms' conditions leads from these levels (n, 4); where `answering`, firms first answer in turn."""
+    lanes = case.batch[0]
+    size = max(1, regime.block // lanes) * lanes  # whole tries of all lanes
+    parts = [_equilibria(case, regime, lane[k], start[k], answering[k], tolerances, settled) for k in _blocks(len(lane), size)]
+    return Points.joined(parts)
+
+
+def _equilibria(
+    case: Case, regime: Regime, lane: Rows, start: Array, answering: NDArray[np.bool_], tolerances: Tolerances, settled: float
+) -> Points:
+    lanes = case.batch[0]
+    at = case if lanes == len(lane) and (lane == np.arange(lanes)).all() else case.take(lane)
+    game = firm_game(at, regime)
+    if answering.any():
+        start = start.copy()
+        some = game if answering.all() else firm_game(case.take(lane[answering]), regime)
+        reached = best_reply_rounds(some, start[answering], 40, settled)
+        start[answering] = np.where(np.isfinite(reached).all(-1, keepdims=True), reached, start[answering])
+    reached = newton(game, start, tolerances)
+    lost = np.asarray(~np.isfinite(reached).all(-1))
+    found = examine(game, np.where(lost[:, None], start, reached), tolerances)
+    holds = ~lost & (found.residual <= tolerances.residual) & (found.regret <= tolerances.regret)
+    no = np.zeros(len(lane), bool)
+    return Points(
+        lane=lane,
+        levels=found.x,
+        worth=found.payoff.sum(-1),
+        residual=found.residual,
+        regret=found.regret,
+        curvature=found.curvature,
+        holds=holds,
+        market=account(at, found.x, regime.prices).describes_market,
+        switching=no,
+        runaway=no,
+    )
+
+
+def staged(case: Case, regime: Regime, lanes: int, tolerances: Tolerances = DEFAULT) -> Points:
+    """What the first movers of a game in stages commit, in every lane of a flat case."""
+    if regime.leader is not None:
+        return lead(case, lanes, regime.leader, tolerances)
+    start, lane = np.repeat(SEVERAL_STARTS, lanes)[:, None], np.tile(np.arange(lanes), len(SEVERAL_STARTS))
+    parts = []
+    for rows in _blocks(len(lane), regime.block):
+        found = invest_first(case.take(lane[rows]), len(lane[rows]), start[rows], tolerances)
+        parts.append(Points(**{**vars(found), "lane": lane[rows]}))
+    return Points.joined(parts)
+
+
+def _game_starts(case: Case, regime: Regime, lanes: int) -> Array:
+    """Starting levels (L, 9, 4) of firms that choose at once."""
+    starts = starting_levels(case, revenue_matrices(case, regime.prices).sum(-3))
+    starts = np.broadcast_to(starts, (lanes, *starts.shape[1:])).copy()
+    starts[..., SHARING] = np.clip(starts[..., SHARING], *regime.sharing_range)
+    return starts
+
+
+def _blocks(rows: int, size: int) -> Iterator[slice]:
+    """Slices of at most `size` rows; one at least."""
+    for k in range(0, max(rows, 1), size):
+        yield slice(k, k + size)

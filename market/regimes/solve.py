@@ -1,0 +1,255 @@
+"""A regime solved: one function for the lanes of a flat case, of which a single case is one.
+
+A few starts in every lane find what holds; where all of it is one point nothing is left to choose. `prove` asks for everything: many
+starts, every solution found listed, proof that an optimum is global, uniqueness and stability of an equilibrium.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from market.case import INVESTMENT, SHARING, Array, Case
+from market.outcome import Outcome, Status, Uniqueness, account, other_point, why_infeasible
+from market.points import Points
+from market.proof import bound_optimum
+from market.regimes.objectives import firm_game, level_bounds, sole_payoff
+from market.regimes.record import Outcomes, joined, outcome_at, outcomes
+from market.regimes.search import given, optima, searched, thorough
+from market.regimes.table import REGIMES, Regime, needed_scale, unbounded, why_unbounded
+from market.solve.equilibrium import reply_eigenvalues
+from market.solve.optimum import on_bound
+from market.solve.tolerances import DEFAULT, Tolerances
+from market.uniqueness import uniqueness
+from market.wellposed import explain_zero_unit_cost, zero_unit_cost_pays
+
+SAME = 1e-4
+"""Levels closer than this are one solution to a look at a few starts."""
+SAME_STAGED = 1e-7
+"""The same in games in stages, relative to max(1, |level|)."""
+
+
+def solve_regimes(case: Case, tolerances: Tolerances = DEFAULT) -> dict[str, Outcome]:
+    """The outcomes of all regimes at one case, in the order of reports."""
+    found: dict[str, Outcome] = {}
+    for key, regime in REGIMES.items():
+        image = found.get(regime.mirror_of or "") if case.alike() else None
+        found[key] = solve_regime(case, key, tolerances) if image is None else image.exchanged(key)
+    return found
+
+
+def solve_regime(case: Case, regime: str | Regime, tolerances: Tolerances = DEFAULT) -> Outcome:
+    """The outcome of one regime at one case (no batch axes), with its certificate."""
+    case = case.flat()
+    regime = REGIMES[regime] if isinstance(regime, str) else regime
+    return outcome_at(case, regime, solve_lanes(case, regime, 1, prove=True, tolerances=tolerances), 0)
+
+
+def solve_markets(case: Case, key: str, lanes: int, tolerances: Tolerances = DEFAULT) -> Outcomes:
+    """The outcomes of one regime at the L markets of a flat case, with the statuses each would have alone: whatever is not plain (nothing
+    found, several optima or equilibria, a kink) is searched thoroughly."""
+    regime = REGIMES[key]
+    found = solve_lanes(case, regime, lanes, tolerances=tolerances)
+    left = np.flatnonzero(~found.plain)
+    if not len(left):
+        return found
+    more = solve_lanes(case.take(left), regime, len(left), prove=True, tolerances=tolerances)
+    return joined(lanes, [(slice(None), found), (left, more)])
+
+
+def solve_lanes(
+    case: Case,
+    regime: Regime,
+    lanes: int,
+    *,
+    starts: Array | None = None,
+    prove: bool = False,
+    tolerances: Tolerances = DEFAULT,
+) -> Outcomes:
+    """One regime at the L lanes of a flat case.
+
+    Every lane is searched from a few starts, or from the `starts` (m, L, 4) given, as neighbours' solutions are; with `prove` from many,
+    with every proof there is. Among several solutions the one of highest payoff, in games of highest joint profit, is taken.
+    """
+    needed = np.broadcast_to(needed_scale(case, regime), lanes)
+    limitless = np.broadcast_to(unbounded(case, needed), lanes)
+    parts: list[tuple[NDArray[np.intp], Outcomes]] = []
+    for lane in np.flatnonzero(limitless):
+        message = why_unbounded(case.take([lane]), regime, float(needed[lane]))
+        parts.append((np.array([lane]), outcomes(1, status="unbounded", message=message, plain=True)))
+    on = np.flatnonzero(~limitless)
+    for k in range(0, len(on), 1 if prove else regime.block):
+        some = on[k : k + (1 if prove else regime.block)]
+        at = case if len(some) == lanes else case.take(some)
+        if prove:
+            found = _proven(at, regime, tolerances)
+        elif starts is None:
+            found = _best(at, regime, searched(at, regime, len(some), tolerances), len(some), tolerances)
+        else:
+            found = _best(at, regime, given(at, regime, starts[:, some], tolerances), len(some), tolerances)
+        if len(some) == lanes:
+            return found
+        parts.append((some, found))
+    return joined(lanes, parts)
+
+
+# --- the best of what a few starts found
+
+
+def _best(case: Case, regime: Regime, points: Points, lanes: int, tolerances: Tolerances) -> Outcomes:
+    """The best point of every lane that holds in a market, and whether all that hold are that one."""
+    order = np.argsort(points.lane, kind="stable")
+    lane = points.lane[order]
+    turn = np.arange(len(lane)) - np.searchsorted(lane, lane)
+    rows = np.full((int(turn.max(initial=0)) + 1, lanes), -1)  # every lane's rows side by side; lanes with fewer repeat none
+    rows[turn, lane] = order
+    good = points.holds & points.market & ~points.switching
+    worth = np.where(rows >= 0, np.where(good, points.worth, -np.inf)[rows], -np.inf)
+    top = worth.max(0)
+    tie = np.where(np.isfinite(top), 1e-11 * np.maximum(1.0, np.abs(top)), 0.0)
+    each = np.arange(lanes)
+    row = rows[(worth >= top - tie).argmax(0), each]  # what ties up to rounding: the first found, so that neighbours do not flip
+    solved, x = np.isfinite(top), points.levels[row]
+    apart = np.abs(points.levels[rows] - x)
+    same = SAME_STAGED * np.maximum(1.0, np.abs(x)) if regime.staged else SAME
+    several = ((apart > same).any(-1) & np.isfinite(worth)).any(0)
+    plain = solved & ~several
+    if regime.staged:  # every start must have led there
+        plain &= (good[rows] | (rows < 0)).all(0)
+    held = _held(case, regime, x, tolerances) & solved[:, None]
+    return outcomes(
+        lanes,
+        status=np.where(solved, np.where(held.any(-1), "corner", "converged"), "not_converged"),
+        message=np.where(solved, "", "a few starts led to nothing that holds"),
+        levels=np.where(solved[:, None], x, np.nan),
+        residual=np.where(solved, points.residual[row], np.nan),
+        regret=np.where(solved, points.regret[row], np.nan),
+        curvature=np.where(solved, points.curvature[row], np.nan),
+        binding=held,
+        several=several,
+        plain=plain,
+        proven=not regime.sole and not regime.staged,
+    )
+
+
+def _held(case: Case, regime: Regime, x: Array, tolerances: Tolerances) -> NDArray[np.bool_]:
+    """Which levels (L, 4) lie on a bound of what is chosen; what is imposed is no corner of a choice."""
+    lower, upper = level_bounds(case, len(x), regime.sharing_range)
+    at = np.nan_to_num(x)
+    held = on_bound(at, lower, tolerances) | on_bound(at, upper, tolerances)
+    if regime.imposed is not None:
+        held[:, SHARING] = False
+    return held
+
+
+# --- everything that can be said of one market
+
+
+def _proven(case: Case, regime: Regime, tolerances: Tolerances) -> Outcomes:
+    """The outcome of one bounded market, searched from many starts."""
+    only = None if regime.sole or regime.staged else uniqueness(case, regime.imposed)
+    return _judged(case, regime, thorough(case, regime, only is not None and only.status == "proven", tolerances), only, tolerances)
+
+
+def _judged(case: Case, regime: Regime, points: Points, only: Uniqueness | None, tolerances: Tolerances) -> Outcomes:
+    """The outcome of one market to which these points lead: the best that holds, with what can be proven of it, the others listed."""
+    if not points.holds.any():
+        return _nothing(case, regime, points, tolerances)
+    # Payoff squares prices, so levels with negative ones can look good. They describe no market and count only if all found are such.
+    real = points.holds & points.market
+    points = points.take(real if real.any() else points.holds)
+    gap = np.nan
+    if regime.sole:
+        best_real = float(points.worth.max()) if real.any() else -np.inf
+        if zero_unit_cost_pays(sole_payoff(case, regime), best_real):  # what climbs run after
+            return _failed("infeasible", explain_zero_unit_cost(case, regime.maximised))
+        points, gap = _bounded_above(case, regime, points, tolerances)
+    order = ranked(points, 1e3 * tolerances.distinct if regime.staged else tolerances.distinct)
+    if regime.sole:
+        # A saddle is no optimum: only points without an ascending direction among the free levels are listed.
+        order = [i for i in order if not points.curvature[i] > 1e-9 * max(1.0, abs(points.worth[i]))] or order[:1]
+        top, reached = float(points.worth.max()), float(points.worth[order[0]])
+        if top > reached + 1e-9 * max(1.0, abs(reached)):  # a saddle of a market, from which ascents leave what is one
+            return _failed(
+                "infeasible",
+                f"{regime.maximised} is highest where some price or quantity would be negative: {top:.6g} is reached on the way there, "
+                f"and {reached:.6g} at the best optimum of a market",
+            )
+    best, x = order[0], points.levels[order]
+    if not points.market[best]:
+        books = account(case, x[:1], regime.prices)
+        return _failed("infeasible", why_infeasible(replace(books, **{name: value[0] for name, value in vars(books).items()})))
+    moduli = np.full(4, np.nan)
+    stable: list[bool | None] = [None] * len(order)
+    if only is not None:
+        found = reply_eigenvalues(firm_game(case, regime), x, tolerances)
+        moduli, stable = found[0], [bool(largest < 1) for largest in found.max(-1)]
+        if len(order) > 1:
+            only = Uniqueness(status="no", basis=f"{len(order) - 1} other found")
+    held, switching = _held(case, regime, x[:1], tolerances), bool(points.switching[best])
+    return outcomes(
+        1,
+        status="corner" if held.any() or switching else "converged",
+        levels=x[0],
+        residual=points.residual[best],
+        regret=points.regret[best],
+        curvature=points.curvature[best],
+        binding=held,
+        switching=switching,
+        several=len(order) > 1,
+        plain=True,
+        thorough=True,
+        proven=bool(gap <= tolerances.gap) if regime.sole else not regime.staged,
+        gap=gap,
+        unique=only,
+        reply_eigenvalues=moduli,
+        others=tuple(other_point(case, regime.prices, y, s) for y, s in zip(x[1:], stable[1:], strict=True)),
+    )
+
+
+def _bounded_above(case: Case, regime: Regime, points: Points, tolerances: Tolerances) -> tuple[Points, float]:
+    """Points that hold, with any better one the proof met, and how far above the best value the proven bound lies (NaN: none)."""
+    payoff = sole_payoff(case, regime)
+    bound = bound_optimum(payoff, float(points.worth.max()), tolerances)
+    # The proof met a better point than every start led to. If it describes no market, nothing is proven about those that do.
+    if bound.better is not None and account(case, bound.better[None], regime.prices).describes_market[0]:
+        more = optima(payoff, regime, np.zeros(1, np.intp), bound.better[None], tolerances, curved=True)
+        points = Points.joined([points, more])
+        bound = bound_optimum(payoff, float(points.worth.max()), tolerances)
+    return points, float(bound.gap) if np.isfinite(bound.gap) else np.nan
+
+
+def ranked(points: Points, distinct: float) -> list[int]:
+    """Pairwise distinct rows, highest worth first; ties by the lower total investment, then by the lexicographic order of the levels."""
+    x, total = points.levels, points.levels[:, INVESTMENT].sum(-1)
+    keys = [(-round(float(points.worth[i]), 9), round(float(total[i]), 9), *np.round(x[i], 6)) for i in range(len(x))]
+    kept: list[int] = []
+    for i in sorted(range(len(x)), key=keys.__getitem__):
+        scale = distinct * np.maximum(1.0, np.abs(x[i]))
+        if all((np.abs(x[i] - x[j]) > scale).any() for j in kept):
+            kept.append(i)
+    return kept
+
+
+def _nothing(case: Case, regime: Regime, points: Points, tolerances: Tolerances) -> Outcomes:
+    """Why no point holds."""
+    if regime.sole:
+        if zero_unit_cost_pays(sole_payoff(case, regime), -np.inf):
+            return _failed("infeasible", explain_zero_unit_cost(case, regime.maximised))
+        return _failed("not_converged", f"no ascent on {regime.maximised} reached a residual of {tolerances.residual:g}")
+    if not regime.staged:
+        return _failed(
+            "no_equilibrium",
+            "no levels were found at which neither firm gains by a global deviation: best replies cycle or grow without limit",
+        )
+    if points.runaway[0]:
+        return _failed("unbounded", "the payoff of a firm that moves first still rises at the largest investment searched")
+    if not np.isfinite(points.levels[0]).all() or points.regret[0] > tolerances.regret:
+        return _failed("no_equilibrium", "no levels were found from which no firm gains by a deviation")
+    return _failed("not_converged", f"the first movers' condition is left with a residual of {points.residual[0]:.3g}")
+
+
+def _failed(status: Status, message: str) -> Outcomes:
+    return outcomes(1, status=status, message=message, plain=True, thorough=True)

@@ -1,0 +1,190 @@
+"""The table of regimes: who chooses what, at which prices, and everything else that is true of one.
+
+A regime is data: the price rule, the choosers (each with a payoff and the levels it controls) and whether sharing is allowed. One
+chooser makes an optimisation, whose optimum must be global; two make a game, whose equilibria must survive global deviations.
+Nothing outside a regime's row names it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from market.case import Array, Case
+from market.pricing import PriceRule, bertrand_matrix, collusive_matrix, marginal_cost_matrix, revenue_matrices, utility_matrix
+from market.reply import reply_bound
+from market.wellposed import explain_unbounded, required_scale
+
+Role = Literal["market", "alliance", "order", "benchmark"]
+"""What a regime is for whoever compares: how firms act by themselves, what they may agree on, what may be ordered, or what could be
+had at best but is nobody's to choose."""
+
+Requirement = Literal["nothing", "permission", "order"]
+"""What it takes to bring a regime about, from least to most."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Regime:
+    """One way to organise the market."""
+
+    key: str
+    """Name in results and commands."""
+    chooser: Literal["firms", "alliance", "planner"]
+    """Who chooses the levels: each firm its own for its own profit, both jointly for joint profit, or a planner for welfare."""
+    prices: PriceRule
+    """Who sets prices, as the matrix of margins in net intercepts."""
+    sharing_range: tuple[float, float] = (0.0, 1.0)
+    """What a firm may share; both ends equal where sharing is imposed or forbidden."""
+    order: Literal["together", "one_leads", "investment_first"] = "together"
+    """Whether the firms choose their levels at once, one of them commits first, or both invest before both share."""
+    leader: int | None = None
+    """The firm that commits first, where one does."""
+    welfare_weight: float = 1.0
+    """Of a planner: its weight on welfare, the rest being on joint profit."""
+    label: str = ""
+    """What it is called at the head of a row."""
+    phrase: str = ""
+    """What it is called inside a sentence."""
+    role: Role = "market"
+    requires: Requirement | None = None
+    """What it takes to bring it about; None where it is no policy: nobody can choose it."""
+    mirror_of: str | None = None
+    """The regime of which, for equal firms, this is the image with the firms exchanged."""
+    objective: str = ""
+    """What grows without limit where it has no solution; empty: what follows from who chooses."""
+    block: int = 16_000
+    """Markets solved together: a game's should fit the processor's cache; climbs take their own share of them at a time."""
+
+    @property
+    def sole(self) -> bool:
+        """Whether one chooser chooses all levels."""
+        return self.chooser != "firms"
+
+    @property
+    def staged(self) -> bool:
+        """Whether levels are chosen one after the other."""
+        return self.order != "together"
+
+    @property
+    def imposed(self) -> float | None:
+        """The sharing that is imposed; None where it is chosen."""
+        return self.sharing_range[0] if self.sharing_range[0] == self.sharing_range[1] else None
+
+    @property
+    def policy(self) -> bool:
+        """Whether somebody can choose it."""
+        return self.requires is not None
+
+    @property
+    def maximised(self) -> str:
+        """What its choosers maximise, in words."""
+        return self.objective or {"firms": "some firm's profit", "alliance": "joint profit", "planner": "welfare"}[self.chooser]
+
+
+_game = partial(Regime, chooser="firms", prices=bertrand_matrix, block=4000)
+
+REGIMES: dict[str, Regime] = {
+    regime.key: regime
+    for regime in (
+        _game(
+            key="no_sharing",
+            sharing_range=(0.0, 0.0),
+            label="No sharing",
+            phrase="a market without sharing",
+            role="order",
+            requires="order",
+        ),
+        _game(key="nash", label="Market today", phrase="today's market", requires="nothing"),
+        _game(
+            key="sequential",
+            order="one_leads",
+            leader=0,
+            label="Firm 1 commits first",
+            phrase="a market in which firm 1 commits first",
+        ),
+        _game(
+            key="sequential_firm_2",
+            order="one_leads",
+            leader=1,
+            mirror_of="sequential",
+            label="Firm 2 commits first",
+            phrase="a market in which firm 2 commits first",
+        ),
+        _game(
+            key="investment_first",
+            order="investment_first",
+            label="Investment before sharing",
+            phrase="a market in which investment comes before sharing",
+        ),
+        Regime(
+            key="joint_profit",
+            chooser="alliance",
+            prices=bertrand_matrix,
+            label="Industry alliance",
+            phrase="an industry alliance",
+            role="alliance",
+            requires="permission",
+        ),
+        Regime(
+            key="price_collusion",
+            chooser="alliance",
+            prices=collusive_matrix,
+            label="Alliance that also fixes prices",
+            phrase="an alliance that also fixes prices",
+            role="alliance",
+            requires="permission",
+        ),
+        Regime(
+            key="social_optimum",
+            chooser="planner",
+            prices=bertrand_matrix,
+            label="Planner sets levels",
+            phrase="the planner's optimum",
+            role="benchmark",
+            requires="order",
+        ),
+        Regime(
+            key="first_best",
+            chooser="planner",
+            prices=marginal_cost_matrix,
+            label="Planner sets levels and prices",
+            phrase="a planner who also sets prices",
+            role="benchmark",
+            requires="order",
+        ),
+    )
+}
+"""Every regime by its key, in the order of reports."""
+
+
+def benefit_matrix(case: Case, regime: Regime) -> Array:
+    """Q (..., 2, 2) of a sole chooser: both firms' variable profit for an alliance, gross utility less unit costs for a planner."""
+    weight = regime.welfare_weight if regime.chooser == "planner" else 0.0
+    if weight == 1:
+        return utility_matrix(case, regime.prices)
+    joint: Array = revenue_matrices(case, regime.prices).sum(-3)
+    return weight * utility_matrix(case, regime.prices) + (1 - weight) * joint if weight else joint
+
+
+def needed_scale(case: Case, regime: Regime) -> Array:
+    """What cost.scale must exceed (L or 1,) for the choosers' payoffs at a flat case to be bounded, where no cap bounds investment."""
+    if np.isfinite(case.investment_cap).all():
+        return np.full(1, -np.inf)
+    if regime.sole:
+        return required_scale(case, benefit_matrix(case, regime))
+    # Even at the full stand-alone cost some firm's best reply would be to invest without limit.
+    return np.asarray(reply_bound(case, regime.sharing_range).max(-1))
+
+
+def unbounded(case: Case, needed: Array) -> NDArray[np.bool_]:
+    """Whether payoffs that need this cost scale grow without limit in investment, in the lanes of a flat case (L or 1,)."""
+    return np.asarray(np.isinf(case.investment_cap).any(-1) & (case.cost_scale[:, 0] <= needed))
+
+
+def why_unbounded(case: Case, regime: Regime, needed: float) -> str:
+    """The message about one flat case that is unbounded."""
+    return explain_unbounded(case, needed, regime.maximised)
