@@ -64,7 +64,7 @@ class Allocation:
 
     def reshaped(self, lead: tuple[int, ...]) -> Allocation:
         """The same with these axes in place of that of the cases."""
-        return Allocation(**{name: values.reshape(*lead, *values.shape[1:]) for name, values in vars(self).items()})
+        return Allocation(**{name: values.reshape((*lead, *values.shape[1:])) for name, values in vars(self).items()})
 
 
 def given_levels(levels: Array) -> Allocation:
