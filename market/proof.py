@@ -1,9 +1,9 @@
 """Proof that a planner's optimum is global: branch and bound over the sharing square.
 
 For given sharing s a planner's payoff W(s, t) is strongly concave in investments with modulus at least m (see
-`market.wellposed.concavity`; saturating cost), so V(s) = max_t W(s, t) is found exactly, is continuously differentiable, and its
-gradient is W_s(s, t*(s)). On a box of sharings with centre c the optimal investments stay within |change of W_t| / m of t*(c), so
-interval arithmetic encloses the gradient of V, and
+`market.wellposed.concavity`; costs convex in both investments), so V(s) = max_t W(s, t) is found exactly, is continuously
+differentiable, and its gradient is W_s(s, t*(s)). On a box of sharings with centre c the optimal investments stay within
+|change of W_t| / m of t*(c), so interval arithmetic encloses the gradient of V, and
 
     V(s) <= V(c) + sum_i h_i sup |V_i|        (h: half widths)
 
@@ -18,7 +18,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from market.case import INVESTMENT, Array, Case, rival
+from market.case import INVESTMENT, Array, rival
+from market.cost import form_of, share_enclosure
 from market.payoff import Payoff
 from market.solve.interval import Interval
 from market.solve.optimum import maximise, projected_gradient
@@ -43,7 +44,8 @@ def bound_optimum(payoff: Payoff, value: float, tolerances: Tolerances = DEFAULT
     """Bound a planner's payoff (one case, all costs borne) over all sharing and investment, given the best value known."""
     case = payoff.case
     nothing = Bound(gap=np.inf, better=None)
-    if case.cost_form != "saturating" or case.unit_cost is not None:
+    form = form_of(case)
+    if not (form.convex_in_both and form.falling_share) or case.unit_cost is not None:
         return nothing
     modulus = float(concavity(case, payoff.benefit).ravel()[0])
     if modulus <= 1e-9 * float(case.cost_scale.ravel()[0]):
@@ -66,9 +68,11 @@ def bound_optimum(payoff: Payoff, value: float, tolerances: Tolerances = DEFAULT
         top = maximise(payoff, x, lower, upper, tolerances)
         if top.value.max() > allowed:
             return Bound(gap=np.inf, better=top.x[np.argmax(top.value)])
-        slack = _distance_to_optimum(payoff, top.x, lower, upper, modulus)
+        gradient = payoff.derivatives(top.x)[1]
+        off = projected_gradient(top.x, gradient, lower, upper)[:, INVESTMENT]
+        slack = np.linalg.norm(off, axis=-1, keepdims=True) / modulus  # how far the optimal investments can be from those found
         sharing = Interval(center - half, center + half)
-        radius = _investment_radius(payoff, sharing, top.x, modulus) + slack
+        radius = _investment_radius(payoff, sharing, top.x, gradient[:, INVESTMENT], modulus) + slack
         t = top.x[:, INVESTMENT]
         slope = _sharing_slope(payoff, sharing, Interval(np.maximum(t - radius, 0.0), np.minimum(t + radius, cap)))
         bound = top.value + modulus * slack[:, 0] ** 2 + (half * np.maximum(slope.high, -slope.low)).sum(-1)
@@ -100,25 +104,17 @@ def _quarter(center: Array, half: Array, start: Array) -> tuple[Array, Array, Ar
     return center, half, start
 
 
-def _distance_to_optimum(payoff: Payoff, x: Array, lower: Array, upper: Array, modulus: float) -> Array:
-    """How far the optimal investments at these sharings can be from those found, (N, 1)."""
-    gradient = payoff.derivatives(x)[1]
-    off = projected_gradient(x, gradient, lower, upper)[:, INVESTMENT]
-    return np.asarray(np.linalg.norm(off, axis=-1, keepdims=True) / modulus)
-
-
-def _investment_radius(payoff: Payoff, sharing: Interval, x: Array, modulus: float) -> Array:
-    """How far the optimal investments move on each box of sharings, (N, 1)."""
+def _investment_radius(payoff: Payoff, sharing: Interval, x: Array, at_center: Array, modulus: float) -> Array:
+    """How far the optimal investments move on each box of sharings, (N, 1), from W_t (N, 2) at the centres."""
     case, t = payoff.case, x[:, INVESTMENT]
     fixed = Interval(t, t)
     u = _marginal_value(payoff, sharing, fixed)
     reach = sharing.scaled(rival(case.demand_spillover)) + Interval(-case.rivalry, -case.rivalry)
     knowledge = (sharing * fixed).rival.scaled(case.cost_spillover)
-    left, saving = _share(case, knowledge)
+    left, saving = share_enclosure(case, knowledge)
     own_cost = left.scaled(-case.cost_scale * t)
     spilled = (saving.rival * sharing).scaled(case.cost_scale / 2 * t[:, ::-1] ** 2 * case.cost_spillover[..., ::-1])
     slope = u + u.rival * reach + own_cost + spilled
-    at_center = payoff.derivatives(x)[1][:, INVESTMENT]
     move = np.maximum(slope.high - at_center, at_center - slope.low)
     return np.asarray(np.linalg.norm(move, axis=-1, keepdims=True) / modulus)
 
@@ -131,7 +127,7 @@ def _sharing_slope(payoff: Payoff, sharing: Interval, t: Interval) -> Interval:
     own = sharing.scaled(-2 * case.leakage_own) + interaction
     others = t.scaled(rival(case.demand_spillover)) + sharing.scaled(2 * case.leakage_cross) + interaction
     knowledge = (sharing * t).rival.scaled(case.cost_spillover)
-    saving = _share(case, knowledge)[1].rival
+    saving = share_enclosure(case, knowledge)[1].rival
     spilled = (t.rival.squared() * t * saving).scaled(case.cost_scale / 2 * case.cost_spillover[..., ::-1])
     return u * own + u.rival * others + spilled
 
@@ -150,11 +146,3 @@ def _marginal_value(payoff: Payoff, sharing: Interval, t: Interval) -> Interval:
     )
     diagonal = np.stack([Q[..., 0, 0], Q[..., 1, 1]], -1)
     return A.scaled(2 * diagonal) + A.rival.scaled(2 * Q[..., 0, 1, None])
-
-
-def _share(case: Case, knowledge: Interval) -> tuple[Interval, Interval]:
-    """Enclosures of the saturating share of the stand-alone cost that is left, and of minus its derivative."""
-    gamma = case.max_saving
-    falls = [1 - gamma * y / (1 + y) for y in (knowledge.low, knowledge.high)]
-    rate = [gamma / (1 + y) ** 2 for y in (knowledge.low, knowledge.high)]
-    return Interval(falls[1], falls[0]), Interval(rate[1], rate[0])

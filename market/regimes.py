@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from market.case import INVESTMENT, SHARING, Array, Case, of_firm, rival
+from market.cost import form_of
 from market.demand import apply as apply_matrix
 from market.demand import times
 from market.outcome import ROUNDING, Accounts, Certificate, Outcome, Status, Uniqueness, account, numbers, unsolved
@@ -147,11 +148,6 @@ def deviation_bounds(case: Case, x: Array) -> tuple[Array, Array]:
     return lower, upper
 
 
-SAVED = {"saturating": (0.5,), "exponential": (0.5, 1.0), "restricted": (0.5, 1.0)}
-"""Shares of what sharing can save of investment cost at which starting investments are optimal; where much can be saved, optima with little
-and with much investment may stand side by side."""
-
-
 def starting_levels(case: Case, benefit: Array, grid: tuple[float, ...] = (0.0, 0.5, 1.0), saved: float = 0.5) -> Array:
     """Starting points (L, m, 4): sharing on a grid; investment optimal for a cost k share t^2 / 2 when this part of the saving is made."""
     sharing = np.stack(np.meshgrid(grid, grid, indexing="ij"), -1).reshape(-1, 1, 2)
@@ -162,10 +158,7 @@ def starting_levels(case: Case, benefit: Array, grid: tuple[float, ...] = (0.0, 
     M = investment_response(case, x[..., SHARING])
     gain = 2 * times(np.swapaxes(M, -1, -2), benefit)
     slope = apply_matrix(gain, A)
-    if case.cost_form == "restricted":  # equal investments t leave t - lambda_c t s_j to be paid for
-        share = np.maximum(1 - saved * case.cost_spillover * rival(x[..., SHARING]), 0.02) ** 2
-    else:
-        share = 1 - saved * case.max_saving
+    share = form_of(case).starting_share(case.cost_spillover * rival(x[..., SHARING]), case.max_saving, saved)
     left = [of_firm(case.cost_scale * share, i) for i in (0, 1)]
     bend = times(gain, M)
     curve = [[(left[i] if i == j else 0.0) - bend[..., i, j] for j in (0, 1)] for i in (0, 1)]
@@ -180,7 +173,7 @@ def starting_levels(case: Case, benefit: Array, grid: tuple[float, ...] = (0.0, 
 
 def fine_starts(case: Case, benefit: Array) -> list[Array]:
     """Starting points (L, m, 4) over the fine grid of sharing, a set for each part of the saving that investment may be optimal for."""
-    return [starting_levels(case, benefit, FINE_GRID, saved) for saved in SAVED[case.cost_form]]
+    return [starting_levels(case, benefit, FINE_GRID, saved) for saved in form_of(case).saved]
 
 
 def local_optima(case: Case, benefit: Array, starts: Array, tolerances: Tolerances = DEFAULT) -> Ascent:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
 
 from .case import Case, make_case
+from .cost import COST_FORMS
 from .faults import BadCase, Fault, KeyPath, dotted, explain, show
 from .files import Document
 
@@ -142,16 +143,19 @@ class Security(Block):
     leakage: Annotated[Leakage, described("phi1, phi2, phi3: demand lost as shared knowledge leaks")]
 
 
+if TYPE_CHECKING:
+    FormName = str
+else:
+    FormName = Literal[tuple(COST_FORMS)]
+
+
 class Cost(Block):
     """What security costs, f(t, y), when the rival's shared knowledge is y = lambda_c t_j s_j."""
 
     form: Annotated[
-        Literal["saturating", "exponential", "restricted"],
-        described(
-            "saturating: (k/2) t^2 [1 - gamma y/(1+y)]; exponential: (k/2) t^2 [1 - gamma (1 - e^-y)]; restricted: (k/2) max(t - y, 0)^2, "
-            "outside the paper's assumptions, max_saving plays no part in it"
-        ),
-    ] = "saturating"
+        FormName,
+        described("; ".join(form.described() for form in COST_FORMS.values())),
+    ] = next(iter(COST_FORMS))
     scale: Annotated[Positive, described("k: curvature of the stand-alone cost k t^2 / 2, in units of money", letter="k")]
     max_saving: Annotated[
         Number,

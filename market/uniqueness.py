@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from market.case import Array, Case, rival
-from market.cost import COST_FORMS
+from market.cost import COST_FORMS, form_of, share_enclosure
 from market.outcome import Uniqueness
 from market.solve.interval import Interval
 from market.stages import sharing_equilibrium
@@ -88,8 +88,9 @@ def largest_investment(case: Case) -> float:
 
 def uniqueness(case: Case, sharing: float | None = None) -> Uniqueness:
     """Whether firms that choose at once have one equilibrium, at one flat case; `sharing` is what is imposed, if it is."""
-    if case.cost_form == "restricted" or case.unit_cost is not None:
-        return Uniqueness(status="not proven", basis="no proof covers unit costs or the restricted cost form; several starts led here")
+    if not form_of(case).falling_share or case.unit_cost is not None:
+        beyond = " or ".join(dict.fromkeys(form.label for form in COST_FORMS.values() if not form.falling_share))
+        return Uniqueness(status="not proven", basis=f"no proof covers unit costs or the {beyond} cost form; several starts led here")
     if np.ptp(case.demand_spillover) > 0:
         return Uniqueness(status="not proven", basis="no proof covers demand spillovers that differ; several starts led here")
     top = largest_investment(case)
@@ -155,7 +156,7 @@ def _conditions(case: Case, c: _Letters, t: Interval, imposed: float | None) -> 
         + (s * s_j).scaled((2 * c.b_j + c.b2) * phi3)
     )
     y = (t_j * s_j).scaled(c.received)
-    share, fall = _share(case, y)
+    share, fall = share_enclosure(case, y)
     G = (N * slope).scaled(2 * c.w) - (share * t).scaled(c.k)
 
     # G_i depends on own sharing through g alone: where sharing responds, price is at its top in it.
@@ -173,14 +174,6 @@ def _conditions(case: Case, c: _Letters, t: Interval, imposed: float | None) -> 
 
 def _point(value: Array) -> Interval:
     return Interval(value, value)
-
-
-def _share(case: Case, y: Interval) -> tuple[Interval, Interval]:
-    """Enclosures of the share of the stand-alone cost left, which falls in y, and of minus its derivative, which falls too."""
-    form, one, gamma = COST_FORMS[case.cost_form], np.ones(1), case.max_saving.reshape(-1)[:1]
-    k = np.full(1, 2.0)  # at t = 1 and k = 2 the cost is the share itself
-    at = [form.derivatives(one, bound, k, gamma) for bound in (y.low, y.high)]
-    return Interval(at[1][0], at[0][0]), Interval(-at[1][2], -at[0][2])
 
 
 def _sharing(case: Case, c: _Letters, t: Interval, imposed: float | None) -> tuple[Interval, tuple[Interval, Interval]]:
@@ -211,7 +204,7 @@ def _sharing(case: Case, c: _Letters, t: Interval, imposed: float | None) -> tup
 def symmetric_levels(case: Case, imposed: float | None = None) -> Array:
     """Levels (m, 4) at which the condition of a symmetric equilibrium changes sign, and those at the cap, for firms that are alike."""
     top = largest_investment(case)
-    if not np.isfinite(top) or case.unit_cost is not None or case.cost_form == "restricted":
+    if not np.isfinite(top) or case.unit_cost is not None or not form_of(case).falling_share:
         return np.empty((0, 4))
     c = _letters(case)
 

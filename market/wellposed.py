@@ -5,9 +5,10 @@ whose cost has no spillover). With M(s) the derivative of the shifted intercepts
 sharing iff (k/2) sum_i kappa_i t_i^2 > t' M' Q M t for all t >= 0, t != 0, where kappa_i = 1 - gamma if lambda_c,i > 0 and 1
 otherwise. For given t the right side is convex in s, so the four corners of the sharing square decide.
 
-Where a unit cost falls with what is shared, levels with a negative unit cost are no market and only s = 0 can be decided so; where
-unit cost is convex in investment, quantities turn negative far out and nothing grows without limit. The restricted cost form, and unit
-costs linear in investment, are tried in a fan of directions. In these cases boundedness is not proven, but what is called unbounded is.
+Where a unit cost falls with what is shared, levels with a negative unit cost are no market and only s = 0 can be decided so;
+where unit cost is convex in investment, quantities turn negative far out and nothing grows without limit. Cost forms that are no
+parabola in own investment far out, and unit costs linear in investment, are tried in a fan of directions. In these cases
+boundedness is not proven, but what is called unbounded is.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from itertools import product
 import numpy as np
 
 from market.case import Array, Case
+from market.cost import form_of
 from market.demand import apply as apply_matrix
 from market.demand import matrix, slope_matrix, times
 from market.payoff import Payoff
@@ -40,7 +42,12 @@ CORNERS = np.array(list(product((0.0, 1.0), repeat=2)))
 
 def remaining_cost(case: Case) -> Array:
     """kappa (..., 2): the share of the stand-alone cost that remains however much knowledge is received."""
-    return np.where(case.cost_spillover > 0, 1 - case.max_saving, 1.0) + np.zeros(2)
+    return _far_out(case, np.ones(1), np.zeros(1)) + np.zeros(2)
+
+
+def _far_out(case: Case, t: Array, y: Array) -> Array:
+    """2 f / (k r^2) (..., 2) far out along the direction (t, y)."""
+    return form_of(case).far_out(t, y, case.cost_spillover > 0, case.max_saving)
 
 
 def required_scale(case: Case, benefit: Array) -> Array:
@@ -49,7 +56,7 @@ def required_scale(case: Case, benefit: Array) -> Array:
     unit = case.unit_cost
     no = np.zeros(1, bool)
     shared, linear, convex = (no, no, no) if unit is None else (a.any(-1) for a in (unit.spillover, unit.slope, unit.curvature))
-    fan = linear | (case.cost_form == "restricted")
+    fan = linear | (not form_of(case).own_far_out)
     root = np.sqrt(remaining_cost(case))
     for n, corner in enumerate(CORNERS):
         M = investment_response(case, corner)
@@ -72,14 +79,11 @@ def _along_the_fan(case: Case, sharing: Array, M: Array, N: Array) -> Array:
 
     A fan of directions and those in which one net intercept stays the same; around the best, ever finer fans.
     """
-    restricted = case.cost_form == "restricted"
 
     def needed(angle: Array) -> Array:
         """What directions at these angles (...) need."""
         t = np.stack([np.cos(angle), np.sin(angle)], -1)
-        replaced = case.cost_spillover * (t * sharing)[..., ::-1] if restricted else 0.0
-        weight = 1.0 if restricted else remaining_cost(case)
-        cost = (weight * np.maximum(t - replaced, 0.0) ** 2).sum(-1)
+        cost = _far_out(case, t, case.cost_spillover * (t * sharing)[..., ::-1]).sum(-1)
         gain = 2 * (t * apply_matrix(N, t)).sum(-1)
         real = (apply_matrix(M, t) >= -1e-12).all(-1) & (gain > 0)
         ratio = np.divide(gain, cost, out=np.full(np.broadcast_shapes(gain.shape, cost.shape), np.inf), where=cost > 1e-12)
@@ -100,9 +104,9 @@ def _along_the_fan(case: Case, sharing: Array, M: Array, N: Array) -> Array:
 
 
 def concavity(case: Case, benefit: Array) -> Array:
-    """A lower bound (...), over all sharing, on the strong concavity of payoff in investments (saturating form only).
+    """A lower bound (...), over all sharing, on the strong concavity of payoff in investments (forms convex in both).
 
-    The saturating cost is convex in both investments, with Hessian at least k diag(kappa); the benefit's Hessian 2 M' Q M has its
+    The cost is convex in both investments, with Hessian at least k diag(kappa); the benefit's Hessian 2 M' Q M has its
     largest eigenvalue at a corner of the sharing square when Q is positive semidefinite.
     """
     least = np.full(np.broadcast_shapes(case.batch, benefit.shape[:-2]), np.inf)
@@ -116,17 +120,18 @@ def concavity(case: Case, benefit: Array) -> Array:
 
 def explain_unbounded(case: Case, required: float, who: str) -> str:
     """Why an uncapped problem that needs a larger cost scale has no solution, and what would mend it."""
+    form = form_of(case)
     k = float(case.cost_scale.ravel()[0])
     gamma = float(case.max_saving.ravel()[0])
     kappa = remaining_cost(case).reshape(-1, 2)[0]
     remedies = [f"raise cost.scale above {required:.6g}"] if np.isfinite(required) else []
     stand_alone = required * (1 - gamma)  # what cost.scale would have to exceed without any saving, if both costs have spillovers
-    if gamma > 0 and np.all(kappa < 1) and k > stand_alone and case.cost_form != "restricted":
+    if form.uses_max_saving and gamma > 0 and np.all(kappa < 1) and k > stand_alone:
         remedies.append(f"lower cost.max_saving below {1 - stand_alone / k:.6g}")
     remedies.append("set cost.investment_cap")
     if not np.isfinite(required):
         remedies.append("lower cost.spillover below 1")
-    saving = "the restricted form" if case.cost_form == "restricted" else f"cost.max_saving = {gamma:g}"
+    saving = f"cost.max_saving = {gamma:g}" if form.uses_max_saving else f"the {form.label} form"
     return (
         f"{who} grows without limit in investment: cost.scale = {k:g} with {saving} is too low for the benefit that "
         f"demand.own_slope, demand.cross_slope, security.rivalry and security.demand_spillover give; {', or '.join(remedies)}"
