@@ -26,13 +26,14 @@ from market.regimes import (
     firm_game,
     level_bounds,
     local_optima,
+    needed_scale,
     solve_regime,
     starting_levels,
 )
 from market.solve.equilibrium import best_reply_rounds, examine, newton
 from market.solve.optimum import maximise
 from market.solve.tolerances import DEFAULT, Tolerances
-from market.wellposed import required_scale, zero_unit_cost_pays
+from market.wellposed import zero_unit_cost_pays
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +92,7 @@ def solve_lanes(case: Case, regime: Regime, lanes: int, tolerances: Tolerances =
         lower, upper = level_bounds(case.take(lane), len(lane))
         climbed = maximise(payoff.take(lane), start, lower, upper, tolerances)
         good = (climbed.residual <= tolerances.residual) & account(case.take(lane), climbed.x, regime.prices).describes_market
-        bounded = np.asarray(np.isfinite(case.investment_cap).all(-1) | (case.cost_scale[:, 0] > required_scale(case, Q)))
+        bounded = np.asarray(np.isfinite(case.investment_cap).all(-1) | (case.cost_scale[:, 0] > needed_scale(case, regime)))
         good &= np.broadcast_to(bounded, lanes)[lane]
         if case.unit_cost is not None and np.any(case.unit_cost.spillover):
             top = np.full(lanes, -np.inf)
@@ -164,7 +165,7 @@ def _picked(value: Array) -> NDArray[np.bool_]:
 def _optima(case: Case, regime: Regime, anchors: NDArray[np.intp], nearest: NDArray[np.intp], tolerances: Tolerances) -> Family:
     lanes, m = len(nearest), len(anchors)
     Q = np.broadcast_to(benefit_matrix(case, regime), (lanes, 2, 2))
-    bounded = np.isfinite(case.investment_cap).all(-1) | (case.cost_scale[:, 0] > required_scale(case, Q))
+    bounded = np.isfinite(case.investment_cap).all(-1) | (case.cost_scale[:, 0] > needed_scale(case, regime))
     bounded = np.broadcast_to(bounded, lanes)
 
     at = case.take(anchors)

@@ -26,6 +26,7 @@ from market.pricing import (
     marginal_cost_matrix,
     net_intercept,
     revenue_matrices,
+    sold_matrix,
     utility_matrix,
 )
 from market.proof import bound_optimum
@@ -193,7 +194,7 @@ def needed_scale(case: Case, regime: Regime) -> Array:
     """What cost.scale must exceed (L or 1,) for the choosers' payoffs at a flat case to be bounded, where no cap bounds investment."""
     if regime.chooser == "firms":  # even at the full stand-alone cost some firm's best reply would be to invest without limit
         return np.asarray(reply_bound(case, regime.sharing_range).max(-1))
-    return required_scale(case, benefit_matrix(case, regime))
+    return required_scale(case, benefit_matrix(case, regime), sold_matrix(case, regime.prices))
 
 
 def unbounded(case: Case, regime: Regime) -> NDArray[np.bool_]:
