@@ -150,7 +150,7 @@ else:
 
 
 class Cost(Block):
-    """What security costs, f(t, y), when the rival's shared knowledge is y = lambda_c t_j s_j."""
+    """What security costs, f(t, y), when the rival's shared knowledge is y = lambda_c t_j s_j / t0."""
 
     form: Annotated[
         FormName,
@@ -172,6 +172,14 @@ class Cost(Block):
         described("lambda_c_i: how useful the rival's shared knowledge is to firm i's cost; one number or one per firm", letter="lambda_c"),
     ]
     investment_cap: Annotated[Positive | None, described("upper bound on each firm's investment; null: none")] = None
+    reference_investment: Annotated[
+        Positive,
+        described(
+            "t0: y = lambda_c t_j s_j / t0 is a pure number: an investment of this size, shared in full, is one unit of knowledge; "
+            "the restricted form has no use for it",
+            letter="t0",
+        ),
+    ] = 1.0
 
 
 class UnitCosts(Block):
@@ -203,6 +211,7 @@ def to_case(demand: Demand | Utility, security: Security, cost: Cost, unit_cost:
         max_saving=cost.max_saving,
         cost_spillover=cost.spillover,
         investment_cap=cost.investment_cap,
+        reference_investment=cost.reference_investment,
         cost_form=cost.form,
         unit_cost=(unit_cost.base, unit_cost.spillover, unit_cost.slope, unit_cost.curvature),
     )
@@ -261,7 +270,7 @@ def _size(block: Any) -> tuple[KeyPath, str] | None:
         if isinstance(value, bool) or not isinstance(value, int | float):
             return None
         # A spillover may be as small as it likes; what figures are divided by may not.
-        least = 1 / LARGEST if path[0] in ("intercept", "own_slope", "choke_price", "scale") else 0.0
+        least = 1 / LARGEST if path[0] in ("intercept", "own_slope", "choke_price", "scale", "reference_investment") else 0.0
         if abs(value) > LARGEST or 0 < abs(value) < least:
             return path, f"is {show(value)}; state it in other units, so that its size lies between 1e-30 and 1e30"
         return None

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from market.case import Array, Case, rival
-from market.cost import COST_FORMS, form_of, share_enclosure
+from market.cost import COST_FORMS, form_of, share_enclosure, usefulness
 from market.outcome import Uniqueness
 from market.solve.interval import Interval
 from market.stages import sharing_equilibrium
@@ -65,7 +65,7 @@ def _letters(case: Case) -> _Letters:
         phi=(one(case.leakage_own), one(case.leakage_cross), one(case.leakage_interaction)),
         intercept=(case.intercept + np.zeros(2)).reshape(2),
         k=one(case.cost_scale),
-        received=(case.cost_spillover + np.zeros(2)).reshape(2),
+        received=(usefulness(case) + np.zeros(2)).reshape(2),
         share_bounds=(remaining_cost(case).reshape(2), np.ones(2)),
     )
 

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from market.case import Array, Case, of_firm
-from market.cost import form_of
+from market.cost import form_of, usefulness
 from market.demand import apply as apply_matrix
 from market.demand import matrix, slope_matrix, times
 from market.payoff import Payoff
@@ -79,9 +79,9 @@ def required_scale(case: Case, benefit: Array, sold: Array) -> Array:
         real = (apply_matrix(sold, apply_matrix(M, t)) >= -1e-12 * np.abs(t).max(-1, keepdims=True)).all(-1)
         better = (needed > worst) & ~(shared & bool(n))
         worst, sells = np.where(better, needed, worst), np.where(better, real, sells)
-    fan = (linear | (not form_of(case).own_far_out) | ~sells) & ~convex
+    fan = np.asarray((linear | (not form_of(case).own_far_out) | ~sells) & ~convex)
     if fan.any():
-        worst = np.where(fan, _among_sellers(case, benefit, sold, shared), worst)
+        worst = np.where(fan, _among_sellers(case, benefit, sold, np.asarray(shared)), worst)
     worst = np.where(convex, -np.inf, worst)
     # At the bound itself payoff is linear far out; rounding must not decide on which side a case is.
     return worst * (1 + 1e-12 * np.sign(worst))
@@ -103,7 +103,7 @@ def _among_sellers(case: Case, benefit: Array, sold: Array, silent: NDArray[np.b
             inside = ((sharing >= 0) & (sharing <= 1)).all(-1) & (~silent | (sharing == 0).all(-1))
             sharing = np.where(inside[..., None], sharing, 0.0)
             rise = apply_matrix(investment_response(case, sharing), t)
-            cost = _far_out(case, t, case.cost_spillover * (t * sharing)[..., ::-1]).sum(-1)
+            cost = _far_out(case, t, usefulness(case) * (t * sharing)[..., ::-1]).sum(-1)
             gain = 2 * (rise * apply_matrix(benefit, rise)).sum(-1)
             sells = (apply_matrix(sold, rise) >= -1e-12).all(-1)
             ratio = np.divide(gain, cost, out=np.full(np.broadcast_shapes(gain.shape, cost.shape), np.inf), where=cost > 1e-12)

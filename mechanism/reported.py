@@ -32,8 +32,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from market.case import Array, Case, rival
-from market.cost import COST_FORMS
+from market.case import Array, Case, of_firm, rival
+from market.cost import COST_FORMS, usefulness
 from market.outcome import Accounts, account
 from market.pricing import bertrand_matrix
 from mechanism.allocation import Allocation, case_at_pairs, per_firm
@@ -92,8 +92,9 @@ class Assignment:
 def own_cost(case: Case, firm: int, types: Array, levels: Array) -> Array:
     """f_i of one firm's true types (n,) at levels (..., m, K, 4) assigned for its own and its rival's reports: (..., n, m, K)."""
     x, other = levels[..., None, :, :, :], 1 - firm
-    received = types[:, None, None] * x[..., 2 + other] * x[..., other]
-    return COST_FORMS[case.cost_form].value(x[..., 2 + firm], received, case.cost_scale[..., 0], case.max_saving[..., 0])
+    useful = usefulness(case.with_cost_spillover(np.ones(1)))  # of a type of one
+    received = of_firm(useful, firm) * types[:, None, None] * x[..., 2 + other] * x[..., other]
+    return COST_FORMS[case.cost_form].value(x[..., 2 + firm], received, of_firm(case.cost_scale, firm), of_firm(case.max_saving, firm))
 
 
 def assign(case: Case, types: TypeSpace, allocation: Allocation) -> Assignment:
