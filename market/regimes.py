@@ -36,7 +36,14 @@ from market.solve.optimum import Ascent, distinct_points, free_curvature, maximi
 from market.solve.tolerances import DEFAULT, Tolerances
 from market.stages import Staged, invest_first, lead
 from market.uniqueness import symmetric_levels, uniqueness
-from market.wellposed import explain_unbounded, explain_zero_unit_cost, investment_response, required_scale, zero_unit_cost_pays
+from market.wellposed import (
+    explain_unbounded,
+    explain_zero_unit_cost,
+    investment_response,
+    relative_scale,
+    required_scale,
+    zero_unit_cost_pays,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,7 +200,7 @@ CHOOSERS = {"firms": "some firm's profit", "alliance": "joint profit", "planner"
 def needed_scale(case: Case, regime: Regime) -> Array:
     """What cost.scale must exceed (L or 1,) for the choosers' payoffs at a flat case to be bounded, where no cap bounds investment."""
     if regime.chooser == "firms":  # even at the full stand-alone cost some firm's best reply would be to invest without limit
-        return np.asarray(reply_bound(case, regime.sharing_range).max(-1))
+        return np.asarray((reply_bound(case, regime.sharing_range) / relative_scale(case)).max(-1))
     return required_scale(case, benefit_matrix(case, regime), sold_matrix(case, regime.prices))
 
 

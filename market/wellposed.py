@@ -53,9 +53,15 @@ def _far_out(case: Case, t: Array, y: Array) -> Array:
     return form_of(case).far_out(t, y, case.cost_spillover > 0, case.max_saving)
 
 
-def required_scale(case: Case, benefit: Array, sold: Array) -> Array:
-    """The value (...) that cost.scale must exceed for payoff N' Q N - sum_i f_i to be bounded among levels at which every firm sells.
+def relative_scale(case: Case) -> Array:
+    """k_i / k_1 (..., 1 or 2): what is said of a scale is said of firm 1's, the other's in proportion."""
+    return case.cost_scale / case.cost_scale[..., :1]
 
+
+def required_scale(case: Case, benefit: Array, sold: Array) -> Array:
+    """The value (...) that cost.scale (firm 1's, the other's in proportion) must exceed for payoff N' Q N - sum_i f_i to be bounded.
+
+    Only levels at which every firm sells count.
     `sold` (..., 2, 2) are the quantities in net intercepts: only directions in which none of them falls lead anywhere far out.
     """
     shape = np.broadcast_shapes(case.batch, benefit.shape[:-2])
@@ -63,7 +69,7 @@ def required_scale(case: Case, benefit: Array, sold: Array) -> Array:
     unit = case.unit_cost
     no = np.zeros(1, bool)
     shared, linear, convex = (no, no, no) if unit is None else (a.any(-1) for a in (unit.spillover, unit.slope, unit.curvature))
-    root = np.sqrt(remaining_cost(case))
+    root = np.sqrt(relative_scale(case) * remaining_cost(case))
     for n, corner in enumerate(CORNERS):
         M = investment_response(case, corner)
         N = times(times(np.swapaxes(M, -1, -2), benefit), M)
@@ -103,7 +109,7 @@ def _among_sellers(case: Case, benefit: Array, sold: Array, silent: NDArray[np.b
             inside = ((sharing >= 0) & (sharing <= 1)).all(-1) & (~silent | (sharing == 0).all(-1))
             sharing = np.where(inside[..., None], sharing, 0.0)
             rise = apply_matrix(investment_response(case, sharing), t)
-            cost = _far_out(case, t, usefulness(case) * (t * sharing)[..., ::-1]).sum(-1)
+            cost = (relative_scale(case) * _far_out(case, t, usefulness(case) * (t * sharing)[..., ::-1])).sum(-1)
             gain = 2 * (rise * apply_matrix(benefit, rise)).sum(-1)
             sells = (apply_matrix(sold, rise) >= -1e-12).all(-1)
             ratio = np.divide(gain, cost, out=np.full(np.broadcast_shapes(gain.shape, cost.shape), np.inf), where=cost > 1e-12)
