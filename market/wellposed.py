@@ -58,12 +58,13 @@ def relative_scale(case: Case) -> Array:
     return case.cost_scale / case.cost_scale[..., :1]
 
 
-def required_scale(case: Case, benefit: Array, sold: Array) -> Array:
+def required_scale(case: Case, benefit: Array, sold: Array | None = None) -> Array:
     """The value (...) that cost.scale (firm 1's, the other's in proportion) must exceed for payoff N' Q N - sum_i f_i to be bounded.
 
-    Only levels at which every firm sells count.
+    Only levels at which every firm sells count; without `sold` all do.
     `sold` (..., 2, 2) are the quantities in net intercepts: only directions in which none of them falls lead anywhere far out.
     """
+    sold = np.zeros((2, 2)) if sold is None else sold
     shape = np.broadcast_shapes(case.batch, benefit.shape[:-2])
     worst, sells = np.full(shape, -np.inf), np.ones(shape, bool)
     unit = case.unit_cost

@@ -15,12 +15,13 @@ from market.case import INVESTMENT, Array, Case, UnitCost, make_case
 from market.family import solve_lanes
 from market.outcome import Outcome, account
 from market.pricing import bertrand_matrix
-from market.regimes import REGIMES, Regime, level_bounds, needed_scale, solve_equilibrium, solve_regime
+from market.regimes import REGIMES, Regime, level_bounds, solve_equilibrium, solve_regime
 from market.solve.linear import free_system, solve_general
 from market.solve.optimum import on_bound
 from market.solve.tolerances import DEFAULT
 from market.stages import invest_first, lead
 from market.statics import conditions
+from market.wellposed import required_scale
 from mechanism.allocation import allocate
 from mechanism.full_information import full_information
 from mechanism.incentives import gains
@@ -133,7 +134,7 @@ def draw(count: int, rng: np.random.Generator, unit_costs: bool) -> Case:
         cost_spillover=number(0, 1),
     )
     planners = [regime for regime in REGIMES.values() if regime.chooser != "firms"]
-    needed = np.max([needed_scale(case, regime) for regime in planners], axis=0)
+    needed = np.max([required_scale(case, benefit_matrix(case, regime)) for regime in planners], axis=0)
     case = replace(case, cost_scale=needed[:, None] * number(1.1, 4))
     if not unit_costs:
         return case

@@ -8,7 +8,8 @@ import numpy as np
 from hypothesis import strategies as st
 
 from market.case import Case, UnitCost, make_case
-from market.regimes import REGIMES, needed_scale
+from market.regimes import REGIMES, benefit_matrix
+from market.wellposed import required_scale
 
 SYMMETRIC = {
     "intercept": 20,
@@ -70,7 +71,9 @@ def cases(draw: st.DrawFn, *, forms: tuple[str, ...] = ("saturating",), alike: b
         unit = None
     # With both spillovers positive costs grow slowest: what is bounded then is bounded for every type.
     worst = case.with_cost_spillover(np.full((1, 2), largest))
-    needed = max(float(needed_scale(worst, regime).max()) for regime in REGIMES.values() if regime.chooser != "firms")
+    needed = max(
+        float(required_scale(worst, benefit_matrix(worst, regime)).max()) for regime in REGIMES.values() if regime.chooser != "firms"
+    )
     scale = needed * number(1.1, 4.0)
     return replace(case, cost_scale=np.array([[scale]]), unit_cost=unit)
 
