@@ -15,7 +15,7 @@ from market.case import INVESTMENT, Array, Case, UnitCost, make_case
 from market.family import solve_lanes
 from market.outcome import Outcome, account
 from market.pricing import bertrand_matrix
-from market.regimes import REGIMES, Regime, level_bounds, solve_equilibrium, solve_regime
+from market.regimes import REGIMES, Regime, benefit_matrix, level_bounds, solve_equilibrium, solve_regime
 from market.solve.linear import free_system, solve_general
 from market.solve.optimum import on_bound
 from market.solve.tolerances import DEFAULT
