@@ -93,6 +93,8 @@ class Case:
     """gamma in [0, 1): largest share of the stand-alone cost that the rival's shared knowledge can save."""
     cost_spillover: Array
     """lambda_c,i in [0, 1]: how useful the rival's shared knowledge is to firm i's cost (of the firm that benefits)."""
+    reference_investment: Array
+    """t0 > 0: the investment that, shared in full by the rival, is one unit of knowledge; quantity units. Only lambda_c / t0 matters."""
     investment_cap: Array
     """Upper bound on t_i; infinity when there is none."""
     cost_form: str = "saturating"
@@ -158,6 +160,7 @@ def make_case(
     max_saving: ArrayLike,
     cost_spillover: ArrayLike,
     investment_cap: ArrayLike | None = None,
+    reference_investment: ArrayLike = 1.0,
     cost_form: str = "saturating",
     unit_cost: Sequence[ArrayLike] = (0, 0, 0, 0),
 ) -> Case:
@@ -185,6 +188,7 @@ def make_case(
         cost_scale=array(cost_scale),
         max_saving=array(max_saving),
         cost_spillover=array(cost_spillover),
+        reference_investment=array(reference_investment),
         investment_cap=array(np.inf if investment_cap is None else investment_cap),
         cost_form=cost_form,
         unit_cost=None if free else UnitCost(base=base, spillover=spillover, slope=slope, curvature=curvature),

@@ -1,6 +1,6 @@
 """What security costs: a fixed cost of investment, and the cost of a unit sold.
 
-Investment cost is f(t, y): y_i = lambda_c,i t_j s_j is the knowledge firm i receives. The paper's section 2 asks f_t(0, y) = 0 and,
+Investment cost is f(t, y): y_i = lambda_c,i t_j s_j / t0 is the knowledge firm i receives. The paper's section 2 asks f_t(0, y) = 0 and,
 for t > 0, f_t > 0, f_tt > 0, f_y < 0 and f_ty < 0, and names no form. The forms of a share, f = (k/2) t^2 share(y), obey: `share` is
 the part of the stand-alone cost k t^2 / 2 that is left, from 1 at y = 0 down to 1 - gamma. The restricted form
 f = (k/2) max(t - y, 0)^2 of Gordon, Loeb and Lucyshyn (2003) does not: knowledge replaces investment, and f_t(0, y) = 0 only because
@@ -57,6 +57,8 @@ class CostForm:
     falling_share: bool
     """Whether f = (k/2) t^2 share(y), share falling in y ever more slowly: the ends of an interval of y then enclose the share and its
     slope, as the proofs by intervals need."""
+    pure_knowledge: bool = True
+    """Whether y is a pure number, lambda_c t_j s_j / t0; if not it is measured in units of investment."""
     uses_max_saving: bool = True
     """Whether gamma plays a part in it."""
     obeys_paper: bool = True
@@ -177,6 +179,7 @@ COST_FORMS: dict[str, CostForm] = {
             own_far_out=False,
             convex_in_both=False,
             falling_share=False,
+            pure_knowledge=False,
             uses_max_saving=False,
             obeys_paper=False,
         ),
@@ -193,14 +196,19 @@ def form_of(case: Case) -> CostForm:
 def share_enclosure(case: Case, y: Interval) -> tuple[Interval, Interval]:
     """Enclosures (N, 2) of the share of the stand-alone cost left at one flat case, which falls in y, and of minus its derivative,
     which falls too."""
-    one, gamma, k = np.ones(1), case.max_saving.reshape(-1)[:1], np.full(1, 2.0)  # at t = 1 and k = 2 the cost is the share itself
+    one, gamma, k = np.ones(1), case.max_saving.reshape(-1), np.full(1, 2.0)  # at t = 1 and k = 2 the cost is the share itself
     at_low, at_high = (form_of(case).derivatives(one, bound, k, gamma) for bound in (y.low, y.high))
     return Interval(at_high[0], at_low[0]), Interval(-at_high[2], -at_low[2])
 
 
+def usefulness(case: Case) -> Array:
+    """What firm i receives of a unit that its rival invests and shares: lambda_c,i / t0, per unit of quantity, (..., 1 or 2)."""
+    return case.cost_spillover / case.reference_investment if form_of(case).pure_knowledge else case.cost_spillover
+
+
 def knowledge_received(case: Case, x: Array) -> Array:
-    """y_i = lambda_c,i t_j s_j, shape (..., 2)."""
-    return case.cost_spillover * rival(x[..., INVESTMENT] * x[..., SHARING])
+    """y_i = lambda_c,i t_j s_j / t0, a pure number (the restricted form: lambda_c,i t_j s_j), shape (..., 2)."""
+    return usefulness(case) * rival(x[..., INVESTMENT] * x[..., SHARING])
 
 
 def investment_cost(case: Case, x: Array) -> Array:

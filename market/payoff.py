@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from market.case import Array, Case, of_firm, take_lanes
-from market.cost import UnitCosts, cost_derivatives, investment_cost, unit_cost
+from market.cost import UnitCosts, cost_derivatives, investment_cost, unit_cost, usefulness
 from market.demand import apply as apply_matrix
 from market.demand import slope_matrix
 from market.pricing import net_intercept
@@ -76,10 +76,10 @@ class Payoff:
                 hessian[2, 3] += saved * risen * s[j]
                 hessian[2 + i, 2 + i] -= dearer[..., i] * of_firm(F.left, i) * of_firm(F.parameters.curvature, i)
 
-        # Investment cost f_i(t_i, y_i), y_i = lambda_c,i t_j s_j, times the weight the agent bears.
-        costs = cost_derivatives(case, x)
+        # Investment cost f_i(t_i, y_i), y_i = lambda_c,i t_j s_j / t0, times the weight the agent bears.
+        costs, useful = cost_derivatives(case, x), usefulness(case)
         for i, j in ((0, 1), (1, 0)):
-            borne, received = of_firm(self.cost_weight, i), of_firm(case.cost_spillover, i)
+            borne, received = of_firm(self.cost_weight, i), of_firm(useful, i)
             if not borne.any():
                 continue
             f, f_t, f_y, f_tt, f_ty, f_yy = (borne * of_firm(c, i) for c in costs)

@@ -67,10 +67,14 @@ def marginal_cost_matrix(case: Case) -> Array:
     return np.zeros_like(slope_matrix(case))
 
 
+def sold_matrix(case: Case, rule: PriceRule) -> Array:
+    """I - D P (..., 2, 2): quantities in net intercepts."""
+    return np.eye(2) - times(slope_matrix(case), rule(case))
+
+
 def revenue_matrices(case: Case, rule: PriceRule) -> Array:
     """Q of each firm's variable profit (p_i - F_i) q_i = N' Q_i N, shape (..., 2 firms, 2, 2), symmetric."""
-    price = rule(case)
-    sold = np.eye(2) - times(slope_matrix(case), price)
+    price, sold = rule(case), sold_matrix(case, rule)
     outer = price[..., :, :, None] * sold[..., :, None, :]
     return (outer + np.swapaxes(outer, -1, -2)) / 2
 
@@ -78,6 +82,6 @@ def revenue_matrices(case: Case, rule: PriceRule) -> Array:
 def utility_matrix(case: Case, rule: PriceRule) -> Array:
     """Q of consumers' gross utility less unit costs, U - F'q = N' Q N, shape (..., 2, 2), symmetric."""
     H = inverse_slope_matrix(case)
-    sold = np.eye(2) - times(slope_matrix(case), rule(case))
+    sold = sold_matrix(case, rule)
     cross = times(np.swapaxes(sold, -1, -2), H)
     return (cross + np.swapaxes(cross, -1, -2) - times(cross, sold)) / 2

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from market.case import INVESTMENT, Array, rival
-from market.cost import form_of, share_enclosure
+from market.cost import form_of, share_enclosure, usefulness
 from market.payoff import Payoff
 from market.solve.interval import Interval
 from market.solve.optimum import maximise, projected_gradient
@@ -109,11 +109,11 @@ def _investment_radius(payoff: Payoff, sharing: Interval, x: Array, at_center: A
     case, t = payoff.case, x[:, INVESTMENT]
     fixed = Interval(t, t)
     u = _marginal_value(payoff, sharing, fixed)
-    reach = sharing.scaled(rival(case.demand_spillover)) + Interval(-case.rivalry, -case.rivalry)
-    knowledge = (sharing * fixed).rival.scaled(case.cost_spillover)
+    reach = sharing.scaled(rival(case.demand_spillover)) + Interval(-rival(case.rivalry), -rival(case.rivalry))
+    knowledge = (sharing * fixed).rival.scaled(usefulness(case))
     left, saving = share_enclosure(case, knowledge)
     own_cost = left.scaled(-case.cost_scale * t)
-    spilled = (saving.rival * sharing).scaled(case.cost_scale / 2 * t[:, ::-1] ** 2 * case.cost_spillover[..., ::-1])
+    spilled = (saving.rival * sharing).scaled(rival(case.cost_scale / 2 * usefulness(case)) * t[:, ::-1] ** 2)
     slope = u + u.rival * reach + own_cost + spilled
     move = np.maximum(slope.high - at_center, at_center - slope.low)
     return np.asarray(np.linalg.norm(move, axis=-1, keepdims=True) / modulus)
@@ -123,12 +123,15 @@ def _sharing_slope(payoff: Payoff, sharing: Interval, t: Interval) -> Interval:
     """An enclosure of the payoff's gradient in sharing on each box, (N, 2)."""
     case = payoff.case
     u = _marginal_value(payoff, sharing, t)
-    interaction = sharing.rival.scaled(case.leakage_interaction)
-    own = sharing.scaled(-2 * case.leakage_own) + interaction
-    others = t.scaled(rival(case.demand_spillover)) + sharing.scaled(2 * case.leakage_cross) + interaction
-    knowledge = (sharing * t).rival.scaled(case.cost_spillover)
+    own = sharing.scaled(-2 * case.leakage_own) + sharing.rival.scaled(case.leakage_interaction)
+    others = (
+        t.scaled(rival(case.demand_spillover))
+        + sharing.scaled(2 * rival(case.leakage_cross))
+        + sharing.rival.scaled(rival(case.leakage_interaction))
+    )
+    knowledge = (sharing * t).rival.scaled(usefulness(case))
     saving = share_enclosure(case, knowledge)[1].rival
-    spilled = (t.rival.squared() * t * saving).scaled(case.cost_scale / 2 * case.cost_spillover[..., ::-1])
+    spilled = (t.rival.squared() * t * saving).scaled(rival(case.cost_scale / 2 * usefulness(case)))
     return u * own + u.rival * others + spilled
 
 
@@ -136,7 +139,7 @@ def _marginal_value(payoff: Payoff, sharing: Interval, t: Interval) -> Interval:
     """An enclosure of 2 Q A, the payoff's derivative in the shifted intercepts, (N, 2)."""
     case, Q = payoff.case, payoff.benefit
     square = sharing.squared()
-    spill = sharing.scaled(rival(case.demand_spillover)) + Interval(-case.rivalry, -case.rivalry)
+    spill = sharing.scaled(rival(case.demand_spillover)) + Interval(-rival(case.rivalry), -rival(case.rivalry))
     A = (
         Interval(case.intercept + t.low, case.intercept + t.high)
         + (t * spill).rival

@@ -119,25 +119,35 @@ class Leakage(Block):
     """Demand lost to leakage: g_i = phi1 s_i^2 - phi2 s_j^2 - phi3 s_i s_j, in units of quantity."""
 
     own: Annotated[
-        Positive,
+        OneOrPerFirm[Positive],
         described(
-            "phi1: demand lost per squared unit of own sharing; above cross + interaction",
+            "phi1_i: demand lost per squared unit of own sharing; above cross + interaction; one number or one per firm",
             letter="phi1",
             admissible="(cross + interaction, inf)",
         ),
     ]
-    cross: Annotated[NonNegative, described("phi2: demand gained per squared unit of the rival's sharing", letter="phi2")]
-    interaction: Annotated[NonNegative, described("phi3: demand gained per product of both firms' sharing", letter="phi3")]
+    cross: Annotated[
+        OneOrPerFirm[NonNegative],
+        described("phi2_i: demand gained per squared unit of the rival's sharing; one number or one per firm", letter="phi2"),
+    ]
+    interaction: Annotated[
+        OneOrPerFirm[NonNegative],
+        described("phi3_i: demand gained per product of both firms' sharing; one number or one per firm", letter="phi3"),
+    ]
 
 
 class Security(Block):
     """How sharing and investment move demand: B_i = t_i - alpha t_j + lambda_d t_j s_j - g_i."""
 
-    rivalry: Annotated[Number, described("alpha: demand lost per unit of the rival's investment", letter="alpha", ge=0, lt=1)]
+    rivalry: Annotated[
+        OneOrPerFirm[Annotated[Number, Field(ge=0, lt=1)]],
+        described("alpha_i: demand lost per unit of the rival's investment; one number or one per firm", letter="alpha"),
+    ]
     demand_spillover: Annotated[
-        Number,
+        OneOrPerFirm[Annotated[Number, Field(ge=-1, le=1)]],
         described(
-            "lambda_d: demand gained per unit of what the rival invests and shares; negative is allowed", letter="lambda_d", ge=-1, le=1
+            "lambda_d_i: demand gained per unit of what the rival invests and shares; negative is allowed; one number or one per firm",
+            letter="lambda_d",
         ),
     ]
     leakage: Annotated[Leakage, described("phi1, phi2, phi3: demand lost as shared knowledge leaks")]
@@ -150,42 +160,75 @@ else:
 
 
 class Cost(Block):
-    """What security costs, f(t, y), when the rival's shared knowledge is y = lambda_c t_j s_j."""
+    """What security costs, f(t, y), when the rival's shared knowledge is y = lambda_c t_j s_j / t0."""
 
     form: Annotated[
         FormName,
         described("; ".join(form.described() for form in COST_FORMS.values())),
     ] = next(iter(COST_FORMS))
-    scale: Annotated[Positive, described("k: curvature of the stand-alone cost k t^2 / 2, in units of money", letter="k")]
-    max_saving: Annotated[
-        Number,
+    scale: Annotated[
+        OneOrPerFirm[Positive],
         described(
-            "gamma: largest share of the stand-alone cost that shared knowledge can save",
-            letter="gamma",
-            admissible="[0, 1): at 1 the cost grows slower than the benefit and every planner's problem is unbounded",
-            ge=0,
-            lt=1,
+            "k_i: curvature of the stand-alone cost k t^2 / 2, money per squared unit of quantity; one number or one per firm", letter="k"
+        ),
+    ]
+    max_saving: Annotated[
+        OneOrPerFirm[
+            Annotated[
+                Number,
+                Field(
+                    ge=0,
+                    lt=1,
+                    json_schema_extra={
+                        "x-admissible": "[0, 1): at 1 the cost grows slower than the benefit and every planner's problem is unbounded"
+                    },
+                ),
+            ]
+        ],
+        described(
+            "gamma_i: largest share of the stand-alone cost that shared knowledge can save; one number or one per firm", letter="gamma"
         ),
     ]
     spillover: Annotated[
         OneOrPerFirm[Share],
         described("lambda_c_i: how useful the rival's shared knowledge is to firm i's cost; one number or one per firm", letter="lambda_c"),
     ]
-    investment_cap: Annotated[Positive | None, described("upper bound on each firm's investment; null: none")] = None
+    investment_cap: Annotated[
+        OneOrPerFirm[NonNegative] | None,
+        described("upper bound on a firm's investment, in units of quantity; 0: no investment, a pure price game; null: none"),
+    ] = None
+    reference_investment: Annotated[
+        Positive,
+        described(
+            "t0: y = lambda_c t_j s_j / t0 is a pure number: an investment of this size, shared in full, is one unit of knowledge; "
+            "the restricted form has no use for it",
+            letter="t0",
+        ),
+    ] = 1.0
 
 
 class UnitCosts(Block):
     """What a unit sold costs, F_i = (c - lambdahat t_j s_j) (1 + slope t_i + curvature t_i^2 / 2): section 4 of the paper."""
 
-    base: Annotated[NonNegative, described("c: unit cost without investment, money per unit of quantity", letter="c")] = 0.0
+    base: Annotated[
+        OneOrPerFirm[NonNegative],
+        described("c_i: unit cost without investment, money per unit of quantity; one number or one per firm", letter="c"),
+    ] = 0.0
     spillover: Annotated[
-        NonNegative,
+        OneOrPerFirm[NonNegative],
         described(
-            "lambdahat: unit cost saved per unit of what the rival invests and shares; a negative unit cost is refused", letter="lambdahat"
+            "lambdahat_i: unit cost saved per unit of what the rival invests and shares; a negative unit cost is refused; one number or "
+            "one per firm",
+            letter="lambdahat",
         ),
     ] = 0.0
-    slope: Annotated[NonNegative, described("delta'(0): relative rise of unit cost per unit of own investment")] = 0.0
-    curvature: Annotated[NonNegative, described("delta'': how fast that rise itself rises")] = 0.0
+    slope: Annotated[
+        OneOrPerFirm[NonNegative],
+        described("delta_i'(0): relative rise of unit cost per unit of own investment; one number or one per firm"),
+    ] = 0.0
+    curvature: Annotated[OneOrPerFirm[NonNegative], described("delta_i'': how fast that rise itself rises; one number or one per firm")] = (
+        0.0
+    )
 
 
 def to_case(demand: Demand | Utility, security: Security, cost: Cost, unit_cost: UnitCosts) -> Case:
@@ -203,6 +246,7 @@ def to_case(demand: Demand | Utility, security: Security, cost: Cost, unit_cost:
         max_saving=cost.max_saving,
         cost_spillover=cost.spillover,
         investment_cap=cost.investment_cap,
+        reference_investment=cost.reference_investment,
         cost_form=cost.form,
         unit_cost=(unit_cost.base, unit_cost.spillover, unit_cost.slope, unit_cost.curvature),
     )
@@ -237,13 +281,23 @@ def _choke_price(choke: float | list[float], own: float | list[float], cross: fl
     return None
 
 
-def _unit_cost(given: Mapping[str, float]) -> str | None:
-    return "has a spillover but no base: there is no unit cost to save" if given.get("spillover") and not given.get("base") else None
+def _both(value: Any) -> list[Any]:
+    """One value per firm."""
+    return list(value) if isinstance(value, list | tuple) else [value, value]
 
 
-def _leakage(own: float, cross: float, interaction: float) -> str | None:
-    least = cross + interaction
-    return None if own > least else f"is {show(own)}; it must lie in (cross + interaction = {show(round(least, 12))}, inf)"
+def _unit_cost(given: Mapping[str, Any]) -> str | None:
+    pairs = zip(_both(given.get("spillover") or 0.0), _both(given.get("base") or 0.0), strict=True)
+    return "has a spillover but no base: there is no unit cost to save" if any(saved and not base for saved, base in pairs) else None
+
+
+def _leakage(own: Any, cross: Any, interaction: Any) -> str | tuple[KeyPath, str] | None:
+    for firm, (first, second, third) in enumerate(zip(_both(own), _both(cross), _both(interaction), strict=True)):
+        least = second + third
+        if first <= least:
+            text = f"is {show(first)}; it must lie in (cross + interaction = {show(round(least, 12))}, inf)"
+            return ((firm,), text) if isinstance(own, list | tuple) else text
+    return None
 
 
 LARGEST = 1e30
@@ -261,7 +315,7 @@ def _size(block: Any) -> tuple[KeyPath, str] | None:
         if isinstance(value, bool) or not isinstance(value, int | float):
             return None
         # A spillover may be as small as it likes; what figures are divided by may not.
-        least = 1 / LARGEST if path[0] in ("intercept", "own_slope", "choke_price", "scale") else 0.0
+        least = 1 / LARGEST if path[0] in ("intercept", "own_slope", "choke_price", "scale", "reference_investment") else 0.0
         if abs(value) > LARGEST or 0 < abs(value) < least:
             return path, f"is {show(value)}; state it in other units, so that its size lies between 1e-30 and 1e30"
         return None

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from market.case import Array, Case, rival
-from market.cost import COST_FORMS, form_of, share_enclosure
+from market.cost import COST_FORMS, form_of, share_enclosure, usefulness
 from market.outcome import Uniqueness
 from market.solve.interval import Interval
 from market.stages import sharing_equilibrium
@@ -25,6 +25,18 @@ from market.wellposed import remaining_cost
 
 LARGEST_COVER = 20_000
 """Boxes after which uniqueness stays open."""
+
+COMMON = (
+    "rivalry",
+    "demand_spillover",
+    "leakage_own",
+    "leakage_cross",
+    "leakage_interaction",
+    "cost_scale",
+    "max_saving",
+    "investment_cap",
+)
+"""Parameters that must be the same for both firms for the proof to cover them."""
 
 SCAN = 2001
 """Points at which the condition for a symmetric equilibrium is evaluated."""
@@ -65,7 +77,7 @@ def _letters(case: Case) -> _Letters:
         phi=(one(case.leakage_own), one(case.leakage_cross), one(case.leakage_interaction)),
         intercept=(case.intercept + np.zeros(2)).reshape(2),
         k=one(case.cost_scale),
-        received=(case.cost_spillover + np.zeros(2)).reshape(2),
+        received=(usefulness(case) + np.zeros(2)).reshape(2),
         share_bounds=(remaining_cost(case).reshape(2), np.ones(2)),
     )
 
@@ -91,9 +103,14 @@ def uniqueness(case: Case, sharing: float | None = None) -> Uniqueness:
     if not form_of(case).falling_share or case.unit_cost is not None:
         beyond = " or ".join(dict.fromkeys(form.label for form in COST_FORMS.values() if not form.falling_share))
         return Uniqueness(status="not proven", basis=f"no proof covers unit costs or the {beyond} cost form; several starts led here")
-    if np.ptp(case.demand_spillover) > 0:
-        return Uniqueness(status="not proven", basis="no proof covers demand spillovers that differ; several starts led here")
+    if any(np.ptp(getattr(case, name)) > 0 for name in COMMON):
+        return Uniqueness(
+            status="not proven",
+            basis="the proof covers firms that differ in intercept, own slope and cost spillover alone; several starts led here",
+        )
     top = largest_investment(case)
+    if top == 0:
+        return Uniqueness(status="proven", basis="without investment firms have nothing to choose but prices")
     if not np.isfinite(top):
         return Uniqueness(status="not proven", basis="no bound on equilibrium investments is known; several starts led here")
     c = _letters(case)

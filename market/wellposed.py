@@ -3,7 +3,9 @@
 Investment earns a quadratic benefit and costs about k (1 - gamma) t^2 / 2 once both firms invest and share (k t^2 / 2 for a firm
 whose cost has no spillover). With M(s) the derivative of the shifted intercepts in investments, payoff is bounded for every
 sharing iff (k/2) sum_i kappa_i t_i^2 > t' M' Q M t for all t >= 0, t != 0, where kappa_i = 1 - gamma if lambda_c,i > 0 and 1
-otherwise. For given t the right side is convex in s, so the four corners of the sharing square decide.
+otherwise. For given t the right side is convex in s, so the four corners of the sharing square decide. Payoff squares prices, so that
+levels with negative ones look like gains: only directions in which every firm sells count. Where the best direction of all is none of
+them, the others are tried in a fan, at the corners and at the sharing at which some quantity stays the same.
 
 Where a unit cost falls with what is shared, levels with a negative unit cost are no market and only s = 0 can be decided so;
 where unit cost is convex in investment, quantities turn negative far out and nothing grows without limit. Cost forms that are no
@@ -16,9 +18,10 @@ from __future__ import annotations
 from itertools import product
 
 import numpy as np
+from numpy.typing import NDArray
 
-from market.case import Array, Case
-from market.cost import form_of
+from market.case import Array, Case, of_firm
+from market.cost import form_of, usefulness
 from market.demand import apply as apply_matrix
 from market.demand import matrix, slope_matrix, times
 from market.payoff import Payoff
@@ -50,57 +53,98 @@ def _far_out(case: Case, t: Array, y: Array) -> Array:
     return form_of(case).far_out(t, y, case.cost_spillover > 0, case.max_saving)
 
 
-def required_scale(case: Case, benefit: Array) -> Array:
-    """The value (...) that cost.scale must exceed for payoff A' Q A - sum_i f_i to be bounded."""
-    worst = np.full(np.broadcast_shapes(case.batch, benefit.shape[:-2]), -np.inf)
+def relative_scale(case: Case) -> Array:
+    """k_i / k_1 (..., 1 or 2): what is said of a scale is said of firm 1's, the other's in proportion."""
+    return case.cost_scale / case.cost_scale[..., :1]
+
+
+def required_scale(case: Case, benefit: Array, sold: Array | None = None) -> Array:
+    """The value (...) that cost.scale (firm 1's, the other's in proportion) must exceed for payoff N' Q N - sum_i f_i to be bounded.
+
+    Only levels at which every firm sells count; without `sold` all do.
+    `sold` (..., 2, 2) are the quantities in net intercepts: only directions in which none of them falls lead anywhere far out.
+    """
+    sold = np.zeros((2, 2)) if sold is None else sold
+    shape = np.broadcast_shapes(case.batch, benefit.shape[:-2])
+    worst, sells = np.full(shape, -np.inf), np.ones(shape, bool)
     unit = case.unit_cost
     no = np.zeros(1, bool)
     shared, linear, convex = (no, no, no) if unit is None else (a.any(-1) for a in (unit.spillover, unit.slope, unit.curvature))
-    fan = linear | (not form_of(case).own_far_out)
-    root = np.sqrt(remaining_cost(case))
+    root = np.sqrt(relative_scale(case) * remaining_cost(case))
     for n, corner in enumerate(CORNERS):
         M = investment_response(case, corner)
         N = times(times(np.swapaxes(M, -1, -2), benefit), M)
-        along = _along_the_fan(case, corner, M, N) if fan.any() else np.zeros(1)
         N = N / (root[..., :, None] * root[..., None, :])
         # The largest value of t'Nt on the unit circle in t >= 0: the eigenvalue if its vector points there, else an axis.
         mean, spread = (N[..., 0, 0] + N[..., 1, 1]) / 2, (N[..., 0, 0] - N[..., 1, 1]) / 2
-        eigenvalue = mean + np.hypot(spread, N[..., 0, 1])
-        largest = np.where(N[..., 0, 1] > 0, eigenvalue, np.maximum(N[..., 0, 0], N[..., 1, 1]))
-        needed = np.where(fan, along, 2 * largest)
-        worst = np.where(shared, worst, np.maximum(worst, needed)) if n else np.maximum(worst, needed)
+        reach = np.hypot(spread, N[..., 0, 1])
+        inside = N[..., 0, 1] > 0
+        needed = 2 * np.where(inside, mean + reach, np.maximum(N[..., 0, 0], N[..., 1, 1]))
+        first = N[..., 0, 0] >= N[..., 1, 1]
+        along = [np.where(inside, N[..., 0, 1], first), np.where(inside, reach - spread, ~first)]
+        t = np.stack(along, -1) / root
+        real = (apply_matrix(sold, apply_matrix(M, t)) >= -1e-12 * np.abs(t).max(-1, keepdims=True)).all(-1)
+        better = (needed > worst) & ~(shared & bool(n))
+        worst, sells = np.where(better, needed, worst), np.where(better, real, sells)
+    fan = np.asarray((linear | (not form_of(case).own_far_out) | ~sells) & ~convex)
+    if fan.any():
+        worst = np.where(fan, _among_sellers(case, benefit, sold, np.asarray(shared)), worst)
     worst = np.where(convex, -np.inf, worst)
     # At the bound itself payoff is linear far out; rounding must not decide on which side a case is.
     return worst * (1 + 1e-12 * np.sign(worst))
 
 
-def _along_the_fan(case: Case, sharing: Array, M: Array, N: Array) -> Array:
-    """The largest scale (...) needed in any direction in which both net intercepts rise, so that levels far out describe a market.
+def _among_sellers(case: Case, benefit: Array, sold: Array, silent: NDArray[np.bool_]) -> Array:
+    """The largest scale (...) needed in any direction of investments and at any sharing at which no quantity falls far out; at no sharing
+    where `silent`.
 
-    A fan of directions and those in which one net intercept stays the same; around the best, ever finer fans.
+    For a direction the gain is convex in sharing, and quantities are linear in it: a corner of the square decides, or a point of its edge
+    at which a quantity stays the same. Directions are a fan, and around the best ever finer ones.
     """
 
     def needed(angle: Array) -> Array:
         """What directions at these angles (...) need."""
         t = np.stack([np.cos(angle), np.sin(angle)], -1)
-        cost = _far_out(case, t, case.cost_spillover * (t * sharing)[..., ::-1]).sum(-1)
-        gain = 2 * (t * apply_matrix(N, t)).sum(-1)
-        real = (apply_matrix(M, t) >= -1e-12).all(-1) & (gain > 0)
-        ratio = np.divide(gain, cost, out=np.full(np.broadcast_shapes(gain.shape, cost.shape), np.inf), where=cost > 1e-12)
-        return np.where(real, ratio, -np.inf)
+        most = np.full(np.shape(angle), -np.inf)
+        for sharing in _deciding_sharing(case, sold, t):
+            inside = ((sharing >= 0) & (sharing <= 1)).all(-1) & (~silent | (sharing == 0).all(-1))
+            sharing = np.where(inside[..., None], sharing, 0.0)
+            rise = apply_matrix(investment_response(case, sharing), t)
+            cost = (relative_scale(case) * _far_out(case, t, usefulness(case) * (t * sharing)[..., ::-1])).sum(-1)
+            gain = 2 * (rise * apply_matrix(benefit, rise)).sum(-1)
+            sells = (apply_matrix(sold, rise) >= -1e-12).all(-1)
+            ratio = np.divide(gain, cost, out=np.full(np.broadcast_shapes(gain.shape, cost.shape), np.inf), where=cost > 1e-12)
+            most = np.maximum(most, np.where(inside & sells & (gain > 0), ratio, -np.inf))
+        return most
 
-    shape = N.shape[:-2]
+    shape = np.broadcast_shapes(case.batch, benefit.shape[:-2])
     best, need = np.zeros(shape), np.full(shape, -np.inf)
-    with np.errstate(divide="ignore", over="ignore"):
-        level = [np.clip(np.arctan(-M[..., i, 0] / M[..., i, 1]), 0, np.pi / 2) for i in (0, 1)]
-    angles, width = [*level, *np.linspace(0, np.pi / 2, 33)], np.pi / 64
-    for _ in range(6):
+    angles, width = [np.full(shape, angle) for angle in np.linspace(0, np.pi / 2, 65)], np.pi / 128
+    for _ in range(8):
         for angle in angles:
             found = needed(angle)
             best, need = np.where(found > need, angle, best), np.maximum(found, need)
         angles = [np.clip(best + share * width, 0, np.pi / 2) for share in np.linspace(-1, 1, 33)]
         width /= 16
     return need
+
+
+def _deciding_sharing(case: Case, sold: Array, t: Array) -> list[Array]:
+    """Pairs of sharing (..., 2) among which, for investments along t (..., 2), the one of largest gain with no quantity falling is; those
+    outside the square are none."""
+    silent = apply_matrix(investment_response(case, np.zeros(2)), t)  # row i rises by lambda_d,i t_j s_j with the rival's sharing
+    spill = case.demand_spillover * t[..., ::-1]
+    found = [np.broadcast_to(corner, silent.shape) for corner in CORNERS]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        for i, j in ((0, 1), (1, 0)):
+            for end in (0.0, 1.0):  # s_j at an end fixes the rise of i; s_i is what keeps quantity q at rest
+                rise = silent[..., i] + of_firm(spill, i) * end
+                for q in (0, 1):
+                    level = -sold[..., q, i] * rise / sold[..., q, j]
+                    s = (level - silent[..., j]) / of_firm(spill, j)
+                    pair = [s, np.full_like(s, end)] if i == 0 else [np.full_like(s, end), s]
+                    found.append(np.nan_to_num(np.stack(pair, -1), nan=-1.0, posinf=-1.0, neginf=-1.0))
+    return found
 
 
 def concavity(case: Case, benefit: Array) -> Array:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from market.case import Array, Case, of_firm, take_lanes
 from market.cost import investment_cost, own_parabola
-from market.reply import margin_in_own_levels
+from market.own_levels import margin_in_own_levels
 from market.solve.lanes import together
 from market.solve.optimum import maximise
 from market.solve.tolerances import DEFAULT, Tolerances

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from market.case import INVESTMENT, SHARING, Array, Case, rival
+from market.cost import usefulness
 from market.outcome import Accounts, account
 from market.pricing import bertrand_matrix, collusive_matrix
 from market.regimes import REGIMES, Regime, firm_game, level_bounds
@@ -439,7 +440,7 @@ def _contrast(g: Ground) -> Finding:
         return Finding(margin=nothing, met=nothing, numbers={})
     numbers = {}
     for (form, s), t in g.forced.items():
-        received = g.case.cost_spillover * rival(t) * s if form == "restricted" else 0.0
+        received = usefulness(g.case) * rival(t) * s if form == "restricted" else 0.0
         numbers[f"{form}.sharing_{s:g}"] = t - received
     falls = numbers["restricted.sharing_0"] - numbers["restricted.sharing_1"]
     rises = numbers["saturating.sharing_1"] - numbers["saturating.sharing_0"]

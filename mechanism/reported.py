@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from market.case import Array, Case, of_firm, rival
-from market.cost import COST_FORMS
+from market.cost import COST_FORMS, usefulness
 from market.outcome import Accounts, account
 from market.pricing import bertrand_matrix
 from mechanism.allocation import case_at_pairs, per_firm
@@ -144,7 +144,7 @@ def own_cost(case: Case, parameter: str, firm: int, types: Array, levels: Array)
     """f_i of one firm's true types (n,) at levels (..., m, K, 4) assigned for its own and its rival's reports: (..., n, m, K)."""
     x = levels[..., None, :, :, :]
     lone = case.map(lambda a: of_firm(a, firm)[..., None, None, None]).with_parameter(parameter, types[:, None, None])
-    received = lone.cost_spillover * x[..., 3 - firm] * x[..., 1 - firm]
+    received = usefulness(lone) * x[..., 3 - firm] * x[..., 1 - firm]
     return COST_FORMS[case.cost_form].value(x[..., 2 + firm], received, lone.cost_scale, lone.max_saving)
 
 

@@ -17,9 +17,10 @@ from market.outcome import Binding, Outcome, account
 from market.payoff import Payoff
 from market.pricing import bertrand_matrix, revenue_matrices
 from market.regimes import BOTH, REGIMES, Regime, benefit_matrix, level_bounds, solve_markets, solve_regime, solve_regimes
+from market.regimes.table import needed_scale
 from market.reply import best_reply, reply_bound
 from market.solve.optimum import maximise
-from market.wellposed import concavity, required_scale
+from market.wellposed import concavity
 from mechanism.many import stack
 
 
@@ -223,7 +224,7 @@ def test_boundedness_is_sharp_and_every_suggested_remedy_works(key: str) -> None
     """Below the required scale payoff grows along a ray; just above it, with less saving or with a cap, there is an optimum."""
     base = market()
     Q = benefit_matrix(base, REGIMES[key])
-    needed = float(required_scale(base, Q)[0])
+    needed = float(needed_scale(base, REGIMES[key])[0])
     ill = replace(base, cost_scale=np.array([[0.98 * needed]]))
     outcome = solve_regime(ill, key)
     assert outcome.status == "unbounded"
@@ -409,8 +410,8 @@ def test_whether_a_market_is_bounded_does_not_depend_on_its_neighbours() -> None
     alone = [market(**shared, unit_cost=(0.3363, spill, 0.0326, bend)) for spill, bend in ((0.0, 0.0), (0.0, 0.05), (0.02, 0.0))]
     lanes = stack(alone)
     for key in ("social_optimum", "joint_profit"):
-        together = required_scale(lanes, benefit_matrix(lanes, REGIMES[key]))
-        each = [float(required_scale(c, benefit_matrix(c, REGIMES[key]))[0]) for c in alone]
+        together = needed_scale(lanes, REGIMES[key])
+        each = [float(needed_scale(c, REGIMES[key])[0]) for c in alone]
         np.testing.assert_allclose(together, each, rtol=1e-12)
         assert each[1] == -np.inf
     np.testing.assert_allclose(
@@ -464,5 +465,5 @@ def test_growth_without_limit_between_two_directions_of_a_fan_is_seen() -> None:
             t = np.array([np.cos(angle), np.sin(angle)])
             if (M @ t >= 0).all():
                 best = max(best, float(2 * t @ M.T @ Q @ M @ t))
-    assert float(required_scale(case, Q[None])[0]) == pytest.approx(best, rel=1e-4)
+    assert float(needed_scale(case, REGIMES["first_best"])[0]) == pytest.approx(best, rel=1e-4)
     assert solve_regime(case, "first_best").status == "unbounded"

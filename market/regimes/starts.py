@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from market.case import INVESTMENT, SHARING, Array, Case, of_firm, rival
-from market.cost import form_of
+from market.cost import form_of, usefulness
 from market.demand import apply as apply_matrix
 from market.demand import times
 from market.payoff import Payoff
@@ -30,7 +30,7 @@ def starting_levels(case: Case, benefit: Array, grid: tuple[float, ...] = (0.0, 
     M = investment_response(case, x[..., SHARING])
     gain = 2 * times(np.swapaxes(M, -1, -2), benefit)
     slope = apply_matrix(gain, A)
-    share = form_of(case).starting_share(case.cost_spillover * rival(x[..., SHARING]), case.max_saving, saved)
+    share = form_of(case).starting_share(usefulness(case) * rival(x[..., SHARING]), case.max_saving, saved)
     left = [of_firm(case.cost_scale * share, i) for i in (0, 1)]
     bend = times(gain, M)
     curve = [[(left[i] if i == j else 0.0) - bend[..., i, j] for j in (0, 1)] for i in (0, 1)]

@@ -15,9 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from market.case import Array, Case
-from market.pricing import PriceRule, bertrand_matrix, collusive_matrix, marginal_cost_matrix, revenue_matrices, utility_matrix
+from market.pricing import (
+    PriceRule,
+    bertrand_matrix,
+    collusive_matrix,
+    marginal_cost_matrix,
+    revenue_matrices,
+    sold_matrix,
+    utility_matrix,
+)
 from market.reply import reply_bound
-from market.wellposed import explain_unbounded, required_scale
+from market.wellposed import explain_unbounded, relative_scale, required_scale
 
 Role = Literal["market", "alliance", "order", "benchmark"]
 """What a regime is for whoever compares: how firms act by themselves, what they may agree on, what may be ordered, or what could be
@@ -175,9 +183,9 @@ def needed_scale(case: Case, regime: Regime) -> Array:
     if np.isfinite(case.investment_cap).all():
         return np.full(1, -np.inf)
     if regime.sole:
-        return required_scale(case, benefit_matrix(case, regime))
+        return required_scale(case, benefit_matrix(case, regime), sold_matrix(case, regime.prices))
     # Even at the full stand-alone cost some firm's best reply would be to invest without limit.
-    return np.asarray(reply_bound(case, regime.sharing_range).max(-1))
+    return np.asarray((reply_bound(case, regime.sharing_range) / relative_scale(case)).max(-1))
 
 
 def unbounded(case: Case, needed: Array) -> NDArray[np.bool_]:

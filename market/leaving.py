@@ -1,0 +1,226 @@
+"""Prices, sales and profits when a firm may be driven out of the market.
+
+With net intercepts N, margins m and cross slope x Bertrand competition has both firms sell where 2 b_i N_j + x N_i >= 0 for both. Where
+that is negative for firm j, its quantity would be: it is out, with m_j = q_j = 0, and firm i charges the smaller of
+
+    -N_j / x                                  the highest price that keeps j out,          q_i = N_i - b_i m_i
+    (b_j N_i + x N_j) / (2 (b_i b_j - x^2))    the monopoly price on what is left,           q_i = (b_j N_i + x N_j) / (2 b_j)
+
+and where also b_j N_i + x N_j <= 0 nobody sells. Profit is continuous in the levels. Where j just leaves it bends upward (the slope in any
+direction that drives j further out is higher beyond than before), so that no best reply lies there; between the two prices it is smooth.
+
+For given sharing profit is a polynomial in own investment on either stretch, so that the best investment is among finitely many; a reply
+that drives the rival out is therefore a search over sharing alone, made only where it can pay.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from market.case import Array, Case, of_firm, rival
+from market.cost import investment_cost, own_parabola
+from market.own_levels import net_intercepts_in_own_levels
+from market.pricing import net_intercept
+from market.solve.roots import stationary_points, zeros
+
+SHARES = 33
+"""Sharing levels from which a reply that drives the rival out is searched."""
+PEAKS = 3
+"""Local peaks among them that are followed up."""
+NARROWING = 40
+"""Golden sections of a bracket in sharing: profit is flat at its top, so that less than rounding is left."""
+
+
+class Sales(NamedTuple):
+    """What firms charge beyond unit cost and sell, each (..., 2)."""
+
+    margin: Array
+    """p_i - F_i, money per unit."""
+    sold: Array
+    """q_i >= 0."""
+    out: NDArray[np.bool_]
+    """Whether the firm sells nothing because its quantity would be negative."""
+
+
+def sales(case: Case, N: Array) -> Sales:
+    """Margins and quantities at net intercepts N (..., 2), a firm that cannot sell being out."""
+    b = case.own_slope
+    margin, sold = beside_or_alone(N, rival(N), b, rival(b), case.cross_slope)
+    return Sales(np.asarray(margin), np.asarray(sold), np.asarray(2 * rival(b) * N + case.cross_slope * rival(N) < 0))
+
+
+def beside_or_alone(N_i: Array, N_j: Array, b_i: Array, b_j: Array, x: Array) -> tuple[Array, Array]:
+    """Firm i's margin and what it sells at these net intercepts, beside its rival or with it out."""
+    own, cross = 2 * b_j * N_i + x * N_j, 2 * b_i * N_j + x * N_i
+    rest = b_j * N_i + x * N_j
+    with np.errstate(divide="ignore", invalid="ignore"):
+        keeps_out = np.where(x > 0, -N_j / np.where(x > 0, x, 1.0), np.inf)
+    monopoly = rest / (2 * (b_i * b_j - x**2))
+    limits = keeps_out < monopoly
+    alone = np.maximum(np.where(limits, keeps_out, monopoly), 0.0)
+    sells_alone = np.maximum(np.where(limits, N_i - b_i * alone, rest / (2 * b_j)), 0.0)
+    both = own / (4 * b_i * b_j - x**2)
+    margin = np.where(own < 0, 0.0, np.where(cross < 0, alone, both))
+    return margin, np.where(own < 0, 0.0, np.where(cross < 0, sells_alone, b_i * both))
+
+
+def true_profits(case: Case, x: Array) -> Array:
+    """Both firms' profits (..., 2) at levels x (..., 4) at Bertrand prices, with a firm out that cannot sell."""
+    found = sales(case, net_intercept(case, x))
+    return np.asarray(found.margin * found.sold - investment_cost(case, x))
+
+
+class Found(NamedTuple):
+    """The best own levels that drive the rival out, (L,) each; minus infinity where there are none."""
+
+    sharing: Array
+    investment: Array
+    value: Array
+
+
+@dataclass(frozen=True, kw_only=True)
+class Aside:
+    """A firm's profit where its rival is out, in L lanes; polynomials are in own levels (s, t), see `Margin`."""
+
+    own: tuple[Array, ...]
+    """N_i."""
+    cross: tuple[Array, ...]
+    """N_j."""
+    b_i: Array
+    b_j: Array
+    x: Array
+    kappa: Array
+    origin: Array
+    cap: Array
+    range: tuple[float, float]
+
+    @classmethod
+    def of(cls, case: Case, x: Array, firm: int, sharing_range: tuple[float, float]) -> Aside:
+        """At the rival's levels in x (L, 4)."""
+        own, cross = net_intercepts_in_own_levels(case, x, firm)
+        like = x[..., 0]
+
+        def full(a: Array) -> Array:
+            return np.broadcast_to(a, like.shape)
+
+        kappa, origin = (full(of_firm(a, firm)) for a in own_parabola(case, x))
+        return cls(
+            own=tuple(map(full, own)),
+            cross=tuple(map(full, cross)),
+            b_i=full(of_firm(case.own_slope, firm)),
+            b_j=full(of_firm(case.own_slope, 1 - firm)),
+            x=full(of_firm(case.cross_slope, firm)),
+            kappa=kappa,
+            origin=origin,
+            cap=full(of_firm(case.investment_cap, firm)),
+            range=sharing_range,
+        )
+
+    def take(self, lanes: NDArray[np.intp]) -> Aside:
+        """These lanes."""
+        return Aside(
+            own=tuple(a[lanes] for a in self.own),
+            cross=tuple(a[lanes] for a in self.cross),
+            **{name: getattr(self, name)[lanes] for name in ("b_i", "b_j", "x", "kappa", "origin", "cap")},
+            range=self.range,
+        )
+
+    def may_pay(self, value: Array) -> NDArray[np.bool_]:
+        """Whether driving the rival out could earn more than this value, by bounds that hold for all own levels."""
+        least, most = self.range
+        sells = [2 * self.b_i * c + self.x * o for o, c in zip(self.own, self.cross, strict=True)]  # the rival sells where positive
+        low = sells[0] + np.minimum(sells[3] * least, sells[3] * most) - np.maximum(sells[5], 0.0) * most**2
+        slope = sells[1] + np.minimum(sells[4] * least, sells[4] * most)
+        falls = (slope < 0) | (sells[2] < 0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            first = np.where(low < 0, 0.0, np.where(falls & (sells[2] >= 0), low / np.where(slope < 0, -slope, 1.0), 0.0))
+        reachable = ((low < 0) | falls) & (first <= self.cap) & (self.x > 0)
+        # At most a monopoly's profit, (r0 + r1 t)^2 / d less cost, from the first investment at which the rival could be out.
+        rest = [self.b_j * o + self.x * c for o, c in zip(self.own, self.cross, strict=True)]
+        r0 = np.maximum(rest[0] + np.maximum(rest[3] * least, rest[3] * most) - np.minimum(rest[5], 0.0), 0.0)
+        r1 = np.maximum(rest[1] + np.maximum(rest[4] * least, rest[4] * most), 0.0)
+        d = 4 * self.b_j * (self.b_i * self.b_j - self.x**2)
+
+        def most_at(t: Array) -> Array:
+            return (r0 + r1 * t) ** 2 / d - self.kappa / 2 * np.maximum(t - self.origin, 0.0) ** 2
+
+        bend = self.kappa - 2 * r1**2 / d
+        concave = bend > 0
+        top = np.where(concave, (2 * r0 * r1 / d + self.kappa * self.origin) / np.where(concave, bend, 1.0), np.inf)
+        top = np.minimum(np.maximum(np.maximum(top, first), self.origin), self.cap)
+        bent = (rest[2] > 0) | ~concave & np.isinf(self.cap)
+        return np.asarray(reachable & (bent | (most_at(np.where(np.isfinite(top), top, 0.0)) > value)))
+
+    def drives_out(self, s: Array, t: Array) -> NDArray[np.bool_]:
+        """Whether the rival is out at own levels."""
+        own, cross = self.in_investment(s)
+        N_i, N_j = (n[0] + n[1] * t + n[2] * t**2 for n in (own, cross))
+        return np.asarray(2 * self.b_i * N_j + self.x * N_i < 0)
+
+    def in_investment(self, s: Array) -> tuple[tuple[Array, Array, Array], tuple[Array, Array, Array]]:
+        """N_i and N_j as polynomials 1, t, t^2 at own sharing s (n, L)."""
+        own, cross = ((n[0] + n[3] * s - n[5] * s**2, n[1] + n[4] * s, n[2] + 0 * s) for n in (self.own, self.cross))
+        return own, cross
+
+    def best_investment(self, s: Array) -> tuple[Array, Array]:
+        """The best of the investments that drive the rival out at own sharing s (n, L), and profit there; minus infinity where
+        none does."""
+        own, cross = self.in_investment(s)
+        b_i, b_j, x = self.b_i, self.b_j, self.x
+        rest = tuple(b_j * o + x * c for o, c in zip(own, cross, strict=True))
+        d = 4 * b_j * (b_i * b_j - x**2)
+        # A price that keeps the rival out: margin m = -N_j / x, sold q = N_i - b_i m.
+        m = tuple(-c / x for c in cross)
+        q = tuple(o - b_i * n for o, n in zip(own, m, strict=True))
+        pieces = ((rest, tuple(r / d for r in rest)), (m, q))
+        candidates = [0 * s, self.origin + 0 * s, np.where(np.isfinite(self.cap), self.cap, 0.0) + 0 * s]
+        for u, v in pieces:
+            candidates += stationary_points(u, v, self.kappa, self.origin)
+        monopoly = tuple(n - r / (2 * (b_i * b_j - x**2)) for n, r in zip(m, rest, strict=True))
+        leaves = tuple(2 * b_i * c + x * o for o, c in zip(own, cross, strict=True))
+        for edge in (monopoly, leaves):  # where one price rule gives way to another
+            candidates += zeros(*edge)
+        t = np.array(candidates)
+        t = np.clip(np.where(np.abs(t) < 1e50, t, 0.0), 0.0, self.cap)
+        values = np.where(self.drives_out(s, t), self.profit(s, t), -np.inf)
+        best = np.argmax(values, axis=0)[None]
+        return np.take_along_axis(t, best, 0)[0], np.take_along_axis(values, best, 0)[0]
+
+    def profit(self, s: Array, t: Array) -> Array:
+        """The true profit at own levels, whoever sells."""
+        own, cross = self.in_investment(s)
+        N_i, N_j = (n[0] + n[1] * t + n[2] * t**2 for n in (own, cross))
+        margin, sold = beside_or_alone(N_i, N_j, self.b_i, self.b_j, self.x)
+        return np.asarray(margin * sold - self.kappa / 2 * np.maximum(t - self.origin, 0.0) ** 2)
+
+    def far_out(self) -> Array:
+        """Variable profit over t^2 as own investment grows, at the own sharing at which that is most."""
+        least, most = self.range
+        own, cross = self.in_investment(np.where(self.cross[4] > 0, most, least) + 0 * self.x)
+        margin, sold = beside_or_alone(own[1], cross[1], self.b_i, self.b_j, self.x)
+        return np.asarray(margin * sold)
+
+    def search(self, sharing_range: tuple[float, float]) -> Found:
+        """The best own levels where the rival may be out."""
+        least, most = sharing_range
+        grid = np.linspace(least, most, SHARES if most > least else 1)[:, None] + 0 * self.x
+        value = self.best_investment(grid)[1]
+        lanes = np.arange(len(self.x))
+        step = (most - least) / max(SHARES - 1, 1)
+        around = np.pad(value, ((1, 1), (0, 0)), constant_values=-np.inf)
+        peaks = np.where((value >= around[:-2]) & (value >= around[2:]), value, -np.inf)
+        top = grid[np.argsort(-peaks, axis=0, kind="stable")[:PEAKS], lanes]
+        low, high = np.maximum(top - step, least), np.minimum(top + step, most)
+        ratio = (np.sqrt(5.0) - 1) / 2
+        for _ in range(NARROWING if most > least else 0):
+            one, two = high - ratio * (high - low), low + ratio * (high - low)
+            rises = self.best_investment(one)[1] < self.best_investment(two)[1]
+            low, high = np.where(rises, one, low), np.where(rises, high, two)
+        tries = np.concatenate([top, (low + high) / 2])
+        t, value = self.best_investment(tries)
+        best = np.argmax(value, axis=0)
+        return Found(tries[best, lanes], t[best, lanes], value[best, lanes])

@@ -1,0 +1,209 @@
+"""Firms that leave: prices against consumers who cannot buy less than nothing, replies against brute force, boundedness and optima among
+levels at which every firm sells."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from market.case import Case, make_case
+from market.leaving import sales, true_profits
+from market.payoff import Payoff
+from market.pricing import net_intercept, sold_matrix
+from market.regimes import BOTH, REGIMES, benefit_matrix, fine_starts, level_bounds, needed_scale
+from market.reply import best_reply
+from market.sellers import climb_among_sellers
+from market.wellposed import investment_response, remaining_cost
+
+Array = NDArray[np.float64]
+
+
+def demand(D: Array, N: Array, margin: Array) -> Array:
+    """What a consumer with quadratic utility buys at these margins when quantities cannot be negative: the best of the four supports."""
+    Z = np.linalg.inv(D)
+    r = Z @ N
+    best, bought = 0.0, np.zeros(2)
+    for support in ([0], [1], [0, 1]):
+        q = np.zeros(2)
+        q[support] = np.linalg.solve(Z[np.ix_(support, support)], (r - margin)[support])
+        worth = float((r - margin) @ q - q @ Z @ q / 2)
+        if (q >= 0).all() and worth > best:
+            best, bought = worth, q
+    return bought
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_prices_are_an_equilibrium_against_consumers_who_cannot_buy_less_than_nothing(seed: int) -> None:
+    """No firm gains by another price, whoever sells; all three cases of who does are met."""
+    rng = np.random.default_rng(seed)
+    b = rng.uniform(0.5, 2, 2)
+    x = rng.uniform(0.1, 0.95) * b.min()
+    case = make_case(
+        intercept=1,
+        own_slope=b,
+        cross_slope=x,
+        rivalry=0,
+        demand_spillover=0,
+        leakage=(1, 0, 0),
+        cost_scale=1,
+        max_saving=0,
+        cost_spillover=0,
+    ).flat()
+    D = np.array([[b[0], -x], [-x, b[1]]])
+    for low in (3.0, -0.2, -0.6, -1.2, -6.0):
+        N = np.array([4.0, low])[:: 1 if seed % 2 else -1]
+        found = sales(case, N[None])
+        margin, sold = found.margin[0], found.sold[0]
+        np.testing.assert_allclose(demand(D, N, margin), sold, atol=1e-9)
+        for firm in (0, 1):
+            for price in np.linspace(0, 8, 321):
+                other = margin.copy()
+                other[firm] = price
+                assert price * demand(D, N, other)[firm] <= margin[firm] * sold[firm] + 1e-9
+
+
+def wild(rng: np.random.Generator, number: int) -> Case:
+    """A market in which driving the rival out may pay: strong rivalry, cheap security; some with unit costs, some with a cap."""
+    b, dear = rng.uniform(0.5, 2, 2), number % 3 == 0
+
+    def pair(low: float, high: float) -> Array:
+        return rng.uniform(low, high, 2)
+
+    return make_case(
+        intercept=pair(2, 20),
+        own_slope=b,
+        cross_slope=rng.uniform(0.05, 0.6) * b.min(),
+        rivalry=pair(0.5, 1),
+        demand_spillover=pair(-0.5, 1),
+        leakage=(pair(1, 5), pair(0, 0.5), pair(0, 0.3)),
+        cost_scale=rng.uniform(0.2, 1.5),
+        max_saving=rng.uniform(0, 0.5),
+        cost_spillover=pair(0, 1),
+        investment_cap=None if number % 2 else rng.uniform(1, 40),
+        cost_form="restricted" if number % 5 == 0 else "saturating",
+        unit_cost=(pair(0, 2) * dear, pair(0, 0.02) * dear, pair(0, 0.05) * dear, pair(0, 0.01) * dear),
+    ).flat()
+
+
+def climbed(case: Case, x: Array, firm: int, top: float) -> float:
+    """The highest true profit on a fine grid of own levels, improved by shrinking steps."""
+    s, t = (a.ravel() for a in np.meshgrid(np.linspace(0, 1, 81), np.linspace(0, top, 801), indexing="ij"))
+    tried = np.repeat(x, len(s), axis=0)
+    tried[:, firm], tried[:, 2 + firm] = s, t
+    value = true_profits(case, tried)[:, firm]
+    point, best = tried[value.argmax()], float(value.max())
+    step_s, step_t = 0.02, top / 400
+    moves = np.array([[a, b] for a in (-1, -0.5, 0, 0.5, 1) for b in (-1, -0.5, 0, 0.5, 1)])
+    while step_s > 1e-9:
+        near = np.repeat(point[None], len(moves), axis=0)
+        near[:, firm] = np.clip(near[:, firm] + moves[:, 0] * step_s, 0, 1)
+        near[:, 2 + firm] = np.clip(near[:, 2 + firm] + moves[:, 1] * step_t, 0, top)
+        value = true_profits(case, near)[:, firm]
+        if value.max() > best + 1e-15:
+            best, point = float(value.max()), near[value.argmax()]
+        else:
+            step_s, step_t = step_s / 2, step_t / 2
+    return best
+
+
+def test_replies_that_drive_the_rival_out_are_found() -> None:
+    """The reply is worth what is claimed and nothing on a fine grid is better, with the rival out in many of them."""
+    rng = np.random.default_rng(5)
+    driven, endless = 0, 0
+    for number in range(60):
+        case = wild(rng, number)
+        x = np.concatenate([rng.uniform(0, 1, 2), rng.uniform(0, 12, 2)])[None]
+        for firm in (0, 1):
+            reply, value = best_reply(case, x, firm)
+            if np.isinf(value[0]):
+                endless += 1
+                far = x.copy()
+                far[0, 2 + firm] = 1e7
+                worth = max(true_profits(case, np.where(np.arange(4) == firm, s, far))[0, firm] for s in (0.0, 1.0))
+                assert worth > 0
+                continue
+            size = max(1.0, abs(float(value[0])))
+            assert true_profits(case, reply)[0, firm] == pytest.approx(value[0], abs=1e-9 * size)
+            top = float(np.min(case.investment_cap)) if number % 2 == 0 else max(60.0, 4 * reply[0, 2 + firm])
+            assert climbed(case, x, firm, top) <= value[0] + 1e-9 * size
+            driven += bool(sales(case, net_intercept(case, reply)).out[0, 1 - firm])
+    assert driven >= 8
+    assert endless >= 2
+
+
+def test_only_growth_with_every_firm_selling_makes_a_problem_unbounded() -> None:
+    """The scale that is needed bounds every sampled direction at which no quantity falls, and is approached by the best of them."""
+    rng = np.random.default_rng(3)
+    angles = np.linspace(0, np.pi / 2, 721)
+    t = np.stack([np.cos(angles), np.sin(angles)], -1)
+    fan = 0
+    for _ in range(40):
+        b = rng.uniform(0.5, 2, 2)
+        case = make_case(
+            intercept=20,
+            own_slope=b,
+            cross_slope=rng.uniform(0, 0.95) * b.min(),
+            rivalry=rng.uniform(0.3, 1, 2),
+            demand_spillover=rng.uniform(-0.5, 0.6, 2),
+            leakage=(3, 0.5, 0.2),
+            cost_scale=1,
+            max_saving=rng.uniform(0, 0.8),
+            cost_spillover=rng.uniform(0, 1, 2) * (rng.random(2) < 0.8),
+        ).flat()
+        for key in ("joint_profit", "social_optimum", "first_best"):
+            regime = REGIMES[key]
+            needed = float(needed_scale(case, regime)[0])
+            Q, S, kappa = benefit_matrix(case, regime)[0], sold_matrix(case, regime.prices)[0], remaining_cost(case)[0]
+            found, free = -np.inf, -np.inf
+            line = np.linspace(0, 1, 201)
+            for fixed in (0, 1):
+                for end in (0.0, 1.0):
+                    s = np.empty((len(line), 2))
+                    s[:, fixed], s[:, 1 - fixed] = end, line
+                    rise = np.einsum("sij,nj->sni", investment_response(case, s), t)
+                    gain = 2 * np.einsum("sni,ij,snj->sn", rise, Q, rise) / (kappa * t**2).sum(-1)
+                    sells = (np.einsum("ij,snj->sni", S, rise) >= -1e-12).all(-1)
+                    found, free = max(found, float(gain[sells].max(initial=-np.inf))), max(free, float(gain.max()))
+            assert found <= needed * (1 + 1e-9)
+            assert found >= needed * (1 - 2e-2)
+            fan += free > needed * (1 + 1e-6)
+    assert fan >= 10
+
+
+ALLIANCE = {"own_slope": 0.4, "cross_slope": 0.1, "rivalry": 0.55, "demand_spillover": 0.2, "leakage": (5, 0.4, 0.9), "cost_spillover": 0.2}
+
+
+@pytest.mark.parametrize(
+    ("case", "key", "value", "out"),
+    [
+        (make_case(intercept=50, cost_scale=8, max_saving=0.85, **ALLIANCE), "joint_profit", 5681.387144, []),
+        (make_case(intercept=50, cost_scale=8, max_saving=0.85, **ALLIANCE), "price_collusion", 5948.432707, []),
+        (
+            make_case(
+                intercept=10,
+                own_slope=1,
+                cross_slope=0,
+                rivalry=0.9,
+                demand_spillover=0.05,
+                leakage=(1, 0.1, 0.1),
+                cost_scale=0.7,
+                max_saving=0.2,
+                cost_spillover=0.5,
+            ),
+            "joint_profit",
+            68.2835,
+            [1],
+        ),
+    ],
+)
+def test_the_best_levels_at_which_every_firm_sells(case: Case, key: str, value: float, out: list[int]) -> None:
+    """Figures derived independently; in the last the chooser would rather drive a firm out, and one quantity is zero."""
+    case, regime = case.flat(), REGIMES[key]
+    Q = benefit_matrix(case, regime)
+    starts = np.concatenate([fine_starts(case, Q)[0][0] * [1, 1, *pair] for pair in ((1, 1), (0.1, 0.1), (1, 0), (0, 1))])
+    payoff = Payoff(case=case, benefit=Q, cost_weight=BOTH).take(np.zeros(len(starts), int))
+    found = climb_among_sellers(payoff, sold_matrix(case, regime.prices), starts, *level_bounds(case, len(starts)))
+    best = np.where(found.residual <= 1e-9, found.value, -np.inf).argmax()
+    assert found.value[best] == pytest.approx(value, abs=6e-5)
+    assert sorted(np.flatnonzero(found.out[best])) in (out, [1 - i for i in out])
