@@ -21,6 +21,7 @@ from market.solve.equilibrium import newton
 from market.solve.optimum import maximise
 from mechanism.checks import NOT_ESTABLISHED, RELATIVE_TOLERANCE, Check, CheckStatus, Lie, Refusal, payoff_range
 from mechanism.incentives import Gains
+from mechanism.policies import TODAY
 from mechanism.preparation import Scheme, sides_of_joining, staying_out
 from mechanism.private_market import at_types
 from mechanism.reported import own_cost, own_payoff
@@ -64,7 +65,7 @@ class Table:
         if not np.isfinite(self.scheme.market()).all():
             return np.full(self.revenue.shape, np.nan)
         lanes, start = _pairs(self.scheme, self.firm, self.points, levels if self.firm == 0 else np.swapaxes(levels, 0, 1))
-        x = newton(firm_game(lanes, REGIMES["nash"]), start)
+        x = newton(firm_game(lanes, REGIMES[TODAY]), start)
         found = own_payoff(account(lanes, x, bertrand_matrix), self.firm, self.scheme.options.payoff)
         return (found if np.isfinite(x).all() else np.full_like(found, np.nan)).reshape(self.revenue.shape)
 

@@ -241,7 +241,7 @@ def test_expectations_agree_with_a_ten_times_finer_rule() -> None:
     for count in (15, 150):
         types = uniform(0.2, 0.8, count)
         x = allocate(case, types.types).levels
-        e = expected_outcome(case, types, x)
+        e = expected_outcome(case.map(np.ravel), types, x)
         values.append([e.welfare, e.consumer_surplus, *e.profit, *e.sharing, *e.investment])
     np.testing.assert_allclose(values[0], values[1], rtol=1e-8)
 

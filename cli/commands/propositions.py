@@ -64,8 +64,8 @@ def propositions(
     from ..shipped import load
 
     policy = load([case])[0]
+    from mechanism.claims_tree import propositions_tree
     from mechanism.sample import propositions as check
-    from mechanism.tree import propositions_tree
 
     result = propositions_tree(check(policy, sample, seed))
     if form is Format.json:
