@@ -79,21 +79,10 @@ COLUMNS = {
 UNTYPED = {
     "market/outcome.py",
     "market/regimes.py",
-    "mechanism/advice.py",
-    "mechanism/asymmetric_information.py",
-    "mechanism/behaviour.py",
-    "mechanism/checks.py",
     "mechanism/continuum.py",
-    "mechanism/design.py",
     "mechanism/design_file.py",
-    "mechanism/designed.py",
+    "mechanism/design_program.py",
     "mechanism/full_information.py",
-    "mechanism/incentives.py",
-    "mechanism/interdependent.py",
-    "mechanism/many_types.py",
-    "mechanism/second_best.py",
-    "mechanism/settings.py",
-    "mechanism/transfers.py",
     "mechanism/verdicts.py",
 }
 """Where results are still trees."""
