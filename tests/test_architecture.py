@@ -78,12 +78,7 @@ COLUMNS = {
     "mechanism/what_if.py",
 }
 """Where arrays stand under names, as columns of a table or by regime."""
-UNTYPED = {
-    "market/outcome.py",
-    "market/regimes.py",
-    "mechanism/full_information.py",
-    "mechanism/verdicts.py",
-}
+UNTYPED: set[str] = set()
 """Where results are still trees."""
 
 
