@@ -13,11 +13,11 @@ from market import proof
 from market.regimes import solve_regime
 from market.solve.equilibrium import Game, newton, searched_reply
 from mechanism import design
-from mechanism.checks import first_largest, participation
-from mechanism.incentives import Gains, incentive_check
+from mechanism.checks import Lie, Refusal, first_largest, participation
+from mechanism.incentives import Earned, Gains, incentive_check
 from mechanism.programs import LinearAnswer
 from mechanism.setting_file import DesignOptions, parse_setting
-from mechanism.settings import efficient, report
+from mechanism.settings import achieved, efficient
 
 JUST = ((0.5e-7, "holds"), (2e-7, "violated"))
 """Amounts on either side of a ten-millionth of a payoff range of one, and what is then claimed."""
@@ -28,20 +28,20 @@ JUST = ((0.5e-7, "holds"), (2e-7, "violated"))
 def test_truth_telling_is_judged_to_a_ten_millionth_of_the_payoff_range(incentive: Any, amount: float, status: str) -> None:
     """The second firm of the first type gains this much by the second report; payoffs run from 0 to 1."""
     interim = np.array([[[1.0, 0.5], [0.0, 0.0]], [[1.0, 1.0 + amount], [0.0, 0.0]]])
-    truth = np.diagonal(interim, axis1=1, axis2=2)
-    gain = interim - truth[..., None]
-    both = np.arange(2)
-    found = Gains(rows=both, columns=both, interim=interim, truth=truth, truth_ex_post=truth[..., None], dominant=gain)
-    check = incentive_check(found, np.array([0.2, 0.8]), incentive, found.range)
+    tables = (interim[0][..., None], interim[1][..., None])  # by the rival's one report
+    told = np.diagonal(interim, axis1=1, axis2=2)[..., None]
+    before = Earned(at=np.arange(2), tables=tables, truth=told, weights=np.ones(1), size=np.array(0.0))
+    found = Gains(earned=before, transfer=np.zeros((2, 2, 1)))
+    check = incentive_check(found, np.array([0.2, 0.8]), incentive, float(found.range))
     assert check.status == status
-    assert check.witness == {"firm": 2, "type": 0.2, "report": 0.8, "gain": pytest.approx(amount, rel=1e-6)}
+    assert check.witness == Lie(player=1, type=0.2, report=0.8, gain=pytest.approx(amount, rel=1e-6))
 
 
 @pytest.mark.parametrize(("amount", "status"), JUST)
 def test_participation_is_judged_to_a_ten_millionth_of_the_payoff_range(amount: float, status: str) -> None:
     found = participation(np.array([[1.0, 0.0], [0.5, 0.5]]), np.array([[1.0, amount], [0.0, 0.5]]), np.array([0.2, 0.8]))
     assert found.status == status
-    assert found.witness == {"firm": 1, "type": 0.8, "slack": pytest.approx(-amount)}
+    assert found.witness == Refusal(player=0, type=0.8, slack=pytest.approx(-amount))
 
 
 @pytest.mark.parametrize(("amount", "status"), JUST)
@@ -56,13 +56,13 @@ def test_settings_are_judged_alike(amount: float, status: str) -> None:
     }
     plan = efficient(parse_setting(tree).setting)
     nothing = np.zeros((2, 2))
-    paid = report(plan, (nothing, nothing + np.array([0.0, amount])))["checks"]
-    for check in paid["ic"]:
-        assert check["status"] == status
-        assert check["witness"] == {"player": "two", "type": 0.0, "report": 1.0, "gain": pytest.approx(amount)}
-    for check in paid["ir"]:
-        assert check["status"] == status
-        assert check["witness"] == {"player": "one", "type": 0.0, "slack": pytest.approx(-amount)}
+    paid = achieved(plan, (nothing, nothing + np.array([0.0, amount])))
+    for check in paid.ic.values():
+        assert check.status == status
+        assert check.witness == Lie(player=1, type=0.0, report=1.0, gain=pytest.approx(amount))
+    for check in paid.ir.values():
+        assert check.status == status
+        assert check.witness == Refusal(player=0, type=0.0, slack=pytest.approx(-amount))
 
 
 def test_ties_up_to_rounding_go_to_the_first() -> None:
@@ -137,12 +137,12 @@ TRADE = {
 def test_no_proof_of_impossibility_where_something_is_possible() -> None:
     problem = parse_setting(TRADE)
     impossible = DesignOptions(allocation="efficient", objective="min_outlay", budget="ex_ante")
-    assert design.infeasibility(design.build(problem.setting, impossible))["verified"]
+    assert design.refute(design.build(problem.setting, impossible)).verified
     for options in ({"budget": "none"}, {"participation": "none", "objective": "max_surplus"}):
         possible = impossible.model_copy(update=options)
         program = design.build(problem.setting, possible)
         assert design.solve(program).status == "optimal"
-        assert not design.infeasibility(program)["verified"]
+        assert not design.refute(program).verified
 
 
 @pytest.mark.parametrize("row", range(5))
@@ -159,4 +159,4 @@ def test_spoiled_weights_are_no_proof_of_impossibility(row: int, monkeypatch: py
         return replace(answer, prices=prices)
 
     monkeypatch.setattr(design, "linear_program", spoiled)
-    assert not design.infeasibility(program)["verified"]
+    assert not design.refute(program).verified
