@@ -22,10 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from market.case import Array, Case, of_firm, rival
-from market.cost import investment_cost, own_parabola
+from market.cost import investment_cost
 from market.demand import apply as apply_matrix
 from market.demand import inverse_slope_matrix
-from market.own_levels import net_intercepts_in_own_levels
 from market.pricing import net_intercept
 from market.solve.roots import stationary_points, zeros
 
@@ -46,6 +45,8 @@ SHARES = 33
 """Sharing levels from which a reply that drives the rival out is searched."""
 PEAKS = 3
 """Local peaks among them that are followed up."""
+CELLS = 16
+"""Cells of own sharing on which it is asked whether driving the rival out may pay, before that is searched."""
 NARROWING = 40
 """Golden sections of a bracket in sharing: profit is flat at its top, so that less than rounding is left."""
 
@@ -114,23 +115,30 @@ class Aside:
     range: tuple[float, float]
 
     @classmethod
-    def of(cls, case: Case, x: Array, firm: int, sharing_range: tuple[float, float]) -> Aside:
-        """At the rival's levels in x (L, 4)."""
-        own, cross = net_intercepts_in_own_levels(case, x, firm)
-        like = x[..., 0]
+    def of(
+        cls,
+        case: Case,
+        firm: int,
+        sharing_range: tuple[float, float],
+        intercepts: tuple[tuple[Array, ...], tuple[Array, ...]],
+        kappa: Array,
+        origin: Array,
+    ) -> Aside:
+        """From both firms' net intercepts in own levels and own cost's parabola, with L lanes."""
+        shape = intercepts[0][0].shape
 
         def full(a: Array) -> Array:
-            return np.broadcast_to(a, like.shape)
+            return np.broadcast_to(a, shape)
 
-        kappa, origin = (full(of_firm(a, firm)) for a in own_parabola(case, x))
+        own, cross = intercepts
         return cls(
             own=tuple(map(full, own)),
             cross=tuple(map(full, cross)),
             b_i=full(of_firm(case.own_slope, firm)),
             b_j=full(of_firm(case.own_slope, 1 - firm)),
             x=full(of_firm(case.cross_slope, firm)),
-            kappa=kappa,
-            origin=origin,
+            kappa=full(kappa),
+            origin=full(origin),
             cap=full(of_firm(case.investment_cap, firm)),
             range=sharing_range,
         )
@@ -144,20 +152,27 @@ class Aside:
             range=self.range,
         )
 
-    def may_pay(self, value: Array) -> NDArray[np.bool_]:
-        """Whether driving the rival out could earn more than this value, by bounds that hold for all own levels."""
-        least, most = self.range
-        sells = [2 * self.b_i * c + self.x * o for o, c in zip(self.own, self.cross, strict=True)]  # the rival sells where positive
-        low = sells[0] + np.minimum(sells[3] * least, sells[3] * most) - np.maximum(sells[5], 0.0) * most**2
-        slope = sells[1] + np.minimum(sells[4] * least, sells[4] * most)
-        falls = (slope < 0) | (sells[2] < 0)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            first = np.where(low < 0, 0.0, np.where(falls & (sells[2] >= 0), low / np.where(slope < 0, -slope, 1.0), 0.0))
-        reachable = ((low < 0) | falls) & (first <= self.cap) & (self.x > 0)
+    def least_out(self, least: Array | float | None = None, most: Array | float | None = None) -> Array:
+        """No investment below this (..., L) drives the rival out at own sharing between these, by default at any; infinite where none
+        does."""
+        low, high = self.range[0] if least is None else least, self.range[1] if most is None else most
+        c0, c1, c2, c3, c4, c5 = (2 * self.b_i * c + self.x * o for o, c in zip(self.own, self.cross, strict=True))
+        # The rival sells where the polynomial of these is positive: bounds of its constant and of its slope in t.
+        constant = c0 + np.minimum(c3 * low, c3 * high) - np.maximum(c5 * low**2, c5 * high**2)
+        slope = c1 + np.minimum(c4 * low, c4 * high)
+        line = np.where(slope < 0, constant / np.where(slope < 0, -slope, 1.0), np.inf)
+        return np.where(self.x > 0, np.where((constant < 0) | (c2 < 0), 0.0, line), np.inf)
+
+    def may_pay(self, value: Array, cells: int = 1) -> NDArray[np.bool_]:
+        """Whether driving the rival out could earn more than this value (L,), by bounds that hold for all own levels: over the whole range
+        of own sharing, or on each of so many cells of it."""
+        edges = np.linspace(*self.range, cells + 1)[:, None]
+        least, most = edges[:-1], edges[1:]
+        first = self.least_out(least, most)
         # At most a monopoly's profit, (r0 + r1 t)^2 / d less cost, from the first investment at which the rival could be out.
-        rest = [self.b_j * o + self.x * c for o, c in zip(self.own, self.cross, strict=True)]
-        r0 = np.maximum(rest[0] + np.maximum(rest[3] * least, rest[3] * most) - np.minimum(rest[5], 0.0), 0.0)
-        r1 = np.maximum(rest[1] + np.maximum(rest[4] * least, rest[4] * most), 0.0)
+        c0, c1, c2, c3, c4, c5 = (self.b_j * o + self.x * c for o, c in zip(self.own, self.cross, strict=True))
+        r0 = np.maximum(c0 + np.maximum(c3 * least, c3 * most) - np.minimum(c5 * least**2, c5 * most**2), 0.0)
+        r1 = np.maximum(c1 + np.maximum(c4 * least, c4 * most), 0.0)
         d = 4 * self.b_j * (self.b_i * self.b_j - self.x**2)
 
         def most_at(t: Array) -> Array:
@@ -167,8 +182,9 @@ class Aside:
         concave = bend > 0
         top = np.where(concave, (2 * r0 * r1 / d + self.kappa * self.origin) / np.where(concave, bend, 1.0), np.inf)
         top = np.minimum(np.maximum(np.maximum(top, first), self.origin), self.cap)
-        bent = (rest[2] > 0) | ~concave & np.isinf(self.cap)
-        return np.asarray(reachable & (bent | (most_at(np.where(np.isfinite(top), top, 0.0)) > value)))
+        reachable = np.isfinite(first) & (first <= self.cap)
+        bent = (c2 > 0) | ~concave & np.isinf(self.cap)
+        return np.asarray((reachable & (bent | (most_at(np.where(np.isfinite(top), top, 0.0)) > value))).any(0))
 
     def drives_out(self, s: Array, t: Array) -> NDArray[np.bool_]:
         """Whether the rival is out at own levels."""

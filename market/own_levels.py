@@ -28,7 +28,11 @@ class Margin(NamedTuple):
 
 def margin_in_own_levels(case: Case, x: Array, firm: int, weight: float = 2.0) -> Margin:
     """The coefficients at the rival's levels in x (..., 4) of c b_j N_i + x N_j, c being `weight`; own levels are not looked at."""
-    own, cross = net_intercepts_in_own_levels(case, x, firm)
+    return margin_of(case, firm, *net_intercepts_in_own_levels(case, x, firm), weight)
+
+
+def margin_of(case: Case, firm: int, own: tuple[Array, ...], cross: tuple[Array, ...], weight: float = 2.0) -> Margin:
+    """The same from both firms' net intercepts."""
     b_i, b_j, x_ij = of_firm(case.own_slope, firm), of_firm(case.own_slope, 1 - firm), of_firm(case.cross_slope, firm)
     n0, n1, n2, e, g, h = (weight * b_j * one + x_ij * other for one, other in zip(own, cross, strict=True))
     return Margin(n0, n1, n2, e, g, h, weight=b_i / (4 * b_i * b_j - x_ij**2) ** 2)

@@ -14,20 +14,24 @@ import numpy as np
 
 from market.case import Array, Case, of_firm, rival
 from market.cost import own_parabola
-from market.leaving import Aside, beside_or_alone
-from market.own_levels import margin_in_own_levels
+from market.leaving import CELLS, Aside, beside_or_alone
+from market.own_levels import margin_of, net_intercepts_in_own_levels
 from market.solve.roots import positive_roots, root_of_line
 
 
-def best_reply(case: Case, x: Array, firm: int, sharing_range: tuple[float, float] = (0.0, 1.0)) -> tuple[Array, Array]:
-    """Levels (L, 4) with this firm's own at its global best reply, and its profit (L,) there.
+def best_reply(
+    case: Case, x: Array, firm: int, sharing_range: tuple[float, float] = (0.0, 1.0), beside: bool = False
+) -> tuple[Array, Array]:
+    """Levels (L, 4) with this firm's own at its global best reply, and its profit (L,) there; with `beside` the best of those beside a
+    rival that sells whatever happens, which nominates equilibria but proves none.
 
     Profit is infinite, and the firm's investment NaN, where profit grows without bound in own investment. A firm that cannot sell at a
     profit neither shares nor invests. `sharing_range` is what the firm may share; both ends equal where sharing is imposed.
     """
     least, most = sharing_range
     t_j = x[..., 3 - firm]
-    n0, n1, n2, e, g, h, w = margin_in_own_levels(case, x, firm)
+    intercepts = net_intercepts_in_own_levels(case, x, firm)
+    n0, n1, n2, e, g, h, w = margin_of(case, firm, *intercepts)
     kappa, origin = (of_firm(a, firm) for a in own_parabola(case, x))
     cap = np.broadcast_to(of_firm(case.investment_cap, firm), t_j.shape)
 
@@ -55,20 +59,29 @@ def best_reply(case: Case, x: Array, firm: int, sharing_range: tuple[float, floa
     t = np.clip(np.where(np.abs(t) < 1e50, t, 0.0), 0.0, cap)  # larger ones are roots at infinity of a lower degree, NaN is none
     values = profit(t)
     # Beyond where the rival leaves the formula does not hold: what it promises there is replaced by the truth.
-    aside = Aside.of(case, x, firm, sharing_range)
-    beyond = np.flatnonzero(aside.drives_out(sharing(t), t).any(0))
+    aside = Aside.of(case, firm, sharing_range, intercepts, kappa, origin)
+    least_out = np.full(t_j.shape, np.inf) if beside else aside.least_out()
+    beyond = np.flatnonzero((t >= least_out).any(0))
     if len(beyond):
-        values[:, beyond] = aside.take(beyond).profit(sharing(t)[:, beyond], t[:, beyond])
+        there, s, at = aside.take(beyond), sharing(t)[:, beyond], t[:, beyond]
+        values[:, beyond] = np.where(there.drives_out(s, at), there.profit(s, at), values[:, beyond])
     best = np.argmax(values, axis=0)
     t_best = np.take_along_axis(t, best[None], 0)[0]
     s_best = sharing(t_best)
     value = np.take_along_axis(values, best[None], 0)[0]
 
-    # Far out profit behaves like (margin x sold - kappa / 2) t^2 with the net intercepts' slopes in t, unless unit cost is convex: most
-    # where sharing helps the rival most, whoever sells.
-    unbounded = np.isinf(cap) & np.where(n2 == 0, kappa <= 2 * aside.far_out(), n2 > 0)
+    # Far out sharing sits at a bound and profit behaves like (w slope^2 - kappa/2) t^2, unless unit cost is convex or the rival is out.
+    far = np.where(g > 0, most, np.where(g < 0, least, s_best))
+    earned = w * np.maximum(n1 + g * far, 0.0) ** 2
+    reach = np.flatnonzero((least_out <= cap) & np.isfinite(least_out))
+    near = aside.take(reach)
+    if len(reach):
+        earned[reach] = near.far_out()
+    unbounded = np.isinf(cap) & np.where(n2 == 0, kappa <= 2 * earned, n2 > 0)
 
-    tempted = np.flatnonzero(~unbounded & aside.may_pay(value))
+    tempted = reach[~unbounded[reach] & near.may_pay(value[reach])]
+    if len(tempted):
+        tempted = tempted[aside.take(tempted).may_pay(value[tempted], CELLS)]
     if len(tempted):
         found = aside.take(tempted).search(sharing_range)
         better = found.value > value[tempted]

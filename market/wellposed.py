@@ -20,7 +20,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from market.case import Array, Case, of_firm
+from market.case import Array, Case, of_firm, take_lanes
 from market.cost import form_of, usefulness
 from market.demand import apply as apply_matrix
 from market.demand import matrix, slope_matrix, times
@@ -59,9 +59,10 @@ def relative_scale(case: Case) -> Array:
 
 
 def required_scale(case: Case, benefit: Array, sold: Array | None = None) -> Array:
-    """The value (...) that cost.scale (firm 1's, the other's in proportion) must exceed for payoff N' Q N - sum_i f_i to be bounded.
+    """What cost.scale must exceed for payoff N' Q N - sum_i f_i to be bounded, (L,) at a flat case.
 
-    Only levels at which every firm sells count; without `sold` all do.
+    It is firm 1's scale, the other's in proportion. Only levels at which every firm sells count; without `sold` all do.
+
     `sold` (..., 2, 2) are the quantities in net intercepts: only directions in which none of them falls lead anywhere far out.
     """
     sold = np.zeros((2, 2)) if sold is None else sold
@@ -87,8 +88,11 @@ def required_scale(case: Case, benefit: Array, sold: Array | None = None) -> Arr
         better = (needed > worst) & ~(shared & bool(n))
         worst, sells = np.where(better, needed, worst), np.where(better, real, sells)
     fan = np.asarray((linear | (not form_of(case).own_far_out) | ~sells) & ~convex)
-    if fan.any():
-        worst = np.where(fan, _among_sellers(case, benefit, sold, np.asarray(shared)), worst)
+    some = np.flatnonzero(np.broadcast_to(fan, shape))
+    if len(some):
+        of, silent = np.broadcast_to(sold, (*shape, 2, 2))[some], np.broadcast_to(shared, shape)[some]
+        worst = np.broadcast_to(worst, shape).copy()
+        worst[some] = _among_sellers(case.take(some), take_lanes(benefit, some), of, silent)
     worst = np.where(convex, -np.inf, worst)
     # At the bound itself payoff is linear far out; rounding must not decide on which side a case is.
     return worst * (1 + 1e-12 * np.sign(worst))

@@ -50,4 +50,7 @@ def firm_game(case: Case, regime: Regime) -> Game:
     def exact(firm: int, x: Array) -> tuple[Array, Array]:
         return best_reply(case, x, firm, regime.sharing_range)
 
-    return Game(players=players, controls=((0, 2), (1, 3)), lower=lower, upper=upper, reply=exact)
+    def beside(firm: int, x: Array) -> tuple[Array, Array]:
+        return best_reply(case, x, firm, regime.sharing_range, beside=True)
+
+    return Game(players=players, controls=((0, 2), (1, 3)), lower=lower, upper=upper, reply=exact, nominate=beside)

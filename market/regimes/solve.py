@@ -24,14 +24,14 @@ from market.regimes.objectives import firm_game, level_bounds, sole_payoff
 from market.regimes.record import Outcomes, joined, outcome_at, outcomes, restored
 from market.regimes.search import given, optima, searched, thorough
 from market.regimes.starts import all_around, starting_levels
-from market.regimes.table import REGIMES, Regime, benefit_matrix, needed_scale, unbounded, why_unbounded
+from market.regimes.table import REGIMES, Regime, needed_scale, unbounded, why_unbounded
 from market.sellers import climb_among_sellers
 from market.solve.equilibrium import best_reply_rounds, reply_eigenvalues
 from market.solve.optimum import on_bound
 from market.solve.tolerances import DEFAULT, Tolerances
 from market.uniqueness import uniqueness
 from market.units import Units, in_units, levels_from, levels_in, natural_units
-from market.wellposed import explain_zero_unit_cost, required_scale, zero_unit_cost_pays
+from market.wellposed import explain_zero_unit_cost, zero_unit_cost_pays
 
 SAME = 1e-4
 """Levels closer than this are one solution to a look at a few starts."""
@@ -85,8 +85,13 @@ def solve_lanes(
     if starts is not None:
         starts = levels_in(starts, units)
     own, case = case, in_units(case, units)
-    needed = np.broadcast_to(needed_scale(case, regime), lanes)
-    limitless = np.broadcast_to(unbounded(case, needed), lanes)
+    # Few markets would be unbounded even if firms could sell less than nothing: only those are asked whether they are with every firm in.
+    endless = np.broadcast_to(unbounded(case, needed_scale(case, regime, every_firm=False)), lanes)
+    some = np.flatnonzero(endless)
+    needed, limitless = np.full(lanes, -np.inf), endless.copy()
+    if len(some):
+        needed[some] = needed_scale(case.take(some), regime)
+        limitless[some] = unbounded(case.take(some), needed[some])
     parts: list[tuple[NDArray[np.intp], Outcomes]] = []
     for lane in np.flatnonzero(limitless):
         there = units.take([lane])
@@ -97,11 +102,12 @@ def solve_lanes(
         some = on[k : k + (1 if prove else regime.block)]
         at = case if len(some) == lanes else case.take(some)
         if prove:
-            found = _proven(_Market(case=at, own=own.take(some), units=units.take(some)), regime, tolerances)
+            alone = _Market(case=at, own=own.take(some), units=units.take(some), endless=bool(endless[some[0]]))
+            found = _proven(alone, regime, tolerances)
         elif starts is None:
-            found = _best(at, regime, searched(at, regime, len(some), tolerances), len(some), tolerances)
+            found = _best(at, regime, searched(at, regime, len(some), tolerances), endless[some], tolerances)
         else:
-            found = _best(at, regime, given(at, regime, starts[:, some], tolerances), len(some), tolerances)
+            found = _best(at, regime, given(at, regime, starts[:, some], tolerances), endless[some], tolerances)
         parts.append((some, found))
     return restored(parts[0][1] if len(parts) == 1 else joined(lanes, parts), units)
 
@@ -109,8 +115,10 @@ def solve_lanes(
 # --- the best of what a few starts found
 
 
-def _best(case: Case, regime: Regime, points: Points, lanes: int, tolerances: Tolerances) -> Outcomes:
-    """The best point of every lane that holds in a market, and whether all that hold are that one."""
+def _best(case: Case, regime: Regime, points: Points, endless: NDArray[np.bool_], tolerances: Tolerances) -> Outcomes:
+    """The best point of every lane that holds in a market, and whether all that hold are that one; `endless` (L,): whether payoff grows
+    without limit where some firm would sell less than nothing."""
+    lanes = len(endless)
     order = np.argsort(points.lane, kind="stable")
     lane = points.lane[order]
     turn = np.arange(len(lane)) - np.searchsorted(lane, lane)
@@ -129,7 +137,7 @@ def _best(case: Case, regime: Regime, points: Points, lanes: int, tolerances: To
     plain = solved & ~several
     if regime.sole:  # payoff squares prices: where negative ones seem to pay more, the best with every firm selling is another question
         seems = np.where((rows >= 0) & points.holds[rows] & ~points.market[rows], points.worth[rows], -np.inf).max(0)
-        plain &= (seems <= top + 1e-9) & ~_endless(case, regime)
+        plain &= (seems <= top + 1e-9) & ~endless
     if regime.staged:  # every start must have led there
         plain &= (good[rows] | (rows < 0)).all(0)
     held = _held(case, regime, x, tolerances) & solved[:, None]
@@ -158,11 +166,6 @@ def _held(case: Case, regime: Regime, x: Array, tolerances: Tolerances) -> NDArr
     return held
 
 
-def _endless(case: Case, regime: Regime) -> NDArray[np.bool_]:
-    """Whether payoff grows without limit among levels (L or 1,) at which some firm would sell less than nothing."""
-    return unbounded(case, required_scale(case, benefit_matrix(case, regime)))
-
-
 # --- everything that can be said of one market
 
 
@@ -175,6 +178,8 @@ class _Market:
     own: Case
     """In its own, in which it is spoken of."""
     units: Units
+    endless: bool
+    """Whether a sole chooser's payoff grows without limit where some firm would sell less than nothing."""
 
     def money(self, amount: float) -> float:
         """An amount in natural units in the market's own."""
@@ -197,7 +202,7 @@ def _judged(market: _Market, regime: Regime, points: Points, only: Uniqueness | 
         if zero_unit_cost_pays(sole_payoff(case, regime), best_real):  # what climbs run after
             return _failed("infeasible", explain_zero_unit_cost(market.own, regime.maximised))
         # Payoff squares prices, so levels with negative ones can look good: they describe no market and count nowhere.
-        if float(points.worth[points.holds].max(initial=-np.inf)) > best_real + 1e-9 or not real.any() or _endless(case, regime)[0]:
+        if float(points.worth[points.holds].max(initial=-np.inf)) > best_real + 1e-9 or not real.any() or market.endless:
             more, driven = _with_every_firm(market, regime, tolerances)
             if driven is not None and float(driven.value[0]) > best_real + 1e-9:
                 return driven
@@ -298,7 +303,7 @@ def _with_every_firm(market: _Market, regime: Regime, tolerances: Tolerances) ->
 
 def _driven_out(market: _Market, regime: Regime, tolerances: Tolerances) -> Outcomes | None:
     """The equilibrium of one market in which a firm is out, where best replies settle on one: no figure is claimed, it is listed."""
-    case, game = market.case, firm_game(market.case, regime)
+    case, game = market.case, replace(firm_game(market.case, regime), nominate=None)
     starts = np.zeros((4, 4))
     starts[:, SHARING] = regime.sharing_range[0]
     starts[2:] = starting_levels(case, revenue_matrices(case, regime.prices).sum(-3))[0][[0, 8]]

@@ -178,12 +178,13 @@ def benefit_matrix(case: Case, regime: Regime) -> Array:
     return weight * utility_matrix(case, regime.prices) + (1 - weight) * joint if weight else joint
 
 
-def needed_scale(case: Case, regime: Regime) -> Array:
-    """What cost.scale must exceed (L or 1,) for the choosers' payoffs at a flat case to be bounded, where no cap bounds investment."""
+def needed_scale(case: Case, regime: Regime, every_firm: bool = True) -> Array:
+    """What cost.scale must exceed (L or 1,) for the choosers' payoffs at a flat case to be bounded, where no cap bounds investment; of a sole
+    chooser among levels at which every firm sells or, without `every_firm`, among all."""
     if np.isfinite(case.investment_cap).all():
         return np.full(1, -np.inf)
     if regime.sole:
-        return required_scale(case, benefit_matrix(case, regime), sold_matrix(case, regime.prices))
+        return required_scale(case, benefit_matrix(case, regime), sold_matrix(case, regime.prices) if every_firm else None)
     # Even at the full stand-alone cost some firm's best reply would be to invest without limit.
     return np.asarray((reply_bound(case, regime.sharing_range) / relative_scale(case)).max(-1))
 

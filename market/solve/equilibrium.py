@@ -38,6 +38,8 @@ class Game:
     upper: Array
     reply: Reply
     """Global best replies: a closed form, or one from `searched_reply`."""
+    nominate: Reply | None = None
+    """Replies that are cheaper and need not be global, for rounds that only nominate equilibria; None: the global ones."""
 
     @property
     def owned(self) -> list[int]:
@@ -81,13 +83,13 @@ def own_system(game: Game, x: Array) -> tuple[Array, Array, Array]:
 def best_reply_rounds(game: Game, x: Array, rounds: int, settled: float = 1e-12) -> Array:
     """The points after this many rounds in which the players answer in turn, or once no variable moves by more than the share `settled`
     of max(1, its size). Rows without a bounded reply become NaN."""
-    x = x.copy()
+    x, reply = x.copy(), game.nominate or game.reply
     limit = RUNAWAY * max(1.0, float(np.abs(x).max(initial=0.0)))
     for _ in range(rounds):
         before = x.copy()
         for player in range(len(game.players)):
             lost = ~np.isfinite(x).all(-1)
-            x, payoff = game.reply(player, np.where(np.expand_dims(lost, -1), 0.0, x))
+            x, payoff = reply(player, np.where(np.expand_dims(lost, -1), 0.0, x))
             x[lost | ~np.isfinite(payoff) | ~(np.abs(x) < limit).all(-1)] = np.nan
         moved = np.abs(x - before)
         if not np.any(moved > settled * np.maximum(1.0, np.abs(x))):
