@@ -26,8 +26,12 @@ LARGEST_SECOND_OPINION = 20_000
 SECOND_SOLVER = "CLARABEL"
 
 NEGLIGIBLE = 1e-9
-"""Weights and prices up to this one are rounding; a contradiction must exceed this share of the
-bounds' size."""
+"""Weights and prices, and shares of the range of payoffs, up to this one are rounding: a
+contradiction must exceed it."""
+
+LARGEST_TRANSFER = 1e4
+"""In ranges of payoffs: what a proof of impossibility allows transfers to be, where rounding leaves
+them a weight."""
 
 Status = Literal["optimal", "infeasible", "unbounded", "not_established"]
 
@@ -136,10 +140,10 @@ def solve(program: Program, solver: str = "HIGHS") -> LinearAnswer:
     """
     G, h = stacked(program.rows)
     left = h - G @ program.start
-    size = max(float(np.abs(h).max(initial=0.0)), float(np.abs(program.start).max(initial=0.0)))
-    scale = max(float(np.abs(left).max(initial=0.0)), 1e-5 * size) or 1.0  # of what is much smaller little is left after rounding
     lotteries = program.probabilities
-    scale = scale if program.space.plan is not None else 1.0
+    scale = 1.0
+    if program.space.plan is not None:  # of what is much smaller little is left after rounding
+        scale = max(float(np.abs(left).max(initial=0.0)), 1e-5)
     active = _neighbouring(program.rows)
     for attempt in range(ROUNDS + 1):
         active |= attempt == ROUNDS
@@ -174,7 +178,7 @@ def cheapest(program: Program, answer: LinearAnswer) -> Array:
     paid = options.public_funds_cost > 0 and float(spent @ answer.x) > 0  # then the objective has seen to it
     if options.objective != "max_surplus" or options.participation == "none" or paid:
         return answer.x
-    kept = answer.value + 1e-9 * max(1.0, abs(answer.value + program.constant))
+    kept = answer.value + NEGLIGIBLE
     again = solve(replace(program, rows=(*program.rows, held(program.cost, kept)), cost=spent))
     return answer.x if again.x is None else again.x
 
@@ -189,7 +193,7 @@ def _second_opinion(program: Program, value: float) -> SecondOpinion | None:
         solver=SECOND_SOLVER,
         status="optimal",
         objective_value=objective_value(program, again.value),
-        agrees=bool(abs(again.value - value) <= 1e-6 * max(1.0, abs(value))),
+        agrees=bool(abs(again.value - value) <= 1e-6),
     )
 
 
@@ -197,17 +201,19 @@ def _second_opinion(program: Program, value: float) -> SecondOpinion | None:
 
 
 def objective_value(program: Program, value: float) -> float:
-    """The objective as it was asked for, from the minimum of the program's cost."""
-    total = value + program.constant
-    return -total if program.options.objective == "max_surplus" else total
+    """The objective as it was asked for, in the file's units, from the minimum of the program's
+    cost."""
+    given = program.space.given
+    total = given.range * (value + program.constant)
+    return given.shifted_welfare - total if program.options.objective == "max_surplus" else total
 
 
 def unpack(program: Program, x: Array) -> tuple[Plan, tuple[Array, ...]]:
-    """The allocation and the transfers over states."""
+    """The allocation and the transfers over states, in the file's units."""
     space = program.space
-    setting, n = space.setting, len(space.setting.players)
-    plan = space.plan or Plan(setting, lottery=_lottery(setting, x[program.probabilities]))
-    parts = np.split(x[: space.lottery_at], space.starts[1:-1])
+    setting, n = space.given, len(space.given.players)
+    plan = replace(space.plan, setting=setting) if space.plan else Plan(setting, lottery=_lottery(setting, x[program.probabilities]))
+    parts = np.split(setting.range * x[: space.lottery_at], space.starts[1:-1])
     if not space.by_type:
         return plan, tuple(part.reshape(setting.shape) for part in parts)
     own = [setting.along(i, part) for i, part in enumerate(parts)]
@@ -265,7 +271,7 @@ def refute(program: Program) -> Contradiction:
     violation, y, z = _least_violation(program, G, h, lazy)
     return Contradiction(
         rows=named(program.space.setting, kept, y),
-        least_violation=violation if np.isfinite(violation) else None,
+        least_violation=program.space.given.range * violation if np.isfinite(violation) else None,
         verified=proves(program, G, h, y, z),
     )
 
@@ -285,33 +291,27 @@ def _least_violation(program: Program, G: Matrix, h: Array, lazy: NDArray[np.boo
             *program.equalities,
             nonnegative=program.probabilities,
         )
-        if answer.value > NEGLIGIBLE * _size(h):
+        if answer.value > NEGLIGIBLE:
             break
     y = np.zeros(len(h))
     y[active] = answer.prices[:-1]
     return answer.value, y, answer.equality_prices
 
 
-def _size(bounds: Array) -> float:
-    return max(1.0, float(np.abs(bounds).max(initial=0.0)))
-
-
 def proves(program: Program, G: Matrix, h: Array, y: Array, z: Array) -> bool:
     """Whether weights y of rows G x >= h and z of the equalities contradict each other, in plain
     arithmetic."""
+    if y.min(initial=0.0) < -NEGLIGIBLE:
+        return False
+    y = np.maximum(y, 0.0)
     E, e = program.equalities
     combined = np.asarray(G.T @ y + E.T @ z).ravel()[:-1]
     drawn = combined[program.probabilities]
-    paid = np.delete(combined, program.probabilities)
+    paid = float(np.abs(np.delete(combined, program.probabilities)).sum())
     # What probabilities, which add up to one in every state, can make of what is left of their
-    # weights.
+    # weights, and transfers of what rounding leaves of theirs.
     left = float(np.maximum(drawn.reshape(len(e), -1).max(1), 0.0).sum()) if drawn.size else 0.0
-    return bool(
-        y.min(initial=0.0) >= -1e-9
-        and np.abs(paid).max(initial=0.0) <= 1e-7
-        and drawn.max(initial=-np.inf) <= 1e-7
-        and float(h @ y + e @ z) - left > NEGLIGIBLE * _size(h)
-    )
+    return bool(drawn.max(initial=-np.inf) <= 1e-7 and float(h @ y + e @ z) - left - LARGEST_TRANSFER * paid > NEGLIGIBLE)
 
 
 # --- in closed form
@@ -320,13 +320,13 @@ def proves(program: Program, G: Matrix, h: Array, y: Array, z: Array) -> bool:
 def least_outlay(setting: Setting, plan: Plan | None = None) -> tuple[float, tuple[Array, ...]]:
     """The least expected outlay under Bayesian truth-telling and interim participation, and the
     interim payoffs (K_i,), in closed form; infinite where no transfers make truth a best reply."""
-    plan = plan or efficient(setting)
+    plan = (plan or efficient(setting)).centred
     total, found = 0.0, []
-    for i in range(len(setting.players)):
-        interim = interim_by_report(setting, i, plan.value(i))
-        payoff = least_payoffs(interim, setting.interim(i, setting.outside[i]))
+    for i, (prior, base) in enumerate(zip(setting.probabilities, setting.shift, strict=True)):
+        interim = interim_by_report(plan.setting, i, plan.value(i))
+        payoff = least_payoffs(interim, plan.setting.interim(i, plan.setting.outside[i]))
         if np.isnan(payoff).any():
             return float("inf"), ()
-        total += float(setting.probabilities[i] @ (payoff - np.diagonal(interim)))
-        found.append(payoff)
+        total += float(prior @ (payoff - np.diagonal(interim)))
+        found.append(payoff + base)
     return total, tuple(found)

@@ -10,6 +10,9 @@ can be spread over states so that what the public pays is the same in every stat
 
 which leaves every interim transfer as it is: a budget that holds in expectation then holds in every
 state. Otherwise there is one transfer per player and state.
+
+Numbers are those of the natural setting: payoffs from staying out, in units of what they differ by.
+A program is then the same whatever the file counts in, and its tolerances are shares of that range.
 """
 
 from __future__ import annotations
@@ -60,9 +63,12 @@ class Space:
     """The variables of a program: where transfers, probabilities and the auxiliary amount stand in
     one vector."""
 
+    given: Setting
+    """As it was asked about."""
     setting: Setting
+    """The same in natural units, in which everything here is stated."""
     plan: Plan | None
-    """The given allocation; None where lotteries are variables."""
+    """The given allocation there; None where lotteries are variables."""
     by_type: bool
     """Whether transfers are per own type alone."""
 
@@ -168,9 +174,9 @@ class Program:
     rows: tuple[Rows, ...]
     equalities: tuple[Matrix, Array]
     cost: Array
-    """Minimised."""
+    """Minimised, in natural units."""
     constant: float
-    """Added to the minimum of the cost."""
+    """Added to the minimum of the cost, in natural units."""
     start: Array
     """Where the search starts: the worst-type rule's transfers for a given allocation, zero for a
     second best. What is then solved for is the difference, so that a solver's tolerance is a share
@@ -189,8 +195,9 @@ def build(setting: Setting, options: DesignOptions, plan: Plan | None = None) ->
     """The program for these options; `plan` is the allocation, by default the efficient one, and
     ignored for a second best."""
     space = Space(
-        setting=setting,
-        plan=None if options.allocation == "second_best" else plan or efficient(setting),
+        given=setting,
+        setting=setting.natural,
+        plan=None if options.allocation == "second_best" else (plan or efficient(setting)).natural,
         by_type=transfers_by_type(len(setting.players), options),
     )
     asked: list[Rows] = []

@@ -99,7 +99,7 @@ def _read(program: Program, answer: LinearAnswer, options: MechanismOptions, con
     plan, (first, second) = unpack(program, cheapest(program, answer))
     if in_closed_form(options) and np.isfinite(least := _cheapest_of(plan)).all():
         first, second = least[0], least[1].T  # the same but for the solver's tolerance
-    setting = program.space.setting
+    setting = program.space.given
     return Designed(
         plan=plan,
         transfers=(read_only(np.broadcast_to(first, setting.shape)), read_only(np.broadcast_to(second, setting.shape))),

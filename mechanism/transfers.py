@@ -48,7 +48,7 @@ def least_payoffs(interim: Array, floor: Array) -> Array:
     gain = np.swapaxes(interim, -1, -2) - np.diagonal(interim, axis1=-2, axis2=-1)[..., :, None]  # (report, true)
     payoff = np.broadcast_to(floor, interim.shape[:-1])
     settled = np.zeros(interim.shape[:-2], bool)
-    rounding = 1e-13 * np.maximum(1.0, np.maximum(np.abs(floor).max(-1), np.abs(interim).max((-1, -2))))
+    rounding = 1e-13 * np.maximum(np.abs(floor).max(-1), np.abs(interim).max((-1, -2)))
     for _ in range(interim.shape[-1] + 1):
         better = np.maximum(payoff, (payoff[..., :, None] + gain).max(-2))
         settled = (better - payoff).max(-1) <= rounding
