@@ -80,12 +80,14 @@ def _rows(page: Page, title: str, rows: list[Tree], weight: str, digits: int) ->
 
     page.heading(title)
     shown = rows[:LONGEST]
+    states = [Column("In the state", [named(row["state"]) for row in shown])] if any(row["state"] for row in shown) else []
     page.table(
         [
             Column("Constraint", [words[row["constraint"]] for row in shown], words=True),
             Column("Player", [row["player"] or figures.NONE for row in shown], words=True),
             Column("Type", [named(row["type"]) for row in shown]),
             Column("Report", [named(row["report"]) for row in shown]),
+            *states,
             Column(weight.capitalize(), figures.column([row[weight] for row in shown], digits)),
         ]
     )

@@ -16,7 +16,7 @@ from mechanism.frozen import read_only
 from mechanism.programs import LinearAnswer, linear_program
 from mechanism.rules import TAX_RULES
 from mechanism.setting_file import DesignOptions
-from mechanism.settings import Achieved, Plan, Setting, achieved, efficient, interim_by_report, transfers_by
+from mechanism.settings import Achieved, Plan, Setting, achieved, best_alternatives, efficient, interim_by_report, transfers_by
 from mechanism.states import Array
 from mechanism.transfers import least_payoffs
 
@@ -47,7 +47,21 @@ class Named:
     """The true type; of a joint report the type of every player."""
     report: float | tuple[float, ...] | None
     """The report that must not pay; of a joint report that of every player."""
+    state: tuple[float, ...] | None
+    """Every player's true type, where the constraint is of one state; None where it is an
+    expectation."""
     weight: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ties:
+    """Alternatives of the same welfare, of which the first listed was taken."""
+
+    states: int
+    """In how many states several are best."""
+    otherwise: Literal["possible", "infeasible", "not_established"]
+    """Whether what is asked can be done with ties broken in some other way, lotteries among those
+    that tie included."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +75,9 @@ class Contradiction:
     for."""
     least_outlay: float | None = None
     """The least expected outlay without a limit to the budget, where that is what shows it."""
+    ties: Ties | None = None
+    """What the statement says nothing about: other ways to break ties; None where it is about all
+    there is."""
     verified: bool
     """Whether the weights prove it in plain arithmetic."""
 
@@ -109,8 +126,11 @@ def design(setting: Setting, options: DesignOptions, plan: Plan | None = None) -
     program = build(setting, options, plan)
     answer = solve(program)
     if answer.x is None:
-        refuted = refute(program) if answer.status == "infeasible" else None
-        return Design(status=answer.status, contradiction=refuted)
+        refuted = None if answer.status == "unbounded" else proof(program)
+        if refuted is None:
+            return Design(status="not_established" if answer.status == "infeasible" else answer.status)
+        open_ties = plan is None and options.allocation == "efficient"
+        return Design(status="infeasible", contradiction=replace(refuted, ties=_ties(setting, options) if open_ties else None))
     return Design(
         status="optimal",
         mechanism=_mechanism(*unpack(program, cheapest(program, answer))),
@@ -122,6 +142,29 @@ def design(setting: Setting, options: DesignOptions, plan: Plan | None = None) -
 
 def _mechanism(plan: Plan, transfers: tuple[Array, ...]) -> DirectMechanism:
     return DirectMechanism(plan=plan, transfers=tuple(map(read_only, transfers)), achieved=achieved(plan, transfers))
+
+
+LARGEST_TIES = 5000
+"""Probabilities of alternatives up to which other ways to break ties are tried."""
+
+
+def _ties(setting: Setting, options: DesignOptions) -> Ties | None:
+    """Whether lotteries among the alternatives that tie do what those listed first do not; None
+    where nothing ties."""
+    best = best_alternatives(setting).reshape(-1, len(setting.alternatives))
+    count = best.sum(1)
+    states, most = int((count > 1).sum()), int(count.max())
+    if not states:
+        return None
+    if len(best) * most > LARGEST_TIES:
+        return Ties(states=states, otherwise="not_established")
+    first = np.argsort(~best, axis=1, kind="stable")[:, :most]
+    menu = np.where(np.arange(most) < count[:, None], first, first[:, :1])
+    drawn = build(replace(setting, menu=menu.reshape(*setting.shape, most)), options.model_copy(update={"allocation": "second_best"}))
+    answer = solve(drawn)
+    if answer.x is not None or answer.status == "unbounded":
+        return Ties(states=states, otherwise="possible")
+    return Ties(states=states, otherwise="not_established" if proof(drawn) is None else "infeasible")
 
 
 # --- solving
@@ -178,7 +221,7 @@ def cheapest(program: Program, answer: LinearAnswer) -> Array:
     paid = options.public_funds_cost > 0 and float(spent @ answer.x) > 0  # then the objective has seen to it
     if options.objective != "max_surplus" or options.participation == "none" or paid:
         return answer.x
-    kept = answer.value + NEGLIGIBLE
+    kept = answer.value + NEGLIGIBLE / 10
     again = solve(replace(program, rows=(*program.rows, held(program.cost, kept)), cost=spent))
     return answer.x if again.x is None else again.x
 
@@ -239,21 +282,28 @@ def named(setting: Setting, rows: Sequence[Rows], weights: Array) -> tuple[Named
         at += len(r.bound)
         if r.kind != "aside":
             out += [_name(setting, r, r.kind, int(k), float(part[k])) for k in np.flatnonzero(part > NEGLIGIBLE)]
-    return tuple(sorted(out, key=lambda row: -row.weight))
+    return tuple(sorted(out, key=lambda row: -round(row.weight / NEGLIGIBLE)))
 
 
 def _name(setting: Setting, rows: Rows, kind: Constraint, k: int, weight: float) -> Named:
     player, true, told = int(rows.player[k]), int(rows.type[k]), int(rows.report[k])
+    state = None if rows.state[k] < 0 else setting.state(int(rows.state[k]))
     if kind == "coalition":
-        return Named(constraint=kind, player=None, type=setting.state(true), report=setting.state(told), weight=weight)
+        return Named(constraint=kind, player=None, type=state, report=setting.state(told), state=state, weight=weight)
     if player < 0:
-        return Named(constraint=kind, player=None, type=None, report=None, weight=weight)
+        return Named(constraint=kind, player=None, type=None, report=None, state=state, weight=weight)
     types = setting.types[player]
     report = float(types[told]) if told >= 0 else None
-    return Named(constraint=kind, player=player, type=float(types[true]), report=report, weight=weight)
+    return Named(constraint=kind, player=player, type=float(types[true]), report=report, state=state, weight=weight)
 
 
 # --- where there is none
+
+
+def proof(program: Program) -> Contradiction | None:
+    """Why nothing does what is asked, where that is proven; None where it is not."""
+    found = refute(program)
+    return found if found.verified else None
 
 
 def refute(program: Program) -> Contradiction:

@@ -202,12 +202,22 @@ def _asked(options: DesignOptions) -> str:
     )
 
 
+OTHER_TIES = {
+    "possible": "broken otherwise, by lottery among the alternatives that tie, what is asked can be done",
+    "infeasible": "no other way to break them, lotteries among the alternatives that tie included, does what is asked either",
+    "not_established": "whether another way to break them does what is asked is not established",
+}
+
+
 def _refuted(result: DesignResult, proof: Contradiction) -> list[str]:
     kinds = {row.constraint for row in proof.rows}
     who = " and ".join(name for kind, name in CONSTRAINTS.items() if kind in kinds)
-    text = [f"No transfers give {_asked(result.options)} within the budget asked for: {who} contradict each other."]
-    sure = "" if proof.verified else "NOT "
-    text.append(f"The {len(proof.rows)} conflicting constraints add up to a contradiction; this is {sure}verified.")
+    budget = "" if result.options.budget == "none" else " within the budget asked for"
+    text = [f"No transfers give {_asked(result.options)}{budget}: {who} contradict each other."]
+    if proof.ties is not None:
+        many = "1 state" if proof.ties.states == 1 else f"{proof.ties.states} states"
+        text.append(f"That is with ties, in {many}, broken to the alternative listed first: {OTHER_TIES[proof.ties.otherwise]}.")
+    text.append(f"The {len(proof.rows)} conflicting constraints add up to a contradiction; this is verified.")
     if "budget" in kinds and result.least_outlay is not None and "coalition" not in kinds:
         text.append(f"Without a limit to the budget the public would have to pay {result.least_outlay:.6g} in expectation.")
     return text

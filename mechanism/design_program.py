@@ -49,10 +49,11 @@ class Rows:
     player: Index
     """-1 where it is nobody's alone."""
     type: Index
-    """The player's type; the state of a joint report, or of a budget in every state; -1 where there
-    is none."""
+    """The player's type; the state of a joint report; -1 where there is none."""
     report: Index
     """-1 where there is none."""
+    state: Index
+    """The true state where the constraint is of one, -1 where it is an expectation."""
 
     def __post_init__(self) -> None:
         freeze(self)
@@ -252,6 +253,13 @@ def _selections(setting: Setting, player: int) -> Matrix:
     return sparse.csr_matrix((np.ones(len(order)), (np.arange(len(order)), order)), shape=(len(order), len(order)))
 
 
+def _state_of(operator: Matrix, rows: Index) -> Index:
+    """(m,): the state that each of these rows selects; -1 of rows that average over states."""
+    if operator.shape[0] == operator.shape[1] == operator.nnz:
+        return np.asarray(operator.indices[rows], np.intp)
+    return np.full(len(rows), -1)
+
+
 def _lies(size: int) -> tuple[Index, Index]:
     """Every true type with every other report."""
     true, told = np.nonzero(~np.eye(size, dtype=bool))
@@ -284,6 +292,7 @@ def _truth(space: Space, player: int, operator: Matrix) -> Rows:
         player=np.full(len(kind), player),
         type=kind,
         report=report,
+        state=_state_of(operator, honest),
     )
 
 
@@ -299,6 +308,7 @@ def _joining(space: Space, player: int, operator: Matrix) -> Rows:
         player=np.full(len(own), player),
         type=own,
         report=np.full(len(own), -1),
+        state=_state_of(operator, np.arange(len(own))),
     )
 
 
@@ -315,7 +325,7 @@ def _joint_truth(space: Space) -> Rows:
         at_lie, worth_lie = space.value(i, every, told, own)
         lying, honest, worth = lying + at_lie, honest + at_truth, worth + worth_lie - worth_truth
     nobody = np.full(len(true), -1)
-    return Rows(matrix=(honest - lying).tocsr(), bound=worth, kind="coalition", player=nobody, type=true, report=told)
+    return Rows(matrix=(honest - lying).tocsr(), bound=worth, kind="coalition", player=nobody, type=true, report=told, state=true)
 
 
 def _budget(outlay: Matrix) -> Rows:
@@ -323,7 +333,7 @@ def _budget(outlay: Matrix) -> Rows:
     m = outlay.shape[0]
     nobody = np.full(m, -1)
     state = np.arange(m) if m > 1 else nobody
-    return Rows(matrix=sparse.csr_matrix(-outlay), bound=np.zeros(m), kind="budget", player=nobody, type=state, report=nobody)
+    return Rows(matrix=sparse.csr_matrix(-outlay), bound=np.zeros(m), kind="budget", player=nobody, type=nobody, report=nobody, state=state)
 
 
 # --- the objective
@@ -331,7 +341,7 @@ def _budget(outlay: Matrix) -> Rows:
 
 def _aside(matrix: Matrix, bound: Array) -> Rows:
     nobody = np.full(matrix.shape[0], -1)
-    return Rows(matrix=sparse.csr_matrix(matrix), bound=bound, kind="aside", player=nobody, type=nobody, report=nobody)
+    return Rows(matrix=sparse.csr_matrix(matrix), bound=bound, kind="aside", player=nobody, type=nobody, report=nobody, state=nobody)
 
 
 def held(cost: Array, most: float) -> Rows:

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from market.case import Array, Case
-from mechanism.design import Contradiction, Named, cheapest, named, objective_value, refute, solve, unpack
+from mechanism.design import Contradiction, Named, cheapest, named, objective_value, proof, solve, unpack
 from mechanism.design_program import Program, build
 from mechanism.frozen import read_only
 from mechanism.market_setting import market_setting
@@ -73,14 +73,16 @@ def design_transfers(case: Case, types: TypeSpace, options: MechanismOptions, ou
 
     `outside` is what staying out is worth to either firm over states, `menu` (m, M, M, 4) what may
     be assigned. Where the budget asked for cannot be met, the transfers are those without a limit
-    to the budget, beside the proof. None where the objective has no limit or the solver gives no
-    answer.
+    to the budget, beside the proof. None where the objective has no limit, the solver gives no
+    answer, or that there is none is not proven.
     """
     plan = market_setting(case, types.everywhere(), menu, outside)
     program = build(plan.setting, asked(options), plan)
     answer, contradiction = solve(program), None
-    if answer.status == "infeasible":
-        contradiction = refute(program)
+    if answer.x is None and answer.status != "unbounded":
+        contradiction = proof(program)
+        if contradiction is None:
+            return None
         program = build(plan.setting, asked(options).model_copy(update={"budget": "none"}), plan)
         answer = solve(program)
     return None if answer.x is None else _read(program, answer, options, contradiction)
