@@ -73,8 +73,6 @@ class Contradiction:
     least_violation: float | None
     """The least amount by which all constraints must be relaxed; None where that was not solved
     for."""
-    least_outlay: float | None = None
-    """The least expected outlay without a limit to the budget, where that is what shows it."""
     ties: Ties | None = None
     """What the statement says nothing about: other ways to break ties; None where it is about all
     there is."""

@@ -118,9 +118,13 @@ def designed_tree(found: Designed) -> Tree:
 
 
 def _contradiction_tree(found: Contradiction, players: tuple[str, ...]) -> Tree:
-    amounts = {"least_violation": found.least_violation} if found.least_outlay is None else {"least_outlay": found.least_outlay}
     ties = None if found.ties is None else {"states": found.ties.states, "broken_to": "first_listed", "otherwise": found.ties.otherwise}
-    return {"rows": _rows_tree(found.rows, players, "weight"), **amounts, "ties": ties, "verified": found.verified}
+    return {
+        "rows": _rows_tree(found.rows, players, "weight"),
+        "least_violation": found.least_violation,
+        "ties": ties,
+        "verified": found.verified,
+    }
 
 
 def _rows_tree(rows: Sequence[Named], players: tuple[str, ...], weight: str) -> list[Tree]:

@@ -22,13 +22,10 @@ def no_design(types: TypeSpace, options: MechanismOptions) -> WhyNot | None:
     are."""
     if why := no_limit(options.payoff, options.participation, options.objective):
         return why
-    if not types.private_values:
-        plain = (options.incentive, options.timing, options.objective, options.allocation)
-        if plain != ("bayesian", "interim", "min_outlay", "efficient") or options.participation == "none":
-            text = f"with a private {types.parameter} only the least outlay under Bayesian truth and interim participation is solved for"
-            return WhyNot(code="both_types", text=text)
-        return None
     if options.allocation == "second_best":
+        if not types.private_values:
+            text = f"with a private {types.parameter} lotteries over levels are not solved for: both types move both profits"
+            return WhyNot(code="both_types", text=text)
         return too_many(len(types.types), "lotteries")
     by_type = expectations_count(options.incentive, options.timing, options.participation)
     return too_many(len(types.points), "by_type" if by_type else "by_state")
