@@ -13,6 +13,7 @@ from scipy import sparse
 
 from mechanism.design_program import Constraint, Matrix, Program, Rows, build, held, stacked
 from mechanism.frozen import read_only
+from mechanism.options import UNLIMITED
 from mechanism.programs import LinearAnswer, linear_program
 from mechanism.rules import TAX_RULES
 from mechanism.setting_file import DesignOptions
@@ -124,9 +125,12 @@ def design(setting: Setting, options: DesignOptions, plan: Plan | None = None) -
     program = build(setting, options, plan)
     answer = solve(program)
     if answer.x is None:
-        refuted = None if answer.status == "unbounded" else proof(program)
+        # Where nobody may refuse, everybody can be made to pay more at every report, whatever else is asked.
+        if answer.status == "unbounded" and options.participation == "none" and options.objective in UNLIMITED:
+            return Design(status="unbounded")
+        refuted = proof(program)
         if refuted is None:
-            return Design(status="not_established" if answer.status == "infeasible" else answer.status)
+            return Design(status="not_established")
         open_ties = plan is None and options.allocation == "efficient"
         return Design(status="infeasible", contradiction=replace(refuted, ties=_ties(setting, options) if open_ties else None))
     return Design(

@@ -219,6 +219,14 @@ def test_what_is_not_verified_is_not_announced(monkeypatch: pytest.MonkeyPatch) 
     assert design(coarse(), DesignOptions()) == Design(status="not_established")
 
 
+def test_a_solver_that_says_unbounded_of_what_has_a_limit_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Payments have no limit where nobody may refuse, and there alone."""
+    monkeypatch.setattr("mechanism.programs._status", lambda problem, solver, **options: "unbounded")
+    assert design(coarse(), DesignOptions()) == Design(status="not_established")
+    assert design(coarse(), DesignOptions(participation="none")) == Design(status="unbounded")
+    assert design(coarse(), DesignOptions(participation="none", objective="max_surplus")) == Design(status="not_established")
+
+
 @pytest.mark.parametrize("status", ["infeasible_or_unbounded", "infeasible_inaccurate", "user_limit", "unknown"])
 def test_a_solver_without_a_word_leaves_a_proof_to_find(status: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """No solver's word makes an impossibility or an optimum; weights that are checked do."""
