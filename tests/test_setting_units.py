@@ -72,6 +72,20 @@ def test_efficient_trade_is_impossible_in_any_unit_beside_any_constant(unit: flo
     assert kept.objective_value / unit == pytest.approx(-0.03125, abs=known)
 
 
+@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("rule", ["clarke", "groves", "worst_type"])
+def test_truth_holds_beside_any_constant(unit: float, rule: str) -> None:
+    """Efficient alternatives are known to what doubles leave of them, and so is what a lie gains."""
+    buyer, seller = trade(unit, 1e12 * unit), trade(unit, 0.7e12 * unit)
+    beside = replace(buyer, values=(buyer.values[0], seller.values[1]), outside=(buyer.outside[0], seller.outside[1]))
+    found = design(beside, DesignOptions(tax_rule=rule)).mechanism
+    assert found is not None
+    assert found.achieved.ic["dominant"].status == "holds"
+    gain = found.achieved.ic["dominant"].amount
+    assert gain is not None
+    assert gain <= 16 * np.finfo(float).eps * 1e12 * unit
+
+
 # --- random settings
 
 
