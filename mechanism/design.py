@@ -75,8 +75,8 @@ class Contradiction:
     """The least amount by which all constraints must be relaxed; None where that was not solved
     for."""
     ties: Ties | None = None
-    """What the statement says nothing about: other ways to break ties; None where it is about all
-    there is."""
+    """Other ways to break ties, which the proof says nothing about; None where alternatives are
+    given, drawn, or do not tie."""
     verified: bool
     """Whether the weights prove it in plain arithmetic."""
 
@@ -146,7 +146,7 @@ def _mechanism(plan: Plan, transfers: tuple[Array, ...]) -> DirectMechanism:
     return DirectMechanism(plan=plan, transfers=tuple(map(read_only, transfers)), achieved=achieved(plan, transfers))
 
 
-LARGEST_TIES = 5000
+LARGEST_TIES = 2000
 """Probabilities of alternatives up to which other ways to break ties are tried."""
 
 
