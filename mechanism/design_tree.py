@@ -67,6 +67,7 @@ def design_tree(result: DesignResult) -> Tree:
         "players": list(setting.players),
         "probabilities": [p.tolist() for p in setting.probabilities],
         "states": [list(setting.state(index)) for index in range(int(np.prod(setting.shape)))],
+        "payoff_range": setting.range,
         "status": found.status,
         "objective_value": found.objective_value,
         **_mechanism_tree(result, found.mechanism),

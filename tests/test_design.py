@@ -3,6 +3,7 @@ spoilt ones; typed results."""
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from mechanism.design_file import solve_file
 from mechanism.design_program import Program, build, stacked
 from mechanism.design_tree import design_tree
 from mechanism.setting_file import DesignOptions
-from mechanism.settings import Setting, efficient, interim_by_report, transfers_by
+from mechanism.settings import Plan, Setting, efficient, interim_by_report, transfers_by
 
 TRADE = Path(__file__).resolve().parents[1] / "cases" / "settings" / "bilateral_trade.yaml"
 GRID = np.array([0.1, 0.3, 0.5, 0.7, 0.9])
@@ -188,6 +189,39 @@ def test_an_impossibility_says_which_way_ties_are_broken(setting: Setting, ties:
 @pytest.mark.parametrize("setting", [coarse(alternatives=("keep", "trade")), coarse(dearer=0.01)], ids=["kept", "dearer"])
 def test_where_ties_are_kept_efficient_trade_is_possible(setting: Setting) -> None:
     assert design(setting, DesignOptions()).status == "optimal"
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_what_is_said_of_ties_is_what_trying_every_way_finds(seed: int) -> None:
+    """Whole numbers tie often: the least outlay in closed form at every way to break them."""
+    rng = np.random.default_rng(seed)
+    sizes, wide, unit = rng.integers(2, 4, 2), int(rng.integers(2, 4)), 10.0 ** rng.integers(-9, 10)
+    setting = Setting(
+        name="ties",
+        players=("one", "two"),
+        types=tuple(np.arange(float(k)) for k in sizes),
+        probabilities=tuple(rng.dirichlet(np.full(k, 3.0)) for k in sizes),
+        alternatives=("x", "y", "z")[:wide],
+        values=tuple(unit * rng.integers(-2, 3, (k, wide)) for k in sizes),
+        outside=tuple(unit * rng.integers(-2, 2, (1, 1)) for _ in sizes),
+        public_value=np.zeros(wide),
+    )
+    found = design(setting, DesignOptions())
+    assert found.status == ("optimal" if least_outlay(setting)[0] <= 1e-9 * unit else "infeasible")
+    if found.contradiction is None:
+        return
+    total = sum(v[states] for v, states in zip(setting.values, np.indices(setting.shape), strict=True))
+    ways = [np.flatnonzero(state > state.max() - unit / 2) for state in np.reshape(total, (-1, wide))]
+    assert found.contradiction.ties is None or found.contradiction.ties.states == sum(len(way) > 1 for way in ways)
+    least = min(
+        least_outlay(setting, Plan(setting, chosen=np.array(way).reshape(setting.shape)))[0]
+        for way in itertools.islice(itertools.product(*ways), 3000)
+    )
+    if least <= 1e-9 * unit:
+        assert found.contradiction.ties is not None
+        assert found.contradiction.ties.otherwise == "possible"
+    elif found.contradiction.ties is not None:  # lotteries do no better than the best way here
+        assert found.contradiction.ties.otherwise == "infeasible"
 
 
 def test_of_too_many_ties_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,11 +3,14 @@ the same rules, designs and verdicts."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from command import Run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -84,6 +87,22 @@ def test_truth_holds_beside_any_constant(unit: float, rule: str) -> None:
     gain = found.achieved.ic["dominant"].amount
     assert gain is not None
     assert gain <= 16 * np.finfo(float).eps * 1e12 * unit
+
+
+@pytest.mark.parametrize("unit", [1e-12, 1.0, 1e12])
+def test_the_page_shows_small_amounts_and_not_rounding(unit: float, run: Run, tmp_path: Path) -> None:
+    """The buyer's payoff of the second best is 1/16 of a unit, and who gains least gains nothing."""
+    setting = trade(unit)
+    players = [
+        {"name": name, "types": GRID.tolist(), "value": {"trade": values[:, 0].tolist(), "keep": [0.0] * 4}}
+        for name, values in zip(setting.players, setting.values, strict=True)
+    ]
+    asked = {"allocation": "second_best", "objective": "max_surplus"}
+    path = tmp_path / "trade.json"
+    path.write_text(json.dumps({"schema_version": 1, "alternatives": ["trade", "keep"], "players": players, "mechanism": asked}))
+    (line,) = [line.split() for line in run("design", path).out.splitlines() if line.startswith("buyer ") and len(line.split()) == 4]
+    assert float(line[1].replace(",", "")) == pytest.approx(unit / 16, rel=1e-4)
+    assert line[2] == "0"
 
 
 # --- random settings
