@@ -12,6 +12,9 @@ Tree = dict[str, Any]
 LONGEST = 40
 """Rows of a table; the rest is in the JSON."""
 
+NOTHING = 1e-12
+"""Share of the range of payoffs up to which an amount is shown as zero."""
+
 
 def designed(result: Tree, page: Page, digits: int) -> str:
     """What was asked, the finding, payments by report, what binds or conflicts."""
@@ -25,14 +28,15 @@ def designed(result: Tree, page: Page, digits: int) -> str:
         _rows(page, "Conflicting constraints", result["infeasibility"]["rows"], "weight", digits)
     if result["status"] != "optimal":
         return page.text
+    nothing = NOTHING * result["payoff_range"]
     page.heading("Players")
     names, rents = result["players"], result["rents"]
     page.table(
         [
             Column("Player", names, words=True),
-            Column("Payoff", figures.column(result["expected"]["payoff"], digits, zero=1e-12)),
-            Column("Least rent", figures.column([min(r["rent"]) for r in rents], digits, zero=1e-12)),
-            Column("Largest rent", figures.column([max(r["rent"]) for r in rents], digits, zero=1e-12)),
+            Column("Payoff", figures.column(result["expected"]["payoff"], digits, zero=nothing)),
+            Column("Least rent", figures.column([min(r["rent"]) for r in rents], digits, zero=nothing)),
+            Column("Largest rent", figures.column([max(r["rent"]) for r in rents], digits, zero=nothing)),
         ]
     )
     page.sentence("Rent: expected payoff of a type less its outside option.")
@@ -44,7 +48,7 @@ def designed(result: Tree, page: Page, digits: int) -> str:
         [
             Column("Constraint", [name for name, _, _ in checks], words=True),
             Column("Status", [status for _, status, _ in checks], words=True),
-            Column("Largest gain,\nleast slack", figures.column([amount for _, _, amount in checks], digits, zero=1e-12)),
+            Column("Largest gain,\nleast slack", figures.column([amount for _, _, amount in checks], digits, zero=nothing)),
         ]
     )
     _transfers(result, page, digits)
@@ -55,13 +59,15 @@ def designed(result: Tree, page: Page, digits: int) -> str:
 
 def _transfers(result: Tree, page: Page, digits: int) -> None:
     states = result["states"][:LONGEST]
-    names = result["players"]
+    names, nothing = result["players"], NOTHING * result["payoff_range"]
     page.heading("Net transfers (positive is received)")
     columns = [Column(f"Type of {name}", figures.column([state[i] for state in states], digits)) for i, name in enumerate(names)]
     if len(set().union(*result["allocation"])) <= 12:
         shown = [_alternatives(state) for state in result["allocation"][:LONGEST]]
         columns.append(Column("Alternative", shown, words=True))
-    columns += [Column(f"To {name}", figures.column(result["transfers"][i][:LONGEST], digits, zero=1e-12)) for i, name in enumerate(names)]
+    columns += [
+        Column(f"To {name}", figures.column(result["transfers"][i][:LONGEST], digits, zero=nothing)) for i, name in enumerate(names)
+    ]
     page.table(columns)
     if len(result["states"]) > LONGEST:
         page.sentence(f"The first {LONGEST} of {len(result['states'])} states; all are in --format json and csv.")
@@ -80,12 +86,14 @@ def _rows(page: Page, title: str, rows: list[Tree], weight: str, digits: int) ->
 
     page.heading(title)
     shown = rows[:LONGEST]
+    states = [Column("In the state", [named(row["state"]) for row in shown])] if any(row["state"] for row in shown) else []
     page.table(
         [
             Column("Constraint", [words[row["constraint"]] for row in shown], words=True),
             Column("Player", [row["player"] or figures.NONE for row in shown], words=True),
             Column("Type", [named(row["type"]) for row in shown]),
             Column("Report", [named(row["report"]) for row in shown]),
+            *states,
             Column(weight.capitalize(), figures.column([row[weight] for row in shown], digits)),
         ]
     )

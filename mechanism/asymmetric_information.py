@@ -20,6 +20,7 @@ from mechanism.designed import Designed
 from mechanism.full_information import subsidy
 from mechanism.incentives import Gains, collusion_check, free_gains, incentive_check
 from mechanism.judge import Judged, judge
+from mechanism.options import NO_OUTSIDE, NO_TRANSFERS, WhyNot
 from mechanism.preparation import PAYOFFS, Scheme
 from mechanism.private_market import pair_levels
 from mechanism.programs import Repair, largest_violation, repair
@@ -62,18 +63,20 @@ def rules_at(types: TypeSpace) -> tuple[TaxRule, ...]:
     return tuple(sorted(asked, key=lambda rule: rule.observed))
 
 
-def run_rule(scheme: Scheme, key: str) -> RuleResult | None:
-    """One tax rule at one case; None where it is solved for and there are no such transfers."""
+def run_rule(scheme: Scheme, key: str) -> RuleResult | WhyNot:
+    """One tax rule at one case, or why there is none: it is solved for, and there are no such transfers."""
     rule = TAX_RULES[key]
     if not rule.designed:
         return _result(scheme, judge(scheme, rule, transfers_of(scheme, rule).net), None)
-    if no_design(scheme.types, scheme.options):
-        return None
+    if why := no_design(scheme.types, scheme.options):
+        return why
+    if not np.isfinite(scheme.own_outside).all():
+        return NO_OUTSIDE
     if scheme.options.allocation == "second_best":
         drawn = lottery_scheme(scheme)
-        return None if drawn is None else _result(drawn, judge(drawn, rule, drawn.design.net), drawn.design)
+        return NO_TRANSFERS if drawn is None else _result(drawn, judge(drawn, rule, drawn.design.net), drawn.design)
     design = design_of(scheme)
-    return None if design is None else _result(scheme, judge(scheme, rule, design.net), design)
+    return NO_TRANSFERS if design is None else _result(scheme, judge(scheme, rule, design.net), design)
 
 
 def _result(scheme: Scheme, judged: Judged, design: Designed | None) -> RuleResult:

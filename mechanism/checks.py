@@ -102,11 +102,10 @@ def slack_check(witness: Refusal, scale: float) -> Check:
     return Check(status=judged(-witness.slack, scale), amount=witness.slack, witness=witness)
 
 
-def first_largest(values: Array) -> tuple[int, ...]:
-    """Where the largest value is; among values equal up to rounding the first, so that equal firms
-    name firm 1."""
-    top = values.max()
-    near = values >= top - 1e-12 * max(1.0, float(np.abs(values).max()))
+def first_largest(values: Array, scale: float = 0.0) -> tuple[int, ...]:
+    """Where the largest value is; among values equal up to rounding, of their own size or of a
+    `scale` of payoffs, the first, so that equal firms name firm 1."""
+    near = values >= values.max() - 1e-12 * max(scale, float(np.abs(values).max()))
     return tuple(int(i) for i in np.unravel_index(int(np.argmax(near)), values.shape))
 
 

@@ -13,10 +13,11 @@ from scipy import sparse
 
 from mechanism.design_program import Constraint, Matrix, Program, Rows, build, held, stacked
 from mechanism.frozen import read_only
+from mechanism.options import UNLIMITED
 from mechanism.programs import LinearAnswer, linear_program
 from mechanism.rules import TAX_RULES
 from mechanism.setting_file import DesignOptions
-from mechanism.settings import Achieved, Plan, Setting, achieved, efficient, interim_by_report, transfers_by
+from mechanism.settings import Achieved, Plan, Setting, achieved, best_alternatives, efficient, interim_by_report, transfers_by
 from mechanism.states import Array
 from mechanism.transfers import least_payoffs
 
@@ -26,8 +27,12 @@ LARGEST_SECOND_OPINION = 20_000
 SECOND_SOLVER = "CLARABEL"
 
 NEGLIGIBLE = 1e-9
-"""Weights and prices up to this one are rounding; a contradiction must exceed this share of the
-bounds' size."""
+"""Weights and prices, and shares of the range of payoffs, up to this one are rounding: a
+contradiction must exceed it."""
+
+LARGEST_TRANSFER = 1e4
+"""In ranges of payoffs: what a proof of impossibility allows transfers to be, where rounding leaves
+them a weight."""
 
 Status = Literal["optimal", "infeasible", "unbounded", "not_established"]
 
@@ -43,7 +48,21 @@ class Named:
     """The true type; of a joint report the type of every player."""
     report: float | tuple[float, ...] | None
     """The report that must not pay; of a joint report that of every player."""
+    state: tuple[float, ...] | None
+    """Every player's true type, where the constraint is of one state; None where it is an
+    expectation."""
     weight: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ties:
+    """Alternatives of the same welfare, of which the first listed was taken."""
+
+    states: int
+    """In how many states several are best."""
+    otherwise: Literal["possible", "infeasible", "not_established"]
+    """Whether what is asked can be done with ties broken in some other way, lotteries among those
+    that tie included."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,8 +74,9 @@ class Contradiction:
     least_violation: float | None
     """The least amount by which all constraints must be relaxed; None where that was not solved
     for."""
-    least_outlay: float | None = None
-    """The least expected outlay without a limit to the budget, where that is what shows it."""
+    ties: Ties | None = None
+    """Other ways to break ties, which the proof says nothing about; None where alternatives are
+    given, drawn, or do not tie."""
     verified: bool
     """Whether the weights prove it in plain arithmetic."""
 
@@ -105,8 +125,14 @@ def design(setting: Setting, options: DesignOptions, plan: Plan | None = None) -
     program = build(setting, options, plan)
     answer = solve(program)
     if answer.x is None:
-        refuted = refute(program) if answer.status == "infeasible" else None
-        return Design(status=answer.status, contradiction=refuted)
+        # Where nobody may refuse, everybody can be made to pay more at every report, whatever else is asked.
+        if answer.status == "unbounded" and options.participation == "none" and options.objective in UNLIMITED:
+            return Design(status="unbounded")
+        refuted = proof(program)
+        if refuted is None:
+            return Design(status="not_established")
+        open_ties = plan is None and options.allocation == "efficient"
+        return Design(status="infeasible", contradiction=replace(refuted, ties=_ties(setting, options) if open_ties else None))
     return Design(
         status="optimal",
         mechanism=_mechanism(*unpack(program, cheapest(program, answer))),
@@ -118,6 +144,29 @@ def design(setting: Setting, options: DesignOptions, plan: Plan | None = None) -
 
 def _mechanism(plan: Plan, transfers: tuple[Array, ...]) -> DirectMechanism:
     return DirectMechanism(plan=plan, transfers=tuple(map(read_only, transfers)), achieved=achieved(plan, transfers))
+
+
+LARGEST_TIES = 2000
+"""Probabilities of alternatives up to which other ways to break ties are tried."""
+
+
+def _ties(setting: Setting, options: DesignOptions) -> Ties | None:
+    """Whether lotteries among the alternatives that tie do what those listed first do not; None
+    where nothing ties."""
+    best = best_alternatives(setting).reshape(-1, len(setting.alternatives))
+    count = best.sum(1)
+    states, most = int((count > 1).sum()), int(count.max())
+    if not states:
+        return None
+    if len(best) * most > LARGEST_TIES:
+        return Ties(states=states, otherwise="not_established")
+    first = np.argsort(~best, axis=1, kind="stable")[:, :most]
+    menu = np.where(np.arange(most) < count[:, None], first, first[:, :1])
+    drawn = build(replace(setting, menu=menu.reshape(*setting.shape, most)), options.model_copy(update={"allocation": "second_best"}))
+    answer = solve(drawn)
+    if answer.x is not None or answer.status == "unbounded":
+        return Ties(states=states, otherwise="possible")
+    return Ties(states=states, otherwise="not_established" if proof(drawn) is None else "infeasible")
 
 
 # --- solving
@@ -136,10 +185,10 @@ def solve(program: Program, solver: str = "HIGHS") -> LinearAnswer:
     """
     G, h = stacked(program.rows)
     left = h - G @ program.start
-    size = max(float(np.abs(h).max(initial=0.0)), float(np.abs(program.start).max(initial=0.0)))
-    scale = max(float(np.abs(left).max(initial=0.0)), 1e-5 * size) or 1.0  # of what is much smaller little is left after rounding
     lotteries = program.probabilities
-    scale = scale if program.space.plan is not None else 1.0
+    scale = 1.0
+    if program.space.plan is not None:  # of what is much smaller little is left after rounding
+        scale = max(float(np.abs(left).max(initial=0.0)), 1e-5)
     active = _neighbouring(program.rows)
     for attempt in range(ROUNDS + 1):
         active |= attempt == ROUNDS
@@ -174,7 +223,7 @@ def cheapest(program: Program, answer: LinearAnswer) -> Array:
     paid = options.public_funds_cost > 0 and float(spent @ answer.x) > 0  # then the objective has seen to it
     if options.objective != "max_surplus" or options.participation == "none" or paid:
         return answer.x
-    kept = answer.value + 1e-9 * max(1.0, abs(answer.value + program.constant))
+    kept = answer.value + NEGLIGIBLE / 10
     again = solve(replace(program, rows=(*program.rows, held(program.cost, kept)), cost=spent))
     return answer.x if again.x is None else again.x
 
@@ -189,7 +238,7 @@ def _second_opinion(program: Program, value: float) -> SecondOpinion | None:
         solver=SECOND_SOLVER,
         status="optimal",
         objective_value=objective_value(program, again.value),
-        agrees=bool(abs(again.value - value) <= 1e-6 * max(1.0, abs(value))),
+        agrees=bool(abs(again.value - value) <= 1e-6),
     )
 
 
@@ -197,17 +246,19 @@ def _second_opinion(program: Program, value: float) -> SecondOpinion | None:
 
 
 def objective_value(program: Program, value: float) -> float:
-    """The objective as it was asked for, from the minimum of the program's cost."""
-    total = value + program.constant
-    return -total if program.options.objective == "max_surplus" else total
+    """The objective as it was asked for, in the file's units, from the minimum of the program's
+    cost."""
+    given = program.space.given
+    total = given.range * (value + program.constant)
+    return given.shifted_welfare - total if program.options.objective == "max_surplus" else total
 
 
 def unpack(program: Program, x: Array) -> tuple[Plan, tuple[Array, ...]]:
-    """The allocation and the transfers over states."""
+    """The allocation and the transfers over states, in the file's units."""
     space = program.space
-    setting, n = space.setting, len(space.setting.players)
-    plan = space.plan or Plan(setting, lottery=_lottery(setting, x[program.probabilities]))
-    parts = np.split(x[: space.lottery_at], space.starts[1:-1])
+    setting, n = space.given, len(space.given.players)
+    plan = replace(space.plan, setting=setting) if space.plan else Plan(setting, lottery=_lottery(setting, x[program.probabilities]))
+    parts = np.split(setting.range * x[: space.lottery_at], space.starts[1:-1])
     if not space.by_type:
         return plan, tuple(part.reshape(setting.shape) for part in parts)
     own = [setting.along(i, part) for i, part in enumerate(parts)]
@@ -233,21 +284,28 @@ def named(setting: Setting, rows: Sequence[Rows], weights: Array) -> tuple[Named
         at += len(r.bound)
         if r.kind != "aside":
             out += [_name(setting, r, r.kind, int(k), float(part[k])) for k in np.flatnonzero(part > NEGLIGIBLE)]
-    return tuple(sorted(out, key=lambda row: -row.weight))
+    return tuple(sorted(out, key=lambda row: -round(row.weight / NEGLIGIBLE)))
 
 
 def _name(setting: Setting, rows: Rows, kind: Constraint, k: int, weight: float) -> Named:
     player, true, told = int(rows.player[k]), int(rows.type[k]), int(rows.report[k])
+    state = None if rows.state[k] < 0 else setting.state(int(rows.state[k]))
     if kind == "coalition":
-        return Named(constraint=kind, player=None, type=setting.state(true), report=setting.state(told), weight=weight)
+        return Named(constraint=kind, player=None, type=state, report=setting.state(told), state=state, weight=weight)
     if player < 0:
-        return Named(constraint=kind, player=None, type=None, report=None, weight=weight)
+        return Named(constraint=kind, player=None, type=None, report=None, state=state, weight=weight)
     types = setting.types[player]
     report = float(types[told]) if told >= 0 else None
-    return Named(constraint=kind, player=player, type=float(types[true]), report=report, weight=weight)
+    return Named(constraint=kind, player=player, type=float(types[true]), report=report, state=state, weight=weight)
 
 
 # --- where there is none
+
+
+def proof(program: Program) -> Contradiction | None:
+    """Why nothing does what is asked, where that is proven; None where it is not."""
+    found = refute(program)
+    return found if found.verified else None
 
 
 def refute(program: Program) -> Contradiction:
@@ -265,7 +323,7 @@ def refute(program: Program) -> Contradiction:
     violation, y, z = _least_violation(program, G, h, lazy)
     return Contradiction(
         rows=named(program.space.setting, kept, y),
-        least_violation=violation if np.isfinite(violation) else None,
+        least_violation=program.space.given.range * violation if np.isfinite(violation) else None,
         verified=proves(program, G, h, y, z),
     )
 
@@ -285,33 +343,27 @@ def _least_violation(program: Program, G: Matrix, h: Array, lazy: NDArray[np.boo
             *program.equalities,
             nonnegative=program.probabilities,
         )
-        if answer.value > NEGLIGIBLE * _size(h):
+        if answer.value > NEGLIGIBLE:
             break
     y = np.zeros(len(h))
     y[active] = answer.prices[:-1]
     return answer.value, y, answer.equality_prices
 
 
-def _size(bounds: Array) -> float:
-    return max(1.0, float(np.abs(bounds).max(initial=0.0)))
-
-
 def proves(program: Program, G: Matrix, h: Array, y: Array, z: Array) -> bool:
     """Whether weights y of rows G x >= h and z of the equalities contradict each other, in plain
     arithmetic."""
+    if y.min(initial=0.0) < -NEGLIGIBLE:
+        return False
+    y = np.maximum(y, 0.0)
     E, e = program.equalities
     combined = np.asarray(G.T @ y + E.T @ z).ravel()[:-1]
     drawn = combined[program.probabilities]
-    paid = np.delete(combined, program.probabilities)
+    paid = float(np.abs(np.delete(combined, program.probabilities)).sum())
     # What probabilities, which add up to one in every state, can make of what is left of their
-    # weights.
+    # weights, and transfers of what rounding leaves of theirs.
     left = float(np.maximum(drawn.reshape(len(e), -1).max(1), 0.0).sum()) if drawn.size else 0.0
-    return bool(
-        y.min(initial=0.0) >= -1e-9
-        and np.abs(paid).max(initial=0.0) <= 1e-7
-        and drawn.max(initial=-np.inf) <= 1e-7
-        and float(h @ y + e @ z) - left > NEGLIGIBLE * _size(h)
-    )
+    return bool(drawn.max(initial=-np.inf) <= 1e-7 and float(h @ y + e @ z) - left - LARGEST_TRANSFER * paid > NEGLIGIBLE)
 
 
 # --- in closed form
@@ -320,13 +372,13 @@ def proves(program: Program, G: Matrix, h: Array, y: Array, z: Array) -> bool:
 def least_outlay(setting: Setting, plan: Plan | None = None) -> tuple[float, tuple[Array, ...]]:
     """The least expected outlay under Bayesian truth-telling and interim participation, and the
     interim payoffs (K_i,), in closed form; infinite where no transfers make truth a best reply."""
-    plan = plan or efficient(setting)
+    plan = (plan or efficient(setting)).centred
     total, found = 0.0, []
-    for i in range(len(setting.players)):
-        interim = interim_by_report(setting, i, plan.value(i))
-        payoff = least_payoffs(interim, setting.interim(i, setting.outside[i]))
+    for i, (prior, base) in enumerate(zip(setting.probabilities, setting.shift, strict=True)):
+        interim = interim_by_report(plan.setting, i, plan.value(i))
+        payoff = least_payoffs(interim, plan.setting.interim(i, plan.setting.outside[i]))
         if np.isnan(payoff).any():
             return float("inf"), ()
-        total += float(setting.probabilities[i] @ (payoff - np.diagonal(interim)))
-        found.append(payoff)
+        total += float(prior @ (payoff - np.diagonal(interim)))
+        found.append(payoff + base)
     return total, tuple(found)

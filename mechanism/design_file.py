@@ -46,8 +46,10 @@ class DesignResult:
     """Against what players compare joining, in the words of the file."""
     setting: Setting
     found: Design
+    benchmark: Plan
+    """The efficient alternatives."""
     efficient_surplus: float
-    """Expected welfare of the efficient alternatives."""
+    """Their expected welfare."""
     least_outlay: float | None
     """The least expected outlay under Bayesian truth and interim participation; None where there is
     none, or nobody may refuse."""
@@ -59,6 +61,14 @@ class DesignResult:
     def rule(self) -> TaxRule:
         """The tax rule."""
         return TAX_RULES[self.options.tax_rule]
+
+    @property
+    def lost(self) -> float:
+        """What expected welfare lacks of that of the efficient alternatives, with nothing of their
+        constants in it."""
+        assert self.found.mechanism is not None
+        best, plan = self.benchmark.centred, self.found.mechanism.plan.centred
+        return float(self.setting.expect(best.welfare - plan.welfare).item())
 
     @property
     def verdicts(self) -> tuple[str, ...]:
@@ -147,7 +157,8 @@ def _result(setting: Setting, plan: Plan | None, options: DesignOptions, partici
         participation=participation,
         setting=setting,
         found=design(setting, options, plan),
-        efficient_surplus=float(setting.expect(benchmark.welfare).item()),
+        benchmark=benchmark,
+        efficient_surplus=setting.shifted_welfare + float(setting.expect(benchmark.centred.welfare).item()),
         least_outlay=outlay if np.isfinite(outlay) and options.participation != "none" else None,
     )
 
@@ -174,8 +185,8 @@ def _verdicts(result: DesignResult) -> list[str]:
         return ["The solver gave no answer that can be relied on."]
     text = _solved_for(result, found.mechanism) if result.rule.designed else _by_formula(result, found.mechanism)
     surplus, full = found.mechanism.achieved.surplus, result.efficient_surplus
-    if full - surplus > 1e-9 * max(1.0, abs(surplus)):
-        text.append(f"Surplus is {surplus:.6g}, {full - surplus:.6g} below what would be efficient ({full:.6g}).")
+    if result.lost > 1e-9 * result.setting.range:
+        text.append(f"Surplus is {surplus:.6g}, {result.lost:.6g} below what would be efficient ({full:.6g}).")
     text += _joint(result, found.mechanism)
     opinion = found.second_opinion
     if opinion is not None and not opinion.agrees:
@@ -191,12 +202,22 @@ def _asked(options: DesignOptions) -> str:
     )
 
 
+OTHER_TIES = {
+    "possible": "broken otherwise, by lottery among the alternatives that tie, what is asked can be done",
+    "infeasible": "no other way to break them, lotteries among the alternatives that tie included, does what is asked either",
+    "not_established": "whether another way to break them does what is asked is not established",
+}
+
+
 def _refuted(result: DesignResult, proof: Contradiction) -> list[str]:
     kinds = {row.constraint for row in proof.rows}
     who = " and ".join(name for kind, name in CONSTRAINTS.items() if kind in kinds)
-    text = [f"No transfers give {_asked(result.options)} within the budget asked for: {who} contradict each other."]
-    sure = "" if proof.verified else "NOT "
-    text.append(f"The {len(proof.rows)} conflicting constraints add up to a contradiction; this is {sure}verified.")
+    budget = "" if result.options.budget == "none" else " within the budget asked for"
+    text = [f"No transfers give {_asked(result.options)}{budget}: {who} contradict each other."]
+    if proof.ties is not None:
+        many = "1 state" if proof.ties.states == 1 else f"{proof.ties.states} states"
+        text.append(f"That is with ties, in {many}, broken to the alternative listed first: {OTHER_TIES[proof.ties.otherwise]}.")
+    text.append(f"The {len(proof.rows)} conflicting constraints add up to a contradiction; this is verified.")
     if "budget" in kinds and result.least_outlay is not None and "coalition" not in kinds:
         text.append(f"Without a limit to the budget the public would have to pay {result.least_outlay:.6g} in expectation.")
     return text
@@ -204,7 +225,7 @@ def _refuted(result: DesignResult, proof: Contradiction) -> list[str]:
 
 def _money(mechanism: DirectMechanism) -> str:
     outlay = mechanism.achieved.outlay
-    if abs(outlay) <= 1e-12:
+    if abs(outlay) <= 1e-9 * mechanism.plan.setting.range:
         return "costs nothing in expectation"
     return f"{'costs the public' if outlay > 0 else 'brings the public'} {abs(outlay):.6g} in expectation"
 
@@ -212,7 +233,7 @@ def _money(mechanism: DirectMechanism) -> str:
 def _solved_for(result: DesignResult, mechanism: DirectMechanism) -> list[str]:
     options, value = result.options, result.found.objective_value
     assert value is not None
-    if options.objective == "min_violation" and value > 1e-9:
+    if options.objective == "min_violation" and value > 1e-9 * result.setting.range:
         return [f"What is asked ({_asked(options)}) cannot all hold: some constraint is missed by {value:.6g} at the least."]
     best = f"{OBJECTIVES[options.objective]} that {_asked(options)} allow"
     return [f"{best[0].upper()}{best[1:]} is {value:.6g}; the mechanism {_money(mechanism)}."]

@@ -10,6 +10,9 @@ can be spread over states so that what the public pays is the same in every stat
 
 which leaves every interim transfer as it is: a budget that holds in expectation then holds in every
 state. Otherwise there is one transfer per player and state.
+
+Numbers are those of the natural setting: payoffs from staying out, in units of what they differ by.
+A program is then the same whatever the file counts in, and its tolerances are shares of that range.
 """
 
 from __future__ import annotations
@@ -46,10 +49,11 @@ class Rows:
     player: Index
     """-1 where it is nobody's alone."""
     type: Index
-    """The player's type; the state of a joint report, or of a budget in every state; -1 where there
-    is none."""
+    """The player's type; the state of a joint report; -1 where there is none."""
     report: Index
     """-1 where there is none."""
+    state: Index
+    """The true state where the constraint is of one, -1 where it is an expectation."""
 
     def __post_init__(self) -> None:
         freeze(self)
@@ -60,9 +64,12 @@ class Space:
     """The variables of a program: where transfers, probabilities and the auxiliary amount stand in
     one vector."""
 
+    given: Setting
+    """As it was asked about."""
     setting: Setting
+    """The same in natural units, in which everything here is stated."""
     plan: Plan | None
-    """The given allocation; None where lotteries are variables."""
+    """The given allocation there; None where lotteries are variables."""
     by_type: bool
     """Whether transfers are per own type alone."""
 
@@ -168,9 +175,9 @@ class Program:
     rows: tuple[Rows, ...]
     equalities: tuple[Matrix, Array]
     cost: Array
-    """Minimised."""
+    """Minimised, in natural units."""
     constant: float
-    """Added to the minimum of the cost."""
+    """Added to the minimum of the cost, in natural units."""
     start: Array
     """Where the search starts: the worst-type rule's transfers for a given allocation, zero for a
     second best. What is then solved for is the difference, so that a solver's tolerance is a share
@@ -189,8 +196,9 @@ def build(setting: Setting, options: DesignOptions, plan: Plan | None = None) ->
     """The program for these options; `plan` is the allocation, by default the efficient one, and
     ignored for a second best."""
     space = Space(
-        setting=setting,
-        plan=None if options.allocation == "second_best" else plan or efficient(setting),
+        given=setting,
+        setting=setting.natural,
+        plan=None if options.allocation == "second_best" else (plan or efficient(setting)).natural,
         by_type=transfers_by_type(len(setting.players), options),
     )
     asked: list[Rows] = []
@@ -245,6 +253,13 @@ def _selections(setting: Setting, player: int) -> Matrix:
     return sparse.csr_matrix((np.ones(len(order)), (np.arange(len(order)), order)), shape=(len(order), len(order)))
 
 
+def _state_of(operator: Matrix, rows: Index) -> Index:
+    """(m,): the state that each of these rows selects; -1 of rows that average over states."""
+    if operator.shape[0] == operator.shape[1] == operator.nnz:
+        return np.asarray(operator.indices[rows], np.intp)
+    return np.full(len(rows), -1)
+
+
 def _lies(size: int) -> tuple[Index, Index]:
     """Every true type with every other report."""
     true, told = np.nonzero(~np.eye(size, dtype=bool))
@@ -277,6 +292,7 @@ def _truth(space: Space, player: int, operator: Matrix) -> Rows:
         player=np.full(len(kind), player),
         type=kind,
         report=report,
+        state=_state_of(operator, honest),
     )
 
 
@@ -292,6 +308,7 @@ def _joining(space: Space, player: int, operator: Matrix) -> Rows:
         player=np.full(len(own), player),
         type=own,
         report=np.full(len(own), -1),
+        state=_state_of(operator, np.arange(len(own))),
     )
 
 
@@ -308,7 +325,7 @@ def _joint_truth(space: Space) -> Rows:
         at_lie, worth_lie = space.value(i, every, told, own)
         lying, honest, worth = lying + at_lie, honest + at_truth, worth + worth_lie - worth_truth
     nobody = np.full(len(true), -1)
-    return Rows(matrix=(honest - lying).tocsr(), bound=worth, kind="coalition", player=nobody, type=true, report=told)
+    return Rows(matrix=(honest - lying).tocsr(), bound=worth, kind="coalition", player=nobody, type=true, report=told, state=true)
 
 
 def _budget(outlay: Matrix) -> Rows:
@@ -316,7 +333,7 @@ def _budget(outlay: Matrix) -> Rows:
     m = outlay.shape[0]
     nobody = np.full(m, -1)
     state = np.arange(m) if m > 1 else nobody
-    return Rows(matrix=sparse.csr_matrix(-outlay), bound=np.zeros(m), kind="budget", player=nobody, type=state, report=nobody)
+    return Rows(matrix=sparse.csr_matrix(-outlay), bound=np.zeros(m), kind="budget", player=nobody, type=nobody, report=nobody, state=state)
 
 
 # --- the objective
@@ -324,7 +341,7 @@ def _budget(outlay: Matrix) -> Rows:
 
 def _aside(matrix: Matrix, bound: Array) -> Rows:
     nobody = np.full(matrix.shape[0], -1)
-    return Rows(matrix=sparse.csr_matrix(matrix), bound=bound, kind="aside", player=nobody, type=nobody, report=nobody)
+    return Rows(matrix=sparse.csr_matrix(matrix), bound=bound, kind="aside", player=nobody, type=nobody, report=nobody, state=nobody)
 
 
 def held(cost: Array, most: float) -> Rows:

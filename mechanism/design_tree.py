@@ -67,6 +67,7 @@ def design_tree(result: DesignResult) -> Tree:
         "players": list(setting.players),
         "probabilities": [p.tolist() for p in setting.probabilities],
         "states": [list(setting.state(index)) for index in range(int(np.prod(setting.shape)))],
+        "payoff_range": setting.range,
         "status": found.status,
         "objective_value": found.objective_value,
         **_mechanism_tree(result, found.mechanism),
@@ -118,8 +119,13 @@ def designed_tree(found: Designed) -> Tree:
 
 
 def _contradiction_tree(found: Contradiction, players: tuple[str, ...]) -> Tree:
-    amounts = {"least_violation": found.least_violation} if found.least_outlay is None else {"least_outlay": found.least_outlay}
-    return {"rows": _rows_tree(found.rows, players, "weight"), **amounts, "verified": found.verified}
+    ties = None if found.ties is None else {"states": found.ties.states, "broken_to": "first_listed", "otherwise": found.ties.otherwise}
+    return {
+        "rows": _rows_tree(found.rows, players, "weight"),
+        "least_violation": found.least_violation,
+        "ties": ties,
+        "verified": found.verified,
+    }
 
 
 def _rows_tree(rows: Sequence[Named], players: tuple[str, ...], weight: str) -> list[Tree]:
@@ -132,6 +138,7 @@ def _rows_tree(rows: Sequence[Named], players: tuple[str, ...], weight: str) -> 
             "player": None if row.player is None else players[row.player],
             "type": plain(row.type),
             "report": plain(row.report),
+            "state": plain(row.state),
             weight: row.weight,
         }
         for row in rows

@@ -13,11 +13,10 @@ from typing import Literal
 
 import numpy as np
 
-from market.case import Array, Case
-from mechanism.design import Contradiction, Named, cheapest, named, objective_value, refute, solve, unpack
+from market.case import Array
+from mechanism.design import Contradiction, Named, cheapest, named, objective_value, proof, solve, unpack
 from mechanism.design_program import Program, build
 from mechanism.frozen import read_only
-from mechanism.market_setting import market_setting
 from mechanism.programs import LinearAnswer
 from mechanism.rules import DESIGNED
 from mechanism.schema import MechanismOptions
@@ -25,15 +24,14 @@ from mechanism.setting_file import DesignOptions
 from mechanism.settings import Plan, interim_by_report
 from mechanism.states import own_first
 from mechanism.transfers import in_closed_form, least_transfers
-from mechanism.types import TypeSpace
 
 
 @dataclass(frozen=True, kw_only=True)
 class Designed:
     """Transfers that were solved for."""
 
-    plan: Plan | None
-    """The allocation over the market as a setting, where it is one."""
+    plan: Plan
+    """The allocation over the market as a setting."""
     transfers: tuple[Array, Array]
     """To either firm, over states: firm 1's report on the first axis. Read-only."""
     status: Literal["optimal", "infeasible"]
@@ -67,20 +65,20 @@ def asked(options: MechanismOptions) -> DesignOptions:
     )
 
 
-def design_transfers(case: Case, types: TypeSpace, options: MechanismOptions, outside: tuple[Array, Array], menu: Array) -> Designed | None:
-    """The transfers best at the case's objective under its truth-telling, participation and budget,
-    for every point of `types`.
+def design_transfers(plan: Plan, options: MechanismOptions) -> Designed | None:
+    """The transfers best at the case's objective under its truth-telling, participation and budget, at a plan over the market as a
+    setting, whose menu is what lotteries may choose from.
 
-    `outside` is what staying out is worth to either firm over states, `menu` (m, M, M, 4) what may
-    be assigned. Where the budget asked for cannot be met, the transfers are those without a limit
-    to the budget, beside the proof. None where the objective has no limit or the solver gives no
-    answer.
+    Where the budget asked for cannot be met, the transfers are those without a limit to the budget,
+    beside the proof. None where the objective has no limit, the solver gives no answer, or that
+    there is none is not proven.
     """
-    plan = market_setting(case, types.everywhere(), menu, outside)
     program = build(plan.setting, asked(options), plan)
     answer, contradiction = solve(program), None
-    if answer.status == "infeasible":
-        contradiction = refute(program)
+    if answer.x is None and answer.status != "unbounded":
+        contradiction = proof(program)
+        if contradiction is None:
+            return None
         program = build(plan.setting, asked(options).model_copy(update={"budget": "none"}), plan)
         answer = solve(program)
     return None if answer.x is None else _read(program, answer, options, contradiction)
@@ -99,7 +97,7 @@ def _read(program: Program, answer: LinearAnswer, options: MechanismOptions, con
     plan, (first, second) = unpack(program, cheapest(program, answer))
     if in_closed_form(options) and np.isfinite(least := _cheapest_of(plan)).all():
         first, second = least[0], least[1].T  # the same but for the solver's tolerance
-    setting = program.space.setting
+    setting = program.space.given
     return Designed(
         plan=plan,
         transfers=(read_only(np.broadcast_to(first, setting.shape)), read_only(np.broadcast_to(second, setting.shape))),

@@ -15,6 +15,7 @@ from mechanism.allocation import allocate
 from mechanism.behaviour import Expected, expected_outcome
 from mechanism.full_information import FullInformation, full_information
 from mechanism.instruments import LinearSubsidies, linear_subsidies
+from mechanism.options import NO_LEVELS, WhyNot
 from mechanism.policies import GOAL, TODAY, Policy, compared
 from mechanism.preparation import Scheme, prepare
 from mechanism.results import Change, ComparisonRow, Evaluation, RatesUnderTypes
@@ -73,6 +74,7 @@ def _known(case: PolicyCase, known: Known) -> Evaluation:
         rates=known.rates,
         rates_under_types=None,
         rules=None,
+        why_not={},
         private_market=None,
         comparison=comparison(figures, case.mechanism.public_funds_cost, private=False),
     )
@@ -118,7 +120,9 @@ def _private(case: PolicyCase, known: Known, types: TypeSpace) -> Evaluation:
     from mechanism.asymmetric_information import private_market, rules_at, run_rule
 
     setting = prepare(case.market, types, case.mechanism)
-    rules = {} if setting is None else {rule.key: run_rule(setting, rule.key) for rule in rules_at(types)}
+    run = {} if setting is None else {rule.key: run_rule(setting, rule.key) for rule in rules_at(types)}
+    rules = {key: None if isinstance(found, WhyNot) else found for key, found in run.items()}
+    why_not = {key: found for key, found in run.items() if isinstance(found, WhyNot)}
     figures, rates = expected_figures(case.market, types, known, setting, rules.get(case.mechanism.tax_rule))
     return Evaluation(
         case=case,
@@ -128,6 +132,7 @@ def _private(case: PolicyCase, known: Known, types: TypeSpace) -> Evaluation:
         rates=known.rates,
         rates_under_types=rates,
         rules=rules,
+        why_not=why_not if run else {case.mechanism.tax_rule: NO_LEVELS},
         private_market=None if setting is None else private_market(setting),
         comparison=comparison(figures, case.mechanism.public_funds_cost, private=True),
     )

@@ -19,10 +19,11 @@ from market.regimes import REGIMES, solve_regime
 from mechanism.allocation import Allocation
 from mechanism.behaviour import Expected, expected_outcome
 from mechanism.judge import Judged, judge
+from mechanism.options import NO_TRANSFERS
 from mechanism.preparation import Scheme, over_pairs, scheme_at
 from mechanism.rules import TAX_RULES, TaxRule
 from mechanism.schema import MechanismOptions
-from mechanism.solved import NO_TRANSFERS, OVER_BUDGET, transfers_of
+from mechanism.solved import OVER_BUDGET, transfers_of
 from mechanism.types import TypeSpace
 
 Figures = dict[str, NDArray[Any]]
@@ -143,7 +144,7 @@ def _drawn(scheme: Scheme, rule: TaxRule) -> Figures:
 def _judged(scheme: Scheme, judged: Judged, found: NDArray[np.bool_], over_budget: NDArray[np.bool_]) -> Figures:
     """What was judged as columns (...), where there are transfers."""
     settled = found & judged.settled
-    nothing = np.where(found, "best replies in reports cycle", NO_TRANSFERS)
+    nothing = np.where(found, "best replies in reports cycle", NO_TRANSFERS.text)
     nothing = np.where(found & np.array(judged.rule.observed), "truth is no best reply, and what is reported instead is not said", nothing)
     return {
         "status": np.where(settled, "converged", np.where(found, "no_equilibrium", "not_converged")).astype(object),

@@ -13,7 +13,7 @@ from market.outcome import account
 from market.pricing import bertrand_matrix
 from market.regimes import Regime, solve_lanes
 from mechanism.allocation import allocate, given_levels
-from mechanism.preparation import scheme_at
+from mechanism.preparation import Scheme, scheme_at
 from mechanism.schema import MechanismOptions
 from mechanism.settings import Plan, Setting
 from mechanism.states import Timing, over_states
@@ -81,6 +81,30 @@ def market_setting(case: Case, types: TypeSpace, menu: Array, outside: tuple[Arr
         menu=(np.arange(states)[:, None] + states * np.arange(len(menu))).reshape(size, size, -1),
     )
     return Plan(setting, chosen=np.arange(states).reshape(size, size))
+
+
+def both_types_setting(scheme: Scheme) -> Plan:
+    """The planner's levels as a plan where both types move both profits, every point a type.
+
+    A firm's value of the alternative of a state is what it earns at the levels for those reports when its rival's report is true: all that
+    truth-telling and joining ask while rivals tell the truth. At other alternatives than a state's own such values are nobody's, so that
+    nothing may be chosen over them, and joint reports may not be judged.
+    """
+    types, payoff = scheme.types, scheme.options.payoff
+    points, size = types.points, len(types.points)
+    first, second = scheme.earned(payoff).tables
+    kept = sum(over_states(scheme.assignment.kept(payoff)))
+    setting = Setting(
+        name="market",
+        players=("firm 1", "firm 2"),
+        types=(points, points),
+        probabilities=(types.weights, types.weights),
+        alternatives=tuple(f"levels for ({a:.6g}, {b:.6g})" for a in points for b in points),
+        values=(first.reshape(size, -1), np.swapaxes(second, -1, -2).reshape(size, -1)),
+        outside=over_states(scheme.own_outside),
+        public_value=(scheme.assignment.welfare[0] - kept).ravel(),
+    )
+    return Plan(setting, chosen=np.arange(size * size).reshape(size, size))
 
 
 def outside_options(case: Case, types: TypeSpace, participation: str, timing: Timing, planner: Array) -> tuple[Array, Array]:

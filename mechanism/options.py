@@ -45,6 +45,12 @@ LOTTERIES = WhyNot(
     text=f"second_best needs the rule {DESIGNED}: lotteries and transfers are solved for together",
     fault=f"second_best, which needs tax_rule {DESIGNED}: lotteries and transfers are solved for together",
 )
+NO_LEVELS = WhyNot(code="no_levels", text="at some pair of types the planner's problem has no solution, so there are no levels to assign")
+NO_OUTSIDE = WhyNot(
+    code="no_outside",
+    text="what staying out is worth is not known: at some pair of types the market that would then be has no equilibrium that was found",
+)
+NO_TRANSFERS = WhyNot(code="no_transfers", text="no transfers were found that do what the case asks of them")
 COLLUSION = WhyNot(
     code="collusion",
     text=f"proof against collusion is solved for: it needs the rule {DESIGNED}; what others leave to gain is among the checks",

@@ -59,12 +59,14 @@ def least_lump_sums(payoff: Array, outside: Array | float, balanced: bool = Fals
 
     With `balanced` they must sum to zero: what one firm receives the other pays.
     """
+    short = np.broadcast_to(outside, payoff.shape) - payoff
+    scale = _scale(short)
     lump = cp.Variable(len(payoff))
-    constraints = [payoff + lump >= np.broadcast_to(outside, payoff.shape)]
+    constraints = [lump >= short / scale]
     if balanced:
         constraints.append(cp.sum(lump) == 0)
     status = solve(cp.Problem(cp.Minimize(cp.norm1(lump)), constraints))
-    return np.asarray(lump.value) if status == cp.OPTIMAL else None
+    return scale * np.asarray(lump.value) if status == cp.OPTIMAL else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,24 +115,31 @@ def repair_rows(gain: Array, slack: Array | None) -> tuple[sparse.csr_matrix, Ar
 def largest_violation(gain: Array, slack: Array | None) -> float | None:
     """The chosen IC and IR of one firm as one program: the least v >= 0 by which all rows must be relaxed; None if not solved."""
     A, d, _, _ = repair_rows(gain, slack)
+    scale = _scale(d)
     v = cp.Variable(nonneg=True)
-    status = solve(cp.Problem(cp.Minimize(v), [A @ np.zeros(len(gain)) + v >= d]))
-    return float(v.value) if status == cp.OPTIMAL else None
+    status = solve(cp.Problem(cp.Minimize(v), [A @ np.zeros(len(gain)) + v >= d / scale]))
+    return scale * float(v.value) if status == cp.OPTIMAL else None
+
+
+def _scale(amounts: Array) -> float:
+    """What a program divides amounts of money by; 1 where all are zero."""
+    return float(np.abs(amounts).max(initial=0.0)) or 1.0
 
 
 def repair(gain: Array, slack: Array | None) -> Repair:
     """The correction (K,) of least total absolute size after which no report pays and, with `slack`, every type joins."""
     A, d, kind, report = repair_rows(gain, slack)
-    scale = max(1.0, float(np.abs(d).max(initial=0.0)))
+    scale = _scale(d)
+    d = d / scale
     c = cp.Variable(len(gain))
     constraint = A @ c >= d
     status = solve(cp.Problem(cp.Minimize(cp.norm1(c)), [constraint]))
     if status == cp.OPTIMAL:
         correction, price = np.asarray(c.value), np.asarray(constraint.dual_value)
-        holds = bool((A @ correction - d).min(initial=0.0) >= -1e-7 * scale)
+        holds = bool((A @ correction - d).min(initial=0.0) >= -1e-7)
         # Duality for min |c|_1: the price is feasible when |A'y| <= 1, and then d'y bounds the total from below.
-        tight = np.abs(A.T @ price).max(initial=0.0) <= 1 + 1e-7 and abs(d @ price - np.abs(correction).sum()) <= 1e-6 * scale * len(gain)
-        return Repair(status="optimal", correction=correction, rows=_rows(price, kind, report), verified=holds and bool(tight))
+        tight = np.abs(A.T @ price).max(initial=0.0) <= 1 + 1e-7 and abs(d @ price - np.abs(correction).sum()) <= 1e-6 * len(gain)
+        return Repair(status="optimal", correction=scale * correction, rows=_rows(price, kind, report), verified=holds and bool(tight))
     if status != cp.INFEASIBLE:
         return Repair(status="not_established", correction=None, rows=(), verified=False)
     # The least violation v of all rows at once is positive, and its prices y >= 0 prove it: A'y = 0, sum y = 1, d'y = v > 0.
@@ -139,8 +148,9 @@ def repair(gain: Array, slack: Array | None) -> Repair:
     if solve(cp.Problem(cp.Minimize(violation), [relaxed])) != cp.OPTIMAL:
         return Repair(status="not_established", correction=None, rows=(), verified=False)
     weight = np.asarray(relaxed.dual_value)
-    verified = bool(weight.min() >= -1e-9 and np.abs(A.T @ weight).max() <= 1e-9 and d @ weight > 1e-9 * scale)
-    return Repair(status="infeasible", correction=None, rows=_rows(weight, kind, report), verified=verified)
+    if not (weight.min() >= -1e-9 and np.abs(A.T @ weight).max() <= 1e-9 and d @ weight > 1e-9):
+        return Repair(status="not_established", correction=None, rows=(), verified=False)
+    return Repair(status="infeasible", correction=None, rows=_rows(weight, kind, report), verified=True)
 
 
 def _rows(weight: Array, kind: NDArray[np.intp], report: NDArray[np.intp]) -> tuple[Row, ...]:

@@ -16,6 +16,7 @@ from market.outcome import Outcome
 from mechanism.behaviour import Expected
 from mechanism.checks import Check
 from mechanism.frozen import freeze
+from mechanism.options import WhyNot
 from mechanism.policies import Policy, Source
 from mechanism.words import Sentence
 
@@ -410,6 +411,8 @@ class Evaluation:
     rules: Mapping[str, RuleResult | None] | None
     """By tax rule, None for what there is none of. Empty where some pair of types has no social optimum; None where nothing is
     private."""
+    why_not: Mapping[str, WhyNot]
+    """Why there is none of a rule, by its key."""
     private_market: PrivateMarket | None
     """The market in which every firm knows its own type alone; None where it was not looked for or not found."""
     comparison: tuple[ComparisonRow, ...]

@@ -16,10 +16,10 @@ from market.case import Array
 from mechanism.behaviour import Expected, Replies, by_pair, expected_outcome, levels_at
 from mechanism.designed import Designed, design_transfers
 from mechanism.incentives import Earned
-from mechanism.market_setting import WEIGHTS, NoSettingError, menu_levels
+from mechanism.market_setting import WEIGHTS, NoSettingError, market_setting, menu_levels
 from mechanism.preparation import Scheme
 from mechanism.results import Lottery
-from mechanism.states import own_first
+from mechanism.states import over_states, own_first
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -81,8 +81,8 @@ def lottery_scheme(scheme: Scheme) -> LotteryScheme | None:
         menu = menu_levels(here.case, types.types, True, here.assignment.levels[0])
     except NoSettingError:
         return None
-    found = design_transfers(here.case, types, here.options, (outside[0], outside[1].T), menu)
-    if found is None or found.plan is None or found.plan.lottery is None:
+    found = design_transfers(market_setting(here.case, types.everywhere(), menu, over_states(outside)), here.options)
+    if found is None or found.plan.lottery is None:
         return None
     size = len(types.types)
     first, second = np.ogrid[:size, :size]

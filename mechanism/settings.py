@@ -10,17 +10,32 @@ alternative and its net transfer (positive is received).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mechanism.checks import NOT_ESTABLISHED, Check, JointLie, Lie, Refusal, first_largest, gain_check, payoff_range, slack_check
+from mechanism.checks import (
+    NOT_ESTABLISHED,
+    RELATIVE_TOLERANCE,
+    Check,
+    JointLie,
+    Lie,
+    Refusal,
+    first_largest,
+    gain_check,
+    payoff_range,
+    slack_check,
+)
 from mechanism.frozen import freeze, read_only
 from mechanism.rules import TAX_RULES
 from mechanism.states import INCENTIVES, TIMINGS, Array, Incentive, Reports, Timing, along, expect, others
+
+EPSILON = float(np.finfo(float).eps)
+SAME = 1e-12
+"""Share of what welfare differs by below which two alternatives tie."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +99,54 @@ class Setting:
         return self.expect(np.broadcast_to(values, self.shape), self.others(player)).ravel()
 
     @cached_property
+    def shift(self) -> tuple[Array, ...]:
+        """(K_i,) per player: what staying out is worth to each type, while the others are of their
+        first types. Taken off its values and outside options it changes no incentive, no
+        participation and no order of alternatives."""
+        every = (np.broadcast_to(worth, self.shape) for worth in self.outside)
+        return tuple(np.moveaxis(worth, i, 0).reshape(self.shape[i], -1)[:, 0] for i, worth in enumerate(every))
+
+    @cached_property
+    def centred(self) -> Setting:
+        """The same setting with everything counted from staying out and from the first alternative's
+        public value: numbers no larger than what payoffs differ by."""
+        return replace(
+            self,
+            values=tuple(value - base[:, None] for value, base in zip(self.values, self.shift, strict=True)),
+            outside=tuple(worth - self.along(i, base) for i, (worth, base) in enumerate(zip(self.outside, self.shift, strict=True))),
+            public_value=self.public_value - self.public_value[0],
+        )
+
+    @cached_property
+    def shifted_welfare(self) -> float:
+        """What expected welfare is beyond that of the centred setting."""
+        return float(self.public_value[0]) + sum(float(p @ base) for p, base in zip(self.probabilities, self.shift, strict=True))
+
+    @cached_property
+    def range(self) -> float:
+        """The most that payoffs differ by, from staying out or between alternatives: the size a
+        program's numbers are measured in; 1 where nothing differs."""
+        s = self.centred
+        return max(float(np.abs(part).max()) for part in (*s.values, *s.outside, s.public_value)) or 1.0
+
+    @cached_property
+    def rounding(self) -> float:
+        """What sums of the setting's own numbers round to: of values beside much larger constants
+        no more is known."""
+        return 16 * EPSILON * max(float(np.abs(part).max()) for part in (*self.values, *self.outside, self.public_value))
+
+    @cached_property
+    def natural(self) -> Setting:
+        """The centred setting with payoffs counted in its range."""
+        s, unit = self.centred, self.range
+        return replace(
+            s,
+            values=tuple(value / unit for value in s.values),
+            outside=tuple(worth / unit for worth in s.outside),
+            public_value=s.public_value / unit,
+        )
+
+    @cached_property
     def total(self) -> Array:
         """Welfare of every alternative in every state, (*shape, A)."""
         welfare = np.broadcast_to(self.public_value, (*self.shape, len(self.alternatives))).copy()
@@ -105,6 +168,16 @@ class Plan:
 
     def __post_init__(self) -> None:
         freeze(self)
+
+    @cached_property
+    def centred(self) -> Plan:
+        """The same in the centred setting."""
+        return replace(self, setting=self.setting.centred)
+
+    @cached_property
+    def natural(self) -> Plan:
+        """The same in the centred setting, payoffs counted in its range."""
+        return replace(self, setting=self.setting.natural)
 
     def shares(self) -> Array:
         """The probabilities of alternatives, (states, A)."""
@@ -145,15 +218,22 @@ class Plan:
         return np.asarray(self.public + sum(self.truth))
 
 
+def best_alternatives(setting: Setting) -> NDArray[np.bool_]:
+    """(*shape, A): the alternatives of highest welfare in every state, up to rounding."""
+    total = setting.centred.total
+    near = SAME * float(np.ptp(total, -1).max()) + setting.rounding
+    return np.asarray(total >= total.max(-1, keepdims=True) - near)
+
+
 def efficient(setting: Setting) -> Plan:
     """In every state the alternative of highest welfare; ties go to the first listed."""
-    top = setting.total.max(-1, keepdims=True)
-    tied = setting.total >= top - 1e-12 * np.maximum(1.0, np.abs(top))
-    return Plan(setting, chosen=tied.argmax(-1))
+    return Plan(setting, chosen=best_alternatives(setting).argmax(-1))
 
 
 def reports_of(plan: Plan, timing: Timing = "interim") -> Reports:
-    """What a tax rule sees of a plan."""
+    """What a tax rule sees of a plan: the payoffs of the centred setting, from which every rule has
+    the same transfers."""
+    plan = plan.centred
     s = plan.setting
 
     def best_of_others(player: int) -> Array:
@@ -231,13 +311,15 @@ class Achieved:
 
 def achieved(plan: Plan, transfers: tuple[Array, ...]) -> Achieved:
     """Truth-telling, participation, budget and expectations under these net transfers."""
+    given, plan = plan.setting, plan.centred
     s = plan.setting
     earned = payoffs(plan, transfers)
-    scale = payoff_range(*earned)
+    scale = max(payoff_range(*earned), given.rounding / RELATIVE_TOLERANCE)
     total = np.asarray(sum(transfers))
+    outside = [float(p @ base) for p, base in zip(s.probabilities, given.shift, strict=True)]
     return Achieved(
-        surplus=float(s.expect(plan.welfare).item()),
-        payoff=tuple(float(s.expect(p).item()) for p in earned),
+        surplus=given.shifted_welfare + float(s.expect(plan.welfare).item()),
+        payoff=tuple(base + float(s.expect(p).item()) for base, p in zip(outside, earned, strict=True)),
         outlay=float(s.expect(total).item()),
         worst=float(np.max(total)),
         ic=MappingProxyType({strength: _truth(plan, transfers, strength, scale) for strength in INCENTIVES}),
@@ -267,15 +349,15 @@ def _together(plan: Plan, transfers: tuple[Array, ...], scale: float) -> Check:
     if int(np.prod(s.shape)) > LARGEST_COALITION:
         return NOT_ESTABLISHED
     found = joint_gains(plan, transfers)
-    true, told = first_largest(found)
+    true, told = first_largest(found, scale)
     return gain_check(JointLie(types=s.state(true), reports=s.state(told), gain=float(found.max())), scale)
 
 
 def _truth(plan: Plan, transfers: tuple[Array, ...], incentive: Incentive, scale: float) -> Check:
     s = plan.setting
     found = [misreport_gains(plan, transfers, i, incentive) for i in range(len(s.players))]
-    player = first_largest(np.array([gain.max() for gain in found]))[0]
-    kind, told = first_largest(found[player])
+    player = first_largest(np.array([gain.max() for gain in found]), scale)[0]
+    kind, told = first_largest(found[player], scale)
     types = s.types[player]
     return gain_check(Lie(player=player, type=float(types[kind]), report=float(types[told]), gain=float(found[player].max())), scale)
 
@@ -285,6 +367,6 @@ def _joining(s: Setting, earned: tuple[Array, ...], timing: Timing, scale: float
     for i in range(len(s.players)):
         left = earned[i] - np.broadcast_to(s.outside[i], s.shape)
         slack.append(s.interim(i, left) if timing == "interim" else np.moveaxis(left, i, 0).reshape(len(s.types[i]), -1).min(1))
-    player = first_largest(np.array([-part.min() for part in slack]))[0]
-    (kind,) = first_largest(-slack[player])
+    player = first_largest(np.array([-part.min() for part in slack]), scale)[0]
+    (kind,) = first_largest(-slack[player], scale)
     return slack_check(Refusal(player=player, type=float(s.types[player][kind]), slack=float(slack[player].min())), scale)

@@ -18,7 +18,7 @@ from market.case import Array
 from mechanism.checks import RELATIVE_TOLERANCE, payoff_ranges
 from mechanism.frozen import freeze
 from mechanism.preparation import Scheme
-from mechanism.rules import DESIGNED, TAX_RULES, TaxRule
+from mechanism.rules import TaxRule
 from mechanism.states import over_states
 from mechanism.transfers import in_closed_form, least_transfers
 
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 OVER_BUDGET = "no transfers keep to the budget: these are the figures without a limit to it"
 """What is said of a design whose budget cannot be met."""
-NO_TRANSFERS = "no transfers were found that do what the case asks of them"
-"""What is said where nothing solves it."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -70,25 +68,14 @@ def design_of(scheme: Scheme) -> Designed | None:
     """What is solved for at one case and the planner's levels: what was asked, whether it can be met, what binds. None where nothing
     solves it, or what staying out is worth is not known."""
     # Not at the top: what states the program takes longer to import than a case without types to evaluate.
-    from mechanism.design import Contradiction
-    from mechanism.designed import Designed, design_transfers
+    from mechanism.designed import design_transfers
+    from mechanism.market_setting import both_types_setting, market_setting
 
-    types, options, outside = scheme.types, scheme.options, scheme.own_outside
+    types, outside = scheme.types, scheme.own_outside
     if not np.isfinite(outside).all():
         return None
     if types.private_values:
-        return design_transfers(scheme.case, types, options, (outside[0], outside[1].T), scheme.assignment.levels[:1])
-    # No program is stated over profits that both types move: the closed form is all there is.
-    solved = transfers_of(scheme, TAX_RULES[DESIGNED])
-    if not solved.found:
-        return None
-    outlay, limited = float((solved.net @ types.weights @ types.weights).sum()), bool(solved.over_budget)
-    first, second = over_states(solved.net)
-    return Designed(
-        plan=None,
-        transfers=(first, second),
-        status="infeasible" if limited else "optimal",
-        objective=options.objective,
-        objective_value=outlay,
-        contradiction=Contradiction(rows=(), least_violation=None, least_outlay=outlay, verified=True) if limited else None,
-    )
+        plan = market_setting(scheme.case, types.everywhere(), scheme.assignment.levels[:1], over_states(outside))
+    else:
+        plan = both_types_setting(scheme)
+    return design_transfers(plan, scheme.options)

@@ -91,12 +91,14 @@ class Reports:
 
     def least(self, player: int, values: Array) -> Array:
         """Values at the player's worst type: the one with the least of them in expectation
-        (interim), or in each profile of the others' types (ex post). The player's axis is kept, of
-        length one."""
+        (interim), the first of several, or in each profile of the others' types (ex post). The
+        player's axis is kept, of length one."""
         axis = player - len(self.prior)
         if self.timing == "ex_post":
             return values.min(axis, keepdims=True)
-        worst = self.expect(values, self.rivals(player)).argmin(axis, keepdims=True)
+        expected = self.expect(values, self.rivals(player))
+        rounding = 1e-13 * np.ptp(values, tuple(range(-len(self.prior), 0)), keepdims=True)
+        worst = (expected <= expected.min(axis, keepdims=True) + rounding).argmax(axis, keepdims=True)
         return np.take_along_axis(values, worst, axis)
 
 

@@ -22,13 +22,10 @@ def no_design(types: TypeSpace, options: MechanismOptions) -> WhyNot | None:
     are."""
     if why := no_limit(options.payoff, options.participation, options.objective):
         return why
-    if not types.private_values:
-        plain = (options.incentive, options.timing, options.objective, options.allocation)
-        if plain != ("bayesian", "interim", "min_outlay", "efficient") or options.participation == "none":
-            text = f"with a private {types.parameter} only the least outlay under Bayesian truth and interim participation is solved for"
-            return WhyNot(code="both_types", text=text)
-        return None
     if options.allocation == "second_best":
+        if not types.private_values:
+            text = f"with a private {types.parameter} lotteries over levels are not solved for: both types move both profits"
+            return WhyNot(code="both_types", text=text)
         return too_many(len(types.types), "lotteries")
     by_type = expectations_count(options.incentive, options.timing, options.participation)
     return too_many(len(types.points), "by_type" if by_type else "by_state")
@@ -48,7 +45,7 @@ def least_payoffs(interim: Array, floor: Array) -> Array:
     gain = np.swapaxes(interim, -1, -2) - np.diagonal(interim, axis1=-2, axis2=-1)[..., :, None]  # (report, true)
     payoff = np.broadcast_to(floor, interim.shape[:-1])
     settled = np.zeros(interim.shape[:-2], bool)
-    rounding = 1e-13 * np.maximum(1.0, np.maximum(np.abs(floor).max(-1), np.abs(interim).max((-1, -2))))
+    rounding = 1e-13 * np.maximum(np.abs(floor).max(-1), np.abs(interim).max((-1, -2)))
     for _ in range(interim.shape[-1] + 1):
         better = np.maximum(payoff, (payoff[..., :, None] + gain).max(-2))
         settled = (better - payoff).max(-1) <= rounding

@@ -91,6 +91,7 @@ def mechanism_tree(found: Evaluation) -> Tree:
         "alternatives": None
         if rules is None
         else {key: None if rule is None else rule_tree(rule) for key, rule in rules.items() if key != own},
+        "why_not": {key: {"code": why.code, "text": why.text} for key, why in found.why_not.items()},
     }
 
 

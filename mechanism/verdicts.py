@@ -34,6 +34,8 @@ def verdicts(found: Evaluation) -> list[Sentence]:
     if found.own is not None:
         for rule in found.found_rules.values():
             out += _reported(rule, say, own=rule is found.own)
+    elif why := found.why_not.get(key := found.case.mechanism.tax_rule):
+        out.append(Sentence(code="no_rule", text=f"There is no result for the case's own tax rule ({key}): {why.text}."))
     return out
 
 

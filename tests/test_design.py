@@ -3,6 +3,8 @@ spoilt ones; typed results."""
 
 from __future__ import annotations
 
+import itertools
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,11 +14,12 @@ import pytest
 from scipy import sparse
 from scipy.optimize import linprog
 
-from mechanism.design import Design, design, least_outlay, proves, refute, solve
+from mechanism.design import Design, Ties, design, least_outlay, proves, refute, solve
 from mechanism.design_file import solve_file
 from mechanism.design_program import Program, build, stacked
+from mechanism.design_tree import design_tree
 from mechanism.setting_file import DesignOptions
-from mechanism.settings import Setting, efficient, interim_by_report, transfers_by
+from mechanism.settings import Plan, Setting, efficient, interim_by_report, transfers_by
 
 TRADE = Path(__file__).resolve().parents[1] / "cases" / "settings" / "bilateral_trade.yaml"
 GRID = np.array([0.1, 0.3, 0.5, 0.7, 0.9])
@@ -86,10 +89,10 @@ def test_what_contradicts_itself_is_named_with_its_weights() -> None:
     found = design(setting, options)
     assert found.status == "infeasible"
     assert found.mechanism is None
-    assert found.contradiction == refute(build(setting, options))
     assert found.contradiction is not None
+    assert replace(found.contradiction, ties=None) == refute(build(setting, options))
     rows = found.contradiction.rows
-    assert [row.weight for row in rows] == sorted((row.weight for row in rows), reverse=True)
+    assert np.diff([row.weight for row in rows]).max() <= 1e-9  # the heaviest first, but for rounding
     assert sum(row.weight for row in rows) == pytest.approx(1)  # every row may be missed by the same amount
     for row in rows:
         if row.constraint == "budget":
@@ -110,6 +113,163 @@ def test_what_contradicts_itself_is_named_with_its_weights() -> None:
             true = place[row.type]  # type: ignore[index]
             total += row.weight * float(-interim[row.player][true, true])  # type: ignore[index]
     assert total == pytest.approx(found.contradiction.least_violation, rel=1e-6)
+
+
+def test_rows_of_single_states_add_up_to_a_contradiction_by_what_they_name() -> None:
+    """Dominant truth, joining and the budget in every state: by player, type, report and state
+    alone the weighted rows cancel on every transfer and ask for something more than nothing."""
+    setting, options = trade(), IMPOSSIBLE[1]
+    found = design(setting, options)
+    assert found.contradiction is not None
+    chosen = efficient(setting).chosen
+    assert chosen is not None
+    place = {t: k for k, t in enumerate(GRID)}
+    money, asked = np.zeros((2, 5, 5)), 0.0
+    for row in found.contradiction.rows:
+        assert row.state is not None
+        state = tuple(place[t] for t in row.state)
+        if row.constraint == "budget":
+            assert (row.player, row.type, row.report) == (None, None, None)
+            money[(slice(None), *state)] -= row.weight
+            continue
+        i = row.player
+        assert i is not None
+        assert row.type == row.state[i]
+        money[(i, *state)] += row.weight
+        worth = setting.values[i][state[i]]
+        if row.constraint == "ir":
+            asked -= row.weight * worth[chosen[state]]
+            continue
+        told = list(state)
+        told[i] = place[row.report]  # type: ignore[index]
+        money[(i, *told)] -= row.weight
+        asked += row.weight * (worth[chosen[tuple(told)]] - worth[chosen[state]])
+    assert np.abs(money).max() <= 1e-9
+    assert asked == pytest.approx(found.contradiction.least_violation, rel=1e-6)
+    weights = [row.weight for row in found.contradiction.rows]
+    assert np.diff(weights).max() <= 1e-9
+    page = design_tree(solve_file(TRADE, {"incentive": "dominant", "allocation": "efficient", "objective": "min_outlay", "budget": "none"}))
+    assert all(len(row["state"]) == 2 and row["type"] in row["state"] for row in page["binding"] if row["constraint"] == "ic")
+    assert all(row["state"] is None for row in page["binding"] if row["constraint"] == "ir")  # in expectation
+
+
+def coarse(*, dearer: float = 0.0, alternatives: tuple[str, str] = ("trade", "keep"), outside: float = 0.0) -> Setting:
+    """Four types of either, efficient trade impossible where ties are traded."""
+    types = np.array([0.125, 0.375, 0.625, 0.875])
+    order = 1 if alternatives[0] == "trade" else -1
+    buyer, seller = np.stack([types, np.zeros(4)], -1)[:, ::order], np.stack([-types - dearer, np.zeros(4)], -1)[:, ::order]
+    return Setting(
+        name="trade",
+        players=("buyer", "seller"),
+        types=(types, types),
+        probabilities=(np.full(4, 0.25), np.full(4, 0.25)),
+        alternatives=alternatives,
+        values=(buyer, seller),
+        outside=(np.full((1, 1), outside), np.full((1, 1), outside)),
+        public_value=np.zeros(2),
+    )
+
+
+@pytest.mark.parametrize(
+    ("setting", "ties"),
+    [
+        (coarse(), Ties(states=4, otherwise="possible")),  # kept, it brings money
+        (coarse(outside=0.2), Ties(states=4, otherwise="infeasible")),  # staying out is worth more than all that can be gained
+        (coarse(outside=0.2, alternatives=("keep", "trade")), Ties(states=4, otherwise="infeasible")),
+        (coarse(dearer=-0.01), None),  # trade is better where it tied
+    ],
+    ids=["otherwise", "neither", "nor kept", "no ties"],
+)
+def test_an_impossibility_says_which_way_ties_are_broken(setting: Setting, ties: Ties | None) -> None:
+    found = design(setting, DesignOptions())
+    assert found.contradiction is not None
+    assert found.contradiction.ties == ties
+
+
+@pytest.mark.parametrize("setting", [coarse(alternatives=("keep", "trade")), coarse(dearer=0.01)], ids=["kept", "dearer"])
+def test_where_ties_are_kept_efficient_trade_is_possible(setting: Setting) -> None:
+    assert design(setting, DesignOptions()).status == "optimal"
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_what_is_said_of_ties_is_what_trying_every_way_finds(seed: int) -> None:
+    """Whole numbers tie often: the least outlay in closed form at every way to break them."""
+    rng = np.random.default_rng(seed)
+    sizes, wide, unit = rng.integers(2, 4, 2), int(rng.integers(2, 4)), 10.0 ** rng.integers(-9, 10)
+    setting = Setting(
+        name="ties",
+        players=("one", "two"),
+        types=tuple(np.arange(float(k)) for k in sizes),
+        probabilities=tuple(rng.dirichlet(np.full(k, 3.0)) for k in sizes),
+        alternatives=("x", "y", "z")[:wide],
+        values=tuple(unit * rng.integers(-2, 3, (k, wide)) for k in sizes),
+        outside=tuple(unit * rng.integers(-2, 2, (1, 1)) for _ in sizes),
+        public_value=np.zeros(wide),
+    )
+    found = design(setting, DesignOptions())
+    assert found.status == ("optimal" if least_outlay(setting)[0] <= 1e-9 * unit else "infeasible")
+    if found.contradiction is None:
+        return
+    total = sum(v[states] for v, states in zip(setting.values, np.indices(setting.shape), strict=True))
+    ways = [np.flatnonzero(state > state.max() - unit / 2) for state in np.reshape(total, (-1, wide))]
+    assert found.contradiction.ties is None or found.contradiction.ties.states == sum(len(way) > 1 for way in ways)
+    least = min(
+        least_outlay(setting, Plan(setting, chosen=np.array(way).reshape(setting.shape)))[0]
+        for way in itertools.islice(itertools.product(*ways), 3000)
+    )
+    if least <= 1e-9 * unit:
+        assert found.contradiction.ties is not None
+        assert found.contradiction.ties.otherwise == "possible"
+    elif found.contradiction.ties is not None:  # lotteries do no better than the best way here
+        assert found.contradiction.ties.otherwise == "infeasible"
+
+
+def test_of_too_many_ties_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mechanism.design.LARGEST_TIES", 31)
+    found = design(coarse(), DesignOptions()).contradiction
+    assert found is not None
+    assert found.ties == Ties(states=4, otherwise="not_established")
+
+
+def test_the_page_names_the_way_ties_are_broken(tmp_path: Path) -> None:
+    tree = {
+        "schema_version": 1,
+        "alternatives": ["trade", "keep"],
+        "players": [
+            {"name": name, "types": (types := [0.125, 0.375, 0.625, 0.875]), "value": {"trade": [sign * t for t in types], "keep": [0] * 4}}
+            for name, sign in (("buyer", 1), ("seller", -1))
+        ],
+    }
+    path = tmp_path / "trade.json"
+    path.write_text(json.dumps(tree))
+    found = solve_file(path, {})
+    assert design_tree(found)["infeasibility"]["ties"] == {"states": 4, "broken_to": "first_listed", "otherwise": "possible"}
+    assert "in 4 states, broken to the alternative listed first: broken otherwise" in found.verdicts[1]
+
+
+def test_what_is_not_verified_is_not_announced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither by the solver's word nor by weights that prove nothing."""
+    monkeypatch.setattr("mechanism.design.proves", lambda *given: False)
+    assert design(coarse(), DesignOptions()) == Design(status="not_established")
+
+
+def test_a_solver_that_says_unbounded_of_what_has_a_limit_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Payments have no limit where nobody may refuse, and there alone."""
+    monkeypatch.setattr("mechanism.programs._status", lambda problem, solver, **options: "unbounded")
+    assert design(coarse(), DesignOptions()) == Design(status="not_established")
+    assert design(coarse(), DesignOptions(participation="none")) == Design(status="unbounded")
+    assert design(coarse(), DesignOptions(participation="none", objective="max_surplus")) == Design(status="not_established")
+
+
+@pytest.mark.parametrize("status", ["infeasible_or_unbounded", "infeasible_inaccurate", "user_limit", "unknown"])
+def test_a_solver_without_a_word_leaves_a_proof_to_find(status: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No solver's word makes an impossibility or an optimum; weights that are checked do."""
+    monkeypatch.setattr("mechanism.programs._status", lambda problem, solver, **options: status)
+    assert design(coarse(), DesignOptions()) == Design(status="not_established")
+    monkeypatch.undo()
+    silent = replace(solve(build(coarse(), DesignOptions())), status="not_established")
+    monkeypatch.setattr("mechanism.design.solve", lambda *given: silent)
+    assert design(coarse(), DesignOptions()).status == "infeasible"
 
 
 def test_lotteries_are_never_a_contradiction_where_nothing_can_be_drawn_that_pays() -> None:

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import itertools
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from admissible import cases
+from command import Run
 from hypothesis import given, settings
 from scipy.optimize import linprog
 from trees import evaluate
 
 from market.case import Case, levels
-from market.files import BadCase
+from market.files import BadCase, read_document
 from market.outcome import account
 from market.payoff import Payoff
 from market.pricing import bertrand_matrix, revenue_matrices, utility_matrix
 from market.regimes import BOTH, REGIMES, firm_game, solve_regime
 from market.reply import best_reply
 from mechanism.allocation import allocate
+from mechanism.options import NO_TRANSFERS
 from mechanism.reported import assign
 from mechanism.schema import parse_tree
 from mechanism.types import uniform
@@ -109,9 +113,9 @@ def test_with_private_costs_the_rivals_type_moves_nothing() -> None:
         np.testing.assert_allclose(table, np.broadcast_to(plain[:, :, None], table.shape), rtol=1e-12)
 
 
-def in_loops(parameter: str, values: list[float]) -> Tree:
+def in_loops(parameter: str, values: list[float], tree: Tree = TREE) -> Tree:
     """Everything of a case with two types per firm, state by state: levels, profits, subsidies, market profits by type."""
-    case = parse_tree(TREE).market.flat()
+    case = parse_tree({key: part for key, part in tree.items() if key not in ("types", "mechanism")}).market.flat()
     n = range(len(values))
 
     def at(k: int, m: int) -> Case:
@@ -241,3 +245,122 @@ def test_where_both_types_move_profits_what_is_solved_for_is_recommended_if_it_c
     designed = result["mechanism"]["alternatives"]["designed"]["expected"]["budget"]
     assert designed < 0
     assert "(designed)" in result["verdicts"][0]["text"]
+
+
+# --- transfers per pair of reports
+
+
+def least_outlay_in_loops(found: Tree, outside: dict[tuple[int, int], float], weights: list[float], incentive: str) -> float:
+    """The least expected outlay over a payment for every firm and pair of reports, by another solver: truth at each of the rival's types
+    or in expectation, joining in expectation."""
+    n, profit = range(len(weights)), found["profit"]
+
+    def earned(firm: int, kind: int, told: int, other: int) -> float:
+        true, said = ((kind, other), (told, other)) if firm == 0 else ((other, kind), (other, told))
+        return float(profit[(*true, *said)][firm])
+
+    size = len(weights)
+    at = np.arange(2 * size * size).reshape(2, size, size)  # firm, own report, rival's
+    cost, upper, bound = np.zeros(at.size), [], []
+    for firm, kind in itertools.product((0, 1), n):
+        joins = np.zeros(at.size)
+        for m in n:
+            cost[at[firm, kind, m]] = weights[kind] * weights[m]
+            joins[at[firm, kind, m]] = -weights[m]
+        upper.append(joins)
+        bound.append(sum(weights[m] * earned(firm, kind, kind, m) for m in n) - outside[firm, kind])
+        for told in n:
+            rows, gains = np.zeros((size, at.size)), np.zeros(size)
+            for m in n:
+                rows[m, at[firm, told, m]] += 1
+                rows[m, at[firm, kind, m]] -= 1
+                gains[m] = earned(firm, kind, kind, m) - earned(firm, kind, told, m)
+            if incentive == "bayesian":
+                upper.append(np.array(weights) @ rows)
+                bound.append(float(np.array(weights) @ gains))
+            else:
+                upper += list(rows)
+                bound += list(gains)
+    least = linprog(cost, A_ub=np.array(upper), b_ub=bound, bounds=(None, None), method="highs")
+    assert least.status == 0
+    return float(least.fun)
+
+
+INPUT = json.loads((Path(__file__).parent / "inputs" / "int_dom.json").read_text())
+
+
+@pytest.mark.parametrize("incentive", ["dominant", "bayesian"])
+@pytest.mark.parametrize(
+    ("parameter", "values"), [("intercept", [12.0, 20.0]), ("intercept", [11.0, 15.0, 20.0]), ("demand_spillover", [0.3, 0.5])]
+)
+def test_transfers_are_solved_for_at_each_type_of_the_rival(parameter: str, values: list[float], incentive: str) -> None:
+    weights = [0.6, 0.4] if len(values) == 2 else [0.5, 0.3, 0.2]
+    types = {"values": values, "probabilities": weights, "parameter": parameter}
+    case = parse_tree({**INPUT, "types": types, "mechanism": {**INPUT["mechanism"], "incentive": incentive}})
+    reported = evaluate(case)["mechanism"]["reported"]
+    outside = {(row["firm"] - 1, values.index(row["type"])): row["outside"] for row in reported["interim"]}
+    found = in_loops(parameter, values, INPUT)
+    assert reported["design"]["objective_value"] == pytest.approx(least_outlay_in_loops(found, outside, weights, incentive), rel=1e-7)
+    assert reported["checks"]["ic"]["status"] == "holds"
+    assert reported["checks"]["ic"]["incentive"] == incentive
+    assert reported["checks"]["ir_market"]["status"] == "holds"
+    if parameter == "intercept" and len(values) == 2 and incentive == "dominant":
+        assert reported["expected"]["budget"] == pytest.approx(20.4556, abs=5e-5)
+    rows = [row for row in reported["design"]["binding"] if row["constraint"] == "ic"]
+    assert all((row["state"] is not None) == (incentive == "dominant") for row in rows)
+
+
+def test_a_budget_that_types_do_not_leave_is_refuted_there_too() -> None:
+    """At the planner's levels firms together earn less than on the market, in expectation: joining
+    alone is too dear."""
+    case = parse_tree({**INPUT, "mechanism": {**INPUT["mechanism"], "budget": "ex_ante"}})
+    design = evaluate(case)["mechanism"]["reported"]["design"]
+    assert design["status"] == "infeasible"
+    assert design["objective_value"] == pytest.approx(20.4556, abs=5e-5)  # without a limit to it
+    assert design["infeasibility"]["verified"]
+    assert {row["constraint"] for row in design["infeasibility"]["rows"]} == {"ir", "budget"}
+
+
+# --- no rule without its reason
+
+
+def test_a_rule_that_there_is_none_of_says_why(monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
+    path = Path(__file__).parent / "inputs" / "int_dom.json"
+    told = run("evaluate", path, "--format", "json")
+    assert told.code == 0
+    assert json.loads(told.out)["mechanism"]["why_not"] == {}
+    monkeypatch.setattr("mechanism.asymmetric_information.design_of", lambda scheme: None)
+    told = run("evaluate", path, "--format", "json")
+    assert told.code == 3
+    mechanism = json.loads(told.out)["mechanism"]
+    assert mechanism["reported"] is None
+    assert mechanism["why_not"]["designed"]["code"] == "no_transfers"
+    told = run("evaluate", path)
+    assert NO_TRANSFERS.text in " ".join(told.out.split())
+    assert NO_TRANSFERS.text in told.err
+
+
+@pytest.mark.parametrize(
+    ("change", "rule", "code"),
+    [
+        ({"cost": {**INPUT["cost"], "scale": 1.8}}, "designed", "no_levels"),
+        ({"mechanism": {"tax_rule": "groves", "payoff": "printed"}}, "designed", "printed_payoff"),
+        ({"mechanism": {"tax_rule": "groves", "participation": "none"}}, "designed", "no_limit"),
+    ],
+)
+def test_every_rule_without_a_result_has_its_reason(change: Tree, rule: str, code: str) -> None:
+    result = evaluate(parse_tree({**INPUT, **change}))
+    mechanism = result["mechanism"]
+    rules = {result["case"]["mechanism"]["tax_rule"]: mechanism["reported"], **mechanism["alternatives"]}
+    assert {key for key, found in rules.items() if found is None} == set(mechanism["why_not"])
+    assert mechanism["why_not"][rule]["code"] == code
+    assert any(said["code"] == "no_rule" for said in result["verdicts"]) is (mechanism["reported"] is None)
+
+
+def test_what_staying_out_is_worth_may_not_be_known() -> None:
+    """The market has no equilibrium there, so that nothing can be solved for."""
+    path = Path(__file__).parent / "inputs" / "one_noeq.yaml"
+    tree = {**read_document(path).tree, "mechanism": {"tax_rule": "designed"}}
+    mechanism = evaluate(parse_tree(tree))["mechanism"]
+    assert mechanism["reported"] is None
+    assert mechanism["why_not"]["designed"]["code"] == "no_outside"

@@ -24,7 +24,7 @@ from mechanism.full_information import subsidy
 from mechanism.incentives import collusion_check, earned, free_earned, free_gains, gains
 from mechanism.preparation import Scheme, prepare
 from mechanism.private_market import pair_levels, private_equilibrium
-from mechanism.programs import largest_violation, repair, repair_rows
+from mechanism.programs import largest_violation, repair, repair_rows, solve
 from mechanism.reported import Assignment, assign
 from mechanism.rules import TAX_RULES
 from mechanism.schema import MechanismOptions, parse_tree
@@ -332,6 +332,39 @@ def test_repair_for_two_types_equals_the_closed_form(seed: int) -> None:
     result = repair(gain, -floor)
     assert result.correction is not None
     assert np.abs(result.correction).sum() == pytest.approx(best, abs=1e-7)
+
+
+@pytest.mark.parametrize("unit", [1e-12, 1e-6, 1e6, 1e12])
+def test_a_repair_is_the_same_in_any_unit(unit: float) -> None:
+    """One that there is and one that there is not: reports in a cycle that gain whatever is paid."""
+    rng = np.random.default_rng(3)
+    worth = rng.normal(size=4)
+    mendable = 0.5 * np.subtract.outer(worth, worth) - 0.1 * np.abs(rng.normal(size=(4, 4)))
+    np.fill_diagonal(mendable, 0.0)
+    slack = rng.normal(size=4)
+    for gain, status in ((mendable, "optimal"), (mendable + 0.5 * (1 - np.eye(4)), "infeasible")):
+        plain, other = repair(gain, slack), repair(unit * gain, unit * slack)
+        assert (plain.status, plain.verified) == (other.status, other.verified) == (status, True)
+        if plain.correction is not None and other.correction is not None:
+            assert np.abs(other.correction).sum() / unit == pytest.approx(np.abs(plain.correction).sum(), rel=1e-9)
+        direct = max(0.0, gain.max(), -slack.min())
+        assert largest_violation(unit * gain, unit * slack) / unit == pytest.approx(direct, rel=1e-9)  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("said", ["infeasible", "unknown", "infeasible_or_unbounded", "user_limit"])
+def test_no_repair_is_ruled_out_on_a_solver_s_word(said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a constraint that can be mended."""
+    monkeypatch.setattr("mechanism.programs.solve", lambda problem: said)
+    found = repair(np.array([[0.0, 1.0], [-2.0, 0.0]]), None)
+    assert (found.status, found.rows, found.verified) == ("not_established", (), False)
+    assert largest_violation(np.array([[0.0, 1.0], [-2.0, 0.0]]), None) is None
+
+
+def test_weights_that_add_up_to_nothing_rule_out_no_repair(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = iter(["infeasible"])
+    monkeypatch.setattr("mechanism.programs.solve", lambda problem: next(words, None) or solve(problem))
+    found = repair(np.array([[0.0, 1.0], [-2.0, 0.0]]), None)
+    assert (found.status, found.rows, found.verified) == ("not_established", (), False)
 
 
 def test_programs_agree_with_direct_evaluation() -> None:

@@ -106,6 +106,9 @@ def not_met(result: dict[str, Any], strict: bool) -> list[str]:
     own = result["mechanism"]["reported"]
     if own is not None and own["design"] is not None and own["design"]["status"] == "infeasible":
         complaints.append("no transfers meet the truth-telling, participation and budget asked for: the design is infeasible")
+    rule = result["case"]["mechanism"]["tax_rule"]
+    if own is None and (why := result["mechanism"].get("why_not", {}).get(rule)):
+        complaints.append(f"there is no result for the case's own tax rule ({rule}): {why['text']}")
     if strict:
         complaints += [f"{place} is violated" for place in violated(result)]
         complaints += [f"warning {warning['code']}: {warning['message']}" for warning in result["warnings"]]
