@@ -179,8 +179,10 @@ def benefit_matrix(case: Case, regime: Regime) -> Array:
 
 
 def needed_scale(case: Case, regime: Regime, every_firm: bool = True) -> Array:
-    """What cost.scale must exceed (L or 1,) for the choosers' payoffs at a flat case to be bounded, where no cap bounds investment; of a sole
-    chooser among levels at which every firm sells or, without `every_firm`, among all."""
+    """What cost.scale must exceed (L or 1,) for the choosers' payoffs at a flat case to be bounded, where no cap bounds investment.
+
+    Of a sole chooser among levels at which every firm sells or, without `every_firm`, among all.
+    """
     if np.isfinite(case.investment_cap).all():
         return np.full(1, -np.inf)
     if regime.sole:
