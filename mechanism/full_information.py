@@ -23,6 +23,9 @@ from market.solve.tolerances import DEFAULT, Tolerances
 from mechanism.checks import Check, least_lump_sums, participation
 from mechanism.frozen import freeze
 
+NEAR = 1e-2
+"""Share of a level's size below which rounds of best replies stop moving it, where Newton finishes: each of their searches is dear."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Joining:
@@ -150,7 +153,7 @@ def _regulated_equilibrium(case: Case, optimum: Outcome, tolerances: Tolerances)
     starts = starting_levels(case, game.players[0].benefit)[0]  # type: ignore[attr-defined]
     silent = levels(np.zeros(2), optimum.levels[INVESTMENT])
     full = levels(np.ones(2), optimum.levels[INVESTMENT])
-    found = find_equilibria(game, np.concatenate([starts, silent[None], full[None]]), tolerances, rounds=12)
+    found = find_equilibria(game, np.concatenate([starts, silent[None], full[None]]), tolerances, rounds=12, settled=NEAR)
     apart = np.abs(found.x - reached) > tolerances.distinct * np.maximum(1.0, np.abs(reached))
     real = account(case, found.x, bertrand_matrix).describes_market  # other levels are no equilibria
     listed = (other_point(case, bertrand_matrix, x) for x in found.x[apart.any(-1) & real])
