@@ -23,9 +23,24 @@ from numpy.typing import NDArray
 
 from market.case import Array, Case, of_firm, rival
 from market.cost import investment_cost, own_parabola
+from market.demand import apply as apply_matrix
+from market.demand import inverse_slope_matrix
 from market.own_levels import net_intercepts_in_own_levels
 from market.pricing import net_intercept
 from market.solve.roots import stationary_points, zeros
+
+
+def welfare_with_exit(case: Case, x: Array) -> Array:
+    """Social welfare (...) at levels x (..., 4) at Bertrand prices, with a firm out that cannot sell.
+
+    What is bought is worth r'q - q'Hq/2 to consumers with quadratic utility, r = H N being what they pay beyond unit costs.
+    """
+    N = net_intercept(case, x)
+    sold = sales(case, N).sold
+    H = inverse_slope_matrix(case)
+    worth = (sold * (apply_matrix(H, N) - apply_matrix(H, sold) / 2)).sum(-1)
+    return np.asarray(worth - investment_cost(case, x).sum(-1))
+
 
 SHARES = 33
 """Sharing levels from which a reply that drives the rival out is searched."""

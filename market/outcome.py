@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ SOLVED: frozenset[str] = frozenset({"converged", "corner"})
 """The statuses under which numbers are claimed."""
 
 ROUNDING = 1e-12
-"""Size up to which a negative price, quantity or unit cost counts as zero."""
+"""Share of the larger of both firms' sizes up to which a negative price, quantity or unit cost counts as zero."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +48,13 @@ class Accounts:
     @property
     def describes_market(self) -> NDArray[np.bool_]:
         """Whether no price, quantity or unit cost is negative, (...)."""
-        least = np.minimum(np.minimum(self.price, self.quantity), self.unit_cost)
-        return np.asarray((least >= -ROUNDING).all(-1))
+        kinds = (self.price, self.quantity, self.unit_cost)
+        return np.asarray(np.logical_and.reduce([(kind >= _least(kind)).all(-1) for kind in kinds]))
+
+
+def _least(values: Array) -> Array:
+    """The size (..., 1) below zero from which values (..., 2) of both firms count as negative."""
+    return np.asarray(-ROUNDING * np.abs(values).max(-1, keepdims=True))
 
 
 def account(case: Case, x: Array, rule: PriceRule) -> Accounts:
@@ -127,15 +132,20 @@ class Certificate:
     """Why an outcome may be believed."""
 
     residual: float | None
-    """Largest projected first-order residual over max(1, |payoff|)."""
+    """Largest projected first-order residual, in natural units (see `market.units`), in which a payoff's scale is one."""
     curvature: float | None
-    """Largest eigenvalue of the Hessian on the free levels, in each chooser's own levels; negative at a strict local maximum."""
+    """Largest eigenvalue of the Hessian on the free levels, in each chooser's own levels, natural units; negative at a strict local
+    maximum."""
     regret: float | None
-    """Largest gain of any firm from a global own deviation over max(1, |payoff|); None where nobody deviates."""
+    """Largest gain of any firm from a global own deviation, the rival possibly driven out, natural units; None where nobody deviates."""
     scope: Literal["proven", "searched"]
     """`proven`: no better point exists up to `gap` (optima), or every best reply is exact (equilibria). `searched`: none was found."""
     gap: float | None = None
-    """For a proven optimum: how far, over max(1, |payoff|), the proven upper bound lies above the value."""
+    """For a proven optimum: how far the proven upper bound lies above the value, natural units."""
+    driven_out: int | None = None
+    """The firm (0 or 1) that would be driven out of the market; no figure is claimed then."""
+    value: float | None = None
+    """Where a chooser would rather drive a firm out: its payoff, at most, with every firm selling; money."""
     others: tuple[Solution, ...] = ()
     """Other equilibria, or local optima, that were found."""
     bounds: tuple[Binding, ...] = ()
@@ -153,6 +163,7 @@ class Certificate:
             self,
             others=tuple(other.exchanged() for other in self.others),
             bounds=tuple(replace(bound, firm=1 - bound.firm) for bound in self.bounds),
+            driven_out=None if self.driven_out is None else 1 - self.driven_out,
         )
 
     def tree(self) -> Json:
@@ -168,6 +179,8 @@ class Certificate:
             "unique": None if self.unique is None else {"status": self.unique.status, "basis": self.unique.basis},
             "reply_eigenvalues": numbers(self.reply_eigenvalues),
             "stable": None if self.reply_eigenvalues is None else bool(max(self.reply_eigenvalues) < 1),
+            "driven_out": None if self.driven_out is None else f"firm {self.driven_out + 1}",
+            "value": self.value,
         }
 
 
@@ -189,7 +202,9 @@ class Outcome:
     def exchanged(self, key: str) -> Outcome:
         """The outcome of the regime of this key that is the mirror image: the two firms exchanged, for equal firms."""
         if self.levels is None or self.accounts is None:
-            return replace(self, regime=key)
+            certificate = self.certificate.exchanged()
+            out = certificate.driven_out
+            return replace(self, regime=key, certificate=certificate, message=self.message if out is None else without_firm(out))
         accounts = Accounts(**{name: rival(value) for name, value in vars(self.accounts).items()})
         certificate = self.certificate.exchanged()
         return replace(self, regime=key, levels=exchanged(self.levels), accounts=accounts, certificate=certificate)
@@ -228,10 +243,15 @@ class Outcome:
         }
 
 
-def unsolved(regime: str, status: Status, message: str) -> Outcome:
-    """An outcome that claims nothing and says why."""
-    nothing = Certificate(residual=None, curvature=None, regret=None, scope="searched")
+def unsolved(regime: str, status: Status, message: str, **known: Any) -> Outcome:
+    """An outcome that claims nothing and says why; `known` is what its certificate has all the same."""
+    nothing = Certificate(residual=None, curvature=None, regret=None, scope="searched", **known)
     return Outcome(regime=regime, status=status, message=message, levels=None, accounts=None, certificate=nothing)
+
+
+def without_firm(firm: int) -> str:
+    """The message about a game that is settled with a firm (0 or 1) out of the market."""
+    return f"in the only equilibrium that was found firm {firm + 1} is driven out of the market"
 
 
 def finish(case: Case, key: str, x: Array, accounts: Accounts, certificate: Certificate) -> Outcome:
@@ -246,7 +266,13 @@ def finish(case: Case, key: str, x: Array, accounts: Accounts, certificate: Cert
 def why_infeasible(accounts: Accounts) -> str:
     """The message about levels at which a price or quantity of one market is negative."""
     names = ("price", "quantity", "unit_cost")
-    where = [f"{name}[{i}] = {v:.6g}" for name in names for i, v in enumerate(getattr(accounts, name)) if v < -ROUNDING]
+    where = [
+        f"{name}[{i}] = {v:.6g}"
+        for name in names
+        for values in (getattr(accounts, name),)
+        for i, v in enumerate(values)
+        if v < _least(values)
+    ]
     return f"the levels that solve it imply {', '.join(where)}: they describe no market"
 
 

@@ -19,12 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from market.case import INVESTMENT, SHARING, Array, Case, rival
-from market.cost import investment_cost, unit_cost
-from market.demand import apply as apply_matrix
+from market.cost import unit_cost
+from market.leaving import true_profits
 from market.outcome import account
 from market.payoff import Payoff
 from market.points import Points
-from market.pricing import bertrand_matrix, net_intercept, revenue_matrices
+from market.pricing import bertrand_matrix, revenue_matrices
 from market.reply import best_reply
 from market.solve.linear import implicit_slope
 from market.solve.optimum import free_curvature, on_bound
@@ -33,12 +33,6 @@ from market.solve.tolerances import DEFAULT, Tolerances
 
 RUNAWAY = 1e6
 """Multiple of what a firm would invest alone beyond which best replies count as growing without limit."""
-
-
-def profits(case: Case, x: Array) -> Array:
-    """Both firms' profits (..., 2) at levels x at Bertrand prices; a firm with a negative margin sells nothing."""
-    margin = np.maximum(apply_matrix(bertrand_matrix(case), net_intercept(case, x)), 0.0)
-    return np.asarray(case.own_slope * margin**2 - investment_cost(case, x))
 
 
 def _payoffs(case: Case) -> tuple[Payoff, Payoff]:
@@ -99,7 +93,7 @@ def _leader_value(case: Case, leader: int) -> Value:
         lanes, tries = own.shape[:2]
         at = case.take(np.repeat(np.arange(lanes), tries))
         x = follow(at, leader, own.reshape(-1, 2))
-        earned = profits(at, np.nan_to_num(x))[:, leader]
+        earned = true_profits(at, np.nan_to_num(x))[:, leader]
         return np.where(np.isfinite(x).all(-1), earned, -np.inf).reshape(lanes, tries)
 
     return value
@@ -190,14 +184,15 @@ def _sharing_replies(case: Case, t: Array) -> tuple[Array, Array, tuple[Array, A
     """Best sharing is clip(slope s_j + level, 0, 1): slope and level (L, 2), and the level's derivatives in own and rival's investment."""
     b, b2 = case.own_slope + np.zeros(2), case.cross_slope
     b_j = rival(b)
-    e, h = (2 * b_j + b2) * case.leakage_interaction, 2 * b_j * case.leakage_own - b2 * case.leakage_cross
+    e = 2 * b_j * case.leakage_interaction + b2 * rival(case.leakage_interaction)
+    h = 2 * b_j * case.leakage_own - b2 * rival(case.leakage_cross)
     x = np.concatenate([np.zeros_like(t), t], -1)
     F = unit_cost(case, x)
     g = b2 * rival(case.demand_spillover) + np.zeros_like(t)
     g_t = np.zeros_like(t)  # of g_i in the rival's investment
     if F is not None:
-        g = g - b_j * b2 * F.parameters.spillover * rival(F.rise)
-        g_t = -b_j * b2 * F.parameters.spillover * rival(F.rise_t)
+        g = g - b_j * b2 * rival(F.parameters.spillover * F.rise)
+        g_t = -b_j * b2 * rival(F.parameters.spillover * F.rise_t)
     return np.broadcast_to(e / (2 * h), t.shape), g * t / (2 * h), (g / (2 * h), g_t * t / (2 * h))
 
 
@@ -236,7 +231,7 @@ def _investor_value(case: Case, firm: int, t: Array) -> Value:
         both = np.repeat(t, tries, axis=0)
         both[:, firm] = own.reshape(-1)
         s, _ = sharing_equilibrium(at, both)
-        return profits(at, np.concatenate([s, both], -1))[:, firm].reshape(-1, tries)
+        return true_profits(at, np.concatenate([s, both], -1))[:, firm].reshape(-1, tries)
 
     return value
 
@@ -274,7 +269,7 @@ def invest_first(case: Case, lanes: int, start: Array | float = 1.0, tolerances:
         x = np.concatenate([s, t], -1)
         gradients = np.stack([player.derivatives(x)[1] for player in players], 1)  # (L, firm, 4)
         total = gradients[..., INVESTMENT] + np.einsum("lfs,lst->lft", gradients[..., SHARING], by)
-        return total[:, [0, 1], [0, 1]], profits(case, x).max(1)
+        return total[:, [0, 1], [0, 1]], true_profits(case, x).max(1)
 
     found, residual, jacobian, held = polish(slope, t, np.zeros_like(cap), cap, tolerances)
     switching = ~(residual <= tolerances.residual)
@@ -286,7 +281,7 @@ def invest_first(case: Case, lanes: int, start: Array | float = 1.0, tolerances:
         at_kink = np.minimum(_both_just_sharing_everything(there, len(bent)), limit)
         slope_there, regret_there = _deviations(there, at_kink, limit, range_)
         holds = (slope_there <= tolerances.kink) & (regret_there <= tolerances.regret)
-        better = profits(there, levels_after(there, at_kink)).sum(-1) >= profits(there, levels_after(there, t[bent])).sum(-1)
+        better = true_profits(there, levels_after(there, at_kink)).sum(-1) >= true_profits(there, levels_after(there, t[bent])).sum(-1)
         t[bent] = np.where((holds & better)[:, None], at_kink, t[bent])
     one_sided, regret = _deviations(case, t, cap, tops)
     own = np.where(held, np.nan, jacobian[:, [0, 1], [0, 1]])
@@ -302,7 +297,7 @@ def levels_after(case: Case, t: Array) -> Array:
 
 def _deviations(case: Case, t: Array, cap: Array, tops: Array) -> tuple[Array, Array]:
     """What either firm gains by investing otherwise: the largest one-sided slope and, on a grid, the largest gain, both scaled (L,)."""
-    earned = profits(case, levels_after(case, t))
+    earned = true_profits(case, levels_after(case, t))
     size = np.maximum(1.0, np.abs(earned))
     slopes, gains = [], []
     for firm in (0, 1):

@@ -103,7 +103,7 @@ def uniqueness(case: Case, sharing: float | None = None) -> Uniqueness:
     if not form_of(case).falling_share or case.unit_cost is not None:
         beyond = " or ".join(dict.fromkeys(form.label for form in COST_FORMS.values() if not form.falling_share))
         return Uniqueness(status="not proven", basis=f"no proof covers unit costs or the {beyond} cost form; several starts led here")
-    if any(parameter.min() < parameter.max() for parameter in (getattr(case, name) for name in COMMON)):
+    if any((a[..., :1] != a).any() for a in (getattr(case, name) for name in COMMON)):
         return Uniqueness(
             status="not proven",
             basis="the proof covers firms that differ in intercept, own slope and cost spillover alone; several starts led here",

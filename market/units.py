@@ -8,13 +8,11 @@ then one in the mean, swapping firms changes nothing, and the scale of a payoff 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 
-from market.case import Array, Case, UnitCost
-
-T = TypeVar("T")
+from market.case import Array, Case, UnitCost, take_lanes
 
 POWERS: dict[str, tuple[int, int]] = {
     "number": (0, 0),
@@ -55,6 +53,10 @@ class Units:
 
     money: Array
     quantity: Array
+
+    def take(self, lanes: Any) -> Units:
+        """The units of these lanes."""
+        return Units(**{name: take_lanes(a, lanes) for name, a in vars(self).items()})
 
     def of(self, dimension: str) -> Array:
         """The unit of a dimension, (..., 1)."""

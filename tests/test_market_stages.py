@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from market.case import Case
 from market.cost import COST_FORMS
+from market.leaving import true_profits
 from market.outcome import Binding, Outcome, account
 from market.pricing import bertrand_matrix
 from market.regimes import solve_regime
@@ -17,7 +18,7 @@ from market.reply import best_reply
 from market.solve.search import STEP
 from market.solve.tolerances import DEFAULT
 from market.stages import _leader_slope as leader_slope
-from market.stages import follow, invest_first, lead, profits, sharing_equilibrium
+from market.stages import follow, invest_first, lead, sharing_equilibrium
 
 
 def levels_of(outcome: Outcome) -> np.ndarray:
@@ -37,9 +38,9 @@ def test_no_random_commitment_earns_the_leader_more(case: Case, seed: int) -> No
         if not outcome.solved:
             continue
         x = levels_of(outcome)
-        best = float(profits(case, x[None])[0, leader])
+        best = float(true_profits(case, x[None])[0, leader])
         own = np.column_stack([rng.uniform(0, 1, 2000), rng.uniform(0, 3 * x[2 + leader] + 0.1, 2000)])
-        earned = profits(case, follow(case, leader, own))[:, leader]
+        earned = true_profits(case, follow(case, leader, own))[:, leader]
         # NaN: what the leader shares would make the other's unit cost negative.
         assert np.nanmax(earned) <= best + 1e-9 * max(1.0, abs(best))
         # The follower's part is its best reply, by a grid over its own levels.
@@ -47,8 +48,8 @@ def test_no_random_commitment_earns_the_leader_more(case: Case, seed: int) -> No
         s, t = np.meshgrid(np.linspace(0, 1, 61), np.linspace(0, 2 * x[2 + other] + 0.5, 301))
         grid = np.repeat(x[None], s.size, axis=0)
         grid[:, other], grid[:, 2 + other] = s.ravel(), t.ravel()
-        kept = float(profits(case, x[None])[0, other])
-        assert profits(case, grid)[:, other].max() <= kept + 1e-9 * max(1.0, abs(kept))
+        kept = float(true_profits(case, x[None])[0, other])
+        assert true_profits(case, grid)[:, other].max() <= kept + 1e-9 * max(1.0, abs(kept))
 
 
 @given(case=cases(unit_costs=True))
@@ -70,7 +71,7 @@ def test_the_leaders_total_derivative_by_differences(case: Case, seed: int) -> N
     inside = ((x[:, 1] > 1e-3) & (x[:, 1] < 1 - 1e-3)) | (x[:, 1] == 0) | (x[:, 1] == 1)
     for k in (0, 1):
         h = 1e-5 * np.eye(2)[k]
-        up, down = (profits(case, follow(case, 0, own + sign * h))[:, 0] for sign in (1, -1))
+        up, down = (true_profits(case, follow(case, 0, own + sign * h))[:, 0] for sign in (1, -1))
         numeric = (up - down) / 2e-5
         np.testing.assert_allclose(slope[inside, k], numeric[inside], rtol=2e-4, atol=2e-4 * max(1.0, float(np.abs(slope).max())))
 
@@ -101,12 +102,12 @@ def test_the_sharing_equilibrium_is_a_pair_of_best_replies(case: Case, seed: int
     t = random_levels(np.random.default_rng(seed), 5)[:, 2:]
     s, by = sharing_equilibrium(case, t)
     x = np.concatenate([s, t], -1)
-    kept = profits(case, x)
+    kept = true_profits(case, x)
     for firm in (0, 1):
         for value in np.linspace(0, 1, 101):
             y = x.copy()
             y[:, firm] = value
-            assert (profits(case, y)[:, firm] <= kept[:, firm] + 1e-9).all()
+            assert (true_profits(case, y)[:, firm] <= kept[:, firm] + 1e-9).all()
     h = STEP
     for k in (0, 1):
         step = h * np.eye(2)[k]
@@ -129,7 +130,7 @@ def test_no_other_investment_pays_when_sharing_follows(case: Case, seed: int) ->
         t[:, firm] = rng.uniform(0, 3 * x[2 + firm] + 0.1, 2000)
         moved = np.concatenate([sharing_equilibrium(case, t)[0], t], -1)
         best = outcome.profit[firm]
-        assert profits(case, moved)[:, firm].max() <= best + 1e-9 * max(1.0, abs(best))
+        assert true_profits(case, moved)[:, firm].max() <= best + 1e-9 * max(1.0, abs(best))
 
 
 def test_many_markets_at_once_give_the_figures_of_one_at_a_time() -> None:
@@ -152,7 +153,7 @@ def test_a_leader_that_would_invest_without_limit_is_reported() -> None:
 def test_the_accounts_agree_with_the_profits_of_the_stages() -> None:
     case = market(unit_cost=(2.0, 0.1, 0.05, 0.02), intercept=[20, 16])
     x = random_levels(np.random.default_rng(0), 5)
-    np.testing.assert_allclose(profits(case, x), account(case, x, bertrand_matrix).profit, rtol=1e-12)
+    np.testing.assert_allclose(true_profits(case, x), account(case, x, bertrand_matrix).profit, rtol=1e-12)
     assert best_reply(case, x, 0)[0].shape == (5, 4)
 
 

@@ -8,10 +8,10 @@ from admissible import cases, market
 from hypothesis import given, settings
 
 from market.case import Case
+from market.leaving import true_profits
 from market.outcome import account
 from market.pricing import bertrand_matrix
 from market.regimes import solve_regime
-from market.stages import profits
 from mechanism.instruments import linear_subsidies
 
 
@@ -31,8 +31,8 @@ def test_at_these_rates_no_other_levels_pay(case: Case) -> None:
         grid = np.repeat(x[None], s.size, axis=0)
         grid[:, firm], grid[:, 2 + firm] = s.ravel(), t.ravel()
         rate_s, rate_t = found.rates[firm, firm], found.rates[firm, 2 + firm]
-        paid = profits(case, grid)[:, firm] + rate_s * grid[:, firm] + rate_t * grid[:, 2 + firm]
-        kept = profits(case, x[None])[0, firm] + rate_s * x[firm] + rate_t * x[2 + firm]
+        paid = true_profits(case, grid)[:, firm] + rate_s * grid[:, firm] + rate_t * grid[:, 2 + firm]
+        kept = true_profits(case, x[None])[0, firm] + rate_s * x[firm] + rate_t * x[2 + firm]
         assert found.payoff[firm] == pytest.approx(kept, rel=1e-9, abs=1e-9)
         worst = max(worst, float(paid.max() - kept) / max(1.0, abs(kept)))
     if found.status == "holds":

@@ -271,7 +271,7 @@ def test_all_faults_of_a_file_with_their_places(tmp_path, monkeypatch):
         "case.yaml:9:13: security.leakage.own is 0.5; it must lie in (cross + interaction = 0.7, inf)",
         "case.yaml:9:53: security.leakage.owm is not a known key; did you mean own?",
         "case.yaml:10:1: cost.spillover is missing; give a number in [0, 1] or a list of 2, each a number in [0, 1]",
-        f'case.yaml:10:8: cost.scale is "20"; {EITHER}',
+        'case.yaml:10:8: cost.scale is "20"; it must be a number in (0, inf) or a list of 2, each a number in (0, inf)',
         "case.yaml:10:21: cost.max_saving is 1; it must lie in [0, 1): at 1 the cost grows slower than the benefit and every planner's "
         "problem is unbounded",
         "case.yaml:10:36: cost.max_saving is given twice, first in line 10; keep one",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from market.case import Array, Case
 from market.outcome import SOLVED, Certificate, Outcome, account, bindings, finish, read_only, unsolved
 from market.regimes.table import Regime
+from market.units import Units
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -25,11 +26,12 @@ class Outcomes:
     levels: Array
     """(L, 4)."""
     residual: Array
-    """(L,): projected first-order residual over max(1, |payoff|)."""
+    """(L,): projected first-order residual, natural units."""
     regret: Array
-    """(L,): largest gain from a global own deviation over max(1, |payoff|); NaN where nobody deviates."""
+    """(L,): largest gain from a global own deviation, natural units; NaN where nobody deviates."""
     curvature: Array
-    """(L,): largest second derivative of a chooser's payoff in its own free levels, money; NaN where none is free or nobody asked."""
+    """(L,): largest second derivative of a chooser's payoff in its own free levels, natural units; NaN where none is free or nobody
+    asked."""
     binding: NDArray[np.bool_]
     """(L, 4): which levels lie on a bound of what is chosen."""
     switching: NDArray[np.bool_]
@@ -43,7 +45,11 @@ class Outcomes:
     proven: NDArray[np.bool_]
     """(L,): whether no better point exists up to `gap` (optima), or every best reply is exact (equilibria)."""
     gap: Array
-    """(L,): how far, over max(1, |payoff|), a proven upper bound lies above an optimum's value; NaN where there is none."""
+    """(L,): how far a proven upper bound lies above an optimum's value, natural units; NaN where there is none."""
+    driven_out: NDArray[np.intp]
+    """(L,): the firm that would be driven out of the market, which is why nothing is claimed; -1: none."""
+    value: Array
+    """(L,): what a sole chooser's payoff is at most with every firm selling, where it would rather drive one out; money, else NaN."""
     unique: NDArray[np.object_]
     """(L,): `Uniqueness` of an equilibrium; None where that is not asked."""
     reply_eigenvalues: Array
@@ -78,6 +84,8 @@ _BLANK: dict[str, tuple[tuple[int, ...], Any, type]] = {
     **dict.fromkeys(("status", "message"), ((), "", object)),
     **dict.fromkeys(("residual", "regret", "curvature", "gap"), ((), np.nan, float)),
     **dict.fromkeys(("switching", "several", "plain", "thorough", "proven"), ((), False, bool)),
+    "driven_out": ((), -1, np.intp),
+    "value": ((), np.nan, float),
     "levels": ((4,), np.nan, float),
     "reply_eigenvalues": ((4,), np.nan, float),
     "binding": ((4,), False, bool),
@@ -90,6 +98,22 @@ _BLANK: dict[str, tuple[tuple[int, ...], Any, type]] = {
 def joined(lanes: int, parts: Sequence[tuple[Any, Outcomes]]) -> Outcomes:
     """The record of L markets from those of some of them each, (which, record); later ones count."""
     return outcomes(lanes) if not parts else Outcomes(**{f.name: _column(lanes, f.name, parts) for f in fields(Outcomes)})
+
+
+def restored(found: Outcomes, units: Units) -> Outcomes:
+    """The record of markets that were solved in natural units, in their own; what certifies stays natural."""
+    lanes = len(found.status)
+    money, quantity = (np.broadcast_to(a, (lanes, 1)) for a in (units.money, units.quantity))
+    scale = np.concatenate([np.ones((lanes, 2)), quantity, quantity], -1)
+    others = np.empty(lanes, object)
+    for lane, listed in enumerate(found.others):
+        others[lane] = tuple(
+            replace(
+                other, levels=other.levels * scale[lane], profit=other.profit * money[lane], welfare=float(other.welfare * money[lane, 0])
+            )
+            for other in listed
+        )
+    return replace(found, levels=found.levels * scale, value=found.value * money[:, 0], others=others)
 
 
 def part(found: Outcomes, lanes: Any) -> Outcomes:
@@ -108,7 +132,15 @@ def _column(lanes: int, name: str, parts: Sequence[tuple[Any, Outcomes]]) -> NDA
 def outcome_at(case: Case, regime: Regime, found: Outcomes, lane: int) -> Outcome:
     """The outcome of one lane; `case` is that lane's alone."""
     if found.status[lane] not in SOLVED:
-        return unsolved(regime.key, found.status[lane], found.message[lane])
+        out = int(found.driven_out[lane])
+        return unsolved(
+            regime.key,
+            found.status[lane],
+            found.message[lane],
+            others=found.others[lane],
+            driven_out=None if out < 0 else out,
+            value=None if np.isnan(found.value[lane]) else float(found.value[lane]),
+        )
 
     def figure(column: Array) -> float | None:
         return None if np.isnan(column[lane]) else float(column[lane])

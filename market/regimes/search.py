@@ -82,7 +82,9 @@ def optima(payoff: Payoff, regime: Regime, lane: Rows, start: Array, tolerances:
     payoff = payoff.take(lane)
     lower, upper = level_bounds(payoff.case, len(lane), regime.sharing_range)
     end = maximise(payoff, start, lower, upper, tolerances)
-    holds, market = end.residual <= tolerances.residual, account(payoff.case, end.x, regime.prices).describes_market
+    # Beside a payoff that diverges every residual looks small: it counts as it is, in units in which a payoff's scale is one.
+    residual = end.residual * np.maximum(1.0, np.abs(end.value))
+    holds, market = residual <= tolerances.residual, account(payoff.case, end.x, regime.prices).describes_market
     curvature = np.full(len(lane), np.nan)
     if curved:
         held = on_bound(end.x, lower, tolerances) | on_bound(end.x, upper, tolerances)
@@ -92,7 +94,7 @@ def optima(payoff: Payoff, regime: Regime, lane: Rows, start: Array, tolerances:
         lane=lane,
         levels=end.x,
         worth=end.value,
-        residual=end.residual,
+        residual=residual,
         regret=np.full(len(lane), np.nan),
         curvature=curvature,
         holds=holds,
@@ -142,14 +144,16 @@ def _equilibria(
     reached = newton(game, start, tolerances)
     lost = np.asarray(~np.isfinite(reached).all(-1))
     found = examine(game, np.where(lost[:, None], start, reached), tolerances)
-    holds = ~lost & (found.residual <= tolerances.residual) & (found.regret <= tolerances.regret)
+    residual = found.residual * np.maximum(1.0, np.abs(found.payoff).max(-1))
+    regret = np.maximum(found.gain.max(-1), 0.0)
+    holds = ~lost & (residual <= tolerances.residual) & (regret <= tolerances.regret)
     no = np.zeros(len(lane), bool)
     return Points(
         lane=lane,
         levels=found.x,
         worth=found.payoff.sum(-1),
-        residual=found.residual,
-        regret=found.regret,
+        residual=residual,
+        regret=regret,
         curvature=found.curvature,
         holds=holds,
         market=account(at, found.x, regime.prices).describes_market,

@@ -2,28 +2,36 @@
 
 A few starts in every lane find what holds; where all of it is one point nothing is left to choose. `prove` asks for everything: many
 starts, every solution found listed, proof that an optimum is global, uniqueness and stability of an equilibrium.
+
+Everything is computed in natural units (`market.units`), so that no answer depends on what money and quantities are counted in, and given
+back in the market's own.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from market.case import INVESTMENT, SHARING, Array, Case
-from market.outcome import Outcome, Status, Uniqueness, account, other_point, why_infeasible
+from market.leaving import sales, true_profits, welfare_with_exit
+from market.outcome import Outcome, Solution, Status, Uniqueness, account, other_point, why_infeasible, without_firm
 from market.points import Points
+from market.pricing import net_intercept, revenue_matrices, sold_matrix
 from market.proof import bound_optimum
 from market.regimes.objectives import firm_game, level_bounds, sole_payoff
-from market.regimes.record import Outcomes, joined, outcome_at, outcomes
+from market.regimes.record import Outcomes, joined, outcome_at, outcomes, restored
 from market.regimes.search import given, optima, searched, thorough
-from market.regimes.table import REGIMES, Regime, needed_scale, unbounded, why_unbounded
-from market.solve.equilibrium import reply_eigenvalues
+from market.regimes.starts import all_around, starting_levels
+from market.regimes.table import REGIMES, Regime, benefit_matrix, needed_scale, unbounded, why_unbounded
+from market.sellers import climb_among_sellers
+from market.solve.equilibrium import best_reply_rounds, reply_eigenvalues
 from market.solve.optimum import on_bound
 from market.solve.tolerances import DEFAULT, Tolerances
 from market.uniqueness import uniqueness
-from market.wellposed import explain_zero_unit_cost, zero_unit_cost_pays
+from market.units import Units, in_units, natural_units
+from market.wellposed import explain_zero_unit_cost, required_scale, zero_unit_cost_pays
 
 SAME = 1e-4
 """Levels closer than this are one solution to a look at a few starts."""
@@ -73,26 +81,29 @@ def solve_lanes(
     Every lane is searched from a few starts, or from the `starts` (m, L, 4) given, as neighbours' solutions are; with `prove` from many,
     with every proof there is. Among several solutions the one of highest payoff, in games of highest joint profit, is taken.
     """
+    units = natural_units(case)
+    if starts is not None:
+        starts = np.concatenate([starts[..., SHARING], starts[..., INVESTMENT] / units.quantity], -1)
+    own, case = case, in_units(case, units)
     needed = np.broadcast_to(needed_scale(case, regime), lanes)
     limitless = np.broadcast_to(unbounded(case, needed), lanes)
     parts: list[tuple[NDArray[np.intp], Outcomes]] = []
     for lane in np.flatnonzero(limitless):
-        message = why_unbounded(case.take([lane]), regime, float(needed[lane]))
+        there = units.take([lane])
+        message = why_unbounded(own.take([lane]), regime, float(needed[lane] * there.of("cost_scale")[0, 0]))
         parts.append((np.array([lane]), outcomes(1, status="unbounded", message=message, plain=True)))
     on = np.flatnonzero(~limitless)
     for k in range(0, len(on), 1 if prove else regime.block):
         some = on[k : k + (1 if prove else regime.block)]
         at = case if len(some) == lanes else case.take(some)
         if prove:
-            found = _proven(at, regime, tolerances)
+            found = _proven(_Market(case=at, own=own.take(some), units=units.take(some)), regime, tolerances)
         elif starts is None:
             found = _best(at, regime, searched(at, regime, len(some), tolerances), len(some), tolerances)
         else:
             found = _best(at, regime, given(at, regime, starts[:, some], tolerances), len(some), tolerances)
-        if len(some) == lanes:
-            return found
         parts.append((some, found))
-    return joined(lanes, parts)
+    return restored(parts[0][1] if len(parts) == 1 else joined(lanes, parts), units)
 
 
 # --- the best of what a few starts found
@@ -116,6 +127,9 @@ def _best(case: Case, regime: Regime, points: Points, lanes: int, tolerances: To
     same = SAME_STAGED * np.maximum(1.0, np.abs(x)) if regime.staged else SAME
     several = ((apart > same).any(-1) & np.isfinite(worth)).any(0)
     plain = solved & ~several
+    if regime.sole:  # payoff squares prices: where negative ones seem to pay more, the best with every firm selling is another question
+        seems = np.where((rows >= 0) & points.holds[rows] & ~points.market[rows], points.worth[rows], -np.inf).max(0)
+        plain &= (seems <= top + 1e-9) & ~_endless(case, regime)
     if regime.staged:  # every start must have led there
         plain &= (good[rows] | (rows < 0)).all(0)
     held = _held(case, regime, x, tolerances) & solved[:, None]
@@ -144,27 +158,55 @@ def _held(case: Case, regime: Regime, x: Array, tolerances: Tolerances) -> NDArr
     return held
 
 
+def _endless(case: Case, regime: Regime) -> NDArray[np.bool_]:
+    """Whether payoff grows without limit among levels (L or 1,) at which some firm would sell less than nothing."""
+    return unbounded(case, required_scale(case, benefit_matrix(case, regime)))
+
+
 # --- everything that can be said of one market
 
 
-def _proven(case: Case, regime: Regime, tolerances: Tolerances) -> Outcomes:
+@dataclass(frozen=True, kw_only=True)
+class _Market:
+    """One market, flat."""
+
+    case: Case
+    """In natural units, in which it is solved."""
+    own: Case
+    """In its own, in which it is spoken of."""
+    units: Units
+
+    def money(self, amount: float) -> float:
+        """An amount in natural units in the market's own."""
+        return float(amount * self.units.money[0, 0])
+
+
+def _proven(market: _Market, regime: Regime, tolerances: Tolerances) -> Outcomes:
     """The outcome of one bounded market, searched from many starts."""
+    case = market.case
     only = None if regime.sole or regime.staged else uniqueness(case, regime.imposed)
-    return _judged(case, regime, thorough(case, regime, only is not None and only.status == "proven", tolerances), only, tolerances)
+    return _judged(market, regime, thorough(case, regime, only is not None and only.status == "proven", tolerances), only, tolerances)
 
 
-def _judged(case: Case, regime: Regime, points: Points, only: Uniqueness | None, tolerances: Tolerances) -> Outcomes:
+def _judged(market: _Market, regime: Regime, points: Points, only: Uniqueness | None, tolerances: Tolerances) -> Outcomes:
     """The outcome of one market to which these points lead: the best that holds, with what can be proven of it, the others listed."""
-    if not points.holds.any():
-        return _nothing(case, regime, points, tolerances)
-    # Payoff squares prices, so levels with negative ones can look good. They describe no market and count only if all found are such.
-    real = points.holds & points.market
-    points = points.take(real if real.any() else points.holds)
-    gap = np.nan
+    case = market.case
+    real, gap = points.holds & points.market, np.nan
     if regime.sole:
-        best_real = float(points.worth.max()) if real.any() else -np.inf
+        best_real = float(points.worth[real].max(initial=-np.inf))
         if zero_unit_cost_pays(sole_payoff(case, regime), best_real):  # what climbs run after
-            return _failed("infeasible", explain_zero_unit_cost(case, regime.maximised))
+            return _failed("infeasible", explain_zero_unit_cost(market.own, regime.maximised))
+        # Payoff squares prices, so levels with negative ones can look good: they describe no market and count nowhere.
+        if float(points.worth[points.holds].max(initial=-np.inf)) > best_real + 1e-9 or not real.any() or _endless(case, regime)[0]:
+            more, driven = _with_every_firm(market, regime, tolerances)
+            if driven is not None and float(driven.value[0]) > best_real + 1e-9:
+                return driven
+            points = Points.joined([points, more])
+            real = points.holds & points.market
+    if not real.any():
+        return _nothing(market, regime, points, tolerances)
+    points = points.take(real)
+    if regime.sole:
         points, gap = _bounded_above(case, regime, points, tolerances)
     order = ranked(points, 1e3 * tolerances.distinct if regime.staged else tolerances.distinct)
     if regime.sole:
@@ -174,13 +216,10 @@ def _judged(case: Case, regime: Regime, points: Points, only: Uniqueness | None,
         if top > reached + 1e-9 * max(1.0, abs(reached)):  # a saddle of a market, from which ascents leave what is one
             return _failed(
                 "infeasible",
-                f"{regime.maximised} is highest where some price or quantity would be negative: {top:.6g} is reached on the way there, "
-                f"and {reached:.6g} at the best optimum of a market",
+                f"{regime.maximised} is highest where some price or quantity would be negative: {market.money(top):.6g} is reached on the "
+                f"way there, and {market.money(reached):.6g} at the best optimum of a market",
             )
     best, x = order[0], points.levels[order]
-    if not points.market[best]:
-        books = account(case, x[:1], regime.prices)
-        return _failed("infeasible", why_infeasible(replace(books, **{name: value[0] for name, value in vars(books).items()})))
     moduli = np.full(4, np.nan)
     stable: list[bool | None] = [None] * len(order)
     if only is not None:
@@ -233,13 +272,78 @@ def ranked(points: Points, distinct: float) -> list[int]:
     return kept
 
 
-def _nothing(case: Case, regime: Regime, points: Points, tolerances: Tolerances) -> Outcomes:
-    """Why no point holds."""
+def _with_every_firm(market: _Market, regime: Regime, tolerances: Tolerances) -> tuple[Points, Outcomes | None]:
+    """Optima among levels at which every firm sells; where the chooser would rather drive one out, what there is to say of that."""
+    case, payoff = market.case, sole_payoff(market.case, regime)
+    lane, start = all_around(payoff, 1)
+    start = np.concatenate([start, start[: len(start) // 5] * [1, 1, 1, 0], start[: len(start) // 5] * [1, 1, 0, 1]])
+    lane = np.zeros(len(start), np.intp)
+    lower, upper = level_bounds(case, len(start), regime.sharing_range)
+    found = climb_among_sellers(payoff.take(lane), sold_matrix(case, regime.prices), start, lower, upper, tolerances)
+    holds = found.residual <= tolerances.residual
+    inside = np.flatnonzero(holds & ~found.out.any(-1))
+    points = optima(payoff, regime, lane[inside], found.x[inside], tolerances, curved=True)
+    bound = np.where(holds & found.out.any(-1), found.value, -np.inf)
+    best = int(bound.argmax())
+    if not np.isfinite(bound[best]) or bound[best] <= float(points.worth[points.holds & points.market].max(initial=-np.inf)):
+        return points, None
+    # Of equal firms either could be; one has to be named.
+    firm, value = 1 if case.alike() else int(np.flatnonzero(found.out[best])[0]), float(bound[best])
+    message = (
+        f"{regime.maximised} is highest where firm {firm + 1} is driven out of the market: with both firms selling it is at most "
+        f"{market.money(value):.6g}, approached as quantity[{firm}] falls to zero"
+    )
+    return points, outcomes(1, status="infeasible", message=message, driven_out=firm, value=value, plain=True, thorough=True)
+
+
+def _driven_out(market: _Market, regime: Regime, tolerances: Tolerances) -> Outcomes | None:
+    """The equilibrium of one market in which a firm is out, where best replies settle on one: no figure is claimed, it is listed."""
+    case, game = market.case, firm_game(market.case, regime)
+    starts = np.zeros((4, 4))
+    starts[:, SHARING] = regime.sharing_range[0]
+    starts[2:] = starting_levels(case, revenue_matrices(case, regime.prices).sum(-3))[0][[0, 8]]
+    starts[:, SHARING] = np.clip(starts[:, SHARING], *regime.sharing_range)
+    for first, start in ((0, starts[0]), (1, starts[1]), (0, starts[2]), (1, starts[3])):
+        x, value = game.reply(first, start[None])
+        if not np.isfinite(x).all() or not np.isfinite(value).all():
+            continue
+        x = best_reply_rounds(game, game.reply(1 - first, x)[0], 60)
+        if not np.isfinite(x).all():
+            continue
+        earned = true_profits(case, x)[0]
+        if max(float(game.reply(firm, x)[1][0] - earned[firm]) for firm in (0, 1)) > tolerances.regret:
+            continue
+        if (driven := _without(market, x)) is not None:
+            return driven
+    return None
+
+
+def _without(market: _Market, x: Array) -> Outcomes | None:
+    """What is said of levels (1, 4), natural units, that solve a game and at which a firm is out; None where none is."""
+    out = np.flatnonzero(sales(market.case, net_intercept(market.case, x)).out[0])
+    if not len(out):
+        return None
+    firm, earned = int(out[0]), true_profits(market.case, x)[0]
+    other = Solution(levels=x[0], profit=earned, welfare=float(welfare_with_exit(market.case, x)[0]))
+    return outcomes(1, status="infeasible", message=without_firm(firm), driven_out=firm, others=(other,), plain=True, thorough=True)
+
+
+def _nothing(market: _Market, regime: Regime, points: Points, tolerances: Tolerances) -> Outcomes:
+    """Why no point of a market holds."""
+    if points.holds.any():  # levels that solve it, but describe no market
+        best = int(np.where(points.holds, points.worth, -np.inf).argmax())
+        scale = np.array([1, 1, market.units.quantity[0, 0], market.units.quantity[0, 0]])
+        books = account(market.own, points.levels[best : best + 1] * scale, regime.prices)
+        if not regime.sole:
+            driven = _without(market, points.levels[best : best + 1]) if regime.staged else _driven_out(market, regime, tolerances)
+            if driven is not None:
+                return driven
+        return _failed("infeasible", why_infeasible(replace(books, **{name: value[0] for name, value in vars(books).items()})))
     if regime.sole:
-        if zero_unit_cost_pays(sole_payoff(case, regime), -np.inf):
-            return _failed("infeasible", explain_zero_unit_cost(case, regime.maximised))
         return _failed("not_converged", f"no ascent on {regime.maximised} reached a residual of {tolerances.residual:g}")
     if not regime.staged:
+        if (driven := _driven_out(market, regime, tolerances)) is not None:
+            return driven
         return _failed(
             "no_equilibrium",
             "no levels were found at which neither firm gains by a global deviation: best replies cycle or grow without limit",
