@@ -72,7 +72,7 @@ def beside_or_alone(N_i: Array, N_j: Array, b_i: Array, b_j: Array, x: Array) ->
     """Firm i's margin and what it sells at these net intercepts, beside its rival or with it out."""
     own, cross = 2 * b_j * N_i + x * N_j, 2 * b_i * N_j + x * N_i
     rest = b_j * N_i + x * N_j
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         keeps_out = np.where(x > 0, -N_j / np.where(x > 0, x, 1.0), np.inf)
     monopoly = rest / (2 * (b_i * b_j - x**2))
     limits = keeps_out < monopoly
