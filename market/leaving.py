@@ -48,6 +48,8 @@ PEAKS = 3
 """Local peaks among them that are followed up."""
 NARROWING = 40
 """Golden sections of a bracket in sharing: profit is flat at its top, so that less than rounding is left."""
+UNRELATED = 1e-100
+"""Cross slope over own slope up to which nothing is won by driving the rival out that rounding would leave."""
 
 
 class Sales(NamedTuple):
@@ -151,9 +153,9 @@ class Aside:
         low = sells[0] + np.minimum(sells[3] * least, sells[3] * most) - np.maximum(sells[5], 0.0) * most**2
         slope = sells[1] + np.minimum(sells[4] * least, sells[4] * most)
         falls = (slope < 0) | (sells[2] < 0)
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             first = np.where(low < 0, 0.0, np.where(falls & (sells[2] >= 0), low / np.where(slope < 0, -slope, 1.0), 0.0))
-        reachable = ((low < 0) | falls) & (first <= self.cap) & (self.x > 0)
+        reachable = ((low < 0) | falls) & (first <= self.cap) & (self.x > UNRELATED * self.b_i)
         # At most a monopoly's profit, (r0 + r1 t)^2 / d less cost, from the first investment at which the rival could be out.
         rest = [self.b_j * o + self.x * c for o, c in zip(self.own, self.cross, strict=True)]
         r0 = np.maximum(rest[0] + np.maximum(rest[3] * least, rest[3] * most) - np.minimum(rest[5], 0.0), 0.0)
