@@ -50,6 +50,8 @@ NARROWING = 40
 """Golden sections of a bracket in sharing: profit is flat at its top, so that less than rounding is left."""
 UNRELATED = 1e-100
 """Cross slope over own slope up to which nothing is won by driving the rival out that rounding would leave."""
+FAR = 1e50
+"""Investment in natural units beyond which nothing lies."""
 
 
 class Sales(NamedTuple):
@@ -155,7 +157,7 @@ class Aside:
         falls = (slope < 0) | (sells[2] < 0)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             first = np.where(low < 0, 0.0, np.where(falls & (sells[2] >= 0), low / np.where(slope < 0, -slope, 1.0), 0.0))
-        reachable = ((low < 0) | falls) & (first <= self.cap) & (self.x > UNRELATED * self.b_i)
+        reachable = ((low < 0) | falls) & (first <= np.minimum(self.cap, FAR)) & (self.x > UNRELATED * self.b_i)
         # At most a monopoly's profit, (r0 + r1 t)^2 / d less cost, from the first investment at which the rival could be out.
         rest = [self.b_j * o + self.x * c for o, c in zip(self.own, self.cross, strict=True)]
         r0 = np.maximum(rest[0] + np.maximum(rest[3] * least, rest[3] * most) - np.minimum(rest[5], 0.0), 0.0)
@@ -169,8 +171,8 @@ class Aside:
         concave = bend > 0
         top = np.where(concave, (2 * r0 * r1 / d + self.kappa * self.origin) / np.where(concave, bend, 1.0), np.inf)
         top = np.minimum(np.maximum(np.maximum(top, first), self.origin), self.cap)
-        bent = (rest[2] > 0) | ~concave & np.isinf(self.cap)
-        return np.asarray(reachable & (bent | (most_at(np.where(np.isfinite(top), top, 0.0)) > value)))
+        bent = (rest[2] > 0) | ~(top <= FAR)
+        return np.asarray(reachable & (bent | (most_at(np.where(top <= FAR, top, 0.0)) > value)))
 
     def drives_out(self, s: Array, t: Array) -> NDArray[np.bool_]:
         """Whether the rival is out at own levels."""

@@ -58,6 +58,13 @@ class AmongSellers:
         return self._here(x).derivatives(x)
 
 
+def among_sellers(payoff: Payoff, sold: Array, rate: float = RATES[-1]) -> AmongSellers:
+    """The payoff from which negative quantities are taken at this rate, a multiple of its own curvature."""
+    lanes = max(len(payoff.benefit), len(sold))
+    curvature = np.abs(payoff.benefit).max((-1, -2)) / np.maximum((sold**2).sum(-1).min(-1), 1e-300)
+    return AmongSellers(payoff=payoff, sold=sold, rate=np.broadcast_to(rate * curvature, (lanes,)))
+
+
 @dataclass(frozen=True, kw_only=True)
 class WithEveryFirm:
     """Ends of climbs among levels at which every firm sells."""
@@ -76,12 +83,10 @@ def climb_among_sellers(
     payoff: Payoff, sold: Array, start: Array, lower: Array, upper: Array, tolerances: Tolerances = DEFAULT
 ) -> WithEveryFirm:
     """Climb from each start (L, 4) to a local optimum among levels at which every firm sells."""
-    lanes = len(start)
-    sold = np.broadcast_to(sold, (lanes, 2, 2))
-    curvature = np.abs(payoff.benefit).max((-1, -2)) / np.maximum((sold**2).sum(-1).min(-1), 1e-300)
+    sold = np.broadcast_to(sold, (len(start), 2, 2))
     x = start
     for rate in RATES:
-        among = AmongSellers(payoff=payoff, sold=sold, rate=np.broadcast_to(rate * curvature, (lanes,)))
+        among = among_sellers(payoff, sold, rate)
         found = maximise(among, x, lower, upper, tolerances)
         x = found.x
     q = among.quantities(x)

@@ -109,7 +109,7 @@ def comparative_statics(case: Case, regime: Regime, x: Array, common: bool = Fal
     G, jacobian = conditions(case, regime, x)
     lower, upper = level_bounds(case, len(x), regime.sharing_range)
     at_lower, at_upper = on_bound(x, lower, tolerances), on_bound(x, upper, tolerances)
-    scale = np.maximum(1.0, np.abs(account(case, x, regime.prices).total_surplus).sum(-1))[:, None]
+    scale = np.abs(account(case, x, regime.prices).total_surplus).sum(-1)[:, None]
     weak = (at_lower ^ at_upper) & (np.abs(G) <= 1e3 * tolerances.residual * scale)  # both: imposed, so never free
     held = (at_lower | at_upper) & ~weak
     out = {}

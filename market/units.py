@@ -64,6 +64,23 @@ class Units:
         return np.asarray(self.money**money * self.quantity**quantity)
 
 
+def reciprocal(units: Units) -> Units:
+    """The units in which a figure is stated that goes the other way."""
+    return Units(money=1 / units.money, quantity=1 / units.quantity)
+
+
+def levels_in(x: Array, units: Units) -> Array:
+    """Levels (..., 4), or one firm's (..., 2): sharing first, investments second, in these units; `units` are of the leading axes."""
+    sharing, investment = np.split(x, 2, axis=-1)
+    return np.concatenate([sharing, investment / units.quantity], -1)
+
+
+def levels_from(x: Array, units: Units) -> Array:
+    """Levels stated in these units in the market's own."""
+    sharing, investment = np.split(x, 2, axis=-1)
+    return np.concatenate([sharing, investment * units.quantity], -1)
+
+
 def natural_units(case: Case) -> Units:
     """What one natural unit is worth in a case's own."""
     a, b = (np.exp(np.log(x).mean(-1, keepdims=True)) for x in (case.intercept, case.own_slope))

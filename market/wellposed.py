@@ -20,7 +20,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from market.case import Array, Case, of_firm
+from market.case import Array, Case, of_firm, take_lanes
 from market.cost import form_of, usefulness
 from market.demand import apply as apply_matrix
 from market.demand import matrix, slope_matrix, times
@@ -87,8 +87,10 @@ def required_scale(case: Case, benefit: Array, sold: Array | None = None) -> Arr
         better = (needed > worst) & ~(shared & bool(n))
         worst, sells = np.where(better, needed, worst), np.where(better, real, sells)
     fan = np.asarray((linear | (not form_of(case).own_far_out) | ~sells) & ~convex)
-    if fan.any():
-        worst = np.where(fan, _among_sellers(case, benefit, sold, np.asarray(shared)), worst)
+    some = np.flatnonzero(np.broadcast_to(fan, shape))
+    if len(some):
+        lanes = [take_lanes(a, some) for a in (benefit, np.broadcast_to(sold, (*shape, 2, 2)), np.broadcast_to(shared, shape))]
+        worst[some] = _among_sellers(case.take(some), *lanes)
     worst = np.where(convex, -np.inf, worst)
     # At the bound itself payoff is linear far out; rounding must not decide on which side a case is.
     return worst * (1 + 1e-12 * np.sign(worst))

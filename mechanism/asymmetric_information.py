@@ -188,7 +188,7 @@ def _program_check(scheme: Scheme, own: Gains, net: Array) -> ProgramCheck:
     gain, slack = constraint_data(scheme, own, net)
     solved = tuple(_per_firm(scheme, lambda i: largest_violation(gain[i], None if slack is None else slack[i])))
     direct = tuple(max(0.0, float(gain[i].max()), 0.0 if slack is None else float(-slack[i].min())) for i in (0, 1))
-    tolerance = 1e-7 * max(1.0, *direct)
+    tolerance = 1e-7 * max(float(own.range), *direct)
     agrees = all(v is not None and abs(v - w) <= tolerance for v, w in zip(solved, direct, strict=True))
     return ProgramCheck(largest_violation=solved, evaluated=direct, agrees=agrees)
 
@@ -261,7 +261,7 @@ def _interim(scheme: Scheme, judged: Judged, drawn: bool) -> tuple[InterimRow, .
     outside, paid, subsidised = scheme.private()[..., 0], judged.net @ weights, scheme.assignment.subsidy @ weights
     # Ties go to the truth.
     gain = own.bayesian.max(-1)
-    rounding = 1e-12 * np.maximum(1.0, np.abs(own.truth))
+    rounding = 1e-12 * np.abs(own.truth).max()
     best = np.where(gain <= rounding, np.arange(gain.shape[-1]), own.interim.argmax(-1))
     return tuple(
         InterimRow(

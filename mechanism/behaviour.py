@@ -94,7 +94,7 @@ def reporting_equilibrium(replies: Replies, net: Array) -> ReportingEquilibrium:
         for firm in (0, 1):
             value = expected(firm, moving)
             best = value.max(-1, keepdims=True)
-            near = value >= best - 1e-12 * np.maximum(1.0, np.abs(best))
+            near = value >= best - 1e-12 * np.abs(best)
             told[firm, moving] = np.argmin(np.where(near, distance, np.inf), axis=-1)
         now = told[:, moving]
         rounds[moving] = turn

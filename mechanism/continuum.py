@@ -14,14 +14,11 @@ import numpy as np
 
 from market.case import Array, Case
 from market.outcome import account
-from market.payoff import Payoff
-from market.pricing import bertrand_matrix, utility_matrix
-from market.regimes import BOTH, REGIMES, firm_game, level_bounds
-from market.solve.equilibrium import newton
-from market.solve.optimum import maximise
+from market.pricing import bertrand_matrix
+from market.regimes import REGIMES, solve_lanes
 from mechanism.checks import NOT_ESTABLISHED, RELATIVE_TOLERANCE, Check, CheckStatus, Lie, Refusal, payoff_range
 from mechanism.incentives import Gains
-from mechanism.policies import TODAY
+from mechanism.policies import GOAL, TODAY
 from mechanism.preparation import Scheme, sides_of_joining, staying_out
 from mechanism.private_market import at_types
 from mechanism.reported import own_cost, own_payoff
@@ -65,7 +62,7 @@ class Table:
         if not np.isfinite(self.scheme.market()).all():
             return np.full(self.revenue.shape, np.nan)
         lanes, start = _pairs(self.scheme, self.firm, self.points, levels if self.firm == 0 else np.swapaxes(levels, 0, 1))
-        x = newton(firm_game(lanes, REGIMES[TODAY]), start)
+        x = solve_lanes(lanes, REGIMES[TODAY], len(start), starts=start[None]).levels
         found = own_payoff(account(lanes, x, bertrand_matrix), self.firm, self.scheme.options.payoff)
         return (found if np.isfinite(x).all() else np.full_like(found, np.nan)).reshape(self.revenue.shape)
 
@@ -197,20 +194,11 @@ def _firm(scheme: Scheme, firm: int, points: Array, rule: TaxRule, grid: Array) 
 def _table(scheme: Scheme, firm: int, points: Array) -> Table:
     """The planner's levels at the reports (n,) and the rival's nodes, from the nearest levels on the grid on either side."""
     types, assignment = scheme.types, scheme.assignment
-    nodes, case = types.nodes, scheme.case.map(lambda a: a.reshape(1, -1))
-    n, K = len(points), len(nodes)
+    n, K, nodes = len(points), len(types.nodes), types.nodes
     lanes, _ = _pairs(scheme, firm, points, assignment.levels[firm])
-    payoff = Payoff(case=lanes, benefit=utility_matrix(case, bertrand_matrix), cost_weight=BOTH)
-    lower, upper = level_bounds(case, n * K)
     above = np.clip(np.searchsorted(types.points, points), 1, len(types.points) - 1)
-    best, value = None, np.full(n * K, -np.inf)
-    for side in (above - 1, above):
-        start = assignment.levels[firm][side][:, nodes].reshape(-1, 4)
-        found = maximise(payoff, start, lower, upper)
-        better = found.value > value + 1e-12 * np.maximum(1.0, np.abs(value)) if best is not None else np.ones(n * K, bool)
-        best = found.x.copy() if best is None else np.where(better[:, None], found.x, best)
-        value = np.where(better, found.value, value)
-    assert best is not None
+    starts = np.stack([assignment.levels[firm][side][:, nodes].reshape(-1, 4) for side in (above - 1, above)])
+    best = solve_lanes(lanes, REGIMES[GOAL], n * K, starts=starts).levels
     books = account(lanes, best, bertrand_matrix)
     cost = books.investment_cost.reshape(n, K, 2)
     revenue = books.profit.reshape(n, K, 2)[..., firm] + cost[..., firm]

@@ -16,15 +16,17 @@ from market.case import INVESTMENT, SHARING, Array, Case, levels, rival
 from market.demand import printed_double_integral, shifted_intercept
 from market.outcome import Certificate, Outcome, account, unsolved
 from market.payoff import Payoff
-from market.pricing import bertrand_matrix, utility_matrix
+from market.pricing import bertrand_matrix, sold_matrix, utility_matrix
 from market.regimes import BOTH, binding, deviation_bounds, finish, level_bounds, other_point, starting_levels
+from market.sellers import among_sellers
 from market.solve.equilibrium import Game, best_reply_rounds, examine, find_equilibria, newton, searched_reply
 from market.solve.tolerances import DEFAULT, Tolerances
+from market.units import in_units, levels_from, levels_in, natural_units
 from mechanism.checks import Check, least_lump_sums, participation
 from mechanism.frozen import freeze
 
-NEAR = 1e-2
-"""Share of a level's size below which rounds of best replies stop moving it, where Newton finishes: each of their searches is dear."""
+NEAR = 1e-3
+"""Natural units up to which levels still move where rounds of best replies end and Newton's method finishes: every reply is a search."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,9 +82,10 @@ def subsidy(case: Case, x: Array) -> Array:
 def regulated_game(case: Case, around: Array) -> Game:
     """The game in which each firm chooses its own levels to maximise welfare, at one flat case.
 
-    Best replies are searched from own levels spread about those of `around` (4,).
+    Best replies are searched from own levels spread about those of `around` (4,), among levels at which every firm sells.
     """
-    welfare = Payoff(case=case, benefit=utility_matrix(case, bertrand_matrix), cost_weight=BOTH)
+    plain = Payoff(case=case, benefit=utility_matrix(case, bertrand_matrix), cost_weight=BOTH)
+    welfare = among_sellers(plain, sold_matrix(case, bertrand_matrix))
     lower, upper = deviation_bounds(case, around[None])
     players, controls = (welfare, welfare), ((0, 2), (1, 3))
     sharing = np.repeat([0.0, 0.25, 0.5, 0.75, 1.0], 2)
@@ -143,32 +146,35 @@ def _joins(payoff: Array, outside: Array, scale: float) -> Joining:
     )
 
 
-def _regulated_equilibrium(case: Case, optimum: Outcome, tolerances: Tolerances) -> Outcome:
+def _regulated_equilibrium(own: Case, optimum: Outcome, tolerances: Tolerances) -> Outcome:
     assert optimum.levels is not None
-    game = regulated_game(case, optimum.levels)
-    reached = newton(game, best_reply_rounds(game, optimum.levels[None], 3), tolerances)
+    units = natural_units(own)
+    case, x_star = in_units(own, units), levels_in(optimum.levels[None], units)[0]
+    game = regulated_game(case, x_star)
+    reached = newton(game, best_reply_rounds(game, x_star[None], 3), tolerances)
     if not np.isfinite(reached).all():
         return unsolved("regulated", "no_equilibrium", "best replies from the social optimum did not settle")
     here = examine(game, reached, tolerances)
-    starts = starting_levels(case, game.players[0].benefit)[0]  # type: ignore[attr-defined]
-    silent = levels(np.zeros(2), optimum.levels[INVESTMENT])
-    full = levels(np.ones(2), optimum.levels[INVESTMENT])
+    starts = starting_levels(case, utility_matrix(case, bertrand_matrix))[0]
+    silent = levels(np.zeros(2), x_star[INVESTMENT])
+    full = levels(np.ones(2), x_star[INVESTMENT])
     found = find_equilibria(game, np.concatenate([starts, silent[None], full[None]]), tolerances, rounds=12, settled=NEAR)
     apart = np.abs(found.x - reached) > tolerances.distinct * np.maximum(1.0, np.abs(reached))
     real = account(case, found.x, bertrand_matrix).describes_market  # other levels are no equilibria
-    listed = (other_point(case, bertrand_matrix, x) for x in found.x[apart.any(-1) & real])
+    listed = (other_point(own, bertrand_matrix, x) for x in levels_from(found.x[apart.any(-1) & real], units))
     others = sorted(listed, key=lambda other: (-other.welfare, *other.levels[SHARING]))
-    lower, upper = level_bounds(case, 1)
+    x = levels_from(reached, units)
+    lower, upper = level_bounds(own, 1)
     curvature = float(here.curvature[0])
-    at_optimum = bool((np.abs(reached[0] - optimum.levels) <= tolerances.distinct * np.maximum(1.0, np.abs(optimum.levels))).all())
+    at_optimum = bool((np.abs(reached[0] - x_star) <= tolerances.distinct * np.maximum(1.0, np.abs(x_star))).all())
     certificate = Certificate(
-        residual=float(here.residual[0]),
+        residual=float(here.residual[0] * max(1.0, np.abs(here.payoff).max())),
         curvature=None if np.isnan(curvature) else curvature,
-        regret=float(here.regret[0]),
+        regret=float(max(here.gain.max(), 0.0)),
         # A unilateral gain would be a better welfare than the optimum's: where that is proven, so is the absence of regret.
         scope=optimum.certificate.scope if at_optimum else "searched",
         gap=optimum.certificate.gap if at_optimum else None,
         others=tuple(others),
-        bounds=binding(reached[0], lower[0], upper[0], tolerances),
+        bounds=binding(x[0], lower[0], upper[0], tolerances),
     )
-    return finish(case, "regulated", reached[0], account(case, reached, bertrand_matrix), certificate)
+    return finish(own, "regulated", x[0], account(own, x, bertrand_matrix), certificate)

@@ -22,6 +22,7 @@ from market.payoff import Payoff
 from market.pricing import bertrand_matrix, utility_matrix
 from market.regimes import deviation_bounds
 from market.solve.optimum import maximise
+from market.units import in_units, levels_in, natural_units
 from mechanism.checks import Check, JointLie, Lie, first_largest, gain_check, payoff_ranges
 from mechanism.frozen import freeze
 from mechanism.reported import Assignment
@@ -198,21 +199,22 @@ def _free(assignment: Assignment, firm: int, picked: NDArray[np.intp], payoff: s
     theta, report, rival = (a.ravel() for a in np.meshgrid(picked, picked, nodes, indexing="ij"))
     pairs = np.empty((len(theta), 2))
     pairs[:, firm], pairs[:, other] = points[theta], points[rival]
-    market = assignment.case.map(lambda a: a.reshape(1, -1))
+    own = assignment.case.map(lambda a: a.reshape(1, -1))
+    units = natural_units(own)
+    market = in_units(own, units)
     weight = np.zeros((1, 2))
     weight[0, other], weight[0, firm] = 1, 0 if payoff == "printed" else 1
-    objective = Payoff(
-        case=market.with_parameter(types.parameter, pairs), benefit=utility_matrix(market, bertrand_matrix), cost_weight=weight
-    )
-    held = assignment.levels[firm][report, rival]
+    case = in_units(own.with_parameter(types.parameter, pairs), units)
+    objective = Payoff(case=case, benefit=utility_matrix(market, bertrand_matrix), cost_weight=weight)
+    held = levels_in(assignment.levels[firm][report, rival], units)
     lower, upper = deviation_bounds(market, held)
     for bound in (lower, upper):
         bound[:, [other, 2 + other]] = held[:, [other, 2 + other]]
     # From the levels assigned for the report, and from those that suit the true type.
     truthful = held.copy()
-    truthful[:, [firm, 2 + firm]] = assignment.levels[firm][theta, rival][:, [firm, 2 + firm]]
+    truthful[:, [firm, 2 + firm]] = levels_in(assignment.levels[firm][theta, rival], units)[:, [firm, 2 + firm]]
     best = np.maximum(*(maximise(objective, start, lower, upper).value for start in (held, truthful)))
-    return best.reshape(n, n, len(nodes))
+    return best.reshape(n, n, len(nodes)) * units.money[0, 0]
 
 
 def incentive_check(found: Gains | None, points: Array, incentive: Incentive, scale: float) -> Check:

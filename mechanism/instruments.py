@@ -21,6 +21,7 @@ from market.regimes import level_bounds, starting_levels
 from market.solve.equilibrium import Game, examine, searched_reply
 from market.solve.optimum import on_bound
 from market.solve.tolerances import DEFAULT, Tolerances
+from market.units import Units, in_units, levels_in, natural_units
 from mechanism.checks import CheckStatus
 from mechanism.frozen import freeze
 
@@ -88,6 +89,11 @@ def investment_rates(rates: Array) -> Array:
     return rates[[0, 1], [2, 3]]
 
 
+def rates_in(rates: Array, units: Units) -> Array:
+    """Rates (2, 4) with money and quantity counted in these units of one market."""
+    return rates / np.concatenate([units.money[0].repeat(2), units.of("price")[0].repeat(2)])
+
+
 def linear_subsidies(case: Case, optimum: Outcome, market: Outcome, tolerances: Tolerances = DEFAULT) -> LinearSubsidies | None:
     """Rates that make the planner's levels every firm's first-order choice, whether they are an equilibrium, and what that costs.
 
@@ -107,9 +113,10 @@ def linear_subsidies(case: Case, optimum: Outcome, market: Outcome, tolerances: 
             lacking = -float(gradient[level])
             # At a bound a firm that is pushed into it needs nothing.
             rates[firm, level] = min(lacking, 0.0) if at_lower[level] else max(lacking, 0.0) if at_upper[level] else lacking
-    found = examine(subsidised_game(case, rates, x), x, tolerances)
-    regret = float(found.regret[0])
-    holds = bool(regret <= 1e-8 and found.residual[0] <= tolerances.residual)
+    units = natural_units(case)
+    found = examine(subsidised_game(in_units(case, units), rates_in(rates, units), levels_in(x, units)), levels_in(x, units), tolerances)
+    regret, residual = float(max(found.gain.max(), 0.0)), float(found.residual[0] * max(1.0, np.abs(found.payoff).max()))
+    holds = bool(regret <= 1e-8 and residual <= tolerances.residual)
     received = np.array([float((rates[i] * x[0]).sum()) for i in (0, 1)])
     payoff = account(case, x, bertrand_matrix).profit[0] + received
     return LinearSubsidies(
@@ -119,7 +126,7 @@ def linear_subsidies(case: Case, optimum: Outcome, market: Outcome, tolerances: 
         net_transfer=received,
         payoff=payoff,
         participation_gain=payoff - market.profit if market.solved else None,
-        residual=float(found.residual[0]),
+        residual=residual,
         regret=regret,
     )
 

@@ -19,6 +19,7 @@ from market.own_levels import margin_in_own_levels
 from market.solve.lanes import together
 from market.solve.optimum import maximise
 from market.solve.tolerances import DEFAULT, Tolerances
+from market.units import Units, in_units, levels_from, levels_in, natural_units
 from mechanism.frozen import freeze
 from mechanism.types import TypeSpace
 
@@ -39,9 +40,9 @@ class PrivateEquilibrium:
     own_cost: Array
     """(2, ..., n): expected investment cost of each type, part of that profit."""
     residual: Array
-    """(...): largest projected own gradient of any type over max(1, |payoff|)."""
+    """(...): largest projected own gradient of any type, natural units."""
     regret: Array
-    """(...): largest gain of any type from a global change of its levels over max(1, |payoff|)."""
+    """(...): largest gain of any type from a global change of its levels, natural units."""
 
     def __post_init__(self) -> None:
         freeze(self)
@@ -135,6 +136,8 @@ def private_equilibrium(
     alike = case.with_parameter(types.parameter, np.full((1, 2), types.points[0])).alike() and np.allclose(start, mirrored, 1e-9, 1e-12)
     start = (start + mirrored) / 2 if alike else start
     strategy = np.stack([np.repeat(start[:, None, [i, 2 + i]], K, axis=1) for i in (0, 1)])  # (2, C, K, [sharing, investment])
+    units = natural_units(case)
+    unit = np.broadcast_to(np.column_stack([np.ones(len(units.quantity)), units.quantity[:, 0]]), (C, 2))  # of a strategy's levels
     moving = np.arange(C)
     for _ in range(ROUNDS):
         before = strategy[:, moving].copy()
@@ -145,7 +148,8 @@ def private_equilibrium(
                 continue
             rivals, own = strategy[1 - firm, moving], strategy[firm, moving]
             strategy[firm, moving] = _climb(some, types, firm, rivals, types.types, own[:, :, None])[0]
-        moved = np.abs(strategy[:, moving] - before).max((0, 2, 3)) > 1e-13 * np.maximum(1.0, np.abs(strategy[:, moving]).max((0, 2, 3)))
+        now, then = (levels / unit[moving, None] for levels in (strategy[:, moving], before))
+        moved = np.abs(now - then).max((0, 2, 3)) > 1e-13 * np.maximum(1.0, np.abs(now).max((0, 2, 3)))
         moving = moving[moved]
         if not len(moving):
             break
@@ -160,16 +164,16 @@ def private_equilibrium(
         rivals = strategy[1 - firm]
         x, value, residual = _climb(case, types, firm, rivals, types.points, strategy[firm][:, near][:, :, None])
         # A global deviation: climbs from own levels spread over the whole range.
-        top = np.maximum(1.0, 3 * strategy[firm][..., 1].max(1))
+        top = np.maximum(unit[:, 1], 3 * strategy[firm][..., 1].max(1))
         spread = np.array([[s, t] for s in (0.0, 0.5, 1.0) for t in (0.0, 1 / 3, 1.0)]) * np.stack([np.ones(C), top], -1)[:, None]
         everywhere = np.broadcast_to(spread[:, None], (C, len(looked), *spread.shape[1:]))
         best = _climb(case, types, firm, rivals, types.points[looked], everywhere)[1]
-        gain = (best - value[:, looked]) / np.maximum(1.0, np.abs(value[:, looked]))
+        gain = (best - value[:, looked]) / units.money
         answers[firm], payoffs[firm] = x, value
         worst, regret = np.maximum(worst, residual.max(1)), np.maximum(regret, gain.max(1))
         costs[firm] = _expected_cost(case, types, firm, types.points, x, rivals)
-    gap = np.abs(answers[:, :, types.nodes] - strategy).max((0, 2, 3))
-    settled = gap <= 1e-9 * np.maximum(1.0, np.abs(strategy).max((0, 2, 3)))
+    gap = np.abs((answers[:, :, types.nodes] - strategy) / unit[:, None]).max((0, 2, 3))
+    settled = gap <= 1e-9 * np.maximum(1.0, np.abs(strategy / unit[:, None]).max((0, 2, 3)))
     fits = begun & settled & (worst <= tolerances.residual) & (regret <= tolerances.regret)
     return PrivateEquilibrium(
         converged=fits.reshape(lead),
@@ -210,14 +214,18 @@ def pair_levels(own: Array, rival: Array, firm: int) -> Array:
 
 
 def expected_profit(case: Case, types: TypeSpace, firm: int, rivals: Array, own_types: Array) -> ExpectedProfit:
-    """In C markets, rivals' strategies (C, K, 2), the expected profits of own types (n,): C * n lanes, a market's types together."""
+    """In C markets, rivals' strategies (C, K, 2), the expected profits of own types (n,): C * n lanes, a market's types together.
+
+    Its levels and its money are in natural units.
+    """
     C, K, n = len(rivals), len(types.types), len(own_types)
-    lanes = np.repeat(np.arange(C), n * K)
+    lanes, units = np.repeat(np.arange(C), n * K), natural_units(case)
     pairs = np.empty((C, n, K, 2))
     pairs[..., firm], pairs[..., 1 - firm] = own_types[:, None], types.types
     x = np.zeros((C, n, K, 4))
-    x[..., [1 - firm, 3 - firm]] = rivals[:, None]
+    x[..., [1 - firm, 3 - firm]] = levels_in(rivals, _of_market(units))[:, None]
     here, x = case.take(lanes).with_parameter(types.parameter, together(pairs.reshape(-1, 2))), together(x.reshape(-1, 4))
+    here = in_units(here, units.take(lanes))
     margin = margin_in_own_levels(here, x, firm)
     terms = np.array([np.broadcast_to(c, len(x)) for c in margin[:6]]).reshape(6, C * n, K)
     weight = types.probabilities * np.broadcast_to(margin.weight, len(x)).reshape(C * n, K)
@@ -234,14 +242,23 @@ def expected_profit(case: Case, types: TypeSpace, firm: int, rivals: Array, own_
 
 def _climb(case: Case, types: TypeSpace, firm: int, rivals: Array, own_types: Array, starts: Array) -> tuple[Array, Array, Array]:
     """In C markets, rivals' strategies (C, K, 2), for each own type (n,) the best end of climbs from its starts (C, n, m, 2): levels
-    (C, n, 2), payoff (C, n), residual (C, n)."""
+    (C, n, 2), payoff (C, n), residual in natural units (C, n)."""
     C, n, tries, _ = starts.shape
+    units = natural_units(case)
     objective = expected_profit(case, types, firm, rivals, own_types)
     objective = objective.take(np.repeat(np.arange(C * n), tries))
     market = np.repeat(np.arange(C), n * tries)
-    cap = np.broadcast_to(case.investment_cap, (len(case.investment_cap), 2))[:, firm]
+    cap = of_firm(case.investment_cap, firm) / units.quantity[:, 0]
     upper = np.column_stack([np.ones(len(market)), np.broadcast_to(cap, C)[market]])
-    found = maximise(objective, starts.reshape(-1, 2), np.zeros_like(upper), upper)
+    begin = levels_in(starts, _of_market(units, 2)).reshape(-1, 2)
+    found = maximise(objective, begin, np.zeros_like(upper), upper)
     best = found.value.reshape(C, n, tries).argmax(-1)
     rows = (np.arange(C)[:, None] * n + np.arange(n)) * tries + best
-    return found.x[rows], found.value[rows], found.residual[rows]
+    value = found.value[rows]
+    residual = found.residual[rows] * np.maximum(1.0, np.abs(value))
+    return levels_from(found.x[rows], _of_market(units)), value * units.money, residual
+
+
+def _of_market(units: Units, axes: int = 1) -> Units:
+    """Units of C markets (C, 1) for arrays with more axes between the market and its levels."""
+    return Units(**{name: a.reshape(-1, *([1] * axes), 1) for name, a in vars(units).items()})

@@ -17,10 +17,14 @@ from market.solve.equilibrium import examine, newton, own_system
 from market.solve.linear import implicit_slope
 from market.solve.optimum import on_bound
 from market.solve.tolerances import DEFAULT, Tolerances
+from market.units import in_units, levels_from, levels_in, natural_units, reciprocal
 from mechanism.behaviour import Expected, expected_outcome
 from mechanism.frozen import freeze
-from mechanism.instruments import subsidised_game
+from mechanism.instruments import rates_in, subsidised_game
 from mechanism.types import TypeSpace
+
+GRADIENT = 1e-10
+"""Slope of expected welfare in the rates, natural units, at which their search ends."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,17 +51,19 @@ def best_rates(case: Case, types: TypeSpace, levels: Array, start: Array, tolera
     in the rates follows from the equilibrium conditions: g(x) + rates = 0 gives J dx + d rates = 0 on the levels that are not at a bound.
     None where at some pair of types no equilibrium is found from there.
     """
-    flat = case.map(lambda a: a.reshape(1, -1))
+    own = case.map(lambda a: a.reshape(1, -1))
+    units = natural_units(own)
+    flat, start = in_units(own, units), rates_in(start, units)
     points = types.types
-    equal = flat.with_parameter(types.parameter, np.full((1, 2), points[0])).alike()
+    equal = own.with_parameter(types.parameter, np.full((1, 2), points[0])).alike()
     first, second = (a.ravel() for a in np.indices((len(points), len(points))))
     weight = types.probabilities[first] * types.probabilities[second]
     if equal:  # the pair (r, r') is the pair (r', r) with the firms exchanged
         half = first >= second
         first, second, weight = first[half], second[half], np.where(first > second, 2 * weight, weight)[half]
-    pairs = flat.with_parameter(types.parameter, np.column_stack([points[first], points[second]]))
+    pairs = in_units(own.with_parameter(types.parameter, np.column_stack([points[first], points[second]])), units)
     welfare = Payoff(case=pairs, benefit=utility_matrix(flat, bertrand_matrix), cost_weight=np.ones((1, 2)))
-    at = levels[first, second]
+    at = levels_in(levels[first, second], units)
 
     def spread(free: Array) -> Array:
         """The free rates, of firm 1 alone where the firms are alike, as (2, 4)."""
@@ -80,16 +86,17 @@ def best_rates(case: Case, types: TypeSpace, levels: Array, start: Array, tolera
         return -float(weight @ value), -by_rate
 
     free = start[[0, 0], [0, 2]] if equal else start[[0, 0, 1, 1], [0, 2, 1, 3]]
-    found = minimize(expected, free, jac=True, method="BFGS", options={"maxiter": 50})
+    found = minimize(expected, free, jac=True, method="BFGS", options={"maxiter": 100, "gtol": GRADIENT})
     rates = spread(found.x)
     game = subsidised_game(pairs, rates, at)
     x = newton(game, at, tolerances)
     if not np.isfinite(x).all():
         return None
     seen = examine(game, x, tolerances)
-    regret, residual = float(seen.regret.max()), float(seen.residual.max())
+    regret, residual = float(max(seen.gain.max(), 0.0)), float((seen.residual * np.maximum(1.0, np.abs(seen.payoff).max(-1))).max())
     if regret > 1e-8 or residual > tolerances.residual:
         return None
+    x, rates = levels_from(x, units), rates_in(rates, reciprocal(units))
     everywhere = np.empty_like(levels)
     if equal:
         everywhere[second, first] = x[:, [1, 0, 3, 2]]

@@ -165,13 +165,13 @@ def mechanism_figures(policy: PolicyCase, outcomes: dict[str, Outcome]) -> dict[
     if optimum.solved:
         full = full_information(case, optimum, market)
         off = max(abs(full.welfare_gap), float(np.abs(full.net_transfer).max()))
-        out["B.full_information"] = np.array([1e-8 * max(1.0, abs(optimum.welfare)) - off])
+        out["B.full_information"] = np.array([1e-8 * abs(optimum.welfare) - off])
         out["B.full_information.welfare_gap"] = np.array([full.welfare_gap])
         out["B.full_information.net_transfer"] = full.net_transfer[None]
         out["B.full_information.other_equilibria"] = np.array([len(full.regulated.certificate.others)])
         if market.solved:
             gain = full.payoff - market.profit
-            out["B.participation"] = np.array([gain.min() + 1e-8 * max(1.0, float(np.abs(full.payoff).max()))])
+            out["B.participation"] = np.array([gain.min() + 1e-8 * float(np.abs(full.payoff).max())])
             out["B.participation.gain"] = gain[None]
     if policy.types is not None and optimum.solved:
         types = type_space(policy.types)

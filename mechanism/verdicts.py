@@ -88,7 +88,7 @@ def _unsolved(found: Evaluation) -> list[Sentence]:
 
 def _full_information(full: FullInformation, found: Evaluation, say: Words) -> list[Sentence]:
     gap, others = full.welfare_gap, full.regulated.certificate.others
-    if abs(gap) <= 1e-9 * max(1.0, abs(found.regimes[GOAL].welfare)):
+    if abs(gap) <= 1e-9 * abs(found.regimes[GOAL].welfare):
         text = (
             "With full information, the subsidy and tax make the planner's optimum an equilibrium: best replies stay there, and what "
             "each firm receives equals what it pays."
@@ -146,7 +146,7 @@ def _rates(found: LinearSubsidies, code: str, say: Words, private: bool) -> list
 
     def rate(each: tuple[float, ...], unit: str) -> str:
         one, other = each
-        if abs(one - other) <= 1e-6 * max(1.0, abs(one)):
+        if abs(one - other) <= 1e-6 * max(abs(one), abs(other)):
             return f"{say.money(one)} per unit of {unit}"
         return f"{say.money(one)} (firm 1) and {say.money(other)} (firm 2) per unit of {unit}"
 

@@ -413,7 +413,7 @@ def _order(one: str, other: str, first: Callable[[Columns], Any], second: Callab
 
     def read(c: Columns) -> list[State]:
         value, gap = first(c), first(c) - second(c)
-        equal = np.abs(gap) <= SAME * np.maximum(1.0, np.abs(value))
+        equal = np.abs(gap) <= SAME * np.abs(value)
         return [None if np.isnan(g) else TIE if same else 1 if g >= 0 else -1 for g, same in zip(gap, equal, strict=True)]
 
     words = {None: "", 1: f"{one} above {other}", -1: f"{other} above {one}", TIE: "tie"}

@@ -30,7 +30,7 @@ from market.solve.equilibrium import best_reply_rounds, reply_eigenvalues
 from market.solve.optimum import on_bound
 from market.solve.tolerances import DEFAULT, Tolerances
 from market.uniqueness import uniqueness
-from market.units import Units, in_units, natural_units
+from market.units import Units, in_units, levels_from, levels_in, natural_units
 from market.wellposed import explain_zero_unit_cost, required_scale, zero_unit_cost_pays
 
 SAME = 1e-4
@@ -83,7 +83,7 @@ def solve_lanes(
     """
     units = natural_units(case)
     if starts is not None:
-        starts = np.concatenate([starts[..., SHARING], starts[..., INVESTMENT] / units.quantity], -1)
+        starts = levels_in(starts, units)
     own, case = case, in_units(case, units)
     needed = np.broadcast_to(needed_scale(case, regime), lanes)
     limitless = np.broadcast_to(unbounded(case, needed), lanes)
@@ -332,8 +332,7 @@ def _nothing(market: _Market, regime: Regime, points: Points, tolerances: Tolera
     """Why no point of a market holds."""
     if points.holds.any():  # levels that solve it, but describe no market
         best = int(np.where(points.holds, points.worth, -np.inf).argmax())
-        scale = np.array([1, 1, market.units.quantity[0, 0], market.units.quantity[0, 0]])
-        books = account(market.own, points.levels[best : best + 1] * scale, regime.prices)
+        books = account(market.own, levels_from(points.levels[best : best + 1], market.units), regime.prices)
         if not regime.sole:
             driven = _without(market, points.levels[best : best + 1]) if regime.staged else _driven_out(market, regime, tolerances)
             if driven is not None:

@@ -1,0 +1,155 @@
+"""Answers do not depend on what money and quantities are counted in, nor on which firm comes first."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+import pytest
+from trees import evaluate
+
+from market.case import Case, make_case
+from market.regimes import REGIMES, solve_regime
+from market.units import Units, in_units, natural_units
+from mechanism.schema import parse_tree
+
+UNIT: dict[str, Any] = {
+    "demand": {"intercept": [20.0, 14.0], "own_slope": 1.5, "cross_slope": 1.0},
+    "security": {"rivalry": 0.3, "demand_spillover": 0.3, "leakage": {"own": 1.2, "cross": 0.2, "interaction": 0.1}},
+    "cost": {"form": "saturating", "scale": 12, "max_saving": 0, "spillover": 0.5},
+}
+SCALES = [(0, -8), (-9, 9), (9, -9), (6, 6), (-7, -3)]
+"""Powers of ten of the units of money and of quantity."""
+
+
+def counted(tree: dict[str, Any], money: float, quantity: float) -> dict[str, Any]:
+    """A case file with money and quantity multiplied."""
+    out = copy.deepcopy(tree)
+    powers = {
+        ("demand", "intercept"): quantity,
+        ("demand", "own_slope"): quantity**2 / money,
+        ("demand", "cross_slope"): quantity**2 / money,
+        ("cost", "scale"): money / quantity**2,
+        ("cost", "investment_cap"): quantity,
+        ("cost", "reference_investment"): quantity,
+        ("unit_cost", "base"): money / quantity,
+        ("unit_cost", "spillover"): money / quantity**2,
+        ("unit_cost", "slope"): 1 / quantity,
+        ("unit_cost", "curvature"): 1 / quantity**2,
+    }
+    out["cost"].setdefault("reference_investment", 1.0)
+    for (block, key), factor in powers.items():
+        value = out.get(block, {}).get(key)
+        if value is not None:
+            out[block][key] = [v * factor for v in value] if isinstance(value, list) else value * factor
+    leakage = out["security"]["leakage"]
+    out["security"]["leakage"] = {key: value * quantity for key, value in leakage.items()}
+    types = out.get("types")
+    if types and types.get("parameter") == "intercept":
+        for key in ("support", "values"):
+            if key in types:
+                types[key] = [v * quantity for v in types[key]]
+    return out
+
+
+def market(seed: int) -> Case:
+    """A market of moderate size whose firms differ in everything they may differ in."""
+    rng = np.random.default_rng(seed)
+    own = rng.uniform(1, 2, 2)
+    phi = rng.uniform(0, 0.5, 2), rng.uniform(0, 0.3, 2)
+    return make_case(
+        intercept=rng.uniform(15, 25, 2),
+        own_slope=own,
+        cross_slope=rng.uniform(0.1, 0.8) * own.min(),
+        rivalry=rng.uniform(0, 0.6, 2),
+        demand_spillover=rng.uniform(0, 0.6, 2),
+        leakage=(phi[0] + phi[1] + rng.uniform(0.5, 4, 2), *phi),
+        cost_scale=rng.uniform(15, 30, 2),
+        max_saving=rng.uniform(0, 0.6, 2),
+        cost_spillover=rng.uniform(0, 1, 2),
+        unit_cost=(rng.uniform(0.5, 2, 2), 0, rng.uniform(0, 0.05, 2), 0) if seed % 3 == 0 else (0, 0, 0, 0),
+    ).flat()
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("scale", SCALES)
+def test_regimes_scale_with_the_units(seed: int, scale: tuple[int, int]) -> None:
+    """Levels and welfare of every regime, the status and the proof, whatever money and quantity are counted in."""
+    case = market(seed)
+    units = Units(money=np.array([[10.0 ** -scale[0]]]), quantity=np.array([[10.0 ** -scale[1]]]))
+    other = in_units(case, units)
+    for key in ("nash", "joint_profit", "social_optimum", "sequential"):
+        here, there = solve_regime(case, key), solve_regime(other, key)
+        assert (here.status, here.certificate.scope) == (there.status, there.certificate.scope)
+        assert here.levels is not None
+        assert there.levels is not None
+        factor = np.array([1, 1, 10.0 ** scale[1], 10.0 ** scale[1]])
+        np.testing.assert_allclose(there.levels, here.levels * factor, rtol=1e-9, atol=1e-12 * factor.max())
+        assert there.welfare == pytest.approx(here.welfare * 10.0 ** scale[0], rel=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_swapping_the_firms_swaps_the_figures(seed: int) -> None:
+    """A regime that treats firms alike gives the same figures to the same firm, first or second."""
+    case = market(seed)
+    swapped = case.map(lambda a: a[..., ::-1])
+    for key in ("no_sharing", "nash", "joint_profit", "social_optimum", "first_best"):
+        here, there = solve_regime(case, key), solve_regime(swapped, key)
+        assert here.status == there.status
+        assert here.levels is not None
+        assert there.levels is not None
+        np.testing.assert_allclose(there.levels, here.levels[[1, 0, 3, 2]], rtol=1e-9, atol=1e-10)
+
+
+def test_natural_units_have_intercepts_and_slopes_of_one() -> None:
+    """In the geometric mean; natural units of a market in natural units are one."""
+    case = market(1)
+    natural = in_units(case, natural_units(case))
+    for parameter in (natural.intercept, natural.own_slope):
+        assert float(np.log(parameter).mean()) == pytest.approx(0, abs=1e-14)
+    again = natural_units(natural)
+    assert again.money == pytest.approx(1)
+    assert again.quantity == pytest.approx(1)
+
+
+def test_a_tiny_market_has_the_same_alliance() -> None:
+    """Intercepts and leakage of 1e-8: sharing as in units of one (.13122, .13990)."""
+    for money, quantity in ((1.0, 1.0), (1.0, 1e-8), (1.0, 1e-9), (1e-9, 1e9)):
+        found = solve_regime(parse_tree(counted(UNIT, money, quantity)).market, "joint_profit")
+        assert found.levels is not None
+        np.testing.assert_allclose(found.levels[:2], [0.13121691, 0.13990103], rtol=1e-6)
+        assert found.certificate.scope == "proven"
+
+
+@pytest.mark.parametrize("parameter", ["cost_spillover", "intercept"])
+@pytest.mark.parametrize("scale", [(6, -6), (-5, 4)])
+def test_evaluations_with_private_types_scale_with_the_units(parameter: str, scale: tuple[int, int]) -> None:
+    """Verdicts of truth-telling and participation, expectations and outlays under every rule."""
+    tree = copy.deepcopy(UNIT)
+    support = [0.2, 0.8] if parameter == "cost_spillover" else [16.0, 20.0]
+    if parameter == "intercept":
+        tree["demand"]["intercept"] = 18.0
+    tree["cost"]["max_saving"] = 0.4
+    tree["types"] = {"support": support, "points": 3, "parameter": parameter}
+    money, quantity = 10.0 ** scale[0], 10.0 ** scale[1]
+    here, there = (evaluate(parse_tree(t)) for t in (tree, counted(tree, money, quantity)))
+    assert here["regimes"]["bayes_nash"]["status"] == there["regimes"]["bayes_nash"]["status"] == "converged"
+    for row, other in zip(here["comparison"], there["comparison"], strict=True):
+        assert row["status"] == other["status"]
+        if row["welfare"] is not None:
+            assert other["welfare"] == pytest.approx(row["welfare"] * money, rel=1e-8)
+            assert other["public_outlay"] == pytest.approx(row["public_outlay"] * money, rel=1e-5, abs=1e-8 * row["welfare"] * money)
+    rules = {"printed": here["mechanism"]["reported"], **here["mechanism"]["alternatives"]}
+    others = {"printed": there["mechanism"]["reported"], **there["mechanism"]["alternatives"]}
+    for rule, found in rules.items():
+        if found is None:
+            assert others[rule] is None
+            continue
+        for check in ("ic", "ir_market", "ir2"):
+            assert found["checks"][check]["status"] == others[rule]["checks"][check]["status"], (rule, check)
+
+
+def test_every_regime_is_covered() -> None:
+    """The keys asked above are regimes."""
+    assert {"nash", "joint_profit", "social_optimum", "sequential", "no_sharing", "first_best"} <= set(REGIMES)
