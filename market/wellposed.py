@@ -89,8 +89,9 @@ def required_scale(case: Case, benefit: Array, sold: Array | None = None) -> Arr
     fan = np.asarray((linear | (not form_of(case).own_far_out) | ~sells) & ~convex)
     some = np.flatnonzero(np.broadcast_to(fan, shape))
     if len(some):
-        lanes = [take_lanes(a, some) for a in (benefit, np.broadcast_to(sold, (*shape, 2, 2)), np.broadcast_to(shared, shape))]
-        worst[some] = _among_sellers(case.take(some), *lanes)
+        silent = np.broadcast_to(shared, shape)[some]
+        sold = np.broadcast_to(sold, (*shape, 2, 2))[some]
+        worst[some] = _among_sellers(case.take(some), take_lanes(benefit, some), sold, silent)
     worst = np.where(convex, -np.inf, worst)
     # At the bound itself payoff is linear far out; rounding must not decide on which side a case is.
     return worst * (1 + 1e-12 * np.sign(worst))

@@ -85,7 +85,10 @@ def solve_lanes(
     if starts is not None:
         starts = levels_in(starts, units)
     own, case = case, in_units(case, units)
-    needed = np.broadcast_to(needed_scale(case, regime), lanes)
+    needed, endless = np.full(lanes, -np.inf), np.broadcast_to(_endless(case, regime), lanes)
+    doubtful = np.flatnonzero(endless)  # elsewhere nothing grows without limit, whoever sells
+    if len(doubtful):
+        needed[doubtful] = needed_scale(case.take(doubtful), regime)
     limitless = np.broadcast_to(unbounded(case, needed), lanes)
     parts: list[tuple[NDArray[np.intp], Outcomes]] = []
     for lane in np.flatnonzero(limitless):
@@ -99,9 +102,9 @@ def solve_lanes(
         if prove:
             found = _proven(_Market(case=at, own=own.take(some), units=units.take(some)), regime, tolerances)
         elif starts is None:
-            found = _best(at, regime, searched(at, regime, len(some), tolerances), len(some), tolerances)
+            found = _best(at, regime, searched(at, regime, len(some), tolerances), len(some), endless[some], tolerances)
         else:
-            found = _best(at, regime, given(at, regime, starts[:, some], tolerances), len(some), tolerances)
+            found = _best(at, regime, given(at, regime, starts[:, some], tolerances), len(some), endless[some], tolerances)
         parts.append((some, found))
     return restored(parts[0][1] if len(parts) == 1 else joined(lanes, parts), units)
 
@@ -109,7 +112,7 @@ def solve_lanes(
 # --- the best of what a few starts found
 
 
-def _best(case: Case, regime: Regime, points: Points, lanes: int, tolerances: Tolerances) -> Outcomes:
+def _best(case: Case, regime: Regime, points: Points, lanes: int, endless: NDArray[np.bool_], tolerances: Tolerances) -> Outcomes:
     """The best point of every lane that holds in a market, and whether all that hold are that one."""
     order = np.argsort(points.lane, kind="stable")
     lane = points.lane[order]
@@ -129,7 +132,7 @@ def _best(case: Case, regime: Regime, points: Points, lanes: int, tolerances: To
     plain = solved & ~several
     if regime.sole:  # payoff squares prices: where negative ones seem to pay more, the best with every firm selling is another question
         seems = np.where((rows >= 0) & points.holds[rows] & ~points.market[rows], points.worth[rows], -np.inf).max(0)
-        plain &= (seems <= top + 1e-9) & ~_endless(case, regime)
+        plain &= (seems <= top + 1e-9) & ~endless
     if regime.staged:  # every start must have led there
         plain &= (good[rows] | (rows < 0)).all(0)
     held = _held(case, regime, x, tolerances) & solved[:, None]
@@ -159,7 +162,9 @@ def _held(case: Case, regime: Regime, x: Array, tolerances: Tolerances) -> NDArr
 
 
 def _endless(case: Case, regime: Regime) -> NDArray[np.bool_]:
-    """Whether payoff grows without limit among levels (L or 1,) at which some firm would sell less than nothing."""
+    """Whether payoff may grow without limit (L or 1,), a sole chooser's at levels at which some firm would sell less than nothing too."""
+    if not regime.sole:
+        return np.ones(1, bool)
     return unbounded(case, required_scale(case, benefit_matrix(case, regime)))
 
 
