@@ -576,7 +576,7 @@ def pytest(tests: tuple[str, ...], copy: Path) -> subprocess.CompletedProcess[st
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--tb=no"]
     command += ["--hypothesis-profile", "first_failure", *tests]
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "400"}
-    return subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, timeout=600)
+    return subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, timeout=3600)
 
 
 def main(names: list[str]) -> int:
