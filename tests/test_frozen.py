@@ -33,10 +33,11 @@ constraints come to the same; a net transfer is nil. Not compared; nor is a best
 INTENDED: dict[str, str] = {
     # The largest violation is stated as a program for the case's own rule alone.
     r"evaluate .*: mechanism\.alternatives\..*\.checks\.program.*": "program",
-    # Where truth holds evidence is of the middle type, not of one that rounding picks.
-    r"evaluate .*: mechanism\.(reported|alternatives\.\w+)\.evidence\..*": "evidence",
 }
 """Patterns of `entry: path` that are meant to differ from the frozen data, each with the reason."""
+
+OF_TRUTH = r"evaluate .*: (mechanism\.(?:reported|alternatives\.\w+))\.evidence\..*"
+"""Evidence, which differs as intended where truth holds: there it is of the middle type, not of one that rounding picks."""
 
 KINDS = {
     "sharing": "share",
@@ -109,6 +110,9 @@ def differences(entry: Entry, before: Any, after: Any) -> list[str]:
         where = f"{entry.name}: {path}"
         now = new.get(path, "missing")
         if any(re.fullmatch(pattern, where) for pattern in (*BY_ROUNDING, *INTENDED)):
+            continue
+        evidence = re.fullmatch(OF_TRUTH, where)
+        if evidence and {tree.get(f"{evidence[1]}.checks.ic.status") for tree in (old, new)} == {"holds"}:
             continue
         if path.endswith(".best_report") and abs(float(old[path.replace("best_report", "gain")] or 0)) <= 1e-9 * scale["money"]:
             continue
