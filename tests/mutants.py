@@ -330,13 +330,6 @@ MUTANTS = (
         new="sells = (apply_matrix(sold, rise) >= -np.inf).all(-1)",
         killers=(f"{LEAVING}::test_only_growth_with_every_firm_selling_makes_a_problem_unbounded",),
     ),
-    Mutant(
-        name="sharing at which a quantity stays the same",
-        file="market/wellposed.py",
-        old="level = -sold[..., q, i] * rise / sold[..., q, j]",
-        new="level = sold[..., q, i] * rise / sold[..., q, j]",
-        killers=(f"{LEAVING}::test_only_growth_with_every_firm_selling_makes_a_problem_unbounded",),
-    ),
     # --- units
     Mutant(
         name="the unit of leakage",

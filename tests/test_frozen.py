@@ -31,6 +31,9 @@ BY_ROUNDING = (
 constraints come to the same; a net transfer is nil. Not compared; nor is a best report that gains nothing over the truth."""
 
 INTENDED: dict[str, str] = {
+    # Welfare is flat where fixed rates are best: found in natural units they end elsewhere on it, and welfare itself is as it was.
+    r"evaluate .*: mechanism\.linear_subsidies\.under_types\.(?!expected\.welfare).*": "rates",
+    r"evaluate .*: comparison\.linear_subsidies\.(?!welfare$|share_of_gain$|status$|change\.welfare$).*": "rates",
     # The largest violation is stated as a program for the case's own rule alone.
     r"evaluate .*: mechanism\.alternatives\..*\.checks\.program.*": "program",
 }
