@@ -49,6 +49,10 @@ CELLS = 16
 """Cells of own sharing on which it is asked whether driving the rival out may pay, before that is searched."""
 NARROWING = 40
 """Golden sections of a bracket in sharing: profit is flat at its top, so that less than rounding is left."""
+UNRELATED = 1e-100
+"""Cross slope over own slope up to which nothing is won by driving the rival out that rounding would leave."""
+FAR = 1e50
+"""Investment in natural units beyond which nothing lies."""
 
 
 class Sales(NamedTuple):
@@ -160,8 +164,9 @@ class Aside:
         # The rival sells where the polynomial of these is positive: bounds of its constant and of its slope in t.
         constant = c0 + np.minimum(c3 * low, c3 * high) - np.maximum(c5 * low**2, c5 * high**2)
         slope = c1 + np.minimum(c4 * low, c4 * high)
-        line = np.where(slope < 0, constant / np.where(slope < 0, -slope, 1.0), np.inf)
-        return np.where(self.x > 0, np.where((constant < 0) | (c2 < 0), 0.0, line), np.inf)
+        with np.errstate(over="ignore"):
+            line = np.where(slope < 0, constant / np.where(slope < 0, -slope, 1.0), np.inf)
+        return np.where(self.x > UNRELATED * self.b_i, np.where((constant < 0) | (c2 < 0), 0.0, line), np.inf)
 
     def may_pay(self, value: Array, cells: int = 1) -> NDArray[np.bool_]:
         """Whether driving the rival out could earn more than this value (L,), by bounds that hold for all own levels: over the whole range
@@ -182,9 +187,9 @@ class Aside:
         concave = bend > 0
         top = np.where(concave, (2 * r0 * r1 / d + self.kappa * self.origin) / np.where(concave, bend, 1.0), np.inf)
         top = np.minimum(np.maximum(np.maximum(top, first), self.origin), self.cap)
-        reachable = np.isfinite(first) & (first <= self.cap)
-        bent = (c2 > 0) | ~concave & np.isinf(self.cap)
-        return np.asarray((reachable & (bent | (most_at(np.where(np.isfinite(top), top, 0.0)) > value))).any(0))
+        reachable = first <= np.minimum(self.cap, FAR)
+        bent = (c2 > 0) | ~(top <= FAR)
+        return np.asarray((reachable & (bent | (most_at(np.where(top <= FAR, top, 0.0)) > value))).any(0))
 
     def drives_out(self, s: Array, t: Array) -> NDArray[np.bool_]:
         """Whether the rival is out at own levels."""

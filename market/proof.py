@@ -69,8 +69,7 @@ def bound_optimum(payoff: Payoff, value: float, tolerances: Tolerances = DEFAULT
         if top.value.max() > allowed:
             return Bound(gap=np.inf, better=top.x[np.argmax(top.value)])
         gradient = payoff.derivatives(top.x)[1]
-        off = projected_gradient(top.x, gradient, lower, upper)[:, INVESTMENT]
-        slack = np.linalg.norm(off, axis=-1, keepdims=True) / modulus  # how far the optimal investments can be from those found
+        slack = _distance_to_optimum(top.x, gradient, lower, upper, modulus)
         sharing = Interval(center - half, center + half)
         radius = _investment_radius(payoff, sharing, top.x, gradient[:, INVESTMENT], modulus) + slack
         t = top.x[:, INVESTMENT]
@@ -102,6 +101,12 @@ def _quarter(center: Array, half: Array, start: Array) -> tuple[Array, Array, Ar
         center[wide, axis] -= half[wide, axis]
         center, half, start = np.concatenate([center, shifted]), np.concatenate([half, half[wide]]), np.concatenate([start, start[wide]])
     return center, half, start
+
+
+def _distance_to_optimum(x: Array, gradient: Array, lower: Array, upper: Array, modulus: float) -> Array:
+    """How far the optimal investments at these sharings can be from those found, (N, 1)."""
+    off = projected_gradient(x, gradient, lower, upper)[:, INVESTMENT]
+    return np.asarray(np.linalg.norm(off, axis=-1, keepdims=True) / modulus)
 
 
 def _investment_radius(payoff: Payoff, sharing: Interval, x: Array, at_center: Array, modulus: float) -> Array:

@@ -14,7 +14,7 @@ import numpy as np
 
 from market.case import Array, Case, of_firm, rival
 from market.cost import own_parabola
-from market.leaving import CELLS, Aside, beside_or_alone
+from market.leaving import CELLS, FAR, Aside, beside_or_alone
 from market.own_levels import margin_of, net_intercepts_in_own_levels
 from market.solve.roots import positive_roots, root_of_line
 
@@ -73,7 +73,7 @@ def best_reply(
     # Far out sharing sits at a bound and profit behaves like (w slope^2 - kappa/2) t^2, unless unit cost is convex or the rival is out.
     far = np.where(g > 0, most, np.where(g < 0, least, s_best))
     earned = w * np.maximum(n1 + g * far, 0.0) ** 2
-    reach = np.flatnonzero((least_out <= cap) & np.isfinite(least_out))
+    reach = np.flatnonzero(least_out <= np.minimum(cap, FAR))
     near = aside.take(reach)
     if len(reach):
         earned[reach] = near.far_out()

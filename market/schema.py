@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
 
 from .case import Case, make_case
+from .choices import OneOf
 from .cost import COST_FORMS
 from .faults import LISTED, BadCase, Fault, KeyPath, dotted, explain, order, show
 from .files import Document
@@ -153,17 +154,12 @@ class Security(Block):
     leakage: Annotated[Leakage, described("phi1, phi2, phi3: demand lost as shared knowledge leaks")]
 
 
-if TYPE_CHECKING:
-    FormName = str
-else:
-    FormName = Literal[tuple(COST_FORMS)]
-
-
 class Cost(Block):
     """What security costs, f(t, y), when the rival's shared knowledge is y = lambda_c t_j s_j / t0."""
 
     form: Annotated[
-        FormName,
+        Annotated[str, Field(strict=True)],
+        OneOf(lambda: tuple(COST_FORMS)),
         described("; ".join(form.described() for form in COST_FORMS.values())),
     ] = next(iter(COST_FORMS))
     scale: Annotated[

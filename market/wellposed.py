@@ -139,7 +139,7 @@ def _deciding_sharing(case: Case, sold: Array, t: Array) -> list[Array]:
     silent = apply_matrix(investment_response(case, np.zeros(2)), t)  # row i rises by lambda_d,i t_j s_j with the rival's sharing
     spill = case.demand_spillover * t[..., ::-1]
     found = [np.broadcast_to(corner, silent.shape) for corner in CORNERS]
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         for i, j in ((0, 1), (1, 0)):
             for end in (0.0, 1.0):  # s_j at an end fixes the rise of i; s_i is what keeps quantity q at rest
                 rise = silent[..., i] + of_firm(spill, i) * end

@@ -20,6 +20,7 @@ from market.outcome import exchanged
 from market.regimes import REGIMES, Outcomes, solve_lanes
 from market.regimes.record import joined, part
 from market.solve.tolerances import DEFAULT, Tolerances
+from mechanism.policies import GOAL
 
 Index = NDArray[np.intp]
 
@@ -97,7 +98,7 @@ def at_pairs(case: Case, points: Array, first: Index, second: Index, parameter: 
     return case.take(np.repeat(np.arange(C), len(pairs))).with_parameter(parameter, np.tile(pairs, (C, 1)))
 
 
-def allocate(case: Case, points: Array, key: str = "social_optimum", parameter: str = "cost_spillover") -> Allocation:
+def allocate(case: Case, points: Array, key: str = GOAL, parameter: str = "cost_spillover") -> Allocation:
     """One regime at every pair of the points (M,) as values of a parameter, in one market."""
     found = levels_over_pairs(case.map(lambda x: x.reshape(1, -1)), points, key, parameter)
     return Allocation(**{name: values[0] for name, values in vars(found).items()})

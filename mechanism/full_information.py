@@ -25,6 +25,9 @@ from market.units import in_units, levels_from, levels_in, natural_units
 from mechanism.checks import Check, least_lump_sums, participation
 from mechanism.frozen import freeze
 
+NEAR = 1e-3
+"""Natural units up to which levels still move where rounds of best replies end and Newton's method finishes: every reply is a search."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Joining:
@@ -155,7 +158,7 @@ def _regulated_equilibrium(own: Case, optimum: Outcome, tolerances: Tolerances) 
     starts = starting_levels(case, utility_matrix(case, bertrand_matrix))[0]
     silent = levels(np.zeros(2), x_star[INVESTMENT])
     full = levels(np.ones(2), x_star[INVESTMENT])
-    found = find_equilibria(game, np.concatenate([starts, silent[None], full[None]]), tolerances, rounds=12)
+    found = find_equilibria(game, np.concatenate([starts, silent[None], full[None]]), tolerances, rounds=12, settled=NEAR)
     apart = np.abs(found.x - reached) > tolerances.distinct * np.maximum(1.0, np.abs(reached))
     real = account(case, found.x, bertrand_matrix).describes_market  # other levels are no equilibria
     listed = (other_point(own, bertrand_matrix, x) for x in levels_from(found.x[apart.any(-1) & real], units))

@@ -20,6 +20,7 @@ from mechanism.allocation import Allocation
 from mechanism.behaviour import Expected, expected_outcome
 from mechanism.judge import Judged, judge
 from mechanism.options import NO_TRANSFERS
+from mechanism.policies import GOAL, TODAY
 from mechanism.preparation import Scheme, over_pairs, scheme_at
 from mechanism.rules import TAX_RULES, TaxRule
 from mechanism.schema import MechanismOptions
@@ -49,10 +50,10 @@ def solve_block(
     C, parameter = len(case.cost_scale), types.parameter
     rules = [TAX_RULES[policy] for policy in policies if policy not in REGIMES]
     at_points: dict[str, Allocation] = {}
-    if rules or "social_optimum" in policies:
-        at_points["social_optimum"] = over_pairs(case, types.points, "social_optimum", parameter, plain)
+    if rules or GOAL in policies:
+        at_points[GOAL] = over_pairs(case, types.points, GOAL, parameter, plain)
     if rules and (not plain or (options.participation == "ir_market" and options.timing == "ex_post")):
-        at_points["nash"] = over_pairs(case, types.points, "nash", parameter, plain)
+        at_points[TODAY] = over_pairs(case, types.points, TODAY, parameter, plain)
     square = np.ix_(np.arange(C), types.nodes, types.nodes)
     at_types = {
         key: at_points[key].take(square) if key in at_points else over_pairs(case, types.types, key, parameter, plain)
@@ -69,11 +70,11 @@ def solve_block(
     for found in out.values():
         fine &= np.isin(found["status"].astype(str), list(SOLVED))
     if rules and len(lanes):
-        if not at_points["social_optimum"].solved:  # one market, searched thoroughly
-            out |= {rule.key: _unsolved(case, "social_optimum", "some pair of reports has no social optimum") for rule in rules}
+        if not at_points[GOAL].solved:  # one market, searched thoroughly
+            out |= {rule.key: _unsolved(case, GOAL, "some pair of reports has no social optimum") for rule in rules}
         else:
-            nash = at_types["nash"].levels if plain and "nash" in at_types else None
-            scheme = scheme_at(case, types, options, at_points["social_optimum"], at_points.get("nash"), plain, nash)
+            nash = at_types[TODAY].levels if plain and TODAY in at_types else None
+            scheme = scheme_at(case, types, options, at_points[GOAL], at_points.get(TODAY), plain, nash)
             fine &= np.isfinite(scheme.own_outside).all((0, 2, 3))
             for rule in rules:
                 out[rule.key], settled = _rule(scheme, rule)

@@ -13,6 +13,7 @@ from market.outcome import account
 from market.pricing import bertrand_matrix
 from market.regimes import Regime, solve_lanes
 from mechanism.allocation import allocate, given_levels
+from mechanism.policies import TODAY
 from mechanism.preparation import Scheme, scheme_at
 from mechanism.schema import MechanismOptions
 from mechanism.settings import Plan, Setting
@@ -112,7 +113,7 @@ def outside_options(case: Case, types: TypeSpace, participation: str, timing: Ti
     (`preparation.staying_out`) and beside the planner's levels (K, K, 4)."""
     listed = discrete(types.types, types.probabilities, types.parameter)
     on_market = participation == "ir_market"
-    market = allocate(case, listed.points, "nash", listed.parameter) if on_market else None
+    market = allocate(case, listed.points, TODAY, listed.parameter) if on_market else None
     if market is not None and not market.solved:
         raise NoSettingError("the market has no equilibrium at some pair of types, so there is no outside option")
     options = MechanismOptions(participation=participation, timing=timing)  # type: ignore[arg-type]

@@ -1,7 +1,7 @@
 """Policies: what can be done about a market, or compared with what can be. One row each, which owns everything true of it.
 
-Regimes (`market.regimes`) and tax rules (`mechanism.rules`) are policies too: what their own rows say is read off them, and only the
-words are added here. Whatever lists policies, names one, or asks what it takes reads it here, as the tables are at that moment.
+Regimes (`market.regimes`) and tax rules (`mechanism.rules`) are policies too: what their own rows say is read off them. Whatever lists
+policies, names one, or asks what it takes reads it here, as the tables are at that moment.
 """
 
 from __future__ import annotations
@@ -65,37 +65,6 @@ class Policy:
         """Whether it can be best, by whether types are private."""
         return self.competes == "always" or (self.competes == "known" and not private)
 
-
-@dataclass(frozen=True, kw_only=True)
-class _Words:
-    """What a regime is called as a policy."""
-
-    phrase: str
-    label: str
-    advised: str | None = None
-    code: str = ""
-
-
-_REGIMES = {
-    "no_sharing": _Words(label="No sharing", phrase="a market without sharing"),
-    "nash": _Words(label="Market today", phrase="today's market", advised="leaving the market as it is"),
-    "sequential": _Words(label="Firm 1 commits first", phrase="a market in which firm 1 commits first"),
-    "sequential_firm_2": _Words(label="Firm 2 commits first", phrase="a market in which firm 2 commits first"),
-    "investment_first": _Words(label="Investment before sharing", phrase="a market in which investment comes before sharing"),
-    "joint_profit": _Words(
-        label="Industry alliance",
-        phrase="an industry alliance",
-        advised="permission for an industry alliance that leaves prices to the firms",
-        code="alliance",
-    ),
-    "price_collusion": _Words(
-        label="Alliance that also fixes prices",
-        phrase="an alliance that also fixes prices",
-        advised="permission for an alliance that also fixes prices",
-    ),
-    "social_optimum": _Words(label="Planner sets levels", phrase="the planner's optimum"),
-    "first_best": _Words(label="Planner sets levels and prices", phrase="a planner who also sets prices"),
-}
 
 _INSTRUMENTS = {
     policy.key: policy
@@ -163,23 +132,21 @@ def known(key: str) -> bool:
 
 
 def _of_regime(regime: Regime) -> Policy:
-    words = _REGIMES.get(regime.key) or _Words(label=regime.key, phrase=f"the regime {regime.key}")
-    planned = regime.chooser == "planner"
-    imposed = regime.sharing_range[0] == regime.sharing_range[1]
-    agreed = regime.chooser == "alliance"
+    phrase = regime.phrase or f"the regime {regime.key}"
+    advised = regime.advised or (f"permission for {phrase}" if regime.requires == "permission" else None)
     return Policy(
         key=regime.key,
-        label=words.label,
-        phrase=words.phrase,
-        advised=f"{words.advised or f'permission for {words.phrase}'} ({regime.key})" if words.advised or agreed else None,
-        code=words.code,
+        label=regime.label or regime.key,
+        phrase=phrase,
+        advised=advised and f"{advised} ({regime.key})",
+        code=regime.code,
         source="regime",
-        requires="order" if planned or imposed else "permission" if agreed else "nothing",
-        compared="always" if regime.order == "together" else "never",
-        competes="never" if planned else "always",
+        requires=regime.requires or "nothing",
+        compared="never" if regime.staged else "always",
+        competes="never" if regime.role == "benchmark" else "always",
         decisive=regime.key == GOAL,
-        contrast=imposed or regime.key == TODAY,
-        mirror=regime.leader == 1,
+        contrast=regime.imposed is not None or regime.key == TODAY,
+        mirror=regime.mirror_of is not None,
     )
 
 

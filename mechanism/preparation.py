@@ -18,6 +18,7 @@ from mechanism.allocation import Allocation, case_at_pairs, levels_over_pairs, p
 from mechanism.behaviour import Expected, Replies, by_pair, expected_outcome, levels_at
 from mechanism.frozen import freeze
 from mechanism.incentives import Earned, earned, free_earned
+from mechanism.policies import GOAL, TODAY
 from mechanism.private_market import PrivateEquilibrium, private_equilibrium
 from mechanism.reported import Assignment, assign
 from mechanism.rules import TaxRule
@@ -207,10 +208,10 @@ def over_pairs(case: Case, points: Array, key: str, parameter: str, plain: bool 
 
 def prepare(case: Case, types: TypeSpace, options: MechanismOptions) -> Scheme | None:
     """The scheme of one case with everything any option may ask for; None where some pair has no social optimum."""
-    optimum = over_pairs(case, types.points, "social_optimum", types.parameter)
+    optimum = over_pairs(case, types.points, GOAL, types.parameter)
     if not optimum.solved:
         return None
-    return scheme_at(case, types, options, optimum, over_pairs(case, types.points, "nash", types.parameter))
+    return scheme_at(case, types, options, optimum, over_pairs(case, types.points, TODAY, types.parameter))
 
 
 def scheme_at(
@@ -237,7 +238,7 @@ def scheme_at(
         elif market_at_types is not None:
             found, start = market_at_types, market_at_types[..., K // 2, K // 2, :]
         else:
-            found = over_pairs(case, types.points[few], "nash", types.parameter, plain).levels
+            found = over_pairs(case, types.points[few], TODAY, types.parameter, plain).levels
             place = int(np.searchsorted(few, middle))
             start = found[..., place, place, :]
         start = start + 0.0 * found.sum((-3, -2))  # NaN where some pair has none

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from market.case import INVESTMENT, SHARING, Array, Case, rival
-from market.cost import usefulness
+from market.cost import COST_FORMS, form_of, usefulness
 from market.outcome import Accounts, account
 from market.pricing import bertrand_matrix, collusive_matrix
 from market.regimes import REGIMES, Regime, firm_game, level_bounds
@@ -214,7 +214,7 @@ def finding_of(claim: Claim, ground: Ground) -> Finding:
     found = claim.find(ground)
     if not claim.about_section_2:
         return found
-    outside = ground.case.unit_cost is not None or ground.case.cost_form == "restricted"
+    outside = ground.case.unit_cost is not None or not form_of(ground.case).obeys_paper
     excluded = outside | ~ground.spillover_positive
     return replace(found, met=np.where(np.isnan(found.met) | ~excluded, found.met, 0.0))
 
@@ -440,7 +440,7 @@ def _contrast(g: Ground) -> Finding:
         return Finding(margin=nothing, met=nothing, numbers={})
     numbers = {}
     for (form, s), t in g.forced.items():
-        received = usefulness(g.case) * rival(t) * s if form == "restricted" else 0.0
+        received = usefulness(g.case) * rival(t) * s if not COST_FORMS[form].pure_knowledge else 0.0
         numbers[f"{form}.sharing_{s:g}"] = t - received
     falls = numbers["restricted.sharing_0"] - numbers["restricted.sharing_1"]
     rises = numbers["saturating.sharing_1"] - numbers["saturating.sharing_0"]
@@ -636,8 +636,8 @@ def detail(claim: Claim, ground: Ground, margin: float) -> str:
         parts.append("the demand spillover is not positive")
     if claim.about_section_2 and ground.case.unit_cost is not None:
         parts.append("there are unit costs, which the claim does not know")
-    if claim.about_section_2 and ground.case.cost_form == "restricted":
-        parts.append("the restricted cost form lies outside the paper's assumptions")
+    if claim.about_section_2 and not form_of(ground.case).obeys_paper:
+        parts.append(f"the {form_of(ground.case).label} cost form lies outside the paper's assumptions")
     if np.isnan(margin):
         parts.append("levels are at their bounds in all regimes compared, or a regime has no solution")
     return "; ".join(parts) or claim.remark

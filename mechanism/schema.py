@@ -25,6 +25,7 @@ from pydantic import (
 )
 
 from market.case import Case
+from market.choices import OneOf
 from market.faults import BadCase, Fault, Json, show
 from market.files import Document, read_document
 from market.schema import (
@@ -42,7 +43,6 @@ from market.schema import (
     described,
     to_case,
 )
-from mechanism.choices import OneOf
 from mechanism.options import LARGEST, by_formula, no_limit
 from mechanism.rules import TAX_RULES, market_rules
 from mechanism.types import PAPERS, PRIVATE, PrivateParameter
@@ -94,6 +94,10 @@ class ListedTypes:
         return self.probabilities or (1 / len(self.values),) * len(self.values)
 
 
+USUAL_RULE = next(iter(TAX_RULES))
+"""The tax rule of a case that names none: the first of the table."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class MechanismOptions:
     """The policy: which taxes, which payoffs, and the constraints it is held to."""
@@ -104,7 +108,7 @@ class MechanismOptions:
         Text,
         OneOf(market_rules),
         described("the tax at reported types: " + ", ".join(f"{key} {TAX_RULES[key].does}" for key in market_rules())),
-    ] = "printed"
+    ] = USUAL_RULE
     payoff: Annotated[
         Literal["with_cost", "printed"], described("what a firm cares for: with_cost counts its true cost, printed is (38) and does not")
     ] = "with_cost"

@@ -11,10 +11,10 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field, WithJsonSchema
 
+from market.choices import OneOf
 from market.faults import BadCase, Fault, dotted
 from market.files import Document, read_document
 from market.schema import Block, NonNegative, Number, Positive, check, described
-from mechanism.choices import OneOf
 from mechanism.options import by_formula
 from mechanism.rules import DESIGNED, TAX_RULES, setting_rules
 from mechanism.settings import Setting

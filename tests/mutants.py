@@ -25,6 +25,8 @@ COPIED = ("market", "mechanism", "cli", "cases", "tests", "pyproject.toml", "REA
 EQUATIONS = "tests/test_market_equations.py"
 REFUTED = "tests/test_market_refuted.py"
 REPORTED = "tests/test_mechanism_reported.py"
+LEAVING = "tests/test_market_leaving.py"
+UNITS = "tests/test_market_units.py"
 CLAIMS = "tests/test_mechanism_claims.py"
 DESIGN = "tests/test_design.py"
 UNITS = "tests/test_setting_units.py"
@@ -196,15 +198,15 @@ MUTANTS = (
     Mutant(
         name="required scale x 0.98",
         file="market/wellposed.py",
-        old="needed = np.where(fan, along, 2 * largest)",
-        new="needed = np.where(fan, along, 1.96 * largest)",
+        old="needed = 2 * np.where(inside, mean + reach",
+        new="needed = 1.96 * np.where(inside, mean + reach",
         killers=(f"{REFUTED}::test_payoff_grows_without_limit_exactly_below_the_required_scale",),
     ),
     Mutant(
         name="bound of replies",
         file="market/reply.py",
-        old="return np.where(unknown, 0.0, 2 * b /",
-        new="return np.where(unknown, 0.0, 1.99 * b /",
+        old="np.where(unknown, 0.0, 2 * margin",
+        new="np.where(unknown, 0.0, 1.99 * margin",
         killers=(f"{REFUTED}::test_profit_grows_without_limit_exactly_below_the_bound_of_replies",),
     ),
     Mutant(
@@ -230,9 +232,9 @@ MUTANTS = (
     ),
     Mutant(
         name="slope of the planner's payoff, one end",
-        file="market/proof.py",
-        old="return Interval(falls[1], falls[0]), Interval(rate[1], rate[0])",
-        new="return Interval(falls[1], falls[0]), Interval(rate[0], rate[0])",
+        file="market/cost.py",
+        old="Interval(-at_high[2], -at_low[2])",
+        new="Interval(-at_low[2], -at_low[2])",
         killers=(f"{REFUTED}::test_slopes_on_a_box_are_enclosed",),
     ),
     Mutant(
@@ -286,6 +288,71 @@ MUTANTS = (
         old="room = c.k * c.share_bounds[0] - 2 * c.w * steepest * (steepest + others)",
         new="room = c.k * c.share_bounds[0] - c.w * steepest * (steepest + others)",
         killers=(f"{REFUTED}::test_the_largest_investment_is_reached_where_nothing_is_lost_in_the_bound",),
+    ),
+    # --- firms that leave
+    Mutant(
+        name="who leaves",
+        file="market/leaving.py",
+        old="own, cross = 2 * b_j * N_i + x * N_j, 2 * b_i * N_j + x * N_i",
+        new="own, cross = 2 * b_j * N_i + x * N_j, 2 * b_i * N_j - x * N_i",
+        killers=(f"{LEAVING}::test_prices_are_an_equilibrium_against_consumers_who_cannot_buy_less_than_nothing",),
+    ),
+    Mutant(
+        name="the price that keeps a rival out",
+        file="market/leaving.py",
+        old="limits = keeps_out < monopoly",
+        new="limits = keeps_out > monopoly",
+        killers=(f"{LEAVING}::test_prices_are_an_equilibrium_against_consumers_who_cannot_buy_less_than_nothing",),
+    ),
+    Mutant(
+        name="sales at the price that keeps a rival out",
+        file="market/leaving.py",
+        old="np.where(limits, N_i - b_i * alone,",
+        new="np.where(limits, N_i - x * alone,",
+        killers=(f"{LEAVING}::test_prices_are_an_equilibrium_against_consumers_who_cannot_buy_less_than_nothing",),
+    ),
+    Mutant(
+        name="replies that drive the rival out are not sought",
+        file="market/reply.py",
+        old="better = found.value > value[tempted]",
+        new="better = found.value > np.inf",
+        killers=(f"{LEAVING}::test_replies_that_drive_the_rival_out_are_found",),
+    ),
+    Mutant(
+        name="profit where the rival has left",
+        file="market/reply.py",
+        old="values[:, beyond] = aside.take(beyond).profit(",
+        new="values[:, beyond] += 0 * aside.take(beyond).profit(",
+        killers=(f"{LEAVING}::test_replies_that_drive_the_rival_out_are_found",),
+    ),
+    Mutant(
+        name="scale needed, whoever sells",
+        file="market/wellposed.py",
+        old="sells = (apply_matrix(sold, rise) >= -1e-12).all(-1)",
+        new="sells = (apply_matrix(sold, rise) >= -np.inf).all(-1)",
+        killers=(f"{LEAVING}::test_only_growth_with_every_firm_selling_makes_a_problem_unbounded",),
+    ),
+    # --- units
+    Mutant(
+        name="the unit of leakage",
+        file="market/units.py",
+        old='"leakage_cross": "quantity"',
+        new='"leakage_cross": "number"',
+        killers=(f"{UNITS}::test_the_same_levels_give_the_same_books_in_other_units",),
+    ),
+    Mutant(
+        name="powers of the unit of slopes",
+        file="market/units.py",
+        old='"slope": (-1, 2)',
+        new='"slope": (-1, 1)',
+        killers=(f"{UNITS}::test_the_same_levels_give_the_same_books_in_other_units",),
+    ),
+    Mutant(
+        name="the natural unit of money",
+        file="market/units.py",
+        old="Units(money=a**2 / b, quantity=a)",
+        new="Units(money=a / b, quantity=a)",
+        killers=(f"{UNITS}::test_in_natural_units_the_mean_intercept_and_own_slope_are_one",),
     ),
     # --- when a search may end
     Mutant(
@@ -372,6 +439,48 @@ MUTANTS = (
         old="status=judged(-witness.slack, scale)",
         new="status=judged(-1e-3 * witness.slack, scale)",
         killers=(f"{CLAIMS}::test_settings_are_judged_alike",),
+    ),
+    Mutant(
+        name="truth-telling of a rule holds too easily",
+        file="mechanism/judge.py",
+        old="excess <= RELATIVE_TOLERANCE * scale",
+        new="excess <= 1e3 * RELATIVE_TOLERANCE * scale",
+        killers=(f"{CLAIMS}::test_many_cases_are_judged_alike",),
+    ),
+    Mutant(
+        name="what is not known counts as violated",
+        file="mechanism/judge.py",
+        old='"violated"), "not_established")',
+        new='"violated"), "violated")',
+        killers=(f"{CLAIMS}::test_many_cases_are_judged_alike",),
+    ),
+    Mutant(
+        name="the market a firm stays in",
+        file="mechanism/preparation.py",
+        old='return fallback.private() if timing == "interim" else fallback.market()',
+        new='return fallback.private() if timing == "ex_post" else fallback.market()',
+        killers=(f"{REPORTED}::test_participation_against_the_market_uses_the_market_at_each_pair_of_types",),
+    ),
+    Mutant(
+        name="a refusal worth something",
+        file="mechanism/preparation.py",
+        old="return np.zeros_like(own[..., :1])",
+        new="return np.ones_like(own[..., :1])",
+        killers=(f"{REPORTED}::test_what_staying_out_is_worth",),
+    ),
+    Mutant(
+        name="a refusal before the rival's type is known",
+        file="mechanism/preparation.py",
+        old='return (own @ weights)[..., None] if timing == "interim" else own',
+        new='return own.mean(-1, keepdims=True) if timing == "interim" else own',
+        killers=(f"{REPORTED}::test_what_staying_out_is_worth",),
+    ),
+    Mutant(
+        name="what a regime requires",
+        file="mechanism/policies.py",
+        old='requires=regime.requires or "nothing"',
+        new='requires="nothing"',
+        killers=("tests/test_policies.py::test_what_policies_take",),
     ),
     Mutant(
         name="weights of the prior",
@@ -532,7 +641,7 @@ def pytest(tests: tuple[str, ...], copy: Path) -> subprocess.CompletedProcess[st
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--tb=no"]
     command += ["--hypothesis-profile", "first_failure", *tests]
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "400"}
-    return subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, timeout=600)
+    return subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, timeout=3600)
 
 
 def main(names: list[str]) -> int:

@@ -61,7 +61,7 @@ PLAIN = {
     "market/files.py",
     "market/schema.py",
     "mechanism/case_keys.py",
-    "mechanism/choices.py",
+    "market/choices.py",
     "mechanism/claims_tree.py",
     "mechanism/design_tree.py",
     "mechanism/schema.py",

@@ -11,7 +11,9 @@ from market.case import Case, make_case
 from market.leaving import sales, true_profits
 from market.payoff import Payoff
 from market.pricing import net_intercept, sold_matrix
-from market.regimes import BOTH, REGIMES, benefit_matrix, fine_starts, level_bounds, needed_scale
+from market.regimes import BOTH, REGIMES, benefit_matrix, level_bounds
+from market.regimes.starts import fine_starts
+from market.regimes.table import needed_scale
 from market.reply import best_reply
 from market.sellers import climb_among_sellers
 from market.wellposed import investment_response, remaining_cost

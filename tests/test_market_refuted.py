@@ -19,6 +19,8 @@ from scipy import optimize
 
 from market import proof
 from market.case import INVESTMENT, SHARING, Array, Case, UnitCost
+from market.cost import share_enclosure
+from market.leaving import true_profits
 from market.outcome import account
 from market.payoff import Payoff
 from market.pricing import bertrand_matrix
@@ -183,7 +185,7 @@ def test_slopes_on_a_box_are_enclosed(key: str, case: Case, seed: int, width: fl
         if width == 0:
             exact(enclosure, values[:1])
     y = np.linspace(0, 3 * width, 7)[:, None]
-    left, rate = proof._share(case, Interval(y[:1], y[-1:]))
+    left, rate = share_enclosure(case, Interval(y[:1], y[-1:]))
     gamma = float(case.max_saving[0, 0])
     for enclosure, values in ((left, 1 - gamma * y / (1 + y)), (rate, gamma / (1 + y) ** 2)):
         np.testing.assert_allclose([enclosure.low[0, 0], enclosure.high[0, 0]], [values.min(), values.max()], rtol=1e-14)
@@ -210,10 +212,10 @@ def test_optimal_investments_stay_within_their_radius(case: Case, seed: int, wid
     center = (box.low + box.high) / 2
     t = best_investment(payoff, center[0])
     x = np.concatenate([center, t[None]], -1)
-    radius = float(proof._investment_radius(payoff, box, x, modulus)[0, 0])
+    radius = float(proof._investment_radius(payoff, box, x, slopes(payoff, x, INVESTMENT), modulus)[0, 0])
     for s in inside(rng, box, 4):
         assert np.linalg.norm(best_investment(payoff, s) - t) <= radius + 1e-6 * max(1.0, float(t.max()))
-    still = float(proof._investment_radius(payoff, Interval(center, center), x, modulus)[0, 0])
+    still = float(proof._investment_radius(payoff, Interval(center, center), x, slopes(payoff, x, INVESTMENT), modulus)[0, 0])
     assert still <= 1e-10 * max(1.0, float(case.intercept.max())), "on a box that is a point nothing moves"
 
 
@@ -227,7 +229,7 @@ def test_the_radius_is_what_moves_the_gradient_over_the_modulus(firm: int) -> No
     ends = [x[:, SHARING] - h, x[:, SHARING] + h]
     moved = [slopes(payoff, np.concatenate([s, x[:, INVESTMENT]], -1), INVESTMENT) for s in ends]
     least = np.linalg.norm(np.abs(moved[1] - moved[0]) / 2)
-    radius = float(proof._investment_radius(payoff, Interval(*ends), x, 1.0)[0, 0])
+    radius = float(proof._investment_radius(payoff, Interval(*ends), x, slopes(payoff, x, INVESTMENT), 1.0)[0, 0])
     assert least * (1 - 1e-4) <= radius <= 3 * least
 
 
@@ -241,7 +243,8 @@ def test_the_distance_to_the_optimum_is_exact_along_the_flattest_direction() -> 
     direction = np.linalg.eigh(-hessian)[1][:, 0]
     away = best + np.concatenate([np.zeros(2), 0.01 * direction])
     lower, upper = np.array([[1.0, 1, 0, 0]]), np.array([[1.0, 1, np.inf, np.inf]])
-    np.testing.assert_allclose(proof._distance_to_optimum(payoff, away[None], lower, upper, modulus), 0.01, rtol=1e-5)
+    gradient = payoff.derivatives(away[None])[1]
+    np.testing.assert_allclose(proof._distance_to_optimum(away[None], gradient, lower, upper, modulus), 0.01, rtol=1e-5)
 
 
 # --- the bound on an optimum --------------------------------------------------------------------------------------------------
@@ -348,7 +351,7 @@ def test_payoff_grows_without_limit_exactly_below_the_required_scale(key: str, c
 @given(case=cases(), seed=SEEDS)
 @settings(max_examples=25)
 def test_profit_grows_without_limit_exactly_below_the_bound_of_replies(case: Case, seed: int) -> None:
-    """Own investment far out at every own sharing, the rival sharing nothing: its knowledge saves no cost."""
+    """Own investment far out at every own sharing, the rival sharing nothing, whoever still sells: its knowledge saves no cost."""
     rng = np.random.default_rng(seed)
     for firm in (0, 1):
         needed = float(reply_bound(case)[0, firm])
@@ -356,7 +359,7 @@ def test_profit_grows_without_limit_exactly_below_the_bound_of_replies(case: Cas
             at = replace(case, cost_scale=np.array([[factor * needed]]))
             x = np.zeros((21, 4))
             x[:, firm], x[:, 2 + firm], x[:, 3 - firm] = np.linspace(0, 1, 21), 1e9, rng.uniform(0, 3)
-            profit = firm_game(at, REGIMES["nash"]).players[firm].value(x) / 1e18
+            profit = true_profits(at, x)[:, firm] / 1e18
             assert (profit.max() > 1e-5 * needed) == grows
             assert bool(np.isinf(best_reply(at, x[:1], firm)[1][0])) == grows
 

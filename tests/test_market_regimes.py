@@ -283,13 +283,13 @@ def test_strong_leakage_leaves_the_market_and_no_phantoms(changes: dict[str, obj
         assert outcome.certificate.others == ()
 
 
-def test_a_negative_price_makes_the_outcome_infeasible() -> None:
+def test_a_firm_driven_out_makes_the_outcome_infeasible() -> None:
     """Leakage and rivalry that wipe out a small firm's demand: no figures, and the reason."""
     case = market(intercept=[60, 0.05], rivalry=0.95, demand_spillover=0.0, cross_slope=0.05, cost_scale=6.0)
     outcome = solve_regime(case, "nash")
     assert outcome.status == "infeasible"
     assert outcome.levels is None
-    assert "price[1]" in (outcome.message or "")
+    assert "firm 2 is driven out of the market" in (outcome.message or "")
 
 
 def test_a_constant_unit_cost_is_a_smaller_intercept() -> None:

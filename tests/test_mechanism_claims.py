@@ -15,6 +15,7 @@ from market.solve.equilibrium import Game, newton, searched_reply
 from mechanism import design
 from mechanism.checks import Lie, Refusal, first_largest, participation
 from mechanism.incentives import Earned, Gains, incentive_check
+from mechanism.judge import statuses
 from mechanism.programs import LinearAnswer
 from mechanism.setting_file import DesignOptions, parse_setting
 from mechanism.settings import achieved, efficient
@@ -42,6 +43,12 @@ def test_participation_is_judged_to_a_ten_millionth_of_the_payoff_range(amount: 
     found = participation(np.array([[1.0, 0.0], [0.5, 0.5]]), np.array([[1.0, amount], [0.0, 0.5]]), np.array([0.2, 0.8]))
     assert found.status == status
     assert found.witness == Refusal(player=0, type=0.8, slack=pytest.approx(-amount))
+
+
+def test_many_cases_are_judged_alike() -> None:
+    """A case a lane; of what is not known nothing is claimed."""
+    excess, scale = np.array([0.5e-7, 2e-7, 1e-6, np.nan]), np.array([1.0, 1.0, 20.0, 1.0])
+    assert list(statuses(excess, scale)) == ["holds", "violated", "holds", "not_established"]
 
 
 @pytest.mark.parametrize(("amount", "status"), JUST)

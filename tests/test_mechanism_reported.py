@@ -417,6 +417,20 @@ def test_participation_against_the_market_uses_the_market_at_each_pair_of_types(
     assert by_timing["interim"] == pytest.approx((truth - private.payoff).min(), rel=1e-10)
 
 
+def test_what_staying_out_is_worth() -> None:
+    """Own profit at the planner's levels for the true types, or nothing; before the rival's type is known, in expectation over it."""
+    case, types = market(intercept=[20, 17]), discrete(np.array([0.3, 0.7]), np.array([0.25, 0.75]))
+    scheme = setting(case, types)
+    profit = np.empty((2, 2, 2))
+    for i, j in product((0, 1), (0, 1)):
+        at = solve_regime(case.with_cost_spillover([types.points[i], types.points[j]]), "social_optimum")
+        profit[0, i, j], profit[1, j, i] = at.profit
+    np.testing.assert_allclose(scheme.outside("ir1", "ex_post"), profit, rtol=1e-9)
+    np.testing.assert_allclose(scheme.outside("ir1", "interim")[..., 0], profit @ [0.25, 0.75], rtol=1e-9)
+    for timing in ("interim", "ex_post"):
+        assert not scheme.outside("ir2", timing).any()
+
+
 @pytest.mark.parametrize("changes", [{}, {"intercept": [20, 12], "demand_spillover": 0.9, "cost_scale": 8}])
 def test_no_type_gains_in_the_private_equilibrium(changes: dict[str, object]) -> None:
     """`bayes_nash` by brute force: expected profit on a dense grid of own levels, from prices and costs, against every type's payoff."""

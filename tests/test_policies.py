@@ -83,8 +83,9 @@ def test_the_options_of_statics_are_the_regimes_whose_choosers_act_at_once() -> 
 
 @pytest.fixture
 def guild(monkeypatch: pytest.MonkeyPatch) -> str:
-    """The industry alliance under another name, as a row of its own behind all others."""
-    monkeypatch.setitem(REGIMES, "guild", replace(REGIMES["joint_profit"], key="guild"))
+    """The industry alliance as a row of its own behind all others, without words."""
+    row = replace(REGIMES["joint_profit"], key="guild", label="", phrase="", advised=None, code="")
+    monkeypatch.setitem(REGIMES, "guild", row)
     return "guild"
 
 

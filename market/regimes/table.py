@@ -57,6 +57,10 @@ class Regime:
     """What it is called at the head of a row."""
     phrase: str = ""
     """What it is called inside a sentence."""
+    advised: str | None = None
+    """What doing it is called in advice; None: permission for it, where that is what it takes."""
+    code: str = ""
+    """What findings about it are called; its key unless told."""
     role: Role = "market"
     requires: Requirement | None = None
     """What it takes to bring it about; None where it is no policy: nobody can choose it."""
@@ -106,7 +110,13 @@ REGIMES: dict[str, Regime] = {
             role="order",
             requires="order",
         ),
-        _game(key="nash", label="Market today", phrase="today's market", requires="nothing"),
+        _game(
+            key="nash",
+            label="Market today",
+            phrase="today's market",
+            advised="leaving the market as it is",
+            requires="nothing",
+        ),
         _game(
             key="sequential",
             order="one_leads",
@@ -134,6 +144,8 @@ REGIMES: dict[str, Regime] = {
             prices=bertrand_matrix,
             label="Industry alliance",
             phrase="an industry alliance",
+            advised="permission for an industry alliance that leaves prices to the firms",
+            code="alliance",
             role="alliance",
             requires="permission",
         ),

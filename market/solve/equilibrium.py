@@ -162,13 +162,15 @@ def reply_eigenvalues(game: Game, x: Array, tolerances: Tolerances = DEFAULT) ->
     return np.asarray(-np.sort(-np.abs(np.linalg.eigvals(slopes)), axis=-1))
 
 
-def find_equilibria(game: Game, starts: Array, tolerances: Tolerances = DEFAULT, rounds: int = 40) -> Candidates:
+def find_equilibria(game: Game, starts: Array, tolerances: Tolerances = DEFAULT, rounds: int = 40, settled: float = 1e-12) -> Candidates:
     """All equilibria reached from the starts (m, n) of one game, distinct, in lexicographic order of the levels.
 
-    Every start is tried twice: players answer in turn and Newton finishes, which finds what best replies settle on; and Newton
+    Every start is tried twice: players answer in turn, until nothing moves by more than the share `settled`, and Newton finishes, which
+    finds what best replies settle on; and Newton
     alone, which also finds equilibria that best replies run away from. What is kept has residual and regret in tolerance.
     """
-    reached = newton(game, np.concatenate([_finite(best_reply_rounds(game, starts, rounds), starts), starts]), tolerances)
+    answered = _finite(best_reply_rounds(game, starts, rounds, settled), starts)
+    reached = newton(game, np.concatenate([answered, starts]), tolerances)
     reached = reached[np.isfinite(reached).all(-1)]
     order = np.lexsort(np.round(reached, 6).T[::-1])
     distinct: list[Array] = []
