@@ -22,9 +22,9 @@ class Points:
     worth: Array
     """(n,): what decides among those that hold: a sole chooser's payoff, joint profit in games; money."""
     residual: Array
-    """(n,): largest projected first-order residual over max(1, |payoff|); at a kink the largest one-sided slope."""
+    """(n,): largest projected first-order residual, natural units; at a kink the largest one-sided slope."""
     regret: Array
-    """(n,): largest gain from an own deviation over max(1, |payoff|); NaN where nobody deviates."""
+    """(n,): largest gain from an own deviation, natural units; NaN where nobody deviates."""
     curvature: Array
     """(n,): largest second derivative of a chooser's payoff in its own free levels, money; NaN where none is free or nobody asked."""
     holds: NDArray[np.bool_]

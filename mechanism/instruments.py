@@ -66,9 +66,9 @@ class LinearSubsidies:
     participation_gain: Array | None
     """(2,): payoff less the profit in the unregulated market; None if that market has no equilibrium."""
     residual: float
-    """Largest first-order residual over max(1, |payoff|)."""
+    """Largest first-order residual, natural units."""
     regret: float
-    """Largest gain of any firm from a global own deviation over max(1, |payoff|)."""
+    """Largest gain of any firm from a global own deviation, natural units."""
 
     def __post_init__(self) -> None:
         freeze(self)

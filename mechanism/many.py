@@ -38,7 +38,7 @@ NUMBERS = (
     "residual",
     "regret",
 )
-"""The columns of figures: money in the case's own unit, residual and regret over max(1, |payoff|). `welfare_net` is welfare less the case's
+"""The columns of figures: money in the case's own unit, residual and regret in natural units. `welfare_net` is welfare less the case's
 shadow cost of public funds for every unit that is paid out."""
 
 

@@ -36,9 +36,9 @@ class FixedRates:
     levels: Array
     """(K, K, 4): what firms of types k and l choose."""
     regret: float
-    """Largest gain of any firm from a global own deviation over max(1, |payoff|), at any pair of types."""
+    """Largest gain of any firm from a global own deviation, natural units, at any pair of types."""
     residual: float
-    """Largest first-order residual over max(1, |payoff|), at any pair of types."""
+    """Largest first-order residual, natural units, at any pair of types."""
 
     def __post_init__(self) -> None:
         freeze(self)
