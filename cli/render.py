@@ -203,6 +203,8 @@ def inputs(case: Tree) -> str:
         return out
 
     blocks = {key: case[key] for key in ("demand", "security", "cost", "types") if case.get(key) is not None}
+    if case["cost"].get("reference_investment") == 1:  # which changes nothing
+        blocks["cost"] = {key: value for key, value in case["cost"].items() if key != "reference_investment"}
     if any((case.get("unit_cost") or {}).values()):
         blocks["unit_cost"] = case["unit_cost"]
     if case.get("types") is not None:

@@ -77,8 +77,8 @@ def beside_or_alone(N_i: Array, N_j: Array, b_i: Array, b_j: Array, x: Array) ->
     """Firm i's margin and what it sells at these net intercepts, beside its rival or with it out."""
     own, cross = 2 * b_j * N_i + x * N_j, 2 * b_i * N_j + x * N_i
     rest = b_j * N_i + x * N_j
-    with np.errstate(divide="ignore", invalid="ignore"):
-        keeps_out = np.where(x > 0, -N_j / np.where(x > 0, x, 1.0), np.inf)
+    related = x > UNRELATED * b_i
+    keeps_out = np.where(related, -N_j / np.where(related, x, 1.0), np.inf)
     monopoly = rest / (2 * (b_i * b_j - x**2))
     limits = keeps_out < monopoly
     alone = np.maximum(np.where(limits, keeps_out, monopoly), 0.0)
@@ -90,8 +90,13 @@ def beside_or_alone(N_i: Array, N_j: Array, b_i: Array, b_j: Array, x: Array) ->
 
 def true_profits(case: Case, x: Array) -> Array:
     """Both firms' profits (..., 2) at levels x (..., 4) at Bertrand prices, with a firm out that cannot sell."""
-    found = sales(case, net_intercept(case, x))
-    return np.asarray(found.margin * found.sold - investment_cost(case, x))
+    N, b = net_intercept(case, x), case.own_slope
+    margin = (2 * rival(b) * N + case.cross_slope * rival(N)) / (4 * b * rival(b) - case.cross_slope**2)
+    earned = b * margin**2
+    if not (margin >= 0).all():
+        found = sales(case, N)
+        earned = found.margin * found.sold
+    return np.asarray(earned - investment_cost(case, x))
 
 
 class Found(NamedTuple):

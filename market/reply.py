@@ -87,9 +87,10 @@ def best_reply(
         better = found.value > value[tempted]
         at = tempted[better]
         s_best[at], t_best[at], value[at] = found.sharing[better], found.investment[better], found.value[better]
+    idle = value <= 0
     out = x.copy()
-    out[..., firm] = s_best
-    out[..., 2 + firm] = np.where(unbounded, np.nan, t_best)
+    out[..., firm] = np.where(idle, least, s_best)
+    out[..., 2 + firm] = np.where(unbounded, np.nan, np.where(idle, 0.0, t_best))
     return out, np.where(unbounded, np.inf, value)
 
 

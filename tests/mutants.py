@@ -29,7 +29,7 @@ LEAVING = "tests/test_market_leaving.py"
 UNITS = "tests/test_market_units.py"
 CLAIMS = "tests/test_mechanism_claims.py"
 DESIGN = "tests/test_design.py"
-UNITS = "tests/test_setting_units.py"
+SETTING_UNITS = "tests/test_setting_units.py"
 DERIVATIVES = f"{EQUATIONS}::test_payoff_derivatives_by_complex_step"
 
 
@@ -321,8 +321,8 @@ MUTANTS = (
     Mutant(
         name="profit where the rival has left",
         file="market/reply.py",
-        old="values[:, beyond] = aside.take(beyond).profit(",
-        new="values[:, beyond] += 0 * aside.take(beyond).profit(",
+        old="np.where(there.drives_out(s, at), there.profit(s, at), values[:, beyond])",
+        new="np.where(there.drives_out(s, at), values[:, beyond], values[:, beyond])",
         killers=(f"{LEAVING}::test_replies_that_drive_the_rival_out_are_found",),
     ),
     Mutant(
@@ -565,35 +565,35 @@ MUTANTS = (
         file="mechanism/settings.py",
         old="near = SAME * float(np.ptp(total, -1).max()) + setting.rounding",
         new="near = SAME * max(1.0, float(np.abs(total).max()))",
-        killers=(f"{UNITS}::test_what_ties_does_not_depend_on_the_unit",),
+        killers=(f"{SETTING_UNITS}::test_what_ties_does_not_depend_on_the_unit",),
     ),
     Mutant(
         name="what constants leave of a welfare that ties",
         file="mechanism/settings.py",
         old="np.ptp(total, -1).max()) + setting.rounding",
         new="np.ptp(total, -1).max())",
-        killers=(f"{UNITS}::test_efficient_trade_is_impossible_in_any_unit_beside_any_constant",),
+        killers=(f"{SETTING_UNITS}::test_efficient_trade_is_impossible_in_any_unit_beside_any_constant",),
     ),
     Mutant(
         name="what constants leave of a gain",
         file="mechanism/settings.py",
         old="scale = max(payoff_range(*earned), given.rounding / RELATIVE_TOLERANCE)",
         new="scale = payoff_range(*earned)",
-        killers=(f"{UNITS}::test_truth_holds_beside_any_constant",),
+        killers=(f"{SETTING_UNITS}::test_truth_holds_beside_any_constant",),
     ),
     Mutant(
         name="a program in the file's unit",
         file="mechanism/settings.py",
         old="        s, unit = self.centred, self.range",
         new="        s, unit = self.centred, 1.0",
-        killers=(f"{UNITS}::test_trade_is_worth_the_same_in_any_unit_beside_any_constant",),
+        killers=(f"{SETTING_UNITS}::test_trade_is_worth_the_same_in_any_unit_beside_any_constant",),
     ),
     Mutant(
         name="where payoffs are counted from",
         file="mechanism/settings.py",
         old="values=tuple(value - base[:, None] for",
         new="values=tuple(value - 0 * base[:, None] for",
-        killers=(f"{UNITS}::test_designs_do_not_depend_on_where_payoffs_are_counted_from",),
+        killers=(f"{SETTING_UNITS}::test_designs_do_not_depend_on_where_payoffs_are_counted_from",),
     ),
     Mutant(
         name="profits that both types move, the second firm's",

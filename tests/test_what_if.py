@@ -230,7 +230,7 @@ def test_what_is_wrong_in_a_change_is_told_with_its_place(run: Run, tmp_path: Pa
     for given, said in (
         (f"@{part}", f"{part}:3:3: cost.scal is not a known key"),
         ("cost.scale=-2", "--set: cost.scale is -2"),
-        ("cost.scale[0]=12", "--set: cost.scale is a list of 2"),
+        ("demand.cross_slope[0]=1.2", "--set: demand.cross_slope is a list of 2"),
         ("demand.intercept[2]=3", "[0] is firm 1's, [1] firm 2's"),
     ):
         told = run("what-if", VENDORS, "--set", given)

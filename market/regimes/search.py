@@ -41,10 +41,11 @@ def searched(case: Case, regime: Regime, lanes: int, tolerances: Tolerances = DE
         found = optima(payoff, regime, *promising(payoff, lanes), tolerances)
         return replace(found, holds=found.holds & ~_runs_after_zero_unit_cost(payoff, found, lanes))
     starts = _game_starts(case, regime, lanes)
-    # Best replies find what they settle on; Newton alone also what they run away from.
-    tries = np.stack([starts[:, 0], starts[:, 8], starts[:, 8], starts[:, 4] * [1, 1, 4, 4]])
+    # Best replies find what they settle on; Newton alone also what they run away from. Where sharing is imposed starts differ in nothing.
+    answers = [starts[:, 0]] if regime.imposed is not None else [starts[:, 0], starts[:, 8]]
+    tries = np.stack([*answers, starts[:, 8], starts[:, 4] * [1, 1, 4, 4]])
     lane = np.tile(np.arange(lanes), len(tries))
-    answering = np.repeat([True, True, False, False], lanes)
+    answering = np.repeat(np.arange(len(tries)) < len(answers), lanes)
     return equilibria(case, regime, lane, tries.reshape(-1, 4), answering, tolerances)
 
 
