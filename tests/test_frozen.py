@@ -27,11 +27,12 @@ BY_ROUNDING = (
     r"propositions .*: claims\.B\.full_information\.numbers\.net_transfer\[.\]",
     r"design two_types --budget none --collusion proof: binding\[.\]\..*",
     r"design two_types --allocation second_best .*: binding\[.\]\..*",
-    r"evaluate private_large_and_small: mechanism\.alternatives\.designed\.design\.binding\[\d+\]\..*",
+    r"evaluate private_large_and_small: mechanism\.alternatives\.designed\.design\.(binding|infeasibility\.rows)\[\d+\]\..*",
     r"evaluate .*: mechanism\.(reported|alternatives\.\w+)\.checks\.ic_all\[[26]\]\.witness\.(firm|type|report)",
 )
 """Patterns of `entry: path` of values that rounding decides: a parameter changed by 1e-15 of itself changes them. Several firms, types or
-constraints come to the same; a net transfer, or what free levels gain over the truth, is nil. Not compared; nor is a best report that gains nothing over the truth."""
+constraints come to the same; a net transfer, or what free levels gain over the truth, is nil. Not compared; nor is a best report that
+gains nothing over the truth."""
 
 INTENDED: dict[str, str] = {
     # Welfare is flat where fixed rates are best: found in natural units they end elsewhere on it, and welfare itself is as it was.
