@@ -186,7 +186,19 @@ class Cost(Block):
         ),
     ]
     spillover: Annotated[
-        OneOrPerFirm[Share],
+        OneOrPerFirm[
+            Annotated[
+                Number,
+                Field(
+                    ge=0,
+                    le=1,
+                    json_schema_extra={
+                        "x-admissible": "[0, 1], a pure number; with investment in other units divide it and cost.reference_investment by "
+                        "the same factor, only their ratio matters"
+                    },
+                ),
+            ]
+        ],
         described("lambda_c_i: how useful the rival's shared knowledge is to firm i's cost; one number or one per firm", letter="lambda_c"),
     ]
     investment_cap: Annotated[

@@ -87,6 +87,9 @@ def test_one_number_or_one_per_firm():
 
 
 EITHER = "it must be a number in (0, inf) or a list of 2, each a number in (0, inf)"
+PURE = (
+    ", a pure number; with investment in other units divide it and cost.reference_investment by the same factor, only their ratio matters"
+)
 A_TYPE = "a number in [0, 1] for cost spillovers, (0, inf) for intercepts, [-1, 1] for demand spillovers"
 
 
@@ -130,7 +133,7 @@ A_TYPE = "a number in [0, 1] for cost spillovers, (0, inf) for intercepts, [-1, 
         ({"cost/scale": float("inf")}, "cost.scale is Infinity; it must lie in (0, inf)"),
         ({"cost/scale": 10**400}, "cost.scale is a number beyond all bounds; it must lie in (0, inf)"),
         ({"cost/scale": GONE}, "cost.scale is missing; give a number in (0, inf) or a list of 2, each a number in (0, inf)"),
-        ({"cost/spillover": 1.1}, "cost.spillover is 1.1; it must lie in [0, 1]"),
+        ({"cost/spillover": 1.1}, f"cost.spillover is 1.1; it must lie in [0, 1]{PURE}"),
         (
             {"demand/intercept": 1e200},
             "demand.intercept is 1e+200; state it in other units, so that its size lies between 1e-30 and 1e30",
@@ -270,7 +273,7 @@ def test_all_faults_of_a_file_with_their_places(tmp_path, monkeypatch):
         "case.yaml:7:3: security.rivalry is NaN; it must lie in [0, 1)",
         "case.yaml:9:13: security.leakage.own is 0.5; it must lie in (cross + interaction = 0.7, inf)",
         "case.yaml:9:53: security.leakage.owm is not a known key; did you mean own?",
-        "case.yaml:10:1: cost.spillover is missing; give a number in [0, 1] or a list of 2, each a number in [0, 1]",
+        f"case.yaml:10:1: cost.spillover is missing; give a number in [0, 1]{PURE} or a list of 2, each a number in [0, 1]{PURE}",
         'case.yaml:10:8: cost.scale is "20"; it must be a number in (0, inf) or a list of 2, each a number in (0, inf)',
         "case.yaml:10:21: cost.max_saving is 1; it must lie in [0, 1): at 1 the cost grows slower than the benefit and every planner's "
         "problem is unbounded",

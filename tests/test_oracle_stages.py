@@ -53,7 +53,7 @@ def test_prices_maximise_profit(rule: str) -> None:
 
 
 def test_prices_are_those_of_the_model() -> None:
-    """Section 2 of MODEL.md with one own slope."""
+    """Bertrand prices with one own slope."""
     m = stages.read_stage(laid_over(BASE, {"unit_cost": UNIT_COST, "demand": {"intercept": [24.0, 17.0]}}))
     B, F = stages.shift(m, LEVELS), stages.unit_costs(m, LEVELS)
     A, b1, b2 = (m.intercept[0] + B[0], m.intercept[1] + B[1]), m.own_slope[0], m.cross_slope
