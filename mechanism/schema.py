@@ -12,6 +12,7 @@ import math
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -199,13 +200,25 @@ class CaseFile(Block):
     )
 
 
+APART = 1e-9
+"""Share of their size by which types must differ: closer ones collide in rounding."""
+
+
 def _support(support: list[float]) -> str | None:
     low, high = support
-    return None if low < high else f"is [{show(low)}, {show(high)}]; the first must be below the second"
+    if not low < high:
+        return f"is [{show(low)}, {show(high)}]; the first must be below the second"
+    if high - low <= APART * max(abs(low), abs(high)):
+        return f"is [{show(low)}, {show(high)}], too close to tell types apart; give one type as values: [{show(low)}]"
+    return None
 
 
 def _distinct(values: list[float]) -> str | None:
-    return None if len(set(values)) == len(values) else "holds a value twice; list each type once"
+    ordered = sorted(values)
+    if len(set(values)) < len(values):
+        return "holds a value twice; list each type once"
+    close = [(a, b) for a, b in pairwise(ordered) if b - a <= APART * max(abs(a), abs(b))]
+    return f"holds {show(close[0][0])} and {show(close[0][1])}, too close to tell types apart; list each type once" if close else None
 
 
 def _probabilities(probabilities: list[float], values: list[float]) -> str | None:

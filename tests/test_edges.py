@@ -1,0 +1,120 @@
+"""Markets at the edges of what describes one: firms that would leave, payoffs that diverge, price games, colliding types; figures derived
+independently."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+import pytest
+from trees import evaluate
+
+from market.faults import BadCase
+from market.regimes import solve_regime
+from mechanism.schema import load_case, parse_tree
+
+FIERCE: dict[str, Any] = {
+    "demand": {"intercept": 10, "own_slope": 1, "cross_slope": 0},
+    "security": {"rivalry": 0.9, "demand_spillover": 0.05, "leakage": {"own": 1, "cross": 0.1, "interaction": 0.1}},
+    "cost": {"scale": 0.7, "max_saving": 0.2, "spillover": 0.5},
+}
+"""Unrelated products and security that mainly takes the rival's customers."""
+
+REGULATED: dict[str, Any] = {
+    "demand": {"intercept": [73.0, 83.0], "own_slope": [5.0, 8.3], "cross_slope": 4.6},
+    "security": {"rivalry": 0.15, "demand_spillover": 0.41, "leakage": {"own": 4.1, "cross": 0.26, "interaction": 0.3}},
+    "cost": {"scale": 3.6, "max_saving": 0.43, "spillover": [0.42, 0.71]},
+    "unit_cost": {"base": 2.0, "spillover": 0.00029, "slope": 0.028, "curvature": 0.011},
+}
+
+ACME: dict[str, Any] = {
+    "demand": {"intercept": [30, 14], "own_slope": [1.6, 1.2], "cross_slope": 0.8},
+    "security": {"rivalry": 0.25, "demand_spillover": 0.35, "leakage": {"own": 2.0, "cross": 0.4, "interaction": 0.1}},
+    "cost": {"scale": 18, "max_saving": 0.35, "spillover": [0.2, 0.7]},
+}
+
+
+def two_vendors(**cost: Any) -> Any:
+    """The first shipped market with other costs."""
+    tree = copy.deepcopy(load_case("cases/two_vendors.yaml").resolved)
+    tree["cost"] |= cost
+    return parse_tree(tree).market
+
+
+def test_choosers_that_would_drive_a_firm_out_claim_nothing_and_say_what_is_reached_with_both() -> None:
+    """Joint profit is highest with one quantity at zero, 68.2835; who is driven out of equal firms has to be one of them."""
+    market = parse_tree(FIERCE).market
+    for key in ("joint_profit", "price_collusion", "social_optimum", "first_best"):
+        found = solve_regime(market, key)
+        assert found.status == "infeasible"
+        assert found.levels is None
+        assert found.certificate.driven_out == 1
+        assert found.certificate.value is not None
+    value = solve_regime(market, "joint_profit").certificate.value
+    assert value == pytest.approx(68.2835, abs=1e-4)
+    leader = solve_regime(market, "sequential")
+    assert (leader.status, leader.certificate.driven_out) == ("infeasible", 1)
+    (there,) = leader.certificate.others
+    assert there.profit[0] == pytest.approx(87.5, rel=1e-9)  # alone, at t = 25: (10 + 25)^2 / 4 - .35 25^2
+    nash = solve_regime(market, "nash")
+    assert nash.levels is not None
+    np.testing.assert_allclose(nash.levels[2:], 10 / 1.3, rtol=1e-9)  # from N = 10 + .1 t = 1.4 t, and no gain by driving the rival out
+
+
+def test_the_regulated_game_is_played_among_levels_at_which_every_firm_sells() -> None:
+    """Unit costs that are convex in investment: the planner's optimum is the equilibrium and nothing is paid on balance."""
+    found = evaluate(parse_tree(REGULATED))
+    optimum, full = found["regimes"]["social_optimum"], found["mechanism"]["full_information"]
+    np.testing.assert_allclose(optimum["investment"], [12.365, 11.204], atol=1e-3)
+    assert optimum["welfare"] == pytest.approx(3167.667484, rel=1e-9)
+    assert full["regulated"]["status"] in ("converged", "corner")
+    np.testing.assert_allclose(full["net_transfer"], 0, atol=1e-6)
+
+
+@pytest.mark.parametrize(("scale", "exists"), [(0.803571406906, False), (0.80357142857, False), (0.8036, True), (0.81, True)])
+def test_no_equilibrium_is_claimed_beyond_where_payoffs_diverge(scale: float, exists: bool) -> None:
+    """It exists only above .9/1.12; below, levels at which rounding hides the slope beside a payoff of 1e23 are none."""
+    found = solve_regime(two_vendors(scale=scale), "nash")
+    assert found.solved is exists
+
+
+def test_a_market_without_investment_is_a_price_game() -> None:
+    """q = 100 - 2p + p', unit costs 30 and 10: prices 50.667 and 42.667, under one owner 65 and 55."""
+    tree = {
+        "demand": {"intercept": 100, "own_slope": 2, "cross_slope": 1},
+        "security": {"rivalry": 0, "demand_spillover": 0, "leakage": {"own": 1, "cross": 0, "interaction": 0}},
+        "cost": {"scale": 1, "max_saving": 0, "spillover": 0, "investment_cap": 0},
+        "unit_cost": {"base": [30, 10]},
+    }
+    market = parse_tree(tree).market
+    for key, prices in (("nash", [152 / 3, 128 / 3]), ("price_collusion", [65, 55])):
+        found = solve_regime(market, key)
+        assert found.accounts is not None
+        np.testing.assert_allclose(found.accounts.price, prices, rtol=1e-12)
+        np.testing.assert_array_equal(found.accounts.investment_cost, 0)
+
+
+def test_seats_in_thousands_millions_or_one_by_one_give_the_same_answer() -> None:
+    """With the reference investment in the same unit spillovers stay pure numbers."""
+    sharing = []
+    for seats in (1.0, 1e3, 1e-3):
+        tree = copy.deepcopy(ACME)
+        tree["demand"] = {
+            key: np.multiply(value, seats if key == "intercept" else seats**2).tolist() for key, value in tree["demand"].items()
+        }
+        tree["security"]["leakage"] = {key: value * seats for key, value in tree["security"]["leakage"].items()}
+        tree["cost"] |= {"scale": 18 / seats**2, "reference_investment": seats}
+        found = solve_regime(parse_tree(tree).market, "social_optimum")
+        assert found.levels is not None
+        sharing.append([*found.levels[:2], found.welfare])
+    np.testing.assert_allclose(sharing, [sharing[0]] * 3, rtol=1e-9)
+
+
+@pytest.mark.parametrize("types", [{"support": [0.5, 0.5000000000000001], "points": 3}, {"values": [0.5, 0.2, 0.5000000000000001]}])
+def test_types_that_collide_are_refused(types: dict[str, Any]) -> None:
+    """Closer than rounding: they would share their probabilities by chance."""
+    tree = copy.deepcopy(load_case("cases/two_vendors.yaml").resolved)
+    tree["types"] = types
+    with pytest.raises(BadCase, match="too close to tell types apart"):
+        parse_tree(tree)
