@@ -251,7 +251,7 @@ def invest_first(case: Case, lanes: int, start: Array | float = 1.0, tolerances:
         now, away = before.copy(), np.zeros(len(moving), bool)
         for firm in (0, 1):
             value, most = _investor_value(at, firm, before), limit[:, firm]
-            top, far = search_range(value, 1, np.minimum(3 * np.maximum(before[:, firm], 1e-6), most), most)
+            top, far = search_range(value, 1, np.minimum(3 * np.maximum(before[:, firm], 1e-3 * alone[moving, firm]), most), most)
             now[:, firm] = search(value, np.zeros((len(now), 1)), most[:, None], top[:, None], (25,), rounds=10)[0][:, 0]
             tops[moving, firm] = top
             away |= far | (now[:, firm] > RUNAWAY * np.maximum(1.0, alone[moving, firm]))

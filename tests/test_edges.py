@@ -57,9 +57,10 @@ def test_choosers_that_would_drive_a_firm_out_claim_nothing_and_say_what_is_reac
     assert (leader.status, leader.certificate.driven_out) == ("infeasible", 1)
     (there,) = leader.certificate.others
     assert there.profit[0] == pytest.approx(87.5, rel=1e-9)  # alone, at t = 25: (10 + 25)^2 / 4 - .35 25^2
-    nash = solve_regime(market, "nash")
-    assert nash.levels is not None
-    np.testing.assert_allclose(nash.levels[2:], 10 / 1.3, rtol=1e-9)  # from N = 10 + .1 t = 1.4 t, and no gain by driving the rival out
+    for key in ("nash", "investment_first"):  # what is shared wins nothing where products are unrelated
+        found = solve_regime(market, key)
+        assert found.levels is not None
+        np.testing.assert_allclose(found.levels[2:], 10 / 1.3, rtol=1e-9)  # N = 10 + .1 t = 1.4 t; driving the rival out wins nothing
 
 
 def test_the_regulated_game_is_played_among_levels_at_which_every_firm_sells() -> None:
