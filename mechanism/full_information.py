@@ -168,9 +168,9 @@ def _regulated_equilibrium(own: Case, optimum: Outcome, tolerances: Tolerances) 
     curvature = float(here.curvature[0])
     at_optimum = bool((np.abs(reached[0] - x_star) <= tolerances.distinct * np.maximum(1.0, np.abs(x_star))).all())
     certificate = Certificate(
-        residual=float(here.residual[0] * max(1.0, np.abs(here.payoff).max())),
+        residual=float(here.unscaled_residual[0]),
         curvature=None if np.isnan(curvature) else curvature,
-        regret=float(max(here.gain.max(), 0.0)),
+        regret=float(here.unscaled_regret[0]),
         # A unilateral gain would be a better welfare than the optimum's: where that is proven, so is the absence of regret.
         scope=optimum.certificate.scope if at_optimum else "searched",
         gap=optimum.certificate.gap if at_optimum else None,

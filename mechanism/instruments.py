@@ -115,7 +115,7 @@ def linear_subsidies(case: Case, optimum: Outcome, market: Outcome, tolerances: 
             rates[firm, level] = min(lacking, 0.0) if at_lower[level] else max(lacking, 0.0) if at_upper[level] else lacking
     units = natural_units(case)
     found = examine(subsidised_game(in_units(case, units), rates_in(rates, units), levels_in(x, units)), levels_in(x, units), tolerances)
-    regret, residual = float(max(found.gain.max(), 0.0)), float(found.residual[0] * max(1.0, np.abs(found.payoff).max()))
+    regret, residual = float(found.unscaled_regret[0]), float(found.unscaled_residual[0])
     holds = bool(regret <= 1e-8 and residual <= tolerances.residual)
     received = np.array([float((rates[i] * x[0]).sum()) for i in (0, 1)])
     payoff = account(case, x, bertrand_matrix).profit[0] + received

@@ -93,7 +93,7 @@ def best_rates(case: Case, types: TypeSpace, levels: Array, start: Array, tolera
     if not np.isfinite(x).all():
         return None
     seen = examine(game, x, tolerances)
-    regret, residual = float(max(seen.gain.max(), 0.0)), float((seen.residual * np.maximum(1.0, np.abs(seen.payoff).max(-1))).max())
+    regret, residual = float(seen.unscaled_regret.max()), float(seen.unscaled_residual.max())
     if regret > 1e-8 or residual > tolerances.residual:
         return None
     x, rates = levels_from(x, units), rates_in(rates, reciprocal(units))

@@ -145,8 +145,7 @@ def _equilibria(
     reached = newton(game, start, tolerances)
     lost = np.asarray(~np.isfinite(reached).all(-1))
     found = examine(game, np.where(lost[:, None], start, reached), tolerances)
-    residual = found.residual * np.maximum(1.0, np.abs(found.payoff).max(-1))
-    regret = np.maximum(found.gain.max(-1), 0.0)
+    residual, regret = found.unscaled_residual, found.unscaled_regret
     holds = ~lost & (residual <= tolerances.residual) & (regret <= tolerances.regret)
     no = np.zeros(len(lane), bool)
     return Points(

@@ -63,6 +63,16 @@ class Candidates:
     """Largest eigenvalue of any player's Hessian in its own free variables, (L,); NaN where none is free."""
 
     @property
+    def unscaled_residual(self) -> Array:
+        """The largest projected own gradient as it is, (L,): beside a payoff that diverges every residual looks small."""
+        return np.asarray(self.residual * np.maximum(1.0, np.abs(self.payoff).max(-1)))
+
+    @property
+    def unscaled_regret(self) -> Array:
+        """The largest gain as it is, (L,)."""
+        return np.maximum(self.gain.max(-1), 0.0)
+
+    @property
     def regret(self) -> Array:
         """The largest gain over max(1, |payoff|), (L,)."""
         largest: Array = (self.gain / np.maximum(1.0, np.abs(self.payoff))).max(-1)
