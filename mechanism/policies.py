@@ -11,6 +11,7 @@ from typing import Literal
 
 from market.regimes import REGIMES, Regime
 from mechanism.rules import TAX_RULES, market_rules
+from mechanism.standard import CONSUMERS_LOSE
 
 TODAY = "nash"
 """The regime that changes are measured against: the market as it is."""
@@ -182,3 +183,8 @@ def case_by_case(key: str) -> bool:
 def followed(private: bool) -> tuple[str, ...]:
     """The keys of what can be had at many cases at once; tax rules tax reports and need types."""
     return (*REGIMES, *(market_rules() if private else ()))
+
+
+def allowable() -> tuple[str, ...]:
+    """What a case may allow: what is forbidden by rule and could be chosen, and that consumers lose."""
+    return (*(key for key, regime in REGIMES.items() if regime.role == "benchmark" or regime.forbidden), CONSUMERS_LOSE)

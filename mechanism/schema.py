@@ -45,6 +45,7 @@ from market.schema import (
     to_case,
 )
 from mechanism.options import LARGEST, by_formula, no_limit
+from mechanism.policies import allowable
 from mechanism.rules import TAX_RULES, market_rules
 from mechanism.types import PAPERS, PRIVATE, PrivateParameter
 
@@ -127,6 +128,25 @@ class MechanismOptions:
         Literal["ex_ante", "ex_post", "none"], described("no net public money in expectation, in every state, or no limit")
     ] = "ex_ante"
     public_funds_cost: Annotated[NonNegative, described("shadow cost of one unit of public outlay, a pure number")] = 0.0
+    profit_weight: Annotated[
+        Number,
+        Field(ge=0, le=1),
+        described(
+            "what a unit of firms' profit counts beside one of consumer surplus: 1 is total welfare, 0 consumers and taxpayers alone"
+        ),
+    ] = 1.0
+    fees: Annotated[
+        bool, Field(strict=True), described("whether firms may be charged what they gain over today's market; only with ir_market")
+    ] = False
+    materiality: Annotated[
+        NonNegative,
+        Field(le=1),
+        described("share of the best policy's gain over today by which another may fall short and still count as equal"),
+    ] = 0.05
+    allow: Annotated[
+        tuple[Annotated[Text, OneOf(allowable)], ...],
+        described("policies that compete though by rule they do not, and consumers_lose: those by which consumers lose"),
+    ] = ()
     allocation: Annotated[
         Literal["efficient", "second_best"],
         described("levels assigned at reports: the social optimum for them, or lotteries solved for together with the transfers"),
@@ -238,6 +258,13 @@ def _designed(given: Mapping[str, Any]) -> str | None:
     return None if why is None else f"has tax_rule {rule} {why.fault}"
 
 
+def _fees(given: Mapping[str, Any]) -> str | None:
+    form = given.get("participation", MechanismOptions.participation)
+    if given.get("fees", MechanismOptions.fees) and form != "ir_market":
+        return f"has fees true with participation {form}; what firms gain over today can be charged only with participation ir_market"
+    return None
+
+
 def _lotteries(types: Mapping[str, Any], mechanism: Mapping[str, Any]) -> str | None:
     if mechanism.get("allocation") == "second_best" and (count := _count(types)) > LOTTERY_TYPES:
         return f"gives {count} types; allocation second_best takes at most {LOTTERY_TYPES}"
@@ -281,6 +308,7 @@ LOTTERY_TYPES = LARGEST["lotteries"]
 
 RULES = (
     Rule(("mechanism",), _designed),
+    Rule(("mechanism",), _fees),
     Rule(("types", "mechanism"), _lotteries),
     Rule(("types", "mechanism"), _second_best_of),
     Rule(("types",), _range),

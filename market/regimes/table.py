@@ -64,6 +64,8 @@ class Regime:
     role: Role = "market"
     requires: Requirement | None = None
     """What it takes to bring it about; None where it is no policy: nobody can choose it."""
+    forbidden: bool = False
+    """Whether the law as it mostly stands forbids it, so that it is advised to nobody unless allowed."""
     mirror_of: str | None = None
     """The regime of which, for equal firms, this is the image with the firms exchanged."""
     objective: str = ""
@@ -155,6 +157,7 @@ REGIMES: dict[str, Regime] = {
             prices=collusive_matrix,
             label="Alliance that also fixes prices",
             phrase="an alliance that also fixes prices",
+            forbidden=True,
             role="alliance",
             requires="permission",
         ),
