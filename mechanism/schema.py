@@ -131,9 +131,7 @@ class MechanismOptions:
     profit_weight: Annotated[
         Number,
         Field(ge=0, le=1),
-        described(
-            "what a unit of firms' profit counts beside one of consumer surplus: 1 is total welfare, 0 consumers and taxpayers alone"
-        ),
+        described("weight of a unit of profit beside one of consumer surplus: 1 is total welfare, 0 consumers and taxpayers alone"),
     ] = 1.0
     fees: Annotated[
         bool, Field(strict=True), described("whether firms may be charged what they gain over today's market; only with ir_market")

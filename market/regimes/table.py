@@ -7,9 +7,9 @@ Nothing outside a regime's row names it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,8 +51,8 @@ class Regime:
     """Whether the firms choose their levels at once, one of them commits first, or both invest before both share."""
     leader: int | None = None
     """The firm that commits first, where one does."""
-    welfare_weight: float = 1.0
-    """Of a planner: its weight on welfare, the rest being on joint profit."""
+    welfare_weight: float | Array = 1.0
+    """Of a planner: its weight on welfare, the rest being on joint profit; one number, or one per market (L,)."""
     label: str = ""
     """What it is called at the head of a row."""
     phrase: str = ""
@@ -72,6 +72,10 @@ class Regime:
     """What grows without limit where it has no solution; empty: what follows from who chooses."""
     block: int = 16_000
     """Markets solved together: a game's should fit the processor's cache; climbs take their own share of them at a time."""
+
+    def of(self, lanes: Any) -> Regime:
+        """The regime in some of many markets."""
+        return self if np.ndim(self.welfare_weight) == 0 else replace(self, welfare_weight=np.asarray(self.welfare_weight)[lanes])
 
     @property
     def sole(self) -> bool:
@@ -185,12 +189,13 @@ REGIMES: dict[str, Regime] = {
 
 
 def benefit_matrix(case: Case, regime: Regime) -> Array:
-    """Q (..., 2, 2) of a sole chooser: both firms' variable profit for an alliance, gross utility less unit costs for a planner."""
-    weight = regime.welfare_weight if regime.chooser == "planner" else 0.0
-    if weight == 1:
+    """Q (..., 2, 2) of a sole chooser: both firms' variable profit for an alliance, gross utility less unit costs for a planner of weight
+    one on welfare; other weights mix the two."""
+    weight = np.asarray(regime.welfare_weight if regime.chooser == "planner" else 0.0)[..., None, None]
+    if (weight == 1).all():
         return utility_matrix(case, regime.prices)
     joint: Array = revenue_matrices(case, regime.prices).sum(-3)
-    return weight * utility_matrix(case, regime.prices) + (1 - weight) * joint if weight else joint
+    return np.asarray(weight * utility_matrix(case, regime.prices) + (1 - weight) * joint) if weight.any() else joint
 
 
 def needed_scale(case: Case, regime: Regime, every_firm: bool = True) -> Array:
