@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ from market.case import Array, Case
 from market.outcome import SOLVED, Accounts, account
 from market.payoff import Payoff
 from market.pricing import bertrand_matrix, revenue_matrices, utility_matrix
-from market.regimes import REGIMES, Outcomes, level_bounds, solve_lanes, solve_markets
+from market.regimes import REGIMES, level_bounds, solve_lanes, solve_markets
 from market.units import in_units, levels_from, levels_in, natural_units
 from mechanism.frozen import freeze
 from mechanism.policies import GOAL
@@ -35,6 +35,20 @@ LEAST_WEIGHT = 1e-6
 """Weight of profits below which levels no longer move: consumers alone count."""
 CLOSE = 1e-9
 """Share of today's welfare within which a condition counts as met by a weight."""
+
+
+class Solved(Protocol):
+    """A regime's outcomes in C markets."""
+
+    @property
+    def status(self) -> NDArray[np.object_]:
+        """(C,)."""
+        ...
+
+    @property
+    def levels(self) -> Array:
+        """(C, 4); NaN where nothing is claimed."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +87,7 @@ class _Frontier:
     """Planners of all weights of profits in the C markets of a flat case."""
 
     case: Case
-    optimum: Outcomes
+    optimum: Solved
     """Those of weight one, which are known."""
 
     def at(self, lanes: NDArray[np.intp], weight: Array, roughly: bool = False) -> _Met:
@@ -100,7 +114,7 @@ class _Frontier:
 
 
 def attainable(
-    case: Case, optimum: Outcomes, today: Accounts, standard: Standard, known: Sequence[Array] = (), *, payments: bool = True
+    case: Case, optimum: Solved, today: Accounts, standard: Standard, known: Sequence[Array] = (), *, payments: bool = True
 ) -> Attainable:
     """The levels of the highest V under a standard in the C markets of a flat case, `optimum` being the planner's.
 

@@ -58,7 +58,7 @@ class Regime:
     phrase: str = ""
     """What it is called inside a sentence."""
     advised: str | None = None
-    """What doing it is called in advice; None: permission for it, where that is what it takes."""
+    """What doing it is called in advice; None: to permit it, where that is what it takes."""
     code: str = ""
     """What findings about it are called; its key unless told."""
     role: Role = "market"
@@ -120,7 +120,7 @@ REGIMES: dict[str, Regime] = {
             key="nash",
             label="Market today",
             phrase="today's market",
-            advised="leaving the market as it is",
+            advised="leave the market as it is",
             requires="nothing",
         ),
         _game(
@@ -150,7 +150,7 @@ REGIMES: dict[str, Regime] = {
             prices=bertrand_matrix,
             label="Industry alliance",
             phrase="an industry alliance",
-            advised="permission for an industry alliance that leaves prices to the firms",
+            advised="permit an industry alliance that leaves prices to the firms",
             code="alliance",
             role="alliance",
             requires="permission",
