@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from market.regimes import REGIMES, Regime
+from market.text import FIRMS, opening
 from mechanism.rules import TAX_RULES, market_rules
 
 TODAY = "nash"
@@ -116,12 +117,12 @@ PRIVATE_MARKET = next(policy.key for policy in _INSTRUMENTS.values() if policy.s
 """The market as it is where every firm knows its own type alone."""
 
 
-def policy_of(key: str) -> Policy:
-    """The row of a policy; `KeyError` where there is none."""
+def policy_of(key: str, firms: tuple[str, str] = FIRMS) -> Policy:
+    """The row of a policy in a market of firms of these names; `KeyError` where there is none."""
     if key in _INSTRUMENTS:
         return _INSTRUMENTS[key]
     if key in REGIMES:
-        return _of_regime(REGIMES[key])
+        return _of_regime(REGIMES[key], firms)
     rule = TAX_RULES[key]
     return Policy(key=key, phrase=rule.label, source="rule", requires="reports", many=not rule.observed)
 
@@ -131,12 +132,15 @@ def known(key: str) -> bool:
     return key in _INSTRUMENTS or key in REGIMES or (key in TAX_RULES and TAX_RULES[key].in_markets)
 
 
-def _of_regime(regime: Regime) -> Policy:
-    phrase = regime.phrase or f"the regime {regime.key}"
+def _of_regime(regime: Regime, firms: tuple[str, str] = FIRMS) -> Policy:
+    phrase, label = regime.phrase or f"the regime {regime.key}", regime.label or regime.key
+    if regime.leader is not None:
+        leader = firms[regime.leader]
+        phrase, label = phrase.replace("{leader}", leader), label.replace("{leader}", opening(leader))
     advised = regime.advised or (f"permission for {phrase}" if regime.requires == "permission" else None)
     return Policy(
         key=regime.key,
-        label=regime.label or regime.key,
+        label=label,
         phrase=phrase,
         advised=advised and f"{advised} ({regime.key})",
         code=regime.code,
