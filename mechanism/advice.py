@@ -23,7 +23,7 @@ DIGITS = 9
 
 def advice(found: Evaluation) -> list[Sentence]:
     """The recommendation of a case with its reasons."""
-    say = Words(found.case.units.money)
+    say = Words(found.case.units.money, found.case.market.firms)
     if found.types is not None:
         question, told = "Which rule?", _with_types(found, say)
     elif found.rows[GOAL].welfare is None:

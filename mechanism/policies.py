@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from market.regimes import REGIMES, Regime
+from market.text import FIRMS, opening
 from mechanism.rules import TAX_RULES, TaxRule
 from mechanism.standard import CONSUMERS_LOSE
 
@@ -148,11 +149,11 @@ PRIVATE_MARKET = next(policy.key for policy in _INSTRUMENTS.values() if policy.s
 """The market as it is where every firm knows its own type alone."""
 
 
-def policy_of(key: str) -> Policy:
-    """The row of a policy; `KeyError` where there is none."""
+def policy_of(key: str, firms: tuple[str, str] = FIRMS) -> Policy:
+    """The row of a policy in a market of firms of these names; `KeyError` where there is none."""
     if key in _INSTRUMENTS:
         return _INSTRUMENTS[key]
-    return _of_regime(REGIMES[key]) if key in REGIMES else _of_rule(TAX_RULES[key])
+    return _of_regime(REGIMES[key], firms) if key in REGIMES else _of_rule(TAX_RULES[key])
 
 
 def known(key: str) -> bool:
@@ -173,11 +174,14 @@ def _of_rule(rule: TaxRule) -> Policy:
     )
 
 
-def _of_regime(regime: Regime) -> Policy:
-    phrase = regime.phrase or f"the regime {regime.key}"
+def _of_regime(regime: Regime, firms: tuple[str, str] = FIRMS) -> Policy:
+    phrase, label = regime.phrase or f"the regime {regime.key}", regime.label or regime.key
+    if regime.leader is not None:
+        leader = firms[regime.leader]
+        phrase, label = phrase.replace("{leader}", leader), label.replace("{leader}", opening(leader))
     return Policy(
         key=regime.key,
-        label=regime.label or regime.key,
+        label=label,
         phrase=phrase,
         advised=regime.advised or (f"permit {phrase}" if regime.requires == "permission" else None),
         code=regime.code,

@@ -15,6 +15,7 @@ import numpy as np
 
 from market.case import INVESTMENT, SHARING, Array
 from market.outcome import numbers
+from market.text import FIRMS
 from mechanism.behaviour import Expected
 from mechanism.design_tree import continuum_tree, designed_tree, gain_tree, slack_tree
 from mechanism.policies import PRIVATE_MARKET
@@ -83,14 +84,14 @@ def evaluation_tree(found: Evaluation) -> Tree:
 
 def mechanism_tree(found: Evaluation) -> Tree:
     """`mechanism`."""
-    own, rules = found.case.mechanism.tax_rule, found.rules
+    own, rules, firms = found.case.mechanism.tax_rule, found.rules, found.case.market.firms
     return {
         "full_information": None if found.full_information is None else full_information_tree(found.full_information),
         "linear_subsidies": None if found.rates is None else rates_tree(found.rates, found.rates_under_types),
-        "reported": None if found.own is None else rule_tree(found.own),
+        "reported": None if found.own is None else rule_tree(found.own, firms),
         "alternatives": None
         if rules is None
-        else {key: None if rule is None else rule_tree(rule) for key, rule in rules.items() if key != own},
+        else {key: None if rule is None else rule_tree(rule, firms) for key, rule in rules.items() if key != own},
         "why_not": {key: {"code": why.code, "text": why.text} for key, why in found.why_not.items()},
     }
 
@@ -105,7 +106,7 @@ def full_information_tree(full: FullInformation) -> Tree:
         "participation_gain": numbers(full.participation_gain) if solved else None,
         "regulated": full.regulated.tree(),
         "welfare_gap": full.welfare_gap if solved else None,
-        "certificate": full.regulated.certificate.tree(),
+        "certificate": full.regulated.certificate.tree(full.regulated.firms),
         "participation": {form: _joining(joining) for form, joining in full.joining.items()},
         "printed_double_integral": {
             "value": numbers(full.printed_double_integral),
@@ -218,9 +219,9 @@ def look_up(tree: Any, path: str) -> Any:
 # --- evaluate: one tax rule at one case
 
 
-def rule_tree(found: RuleResult) -> Tree:
+def rule_tree(found: RuleResult, firms: tuple[str, str] = FIRMS) -> Tree:
     """`mechanism.reported`."""
-    design = None if found.design is None else designed_tree(found.design)
+    design = None if found.design is None else designed_tree(found.design, firms)
     if design is not None and found.lotteries is not None:
         design["lotteries"] = [
             {"types": list(lottery.types), "probability_by_weight": dict(lottery.probability_by_weight)} for lottery in found.lotteries

@@ -298,7 +298,7 @@ def _with_every_firm(market: _Market, regime: Regime, tolerances: Tolerances) ->
     # Of equal firms either could be; one has to be named.
     firm, value = 1 if case.alike() else int(np.flatnonzero(found.out[best])[0]), float(bound[best])
     message = (
-        f"{regime.maximised} is highest where firm {firm + 1} is driven out of the market: with both firms selling it is at most "
+        f"{regime.maximised} is highest where {case.firms[firm]} is driven out of the market: with both firms selling it is at most "
         f"{market.money(value):.6g}, approached as quantity[{firm}] falls to zero"
     )
     return points, outcomes(1, status="infeasible", message=message, driven_out=firm, value=value, plain=True, thorough=True)
@@ -333,7 +333,9 @@ def _without(market: _Market, x: Array) -> Outcomes | None:
         return None
     firm, earned = int(out[0]), true_profits(market.case, x)[0]
     other = Solution(levels=x[0], profit=earned, welfare=float(welfare_with_exit(market.case, x)[0]))
-    return outcomes(1, status="infeasible", message=without_firm(firm), driven_out=firm, others=(other,), plain=True, thorough=True)
+    return outcomes(
+        1, status="infeasible", message=without_firm(market.case.firms[firm]), driven_out=firm, others=(other,), plain=True, thorough=True
+    )
 
 
 def _nothing(market: _Market, regime: Regime, points: Points, tolerances: Tolerances) -> Outcomes:

@@ -54,7 +54,7 @@ class Regime:
     welfare_weight: float | Array = 1.0
     """Of a planner: its weight on welfare, the rest being on joint profit; one number, or one per market (L,)."""
     label: str = ""
-    """What it is called at the head of a row."""
+    """What it is called at the head of a row; `{leader}` stands for the firm that commits first, here and in the phrase."""
     phrase: str = ""
     """What it is called inside a sentence."""
     advised: str | None = None
@@ -127,16 +127,16 @@ REGIMES: dict[str, Regime] = {
             key="sequential",
             order="one_leads",
             leader=0,
-            label="Firm 1 commits first",
-            phrase="a market in which firm 1 commits first",
+            label="{leader} commits first",
+            phrase="a market in which {leader} commits first",
         ),
         _game(
             key="sequential_firm_2",
             order="one_leads",
             leader=1,
             mirror_of="sequential",
-            label="Firm 2 commits first",
-            phrase="a market in which firm 2 commits first",
+            label="{leader} commits first",
+            phrase="a market in which {leader} commits first",
         ),
         _game(
             key="investment_first",
