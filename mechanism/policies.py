@@ -142,7 +142,7 @@ def _of_regime(regime: Regime) -> Policy:
         code=regime.code,
         source="regime",
         requires=regime.requires or "nothing",
-        compared="never" if regime.staged else "always",
+        compared="always" if regime.policy else "never",
         competes="never" if regime.role == "benchmark" else "always",
         decisive=regime.key == GOAL,
         contrast=regime.imposed is not None or regime.key == TODAY,
