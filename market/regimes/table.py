@@ -47,8 +47,9 @@ class Regime:
     """Who sets prices, as the matrix of margins in net intercepts."""
     sharing_range: tuple[float, float] = (0.0, 1.0)
     """What a firm may share; both ends equal where sharing is imposed or forbidden."""
-    order: Literal["together", "one_leads", "investment_first"] = "together"
-    """Whether the firms choose their levels at once, one of them commits first, or both invest before both share."""
+    order: Literal["together", "one_leads", "investment_first", "sharing_agreed"] = "together"
+    """Whether the firms choose their levels at once, one of them commits first, both invest before both share, or sharing is agreed on for
+    joint profit before each invests for itself."""
     leader: int | None = None
     """The firm that commits first, where one does."""
     welfare_weight: float | Array = 1.0
@@ -155,6 +156,15 @@ REGIMES: dict[str, Regime] = {
             role="alliance",
             requires="permission",
         ),
+        _game(
+            key="sharing_alliance",
+            order="sharing_agreed",
+            label="Alliance on sharing alone",
+            phrase="an alliance on sharing alone",
+            advised="permit an alliance that agrees on sharing and leaves investment and prices to the firms",
+            role="alliance",
+            requires="permission",
+        ),
         Regime(
             key="price_collusion",
             chooser="alliance",
@@ -207,8 +217,10 @@ def needed_scale(case: Case, regime: Regime, every_firm: bool = True) -> Array:
         return np.full(1, -np.inf)
     if regime.sole:
         return required_scale(case, benefit_matrix(case, regime), sold_matrix(case, regime.prices) if every_firm else None)
-    # Even at the full stand-alone cost some firm's best reply would be to invest without limit.
-    return np.asarray((reply_bound(case, regime.sharing_range) / relative_scale(case)).max(-1))
+    # Even at the full stand-alone cost some firm's best reply would be to invest without limit; where sharing is agreed on, at any.
+    ranges = [regime.sharing_range] if regime.order != "sharing_agreed" else [(s, s) for s in regime.sharing_range]
+    bound = np.min([reply_bound(case, own) + np.zeros(2) for own in ranges], axis=0)
+    return np.asarray((bound / relative_scale(case)).max(-1))
 
 
 def unbounded(case: Case, needed: Array) -> NDArray[np.bool_]:
