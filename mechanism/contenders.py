@@ -1,9 +1,9 @@
-"""What the policies come to at known types, in any number of markets: the figures that are ranked, instruments chosen for the standard."""
+"""What the policies come to, in any number of markets: the figures that are ranked, instruments chosen for the standard."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +13,13 @@ from market.outcome import SOLVED, account
 from market.pricing import PriceRule, bertrand_matrix
 from market.regimes import REGIMES
 from mechanism.attainable import Attainable, Solved, attainable
-from mechanism.behaviour import certain_outcome
+from mechanism.behaviour import Expected, certain_outcome
 from mechanism.instruments import UnitRates, unit_rates
 from mechanism.policies import GOAL, TODAY, Policy
 from mechanism.ranking import Contender
+from mechanism.rules import TAX_RULES
 from mechanism.standard import Standard
+from mechanism.types import TypeSpace
 
 NO_RATES = "at the rates that make the levels every firm's first-order choice some firm would still rather choose others"
 """Why there are no figures of subsidies per unit."""
@@ -101,3 +103,52 @@ def _rates(case: Case, levels: Array) -> UnitRates:
     for name, values in columns.items():
         values[lanes] = getattr(some, name)
     return UnitRates(**columns)
+
+
+# --- types private
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Standing:
+    """What a policy comes to at C cases with private types, before any flat part."""
+
+    status: NDArray[np.object_]
+    """(C,)."""
+    expected: Expected
+    """(C, ...); NaN where nothing is claimed."""
+    least: Array | None = None
+    """(C, 2): the least expected net receipts with which every type joins; None of what pays nothing."""
+    worst: Array | None = None
+    """(C, 2): what the worst type of each firm keeps; None where it is not known."""
+
+
+def nothing(cases: int) -> Expected:
+    """Expectations of which none is claimed."""
+    one, two = np.full(cases, np.nan), np.full((cases, 2), np.nan)
+    totals = {"welfare": one, "consumer_surplus": one}
+    return Expected(**totals, **{f.name: two for f in fields(Expected) if f.name not in totals and f.name != "describes_market"})
+
+
+def typed_policies(
+    policies: Sequence[Policy], standings: Mapping[str, Standing], types: TypeSpace, standard: Standard
+) -> tuple[Contender, ...]:
+    """The policies that stand at C cases with private types, in the order asked; what has no standing is left out."""
+
+    def contender(policy: Policy) -> Contender:
+        found, bar = standings[policy.key], policy.bar(private=True)
+        if not bar and _only_the_grid(policy, types, standard):
+            bar = "grid"
+        least = found.least
+        if standard.participation == "none" and least is not None:
+            least = found.expected.net_transfer
+        return Contender(policy=policy, status=found.status, expected=found.expected, least=least, worst=found.worst, barred=bar)
+
+    return tuple(contender(policy) for policy in policies if policy.key in standings)
+
+
+def _only_the_grid(policy: Policy, types: TypeSpace, standard: Standard) -> bool:
+    """Whether what transfers that are solved for save against a formula is the distance between types: on an interval interim payoffs
+    at the same levels differ by a constant alone, which the flat part sets."""
+    rule = TAX_RULES.get(policy.key)
+    alike = types.continuous and types.private_values and standard.timing == "interim" and standard.participation != "none"
+    return rule is not None and rule.designed and alike

@@ -7,7 +7,7 @@ policies, names one, or asks what it takes reads it here, as the tables are at t
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from market.regimes import REGIMES, Regime
 from market.text import FIRMS, opening
@@ -19,10 +19,10 @@ TODAY = "nash"
 GOAL = "social_optimum"
 """The regime whose levels subsidies and taxes aim at."""
 
-RUNGS = ("nothing", "permission", "order", "money", "reports")
-"""What a policy may ask for, from least to most."""
 Requires = Literal["nothing", "permission", "order", "money", "reports"]
 """What it takes: nothing, that firms may agree, that somebody orders levels, public money, or reports of what is private as well."""
+RUNGS: tuple[Requires, ...] = get_args(Requires)
+"""The same from least to most."""
 Source = Literal["regime", "full_information", "own_rule", "rates", "private_market", "rule", "attainable", "imposed"]
 """What supplies its figures: a regime, subsidy and tax with full information, the case's own tax rule, rates per unit, the market in
 which firms know their own types alone, a tax rule, or the levels of the highest value, paid for or imposed."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,9 @@ from mechanism.standard import SAME, UNMEASURABLE, Standard
 
 ALIKE = 1e-6
 """Share of their size up to which levels and what they earn count as the same."""
+
+ROUNDING = 1e-12
+"""Share of what is added up below which a sum is none."""
 
 WHY_NOT = {
     "no_figures": "it has no figures here",
@@ -105,7 +109,9 @@ class Ranked:
     @cached_property
     def flat(self) -> Array:
         """(P, C, 2): the flat part of it."""
-        return self.net_transfer - np.stack([c.expected.net_transfer for c in self.contenders])
+        paid = np.stack([c.expected.net_transfer for c in self.contenders])
+        flat = self.net_transfer - paid
+        return np.where(np.abs(flat) <= ROUNDING * np.maximum(np.abs(paid), self.scale[:, None]), 0.0, flat)
 
     @cached_property
     def scale(self) -> Array:
@@ -212,7 +218,7 @@ def settled(least: Array, fees: bool) -> Array:
 def _outlay(net: Array) -> Array:
     """(...): what the public pays; payments between firms add up to nothing but for rounding."""
     total = net.sum(-1)
-    return np.where(np.abs(total) <= 1e-12 * np.abs(net).sum(-1), 0.0, total)
+    return np.where(np.abs(total) <= ROUNDING * np.abs(net).sum(-1), 0.0, total)
 
 
 # --- what competes
@@ -222,8 +228,8 @@ def _why_not(c: Contender, net: Array, market: Contender, scale: Array, standard
     """(C,): why a policy does not compete; empty where it does."""
     out = np.full(len(c.status), "", object)
 
-    def bar(code: str, where: NDArray[np.bool_] | bool = True) -> None:
-        out[(out == "") & where] = code
+    def bar(code: str, where: Any = True) -> None:
+        out[np.asarray((out == "") & where)] = code
 
     if c.policy.key not in standard.allow and c.barred:
         bar(c.barred)

@@ -18,6 +18,7 @@ from market.outcome import numbers
 from market.text import FIRMS
 from mechanism.behaviour import Expected
 from mechanism.design_tree import continuum_tree, designed_tree, gain_tree, slack_tree
+from mechanism.options import WhyNot
 from mechanism.policies import PRIVATE_MARKET
 from mechanism.results import (
     FORMS,
@@ -30,7 +31,6 @@ from mechanism.results import (
     ParticipationCheck,
     Played,
     PrivateMarket,
-    RatesUnderTypes,
     RepairResult,
     RuleResult,
 )
@@ -41,12 +41,14 @@ if TYPE_CHECKING:
     from mechanism.batch_findings import Findings, PolicyFinding, Spread
     from mechanism.full_information import FullInformation, Joining
     from mechanism.instruments import LinearSubsidies
+    from mechanism.recommendation import Recommendation, Stretch
+    from mechanism.robust_rates import FixedRates
     from mechanism.schema import Expected as ExpectedValue
     from mechanism.what_if import Compared, Difference, KeyChange, Moved, Path
 
 Tree = dict[str, Any]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 def version() -> str:
@@ -76,6 +78,7 @@ def evaluation_tree(found: Evaluation) -> Tree:
         "regimes": {key: outcome.tree() for key, outcome in found.regimes.items()} | private,
         "mechanism": mechanism_tree(found),
         "comparison": [comparison_tree(row) for row in found.comparison],
+        "recommendation": None if found.recommendation is None else recommendation_tree(found.recommendation),
         "verdicts": [{"code": said.code, "text": said.whole} for said in found.verdicts],
         "warnings": [{"code": said.code, "message": said.text} for said in found.warnings],
     }
@@ -124,7 +127,7 @@ def _joining(found: Joining) -> Tree:
     }
 
 
-def rates_tree(rates: LinearSubsidies, under_types: RatesUnderTypes | None) -> Tree:
+def rates_tree(rates: LinearSubsidies, under_types: FixedRates | WhyNot | None) -> Tree:
     """`mechanism.linear_subsidies`."""
     return {
         "status": rates.status,
@@ -137,12 +140,12 @@ def rates_tree(rates: LinearSubsidies, under_types: RatesUnderTypes | None) -> T
         "residual": rates.residual,
         "regret": rates.regret,
         "under_types": None
-        if under_types is None
+        if under_types is None or isinstance(under_types, WhyNot)
         else {
-            **_rates(under_types.fixed.rates),
+            **_rates(under_types.rates),
             "expected": expected_tree(under_types.expected),
-            "residual": under_types.fixed.residual,
-            "regret": under_types.fixed.regret,
+            "residual": under_types.residual,
+            "regret": under_types.regret,
         },
     }
 
@@ -158,12 +161,21 @@ def comparison_tree(row: ComparisonRow) -> Tree:
     return {
         "policy": row.policy.key,
         "status": row.status,
+        "value": row.value,
+        "competes": row.competes,
+        "why_not": None if row.why_not is None else row.why_not.text,
+        "requires": row.policy.requires,
         "welfare": row.welfare,
         "consumer_surplus": row.consumer_surplus,
         "profit": numbers(row.profit),
         "public_outlay": row.outlay,
         "sharing": None if e is None else numbers(e.sharing),
         "investment": None if e is None else numbers(e.investment),
+        "investment_cost": None if e is None else numbers(e.investment_cost),
+        "flat_payments": numbers(row.flat_payments),
+        "net_transfer": numbers(row.net_transfer),
+        "outlay_joined": row.outlay_joined,
+        "attained": row.attained,
         "share_of_gain": row.share_of_gain,
         "welfare_net": row.welfare_net,
         "change": None
@@ -173,6 +185,38 @@ def comparison_tree(row: ComparisonRow) -> Tree:
             "consumer_surplus": change.consumer_surplus,
             "welfare": change.welfare,
         },
+    }
+
+
+def recommendation_tree(found: Recommendation) -> Tree:
+    """`recommendation`."""
+    standard = found.standard
+
+    def stretches(over: tuple[Stretch, ...]) -> list[Tree]:
+        return [{"from": one.low, "to": one.high, "policy": one.policy} for one in over]
+
+    return {
+        "policy": found.policy and found.policy.key,
+        "value": found.value,
+        "runner_up": found.runner_up and found.runner_up.key,
+        "margin": found.margin,
+        "standard": {
+            "profit_weight": standard.profit_weight,
+            "public_funds_cost": standard.public_funds_cost,
+            "fees": standard.fees,
+            "materiality": standard.materiality,
+        },
+        "equivalent": [policy.key for policy in found.equivalent],
+        "ladder": [
+            {"requires": rung.requires, "policy": rung.policy and rung.policy.key, "value": rung.value, "adds": rung.adds, "why": rung.why}
+            for rung in found.ladder
+        ],
+        "flat_payments": numbers(found.flat_payments),
+        "switching": [{"key": switch.key, "value": switch.value, "to": switch.to} for switch in found.switching],
+        "robust": None if found.robust is None else {name: stretches(over) for name, over in vars(found.robust).items()},
+        "cautions": [{"code": one.code, "text": one.text, "amount": one.amount} for one in found.cautions],
+        "no_advice": found.no_advice,
+        "text": list(found.text),
     }
 
 

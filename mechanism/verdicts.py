@@ -5,7 +5,6 @@ from __future__ import annotations
 from market.case import SHARING, Case
 from market.outcome import SOLVED, Certificate
 from market.regimes import REGIMES
-from mechanism.advice import advice
 from mechanism.checks import JointLie, Lie, Refusal
 from mechanism.full_information import FullInformation, Joining
 from mechanism.instruments import LinearSubsidies
@@ -21,8 +20,7 @@ LARGE = 1e10
 def verdicts(found: Evaluation) -> list[Sentence]:
     """The findings of a case, most important first."""
     say = Words(found.case.units.money, found.case.market.firms)
-    out = advice(found)
-    out += _possible_gain(found, say)
+    out = _possible_gain(found, say)
     out += _alliances(found, say)
     out += _unsolved(found)
     full = found.full_information
