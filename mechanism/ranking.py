@@ -12,8 +12,8 @@ order of the table.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -67,6 +67,8 @@ class Contender:
     """(C, 2): what the worst type of each firm keeps as it stands; None: what the firm does."""
     barred: str = ""
     """Why it never competes unless it is allowed, a code of `WHY_NOT`; empty where it may."""
+    columns: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    """(C,) each: what else is told of it in rows of many cases."""
 
     @property
     def solved(self) -> NDArray[np.bool_]:
@@ -159,7 +161,8 @@ class Ranked:
 
 
 def rank(contenders: Sequence[Contender], today: str, goal: str, standard: Standard) -> Ranked:
-    """Rank policies at C cases against the market as it is, one of them; `goal` is what money aims at: without it there is no advice."""
+    """Rank policies at C cases against the market as it is, one of them; `goal` is what money aims at: where it is among them and has no
+    figures there is no advice."""
     keys = [c.policy.key for c in contenders]
     market = contenders[keys.index(today)]
     base = market.expected
@@ -172,7 +175,7 @@ def rank(contenders: Sequence[Contender], today: str, goal: str, standard: Stand
     why = np.stack([_why_not(c, n, market, scale, standard) for c, n in zip(contenders, net, strict=True)])
     may = ~np.isin(why, ("benchmark", "copy", "attainable", "types_known", "forbidden", "imposed"))
     endless = np.stack([c.status == "unbounded" for c in contenders])
-    planned = contenders[keys.index(goal)].solved
+    planned = contenders[keys.index(goal)].solved if goal in keys else np.array(True)
     advised = market.solved & planned & ~(endless & may).any(0)
     asks = _asks(contenders)
     winner, equal = choose(np.where(why == "", value, np.nan), value[keys.index(today)], asks, outlay, net, scale, standard.materiality)
