@@ -76,15 +76,20 @@ def known_policies(case: Case, found: Mapping[str, Solved], policies: Sequence[P
         books = certain_outcome(case, levels, rule, paid)
         least = least_receipts(books.profit, paid, today.profit, standard.participation) if flat else None
         columns = _told(policy, found.get(policy.key), optimum, rates)
-        return Contender(policy=policy, status=status, expected=books, least=least, barred=policy.bar(private=False), columns=columns)
+        bar = policy.bar(private=False)
+        if policy.source == "imposed" and standard.participation != "none":
+            bar = bar or "imposed"
+        return Contender(policy=policy, status=status, expected=books, least=least, barred=bar, columns=columns)
 
     return KnownPolicies(contenders=tuple(contender(policy) for policy in policies), best=best, rates=rates)
 
 
 def _told(policy: Policy, own: Solved | None, optimum: Solved | None, rates: UnitRates | None) -> dict[str, NDArray[Any]]:
     """What is told of a policy beside its figures."""
+    why = getattr(optimum, "message", None)
     if policy.source == "rates" and rates is not None:
-        message = np.where(rates.holds | ~np.isfinite(rates.paid).all(-1), "", NO_RATES).astype(object)
+        aimed = np.isfinite(rates.levels).all(-1)
+        message = np.where(aimed, np.where(rates.holds, "", NO_RATES), "" if why is None else why).astype(object)
         return {"message": message, "residual": rates.residual, "regret": rates.regret}
     source = own if policy.source == "regime" else optimum
     names = ("message", "residual", "regret") if source is own else ("message",)

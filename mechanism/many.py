@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from market.case import PARAMETERS, Array, Case, UnitCost
-from market.regimes import solve_markets
+from market.regimes import REGIMES, solve_markets
 from mechanism.contenders import NOT_ASKED, known_policies, typed_policies
 from mechanism.many_types import block_size, solve_block
 from mechanism.policies import GOAL, Policy, followed, known, policy_of, today
+from mechanism.policies import policies as every_policy
 from mechanism.ranking import WHY_NOT, Ranked, rank
 from mechanism.schema import MechanismOptions, PolicyCase
 from mechanism.standard import Standard, standard_of
@@ -88,14 +89,14 @@ def solve_many(cases: Sequence[PolicyCase], policies: Sequence[str]) -> Columns:
 
 
 def _needed(asked: Sequence[Policy], private: bool) -> tuple[Policy, ...]:
-    """The policies to be solved: those asked that stand at such a case, today's market, and what instruments aim at."""
-    from market.regimes import REGIMES
-
+    """The policies to be solved, in the order of reports: those asked that stand at such a case, today's market, and what instruments aim
+    at."""
     stands = [row for row in asked if row.key in REGIMES or (row.compared != "never" and row.stands(private, unpaid=not private))]
     needed = {row.key: row for row in [*stands, policy_of(today(private))]}
     if any(row.source not in ("regime", "private_market") for row in needed.values()):
         needed.setdefault(GOAL, policy_of(GOAL))
-    return tuple(needed.values())
+    order = [row.key for row in every_policy()]
+    return tuple(sorted(needed.values(), key=lambda row: order.index(row.key) if row.key in order else len(order)))
 
 
 def _alike(cases: Sequence[PolicyCase]) -> list[list[int]]:
