@@ -18,8 +18,9 @@ from mechanism.instruments import LinearSubsidies, linear_subsidies
 from mechanism.options import NO_LEVELS, WhyNot
 from mechanism.policies import GOAL, TODAY, Policy, compared
 from mechanism.preparation import Scheme, prepare
-from mechanism.results import Change, ComparisonRow, Evaluation, RatesUnderTypes
+from mechanism.results import Change, ComparisonRow, Evaluation, RatesUnderTypes, Strategy
 from mechanism.schema import PolicyCase
+from mechanism.standard import standard_of
 from mechanism.tidy import welfare_net
 from mechanism.types import TypeSpace, type_space
 from mechanism.verdicts import verdicts, warnings
@@ -155,7 +156,7 @@ def expected_figures(
             chosen = levels[key] if key in levels else allocate(case, types.types, key, types.parameter).levels
             found[key] = _in_expectation(case, types, key, chosen, known.regimes[key].status)
     optimum = found[GOAL]
-    rates = _rates_under_types(case, types, levels.get(GOAL), known.rates)
+    rates = _rates_under_types(case, types, setting, known.rates)
     # With full information the scheme reaches the social optimum at every pair of types, and pays nothing on balance.
     supplied = {
         "full_information": optimum,
@@ -172,13 +173,18 @@ def _behaved(own: RuleResult | None, optimum: Figures) -> Figures:
     return Figures(status="converged" if own.achieved is not None else "no_equilibrium", expected=own.achieved)
 
 
-def _rates_under_types(case: Case, types: TypeSpace, levels: Array | None, rates: LinearSubsidies | None) -> RatesUnderTypes | None:
-    from mechanism.robust_rates import best_rates, rates_outcome
+def _rates_under_types(case: Case, types: TypeSpace, setting: Scheme | None, rates: LinearSubsidies | None) -> RatesUnderTypes | None:
+    from mechanism.robust_rates import FixedRates, best_rates
 
-    if rates is None or levels is None:
+    if setting is None or setting.private_market is None:
         return None
-    fixed = best_rates(case, types, levels, rates.rates)
-    return None if fixed is None else RatesUnderTypes(fixed=fixed, expected=rates_outcome(case, types, fixed))
+    starts = () if rates is None else (rates.rates,)
+    standard = standard_of(setting.options)
+    found = best_rates(case, types, setting.private_market, standard, setting.market_levels, starts)
+    if not isinstance(found, FixedRates):
+        return None
+    strategies = Strategy.rows(types, found.strategy, found.payoff)
+    return RatesUnderTypes(fixed=found, expected=found.expected, strategies=strategies)
 
 
 def _subsidised(rates: RatesUnderTypes | None, *, unasked: bool, optimum: Figures) -> Figures:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from market.case import Array, Case
 from market.outcome import account
 from market.pricing import bertrand_matrix
+from market.regimes import REGIMES
 from mechanism.allocation import Allocation, case_at_pairs, levels_over_pairs, per_firm
 from mechanism.behaviour import Expected, Replies, by_pair, expected_outcome, levels_at
 from mechanism.frozen import freeze
@@ -214,6 +215,25 @@ def prepare(case: Case, types: TypeSpace, options: MechanismOptions) -> Scheme |
     return scheme_at(case, types, options, optimum, over_pairs(case, types.points, TODAY, types.parameter))
 
 
+def private_regime(case: Case, types: TypeSpace, key: str = TODAY, known: Array | None = None, plain: bool = False) -> PrivateEquilibrium:
+    """A regime in which firms choose for themselves (`nash`, `no_sharing`) when each knows its own type alone, in a case or a batch.
+
+    Its equilibrium is sought from the one with both types known at the middle pair, and asked for only
+    where there is one at every pair that is looked at. `known` (..., M, M, 4) or (..., K, K, 4) are
+    those levels over all pairs of points or of types, where they are known; otherwise they are found
+    in the corners and in the middle. With `plain` global deviations are searched at these points alone.
+    """
+    K, M, middle = len(types.nodes), len(types.points), int(types.nodes[len(types.nodes) // 2])
+    few = np.unique([0, middle, M - 1])
+    if known is None:
+        known, place = over_pairs(case, types.points[few], key, types.parameter, plain).levels, int(np.searchsorted(few, middle))
+    else:
+        place = middle if known.shape[-2] == M else K // 2
+    start = known[..., place, place, :] + 0.0 * known.sum((-3, -2))  # NaN where some pair has none
+    sharing_range = REGIMES[key].sharing_range
+    return private_equilibrium(case, types, start, few if plain else None, sharing_range=sharing_range)
+
+
 def scheme_at(
     case: Case,
     types: TypeSpace,
@@ -228,21 +248,10 @@ def scheme_at(
     `market` is `nash` over the same pairs. With `plain` it is given only if the options ask for it, what else they do not ask for is left
     out, levels are found from a few pairs, and `market_at_types` (..., K, K, 4) is `nash` at the types where it is known.
     """
-    K, M, middle = len(types.nodes), len(types.points), int(types.nodes[len(types.nodes) // 2])
     private = None
     if not plain or (options.participation == "ir_market" and options.timing == "interim"):
-        # Where every pair is asked an equilibrium must be found at each; with `plain` at least in the corners and in the middle.
-        few = np.unique([0, middle, M - 1])
-        if market is not None:
-            found, start = market.levels, market.levels[..., middle, middle, :]
-        elif market_at_types is not None:
-            found, start = market_at_types, market_at_types[..., K // 2, K // 2, :]
-        else:
-            found = over_pairs(case, types.points[few], TODAY, types.parameter, plain).levels
-            place = int(np.searchsorted(few, middle))
-            start = found[..., place, place, :]
-        start = start + 0.0 * found.sum((-3, -2))  # NaN where some pair has none
-        private = private_equilibrium(case, types, start, few if plain else None)
+        known = market_at_types if market is None else market.levels
+        private = private_regime(case, types, TODAY, known, plain)
     return Scheme(
         case=case,
         types=types,

@@ -140,6 +140,10 @@ def rates_tree(rates: LinearSubsidies, under_types: RatesUnderTypes | None) -> T
         else {
             **_rates(under_types.fixed.rates),
             "expected": expected_tree(under_types.expected),
+            "strategies": [_fields(row) for row in under_types.strategies],
+            "least_flat_payments": numbers(under_types.fixed.flat),
+            "least_net_receipts": numbers(under_types.fixed.least_receipts),
+            "value": under_types.fixed.value,
             "residual": under_types.fixed.residual,
             "regret": under_types.fixed.regret,
         },
