@@ -190,10 +190,8 @@ def fixed_rates(scheme: Scheme, start: Array | None) -> FixedRates | WhyNot:
     # Not at the top: what searches takes longer to import than a case without types to evaluate.
     from mechanism.robust_rates import best_rates
 
-    return WhyNot(code="x", text="x")
-    standard = standard_of(scheme.options)
-    outside = scheme.market() if standard.timing == "ex_post" and scheme.market_levels is not None else None
-    return best_rates(scheme.case, scheme.types, scheme.private_market, standard, outside, [] if start is None else [start])
+    starts = [] if start is None else [start]
+    return best_rates(scheme.case, scheme.types, scheme.private_market, standard_of(scheme.options), scheme.market_levels, starts)
 
 
 def rates_standing(found: FixedRates | WhyNot) -> Standing:

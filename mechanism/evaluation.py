@@ -18,10 +18,18 @@ from mechanism.behaviour import Expected
 from mechanism.contenders import Standing, fixed_rates, known_policies, one_standing, rates_standing, typed_policies
 from mechanism.full_information import full_information
 from mechanism.instruments import linear_subsidies
-from mechanism.many_types import compared_options, expected_standing, no_levels, not_asked, rule_standing
+from mechanism.many_types import (
+    compared_options,
+    expected_standing,
+    market_standing,
+    no_levels,
+    not_asked,
+    played_privately,
+    rule_standing,
+)
 from mechanism.options import NO_LEVELS, WhyNot
 from mechanism.policies import GOAL, PRIVATE_MARKET, TODAY, Policy, compared, today
-from mechanism.preparation import Scheme, prepare
+from mechanism.preparation import Scheme, prepare, private_regime
 from mechanism.ranking import WHY_NOT, Ranked, rank
 from mechanism.results import NOT_SETTLED, Change, ComparisonRow, Evaluation
 from mechanism.rules import TAX_RULES
@@ -145,6 +153,9 @@ def _regime_standings(
         levels[TODAY] = setting.market_levels[nodes]
     out = {}
     for key in [policy.key for policy in policies if policy.source == "regime"]:
+        if played_privately(key):
+            out[key] = market_standing(case, types, private_regime(case, types, key))
+            continue
         chosen = levels[key] if key in levels else allocate(case, types.types, key, types.parameter).levels
         status = "converged" if np.isfinite(chosen).all() else "not_converged" if regimes[key].solved else regimes[key].status
         why = np.array([regimes[key].message or ""], object)

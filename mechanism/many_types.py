@@ -23,8 +23,8 @@ from mechanism.contenders import NOT_ASKED, Standing, fixed_rates, lane_of, noth
 from mechanism.judge import Judged, judge
 from mechanism.options import NO_TRANSFERS, by_formula
 from mechanism.policies import GOAL, PRIVATE_MARKET, TODAY, Policy
-from mechanism.preparation import Scheme, levels_of_types, market_today, over_pairs, scheme_at
-from mechanism.private_market import PrivateEquilibrium
+from mechanism.preparation import Scheme, over_pairs, private_regime, scheme_at
+from mechanism.private_market import PrivateEquilibrium, expected_under
 from mechanism.results import NOT_SETTLED
 from mechanism.rules import TAX_RULES, TaxRule
 from mechanism.schema import MechanismOptions
@@ -54,7 +54,9 @@ def solve_block(
     arrays having their lanes; without it all, each searched thoroughly."""
     C, parameter = len(case.cost_scale), types.parameter
     beyond = [policy for policy in policies if policy.source not in ("regime", "private_market")]
-    keys = {policy.key: None for policy in policies if policy.source == "regime"} | ({GOAL: None} if beyond else {})
+    regimes = [policy.key for policy in policies if policy.source == "regime"]
+    bayesian = [key for key in regimes if played_privately(key)]
+    keys = {key: None for key in [*regimes, *([GOAL] if beyond else [])] if key not in bayesian}
     ex_post = options.participation == "ir_market" and options.timing == "ex_post"
     at_points: dict[str, Allocation] = {}
     if beyond:
@@ -73,13 +75,14 @@ def solve_block(
     if not len(lanes):
         return {}, np.zeros(C, bool)
     out = {key: _regime(case, types, key, levels_of) for key, levels_of in at_types.items()}
+    out |= {key: market_standing(case, types, private_regime(case, types, key, plain=plain)) for key in bayesian}
     nash = at_types[TODAY].levels if plain and TODAY in at_types else None
     scheme = None
     if beyond and at_points[GOAL].solved:
         scheme = scheme_at(case, types, options, at_points[GOAL], at_points.get(TODAY), plain, nash)
         today = scheme.private_market
     else:
-        today = market_today(case, types, None if plain else at_points[TODAY].levels, plain, nash)
+        today = private_regime(case, types, TODAY, nash if plain else at_points[TODAY].levels, plain)
     out[PRIVATE_MARKET] = market_standing(case, types, today)
     for policy in beyond:
         if scheme is None:  # one market, searched thoroughly
@@ -124,24 +127,32 @@ def expected_standing(
     prices: PriceRule = bertrand_matrix,
 ) -> Standing:
     """Expectations at levels (C, K, K, 4) where the status says they are solved; where some pair describes no market none are claimed."""
-    expected = expected_outcome(case, types, levels, rule=prices)
+    return _claimed(expected_outcome(case, types, levels, rule=prices), status, message, proof)
+
+
+def _claimed(expected: Expected, status: NDArray[np.object_], message: NDArray[np.object_], proof: dict[str, Array]) -> Standing:
     claimed = np.isin(status.astype(str), list(SOLVED))
     none = claimed & ~np.asarray(expected.describes_market)
-    status, message = (
-        np.where(none, "infeasible", status),
-        np.where(none, "prices or quantities are negative at some pair of types", message),
-    )
+    status = np.where(none, "infeasible", status).astype(object)
+    message = np.where(none, "prices or quantities are negative at some pair of types", message).astype(object)
     claimed &= ~none
     columns = {"message": message} | {name: np.where(claimed, values, np.nan) for name, values in proof.items()}
-    return Standing(status=status.astype(object), expected=where_claimed(expected, claimed), columns=columns)
+    return Standing(status=status, expected=where_claimed(expected, claimed), columns=columns)
 
 
 def market_standing(case: Case, types: TypeSpace, found: PrivateEquilibrium) -> Standing:
-    """Today's market at C markets, every firm knowing its own type alone."""
+    """A market at C cases in which every firm knows its own type alone."""
     status = np.where(found.converged, "converged", "no_equilibrium").astype(object)
     message = np.where(found.converged, "", NOT_SETTLED).astype(object)
     proof = {"residual": found.residual, "regret": found.regret}
-    return expected_standing(case, types, levels_of_types(types, found), status, message, proof)
+    return _claimed(expected_under(case, types, found), status, message, proof)
+
+
+def played_privately(key: str) -> bool:
+    """Whether a regime is a game that firms play knowing their own type alone; today's market known to all stands beside the one they
+    play as a benchmark."""
+    regime = REGIMES[key]
+    return key != TODAY and not regime.sole and not regime.staged
 
 
 def where_claimed(expected: Expected, claimed: NDArray[np.bool_]) -> Expected:

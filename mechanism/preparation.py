@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from market.case import Array, Case
 from market.outcome import account
 from market.pricing import bertrand_matrix
+from market.regimes import REGIMES
 from mechanism.allocation import Allocation, case_at_pairs, levels_over_pairs, per_firm
 from mechanism.behaviour import Expected, Replies, at_reports, by_pair, expected_outcome, levels_at
 from mechanism.frozen import freeze
@@ -240,33 +241,21 @@ def prepare(case: Case, types: TypeSpace, options: MechanismOptions) -> Scheme |
     return scheme_at(case, types, options, optimum, over_pairs(case, types.points, TODAY, types.parameter))
 
 
-def market_today(
-    case: Case, types: TypeSpace, market: Array | None, plain: bool = False, market_at_types: Array | None = None
-) -> PrivateEquilibrium:
-    """The market as it is, in which every firm knows its own type alone, of a case or a batch of them; `market` (..., M, M, 4) is `nash`
-    over all pairs of points, or `market_at_types` (..., K, K, 4) over all pairs of types, where they are known."""
+def private_regime(case: Case, types: TypeSpace, key: str = TODAY, known: Array | None = None, plain: bool = False) -> PrivateEquilibrium:
+    """A regime in which firms choose for themselves (`nash`, `no_sharing`) when each knows its own type alone, in a case or a batch.
+
+    Its equilibrium is sought from the one with both types known at the middle pair, and asked for only where there is one at every pair
+    that is looked at. `known` (..., M, M, 4) or (..., K, K, 4) are those levels over all pairs of points or of types, where they are
+    known; otherwise they are found in the corners and in the middle. With `plain` global deviations are searched at these points alone.
+    """
     K, M, middle = len(types.nodes), len(types.points), int(types.nodes[len(types.nodes) // 2])
-    # Where every pair is asked an equilibrium must be found at each; with `plain` at least in the corners and in the middle.
     few = np.unique([0, middle, M - 1])
-    if market is not None:
-        found, start = market, market[..., middle, middle, :]
-    elif market_at_types is not None:
-        found, start = market_at_types, market_at_types[..., K // 2, K // 2, :]
+    if known is None:
+        known, place = over_pairs(case, types.points[few], key, types.parameter, plain).levels, int(np.searchsorted(few, middle))
     else:
-        found = over_pairs(case, types.points[few], TODAY, types.parameter, plain).levels
-        place = int(np.searchsorted(few, middle))
-        start = found[..., place, place, :]
-    start = start + 0.0 * found.sum((-3, -2))  # NaN where some pair has none
-    return private_equilibrium(case, types, start, few if plain else None)
-
-
-def levels_of_types(types: TypeSpace, found: PrivateEquilibrium) -> Array:
-    """(..., K, K, 4): the levels at all pairs of the types expectations are taken over; NaN where there is no equilibrium."""
-    own = found.strategy[..., types.nodes, :]
-    K = len(types.nodes)
-    x = np.empty((*own.shape[1:-2], K, K, 4))
-    x[..., [0, 2]], x[..., [1, 3]] = own[0][..., :, None, :], own[1][..., None, :, :]
-    return np.where(found.converged[..., None, None, None], x, np.nan)
+        place = middle if known.shape[-2] == M else K // 2
+    start = known[..., place, place, :] + 0.0 * known.sum((-3, -2))  # NaN where some pair has none
+    return private_equilibrium(case, types, start, few if plain else None, sharing_range=REGIMES[key].sharing_range)
 
 
 def scheme_at(
@@ -283,7 +272,7 @@ def scheme_at(
     `market` is `nash` over the same pairs. With `plain` it is given only if the options ask for it, levels are found from a few pairs, and
     `market_at_types` (..., K, K, 4) is `nash` at the types where it is known.
     """
-    private = market_today(case, types, None if market is None else market.levels, plain, market_at_types)
+    private = private_regime(case, types, TODAY, market_at_types if market is None else market.levels, plain)
     return Scheme(
         case=case,
         types=types,
