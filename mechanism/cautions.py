@@ -337,6 +337,8 @@ def _searched(about: _About) -> Iterator[Caution]:
         best, scope = found.attainable, found.regimes[GOAL].certificate.scope
         proven = bool(best.proven[0]) and float(best.weight[0]) == 1 and scope == "proven"
         reason = "no firm gains by other levels at these rates" + ("" if proven else " and no other levels are worth more")
+    elif policy.source == "rates":
+        reason = "no firm gains by other levels at these rates and no other rates are worth more"
     else:
         reason = "no firm gains by other levels or reports" if about.paid else "there are no other levels to end at"
     if reason:
