@@ -30,6 +30,7 @@ UNITS = "tests/test_market_units.py"
 CLAIMS = "tests/test_mechanism_claims.py"
 DESIGN = "tests/test_design.py"
 SETTING_UNITS = "tests/test_setting_units.py"
+CAUTIONS = "tests/test_cautions.py"
 DERIVATIVES = f"{EQUATIONS}::test_payoff_derivatives_by_complex_step"
 
 
@@ -603,11 +604,25 @@ MUTANTS = (
         killers=("tests/test_mechanism_interdependent.py::test_transfers_are_solved_for_at_each_type_of_the_rival",),
     ),
     Mutant(
-        name="a tie between policies",
+        name="what a member earns by breaking an agreement",
+        file="mechanism/agreements.py",
+        old="gain = np.maximum(best - kept, 0.0)",
+        new="gain = np.maximum(best - outside, 0.0)",
+        killers=(f"{CAUTIONS}::test_what_breaking_an_agreement_gains_by_brute_force",),
+    ),
+    Mutant(
+        name="customers of a rival that is undercut",
+        file="mechanism/agreements.py",
+        old="left, slope = n_i + x * n_j / b_j, b_i - x**2 / b_j",
+        new="left, slope = n_i + 0 * n_j, b_i + 0 * b_j",
+        killers=(f"{CAUTIONS}::test_what_undercutting_agreed_prices_gains_by_brute_force",),
+    ),
+    Mutant(
+        name="what the consumers' clause costs",
         file="mechanism/advice.py",
-        old="(self.share(o.net(cost)), -max(o.spent, 0.0))",
-        new="(self.share(o.net(cost)), max(o.spent, 0.0))",
-        killers=("tests/test_mechanism_designed.py::test_the_shadow_cost_decides_between_paying_and_permitting",),
+        old="free = replace(standard, allow=standard.allow | {CONSUMERS_LOSE})",
+        new="free = standard",
+        killers=("tests/test_advice.py::test_what_protecting_consumers_costs",),
     ),
     Mutant(
         name="a tie between reports",
