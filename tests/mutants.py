@@ -611,10 +611,10 @@ MUTANTS = (
         killers=(f"{CAUTIONS}::test_what_breaking_an_agreement_gains_by_brute_force",),
     ),
     Mutant(
-        name="customers of a rival that is undercut",
+        name="where a rival that is undercut sells nothing any more",
         file="mechanism/agreements.py",
-        old="left, slope = n_i + x * n_j / b_j, b_i - x**2 / b_j",
-        new="left, slope = n_i + 0 * n_j, b_i + 0 * b_j",
+        old="margin = np.maximum((n_i + x * m_j) / (2 * b_i), least)",
+        new="margin = (n_i + x * m_j) / (2 * b_i) + 0 * least",
         killers=(f"{CAUTIONS}::test_what_undercutting_agreed_prices_gains_by_brute_force",),
     ),
     Mutant(
