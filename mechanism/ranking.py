@@ -214,7 +214,8 @@ def settled(least: Array, fees: bool) -> Array:
     if fees:
         return least
     needs, gives = np.maximum(least, 0.0).sum(-1, keepdims=True), np.maximum(-least, 0.0).sum(-1, keepdims=True)
-    share = np.minimum(1.0, needs / np.where(gives > 0, gives, 1.0))
+    most = np.maximum(needs, gives)
+    share = np.where(gives > needs, needs / np.where(most > 0, most, 1.0), 1.0)
     return np.where(least >= 0, least, least * share) + 0.0  # no negative zeros
 
 
