@@ -640,7 +640,7 @@ def levels_by_rates_alone(m: Market, standard: Mapping[str, Any], today: Policy,
         floors = [*guards, lambda v, paid=paid: v[4] - paid(v)]
         floors += [lambda v, n=n, k=k, needed=needed: needed(v, n, k) for n, k in enumerate(held)]
         problem = level_program(m, lambda v: before(v) - price * v[4], floors, extra=1 + len(held), fixed={k: tops[k] for k in held})
-        widened = [np.append(x, np.full(1 + len(held), 0.1 * m.money)) for x in starts]
+        widened = [np.append(x, np.full(1 + len(held), 0.1 * m.money)) for x in (starts[::3] if held else starts)]
         try:
             x = maximise(problem, widened)[:4]
         except IndexError:  # nothing admissible with these levels at their tops
