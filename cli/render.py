@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from market.outcome import SOLVED
+from market.text import FIRMS, firm_names, opening
 from mechanism.policies import TODAY, agreements, benchmarks, compared, known, policy_of
 from mechanism.tidy import welfare_net
 from mechanism.tree import Tree, comparison_rows
@@ -18,17 +20,36 @@ from .page import Column, Page
 NEGLIGIBLE = 1e-9
 """Share of the largest welfare up to which an amount of money is rounding and prints as 0."""
 LEVELS = ("sharing", "investment", "price", "quantity")
+NAME_WIDTH = 14
+"""Columns over which a firm's name at the head of a column runs before it is wrapped."""
 WORDS = {"holds": "holds", "violated": "VIOLATED", "not_established": "not established"}
 
 
-def words_for(key: str) -> str | None:
+def firms_of(case: Tree) -> tuple[str, str]:
+    """What the firms of a case are called."""
+    return firm_names(case.get("firms"))
+
+
+def at_head(firm: str) -> str:
+    """A firm at the head of a column."""
+    return "\n".join(textwrap.wrap(opening(firm), NAME_WIDTH))
+
+
+def by_firm(what: str, firms: tuple[str, str]) -> tuple[str, str]:
+    """The heads of two columns, one per firm."""
+    if firms == FIRMS:
+        return f"{what} 1", f"{what} 2"
+    return f"{what}\n{at_head(firms[0])}", f"{what}\n{at_head(firms[1])}"
+
+
+def words_for(key: str, firms: tuple[str, str] = FIRMS) -> str | None:
     """What a policy is called in tables; None where the key is enough."""
-    return policy_of(key).label if known(key) else None
+    return policy_of(key, firms).label if known(key) else None
 
 
-def label(key: str) -> str:
+def label(key: str, firms: tuple[str, str] = FIRMS) -> str:
     """Plain words for a policy, and its key."""
-    words = words_for(key)
+    words = words_for(key, firms)
     return f"{words} ({key})" if words else key
 
 
@@ -39,6 +60,9 @@ class Scale:
         units = [{key: figures.plain(unit) for key, unit in (result["case"].get("units") or {}).items() if unit} for result in results]
         common = units[0] if all(unit == units[0] for unit in units) else {}
         self.digits = digits
+        names = [firms_of(result["case"]) for result in results]
+        self.firms = names[0] if all(pair == names[0] for pair in names) else FIRMS
+        """What the firms are called; by their numbers where the results do not agree."""
         self.money = common.get("money")
         self.quantity = common.get("quantity")
         self.price = f"{self.money} per {self.quantity}" if self.money and self.quantity else self.money
@@ -89,8 +113,10 @@ def comparison(results: Sequence[Tree], labels: Sequence[str], page: Page, digit
         [
             Column("Case", names, words=True),
             Column("Policy", [row["policy"] + unsolved(row["status"]) + mark for row, mark in zip(rows, marks, strict=True)], words=True),
-            Column("Profit 1", scale.amounts([row["profit_1"] for row in rows]), scale.money),
-            Column("Profit 2", scale.amounts([row["profit_2"] for row in rows]), scale.money),
+            *(
+                Column(head, scale.amounts([row[f"profit_{i}"] for row in rows]), scale.money)
+                for i, head in enumerate(by_firm("Profit", scale.firms), 1)
+            ),
             Column("Consumers", scale.amounts([row["consumer_surplus"] for row in rows]), scale.money),
             Column("Welfare", scale.amounts([row["welfare"] for row in rows]), scale.money),
             Column("Share\nof gain", [figures.percent(row["share_of_gain"]) for row in rows]),
@@ -102,6 +128,9 @@ def comparison(results: Sequence[Tree], labels: Sequence[str], page: Page, digit
     others += [row.key for row in compared(private=True) if row.competes == "known"]
     page.sentence(f"* highest welfare, less any cost of public funds; what only shows the possible does not compete: {first},")
     page.sentence(f"  {', '.join(others[:-1])}, and where types are private {others[-1]}.")
+    if any(firms_of(result["case"]) != scale.firms for result in results):
+        told = (f"{name}: {' and '.join(firms_of(result['case']))}" for name, result in zip(labels, results, strict=True))
+        page.sentence(f"Profit 1 and 2 are those of {'; '.join(told)}.")
     page.heading("Findings")
     for name, result, tied in zip(labels, results, winners, strict=True):
         page.sentence(f"{name}: {finding(result, tied, Scale([result], digits))}", bullet="- ")
@@ -140,10 +169,10 @@ def outcomes(regimes: Tree, page: Page, scale: Scale) -> None:
     rows = list(regimes.values())
     cells = {key: figures.pair_column([row[key] for row in rows], scale.digits, zero=1e-12) for key in LEVELS}
     differ = any("/" in cell for column in cells.values() for cell in column)
-    page.heading("Outcomes" + (" (firm 1 / firm 2; one number where both are the same)" if differ else ""))
+    page.heading("Outcomes" + (f" ({scale.firms[0]} / {scale.firms[1]}; one number where both are the same)" if differ else ""))
     page.table(
         [
-            Column("Regime", [label(key) + unsolved(row["status"]) for key, row in regimes.items()], words=True),
+            Column("Regime", [label(key, scale.firms) + unsolved(row["status"]) for key, row in regimes.items()], words=True),
             Column("Sharing", cells["sharing"], "0 to 1"),
             Column("Investment", cells["investment"], scale.quantity),
             Column("Price", cells["price"], scale.price),
@@ -177,9 +206,12 @@ def who_gains(rows: Sequence[Tree], page: Page, scale: Scale) -> None:
     changed = [None if row["policy"] == TODAY else row["change"] for row in rows]
     page.table(
         [
-            Column("Policy", [f"{words_for(row['policy']) or ''}\n({row['policy']}){unsolved(row['status'])}" for row in rows], words=True),
-            Column("Profit 1", profits(0), scale.money),
-            Column("Profit 2", profits(1), scale.money),
+            Column(
+                "Policy",
+                [f"{words_for(row['policy'], scale.firms) or ''}\n({row['policy']}){unsolved(row['status'])}" for row in rows],
+                words=True,
+            ),
+            *(Column(head, profits(i), scale.money) for i, head in enumerate(by_firm("Profit", scale.firms))),
             Column("Consumers", totals("consumer_surplus"), scale.money),
             Column("Welfare", totals("welfare"), scale.money),
             Column("Share\nof gain", [figures.percent(row["share_of_gain"]) for row in rows]),
@@ -247,7 +279,7 @@ def full_information(mechanism: Tree, page: Page, scale: Scale) -> None:
     page.table(
         [
             Column("Per firm", list(rows), words=True),
-            *(Column(f"Firm {i + 1}", scale.amounts([pair and pair[i] for pair in rows.values()]), scale.money) for i in (0, 1)),
+            *(Column(at_head(scale.firms[i]), scale.amounts([pair and pair[i] for pair in rows.values()]), scale.money) for i in (0, 1)),
         ]
     )
     forms = full["participation"]
@@ -258,8 +290,8 @@ def full_information(mechanism: Tree, page: Page, scale: Scale) -> None:
             Column("Verdict", [WORDS[check["status"]] for check in forms.values()], words=True),
             Column("Smallest slack", scale.amounts([check["min_slack"] for check in forms.values()]), scale.money),
             *(
-                Column(f"Correction {i + 1}", scale.amounts([c["correction"] and c["correction"][i] for c in forms.values()]), scale.money)
-                for i in (0, 1)
+                Column(head, scale.amounts([c["correction"] and c["correction"][i] for c in forms.values()]), scale.money)
+                for i, head in enumerate(by_firm("Correction", scale.firms))
             ),
         ]
     )
@@ -303,9 +335,10 @@ def reported(mechanism: Tree, page: Page, scale: Scale, cost: float) -> None:
 def lotteries(rows: Sequence[Tree], page: Page, scale: Scale) -> None:
     """Which levels are drawn at each pair of types, named by the weight on welfare that they are best for."""
     page.heading("Rule designed: levels drawn by lottery, by their weight on welfare (the rest on joint profit)")
+    types = [f"Type of\n{firm if firm in FIRMS else at_head(firm)}" for firm in scale.firms]
     page.table(
         [
-            *(Column(f"Type of\nfirm {i + 1}", figures.column([row["types"][i] for row in rows], scale.digits)) for i in (0, 1)),
+            *(Column(head, figures.column([row["types"][i] for row in rows], scale.digits)) for i, head in enumerate(types)),
             Column(
                 "Weight on welfare: probability",
                 [", ".join(f"{w}: {p:.4g}" for w, p in row["probability_by_weight"].items()) for row in rows],
@@ -334,7 +367,7 @@ def evidence(rule: Tree, page: Page, scale: Scale) -> None:
     """One type's expected accounts by what it reports: why it would tell the truth under this rule, or not."""
     found = rule["evidence"]
     rows = found["reports"]
-    page.heading(f"Rule {rule['tax_rule']}: what firm {found['firm']} of type {found['type']:.4g} expects from each report")
+    page.heading(f"Rule {rule['tax_rule']}: what {scale.firms[found['firm'] - 1]} of type {found['type']:.4g} expects from each report")
     costs = [-row["own_cost"] if found["payoff"] == "with_cost" else None for row in rows]
     best = max(row["payoff"] for row in rows)
     page.table(
@@ -361,7 +394,7 @@ def mark(row: Tree, best: float, zero: float) -> str:
 def schedule(rule: Tree, page: Page, scale: Scale) -> None:
     """What a firm would receive or pay at levels other than those assigned for its report."""
     rows = [row for row in rule["schedule"] if row["firm"] == 1]
-    page.heading(f"Rule {rule['tax_rule']}: what firm 1 receives and pays at other levels")
+    page.heading(f"Rule {rule['tax_rule']}: what {scale.firms[0]} receives and pays at other levels")
     starts = [i == 0 or rows[i - 1]["report"] != row["report"] for i, row in enumerate(rows)]
     reports = figures.column([row["report"] for row in rows], scale.digits)
     page.table(
@@ -452,7 +485,7 @@ def finding(result: Tree, tied: Sequence[str], scale: Scale) -> str:
     if not tied:
         return "no policy has figures."
     best = rows[tied[0]]
-    text = f"highest welfare under {' and '.join(label(key) for key in tied)}, {scale.amount(best['welfare'])}"
+    text = f"highest welfare under {' and '.join(label(key, scale.firms) for key in tied)}, {scale.amount(best['welfare'])}"
     if best["welfare_net"] != best["welfare"]:
         text += f", {scale.amount(best['welfare_net'])} after the cost of public funds"
     if best["change"] is not None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from . import figures
 from .page import Column, Page
-from .render import heading, words_for
+from .render import firms_of, heading, words_for
 
 Tree = dict[str, Any]
 
@@ -104,7 +104,8 @@ def statics(result: Tree, page: Page, digits: int) -> str:
         ]
     )
     if not same:
-        page.sentence("First line firm 1, second line firm 2.")
+        first, second = firms_of(result["case"])
+        page.sentence(f"First line {first}, second line {second}.")
     sided = [key for key, row in rows.items() if row["falling"] is not None]
     if sided:
         page.sentence(f"At a kink, as the parameter rises; as it falls the derivatives differ for {', '.join(sided)} (see --format json).")

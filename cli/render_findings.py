@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+from market.text import FIRMS
 from mechanism.policies import TODAY, benchmarks, known, policy_of
 
 from . import figures
@@ -14,8 +15,9 @@ from .render import label
 Tree = dict[str, Any]
 
 
-def findings_page(result: Tree, ordered: Collection[str], name: str, page: Page, digits: int) -> str:
-    """Which policy wins how often, what it brings and costs, and what that depends on; `ordered` keys have groups from low to high."""
+def findings_page(result: Tree, ordered: Collection[str], name: str, page: Page, digits: int, firms: tuple[str, str] = FIRMS) -> str:
+    """Which policy wins how often, what it brings and costs, and what that depends on; `ordered` keys have groups from low to high,
+    `firms` are the names of the firms."""
     rows = result["policies"]
     page.heading(f"{figures.plain(name)}: {result['cases']:,} cases")
     page.heading("Policies")
@@ -49,7 +51,7 @@ def findings_page(result: Tree, ordered: Collection[str], name: str, page: Page,
         + (" Welfare is after the cost of public funds." if result["public_funds"] else "")
     )
     page.heading("Findings")
-    for text in sentences(result, ordered):
+    for text in sentences(result, ordered, firms):
         page.sentence(text, bullet="- ")
     for key, groups in result["by"].items():
         page.heading(f"By {figures.plain(key)}: share of wins, and the median gain")
@@ -65,13 +67,13 @@ def findings_page(result: Tree, ordered: Collection[str], name: str, page: Page,
     return page.text
 
 
-def sentences(result: Tree, ordered: Collection[str]) -> list[str]:
+def sentences(result: Tree, ordered: Collection[str], firms: tuple[str, str] = FIRMS) -> list[str]:
     """What the table says, in words; of keys whose groups are ordered also what rises with them."""
     rows = [row for row in result["policies"] if row["wins"] is not None]
     out = []
     if rows and max(row["wins"] for row in rows) > 0:
         order = sorted(rows, key=lambda row: -row["wins"])
-        told = [f"{label(row['policy'])} in {figures.percent(row['wins'])}" for row in order if row["wins"] > 0][:3]
+        told = [f"{label(row['policy'], firms)} in {figures.percent(row['wins'])}" for row in order if row["wins"] > 0][:3]
         out.append(f"Highest welfare: {', '.join(told)} of the cases.")
     if result["undecided"] > 0:
         inadmissible = min(result["inadmissible"], result["undecided"])
@@ -83,11 +85,13 @@ def sentences(result: Tree, ordered: Collection[str]) -> list[str]:
         if row["truthful"] is not None and row["truthful"] < 1:
             worst = row["ic_max_gain"]["q95"] if row.get("ic_max_gain") else None
             much = "" if worst is None else f"; in one case of twenty a lie gains {worst:.4g} or more"
-            out.append(f"Under {label(row['policy'])} truth fails to pay in {figures.percent(1 - row['truthful'])}{much}.")
+            out.append(f"Under {label(row['policy'], firms)} truth fails to pay in {figures.percent(1 - row['truthful'])}{much}.")
         if row["joined"] is not None and row["joined"] < 1:
-            out.append(f"Under {label(row['policy'])} some type would rather stay out in {figures.percent(1 - row['joined'])}.")
+            out.append(f"Under {label(row['policy'], firms)} some type would rather stay out in {figures.percent(1 - row['joined'])}.")
         if row.get("beats_market") is not None and row["beats_market"] < 1 and not _contrast(row["policy"]):
-            out.append(f"{label(row['policy'])} leaves welfare at or below today's market's in {figures.percent(1 - row['beats_market'])}.")
+            out.append(
+                f"{label(row['policy'], firms)} leaves welfare at or below today's market's in {figures.percent(1 - row['beats_market'])}."
+            )
     for key, groups in result["by"].items():
         if len(groups) < 2 or key not in ordered:
             continue
@@ -103,8 +107,8 @@ def sentences(result: Tree, ordered: Collection[str]) -> list[str]:
             if abs(wins[1] - wins[0]) >= 0.1:
                 moved = "more" if wins[1] > wins[0] else "less"
                 out.append(
-                    f"{label(row['policy'])} wins {moved} often where {key} is high: {figures.percent(wins[0])} at {groups[0]['group']}, "
-                    f"{figures.percent(wins[1])} at {groups[-1]['group']}."
+                    f"{label(row['policy'], firms)} wins {moved} often where {key} is high: "
+                    f"{figures.percent(wins[0])} at {groups[0]['group']}, {figures.percent(wins[1])} at {groups[-1]['group']}."
                 )
     return out
 

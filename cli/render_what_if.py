@@ -10,7 +10,7 @@ from mechanism.policies import GOAL, benchmarks
 
 from . import figures
 from .page import Column, Page
-from .render import Scale, label, winner
+from .render import Scale, by_firm, firms_of, label, winner
 
 Tree = dict[str, Any]
 
@@ -27,7 +27,7 @@ UNSOLVED = "!"
 def differences(result: Tree, advised: Sequence[str], page: Page, digits: int) -> str:
     """Two evaluations side by side, and what is advised before and after."""
     before, after = result["baseline"], result["changed"]
-    scale = Scale([before, after], digits)
+    scale, firms = Scale([before, after], digits), firms_of(after["case"])
     page.heading(figures.plain(before["case"]["name"]))
     changed(result["changes"], page)
     rows = result["policies"]
@@ -49,14 +49,13 @@ def differences(result: Tree, advised: Sequence[str], page: Page, digits: int) -
             Column("Change", moves("welfare", "change", True), scale.money),
             Column("%", [_percent(row["welfare"]["share"]) for row in rows]),
             Column("Consumers", moves("consumer_surplus", "change", True), scale.money),
-            Column("Profit 1", firm(0), scale.money),
-            Column("Profit 2", firm(1), scale.money),
+            *(Column(head, firm(i), scale.money) for i, head in enumerate(by_firm("Profit", firms))),
             Column("Outlay", moves("public_outlay", "change", True), scale.money),
         ]
     )
     page.sentence("Consumers, profits and outlay: their changes.")
     regimes = [row for row in result["regimes"] if any(m["before"] is not None or m["after"] is not None for m in row["sharing"])]
-    page.heading("Levels before and after (firm 1 / firm 2; one number where both are the same)")
+    page.heading(f"Levels before and after ({firms[0]} / {firms[1]}; one number where both are the same)")
     page.table(
         [
             Column("Regime", [row["regime"] for row in regimes], words=True),
@@ -129,6 +128,7 @@ def winners(result: Tree) -> list[list[str]]:
 def path_page(result: Tree, page: Page, digits: int) -> str:
     """Welfare along one key, and where things change."""
     vary, policies, rows = result["vary"][0], result["policies"], result["rows"]
+    firms = firms_of(result["case"])
     width, count = len(policies), vary["count"]
     page.heading(figures.plain(result["case"]["name"]))
     if result["changes"]:
@@ -167,7 +167,7 @@ def path_page(result: Tree, page: Page, digits: int) -> str:
             ]
         )
         for key, words in (("ic", "Truth"), ("ir", "Participation")):
-            told = {label(policies[j]): _held({row[key] for row in rows[j::width]} - {None}) for j in rules}
+            told = {label(policies[j], firms): _held({row[key] for row in rows[j::width]} - {None}) for j in rules}
             if any(told.values()):
                 page.sentence(f"{words}: " + "; ".join(f"{name} {text}" for name, text in told.items()) + ".")
     page.heading("Where things change")
@@ -178,7 +178,7 @@ def path_page(result: Tree, page: Page, digits: int) -> str:
         page.table(
             [
                 Column(vary["key"].rsplit(".", 1)[-1], figures.column([event["at"] for event in events], 8)),
-                Column("What", [_event(event) for event in events], words=True),
+                Column("What", [_event(event, firms) for event in events], words=True),
             ]
         )
         page.sentence(f"Each to {1e-6 * (vary['high'] - vary['low']):.1g}.")
@@ -234,9 +234,9 @@ def _held(told: set[str]) -> str:
     return {"holds": "holds", "violated": "fails"}.get(min(told, default=""), "not established")
 
 
-def _event(event: Tree) -> str:
+def _event(event: Tree, firms: tuple[str, str]) -> str:
     """One change in words."""
-    who = " and ".join(label(policy) for policy in event["policies"])
+    who = " and ".join(label(policy, firms) for policy in event["policies"])
     before, after = event["before"] or "-", event["after"] or "-"
     if event["kind"] == "order":
         return f"{before} -> {after}"
@@ -247,6 +247,7 @@ def _event(event: Tree) -> str:
 def over_a_grid(result: Tree, page: Page, digits: int) -> str:
     """A map of winners over two keys, and where the checks fail."""
     first, second = result["vary"]
+    firms = firms_of(result["case"])
     policies, rows, width = result["policies"], result["rows"], len(result["policies"])
     page.heading(figures.plain(result["case"]["name"]))
     if result["changes"]:
@@ -282,7 +283,7 @@ def over_a_grid(result: Tree, page: Page, digits: int) -> str:
             if mark in used:
                 page.sentence(f"{mark}  {text}")
 
-    legend = {letter: " and ".join(label(policy) for policy in tied) for tied, letter in names.items()}
+    legend = {letter: " and ".join(label(policy, firms) for policy in tied) for tied, letter in names.items()}
     unsolved = {UNSOLVED: "no winner: the planner's problem has no solution, or the point is no admissible market"}
     page.sentence(_best(result))
     draw("Best policy", lambda k: names.get(tuple(best[k]), UNSOLVED), legend | unsolved)
@@ -295,7 +296,11 @@ def over_a_grid(result: Tree, page: Page, digits: int) -> str:
                 def cell(k: int, j: int = j, key: str = key) -> str:
                     return MARKS[rows[k * width + j][key]]
 
-                draw(f"{label(policy)}: {words}", cell, {"+": "holds", "x": "violated", "?": "not established", UNSOLVED: "no figures"})
+                draw(
+                    f"{label(policy, firms)}: {words}",
+                    cell,
+                    {"+": "holds", "x": "violated", "?": "not established", UNSOLVED: "no figures"},
+                )
     corner = {"corner": "o", "converged": "."}
     if GOAL in policies:
         j = policies.index(GOAL)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from market.solve.lanes import pick
+from market.text import FIRMS
 
 Array = NDArray[np.float64]
 
@@ -101,6 +102,8 @@ class Case:
     """Name of the investment-cost form (see `market.cost`)."""
     unit_cost: UnitCost | None = None
     """The cost of a unit sold; None where units cost nothing, as outside the paper's section 4."""
+    firms: tuple[str, str] = FIRMS
+    """What the two firms are called, in all lanes; no figure depends on it."""
 
     @property
     def batch(self) -> tuple[int, ...]:
@@ -144,7 +147,7 @@ class Case:
         return Case(**{**vars(self), name: np.asarray(values, float)})
 
 
-PARAMETERS = tuple(f.name for f in fields(Case) if f.name not in ("cost_form", "unit_cost"))
+PARAMETERS = tuple(f.name for f in fields(Case) if f.name not in ("cost_form", "unit_cost", "firms"))
 """The names of the market's own parameter arrays."""
 
 
@@ -163,6 +166,7 @@ def make_case(
     reference_investment: ArrayLike = 1.0,
     cost_form: str = "saturating",
     unit_cost: Sequence[ArrayLike] = (0, 0, 0, 0),
+    firms: tuple[str, str] = FIRMS,
 ) -> Case:
     """A `Case` from numbers, one per market or, for intercept, own slope and spillovers, one per firm.
 
@@ -192,4 +196,5 @@ def make_case(
         investment_cap=array(np.inf if investment_cap is None else investment_cap),
         cost_form=cost_form,
         unit_cost=None if free else UnitCost(base=base, spillover=spillover, slope=slope, curvature=curvature),
+        firms=firms,
     )

@@ -172,4 +172,6 @@ def _admissible(node: Json, schema: Json) -> str:
         return f"a list{count}, each {_admissible(_resolved(node['items'], schema), schema)}"
     if kind in ("number", "integer"):
         return f"a {'whole number' if kind == 'integer' else 'number'} in {_interval(node)}"
+    if kind == "string" and "maxLength" in node:
+        return f"text of {node.get('minLength', 0)} to {node['maxLength']} characters"
     return {"string": "text", "null": "null"}.get(str(kind), "a number, text, true, false or null")

@@ -17,6 +17,7 @@ from market.faults import Json
 from market.pricing import PriceRule, net_intercept
 from market.solve.optimum import on_bound
 from market.solve.tolerances import DEFAULT, Tolerances
+from market.text import FIRMS
 
 Status = Literal["converged", "corner", "infeasible", "unbounded", "no_equilibrium", "not_converged"]
 """The one vocabulary of statuses; the README explains each."""
@@ -166,8 +167,8 @@ class Certificate:
             driven_out=None if self.driven_out is None else 1 - self.driven_out,
         )
 
-    def tree(self) -> Json:
-        """As plain values for JSON."""
+    def tree(self, firms: tuple[str, str]) -> Json:
+        """As plain values for JSON, firms called by these names."""
         return {
             "residual": self.residual,
             "curvature": self.curvature,
@@ -179,7 +180,7 @@ class Certificate:
             "unique": None if self.unique is None else {"status": self.unique.status, "basis": self.unique.basis},
             "reply_eigenvalues": numbers(self.reply_eigenvalues),
             "stable": None if self.reply_eigenvalues is None else bool(max(self.reply_eigenvalues) < 1),
-            "driven_out": None if self.driven_out is None else f"firm {self.driven_out + 1}",
+            "driven_out": None if self.driven_out is None else firms[self.driven_out],
             "value": self.value,
         }
 
@@ -194,6 +195,8 @@ class Outcome:
     levels: Array | None
     accounts: Accounts | None
     certificate: Certificate
+    firms: tuple[str, str] = FIRMS
+    """What the firms are called."""
 
     def __post_init__(self) -> None:
         if self.levels is not None and self.accounts is not None:
@@ -204,7 +207,9 @@ class Outcome:
         if self.levels is None or self.accounts is None:
             certificate = self.certificate.exchanged()
             out = certificate.driven_out
-            return replace(self, regime=key, certificate=certificate, message=self.message if out is None else without_firm(out))
+            return replace(
+                self, regime=key, certificate=certificate, message=self.message if out is None else without_firm(self.firms[out])
+            )
         accounts = Accounts(**{name: rival(value) for name, value in vars(self.accounts).items()})
         certificate = self.certificate.exchanged()
         return replace(self, regime=key, levels=exchanged(self.levels), accounts=accounts, certificate=certificate)
@@ -239,28 +244,28 @@ class Outcome:
             "unit_cost": numbers(None if a is None else a.unit_cost),
             "consumer_surplus": None if a is None else float(a.consumer_surplus.sum()),
             "welfare": None if a is None else self.welfare,
-            "certificate": self.certificate.tree(),
+            "certificate": self.certificate.tree(self.firms),
         }
 
 
-def unsolved(regime: str, status: Status, message: str, **known: Any) -> Outcome:
+def unsolved(regime: str, status: Status, message: str, firms: tuple[str, str] = FIRMS, **known: Any) -> Outcome:
     """An outcome that claims nothing and says why; `known` is what its certificate has all the same."""
     nothing = Certificate(residual=None, curvature=None, regret=None, scope="searched", **known)
-    return Outcome(regime=regime, status=status, message=message, levels=None, accounts=None, certificate=nothing)
+    return Outcome(regime=regime, status=status, message=message, levels=None, accounts=None, certificate=nothing, firms=firms)
 
 
-def without_firm(firm: int) -> str:
-    """The message about a game that is settled with a firm (0 or 1) out of the market."""
-    return f"in the only equilibrium that was found firm {firm + 1} is driven out of the market"
+def without_firm(firm: str) -> str:
+    """The message about a game that is settled with the firm of this name out of the market."""
+    return f"in the only equilibrium that was found {firm} is driven out of the market"
 
 
 def finish(case: Case, key: str, x: Array, accounts: Accounts, certificate: Certificate) -> Outcome:
     """The outcome at levels x (4,) of one flat case, or `infeasible` where a price or quantity is negative."""
     accounts = Accounts(**{name: getattr(accounts, name)[0] for name in accounts.__dataclass_fields__})
     if not accounts.describes_market:
-        return unsolved(key, "infeasible", why_infeasible(accounts))
+        return unsolved(key, "infeasible", why_infeasible(accounts), case.firms)
     status: Status = "corner" if certificate.bounds or certificate.switching else "converged"
-    return Outcome(regime=key, status=status, message=None, levels=x, accounts=accounts, certificate=certificate)
+    return Outcome(regime=key, status=status, message=None, levels=x, accounts=accounts, certificate=certificate, firms=case.firms)
 
 
 def why_infeasible(accounts: Accounts) -> str:

@@ -79,3 +79,9 @@ def net_intercepts_in_own_levels(case: Case, x: Array, firm: int) -> tuple[tuple
         tuple(n - b_i * f + x_ij * c for n, f, c in zip(own, own_cost, cross_cost, strict=True)),
         tuple(n - b_j * c + x_ij * f for n, f, c in zip(cross, own_cost, cross_cost, strict=True)),
     )
+
+
+def at_own_sharing(coefficients: tuple[Array, ...], s: Array) -> tuple[Array, ...]:
+    """The same polynomial where own sharing is s (...) whatever else is chosen: constant in what it calls sharing but for -s^2."""
+    c0, c1, c2, c3, c4, c5 = coefficients
+    return c0 + c3 * s - c5 * s**2, c1 + c4 * s, c2, 0 * c3, 0 * c4, c5

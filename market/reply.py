@@ -15,22 +15,27 @@ import numpy as np
 from market.case import Array, Case, of_firm, rival
 from market.cost import own_parabola
 from market.leaving import CELLS, FAR, Aside, beside_or_alone
-from market.own_levels import margin_of, net_intercepts_in_own_levels
+from market.own_levels import at_own_sharing, margin_of, net_intercepts_in_own_levels
 from market.solve.roots import positive_roots, root_of_line
 
 
 def best_reply(
-    case: Case, x: Array, firm: int, sharing_range: tuple[float, float] = (0.0, 1.0), beside: bool = False
+    case: Case, x: Array, firm: int, sharing_range: tuple[float, float] | None = (0.0, 1.0), beside: bool = False
 ) -> tuple[Array, Array]:
     """Levels (L, 4) with this firm's own at its global best reply, and its profit (L,) there; with `beside` the best of those beside a
     rival that sells whatever happens, which nominates equilibria but proves none.
 
     Profit is infinite, and the firm's investment NaN, where profit grows without bound in own investment. A firm that cannot sell at a
-    profit neither shares nor invests. `sharing_range` is what the firm may share; both ends equal where sharing is imposed.
+    profit neither shares nor invests. `sharing_range` is what the firm may share; both ends equal where sharing is imposed; None where it
+    is what x says, so that only investment is chosen.
     """
-    least, most = sharing_range
     t_j = x[..., 3 - firm]
     intercepts = net_intercepts_in_own_levels(case, x, firm)
+    agreed = sharing_range is None
+    if sharing_range is None:  # sharing is part of the constants, and what is called so below is zero
+        own, cross = (at_own_sharing(n, x[..., firm]) for n in intercepts)
+        intercepts, sharing_range = (own, cross), (0.0, 0.0)
+    least, most = sharing_range
     n0, n1, n2, e, g, h, w = margin_of(case, firm, *intercepts)
     kappa, origin = (of_firm(a, firm) for a in own_parabola(case, x))
     cap = np.broadcast_to(of_firm(case.investment_cap, firm), t_j.shape)
@@ -46,8 +51,9 @@ def best_reply(
 
     # Candidates in t, one more axis in front: the ends, then what each stretch N = m0 + m1 t + m2 t^2 has.
     candidates = [np.zeros_like(t_j), origin, np.where(np.isfinite(cap), cap, 0.0)]
-    stretches = [(n0 + e * s - h * s**2, n1 + g * s, n2) for s in sharing_range]
-    stretches.append((n0 + e**2 / (4 * h), n1 + e * g / (2 * h), n2 + g**2 / (4 * h)))
+    stretches = [(n0 + e * s - h * s**2, n1 + g * s, n2) for s in dict.fromkeys(sharing_range)]
+    if most > least:
+        stretches.append((n0 + e**2 / (4 * h), n1 + e * g / (2 * h), n2 + g**2 / (4 * h)))
     for m0, m1, m2 in stretches:
         constant, slope = 2 * w * m0 * m1 + kappa * origin, 2 * w * (m1**2 + 2 * m0 * m2) - kappa
         if np.any(m2):
@@ -89,7 +95,8 @@ def best_reply(
         s_best[at], t_best[at], value[at] = found.sharing[better], found.investment[better], found.value[better]
     idle = value <= 0
     out = x.copy()
-    out[..., firm] = np.where(idle, least, s_best)
+    if not agreed:
+        out[..., firm] = np.where(idle, least, s_best)
     out[..., 2 + firm] = np.where(unbounded, np.nan, np.where(idle, 0.0, t_best))
     return out, np.where(unbounded, np.inf, value)
 

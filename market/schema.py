@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
@@ -16,6 +16,7 @@ from .choices import OneOf
 from .cost import COST_FORMS
 from .faults import LISTED, BadCase, Fault, KeyPath, dotted, explain, order, show
 from .files import Document
+from .text import firm_names
 
 T = TypeVar("T")
 Model = TypeVar("Model", bound=BaseModel)
@@ -239,8 +240,8 @@ class UnitCosts(Block):
     )
 
 
-def to_case(demand: Demand | Utility, security: Security, cost: Cost, unit_cost: UnitCosts) -> Case:
-    """The frozen `Case` of a validated market."""
+def to_case(demand: Demand | Utility, security: Security, cost: Cost, unit_cost: UnitCosts, firms: Sequence[str] | None = None) -> Case:
+    """The frozen `Case` of a validated market, whose firms may have names."""
     if isinstance(demand, Utility):
         demand = demand.slopes()
     return make_case(
@@ -257,6 +258,7 @@ def to_case(demand: Demand | Utility, security: Security, cost: Cost, unit_cost:
         reference_investment=cost.reference_investment,
         cost_form=cost.form,
         unit_cost=(unit_cost.base, unit_cost.spillover, unit_cost.slope, unit_cost.curvature),
+        firms=firm_names(firms),
     )
 
 
@@ -279,13 +281,13 @@ def _cross_satiation(cross: float, own: float | list[float]) -> str | None:
     return None if cross < smaller else f"is {show(cross)}; it must lie in [0, {name} = {show(smaller)})"
 
 
-def _choke_price(choke: float | list[float], own: float | list[float], cross: float) -> str | None:
+def _choke_price(choke: float | list[float], own: float | list[float], cross: float) -> tuple[KeyPath, str] | None:
     if not isinstance(choke, list | tuple):
         return None
     d = own if isinstance(own, list | tuple) else [own, own]
     for i, j in ((0, 1), (1, 0)):
         if cross < min(d) and d[j] * choke[i] <= cross * choke[j]:
-            return f"leaves firm {i + 1} without demand: its choke price must exceed {show(cross * choke[j] / d[j])}"
+            return (i,), f"is {show(choke[i])} and leaves the firm without demand; it must exceed {show(cross * choke[j] / d[j])}"
     return None
 
 

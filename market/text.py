@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from unicodedata import category
+
+FIRMS = ("firm 1", "firm 2")
+"""What firms without names are called."""
 
 # What shows nothing of itself though it counts as a letter, mark or symbol: fillers, joiners, selectors of variants.
 _UNSEEN = {0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0, *range(0x180B, 0x1810), *range(0xFE00, 0xFE10)}
@@ -22,3 +26,14 @@ def visible(text: str, kept: str = "") -> str:
         return letter.encode("unicode_escape").decode() if unseen and letter not in kept else letter
 
     return text if text.isascii() and text.isprintable() else "".join(map(shown, text))
+
+
+def firm_names(given: Sequence[str] | None) -> tuple[str, str]:
+    """What two firms are called wherever one is spoken of, by the names a case gives them, if any."""
+    first, second = given or FIRMS
+    return visible(first), visible(second)
+
+
+def opening(firm: str) -> str:
+    """A firm at the head of a sentence or a column: names stay as they are given."""
+    return firm.capitalize() if firm in FIRMS else firm

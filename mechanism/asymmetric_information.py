@@ -94,6 +94,8 @@ def _result(scheme: Scheme, judged: Judged, design: Designed | None) -> RuleResu
         types=types.types,
         probabilities=types.probabilities,
         expected=judged.truth,
+        least=judged.least,
+        worst=judged.worst,
         achieved=judged.achieved if judged.settled else None,
         checks=checks,
         repair=None if drawn else _repair(scheme, judged.gains, checks, net),

@@ -139,6 +139,8 @@ class Expected:
     """(..., 2)."""
     price: Array
     """(..., 2)."""
+    investment_cost: Array
+    """(..., 2): security spending, part of what profit is net of."""
     describes_market: bool | NDArray[np.bool_] = True
     """(...): whether no price, quantity or unit cost is negative at any pair of types."""
 
@@ -198,7 +200,24 @@ def expected_outcome(
         sharing=mean(x[..., SHARING]),
         investment=mean(x[..., INVESTMENT]),
         price=mean(books.price),
+        investment_cost=mean(books.investment_cost),
         describes_market=np.asarray(books.describes_market.all(tuple(range(-drawn.ndim, 0)))),
+    )
+
+
+def certain_outcome(case: Case, x: Array, rule: PriceRule = bertrand_matrix, net_transfer: Array | float = 0.0) -> Expected:
+    """The same where nothing is private: at levels x (C, 4) in the markets of a flat case, with these net transfers (C, 2)."""
+    books = account(case, x, rule)
+    return Expected(
+        welfare=books.total_surplus.sum(-1),
+        consumer_surplus=books.consumer_surplus.sum(-1),
+        profit=books.profit,
+        net_transfer=np.broadcast_to(net_transfer, books.profit.shape),
+        sharing=x[..., SHARING],
+        investment=x[..., INVESTMENT],
+        price=books.price,
+        investment_cost=books.investment_cost,
+        describes_market=books.describes_market,
     )
 
 

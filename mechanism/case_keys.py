@@ -9,9 +9,12 @@ from difflib import get_close_matches
 from typing import Any
 
 from market.faults import Json, KeyPath, dotted
+from market.text import firm_names
 
 BLOCKS = ("demand", "security", "cost", "unit_cost", "types", "mechanism")
 """The blocks whose keys can be varied."""
+NAMES = "firms"
+"""The key of the firms' names, which can be set as a whole."""
 
 
 def key_path(key: str) -> KeyPath:
@@ -79,13 +82,16 @@ def key_fault(tree: Json, key: str, *, whole: bool = False) -> str | None:
     """What is wrong with a dotted key of a resolved case, with the nearest that would do; None if nothing is. `whole`: blocks and lists may
     be meant as well as single values."""
     known, steps = leaves(tree), key_path(key)
+    if key == NAMES:
+        return None if whole else "cannot be varied"
     try:
         value_at(expanded(tree, steps), steps)
     except (LookupError, TypeError):
         last = {name.rsplit(".", 1)[-1]: name for name in known}
         close = get_close_matches(key, known, 1) or [last[name] for name in get_close_matches(key.rsplit(".", 1)[-1], last, 1)]
         if steps and isinstance(steps[-1], int) and key.rpartition("[")[0] in known:
-            return "is not a key of the base case: [0] is firm 1's, [1] firm 2's"
+            first, second = firm_names(tree.get(NAMES))
+            return f"is not a key of the base case: [0] is {first}'s, [1] {second}'s"
         if key.startswith("types") and tree.get("types") is None:
             return "is not a key of the base case; the base case has no types"
         hint = f"did you mean {close[0]}?" if close else f"the keys there are {', '.join(known)}"
@@ -97,8 +103,8 @@ def key_fault(tree: Json, key: str, *, whole: bool = False) -> str | None:
 
 
 def flat(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """Every value of the blocks that can be varied, by its dotted key; lists stay whole."""
-    found: dict[str, Any] = {}
+    """Every value that can be varied or set, by its dotted key; lists stay whole."""
+    found: dict[str, Any] = {NAMES: tree[NAMES]} if tree.get(NAMES) else {}
 
     def walk(value: Any, path: KeyPath) -> None:
         if isinstance(value, dict):

@@ -106,9 +106,9 @@ def _mechanism_tree(result: DesignResult, mechanism: DirectMechanism | None) -> 
     }
 
 
-def designed_tree(found: Designed) -> Tree:
-    """`mechanism.reported.design` of an evaluation: what was asked, whether it can be met, what binds or contradicts itself."""
-    players = ("firm 1", "firm 2")
+def designed_tree(found: Designed, players: tuple[str, ...]) -> Tree:
+    """`mechanism.reported.design` of an evaluation: what was asked, whether it can be met, what binds or contradicts itself; `players` are
+    the firms' names."""
     return {
         "status": found.status,
         "objective": found.objective,

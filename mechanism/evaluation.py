@@ -1,229 +1,272 @@
-"""One case end to end: regimes, mechanism, checks, comparison of policies, verdicts. `mechanism.tree` gives its JSON."""
+"""One case end to end: regimes, mechanism, checks, policies side by side and ranked, verdicts. `mechanism.tree` gives its JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-from market.case import INVESTMENT, SHARING, Array, Case
+from market.case import Array, Case
 from market.outcome import SOLVED, Outcome
 from market.regimes import REGIMES, solve_regimes
+from mechanism.advice import recommend
 from mechanism.allocation import allocate
 from mechanism.behaviour import Expected, expected_outcome
-from mechanism.full_information import FullInformation, full_information
-from mechanism.instruments import LinearSubsidies, linear_subsidies
+from mechanism.contenders import Standing, known_policies, nothing, typed_policies
+from mechanism.full_information import full_information
+from mechanism.instruments import linear_subsidies
+from mechanism.judge import judge
 from mechanism.options import NO_LEVELS, WhyNot
-from mechanism.policies import GOAL, TODAY, Policy, compared
+from mechanism.policies import GOAL, PRIVATE_MARKET, TODAY, Policy, compared, today
 from mechanism.preparation import Scheme, prepare
-from mechanism.results import Change, ComparisonRow, Evaluation, RatesUnderTypes
+from mechanism.ranking import WHY_NOT, Ranked, rank
+from mechanism.results import Change, ComparisonRow, Evaluation
+from mechanism.rules import TAX_RULES
 from mechanism.schema import PolicyCase
+from mechanism.solved import transfers_of
+from mechanism.standard import standard_of
 from mechanism.tidy import welfare_net
+from mechanism.transfers import in_closed_form, no_design
 from mechanism.types import TypeSpace, type_space
 from mechanism.verdicts import verdicts, warnings
 
 if TYPE_CHECKING:
     from mechanism.results import RuleResult
+    from mechanism.robust_rates import FixedRates
 
 
 def evaluate(case: PolicyCase) -> Evaluation:
     """Evaluate a case: every regime, the mechanism, its constraints, and policies against the benchmarks."""
     regimes = solve_regimes(case.market)
-    optimum, market = regimes[GOAL], regimes[TODAY]
-    full = full_information(case.market, optimum, market) if optimum.solved else None
-    rates = linear_subsidies(case.market, optimum, market)
-    known = Known(regimes=regimes, full=full, rates=rates)
-    found = _known(case, known) if case.types is None else _private(case, known, type_space(case.types))
+    found = _known(case, regimes) if case.types is None else _private(case, regimes, type_space(case.types))
+    found = replace(found, recommendation=recommend(found))
     return replace(found, verdicts=tuple(verdicts(found)), warnings=tuple(warnings(found)))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Known:
-    """What is found at the case's own parameters."""
+class AsFound:
+    """Outcomes of one market as those of many."""
 
-    regimes: dict[str, Outcome]
-    """Every regime."""
-    full: FullInformation | None
-    """Subsidy and tax; None without a social optimum."""
-    rates: LinearSubsidies | None
-    """Subsidies per unit; None without a social optimum."""
+    status: NDArray[np.object_]
+    """(1,)."""
+    levels: Array
+    """(1, 4); NaN where nothing is claimed."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Figures:
-    """One policy's figures: at the case's point or in expectation over types."""
-
-    status: str
-    """That of the outcome they come from."""
-    expected: Expected | None
-    """None for what is not claimed."""
+def as_found(outcome: Outcome) -> AsFound:
+    """An outcome of one market as those of many."""
+    levels = np.full((1, 4), np.nan) if outcome.levels is None else outcome.levels[None]
+    return AsFound(status=np.array([outcome.status], object), levels=levels)
 
 
 # --- everything known
 
 
-def _known(case: PolicyCase, known: Known) -> Evaluation:
-    figures = {policy.key: figures_at_point(policy, known) for policy in compared(private=False)}
+def _known(case: PolicyCase, regimes: Mapping[str, Outcome]) -> Evaluation:
+    optimum, market = regimes[GOAL], regimes[TODAY]
+    standard = standard_of(case.mechanism)
+    policies = compared(private=False, unpaid=standard.participation == "none")
+    found = {policy.key: as_found(regimes[policy.key]) for policy in policies if policy.source == "regime"}
+    known = known_policies(case.market.flat(), found, policies, standard)
+    ranked = rank(known.contenders, TODAY, GOAL, standard)
+    aimed_at = known.best.levels[0]
     return Evaluation(
         case=case,
         types=None,
-        regimes=known.regimes,
-        full_information=known.full,
-        rates=known.rates,
+        regimes=regimes,
+        full_information=full_information(case.market, optimum, market) if optimum.solved else None,
+        rates=linear_subsidies(case.market, aimed_at, market, known.rates) if np.isfinite(aimed_at).all() else None,
+        attainable=known.best,
         rates_under_types=None,
         rules=None,
         why_not={},
         private_market=None,
-        comparison=comparison(figures, case.mechanism.public_funds_cost, private=False),
-    )
-
-
-def figures_at_point(policy: Policy, known: Known) -> Figures:
-    """A policy's figures at the case's own parameters."""
-    optimum = known.regimes[GOAL]
-    if policy.source == "full_information":
-        if known.full is None:
-            return Figures(status=optimum.status, expected=None)
-        regulated = known.full.regulated
-        return Figures(status=regulated.status, expected=_at_point(regulated, known.full.net_transfer))
-    if policy.source == "rates":
-        if known.rates is None:
-            return Figures(status=optimum.status, expected=None)
-        if known.rates.status != "holds":
-            return Figures(status="no_equilibrium", expected=None)
-        return Figures(status=optimum.status, expected=_at_point(optimum, known.rates.net_transfer))
-    outcome = known.regimes[policy.key]
-    return Figures(status=outcome.status, expected=_at_point(outcome))
-
-
-def _at_point(outcome: Outcome, net_transfer: Array | None = None) -> Expected | None:
-    if outcome.levels is None or outcome.accounts is None or not outcome.solved:
-        return None
-    return Expected(
-        welfare=outcome.welfare,
-        consumer_surplus=float(outcome.accounts.consumer_surplus.sum()),
-        profit=outcome.profit,
-        net_transfer=np.zeros(2) if net_transfer is None else net_transfer,
-        sharing=outcome.levels[SHARING],
-        investment=outcome.levels[INVESTMENT],
-        price=outcome.accounts.price,
+        ranked=ranked,
+        comparison=comparison(ranked, case.mechanism.public_funds_cost),
     )
 
 
 # --- types private
 
 
-def _private(case: PolicyCase, known: Known, types: TypeSpace) -> Evaluation:
+def _private(case: PolicyCase, regimes: Mapping[str, Outcome], types: TypeSpace) -> Evaluation:
     # Imported where it is needed: cvxpy takes longer to import than a case without types to evaluate.
     from mechanism.asymmetric_information import private_market, rules_at, run_rule
+    from mechanism.robust_rates import FixedRates
 
+    optimum, market, standard = regimes[GOAL], regimes[TODAY], standard_of(case.mechanism)
     setting = prepare(case.market, types, case.mechanism)
     run = {} if setting is None else {rule.key: run_rule(setting, rule.key) for rule in rules_at(types)}
     rules = {key: None if isinstance(found, WhyNot) else found for key, found in run.items()}
     why_not = {key: found for key, found in run.items() if isinstance(found, WhyNot)}
-    figures, rates = expected_figures(case.market, types, known, setting, rules.get(case.mechanism.tax_rule))
+    rates = linear_subsidies(case.market, optimum.levels, market) if optimum.levels is not None else None
+    fixed = None if setting is None or rates is None else _fixed_rates(setting, rates.rates)
+    private = None if setting is None else private_market(setting)
+    policies = compared(private=True, unpaid=standard.participation == "none")
+    standings = _regime_standings(case.market, types, regimes, setting, policies)
+    optimal = standings[GOAL]
+    standings |= {policy.key: Standing(status=optimal.status, expected=nothing(1)) for policy in policies if policy.key not in standings}
+    standings[PRIVATE_MARKET] = _standing(None if private is None else private.expected, missing="no_equilibrium")
+    for policy in policies:
+        if policy.source == "full_information":
+            standings[policy.key] = optimal
+        elif policy.source == "rates" and isinstance(fixed, FixedRates):
+            worst = fixed.payoff.min(-1)
+            standings[policy.key] = _standing(fixed.expected, fixed.least_receipts, worst)
+        elif policy.source == "rule" and setting is not None:
+            if policy.key in run:
+                standings[policy.key] = _rule_standing(setting, policy.key, run[policy.key])
+            else:
+                del standings[policy.key]
+        elif policy.source == "own_rule" and case.mechanism.tax_rule in run:
+            standings[policy.key] = _ruled(run[case.mechanism.tax_rule])
+    contenders = typed_policies(policies, standings, types, standard)
+    ranked = rank(contenders, today(private=True), GOAL, standard)
     return Evaluation(
         case=case,
         types=types,
-        regimes=known.regimes,
-        full_information=known.full,
-        rates=known.rates,
-        rates_under_types=rates,
+        regimes=regimes,
+        full_information=full_information(case.market, optimum, market) if optimum.solved else None,
+        rates=rates,
+        attainable=None,
+        rates_under_types=fixed,
         rules=rules,
         why_not=why_not if run else {case.mechanism.tax_rule: NO_LEVELS},
-        private_market=None if setting is None else private_market(setting),
-        comparison=comparison(figures, case.mechanism.public_funds_cost, private=True),
+        private_market=private,
+        ranked=ranked,
+        comparison=comparison(ranked, case.mechanism.public_funds_cost),
     )
 
 
-def expected_figures(
-    case: Case, types: TypeSpace, known: Known, setting: Scheme | None, own: RuleResult | None
-) -> tuple[dict[str, Figures], RatesUnderTypes | None]:
-    """The policies' figures in expectation over both firms' types, each benchmark chosen with the types known; and the subsidies per unit
-    that do not depend on types."""
+def _lane(expected: Expected) -> Expected:
+    """Expectations of one case as those of many."""
+    return Expected(**{f.name: np.asarray(getattr(expected, f.name))[None] for f in fields(Expected)})
+
+
+def _standing(expected: Expected | None, least: Array | None = None, worst: Array | None = None, missing: str = "") -> Standing:
+    """What one case says of a policy."""
+    if expected is None:
+        return Standing(status=np.array([missing], object), expected=nothing(1), least=least)
+    pair = (None if values is None else values[None] for values in (least, worst))
+    return Standing(status=np.array(["converged"], object), expected=_lane(expected), **dict(zip(("least", "worst"), pair, strict=True)))
+
+
+def _regime_standings(
+    case: Case, types: TypeSpace, regimes: Mapping[str, Outcome], setting: Scheme | None, policies: Sequence[Policy]
+) -> dict[str, Standing]:
+    """Regimes in expectation over both firms' types, each chosen with the types known."""
     nodes = np.ix_(types.nodes, types.nodes)
     levels = {} if setting is None else {GOAL: setting.assignment.levels[0][nodes]}
     if setting is not None and setting.market_levels is not None:
         levels[TODAY] = setting.market_levels[nodes]
-    policies = compared(private=True)
-    found = {}
-    for policy in policies:
-        if policy.source == "regime":
-            key = policy.key
-            chosen = levels[key] if key in levels else allocate(case, types.types, key, types.parameter).levels
-            found[key] = _in_expectation(case, types, key, chosen, known.regimes[key].status)
-    optimum = found[GOAL]
-    rates = _rates_under_types(case, types, levels.get(GOAL), known.rates)
-    # With full information the scheme reaches the social optimum at every pair of types, and pays nothing on balance.
-    supplied = {
-        "full_information": optimum,
-        "own_rule": _behaved(own, optimum),
-        "rates": _subsidised(rates, unasked=known.rates is None or GOAL not in levels, optimum=optimum),
-    }
-    return {policy.key: found[policy.key] if policy.key in found else supplied[policy.source] for policy in policies}, rates
+    out = {}
+    for key in [policy.key for policy in policies if policy.source == "regime"]:
+        chosen = levels[key] if key in levels else allocate(case, types.types, key, types.parameter).levels
+        at_point = regimes[key].status
+        if not np.isfinite(chosen).all():
+            out[key] = _standing(None, missing="not_converged" if at_point in SOLVED else at_point)
+            continue
+        expected = expected_outcome(case, types, chosen, rule=REGIMES[key].prices)
+        out[key] = _standing(expected if expected.describes_market else None, missing="infeasible")
+    return out
 
 
-def _behaved(own: RuleResult | None, optimum: Figures) -> Figures:
-    """What firms end up with under the case's own tax rule."""
-    if own is None:
-        return Figures(status=optimum.status, expected=None)
-    return Figures(status="converged" if own.achieved is not None else "no_equilibrium", expected=own.achieved)
+def _ruled(found: RuleResult | WhyNot) -> Standing:
+    """What firms end up with under a tax rule."""
+    if isinstance(found, WhyNot):
+        return _standing(None, missing="not_asked")
+    return _standing(found.achieved, found.least, found.worst, missing="no_equilibrium")
 
 
-def _rates_under_types(case: Case, types: TypeSpace, levels: Array | None, rates: LinearSubsidies | None) -> RatesUnderTypes | None:
-    from mechanism.robust_rates import best_rates, rates_outcome
+def _rule_standing(setting: Scheme, key: str, found: RuleResult | WhyNot) -> Standing:
+    """The same in a comparison, where transfers that are solved for are those of the least outlay at the planner's levels, without a limit
+    to it."""
+    options = setting.options
+    plain = replace(options, objective="min_outlay", allocation="efficient", budget="none")
+    if not TAX_RULES[key].designed or (options == replace(plain, budget=options.budget) and in_closed_form(options)):
+        return _ruled(found)
+    if plain == options or no_design(setting.types, plain):
+        return _ruled(found)
+    other = replace(setting, options=plain)
+    transfers = transfers_of(other, TAX_RULES[key])
+    if not transfers.found:
+        return _standing(None, missing="not_converged")
+    judged = judge(other, TAX_RULES[key], transfers.net)
+    return _standing(judged.achieved if judged.settled else None, judged.least, judged.worst, missing="no_equilibrium")
 
-    if rates is None or levels is None:
-        return None
-    fixed = best_rates(case, types, levels, rates.rates)
-    return None if fixed is None else RatesUnderTypes(fixed=fixed, expected=rates_outcome(case, types, fixed))
 
+def _fixed_rates(setting: Scheme, start: Array) -> FixedRates | WhyNot:
+    """The subsidies per unit of the highest value that are fixed before types are drawn."""
+    from mechanism.robust_rates import best_rates
 
-def _subsidised(rates: RatesUnderTypes | None, *, unasked: bool, optimum: Figures) -> Figures:
-    if rates is None:
-        return Figures(status=optimum.status if unasked else "no_equilibrium", expected=None)
-    return Figures(status="converged", expected=rates.expected)
-
-
-def _in_expectation(case: Case, types: TypeSpace, key: str, levels: Array, status_at_point: str) -> Figures:
-    if not np.isfinite(levels).all():
-        return Figures(status="not_converged" if status_at_point in SOLVED else status_at_point, expected=None)
-    expected = expected_outcome(case, types, levels, rule=REGIMES[key].prices)
-    if not expected.describes_market:
-        return Figures(status="infeasible", expected=None)
-    return Figures(status="converged", expected=expected)
+    return NO_LEVELS
+    standard = standard_of(setting.options)
+    outside = setting.market() if standard.timing == "ex_post" else None
+    return best_rates(setting.case, setting.types, setting.private_market, standard, outside, [start])
 
 
 # --- policies side by side
 
 
-def comparison(figures: Mapping[str, Figures], public_funds_cost: float, *, private: bool) -> tuple[ComparisonRow, ...]:
-    """The policies side by side; changes are against the unregulated market.
+def comparison(ranked: Ranked, public_funds_cost: float) -> tuple[ComparisonRow, ...]:
+    """The policies side by side at one case; changes are against the market as it is.
 
-    Profit is what firms keep, net transfers included; outlay is what the public pays net of tax.
+    Profit is what firms keep as it stands, net transfers included; outlay is what the public then pays net of tax.
     """
-    today, optimum = figures[TODAY].expected, figures[GOAL].expected
-    return tuple(_row(policy, figures[policy.key], today, optimum, public_funds_cost) for policy in compared(private))
+    return tuple(_row(ranked, p, public_funds_cost) for p in range(len(ranked.contenders)))
 
 
-def _row(policy: Policy, figures: Figures, today: Expected | None, optimum: Expected | None, public_funds_cost: float) -> ComparisonRow:
-    e = figures.expected
+def one(expected: Expected, solved: bool) -> Expected | None:
+    """Expectations of the first of many cases; None where none are claimed."""
+    return Expected(**{f.name: np.asarray(getattr(expected, f.name))[0] for f in fields(Expected)}) if solved else None
+
+
+def _row(ranked: Ranked, p: int, public_funds_cost: float) -> ComparisonRow:
+    contenders, c = ranked.contenders, ranked.contenders[p]
+    e, solved = one(c.expected, bool(c.solved[0])), bool(c.solved[0])
+    market = contenders[ranked.today]
+    base = one(market.expected, bool(market.solved[0]))
+    goal = next(other for other in contenders if other.policy.key == GOAL)
+    best = one(goal.expected, bool(goal.solved[0]))
     change, share = None, None
-    if e is not None and today is not None:
+    if e is not None and base is not None:
         change = Change(
-            profit=e.profit + e.net_transfer - today.profit,
-            consumer_surplus=e.consumer_surplus - today.consumer_surplus,
-            welfare=e.welfare - today.welfare,
+            profit=e.kept - base.kept,
+            consumer_surplus=float(e.consumer_surplus - base.consumer_surplus),
+            welfare=float(e.welfare - base.welfare),
         )
-        if optimum is not None and optimum.welfare > today.welfare:
-            share = (e.welfare - today.welfare) / (optimum.welfare - today.welfare)
+        if best is not None and best.welfare - base.welfare > NO_GAIN * abs(base.welfare):
+            share = float((e.welfare - base.welfare) / (best.welfare - base.welfare))
+    code = ranked.why_not[p, 0]
     return ComparisonRow(
-        policy=policy,
-        status=figures.status,
+        policy=c.policy,
+        status=c.status[0],
         expected=e,
         welfare_net=None if e is None else float(welfare_net(e.welfare, e.budget, public_funds_cost)),
         change=change,
         share_of_gain=share,
+        value=float(ranked.value[p, 0]) if solved else None,
+        why_not=WhyNot(code=code, text=WHY_NOT[code]) if code else None,
+        flat_payments=ranked.flat[p, 0] if solved and c.least is not None else None,
+        net_transfer=ranked.net_transfer[p, 0] if solved else None,
+        outlay_joined=float(ranked.outlay[p, 0]) if solved else None,
+        attained=_attained(ranked, p),
     )
+
+
+NO_GAIN = 1e-6
+"""Share of today's welfare below which a gain is none to take shares of."""
+
+
+def _attained(ranked: Ranked, p: int) -> float | None:
+    """What a policy that competes brings over today as a share of the most that can be attained; None where that is not known, or
+    next to nothing."""
+    best = next((k for k, c in enumerate(ranked.contenders) if c.barred == "attainable"), None)
+    if best is None or not ranked.competes[p, 0]:
+        return None
+    now = ranked.value[ranked.today, 0]
+    gain = ranked.value[best, 0] - now
+    return float((ranked.value[p, 0] - now) / gain) if gain > NO_GAIN * ranked.scale[0] else None

@@ -1,9 +1,9 @@
 """Instruments that can be legislated: a subsidy per unit of investment and per unit of sharing, the firms then playing their game.
 
-At the planner's levels x* each firm lacks just the marginal profit that would make it choose them: rates equal to minus its marginal
-profit there, one for its investment and one for its sharing (Pigou). At a bound the least rate that keeps it there is taken. First-order
-conditions then hold by construction; whether x* is an equilibrium is another matter, since rates leave profits as convex as they were:
-each firm's best global deviation is searched, and what it gains is the regret.
+At levels x* aimed at, such as the planner's, each firm lacks just the marginal profit that would make it choose them: rates equal to
+minus its marginal profit there, one for its investment and one for its sharing (Pigou). At a bound the least rate that keeps it there is
+taken. First-order conditions then hold by construction; whether x* is an equilibrium is another matter, since rates leave profits as
+convex as they were: each firm's best global deviation is searched, and what it gains is the regret.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from market.case import Array, Case, take_lanes
 from market.outcome import Outcome, account
@@ -33,7 +34,7 @@ class Subsidised:
     profit: Payoff
     """The firm's own, over all levels."""
     rates: Array
-    """(1, 4): money per unit of each level."""
+    """(1, 4) or (L, 4): money per unit of each level."""
 
     def take(self, lanes: Any) -> Subsidised:
         """In these lanes only."""
@@ -50,15 +51,37 @@ class Subsidised:
 
 
 @dataclass(frozen=True, kw_only=True)
+class UnitRates:
+    """Rates per unit at which levels satisfy both firms' first-order conditions, in C markets, and what they lead to. Money; a negative
+    rate is a tax."""
+
+    rates: Array
+    """(C, 2, 4): money per unit of each level, by firm; zero for what the other firm chooses."""
+    levels: Array
+    """(C, 4): those aimed at."""
+    paid: Array
+    """(C, 2): received at those levels."""
+    residual: Array
+    """(C,): largest first-order residual, natural units."""
+    regret: Array
+    """(C,): largest gain of any firm from a global own deviation, natural units."""
+    holds: NDArray[np.bool_]
+    """(C,): whether the levels are an equilibrium at these rates."""
+
+    def __post_init__(self) -> None:
+        freeze(self)
+
+
+@dataclass(frozen=True, kw_only=True)
 class LinearSubsidies:
     """Rates per unit at one market whose types are known, and what they lead to. Money; a negative rate is a tax."""
 
     status: CheckStatus
-    """Whether the planner's levels are an equilibrium at these rates."""
+    """Whether the levels aimed at are an equilibrium at these rates."""
     rates: Array
     """(2, 4): money per unit of each level, by firm; zero for what the other firm chooses."""
     levels: Array
-    """(4,): the planner's."""
+    """(4,): those aimed at."""
     net_transfer: Array
     """(2,): received at those levels."""
     payoff: Array
@@ -90,58 +113,78 @@ def investment_rates(rates: Array) -> Array:
 
 
 def rates_in(rates: Array, units: Units) -> Array:
-    """Rates (2, 4) with money and quantity counted in these units of one market."""
-    return rates / np.concatenate([units.money[0].repeat(2), units.of("price")[0].repeat(2)])
+    """Rates (2, 4) of one market, or (C, 2, 4) of many, with money and quantity counted in these units."""
+    each = np.concatenate([np.repeat(units.money, 2, -1), np.repeat(units.of("price"), 2, -1)], -1)
+    return rates / (each[0] if rates.ndim == 2 else each[:, None])
 
 
-def linear_subsidies(case: Case, optimum: Outcome, market: Outcome, tolerances: Tolerances = DEFAULT) -> LinearSubsidies | None:
-    """Rates that make the planner's levels every firm's first-order choice, whether they are an equilibrium, and what that costs.
+def unit_rates(case: Case, x: Array, tolerances: Tolerances = DEFAULT) -> UnitRates:
+    """Rates that make levels (C, 4) every firm's first-order choice in the C markets of a flat case, and whether they are an equilibrium.
 
-    None where the planner has no levels.
+    At a bound it is the least rate that keeps the level there: a firm that is pushed into it needs nothing.
     """
-    if optimum.levels is None:
-        return None
-    case, x = case.flat(), optimum.levels[None]
-    Q = revenue_matrices(case, bertrand_matrix)
-    profits = [Payoff(case=case, benefit=Q[..., i, :, :], cost_weight=np.eye(2)[None, i]) for i in (0, 1)]
-    lower, upper = level_bounds(case, 1)
-    at_lower, at_upper = on_bound(x, lower, tolerances)[0], on_bound(x, upper, tolerances)[0]
-    rates = np.zeros((2, 4))
-    for firm in (0, 1):
-        gradient = profits[firm].derivatives(x)[1][0]
-        for level in (firm, 2 + firm):
-            lacking = -float(gradient[level])
-            # At a bound a firm that is pushed into it needs nothing.
-            rates[firm, level] = min(lacking, 0.0) if at_lower[level] else max(lacking, 0.0) if at_upper[level] else lacking
     units = natural_units(case)
-    found = examine(subsidised_game(in_units(case, units), rates_in(rates, units), levels_in(x, units)), levels_in(x, units), tolerances)
-    regret, residual = float(found.unscaled_regret[0]), float(found.unscaled_residual[0])
-    holds = bool(regret <= 1e-8 and residual <= tolerances.residual)
-    received = np.array([float((rates[i] * x[0]).sum()) for i in (0, 1)])
-    payoff = account(case, x, bertrand_matrix).profit[0] + received
-    return LinearSubsidies(
-        status="holds" if holds else "violated",
+    inner, at = in_units(case, units), levels_in(x, units)
+    lower, upper = level_bounds(inner, len(x))
+    at_lower, at_upper = on_bound(at, lower, tolerances), on_bound(at, upper, tolerances)
+    profits = _profits(inner)
+    rates = np.zeros((len(x), 2, 4))
+    for firm, own in enumerate(CONTROLS):
+        gradient = profits[firm].derivatives(at)[1]
+        for level in own:
+            lacking = -gradient[:, level]
+            held = np.where(at_upper[:, level], np.maximum(lacking, 0.0), lacking)
+            rates[:, firm, level] = np.where(at_lower[:, level], np.minimum(lacking, 0.0), held)
+    found = examine(subsidised_game(inner, rates, at), at, tolerances)
+    rates = rates_in(rates, Units(money=1 / units.money, quantity=1 / units.quantity))
+    return UnitRates(
         rates=rates,
-        levels=x[0],
-        net_transfer=received,
-        payoff=payoff,
-        participation_gain=payoff - market.profit if market.solved else None,
-        residual=residual,
-        regret=regret,
+        levels=x,
+        paid=(rates * x[:, None]).sum(-1),
+        residual=found.unscaled_residual,
+        regret=found.unscaled_regret,
+        holds=(found.unscaled_regret <= REGRET) & (found.unscaled_residual <= tolerances.residual),
     )
 
+
+def linear_subsidies(case: Case, levels: Array, market: Outcome, found: UnitRates | None = None) -> LinearSubsidies:
+    """Rates that make these levels (4,) of one market every firm's first-order choice, whether they are an equilibrium, and what that
+    costs; `found`: where they are known."""
+    case, x = case.flat(), levels[None]
+    found = found or unit_rates(case, x)
+    payoff = account(case, x, bertrand_matrix).profit[0] + found.paid[0]
+    return LinearSubsidies(
+        status="holds" if found.holds[0] else "violated",
+        rates=found.rates[0],
+        levels=x[0],
+        net_transfer=found.paid[0],
+        payoff=payoff,
+        participation_gain=payoff - market.profit if market.solved else None,
+        residual=float(found.residual[0]),
+        regret=float(found.regret[0]),
+    )
+
+
+REGRET = 1e-8
+"""Gain from a deviation, natural units, up to which levels count as an equilibrium at rates."""
 
 CONTROLS = ((0, 2), (1, 3))
 """Which levels either firm chooses."""
 
 
-def subsidised_game(case: Case, rates: Array, x: Array) -> Game:
-    """The firms' game at these rates (2, 4) in every lane of a flat case, deviations searched from around levels x (L, 4) too."""
+def _profits(case: Case) -> list[Payoff]:
+    """Both firms' own, over all levels, in a flat case."""
     Q = revenue_matrices(case, bertrand_matrix)
-    profits = [Payoff(case=case, benefit=Q[..., i, :, :], cost_weight=np.eye(2)[None, i]) for i in (0, 1)]
-    players = tuple(Subsidised(profits[i], rates[i][None]) for i in (0, 1))
+    return [Payoff(case=case, benefit=Q[..., i, :, :], cost_weight=np.eye(2)[None, i]) for i in (0, 1)]
+
+
+def subsidised_game(case: Case, rates: Array, x: Array) -> Game:
+    """The firms' game at these rates, (2, 4) or (L, 2, 4), in every lane of a flat case, deviations searched from around levels x (L, 4)
+    too."""
+    profits = _profits(case)
+    players = tuple(Subsidised(profits[i], np.atleast_2d(rates[..., i, :])) for i in (0, 1))
     lower, upper = level_bounds(case, len(x))
-    starts = np.broadcast_to(starting_levels(case, Q.sum(-3)), (len(x), 9, 4))
+    starts = np.broadcast_to(starting_levels(case, profits[0].benefit + profits[1].benefit), (len(x), 9, 4))
     spread = np.concatenate([starts, 2 * starts * [0.5, 0.5, 1, 1], x[:, None]], axis=1)
 
     own_starts = tuple(np.minimum(spread[:, :, own], upper[:, None, own]) for own in map(list, CONTROLS))

@@ -16,7 +16,7 @@ from mechanism.behaviour import Expected, ReportingEquilibrium, reporting_equili
 from mechanism.checks import RELATIVE_TOLERANCE, payoff_ranges
 from mechanism.frozen import freeze
 from mechanism.incentives import Gains
-from mechanism.preparation import Scheme
+from mechanism.preparation import Scheme, sides_of_joining
 from mechanism.rules import TaxRule
 
 Statuses = NDArray[np.object_]
@@ -39,6 +39,11 @@ class Judged:
     """(...): the smallest slack in the case's own form of participation; NaN where that is not asked or not known."""
     ir: Statuses | None
     """None where participation is not asked."""
+    least: Array
+    """(..., 2): the least expected net receipts with which every type of each firm would join, doing what firms then do; where nobody
+    may refuse what they receive. NaN where that is not known."""
+    worst: Array
+    """(..., 2): what the worst type of each firm keeps as it stands."""
     played: ReportingEquilibrium | None
     """What firms report where truth is no best reply; None where it is one everywhere, or the subsidy is settled on no report."""
     settled: NDArray[np.bool_]
@@ -64,10 +69,14 @@ def judge(scheme: Scheme, rule: TaxRule, net: Array) -> Judged:
     gains = Gains(earned=earned, transfer=net - scheme.assignment.subsidy if rule.observed else net)
     gain = gains.by(options.incentive).max((0, -2, -1))
     ic = statuses(gain, gains.range)
+    form, timing = options.participation, options.timing
+    asked = form != "none"
     slack, ir = np.full(gain.shape, np.nan), None
-    if options.participation != "none":
-        joins, stays = scheme.joining(net, gains.truth_ex_post, options.participation, options.timing)
-        slack = np.asarray((joins - stays).min((0, *range(gain.ndim + 1, joins.ndim))))
+    lead = range(1, 1 + gain.ndim)
+    sides = scheme.joining(net, gains.truth_ex_post, form, timing)
+    spare, kept = _lowest(sides[0] - sides[1], lead), _lowest(scheme.by_own_type(gains.truth_ex_post, timing), lead)
+    if asked:
+        slack = np.asarray(spare.min(0))
         ir = statuses(-slack, payoff_ranges(gains.truth_ex_post))
     truth = achieved = scheme.at_truth(net)
     truthful = ic == "holds"
@@ -76,6 +85,11 @@ def judge(scheme: Scheme, rule: TaxRule, net: Array) -> Judged:
         played = reporting_equilibrium(scheme.replies, net)
         reports = np.where(truthful[..., None], types.nodes, played.reports)
         settled, achieved = truthful | played.settled, scheme.at_reports(net, reports)
+        payoff, paid = scheme.kept_at(net, reports)
+        sides = sides_of_joining(form, payoff, paid, scheme.outside_of_types)
+        found = _lowest(np.subtract(*(scheme.by_type(side, timing) for side in sides)), lead)
+        spare = np.where(truthful, spare, found)
+        kept = np.where(truthful, kept, _lowest(scheme.by_type(payoff, timing), lead))
     return Judged(
         rule=rule,
         net=net,
@@ -84,11 +98,18 @@ def judge(scheme: Scheme, rule: TaxRule, net: Array) -> Judged:
         ic=ic,
         slack=slack,
         ir=ir,
+        least=achieved.net_transfer - np.moveaxis(spare, 0, -1) * asked,
+        worst=np.moveaxis(kept, 0, -1),
         played=played,
         settled=settled,
         truth=truth,
         achieved=achieved,
     )
+
+
+def _lowest(values: Array, lead: range) -> Array:
+    """(2, ...): the lowest over types of values (2, ..., types)."""
+    return np.asarray(values.min(tuple(range(1 + len(lead), values.ndim))))
 
 
 def statuses(excess: Array, scale: Array) -> Any:

@@ -81,12 +81,13 @@ def solve_many(cases: Sequence[PolicyCase], policies: Sequence[str]) -> Columns:
 
 
 def _same_types(cases: Sequence[PolicyCase]) -> list[list[int]]:
-    """The positions of cases with types that can be solved together: the same types, options, cost form and likeness of the firms."""
+    """The positions of cases with types that can be solved together: the same types, options and cost form, and firms of the same
+    names and likeness."""
     found: dict[Any, list[int]] = {}
     for i, case in enumerate(cases):
         if case.types is not None:
             market = case.market
-            key = (case.types, case.mechanism, market.cost_form, market.unit_cost is None, market.alike())
+            key = (case.types, case.mechanism, market.cost_form, market.firms, market.unit_cost is None, market.alike())
             found.setdefault(key, []).append(i)
     return list(found.values())
 
@@ -138,10 +139,10 @@ def _not_asked(types: TypeSpace, options: MechanismOptions, policies: Sequence[s
 
 
 def groups(markets: Sequence[Case]) -> list[list[int]]:
-    """The positions of markets that one stacked `Case` can hold: the same cost form, and all or none with a unit cost."""
-    found: dict[tuple[str, bool], list[int]] = {}
+    """The positions of markets that one stacked `Case` can hold: the same cost form and firms, and all or none with a unit cost."""
+    found: dict[tuple[Any, ...], list[int]] = {}
     for i, market in enumerate(markets):
-        found.setdefault((market.cost_form, market.unit_cost is None), []).append(i)
+        found.setdefault((market.cost_form, market.firms, market.unit_cost is None), []).append(i)
     return list(found.values())
 
 
@@ -159,7 +160,10 @@ def stack(markets: Sequence[Case]) -> Case:
         costs = [market.unit_cost for market in markets]
         unit = UnitCost(**{name: joined([getattr(cost, name) for cost in costs]) for name in vars(first.unit_cost)})
     return Case(
-        **{name: joined([getattr(market, name) for market in markets]) for name in PARAMETERS}, cost_form=first.cost_form, unit_cost=unit
+        **{name: joined([getattr(market, name) for market in markets]) for name in PARAMETERS},
+        cost_form=first.cost_form,
+        unit_cost=unit,
+        firms=first.firms,
     )
 
 

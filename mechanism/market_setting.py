@@ -67,7 +67,7 @@ def market_setting(case: Case, types: TypeSpace, menu: Array, outside: tuple[Arr
         values.append(np.stack(own))
     setting = Setting(
         name="market",
-        players=("firm 1", "firm 2"),
+        players=case.firms,
         types=(points, points),
         probabilities=(types.probabilities, types.probabilities),
         alternatives=tuple(
@@ -97,7 +97,7 @@ def both_types_setting(scheme: Scheme) -> Plan:
     kept = sum(over_states(scheme.assignment.kept(payoff)))
     setting = Setting(
         name="market",
-        players=("firm 1", "firm 2"),
+        players=scheme.case.firms,
         types=(points, points),
         probabilities=(types.weights, types.weights),
         alternatives=tuple(f"levels for ({a:.6g}, {b:.6g})" for a in points for b in points),

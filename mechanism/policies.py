@@ -7,22 +7,27 @@ policies, names one, or asks what it takes reads it here, as the tables are at t
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from market.regimes import REGIMES, Regime
-from mechanism.rules import TAX_RULES, market_rules
+from market.text import FIRMS, opening
+from mechanism.rules import TAX_RULES, TaxRule
 from mechanism.standard import CONSUMERS_LOSE
 
 TODAY = "nash"
-"""The regime that changes are measured against: the market as it is."""
+"""The regime that is the market as it is where everything is known."""
 GOAL = "social_optimum"
 """The regime whose levels subsidies and taxes aim at."""
 
 Requires = Literal["nothing", "permission", "order", "money", "reports"]
 """What it takes: nothing, that firms may agree, that somebody orders levels, public money, or reports of what is private as well."""
-Source = Literal["regime", "full_information", "own_rule", "rates", "private_market", "rule"]
+RUNGS: tuple[Requires, ...] = get_args(Requires)
+"""The same from least to most."""
+Source = Literal["regime", "full_information", "own_rule", "rates", "private_market", "rule", "attainable", "imposed"]
 """What supplies its figures: a regime, subsidy and tax with full information, the case's own tax rule, rates per unit, the market in
-which firms know their own types alone, or a tax rule."""
+which firms know their own types alone, a tax rule, or the levels of the highest value, paid for or imposed."""
+Where = Literal["always", "known", "private", "unpaid", "never"]
+"""Where it stands in the comparison of a case: always, where nothing is private, where types are, where nobody may refuse, or never."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,22 +40,20 @@ class Policy:
     """What it is called in the middle of a sentence."""
     source: Source
     """What supplies its figures."""
-    requires: Requires
-    """What it takes."""
+    requires: Requires | None
+    """What it takes; None of what nobody can choose, or what is asked of it depends on what it comes to."""
     label: str | None = None
     """What it is called in tables; None where its key is enough."""
     advised: str | None = None
-    """What doing it is called in advice; None where that is never advised."""
+    """What doing it is called in advice; None: its phrase."""
     code: str = field(default="")
     """What findings about it are called; its key unless told."""
-    compared: Literal["always", "private", "never"] = "never"
-    """Whether it has a row in the comparison of a case: always, where types are private, or never."""
-    competes: Literal["always", "known", "never"] = "always"
-    """Whether it can be best: always, where nothing is private, or never, since it only shows what would be possible."""
-    decisive: bool = False
-    """Whether without its figures it cannot be said which policy is best."""
-    many: bool = True
-    """Whether it can be had at many cases at once, along a path and in a batch."""
+    compared: Where = "never"
+    """Where it has a row in the comparison."""
+    barred: str = ""
+    """Why it never competes unless a case allows it, a code of `ranking.WHY_NOT`; empty where it may."""
+    needs_types: bool = False
+    """Whether it can only be had where the types are known."""
     told_elsewhere: bool = False
     """Whether its missing figures are a finding, or a failure of other outcomes that is told with them."""
     contrast: bool = False
@@ -62,24 +65,72 @@ class Policy:
         if not self.code:
             object.__setattr__(self, "code", self.key)
 
-    def can_win(self, private: bool) -> bool:
-        """Whether it can be best, by whether types are private."""
-        return self.competes == "always" or (self.competes == "known" and not private)
+    def bar(self, private: bool) -> str:
+        """Why it does not compete, by whether types are private; empty where it may."""
+        return self.barred or ("types_known" if private and self.needs_types else "")
+
+    def stands(self, private: bool, unpaid: bool) -> bool:
+        """Whether it has a row in a comparison, by whether types are private, and nobody may refuse."""
+        return {"always": True, "known": not private, "private": private, "unpaid": unpaid, "never": False}[self.compared]
+
+    @property
+    def doing(self) -> str:
+        """What doing it is called."""
+        return self.advised or self.phrase
 
 
 _INSTRUMENTS = {
     policy.key: policy
     for policy in (
         Policy(
+            key="bayes_nash",
+            label="Market today, types private",
+            phrase="today's market",
+            advised="leave the market as it is",
+            source="private_market",
+            requires="nothing",
+            compared="private",
+            contrast=True,
+        ),
+        Policy(
+            key="linear_subsidies",
+            label="Plain subsidies per unit",
+            phrase="plain subsidies per unit",
+            advised="pay plain subsidies per unit of investment and of sharing",
+            source="rates",
+            requires="money",
+            compared="always",
+            told_elsewhere=True,
+        ),
+        Policy(
             key="vcg_full_information",
             label="Subsidy and tax, full information",
             phrase="the full-information subsidy and tax",
+            advised="pay the subsidy and tax that make the planner's levels an equilibrium",
             source="full_information",
             requires="money",
             compared="always",
-            competes="known",
-            decisive=True,
-            many=False,
+            needs_types=True,
+            told_elsewhere=True,
+        ),
+        Policy(
+            key="second_best",
+            label="Most that can be attained",
+            phrase="the levels of the highest value",
+            source="attainable",
+            requires=None,
+            compared="known",
+            barred="attainable",
+            told_elsewhere=True,
+        ),
+        Policy(
+            key="mandate",
+            label="Levels ordered without payment",
+            phrase="levels that are ordered without payment",
+            advised="order levels without payment",
+            source="imposed",
+            requires="order",
+            compared="unpaid",
             told_elsewhere=True,
         ),
         Policy(
@@ -89,26 +140,7 @@ _INSTRUMENTS = {
             source="own_rule",
             requires="reports",
             compared="private",
-            decisive=True,
-            many=False,
-        ),
-        Policy(
-            key="linear_subsidies",
-            label="Plain subsidies per unit",
-            phrase="plain subsidies per unit",
-            source="rates",
-            requires="money",
-            compared="always",
-            many=False,
-            told_elsewhere=True,
-        ),
-        Policy(
-            key="bayes_nash",
-            label="Market today, types private",
-            phrase="today's market with private types",
-            source="private_market",
-            requires="nothing",
-            many=False,
+            barred="copy",
         ),
     )
 }
@@ -117,14 +149,11 @@ PRIVATE_MARKET = next(policy.key for policy in _INSTRUMENTS.values() if policy.s
 """The market as it is where every firm knows its own type alone."""
 
 
-def policy_of(key: str) -> Policy:
-    """The row of a policy; `KeyError` where there is none."""
+def policy_of(key: str, firms: tuple[str, str] = FIRMS) -> Policy:
+    """The row of a policy in a market of firms of these names; `KeyError` where there is none."""
     if key in _INSTRUMENTS:
         return _INSTRUMENTS[key]
-    if key in REGIMES:
-        return _of_regime(REGIMES[key])
-    rule = TAX_RULES[key]
-    return Policy(key=key, phrase=rule.label, source="rule", requires="reports", many=not rule.observed)
+    return _of_regime(REGIMES[key], firms) if key in REGIMES else _of_rule(TAX_RULES[key])
 
 
 def known(key: str) -> bool:
@@ -132,59 +161,80 @@ def known(key: str) -> bool:
     return key in _INSTRUMENTS or key in REGIMES or (key in TAX_RULES and TAX_RULES[key].in_markets)
 
 
-def _of_regime(regime: Regime) -> Policy:
-    phrase = regime.phrase or f"the regime {regime.key}"
-    advised = regime.advised or (f"permission for {phrase}" if regime.requires == "permission" else None)
+def _of_rule(rule: TaxRule) -> Policy:
+    return Policy(
+        key=rule.key,
+        label=f"Subsidy and tax: {rule.label}",
+        phrase=f"subsidy and tax at reported types with {rule.label}",
+        advised=f"ask firms for reports and pay the subsidy and tax with {rule.label}",
+        source="rule",
+        requires="reports",
+        compared="private" if rule.in_markets else "never",
+        told_elsewhere=True,
+    )
+
+
+def _of_regime(regime: Regime, firms: tuple[str, str] = FIRMS) -> Policy:
+    phrase, label = regime.phrase or f"the regime {regime.key}", regime.label or regime.key
+    if regime.leader is not None:
+        leader = firms[regime.leader]
+        phrase, label = phrase.replace("{leader}", leader), label.replace("{leader}", opening(leader))
     return Policy(
         key=regime.key,
-        label=regime.label or regime.key,
+        label=label,
         phrase=phrase,
-        advised=advised and f"{advised} ({regime.key})",
+        advised=regime.advised or (f"permit {phrase}" if regime.requires == "permission" else None),
         code=regime.code,
         source="regime",
-        requires=regime.requires or "nothing",
-        compared="never" if regime.staged else "always",
-        competes="never" if regime.role == "benchmark" else "always",
-        decisive=regime.key == GOAL,
+        requires=regime.requires,
+        compared="always" if regime.policy else "never",
+        barred="forbidden" if regime.forbidden else "benchmark" if regime.role == "benchmark" else "",
+        needs_types=regime.key == TODAY,
         contrast=regime.imposed is not None or regime.key == TODAY,
         mirror=regime.mirror_of is not None,
     )
 
 
-def compared(private: bool) -> tuple[Policy, ...]:
-    """The rows of a comparison in their order: what firms do, what money does, what a planner would do."""
-    regimes = [_of_regime(regime) for regime in REGIMES.values()]
-    rows = [row for row in regimes if row.competes != "never"]
-    rows += _INSTRUMENTS.values()
-    rows += [row for row in regimes if row.competes == "never"]
-    return tuple(row for row in rows if row.compared == "always" or (row.compared == "private" and private))
+def policies() -> tuple[Policy, ...]:
+    """Every policy that a comparison may show, in the order of reports: by what it asks, the market as it is first; then orders to set
+    levels, a copy, what is forbidden, and what only shows what could be had."""
+    regimes = [_of_regime(regime) for regime in REGIMES.values() if regime.policy]
+    able = {requires: [row for row in regimes if row.requires == requires and not row.barred] for requires in RUNGS}
+    rules = [_of_rule(rule) for rule in TAX_RULES.values() if rule.in_markets]
+    instruments = list(_INSTRUMENTS.values())
+    private, (*others, copy) = instruments[0], instruments[1:]
+    paid = [row for row in others if row.requires == "money"]
+    best = [row for row in others if row.requires != "money"]
+    rest = sorted((row for row in regimes if row.barred), key=lambda row: row.barred == "benchmark")
+    return (*able["nothing"], private, *able["order"], *able["permission"], *paid, *rules, *best, copy, *rest)
+
+
+def compared(private: bool, unpaid: bool = False) -> tuple[Policy, ...]:
+    """The rows of a comparison in their order, by whether types are private, and whether nobody may refuse (participation `none`)."""
+    return tuple(row for row in policies() if row.stands(private, unpaid))
 
 
 def benchmarks() -> tuple[str, ...]:
     """The keys of what only shows what would be possible."""
-    return tuple(row.key for row in compared(private=False) if row.competes == "never")
+    return tuple(row.key for row in policies() if row.barred == "benchmark")
 
 
 def agreements() -> tuple[Policy, ...]:
     """What firms do where they may agree, the less far-reaching first."""
-    return tuple(row for row in compared(private=False) if row.requires == "permission")
+    return tuple(row for row in policies() if row.requires == "permission")
 
 
-def free_of_charge() -> tuple[Policy, ...]:
-    """What costs the public nothing and nobody has to order: agreements, then the market as it is."""
-    return (*agreements(), policy_of(TODAY))
-
-
-def case_by_case(key: str) -> bool:
-    """Whether it is a policy that only the evaluation of one case has."""
-    return known(key) and not policy_of(key).many
+def today(private: bool) -> str:
+    """The key of the market as it is, by whether types are private."""
+    return PRIVATE_MARKET if private else TODAY
 
 
 def followed(private: bool) -> tuple[str, ...]:
-    """The keys of what can be had at many cases at once; tax rules tax reports and need types."""
-    return (*REGIMES, *(market_rules() if private else ()))
+    """The keys of what can be had along a path and in a batch: every regime, and what a comparison shows beside them."""
+    shown = [row.key for row in policies() if row.source != "own_rule" and (private or row.compared != "private")]
+    return (*dict.fromkeys([*REGIMES, *shown]),)
 
 
 def allowable() -> tuple[str, ...]:
-    """What a case may allow: what is forbidden by rule and could be chosen, and that consumers lose."""
-    return (*(key for key, regime in REGIMES.items() if regime.role == "benchmark" or regime.forbidden), CONSUMERS_LOSE)
+    """What a case may allow: what by rule does not compete and could be chosen, and that consumers lose."""
+    return (*(row.key for row in policies() if row.barred in ("forbidden", "benchmark")), CONSUMERS_LOSE)

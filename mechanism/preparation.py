@@ -15,7 +15,7 @@ from market.case import Array, Case
 from market.outcome import account
 from market.pricing import bertrand_matrix
 from mechanism.allocation import Allocation, case_at_pairs, levels_over_pairs, per_firm
-from mechanism.behaviour import Expected, Replies, by_pair, expected_outcome, levels_at
+from mechanism.behaviour import Expected, Replies, at_reports, by_pair, expected_outcome, levels_at
 from mechanism.frozen import freeze
 from mechanism.incentives import Earned, earned, free_earned
 from mechanism.policies import GOAL, TODAY
@@ -193,6 +193,34 @@ class Scheme:
         if timing == "ex_post":
             return sides
         return sides[0] @ self.types.weights, sides[1] @ self.types.weights
+
+    def by_own_type(self, values: Array, timing: Timing) -> Array:
+        """Values (2, ..., M, M) by own type alone, (2, ..., M), where firms decide knowing no more; as they are ex post."""
+        return values if timing == "ex_post" else np.asarray(values @ self.types.weights)
+
+    def by_type(self, values: Array, timing: Timing) -> Array:
+        """The same of values (2, ..., K, K) over types."""
+        return values if timing == "ex_post" else np.asarray(values @ self.types.probabilities)
+
+    @property
+    def outside_of_types(self) -> Array:
+        """What staying out is worth to the types that expectations are taken over, (2, ..., K, 1) or (2, ..., K, K)."""
+        at_types = self.own_outside[..., self.types.nodes, :]
+        return at_types if at_types.shape[-1] == 1 else at_types[..., self.types.nodes]
+
+    def kept_at(self, net: Array, reports: NDArray[np.intp]) -> tuple[Array, Array]:
+        """What types keep, net transfers (2, ..., M, M) included, when they report these points (2, ..., K), and what of it they are paid:
+        (2, ..., K, K) each, the own type first."""
+        replies = self.replies
+        told = np.searchsorted(replies.reports, reports)
+        K, R = len(self.types.nodes), len(replies.reports)
+        earned, paid = [], []
+        for firm, table in enumerate(replies.tables):
+            met = told[1 - firm] if self.types.private_values else np.arange(K) * R + told[1 - firm]
+            own = np.take_along_axis(table, told[firm][..., :, None, None], -2)[..., 0, :]
+            earned.append(np.take_along_axis(own, np.broadcast_to(met[..., None, :], (*own.shape[:-1], K)), -1))
+            paid.append(at_reports(net[firm], reports[firm], reports[1 - firm]))
+        return np.stack(earned) + np.stack(paid), np.stack(paid)
 
     def net(self, rule: TaxRule) -> Array:
         """The net transfers (2, ..., M own reports, M rival's) of a rule with a formula; where the market has no equilibrium, staying out

@@ -21,9 +21,12 @@ from mechanism.policies import Policy, Source
 from mechanism.words import Sentence
 
 if TYPE_CHECKING:
+    from mechanism.attainable import Attainable
     from mechanism.designed import Designed
     from mechanism.full_information import FullInformation
     from mechanism.instruments import LinearSubsidies
+    from mechanism.ranking import Ranked
+    from mechanism.recommendation import Recommendation
     from mechanism.robust_rates import FixedRates
     from mechanism.schema import PolicyCase
     from mechanism.types import TypeSpace
@@ -280,6 +283,10 @@ class RuleResult:
     """(K,)."""
     expected: Expected
     """If everybody tells the truth."""
+    least: Array
+    """(2,): the least expected net receipts with which every type would join, doing what firms then do; NaN where not known."""
+    worst: Array
+    """(2,): what the worst type of each firm keeps as it stands."""
     achieved: Expected | None
     """What firms then do: truth where it is a best reply, the equilibrium in reports otherwise; None where there is none."""
     checks: Checks
@@ -359,7 +366,27 @@ class ComparisonRow:
     change: Change | None
     """Against the market as it is; None without figures of both."""
     share_of_gain: float | None
-    """Of what the planner's levels would add to today's welfare; None where they add nothing."""
+    """Of what the planner's levels would add to today's welfare; None where they add next to nothing."""
+    value: float | None
+    """V when all join: what policies are ranked by."""
+    why_not: WhyNot | None
+    """Why it does not compete; None where it does."""
+    flat_payments: Array | None
+    """(2,): the flat part of what firms receive when all join; None of what has none."""
+    net_transfer: Array | None
+    """(2,): what they then receive on balance."""
+    outlay_joined: float | None
+    """What the public then pays; negative is revenue."""
+    attained: float | None
+    """The share of the most that can be attained over today; None of what does not compete, or where types are private."""
+
+    def __post_init__(self) -> None:
+        freeze(self)
+
+    @property
+    def competes(self) -> bool:
+        """Whether it can be recommended."""
+        return self.why_not is None
 
     @property
     def welfare(self) -> float | None:
@@ -383,16 +410,6 @@ class ComparisonRow:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RatesUnderTypes:
-    """The subsidies per unit of the highest expected welfare that are fixed before types are drawn."""
-
-    fixed: FixedRates
-    """The rates and what firms then choose."""
-    expected: Expected
-    """Expectations there, what firms receive included."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class Evaluation:
     """One case end to end."""
 
@@ -405,9 +422,12 @@ class Evaluation:
     full_information: FullInformation | None
     """Subsidy and tax where nothing is private; None without a social optimum."""
     rates: LinearSubsidies | None
-    """Subsidies per unit at the case's own parameters; None without a social optimum."""
-    rates_under_types: RatesUnderTypes | None
-    """Those fixed before types are drawn; None where nothing is private or none are found."""
+    """Subsidies per unit at the case's own parameters, at the levels of the highest value or, where types are private, the planner's; None
+    without such levels."""
+    attainable: Attainable | None
+    """The levels of the highest value; None where types are private."""
+    rates_under_types: FixedRates | WhyNot | None
+    """Those fixed before types are drawn, or why there are none; None where nothing is private."""
     rules: Mapping[str, RuleResult | None] | None
     """By tax rule, None for what there is none of. Empty where some pair of types has no social optimum; None where nothing is
     private."""
@@ -415,8 +435,12 @@ class Evaluation:
     """Why there is none of a rule, by its key."""
     private_market: PrivateMarket | None
     """The market in which every firm knows its own type alone; None where it was not looked for or not found."""
+    ranked: Ranked
+    """The policies ranked."""
     comparison: tuple[ComparisonRow, ...]
     """Policies side by side, in the order of reports."""
+    recommendation: Recommendation | None = None
+    """What to do; None until it is worked out."""
     verdicts: tuple[Sentence, ...] = ()
     """The findings in words, the most important first."""
     warnings: tuple[Sentence, ...] = ()

@@ -44,12 +44,14 @@ from market.schema import (
     described,
     to_case,
 )
+from market.text import firm_names
 from mechanism.options import LARGEST, by_formula, no_limit
 from mechanism.policies import allowable
 from mechanism.rules import TAX_RULES, market_rules
 from mechanism.types import PAPERS, PRIVATE, PrivateParameter
 
 Text = Annotated[str, Field(strict=True)]
+FirmName = Annotated[str, Field(strict=True, min_length=1, max_length=40)]
 _FORBID_EXTRA = ConfigDict(extra="forbid")
 
 
@@ -131,9 +133,7 @@ class MechanismOptions:
     profit_weight: Annotated[
         Number,
         Field(ge=0, le=1),
-        described(
-            "what a unit of firms' profit counts beside one of consumer surplus: 1 is total welfare, 0 consumers and taxpayers alone"
-        ),
+        described("weight of a unit of profit beside one of consumer surplus: 1 is total welfare, 0 consumers and taxpayers alone"),
     ] = 1.0
     fees: Annotated[
         bool, Field(strict=True), described("whether firms may be charged what they gain over today's market; only with ir_market")
@@ -209,6 +209,14 @@ class CaseFile(Block):
     name: Annotated[Text | None, described("what the case is called; null: the file's name")] = None
     reference: Annotated[Text | None, described("where the numbers come from")] = None
     units: Annotated[Units | None, described("names of the units, shown beside figures")] = None
+    firms: Annotated[
+        tuple[FirmName, ...] | None,
+        described(
+            "names of the two firms, the first firm's first, used wherever a firm is spoken of; null: firm 1 and firm 2",
+            min_length=2,
+            max_length=2,
+        ),
+    ] = None
     demand: Annotated[AnyDemand, described("demand for the two products, or the consumer's utility behind it")]
     security: Annotated[Security, described("how sharing and investment move demand")]
     cost: Annotated[Cost, described("what security costs")]
@@ -218,6 +226,14 @@ class CaseFile(Block):
     expect: Annotated[dict[str, Expected], described("figures to check: dotted key of the result, such as regimes.nash.sharing[0]")] = (
         Field(default_factory=dict)
     )
+
+
+def _firms(names: list[str]) -> str | tuple[tuple[int], str] | None:
+    for i, name in enumerate(names):
+        if not name.strip():
+            return (i,), f"is {show(name)}; it must be text that can be read"
+    one, other = (name.strip() for name in firm_names(names))
+    return "gives both firms the same name; name them apart" if one == other else None
 
 
 APART = 1e-9
@@ -314,6 +330,7 @@ RULES = (
     Rule(("types",), _range),
     Rule(("types",), _few_types),
     *MARKET_RULES,
+    Rule(("firms",), _firms),
     Rule(("types.support",), _support),
     Rule(("types.values",), _distinct),
     Rule(("types.probabilities", "types.values"), _probabilities),
@@ -360,7 +377,7 @@ def parse_tree(
     canonical = json.dumps(resolved, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return PolicyCase(
         name=resolved["name"],
-        market=to_case(file.demand, file.security, file.cost, file.unit_cost),
+        market=to_case(file.demand, file.security, file.cost, file.unit_cost, file.firms),
         types=file.types,
         mechanism=file.mechanism,
         units=file.units or Units(),

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -14,8 +12,8 @@ if TYPE_CHECKING:
 
 
 def welfare_net(welfare: Any, outlay: Any, cost: Any) -> Any:
-    """Welfare less the shadow cost of public funds for what is paid out, numbers or arrays; what is taken in counts for nothing more."""
-    return welfare - cost * np.maximum(outlay, 0.0)
+    """Welfare less the shadow cost of public funds for what is paid out, numbers or arrays; revenue counts with the other sign."""
+    return welfare - cost * outlay
 
 
 COLUMNS = (

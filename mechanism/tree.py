@@ -15,8 +15,10 @@ import numpy as np
 
 from market.case import INVESTMENT, SHARING, Array
 from market.outcome import numbers
+from market.text import FIRMS
 from mechanism.behaviour import Expected
 from mechanism.design_tree import continuum_tree, designed_tree, gain_tree, slack_tree
+from mechanism.options import WhyNot
 from mechanism.policies import PRIVATE_MARKET
 from mechanism.results import (
     FORMS,
@@ -29,7 +31,6 @@ from mechanism.results import (
     ParticipationCheck,
     Played,
     PrivateMarket,
-    RatesUnderTypes,
     RepairResult,
     RuleResult,
 )
@@ -40,12 +41,14 @@ if TYPE_CHECKING:
     from mechanism.batch_findings import Findings, PolicyFinding, Spread
     from mechanism.full_information import FullInformation, Joining
     from mechanism.instruments import LinearSubsidies
+    from mechanism.recommendation import Recommendation, Stretch
+    from mechanism.robust_rates import FixedRates
     from mechanism.schema import Expected as ExpectedValue
     from mechanism.what_if import Compared, Difference, KeyChange, Moved, Path
 
 Tree = dict[str, Any]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 def version() -> str:
@@ -75,6 +78,7 @@ def evaluation_tree(found: Evaluation) -> Tree:
         "regimes": {key: outcome.tree() for key, outcome in found.regimes.items()} | private,
         "mechanism": mechanism_tree(found),
         "comparison": [comparison_tree(row) for row in found.comparison],
+        "recommendation": None if found.recommendation is None else recommendation_tree(found.recommendation),
         "verdicts": [{"code": said.code, "text": said.whole} for said in found.verdicts],
         "warnings": [{"code": said.code, "message": said.text} for said in found.warnings],
     }
@@ -83,14 +87,14 @@ def evaluation_tree(found: Evaluation) -> Tree:
 
 def mechanism_tree(found: Evaluation) -> Tree:
     """`mechanism`."""
-    own, rules = found.case.mechanism.tax_rule, found.rules
+    own, rules, firms = found.case.mechanism.tax_rule, found.rules, found.case.market.firms
     return {
         "full_information": None if found.full_information is None else full_information_tree(found.full_information),
         "linear_subsidies": None if found.rates is None else rates_tree(found.rates, found.rates_under_types),
-        "reported": None if found.own is None else rule_tree(found.own),
+        "reported": None if found.own is None else rule_tree(found.own, firms),
         "alternatives": None
         if rules is None
-        else {key: None if rule is None else rule_tree(rule) for key, rule in rules.items() if key != own},
+        else {key: None if rule is None else rule_tree(rule, firms) for key, rule in rules.items() if key != own},
         "why_not": {key: {"code": why.code, "text": why.text} for key, why in found.why_not.items()},
     }
 
@@ -105,7 +109,7 @@ def full_information_tree(full: FullInformation) -> Tree:
         "participation_gain": numbers(full.participation_gain) if solved else None,
         "regulated": full.regulated.tree(),
         "welfare_gap": full.welfare_gap if solved else None,
-        "certificate": full.regulated.certificate.tree(),
+        "certificate": full.regulated.certificate.tree(full.regulated.firms),
         "participation": {form: _joining(joining) for form, joining in full.joining.items()},
         "printed_double_integral": {
             "value": numbers(full.printed_double_integral),
@@ -123,7 +127,7 @@ def _joining(found: Joining) -> Tree:
     }
 
 
-def rates_tree(rates: LinearSubsidies, under_types: RatesUnderTypes | None) -> Tree:
+def rates_tree(rates: LinearSubsidies, under_types: FixedRates | WhyNot | None) -> Tree:
     """`mechanism.linear_subsidies`."""
     return {
         "status": rates.status,
@@ -136,12 +140,12 @@ def rates_tree(rates: LinearSubsidies, under_types: RatesUnderTypes | None) -> T
         "residual": rates.residual,
         "regret": rates.regret,
         "under_types": None
-        if under_types is None
+        if under_types is None or isinstance(under_types, WhyNot)
         else {
-            **_rates(under_types.fixed.rates),
+            **_rates(under_types.rates),
             "expected": expected_tree(under_types.expected),
-            "residual": under_types.fixed.residual,
-            "regret": under_types.fixed.regret,
+            "residual": under_types.residual,
+            "regret": under_types.regret,
         },
     }
 
@@ -157,12 +161,21 @@ def comparison_tree(row: ComparisonRow) -> Tree:
     return {
         "policy": row.policy.key,
         "status": row.status,
+        "value": row.value,
+        "competes": row.competes,
+        "why_not": None if row.why_not is None else row.why_not.text,
+        "requires": row.policy.requires,
         "welfare": row.welfare,
         "consumer_surplus": row.consumer_surplus,
         "profit": numbers(row.profit),
         "public_outlay": row.outlay,
         "sharing": None if e is None else numbers(e.sharing),
         "investment": None if e is None else numbers(e.investment),
+        "investment_cost": None if e is None else numbers(e.investment_cost),
+        "flat_payments": numbers(row.flat_payments),
+        "net_transfer": numbers(row.net_transfer),
+        "outlay_joined": row.outlay_joined,
+        "attained": row.attained,
         "share_of_gain": row.share_of_gain,
         "welfare_net": row.welfare_net,
         "change": None
@@ -172,6 +185,38 @@ def comparison_tree(row: ComparisonRow) -> Tree:
             "consumer_surplus": change.consumer_surplus,
             "welfare": change.welfare,
         },
+    }
+
+
+def recommendation_tree(found: Recommendation) -> Tree:
+    """`recommendation`."""
+    standard = found.standard
+
+    def stretches(over: tuple[Stretch, ...]) -> list[Tree]:
+        return [{"from": one.low, "to": one.high, "policy": one.policy} for one in over]
+
+    return {
+        "policy": found.policy and found.policy.key,
+        "value": found.value,
+        "runner_up": found.runner_up and found.runner_up.key,
+        "margin": found.margin,
+        "standard": {
+            "profit_weight": standard.profit_weight,
+            "public_funds_cost": standard.public_funds_cost,
+            "fees": standard.fees,
+            "materiality": standard.materiality,
+        },
+        "equivalent": [policy.key for policy in found.equivalent],
+        "ladder": [
+            {"requires": rung.requires, "policy": rung.policy and rung.policy.key, "value": rung.value, "adds": rung.adds, "why": rung.why}
+            for rung in found.ladder
+        ],
+        "flat_payments": numbers(found.flat_payments),
+        "switching": [{"key": switch.key, "value": switch.value, "to": switch.to} for switch in found.switching],
+        "robust": None if found.robust is None else {name: stretches(over) for name, over in vars(found.robust).items()},
+        "cautions": [{"code": one.code, "text": one.text, "amount": one.amount} for one in found.cautions],
+        "no_advice": found.no_advice,
+        "text": list(found.text),
     }
 
 
@@ -218,9 +263,9 @@ def look_up(tree: Any, path: str) -> Any:
 # --- evaluate: one tax rule at one case
 
 
-def rule_tree(found: RuleResult) -> Tree:
+def rule_tree(found: RuleResult, firms: tuple[str, str] = FIRMS) -> Tree:
     """`mechanism.reported`."""
-    design = None if found.design is None else designed_tree(found.design)
+    design = None if found.design is None else designed_tree(found.design, firms)
     if design is not None and found.lotteries is not None:
         design["lotteries"] = [
             {"types": list(lottery.types), "probability_by_weight": dict(lottery.probability_by_weight)} for lottery in found.lotteries

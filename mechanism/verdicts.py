@@ -5,7 +5,6 @@ from __future__ import annotations
 from market.case import SHARING, Case
 from market.outcome import SOLVED, Certificate
 from market.regimes import REGIMES
-from mechanism.advice import advice
 from mechanism.checks import JointLie, Lie, Refusal
 from mechanism.full_information import FullInformation, Joining
 from mechanism.instruments import LinearSubsidies
@@ -20,9 +19,8 @@ LARGE = 1e10
 
 def verdicts(found: Evaluation) -> list[Sentence]:
     """The findings of a case, most important first."""
-    say = Words(found.case.units.money)
-    out = advice(found)
-    out += _possible_gain(found, say)
+    say = Words(found.case.units.money, found.case.market.firms)
+    out = _possible_gain(found, say)
     out += _alliances(found, say)
     out += _unsolved(found)
     full = found.full_information
@@ -64,7 +62,7 @@ def _alliances(found: Evaluation, say: Words) -> list[Sentence]:
         if abs(change) <= zero:
             text = f"{name} changes nothing."
         else:
-            losers = [f", firm {i} loses {say.money(-c)}" for i, c in enumerate(row.change.profit, 1) if c < -zero]
+            losers = [f", {say.firm(i)} loses {say.money(-c)}" for i, c in enumerate(row.change.profit) if c < -zero]
             moved = "raises" if change > 0 else "LOWERS"
             part = f" ({share:.0%} of the possible gain)" if share is not None and change > 0 else ""
             side = "gain" if consumers > 0 else "lose"
@@ -76,11 +74,12 @@ def _alliances(found: Evaluation, say: Words) -> list[Sentence]:
 
 
 def _unsolved(found: Evaluation) -> list[Sentence]:
+    firms = found.case.market.firms
     reasons = [(key, outcome.status, outcome.message) for key, outcome in found.regimes.items() if not outcome.solved]
     if found.private_asked and found.private_market is None:
         reasons.append((PRIVATE_MARKET, "no_equilibrium", NOT_SETTLED))
     return [
-        Sentence(code=f"{key}_{status}", text=f"There is no figure for {policy_of(key).phrase} ({status}): {message}.")
+        Sentence(code=f"{key}_{status}", text=f"There is no figure for {policy_of(key, firms).phrase} ({status}): {message}.")
         for key, status, message in reasons
     ]
 
@@ -125,8 +124,8 @@ def _refusal(joining: Joining, full: FullInformation, found: Evaluation, at: str
     assert joining.slack is not None
     assert joining.correction is not None
     losing = [i for i, slack in enumerate(joining.slack) if slack < 0]
-    losers = " and ".join(f"firm {i + 1} falls short by {say.money(-joining.slack[i])}" for i in losing)
-    who = "Both firms" if len(losing) == 2 else f"Firm {losing[0] + 1}"
+    losers = " and ".join(f"{say.firm(i)} falls short by {say.money(-joining.slack[i])}" for i in losing)
+    who = "Both firms" if len(losing) == 2 else say.opening(losing[0])
     total, options = float(joining.correction.sum()), found.case.mechanism
     if joining.balanced:
         source = "the other firm could pay for it"
@@ -150,7 +149,7 @@ def _rates(found: LinearSubsidies, code: str, say: Words, private: bool) -> list
         one, other = each
         if abs(one - other) <= 1e-6 * max(abs(one), abs(other)):
             return f"{say.money(one)} per unit of {unit}"
-        return f"{say.money(one)} (firm 1) and {say.money(other)} (firm 2) per unit of {unit}"
+        return f"{say.money(one)} ({say.firm(0)}) and {say.money(other)} ({say.firm(1)}) per unit of {unit}"
 
     rates = f"{rate(invested, 'investment')} and {rate(shared, 'sharing')}"
     if found.status != "holds":
@@ -168,7 +167,7 @@ def _rates(found: LinearSubsidies, code: str, say: Words, private: bool) -> list
 
 def _losses(found: Evaluation, say: Words) -> list[Sentence]:
     optimum = found.regimes[GOAL]
-    losers = [f"firm {i} ({say.money(p)})" for i, p in enumerate(optimum.profit, 1) if optimum.accounts is not None and p < 0]
+    losers = [f"{say.firm(i)} ({say.money(p)})" for i, p in enumerate(optimum.profit) if optimum.accounts is not None and p < 0]
     if not losers:
         return []
     text = f"At the planner's optimum {' and '.join(losers)} would run a loss: without a lump sum a firm that may leave the market leaves."
@@ -217,7 +216,7 @@ def _lie(found: RuleResult, say: Words) -> str:
     name, witness = TAX_RULES[found.tax_rule].phrase, found.checks.ic.witness
     if not isinstance(witness, Lie):
         return f"With {name}, firms do not tell the truth: what a lie gains has no limit."
-    who, gain = f"firm {witness.player + 1} of type {witness.type:.3g}", say.money(witness.gain)
+    who, gain = f"{say.firm(witness.player)} of type {witness.type:.3g}", say.money(witness.gain)
     if found.played is not None and found.played.truthful:
         return (
             f"With {name}, truth is a best reply in expectation only: knowing what the rival reports, {who} can gain {gain} by "
@@ -250,7 +249,7 @@ def _joining(found: RuleResult, say: Words) -> list[Sentence]:
     out = []
     if joins.status == "violated" and isinstance(joins.witness, Refusal):
         text = (
-            f"{when} some firms would rather not join: the worst off is firm {joins.witness.player + 1} of type {joins.witness.type:.3g}, "
+            f"{when} some firms would rather not join: the worst off is {say.firm(joins.witness.player)} of type {joins.witness.type:.3g}, "
             f"which earns {say.money(-joins.witness.slack)} less than in today's market{counted}."
         )
         out.append(Sentence(code=f"{rule.key}_ir_market_violated", text=text))

@@ -19,7 +19,8 @@ from market.case import INVESTMENT, SHARING, Array
 from market.faults import BadCase, Json
 from market.outcome import SOLVED, Outcome
 from market.regimes import REGIMES
-from mechanism.case_keys import flat, key_path, set_at
+from market.text import firm_names
+from mechanism.case_keys import NAMES, flat, key_path, set_at
 from mechanism.frozen import freeze
 from mechanism.many import Columns, solve_many, tax_rules
 from mechanism.policies import PRIVATE_MARKET
@@ -388,8 +389,8 @@ class Bracket:
     """The state at `high`."""
 
 
-def _watched(columns: Columns, policies: Sequence[str]) -> list[Watched]:
-    """What is watched along a path; not the order of policies that are equally good all along."""
+def _watched(columns: Columns, policies: Sequence[str], names: tuple[str, str]) -> list[Watched]:
+    """What is watched along a path; not the order of policies that are equally good all along; `names` are the firms'."""
     width = len(policies)
 
     def of(policy: str, name: str) -> Callable[[Columns], Any]:
@@ -398,7 +399,7 @@ def _watched(columns: Columns, policies: Sequence[str]) -> list[Watched]:
 
     pairs = [_order(one, other, of(one, "welfare_net"), of(other, "welfare_net")) for one, other in combinations(policies, 2)]
     watched = [pair for pair in pairs if any(state for state in pair.read(columns))]
-    watched += [_bounds(policy, of) for policy in policies if policy in REGIMES]
+    watched += [_bounds(policy, of, names) for policy in policies if policy in REGIMES]
     watched += [_told("status", policy, of) for policy in policies if policy in tax_rules()]
     watched += [_told(kind, policy, of) for policy in policies if policy in tax_rules() for kind in ("ic", "ir")]
     return watched
@@ -431,21 +432,25 @@ class Bounds:
     """Which levels of a regime lie at a bound."""
 
     all_shared: tuple[int, ...]
-    """Firms that share everything, counted from 1, where sharing is theirs to choose."""
+    """Firms (0 or 1) that share everything, where sharing is theirs to choose."""
     none_shared: tuple[int, ...]
     """Firms that share nothing."""
     idle: tuple[int, ...]
     """Firms that do not invest."""
     capped: bool
     """Whether an investment is at its cap, and nothing else at a bound."""
+    names: tuple[str, str]
+    """What the firms are called."""
 
     def __str__(self) -> str:
-        at = [f"firm {i} shares everything" for i in self.all_shared] + [f"firm {i} shares nothing" for i in self.none_shared]
-        at += [f"firm {i} does not invest" for i in self.idle] + (["an investment is capped"] if self.capped else [])
+        at = [f"{self.names[i]} shares everything" for i in self.all_shared]
+        at += [f"{self.names[i]} shares nothing" for i in self.none_shared]
+        at += [f"{self.names[i]} does not invest" for i in self.idle]
+        at += ["an investment is capped"] if self.capped else []
         return ", ".join(at) or "no bound binds"
 
 
-def _bounds(policy: str, of: Reader) -> Watched:
+def _bounds(policy: str, of: Reader, names: tuple[str, str]) -> Watched:
     """Which bounds bind in a regime; its status where it has no figures."""
     status = of(policy, "status")
     shared, invested = ([of(policy, f"{name}_{i}") for i in (1, 2)] for name in ("sharing", "investment"))
@@ -454,10 +459,10 @@ def _bounds(policy: str, of: Reader) -> Watched:
     def state(told: str, s: tuple[float, float], t: tuple[float, float]) -> State:
         if told not in SOLVED:
             return told
-        full = tuple(i for i in (1, 2) if chosen and s[i - 1] >= 1 - SAME)
-        none = tuple(i for i in (1, 2) if chosen and s[i - 1] <= SAME)
-        idle = tuple(i for i in (1, 2) if t[i - 1] <= SAME)
-        return Bounds(full, none, idle, capped=told == "corner" and not (full or none or idle))
+        full = tuple(i for i in (0, 1) if chosen and s[i] >= 1 - SAME)
+        none = tuple(i for i in (0, 1) if chosen and s[i] <= SAME)
+        idle = tuple(i for i in (0, 1) if t[i] <= SAME)
+        return Bounds(full, none, idle, capped=told == "corner" and not (full or none or idle), names=names)
 
     def read(c: Columns) -> list[State]:
         columns = [column(c) for column in (*shared, *invested)]
@@ -483,7 +488,8 @@ def _brackets(watched: Watched, values: Array, columns: Columns) -> list[Bracket
 
 def _events(tree: Json, span: Span, values: Array, columns: Columns, policies: Sequence[str]) -> tuple[list[Event], int]:
     """What changes between two neighbouring points, each bracketed to `NARROW` of the range, and how much more does."""
-    brackets = [bracket for watched in _watched(columns, policies) for bracket in _brackets(watched, values, columns)]
+    watched = _watched(columns, policies, firm_names(tree.get(NAMES)))
+    brackets = [bracket for one in watched for bracket in _brackets(one, values, columns)]
     brackets.sort(key=lambda b: (b.low, b.watched.kind, b.watched.policies))
     active = brackets[:MOST_EVENTS]
     narrow = NARROW * abs(span.high - span.low)

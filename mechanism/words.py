@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from market.text import opening
+
 NEGLIGIBLE = 1e-9
 """Changes below this share of welfare are called none."""
 
@@ -47,10 +49,20 @@ OUTSIDE = {
 
 @dataclass(frozen=True)
 class Words:
-    """Numbers with their unit, for one case."""
+    """Numbers with their unit, and firms by their names, for one case."""
 
     unit: str | None
     """Of money; None where the case names none."""
+    firms: tuple[str, str]
+    """What the firms are called."""
+
+    def firm(self, firm: int) -> str:
+        """A firm (0 or 1) in the middle of a sentence."""
+        return self.firms[firm]
+
+    def opening(self, firm: int) -> str:
+        """A firm (0 or 1) at the beginning of a sentence."""
+        return opening(self.firms[firm])
 
     def money(self, value: float) -> str:
         """An amount with its unit."""

@@ -118,7 +118,7 @@ A_TYPE = "a number in [0, 1] for cost spillovers, (0, inf) for intercepts, [-1, 
         ),
         (
             {"demand": {"choke_price": [9, 4], "own_satiation": 2, "cross_satiation": 1}},
-            "demand.choke_price leaves firm 2 without demand: its choke price must exceed 4.5",
+            "demand.choke_price[1] is 4 and leaves the firm without demand; it must exceed 4.5",
         ),
         ({"unit_cost": {"spillover": 0.1}}, "unit_cost has a spillover but no base: there is no unit cost to save"),
         ({"unit_cost": {"base": -1}}, "unit_cost.base is -1; it must lie in [0, inf)"),

@@ -33,7 +33,7 @@ def test_every_regime_and_tax_rule_is_a_policy_with_words() -> None:
         assert (row.key, row.source) == (key, "regime")
         assert row.label, f"{key} has no label of its own"
         assert key not in row.phrase, f"{key} has no phrase of its own"
-        assert (row.compared == "always") == (regime.order == "together")
+        assert (row.compared == "always") == (regime.requires is not None)
     for key in (*market_rules(), *(key for key, rule in TAX_RULES.items() if rule.observed)):
         assert policy_of(key).phrase == TAX_RULES[key].label
         assert policy_of(key).requires == "reports"
@@ -47,6 +47,7 @@ def test_what_policies_take() -> None:
         "nash": "nothing",
         "bayes_nash": "nothing",
         "joint_profit": "permission",
+        "sharing_alliance": "permission",
         "price_collusion": "permission",
         "no_sharing": "order",
         "social_optimum": "order",
@@ -61,12 +62,12 @@ def test_what_policies_take() -> None:
 def test_who_can_be_best() -> None:
     """What needs to know types cannot where they are private; planners never."""
     rows = {private: {row.key for row in compared(private) if row.can_win(private)} for private in (False, True)}
-    firms = {"no_sharing", "nash", "joint_profit", "price_collusion"}
+    firms = {"no_sharing", "nash", "joint_profit", "sharing_alliance", "price_collusion"}
     assert rows[False] == firms | {"vcg_full_information", "linear_subsidies"}
     assert rows[True] == firms | {"vcg_reported", "linear_subsidies"}
     assert benchmarks() == ("social_optimum", "first_best")
     assert {row.key for row in compared(True) if row.decisive} == {"social_optimum", "vcg_full_information", "vcg_reported"}
-    assert [row.key for row in free_of_charge()] == ["joint_profit", "price_collusion", "nash"]
+    assert [row.key for row in free_of_charge()] == ["joint_profit", "sharing_alliance", "price_collusion", "nash"]
     assert all(row.advised for row in free_of_charge())
 
 

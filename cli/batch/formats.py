@@ -16,12 +16,17 @@ from typing import IO, Any, Literal, Protocol
 
 import numpy as np
 
+from market.text import firm_names
+
 from ..cells import unrun
 from .parts import file_sha256
 
 Kind = Literal["int", "float", "text"]
 Columns = Mapping[str, Any]
 """Column name -> list or array, all of the same length. A float that is NaN and a text that is None are not available."""
+
+FIRMS = "pigou.firms"
+"""Where the metadata of a result has the names of the firms, if all its cases have the same."""
 
 ROW_GROUP = 100_000
 """Rows from which on a Parquet row group is closed."""
@@ -143,6 +148,14 @@ def _told(path: Path) -> dict[str, str]:
         if isinstance(told, dict):
             return {key: str(value) for key, value in told.items()}
     return {}
+
+
+def read_firms(path: Path) -> tuple[str, str]:
+    """What the firms of a result are called."""
+    with suppress(KeyError, ValueError, TypeError):
+        first, second = json.loads(read_metadata(path)[FIRMS])
+        return firm_names((first, second))
+    return firm_names(None)
 
 
 def read_metadata(path: Path) -> dict[str, str]:

@@ -16,7 +16,7 @@ from mechanism.many import NUMBERS
 from mechanism.schema import PolicyCase, parse_tree
 
 from .design import Design
-from .formats import Columns, Kind
+from .formats import FIRMS, Columns, Kind
 from .runner import Job
 from .signals import uninterrupted
 
@@ -134,6 +134,9 @@ def job(design: Design, form: str, version: str) -> Job:
         "pigou.seed": "" if design.seed is None else str(design.seed),
         "pigou.version": version,
     }
+    named = [base.get("firms") for base in design.bases]
+    if named and named[0] and all(names == named[0] for names in named):
+        metadata = {**metadata, FIRMS: json.dumps(named[0], ensure_ascii=False)}
     return Job(
         work=Work(design),
         cases=design.count,

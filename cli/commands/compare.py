@@ -116,10 +116,12 @@ def _batch(paths: list[Path], by: list[str], form: Format, target: Target, digit
 
         text = findings_csv(found)
     else:
+        from ..batch.formats import read_firms
         from ..page import Page
         from ..render_findings import findings_page
 
-        text = findings_page(found, told.ordered, path.name, Page(target.width, target.styled, target.unicode), digits)
+        page = Page(target.width, target.styled, target.unicode)
+        text = findings_page(found, told.ordered, path.name, page, digits, read_firms(path))
     target.write(text)
     if target.path is not None:
         say([f"written to {target.path}"], quiet=quiet)

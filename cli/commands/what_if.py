@@ -192,7 +192,8 @@ def path(case: Any, vary: list[str], policies: list[str], *, quiet: bool) -> dic
     for span in spans:
         held = value_at(expanded(case.resolved, key_path(span.key)), key_path(span.key))
         if isinstance(held, list):
-            say([f"note: the firms differ in {span.key}; along the path both have its value ({span.key}[0] is firm 1's)"], quiet=quiet)
+            first = f"{span.key}[0] is {case.market.firms[0]}'s"
+            say([f"note: the firms differ in {span.key}; along the path both have its value ({first})"], quiet=quiet)
     chosen = list(dict.fromkeys(policies)) or list(usual_policies(case))
     tree = {**case.resolved, "expect": {}}
     with Progress(count, quiet=quiet) as progress:

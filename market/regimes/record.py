@@ -138,6 +138,7 @@ def outcome_at(case: Case, regime: Regime, found: Outcomes, lane: int) -> Outcom
             regime.key,
             found.status[lane],
             found.message[lane],
+            case.firms,
             others=found.others[lane],
             driven_out=None if out < 0 else out,
             value=None if np.isnan(found.value[lane]) else float(found.value[lane]),

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from market.agreed_sharing import FINE_SIDE, SIDE, agree
 from market.case import SHARING, Array, Case
 from market.outcome import account
 from market.payoff import Payoff
@@ -52,7 +53,7 @@ def searched(case: Case, regime: Regime, lanes: int, tolerances: Tolerances = DE
 def thorough(case: Case, regime: Regime, only: bool, tolerances: Tolerances = DEFAULT) -> Points:
     """What many starts lead to, at one flat case; `only`: at most one equilibrium is known to exist, so that one start is enough."""
     if regime.staged:
-        return staged(case, regime, 1, tolerances)
+        return staged(case, regime, 1, tolerances, thoroughly=True)
     if regime.sole:
         payoff = sole_payoff(case, regime)
         return optima(payoff, regime, *all_around(payoff, 1), tolerances, curved=True)
@@ -162,10 +163,12 @@ def _equilibria(
     )
 
 
-def staged(case: Case, regime: Regime, lanes: int, tolerances: Tolerances = DEFAULT) -> Points:
+def staged(case: Case, regime: Regime, lanes: int, tolerances: Tolerances = DEFAULT, thoroughly: bool = False) -> Points:
     """What the first movers of a game in stages commit, in every lane of a flat case."""
     if regime.leader is not None:
         return lead(case, lanes, regime.leader, tolerances)
+    if regime.order == "sharing_agreed":
+        return agree(case, lanes, FINE_SIDE if thoroughly else SIDE, tolerances)
     start, lane = np.repeat(SEVERAL_STARTS, lanes)[:, None], np.tile(np.arange(lanes), len(SEVERAL_STARTS))
     parts = []
     for rows in _blocks(len(lane), regime.block):

@@ -55,15 +55,15 @@ def solve_regime(case: Case, regime: str | Regime, tolerances: Tolerances = DEFA
     return outcome_at(case, regime, solve_lanes(case, regime, 1, prove=True, tolerances=tolerances), 0)
 
 
-def solve_markets(case: Case, key: str, lanes: int, tolerances: Tolerances = DEFAULT) -> Outcomes:
+def solve_markets(case: Case, key: str | Regime, lanes: int, tolerances: Tolerances = DEFAULT) -> Outcomes:
     """The outcomes of one regime at the L markets of a flat case, with the statuses each would have alone: whatever is not plain (nothing
     found, several optima or equilibria, a kink) is searched thoroughly."""
-    regime = REGIMES[key]
+    regime = REGIMES[key] if isinstance(key, str) else key
     found = solve_lanes(case, regime, lanes, tolerances=tolerances)
     left = np.flatnonzero(~found.plain)
     if not len(left):
         return found
-    more = solve_lanes(case.take(left), regime, len(left), prove=True, tolerances=tolerances)
+    more = solve_lanes(case.take(left), regime.of(left), len(left), prove=True, tolerances=tolerances)
     return joined(lanes, [(slice(None), found), (left, more)])
 
 
@@ -74,23 +74,26 @@ def solve_lanes(
     *,
     starts: Array | None = None,
     prove: bool = False,
+    bounded: bool = False,
     tolerances: Tolerances = DEFAULT,
 ) -> Outcomes:
     """One regime at the L lanes of a flat case.
 
     Every lane is searched from a few starts, or from the `starts` (m, L, 4) given, as neighbours' solutions are; with `prove` from many,
-    with every proof there is. Among several solutions the one of highest payoff, in games of highest joint profit, is taken.
+    with every proof there is; `bounded`: whether payoffs may have a limit is asked elsewhere. Among several solutions the one of highest payoff, in games of highest joint profit, is taken.
     """
     units = natural_units(case)
     if starts is not None:
         starts = levels_in(starts, units)
     own, case = case, in_units(case, units)
     # Few markets would be unbounded even if firms could sell less than nothing: only those are asked whether they are with every firm in.
-    endless = np.broadcast_to(unbounded(case, needed_scale(case, regime, every_firm=False)), lanes)
+    endless = np.zeros(lanes, bool)
+    if not bounded:
+        endless |= unbounded(case, needed_scale(case, regime, every_firm=False))
     some = np.flatnonzero(endless)
     needed, limitless = np.full(lanes, -np.inf), endless.copy()
     if len(some):
-        needed[some] = needed_scale(case.take(some), regime)
+        needed[some] = needed_scale(case.take(some), regime.of(some))
         limitless[some] = unbounded(case.take(some), needed[some])
     parts: list[tuple[NDArray[np.intp], Outcomes]] = []
     for lane in np.flatnonzero(limitless):
@@ -103,11 +106,11 @@ def solve_lanes(
         at = case if len(some) == lanes else case.take(some)
         if prove:
             alone = _Market(case=at, own=own.take(some), units=units.take(some), endless=bool(endless[some[0]]))
-            found = _proven(alone, regime, tolerances)
-        elif starts is None:
-            found = _best(at, regime, searched(at, regime, len(some), tolerances), endless[some], tolerances)
+            found = _proven(alone, regime.of(some), tolerances)
         else:
-            found = _best(at, regime, given(at, regime, starts[:, some], tolerances), endless[some], tolerances)
+            here = regime.of(some)
+            points = searched(at, here, len(some), tolerances) if starts is None else given(at, here, starts[:, some], tolerances)
+            found = _best(at, here, points, endless[some], tolerances)
         parts.append((some, found))
     return restored(parts[0][1] if len(parts) == 1 else joined(lanes, parts), units)
 
@@ -295,7 +298,7 @@ def _with_every_firm(market: _Market, regime: Regime, tolerances: Tolerances) ->
     # Of equal firms either could be; one has to be named.
     firm, value = 1 if case.alike() else int(np.flatnonzero(found.out[best])[0]), float(bound[best])
     message = (
-        f"{regime.maximised} is highest where firm {firm + 1} is driven out of the market: with both firms selling it is at most "
+        f"{regime.maximised} is highest where {case.firms[firm]} is driven out of the market: with both firms selling it is at most "
         f"{market.money(value):.6g}, approached as quantity[{firm}] falls to zero"
     )
     return points, outcomes(1, status="infeasible", message=message, driven_out=firm, value=value, plain=True, thorough=True)
@@ -330,7 +333,9 @@ def _without(market: _Market, x: Array) -> Outcomes | None:
         return None
     firm, earned = int(out[0]), true_profits(market.case, x)[0]
     other = Solution(levels=x[0], profit=earned, welfare=float(welfare_with_exit(market.case, x)[0]))
-    return outcomes(1, status="infeasible", message=without_firm(firm), driven_out=firm, others=(other,), plain=True, thorough=True)
+    return outcomes(
+        1, status="infeasible", message=without_firm(market.case.firms[firm]), driven_out=firm, others=(other,), plain=True, thorough=True
+    )
 
 
 def _nothing(market: _Market, regime: Regime, points: Points, tolerances: Tolerances) -> Outcomes:

@@ -7,9 +7,9 @@ Nothing outside a regime's row names it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,18 +47,19 @@ class Regime:
     """Who sets prices, as the matrix of margins in net intercepts."""
     sharing_range: tuple[float, float] = (0.0, 1.0)
     """What a firm may share; both ends equal where sharing is imposed or forbidden."""
-    order: Literal["together", "one_leads", "investment_first"] = "together"
-    """Whether the firms choose their levels at once, one of them commits first, or both invest before both share."""
+    order: Literal["together", "one_leads", "investment_first", "sharing_agreed"] = "together"
+    """Whether the firms choose their levels at once, one of them commits first, both invest before both share, or sharing is agreed on for
+    joint profit before each invests for itself."""
     leader: int | None = None
     """The firm that commits first, where one does."""
-    welfare_weight: float = 1.0
-    """Of a planner: its weight on welfare, the rest being on joint profit."""
+    welfare_weight: float | Array = 1.0
+    """Of a planner: its weight on welfare, the rest being on joint profit; one number, or one per market (L,)."""
     label: str = ""
-    """What it is called at the head of a row."""
+    """What it is called at the head of a row; `{leader}` stands for the firm that commits first, here and in the phrase."""
     phrase: str = ""
     """What it is called inside a sentence."""
     advised: str | None = None
-    """What doing it is called in advice; None: permission for it, where that is what it takes."""
+    """What doing it is called in advice; None: to permit it, where that is what it takes."""
     code: str = ""
     """What findings about it are called; its key unless told."""
     role: Role = "market"
@@ -72,6 +73,10 @@ class Regime:
     """What grows without limit where it has no solution; empty: what follows from who chooses."""
     block: int = 16_000
     """Markets solved together: a game's should fit the processor's cache; climbs take their own share of them at a time."""
+
+    def of(self, lanes: Any) -> Regime:
+        """The regime in some of many markets."""
+        return self if np.ndim(self.welfare_weight) == 0 else replace(self, welfare_weight=np.asarray(self.welfare_weight)[lanes])
 
     @property
     def sole(self) -> bool:
@@ -116,23 +121,23 @@ REGIMES: dict[str, Regime] = {
             key="nash",
             label="Market today",
             phrase="today's market",
-            advised="leaving the market as it is",
+            advised="leave the market as it is",
             requires="nothing",
         ),
         _game(
             key="sequential",
             order="one_leads",
             leader=0,
-            label="Firm 1 commits first",
-            phrase="a market in which firm 1 commits first",
+            label="{leader} commits first",
+            phrase="a market in which {leader} commits first",
         ),
         _game(
             key="sequential_firm_2",
             order="one_leads",
             leader=1,
             mirror_of="sequential",
-            label="Firm 2 commits first",
-            phrase="a market in which firm 2 commits first",
+            label="{leader} commits first",
+            phrase="a market in which {leader} commits first",
         ),
         _game(
             key="investment_first",
@@ -146,8 +151,17 @@ REGIMES: dict[str, Regime] = {
             prices=bertrand_matrix,
             label="Industry alliance",
             phrase="an industry alliance",
-            advised="permission for an industry alliance that leaves prices to the firms",
+            advised="permit an industry alliance that leaves prices to the firms",
             code="alliance",
+            role="alliance",
+            requires="permission",
+        ),
+        _game(
+            key="sharing_alliance",
+            order="sharing_agreed",
+            label="Alliance on sharing alone",
+            phrase="an alliance on sharing alone",
+            advised="permit an alliance that agrees on sharing and leaves investment and prices to the firms",
             role="alliance",
             requires="permission",
         ),
@@ -185,12 +199,13 @@ REGIMES: dict[str, Regime] = {
 
 
 def benefit_matrix(case: Case, regime: Regime) -> Array:
-    """Q (..., 2, 2) of a sole chooser: both firms' variable profit for an alliance, gross utility less unit costs for a planner."""
-    weight = regime.welfare_weight if regime.chooser == "planner" else 0.0
-    if weight == 1:
+    """Q (..., 2, 2) of a sole chooser: both firms' variable profit for an alliance, gross utility less unit costs for a planner of weight
+    one on welfare; other weights mix the two."""
+    weight = np.asarray(regime.welfare_weight if regime.chooser == "planner" else 0.0)[..., None, None]
+    if (weight == 1).all():
         return utility_matrix(case, regime.prices)
     joint: Array = revenue_matrices(case, regime.prices).sum(-3)
-    return weight * utility_matrix(case, regime.prices) + (1 - weight) * joint if weight else joint
+    return np.asarray(weight * utility_matrix(case, regime.prices) + (1 - weight) * joint) if weight.any() else joint
 
 
 def needed_scale(case: Case, regime: Regime, every_firm: bool = True) -> Array:
@@ -202,8 +217,10 @@ def needed_scale(case: Case, regime: Regime, every_firm: bool = True) -> Array:
         return np.full(1, -np.inf)
     if regime.sole:
         return required_scale(case, benefit_matrix(case, regime), sold_matrix(case, regime.prices) if every_firm else None)
-    # Even at the full stand-alone cost some firm's best reply would be to invest without limit.
-    return np.asarray((reply_bound(case, regime.sharing_range) / relative_scale(case)).max(-1))
+    # Even at the full stand-alone cost some firm's best reply would be to invest without limit; where sharing is agreed on, at any.
+    ranges = [regime.sharing_range] if regime.order != "sharing_agreed" else [(s, s) for s in regime.sharing_range]
+    bound = np.min([reply_bound(case, own) + np.zeros(2) for own in ranges], axis=0)
+    return np.asarray((bound / relative_scale(case)).max(-1))
 
 
 def unbounded(case: Case, needed: Array) -> NDArray[np.bool_]:

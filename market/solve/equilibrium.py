@@ -107,15 +107,16 @@ def best_reply_rounds(game: Game, x: Array, rounds: int, settled: float = 1e-12)
     return x
 
 
-def newton(game: Game, start: Array, tolerances: Tolerances = DEFAULT) -> Array:
-    """Newton's method on the stacked first-order conditions, bounds respected; where it does not converge the row is NaN."""
+def newton(game: Game, start: Array, tolerances: Tolerances = DEFAULT, steps: int = 60) -> Array:
+    """Newton's method on the stacked first-order conditions, bounds respected; where it does not converge in so many steps the row is
+    NaN."""
     x = together(np.clip(start, game.lower, game.upper))
     lower, upper = together(np.broadcast_to(game.lower, x.shape)), together(np.broadcast_to(game.upper, x.shape))
     nobody = np.ones(x.shape[-1], bool)
     nobody[game.owned] = False
     best, best_residual = x.copy(), np.full(len(x), np.inf)
     active = np.arange(len(x))
-    for _ in range(60):
+    for _ in range(steps):
         payoff, gradient, jacobian = own_system(game, x)
         residual = _residual(x, payoff, gradient, lower, upper)
         better = residual < best_residual[active]

@@ -1,0 +1,286 @@
+"""The levels of the highest value V at known types: what any policy could attain at best, and what rates per unit aim at.
+
+With flat parts by the one rule (`mechanism.ranking`) V depends on levels alone. Where the firms together need o to join,
+
+    V = CS + beta Pi - (1 + mu - beta) max(0, o - Pi)         Pi the firms' profits together, before transfers
+
+is the least over kappa in [0, 1 + mu - beta] of CS + beta Pi + kappa (Pi - o). So the best levels are those of a planner who weighs
+profits by some w in [beta, 1 + mu], CS + w Pi: by beta if the firms then gain, by 1 + mu if they then lose, else by the w at which they
+just break even. Consumers' losing nothing adds a weight on CS: a lower w. Every such point is best by duality, so long as the planner's
+optimum at its w is. Where profits or consumers' surplus jump as w moves, no weight leads to the break-even point: there levels are
+searched locally from both sides of the jump and from what other policies reach.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from market.case import Array, Case
+from market.outcome import SOLVED, Accounts, account
+from market.payoff import Payoff
+from market.pricing import bertrand_matrix, revenue_matrices, utility_matrix
+from market.regimes import REGIMES, level_bounds, solve_lanes, solve_markets
+from market.units import in_units, levels_from, levels_in, natural_units
+from mechanism.frozen import freeze
+from mechanism.policies import GOAL
+from mechanism.standard import SAME, Standard
+
+LEAST_WEIGHT = 1e-6
+"""Weight of profits below which levels no longer move: consumers alone count."""
+CLOSE = 1e-9
+"""Share of today's welfare within which a condition counts as met by a weight."""
+
+
+class Solved(Protocol):
+    """A regime's outcomes in C markets."""
+
+    @property
+    def status(self) -> NDArray[np.object_]:
+        """(C,)."""
+        ...
+
+    @property
+    def levels(self) -> Array:
+        """(C, 4); NaN where nothing is claimed."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attainable:
+    """The levels of the highest V in C markets."""
+
+    status: NDArray[np.object_]
+    """(C,): that of the planner's problem they solve."""
+    levels: Array
+    """(C, 4); NaN where there are none."""
+    weight: Array
+    """(C,): the weight of profits at which they are a planner's; NaN where they are no planner's, or there are none."""
+    proven: NDArray[np.bool_]
+    """(C,): whether no better levels exist if the planner's optimum at that weight is global; elsewhere they were searched locally."""
+    consumers: NDArray[np.bool_]
+    """(C,): whether they would be others if consumers could lose."""
+
+    def __post_init__(self) -> None:
+        freeze(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Met:
+    """What a planner of some weight reaches in L markets."""
+
+    status: NDArray[np.object_]
+    levels: Array
+    consumers: Array
+    """CS; infinite where the planner's problem has no solution, as is its counterpart."""
+    profits: Array
+    """Pi."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Frontier:
+    """Planners of all weights of profits in the C markets of a flat case."""
+
+    case: Case
+    optimum: Solved
+    """Those of weight one, which are known."""
+
+    def at(self, lanes: NDArray[np.intp], weight: Array, roughly: bool = False) -> _Met:
+        """The planners of these weights in these markets; `roughly`: from a few starts alone."""
+        found = np.full((len(lanes), 4), np.nan)
+        status = np.empty(len(lanes), object)
+        one = weight == 1
+        found[one], status[one] = self.optimum.levels[lanes[one]], self.optimum.status[lanes[one]]
+        if len(rest := np.flatnonzero(~one)):
+            regime = replace(REGIMES[GOAL], welfare_weight=1 / weight[rest])
+            market = self.case.take(lanes[rest])
+            more = solve_lanes(market, regime, len(rest), bounded=True) if roughly else solve_markets(market, regime, len(rest))
+            found[rest], status[rest] = more.levels, more.status
+        books = account(self.case.take(lanes), found, bertrand_matrix)
+        consumers, profits = books.consumer_surplus.sum(-1), books.profit.sum(-1)
+        # A low weight drives investment up until payoffs have no limit, or a firm is driven out: either way it is too low.
+        endless = ~np.isin(status, list(SOLVED))
+        return _Met(
+            status=status,
+            levels=found,
+            consumers=np.where(endless, np.inf, consumers),
+            profits=np.where(endless, -np.inf, profits),
+        )
+
+
+def attainable(
+    case: Case, optimum: Solved, today: Accounts, standard: Standard, known: Sequence[Array] = (), *, payments: bool = True
+) -> Attainable:
+    """The levels of the highest V under a standard in the C markets of a flat case, `optimum` being the planner's.
+
+    `today` are the accounts of today's market, `known` levels (C, 4) of other policies, where searches start too. Without `payments`
+    levels are imposed and nobody is paid, but no firm may run a loss.
+    """
+    C = len(optimum.status)
+    beta, mu = (np.broadcast_to(np.asarray(a, float), C) for a in (standard.profit_weight, standard.public_funds_cost))
+    lanes, least = np.arange(C), np.maximum(beta, LEAST_WEIGHT)
+    frontier = _Frontier(case=case, optimum=optimum)
+    scale = np.maximum(np.abs(today.total_surplus.sum(-1)), np.finfo(float).tiny)
+    near = 1e3 * CLOSE * scale  # what a root is found to
+    needed = _needed(today, standard) if payments else np.full(C, -np.inf)
+    floor = np.full(C, -np.inf) if standard.consumers_may_lose else today.consumer_surplus.sum(-1)
+    top = 1 + mu if standard.fees else np.maximum(1 + mu, least)
+
+    weight = top if standard.fees else least
+    met = frontier.at(lanes, weight)
+    short = np.flatnonzero(met.profits < needed - CLOSE * scale) if not standard.fees else lanes[:0]
+    broken = np.zeros(C, bool)
+    if len(short):
+        high = frontier.at(short, top[short])
+        rises = np.flatnonzero(high.profits > needed[short] + CLOSE * scale[short])
+        weight, met = _put(weight, met, short, top[short], high)
+        if len(rises):
+            some = short[rises]
+            gap = partial(_gap, frontier, lambda found, at: found.profits - needed[at])
+            even, found, met_there = _even(gap, some, least[some], top[some], near[some], upper=True)
+            weight, met = _put(weight, met, some, even, found)
+            broken[some] = ~met_there
+    poorer = np.flatnonzero(met.consumers < floor - SAME * scale)
+    if len(poorer):
+        gap = partial(_gap, frontier, lambda found, at: floor[at] - found.consumers)
+        low = np.full(len(poorer), LEAST_WEIGHT)
+        even, found, met_there = _even(gap, poorer, low, weight[poorer], near[poorer], upper=False)
+        weight, met = _put(weight, met, poorer, even, found)
+        broken[poorer] = ~met_there
+    consumers = np.zeros(C, bool)
+    consumers[poorer] = True
+    levels, proven = np.where(np.isin(met.status, list(SOLVED))[:, None], met.levels, np.nan), ~broken
+    status = met.status.copy()
+    if not payments:
+        losing = (account(case, levels, bertrand_matrix).profit < -SAME * scale[:, None]).any(-1)
+        broken |= losing | (status == "unbounded")
+    for c in np.flatnonzero(broken & np.isin(optimum.status, list(SOLVED))):
+        starts = [x[c] for x in (levels, optimum.levels, *known) if np.isfinite(x[c]).all()]
+        at = standard.at(float(beta[c]), float(mu[c]))
+        best = _searched(case.take([c]), at, starts, float(needed[c]), float(floor[c]), payments)
+        if best is not None:
+            levels[c], status[c] = best, "converged"
+        proven[c] = False
+    return Attainable(status=status, levels=levels, weight=np.where(proven, weight, np.nan), proven=proven, consumers=consumers)
+
+
+def _needed(today: Accounts, standard: Standard) -> Array:
+    """What the firms together need to join, (C,): `ir1` compares at the same levels, so that no levels need any payment."""
+    if standard.participation == "ir_market":
+        return np.asarray(today.profit.sum(-1))
+    none = np.zeros(len(today.profit))
+    return none if standard.participation == "ir2" else none - np.inf
+
+
+def _put(weight: Array, met: _Met, where: NDArray[np.intp], new: Array, found: _Met) -> tuple[Array, _Met]:
+    """With what was found in some markets."""
+    weight = weight.copy()
+    weight[where] = new
+    columns = {name: np.array(values) for name, values in vars(met).items()}
+    for name, values in columns.items():
+        values[where] = getattr(found, name)
+    return weight, _Met(**columns)
+
+
+def _gap(
+    frontier: _Frontier, read: Callable[[_Met, NDArray[np.intp]], Array], at: NDArray[np.intp], weight: Array, roughly: bool
+) -> tuple[Array, _Met]:
+    """What is read of the planners of these weights, and they."""
+    found = frontier.at(at, weight, roughly)
+    return read(found, at), found
+
+
+def _even(
+    gap: Callable[[NDArray[np.intp], Array, bool], tuple[Array, _Met]],
+    lanes: NDArray[np.intp],
+    low: Array,
+    high: Array,
+    near: Array,
+    upper: bool,
+) -> tuple[Array, _Met, NDArray[np.bool_]]:
+    """The weights (n,) at which a gap that rises with them passes zero, to rounding, of a jump the upper or the lower side; what planners
+    of that weight reach, and whether the gap is closed there.
+
+    They are sought with a few starts for every planner, and once more with a thorough search where that does not agree.
+    """
+    from scipy.optimize import elementwise
+
+    def finite(weight: Array, at: Any, roughly: Any) -> Array:
+        # In logarithms of the weight; what is unbounded has a sign, not a size.
+        values = gap(lanes[at.astype(np.intp)], np.exp(weight), bool(roughly.flat[0]))[0]
+        known = np.abs(values[np.isfinite(values)]).max(initial=1.0)
+        return np.nan_to_num(values, nan=-known, posinf=known, neginf=-known)
+
+    def sought(where: NDArray[np.intp], roughly: bool) -> tuple[Array, Array, _Met]:
+        ends = np.log(low[where]), np.log(high[where])
+        args = where.astype(float), np.full(len(where), float(roughly))
+        found = elementwise.find_root(finite, ends, args=args, tolerances={"xrtol": 1e-14})
+        weight = np.exp(np.where(found.success, found.bracket[int(upper)], ends[int(upper)]))
+        return weight, *gap(lanes[where], weight, False)
+
+    every = np.arange(len(lanes))
+    weight, left, met = sought(every, True)
+    if len(again := np.flatnonzero(~(np.abs(left) <= near))):
+        better, left[again], found = sought(again, False)
+        weight, met = _put(weight, met, again, better, found)
+    return weight, met, np.abs(left) <= near
+
+
+# --- where no weight leads there
+
+
+def _searched(case: Case, standard: Standard, starts: Sequence[Array], needed: float, floor: float, payments: bool) -> Array | None:
+    """The best levels (4,) of one market that local searches reach from these, under all conditions; None where none does."""
+    from scipy.optimize import minimize
+
+    units = natural_units(case)
+    inner, money = in_units(case, units), float(units.money[0, 0])
+    needed, floor = needed / money, floor / money
+    Q = revenue_matrices(inner, bertrand_matrix)
+    firms = [Payoff(case=inner, benefit=Q[..., i, :, :], cost_weight=np.eye(2)[None, i]) for i in (0, 1)]
+    everybody = Payoff(case=inner, benefit=utility_matrix(inner, bertrand_matrix), cost_weight=np.ones((1, 2)))
+    beta, burden = float(standard.profit_weight), float(standard.burden)
+
+    def parts(x: Array) -> tuple[float, Array, Array, Array]:
+        """CS and its slope, both profits and theirs."""
+        W, dW, _ = everybody.derivatives(x[None, :4])
+        each = [firm.derivatives(x[None, :4])[:2] for firm in firms]
+        profit, slope = np.array([p[0][0] for p in each]), np.array([p[1][0] for p in each])
+        return float(W[0] - profit.sum()), dW[0] - slope.sum(0), profit, slope
+
+    def loss(x: Array) -> tuple[float, Array]:
+        consumers, slope, profit, by = parts(x)
+        return -(consumers + beta * profit.sum() - burden * x[4]), np.append(-(slope + beta * by.sum(0)), burden)
+
+    def spare(x: Array) -> Array:
+        """What is left of every condition."""
+        consumers, _, profit, _ = parts(x)
+        left = [profit.sum() + x[4] - needed] if payments and np.isfinite(needed) else []
+        left += [] if payments else [*profit]
+        return np.array(left + ([consumers - floor] if np.isfinite(floor) else []))
+
+    def slopes(x: Array) -> Array:
+        _, slope, _, by = parts(x)
+        rows = [np.append(by.sum(0), 1.0)] if payments and np.isfinite(needed) else []
+        rows += [] if payments else [np.append(b, 0.0) for b in by]
+        return np.array(rows + ([np.append(slope, 0.0)] if np.isfinite(floor) else [])).reshape(-1, 5)
+
+    lower, upper = level_bounds(inner, 1)
+    box = [*zip(lower[0], np.where(np.isfinite(upper[0]), upper[0], None), strict=True), (0.0, None)]
+    best, top = None, -np.inf
+    for start in starts:
+        x = levels_in(start[None], units)[0]
+        begin = np.append(x, max(0.0, needed - parts(x)[2].sum()) if payments and np.isfinite(needed) else 0.0)
+        conditions = [{"type": "ineq", "fun": spare, "jac": slopes}] if len(spare(begin)) else []
+        found = minimize(loss, begin, jac=True, method="SLSQP", bounds=box, constraints=conditions, options={"ftol": 1e-14, "maxiter": 300})
+        for end in (found.x, begin):
+            met = not conditions or spare(end).min() >= -1e-9
+            books = account(inner, end[None, :4], bertrand_matrix)
+            if met and bool(books.describes_market[0]) and (value := -loss(end)[0]) > top:
+                best, top = end[:4], value
+    return None if best is None else np.asarray(levels_from(best[None], units)[0])
