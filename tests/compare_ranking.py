@@ -1,4 +1,4 @@
-"""Random markets and standards ranked twice, by the programs and by the oracle: `compare_ranking.py COUNT SEED`.
+"""Random markets and standards ranked twice, by the programs and by the oracle: `compare_ranking.py COUNT SEED [START]`.
 
 Prints a line per difference and a count; exit 1 if there is any. Half of the standards are total welfare at no cost of funds.
 """
@@ -104,6 +104,8 @@ def close(one: Any, two: Any, scale: float) -> bool:
     """Whether two numbers, lists of numbers, texts or nulls agree."""
     if isinstance(one, list | tuple) and isinstance(two, list | tuple):
         return len(one) == len(two) and all(close(a, b, scale) for a, b in zip(one, two, strict=True))
+    if {type(one), type(two)} == {type(None), list}:
+        return not any(one or two)  # no flat parts, and flat parts of nothing
     if isinstance(one, bool | str | None) or isinstance(two, bool | str | None):
         return one == two
     return abs(one - two) <= TOLERANCE * max(1.0, scale)
@@ -141,21 +143,21 @@ def differences(tool: dict[str, Any], told: dict[str, Any]) -> Iterator[str]:
                 yield f"{name}.{key}: tool {row[key]} ({row.get('why_not')}) oracle {own.get(key)} ({own.get('why_not')})"
 
 
-def cases(count: int, seed: int) -> Iterator[tuple[int, dict[str, Any], dict[str, Any]]]:
+def cases(count: int, seed: int, start: int = 0) -> Iterator[tuple[int, dict[str, Any], dict[str, Any]]]:
     """Numbered markets and standards; each number is one case whatever the count."""
-    for number in range(count):
+    for number in range(start, start + count):
         rng = np.random.default_rng([seed, number])
         yield number, draw_tree(rng), draw_standard(rng)
 
 
-def main(count: int, seed: int) -> int:
-    """Compares the answers on `count` cases."""
+def main(count: int, seed: int, start: int = 0) -> int:
+    """Compares the answers on `count` cases from number `start` on."""
     from mechanism.evaluation import evaluate
     from mechanism.schema import parse_tree
     from mechanism.tree import evaluation_tree
 
     bad = 0
-    for number, tree, standard in cases(count, seed):
+    for number, tree, standard in cases(count, seed, start):
         begin = time.perf_counter()
         told = oracle_ranking.rank_known(tree, standard)
         middle = time.perf_counter()
@@ -173,4 +175,4 @@ def main(count: int, seed: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]), int(sys.argv[2])))
+    sys.exit(main(*map(int, sys.argv[1:])))

@@ -549,12 +549,29 @@ def rates_at(m: Market, x: Array) -> list[list[float]]:
     return told
 
 
+def consumers_guard(m: Market, standard: Mapping[str, Any], today: Policy) -> list[Function]:
+    """Consumers do not lose against today, unless that is allowed."""
+    floor = today["consumer_surplus"]
+    return [] if "consumers_lose" in standard["allow"] else [lambda v: consumer_surplus(m, v) - floor]
+
+
+def firms_guard(m: Market) -> list[Function]:
+    """No firm earns less than nothing before transfers."""
+    return [lambda v, i=i: profits(m, v)[i] for i in FIRMS]  # type: ignore[misc]
+
+
+def second_best(m: Market, standard: Mapping[str, Any], today: Policy) -> Policy:
+    """The benchmark of what can be attained: the levels of highest value that a policy designed for value could choose."""
+    guards = consumers_guard(m, standard, today)
+    if standard["participation"] == "none":
+        guards = [*guards, *firms_guard(m)]
+    x = best_levels(m, standard, today, guards)
+    return figures(m, "second_best", x, status_of(m, x))
+
+
 def linear_subsidies(m: Market, standard: Mapping[str, Any], today: Policy) -> Policy:
     """Per-unit rates whose equilibrium has the highest value, consumers not losing unless that is allowed."""
-    floor = today["consumer_surplus"]
-    guards: list[Function] = []
-    if "consumers_lose" not in standard["allow"]:
-        guards.append(lambda v: consumer_surplus(m, v) - floor)
+    guards = consumers_guard(m, standard, today)
     if standard["participation"] == "none":
         x = levels_by_rates_alone(m, standard, today, guards)
     else:
@@ -656,10 +673,8 @@ def levels_by_rates_alone(m: Market, standard: Mapping[str, Any], today: Policy,
 
 def mandate(m: Market, standard: Mapping[str, Any], today: Policy) -> Policy:
     """Levels imposed without payment: those of highest value with no firm below zero and consumers not losing."""
-    beta, floor = standard["profit_weight"], today["consumer_surplus"]
-    guards: list[Function] = [lambda v, i=i: profits(m, v)[i] for i in FIRMS]
-    if "consumers_lose" not in standard["allow"]:
-        guards.append(lambda v: consumer_surplus(m, v) - floor)
+    beta = standard["profit_weight"]
+    guards = [*firms_guard(m), *consumers_guard(m, standard, today)]
     return planned(m, "mandate", lambda v: consumer_surplus(m, v) + beta * np.add(*profits(m, v)), today, floors=guards)
 
 
@@ -690,8 +705,7 @@ def rank_known(parameters: Mapping[str, Any], standard: Mapping[str, Any]) -> di
     policies.append(figures(m, "sharing_alliance", x, "no_equilibrium" if x is None else status_of(m, x)))
     policies.append(linear_subsidies(m, standard, today))
     policies.append(planned(m, "vcg_full_information", welfare, today))
-    x = best_levels(m, standard, today, [])
-    policies.append(figures(m, "second_best", x, status_of(m, x)))
+    policies.append(second_best(m, standard, today))
     if standard["participation"] == "none" or "mandate" in standard["allow"]:
         policies.append(mandate(m, standard, today))
     if "price_collusion" in standard["allow"]:
@@ -729,20 +743,17 @@ def passed_on(needs: Sequence[float], fees: bool) -> list[float]:
 
 def with_money(policy: Policy, standard: Mapping[str, Any]) -> Policy:
     """The policy with what passes between firms and the public when all join, and its value."""
-    told = {**policy, "side_payments": None}
+    told = dict(policy)
     receipts = policy.get("receipts", [0.0, 0.0])
     net = [0.0, 0.0]
-    if policy["policy"] in PUBLIC_MONEY:
-        net = passed_on(receipts if standard["participation"] == "none" else policy["m"], standard["fees"])
-    elif policy["policy"] in ALLIANCES:
-        side = passed_on(policy["m"], standard["fees"])
-        told["side_payments"] = side
-        if standard["fees"]:
-            net = side
-    outlay = sum(net) if standard["fees"] else max(0.0, sum(net))
     tariff = policy["policy"] in PUBLIC_MONEY
+    if tariff:
+        net = passed_on(receipts if standard["participation"] == "none" else policy["m"], standard["fees"])
+    elif policy["policy"] in ALLIANCES:  # without fees these are side payments, which cost the public nothing
+        net = passed_on(policy["m"], standard["fees"])
+    outlay = sum(net) if standard["fees"] else max(0.0, sum(net)) if tariff else 0.0
     told["net_transfer"] = net
-    told["flat_payments"] = [n - r for n, r in zip(net, receipts, strict=True)] if tariff else list(net)
+    told["flat_payments"] = [n - r for n, r in zip(net, receipts, strict=True)] if tariff else None
     told["outlay_joined"] = outlay
     told["welfare"] = policy["consumer_surplus"] + sum(policy["profit"])
     kept = sum(policy["profit"]) + outlay
@@ -768,7 +779,7 @@ def why_not(policy: Policy, standard: Mapping[str, Any], today: Policy, private:
         return "not truthful"
     if "consumers_lose" not in allowed and policy["consumer_surplus"] < today["consumer_surplus"] - slack:
         return "consumers lose"
-    after = [p + n for p, n in zip(policy["profit"], policy["side_payments"] or policy["net_transfer"], strict=True)]
+    after = [p + n for p, n in zip(policy["profit"], policy["net_transfer"], strict=True)]
     if standard["participation"] == "none" and min(after) < -slack:
         return "a firm is left below zero"
     return None
