@@ -1,4 +1,4 @@
-"""Random markets and standards ranked twice, by the programs and by the oracle: `compare_ranking.py COUNT SEED [START]`.
+"""Random markets and standards ranked twice, by the programs and by the oracle: `compare_ranking.py COUNT SEED [START] [private]`.
 
 Prints a line per difference and a count; exit 1 if there is any. Half of the standards are total welfare at no cost of funds.
 """
@@ -114,7 +114,8 @@ def close(one: Any, two: Any, scale: float) -> bool:
 def differences(tool: dict[str, Any], told: dict[str, Any]) -> Iterator[str]:
     """What the two answers disagree on."""
     rows = {row["policy"]: row for row in told["comparison"]}
-    welfare = abs(rows["nash"].get("welfare") or 1.0)
+    today = next(row for row in told["comparison"] if row["policy"] in ("bayes_nash", "nash"))
+    welfare = abs(today.get("welfare") or 1.0)
     mine, theirs = told["recommendation"], tool["recommendation"]
     for key in ("policy", "value", "runner_up", "margin", "flat_payments"):
         if not close(theirs[key], mine[key], welfare):
@@ -150,6 +151,51 @@ def cases(count: int, seed: int, start: int = 0) -> Iterator[tuple[int, dict[str
         yield number, draw_tree(rng), draw_standard(rng)
 
 
+def figures_of(tool: dict[str, Any]) -> list[dict[str, Any]]:
+    """The programs' own figures per policy, without their ranking: what the oracle needs where types are private.
+
+    What a firm receives when all join stands for the least with which every type does: the two differ only where firms pass money on.
+    """
+    told = []
+    for row in tool["comparison"]:
+        if row["policy"] == "vcg_reported" or row["welfare"] is None:
+            continue
+        before = (row["welfare"] - row["consumer_surplus"]) / 2  # value counts their sum alone
+        net, flat = row["net_transfer"], row["flat_payments"]
+        told.append(
+            {
+                **{key: row[key] for key in ("policy", "status", "consumer_surplus", "sharing", "investment")},
+                "profit": [before, before],
+                "m": net,
+                "receipts": [n - f for n, f in zip(net, flat, strict=True)] if flat else [0.0, 0.0],
+                "valued_as_played": True,
+            }
+        )
+    return told
+
+
+def main_private(count: int, seed: int, start: int) -> int:
+    """Compares the rankings of the programs' own figures on `count` cases whose types are private."""
+    from mechanism.evaluation import evaluate
+    from mechanism.schema import parse_tree
+    from mechanism.tree import evaluation_tree
+
+    bad = 0
+    for number, tree, drawn in cases(count, seed, start):
+        standard = drawn | {"participation": "ir_market"}
+        tree["types"] = {"values": [0.2, 0.5, 0.6]}
+        begin = time.perf_counter()
+        tool = evaluation_tree(evaluate(parse_tree({**tree, "mechanism": standard})))
+        told = oracle_ranking.rank_figures(figures_of(tool), standard, "bayes_nash")
+        found = list(differences(tool, told))
+        bad += bool(found)
+        print(f"case {number}: {len(found)} differences ({time.perf_counter() - begin:.1f} s)", flush=True)
+        for line in [*found, {**tree, "mechanism": standard}] if found else []:
+            print("    ", line, flush=True)
+    print(f"{bad} of {count} cases differ")
+    return 1 if bad else 0
+
+
 def main(count: int, seed: int, start: int = 0) -> int:
     """Compares the answers on `count` cases from number `start` on."""
     from mechanism.evaluation import evaluate
@@ -175,4 +221,6 @@ def main(count: int, seed: int, start: int = 0) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*map(int, sys.argv[1:])))
+    private = "private" in sys.argv
+    wanted = [int(word) for word in sys.argv[1:] if word != "private"]
+    sys.exit(main_private(*wanted, *[0] * (3 - len(wanted))) if private else main(*wanted))
