@@ -181,8 +181,7 @@ def main_private(count: int, seed: int, start: int) -> int:
     from mechanism.tree import evaluation_tree
 
     bad = 0
-    for number, tree, drawn in cases(count, seed, start):
-        standard = drawn | {"participation": "ir_market"}
+    for number, tree, standard in cases(count, seed, start):
         tree["types"] = {"values": [0.2, 0.5, 0.6]}
         begin = time.perf_counter()
         tool = evaluation_tree(evaluate(parse_tree({**tree, "mechanism": standard})))

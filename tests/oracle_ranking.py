@@ -835,20 +835,24 @@ def rank_figures(policies: Sequence[Policy], standard: Mapping[str, Any], today:
         attainable = benchmark["value"] - now["value"] if benchmark and not private else 0.0
         known = row["competes"] and attainable > 0
         row["attained"] = (row["value"] - now["value"]) / attainable if known else None
-    ill = [row for row in rows if row["status"] not in SOLVED and (row["policy"] != "second_best" or private)]
-    if ill:
-        return {"comparison": rows, "recommendation": nothing_said() | {"because": [(r["policy"], r["status"]) for r in ill]}}
-
     competing = [row for row in rows if row["competes"]]
     slack = NOISE * abs(now["welfare"])
-    contenders = competing
+    ladder = []
+    for rung in RUNGS:
+        there = [row for row in competing if row["requires"] == rung]
+        best = first(least(there, lambda row: -row["value"], slack), slack) if there else None
+        ladder.append({"requires": rung, "policy": best and best["policy"], "value": best and best["value"]})
+    ill = [row for row in rows if row["status"] not in SOLVED and (row["policy"] != "second_best" or private)]
+    if ill:
+        because = [(row["policy"], row["status"]) for row in ill]
+        return {"comparison": rows, "recommendation": nothing_said() | {"ladder": ladder, "because": because}}
 
     def winner_of(among: Sequence[Policy]) -> Policy:
         best = max(row["value"] for row in among)
         near = max(standard["materiality"] * (best - now["value"]), IMMATERIAL * abs(now["welfare"]))
         return first([row for row in among if row["value"] >= best - near], slack)
 
-    winner = winner_of(contenders)
+    winner = winner_of(competing)
     if winner["policy"] == "designed" and winner.get("band"):
         others = [row for row in competing if row is not winner]
         lead = winner["value"] - max(row["value"] for row in others)
@@ -856,11 +860,6 @@ def rank_figures(policies: Sequence[Policy], standard: Mapping[str, Any], today:
             winner = winner_of(others)
     rest = [row for row in competing if not same_levels(row, winner)]
     runner = first(least(rest, lambda row: -row["value"], slack), slack) if rest else None
-    ladder = []
-    for rung in RUNGS:
-        there = [row for row in competing if row["requires"] == rung]
-        best = first(least(there, lambda row: -row["value"], slack), slack) if there else None
-        ladder.append({"requires": rung, "policy": best and best["policy"], "value": best and best["value"]})
     recommendation = {
         "policy": winner["policy"],
         "value": winner["value"],
