@@ -41,8 +41,11 @@ FINE_SIDE = 17
 FAR_ABOVE = 10.0
 """Multiple of the largest investments met from below at which best replies start from above."""
 
+CLIMB = 40
+"""Steps of a climb: one that takes more has met a kink, a jump, or no limit."""
+
 ROUNDS = 12
-"""Rounds of best replies on the grid."""
+"""Rounds of best replies for investments that follow."""
 
 SETTLED = 1e-6
 """Share of an investment's size below which they stop."""
@@ -56,8 +59,11 @@ STEP = 1e-6
 ASIDE = 0.02
 """Step in sharing by which a saddle is left."""
 
-NEWTON = 15
+NEWTON = 8
 """Steps of Newton's method for investments that follow, tried at once; what they do not find best replies are asked for."""
+
+SAME = 1e-6
+"""Share of an investment's size by which it may differ from a best reply to be one."""
 
 RUNAWAY = 1e4
 """Multiple of what a firm would invest alone beyond which investments count as growing without limit."""
@@ -99,13 +105,13 @@ class Agreement:
     def follow(self, s: Array) -> Array:
         """Levels (L, 4) at agreed sharing (L, 2); NaN where none were found."""
         start = np.concatenate([s, np.broadcast_to(self.near, s.shape)], -1)
-        x = newton(investment_game(self.case, len(s)), start, self.tolerances, NEWTON)
-        lost = np.flatnonzero(~np.isfinite(x).all(-1))
+        x = _settled(self.case, start, self.tolerances)
+        lost = np.flatnonzero(np.isnan(x).any(-1))
         if len(lost):
-            game = investment_game(self.case.take(lost), len(lost))
-            answered = best_reply_rounds(game, start[lost], 40)
-            known = np.isfinite(answered).all(-1, keepdims=True)
-            x[lost] = np.where(known, newton(game, np.where(known, answered, start[lost]), self.tolerances, NEWTON), np.nan)
+            there = self.case.take(lost)
+            answered = best_reply_rounds(investment_game(there, len(lost)), start[lost], ROUNDS)
+            replied = np.isfinite(answered).all(-1)
+            x[lost[replied]] = _settled(there.take(replied), answered[replied], self.tolerances)
         return x
 
     def worth(self, x: Array) -> Array:
@@ -126,6 +132,8 @@ class Agreement:
         """Joint profit (L,), its total derivative (L, 2) in sharing, and the levels (L, 4); zero slope where it is minus infinity."""
         x = self.follow(s)
         value = self.worth(x)
+        if not np.isfinite(value).any():
+            return value, np.zeros_like(s), x
         at = np.where(np.isfinite(x), x, 0.0)
         game = investment_game(self.case, len(at))
         own, cross = [2, 3], [0, 1]
@@ -140,18 +148,19 @@ class Agreement:
     def derivatives(self, s: Array) -> tuple[Array, Array, Array]:
         """Joint profit, its total derivative and, by differences of that, its second derivatives (L, 2, 2)."""
         value, gradient, x = self.slope(s)
-        known = np.isfinite(value)
-        near = np.where(known[:, None], x[:, INVESTMENT], self.near)
-        beside = replace(self, near=near, checked=False)
-        hessian = np.empty((len(s), 2, 2))
+        hessian = np.tile(-np.eye(2), (len(s), 1, 1))
+        known = np.flatnonzero(np.isfinite(value))
+        beside = Agreement(case=self.case.take(known), near=x[known, 2:], checked=False, tolerances=self.tolerances)
         for k in (0, 1):
-            moved = s.copy()
-            moved[:, k] += np.where(s[:, k] > 0.5, -STEP, STEP)
+            moved = s[known]
+            moved[:, k] += np.where(moved[:, k] > 0.5, -STEP, STEP)
             there = beside.slope(moved)
-            rise = np.where(np.isfinite(there[0])[:, None], there[1] - gradient, 0.0)
-            hessian[:, :, k] = rise / (moved - s)[:, k, None]
-        hessian = (hessian + np.swapaxes(hessian, -1, -2)) / 2
-        return value, gradient, np.where(known[:, None, None], hessian, -np.eye(2))
+            hessian[known, :, k] = (there[1] - gradient[known]) / (moved - s[known])[:, k, None]
+            ends = known[~np.isfinite(there[0])]  # nothing follows a step further on
+            hessian[ends] = np.nan
+        blind = ~np.isfinite(hessian).all((-1, -2))
+        hessian[blind] = -np.eye(2) * np.maximum(1.0, np.abs(gradient[blind]).max(-1))[:, None, None]
+        return value, gradient, (hessian + np.swapaxes(hessian, -1, -2)) / 2
 
     def at_tries(self, s: Array) -> Array:
         """Joint profit (L, m) at sharing (L, m, 2), m tries in every lane."""
@@ -159,6 +168,18 @@ class Agreement:
         if not tries:
             return np.empty(s.shape[:2])
         return self.take(np.repeat(np.arange(len(s)), tries)).value(s.reshape(-1, 2)).reshape(s.shape[:2])
+
+
+def _settled(case: Case, start: Array, tolerances: Tolerances) -> Array:
+    """Levels (L, 4) at which each investment is the best reply beside a rival that sells, by Newton's method from `start`; else NaN."""
+    game = investment_game(case, len(start))
+    x = newton(game, start, tolerances, NEWTON)
+    found = np.asarray(np.isfinite(x).all(-1))
+    at = np.where(found[:, None], x, start)
+    for firm in (0, 1):
+        reply = best_reply(case, at, firm, None, beside=True)[0][:, 2 + firm]
+        found &= np.abs(reply - at[:, 2 + firm]) <= SAME * np.maximum(1.0, np.abs(reply))
+    return np.where(found[:, None], x, np.nan)
 
 
 def agree(case: Case, lanes: int, side: int = SIDE, tolerances: Tolerances = DEFAULT) -> Points:
@@ -189,7 +210,8 @@ def _searched(case: Case, lanes: int, side: int, checked: bool, tolerances: Tole
     lane, start, near = _peaks(case, lanes, side, checked, tolerances)
     agreement = Agreement(case=case.take(lane), near=near, checked=checked, tolerances=tolerances)
     lower, upper = np.zeros((len(lane), 2)), np.ones((len(lane), 2))
-    end = maximise(agreement, start, lower, upper, tolerances)
+    few = replace(tolerances, iterations=CLIMB)
+    end = maximise(agreement, start, lower, upper, few)
     s, value, hessian = end.x, end.value, end.hessian
     residual = _residual(end)
     held = (s <= 0) | (s >= 1)
@@ -200,7 +222,7 @@ def _searched(case: Case, lanes: int, side: int, checked: bool, tolerances: Tole
         vector = np.linalg.eigh(np.where(held[saddle][:, :, None] | held[saddle][:, None], 0.0, hessian[saddle]))[1][:, :, -1]
         aside = np.clip(np.concatenate([s[saddle] + ASIDE * vector, s[saddle] - ASIDE * vector]), 0.0, 1.0)
         which = np.concatenate([saddle, saddle])
-        more = maximise(agreement.take(which), aside, lower[which], upper[which], tolerances)
+        more = maximise(agreement.take(which), aside, lower[which], upper[which], few)
         stay = np.setdiff1d(np.arange(len(lane)), saddle)
         lane, near = np.concatenate([lane[stay], lane[which]]), np.concatenate([near[stay], near[which]])
         s, value = np.concatenate([s[stay], more.x]), np.concatenate([value[stay], more.value])
@@ -215,23 +237,32 @@ def _searched(case: Case, lanes: int, side: int, checked: bool, tolerances: Tole
     lane, s, hessian, residual = lane[kept], s[kept], hessian[kept], residual[kept]
     agreement = agreement.take(kept)
     switching = ~(residual <= tolerances.residual)
-    bent = np.flatnonzero(switching)
-    if len(bent):  # at a kink or a jump only ever smaller steps help
-        there = agreement.take(bent)
-        zero, one = np.zeros((len(bent), 2)), np.ones((len(bent), 2))
-        s[bent] = descend(there.at_tries, s[bent], np.full((len(bent), 2), 0.5 / (side - 1)), zero, one)
-        residual[bent] = one_sided_slope(there.at_tries, s[bent], zero, one, np.ones(len(bent)))
+    alone = np.maximum(1.0, np.nan_to_num(_alone(agreement.case, len(s)).max(-1), nan=1.0))
+
+    def runs_away(rows: Rows) -> NDArray[np.bool_]:
+        investment = agreement.take(rows).follow(s[rows])[:, INVESTMENT]
+        return np.asarray(np.nan_to_num(investment).max(-1, initial=0.0) > RUNAWAY * alone[rows])
+
+    runaway = switching.copy()
+    runaway[switching] = runs_away(np.flatnonzero(switching))
+    for width, smallest in ((0.5 / (side - 1), 1e-6), (1e-5, 1e-14)):  # at a kink or a jump only ever smaller steps help
+        bent = np.flatnonzero(switching & ~runaway)
+        there, step = agreement.take(bent), np.full((len(bent), 2), width)
+        s[bent] = descend(there.at_tries, s[bent], step, np.zeros_like(step), np.ones_like(step), smallest)
+        runaway[bent] = runs_away(bent)
+    bent = np.flatnonzero(switching & ~runaway)
+    there, whole = agreement.take(bent), np.ones((len(bent), 2))
+    residual[bent] = one_sided_slope(there.at_tries, s[bent], 0 * whole, whole, whole[:, 0])
     x = agreement.follow(s)
     known = np.asarray(np.isfinite(x).all(-1))
     at = np.where(known[:, None], x, 0.0)
     seen = examine(investment_game(agreement.case, len(at)), at, tolerances)
     books = account(agreement.case, at, bertrand_matrix)
-    alone = np.maximum(1.0, np.nan_to_num(_alone(agreement.case, len(at)).max(-1), nan=1.0))
-    runaway = known & (at[:, INVESTMENT].max(-1) > RUNAWAY * alone)
     of_leader = free_curvature(hessian, (s <= 0) | (s >= 1))
     residual = np.maximum(residual, seen.unscaled_residual)
     limit = np.where(switching, tolerances.kink, tolerances.residual)
-    regret = np.where(known, seen.unscaled_regret, np.inf)
+    size = np.where(runaway, np.maximum(1.0, np.abs(seen.payoff).max(-1)), 1.0)  # rounding is no gain
+    regret = np.where(known, seen.unscaled_regret / size, np.inf)
     return Points(
         lane=lane,
         levels=np.where(known[:, None] & ~runaway[:, None], x, np.nan),
@@ -267,14 +298,25 @@ def _from_below_and_above(case: Case, lanes: int, side: int, beside: bool) -> tu
     """The case at every point of the grid, sharing there (L side^2, 2), and levels that best replies reach from below and from above."""
     at = case.take(np.repeat(np.arange(lanes), side**2))
     s = _square(side, lanes).reshape(-1, 2)
-    game = investment_game(at, len(s))
-    game = game if beside else replace(game, nominate=None)
     cap = np.broadcast_to(case.investment_cap, (lanes, 2)).repeat(side**2, axis=0)
-    low = best_reply_rounds(game, np.concatenate([s, np.zeros_like(s)], -1), ROUNDS, SETTLED)
+    low = _answered(at, np.concatenate([s, np.zeros_like(s)], -1), beside)
     most = np.nan_to_num(low[:, INVESTMENT]).reshape(lanes, -1).max(1).repeat(side**2)
     above = np.minimum(FAR_ABOVE * np.maximum(most, 1e-6)[:, None], cap)
-    high = best_reply_rounds(game, np.concatenate([s, above], -1), ROUNDS, SETTLED)
-    return at, s, [low, high]
+    return at, s, [low, _answered(at, np.concatenate([s, above], -1), beside)]
+
+
+def _answered(case: Case, x: Array, beside: bool) -> Array:
+    """What best replies from levels (L, 4) settle on or, where they do not and both firms sell, Newton's method finds; else NaN."""
+    x, on = x.copy(), np.arange(len(x))
+    for _ in range(ROUNDS):
+        game = investment_game(case.take(on), len(on))
+        before = x[on]
+        x[on] = best_reply_rounds(game if beside else replace(game, nominate=None), before, 1)
+        on = on[(np.abs(x[on] - before) > SETTLED * np.maximum(1.0, np.abs(x[on]))).any(-1)]  # what has no reply is NaN, and stays so
+        if not len(on):
+            break
+    x[on] = _settled(case.take(on), x[on], DEFAULT) if beside else np.nan
+    return np.where((x <= RUNAWAY).all(-1, keepdims=True), x, np.nan)
 
 
 def _peaks(case: Case, lanes: int, side: int, checked: bool, tolerances: Tolerances) -> tuple[Rows, Array, Array]:

@@ -13,7 +13,7 @@ from market.case import Array
 from market.outcome import account
 from market.pricing import bertrand_matrix
 from mechanism.allocation import case_at_pairs
-from mechanism.behaviour import by_pair, expected_outcome
+from mechanism.behaviour import by_pair
 from mechanism.checks import NOT_ESTABLISHED, Check, Lie, participation, payoff_range
 from mechanism.continuum import between
 from mechanism.designed import Designed
@@ -22,7 +22,7 @@ from mechanism.incentives import Gains, collusion_check, free_gains, incentive_c
 from mechanism.judge import Judged, judge
 from mechanism.options import NO_OUTSIDE, NO_TRANSFERS, WhyNot
 from mechanism.preparation import PAYOFFS, Scheme
-from mechanism.private_market import pair_levels
+from mechanism.private_market import expected_under, pairs_of
 from mechanism.programs import Repair, largest_violation, repair
 from mechanism.results import (
     FORMS,
@@ -323,8 +323,7 @@ def private_market(scheme: Scheme) -> PrivateMarket | None:
     types, found = scheme.types, scheme.private_market
     if found is None or not found.converged:
         return None
-    own = found.strategy[:, types.nodes]
-    x = pair_levels(own[0], own[1], 0)
+    x = pairs_of(found.strategy[:, types.nodes])
     books = account(case_at_pairs(scheme.case, types.types, types.parameter), x, bertrand_matrix)
     weights = (types.probabilities[:, None] * types.probabilities)[..., None]
 
@@ -332,23 +331,13 @@ def private_market(scheme: Scheme) -> PrivateMarket | None:
         return np.asarray((weights * values).sum((0, 1)))
 
     return PrivateMarket(
-        expected=expected_outcome(scheme.case, types, x),
+        expected=expected_under(scheme.case, types, found),
         price=mean(books.price),
         quantity=mean(books.quantity),
         profit=mean(books.profit),
         investment_cost=mean(books.investment_cost),
         unit_cost=mean(books.unit_cost),
-        strategies=tuple(
-            Strategy(
-                firm=firm + 1,
-                type=float(types.points[k]),
-                sharing=float(found.strategy[firm, k, 0]),
-                investment=float(found.strategy[firm, k, 1]),
-                payoff=float(found.payoff[firm, k]),
-            )
-            for firm in (0, 1)
-            for k in types.nodes
-        ),
+        strategies=Strategy.rows(types, found.strategy, found.payoff),
         residual=float(found.residual),
         regret=float(found.regret),
     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +16,16 @@ from market.regimes import REGIMES
 from mechanism.attainable import Attainable, Solved, attainable
 from mechanism.behaviour import Expected, certain_outcome
 from mechanism.instruments import UnitRates, unit_rates
+from mechanism.options import WhyNot
 from mechanism.policies import GOAL, TODAY, Policy
 from mechanism.ranking import Contender
 from mechanism.rules import TAX_RULES
-from mechanism.standard import Standard
+from mechanism.standard import Standard, standard_of
 from mechanism.types import TypeSpace
+
+if TYPE_CHECKING:
+    from mechanism.preparation import Scheme
+    from mechanism.robust_rates import FixedRates
 
 NO_RATES = "at the rates that make the levels every firm's first-order choice some firm would still rather choose others"
 """Why there are no figures of subsidies per unit."""
@@ -31,40 +37,63 @@ class KnownPolicies:
 
     contenders: tuple[Contender, ...]
     """As they stand, in the order asked."""
-    best: Attainable
-    """The levels of the highest value that money can reach."""
-    rates: UnitRates
-    """The rates that aim at them; NaN where there are no such levels."""
+    best: Attainable | None
+    """The levels of the highest value that money can reach; None where no policy asks for them."""
+    rates: UnitRates | None
+    """The rates that aim at them, NaN where there are none; None where no policy asks for them."""
 
 
 def known_policies(case: Case, found: Mapping[str, Solved], policies: Sequence[Policy], standard: Standard) -> KnownPolicies:
-    """The policies in the C markets of a flat case, from the outcomes of the regimes among them, today's and the planner's included."""
-    market, optimum = found[TODAY], found[GOAL]
+    """The policies in the C markets of a flat case, from the outcomes of the regimes among them: today's included and, where some policy
+    is no regime, the planner's."""
+    market, optimum = found[TODAY], found.get(GOAL)
     today = account(case, market.levels, bertrand_matrix)
     known = [one.levels for key, one in found.items() if REGIMES[key].prices is bertrand_matrix]
-    best = attainable(case, optimum, today, standard, known)
-    rates = _rates(case, best.levels)
-    imposed = best
-    if standard.participation == "none" and any(p.source in ("imposed", "attainable") for p in policies):
-        imposed = attainable(case, optimum, today, standard, known, payments=False)
-    nobody = np.zeros((len(best.status), 2))
+    best = rates = imposed = None
+    if optimum is not None and any(policy.source != "regime" for policy in policies):
+        best = imposed = attainable(case, optimum, today, standard, known)
+        rates = rates_at(case, best.levels)
+        if standard.participation == "none":
+            imposed = attainable(case, optimum, today, standard, known, payments=False)
+    nobody = np.zeros_like(today.profit)
 
     def contender(policy: Policy) -> Contender:
         rule: PriceRule = bertrand_matrix
-        status, levels, paid, flat = optimum.status, optimum.levels, nobody, True
-        if policy.source == "rates":
-            status, levels, paid = np.where(rates.holds, best.status, _lacking(best.status)), best.levels, rates.paid
-        elif policy.source in ("attainable", "imposed"):
-            status, levels, flat = imposed.status, imposed.levels, imposed is best and policy.source == "attainable"
-        elif policy.source == "regime":
-            status, levels, flat = found[policy.key].status, found[policy.key].levels, False
-            rule = REGIMES[policy.key].prices
+        paid, flat = nobody, True
+        if policy.source == "regime":
+            status, levels, rule, flat = found[policy.key].status, found[policy.key].levels, REGIMES[policy.key].prices, False
+        else:
+            assert optimum is not None
+            assert best is not None
+            assert rates is not None
+            assert imposed is not None
+            status, levels = optimum.status, optimum.levels
+            if policy.source == "rates":
+                status, levels, paid = np.where(rates.holds, best.status, _lacking(best.status)), best.levels, rates.paid
+            elif policy.source in ("attainable", "imposed"):
+                status, levels, flat = imposed.status, imposed.levels, imposed is best
         levels = np.where(np.isin(status, list(SOLVED))[:, None], levels, np.nan)
         books = certain_outcome(case, levels, rule, paid)
         least = least_receipts(books.profit, paid, today.profit, standard.participation) if flat else None
-        return Contender(policy=policy, status=status, expected=books, least=least, barred=policy.bar(private=False))
+        columns = _told(policy, found.get(policy.key), optimum, rates)
+        bar = policy.bar(private=False)
+        if policy.source == "imposed" and standard.participation != "none":
+            bar = bar or "imposed"
+        return Contender(policy=policy, status=status, expected=books, least=least, barred=bar, columns=columns)
 
     return KnownPolicies(contenders=tuple(contender(policy) for policy in policies), best=best, rates=rates)
+
+
+def _told(policy: Policy, own: Solved | None, optimum: Solved | None, rates: UnitRates | None) -> dict[str, NDArray[Any]]:
+    """What is told of a policy beside its figures."""
+    why = getattr(optimum, "message", None)
+    if policy.source == "rates" and rates is not None:
+        aimed = np.isfinite(rates.levels).all(-1)
+        message = np.where(aimed, np.where(rates.holds, "", NO_RATES), "" if why is None else why).astype(object)
+        return {"message": message, "residual": rates.residual, "regret": rates.regret}
+    source = own if policy.source == "regime" else optimum
+    names = ("message", "residual", "regret") if source is own else ("message",)
+    return {name: values for name in names if (values := getattr(source, name, None)) is not None}
 
 
 def least_receipts(profit: Array, paid: Array, today: Array, participation: str) -> Array:
@@ -82,7 +111,7 @@ def _lacking(status: NDArray[np.object_]) -> NDArray[np.object_]:
     return np.where(np.isin(status, list(SOLVED)), "no_equilibrium", status)
 
 
-def _rates(case: Case, levels: Array) -> UnitRates:
+def rates_at(case: Case, levels: Array) -> UnitRates:
     """The rates that aim at levels (C, 4); NaN where there are none."""
     lanes = np.flatnonzero(np.isfinite(levels).all(-1))
     C = len(levels)
@@ -120,13 +149,61 @@ class Standing:
     """(C, 2): the least expected net receipts with which every type joins; None of what pays nothing."""
     worst: Array | None = None
     """(C, 2): what the worst type of each firm keeps; None where it is not known."""
+    columns: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    """(C,) each: what else is told of it in rows of many cases."""
+
+    def take(self, cases: NDArray[Any]) -> Standing:
+        """What it comes to at some of the cases."""
+        least, worst = (None if values is None else values[cases] for values in (self.least, self.worst))
+        columns = {name: values[cases] for name, values in self.columns.items()}
+        return Standing(status=self.status[cases], expected=self.expected.take(cases), least=least, worst=worst, columns=columns)
 
 
 def nothing(cases: int) -> Expected:
     """Expectations of which none is claimed."""
     one, two = np.full(cases, np.nan), np.full((cases, 2), np.nan)
-    totals = {"welfare": one, "consumer_surplus": one}
-    return Expected(**totals, **{f.name: two for f in fields(Expected) if f.name not in totals and f.name != "describes_market"})
+    per_case = {"welfare": one, "consumer_surplus": one, "describes_market": np.ones(cases, bool)}
+    return Expected(**{f.name: per_case.get(f.name, two) for f in fields(Expected)})
+
+
+def lane_of(expected: Expected) -> Expected:
+    """Expectations of one case as those of many."""
+    return Expected(**{f.name: np.asarray(getattr(expected, f.name))[None] for f in fields(Expected)})
+
+
+def one_standing(
+    expected: Expected | None, least: Array | None = None, worst: Array | None = None, *, missing: str, why: str = ""
+) -> Standing:
+    """What one case says of a policy, `missing` being the status where it has no figures."""
+    said = "" if expected is not None else why
+    return Standing(
+        status=np.array([missing if expected is None else "converged"], object),
+        expected=nothing(1) if expected is None else lane_of(expected),
+        least=None if least is None else least[None],
+        worst=None if worst is None else worst[None],
+        columns={"message": np.array([said], object)},
+    )
+
+
+def fixed_rates(scheme: Scheme, start: Array | None) -> FixedRates | WhyNot:
+    """The subsidies per unit of the highest value that are fixed before types are drawn, at one case; looked for from rates (2, 4) too."""
+    # Not at the top: what searches takes longer to import than a case without types to evaluate.
+    from mechanism.robust_rates import best_rates
+
+    starts = [] if start is None else [start]
+    return best_rates(scheme.case, scheme.types, scheme.private_market, standard_of(scheme.options), scheme.market_levels, starts)
+
+
+def rates_standing(found: FixedRates | WhyNot) -> Standing:
+    """What they come to."""
+    unknown = np.full(2, np.nan)
+    if isinstance(found, WhyNot):
+        return one_standing(None, unknown, unknown, missing="no_equilibrium", why=found.text)
+    return one_standing(found.expected, found.least_receipts, found.payoff.min(-1), missing="no_equilibrium")
+
+
+NOT_ASKED = "not_asked"
+"""The status of a tax rule at a case without types, and of transfers that are not solved for under the case's options."""
 
 
 def typed_policies(
@@ -141,7 +218,15 @@ def typed_policies(
         least = found.least
         if standard.participation == "none" and least is not None:
             least = found.expected.net_transfer
-        return Contender(policy=policy, status=found.status, expected=found.expected, least=least, worst=found.worst, barred=bar)
+        return Contender(
+            policy=policy,
+            status=found.status,
+            expected=found.expected,
+            least=least,
+            worst=found.worst,
+            barred=bar,
+            columns=found.columns,
+        )
 
     return tuple(contender(policy) for policy in policies if policy.key in standings)
 

@@ -10,32 +10,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from market.case import Array, Case
-from market.outcome import SOLVED, Outcome
+from market.outcome import Outcome
 from market.regimes import REGIMES, solve_regimes
 from mechanism.advice import recommend
 from mechanism.allocation import allocate
-from mechanism.behaviour import Expected, expected_outcome
-from mechanism.contenders import Standing, known_policies, nothing, typed_policies
+from mechanism.behaviour import Expected
+from mechanism.contenders import Standing, fixed_rates, known_policies, one_standing, rates_standing, typed_policies
 from mechanism.full_information import full_information
 from mechanism.instruments import linear_subsidies
-from mechanism.judge import judge
+from mechanism.many_types import (
+    compared_options,
+    expected_standing,
+    market_standing,
+    no_levels,
+    not_asked,
+    played_privately,
+    rule_standing,
+)
 from mechanism.options import NO_LEVELS, WhyNot
 from mechanism.policies import GOAL, PRIVATE_MARKET, TODAY, Policy, compared, today
-from mechanism.preparation import Scheme, prepare
+from mechanism.preparation import Scheme, prepare, private_regime
 from mechanism.ranking import WHY_NOT, Ranked, rank
-from mechanism.results import Change, ComparisonRow, Evaluation
+from mechanism.results import NOT_SETTLED, Change, ComparisonRow, Evaluation
 from mechanism.rules import TAX_RULES
 from mechanism.schema import PolicyCase
-from mechanism.solved import transfers_of
 from mechanism.standard import standard_of
 from mechanism.tidy import welfare_net
-from mechanism.transfers import in_closed_form, no_design
 from mechanism.types import TypeSpace, type_space
 from mechanism.verdicts import verdicts, warnings
 
 if TYPE_CHECKING:
     from mechanism.results import RuleResult
-    from mechanism.robust_rates import FixedRates
 
 
 def evaluate(case: PolicyCase) -> Evaluation:
@@ -72,6 +77,7 @@ def _known(case: PolicyCase, regimes: Mapping[str, Outcome]) -> Evaluation:
     found = {policy.key: as_found(regimes[policy.key]) for policy in policies if policy.source == "regime"}
     known = known_policies(case.market.flat(), found, policies, standard)
     ranked = rank(known.contenders, TODAY, GOAL, standard)
+    assert known.best is not None
     aimed_at = known.best.levels[0]
     return Evaluation(
         case=case,
@@ -95,7 +101,6 @@ def _known(case: PolicyCase, regimes: Mapping[str, Outcome]) -> Evaluation:
 def _private(case: PolicyCase, regimes: Mapping[str, Outcome], types: TypeSpace) -> Evaluation:
     # Imported where it is needed: cvxpy takes longer to import than a case without types to evaluate.
     from mechanism.asymmetric_information import private_market, rules_at, run_rule
-    from mechanism.robust_rates import FixedRates
 
     optimum, market, standard = regimes[GOAL], regimes[TODAY], standard_of(case.mechanism)
     setting = prepare(case.market, types, case.mechanism)
@@ -103,25 +108,22 @@ def _private(case: PolicyCase, regimes: Mapping[str, Outcome], types: TypeSpace)
     rules = {key: None if isinstance(found, WhyNot) else found for key, found in run.items()}
     why_not = {key: found for key, found in run.items() if isinstance(found, WhyNot)}
     rates = linear_subsidies(case.market, optimum.levels, market) if optimum.levels is not None else None
-    fixed = None if setting is None or rates is None else _fixed_rates(setting, rates.rates)
+    fixed = None if setting is None else fixed_rates(setting, None if rates is None else rates.rates)
     private = None if setting is None else private_market(setting)
     policies = compared(private=True, unpaid=standard.participation == "none")
-    standings = _regime_standings(case.market, types, regimes, setting, policies)
-    optimal = standings[GOAL]
-    standings |= {policy.key: Standing(status=optimal.status, expected=nothing(1)) for policy in policies if policy.key not in standings}
-    standings[PRIVATE_MARKET] = _standing(None if private is None else private.expected, missing="no_equilibrium")
+    standings = _regime_standings(case.market.flat(), types, regimes, setting, policies)
+    standings[PRIVATE_MARKET] = one_standing(None if private is None else private.expected, missing="no_equilibrium", why=NOT_SETTLED)
     for policy in policies:
         if policy.source == "full_information":
-            standings[policy.key] = optimal
-        elif policy.source == "rates" and isinstance(fixed, FixedRates):
-            worst = fixed.payoff.min(-1)
-            standings[policy.key] = _standing(fixed.expected, fixed.least_receipts, worst)
-        elif policy.source == "rule" and setting is not None:
-            if policy.key in run:
-                standings[policy.key] = _rule_standing(setting, policy.key, run[policy.key])
-            else:
-                del standings[policy.key]
-        elif policy.source == "own_rule" and case.mechanism.tax_rule in run:
+            standings[policy.key] = standings[GOAL]
+        elif setting is None and policy.source in ("rates", "rule", "own_rule"):
+            standings[policy.key] = no_levels(standings[GOAL])
+        elif policy.source == "rates" and fixed is not None:
+            standings[policy.key] = rates_standing(fixed)
+        elif policy.source == "rule" and policy.key in run:
+            assert setting is not None
+            standings[policy.key] = _compared(setting, policy.key, run[policy.key])
+        elif policy.source == "own_rule":
             standings[policy.key] = _ruled(run[case.mechanism.tax_rule])
     contenders = typed_policies(policies, standings, types, standard)
     ranked = rank(contenders, today(private=True), GOAL, standard)
@@ -141,19 +143,6 @@ def _private(case: PolicyCase, regimes: Mapping[str, Outcome], types: TypeSpace)
     )
 
 
-def _lane(expected: Expected) -> Expected:
-    """Expectations of one case as those of many."""
-    return Expected(**{f.name: np.asarray(getattr(expected, f.name))[None] for f in fields(Expected)})
-
-
-def _standing(expected: Expected | None, least: Array | None = None, worst: Array | None = None, missing: str = "") -> Standing:
-    """What one case says of a policy."""
-    if expected is None:
-        return Standing(status=np.array([missing], object), expected=nothing(1), least=least)
-    pair = (None if values is None else values[None] for values in (least, worst))
-    return Standing(status=np.array(["converged"], object), expected=_lane(expected), **dict(zip(("least", "worst"), pair, strict=True)))
-
-
 def _regime_standings(
     case: Case, types: TypeSpace, regimes: Mapping[str, Outcome], setting: Scheme | None, policies: Sequence[Policy]
 ) -> dict[str, Standing]:
@@ -164,48 +153,29 @@ def _regime_standings(
         levels[TODAY] = setting.market_levels[nodes]
     out = {}
     for key in [policy.key for policy in policies if policy.source == "regime"]:
-        chosen = levels[key] if key in levels else allocate(case, types.types, key, types.parameter).levels
-        at_point = regimes[key].status
-        if not np.isfinite(chosen).all():
-            out[key] = _standing(None, missing="not_converged" if at_point in SOLVED else at_point)
+        if played_privately(key):
+            out[key] = market_standing(case, types, private_regime(case, types, key))
             continue
-        expected = expected_outcome(case, types, chosen, rule=REGIMES[key].prices)
-        out[key] = _standing(expected if expected.describes_market else None, missing="infeasible")
+        chosen = levels[key] if key in levels else allocate(case, types.types, key, types.parameter).levels
+        status = "converged" if np.isfinite(chosen).all() else "not_converged" if regimes[key].solved else regimes[key].status
+        why = np.array([regimes[key].message or ""], object)
+        out[key] = expected_standing(case, types, chosen[None], np.array([status], object), why, {}, REGIMES[key].prices)
     return out
 
 
 def _ruled(found: RuleResult | WhyNot) -> Standing:
     """What firms end up with under a tax rule."""
     if isinstance(found, WhyNot):
-        return _standing(None, missing="not_asked")
-    return _standing(found.achieved, found.least, found.worst, missing="no_equilibrium")
+        return not_asked(1, found.text)
+    return one_standing(found.achieved, found.least, found.worst, missing="no_equilibrium")
 
 
-def _rule_standing(setting: Scheme, key: str, found: RuleResult | WhyNot) -> Standing:
-    """The same in a comparison, where transfers that are solved for are those of the least outlay at the planner's levels, without a limit
-    to it."""
-    options = setting.options
-    plain = replace(options, objective="min_outlay", allocation="efficient", budget="none")
-    if not TAX_RULES[key].designed or (options == replace(plain, budget=options.budget) and in_closed_form(options)):
+def _compared(setting: Scheme, key: str, found: RuleResult | WhyNot) -> Standing:
+    """The same in a comparison, where transfers that are solved for are those of the least outlay."""
+    plain = compared_options(setting.options)
+    if not TAX_RULES[key].designed or plain == setting.options:
         return _ruled(found)
-    if plain == options or no_design(setting.types, plain):
-        return _ruled(found)
-    other = replace(setting, options=plain)
-    transfers = transfers_of(other, TAX_RULES[key])
-    if not transfers.found:
-        return _standing(None, missing="not_converged")
-    judged = judge(other, TAX_RULES[key], transfers.net)
-    return _standing(judged.achieved if judged.settled else None, judged.least, judged.worst, missing="no_equilibrium")
-
-
-def _fixed_rates(setting: Scheme, start: Array) -> FixedRates | WhyNot:
-    """The subsidies per unit of the highest value that are fixed before types are drawn."""
-    from mechanism.robust_rates import best_rates
-
-    return NO_LEVELS
-    standard = standard_of(setting.options)
-    outside = setting.market() if standard.timing == "ex_post" else None
-    return best_rates(setting.case, setting.types, setting.private_market, standard, outside, [start])
+    return rule_standing(replace(setting, options=plain), TAX_RULES[key])
 
 
 # --- policies side by side

@@ -1,138 +1,176 @@
-"""Policies at many cases at once: the figures `evaluate` gives for each case alone, as columns.
+"""Policies at many cases at once: the figures `evaluate` gives for each case alone, and the same ranking, as columns.
 
-Rows are ordered by case, then by policy in the order asked. A policy is a regime or a tax rule. Without types a regime's row is its
-outcome at the case's own cost spillovers, and a tax rule has nothing to ask. With types every row is an expectation over both
-firms' types, as in the `comparison` of `evaluate`; a tax rule's row is what `evaluate` gives when the case asks for that rule.
+Rows are ordered by case, then by policy in the order asked. A policy is a regime, a tax rule or an instrument (`mechanism.policies`).
+Without types its row stands at the case's own parameters, and a tax rule has nothing to ask. With types every row is an expectation over
+both firms' types, as in the `comparison` of `evaluate`. Policies are ranked among those asked; today's market is solved beside them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from market.case import PARAMETERS, Array, Case, UnitCost
-from market.outcome import account
-from market.regimes import REGIMES, Outcomes, solve_markets
-from mechanism.many_types import PER_FIRM, TOTALS, block_size, solve_block
-from mechanism.rules import TAX_RULES
+from market.regimes import REGIMES, solve_markets
+from mechanism.contenders import NOT_ASKED, known_policies, typed_policies
+from mechanism.many_types import block_size, solve_block
+from mechanism.policies import GOAL, Policy, followed, known, policy_of, today
+from mechanism.policies import policies as every_policy
+from mechanism.ranking import WHY_NOT, Ranked, rank
 from mechanism.schema import MechanismOptions, PolicyCase
+from mechanism.standard import Standard, standard_of
 from mechanism.tidy import welfare_net
-from mechanism.transfers import no_design
 from mechanism.types import TypeSpace, type_space
 
 Columns = dict[str, NDArray[Any]]
 
-TEXT = ("policy", "status", "message", "ic", "ir")
-"""The columns that hold strings, the last two whether truth and participation hold under a tax rule; all others hold floats, NaN where no
-number is claimed."""
+TEXT = ("policy", "status", "message", "ic", "ir", "why_not")
+"""The columns that hold strings: whether truth and participation hold under a tax rule, and why a policy does not compete; all others
+hold floats, NaN where no number is claimed."""
+
+PER_FIRM = ("sharing", "investment", "price", "profit", "flat_payment", "net_transfer")
+"""Figures of each firm: what its levels and prices are, what it keeps as the policy stands, the flat part that makes all join, and what it
+then receives on balance."""
 
 NUMBERS = (
     *(f"{name}_{firm}" for name in PER_FIRM for firm in (1, 2)),
-    *TOTALS,
+    "consumer_surplus",
+    "welfare",
+    "public_outlay",
     "welfare_net",
+    "value",
+    "outlay_joined",
+    "competes",
+    "recommended",
     "ic_max_gain",
     "ir_min_slack",
     "residual",
     "regret",
 )
-"""The columns of figures: money in the case's own unit, residual and regret in natural units. `welfare_net` is welfare less the case's
-shadow cost of public funds for every unit that is paid out."""
+"""The columns of figures: money in the case's own unit, residual and regret in natural units, 1 or 0 for whether a policy competes and is
+recommended. `welfare_net` is welfare less the case's shadow cost of public funds for what is paid out as the policy stands."""
 
+NEEDS_TYPES = "it rests on types that are private: the case needs types"
+"""Why what asks for reports, or is a market with private types, has no figures at a case where everything is known."""
 
-def tax_rules() -> tuple[str, ...]:
-    """The tax rules that can be asked for at many cases."""
-    return tuple(key for key, rule in TAX_RULES.items() if rule.in_markets)
-
-
-NOT_ASKED = "not_asked"
-"""The status of a tax rule at a case without types, and of transfers that are not solved for under the case's options."""
-
-NEEDS_TYPES = "a tax rule taxes reports: the case needs types"
-"""Why a tax rule has no figures at a case whose cost spillovers are known."""
+NOT_THERE = "this is for cases in which everything is known, or nobody may refuse"
+"""Why a policy has no figures at a case with private types."""
 
 
 def solve_many(cases: Sequence[PolicyCase], policies: Sequence[str]) -> Columns:
     """Columns over rows (case-major, then policies in the order asked) of what each policy leads to at each case."""
-    unknown = [policy for policy in policies if policy not in REGIMES and policy not in tax_rules()]
+    unknown = [policy for policy in policies if not known(policy)]
     if unknown:
-        raise ValueError(f"no such policy: {', '.join(unknown)}; there are {', '.join([*REGIMES, *tax_rules()])}")
-    rows = len(cases) * len(policies)
+        raise ValueError(f"no such policy: {', '.join(unknown)}; there are {', '.join(followed(private=True))}")
+    rows, width = len(cases) * len(policies), len(policies)
     out: Columns = {"policy": np.array(list(policies) * len(cases), object)}
     out |= {name: np.full(rows, "", object) for name in TEXT[1:]} | {name: np.full(rows, np.nan) for name in NUMBERS}
-    width = len(policies)
-    known = [i for i, case in enumerate(cases) if case.types is None]
-    for group in groups([cases[i].market for i in known]):
-        which = np.array([known[i] for i in group])
-        market = stack([cases[i].market for i in which])
-        for place, policy in enumerate(policies):
-            at = which * width + place
-            if policy in REGIMES:
-                record_outcomes(out, at, market, policy, solve_markets(market, policy, len(which)))
-            else:
-                out["status"][at], out["message"][at] = NOT_ASKED, NEEDS_TYPES
-    for same in _same_types(cases):
-        _with_types(out, [cases[i] for i in same], same, policies)
+    out["status"][:] = NOT_ASKED
+    for same in _alike(cases):
+        first = cases[same[0]]
+        private = first.types is not None
+        asked = [policy_of(key) for key in policies]
+        why = NOT_THERE if private else NEEDS_TYPES
+        solved = _with_types if private else _known
+        for place, ranked in solved([cases[i] for i in same], _needed(asked, private)):
+            at = np.array(same)[place] * width
+            there = {c.policy.key: p for p, c in enumerate(ranked.contenders)}
+            for k, key in enumerate(policies):
+                if key in there:
+                    _write(out, at + k, ranked, there[key])
+                else:
+                    out["message"][at + k] = why
     burden = np.repeat([case.mechanism.public_funds_cost for case in cases], width)
     out["welfare_net"] = welfare_net(out["welfare"], out["public_outlay"], burden)
     return out
 
 
-def _same_types(cases: Sequence[PolicyCase]) -> list[list[int]]:
-    """The positions of cases with types that can be solved together: the same types, options and cost form, and firms of the same
-    names and likeness."""
+def _needed(asked: Sequence[Policy], private: bool) -> tuple[Policy, ...]:
+    """The policies to be solved, in the order of reports: those asked that stand at such a case, today's market, and what instruments aim
+    at."""
+    stands = [row for row in asked if row.key in REGIMES or (row.compared != "never" and row.stands(private, unpaid=not private))]
+    needed = {row.key: row for row in [*stands, policy_of(today(private))]}
+    if any(row.source not in ("regime", "private_market") for row in needed.values()):
+        needed.setdefault(GOAL, policy_of(GOAL))
+    order = [row.key for row in every_policy()]
+    return tuple(sorted(needed.values(), key=lambda row: order.index(row.key) if row.key in order else len(order)))
+
+
+def _alike(cases: Sequence[PolicyCase]) -> list[list[int]]:
+    """The positions of cases that can be solved together: the same types, cost form and likeness of the firms, and options that differ in
+    the standard's weights alone; with types in nothing."""
     found: dict[Any, list[int]] = {}
     for i, case in enumerate(cases):
-        if case.types is not None:
-            market = case.market
-            key = (case.types, case.mechanism, market.cost_form, market.firms, market.unit_cost is None, market.alike())
-            found.setdefault(key, []).append(i)
+        market, options = case.market, case.mechanism
+        form = (market.cost_form, market.unit_cost is None)
+        if case.types is None:
+            key: Any = (form, options.participation, options.timing, options.fees, options.materiality, options.allow)
+        else:
+            key = (form, case.types, options, market.alike())
+        found.setdefault(key, []).append(i)
     return list(found.values())
 
 
-def _with_types(out: Columns, cases: list[PolicyCase], at: list[int], policies: Sequence[str]) -> None:
-    """Write the rows of cases with the same types: together where they are plain, each searched thoroughly where they are not."""
+Solved = list[tuple[NDArray[np.intp], Ranked]]
+"""Which of some cases, and the policies ranked at them."""
+
+
+def _known(cases: Sequence[PolicyCase], policies: Sequence[Policy]) -> Solved:
+    """Cases in which everything is known."""
+    market, options = stack([case.market for case in cases]), [case.mechanism for case in cases]
+    weights = {name: np.array([getattr(one, name) for one in options]) for name in ("profit_weight", "public_funds_cost")}
+    standard = standard_of(options[0]).at(**weights)
+    found = {policy.key: solve_markets(market, policy.key, len(cases)) for policy in policies if policy.source == "regime"}
+    ranked = rank(known_policies(market, found, policies, standard).contenders, today(private=False), GOAL, standard)
+    return [(np.arange(len(cases)), ranked)]
+
+
+def _with_types(cases: Sequence[PolicyCase], policies: Sequence[Policy]) -> Solved:
+    """Cases with the same types: together where they are plain, each searched thoroughly where they are not."""
     first = cases[0]
     assert first.types is not None
     types, options = type_space(first.types), first.mechanism
-    start = np.array(at) * len(policies)
-    place = {policy: k for k, policy in enumerate(policies)}
-    for policy, why in _not_asked(types, options, policies).items():
-        rows = start + place.pop(policy)
-        out["status"][rows], out["message"][rows] = NOT_ASKED, why
-
-    def write(rows: NDArray[np.intp], figures: Mapping[str, Columns]) -> None:
-        for policy, found in figures.items():
-            here = rows + place[policy]
-            for name, values in found.items():
-                if name in PER_FIRM:
-                    out[f"{name}_1"][here], out[f"{name}_2"][here] = values[:, 0], values[:, 1]
-                else:
-                    out[name][here] = values
-
-    size = block_size(types)
-    for k in range(0, len(cases) if place else 0, size):
-        market, rows = stack([case.market for case in cases[k : k + size]]), start[k : k + size]
-        figures, plain = solve_block(market, types, options, tuple(place))
-        write(rows[plain], figures)
+    size, out = block_size(types), []
+    for k in range(0, len(cases), size):
+        market = stack([case.market for case in cases[k : k + size]])
+        found, plain = solve_block(market, types, options, policies)
+        if plain.any():
+            out.append((k + np.flatnonzero(plain), _ranked(found, types, options, policies)))
         for lane in np.flatnonzero(~plain):
-            write(rows[[lane]], solve_block(market.take([lane]), types, options, tuple(place), plain=False)[0])
-
-
-def _not_asked(types: TypeSpace, options: MechanismOptions, policies: Sequence[str]) -> dict[str, str]:
-    """The tax rules that have nothing to ask at these types and options, and why."""
-    out = {}
-    for policy in policies:
-        rule = TAX_RULES.get(policy)
-        if rule is not None and rule.designed and (why := no_design(types, options)):
-            out[policy] = why.text
-        if rule is not None and rule.observed and types.private_values:
-            out[policy] = (
-                "of use only where both types move both profits: the market that comes about shows nothing else that reports do not"
-            )
+            alone = solve_block(market.take([lane]), types, options, policies, plain=False)[0]
+            out.append((np.array([k + lane]), _ranked(alone, types, options, policies)))
     return out
+
+
+def _ranked(found: Any, types: TypeSpace, options: MechanismOptions, policies: Sequence[Policy]) -> Ranked:
+    """The policies of some cases with types, ranked."""
+    standard: Standard = standard_of(options)
+    return rank(typed_policies(policies, found, types, standard), today(private=True), GOAL, standard)
+
+
+def _write(out: Columns, at: NDArray[np.intp], ranked: Ranked, p: int) -> None:
+    """Write a policy's figures at C cases into the rows `at` (C,)."""
+    c = ranked.contenders[p]
+    e, solved = c.expected, c.solved
+    out["status"][at] = c.status
+    out["why_not"][at] = [WHY_NOT[code] if code else "" for code in ranked.why_not[p]]
+    per_firm = {"sharing": e.sharing, "investment": e.investment, "price": e.price, "profit": e.kept}
+    per_firm |= {"net_transfer": ranked.net_transfer[p]}
+    if c.least is not None:
+        per_firm["flat_payment"] = ranked.flat[p]
+    for name, values in per_firm.items():
+        for firm in (0, 1):
+            out[f"{name}_{firm + 1}"][at] = np.where(solved, values[:, firm], np.nan)
+    totals = {"consumer_surplus": e.consumer_surplus, "welfare": e.welfare, "public_outlay": e.budget}
+    totals |= {"value": ranked.value[p], "outlay_joined": ranked.outlay[p]}
+    for name, figures in totals.items():
+        out[name][at] = np.where(solved, figures, np.nan)
+    out["competes"][at], out["recommended"][at] = ranked.competes[p], ranked.winner == p
+    for name, column in c.columns.items():
+        out[name][at] = column
 
 
 # --- stacking
@@ -165,18 +203,3 @@ def stack(markets: Sequence[Case]) -> Case:
         unit_cost=unit,
         firms=first.firms,
     )
-
-
-# --- without types
-
-
-def record_outcomes(out: Columns, at: NDArray[np.intp], market: Case, key: str, found: Outcomes) -> None:
-    """Write a regime's outcomes in L markets into the rows `at` (L,)."""
-    books = account(market, found.levels, REGIMES[key].prices)
-    out["status"][at], out["message"][at] = found.status, found.message
-    for firm in (0, 1):
-        out[f"sharing_{firm + 1}"][at], out[f"investment_{firm + 1}"][at] = found.levels[:, firm], found.levels[:, 2 + firm]
-        out[f"price_{firm + 1}"][at], out[f"profit_{firm + 1}"][at] = books.price[:, firm], books.profit[:, firm]
-    out["consumer_surplus"][at], out["welfare"][at] = books.consumer_surplus.sum(-1), books.total_surplus.sum(-1)
-    out["public_outlay"][at] = np.where(np.isfinite(out["welfare"][at]), 0.0, np.nan)
-    out["residual"][at], out["regret"][at] = found.residual, found.regret

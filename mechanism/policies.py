@@ -188,11 +188,18 @@ def _of_regime(regime: Regime, firms: tuple[str, str] = FIRMS) -> Policy:
         source="regime",
         requires=regime.requires,
         compared="always" if regime.policy else "never",
-        barred="forbidden" if regime.forbidden else "benchmark" if regime.role == "benchmark" else "",
+        barred=_bar(regime),
         needs_types=regime.key == TODAY,
         contrast=regime.imposed is not None or regime.key == TODAY,
         mirror=regime.mirror_of is not None,
     )
+
+
+def _bar(regime: Regime) -> str:
+    """Why a regime does not compete whatever the case; empty where it may."""
+    if not regime.policy:
+        return "no_policy"
+    return "forbidden" if regime.forbidden else "benchmark" if regime.role == "benchmark" else ""
 
 
 def policies() -> tuple[Policy, ...]:

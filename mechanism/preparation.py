@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from market.case import Array, Case
 from market.outcome import account
 from market.pricing import bertrand_matrix
+from market.regimes import REGIMES
 from mechanism.allocation import Allocation, case_at_pairs, levels_over_pairs, per_firm
 from mechanism.behaviour import Expected, Replies, at_reports, by_pair, expected_outcome, levels_at
 from mechanism.frozen import freeze
@@ -86,8 +87,8 @@ class Scheme:
     """(...): whether any search met more than one local optimum."""
     market_levels: Array | None
     """(..., M, M, 4): the unregulated market (`nash`) at every pair of points, NaN where it has no equilibrium; None if not asked for."""
-    private_market: PrivateEquilibrium | None
-    """That market when each firm knows its own type alone (`bayes_nash`); None if not asked for."""
+    private_market: PrivateEquilibrium
+    """That market when each firm knows its own type alone (`bayes_nash`)."""
     _earned: dict[tuple[str, bool], Earned] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -100,7 +101,6 @@ class Scheme:
 
     def lane(self, at: int) -> Scheme:
         """One of many cases as a scheme of its own."""
-        private = self.private_market
         return replace(
             self,
             case=self.case.take([at]).map(lambda a: a[0]),
@@ -108,7 +108,7 @@ class Scheme:
             residual=self.residual[at],
             several=self.several[at],
             market_levels=None if self.market_levels is None else self.market_levels[at],
-            private_market=None if private is None else private.lane(at),
+            private_market=self.private_market.lane(at),
         )
 
     # what firms earn before transfers
@@ -173,7 +173,6 @@ class Scheme:
 
     def private(self) -> Array:
         """(2, ..., M, 1): what each type earns in `bayes_nash`; NaN where that was not found."""
-        assert self.private_market is not None
         return self.private_market.earned(self.options.payoff)[..., None]
 
     def outside(self, form: str, timing: Timing) -> Array:
@@ -242,6 +241,23 @@ def prepare(case: Case, types: TypeSpace, options: MechanismOptions) -> Scheme |
     return scheme_at(case, types, options, optimum, over_pairs(case, types.points, TODAY, types.parameter))
 
 
+def private_regime(case: Case, types: TypeSpace, key: str = TODAY, known: Array | None = None, plain: bool = False) -> PrivateEquilibrium:
+    """A regime in which firms choose for themselves (`nash`, `no_sharing`) when each knows its own type alone, in a case or a batch.
+
+    Its equilibrium is sought from the one with both types known at the middle pair, and asked for only where there is one at every pair
+    that is looked at. `known` (..., M, M, 4) or (..., K, K, 4) are those levels over all pairs of points or of types, where they are
+    known; otherwise they are found in the corners and in the middle. With `plain` global deviations are searched at these points alone.
+    """
+    K, M, middle = len(types.nodes), len(types.points), int(types.nodes[len(types.nodes) // 2])
+    few = np.unique([0, middle, M - 1])
+    if known is None:
+        known, place = over_pairs(case, types.points[few], key, types.parameter, plain).levels, int(np.searchsorted(few, middle))
+    else:
+        place = middle if known.shape[-2] == M else K // 2
+    start = known[..., place, place, :] + 0.0 * known.sum((-3, -2))  # NaN where some pair has none
+    return private_equilibrium(case, types, start, few if plain else None, sharing_range=REGIMES[key].sharing_range)
+
+
 def scheme_at(
     case: Case,
     types: TypeSpace,
@@ -253,24 +269,10 @@ def scheme_at(
 ) -> Scheme:
     """The scheme at the planner's levels over all pairs of points.
 
-    `market` is `nash` over the same pairs. With `plain` it is given only if the options ask for it, what else they do not ask for is left
-    out, levels are found from a few pairs, and `market_at_types` (..., K, K, 4) is `nash` at the types where it is known.
+    `market` is `nash` over the same pairs. With `plain` it is given only if the options ask for it, levels are found from a few pairs, and
+    `market_at_types` (..., K, K, 4) is `nash` at the types where it is known.
     """
-    K, M, middle = len(types.nodes), len(types.points), int(types.nodes[len(types.nodes) // 2])
-    private = None
-    if not plain or (options.participation == "ir_market" and options.timing == "interim"):
-        # Where every pair is asked an equilibrium must be found at each; with `plain` at least in the corners and in the middle.
-        few = np.unique([0, middle, M - 1])
-        if market is not None:
-            found, start = market.levels, market.levels[..., middle, middle, :]
-        elif market_at_types is not None:
-            found, start = market_at_types, market_at_types[..., K // 2, K // 2, :]
-        else:
-            found = over_pairs(case, types.points[few], TODAY, types.parameter, plain).levels
-            place = int(np.searchsorted(few, middle))
-            start = found[..., place, place, :]
-        start = start + 0.0 * found.sum((-3, -2))  # NaN where some pair has none
-        private = private_equilibrium(case, types, start, few if plain else None)
+    private = private_regime(case, types, TODAY, market_at_types if market is None else market.levels, plain)
     return Scheme(
         case=case,
         types=types,

@@ -1,13 +1,15 @@
-"""`bayes_nash`: the unregulated market when each firm alone knows its own cost spillover.
+"""The market when each firm alone knows its own type: `bayes_nash`, and the same with rates or without sharing.
 
-As `nash`, but firm i of type lambda_k chooses levels (s_i(lambda_k), t_i(lambda_k)) knowing only the distribution of its rival's type;
-levels are then observed and Bertrand prices follow. Its payoff is the expectation over the rival's types, each at the rival's
-strategy. Own type matters through own fixed cost alone, so prices depend on nobody's beliefs.
+As `nash`, but firm i of type theta_k chooses levels (s_i(theta_k), t_i(theta_k)) knowing only the
+distribution of its rival's type; levels are then observed and Bertrand prices follow. Its payoff is
+the expectation over the rival's types, each at the rival's strategy, and what it receives per unit
+of its own levels where rates were set before types were drawn (a negative rate is a tax).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,11 +22,49 @@ from market.solve.lanes import together
 from market.solve.optimum import maximise
 from market.solve.tolerances import DEFAULT, Tolerances
 from market.units import Units, in_units, levels_from, levels_in, natural_units
+from mechanism.behaviour import Expected, expected_outcome
 from mechanism.frozen import freeze
+from mechanism.instruments import CONTROLS
 from mechanism.types import TypeSpace
 
 ROUNDS = 200
 """Rounds of best replies after which no equilibrium is claimed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrivateGame:
+    """What firms play in C markets when each knows its own type alone."""
+
+    case: Case
+    """Flat."""
+    types: TypeSpace
+    rates: Array
+    """(2 firms, C, 2): what a firm receives per unit of its sharing and of its investment; money."""
+    sharing_range: tuple[float, float]
+    """What a firm may share; both ends equal where sharing is imposed."""
+
+    def take(self, markets: NDArray[np.intp]) -> PrivateGame:
+        """In these markets only."""
+        return replace(self, case=self.case.take(markets), rates=self.rates[:, markets])
+
+    @property
+    def alike(self) -> bool:
+        """Whether nothing distinguishes the firms of any market."""
+        same = np.full((1, 2), self.types.points[0])
+        equal = self.case.with_parameter(self.types.parameter, same).alike()
+        return equal and bool((self.rates[0] == self.rates[1]).all())
+
+    @cached_property
+    def units(self) -> Units:
+        """Natural units of the markets, (C, 1) each."""
+        units = natural_units(self.case)
+        shape = (self.rates.shape[1], 1)
+        return Units(**{name: np.broadcast_to(a, shape) for name, a in vars(units).items()})
+
+    @property
+    def unit(self) -> Array:
+        """(C, 2): the units of sharing and of investment."""
+        return np.concatenate([np.ones_like(self.units.quantity), self.units.quantity], -1)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -36,9 +76,9 @@ class PrivateEquilibrium:
     strategy: Array
     """(2 firms, ..., n types, 2): sharing and investment of each type."""
     payoff: Array
-    """(2, ..., n): expected profit of each type, money units."""
+    """(2, ..., n): what each type expects to earn, profit and what it receives per unit; money."""
     own_cost: Array
-    """(2, ..., n): expected investment cost of each type, part of that profit."""
+    """(2, ..., n): expected investment cost of each type, part of that payoff."""
     residual: Array
     """(...): largest projected own gradient of any type, natural units."""
     regret: Array
@@ -51,6 +91,13 @@ class PrivateEquilibrium:
         """One of many markets."""
         whole = {name: getattr(self, name)[at] for name in ("converged", "residual", "regret")}
         return PrivateEquilibrium(**whole, **{name: getattr(self, name)[:, at] for name in ("strategy", "payoff", "own_cost")})
+
+    def reshaped(self, lead: tuple[int, ...]) -> PrivateEquilibrium:
+        """The same with these axes in place of that of the markets."""
+        whole = {name: getattr(self, name).reshape(lead) for name in ("converged", "residual", "regret")}
+        by_firm = {name: getattr(self, name) for name in ("strategy", "payoff", "own_cost")}
+        shaped = {name: a.reshape(2, *lead, *a.shape[2:]) for name, a in by_firm.items()}
+        return PrivateEquilibrium(**whole, **shaped)
 
     def at_points(self, points: NDArray[np.intp]) -> PrivateEquilibrium:
         """One market at some of the points alone."""
@@ -76,6 +123,8 @@ class ExpectedProfit:
     """Curvatures kappa of own cost by rival type, times its probability, (L, K), or (L, 1) where all origins are zero."""
     origin: Array
     """Where own cost begins, (L, K) or (L, 1)."""
+    rates: Array
+    """What is received per unit of own levels, (L, 2)."""
 
     def take(self, lanes: Any) -> ExpectedProfit:
         """The expected profits of these types."""
@@ -85,7 +134,8 @@ class ExpectedProfit:
         """Expected profits (L,)."""
         terms = _terms(x)
         beyond = np.maximum(x[:, 1:] - self.origin, 0.0)
-        return np.asarray(_paired(self.moments, terms, terms) - (self.cost * beyond**2).sum(-1) / 2)
+        earned = _paired(self.moments, terms, terms) - (self.cost * beyond**2).sum(-1) / 2
+        return np.asarray(earned + (self.rates * x).sum(-1))
 
     def derivatives(self, x: Array) -> tuple[Array, Array, Array]:
         """Value, gradient and Hessian in own levels."""
@@ -102,7 +152,9 @@ class ExpectedProfit:
                 hessian[u, v] = hessian[v, u] = 2 * (_paired(self.moments, by[u], by[v]) + bend)
         beyond = np.maximum(x[:, 1:] - self.origin, 0.0)
         value = _paired(self.moments, terms, terms) - (self.cost * beyond**2).sum(-1) / 2
+        value = value + (self.rates * x).sum(-1)
         gradient[1] -= (self.cost * beyond).sum(-1)
+        gradient += self.rates.T
         hessian[1, 1] -= (self.cost * (x[:, 1:] >= self.origin)).sum(-1)
         return value, gradient.T, hessian.T
 
@@ -119,40 +171,85 @@ def _paired(moments: Array, left: dict[int, Array], right: dict[int, Array]) -> 
 
 
 def private_equilibrium(
-    case: Case, types: TypeSpace, start: Array, searched: NDArray[np.intp] | None = None, tolerances: Tolerances = DEFAULT
+    case: Case,
+    types: TypeSpace,
+    start: Array,
+    searched: NDArray[np.intp] | None = None,
+    tolerances: Tolerances = DEFAULT,
+    *,
+    rates: Array | float = 0.0,
+    sharing_range: tuple[float, float] = (0.0, 1.0),
 ) -> PrivateEquilibrium:
     """The equilibrium that best replies reach from levels `start` (..., 4), such as `nash` at the mean type, in a case or a batch of them.
 
-    Strategies are found on the types expectations are taken over and then answered at every point of the grid, so that the result
-    has one row per point: (2, ..., M, ...). Global deviations are searched at the points `searched`, by default at all. Where there is
-    nothing to start from (NaN) there is no equilibrium either.
+    `rates` (2, ..., 2) are received per unit of each firm's own sharing and investment. Strategies
+    are found on the types expectations are taken over and then answered at every point of the grid,
+    so that the result has one row per point: (2, ..., M, ...). Global deviations are searched at the
+    points `searched`, by default at all. Where there is nothing to start from (NaN) there is no
+    equilibrium either.
     """
     lead = start.shape[:-1]
-    case, start = case.flat(), start.reshape(-1, 4)
+    game = private_game(case, types, lead, rates, sharing_range)
+    start = start.reshape(-1, 4)
     begun = np.isfinite(start).all(-1)
     start = np.nan_to_num(start)
-    C, K, M = len(start), len(types.nodes), len(types.points)
     mirrored = start[:, [1, 0, 3, 2]]
-    alike = case.with_parameter(types.parameter, np.full((1, 2), types.points[0])).alike() and np.allclose(start, mirrored, 1e-9, 1e-12)
+    alike = game.alike and np.allclose(start, mirrored, 1e-9, 1e-12)
     start = (start + mirrored) / 2 if alike else start
-    strategy = np.stack([np.repeat(start[:, None, [i, 2 + i]], K, axis=1) for i in (0, 1)])  # (2, C, K, [sharing, investment])
-    units = natural_units(case)
-    unit = np.broadcast_to(np.column_stack([np.ones(len(units.quantity)), units.quantity[:, 0]]), (C, 2))  # of a strategy's levels
-    moving = np.arange(C)
+    K = len(types.nodes)
+    begin = np.stack([np.repeat(start[:, None, [i, 2 + i]], K, axis=1) for i in (0, 1)])
+    found = examined(game, _settled(game, begin, alike), searched, tolerances)
+    found = replace(found, converged=found.converged & begun)
+    return found.reshaped(lead)
+
+
+def private_game(
+    case: Case,
+    types: TypeSpace,
+    lead: tuple[int, ...],
+    rates: Array | float = 0.0,
+    sharing_range: tuple[float, float] = (0.0, 1.0),
+) -> PrivateGame:
+    """The game in a case or a batch of them with the axes `lead`, at rates (2, ..., 2)."""
+    every = np.broadcast_to(np.asarray(rates, float), (2, *lead, 2)).reshape(2, -1, 2)
+    return PrivateGame(case=case.flat(), types=types, rates=every, sharing_range=sharing_range)
+
+
+def _settled(game: PrivateGame, strategy: Array, alike: bool) -> Array:
+    """Where best replies of the types lead from strategies (2, C, K, 2), after `ROUNDS` at most."""
+    strategy = strategy.copy()
+    moving = np.arange(strategy.shape[1])
     for _ in range(ROUNDS):
         before = strategy[:, moving].copy()
-        some = case.take(moving)
+        some = game.take(moving)
         for firm in (0, 1):
             if firm and alike:  # equal firms answer alike
                 strategy[1, moving] = strategy[0, moving]
                 continue
             rivals, own = strategy[1 - firm, moving], strategy[firm, moving]
-            strategy[firm, moving] = _climb(some, types, firm, rivals, types.types, own[:, :, None])[0]
-        now, then = (levels / unit[moving, None] for levels in (strategy[:, moving], before))
+            strategy[firm, moving] = _climb(some, firm, rivals, game.types.types, own[:, :, None])[0]
+        now, then = (levels / some.unit[:, None] for levels in (strategy[:, moving], before))
         moved = np.abs(now - then).max((0, 2, 3)) > 1e-13 * np.maximum(1.0, np.abs(now).max((0, 2, 3)))
         moving = moving[moved]
         if not len(moving):
             break
+    return strategy
+
+
+def examined(
+    game: PrivateGame,
+    strategy: Array,
+    searched: NDArray[np.intp] | None = None,
+    tolerances: Tolerances = DEFAULT,
+) -> PrivateEquilibrium:
+    """What strategies (2, C, K, 2) of the types are worth as an equilibrium of C markets.
+
+    They are answered at every point of the grid; global deviations are searched at the points
+    `searched`, by default at all.
+    """
+    types, unit = game.types, game.unit
+    C, M = strategy.shape[1], len(types.points)
+    alike = game.alike and bool((strategy[0] == strategy[1]).all())
     near = np.abs(types.points[:, None] - types.types).argmin(1)
     looked = np.arange(M) if searched is None else searched
     answers, payoffs, costs = np.empty((2, C, M, 2)), np.empty((2, C, M)), np.empty((2, C, M))
@@ -162,70 +259,83 @@ def private_equilibrium(
             answers[1], payoffs[1], costs[1] = answers[0], payoffs[0], costs[0]
             continue
         rivals = strategy[1 - firm]
-        x, value, residual = _climb(case, types, firm, rivals, types.points, strategy[firm][:, near][:, :, None])
+        own = strategy[firm][:, near][:, :, None]
+        x, value, residual = _climb(game, firm, rivals, types.points, own)
         # A global deviation: climbs from own levels spread over the whole range.
         top = np.maximum(unit[:, 1], 3 * strategy[firm][..., 1].max(1))
-        spread = np.array([[s, t] for s in (0.0, 0.5, 1.0) for t in (0.0, 1 / 3, 1.0)]) * np.stack([np.ones(C), top], -1)[:, None]
+        spread = np.array([[s, t] for s in (0.0, 0.5, 1.0) for t in (0.0, 1 / 3, 1.0)])
+        spread = spread * np.stack([np.ones(C), top], -1)[:, None]
         everywhere = np.broadcast_to(spread[:, None], (C, len(looked), *spread.shape[1:]))
-        best = _climb(case, types, firm, rivals, types.points[looked], everywhere)[1]
-        gain = (best - value[:, looked]) / units.money
+        best = _climb(game, firm, rivals, types.points[looked], everywhere)[1]
+        gain = (best - value[:, looked]) / game.units.money
         answers[firm], payoffs[firm] = x, value
         worst, regret = np.maximum(worst, residual.max(1)), np.maximum(regret, gain.max(1))
-        costs[firm] = _expected_cost(case, types, firm, types.points, x, rivals)
+        costs[firm] = _expected_cost(game, firm, types.points, x, rivals)
     gap = np.abs((answers[:, :, types.nodes] - strategy) / unit[:, None]).max((0, 2, 3))
     settled = gap <= 1e-9 * np.maximum(1.0, np.abs(strategy / unit[:, None]).max((0, 2, 3)))
-    fits = begun & settled & (worst <= tolerances.residual) & (regret <= tolerances.regret)
     return PrivateEquilibrium(
-        converged=fits.reshape(lead),
-        strategy=answers.reshape(2, *lead, M, 2),
-        payoff=payoffs.reshape(2, *lead, M),
-        own_cost=costs.reshape(2, *lead, M),
-        residual=worst.reshape(lead),
-        regret=regret.reshape(lead),
+        converged=settled & (worst <= tolerances.residual) & (regret <= tolerances.regret),
+        strategy=answers,
+        payoff=payoffs,
+        own_cost=costs,
+        residual=worst,
+        regret=regret,
     )
 
 
 def at_types(case: Case, types: TypeSpace, firm: int, found: PrivateEquilibrium, own_types: Array) -> tuple[Array, Array]:
-    """What one firm's types (n,), on the grid or between, earn in an equilibrium of one market, and their expected investment cost: (n,)
+    """What one firm's types (n,), on the grid or between, earn in `bayes_nash` of one market, and their expected investment cost: (n,)
     each."""
-    one = case.map(lambda a: a.reshape(1, -1))
+    game = private_game(case, types, (1,))
     nearest = found.strategy[firm][np.abs(own_types[:, None] - types.points).argmin(1)]
     rivals = found.strategy[1 - firm][types.nodes][None]
-    x, value, _ = _climb(one, types, firm, rivals, own_types, nearest[None, :, None])
-    return value[0], _expected_cost(one, types, firm, own_types, x, rivals)[0]
+    x, value, _ = _climb(game, firm, rivals, own_types, nearest[None, :, None])
+    return value[0], _expected_cost(game, firm, own_types, x, rivals)[0]
 
 
-def _expected_cost(case: Case, types: TypeSpace, firm: int, own_types: Array, own: Array, rivals: Array) -> Array:
+def _expected_cost(game: PrivateGame, firm: int, own_types: Array, own: Array, rivals: Array) -> Array:
     """(C, n): expected investment cost of types (n,) with levels (C, n, 2) in C markets."""
+    types = game.types
     pairs = np.empty((len(own_types), len(types.types), 2))
     pairs[..., firm], pairs[..., 1 - firm] = own_types[:, None], types.types
     x = np.empty((*own.shape[:2], len(types.types), 4))
     x[..., [firm, 2 + firm]], x[..., [1 - firm, 3 - firm]] = own[:, :, None], rivals[:, None]
-    cost = investment_cost(case.map(lambda a: a[:, None, None]).with_parameter(types.parameter, pairs), x)
-    return np.asarray(cost[..., firm] @ types.probabilities)
+    here = game.case.map(lambda a: a[:, None, None]).with_parameter(types.parameter, pairs)
+    return np.asarray(investment_cost(here, x)[..., firm] @ types.probabilities)
 
 
-def pair_levels(own: Array, rival: Array, firm: int) -> Array:
-    """Levels (n, K, 4) when the firm's own are (n, 2) and its rival's (K, 2) or (n, K, 2), sharing and investment."""
-    x = np.empty((len(own), rival.shape[-2], 4))
-    x[..., [firm, 2 + firm]] = own[:, None]
-    x[..., [1 - firm, 3 - firm]] = rival
+def pairs_of(strategy: Array) -> Array:
+    """Levels (..., n, n, 4) at all pairs of types that follow strategies (2, ..., n, 2), firm 1's type first."""
+    n = strategy.shape[-2]
+    x = np.empty((*strategy.shape[1:-2], n, n, 4))
+    x[..., CONTROLS[0]] = strategy[0][..., :, None, :]
+    x[..., CONTROLS[1]] = strategy[1][..., None, :, :]
     return x
 
 
-def expected_profit(case: Case, types: TypeSpace, firm: int, rivals: Array, own_types: Array) -> ExpectedProfit:
+def expected_under(case: Case, types: TypeSpace, found: PrivateEquilibrium, rates: Array | float = 0.0) -> Expected:
+    """Expectations over both firms' types in an equilibrium of a case or of each of a batch, NaN where there is none; net transfers are
+    what is received at rates (2, ..., 2)."""
+    own = np.where(found.converged[..., None, None], found.strategy[..., types.nodes, :], np.nan)
+    received = (own * np.asarray(rates)[..., None, :] if np.ndim(rates) else own * rates).sum(-1)
+    both = np.broadcast_arrays(received[0][..., :, None], received[1][..., None, :])
+    return expected_outcome(case, types, pairs_of(own), np.stack(both, -1))
+
+
+def expected_profit(game: PrivateGame, firm: int, rivals: Array, own_types: Array) -> ExpectedProfit:
     """In C markets, rivals' strategies (C, K, 2), the expected profits of own types (n,): C * n lanes, a market's types together.
 
     Its levels and its money are in natural units.
     """
+    types, units = game.types, game.units
     C, K, n = len(rivals), len(types.types), len(own_types)
-    lanes, units = np.repeat(np.arange(C), n * K), natural_units(case)
+    lanes = np.repeat(np.arange(C), n * K)
     pairs = np.empty((C, n, K, 2))
     pairs[..., firm], pairs[..., 1 - firm] = own_types[:, None], types.types
     x = np.zeros((C, n, K, 4))
     x[..., [1 - firm, 3 - firm]] = levels_in(rivals, _of_market(units))[:, None]
-    here, x = case.take(lanes).with_parameter(types.parameter, together(pairs.reshape(-1, 2))), together(x.reshape(-1, 4))
-    here = in_units(here, units.take(lanes))
+    here = game.case.take(lanes).with_parameter(types.parameter, together(pairs.reshape(-1, 2)))
+    here, x = in_units(here, units.take(lanes)), together(x.reshape(-1, 4))
     margin = margin_in_own_levels(here, x, firm)
     terms = np.array([np.broadcast_to(c, len(x)) for c in margin[:6]]).reshape(6, C * n, K)
     weight = types.probabilities * np.broadcast_to(margin.weight, len(x)).reshape(C * n, K)
@@ -237,21 +347,28 @@ def expected_profit(case: Case, types: TypeSpace, firm: int, rivals: Array, own_
     cost = kappa * types.probabilities
     if not origin.any():
         cost, origin = cost.sum(-1, keepdims=True), origin[:, :1]
-    return ExpectedProfit(moments=moments.T, cost=together(cost), origin=together(origin))
+    rates = game.rates[firm] / np.concatenate([units.money, units.of("price")], -1)
+    return ExpectedProfit(
+        moments=moments.T,
+        cost=together(cost),
+        origin=together(origin),
+        rates=together(np.repeat(rates, n, axis=0)),
+    )
 
 
-def _climb(case: Case, types: TypeSpace, firm: int, rivals: Array, own_types: Array, starts: Array) -> tuple[Array, Array, Array]:
+def _climb(game: PrivateGame, firm: int, rivals: Array, own_types: Array, starts: Array) -> tuple[Array, Array, Array]:
     """In C markets, rivals' strategies (C, K, 2), for each own type (n,) the best end of climbs from its starts (C, n, m, 2): levels
     (C, n, 2), payoff (C, n), residual in natural units (C, n)."""
     C, n, tries, _ = starts.shape
-    units = natural_units(case)
-    objective = expected_profit(case, types, firm, rivals, own_types)
-    objective = objective.take(np.repeat(np.arange(C * n), tries))
+    units = game.units
+    objective = expected_profit(game, firm, rivals, own_types).take(np.repeat(np.arange(C * n), tries))
     market = np.repeat(np.arange(C), n * tries)
-    cap = of_firm(case.investment_cap, firm) / units.quantity[:, 0]
-    upper = np.column_stack([np.ones(len(market)), np.broadcast_to(cap, C)[market]])
+    cap = of_firm(game.case.investment_cap, firm) / units.quantity[:, 0]
+    least, most = game.sharing_range
+    upper = np.column_stack([np.full(len(market), most), cap[market]])
+    lower = np.column_stack([np.full(len(market), least), np.zeros(len(market))])
     begin = levels_in(starts, _of_market(units, 2)).reshape(-1, 2)
-    found = maximise(objective, begin, np.zeros_like(upper), upper)
+    found = maximise(objective, begin, lower, upper)
     best = found.value.reshape(C, n, tries).argmax(-1)
     rows = (np.arange(C)[:, None] * n + np.arange(n)) * tries + best
     value = found.value[rows]

@@ -12,8 +12,8 @@ order of the table.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -36,6 +36,7 @@ ROUNDING = 1e-12
 WHY_NOT = {
     "no_figures": "it has no figures here",
     "benchmark": "it shows what could be had and is nobody's to choose",
+    "no_policy": "it is how firms might act, and nobody's to choose",
     "forbidden": "fixing prices is what competition law forbids; `allow` would let it compete",
     "types_known": "it needs the types known, and they are private",
     "imposed": "levels are imposed without payment only where nobody may refuse (participation none)",
@@ -67,6 +68,8 @@ class Contender:
     """(C, 2): what the worst type of each firm keeps as it stands; None: what the firm does."""
     barred: str = ""
     """Why it never competes unless it is allowed, a code of `WHY_NOT`; empty where it may."""
+    columns: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    """(C,) each: what else is told of it in rows of many cases."""
 
     @property
     def solved(self) -> NDArray[np.bool_]:
@@ -159,7 +162,8 @@ class Ranked:
 
 
 def rank(contenders: Sequence[Contender], today: str, goal: str, standard: Standard) -> Ranked:
-    """Rank policies at C cases against the market as it is, one of them; `goal` is what money aims at: without it there is no advice."""
+    """Rank policies at C cases against the market as it is, one of them; `goal` is what money aims at: where it is among them and has no
+    figures there is no advice."""
     keys = [c.policy.key for c in contenders]
     market = contenders[keys.index(today)]
     base = market.expected
@@ -170,9 +174,9 @@ def rank(contenders: Sequence[Contender], today: str, goal: str, standard: Stand
     value = standard.value(surplus, (earned + net).sum(-1), outlay)
     scale = np.abs(np.asarray(base.welfare, float))
     why = np.stack([_why_not(c, n, market, scale, standard) for c, n in zip(contenders, net, strict=True)])
-    may = ~np.isin(why, ("benchmark", "copy", "attainable", "types_known", "forbidden", "imposed"))
+    may = ~np.isin(why, ("benchmark", "no_policy", "copy", "attainable", "types_known", "forbidden", "imposed"))
     endless = np.stack([c.status == "unbounded" for c in contenders])
-    planned = contenders[keys.index(goal)].solved
+    planned = contenders[keys.index(goal)].solved if goal in keys else np.array(True)
     advised = market.solved & planned & ~(endless & may).any(0)
     asks = _asks(contenders)
     winner, equal = choose(np.where(why == "", value, np.nan), value[keys.index(today)], asks, outlay, net, scale, standard.materiality)

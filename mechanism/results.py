@@ -307,13 +307,28 @@ class RuleResult:
 
 @dataclass(frozen=True, kw_only=True)
 class Strategy:
-    """What one type of one firm does in the unregulated market with private types."""
+    """What one type of one firm does in a market with private types."""
 
     firm: int
     type: float
     sharing: float
     investment: float
     payoff: float
+
+    @classmethod
+    def rows(cls, types: TypeSpace, strategy: Array, payoff: Array) -> tuple[Strategy, ...]:
+        """Of strategies (2, M points, 2) and payoffs (2, M) those of the types expectations are taken over."""
+        return tuple(
+            cls(
+                firm=firm + 1,
+                type=float(types.points[k]),
+                sharing=float(strategy[firm, k, 0]),
+                investment=float(strategy[firm, k, 1]),
+                payoff=float(payoff[firm, k]),
+            )
+            for firm in (0, 1)
+            for k in types.nodes
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,110 +1,408 @@
-"""Subsidies per unit that are set before cost spillovers are drawn: no rates fit every draw; those of the highest expected welfare.
+"""Subsidies per unit that are set before types are drawn, and played by firms that know their own type alone.
 
-The firms know both draws when they choose, and play the game that the rates make at every pair of types.
+No rates fit every draw. The best are those whose Bayesian equilibrium has the highest value under a
+standard (`mechanism.standard`),
+
+    V = CS + beta (profits + outlay) - (1 + mu) outlay
+
+consumers not losing against today's market (`bayes_nash`) unless that is allowed. Flat parts beside the
+rates are the least with which every type joins: firm i receives on balance
+
+    m_i = E[rates_i . x_i] + max over types k of (o_i(k) - U_i(k))
+
+U_i(k) being what type k expects at the rates and o_i(k) what staying out is worth. Outlay is
+max(0, m_1 + m_2), since money may pass between the firms but not on balance to the public, or
+m_1 + m_2 where fees may be charged. Where nobody may refuse there are no flat parts, and no type may
+be left with less than nothing.
+
+At mu = 1 - beta = 0 outlay does not count and V is smooth in the rates: BFGS. Otherwise it has kinks where
+the type that gains least changes, or outlay its sign: stated with flat parts and outlay as variables
+(their epigraph) it is smooth again, for SLSQP. Slopes follow from the conditions of equilibrium.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import minimize
+from scipy.stats import qmc
 
 from market.case import Array, Case
-from market.payoff import Payoff
-from market.pricing import bertrand_matrix, utility_matrix
-from market.solve.equilibrium import examine, newton, own_system
-from market.solve.linear import implicit_slope
-from market.solve.optimum import on_bound
+from market.outcome import account
+from market.pricing import bertrand_matrix
 from market.solve.tolerances import DEFAULT, Tolerances
-from market.units import in_units, levels_from, levels_in, natural_units, reciprocal
-from mechanism.behaviour import Expected, expected_outcome
+from market.units import levels_from
+from mechanism.allocation import case_at_pairs, per_firm
+from mechanism.behaviour import Expected
 from mechanism.frozen import freeze
-from mechanism.instruments import rates_in, subsidised_game
+from mechanism.options import NO_OUTSIDE, WhyNot
+from mechanism.private_market import PrivateEquilibrium, examined, expected_under, pairs_of, private_game
+from mechanism.rates_problem import GAIN, Piece, Point, Problem
+from mechanism.standard import Standard
 from mechanism.types import TypeSpace
 
 GRADIENT = 1e-10
-"""Slope of expected welfare in the rates, natural units, at which their search ends."""
+"""Slope of the value in the rates, natural units, at which their search ends."""
+SCANNED = 32
+"""Rates spread around those that would make firms count all others' gains, at which the value is looked at."""
+CLIMBED = 3
+"""How many of these and of the starts that are given, the best, are climbed from."""
+PIECES = 100
+"""Pieces between kinks that are searched at most."""
+EDGE = 1e-7
+"""What counts as the edge of a piece, natural units."""
+SMALL = 0.1
+"""Share of rates by which a climb with constraints steps at first."""
+FAR = 1e3
+"""Loss where no equilibrium is found, beside values of the size of one."""
+STEPS = 60
+"""Steps of a climb with constraints; where a level of some type reaches its bound the value has a kink, which it approaches slowly."""
+PROBED = (0.1, 0.01, 1e-3, 1e-4)
+"""Steps in every rate, as shares of the rates' size, by which the best rates are tried for something better near them."""
+ROUNDS = 20
+"""Times that types whose participation was not yet stated are added."""
+
+NO_TODAY = WhyNot(code="no_today", text="today's market has no equilibrium to compare with or to start from")
+NO_RATES = WhyNot(code="no_rates", text="no rates were found at which the types' choices are an equilibrium")
 
 
 @dataclass(frozen=True, kw_only=True)
 class FixedRates:
-    """Rates that are fixed before types are drawn, and what firms choose at every pair of types."""
+    """Rates that are fixed before types are drawn, and what firms of every type then choose."""
 
     rates: Array
-    """(2, 4): money per unit of each level, by firm."""
+    """(2, 4): money per unit of each level, by firm; zero for what the other firm chooses."""
+    strategy: Array
+    """(2 firms, M points, 2): sharing and investment of each type of the grid."""
     levels: Array
-    """(K, K, 4): what firms of types k and l choose."""
-    regret: float
-    """Largest gain of any firm from a global own deviation, natural units, at any pair of types."""
+    """(K, K, 4): what types k and l choose, of those expectations are taken over."""
+    payoff: Array
+    """(2, M): what each type expects to earn, payments per unit included."""
+    flat: Array | None
+    """(2,): the least flat payments with which every type joins, money; zero where nobody may refuse,
+    None where what staying out is worth is not known."""
+    least_receipts: Array | None
+    """(2,): m, what each firm then receives on balance, expected; money. None as before."""
+    expected: Expected
+    """Expectations; net transfers are what is received per unit."""
+    value: float
+    """V, money."""
     residual: float
-    """Largest first-order residual, natural units, at any pair of types."""
+    """Largest first-order residual of any type, natural units."""
+    regret: float
+    """Largest gain of any type from a global change of its levels, natural units."""
 
     def __post_init__(self) -> None:
         freeze(self)
 
 
-def best_rates(case: Case, types: TypeSpace, levels: Array, start: Array, tolerances: Tolerances = DEFAULT) -> FixedRates | None:
-    """The rates of the highest expected welfare when cost spillovers are drawn and known to the firms when they choose.
+def best_rates(
+    case: Case,
+    types: TypeSpace,
+    today: PrivateEquilibrium,
+    standard: Standard,
+    market_levels: Array | None = None,
+    starts: Sequence[Array] = (),
+    tolerances: Tolerances = DEFAULT,
+) -> FixedRates | WhyNot:
+    """The rates of the highest value under a standard in one market, or why there are none.
 
-    `levels` (K, K, 4) are the planner's, from which equilibria are looked for, `start` (2, 4) the rates to start from. Welfare's slope
-    in the rates follows from the equilibrium conditions: g(x) + rates = 0 gives J dx + d rates = 0 on the levels that are not at a bound.
-    None where at some pair of types no equilibrium is found from there.
+    `today` is its `bayes_nash`, `market_levels` (M, M, 4) is `nash` at all pairs of points, asked for
+    where firms decide whether to join knowing both types (timing ex_post); `starts` are rates (2, 4) to
+    search from besides zero and those that make up for what firms do to others in today's market.
     """
-    own = case.map(lambda a: a.reshape(1, -1))
-    units = natural_units(own)
-    flat, start = in_units(own, units), rates_in(start, units)
-    points = types.types
-    equal = own.with_parameter(types.parameter, np.full((1, 2), points[0])).alike()
-    first, second = (a.ravel() for a in np.indices((len(points), len(points))))
-    weight = types.probabilities[first] * types.probabilities[second]
-    if equal:  # the pair (r, r') is the pair (r', r) with the firms exchanged
-        half = first >= second
-        first, second, weight = first[half], second[half], np.where(first > second, 2 * weight, weight)[half]
-    pairs = in_units(own.with_parameter(types.parameter, np.column_stack([points[first], points[second]])), units)
-    welfare = Payoff(case=pairs, benefit=utility_matrix(flat, bertrand_matrix), cost_weight=np.ones((1, 2)))
-    at = levels_in(levels[first, second], units)
+    if not today.converged:
+        return NO_TODAY
+    problem = Problem.of(case, types, today, standard, market_levels)
+    if problem.flat_matters and not np.isfinite(problem.outside).all():
+        return NO_OUTSIDE
+    own = [problem.rates_in(start) for start in starts]
+    for point in _best(problem, own):
+        found = _certified(problem, point, tolerances)
+        if found is not None:
+            return found
+    return NO_RATES
 
-    def spread(free: Array) -> Array:
-        """The free rates, of firm 1 alone where the firms are alike, as (2, 4)."""
-        rates = np.zeros((2, 4))
-        rates[0, [0, 2]] = free[:2]
-        rates[1, [1, 3]] = free[:2] if equal else free[2:]
-        return rates
 
-    def expected(free: Array) -> tuple[float, Array]:
-        """Minus expected welfare and its slope in the free rates."""
-        game = subsidised_game(pairs, spread(free), at)
-        x = newton(game, at, tolerances)
-        if not np.isfinite(x).all():
+# --- the search
+
+
+class _Follower:
+    """What rates lead to along a search: every solution starts the next."""
+
+    def __init__(self, problem: Problem, point: Point, piece: Piece | None = None) -> None:
+        self.problem, self.last, self.asked, self.piece = problem, point, point, piece
+
+    def at(self, free: Array) -> Point | None:
+        """What these rates lead to; None where no equilibrium is found."""
+        if not np.array_equal(free, self.asked.free):
+            near = self.last
+            guess = near.z + near.slope @ (free - near.free)
+            found = self.problem.points(free[None], guess[None], self.piece)[0]
+            if found is None:
+                found = self.problem.points(free[None], near.z[None], self.piece)[0]
+            if found is None:
+                return None
+            self.asked = self.last = found
+        return self.asked
+
+
+def _best(problem: Problem, starts: Sequence[Array]) -> Iterator[Point]:
+    """Rates from the best found downward."""
+    zero = problem.points(np.zeros((1, problem.spread.shape[1])), problem.start[None])[0]
+    if zero is None:
+        return
+
+    def downward(points: Sequence[Point | None]) -> list[Point]:
+        found = [point for point in points if point is not None]
+        return sorted(found, key=problem.value, reverse=True)
+
+    given = [_followed(problem, zero, free) for free in starts]
+    seen = downward([zero, *given, *_scan(problem, zero, starts)])
+    tops = downward([_climbed(problem, point) for point in seen[:CLIMBED]])
+    yield _polished(problem, tops[0])
+    yield from downward([*tops, *seen])
+
+
+def _followed(problem: Problem, zero: Point, free: Array) -> Point | None:
+    """What these rates lead to, reached from zero rates at once or step by step."""
+    for steps in (1, 8):
+        path = _Follower(problem, zero)
+        ends = [path.at(share * free) for share in np.linspace(0, 1, steps + 1)[1:]]
+        if ends[-1] is not None:
+            return ends[-1]
+    return None
+
+
+def _scan(problem: Problem, zero: Point, starts: Sequence[Array]) -> list[Point]:
+    """What rates spread around zero and around those that make up for what is done to others lead to."""
+    n = len(zero.free)
+    towards = problem.externalities(zero)
+    size = np.max([np.abs(towards), np.full(n, 0.01), *map(np.abs, starts)], axis=0)
+    spread = qmc.Halton(n, scramble=False).random(SCANNED + 1)[1:]
+    free = np.concatenate([towards[None], (4 * spread - 1) * size])
+    found = problem.points(free, np.repeat(zero.z[None], len(free), axis=0))
+    return [point for point in found if point is not None]
+
+
+def _climbed(problem: Problem, start: Point) -> Point:
+    """The best rates that are reached from these."""
+    follower = _Follower(problem, start)
+    smooth = problem.burden == 0 and problem.joins
+    found = _ascent(problem, follower) if smooth else start
+    if not smooth or problem.value(found) == -np.inf:
+        found = _constrained(problem, follower)
+    return max(start, found, key=problem.value)
+
+
+def _polished(problem: Problem, point: Point) -> Point:
+    """The best rates reached from these: on their piece and its neighbours there are none better, nor among those looked at near them."""
+    for _ in range(ROUNDS):
+        point = _over_pieces(problem, point)
+        near = _nearby(problem, point)
+        if problem.value(near) <= problem.value(point) + GAIN:
+            break
+        point = _climbed(problem, near)
+    return point
+
+
+def _over_pieces(problem: Problem, point: Point) -> Point:
+    """From rates to the best on their piece, and on to neighbouring pieces while that is better."""
+    waiting, seen = [(problem.piece_at(point), point)], set[bytes]()
+    while waiting and len(seen) < PIECES:
+        piece, start = waiting.pop()
+        if piece.sides.tobytes() in seen:
+            continue
+        seen.add(piece.sides.tobytes())
+        on_piece = problem.points(start.free[None], start.z[None], piece)[0]
+        if on_piece is None:
+            continue
+        end = _least(problem, _constrained(problem, _Follower(problem, on_piece, piece)), piece)
+        found = problem.points(end.free[None], end.z[None])[0]
+        if problem.value(found) < problem.value(point) - GAIN or found is None:
+            continue
+        better = problem.value(found) > problem.value(point) + GAIN
+        if better:
+            waiting = []  # what lies beside the earlier ones is of no interest
+        if better or len(seen) == 1:
+            point = found
+        values, _, beyond = piece.conditions(problem.game, end)
+        tight = beyond[values <= EDGE]
+        half = 2 * problem.game.size
+        for some in [tight, *tight[:, None]] if len(tight) else []:
+            sides = piece.sides.copy()
+            sides[some[:, 0]] = some[:, 1]
+            if problem.alike:
+                sides[(some[:, 0] + half) % (2 * half)] = some[:, 1]
+            waiting.append((Piece(sides=sides, counted=piece.counted), end))
+    return point
+
+
+def _least(problem: Problem, point: Point, piece: Piece) -> Point:
+    """The same levels at the smallest rates that lead there: where a level of all types lies at a bound, a rate need not push further."""
+    rates, push = problem.rates(point.free), point.push.reshape(2, -1, 2)
+    low, high = ((piece.sides == side).reshape(2, -1, 2).all(1) for side in (-1, 1))
+    at_low, at_high = np.minimum(rates - push.max(1), 0.0), np.maximum(rates - push.min(1), 0.0)
+    least = np.where(low, at_low, np.where(high, at_high, rates))
+    if (least == rates).all():
+        return point
+    free = np.asarray(np.linalg.lstsq(problem.spread, least.ravel(), rcond=None)[0])
+    found = problem.points(free[None], point.z[None], piece)[0]
+    return point if found is None or problem.value(found) < problem.value(point) - GAIN else found
+
+
+def _nearby(problem: Problem, point: Point) -> Point:
+    """The best rates among those a little off in each direction."""
+    n = len(point.free)
+    size = max(float(np.abs(point.free).max()), 0.01)
+    steps = np.concatenate([sign * step * size * np.eye(n) for step in PROBED for sign in (1, -1)])
+    found = problem.points(point.free + steps, point.z + steps @ point.slope.T)
+    return max([point, *(p for p in found if p is not None)], key=problem.value)
+
+
+def _ascent(problem: Problem, follower: _Follower) -> Point:
+    """The rates of the highest expected welfare."""
+
+    def loss(free: Array) -> tuple[float, Array]:
+        point = follower.at(free)
+        if point is None:
             return np.inf, np.zeros_like(free)
-        value, gradient, _ = welfare.derivatives(x)
-        jacobian = own_system(game, x)[2]
-        held = on_bound(x, game.lower, tolerances) | on_bound(x, game.upper, tolerances)
-        by_level = weight @ implicit_slope(np.swapaxes(jacobian, -1, -2), gradient[..., None], held)[..., 0]
-        by_rate = by_level[[0, 2]] + by_level[[1, 3]] if equal else by_level[[0, 2, 1, 3]]
-        return -float(weight @ value), -by_rate
+        return -(point.consumers + point.profit), -(point.consumers_slope + point.profit_slope)
 
-    free = start[[0, 0], [0, 2]] if equal else start[[0, 0, 1, 1], [0, 2, 1, 3]]
-    found = minimize(expected, free, jac=True, method="BFGS", options={"maxiter": 100, "gtol": GRADIENT})
-    rates = spread(found.x)
-    game = subsidised_game(pairs, rates, at)
-    x = newton(game, at, tolerances)
-    if not np.isfinite(x).all():
+    start = follower.last
+    options = {"maxiter": 100, "gtol": GRADIENT}
+    found = minimize(loss, start.free, jac=True, method="BFGS", options=options)
+    return follower.at(found.x) or start
+
+
+def _constrained(problem: Problem, follower: _Follower) -> Point:
+    """The rates of the highest value, its kinks stated as constraints, on a piece where the follower keeps to one.
+
+    Variables are steps in the free rates, small ones being of size one, and where outlay counts it
+    and both flat parts. Participation is stated for the types that gain least; those that turn out
+    to gain less are added until there are none.
+    """
+    start, burden, beta = follower.last, problem.burden, float(problem.standard.profit_weight)
+    n, flats, paid = len(start.free), 2 * problem.flat_matters, int(burden != 0)
+    step = SMALL * max(float(np.abs(start.free).max()), 0.1)
+    width, of_firm = n + flats + paid, start.slack[0].size
+    stated: list[int] = []
+
+    def point_at(y: Array) -> Point | None:
+        return follower.at(start.free + step * y[:n])
+
+    def variables(point: Point) -> Array:
+        flat = problem.flat(point)[:flats]
+        return np.array([*(point.free - start.free) / step, *flat, *[problem.outlay(point)][:paid]])
+
+    def in_variables(slope: Array) -> Array:
+        """Slopes in the free rates (..., n) as slopes in all variables."""
+        return np.concatenate([step * slope, np.zeros((*slope.shape[:-1], width - n))], -1)
+
+    def loss(y: Array) -> tuple[float, Array]:
+        point = point_at(y)
+        if point is None:
+            return FAR, np.zeros_like(y)
+        slope = in_variables(-(point.consumers_slope + beta * point.profit_slope))
+        slope[n + flats :] = burden
+        return -(point.consumers + beta * point.profit) + burden * float(y[n + flats :].sum()), slope
+
+    def constraints(y: Array) -> tuple[Array, Array]:
+        """What must not be negative, and its slopes."""
+        point = point_at(y) or follower.last
+        values, slopes = [point.slack.ravel()[stated]], [in_variables(point.slack_slope.reshape(-1, n)[stated])]
+        if flats:
+            at = n + np.array(stated, int) // of_firm
+            values[0] = values[0] + y[at]
+            slopes[0][np.arange(len(stated)), at] = 1.0
+        if paid:
+            covered = in_variables(-point.received_slope.sum(0))
+            covered[n:] = [-1.0] * flats + [1.0]
+            values.append(y[-1:] - y[n : n + flats].sum() - point.received.sum())
+            slopes.append(covered[None])
+            if not problem.standard.fees:
+                values.append(y[-1:])
+                slopes.append(np.eye(width)[-1:])
+        if follower.piece is not None:
+            within, within_slope, _ = follower.piece.conditions(problem.game, point)
+            values.append(within)
+            slopes.append(in_variables(within_slope))
+        if np.isfinite(problem.least_consumers):
+            values.append(np.array([point.consumers - problem.least_consumers]))
+            slopes.append(in_variables(point.consumers_slope)[None])
+        return np.concatenate(values), np.concatenate(slopes)
+
+    bound = {
+        "type": "ineq",
+        "fun": lambda y: constraints(y)[0],
+        "jac": lambda y: constraints(y)[1],
+    }
+    options = {"maxiter": STEPS, "ftol": GAIN}
+    point = start
+    for _ in range(ROUNDS):
+        if flats or not problem.joins:
+            least = point.slack.reshape(2, -1).argmin(1)
+            new = [int(k) for k in np.array([0, of_firm]) + least if k not in stated]
+            if not new:
+                break
+            stated += new
+        found = minimize(loss, variables(point), jac=True, method="SLSQP", constraints=[bound], options=options)
+        point = point_at(found.x) or follower.last
+        if not stated:
+            break
+    return point
+
+
+# --- what is claimed
+
+
+def _certified(problem: Problem, point: Point, tolerances: Tolerances) -> FixedRates | None:
+    """The claim of these rates, every type's global deviations searched; None where it does not hold."""
+    if problem.value(point) == -np.inf:
         return None
-    seen = examine(game, x, tolerances)
-    regret, residual = float(seen.unscaled_regret.max()), float(seen.unscaled_residual.max())
-    if regret > 1e-8 or residual > tolerances.residual:
+    case, types, units = problem.case, problem.types, problem.units
+    rates, nodes = problem.rates_from(point.free), problem.nodes
+    game = private_game(case.map(lambda a: a[None]), types, (1,), rates[:, None])
+    strategy = levels_from(point.z.reshape(2, -1, 2), units)[:, nodes]
+    found = examined(game, strategy[:, None], tolerances=tolerances).lane(0)
+    if not found.converged:
         return None
-    x, rates = levels_from(x, units), rates_in(rates, reciprocal(units))
-    everywhere = np.empty_like(levels)
-    if equal:
-        everywhere[second, first] = x[:, [1, 0, 3, 2]]
-    everywhere[first, second] = x
-    return FixedRates(rates=rates, levels=everywhere, regret=regret, residual=residual)
+    expected = expected_under(case, types, found, rates)
+    if not expected.describes_market:
+        return None
+    slack = _slack(problem, found, rates)
+    flat = -slack.reshape(2, -1).min(1) if problem.joins else np.zeros(2)
+    known = bool(np.isfinite(flat).all())
+    receipts = expected.net_transfer + flat
+    paid = float(receipts.sum()) if problem.burden else 0.0
+    outlay = paid if problem.standard.fees else max(paid, 0.0)
+    kept = float(expected.profit.sum()) + outlay
+    on_all = np.zeros((2, 4))
+    on_all[0, [0, 2]], on_all[1, [1, 3]] = rates
+    return FixedRates(
+        rates=on_all,
+        strategy=found.strategy,
+        levels=pairs_of(found.strategy[:, types.nodes]),
+        payoff=found.payoff,
+        flat=flat if known else None,
+        least_receipts=receipts if known else None,
+        expected=expected,
+        value=float(problem.standard.value(expected.consumer_surplus, kept, outlay)),
+        residual=float(found.residual),
+        regret=float(found.regret),
+    )
 
 
-def rates_outcome(case: Case, types: TypeSpace, fixed: FixedRates) -> Expected:
-    """Expectations at the levels firms choose, what they receive per unit included."""
-    received = np.einsum("klv,fv->klf", fixed.levels, fixed.rates)
-    return expected_outcome(case, types, fixed.levels, received)
+def _slack(problem: Problem, found: PrivateEquilibrium, rates: Array) -> Array:
+    """What joining is worth more than staying out to every point of the grid, (2, M, M or 1), money."""
+    case, types, stays = problem.case, problem.types, problem.stays
+    received = (found.strategy * rates[:, None]).sum(-1)[..., None]
+    if problem.standard.participation == "ir1":
+        return np.asarray(received)
+    if stays.shape[-1] == 1:
+        return np.asarray(found.payoff[..., None] - stays)
+    there = case_at_pairs(case, types.points, types.parameter)
+    books = account(there, pairs_of(found.strategy), bertrand_matrix)
+    return np.asarray(per_firm(books.profit) + received - stays)

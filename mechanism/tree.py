@@ -33,6 +33,7 @@ from mechanism.results import (
     PrivateMarket,
     RepairResult,
     RuleResult,
+    Strategy,
 )
 from mechanism.tidy import COLUMNS
 
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from mechanism.recommendation import Recommendation, Stretch
     from mechanism.robust_rates import FixedRates
     from mechanism.schema import Expected as ExpectedValue
+    from mechanism.types import TypeSpace
     from mechanism.what_if import Compared, Difference, KeyChange, Moved, Path
 
 Tree = dict[str, Any]
@@ -90,7 +92,7 @@ def mechanism_tree(found: Evaluation) -> Tree:
     own, rules, firms = found.case.mechanism.tax_rule, found.rules, found.case.market.firms
     return {
         "full_information": None if found.full_information is None else full_information_tree(found.full_information),
-        "linear_subsidies": None if found.rates is None else rates_tree(found.rates, found.rates_under_types),
+        "linear_subsidies": None if found.rates is None else rates_tree(found.rates, found.rates_under_types, found.types),
         "reported": None if found.own is None else rule_tree(found.own, firms),
         "alternatives": None
         if rules is None
@@ -127,7 +129,7 @@ def _joining(found: Joining) -> Tree:
     }
 
 
-def rates_tree(rates: LinearSubsidies, under_types: FixedRates | WhyNot | None) -> Tree:
+def rates_tree(rates: LinearSubsidies, under_types: FixedRates | WhyNot | None, types: TypeSpace | None) -> Tree:
     """`mechanism.linear_subsidies`."""
     return {
         "status": rates.status,
@@ -140,10 +142,14 @@ def rates_tree(rates: LinearSubsidies, under_types: FixedRates | WhyNot | None) 
         "residual": rates.residual,
         "regret": rates.regret,
         "under_types": None
-        if under_types is None or isinstance(under_types, WhyNot)
+        if types is None or under_types is None or isinstance(under_types, WhyNot)
         else {
             **_rates(under_types.rates),
             "expected": expected_tree(under_types.expected),
+            "strategies": [_fields(row) for row in Strategy.rows(types, under_types.strategy, under_types.payoff)],
+            "least_flat_payments": numbers(under_types.flat),
+            "least_net_receipts": numbers(under_types.least_receipts),
+            "value": under_types.value,
             "residual": under_types.residual,
             "regret": under_types.regret,
         },

@@ -338,6 +338,7 @@ def _proofs(found: Evaluation) -> list[Sentence]:
     for key, outcome in found.regimes.items():
         certificate = outcome.certificate
         sole = REGIMES[key].chooser != "firms"
+        optimum = sole or REGIMES[key].agreed
         if outcome.status not in SOLVED:
             continue
         if sole and certificate.scope == "searched":
@@ -347,7 +348,7 @@ def _proofs(found: Evaluation) -> list[Sentence]:
             text = f"{key}: the equilibrium is unstable: after a small disturbance best replies lead away from it"
             out.append(Sentence(code="unstable", text=text))
         if certificate.others:
-            one, several = ("local optimum", "local optima") if sole else ("equilibrium", "equilibria")
+            one, several = ("local optimum", "local optima") if optimum else ("equilibrium", "equilibria")
             count = len(certificate.others)
             text = f"{key}: {count} other {one if count == 1 else several} found (listed in the certificate)"
             out.append(Sentence(code="several", text=text))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,45 +12,46 @@ from trees import evaluate
 
 from market.outcome import SOLVED
 from market.regimes import REGIMES
-from mechanism.many import NUMBERS, solve_many, stack, tax_rules
+from mechanism.many import NUMBERS, solve_many, stack
 from mechanism.many_types import solve_block
+from mechanism.policies import followed, policy_of
 from mechanism.rules import market_rules
 from mechanism.schema import PolicyCase, load_case, parse_tree
 from mechanism.transfers import least_payoffs
 from mechanism.types import type_space
 
 CASES = Path(__file__).resolve().parents[1] / "cases"
-POLICIES = [*REGIMES, *tax_rules()]
-COMPARED = ("no_sharing", "nash", "joint_profit", "price_collusion", "social_optimum", "first_best")
+POLICIES = [*followed(private=True), "vcg_reported"]
 
 
-def expected_row(case: PolicyCase, policy: str, result: dict[str, object]) -> dict[str, object]:
+def expected_row(case: PolicyCase, policy: str, result: dict[str, Any], everything: bool) -> dict[str, Any]:
     """The figures that `evaluate` gives for this policy, under the names of the columns."""
-    regimes, comparison = result["regimes"], {row["policy"]: row for row in result["comparison"]}  # type: ignore[index, union-attr]
-    if policy in tax_rules():
-        found = result["mechanism"]  # type: ignore[assignment]
-        told = found["reported"] if policy == case.mechanism.tax_rule else (found["alternatives"] or {}).get(policy)  # type: ignore[index]
+    rows = {row["policy"]: row for row in result["comparison"]}
+    told = rows.get(policy)
+    if told is None:  # what no comparison shows: games in stages at known types
+        told = result["regimes"].get(policy) if case.types is None else None
         if told is None:
-            return {"status": "not_asked"}
-        played = told["if_not_truthful"]
-        expected = told["expected"] if played is None else played["expected"]
-        row = {"status": "no_equilibrium" if expected is None else "converged", "ic_max_gain": told["checks"]["ic"]["max_gain"]}
-        if case.mechanism.participation != "none":
-            row["ir_min_slack"] = told["checks"][case.mechanism.participation]["min_slack"]
-        if expected is not None:
-            row |= {"welfare": expected["welfare"], "consumer_surplus": expected["consumer_surplus"], "public_outlay": expected["budget"]}
-            row |= {f"profit_{i + 1}": expected["payoff"][i] for i in (0, 1)}
-            row |= {f"{name}_{i + 1}": expected[name][i] for name in ("sharing", "investment") for i in (0, 1)}
-        return row
-    told = regimes[policy] if case.types is None else comparison.get(policy)  # type: ignore[index]
-    if told is None:
-        return {}
+            return {} if policy in REGIMES or policy_of(policy).compared == "unpaid" else {"status": "not_asked"}
     row = {"status": told["status"]}
     if told["welfare"] is None:
         return row
-    names = ("sharing", "investment", "profit") if case.types is not None else ("sharing", "investment", "price", "profit")
-    row |= {f"{name}_{i + 1}": told[name][i] for name in names for i in (0, 1)}
-    return row | {name: told[name] for name in ("consumer_surplus", "welfare")}
+    row |= {name: told[name] for name in ("consumer_surplus", "welfare")}
+    row |= {f"{name}_{i + 1}": told[name][i] for name in ("sharing", "investment", "profit") for i in (0, 1)}
+    if policy not in rows:
+        return row
+    row |= {name: told[name] for name in ("public_outlay", "value", "outlay_joined")} | {"competes": float(told["competes"])}
+    for key in ("flat_payments", "net_transfer"):
+        row |= {f"{key.removesuffix('s')}_{i + 1}": None if told[key] is None else told[key][i] for i in (0, 1)}
+    if everything:  # the winner is that among what is asked
+        row["recommended"] = float(policy == result["recommendation"]["policy"])
+    found = result["mechanism"]
+    own = case.mechanism.tax_rule
+    checked = found["reported"] if policy in (own, "vcg_reported") else (found["alternatives"] or {}).get(policy)
+    if checked is not None and policy != "designed":
+        row["ic_max_gain"] = checked["checks"]["ic"]["max_gain"]
+        if case.mechanism.participation != "none":
+            row["ir_min_slack"] = checked["checks"][case.mechanism.participation]["min_slack"]
+    return row
 
 
 def compare(cases: list[PolicyCase], policies: list[str], rtol: float = 1e-9) -> None:
@@ -58,29 +60,33 @@ def compare(cases: list[PolicyCase], policies: list[str], rtol: float = 1e-9) ->
     assert all(len(column) == len(cases) * len(policies) for column in columns.values())
     for i, case in enumerate(cases):
         result = evaluate(case)
+        everything = {row["policy"] for row in result["comparison"]} <= set(policies)
         for j, policy in enumerate(policies):
             row = {name: column[i * len(policies) + j] for name, column in columns.items()}
             assert row["policy"] == policy
             where = f"{case.name}: {policy}: {row['message']}"
-            for name, value in expected_row(case, policy, result).items():
+            for name, value in expected_row(case, policy, result, everything).items():
                 if value is None:
                     assert name == "status" or np.isnan(row[name]), f"{where}: {name}"
                 elif isinstance(value, str):
                     assert row[name] == value, f"{where}: {name}"
                 else:
                     # A gain or slack near zero is what sums of payoffs round to.
-                    size = max(1.0, abs(row["welfare"])) if name in ("ic_max_gain", "ir_min_slack", "public_outlay") else 1e-3
+                    small = ("ic_max_gain", "ir_min_slack", "public_outlay", "outlay_joined")
+                    money = name in small or name.startswith(("flat", "net"))
+                    size = max(1.0, abs(row["welfare"])) if money else 1e-3
                     assert row[name] == pytest.approx(value, rel=rtol, abs=rtol * size), f"{where}: {name}"
             if row["status"] not in SOLVED:
-                assert all(np.isnan(row[name]) for name in NUMBERS if name not in ("ic_max_gain", "ir_min_slack", "residual"))
-                assert row["message"]
+                told_all_the_same = ("ic_max_gain", "ir_min_slack", "residual", "regret", "competes", "recommended")
+                assert all(np.isnan(row[name]) for name in NUMBERS if name not in told_all_the_same)
+                assert row["message"], where
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in CASES.glob("*.yaml")))
 def test_every_shipped_case_gives_what_evaluate_gives(name: str) -> None:
     case = load_case(CASES / f"{name}.yaml")
-    staged = [key for key, regime in REGIMES.items() if regime.order != "together"]
-    compare([case], [key for key in POLICIES if case.types is None or key not in staged])
+    unseen = [key for key, regime in REGIMES.items() if not regime.policy]
+    compare([case], [key for key in POLICIES if case.types is None or key not in unseen])
 
 
 def typed(count: int, seed: int, **mechanism: str) -> list[PolicyCase]:
@@ -138,14 +144,13 @@ def test_transfers_solved_for_in_a_block_are_those_of_evaluate(mechanism: dict[s
     compare(typed(3, 5, **{"tax_rule": "groves", **mechanism}), ["social_optimum", "designed", "groves"], 1e-8)
 
 
-def test_a_design_over_budget_says_so() -> None:
+def test_the_case_s_own_design_over_budget_says_so_and_the_one_compared_has_no_budget() -> None:
     """In these markets no truthful scheme with voluntary participation pays for itself."""
-    columns = solve_many(typed(2, 5, budget="ex_ante"), ["designed"])
+    columns = solve_many(typed(2, 5, budget="ex_ante", tax_rule="designed"), ["designed", "vcg_reported"])
     assert (columns["public_outlay"] > 1).all()
-    assert all("budget" in message for message in columns["message"])
-    free = solve_many(typed(2, 5, budget="none"), ["designed"])
-    assert not any(free["message"])
-    np.testing.assert_array_equal(free["public_outlay"], columns["public_outlay"])
+    assert ["budget" in message for message in columns["message"]] == [False, True] * 2
+    outlay = columns["public_outlay"]
+    np.testing.assert_array_equal(outlay[::2], outlay[1::2])
 
 
 def test_least_payoffs_are_longest_paths_or_none() -> None:
@@ -178,7 +183,7 @@ def test_a_block_is_solved_together() -> None:
     """Most cases are plain; what is not is left out and done alone."""
     cases = typed(20, 3)
     alike = [case for case in cases if case.market.alike()]
-    policies = ["nash", "social_optimum", "printed", "groves"]
+    policies = [policy_of(key) for key in ("nash", "social_optimum", "printed", "groves")]
     case = alike[0]
     assert case.types is not None
     _, plain = solve_block(stack([c.market for c in alike]), type_space(case.types), case.mechanism, policies)

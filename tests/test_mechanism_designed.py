@@ -16,14 +16,10 @@ from trees import evaluate
 from market.case import Case
 from market.outcome import account
 from market.pricing import bertrand_matrix
-from mechanism.allocation import allocate
-from mechanism.behaviour import expected_outcome
 from mechanism.design import design
 from mechanism.design_file import solve_file
 from mechanism.design_tree import design_tree
-from mechanism.instruments import subsidised_game
 from mechanism.market_setting import WEIGHTS
-from mechanism.robust_rates import best_rates, rates_outcome
 from mechanism.schema import load_case, parse_tree
 from mechanism.setting_file import DesignOptions, parse_setting
 from mechanism.types import type_space
@@ -230,32 +226,6 @@ def test_the_dearer_public_money_the_less_of_the_planners_levels() -> None:
 
 
 # --- rates fixed beforehand
-
-
-def test_no_other_rates_do_better() -> None:
-    """Around the best rates expected welfare falls in every direction, and its slope is zero."""
-    policy = load_case(CASES / "private_large_and_small.yaml")
-    assert policy.types is not None
-    case, types = policy.market, type_space(policy.types)
-    levels = allocate(case, types.types).levels
-    start = np.array([[25.0, 0, 22.0, 0], [0, 20.0, 0, 18.0]])
-    found = best_rates(case, types, levels, start)
-    assert found is not None
-    top = rates_outcome(case, types, found).welfare
-    planner = expected_outcome(case, types, levels).welfare
-    market = expected_outcome(case, types, allocate(case, types.types, "nash").levels).welfare
-    assert market < top < planner
-    rng = np.random.default_rng(3)
-    flat = case.map(lambda a: a.reshape(1, -1))
-    pairs = flat.with_cost_spillover(np.stack(np.meshgrid(types.types, types.types, indexing="ij"), -1).reshape(-1, 2))
-    from market.solve.equilibrium import newton
-
-    for _ in range(6):
-        push = np.where(found.rates != 0, rng.normal(size=(2, 4)), 0.0)
-        x = newton(subsidised_game(pairs, found.rates + push, levels.reshape(-1, 4)), found.levels.reshape(-1, 4))
-        other = expected_outcome(case, types, x.reshape(levels.shape)).welfare
-        assert other < top
-        assert top - other < 0.05 * (planner - market)  # second order
 
 
 def test_with_one_type_the_rates_are_pigous() -> None:

@@ -23,7 +23,7 @@ from mechanism.behaviour import by_pair, expected_outcome, reporting_equilibrium
 from mechanism.full_information import subsidy
 from mechanism.incentives import collusion_check, earned, free_earned, free_gains, gains
 from mechanism.preparation import Scheme, prepare
-from mechanism.private_market import pair_levels, private_equilibrium
+from mechanism.private_market import private_equilibrium
 from mechanism.programs import largest_violation, repair, repair_rows, solve
 from mechanism.reported import Assignment, assign
 from mechanism.rules import TAX_RULES
@@ -429,6 +429,14 @@ def test_what_staying_out_is_worth() -> None:
     np.testing.assert_allclose(scheme.outside("ir1", "interim")[..., 0], profit @ [0.25, 0.75], rtol=1e-9)
     for timing in ("interim", "ex_post"):
         assert not scheme.outside("ir2", timing).any()
+
+
+def pair_levels(own: Array, rival: Array, firm: int) -> Array:
+    """Levels (n, K, 4) when the firm's own are (n, 2) and its rival's (K, 2) or (n, K, 2), sharing and investment."""
+    x = np.empty((len(own), rival.shape[-2], 4))
+    x[..., [firm, 2 + firm]] = own[:, None]
+    x[..., [1 - firm, 3 - firm]] = rival
+    return x
 
 
 @pytest.mark.parametrize("changes", [{}, {"intercept": [20, 12], "demand_spillover": 0.9, "cost_scale": 8}])

@@ -167,7 +167,7 @@ def staged(case: Case, regime: Regime, lanes: int, tolerances: Tolerances = DEFA
     """What the first movers of a game in stages commit, in every lane of a flat case."""
     if regime.leader is not None:
         return lead(case, lanes, regime.leader, tolerances)
-    if regime.order == "sharing_agreed":
+    if regime.agreed:
         return agree(case, lanes, FINE_SIDE if thoroughly else SIDE, tolerances)
     start, lane = np.repeat(SEVERAL_STARTS, lanes)[:, None], np.tile(np.arange(lanes), len(SEVERAL_STARTS))
     parts = []

@@ -35,6 +35,8 @@ from market.wellposed import explain_zero_unit_cost, zero_unit_cost_pays
 
 SAME = 1e-4
 """Levels closer than this are one solution to a look at a few starts."""
+EDGE = 1e-6
+"""Share of the larger quantity, or of the largest unit cost, at which a later reply that switches leaves none to fall."""
 SAME_STAGED = 1e-7
 """The same in games in stages, relative to max(1, |level|)."""
 
@@ -228,6 +230,9 @@ def _judged(market: _Market, regime: Regime, points: Points, only: Uniqueness | 
                 f"way there, and {market.money(reached):.6g} at the best optimum of a market",
             )
     best, x = order[0], points.levels[order]
+    edge = _at_the_edge(market, regime, x[0], float(points.worth[best])) if regime.agreed and points.switching[best] else None
+    if edge is not None:
+        return edge
     moduli = np.full(4, np.nan)
     stable: list[bool | None] = [None] * len(order)
     if only is not None:
@@ -297,11 +302,16 @@ def _with_every_firm(market: _Market, regime: Regime, tolerances: Tolerances) ->
         return points, None
     # Of equal firms either could be; one has to be named.
     firm, value = 1 if case.alike() else int(np.flatnonzero(found.out[best])[0]), float(bound[best])
+    return points, _out_at_most(market, regime.maximised, firm, value)
+
+
+def _out_at_most(market: _Market, payoff: str, firm: int, value: float) -> Outcomes:
+    """What is said where this payoff is highest with a firm driven out, and at most this value, natural units, with both selling."""
     message = (
-        f"{regime.maximised} is highest where {case.firms[firm]} is driven out of the market: with both firms selling it is at most "
+        f"{payoff} is highest where {market.case.firms[firm]} is driven out of the market: with both firms selling it is at most "
         f"{market.money(value):.6g}, approached as quantity[{firm}] falls to zero"
     )
-    return points, outcomes(1, status="infeasible", message=message, driven_out=firm, value=value, plain=True, thorough=True)
+    return outcomes(1, status="infeasible", message=message, driven_out=firm, value=value, plain=True, thorough=True)
 
 
 def _driven_out(market: _Market, regime: Regime, tolerances: Tolerances) -> Outcomes | None:
@@ -338,6 +348,17 @@ def _without(market: _Market, x: Array) -> Outcomes | None:
     )
 
 
+def _at_the_edge(market: _Market, regime: Regime, x: Array, value: float) -> Outcomes | None:
+    """What is said of the best levels (4,) of a market, natural units, where beyond them a quantity or a unit cost would be negative."""
+    books = account(market.case, x[None], regime.prices)
+    quantity, unit = books.quantity[0], books.unit_cost[0]
+    if (quantity <= EDGE * quantity.max()).any():
+        return _out_at_most(market, "joint profit", int(quantity.argmin()), value)
+    if market.case.unit_cost is not None and (unit <= EDGE * market.case.unit_cost.base.max()).any():
+        return _failed("infeasible", explain_zero_unit_cost(market.own, "joint profit"))
+    return None
+
+
 def _nothing(market: _Market, regime: Regime, points: Points, tolerances: Tolerances) -> Outcomes:
     """Why no point of a market holds."""
     if points.holds.any():  # levels that solve it, but describe no market
@@ -358,7 +379,8 @@ def _nothing(market: _Market, regime: Regime, points: Points, tolerances: Tolera
             "no levels were found at which neither firm gains by a global deviation: best replies cycle or grow without limit",
         )
     if points.runaway[0]:
-        return _failed("unbounded", "the payoff of a firm that moves first still rises at the largest investment searched")
+        who = "joint profit" if regime.agreed else "the payoff of a firm that moves first"
+        return _failed("unbounded", f"{who} still rises at the largest investment searched")
     if not np.isfinite(points.levels[0]).all() or points.regret[0] > tolerances.regret:
         return _failed("no_equilibrium", "no levels were found from which no firm gains by a deviation")
     return _failed("not_converged", f"the first movers' condition is left with a residual of {points.residual[0]:.3g}")

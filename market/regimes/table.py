@@ -89,6 +89,11 @@ class Regime:
         return self.order != "together"
 
     @property
+    def agreed(self) -> bool:
+        """Whether firms agree on sharing before each chooses the rest for itself."""
+        return self.order == "sharing_agreed"
+
+    @property
     def imposed(self) -> float | None:
         """The sharing that is imposed; None where it is chosen."""
         return self.sharing_range[0] if self.sharing_range[0] == self.sharing_range[1] else None
@@ -218,7 +223,7 @@ def needed_scale(case: Case, regime: Regime, every_firm: bool = True) -> Array:
     if regime.sole:
         return required_scale(case, benefit_matrix(case, regime), sold_matrix(case, regime.prices) if every_firm else None)
     # Even at the full stand-alone cost some firm's best reply would be to invest without limit; where sharing is agreed on, at any.
-    ranges = [regime.sharing_range] if regime.order != "sharing_agreed" else [(s, s) for s in regime.sharing_range]
+    ranges = [regime.sharing_range] if not regime.agreed else [(s, s) for s in regime.sharing_range]
     bound = np.min([reply_bound(case, own) + np.zeros(2) for own in ranges], axis=0)
     return np.asarray((bound / relative_scale(case)).max(-1))
 
