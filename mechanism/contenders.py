@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from market.case import Array, Case
-from market.outcome import SOLVED, account
+from market.outcome import SOLVED, Outcome, account
 from market.pricing import PriceRule, bertrand_matrix
 from market.regimes import REGIMES
 from mechanism.attainable import Attainable, Solved, attainable, rates_alone
@@ -29,6 +29,22 @@ if TYPE_CHECKING:
 
 NO_RATES = "at the rates that make the levels every firm's first-order choice some firm would still rather choose others"
 """Why there are no figures of subsidies per unit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AsFound:
+    """Outcomes of one market as those of many."""
+
+    status: NDArray[np.object_]
+    """(1,)."""
+    levels: Array
+    """(1, 4); NaN where nothing is claimed."""
+
+
+def as_found(outcome: Outcome) -> AsFound:
+    """An outcome of one market as those of many."""
+    levels = np.full((1, 4), np.nan) if outcome.levels is None else outcome.levels[None]
+    return AsFound(status=np.array([outcome.status], object), levels=levels)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from market.case import Array, Case
 from market.outcome import Outcome
@@ -15,7 +14,7 @@ from market.regimes import REGIMES, solve_regimes
 from mechanism.advice import recommend
 from mechanism.allocation import allocate
 from mechanism.behaviour import Expected
-from mechanism.contenders import Standing, fixed_rates, known_policies, one_standing, rates_standing, typed_policies
+from mechanism.contenders import Standing, as_found, fixed_rates, known_policies, one_standing, rates_standing, typed_policies
 from mechanism.full_information import full_information
 from mechanism.instruments import linear_subsidies
 from mechanism.many_types import (
@@ -50,22 +49,6 @@ def evaluate(case: PolicyCase) -> Evaluation:
     found = _known(case, regimes) if case.types is None else _private(case, regimes, type_space(case.types))
     found = replace(found, recommendation=recommend(found))
     return replace(found, verdicts=tuple(verdicts(found)), warnings=tuple(warnings(found)))
-
-
-@dataclass(frozen=True, kw_only=True)
-class AsFound:
-    """Outcomes of one market as those of many."""
-
-    status: NDArray[np.object_]
-    """(1,)."""
-    levels: Array
-    """(1, 4); NaN where nothing is claimed."""
-
-
-def as_found(outcome: Outcome) -> AsFound:
-    """An outcome of one market as those of many."""
-    levels = np.full((1, 4), np.nan) if outcome.levels is None else outcome.levels[None]
-    return AsFound(status=np.array([outcome.status], object), levels=levels)
 
 
 # --- everything known

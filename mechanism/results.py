@@ -466,6 +466,11 @@ class Evaluation:
         """The comparison by policy."""
         return {row.policy.key: row for row in self.comparison}
 
+    @property
+    def today(self) -> ComparisonRow:
+        """The market as it is, against which everything is measured."""
+        return self.comparison[self.ranked.today]
+
     def row_from(self, source: Source) -> ComparisonRow:
         """The row of the policy whose figures come from there."""
         return next(row for row in self.comparison if row.policy.source == source)

@@ -28,6 +28,8 @@ class PrivateParameter:
     """The paper's symbol."""
     label: str
     """What a page calls its values, in the plural."""
+    meaning: str
+    """What that is, for a reader who does not know the model."""
     place: str
     """The dotted key under which the case file has it when everybody knows it."""
     low: float
@@ -63,6 +65,7 @@ PRIVATE = {
             key="cost_spillover",
             letter="lambda_c",
             label="cost spillovers",
+            meaning="how much each saves by what the other shares",
             place="cost.spillover",
             low=0.0,
             high=1.0,
@@ -73,6 +76,7 @@ PRIVATE = {
             key="intercept",
             letter="a",
             label="intercepts",
+            meaning="how large each one's market is",
             place="demand.intercept",
             low=0.0,
             high=math.inf,
@@ -82,6 +86,7 @@ PRIVATE = {
             key="demand_spillover",
             letter="lambda_d",
             label="demand spillovers",
+            meaning="how much customers value what the other shares",
             place="security.demand_spillover",
             low=-1.0,
             high=1.0,

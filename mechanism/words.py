@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import floor, log10
 
 from market.text import opening
 
@@ -66,7 +68,32 @@ class Words:
 
     def money(self, value: float) -> str:
         """An amount with its unit."""
-        return f"{value:.4g} {self.unit}" if self.unit else f"{value:.4g}"
+        return f"{amount(value)} {self.unit}" if self.unit else amount(value)
+
+    def gains(self, who: str, value: float, zero: float) -> str:
+        """Who gains or loses how much, as a clause; up to `zero` it is nothing."""
+        if abs(value) <= zero:
+            return f"{who} neither gain nor lose" if who == CONSUMERS else f"{who} neither gains nor loses"
+        verb = "gain" if value > 0 else "lose"
+        return f"{who} {verb if who == CONSUMERS else verb + 's'} {amount(abs(value))}"
+
+
+CONSUMERS = "consumers"
+"""What consumers are called, who are many."""
+
+
+def amount(value: float) -> str:
+    """A number with four significant digits and no exponent where that can be read."""
+    if not 1e-5 <= abs(value) < 1e15:
+        return f"{value:.4g}"
+    places = max(0, 3 - floor(log10(abs(float(f"{value:.3e}")))))
+    text = f"{value:.{places}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def listed(parts: Sequence[str]) -> str:
+    """Parts of a sentence one after the other: a, b and c."""
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
 
 
 def capitalised(text: str) -> str:

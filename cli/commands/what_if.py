@@ -108,9 +108,8 @@ def what_if(
         if vary:
             text = (over_a_grid if len(vary) == 2 else path_page)(result, page, digits)
         else:
-            from mechanism.advice import in_short
-
-            text = differences(result, [in_short(side.verdicts) for side in (found.before, found.after)], page, digits)
+            told = [side.recommendation for side in (found.before, found.after)]
+            text = differences(result, [one.text[0] for one in told if one is not None], page, digits)
     target.write(text)
     if target.path is not None:
         say([f"written to {target.path}"], quiet=quiet)

@@ -1,0 +1,156 @@
+"""The answer of a case in words: at most seven lines that a reader who knows nothing of the tool can act on."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_cautions import changed, shipped
+
+from mechanism.advice import lines, protection
+from mechanism.evaluation import evaluate
+from mechanism.recommendation import Robust, Stretch, Switch
+from mechanism.results import Evaluation
+from mechanism.schema import load_case, parse_tree
+
+CASES = Path(__file__).resolve().parents[1] / "cases"
+CODE = re.compile(r"\b[a-z]+_[a-z_]+\b")
+
+
+def text(found: Evaluation) -> str:
+    """All lines."""
+    assert found.recommendation is not None
+    return "\n".join(found.recommendation.text)
+
+
+def with_options(name: str, **options: Any) -> Evaluation:
+    """A shipped case with some keys of `mechanism` changed."""
+    return changed(name, mechanism=options)
+
+
+@pytest.mark.parametrize("path", sorted(CASES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_seven_lines_without_codes_that_name_the_firms(path: Path) -> None:
+    tree = {**load_case(path).resolved, "expect": {}, "firms": ["Alpha", "Beta"]}
+    found = evaluate(parse_tree(tree))
+    told = found.recommendation
+    assert told is not None
+    assert 1 <= len(told.text) <= 7
+    assert all(line.endswith((".", "!")) for line in told.text)
+    if told.policy is not None:
+        assert not CODE.search(text(found))
+        assert "The standard: " in told.text[0]
+    assert not re.search(r"\bfirm [12]\b", text(found))
+    if path.stem in ("large_and_small", "one_sided_spillover"):
+        assert "Alpha" in text(found)
+        assert "Beta" in text(found)
+
+
+def test_who_gains_and_who_pays_add_up() -> None:
+    """What consumers gain less what taxpayers pay is what it is worth: firms get just what makes them join."""
+    told = text(shipped("two_vendors")).splitlines()
+    assert told[0].startswith("Pay plain subsidies of 32.22 million USD per unit of investment and 19.86 million USD per unit of sharing.")
+    assert "worth 65.35 million USD more than today's market (8.3% of today's welfare)" in told[1]
+    assert "consumers gain 164.3, each firm neither gains nor loses, taxpayers pay 98.98" in told[1]
+    assert "come to 344.4 million USD; each firm then pays back a lump sum of 122.7" in told[2]
+    assert "the public pays 98.98 million USD in all, half of it to each firm" in told[2]
+    # 788.35, 794.57 by permission, 853.69 by money.
+    assert "a permission 6.225 (an industry alliance)" in told[3]
+    assert "public money 65.35 (plain subsidies per unit), 59.12 beyond that" in told[3]
+    assert "an order nothing (consumers would lose by a market without sharing)" in told[3]
+
+
+def test_a_negative_rate_is_called_a_tax() -> None:
+    told = text(shipped("sharing_lowers_welfare"))
+    assert told.startswith("Set a tax of 0.6334 million USD per unit of investment and a subsidy of 3.49 million USD per unit of sharing.")
+    assert "consumers would lose by an industry alliance and an alliance on sharing alone" in told
+
+
+@pytest.mark.parametrize("options", [{}, {"public_funds_cost": 0.3}, {"profit_weight": 0.6}])
+def test_what_protecting_consumers_costs(options: dict[str, float]) -> None:
+    """It is what evaluating the case without the clause adds."""
+    found = with_options("sharing_lowers_welfare", materiality=0.0, **options)
+    free = with_options("sharing_lowers_welfare", materiality=0.0, allow=["consumers_lose"], **options)
+    best = [max(row.value for row in one.comparison if row.competes and row.value is not None) for one in (found, free)]
+    cost = protection(found)
+    assert cost == pytest.approx(best[1] - best[0], rel=1e-6, abs=1e-9)
+    assert ("That consumers must not lose costs" in text(found)) == (cost is not None and cost > 1e-6)
+    assert protection(free) is None
+    assert "must not lose" not in text(free)
+
+
+def test_no_clause_where_it_does_not_bind() -> None:
+    assert not protection(shipped("two_vendors"))
+    assert "must not lose" not in text(shipped("two_vendors"))
+
+
+def test_what_decided_is_said_with_its_number() -> None:
+    found = shipped("two_types")
+    rows = {row.policy.key: row for row in found.comparison}
+    assert found.recommendation is not None
+    assert found.recommendation.policy is not None
+    winner, best = rows[found.recommendation.policy.key].value, rows["groves"].value
+    assert winner is not None
+    assert best is not None
+    more = best - winner
+    assert f"The tax free of the own report would bring {more:.4g} million USD more, less than 5% of its gain" in text(found)
+    assert "asks for reports of what firms alone know" in text(found)
+    nothing = text(shipped("restricted_cost"))
+    assert nothing.startswith("Leave the market as it is.")
+    assert "less than 0.1% of today's welfare, which nobody could measure, and asks for public money" in nothing
+    strict = text(with_options("restricted_cost", materiality=0.0))
+    assert "which nobody could measure" in strict
+
+
+def test_an_agreement_leads_with_what_each_member_has_of_it() -> None:
+    told = text(with_options("large_and_small", materiality=0.9))
+    assert told.startswith("Permit an industry alliance that leaves prices to the firms. The standard: consumers and profits count alike")
+    assert "By itself firm 1 gains 0.7536 and firm 2 loses 0.04638, so that firm 1 must pass 0.04638 million USD on to firm 2" in told
+    assert "It costs the public nothing." in told
+    assert "does not enforce itself" in told
+
+
+def test_the_standard_and_what_firms_can_do_are_said() -> None:
+    assert "a unit of public money 1.3" in text(with_options("two_vendors", public_funds_cost=0.3))
+    assert "profits do not count" in text(with_options("two_vendors", profit_weight=0.0))
+    assert "a unit of profit counts 0.5 of one of consumers'" in text(with_options("two_vendors", profit_weight=0.5))
+    assert "what profits count does not matter" in text(with_options("two_vendors", fees=True))
+    assert "exit, not refusal" in text(with_options("two_vendors", participation="ir2"))
+
+
+def test_without_advice_the_remedy_is_the_regimes_own() -> None:
+    found = shipped("ill_posed")
+    message = found.regimes["social_optimum"].message
+    assert found.recommendation is not None
+    assert found.recommendation.policy is None
+    assert found.recommendation.text[0].startswith("No advice: the planner's problem")
+    assert message is not None
+    assert message.lower() in found.recommendation.text[1].lower()
+    assert "raise cost.scale above" in found.recommendation.text[1]
+
+
+def test_what_would_overturn_it_has_a_line_where_it_is_known() -> None:
+    found = shipped("two_vendors")
+    assert found.recommendation is not None
+    assert "overturn" not in text(found)
+    whole = (Stretch(low=0.0, high=0.5, policy="linear_subsidies"),)
+    told = replace(
+        found.recommendation,
+        switching=(Switch(key="cost.scale", value=40.0, to="joint_profit"), Switch(key="security.rivalry", value=0.5, to="nash")),
+        robust=Robust(public_funds_cost=whole, profit_weight=(replace(whole[0], high=0.4), Stretch(low=0.4, high=1, policy="nash"))),
+    )
+    (line,) = [one for one in lines(found, told) if "overturn" in one]
+    assert line.index("security.rivalry = 0.5") < line.index("an industry alliance beyond cost.scale = 40")
+    assert "nothing else from 0 to 0.5 of the cost of public funds" in line
+    assert "the weight of profits" not in line
+    assert len(lines(found, told)) <= 7
+
+
+def test_cautions_beyond_the_first_are_counted() -> None:
+    found = with_options("large_and_small", materiality=0.9)
+    told = found.recommendation
+    assert told is not None
+    more = len(told.cautions) - 3
+    assert (f"{more} more caution" in told.text[-1]) == (more > 0)
