@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
@@ -14,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, Validatio
 from .case import Case, make_case
 from .choices import OneOf
 from .cost import COST_FORMS
-from .faults import LISTED, BadCase, Fault, KeyPath, dotted, explain, order, show
+from .faults import LISTED, BadCase, Fault, Json, KeyPath, dotted, explain, order, show
 from .files import Document
 
 T = TypeVar("T")
@@ -366,7 +367,7 @@ def check(
     try:
         result = model.model_validate(tree)
     except ValidationError as error:
-        schema = model.model_json_schema()
+        schema = _json_schema(model)
         entries = [(tuple(part for part in entry["loc"] if part not in TAGS), entry) for entry in error.errors(include_url=False)]
         if document is not None:
             entries.sort(key=lambda each: order(document.place(each[0])))
@@ -384,6 +385,11 @@ def check(
     if result is None or everything:
         raise BadCase(everything)
     return result
+
+
+@cache
+def _json_schema(model: type[BaseModel]) -> Json:
+    return model.model_json_schema()
 
 
 def _breaches(rules: Iterable[Rule], tree: Mapping[str, Any], faulty: Iterable[KeyPath]) -> Iterator[tuple[KeyPath, str]]:

@@ -102,7 +102,7 @@ def is_setting(tree: Any) -> bool:
 
 
 def load_setting(path: str | Path, document: Document | None = None, faults: Iterable[Fault] = ()) -> Problem:
-    """The setting in a YAML, JSON or TOML file."""
+    """The setting in a YAML, JSON or TOML file, or in what was read from it."""
     found = list(faults)
     document = document or read_document(path, faults=found)
     return parse_setting(document.tree, name=Path(path).stem, document=document, faults=found)

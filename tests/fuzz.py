@@ -229,6 +229,8 @@ class Maker:
     def changed(self, tree: Tree, ending: str) -> str:
         """A file that comes of a shipped one."""
         tree = json.loads(json.dumps(tree))
+        if self.chance.random() < 0.75:
+            tree.pop("expect", None)  # longer than all the rest, and alike everywhere
         mild = self.chance.random() < 0.6
         for _ in range(self.chance.randint(0, 3) if mild else self.chance.randint(1, 2)):
             (self.mild if mild else self.wild)(tree)
@@ -291,7 +293,7 @@ def shipped() -> dict[str, list[Tree]]:
 
 
 SHIPPED = shipped()
-BASE = json.dumps(read_document(ROOT / "cases" / "two_vendors.yaml").tree)
+BASE = json.dumps({key: value for key, value in read_document(ROOT / "cases" / "two_vendors.yaml").tree.items() if key != "expect"})
 KINDS = ("case", "case", "case", "setting", "setting", "design", "patch", "table", "result")
 RESULT = """case_id,cost.scale,policy,status,welfare,welfare_net,consumer_surplus,profit_1,profit_2,public_outlay,ic,ir
 0,12.0,nash,converged,10.0,10.0,4.0,3.0,3.0,0.0,,
@@ -544,7 +546,7 @@ def try_evaluation(oracle: Oracle, chance: random.Random) -> None:
                 figures = [key for key in ("welfare", "profit_1", "sharing_1", "price_1") if row[key]]
                 if row["status"] not in SOLVED and figures:
                     oracle.found("claims", f"{row['status']} with {figures}", line)
-                if any(row[key] in ("inf", "-inf", "nan") for key in row):
+                if any(row[key] in ("inf", "-inf", "nan") for key in row if key != "case_id"):
                     oracle.found("not finite", str(row), line)
                 if row["status"] == "failed":
                     oracle.found("traceback", row["message"], line)

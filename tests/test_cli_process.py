@@ -147,3 +147,26 @@ def test_an_interrupt_ends_with_130_and_no_traceback(case: Path, tmp_path: Path)
     assert process.returncode == 130
     assert "Traceback" not in err
     assert not target.exists()
+
+
+@posix
+@pytest.mark.parametrize("kind", ["case", "setting", "design"])
+def test_what_comes_through_a_pipe_is_validated_in_one_reading(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "two.yaml").write_text(CASE)
+    text = {
+        "case": CASE,
+        "setting": (ROOT / "cases" / "settings" / "bilateral_trade.yaml").read_text(),
+        "design": f"case: {tmp_path / 'two.yaml'}\nvary: {{cost.scale: {{values: [12]}}}}\npolicies: [nash]\n",
+    }[kind]
+    for good in (True, False):
+        done = subprocess.run(
+            [*COMMAND, "validate", "/dev/stdin"],
+            input=text if good else f"{text}name: one\nname: two\nnonsense: 1\n",
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env=environment(),
+        )
+        assert done.returncode == (0 if good else 2)
+        assert done.stdout.startswith("OK  /dev/stdin") == good
+        assert ("name is given twice" in done.stderr) == ("nonsense is not a known key" in done.stderr) == (not good)
