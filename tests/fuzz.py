@@ -626,11 +626,17 @@ def try_command(oracle: Oracle, chance: random.Random) -> None:
     line = a_command(chance, fuzzed)
     written = tuple(f"r.{end}" for end in ("json", "csv", "txt", "parquet", "csv.metadata.json"))
     copied = ("two_vendors.yaml", *(f"{name}.yaml" for name in _names())) if line[:2] == ["examples", "copy"] else ()
-    ran = oracle.run(*line, made=(*written, *copied), twice=False)
+    replaced = (fuzzed,) if not {fuzzed, f"@{fuzzed}"} & set(read_by(line)) else ()  # it is written to, not read
+    ran = oracle.run(*line, made=(*written, *copied, *replaced), twice=False)
     if ran is not None and ran.code == 2 and any((folder / name).exists() for name in written):
         oracle.found("half", "exit 2 after writing a file", line)
     if "json" in line and "--out" not in line and line[0] not in ("schema", "examples", "validate", "batch") and "--help" not in line:
         oracle.json(ran, line)
+
+
+def read_by(line: list[str]) -> list[str]:
+    """The words of a command line that do not say where to write."""
+    return [word for before, word in zip(["", *line], line, strict=False) if before != "--out"]
 
 
 def _names() -> list[str]:
