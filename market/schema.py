@@ -333,13 +333,21 @@ def _size(block: Any) -> tuple[KeyPath, str] | None:
 
 
 LARGEST_RATIO = 1e9
-"""How many times the smaller intercept the larger may be: beyond, a firm is lost in the rounding of its rival's figures."""
+"""How many times the smaller intercept the larger, or own leakage, may be: beyond, a firm is lost in the rounding of its rival's
+figures, or in that of what sharing costs it."""
 
 
 def _intercepts(intercept: float | list[float]) -> str | None:
     if not isinstance(intercept, list | tuple) or max(intercept) <= LARGEST_RATIO * min(intercept):
         return None
     return f"is [{', '.join(map(show, intercept))}]; the larger may be at most {LARGEST_RATIO:.0e} times the smaller"
+
+
+def _large_leakage(own: float | list[float], intercept: float | list[float]) -> str | None:
+    most = LARGEST_RATIO * min(_both(intercept))
+    if max(_both(own)) <= most:
+        return None
+    return f"is {show(own)}; it may be at most {LARGEST_RATIO:.0e} times the intercept, {show(most)} here"
 
 
 MARKET_RULES = (
@@ -350,6 +358,7 @@ MARKET_RULES = (
     Rule(("demand.choke_price", "demand.own_satiation", "demand.cross_satiation"), _choke_price),
     Rule(("unit_cost",), _unit_cost),
     Rule(("security.leakage.own", "security.leakage.cross", "security.leakage.interaction"), _leakage),
+    Rule(("security.leakage.own", "demand.intercept"), _large_leakage),
 )
 
 
