@@ -14,7 +14,6 @@ from market.schema import check
 from mechanism.checks import Check, JointLie
 from mechanism.continuum import between
 from mechanism.design import Contradiction, Design, DirectMechanism, design, least_outlay
-from mechanism.design_program import transfers_by_type
 from mechanism.designed import asked
 from mechanism.market_setting import NoSettingError, market_setting, menu_levels, outside_options
 from mechanism.options import by_formula, too_many
@@ -22,7 +21,7 @@ from mechanism.preparation import prepare
 from mechanism.results import Continuum
 from mechanism.rules import TAX_RULES, TaxRule
 from mechanism.schema import PolicyCase, parse_tree
-from mechanism.setting_file import DesignOptions, Resolved, is_setting, load_setting
+from mechanism.setting_file import DesignOptions, Resolved, is_setting, load_setting, too_large, transfers_by_type
 from mechanism.settings import Plan, Setting, efficient
 from mechanism.states import own_first
 from mechanism.types import TypeSpace, type_space
@@ -83,7 +82,10 @@ def solve_file(path: str | Path, given: dict[str, str]) -> DesignResult:
     if is_setting(document.tree):
         problem = load_setting(path, document, faults)
         options = _overruled(problem.options, given)
-        _sensible(len(problem.setting.players), options)
+        setting = problem.setting
+        _sensible(len(setting.players), options)
+        if why := too_large(list(setting.shape), len(setting.alternatives), options):
+            raise DesignError(f"the players {why}")
         return _result(problem.setting, None, options, options.participation, problem.resolved)
     policy = parse_tree(document.tree, name=Path(path).stem, path=Path(path), document=document, faults=faults)
     return _of_market(policy, given)

@@ -546,6 +546,30 @@ def test_states_are_counted(run: Run, here: Path, players: int, types: int, word
     assert words in refused(run("design", "s.json"))
 
 
+@pytest.mark.parametrize("in_file", [True, False])
+@pytest.mark.parametrize(
+    ("players", "types", "asked", "most"),
+    [
+        (2, 101, {"incentive": "dominant"}, "9,900"),
+        (14, 2, {"incentive": "dominant"}, "4,285"),
+        (2, 70, {"allocation": "second_best"}, "4,000"),
+        (2, 40, {"allocation": "second_best", "incentive": "dominant"}, "1,200"),
+        (2, 22, {"collusion": "proof"}, "441"),
+        (2, 11, {"collusion": "proof", "allocation": "second_best"}, "100"),
+    ],
+)
+def test_states_are_counted_for_what_is_asked(
+    run: Run, here: Path, players: int, types: int, asked: dict[str, str], most: str, in_file: bool
+) -> None:
+    """Just beyond what takes a few seconds, whether the file asks for it or the command line."""
+    alternatives = {name: [1] * types for name in "abc"}
+    each = [{"name": f"P{n}", "types": list(range(types)), "value": alternatives} for n in range(players)]
+    tree = {"alternatives": list(alternatives), "players": each}
+    (here / "s.json").write_text(json.dumps({**tree, "mechanism": asked} if in_file else tree))
+    line = [] if in_file else [word for key, value in asked.items() for word in (f"--{key}", value)]
+    assert f"at most {most} are taken here" in refused(run("design", "s.json", *line))
+
+
 # Nothing exploding: cases that broke the program
 
 
