@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from market.case import Array, Case
+from market.case import Case
 from market.outcome import Outcome
 from market.regimes import REGIMES, solve_regimes
 from mechanism.advice import recommend

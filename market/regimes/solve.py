@@ -81,7 +81,8 @@ def solve_lanes(
     """One regime at the L lanes of a flat case.
 
     Every lane is searched from a few starts, or from the `starts` (m, L, 4) given, as neighbours' solutions are; with `prove` from many,
-    with every proof there is; `bounded`: whether payoffs may have a limit is asked elsewhere. Among several solutions the one of highest payoff, in games of highest joint profit, is taken.
+    with every proof there is; `bounded`: whether payoffs have a limit is asked elsewhere. Among several solutions the one of highest
+    payoff, in games of highest joint profit, is taken.
     """
     units = natural_units(case)
     if starts is not None:
