@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
 import sys
 import warnings
 from contextlib import redirect_stderr, redirect_stdout
-from types import FrameType
 from typing import TextIO
 
+from .signals import heed, interrupted
 from .streams import Seen
 
 FAULT, USAGE, NOT_MET, INTERRUPTED = 1, 2, 3, 130
@@ -28,13 +27,13 @@ def run() -> None:
     for stream in (sys.stdout, sys.stderr):
         if stream is not None and hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a name the terminal cannot show is no reason to fail
-    for name in ("SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)
-        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
-            signal.signal(number, _interrupted)
-    code = main(sys.argv[1:])
-    for stream in (sys.stdout, sys.stderr):
-        code = _flushed(stream, code)
+    heed()
+    try:
+        code = main(sys.argv[1:])
+        for stream in (sys.stdout, sys.stderr):
+            code = _flushed(stream, code)
+    except KeyboardInterrupt:  # between two of these lines
+        code = INTERRUPTED
     sys.exit(code)
 
 
@@ -48,21 +47,19 @@ def main(arguments: list[str]) -> int:
 
             app(arguments, prog_name="pigou")
         except SystemExit as stop:
+            code = stop.code if isinstance(stop.code, int) else USAGE if stop.code else 0
             if isinstance(stop.__context__, BrokenPipeError):
-                return 0
-            return stop.code if isinstance(stop.code, int) else USAGE if stop.code else 0
+                code = 0
         except KeyboardInterrupt:
-            return INTERRUPTED
+            code = INTERRUPTED
         except BrokenPipeError:
-            return 0
+            code = 0
         except Exception as error:
-            return _explained(error)
-        return 0
-
-
-def _interrupted(number: int, frame: FrameType | None) -> None:
-    """A signal to end is taken like Ctrl-C: drafts are removed, and what is done is kept."""
-    raise KeyboardInterrupt
+            # What breaks where a signal was swallowed is no fault of anybody's.
+            code = INTERRUPTED if interrupted() else _explained(error)
+        else:
+            code = 0
+        return INTERRUPTED if interrupted() else code
 
 
 def print_version() -> int:

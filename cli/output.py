@@ -15,6 +15,7 @@ import typer
 from market.files import chain
 from market.text import visible
 
+from .signals import stop_if_interrupted
 from .streams import bare
 from .whole import write_whole
 
@@ -55,6 +56,7 @@ class Target:
 
     def write(self, text: str) -> None:
         """Print the text, or put it into the file: entirely or not at all."""
+        stop_if_interrupted()
         text = text if text.endswith("\n") else f"{text}\n"
         if self.path is None:
             for n, piece in enumerate(BOLD.split(text)):  # tables hold no escapes but those of their headings, CSV and JSON none

@@ -65,6 +65,9 @@ NEWTON = 8
 SAME = 1e-6
 """Share of an investment's size by which it may differ from a best reply to be one."""
 
+EDGE = 1e-4
+"""Share of the larger quantity, or of the unit cost without sharing, below which one that a kink lies at counts as zero."""
+
 RUNAWAY = 1e4
 """Multiple of what a firm would invest alone beyond which investments count as growing without limit."""
 
@@ -245,11 +248,16 @@ def _searched(case: Case, lanes: int, side: int, checked: bool, tolerances: Tole
 
     runaway = switching.copy()
     runaway[switching] = runs_away(np.flatnonzero(switching))
-    for width, smallest in ((0.5 / (side - 1), 1e-6), (1e-5, 1e-14)):  # at a kink or a jump only ever smaller steps help
-        bent = np.flatnonzero(switching & ~runaway)
+    done = runaway.copy()
+    if not checked:  # a point that is none is not worth more digits
+        x = np.nan_to_num(agreement.follow(s))
+        done |= ~(examine(investment_game(agreement.case, len(x)), x, tolerances).unscaled_regret <= tolerances.regret)
+    for width, smallest in ((0.5 / (side - 1), 1e-6), (1e-5, 1e-10)):  # at a kink or a jump only ever smaller steps help
+        bent = np.flatnonzero(switching & ~done)
         there, step = agreement.take(bent), np.full((len(bent), 2), width)
         s[bent] = descend(there.at_tries, s[bent], step, np.zeros_like(step), np.ones_like(step), smallest)
         runaway[bent] = runs_away(bent)
+        done[bent] = runaway[bent] | at_the_edge(there.case, there.follow(s[bent])).any(-1)
     bent = np.flatnonzero(switching & ~runaway)
     there, whole = agreement.take(bent), np.ones((len(bent), 2))
     residual[bent] = one_sided_slope(there.at_tries, s[bent], 0 * whole, whole, whole[:, 0])
@@ -261,6 +269,7 @@ def _searched(case: Case, lanes: int, side: int, checked: bool, tolerances: Tole
     of_leader = free_curvature(hessian, (s <= 0) | (s >= 1))
     residual = np.maximum(residual, seen.unscaled_residual)
     limit = np.where(switching, tolerances.kink, tolerances.residual)
+    limit = np.where(switching & at_the_edge(agreement.case, at).any(-1), np.inf, limit)  # nothing is claimed there
     size = np.where(runaway, np.maximum(1.0, np.abs(seen.payoff).max(-1)), 1.0)  # rounding is no gain
     regret = np.where(known, seen.unscaled_regret / size, np.inf)
     return Points(
@@ -281,6 +290,14 @@ def _residual(end: Ascent) -> Array:
     """The residual (L,) as it is; infinite where a climb had nowhere to start."""
     known = np.isfinite(end.value)
     return np.where(known, end.residual * np.maximum(1.0, np.abs(np.where(known, end.value, 1.0))), np.inf)
+
+
+def at_the_edge(case: Case, x: Array) -> NDArray[np.bool_]:
+    """Which quantities and unit costs (L, 4) at levels x (L, 4) of a market leave nothing to fall."""
+    books = account(case, np.nan_to_num(x), bertrand_matrix)
+    dear = 0.0 if case.unit_cost is None else case.unit_cost.base
+    quantity = books.quantity <= EDGE * books.quantity.max(-1, keepdims=True)
+    return np.concatenate([quantity, books.unit_cost < EDGE * np.broadcast_to(dear, books.unit_cost.shape)], -1)
 
 
 def _alone(case: Case, lanes: int) -> Array:

@@ -142,7 +142,7 @@ class Certificate:
     scope: Literal["proven", "searched"]
     """`proven`: no better point exists up to `gap` (optima), or every best reply is exact (equilibria). `searched`: none was found."""
     gap: float | None = None
-    """For a proven optimum: how far, over max(1, |payoff|) in natural units, the proven upper bound lies above the value."""
+    """For a proven optimum: how far, in natural units, the proven upper bound lies above the value."""
     driven_out: int | None = None
     """The firm (0 or 1) that would be driven out of the market; no figure is claimed then."""
     value: float | None = None

@@ -35,13 +35,14 @@ class Bound:
     """What branch and bound established about the largest payoff."""
 
     gap: float
-    """Proven upper bound less the value given, over max(1, |value|); infinite if nothing was established."""
+    """Proven upper bound less the value given; infinite if nothing was established."""
     better: Array | None
     """A point (4,) with a payoff above the value given, if one was met."""
 
 
 def bound_optimum(payoff: Payoff, value: float, tolerances: Tolerances = DEFAULT) -> Bound:
-    """Bound a planner's payoff (one case, all costs borne) over all sharing and investment, given the best value known."""
+    """Bound a planner's payoff (one case in natural units, all costs borne) over all sharing and investment, given the best value
+    known."""
     case = payoff.case
     nothing = Bound(gap=np.inf, better=None)
     form = form_of(case)
@@ -51,8 +52,7 @@ def bound_optimum(payoff: Payoff, value: float, tolerances: Tolerances = DEFAULT
     if modulus <= 1e-9 * float(case.cost_scale.ravel()[0]):
         return nothing
     cap = np.broadcast_to(case.investment_cap, (1, 2))
-    scale = max(1.0, abs(value))
-    allowed = value + tolerances.gap * scale
+    allowed = value + tolerances.gap
 
     half = np.full((16, 2), 0.125)
     grid = (np.arange(4) + 0.5) / 4
@@ -86,7 +86,7 @@ def bound_optimum(payoff: Payoff, value: float, tolerances: Tolerances = DEFAULT
         center = np.where(to_one, 1.0, np.where(to_zero, 0.0, center))
         half = np.where(to_one | to_zero, 0.0, half)
         center, half, start = _quarter(center, half, start)
-    return Bound(gap=max(settled - value, 0.0) / scale, better=None)
+    return Bound(gap=max(settled - value, 0.0), better=None)
 
 
 def _quarter(center: Array, half: Array, start: Array) -> tuple[Array, Array, Array]:

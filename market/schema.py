@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
@@ -14,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, Validatio
 from .case import Case, make_case
 from .choices import OneOf
 from .cost import COST_FORMS
-from .faults import LISTED, BadCase, Fault, KeyPath, dotted, explain, order, show
+from .faults import LISTED, BadCase, Fault, Json, KeyPath, dotted, explain, order, show
 from .files import Document
 from .text import firm_names
 
@@ -334,13 +335,21 @@ def _size(block: Any) -> tuple[KeyPath, str] | None:
 
 
 LARGEST_RATIO = 1e9
-"""How many times the smaller intercept the larger may be: beyond, a firm is lost in the rounding of its rival's figures."""
+"""How many times the smaller intercept the larger, or own leakage, may be: beyond, a firm is lost in the rounding of its rival's
+figures, or in that of what sharing costs it."""
 
 
 def _intercepts(intercept: float | list[float]) -> str | None:
     if not isinstance(intercept, list | tuple) or max(intercept) <= LARGEST_RATIO * min(intercept):
         return None
     return f"is [{', '.join(map(show, intercept))}]; the larger may be at most {LARGEST_RATIO:.0e} times the smaller"
+
+
+def _large_leakage(own: float | list[float], intercept: float | list[float]) -> str | None:
+    most = LARGEST_RATIO * min(_both(intercept))
+    if max(_both(own)) <= most:
+        return None
+    return f"is {show(own)}; it may be at most {LARGEST_RATIO:.0e} times the intercept, {show(most)} here"
 
 
 MARKET_RULES = (
@@ -351,6 +360,7 @@ MARKET_RULES = (
     Rule(("demand.choke_price", "demand.own_satiation", "demand.cross_satiation"), _choke_price),
     Rule(("unit_cost",), _unit_cost),
     Rule(("security.leakage.own", "security.leakage.cross", "security.leakage.interaction"), _leakage),
+    Rule(("security.leakage.own", "demand.intercept"), _large_leakage),
 )
 
 
@@ -368,7 +378,7 @@ def check(
     try:
         result = model.model_validate(tree)
     except ValidationError as error:
-        schema = model.model_json_schema()
+        schema = _json_schema(model)
         entries = [(tuple(part for part in entry["loc"] if part not in TAGS), entry) for entry in error.errors(include_url=False)]
         if document is not None:
             entries.sort(key=lambda each: order(document.place(each[0])))
@@ -386,6 +396,11 @@ def check(
     if result is None or everything:
         raise BadCase(everything)
     return result
+
+
+@cache
+def _json_schema(model: type[BaseModel]) -> Json:
+    return model.model_json_schema()
 
 
 def _breaches(rules: Iterable[Rule], tree: Mapping[str, Any], faulty: Iterable[KeyPath]) -> Iterator[tuple[KeyPath, str]]:

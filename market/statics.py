@@ -21,6 +21,7 @@ from market.solve.equilibrium import own_system
 from market.solve.linear import solve_general
 from market.solve.optimum import on_bound
 from market.solve.tolerances import DEFAULT, Tolerances
+from market.units import PARAMETERS, UNIT_COST, Units, in_units, levels_from, levels_in, natural_units
 
 MARKET_PARAMETERS: dict[str, str] = {
     "demand.intercept": "intercept",
@@ -60,6 +61,18 @@ class Slopes:
     """(2, L): both products."""
     welfare: Array
     """(2, L)."""
+
+    def stated(self, units: Units, dimension: str) -> Slopes:
+        """Derivatives by a parameter of this dimension, found in these units, in the market's own."""
+        parameter, money = units.of(dimension), units.money
+        return Slopes(
+            levels=levels_from(self.levels, units) / parameter,
+            price=self.price * (units.of("price") / parameter),
+            quantity=self.quantity * (units.quantity / parameter),
+            profit=self.profit * (money / parameter),
+            consumer_surplus=self.consumer_surplus * (money / parameter)[..., 0],
+            welfare=self.welfare * (money / parameter)[..., 0],
+        )
 
 
 def shifts(case: Case, common: bool = False) -> dict[str, Callable[[Case, float], Case]]:
@@ -104,8 +117,11 @@ def conditions(case: Case, regime: Regime, x: Array) -> tuple[Array, Array]:
 def comparative_statics(case: Case, regime: Regime, x: Array, common: bool = False, tolerances: Tolerances = DEFAULT) -> dict[str, Slopes]:
     """Derivatives of a regime's outcome at levels x (L, 4), its solution in L markets, by every parameter.
 
-    Regimes whose choosers act at once; for those in stages solve again at changed parameters.
+    Regimes whose choosers act at once; for those in stages solve again at changed parameters. Differences are taken in natural units,
+    so that neither steps nor tolerances depend on what the case counts in; what is given back is in the case's own.
     """
+    units = natural_units(case)
+    case, x = in_units(case, units), levels_in(x, units)
     G, jacobian = conditions(case, regime, x)
     lower, upper = level_bounds(case, len(x), regime.sharing_range)
     at_lower, at_upper = on_bound(x, lower, tolerances), on_bound(x, upper, tolerances)
@@ -117,8 +133,13 @@ def comparative_statics(case: Case, regime: Regime, x: Array, common: bool = Fal
         h = STEP * max(0.1, _size(case, name))
         by_parameter = np.asarray(sum(weight * conditions(shift(case, k * h), regime, x)[0] for k, weight in STENCIL)) / h
         sides = [_move(jacobian, by_parameter, held, weak, at_lower, sign) for sign in (-1.0, 1.0)]
-        out[name] = _totals(case, regime, x, shift, h, np.stack(sides))
+        out[name] = _totals(case, regime, x, shift, h, np.stack(sides)).stated(units, _dimension(name))
     return out
+
+
+def _dimension(name: str) -> str:
+    key = name.split("[")[0]
+    return PARAMETERS[MARKET_PARAMETERS[key]] if key in MARKET_PARAMETERS else UNIT_COST[key.split(".")[1]]
 
 
 def _size(case: Case, name: str) -> float:

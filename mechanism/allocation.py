@@ -125,15 +125,20 @@ def levels_over_pairs(
     lanes = at_pairs(case, points, first, second, parameter)
     few = np.arange(M) if regime.staged else np.unique(np.round(np.linspace(0, M - 1, min(M, ANCHORS))).astype(np.intp))
     anchor = np.isin(first, few) & np.isin(second, few)
+    lost = np.zeros(C, bool)
     at_anchor, elsewhere = (np.flatnonzero(np.tile(which, C)) for which in (anchor, ~anchor))
 
     def thoroughly(which: Index, found: Outcomes, left: NDArray[np.bool_]) -> Outcomes:
-        """With these lanes searched thoroughly, each alone."""
-        some = np.flatnonzero(left)
-        if plain or not len(some):
-            return found
-        more = solve_lanes(lanes.take(which[some]), regime, len(some), prove=True, tolerances=tolerances)
-        return joined(len(which), [(slice(None), found), (some, more)])
+        """With these lanes searched thoroughly, each alone, up to the first of every market that has no solution: a regime that is missing
+        at one pair is used at none."""
+        parts: list[tuple[Any, Outcomes]] = [(slice(None), found)]
+        for at in () if plain else np.flatnonzero(left):
+            if lost[market := which[at] // len(first)]:
+                continue
+            alone = solve_lanes(lanes.take(which[[at]]), regime, 1, prove=True, tolerances=tolerances)
+            lost[market] = not alone.solved[0]
+            parts.append(([at], alone))
+        return joined(len(which), parts) if len(parts) > 1 else found
 
     searched = solve_lanes(lanes.take(at_anchor), regime, len(at_anchor), tolerances=tolerances)
     searched = thoroughly(at_anchor, searched, ~searched.plain)

@@ -14,7 +14,7 @@ from market.outcome import account
 from market.pricing import bertrand_matrix
 from mechanism.allocation import case_at_pairs
 from mechanism.behaviour import by_pair
-from mechanism.checks import NOT_ESTABLISHED, Check, Lie, participation, payoff_range
+from mechanism.checks import NOT_ESTABLISHED, Check, Lie, first_largest, participation, payoff_range
 from mechanism.continuum import between
 from mechanism.designed import Designed
 from mechanism.full_information import subsidy
@@ -23,7 +23,7 @@ from mechanism.judge import Judged, judge
 from mechanism.options import NO_OUTSIDE, NO_TRANSFERS, WhyNot
 from mechanism.preparation import PAYOFFS, Scheme
 from mechanism.private_market import expected_under, pairs_of
-from mechanism.programs import Repair, largest_violation, repair
+from mechanism.programs import Repair, Row, largest_violation, repair
 from mechanism.results import (
     FORMS,
     Budget,
@@ -175,11 +175,17 @@ def constraint_data(scheme: Scheme, own: Gains, net: Array) -> tuple[Array, Arra
     table = own.by(options.incentive)
     if options.participation == "none":
         return table, None
-    joins, stays = scheme.joining(net, own.truth_ex_post, options.participation, options.timing)
-    slack = joins - stays
+    slack = _slack(scheme, own, net)
     if not np.isfinite(slack).all():
         return table, None
     return table, slack if options.timing == "interim" else slack.min(-1)
+
+
+def _slack(scheme: Scheme, own: Gains, net: Array) -> Array:
+    """What joining is worth over staying out in the case's own form: (2, M), or ex post (2, M, M)."""
+    options = scheme.options
+    joins, stays = scheme.joining(net, own.truth_ex_post, options.participation, options.timing)
+    return joins - stays
 
 
 def _per_firm(scheme: Scheme, solve: Callable[[int], T]) -> list[T]:
@@ -222,21 +228,31 @@ def _repair(scheme: Scheme, own: Gains, checks: Checks, net: Array) -> RepairRes
         ),
         total=float(np.abs(corrections).sum()) if optimal else None,
         expected_outlay=float((corrections @ scheme.types.weights).sum()) if optimal else None,
-        binding=_rows(scheme, found, "optimal") if optimal else (),
-        conflict=_rows(scheme, found, "infeasible") if infeasible else None,
+        binding=_rows(scheme, own, net, found, "optimal") if optimal else (),
+        conflict=_rows(scheme, own, net, found, "infeasible") if infeasible else None,
         conflict_verified=all(r.verified for r in found if r.status == "infeasible"),
         verified=all(r.verified for r in found),
     )
 
 
-def _rows(scheme: Scheme, found: list[Repair], status: str) -> tuple[ConstraintRow, ...]:
-    types = scheme.types.points
+def _rows(scheme: Scheme, own: Gains, net: Array, found: list[Repair], status: str) -> tuple[ConstraintRow, ...]:
+    types, options = scheme.types.points, scheme.options
+
+    def rival_type(firm: int, row: Row) -> float | None:
+        if row.report is not None:
+            each = own.of_lie(firm, row.type, row.report)
+            return None if options.incentive == "bayesian" else float(types[first_largest(each)[0]])
+        if options.timing == "interim":
+            return None
+        return float(types[first_largest(-_slack(scheme, own, net)[firm, row.type])[0]])
+
     return tuple(
         ConstraintRow(
             constraint=row.constraint,
             firm=firm,
             type=float(types[row.type]),
             report=None if row.report is None else float(types[row.report]),
+            rival_type=rival_type(firm - 1, row),
             weight=row.weight,
         )
         for firm, r in enumerate(found, 1)

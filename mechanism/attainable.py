@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import combinations
 from typing import Any, Protocol
 
 import numpy as np
@@ -30,6 +31,7 @@ from market.units import in_units, levels_from, levels_in, natural_units
 from mechanism.frozen import freeze
 from mechanism.policies import GOAL
 from mechanism.standard import SAME, Standard
+from mechanism.types import TypeSpace
 
 LEAST_WEIGHT = 1e-6
 """Weight of profits below which levels no longer move: consumers alone count."""
@@ -283,4 +285,144 @@ def _searched(case: Case, standard: Standard, starts: Sequence[Array], needed: f
             books = account(inner, end[None, :4], bertrand_matrix)
             if met and bool(books.describes_market[0]) and (value := -loss(end)[0]) > top:
                 best, top = end[:4], value
+    return None if best is None else np.asarray(levels_from(best[None], units)[0])
+
+
+# --- where nobody may refuse
+
+
+def rates_alone(case: Case, optimum: Solved, today: Accounts, standard: Standard, known: Sequence[Array] = ()) -> Attainable:
+    """The levels to which rates per unit without flat parts bring firms that cannot refuse, of the highest V, in the C markets of a flat
+    case. What the public then pays follows from the levels: each firm lacks its marginal profit, for every unit.
+
+    Where a unit moved to firms costs nothing the levels alone count; elsewhere they are searched locally, from the weighted planner's and
+    from `known`.
+    """
+    found = attainable(case, optimum, today, standard, known)
+    burden = np.broadcast_to(np.asarray(standard.burden, float), len(optimum.status))
+    levels, status, proven = found.levels.copy(), found.status.copy(), found.proven.copy()
+    floor = np.full(len(status), -np.inf) if standard.consumers_may_lose else today.consumer_surplus.sum(-1)
+    for c in np.flatnonzero((burden > 0) & np.isin(optimum.status, list(SOLVED))):
+        starts = [x[c] for x in (found.levels, *known) if np.isfinite(x[c]).all()]
+        weight = float(np.broadcast_to(standard.profit_weight, len(status))[c])
+        best = _cheapest(case.take([c]), weight, float(burden[c]), starts, float(floor[c]))
+        if best is not None:
+            levels[c], status[c] = best, "converged"
+        proven[c] = False
+    return replace(found, status=status, levels=levels, proven=proven, weight=np.where(proven, found.weight, np.nan))
+
+
+def _cheapest(case: Case, beta: float, burden: float, starts: Sequence[Array], floor: float) -> Array | None:
+    """The best levels (4,) of one market that local searches reach when rates make them the firms' choice; None where none does.
+
+    Levels are followed by what each is paid for in all, not less than the level times what its firm lacks there. At a bound nothing is
+    taken from a firm that is pushed into it: of every level that has an upper bound it is tried whether it stays there.
+    """
+    from scipy.optimize import minimize
+
+    units = natural_units(case)
+    inner, money = in_units(case, units), float(units.money[0, 0])
+    floor = floor / money
+    Q = revenue_matrices(inner, bertrand_matrix)
+    firms = [Payoff(case=inner, benefit=Q[..., i, :, :], cost_weight=np.eye(2)[None, i]) for i in (0, 1)]
+    everybody = Payoff(case=inner, benefit=utility_matrix(inner, bertrand_matrix), cost_weight=np.ones((1, 2)))
+    lower, upper = (bound[0] for bound in level_bounds(inner, 1))
+    bounded = [v for v in range(4) if np.isfinite(upper[v])]
+
+    def parts(x: Array) -> tuple[float, Array, float, Array, Array, Array]:
+        """CS, both profits together, and what every level lacks in all, each with its slopes."""
+        W, dW, _ = everybody.derivatives(x[None, :4])
+        each = [tuple(part[0] for part in firm.derivatives(x[None, :4])) for firm in firms]
+        profit, slope = each[0][0] + each[1][0], each[0][1] + each[1][1]
+        own = np.array([each[v % 2][1][v] for v in range(4)])
+        bend = np.array([each[v % 2][2][v] for v in range(4)])
+        lacks, by = -x[:4] * own, -(x[:4, None] * bend + np.diag(own))
+        return float(W[0] - profit), dW[0] - slope, float(profit), slope, lacks, by
+
+    def loss(x: Array) -> tuple[float, Array]:
+        consumers, slope, profit, by, _, _ = parts(x)
+        return -(consumers + beta * profit - burden * x[8]), np.concatenate([-(slope + beta * by), np.zeros(4), [burden]])
+
+    def spare(x: Array) -> Array:
+        consumers, _, _, _, lacks, _ = parts(x)
+        return np.concatenate([x[4:8] - lacks, [x[8] - x[4:8].sum()], [consumers - floor] if np.isfinite(floor) else []])
+
+    def slopes(x: Array) -> Array:
+        _, slope, _, _, _, by = parts(x)
+        rows = [np.concatenate([-by[v], np.eye(4)[v], [0.0]]) for v in range(4)]
+        rows += [np.concatenate([np.zeros(4), -np.ones(4), [1.0]])]
+        return np.array(rows + ([np.concatenate([slope, np.zeros(5)])] if np.isfinite(floor) else []))
+
+    best, top = None, -np.inf
+    for count in range(len(bounded) + 1):
+        for held in combinations(bounded, count):
+            box = [(upper[v], upper[v]) if v in held else (lower[v], upper[v] if np.isfinite(upper[v]) else None) for v in range(4)]
+            box += [(0.0 if v in held else None, None) for v in range(4)] + [(0.0, None)]
+            for start in starts:
+                x = levels_in(start[None], units)[0]
+                x[list(held)] = upper[list(held)]
+                lacks = parts(x)[4]
+                paid = np.where(np.isin(np.arange(4), held), np.maximum(lacks, 0.0), lacks)
+                begin = np.concatenate([x, paid, [max(0.0, paid.sum())]])
+                conditions = [{"type": "ineq", "fun": spare, "jac": slopes}]
+                options = {"ftol": 1e-14, "maxiter": 300}
+                end = minimize(loss, begin, jac=True, method="SLSQP", bounds=box, constraints=conditions, options=options).x
+                books = account(inner, end[None, :4], bertrand_matrix)
+                if spare(end).min() >= -1e-9 and bool(books.describes_market[0]) and (value := -loss(end)[0]) > top:
+                    best, top = end[:4], value
+    return None if best is None else np.asarray(levels_from(best[None], units)[0])
+
+
+def one_order(case: Case, types: TypeSpace, standard: Standard, starts: Sequence[Array], floor: float) -> Array | None:
+    """The levels (4,) that are ordered of one market whatever its types turn out to be, of the highest expected V: every type's expected
+    profit and, unless they may lose, consumers' surplus (its `floor`) kept. Searched locally from `starts`; None where none is found."""
+    from scipy.optimize import minimize
+
+    case = case.map(lambda a: a.reshape(1, -1))
+    units = natural_units(case)
+    K, money = len(types.types), float(units.money[0, 0])
+    first, second = (index.ravel() for index in np.indices((K, K)))
+    pairs = in_units(
+        case.take(np.zeros(K * K, int)).with_parameter(types.parameter, np.column_stack([types.types[first], types.types[second]])), units
+    )
+    weight = types.probabilities[first] * types.probabilities[second]
+    Q = revenue_matrices(pairs, bertrand_matrix)
+    firms = [Payoff(case=pairs, benefit=Q[..., i, :, :], cost_weight=np.eye(2)[None, i]) for i in (0, 1)]
+    everybody = Payoff(case=pairs, benefit=utility_matrix(pairs, bertrand_matrix), cost_weight=np.ones((1, 2)))
+    beta, floor = float(standard.profit_weight), -np.inf if standard.consumers_may_lose else floor / money
+    of_type = [np.stack([(own == k) * types.probabilities[other] for k in range(K)]) for own, other in ((first, second), (second, first))]
+
+    def parts(x: Array) -> tuple[float, Array, Array, Array, Array, Array]:
+        """CS, joint profit and every type's profit, in expectation, each with its slope."""
+        at = np.broadcast_to(x, (K * K, 4))
+        W, dW, _ = everybody.derivatives(at)
+        each = [firm.derivatives(at)[:2] for firm in firms]
+        profit, slope = each[0][0] + each[1][0], each[0][1] + each[1][1]
+        kept = np.concatenate([each[i][0] @ of_type[i].T for i in (0, 1)])
+        by = np.concatenate([of_type[i] @ each[i][1] for i in (0, 1)])
+        return float(weight @ (W - profit)), weight @ (dW - slope), weight @ profit, weight @ slope, kept, by
+
+    def loss(x: Array) -> tuple[float, Array]:
+        consumers, slope, profit, by, _, _ = parts(x)
+        return -(consumers + beta * float(profit)), -(slope + beta * by)
+
+    def spare(x: Array) -> Array:
+        consumers, _, _, _, kept, _ = parts(x)
+        return np.append(kept, consumers - floor) if np.isfinite(floor) else kept
+
+    def slopes(x: Array) -> Array:
+        _, slope, _, _, _, by = parts(x)
+        return np.vstack([by, slope]) if np.isfinite(floor) else by
+
+    lower, upper = (bound[0] for bound in level_bounds(in_units(case, units), 1))
+    box = list(zip(lower, np.where(np.isfinite(upper), upper, None), strict=True))
+    best, top = None, -np.inf
+    for start in starts:
+        begin = levels_in(start[None], units)[0]
+        conditions = [{"type": "ineq", "fun": spare, "jac": slopes}]
+        found = minimize(loss, begin, jac=True, method="SLSQP", bounds=box, constraints=conditions, options={"ftol": 1e-14, "maxiter": 300})
+        for end in (found.x, begin):
+            real = bool(account(pairs, np.broadcast_to(end, (K * K, 4)), bertrand_matrix).describes_market.all())
+            if real and spare(end).min() >= -1e-9 and (value := -loss(end)[0]) > top:
+                best, top = end, value
     return None if best is None else np.asarray(levels_from(best[None], units)[0])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from market.case import Array, Case
 from market.outcome import SOLVED, Outcome, account
 from market.pricing import PriceRule, bertrand_matrix
 from market.regimes import REGIMES
-from mechanism.attainable import Attainable, Solved, attainable
+from mechanism.attainable import Attainable, Solved, attainable, rates_alone
 from mechanism.behaviour import Expected, certain_outcome
 from mechanism.instruments import UnitRates, unit_rates
 from mechanism.options import WhyNot
@@ -65,12 +65,16 @@ def known_policies(case: Case, found: Mapping[str, Solved], policies: Sequence[P
     market, optimum = found[TODAY], found.get(GOAL)
     today = account(case, market.levels, bertrand_matrix)
     known = [one.levels for key, one in found.items() if REGIMES[key].prices is bertrand_matrix]
-    best = rates = imposed = None
+    best = rates = imposed = most = None
     if optimum is not None and any(policy.source != "regime" for policy in policies):
-        best = imposed = attainable(case, optimum, today, standard, known)
-        rates = rates_at(case, best.levels)
         if standard.participation == "none":
+            best = rates_alone(case, optimum, today, standard, [market.levels])
             imposed = attainable(case, optimum, today, standard, known, payments=False)
+            # Whatever competes leaves no firm below zero: nothing does better than payments that see to just that.
+            most = attainable(case, optimum, today, replace(standard, participation="ir2"), known)
+        else:
+            best = imposed = most = attainable(case, optimum, today, standard, known)
+        rates = rates_at(case, best.levels)
     nobody = np.zeros_like(today.profit)
 
     def contender(policy: Policy) -> Contender:
@@ -83,18 +87,20 @@ def known_policies(case: Case, found: Mapping[str, Solved], policies: Sequence[P
             assert best is not None
             assert rates is not None
             assert imposed is not None
+            assert most is not None
             status, levels = optimum.status, optimum.levels
             if policy.source == "rates":
                 status, levels, paid = np.where(rates.holds, best.status, _lacking(best.status)), best.levels, rates.paid
-            elif policy.source in ("attainable", "imposed"):
-                status, levels, flat = imposed.status, imposed.levels, imposed is best
+            elif policy.source == "attainable":
+                status, levels = most.status, most.levels
+            elif policy.source == "imposed":
+                status, levels, flat = imposed.status, imposed.levels, False
         levels = np.where(np.isin(status, list(SOLVED))[:, None], levels, np.nan)
         books = certain_outcome(case, levels, rule, paid)
-        least = least_receipts(books.profit, paid, today.profit, standard.participation) if flat else None
+        form = "ir2" if policy.source == "attainable" and standard.participation == "none" else standard.participation
+        least = least_receipts(books.profit, paid, today.profit, form) if flat else None
         columns = _told(policy, found.get(policy.key), optimum, rates)
         bar = policy.bar(private=False)
-        if policy.source == "imposed" and standard.participation != "none":
-            bar = bar or "imposed"
         return Contender(policy=policy, status=status, expected=books, least=least, barred=bar, columns=columns)
 
     return KnownPolicies(contenders=tuple(contender(policy) for policy in policies), best=best, rates=rates)

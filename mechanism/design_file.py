@@ -11,21 +11,20 @@ import numpy as np
 from market.faults import Fault
 from market.files import read_document
 from market.schema import check
-from mechanism.checks import Check, JointLie
+from mechanism.checks import NOT_ESTABLISHED, Check, JointLie
 from mechanism.continuum import between
 from mechanism.design import Contradiction, Design, DirectMechanism, design, least_outlay
-from mechanism.design_program import transfers_by_type
 from mechanism.designed import asked
-from mechanism.market_setting import NoSettingError, market_setting, menu_levels, outside_options
-from mechanism.options import by_formula, too_many
+from mechanism.market_setting import NoSettingError, both_types_setting, market_setting, menu_levels, outside_options
+from mechanism.options import NO_LEVELS, NO_OUTSIDE, by_formula, too_many
 from mechanism.preparation import prepare
 from mechanism.results import Continuum
 from mechanism.rules import TAX_RULES, TaxRule
-from mechanism.schema import PolicyCase, parse_tree
-from mechanism.setting_file import DesignOptions, Resolved, is_setting, load_setting
+from mechanism.schema import MechanismOptions, PolicyCase, parse_tree
+from mechanism.setting_file import DesignOptions, Resolved, is_setting, load_setting, too_large, transfers_by_type
 from mechanism.settings import Plan, Setting, efficient
 from mechanism.states import own_first
-from mechanism.types import TypeSpace, type_space
+from mechanism.types import PRIVATE, TypeSpace, type_space
 
 LARGEST_CONTINUUM = 103
 """Points per firm up to which truth and participation are searched between them too."""
@@ -83,21 +82,20 @@ def solve_file(path: str | Path, given: dict[str, str]) -> DesignResult:
     if is_setting(document.tree):
         problem = load_setting(path, document, faults)
         options = _overruled(problem.options, given)
-        _sensible(len(problem.setting.players), options)
+        setting = problem.setting
+        _sensible(len(setting.players), options)
+        if why := too_large(list(setting.shape), len(setting.alternatives), options):
+            raise DesignError(f"the players {why}")
         return _result(problem.setting, None, options, options.participation, problem.resolved)
     policy = parse_tree(document.tree, name=Path(path).stem, path=Path(path), document=document, faults=faults)
     return _of_market(policy, given)
 
 
 def _of_market(policy: PolicyCase, given: dict[str, str]) -> DesignResult:
-    """The design for a case with private cost spillovers."""
+    """The design for a case with private types."""
     if policy.types is None:
         raise DesignError("the case has no types, so there is nothing to design for; add a types block, or use pigou evaluate")
     grid = type_space(policy.types)
-    if not grid.private_values:
-        raise DesignError(
-            f"the {grid.parameter} is private, so that both types move both profits; pigou evaluate shows the transfers solved for"
-        )
     base = asked(policy.mechanism)
     form = given.get("participation", policy.mechanism.participation)
     form = "ir_market" if form == "outside" else form
@@ -113,6 +111,8 @@ def _of_market(policy: PolicyCase, given: dict[str, str]) -> DesignResult:
     by_type = transfers_by_type(2, options)
     if why := too_many(len(types.types), "lotteries" if few else "by_type" if by_type else "by_state"):
         raise DesignError(why.text)
+    if not grid.private_values:
+        return _of_both_types(policy, grid, options, form)
     try:
         menu = menu_levels(policy.market, types.types, options.allocation == "second_best")
         plan = market_setting(policy.market, types, menu, outside_options(policy.market, types, form, options.timing, menu[0]))
@@ -124,11 +124,44 @@ def _of_market(policy: PolicyCase, given: dict[str, str]) -> DesignResult:
     return replace(result, continuum=_continuum(policy, grid, options, form, result.found.mechanism))
 
 
+def _of_both_types(policy: PolicyCase, types: TypeSpace, options: DesignOptions, form: str) -> DesignResult:
+    """The design where both types move both profits: transfers at the planner's levels."""
+    both = f"{PRIVATE[types.parameter].label} are private, so that both types move both profits"
+    if not TAX_RULES[options.tax_rule].designed:
+        raise DesignError(f"{both}: only transfers that are solved for are designed; pigou evaluate judges {options.tax_rule}")
+    if options.allocation == "second_best" or options.collusion == "proof":
+        raise DesignError(f"{both}: neither lotteries over levels nor proof against collusion are solved for there")
+    scheme = prepare(policy.market, types, _chosen(policy, options, form))
+    if scheme is None:
+        raise DesignError(NO_LEVELS.text)
+    if not np.isfinite(scheme.own_outside).all():
+        raise DesignError(NO_OUTSIDE.text)
+    plan = both_types_setting(scheme)
+    result = _result(plan.setting, plan, options, form, policy.resolved)
+    mechanism = result.found.mechanism
+    if mechanism is None:
+        return result
+    # What firms earn is stated for a rival that tells the truth: joint lies are not judged by it.
+    known = replace(mechanism.achieved, collusion=NOT_ESTABLISHED)
+    found = replace(result.found, mechanism=replace(mechanism, achieved=known))
+    return replace(result, found=found)
+
+
+def _chosen(policy: PolicyCase, options: DesignOptions, form: str) -> MechanismOptions:
+    """What a design asks, as a case would ask it."""
+    return replace(
+        policy.mechanism,
+        payoff="with_cost",
+        incentive=options.incentive,
+        participation=form,  # type: ignore[arg-type]
+        timing=options.timing,
+    )
+
+
 def _continuum(policy: PolicyCase, types: TypeSpace, options: DesignOptions, form: str, found: DirectMechanism) -> Continuum | None:
     """Truth and participation between the types of the grid; None where the market has none to
     compare with."""
-    chosen = replace(policy.mechanism, payoff="with_cost", incentive=options.incentive, participation=form, timing=options.timing)  # type: ignore[arg-type]
-    prepared = prepare(policy.market, types, chosen)
+    prepared = prepare(policy.market, types, _chosen(policy, options, form))
     first, second = found.transfers
     return None if prepared is None else between(prepared, TAX_RULES[options.tax_rule], own_first(first, second))
 

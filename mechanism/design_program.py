@@ -26,8 +26,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from mechanism.frozen import freeze
-from mechanism.options import expectations_count
-from mechanism.setting_file import DesignOptions
+from mechanism.setting_file import DesignOptions, transfers_by_type
 from mechanism.settings import Plan, Setting, efficient, transfers_by
 from mechanism.states import Array, others
 
@@ -223,13 +222,6 @@ def build(setting: Setting, options: DesignOptions, plan: Plan | None = None) ->
         constant=constant,
         start=_start(space, options),
     )
-
-
-def transfers_by_type(players: int, options: DesignOptions) -> bool:
-    """Whether there is a transfer per own type alone. What a single player receives cannot be
-    evened out over the others' types."""
-    expected = expectations_count(options.incentive, options.timing, options.participation)
-    return players > 1 and expected and options.collusion == "ignored"
 
 
 # --- constraints

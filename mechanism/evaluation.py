@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from market.case import Array, Case
+from market.case import Case
 from market.outcome import Outcome
 from market.regimes import REGIMES, solve_regimes
 from mechanism.advice import recommend
@@ -23,6 +23,7 @@ from mechanism.many_types import (
     market_standing,
     no_levels,
     not_asked,
+    ordered,
     played_privately,
     rule_standing,
 )
@@ -99,8 +100,10 @@ def _private(case: PolicyCase, regimes: Mapping[str, Outcome], types: TypeSpace)
     for policy in policies:
         if policy.source == "full_information":
             standings[policy.key] = standings[GOAL]
-        elif setting is None and policy.source in ("rates", "rule", "own_rule"):
+        elif setting is None and policy.source in ("rates", "rule", "own_rule", "imposed"):
             standings[policy.key] = no_levels(standings[GOAL])
+        elif policy.source == "imposed" and setting is not None:
+            standings[policy.key] = ordered(setting, standings[PRIVATE_MARKET])
         elif policy.source == "rates" and fixed is not None:
             standings[policy.key] = rates_standing(fixed)
         elif policy.source == "rule" and policy.key in run:

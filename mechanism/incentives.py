@@ -118,6 +118,11 @@ class Gains:
                 out[firm][..., rows, :] = (table[..., rows, :, :] + self.transfer[firm][..., None, :, :] - truth).max(-1)
         return out
 
+    def of_lie(self, firm: int, kind: int, report: int) -> Array:
+        """(S,): what one type gains by one report over the truth, at each report of the rival; one case."""
+        lying = self.earned.tables[firm][kind, report] + self.transfer[firm][report]
+        return np.asarray(lying - self.truth_ex_post[firm][kind])
+
     def by(self, incentive: Incentive) -> Array:
         """The gains of one strength."""
         return self.bayesian if incentive == "bayesian" else self.dominant

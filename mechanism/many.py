@@ -53,11 +53,15 @@ NUMBERS = (
 """The columns of figures: money in the case's own unit, residual and regret in natural units, 1 or 0 for whether a policy competes and is
 recommended. `welfare_net` is welfare less the case's shadow cost of public funds for what is paid out as the policy stands."""
 
-NEEDS_TYPES = "it rests on types that are private: the case needs types"
-"""Why what asks for reports, or is a market with private types, has no figures at a case where everything is known."""
 
-NOT_THERE = "this is for cases in which everything is known, or nobody may refuse"
-"""Why a policy has no figures at a case with private types."""
+def _not_there(row: Policy) -> str:
+    """Why a policy does not stand at a case."""
+    where = {
+        "private": "it rests on types that are private: the case needs types",
+        "known": "this is for cases in which everything is known",
+        "unpaid": "levels are ordered without payment only where nobody may refuse (participation none)",
+    }
+    return where.get(row.compared, "it is not compared where types are private")
 
 
 def solve_many(cases: Sequence[PolicyCase], policies: Sequence[str]) -> Columns:
@@ -73,25 +77,24 @@ def solve_many(cases: Sequence[PolicyCase], policies: Sequence[str]) -> Columns:
         first = cases[same[0]]
         private = first.types is not None
         asked = [policy_of(key) for key in policies]
-        why = NOT_THERE if private else NEEDS_TYPES
         solved = _with_types if private else _known
-        for place, ranked in solved([cases[i] for i in same], _needed(asked, private)):
+        for place, ranked in solved([cases[i] for i in same], _needed(asked, private, first.mechanism.participation == "none")):
             at = np.array(same)[place] * width
             there = {c.policy.key: p for p, c in enumerate(ranked.contenders)}
             for k, key in enumerate(policies):
                 if key in there:
                     _write(out, at + k, ranked, there[key])
                 else:
-                    out["message"][at + k] = why
+                    out["message"][at + k] = _not_there(policy_of(key))
     burden = np.repeat([case.mechanism.public_funds_cost for case in cases], width)
     out["welfare_net"] = welfare_net(out["welfare"], out["public_outlay"], burden)
     return out
 
 
-def _needed(asked: Sequence[Policy], private: bool) -> tuple[Policy, ...]:
+def _needed(asked: Sequence[Policy], private: bool, unpaid: bool) -> tuple[Policy, ...]:
     """The policies to be solved, in the order of reports: those asked that stand at such a case, today's market, and what instruments aim
     at."""
-    stands = [row for row in asked if row.key in REGIMES or (row.compared != "never" and row.stands(private, unpaid=not private))]
+    stands = [row for row in asked if row.key in REGIMES or (row.compared != "never" and row.stands(private, unpaid))]
     needed = {row.key: row for row in [*stands, policy_of(today(private))]}
     if any(row.source not in ("regime", "private_market") for row in needed.values()):
         needed.setdefault(GOAL, policy_of(GOAL))

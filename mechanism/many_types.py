@@ -18,8 +18,9 @@ from market.outcome import SOLVED
 from market.pricing import PriceRule, bertrand_matrix
 from market.regimes import REGIMES, solve_markets, solve_regime
 from mechanism.allocation import Allocation
+from mechanism.attainable import one_order
 from mechanism.behaviour import Expected, expected_outcome
-from mechanism.contenders import NOT_ASKED, Standing, fixed_rates, lane_of, nothing, rates_at, rates_standing
+from mechanism.contenders import NOT_ASKED, Standing, fixed_rates, lane_of, nothing, one_standing, rates_at, rates_standing
 from mechanism.judge import Judged, judge
 from mechanism.options import NO_TRANSFERS, by_formula
 from mechanism.policies import GOAL, PRIVATE_MARKET, TODAY, Policy
@@ -29,6 +30,7 @@ from mechanism.results import NOT_SETTLED
 from mechanism.rules import TAX_RULES, TaxRule
 from mechanism.schema import MechanismOptions
 from mechanism.solved import OVER_BUDGET, transfers_of
+from mechanism.standard import standard_of
 from mechanism.transfers import no_design
 from mechanism.types import TypeSpace
 
@@ -97,6 +99,11 @@ def solve_block(
     fine = np.all(settled, axis=0) if plain else np.ones(len(lanes), bool)
     if plain:
         out = {key: found.take(np.flatnonzero(fine)) for key, found in out.items()}
+    for policy in beyond:
+        if policy.source == "imposed" and scheme is not None:
+            out[policy.key] = joined(
+                [ordered(scheme.lane(int(lane)), out[PRIVATE_MARKET], k) for k, lane in enumerate(np.flatnonzero(fine))]
+            )
     if scheme is not None and (rates := [policy for policy in beyond if policy.source == "rates"]):
         out[rates[0].key] = _fixed_rates(scheme, np.flatnonzero(fine))
     return out, np.isin(np.arange(C), lanes[fine])
@@ -153,6 +160,22 @@ def played_privately(key: str) -> bool:
     play as a benchmark."""
     regime = REGIMES[key]
     return key != TODAY and not regime.sole and not regime.staged
+
+
+def ordered(scheme: Scheme, market: Standing, lane: int = 0) -> Standing:
+    """The levels ordered at one case whatever its types, today's market being a lane of what is known of many."""
+    types = scheme.types
+    middle = int(types.nodes[len(types.nodes) // 2])
+    today = np.concatenate([market.expected.sharing[lane], market.expected.investment[lane]])
+    starts = [x for x in (scheme.assignment.levels[0, middle, middle], today) if np.isfinite(x).all()]
+    floor = float(market.expected.consumer_surplus[lane])
+    x = one_order(scheme.case, types, standard_of(scheme.options), starts, floor)
+    if x is None:
+        return one_standing(
+            None, missing="not_converged", why="no levels were found that leave every type and consumers what they must have"
+        )
+    K = len(types.types)
+    return one_standing(expected_outcome(scheme.case, types, np.broadcast_to(x, (K, K, 4))), missing="")
 
 
 def where_claimed(expected: Expected, claimed: NDArray[np.bool_]) -> Expected:

@@ -26,16 +26,20 @@ from market.solve.equilibrium import own_system
 from market.solve.linear import implicit_slope
 from market.solve.optimum import on_bound
 from market.statics import STENCIL, Slopes, comparative_statics
+from market.units import Units, in_units, levels_from, levels_in, natural_units
 from mechanism.frozen import read_only
 
 EQUAL = 1e-11
 """Difference, relative to the size of what is compared, up to which two figures count as equal."""
 
 SMALL = 1e-2
-"""Size of derivatives in parameters: they may be tiny and still have a sign."""
+"""Size of derivatives in parameters, natural units: they may be tiny and still have a sign."""
 
 FORCED = {s: Regime(key=f"sharing_{s:g}", chooser="firms", prices=bertrand_matrix, sharing_range=(s, s)) for s in (0.0, 1.0)}
 """Markets in which sharing is imposed, for the contrast with the restricted cost form."""
+
+FIGURES = ("B.full_information", "B.participation", "B.truthful")
+"""Claims of Appendix B, whose margins are amounts of money."""
 
 NEEDED = ("no_sharing", "nash", "joint_profit", "price_collusion", "social_optimum", "sequential", "investment_first")
 """The regimes that claims are about."""
@@ -52,14 +56,22 @@ class Finding:
     numbers: dict[str, Array]
     """What was compared, (L, ...)."""
     size: Array | float = 1.0
-    """(L,): the size of what was compared."""
+    """(L,): the size of what was compared, in natural units."""
     null: bool = False
     """Whether the claim is a statement of ambiguity: nothing to be true or false."""
+    natural: Array | None = None
+    """(L,): the margin in natural units, by which it is judged; None: the margin is stated in them."""
+
+    @property
+    def judged(self) -> Array:
+        """(L,): the margin in natural units."""
+        return self.margin if self.natural is None else self.natural
 
     @property
     def holds(self) -> Array:
         """(L,): 1 true, 0 false, NaN where the question does not arise."""
-        answer = np.where(np.isnan(self.margin), np.nan, self.margin > EQUAL * np.asarray(self.size))
+        true = self.judged > EQUAL * np.asarray(self.size)
+        answer = np.where(np.isnan(self.judged), np.nan, true)
         return np.full_like(answer, np.nan) if self.null else answer
 
 
@@ -135,6 +147,25 @@ class Ground:
         """(L,): NaN where there is no market equilibrium, else zero; added to margins."""
         return np.where(np.isfinite(self.levels["nash"]).all(-1), 0.0, np.nan)
 
+    @property
+    def units(self) -> Units:
+        """What one natural unit is worth in each market's own."""
+        return natural_units(self.case)
+
+    @cached_property
+    def natural(self) -> Ground:
+        """The same markets in natural units, where the scale of levels and payoffs is one."""
+        units, money = self.units, self.units.money[:, 0]
+        without = self.without_unit_spillover
+        return replace(
+            self,
+            case=in_units(self.case, units),
+            levels={key: levels_in(x, units) for key, x in self.levels.items()},
+            without_unit_spillover=None if without is None else levels_in(without, units),
+            forced={key: t / units.quantity for key, t in self.forced.items()},
+            mechanism={key: figure / money for key, figure in self.mechanism.items() if key in FIGURES},
+        )
+
     @cached_property
     def statics(self) -> dict[str, Slopes]:
         """Derivatives at the market equilibrium, firms' parameters moving together."""
@@ -143,13 +174,21 @@ class Ground:
     @cached_property
     def reactions(self) -> Array:
         """(L, 2 firms, 2 own, 2 rival's): derivatives of each firm's best sharing and investment in the rival's."""
-        x, game = self.nash, firm_game(self.case, REGIMES["nash"])
-        jacobian = own_system(game, x)[2]
-        held = np.logical_or(*(on_bound(x, bound) for bound in level_bounds(self.case, self.lanes)))
+        jacobian = own_system(firm_game(self.case, REGIMES["nash"]), self.nash)[2]
+        held = np.logical_or(*(self.on(self.nash, bound) for bound in level_bounds(self.case, self.lanes)))
         out = []
         for own, other in (([0, 2], [1, 3]), ([1, 3], [0, 2])):
             out.append(implicit_slope(jacobian[:, own][:, :, own], jacobian[:, own][:, :, other], held[:, own]))
         return np.stack(out, 1)
+
+    def on(self, x: Array, bound: Array) -> NDArray[np.bool_]:
+        """(L, 4): which levels lie on a bound."""
+        return on_bound(levels_in(x, self.units), levels_in(bound, self.units))
+
+    def both_at_top(self, x: Array, y: Array) -> NDArray[np.bool_]:
+        """(L, 4): which levels lie on their upper bound at both: no more is possible there."""
+        _, upper = level_bounds(self.case, self.lanes)
+        return self.on(x, upper) & self.on(y, upper)
 
     def books(self, key: str) -> Accounts:
         """The accounts of a regime."""
@@ -157,11 +196,11 @@ class Ground:
 
     def price_slopes(self, x: Array) -> Array:
         """(L, 2 firms, 4 levels): derivatives of Bertrand prices."""
-        h, unit = 1e-2, np.eye(4)
-        slopes = [
-            np.asarray(sum(weight * account(self.case, x + k * h * unit[level], bertrand_matrix).price for k, weight in STENCIL)) / h
-            for level in range(4)
-        ]
+        step = 1e-2 * levels_from(np.ones((self.lanes, 4)), self.units)
+        slopes = []
+        for level, unit in enumerate(np.eye(4)):
+            prices = (weight * account(self.case, x + k * step * unit, bertrand_matrix).price for k, weight in STENCIL)
+            slopes.append(np.asarray(sum(prices)) / step[..., [level]])
         return np.stack(slopes, -1)
 
     @property
@@ -210,8 +249,10 @@ def claims_at(ground: Ground) -> dict[str, Finding]:
 
 
 def finding_of(claim: Claim, ground: Ground) -> Finding:
-    """One claim's finding; outside the market a claim is about its assumption is not met."""
-    found = claim.find(ground)
+    """One claim's finding, judged in natural units and told in the market's own; outside the market a claim is about its assumption is
+    not met."""
+    judged = claim.find(ground.natural)
+    found = replace(claim.find(ground), natural=judged.margin, met=judged.met, size=judged.size)
     if not claim.about_section_2:
         return found
     outside = ground.case.unit_cost is not None or not form_of(ground.case).obeys_paper
@@ -320,25 +361,22 @@ def _sharing_helps(g: Ground) -> Finding:
         margin=welfare["nash"] - welfare["no_sharing"],
         met=np.minimum(g.assumption_2, g.equal_firms),
         numbers=welfare,
-        size=np.maximum(1.0, np.abs(welfare["nash"])),
+        size=1 + np.abs(welfare["nash"]),
     )
 
 
 def _ordering(g: Ground) -> Finding:
     keys = ("nash", "joint_profit", "social_optimum")
     x = [g.levels[key] for key in keys]
-    _, upper = level_bounds(g.case, g.lanes)
-    gaps = []
-    for low, high in ((x[0], x[1]), (x[1], x[2])):
-        both_at_top = on_bound(low, upper) & on_bound(high, upper)  # no more is possible: that is no counterexample
-        gaps.append(np.where(both_at_top, np.inf, high - low))
+    # Where no more is possible there is no counterexample.
+    gaps = [np.where(g.both_at_top(low, high), np.inf, high - low) for low, high in ((x[0], x[1]), (x[1], x[2]))]
     margin = _least(*gaps)
     everywhere = np.isposinf(margin)
     return Finding(
         margin=np.where(everywhere, np.nan, margin),
         met=np.minimum(g.assumption_1, g.equal_firms),
         numbers={f"{key}.{name}": levels[:, part] for key, levels in zip(keys, x, strict=True) for name, part in PARTS},
-        size=np.maximum(1.0, np.abs(x[2]).max(-1)),
+        size=1 + np.abs(x[2]).max(-1),
     )
 
 
@@ -348,9 +386,7 @@ PARTS = (("sharing", SHARING), ("investment", INVESTMENT))
 def _leading(g: Ground) -> Finding:
     leader, nash = g.levels["sequential"], g.levels["nash"]
     profit = {key: g.books(key).profit for key in ("nash", "sequential")}
-    _, upper = level_bounds(g.case, g.lanes)
-    both_at_top = on_bound(leader, upper) & on_bound(nash, upper)
-    gain = np.where(both_at_top, np.inf, leader - nash)[:, [0, 2]]
+    gain = np.where(g.both_at_top(leader, nash), np.inf, leader - nash)[:, [0, 2]]
     margin = gain.min(-1)
     return Finding(
         margin=np.where(np.isposinf(margin), np.nan, margin),
@@ -362,7 +398,7 @@ def _leading(g: Ground) -> Finding:
             "nash.investment": nash[:, INVESTMENT],
             "profit_change": profit["sequential"] - profit["nash"],
         },
-        size=np.maximum(1.0, np.abs(nash).max(-1)),
+        size=1 + np.abs(nash).max(-1),
     )
 
 
@@ -405,7 +441,7 @@ def _negative_spillover(g: Ground) -> Finding:
     for name in ("security.demand_spillover", "cost.spillover"):
         slope = g.statics[name].levels[0][:, INVESTMENT]  # as the spillover falls further
         numbers[f"d_investment_d_{name}"] = slope
-        still = np.maximum(still, np.abs(slope).max(-1))
+        still = np.maximum(still, np.abs(slope / g.units.quantity).max(-1))
     # Equalities: true up to rounding, so the margin is what rounding leaves.
     margin = 1e-8 - np.maximum(g.nash[:, SHARING].max(-1), still)
     return Finding(margin=margin + asked + g.exists, met=asked + g.exists + 1, numbers=numbers, size=0.0)
@@ -418,19 +454,18 @@ def _collusion(g: Ground) -> Finding:
         margin=welfare["nash"] - welfare["price_collusion"],
         met=np.full(g.lanes, np.nan),
         numbers={**welfare, "collusive_prices_at_nash_levels": at_nash},
-        size=np.maximum(1.0, np.abs(welfare["nash"])),
+        size=1 + np.abs(welfare["nash"]),
     )
 
 
 def _investment_first(g: Ground) -> Finding:
     first, nash = g.levels["investment_first"], g.levels["nash"]
-    _, upper = level_bounds(g.case, g.lanes)
-    margin = np.where(on_bound(first, upper) & on_bound(nash, upper), np.inf, first - nash).min(-1)
+    margin = np.where(g.both_at_top(first, nash), np.inf, first - nash).min(-1)
     return Finding(
         margin=np.where(np.isposinf(margin), np.nan, margin),
         met=np.minimum(g.assumption_1, g.assumption_2),
         numbers={f"{key}.{name}": g.levels[key][:, part] for key in ("investment_first", "nash") for name, part in PARTS},
-        size=np.maximum(1.0, np.abs(nash).max(-1)),
+        size=1 + np.abs(nash).max(-1),
     )
 
 

@@ -39,7 +39,6 @@ WHY_NOT = {
     "no_policy": "it is how firms might act, and nobody's to choose",
     "forbidden": "fixing prices is what competition law forbids; `allow` would let it compete",
     "types_known": "it needs the types known, and they are private",
-    "imposed": "levels are imposed without payment only where nobody may refuse (participation none)",
     "copy": "it is the case's own rule, which competes under its own name",
     "attainable": "it is the benchmark of what can be attained",
     "grid": "what it saves against a formula with the same levels is the distance between the types of the grid",
@@ -174,7 +173,7 @@ def rank(contenders: Sequence[Contender], today: str, goal: str, standard: Stand
     value = standard.value(surplus, (earned + net).sum(-1), outlay)
     scale = np.abs(np.asarray(base.welfare, float))
     why = np.stack([_why_not(c, n, market, scale, standard) for c, n in zip(contenders, net, strict=True)])
-    may = ~np.isin(why, ("benchmark", "no_policy", "copy", "attainable", "types_known", "forbidden", "imposed"))
+    may = ~np.isin(why, ("benchmark", "no_policy", "copy", "attainable", "types_known", "forbidden"))
     endless = np.stack([c.status == "unbounded" for c in contenders])
     planned = contenders[keys.index(goal)].solved if goal in keys else np.array(True)
     advised = market.solved & planned & ~(endless & may).any(0)
@@ -215,7 +214,8 @@ def settled(least: Array, fees: bool) -> Array:
     if fees:
         return least
     needs, gives = np.maximum(least, 0.0).sum(-1, keepdims=True), np.maximum(-least, 0.0).sum(-1, keepdims=True)
-    share = np.minimum(1.0, needs / np.where(gives > 0, gives, 1.0))
+    most = np.maximum(needs, gives)
+    share = np.where(gives > needs, needs / np.where(most > 0, most, 1.0), 1.0)
     return np.where(least >= 0, least, least * share) + 0.0  # no negative zeros
 
 

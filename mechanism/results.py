@@ -143,6 +143,8 @@ class ConstraintRow:
     firm: int
     type: float
     report: float | None
+    rival_type: float | None
+    """The rival's type at which it is tightest, where it is asked for each; None where it is an expectation."""
     weight: float
 
 

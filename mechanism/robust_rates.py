@@ -286,7 +286,7 @@ def _constrained(problem: Problem, follower: _Follower) -> Point:
     """
     start, burden, beta = follower.last, problem.burden, float(problem.standard.profit_weight)
     n, flats, paid = len(start.free), 2 * problem.flat_matters, int(burden != 0)
-    step = SMALL * max(float(np.abs(start.free).max()), 0.1)
+    step = SMALL * np.maximum(np.abs(start.free), 0.1)
     width, of_firm = n + flats + paid, start.slack[0].size
     stated: list[int] = []
 

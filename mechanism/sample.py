@@ -296,8 +296,8 @@ def signs(findings: list[Finding]) -> dict[str, Directions] | None:
 def failures(finding: Finding, ground: Ground) -> list[tuple[float, int, Ground]]:
     """The markets where a claim fails although its assumption is met: margin relative to size, lane and ground."""
     met = np.where(np.isnan(finding.met), 1.0, finding.met)
-    size = np.maximum(np.broadcast_to(finding.size, finding.margin.shape), 1e-300) if np.any(finding.size) else 1.0
-    relative = finding.margin / size
+    size = np.maximum(np.broadcast_to(finding.size, finding.judged.shape), 1e-300) if np.any(finding.size) else 1.0
+    relative = finding.judged / size
     return [(float(relative[lane]), int(lane), ground) for lane in np.flatnonzero((met == 1) & (finding.holds == 0))]
 
 
@@ -331,7 +331,7 @@ def confirmed(claim: Claim, ground: Ground, lane: int) -> float | None:
     finding = finding_of(claim, in_extended_precision(alone))
     # A margin that is positive, however small, is none of a counterexample's.
     negligible = 1e-14 * float(np.max(finding.size))
-    fails = finding.holds[0] == 0 and finding.met[0] != 0 and finding.margin[0] <= negligible
+    fails = finding.holds[0] == 0 and finding.met[0] != 0 and finding.judged[0] <= negligible
     return float(finding.margin[0]) if fails else None
 
 

@@ -354,13 +354,13 @@ class PolicyCase:
     path: Path | None = None
 
 
-def load_case(path: str | Path) -> PolicyCase:
-    """The case in a YAML, JSON or TOML file."""
-    faults: list[Fault] = []
-    document = read_document(path, faults=faults)
+def load_case(path: str | Path, document: Document | None = None, faults: Iterable[Fault] = ()) -> PolicyCase:
+    """The case in a YAML, JSON or TOML file, or in what was read from it."""
+    found = list(faults)
+    document = document or read_document(path, faults=found)
     if "policies" in document.tree and "demand" not in document.tree:
         raise BadCase([Fault(document.place(()), "", "is the design of a batch, not a case; `pigou batch` takes it")])
-    return parse_tree(document.tree, name=Path(path).stem, path=Path(path), document=document, faults=faults)
+    return parse_tree(document.tree, name=Path(path).stem, path=Path(path), document=document, faults=found)
 
 
 def parse_tree(

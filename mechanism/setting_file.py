@@ -15,7 +15,7 @@ from market.choices import OneOf
 from market.faults import BadCase, Fault, dotted
 from market.files import Document, read_document
 from market.schema import Block, NonNegative, Number, Positive, check, described
-from mechanism.options import by_formula
+from mechanism.options import by_formula, expectations_count
 from mechanism.rules import DESIGNED, TAX_RULES, setting_rules
 from mechanism.settings import Setting
 
@@ -23,10 +23,16 @@ MOST_PLAYERS = 30
 """Players of the largest setting: arrays over states have an axis for each."""
 MOST_ENTRIES = 250_000
 """States times players of the largest setting."""
-MOST_LIES = {"bayesian": 20_000_000, "dominant": 8_000_000}
+MOST_LIES = {"bayesian": 20_000_000, "dominant": 2_000_000}
 """States times types of all players: what truth is compared with."""
 MOST_VALUES = 1_000_000
 """States times alternatives."""
+MOST_SOLVED = 60_000
+"""Transfers that are solved for, where there is one per player and state."""
+MOST_DRAWN = {True: 12_000, False: 6_000}
+"""The same and probabilities of lotteries with them, in all states: with a transfer per own type, and with one per state."""
+MOST_JOINT = {"efficient": 441, "second_best": 100}
+"""States, where no joint report may pay in any of them."""
 
 Text = Annotated[str, Field(strict=True, min_length=1)]
 
@@ -69,6 +75,37 @@ class DesignOptions(Block):
     public_funds_cost: Annotated[NonNegative, described("shadow cost of one unit of public outlay, a pure number")] = 0.0
 
 
+def transfers_by_type(players: int, options: DesignOptions) -> bool:
+    """Whether there is a transfer per own type alone. What a single player receives cannot be
+    evened out over the others' types."""
+    expected = expectations_count(options.incentive, options.timing, options.participation)
+    return players > 1 and expected and options.collusion == "ignored"
+
+
+def too_large(types: list[int], alternatives: int, options: DesignOptions) -> str | None:
+    """Why a setting of players with so many types each has too many states, which are counted, for
+    what is asked; None where it has not."""
+    states, count = math.prod(types), len(types)
+    of = " x ".join(map(str, types[:6])) + (" x ..." if count > 6 else "")
+    amount = f"{states:,}" if states < 10**18 else "more than 1e18"
+    have = f"have {amount} states together ({of} types)"
+    if count > MOST_PLAYERS:
+        return f"are {count} and {have}; at most {MOST_PLAYERS} players are taken"
+    most = [MOST_ENTRIES // count, MOST_LIES[options.incentive] // sum(types), MOST_VALUES // alternatives]
+    if TAX_RULES[options.tax_rule].designed:
+        by_type = transfers_by_type(count, options)
+        transfers = 0 if by_type else count
+        if options.allocation == "second_best":
+            most.append(MOST_DRAWN[by_type] // (alternatives + transfers))
+        elif transfers:
+            most.append(MOST_SOLVED // transfers)
+        if options.collusion == "proof":
+            most.append(MOST_JOINT[options.allocation])
+    if states <= min(most):
+        return None
+    return f"{have}; at most {min(most):,} are taken here, so take fewer players or types"
+
+
 class SettingFile(Block):
     """A mechanism-design problem."""
 
@@ -102,7 +139,7 @@ def is_setting(tree: Any) -> bool:
 
 
 def load_setting(path: str | Path, document: Document | None = None, faults: Iterable[Fault] = ()) -> Problem:
-    """The setting in a YAML, JSON or TOML file."""
+    """The setting in a YAML, JSON or TOML file, or in what was read from it."""
     found = list(faults)
     document = document or read_document(path, faults=found)
     return parse_setting(document.tree, name=Path(path).stem, document=document, faults=found)
@@ -140,23 +177,11 @@ def setting_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "Setting file of pigou"}
 
 
-def _too_large(file: SettingFile) -> str | None:
-    """Why there are too many states, which are counted; None where there are not."""
-    players, types = file.players, [len(player.types) for player in file.players]
-    states, count, wide = math.prod(types), len(players), len(file.alternatives)
-    of = " x ".join(map(str, types[:6])) + (" x ..." if count > 6 else "")
-    amount = f"{states:,}" if states < 10**18 else "more than 1e18"
-    have = f"have {amount} states together ({of} types)"
-    if count > MOST_PLAYERS:
-        return f"are {count} and {have}; at most {MOST_PLAYERS} players are taken"
-    most = min(MOST_ENTRIES // count, MOST_LIES[file.mechanism.incentive] // sum(types), MOST_VALUES // wide)
-    return None if states <= most else f"{have}; at most {most:,} are taken here, so take fewer players or types"
-
-
 def _breaches(file: SettingFile) -> list[tuple[tuple[Any, ...], str]]:
     """Faults between keys: where and what."""
     out: list[tuple[tuple[Any, ...], str]] = []
-    if message := _too_large(file):
+    sizes = [len(player.types) for player in file.players]
+    if message := too_large(sizes, len(file.alternatives), file.mechanism):
         out.append((("players",), message))
     if len(set(file.alternatives)) < len(file.alternatives):
         out.append((("alternatives",), "lists an alternative twice"))

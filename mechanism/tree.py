@@ -363,7 +363,8 @@ def _repair(found: RepairResult) -> Tree:
 
 
 def _constraint(row: ConstraintRow, weight: str) -> Tree:
-    return {"constraint": row.constraint, "firm": row.firm, "type": row.type, "report": row.report, weight: row.weight}
+    names = ("constraint", "firm", "type", "report", "rival_type")
+    return {**{name: getattr(row, name) for name in names}, weight: row.weight}
 
 
 def _played(found: Played) -> Tree:

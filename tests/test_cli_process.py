@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -147,3 +148,85 @@ def test_an_interrupt_ends_with_130_and_no_traceback(case: Path, tmp_path: Path)
     assert process.returncode == 130
     assert "Traceback" not in err
     assert not target.exists()
+
+
+SIGNALLED = """
+import functools, os, signal, sys
+from cli.app import app
+from cli.entry import run
+
+def sent(work, swallowed):
+    @functools.wraps(work)
+    def inner(*given, **more):
+        try:
+            os.kill(os.getpid(), signal.SIG{name})
+            for _ in range(100):
+                pass
+        except KeyboardInterrupt:
+            if not swallowed:
+                raise
+        return work(*given, **more)
+    return inner
+
+groups = [app, *(group.typer_instance for group in app.registered_groups)]
+for command in (command for group in groups for command in group.registered_commands):
+    command.callback = sent(command.callback, {swallowed})
+run()
+"""
+"""The command line, to which a signal is sent where a command begins, and swallowed or not."""
+
+
+@posix
+@pytest.mark.slow
+@pytest.mark.parametrize("swallowed", [False, True])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "evaluate two.yaml --out r.json",
+        "compare two.yaml --out r.csv",
+        "what-if two.yaml --set cost.scale=13 --out r.txt",
+        "what-if two.yaml --vary cost.scale=12:14:3 --out r.txt --quiet",
+        "design s.yaml --out r.json",
+        "batch d.yaml --out r.csv --quiet",
+        "statics two.yaml --out r.json",
+        "propositions two.yaml --out r.json",
+        "validate two.yaml",
+        "schema",
+        "examples list",
+        "doctor",
+    ],
+)
+def test_a_signal_ends_every_command_with_130_even_where_it_is_swallowed(tmp_path: Path, line: str, swallowed: bool) -> None:
+    (tmp_path / "two.yaml").write_text(CASE)
+    shutil.copy(ROOT / "cases" / "settings" / "bilateral_trade.yaml", tmp_path / "s.yaml")
+    (tmp_path / "d.yaml").write_text("case: two.yaml\nvary: {cost.scale: {values: [12]}}\npolicies: [nash]\n")
+    code = SIGNALLED.format(name="TERM" if swallowed else "INT", swallowed=swallowed)
+    done = subprocess.run(
+        [sys.executable, "-c", code, *line.split()], capture_output=True, text=True, timeout=120, cwd=tmp_path, env=environment()
+    )
+    assert done.returncode == 130
+    assert "Traceback" not in done.stderr
+    assert not [path for path in tmp_path.glob("r.*") if path.suffix != ".parts"]  # a batch keeps what it has done
+
+
+@posix
+@pytest.mark.parametrize("kind", ["case", "setting", "design"])
+def test_what_comes_through_a_pipe_is_validated_in_one_reading(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "two.yaml").write_text(CASE)
+    text = {
+        "case": CASE,
+        "setting": (ROOT / "cases" / "settings" / "bilateral_trade.yaml").read_text(),
+        "design": f"case: {tmp_path / 'two.yaml'}\nvary: {{cost.scale: {{values: [12]}}}}\npolicies: [nash]\n",
+    }[kind]
+    for good in (True, False):
+        done = subprocess.run(
+            [*COMMAND, "validate", "/dev/stdin"],
+            input=text if good else f"{text}name: one\nname: two\nnonsense: 1\n",
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env=environment(),
+        )
+        assert done.returncode == (0 if good else 2)
+        assert done.stdout.startswith("OK  /dev/stdin") == good
+        assert ("name is given twice" in done.stderr) == ("nonsense is not a known key" in done.stderr) == (not good)

@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command import Ran, Run
@@ -23,8 +24,10 @@ from cli.cells import unrun
 from cli.entry import main
 from cli.streams import Seen
 from cli.whole import draft
+from market.case import Case
 from market.faults import BadCase, Fault
 from market.files import MAX_BASES, chain, read_document
+from market.regimes import Outcomes, Regime, solve_lanes
 from market.text import visible
 
 INPUTS = Path(__file__).parent / "inputs"
@@ -543,6 +546,30 @@ def test_states_are_counted(run: Run, here: Path, players: int, types: int, word
     assert words in refused(run("design", "s.json"))
 
 
+@pytest.mark.parametrize("in_file", [True, False])
+@pytest.mark.parametrize(
+    ("players", "types", "asked", "most"),
+    [
+        (2, 101, {"incentive": "dominant"}, "9,900"),
+        (14, 2, {"incentive": "dominant"}, "4,285"),
+        (2, 70, {"allocation": "second_best"}, "4,000"),
+        (2, 40, {"allocation": "second_best", "incentive": "dominant"}, "1,200"),
+        (2, 22, {"collusion": "proof"}, "441"),
+        (2, 11, {"collusion": "proof", "allocation": "second_best"}, "100"),
+    ],
+)
+def test_states_are_counted_for_what_is_asked(
+    run: Run, here: Path, players: int, types: int, asked: dict[str, str], most: str, in_file: bool
+) -> None:
+    """Just beyond what takes a few seconds, whether the file asks for it or the command line."""
+    alternatives = {name: [1] * types for name in "abc"}
+    each = [{"name": f"P{n}", "types": list(range(types)), "value": alternatives} for n in range(players)]
+    tree = {"alternatives": list(alternatives), "players": each}
+    (here / "s.json").write_text(json.dumps({**tree, "mechanism": asked} if in_file else tree))
+    line = [] if in_file else [word for key, value in asked.items() for word in (f"--{key}", value)]
+    assert f"at most {most} are taken here" in refused(run("design", "s.json", *line))
+
+
 # Nothing exploding: cases that broke the program
 
 
@@ -565,6 +592,32 @@ def test_a_program_is_established_only_where_its_answer_is_that_of_evaluation(ru
 
 def test_firms_that_drown_in_each_others_rounding_are_refused(run: Run) -> None:
     assert "the larger may be at most 1e+09 times the smaller" in refused(run("evaluate", INPUTS / "to.json"))
+
+
+@pytest.mark.parametrize(("leakage", "good"), [("1.9e+10", True), ("2.1e+10", False)])
+def test_a_firm_that_drowns_in_the_rounding_of_its_leakage_is_refused(run: Run, here: Path, leakage: str, good: bool) -> None:
+    (here / "x.yaml").write_text(CASE.replace("own: 3.0", f"own: {leakage}"))
+    done = run("validate", "x.yaml")
+    assert done.code == (0 if good else 2)
+    assert good == ("it may be at most 1e+09 times the intercept, 20000000000.0 here" not in done.err)
+
+
+def test_a_market_without_solution_at_its_types_is_searched_thoroughly_once(run: Run, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each pair of types alone takes a second here: what is missing at one pair is used at none."""
+    tree = json.loads((INPUTS / "to.json").read_text())
+    tree["demand"]["intercept"] = [39393.37, 3939.0]
+    tree["security"]["leakage"] = {"own": 2.46e7 * (1 + 1e-13), "cross": 2.46e7, "interaction": 0}
+    (here / "x.json").write_text(json.dumps(tree))
+    alone: list[int] = []
+
+    def counted(case: Case, regime: Regime, lanes: int, **more: Any) -> Outcomes:
+        if more.get("prove"):
+            alone.append(lanes)
+        return solve_lanes(case, regime, lanes, **more)
+
+    monkeypatch.setattr("mechanism.allocation.solve_lanes", counted)
+    assert "has no solution at some pair of types" in refused(run("design", "x.json"))
+    assert alone == [1]
 
 
 def test_a_result_whose_rows_name_no_case_is_refused(run: Run, here: Path) -> None:

@@ -364,3 +364,36 @@ def test_what_staying_out_is_worth_may_not_be_known() -> None:
     mechanism = evaluate(parse_tree(tree))["mechanism"]
     assert mechanism["reported"] is None
     assert mechanism["why_not"]["designed"]["code"] == "no_outside"
+
+
+@pytest.mark.parametrize(("incentive", "outlay"), [("dominant", 20.4556), ("bayesian", None)])
+def test_design_solves_for_transfers_where_intercepts_are_private(run: Run, incentive: str, outlay: float | None) -> None:
+    path = Path(__file__).parent / "inputs" / "int_dom.json"
+    told = run("design", path, "--incentive", incentive, "--format", "json")
+    assert told.code == 0
+    result = json.loads(told.out)
+    case = parse_tree({**INPUT, "mechanism": {**INPUT["mechanism"], "incentive": incentive}})
+    reported = evaluate(case)["mechanism"]["reported"]
+    outside = {(row["firm"] - 1, [12.0, 20.0].index(row["type"])): row["outside"] for row in reported["interim"]}
+    found = in_loops("intercept", [12.0, 20.0], INPUT)
+    least = least_outlay_in_loops(found, outside, [0.6, 0.4], incentive)
+    assert result["expected"]["outlay"] == pytest.approx(least, rel=1e-7)
+    if outlay is not None:
+        assert least == pytest.approx(outlay, abs=5e-5)
+    assert result["expected"]["surplus"] == pytest.approx(reported["expected"]["welfare"], rel=1e-9)
+    assert {result["checks"]["chosen"][kind]["status"] for kind in ("ic", "ir")} == {"holds"}
+    assert result["checks"]["collusion"]["status"] == "not_established"
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        (["--tax-rule", "groves"], "pigou evaluate judges groves"),
+        (["--allocation", "second_best"], "neither lotteries over levels nor proof against collusion"),
+        (["--collusion", "proof"], "neither lotteries over levels nor proof against collusion"),
+    ],
+)
+def test_design_says_what_it_does_not_solve_where_intercepts_are_private(run: Run, asked: list[str], words: str) -> None:
+    told = run("design", Path(__file__).parent / "inputs" / "int_dom.json", *asked)
+    assert (told.code, told.out) == (2, "")
+    assert words in " ".join(told.err.split())

@@ -367,6 +367,35 @@ def test_weights_that_add_up_to_nothing_rule_out_no_repair(monkeypatch: pytest.M
     assert (found.status, found.rows, found.verified) == ("not_established", (), False)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [{"incentive": "dominant", "participation": "none"}, {"timing": "ex_post"}, {"incentive": "dominant", "timing": "ex_post"}, {}],
+)
+def test_rows_of_a_repair_name_the_rivals_type_at_which_they_are_tightest(options: dict[str, object]) -> None:
+    found = setting(market(intercept=[20, 14]), uniform(0.2, 0.8, 5), tax_rule="printed", **options)
+    points, net, assignment = found.types.points, net_of("printed", found.assignment), found.assignment
+    result = run_rule(found, "printed").repair
+    assert result is not None
+    rows = [*result.binding, *(result.conflict or ())]
+    assert rows
+    place = {float(point): k for k, point in enumerate(points)}
+    outside = found.outside(found.options.participation, "ex_post") if options.get("participation") != "none" else None
+    for row in rows:
+        firm, k = row.firm - 1, place[row.type]
+        profit = assignment.own_part(firm, points, "with_cost") + net[firm]  # by true type, report and rival's report
+        if row.report is not None:
+            each = profit[k, place[row.report]] - profit[k, k]
+            asked = options.get("incentive") == "dominant"
+        else:
+            assert outside is not None
+            each = np.broadcast_to(outside[firm], net[firm].shape)[k] - profit[k, k]
+            asked = options.get("timing") == "ex_post"
+        assert (row.rival_type is not None) == asked
+        if row.rival_type is not None:
+            assert each[place[row.rival_type]] == pytest.approx(each.max(), abs=1e-9)
+            assert each.max() - each.min() > 1e-3  # which of them it is matters
+
+
 def test_programs_agree_with_direct_evaluation() -> None:
     """The chosen IC and IR as one cvxpy program per firm, and the largest shortfall by plain numpy."""
     for rule in FORMULAS:

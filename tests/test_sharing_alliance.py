@@ -6,17 +6,14 @@ search, sharing by a grid that is refined.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from admissible import cases, market
-from hypothesis import given, settings
+from admissible import market
 
-from market.case import Array, Case
-from market.outcome import Outcome
-from market.regimes import REGIMES, solve_lanes, solve_markets, solve_regime
+from market.case import Array, Case, make_case
+from market.regimes import solve_markets, solve_regime
 from mechanism.schema import load_case
 
 KEY = "sharing_alliance"
@@ -31,8 +28,8 @@ def figure(a: Array, firm: int) -> float:
     return float(a.reshape(-1)[firm if a.size > 1 else 0])
 
 
-def profits(case: Case, s: list[Array], t: list[Array]) -> list[Array]:
-    """Both firms' profits, elementwise: prices of section 2 of the model, a firm whose quantity would be negative being out."""
+def accounts(case: Case, s: list[Array], t: list[Array]) -> tuple[list[Array], Array]:
+    """Both firms' profits, and whether both sell, elementwise: prices of section 2, a firm whose quantity would be negative being out."""
     x, N, cost = figure(case.cross_slope, 0), [], []
     b = [figure(case.own_slope, i) for i in (0, 1)]
     F = [np.zeros(1)] * 2
@@ -54,13 +51,19 @@ def profits(case: Case, s: list[Array], t: list[Array]) -> list[Array]:
         A = A - lost[0] * s[i] ** 2 + lost[1] * s[j] ** 2 + lost[2] * s[i] * s[j]
         N.append(A - b[i] * F[i] + x * F[j])
     earned = []
+    sells = (2 * b[1] * N[0] + x * N[1] >= 0) & (2 * b[0] * N[1] + x * N[0] >= 0)
     for i, j in ((0, 1), (1, 0)):
         own, cross, rest = 2 * b[j] * N[i] + x * N[j], 2 * b[i] * N[j] + x * N[i], b[j] * N[i] + x * N[j]
         both = b[i] * (own / (4 * b[0] * b[1] - x**2)) ** 2
         alone = np.maximum(np.minimum(-N[j] / x if x > 0 else np.inf, rest / (2 * (b[0] * b[1] - x**2))), 0.0)
         sold = np.maximum(np.where(-N[j] < x * alone * (1 + 1e-12), N[i] - b[i] * alone, rest / (2 * b[j])), 0.0)
         earned.append(np.where(own < 0, 0.0, np.where(cross < 0, alone * sold, both)) - cost[i])
-    return earned
+    return earned, sells
+
+
+def profits(case: Case, s: list[Array], t: list[Array]) -> list[Array]:
+    """Both firms' profits alone."""
+    return accounts(case, s, t)[0]
 
 
 def reply(case: Case, s: list[Array], t: list[Array], i: int, top: float) -> Array:
@@ -70,18 +73,18 @@ def reply(case: Case, s: list[Array], t: list[Array], i: int, top: float) -> Arr
     def value(own: Array) -> Array:
         return profits(case, s, [own, t[1]] if i == 0 else [t[0], own])[i]
 
-    grid = np.linspace(0, top, 61)
+    grid = np.linspace(0, top, 41)
     best = grid[np.argmax([value(np.full_like(t[i], g)) for g in grid], axis=0)]
     low, high = np.maximum(best - grid[1], 0.0), np.minimum(best + grid[1], top)
     ratio = (np.sqrt(5) - 1) / 2
-    for _ in range(40):
+    for _ in range(30):
         one, two = high - ratio * (high - low), low + ratio * (high - low)
         up = value(one) < value(two)
         low, high = np.where(up, one, low), np.where(up, high, two)
     return (low + high) / 2
 
 
-def followed(case: Case, s: list[Array], top: float, rounds: int = 25) -> tuple[list[Array], Array]:
+def followed(case: Case, s: list[Array], top: float, rounds: int = 15) -> tuple[list[Array], Array]:
     """The investments that best replies from zero settle on, and joint profit there; minus infinity where they do not settle."""
     t = [np.zeros_like(s[0]), np.zeros_like(s[0])]
     for _ in range(rounds):
@@ -89,20 +92,20 @@ def followed(case: Case, s: list[Array], top: float, rounds: int = 25) -> tuple[
         for i in (0, 1):
             t[i] = reply(case, s, t, i, top)
         moved = np.maximum(*(np.abs(a - b) for a, b in zip(t, before, strict=True)))
-        if moved.max() < 1e-9:
+        if moved.max() < 1e-6 * top:
             break
-    earned = profits(case, s, t)
-    counts = (moved < 1e-6) & (np.maximum(*t) < 0.99 * top)
+    earned, sells = accounts(case, s, t)
+    counts = sells & (moved < 1e-5 * top) & (np.maximum(*t) < 0.99 * top)
     if case.unit_cost is not None:
         left = [figure(case.unit_cost.base, i) - figure(case.unit_cost.spillover, i) * t[1 - i] * s[1 - i] for i in (0, 1)]
         counts &= np.minimum(*left) >= 0
     return t, np.where(counts, earned[0] + earned[1], -np.inf)
 
 
-def brute_force(case: Case, top: float, side: int = 9) -> tuple[Array, float]:
+def brute_force(case: Case, top: float, side: int = 7) -> tuple[Array, float]:
     """Sharing (2,) of highest joint profit and that profit, on a grid that narrows around its best point."""
     centre, width, best = np.array([0.5, 0.5]), 0.5, -np.inf
-    for _ in range(7):
+    for _ in range(6):
         axes = [np.clip(np.linspace(c - width, c + width, side), 0, 1) for c in centre]
         s = [a.ravel() for a in np.meshgrid(*axes, indexing="ij")]
         worth = followed(case, s, top)[1]
@@ -111,3 +114,137 @@ def brute_force(case: Case, top: float, side: int = 9) -> tuple[Array, float]:
             centre, best = np.array([s[0][k], s[1][k]]), float(worth[k])
         width *= 2.5 / (side - 1)
     return centre, best
+
+
+def random_market(seed: int) -> Case:
+    """A market far from the usual ones: any cost form, unequal firms, unit costs, a cap, a negative demand spillover."""
+    chance = np.random.default_rng(seed)
+    number, own_slope = chance.uniform, chance.uniform(0.5, 2, 2)
+    cross, together = number(0, 0.5), number(0, 0.4)
+    return make_case(
+        intercept=number(10, 25, 2),
+        own_slope=own_slope,
+        cross_slope=number(0, 0.9) * own_slope.min(),
+        rivalry=number(0, 0.9),
+        demand_spillover=number(-0.5, 1),
+        leakage=(cross + together + number(0.1, 6), cross, together),
+        cost_scale=np.exp(number(1, np.log(30))),
+        max_saving=number(0, 0.9),
+        cost_spillover=number(0, 1, 2),
+        cost_form=("saturating", "exponential", "restricted")[seed % 3],
+        investment_cap=None if chance.random() < 0.6 else number(0.1, 4),
+        unit_cost=(0, 0, 0, 0) if chance.random() < 0.6 else (number(1, 3), number(0, 0.1), number(0, 0.2), number(0, 0.1)),
+    ).flat()
+
+
+# --- figures
+
+
+def test_the_figures_of_the_model() -> None:
+    case = load_case(SHIPPED / "two_vendors.yaml").market
+    found, nash, alliance = (solve_regime(case, key) for key in (KEY, "nash", "joint_profit"))
+    assert found.levels == pytest.approx([0.1812034] * 2 + [0.9097870] * 2, abs=1e-7)
+    assert found.welfare - nash.welfare == pytest.approx(2.01095, abs=1e-5)
+    gain = alliance.profit.sum() - nash.profit.sum()
+    assert (found.profit.sum() - nash.profit.sum()) / gain == pytest.approx(0.8002, abs=1e-4)
+    proof = found.certificate
+    assert proof.residual < 1e-10
+    assert proof.regret < 1e-10
+    assert proof.curvature < 0
+    assert proof.scope == "searched"
+    assert not proof.others
+
+
+def held_against_brute_force(case: Case) -> None:
+    """No firm gains by another investment, and no other sharing brings more."""
+    found = solve_regime(case, KEY)
+    if not found.solved:
+        assert found.message
+        return
+    s, t = ([found.levels[k : k + 1] for k in pair] for pair in ((0, 1), (2, 3)))
+    top = 3 * max(float(found.levels[2:].max()), 1.0)
+    earned = profits(case, s, t)
+    total = float(earned[0][0] + earned[1][0])
+    assert [e[0] for e in earned] == pytest.approx(list(found.profit), rel=1e-9, abs=1e-9)
+    for i in (0, 1):
+        other = [reply(case, s, t, i, top) if k == i else t[k] for k in (0, 1)]
+        assert profits(case, s, other)[i][0] <= earned[i][0] + 1e-8 * max(1.0, total)
+    assert brute_force(case, top)[1] <= total + 1e-6 * max(1.0, abs(total))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_nothing_better_is_found_by_brute_force(seed: int) -> None:
+    held_against_brute_force(random_market(seed))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3, 30))
+def test_nothing_better_is_found_by_brute_force_in_more_markets(seed: int) -> None:
+    held_against_brute_force(random_market(seed))
+
+
+# --- what must hold
+
+
+@pytest.mark.parametrize("form", ["saturating", "exponential", "restricted"])
+def test_sharing_that_is_worth_nothing_is_not_agreed_on(form: str) -> None:
+    """Nothing spills over and what leaks helps nobody: today's market, in which nobody shares."""
+    case = market(intercept=[20, 17], demand_spillover=0.0, cost_spillover=0.0, leakage=(3.0, 0.0, 0.0), cost_form=form)
+    found, nash = solve_regime(case, KEY), solve_regime(case, "nash")
+    assert found.status == "corner"
+    assert list(found.levels[:2]) == [0, 0]
+    assert found.levels == pytest.approx(nash.levels, abs=1e-9)
+
+
+@pytest.mark.parametrize("changes", [{}, {"intercept": [20, 15]}, {"unit_cost": (2.0, 0.05, 0.1, 0.02)}, {"investment_cap": 0.8}])
+def test_members_earn_at_least_what_they_do_today_and_at_most_what_the_alliance_does(changes: dict[str, object]) -> None:
+    """Today's sharing could be agreed on, and its investments would follow; all that follows an alliance could have ordered."""
+    case = market(rivalry=0.5, demand_spillover=0.2, **changes)
+    low, found, high = (solve_regime(case, key).profit.sum() for key in ("nash", KEY, "joint_profit"))
+    assert low + 1e-6 < found < high - 1e-6 or found == pytest.approx(high, rel=1e-12)
+
+
+def test_without_investment_sharing_alone_is_left() -> None:
+    """At a cap of zero joint profit in sharing is what the alliance on everything maximises."""
+    case = market(investment_cap=0.0, intercept=[20, 12], leakage=(1.0, 0.6, 0.3))
+    found, alliance = solve_regime(case, KEY), solve_regime(case, "joint_profit")
+    assert found.levels == pytest.approx(alliance.levels, abs=1e-8)
+
+
+def test_exchanged_firms_have_exchanged_levels() -> None:
+    one, other = (solve_regime(market(intercept=a, cost_spillover=c), KEY) for a, c in (([20, 16], [0.2, 0.7]), ([16, 20], [0.7, 0.2])))
+    assert one.levels == pytest.approx(other.levels[[1, 0, 3, 2]], abs=1e-9)
+
+
+def test_many_markets_are_solved_as_each_is_alone() -> None:
+    scales = np.array([3.0, 8.0, 20.0, 40.0])[:, None]
+    together = solve_markets(market(cost_scale=scales), KEY, 4)
+    for lane, scale in enumerate(scales[:, 0]):
+        alone = solve_regime(market(cost_scale=scale), KEY)
+        assert together.status[lane] == alone.status
+        assert together.levels[lane] == pytest.approx(alone.levels, abs=1e-9)
+
+
+# --- where there is nothing to claim
+
+
+def test_investments_that_follow_without_limit_are_told_of() -> None:
+    """At no sharing firms settle; sharing drives what they invest, and joint profit, beyond any limit before all is shared."""
+    case = Case(**{**vars(load_case(SHIPPED / "two_vendors.yaml").market), "cost_scale": np.array([[0.8]])})
+    assert solve_regime(case, "no_sharing").solved
+    found = solve_regime(case, KEY)
+    assert (found.status, found.message) == ("unbounded", "joint profit still rises at the largest investment searched")
+
+
+def test_replies_without_limit_at_any_sharing_are_unbounded() -> None:
+    case = Case(**{**vars(load_case(SHIPPED / "two_vendors.yaml").market), "cost_scale": np.array([[0.3]])})
+    found = solve_regime(case, KEY)
+    assert found.status == "unbounded"
+    assert "cost.scale above 0.341719" in str(found.message)
+
+
+def test_an_agreement_that_would_drive_a_unit_cost_to_zero_is_refused() -> None:
+    case = market(unit_cost=(0.3, 0.25, 0.0, 0.0), leakage=(0.5, 0.1, 0.1), cost_scale=6.0)
+    found = solve_regime(case, KEY)
+    assert found.status == "infeasible"
+    assert "joint profit would be highest where shared knowledge drives a unit cost to zero" in str(found.message)

@@ -10,7 +10,7 @@ import json
 import math
 import os
 import pickle
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -153,14 +153,13 @@ class Design:
             yield tree
 
 
-def load_design(path: str | Path) -> Design:
-    """The design in a YAML, JSON or TOML file."""
-    faults: list[Fault] = []
-    path = Path(path)
-    document = read_document(path, faults=faults)
+def load_design(path: str | Path, document: Document | None = None, faults: Iterable[Fault] = ()) -> Design:
+    """The design in a YAML, JSON or TOML file, or in what was read from it."""
+    path, found = Path(path), list(faults)
+    document = document or read_document(path, faults=found)
     if "policies" not in document.tree and {"demand", "security", "cost"} & set(document.tree):
         raise BadCase([Fault(document.place(()), "", "is a case, not the design of a batch; `pigou evaluate` takes it")])
-    return _Reader(check(DesignFile, document.tree, document=document, faults=faults), document, path).design()
+    return _Reader(check(DesignFile, document.tree, document=document, faults=found), document, path).design()
 
 
 def design_schema() -> Json:

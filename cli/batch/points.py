@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from market.files import unreadable
 
-from .signals import uninterrupted
+from ..signals import uninterrupted
 
 Array = NDArray[Any]
 

@@ -7,6 +7,7 @@ import time
 from types import TracebackType
 from typing import Any, Self
 
+from ..signals import stop_if_interrupted
 from ..streams import bare
 from .estimate import duration
 
@@ -41,6 +42,7 @@ class Progress:
 
     def __call__(self, done: int, kept: int) -> None:
         """So many cases are done, of which an earlier run did `kept`."""
+        stop_if_interrupted()
         if self.quiet:
             return
         now = time.monotonic()

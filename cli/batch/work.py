@@ -15,10 +15,10 @@ from market.faults import BadCase, Json
 from mechanism.many import NUMBERS
 from mechanism.schema import PolicyCase, parse_tree
 
+from ..signals import uninterrupted
 from .design import Design
 from .formats import FIRMS, Columns, Kind
 from .runner import Job
-from .signals import uninterrupted
 
 Rows = dict[str, NDArray[Any]]
 

@@ -19,7 +19,8 @@ Prints a line per good case with the start of its sha256; all faults of all file
 
 def validate(cases: CaseFiles) -> None:
     """Check case files, setting files and designs of a batch, without solving anything."""
-    from market.files import BadCase, read_document
+    from market.files import BadCase, Fault, read_document
+    from mechanism.schema import load_case
     from mechanism.setting_file import is_setting, load_setting
 
     from ..figures import plain
@@ -28,16 +29,20 @@ def validate(cases: CaseFiles) -> None:
     bad = False
     for path in cases:
         try:
-            document = read_document(path) if os.path.exists(path) else None
-            if document is not None and "policies" in document.tree:
+            if not os.path.exists(path):
+                load([path])  # says what may have been meant
+            faults: list[Fault] = []
+            document = read_document(path, faults=faults)  # once: what comes through a pipe comes once
+            if "policies" in document.tree:
                 from ..batch.design import load_design
 
-                plan = load_design(path)
+                plan = load_design(path, document, faults)
                 print(f"OK  {path}  {plain(plan.name)}  (design of a batch, {plan.count:,} cases)")
-            elif document is not None and is_setting(document.tree):
-                print(f"OK  {path}  {plain(load_setting(path).setting.name)}  (setting)")
+            elif is_setting(document.tree):
+                name = load_setting(path, document, faults).setting.name
+                print(f"OK  {path}  {plain(name)}  (setting)")
             else:
-                case = load([path])[0]
+                case = load_case(path, document, faults)
                 print(f"OK  {path}  {plain(case.name)}  {case.sha256[:12]}")
         except BadCase as error:
             print(error, file=sys.stderr)

@@ -45,7 +45,7 @@ class Outcomes:
     proven: NDArray[np.bool_]
     """(L,): whether no better point exists up to `gap` (optima), or every best reply is exact (equilibria)."""
     gap: Array
-    """(L,): how far, over max(1, |payoff|) in natural units, a proven upper bound lies above an optimum's value; NaN where there is
+    """(L,): how far, in natural units, a proven upper bound lies above an optimum's value; NaN where there is
     none."""
     driven_out: NDArray[np.intp]
     """(L,): the firm that would be driven out of the market, which is why nothing is claimed; -1: none."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from market.agreed_sharing import at_the_edge
 from market.case import INVESTMENT, SHARING, Array, Case
 from market.leaving import sales, true_profits, welfare_with_exit
 from market.outcome import Outcome, Solution, Status, Uniqueness, account, other_point, why_infeasible, without_firm
@@ -35,8 +36,6 @@ from market.wellposed import explain_zero_unit_cost, zero_unit_cost_pays
 
 SAME = 1e-4
 """Levels closer than this are one solution to a look at a few starts."""
-EDGE = 1e-6
-"""Share of the larger quantity, or of the largest unit cost, at which a later reply that switches leaves none to fall."""
 SAME_STAGED = 1e-7
 """The same in games in stages, relative to max(1, |level|)."""
 
@@ -82,7 +81,8 @@ def solve_lanes(
     """One regime at the L lanes of a flat case.
 
     Every lane is searched from a few starts, or from the `starts` (m, L, 4) given, as neighbours' solutions are; with `prove` from many,
-    with every proof there is; `bounded`: whether payoffs may have a limit is asked elsewhere. Among several solutions the one of highest payoff, in games of highest joint profit, is taken.
+    with every proof there is; `bounded`: whether payoffs have a limit is asked elsewhere. Among several solutions the one of highest
+    payoff, in games of highest joint profit, is taken.
     """
     units = natural_units(case)
     if starts is not None:
@@ -230,7 +230,7 @@ def _judged(market: _Market, regime: Regime, points: Points, only: Uniqueness | 
                 f"way there, and {market.money(reached):.6g} at the best optimum of a market",
             )
     best, x = order[0], points.levels[order]
-    edge = _at_the_edge(market, regime, x[0], float(points.worth[best])) if regime.agreed and points.switching[best] else None
+    edge = _edge(market, x[0], float(points.worth[best])) if regime.agreed and points.switching[best] else None
     if edge is not None:
         return edge
     moduli = np.full(4, np.nan)
@@ -348,15 +348,12 @@ def _without(market: _Market, x: Array) -> Outcomes | None:
     )
 
 
-def _at_the_edge(market: _Market, regime: Regime, x: Array, value: float) -> Outcomes | None:
+def _edge(market: _Market, x: Array, value: float) -> Outcomes | None:
     """What is said of the best levels (4,) of a market, natural units, where beyond them a quantity or a unit cost would be negative."""
-    books = account(market.case, x[None], regime.prices)
-    quantity, unit = books.quantity[0], books.unit_cost[0]
-    if (quantity <= EDGE * quantity.max()).any():
-        return _out_at_most(market, "joint profit", int(quantity.argmin()), value)
-    if market.case.unit_cost is not None and (unit <= EDGE * market.case.unit_cost.base.max()).any():
-        return _failed("infeasible", explain_zero_unit_cost(market.own, "joint profit"))
-    return None
+    edge = at_the_edge(market.case, x[None])[0]
+    if edge[:2].any():
+        return _out_at_most(market, "joint profit", int(edge[:2].argmax()), value)
+    return _failed("infeasible", explain_zero_unit_cost(market.own, "joint profit")) if edge[2:].any() else None
 
 
 def _nothing(market: _Market, regime: Regime, points: Points, tolerances: Tolerances) -> Outcomes:
