@@ -118,9 +118,10 @@ def best_rates(
     With `plain` these are all, as where the best rates under a similar standard are known; without it
     rates spread around them are looked at as well.
     """
-    if not today.converged:
+    before = expected_under(case, types, today)
+    if not (today.converged and before.describes_market):
         return NO_TODAY
-    problem = Problem.of(case, types, today, standard, market_levels)
+    problem = Problem.of(case, types, today, before, standard, market_levels)
     if problem.flat_matters and not np.isfinite(problem.outside).all():
         return NO_OUTSIDE
     own = [problem.rates_in(start) for start in starts]

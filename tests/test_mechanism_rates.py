@@ -394,10 +394,14 @@ def test_joining_at_both_types_known() -> None:
 def test_without_todays_market_there_are_no_rates() -> None:
     """Nothing to compare with: said, not guessed."""
     case = make_case(**ALIKE)
-    today = private_equilibrium(case, TWO, np.full(4, np.nan))
-    found = best_rates(case, TWO, today, Standard())
-    assert not isinstance(found, FixedRates)
-    assert found.code == "no_today"
+    fierce = ALIKE | {"intercept": 10, "own_slope": 1.0, "cross_slope": 0.0, "rivalry": 0.9, "demand_spillover": 0.05}
+    fierce |= {"leakage": [1.0, 0.1, 0.1], "cost_scale": 0.7, "max_saving": 0.2}
+    # In the other market the squares of prices below zero look like gains.
+    for market, start in ((case, np.full(4, np.nan)), (make_case(**fierce), np.array([0.1, 0.1, 12.0, 1.0]))):
+        types = discrete([0.5], [1.0])
+        found = best_rates(market, types, private_equilibrium(market, types, start), Standard())
+        assert not isinstance(found, FixedRates)
+        assert found.code == "no_today"
 
 
 def test_known_rates_lead_to_their_neighbours() -> None:
