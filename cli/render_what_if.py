@@ -10,7 +10,7 @@ from mechanism.policies import GOAL, benchmarks
 
 from . import figures
 from .page import Column, Page
-from .render import Scale, by_firm, firms_of, label, winner
+from .render import Scale, by_firm, firms_of, label
 
 Tree = dict[str, Any]
 
@@ -120,9 +120,9 @@ def _percent(share: float | None) -> str:
 
 
 def winners(result: Tree) -> list[list[str]]:
-    """At every point the policies of the highest welfare among those that compete; none where the planner's problem has no figures."""
+    """At every point what is recommended; nothing where there is no advice."""
     width, rows = len(result["policies"]), result["rows"]
-    return [winner(rows[start : start + width]) for start in range(0, len(rows), width)]
+    return [[row["policy"] for row in rows[start : start + width] if row.get("recommended")] for start in range(0, len(rows), width)]
 
 
 def path_page(result: Tree, page: Page, digits: int) -> str:
