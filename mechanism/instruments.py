@@ -105,7 +105,8 @@ def linear_subsidies(case: Case, optimum: Outcome, market: Outcome, tolerances: 
     Q = revenue_matrices(case, bertrand_matrix)
     profits = [Payoff(case=case, benefit=Q[..., i, :, :], cost_weight=np.eye(2)[None, i]) for i in (0, 1)]
     lower, upper = level_bounds(case, 1)
-    at_lower, at_upper = on_bound(x, lower, tolerances)[0], on_bound(x, upper, tolerances)[0]
+    units = natural_units(case)
+    at_lower, at_upper = (on_bound(levels_in(x, units), levels_in(bound, units), tolerances)[0] for bound in (lower, upper))
     rates = np.zeros((2, 4))
     for firm in (0, 1):
         gradient = profits[firm].derivatives(x)[1][0]
@@ -113,7 +114,6 @@ def linear_subsidies(case: Case, optimum: Outcome, market: Outcome, tolerances: 
             lacking = -float(gradient[level])
             # At a bound a firm that is pushed into it needs nothing.
             rates[firm, level] = min(lacking, 0.0) if at_lower[level] else max(lacking, 0.0) if at_upper[level] else lacking
-    units = natural_units(case)
     found = examine(subsidised_game(in_units(case, units), rates_in(rates, units), levels_in(x, units)), levels_in(x, units), tolerances)
     regret, residual = float(found.unscaled_regret[0]), float(found.unscaled_residual[0])
     holds = bool(regret <= 1e-8 and residual <= tolerances.residual)
