@@ -15,8 +15,6 @@ from market.demand import apply as apply_matrix
 from market.demand import consumer_surplus, gross_utility, quantity, shifted_intercept
 from market.faults import Json
 from market.pricing import PriceRule, net_intercept
-from market.solve.optimum import on_bound
-from market.solve.tolerances import DEFAULT, Tolerances
 from market.text import FIRMS
 
 Status = Literal["converged", "corner", "infeasible", "unbounded", "no_equilibrium", "not_converged"]
@@ -279,11 +277,6 @@ def why_infeasible(accounts: Accounts) -> str:
         if v < _least(values)
     ]
     return f"the levels that solve it imply {', '.join(where)}: they describe no market"
-
-
-def binding(x: Array, lower: Array, upper: Array, tolerances: Tolerances = DEFAULT) -> tuple[Binding, ...]:
-    """The levels (4,) that lie on a bound."""
-    return bindings(x, on_bound(x, lower, tolerances) | on_bound(x, upper, tolerances))
 
 
 def bindings(x: Array, held: NDArray[np.bool_]) -> tuple[Binding, ...]:
