@@ -9,6 +9,7 @@ from mechanism.checks import JointLie, Lie, Refusal
 from mechanism.full_information import FullInformation, Joining
 from mechanism.instruments import LinearSubsidies
 from mechanism.policies import GOAL, PRIVATE_MARKET, TODAY, agreements, policy_of
+from mechanism.proportions import misfits, scaling
 from mechanism.results import NOT_SETTLED, Evaluation, RuleResult
 from mechanism.rules import TAX_RULES
 from mechanism.words import NEGLIGIBLE, OUTSIDE, Sentence, Words
@@ -294,7 +295,15 @@ def _collusion(found: RuleResult, say: Words) -> list[Sentence]:
 
 def warnings(found: Evaluation) -> list[Sentence]:
     """What limits the answer: assumptions of the paper that do not hold here, missing proofs, several solutions."""
-    return _assumptions(found, found.case.market.flat()) + _sizes(found) + _proofs(found)
+    return _units(found) + _assumptions(found, found.case.market.flat()) + _sizes(found) + _proofs(found)
+
+
+def _units(found: Evaluation) -> list[Sentence]:
+    odd = misfits(found.case.market, found.case.resolved)
+    if not odd:
+        return []
+    text = f"units look wrong: {'; '.join(one.text for one in odd)}. {scaling(found.case.resolved)}"
+    return [Sentence(code="units_look_wrong", text=text)]
 
 
 def _assumptions(found: Evaluation, market: Case) -> list[Sentence]:
