@@ -183,3 +183,11 @@ def test_the_page_names_the_firm_and_both_amounts(run: Run, tmp_path: Any) -> No
     assert found["social_optimum"]["certificate"]["leaving_out"]["value"] is None
     assert found["social_optimum"]["certificate"]["leaving_out"]["unlimited"] is True
     assert found["nash"]["certificate"]["leaving_out"] is None
+
+
+@pytest.mark.parametrize("share", [-1e-6, -1e-9, -1e-12, 1e-12, 1e-9, 1e-6])
+def test_rounding_does_not_decide_what_is_reached_with_every_firm(share: float) -> None:
+    """Next to the published market the alliance would drive a firm out too, and reaches as much with both selling."""
+    outcome = solve_regime(fierce(cost_scale=0.7 * (1 + share)), "joint_profit")
+    assert outcome.status == "infeasible"
+    assert outcome.certificate.value == pytest.approx(68.2835, abs=2e-4)
