@@ -230,5 +230,5 @@ def explain_zero_unit_cost(case: Case, who: str) -> str:
     return (
         f"{who} would be highest where shared knowledge drives a unit cost to zero or below, unit_cost.base = {_each(F.base, 6)} against "
         f"unit_cost.spillover = {_each(F.spillover, 6)} times t s: "
-        f"lower unit_cost.spillover, or set cost.investment_cap below base / spillover = {_each(enough)}"
+        f"lower unit_cost.spillover, or set cost.investment_cap below base / spillover = {_each(enough)}, which is sure to do"
     )

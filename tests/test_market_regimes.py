@@ -330,7 +330,7 @@ def test_an_optimum_that_would_make_a_unit_cost_negative_is_refused() -> None:
     outcome = solve_regime(market(unit_cost=(0.5, 0.3, 0.1, 0.05)), "social_optimum")
     assert outcome.status == "infeasible"
     assert outcome.message is not None
-    assert "set cost.investment_cap below base / spillover = 1.66667" in outcome.message
+    assert "set cost.investment_cap below base / spillover = 1.66666667" in outcome.message
     capped = solve_regime(market(unit_cost=(0.5, 0.3, 0.1, 0.05), investment_cap=1.6), "social_optimum")
     assert capped.solved
     assert capped.accounts is not None

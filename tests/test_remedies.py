@@ -115,6 +115,8 @@ def test_a_cap_mends_whatever_it_is(told: list[tuple[str, dict[str, Any], str]])
 
 @pytest.mark.parametrize("unit_cost", [(0.5, 0.3, 0.1, 0.05), (1.0, 0.5, 0.05, 0.02), (2.0, 1.5, 0.02, 0.01)])
 def test_a_cap_keeps_unit_costs_above_zero(unit_cost: tuple[float, ...]) -> None:
+    """The cap is sure to do; a somewhat higher one may, where the optimum under it lies elsewhere."""
+
     def case(cap: float | None) -> Case:
         return make_case(
             intercept=20,
@@ -135,7 +137,6 @@ def test_a_cap_keeps_unit_costs_above_zero(unit_cost: tuple[float, ...]) -> None
     assert named is not None, message
     bound = float(values(named[1])[0])
     assert solve_regime(case(bound * (1 - STEP)), "social_optimum").solved
-    assert not solve_regime(case(bound * (1 + STEP)), "social_optimum").solved
 
 
 TREE: dict[str, Any] = {
