@@ -20,7 +20,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from market.case import Array, Case, of_firm, take_lanes
+from market.case import Array, Case, of_firm, rival, take_lanes
 from market.cost import form_of, usefulness
 from market.demand import apply as apply_matrix
 from market.demand import matrix, slope_matrix, times
@@ -166,24 +166,30 @@ def concavity(case: Case, benefit: Array) -> Array:
     return least
 
 
-def explain_unbounded(case: Case, required: float, who: str) -> str:
-    """Why an uncapped problem that needs a larger cost scale has no solution, and what would mend it."""
+def explain_unbounded(case: Case, required: float, who: str, lower: dict[str, float]) -> str:
+    """Why an uncapped problem that needs a larger cost scale has no solution, and what would mend it.
+
+    `required` is what the first firm's scale must exceed, the other's in proportion, `lower` what other keys have to stay below.
+    """
     form = form_of(case)
-    k = float(case.cost_scale.ravel()[0])
-    gamma = float(case.max_saving.ravel()[0])
-    kappa = remaining_cost(case).reshape(-1, 2)[0]
-    remedies = [f"raise cost.scale above {required:.6g}"] if np.isfinite(required) else []
-    stand_alone = required * (1 - gamma)  # what cost.scale would have to exceed without any saving, if both costs have spillovers
-    if form.uses_max_saving and gamma > 0 and np.all(kappa < 1) and k > stand_alone:
-        remedies.append(f"lower cost.max_saving below {1 - stand_alone / k:.6g}")
+    remedies = [f"raise cost.scale above {_each(required * relative_scale(case))}"] if np.isfinite(required) else []
+    remedies += [f"lower {key} below {most:.{DIGITS}g}" for key, most in lower.items()]
     remedies.append("set cost.investment_cap")
-    if not np.isfinite(required):
-        remedies.append("lower cost.spillover below 1")
-    saving = f"cost.max_saving = {gamma:g}" if form.uses_max_saving else f"the {form.label} form"
+    saving = f"cost.max_saving = {_each(case.max_saving, 6)}" if form.uses_max_saving else f"the {form.label} form"
     return (
-        f"{who} grows without limit in investment: cost.scale = {k:g} with {saving} is too low for the benefit that "
+        f"{who} grows without limit in investment: cost.scale = {_each(case.cost_scale, 6)} with {saving} is too low for the benefit that "
         f"demand.own_slope, demand.cross_slope, security.rivalry and security.demand_spillover give; {', or '.join(remedies)}"
     )
+
+
+DIGITS = 9
+"""Digits of a bound that is told: what is told has to do, and what falls short of it by a millionth not."""
+
+
+def _each(values: Array, digits: int = DIGITS) -> str:
+    """A parameter as a case file gives it: one number, or one per firm."""
+    texts = [f"{float(value):.{digits}g}" for value in values.ravel()]
+    return texts[0] if len(set(texts)) == 1 else f"[{', '.join(texts)}]"
 
 
 def zero_unit_cost_pays(payoff: Payoff, value: float) -> bool:
@@ -220,9 +226,9 @@ def explain_zero_unit_cost(case: Case, who: str) -> str:
     """Why an optimum that would drive a unit cost to zero or below is refused, and what would mend it."""
     assert case.unit_cost is not None
     F = case.unit_cost
-    base, spillover = float(F.base.ravel()[0]), float(F.spillover.ravel()[0])
+    enough = rival(F.base / np.where(F.spillover > 0, F.spillover, np.nan))  # what a firm shares and invests makes the rival's unit free
     return (
-        f"{who} would be highest where shared knowledge drives a unit cost to zero or below, unit_cost.base = {base:g} against "
-        f"unit_cost.spillover = {spillover:g} times t s: "
-        f"lower unit_cost.spillover, or set cost.investment_cap below base / spillover = {base / spillover:.6g}"
+        f"{who} would be highest where shared knowledge drives a unit cost to zero or below, unit_cost.base = {_each(F.base, 6)} against "
+        f"unit_cost.spillover = {_each(F.spillover, 6)} times t s: "
+        f"lower unit_cost.spillover, or set cost.investment_cap below base / spillover = {_each(enough)}, which is sure to do"
     )

@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from market.agreed_sharing import at_the_edge
 from market.case import INVESTMENT, SHARING, Array, Case
 from market.leaving import sales, true_profits, welfare_with_exit
-from market.outcome import Outcome, Solution, Status, Uniqueness, account, other_point, why_infeasible, without_firm
+from market.outcome import LeavingOut, Outcome, Solution, Status, Uniqueness, account, other_point, why_infeasible, without_firm
 from market.points import Points
 from market.pricing import net_intercept, revenue_matrices, sold_matrix
 from market.proof import bound_optimum
+from market.regimes.leaving_out import better_without
 from market.regimes.objectives import firm_game, level_bounds, sole_payoff
 from market.regimes.record import Outcomes, joined, outcome_at, outcomes, restored
 from market.regimes.search import given, optima, searched, thorough
@@ -255,6 +256,7 @@ def _judged(market: _Market, regime: Regime, points: Points, only: Uniqueness | 
         thorough=True,
         proven=bool(gap <= tolerances.gap) if regime.sole else not regime.staged,
         gap=gap,
+        leaving_out=better_without(case, regime, float(points.worth[best]), tolerances) if regime.sole else None,
         unique=only,
         reply_eigenvalues=moduli,
         others=tuple(other_point(case, regime.prices, y, s) for y, s in zip(x[1:], stable[1:], strict=True)),
@@ -302,16 +304,18 @@ def _with_every_firm(market: _Market, regime: Regime, tolerances: Tolerances) ->
         return points, None
     # Of equal firms either could be; one has to be named.
     firm, value = 1 if case.alike() else int(np.flatnonzero(found.out[best])[0]), float(bound[best])
-    return points, _out_at_most(market, regime.maximised, firm, value)
+    return points, _out_at_most(market, regime.maximised, firm, value, better_without(case, regime, value, tolerances))
 
 
-def _out_at_most(market: _Market, payoff: str, firm: int, value: float) -> Outcomes:
-    """What is said where this payoff is highest with a firm driven out, and at most this value, natural units, with both selling."""
+def _out_at_most(market: _Market, payoff: str, firm: int, value: float, without: LeavingOut | None = None) -> Outcomes:
+    """What is said where this payoff is highest with a firm driven out, and at most this value, natural units, with both selling; `without`
+    is what leaving one out would pay, where that is known."""
     message = (
         f"{payoff} is highest where {market.case.firms[firm]} is driven out of the market: with both firms selling it is at most "
         f"{market.money(value):.6g}, approached as quantity[{firm}] falls to zero"
     )
-    return outcomes(1, status="infeasible", message=message, driven_out=firm, value=value, plain=True, thorough=True)
+    known = {"driven_out": firm, "value": value, "leaving_out": without}
+    return outcomes(1, status="infeasible", message=message, plain=True, thorough=True, **known)
 
 
 def _driven_out(market: _Market, regime: Regime, tolerances: Tolerances) -> Outcomes | None:
