@@ -267,7 +267,7 @@ def choose(
         equal = competes & (value >= top - tie)
     left = equal.copy()
     largest = np.abs(net).max(-1)
-    for criterion, same in ((asks[:, None] + 0.0 * top, 0.0), (outlay, SAME * scale), (largest, SAME * scale)):
+    for criterion, same in ((np.broadcast_to(asks[:, None], value.shape), 0.0), (outlay, SAME * scale), (largest, SAME * scale)):
         lowest = np.where(left, criterion, np.inf).min(0)
         with np.errstate(invalid="ignore"):
             left &= criterion <= lowest + same
