@@ -19,7 +19,7 @@ from market.text import FIRMS
 from mechanism.behaviour import Expected
 from mechanism.design_tree import continuum_tree, designed_tree, gain_tree, slack_tree
 from mechanism.options import WhyNot
-from mechanism.policies import PRIVATE_MARKET
+from mechanism.policies import PRIVATE_MARKET, TODAY
 from mechanism.results import (
     FORMS,
     NOT_SETTLED,
@@ -228,14 +228,24 @@ def recommendation_tree(found: Recommendation) -> Tree:
 
 
 def comparison_rows(results: Sequence[Tree], labels: Sequence[str]) -> list[Tree]:
-    """`compare --format json`: the rows of several evaluations, each under its label, one figure per column; null for what there is not."""
-    return [{"case": label} | _tidy(row) for result, label in zip(results, labels, strict=True) for row in result["comparison"]]
+    """`compare --format json`: the rows of several evaluations, each under its label, one figure per column; null for what there is not.
+
+    The case's recommendation stands in the row of today's market.
+    """
+    out = []
+    for result, label in zip(results, labels, strict=True):
+        told = result["recommendation"]
+        for row in result["comparison"]:
+            recommended = told is not None and row["policy"] == told["policy"]
+            tidy = {"case": label} | _tidy(row | {"recommended": recommended})
+            out.append(tidy | {"recommendation": told if row["policy"] == TODAY else None})
+    return out
 
 
 def _tidy(row: Tree) -> Tree:
     """One row of a comparison with one figure per column."""
     tidy = row | {f"change_{key}": value for key, value in (row["change"] or {}).items()}
-    for key in ("profit", "sharing", "investment", "change_profit"):
+    for key in ("profit", "flat_payments", "net_transfer", "sharing", "investment", "investment_cost", "change_profit"):
         tidy[f"{key}_1"], tidy[f"{key}_2"] = tidy.get(key) or (None, None)
     return {column: tidy.get(column) for column in COLUMNS if column != "case"}
 

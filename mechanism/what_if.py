@@ -211,7 +211,7 @@ def _watched(columns: Columns, policies: Sequence[str], names: tuple[str, str]) 
     pairs = [_order(one, other, of(one, "value"), of(other, "value")) for one, other in combinations(policies, 2)]
     asking = [policy for policy in policies if policy_of(policy).source in ("rule", "own_rule")]
     watched = [winner(width), *(pair for pair in pairs if any(state for state in pair.read(columns)))]
-    watched += [_bounds(policy, of, names) for policy in policies if policy in REGIMES]
+    watched += [_bounds(policy, of, names, columns) for policy in policies if policy in REGIMES]
     watched += [_solved_at_all(policy, of) for policy in policies if policy not in REGIMES]
     watched += [_told(kind, policy, of) for policy in asking for kind in ("ic", "ir")]
     return watched
@@ -268,18 +268,20 @@ class Bounds:
         return ", ".join(at) or "no bound binds"
 
 
-def _bounds(policy: str, of: Reader, names: tuple[str, str]) -> Watched:
-    """Which bounds bind in a regime; its status where it has no figures."""
+def _bounds(policy: str, of: Reader, names: tuple[str, str], path: Columns) -> Watched:
+    """Which bounds bind in a regime; its status where it has no figures. No investment is what is none beside the largest along the
+    path."""
     status = of(policy, "status")
     shared, invested = ([of(policy, f"{name}_{i}") for i in (1, 2)] for name in ("sharing", "investment"))
     chosen = len(set(REGIMES[policy].sharing_range)) > 1
+    least = SAME * float(np.nanmax([column(path) for column in invested], initial=0.0))
 
     def state(told: str, s: tuple[float, float], t: tuple[float, float]) -> State:
         if told not in SOLVED:
             return told
         full = tuple(i for i in (0, 1) if chosen and s[i] >= 1 - SAME)
         none = tuple(i for i in (0, 1) if chosen and s[i] <= SAME)
-        idle = tuple(i for i in (0, 1) if t[i] <= SAME)
+        idle = tuple(i for i in (0, 1) if t[i] <= least)
         return Bounds(full, none, idle, capped=told == "corner" and not (full or none or idle), names=names)
 
     def read(c: Columns) -> list[State]:

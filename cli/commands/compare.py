@@ -49,7 +49,7 @@ def compare(
 ) -> None:
     """Compare policies over several cases, or over the cases of a batch.
 
-    Of cases: one row per case and policy, the policy with the highest welfare marked. Of a batch's result: which policy wins how often,
+    Of cases: one row per case and policy, what is recommended marked. Of a batch's result: which policy wins how often,
     what it brings and costs, and what that depends on.
     """
     target = Target(out, cases)
