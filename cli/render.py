@@ -195,7 +195,7 @@ def alike(case: Tree) -> bool:
 
 
 def outcomes(regimes: Tree, page: Page, scale: Scale, named: bool) -> None:
-    """Levels, prices and quantities of regimes; where figures are pairs these leave room for words only if they are `named` all the same."""
+    """Levels, prices and quantities of regimes; where figures are pairs they leave room for words only if `named` all the same."""
     rows = list(regimes.values())
     cells = {key: figures.pair_column([row[key] for row in rows], scale.digits, zero=1e-12) for key in LEVELS}
     differ = any("/" in cell for column in cells.values() for cell in column)
