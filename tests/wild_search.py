@@ -280,6 +280,9 @@ def growth(m: Market, regime: str, dear: bool = False) -> float:
     angles = np.concatenate([[0, np.pi / 2], np.linspace(0, np.pi / 2, 91)[1:-1], np.logspace(-9, -2, 15)])
     angles = np.unique(np.concatenate([angles, np.pi / 2 - np.logspace(-9, -2, 15)]))
     weight = np.sqrt(m.scale)
+    # Also by the ratio of investments: both may sell in a narrow cone alone.
+    ratios = np.concatenate([np.logspace(-4, 4, 65), np.logspace(-0.6, 0.6, 61)])
+    angles = np.unique(np.concatenate([angles, np.arctan(ratios * weight[1] / weight[0])]))
     shares = np.unique(np.concatenate([np.linspace(0, 1, 11), np.logspace(-6, -1.5, 5), 1 - np.logspace(-4, -2, 2)]))
 
     def ratio(angle: Array, s1: Array, s2: Array, z1: Array, z2: Array) -> Array:
