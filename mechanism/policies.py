@@ -71,7 +71,9 @@ class Policy:
 
     def stands(self, private: bool, unpaid: bool) -> bool:
         """Whether it has a row in a comparison, by whether types are private, and nobody may refuse."""
-        return {"always": True, "known": not private, "private": private, "unpaid": unpaid, "never": False}[self.compared]
+        if self.compared in ("known", "private"):
+            return (self.compared == "private") == private
+        return self.compared == "always" or (self.compared == "unpaid" and unpaid)
 
     @property
     def doing(self) -> str:

@@ -72,7 +72,6 @@ PLAIN = {
 COLUMNS = {
     "mechanism/batch_findings.py",
     "mechanism/many.py",
-    "mechanism/many_types.py",
     "mechanism/propositions.py",
     "mechanism/sample.py",
     "mechanism/what_if.py",
