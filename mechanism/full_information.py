@@ -16,10 +16,11 @@ import numpy as np
 from market.case import INVESTMENT, SHARING, Array, Case, levels, rival
 from market.demand import printed_double_integral, shifted_intercept
 from market.deviations import CONTROLS, Deviations
-from market.outcome import Certificate, Outcome, account, unsolved
-from market.pricing import bertrand_matrix, utility_matrix
+from market.leaving import sales, true_profits, welfare_with_exit
+from market.outcome import Certificate, Outcome, Solution, account, unsolved, without_firm
+from market.pricing import bertrand_matrix, net_intercept, utility_matrix
 from market.regimes import binding, deviation_bounds, finish, level_bounds, other_point, starting_levels
-from market.solve.equilibrium import Game, best_reply_rounds, examine, find_equilibria, newton, searched_reply
+from market.solve.equilibrium import Candidates, Game, best_reply_rounds, examine, find_equilibria, newton, searched_reply
 from market.solve.tolerances import DEFAULT, Tolerances
 from market.units import in_units, levels_from, levels_in, natural_units
 from market.with_exit import planner_with_exit
@@ -176,13 +177,17 @@ def _regulated_equilibrium(own: Case, optimum: Outcome, tolerances: Tolerances) 
     reached = newton(game, best_reply_rounds(game, x_star[None], 3), tolerances)
     if not np.isfinite(reached).all():
         return unsolved("regulated", "no_equilibrium", "best replies from the social optimum did not settle")
-    here = examine(game, reached, tolerances)
     starts = starting_levels(case, utility_matrix(case, bertrand_matrix))[0]
     silent = levels(np.zeros(2), x_star[INVESTMENT])
     full = levels(np.ones(2), x_star[INVESTMENT])
     found = find_equilibria(game, np.concatenate([starts, silent[None], full[None]]), tolerances, rounds=12, settled=NEAR)
+    real = account(case, found.x, bertrand_matrix).describes_market  # those in which every firm sells
+    if not account(case, reached, bertrand_matrix).describes_market[0]:  # best replies drive a firm out
+        if not real.any():
+            return _without(own, case, reached, examine(game, reached, tolerances), tolerances)
+        reached = found.x[np.where(real, found.payoff[:, 0], -np.inf).argmax()][None]
+    here = examine(game, reached, tolerances)
     apart = np.abs(found.x - reached) > tolerances.distinct * np.maximum(1.0, np.abs(reached))
-    real = account(case, found.x, bertrand_matrix).describes_market  # other levels are no equilibria
     listed = (other_point(own, bertrand_matrix, x) for x in levels_from(found.x[apart.any(-1) & real], units))
     others = sorted(listed, key=lambda other: (-other.welfare, *other.levels[SHARING]))
     x = levels_from(reached, units)
@@ -202,3 +207,13 @@ def _regulated_equilibrium(own: Case, optimum: Outcome, tolerances: Tolerances) 
         bounds=binding(x[0], lower[0], upper[0], tolerances),
     )
     return finish(own, "regulated", x[0], account(own, x, bertrand_matrix), certificate)
+
+
+def _without(own: Case, case: Case, x: Array, found: Candidates, tolerances: Tolerances) -> Outcome:
+    """What is said where best replies lead to levels x (1, 4), natural units, that describe no market: a firm is driven out."""
+    out = np.flatnonzero(sales(case, net_intercept(case, x)).out[0])
+    if not len(out) or found.regret[0] > tolerances.regret:
+        return unsolved("regulated", "no_equilibrium", "no levels were found from which no firm gains with both firms selling", own.firms)
+    firm, there = int(out[0]), levels_from(x, natural_units(own))
+    other = Solution(levels=there[0], profit=true_profits(own, there)[0], welfare=float(welfare_with_exit(own, there)[0]))
+    return unsolved("regulated", "infeasible", without_firm(own.firms[firm]), own.firms, driven_out=firm, others=(other,))
