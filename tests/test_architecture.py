@@ -71,6 +71,7 @@ PLAIN = {
 """Where values have no types yet or no longer: a file is read, or JSON is made."""
 COLUMNS = {
     "mechanism/batch_findings.py",
+    "mechanism/ground.py",
     "mechanism/many.py",
     "mechanism/propositions.py",
     "mechanism/sample.py",
