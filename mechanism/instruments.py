@@ -202,7 +202,9 @@ def subsidised_game(case: Case, rates: Array, x: Array) -> Game:
     players = tuple(Subsidised(profits[i], np.atleast_2d(rates[..., i, :])) for i in (0, 1))
     lower, upper = level_bounds(case, len(x))
     starts = np.broadcast_to(starting_levels(case, revenue_matrices(case, bertrand_matrix).sum(-3)), (len(x), 9, 4))
-    spread = np.concatenate([starts, 2 * starts * [0.5, 0.5, 1, 1], x[:, None]], axis=1)
+    corners = np.array([[s, s, t, t] for s in (0.0, 1.0) for t in (0.3, 1.0)])
+    everywhere = np.broadcast_to(corners, (len(x), 4, 4))
+    spread = np.concatenate([starts, 2 * starts * [0.5, 0.5, 1, 1], everywhere, x[:, None]], axis=1)
 
     own_starts = tuple(np.minimum(spread[:, :, own], upper[:, None, own]) for own in map(list, CONTROLS))
     climbed = searched_reply(players, CONTROLS, lower, upper, own_starts)
