@@ -109,7 +109,7 @@ def _of_market(policy: PolicyCase, given: dict[str, str]) -> DesignResult:
     few = options.allocation == "second_best" or options.collusion == "proof"
     types = grid if few else grid.everywhere()
     by_type = transfers_by_type(2, options)
-    if why := too_many(len(types.types), "lotteries" if few else "by_type" if by_type else "by_state"):
+    if why := too_many(len(types.nodes), "lotteries" if few else "by_type" if by_type else "by_state"):
         raise DesignError(why.text)
     if not grid.private_values:
         return _of_both_types(policy, grid, options, form)
@@ -119,7 +119,7 @@ def _of_market(policy: PolicyCase, given: dict[str, str]) -> DesignResult:
     except NoSettingError as error:
         raise DesignError(str(error)) from None
     result = _result(plan.setting, plan, options, form, policy.resolved)
-    if few or not types.continuous or len(types.points) > LARGEST_CONTINUUM or result.found.mechanism is None:
+    if few or not types.continuous or types.size > LARGEST_CONTINUUM or result.found.mechanism is None:
         return result
     return replace(result, continuum=_continuum(policy, grid, options, form, result.found.mechanism))
 
