@@ -204,7 +204,12 @@ def outcomes(regimes: Tree, page: Page, scale: Scale) -> None:
     page.heading("Outcomes" + (f" ({scale.firms[0]} / {scale.firms[1]}; one number where both are the same)" if differ else ""))
     page.table(
         [
-            Column("Regime", [label(key, scale.firms) + unsolved(row["status"]) for key, row in regimes.items()], words=True),
+            # Pairs of figures leave no room for words.
+            Column(
+                "Regime",
+                [(key if differ else label(key, scale.firms)) + unsolved(row["status"]) for key, row in regimes.items()],
+                words=True,
+            ),
             Column("Sharing", cells["sharing"], "0 to 1"),
             Column("Investment", cells["investment"], scale.quantity),
             Column("Price", cells["price"], scale.price),
@@ -228,8 +233,8 @@ def who_gains(result: Tree, page: Page, scale: Scale, both: bool) -> None:
     def amounts(values: list[float | None]) -> list[str]:
         now = values[base]
         changes = [None if v is None or now is None or n == base else v - now for n, v in enumerate(values)]
-        changes = [0.0 if abs(1.0 if change is None else change) <= NO_CHANGE / NEGLIGIBLE * scale.zero else change for change in changes]
-        full, change = scale.amounts(values), [text.strip() for text in scale.amounts(changes, signed=True)]
+        texts = figures.column(changes, scale.digits, zero=NO_CHANGE / NEGLIGIBLE * scale.zero, signed=True)
+        full, change = scale.amounts(values), [text.strip() for text in texts]
         if both:
             return [f"{above}\n{below}" for above, below in zip(full, change, strict=True)]
         return [full[base].strip() if n == base else text for n, text in enumerate(change)]

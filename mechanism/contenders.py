@@ -17,7 +17,7 @@ from mechanism.attainable import Attainable, Solved, attainable, rates_alone
 from mechanism.behaviour import Expected, certain_outcome
 from mechanism.instruments import UnitRates, unit_rates
 from mechanism.options import WhyNot
-from mechanism.policies import GOAL, TODAY, Policy
+from mechanism.policies import GOAL, TODAY, Policy, compared
 from mechanism.ranking import Contender
 from mechanism.rules import TAX_RULES
 from mechanism.standard import Standard, standard_of
@@ -154,6 +154,24 @@ def rates_at(case: Case, levels: Array) -> UnitRates:
     for name, values in columns.items():
         values[lanes] = getattr(some, name)
     return UnitRates(**columns)
+
+
+# --- what is ranked
+
+
+def in_the_running(types: TypeSpace | None, standard: Standard) -> tuple[Policy, ...]:
+    """What is followed where cases are ranked as one is: what a comparison of such cases shows and
+    may win, and what money aims at; `types` is None where everything is known."""
+    private = types is not None
+
+    def able(policy: Policy) -> bool:
+        rule = TAX_RULES.get(policy.key)
+        if rule is not None and rule.observed and types is not None and types.private_values:
+            return False  # it has nothing to ask
+        barred = policy.bar(private) or (types is not None and _only_the_grid(policy, types, standard))
+        return not barred or policy.key in standard.allow or policy.key == GOAL
+
+    return tuple(row for row in compared(private, standard.participation == "none") if able(row))
 
 
 # --- types private
