@@ -62,9 +62,9 @@ Type = Annotated[
 Range = Annotated[tuple[Type, ...], Field(min_length=2, max_length=2)]
 
 
-def _one_range_or_two(value: Any) -> str:
-    two = isinstance(value, list | tuple) and any(isinstance(part, list | tuple) for part in value)
-    return "<per firm>" if two else "<range>"
+def _one_range_or_two(value: Any) -> str | None:
+    ranges = {isinstance(part, list | tuple) for part in value} if isinstance(value, list | tuple) else set()
+    return None if len(ranges) > 1 else "<per firm>" if True in ranges else "<range>"
 
 
 Parameter = Annotated[
@@ -85,7 +85,11 @@ class UniformTypes:
 
     support: Annotated[
         Annotated[Range, Tag("<range>")] | Annotated[tuple[Range, ...], Field(min_length=2, max_length=2), Tag("<per firm>")],
-        Discriminator(_one_range_or_two),
+        Discriminator(
+            _one_range_or_two,
+            custom_error_type="mixed",
+            custom_error_message="holds a range beside something else; give one range, or one range per firm",
+        ),
         described("lowest and highest type, the lowest below the highest; one such pair or one per firm"),
     ]
     points: Annotated[int, described("number of Gauss-Legendre nodes", strict=True, ge=2, le=201)] = 15
