@@ -127,6 +127,17 @@ def test_a_block_of_cases_with_types_gives_what_each_gives_alone(mechanism: dict
 
 @pytest.mark.parametrize(
     "mechanism",
+    [{}, {"incentive": "dominant", "timing": "ex_post"}, {"participation": "none"}],
+    ids=lambda options: " ".join(options.values()) or "usual",
+)
+def test_a_block_of_cases_with_supports_per_firm_gives_what_each_gives_alone(mechanism: dict[str, str]) -> None:
+    support = [[0.2, 0.8], [0.1, 0.5]]
+    cases = [parse_tree(case.resolved | {"types": {"support": support, "points": 3}}) for case in typed(4, 3, **mechanism)]
+    compare(cases, [*followed(private=True)], 1e-8)
+
+
+@pytest.mark.parametrize(
+    "mechanism",
     [
         {},
         {"objective": "max_surplus", "budget": "ex_post"},

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +59,52 @@ class Pairs:
 
     def at(self, a: float, b: float) -> Case:
         return self.market.with_parameter(self.parameter, [[a, b]]).flat()
+
+    def reply(self, firm: int, own: float, rivals: np.ndarray, rate: Any = (0.0, 0.0), most: float = 1.0) -> tuple[np.ndarray, float]:
+        """Levels (2,) and payoff of a type against its rival's (K, 2), on grids that close in; what it may share is bounded by `most`."""
+        top = 3 * max(1.0, float(rivals[:, 1].max()))
+        middle, width = np.array([most / 2, top / 2]), np.array([most / 2, top / 2])
+        value = np.zeros(1)
+        for _ in range(13):
+            ends = [np.linspace(m - w, m + w, 17) for m, w in zip(middle, width, strict=True)]
+            mine = np.stack(np.meshgrid(np.clip(ends[0], 0, most), np.maximum(ends[1], 0)), -1).reshape(-1, 2)
+            value = mine @ np.array(rate)
+            for w, other, theirs in zip(self.w, (self.types2, self.types1)[firm], rivals, strict=True):
+                x = np.empty((len(mine), 4))
+                x[:, [firm, 2 + firm]], x[:, [1 - firm, 3 - firm]] = mine, theirs
+                market = self.at(own, other) if firm == 0 else self.at(other, own)
+                value = value + w * account(market, x, bertrand_matrix).profit[:, firm]
+            middle, width = mine[value.argmax()], width / 3
+        return middle, float(value.max())
+
+    def play(self, rates: Any = ((0.0, 0.0), (0.0, 0.0)), most: float = 1.0) -> np.ndarray:
+        """Strategies (2, K, 2) that are best replies to each other."""
+        strategy = np.stack([np.full((self.count, 2), (most / 2, 1.0))] * 2)
+        for _ in range(40):
+            before = strategy.copy()
+            for firm, own in enumerate((self.types1, self.types2)):
+                for k, theta in enumerate(own):
+                    strategy[firm, k] = self.reply(firm, theta, strategy[1 - firm], rates[firm], most)[0]
+            if np.abs(strategy - before).max() < 1e-6:
+                return strategy
+        raise AssertionError("best replies go on")
+
+    def means(self, strategy: np.ndarray) -> tuple[float, float, np.ndarray]:
+        """Expected welfare, consumers' surplus and profits (2,) when types do this."""
+        welfare, consumers, profit = 0.0, 0.0, np.zeros(2)
+        for i, a in enumerate(self.types1):
+            for j, b in enumerate(self.types2):
+                x = np.stack([strategy[0, i], strategy[1, j]], -1).reshape(1, 4)
+                books, weight = account(self.at(a, b), x, bertrand_matrix), self.w[i] * self.w[j]
+                welfare += weight * float(books.total_surplus.sum())
+                consumers += weight * float(books.consumer_surplus.sum())
+                profit += weight * books.profit[0]
+        return welfare, consumers, profit
+
+    def points(self, firm: int, support: list[float]) -> list[float]:
+        """Types, the ends of the support and the midpoints between types."""
+        own = (self.types1, self.types2)[firm]
+        return sorted([support[0], *own, *((a + b) / 2 for a, b in pairwise(own)), support[1]])
 
     def books(self, i: int, j: int, a: float, b: float) -> Any:
         """At the levels for the reports of these numbers, in the market of these true types."""
@@ -169,6 +217,123 @@ def test_the_market_with_private_types_is_an_equilibrium(found: tuple[PolicyCase
             for s in np.linspace(0, 1, 11):
                 for t in own["investment"] * np.linspace(0.2, 2, 10):
                     assert payoff(float(s), float(t)) <= at + 1e-9 * abs(at)
+
+
+@pytest.fixture(scope="module")
+def today(found: tuple[PolicyCase, dict[str, Any], Pairs]) -> np.ndarray:
+    """Strategies (2, K, 2) of today's market."""
+    return found[2].play()
+
+
+def compared(tree: dict[str, Any], key: str) -> dict[str, Any]:
+    return next(row for row in tree["comparison"] if row["policy"] == key)
+
+
+def test_markets_of_firms_that_know_their_own_types(found: tuple[PolicyCase, dict[str, Any], Pairs], today: np.ndarray) -> None:
+    """Today's market and the one without sharing, each firm's types replying to its rival's."""
+    _, tree, pairs = found
+    assert np.abs(today[0] - today[1]).max() > 5e-4  # so that exchanged supports would be noticed
+    for key, strategy in (("bayes_nash", today), ("no_sharing", pairs.play(most=0.0))):
+        row = compared(tree, key)
+        welfare, consumers, profit = pairs.means(strategy)
+        assert row["welfare"] == pytest.approx(welfare, rel=1e-6)
+        assert row["consumer_surplus"] == pytest.approx(consumers, rel=1e-5)
+        assert row["profit"] == pytest.approx(list(profit), rel=1e-6)
+        levels = [[float(np.dot(pairs.w, strategy[firm, :, v])) for firm in (0, 1)] for v in (0, 1)]
+        assert row["sharing"] == pytest.approx(levels[0], abs=1e-4)
+        assert row["investment"] == pytest.approx(levels[1], rel=1e-4)
+
+
+def test_rates_fixed_beforehand(found: tuple[PolicyCase, dict[str, Any], Pairs], today: np.ndarray) -> None:
+    """What types do at them, and the flat parts with which every type of either support joins."""
+    _, tree, pairs = found
+    told, row = tree["mechanism"]["linear_subsidies"]["under_types"], compared(tree, "linear_subsidies")
+    rates = np.array([told["sharing_rate"], told["investment_rate"]]).T
+    assert (np.abs(rates[0] - rates[1]) > 1e-3).all()
+    strategy = pairs.play(rates)
+    for played in told["strategies"]:
+        firm = played["firm"] - 1
+        k = int(np.abs(np.array((pairs.types1, pairs.types2)[firm]) - played["type"]).argmin())
+        assert [played["sharing"], played["investment"]] == pytest.approx(list(strategy[firm, k]), rel=1e-3, abs=1e-3)
+    welfare, _, _ = pairs.means(strategy)
+    assert row["welfare"] == pytest.approx(welfare, rel=1e-6)
+    for firm in (0, 1):
+        short = max(
+            pairs.reply(firm, own, today[1 - firm])[1] - pairs.reply(firm, own, strategy[1 - firm], rates[firm])[1]
+            for own in pairs.points(firm, SUPPORTS[firm])
+        )
+        received = sum(w * float(rates[firm] @ mine) for w, mine in zip(pairs.w, strategy[firm], strict=True))
+        assert told["least_flat_payments"][firm] == pytest.approx(short, rel=1e-5)
+        assert told["least_net_receipts"][firm] == pytest.approx(received + short, rel=1e-4)
+
+
+def test_least_receipts_under_tax_rules(found: tuple[PolicyCase, dict[str, Any], Pairs], today: np.ndarray) -> None:
+    """Where the truth is told, of every type of the own support and between; under the printed tax of what is reported instead."""
+    given, tree, pairs = found
+    rules_found = evaluation.evaluate(given).rules
+    assert rules_found is not None
+    groves, printed = rules_found["groves"], rules_found["printed"]
+    assert groves is not None
+    assert printed is not None
+    types = pairs.types1, pairs.types2
+
+    def at(firm: int, own: float, other: float) -> tuple[float, float]:
+        return (own, other) if firm == 0 else (other, own)
+
+    @cache
+    def levels(a: float, b: float) -> np.ndarray:
+        return np.asarray(solve_regime(pairs.at(a, b), "social_optimum").levels)[None]
+
+    def paid(firm: int, own: float, other: float) -> float:
+        pair = at(firm, own, other)
+        return float(subsidy(pairs.at(*pair), levels(*pair))[0, firm])
+
+    def profit(firm: int, own: float, other: float, told: float, heard: float) -> float:
+        return float(account(pairs.at(*at(firm, own, other)), levels(*at(firm, told, heard)), bertrand_matrix).profit[0, firm])
+
+    assert groves.checks.ic.status == "holds"
+    for firm in (0, 1):
+        rivals = types[1 - firm]
+        tax = [sum(w * paid(firm, own, other) for w, own in zip(pairs.w, types[firm], strict=True)) for other in rivals]
+
+        def net(own: float, firm: int = firm, rivals: list[float] = rivals, tax: list[float] = tax) -> float:
+            return sum(w * (paid(firm, own, other) - t) for w, other, t in zip(pairs.w, rivals, tax, strict=True))
+
+        def kept(own: float, firm: int = firm, rivals: list[float] = rivals) -> float:
+            return sum(w * profit(firm, own, other, own, other) for w, other in zip(pairs.w, rivals, strict=True)) + net(own)
+
+        short = max(pairs.reply(firm, own, today[1 - firm])[1] - kept(own) for own in pairs.points(firm, SUPPORTS[firm]))
+        received = sum(w * net(own) for w, own in zip(pairs.w, types[firm], strict=True))
+        assert groves.least[firm] == pytest.approx(received + short, rel=1e-4)
+
+    assert printed.checks.ic.status == "violated"
+    told = rules(tree)["printed"]["if_not_truthful"]["reports"]
+    assert any(abs(said - own) > 0.01 for firm in (0, 1) for said, own in zip(told[firm], types[firm], strict=True))
+    for firm in (0, 1):
+        short = -np.inf
+        for own, said in zip(types[firm], told[firm], strict=True):
+            of_rivals = zip(pairs.w, types[1 - firm], told[1 - firm], strict=True)
+            earned = sum(w * profit(firm, own, other, said, heard) for w, other, heard in of_rivals)
+            short = max(short, pairs.reply(firm, own, today[1 - firm])[1] - earned)
+        assert printed.least[firm] == pytest.approx(short, rel=1e-4, abs=1e-3)
+
+
+def test_levels_ordered_whatever_the_types() -> None:
+    """Under `participation: none`: one pair of levels, its worth over both supports."""
+    given = case({"support": SUPPORTS, "points": 2}, mechanism__participation="none")
+    row, pairs = compared(evaluate(given), "mandate"), Pairs(given.market, SUPPORTS, 2)
+    assert row["status"] == "converged"
+    strategy = np.stack([np.tile([row["sharing"][firm], row["investment"][firm]], (2, 1)) for firm in (0, 1)])
+    welfare, consumers, profit = pairs.means(strategy)
+    assert row["welfare"] == pytest.approx(welfare, rel=1e-9)
+    assert row["consumer_surplus"] == pytest.approx(consumers, rel=1e-9)
+    assert row["profit"] == pytest.approx(list(profit), rel=1e-9)
+    for firm, v in np.ndindex(2, 2):
+        for step in (1e-3, -1e-3):
+            other = strategy.copy()
+            other[firm, :, v] += step
+            if other[firm, 0, 0] <= 1:
+                assert pairs.means(other)[0] <= welfare
 
 
 def test_one_support_given_twice_is_one_support() -> None:
