@@ -94,7 +94,7 @@ def evaluation(result: Tree, page: Page, digits: int, details: bool = False) -> 
     payments(result, page, scale)
     mirrored = {key for key in result["regimes"] if policy_of(key).mirror} if alike(result["case"]) else set()
     shown = set(result["regimes"]) - mirrored if details else {row["policy"] for row in result["comparison"]}
-    outcomes({key: row for key, row in result["regimes"].items() if key in shown}, page, scale)
+    outcomes({key: row for key, row in result["regimes"].items() if key in shown}, page, scale, named=details)
     tax_rules(result["mechanism"], page, scale, result["case"]["mechanism"]["public_funds_cost"])
     if details:
         full_information(result["mechanism"], page, scale)
@@ -196,18 +196,17 @@ def alike(case: Tree) -> bool:
     return all(same(case[block]) for block in ("demand", "security", "cost", "unit_cost") if case.get(block) is not None)
 
 
-def outcomes(regimes: Tree, page: Page, scale: Scale) -> None:
-    """Levels, prices and quantities of every regime."""
+def outcomes(regimes: Tree, page: Page, scale: Scale, named: bool) -> None:
+    """Levels, prices and quantities of regimes; where figures are pairs they leave room for words only if `named` all the same."""
     rows = list(regimes.values())
     cells = {key: figures.pair_column([row[key] for row in rows], scale.digits, zero=1e-12) for key in LEVELS}
     differ = any("/" in cell for column in cells.values() for cell in column)
     page.heading("Outcomes" + (f" ({scale.firms[0]} / {scale.firms[1]}; one number where both are the same)" if differ else ""))
     page.table(
         [
-            # Pairs of figures leave no room for words.
             Column(
                 "Regime",
-                [(key if differ else label(key, scale.firms)) + unsolved(row["status"]) for key, row in regimes.items()],
+                [(label(key, scale.firms) if named or not differ else key) + unsolved(row["status"]) for key, row in regimes.items()],
                 words=True,
             ),
             Column("Sharing", cells["sharing"], "0 to 1"),

@@ -14,7 +14,7 @@ from market.cost import investment_cost, unit_cost
 from market.demand import apply as apply_matrix
 from market.demand import consumer_surplus, gross_utility, quantity, shifted_intercept
 from market.faults import Json
-from market.pricing import PriceRule, net_intercept
+from market.pricing import PriceRule, bertrand_matrix, net_intercept
 from market.text import FIRMS
 
 Status = Literal["converged", "corner", "infeasible", "unbounded", "no_equilibrium", "not_converged"]
@@ -54,6 +54,13 @@ class Accounts:
 def _least(values: Array) -> Array:
     """The size (..., 1) below zero from which values (..., 2) of both firms count as negative."""
     return np.asarray(-ROUNDING * np.abs(values).max(-1, keepdims=True))
+
+
+def every_firm_sells(case: Case, x: Array) -> NDArray[np.bool_]:
+    """Whether levels x (..., 4) describe a market (...) at Bertrand prices, without its accounts."""
+    margin, F = apply_matrix(bertrand_matrix(case), net_intercept(case, x)), unit_cost(case, x)
+    sells = (margin >= _least(margin)).all(-1)
+    return np.asarray(sells if F is None else sells & (F.value >= _least(F.value)).all(-1))
 
 
 def account(case: Case, x: Array, rule: PriceRule) -> Accounts:

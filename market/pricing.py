@@ -74,14 +74,21 @@ def sold_matrix(case: Case, rule: PriceRule) -> Array:
 
 def revenue_matrices(case: Case, rule: PriceRule) -> Array:
     """Q of each firm's variable profit (p_i - F_i) q_i = N' Q_i N, shape (..., 2 firms, 2, 2), symmetric."""
-    price, sold = rule(case), sold_matrix(case, rule)
-    outer = price[..., :, :, None] * sold[..., :, None, :]
+    return revenue_forms(rule(case), sold_matrix(case, rule))
+
+
+def revenue_forms(margin: Array, sold: Array) -> Array:
+    """The same (..., 2 firms, 2, 2) from the matrices (..., 2, 2) of margins and of quantities in net intercepts."""
+    outer = margin[..., :, :, None] * sold[..., :, None, :]
     return (outer + np.swapaxes(outer, -1, -2)) / 2
 
 
 def utility_matrix(case: Case, rule: PriceRule) -> Array:
     """Q of consumers' gross utility less unit costs, U - F'q = N' Q N, shape (..., 2, 2), symmetric."""
-    H = inverse_slope_matrix(case)
-    sold = sold_matrix(case, rule)
-    cross = times(np.swapaxes(sold, -1, -2), H)
+    return utility_form(inverse_slope_matrix(case), sold_matrix(case, rule))
+
+
+def utility_form(inverse: Array, sold: Array) -> Array:
+    """The same from H, the inverse of the slopes, and the matrix of quantities in net intercepts, (..., 2, 2) each."""
+    cross = times(np.swapaxes(sold, -1, -2), inverse)
     return (cross + np.swapaxes(cross, -1, -2) - times(cross, sold)) / 2

@@ -2,7 +2,8 @@
 
 Firm i receives S_i(s, t) = CS_i + TS_j at Bertrand prices (35) and pays the fixed tax T_i = S_i at the social optimum (36). Its payoff
 is then Pi_i + S_i - T_i = SW(s, t) - T_i: both firms maximise welfare, each over its own levels. The social optimum is an
-equilibrium of this common-interest game, but need not be the only one: whatever neither firm can improve alone is another.
+equilibrium of this common-interest game, unless welfare is higher where one firm alone drives the other out, as the planner may not; and
+it need not be the only one: whatever neither firm can improve alone is another.
 """
 
 from __future__ import annotations
@@ -14,15 +15,16 @@ import numpy as np
 
 from market.case import INVESTMENT, SHARING, Array, Case, levels, rival
 from market.demand import printed_double_integral, shifted_intercept
-from market.outcome import Certificate, Outcome, account, bindings, unsolved
-from market.payoff import Payoff
-from market.pricing import bertrand_matrix, sold_matrix, utility_matrix
-from market.regimes import BOTH, deviation_bounds, finish, level_bounds, other_point, starting_levels
-from market.sellers import among_sellers
-from market.solve.equilibrium import Game, best_reply_rounds, examine, find_equilibria, newton, searched_reply
+from market.deviations import CONTROLS, Deviations
+from market.leaving import sales, true_profits, welfare_with_exit
+from market.outcome import Certificate, Outcome, Solution, account, bindings, unsolved, without_firm
+from market.pricing import bertrand_matrix, net_intercept, utility_matrix
+from market.regimes import deviation_bounds, finish, level_bounds, other_point, starting_levels
+from market.solve.equilibrium import Candidates, Game, best_reply_rounds, examine, find_equilibria, newton, searched_reply
 from market.solve.optimum import on_bound
 from market.solve.tolerances import DEFAULT, Tolerances
 from market.units import in_units, levels_from, levels_in, natural_units
+from market.with_exit import planner_with_exit
 from mechanism.checks import Check, least_lump_sums, participation
 from mechanism.frozen import freeze
 
@@ -83,18 +85,39 @@ def subsidy(case: Case, x: Array) -> Array:
 def regulated_game(case: Case, around: Array) -> Game:
     """The game in which each firm chooses its own levels to maximise welfare, at one flat case.
 
-    Best replies are searched from own levels spread about those of `around` (4,), among levels at which every firm sells.
+    Best replies are searched from own levels spread about those of `around` (4,). A firm that drives its rival out is paid what welfare
+    then is.
     """
-    plain = Payoff(case=case, benefit=utility_matrix(case, bertrand_matrix), cost_weight=BOTH)
-    welfare = among_sellers(plain, sold_matrix(case, bertrand_matrix))
+    welfare = planner_with_exit(case)
     lower, upper = deviation_bounds(case, around[None])
-    players, controls = (welfare, welfare), ((0, 2), (1, 3))
+    players = (welfare, welfare)
     sharing = np.repeat([0.0, 0.25, 0.5, 0.75, 1.0], 2)
     own_starts = tuple(
         np.column_stack([sharing, np.minimum(np.tile([0.3, 1.0], 5) * max(around[2 + i], 1e-3), upper[0, 2 + i])]) for i in (0, 1)
     )
-    reply = searched_reply(players, controls, lower[0], upper[0], own_starts)
-    return Game(players=players, controls=controls, lower=lower[0], upper=upper[0], reply=reply)
+    climbed = searched_reply(players, CONTROLS, lower[0], upper[0], own_starts)
+
+    def reply(firm: int, x: Array) -> tuple[Array, Array]:
+        own = list(CONTROLS[firm])
+        reached, value = climbed(firm, x)
+        reached[:, own], value = _deviations(case, firm, x, upper[0]).best(reached[:, own], value)
+        return reached, value
+
+    return Game(players=players, controls=CONTROLS, lower=lower[0], upper=upper[0], reply=reply)
+
+
+def _deviations(case: Case, firm: int, x: Array, upper: Array) -> Deviations:
+    """What one firm's own levels do to welfare at levels x (L, 4) of one flat case."""
+    return Deviations(
+        firm=firm,
+        case=case,
+        rivals=x[:, None, CONTROLS[1 - firm]],
+        weights=np.ones(1),
+        rates=np.zeros((1, 2)),
+        sharing_range=(0.0, 1.0),
+        cap=np.full(len(x), upper[2 + firm]),
+        planner=True,
+    )
 
 
 def full_information(case: Case, optimum: Outcome, market: Outcome | None, tolerances: Tolerances = DEFAULT) -> FullInformation:
@@ -155,27 +178,43 @@ def _regulated_equilibrium(own: Case, optimum: Outcome, tolerances: Tolerances) 
     reached = newton(game, best_reply_rounds(game, x_star[None], 3), tolerances)
     if not np.isfinite(reached).all():
         return unsolved("regulated", "no_equilibrium", "best replies from the social optimum did not settle")
-    here = examine(game, reached, tolerances)
     starts = starting_levels(case, utility_matrix(case, bertrand_matrix))[0]
     silent = levels(np.zeros(2), x_star[INVESTMENT])
     full = levels(np.ones(2), x_star[INVESTMENT])
     found = find_equilibria(game, np.concatenate([starts, silent[None], full[None]]), tolerances, rounds=12, settled=NEAR)
+    real = account(case, found.x, bertrand_matrix).describes_market  # those in which every firm sells
+    if not account(case, reached, bertrand_matrix).describes_market[0]:  # best replies drive a firm out
+        if not real.any():
+            return _without(own, case, reached, examine(game, reached, tolerances), tolerances)
+        reached = found.x[np.where(real, found.payoff[:, 0], -np.inf).argmax()][None]
+    here = examine(game, reached, tolerances)
     apart = np.abs(found.x - reached) > tolerances.distinct * np.maximum(1.0, np.abs(reached))
-    real = account(case, found.x, bertrand_matrix).describes_market  # other levels are no equilibria
     listed = (other_point(own, bertrand_matrix, x) for x in levels_from(found.x[apart.any(-1) & real], units))
     others = sorted(listed, key=lambda other: (-other.welfare, *other.levels[SHARING]))
     x = levels_from(reached, units)
     held = np.logical_or(*(on_bound(reached, bound, tolerances) for bound in level_bounds(case, 1)))
     curvature = float(here.curvature[0])
     at_optimum = bool((np.abs(reached[0] - x_star) <= tolerances.distinct * np.maximum(1.0, np.abs(x_star))).all())
+    room = max(float(_deviations(case, firm, reached, game.upper).reach(here.payoff[:, firm])[0]) for firm in (0, 1))
     certificate = Certificate(
         residual=float(here.unscaled_residual[0]),
         curvature=None if np.isnan(curvature) else curvature,
         regret=float(here.unscaled_regret[0]),
-        # A unilateral gain would be a better welfare than the optimum's: where that is proven, so is the absence of regret.
-        scope=optimum.certificate.scope if at_optimum else "searched",
-        gap=optimum.certificate.gap if at_optimum else None,
+        # With every firm in a unilateral gain would be a better welfare than the optimum's: where that is proven, and nobody can gain by
+        # driving the rival out, so is the absence of regret.
+        scope=optimum.certificate.scope if at_optimum and room == 0 else "searched",
+        gap=optimum.certificate.gap if at_optimum and room == 0 else None,
         others=tuple(others),
         bounds=bindings(x[0], held[0]),
     )
     return finish(own, "regulated", x[0], account(own, x, bertrand_matrix), certificate)
+
+
+def _without(own: Case, case: Case, x: Array, found: Candidates, tolerances: Tolerances) -> Outcome:
+    """What is said where best replies lead to levels x (1, 4), natural units, that describe no market: a firm is driven out."""
+    out = np.flatnonzero(sales(case, net_intercept(case, x)).out[0])
+    if not len(out) or found.regret[0] > tolerances.regret:
+        return unsolved("regulated", "no_equilibrium", "no levels were found from which no firm gains with both firms selling", own.firms)
+    firm, there = int(out[0]), levels_from(x, natural_units(own))
+    other = Solution(levels=there[0], profit=true_profits(own, there)[0], welfare=float(welfare_with_exit(own, there)[0]))
+    return unsolved("regulated", "infeasible", without_firm(own.firms[firm]), own.firms, driven_out=firm, others=(other,))

@@ -15,14 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from market.case import Array, Case, take_lanes
+from market.deviations import CONTROLS, Deviations
 from market.outcome import Outcome, account
-from market.payoff import Payoff
 from market.pricing import bertrand_matrix, revenue_matrices
 from market.regimes import level_bounds, starting_levels
 from market.solve.equilibrium import Candidates, Game, examine, searched_reply
 from market.solve.optimum import on_bound
 from market.solve.tolerances import DEFAULT, Tolerances
 from market.units import Units, in_units, levels_in, natural_units
+from market.with_exit import WithExit, profits_with_exit
 from mechanism.checks import CheckStatus
 from mechanism.frozen import freeze
 
@@ -31,7 +32,7 @@ from mechanism.frozen import freeze
 class Subsidised:
     """A firm's profit plus what it receives per unit of its levels."""
 
-    profit: Payoff
+    profit: WithExit
     """The firm's own, over all levels."""
     rates: Array
     """(1, 4) or (L, 4): money per unit of each level."""
@@ -128,7 +129,7 @@ def unit_rates(case: Case, x: Array, tolerances: Tolerances = DEFAULT) -> UnitRa
     inner, at = in_units(case, units), levels_in(x, units)
     lower, upper = level_bounds(inner, len(x))
     at_lower, at_upper = on_bound(at, lower, tolerances), on_bound(at, upper, tolerances)
-    profits = _profits(inner)
+    profits = profits_with_exit(inner)
     rates = np.zeros((len(x), 2, 4))
     for firm, own in enumerate(CONTROLS):
         gradient = profits[firm].derivatives(at)[1]
@@ -193,25 +194,26 @@ def linear_subsidies(case: Case, levels: Array, market: Outcome, found: UnitRate
 REGRET = 1e-8
 """Gain from a deviation, natural units, up to which levels count as an equilibrium at rates."""
 
-CONTROLS = ((0, 2), (1, 3))
-"""Which levels either firm chooses."""
-
-
-def _profits(case: Case) -> list[Payoff]:
-    """Both firms' own, over all levels, in a flat case."""
-    Q = revenue_matrices(case, bertrand_matrix)
-    return [Payoff(case=case, benefit=Q[..., i, :, :], cost_weight=np.eye(2)[None, i]) for i in (0, 1)]
-
 
 def subsidised_game(case: Case, rates: Array, x: Array) -> Game:
     """The firms' game at these rates, (2, 4) or (L, 2, 4), in every lane of a flat case, deviations searched from around levels x (L, 4)
     too."""
-    profits = _profits(case)
+    profits = profits_with_exit(case)
     players = tuple(Subsidised(profits[i], np.atleast_2d(rates[..., i, :])) for i in (0, 1))
     lower, upper = level_bounds(case, len(x))
-    starts = np.broadcast_to(starting_levels(case, profits[0].benefit + profits[1].benefit), (len(x), 9, 4))
+    starts = np.broadcast_to(starting_levels(case, revenue_matrices(case, bertrand_matrix).sum(-3)), (len(x), 9, 4))
     spread = np.concatenate([starts, 2 * starts * [0.5, 0.5, 1, 1], x[:, None]], axis=1)
 
     own_starts = tuple(np.minimum(spread[:, :, own], upper[:, None, own]) for own in map(list, CONTROLS))
-    reply = searched_reply(players, CONTROLS, lower, upper, own_starts)
+    climbed = searched_reply(players, CONTROLS, lower, upper, own_starts)
+
+    def reply(firm: int, x: Array) -> tuple[Array, Array]:
+        own = list(CONTROLS[firm])
+        reached, value = climbed(firm, x)
+        cap = np.broadcast_to(upper[:, 2 + firm], len(x))
+        rivals, mine = x[:, None, CONTROLS[1 - firm]], players[firm].rates[:, own]
+        deviations = Deviations(firm=firm, case=case, rivals=rivals, weights=np.ones(1), rates=mine, sharing_range=(0.0, 1.0), cap=cap)
+        reached[:, own], value = deviations.best(reached[:, own], value)
+        return reached, value
+
     return Game(players=players, controls=CONTROLS, lower=lower, upper=upper, reply=reply)

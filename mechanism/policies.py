@@ -71,7 +71,9 @@ class Policy:
 
     def stands(self, private: bool, unpaid: bool) -> bool:
         """Whether it has a row in a comparison, by whether types are private, and nobody may refuse."""
-        return {"always": True, "known": not private, "private": private, "unpaid": unpaid, "never": False}[self.compared]
+        if self.compared in ("known", "private"):
+            return (self.compared == "private") == private
+        return self.compared == "always" or (self.compared == "unpaid" and unpaid)
 
     @property
     def doing(self) -> str:
@@ -206,14 +208,17 @@ def policies() -> tuple[Policy, ...]:
     """Every policy that a comparison may show, in the order of reports: by what it asks, the market as it is first; then orders to set
     levels, a copy, what is forbidden, and what only shows what could be had."""
     regimes = [_of_regime(regime) for regime in REGIMES.values() if regime.policy]
-    able = {requires: [row for row in regimes if row.requires == requires and not row.barred] for requires in RUNGS}
     rules = [_of_rule(rule) for rule in TAX_RULES.values() if rule.in_markets]
     instruments = list(_INSTRUMENTS.values())
     private, (*others, copy) = instruments[0], instruments[1:]
+
+    def able(requires: Requires) -> list[Policy]:
+        return [row for row in regimes if row.requires == requires and not row.barred]
+
     paid = [row for row in others if row.requires == "money"]
     best = [row for row in others if row.requires != "money"]
     rest = sorted((row for row in regimes if row.barred), key=lambda row: row.barred == "benchmark")
-    return (*able["nothing"], private, *able["order"], *able["permission"], *paid, *rules, *best, copy, *rest)
+    return (*able("nothing"), private, *able("order"), *able("permission"), *paid, *rules, *best, copy, *rest)
 
 
 def compared(private: bool, unpaid: bool = False) -> tuple[Policy, ...]:

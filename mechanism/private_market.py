@@ -3,7 +3,8 @@
 As `nash`, but firm i of type theta_k chooses levels (s_i(theta_k), t_i(theta_k)) knowing only the
 distribution of its rival's type; levels are then observed and Bertrand prices follow. Its payoff is
 the expectation over the rival's types, each at the rival's strategy, and what it receives per unit
-of its own levels where rates were set before types were drawn (a negative rate is a tax).
+of its own levels where rates were set before types were drawn (a negative rate is a tax). In equilibrium
+every firm sells at every pair of types; deviations are worth what they are with the rival driven out.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from numpy.typing import NDArray
 
 from market.case import Array, Case, of_firm, take_lanes
 from market.cost import investment_cost, own_parabola
+from market.deviations import CONTROLS, Deviations
+from market.outcome import every_firm_sells
 from market.own_levels import margin_in_own_levels
 from market.solve.lanes import together
 from market.solve.optimum import maximise
@@ -24,7 +27,6 @@ from market.solve.tolerances import DEFAULT, Tolerances
 from market.units import Units, in_units, levels_from, levels_in, natural_units
 from mechanism.behaviour import Expected, expected_outcome
 from mechanism.frozen import freeze
-from mechanism.instruments import CONTROLS
 from mechanism.types import TypeSpace, interchangeable
 
 ROUNDS = 200
@@ -71,7 +73,8 @@ class PrivateEquilibrium:
     """Strategies from which no type of either firm gains by other levels; "..." are the markets, none for one."""
 
     converged: NDArray[np.bool_]
-    """(...): whether residual and regret are in tolerance; if not, no number is claimed."""
+    """(...): whether residual and regret are in tolerance and every firm sells at every pair of types; if not, no number is
+    claimed."""
     strategy: Array
     """(2 firms, ..., n types, 2): sharing and investment of each type."""
     payoff: Array
@@ -81,7 +84,7 @@ class PrivateEquilibrium:
     residual: Array
     """(...): largest projected own gradient of any type, natural units."""
     regret: Array
-    """(...): largest gain of any type from a global change of its levels, natural units."""
+    """(...): largest gain of any type from a global change of its levels, whoever then sells, natural units."""
 
     def __post_init__(self) -> None:
         freeze(self)
@@ -251,7 +254,7 @@ def examined(
     alike = game.alike and bool((strategy[0] == strategy[1]).all())
     looked = np.arange(M) if searched is None else searched
     answers, payoffs, costs = np.empty((2, C, M, 2)), np.empty((2, C, M)), np.empty((2, C, M))
-    worst, regret = np.zeros(C), np.zeros(C)
+    worst, regret, everybody = np.zeros(C), np.zeros(C), np.ones(C, bool)
     for firm in (0, 1):
         if firm and alike:
             answers[1], payoffs[1], costs[1] = answers[0], payoffs[0], costs[0]
@@ -265,15 +268,17 @@ def examined(
         spread = np.array([[s, t] for s in (0.0, 0.5, 1.0) for t in (0.0, 1 / 3, 1.0)])
         spread = spread * np.stack([np.ones(C), top], -1)[:, None]
         everywhere = np.broadcast_to(spread[:, None], (C, len(looked), *spread.shape[1:]))
-        best = _climb(game, firm, rivals, points[looked], everywhere)[1]
+        found, most, _ = _climb(game, firm, rivals, points[looked], everywhere)
+        best = _true_best(game, firm, rivals, points[looked], found, most)
         gain = (best - value[:, looked]) / game.units.money
         answers[firm], payoffs[firm] = x, value
         worst, regret = np.maximum(worst, residual.max(1)), np.maximum(regret, gain.max(1))
-        costs[firm] = _expected_cost(game, firm, points, x, rivals)
+        costs[firm], sell = _in_expectation(game, firm, points, x, rivals)
+        everybody &= sell
     gap = np.abs((answers[:, :, types.nodes] - strategy) / unit[:, None]).max((0, 2, 3))
     settled = gap <= 1e-9 * np.maximum(1.0, np.abs(strategy / unit[:, None]).max((0, 2, 3)))
     return PrivateEquilibrium(
-        converged=settled & (worst <= tolerances.residual) & (regret <= tolerances.regret),
+        converged=settled & everybody & (worst <= tolerances.residual) & (regret <= tolerances.regret),
         strategy=answers,
         payoff=payoffs,
         own_cost=costs,
@@ -289,18 +294,20 @@ def at_types(case: Case, types: TypeSpace, firm: int, found: PrivateEquilibrium,
     nearest = found.strategy[firm][np.abs(own_types[:, None] - types.of(firm)).argmin(1)]
     rivals = found.strategy[1 - firm][types.nodes][None]
     x, value, _ = _climb(game, firm, rivals, own_types, nearest[None, :, None])
-    return value[0], _expected_cost(game, firm, own_types, x, rivals)[0]
+    return value[0], _in_expectation(game, firm, own_types, x, rivals)[0][0]
 
 
-def _expected_cost(game: PrivateGame, firm: int, own_types: Array, own: Array, rivals: Array) -> Array:
-    """(C, n): expected investment cost of types (n,) with levels (C, n, 2) in C markets."""
-    types, K = game.types, len(game.types.nodes)
-    pairs = np.empty((len(own_types), K, 2))
+def _in_expectation(game: PrivateGame, firm: int, own_types: Array, own: Array, rivals: Array) -> tuple[Array, NDArray[np.bool_]]:
+    """Of types (n,) with levels (C, n, 2) in C markets: expected investment cost (C, n), and whether no price, quantity or
+    unit cost is negative against any rival's type (C,)."""
+    types = game.types
+    pairs = np.empty((len(own_types), len(types.nodes), 2))
     pairs[..., firm], pairs[..., 1 - firm] = own_types[:, None], types.types_of(1 - firm)
-    x = np.empty((*own.shape[:2], K, 4))
+    x = np.empty((*own.shape[:2], len(types.nodes), 4))
     x[..., [firm, 2 + firm]], x[..., [1 - firm, 3 - firm]] = own[:, :, None], rivals[:, None]
     here = game.case.map(lambda a: a[:, None, None]).with_parameter(types.parameter, pairs)
-    return np.asarray(investment_cost(here, x)[..., firm] @ types.probabilities)
+    cost = investment_cost(here, x)[..., firm] @ types.probabilities
+    return np.asarray(cost), np.asarray(every_firm_sells(here, x).all((-2, -1)))
 
 
 def pairs_of(strategy: Array) -> Array:
@@ -326,15 +333,9 @@ def expected_profit(game: PrivateGame, firm: int, rivals: Array, own_types: Arra
 
     Its levels and its money are in natural units.
     """
-    types, units = game.types, game.units
+    types = game.types
     C, K, n = len(rivals), len(types.nodes), len(own_types)
-    lanes = np.repeat(np.arange(C), n * K)
-    pairs = np.empty((C, n, K, 2))
-    pairs[..., firm], pairs[..., 1 - firm] = own_types[:, None], types.types_of(1 - firm)
-    x = np.zeros((C, n, K, 4))
-    x[..., [1 - firm, 3 - firm]] = levels_in(rivals, _of_market(units))[:, None]
-    here = game.case.take(lanes).with_parameter(types.parameter, together(pairs.reshape(-1, 2)))
-    here, x = in_units(here, units.take(lanes)), together(x.reshape(-1, 4))
+    here, x = _meetings(game, firm, rivals, own_types)
     margin = margin_in_own_levels(here, x, firm)
     terms = np.array([np.broadcast_to(c, len(x)) for c in margin[:6]]).reshape(6, C * n, K)
     weight = types.probabilities * np.broadcast_to(margin.weight, len(x)).reshape(C * n, K)
@@ -346,13 +347,50 @@ def expected_profit(game: PrivateGame, firm: int, rivals: Array, own_types: Arra
     cost = kappa * types.probabilities
     if not origin.any():
         cost, origin = cost.sum(-1, keepdims=True), origin[:, :1]
-    rates = game.rates[firm] / np.concatenate([units.money, units.of("price")], -1)
     return ExpectedProfit(
         moments=moments.T,
         cost=together(cost),
         origin=together(origin),
-        rates=together(np.repeat(rates, n, axis=0)),
+        rates=together(_rates_of_types(game, firm, n)),
     )
+
+
+def _rates_of_types(game: PrivateGame, firm: int, n: int) -> Array:
+    """(C * n, 2): what n types of a firm receive per unit of their levels, natural units."""
+    units = game.units
+    return np.repeat(game.rates[firm] / np.concatenate([units.money, units.of("price")], -1), n, axis=0)
+
+
+def _meetings(game: PrivateGame, firm: int, rivals: Array, own_types: Array) -> tuple[Case, Array]:
+    """Own types (n,) against rivals' strategies (C, K, 2): markets and levels (C * n * K, 4), own ones zero; natural units."""
+    types, units = game.types, game.units
+    C, K, n = len(rivals), len(types.nodes), len(own_types)
+    lanes = np.repeat(np.arange(C), n * K)
+    pairs = np.empty((C, n, K, 2))
+    pairs[..., firm], pairs[..., 1 - firm] = own_types[:, None], types.types_of(1 - firm)
+    x = np.zeros((C, n, K, 4))
+    x[..., CONTROLS[1 - firm]] = levels_in(rivals, _of_market(units))[:, None]
+    here = game.case.take(lanes).with_parameter(types.parameter, together(pairs.reshape(-1, 2)))
+    return in_units(here, units.take(lanes)), together(x.reshape(-1, 4))
+
+
+def _true_best(game: PrivateGame, firm: int, rivals: Array, own_types: Array, own: Array, value: Array) -> Array:
+    """The most (C, n) that own types (n,) expect of any levels, whoever then sells, money: `own` (C, n, 2) are the best and
+    worth `value` where every firm is taken to sell."""
+    units, n = game.units, len(own_types)
+    here, x = _meetings(game, firm, rivals, own_types)
+    deviations = Deviations(
+        firm=firm,
+        case=here,
+        rivals=x[:, CONTROLS[1 - firm]].reshape(-1, rivals.shape[1], 2),
+        weights=game.types.probabilities,
+        rates=_rates_of_types(game, firm, n),
+        sharing_range=game.sharing_range,
+        cap=np.repeat(of_firm(game.case.investment_cap, firm) / units.quantity[:, 0], n),
+    )
+    scaled = levels_in(own, _of_market(units)).reshape(-1, 2)
+    best = deviations.best(scaled, (value / units.money).ravel())[1]
+    return best.reshape(-1, n) * units.money
 
 
 def _climb(game: PrivateGame, firm: int, rivals: Array, own_types: Array, starts: Array) -> tuple[Array, Array, Array]:

@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from market.case import Array, Case
+from market.deviations import CONTROLS
 from market.outcome import account
 from market.pricing import bertrand_matrix
 from market.units import Units, levels_in, natural_units
 from mechanism.allocation import case_at_pairs, per_firm
 from mechanism.behaviour import Expected
-from mechanism.instruments import CONTROLS
 from mechanism.private_market import PrivateEquilibrium, pairs_of
 from mechanism.standard import SAME, Standard
 from mechanism.types import TypeSpace, interchangeable

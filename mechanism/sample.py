@@ -23,15 +23,14 @@ from market.units import levels_in, natural_units
 from market.wellposed import required_scale
 from mechanism.allocation import allocate
 from mechanism.full_information import full_information
+from mechanism.ground import NEEDED, Ground
 from mechanism.incentives import gains
 from mechanism.propositions import (
     CLAIMS,
     FORCED,
-    NEEDED,
     Answer,
     Claim,
     Finding,
-    Ground,
     answer,
     claims_at,
     contrast_cases,

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from market.case import Array, Case
+from market.deviations import CONTROLS
 from market.payoff import Payoff
 from market.pricing import bertrand_matrix, revenue_matrices, utility_matrix
 from market.regimes import level_bounds
@@ -24,7 +25,6 @@ from market.solve.optimum import free_curvature, on_bound
 from market.solve.tolerances import DEFAULT, Tolerances
 from market.units import Units, in_units
 from mechanism.allocation import case_at_pairs
-from mechanism.instruments import CONTROLS
 from mechanism.private_market import pairs_of
 from mechanism.types import TypeSpace
 

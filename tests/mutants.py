@@ -206,8 +206,8 @@ MUTANTS = (
     Mutant(
         name="bound of replies",
         file="market/reply.py",
-        old="np.where(unknown, 0.0, 2 * margin",
-        new="np.where(unknown, 0.0, 1.99 * margin",
+        old="np.where(grows, 2 * margin",
+        new="np.where(grows, 1.99 * margin",
         killers=(f"{REFUTED}::test_profit_grows_without_limit_exactly_below_the_bound_of_replies",),
     ),
     Mutant(
@@ -220,8 +220,8 @@ MUTANTS = (
     Mutant(
         name="best replies that share in part",
         file="market/reply.py",
-        old="stretches.append((n0 + e**2 / (4 * h), n1 + e * g / (2 * h), n2 + g**2 / (4 * h)))",
-        new="stretches.append((n0 + e**2 / (4 * h), n1 + e * g / (4 * h), n2 + g**2 / (4 * h)))",
+        old="stretches.append((n0 + e**2 / (2 * twice), n1 + e * g / twice, n2 + g**2 / (2 * twice)))",
+        new="stretches.append((n0 + e**2 / (2 * twice), n1 + e * g / (2 * twice), n2 + g**2 / (2 * twice)))",
         killers=(f"{REFUTED}::test_no_point_of_a_grid_beats_a_best_reply_that_shares_in_part_or_all",),
     ),
     Mutant(

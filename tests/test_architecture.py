@@ -71,8 +71,8 @@ PLAIN = {
 """Where values have no types yet or no longer: a file is read, or JSON is made."""
 COLUMNS = {
     "mechanism/batch_findings.py",
+    "mechanism/ground.py",
     "mechanism/many.py",
-    "mechanism/many_types.py",
     "mechanism/propositions.py",
     "mechanism/sample.py",
     "mechanism/what_if.py",

@@ -21,7 +21,8 @@ from cli.batch import progress as progress_module
 from cli.batch.design import load_design
 from cli.batch.parts import Parts
 from cli.batch.progress import Progress
-from mechanism.schema import load_case
+from mechanism.case_keys import key_path, set_at
+from mechanism.schema import load_case, parse_tree
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = f"""case: {ROOT}/cases/two_vendors.yaml
@@ -29,6 +30,41 @@ vary: {{cost.scale: {{values: [12, 14]}}}}
 policies: [nash, social_optimum]
 """
 MANY = TEXT.replace("{values: [12, 14]}", "{low: 12, high: 20}") + "sample: {method: sobol, count: 100000}\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "vary"),
+    [
+        ("two_vendors", {"security.rivalry": [0.2, 0.78, 0.9], "mechanism.public_funds_cost": [0.0, 0.8]}),
+        ("large_and_small", {"mechanism.participation": ["ir_market", "none"], "mechanism.profit_weight": [0.0, 1.0]}),
+        ("two_types", {"security.rivalry": [0.3, 0.9]}),
+    ],
+)
+def test_what_wins_among_all_policies_is_what_evaluate_recommends(
+    run: Run, tmp_path: Path, name: str, vary: dict[str, list[object]]
+) -> None:
+    case = ROOT / "cases" / f"{name}.yaml"
+    (tmp_path / "d.yaml").write_text(
+        json.dumps({"case": str(case), "vary": {key: {"values": values} for key, values in vary.items()}, "policies": "all"})
+    )
+    assert run("batch", tmp_path / "d.yaml", "--out", tmp_path / "r.csv").code == 0
+    frame = pd.read_csv(tmp_path / "r.csv")
+    winners = set()
+    for _, rows in frame.groupby("case_id"):
+        tree = load_case(case).resolved | {"expect": {}}
+        for key in vary:
+            set_at(tree, key_path(key), rows[key].iloc[0])
+        told = evaluate(parse_tree(tree))
+        wanted = told["recommendation"]
+        assert rows["best"].tolist() == [wanted["policy"]] * len(rows)
+        assert rows[rows.recommended == 1].policy.tolist() == [wanted["policy"]]
+        winners.add(wanted["policy"])
+        for row in told["comparison"]:
+            if row["competes"]:
+                (found,) = rows[rows.policy == row["policy"]].to_dict("records")
+                assert found["value"] == pytest.approx(row["value"], rel=1e-9)
+                assert found["outlay_joined"] == pytest.approx(row["outlay_joined"], rel=1e-9, abs=1e-9 * abs(row["value"]))
+    assert len(winners) > 1
 
 
 @pytest.fixture

@@ -18,7 +18,8 @@ from market.case import INVESTMENT, SHARING, Case, make_case
 from market.regimes import REGIMES, solve_regime
 from market.statics import comparative_statics
 from market.units import Units, in_units, levels_in, natural_units
-from mechanism.propositions import NEEDED, Ground, claims_at
+from mechanism.ground import NEEDED, Ground
+from mechanism.propositions import claims_at
 from mechanism.schema import parse_tree
 from mechanism.tree import path_tree
 from mechanism.what_if import Span, along

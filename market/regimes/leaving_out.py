@@ -30,7 +30,7 @@ from market.pricing import bertrand_matrix, collusive_matrix, marginal_cost_matr
 from market.regimes.objectives import BOTH, level_bounds
 from market.regimes.starts import all_around
 from market.regimes.table import Regime, unbounded
-from market.sellers import RATES, among_sellers
+from market.sellers import RATE, among_sellers
 from market.solve.optimum import maximise
 from market.solve.tolerances import DEFAULT, Tolerances
 from market.wellposed import required_scale
@@ -113,7 +113,7 @@ def _most(case: Case, regime: Regime, i: int, alone: Alone, tolerances: Toleranc
     start = all_around(payoff, 1)[1]
     start = np.concatenate([start, start * [1, 1, 1, 0], start * [1, 1, 0, 1]])
     start = np.clip(start, *level_bounds(case, len(start), regime.sharing_range))
-    among = among_sellers(payoff.take(np.zeros(len(start), np.intp)), np.broadcast_to(cone, (len(start), 2, 2)), RATES[0])
+    among = among_sellers(payoff.take(np.zeros(len(start), np.intp)), np.broadcast_to(cone, (len(start), 2, 2)), RATE)
     start = start[np.argsort(-np.nan_to_num(among.value(start), nan=-np.inf), kind="stable")[:CLIMBS]]
     lanes = np.zeros(len(start), np.intp)
     found = maximise(payoff.take(lanes), start, *level_bounds(case, len(start), regime.sharing_range), tolerances)
