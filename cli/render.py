@@ -179,6 +179,8 @@ def heading(result: Tree, page: Page) -> None:
     facts.append("The firms are alike." if alike(case) else "The firms differ.")
     if case.get("types"):
         what = PRIVATE[case["types"]["parameter"]].label.capitalize()
+        support = case["types"].get("support") or [0]
+        what += ", each firm's from a range of its own," if isinstance(support[0], list) and support[0] != support[1] else ""
         facts.append(f"{what} are private: the comparison gives expectations over types, the outcomes those of the case's own.")
     page.sentence(" ".join(facts))
 

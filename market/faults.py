@@ -132,7 +132,9 @@ def _node(schema: Json, path: KeyPath) -> Json:
             branch.get("items") if isinstance(part, int) else branch.get("properties", {}).get(part, branch.get("additionalProperties"))
             for branch in _branches(node, schema)
         ]
-        node = _resolved(next((step for step in steps if isinstance(step, dict)), {}), schema)
+        found = [step for step in steps if isinstance(step, dict)]
+        # An entry of a list may be any of what the list's alternatives hold; of a key they say the same.
+        node = {"anyOf": found} if isinstance(part, int) and len(found) > 1 else _resolved(next(iter(found), {}), schema)
     return node
 
 

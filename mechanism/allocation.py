@@ -21,6 +21,8 @@ from market.regimes import REGIMES, Outcomes, solve_lanes
 from market.regimes.record import joined, part
 from market.solve.tolerances import DEFAULT, Tolerances
 from mechanism.policies import GOAL
+from mechanism.types import interchangeable
+from mechanism.types import per_firm as each_firms
 
 Index = NDArray[np.intp]
 
@@ -81,9 +83,9 @@ def given_levels(levels: Array) -> Allocation:
 
 
 def case_at_pairs(case: Case, points: Array, parameter: str = "cost_spillover") -> Case:
-    """The case, or each of a batch of them, at every pair of the points (M,) as values of a parameter: batch axes (..., M, M), first
-    firm 1's."""
-    pairs = np.stack(np.meshgrid(points, points, indexing="ij"), -1)
+    """The case, or each of a batch of them, at every pair of the points (M,) or, of either firm, (2, M) as values of a parameter: batch
+    axes (..., M, M), first firm 1's."""
+    pairs = np.stack(np.meshgrid(*each_firms(points), indexing="ij"), -1)
     return case.map(lambda x: x[..., None, None, :]).with_parameter(parameter, pairs)
 
 
@@ -94,12 +96,13 @@ def per_firm(values: Array) -> Array:
 
 def at_pairs(case: Case, points: Array, first: Index, second: Index, parameter: str = "cost_spillover") -> Case:
     """The C markets of a flat case at these pairs of points, lanes a market's pairs together."""
-    C, pairs = len(case.cost_scale), np.column_stack([points[first], points[second]])
+    one, other = each_firms(points)
+    C, pairs = len(case.cost_scale), np.column_stack([one[first], other[second]])
     return case.take(np.repeat(np.arange(C), len(pairs))).with_parameter(parameter, np.tile(pairs, (C, 1)))
 
 
 def allocate(case: Case, points: Array, key: str = GOAL, parameter: str = "cost_spillover") -> Allocation:
-    """One regime at every pair of the points (M,) as values of a parameter, in one market."""
+    """One regime at every pair of the points (M,) or (2, M) as values of a parameter, in one market."""
     found = levels_over_pairs(case.map(lambda x: x.reshape(1, -1)), points, key, parameter)
     return Allocation(**{name: values[0] for name, values in vars(found).items()})
 
@@ -113,14 +116,14 @@ def levels_over_pairs(
     plain: bool = False,
     tolerances: Tolerances = DEFAULT,
 ) -> Allocation:
-    """One regime at every pair of the points (M,) as values of a parameter, in the C markets of a flat case (one, or all parameters with
-    C lanes).
+    """One regime at every pair of the points (M,) or (2, M) as values of a parameter, in the C markets of a flat case (one, or all
+    parameters with C lanes).
 
     With `plain` a few starts at the anchors and one elsewhere are all there is: where several solutions are met that is flagged, and what
     does not hold is left out.
     """
-    regime, C, M = REGIMES[key], len(case.cost_scale), len(points)
-    alike = case.with_parameter(parameter, np.full((C, 2), points[0])).alike()
+    regime, C, M = REGIMES[key], len(case.cost_scale), points.shape[-1]
+    alike = interchangeable(case, points, parameter)
     first, second = _pairs(M, alike)
     lanes = at_pairs(case, points, first, second, parameter)
     few = np.arange(M) if regime.staged else np.unique(np.round(np.linspace(0, M - 1, min(M, ANCHORS))).astype(np.intp))
@@ -183,8 +186,8 @@ def _pairs(size: int, alike: bool) -> tuple[Index, Index]:
 
 def _polynomial(points: Array, few: Index, square: Array) -> Array:
     """Levels (C, M, M, 4) of the polynomial through those at the anchors (C, a, a, 4); NaN where some anchor has none."""
-    basis = _lagrange(points[few], points)
-    return np.swapaxes(np.tensordot(basis, np.tensordot(basis, square, (1, 1)), (1, 2)), 0, 2)
+    first, second = (_lagrange(own[few], own) for own in each_firms(points))
+    return np.swapaxes(np.tensordot(second, np.tensordot(first, square, (1, 1)), (1, 2)), 0, 2)
 
 
 def _jumps(square: Array) -> NDArray[np.bool_]:
@@ -208,7 +211,8 @@ def _filled(points: Array, first: Index, second: Index, anchor: NDArray[np.bool_
 
 def _nearest(points: Array, first: Index, second: Index, anchor: NDArray[np.bool_]) -> Index:
     """For every pair the number of the anchor nearest to it."""
-    x, y = points[first], points[second]
+    one, other = each_firms(points)
+    x, y = one[first], other[second]
     return np.argmin((x[:, None] - x[anchor]) ** 2 + (y[:, None] - y[anchor]) ** 2, axis=1)
 
 

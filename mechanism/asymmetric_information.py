@@ -48,7 +48,7 @@ from mechanism.rules import TAX_RULES, TaxRule
 from mechanism.second_best import LotteryScheme, lottery_scheme
 from mechanism.solved import design_of, transfers_of
 from mechanism.transfers import no_design
-from mechanism.types import TypeSpace
+from mechanism.types import TypeSpace, per_firm
 
 T = TypeVar("T")
 
@@ -106,7 +106,7 @@ def _result(scheme: Scheme, judged: Judged, design: Designed | None) -> RuleResu
         design=design,
         lotteries=scheme.lotteries() if isinstance(scheme, LotteryScheme) else None,
         continuum=between(scheme, rule, net) if between_types else None,
-        certificate=LevelsCertificate(residual=float(scheme.residual), several_optima=bool(scheme.several), pairs=len(types.points) ** 2),
+        certificate=LevelsCertificate(residual=float(scheme.residual), several_optima=bool(scheme.several), pairs=types.size**2),
     )
 
 
@@ -143,14 +143,13 @@ def budget_of(outlay: Array, types: TypeSpace) -> Budget:
 
 
 def _incentive_checks(scheme: Scheme, assigned: Mapping[str, Gains], free: Mapping[str, Gains | None]) -> tuple[IncentiveCheck, ...]:
-    points = scheme.types.points
     tables: tuple[tuple[Literal["assigned", "free"], Mapping[str, Gains | None]], ...] = (("assigned", assigned), ("free", free))
     return tuple(
         IncentiveCheck(
             incentive=incentive,
             deviation=deviation,
             payoff=payoff,
-            check=incentive_check(found, points, incentive, float(assigned[payoff].range)),
+            check=incentive_check(found, scheme.types, incentive, float(assigned[payoff].range)),
         )
         for incentive in INCENTIVES
         for deviation, table in tables
@@ -191,7 +190,7 @@ def _slack(scheme: Scheme, own: Gains, net: Array) -> Array:
 def _per_firm(scheme: Scheme, solve: Callable[[int], T]) -> list[T]:
     """A program solved for each firm; once where the firms are alike."""
     first = solve(0)
-    return [first, first if scheme.case.alike() else solve(1)]
+    return [first, first if scheme.case.alike() and scheme.types.common else solve(1)]
 
 
 def _program_check(scheme: Scheme, own: Gains, net: Array) -> ProgramCheck:
@@ -224,7 +223,7 @@ def _repair(scheme: Scheme, own: Gains, checks: Checks, net: Array) -> RepairRes
         per_type=tuple(
             Correction(firm=firm, type=float(t), correction=float(c))
             for firm, own_corrections in enumerate(corrections, 1)
-            for t, c in zip(scheme.types.points, own_corrections, strict=False)
+            for t, c in zip(scheme.types.of(firm - 1), own_corrections, strict=False)
         ),
         total=float(np.abs(corrections).sum()) if optimal else None,
         expected_outlay=float((corrections @ scheme.types.weights).sum()) if optimal else None,
@@ -236,22 +235,22 @@ def _repair(scheme: Scheme, own: Gains, checks: Checks, net: Array) -> RepairRes
 
 
 def _rows(scheme: Scheme, own: Gains, net: Array, found: list[Repair], status: str) -> tuple[ConstraintRow, ...]:
-    types, options = scheme.types.points, scheme.options
+    types, options = scheme.types, scheme.options
 
     def rival_type(firm: int, row: Row) -> float | None:
         if row.report is not None:
             each = own.of_lie(firm, row.type, row.report)
-            return None if options.incentive == "bayesian" else float(types[first_largest(each)[0]])
+            return None if options.incentive == "bayesian" else float(types.of(1 - firm)[first_largest(each)[0]])
         if options.timing == "interim":
             return None
-        return float(types[first_largest(-_slack(scheme, own, net)[firm, row.type])[0]])
+        return float(types.of(1 - firm)[first_largest(-_slack(scheme, own, net)[firm, row.type])[0]])
 
     return tuple(
         ConstraintRow(
             constraint=row.constraint,
             firm=firm,
-            type=float(types[row.type]),
-            report=None if row.report is None else float(types[row.report]),
+            type=float(types.of(firm - 1)[row.type]),
+            report=None if row.report is None else float(types.of(firm - 1)[row.report]),
             rival_type=rival_type(firm - 1, row),
             weight=row.weight,
         )
@@ -262,12 +261,12 @@ def _rows(scheme: Scheme, own: Gains, net: Array, found: list[Repair], status: s
 
 
 def _played(scheme: Scheme, judged: Judged) -> Played:
-    played, points = judged.played, scheme.types.points
+    played, points = judged.played, per_firm(scheme.types.points)
     assert played is not None
     settled, truth, achieved = bool(played.settled), judged.truth, judged.achieved
     return Played(
         status="converged" if settled else "no_equilibrium",
-        reports=points[played.reports] if settled else None,
+        reports=np.take_along_axis(points, played.reports, 1) if settled else None,
         rounds=int(played.rounds),
         truthful=settled and bool((played.reports == scheme.types.nodes).all()),
         regret=float(played.regret) if settled else None,
@@ -287,13 +286,13 @@ def _interim(scheme: Scheme, judged: Judged, drawn: bool) -> tuple[InterimRow, .
     return tuple(
         InterimRow(
             firm=firm + 1,
-            type=float(types.points[k]),
+            type=float(types.of(firm)[k]),
             payoff=float(own.truth[firm, k]),
             subsidy=None if drawn else float(subsidised[firm, k]),
             tax=None if drawn else float(subsidised[firm, k] - paid[firm, k]),
             net_transfer=float(paid[firm, k]),
             outside=float(outside[firm, k]) if np.isfinite(outside[firm, k]) else None,
-            best_report=float(types.points[best[firm, k]]),
+            best_report=float(types.of(firm)[best[firm, k]]),
             gain=float(gain[firm, k]),
         )
         for firm in (0, 1)
@@ -304,13 +303,14 @@ def _interim(scheme: Scheme, judged: Judged, drawn: bool) -> tuple[InterimRow, .
 def _evidence(scheme: Scheme, judged: Judged, truth: Check) -> Evidence:
     """One type's expected accounts for several own reports: where its payoff comes from, and why it would or would not lie."""
     types, assignment, witness, own = scheme.types, scheme.assignment, truth.witness, judged.gains
-    points, weights = types.points, types.weights
+    weights = types.weights
     if isinstance(witness, Lie) and truth.status != "holds":
-        firm, kind = witness.player, int(np.argmin(np.abs(points - witness.type)))
+        firm, points = witness.player, types.of(witness.player)
+        kind = int(np.argmin(np.abs(points - witness.type)))
         told = int(np.argmin(np.abs(points - witness.report)))
     else:
-        firm, kind = 0, int(types.nodes[len(types.nodes) // 2])
-        told = kind
+        firm, points = 0, types.of(0)
+        kind = told = int(types.nodes[len(types.nodes) // 2])
     spread = np.round(np.linspace(0, len(points) - 1, min(5, len(points)))).astype(int)
     revenue, profit = (scheme.earned(payoff).interim[firm, kind] for payoff in ("printed", "with_cost"))
     paid = assignment.subsidy[firm] @ weights
@@ -375,7 +375,7 @@ def payment_schedule(scheme: Scheme, net: Array) -> tuple[ScheduleRow, ...]:
         for report in dict.fromkeys(few):
             x = assignment.levels[firm][report, middle]
             spill = np.empty(2)
-            spill[firm], spill[1 - firm] = types.points[report], types.points[middle]
+            spill[firm], spill[1 - firm] = types.of(firm)[report], types.of(1 - firm)[middle]
             case = market.with_parameter(types.parameter, spill[None])
             tried = np.repeat(x[None], 2 * len(SCHEDULE_SHARES), axis=0)
             shares = np.array(SCHEDULE_SHARES)
@@ -387,8 +387,8 @@ def payment_schedule(scheme: Scheme, net: Array) -> tuple[ScheduleRow, ...]:
                 rows.append(
                     ScheduleRow(
                         firm=firm + 1,
-                        report=float(types.points[report]),
-                        rival_report=float(types.points[middle]),
+                        report=float(types.of(firm)[report]),
+                        rival_report=float(types.of(1 - firm)[middle]),
                         sharing=float(levels[firm]),
                         investment=float(levels[2 + firm]),
                         assigned=bool((levels == x).all()),

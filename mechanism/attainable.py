@@ -380,11 +380,10 @@ def one_order(case: Case, types: TypeSpace, standard: Standard, starts: Sequence
 
     case = case.map(lambda a: a.reshape(1, -1))
     units = natural_units(case)
-    K, money = len(types.types), float(units.money[0, 0])
+    K, money = len(types.nodes), float(units.money[0, 0])
     first, second = (index.ravel() for index in np.indices((K, K)))
-    pairs = in_units(
-        case.take(np.zeros(K * K, int)).with_parameter(types.parameter, np.column_stack([types.types[first], types.types[second]])), units
-    )
+    both = np.column_stack([types.types_of(0)[first], types.types_of(1)[second]])
+    pairs = in_units(case.take(np.zeros(K * K, int)).with_parameter(types.parameter, both), units)
     weight = types.probabilities[first] * types.probabilities[second]
     Q = revenue_matrices(pairs, bertrand_matrix)
     firms = [Payoff(case=pairs, benefit=Q[..., i, :, :], cost_weight=np.eye(2)[None, i]) for i in (0, 1)]

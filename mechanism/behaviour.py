@@ -78,7 +78,7 @@ def reporting_equilibrium(replies: Replies, net: Array) -> ReportingEquilibrium:
     own = [table.reshape(C, *table.shape[-3:]) for table in replies.tables]
     at = replies.reports
     paid = net[..., at[:, None], at].reshape(2, C, len(at), len(at))
-    distance = np.abs(types.points[at] - types.types[:, None])
+    distance = [np.abs(types.of(firm)[at] - types.types_of(firm)[:, None]) for firm in (0, 1)]
     told = np.broadcast_to(np.searchsorted(at, types.nodes), (2, C, K)).copy()
 
     def expected(firm: int, lanes: NDArray[np.intp]) -> Array:
@@ -95,7 +95,7 @@ def reporting_equilibrium(replies: Replies, net: Array) -> ReportingEquilibrium:
             value = expected(firm, moving)
             best = value.max(-1, keepdims=True)
             near = value >= best - 1e-12 * np.abs(best)
-            told[firm, moving] = np.argmin(np.where(near, distance, np.inf), axis=-1)
+            told[firm, moving] = np.argmin(np.where(near, distance[firm], np.inf), axis=-1)
         now = told[:, moving]
         rounds[moving] = turn
         still = (now == before).all((0, 2))

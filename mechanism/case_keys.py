@@ -82,21 +82,22 @@ def key_fault(tree: Json, key: str, *, whole: bool = False) -> str | None:
     """What is wrong with a dotted key of a resolved case, with the nearest that would do; None if nothing is. `whole`: blocks and lists may
     be meant as well as single values."""
     known, steps = leaves(tree), key_path(key)
+    listed = steps[0] == "types"  # where an entry of a list is no firm's, and a number does not stand for one of each
     if key == NAMES:
         return None if whole else "cannot be varied"
     try:
-        value_at(expanded(tree, steps), steps)
+        held = value_at(tree if listed else expanded(tree, steps), steps)
     except (LookupError, TypeError):
         last = {name.rsplit(".", 1)[-1]: name for name in known}
         close = get_close_matches(key, known, 1) or [last[name] for name in get_close_matches(key.rsplit(".", 1)[-1], last, 1)]
-        if steps and isinstance(steps[-1], int) and key.rpartition("[")[0] in known:
+        if not listed and isinstance(steps[-1], int) and key.rpartition("[")[0] in known:
             first, second = firm_names(tree.get(NAMES))
             return f"is not a key of the base case: [0] is {first}'s, [1] {second}'s"
         if key.startswith("types") and tree.get("types") is None:
             return "is not a key of the base case; the base case has no types"
         hint = f"did you mean {close[0]}?" if close else f"the keys there are {', '.join(known)}"
         return f"is not a key of the base case; {hint}"
-    if whole or key in known or isinstance(steps[-1], int):
+    if whole or key in known or (isinstance(steps[-1], int) and not (listed and isinstance(held, list))):
         return None
     below = [name for name in known if name.startswith((f"{key}.", f"{key}["))]
     return f"is a block or a list; vary its parts, such as {below[0]}" if below else "cannot be varied"

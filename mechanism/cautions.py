@@ -366,7 +366,7 @@ def held_together(found: Evaluation, row: ComparisonRow) -> Breaking | None:
         if agreed is None or today is None:
             return None
         return breaking(case, regime, agreed[None], today[None], np.ones(1), fees)
-    first, second = (index.ravel() for index in np.indices((len(types.types), len(types.types))))
+    first, second = (index.ravel() for index in np.indices((len(types.nodes), len(types.nodes))))
     weight = types.probabilities[first] * types.probabilities[second]
     agreed, today = (allocate(case, types.types, key, types.parameter).levels[first, second] for key in (regime.key, TODAY))
     if not (np.isfinite(agreed).all() and np.isfinite(today).all()):

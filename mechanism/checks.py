@@ -113,7 +113,7 @@ def participation(payoff: Array, outside: Array | float, points: Array | None = 
     """Individual rationality: payoff at least the outside option.
 
     Shapes: per firm (2,), per firm and type (2, M), or per firm, type and rival's type (2, M, M);
-    `points` (M,) names the types. A shortfall is measured against `scale`, by default the range of
+    `points` (M,) or (2, M) name the types. A shortfall is measured against `scale`, by default the range of
     both sides.
     """
     outside = np.broadcast_to(outside, payoff.shape)
@@ -121,11 +121,14 @@ def participation(payoff: Array, outside: Array | float, points: Array | None = 
     if not np.isfinite(slack).all():
         return NOT_ESTABLISHED
     at = first_largest(-slack)
-    known = None if points is None else [float(points[k]) for k in at[1:]]
+    known = []
+    if points is not None:
+        own = np.broadcast_to(points, (2, points.shape[-1]))
+        known = [float(own[firm, k]) for firm, k in zip((at[0], 1 - at[0]), at[1:], strict=False)]
     witness = Refusal(
         player=at[0],
         type=known[0] if known else None,
-        rival_type=known[1] if known and len(known) > 1 else None,
+        rival_type=known[1] if len(known) > 1 else None,
         slack=float(slack.min()),
     )
     return slack_check(witness, payoff_range(payoff, outside) if scale is None else scale)

@@ -100,17 +100,18 @@ def between(scheme: Scheme, rule: TaxRule, net: Array) -> Continuum:
     `net` (2, M, M) are the rule's net transfers on the grid. Where its row cannot say what it pays between, nothing is established.
     """
     options = scheme.options
-    points = scheme.types.points
+    types = scheme.types
+    each = [types.of(firm) for firm in (0, 1)]
     history: list[tuple[float, float | None]] = []
     while True:
         found = [
             worst
-            for firm in ((0,) if scheme.case.alike() else (0, 1))
-            if (worst := _firm(scheme, firm, points, rule, net[firm])) is not None
+            for firm in ((0,) if scheme.case.alike() and types.common else (0, 1))
+            if (worst := _firm(scheme, firm, each[firm], rule, net[firm])) is not None
         ]
         if not found:
             return Continuum(
-                points=len(points),
+                points=len(each[0]),
                 change=None,
                 payoff_range=float(Gains(earned=scheme.earned(options.payoff), transfer=net).range),
                 incentive=options.incentive,
@@ -127,9 +128,9 @@ def between(scheme: Scheme, rule: TaxRule, net: Array) -> Continuum:
         history.append((gain, least))
         changes = [] if len(history) < 2 else [abs(history[-1][0] - history[-2][0]), abs((least or 0.0) - (history[-2][1] or 0.0))]
         settled = bool(changes) and max(changes) <= SETTLED * scale
-        if settled or 2 * len(points) - 1 > LARGEST_GRID:
+        if settled or 2 * len(each[0]) - 1 > LARGEST_GRID:
             break
-        points = np.sort(np.concatenate([points, (points[1:] + points[:-1]) / 2]))
+        each = [np.sort(np.concatenate([points, (points[1:] + points[:-1]) / 2])) for points in each]
     tolerance = RELATIVE_TOLERANCE * scale
 
     def check(holds: bool, amount: float, witness: Lie | Refusal) -> Check:
@@ -143,7 +144,7 @@ def between(scheme: Scheme, rule: TaxRule, net: Array) -> Continuum:
         ir = check(least >= -tolerance, least, Refusal(player=outsider, type=where.joiner, rival_type=where.rival, slack=least))
     witness = Lie(player=liar, type=found[liar].type, report=found[liar].report, gain=gain)
     return Continuum(
-        points=len(points),
+        points=len(each[0]),
         change=max(changes) if changes else None,
         payoff_range=scale,
         incentive=options.incentive,
@@ -158,7 +159,7 @@ def _firm(scheme: Scheme, firm: int, points: Array, rule: TaxRule, grid: Array) 
     types, options = scheme.types, scheme.options
     p, nodes = types.probabilities, types.nodes
     table = _table(scheme, firm, points)
-    on_grid = OwnReports(points=types.points, net=grid[:, nodes], others=scheme.assignment.subsidy[firm][:, nodes], weights=p)
+    on_grid = OwnReports(points=types.of(firm), net=grid[:, nodes], others=scheme.assignment.subsidy[firm][:, nodes], weights=p)
     net = rule.net_between(on_grid, points, table.subsidy)
     if net is None:
         return None
@@ -179,7 +180,7 @@ def _firm(scheme: Scheme, firm: int, points: Array, rule: TaxRule, grid: Array) 
         if np.isfinite(slack).all():
             at = np.unravel_index(int(slack.argmin()), slack.shape)
             least, joiner = float(slack.min()), float(points[at[0]])
-            rival = float(types.types[at[1]]) if options.timing == "ex_post" else None
+            rival = float(types.types_of(1 - firm)[at[1]]) if options.timing == "ex_post" else None
     return Worst(
         gain=float(gains.max()),
         type=float(points[kind]),
@@ -196,7 +197,7 @@ def _table(scheme: Scheme, firm: int, points: Array) -> Table:
     types, assignment = scheme.types, scheme.assignment
     n, K, nodes = len(points), len(types.nodes), types.nodes
     lanes, _ = _pairs(scheme, firm, points, assignment.levels[firm])
-    above = np.clip(np.searchsorted(types.points, points), 1, len(types.points) - 1)
+    above = np.clip(np.searchsorted(types.of(firm), points), 1, types.size - 1)
     starts = np.stack([assignment.levels[firm][side][:, nodes].reshape(-1, 4) for side in (above - 1, above)])
     best = solve_lanes(lanes, REGIMES[GOAL], n * K, starts=starts).levels
     books = account(lanes, best, bertrand_matrix)
@@ -219,7 +220,7 @@ def _pairs(scheme: Scheme, firm: int, points: Array, grid: Array) -> tuple[Case,
     a grid (M, M, 4), its own point on the first axis."""
     types = scheme.types
     pairs = np.empty((len(points), len(types.nodes), 2))
-    pairs[..., firm], pairs[..., 1 - firm] = points[:, None], types.types
-    nearest = np.abs(points[:, None] - types.points).argmin(1)
+    pairs[..., firm], pairs[..., 1 - firm] = points[:, None], types.types_of(1 - firm)
+    nearest = np.abs(points[:, None] - types.of(firm)).argmin(1)
     lanes = scheme.case.map(lambda a: a.reshape(1, -1)).with_parameter(types.parameter, pairs.reshape(-1, 2))
     return lanes, grid[nearest][:, types.nodes].reshape(-1, 4)

@@ -113,7 +113,7 @@ def _of_market(policy: PolicyCase, given: dict[str, str]) -> DesignResult:
     if few:
         both = options.allocation == "second_best" and options.collusion == "proof"
         kind = "joint_lotteries" if both else "joint" if options.collusion == "proof" else "lotteries"
-    if why := too_many(len(types.types), kind):
+    if why := too_many(len(types.nodes), kind):
         raise DesignError(why.text)
     if not grid.private_values:
         return _of_both_types(policy, grid, options, form)
@@ -123,7 +123,7 @@ def _of_market(policy: PolicyCase, given: dict[str, str]) -> DesignResult:
     except NoSettingError as error:
         raise DesignError(str(error)) from None
     result = _result(plan.setting, plan, options, form, policy.resolved)
-    if few or not types.continuous or len(types.points) > LARGEST_CONTINUUM or result.found.mechanism is None:
+    if few or not types.continuous or types.size > LARGEST_CONTINUUM or result.found.mechanism is None:
         return result
     return replace(result, continuum=_continuum(policy, grid, options, form, result.found.mechanism))
 

@@ -26,6 +26,7 @@ from market.units import in_units, levels_in, natural_units
 from mechanism.checks import Check, JointLie, Lie, first_largest, gain_check, payoff_ranges
 from mechanism.frozen import freeze
 from mechanism.reported import Assignment
+from mechanism.types import TypeSpace, per_firm
 
 LARGEST_BLOCK = 2_000_000
 """Entries of a payoff table held at once beside the table itself."""
@@ -136,12 +137,12 @@ class Gains:
 def earned(assignment: Assignment, payoff: str, observed: bool = False) -> Earned:
     """Misreports with assigned levels, for every point of the type grid as type and as report, the rival truthful; `observed`: with the
     subsidy of the market that comes about, which then counts as earned."""
-    points = assignment.types.points
-    n = len(points)
+    n = assignment.types.size
     part = assignment.settled_part if observed else assignment.own_part
     block = max(1, LARGEST_BLOCK // assignment.utility[0].size)
 
     def table(firm: int) -> Array:
+        points = assignment.types.of(firm)
         if block >= n or (payoff == "printed" and not observed and assignment.types.private_values):
             return part(firm, points, payoff)
         return np.concatenate([part(firm, points[k : k + block], payoff) for k in range(0, n, block)], axis=-3)
@@ -181,7 +182,7 @@ def free_earned(assignment: Assignment, payoff: str) -> Earned | None:
     square = np.ix_(picked, types.nodes)
     first = _free(assignment, 0, picked, payoff)
     # Equal firms deviate alike.
-    second = first if case.alike() else _free(assignment, 1, picked, payoff)
+    second = first if case.alike() and types.common else _free(assignment, 1, picked, payoff)
     return Earned(
         at=picked,
         tables=(first - assignment.subsidy[0][square], second - assignment.subsidy[1][square]),
@@ -200,10 +201,10 @@ def free_gains(types_nodes: NDArray[np.intp], free: Earned, net: Array) -> Gains
 def _free(assignment: Assignment, firm: int, picked: NDArray[np.intp], payoff: str) -> Array:
     """(n, n, K): the best a firm can get before tax, by true type, own report and rival's report."""
     types, n, other = assignment.types, len(picked), 1 - firm
-    points, nodes = types.points, types.nodes
+    nodes = types.nodes
     theta, report, rival = (a.ravel() for a in np.meshgrid(picked, picked, nodes, indexing="ij"))
     pairs = np.empty((len(theta), 2))
-    pairs[:, firm], pairs[:, other] = points[theta], points[rival]
+    pairs[:, firm], pairs[:, other] = types.of(firm)[theta], types.of(other)[rival]
     own = assignment.case.map(lambda a: a.reshape(1, -1))
     units = natural_units(own)
     market = in_units(own, units)
@@ -222,7 +223,7 @@ def _free(assignment: Assignment, firm: int, picked: NDArray[np.intp], payoff: s
     return best.reshape(n, n, len(nodes)) * units.money[0, 0]
 
 
-def incentive_check(found: Gains | None, points: Array, incentive: Incentive, scale: float) -> Check:
+def incentive_check(found: Gains | None, types: TypeSpace, incentive: Incentive, scale: float) -> Check:
     """The largest gain of one strength at one case with its witness, against the payoff range `scale`; None stands for no limit."""
     if found is None:
         return Check(status="violated", amount=None, witness=None)
@@ -230,7 +231,7 @@ def incentive_check(found: Gains | None, points: Array, incentive: Incentive, sc
     if not np.isfinite(gain).all():
         return Check(status="not_established", amount=None, witness=None)
     at = first_largest(gain)
-    here = points[found.earned.at]
+    here = types.of(at[0])[found.earned.at]
     return gain_check(Lie(player=at[0], type=float(here[at[1]]), report=float(here[at[2]]), gain=float(gain.max())), scale)
 
 
@@ -246,7 +247,7 @@ def collusion_check(assignment: Assignment, earned: Earned, net: Array, payoff: 
     if not types.private_values:
         return _jointly(assignment, net, payoff, scale)
     picked = picked_types(types.nodes, COLLUDING_TYPES)
-    points, cube, square = types.points[picked], np.ix_(picked, picked, picked), np.ix_(picked, picked)
+    cube, square = np.ix_(picked, picked, picked), np.ix_(picked, picked)
     first, second = (earned.tables[firm][cube] + net[firm][square] for firm in (0, 1))  # (true type, own report, rival's report)
     second = np.swapaxes(second, 1, 2)  # reports in the firms' order
     size = len(picked)
@@ -260,12 +261,14 @@ def collusion_check(assignment: Assignment, earned: Earned, net: Array, payoff: 
         if top > gain * (1 + 1e-12) or not np.isfinite(gain):
             at = first_largest(excess)
             gain, witness = top, (k, *at)
-    one, two, told, said = witness
-    return _joint_check(gain, scale, points[[one, two]], points[[told, said]])
+    return _joint_check(gain, scale, per_firm(types.points)[:, picked], witness)
 
 
-def _joint_check(gain: float, scale: float, types: Array, reports: Array) -> Check:
-    return gain_check(JointLie(types=tuple(types.tolist()), reports=tuple(reports.tolist()), gain=gain), scale)
+def _joint_check(gain: float, scale: float, points: Array, at: tuple[int, ...]) -> Check:
+    """Of a gain attained at these places of the firms' points (2, n): both types, then both reports."""
+    one, two, told, said = at
+    types, reports = (float(points[0, one]), float(points[1, two])), (float(points[0, told]), float(points[1, said]))
+    return gain_check(JointLie(types=types, reports=reports, gain=gain), scale)
 
 
 def _jointly(assignment: Assignment, net: Array, payoff: str, scale: float) -> Check:
@@ -277,5 +280,4 @@ def _jointly(assignment: Assignment, net: Array, payoff: str, scale: float) -> C
     one, two = np.ogrid[: len(types.nodes), : len(types.nodes)]
     gain = joint - joint[one, two, one, two][..., None, None]
     at = first_largest(gain)
-    points = types.types
-    return _joint_check(float(gain.max()), scale, points[list(at[:2])], points[list(at[2:])])
+    return _joint_check(float(gain.max()), scale, per_firm(types.types), at)

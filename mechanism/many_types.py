@@ -40,7 +40,7 @@ LANES = 60_000
 
 def block_size(types: TypeSpace) -> int:
     """How many cases are taken at once."""
-    return max(1, min(1000, LANES // len(types.points) ** 2))
+    return max(1, min(1000, LANES // types.size**2))
 
 
 def compared_options(options: MechanismOptions) -> MechanismOptions:
@@ -174,7 +174,7 @@ def ordered(scheme: Scheme, market: Standing, lane: int = 0) -> Standing:
         return one_standing(
             None, missing="not_converged", why="no levels were found that leave every type and consumers what they must have"
         )
-    K = len(types.types)
+    K = len(types.nodes)
     return one_standing(expected_outcome(scheme.case, types, np.broadcast_to(x, (K, K, 4))), missing="")
 
 

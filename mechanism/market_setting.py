@@ -18,7 +18,7 @@ from mechanism.preparation import Scheme, scheme_at
 from mechanism.schema import MechanismOptions
 from mechanism.settings import Plan, Setting
 from mechanism.states import Timing, over_states
-from mechanism.types import TypeSpace, discrete
+from mechanism.types import TypeSpace, discrete, per_firm
 
 
 class NoSettingError(Exception):
@@ -30,12 +30,12 @@ WEIGHTS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.0)
 
 
 def menu_levels(case: Case, points: Array, second_best: bool = False, planner: Array | None = None) -> Array:
-    """The levels a regulator may assign at every pair of the points (M,): (m, M, M, 4).
+    """The levels a regulator may assign at every pair of the points (M,) or (2, M): (m, M, M, 4).
 
     The planner's alone (given as `planner`, if they are known), or with `second_best` those that maximise w x welfare + (1 - w) x joint
     profit for every weight w in `WEIGHTS`.
     """
-    size = len(points)
+    size = points.shape[-1]
     if planner is None:
         optimum = allocate(case, points)
         if not optimum.solved:
@@ -44,7 +44,7 @@ def menu_levels(case: Case, points: Array, second_best: bool = False, planner: A
     menu = [planner]
     if second_best:
         flat = case.map(lambda a: a.reshape(1, -1))
-        pairs = flat.with_cost_spillover(np.stack(np.meshgrid(points, points, indexing="ij"), -1).reshape(-1, 2))
+        pairs = flat.with_cost_spillover(np.stack(np.meshgrid(*per_firm(points), indexing="ij"), -1).reshape(-1, 2))
         for weight in WEIGHTS[1:]:
             blend = Regime(key="blend", chooser="planner", prices=bertrand_matrix, welfare_weight=weight)
             menu.append(solve_lanes(pairs, blend, size * size).levels.reshape(planner.shape))
@@ -57,24 +57,25 @@ def market_setting(case: Case, types: TypeSpace, menu: Array, outside: tuple[Arr
     """The planner's levels at every pair of types as a plan over a setting; `menu` (m, K, K, 4) holds them first, then those among which
     lotteries may choose, and `outside` what staying out is worth to either firm over states."""
     flat = case.map(lambda a: a.reshape(1, -1))
-    points = types.types
-    size, states = len(points), len(points) ** 2
+    first_types, second_types = types.types_of(0), types.types_of(1)
+    size = len(types.nodes)
+    states = size**2
     levels = menu.reshape(-1, 4)
     values = []
     for firm in (0, 1):
         # A firm's profit needs its own type alone; prices depend on nobody's.
-        own = [account(flat.with_cost_spillover(np.full((1, 2), t)), levels, bertrand_matrix).profit[:, firm] for t in points]
+        own = [account(flat.with_cost_spillover(np.full((1, 2), t)), levels, bertrand_matrix).profit[:, firm] for t in types.types_of(firm)]
         values.append(np.stack(own))
     setting = Setting(
         name="market",
         players=case.firms,
-        types=(points, points),
+        types=(first_types, second_types),
         probabilities=(types.probabilities, types.probabilities),
         alternatives=tuple(
             f"levels for ({first:.6g}, {second:.6g})" + ("" if weight == 1 else f" at weight {weight:g}")
             for weight in WEIGHTS[: len(menu)]
-            for first in points
-            for second in points
+            for first in first_types
+            for second in second_types
         ),
         values=(values[0], values[1]),
         outside=outside,
@@ -92,15 +93,15 @@ def both_types_setting(scheme: Scheme) -> Plan:
     nothing may be chosen over them, and joint reports may not be judged.
     """
     types, payoff = scheme.types, scheme.options.payoff
-    points, size = types.points, len(types.points)
+    size = types.size
     first, second = scheme.earned(payoff).tables
     kept = sum(over_states(scheme.assignment.kept(payoff)))
     setting = Setting(
         name="market",
         players=scheme.case.firms,
-        types=(points, points),
+        types=(types.of(0), types.of(1)),
         probabilities=(types.weights, types.weights),
-        alternatives=tuple(f"levels for ({a:.6g}, {b:.6g})" for a in points for b in points),
+        alternatives=tuple(f"levels for ({a:.6g}, {b:.6g})" for a in types.of(0) for b in types.of(1)),
         values=(first.reshape(size, -1), np.swapaxes(second, -1, -2).reshape(size, -1)),
         outside=over_states(scheme.own_outside),
         public_value=(scheme.assignment.welfare[0] - kept).ravel(),

@@ -132,7 +132,7 @@ class Scheme:
             tables = self.earned(payoff).tables
             first = tables[0][..., types.nodes, :, :]
             second = first if tables[1] is tables[0] else tables[1][..., types.nodes, :, :]
-            return Replies(types=types, tables=(first, second), reports=np.arange(len(types.points)))
+            return Replies(types=types, tables=(first, second), reports=np.arange(types.size))
         first, second = (t.reshape(*t.shape[:-2], -1) for t in (self.assignment.at_both_true(firm, payoff) for firm in (0, 1)))
         return Replies(types=types, tables=(first, second), reports=types.nodes)
 
@@ -248,10 +248,10 @@ def private_regime(case: Case, types: TypeSpace, key: str = TODAY, known: Array 
     that is looked at. `known` (..., M, M, 4) or (..., K, K, 4) are those levels over all pairs of points or of types, where they are
     known; otherwise they are found in the corners and in the middle. With `plain` global deviations are searched at these points alone.
     """
-    K, M, middle = len(types.nodes), len(types.points), int(types.nodes[len(types.nodes) // 2])
+    K, M, middle = len(types.nodes), types.size, int(types.nodes[len(types.nodes) // 2])
     few = np.unique([0, middle, M - 1])
     if known is None:
-        known, place = over_pairs(case, types.points[few], key, types.parameter, plain).levels, int(np.searchsorted(few, middle))
+        known, place = over_pairs(case, types.points[..., few], key, types.parameter, plain).levels, int(np.searchsorted(few, middle))
     else:
         place = middle if known.shape[-2] == M else K // 2
     start = known[..., place, place, :] + 0.0 * known.sum((-3, -2))  # NaN where some pair has none

@@ -27,7 +27,7 @@ from market.solve.tolerances import DEFAULT, Tolerances
 from market.units import Units, in_units, levels_from, levels_in, natural_units
 from mechanism.behaviour import Expected, expected_outcome
 from mechanism.frozen import freeze
-from mechanism.types import TypeSpace
+from mechanism.types import TypeSpace, interchangeable
 
 ROUNDS = 200
 """Rounds of best replies after which no equilibrium is claimed."""
@@ -52,8 +52,7 @@ class PrivateGame:
     @property
     def alike(self) -> bool:
         """Whether nothing distinguishes the firms of any market."""
-        same = np.full((1, 2), self.types.points[0])
-        equal = self.case.with_parameter(self.types.parameter, same).alike()
+        equal = interchangeable(self.case, self.types.points, self.types.parameter)
         return equal and bool((self.rates[0] == self.rates[1]).all())
 
     @cached_property
@@ -230,7 +229,7 @@ def _settled(game: PrivateGame, strategy: Array, alike: bool) -> Array:
                 strategy[1, moving] = strategy[0, moving]
                 continue
             rivals, own = strategy[1 - firm, moving], strategy[firm, moving]
-            strategy[firm, moving] = _climb(some, firm, rivals, game.types.types, own[:, :, None])[0]
+            strategy[firm, moving] = _climb(some, firm, rivals, game.types.types_of(firm), own[:, :, None])[0]
         now, then = (levels / some.unit[:, None] for levels in (strategy[:, moving], before))
         moved = np.abs(now - then).max((0, 2, 3)) > 1e-13 * np.maximum(1.0, np.abs(now).max((0, 2, 3)))
         moving = moving[moved]
@@ -251,9 +250,8 @@ def examined(
     `searched`, by default at all.
     """
     types, unit = game.types, game.unit
-    C, M = strategy.shape[1], len(types.points)
+    C, M = strategy.shape[1], types.size
     alike = game.alike and bool((strategy[0] == strategy[1]).all())
-    near = np.abs(types.points[:, None] - types.types).argmin(1)
     looked = np.arange(M) if searched is None else searched
     answers, payoffs, costs = np.empty((2, C, M, 2)), np.empty((2, C, M)), np.empty((2, C, M))
     worst, regret, everybody = np.zeros(C), np.zeros(C), np.ones(C, bool)
@@ -261,20 +259,21 @@ def examined(
         if firm and alike:
             answers[1], payoffs[1], costs[1] = answers[0], payoffs[0], costs[0]
             continue
-        rivals = strategy[1 - firm]
+        rivals, points = strategy[1 - firm], types.of(firm)
+        near = np.abs(points[:, None] - types.types_of(firm)).argmin(1)
         own = strategy[firm][:, near][:, :, None]
-        x, value, residual = _climb(game, firm, rivals, types.points, own)
+        x, value, residual = _climb(game, firm, rivals, points, own)
         # A global deviation: climbs from own levels spread over the whole range.
         top = np.maximum(unit[:, 1], 3 * strategy[firm][..., 1].max(1))
         spread = np.array([[s, t] for s in (0.0, 0.5, 1.0) for t in (0.0, 1 / 3, 1.0)])
         spread = spread * np.stack([np.ones(C), top], -1)[:, None]
         everywhere = np.broadcast_to(spread[:, None], (C, len(looked), *spread.shape[1:]))
-        found, most, _ = _climb(game, firm, rivals, types.points[looked], everywhere)
-        best = _true_best(game, firm, rivals, types.points[looked], found, most)
+        found, most, _ = _climb(game, firm, rivals, points[looked], everywhere)
+        best = _true_best(game, firm, rivals, points[looked], found, most)
         gain = (best - value[:, looked]) / game.units.money
         answers[firm], payoffs[firm] = x, value
         worst, regret = np.maximum(worst, residual.max(1)), np.maximum(regret, gain.max(1))
-        costs[firm], sell = _in_expectation(game, firm, types.points, x, rivals)
+        costs[firm], sell = _in_expectation(game, firm, points, x, rivals)
         everybody &= sell
     gap = np.abs((answers[:, :, types.nodes] - strategy) / unit[:, None]).max((0, 2, 3))
     settled = gap <= 1e-9 * np.maximum(1.0, np.abs(strategy / unit[:, None]).max((0, 2, 3)))
@@ -292,7 +291,7 @@ def at_types(case: Case, types: TypeSpace, firm: int, found: PrivateEquilibrium,
     """What one firm's types (n,), on the grid or between, earn in `bayes_nash` of one market, and their expected investment cost: (n,)
     each."""
     game = private_game(case, types, (1,))
-    nearest = found.strategy[firm][np.abs(own_types[:, None] - types.points).argmin(1)]
+    nearest = found.strategy[firm][np.abs(own_types[:, None] - types.of(firm)).argmin(1)]
     rivals = found.strategy[1 - firm][types.nodes][None]
     x, value, _ = _climb(game, firm, rivals, own_types, nearest[None, :, None])
     return value[0], _in_expectation(game, firm, own_types, x, rivals)[0][0]
@@ -302,9 +301,9 @@ def _in_expectation(game: PrivateGame, firm: int, own_types: Array, own: Array, 
     """Of types (n,) with levels (C, n, 2) in C markets: expected investment cost (C, n), and whether no price, quantity or
     unit cost is negative against any rival's type (C,)."""
     types = game.types
-    pairs = np.empty((len(own_types), len(types.types), 2))
-    pairs[..., firm], pairs[..., 1 - firm] = own_types[:, None], types.types
-    x = np.empty((*own.shape[:2], len(types.types), 4))
+    pairs = np.empty((len(own_types), len(types.nodes), 2))
+    pairs[..., firm], pairs[..., 1 - firm] = own_types[:, None], types.types_of(1 - firm)
+    x = np.empty((*own.shape[:2], len(types.nodes), 4))
     x[..., [firm, 2 + firm]], x[..., [1 - firm, 3 - firm]] = own[:, :, None], rivals[:, None]
     here = game.case.map(lambda a: a[:, None, None]).with_parameter(types.parameter, pairs)
     cost = investment_cost(here, x)[..., firm] @ types.probabilities
@@ -335,7 +334,7 @@ def expected_profit(game: PrivateGame, firm: int, rivals: Array, own_types: Arra
     Its levels and its money are in natural units.
     """
     types = game.types
-    C, K, n = len(rivals), len(types.types), len(own_types)
+    C, K, n = len(rivals), len(types.nodes), len(own_types)
     here, x = _meetings(game, firm, rivals, own_types)
     margin = margin_in_own_levels(here, x, firm)
     terms = np.array([np.broadcast_to(c, len(x)) for c in margin[:6]]).reshape(6, C * n, K)
@@ -365,10 +364,10 @@ def _rates_of_types(game: PrivateGame, firm: int, n: int) -> Array:
 def _meetings(game: PrivateGame, firm: int, rivals: Array, own_types: Array) -> tuple[Case, Array]:
     """Own types (n,) against rivals' strategies (C, K, 2): markets and levels (C * n * K, 4), own ones zero; natural units."""
     types, units = game.types, game.units
-    C, K, n = len(rivals), len(types.types), len(own_types)
+    C, K, n = len(rivals), len(types.nodes), len(own_types)
     lanes = np.repeat(np.arange(C), n * K)
     pairs = np.empty((C, n, K, 2))
-    pairs[..., firm], pairs[..., 1 - firm] = own_types[:, None], types.types
+    pairs[..., firm], pairs[..., 1 - firm] = own_types[:, None], types.types_of(1 - firm)
     x = np.zeros((C, n, K, 4))
     x[..., CONTROLS[1 - firm]] = levels_in(rivals, _of_market(units))[:, None]
     here = game.case.take(lanes).with_parameter(types.parameter, together(pairs.reshape(-1, 2)))

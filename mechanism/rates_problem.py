@@ -20,7 +20,7 @@ from mechanism.allocation import case_at_pairs, per_firm
 from mechanism.behaviour import Expected
 from mechanism.private_market import PrivateEquilibrium, pairs_of
 from mechanism.standard import SAME, Standard
-from mechanism.types import TypeSpace
+from mechanism.types import TypeSpace, interchangeable
 from mechanism.types_game import TypesGame, at_pairs, seen_by
 
 GAIN = 1e-12
@@ -114,17 +114,17 @@ class Problem:
         joins = standard.participation != "none"
         counts = float(standard.burden) != 0 or not joins
         of = types.everywhere() if counts else types
-        everywhere = np.arange(len(types.points))
+        everywhere = np.arange(types.size)
         nodes = everywhere if counts else types.nodes
         by_pair = standard.timing == "ex_post" and standard.participation != "ir1"
-        stays = np.zeros((2, len(types.points), len(types.points) if by_pair else 1))
+        stays = np.zeros((2, types.size, types.size if by_pair else 1))
         if standard.participation == "ir_market" and not by_pair:
             stays = today.payoff[..., None]
         elif standard.participation == "ir_market":
             assert market_levels is not None, "joining at both types known asks for `nash` there"
             there = account(case_at_pairs(own, types.points, types.parameter), market_levels, bertrand_matrix)
             stays = np.where(there.describes_market.all(), per_firm(there.profit), np.nan)
-        alike = own.with_parameter(types.parameter, np.full(2, types.points[0])).alike()
+        alike = interchangeable(own, types.points, types.parameter)
         return cls(
             case=own,
             types=types,
@@ -142,7 +142,7 @@ class Problem:
     @property
     def nodes(self) -> NDArray[np.intp]:
         """Which types of the game are those expectations are taken over."""
-        every = self.game.size == len(self.types.points)
+        every = self.game.size == self.types.size
         return self.types.nodes if every else np.arange(self.game.size)
 
     @property

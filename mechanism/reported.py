@@ -66,7 +66,7 @@ class Assignment:
         """One case at some of the points alone, each of them a type."""
         square = np.ix_(np.arange(2), points, points)
         tables = {name: getattr(self, name)[square] for name in ("levels", "utility", "revenue", "rival_cost", "reported_cost")}
-        types = discrete(self.types.points[points], self.types.weights[points], self.types.parameter)
+        types = discrete(self.types.points[..., points], self.types.weights[points], self.types.parameter)
         return Assignment(case=self.case, types=types, **tables)
 
     @cached_property
@@ -82,7 +82,7 @@ class Assignment:
     @cached_property
     def alike(self) -> bool:
         """Whether both firms see the same, up to rounding."""
-        return all(np.allclose(a[0], a[1], 1e-12, 0) for a in (self.utility, self.revenue, self.reported_cost))
+        return self.types.common and all(np.allclose(a[0], a[1], 1e-12, 0) for a in (self.utility, self.revenue, self.reported_cost))
 
     def kept(self, payoff: str) -> Array:
         """What either firm earns before transfers if both reports are true: profit (`with_cost`), or as in (38) profit before
@@ -106,8 +106,8 @@ class Assignment:
 
     def at_true(self, firm: int, types: Array) -> Accounts:
         """The accounts at one firm's true types (n,), its own and its rival's report, the rival truthful: leading axes (..., n, M, M)."""
-        pairs = np.empty((len(types), 1, len(self.types.points), 2))
-        pairs[..., firm], pairs[..., 1 - firm] = types[:, None, None], self.types.points
+        pairs = np.empty((len(types), 1, self.types.size, 2))
+        pairs[..., firm], pairs[..., 1 - firm] = types[:, None, None], self.types.of(1 - firm)
         case = self.case.map(lambda a: a[..., None, None, None, :]).with_parameter(self.types.parameter, pairs)
         x = self.levels[firm][..., None, :, :, :]
         return account(case, np.broadcast_to(x, (*x.shape[:-4], len(types), *x.shape[-3:])), bertrand_matrix)
@@ -118,7 +118,7 @@ class Assignment:
         types = self.types
         nodes, K = types.nodes, len(types.nodes)
         pairs = np.empty((K, 1, K, 1, 2))  # axes: own type, own report, rival's type, rival's report
-        pairs[..., firm], pairs[..., 1 - firm] = types.types[:, None, None, None], types.types[:, None]
+        pairs[..., firm], pairs[..., 1 - firm] = types.types_of(firm)[:, None, None, None], types.types_of(1 - firm)[:, None]
         case = self.case.map(lambda a: a[..., None, None, None, None, :]).with_parameter(types.parameter, pairs)
         x = self.levels[firm][..., nodes[:, None], nodes, :][..., None, :, None, :, :]
         shape = (*x.shape[:-5], K, K, K, K, 4)

@@ -280,9 +280,9 @@ class RuleResult:
     tax_rule: str
     payoff: str
     types: Array
-    """(K,): the types expectations are taken over."""
+    """(K,), or (2, K) where the firms' differ: the types expectations are taken over."""
     probabilities: Array
-    """(K,)."""
+    """(K,), of either firm."""
     expected: Expected
     """If everybody tells the truth."""
     least: Array
@@ -323,7 +323,7 @@ class Strategy:
         return tuple(
             cls(
                 firm=firm + 1,
-                type=float(types.points[k]),
+                type=float(types.of(firm)[k]),
                 sharing=float(strategy[firm, k, 0]),
                 investment=float(strategy[firm, k, 1]),
                 payoff=float(payoff[firm, k]),

@@ -59,6 +59,14 @@ Type = Annotated[
     Number,
     WithJsonSchema({"type": "number", "x-admissible": ", ".join(f"{row.range} for {row.label}" for row in PRIVATE.values())}),
 ]
+Range = Annotated[tuple[Type, ...], Field(min_length=2, max_length=2)]
+
+
+def _one_range_or_two(value: Any) -> str | None:
+    ranges = {isinstance(part, list | tuple) for part in value} if isinstance(value, list | tuple) else set()
+    return None if len(ranges) > 1 else "<per firm>" if True in ranges else "<range>"
+
+
 Parameter = Annotated[
     Text,
     OneOf(lambda: tuple(PRIVATE)),
@@ -75,9 +83,23 @@ class UniformTypes:
 
     __pydantic_config__ = _FORBID_EXTRA
 
-    support: Annotated[tuple[Type, ...], described("lowest and highest type; the lowest is below the highest", min_length=2, max_length=2)]
+    support: Annotated[
+        Annotated[Range, Tag("<range>")] | Annotated[tuple[Range, ...], Field(min_length=2, max_length=2), Tag("<per firm>")],
+        Discriminator(
+            _one_range_or_two,
+            custom_error_type="mixed",
+            custom_error_message="holds a range beside something else; give one range, or one range per firm",
+        ),
+        described("lowest and highest type, the lowest below the highest; one such pair or one per firm"),
+    ]
     points: Annotated[int, described("number of Gauss-Legendre nodes", strict=True, ge=2, le=201)] = 15
     parameter: Parameter = PAPERS
+
+    @property
+    def supports(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Either firm's lowest and highest type."""
+        one, other = self.support if isinstance(self.support[0], tuple) else (self.support, self.support)
+        return (one[0], one[1]), (other[0], other[1])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -240,7 +262,13 @@ APART = 1e-9
 """Share of their size by which types must differ: closer ones collide in rounding."""
 
 
-def _support(support: list[float]) -> str | None:
+def _support(support: list[Any]) -> str | tuple[tuple[int], str] | None:
+    if isinstance(support[0], list | tuple):
+        return next((((i,), text) for i, each in enumerate(support) if (text := _one_support(each))), None)
+    return _one_support(support)
+
+
+def _one_support(support: list[float]) -> str | None:
     low, high = support
     if not low < high:
         return f"is [{show(low)}, {show(high)}]; the first must be below the second"
@@ -298,9 +326,10 @@ def _count(types: Mapping[str, Any]) -> int:
 def _range(types: Mapping[str, Any]) -> tuple[tuple[str | int, ...], str] | None:
     row = _private(types)
     key = "support" if "support" in types else "values"
-    for i, value in enumerate(types.get(key) or ()):
-        if not row.admits(value):
-            return (key, i), f"is {show(value)}; it must lie in {row.range}"
+    for i, part in enumerate(types.get(key) or ()):
+        for place, value in [((i, j), v) for j, v in enumerate(part)] if isinstance(part, list | tuple) else [((i,), part)]:
+            if not row.admits(value):
+                return (key, *place), f"is {show(value)}; it must lie in {row.range}"
     return None
 
 

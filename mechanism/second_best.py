@@ -61,10 +61,11 @@ class LotteryScheme(Scheme):
 
     def lotteries(self) -> tuple[Lottery, ...]:
         """For each pair of types the probabilities of levels at each weight on welfare, the rest being on joint profit."""
-        types, drawn = self.types.types, np.moveaxis(self.shares, 0, -1)
+        one, other = self.types.types_of(0), self.types.types_of(1)
+        drawn = np.moveaxis(self.shares, 0, -1)
         return tuple(
             Lottery(
-                types=(float(types[k]), float(types[m])),
+                types=(float(one[k]), float(other[m])),
                 probability_by_weight={f"{w:g}": float(p) for w, p in zip(WEIGHTS, drawn[k, m], strict=True) if p > 1e-12},
             )
             for k, m in np.ndindex(drawn.shape[:2])
@@ -84,7 +85,7 @@ def lottery_scheme(scheme: Scheme) -> LotteryScheme | None:
     found = design_transfers(market_setting(here.case, types.everywhere(), menu, over_states(outside)), here.options)
     if found is None or found.plan.lottery is None:
         return None
-    size = len(types.types)
+    size = len(types.nodes)
     first, second = np.ogrid[:size, :size]
     drawn = found.plan.lottery.reshape(size, size, -1, size, size)[first, second, :, first, second]  # (K, K, m)
     whole = {f.name: getattr(here, f.name) for f in fields(Scheme) if f.init}

@@ -26,9 +26,9 @@ def no_design(types: TypeSpace, options: MechanismOptions) -> WhyNot | None:
         if not types.private_values:
             text = f"with a private {types.parameter} lotteries over levels are not solved for: both types move both profits"
             return WhyNot(code="both_types", text=text)
-        return too_many(len(types.types), "lotteries")
+        return too_many(len(types.nodes), "lotteries")
     by_type = expectations_count(options.incentive, options.timing, options.participation)
-    return too_many(len(types.points), "by_type" if by_type else "by_state")
+    return too_many(types.size, "by_type" if by_type else "by_state")
 
 
 def in_closed_form(options: MechanismOptions) -> bool:

@@ -291,7 +291,7 @@ def rule_tree(found: RuleResult, firms: tuple[str, str] = FIRMS) -> Tree:
     return {
         "tax_rule": found.tax_rule,
         "payoff": found.payoff,
-        "types": numbers(found.types),
+        "types": found.types.tolist(),
         "probabilities": numbers(found.probabilities),
         "expected": expected_tree(found.expected),
         "checks": checks_tree(found.checks),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from market.case import Array
+from market.case import Array, Case
 from mechanism.frozen import freeze
 
 if TYPE_CHECKING:
@@ -104,12 +104,13 @@ DENSE = 51
 
 @dataclass(frozen=True, kw_only=True)
 class TypeSpace:
-    """Types of one firm and the points at which incentives are checked."""
+    """Types of either firm and the points at which incentives are checked."""
 
     points: Array
-    """(M,) ascending: the types themselves and, for a continuous prior, both ends of the support and the midpoints between types."""
+    """(M,) ascending, common to both firms, or (2, M): the types themselves and, for a continuous prior, both ends of the support and the
+    midpoints between types. Of supports that differ the points stand for the same quantiles."""
     weights: Array
-    """(M,): probability of each point; zero at points that are only checked."""
+    """(M,): probability of each point, of either firm; zero at points that are only checked."""
     nodes: NDArray[np.intp]
     """(K,): which points are the types expectations are taken over."""
     continuous: bool
@@ -124,8 +125,26 @@ class TypeSpace:
 
     @property
     def types(self) -> Array:
-        """(K,): the types expectations are taken over."""
-        return self.points[self.nodes]
+        """(K,) or (2, K): the types expectations are taken over."""
+        return self.points[..., self.nodes]
+
+    @property
+    def size(self) -> int:
+        """M: how many points there are, per firm."""
+        return self.points.shape[-1]
+
+    @property
+    def common(self) -> bool:
+        """Whether both firms draw from the same types."""
+        return self.points.ndim == 1
+
+    def of(self, firm: int) -> Array:
+        """(M,): one firm's points."""
+        return per_firm(self.points)[firm]
+
+    def types_of(self, firm: int) -> Array:
+        """(K,): one firm's types."""
+        return self.of(firm)[self.nodes]
 
     @property
     def probabilities(self) -> Array:
@@ -137,7 +156,18 @@ class TypeSpace:
 
     def everywhere(self) -> TypeSpace:
         """The same prior with every point a type, those between the types of probability zero."""
-        return replace(self, nodes=np.arange(len(self.points)))
+        return replace(self, nodes=np.arange(self.size))
+
+
+def per_firm(points: Array) -> Array:
+    """Points (M,) common to both firms, or (2, M), as (2, M)."""
+    return np.broadcast_to(points, (2, points.shape[-1]))
+
+
+def interchangeable(case: Case, points: Array, parameter: str) -> bool:
+    """Whether nothing distinguishes the firms of a market, or of each of many, before types are drawn:
+    points (M,) are common to both, and at one of them the firms are identical."""
+    return points.ndim == 1 and case.with_parameter(parameter, np.full(2, points[0])).alike()
 
 
 def uniform(low: float, high: float, count: int, parameter: str = PAPERS) -> TypeSpace:
@@ -154,11 +184,12 @@ def uniform(low: float, high: float, count: int, parameter: str = PAPERS) -> Typ
 
 
 def discrete(values: Sequence[float] | Array, probabilities: Sequence[float] | Array, parameter: str = PAPERS) -> TypeSpace:
-    """A discrete prior; only the types themselves can be reported."""
-    order = np.argsort(values)
-    points = np.asarray(values, float)[order]
+    """A discrete prior on values (K,), or (2, K) in the same order for both firms; only the types themselves can be reported."""
+    given = np.asarray(values, float)
+    order = np.argsort(per_firm(given)[0])
+    points = given[..., order]
     weights = np.asarray(probabilities, float)[order]
-    every = np.arange(len(points))
+    every = np.arange(len(order))
     return TypeSpace(points=points, weights=weights, nodes=every, continuous=False, parameter=parameter)
 
 
@@ -167,5 +198,8 @@ def type_space(given: UniformTypes | ListedTypes) -> TypeSpace:
     from mechanism.schema import UniformTypes
 
     if isinstance(given, UniformTypes):
-        return uniform(given.support[0], given.support[1], given.points, given.parameter)
+        each = [uniform(low, high, given.points, given.parameter) for low, high in given.supports]
+        return (
+            each[0] if np.array_equal(each[0].points, each[1].points) else replace(each[0], points=np.stack([one.points for one in each]))
+        )
     return discrete(given.values, given.weights, given.parameter)

@@ -115,7 +115,7 @@ class TypesGame:
     @classmethod
     def of(cls, case: Case, types: TypeSpace, units: Units) -> TypesGame:
         """The game of a market whose arrays are (1 or 2,), counted in these units (1,)."""
-        n = len(types.types)
+        n = len(types.nodes)
         flat = in_units(case, units).map(lambda a: a.reshape(1, -1))
         pairs = in_units(case_at_pairs(case, types.types, types.parameter), units)
         pairs = pairs.map(lambda a: a.reshape(-1, a.shape[-1]))

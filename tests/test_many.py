@@ -77,7 +77,7 @@ def compare(cases: list[PolicyCase], policies: list[str], rtol: float = 1e-9) ->
                     size = max(1.0, abs(row["welfare"])) if money else 1e-3
                     assert row[name] == pytest.approx(value, rel=rtol, abs=rtol * size), f"{where}: {name}"
             if row["status"] not in SOLVED:
-                told_all_the_same = ("ic_max_gain", "ir_min_slack", "residual", "regret", "competes", "recommended")
+                told_all_the_same = ("ic_max_gain", "ir_min_slack", "residual", "regret", "competes", "recommended", "best_value")
                 assert all(np.isnan(row[name]) for name in NUMBERS if name not in told_all_the_same)
                 assert row["message"], where
 
@@ -123,6 +123,17 @@ def typed(count: int, seed: int, **mechanism: str) -> list[PolicyCase]:
 def test_a_block_of_cases_with_types_gives_what_each_gives_alone(mechanism: dict[str, str]) -> None:
     policies = ["nash", "joint_profit", "social_optimum", "first_best", *(rule for rule in market_rules() if rule != "designed")]
     compare(typed(8, 11, **mechanism), policies)
+
+
+@pytest.mark.parametrize(
+    "mechanism",
+    [{}, {"incentive": "dominant", "timing": "ex_post"}, {"participation": "none"}],
+    ids=lambda options: " ".join(options.values()) or "usual",
+)
+def test_a_block_of_cases_with_supports_per_firm_gives_what_each_gives_alone(mechanism: dict[str, str]) -> None:
+    support = [[0.2, 0.8], [0.1, 0.5]]
+    cases = [parse_tree(case.resolved | {"types": {"support": support, "points": 3}}) for case in typed(4, 3, **mechanism)]
+    compare(cases, [*followed(private=True)], 1e-8)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from mechanism.judge import statuses
 from mechanism.programs import LinearAnswer
 from mechanism.setting_file import DesignOptions, parse_setting
 from mechanism.settings import achieved, efficient
+from mechanism.types import discrete
 
 JUST = ((0.5e-7, "holds"), (2e-7, "violated"))
 """Amounts on either side of a ten-millionth of a payoff range of one, and what is then claimed."""
@@ -33,7 +34,7 @@ def test_truth_telling_is_judged_to_a_ten_millionth_of_the_payoff_range(incentiv
     told = np.diagonal(interim, axis1=1, axis2=2)[..., None]
     before = Earned(at=np.arange(2), tables=tables, truth=told, weights=np.ones(1), size=np.array(0.0))
     found = Gains(earned=before, transfer=np.zeros((2, 2, 1)))
-    check = incentive_check(found, np.array([0.2, 0.8]), incentive, float(found.range))
+    check = incentive_check(found, discrete([0.2, 0.8], [0.5, 0.5]), incentive, float(found.range))
     assert check.status == status
     assert check.witness == Lie(player=1, type=0.2, report=0.8, gain=pytest.approx(amount, rel=1e-6))
 

@@ -52,6 +52,8 @@ CROWDED = ALIKE | {
 }
 """Where investment does a rival so much harm that a planner would have less of it, to the cost of consumers."""
 TWO = discrete([0.1, 0.8], [0.3, 0.7])
+OWN = discrete(np.array([[0.1, 0.8], [0.3, 0.5]]), [0.3, 0.7])
+"""Types of either firm's own."""
 
 
 def today_in(case: Case, types: TypeSpace) -> PrivateEquilibrium:
@@ -95,7 +97,7 @@ def by_brute_force(p: dict[str, Any], types: TypeSpace, rates: Array, most: floa
     for _ in range(60):
         before = strategy.copy()
         for firm in (0, 1):
-            for k, theta in enumerate(types.types):
+            for k, theta in enumerate(types.types_of(firm)):
                 middle, width = np.array([most / 2, 4.0]), np.array([most / 2, 4.0])
                 for _ in range(14):
                     ends = [np.linspace(m - w, m + w, 25) for m, w in zip(middle, width, strict=True)]
@@ -110,7 +112,7 @@ def by_brute_force(p: dict[str, Any], types: TypeSpace, rates: Array, most: floa
     return strategy, earned
 
 
-@pytest.mark.parametrize("market", [ALIKE, APART])
+@pytest.mark.parametrize(("market", "types"), [(ALIKE, TWO), (APART, TWO), (ALIKE, OWN)])
 @pytest.mark.parametrize(
     ("rates", "most"),
     [
@@ -120,13 +122,15 @@ def by_brute_force(p: dict[str, Any], types: TypeSpace, rates: Array, most: floa
         ([[9.0, 12.0], [4.0, 0.0]], 0.0),
     ],
 )
-def test_the_bayesian_game_at_rates_is_that_of_brute_force(market: dict[str, Any], rates: list[list[float]], most: float) -> None:
-    """Equal and unequal firms, subsidies and taxes, and sharing forbidden."""
+def test_the_bayesian_game_at_rates_is_that_of_brute_force(
+    market: dict[str, Any], types: TypeSpace, rates: list[list[float]], most: float
+) -> None:
+    """Equal and unequal firms and types, subsidies and taxes, and sharing forbidden."""
     paid = np.array(rates)
-    strategy, earned = by_brute_force(market, TWO, paid, most)
+    strategy, earned = by_brute_force(market, types, paid, most)
     case = make_case(**market)
     start = np.array([0.3, 0.3, 2.0, 2.0])
-    found = private_equilibrium(case, TWO, start, rates=paid, sharing_range=(0.0, most))
+    found = private_equilibrium(case, types, start, rates=paid, sharing_range=(0.0, most))
     assert found.converged
     np.testing.assert_allclose(found.strategy, strategy, atol=2e-5)
     np.testing.assert_allclose(found.payoff, earned, rtol=1e-7)
@@ -245,6 +249,7 @@ def inputs() -> list[tuple[str, Case, TypeSpace]]:
         ("unequal", unequal.market, type_space(unequal.types)),
         ("crowded", make_case(**CROWDED), TWO),
         ("continuum", make_case(**ALIKE), uniform(0.2, 0.8, 3)),
+        ("own types", make_case(**ALIKE), OWN),
     ]
 
 
@@ -258,7 +263,7 @@ def test_no_other_rates_do_better(name: str, case: Case, types: TypeSpace, stand
     rng = np.random.default_rng(7)
     size = np.maximum(np.abs(rates), 0.05 * np.abs(rates).max() + 0.1)
     near = [rates + size * width * rng.normal(size=(25, 2, 2)) for width in (0.3, 0.03, 1e-3, 1e-5)]
-    if case.alike():
+    if case.alike() and types.common:
         near = [np.repeat(some[:, :1], 2, axis=1) for some in near]
     far = size * rng.uniform(-1, 3, (100, 2, 2))
     tried = np.moveaxis(np.concatenate([rates[None], *near, far]), 0, 1)  # (2, 201, 2)
@@ -364,27 +369,28 @@ def test_other_parameters_may_be_private(parameter: str) -> None:
         assert found.expected.welfare > expected_under(case, types, today).welfare
 
 
-def test_joining_at_both_types_known() -> None:
+@pytest.mark.parametrize("types", [TWO, OWN], ids=["common", "own"])
+def test_joining_at_both_types_known(types: TypeSpace) -> None:
     """`ex_post`: the flat part is the largest shortfall at any pair of types, against `nash` there."""
     case = make_case(**APART)
-    today = today_in(case, TWO)
-    market = allocate(case, TWO.points, "nash").levels
+    today = today_in(case, types)
+    market = allocate(case, types.points, "nash").levels
     rule = Standard(timing="ex_post", public_funds_cost=0.3)
-    found = best_rates(case, TWO, today, rule, market)
+    found = best_rates(case, types, today, rule, market)
     assert isinstance(found, FixedRates)
     assert found.least_receipts is not None
     assert found.flat is not None
     short = np.full(2, -np.inf)
     for k in (0, 1):
         for m in (0, 1):
-            at = case.with_cost_spillover(TWO.points[[k, m]])
+            at = case.with_cost_spillover(np.array([types.of(0)[k], types.of(1)[m]]))
             x = found.levels[k, m]
             received = (own_rates(found.rates) * np.stack([x[[0, 2]], x[[1, 3]]])).sum(-1)
             joins = account(at, x, bertrand_matrix).profit + received
             stays = account(at, market[k, m], bertrand_matrix).profit
             short = np.maximum(short, stays - joins)
     np.testing.assert_allclose(found.flat, short, rtol=1e-9)
-    interim = best(case, TWO, public_funds_cost=0.3)
+    interim = best(case, types, public_funds_cost=0.3)
     assert interim.flat is not None
     assert found.value < interim.value  # more must be paid for joining to be worth while whatever the rival is
     paid = found.expected.net_transfer + short
