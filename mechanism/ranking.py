@@ -152,7 +152,7 @@ class Ranked:
     @cached_property
     def rungs(self) -> NDArray[np.intp]:
         """(rungs, C): the best that competes of what asks just so much, in the order of `RUNGS`; -1: nothing."""
-        asks = _asks(self.contenders)
+        asks = asks_of(self.contenders)
         return np.stack([_highest(np.where(self.competes & (asks == r)[:, None], self.value, -np.inf)) for r in range(len(RUNGS))])
 
     def value_of(self, which: NDArray[np.intp]) -> Array:
@@ -177,7 +177,7 @@ def rank(contenders: Sequence[Contender], today: str, goal: str, standard: Stand
     endless = np.stack([c.status == "unbounded" for c in contenders])
     planned = contenders[keys.index(goal)].solved if goal in keys else np.array(True)
     advised = market.solved & planned & ~(endless & may).any(0)
-    asks = _asks(contenders)
+    asks = asks_of(contenders)
     winner, equal = choose(np.where(why == "", value, np.nan), value[keys.index(today)], asks, outlay, net, scale, standard.materiality)
     return Ranked(
         standard=standard,
@@ -274,7 +274,7 @@ def choose(
     return np.where(left.any(0), left.argmax(0), -1), equal
 
 
-def _asks(contenders: Sequence[Contender]) -> NDArray[np.intp]:
+def asks_of(contenders: Sequence[Contender]) -> NDArray[np.intp]:
     """(P,): how much each policy asks; what nobody can choose asks the most."""
     return np.array([RUNGS.index(c.policy.requires) if c.policy.requires else len(RUNGS) for c in contenders])
 
