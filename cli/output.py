@@ -20,7 +20,9 @@ from .streams import bare
 from .whole import write_whole
 
 WIDTH = 100
-"""Columns of a page that no terminal limits."""
+"""Columns of a page that goes to no terminal."""
+WIDEST = 140
+"""Columns beyond which a page is not spread, however wide the terminal."""
 NARROWEST = 60
 """Columns below which a page is not squeezed further."""
 
@@ -39,10 +41,10 @@ class Target:
 
     @property
     def width(self) -> int:
-        """Columns of a page: those of the terminal up to the full width; always the full width elsewhere."""
+        """Columns of a page: those of the terminal within bounds; always the same elsewhere."""
         if not self._terminal():
             return WIDTH
-        return min(WIDTH, max(NARROWEST, shutil.get_terminal_size((WIDTH, 24)).columns))
+        return min(WIDEST, max(NARROWEST, shutil.get_terminal_size((WIDTH, 24)).columns))
 
     @property
     def styled(self) -> bool:

@@ -19,6 +19,10 @@ UNIT_WIDTH = 10
 """Columns over which a unit under a column's head runs before it is wrapped, unless the figures are wider."""
 LONGEST_WORD = 40
 """Columns beyond which a word is broken."""
+GAP = 2
+"""Blanks between two columns of a table."""
+PROSE = 100
+"""Columns over which sentences run at most, however wide the page."""
 
 
 class Column(NamedTuple):
@@ -42,7 +46,7 @@ def _least_width(column: Column, head: str) -> int:
 def _seen(column: Column) -> Column:
     """The column with what would steer a terminal written as escapes."""
     unit = column.unit and visible(column.unit)
-    return Column(visible(column.head, "\n"), [visible(cell, "\n") for cell in column.cells], unit, column.words)
+    return column._replace(head=visible(column.head, "\n"), cells=[visible(cell, "\n") for cell in column.cells], unit=unit)
 
 
 @dataclass
@@ -74,13 +78,14 @@ class Page:
 
     def heading(self, text: str) -> None:
         """A heading, with an empty line above."""
-        self._console.print(Text(f"\n{visible(text)}", style="bold"), soft_wrap=True)
+        lines = textwrap.wrap(visible(text), min(self.width, PROSE), break_long_words=False, break_on_hyphens=False)
+        self._console.print(Text("\n".join(["", *lines]), style="bold"), soft_wrap=True)
 
     def sentence(self, text: str, *, bullet: str = "") -> None:
         """A sentence, wrapped; with a bullet, the following lines are indented."""
         lines = textwrap.wrap(
             visible(text, "\n"),
-            self.width,
+            min(self.width, PROSE),
             initial_indent=bullet,
             subsequent_indent=" " * len(bullet),
             break_long_words=False,
@@ -101,7 +106,7 @@ class Page:
         needed = [_least_width(column, head) for column, head in zip(columns, heads, strict=True)]
         parts: list[list[int]] = [[]]
         for k in range(1, len(columns)):
-            if parts[-1] and sum(needed[n] + 3 for n in (0, *parts[-1], k)) > self.width + 3:  # padding and the box's separator
+            if parts[-1] and sum(needed[n] + GAP for n in (0, *parts[-1], k)) - GAP > self.width:
                 parts.append([])
             parts[-1].append(k)
         for n, part in enumerate(parts):
@@ -113,15 +118,35 @@ class Page:
     def _table(self, columns: Sequence[Column], heads: Sequence[str], needed: Sequence[int], sections: Sequence[int]) -> None:
         dash = "─" if self.unicode else "-"
         lines = box.Box(f"    \n    \n {dash * 2} \n    \n {dash * 2} \n {dash * 2} \n    \n    \n", ascii=True)
-        table = Table(box=lines, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold", show_edge=False)
-        for column, head, width in zip(columns, heads, needed, strict=True):
-            table.add_column(head, justify="left" if column.words else "right", no_wrap=not column.words, min_width=width, vertical="top")
+        table = Table(box=lines, padding=(0, GAP - 1, 0, 0), header_style="bold", show_edge=False)
+        widths = self._widths(columns, heads, needed)
+        for column, head, width in zip(columns, heads, widths, strict=True):
+            table.add_column(head, justify="left" if column.words else "right", no_wrap=not column.words, width=width, vertical="top")
         for i, row in enumerate(zip(*(column.cells for column in columns), strict=True)):
             table.add_row(*map(Text, row), end_section=i in sections)
-        # Figures are never cut: two columns that need more than the page are given more.
-        self._console.width = max(self.width, sum(width + 3 for width in needed))
-        self._console.print(table)
+        # The last column has its padding too, which is cut off again where the line under the head runs.
+        self._console.width = sum(widths) + GAP * len(widths)
+        with self._console.capture() as captured:
+            self._console.print(table)
         self._console.width = self.width
+        rows = captured.get().split("\n")
+        self._file.write("\n".join(row[: 1 - GAP] if row and not row.strip(dash) else row for row in rows))
+
+    def _widths(self, columns: Sequence[Column], heads: Sequence[str], needed: Sequence[int]) -> list[int]:
+        """The widths of columns: figures what they need, even where two of them need more than the page; words as much of what is left as
+        they can use, the most modest first."""
+        widths = list(needed)
+        room = self.width - sum(needed) - GAP * (len(needed) - 1)
+        wanted = {
+            k: max(len(line) for text in (heads[k], *column.cells) for line in text.split("\n")) - needed[k]
+            for k, column in enumerate(columns)
+            if column.words
+        }
+        for left, k in enumerate(sorted(wanted, key=lambda k: wanted[k])):
+            more = max(0, min(wanted[k], room // (len(wanted) - left)))
+            widths[k] += more
+            room -= more
+        return widths
 
     def _wrapped_units(self, columns: Sequence[Column]) -> dict[str | None, list[str]]:
         """The lines of every unit, the same wherever it stands in the table."""

@@ -8,7 +8,9 @@ from typing import Any
 
 from market.outcome import SOLVED
 from market.text import FIRMS, firm_names, opening
-from mechanism.policies import TODAY, agreements, benchmarks, compared, known, policy_of
+from mechanism.policies import TODAY, known, policy_of, today
+from mechanism.recommendation import SAID
+from mechanism.rules import TAX_RULES
 from mechanism.tidy import welfare_net
 from mechanism.tree import Tree, comparison_rows
 from mechanism.types import PRIVATE
@@ -22,6 +24,8 @@ NEGLIGIBLE = 1e-9
 LEVELS = ("sharing", "investment", "price", "quantity")
 NAME_WIDTH = 14
 """Columns over which a firm's name at the head of a column runs before it is wrapped."""
+NO_CHANGE = 1e-7
+"""Share of the largest welfare up to which a change is none."""
 WORDS = {"holds": "holds", "violated": "VIOLATED", "not_established": "not established"}
 
 
@@ -78,63 +82,91 @@ class Scale:
         return figures.number(value, self.digits, zero=self.zero) + (f" {self.money}" if self.money else "")
 
 
-def evaluation(result: Tree, page: Page, digits: int) -> str:
-    """One case: outcomes, who gains, the mechanism, what it means, and how far it is proven."""
-    scale = Scale([result], digits)
+def evaluation(result: Tree, page: Page, digits: int, details: bool = False) -> str:
+    """One case: what to do, who gains, what is paid, the levels, and how far that is proven; with `details` every other finding."""
+    scale, told = Scale([result], digits), result["recommendation"]
     heading(result, page)
+    page.heading("What to do" + (f" ({told['policy']})" if told["policy"] else ""))
+    for line in told["text"]:
+        page.sentence(figures.plain(line), bullet="- ")
+    sentences("More cautions", (f"{opening(caution['text'])}." for caution in told["cautions"][SAID:]), page)
+    who_gains(result, page, scale, details)
+    payments(result, page, scale)
     mirrored = {key for key in result["regimes"] if policy_of(key).mirror} if alike(result["case"]) else set()
-    outcomes({key: row for key, row in result["regimes"].items() if key not in mirrored}, page, scale)
-    who_gains(result["comparison"], page, scale)
-    full_information(result["mechanism"], page, scale)
-    reported(result["mechanism"], page, scale, result["case"]["mechanism"]["public_funds_cost"])
-    told = result["verdicts"]
-    page.heading("Which rule should I use?" if result["case"]["types"] is not None else "Which policy should I use?")
-    for verdict in told:
-        if verdict["code"] in ("recommendation", "reason"):
-            page.sentence(verdict["text"].removeprefix("Which rule? ").removeprefix("Which policy? "), bullet="- ")
-    sentences("What it means", (v["text"] for v in told if v["code"] not in ("recommendation", "reason")), page)
+    shown = set(result["regimes"]) - mirrored if details else {row["policy"] for row in result["comparison"]}
+    outcomes({key: row for key, row in result["regimes"].items() if key in shown}, page, scale, named=details)
+    tax_rules(result["mechanism"], page, scale, result["case"]["mechanism"]["public_funds_cost"])
+    if details:
+        full_information(result["mechanism"], page, scale)
+        reported(result["mechanism"], page, scale)
+        sentences("What it means", (verdict["text"] for verdict in result["verdicts"]), page)
+    else:
+        missing = without_figures(result)
+        sentences("Without figures", (verdict["text"] for verdict in result["verdicts"] if verdict["code"] in missing), page)
     sentences("Warnings", (warning["message"] for warning in result["warnings"]), page)
     sentences("Expected results that are missed", missed(result), page)
     page.heading("Proof")
     page.sentence(proof(result))
+    if details:
+        page.sentence(f"Inputs: {inputs(result['case'])}.")
+    page.sentence(UNANSWERED + ("" if details else " More of everything: --details."))
     return page.text
 
 
+UNANSWERED = (
+    "What this model cannot answer: where the market ends, entry, whether what is shared reaches commercial data, innovation, and "
+    "exemptions by statute."
+)
+
+
+def without_figures(result: Tree) -> set[str]:
+    """The codes of the findings that say why something has no figures."""
+    return {f"{key}_{row['status']}" for key, row in result["regimes"].items() if row["status"] not in SOLVED} | {"no_rule"}
+
+
 def comparison(results: Sequence[Tree], labels: Sequence[str], page: Page, digits: int) -> str:
-    """Several cases: one tidy table, the best policy of each marked, one finding per case."""
+    """Several cases: one tidy table, what is recommended in each marked, and its answer in short."""
     scale = Scale(results, digits)
     rows = comparison_rows(results, labels)
-    winners = [winner(result["comparison"]) for result in results]
-    best = {(name, key) for name, tied in zip(labels, winners, strict=True) for key in tied}
-    marks = [" *" if (row["case"], row["policy"]) in best else "" for row in rows]
     names = [row["case"] if i == 0 or rows[i - 1]["case"] != row["case"] else "" for i, row in enumerate(rows)]
     page.heading("Policies compared")
     page.table(
         [
             Column("Case", names, words=True),
-            Column("Policy", [row["policy"] + unsolved(row["status"]) + mark for row, mark in zip(rows, marks, strict=True)], words=True),
-            *(
-                Column(head, scale.amounts([row[f"profit_{i}"] for row in rows]), scale.money)
-                for i, head in enumerate(by_firm("Profit", scale.firms), 1)
-            ),
+            Column("Policy", [row["policy"] + unsolved(row["status"]) + (STAR if row["recommended"] else "") for row in rows], words=True),
+            Column("Value", scale.amounts([row["value"] for row in rows]), scale.money),
             Column("Consumers", scale.amounts([row["consumer_surplus"] for row in rows]), scale.money),
-            Column("Welfare", scale.amounts([row["welfare"] for row in rows]), scale.money),
+            *(
+                Column(head, scale.amounts([kept(row, i) for row in flat_rows(results)]), scale.money)
+                for i, head in enumerate(by_firm("Profit", scale.firms))
+            ),
+            *outlay([row["outlay_joined"] for row in rows], scale, scale.money),
             Column("Share\nof gain", [figures.percent(row["share_of_gain"]) for row in rows]),
-            *outlay([row["public_outlay"] for row in rows], scale),
         ],
         sections=[i for i in range(len(rows) - 1) if names[i + 1]],
     )
-    first, *others = benchmarks()
-    others += [row.key for row in compared(private=True) if row.competes == "known"]
-    page.sentence(f"* highest welfare, less any cost of public funds; what only shows the possible does not compete: {first},")
-    page.sentence(f"  {', '.join(others[:-1])}, and where types are private {others[-1]}.")
+    page.sentence("* recommended. Profit and outlay are those when everybody takes part; value is what policies are ranked by.")
+    page.sentence(GAIN_NOTE)
     if any(firms_of(result["case"]) != scale.firms for result in results):
         told = (f"{name}: {' and '.join(firms_of(result['case']))}" for name, result in zip(labels, results, strict=True))
         page.sentence(f"Profit 1 and 2 are those of {'; '.join(told)}.")
     page.heading("Findings")
-    for name, result, tied in zip(labels, results, winners, strict=True):
-        page.sentence(f"{name}: {finding(result, tied, Scale([result], digits))}", bullet="- ")
+    for name, result in zip(labels, results, strict=True):
+        page.sentence(figures.plain(f"{name}: {' '.join(result['recommendation']['text'][:2])}"), bullet="- ")
     return page.text
+
+
+def flat_rows(results: Sequence[Tree]) -> list[Tree]:
+    """The rows of several comparisons, one after the other."""
+    return [row for result in results for row in result["comparison"]]
+
+
+def kept(row: Tree, firm: int) -> float | None:
+    """What a firm keeps under a policy when everybody takes part: as it stands, and the flat part or what members pay each other."""
+    if row["profit"] is None:
+        return None
+    more = row["net_transfer"] if row["flat_payments"] is None else row["flat_payments"]
+    return float(row["profit"][firm] + more[firm])
 
 
 def heading(result: Tree, page: Page) -> None:
@@ -150,8 +182,6 @@ def heading(result: Tree, page: Page) -> None:
         facts.append(f"{what} are private: the comparison gives expectations over types, the outcomes those of the case's own.")
     page.sentence(" ".join(facts))
 
-    page.sentence(f"Inputs: {inputs(case)}.")
-
 
 def alike(case: Tree) -> bool:
     """Whether both firms have the same parameters: nothing given per firm differs."""
@@ -164,15 +194,19 @@ def alike(case: Tree) -> bool:
     return all(same(case[block]) for block in ("demand", "security", "cost", "unit_cost") if case.get(block) is not None)
 
 
-def outcomes(regimes: Tree, page: Page, scale: Scale) -> None:
-    """Levels, prices and quantities of every regime."""
+def outcomes(regimes: Tree, page: Page, scale: Scale, named: bool) -> None:
+    """Levels, prices and quantities of regimes; where figures are pairs these leave room for words only if they are `named` all the same."""
     rows = list(regimes.values())
     cells = {key: figures.pair_column([row[key] for row in rows], scale.digits, zero=1e-12) for key in LEVELS}
     differ = any("/" in cell for column in cells.values() for cell in column)
     page.heading("Outcomes" + (f" ({scale.firms[0]} / {scale.firms[1]}; one number where both are the same)" if differ else ""))
     page.table(
         [
-            Column("Regime", [label(key, scale.firms) + unsolved(row["status"]) for key, row in regimes.items()], words=True),
+            Column(
+                "Regime",
+                [(label(key, scale.firms) if named or not differ else key) + unsolved(row["status"]) for key, row in regimes.items()],
+                words=True,
+            ),
             Column("Sharing", cells["sharing"], "0 to 1"),
             Column("Investment", cells["investment"], scale.quantity),
             Column("Price", cells["price"], scale.price),
@@ -186,39 +220,102 @@ def unsolved(status: str) -> str:
     return "" if status in SOLVED else f" [{status}]"
 
 
-def who_gains(rows: Sequence[Tree], page: Page, scale: Scale) -> None:
-    """Every policy's surpluses, and on a second line their change against today's market."""
-    page.heading("Who gains (second line: change against today's market)")
+def who_gains(result: Tree, page: Page, scale: Scale, both: bool) -> None:
+    """What every policy changes when everybody takes part, today's market in full; with `both` every policy in full and its change."""
+    rows, told = result["comparison"], result["recommendation"]
+    base = next(n for n, row in enumerate(rows) if row["policy"] == today(result["case"]["types"] is not None))
+    others = "second line: change against today's market" if both else f"change against today's market ({rows[base]['policy']})"
+    page.heading(f"Who gains when everybody takes part, {others}" + money_of(scale))
 
-    def two_lines(values: list[float | None], changes: list[float | None]) -> list[str]:
-        texts = scale.amounts(values), scale.amounts(changes, signed=True)
-        both = figures.aligned([text.strip() for column in texts for text in column])
-        return [f"{value}\n{change}" for value, change in zip(both[: len(rows)], both[len(rows) :], strict=True)]
+    def amounts(values: list[float | None]) -> list[str]:
+        now = values[base]
+        changes = [None if v is None or now is None or n == base else v - now for n, v in enumerate(values)]
+        texts = figures.column(changes, scale.digits, zero=NO_CHANGE / NEGLIGIBLE * scale.zero, signed=True)
+        full, change = scale.amounts(values), [text.strip() for text in texts]
+        if both:
+            return [f"{above}\n{below}" for above, below in zip(full, change, strict=True)]
+        return [full[base].strip() if n == base else text for n, text in enumerate(change)]
 
-    def profits(firm: int) -> list[str]:
-        now = [row["profit"] and row["profit"][firm] for row in rows]
-        return two_lines(now, [change and change["profit"][firm] for change in changed])
-
-    def totals(key: str) -> list[str]:
-        return two_lines([row[key] for row in rows], [change and change[key] for change in changed])
-
-    # Today's market has no change against itself.
-    changed = [None if row["policy"] == TODAY else row["change"] for row in rows]
+    star = [STAR if row["policy"] == told["policy"] else "" for row in rows]
+    names = [f"{row['policy']}{mark}{unsolved(row['status'])}" for row, mark in zip(rows, star, strict=True)]
+    if both:
+        names = [f"{words_for(row['policy'], scale.firms) or ''}\n({name})" for row, name in zip(rows, names, strict=True)]
+    plain = told["standard"]["profit_weight"] == 1 and not told["standard"]["public_funds_cost"]
     page.table(
         [
-            Column(
-                "Policy",
-                [f"{words_for(row['policy'], scale.firms) or ''}\n({row['policy']}){unsolved(row['status'])}" for row in rows],
-                words=True,
-            ),
-            *(Column(head, profits(i), scale.money) for i, head in enumerate(by_firm("Profit", scale.firms))),
-            Column("Consumers", totals("consumer_surplus"), scale.money),
-            Column("Welfare", totals("welfare"), scale.money),
+            Column("Policy", names, words=True),
+            Column("Value", amounts([row["value"] for row in rows])),
+            *([] if plain else [Column("Welfare", amounts([row["welfare"] for row in rows]))]),
+            Column("Consumers", amounts([row["consumer_surplus"] for row in rows])),
+            *(Column(at_head(firm), amounts([kept(row, i) for row in rows])) for i, firm in enumerate(scale.firms)),
+            *outlay([row["outlay_joined"] for row in rows], scale, unit=None),
+            Column("Security\nspending", amounts([spending(row) for row in rows])),
             Column("Share\nof gain", [figures.percent(row["share_of_gain"]) for row in rows]),
-            *outlay([row["public_outlay"] for row in rows], scale),
         ]
     )
+    barred: dict[str, list[str]] = {}
+    for row in rows:
+        if row["why_not"] is not None:
+            barred.setdefault(row["why_not"], []).append(row["policy"])
+    note = f"{STAR} recommended. " if told["policy"] else ""
+    page.sentence(f"{note}Value: {VALUE}" + ("." if plain else f" ({of_standard(told['standard'])})."))
+    reasons = "; ".join(f"{', '.join(keys)}: {why.replace('; ', ', ')}" for why, keys in barred.items())
+    if reasons:
+        page.sentence(f"Cannot be recommended: {reasons}.")
     page.sentence(GAIN_NOTE)
+
+
+def spending(row: Tree) -> float | None:
+    """What both firms spend on security."""
+    return None if row["investment_cost"] is None else float(sum(row["investment_cost"]))
+
+
+VALUE = "what policies are ranked by, consumers' surplus and profits by their weight less public outlay at its cost"
+STAR = "*"
+"""Behind the name of what is recommended."""
+
+
+def of_standard(standard: Tree) -> str:
+    """The two numbers of a standard."""
+    return f"profits weigh {standard['profit_weight']:g}, a unit of public money costs {1 + standard['public_funds_cost']:g}"
+
+
+def money_of(scale: Scale) -> str:
+    """The unit of money behind a heading."""
+    return f", {scale.money}" if scale.money else ""
+
+
+def payments(result: Tree, page: Page, scale: Scale) -> None:
+    """What is paid: each paying policy's payments before lump sums, the lump sums, both together, and the rates per unit."""
+    rows = [row for row in result["comparison"] if row["requires"] in ("money", "reports") and row["competes"]]
+    if not rows:
+        return
+
+    def flat(row: Tree, firm: int) -> float:
+        return float((row["flat_payments"] or (0.0, 0.0))[firm])
+
+    def both(row: Tree, firm: int) -> float:
+        return float(row["net_transfer"][firm])
+
+    kinds = {"As it stands": lambda row, firm: both(row, firm) - flat(row, firm), "Lump sum": flat, "Together": both}
+    best = result["recommendation"]["policy"]
+    page.heading("What firms receive when everybody takes part (negative: pay)" + money_of(scale))
+    page.table(
+        [
+            Column("Policy", [row["policy"] + (STAR if row["policy"] == best else "") for row in rows], words=True),
+            *(
+                Column(head, scale.amounts([get(row, i) for row in rows]))
+                for name, get in kinds.items()
+                for i, head in enumerate(by_firm(name, scale.firms))
+            ),
+        ]
+    )
+    linear = result["mechanism"]["linear_subsidies"]
+    rates = linear if linear is None or result["case"]["types"] is None else linear["under_types"]
+    if rates is not None and any(row["policy"] == "linear_subsidies" for row in rows):
+        per = {"investment": rates["investment_rate"], "sharing (0 to 1)": rates["sharing_rate"]}
+        told = (f"{' / '.join(map(str.strip, scale.amounts(pair)))} per unit of {what}" for what, pair in per.items())
+        page.sentence(f"linear_subsidies: {' and '.join(told)} ({scale.firms[0]} / {scale.firms[1]}; negative: a tax).")
 
 
 def inputs(case: Tree) -> str:
@@ -249,16 +346,16 @@ def _figure(value: Any) -> str:
 
 
 GAIN_NOTE = (
-    "Share of possible gain: 0 % is today's market, 100 % the planner's levels at the prices firms set; below 0 % welfare falls, above "
-    "100 % only a planner who also sets prices gets."
+    "Share of gain: of the welfare that the planner's levels add to today's market at the prices firms set; above 100 % only a planner "
+    "who also sets prices gets."
 )
 
 
-def outlay(values: Sequence[float | None], scale: Scale) -> list[Column]:
+def outlay(values: Sequence[float | None], scale: Scale, unit: str | None) -> list[Column]:
     """What the public pays net of tax, if any policy costs or brings it anything."""
     if not any(value is not None and abs(value) > scale.zero for value in values):
         return []
-    return [Column("Public\noutlay", scale.amounts(values), scale.money)]
+    return [Column("Public\noutlay", scale.amounts(values), unit)]
 
 
 def full_information(mechanism: Tree, page: Page, scale: Scale) -> None:
@@ -298,12 +395,17 @@ def full_information(mechanism: Tree, page: Page, scale: Scale) -> None:
     page.sentence("Correction: the least lump sum to the firm that makes it no worse off than outside.")
 
 
-def reported(mechanism: Tree, page: Page, scale: Scale, cost: float) -> None:
+def all_rules(mechanism: Tree) -> list[Tree]:
+    """The tax rules that there are, the case's own first."""
+    return [mechanism["reported"], *(tree for tree in (mechanism.get("alternatives") or {}).values() if tree is not None)]
+
+
+def tax_rules(mechanism: Tree, page: Page, scale: Scale, cost: float) -> None:
     """Every tax rule when types are private: truth, participation and money, the case's own rule first."""
     own = mechanism.get("reported")
     if own is None:
         return
-    rules = [own, *(tree for tree in (mechanism.get("alternatives") or {}).values() if tree is not None)]
+    rules = all_rules(mechanism)
     checks = [rule["checks"] for rule in rules]
     page.heading("Subsidy and tax, reported types: tax rules (the case's own first)")
     page.table(
@@ -321,9 +423,17 @@ def reported(mechanism: Tree, page: Page, scale: Scale, cost: float) -> None:
         net = [None if welfare_then(rule) is None else _net(rule, cost) for rule in rules]
         told = ", ".join(f"{rule['tax_rule']} {scale.amount(value)}" for rule, value in zip(rules, net, strict=True))
         page.sentence(f"Welfare then, net of the cost of public funds ({cost:g} per unit of expected outlay): {told}.")
+    page.sentence("; ".join(f"{rule['tax_rule']}: {TAX_RULES[rule['tax_rule']].label}" for rule in rules) + ".")
     ic = own["checks"]["ic"]
     page.sentence(f"ic: {ic['incentive']}, payoff {ic['payoff']}; participation: {own['checks']['ir_market']['timing']}, at the truth.")
-    for rule in rules:
+
+
+def reported(mechanism: Tree, page: Page, scale: Scale) -> None:
+    """Where types are private: why firms would tell the truth or not under each tax rule, and what the case's own pays elsewhere."""
+    own = mechanism.get("reported")
+    if own is None:
+        return
+    for rule in all_rules(mechanism):
         if rule["evidence"] is not None:
             evidence(rule, page, scale)
     if own["schedule"]:
@@ -453,45 +563,3 @@ def largest(certificates: Sequence[Tree], key: str) -> str:
     """The largest of a figure that certificates give."""
     values = [certificate[key] for certificate in certificates if certificate[key] is not None]
     return f"{max(values):.1e}" if values else figures.NONE
-
-
-def winner(rows: Sequence[Tree]) -> list[str]:
-    """The policies with the highest welfare after the cost of public funds, several where they tie; none where the planner's problem or a
-    mechanism has no figures.
-
-    Full information is a benchmark where types are private. A tax rule under which some type would rather stay out does not count where
-    rows tell (`ir`).
-    """
-    policies = [policy_of(row["policy"]) for row in rows]
-    if any(row["welfare"] is None for row, what in zip(rows, policies, strict=True) if what.decisive):
-        return []
-    private = any(what.compared == "private" for what in policies)
-    able = [
-        row
-        for row, what in zip(rows, policies, strict=True)
-        if what.can_win(private) and row["welfare"] is not None and row.get("ir") != "violated"
-    ]
-    competing = {row["policy"]: row["welfare_net"] for row in able}
-    top = max(competing.values(), default=0.0)
-    return [key for key, welfare in competing.items() if welfare >= top - NEGLIGIBLE * abs(top)]
-
-
-def finding(result: Tree, tied: Sequence[str], scale: Scale) -> str:
-    """One case in a sentence: who wins, by how much, and what an alliance achieves by itself."""
-    rows = {row["policy"]: row for row in result["comparison"]}
-    missing = [f"{key} ({row['status']})" for key, row in rows.items() if policy_of(key).decisive and row["welfare"] is None]
-    if missing:
-        return f"not decidable, as there are no figures for {', '.join(missing)}."
-    if not tied:
-        return "no policy has figures."
-    best = rows[tied[0]]
-    text = f"highest welfare under {' and '.join(label(key, scale.firms) for key in tied)}, {scale.amount(best['welfare'])}"
-    if best["welfare_net"] != best["welfare"]:
-        text += f", {scale.amount(best['welfare_net'])} after the cost of public funds"
-    if best["change"] is not None:
-        text += f" ({scale.amounts([best['change']['welfare']], signed=True)[0]} against today's market)"
-    agreed = agreements()[0]
-    share = rows[agreed.key]["share_of_gain"]
-    if share is not None:
-        text += f"; {agreed.phrase} reaches {figures.percent(share)} of the possible gain"
-    return f"{text}."

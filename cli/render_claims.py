@@ -6,7 +6,7 @@ from typing import Any
 
 from . import figures
 from .page import Column, Page
-from .render import firms_of, heading, words_for
+from .render import firms_of, heading, inputs, words_for
 
 Tree = dict[str, Any]
 
@@ -20,6 +20,7 @@ def claims(result: Tree, page: Page, digits: int) -> str:
     """A row per claim: assumption, truth, margin; then, if asked, the counts over a sample."""
     rows = result["claims"]
     heading(result, page)
+    page.sentence(f"Inputs: {inputs(result['case'])}.")
     page.heading("The paper's claims at this case")
     page.table(
         [

@@ -6,11 +6,12 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from mechanism.policies import GOAL, benchmarks
+from mechanism.policies import GOAL, policy_of
+from mechanism.words import capitalised
 
 from . import figures
 from .page import Column, Page
-from .render import Scale, by_firm, firms_of, label, winner
+from .render import Scale, by_firm, firms_of, label
 
 Tree = dict[str, Any]
 
@@ -21,17 +22,19 @@ REASONS = 4
 """Reasons for missing figures that the page gives."""
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 UNSOLVED = "!"
-"""On a map: the planner's problem has no solution, or the point is no admissible market."""
+"""On a map: no advice, as where the planner's problem has no solution, or the point is no admissible market."""
 
 
-def differences(result: Tree, advised: Sequence[str], page: Page, digits: int) -> str:
-    """Two evaluations side by side, and what is advised before and after."""
+def differences(result: Tree, page: Page, digits: int) -> str:
+    """Two evaluations side by side: what is recommended before and after, and every figure."""
     before, after = result["baseline"], result["changed"]
     scale, firms = Scale([before, after], digits), firms_of(after["case"])
     page.heading(figures.plain(before["case"]["name"]))
     changed(result["changes"], page)
-    rows = result["policies"]
-    page.heading("Welfare before and after, and what it means for whom")
+    page.heading("What to do")
+    recommended(result["recommendation"], scale, page)
+    rows, ranked_by = result["policies"], "Welfare" if plain(before["case"]) and plain(after["case"]) else "Value"
+    page.heading(f"{ranked_by} before and after, and what it means for whom")
     if before["case"].get("types"):
         page.sentence("Money is in expectation over both firms' types; sharing and investment are at the case's own cost spillovers.")
 
@@ -39,21 +42,22 @@ def differences(result: Tree, advised: Sequence[str], page: Page, digits: int) -
         return scale.amounts([(row.get(figure) or {}).get(part) for row in rows], signed=signed)
 
     def firm(i: int) -> list[str]:
-        return scale.amounts([row["profit"][i]["change"] for row in rows], signed=True)
+        return scale.amounts([row["profit_joined"][i]["change"] for row in rows], signed=True)
 
     page.table(
         [
             Column("Policy", [row["policy"] + _statuses(row["status"]) for row in rows], words=True),
-            Column("Welfare\nbefore", moves("welfare", "before"), scale.money),
-            Column("Welfare\nafter", moves("welfare", "after"), scale.money),
-            Column("Change", moves("welfare", "change", True), scale.money),
-            Column("%", [_percent(row["welfare"]["share"]) for row in rows]),
+            Column(f"{ranked_by}\nbefore", moves("value", "before"), scale.money),
+            Column(f"{ranked_by}\nafter", moves("value", "after"), scale.money),
+            Column("Change", moves("value", "change", True), scale.money),
             Column("Consumers", moves("consumer_surplus", "change", True), scale.money),
             *(Column(head, firm(i), scale.money) for i, head in enumerate(by_firm("Profit", firms))),
-            Column("Outlay", moves("public_outlay", "change", True), scale.money),
+            Column("Outlay", moves("outlay_joined", "change", True), scale.money),
         ]
     )
-    page.sentence("Consumers, profits and outlay: their changes.")
+    page.sentence("Consumers, profits and outlay: their changes, transfers included, where all join.")
+    if ranked_by == "Value":
+        page.sentence(f"{STANDARD}.")
     regimes = [row for row in result["regimes"] if any(m["before"] is not None or m["after"] is not None for m in row["sharing"])]
     page.heading(f"Levels before and after ({firms[0]} / {firms[1]}; one number where both are the same)")
     page.table(
@@ -79,10 +83,41 @@ def differences(result: Tree, advised: Sequence[str], page: Page, digits: int) -
                 ),
             ]
         )
-    page.heading("What to do")
-    for name, advice in zip(("Before", "After"), advised, strict=True):
-        page.sentence(f"{name}: {advice}", bullet="- ")
     return page.text
+
+
+def recommended(found: Tree, scale: Scale, page: Page) -> None:
+    """What is recommended before and after, and why it changed."""
+    value = found["value"]
+    for name, key in (("Before", "before"), ("After", "after")):
+        amount = "" if value[key] is None else f", worth {scale.amount(value[key])}"
+        page.sentence(f"{name}: {_doing(found[key])}{amount}.", bullet="- ")
+    if not found["changed"]:
+        page.sentence("The recommendation stays the same.", bullet="- ")
+    for reason in found["why"]:
+        page.sentence(f"{capitalised(reason)}.", bullet="- ")
+
+
+def _doing(key: str | None) -> str:
+    """What is advised, in words."""
+    return "no advice" if key is None else f"{policy_of(key).doing} ({key})"
+
+
+def plain(case: Tree, varied: Sequence[str] = ()) -> bool:
+    """Whether what a case ranks by is welfare, whatever the value of these keys."""
+    weights = {"profit_weight": 1, "public_funds_cost": 0}
+    return all(case["mechanism"][name] == value and f"mechanism.{name}" not in varied for name, value in weights.items())
+
+
+def worth(result: Tree) -> str:
+    """What policies are ranked by along a path or over a grid."""
+    return "Welfare" if plain(result["case"], [span["key"] for span in result["vary"]]) else "Value"
+
+
+STANDARD = (
+    "Value: what the case's standard counts of each policy where all join (consumer surplus, profits by their weight, public money by what "
+    "it costs)"
+)
 
 
 def _pair(moved: Sequence[Tree], part: str) -> Sequence[float] | None:
@@ -115,16 +150,6 @@ def _statuses(status: Tree) -> str:
     return f" [{status['before']} -> {status['after']}]" if told else ""
 
 
-def _percent(share: float | None) -> str:
-    return figures.NONE if share is None else f"{100 * share:+.2f}"
-
-
-def winners(result: Tree) -> list[list[str]]:
-    """At every point the policies of the highest welfare among those that compete; none where the planner's problem has no figures."""
-    width, rows = len(result["policies"]), result["rows"]
-    return [winner(rows[start : start + width]) for start in range(0, len(rows), width)]
-
-
 def path_page(result: Tree, page: Page, digits: int) -> str:
     """Welfare along one key, and where things change."""
     vary, policies, rows = result["vary"][0], result["policies"], result["rows"]
@@ -134,46 +159,50 @@ def path_page(result: Tree, page: Page, digits: int) -> str:
     if result["changes"]:
         changed(result["changes"], page)
     page.sentence(f"{vary['key']} from {vary['low']:g} to {vary['high']:g}, {count} points.")
+    page.heading("What to do")
+    for text in _advised(result, digits):
+        page.sentence(text, bullet="- ")
     shown = sorted({round(i * (count - 1) / (SHOWN - 1)) for i in range(SHOWN)}) if count > SHOWN else list(range(count))
-    best = winners(result)
+    best = [point["policy"] for point in result["best"]]
     money = (result["case"].get("units") or {}).get("money")
-    burden = _burden(result)
-    page.heading("Welfare" + (" after the cost of public funds" if burden else "") + (f", {figures.plain(money)}" if money else ""))
+    page.heading(worth(result) + (f", {figures.plain(money)}" if money else ""))
     at = Column(vary["key"].rsplit(".", 1)[-1], figures.column([rows[k * width][vary["key"]] for k in shown], digits, zero=1e-12))
     page.table(
         [
             at,
+            Column("Best", [best[k] or figures.NONE for k in shown], words=True),
             *(
-                Column(policy.replace("_", "\n", 1), _figures([rows[k * width + j] for k in shown], "welfare_net", digits))
+                Column(policy.replace("_", "\n", 1), _figures([rows[k * width + j] for k in shown], "value", digits))
                 for j, policy in enumerate(policies)
             ),
-            Column("Best", [" ".join(best[k]) if len(best[k]) <= 2 else f"{len(best[k])} tie" for k in shown], words=True),
         ]
     )
     page.sentence(_best(result))
     if result["case"].get("types"):
         page.sentence("All figures are expectations over both firms' types.")
     _without_figures(result, page)
-    rules = [j for j, policy in enumerate(policies) if any(row["ic"] for row in rows[j::width])]
-    if rules:
-        page.heading("Public outlay" + (f", {figures.plain(money)}" if money else ""))
+    paying = [j for j in range(width) if any(row["outlay_joined"] for row in rows[j::width])]
+    rules = [j for j in range(width) if any(row["ic"] for row in rows[j::width])]
+    if paying:
+        page.heading("Public outlay where all join" + (f", {figures.plain(money)}" if money else ""))
         page.table(
             [
                 at,
                 *(
-                    Column(policies[j].replace("_", "\n", 1), _figures([rows[k * width + j] for k in shown], "public_outlay", digits))
-                    for j in rules
+                    Column(policies[j].replace("_", "\n", 1), _figures([rows[k * width + j] for k in shown], "outlay_joined", digits))
+                    for j in paying
                 ),
             ]
         )
-        for key, words in (("ic", "Truth"), ("ir", "Participation")):
+    if rules:
+        for key, words in (("ic", "Truth"), ("ir", "Participation as the tax stands")):
             told = {label(policies[j], firms): _held({row[key] for row in rows[j::width]} - {None}) for j in rules}
             if any(told.values()):
                 page.sentence(f"{words}: " + "; ".join(f"{name} {text}" for name, text in told.items()) + ".")
     page.heading("Where things change")
     events = result["events"]
     if not events:
-        page.sentence("Nowhere: the order of policies, the bounds that bind and the checks stay the same all along.")
+        page.sentence("Nowhere: the recommendation, the order of policies, the bounds that bind and the checks stay the same all along.")
     else:
         page.table(
             [
@@ -189,21 +218,29 @@ def path_page(result: Tree, page: Page, digits: int) -> str:
     return page.text
 
 
-def _burden(result: Tree) -> float:
-    """The shadow cost of public funds."""
-    return float(result["case"]["mechanism"]["public_funds_cost"])
+def _advised(result: Tree, digits: int) -> list[str]:
+    """What is recommended from the low end of a path to its high one."""
+    firms = firms_of(result["case"])
+    places = [event for event in result["events"] if event["kind"] == "winner"]
+    ends = [figures.number(event["at"], digits) for event in places]
+    out = []
+    for n, policy in enumerate([result["best"][0]["policy"], *(event["after"] for event in places)]):
+        low, high = ends[n - 1] if n else None, ends[n] if n < len(ends) else None
+        if low is None or high is None:
+            where = f"up to {high}" if high else f"from {low} on" if low else "all along"
+        else:
+            where = f"from {low} to {high}"
+        out.append(f"{where}: {label(policy, firms) if policy else 'no advice'}.")
+    return out
 
 
 def _best(result: Tree) -> str:
     """What the best policy is."""
-    burden = _burden(result)
-    text = "Best: highest welfare"
-    if burden:
-        text += f" after the cost of public funds, {burden:g} per unit paid out,"
-    text += f" of the policies that compete: not {' and '.join(benchmarks())}"
-    if any(row["ir"] for row in result["rows"]):
-        text += ", nor a tax rule under which some type would rather stay out"
-    return f"{text}."
+    standard = "" if worth(result) == "Welfare" else f" {STANDARD}."
+    return (
+        "Best: what is recommended of these and today's market, as pigou evaluate does: the highest value of what competes, and of what "
+        f"comes near it that which asks less.{standard}"
+    )
 
 
 def _without_figures(result: Tree, page: Page) -> None:
@@ -240,6 +277,8 @@ def _event(event: Tree, firms: tuple[str, str]) -> str:
     before, after = event["before"] or "-", event["after"] or "-"
     if event["kind"] == "order":
         return f"{before} -> {after}"
+    if event["kind"] == "winner":
+        return f"Best: {event['before'] or 'no advice'} -> {event['after'] or 'no advice'}"
     what = {"ic": "truth", "ir": "participation", "status": "status", "bounds": ""}[event["kind"]]
     return f"{who}{': ' + what if what else ''}: {before} -> {after}"
 
@@ -262,11 +301,10 @@ def over_a_grid(result: Tree, page: Page, digits: int) -> str:
     )
     if len(across) < first["count"]:
         page.sentence(f"{len(across)} of the {first['count']} points across are drawn: no more fit this page.")
-    best = winners(result)
-    names: dict[tuple[str, ...], str] = {}
-    for tied in best:
-        if tied:
-            names.setdefault(tuple(tied), LETTERS[len(names) % len(LETTERS)])
+    best = [point["policy"] for point in result["best"]]
+    names: dict[str, str] = {}
+    for key in filter(None, best):
+        names.setdefault(key, LETTERS[len(names) % len(LETTERS)])
 
     def draw(title: str, cell: Any, legend: dict[str, str]) -> None:
         page.heading(title)
@@ -283,10 +321,10 @@ def over_a_grid(result: Tree, page: Page, digits: int) -> str:
             if mark in used:
                 page.sentence(f"{mark}  {text}")
 
-    legend = {letter: " and ".join(label(policy, firms) for policy in tied) for tied, letter in names.items()}
-    unsolved = {UNSOLVED: "no winner: the planner's problem has no solution, or the point is no admissible market"}
+    legend = {letter: label(key, firms) for key, letter in names.items()}
+    unsolved = {UNSOLVED: "no advice: a problem it rests on has no solution, or the point is no admissible market"}
     page.sentence(_best(result))
-    draw("Best policy", lambda k: names.get(tuple(best[k]), UNSOLVED), legend | unsolved)
+    draw("Best policy", lambda k: names.get(best[k], UNSOLVED), legend | unsolved)
     for policy in policies:
         j = policies.index(policy)
         for key, words in (("ic", "truth"), ("ir", "participation")):

@@ -27,7 +27,7 @@ def as_csv(rows: Sequence[Tree]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows({column: unrun(value) for column, value in row.items()} for row in rows)
+    writer.writerows({column: unrun(row[column]) for column in COLUMNS} for row in rows)
     return text.getvalue()
 
 

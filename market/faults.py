@@ -166,6 +166,8 @@ def _admissible(node: Json, schema: Json) -> str:
         return f"a mapping{f' of at most {most} keys' if most else ''}" + (
             f" with the keys {', '.join(node['properties'])}" if "properties" in node else ""
         )
+    if "x-words" in node:
+        return str(node["x-words"])
     if kind == "array":
         least, most = node.get("minItems"), node.get("maxItems")
         count = f" of {least}" if least == most and least else ""

@@ -15,8 +15,6 @@ from market.demand import apply as apply_matrix
 from market.demand import consumer_surplus, gross_utility, quantity, shifted_intercept
 from market.faults import Json
 from market.pricing import PriceRule, net_intercept
-from market.solve.optimum import on_bound
-from market.solve.tolerances import DEFAULT, Tolerances
 from market.text import FIRMS
 
 Status = Literal["converged", "corner", "infeasible", "unbounded", "no_equilibrium", "not_converged"]
@@ -129,6 +127,18 @@ class Binding:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LeavingOut:
+    """A firm without which whoever chooses all levels would have more."""
+
+    firm: int
+    """0 or 1."""
+    value: float
+    """The chooser's payoff with that firm out, money; infinite where it has no limit."""
+    every_firm: float
+    """The same at the best with every firm selling, or the least upper bound of that where there is no best."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Certificate:
     """Why an outcome may be believed."""
 
@@ -147,6 +157,8 @@ class Certificate:
     """The firm (0 or 1) that would be driven out of the market; no figure is claimed then."""
     value: float | None = None
     """Where a chooser would rather drive a firm out: its payoff, at most, with every firm selling; money."""
+    leaving_out: LeavingOut | None = None
+    """The firm that a chooser would have more without; None where none was found, or firms choose for themselves."""
     others: tuple[Solution, ...] = ()
     """Other equilibria, or local optima, that were found."""
     bounds: tuple[Binding, ...] = ()
@@ -165,6 +177,7 @@ class Certificate:
             others=tuple(other.exchanged() for other in self.others),
             bounds=tuple(replace(bound, firm=1 - bound.firm) for bound in self.bounds),
             driven_out=None if self.driven_out is None else 1 - self.driven_out,
+            leaving_out=self.leaving_out and replace(self.leaving_out, firm=1 - self.leaving_out.firm),
         )
 
     def tree(self, firms: tuple[str, str]) -> Json:
@@ -182,7 +195,13 @@ class Certificate:
             "stable": None if self.reply_eigenvalues is None else bool(max(self.reply_eigenvalues) < 1),
             "driven_out": None if self.driven_out is None else firms[self.driven_out],
             "value": self.value,
+            "leaving_out": self.leaving_out and _left_out(self.leaving_out, firms),
         }
+
+
+def _left_out(found: LeavingOut, firms: tuple[str, str]) -> Json:
+    value = found.value if np.isfinite(found.value) else None
+    return {"without": firms[found.firm], "value": value, "unlimited": value is None, "every_firm": found.every_firm}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -279,11 +298,6 @@ def why_infeasible(accounts: Accounts) -> str:
         if v < _least(values)
     ]
     return f"the levels that solve it imply {', '.join(where)}: they describe no market"
-
-
-def binding(x: Array, lower: Array, upper: Array, tolerances: Tolerances = DEFAULT) -> tuple[Binding, ...]:
-    """The levels (4,) that lie on a bound."""
-    return bindings(x, on_bound(x, lower, tolerances) | on_bound(x, upper, tolerances))
 
 
 def bindings(x: Array, held: NDArray[np.bool_]) -> tuple[Binding, ...]:

@@ -1,11 +1,12 @@
 """A firm's exact global best reply in its own sharing and investment, rival's levels given, at Bertrand prices. About two firms.
 
 Where both firms sell, the margin is p_i - F_i = N / (4 b_i b_j - x^2), the numerator in own levels (s, t) being
-N = n0 + n1 t + n2 t^2 + (e + g t) s - h s^2 with h > 0, and n2 < 0 only where unit cost is convex. Profit is w N^2 less
+N = n0 + n1 t + n2 t^2 + (e + g t) s - h s^2, and n2 < 0 only where unit cost is convex. Profit is w N^2 less
 (kappa/2) max(t - o, 0)^2, w = b_i / (4 b_i b_j - x^2)^2, where kappa and the origin o (0 but for the restricted cost) are fixed by the
-rival's levels. For every t the best sharing is s*(t) = clip((e + g t) / 2h, 0, 1). In t, N is then quadratic on three stretches (s* = 0,
-between, s* = 1) and profit quartic: every local maximum is 0, o, the cap, the top of N or one of at most three roots of a cubic. All are
-evaluated; the best wins. Beside them stand replies that drive the rival out (`market.leaving`).
+rival's levels. For every t the best sharing is s*(t) = clip((e + g t) / 2h, 0, 1) where h > 0, as it is where leakage is the same for both
+firms; otherwise one of the ends. In t, N is then quadratic on three stretches (s* = 0, between, s* = 1) and profit quartic: every local
+maximum is 0, o, the cap, the top of N or one of at most three roots of a cubic. All are evaluated; the best wins. Beside them stand replies
+that drive the rival out (`market.leaving`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from market.cost import own_parabola
 from market.leaving import CELLS, FAR, Aside, beside_or_alone
 from market.own_levels import at_own_sharing, margin_of, net_intercepts_in_own_levels
 from market.solve.roots import positive_roots, root_of_line
+from market.wellposed import can_grow, shares_nothing_far_out
 
 
 def best_reply(
@@ -40,8 +42,13 @@ def best_reply(
     kappa, origin = (of_firm(a, firm) for a in own_parabola(case, x))
     cap = np.broadcast_to(of_firm(case.investment_cap, firm), t_j.shape)
 
+    bent = h > 0
+    twice = np.where(bent, 2 * h, 1.0)
+
     def sharing(t: Array) -> Array:
-        return np.clip((e + g * t) / (2 * h), least, most)
+        inner = (e + g * t) / twice
+        end = np.where(e + g * t >= h * (least + most), most, least)
+        return np.where(bent, np.clip(inner, least, most), end)
 
     def profit(t: Array) -> Array:
         s = sharing(t)
@@ -52,8 +59,8 @@ def best_reply(
     # Candidates in t, one more axis in front: the ends, then what each stretch N = m0 + m1 t + m2 t^2 has.
     candidates = [np.zeros_like(t_j), origin, np.where(np.isfinite(cap), cap, 0.0)]
     stretches = [(n0 + e * s - h * s**2, n1 + g * s, n2) for s in dict.fromkeys(sharing_range)]
-    if most > least:
-        stretches.append((n0 + e**2 / (4 * h), n1 + e * g / (2 * h), n2 + g**2 / (4 * h)))
+    if most > least:  # no more than candidates where h <= 0
+        stretches.append((n0 + e**2 / (2 * twice), n1 + e * g / twice, n2 + g**2 / (2 * twice)))
     for m0, m1, m2 in stretches:
         constant, slope = 2 * w * m0 * m1 + kappa * origin, 2 * w * (m1**2 + 2 * m0 * m2) - kappa
         if np.any(m2):
@@ -102,13 +109,11 @@ def best_reply(
 
 
 def reply_bound(case: Case, sharing_range: tuple[float, float] = (0.0, 1.0)) -> Array:
-    """What kappa must exceed, per firm (..., 2), for profit to be bounded in own investment: twice variable profit over t^2 far out.
-
-    Zero where unit costs make that depend on the rival's levels, so that nothing can be said beforehand.
-    """
-    b, x = case.own_slope, case.cross_slope
-    F = case.unit_cost
-    unknown = np.zeros((1, 1), bool) if F is None else (F.spillover + F.slope + F.curvature != 0).any(-1, keepdims=True)
-    to_rival = np.maximum(*(rival(case.demand_spillover) * s for s in sharing_range)) - rival(case.rivalry)
-    margin, sold = beside_or_alone(np.ones(1), to_rival, b, rival(b), x)
-    return np.where(unknown, 0.0, 2 * margin * sold)
+    """What kappa must exceed, per firm (..., 2), for profit to be bounded in own investment whatever the rival's levels: twice variable
+    profit over t^2 far out, where nothing is received that lowers the unit cost. Zero where investment cannot grow."""
+    b, x, F = case.own_slope, case.cross_slope, case.unit_cost
+    dearer = np.zeros((1, 2)) if F is None else F.base * F.slope + np.zeros(2)
+    shared = np.where(shares_nothing_far_out(case), 0.0, np.maximum(*(rival(case.demand_spillover) * s for s in sharing_range)))
+    margin, sold = beside_or_alone(1 - b * dearer, shared - rival(case.rivalry) + x * dearer, b, rival(b), x)
+    grows = can_grow(case, np.zeros(1) if F is None else F.base)
+    return np.where(grows, 2 * margin * sold, 0.0)

@@ -36,7 +36,7 @@ Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Positive = Annotated[Number, Field(gt=0)]
 NonNegative = Annotated[Number, Field(ge=0)]
 Share = Annotated[Number, Field(ge=0, le=1)]
-TAGS = {"<number>", "<per firm>", "<uniform>", "<listed>", "<demand>", "<utility>", "<range>", "<values>"}
+TAGS = {"<number>", "<per firm>", "<uniform>", "<listed>", "<demand>", "<utility>", "<range>", "<values>", "<all>"}
 """Names of union branches, which are no part of a key's path."""
 
 

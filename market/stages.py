@@ -185,7 +185,7 @@ def _sharing_replies(case: Case, t: Array) -> tuple[Array, Array, tuple[Array, A
     b, b2 = case.own_slope + np.zeros(2), case.cross_slope
     b_j = rival(b)
     e = 2 * b_j * case.leakage_interaction + b2 * rival(case.leakage_interaction)
-    h = 2 * b_j * case.leakage_own - b2 * rival(case.leakage_cross)
+    h = _bend_in_sharing(case)
     x = np.concatenate([np.zeros_like(t), t], -1)
     F = unit_cost(case, x)
     g = b2 * rival(case.demand_spillover) + np.zeros_like(t)
@@ -194,6 +194,11 @@ def _sharing_replies(case: Case, t: Array) -> tuple[Array, Array, tuple[Array, A
         g = g - b_j * b2 * rival(F.parameters.spillover * F.rise)
         g_t = -b_j * b2 * rival(F.parameters.spillover * F.rise_t)
     return np.broadcast_to(e / (2 * h), t.shape), g * t / (2 * h), (g / (2 * h), g_t * t / (2 * h))
+
+
+def _bend_in_sharing(case: Case) -> Array:
+    """h (L, 2) of `market.reply`; not positive where the rival gains so much by a firm's leakage that its prices reward the leak."""
+    return 2 * rival(case.own_slope + np.zeros(2)) * case.leakage_own - case.cross_slope * rival(case.leakage_cross)
 
 
 def sharing_equilibrium(case: Case, t: Array) -> tuple[Array, Array]:
@@ -284,6 +289,8 @@ def invest_first(case: Case, lanes: int, start: Array | float = 1.0, tolerances:
         better = true_profits(there, levels_after(there, at_kink)).sum(-1) >= true_profits(there, levels_after(there, t[bent])).sum(-1)
         t[bent] = np.where((holds & better)[:, None], at_kink, t[bent])
     one_sided, regret = _deviations(case, t, cap, tops)
+    # Where a firm's profit is convex in its own sharing the replies above are no maxima, and nothing is claimed.
+    regret = np.where((_bend_in_sharing(case) > 0).all(-1), regret, np.inf)
     own = np.where(held, np.nan, jacobian[:, [0, 1], [0, 1]])
     residual = np.where(switching, one_sided, residual)
     curvature = np.fmax(own[:, 0], own[:, 1])

@@ -44,7 +44,7 @@ STENCIL = ((-2.0, 1 / 12), (-1.0, -2 / 3), (1.0, 2 / 3), (2.0, -1 / 12))
 """Points and weights of the five-point first derivative (the middle one has weight zero)."""
 
 STEP = 1e-3
-"""Step of the differences, relative to the parameter or to 0.1."""
+"""Step of the differences, relative to the parameter or to its natural unit, whichever is more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +130,7 @@ def comparative_statics(case: Case, regime: Regime, x: Array, common: bool = Fal
     held = (at_lower | at_upper) & ~weak
     out = {}
     for name, shift in shifts(case, common).items():
-        h = STEP * max(0.1, _size(case, name))
+        h = STEP * max(1.0, _size(case, name))
         by_parameter = np.asarray(sum(weight * conditions(shift(case, k * h), regime, x)[0] for k, weight in STENCIL)) / h
         sides = [_move(jacobian, by_parameter, held, weak, at_lower, sign) for sign in (-1.0, 1.0)]
         out[name] = _totals(case, regime, x, shift, h, np.stack(sides)).stated(units, _dimension(name))

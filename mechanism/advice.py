@@ -17,7 +17,7 @@ from mechanism.instruments import investment_rates, sharing_rates
 from mechanism.options import WhyNot
 from mechanism.policies import GOAL, TODAY, Policy, policy_of
 from mechanism.ranking import joined
-from mechanism.recommendation import Recommendation, Robust, Rung, Stretch, Switch, recommended
+from mechanism.recommendation import SAID, Recommendation, Robust, Rung, Stretch, Switch, recommended
 from mechanism.rules import TAX_RULES
 from mechanism.standard import CONSUMERS_LOSE, SAME, UNMEASURABLE, Standard
 from mechanism.types import PRIVATE
@@ -26,8 +26,6 @@ from mechanism.words import CONSUMERS, Words, amount, capitalised, listed
 if TYPE_CHECKING:
     from mechanism.results import ComparisonRow, Evaluation
 
-SAID = 3
-"""Cautions that are said at once; the others are counted."""
 SWITCHES = 3
 """Parameters named of those that would overturn the recommendation, the nearest first."""
 

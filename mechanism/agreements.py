@@ -97,17 +97,14 @@ def _broken(case: Case, agreed: Array, firm: int) -> Array:
 def _undercut(case: Case, agreed: Array, firm: int) -> Array:
     """(N,): the firm's profit at the agreed levels and its best own price, the rival's as agreed.
 
-    Below the margin at which the rival no longer sells, its customers' choke price takes the place of its price.
+    It never pays to go below the margin at which the rival sells nothing any more: what is then left is what the members earn together,
+    which is highest at the agreed margin above it.
     """
     N = net_intercept(case, agreed)
     margins = apply_matrix(collusive_matrix(case), N)
     n_i, n_j, m_j = N[:, firm], N[:, 1 - firm], margins[:, 1 - firm]
     b_i, b_j, x = of_firm(case.own_slope, firm), of_firm(case.own_slope, 1 - firm), case.cross_slope[..., 0]
-    with np.errstate(divide="ignore"):
-        alone = np.where(x > 0, (b_j * m_j - n_j) / np.where(x > 0, x, 1.0), -np.inf)  # the margin below which the rival sells nothing
-    beside = np.maximum((n_i + x * m_j) / (2 * b_i), alone)
-    worth = beside * (n_i + x * m_j - b_i * beside)
-    left, slope = n_i + x * n_j / b_j, b_i - x**2 / b_j
-    out = np.clip(left / (2 * slope), 0.0, np.maximum(alone, 0.0))
-    worth = np.maximum(worth, np.where(alone > 0, out * (left - slope * out), 0.0))
+    least = np.where(x > 0, (b_j * m_j - n_j) / np.where(x > 0, x, 1.0), -np.inf)
+    margin = np.maximum((n_i + x * m_j) / (2 * b_i), least)
+    worth = margin * (n_i + x * m_j - b_i * margin)
     return np.asarray(worth - investment_cost(case, agreed)[:, firm])

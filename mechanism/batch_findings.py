@@ -1,22 +1,25 @@
-"""What a batch shows: which policy wins how often, how large gains and outlays are, who would join, and what it depends on.
+"""What a batch shows: which policy is recommended how often, how large gains and outlays are, who would join, and what it depends on.
 
-Reads a batch's result (Parquet or CSV), whose rows are ordered by case and then by policy.
+Reads a batch's result (Parquet or CSV), whose rows are ordered by case and then by policy. Nothing is ranked here: what is recommended
+stands in the result.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from statistics import NormalDist
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from market.outcome import SOLVED
-from mechanism.policies import GOAL, TODAY, known, policy_of
+from mechanism.many import NUMBERS, TEXT
+from mechanism.policies import PRIVATE_MARKET, RUNGS, TODAY, known, policy_of
 
 Array = NDArray[np.float64]
 
@@ -25,11 +28,13 @@ BINS = 5
 """Groups of equal size that a parameter with many values is cut into."""
 FEW = 8
 """Values up to which each is a group of its own."""
-TIE = 1e-9
-"""Share of welfare up to which policies count as equally good."""
-FIGURES = ("welfare", "welfare_net", "consumer_surplus", "profit_1", "profit_2", "public_outlay", "ic_max_gain", "ir_min_slack")
-KNOWN = ("case_id", "policy", "status", "ic", "ir", "message", "residual", "regret", "price_1", "price_2")
-LEVELS = ("sharing_1", "sharing_2", "investment_1", "investment_2")
+DOUBT = 0.05
+"""How often the win rates of some pair of groups are called different where all are the same."""
+NEEDED = ("recommended", "best", "competes", "value")
+"""The columns of a result that say what is recommended."""
+
+Shape = Literal["flat", "rises", "falls", "rises, then falls", "falls, then rises", "irregular"]
+"""How a win rate runs over the groups of a key, from low to high."""
 
 
 class ResultError(Exception):
@@ -49,22 +54,24 @@ class Result:
     truth: NDArray[np.object_]
     """(cases, policies): whether truth pays under a tax rule; no text where nothing is said."""
     joining: NDArray[np.object_]
-    """(cases, policies): whether all would join."""
+    """(cases, policies): whether all would join as it stands."""
+    best: NDArray[np.object_]
+    """(cases,): the policy recommended, today's market even where the batch does not list it; empty: no advice."""
     keys: Mapping[str, NDArray[Any]]
     """The varied keys, (cases,) each."""
 
-    @property
-    def worth(self) -> Array:
-        """What policies are ranked by, (cases, policies): welfare after the cost of public funds."""
-        return self.figures.get("welfare_net", self.figures["welfare"])
+    def today(self, figure: str) -> Array:
+        """(cases,): a figure of today's market, which competes wherever it stands; NaN where the batch does not list it."""
+        value, may = self.figures[figure], self.figures["competes"] == 1
+        columns = [self.policies.index(key) for key in (PRIVATE_MARKET, TODAY) if key in self.policies]
+        out = np.full(len(value), np.nan)
+        for j in reversed(columns):
+            out = np.where(may[:, j], value[:, j], out)
+        return out
 
-    def column(self, key: str) -> int | None:
-        """Where a policy stands; None where the batch has it not."""
-        return self.policies.index(key) if key in self.policies else None
-
-    def competes(self, key: str) -> bool:
-        """Whether a policy can win, and does not only show what would be possible."""
-        return not known(key) or policy_of(key).competes != "never"
+    def competes(self, j: int) -> bool:
+        """Whether a policy may be recommended in some case."""
+        return bool((self.figures["competes"][:, j] == 1).any())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,9 +89,9 @@ class AgainstMarket:
     """A policy against the market as it is, in the cases in which both have figures."""
 
     gain: Spread | None
-    """Of welfare after the cost of public funds; None where nothing is known, as below."""
+    """Of value; None where nothing is known, as below."""
     profit: Mapping[int, Spread | None]
-    """By firm, counted from 1, what its profit changes by."""
+    """By firm, counted from 1, what its profit changes by as the policy stands."""
     better: float | None
     """The share of cases with a positive gain."""
 
@@ -96,9 +103,9 @@ class PolicyFinding:
     policy: str
     """Its name."""
     wins: float | None
-    """The share in which it is best, ties shared; None for what does not compete."""
-    wins_voluntary: float | None
-    """The same if no tax rule counts under which some type would rather stay out."""
+    """The share in which it is recommended; None for what competes in no case of the batch."""
+    competes: float
+    """The share in which it competes."""
     solved: float
     """The share with figures."""
     corner: float
@@ -108,9 +115,9 @@ class PolicyFinding:
     truthful: float | None
     """Of the cases that say, the share in which truth pays."""
     joined: float | None
-    """Of the cases that say, the share in which all would join."""
+    """Of the cases that say, the share in which all would join as it stands, before any flat part."""
     against_market: AgainstMarket | None
-    """None where the batch has not the market as it is."""
+    """None where the batch does not list the market as it is."""
     spreads: Mapping[str, Spread | None]
     """Of the figures that the batch has."""
 
@@ -127,6 +134,8 @@ class Group:
     """Whether these are the cases without a value."""
     cases: int
     """How many."""
+    decided: int
+    """Those with advice."""
     policies: tuple[PolicyFinding, ...]
     """Over them."""
 
@@ -140,11 +149,13 @@ class Findings:
     policies: tuple[PolicyFinding, ...]
     """Over all cases, in the order of the batch."""
     undecided: float
-    """The share of cases in which no policy wins."""
+    """The share of cases without advice."""
     inadmissible: float
     """The share of cases that are no admissible market."""
-    public_funds: bool
-    """Whether public funds cost anything."""
+    unlisted: float
+    """The share in which today's market is recommended and the batch does not list it."""
+    asks: Mapping[str, float]
+    """The share in which what is recommended asks for just that, by `RUNGS`."""
     by: Mapping[str, tuple[Group, ...]]
     """By varied key."""
 
@@ -152,6 +163,11 @@ class Findings:
     def ordered(self) -> frozenset[str]:
         """The keys whose groups run from low to high."""
         return frozenset(key for key, groups in self.by.items() if all(group.missing or group.low is not None for group in groups))
+
+    @property
+    def shapes(self) -> dict[str, dict[str, Shape]]:
+        """How often each policy that competes is recommended over the groups of a key that run from low to high."""
+        return {key: _shapes([group for group in self.by[key] if not group.missing]) for key in self.by if key in self.ordered}
 
 
 def read_result(path: Path) -> Result:
@@ -179,15 +195,22 @@ def read_result(path: Path) -> Result:
     ids = frame["case_id"].to_numpy().reshape(shape) if whole else np.zeros((1, 1))
     if not whole or (ids != ids[:, :1]).any():
         raise ResultError("is no whole result of pigou batch: its rows are not ordered by case, each with the same policies")
-    known = {*KNOWN, *FIGURES, *LEVELS}
-    empty = pd.Series(np.full(len(frame), None, object))
+    if older := next((name for name in NEEDED if name not in frame), None):
+        raise ResultError(f"was written by an older version of pigou: it has no column {older}; run the batch again")
+    written = {"case_id", *TEXT, *NUMBERS}
+
+    def words(name: str) -> NDArray[np.object_]:
+        column = frame[name].to_numpy(object) if name in frame else np.full(len(frame), None, object)
+        return np.array([word if isinstance(word, str) else "" for word in column], object).reshape(shape)
+
     return Result(
         policies=policies,
-        figures={name: _numbers(frame[name]).reshape(shape) for name in FIGURES if name in frame},
+        figures={name: _numbers(frame[name]).reshape(shape) for name in NUMBERS if name in frame},
         status=frame["status"].to_numpy(object).reshape(shape),
-        truth=frame.get("ic", empty).to_numpy(object).reshape(shape),
-        joining=frame.get("ir", empty).to_numpy(object).reshape(shape),
-        keys={name: frame[name].to_numpy()[::width] for name in frame.columns if name not in known},
+        truth=words("ic"),
+        joining=words("ir"),
+        best=words("best")[:, 0],
+        keys={name: frame[name].to_numpy()[::width] for name in frame.columns if name not in written},
     )
 
 
@@ -201,79 +224,52 @@ def _numbers(column: Any) -> Array:
 
 def findings(result: Result, by: list[str]) -> Findings:
     """The findings of a result, pivoted by some of its keys (by default all that were varied)."""
-    worth, welfare = result.worth, result.figures["welfare"]
-    found = np.isfinite(worth)
-    wins = Wins(
-        all=_wins(result, worth),
-        voluntary=_wins(result, np.where(result.joining == "violated", np.nan, worth)),
-    )
-    everything = np.ones(len(worth), bool)
+    best = result.best
+    asked = [policy_of(key).requires if known(key) else None for key in best]
     return Findings(
-        cases=len(worth),
-        policies=_policies(result, wins, everything),
-        undecided=float((wins.all.sum(1) == 0).mean()),
+        cases=len(best),
+        policies=_policies(result, np.ones(len(best), bool)),
+        undecided=float((best == "").mean()),
         inadmissible=float((result.status == "bad_case").all(1).mean()),
-        public_funds=bool(np.any(worth[found] != welfare[found])),
-        by={key: _pivot(result, key, wins) for key in (by or list(result.keys))},
+        unlisted=float(np.mean([key not in ("", *result.policies) for key in best])),
+        asks={rung: sum(requires == rung for requires in asked) / len(best) for rung in RUNGS},
+        by={key: _pivot(result, key) for key in (by or list(result.keys))},
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Wins:
-    """Which policy wins in which case, (cases, policies), ties shared."""
-
-    all: Array
-    """If firms can be obliged to take part."""
-    voluntary: Array
-    """If they may refuse."""
-
-
-def _wins(result: Result, worth: Array) -> Array:
-    """(cases, policies): the share of a win, ties shared; none where no policy that competes, or not the planner, has a figure."""
-    competes = np.array([result.competes(key) for key in result.policies])
-    values = np.where(competes & np.isfinite(worth), worth, -np.inf)
-    top = values.max(1, keepdims=True)
-    best = (values >= top - TIE * np.abs(top)) & np.isfinite(values)
-    planner = result.column(GOAL)
-    if planner is not None:
-        best &= np.isfinite(worth[:, [planner]])
-    return np.asarray(best / np.maximum(best.sum(1, keepdims=True), 1))
-
-
-def _policies(result: Result, wins: Wins, which: NDArray[np.bool_]) -> tuple[PolicyFinding, ...]:
+def _policies(result: Result, which: NDArray[np.bool_]) -> tuple[PolicyFinding, ...]:
     """Every policy over some cases."""
-    return tuple(_policy(result, j, wins, which) for j in range(len(result.policies)))
+    return tuple(_policy(result, j, which) for j in range(len(result.policies)))
 
 
-def _policy(result: Result, j: int, wins: Wins, which: NDArray[np.bool_]) -> PolicyFinding:
+def _policy(result: Result, j: int, which: NDArray[np.bool_]) -> PolicyFinding:
     """One policy over some cases."""
-    key, status = result.policies[j], result.status[which, j]
-    competes = result.competes(key)
-    names = ("welfare", "welfare_net", "public_outlay", "ic_max_gain", "ir_min_slack")
+    status, figures = result.status[which, j], result.figures
+    names = ("welfare", "value", "public_outlay", "outlay_joined", "ic_max_gain", "ir_min_slack")
     return PolicyFinding(
-        policy=key,
-        wins=float(wins.all[which, j].mean()) if competes else None,
-        wins_voluntary=float(wins.voluntary[which, j].mean()) if competes else None,
+        policy=result.policies[j],
+        wins=float((figures["recommended"][which, j] == 1).mean()) if result.competes(j) else None,
+        competes=float((figures["competes"][which, j] == 1).mean()),
         solved=float(np.isin(status, sorted(SOLVED)).mean()),
         corner=float((status == "corner").mean()),
         status={str(name): int(count) for name, count in zip(*np.unique(status.astype(str), return_counts=True), strict=True)},
         truthful=_share(result.truth[which, j]),
         joined=_share(result.joining[which, j]),
         against_market=_against_market(result, j, which),
-        spreads={name: _spread(result.figures[name][which, j]) for name in names if name in result.figures},
+        spreads={name: _spread(figures[name][which, j]) for name in names if name in figures},
     )
 
 
 def _against_market(result: Result, j: int, which: NDArray[np.bool_]) -> AgainstMarket | None:
-    market = result.column(TODAY)
-    if market is None:
+    if not {PRIVATE_MARKET, TODAY} & set(result.policies):
         return None
-    better = result.worth[which, j] - result.worth[which, market]
-    profits = {firm: result.figures[f"profit_{firm}"] for firm in (1, 2) if f"profit_{firm}" in result.figures}
+    value = result.figures["value"][which, j]
+    better = value - result.today("value")[which]
+    profits = {firm: f"profit_{firm}" for firm in (1, 2) if f"profit_{firm}" in result.figures}
     found = np.isfinite(better)
     return AgainstMarket(
         gain=_spread(better),
-        profit={firm: _spread(profit[which, j] - profit[which, market]) for firm, profit in profits.items()},
+        profit={firm: _spread(result.figures[name][which, j] - result.today(name)[which]) for firm, name in profits.items()},
         better=float((better[found] > 0).mean()) if found.any() else None,
     )
 
@@ -293,7 +289,7 @@ def _spread(values: Array) -> Spread | None:
     return Spread(mean=float(found.mean()), quantiles={q: float(v) for q, v in zip(QUANTILES, at, strict=True)})
 
 
-def _pivot(result: Result, key: str, wins: Wins) -> tuple[Group, ...]:
+def _pivot(result: Result, key: str) -> tuple[Group, ...]:
     """Every policy within groups of a key's values; where keys were varied one at a time, with the others as in the first case."""
     differs = np.array([values != values[0] for values in result.keys.values()])
     others = differs.sum(0) - differs[list(result.keys).index(key)]
@@ -307,7 +303,8 @@ def _pivot(result: Result, key: str, wins: Wins) -> tuple[Group, ...]:
             low=values.low,
             missing=values.missing,
             cases=int(which.sum()),
-            policies=_policies(result, wins, which),
+            decided=int((result.best[which] != "").sum()),
+            policies=_policies(result, which),
         )
         out.append(group)
     return tuple(out)
@@ -350,3 +347,46 @@ def _number(value: Any) -> float | None:
         return float(value)
     except ValueError:
         return None
+
+
+# --- how a win rate runs
+
+
+def _shapes(found: Sequence[Group]) -> dict[str, Shape]:
+    """By policy that competes, over groups from low to high."""
+    some = [group for group in found if group.decided]
+    of = [group.decided for group in some]
+    out: dict[str, Shape] = {}
+    for j, policy in enumerate(found[0].policies if some else ()):
+        if policy.wins is not None:
+            out[policy.policy] = shape([round((group.policies[j].wins or 0.0) * group.cases) for group in some], of)
+    return out
+
+
+def shape(won: Sequence[int], of: Sequence[int]) -> Shape:
+    """How the rate of what was won of so many runs over groups in their order, leaving out what may be sampling error: the turns between
+    rates that differ significantly (Agresti and Caffo's interval, for all pairs of groups together)."""
+    pairs = len(of) * (len(of) - 1) // 2
+    if not pairs:
+        return "flat"
+    z = NormalDist().inv_cdf(1 - DOUBT / (2 * pairs))
+    rate = [(k + 1) / (n + 2) for k, n in zip(won, of, strict=True)]
+    variance = [p * (1 - p) / (n + 2) for p, n in zip(rate, of, strict=True)]
+
+    def above(i: int, j: int) -> bool:
+        return rate[i] - rate[j] > z * (variance[i] + variance[j]) ** 0.5
+
+    moves: list[str] = []
+    low = high = 0  # the lowest and the highest group since the last turn
+    for k in range(1, len(of)):
+        last = moves[-1] if moves else ""
+        if last != "rises" and above(k, low):
+            moves.append("rises")
+            high = k
+        elif last != "falls" and above(high, k):
+            moves.append("falls")
+            low = k
+        low, high = (k if rate[k] < rate[low] else low), (k if rate[k] > rate[high] else high)
+    told: tuple[Shape, ...] = get_args(Shape)
+    name = ", then ".join(moves) or "flat"
+    return next((one for one in told if one == name), "irregular")

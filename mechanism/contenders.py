@@ -17,7 +17,7 @@ from mechanism.attainable import Attainable, Solved, attainable, rates_alone
 from mechanism.behaviour import Expected, certain_outcome
 from mechanism.instruments import UnitRates, unit_rates
 from mechanism.options import WhyNot
-from mechanism.policies import GOAL, TODAY, Policy
+from mechanism.policies import GOAL, TODAY, Policy, compared
 from mechanism.ranking import Contender
 from mechanism.rules import TAX_RULES
 from mechanism.standard import Standard, standard_of
@@ -156,6 +156,24 @@ def rates_at(case: Case, levels: Array) -> UnitRates:
     return UnitRates(**columns)
 
 
+# --- what is ranked
+
+
+def in_the_running(types: TypeSpace | None, standard: Standard) -> tuple[Policy, ...]:
+    """What is followed where cases are ranked as one is: what a comparison of such cases shows and
+    may win, and what money aims at; `types` is None where everything is known."""
+    private = types is not None
+
+    def able(policy: Policy) -> bool:
+        rule = TAX_RULES.get(policy.key)
+        if rule is not None and rule.observed and types is not None and types.private_values:
+            return False  # it has nothing to ask
+        barred = policy.bar(private) or (types is not None and _only_the_grid(policy, types, standard))
+        return not barred or policy.key in standard.allow or policy.key == GOAL
+
+    return tuple(row for row in compared(private, standard.participation == "none") if able(row))
+
+
 # --- types private
 
 
@@ -237,9 +255,11 @@ def typed_policies(
         found, bar = standings[policy.key], policy.bar(private=True)
         if not bar and _only_the_grid(policy, types, standard):
             bar = "grid"
+        if bar == "benchmark" and policy.key in standard.allow:
+            bar = "types_known"  # nobody who sets levels knows them
         least = found.least
-        if standard.participation == "none" and least is not None:
-            least = found.expected.net_transfer
+        if standard.participation == "none" and least is not None and policy.source in ("rule", "own_rule"):
+            least = np.zeros_like(least)  # what a tax takes beyond what a report is worth to others is flat, and there are no flat parts
         return Contender(
             policy=policy,
             status=found.status,
@@ -254,8 +274,8 @@ def typed_policies(
 
 
 def _only_the_grid(policy: Policy, types: TypeSpace, standard: Standard) -> bool:
-    """Whether what transfers that are solved for save against a formula is the distance between types: on an interval interim payoffs
-    at the same levels differ by a constant alone, which the flat part sets."""
+    """Whether what transfers that are solved for save against a formula may be the distance between types alone. On an interval interim
+    payoffs at the same levels differ by a constant, which the flat part sets; where firms decide knowing both types a formula's flat
+    part may be too much, but by how much a grid does not tell."""
     rule = TAX_RULES.get(policy.key)
-    alike = types.continuous and types.private_values and standard.timing == "interim" and standard.participation != "none"
-    return rule is not None and rule.designed and alike
+    return rule is not None and rule.designed and types.continuous and types.private_values and standard.participation != "none"

@@ -109,7 +109,11 @@ def _of_market(policy: PolicyCase, given: dict[str, str]) -> DesignResult:
     few = options.allocation == "second_best" or options.collusion == "proof"
     types = grid if few else grid.everywhere()
     by_type = transfers_by_type(2, options)
-    if why := too_many(len(types.types), "lotteries" if few else "by_type" if by_type else "by_state"):
+    kind = "by_type" if by_type else "by_state"
+    if few:
+        both = options.allocation == "second_best" and options.collusion == "proof"
+        kind = "joint_lotteries" if both else "joint" if options.collusion == "proof" else "lotteries"
+    if why := too_many(len(types.types), kind):
         raise DesignError(why.text)
     if not grid.private_values:
         return _of_both_types(policy, grid, options, form)

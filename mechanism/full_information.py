@@ -14,12 +14,13 @@ import numpy as np
 
 from market.case import INVESTMENT, SHARING, Array, Case, levels, rival
 from market.demand import printed_double_integral, shifted_intercept
-from market.outcome import Certificate, Outcome, account, unsolved
+from market.outcome import Certificate, Outcome, account, bindings, unsolved
 from market.payoff import Payoff
 from market.pricing import bertrand_matrix, sold_matrix, utility_matrix
-from market.regimes import BOTH, binding, deviation_bounds, finish, level_bounds, other_point, starting_levels
+from market.regimes import BOTH, deviation_bounds, finish, level_bounds, other_point, starting_levels
 from market.sellers import among_sellers
 from market.solve.equilibrium import Game, best_reply_rounds, examine, find_equilibria, newton, searched_reply
+from market.solve.optimum import on_bound
 from market.solve.tolerances import DEFAULT, Tolerances
 from market.units import in_units, levels_from, levels_in, natural_units
 from mechanism.checks import Check, least_lump_sums, participation
@@ -164,7 +165,7 @@ def _regulated_equilibrium(own: Case, optimum: Outcome, tolerances: Tolerances) 
     listed = (other_point(own, bertrand_matrix, x) for x in levels_from(found.x[apart.any(-1) & real], units))
     others = sorted(listed, key=lambda other: (-other.welfare, *other.levels[SHARING]))
     x = levels_from(reached, units)
-    lower, upper = level_bounds(own, 1)
+    held = np.logical_or(*(on_bound(reached, bound, tolerances) for bound in level_bounds(case, 1)))
     curvature = float(here.curvature[0])
     at_optimum = bool((np.abs(reached[0] - x_star) <= tolerances.distinct * np.maximum(1.0, np.abs(x_star))).all())
     certificate = Certificate(
@@ -175,6 +176,6 @@ def _regulated_equilibrium(own: Case, optimum: Outcome, tolerances: Tolerances) 
         scope=optimum.certificate.scope if at_optimum else "searched",
         gap=optimum.certificate.gap if at_optimum else None,
         others=tuple(others),
-        bounds=binding(x[0], lower[0], upper[0], tolerances),
+        bounds=bindings(x[0], held[0]),
     )
     return finish(own, "regulated", x[0], account(own, x, bertrand_matrix), certificate)

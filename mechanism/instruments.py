@@ -19,7 +19,7 @@ from market.outcome import Outcome, account
 from market.payoff import Payoff
 from market.pricing import bertrand_matrix, revenue_matrices
 from market.regimes import level_bounds, starting_levels
-from market.solve.equilibrium import Game, examine, searched_reply
+from market.solve.equilibrium import Candidates, Game, examine, searched_reply
 from market.solve.optimum import on_bound
 from market.solve.tolerances import DEFAULT, Tolerances
 from market.units import Units, in_units, levels_in, natural_units
@@ -121,7 +121,8 @@ def rates_in(rates: Array, units: Units) -> Array:
 def unit_rates(case: Case, x: Array, tolerances: Tolerances = DEFAULT) -> UnitRates:
     """Rates that make levels (C, 4) every firm's first-order choice in the C markets of a flat case, and whether they are an equilibrium.
 
-    At a bound it is the least rate that keeps the level there: a firm that is pushed into it needs nothing.
+    At a bound it is the least rate that keeps the level there: a firm that is pushed into it needs nothing. Where a level far from the
+    bound would pay more, the rate is that at which it just does not.
     """
     units = natural_units(case)
     inner, at = in_units(case, units), levels_in(x, units)
@@ -136,6 +137,12 @@ def unit_rates(case: Case, x: Array, tolerances: Tolerances = DEFAULT) -> UnitRa
             held = np.where(at_upper[:, level], np.maximum(lacking, 0.0), lacking)
             rates[:, firm, level] = np.where(at_lower[:, level], np.minimum(lacking, 0.0), held)
     found = examine(subsidised_game(inner, rates, at), at, tolerances)
+    held = at_lower | at_upper
+    for _ in range(ROUNDS):
+        if not (held[:, None] & (found.gain > REGRET)[..., None]).any():
+            break
+        rates = _kept(inner, rates, at, held, found)
+        found = examine(subsidised_game(inner, rates, at), at, tolerances)
     rates = rates_in(rates, Units(money=1 / units.money, quantity=1 / units.quantity))
     return UnitRates(
         rates=rates,
@@ -145,6 +152,24 @@ def unit_rates(case: Case, x: Array, tolerances: Tolerances = DEFAULT) -> UnitRa
         regret=found.unscaled_regret,
         holds=(found.unscaled_regret <= REGRET) & (found.unscaled_residual <= tolerances.residual),
     )
+
+
+def _kept(case: Case, rates: Array, x: Array, held: NDArray[np.bool_], found: Candidates) -> Array:
+    """Rates (C, 2, 4) on levels that are held at a bound moved until the deviation that pays most no longer does: what it gains is spread
+    over how far it takes the level."""
+    rates, game = rates.copy(), subsidised_game(case, rates, x)
+    for firm, own in enumerate(CONTROLS):
+        moved = game.reply(firm, x)[0] - x
+        far = np.where(held[:, own], moved[:, own], 0.0)
+        level = np.abs(far).argmax(-1)
+        by = np.take_along_axis(far, level[:, None], 1)[:, 0]
+        lanes = np.flatnonzero((found.gain[:, firm] > REGRET) & (by != 0))
+        rates[lanes, firm, np.array(own)[level[lanes]]] -= found.gain[lanes, firm] / by[lanes]
+    return rates
+
+
+ROUNDS = 20
+"""Times that rates at bounds are moved."""
 
 
 def linear_subsidies(case: Case, levels: Array, market: Outcome, found: UnitRates | None = None) -> LinearSubsidies:

@@ -27,9 +27,11 @@ from mechanism.types import TypeSpace, type_space
 
 Columns = dict[str, NDArray[Any]]
 
-TEXT = ("policy", "status", "message", "ic", "ir", "why_not")
-"""The columns that hold strings: whether truth and participation hold under a tax rule, and why a policy does not compete; all others
-hold floats, NaN where no number is claimed."""
+TEXT = ("policy", "status", "message", "ic", "ir", "why_not", "best")
+"""The columns that hold strings: whether truth and participation hold under a tax rule, why a policy
+does not compete, and what is recommended at the case (empty: no advice), which is today's market
+where nothing asked is worth more, whether it is asked or not; all others hold floats, NaN where no
+number is claimed."""
 
 PER_FIRM = ("sharing", "investment", "price", "profit", "flat_payment", "net_transfer")
 """Figures of each firm: what its levels and prices are, what it keeps as the policy stands, the flat part that makes all join, and what it
@@ -45,13 +47,15 @@ NUMBERS = (
     "outlay_joined",
     "competes",
     "recommended",
+    "best_value",
     "ic_max_gain",
     "ir_min_slack",
     "residual",
     "regret",
 )
-"""The columns of figures: money in the case's own unit, residual and regret in natural units, 1 or 0 for whether a policy competes and is
-recommended. `welfare_net` is welfare less the case's shadow cost of public funds for what is paid out as the policy stands."""
+"""The columns of figures: money in the case's own unit, residual and regret in natural units, 1 or 0
+for whether a policy competes and is recommended, and the value of what is. `welfare_net` is welfare
+less the case's shadow cost of public funds for what is paid out as the policy stands."""
 
 
 def _not_there(row: Policy) -> str:
@@ -80,6 +84,7 @@ def solve_many(cases: Sequence[PolicyCase], policies: Sequence[str]) -> Columns:
         solved = _with_types if private else _known
         for place, ranked in solved([cases[i] for i in same], _needed(asked, private, first.mechanism.participation == "none")):
             at = np.array(same)[place] * width
+            _write_best(out, (at[:, None] + np.arange(width)).T, ranked)
             there = {c.policy.key: p for p, c in enumerate(ranked.contenders)}
             for k, key in enumerate(policies):
                 if key in there:
@@ -174,6 +179,12 @@ def _write(out: Columns, at: NDArray[np.intp], ranked: Ranked, p: int) -> None:
     out["competes"][at], out["recommended"][at] = ranked.competes[p], ranked.winner == p
     for name, column in c.columns.items():
         out[name][at] = column
+
+
+def _write_best(out: Columns, at: NDArray[np.intp], ranked: Ranked) -> None:
+    """Write what is recommended at C cases into all their rows `at` (policies, C)."""
+    keys = np.array([*(c.policy.key for c in ranked.contenders), ""], object)
+    out["best"][at], out["best_value"][at] = keys[ranked.winner], ranked.value_of(ranked.winner)
 
 
 # --- stacking

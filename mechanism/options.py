@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from mechanism.rules import DESIGNED, TAX_RULES
 
-LARGEST = {"by_type": 203, "by_state": 103, "lotteries": 21}
+LARGEST = {"by_type": 203, "by_state": 103, "lotteries": 21, "joint": 16, "joint_lotteries": 8}
 """Points per firm up to which a program is stated: with a transfer per own report, with one per
-pair of reports, with lotteries (or joint reports) in every state."""
+pair of reports, with lotteries in every state, with joint reports that may not pay, with both."""
 
 UNLIMITED = ("min_outlay", "min_worst_deficit")
 """Objectives that have no limit where nobody may refuse to take part."""

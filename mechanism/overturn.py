@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 
 from market.case import Array, Case
 from mechanism.behaviour import Expected
-from mechanism.contenders import AsFound, Standing, as_found, fixed_rates, known_policies, rates_standing, typed_policies
+from mechanism.contenders import AsFound, Standing, as_found, fixed_rates, in_the_running, known_policies, rates_standing, typed_policies
 from mechanism.options import WhyNot
-from mechanism.policies import GOAL, TODAY, Policy, compared, policy_of
+from mechanism.policies import GOAL, TODAY, policy_of
 from mechanism.ranking import Contender, Ranked, asks_of, choose, rank
 from mechanism.recommendation import Robust, Stretch, Switch
 from mechanism.standard import SAME, UNMEASURABLE, Standard, standard_of
@@ -295,7 +295,7 @@ RankedAt = Callable[[Standard], Ranked]
 
 def _known_ranked(found: Evaluation) -> RankedAt:
     """At one market whose types are known: its regimes are solved already."""
-    policies = eligible(found.case.mechanism.participation == "none", standard_of(found.case.mechanism))
+    policies = in_the_running(None, standard_of(found.case.mechanism))
     market = found.case.market.flat()
     solved = {policy.key: as_found(found.regimes[policy.key]) for policy in policies if policy.source == "regime"}
 
@@ -311,11 +311,6 @@ def _known_ranked(found: Evaluation) -> RankedAt:
 def repeated(case: Case, n: int) -> Case:
     """A flat case of one market as one of n."""
     return case.map(lambda x: np.repeat(x, n, 0))
-
-
-def eligible(unpaid: bool, standard: Standard) -> tuple[Policy, ...]:
-    """What decides who wins where types are known: what may compete, and what money aims at."""
-    return tuple(p for p in compared(private=False, unpaid=unpaid) if not p.barred or p.key in standard.allow or p.key == GOAL)
 
 
 @dataclass(kw_only=True)

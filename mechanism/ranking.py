@@ -146,14 +146,20 @@ class Ranked:
     @cached_property
     def runner_up(self) -> NDArray[np.intp]:
         """(C,): what competes with other levels and has the highest V; -1: nothing."""
-        other = self.competes & ~self.same_levels(self.winner) & (self.winner >= 0)
-        return _highest(np.where(other, self.value, -np.inf))
+        return self._highest(self.competes & ~self.same_levels(self.winner) & (self.winner >= 0))
 
     @cached_property
     def rungs(self) -> NDArray[np.intp]:
         """(rungs, C): the best that competes of what asks just so much, in the order of `RUNGS`; -1: nothing."""
         asks = asks_of(self.contenders)
-        return np.stack([_highest(np.where(self.competes & (asks == r)[:, None], self.value, -np.inf)) for r in range(len(RUNGS))])
+        return np.stack([self._highest(self.competes & (asks == rung)[:, None]) for rung in range(len(RUNGS))])
+
+    def _highest(self, which: NDArray[np.bool_]) -> NDArray[np.intp]:
+        """(C,): of some policies (P, C) that of the highest V, equals as for the winner; -1 where there are none."""
+        value = np.where(which & np.isfinite(self.value), self.value, -np.inf)
+        with np.errstate(invalid="ignore"):
+            equal = np.isfinite(value) & (value >= value.max(0) - SAME * self.scale)
+        return _least(equal, asks_of(self.contenders), self.outlay, self.net_transfer, self.scale)
 
     def value_of(self, which: NDArray[np.intp]) -> Array:
         """(C,): V of a policy, which (C,); NaN for none."""
@@ -235,7 +241,7 @@ def _why_not(c: Contender, net: Array, market: Contender, scale: Array, standard
     def bar(code: str, where: Any = True) -> None:
         out[np.asarray((out == "") & where)] = code
 
-    if c.policy.key not in standard.allow and c.barred:
+    if c.barred and not (c.barred in ("forbidden", "benchmark") and c.policy.key in standard.allow):
         bar(c.barred)
     bar("no_figures", ~c.solved)
     bar("no_baseline", ~market.solved)
@@ -244,7 +250,7 @@ def _why_not(c: Contender, net: Array, market: Contender, scale: Array, standard
     if c.policy.requires == "permission":
         bar("members_lose", (c.expected.profit - market.expected.kept).sum(-1) < -SAME * scale)
     kept = c.expected.profit + net if c.worst is None else c.worst + net - c.expected.net_transfer
-    if standard.participation == "none" or c.policy.requires == "order":
+    if standard.participation == "none":
         bar("below_zero", np.asarray((kept < -SAME * scale[:, None]).any(-1)))
     if not standard.consumers_may_lose:
         surplus = (np.asarray(one.expected.consumer_surplus, float) for one in (c, market))
@@ -260,26 +266,24 @@ def choose(
 ) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
     """The winner (C,), -1 where nothing competes, and what counts as equal to the best (P, C); `value` (P, C) is NaN where a policy does
     not compete, `today` (C,) that of the market as it is, `scale` (C,) its welfare's size."""
-    competes = np.isfinite(value)
-    top = np.where(competes, value, -np.inf).max(0)
+    top = np.where(np.isfinite(value), value, -np.inf).max(0)
     with np.errstate(invalid="ignore"):
         tie = np.maximum(np.maximum(materiality * (top - today), UNMEASURABLE * scale), SAME * scale)
-        equal = competes & (value >= top - tie)
-    left = equal.copy()
-    largest = np.abs(net).max(-1)
-    for criterion, same in ((asks[:, None] + 0.0 * top, 0.0), (outlay, SAME * scale), (largest, SAME * scale)):
+        equal = np.isfinite(value) & (value >= top - tie)
+    return _least(equal, asks, outlay, net, scale), equal
+
+
+def _least(left: NDArray[np.bool_], asks: NDArray[np.intp], outlay: Array, net: Array, scale: Array) -> NDArray[np.intp]:
+    """(C,): of the policies left (P, C), that which asks least, then with the smallest outlay, the smallest largest net transfer, the first
+    in the order of the table; -1 where none is left."""
+    left = left.copy()
+    for criterion, same in ((np.broadcast_to(asks[:, None], left.shape), 0.0), (outlay, SAME * scale), (np.abs(net).max(-1), SAME * scale)):
         lowest = np.where(left, criterion, np.inf).min(0)
         with np.errstate(invalid="ignore"):
             left &= criterion <= lowest + same
-    return np.where(left.any(0), left.argmax(0), -1), equal
+    return np.where(left.any(0), left.argmax(0), -1)
 
 
 def asks_of(contenders: Sequence[Contender]) -> NDArray[np.intp]:
     """(P,): how much each policy asks; what nobody can choose asks the most."""
     return np.array([RUNGS.index(c.policy.requires) if c.policy.requires else len(RUNGS) for c in contenders])
-
-
-def _highest(value: Array) -> NDArray[np.intp]:
-    """(C,): which of P has the highest value (P, C); -1 where all are minus infinity."""
-    value = np.where(np.isnan(value), -np.inf, value)
-    return np.where(np.isfinite(value.max(0)), value.argmax(0), -1)

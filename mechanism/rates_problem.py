@@ -16,8 +16,9 @@ from market.outcome import account
 from market.pricing import bertrand_matrix
 from market.units import Units, levels_in, natural_units
 from mechanism.allocation import case_at_pairs, per_firm
+from mechanism.behaviour import Expected
 from mechanism.instruments import CONTROLS
-from mechanism.private_market import PrivateEquilibrium, expected_under, pairs_of
+from mechanism.private_market import PrivateEquilibrium, pairs_of
 from mechanism.standard import SAME, Standard
 from mechanism.types import TypeSpace
 from mechanism.types_game import TypesGame, at_pairs, seen_by
@@ -98,8 +99,16 @@ class Problem:
     welfare_today: float
 
     @classmethod
-    def of(cls, case: Case, types: TypeSpace, today: PrivateEquilibrium, standard: Standard, market_levels: Array | None) -> Problem:
-        """The problem of a market in its own units."""
+    def of(
+        cls,
+        case: Case,
+        types: TypeSpace,
+        today: PrivateEquilibrium,
+        before: Expected,
+        standard: Standard,
+        market_levels: Array | None,
+    ) -> Problem:
+        """The problem of a market in its own units, `before` being expectations today."""
         units = Units(**{name: a.reshape(1) for name, a in vars(natural_units(case)).items()})
         own = case.map(np.ravel)
         joins = standard.participation != "none"
@@ -116,7 +125,6 @@ class Problem:
             there = account(case_at_pairs(own, types.points, types.parameter), market_levels, bertrand_matrix)
             stays = np.where(there.describes_market.all(), per_firm(there.profit), np.nan)
         alike = own.with_parameter(types.parameter, np.full(2, types.points[0])).alike()
-        expected = expected_under(case, types, today)
         return cls(
             case=own,
             types=types,
@@ -127,8 +135,8 @@ class Problem:
             outside=(stays[:, nodes][:, :, nodes] if by_pair else stays[:, nodes]) / units.money,
             start=levels_in(today.strategy[:, nodes], units).ravel(),
             spread=np.concatenate([np.eye(2), np.eye(2)]) if alike else np.eye(4),
-            consumers_today=float(expected.consumer_surplus / units.money[0]),
-            welfare_today=float(expected.welfare / units.money[0]),
+            consumers_today=float(before.consumer_surplus / units.money[0]),
+            welfare_today=float(before.welfare / units.money[0]),
         )
 
     @property

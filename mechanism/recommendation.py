@@ -11,6 +11,9 @@ from mechanism.policies import RUNGS, Policy, Requires
 from mechanism.ranking import Ranked
 from mechanism.standard import Standard
 
+SAID = 3
+"""Cautions that the answer says at once, the most important; the others are counted there and stand elsewhere."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Rung:

@@ -408,12 +408,12 @@ class ComparisonRow:
     @property
     def welfare(self) -> float | None:
         """Welfare before any cost of public funds."""
-        return None if self.expected is None else self.expected.welfare
+        return None if self.expected is None else float(self.expected.welfare)
 
     @property
     def consumer_surplus(self) -> float | None:
         """Of both products."""
-        return None if self.expected is None else self.expected.consumer_surplus
+        return None if self.expected is None else float(self.expected.consumer_surplus)
 
     @property
     def profit(self) -> Array | None:
@@ -423,7 +423,7 @@ class ComparisonRow:
     @property
     def outlay(self) -> float | None:
         """What the public pays net of tax."""
-        return None if self.expected is None else self.expected.budget
+        return None if self.expected is None else float(self.expected.budget)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -45,6 +45,8 @@ from mechanism.types import TypeSpace
 
 GRADIENT = 1e-10
 """Slope of the value in the rates, natural units, at which their search ends."""
+COARSE = 1e-5
+"""The same for climbs that are only compared."""
 SCANNED = 32
 """Rates spread around those that would make firms count all others' gains, at which the value is looked at."""
 CLIMBED = 3
@@ -105,6 +107,7 @@ def best_rates(
     standard: Standard,
     market_levels: Array | None = None,
     starts: Sequence[Array] = (),
+    plain: bool = False,
     tolerances: Tolerances = DEFAULT,
 ) -> FixedRates | WhyNot:
     """The rates of the highest value under a standard in one market, or why there are none.
@@ -112,14 +115,17 @@ def best_rates(
     `today` is its `bayes_nash`, `market_levels` (M, M, 4) is `nash` at all pairs of points, asked for
     where firms decide whether to join knowing both types (timing ex_post); `starts` are rates (2, 4) to
     search from besides zero and those that make up for what firms do to others in today's market.
+    With `plain` these are all, as where the best rates under a similar standard are known; without it
+    rates spread around them are looked at as well.
     """
-    if not today.converged:
+    before = expected_under(case, types, today)
+    if not (today.converged and before.describes_market):
         return NO_TODAY
-    problem = Problem.of(case, types, today, standard, market_levels)
+    problem = Problem.of(case, types, today, before, standard, market_levels)
     if problem.flat_matters and not np.isfinite(problem.outside).all():
         return NO_OUTSIDE
     own = [problem.rates_in(start) for start in starts]
-    for point in _best(problem, own):
+    for point in _best(problem, own, plain):
         found = _certified(problem, point, tolerances)
         if found is not None:
             return found
@@ -149,7 +155,7 @@ class _Follower:
         return self.asked
 
 
-def _best(problem: Problem, starts: Sequence[Array]) -> Iterator[Point]:
+def _best(problem: Problem, starts: Sequence[Array], plain: bool) -> Iterator[Point]:
     """Rates from the best found downward."""
     zero = problem.points(np.zeros((1, problem.spread.shape[1])), problem.start[None])[0]
     if zero is None:
@@ -160,9 +166,9 @@ def _best(problem: Problem, starts: Sequence[Array]) -> Iterator[Point]:
         return sorted(found, key=problem.value, reverse=True)
 
     given = [_followed(problem, zero, free) for free in starts]
-    seen = downward([zero, *given, *_scan(problem, zero, starts)])
-    tops = downward([_climbed(problem, point) for point in seen[:CLIMBED]])
-    yield _polished(problem, tops[0])
+    seen = downward([zero, *given, *_scan(problem, zero, starts, plain)])
+    tops = downward([_climbed(problem, point, COARSE) for point in seen[: 1 if plain else CLIMBED]])
+    yield _polished(problem, _climbed(problem, tops[0]))
     yield from downward([*tops, *seen])
 
 
@@ -176,22 +182,22 @@ def _followed(problem: Problem, zero: Point, free: Array) -> Point | None:
     return None
 
 
-def _scan(problem: Problem, zero: Point, starts: Sequence[Array]) -> list[Point]:
-    """What rates spread around zero and around those that make up for what is done to others lead to."""
+def _scan(problem: Problem, zero: Point, starts: Sequence[Array], plain: bool) -> list[Point]:
+    """What rates lead to that make up for what is done to others and, unless `plain`, those spread around them and around zero."""
     n = len(zero.free)
     towards = problem.externalities(zero)
     size = np.max([np.abs(towards), np.full(n, 0.01), *map(np.abs, starts)], axis=0)
     spread = qmc.Halton(n, scramble=False).random(SCANNED + 1)[1:]
-    free = np.concatenate([towards[None], (4 * spread - 1) * size])
+    free = np.concatenate([towards[None], (4 * spread - 1) * size])[: 1 if plain else None]
     found = problem.points(free, np.repeat(zero.z[None], len(free), axis=0))
     return [point for point in found if point is not None]
 
 
-def _climbed(problem: Problem, start: Point) -> Point:
+def _climbed(problem: Problem, start: Point, gradient: float = GRADIENT) -> Point:
     """The best rates that are reached from these."""
     follower = _Follower(problem, start)
     smooth = problem.burden == 0 and problem.joins
-    found = _ascent(problem, follower) if smooth else start
+    found = _ascent(problem, follower, gradient) if smooth else start
     if not smooth or problem.value(found) == -np.inf:
         found = _constrained(problem, follower)
     return max(start, found, key=problem.value)
@@ -262,7 +268,7 @@ def _nearby(problem: Problem, point: Point) -> Point:
     return max([point, *(p for p in found if p is not None)], key=problem.value)
 
 
-def _ascent(problem: Problem, follower: _Follower) -> Point:
+def _ascent(problem: Problem, follower: _Follower, gradient: float) -> Point:
     """The rates of the highest expected welfare."""
 
     def loss(free: Array) -> tuple[float, Array]:
@@ -272,7 +278,7 @@ def _ascent(problem: Problem, follower: _Follower) -> Point:
         return -(point.consumers + point.profit), -(point.consumers_slope + point.profit_slope)
 
     start = follower.last
-    options = {"maxiter": 100, "gtol": GRADIENT}
+    options = {"maxiter": 100, "gtol": gradient}
     found = minimize(loss, start.free, jac=True, method="BFGS", options=options)
     return follower.at(found.x) or start
 

@@ -19,6 +19,7 @@ from market.solve.linear import free_system, solve_general
 from market.solve.optimum import on_bound
 from market.stages import invest_first, lead
 from market.statics import conditions
+from market.units import levels_in, natural_units
 from market.wellposed import required_scale
 from mechanism.allocation import allocate
 from mechanism.full_information import full_information
@@ -350,7 +351,8 @@ def refined(case: Case, regime: Regime, x: Array) -> Array:
     if not np.isfinite(x).all():
         return x
     lower, upper = level_bounds(case, 1, regime.sharing_range)
-    held = on_bound(x, lower) | on_bound(x, upper)
+    units = natural_units(case)
+    held = np.logical_or(*(on_bound(levels_in(x, units), levels_in(bound, units)) for bound in (lower, upper)))
     x = x.astype(np.longdouble)
     for _ in range(REFINEMENTS):
         gradient, jacobian = conditions(case, regime, x)

@@ -19,7 +19,7 @@ from market.text import FIRMS
 from mechanism.behaviour import Expected
 from mechanism.design_tree import continuum_tree, designed_tree, gain_tree, slack_tree
 from mechanism.options import WhyNot
-from mechanism.policies import PRIVATE_MARKET
+from mechanism.policies import PRIVATE_MARKET, TODAY
 from mechanism.results import (
     FORMS,
     NOT_SETTLED,
@@ -40,13 +40,14 @@ from mechanism.tidy import COLUMNS
 if TYPE_CHECKING:
     from market.statics import Slopes
     from mechanism.batch_findings import Findings, PolicyFinding, Spread
+    from mechanism.difference import Advice, Compared, Difference, KeyChange, Moved
     from mechanism.full_information import FullInformation, Joining
     from mechanism.instruments import LinearSubsidies
     from mechanism.recommendation import Recommendation, Stretch
     from mechanism.robust_rates import FixedRates
     from mechanism.schema import Expected as ExpectedValue
     from mechanism.types import TypeSpace
-    from mechanism.what_if import Compared, Difference, KeyChange, Moved, Path
+    from mechanism.what_if import Path
 
 Tree = dict[str, Any]
 
@@ -232,14 +233,24 @@ def recommendation_tree(found: Recommendation) -> Tree:
 
 
 def comparison_rows(results: Sequence[Tree], labels: Sequence[str]) -> list[Tree]:
-    """`compare --format json`: the rows of several evaluations, each under its label, one figure per column; null for what there is not."""
-    return [{"case": label} | _tidy(row) for result, label in zip(results, labels, strict=True) for row in result["comparison"]]
+    """`compare --format json`: the rows of several evaluations, each under its label, one figure per column; null for what there is not.
+
+    The case's recommendation stands in the row of today's market.
+    """
+    out = []
+    for result, label in zip(results, labels, strict=True):
+        told = result["recommendation"]
+        for row in result["comparison"]:
+            recommended = told is not None and row["policy"] == told["policy"]
+            tidy = {"case": label} | _tidy(row | {"recommended": recommended})
+            out.append(tidy | {"recommendation": told if row["policy"] == TODAY else None})
+    return out
 
 
 def _tidy(row: Tree) -> Tree:
     """One row of a comparison with one figure per column."""
     tidy = row | {f"change_{key}": value for key, value in (row["change"] or {}).items()}
-    for key in ("profit", "sharing", "investment", "change_profit"):
+    for key in ("profit", "flat_payments", "net_transfer", "sharing", "investment", "investment_cost", "change_profit"):
         tidy[f"{key}_1"], tidy[f"{key}_2"] = tidy.get(key) or (None, None)
     return {column: tidy.get(column) for column in COLUMNS if column != "case"}
 
@@ -436,6 +447,7 @@ def difference_tree(found: Difference) -> Tree:
     """`what-if --set --format json`."""
     return {
         "changes": changes_tree(found.changes),
+        "recommendation": _advice(found.advice),
         "policies": [_compared(row, "policy") for row in found.policies],
         "regimes": [_compared(row, "regime") for row in found.regimes],
         "rules": [_compared(row, "tax_rule") for row in found.rules],
@@ -447,6 +459,17 @@ def difference_tree(found: Difference) -> Tree:
 def changes_tree(changes: Sequence[KeyChange]) -> list[Tree]:
     """What was changed in a case."""
     return [{"key": change.key, "before": change.before, "after": change.after} for change in changes]
+
+
+def _advice(found: Advice) -> Tree:
+    """What is recommended before and after, and why it changed; null where there is no advice."""
+    return {
+        "before": found.before and found.before.key,
+        "after": found.after and found.after.key,
+        "changed": found.before != found.after,
+        "value": _moved(found.value),
+        "why": list(found.why),
+    }
 
 
 def _compared(row: Compared, name: str) -> Tree:
@@ -468,23 +491,38 @@ def path_tree(found: Path) -> Tree:
     return {
         "vary": [_fields(span) for span in found.spans],
         "policies": list(found.policies),
+        "best": _best(found),
         "rows": _path_rows(found),
         "events": [_fields(event) | {"policies": list(event.policies)} for event in found.events],
         "more_events": found.more_events,
     }
 
 
+def _points(found: Path) -> list[Tree]:
+    """The values of the varied keys at every point."""
+    return [dict(zip((span.key for span in found.spans), point, strict=True)) for point in found.points.tolist()]
+
+
+def _best(found: Path) -> list[Tree]:
+    """A row per point: what is recommended there, and its value; null where there is no advice."""
+    width = len(found.policies)
+    winners = zip(found.columns["best"][::width], found.columns["best_value"][::width].tolist(), strict=True)
+    return [
+        point | {"policy": key or None, "value": None if isnan(value) else value}
+        for point, (key, value) in zip(_points(found), winners, strict=True)
+    ]
+
+
 def _path_rows(found: Path) -> list[Tree]:
     """A row per point and policy: figures, and what is said where there is something to say."""
     figures = [name for name, values in found.columns.items() if values.dtype == float]
     columns = {name: values.tolist() for name, values in found.columns.items()}
-    points = [dict(zip((span.key for span in found.spans), point, strict=True)) for point in found.points.tolist()]
-    width = len(found.policies)
+    points, width = _points(found), len(found.policies)
     return [
         points[at // width]
         | {name: columns[name][at] for name in ("policy", "status")}
         | {name: None if isnan(columns[name][at]) else columns[name][at] for name in figures}
-        | {name: columns[name][at] or None for name in ("ic", "ir", "message")}
+        | {name: columns[name][at] or None for name in ("ic", "ir", "message", "why_not", "best")}
         for at in range(len(points) * width)
     ]
 
@@ -499,9 +537,14 @@ def findings_tree(found: Findings) -> Tree:
         "policies": [_finding(row) for row in found.policies],
         "undecided": found.undecided,
         "inadmissible": found.inadmissible,
-        "public_funds": found.public_funds,
+        "unlisted": found.unlisted,
+        "asks": dict(found.asks),
+        "shapes": found.shapes,
         "by": {
-            key: [{"group": group.name, "cases": group.cases, "policies": [_finding(row) for row in group.policies]} for group in groups]
+            key: [
+                {"group": group.name, "cases": group.cases, "decided": group.decided, "policies": [_finding(row) for row in group.policies]}
+                for group in groups
+            ]
             for key, groups in found.by.items()
         },
     }
@@ -511,7 +554,7 @@ def _finding(row: PolicyFinding) -> Tree:
     tree: Tree = {
         "policy": row.policy,
         "wins": row.wins,
-        "wins_voluntary": row.wins_voluntary,
+        "competes": row.competes,
         "solved": row.solved,
         "corner": row.corner,
         "status": dict(row.status),

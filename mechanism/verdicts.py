@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import isfinite
+
 from market.case import SHARING, Case
 from market.outcome import SOLVED, Certificate
 from market.regimes import REGIMES
@@ -9,6 +11,7 @@ from mechanism.checks import JointLie, Lie, Refusal
 from mechanism.full_information import FullInformation, Joining
 from mechanism.instruments import LinearSubsidies
 from mechanism.policies import GOAL, PRIVATE_MARKET, TODAY, agreements, policy_of
+from mechanism.proportions import misfits, scaling
 from mechanism.results import NOT_SETTLED, Evaluation, RuleResult
 from mechanism.rules import TAX_RULES
 from mechanism.words import NEGLIGIBLE, OUTSIDE, Sentence, Words
@@ -294,7 +297,15 @@ def _collusion(found: RuleResult, say: Words) -> list[Sentence]:
 
 def warnings(found: Evaluation) -> list[Sentence]:
     """What limits the answer: assumptions of the paper that do not hold here, missing proofs, several solutions."""
-    return _assumptions(found, found.case.market.flat()) + _sizes(found) + _proofs(found)
+    return _units(found) + _assumptions(found, found.case.market.flat()) + _sizes(found) + _without_one(found) + _proofs(found)
+
+
+def _units(found: Evaluation) -> list[Sentence]:
+    odd = misfits(found.case.market, found.case.resolved)
+    if not odd:
+        return []
+    text = f"units look wrong: {'; '.join(one.text for one in odd)}. {scaling(found.case.resolved)}"
+    return [Sentence(code="units_look_wrong", text=text)]
 
 
 def _assumptions(found: Evaluation, market: Case) -> list[Sentence]:
@@ -330,6 +341,22 @@ def _sizes(found: Evaluation) -> list[Sentence]:
             "problem is unbounded, and figures there say more about that bound than about a market"
         )
         out.append(Sentence(code="nearly_unbounded", text=text))
+    return out
+
+
+def _without_one(found: Evaluation) -> list[Sentence]:
+    """Choosers that would have more if a firm were out of the market."""
+    say, out = Words(found.case.units.money, found.case.market.firms), []
+    for key, outcome in found.regimes.items():
+        left = outcome.certificate.leaving_out
+        if left is not None:
+            most = say.money(left.every_firm)
+            more = f"be {say.money(left.value)}" if isfinite(left.value) else "grow without limit"
+            text = (
+                f"{key}: {REGIMES[key].maximised} is {most} at most with every firm in the market; with {say.firm(left.firm)} driven out "
+                f"it would {more}"
+            )
+            out.append(Sentence(code="firm_driven_out", text=text))
     return out
 
 

@@ -30,6 +30,7 @@ UNITS = "tests/test_market_units.py"
 CLAIMS = "tests/test_mechanism_claims.py"
 DESIGN = "tests/test_design.py"
 SETTING_UNITS = "tests/test_setting_units.py"
+CAUTIONS = "tests/test_cautions.py"
 DERIVATIVES = f"{EQUATIONS}::test_payoff_derivatives_by_complex_step"
 
 
@@ -205,8 +206,8 @@ MUTANTS = (
     Mutant(
         name="bound of replies",
         file="market/reply.py",
-        old="np.where(unknown, 0.0, 2 * margin",
-        new="np.where(unknown, 0.0, 1.99 * margin",
+        old="np.where(grows, 2 * margin",
+        new="np.where(grows, 1.99 * margin",
         killers=(f"{REFUTED}::test_profit_grows_without_limit_exactly_below_the_bound_of_replies",),
     ),
     Mutant(
@@ -219,8 +220,8 @@ MUTANTS = (
     Mutant(
         name="best replies that share in part",
         file="market/reply.py",
-        old="stretches.append((n0 + e**2 / (4 * h), n1 + e * g / (2 * h), n2 + g**2 / (4 * h)))",
-        new="stretches.append((n0 + e**2 / (4 * h), n1 + e * g / (4 * h), n2 + g**2 / (4 * h)))",
+        old="stretches.append((n0 + e**2 / (2 * twice), n1 + e * g / twice, n2 + g**2 / (2 * twice)))",
+        new="stretches.append((n0 + e**2 / (2 * twice), n1 + e * g / (2 * twice), n2 + g**2 / (2 * twice)))",
         killers=(f"{REFUTED}::test_no_point_of_a_grid_beats_a_best_reply_that_shares_in_part_or_all",),
     ),
     Mutant(
@@ -603,11 +604,25 @@ MUTANTS = (
         killers=("tests/test_mechanism_interdependent.py::test_transfers_are_solved_for_at_each_type_of_the_rival",),
     ),
     Mutant(
-        name="a tie between policies",
+        name="what a member earns by breaking an agreement",
+        file="mechanism/agreements.py",
+        old="gain = np.maximum(best - kept, 0.0)",
+        new="gain = np.maximum(best - outside, 0.0)",
+        killers=(f"{CAUTIONS}::test_what_breaking_an_agreement_gains_by_brute_force",),
+    ),
+    Mutant(
+        name="where a rival that is undercut sells nothing any more",
+        file="mechanism/agreements.py",
+        old="margin = np.maximum((n_i + x * m_j) / (2 * b_i), least)",
+        new="margin = (n_i + x * m_j) / (2 * b_i) + 0 * least",
+        killers=(f"{CAUTIONS}::test_what_undercutting_agreed_prices_gains_by_brute_force",),
+    ),
+    Mutant(
+        name="what the consumers' clause costs",
         file="mechanism/advice.py",
-        old="(self.share(o.net(cost)), -max(o.spent, 0.0))",
-        new="(self.share(o.net(cost)), max(o.spent, 0.0))",
-        killers=("tests/test_mechanism_designed.py::test_the_shadow_cost_decides_between_paying_and_permitting",),
+        old="free = replace(standard, allow=standard.allow | {CONSUMERS_LOSE})",
+        new="free = standard",
+        killers=("tests/test_advice.py::test_what_protecting_consumers_costs",),
     ),
     Mutant(
         name="a tie between reports",

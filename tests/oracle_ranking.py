@@ -549,6 +549,30 @@ def rates_at(m: Market, x: Array) -> list[list[float]]:
     return told
 
 
+def held_at_nil(m: Market, x: Array, i: int, rates: Sequence[float]) -> list[float]:
+    """The rates with those on levels of nil lowered as far as it takes that firm i does not want levels far from x."""
+
+    def tempted(told: Sequence[float]) -> bool:
+        return gain_by_deviating(m, x, i, told) > 1e-9 * m.money
+
+    told = list(rates)
+    for n, level in enumerate((x[i], x[2 + i])):
+        if level > 0 or not tempted(told):
+            continue
+        step, start = (m.money, m.money / m.quantity)[n], told[n]
+        while tempted([*told[:n], start - step, *told[n + 1 :]]) and step < 1e3 * m.money:
+            step *= 2
+        low, high = 0.0, step
+        for _ in range(40):
+            middle = (low + high) / 2
+            if tempted([*told[:n], start - middle, *told[n + 1 :]]):
+                low = middle
+            else:
+                high = middle
+        told[n] = start - high
+    return told
+
+
 def consumers_guard(m: Market, standard: Mapping[str, Any], today: Policy) -> list[Function]:
     """Consumers do not lose against today, unless that is allowed."""
     floor = today["consumer_surplus"]
@@ -557,7 +581,7 @@ def consumers_guard(m: Market, standard: Mapping[str, Any], today: Policy) -> li
 
 def firms_guard(m: Market) -> list[Function]:
     """No firm earns less than nothing before transfers."""
-    return [lambda v, i=i: profits(m, v)[i] for i in FIRMS]  # type: ignore[misc]
+    return [lambda v, i=i: profits(m, v)[i] for i in FIRMS]
 
 
 def second_best(m: Market, standard: Mapping[str, Any], today: Policy) -> Policy:
@@ -578,7 +602,7 @@ def linear_subsidies(m: Market, standard: Mapping[str, Any], today: Policy) -> P
         x = best_levels(m, standard, today, guards)
     told = figures(m, "linear_subsidies", x, status_of(m, x))
     if told["status"] in SOLVED:
-        rates = rates_at(m, x)
+        rates = [held_at_nil(m, x, i, own) for i, own in enumerate(rates_at(m, x))]
         told["rates"] = rates
         told["receipts"] = [float(rates[i][0] * x[i] + rates[i][1] * x[2 + i]) for i in FIRMS]
         told["regret"] = max(gain_by_deviating(m, x, i, rates[i]) for i in FIRMS)

@@ -107,7 +107,7 @@ def test_what_decided_is_said_with_its_number() -> None:
 def test_an_agreement_leads_with_what_each_member_has_of_it() -> None:
     told = text(with_options("large_and_small", materiality=0.9))
     assert told.startswith("Permit an industry alliance that leaves prices to the firms. The standard: consumers and profits count alike")
-    assert "By itself firm 1 gains 0.7536 and firm 2 loses 0.04638, so that firm 1 must pass 0.04638 million USD on to firm 2" in told
+    assert "By itself firm 1 gains 0.754 and firm 2 loses 0.04638, so that firm 1 must pass 0.04638 million USD on to firm 2" in told
     assert "It costs the public nothing." in told
     assert "does not enforce itself" in told
 

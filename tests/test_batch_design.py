@@ -209,9 +209,29 @@ def test_all_faults_come_at_once_with_their_places(tmp_path: Path) -> None:
     text = "vary:\n  cost.scal: {low: 12, high: 13}\n  security.rivalry: {low: 0.1, high: 1.4}\n" + SAMPLE
     found = faults(tmp_path, text, policies="policies: [nash, nahs, nash, groves]\n")
     assert [fault.split(": ")[0] for fault in found] == ["3:3", "4:32", "6:18", "6:24", "6:30"]
-    assert 'policies[1] is "nahs", which is no regime and no tax rule; did you mean nash?' in found[2]
+    assert 'policies[1] is "nahs", which is no policy; did you mean nash?' in found[2]
     assert "list each policy once" in found[3]
     assert "needs `types`" in found[4]
+
+
+def test_all_policies_are_what_may_be_recommended_and_the_planner(tmp_path: Path) -> None:
+    """With types those of their comparison; what nobody may refuse only where that is asked; what does not compete never."""
+    known = {"nash", "no_sharing", "joint_profit", "sharing_alliance", "linear_subsidies", "vcg_full_information", "social_optimum"}
+    typed = known - {"nash", "vcg_full_information"} | {"bayes_nash", "printed", "groves", "worst_type", "agv"}
+    vary = "vary: {cost.scale: {values: [12]}}\n"
+    refuse = "vary: {mechanism.participation: {values: [ir_market, none]}}\n"
+    head = f"case: {ROOT}/cases/private_spillovers.yaml\n"
+    asked = "policies: all\n"
+    assert set(design(tmp_path, vary, policies=asked).policies) == known
+    assert set(design(tmp_path, refuse, policies=asked).policies) == known | {"mandate"}
+    assert set(design(tmp_path, vary, head=head, policies=asked).policies) == typed
+    # Transfers that are solved for save no more than the distance between types, but where nobody may refuse they have no flat part.
+    assert set(design(tmp_path, refuse, head=head, policies=asked).policies) >= typed | {"mandate", "designed"}
+    both = design(tmp_path, f"cases: [{CASE}, {ROOT}/cases/private_spillovers.yaml]\n", head="", policies=asked)
+    assert set(both.policies) == known | typed
+    (found,) = faults(tmp_path, vary, policies="policies: everything\n")
+    assert 'policies is "everything"' in found
+    assert "all" in found
 
 
 @pytest.mark.parametrize(
@@ -269,7 +289,7 @@ def test_a_case_is_no_design_and_a_design_no_case(tmp_path: Path) -> None:
     with pytest.raises(BadCase, match="is the design of a batch, not a case"):
         load_case(tmp_path / "d.yaml")
     (tmp_path / "d.yaml").write_text(f"case: {CASE}\nvary: {{cost.scale: {{values: [12]}}}}\n")
-    with pytest.raises(BadCase, match=r"policies is missing; give a list, each text, such as \[nash, joint_profit"):
+    with pytest.raises(BadCase, match=r"policies is missing; give all or a list, each text, such as \[nash, joint_profit"):
         load_design(tmp_path / "d.yaml")
 
 

@@ -17,7 +17,7 @@ from command import Run
 
 from cli.figures import aligned, column, number, pair_column, percent, plain
 from cli.page import Column, Page
-from cli.render import evaluation, winner
+from cli.render import evaluation, kept
 
 CASE = """\
 schema_version: 1
@@ -82,21 +82,67 @@ def test_csv_is_the_comparison_in_full_precision(run: Run, case: Path, tree: dic
     assert set(rows[0]) >= {"case", "policy", "status", "consumer_surplus", "public_outlay", "sharing_1", "investment_2", "share_of_gain"}
 
 
-def test_the_table_names_every_regime_and_policy_and_shows_its_figures(run: Run, case: Path, tree: dict[str, Any]) -> None:
+def test_the_page_answers_first_and_shows_what_every_policy_changes(run: Run, case: Path, tree: dict[str, Any]) -> None:
     done = run("evaluate", case)
     assert done.code == 0
     assert done.err == ""
-    mirrored = {"sequential_firm_2"}  # of equal firms; shown once
-    for key in {*tree["regimes"], *(row["policy"] for row in tree["comparison"])} - mirrored:
-        assert f"({key})" in done.out
+    words = " ".join(done.out.replace("- ", "").split())
+    answer = [" ".join(line.split()) for line in tree["recommendation"]["text"]]
+    assert all(line in words for line in answer)
+    assert (
+        words.index(answer[0])
+        < words.index("Who gains")
+        < words.index("What firms receive")
+        < words.index("Outcomes")
+        < words.index("Proof")
+    )
+    today = next(row for row in tree["comparison"] if row["policy"] == "nash")
     for row in tree["comparison"]:
-        assert f"{row['welfare']:#.5g}" in done.out
-    for verdict in tree["verdicts"]:
-        text = verdict["text"].removeprefix("Which policy? ")  # the heading asks
-        assert text in " ".join(done.out.replace("- ", "").split())
+        (line,) = re.findall(rf"^{row['policy']}\*? +[-+\d].*\d %$", done.out, re.M)
+        change = row["value"] - today["value"]
+        assert (f"{change:+.5g}" if row is not today else f"{today['value']:.5g}") in line.replace("0000", "")
+    assert done.out.count("linear_subsidies*") == 2  # who gains, and what is paid
+    assert len(done.out.splitlines()) <= 90
+    for policy in {key for key, regime in tree["regimes"].items() if key in {row["policy"] for row in tree["comparison"]}}:
+        assert f"({policy})" in done.out
     assert "million USD" in done.out
     assert "thousand" in done.out
     assert "The firms are alike." in done.out
+    assert "innovation" in done.out  # what the model cannot answer
+
+
+def test_details_bring_every_regime_and_finding(run: Run, case: Path, tree: dict[str, Any]) -> None:
+    out = run("evaluate", case, "--details").out
+    mirrored = {"sequential_firm_2"}  # of equal firms; shown once
+    for key in {*tree["regimes"], *(row["policy"] for row in tree["comparison"])} - mirrored:
+        assert f"({key})" in out or f"({key}*)" in out
+    for row in tree["comparison"]:
+        assert f"{row['value']:#.5g}" in out
+    for verdict in tree["verdicts"]:
+        assert " ".join(verdict["text"].split()) in " ".join(out.replace("- ", "").split())
+    assert "Individual rationality" in out
+    assert "Inputs: " in out
+
+
+def test_kept_is_what_is_kept_when_everybody_takes_part(tree: dict[str, Any]) -> None:
+    """Value is made of it: consumers' surplus and what firms keep, less what the public pays; so also under another standard."""
+    for row in tree["comparison"]:
+        total = row["consumer_surplus"] + kept(row, 0) + kept(row, 1) - row["outlay_joined"]  # type: ignore[operator]
+        assert total == pytest.approx(row["value"], rel=1e-12)
+
+
+@pytest.mark.parametrize("width", [80, 100, 140])
+@pytest.mark.parametrize("name", ["two_vendors", "large_and_small", "two_types"])
+def test_pages_fit_and_use_the_width_there_is(name: str, width: int) -> None:
+    from mechanism.schema import load_case
+
+    result = trees.evaluate(load_case(Path(__file__).resolve().parents[1] / "cases" / f"{name}.yaml"))
+    for details in (False, True):
+        lines = evaluation(result, Page(width), 5, details).splitlines()
+        assert max(map(len, lines)) <= width
+    if width >= 100:
+        head = next(line for line in lines if line.startswith("Policy"))
+        assert head.endswith("of gain") or "Security" in "".join(lines[lines.index(head) - 2 : lines.index(head) + 1])
 
 
 def test_a_page_fits_a_hundred_columns_without_dots_or_escapes(run: Run, case: Path) -> None:
@@ -154,7 +200,7 @@ def test_out_writes_the_result_to_a_file_and_nothing_to_stdout(run: Run, case: P
     done = run("evaluate", case, "--format", "json", "--out", target)
     assert (done.code, done.out) == (0, "")
     assert str(target) in done.err
-    assert json.loads(target.read_text())["schema_version"] == 1
+    assert json.loads(target.read_text())["schema_version"] == 2
     assert sorted(path.name for path in tmp_path.iterdir()) == ["result.json", "two.yaml"]
 
 
@@ -306,9 +352,9 @@ def test_compare_gives_a_tidy_row_per_case_and_policy(run: Run, case: Path, tmp_
         (name, row["policy"]) for name in ("Two vendors", "Fierce rivals") for row in tree["comparison"]
     ]
     table = run("compare", case, second)
-    assert table.out.count("*") == 5  # per case two roads to the planner's levels, and the note
-    assert "- Two vendors: highest welfare under" in table.out
-    assert "- Fierce rivals: highest welfare under" in table.out
+    assert table.out.count("*") == 3  # one for each case, and the note
+    assert "- Two vendors: Pay plain subsidies of" in table.out
+    assert "- Fierce rivals: Pay plain subsidies of" in table.out
     assert max(map(len, table.out.splitlines())) <= 100
 
 
@@ -333,19 +379,21 @@ def test_a_bad_case_stops_compare_before_anything_runs(run: Run, case: Path, tmp
     assert done.out == ""
 
 
-def test_benchmarks_do_not_win() -> None:
-    rows = [
-        {"policy": key, "welfare": value, "welfare_net": value}
-        for key, value in (("nash", 1.0), ("joint_profit", 2.0), ("first_best", 3.0), ("no_sharing", None))
-    ]
-    assert winner(rows) == ["joint_profit"]
-    assert winner([*rows, {"policy": "social_optimum", "welfare": None}]) == []
-    assert winner([{"policy": "nash", "welfare": None}]) == []
-    tied = [{"policy": key, "welfare": 2.0, "welfare_net": 2.0} for key in ("nash", "joint_profit")]
-    assert winner(tied) == ["nash", "joint_profit"]
-    figures = {"vcg_full_information": 3.0, "vcg_reported": 2.0}
-    private = [{"policy": key, "welfare": value, "welfare_net": value} for key, value in figures.items()]
-    assert winner(private) == ["vcg_reported"]
+def test_every_row_of_compare_says_whether_it_is_recommended(run: Run, case: Path, tree: dict[str, Any], tmp_path: Path) -> None:
+    """One ranking: the star, the rows of JSON and the recommendation name the same policy; the recommendation stands in nash's row."""
+    types = tmp_path / "types.yaml"
+    types.write_text("base: two.yaml\nname: Types\ntypes: {values: [0.3, 0.7]}\n")
+    rows = json.loads(run("compare", case, types, "--format", "json").out)
+    for name in ("Two vendors", "Types"):
+        mine = {row["policy"]: row for row in rows if row["case"] == name}
+        told = mine["nash"]["recommendation"]
+        assert [key for key, row in mine.items() if row["recommended"]] == [told["policy"]]
+        assert all(row["recommendation"] is None for key, row in mine.items() if key != "nash")
+    assert rows[0]["recommendation"] == tree["recommendation"]
+    out = run("compare", case, types).out
+    assert len(re.findall(r"^.*[a-z]\* +\d", out, re.M)) == 2
+    told = next(csv.DictReader(io.StringIO(run("compare", case, "--format", "csv").out)))
+    assert {"value", "competes", "why_not", "requires", "outlay_joined", "flat_payments_2", "investment_cost_1", "recommended"} <= set(told)
 
 
 # Numbers and pages
@@ -414,8 +462,8 @@ def test_without_unicode_a_page_is_ascii() -> None:
 
 def test_public_outlay_appears_where_there_is_some(tree: dict[str, Any]) -> None:
     result = copy.deepcopy(tree)
-    result["comparison"][2]["public_outlay"] = 12.5
+    result["comparison"][2]["outlay_joined"] = 12.5
     assert "12.500" in evaluation(result, Page(100), 5)
     for row in result["comparison"]:
-        row["public_outlay"] = 0.0
-    assert "outlay" not in evaluation(result, Page(100), 5)
+        row["outlay_joined"] = 0.0
+    assert "outlay  " not in evaluation(result, Page(100), 5)

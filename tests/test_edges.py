@@ -10,8 +10,11 @@ import numpy as np
 import pytest
 from trees import evaluate
 
+from market.case import make_case
 from market.faults import BadCase
-from market.regimes import solve_regime
+from market.regimes import REGIMES, benefit_matrix, solve_regime
+from market.reply import best_reply, reply_bound
+from market.wellposed import required_scale
 from mechanism.schema import load_case, parse_tree
 
 FIERCE: dict[str, Any] = {
@@ -119,3 +122,54 @@ def test_types_that_collide_are_refused(types: dict[str, Any]) -> None:
     tree["types"] = types
     with pytest.raises(BadCase, match="too close to tell types apart"):
         parse_tree(tree)
+
+
+def plain(**changes: Any) -> Any:
+    """Unrelated products, slopes and intercepts of one, no rivalry, hardly any leakage; flat."""
+    market = {"intercept": 1, "own_slope": 1, "cross_slope": 0, "rivalry": 0, "demand_spillover": 1, "leakage": (0.01, 0, 0)}
+    return make_case(**{**market, "cost_scale": 1.5, "max_saving": 0, "cost_spillover": 0, **changes}).flat()  # type: ignore[arg-type]
+
+
+def test_an_investment_that_is_capped_does_not_grow() -> None:
+    """All shared, profits are (1 + t_1 + t_2)^2 / 4 each: k t^2 / 2 against 2 t^2 / 4, or, both growing, k t^2 against 2 (2 t)^2 / 4."""
+    joint = REGIMES["joint_profit"]
+    for cap, needed in ((None, 2.0), ((3.0, np.inf), 1.0), ((np.inf, 3.0), 1.0), ((3.0, 3.0), -np.inf)):
+        market = plain(investment_cap=cap)
+        np.testing.assert_allclose(required_scale(market, benefit_matrix(market, joint)), needed, rtol=1e-9)
+        assert (solve_regime(market, "joint_profit").status == "unbounded") is (needed > 1.5)
+    # A firm's own profit is (1 + t)^2 / 4: k / 2 against 1 / 4.
+    np.testing.assert_allclose(reply_bound(plain(investment_cap=(3.0, np.inf))), [[0.0, 0.5]])
+
+
+def test_what_may_be_received_without_a_negative_unit_cost_bounds_what_is_saved() -> None:
+    """y = lambda_c t s / t0 is at most 1 where t s is at most c / lambdahat = t0: half the largest saving, and nothing shared far out."""
+    joint = REGIMES["joint_profit"]
+    with_costs = {"max_saving": 0.8, "cost_spillover": 1.0, "reference_investment": 0.5, "cost_form": "saturating"}
+    bounded = plain(**with_costs, unit_cost=(0.1, 0.2, 0, 0))
+    np.testing.assert_allclose(required_scale(bounded, benefit_matrix(bounded, joint)), 0.5 / (1 - 0.4), rtol=1e-9)
+    without = plain(**with_costs)
+    np.testing.assert_allclose(required_scale(without, benefit_matrix(without, joint)), 2 / (1 - 0.8), rtol=1e-9)
+
+
+def test_replies_grow_less_where_investment_makes_units_dearer() -> None:
+    """n = 1 + t - .2 (1 + .5 t): k / 2 against .9^2 / 4; never where that is convex and nothing is received."""
+    np.testing.assert_allclose(reply_bound(plain(unit_cost=(0.2, 0, 0.5, 0))), [[0.405, 0.405]])
+    np.testing.assert_array_equal(reply_bound(plain(unit_cost=(0.2, 0, 0.5, 1))), [[0.0, 0.0]])
+
+
+def test_a_firm_leaks_all_it_knows_where_that_raises_its_rivals_prices_more_than_it_costs() -> None:
+    """p_1 = (2 (1 + t - .2 s^2) + x (1 + 3 s^2)) / (4 - x^2) rises with s at any t."""
+    x = 0.9
+    market = plain(cross_slope=x, demand_spillover=0, cost_scale=9, leakage=((0.2, 4.0), (0.0, 3.0), 0.0))
+    reply, value = best_reply(market, np.zeros((1, 4)), 0)
+    n, d = 2 + x - 0.4 + 3 * x, 4 - x**2  # the price is (n + 2 t) / d
+    t = 4 * n / (9 * d**2 - 8)
+    np.testing.assert_allclose(reply[0, [0, 2]], [1.0, t], rtol=1e-12)
+    np.testing.assert_allclose(value, ((n + 2 * t) / d) ** 2 - 4.5 * t**2, rtol=1e-12)
+
+
+def test_an_equilibrium_at_large_caps_is_one_though_rounding_shows_in_its_payoffs() -> None:
+    """(1 + t)^2 / 4 - .05 t^2 rises all the way to the cap."""
+    found = solve_regime(plain(cost_scale=0.1, demand_spillover=0, investment_cap=3e4), "nash")
+    assert found.status == "corner"
+    np.testing.assert_allclose(found.profit, (1 + 3e4) ** 2 / 4 - 0.05 * 9e8, rtol=1e-12)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from trees import evaluate
 
 from market.case import Array, Case, make_case
 from market.outcome import account
@@ -393,7 +394,44 @@ def test_joining_at_both_types_known() -> None:
 def test_without_todays_market_there_are_no_rates() -> None:
     """Nothing to compare with: said, not guessed."""
     case = make_case(**ALIKE)
-    today = private_equilibrium(case, TWO, np.full(4, np.nan))
-    found = best_rates(case, TWO, today, Standard())
-    assert not isinstance(found, FixedRates)
-    assert found.code == "no_today"
+    fierce = ALIKE | {"intercept": 10, "own_slope": 1.0, "cross_slope": 0.0, "rivalry": 0.9, "demand_spillover": 0.05}
+    fierce |= {"leakage": [1.0, 0.1, 0.1], "cost_scale": 0.7, "max_saving": 0.2}
+    # In the other market the squares of prices below zero look like gains.
+    for market, start in ((case, np.full(4, np.nan)), (make_case(**fierce), np.array([0.1, 0.1, 12.0, 1.0]))):
+        types = discrete([0.5], [1.0])
+        found = best_rates(market, types, private_equilibrium(market, types, start), Standard())
+        assert not isinstance(found, FixedRates)
+        assert found.code == "no_today"
+
+
+def test_known_rates_lead_to_their_neighbours() -> None:
+    """`plain`: from the best rates under a similar standard the best are found without looking around."""
+    case = make_case(**APART)
+    today = today_in(case, TWO)
+    first = best(case, TWO, public_funds_cost=0.3)
+    rule = Standard(public_funds_cost=0.32)
+    near = best_rates(case, TWO, today, rule, starts=[first.rates], plain=True)
+    assert isinstance(near, FixedRates)
+    assert near.value == pytest.approx(best(case, TWO, public_funds_cost=0.32).value, rel=1e-10)
+
+
+def test_what_an_evaluation_says_of_them() -> None:
+    """Every type's choice and expected payoff, whose mean is what firms keep; flat parts make the least willing type indifferent."""
+    case = load_case(INPUTS / "rates_asym2.json")
+    tree = evaluate(case)
+    told, market = tree["mechanism"]["linear_subsidies"]["under_types"], tree["regimes"]["bayes_nash"]
+    weights = {0.1: 0.3, 0.8: 0.7}
+    for firm in (1, 2):
+        rows = [row for row in told["strategies"] if row["firm"] == firm]
+        before = {row["type"]: row["payoff"] for row in market["strategies"] if row["firm"] == firm}
+        assert [row["type"] for row in rows] == [0.1, 0.8]
+        for name in ("sharing", "investment"):
+            mean = sum(weights[row["type"]] * row[name] for row in rows)
+            assert told["expected"][name][firm - 1] == pytest.approx(mean, rel=1e-9)
+        kept = told["expected"]["profit"][firm - 1] + told["expected"]["net_transfer"][firm - 1]
+        assert sum(weights[row["type"]] * row["payoff"] for row in rows) == pytest.approx(kept, rel=1e-9)
+        flat = told["least_flat_payments"][firm - 1]
+        gains = [row["payoff"] + flat - before[row["type"]] for row in rows]
+        assert min(gains) == pytest.approx(0, abs=1e-8)
+        assert told["least_net_receipts"][firm - 1] == pytest.approx(told["expected"]["net_transfer"][firm - 1] + flat, rel=1e-9)
+    assert told["value"] == pytest.approx(told["expected"]["welfare"], rel=1e-12)

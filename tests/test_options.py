@@ -4,12 +4,15 @@ what may be asked can be done."""
 from __future__ import annotations
 
 import itertools
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from market.faults import BadCase
+from mechanism.design_file import DesignError, solve_file
 from mechanism.design_program import build, stacked
 from mechanism.options import LARGEST, by_formula, expectations_count, no_limit, too_many
 from mechanism.rules import DESIGNED, TAX_RULES
@@ -106,3 +109,18 @@ def test_the_limit_follows_the_program() -> None:
     few = MechanismOptions(allocation="second_best")
     assert no_design(uniform(0.2, 0.8, 21), few) is None
     assert no_design(uniform(0.2, 0.8, 22), few) is not None
+
+
+@pytest.mark.parametrize(
+    ("asked", "most"),
+    [
+        ({"allocation": "second_best"}, 21),
+        ({"collusion": "proof"}, 16),
+        ({"collusion": "proof", "allocation": "second_best"}, LARGEST["joint_lotteries"]),
+    ],
+)
+def test_a_market_is_designed_for_no_more_points_than_are_solved_for(tmp_path: Path, asked: dict[str, str], most: int) -> None:
+    tree = {**TREE, "types": {"values": [k / 100 for k in range(1, most + 2)]}}
+    (tmp_path / "c.json").write_text(json.dumps(tree))
+    with pytest.raises(DesignError, match=f"{most + 1} points per firm are more than the {most} "):
+        solve_file(tmp_path / "c.json", asked)

@@ -149,6 +149,20 @@ def test_today_and_the_planner_are_those_of_the_older_oracle(seed: int) -> None:
         assert told[ours]["welfare"] == pytest.approx(float(expected["welfare"]), abs=1e-8)
 
 
+@pytest.mark.slow
+def test_a_tax_keeps_a_firm_from_investing_what_would_cost_it_nothing() -> None:
+    """With the restricted cost a first unit is free: the tax that makes nil a local choice leaves a better one far from it."""
+    _, tree, standard = next(compare_ranking.cases(1, 3, 15))
+    row = rows(ranking.rank_known(tree, standard))["linear_subsidies"]
+    m, x = ranking.read_market(tree), np.array([*row["sharing"], *row["investment"]])
+    local = ranking.rates_at(m, x)[1]
+    assert x[3] == 0
+    assert ranking.gain_by_deviating(m, x, 1, local) > 0.04
+    assert ranking.gain_by_deviating(m, x, 1, row["rates"][1]) < 1e-6
+    assert row["rates"][1][1] < local[1]
+    assert row["competes"]
+
+
 # --- rankings by hand -----------------------------------------------------------------------------
 
 

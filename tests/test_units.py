@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import copy
+import csv
+import io
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from command import Run
 from trees import evaluate
 
-from market.case import Case, make_case
+from market.case import INVESTMENT, SHARING, Case, make_case
 from market.regimes import REGIMES, solve_regime
-from market.units import Units, in_units, natural_units
+from market.statics import comparative_statics
+from market.units import Units, in_units, levels_in, natural_units
+from mechanism.propositions import NEEDED, Ground, claims_at
 from mechanism.schema import parse_tree
+from mechanism.tree import path_tree
+from mechanism.what_if import Span, along
 
 UNIT: dict[str, Any] = {
     "demand": {"intercept": [20.0, 14.0], "own_slope": 1.5, "cross_slope": 1.0},
@@ -153,3 +162,129 @@ def test_evaluations_with_private_types_scale_with_the_units(parameter: str, sca
 def test_every_regime_is_covered() -> None:
     """The keys asked above are regimes."""
     assert {"nash", "joint_profit", "social_optimum", "sequential", "no_sharing", "first_best"} <= set(REGIMES)
+
+
+DIMENSIONS = {
+    **dict.fromkeys(("sharing", "security.rivalry", "security.demand_spillover", "cost.max_saving", "cost.spillover"), (0, 0)),
+    **dict.fromkeys(("investment", "quantity", "demand.intercept", "leakage"), (0, 1)),
+    **dict.fromkeys(("profit", "consumer_surplus", "welfare", "welfare_net", "public_outlay", "ic_max_gain", "ir_min_slack"), (1, 0)),
+    **dict.fromkeys(("demand.own_slope", "demand.cross_slope"), (-1, 2)),
+    **dict.fromkeys(("price", "unit_cost.base"), (1, -1)),
+    **dict.fromkeys(("cost.scale", "unit_cost.spillover"), (1, -2)),
+    "unit_cost.slope": (0, -1),
+    "unit_cost.curvature": (0, -2),
+}
+"""Powers of the units of money and of quantity in which figures and keys of a case are counted."""
+FAR = [(-9, 0), (9, 0), (0, -9), (0, 9), (9, -9), (-9, 9)]
+
+
+def factor(name: str, scale: tuple[int, int]) -> float:
+    """What a figure or key is multiplied by where money and quantity are counted in other units."""
+    name = "leakage" if ".leakage." in name else name.split("[")[0].removesuffix("_1").removesuffix("_2")
+    money, quantity = DIMENSIONS[name]
+    return float(10.0 ** (money * scale[0] + quantity * scale[1]))
+
+
+def same(there: Any, here: Any, times: float, size: float) -> None:
+    """Figures of the same kind, those in other units being so many times the others, up to rounding of the largest of their kind."""
+    there, here = np.asarray(there, float), np.asarray(here, float)
+    np.testing.assert_array_equal(np.isnan(there), np.isnan(here))
+    np.testing.assert_allclose(there / times, here, rtol=1e-6, atol=1e-6 * size)
+
+
+@pytest.mark.parametrize("scale", FAR)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_derivatives_scale_with_the_units(seed: int, scale: tuple[int, int]) -> None:
+    case = market(seed)
+    units = Units(money=np.array([[10.0 ** -scale[0]]]), quantity=np.array([[10.0 ** -scale[1]]]))
+    other = in_units(case, units)
+    for key in ("nash", "social_optimum"):
+        levels = solve_regime(case, key).levels
+        assert levels is not None
+        there = comparative_statics(other, REGIMES[key], levels_in(levels[None], units))
+        for name, here in comparative_statics(case, REGIMES[key], levels[None]).items():
+            parts = {"sharing": SHARING, "investment": INVESTMENT}
+            pairs = [(part, there[name].levels[..., which], here.levels[..., which]) for part, which in parts.items()]
+            rest = ("price", "quantity", "profit", "consumer_surplus", "welfare")
+            pairs += [(part, getattr(there[name], part), getattr(here, part)) for part in rest]
+            for part, new, old in pairs:
+                same(new, old, factor(part, scale) / factor(name, scale), np.abs(old).max())
+
+
+@pytest.mark.parametrize("scale", FAR)
+def test_claims_are_judged_alike_in_all_units(scale: tuple[int, int]) -> None:
+    """Of equal firms, and of firms that differ, with unit costs: verdicts, assumptions, and welfare among the numbers."""
+    for case in (market(1), market(3), parse_tree({**copy.deepcopy(UNIT), "demand": {**UNIT["demand"], "intercept": 20.0}}).market.flat()):
+        units = Units(money=np.array([[10.0 ** -scale[0]]]), quantity=np.array([[10.0 ** -scale[1]]]))
+        levels = {key: solved.levels[None] for key in NEEDED if (solved := solve_regime(case, key)).levels is not None}
+        levels = {key: levels.get(key, np.full((1, 4), np.nan)) for key in NEEDED}
+        here = claims_at(Ground(case=case, lanes=1, levels=levels))
+        moved = {key: levels_in(x, units) for key, x in levels.items()}
+        there = claims_at(Ground(case=in_units(case, units), lanes=1, levels=moved))
+        for key, found in here.items():
+            np.testing.assert_array_equal(there[key].holds, found.holds, err_msg=key)
+            np.testing.assert_array_equal(there[key].met, found.met, err_msg=key)
+            np.testing.assert_allclose(there[key].judged, found.judged, rtol=1e-6, atol=1e-9, err_msg=key)
+        for key, number, part in (("P5.i", "nash", "welfare"), ("P2.i", "dt_i_ds_j", "investment"), ("P1.ii", "dp_i_ds_i_at_0", "price")):
+            if number in here[key].numbers:
+                old = here[key].numbers[number]
+                same(there[key].numbers[number], old, factor(part, scale), np.abs(old).max())
+
+
+@pytest.mark.parametrize("scale", FAR)
+def test_the_gap_of_a_proof_is_the_same_in_all_units(scale: tuple[int, int]) -> None:
+    case = market(1)
+    units = Units(money=np.array([[10.0 ** -scale[0]]]), quantity=np.array([[10.0 ** -scale[1]]]))
+    here, there = (solve_regime(c, "social_optimum").certificate for c in (case, in_units(case, units)))
+    assert here.scope == there.scope == "proven"
+    assert here.gap is not None
+    assert there.gap == pytest.approx(here.gap, abs=1e-12)
+
+
+WITH_TYPES = {**UNIT, "cost": {**UNIT["cost"], "max_saving": 0.4}, "types": {"values": [0.2, 0.7]}}
+FOLLOWED = ("nash", "joint_profit", "social_optimum", "groves")
+
+
+def rows_alike(here: list[dict[str, Any]], there: list[dict[str, Any]], scale: tuple[int, int]) -> None:
+    """Rows of a path or a batch: texts and statuses the same, figures the same in other units."""
+    assert len(here) == len(there) > 0
+    for name in here[0]:
+        old, new = ([row[name] for row in rows] for rows in (here, there))
+        if name in ("residual", "regret", "case_id", "message"):
+            continue
+        if name.split("[")[0].removesuffix("_1").removesuffix("_2") in DIMENSIONS:
+            old, new = ([np.nan if v in (None, "") else float(v) for v in column] for column in (old, new))
+            size = 2000.0 if DIMENSIONS[name.removesuffix("_1").removesuffix("_2")] == (1, 0) else 1.0  # welfare, of what is money
+            same(new, old, factor(name, scale), size)
+        else:
+            assert new == old, name
+
+
+@pytest.mark.parametrize("scale", [(9, 0), (-9, 9), (0, -9)])
+def test_a_path_and_what_changes_along_it_scale_with_the_units(scale: tuple[int, int]) -> None:
+    times = factor("cost.scale", scale)
+    found = []
+    for tree, by in ((WITH_TYPES, 1.0), (counted(WITH_TYPES, 10.0 ** scale[0], 10.0 ** scale[1]), times)):
+        case = parse_tree(copy.deepcopy(tree))
+        found.append(path_tree(along(case.resolved, [Span("cost.scale", 8.0 * by, 40.0 * by, 9)], list(FOLLOWED), lambda *_: None)))
+    here, there = found
+    rows_alike(here["rows"], there["rows"], scale)
+    assert here["events"]  # something changes
+    for old, new in zip(here["events"], there["events"], strict=True):
+        assert [new[key] for key in ("kind", "policies")] == [old[key] for key in ("kind", "policies")]
+        assert new["at"] / times == pytest.approx(old["at"], rel=1e-5)
+
+
+@pytest.mark.parametrize("scale", [(9, 0), (-9, 9), (0, -9)])
+def test_a_batch_scales_with_the_units(run: Run, tmp_path: Path, scale: tuple[int, int]) -> None:
+    found = []
+    for name, tree, by in (
+        ("a", WITH_TYPES, 1.0),
+        ("b", counted(WITH_TYPES, 10.0 ** scale[0], 10.0 ** scale[1]), factor("cost.scale", scale)),
+    ):
+        (tmp_path / f"{name}.json").write_text(json.dumps(tree))
+        plan = {"case": f"{name}.json", "vary": {"cost.scale": {"values": [9.0 * by, 12.0 * by, 30.0 * by]}}, "policies": list(FOLLOWED)}
+        (tmp_path / f"{name}_plan.json").write_text(json.dumps(plan))
+        assert run("batch", tmp_path / f"{name}_plan.json", "--out", tmp_path / f"{name}.csv").code == 0
+        found.append(list(csv.DictReader(io.StringIO((tmp_path / f"{name}.csv").read_text()))))
+    rows_alike(*found, scale)

@@ -18,9 +18,10 @@ from trees import evaluate
 from market.regimes import solve_regime
 from mechanism import what_if
 from mechanism.case_keys import key_path, set_at
+from mechanism.difference import changes
 from mechanism.schema import load_case, parse_tree
 from mechanism.tree import path_tree
-from mechanism.what_if import Span, changes
+from mechanism.what_if import Span, usual_policies
 
 CASES = Path(__file__).resolve().parents[1] / "cases"
 VENDORS, TYPES = CASES / "two_vendors.yaml", CASES / "two_types.yaml"
@@ -97,6 +98,129 @@ def test_a_path_is_what_each_point_gives_alone() -> None:
         assert row["residual"] <= 1e-9
 
 
+PATHS = {
+    "two_vendors": ("security.rivalry", 0.1, 0.9),
+    "capped": ("cost.investment_cap", 0.3, 3.0),
+    "full_sharing": ("cost.scale", 8, 30),
+    "large_and_small": ("mechanism.public_funds_cost", 0.0, 2.0),
+    "loss_at_optimum": ("mechanism.profit_weight", 0.0, 1.0),
+    "two_types": ("demand.cross_slope", 0.4, 1.0),
+    "private_intercepts": ("mechanism.public_funds_cost", 0.1, 0.5),
+}
+"""A key and its range, by case; equal and unequal firms, bounds, types and the weights of the standard among them."""
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow) if "private" in name else name for name in PATHS])
+def test_every_policy_along_a_path_is_as_evaluate_has_it(name: str) -> None:
+    """What may be recommended is followed, with the figures of each point alone, and the same is recommended."""
+    case, (key, low, high) = load_case(CASES / f"{name}.yaml"), PATHS[name]
+    tree = {**case.resolved, "expect": {}}
+    keys = usual_policies(case)
+    columns = what_if.along(tree, [Span(key, low, high, 2), Span("mechanism.materiality", 0.05, 0.05, 1)], keys).columns
+    for k, value in enumerate((low, high)):
+        alone = evaluate(parse_tree(with_value(tree, key, float(value))))
+        rows = {row["policy"]: row for row in alone["comparison"]}
+        assert {policy for policy, row in rows.items() if row["competes"]} <= set(keys)
+        size = 1e-9 * abs(rows["social_optimum"]["welfare"])
+        for j, policy in enumerate(keys):
+            at, row = k * len(keys) + j, rows[policy]
+            told = {figure: columns[figure][at] for figure in ("value", "welfare", "consumer_surplus", "public_outlay", "outlay_joined")}
+            told |= {
+                f"{figure}{i}": columns[f"{figure}_{i + 1}"][at] for figure in ("profit", "net_transfer", "investment") for i in (0, 1)
+            }
+            for figure, here in told.items():
+                there = row[figure] if figure in row else row[figure[:-1]] and row[figure[:-1]][int(figure[-1])]
+                assert here == pytest.approx(np.nan if there is None else there, rel=1e-9, abs=size, nan_ok=True), (policy, figure)
+            assert (columns["competes"][at], columns["why_not"][at] or None) == (row["competes"], row["why_not"]), policy
+            assert (columns["best"][at] or None) == alone["recommendation"]["policy"]
+            assert columns["recommended"][at] == (policy == alone["recommendation"]["policy"])
+            assert columns["best_value"][at] == pytest.approx(alone["recommendation"]["value"], rel=1e-9)
+
+
+def test_an_agreement_is_recommended_as_long_as_it_brings_what_can_be_measured() -> None:
+    """Against Brent's method: up to where it adds a thousandth of today's welfare."""
+    tree = {**load_case(VENDORS).resolved, "expect": {}}
+    path = what_if.along(tree, [Span("security.rivalry", 0.6, 0.9, 4)], ("nash", "sharing_alliance"))
+    (event,) = [event for event in path.events if event.kind == "winner"]
+    assert (event.policies, event.before, event.after) == (("sharing_alliance", "nash"), "sharing_alliance", "nash")
+
+    def beyond(value: float) -> float:
+        now = welfare("security.rivalry", value, "nash")
+        return welfare("security.rivalry", value, "sharing_alliance") - now - 1e-3 * now
+
+    assert event.at == pytest.approx(brentq(beyond, 0.6, 0.9, xtol=1e-10), abs=3e-7)
+    assert event.within <= 3e-7
+
+
+def test_money_is_recommended_up_to_the_cost_at_which_an_alliance_is_as_good() -> None:
+    """For given levels value falls by the outlay for every unit of the cost; what falls short of the best by a thousandth of today's
+    welfare counts as equal, and permission asks less than money."""
+    case = load_case(VENDORS)
+    rows = {row["policy"]: row for row in evaluate(case)["comparison"]}
+    paid, alliance, now = (rows[key]["welfare"] for key in ("vcg_full_information", "joint_profit", "nash"))
+    switch = (paid - alliance - 1e-3 * now) / rows["vcg_full_information"]["outlay_joined"]
+    tree = with_value({**case.resolved, "expect": {}}, "mechanism.materiality", 0.0)
+    # Today's market is ranked too, though it is not followed.
+    path = path_tree(what_if.along(tree, [Span("mechanism.public_funds_cost", 0.0, 1.0, 3)], ("joint_profit", "vcg_full_information")))
+    (event,) = [event for event in path["events"] if event["kind"] == "winner"]
+    assert event["at"] == pytest.approx(switch, abs=1e-6)
+    assert 0.5 < switch < 1
+    assert [point["policy"] for point in path["best"]] == ["vcg_full_information", "vcg_full_information", "joint_profit"]
+    assert path["best"][0]["value"] == pytest.approx(paid, rel=1e-12)
+    tree = with_value(tree, "security.rivalry", 0.9)
+    (point, _) = path_tree(what_if.along(tree, [Span("cost.scale", 11.9, 12.0, 2)], ("no_sharing",)))["best"]
+    assert point["policy"] == "nash"
+
+
+def test_what_changes_twice_between_two_points_is_followed_twice() -> None:
+    """Of three steps in a range without points between its ends, each is bracketed."""
+    steps = np.array([0.123, 0.456, 0.789])
+
+    def solve(values: Any) -> dict[str, Any]:
+        names = np.array(["a", "b", "c", "d"], object)[np.searchsorted(steps, values)]
+        return {"policy": names, "best": names}
+
+    ends = np.array([0.0, 1.0])
+    found = what_if.narrowed(what_if.brackets(what_if.winner(1), ends, solve(ends)), solve, 1e-9)
+    assert sorted((b.before, b.after) for b in found) == [("a", "b"), ("b", "c"), ("c", "d")]
+    np.testing.assert_allclose(sorted((b.low + b.high) / 2 for b in found), steps, atol=1e-9)
+
+
+def test_why_the_recommendation_changes(run: Run, tmp_path: Path) -> None:
+    def changed(case: Path, *sets: str) -> dict[str, Any]:
+        arguments = [part for one in sets for part in ("--set", one)]
+        told = json.loads(run("what-if", case, *arguments, "--format", "json").out)
+        advice = told["recommendation"]
+        for side, name in (("baseline", "before"), ("changed", "after")):
+            assert (advice[name], advice["value"][name]) == tuple(told[side]["recommendation"][key] for key in ("policy", "value"))
+        assert advice["changed"] == (advice["before"] != advice["after"]) == bool(advice["why"])
+        rows = {row["policy"]: row for row in told["policies"]}
+        assert rows["nash"]["outlay_joined"]["after"] == 0
+        assert rows["nash"]["value"]["before"] == told["baseline"]["comparison"][0]["value"]
+        return dict(advice)
+
+    assert not changed(VENDORS, "cost.scale=13")["changed"]
+    # Where hardly anything is to be gained nothing is asked for.
+    told = changed(VENDORS, "security.rivalry=0.9")
+    assert (told["before"], told["after"]) == ("linear_subsidies", "nash")
+    assert told["why"][0].endswith("count as equally good, and the first asks less (nothing, not money)")
+    value = {row["policy"]: row["value"] for row in evaluate(load_case(VENDORS))["comparison"]}
+    gain = value["linear_subsidies"] - value["nash"]
+    assert told["why"][1] == f"before, plain subsidies per unit is worth {gain:.4g} million USD more than today's market"
+    # A benchmark that may be chosen no longer may.
+    lenient = tmp_path / "lenient.yaml"
+    lenient.write_text(f"base: {VENDORS}\nmechanism: {{allow: [social_optimum]}}\n")
+    told = changed(lenient, "mechanism.allow=[]")
+    assert (told["before"], told["after"]) == ("social_optimum", "linear_subsidies")
+    assert "no longer competes: it shows what could be had" in told["why"][0]
+    assert told["why"][1].endswith("count as equally good, and the first asks less (order, not money)")
+    told = changed(VENDORS, "cost.scale=2")
+    assert told["after"] is None
+    assert told["why"][0].startswith("there is no advice now: the planner's problem")
+    page = run("what-if", VENDORS, "--set", "security.rivalry=0.9").out
+    assert "- After: leave the market as it is (nash), worth 750.12 million USD." in page
+
+
 def test_where_the_order_changes_is_where_welfare_is_equal() -> None:
     """Against Brent's method on outcomes solved one by one."""
     case = load_case(VENDORS)
@@ -155,21 +279,23 @@ def test_a_map_of_winners(run: Run) -> None:
     page = run(*arguments).out
     lines = [line.split() for line in page.splitlines()]
     rows = [line for line in lines if len(line) == 2 and len(line[1]) == 5 and line[0].replace(".", "").isdigit()]
-    best = {(row["cost.scale"], row["demand.cross_slope"]): {} for row in told["rows"]}
-    for row in told["rows"]:
-        best[row["cost.scale"], row["demand.cross_slope"]][row["policy"]] = row["welfare"]
-    first = {"joint_profit", "nash", "price_collusion", "no_sharing"}
     letters = {line[0]: line[-1].strip("()") for line in lines if len(line) > 2 and line[0] in "ABCD"}
-    for line, slope in zip(rows[:4], reversed(np.linspace(0.3, 1.4, 4)), strict=True):
-        for mark, scale in zip(line[1], np.linspace(8, 16, 5), strict=True):
-            here = next(v for (k, b), v in best.items() if abs(k - scale) < 1e-9 and abs(b - slope) < 1e-9)
-            if mark == "!":
-                assert here["social_optimum"] is None
-            else:
-                assert letters[mark] == max((p for p in first if here[p] is not None), key=lambda p: here[p])
+    best = [point["policy"] for point in told["best"]]
+    assert {None, *letters.values()} >= set(best) > {None}
+    for n, line in enumerate(rows[:4]):  # from the highest slope down
+        for i, mark in enumerate(line[1]):
+            assert best[i * 4 + 3 - n] == (None if mark == "!" else letters[mark])
+    for k in (0, 7, 18):
+        tree = load_case(VENDORS).resolved | {"expect": {}}
+        for key in ("cost.scale", "demand.cross_slope"):
+            tree = with_value(tree, key, told["best"][k][key])
+        alone = evaluate(parse_tree(tree))["recommendation"]
+        assert told["best"][k]["policy"] == alone["policy"]
+        assert (told["best"][k]["value"] or 0.0) == pytest.approx(alone["value"] or 0.0, rel=1e-9)
     tidy = list(csv.DictReader(io.StringIO(run(*arguments, "--format", "csv").out)))
     assert len(tidy) == len(told["rows"])
     assert float(tidy[0]["welfare"]) == told["rows"][0]["welfare"]
+    assert [row["best"] or None for row in tidy[:: len(told["policies"])]] == best
 
 
 @pytest.mark.parametrize(
@@ -190,6 +316,7 @@ def test_a_map_of_winners(run: Run) -> None:
         (("--vary", "cost.scale=10:20:1000000"), "pigou batch takes any number"),
         (("--vary", "cost.scale=10:20:5", "--policy", "nsh"), "did you mean nash?"),
         (("--vary", "cost.scale=10:20:5", "--policy", "groves"), "groves needs `types` in the case"),
+        (("--vary", "cost.scale=10:20:5", "--policy", "clarke"), "clarke is no policy; there are no_sharing, nash"),
     ],
 )
 def test_bad_usage(run: Run, arguments: tuple[str, ...], message: str) -> None:
@@ -207,7 +334,7 @@ def test_a_change_without_solution_gives_3(run: Run) -> None:
 
 
 def test_everything_at_once_is_deterministic(run: Run) -> None:
-    arguments: tuple[Any, ...] = ("what-if", VENDORS, "--vary", "security.rivalry=0:0.9:40", "--format", "csv")
+    arguments: tuple[Any, ...] = ("what-if", VENDORS, "--vary", "security.rivalry=0.4:0.8:5", "--format", "csv")
     assert run(*arguments).out == run(*arguments).out
 
 
@@ -245,7 +372,8 @@ def test_a_path_says_why_points_have_no_figures(run: Run) -> None:
 
 
 def test_the_ending_of_the_file_asks_for_the_format(run: Run, tmp_path: Path) -> None:
+    arguments = ("what-if", VENDORS, "--vary", "cost.scale=10:12:3", "--policy", "nash")
     for name, form in (("r.json", "json"), ("r.csv", "csv"), ("r.txt", "table")):
         out = tmp_path / name
-        assert run("what-if", VENDORS, "--vary", "cost.scale=10:12:3", "--out", out).code == 0
-        assert out.read_text() == run("what-if", VENDORS, "--vary", "cost.scale=10:12:3", "--format", form).out
+        assert run(*arguments, "--out", out).code == 0
+        assert out.read_text() == run(*arguments, "--format", form).out

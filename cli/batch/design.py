@@ -10,10 +10,9 @@ import json
 import math
 import os
 import pickle
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -23,13 +22,15 @@ from pydantic import Discriminator, Field, Tag, WithJsonSchema
 
 from market.faults import BadCase, Fault, Json, KeyPath, dotted, show
 from market.files import Document, read_document
-from market.regimes import REGIMES
 from market.schema import Block, Number, check, described
 from mechanism.case_keys import expanded, key_fault, key_path, set_at, value_at
-from mechanism.many import tax_rules
-from mechanism.policies import case_by_case
+from mechanism.contenders import in_the_running
+from mechanism.policies import compared, policies, policy_of
 from mechanism.schema import CaseFile, PolicyCase, load_case
+from mechanism.standard import standard_of
+from mechanism.types import type_space
 
+from ..naming import no_policy, on_reports
 from .formats import Kind
 from .parts import canonical
 from .points import Axis, Grid, LatinHypercube, Listed, OneAtATime, Points, Sobol, Table
@@ -43,6 +44,8 @@ MOST_DRAWN = 2**23
 """Numbers of the largest Latin hypercube, which is made whole."""
 MOST_STEPS = 2**20
 """Points per key of the longest one_at_a_time, which is made whole."""
+OPTIONS = ("mechanism.participation", "mechanism.timing", "mechanism.allow")
+"""Options that decide what may compete, besides the types."""
 MOST_NAMES = 100
 """Keys that are varied, and policies, at most: more than there are."""
 
@@ -95,9 +98,11 @@ class DesignFile(Block):
     table: Annotated[Text | None, described("path, relative to this file, of a CSV or Parquet table whose columns are dotted keys")] = None
     cases: Annotated[tuple[Text, ...] | None, described("paths, relative to this file, of cases taken as they are", min_length=1)] = None
     policies: Annotated[
-        tuple[Text, ...],
+        Annotated[Literal["all"], Tag("<all>")] | Annotated[tuple[Text, ...], Field(min_length=1, max_length=MOST_NAMES), Tag("<values>")],
+        Discriminator(lambda value: "<all>" if isinstance(value, str) else "<values>"),
         described(
-            "names of regimes and of tax rules", min_length=1, max_length=MOST_NAMES, examples=["[nash, joint_profit, social_optimum]"]
+            "names of policies, as `pigou evaluate` has them; or all: whatever may be recommended, and the planner",
+            examples=["[nash, joint_profit, social_optimum]"],
         ),
     ]
 
@@ -126,9 +131,9 @@ class Design:
         return self.points.count
 
     @property
-    def taxes(self) -> bool:
-        """Whether a policy is a tax rule, which takes far longer than a regime."""
-        return any(policy in tax_rules() for policy in self.policies)
+    def slow(self) -> bool:
+        """Whether a case takes far longer than some regimes: what rests on private types does."""
+        return any(base.get("types") for base in self.bases) and any(policy_of(key).source != "regime" for key in self.policies)
 
     def columns(self, start: int, stop: int) -> dict[str, NDArray[Any]]:
         """The values of the varied keys in the cases of this range, NaN or None where a value is null."""
@@ -201,7 +206,7 @@ class _Reader:
             self.fault(("cases", n), f"is {file.cases[n]} again; list each case once")  # type: ignore[index]
         base = self._case(("case",), file.case) if file.case and not file.cases else None
         known = [case for case in [*listed, base] if case is not None]
-        self._policies(known)
+        listed_policies = self._policies(known)
         points: Points | None = None
         keys: dict[str, Kind] = {}
         if file.cases:
@@ -222,7 +227,7 @@ class _Reader:
         }
         return Design(
             name=file.name or self.path.stem,
-            policies=file.policies,
+            policies=listed_policies or self._all_policies(known, keys),
             points=points,
             keys=keys,
             bases=tuple({**case.resolved, "expect": {}} for case in known),
@@ -264,21 +269,37 @@ class _Reader:
             self.faults.extend(bad.faults)
             return None
 
-    def _policies(self, known: list[PolicyCase]) -> None:
-        names, again = [*REGIMES, *tax_rules()], repeats(self.file.policies)
-        for n, policy in enumerate(self.file.policies):
-            if policy not in names:
-                close = get_close_matches(policy, names, 1)
-                hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(names)}"
-                hint = "it is found case by case, by pigou evaluate" if case_by_case(policy) else hint
-                self.fault(("policies", n), f"is {show(policy)}, which is no regime and no tax rule; {hint}")
+    def _policies(self, known: list[PolicyCase]) -> tuple[str, ...]:
+        """The policies that are listed; none for `all`."""
+        asked = self.file.policies
+        if asked == "all":
+            return ()
+        again = repeats(asked)
+        for n, policy in enumerate(asked):
+            if message := no_policy(policy):
+                self.fault(("policies", n), f"is {show(policy)}, which {message}")
             elif n in again:
                 self.fault(("policies", n), f"is {policy} again; list each policy once")
-            elif policy in tax_rules() and (bare := [case for case in known if case.types is None]):
+            elif on_reports(policy) and (bare := [case for case in known if case.types is None]):
                 where = bare[0].path or bare[0].name
                 self.fault(
                     ("policies", n), f"is {policy}, a tax on reports: {where} needs `types`, what the regulator knows of private spillovers"
                 )
+        return asked
+
+    @staticmethod
+    def _all_policies(known: list[PolicyCase], keys: Collection[str]) -> tuple[str, ...]:
+        """What may be recommended at any case, and the planner, where these keys are varied."""
+        unpaid, more = OPTIONS[0] in keys, any(key in OPTIONS or key.startswith("types.") for key in keys)
+        found: set[str] = set()
+        for case in known:
+            types = None if case.types is None else type_space(case.types)
+            rows = in_the_running(types, standard_of(case.mechanism))
+            if more:  # what the base's own options leave out may compete at others
+                private = types is not None
+                rows += tuple(row for row in compared(private, unpaid) if not row.bar(private))
+            found |= {row.key for row in rows}
+        return tuple(row.key for row in policies() if row.key in found)
 
     def _warnings(self, points: Points) -> tuple[str, ...]:
         if isinstance(points, Sobol) and points.count & (points.count - 1):

@@ -22,13 +22,14 @@ from .runner import Job
 
 Rows = dict[str, NDArray[Any]]
 
-TEXTS = ("ic", "ir", "message")
-"""The columns of words that follow: whether truth and participation hold under a tax rule, and why there are no figures."""
+TEXTS = ("ic", "ir", "message", "why_not", "best")
+"""The columns of words that follow: whether truth and participation hold under a tax rule, why there
+are no figures, why a policy does not compete, and what is recommended at the case."""
 
 FAILED = ("bad_case", "failed")
 """The statuses of a case that could not be made, and of one that the program broke at."""
 
-CHUNK, CHUNK_WITH_TAXES = 1000, 400
+CHUNK, SLOW_CHUNK = 1000, 400
 """Cases of a full chunk: what is lost when a worker dies, or a run is killed."""
 SHARES = 32
 """Chunks that a small design is cut into at least, so that there is work for many workers."""
@@ -121,7 +122,7 @@ def result_columns(design: Design) -> dict[str, Kind]:
 
 def chunk_size(design: Design) -> int:
     """Cases of a full chunk: fewer where each takes long, and in a small design."""
-    most = CHUNK_WITH_TAXES if design.taxes else CHUNK
+    most = SLOW_CHUNK if design.slow else CHUNK
     return max(1, min(most, max(16, -(-design.count // SHARES))))
 
 

@@ -49,7 +49,7 @@ def compare(
 ) -> None:
     """Compare policies over several cases, or over the cases of a batch.
 
-    Of cases: one row per case and policy, the policy with the highest welfare marked. Of a batch's result: which policy wins how often,
+    Of cases: one row per case and policy, what is recommended marked. Of a batch's result: which policy wins how often,
     what it brings and costs, and what that depends on.
     """
     target = Target(out, cases)
@@ -107,8 +107,7 @@ def _batch(paths: list[Path], by: list[str], form: Format, target: Target, digit
             close = get_close_matches(key, list(result.keys), 1)
             hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(result.keys)}"
             raise typer.BadParameter(f"{key} was not varied; {hint}", param_hint="--by")
-    told = findings(result, by)
-    found = findings_tree(told)
+    found = findings_tree(findings(result, by))
     if form is Format.json:
         text = json.dumps(found, indent=2, allow_nan=False)
     elif form is Format.csv:
@@ -121,7 +120,7 @@ def _batch(paths: list[Path], by: list[str], form: Format, target: Target, digit
         from ..render_findings import findings_page
 
         page = Page(target.width, target.styled, target.unicode)
-        text = findings_page(found, told.ordered, path.name, page, digits, read_firms(path))
+        text = findings_page(found, path.name, page, digits, read_firms(path))
     target.write(text)
     if target.path is not None:
         say([f"written to {target.path}"], quiet=quiet)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -13,6 +13,7 @@ from ..output import Target, say
 EPILOG = """\b
 Examples:
   pigou evaluate two_vendors.yaml
+  pigou evaluate private_spillovers.yaml --details   every finding
   pigou evaluate two_vendors.yaml --format json --out result.json
   pigou evaluate two_vendors.yaml --format csv     the comparison of policies
 
@@ -27,10 +28,12 @@ def evaluate(
     seed: SeedOption = 0,
     quiet: QuietOption = False,
     strict: StrictOption = False,
+    details: Annotated[bool, typer.Option("--details", help="Every finding on the page, and why firms would tell the truth.")] = False,
 ) -> None:
-    """Evaluate a case: outcomes, who gains, subsidy and tax.
+    """Evaluate a case: what to do, who gains, what is paid.
 
-    Every regime is solved, with its proof; subsidy and tax of the mechanism, who would join, and welfare against the benchmarks follow.
+    The answer comes first. Every regime is solved, with its proof; subsidy and tax of the mechanism, who would join, and the policies side
+    by side follow.
     """
     target = Target(out, [case])
     form = chosen(form, out)
@@ -47,7 +50,7 @@ def evaluate(
         from ..page import Page
         from ..render import evaluation
 
-        text = evaluation(result, Page(target.width, target.styled, target.unicode), digits)
+        text = evaluation(result, Page(target.width, target.styled, target.unicode), digits, details)
     target.write(text)
     if form is not Format.table or out is not None:
         say((f"warning: {warning['message']}" for warning in result["warnings"]), quiet=quiet)

@@ -50,8 +50,8 @@ def what_if(
         typer.Option(
             "--policy",
             metavar="NAME",
-            help="A regime or tax rule to follow, as `pigou evaluate` names them; may be repeated.",
-            show_default="all usual ones",
+            help="A policy to follow, by the names of `pigou evaluate`; may be repeated.",
+            show_default="all that may be recommended, and the planner",
         ),
     ] = None,
     form: FormatOption = None,
@@ -61,8 +61,9 @@ def what_if(
 ) -> None:
     """See what changes: a changed case beside the case as it is, or policies along one or two keys.
 
-    With --set alone every regime, policy and tax rule stands before, after, and with its change. With --vary the path of every policy, and
-    the values at which their order changes, a bound begins to bind or a tax rule stops to work, bracketed to a millionth of the range.
+    With --set alone the recommendation, every regime, policy and tax rule stand before, after, and with their change. With --vary the path
+    of every policy, what is recommended at every point, and the values at which that or the order of two policies changes, a bound begins
+    to bind or a tax rule stops to work, bracketed to a millionth of the range.
     """
     if not sets and not vary:
         raise typer.BadParameter("nothing is changed; give --set KEY=VALUE or --vary KEY=LO:HI:N", param_hint="--set")
@@ -83,17 +84,16 @@ def what_if(
         if twice := given & {text.partition("=")[0] for text in vary}:
             raise typer.BadParameter(f"{min(twice)} is set and varied; give one of them", param_hint="--vary")
         result = path(changed, vary, policies or [], quiet=quiet)
+        from mechanism.difference import changes
         from mechanism.tree import changes_tree
-        from mechanism.what_if import changes
 
         result = {"case": changed.resolved, "changes": changes_tree(changes(baseline.resolved, changed.resolved)), **result}
     else:
+        from mechanism.difference import difference
         from mechanism.evaluation import evaluate
         from mechanism.tree import difference_tree
-        from mechanism.what_if import difference
 
-        found = difference(evaluate(baseline), evaluate(changed))
-        result = difference_tree(found)
+        result = difference_tree(difference(evaluate(baseline), evaluate(changed)))
     if form is Format.json:
         text = json.dumps(result, indent=2, allow_nan=False)
     elif form is Format.csv:
@@ -105,11 +105,7 @@ def what_if(
         from ..render_what_if import differences, over_a_grid, path_page
 
         page = Page(target.width, target.styled, target.unicode)
-        if vary:
-            text = (over_a_grid if len(vary) == 2 else path_page)(result, page, digits)
-        else:
-            told = [side.recommendation for side in (found.before, found.after)]
-            text = differences(result, [one.text[0] for one in told if one is not None], page, digits)
+        text = (differences if not vary else over_a_grid if len(vary) == 2 else path_page)(result, page, digits)
     target.write(text)
     if target.path is not None:
         say([f"written to {target.path}"], quiet=quiet)
@@ -159,15 +155,12 @@ def changed_tree(resolved: dict[str, Any], sets: list[str], path: str) -> dict[s
 
 def path(case: Any, vary: list[str], policies: list[str], *, quiet: bool) -> dict[str, Any]:
     """The figures along one or two keys."""
-    from difflib import get_close_matches
-
     from mechanism.case_keys import expanded, key_path, value_at
-    from mechanism.many import tax_rules
-    from mechanism.policies import case_by_case, followed
     from mechanism.tree import path_tree
     from mechanism.what_if import along, usual_policies
 
     from ..batch.progress import Progress
+    from ..naming import no_policy, on_reports
 
     spans = [span_of(given, case.resolved) for given in vary]
     if len({span.key for span in spans}) < len(spans):
@@ -177,17 +170,11 @@ def path(case: Any, vary: list[str], policies: list[str], *, quiet: bool) -> dic
         count *= span.count
     if count > MOST:
         raise typer.BadParameter(f"{count:,} points are more than {MOST:,}; pigou batch takes any number", param_hint="--vary")
-    known = followed(case.types is not None)
     for policy in policies:
-        if policy not in known:
-            close = get_close_matches(policy, known, 1)
-            alone = case_by_case(policy)
-            needs = " is no regime and no tax rule"
-            needs = " is found case by case, by pigou evaluate, and not along a path" if alone else needs
-            needs = " needs `types` in the case" if policy in tax_rules() else needs
-            hint = f"; did you mean {close[0]}?" if close else f"; there are {', '.join(known)}"
-            hint = "" if policy in tax_rules() or alone else hint
-            raise typer.BadParameter(f"{policy}{needs}{hint}", param_hint="--policy")
+        if message := no_policy(policy):
+            raise typer.BadParameter(f"{policy} {message}", param_hint="--policy")
+        if on_reports(policy) and case.types is None:
+            raise typer.BadParameter(f"{policy} needs `types` in the case", param_hint="--policy")
     for span in spans:
         held = value_at(expanded(case.resolved, key_path(span.key)), key_path(span.key))
         if isinstance(held, list):

@@ -51,6 +51,8 @@ class Outcomes:
     """(L,): the firm that would be driven out of the market, which is why nothing is claimed; -1: none."""
     value: Array
     """(L,): what a sole chooser's payoff is at most with every firm selling, where it would rather drive one out; money, else NaN."""
+    leaving_out: NDArray[np.object_]
+    """(L,): the `LeavingOut` of a sole chooser, amounts as `value`; None where none was found or nobody asked."""
     unique: NDArray[np.object_]
     """(L,): `Uniqueness` of an equilibrium; None where that is not asked."""
     reply_eigenvalues: Array
@@ -90,7 +92,7 @@ _BLANK: dict[str, tuple[tuple[int, ...], Any, type]] = {
     "levels": ((4,), np.nan, float),
     "reply_eigenvalues": ((4,), np.nan, float),
     "binding": ((4,), False, bool),
-    "unique": ((), None, object),
+    **dict.fromkeys(("unique", "leaving_out"), ((), None, object)),
     "others": ((), (), object),
 }
 """Of every column the shape of a lane's entry, what stands where nothing is claimed, and the type."""
@@ -114,7 +116,11 @@ def restored(found: Outcomes, units: Units) -> Outcomes:
             )
             for other in listed
         )
-    return replace(found, levels=found.levels * scale, value=found.value * money[:, 0], others=others)
+    left_out = np.empty(lanes, object)
+    for lane, one in enumerate(found.leaving_out):
+        unit = float(money[lane, 0])
+        left_out[lane] = one and replace(one, value=one.value * unit, every_firm=one.every_firm * unit)
+    return replace(found, levels=found.levels * scale, value=found.value * money[:, 0], others=others, leaving_out=left_out)
 
 
 def part(found: Outcomes, lanes: Any) -> Outcomes:
@@ -142,6 +148,7 @@ def outcome_at(case: Case, regime: Regime, found: Outcomes, lane: int) -> Outcom
             others=found.others[lane],
             driven_out=None if out < 0 else out,
             value=None if np.isnan(found.value[lane]) else float(found.value[lane]),
+            leaving_out=found.leaving_out[lane],
         )
 
     def figure(column: Array) -> float | None:
@@ -154,6 +161,7 @@ def outcome_at(case: Case, regime: Regime, found: Outcomes, lane: int) -> Outcom
         regret=figure(found.regret),
         scope="proven" if found.proven[lane] else "searched",
         gap=figure(found.gap),
+        leaving_out=found.leaving_out[lane],
         others=found.others[lane],
         bounds=bindings(x, found.binding[lane]),
         switching=bool(found.switching[lane]),

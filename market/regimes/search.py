@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from market.agreed_sharing import FINE_SIDE, SIDE, agree
 from market.case import SHARING, Array, Case
-from market.outcome import account
+from market.outcome import ROUNDING, account
 from market.payoff import Payoff
 from market.points import Points
 from market.pricing import revenue_matrices
@@ -28,6 +28,9 @@ Rows = NDArray[np.intp]
 
 SETTLED = 1e-4
 """Share of a level's size below which rounds of best replies stop moving it, where Newton finishes."""
+
+LAST_DIGITS = 1e-15
+"""Share of a payoff that rounding may add to it or take from it."""
 
 SEVERAL_STARTS = (1.0, 0.3, 10.0)
 """Multiples of what firms would invest alone from which equilibria of staged games are searched."""
@@ -147,7 +150,11 @@ def _equilibria(
     lost = np.asarray(~np.isfinite(reached).all(-1))
     found = examine(game, np.where(lost[:, None], start, reached), tolerances)
     residual, regret = found.unscaled_residual, found.unscaled_regret
-    holds = ~lost & (residual <= tolerances.residual) & (regret <= tolerances.regret)
+    books = account(at, found.x, regime.prices)
+    # The square of a negative margin is no profit: such levels solve nothing. Gains that a payoff's own digits cannot show are none.
+    sells = (books.quantity >= -ROUNDING * np.abs(books.quantity).max(-1, keepdims=True)).all(-1)
+    visible = np.maximum(tolerances.regret, LAST_DIGITS * np.abs(found.payoff).max(-1))
+    holds = ~lost & sells & (residual <= tolerances.residual) & (regret <= visible)
     no = np.zeros(len(lane), bool)
     return Points(
         lane=lane,
@@ -157,7 +164,7 @@ def _equilibria(
         regret=regret,
         curvature=found.curvature,
         holds=holds,
-        market=account(at, found.x, regime.prices).describes_market,
+        market=books.describes_market,
         switching=no,
         runaway=no,
     )

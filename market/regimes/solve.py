@@ -16,14 +16,27 @@ from numpy.typing import NDArray
 
 from market.agreed_sharing import at_the_edge
 from market.case import INVESTMENT, SHARING, Array, Case
+from market.cost import unit_cost
 from market.leaving import sales, true_profits, welfare_with_exit
-from market.outcome import Outcome, Solution, Status, Uniqueness, account, other_point, why_infeasible, without_firm
+from market.outcome import (
+    ROUNDING,
+    LeavingOut,
+    Outcome,
+    Solution,
+    Status,
+    Uniqueness,
+    account,
+    other_point,
+    why_infeasible,
+    without_firm,
+)
 from market.points import Points
 from market.pricing import net_intercept, revenue_matrices, sold_matrix
 from market.proof import bound_optimum
+from market.regimes.leaving_out import better_without
 from market.regimes.objectives import firm_game, level_bounds, sole_payoff
 from market.regimes.record import Outcomes, joined, outcome_at, outcomes, restored
-from market.regimes.search import given, optima, searched, thorough
+from market.regimes.search import LAST_DIGITS, given, optima, searched, thorough
 from market.regimes.starts import all_around, starting_levels
 from market.regimes.table import REGIMES, Regime, needed_scale, unbounded, why_unbounded
 from market.sellers import climb_among_sellers
@@ -141,7 +154,7 @@ def _best(case: Case, regime: Regime, points: Points, endless: NDArray[np.bool_]
     several = ((apart > same).any(-1) & np.isfinite(worth)).any(0)
     plain = solved & ~several
     if regime.sole:  # payoff squares prices: where negative ones seem to pay more, the best with every firm selling is another question
-        seems = np.where((rows >= 0) & points.holds[rows] & ~points.market[rows], points.worth[rows], -np.inf).max(0)
+        seems = np.where((rows >= 0) & ~points.market[rows], points.worth[rows], -np.inf).max(0)
         plain &= (seems <= top + 1e-9) & ~endless
     if regime.staged:  # every start must have led there
         plain &= (good[rows] | (rows < 0)).all(0)
@@ -203,16 +216,22 @@ def _judged(market: _Market, regime: Regime, points: Points, only: Uniqueness | 
     case = market.case
     real, gap = points.holds & points.market, np.nan
     if regime.sole:
-        best_real = float(points.worth[real].max(initial=-np.inf))
-        if zero_unit_cost_pays(sole_payoff(case, regime), best_real):  # what climbs run after
-            return _failed("infeasible", explain_zero_unit_cost(market.own, regime.maximised))
+        # Payoff is flat where nothing is sold; what curves upward there is no optimum.
+        best_real = float(points.worth[real & ~_saddles(points)].max(initial=-np.inf))
+        refused = zero_unit_cost_pays(sole_payoff(case, regime), best_real)  # what climbs run after
+        driven = None
         # Payoff squares prices, so levels with negative ones can look good: they describe no market and count nowhere.
-        if float(points.worth[points.holds].max(initial=-np.inf)) > best_real + 1e-9 or not real.any() or market.endless:
+        seems = bool((points.worth[points.holds | ~points.market] > best_real + 1e-9).any())
+        if seems or refused or not np.isfinite(best_real) or market.endless:
             more, driven = _with_every_firm(market, regime, tolerances)
-            if driven is not None and float(driven.value[0]) > best_real + 1e-9:
-                return driven
             points = Points.joined([points, more])
             real = points.holds & points.market
+            best_real = float(points.worth[real & ~_saddles(points)].max(initial=-np.inf))
+        limit = -np.inf if driven is None else float(driven.value[0])
+        if refused and zero_unit_cost_pays(sole_payoff(case, regime), max(best_real, limit)):
+            return _failed("infeasible", explain_zero_unit_cost(market.own, regime.maximised))
+        if driven is not None and limit > best_real + 1e-9:
+            return driven
     if not real.any():
         return _nothing(market, regime, points, tolerances)
     points = points.take(real)
@@ -221,7 +240,9 @@ def _judged(market: _Market, regime: Regime, points: Points, only: Uniqueness | 
     order = ranked(points, 1e3 * tolerances.distinct if regime.staged else tolerances.distinct)
     if regime.sole:
         # A saddle is no optimum: only points without an ascending direction among the free levels are listed.
-        order = [i for i in order if not points.curvature[i] > 1e-9 * max(1.0, abs(points.worth[i]))] or order[:1]
+        order = [i for i in order if not _saddles(points)[i]]
+        if not order:
+            return _failed("not_converged", f"{regime.maximised} has no optimum among the levels at which ascents ended")
         top, reached = float(points.worth.max()), float(points.worth[order[0]])
         if top > reached + 1e-9 * max(1.0, abs(reached)):  # a saddle of a market, from which ascents leave what is one
             return _failed(
@@ -255,10 +276,16 @@ def _judged(market: _Market, regime: Regime, points: Points, only: Uniqueness | 
         thorough=True,
         proven=bool(gap <= tolerances.gap) if regime.sole else not regime.staged,
         gap=gap,
+        leaving_out=better_without(case, regime, float(points.worth[best]), tolerances) if regime.sole else None,
         unique=only,
         reply_eigenvalues=moduli,
         others=tuple(other_point(case, regime.prices, y, s) for y, s in zip(x[1:], stable[1:], strict=True)),
     )
+
+
+def _saddles(points: Points) -> NDArray[np.bool_]:
+    """Rows (n,) from which a sole chooser's payoff still rises along free levels."""
+    return np.asarray(points.curvature > 1e-9 * np.maximum(1.0, np.abs(points.worth)))
 
 
 def _bounded_above(case: Case, regime: Regime, points: Points, tolerances: Tolerances) -> tuple[Points, float]:
@@ -293,7 +320,8 @@ def _with_every_firm(market: _Market, regime: Regime, tolerances: Tolerances) ->
     lane = np.zeros(len(start), np.intp)
     lower, upper = level_bounds(case, len(start), regime.sharing_range)
     found = climb_among_sellers(payoff.take(lane), sold_matrix(case, regime.prices), start, lower, upper, tolerances)
-    holds = found.residual <= tolerances.residual
+    cost = unit_cost(case, found.x)
+    holds = (found.residual <= tolerances.residual) & (True if cost is None else (cost.value >= -ROUNDING * cost.rise).all(-1))
     inside = np.flatnonzero(holds & ~found.out.any(-1))
     points = optima(payoff, regime, lane[inside], found.x[inside], tolerances, curved=True)
     bound = np.where(holds & found.out.any(-1), found.value, -np.inf)
@@ -302,16 +330,18 @@ def _with_every_firm(market: _Market, regime: Regime, tolerances: Tolerances) ->
         return points, None
     # Of equal firms either could be; one has to be named.
     firm, value = 1 if case.alike() else int(np.flatnonzero(found.out[best])[0]), float(bound[best])
-    return points, _out_at_most(market, regime.maximised, firm, value)
+    return points, _out_at_most(market, regime.maximised, firm, value, better_without(case, regime, value, tolerances))
 
 
-def _out_at_most(market: _Market, payoff: str, firm: int, value: float) -> Outcomes:
-    """What is said where this payoff is highest with a firm driven out, and at most this value, natural units, with both selling."""
+def _out_at_most(market: _Market, payoff: str, firm: int, value: float, without: LeavingOut | None = None) -> Outcomes:
+    """What is said where this payoff is highest with a firm driven out, and at most this value, natural units, with both selling; `without`
+    is what leaving one out would pay, where that is known."""
     message = (
         f"{payoff} is highest where {market.case.firms[firm]} is driven out of the market: with both firms selling it is at most "
         f"{market.money(value):.6g}, approached as quantity[{firm}] falls to zero"
     )
-    return outcomes(1, status="infeasible", message=message, driven_out=firm, value=value, plain=True, thorough=True)
+    known = {"driven_out": firm, "value": value, "leaving_out": without}
+    return outcomes(1, status="infeasible", message=message, plain=True, thorough=True, **known)
 
 
 def _driven_out(market: _Market, regime: Regime, tolerances: Tolerances) -> Outcomes | None:
@@ -329,7 +359,8 @@ def _driven_out(market: _Market, regime: Regime, tolerances: Tolerances) -> Outc
         if not np.isfinite(x).all():
             continue
         earned = true_profits(case, x)[0]
-        if max(float(game.reply(firm, x)[1][0] - earned[firm]) for firm in (0, 1)) > tolerances.regret:
+        visible = max(tolerances.regret, LAST_DIGITS * float(np.abs(earned).max()))
+        if max(float(game.reply(firm, x)[1][0] - earned[firm]) for firm in (0, 1)) > visible:
             continue
         if (driven := _without(market, x)) is not None:
             return driven

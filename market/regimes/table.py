@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from market.case import Array, Case
+from market.cost import form_of
 from market.pricing import (
     PriceRule,
     bertrand_matrix,
@@ -235,4 +236,24 @@ def unbounded(case: Case, needed: Array) -> NDArray[np.bool_]:
 
 def why_unbounded(case: Case, regime: Regime, needed: float) -> str:
     """The message about one flat case that is unbounded."""
-    return explain_unbounded(case, needed, regime.maximised)
+    key, parameter = ("cost.max_saving", "max_saving") if form_of(case).uses_max_saving else ("cost.spillover", "cost_spillover")
+    # Where a larger scale helps, how much less knowledge would is not worth the search it takes where costs are no parabola.
+    most = _most_bounded(case, regime, parameter) if form_of(case).own_far_out or np.isinf(needed) else None
+    return explain_unbounded(case, needed, regime.maximised, {} if most is None else {key: most})
+
+
+def _most_bounded(case: Case, regime: Regime, parameter: str) -> float | None:
+    """What both firms' values of a parameter have to stay below for payoffs of one flat case to be bounded; None where nothing helps."""
+    # Imported where it is needed: it takes longer to import than most markets to solve.
+    from scipy.optimize import brentq
+
+    values = getattr(case, parameter)
+
+    def missing(most: float) -> float:
+        """How far the cost scale falls short, as a logarithm."""
+        needed = needed_scale(case.with_parameter(parameter, np.minimum(values, most)), regime)
+        return float(np.log(np.maximum(needed, 1e-300) / case.cost_scale[:, :1]).max())
+
+    top = float(values.max())
+    top = top if np.isfinite(missing(top)) else top * (1 - 1e-9)
+    return float(brentq(missing, 0.0, top, xtol=1e-12, rtol=1e-12)) if missing(0.0) < 0 < missing(top) else None

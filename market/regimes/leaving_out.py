@@ -1,0 +1,125 @@
+"""What leaving a firm out would pay whoever chooses all levels, a planner or an alliance.
+
+They choose among levels at which every firm sells. Levels at which firm j cannot sell beside its rival are another market: firm i is alone
+on what is left of demand, and the price rule says at which margin,
+
+    firms set prices (`market.leaving`)        the monopoly's, or the highest price that keeps j out
+    an alliance sets prices                    the monopoly's
+    a planner sets prices                      none: the price is the unit cost
+
+With net intercepts N both the margin and the quantity are linear in N on a cone of net intercepts, so that the payoff is again N' Q N less
+both firms' investment costs: j may invest and share without selling. Its optima inside a cone are found as those among sellers are; that
+an optimum lies there and pays more is certain, that none pays still more is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from market.case import Array, Case, of_firm
+from market.cost import unit_cost
+from market.demand import apply as apply_matrix
+from market.demand import inverse_slope_matrix
+from market.leaving import UNRELATED
+from market.outcome import LeavingOut
+from market.payoff import Payoff
+from market.pricing import bertrand_matrix, collusive_matrix, marginal_cost_matrix, net_intercept
+from market.regimes.objectives import BOTH, level_bounds
+from market.regimes.starts import all_around
+from market.regimes.table import Regime, unbounded
+from market.sellers import RATE, among_sellers
+from market.solve.optimum import maximise
+from market.solve.tolerances import DEFAULT, Tolerances
+from market.wellposed import required_scale
+
+CLIMBS = 12
+"""Of many levels those of highest payoff from which each cone is climbed in."""
+
+
+class Alone(NamedTuple):
+    """How firm i sells alone on a cone of net intercepts; rows (2,) of coefficients of N."""
+
+    margin: Array
+    sold: Array
+    cone: tuple[Array, Array]
+    """Both are at least zero there."""
+
+
+def _rows(case: Case, i: int) -> tuple[Array, Array, Array, Array, float, float, float]:
+    own, other = np.eye(2)[i], np.eye(2)[1 - i]
+    b_i, b_j, x = (float(of_firm(a, k)[0]) for a, k in ((case.own_slope, i), (case.own_slope, 1 - i), (case.cross_slope, i)))
+    rest = b_j * own + x * other
+    edge = 2 * (b_i * b_j - x**2) * other + x * rest  # positive: keeping j out takes a price below the monopoly's
+    return own, other, rest, edge, b_i, b_j, x
+
+
+def _set_by_firms(case: Case, i: int) -> Iterator[Alone]:
+    own, other, rest, edge, b_i, b_j, x = _rows(case, i)
+    yield Alone(rest / (2 * (b_i * b_j - x**2)), rest / (2 * b_j), (rest, -edge))
+    if x > UNRELATED * b_i:
+        yield Alone(-other / x, own + b_i * other / x, (-2 * b_i * other - x * own, edge))
+
+
+def _set_by_alliance(case: Case, i: int) -> Iterator[Alone]:
+    _, other, rest, _, b_i, b_j, x = _rows(case, i)
+    yield Alone(rest / (2 * (b_i * b_j - x**2)), rest / (2 * b_j), (rest, -other))
+
+
+def _at_cost(case: Case, i: int) -> Iterator[Alone]:
+    _, other, rest, _, _, b_j, _ = _rows(case, i)
+    yield Alone(np.zeros(2), rest / b_j, (rest, -other))
+
+
+ALONE: dict[object, Callable[[Case, int], Iterator[Alone]]] = {
+    bertrand_matrix: _set_by_firms,
+    collusive_matrix: _set_by_alliance,
+    marginal_cost_matrix: _at_cost,
+}
+"""By who sets prices, how a firm sells alone."""
+
+
+def _benefit(case: Case, regime: Regime, i: int, alone: Alone) -> Array:
+    """Q (1, 2, 2) of what the chooser gets before investment costs: firm i's variable profit, or what is bought less what it costs."""
+    weight = float(np.ravel(regime.welfare_weight)[0]) if regime.chooser == "planner" else 0.0
+    H = inverse_slope_matrix(case)[0]
+    worth = np.outer(H[i], alone.sold) - H[i, i] / 2 * np.outer(alone.sold, alone.sold)
+    Q = weight * worth + (1 - weight) * np.outer(alone.margin, alone.sold)
+    return np.asarray((Q + Q.T)[None] / 2)
+
+
+def better_without(case: Case, regime: Regime, every_firm: float, tolerances: Tolerances = DEFAULT) -> LeavingOut | None:
+    """The firm without which a sole chooser has more than `every_firm` in one flat market, and how much, natural units; None where none
+    such was found. Of equal firms it is the second."""
+    best = None
+    for i in (0,) if case.alike() else (0, 1):
+        for alone in ALONE[regime.prices](case, i) if regime.prices in ALONE else ():
+            value = _most(case, regime, i, alone, tolerances)
+            if value > every_firm + 1e-9 * max(1.0, abs(every_firm)) and (best is None or value > best.value):
+                best = LeavingOut(firm=1 - i, value=value, every_firm=every_firm)
+    return best
+
+
+def _most(case: Case, regime: Regime, i: int, alone: Alone, tolerances: Tolerances) -> float:
+    """The highest payoff found inside a cone; minus infinity where none lies there."""
+    payoff = Payoff(case=case, benefit=_benefit(case, regime, i, alone), cost_weight=BOTH)
+    cone = np.stack(alone.cone)[None]
+    endless = not np.isfinite(case.investment_cap).all() and unbounded(case, required_scale(case, payoff.benefit)).any()
+    # Only where it would be without limit if all net intercepts counted is it asked whether it is inside the cone.
+    if endless and unbounded(case, required_scale(case, payoff.benefit, cone)).any():
+        return np.inf
+    start = all_around(payoff, 1)[1]
+    start = np.concatenate([start, start * [1, 1, 1, 0], start * [1, 1, 0, 1]])
+    start = np.clip(start, *level_bounds(case, len(start), regime.sharing_range))
+    among = among_sellers(payoff.take(np.zeros(len(start), np.intp)), np.broadcast_to(cone, (len(start), 2, 2)), RATE)
+    start = start[np.argsort(-np.nan_to_num(among.value(start), nan=-np.inf), kind="stable")[:CLIMBS]]
+    lanes = np.zeros(len(start), np.intp)
+    found = maximise(payoff.take(lanes), start, *level_bounds(case, len(start), regime.sharing_range), tolerances)
+    sold = apply_matrix(cone, net_intercept(case, found.x))
+    inside = (found.residual <= tolerances.residual) & (sold >= 0).all(-1)
+    F = unit_cost(case, found.x)
+    if F is not None:
+        inside &= (F.value >= 0).all(-1)
+    return float(np.where(inside, found.value, -np.inf).max())
