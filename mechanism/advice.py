@@ -401,8 +401,8 @@ def _distance(found: Evaluation, switch: Switch) -> float:
     return (switch.value - own) / (abs(own) or 1.0)
 
 
-def _phrase(key: str) -> str:
-    return called(policy_of(key))
+def _phrase(key: str | None) -> str:
+    return "no advice" if key is None else called(policy_of(key))
 
 
 # --- what to know beside it

@@ -28,6 +28,7 @@ from mechanism.many_types import (
     rule_standing,
 )
 from mechanism.options import NO_LEVELS, WhyNot
+from mechanism.overturn import overturning
 from mechanism.policies import GOAL, PRIVATE_MARKET, TODAY, Policy, compared, today
 from mechanism.preparation import Scheme, prepare, private_regime
 from mechanism.ranking import WHY_NOT, Ranked, rank
@@ -43,11 +44,12 @@ if TYPE_CHECKING:
     from mechanism.results import RuleResult
 
 
-def evaluate(case: PolicyCase) -> Evaluation:
-    """Evaluate a case: every regime, the mechanism, its constraints, and policies against the benchmarks."""
+def evaluate(case: PolicyCase, switches: bool = False) -> Evaluation:
+    """Evaluate a case: every regime, the mechanism, its constraints, and policies against the benchmarks; with `switches` what would
+    overturn the recommendation too."""
     regimes = solve_regimes(case.market)
     found = _known(case, regimes) if case.types is None else _private(case, regimes, type_space(case.types))
-    found = replace(found, recommendation=recommend(found))
+    found = replace(found, recommendation=recommend(found, *(overturning(found) if switches else ())))
     return replace(found, verdicts=tuple(verdicts(found)), warnings=tuple(warnings(found)))
 
 

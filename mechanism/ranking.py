@@ -151,7 +151,7 @@ class Ranked:
     @cached_property
     def rungs(self) -> NDArray[np.intp]:
         """(rungs, C): the best that competes of what asks just so much, in the order of `RUNGS`; -1: nothing."""
-        asks = _asks(self.contenders)
+        asks = asks_of(self.contenders)
         return np.stack([self._highest(self.competes & (asks == rung)[:, None]) for rung in range(len(RUNGS))])
 
     def _highest(self, which: NDArray[np.bool_]) -> NDArray[np.intp]:
@@ -159,7 +159,7 @@ class Ranked:
         value = np.where(which & np.isfinite(self.value), self.value, -np.inf)
         with np.errstate(invalid="ignore"):
             equal = np.isfinite(value) & (value >= value.max(0) - SAME * self.scale)
-        return _least(equal, _asks(self.contenders), self.outlay, self.net_transfer, self.scale)
+        return _least(equal, asks_of(self.contenders), self.outlay, self.net_transfer, self.scale)
 
     def value_of(self, which: NDArray[np.intp]) -> Array:
         """(C,): V of a policy, which (C,); NaN for none."""
@@ -183,7 +183,7 @@ def rank(contenders: Sequence[Contender], today: str, goal: str, standard: Stand
     endless = np.stack([c.status == "unbounded" for c in contenders])
     planned = contenders[keys.index(goal)].solved if goal in keys else np.array(True)
     advised = market.solved & planned & ~(endless & may).any(0)
-    asks = _asks(contenders)
+    asks = asks_of(contenders)
     winner, equal = choose(np.where(why == "", value, np.nan), value[keys.index(today)], asks, outlay, net, scale, standard.materiality)
     return Ranked(
         standard=standard,
@@ -284,6 +284,6 @@ def _least(left: NDArray[np.bool_], asks: NDArray[np.intp], outlay: Array, net: 
     return np.where(left.any(0), left.argmax(0), -1)
 
 
-def _asks(contenders: Sequence[Contender]) -> NDArray[np.intp]:
+def asks_of(contenders: Sequence[Contender]) -> NDArray[np.intp]:
     """(P,): how much each policy asks; what nobody can choose asks the most."""
     return np.array([RUNGS.index(c.policy.requires) if c.policy.requires else len(RUNGS) for c in contenders])

@@ -51,8 +51,8 @@ class Switch:
     """Dotted."""
     value: float
     """Where."""
-    to: str
-    """The policy that wins beyond it."""
+    to: str | None
+    """The policy that wins beyond it; None where there is no advice."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +72,9 @@ class Robust:
     """From 0 to 0.5, or twice the case's own."""
     profit_weight: tuple[Stretch, ...]
     """From 0 to 1."""
+    winners: tuple[str | None, ...] = ()
+    """Whatever wins somewhere on the edges of the plane of both, a cost of public funds of 0 to 0.5 and a weight of profits of 0 to 1;
+    None for no advice. One alone: all standards agree."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -220,7 +220,12 @@ def recommendation_tree(found: Recommendation) -> Tree:
         ],
         "flat_payments": numbers(found.flat_payments),
         "switching": [{"key": switch.key, "value": switch.value, "to": switch.to} for switch in found.switching],
-        "robust": None if found.robust is None else {name: stretches(over) for name, over in vars(found.robust).items()},
+        "robust": found.robust
+        and {
+            "public_funds_cost": stretches(found.robust.public_funds_cost),
+            "profit_weight": stretches(found.robust.profit_weight),
+            "winners": list(found.robust.winners),
+        },
         "cautions": [{"code": one.code, "text": one.text, "amount": one.amount} for one in found.cautions],
         "no_advice": found.no_advice,
         "text": list(found.text),

@@ -1,0 +1,151 @@
+"""What would overturn a recommendation, against scans of the same numbers that know nothing of brackets."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mechanism.evaluation import evaluate
+from mechanism.many import solve_many
+from mechanism.overturn import Line, Met, followed, over_standards, stretches
+from mechanism.policies import compared
+from mechanism.recommendation import Stretch
+from mechanism.schema import PolicyCase, load_case, parse_tree
+
+CASES = Path(__file__).resolve().parents[1] / "cases"
+
+
+def random_tree(seed: int) -> dict[str, Any]:
+    """A random admissible case, its standard included."""
+    rng = np.random.default_rng(seed)
+
+    def pair(low: float, high: float) -> Any:
+        return [float(v) for v in rng.uniform(low, high, 2)] if rng.random() < 0.5 else float(rng.uniform(low, high))
+
+    own = pair(1.0, 2.0)
+    cross, interaction = float(rng.uniform(0, 0.5)), float(rng.uniform(0, 0.3))
+    tree = {
+        "demand": {"intercept": pair(15, 25), "own_slope": own, "cross_slope": float(rng.uniform(0, 0.85) * np.min(own))},
+        "security": {
+            "rivalry": float(rng.uniform(0, 0.9)),
+            "demand_spillover": pair(0, 1),
+            "leakage": {"own": cross + interaction + float(rng.uniform(0.5, 4)), "cross": cross, "interaction": interaction},
+        },
+        "cost": {"scale": float(rng.uniform(8, 40)), "max_saving": float(rng.uniform(0, 0.7)), "spillover": pair(0, 1)},
+        "mechanism": {
+            "materiality": float(rng.choice([0.0, 0.05, 0.3, 0.6, 0.9])),
+            "public_funds_cost": float(rng.choice([0.0, 0.2, 0.4])),
+            "profit_weight": float(rng.choice([1.0, 0.5, 0.0])),
+            "fees": bool(rng.random() < 0.2),
+            "allow": ["consumers_lose"] if rng.random() < 0.3 else [],
+        },
+    }
+    return tree
+
+
+def changed(case: PolicyCase, key: str, value: float) -> PolicyCase:
+    """The case with another value of one option of its mechanism."""
+    tree = deepcopy(case.resolved)
+    tree["mechanism"][key] = value
+    return parse_tree(tree)
+
+
+def recommended(cases: list[PolicyCase]) -> list[str | None]:
+    """The winner of each case, solved together with everything that competes."""
+    keys = [policy.key for policy in compared(private=False)]
+    columns = solve_many(cases, keys)
+    won = columns["recommended"].reshape(len(cases), -1) == 1
+    return [keys[int(row.argmax())] if row.any() else None for row in won]
+
+
+def who(over: tuple[Stretch, ...], x: float) -> str | None:
+    return next(one.policy for one in over if one.low <= x <= one.high)
+
+
+# --- the search along lines
+
+
+def test_every_switch_along_a_line_is_bracketed_and_hidden_ones_are_found() -> None:
+    """Three policies, the one of the highest of three curves winning: between .60 and .61 a narrow peak that no first look meets."""
+
+    def curves(x: np.ndarray) -> np.ndarray:
+        return np.stack([1 - x, x**2, 0.3665 + 0.0 * x - 9 * (x - 0.605) ** 2])
+
+    def solve(which: np.ndarray, x: np.ndarray) -> Met:
+        y = curves(x)
+        return Met(winner=np.array(list("abc"), object)[y.argmax(0)], turns=(y - y.max(0)).T)
+
+    (seen,) = followed([Line(low=0.0, high=1.0)], solve)
+    over = stretches(seen)
+    scan = np.linspace(0, 1, 100_001)
+    best = curves(scan).argmax(0)
+    edges = scan[1:][best[1:] != best[:-1]]
+    assert len(edges) >= 1
+    assert [one.policy for one in over] == [*np.array(list("abc"))[best[np.r_[0, np.flatnonzero(best[1:] != best[:-1]) + 1]]]]
+    np.testing.assert_allclose([one.high for one in over[:-1]], edges, atol=2e-5)
+
+
+def test_without_a_clue_brackets_are_cut_evenly() -> None:
+    def solve(which: np.ndarray, x: np.ndarray) -> Met:
+        return Met(winner=np.where(x < np.pi / 4, "a", "").astype(object), turns=np.full((len(x), 2), np.nan))
+
+    (seen,) = followed([Line(low=0.0, high=1.0)], solve)
+    first, second = stretches(seen)
+    assert (first.policy, second.policy) == ("a", None)
+    assert first.high == pytest.approx(np.pi / 4, abs=1e-6)
+
+
+# --- the standard
+
+
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 20))])
+def test_no_switch_over_standards_is_missed_that_a_scan_finds(seed: int) -> None:
+    case = parse_tree(random_tree(seed))
+    found = evaluate(case, switches=True).recommendation
+    assert found is not None
+    assert found.robust is not None
+    for key, top in (("public_funds_cost", max(0.5, 2 * case.mechanism.public_funds_cost)), ("profit_weight", 1.0)):
+        over = getattr(found.robust, key)
+        assert (over[0].low, over[-1].high) == (0.0, top)
+        at = np.linspace(0, top, 400)
+        cuts = np.array([one.high for one in over[:-1]])
+        clear = [float(x) for x in at if not len(cuts) or np.abs(cuts - x).min() > 1e-6]
+        assert recommended([changed(case, key, x) for x in clear]) == [who(over, x) for x in clear]
+        own = getattr(case.mechanism, key)
+        for cut, below, above in zip(cuts, over, over[1:], strict=False):
+            step = 2e-6 * max(cut, 0.1)
+            assert recommended([changed(case, key, cut - step), changed(case, key, cut + step)]) == [below.policy, above.policy]
+        said = {(switch.value, switch.to) for switch in found.switching if switch.key == f"mechanism.{key}"}
+        here = next(n for n, one in enumerate(over) if one.low <= own <= one.high)
+        beside = {(over[here].low, over[here - 1].policy)} if here else set()
+        beside |= {(over[here].high, over[here + 1].policy)} if here + 1 < len(over) else set()
+        assert said == beside
+        assert who(over, own) == (found.policy and found.policy.key)
+
+
+def test_whether_all_standards_agree_is_told() -> None:
+    """At 25 x 25 points of the plane's edges; two firms that gain much agree everywhere."""
+    case = load_case(CASES / "two_vendors.yaml")
+    robust, switching = over_standards(evaluate(case))
+    assert robust.winners == ("linear_subsidies",)
+    assert switching == ()
+    tree = deepcopy(case.resolved)
+    tree["mechanism"]["materiality"] = 0.9
+    case = parse_tree(tree)
+    met = set()
+    for key, other in (("public_funds_cost", "profit_weight"), ("profit_weight", "public_funds_cost")):
+        for fixed in (0.0, 1.0 if other == "profit_weight" else 0.5):
+            top = 0.5 if key == "public_funds_cost" else 1.0
+            met |= set(recommended([changed(changed(case, other, fixed), key, x) for x in np.linspace(0, top, 25)]))
+    assert set(over_standards(evaluate(case))[0].winners) >= met
+
+
+def test_no_advice_at_any_standard_is_told() -> None:
+    robust, switching = over_standards(evaluate(load_case(CASES / "ill_posed.yaml")))
+    assert robust.winners == (None,)
+    assert robust.public_funds_cost == (Stretch(low=0.0, high=0.5, policy=None),)
+    assert switching == ()
