@@ -108,12 +108,12 @@ def _needed(asked: Sequence[Policy], private: bool, unpaid: bool) -> tuple[Polic
 
 
 def _alike(cases: Sequence[PolicyCase]) -> list[list[int]]:
-    """The positions of cases that can be solved together: the same types, cost form and likeness of the firms, and options that differ in
+    """The positions of cases that can be solved together: the same types, cost form and firms by name and likeness, options that differ in
     the standard's weights alone; with types in nothing."""
     found: dict[Any, list[int]] = {}
     for i, case in enumerate(cases):
         market, options = case.market, case.mechanism
-        form = (market.cost_form, market.unit_cost is None)
+        form = (market.cost_form, market.unit_cost is None, market.firms)
         if case.types is None:
             key: Any = (form, options.participation, options.timing, options.fees, options.materiality, options.allow)
         else:
