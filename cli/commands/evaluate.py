@@ -14,6 +14,7 @@ EPILOG = """\b
 Examples:
   pigou evaluate two_vendors.yaml
   pigou evaluate private_spillovers.yaml --details   every finding
+  pigou evaluate two_vendors.yaml --switches       at which weights of profits and costs of public funds another policy wins
   pigou evaluate two_vendors.yaml --format json --out result.json
   pigou evaluate two_vendors.yaml --format csv     the comparison of policies
 
@@ -29,6 +30,7 @@ def evaluate(
     quiet: QuietOption = False,
     strict: StrictOption = False,
     details: Annotated[bool, typer.Option("--details", help="Every finding on the page, and why firms would tell the truth.")] = False,
+    switches: Annotated[bool, typer.Option("--switches", help="Also at which standards another policy would win; takes longer.")] = False,
 ) -> None:
     """Evaluate a case: what to do, who gains, what is paid.
 
@@ -37,7 +39,7 @@ def evaluate(
     """
     target = Target(out, [case])
     form = chosen(form, out)
-    result = results([case])[0]
+    result = results([case], switches)[0]
     if form is Format.json:
         text = json.dumps(result, indent=2, allow_nan=False)
     elif form is Format.csv:
@@ -57,15 +59,16 @@ def evaluate(
     finish([result], target, quiet=quiet, strict=strict)
 
 
-def results(paths: list[Any]) -> list[dict[str, Any]]:
-    """The results of the cases in these files; all are read before any is evaluated."""
+def results(paths: list[Any], switches: bool = False) -> list[dict[str, Any]]:
+    """The results of the cases in these files, with `switches` who would win at other standards too; all are read before any is
+    evaluated."""
     from ..shipped import load
 
     cases = load(paths)
     from mechanism.evaluation import evaluate as evaluate_case
     from mechanism.tree import evaluation_tree
 
-    return [evaluation_tree(evaluate_case(case)) for case in cases]
+    return [evaluation_tree(evaluate_case(case, switches)) for case in cases]
 
 
 def finish(found: list[dict[str, Any]], target: Target, *, quiet: bool, strict: bool) -> None:
