@@ -31,6 +31,7 @@ import signal
 import sys
 import tempfile
 import time
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -450,7 +451,8 @@ class Oracle:
         out, err = io.StringIO(), io.StringIO()
         begun = time.process_time()
         try:
-            with _watch(self.folder), _timed(self.limit), redirect_stdout(out), redirect_stderr(err):
+            with warnings.catch_warnings(), _watch(self.folder), _timed(self.limit), redirect_stdout(out), redirect_stderr(err):
+                warnings.simplefilter("ignore", RuntimeWarning)  # as the process does
                 code = main(line)
         except TooLong:
             self.found("slow", f"more than {self.limit:g} s", line)
