@@ -218,7 +218,7 @@ def _numbers(column: Any) -> Array:
     """A column of figures."""
     try:
         return np.asarray(pd.to_numeric(column).to_numpy(float))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:  # whole numbers may have any number of digits
         raise ResultError(f"has something else than numbers in the column {column.name}: {str(error).splitlines()[0]}") from None
 
 

@@ -31,6 +31,7 @@ import signal
 import sys
 import tempfile
 import time
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -295,13 +296,14 @@ def shipped() -> dict[str, list[Tree]]:
 SHIPPED = shipped()
 BASE = json.dumps({key: value for key, value in read_document(ROOT / "cases" / "two_vendors.yaml").tree.items() if key != "expect"})
 KINDS = ("case", "case", "case", "setting", "setting", "design", "patch", "table", "result")
-RESULT = """case_id,cost.scale,policy,status,welfare,welfare_net,consumer_surplus,profit_1,profit_2,public_outlay,ic,ir
-0,12.0,nash,converged,10.0,10.0,4.0,3.0,3.0,0.0,,
-0,12.0,groves,converged,11.0,10.5,4.0,3.0,4.0,0.5,holds,violated
-0,12.0,social_optimum,converged,12.0,12.0,4.0,4.0,4.0,0.0,,
-1,14.0,nash,converged,9.0,9.0,4.0,3.0,2.0,0.0,,
-1,14.0,groves,no_equilibrium,,,,,,,,
-1,14.0,social_optimum,converged,12.0,12.0,4.0,4.0,4.0,0.0,,"""
+RESULT = """case_id,cost.scale,policy,status,welfare,welfare_net,consumer_surplus,profit_1,profit_2,public_outlay,ic,ir,\
+value,competes,recommended,best
+0,12.0,nash,converged,10.0,10.0,4.0,3.0,3.0,0.0,,,10.0,1.0,0.0,groves
+0,12.0,groves,converged,11.0,10.5,4.0,3.0,4.0,0.5,holds,violated,10.5,1.0,1.0,groves
+0,12.0,social_optimum,converged,12.0,12.0,4.0,4.0,4.0,0.0,,,12.0,0.0,0.0,groves
+1,14.0,nash,converged,9.0,9.0,4.0,3.0,2.0,0.0,,,9.0,1.0,1.0,nash
+1,14.0,groves,no_equilibrium,,,,,,,,,,0.0,0.0,nash
+1,14.0,social_optimum,converged,12.0,12.0,4.0,4.0,4.0,0.0,,,12.0,0.0,0.0,nash"""
 """The result of a batch of two cases."""
 
 
@@ -449,7 +451,8 @@ class Oracle:
         out, err = io.StringIO(), io.StringIO()
         begun = time.process_time()
         try:
-            with _watch(self.folder), _timed(self.limit), redirect_stdout(out), redirect_stderr(err):
+            with warnings.catch_warnings(), _watch(self.folder), _timed(self.limit), redirect_stdout(out), redirect_stderr(err):
+                warnings.simplefilter("ignore", RuntimeWarning)  # as the process does
                 code = main(line)
         except TooLong:
             self.found("slow", f"more than {self.limit:g} s", line)

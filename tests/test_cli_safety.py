@@ -627,6 +627,12 @@ def test_a_result_whose_rows_name_no_case_is_refused(run: Run, here: Path) -> No
     assert "has rows without a case_id" in refused(run("compare", "r.csv"))
 
 
+def test_a_figure_beyond_all_bounds_in_a_result_is_refused(run: Run, here: Path) -> None:
+    columns = "case_id,policy,status,value,competes,recommended,best,welfare"
+    (here / "r.csv").write_text(f"{columns}\n0,nash,converged,1,1,1,nash,{'9' * 400}\n")
+    assert "has something else than numbers in the column welfare" in refused(run("compare", "r.csv"))
+
+
 def test_documents_are_still_read_from_pipes(here: Path) -> None:
     read, write = os.pipe()
     os.write(write, b"a: 1\n")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fuzz import ROOT, Oracle, fuzz
+from fuzz import RESULT, ROOT, Oracle, fuzz, main
 from trees import evaluate
 
 from mechanism.schema import load_case
@@ -38,6 +38,11 @@ def test_a_seed_tries_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     # A stopped `main` says nothing at exit 2, which is a finding of its own; here only the order counts.
     assert lines[: len(lines) // 2]
     assert sorted(map(str, lines[: len(lines) // 2])) == sorted(map(str, lines[len(lines) // 2 :]))
+
+
+def test_the_result_that_files_are_made_of_is_good(tmp_path: Path) -> None:
+    (tmp_path / "f.csv").write_text(RESULT + "\n")
+    assert main(["compare", str(tmp_path / "f.csv")]) == 0
 
 
 Work = Callable[[dict[str, Any], Path], None]
