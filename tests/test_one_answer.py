@@ -58,15 +58,15 @@ def test_one_at_a_time_and_many_at_once_name_the_same_winner(seed: int, private:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("private", [False, True])
-@pytest.mark.parametrize("block", range(10))
+@pytest.mark.parametrize("block", range(4))
 def test_they_do_so_at_many_random_cases(block: int, private: bool) -> None:
-    for seed in range(1000 + 15 * block, 1015 + 15 * block):
+    for seed in range(1000 + 6 * block, 1006 + 6 * block):
         check(drawn(seed, private))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [21, 22])
+@pytest.mark.parametrize("seed", [21])
 def test_a_second_ranking_names_the_same_winner_value_and_payments(seed: int, capsys: pytest.CaptureFixture[str]) -> None:
-    """Written from the text alone, with searches of its own."""
+    """Written from the text alone, with searches of its own; `compare_ranking.py` goes on from there."""
     failed = compare_ranking.main(4, seed)
     assert not failed, capsys.readouterr().out
