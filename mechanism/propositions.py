@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from market.case import INVESTMENT, SHARING, Array, Case, rival
-from market.cost import COST_FORMS, form_of, usefulness
+from market.cost import COST_FORMS, form_of
 from market.outcome import account
 from market.pricing import bertrand_matrix, collusive_matrix
 from market.regimes import REGIMES, Regime, firm_game
@@ -344,7 +344,7 @@ def _contrast(g: Ground) -> Finding:
         return Finding(margin=nothing, met=nothing, numbers={})
     numbers = {}
     for (form, s), t in g.forced.items():
-        received = usefulness(g.case) * rival(t) * s if not COST_FORMS[form].pure_knowledge else 0.0
+        received = g.case.cost_spillover * rival(t) * s if not COST_FORMS[form].pure_knowledge else 0.0
         numbers[f"{form}.sharing_{s:g}"] = t - received
     falls = numbers["restricted.sharing_0"] - numbers["restricted.sharing_1"]
     rises = numbers["saturating.sharing_1"] - numbers["saturating.sharing_0"]
