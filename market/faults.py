@@ -96,7 +96,7 @@ def explain(kind: str, text: str, given: Any, path: KeyPath, schema: Json) -> st
         return f"is missing; give {_admissible(node, schema)}{such}"
     if kind == "too_short" and not given:
         return f"is empty; give {_admissible(node, schema)}"
-    most = [b.get("maxItems", b.get("maxProperties")) for b in _branches(node, schema)]
+    most = [m for b in _branches(node, schema) if (m := b.get("maxItems", b.get("maxProperties")))] or [None]
     if kind == "too_long" and most[0] and len(given) > most[0] != node.get("minItems"):
         return f"has {len(given):,} entries; at most {most[0]:,} are taken"
     choices = node.get("enum", [])

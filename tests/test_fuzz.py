@@ -108,7 +108,7 @@ def test_a_fault_planted_in_an_evaluation_is_found(
         return copy
 
     written = json.dumps
-    monkeypatch.setattr("mechanism.evaluation.evaluate", lambda _: None)
+    monkeypatch.setattr("mechanism.evaluation.evaluate", lambda *_: None)
     monkeypatch.setattr("mechanism.tree.evaluation_tree", planted)
     monkeypatch.setattr("json.dumps", lambda tree, **more: written(tree, **{**more, "allow_nan": True}))
     assert kind in kinds(lambda oracle, chance: oracle.json(oracle.run(*EVALUATE), EVALUATE))
