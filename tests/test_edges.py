@@ -85,6 +85,17 @@ def test_the_best_with_both_in_is_found_where_few_climbs_stay_among_sellers(numb
     assert found.certificate.value / read(tree).money == pytest.approx(value, rel=5e-8)
 
 
+def test_an_equilibrium_far_out_that_replies_run_away_from_is_found() -> None:
+    """What firms exchange outgrows the market they began with: of two equilibria the far one earns more; an independent search's levels."""
+    tree = made(1, 459)
+    found = solve_regime(parse_tree(tree).market, "nash")
+    assert found.levels is not None
+    amount = [1, 1, read(tree).amount, read(tree).amount]
+    np.testing.assert_allclose(found.levels / amount, [7.05674531e-04, 3.95085029e-02, 1.40689272e04, 1.37231511e03], rtol=1e-7)
+    (near,) = found.certificate.others
+    np.testing.assert_allclose(near.levels[2:] / amount[2:], [1.01628239, 0.270663494], rtol=1e-7)
+
+
 def test_the_regulated_game_is_played_among_levels_at_which_every_firm_sells() -> None:
     """Unit costs that are convex in investment: the planner's optimum is the equilibrium and nothing is paid on balance."""
     found = evaluate(parse_tree(REGULATED))
