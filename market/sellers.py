@@ -111,11 +111,17 @@ class WithEveryFirm:
 
 
 def climb_among_sellers(
-    payoff: Payoff, sold: Array, start: Array, lower: Array, upper: Array, tolerances: Tolerances = DEFAULT
+    payoff: Payoff,
+    sold: Array,
+    start: Array,
+    lower: Array,
+    upper: Array,
+    tolerances: Tolerances = DEFAULT,
+    rate: float = RATE,
 ) -> WithEveryFirm:
-    """Climb from each start (L, 4) to a local optimum among levels at which every firm sells."""
-    among = among_sellers(payoff, np.broadcast_to(sold, (len(start), 2, 2)), RATE)
-    most = among.rate * (STEEPEST / RATE)
+    """Climb from each start (L, 4) to a local optimum among levels at which every firm sells, at first at this rate, at most STEEPEST."""
+    among = among_sellers(payoff, np.broadcast_to(sold, (len(start), 2, 2)), rate)
+    most = among.rate * (STEEPEST / rate)
     x, value, residual = start.copy(), np.full(len(start), -np.inf), np.full(len(start), np.inf)
     out, left, before = np.zeros((len(start), 2), bool), np.arange(len(start)), np.full(len(start), np.inf)
     lost = np.zeros(len(start), int)
@@ -133,8 +139,10 @@ def climb_among_sellers(
         on = np.flatnonzero(~settled & (lost < LOST))
         if not len(on):
             break
-        # Climbs that have met go on as one.
-        on = on[np.unique(np.round(found.x[on] / np.maximum(1.0, np.abs(found.x[on]).max(0)), 7), axis=0, return_index=True)[1]]
+        # Climbs that have met, at the same prices, go on as one; digits count up to one, and relative beyond.
+        state = np.concatenate([found.x, 2 * among.rate[:, None] * aim], axis=-1)[on]
+        digits = np.minimum(state, 1.0) + np.log(np.maximum(state, 1.0))
+        on = on[np.unique(digits.round(7), axis=0, return_index=True)[1]]
         lost = lost[on]
         steeper = np.where((moved > SLOW * before[left]) & (10 * among.rate <= most[left]), 10.0, 1.0)[on]
         before[left] = moved

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 from trees import evaluate
+from wild_markets import made
+from wild_search import read
 
 from market.case import make_case
 from market.faults import BadCase
@@ -64,6 +66,34 @@ def test_choosers_that_would_drive_a_firm_out_claim_nothing_and_say_what_is_reac
         found = solve_regime(market, key)
         assert found.levels is not None
         np.testing.assert_allclose(found.levels[2:], 10 / 1.3, rtol=1e-9)  # N = 10 + .1 t = 1.4 t; driving the rival out wins nothing
+
+
+@pytest.mark.parametrize(
+    ("number", "regime", "value"),
+    [
+        (352, "first_best", 1074.75065379),  # hardly any levels at which both sell: one leaks much, the other can only just sell
+        (352, "joint_profit", 537.00060017),
+        (384, "first_best", 1.05511718659),  # in units far from one firm's size
+        (392, "joint_profit", 1.12674276234),  # optima in pairs
+    ],
+)
+def test_the_best_with_both_in_is_found_where_few_climbs_stay_among_sellers(number: int, regime: str, value: float) -> None:
+    """What sequential quadratic programming from a grid of all sizes reaches, in natural units; it lets a quantity be 1e-9 short."""
+    tree = made(1, number)
+    found = solve_regime(parse_tree(tree).market, regime)
+    assert (found.status, found.certificate.driven_out is not None) == ("infeasible", True)
+    assert found.certificate.value / read(tree).money == pytest.approx(value, rel=5e-8)
+
+
+def test_an_equilibrium_far_out_that_replies_run_away_from_is_found() -> None:
+    """What firms exchange outgrows the market they began with: of two equilibria the far one earns more; an independent search's levels."""
+    tree = made(1, 459)
+    found = solve_regime(parse_tree(tree).market, "nash")
+    assert found.levels is not None
+    amount = [1, 1, read(tree).amount, read(tree).amount]
+    np.testing.assert_allclose(found.levels / amount, [7.05674531e-04, 3.95085029e-02, 1.40689272e04, 1.37231511e03], rtol=1e-7)
+    (near,) = found.certificate.others
+    np.testing.assert_allclose(near.levels[2:] / amount[2:], [1.01628239, 0.270663494], rtol=1e-7)
 
 
 def test_the_regulated_game_is_played_among_levels_at_which_every_firm_sells() -> None:

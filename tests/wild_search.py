@@ -502,7 +502,17 @@ def climb(m: Market, regime: str, start: Array) -> Array | None:
         x, gain = line[k], float(gains[k])
         if old_ok and gain <= 1e-11 * scale:
             break
-    return x if bool(admissible(m, x, regime, 1e-9)) else None
+    return restored(here, x, upper) if bool(admissible(m, x, regime, 1e-9)) else None
+
+
+def restored(here: Scaled, x: Array, upper: Array) -> Array:
+    """The levels with what a quantity is short of nil made up, where it can be: at a high price even a billionth counts."""
+    z, free = x / here.size, (x > 0) & (x < upper)
+    for _ in range(3):
+        short = np.minimum(here.conditions(z), 0)
+        z = z - np.linalg.pinv(here.steepness(z) * free) @ short
+    end = np.clip(z * here.size, 0, upper)
+    return end if bool(admissible(here.m, end, here.regime, 1e-13)) else x
 
 
 # --- games ---------------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from market.agreed_sharing import FINE_SIDE, SIDE, agree
-from market.case import SHARING, Array, Case
+from market.case import INVESTMENT, SHARING, Array, Case
 from market.outcome import ROUNDING, account
 from market.payoff import Payoff
 from market.points import Points
@@ -31,6 +31,13 @@ SETTLED = 1e-4
 
 LAST_DIGITS = 1e-15
 """Share of a payoff that rounding may add to it or take from it."""
+
+FAR = (10.0, 1e2, 1e3, 1e4, 1e5)
+"""Investments, natural units, from whose square equilibria are searched at which what firms exchange outgrows the market they began with;
+best replies run away from these."""
+
+FAR_STEPS = 20
+"""Newton's steps to such an equilibrium: what takes longer mostly wanders."""
 
 SEVERAL_STARTS = (1.0, 0.3, 10.0)
 """Multiples of what firms would invest alone from which equilibria of staged games are searched."""
@@ -68,8 +75,9 @@ def thorough(case: Case, regime: Regime, only: bool, tolerances: Tolerances = DE
                 return found
     symmetric = symmetric_levels(case, regime.imposed) if case.alike() else starts[:0]
     starts = np.concatenate([starts, starts * [1, 1, 0.25, 0.25], symmetric])
-    answering = np.repeat([True, False], len(starts))
-    starts = np.concatenate([starts, starts])
+    far = _far_out(case, regime, tolerances)
+    answering = np.repeat([True, False, False], [len(starts), len(starts), len(far)])
+    starts = np.concatenate([starts, starts, far])
     return equilibria(case, regime, np.zeros(len(starts), np.intp), starts, answering, tolerances, settled=1e-12)
 
 
@@ -190,6 +198,15 @@ def _game_starts(case: Case, regime: Regime, lanes: int) -> Array:
     starts = np.broadcast_to(starts, (lanes, *starts.shape[1:])).copy()
     starts[..., SHARING] = np.clip(starts[..., SHARING], *regime.sharing_range)
     return starts
+
+
+def _far_out(case: Case, regime: Regime, tolerances: Tolerances) -> Array:
+    """Levels (n, 4) of one flat case far out at which Newton's method arrives from sharing in the middle of its range."""
+    starts = np.full((len(FAR) ** 2, 4), np.mean(regime.sharing_range))
+    starts[:, INVESTMENT] = np.stack(np.meshgrid(FAR, FAR, indexing="ij"), -1).reshape(-1, 2)
+    reached = newton(firm_game(case.take(np.zeros(len(starts), np.intp)), regime), starts, tolerances, steps=FAR_STEPS)
+    reached = reached[np.isfinite(reached).all(-1) & (reached[:, INVESTMENT].max(-1) > FAR[0])]
+    return reached[np.unique((reached / reached.max(-1, keepdims=True)).round(7), axis=0, return_index=True)[1]]
 
 
 def _blocks(rows: int, size: int) -> Iterator[slice]:

@@ -9,7 +9,9 @@ back in the market's own.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +32,7 @@ from market.outcome import (
     why_infeasible,
     without_firm,
 )
+from market.payoff import Payoff
 from market.points import Points
 from market.pricing import net_intercept, revenue_matrices, sold_matrix
 from market.proof import bound_optimum
@@ -37,9 +40,9 @@ from market.regimes.leaving_out import better_without
 from market.regimes.objectives import firm_game, level_bounds, sole_payoff
 from market.regimes.record import Outcomes, joined, outcome_at, outcomes, restored
 from market.regimes.search import LAST_DIGITS, given, optima, searched, thorough
-from market.regimes.starts import all_around, starting_levels
+from market.regimes.starts import all_around, of_all_sizes, starting_levels
 from market.regimes.table import REGIMES, Regime, needed_scale, unbounded, why_unbounded
-from market.sellers import climb_among_sellers
+from market.sellers import RATE, STEEPEST, WithEveryFirm, among_sellers, climb_among_sellers
 from market.solve.equilibrium import best_reply_rounds, reply_eigenvalues
 from market.solve.optimum import on_bound
 from market.solve.tolerances import DEFAULT, Tolerances
@@ -315,22 +318,48 @@ def ranked(points: Points, distinct: float) -> list[int]:
 def _with_every_firm(market: _Market, regime: Regime, tolerances: Tolerances) -> tuple[Points, Outcomes | None]:
     """Optima among levels at which every firm sells; where the chooser would rather drive one out, what there is to say of that."""
     case, payoff = market.case, sole_payoff(market.case, regime)
-    lane, start = all_around(payoff, 1)
-    start = np.concatenate([start, start[: len(start) // 5] * [1, 1, 1, 0], start[: len(start) // 5] * [1, 1, 0, 1]])
-    lane = np.zeros(len(start), np.intp)
-    lower, upper = level_bounds(case, len(start), regime.sharing_range)
-    found = climb_among_sellers(payoff.take(lane), sold_matrix(case, regime.prices), start, lower, upper, tolerances)
-    cost = unit_cost(case, found.x)
-    holds = (found.residual <= tolerances.residual) & (True if cost is None else (cost.value >= -ROUNDING * cost.rise).all(-1))
-    inside = np.flatnonzero(holds & ~found.out.any(-1))
-    points = optima(payoff, regime, lane[inside], found.x[inside], tolerances, curved=True)
-    bound = np.where(holds & found.out.any(-1), found.value, -np.inf)
+    among = among_sellers(payoff, np.broadcast_to(sold_matrix(case, regime.prices), (1, 2, 2)))
+    start, wide = all_around(payoff, 1)[1], of_all_sizes(case, partial(_no_cost_below_zero, case, among.value))
+    start = np.concatenate([start, start[: len(start) // 5] * [1, 1, 1, 0], start[: len(start) // 5] * [1, 1, 0, 1], wide])
+    parts = [_among_sellers(case, regime, payoff, start, tolerances)]
+    # Where a price is high a climb may leave the market at first and never return: from what is better than all it found, steeply.
+    sells = (among.quantities(wide) >= 0).all(-1)
+    promising = wide[sells & (payoff.value(wide) > parts[0].value.max(initial=-np.inf))]
+    if len(promising):
+        parts.append(_among_sellers(case, regime, payoff, promising, tolerances, STEEPEST))
+    # Firms that are nearly alike have optima in pairs.
+    edge = np.unique(np.concatenate([part.x[part.out.any(-1)] for part in parts]).round(7), axis=0)
+    if len(edge):
+        mirrored = np.concatenate([edge[:, [1, 0, 2, 3]], edge[:, [1, 0, 3, 2]]])
+        parts.append(_among_sellers(case, regime, payoff, mirrored, tolerances))
+    found = WithEveryFirm(**{name: np.concatenate([vars(part)[name] for part in parts]) for name in vars(parts[0])})
+    inside = ~found.out.any(-1)
+    points = optima(payoff, regime, np.zeros(int(inside.sum()), np.intp), found.x[inside], tolerances, curved=True)
+    bound = np.where(inside, -np.inf, found.value)
+    if not len(bound):
+        return points, None
     best = int(bound.argmax())
     if not np.isfinite(bound[best]) or bound[best] <= float(points.worth[points.holds & points.market].max(initial=-np.inf)):
         return points, None
     # Of equal firms either could be; one has to be named.
     firm, value = 1 if case.alike() else int(np.flatnonzero(found.out[best])[0]), float(bound[best])
     return points, _out_at_most(market, regime.maximised, firm, value, better_without(case, regime, value, tolerances))
+
+
+def _no_cost_below_zero(case: Case, value: Callable[[Array], Array], x: Array) -> Array:
+    """A value (n,) of levels (n, 4) where no unit cost is negative; elsewhere minus infinity."""
+    cost = unit_cost(case, x)
+    return value(x) if cost is None else np.where((cost.value >= 0).all(-1), value(x), -np.inf)
+
+
+def _among_sellers(case: Case, regime: Regime, payoff: Payoff, start: Array, tolerances: Tolerances, rate: float = RATE) -> WithEveryFirm:
+    """Where climbs among sellers from levels (n, 4) arrive; those that arrive nowhere, or where a unit cost is negative, left out."""
+    bounds = level_bounds(case, len(start), regime.sharing_range)
+    many = payoff.take(np.zeros(len(start), np.intp))
+    found = climb_among_sellers(many, sold_matrix(case, regime.prices), start, *bounds, tolerances, rate)
+    cost = unit_cost(case, found.x)
+    holds = (found.residual <= tolerances.residual) & (True if cost is None else (cost.value >= -ROUNDING * cost.rise).all(-1))
+    return WithEveryFirm(**{name: array[holds] for name, array in vars(found).items()})
 
 
 def _out_at_most(market: _Market, payoff: str, firm: int, value: float, without: LeavingOut | None = None) -> Outcomes:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import generate_binary_structure, maximum_filter
 
 from market.case import INVESTMENT, SHARING, Array, Case, of_firm, rival
 from market.cost import form_of, usefulness
@@ -18,6 +21,12 @@ FINE_GRID = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 AROUND = np.array([[1, 1, *pair] for pair in ((1, 1), (0.3, 0.3), (3, 3), (3, 0.3), (0.3, 3))])
 """Multiples of starting levels from which a thorough search climbs as well."""
+
+ALL_SIZES = (0.0, *np.logspace(-4, 3, 15))
+"""Investments, natural units, among which any size of firm has its own."""
+
+ALL_SHARES = (0.0, 0.01, 0.03, 0.1, 0.3, 0.6, 0.85, 1.0)
+"""Sharing levels that go with them: close where leakage is so large that hardly any sharing pays."""
 
 
 def starting_levels(case: Case, benefit: Array, grid: tuple[float, ...] = (0.0, 0.5, 1.0), saved: float = 0.5) -> Array:
@@ -54,6 +63,16 @@ def all_around(payoff: Payoff, lanes: int) -> tuple[NDArray[np.intp], Array]:
     starts = np.concatenate([starts * factors for factors in AROUND], axis=1)
     starts = np.broadcast_to(starts, (lanes, *starts.shape[1:]))
     return np.repeat(np.arange(lanes), starts.shape[1]), starts.reshape(-1, 4)
+
+
+def of_all_sizes(case: Case, value: Callable[[Array], Array]) -> Array:
+    """Levels (n, 4) of one flat case, natural units, at which a value of levels (n, 4) is highest among those beside them on a grid of
+    all sizes; the highest first."""
+    size = [np.unique(np.minimum(ALL_SIZES, of_firm(case.investment_cap, i).item())) for i in (0, 1)]
+    x = np.stack(np.meshgrid(ALL_SHARES, ALL_SHARES, *size, indexing="ij"), -1)
+    here = value(x.reshape(-1, 4)).reshape(x.shape[:-1])
+    peak = np.isfinite(here) & (here >= maximum_filter(here, footprint=generate_binary_structure(4, 1), mode="nearest"))
+    return np.asarray(x[peak][np.argsort(-here[peak], kind="stable")])
 
 
 def promising(payoff: Payoff, lanes: int) -> tuple[NDArray[np.intp], Array]:
