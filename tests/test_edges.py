@@ -75,6 +75,7 @@ def test_choosers_that_would_drive_a_firm_out_claim_nothing_and_say_what_is_reac
         (352, "joint_profit", 537.00060017),
         (384, "first_best", 1.05511718659),  # in units far from one firm's size
         (392, "joint_profit", 1.12674276234),  # optima in pairs
+        (492, "joint_profit", 1.2125833939611e17),  # at investments of 1e9
     ],
 )
 def test_the_best_with_both_in_is_found_where_few_climbs_stay_among_sellers(number: int, regime: str, value: float) -> None:

@@ -22,7 +22,7 @@ FINE_GRID = (0.0, 0.25, 0.5, 0.75, 1.0)
 AROUND = np.array([[1, 1, *pair] for pair in ((1, 1), (0.3, 0.3), (3, 3), (3, 0.3), (0.3, 3))])
 """Multiples of starting levels from which a thorough search climbs as well."""
 
-ALL_SIZES = (0.0, *np.logspace(-4, 3, 15))
+ALL_SIZES = (0.0, *np.logspace(-4, 3, 15), *np.logspace(4, 10, 7))
 """Investments, natural units, among which any size of firm has its own."""
 
 ALL_SHARES = (0.0, 0.01, 0.03, 0.1, 0.3, 0.6, 0.85, 1.0)
