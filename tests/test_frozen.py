@@ -34,19 +34,7 @@ BY_ROUNDING = (
 constraints come to the same; a net transfer, or what free levels gain over the truth, is nil. Not compared; nor is a best report that
 gains nothing over the truth."""
 
-INTENDED: dict[str, str] = {
-    # Rates fixed before types are drawn are played by firms that know their own type alone, no longer both.
-    r"evaluate .*: mechanism\.linear_subsidies\.under_types\..*": "rates",
-    r"evaluate (two_types|strong_response|private_\w+): comparison\.linear_subsidies\.(?!status$).*": "rates",
-    # The largest violation is stated as a program for the case's own rule alone.
-    r"evaluate .*: mechanism\.alternatives\..*\.checks\.program.*": "program",
-    # Of lotteries of the best surplus the cheapest keep a tenth of a billionth of the range of payoffs of it, not a billionth of the
-    # surplus: figures are nearer to their exact values.
-    r"design (bilateral_trade|two_types --allocation second_best --objective max_surplus): "
-    r"(allocation|checks|expected|rents|transfers|verdicts)\W.*": "lotteries",
-    # Transfers are solved for where both types move both profits too, and say what binds.
-    r"evaluate private_intercepts: mechanism\.reported\.design\.binding\.length": "interdependent",
-}
+INTENDED: dict[str, str] = {}
 """Patterns of `entry: path` that are meant to differ from the frozen data, each with the reason."""
 
 OF_TRUTH = r"evaluate .*: (mechanism\.(?:reported|alternatives\.\w+))\.evidence\..*"

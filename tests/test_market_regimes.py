@@ -176,7 +176,7 @@ def test_a_binding_cap_is_reported_and_holds_in_every_regime() -> None:
         assert outcome.status == "corner", key
         assert levels_of(outcome)[2:] == pytest.approx([0.5, 0.5])
         assert Binding("investment", 0, 0.5) in outcome.certificate.bounds
-        assert "investment[0] = 0.5" in outcome.certificate.tree()["bounds"]
+        assert "investment[0] = 0.5" in outcome.certificate.tree(outcome.firms)["bounds"]
 
 
 def test_full_sharing_corner_has_an_upward_gradient() -> None:

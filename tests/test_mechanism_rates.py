@@ -178,7 +178,7 @@ def test_types_that_do_not_differ_are_known(market: dict[str, Any]) -> None:
     are the best."""
     case = make_case(**market)
     nash, planner = solve_regime(case, "nash"), solve_regime(case, "social_optimum")
-    pigou = linear_subsidies(case, planner, nash)
+    pigou = linear_subsidies(case, planner.levels, nash)
     assert pigou is not None
     assert pigou.status == "holds"
     assert planner.levels is not None
