@@ -96,9 +96,10 @@ def explain(kind: str, text: str, given: Any, path: KeyPath, schema: Json) -> st
         return f"is missing; give {_admissible(node, schema)}{such}"
     if kind == "too_short" and not given:
         return f"is empty; give {_admissible(node, schema)}"
-    most = [m for b in _branches(node, schema) if (m := b.get("maxItems", b.get("maxProperties")))] or [None]
-    if kind == "too_long" and most[0] and len(given) > most[0] != node.get("minItems"):
-        return f"has {len(given):,} entries; at most {most[0]:,} are taken"
+    for branch in _branches(node, schema):
+        most = branch.get("maxItems", branch.get("maxProperties"))
+        if kind == "too_long" and most and len(given) > most != branch.get("minItems"):
+            return f"has {len(given):,} entries; at most {most:,} are taken"
     choices = node.get("enum", [])
     if isinstance(given, int | float) and not isinstance(given, bool):
         for branch in _branches(node, schema):

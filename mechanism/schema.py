@@ -84,7 +84,12 @@ class UniformTypes:
     __pydantic_config__ = _FORBID_EXTRA
 
     support: Annotated[
-        Annotated[Range, Tag("<range>")] | Annotated[tuple[Range, ...], Field(min_length=2, max_length=2), Tag("<per firm>")],
+        Annotated[Range, Tag("<range>")]
+        | Annotated[
+            tuple[Range, ...],
+            Field(min_length=2, max_length=2, json_schema_extra={"x-words": "one such list per firm"}),
+            Tag("<per firm>"),
+        ],
         Discriminator(
             _one_range_or_two,
             custom_error_type="mixed",

@@ -213,7 +213,7 @@ MUTANTS = (
     Mutant(
         name="best replies that share all",
         file="market/reply.py",
-        old="for s in sharing_range]",
+        old="for s in dict.fromkeys(sharing_range)]",
         new="for s in sharing_range[:1]]",
         killers=(f"{REFUTED}::test_no_point_of_a_grid_beats_a_best_reply_that_shares_in_part_or_all",),
     ),
@@ -479,8 +479,8 @@ MUTANTS = (
     Mutant(
         name="what a regime requires",
         file="mechanism/policies.py",
-        old='requires=regime.requires or "nothing"',
-        new='requires="nothing"',
+        old="requires=regime.requires,",
+        new='requires="nothing",',
         killers=("tests/test_policies.py::test_what_policies_take",),
     ),
     Mutant(

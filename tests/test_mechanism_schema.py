@@ -62,6 +62,10 @@ def test_defaults():
         "timing": "interim",
         "budget": "ex_ante",
         "public_funds_cost": 0.0,
+        "profit_weight": 1.0,
+        "fees": False,
+        "materiality": 0.05,
+        "allow": (),
         "allocation": "efficient",
         "objective": "min_outlay",
     }

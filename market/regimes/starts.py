@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import generate_binary_structure, maximum_filter
 
 from market.case import INVESTMENT, SHARING, Array, Case, of_firm, rival
 from market.cost import form_of, usefulness
@@ -68,6 +67,9 @@ def all_around(payoff: Payoff, lanes: int) -> tuple[NDArray[np.intp], Array]:
 def of_all_sizes(case: Case, value: Callable[[Array], Array]) -> Array:
     """Levels (n, 4) of one flat case, natural units, at which a value of levels (n, 4) is highest among those beside them on a grid of
     all sizes; the highest first."""
+    # Not at the top: few markets need it, and reading a case should not load it.
+    from scipy.ndimage import generate_binary_structure, maximum_filter
+
     size = [np.unique(np.minimum(ALL_SIZES, of_firm(case.investment_cap, i).item())) for i in (0, 1)]
     x = np.stack(np.meshgrid(ALL_SHARES, ALL_SHARES, *size, indexing="ij"), -1)
     here = value(x.reshape(-1, 4)).reshape(x.shape[:-1])
