@@ -64,10 +64,11 @@ class AmongSellers:
         if not below.any():
             return None
         case = self.payoff.case
-        inverse = np.asarray(np.linalg.inv(self.sold), float)
         taken: Array = np.einsum("li,lij,lik->ljk", below, self.sold, self.sold)
-        shifted = replace(case, intercept=case.intercept - apply_matrix(inverse, self.aim))
-        return Payoff(case=shifted, benefit=-taken, cost_weight=np.zeros((1, 2)))
+        if self.aim.any():
+            inverse = np.asarray(np.linalg.inv(self.sold), float)
+            case = replace(case, intercept=case.intercept - apply_matrix(inverse, self.aim))
+        return Payoff(case=case, benefit=-taken, cost_weight=np.zeros((1, 2)))
 
     def value(self, x: Array) -> Array:
         """Payoff (L,)."""
