@@ -28,7 +28,7 @@ class PrivateParameter:
     """The paper's symbol."""
     label: str
     """What a page calls its values, in the plural."""
-    meaning: str
+    meaning: str = ""
     """What that is, for a reader who does not know the model."""
     place: str
     """The dotted key under which the case file has it when everybody knows it."""

@@ -169,6 +169,7 @@ DIMENSIONS = {
     **dict.fromkeys(("sharing", "security.rivalry", "security.demand_spillover", "cost.max_saving", "cost.spillover"), (0, 0)),
     **dict.fromkeys(("investment", "quantity", "demand.intercept", "leakage"), (0, 1)),
     **dict.fromkeys(("profit", "consumer_surplus", "welfare", "welfare_net", "public_outlay", "ic_max_gain", "ir_min_slack"), (1, 0)),
+    **dict.fromkeys(("value", "best_value", "outlay_joined", "flat_payment", "net_transfer"), (1, 0)),
     **dict.fromkeys(("demand.own_slope", "demand.cross_slope"), (-1, 2)),
     **dict.fromkeys(("price", "unit_cost.base"), (1, -1)),
     **dict.fromkeys(("cost.scale", "unit_cost.spillover"), (1, -2)),

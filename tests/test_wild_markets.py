@@ -17,7 +17,7 @@ from mechanism.schema import parse_tree
 
 @pytest.mark.slow
 def test_pigou_and_an_independent_search_agree_on_markets_of_wild_sizes() -> None:
-    tally = run(1000, 1, seconds=20)
+    tally = run(1000, 1, seconds=10)
     assert tally.compared
     assert not tally.faults, "\n".join(tally.faults)
 

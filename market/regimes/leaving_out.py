@@ -23,7 +23,6 @@ from market.case import Array, Case, of_firm
 from market.cost import unit_cost
 from market.demand import apply as apply_matrix
 from market.demand import inverse_slope_matrix
-from market.leaving import UNRELATED
 from market.outcome import LeavingOut
 from market.payoff import Payoff
 from market.pricing import bertrand_matrix, collusive_matrix, marginal_cost_matrix, net_intercept
@@ -37,6 +36,10 @@ from market.wellposed import required_scale
 
 CLIMBS = 12
 """Of many levels those of highest payoff from which each cone is climbed in."""
+
+
+FAINT = 1e-8
+"""Share of the own slope up to which the other product's price moves sales too little for a price to keep its seller out."""
 
 
 class Alone(NamedTuple):
@@ -59,7 +62,7 @@ def _rows(case: Case, i: int) -> tuple[Array, Array, Array, Array, float, float,
 def _set_by_firms(case: Case, i: int) -> Iterator[Alone]:
     own, other, rest, edge, b_i, b_j, x = _rows(case, i)
     yield Alone(rest / (2 * (b_i * b_j - x**2)), rest / (2 * b_j), (rest, -edge))
-    if x > UNRELATED * b_i:
+    if x > FAINT * b_i:
         yield Alone(-other / x, own + b_i * other / x, (-2 * b_i * other - x * own, edge))
 
 
