@@ -199,6 +199,7 @@ def _row(ranked: Ranked, p: int, public_funds_cost: float) -> ComparisonRow:
         if best is not None and best.welfare - base.welfare > NO_GAIN * abs(base.welfare):
             share = float((e.welfare - base.welfare) / (best.welfare - base.welfare))
     code = ranked.why_not[p, 0]
+    joins = solved and bool(np.isfinite(ranked.net_transfer[p, 0]).all())  # what staying out is worth may not be known
     return ComparisonRow(
         policy=c.policy,
         status=c.status[0],
@@ -206,11 +207,11 @@ def _row(ranked: Ranked, p: int, public_funds_cost: float) -> ComparisonRow:
         welfare_net=None if e is None else float(welfare_net(e.welfare, e.budget, public_funds_cost)),
         change=change,
         share_of_gain=share,
-        value=float(ranked.value[p, 0]) if solved else None,
+        value=float(ranked.value[p, 0]) if joins else None,
         why_not=WhyNot(code=code, text=WHY_NOT[code]) if code else None,
-        flat_payments=ranked.flat[p, 0] if solved and c.least is not None else None,
-        net_transfer=ranked.net_transfer[p, 0] if solved else None,
-        outlay_joined=float(ranked.outlay[p, 0]) if solved else None,
+        flat_payments=ranked.flat[p, 0] if joins and c.least is not None else None,
+        net_transfer=ranked.net_transfer[p, 0] if joins else None,
+        outlay_joined=float(ranked.outlay[p, 0]) if joins else None,
         attained=_attained(ranked, p),
     )
 

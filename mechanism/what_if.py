@@ -274,7 +274,7 @@ def _bounds(policy: str, of: Reader, names: tuple[str, str], path: Columns) -> W
     status = of(policy, "status")
     shared, invested = ([of(policy, f"{name}_{i}") for i in (1, 2)] for name in ("sharing", "investment"))
     chosen = len(set(REGIMES[policy].sharing_range)) > 1
-    least = SAME * float(np.nanmax([column(path) for column in invested], initial=0.0))
+    least = SAME * float(np.nan_to_num([column(path) for column in invested]).max(initial=0.0))
 
     def state(told: str, s: tuple[float, float], t: tuple[float, float]) -> State:
         if told not in SOLVED:
