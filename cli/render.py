@@ -162,11 +162,12 @@ def flat_rows(results: Sequence[Tree]) -> list[Tree]:
 
 
 def kept(row: Tree, firm: int) -> float | None:
-    """What a firm keeps under a policy when everybody takes part: as it stands, and the flat part or what members pay each other."""
+    """What a firm keeps under a policy when everybody takes part: as it stands, and the flat part or what members pay each other; as it
+    stands alone where nobody knows what that is."""
     if row["profit"] is None:
         return None
     more = row["net_transfer"] if row["flat_payments"] is None else row["flat_payments"]
-    return float(row["profit"][firm] + more[firm])
+    return float(row["profit"][firm] + (0.0 if more is None else more[firm]))
 
 
 def heading(result: Tree, page: Page) -> None:
