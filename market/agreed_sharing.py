@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from market.case import INVESTMENT, Array, Case, take_lanes
 from market.leaving import true_profits
 from market.outcome import account
-from market.payoff import Payoff
+from market.payoff import firm_payoffs
 from market.points import Points
-from market.pricing import bertrand_matrix, revenue_matrices
+from market.pricing import bertrand_matrix
 from market.reply import best_reply
 from market.solve.equilibrium import Game, best_reply_rounds, examine, newton
 from market.solve.linear import implicit_slope
@@ -74,8 +74,7 @@ RUNAWAY = 1e4
 
 def investment_game(case: Case, lanes: int) -> Game:
     """The firms' game in investments at given sharing, in the L lanes of a flat case: exact best replies, a rival possibly driven out."""
-    Q = revenue_matrices(case, bertrand_matrix)
-    players = tuple(Payoff(case=case, benefit=Q[..., i, :, :], cost_weight=np.eye(2)[None, i]) for i in (0, 1))
+    players = firm_payoffs(case)
     lower, upper = np.zeros((lanes, 4)), np.ones((lanes, 4))
     upper[:, INVESTMENT] = case.investment_cap
 

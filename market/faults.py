@@ -96,9 +96,12 @@ def explain(kind: str, text: str, given: Any, path: KeyPath, schema: Json) -> st
         return f"is missing; give {_admissible(node, schema)}{such}"
     if kind == "too_short" and not given:
         return f"is empty; give {_admissible(node, schema)}"
-    for branch in _branches(node, schema):
+    kinds = [branch for branch in _branches(node, schema) if branch.get("type") != "null"]
+    for branch in kinds:
         most = branch.get("maxItems", branch.get("maxProperties"))
-        if kind == "too_long" and most and len(given) > most != branch.get("minItems"):
+        # Beside a number, a list of exactly two is better told whole: a number or a list of two.
+        whole = len(kinds) > 1 and most == branch.get("minItems")
+        if kind == "too_long" and most and len(given) > most and not whole:
             return f"has {len(given):,} entries; at most {most:,} are taken"
     choices = node.get("enum", [])
     if isinstance(given, int | float) and not isinstance(given, bool):

@@ -17,7 +17,7 @@ from market.case import Array, Case, of_firm, take_lanes
 from market.cost import UnitCosts, cost_derivatives, investment_cost, unit_cost, usefulness
 from market.demand import apply as apply_matrix
 from market.demand import slope_matrix
-from market.pricing import net_intercept
+from market.pricing import PriceRule, bertrand_matrix, net_intercept, revenue_matrices, utility_matrix
 
 Derivatives = tuple[Array, Array, Array]
 """Value (...), gradient (..., n) and Hessian (..., n, n)."""
@@ -117,3 +117,16 @@ class Payoff:
             G[i][j], G[i][2 + j], G[i][2 + i] = -passed_on * t[j], -passed_on * s[j], of_firm(F.left, i) * of_firm(F.rise_t, i)
         own, cross = case.own_slope, of_firm(case.cross_slope, 0)
         return [[J[i][v] - of_firm(own, i) * G[i][v] + cross * G[1 - i][v] for v in range(4)] for i in (0, 1)]
+
+
+def firm_payoffs(case: Case, prices: PriceRule = bertrand_matrix) -> tuple[Payoff, Payoff]:
+    """Both firms' profits at a flat case, at prices by this rule."""
+    Q = revenue_matrices(case, prices)
+    first, second = (Payoff(case=case, benefit=Q[..., i, :, :], cost_weight=np.eye(2)[None, i]) for i in (0, 1))
+    return first, second
+
+
+def consumer_payoff(case: Case) -> Payoff:
+    """Consumers' surplus at a flat case and Bertrand prices: gross utility less what firms are paid."""
+    benefit = utility_matrix(case, bertrand_matrix) - revenue_matrices(case, bertrand_matrix).sum(-3)
+    return Payoff(case=case, benefit=benefit, cost_weight=np.zeros((1, 2)))

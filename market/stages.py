@@ -22,9 +22,9 @@ from market.case import INVESTMENT, SHARING, Array, Case, rival
 from market.cost import unit_cost
 from market.leaving import true_profits
 from market.outcome import account
-from market.payoff import Payoff
+from market.payoff import firm_payoffs
 from market.points import Points
-from market.pricing import bertrand_matrix, revenue_matrices
+from market.pricing import bertrand_matrix
 from market.reply import best_reply
 from market.solve.linear import implicit_slope
 from market.solve.optimum import free_curvature, on_bound
@@ -33,12 +33,6 @@ from market.solve.tolerances import DEFAULT, Tolerances
 
 RUNAWAY = 1e6
 """Multiple of what a firm would invest alone beyond which best replies count as growing without limit."""
-
-
-def _payoffs(case: Case) -> tuple[Payoff, Payoff]:
-    Q = revenue_matrices(case, bertrand_matrix)
-    first, second = (Payoff(case=case, benefit=Q[..., i, :, :], cost_weight=np.eye(2)[None, i]) for i in (0, 1))
-    return first, second
 
 
 def _caps(case: Case, lanes: int) -> Array:
@@ -168,7 +162,7 @@ def _along_the_ridge(case: Case, leader: int, own: Array, cap: Array) -> Array:
 def _leader_slope(case: Case, leader: int, x: Array, tolerances: Tolerances) -> Array:
     """The leader's total derivatives (15), (16) in its own sharing and investment, (L, 2)."""
     own, others = [leader, 2 + leader], [1 - leader, 3 - leader]
-    players = _payoffs(case)
+    players = firm_payoffs(case)
     gradient = players[leader].derivatives(x)[1]
     hessian = players[1 - leader].derivatives(x)[2]
     upper = np.column_stack([np.ones(len(x)), _caps(case, len(x))[:, 1 - leader]])
@@ -267,7 +261,7 @@ def invest_first(case: Case, lanes: int, start: Array | float = 1.0, tolerances:
         if not len(moving):
             break
 
-    players = _payoffs(case)
+    players = firm_payoffs(case)
 
     def slope(t: Array) -> tuple[Array, Array]:
         s, by = sharing_equilibrium(case, t)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from market.case import Array, Case, rival, take_lanes
 from market.demand import inverse_slope_matrix, matrix
 from market.leaving import UNRELATED
-from market.payoff import Derivatives, Payoff
+from market.payoff import Derivatives, Payoff, firm_payoffs
 from market.pricing import bertrand_matrix, net_intercept, revenue_forms, sold_matrix, utility_form
 
 BOTH, LIMITS, ALONE, NOBODY = 0, 1, 3, 5
@@ -96,13 +96,7 @@ class WithExit:
 def profits_with_exit(case: Case) -> tuple[WithExit, WithExit]:
     """Both firms' profits over all levels, in a flat case."""
     Q = revenue_forms(*margins_and_sales(case))
-    first, second = (
-        WithExit(
-            payoff=Payoff(case=case, benefit=Q[:, 0, i], cost_weight=np.eye(2)[None, i]),
-            forms=Q[:, :, i],
-        )
-        for i in (0, 1)
-    )
+    first, second = (WithExit(payoff=payoff, forms=Q[:, :, i]) for i, payoff in enumerate(firm_payoffs(case)))
     return first, second
 
 

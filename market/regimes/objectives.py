@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from market.case import INVESTMENT, SHARING, Array, Case
-from market.payoff import Payoff
-from market.pricing import revenue_matrices
+from market.payoff import Payoff, firm_payoffs
 from market.regimes.table import Regime, benefit_matrix
 from market.reply import best_reply
 from market.solve.equilibrium import Game
@@ -43,8 +42,7 @@ def sole_payoff(case: Case, regime: Regime) -> Payoff:
 
 def firm_game(case: Case, regime: Regime) -> Game:
     """The firms' game over all four levels at one flat case or in all its lanes: own profit, own levels, exact best replies."""
-    Q = revenue_matrices(case, regime.prices)
-    players = tuple(Payoff(case=case, benefit=Q[..., i, :, :], cost_weight=np.eye(2)[None, i]) for i in (0, 1))
+    players = firm_payoffs(case, regime.prices)
     lower, upper = level_bounds(case, len(case.investment_cap), regime.sharing_range)
 
     def exact(firm: int, x: Array) -> tuple[Array, Array]:
