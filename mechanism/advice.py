@@ -42,7 +42,6 @@ MISSED = {
     "no_figures": "there are no figures for {names}",
     "forbidden": "{names} is forbidden",
     "types_known": "{names} would need known what is private",
-    "imposed": "{names} imposes levels, and firms may refuse",
     "consumers_lose": "consumers would lose by {names}",
     "members_lose": "the members would lose by {names}",
     "below_zero": "some firm would be left with less than nothing by {names}",

@@ -13,7 +13,7 @@ searched locally from both sides of the jump and from what other policies reach.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import combinations
@@ -24,11 +24,11 @@ from numpy.typing import NDArray
 
 from market.case import Array, Case
 from market.outcome import SOLVED, Accounts, account
-from market.payoff import Payoff
-from market.pricing import bertrand_matrix, revenue_matrices, utility_matrix
+from market.payoff import consumer_payoff, firm_payoffs
+from market.pricing import bertrand_matrix
 from market.regimes import REGIMES, level_bounds, solve_lanes, solve_markets
 from market.units import in_units, levels_from, levels_in, natural_units
-from mechanism.frozen import freeze
+from mechanism.frozen import freeze, put
 from mechanism.policies import GOAL
 from mechanism.standard import SAME, Standard
 from mechanism.types import TypeSpace
@@ -74,8 +74,10 @@ class Attainable:
 
 @dataclass(frozen=True, kw_only=True)
 class _Met:
-    """What a planner of some weight reaches in L markets."""
+    """What planners reach in L markets."""
 
+    weight: Array
+    """Of profits in what they maximise."""
     status: NDArray[np.object_]
     levels: Array
     consumers: Array
@@ -108,6 +110,7 @@ class _Frontier:
         # A low weight drives investment up until payoffs have no limit, or a firm is driven out: either way it is too low.
         endless = ~np.isin(status, list(SOLVED))
         return _Met(
+            weight=weight,
             status=status,
             levels=found,
             consumers=np.where(endless, np.inf, consumers),
@@ -133,27 +136,26 @@ def attainable(
     floor = np.full(C, -np.inf) if standard.consumers_may_lose else today.consumer_surplus.sum(-1)
     top = 1 + mu if standard.fees else np.maximum(1 + mu, least)
 
-    weight = top if standard.fees else least
-    met = frontier.at(lanes, weight)
+    met = frontier.at(lanes, top if standard.fees else least)
     short = np.flatnonzero(met.profits < needed - CLOSE * scale) if not standard.fees else lanes[:0]
     broken = np.zeros(C, bool)
     if len(short):
         high = frontier.at(short, top[short])
         rises = np.flatnonzero(high.profits > needed[short] + CLOSE * scale[short])
-        weight, met = _put(weight, met, short, top[short], high)
+        met = put(met, short, high)
         if len(rises):
             some = short[rises]
             gap = partial(_gap, frontier, lambda found, at: found.profits - needed[at])
-            even, found, met_there = _even(gap, some, least[some], top[some], near[some], upper=True)
-            weight, met = _put(weight, met, some, even, found)
-            broken[some] = ~met_there
+            even, closed = _even(gap, some, least[some], top[some], near[some], upper=True)
+            met = put(met, some, even)
+            broken[some] = ~closed
     poorer = np.flatnonzero(met.consumers < floor - SAME * scale)
     if len(poorer):
         gap = partial(_gap, frontier, lambda found, at: floor[at] - found.consumers)
         low = np.full(len(poorer), LEAST_WEIGHT)
-        even, found, met_there = _even(gap, poorer, low, weight[poorer], near[poorer], upper=False)
-        weight, met = _put(weight, met, poorer, even, found)
-        broken[poorer] = ~met_there
+        even, closed = _even(gap, poorer, low, met.weight[poorer], near[poorer], upper=False)
+        met = put(met, poorer, even)
+        broken[poorer] = ~closed
     consumers = np.zeros(C, bool)
     consumers[poorer] = True
     levels, proven = np.where(np.isin(met.status, list(SOLVED))[:, None], met.levels, np.nan), ~broken
@@ -168,7 +170,7 @@ def attainable(
         if best is not None:
             levels[c], status[c] = best, "converged"
         proven[c] = False
-    return Attainable(status=status, levels=levels, weight=np.where(proven, weight, np.nan), proven=proven, consumers=consumers)
+    return Attainable(status=status, levels=levels, weight=np.where(proven, met.weight, np.nan), proven=proven, consumers=consumers)
 
 
 def _needed(today: Accounts, standard: Standard) -> Array:
@@ -177,16 +179,6 @@ def _needed(today: Accounts, standard: Standard) -> Array:
         return np.asarray(today.profit.sum(-1))
     none = np.zeros(len(today.profit))
     return none if standard.participation == "ir2" else none - np.inf
-
-
-def _put(weight: Array, met: _Met, where: NDArray[np.intp], new: Array, found: _Met) -> tuple[Array, _Met]:
-    """With what was found in some markets."""
-    weight = weight.copy()
-    weight[where] = new
-    columns = {name: np.array(values) for name, values in vars(met).items()}
-    for name, values in columns.items():
-        values[where] = getattr(found, name)
-    return weight, _Met(**columns)
 
 
 def _gap(
@@ -204,9 +196,9 @@ def _even(
     high: Array,
     near: Array,
     upper: bool,
-) -> tuple[Array, _Met, NDArray[np.bool_]]:
-    """The weights (n,) at which a gap that rises with them passes zero, to rounding, of a jump the upper or the lower side; what planners
-    of that weight reach, and whether the gap is closed there.
+) -> tuple[_Met, NDArray[np.bool_]]:
+    """The planners (n,) at whose weights a gap that rises with them passes zero, to rounding, of a jump the upper or the lower side; and
+    whether the gap is closed there.
 
     They are sought with a few starts for every planner, and once more with a thorough search where that does not agree.
     """
@@ -218,42 +210,67 @@ def _even(
         known = np.abs(values[np.isfinite(values)]).max(initial=1.0)
         return np.nan_to_num(values, nan=-known, posinf=known, neginf=-known)
 
-    def sought(where: NDArray[np.intp], roughly: bool) -> tuple[Array, Array, _Met]:
+    def sought(where: NDArray[np.intp], roughly: bool) -> tuple[Array, _Met]:
         ends = np.log(low[where]), np.log(high[where])
         args = where.astype(float), np.full(len(where), float(roughly))
         found = elementwise.find_root(finite, ends, args=args, tolerances={"xrtol": 1e-14})
         weight = np.exp(np.where(found.success, found.bracket[int(upper)], ends[int(upper)]))
-        return weight, *gap(lanes[where], weight, False)
+        return gap(lanes[where], weight, False)
 
     every = np.arange(len(lanes))
-    weight, left, met = sought(every, True)
+    left, met = sought(every, True)
     if len(again := np.flatnonzero(~(np.abs(left) <= near))):
-        better, left[again], found = sought(again, False)
-        weight, met = _put(weight, met, again, better, found)
-    return weight, met, np.abs(left) <= near
+        left[again], better = sought(again, False)
+        met = put(met, again, better)
+    return met, np.abs(left) <= near
 
 
 # --- where no weight leads there
 
+Box = tuple[Array, Array]
+"""Lower and upper bounds of what is varied; infinite where there is none."""
+
+
+def _reached(
+    case: Case,
+    loss: Callable[[Array], tuple[float, Array]],
+    spare: Callable[[Array], Array],
+    slopes: Callable[[Array], Array],
+    starts: Iterable[tuple[Array, Box]],
+) -> Array | None:
+    """The levels (4,) of the least loss to which local searches lead from any start in its box, or at which one begins; None where none
+    keeps every condition and describes all markets of the flat case.
+
+    What is varied begins with the levels. `loss` comes with its slope; `spare` is what is left of every condition, `slopes` its slopes.
+    """
+    from scipy.optimize import Bounds, minimize
+
+    best, least = None, np.inf
+    for begin, (lower, upper) in starts:
+        conditions = [{"type": "ineq", "fun": spare, "jac": slopes}] if len(spare(begin)) else []
+        box, options = Bounds(lower, upper), {"ftol": 1e-14, "maxiter": 300}
+        found = minimize(loss, begin, jac=True, method="SLSQP", bounds=box, constraints=conditions, options=options)
+        for end in (found.x, begin):
+            books = account(case, np.broadcast_to(end[:4], (*case.batch, 4)), bertrand_matrix)
+            kept = spare(end).min(initial=0.0) >= -1e-9 and bool(books.describes_market.all())
+            if kept and (value := loss(end)[0]) < least:
+                best, least = end[:4], value
+    return best
+
 
 def _searched(case: Case, standard: Standard, starts: Sequence[Array], needed: float, floor: float, payments: bool) -> Array | None:
     """The best levels (4,) of one market that local searches reach from these, under all conditions; None where none does."""
-    from scipy.optimize import minimize
-
     units = natural_units(case)
     inner, money = in_units(case, units), float(units.money[0, 0])
     needed, floor = needed / money, floor / money
-    Q = revenue_matrices(inner, bertrand_matrix)
-    firms = [Payoff(case=inner, benefit=Q[..., i, :, :], cost_weight=np.eye(2)[None, i]) for i in (0, 1)]
-    everybody = Payoff(case=inner, benefit=utility_matrix(inner, bertrand_matrix), cost_weight=np.ones((1, 2)))
+    firms, public = firm_payoffs(inner), consumer_payoff(inner)
     beta, burden = float(standard.profit_weight), float(standard.burden)
 
     def parts(x: Array) -> tuple[float, Array, Array, Array]:
         """CS and its slope, both profits and theirs."""
-        W, dW, _ = everybody.derivatives(x[None, :4])
-        each = [firm.derivatives(x[None, :4])[:2] for firm in firms]
-        profit, slope = np.array([p[0][0] for p in each]), np.array([p[1][0] for p in each])
-        return float(W[0] - profit.sum()), dW[0] - slope.sum(0), profit, slope
+        (consumers,), (slope,), _ = public.derivatives(x[None, :4])
+        each = [firm.derivatives(x[None, :4]) for firm in firms]
+        return float(consumers), slope, np.array([value[0] for value, _, _ in each]), np.array([by[0] for _, by, _ in each])
 
     def loss(x: Array) -> tuple[float, Array]:
         consumers, slope, profit, by = parts(x)
@@ -272,19 +289,14 @@ def _searched(case: Case, standard: Standard, starts: Sequence[Array], needed: f
         rows += [] if payments else [np.append(b, 0.0) for b in by]
         return np.array(rows + ([np.append(slope, 0.0)] if np.isfinite(floor) else [])).reshape(-1, 5)
 
-    lower, upper = level_bounds(inner, 1)
-    box = [*zip(lower[0], np.where(np.isfinite(upper[0]), upper[0], None), strict=True), (0.0, None)]
-    best, top = None, -np.inf
-    for start in starts:
+    lower, upper = (bound[0] for bound in level_bounds(inner, 1))
+    box = np.append(lower, 0.0), np.append(upper, np.inf)
+
+    def begin(start: Array) -> Array:
         x = levels_in(start[None], units)[0]
-        begin = np.append(x, max(0.0, needed - parts(x)[2].sum()) if payments and np.isfinite(needed) else 0.0)
-        conditions = [{"type": "ineq", "fun": spare, "jac": slopes}] if len(spare(begin)) else []
-        found = minimize(loss, begin, jac=True, method="SLSQP", bounds=box, constraints=conditions, options={"ftol": 1e-14, "maxiter": 300})
-        for end in (found.x, begin):
-            met = not conditions or spare(end).min() >= -1e-9
-            books = account(inner, end[None, :4], bertrand_matrix)
-            if met and bool(books.describes_market[0]) and (value := -loss(end)[0]) > top:
-                best, top = end[:4], value
+        return np.append(x, max(0.0, needed - parts(x)[2].sum()) if payments and np.isfinite(needed) else 0.0)
+
+    best = _reached(inner, loss, spare, slopes, [(begin(start), box) for start in starts])
     return None if best is None else np.asarray(levels_from(best[None], units)[0])
 
 
@@ -318,26 +330,21 @@ def _cheapest(case: Case, beta: float, burden: float, starts: Sequence[Array], f
     Levels are followed by what each is paid for in all, not less than the level times what its firm lacks there. At a bound nothing is
     taken from a firm that is pushed into it: of every level that has an upper bound it is tried whether it stays there.
     """
-    from scipy.optimize import minimize
-
     units = natural_units(case)
     inner, money = in_units(case, units), float(units.money[0, 0])
     floor = floor / money
-    Q = revenue_matrices(inner, bertrand_matrix)
-    firms = [Payoff(case=inner, benefit=Q[..., i, :, :], cost_weight=np.eye(2)[None, i]) for i in (0, 1)]
-    everybody = Payoff(case=inner, benefit=utility_matrix(inner, bertrand_matrix), cost_weight=np.ones((1, 2)))
+    firms, public = firm_payoffs(inner), consumer_payoff(inner)
     lower, upper = (bound[0] for bound in level_bounds(inner, 1))
     bounded = [v for v in range(4) if np.isfinite(upper[v])]
 
     def parts(x: Array) -> tuple[float, Array, float, Array, Array, Array]:
         """CS, both profits together, and what every level lacks in all, each with its slopes."""
-        W, dW, _ = everybody.derivatives(x[None, :4])
+        (consumers,), (slope,), _ = public.derivatives(x[None, :4])
         each = [tuple(part[0] for part in firm.derivatives(x[None, :4])) for firm in firms]
-        profit, slope = each[0][0] + each[1][0], each[0][1] + each[1][1]
         own = np.array([each[v % 2][1][v] for v in range(4)])
         bend = np.array([each[v % 2][2][v] for v in range(4)])
         lacks, by = -x[:4] * own, -(x[:4, None] * bend + np.diag(own))
-        return float(W[0] - profit), dW[0] - slope, float(profit), slope, lacks, by
+        return float(consumers), slope, float(each[0][0] + each[1][0]), each[0][1] + each[1][1], lacks, by
 
     def loss(x: Array) -> tuple[float, Array]:
         consumers, slope, profit, by, _, _ = parts(x)
@@ -353,31 +360,26 @@ def _cheapest(case: Case, beta: float, burden: float, starts: Sequence[Array], f
         rows += [np.concatenate([np.zeros(4), -np.ones(4), [1.0]])]
         return np.array(rows + ([np.concatenate([slope, np.zeros(5)])] if np.isfinite(floor) else []))
 
-    best, top = None, -np.inf
-    for count in range(len(bounded) + 1):
-        for held in combinations(bounded, count):
-            box = [(upper[v], upper[v]) if v in held else (lower[v], upper[v] if np.isfinite(upper[v]) else None) for v in range(4)]
-            box += [(0.0 if v in held else None, None) for v in range(4)] + [(0.0, None)]
-            for start in starts:
-                x = levels_in(start[None], units)[0]
-                x[list(held)] = upper[list(held)]
-                lacks = parts(x)[4]
-                paid = np.where(np.isin(np.arange(4), held), np.maximum(lacks, 0.0), lacks)
-                begin = np.concatenate([x, paid, [max(0.0, paid.sum())]])
-                conditions = [{"type": "ineq", "fun": spare, "jac": slopes}]
-                options = {"ftol": 1e-14, "maxiter": 300}
-                end = minimize(loss, begin, jac=True, method="SLSQP", bounds=box, constraints=conditions, options=options).x
-                books = account(inner, end[None, :4], bertrand_matrix)
-                if spare(end).min() >= -1e-9 and bool(books.describes_market[0]) and (value := -loss(end)[0]) > top:
-                    best, top = end[:4], value
+    def begin(start: Array, held: tuple[int, ...]) -> Array:
+        x = levels_in(start[None], units)[0]
+        x[list(held)] = upper[list(held)]
+        lacks = parts(x)[4]
+        paid = np.where(np.isin(np.arange(4), held), np.maximum(lacks, 0.0), lacks)
+        return np.concatenate([x, paid, [max(0.0, paid.sum())]])
+
+    def box(held: tuple[int, ...]) -> Box:
+        stays = np.isin(np.arange(4), held)
+        least = np.concatenate([np.where(stays, upper, lower), np.where(stays, 0.0, -np.inf), [0.0]])
+        return least, np.append(upper, np.full(5, np.inf))
+
+    every = [held for count in range(len(bounded) + 1) for held in combinations(bounded, count)]
+    best = _reached(inner, loss, spare, slopes, [(begin(start, held), box(held)) for held in every for start in starts])
     return None if best is None else np.asarray(levels_from(best[None], units)[0])
 
 
 def one_order(case: Case, types: TypeSpace, standard: Standard, starts: Sequence[Array], floor: float) -> Array | None:
     """The levels (4,) that are ordered of one market whatever its types turn out to be, of the highest expected V: every type's expected
     profit and, unless they may lose, consumers' surplus (its `floor`) kept. Searched locally from `starts`; None where none is found."""
-    from scipy.optimize import minimize
-
     case = case.map(lambda a: a.reshape(1, -1))
     units = natural_units(case)
     K, money = len(types.nodes), float(units.money[0, 0])
@@ -385,21 +387,19 @@ def one_order(case: Case, types: TypeSpace, standard: Standard, starts: Sequence
     both = np.column_stack([types.types_of(0)[first], types.types_of(1)[second]])
     pairs = in_units(case.take(np.zeros(K * K, int)).with_parameter(types.parameter, both), units)
     weight = types.probabilities[first] * types.probabilities[second]
-    Q = revenue_matrices(pairs, bertrand_matrix)
-    firms = [Payoff(case=pairs, benefit=Q[..., i, :, :], cost_weight=np.eye(2)[None, i]) for i in (0, 1)]
-    everybody = Payoff(case=pairs, benefit=utility_matrix(pairs, bertrand_matrix), cost_weight=np.ones((1, 2)))
+    firms, public = firm_payoffs(pairs), consumer_payoff(pairs)
     beta, floor = float(standard.profit_weight), -np.inf if standard.consumers_may_lose else floor / money
     of_type = [np.stack([(own == k) * types.probabilities[other] for k in range(K)]) for own, other in ((first, second), (second, first))]
 
     def parts(x: Array) -> tuple[float, Array, Array, Array, Array, Array]:
         """CS, joint profit and every type's profit, in expectation, each with its slope."""
         at = np.broadcast_to(x, (K * K, 4))
-        W, dW, _ = everybody.derivatives(at)
+        consumers, slope, _ = public.derivatives(at)
         each = [firm.derivatives(at)[:2] for firm in firms]
-        profit, slope = each[0][0] + each[1][0], each[0][1] + each[1][1]
         kept = np.concatenate([each[i][0] @ of_type[i].T for i in (0, 1)])
         by = np.concatenate([of_type[i] @ each[i][1] for i in (0, 1)])
-        return float(weight @ (W - profit)), weight @ (dW - slope), weight @ profit, weight @ slope, kept, by
+        profit, rise = weight @ (each[0][0] + each[1][0]), weight @ (each[0][1] + each[1][1])
+        return float(weight @ consumers), weight @ slope, profit, rise, kept, by
 
     def loss(x: Array) -> tuple[float, Array]:
         consumers, slope, profit, by, _, _ = parts(x)
@@ -413,15 +413,7 @@ def one_order(case: Case, types: TypeSpace, standard: Standard, starts: Sequence
         _, slope, _, _, _, by = parts(x)
         return np.vstack([by, slope]) if np.isfinite(floor) else by
 
-    lower, upper = (bound[0] for bound in level_bounds(in_units(case, units), 1))
-    box = list(zip(lower, np.where(np.isfinite(upper), upper, None), strict=True))
-    best, top = None, -np.inf
-    for start in starts:
-        begin = levels_in(start[None], units)[0]
-        conditions = [{"type": "ineq", "fun": spare, "jac": slopes}]
-        found = minimize(loss, begin, jac=True, method="SLSQP", bounds=box, constraints=conditions, options={"ftol": 1e-14, "maxiter": 300})
-        for end in (found.x, begin):
-            real = bool(account(pairs, np.broadcast_to(end, (K * K, 4)), bertrand_matrix).describes_market.all())
-            if real and spare(end).min() >= -1e-9 and (value := -loss(end)[0]) > top:
-                best, top = end, value
+    lower, upper = level_bounds(in_units(case, units), 1)
+    box = lower[0], upper[0]
+    best = _reached(pairs, loss, spare, slopes, [(levels_in(start[None], units)[0], box) for start in starts])
     return None if best is None else np.asarray(levels_from(best[None], units)[0])

@@ -5,6 +5,7 @@ Everything stands for one case or for many with the same types at once: "..." in
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -165,12 +166,20 @@ class Expected:
         """The expectations of some of many cases."""
         return Expected(**{f.name: getattr(self, f.name)[cases] for f in fields(self)})
 
-    def replaced(self, cases: NDArray[np.intp], by: Expected) -> Expected:
-        """The same with other expectations in these of many cases."""
-        out = {f.name: np.array(getattr(self, f.name)) for f in fields(self)}
-        for name, values in out.items():
-            values[cases] = getattr(by, name)
-        return Expected(**out)
+    @property
+    def lane(self) -> Expected:
+        """Those of one case as those of many."""
+        return Expected(**{f.name: np.asarray(getattr(self, f.name))[None] for f in fields(self)})
+
+    @property
+    def first(self) -> Expected:
+        """Those of the first of many cases."""
+        return Expected(**{f.name: np.asarray(getattr(self, f.name))[0] for f in fields(self)})
+
+    @classmethod
+    def joined(cls, parts: Sequence[Expected]) -> Expected:
+        """Those of some cases each, one after the other."""
+        return cls(**{f.name: np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(cls)})
 
 
 def expected_outcome(

@@ -15,6 +15,7 @@ from market.pricing import PriceRule, bertrand_matrix
 from market.regimes import REGIMES
 from mechanism.attainable import Attainable, Solved, attainable, rates_alone
 from mechanism.behaviour import Expected, certain_outcome
+from mechanism.frozen import put
 from mechanism.instruments import UnitRates, unit_rates
 from mechanism.options import WhyNot
 from mechanism.policies import GOAL, TODAY, Policy, compared
@@ -149,11 +150,7 @@ def rates_at(case: Case, levels: Array) -> UnitRates:
     )
     if not len(lanes):
         return blank
-    some = unit_rates(case.take(lanes), levels[lanes])
-    columns = {name: np.array(values) for name, values in vars(blank).items()}
-    for name, values in columns.items():
-        values[lanes] = getattr(some, name)
-    return UnitRates(**columns)
+    return put(blank, lanes, unit_rates(case.take(lanes), levels[lanes]))
 
 
 # --- what is ranked
@@ -206,11 +203,6 @@ def nothing(cases: int) -> Expected:
     return Expected(**{f.name: per_case.get(f.name, two) for f in fields(Expected)})
 
 
-def lane_of(expected: Expected) -> Expected:
-    """Expectations of one case as those of many."""
-    return Expected(**{f.name: np.asarray(getattr(expected, f.name))[None] for f in fields(Expected)})
-
-
 def one_standing(
     expected: Expected | None, least: Array | None = None, worst: Array | None = None, *, missing: str, why: str = ""
 ) -> Standing:
@@ -218,7 +210,7 @@ def one_standing(
     said = "" if expected is not None else why
     return Standing(
         status=np.array([missing if expected is None else "converged"], object),
-        expected=nothing(1) if expected is None else lane_of(expected),
+        expected=nothing(1) if expected is None else expected.lane,
         least=None if least is None else least[None],
         worst=None if worst is None else worst[None],
         columns={"message": np.array([said], object)},

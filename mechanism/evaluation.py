@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,10 +28,10 @@ from mechanism.many_types import (
     rule_standing,
 )
 from mechanism.options import NO_LEVELS, WhyNot
-from mechanism.overturn import overturning
+from mechanism.overturn import over_standards
 from mechanism.policies import GOAL, PRIVATE_MARKET, TODAY, Policy, compared, today
 from mechanism.preparation import Scheme, prepare, private_regime
-from mechanism.ranking import WHY_NOT, Ranked, rank
+from mechanism.ranking import WHY_NOT, Contender, Ranked, rank
 from mechanism.results import NOT_SETTLED, Change, ComparisonRow, Evaluation
 from mechanism.rules import TAX_RULES
 from mechanism.schema import PolicyCase
@@ -49,7 +49,8 @@ def evaluate(case: PolicyCase, switches: bool = False) -> Evaluation:
     overturn the recommendation too."""
     regimes = solve_regimes(case.market)
     found = _known(case, regimes) if case.types is None else _private(case, regimes, type_space(case.types))
-    found = replace(found, recommendation=recommend(found, *(overturning(found) if switches else ())))
+    robust, switching = over_standards(found) if switches else (None, ())
+    found = replace(found, recommendation=recommend(found, switching, robust))
     return replace(found, verdicts=tuple(verdicts(found)), warnings=tuple(warnings(found)))
 
 
@@ -177,18 +178,15 @@ def comparison(ranked: Ranked, public_funds_cost: float) -> tuple[ComparisonRow,
     return tuple(_row(ranked, p, public_funds_cost) for p in range(len(ranked.contenders)))
 
 
-def one(expected: Expected, solved: bool) -> Expected | None:
+def _claimed(contender: Contender) -> Expected | None:
     """Expectations of the first of many cases; None where none are claimed."""
-    return Expected(**{f.name: np.asarray(getattr(expected, f.name))[0] for f in fields(Expected)}) if solved else None
+    return contender.expected.first if contender.solved[0] else None
 
 
 def _row(ranked: Ranked, p: int, public_funds_cost: float) -> ComparisonRow:
     contenders, c = ranked.contenders, ranked.contenders[p]
-    e, solved = one(c.expected, bool(c.solved[0])), bool(c.solved[0])
-    market = contenders[ranked.today]
-    base = one(market.expected, bool(market.solved[0]))
     goal = next(other for other in contenders if other.policy.key == GOAL)
-    best = one(goal.expected, bool(goal.solved[0]))
+    e, base, best = (_claimed(one) for one in (c, contenders[ranked.today], goal))
     change, share = None, None
     if e is not None and base is not None:
         change = Change(
@@ -199,7 +197,7 @@ def _row(ranked: Ranked, p: int, public_funds_cost: float) -> ComparisonRow:
         if best is not None and best.welfare - base.welfare > NO_GAIN * abs(base.welfare):
             share = float((e.welfare - base.welfare) / (best.welfare - base.welfare))
     code = ranked.why_not[p, 0]
-    joins = solved and bool(np.isfinite(ranked.net_transfer[p, 0]).all())  # what staying out is worth may not be known
+    joins = e is not None and bool(np.isfinite(ranked.net_transfer[p, 0]).all())  # what staying out is worth may not be known
     return ComparisonRow(
         policy=c.policy,
         status=c.status[0],

@@ -1,13 +1,19 @@
-"""Arrays of results: nobody can write to them."""
+"""Records of arrays: nobody can write to them; what changes in some of their lanes makes new ones."""
 
 from __future__ import annotations
 
-from dataclasses import fields
-from typing import Any
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from market.case import Array
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Record = TypeVar("Record", bound="DataclassInstance")
 
 
 def read_only(array: Array) -> Array:
@@ -23,3 +29,11 @@ def freeze(record: Any) -> None:
         value = getattr(record, field.name)
         if isinstance(value, np.ndarray) and value.flags.writeable:
             object.__setattr__(record, field.name, read_only(value))
+
+
+def put(record: Record, where: NDArray[np.intp], by: Record) -> Record:
+    """A dataclass of arrays with those of another in these lanes."""
+    columns = {field.name: np.array(getattr(record, field.name)) for field in fields(record)}
+    for name, values in columns.items():
+        values[where] = getattr(by, name)
+    return replace(record, **columns)

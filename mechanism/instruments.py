@@ -22,7 +22,7 @@ from market.regimes import level_bounds, starting_levels
 from market.solve.equilibrium import Candidates, Game, examine, searched_reply
 from market.solve.optimum import on_bound
 from market.solve.tolerances import DEFAULT, Tolerances
-from market.units import Units, in_units, levels_in, natural_units
+from market.units import Units, in_units, levels_in, natural_units, reciprocal
 from market.with_exit import WithExit, profits_with_exit
 from mechanism.checks import CheckStatus
 from mechanism.frozen import freeze
@@ -144,7 +144,7 @@ def unit_rates(case: Case, x: Array, tolerances: Tolerances = DEFAULT) -> UnitRa
             break
         rates = _kept(inner, rates, at, held, found)
         found = examine(subsidised_game(inner, rates, at), at, tolerances)
-    rates = rates_in(rates, Units(money=1 / units.money, quantity=1 / units.quantity))
+    rates = rates_in(rates, reciprocal(units))
     return UnitRates(
         rates=rates,
         levels=x,

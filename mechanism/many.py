@@ -190,14 +190,6 @@ def _write_best(out: Columns, at: NDArray[np.intp], ranked: Ranked) -> None:
 # --- stacking
 
 
-def groups(markets: Sequence[Case]) -> list[list[int]]:
-    """The positions of markets that one stacked `Case` can hold: the same cost form and firms, and all or none with a unit cost."""
-    found: dict[tuple[Any, ...], list[int]] = {}
-    for i, market in enumerate(markets):
-        found.setdefault((market.cost_form, market.firms, market.unit_cost is None), []).append(i)
-    return list(found.values())
-
-
 def stack(markets: Sequence[Case]) -> Case:
     """One flat case with a lane per market."""
 

@@ -8,7 +8,7 @@ that does not settle) goes the same way once more with the thorough search.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,8 @@ from market.regimes import REGIMES, solve_markets, solve_regime
 from mechanism.allocation import Allocation
 from mechanism.attainable import one_order
 from mechanism.behaviour import Expected, expected_outcome
-from mechanism.contenders import NOT_ASKED, Standing, fixed_rates, lane_of, nothing, one_standing, rates_at, rates_standing
+from mechanism.contenders import NOT_ASKED, Standing, fixed_rates, nothing, one_standing, rates_at, rates_standing
+from mechanism.frozen import put
 from mechanism.judge import Judged, judge
 from mechanism.options import NO_TRANSFERS, by_formula
 from mechanism.policies import GOAL, PRIVATE_MARKET, TODAY, Policy
@@ -180,7 +181,7 @@ def ordered(scheme: Scheme, market: Standing, lane: int = 0) -> Standing:
 
 def where_claimed(expected: Expected, claimed: NDArray[np.bool_]) -> Expected:
     """Expectations (C, ...) where they are claimed, NaN elsewhere."""
-    return nothing(len(claimed)).replaced(np.flatnonzero(claimed), expected.take(np.flatnonzero(claimed)))
+    return put(nothing(len(claimed)), np.flatnonzero(claimed), expected.take(np.flatnonzero(claimed)))
 
 
 def no_levels(goal: Standing) -> Standing:
@@ -243,7 +244,7 @@ def _judged(scheme: Scheme, judged: Judged, found: NDArray[np.bool_], over_budge
         "ir": np.where(found, "" if judged.ir is None else judged.ir, "").astype(object),
         "residual": np.where(found, scheme.residual, np.nan),
     }
-    expected = judged.achieved if scheme.lead else lane_of(judged.achieved)
+    expected = judged.achieved if scheme.lead else judged.achieved.lane
     return Standing(
         status=np.atleast_1d(status.astype(object)),
         expected=where_claimed(expected, settled),
@@ -258,10 +259,10 @@ def joined(parts: Sequence[Standing]) -> Standing:
     least, worst = (
         None if parts[0].least is None else np.concatenate([getattr(part, name) for part in parts]) for name in ("least", "worst")
     )
-    whole = {f.name: np.concatenate([getattr(part.expected, f.name) for part in parts]) for f in fields(Expected)}
+    expected = Expected.joined([part.expected for part in parts])
     columns = {name: np.concatenate([part.columns[name] for part in parts]) for name in parts[0].columns}
     status = np.concatenate([part.status for part in parts])
-    return Standing(status=status, expected=Expected(**whole), least=least, worst=worst, columns=columns)
+    return Standing(status=status, expected=expected, least=least, worst=worst, columns=columns)
 
 
 def _fixed_rates(scheme: Scheme, lanes: NDArray[np.intp]) -> Standing:

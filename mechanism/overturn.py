@@ -13,7 +13,7 @@ value, and rates are designed only where the bounds leave the winner open.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -248,13 +248,6 @@ def nearest(over: Sequence[Stretch], own: float, key: str) -> tuple[Switch, ...]
     return (*below, *above)
 
 
-def overturning(found: Evaluation) -> tuple[tuple[Switch, ...], Robust]:
-    """What would overturn the recommendation of a case: the nearest values at which another policy wins, and who wins at other
-    standards."""
-    robust, switching = over_standards(found)
-    return switching, robust
-
-
 # --- the standard
 
 
@@ -309,7 +302,7 @@ def _known_ranked(found: Evaluation) -> RankedAt:
 
 
 def repeated(case: Case, n: int) -> Case:
-    """A flat case of one market as one of n."""
+    """A flat case of one market as one of n, none of whose arrays is common to all."""
     return case.map(lambda x: np.repeat(x, n, 0))
 
 
@@ -383,13 +376,12 @@ class _Designs:
         for c in self.found.ranked.contenders:
             made = [design[c.policy.key] for design in self.designs] if c.policy.key in which else [c]
             least, worst = (None if getattr(c, part) is None else np.concatenate([getattr(m, part) for m in made]) for part in PARTS)
-            expected = Expected(**{f.name: np.concatenate([getattr(m.expected, f.name) for m in made]) for f in fields(Expected)})
             at = which.get(c.policy.key, lanes)
             out.append(
                 Contender(
                     policy=c.policy,
                     status=np.concatenate([m.status for m in made])[at],
-                    expected=expected.take(at),
+                    expected=Expected.joined([m.expected for m in made]).take(at),
                     least=None if least is None else least[at],
                     worst=None if worst is None else worst[at],
                     barred=c.barred,

@@ -122,7 +122,7 @@ class Ranked:
 
     @cached_property
     def prints(self) -> Array:
-        """(P, C, 8): levels and what they earn, in sizes of their own, by which policies are told apart."""
+        """(P, C, 7): levels and what they earn, in sizes of their own, by which policies are told apart."""
         books = [c.expected for c in self.contenders]
         invested = np.stack([b.investment for b in books])
         size = np.nanmax(np.abs(np.where(np.isfinite(invested), invested, 0.0)), axis=(0, 2))[:, None]
@@ -130,7 +130,7 @@ class Ranked:
         profit = np.stack([b.profit for b in books]) / money
         consumers = np.stack([np.asarray(b.consumer_surplus, float)[:, None] for b in books]) / money
         sharing = np.stack([b.sharing for b in books])
-        return np.concatenate([sharing, invested / np.where(size > 0, size, 1.0), profit, consumers, consumers], -1)
+        return np.concatenate([sharing, invested / np.where(size > 0, size, 1.0), profit, consumers], -1)
 
     def same_levels(self, which: NDArray[np.intp]) -> NDArray[np.bool_]:
         """(P, C): whether a policy has the levels of another, which (C,)."""

@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 
 from market.case import Array, Case
 from market.deviations import CONTROLS
-from market.payoff import Payoff
-from market.pricing import bertrand_matrix, revenue_matrices, utility_matrix
+from market.payoff import Payoff, consumer_payoff, firm_payoffs
 from market.regimes import level_bounds
 from market.solve.equilibrium import Game, newton, own_system
 from market.solve.linear import implicit_slope
@@ -119,16 +118,11 @@ class TypesGame:
         flat = in_units(case, units).map(lambda a: a.reshape(1, -1))
         pairs = in_units(case_at_pairs(case, types.types, types.parameter), units)
         pairs = pairs.map(lambda a: a.reshape(-1, a.shape[-1]))
-        Q = revenue_matrices(flat, bertrand_matrix)
-        surplus = utility_matrix(flat, bertrand_matrix) - Q.sum(-3)
         lower, upper = (np.repeat(bound.reshape(2, 2).T[:, None], n, 1).ravel() for bound in level_bounds(flat, 1))
         return cls(
             weights=types.probabilities,
-            profits=(
-                Payoff(case=pairs, benefit=Q[:, 0], cost_weight=np.array([[1.0, 0.0]])),
-                Payoff(case=pairs, benefit=Q[:, 1], cost_weight=np.array([[0.0, 1.0]])),
-            ),
-            consumers=Payoff(case=pairs, benefit=surplus, cost_weight=np.zeros((1, 2))),
+            profits=firm_payoffs(pairs),
+            consumers=consumer_payoff(pairs),
             lower=lower,
             upper=upper,
         )
