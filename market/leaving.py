@@ -47,8 +47,9 @@ PEAKS = 3
 """Local peaks among them that are followed up."""
 CELLS = 16
 """Cells of own sharing on which it is asked whether driving the rival out may pay, before that is searched."""
-NARROWING = 40
-"""Golden sections of a bracket in sharing: profit is flat at its top, so that less than rounding is left."""
+NARROWING, POINTS = 13, 8
+"""Times a bracket in sharing is cut, each time about the best of so many points: profit is flat at its top, so that less than rounding is
+left."""
 UNRELATED = 1e-100
 """Cross slope over own slope up to which nothing is won by driving the rival out that rounding would leave."""
 FAR = 1e50
@@ -256,11 +257,13 @@ class Aside:
         peaks = np.where((value >= around[:-2]) & (value >= around[2:]), value, -np.inf)
         top = grid[np.argsort(-peaks, axis=0, kind="stable")[:PEAKS], lanes]
         low, high = np.maximum(top - step, least), np.minimum(top + step, most)
-        ratio = (np.sqrt(5.0) - 1) / 2
+        inside = (np.arange(POINTS) + 1)[:, None, None] / (POINTS + 1)
         for _ in range(NARROWING if most > least else 0):
-            one, two = high - ratio * (high - low), low + ratio * (high - low)
-            rises = self.best_investment(one)[1] < self.best_investment(two)[1]
-            low, high = np.where(rises, one, low), np.where(rises, high, two)
+            s = low + inside * (high - low)  # (points, peaks, L)
+            at = self.best_investment(s.reshape(-1, s.shape[-1]))[1].reshape(s.shape).argmax(0)
+            width = (high - low) / (POINTS + 1)
+            low = low + at * width
+            high = low + 2 * width
         tries = np.concatenate([top, (low + high) / 2])
         t, value = self.best_investment(tries)
         best = np.argmax(value, axis=0)

@@ -74,6 +74,23 @@ class Slopes:
             welfare=self.welfare * (money / parameter)[..., 0],
         )
 
+    def elasticities(self, value: float, levels: Array, books: Accounts) -> Slopes:
+        """The change in per cent for each per cent by which the parameter, which is `value`, changes; `levels` (L, 4) and `books` are the
+        figures that move. NaN of figures that are zero."""
+
+        def share(slope: Array, figure: Array) -> Array:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                return np.where(figure == 0, np.nan, slope * (value / figure))
+
+        return Slopes(
+            levels=share(self.levels, levels),
+            price=share(self.price, books.price),
+            quantity=share(self.quantity, books.quantity),
+            profit=share(self.profit, books.profit),
+            consumer_surplus=share(self.consumer_surplus, books.consumer_surplus.sum(-1)),
+            welfare=share(self.welfare, books.total_surplus.sum(-1)),
+        )
+
 
 def shifts(case: Case, common: bool = False) -> dict[str, Callable[[Case, float], Case]]:
     """For every parameter a function that adds an amount to it; with `common` one for both firms instead of one each."""

@@ -6,11 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from market.case import Array
+from mechanism.case_keys import expanded, key_path, value_at
 from mechanism.cautions import cautions, gross_payments
 from mechanism.contenders import as_found, known_policies
 from mechanism.instruments import investment_rates, sharing_rates
@@ -381,7 +382,10 @@ def _overturned(found: Evaluation, told: Recommendation) -> str:
     parts = []
     near = sorted(told.switching, key=lambda switch: abs(_distance(found, switch)))[:SWITCHES]
     if near:
-        parts.append("; ".join(f"{_phrase(switch.to)} beyond {switch.key} = {switch.value:.4g}" for switch in near))
+        parts.append("; ".join(_switched(found, switch) for switch in near))
+    numbers = [switch for switch in told.switching if not switch.key.startswith("mechanism.")]
+    if told.robust is not None and told.policy is not None and found.types is None and not numbers:
+        parts.append("nothing else while any one number of the market lies between half and twice its own value")
     if told.robust is not None and told.policy is not None:
         names = {"public_funds_cost": "the cost of public funds", "profit_weight": "the weight of profits"}
         for key, name in names.items():
@@ -391,13 +395,23 @@ def _overturned(found: Evaluation, told: Recommendation) -> str:
     return f"What would overturn it: {'; '.join(parts)}." if parts else ""
 
 
+def _own(found: Evaluation, switch: Switch) -> float:
+    """The case's own value of what a switch is about."""
+    own = value_at(expanded(found.case.resolved, key_path(switch.key)), key_path(switch.key))
+    return float(own) if isinstance(own, int | float) else 0.0
+
+
 def _distance(found: Evaluation, switch: Switch) -> float:
     """How far a switch lies from the case's own value, as a share of it."""
-    value: Any = found.case.resolved
-    for part in switch.key.split("."):
-        value = value.get(part) if isinstance(value, dict) else None
-    own = float(value) if isinstance(value, int | float) else 0.0
+    own = _own(found, switch)
     return (switch.value - own) / (abs(own) or 1.0)
+
+
+def _switched(found: Evaluation, switch: Switch) -> str:
+    """A switch in words."""
+    own = _own(found, switch)
+    side = "below" if switch.value < own else "above"
+    return f"{_phrase(switch.to)} with {switch.key} {side} {switch.value:.4g} (now {own:.4g})"
 
 
 def _phrase(key: str | None) -> str:

@@ -85,6 +85,10 @@ class _Met:
     profits: Array
     """Pi."""
 
+    def take(self, lanes: NDArray[np.intp]) -> _Met:
+        """Those of some markets."""
+        return _Met(**{name: values[lanes] for name, values in vars(self).items()})
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Frontier:
@@ -200,7 +204,9 @@ def _even(
     """The planners (n,) at whose weights a gap that rises with them passes zero, to rounding, of a jump the upper or the lower side; and
     whether the gap is closed there.
 
-    They are sought with a few starts for every planner, and once more with a thorough search where that does not agree.
+    They are sought with a few starts for every planner. Where the gap is then open it is a jump if the levels on both sides are worth the
+    same to the planner, and a thorough search finds none worth more; elsewhere the few starts misled, and every planner is searched
+    thoroughly.
     """
     from scipy.optimize import elementwise
 
@@ -210,18 +216,27 @@ def _even(
         known = np.abs(values[np.isfinite(values)]).max(initial=1.0)
         return np.nan_to_num(values, nan=-known, posinf=known, neginf=-known)
 
-    def sought(where: NDArray[np.intp], roughly: bool) -> tuple[Array, _Met]:
+    def sought(where: NDArray[np.intp], roughly: bool) -> tuple[Array, Array]:
+        """The weights (n,) below and above the root, the same one twice where there is none."""
         ends = np.log(low[where]), np.log(high[where])
         args = where.astype(float), np.full(len(where), float(roughly))
         found = elementwise.find_root(finite, ends, args=args, tolerances={"xrtol": 1e-14})
-        weight = np.exp(np.where(found.success, found.bracket[int(upper)], ends[int(upper)]))
-        return gap(lanes[where], weight, False)
+        below, above = (np.exp(np.where(found.success, side, ends[int(upper)])) for side in found.bracket)
+        return below, above
 
     every = np.arange(len(lanes))
-    left, met = sought(every, True)
-    if len(again := np.flatnonzero(~(np.abs(left) <= near))):
-        left[again], better = sought(again, False)
-        met = put(met, again, better)
+    ends = sought(every, True)
+    left, met = gap(lanes, ends[int(upper)], False)
+    if len(open_ := np.flatnonzero(~(np.abs(left) <= near))):
+        sides = [gap(lanes[open_], end[open_], True)[1] for end in ends]
+        below, above, most = (m.consumers + ends[int(upper)][open_] * m.profits for m in (*sides, met.take(open_)))
+        with np.errstate(invalid="ignore"):
+            tie = 1e-3 * near[open_]
+            jumps = (np.abs(below - above) <= tie) & (most <= np.maximum(below, above) + tie)
+        met = put(met, open_[jumps], sides[int(upper)].take(np.flatnonzero(jumps)))
+        if len(again := open_[~jumps]):
+            left[again], better = gap(lanes[again], sought(again, False)[int(upper)], False)
+            met = put(met, again, better)
     return met, np.abs(left) <= near
 
 

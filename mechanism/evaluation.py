@@ -28,6 +28,7 @@ from mechanism.many_types import (
     rule_standing,
 )
 from mechanism.options import NO_LEVELS, WhyNot
+from mechanism.over_parameters import over_parameters
 from mechanism.overturn import over_standards
 from mechanism.policies import GOAL, PRIVATE_MARKET, TODAY, Policy, compared, today
 from mechanism.preparation import Scheme, prepare, private_regime
@@ -50,6 +51,8 @@ def evaluate(case: PolicyCase, switches: bool = False) -> Evaluation:
     regimes = solve_regimes(case.market)
     found = _known(case, regimes) if case.types is None else _private(case, regimes, type_space(case.types))
     robust, switching = over_standards(found) if switches else (None, ())
+    if switches:
+        switching += over_parameters(found)
     found = replace(found, recommendation=recommend(found, switching, robust))
     return replace(found, verdicts=tuple(verdicts(found)), warnings=tuple(warnings(found)))
 

@@ -44,6 +44,8 @@ LOOKS = 3
 """Times that stretches with one winner are looked at again where something it turns on changes sign or dips."""
 ROUNDS = 40
 """Rounds of bracketing after which a line is left as it is; every round at least halves every bracket."""
+CUTS = 16
+"""Parts into which a stretch is cut where nothing says where in it the winner changes."""
 NOBODY = ""
 """The winner where there is no advice."""
 
@@ -93,6 +95,8 @@ class Line:
     """The case's own value: then only the nearest switches on both sides are bracketed. None: all."""
     values: Array | None = None
     """Where it is looked at first; None: at the shares `FIRST`."""
+    width: float = NARROW
+    """See `NARROW`."""
 
     @property
     def first(self) -> Array:
@@ -101,7 +105,7 @@ class Line:
 
     def narrow(self, x: float) -> float:
         """How wide a bracket may be there."""
-        return NARROW * max(abs(x), 0.01 * (self.high - self.low))
+        return self.width * max(abs(x), 0.01 * (self.high - self.low))
 
 
 @dataclass(kw_only=True)
@@ -145,7 +149,7 @@ class _Seen:
             return []
         roots = self.roots(k)
         if not roots:
-            return [float(x) for x in np.linspace(low, high, 9)[1:-1]]
+            return [float(x) for x in np.linspace(low, high, CUTS + 1)[1:-1]]
         some = [(low + high) / 2]
         for root, unsure in roots:
             step = max(0.4 * near, min(unsure, width / 8))

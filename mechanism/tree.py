@@ -435,8 +435,8 @@ def _slope(found: Slopes, side: int) -> Tree:
     return {
         "sharing": numbers(levels[SHARING]),
         "investment": numbers(levels[INVESTMENT]),
-        **{name: getattr(found, name)[side, 0].tolist() for name in ("price", "quantity", "profit")},
-        **{name: float(getattr(found, name)[side, 0]) for name in ("consumer_surplus", "welfare")},
+        **{name: numbers(getattr(found, name)[side, 0]) for name in ("price", "quantity", "profit")},
+        **{name: number(getattr(found, name)[side, 0]) for name in ("consumer_surplus", "welfare")},
     }
 
 

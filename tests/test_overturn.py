@@ -9,8 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from market.faults import BadCase
+from mechanism.case_keys import expanded, key_path, leaves, set_at, value_at
 from mechanism.evaluation import evaluate
 from mechanism.many import solve_many
+from mechanism.over_parameters import over_parameters
 from mechanism.overturn import Line, Met, followed, over_standards, stretches
 from mechanism.policies import compared
 from mechanism.recommendation import Stretch
@@ -149,3 +152,75 @@ def test_no_advice_at_any_standard_is_told() -> None:
     assert robust.winners == (None,)
     assert robust.public_funds_cost == (Stretch(low=0.0, high=0.5, policy=None),)
     assert switching == ()
+
+
+# --- the market's numbers
+
+
+def numbers(case: PolicyCase) -> list[str]:
+    """The keys of a market's numbers that are not zero."""
+    tree = case.resolved
+    keys = [key for key in leaves(tree) if not key.startswith(("mechanism", "types"))]
+    return [key for key in keys if isinstance(v := value_at(tree, key_path(key)), int | float) and not isinstance(v, bool) and v]
+
+
+def markets(case: PolicyCase, key: str, values: Any) -> tuple[list[float], list[PolicyCase]]:
+    """The case at those of the values of a key at which there is a market."""
+    at, made = [], []
+    for x in values:
+        tree = deepcopy(case.resolved) | {"expect": {}}
+        set_at(tree, key_path(key), float(x))
+        try:
+            made.append(parse_tree(tree))
+        except BadCase:
+            continue
+        at.append(float(x))
+    return at, made
+
+
+def nearer(case: PolicyCase, points: int) -> list[str]:
+    """What a scan of every number from half to twice its own value knows better than the switches that are told."""
+    found = evaluate(case)
+    assert found.recommendation is not None
+    mine = found.recommendation.policy and found.recommendation.policy.key
+    told, wrong = over_parameters(found), []
+    for key in numbers(case):
+        own = float(value_at(expanded(case.resolved, key_path(key)), key_path(key)))
+        ends = {switch.value < own: switch for switch in told if switch.key == key}
+        low, high = (ends[side].value if side in ends else own * far for side, far in ((True, 0.5), (False, 2.0)))
+        at, made = markets(case, key, np.linspace(low, high, points + 2)[1:-1])
+        wrong += [f"{key} = {x}: {who}, not {mine}" for x, who in zip(at, recommended(made), strict=True) if who != mine]
+        for switch in ends.values():
+            step = 1e-5 * switch.value * (-1 if switch.value < own else 1)
+            at, made = markets(case, key, [switch.value - step, switch.value + step])
+            beside = recommended(made)
+            if len(beside) == 2 and beside != [mine, switch.to]:
+                wrong.append(f"{key} about {switch.value}: {beside}, not {[mine, switch.to]}")
+    return wrong
+
+
+def test_the_nearest_switches_of_parameters_are_those_of_a_scan() -> None:
+    assert nearer(load_case(CASES / "two_vendors.yaml"), 20) == []
+
+
+@pytest.mark.slow
+def test_no_scan_of_a_random_case_finds_a_nearer_switch() -> None:
+    assert nearer(parse_tree(random_tree(3)), 40) == []
+
+
+def test_a_parameter_beyond_which_the_planner_has_no_optimum_leaves_no_advice() -> None:
+    """Demand that reacts to the rival's price nearly as much as to the own pays the planner's investment without end."""
+    told = {(s.key, s.to): s.value for s in over_parameters(evaluate(load_case(CASES / "two_vendors.yaml")))}
+    beyond = told["demand.cross_slope", None]
+    tree = deepcopy(load_case(CASES / "two_vendors.yaml").resolved) | {"expect": {}}
+    status = []
+    for factor in (1 - 1e-4, 1 + 1e-4):
+        tree["demand"]["cross_slope"] = beyond * factor
+        status.append(evaluate(parse_tree(tree)).regimes["social_optimum"].status)
+    assert status == ["corner", "unbounded"]
+
+
+def test_private_types_leave_parameters_to_paths() -> None:
+    found = evaluate(load_case(CASES / "two_types.yaml"))
+    assert found.types is not None
+    assert over_parameters(found) == ()

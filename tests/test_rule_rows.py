@@ -122,7 +122,7 @@ UNSOLVED = {"cost": {"scale": 4.0, "max_saving": 0.9, "spillover": 0.5}}
 
 def test_a_new_rule_where_the_planner_has_no_optimum(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(TAX_RULES, FREE.key, FREE)
-    tree = tree_of(types=UNIFORM, tax_rule=FREE.key)
+    tree = tree_of(types={"values": [0.3, 0.7]}, tax_rule=FREE.key)
     tree["cost"] = tree["cost"] | UNSOLVED["cost"]
     case = parse_tree(tree)
     assert rules_of(case) == {}

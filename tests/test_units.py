@@ -6,6 +6,7 @@ import copy
 import csv
 import io
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ import pytest
 from command import Run
 from trees import evaluate
 
-from market.case import INVESTMENT, SHARING, Case, make_case
+from market.case import INVESTMENT, SHARING, Array, Case, make_case
+from market.outcome import Outcome
 from market.regimes import REGIMES, solve_regime
 from market.statics import comparative_statics
 from market.units import Units, in_units, levels_in, natural_units
@@ -82,6 +84,12 @@ def market(seed: int) -> Case:
     ).flat()
 
 
+@cache
+def as_it_is(seed: int, key: str) -> Outcome:
+    """A regime of such a market in its own units, which many tests compare with."""
+    return solve_regime(market(seed), key)
+
+
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("scale", SCALES)
 def test_regimes_scale_with_the_units(seed: int, scale: tuple[int, int]) -> None:
@@ -90,7 +98,7 @@ def test_regimes_scale_with_the_units(seed: int, scale: tuple[int, int]) -> None
     units = Units(money=np.array([[10.0 ** -scale[0]]]), quantity=np.array([[10.0 ** -scale[1]]]))
     other = in_units(case, units)
     for key in ("nash", "joint_profit", "social_optimum", "sequential"):
-        here, there = solve_regime(case, key), solve_regime(other, key)
+        here, there = as_it_is(seed, key), solve_regime(other, key)
         assert (here.status, here.certificate.scope) == (there.status, there.certificate.scope)
         assert here.levels is not None
         assert there.levels is not None
@@ -105,7 +113,7 @@ def test_swapping_the_firms_swaps_the_figures(seed: int) -> None:
     case = market(seed)
     swapped = case.map(lambda a: a[..., ::-1])
     for key in ("no_sharing", "nash", "joint_profit", "social_optimum", "first_best"):
-        here, there = solve_regime(case, key), solve_regime(swapped, key)
+        here, there = as_it_is(seed, key), solve_regime(swapped, key)
         assert here.status == there.status
         assert here.levels is not None
         assert there.levels is not None
@@ -201,7 +209,7 @@ def test_derivatives_scale_with_the_units(seed: int, scale: tuple[int, int]) -> 
     units = Units(money=np.array([[10.0 ** -scale[0]]]), quantity=np.array([[10.0 ** -scale[1]]]))
     other = in_units(case, units)
     for key in ("nash", "social_optimum"):
-        levels = solve_regime(case, key).levels
+        levels = as_it_is(seed, key).levels
         assert levels is not None
         there = comparative_statics(other, REGIMES[key], levels_in(levels[None], units))
         for name, here in comparative_statics(case, REGIMES[key], levels[None]).items():
@@ -213,31 +221,39 @@ def test_derivatives_scale_with_the_units(seed: int, scale: tuple[int, int]) -> 
                 same(new, old, factor(part, scale) / factor(name, scale), np.abs(old).max())
 
 
+@cache
+def claimed(number: int) -> tuple[Case, dict[str, Array], dict[str, Any]]:
+    """Of equal firms, or of firms that differ, with unit costs: a market, its levels by regime and the claims judged there."""
+    alike = parse_tree({**copy.deepcopy(UNIT), "demand": {**UNIT["demand"], "intercept": 20.0}}).market.flat()
+    case = (market(1), market(3), alike)[number]
+    found = {key: solve_regime(case, key).levels for key in NEEDED}
+    levels = {key: np.full((1, 4), np.nan) if x is None else x[None] for key, x in found.items()}
+    return case, levels, claims_at(Ground(case=case, lanes=1, levels=levels))
+
+
 @pytest.mark.parametrize("scale", FAR)
 def test_claims_are_judged_alike_in_all_units(scale: tuple[int, int]) -> None:
-    """Of equal firms, and of firms that differ, with unit costs: verdicts, assumptions, and welfare among the numbers."""
-    for case in (market(1), market(3), parse_tree({**copy.deepcopy(UNIT), "demand": {**UNIT["demand"], "intercept": 20.0}}).market.flat()):
+    """Verdicts, assumptions, and welfare among the numbers."""
+    for number in range(3):
+        case, levels, here = claimed(number)
         units = Units(money=np.array([[10.0 ** -scale[0]]]), quantity=np.array([[10.0 ** -scale[1]]]))
-        levels = {key: solved.levels[None] for key in NEEDED if (solved := solve_regime(case, key)).levels is not None}
-        levels = {key: levels.get(key, np.full((1, 4), np.nan)) for key in NEEDED}
-        here = claims_at(Ground(case=case, lanes=1, levels=levels))
         moved = {key: levels_in(x, units) for key, x in levels.items()}
         there = claims_at(Ground(case=in_units(case, units), lanes=1, levels=moved))
         for key, found in here.items():
             np.testing.assert_array_equal(there[key].holds, found.holds, err_msg=key)
             np.testing.assert_array_equal(there[key].met, found.met, err_msg=key)
             np.testing.assert_allclose(there[key].judged, found.judged, rtol=1e-6, atol=1e-9, err_msg=key)
-        for key, number, part in (("P5.i", "nash", "welfare"), ("P2.i", "dt_i_ds_j", "investment"), ("P1.ii", "dp_i_ds_i_at_0", "price")):
-            if number in here[key].numbers:
-                old = here[key].numbers[number]
-                same(there[key].numbers[number], old, factor(part, scale), np.abs(old).max())
+        for key, figure, part in (("P5.i", "nash", "welfare"), ("P2.i", "dt_i_ds_j", "investment"), ("P1.ii", "dp_i_ds_i_at_0", "price")):
+            if figure in here[key].numbers:
+                old = here[key].numbers[figure]
+                same(there[key].numbers[figure], old, factor(part, scale), np.abs(old).max())
 
 
 @pytest.mark.parametrize("scale", FAR)
 def test_the_gap_of_a_proof_is_the_same_in_all_units(scale: tuple[int, int]) -> None:
     case = market(1)
     units = Units(money=np.array([[10.0 ** -scale[0]]]), quantity=np.array([[10.0 ** -scale[1]]]))
-    here, there = (solve_regime(c, "social_optimum").certificate for c in (case, in_units(case, units)))
+    here, there = as_it_is(1, "social_optimum").certificate, solve_regime(in_units(case, units), "social_optimum").certificate
     assert here.scope == there.scope == "proven"
     assert here.gap is not None
     assert there.gap == pytest.approx(here.gap, abs=1e-12)

@@ -14,7 +14,7 @@ EPILOG = """\b
 Examples:
   pigou evaluate two_vendors.yaml
   pigou evaluate private_spillovers.yaml --details   every finding
-  pigou evaluate two_vendors.yaml --switches       at which weights of profits and costs of public funds another policy wins
+  pigou evaluate two_vendors.yaml --switches       at which parameters, weights of profits and costs of public funds another policy wins
   pigou evaluate two_vendors.yaml --format json --out result.json
   pigou evaluate two_vendors.yaml --format csv     the comparison of policies
 
@@ -30,7 +30,12 @@ def evaluate(
     quiet: QuietOption = False,
     strict: StrictOption = False,
     details: Annotated[bool, typer.Option("--details", help="Every finding on the page, and why firms would tell the truth.")] = False,
-    switches: Annotated[bool, typer.Option("--switches", help="Also at which standards another policy would win; takes longer.")] = False,
+    switches: Annotated[
+        bool,
+        typer.Option(
+            "--switches", help="Also what would overturn the answer: at which parameters and standards another policy wins; takes longer."
+        ),
+    ] = False,
 ) -> None:
     """Evaluate a case: what to do, who gains, what is paid.
 
@@ -60,7 +65,7 @@ def evaluate(
 
 
 def results(paths: list[Any], switches: bool = False) -> list[dict[str, Any]]:
-    """The results of the cases in these files, with `switches` who would win at other standards too; all are read before any is
+    """The results of the cases in these files, with `switches` what would overturn the answer too; all are read before any is
     evaluated."""
     from ..shipped import load
 

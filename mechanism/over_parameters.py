@@ -1,0 +1,94 @@
+"""What would overturn a recommendation: the nearest value of every number of the market at which another policy wins.
+
+Each number runs from half to twice its own value while all others stay, as far as there is a market; from nothing to one natural unit
+where it is zero. All of them run at once, as the markets of one batch. Where types are private a market takes too long for that: there
+`pigou what-if --vary` follows one number at a time.
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from market.case import Array, Case
+from market.faults import BadCase, KeyPath
+from market.regimes import solve_markets
+from market.units import natural_units
+from mechanism.case_keys import key_path, leaves, set_at, value_at
+from mechanism.contenders import in_the_running, known_policies
+from mechanism.many import stack
+from mechanism.overturn import NOBODY, Line, Met, followed, met
+from mechanism.policies import GOAL, TODAY
+from mechanism.proportions import DIMENSIONS
+from mechanism.ranking import rank
+from mechanism.recommendation import Switch
+from mechanism.schema import parse_tree
+from mechanism.standard import standard_of
+
+if TYPE_CHECKING:
+    from mechanism.results import Evaluation
+
+MARKET_BLOCKS = ("demand", "security", "cost", "unit_cost")
+"""The blocks of a case whose numbers describe its market."""
+SPAN = 2.0
+"""How many times its own value, or which part of it, a number runs to."""
+LOOKS_A_SIDE = 7
+"""Values looked at first on each side of a number's own, which is the first of them."""
+FOUND_TO = 1e-5
+"""Width of a bracket beside the value at which it is narrow enough."""
+NO_MARKET = "no market"
+"""In place of a winner where a value makes no admissible market."""
+
+
+def over_parameters(found: Evaluation) -> tuple[Switch, ...]:
+    """The nearest switches on both sides of every number of the market; none where types are private."""
+    if found.types is not None:
+        return ()
+    standard = standard_of(found.case.mechanism)
+    policies = in_the_running(None, standard)
+    tree = found.case.resolved | {"expect": {}}
+    lines = {key: line for key in leaves(tree) if (line := _line(found.case.market, key, value_at(tree, key_path(key))))}
+    paths = [key_path(key) for key in lines]
+
+    def market(path: KeyPath, value: float) -> Case | None:
+        one = deepcopy(tree)
+        set_at(one, path, value)
+        try:
+            return parse_tree(one).market
+        except BadCase:
+            return None
+
+    def solve(which: NDArray[np.intp], x: Array) -> Met:
+        tried = [market(paths[n], float(value)) for n, value in zip(which, x, strict=True)]
+        there = np.array([one is not None for one in tried])
+        many = stack([found.case.market, *(one for one in tried if one is not None)])
+        solved = {row.key: solve_markets(many, row.key, int(there.sum()) + 1) for row in policies if row.source == "regime"}
+        told = met(rank(known_policies(many, solved, policies, standard).contenders, TODAY, GOAL, standard))
+        winner, turns = np.full(len(x), NO_MARKET, object), np.full((len(x), told.turns.shape[1]), np.nan)
+        winner[there], turns[there] = told.winner[1:], told.turns[1:]
+        return Met(winner=winner, turns=turns)
+
+    out = []
+    for key, seen in zip(lines, followed(list(lines.values()), solve), strict=True):
+        for k in seen.switches():
+            beyond = seen.winner[k if seen.x[k] < seen.line.own else k + 1]
+            if NO_MARKET not in (seen.winner[k], seen.winner[k + 1]):
+                to = None if beyond == NOBODY else beyond
+                out.append(Switch(key=key, value=float(seen.x[k] + seen.x[k + 1]) / 2, to=to))
+    return tuple(out)
+
+
+def _line(market: Case, key: str, own: Any) -> Line | None:
+    """The range a number runs over; None of what is no number."""
+    if isinstance(own, bool) or not isinstance(own, int | float):
+        return None
+    low, high = sorted((own / SPAN, own * SPAN))
+    if own == 0:
+        block = key.partition("[")[0]
+        dimension = DIMENSIONS.get(block) or DIMENSIONS.get(block.rpartition(".")[0], "number")
+        high = float(natural_units(market).of(dimension).ravel()[0])
+    first = np.unique([*np.linspace(low, own, LOOKS_A_SIDE), *np.linspace(own, high, LOOKS_A_SIDE)])
+    return Line(low=low, high=high, own=float(own), values=first, width=FOUND_TO)
