@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from mechanism.words import listed
+
 from . import figures
 from .page import Column, Page
 from .render import firms_of, heading, inputs, words_for
@@ -75,41 +77,52 @@ def _worst(worst: Tree | None, digits: int) -> str:
 
 
 def statics(result: Tree, page: Page, digits: int) -> str:
-    """A row per parameter: its value and the derivatives in it."""
+    """A row per parameter: its value, elasticities and derivatives, what moves welfare most first."""
     heading(result, page)
     name = result["regime"]
-    page.heading(f"Comparative statics: {words_for(name) or name} ({name}), change per unit of the parameter")
+    rule = f"{words_for(name) or name} ({name})"
+    order = list(result["elasticities"])
+    first = Column("Parameter", order, words=True)
+    own = [figures.number(result["values"][key], digits, zero=0.0) for key in order]
+    page.heading(f"Comparative statics: {rule}, % change for 1% more of the parameter")
+    _slopes(result["elasticities"], [first, Column("Now", own)], page, 3)
+    names: dict[str, list[str]] = {}
+    for key, unit in result["units"].items():
+        names.setdefault(figures.plain(unit) or "pure numbers", []).append(key)
+    page.sentence(f"Counted in {'; '.join(f'{unit}: {listed(keys)}' for unit, keys in names.items())}.")
+    page.heading(f"Comparative statics: {rule}, change per unit of the parameter")
+    both = _slopes({key: result["derivatives"][key] for key in order}, [first], page, digits)
+    if both:
+        first_firm, second_firm = firms_of(result["case"])
+        page.sentence(f"First line {first_firm}, second line {second_firm}.")
     rows = result["derivatives"]
-    same = all(row[key][0] == row[key][1] for row in rows.values() for key in PAIRS)
-
-    def column(values: list[float]) -> list[str]:
-        # What is lost in the largest figure's rounding is zero.
-        return figures.column(values, digits, zero=1e-9 * max(map(abs, values)))
-
-    def pairs(key: str) -> list[str]:
-        both = [row[key] for row in rows.values()]
-        cells = column([value for pair in both for value in pair])
-        lines = [(cells[2 * i], cells[2 * i + 1]) for i in range(len(both))]
-        return [first if same else f"{first}\n{second}" for first, second in lines]
-
-    page.table(
-        [
-            Column("Parameter", list(rows), words=True),
-            Column("Now", [figures.number(result["values"][key], digits, zero=0.0) for key in rows]),
-            Column("Sharing", pairs("sharing")),
-            Column("Investment", pairs("investment")),
-            Column("Price", pairs("price")),
-            Column("Profit", pairs("profit")),
-            Column("Consumers", column([row["consumer_surplus"] for row in rows.values()])),
-            Column("Welfare", column([row["welfare"] for row in rows.values()])),
-        ]
-    )
-    if not same:
-        first, second = firms_of(result["case"])
-        page.sentence(f"First line {first}, second line {second}.")
     sided = [key for key, row in rows.items() if row["falling"] is not None]
     if sided:
         page.sentence(f"At a kink, as the parameter rises; as it falls the derivatives differ for {', '.join(sided)} (see --format json).")
     for text in result["notes"]:
         page.sentence(text)
     return page.text
+
+
+def _slopes(rows: dict[str, Tree], first: list[Column], page: Page, digits: int) -> bool:
+    """A table of slopes by parameter after these columns; whether firms differ, so that every row has two lines."""
+    same = all(row[key][0] == row[key][1] for row in rows.values() for key in PAIRS)
+
+    def column(values: list[float | None]) -> list[str]:
+        # What is lost in the largest figure's rounding is zero.
+        return figures.column(values, digits, zero=1e-9 * max((abs(v) for v in values if v is not None), default=0.0))
+
+    def pairs(key: str) -> list[str]:
+        cells = column([value for row in rows.values() for value in row[key]])
+        lines = [(cells[2 * i], cells[2 * i + 1]) for i in range(len(rows))]
+        return [one if same else f"{one}\n{other}" for one, other in lines]
+
+    totals = {"Consumers": "consumer_surplus", "Welfare": "welfare"}
+    page.table(
+        [
+            *first,
+            *(Column(key.capitalize(), pairs(key)) for key in PAIRS),
+            *(Column(head, column([row[key] for row in rows.values()])) for head, key in totals.items()),
+        ]
+    )
+    return not same

@@ -43,16 +43,17 @@ def claims_csv(result: dict[str, Any]) -> str:
 
 
 def derivatives_csv(result: dict[str, Any]) -> str:
-    """Derivatives as CSV, a row per parameter and figure; at a kink one for each direction."""
+    """Derivatives and elasticities as CSV, a row per parameter and figure; at a kink one for each direction."""
     rows = []
     for parameter, found in result["derivatives"].items():
-        for direction, side in (("rising", found), ("falling", found["falling"] or {})):
+        relative = result["elasticities"][parameter]
+        for direction, side, share in (("rising", found, relative), ("falling", found["falling"] or {}, relative["falling"])):
             for figure, value in side.items():
                 if figure == "falling":
                     continue
-                pairs = enumerate(value) if isinstance(value, list) else [(None, value)]
-                rows += [(parameter, direction, figure if i is None else f"{figure}_{i + 1}", number) for i, number in pairs]
-    return _csv(("parameter", "direction", "figure", "derivative"), rows)
+                pairs = enumerate(zip(value, share[figure], strict=True)) if isinstance(value, list) else [(None, (value, share[figure]))]
+                rows += [(parameter, direction, figure if i is None else f"{figure}_{i + 1}", *both) for i, both in pairs]
+    return _csv(("parameter", "direction", "figure", "derivative", "elasticity"), rows)
 
 
 def _csv(columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:

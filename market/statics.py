@@ -34,6 +34,7 @@ MARKET_PARAMETERS: dict[str, str] = {
     "security.leakage.interaction": "leakage_interaction",
     "cost.scale": "cost_scale",
     "cost.max_saving": "max_saving",
+    "cost.reference_investment": "reference_investment",
     "cost.spillover": "cost_spillover",
 }
 UNIT_COST_PARAMETERS = ("base", "spillover", "slope", "curvature")
@@ -150,11 +151,12 @@ def comparative_statics(case: Case, regime: Regime, x: Array, common: bool = Fal
         h = STEP * max(1.0, _size(case, name))
         by_parameter = np.asarray(sum(weight * conditions(shift(case, k * h), regime, x)[0] for k, weight in STENCIL)) / h
         sides = [_move(jacobian, by_parameter, held, weak, at_lower, sign) for sign in (-1.0, 1.0)]
-        out[name] = _totals(case, regime, x, shift, h, np.stack(sides)).stated(units, _dimension(name))
+        out[name] = _totals(case, regime, x, shift, h, np.stack(sides)).stated(units, dimension_of(name))
     return out
 
 
-def _dimension(name: str) -> str:
+def dimension_of(name: str) -> str:
+    """The dimension (`market.units`) of a parameter, under its name in `shifts`."""
     key = name.split("[")[0]
     return PARAMETERS[MARKET_PARAMETERS[key]] if key in MARKET_PARAMETERS else UNIT_COST[key.split(".")[1]]
 

@@ -64,6 +64,18 @@ class Units:
         return np.asarray(self.money**money * self.quantity**quantity)
 
 
+def in_words(dimension: str, money: str = "money", quantity: str = "quantity") -> str:
+    """A unit of this dimension, from what money and quantity are counted in; empty of a pure number."""
+
+    def times(unit: str, power: int) -> str:
+        return unit if power == 1 else f"({unit})²" if " " in unit else f"{unit}²"
+
+    parts = list(zip((money, quantity), POWERS[dimension], strict=True))
+    above = " ".join(times(unit, power) for unit, power in parts if power > 0)
+    below = " ".join(times(unit, -power) for unit, power in parts if power < 0)
+    return f"{above} per {below}".strip() if below else above
+
+
 def reciprocal(units: Units) -> Units:
     """The units in which a figure is stated that goes the other way."""
     return Units(money=1 / units.money, quantity=1 / units.quantity)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from market.case import INVESTMENT, SHARING, Array
-from market.outcome import numbers
+from market.outcome import Accounts, numbers
 from market.text import FIRMS
 from mechanism.behaviour import Expected
 from mechanism.design_tree import continuum_tree, designed_tree, gain_tree, slack_tree
@@ -424,7 +424,7 @@ def slopes_tree(slopes: Mapping[str, Slopes]) -> Tree:
     return {
         name: {
             **_slope(found, 1),
-            "falling": None if np.array_equal(found.levels[0], found.levels[1]) else _slope(found, 0),
+            "falling": None if np.array_equal(found.levels[0], found.levels[1], equal_nan=True) else _slope(found, 0),
         }
         for name, found in slopes.items()
     }
@@ -436,8 +436,24 @@ def _slope(found: Slopes, side: int) -> Tree:
         "sharing": numbers(levels[SHARING]),
         "investment": numbers(levels[INVESTMENT]),
         **{name: numbers(getattr(found, name)[side, 0]) for name in ("price", "quantity", "profit")},
-        **{name: number(getattr(found, name)[side, 0]) for name in ("consumer_surplus", "welfare")},
+        **{name: float(getattr(found, name)[side, 0]) for name in ("consumer_surplus", "welfare")},
     }
+
+
+def elasticities_tree(slopes: Mapping[str, Slopes], value: Mapping[str, float], levels: Array, books: Accounts) -> Tree:
+    """The elasticities of one market (L = 1) by parameter, what moves welfare most first; null of figures that are zero."""
+    found = {name: one.elasticities(value[name], levels, books) for name, one in slopes.items()}
+    found = dict(sorted(found.items(), key=lambda pair: -float(np.nan_to_num(np.abs(pair[1].welfare)).max())))
+    return _without_nan(slopes_tree(found))
+
+
+def _without_nan(tree: Any) -> Any:
+    """A tree with null for what is no number."""
+    if isinstance(tree, dict):
+        return {key: _without_nan(value) for key, value in tree.items()}
+    if isinstance(tree, list):
+        return [_without_nan(value) for value in tree]
+    return None if isinstance(tree, float) and np.isnan(tree) else tree
 
 
 # --- what-if

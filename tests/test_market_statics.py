@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from admissible import market
 
+from market.outcome import account
 from market.regimes import REGIMES, solve_regime
-from market.statics import comparative_statics, shifts, values
-from mechanism.tree import slopes_tree
+from market.statics import comparative_statics, dimension_of, shifts, values
+from market.units import POWERS, in_words
+from mechanism.tree import elasticities_tree, slopes_tree
 
 MARKETS: dict[str, dict[str, object]] = {
     "equal": {},
@@ -92,3 +94,50 @@ def test_a_common_change_is_the_sum_of_both_firms() -> None:
     for key in ("demand.intercept", "demand.own_slope", "cost.spillover"):
         summed = apart[f"{key}[0]"].levels + apart[f"{key}[1]"].levels
         np.testing.assert_allclose(together[key].levels, summed, rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", MARKETS)
+@pytest.mark.parametrize("key", ["nash", "social_optimum"])
+def test_elasticities_add_up_to_the_power_of_the_unit(name: str, key: str) -> None:
+    """Euler: counting money or quantities otherwise moves every parameter and every figure by its own power of the unit."""
+    case = market(**MARKETS[name]).flat()
+    outcome = solve_regime(case, key)
+    if outcome.levels is None:
+        pytest.skip(f"{key} is {outcome.status}")
+    levels = outcome.levels[None]
+    books, own = account(case, levels, REGIMES[key].prices), values(case)
+    found = comparative_statics(case, REGIMES[key], levels)
+    shares = {name: slopes.elasticities(own[name], levels, books) for name, slopes in found.items()}
+    for unit in (0, 1):
+        powers = {name: POWERS[dimension_of(name)][unit] for name in shares}
+        for figure, dimension in {"price": "price", "quantity": "quantity", "profit": "money", "welfare": "money"}.items():
+            total = sum(powers[name] * getattr(slopes, figure)[1] for name, slopes in shares.items())
+            np.testing.assert_allclose(total, POWERS[dimension][unit], atol=1e-6, err_msg=figure)
+        total = sum(powers[name] * slopes.levels[1] for name, slopes in shares.items())
+        np.testing.assert_allclose(total[:, 2:], POWERS["quantity"][unit], atol=1e-6)
+        free = (levels[0, :2] > 0) & (levels[0, :2] < 1)
+        np.testing.assert_allclose(total[0, :2][free], 0, atol=1e-6)
+
+
+def test_what_is_zero_has_no_elasticity_and_what_moves_welfare_most_comes_first() -> None:
+    case = market(demand_spillover=0.0).flat()
+    outcome = solve_regime(case, "nash")
+    assert outcome.levels is not None
+    levels = outcome.levels[None]
+    slopes = comparative_statics(case, REGIMES["nash"], levels)
+    told = elasticities_tree(slopes, values(case), levels, account(case, levels, REGIMES["nash"].prices))
+    assert told["security.demand_spillover"]["welfare"] == 0  # nothing times its derivative
+    imposed = solve_regime(case, "no_sharing").levels
+    assert imposed is not None
+    slopes = comparative_statics(case, REGIMES["no_sharing"], imposed[None])
+    told = elasticities_tree(slopes, values(case), imposed[None], account(case, imposed[None], REGIMES["no_sharing"].prices))
+    assert told["cost.scale"]["sharing"] == [None, None]
+    sizes = [abs(row["welfare"]) for row in told.values()]
+    assert sizes == sorted(sizes, reverse=True)
+
+
+def test_units_are_told_in_words() -> None:
+    assert in_words("cost_scale", "EUR", "boxes") == "EUR per boxes²"
+    assert in_words("slope", "million EUR", "boxes") == "boxes² per million EUR"
+    assert in_words("per_quantity_squared", "EUR", "thousand boxes") == "per (thousand boxes)²"
+    assert in_words("number") == ""

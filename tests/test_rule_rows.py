@@ -125,8 +125,9 @@ def test_a_new_rule_where_the_planner_has_no_optimum(monkeypatch: pytest.MonkeyP
     tree = tree_of(types={"values": [0.3, 0.7]}, tax_rule=FREE.key)
     tree["cost"] = tree["cost"] | UNSOLVED["cost"]
     case = parse_tree(tree)
-    assert rules_of(case) == {}
-    assert evaluation_tree(evaluate(case))["mechanism"]["reported"] is None
+    found = evaluate(case)
+    assert found.found_rules == {}
+    assert evaluation_tree(found)["mechanism"]["reported"] is None
     columns = solve_many([case], [FREE.key, "social_optimum"])
     assert columns["status"][0] == columns["status"][1] == "unbounded"
     assert columns["message"][0]

@@ -181,6 +181,7 @@ DIMENSIONS = {
     **dict.fromkeys(("demand.own_slope", "demand.cross_slope"), (-1, 2)),
     **dict.fromkeys(("price", "unit_cost.base"), (1, -1)),
     **dict.fromkeys(("cost.scale", "unit_cost.spillover"), (1, -2)),
+    "cost.reference_investment": (0, 1),
     "unit_cost.slope": (0, -1),
     "unit_cost.curvature": (0, -2),
 }

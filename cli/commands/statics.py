@@ -39,28 +39,36 @@ def statics(
 ) -> None:
     """Show how an outcome moves with every parameter.
 
-    One row per parameter: the derivatives of sharing, investment, prices, profits and welfare.
+    One row per parameter, what moves welfare most first: elasticities of sharing, investment, prices, profits and welfare, then
+    derivatives.
     """
     target = Target(out, [case])
     form = chosen(form, out)
     from ..shipped import load
 
     policy = load([case])[0]
+    from market.outcome import account
     from market.regimes import REGIMES, solve_regime
-    from market.statics import comparative_statics, values
-    from mechanism.tree import slopes_tree
+    from market.statics import comparative_statics, dimension_of, values
+    from market.units import in_words
+    from mechanism.tree import elasticities_tree, slopes_tree
 
     market = policy.market.flat()
     outcome = solve_regime(market, regime.value)
     if outcome.levels is None:
         typer.echo(f"not met: {regime.value} is {outcome.status}: {outcome.message}", err=True)
         raise typer.Exit(3)
+    levels, rule = outcome.levels[None], REGIMES[regime.value]
+    slopes, own = comparative_statics(market, rule, levels), values(market)
+    counted = {kind: unit for kind, unit in (policy.resolved.get("units") or {}).items() if unit}
     result: dict[str, Any] = {
         "case": policy.resolved,
         "regime": regime.value,
         "outcome": outcome.tree(),
-        "values": values(market),
-        "derivatives": slopes_tree(comparative_statics(market, REGIMES[regime.value], outcome.levels[None])),
+        "values": own,
+        "units": {name: in_words(dimension_of(name), **counted) for name in own},
+        "derivatives": slopes_tree(slopes),
+        "elasticities": elasticities_tree(slopes, own, levels, account(market, levels, rule.prices)),
         "notes": [f"Held at a bound: {', '.join(map(str, outcome.certificate.bounds))}."] if outcome.certificate.bounds else [],
     }
     if form is Format.json:
