@@ -123,7 +123,7 @@ class Agreement:
         books = account(self.case, at, bertrand_matrix)
         counts = np.asarray(found & books.describes_market)
         if self.checked and counts.any():
-            counts &= examine(investment_game(self.case, len(at)), at, self.tolerances).unscaled_regret <= self.tolerances.regret
+            counts &= examine(investment_game(self.case, len(at)), at, self.tolerances).nobody_gains(self.tolerances.regret)
         return np.where(counts, books.profit.sum(-1), -np.inf)
 
     def value(self, s: Array) -> Array:
@@ -250,7 +250,7 @@ def _searched(case: Case, lanes: int, side: int, checked: bool, tolerances: Tole
     done = runaway.copy()
     if not checked:  # a point that is none is not worth more digits
         x = np.nan_to_num(agreement.follow(s))
-        done |= ~(examine(investment_game(agreement.case, len(x)), x, tolerances).unscaled_regret <= tolerances.regret)
+        done |= ~examine(investment_game(agreement.case, len(x)), x, tolerances).nobody_gains(tolerances.regret)
     for width, smallest in ((0.5 / (side - 1), 1e-6), (1e-5, 1e-10)):  # at a kink or a jump only ever smaller steps help
         bent = np.flatnonzero(switching & ~done)
         there, step = agreement.take(bent), np.full((len(bent), 2), width)

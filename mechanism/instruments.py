@@ -151,7 +151,7 @@ def unit_rates(case: Case, x: Array, tolerances: Tolerances = DEFAULT) -> UnitRa
         paid=(rates * x[:, None]).sum(-1),
         residual=found.unscaled_residual,
         regret=found.unscaled_regret,
-        holds=(found.unscaled_regret <= REGRET) & (found.unscaled_residual <= tolerances.residual),
+        holds=found.nobody_gains(REGRET) & (found.unscaled_residual <= tolerances.residual),
     )
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from admissible import cases, market
@@ -13,7 +16,10 @@ from market.outcome import account
 from market.pricing import bertrand_matrix
 from market.regimes import solve_regime
 from market.units import natural_units
-from mechanism.instruments import linear_subsidies
+from mechanism.instruments import linear_subsidies, unit_rates
+from mechanism.schema import load_case, parse_tree
+
+CASES = Path(__file__).resolve().parents[1] / "cases"
 
 
 @given(case=cases(forms=("saturating", "exponential")))
@@ -68,3 +74,17 @@ def test_at_full_sharing_the_least_rate_that_keeps_it_is_taken() -> None:
     found = linear_subsidies(case, optimum.levels, solve_regime(case, "nash"))
     assert found.levels[:2].tolist() == [1.0, 1.0]
     assert min(found.rates[0, 0], found.rates[1, 1]) >= 0
+
+
+def test_gains_below_a_payoffs_own_digits_are_none() -> None:
+    """Next to where welfare grows without limit investment is a million times the market: rates hold there as they do further off."""
+    tree = json.loads(json.dumps(load_case(CASES / "two_vendors.yaml").resolved)) | {"expect": {}}
+    for slope in (1.11797, 1.11798, 1.11799, 1.118):
+        tree["demand"]["own_slope"] = slope
+        market = parse_tree(tree).market.flat()
+        optimum = solve_regime(market, "social_optimum")
+        assert optimum.levels is not None
+        found = unit_rates(market, optimum.levels[None])
+        assert found.holds[0], slope
+        digits = 1e-15 * float(np.abs(optimum.profit + found.paid).max() / natural_units(market).money[0, 0])
+        assert found.regret[0] <= max(1e-8, digits)

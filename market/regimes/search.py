@@ -29,9 +29,6 @@ Rows = NDArray[np.intp]
 SETTLED = 1e-4
 """Share of a level's size below which rounds of best replies stop moving it, where Newton finishes."""
 
-LAST_DIGITS = 1e-15
-"""Share of a payoff that rounding may add to it or take from it."""
-
 FAR = (10.0, 1e2, 1e3, 1e4, 1e5)
 """Investments, natural units, from whose square equilibria are searched at which what firms exchange outgrows the market they began with;
 best replies run away from these."""
@@ -157,19 +154,18 @@ def _equilibria(
     reached = newton(game, start, tolerances)
     lost = np.asarray(~np.isfinite(reached).all(-1))
     found = examine(game, np.where(lost[:, None], start, reached), tolerances)
-    residual, regret = found.unscaled_residual, found.unscaled_regret
+    residual = found.unscaled_residual
     books = account(at, found.x, regime.prices)
-    # The square of a negative margin is no profit: such levels solve nothing. Gains that a payoff's own digits cannot show are none.
+    # The square of a negative margin is no profit: such levels solve nothing.
     sells = (books.quantity >= -ROUNDING * np.abs(books.quantity).max(-1, keepdims=True)).all(-1)
-    visible = np.maximum(tolerances.regret, LAST_DIGITS * np.abs(found.payoff).max(-1))
-    holds = ~lost & sells & (residual <= tolerances.residual) & (regret <= visible)
+    holds = ~lost & sells & (residual <= tolerances.residual) & found.nobody_gains(tolerances.regret)
     no = np.zeros(len(lane), bool)
     return Points(
         lane=lane,
         levels=found.x,
         worth=found.payoff.sum(-1),
         residual=residual,
-        regret=regret,
+        regret=found.unscaled_regret,
         curvature=found.curvature,
         holds=holds,
         market=books.describes_market,

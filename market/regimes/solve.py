@@ -39,11 +39,11 @@ from market.proof import bound_optimum
 from market.regimes.leaving_out import better_without
 from market.regimes.objectives import firm_game, level_bounds, sole_payoff
 from market.regimes.record import Outcomes, joined, outcome_at, outcomes, restored
-from market.regimes.search import LAST_DIGITS, given, optima, searched, thorough
+from market.regimes.search import given, optima, searched, thorough
 from market.regimes.starts import all_around, of_all_sizes, starting_levels
 from market.regimes.table import REGIMES, Regime, needed_scale, unbounded, why_unbounded
 from market.sellers import RATE, STEEPEST, WithEveryFirm, among_sellers, climb_among_sellers
-from market.solve.equilibrium import best_reply_rounds, reply_eigenvalues
+from market.solve.equilibrium import LAST_DIGITS, best_reply_rounds, reply_eigenvalues
 from market.solve.optimum import on_bound
 from market.solve.tolerances import DEFAULT, Tolerances
 from market.uniqueness import uniqueness

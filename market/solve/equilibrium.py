@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from market.solve.lanes import pick, together
 from market.solve.linear import free_system, implicit_slope, solve_general
@@ -23,6 +24,10 @@ there; a payoff is infinite where no best reply exists because the payoff is unb
 
 RUNAWAY = 1e6
 """Multiple of the largest starting level beyond which best replies count as growing without limit."""
+
+
+LAST_DIGITS = 1e-15
+"""Share of a payoff that rounding may add to it or take from it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +76,10 @@ class Candidates:
     def unscaled_regret(self) -> Array:
         """The largest gain as it is, (L,)."""
         return np.maximum(self.gain.max(-1), 0.0)
+
+    def nobody_gains(self, tolerance: float) -> NDArray[np.bool_]:
+        """Whether no gain exceeds this, or what a payoff's own digits can show, (L,)."""
+        return np.asarray(self.unscaled_regret <= np.maximum(tolerance, LAST_DIGITS * np.abs(self.payoff).max(-1)))
 
     @property
     def regret(self) -> Array:
