@@ -150,7 +150,7 @@ def _among_sellers(case: Case, benefit: Array, sold: Array) -> Array:
     grows, silent = can_grow(case, left), shares_nothing_far_out(case)
 
     def needed(angle: Array) -> Array:
-        """What directions at these angles (...) need."""
+        """What directions at these angles (A, ...) need."""
         t = np.where(grows, np.stack([np.cos(angle), np.sin(angle)], -1), 0.0)
         t = t / np.maximum(np.hypot(t[..., :1], t[..., 1:]), 1e-300)
         most = np.full(np.shape(angle), -np.inf)
@@ -167,12 +167,14 @@ def _among_sellers(case: Case, benefit: Array, sold: Array) -> Array:
 
     shape = np.broadcast_shapes(case.batch, benefit.shape[:-2])
     best, need = np.zeros(shape), np.full(shape, -np.inf)
-    angles, width = [np.full(shape, angle) for angle in np.linspace(0, np.pi / 2, 65)], np.pi / 128
+    angles, width = np.linspace(0, np.pi / 2, 65)[(...,) + (None,) * len(shape)] + np.zeros(shape), np.pi / 128
+    shares = np.linspace(-1, 1, 33)[(...,) + (None,) * len(shape)]
     for _ in range(8):
-        for angle in angles:
-            found = needed(angle)
-            best, need = np.where(found > need, angle, best), np.maximum(found, need)
-        angles = [np.clip(best + share * width, 0, np.pi / 2) for share in np.linspace(-1, 1, 33)]
+        found = needed(angles)
+        top = found.argmax(0)[None]
+        most = np.take_along_axis(found, top, 0)[0]
+        best, need = np.where(most > need, np.take_along_axis(angles, top, 0)[0], best), np.maximum(most, need)
+        angles = np.clip(best + shares * width, 0, np.pi / 2)
         width /= 16
     return need
 

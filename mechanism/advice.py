@@ -385,13 +385,15 @@ def _overturned(found: Evaluation, told: Recommendation) -> str:
         parts.append("; ".join(_switched(found, switch) for switch in near))
     numbers = [switch for switch in told.switching if not switch.key.startswith("mechanism.")]
     if told.robust is not None and told.policy is not None and found.types is None and not numbers:
-        parts.append("nothing else while any one number of the market lies between half and twice its own value")
+        parts.append("no number of the market, alone, from half to twice its own value")
+    if told.robust is not None and told.policy is not None and found.types is not None:
+        parts.append("numbers of the market were not varied, since types are private (pigou what-if --vary does)")
     if told.robust is not None and told.policy is not None:
         names = {"public_funds_cost": "the cost of public funds", "profit_weight": "the weight of profits"}
         for key, name in names.items():
             stretches: Sequence[Stretch] = getattr(told.robust, key)
             if stretches and all(one.policy == told.policy.key for one in stretches):
-                parts.append(f"nothing else from {stretches[0].low:g} to {stretches[-1].high:g} of {name}")
+                parts.append(f"no value of {name} from {stretches[0].low:g} to {stretches[-1].high:g}")
     return f"What would overturn it: {'; '.join(parts)}." if parts else ""
 
 
@@ -415,7 +417,7 @@ def _switched(found: Evaluation, switch: Switch) -> str:
 
 
 def _phrase(key: str | None) -> str:
-    return "no advice" if key is None else called(policy_of(key))
+    return "no answer, for some problem then has no solution," if key is None else called(policy_of(key))
 
 
 # --- what to know beside it

@@ -39,6 +39,10 @@ CLOSE = 1e-9
 """Share of today's welfare within which a condition counts as met by a weight."""
 
 
+CLOSE_BY = 1e-2
+"""How close, as a share, thorough searches come to a weight."""
+
+
 class Solved(Protocol):
     """A regime's outcomes in C markets."""
 
@@ -98,8 +102,8 @@ class _Frontier:
     optimum: Solved
     """Those of weight one, which are known."""
 
-    def at(self, lanes: NDArray[np.intp], weight: Array, roughly: bool = False) -> _Met:
-        """The planners of these weights in these markets; `roughly`: from a few starts alone."""
+    def at(self, lanes: NDArray[np.intp], weight: Array, roughly: bool = False, starts: Array | None = None) -> _Met:
+        """The planners of these weights in these markets; `roughly`: from a few starts alone, or from these (m, n, 4)."""
         found = np.full((len(lanes), 4), np.nan)
         status = np.empty(len(lanes), object)
         one = weight == 1
@@ -107,7 +111,9 @@ class _Frontier:
         if len(rest := np.flatnonzero(~one)):
             regime = replace(REGIMES[GOAL], welfare_weight=1 / weight[rest])
             market = self.case.take(lanes[rest])
-            more = solve_lanes(market, regime, len(rest), bounded=True) if roughly else solve_markets(market, regime, len(rest))
+            given = None if starts is None else starts[:, rest]
+            alone = solve_lanes(market, regime, len(rest), starts=given, bounded=True) if roughly else None
+            more = alone or solve_markets(market, regime, len(rest))
             found[rest], status[rest] = more.levels, more.status
         books = account(self.case.take(lanes), found, bertrand_matrix)
         consumers, profits = books.consumer_surplus.sum(-1), books.profit.sum(-1)
@@ -186,15 +192,20 @@ def _needed(today: Accounts, standard: Standard) -> Array:
 
 
 def _gap(
-    frontier: _Frontier, read: Callable[[_Met, NDArray[np.intp]], Array], at: NDArray[np.intp], weight: Array, roughly: bool
+    frontier: _Frontier,
+    read: Callable[[_Met, NDArray[np.intp]], Array],
+    at: NDArray[np.intp],
+    weight: Array,
+    roughly: bool,
+    starts: Array | None = None,
 ) -> tuple[Array, _Met]:
     """What is read of the planners of these weights, and they."""
-    found = frontier.at(at, weight, roughly)
+    found = frontier.at(at, weight, roughly, starts)
     return read(found, at), found
 
 
 def _even(
-    gap: Callable[[NDArray[np.intp], Array, bool], tuple[Array, _Met]],
+    gap: Callable[..., tuple[Array, _Met]],
     lanes: NDArray[np.intp],
     low: Array,
     high: Array,
@@ -205,37 +216,48 @@ def _even(
     whether the gap is closed there.
 
     They are sought with a few starts for every planner. Where the gap is then open it is a jump if the levels on both sides are worth the
-    same to the planner, and a thorough search finds none worth more; elsewhere the few starts misled, and every planner is searched
-    thoroughly.
+    same to the planner, and a thorough search finds none worth more; elsewhere the few starts misled. There thorough searches come close,
+    and what they met is where the last steps start.
     """
     from scipy.optimize import elementwise
 
-    def finite(weight: Array, at: Any, roughly: Any) -> Array:
-        # In logarithms of the weight; what is unbounded has a sign, not a size.
-        values = gap(lanes[at.astype(np.intp)], np.exp(weight), bool(roughly.flat[0]))[0]
-        known = np.abs(values[np.isfinite(values)]).max(initial=1.0)
-        return np.nan_to_num(values, nan=-known, posinf=known, neginf=-known)
+    def sought(
+        where: NDArray[np.intp], between: tuple[Array, Array], roughly: bool, width: float = 1e-14, starts: Array | None = None
+    ) -> tuple[Array, Array]:
+        """The weights (n,) below and above the root between these, the same one twice where there is none."""
 
-    def sought(where: NDArray[np.intp], roughly: bool) -> tuple[Array, Array]:
-        """The weights (n,) below and above the root, the same one twice where there is none."""
-        ends = np.log(low[where]), np.log(high[where])
-        args = where.astype(float), np.full(len(where), float(roughly))
-        found = elementwise.find_root(finite, ends, args=args, tolerances={"xrtol": 1e-14})
+        def finite(weight: Array, at: Any) -> Array:
+            # In logarithms of the weight; what is unbounded has a sign, not a size.
+            which = at.astype(np.intp)
+            begin = None if starts is None else starts[:, which]
+            values = gap(lanes[where[which]], np.exp(weight), roughly, begin)[0]
+            known = np.abs(values[np.isfinite(values)]).max(initial=1.0)
+            return np.nan_to_num(values, nan=-known, posinf=known, neginf=-known)
+
+        ends, each = (np.log(between[0]), np.log(between[1])), np.arange(len(where), dtype=float)
+        found = elementwise.find_root(finite, ends, args=(each,), tolerances={"xrtol": 0, "xatol": width, "fatol": 0})
         below, above = (np.exp(np.where(found.success, side, ends[int(upper)])) for side in found.bracket)
         return below, above
 
     every = np.arange(len(lanes))
-    ends = sought(every, True)
+    ends = sought(every, (low, high), True)
     left, met = gap(lanes, ends[int(upper)], False)
     if len(open_ := np.flatnonzero(~(np.abs(left) <= near))):
         sides = [gap(lanes[open_], end[open_], True)[1] for end in ends]
-        below, above, most = (m.consumers + ends[int(upper)][open_] * m.profits for m in (*sides, met.take(open_)))
-        with np.errstate(invalid="ignore"):
+        with np.errstate(invalid="ignore"):  # what is endless on both sides
+            below, above, most = (m.consumers + ends[int(upper)][open_] * m.profits for m in (*sides, met.take(open_)))
             tie = 1e-3 * near[open_]
             jumps = (np.abs(below - above) <= tie) & (most <= np.maximum(below, above) + tie)
         met = put(met, open_[jumps], sides[int(upper)].take(np.flatnonzero(jumps)))
         if len(again := open_[~jumps]):
-            left[again], better = gap(lanes[again], sought(again, False)[int(upper)], False)
+            close = sought(again, (low[again], high[again]), False, CLOSE_BY)
+            beside = [gap(lanes[again], side, False) for side in close]
+            weight = close[int(upper)]
+            known = np.flatnonzero(np.all([np.isfinite(value) for value, _ in beside], axis=0))
+            if len(known):
+                starts = np.stack([there.levels[known] for _, there in beside])
+                weight[known] = sought(again[known], (close[0][known], close[1][known]), True, starts=starts)[int(upper)]
+            left[again], better = gap(lanes[again], weight, False)
             met = put(met, again, better)
     return met, np.abs(left) <= near
 

@@ -320,7 +320,8 @@ def _large(about: _About) -> Iterator[Caution]:
     if share[i] > LARGE:
         verb = "is paid" if gross[i] >= abs(lump[i]) else "receives a lump sum of" if lump[i] > 0 else "pays a lump sum of"
         who = "each firm" if abs(size[0] - size[1]) <= about.zero else about.say.firm(i)
-        text = f"sums are large: {who} {verb} {about.say.money(float(size[i]))}, {share[i]:.0%} of its profit today"
+        back = ", before what it pays back" if gross[i] >= abs(lump[i]) and lump[i] < -about.zero else ""
+        text = f"sums are large: {who} {verb} {about.say.money(float(size[i]))}, {share[i]:.0%} of its profit today{back}"
         yield Caution(code="large_transfers", text=text, amount=float(size[i]))
 
 

@@ -35,7 +35,7 @@ MARKET_BLOCKS = ("demand", "security", "cost", "unit_cost")
 """The blocks of a case whose numbers describe its market."""
 SPAN = 2.0
 """How many times its own value, or which part of it, a number runs to."""
-LOOKS_A_SIDE = 7
+LOOKS_A_SIDE = 5
 """Values looked at first on each side of a number's own, which is the first of them."""
 FOUND_TO = 1e-5
 """Width of a bracket beside the value at which it is narrow enough."""

@@ -143,7 +143,7 @@ def test_what_would_overturn_it_has_a_line_where_it_is_known() -> None:
     )
     (line,) = [one for one in lines(found, told) if "overturn" in one]
     assert line.index("security.rivalry above 0.5 (now 0.3)") < line.index("an industry alliance with cost.scale above 40 (now 12)")
-    assert "nothing else from 0 to 0.5 of the cost of public funds" in line
+    assert "no value of the cost of public funds from 0 to 0.5" in line
     assert "the weight of profits" not in line
     assert len(lines(found, told)) <= 7
 
