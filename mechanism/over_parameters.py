@@ -50,7 +50,8 @@ def over_parameters(found: Evaluation) -> tuple[Switch, ...]:
     standard = standard_of(found.case.mechanism)
     policies = in_the_running(None, standard)
     tree = found.case.resolved | {"expect": {}}
-    lines = {key: line for key in leaves(tree) if (line := _line(found.case.market, key, value_at(tree, key_path(key))))}
+    keys = [key for key in leaves(tree) if key.partition(".")[0] in MARKET_BLOCKS]
+    lines = {key: line for key in keys if (line := _line(found.case.market, key, value_at(tree, key_path(key))))}
     paths = [key_path(key) for key in lines]
 
     def market(path: KeyPath, value: float) -> Case | None:

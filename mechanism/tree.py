@@ -421,13 +421,15 @@ def private_market_tree(found: PrivateMarket | None) -> Tree:
 
 def slopes_tree(slopes: Mapping[str, Slopes]) -> Tree:
     """The derivatives of one market (L = 1) by parameter; `falling` is null where the two sides agree."""
-    return {
-        name: {
-            **_slope(found, 1),
-            "falling": None if np.array_equal(found.levels[0], found.levels[1], equal_nan=True) else _slope(found, 0),
-        }
-        for name, found in slopes.items()
-    }
+    return {name: _sides(found, _bent(found)) for name, found in slopes.items()}
+
+
+def _bent(found: Slopes) -> bool:
+    return not np.array_equal(found.levels[0], found.levels[1])
+
+
+def _sides(found: Slopes, bent: bool) -> Tree:
+    return {**_slope(found, 1), "falling": _slope(found, 0) if bent else None}
 
 
 def _slope(found: Slopes, side: int) -> Tree:
@@ -444,7 +446,7 @@ def elasticities_tree(slopes: Mapping[str, Slopes], value: Mapping[str, float], 
     """The elasticities of one market (L = 1) by parameter, what moves welfare most first; null of figures that are zero."""
     found = {name: one.elasticities(value[name], levels, books) for name, one in slopes.items()}
     found = dict(sorted(found.items(), key=lambda pair: -float(np.nan_to_num(np.abs(pair[1].welfare)).max())))
-    return _without_nan(slopes_tree(found))
+    return _without_nan({name: _sides(one, _bent(slopes[name])) for name, one in found.items()})
 
 
 def _without_nan(tree: Any) -> Any:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import csv
+import io
+
 import numpy as np
 import pytest
 from admissible import market
 
+from cli.rows import derivatives_csv
 from market.outcome import account
 from market.regimes import REGIMES, solve_regime
 from market.statics import comparative_statics, dimension_of, shifts, values
@@ -134,6 +138,22 @@ def test_what_is_zero_has_no_elasticity_and_what_moves_welfare_most_comes_first(
     assert told["cost.scale"]["sharing"] == [None, None]
     sizes = [abs(row["welfare"]) for row in told.values()]
     assert sizes == sorted(sizes, reverse=True)
+
+
+def test_a_kink_has_both_sides_in_every_form() -> None:
+    """Sharing that is nothing has no elasticity, and yet starts where the spillover rises."""
+    case = market(demand_spillover=0.0).flat()
+    outcome = solve_regime(case, "nash")
+    assert outcome.levels is not None
+    levels = outcome.levels[None]
+    slopes = comparative_statics(case, REGIMES["nash"], levels)
+    relative = elasticities_tree(slopes, values(case), levels, account(case, levels, REGIMES["nash"].prices))
+    written = slopes_tree(slopes)
+    key = "security.demand_spillover"
+    assert (written[key]["falling"] is None, relative[key]["falling"] is None) == (False, False)
+    rows = list(csv.DictReader(io.StringIO(derivatives_csv({"derivatives": written, "elasticities": relative}))))
+    assert {row["direction"] for row in rows if row["parameter"] == key} == {"rising", "falling"}
+    assert {row["direction"] for row in rows if row["parameter"] == "cost.scale"} == {"rising"}
 
 
 def test_units_are_told_in_words() -> None:
