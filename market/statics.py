@@ -47,6 +47,9 @@ STENCIL = ((-2.0, 1 / 12), (-1.0, -2 / 3), (1.0, 2 / 3), (2.0, -1 / 12))
 STEP = 1e-3
 """Step of the differences, relative to the parameter or to its natural unit, whichever is more."""
 
+ROUNDING = 1e-12
+"""Difference of the two sides' derivatives, natural units, that is rounding and no kink."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Slopes:
@@ -150,7 +153,9 @@ def comparative_statics(case: Case, regime: Regime, x: Array, common: bool = Fal
     for name, shift in shifts(case, common).items():
         h = STEP * max(1.0, _size(case, name))
         by_parameter = np.asarray(sum(weight * conditions(shift(case, k * h), regime, x)[0] for k, weight in STENCIL)) / h
-        sides = [_move(jacobian, by_parameter, held, weak, at_lower, sign) for sign in (-1.0, 1.0)]
+        falling, rising = (_move(jacobian, by_parameter, held, weak, at_lower, sign) for sign in (-1.0, 1.0))
+        kink = (np.abs(rising - falling) > ROUNDING * (1 + np.abs(rising))).any(-1, keepdims=True)
+        sides = [np.where(kink, falling, rising), rising]
         out[name] = _totals(case, regime, x, shift, h, np.stack(sides)).stated(units, dimension_of(name))
     return out
 
