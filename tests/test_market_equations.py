@@ -127,7 +127,7 @@ def test_printed_double_integral_is_the_integral_over_the_rectangle() -> None:
 
 
 @given(case=cases(forms=tuple(COST_FORMS), unit_costs=True), seed=st.integers(0, 2**32 - 1))
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_accounts_add_up(case: Case, seed: int) -> None:
     """Consumers and firms split gross utility less costs; the quadratic forms give the same money as prices times quantities."""
     x = random_levels(np.random.default_rng(seed), 6)

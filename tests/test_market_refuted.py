@@ -368,7 +368,7 @@ def test_profit_grows_without_limit_exactly_below_the_bound_of_replies(case: Cas
 
 
 @given(case=cases(forms=("saturating", "exponential", "restricted"), unit_costs=True), seed=SEEDS, cap=st.sampled_from([np.inf, 0.7]))
-@settings(max_examples=30)
+@settings(max_examples=20)
 def test_no_point_of_a_grid_beats_a_best_reply(case: Case, seed: int, cap: float) -> None:
     """And what it is said to earn is earned."""
     unbeaten(replace(case, investment_cap=np.array([[cap]])), random_levels(np.random.default_rng(seed), 1, 1.5))
@@ -418,7 +418,7 @@ def unbeaten(case: Case, x: Array) -> None:
     width=st.sampled_from([0.0, 1e-3, 1.0]),
     imposed=st.sampled_from([None, 0.0, 0.6]),
 )
-@settings(max_examples=60)
+@settings(max_examples=30)
 def test_conditions_and_their_slopes_on_a_box_are_enclosed(case: Case, seed: int, width: float, imposed: float | None) -> None:
     """Samples and differences; on a box that is a point the condition is exact, and so are its slopes where sharing is imposed."""
     rng, game = np.random.default_rng(seed), firm_game(case, REGIMES["nash"])
@@ -446,7 +446,7 @@ def test_conditions_and_their_slopes_on_a_box_are_enclosed(case: Case, seed: int
 
 
 @given(case=cases(), seed=SEEDS, width=st.sampled_from([0.0, 1e-3, 0.5]))
-@settings(max_examples=60)
+@settings(max_examples=30)
 def test_sharing_on_a_box_is_enclosed_and_its_ends_are_reached(case: Case, seed: int, width: float) -> None:
     """Sharing is monotone in investments; where both firms' sharing responds, its slopes are the ends that are not zero."""
     rng = np.random.default_rng(seed)
@@ -468,7 +468,7 @@ def test_sharing_on_a_box_is_enclosed_and_its_ends_are_reached(case: Case, seed:
 
 
 @given(case=cases(forms=("saturating", "exponential")), seed=SEEDS)
-@settings(max_examples=40)
+@settings(max_examples=20)
 def test_beyond_the_largest_investment_less_is_better(case: Case, seed: int) -> None:
     """The firm that invests more than the bound, and no less than its rival, gains by investing less, whatever is shared."""
     top = largest_investment(case)

@@ -88,7 +88,7 @@ def test_symmetric_equations_of_the_paper_hold(form: str, k: float) -> None:
 
 
 @given(case=cases())
-@settings(max_examples=40)
+@settings(max_examples=20)
 def test_certificates_and_orderings_on_random_markets(case: Case) -> None:
     """Joint profit beats the sum of equilibrium profits, SW* every Bertrand regime's welfare, the first best SW*; certificates hold."""
     everything = solve_regimes(case)
@@ -140,7 +140,7 @@ def test_no_random_point_beats_a_proven_optimum(case: Case, seed: int) -> None:
 
 
 @given(case=cases(forms=tuple(COST_FORMS), unit_costs=True), seed=st.integers(0, 2**32 - 1))
-@settings(max_examples=50)
+@settings(max_examples=25)
 def test_best_replies_are_global(case: Case, seed: int) -> None:
     """The closed form against a dense grid of own levels, and against its own claim of what the reply earns."""
     x = random_levels(np.random.default_rng(seed), 1)

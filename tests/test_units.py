@@ -90,7 +90,7 @@ def as_it_is(seed: int, key: str) -> Outcome:
     return solve_regime(market(seed), key)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("scale", SCALES)
 def test_regimes_scale_with_the_units(seed: int, scale: tuple[int, int]) -> None:
     """Levels and welfare of every regime, the status and the proof, whatever money and quantity are counted in."""
@@ -186,7 +186,7 @@ DIMENSIONS = {
     "unit_cost.curvature": (0, -2),
 }
 """Powers of the units of money and of quantity in which figures and keys of a case are counted."""
-FAR = [(-9, 0), (9, 0), (0, -9), (0, 9), (9, -9), (-9, 9)]
+FAR = [(-9, 0), (0, 9), (9, -9), (-9, 9)]
 
 
 def factor(name: str, scale: tuple[int, int]) -> float:
