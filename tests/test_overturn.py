@@ -108,11 +108,12 @@ def test_without_a_clue_brackets_are_cut_evenly() -> None:
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 2))])
 def test_no_switch_over_standards_is_missed_that_a_scan_finds(seed: int) -> None:
     case = parse_tree(random_tree(seed))
-    found = evaluate(case, switches=True).recommendation
+    evaluation = evaluate(case)
+    found = evaluation.recommendation
     assert found is not None
-    assert found.robust is not None
+    robust, switching = over_standards(evaluation)
     for key, top in (("public_funds_cost", max(0.5, 2 * case.mechanism.public_funds_cost)), ("profit_weight", 1.0)):
-        over = getattr(found.robust, key)
+        over = getattr(robust, key)
         assert (over[0].low, over[-1].high) == (0.0, top)
         at = np.linspace(0, top, 400)
         cuts = np.array([one.high for one in over[:-1]])
@@ -122,7 +123,7 @@ def test_no_switch_over_standards_is_missed_that_a_scan_finds(seed: int) -> None
         for cut, below, above in zip(cuts, over, over[1:], strict=False):
             step = 2e-6 * max(cut, 0.1)
             assert recommended([changed(case, key, cut - step), changed(case, key, cut + step)]) == [below.policy, above.policy]
-        said = {(switch.value, switch.to) for switch in found.switching if switch.key == f"mechanism.{key}"}
+        said = {(switch.value, switch.to) for switch in switching if switch.key == f"mechanism.{key}"}
         here = next(n for n, one in enumerate(over) if one.low <= own <= one.high)
         beside = {(over[here].low, over[here - 1].policy)} if here else set()
         beside |= {(over[here].high, over[here + 1].policy)} if here + 1 < len(over) else set()
@@ -224,3 +225,13 @@ def test_private_types_leave_parameters_to_paths() -> None:
     found = evaluate(load_case(CASES / "two_types.yaml"))
     assert found.types is not None
     assert over_parameters(found) == ()
+
+
+def test_an_evaluation_tells_both_kinds_of_switches() -> None:
+    found = evaluate(load_case(CASES / "two_vendors.yaml"), switches=True).recommendation
+    assert found is not None
+    assert found.robust is not None
+    assert {switch.key for switch in found.switching} == {"demand.own_slope", "demand.cross_slope"}
+    (line,) = [one for one in found.text if "overturn" in one]
+    assert "no answer, for some problem then has no solution, with demand.cross_slope above" in line
+    assert "no value of the cost of public funds from 0 to 0.5" in line
