@@ -23,6 +23,19 @@ SYMMETRIC = {
     "cost_spillover": 0.5,
 }
 
+FIERCE = make_case(
+    intercept=10,
+    own_slope=1,
+    cross_slope=0,
+    rivalry=0.9,
+    demand_spillover=0.05,
+    leakage=(1, 0.1, 0.1),
+    cost_scale=0.7,
+    max_saving=0.2,
+    cost_spillover=0.5,
+)
+"""Investment hurts the rival nearly as much as it helps the firm: planners and the market itself drive one out."""
+
 
 def market(**changes: object) -> Case:
     """A symmetric market whose planner responds strongly to the cost spillovers, with changes."""

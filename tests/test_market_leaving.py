@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from admissible import FIERCE
 from numpy.typing import NDArray
 
 from market.case import Case, make_case
@@ -181,22 +182,7 @@ ALLIANCE = {"own_slope": 0.4, "cross_slope": 0.1, "rivalry": 0.55, "demand_spill
     [
         (make_case(intercept=50, cost_scale=8, max_saving=0.85, **ALLIANCE), "joint_profit", 5681.387144, []),
         (make_case(intercept=50, cost_scale=8, max_saving=0.85, **ALLIANCE), "price_collusion", 5948.432707, []),
-        (
-            make_case(
-                intercept=10,
-                own_slope=1,
-                cross_slope=0,
-                rivalry=0.9,
-                demand_spillover=0.05,
-                leakage=(1, 0.1, 0.1),
-                cost_scale=0.7,
-                max_saving=0.2,
-                cost_spillover=0.5,
-            ),
-            "joint_profit",
-            68.2835,
-            [1],
-        ),
+        (FIERCE, "joint_profit", 68.2835, [1]),
     ],
 )
 def test_the_best_levels_at_which_every_firm_sells(case: Case, key: str, value: float, out: list[int]) -> None:

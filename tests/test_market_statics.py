@@ -14,7 +14,7 @@ from market.outcome import account
 from market.regimes import REGIMES, solve_regime
 from market.statics import comparative_statics, dimension_of, shifts, values
 from market.units import POWERS, in_words
-from mechanism.tree import elasticities_tree, slopes_tree
+from mechanism.tree import Tree, elasticities_tree, slopes_tree
 
 MARKETS: dict[str, dict[str, object]] = {
     "equal": {},
@@ -123,18 +123,20 @@ def test_elasticities_add_up_to_the_power_of_the_unit(name: str, key: str) -> No
         np.testing.assert_allclose(total[0, :2][free], 0, atol=1e-6)
 
 
-def test_what_is_zero_has_no_elasticity_and_what_moves_welfare_most_comes_first() -> None:
+def without_spillover(key: str) -> tuple[Tree, Tree]:
+    """Derivatives and elasticities of a regime where nothing spills over in demand."""
     case = market(demand_spillover=0.0).flat()
-    outcome = solve_regime(case, "nash")
+    outcome = solve_regime(case, key)
     assert outcome.levels is not None
     levels = outcome.levels[None]
-    slopes = comparative_statics(case, REGIMES["nash"], levels)
-    told = elasticities_tree(slopes, values(case), levels, account(case, levels, REGIMES["nash"].prices))
+    slopes = comparative_statics(case, REGIMES[key], levels)
+    return slopes_tree(slopes), elasticities_tree(slopes, values(case), levels, account(case, levels, REGIMES[key].prices))
+
+
+def test_what_is_zero_has_no_elasticity_and_what_moves_welfare_most_comes_first() -> None:
+    told = without_spillover("nash")[1]
     assert told["security.demand_spillover"]["welfare"] == 0  # nothing times its derivative
-    imposed = solve_regime(case, "no_sharing").levels
-    assert imposed is not None
-    slopes = comparative_statics(case, REGIMES["no_sharing"], imposed[None])
-    told = elasticities_tree(slopes, values(case), imposed[None], account(case, imposed[None], REGIMES["no_sharing"].prices))
+    told = without_spillover("no_sharing")[1]
     assert told["cost.scale"]["sharing"] == [None, None]
     sizes = [abs(row["welfare"]) for row in told.values()]
     assert sizes == sorted(sizes, reverse=True)
@@ -142,13 +144,7 @@ def test_what_is_zero_has_no_elasticity_and_what_moves_welfare_most_comes_first(
 
 def test_a_kink_has_both_sides_in_every_form() -> None:
     """Sharing that is nothing has no elasticity, and yet starts where the spillover rises."""
-    case = market(demand_spillover=0.0).flat()
-    outcome = solve_regime(case, "nash")
-    assert outcome.levels is not None
-    levels = outcome.levels[None]
-    slopes = comparative_statics(case, REGIMES["nash"], levels)
-    relative = elasticities_tree(slopes, values(case), levels, account(case, levels, REGIMES["nash"].prices))
-    written = slopes_tree(slopes)
+    written, relative = without_spillover("nash")
     key = "security.demand_spillover"
     assert (written[key]["falling"] is None, relative[key]["falling"] is None) == (False, False)
     assert [name for name, row in written.items() if row["falling"] is not None] == [key]  # rounding is no kink

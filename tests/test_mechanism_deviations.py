@@ -4,26 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from admissible import FIERCE
 from test_market_leaving import wild
 
-from market.case import make_case
 from market.leaving import true_profits, welfare_with_exit
 from market.pricing import net_intercept
 from market.with_exit import planner_with_exit, profits_with_exit, who_sells
 from mechanism.private_market import examined, private_equilibrium, private_game
 from mechanism.types import discrete
-
-FIERCE = make_case(
-    intercept=10,
-    own_slope=1,
-    cross_slope=0,
-    rivalry=0.9,
-    demand_spillover=0.05,
-    leakage=(1, 0.1, 0.1),
-    cost_scale=0.7,
-    max_saving=0.2,
-    cost_spillover=0.5,
-)
 
 
 def test_payoffs_over_all_levels_are_those_of_sales_one_by_one() -> None:
