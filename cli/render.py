@@ -8,6 +8,7 @@ from typing import Any
 
 from market.outcome import SOLVED
 from market.text import FIRMS, firm_names, opening
+from market.units import in_words
 from mechanism.policies import TODAY, known, policy_of, today
 from mechanism.recommendation import SAID
 from mechanism.rules import TAX_RULES
@@ -69,7 +70,7 @@ class Scale:
         """What the firms are called; by their numbers where the results do not agree."""
         self.money = common.get("money")
         self.quantity = common.get("quantity")
-        self.price = f"{self.money} per {self.quantity}" if self.money and self.quantity else self.money
+        self.price = in_words("price", self.money, self.quantity) if self.money and self.quantity else self.money
         amounts = [abs(row["welfare"]) for result in results for row in result["comparison"] if row["welfare"] is not None]
         self.zero = NEGLIGIBLE * max(amounts, default=0.0)
 

@@ -111,9 +111,11 @@ class _Frontier:
         if len(rest := np.flatnonzero(~one)):
             regime = replace(REGIMES[GOAL], welfare_weight=1 / weight[rest])
             market = self.case.take(lanes[rest])
-            given = None if starts is None else starts[:, rest]
-            alone = solve_lanes(market, regime, len(rest), starts=given, bounded=True) if roughly else None
-            more = alone or solve_markets(market, regime, len(rest))
+            if roughly:
+                given = None if starts is None else starts[:, rest]
+                more = solve_lanes(market, regime, len(rest), starts=given, bounded=True)
+            else:
+                more = solve_markets(market, regime, len(rest))
             found[rest], status[rest] = more.levels, more.status
         books = account(self.case.take(lanes), found, bertrand_matrix)
         consumers, profits = books.consumer_surplus.sum(-1), books.profit.sum(-1)
@@ -252,13 +254,14 @@ def _even(
         if len(again := open_[~jumps]):
             close = sought(again, (low[again], high[again]), False, CLOSE_BY)
             beside = [gap(lanes[again], side, False) for side in close]
-            weight = close[int(upper)]
-            known = np.flatnonzero(np.all([np.isfinite(value) for value, _ in beside], axis=0))
-            if len(known):
-                starts = np.stack([there.levels[known] for _, there in beside])
-                weight[known] = sought(again[known], (close[0][known], close[1][known]), True, starts=starts)[int(upper)]
-            left[again], better = gap(lanes[again], weight, False)
+            left[again], better = beside[int(upper)]
             met = put(met, again, better)
+            known = np.flatnonzero(np.all([np.isfinite(value) for value, _ in beside], axis=0))
+            if len(some := again[known]):
+                starts = np.stack([there.levels[known] for _, there in beside])
+                weight = sought(some, (close[0][known], close[1][known]), True, starts=starts)[int(upper)]
+                left[some], better = gap(lanes[some], weight, False)
+                met = put(met, some, better)
     return met, np.abs(left) <= near
 
 

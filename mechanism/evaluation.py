@@ -50,10 +50,12 @@ def evaluate(case: PolicyCase, switches: bool = False) -> Evaluation:
     overturn the recommendation too."""
     regimes = solve_regimes(case.market)
     found = _known(case, regimes) if case.types is None else _private(case, regimes, type_space(case.types))
-    robust, switching = over_standards(found) if switches else (None, ())
     if switches:
-        switching += over_parameters(found)
-    found = replace(found, recommendation=recommend(found, switching, robust))
+        robust, over_numbers = over_standards(found)
+        advice = recommend(found, (*over_numbers, *over_parameters(found)), robust)
+    else:
+        advice = recommend(found)
+    found = replace(found, recommendation=advice)
     return replace(found, verdicts=tuple(verdicts(found)), warnings=tuple(warnings(found)))
 
 

@@ -81,8 +81,8 @@ def solve_many(cases: Sequence[PolicyCase], policies: Sequence[str]) -> Columns:
         first = cases[same[0]]
         private = first.types is not None
         asked = [policy_of(key) for key in policies]
-        solved = _with_types if private else _known
-        for place, ranked in solved([cases[i] for i in same], _needed(asked, private, first.mechanism.participation == "none")):
+        alike, needed = [cases[i] for i in same], _needed(asked, private, first.mechanism.participation == "none")
+        for place, ranked in _with_types(alike, needed) if private else [(np.arange(len(same)), rank_known(alike, needed))]:
             at = np.array(same)[place] * width
             _write_best(out, (at[:, None] + np.arange(width)).T, ranked)
             there = {c.policy.key: p for p, c in enumerate(ranked.contenders)}
@@ -122,22 +122,18 @@ def _alike(cases: Sequence[PolicyCase]) -> list[list[int]]:
     return list(found.values())
 
 
-Solved = list[tuple[NDArray[np.intp], Ranked]]
-"""Which of some cases, and the policies ranked at them."""
-
-
-def _known(cases: Sequence[PolicyCase], policies: Sequence[Policy]) -> Solved:
-    """Cases in which everything is known."""
+def rank_known(cases: Sequence[PolicyCase], policies: Sequence[Policy]) -> Ranked:
+    """The policies, today's market and the planner among them, ranked at cases in which everything is known, of one cost form and options
+    that differ in the standard's weights alone."""
     market, options = stack([case.market for case in cases]), [case.mechanism for case in cases]
     weights = {name: np.array([getattr(one, name) for one in options]) for name in ("profit_weight", "public_funds_cost")}
     standard = standard_of(options[0]).at(**weights)
     found = {policy.key: solve_markets(market, policy.key, len(cases)) for policy in policies if policy.source == "regime"}
-    ranked = rank(known_policies(market, found, policies, standard).contenders, today(private=False), GOAL, standard)
-    return [(np.arange(len(cases)), ranked)]
+    return rank(known_policies(market, found, policies, standard).contenders, today(private=False), GOAL, standard)
 
 
-def _with_types(cases: Sequence[PolicyCase], policies: Sequence[Policy]) -> Solved:
-    """Cases with the same types: together where they are plain, each searched thoroughly where they are not."""
+def _with_types(cases: Sequence[PolicyCase], policies: Sequence[Policy]) -> list[tuple[NDArray[np.intp], Ranked]]:
+    """Which cases, with the same types, and the policies ranked at them: together where plain, each searched thoroughly where not."""
     first = cases[0]
     assert first.types is not None
     types, options = type_space(first.types), first.mechanism

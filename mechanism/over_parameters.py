@@ -7,25 +7,20 @@ where it is zero. All of them run at once, as the markets of one batch. Where ty
 
 from __future__ import annotations
 
-from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from market.case import Array, Case
-from market.faults import BadCase, KeyPath
-from market.regimes import solve_markets
 from market.units import natural_units
-from mechanism.case_keys import key_path, leaves, set_at, value_at
-from mechanism.contenders import in_the_running, known_policies
-from mechanism.many import stack
+from mechanism.case_keys import key_path, leaves, value_at
+from mechanism.contenders import in_the_running
+from mechanism.many import rank_known
 from mechanism.overturn import NOBODY, Line, Met, followed, met
-from mechanism.policies import GOAL, TODAY
 from mechanism.proportions import DIMENSIONS
-from mechanism.ranking import rank
 from mechanism.recommendation import Switch
-from mechanism.schema import parse_tree
+from mechanism.schema import PolicyCase, case_at
 from mechanism.standard import standard_of
 
 if TYPE_CHECKING:
@@ -47,27 +42,16 @@ def over_parameters(found: Evaluation) -> tuple[Switch, ...]:
     """The nearest switches on both sides of every number of the market; none where types are private."""
     if found.types is not None:
         return ()
-    standard = standard_of(found.case.mechanism)
-    policies = in_the_running(None, standard)
+    policies = in_the_running(None, standard_of(found.case.mechanism))
     tree = found.case.resolved | {"expect": {}}
     keys = [key for key in leaves(tree) if key.partition(".")[0] in MARKET_BLOCKS]
     lines = {key: line for key in keys if (line := _line(found.case.market, key, value_at(tree, key_path(key))))}
     paths = [key_path(key) for key in lines]
 
-    def market(path: KeyPath, value: float) -> Case | None:
-        one = deepcopy(tree)
-        set_at(one, path, value)
-        try:
-            return parse_tree(one).market
-        except BadCase:
-            return None
-
     def solve(which: NDArray[np.intp], x: Array) -> Met:
-        tried = [market(paths[n], float(value)) for n, value in zip(which, x, strict=True)]
-        there = np.array([one is not None for one in tried])
-        many = stack([found.case.market, *(one for one in tried if one is not None)])
-        solved = {row.key: solve_markets(many, row.key, int(there.sum()) + 1) for row in policies if row.source == "regime"}
-        told = met(rank(known_policies(many, solved, policies, standard).contenders, TODAY, GOAL, standard))
+        tried = [case_at(tree, {paths[n]: float(value)}) for n, value in zip(which, x, strict=True)]
+        there = np.array([isinstance(one, PolicyCase) for one in tried])
+        told = met(rank_known([found.case, *(one for one in tried if isinstance(one, PolicyCase))], policies))
         winner, turns = np.full(len(x), NO_MARKET, object), np.full((len(x), told.turns.shape[1]), np.nan)
         winner[there], turns[there] = told.winner[1:], told.turns[1:]
         return Met(winner=winner, turns=turns)

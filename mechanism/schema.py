@@ -11,6 +11,7 @@ import json
 import math
 import sys
 from collections.abc import Iterable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -27,7 +28,7 @@ from pydantic import (
 
 from market.case import Case
 from market.choices import OneOf
-from market.faults import BadCase, Fault, Json, show
+from market.faults import BadCase, Fault, Json, KeyPath, show
 from market.files import Document, read_document
 from market.schema import (
     MARKET_RULES,
@@ -45,6 +46,7 @@ from market.schema import (
     to_case,
 )
 from market.text import firm_names
+from mechanism.case_keys import set_at
 from mechanism.options import LARGEST, by_formula, no_limit
 from mechanism.policies import allowable
 from mechanism.rules import TAX_RULES, market_rules
@@ -420,6 +422,17 @@ def parse_tree(
         sha256=hashlib.sha256(canonical.encode()).hexdigest(),
         path=path,
     )
+
+
+def case_at(tree: Json, values: Mapping[KeyPath, float]) -> PolicyCase | BadCase:
+    """The case in a resolved tree with other values of some keys, or what is wrong with it."""
+    changed = deepcopy(tree)
+    for path, value in values.items():
+        set_at(changed, path, value)
+    try:
+        return parse_tree(changed)
+    except BadCase as bad:
+        return bad
 
 
 def case_schema() -> Json:

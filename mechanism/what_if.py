@@ -8,7 +8,6 @@ is bracketed by bisection, all brackets together, until they are narrower than `
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from copy import deepcopy
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
@@ -16,16 +15,16 @@ from typing import Any
 import numpy as np
 
 from market.case import Array
-from market.faults import BadCase, Json
+from market.faults import Json
 from market.outcome import SOLVED
 from market.regimes import REGIMES
 from market.text import firm_names
-from mechanism.case_keys import NAMES, key_path, set_at
+from mechanism.case_keys import NAMES, key_path
 from mechanism.contenders import in_the_running
 from mechanism.frozen import freeze
 from mechanism.many import Columns, solve_many
 from mechanism.policies import policy_of
-from mechanism.schema import PolicyCase, parse_tree
+from mechanism.schema import PolicyCase, case_at
 from mechanism.standard import standard_of
 from mechanism.types import type_space
 
@@ -130,14 +129,12 @@ def _solved(tree: Json, spans: Sequence[Span], points: Array, policies: Sequence
 def _some(tree: Json, spans: Sequence[Span], points: Array, policies: Sequence[str]) -> Columns:
     cases, good, bad = [], [], {}
     for k, point in enumerate(points):
-        one = deepcopy(tree)
-        for span, value in zip(spans, point, strict=True):
-            set_at(one, key_path(span.key), float(value))
-        try:
-            cases.append(parse_tree(one))
+        one = case_at(tree, {key_path(span.key): float(value) for span, value in zip(spans, point, strict=True)})
+        if isinstance(one, PolicyCase):
+            cases.append(one)
             good.append(k)
-        except BadCase as fault:
-            bad[k] = "; ".join(map(str, fault.faults))
+        else:
+            bad[k] = "; ".join(map(str, one.faults))
     width = len(policies)
     solved = solve_many(cases, policies)
     if not bad:
