@@ -24,10 +24,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from mechanism.design import least_outlay, solve
 from mechanism.design_program import build, stacked
+from mechanism.paths import least_payoffs
 from mechanism.preparation import prepare
 from mechanism.setting_file import DesignOptions
 from mechanism.settings import Setting, efficient
-from mechanism.transfers import least_payoffs
 from mechanism.types import type_space
 
 

@@ -12,7 +12,7 @@ from market.units import in_words
 from mechanism.policies import TODAY, known, policy_of, today
 from mechanism.recommendation import SAID
 from mechanism.rules import TAX_RULES
-from mechanism.tidy import welfare_net
+from mechanism.standard import welfare_net
 from mechanism.tree import Tree, comparison_rows
 from mechanism.types import PRIVATE
 from mechanism.words import OUTSIDE

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from .text import visible
+from .text import Json, visible
 
-Json = dict[str, Any]
 KeyPath = tuple[str | int, ...]
 """The way to a value from the top of the tree: keys, and positions in lists."""
 

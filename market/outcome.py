@@ -13,9 +13,8 @@ from market.case import INVESTMENT, SHARING, Array, Case, levels, rival
 from market.cost import investment_cost, unit_cost
 from market.demand import apply as apply_matrix
 from market.demand import consumer_surplus, gross_utility, quantity, shifted_intercept
-from market.faults import Json
 from market.pricing import PriceRule, bertrand_matrix, net_intercept
-from market.text import FIRMS
+from market.text import FIRMS, Json
 
 Status = Literal["converged", "corner", "infeasible", "unbounded", "no_equilibrium", "not_converged"]
 """The one vocabulary of statuses; the README explains each."""

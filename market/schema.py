@@ -15,9 +15,9 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, Validatio
 from .case import Case, make_case
 from .choices import OneOf
 from .cost import COST_FORMS
-from .faults import LISTED, BadCase, Fault, Json, KeyPath, dotted, explain, order, show
+from .faults import LISTED, BadCase, Fault, KeyPath, dotted, explain, order, show
 from .files import Document
-from .text import firm_names
+from .text import Json, firm_names
 
 T = TypeVar("T")
 Model = TypeVar("Model", bound=BaseModel)

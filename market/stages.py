@@ -4,28 +4,25 @@
 The reply is exact but may have kinks and jumps, so the leader's payoff is searched on a grid, then by shrinking steps, and only then
 polished with its total derivative (15), (16), the reaction of its own cost included.
 
-`investment_first` (footnote 27): both invest, then both share, then prices follow. Own sharing does not enter own cost and own price is
-concave and quadratic in it, so best sharing is linear in the rival's up to its bounds, with a slope below one: for every pair of
-investments there is one sharing equilibrium, in closed form. What is left is a game in two investments.
+`investment_first` (footnote 27): both invest, then both share, then prices follow. For every pair of investments there is one sharing
+equilibrium, in closed form (`market.sharing`). What is left is a game in two investments.
 
 Both work on many markets at once, one lane each.
 """
 
 from __future__ import annotations
 
-from itertools import product
-
 import numpy as np
 from numpy.typing import NDArray
 
-from market.case import INVESTMENT, SHARING, Array, Case, rival
-from market.cost import unit_cost
+from market.case import INVESTMENT, SHARING, Array, Case
 from market.leaving import true_profits
 from market.outcome import account
 from market.payoff import firm_payoffs
 from market.points import Points
 from market.pricing import bertrand_matrix
 from market.reply import best_reply
+from market.sharing import bend_in_sharing, sharing_equilibrium, sharing_replies
 from market.solve.linear import implicit_slope
 from market.solve.optimum import free_curvature, on_bound
 from market.solve.search import ROUNDS, SHRINK, Value, descend, grid, one_sided_slope, polish, search, search_range
@@ -174,55 +171,6 @@ def _leader_slope(case: Case, leader: int, x: Array, tolerances: Tolerances) -> 
 # --- investment first, sharing second
 
 
-def _sharing_replies(case: Case, t: Array) -> tuple[Array, Array, tuple[Array, Array]]:
-    """Best sharing is clip(slope s_j + level, 0, 1): slope and level (L, 2), and the level's derivatives in own and rival's investment."""
-    b, b2 = case.own_slope + np.zeros(2), case.cross_slope
-    b_j = rival(b)
-    e = 2 * b_j * case.leakage_interaction + b2 * rival(case.leakage_interaction)
-    h = _bend_in_sharing(case)
-    x = np.concatenate([np.zeros_like(t), t], -1)
-    F = unit_cost(case, x)
-    g = b2 * rival(case.demand_spillover) + np.zeros_like(t)
-    g_t = np.zeros_like(t)  # of g_i in the rival's investment
-    if F is not None:
-        g = g - b_j * b2 * rival(F.parameters.spillover * F.rise)
-        g_t = -b_j * b2 * rival(F.parameters.spillover * F.rise_t)
-    return np.broadcast_to(e / (2 * h), t.shape), g * t / (2 * h), (g / (2 * h), g_t * t / (2 * h))
-
-
-def _bend_in_sharing(case: Case) -> Array:
-    """h (L, 2) of `market.reply`; not positive where the rival gains so much by a firm's leakage that its prices reward the leak."""
-    return 2 * rival(case.own_slope + np.zeros(2)) * case.leakage_own - case.cross_slope * rival(case.leakage_cross)
-
-
-def sharing_equilibrium(case: Case, t: Array) -> tuple[Array, Array]:
-    """The sharing (L, 2) that follows investments t (L, 2), and its derivative (L, 2, 2) in them.
-
-    Firm i's best sharing given its rival's is clip((e_i s_j + g_i t_i) / (2 h_i), 0, 1), in the letters of `market.reply`.
-    """
-    slope, level, (by_own, by_rival) = _sharing_replies(case, t)
-    # Inside, or one firm at a bound and the other answering: whichever is consistent.
-    inside = (level + slope * rival(level)) / (1 - slope * rival(slope))
-    candidates = [np.clip(inside, 0.0, 1.0)]
-    for firm, bound in product((0, 1), (0.0, 1.0)):
-        s = np.full_like(t, bound)
-        s[:, 1 - firm] = np.clip(level[:, 1 - firm] + slope[:, 1 - firm] * bound, 0.0, 1.0)
-        candidates.append(s)
-    tries = np.stack(candidates)
-    wrong = np.abs(tries - np.clip(level + slope * rival(tries), 0.0, 1.0)).max(-1)
-    s = tries[wrong.argmin(0), np.arange(len(t))]
-    wish = level + slope * rival(s)
-    free = (wish > 0) & (wish < 1)
-    # ds = free (slope ds_j + d level): two linear equations.
-    by = np.zeros((*t.shape, 2))
-    by[:, [0, 1], [0, 1]] = by_own
-    by[:, [0, 1], [1, 0]] = by_rival
-    by = np.where(free[..., None], by, 0.0)
-    active = np.where(free, slope, 0.0)
-    determinant = 1 - active[:, 0] * active[:, 1]
-    return s, (by + active[..., None] * by[:, ::-1]) / determinant[:, None, None]
-
-
 def _investor_value(case: Case, firm: int, t: Array) -> Value:
     def value(own: Array) -> Array:
         tries = own.shape[1]
@@ -284,7 +232,7 @@ def invest_first(case: Case, lanes: int, start: Array | float = 1.0, tolerances:
         t[bent] = np.where((holds & better)[:, None], at_kink, t[bent])
     one_sided, regret = _deviations(case, t, cap, tops)
     # Where a firm's profit is convex in its own sharing the replies above are no maxima, and nothing is claimed.
-    regret = np.where((_bend_in_sharing(case) > 0).all(-1), regret, np.inf)
+    regret = np.where((bend_in_sharing(case) > 0).all(-1), regret, np.inf)
     own = np.where(held, np.nan, jacobian[:, [0, 1], [0, 1]])
     residual = np.where(switching, one_sided, residual)
     curvature = np.fmax(own[:, 0], own[:, 1])
@@ -313,7 +261,7 @@ def _deviations(case: Case, t: Array, cap: Array, tops: Array) -> tuple[Array, A
 def _both_just_sharing_everything(case: Case, lanes: int) -> Array:
     """The investments (L, 2) at which each firm's best sharing, the other sharing everything, is exactly one; infinite where none."""
     t = np.ones((lanes, 2))
-    slope, level, _ = _sharing_replies(case, t)
+    slope, level, _ = sharing_replies(case, t)
     with np.errstate(divide="ignore"):
         return np.where(level > 0, (1 - slope) / np.where(level > 0, level, 1.0), np.inf)
 

@@ -1,9 +1,13 @@
-"""Text of users as it may be shown."""
+"""Text of users as it may be shown, and what a file of theirs holds."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 from unicodedata import category
+
+Json = dict[str, Any]
+"""What a file holds: names and their values."""
 
 FIRMS = ("firm 1", "firm 2")
 """What firms without names are called."""

@@ -19,8 +19,8 @@ import numpy as np
 from market.case import Array, Case, rival
 from market.cost import COST_FORMS, form_of, share_enclosure, usefulness
 from market.outcome import Uniqueness
+from market.sharing import sharing_equilibrium
 from market.solve.interval import Interval
-from market.stages import sharing_equilibrium
 from market.wellposed import remaining_cost
 
 LARGEST_COVER = 20_000

@@ -24,7 +24,7 @@ from mechanism.options import NO_OUTSIDE, NO_TRANSFERS, WhyNot
 from mechanism.preparation import PAYOFFS, Scheme
 from mechanism.private_market import expected_under, pairs_of
 from mechanism.programs import Repair, Row, largest_violation, repair
-from mechanism.results import (
+from mechanism.rule_results import (
     FORMS,
     Budget,
     Checks,

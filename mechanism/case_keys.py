@@ -8,8 +8,8 @@ from copy import deepcopy
 from difflib import get_close_matches
 from typing import Any
 
-from market.faults import Json, KeyPath, dotted
-from market.text import firm_names
+from market.faults import KeyPath, dotted
+from market.text import Json, firm_names
 
 BLOCKS = ("demand", "security", "cost", "unit_cost", "types", "mechanism")
 """The blocks whose keys can be varied."""

@@ -31,7 +31,8 @@ from mechanism.types import PRIVATE
 from mechanism.words import Words, amount, listed
 
 if TYPE_CHECKING:
-    from mechanism.results import ComparisonRow, Evaluation, RuleResult
+    from mechanism.results import ComparisonRow, Evaluation
+    from mechanism.rule_results import RuleResult
 
 FALL = 1e-3
 """Share of today's security investment by which it must fall to be worth saying: less is no finding about security."""

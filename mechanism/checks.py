@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from market.case import Array
+from mechanism.states import Array
 
 CheckStatus = Literal["holds", "violated", "not_established"]
 

@@ -22,7 +22,7 @@ from mechanism.policies import GOAL, TODAY
 from mechanism.preparation import Scheme, sides_of_joining, staying_out
 from mechanism.private_market import at_types
 from mechanism.reported import own_cost, own_payoff
-from mechanism.results import Continuum
+from mechanism.rule_results import Continuum
 from mechanism.rules import TaxRule
 from mechanism.states import OwnReports
 

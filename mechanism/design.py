@@ -14,12 +14,12 @@ from scipy import sparse
 from mechanism.design_program import Constraint, Matrix, Program, Rows, build, held, stacked
 from mechanism.frozen import read_only
 from mechanism.options import UNLIMITED
+from mechanism.paths import least_payoffs
 from mechanism.programs import LinearAnswer, linear_program
 from mechanism.rules import TAX_RULES
 from mechanism.setting_file import DesignOptions
 from mechanism.settings import Achieved, Plan, Setting, achieved, best_alternatives, efficient, interim_by_report, transfers_by
 from mechanism.states import Array
-from mechanism.transfers import least_payoffs
 
 LARGEST_SECOND_OPINION = 20_000
 """Rows up to which a second solver is asked too."""

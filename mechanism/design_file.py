@@ -18,7 +18,7 @@ from mechanism.designed import asked
 from mechanism.market_setting import NoSettingError, both_types_setting, market_setting, menu_levels, outside_options
 from mechanism.options import NO_LEVELS, NO_OUTSIDE, by_formula, too_many
 from mechanism.preparation import prepare
-from mechanism.results import Continuum
+from mechanism.rule_results import Continuum
 from mechanism.rules import TAX_RULES, TaxRule
 from mechanism.schema import MechanismOptions, PolicyCase, parse_tree
 from mechanism.setting_file import DesignOptions, Resolved, is_setting, load_setting, too_large, transfers_by_type

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mechanism.design import Contradiction, DirectMechanism, Named
     from mechanism.design_file import DesignResult
     from mechanism.designed import Designed
-    from mechanism.results import Continuum
+    from mechanism.rule_results import Continuum
 
 Tree = dict[str, Any]
 

@@ -17,13 +17,14 @@ from market.case import Array
 from mechanism.design import Contradiction, Named, cheapest, named, objective_value, proof, solve, unpack
 from mechanism.design_program import Program, build
 from mechanism.frozen import read_only
+from mechanism.paths import least_transfers
 from mechanism.programs import LinearAnswer
 from mechanism.rules import DESIGNED
 from mechanism.schema import MechanismOptions
 from mechanism.setting_file import DesignOptions
 from mechanism.settings import Plan, interim_by_report
 from mechanism.states import own_first
-from mechanism.transfers import in_closed_form, least_transfers
+from mechanism.transfers import in_closed_form
 
 
 @dataclass(frozen=True, kw_only=True)

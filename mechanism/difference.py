@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from market.case import INVESTMENT, SHARING, Array
-from market.faults import Json
 from market.outcome import Outcome
+from market.text import Json
 from mechanism.case_keys import flat
 from mechanism.policies import PRIVATE_MARKET, RUNGS, Policy
-from mechanism.results import ComparisonRow, Evaluation, PrivateMarket, RuleResult
+from mechanism.results import ComparisonRow, Evaluation
+from mechanism.rule_results import PrivateMarket, RuleResult
 from mechanism.standard import SAME
 from mechanism.words import Words
 

@@ -33,16 +33,16 @@ from mechanism.overturn import over_standards
 from mechanism.policies import GOAL, PRIVATE_MARKET, TODAY, Policy, compared, today
 from mechanism.preparation import Scheme, prepare, private_regime
 from mechanism.ranking import WHY_NOT, Contender, Ranked, rank
-from mechanism.results import NOT_SETTLED, Change, ComparisonRow, Evaluation
+from mechanism.results import Change, ComparisonRow, Evaluation
+from mechanism.rule_results import NOT_SETTLED
 from mechanism.rules import TAX_RULES
 from mechanism.schema import PolicyCase
-from mechanism.standard import standard_of
-from mechanism.tidy import welfare_net
+from mechanism.standard import standard_of, welfare_net
 from mechanism.types import TypeSpace, type_space
 from mechanism.verdicts import verdicts, warnings
 
 if TYPE_CHECKING:
-    from mechanism.results import RuleResult
+    from mechanism.rule_results import RuleResult
 
 
 def evaluate(case: PolicyCase, switches: bool = False) -> Evaluation:

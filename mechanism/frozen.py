@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from market.case import Array
-
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 Record = TypeVar("Record", bound="DataclassInstance")
 
 
-def read_only(array: Array) -> Array:
+def read_only(array: NDArray[np.float64]) -> NDArray[np.float64]:
     """The same numbers in an array that cannot be written to."""
     view = np.asarray(array).view()
     view.flags.writeable = False

@@ -27,7 +27,6 @@ from market.units import in_units, levels_from, levels_in, natural_units
 from market.with_exit import planner_with_exit
 from mechanism.checks import Check, least_lump_sums, participation
 from mechanism.frozen import freeze
-from mechanism.instruments import REGRET
 
 NEAR = 1e-3
 """Natural units up to which levels still move where rounds of best replies end and Newton's method finishes: every reply is a search."""
@@ -189,7 +188,7 @@ def _regulated_equilibrium(own: Case, optimum: Outcome, tolerances: Tolerances) 
             return _without(own, case, reached, examine(game, reached, tolerances), tolerances)
         reached = found.x[np.where(real, found.payoff[:, 0], -np.inf).argmax()][None]
     here = examine(game, reached, tolerances)
-    if here.regret[0] > REGRET:
+    if here.regret[0] > tolerances.regret_at_rates:
         return unsolved("regulated", "no_equilibrium", "a firm gains by other levels of its own from all that were found", own.firms)
     apart = np.abs(found.x - reached) > tolerances.distinct * np.maximum(1.0, np.abs(reached))
     listed = (other_point(own, bertrand_matrix, x) for x in levels_from(found.x[apart.any(-1) & real], units))

@@ -140,9 +140,9 @@ def unit_rates(case: Case, x: Array, tolerances: Tolerances = DEFAULT) -> UnitRa
     found = examine(subsidised_game(inner, rates, at), at, tolerances)
     held = at_lower | at_upper
     for _ in range(ROUNDS):
-        if not (held[:, None] & (found.gain > REGRET)[..., None]).any():
+        if not (held[:, None] & (found.gain > tolerances.regret_at_rates)[..., None]).any():
             break
-        rates = _kept(inner, rates, at, held, found)
+        rates = _kept(inner, rates, at, held, found, tolerances)
         found = examine(subsidised_game(inner, rates, at), at, tolerances)
     rates = rates_in(rates, reciprocal(units))
     return UnitRates(
@@ -151,11 +151,11 @@ def unit_rates(case: Case, x: Array, tolerances: Tolerances = DEFAULT) -> UnitRa
         paid=(rates * x[:, None]).sum(-1),
         residual=found.unscaled_residual,
         regret=found.unscaled_regret,
-        holds=found.nobody_gains(REGRET) & (found.unscaled_residual <= tolerances.residual),
+        holds=found.nobody_gains(tolerances.regret_at_rates) & (found.unscaled_residual <= tolerances.residual),
     )
 
 
-def _kept(case: Case, rates: Array, x: Array, held: NDArray[np.bool_], found: Candidates) -> Array:
+def _kept(case: Case, rates: Array, x: Array, held: NDArray[np.bool_], found: Candidates, tolerances: Tolerances) -> Array:
     """Rates (C, 2, 4) on levels that are held at a bound moved until the deviation that pays most no longer does: what it gains is spread
     over how far it takes the level."""
     rates, game = rates.copy(), subsidised_game(case, rates, x)
@@ -164,7 +164,7 @@ def _kept(case: Case, rates: Array, x: Array, held: NDArray[np.bool_], found: Ca
         far = np.where(held[:, own], moved[:, own], 0.0)
         level = np.abs(far).argmax(-1)
         by = np.take_along_axis(far, level[:, None], 1)[:, 0]
-        lanes = np.flatnonzero((found.gain[:, firm] > REGRET) & (by != 0))
+        lanes = np.flatnonzero((found.gain[:, firm] > tolerances.regret_at_rates) & (by != 0))
         rates[lanes, firm, np.array(own)[level[lanes]]] -= found.gain[lanes, firm] / by[lanes]
     return rates
 
@@ -189,10 +189,6 @@ def linear_subsidies(case: Case, levels: Array, market: Outcome, found: UnitRate
         residual=float(found.residual[0]),
         regret=float(found.regret[0]),
     )
-
-
-REGRET = 1e-8
-"""Gain from a deviation, natural units, up to which levels count as an equilibrium at rates."""
 
 
 def subsidised_game(case: Case, rates: Array, x: Array) -> Game:

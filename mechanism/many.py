@@ -21,8 +21,7 @@ from mechanism.policies import GOAL, Policy, followed, known, policy_of, today
 from mechanism.policies import policies as every_policy
 from mechanism.ranking import WHY_NOT, Ranked, rank
 from mechanism.schema import MechanismOptions, PolicyCase
-from mechanism.standard import Standard, standard_of
-from mechanism.tidy import welfare_net
+from mechanism.standard import Standard, standard_of, welfare_net
 from mechanism.types import TypeSpace, type_space
 
 Columns = dict[str, NDArray[Any]]

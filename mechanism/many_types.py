@@ -27,7 +27,7 @@ from mechanism.options import NO_TRANSFERS, by_formula
 from mechanism.policies import GOAL, PRIVATE_MARKET, TODAY, Policy
 from mechanism.preparation import Scheme, over_pairs, private_regime, scheme_at
 from mechanism.private_market import PrivateEquilibrium, expected_under
-from mechanism.results import NOT_SETTLED
+from mechanism.rule_results import NOT_SETTLED
 from mechanism.rules import TAX_RULES, TaxRule
 from mechanism.schema import MechanismOptions
 from mechanism.solved import OVER_BUDGET, transfers_of

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from market.case import Array
+from mechanism.states import Array
 
 UNKNOWN = "unknown"
 """The status of a program to which the solver has no answer."""

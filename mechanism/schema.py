@@ -28,7 +28,7 @@ from pydantic import (
 
 from market.case import Case
 from market.choices import OneOf
-from market.faults import BadCase, Fault, Json, KeyPath, show
+from market.faults import BadCase, Fault, KeyPath, show
 from market.files import Document, read_document
 from market.schema import (
     MARKET_RULES,
@@ -45,7 +45,7 @@ from market.schema import (
     described,
     to_case,
 )
-from market.text import firm_names
+from market.text import Json, firm_names
 from mechanism.case_keys import set_at
 from mechanism.options import LARGEST, by_formula, no_limit
 from mechanism.policies import allowable

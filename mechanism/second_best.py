@@ -18,7 +18,7 @@ from mechanism.designed import Designed, design_transfers
 from mechanism.incentives import Earned
 from mechanism.market_setting import WEIGHTS, NoSettingError, market_setting, menu_levels
 from mechanism.preparation import Scheme
-from mechanism.results import Lottery
+from mechanism.rule_results import Lottery
 from mechanism.states import over_states, own_first
 
 

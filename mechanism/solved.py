@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from market.case import Array
 from mechanism.checks import RELATIVE_TOLERANCE, payoff_ranges
 from mechanism.frozen import freeze
+from mechanism.paths import least_transfers
 from mechanism.preparation import Scheme
 from mechanism.rules import TaxRule
 from mechanism.states import over_states
-from mechanism.transfers import in_closed_form, least_transfers
+from mechanism.transfers import in_closed_form
 
 if TYPE_CHECKING:
     from mechanism.designed import Designed

@@ -73,3 +73,8 @@ def standard_of(options: MechanismOptions) -> Standard:
         participation=options.participation,
         timing=options.timing,
     )
+
+
+def welfare_net(welfare: Any, outlay: Any, cost: Any) -> Any:
+    """Welfare less the shadow cost of public funds for what is paid out, numbers or arrays; revenue counts with the other sign."""
+    return welfare - cost * outlay

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from mechanism.results import Evaluation
-
-
-def welfare_net(welfare: Any, outlay: Any, cost: Any) -> Any:
-    """Welfare less the shadow cost of public funds for what is paid out, numbers or arrays; revenue counts with the other sign."""
-    return welfare - cost * outlay
 
 
 COLUMNS = (

@@ -20,13 +20,12 @@ from mechanism.behaviour import Expected
 from mechanism.design_tree import continuum_tree, designed_tree, gain_tree, slack_tree
 from mechanism.options import WhyNot
 from mechanism.policies import PRIVATE_MARKET, TODAY
-from mechanism.results import (
+from mechanism.results import ComparisonRow, Evaluation
+from mechanism.rule_results import (
     FORMS,
     NOT_SETTLED,
     Checks,
-    ComparisonRow,
     ConstraintRow,
-    Evaluation,
     IncentiveCheck,
     ParticipationCheck,
     Played,

@@ -12,7 +12,8 @@ from mechanism.full_information import FullInformation, Joining
 from mechanism.instruments import LinearSubsidies
 from mechanism.policies import GOAL, PRIVATE_MARKET, TODAY, agreements, policy_of
 from mechanism.proportions import misfits, scaling
-from mechanism.results import NOT_SETTLED, Evaluation, RuleResult
+from mechanism.results import Evaluation
+from mechanism.rule_results import NOT_SETTLED, RuleResult
 from mechanism.rules import TAX_RULES
 from mechanism.words import NEGLIGIBLE, OUTSIDE, Sentence, Words
 

@@ -15,10 +15,9 @@ from typing import Any
 import numpy as np
 
 from market.case import Array
-from market.faults import Json
 from market.outcome import SOLVED
 from market.regimes import REGIMES
-from market.text import firm_names
+from market.text import Json, firm_names
 from mechanism.case_keys import NAMES, key_path
 from mechanism.contenders import in_the_running
 from mechanism.frozen import freeze

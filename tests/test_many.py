@@ -14,10 +14,10 @@ from market.outcome import SOLVED
 from market.regimes import REGIMES
 from mechanism.many import NUMBERS, solve_many, stack
 from mechanism.many_types import solve_block
+from mechanism.paths import least_payoffs
 from mechanism.policies import followed, policy_of
 from mechanism.rules import market_rules
 from mechanism.schema import PolicyCase, load_case, parse_tree
-from mechanism.transfers import least_payoffs
 from mechanism.types import type_space
 
 CASES = Path(__file__).resolve().parents[1] / "cases"

@@ -27,9 +27,9 @@ from market.pricing import bertrand_matrix
 from market.proof import bound_optimum
 from market.regimes import BOTH, REGIMES, benefit_matrix, firm_game, solve_regime
 from market.reply import best_reply, reply_bound
+from market.sharing import sharing_equilibrium
 from market.solve.equilibrium import own_system
 from market.solve.interval import Interval
-from market.stages import sharing_equilibrium
 from market.uniqueness import _conditions as conditions
 from market.uniqueness import _injective as injective
 from market.uniqueness import _letters as letters

@@ -13,7 +13,7 @@ import pytest
 from mechanism.difference import difference
 from mechanism.evaluation import evaluate
 from mechanism.many import NUMBERS, TEXT, solve_many
-from mechanism.results import RuleResult
+from mechanism.rule_results import RuleResult
 from mechanism.rules import TAX_RULES, TaxRule
 from mechanism.schema import PolicyCase, load_case, parse_tree
 from mechanism.states import Reports

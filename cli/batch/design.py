@@ -20,9 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Discriminator, Field, Tag, WithJsonSchema
 
-from market.faults import BadCase, Fault, Json, KeyPath, dotted, show
+from market.faults import BadCase, Fault, KeyPath, dotted, show
 from market.files import Document, read_document
 from market.schema import Block, Number, check, described
+from market.text import Json
 from mechanism.case_keys import expanded, key_fault, key_path, set_at, value_at
 from mechanism.contenders import in_the_running
 from mechanism.policies import compared, policies, policy_of

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from market.faults import BadCase, Json
+from market.faults import BadCase
+from market.text import Json
 from mechanism.many import NUMBERS
 from mechanism.schema import PolicyCase, parse_tree
 

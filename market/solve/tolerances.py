@@ -17,6 +17,8 @@ class Tolerances:
     """Largest projected gradient, scaled, at which a point counts as a solution."""
     regret: float = 1e-10
     """Largest gain from a global own deviation, scaled, at which a point counts as an equilibrium."""
+    regret_at_rates: float = 1e-8
+    """The same of a game at rates that themselves rest on a search, in natural units."""
     distinct: float = 1e-6
     """Points closer than this, per level and scaled by max(1, |level|), are the same point."""
     kink: float = 1e-6
