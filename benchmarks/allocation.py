@@ -20,13 +20,13 @@ from scipy.optimize import minimize
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.planner import TIGHT, plain_problem, scalar_problem
-from market.case import Case
-from market.payoff import Payoff
+from market.model.case import Case
+from market.model.payoff import Payoff
 from market.regimes import BOTH, REGIMES, benefit_matrix, level_bounds
 from market.solve.optimum import maximise
-from mechanism.allocation import allocate
-from mechanism.schema import load_case
-from mechanism.types import uniform
+from mechanism.casefile.schema import load_case
+from mechanism.casefile.types import uniform
+from mechanism.scheme.allocation import allocate
 
 
 def lanes_of(case: Case, lanes: int) -> Case:

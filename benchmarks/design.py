@@ -22,21 +22,21 @@ from scipy.optimize import linprog
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from mechanism.design import least_outlay, solve
-from mechanism.design_program import build, stacked
-from mechanism.paths import least_payoffs
-from mechanism.preparation import prepare
-from mechanism.setting_file import DesignOptions
-from mechanism.settings import Setting, efficient
-from mechanism.types import type_space
+from mechanism.casefile.types import type_space
+from mechanism.design.environment import Environment, efficient
+from mechanism.design.paths import least_payoffs
+from mechanism.design.program import build, stacked
+from mechanism.design.setting_file import DesignOptions
+from mechanism.design.solve import least_outlay, solve
+from mechanism.scheme.preparation import prepare
 
 
-def trade(size: int) -> Setting:
+def trade(size: int) -> Environment:
     """Buyer and seller with `size` types each."""
     grid = (np.arange(size) + 0.5) / size
     even = np.full(size, 1 / size)
     zero = np.zeros(size)
-    return Setting(
+    return Environment(
         name="trade",
         players=("buyer", "seller"),
         types=(grid, grid),

@@ -24,11 +24,11 @@ from scipy.optimize import minimize
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from market.outcome import account
-from market.pricing import bertrand_matrix
+from market.model.outcome import account
+from market.model.pricing import bertrand_matrix
 from market.regimes import solve_markets
-from mechanism.many import solve_many
-from mechanism.schema import PolicyCase, load_case, parse_tree
+from mechanism.analysis.many import solve_many
+from mechanism.casefile.schema import PolicyCase, load_case, parse_tree
 
 ROOT = Path(__file__).resolve().parents[1]
 TIGHT = {"ftol": 1e-12, "gtol": 1e-8, "maxfun": 100_000}

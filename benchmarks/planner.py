@@ -22,11 +22,11 @@ from scipy.optimize import minimize
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from market.case import Case, make_case
-from market.payoff import Payoff
+from market.model.case import Case, make_case
+from market.model.payoff import Payoff
+from market.model.wellposed import required_scale
 from market.regimes import BOTH, REGIMES, benefit_matrix, level_bounds, starting_levels
 from market.solve.optimum import maximise
-from market.wellposed import required_scale
 
 
 def random_markets(count: int, seed: int = 7) -> Case:

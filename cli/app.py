@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from .commands import batch, compare, design, doctor, evaluate, examples, propositions, schema, statics, validate, what_if
+from cli.commands import batch, compare, design, doctor, evaluate, examples, propositions, schema, statics, validate, what_if
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -30,7 +30,7 @@ app.command("doctor")(doctor.doctor)
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        from .entry import print_version
+        from cli.entry import print_version
 
         raise typer.Exit(print_version())
 

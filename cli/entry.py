@@ -13,8 +13,8 @@ import warnings
 from contextlib import redirect_stderr, redirect_stdout
 from typing import TextIO
 
-from .signals import heed, interrupted
-from .streams import Seen
+from cli.output.signals import heed, interrupted
+from cli.output.streams import Seen
 
 FAULT, USAGE, NOT_MET, INTERRUPTED = 1, 2, 3, 130
 """The exit codes that mean something went wrong."""
@@ -43,7 +43,7 @@ def main(arguments: list[str]) -> int:
         try:
             if arguments == ["--version"]:
                 return print_version()
-            from .app import app
+            from cli.app import app
 
             app(arguments, prog_name="pigou")
         except SystemExit as stop:
@@ -75,7 +75,7 @@ def print_version() -> int:
 
 def _explained(error: Exception) -> int:
     """Say whose mistake it is: a bad case is the user's, a full disk the machine's, anything else that escapes is ours."""
-    from market.files import BadCase
+    from market.casefile.files import BadCase
 
     if isinstance(error, BadCase):
         print(error, file=sys.stderr)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 
-from mechanism.policies import followed, known, policy_of
+from mechanism.casefile.policies import followed, known, policy_of
 
 
 def no_policy(name: str) -> str | None:

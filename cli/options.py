@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 
-class Format(StrEnum):
+class OutputFormat(StrEnum):
     """How a result is printed."""
 
     table = "table"
@@ -17,11 +17,11 @@ class Format(StrEnum):
     csv = "csv"
 
 
-ENDINGS = {".json": Format.json, ".csv": Format.csv, ".txt": None, "": None}
+ENDINGS = {".json": OutputFormat.json, ".csv": OutputFormat.csv, ".txt": None, "": None}
 """The endings of files that results are written to, and the format that each asks for."""
 
 
-def chosen(form: Format | None, out: Path | None) -> Format:
+def chosen(form: OutputFormat | None, out: Path | None) -> OutputFormat:
     """The format asked for, or the one that the name of the file asks for; an ending that promises something else is refused."""
     ending = out.suffix.lower() if out else ""
     meant = ENDINGS.get(ending)
@@ -29,13 +29,13 @@ def chosen(form: Format | None, out: Path | None) -> Format:
         listed = ", ".join(filter(None, ENDINGS))
         reason = f"{form} is not what it holds by its name" if ending in ENDINGS else f"results are written to files that end in {listed}"
         raise typer.BadParameter(f"{out}: {reason}; choose another ending", param_hint="--out")
-    return form or meant or Format.table
+    return form or meant or OutputFormat.table
 
 
 CaseFile = Annotated[Path, typer.Argument(metavar="CASE", help="A case file: YAML, JSON or TOML.", show_default=False)]
 CaseFiles = Annotated[list[Path], typer.Argument(metavar="CASE...", help="Case files: YAML, JSON or TOML.", show_default=False)]
 FormatOption = Annotated[
-    Format | None,
+    OutputFormat | None,
     typer.Option("--format", help="How the result is printed.", show_default="table, or by the ending of --out: .json, .csv"),
 ]
 OutOption = Annotated[Path | None, typer.Option("--out", metavar="PATH", help="Write the result to this file instead.", show_default=False)]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mechanism.schema import PolicyCase
+    from mechanism.casefile.schema import PolicyCase
 
 
 def folder() -> Path:
@@ -54,8 +54,8 @@ def closest(name: str) -> str:
 
 def load(paths: Sequence[Path]) -> list[PolicyCase]:
     """The cases in these files; if any is bad, one `BadCase` with the faults of all."""
-    from market.files import BadCase, Fault, Place
-    from mechanism.schema import load_case
+    from market.casefile.files import BadCase, Fault, Place
+    from mechanism.casefile.schema import load_case
 
     cases: list[PolicyCase] = []
     faults: list[Fault] = []

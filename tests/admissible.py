@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 from hypothesis import strategies as st
 
-from market.case import Case, UnitCost, make_case
+from market.model.case import Case, UnitCost, make_case
+from market.model.wellposed import required_scale
 from market.regimes import REGIMES, benefit_matrix
-from market.wellposed import required_scale
 
 SYMMETRIC = {
     "intercept": 20,

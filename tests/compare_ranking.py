@@ -176,9 +176,9 @@ def figures_of(tool: dict[str, Any]) -> list[dict[str, Any]]:
 
 def main_private(count: int, seed: int, start: int) -> int:
     """Compares the rankings of the programs' own figures on `count` cases whose types are private."""
-    from mechanism.evaluation import evaluate
-    from mechanism.schema import parse_tree
-    from mechanism.tree import evaluation_tree
+    from mechanism.analysis.evaluation import evaluate
+    from mechanism.casefile.schema import parse_tree
+    from mechanism.report.tree import evaluation_tree
 
     bad = 0
     for number, tree, standard in cases(count, seed, start):
@@ -201,9 +201,9 @@ def main_private(count: int, seed: int, start: int) -> int:
 
 def main(count: int, seed: int, start: int = 0) -> int:
     """Compares the answers on `count` cases from number `start` on."""
-    from mechanism.evaluation import evaluate
-    from mechanism.schema import parse_tree
-    from mechanism.tree import evaluation_tree
+    from mechanism.analysis.evaluation import evaluate
+    from mechanism.casefile.schema import parse_tree
+    from mechanism.report.tree import evaluation_tree
 
     bad = 0
     for number, tree, standard in cases(count, seed, start):

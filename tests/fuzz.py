@@ -48,7 +48,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from cli.entry import main  # noqa: E402
-from market.files import read_document  # noqa: E402
+from market.casefile.files import read_document  # noqa: E402
 from market.text import visible  # noqa: E402
 
 LIMIT = 20.0

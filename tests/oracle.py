@@ -556,7 +556,7 @@ def full_information(nash: Mapping[str, Any], optimum: Mapping[str, Any]) -> dic
 
 
 def solve(tree: Mapping[str, Any], regimes: Sequence[str] = tuple(PRICE_RULE)) -> dict[str, Any]:
-    """The part of a result this oracle vouches for: `regimes` and, where both ends are there, `mechanism.full_information`."""
+    """The part of a result this oracle vouches for: `regimes` and, where both ends are there, `mechanism.scheme.full_information`."""
     told = {regime: outcome(tree, regime) for regime in regimes}
     result: dict[str, Any] = {"regimes": told}
     if "nash" in told and "social_optimum" in told:

@@ -29,7 +29,7 @@ def prior(types: Mapping[str, Any]) -> tuple[list[float], list[float], list[floa
 
 
 def solve(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """`mechanism.reported` and `mechanism.alternatives` of a typed case, as far as the oracle vouches for them."""
+    """`mechanism.scheme.reported` and `mechanism.alternatives` of a typed case, as far as the oracle vouches for them."""
     nodes, weights, points = prior(tree["types"])
     options = {"tax_rule": "printed", "incentive": "bayesian", "timing": "interim", **tree.get("mechanism", {})}
     firms = (0, 1)

@@ -46,7 +46,7 @@ def test_imports_go_one_way_only(path: Path) -> None:
 
 def test_one_module_imports_cvxpy() -> None:
     users = {str(path.relative_to(ROOT)) for path in MODULES for name, _ in imported(path) if name.split(".")[0] == "cvxpy"}
-    assert users == {"mechanism/programs.py"}
+    assert users == {"mechanism/design/cvx.py"}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -57,25 +57,25 @@ def test_a_module_is_of_readable_length_and_says_what_it_is_for(path: Path) -> N
 
 
 PLAIN = {
-    "market/faults.py",
-    "market/files.py",
-    "market/schema.py",
-    "mechanism/case_keys.py",
-    "market/choices.py",
-    "mechanism/claims_tree.py",
-    "mechanism/design_tree.py",
-    "mechanism/schema.py",
-    "mechanism/setting_file.py",
-    "mechanism/tree.py",
+    "market/casefile/faults.py",
+    "market/casefile/files.py",
+    "market/casefile/schema.py",
+    "mechanism/casefile/case_keys.py",
+    "market/casefile/choices.py",
+    "mechanism/report/claims_tree.py",
+    "mechanism/report/design_tree.py",
+    "mechanism/casefile/schema.py",
+    "mechanism/design/setting_file.py",
+    "mechanism/report/tree.py",
 }
 """Where values have no types yet or no longer: a file is read, or JSON is made."""
 COLUMNS = {
-    "mechanism/batch_findings.py",
-    "mechanism/ground.py",
-    "mechanism/many.py",
-    "mechanism/propositions.py",
-    "mechanism/sample.py",
-    "mechanism/what_if.py",
+    "mechanism/analysis/findings.py",
+    "mechanism/claims/ground.py",
+    "mechanism/analysis/many.py",
+    "mechanism/claims/propositions.py",
+    "mechanism/claims/sample.py",
+    "mechanism/analysis/what_if.py",
 }
 """Where arrays stand under names, as columns of a table or by regime."""
 UNTYPED: set[str] = set()

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cli.batch.design import Design, design_schema, load_design
+from cli.batch.design import BatchDesign, design_schema, load_design
 from cli.batch.work import Work, chunk_size, failed_cases, result_columns
-from market.faults import BadCase
-from mechanism.case_keys import key_path, set_at
-from mechanism.schema import load_case, parse_tree
+from market.casefile.faults import BadCase
+from mechanism.casefile.case_keys import key_path, set_at
+from mechanism.casefile.schema import load_case, parse_tree
 
 ROOT = Path(__file__).resolve().parents[1]
 CASE = ROOT / "cases" / "two_vendors.yaml"
@@ -27,7 +27,7 @@ RANGES = """vary:
 """
 
 
-def design(tmp_path: Path, text: str, head: str = f"case: {CASE}\n", policies: str = "policies: [nash]\n") -> Design:
+def design(tmp_path: Path, text: str, head: str = f"case: {CASE}\n", policies: str = "policies: [nash]\n") -> BatchDesign:
     """The design in this text."""
     path = tmp_path / "design.yaml"
     path.write_text(head + text + policies)
@@ -339,16 +339,16 @@ def test_a_bad_case_has_rows_that_say_why(tmp_path: Path) -> None:
 
 
 def test_a_case_the_program_breaks_at_does_not_take_others_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import mechanism.many
+    import mechanism.analysis.many
 
-    real = mechanism.many.solve_many
+    real = mechanism.analysis.many.solve_many
 
     def breaks(cases: Any, policies: Any) -> Any:
         if any(case.market.cost_scale.item() == 13 for case in cases):
             raise ZeroDivisionError("of this case")
         return real(cases, policies)
 
-    monkeypatch.setattr(mechanism.many, "solve_many", breaks)
+    monkeypatch.setattr(mechanism.analysis.many, "solve_many", breaks)
     columns = Work(design(tmp_path, "vary: {cost.scale: {values: [12, 13, 14]}}\n"))(0, 3)
     assert columns["status"].tolist() == ["converged", "failed", "converged"]
     assert columns["message"].tolist() == [None, "ZeroDivisionError: of this case", None]

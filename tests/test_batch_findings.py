@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 from command import Run
 
-from mechanism import batch_findings
-from mechanism.batch_findings import Result, groups, read_result, shape
-from mechanism.tree import Tree, findings_tree
+from mechanism.analysis import findings as batch_findings
+from mechanism.analysis.findings import Result, groups, read_result, shape
+from mechanism.report.tree import Tree, findings_tree
 
 CASES = Path(__file__).resolve().parents[1] / "cases"
 DESIGN = """case: {case}

@@ -11,12 +11,12 @@ import numpy as np
 import oracle
 import pytest
 
-from mechanism.cautions import cautions
-from mechanism.evaluation import evaluate
-from mechanism.policies import policy_of
-from mechanism.recommendation import Caution
-from mechanism.results import Evaluation
-from mechanism.schema import load_case, parse_tree
+from mechanism.advice.cautions import cautions
+from mechanism.advice.results import Evaluation
+from mechanism.analysis.evaluation import evaluate
+from mechanism.casefile.policies import policy_of
+from mechanism.casefile.schema import load_case, parse_tree
+from mechanism.ranking.recommendation import Caution
 
 CASES = Path(__file__).resolve().parents[1] / "cases"
 

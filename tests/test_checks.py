@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mechanism.checks import JointLie, Lie, Refusal, gain_check, participation, slack_check
-from mechanism.design_tree import witness_tree
+from mechanism.design.checks import JointLie, Lie, Refusal, gain_check, participation, slack_check
+from mechanism.report.design_tree import witness_tree
 
 
 @pytest.mark.parametrize("scale", [1.0, 250.0])

@@ -21,8 +21,8 @@ from cli.batch import progress as progress_module
 from cli.batch.design import load_design
 from cli.batch.parts import Parts
 from cli.batch.progress import Progress
-from mechanism.case_keys import key_path, set_at
-from mechanism.schema import load_case, parse_tree
+from mechanism.casefile.case_keys import key_path, set_at
+from mechanism.casefile.schema import load_case, parse_tree
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = f"""case: {ROOT}/cases/two_vendors.yaml

@@ -15,9 +15,9 @@ import pytest
 import trees
 from command import Run
 
-from cli.figures import aligned, column, number, pair_column, percent, plain
-from cli.page import Column, Page
-from cli.render import evaluation, kept
+from cli.pages.evaluation import evaluation, kept
+from cli.pages.figures import aligned, column, number, pair_column, percent, plain
+from cli.pages.page import Column, Page
 
 CASE = """\
 schema_version: 1
@@ -44,7 +44,7 @@ def case(tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The result of the good case."""
-    from mechanism.schema import load_case
+    from mechanism.casefile.schema import load_case
 
     path = tmp_path_factory.mktemp("case") / "two.yaml"
     path.write_text(CASE)
@@ -55,8 +55,8 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def found(tree: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """A copy of that result, which every evaluation of the test then leads to."""
     result = copy.deepcopy(tree)
-    monkeypatch.setattr("mechanism.evaluation.evaluate", lambda *_, **__: None)
-    monkeypatch.setattr("mechanism.tree.evaluation_tree", lambda _: result)
+    monkeypatch.setattr("mechanism.analysis.evaluation.evaluate", lambda *_, **__: None)
+    monkeypatch.setattr("mechanism.report.tree.evaluation_tree", lambda _: result)
     return result
 
 
@@ -134,7 +134,7 @@ def test_kept_is_what_is_kept_when_everybody_takes_part(tree: dict[str, Any]) ->
 @pytest.mark.parametrize("width", [80, 100, 140])
 @pytest.mark.parametrize("name", ["two_vendors", "large_and_small", "two_types"])
 def test_pages_fit_and_use_the_width_there_is(name: str, width: int) -> None:
-    from mechanism.schema import load_case
+    from mechanism.casefile.schema import load_case
 
     result = trees.evaluate(load_case(Path(__file__).resolve().parents[1] / "cases" / f"{name}.yaml"))
     for details in (False, True):
@@ -210,7 +210,7 @@ def test_a_place_that_cannot_be_written_is_refused_before_anything_is_computed(
     def never(*_: object, **__: object) -> None:
         raise AssertionError("computed first")
 
-    monkeypatch.setattr("mechanism.evaluation.evaluate", never)
+    monkeypatch.setattr("mechanism.analysis.evaluation.evaluate", never)
     for command in ("evaluate", "compare"):
         for target, reason in (
             (tmp_path, "directory"),
@@ -321,7 +321,7 @@ def test_a_fault_of_the_program_says_so_and_gives_1(run: Run, case: Path, monkey
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("ours")
 
-    monkeypatch.setattr("mechanism.evaluation.evaluate", broken)
+    monkeypatch.setattr("mechanism.analysis.evaluation.evaluate", broken)
     done = run("evaluate", case)
     assert done.code == 1
     assert done.out == ""
@@ -334,7 +334,7 @@ def test_an_interrupt_gives_130(run: Run, case: Path, monkeypatch: pytest.Monkey
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("mechanism.evaluation.evaluate", interrupted)
+    monkeypatch.setattr("mechanism.analysis.evaluation.evaluate", interrupted)
     assert run("evaluate", case).code == 130
 
 
@@ -368,7 +368,7 @@ def test_a_bad_case_stops_compare_before_anything_runs(run: Run, case: Path, tmp
     def never(*_: object, **__: object) -> None:
         raise AssertionError("computed first")
 
-    monkeypatch.setattr("mechanism.evaluation.evaluate", never)
+    monkeypatch.setattr("mechanism.analysis.evaluation.evaluate", never)
     bad = tmp_path / "bad.yaml"
     bad.write_text(CASE.replace("20,", "none,"))
     done = run("compare", case, bad, tmp_path / "missing.yaml")

@@ -14,7 +14,7 @@ from test_cli_evaluate import CASE
 
 from cli import shipped
 from cli.commands import doctor
-from cli.commands.doctor import Finding
+from cli.commands.doctor import Diagnosis
 from cli.tested import TESTED
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -205,9 +205,9 @@ def test_the_shipped_cases_are_found_in_the_source_tree() -> None:
 
 
 def test_the_doctor_reports_every_finding_and_fails_if_one_does(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "findings", lambda: iter([Finding(True, "a", "fine"), Finding(True, "b", "")]))
+    monkeypatch.setattr(doctor, "findings", lambda: iter([Diagnosis(True, "a", "fine"), Diagnosis(True, "b", "")]))
     assert run("doctor") == Ran(0, f"PASS  {'a':24}  fine\nPASS  b\n", "")
-    monkeypatch.setattr(doctor, "findings", lambda: iter([Finding(False, "a", "broken"), Finding(True, "b", "fine")]))
+    monkeypatch.setattr(doctor, "findings", lambda: iter([Diagnosis(False, "a", "broken"), Diagnosis(True, "b", "fine")]))
     done = run("doctor")
     assert done.code == 1
     assert done.out.startswith("FAIL  a ")

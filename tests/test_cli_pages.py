@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cli.page import Column, Page
+from cli.pages.page import Column, Page
 
 
 @pytest.mark.parametrize("width", [20, 60, 80, 100])

@@ -133,7 +133,7 @@ def test_headings_are_bold_on_a_terminal_unless_asked_not_to(case: Path, more: d
 @posix
 def test_an_interrupt_ends_with_130_and_no_traceback(case: Path, tmp_path: Path) -> None:
     slow = (
-        "import sys, time, mechanism.evaluation as e\n"
+        "import sys, time, mechanism.analysis.evaluation as e\n"
         "def wait(*_, **__):\n    print('started', file=sys.stderr, flush=True)\n    time.sleep(60)\n"
         "e.evaluate = wait\nfrom cli.entry import run; run()"
     )

@@ -20,13 +20,13 @@ from test_cli_evaluate import CASE
 from test_cli_process import COMMAND, environment
 
 from cli.batch.parts import Parts
-from cli.cells import unrun
 from cli.entry import main
-from cli.streams import Seen
-from cli.whole import draft
-from market.case import Case
-from market.faults import BadCase, Fault
-from market.files import MAX_BASES, chain, read_document
+from cli.output.cells import unrun
+from cli.output.streams import Seen
+from cli.output.whole import draft
+from market.casefile.faults import BadCase, Fault
+from market.casefile.files import MAX_BASES, chain, read_document
+from market.model.case import Case
 from market.regimes import Outcomes, Regime, solve_lanes
 from market.text import visible
 
@@ -617,7 +617,7 @@ def test_a_market_without_solution_at_its_types_is_searched_thoroughly_once(run:
             alone.append(lanes)
         return solve_lanes(case, regime, lanes, **more)
 
-    monkeypatch.setattr("mechanism.allocation.solve_lanes", counted)
+    monkeypatch.setattr("mechanism.scheme.allocation.solve_lanes", counted)
     assert "has no solution at some pair of types" in refused(run("design", "x.json"))
     assert alone == [1]
 

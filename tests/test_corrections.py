@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from admissible import market
 
-from market.case import Case
-from market.cost import cost_derivatives, unit_cost
-from market.demand import leakage, quantity, shifted_intercept
-from market.outcome import account
-from market.payoff import Payoff
-from market.pricing import bertrand, bertrand_matrix, revenue_matrices
+from market.model.case import Case
+from market.model.cost import cost_derivatives, unit_cost
+from market.model.demand import leakage, quantity, shifted_intercept
+from market.model.outcome import account
+from market.model.payoff import Payoff
+from market.model.pricing import bertrand, bertrand_matrix, revenue_matrices
 from market.regimes import solve_regime
-from market.stages import follow
-from market.statics import shifts
+from market.regimes.stages import follow
+from market.regimes.statics import shifts
 
 B1, B2, ALPHA, SPILL, PHI1, PHI2, PHI3 = 1.5, 1.0, 0.2, 0.6, 3.0, 0.5, 0.2
 DELTA = 4 * B1**2 - B2**2

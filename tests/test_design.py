@@ -14,22 +14,22 @@ import pytest
 from scipy import sparse
 from scipy.optimize import linprog
 
-from mechanism.design import Design, Ties, design, least_outlay, proves, refute, solve
-from mechanism.design_file import solve_file
-from mechanism.design_program import Program, build, stacked
-from mechanism.design_tree import design_tree
-from mechanism.setting_file import DesignOptions
-from mechanism.settings import Plan, Setting, efficient, interim_by_report, transfers_by
+from mechanism.analysis.designs import solve_file
+from mechanism.design.environment import AllocationRule, Environment, efficient, interim_by_report, transfers_by
+from mechanism.design.program import Program, build, stacked
+from mechanism.design.setting_file import DesignOptions
+from mechanism.design.solve import Design, Ties, design, least_outlay, proves, refute, solve
+from mechanism.report.design_tree import design_tree
 
 TRADE = Path(__file__).resolve().parents[1] / "cases" / "settings" / "bilateral_trade.yaml"
 GRID = np.array([0.1, 0.3, 0.5, 0.7, 0.9])
 
 
-def trade() -> Setting:
+def trade() -> Environment:
     """A buyer and a seller whose values overlap: efficient trade takes money from outside (Myerson
     and Satterthwaite)."""
     values = np.stack([GRID, np.zeros(5)], -1)
-    return Setting(
+    return Environment(
         name="trade",
         players=("buyer", "seller"),
         types=(GRID, GRID),
@@ -153,12 +153,12 @@ def test_rows_of_single_states_add_up_to_a_contradiction_by_what_they_name() -> 
     assert all(row["state"] is None for row in page["binding"] if row["constraint"] == "ir")  # in expectation
 
 
-def coarse(*, dearer: float = 0.0, alternatives: tuple[str, str] = ("trade", "keep"), outside: float = 0.0) -> Setting:
+def coarse(*, dearer: float = 0.0, alternatives: tuple[str, str] = ("trade", "keep"), outside: float = 0.0) -> Environment:
     """Four types of either, efficient trade impossible where ties are traded."""
     types = np.array([0.125, 0.375, 0.625, 0.875])
     order = 1 if alternatives[0] == "trade" else -1
     buyer, seller = np.stack([types, np.zeros(4)], -1)[:, ::order], np.stack([-types - dearer, np.zeros(4)], -1)[:, ::order]
-    return Setting(
+    return Environment(
         name="trade",
         players=("buyer", "seller"),
         types=(types, types),
@@ -180,14 +180,14 @@ def coarse(*, dearer: float = 0.0, alternatives: tuple[str, str] = ("trade", "ke
     ],
     ids=["otherwise", "neither", "nor kept", "no ties"],
 )
-def test_an_impossibility_says_which_way_ties_are_broken(setting: Setting, ties: Ties | None) -> None:
+def test_an_impossibility_says_which_way_ties_are_broken(setting: Environment, ties: Ties | None) -> None:
     found = design(setting, DesignOptions())
     assert found.contradiction is not None
     assert found.contradiction.ties == ties
 
 
 @pytest.mark.parametrize("setting", [coarse(alternatives=("keep", "trade")), coarse(dearer=0.01)], ids=["kept", "dearer"])
-def test_where_ties_are_kept_efficient_trade_is_possible(setting: Setting) -> None:
+def test_where_ties_are_kept_efficient_trade_is_possible(setting: Environment) -> None:
     assert design(setting, DesignOptions()).status == "optimal"
 
 
@@ -196,7 +196,7 @@ def test_what_is_said_of_ties_is_what_trying_every_way_finds(seed: int) -> None:
     """Whole numbers tie often: the least outlay in closed form at every way to break them."""
     rng = np.random.default_rng(seed)
     sizes, wide, unit = rng.integers(2, 4, 2), int(rng.integers(2, 4)), 10.0 ** rng.integers(-9, 10)
-    setting = Setting(
+    setting = Environment(
         name="ties",
         players=("one", "two"),
         types=tuple(np.arange(float(k)) for k in sizes),
@@ -214,7 +214,7 @@ def test_what_is_said_of_ties_is_what_trying_every_way_finds(seed: int) -> None:
     ways = [np.flatnonzero(state > state.max() - unit / 2) for state in np.reshape(total, (-1, wide))]
     assert found.contradiction.ties is None or found.contradiction.ties.states == sum(len(way) > 1 for way in ways)
     least = min(
-        least_outlay(setting, Plan(setting, chosen=np.array(way).reshape(setting.shape)))[0]
+        least_outlay(setting, AllocationRule(setting, chosen=np.array(way).reshape(setting.shape)))[0]
         for way in itertools.islice(itertools.product(*ways), 3000)
     )
     if least <= 1e-9 * unit:
@@ -225,7 +225,7 @@ def test_what_is_said_of_ties_is_what_trying_every_way_finds(seed: int) -> None:
 
 
 def test_of_too_many_ties_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mechanism.design.LARGEST_TIES", 31)
+    monkeypatch.setattr("mechanism.design.solve.LARGEST_TIES", 31)
     found = design(coarse(), DesignOptions()).contradiction
     assert found is not None
     assert found.ties == Ties(states=4, otherwise="not_established")
@@ -249,13 +249,13 @@ def test_the_page_names_the_way_ties_are_broken(tmp_path: Path) -> None:
 
 def test_what_is_not_verified_is_not_announced(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither by the solver's word nor by weights that prove nothing."""
-    monkeypatch.setattr("mechanism.design.proves", lambda *given: False)
+    monkeypatch.setattr("mechanism.design.solve.proves", lambda *given: False)
     assert design(coarse(), DesignOptions()) == Design(status="not_established")
 
 
 def test_a_solver_that_says_unbounded_of_what_has_a_limit_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Payments have no limit where nobody may refuse, and there alone."""
-    monkeypatch.setattr("mechanism.programs._status", lambda problem, solver, **options: "unbounded")
+    monkeypatch.setattr("mechanism.design.cvx._status", lambda problem, solver, **options: "unbounded")
     assert design(coarse(), DesignOptions()) == Design(status="not_established")
     assert design(coarse(), DesignOptions(participation="none")) == Design(status="unbounded")
     assert design(coarse(), DesignOptions(participation="none", objective="max_surplus")) == Design(status="not_established")
@@ -264,11 +264,11 @@ def test_a_solver_that_says_unbounded_of_what_has_a_limit_is_not_believed(monkey
 @pytest.mark.parametrize("status", ["infeasible_or_unbounded", "infeasible_inaccurate", "user_limit", "unknown"])
 def test_a_solver_without_a_word_leaves_a_proof_to_find(status: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """No solver's word makes an impossibility or an optimum; weights that are checked do."""
-    monkeypatch.setattr("mechanism.programs._status", lambda problem, solver, **options: status)
+    monkeypatch.setattr("mechanism.design.cvx._status", lambda problem, solver, **options: status)
     assert design(coarse(), DesignOptions()) == Design(status="not_established")
     monkeypatch.undo()
     silent = replace(solve(build(coarse(), DesignOptions())), status="not_established")
-    monkeypatch.setattr("mechanism.design.solve", lambda *given: silent)
+    monkeypatch.setattr("mechanism.design.solve.solve", lambda *given: silent)
     assert design(coarse(), DesignOptions()).status == "infeasible"
 
 
@@ -284,7 +284,7 @@ def test_what_nobody_can_be_paid_enough_for_is_refuted_with_lotteries() -> None:
     """Outside options above anything that can be drawn, and no public money: the lottery's own rows
     are part of the proof."""
     setting = trade()
-    rich = Setting(**{**vars(setting), "outside": (np.full((1, 1), 0.3), np.full((1, 1), 0.3))})
+    rich = Environment(**{**vars(setting), "outside": (np.full((1, 1), 0.3), np.full((1, 1), 0.3))})
     found = design(rich, DesignOptions(allocation="second_best", objective="max_surplus", budget="ex_ante"))
     assert found.status == "infeasible"
     assert found.contradiction is not None
@@ -353,7 +353,7 @@ def test_rents_are_what_a_type_expects_beyond_staying_out() -> None:
     """In loops over the rival's types, with an outside option of each own type."""
     setting = trade()
     outside = (np.array([[0.05, 0.04, 0.03, 0.02, 0.01]]).T, np.array([[-0.1, 0.1, 0.2, 0.3, 0.4]]))
-    uneven = Setting(**{**vars(setting), "outside": outside})
+    uneven = Environment(**{**vars(setting), "outside": outside})
     found = design(uneven, DesignOptions(tax_rule="groves"))
     assert found.mechanism is not None
     net = found.mechanism.transfers[1]
@@ -368,7 +368,7 @@ def test_a_second_solver_that_disagrees_is_told(off: float, agrees: bool, monkey
         answer = solve(program)
         return answer if solver == "HIGHS" else replace(answer, value=answer.value + off)
 
-    monkeypatch.setattr("mechanism.design.solve", another)
+    monkeypatch.setattr("mechanism.design.solve.solve", another)
     found = solve_file(TRADE, {"allocation": "efficient", "objective": "min_outlay", "budget": "none"})
     opinion = found.found.second_opinion
     assert opinion is not None

@@ -12,12 +12,12 @@ from trees import evaluate
 from wild_markets import made
 from wild_search import read
 
-from market.case import make_case
-from market.faults import BadCase
+from market.casefile.faults import BadCase
+from market.model.case import make_case
+from market.model.reply import best_reply, reply_bound
+from market.model.wellposed import required_scale
 from market.regimes import REGIMES, benefit_matrix, solve_regime
-from market.reply import best_reply, reply_bound
-from market.wellposed import required_scale
-from mechanism.schema import load_case, parse_tree
+from mechanism.casefile.schema import load_case, parse_tree
 
 FIERCE: dict[str, Any] = {
     "demand": {"intercept": 10, "own_slope": 1, "cross_slope": 0},

@@ -11,7 +11,7 @@ import oracle_stages
 import pytest
 
 from market.regimes import solve_regime
-from mechanism.schema import parse_tree
+from mechanism.casefile.schema import parse_tree
 
 EXPECTED: dict[str, Any] = json.loads((Path(__file__).parent / "expected_stages.json").read_text(encoding="utf-8"))
 NAMES = {"sequential_second_leads": "sequential_firm_2"}

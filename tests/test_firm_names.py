@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from trees import evaluate
 
 from cli.shipped import find
-from market.faults import BadCase
-from mechanism.case_keys import set_at
-from mechanism.schema import PolicyCase, load_case, parse_tree
+from market.casefile.faults import BadCase
+from mechanism.casefile.case_keys import set_at
+from mechanism.casefile.schema import PolicyCase, load_case, parse_tree
 
 CASES = Path(__file__).resolve().parents[1] / "cases"
 NAMES = ("Bärenwacht & Söhne", "Zeta")

@@ -17,7 +17,7 @@ import pytest
 from fuzz import RESULT, ROOT, Oracle, fuzz, main
 from trees import evaluate
 
-from mechanism.schema import load_case
+from mechanism.casefile.schema import load_case
 
 posix = pytest.mark.skipif(os.name != "posix", reason="its clock needs a POSIX system")
 
@@ -108,8 +108,8 @@ def test_a_fault_planted_in_an_evaluation_is_found(
         return copy
 
     written = json.dumps
-    monkeypatch.setattr("mechanism.evaluation.evaluate", lambda *_: None)
-    monkeypatch.setattr("mechanism.tree.evaluation_tree", planted)
+    monkeypatch.setattr("mechanism.analysis.evaluation.evaluate", lambda *_: None)
+    monkeypatch.setattr("mechanism.report.tree.evaluation_tree", planted)
     monkeypatch.setattr("json.dumps", lambda tree, **more: written(tree, **{**more, "allow_nan": True}))
     assert kind in kinds(lambda oracle, chance: oracle.json(oracle.run(*EVALUATE), EVALUATE))
 
@@ -121,10 +121,10 @@ EVALUATE = ["evaluate", "c.yaml", "--format", "json"]
 @pytest.mark.parametrize(
     ("place", "planted", "kind"),
     [
-        ("cli.streams.visible", lambda text, kept="": text, "steers"),
+        ("cli.output.streams.visible", lambda text, kept="": text, "steers"),
         ("cli.entry.USAGE", 7, "code"),
-        ("market.faults.LISTED", 10**9, "flood"),
-        ("cli.streams.Seen.write", lambda self, text: self.stream.write(text.replace("Usage", "Traceback")), "traceback"),
+        ("market.casefile.faults.LISTED", 10**9, "flood"),
+        ("cli.output.streams.Seen.write", lambda self, text: self.stream.write(text.replace("Usage", "Traceback")), "traceback"),
         ("cli.entry.Seen.of", lambda stream: io.StringIO() if stream is sys.stderr else stream, "silent"),
     ],
 )

@@ -11,10 +11,10 @@ from command import Run
 from scipy.optimize import minimize
 from trees import evaluate
 
-from market.case import Case, make_case
-from market.outcome import Outcome
+from market.model.case import Case, make_case
+from market.model.outcome import Outcome
 from market.regimes import solve_regime
-from mechanism.schema import parse_tree
+from mechanism.casefile.schema import parse_tree
 
 SOLE = ("joint_profit", "price_collusion", "social_optimum", "first_best")
 

@@ -10,15 +10,15 @@ import pytest
 from scipy.optimize import linprog
 from trees import evaluate
 
-from market.outcome import SOLVED
+from market.model.outcome import SOLVED
 from market.regimes import REGIMES
-from mechanism.many import NUMBERS, solve_many, stack
-from mechanism.many_types import solve_block
-from mechanism.paths import least_payoffs
-from mechanism.policies import followed, policy_of
-from mechanism.rules import market_rules
-from mechanism.schema import PolicyCase, load_case, parse_tree
-from mechanism.types import type_space
+from mechanism.analysis.many import NUMBERS, solve_many, stack
+from mechanism.analysis.many_types import solve_block
+from mechanism.casefile.policies import followed, policy_of
+from mechanism.casefile.schema import PolicyCase, load_case, parse_tree
+from mechanism.casefile.types import type_space
+from mechanism.design.paths import least_payoffs
+from mechanism.design.rules import market_rules
 
 CASES = Path(__file__).resolve().parents[1] / "cases"
 POLICIES = [*followed(private=True), "vcg_reported"]

@@ -9,12 +9,12 @@ from admissible import market as any_market
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from market.case import Case
-from market.cost import COST_FORMS, investment_cost
-from market.demand import consumer_surplus, gross_utility, inverse_demand, printed_double_integral, quantity, shifted_intercept
-from market.outcome import account
-from market.payoff import Payoff
-from market.pricing import (
+from market.model.case import Case
+from market.model.cost import COST_FORMS, investment_cost
+from market.model.demand import consumer_surplus, gross_utility, inverse_demand, printed_double_integral, quantity, shifted_intercept
+from market.model.outcome import account
+from market.model.payoff import Payoff
+from market.model.pricing import (
     bertrand,
     bertrand_matrix,
     collusive,

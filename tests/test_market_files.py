@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from market.files import MAX_BYTES, BadCase, Fault, Place, read_document
+from market.casefile.files import MAX_BYTES, BadCase, Fault, Place, read_document
 
 
 @pytest.fixture

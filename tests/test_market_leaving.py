@@ -8,16 +8,16 @@ import pytest
 from admissible import FIERCE
 from numpy.typing import NDArray
 
-from market.case import Case, make_case
-from market.leaving import sales, true_profits
-from market.payoff import Payoff
-from market.pricing import net_intercept, sold_matrix
+from market.model.case import Case, make_case
+from market.model.leaving import sales, true_profits
+from market.model.payoff import Payoff
+from market.model.pricing import net_intercept, sold_matrix
+from market.model.reply import best_reply
+from market.model.wellposed import investment_response, remaining_cost
 from market.regimes import BOTH, REGIMES, benefit_matrix, level_bounds
+from market.regimes.sellers import climb_among_sellers
 from market.regimes.starts import fine_starts
 from market.regimes.table import needed_scale
-from market.reply import best_reply
-from market.sellers import climb_among_sellers
-from market.wellposed import investment_response, remaining_cost
 
 Array = NDArray[np.float64]
 

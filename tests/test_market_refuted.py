@@ -17,25 +17,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import optimize
 
-from market import proof
-from market.case import INVESTMENT, SHARING, Array, Case, UnitCost
-from market.cost import share_enclosure
-from market.leaving import true_profits
-from market.outcome import account
-from market.payoff import Payoff
-from market.pricing import bertrand_matrix
-from market.proof import bound_optimum
+from market.certify import proof
+from market.certify.proof import bound_optimum
+from market.certify.uniqueness import _conditions as conditions
+from market.certify.uniqueness import _injective as injective
+from market.certify.uniqueness import _letters as letters
+from market.certify.uniqueness import _sharing as sharing_over
+from market.certify.uniqueness import largest_investment, symmetric_levels, uniqueness
+from market.model.case import INVESTMENT, SHARING, Array, Case, UnitCost
+from market.model.cost import share_enclosure
+from market.model.leaving import true_profits
+from market.model.outcome import account
+from market.model.payoff import Payoff
+from market.model.pricing import bertrand_matrix
+from market.model.reply import best_reply, reply_bound
+from market.model.sharing import sharing_equilibrium
+from market.model.wellposed import concavity, required_scale
 from market.regimes import BOTH, REGIMES, benefit_matrix, firm_game, solve_regime
-from market.reply import best_reply, reply_bound
-from market.sharing import sharing_equilibrium
 from market.solve.equilibrium import own_system
 from market.solve.interval import Interval
-from market.uniqueness import _conditions as conditions
-from market.uniqueness import _injective as injective
-from market.uniqueness import _letters as letters
-from market.uniqueness import _sharing as sharing_over
-from market.uniqueness import largest_investment, symmetric_levels, uniqueness
-from market.wellposed import concavity, required_scale
 
 PLANNERS = ("joint_profit", "price_collusion", "social_optimum", "first_best")
 SEEDS = st.integers(0, 2**32 - 1)

@@ -11,17 +11,17 @@ from admissible import cases, market, random_levels
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from market.case import Case
-from market.cost import COST_FORMS, cost_derivatives
-from market.outcome import Binding, Outcome, account
-from market.payoff import Payoff
-from market.pricing import bertrand_matrix, revenue_matrices
+from market.model.case import Case
+from market.model.cost import COST_FORMS, cost_derivatives
+from market.model.outcome import Binding, Outcome, account
+from market.model.payoff import Payoff
+from market.model.pricing import bertrand_matrix, revenue_matrices
+from market.model.reply import best_reply, reply_bound
+from market.model.wellposed import concavity
 from market.regimes import BOTH, REGIMES, Regime, benefit_matrix, level_bounds, solve_markets, solve_regime, solve_regimes
 from market.regimes.table import needed_scale
-from market.reply import best_reply, reply_bound
 from market.solve.optimum import maximise
-from market.wellposed import concavity
-from mechanism.many import stack
+from mechanism.analysis.many import stack
 
 
 def levels_of(outcome: Outcome) -> np.ndarray:

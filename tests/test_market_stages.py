@@ -8,17 +8,17 @@ from admissible import cases, market, random_levels
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from market.case import Case
-from market.cost import COST_FORMS
-from market.leaving import true_profits
-from market.outcome import Binding, Outcome, account
-from market.pricing import bertrand_matrix
+from market.model.case import Case
+from market.model.cost import COST_FORMS
+from market.model.leaving import true_profits
+from market.model.outcome import Binding, Outcome, account
+from market.model.pricing import bertrand_matrix
+from market.model.reply import best_reply
 from market.regimes import solve_regime
-from market.reply import best_reply
+from market.regimes.stages import _leader_slope as leader_slope
+from market.regimes.stages import follow, invest_first, lead, sharing_equilibrium
 from market.solve.search import STEP
 from market.solve.tolerances import DEFAULT
-from market.stages import _leader_slope as leader_slope
-from market.stages import follow, invest_first, lead, sharing_equilibrium
 
 
 def levels_of(outcome: Outcome) -> np.ndarray:

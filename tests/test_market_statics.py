@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from admissible import market
 
-from cli.rows import derivatives_csv
-from market.outcome import account
+from cli.pages.rows import derivatives_csv
+from market.model.outcome import account
+from market.model.units import POWERS, in_words
 from market.regimes import REGIMES, solve_regime
-from market.statics import comparative_statics, dimension_of, shifts, values
-from market.units import POWERS, in_words
-from mechanism.tree import Tree, elasticities_tree, slopes_tree
+from market.regimes.statics import comparative_statics, dimension_of, shifts, values
+from mechanism.report.tree import Tree, elasticities_tree, slopes_tree
 
 MARKETS: dict[str, dict[str, object]] = {
     "equal": {},

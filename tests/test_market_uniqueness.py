@@ -8,14 +8,14 @@ from admissible import cases, market, random_levels
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from market.case import Case
+from market.certify.uniqueness import _conditions as conditions
+from market.certify.uniqueness import _letters as letters
+from market.certify.uniqueness import largest_investment, symmetric_levels, uniqueness
+from market.model.case import Case
 from market.regimes import REGIMES, firm_game, solve_regime
+from market.regimes.stages import sharing_equilibrium
 from market.solve.equilibrium import best_reply_rounds, find_equilibria, own_system
 from market.solve.interval import Interval
-from market.stages import sharing_equilibrium
-from market.uniqueness import _conditions as conditions
-from market.uniqueness import _letters as letters
-from market.uniqueness import largest_investment, symmetric_levels, uniqueness
 
 SEVERAL = {
     "intercept": 15.976,

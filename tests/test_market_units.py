@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from admissible import market
 
-from market.case import PARAMETERS, Case
-from market.outcome import account
-from market.pricing import bertrand_matrix
-from market.units import Units, in_units, natural_units
+from market.model.case import PARAMETERS, Case
+from market.model.outcome import account
+from market.model.pricing import bertrand_matrix
+from market.model.units import NaturalUnits, in_units, natural_units
 
 X = np.array([[0.3, 0.6, 1.2, 0.7]])
 """Levels: sharing, investment."""
@@ -27,7 +27,7 @@ def test_the_same_levels_give_the_same_books_in_other_units(form: str, unit_cost
         reference_investment=1.4,
         investment_cap=9.0,
     )
-    units = Units(money=np.array([[3.0]]), quantity=np.array([[0.7]]))
+    units = NaturalUnits(money=np.array([[3.0]]), quantity=np.array([[0.7]]))
     plain = account(case, X, bertrand_matrix)
     x = X / np.array([1, 1, 0.7, 0.7])
     other = account(in_units(case, units), x, bertrand_matrix)

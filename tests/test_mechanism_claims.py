@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 from admissible import market
 
-from market import proof
+from market.certify import proof
 from market.regimes import solve_regime
 from market.solve.equilibrium import Game, newton, searched_reply
-from mechanism import design
-from mechanism.checks import Lie, Refusal, first_largest, participation
-from mechanism.incentives import Earned, Gains, incentive_check
-from mechanism.judge import statuses
-from mechanism.programs import LinearAnswer
-from mechanism.setting_file import DesignOptions, parse_setting
-from mechanism.settings import achieved, efficient
-from mechanism.types import discrete
+from mechanism.casefile.types import discrete
+from mechanism.design.checks import Lie, Refusal, first_largest, participation
+from mechanism.design.cvx import LinearAnswer
+from mechanism.design.environment import achieved, efficient
+from mechanism.design.setting_file import DesignOptions, parse_setting
+from mechanism.design.solve import solve as design
+from mechanism.scheme.incentives import Earned, Gains, incentive_check
+from mechanism.scheme.judge import statuses
 
 JUST = ((0.5e-7, "holds"), (2e-7, "violated"))
 """Amounts on either side of a ten-millionth of a payoff range of one, and what is then claimed."""

@@ -13,16 +13,16 @@ from command import Run
 from scipy.optimize import linprog, minimize
 from trees import evaluate
 
-from market.case import Case
-from market.outcome import account
-from market.pricing import bertrand_matrix
-from mechanism.design import design
-from mechanism.design_file import solve_file
-from mechanism.design_tree import design_tree
-from mechanism.market_setting import WEIGHTS
-from mechanism.schema import load_case, parse_tree
-from mechanism.setting_file import DesignOptions, parse_setting
-from mechanism.types import type_space
+from market.model.case import Case
+from market.model.outcome import account
+from market.model.pricing import bertrand_matrix
+from mechanism.analysis.designs import solve_file
+from mechanism.casefile.schema import load_case, parse_tree
+from mechanism.casefile.types import type_space
+from mechanism.design.setting_file import DesignOptions, parse_setting
+from mechanism.design.solve import design
+from mechanism.report.design_tree import design_tree
+from mechanism.scheme.market_setting import WEIGHTS
 
 CASES = Path(__file__).resolve().parents[1] / "cases"
 Tree = dict[str, Any]

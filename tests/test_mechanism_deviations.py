@@ -7,11 +7,11 @@ import pytest
 from admissible import FIERCE
 from test_market_leaving import wild
 
-from market.leaving import true_profits, welfare_with_exit
-from market.pricing import net_intercept
-from market.with_exit import planner_with_exit, profits_with_exit, who_sells
-from mechanism.private_market import examined, private_equilibrium, private_game
-from mechanism.types import discrete
+from market.model.leaving import true_profits, welfare_with_exit
+from market.model.pricing import net_intercept
+from market.model.with_exit import planner_with_exit, profits_with_exit, who_sells
+from mechanism.casefile.types import discrete
+from mechanism.scheme.private_market import examined, private_equilibrium, private_game
 
 
 def test_payoffs_over_all_levels_are_those_of_sales_one_by_one() -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from trees import evaluate
 
-from mechanism import evaluation
-from mechanism.schema import load_case, parse_tree
-from mechanism.tidy import comparison_frame
-from mechanism.tree import look_up
+from mechanism.analysis import evaluation
+from mechanism.casefile.schema import load_case, parse_tree
+from mechanism.report.tidy import comparison_frame
+from mechanism.report.tree import look_up
 
 CASES = Path(__file__).resolve().parents[1] / "cases"
 

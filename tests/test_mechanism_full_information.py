@@ -8,14 +8,14 @@ from admissible import cases, market, random_levels
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from market.case import Case
-from market.outcome import account
-from market.pricing import bertrand_matrix
+from market.model.case import Case
+from market.model.outcome import account
+from market.model.pricing import bertrand_matrix
 from market.regimes import solve_regime
-from mechanism.checks import Refusal, least_lump_sums, participation
-from mechanism.design_tree import witness_tree
-from mechanism.full_information import full_information, regulated_game, subsidy
-from mechanism.programs import least_lump_sums as least_lump_sums_by_program
+from mechanism.design.checks import Refusal, least_lump_sums, participation
+from mechanism.design.cvx import least_lump_sums as least_lump_sums_by_program
+from mechanism.report.design_tree import witness_tree
+from mechanism.scheme.full_information import full_information, regulated_game, subsidy
 
 
 @given(case=cases(), seed=st.integers(0, 2**32 - 1))

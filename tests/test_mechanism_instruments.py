@@ -10,14 +10,14 @@ import pytest
 from admissible import cases, market
 from hypothesis import given, settings
 
-from market.case import Case
-from market.leaving import true_profits
-from market.outcome import account
-from market.pricing import bertrand_matrix
+from market.model.case import Case
+from market.model.leaving import true_profits
+from market.model.outcome import account
+from market.model.pricing import bertrand_matrix
+from market.model.units import natural_units
 from market.regimes import solve_regime
-from market.units import natural_units
-from mechanism.instruments import linear_subsidies, unit_rates
-from mechanism.schema import load_case, parse_tree
+from mechanism.casefile.schema import load_case, parse_tree
+from mechanism.rates.instruments import linear_subsidies, unit_rates
 
 CASES = Path(__file__).resolve().parents[1] / "cases"
 

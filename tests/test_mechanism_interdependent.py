@@ -15,19 +15,19 @@ from hypothesis import given, settings
 from scipy.optimize import linprog
 from trees import evaluate
 
-from market.case import Case, levels
-from market.files import BadCase, read_document
-from market.outcome import account
-from market.payoff import Payoff
-from market.pricing import bertrand_matrix, revenue_matrices, utility_matrix
+from market.casefile.files import BadCase, read_document
+from market.model.case import Case, levels
+from market.model.outcome import account
+from market.model.payoff import Payoff
+from market.model.pricing import bertrand_matrix, revenue_matrices, utility_matrix
+from market.model.reply import best_reply
 from market.regimes import BOTH, REGIMES, firm_game, solve_regime
-from market.reply import best_reply
-from mechanism.allocation import allocate
-from mechanism.options import NO_TRANSFERS
-from mechanism.private_market import PrivateEquilibrium
-from mechanism.reported import assign
-from mechanism.schema import parse_tree
-from mechanism.types import uniform
+from mechanism.casefile.schema import parse_tree
+from mechanism.casefile.types import uniform
+from mechanism.design.options import NO_TRANSFERS
+from mechanism.scheme.allocation import allocate
+from mechanism.scheme.private_market import PrivateEquilibrium
+from mechanism.scheme.reported import assign
 
 Tree = dict[str, Any]
 TREE: Tree = {
@@ -330,7 +330,7 @@ def test_a_rule_that_there_is_none_of_says_why(monkeypatch: pytest.MonkeyPatch, 
     told = run("evaluate", path, "--format", "json")
     assert told.code == 0
     assert json.loads(told.out)["mechanism"]["why_not"] == {}
-    monkeypatch.setattr("mechanism.asymmetric_information.design_of", lambda scheme: None)
+    monkeypatch.setattr("mechanism.scheme.asymmetric_information.design_of", lambda scheme: None)
     told = run("evaluate", path, "--format", "json")
     assert told.code == 3
     mechanism = json.loads(told.out)["mechanism"]

@@ -10,24 +10,24 @@ import numpy as np
 import pytest
 from trees import evaluate
 
-from market.case import Array, Case, make_case
-from market.outcome import account
-from market.pricing import bertrand_matrix
+from market.model.case import Array, Case, make_case
+from market.model.outcome import account
+from market.model.pricing import bertrand_matrix
 from market.regimes import solve_regime
-from mechanism.allocation import allocate
-from mechanism.behaviour import Expected
-from mechanism.instruments import linear_subsidies
-from mechanism.preparation import private_regime
-from mechanism.private_market import (
+from mechanism.casefile.schema import load_case
+from mechanism.casefile.standard import CONSUMERS_LOSE, Standard
+from mechanism.casefile.types import TypeSpace, discrete, type_space, uniform
+from mechanism.rates.instruments import linear_subsidies
+from mechanism.rates.robust_rates import FixedRates, best_rates
+from mechanism.scheme.allocation import allocate
+from mechanism.scheme.behaviour import ExpectedOutcome
+from mechanism.scheme.preparation import private_regime
+from mechanism.scheme.private_market import (
     PrivateEquilibrium,
     expected_under,
     pairs_of,
     private_equilibrium,
 )
-from mechanism.robust_rates import FixedRates, best_rates
-from mechanism.schema import load_case
-from mechanism.standard import CONSUMERS_LOSE, Standard
-from mechanism.types import TypeSpace, discrete, type_space, uniform
 
 INPUTS = Path(__file__).parent / "inputs"
 ALIKE: dict[str, Any] = {
@@ -294,7 +294,7 @@ def test_what_knowing_both_types_overstated() -> None:
         today = today_in(case, types)
         nash = solve_regime(case, "nash")
         found = private_equilibrium(case, types, np.asarray(nash.levels), rates=np.array(rates))
-        played: Expected = expected_under(case, types, found, np.array(rates))
+        played: ExpectedOutcome = expected_under(case, types, found, np.array(rates))
         assert found.converged
         assert played.welfare == pytest.approx(welfare, abs=6e-4)
         before = expected_under(case, types, today).welfare

@@ -12,25 +12,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
-from market.case import Array, Case
-from market.outcome import account
-from market.payoff import Payoff
-from market.pricing import bertrand_matrix, utility_matrix
+from market.model.case import Array, Case
+from market.model.outcome import account
+from market.model.payoff import Payoff
+from market.model.pricing import bertrand_matrix, utility_matrix
 from market.regimes import BOTH, solve_regime
-from mechanism.allocation import allocate
-from mechanism.asymmetric_information import constraint_data, run_rule
-from mechanism.behaviour import by_pair, expected_outcome, reporting_equilibrium
-from mechanism.full_information import subsidy
-from mechanism.incentives import collusion_check, earned, free_earned, free_gains, gains
-from mechanism.preparation import Scheme, prepare
-from mechanism.private_market import private_equilibrium
-from mechanism.programs import largest_violation, repair, repair_rows, solve
-from mechanism.reported import Assignment, assign
-from mechanism.rules import TAX_RULES
-from mechanism.schema import MechanismOptions, parse_tree
-from mechanism.states import own_first
-from mechanism.tree import rule_tree
-from mechanism.types import TypeSpace, discrete, type_space, uniform
+from mechanism.casefile.schema import MechanismOptions, parse_tree
+from mechanism.casefile.types import TypeSpace, discrete, type_space, uniform
+from mechanism.design.cvx import largest_violation, repair, repair_rows, solve
+from mechanism.design.rules import TAX_RULES
+from mechanism.design.states import own_first
+from mechanism.report.tree import rule_tree
+from mechanism.scheme.allocation import allocate
+from mechanism.scheme.asymmetric_information import constraint_data, run_rule
+from mechanism.scheme.behaviour import by_pair, expected_outcome, reporting_equilibrium
+from mechanism.scheme.full_information import subsidy
+from mechanism.scheme.incentives import collusion_check, earned, free_earned, free_gains, gains
+from mechanism.scheme.preparation import Scheme, prepare
+from mechanism.scheme.private_market import private_equilibrium
+from mechanism.scheme.reported import Assignment, assign
 
 NOTHING = np.zeros((2, 1, 1))
 """Outside options of zero."""
@@ -354,7 +354,7 @@ def test_a_repair_is_the_same_in_any_unit(unit: float) -> None:
 @pytest.mark.parametrize("said", ["infeasible", "unknown", "infeasible_or_unbounded", "user_limit"])
 def test_no_repair_is_ruled_out_on_a_solver_s_word(said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a constraint that can be mended."""
-    monkeypatch.setattr("mechanism.programs.solve", lambda problem: said)
+    monkeypatch.setattr("mechanism.design.cvx.solve", lambda problem: said)
     found = repair(np.array([[0.0, 1.0], [-2.0, 0.0]]), None)
     assert (found.status, found.rows, found.verified) == ("not_established", (), False)
     assert largest_violation(np.array([[0.0, 1.0], [-2.0, 0.0]]), None) is None
@@ -362,7 +362,7 @@ def test_no_repair_is_ruled_out_on_a_solver_s_word(said: str, monkeypatch: pytes
 
 def test_weights_that_add_up_to_nothing_rule_out_no_repair(monkeypatch: pytest.MonkeyPatch) -> None:
     words = iter(["infeasible"])
-    monkeypatch.setattr("mechanism.programs.solve", lambda problem: next(words, None) or solve(problem))
+    monkeypatch.setattr("mechanism.design.cvx.solve", lambda problem: next(words, None) or solve(problem))
     found = repair(np.array([[0.0, 1.0], [-2.0, 0.0]]), None)
     assert (found.status, found.rows, found.verified) == ("not_established", (), False)
 

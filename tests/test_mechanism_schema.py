@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from market.demand import gross_utility, inverse_demand, quantity
-from market.files import BadCase
-from mechanism.schema import ListedTypes, MechanismOptions, UniformTypes, case_schema, load_case, parse_tree
+from market.casefile.files import BadCase
+from market.model.demand import gross_utility, inverse_demand, quantity
+from mechanism.casefile.schema import ListedTypes, MechanismOptions, UniformTypes, case_schema, load_case, parse_tree
 
 TREE = {
     "demand": {"intercept": 20, "own_slope": 1.5, "cross_slope": 1.0},

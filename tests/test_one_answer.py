@@ -8,10 +8,10 @@ import compare_ranking
 import numpy as np
 import pytest
 
-from mechanism.evaluation import evaluate
-from mechanism.many import solve_many
-from mechanism.policies import compared
-from mechanism.schema import PolicyCase, parse_tree
+from mechanism.analysis.evaluation import evaluate
+from mechanism.analysis.many import solve_many
+from mechanism.casefile.policies import compared
+from mechanism.casefile.schema import PolicyCase, parse_tree
 
 
 def drawn(seed: int, private: bool) -> PolicyCase:

@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from market.faults import BadCase
-from mechanism.design_file import DesignError, solve_file
-from mechanism.design_program import build, stacked
-from mechanism.options import LARGEST, by_formula, expectations_count, no_limit, too_many
-from mechanism.rules import DESIGNED, TAX_RULES
-from mechanism.schema import MechanismOptions, parse_tree
-from mechanism.setting_file import DesignOptions
-from mechanism.settings import Setting, efficient
-from mechanism.transfers import no_design
-from mechanism.types import discrete, uniform
+from market.casefile.faults import BadCase
+from mechanism.analysis.designs import DesignError, solve_file
+from mechanism.casefile.schema import MechanismOptions, parse_tree
+from mechanism.casefile.types import discrete, uniform
+from mechanism.design.environment import Environment, efficient
+from mechanism.design.options import LARGEST, by_formula, expectations_count, no_limit, too_many
+from mechanism.design.program import build, stacked
+from mechanism.design.rules import DESIGNED, TAX_RULES
+from mechanism.design.setting_file import DesignOptions
+from mechanism.scheme.transfers import no_design
 
 TREE: dict[str, Any] = {
     "demand": {"intercept": 20, "own_slope": 1.5, "cross_slope": 1.0},
@@ -59,7 +59,7 @@ def one_transfer_per_type_is_enough(options: DesignOptions) -> bool:
     """Whether moving money between states of the same own type, its expectation kept, moves nothing
     that is asked."""
     rng = np.random.default_rng(0)
-    setting = Setting(
+    setting = Environment(
         name="two",
         players=("a", "b"),
         types=(np.arange(2.0), np.arange(3.0)),

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from market.faults import BadCase
-from mechanism.case_keys import expanded, key_path, leaves, set_at, value_at
-from mechanism.evaluation import evaluate
-from mechanism.many import solve_many
-from mechanism.over_parameters import over_parameters
-from mechanism.overturn import Line, Met, followed, over_standards, stretches
-from mechanism.policies import compared
-from mechanism.recommendation import Stretch
-from mechanism.schema import PolicyCase, load_case, parse_tree
+from market.casefile.faults import BadCase
+from mechanism.analysis.evaluation import evaluate
+from mechanism.analysis.many import solve_many
+from mechanism.analysis.over_parameters import over_parameters
+from mechanism.analysis.overturn import Line, Met, followed, over_standards, stretches
+from mechanism.casefile.case_keys import expanded, key_path, leaves, set_at, value_at
+from mechanism.casefile.policies import compared
+from mechanism.casefile.schema import PolicyCase, load_case, parse_tree
+from mechanism.ranking.recommendation import Stretch
 
 CASES = Path(__file__).resolve().parents[1] / "cases"
 

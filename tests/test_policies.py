@@ -12,7 +12,7 @@ from trees import evaluate
 
 from cli.commands.statics import RegimeName
 from market.regimes import REGIMES
-from mechanism.policies import (
+from mechanism.casefile.policies import (
     allowable,
     benchmarks,
     compared,
@@ -21,8 +21,8 @@ from mechanism.policies import (
     policies,
     policy_of,
 )
-from mechanism.rules import TAX_RULES, market_rules
-from mechanism.schema import load_case, parse_tree
+from mechanism.casefile.schema import load_case, parse_tree
+from mechanism.design.rules import TAX_RULES, market_rules
 
 CASES = Path(__file__).resolve().parents[1] / "cases"
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from command import Run
 
-from market.faults import BadCase
-from market.units import in_units, natural_units
-from mechanism.proportions import misfits, scaling
-from mechanism.sample import draw
-from mechanism.schema import PolicyCase, load_case, parse_tree
+from market.casefile.faults import BadCase
+from market.model.units import in_units, natural_units
+from mechanism.casefile.proportions import misfits, scaling
+from mechanism.casefile.schema import PolicyCase, load_case, parse_tree
+from mechanism.claims.sample import draw
 
 CASES = Path(__file__).resolve().parents[1] / "cases"
 

@@ -13,10 +13,10 @@ import pytest
 from command import Run
 
 from market.regimes import REGIMES, solve_regime
-from mechanism.claims_tree import market_tree, propositions_tree, sample_tree
-from mechanism.propositions import CLAIMS, claims_at
-from mechanism.sample import confirmed, draw, ground_of_case, ground_of_sample, propositions, sampled
-from mechanism.schema import PolicyCase, load_case, parse_tree
+from mechanism.casefile.schema import PolicyCase, load_case, parse_tree
+from mechanism.claims.propositions import CLAIMS, claims_at
+from mechanism.claims.sample import confirmed, draw, ground_of_case, ground_of_sample, propositions, sampled
+from mechanism.report.claims_tree import market_tree, propositions_tree, sample_tree
 
 IDS = [
     *("P1.i", "P1.ii", "L1.i", "L1.ii", "P2.i", "P2.ii", "P2.iii", "P3.i", "P3.ii", "P4.i", "P4.ii", "P4.iii", "P5.i", "P5.ii", "P6"),
@@ -147,8 +147,8 @@ def test_what_extended_precision_does_not_confirm_is_no_counterexample() -> None
 
 
 def test_the_refined_levels_solve_the_conditions_to_more_than_double_precision() -> None:
-    from market.statics import conditions
-    from mechanism.sample import refined
+    from market.regimes.statics import conditions
+    from mechanism.claims.sample import refined
 
     ground = ground_of_case(case("two_vendors"))
     fine = ground.case.map(lambda a: a.astype(np.longdouble))

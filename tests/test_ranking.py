@@ -13,16 +13,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
-from market.case import Array, Case
-from market.outcome import SOLVED, account
-from market.pricing import bertrand_matrix
+from market.model.case import Array, Case
+from market.model.outcome import SOLVED, account
+from market.model.pricing import bertrand_matrix
 from market.regimes import level_bounds, solve_markets
-from mechanism.attainable import attainable
-from mechanism.evaluation import evaluate
-from mechanism.ranking import choose, settled
-from mechanism.results import ComparisonRow, Evaluation
-from mechanism.schema import load_case, parse_tree
-from mechanism.standard import Standard
+from mechanism.advice.results import ComparisonRow, Evaluation
+from mechanism.analysis.evaluation import evaluate
+from mechanism.casefile.schema import load_case, parse_tree
+from mechanism.casefile.standard import Standard
+from mechanism.ranking.attainable import attainable
+from mechanism.ranking.rank import choose, settled
 
 CASES = Path(__file__).resolve().parents[1] / "cases"
 
@@ -231,7 +231,7 @@ def test_no_levels_are_better(case: Case, beta: float, mu: float) -> None:
 
 def test_many_markets_and_standards_at_once_are_what_each_is_alone() -> None:
     trees = [load_case(CASES / f"{name}.yaml").market.flat() for name in ("two_vendors", "full_sharing", "near_monopolies")]
-    from mechanism.many import stack
+    from mechanism.analysis.many import stack
 
     many = stack(trees)
     standards = [(1.0, 0.3), (0.3, 0.0), (0.6, 0.2)]

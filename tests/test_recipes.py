@@ -17,12 +17,12 @@ from test_architecture import MODULES, ROOT
 from test_rows import _half_as_fast, _half_as_fast_bends
 from test_rule_rows import FREE, TOY
 
-from market.cost import COST_FORMS, of_share
-from market.pricing import bertrand_matrix
+from market.model.cost import COST_FORMS, of_share
+from market.model.pricing import bertrand_matrix
 from market.regimes import REGIMES, Regime
-from mechanism.rules import TAX_RULES
-from mechanism.schema import load_case
-from mechanism.types import PRIVATE
+from mechanism.casefile.schema import load_case
+from mechanism.casefile.types import PRIVATE
+from mechanism.design.rules import TAX_RULES
 
 Tree = dict[str, Any]
 Write = Callable[[Tree], Path]
@@ -244,15 +244,15 @@ def test_a_copy_of_groves_gives_the_same_figures_everywhere(run: Run, write: Wri
 # --- nobody else knows a row by its key
 
 TABLES = {
-    "market/cost.py": COST_FORMS,
+    "market/model/cost.py": COST_FORMS,
     "market/regimes/table.py": REGIMES,
-    "mechanism/rules.py": TAX_RULES,
+    "mechanism/design/rules.py": TAX_RULES,
 }
 NAMED = {
-    ("market/case.py", "saturating"): "what a case made in Python has where it does not say",
-    ("mechanism/policies.py", "nash"): "TODAY: what changes are measured against",
-    ("mechanism/policies.py", "social_optimum"): "GOAL: what subsidies and taxes aim at",
-    ("mechanism/design_program.py", "worst_type"): "a bound on what transfers may be, by its formula",
+    ("market/model/case.py", "saturating"): "what a case made in Python has where it does not say",
+    ("mechanism/casefile/policies.py", "nash"): "TODAY: what changes are measured against",
+    ("mechanism/casefile/policies.py", "social_optimum"): "GOAL: what subsidies and taxes aim at",
+    ("mechanism/design/program.py", "worst_type"): "a bound on what transfers may be, by its formula",
     **{
         (f"mechanism/{module}.py", key): "claims of the paper are about named regimes and forms"
         for module in ("ground", "propositions", "sample")
@@ -293,7 +293,7 @@ def test_nobody_but_its_own_module_knows_a_row_by_its_key() -> None:
 
 def test_the_printed_tax_is_known_to_its_own_row_alone() -> None:
     for path in MODULES:
-        if str(path.relative_to(ROOT)) == "mechanism/rules.py":
+        if str(path.relative_to(ROOT)) == "mechanism/design/rules.py":
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Compare) and any(isinstance(c, ast.Constant) and c.value == PAYOFF for c in node.comparators):

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from market.case import Case, make_case
-from market.cost import COST_FORMS
-from market.faults import BadCase
+from market.casefile.faults import BadCase
+from market.model.case import Case, make_case
+from market.model.cost import COST_FORMS
+from market.model.units import in_units, natural_units
 from market.regimes import REGIMES, solve_regime, table
-from market.units import in_units, natural_units
-from mechanism.schema import parse_tree
+from mechanism.casefile.schema import parse_tree
 
 STEP = 1e-6
 

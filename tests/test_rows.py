@@ -10,18 +10,18 @@ import numpy as np
 import pytest
 from admissible import market
 
-from market.case import Array, Case
-from market.cost import COST_FORMS, CostForm, of_share
-from market.outcome import Outcome
-from market.payoff import Payoff
-from market.pricing import bertrand_matrix
+from market.certify.uniqueness import uniqueness
+from market.model.case import Array, Case
+from market.model.cost import COST_FORMS, CostForm, of_share
+from market.model.outcome import Outcome
+from market.model.payoff import Payoff
+from market.model.pricing import bertrand_matrix
+from market.model.reply import best_reply
+from market.model.wellposed import required_scale
 from market.regimes import BOTH, REGIMES, Regime, benefit_matrix, level_bounds, solve_markets, solve_regime, solve_regimes
-from market.reply import best_reply
 from market.solve.optimum import maximise
-from market.uniqueness import uniqueness
-from market.wellposed import required_scale
-from mechanism.allocation import allocate, levels_over_pairs
-from mechanism.many import stack
+from mechanism.analysis.many import stack
+from mechanism.scheme.allocation import allocate, levels_over_pairs
 
 UNEQUAL: dict[str, object] = {"intercept": [20.0, 17.0], "cost_spillover": [0.5, 0.2]}
 VARIANTS: tuple[dict[str, object], ...] = ({}, UNEQUAL, {"cost_scale": 2.0}, {"unit_cost": (2.0, 0.1, 0.0, 0.0)})
@@ -142,7 +142,7 @@ def half_welfare(monkeypatch: pytest.MonkeyPatch) -> Regime:
 
 
 def _mean_of_welfare_and_profit(case: Case, x: Array) -> Array:
-    from market.outcome import account
+    from market.model.outcome import account
 
     books = account(case, x, bertrand_matrix)
     return np.asarray((books.total_surplus.sum(-1) + books.profit.sum(-1)) / 2)

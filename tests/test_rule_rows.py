@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mechanism.difference import difference
-from mechanism.evaluation import evaluate
-from mechanism.many import NUMBERS, TEXT, solve_many
-from mechanism.rule_results import RuleResult
-from mechanism.rules import TAX_RULES, TaxRule
-from mechanism.schema import PolicyCase, load_case, parse_tree
-from mechanism.states import Reports
-from mechanism.tree import difference_tree, evaluation_tree, path_tree, rule_tree
-from mechanism.types import PRIVATE, PrivateParameter
-from mechanism.what_if import Span, along
+from mechanism.analysis.difference import difference
+from mechanism.analysis.evaluation import evaluate
+from mechanism.analysis.many import NUMBERS, TEXT, solve_many
+from mechanism.analysis.what_if import Span, along
+from mechanism.casefile.schema import PolicyCase, load_case, parse_tree
+from mechanism.casefile.types import PRIVATE, PrivateParameter
+from mechanism.design.rules import TAX_RULES, TaxRule
+from mechanism.design.states import Reports
+from mechanism.report.tree import difference_tree, evaluation_tree, path_tree, rule_tree
+from mechanism.scheme.rule_results import RuleResult
 
 CASES = Path(__file__).resolve().parents[1] / "cases"
 Tree = dict[str, Any]

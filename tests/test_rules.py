@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from market.faults import BadCase
-from mechanism.design_file import solve_file
-from mechanism.design_tree import design_tree
-from mechanism.rules import DESIGNED, TAX_RULES, TaxRule, market_rules, setting_rules
-from mechanism.setting_file import load_setting, setting_schema
-from mechanism.settings import Setting, efficient, misreport_gains, reports_of
-from mechanism.states import OwnReports, Reports, along, expect, over_states, own_first
+from market.casefile.faults import BadCase
+from mechanism.analysis.designs import solve_file
+from mechanism.design.environment import Environment, efficient, misreport_gains, reports_of
+from mechanism.design.rules import DESIGNED, TAX_RULES, TaxRule, market_rules, setting_rules
+from mechanism.design.setting_file import load_setting, setting_schema
+from mechanism.design.states import OwnReports, Reports, along, expect, over_states, own_first
+from mechanism.report.design_tree import design_tree
 
 Array = NDArray[np.float64]
 ROOT = Path(__file__).resolve().parents[1]
@@ -196,9 +196,9 @@ def test_the_market_s_tables_give_the_same_taxes(key: str, timing: Any, cases: t
 # --- what rows say
 
 
-def random_setting(seed: int, sizes: tuple[int, ...]) -> Setting:
+def random_setting(seed: int, sizes: tuple[int, ...]) -> Environment:
     rng = np.random.default_rng(seed)
-    return Setting(
+    return Environment(
         name="random",
         players=tuple(map(str, range(len(sizes)))),
         types=tuple(np.arange(size, dtype=float) for size in sizes),

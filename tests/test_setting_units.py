@@ -14,20 +14,20 @@ from command import Run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mechanism.design import Design, design, least_outlay
-from mechanism.rules import DESIGNED, TAX_RULES, setting_rules
-from mechanism.setting_file import DesignOptions
-from mechanism.settings import Setting, efficient, transfers_by
+from mechanism.design.environment import Environment, efficient, transfers_by
+from mechanism.design.rules import DESIGNED, TAX_RULES, setting_rules
+from mechanism.design.setting_file import DesignOptions
+from mechanism.design.solve import Design, design, least_outlay
 
 GRID = np.array([0.125, 0.375, 0.625, 0.875])
 SECOND_BEST = DesignOptions(allocation="second_best", objective="max_surplus")
 
 
-def trade(unit: float = 1.0, constant: float = 0.0, alternatives: tuple[str, str] = ("trade", "keep")) -> Setting:
+def trade(unit: float = 1.0, constant: float = 0.0, alternatives: tuple[str, str] = ("trade", "keep")) -> Environment:
     """A buyer and a seller, values times a unit and beside a constant that staying out is worth
     too."""
     values = unit * np.stack([GRID, np.zeros(4)], -1)[:, :: 1 if alternatives[0] == "trade" else -1]
-    return Setting(
+    return Environment(
         name="trade",
         players=("buyer", "seller"),
         types=(GRID, GRID),
@@ -109,13 +109,13 @@ def test_the_page_shows_small_amounts_and_not_rounding(unit: float, run: Run, tm
 
 
 @st.composite
-def random_settings(draw: st.DrawFn) -> Setting:
+def random_settings(draw: st.DrawFn) -> Environment:
     """Two or three players, two or three types and alternatives, outside options by own type."""
     seed, n = draw(st.integers(0, 2**32 - 1)), draw(st.integers(2, 3))
     rng = np.random.default_rng(seed)
     sizes, wide = rng.integers(2, 4, n), int(rng.integers(2, 4))
     outside = [rng.uniform(-0.5, 0.3, k).reshape([-1 if j == i else 1 for j in range(n)]) for i, k in enumerate(sizes)]
-    return Setting(
+    return Environment(
         name="random",
         players=tuple(f"p{i}" for i in range(n)),
         types=tuple(np.arange(float(k)) for k in sizes),
@@ -155,7 +155,7 @@ def figures(found: Design, constant: float, options: DesignOptions) -> tuple[lis
 
 @given(setting=random_settings(), power=st.integers(-9, 9), options=st.sampled_from(ASKED))
 @settings(max_examples=40, deadline=None)
-def test_designs_do_not_depend_on_the_unit(setting: Setting, power: int, options: DesignOptions) -> None:
+def test_designs_do_not_depend_on_the_unit(setting: Environment, power: int, options: DesignOptions) -> None:
     unit = 10.0**power
     other = replace(
         setting,
@@ -172,7 +172,7 @@ def test_designs_do_not_depend_on_the_unit(setting: Setting, power: int, options
 
 @given(setting=random_settings(), options=st.sampled_from(ASKED), data=st.data())
 @settings(max_examples=40, deadline=None)
-def test_designs_do_not_depend_on_where_payoffs_are_counted_from(setting: Setting, options: DesignOptions, data: st.DataObject) -> None:
+def test_designs_do_not_depend_on_where_payoffs_are_counted_from(setting: Environment, options: DesignOptions, data: st.DataObject) -> None:
     """A constant per player, in its values and its outside option together, and one of the public's.
     Whole numbers up to 2^20 leave 1e-10 of the values."""
     constants = [data.draw(st.integers(-(2**20), 2**20)) for _ in setting.players]
@@ -191,7 +191,7 @@ def test_designs_do_not_depend_on_where_payoffs_are_counted_from(setting: Settin
 
 @given(setting=random_settings(), options=st.sampled_from(ASKED))
 @settings(max_examples=40, deadline=None)
-def test_designs_do_not_depend_on_the_order_or_the_names_of_players(setting: Setting, options: DesignOptions) -> None:
+def test_designs_do_not_depend_on_the_order_or_the_names_of_players(setting: Environment, options: DesignOptions) -> None:
     n = len(setting.players)
     other = replace(
         setting,
@@ -209,7 +209,7 @@ def test_designs_do_not_depend_on_the_order_or_the_names_of_players(setting: Set
 
 @given(setting=random_settings(), power=st.integers(-9, 9), timing=st.sampled_from(["interim", "ex_post"]))
 @settings(max_examples=40, deadline=None)
-def test_formulas_are_the_same_transfers(setting: Setting, power: int, timing: Any) -> None:
+def test_formulas_are_the_same_transfers(setting: Environment, power: int, timing: Any) -> None:
     """In other units, counted from elsewhere, with players in the other order."""
     unit, n = 10.0**power, len(setting.players)
     constants = unit * np.arange(1.0, n + 1) * 1024

@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 from trees import evaluate
 
-from market.files import BadCase
-from mechanism.design import design, least_outlay, objective_value, refute, solve
-from mechanism.design_file import solve_file
-from mechanism.design_program import build, stacked
-from mechanism.design_tree import design_tree
-from mechanism.market_setting import market_setting, menu_levels, outside_options
-from mechanism.setting_file import DesignOptions, load_setting, parse_setting
-from mechanism.settings import Setting, efficient, misreport_gains, payoffs, transfers_by
+from market.casefile.files import BadCase
+from mechanism.analysis.designs import solve_file
+from mechanism.design.environment import Environment, efficient, misreport_gains, payoffs, transfers_by
+from mechanism.design.program import build, stacked
+from mechanism.design.setting_file import DesignOptions, load_setting, parse_setting
+from mechanism.design.solve import design, least_outlay, objective_value, refute, solve
+from mechanism.report.design_tree import design_tree
+from mechanism.scheme.market_setting import market_setting, menu_levels, outside_options
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -29,7 +29,7 @@ def solved(path: Path, given: dict[str, str]) -> dict[str, Any]:
     return design_tree(solve_file(path, given))
 
 
-def trade(size: int, **options: Any) -> tuple[Setting, DesignOptions]:
+def trade(size: int, **options: Any) -> tuple[Environment, DesignOptions]:
     """Buyer and seller, values uniform on [0, 1], at the midpoints of a grid."""
     grid = ((np.arange(size) + 0.5) / size).tolist()
     zero = [0.0] * size
@@ -45,7 +45,7 @@ def trade(size: int, **options: Any) -> tuple[Setting, DesignOptions]:
     return problem.setting, problem.options
 
 
-def partnership(size: int, share: float, **options: Any) -> tuple[Setting, DesignOptions]:
+def partnership(size: int, share: float, **options: Any) -> tuple[Environment, DesignOptions]:
     """Two partners, the first with this share, values uniform on [0, 1], at the midpoints of a grid."""
     grid = (np.arange(size) + 0.5) / size
     whole, zero = grid.tolist(), [0.0] * size
@@ -62,7 +62,7 @@ def partnership(size: int, share: float, **options: Any) -> tuple[Setting, Desig
 
 
 @st.composite
-def random_settings(draw: st.DrawFn, players: int | None = None) -> Setting:
+def random_settings(draw: st.DrawFn, players: int | None = None) -> Environment:
     """Two or three players with up to four types and three alternatives."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     n = players or draw(st.integers(2, 3))
@@ -71,7 +71,7 @@ def random_settings(draw: st.DrawFn, players: int | None = None) -> Setting:
     for size in sizes:
         weight = rng.uniform(0.1, 1, size)
         probabilities.append(weight / weight.sum())
-    return Setting(
+    return Environment(
         name="random",
         players=tuple(str(i) for i in range(n)),
         types=tuple(np.arange(size, dtype=float) for size in sizes),
@@ -160,7 +160,7 @@ def test_every_shipped_setting_has_its_answer() -> None:
 
 @given(setting=random_settings())
 @settings(max_examples=60)
-def test_properties_of_the_rules(setting: Setting) -> None:
+def test_properties_of_the_rules(setting: Environment) -> None:
     plan = efficient(setting)
     n = len(setting.players)
     for name in ("clarke", "groves", "worst_type"):
@@ -183,7 +183,7 @@ def test_properties_of_the_rules(setting: Setting) -> None:
 
 @given(setting=random_settings(players=2))
 @settings(max_examples=25)
-def test_designed_transfers_by_three_routes(setting: Setting) -> None:
+def test_designed_transfers_by_three_routes(setting: Environment) -> None:
     """cvxpy, the closed form on the grid, and scipy's linprog on the same matrices; primal and dual values match."""
     options = DesignOptions(objective="min_outlay", budget="none")
     program = build(setting, options)
@@ -205,7 +205,7 @@ def test_designed_transfers_by_three_routes(setting: Setting) -> None:
 
 @given(setting=random_settings(), incentive=st.sampled_from(["bayesian", "dominant"]), timing=st.sampled_from(["interim", "ex_post"]))
 @settings(max_examples=25)
-def test_what_is_designed_does_what_was_asked(setting: Setting, incentive: str, timing: str) -> None:
+def test_what_is_designed_does_what_was_asked(setting: Environment, incentive: str, timing: str) -> None:
     """Constraints evaluated apart from the program; the stronger the demands, the more they cost."""
     options = DesignOptions(objective="min_outlay", budget="none", incentive=incentive, timing=timing)
     found = design(setting, options)
@@ -224,7 +224,7 @@ def test_what_is_designed_does_what_was_asked(setting: Setting, incentive: str, 
 
 @given(setting=random_settings(players=2))
 @settings(max_examples=15)
-def test_infeasibility_always_comes_with_a_proof(setting: Setting) -> None:
+def test_infeasibility_always_comes_with_a_proof(setting: Environment) -> None:
     options = DesignOptions(objective="min_outlay", budget="ex_ante")
     found = design(setting, options)
     outlay = least_outlay(setting)[0]
@@ -285,7 +285,7 @@ def test_the_market_as_a_setting_agrees_with_the_mechanism() -> None:
     """Groves through the general core is groves of Appendix B: same expected payoffs, same budget in the worst state."""
     path = ROOT / "cases" / "two_types.yaml"
     found = solved(path, {"tax_rule": "groves"})
-    from mechanism.schema import load_case
+    from mechanism.casefile.schema import load_case
 
     told = evaluate(load_case(path))["mechanism"]["reported"]
     assert told["tax_rule"] == "groves"
@@ -368,8 +368,8 @@ def test_second_best_for_the_market() -> None:
     """Lotteries between the planner's and the alliance's levels: free public money buys the planner's; the dearer it is, the less of them;
     without any the mechanism still beats today's market. linprog on the same matrices agrees."""
     path = ROOT / "cases" / "two_types.yaml"
-    from mechanism.schema import load_case
-    from mechanism.types import type_space
+    from mechanism.casefile.schema import load_case
+    from mechanism.casefile.types import type_space
 
     policy = load_case(path)
     assert policy.types is not None
@@ -406,7 +406,7 @@ def test_second_best_for_the_market() -> None:
 # --- collusion
 
 
-def loops_joint_gain(setting: Setting, found: Any) -> float:
+def loops_joint_gain(setting: Environment, found: Any) -> float:
     """The largest gain of all players together from a joint misreport, state by state."""
     states = list(np.ndindex(setting.shape))
     drawn, transfers = found.mechanism.plan.shares(), found.mechanism.transfers
@@ -424,7 +424,7 @@ def loops_joint_gain(setting: Setting, found: Any) -> float:
 
 @settings(max_examples=25, deadline=None)
 @given(setting=random_settings(players=2))
-def test_collusion_is_measured_and_can_be_designed_away_in_expectation(setting: Setting) -> None:
+def test_collusion_is_measured_and_can_be_designed_away_in_expectation(setting: Environment) -> None:
     """The joint gain reported is that of a search in loops. With Bayesian truth, paying everybody together the public value, and sharing
     it out by what each report is worth, is proof against joint reports: such transfers exist, and never cost less than without."""
     plain = design(setting, DesignOptions(budget="none"))

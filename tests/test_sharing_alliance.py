@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from admissible import market
 
-from market.case import Array, Case, make_case
+from market.model.case import Array, Case, make_case
 from market.regimes import solve_markets, solve_regime
-from mechanism.schema import load_case
+from mechanism.casefile.schema import load_case
 
 KEY = "sharing_alliance"
 SHIPPED = Path(__file__).resolve().parents[1] / "cases"

@@ -13,17 +13,17 @@ import pytest
 from command import Run
 from trees import evaluate
 
-from market.case import Case
-from market.faults import BadCase
-from market.outcome import account
-from market.pricing import bertrand_matrix
+from market.casefile.faults import BadCase
+from market.model.case import Case
+from market.model.outcome import account
+from market.model.pricing import bertrand_matrix
 from market.regimes import solve_regime
-from mechanism import evaluation
-from mechanism.full_information import subsidy
-from mechanism.many import solve_many
-from mechanism.schema import PolicyCase, load_case, parse_tree
-from mechanism.tree import evaluation_tree
-from mechanism.types import type_space
+from mechanism.analysis import evaluation
+from mechanism.analysis.many import solve_many
+from mechanism.casefile.schema import PolicyCase, load_case, parse_tree
+from mechanism.casefile.types import type_space
+from mechanism.report.tree import evaluation_tree
+from mechanism.scheme.full_information import subsidy
 
 CASES = Path(__file__).resolve().parents[1] / "cases"
 SUPPORTS = [[0.2, 0.8], [0.1, 0.5]]

@@ -15,16 +15,16 @@ import pytest
 from command import Run
 from trees import evaluate
 
-from market.case import INVESTMENT, SHARING, Array, Case, make_case
-from market.outcome import Outcome
+from market.model.case import INVESTMENT, SHARING, Array, Case, make_case
+from market.model.outcome import Outcome
+from market.model.units import NaturalUnits, in_units, levels_in, natural_units
 from market.regimes import REGIMES, solve_regime
-from market.statics import comparative_statics
-from market.units import Units, in_units, levels_in, natural_units
-from mechanism.ground import NEEDED, Ground
-from mechanism.propositions import claims_at
-from mechanism.schema import parse_tree
-from mechanism.tree import path_tree
-from mechanism.what_if import Span, along
+from market.regimes.statics import comparative_statics
+from mechanism.analysis.what_if import Span, along
+from mechanism.casefile.schema import parse_tree
+from mechanism.claims.ground import NEEDED, Ground
+from mechanism.claims.propositions import claims_at
+from mechanism.report.tree import path_tree
 
 UNIT: dict[str, Any] = {
     "demand": {"intercept": [20.0, 14.0], "own_slope": 1.5, "cross_slope": 1.0},
@@ -95,7 +95,7 @@ def as_it_is(seed: int, key: str) -> Outcome:
 def test_regimes_scale_with_the_units(seed: int, scale: tuple[int, int]) -> None:
     """Levels and welfare of every regime, the status and the proof, whatever money and quantity are counted in."""
     case = market(seed)
-    units = Units(money=np.array([[10.0 ** -scale[0]]]), quantity=np.array([[10.0 ** -scale[1]]]))
+    units = NaturalUnits(money=np.array([[10.0 ** -scale[0]]]), quantity=np.array([[10.0 ** -scale[1]]]))
     other = in_units(case, units)
     for key in ("nash", "joint_profit", "social_optimum", "sequential"):
         here, there = as_it_is(seed, key), solve_regime(other, key)
@@ -207,7 +207,7 @@ def same(there: Any, here: Any, times: float, size: float) -> None:
 @pytest.mark.parametrize("seed", [0, 1])
 def test_derivatives_scale_with_the_units(seed: int, scale: tuple[int, int]) -> None:
     case = market(seed)
-    units = Units(money=np.array([[10.0 ** -scale[0]]]), quantity=np.array([[10.0 ** -scale[1]]]))
+    units = NaturalUnits(money=np.array([[10.0 ** -scale[0]]]), quantity=np.array([[10.0 ** -scale[1]]]))
     other = in_units(case, units)
     for key in ("nash", "social_optimum"):
         levels = as_it_is(seed, key).levels
@@ -237,7 +237,7 @@ def test_claims_are_judged_alike_in_all_units(scale: tuple[int, int]) -> None:
     """Verdicts, assumptions, and welfare among the numbers."""
     for number in range(3):
         case, levels, here = claimed(number)
-        units = Units(money=np.array([[10.0 ** -scale[0]]]), quantity=np.array([[10.0 ** -scale[1]]]))
+        units = NaturalUnits(money=np.array([[10.0 ** -scale[0]]]), quantity=np.array([[10.0 ** -scale[1]]]))
         moved = {key: levels_in(x, units) for key, x in levels.items()}
         there = claims_at(Ground(case=in_units(case, units), lanes=1, levels=moved))
         for key, found in here.items():
@@ -253,7 +253,7 @@ def test_claims_are_judged_alike_in_all_units(scale: tuple[int, int]) -> None:
 @pytest.mark.parametrize("scale", FAR)
 def test_the_gap_of_a_proof_is_the_same_in_all_units(scale: tuple[int, int]) -> None:
     case = market(1)
-    units = Units(money=np.array([[10.0 ** -scale[0]]]), quantity=np.array([[10.0 ** -scale[1]]]))
+    units = NaturalUnits(money=np.array([[10.0 ** -scale[0]]]), quantity=np.array([[10.0 ** -scale[1]]]))
     here, there = as_it_is(1, "social_optimum").certificate, solve_regime(in_units(case, units), "social_optimum").certificate
     assert here.scope == there.scope == "proven"
     assert here.gap is not None

@@ -16,12 +16,12 @@ from scipy.optimize import brentq
 from trees import evaluate
 
 from market.regimes import solve_regime
-from mechanism import what_if
-from mechanism.case_keys import key_path, set_at
-from mechanism.difference import changes
-from mechanism.schema import load_case, parse_tree
-from mechanism.tree import path_tree
-from mechanism.what_if import Span, usual_policies
+from mechanism.analysis import what_if
+from mechanism.analysis.difference import changes
+from mechanism.analysis.what_if import Span, usual_policies
+from mechanism.casefile.case_keys import key_path, set_at
+from mechanism.casefile.schema import load_case, parse_tree
+from mechanism.report.tree import path_tree
 
 CASES = Path(__file__).resolve().parents[1] / "cases"
 VENDORS, TYPES = CASES / "two_vendors.yaml", CASES / "two_types.yaml"

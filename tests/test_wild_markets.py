@@ -12,7 +12,7 @@ import wild_markets
 from wild_markets import compare, made, run
 
 import market.regimes.objectives as objectives
-from mechanism.schema import parse_tree
+from mechanism.casefile.schema import parse_tree
 
 
 @pytest.mark.slow
@@ -66,7 +66,7 @@ def test_another_market_is_not_mistaken_for_the_one_that_was_solved(change: Call
 @pytest.mark.parametrize("number", [1, 7])
 def test_a_firm_that_is_kept_in_the_market_when_it_would_be_driven_out_is_noticed(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Levels at which quantities may be negative, taken for a market."""
-    monkeypatch.setattr("market.outcome._least", lambda values: -np.inf * np.ones_like(values[..., :1]))
+    monkeypatch.setattr("market.model.outcome._least", lambda values: -np.inf * np.ones_like(values[..., :1]))
     assert compare(1, number).faults
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from mechanism import evaluation
-from mechanism.schema import PolicyCase
-from mechanism.tree import evaluation_tree
+from mechanism.analysis import evaluation
+from mechanism.casefile.schema import PolicyCase
+from mechanism.report.tree import evaluation_tree
 
 
 def evaluate(case: PolicyCase) -> dict[str, Any]:

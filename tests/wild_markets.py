@@ -34,9 +34,9 @@ sys.path.insert(0, str(ROOT))
 
 from wild_search import GAMES, SOLE, Array, Market, accounts, admissible, earned, play, read, regret, sole, worth  # noqa: E402
 
-from market.outcome import Outcome  # noqa: E402
+from market.model.outcome import Outcome  # noqa: E402
 from market.regimes import solve_regime  # noqa: E402
-from mechanism.schema import parse_tree  # noqa: E402
+from mechanism.casefile.schema import parse_tree  # noqa: E402
 
 TOLERANCE = 1e-7
 """Of payoffs, relative to the larger of a natural unit and their size."""

@@ -20,21 +20,20 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Discriminator, Field, Tag, WithJsonSchema
 
-from market.faults import BadCase, Fault, KeyPath, dotted, show
-from market.files import Document, read_document
-from market.schema import Block, Number, check, described
+from cli.batch.formats import Kind
+from cli.batch.parts import canonical
+from cli.batch.points import Axis, CasePoints, Grid, LatinHypercube, Listed, OneAtATime, Sobol, Table
+from cli.naming import no_policy, on_reports
+from market.casefile.faults import BadCase, Fault, KeyPath, dotted, show
+from market.casefile.files import Document, read_document
+from market.casefile.schema import Block, Number, check, described
 from market.text import Json
-from mechanism.case_keys import expanded, key_fault, key_path, set_at, value_at
-from mechanism.contenders import in_the_running
-from mechanism.policies import compared, policies, policy_of
-from mechanism.schema import CaseFile, PolicyCase, load_case
-from mechanism.standard import standard_of
-from mechanism.types import type_space
-
-from ..naming import no_policy, on_reports
-from .formats import Kind
-from .parts import canonical
-from .points import Axis, Grid, LatinHypercube, Listed, OneAtATime, Points, Sobol, Table
+from mechanism.casefile.case_keys import expanded, key_fault, key_path, set_at, value_at
+from mechanism.casefile.policies import compared, policies, policy_of
+from mechanism.casefile.schema import CaseFile, PolicyCase, load_case
+from mechanism.casefile.standard import standard_of
+from mechanism.casefile.types import type_space
+from mechanism.ranking.contenders import in_the_running
 
 Text = Annotated[str, Field(strict=True, min_length=1)]
 Plain = Annotated[Any, WithJsonSchema({"type": ["number", "string", "null"]})]
@@ -71,7 +70,7 @@ def _shape(value: Any) -> str:
     )
 
 
-class Sample(Block):
+class SampleBlock(Block):
     """How the ranges are sampled."""
 
     method: Annotated[
@@ -95,7 +94,7 @@ class DesignFile(Block):
         dict[str, Annotated[Annotated[Range, Tag("<range>")] | Annotated[Values, Tag("<values>")], Discriminator(_shape)]] | None,
         described("dotted key of the case file, such as demand.cross_slope: {low, high} or {values}", min_length=1, max_length=MOST_NAMES),
     ] = None
-    sample: Annotated[Sample | None, described("how the ranges of vary are sampled")] = None
+    sample: Annotated[SampleBlock | None, described("how the ranges of vary are sampled")] = None
     table: Annotated[Text | None, described("path, relative to this file, of a CSV or Parquet table whose columns are dotted keys")] = None
     cases: Annotated[tuple[Text, ...] | None, described("paths, relative to this file, of cases taken as they are", min_length=1)] = None
     policies: Annotated[
@@ -109,12 +108,12 @@ class DesignFile(Block):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Design:
+class BatchDesign:
     """The cases of a batch, by number, and the policies."""
 
     name: str
     policies: tuple[str, ...]
-    points: Points
+    points: CasePoints
     keys: Mapping[str, Kind]
     """The varied keys and what they hold."""
     bases: tuple[Json, ...]
@@ -159,7 +158,7 @@ class Design:
             yield tree
 
 
-def load_design(path: str | Path, document: Document | None = None, faults: Iterable[Fault] = ()) -> Design:
+def load_design(path: str | Path, document: Document | None = None, faults: Iterable[Fault] = ()) -> BatchDesign:
     """The design in a YAML, JSON or TOML file, or in what was read from it."""
     path, found = Path(path), list(faults)
     document = document or read_document(path, faults=found)
@@ -197,7 +196,7 @@ class _Reader:
         """Note a fault of the key at this path."""
         self.faults.append(Fault(self.document.place(path), dotted(path), message))
 
-    def design(self) -> Design:
+    def design(self) -> BatchDesign:
         """The design, or `BadCase`."""
         file = self.file
         self._forms()
@@ -208,7 +207,7 @@ class _Reader:
         base = self._case(("case",), file.case) if file.case and not file.cases else None
         known = [case for case in [*listed, base] if case is not None]
         listed_policies = self._policies(known)
-        points: Points | None = None
+        points: CasePoints | None = None
         keys: dict[str, Kind] = {}
         if file.cases:
             points, keys = Listed(file.cases), {"case": "text"}
@@ -226,7 +225,7 @@ class _Reader:
             "cases_sha256": [case.sha256 for case in known] if file.cases else None,
             "table_sha256": points.sha256 if isinstance(points, Table) else None,
         }
-        return Design(
+        return BatchDesign(
             name=file.name or self.path.stem,
             policies=listed_policies or self._all_policies(known, keys),
             points=points,
@@ -302,7 +301,7 @@ class _Reader:
             found |= {row.key for row in rows}
         return tuple(row.key for row in policies() if row.key in found)
 
-    def _warnings(self, points: Points) -> tuple[str, ...]:
+    def _warnings(self, points: CasePoints) -> tuple[str, ...]:
         if isinstance(points, Sobol) and points.count & (points.count - 1):
             power = 2 ** round(math.log2(points.count))
             return (f"sample.count is {points.count}; Sobol points are evenly spread for powers of two, such as {power}",)
@@ -321,7 +320,7 @@ class _Reader:
                 if key.startswith((f"{other}[", f"{other}.")):
                     self.fault((block, key), f"stands beside {other}, which holds it; vary one of them")
 
-    def _varied(self, base: PolicyCase) -> Points | None:
+    def _varied(self, base: PolicyCase) -> CasePoints | None:
         file = self.file
         assert file.vary is not None
         axes: list[Axis] = []
@@ -348,7 +347,7 @@ class _Reader:
                     self.fault((*at, "values"), "mixes numbers and texts")
                 axes.append(Axis(key=key, values=given.values))
         self._overlap("vary", list(file.vary))
-        sample = file.sample or Sample(method="grid")
+        sample = file.sample or SampleBlock(method="grid")
         ranges = any(axis.values is None for axis in axes)
         random = sample.method in ("sobol", "latin_hypercube")
         if file.sample is not None and sample.count is None and (random or ranges):
@@ -359,7 +358,7 @@ class _Reader:
             self.fault(("sample", "count"), f"is {sample.count:,}; one_at_a_time takes at most {MOST_STEPS:,} points per key")
         if self.faults:
             return None
-        points: Points
+        points: CasePoints
         if sample.method == "sobol":
             points = Sobol(tuple(axes), sample.count or 1, sample.seed)
         elif sample.method == "latin_hypercube":
@@ -372,7 +371,7 @@ class _Reader:
             self.fault(("sample",), f"gives {points.count:,} cases, more than {MOST_CASES:,}; take fewer points, or method sobol")
         return points
 
-    def _one_at_a_time(self, axes: list[Axis], count: int, base: PolicyCase) -> Points:
+    def _one_at_a_time(self, axes: list[Axis], count: int, base: PolicyCase) -> CasePoints:
         around = []
         for axis in axes:
             steps = key_path(axis.key)
@@ -392,7 +391,7 @@ class _Reader:
         except BadCase as bad:
             self.fault(path, bad.faults[0].message)
 
-    def _table(self, base: PolicyCase) -> Points | None:
+    def _table(self, base: PolicyCase) -> CasePoints | None:
         assert self.file.table is not None
         place = self.path.parent / self.file.table
         try:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .formats import Columns, Format
-from .runner import partition
-from .work import Work, chunk_size, failed_cases
+from cli.batch.formats import Columns, Format
+from cli.batch.runner import partition
+from cli.batch.work import Work, chunk_size, failed_cases
 
 PROBE = 64
 """Cases that are solved to see how long one takes."""

@@ -16,10 +16,9 @@ from typing import IO, Any, Literal, Protocol
 
 import numpy as np
 
+from cli.batch.parts import file_sha256
+from cli.output.cells import unrun
 from market.text import firm_names
-
-from ..cells import unrun
-from .parts import file_sha256
 
 Kind = Literal["int", "float", "text"]
 Columns = Mapping[str, Any]

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..whole import DRAFT, write_whole
+from cli.output.whole import DRAFT, write_whole
 
 Json = dict[str, Any]
 

@@ -16,9 +16,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from market.files import unreadable
-
-from ..signals import uninterrupted
+from cli.output.signals import uninterrupted
+from market.casefile.files import unreadable
 
 Array = NDArray[Any]
 
@@ -26,7 +25,7 @@ MOST_COLUMNS = 200
 """Columns of the widest table: more than a case has keys."""
 
 
-class Points(Protocol):
+class CasePoints(Protocol):
     """The values of the varied keys, case by case."""
 
     @property

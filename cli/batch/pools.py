@@ -16,7 +16,7 @@ from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from typing import Any, Protocol
 
-from .parts import Refused
+from cli.batch.parts import Refused
 
 Work = Callable[[int, int], Any]
 """From a range of cases, the second end not included, to their rows."""

@@ -7,9 +7,9 @@ import time
 from types import TracebackType
 from typing import Any, Self
 
-from ..signals import stop_if_interrupted
-from ..streams import bare
-from .estimate import duration
+from cli.batch.estimate import duration
+from cli.output.signals import stop_if_interrupted
+from cli.output.streams import bare
 
 EVERY = 60.0
 """Seconds between two lines."""

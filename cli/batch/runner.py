@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from ..whole import draft, write_whole
-from .formats import Columns, Format, Kind, format_for, is_metadata, known_ending, metadata_beside, read_metadata
-from .parts import Parts, Refused, canonical, file_sha256, sha256
-from .pools import Pool, open_pool
+from cli.batch.formats import Columns, Format, Kind, format_for, is_metadata, known_ending, metadata_beside, read_metadata
+from cli.batch.parts import Parts, Refused, canonical, file_sha256, sha256
+from cli.batch.pools import Pool, open_pool
+from cli.output.whole import draft, write_whole
 
 FORMAT = 1
 """Version of the parts, of the partition and of the columns."""

@@ -11,15 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from market.faults import BadCase
+from cli.batch.design import BatchDesign
+from cli.batch.formats import FIRMS, Columns, Kind
+from cli.batch.runner import Job
+from cli.output.signals import uninterrupted
+from market.casefile.faults import BadCase
 from market.text import Json
-from mechanism.many import NUMBERS
-from mechanism.schema import PolicyCase, parse_tree
-
-from ..signals import uninterrupted
-from .design import Design
-from .formats import FIRMS, Columns, Kind
-from .runner import Job
+from mechanism.analysis.many import NUMBERS
+from mechanism.casefile.schema import PolicyCase, parse_tree
 
 Rows = dict[str, NDArray[Any]]
 
@@ -40,7 +39,7 @@ SHARES = 32
 class Work:
     """The rows of any cases of a design. Picklable; it holds the design, not the cases."""
 
-    design: Design
+    design: BatchDesign
 
     def __call__(self, start: int, stop: int) -> Columns:
         """The rows of the cases of this range."""
@@ -87,7 +86,7 @@ class Work:
 
     def _fill(self, out: Rows, cases: Mapping[int, PolicyCase]) -> None:
         """Write the rows of cases by number; where the program breaks at all of them together, each is tried alone."""
-        from mechanism.many import solve_many
+        from mechanism.analysis.many import solve_many
 
         if not cases:
             return
@@ -113,7 +112,7 @@ def failed_cases(columns: Columns) -> int:
     return len(np.unique(np.asarray(columns["case_id"])[failed]))
 
 
-def result_columns(design: Design) -> dict[str, Kind]:
+def result_columns(design: BatchDesign) -> dict[str, Kind]:
     """The columns of the result and what they hold."""
     figures: dict[str, Kind] = dict.fromkeys(NUMBERS, "float")
     texts: dict[str, Kind] = dict.fromkeys(TEXTS, "text")
@@ -121,13 +120,13 @@ def result_columns(design: Design) -> dict[str, Kind]:
     return {"case_id": named, **design.keys, "policy": "text", "status": "text", **figures, **texts}
 
 
-def chunk_size(design: Design) -> int:
+def chunk_size(design: BatchDesign) -> int:
     """Cases of a full chunk: fewer where each takes long, and in a small design."""
     most = SLOW_CHUNK if design.slow else CHUNK
     return max(1, min(most, max(16, -(-design.count // SHARES))))
 
 
-def job(design: Design, form: str, version: str) -> Job:
+def job(design: BatchDesign, form: str, version: str) -> Job:
     """The design as a job for the runner; `form` is the ending of the result's name."""
     identity: Json = {**design.identity, "result": form, "pigou": version}
     metadata: Mapping[str, str] = {

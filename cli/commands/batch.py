@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from ..options import QuietOption
-from ..output import Target, counted, say
+from cli.options import QuietOption
+from cli.output.write import Target, counted, say
 
 EPILOG = """\b
 Examples:
@@ -57,7 +57,7 @@ def batch(
     if jobs > most:
         raise typer.BadParameter(f"{jobs:,} processes are more than the {most} that this machine is given at most", param_hint="--jobs")
     path = Target(out, [design]).path or Path("result.parquet")
-    from ..batch.runner import refusal
+    from cli.batch.runner import refusal
 
     if reason := refusal(path, resume=resume or dry_run, overwrite=overwrite):
         raise typer.BadParameter(reason, param_hint="--out")
@@ -66,24 +66,23 @@ def batch(
             "a .parquet file needs pyarrow: install it (`pip install pyarrow`), or pigou with its extra `batch`; or write a .csv file",
             param_hint="--out",
         )
-    from ..batch.design import load_design
+    from cli.batch.design import load_design
 
     plan = load_design(design)
     Target(out, plan.files)
     say((f"warning: {warning}" for warning in plan.warnings), quiet=quiet)
     if dry_run:
-        from ..batch.estimate import estimate
-        from ..batch.formats import format_for
-        from ..batch.work import Work, result_columns
+        from cli.batch.estimate import estimate
+        from cli.batch.formats import format_for
+        from cli.batch.work import Work, result_columns
 
         print("\n".join(estimate(Work(plan), format_for(path, result_columns(plan))).lines(jobs)))
         return
-    from mechanism.tree import version
-
-    from ..batch.parts import Refused, folder_of
-    from ..batch.progress import Progress
-    from ..batch.runner import WorkersDied, run
-    from ..batch.work import job
+    from cli.batch.parts import Refused, folder_of
+    from cli.batch.progress import Progress
+    from cli.batch.runner import WorkersDied, run
+    from cli.batch.work import job
+    from mechanism.report.tree import version
 
     kept = f"what is finished is kept in {folder_of(path)}"
     again = (

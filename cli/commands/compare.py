@@ -9,11 +9,10 @@ from typing import Annotated
 
 import typer
 
-from market.files import unreadable
-
-from ..options import DigitsOption, Format, FormatOption, OutOption, QuietOption, SeedOption, StrictOption, chosen
-from ..output import Target, say
-from .evaluate import finish, results
+from cli.commands.evaluate import finish, results
+from cli.options import DigitsOption, FormatOption, OutOption, OutputFormat, QuietOption, SeedOption, StrictOption, chosen
+from cli.output.write import Target, say
+from market.casefile.files import unreadable
 
 EPILOG = """\b
 Examples:
@@ -66,18 +65,17 @@ def compare(
     if len(paths) > MOST:
         raise typer.BadParameter(f"{len(paths):,} cases are more than {MOST:,}; pigou batch takes any number", param_hint="CASE")
     found = results(paths)
-    from mechanism.tree import comparison_rows
-
-    from ..rows import as_csv, case_labels
+    from cli.pages.rows import as_csv, case_labels
+    from mechanism.report.tree import comparison_rows
 
     labels = case_labels(found, paths)
-    if form is Format.json:
+    if form is OutputFormat.json:
         text = json.dumps(comparison_rows(found, labels), indent=2, allow_nan=False)
-    elif form is Format.csv:
+    elif form is OutputFormat.csv:
         text = as_csv(comparison_rows(found, labels))
     else:
-        from ..page import Page
-        from ..render import comparison
+        from cli.pages.evaluation import comparison
+        from cli.pages.page import Page
 
         text = comparison(found, labels, Page(target.width, target.styled, target.unicode), digits)
     target.write(text)
@@ -86,14 +84,14 @@ def compare(
     finish(found, target, quiet=quiet, strict=strict)
 
 
-def _batch(paths: list[Path], by: list[str], form: Format, target: Target, digits: int, *, quiet: bool, strict: bool) -> None:
+def _batch(paths: list[Path], by: list[str], form: OutputFormat, target: Target, digits: int, *, quiet: bool, strict: bool) -> None:
     """The findings of a batch's result."""
     if len(paths) > 1:
         raise typer.BadParameter("one result of a batch is compared at a time", param_hint="RESULT")
     from difflib import get_close_matches
 
-    from mechanism.batch_findings import ResultError, findings, read_result
-    from mechanism.tree import findings_tree
+    from mechanism.analysis.findings import ResultError, findings, read_result
+    from mechanism.report.tree import findings_tree
 
     path = paths[0]
     if problem := unreadable(path):
@@ -108,16 +106,16 @@ def _batch(paths: list[Path], by: list[str], form: Format, target: Target, digit
             hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(result.keys)}"
             raise typer.BadParameter(f"{key} was not varied; {hint}", param_hint="--by")
     found = findings_tree(findings(result, by))
-    if form is Format.json:
+    if form is OutputFormat.json:
         text = json.dumps(found, indent=2, allow_nan=False)
-    elif form is Format.csv:
-        from ..rows import findings_csv
+    elif form is OutputFormat.csv:
+        from cli.pages.rows import findings_csv
 
         text = findings_csv(found)
     else:
-        from ..batch.formats import read_firms
-        from ..page import Page
-        from ..render_findings import findings_page
+        from cli.batch.formats import read_firms
+        from cli.pages.findings import findings_page
+        from cli.pages.page import Page
 
         page = Page(target.width, target.styled, target.unicode)
         text = findings_page(found, path.name, page, digits, read_firms(path))

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mechanism.rules import DESIGNED, setting_rules
-
-from ..options import DigitsOption, Format, FormatOption, OutOption, QuietOption, StrictOption, chosen
-from ..output import Target, say, shown
+from cli.options import DigitsOption, FormatOption, OutOption, OutputFormat, QuietOption, StrictOption, chosen
+from cli.output.write import Target, say, shown
+from mechanism.design.rules import DESIGNED, setting_rules
 
 EPILOG = """\b
 Examples:
@@ -32,7 +31,7 @@ else:
     """The tax rules of the table."""
 
 
-class Objective(StrEnum):
+class ObjectiveChoice(StrEnum):
     """What designed transfers minimise, or maximise."""
 
     min_outlay = "min_outlay"
@@ -41,7 +40,7 @@ class Objective(StrEnum):
     min_violation = "min_violation"
 
 
-class Allocation(StrEnum):
+class AllocationChoice(StrEnum):
     """Which alternative is taken."""
 
     efficient = "efficient"
@@ -72,7 +71,7 @@ class Timing(StrEnum):
     ex_post = "ex_post"
 
 
-class Budget(StrEnum):
+class BudgetChoice(StrEnum):
     """Where public money is limited."""
 
     ex_ante = "ex_ante"
@@ -94,12 +93,12 @@ def _option(flag: str, text: str) -> Any:
 def design(
     file: Annotated[Path, typer.Argument(metavar="CASE|SETTING", help="A case file with types, or a setting file.", show_default=False)],
     tax_rule: Annotated[Rule | None, _option("--tax-rule", f"A rule with a formula, or {DESIGNED}: solved for.")] = None,
-    objective: Annotated[Objective | None, _option("--objective", "What designed transfers are best at.")] = None,
-    allocation: Annotated[Allocation | None, _option("--allocation", "The best alternative everywhere, or lotteries.")] = None,
+    objective: Annotated[ObjectiveChoice | None, _option("--objective", "What designed transfers are best at.")] = None,
+    allocation: Annotated[AllocationChoice | None, _option("--allocation", "The best alternative everywhere, or lotteries.")] = None,
     incentive: Annotated[Incentive | None, _option("--incentive", "Truth in expectation, or whatever others report.")] = None,
     participation: Annotated[Participation | None, _option("--participation", "Outside option; settings know outside and none.")] = None,
     timing: Annotated[Timing | None, _option("--timing", "Joining given the own type alone, or in every state.")] = None,
-    budget: Annotated[Budget | None, _option("--budget", "No net public money in expectation, in every state, or no limit.")] = None,
+    budget: Annotated[BudgetChoice | None, _option("--budget", "No net public money in expectation, in every state, or no limit.")] = None,
     collusion: Annotated[Collusion | None, _option("--collusion", "Proof: no joint report of all players may pay either.")] = None,
     form: FormatOption = None,
     out: OutOption = None,
@@ -124,22 +123,22 @@ def design(
         "budget": budget,
         "collusion": collusion,
     }
-    from mechanism.design_file import DesignError, solve_file
-    from mechanism.design_tree import design_tree
+    from mechanism.analysis.designs import DesignError, solve_file
+    from mechanism.report.design_tree import design_tree
 
     try:
         result = design_tree(solve_file(file, {key: value.value for key, value in given.items() if value is not None}))
     except DesignError as error:
         raise typer.BadParameter(str(error)) from None
-    if form is Format.json:
+    if form is OutputFormat.json:
         text = json.dumps(result, indent=2, allow_nan=False)
-    elif form is Format.csv:
-        from ..rows import transfers_csv
+    elif form is OutputFormat.csv:
+        from cli.pages.rows import transfers_csv
 
         text = transfers_csv(result)
     else:
-        from ..page import Page
-        from ..render_design import designed
+        from cli.pages.design import designed
+        from cli.pages.page import Page
 
         text = designed(shown(result), Page(target.width, target.styled, target.unicode), digits)
     target.write(text)

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import typer
 
-from .. import shipped
-from ..tested import PYTHON, TESTED
+from cli import shipped
+from cli.tested import PYTHON, TESTED
 
 PACKAGES = ("market", "mechanism", "cli")
 """The import names that are ours."""
@@ -20,7 +20,7 @@ SOLVERS = ("HIGHS", "CLARABEL")
 """What cvxpy needs: one solver for linear programs, one for conic ones."""
 
 
-class Finding(NamedTuple):
+class Diagnosis(NamedTuple):
     """One line of the self-test."""
 
     ok: bool
@@ -41,32 +41,32 @@ def doctor() -> None:
         raise typer.Exit(1)
 
 
-def findings() -> Iterator[Finding]:
+def findings() -> Iterator[Diagnosis]:
     """Every test, one after the other; a test that breaks is a failure and not the end."""
-    tests: tuple[Callable[[], Iterator[Finding]], ...] = (python, dependencies, names, cases, evaluation, solvers)
+    tests: tuple[Callable[[], Iterator[Diagnosis]], ...] = (python, dependencies, names, cases, evaluation, solvers)
     for test in tests:
         try:
             yield from test()
         except Exception as error:
-            yield Finding(False, test.__name__, f"{type(error).__name__}: {error}".splitlines()[0])
+            yield Diagnosis(False, test.__name__, f"{type(error).__name__}: {error}".splitlines()[0])
 
 
-def python() -> Iterator[Finding]:
+def python() -> Iterator[Diagnosis]:
     """The interpreter."""
     version = "{}.{}.{}".format(*sys.version_info[:3])
-    yield Finding(sys.version_info >= (3, 11), "python", f"{version}, tested with {PYTHON}; 3.11 or later is needed")
+    yield Diagnosis(sys.version_info >= (3, 11), "python", f"{version}, tested with {PYTHON}; 3.11 or later is needed")
 
 
-def dependencies() -> Iterator[Finding]:
+def dependencies() -> Iterator[Diagnosis]:
     """Every library that pigou needs, against the least version it asks for and the one it was tested with."""
     from importlib import metadata  # takes as long to import as all of `--help` may
 
     try:
         required = metadata.requires("pigou") or []
     except metadata.PackageNotFoundError:
-        yield Finding(False, "pigou", "not installed; run `pip install .` in an environment of its own")
+        yield Diagnosis(False, "pigou", "not installed; run `pip install .` in an environment of its own")
         return
-    yield Finding(True, "pigou", metadata.version("pigou"))
+    yield Diagnosis(True, "pigou", metadata.version("pigou"))
     for requirement in required:
         found = re.match(r"([\w.-]+)\s*(?:>=\s*([\d.]+))?([^;]*)(;.*extra.*)?", requirement)
         if found is None or found[4]:
@@ -76,18 +76,18 @@ def dependencies() -> Iterator[Finding]:
         try:
             version = metadata.version(name)
         except metadata.PackageNotFoundError:
-            yield Finding(False, name, f"not installed; {requirement} is needed")
+            yield Diagnosis(False, name, f"not installed; {requirement} is needed")
             continue
         detail = version if version == tested else f"{version}, tested with {tested}"
         ok = _release(version) >= _release(least)
-        yield Finding(ok, name, detail if ok else f"{detail}; at least {least} is needed")
+        yield Diagnosis(ok, name, detail if ok else f"{detail}; at least {least} is needed")
 
 
 def _release(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
 
 
-def names() -> Iterator[Finding]:
+def names() -> Iterator[Diagnosis]:
     """The import names are common words: another distribution that ships one of them would replace ours."""
     from importlib import metadata
 
@@ -97,28 +97,28 @@ def names() -> Iterator[Finding]:
         others = sorted({owner for owner in owners.get(name, []) if owner != "pigou"})
         place = Path(str(import_module(name).__file__)).resolve().parent
         if others:
-            yield Finding(False, f"import {name}", f"also shipped by {', '.join(others)}; give pigou an environment of its own")
+            yield Diagnosis(False, f"import {name}", f"also shipped by {', '.join(others)}; give pigou an environment of its own")
         elif place != root / name:
-            yield Finding(False, f"import {name}", f"comes from {place}, expected {root / name}; give pigou an environment of its own")
+            yield Diagnosis(False, f"import {name}", f"comes from {place}, expected {root / name}; give pigou an environment of its own")
         else:
-            yield Finding(True, f"import {name}", f"from {place}")
+            yield Diagnosis(True, f"import {name}", f"from {place}")
 
 
-def cases() -> Iterator[Finding]:
+def cases() -> Iterator[Diagnosis]:
     """The shipped cases can be read."""
-    from mechanism.schema import load_case
+    from mechanism.casefile.schema import load_case
 
     found = shipped.names()
     for name in found:
         load_case(shipped.folder() / f"{name}.yaml")
-    yield Finding(bool(found), "shipped cases", f"{len(found)} read from {shipped.folder()}")
+    yield Diagnosis(bool(found), "shipped cases", f"{len(found)} read from {shipped.folder()}")
 
 
-def evaluation() -> Iterator[Finding]:
+def evaluation() -> Iterator[Diagnosis]:
     """One shipped case leads to what it expects."""
-    from mechanism.evaluation import evaluate
-    from mechanism.schema import load_case
-    from mechanism.tree import evaluation_tree
+    from mechanism.analysis.evaluation import evaluate
+    from mechanism.casefile.schema import load_case
+    from mechanism.report.tree import evaluation_tree
 
     for name in shipped.names():
         case = load_case(shipped.folder() / f"{name}.yaml")
@@ -126,14 +126,14 @@ def evaluation() -> Iterator[Finding]:
             checks = evaluation_tree(evaluate(case))["expectations"]
             missed = [check["key"] for check in checks if not check["ok"]]
             met = f"{len(checks) - len(missed)} of {len(checks)} expected results met"
-            yield Finding(not missed, f"evaluate {name}", met + (f"; missed: {', '.join(missed)}" if missed else ""))
+            yield Diagnosis(not missed, f"evaluate {name}", met + (f"; missed: {', '.join(missed)}" if missed else ""))
             return
-    yield Finding(False, "evaluate", "no shipped case says what it expects")
+    yield Diagnosis(False, "evaluate", "no shipped case says what it expects")
 
 
-def solvers() -> Iterator[Finding]:
+def solvers() -> Iterator[Diagnosis]:
     """cvxpy finds the solvers that are used."""
-    # Not an import statement: cvxpy is a library under test here, and `mechanism.programs` alone builds on it.
+    # Not an import statement: cvxpy is a library under test here, and `mechanism.design.cvx` alone builds on it.
     installed = import_module("cvxpy").installed_solvers()
     for solver in SOLVERS:
-        yield Finding(solver in installed, f"solver {solver}", "found by cvxpy" if solver in installed else "not found by cvxpy")
+        yield Diagnosis(solver in installed, f"solver {solver}", "found by cvxpy" if solver in installed else "not found by cvxpy")

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from ..options import CaseFile, DigitsOption, Format, FormatOption, OutOption, QuietOption, SeedOption, StrictOption, chosen
-from ..output import Target, say
+from cli.options import CaseFile, DigitsOption, FormatOption, OutOption, OutputFormat, QuietOption, SeedOption, StrictOption, chosen
+from cli.output.write import Target, say
 
 EPILOG = """\b
 Examples:
@@ -45,21 +45,20 @@ def evaluate(
     target = Target(out, [case])
     form = chosen(form, out)
     result = results([case], switches)[0]
-    if form is Format.json:
+    if form is OutputFormat.json:
         text = json.dumps(result, indent=2, allow_nan=False)
-    elif form is Format.csv:
-        from mechanism.tree import comparison_rows
-
-        from ..rows import as_csv, case_labels
+    elif form is OutputFormat.csv:
+        from cli.pages.rows import as_csv, case_labels
+        from mechanism.report.tree import comparison_rows
 
         text = as_csv(comparison_rows([result], case_labels([result], [case])))
     else:
-        from ..page import Page
-        from ..render import evaluation
+        from cli.pages.evaluation import evaluation
+        from cli.pages.page import Page
 
         text = evaluation(result, Page(target.width, target.styled, target.unicode), digits, details)
     target.write(text)
-    if form is not Format.table or out is not None:
+    if form is not OutputFormat.table or out is not None:
         say((f"warning: {warning['message']}" for warning in result["warnings"]), quiet=quiet)
     finish([result], target, quiet=quiet, strict=strict)
 
@@ -67,11 +66,11 @@ def evaluate(
 def results(paths: list[Any], switches: bool = False) -> list[dict[str, Any]]:
     """The results of the cases in these files, with `switches` what would overturn the answer too; all are read before any is
     evaluated."""
-    from ..shipped import load
+    from cli.shipped import load
 
     cases = load(paths)
-    from mechanism.evaluation import evaluate as evaluate_case
-    from mechanism.tree import evaluation_tree
+    from mechanism.analysis.evaluation import evaluate as evaluate_case
+    from mechanism.report.tree import evaluation_tree
 
     return [evaluation_tree(evaluate_case(case, switches)) for case in cases]
 
@@ -91,11 +90,10 @@ def finish(found: list[dict[str, Any]], target: Target, *, quiet: bool, strict: 
 
 def not_met(result: dict[str, Any], strict: bool) -> list[str]:
     """What was asked for and does not hold: solutions, small regret, expected results; if strict, constraints and no warnings."""
-    from market.outcome import SOLVED
+    from cli.pages.evaluation import missed
+    from market.model.outcome import SOLVED
     from market.solve.tolerances import DEFAULT
-    from mechanism.policies import policy_of
-
-    from ..render import missed
+    from mechanism.casefile.policies import policy_of
 
     full = result["mechanism"]["full_information"]
     outcomes = dict(result["regimes"]) if full is None else {**result["regimes"], "regulated": full["regulated"]}

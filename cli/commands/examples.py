@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from .. import shipped
-from ..whole import write_whole
+from cli import shipped
+from cli.output.whole import write_whole
 
 EPILOG = """\b
 Examples:
@@ -34,7 +34,7 @@ def _found(name: str) -> Path:
 @app.command("list")
 def list_cases() -> None:
     """List the shipped cases, settings and designs: name and title."""
-    from market.files import read_document
+    from market.casefile.files import read_document
 
     names = shipped.every_name()
     width = max(map(len, names), default=0)
@@ -78,7 +78,7 @@ def copy(
 
 def _with_bases(source: Path, destination: Path) -> dict[Path, Path]:
     """Target and source of a case and of the cases it is based on, which keep their names."""
-    from market.files import read_document
+    from market.casefile.files import read_document
 
     target = destination / source.name if os.path.isdir(destination) else destination
     if source.parent.name == "designs" and os.path.isdir(destination):  # a design names its case by its place in the folder above

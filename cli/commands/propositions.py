@@ -9,10 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from market.files import chain
-
-from ..options import CaseFile, DigitsOption, Format, FormatOption, OutOption, QuietOption, SeedOption, StrictOption, chosen
-from ..output import Target, say
+from cli.options import CaseFile, DigitsOption, FormatOption, OutOption, OutputFormat, QuietOption, SeedOption, StrictOption, chosen
+from cli.output.write import Target, say
+from market.casefile.files import chain
 
 EPILOG = """\b
 Examples:
@@ -61,22 +60,22 @@ def propositions(
     for file in map(Path, chain(case)) if counterexamples is not None else ():
         if os.path.realpath(file.parent) == os.path.realpath(counterexamples or "") and file.name.startswith(COUNTEREXAMPLE):
             raise typer.BadParameter(f"{file}: is read and could be replaced; name another directory", param_hint="--counterexamples")
-    from ..shipped import load
+    from cli.shipped import load
 
     policy = load([case])[0]
-    from mechanism.claims_tree import propositions_tree
-    from mechanism.sample import propositions as check
+    from mechanism.claims.sample import propositions as check
+    from mechanism.report.claims_tree import propositions_tree
 
     result = propositions_tree(check(policy, sample, seed))
-    if form is Format.json:
+    if form is OutputFormat.json:
         text = json.dumps(result, indent=2, allow_nan=False)
-    elif form is Format.csv:
-        from ..rows import claims_csv
+    elif form is OutputFormat.csv:
+        from cli.pages.rows import claims_csv
 
         text = claims_csv(result)
     else:
-        from ..page import Page
-        from ..render_claims import claims
+        from cli.pages.claims import claims
+        from cli.pages.page import Page
 
         text = claims(result, Page(target.width, target.styled, target.unicode), digits)
     target.write(text)

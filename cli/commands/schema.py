@@ -24,15 +24,15 @@ def schema(
     if setting and design:
         raise typer.BadParameter("print one schema at a time", param_hint="--design")
     if design:
-        from ..batch.design import design_schema
+        from cli.batch.design import design_schema
 
         print(json.dumps(design_schema(), indent=2))
         return
     if setting:
-        from mechanism.setting_file import setting_schema
+        from mechanism.design.setting_file import setting_schema
 
         print(json.dumps(setting_schema(), indent=2))
         return
-    from mechanism.schema import case_schema
+    from mechanism.casefile.schema import case_schema
 
     print(json.dumps(case_schema(), indent=2))

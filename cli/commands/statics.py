@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from ..options import CaseFile, DigitsOption, Format, FormatOption, OutOption, chosen
-from ..output import Target
+from cli.options import CaseFile, DigitsOption, FormatOption, OutOption, OutputFormat, chosen
+from cli.output.write import Target
 
 EPILOG = """\b
 Examples:
@@ -44,14 +44,14 @@ def statics(
     """
     target = Target(out, [case])
     form = chosen(form, out)
-    from ..shipped import load
+    from cli.shipped import load
 
     policy = load([case])[0]
-    from market.outcome import account
+    from market.model.outcome import account
+    from market.model.units import in_words
     from market.regimes import REGIMES, solve_regime
-    from market.statics import comparative_statics, dimension_of, values
-    from market.units import in_words
-    from mechanism.tree import elasticities_tree, slopes_tree
+    from market.regimes.statics import comparative_statics, dimension_of, values
+    from mechanism.report.tree import elasticities_tree, slopes_tree
 
     market = policy.market.flat()
     outcome = solve_regime(market, regime.value)
@@ -71,15 +71,15 @@ def statics(
         "elasticities": elasticities_tree(slopes, own, levels, account(market, levels, rule.prices)),
         "notes": [f"Held at a bound: {', '.join(map(str, outcome.certificate.bounds))}."] if outcome.certificate.bounds else [],
     }
-    if form is Format.json:
+    if form is OutputFormat.json:
         text = json.dumps(result, indent=2, allow_nan=False)
-    elif form is Format.csv:
-        from ..rows import derivatives_csv
+    elif form is OutputFormat.csv:
+        from cli.pages.rows import derivatives_csv
 
         text = derivatives_csv(result)
     else:
-        from ..page import Page
-        from ..render_claims import statics as page_of
+        from cli.pages.claims import statics as page_of
+        from cli.pages.page import Page
 
         text = page_of(result, Page(target.width, target.styled, target.unicode), digits)
     target.write(text)

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from ..options import CaseFiles
+from cli.options import CaseFiles
 
 EPILOG = """\b
 Examples:
@@ -19,12 +19,11 @@ Prints a line per good case with the start of its sha256; all faults of all file
 
 def validate(cases: CaseFiles) -> None:
     """Check case files, setting files and designs of a batch, without solving anything."""
-    from market.files import BadCase, Fault, read_document
-    from mechanism.schema import load_case
-    from mechanism.setting_file import is_setting, load_setting
-
-    from ..figures import plain
-    from ..shipped import load
+    from cli.pages.figures import plain
+    from cli.shipped import load
+    from market.casefile.files import BadCase, Fault, read_document
+    from mechanism.casefile.schema import load_case
+    from mechanism.design.setting_file import is_setting, load_setting
 
     bad = False
     for path in cases:
@@ -34,7 +33,7 @@ def validate(cases: CaseFiles) -> None:
             faults: list[Fault] = []
             document = read_document(path, faults=faults)  # once: what comes through a pipe comes once
             if "policies" in document.tree:
-                from ..batch.design import load_design
+                from cli.batch.design import load_design
 
                 plan = load_design(path, document, faults)
                 print(f"OK  {path}  {plain(plan.name)}  (design of a batch, {plan.count:,} cases)")

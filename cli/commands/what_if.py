@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from ..options import CaseFile, DigitsOption, Format, FormatOption, OutOption, QuietOption, chosen
-from ..output import Target, say
+from cli.options import CaseFile, DigitsOption, FormatOption, OutOption, OutputFormat, QuietOption, chosen
+from cli.output.write import Target, say
 
 EPILOG = """\b
 Examples:
@@ -73,9 +73,8 @@ def what_if(
         raise typer.BadParameter("one or two keys can be varied; a batch takes more (pigou batch)", param_hint="--vary")
     target = Target(out, [case, *(Path(given[1:]) for given in sets or [] if given.startswith("@"))])
     form = chosen(form, out)
-    from mechanism.schema import parse_tree
-
-    from ..shipped import load
+    from cli.shipped import load
+    from mechanism.casefile.schema import parse_tree
 
     baseline = load([case])[0]
     changed = parse_tree(**changed_tree(baseline.resolved, sets or [], str(case)), name=baseline.name)
@@ -84,25 +83,25 @@ def what_if(
         if twice := given & {text.partition("=")[0] for text in vary}:
             raise typer.BadParameter(f"{min(twice)} is set and varied; give one of them", param_hint="--vary")
         result = path(changed, vary, policies or [], quiet=quiet)
-        from mechanism.difference import changes
-        from mechanism.tree import changes_tree
+        from mechanism.analysis.difference import changes
+        from mechanism.report.tree import changes_tree
 
         result = {"case": changed.resolved, "changes": changes_tree(changes(baseline.resolved, changed.resolved)), **result}
     else:
-        from mechanism.difference import difference
-        from mechanism.evaluation import evaluate
-        from mechanism.tree import difference_tree
+        from mechanism.analysis.difference import difference
+        from mechanism.analysis.evaluation import evaluate
+        from mechanism.report.tree import difference_tree
 
         result = difference_tree(difference(evaluate(baseline), evaluate(changed)))
-    if form is Format.json:
+    if form is OutputFormat.json:
         text = json.dumps(result, indent=2, allow_nan=False)
-    elif form is Format.csv:
-        from ..rows import difference_csv, path_csv
+    elif form is OutputFormat.csv:
+        from cli.pages.rows import difference_csv, path_csv
 
         text = path_csv(result) if vary else difference_csv(result)
     else:
-        from ..page import Page
-        from ..render_what_if import differences, over_a_grid, path_page
+        from cli.pages.page import Page
+        from cli.pages.what_if import differences, over_a_grid, path_page
 
         page = Page(target.width, target.styled, target.unicode)
         text = (differences if not vary else over_a_grid if len(vary) == 2 else path_page)(result, page, digits)
@@ -110,7 +109,7 @@ def what_if(
     if target.path is not None:
         say([f"written to {target.path}"], quiet=quiet)
     if not vary:
-        from .evaluate import not_met
+        from cli.commands.evaluate import not_met
 
         complaints = []
         for name in ("baseline", "changed"):
@@ -123,10 +122,10 @@ def what_if(
 def changed_tree(resolved: dict[str, Any], sets: list[str], path: str) -> dict[str, Any]:
     """The resolved case with the changes made in the order given, and as a document that knows where they stand; what is expected of the
     case is not expected of the changed one."""
-    from market.faults import Fault, Place
-    from market.faults import show as brief
-    from market.files import BadCase, Document, KeyPath, merged, read_document, read_value
-    from mechanism.case_keys import key_fault, key_path, set_at
+    from market.casefile.faults import Fault, Place
+    from market.casefile.faults import show as brief
+    from market.casefile.files import BadCase, Document, KeyPath, merged, read_document, read_value
+    from mechanism.casefile.case_keys import key_fault, key_path, set_at
 
     tree: dict[str, Any] = {**resolved, "expect": {}}
     places: dict[KeyPath, Place] = {(): Place(path)}
@@ -155,12 +154,11 @@ def changed_tree(resolved: dict[str, Any], sets: list[str], path: str) -> dict[s
 
 def path(case: Any, vary: list[str], policies: list[str], *, quiet: bool) -> dict[str, Any]:
     """The figures along one or two keys."""
-    from mechanism.case_keys import expanded, key_path, value_at
-    from mechanism.tree import path_tree
-    from mechanism.what_if import along, usual_policies
-
-    from ..batch.progress import Progress
-    from ..naming import no_policy, on_reports
+    from cli.batch.progress import Progress
+    from cli.naming import no_policy, on_reports
+    from mechanism.analysis.what_if import along, usual_policies
+    from mechanism.casefile.case_keys import expanded, key_path, value_at
+    from mechanism.report.tree import path_tree
 
     spans = [span_of(given, case.resolved) for given in vary]
     if len({span.key for span in spans}) < len(spans):
@@ -193,11 +191,11 @@ def span_of(given: str, resolved: dict[str, Any]) -> Any:
     """The key and the values of one --vary."""
     import math
 
-    from market.faults import Fault
-    from market.faults import show as brief
-    from market.files import BadCase
-    from mechanism.case_keys import key_fault
-    from mechanism.what_if import Span
+    from market.casefile.faults import Fault
+    from market.casefile.faults import show as brief
+    from market.casefile.files import BadCase
+    from mechanism.analysis.what_if import Span
+    from mechanism.casefile.case_keys import key_fault
 
     key, _, text = given.partition("=")
     parts = text.split(":")

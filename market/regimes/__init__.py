@@ -4,7 +4,7 @@
 chooses among them and proves what can be proven, `record` is what comes out.
 """
 
-from market.outcome import finish, other_point
+from market.model.outcome import finish, other_point
 from market.regimes.objectives import BOTH, deviation_bounds, firm_game, level_bounds, sole_payoff
 from market.regimes.record import Outcomes, outcome_at
 from market.regimes.solve import solve_lanes, solve_markets, solve_regime, solve_regimes

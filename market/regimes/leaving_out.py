@@ -3,7 +3,7 @@
 They choose among levels at which every firm sells. Levels at which firm j cannot sell beside its rival are another market: firm i is alone
 on what is left of demand, and the price rule says at which margin,
 
-    firms set prices (`market.leaving`)        the monopoly's, or the highest price that keeps j out
+    firms set prices (`market.model.leaving`)        the monopoly's, or the highest price that keeps j out
     an alliance sets prices                    the monopoly's
     a planner sets prices                      none: the price is the unit cost
 
@@ -19,20 +19,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-from market.case import Array, Case, of_firm
-from market.cost import unit_cost
-from market.demand import apply as apply_matrix
-from market.demand import inverse_slope_matrix
-from market.outcome import LeavingOut
-from market.payoff import Payoff
-from market.pricing import bertrand_matrix, collusive_matrix, marginal_cost_matrix, net_intercept
+from market.model.case import Array, Case, of_firm
+from market.model.cost import unit_cost
+from market.model.demand import apply as apply_matrix
+from market.model.demand import inverse_slope_matrix
+from market.model.outcome import LeavingOut
+from market.model.payoff import Payoff
+from market.model.pricing import bertrand_matrix, collusive_matrix, marginal_cost_matrix, net_intercept
+from market.model.wellposed import required_scale
 from market.regimes.objectives import BOTH, level_bounds
+from market.regimes.sellers import RATE, among_sellers
 from market.regimes.starts import all_around
 from market.regimes.table import Regime, unbounded
-from market.sellers import RATE, among_sellers
 from market.solve.optimum import maximise
 from market.solve.tolerances import DEFAULT, Tolerances
-from market.wellposed import required_scale
 
 CLIMBS = 12
 """Of many levels those of highest payoff from which each cone is climbed in."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from market.case import INVESTMENT, SHARING, Array, Case
-from market.payoff import Payoff, firm_payoffs
+from market.model.case import INVESTMENT, SHARING, Array, Case
+from market.model.payoff import Payoff, firm_payoffs
+from market.model.reply import best_reply
 from market.regimes.table import Regime, benefit_matrix
-from market.reply import best_reply
 from market.solve.equilibrium import Game
 
 BOTH = np.ones((1, 2))

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from market.case import Array, Case
-from market.outcome import SOLVED, Certificate, Outcome, account, bindings, finish, read_only, unsolved
+from market.model.case import Array, Case
+from market.model.outcome import SOLVED, Certificate, Outcome, account, bindings, finish, read_only, unsolved
+from market.model.units import NaturalUnits
 from market.regimes.table import Regime
-from market.units import Units
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -103,7 +103,7 @@ def joined(lanes: int, parts: Sequence[tuple[Any, Outcomes]]) -> Outcomes:
     return outcomes(lanes) if not parts else Outcomes(**{f.name: _column(lanes, f.name, parts) for f in fields(Outcomes)})
 
 
-def restored(found: Outcomes, units: Units) -> Outcomes:
+def restored(found: Outcomes, units: NaturalUnits) -> Outcomes:
     """The record of markets that were solved in natural units, in their own; what certifies stays natural."""
     lanes = len(found.status)
     money, quantity = (np.broadcast_to(a, (lanes, 1)) for a in (units.money, units.quantity))

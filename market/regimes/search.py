@@ -8,21 +8,21 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from market.agreed_sharing import FINE_SIDE, SIDE, agree
-from market.case import INVESTMENT, SHARING, Array, Case
-from market.outcome import ROUNDING, account
-from market.payoff import Payoff
-from market.points import Points
-from market.pricing import revenue_matrices
+from market.certify.uniqueness import symmetric_levels
+from market.model.case import INVESTMENT, SHARING, Array, Case
+from market.model.outcome import ROUNDING, account
+from market.model.payoff import Payoff
+from market.model.pricing import revenue_matrices
+from market.model.wellposed import zero_unit_cost_pays
+from market.regimes.agreed_sharing import FINE_SIDE, SIDE, agree
 from market.regimes.objectives import firm_game, level_bounds, sole_payoff
+from market.regimes.points import Points
+from market.regimes.stages import invest_first, lead
 from market.regimes.starts import all_around, promising, starting_levels
 from market.regimes.table import Regime
 from market.solve.equilibrium import best_reply_rounds, examine, newton
 from market.solve.optimum import free_curvature, maximise, on_bound
 from market.solve.tolerances import DEFAULT, Tolerances
-from market.stages import invest_first, lead
-from market.uniqueness import symmetric_levels
-from market.wellposed import zero_unit_cost_pays
 
 Rows = NDArray[np.intp]
 

@@ -16,11 +16,12 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from market.agreed_sharing import at_the_edge
-from market.case import INVESTMENT, SHARING, Array, Case
-from market.cost import unit_cost
-from market.leaving import sales, true_profits, welfare_with_exit
-from market.outcome import (
+from market.certify.proof import bound_optimum
+from market.certify.uniqueness import uniqueness
+from market.model.case import INVESTMENT, SHARING, Array, Case
+from market.model.cost import unit_cost
+from market.model.leaving import sales, true_profits, welfare_with_exit
+from market.model.outcome import (
     ROUNDING,
     LeavingOut,
     Outcome,
@@ -32,23 +33,22 @@ from market.outcome import (
     why_infeasible,
     without_firm,
 )
-from market.payoff import Payoff
-from market.points import Points
-from market.pricing import net_intercept, revenue_matrices, sold_matrix
-from market.proof import bound_optimum
+from market.model.payoff import Payoff
+from market.model.pricing import net_intercept, revenue_matrices, sold_matrix
+from market.model.units import NaturalUnits, in_units, levels_from, levels_in, natural_units
+from market.model.wellposed import explain_zero_unit_cost, zero_unit_cost_pays
+from market.regimes.agreed_sharing import at_the_edge
 from market.regimes.leaving_out import better_without
 from market.regimes.objectives import firm_game, level_bounds, sole_payoff
+from market.regimes.points import Points
 from market.regimes.record import Outcomes, joined, outcome_at, outcomes, restored
 from market.regimes.search import given, optima, searched, thorough
+from market.regimes.sellers import RATE, STEEPEST, WithEveryFirm, among_sellers, climb_among_sellers
 from market.regimes.starts import all_around, of_all_sizes, starting_levels
 from market.regimes.table import REGIMES, Regime, needed_scale, unbounded, why_unbounded
-from market.sellers import RATE, STEEPEST, WithEveryFirm, among_sellers, climb_among_sellers
 from market.solve.equilibrium import LAST_DIGITS, best_reply_rounds, reply_eigenvalues
 from market.solve.optimum import on_bound
 from market.solve.tolerances import DEFAULT, Tolerances
-from market.uniqueness import uniqueness
-from market.units import Units, in_units, levels_from, levels_in, natural_units
-from market.wellposed import explain_zero_unit_cost, zero_unit_cost_pays
 
 SAME = 1e-4
 """Levels closer than this are one solution to a look at a few starts."""
@@ -198,7 +198,7 @@ class _Market:
     """In natural units, in which it is solved."""
     own: Case
     """In its own, in which it is spoken of."""
-    units: Units
+    units: NaturalUnits
     endless: bool
     """Whether a sole chooser's payoff grows without limit where some firm would sell less than nothing."""
 
@@ -404,7 +404,13 @@ def _without(market: _Market, x: Array) -> Outcomes | None:
     firm, earned = int(out[0]), true_profits(market.case, x)[0]
     other = Solution(levels=x[0], profit=earned, welfare=float(welfare_with_exit(market.case, x)[0]))
     return outcomes(
-        1, status="infeasible", message=without_firm(market.case.firms[firm]), driven_out=firm, others=(other,), plain=True, thorough=True
+        1,
+        status="infeasible",
+        message=without_firm(market.case.firms[firm]),
+        driven_out=firm,
+        others=(other,),
+        plain=True,
+        thorough=True,
     )
 
 

@@ -7,13 +7,13 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from market.case import INVESTMENT, SHARING, Array, Case, of_firm, rival
-from market.cost import form_of, usefulness
-from market.demand import apply as apply_matrix
-from market.demand import times
-from market.payoff import Payoff
-from market.pricing import net_intercept
-from market.wellposed import investment_response
+from market.model.case import INVESTMENT, SHARING, Array, Case, of_firm, rival
+from market.model.cost import form_of, usefulness
+from market.model.demand import apply as apply_matrix
+from market.model.demand import times
+from market.model.payoff import Payoff
+from market.model.pricing import net_intercept
+from market.model.wellposed import investment_response
 
 FINE_GRID = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Sharing levels from whose square an optimum is searched."""

@@ -14,9 +14,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from market.case import Array, Case
-from market.cost import form_of
-from market.pricing import (
+from market.model.case import Array, Case
+from market.model.cost import form_of
+from market.model.pricing import (
     PriceRule,
     bertrand_matrix,
     collusive_matrix,
@@ -25,8 +25,8 @@ from market.pricing import (
     sold_matrix,
     utility_matrix,
 )
-from market.reply import reply_bound
-from market.wellposed import explain_unbounded, relative_scale, required_scale
+from market.model.reply import reply_bound
+from market.model.wellposed import explain_unbounded, relative_scale, required_scale
 
 Role = Literal["market", "alliance", "order", "benchmark"]
 """What a regime is for whoever compares: how firms act by themselves, what they may agree on, what may be ordered, or what could be

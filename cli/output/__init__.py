@@ -1,0 +1,1 @@
+"""Where text and files leave: streams, cells, whole files, signals that end a run."""

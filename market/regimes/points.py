@@ -1,0 +1,48 @@
+"""Points that may solve a regime, in rows: what every search hands to whoever chooses among them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from market.model.case import Array
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Points:
+    """Levels at which searches ended, one row each; a lane may have any number of rows."""
+
+    lane: NDArray[np.intp]
+    """(n,): the market a row belongs to."""
+    levels: Array
+    """(n, 4)."""
+    worth: Array
+    """(n,): what decides among those that hold: a sole chooser's payoff, joint profit in games; money."""
+    residual: Array
+    """(n,): largest projected first-order residual, natural units; at a kink the largest one-sided slope."""
+    regret: Array
+    """(n,): largest gain from an own deviation, natural units; NaN where nobody deviates."""
+    curvature: Array
+    """(n,): largest second derivative of a chooser's payoff in its own free levels, money; NaN where none is free or nobody asked."""
+    holds: NDArray[np.bool_]
+    """(n,): whether residual and regret are within tolerance."""
+    market: NDArray[np.bool_]
+    """(n,): whether no price, quantity or unit cost is negative."""
+    switching: NDArray[np.bool_]
+    """(n,): whether a later reply switches there, so that some payoff has a kink."""
+    runaway: NDArray[np.bool_]
+    """(n,): whether the first movers' payoff was still growing at the end of the range searched."""
+
+    def take(self, rows: Any) -> Points:
+        """These rows alone."""
+        return Points(**{name: value[rows] for name, value in vars(self).items()})
+
+    @staticmethod
+    def joined(parts: list[Points]) -> Points:
+        """The rows of all parts, one after the other."""
+        if len(parts) == 1:
+            return parts[0]
+        return Points(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in Points.__dataclass_fields__})

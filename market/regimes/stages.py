@@ -1,0 +1,279 @@
+"""Games of two firms in which levels are chosen one after the other: a leader commits, or investment comes before sharing.
+
+`sequential` (section 3): one firm commits its sharing and investment, the other answers with its global best reply, prices follow.
+The reply is exact but may have kinks and jumps, so the leader's payoff is searched on a grid, then by shrinking steps, and only then
+polished with its total derivative (15), (16), the reaction of its own cost included.
+
+`investment_first` (footnote 27): both invest, then both share, then prices follow. For every pair of investments there is one sharing
+equilibrium, in closed form (`market.model.sharing`). What is left is a game in two investments.
+
+Both work on many markets at once, one lane each.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from market.model.case import INVESTMENT, SHARING, Array, Case
+from market.model.leaving import true_profits
+from market.model.outcome import account
+from market.model.payoff import firm_payoffs
+from market.model.pricing import bertrand_matrix
+from market.model.reply import best_reply
+from market.model.sharing import bend_in_sharing, sharing_equilibrium, sharing_replies
+from market.regimes.points import Points
+from market.solve.linear import implicit_slope
+from market.solve.optimum import free_curvature, on_bound
+from market.solve.search import ROUNDS, SHRINK, Value, descend, grid, one_sided_slope, polish, search, search_range
+from market.solve.tolerances import DEFAULT, Tolerances
+
+RUNAWAY = 1e6
+"""Multiple of what a firm would invest alone beyond which best replies count as growing without limit."""
+
+
+def _caps(case: Case, lanes: int) -> Array:
+    return np.broadcast_to(case.investment_cap, (lanes, 2))
+
+
+def _alone(case: Case, lanes: int) -> Array:
+    """Each firm's best investment (L, 2) while the rival neither shares nor invests: the size to expect. NaN where it has no limit."""
+    silent = np.zeros((lanes, 4))
+    return np.column_stack([best_reply(case, silent, firm)[0][:, 2 + firm] for firm in (0, 1)])
+
+
+def _points(
+    case: Case,
+    x: Array,
+    residual: Array,
+    regret: Array,
+    curvature: Array,
+    switching: NDArray[np.bool_],
+    runaway: NDArray[np.bool_],
+    tolerances: Tolerances,
+) -> Points:
+    """What was found in the L markets of a flat case, one row each; levels are NaN where a first mover's payoff has no limit."""
+    limit = np.where(switching, tolerances.kink, tolerances.residual)
+    books = account(case, np.where(runaway[:, None], np.nan, x), bertrand_matrix)
+    return Points(
+        lane=np.arange(len(x)),
+        levels=np.where(runaway[:, None], np.nan, x),
+        worth=books.profit.sum(-1),
+        residual=residual,
+        regret=regret,
+        curvature=np.where(switching, np.nan, curvature),
+        holds=~runaway & np.isfinite(x).all(-1) & (regret <= tolerances.regret) & (residual <= limit),
+        market=books.describes_market,
+        switching=switching,
+        runaway=runaway,
+    )
+
+
+# --- a leader and a follower
+
+
+def follow(case: Case, leader: int, own: Array) -> Array:
+    """Levels (L, 4) when the leader commits own levels (L, 2) and the other firm answers; NaN where it has no bounded answer."""
+    x = np.zeros((len(own), 4))
+    x[:, leader], x[:, 2 + leader] = own[:, 0], own[:, 1]
+    return best_reply(case, x, 1 - leader)[0]
+
+
+def _leader_value(case: Case, leader: int) -> Value:
+    def value(own: Array) -> Array:
+        lanes, tries = own.shape[:2]
+        at = case.take(np.repeat(np.arange(lanes), tries))
+        x = follow(at, leader, own.reshape(-1, 2))
+        earned = true_profits(at, np.nan_to_num(x))[:, leader]
+        return np.where(np.isfinite(x).all(-1), earned, -np.inf).reshape(lanes, tries)
+
+    return value
+
+
+def lead(case: Case, lanes: int, leader: int, tolerances: Tolerances = DEFAULT) -> Points:
+    """The leader's best commitments in the L markets of a flat case."""
+    cap = _caps(case, lanes)[:, leader]
+    scale = np.nan_to_num(_alone(case, lanes).max(1), nan=1.0)
+    value = _leader_value(case, leader)
+    lower, upper = np.zeros((lanes, 2)), np.column_stack([np.ones(lanes), cap])
+    top, runaway = search_range(value, 2, np.minimum(4 * np.maximum(scale, 1e-6), cap), cap)
+    wide = np.column_stack([np.ones(lanes), top])
+    shape = (11, 41)
+    own, _ = search(value, lower, upper, wide, shape)
+
+    def slope(own: Array) -> tuple[Array, Array]:
+        x = follow(case, leader, own)
+        return _leader_slope(case, leader, np.nan_to_num(x), tolerances), value(own[:, None])[:, 0]
+
+    found, residual, jacobian, held = polish(slope, own, lower, upper, tolerances)
+    switching = ~(residual <= tolerances.residual) | (value(found[:, None]) < value(own[:, None]))[:, 0]
+    own = np.where(switching[:, None], own, found)
+    bent = np.flatnonzero(switching & ~runaway)
+    if len(bent):  # at a kink or a jump of the follower's reply only ever smaller steps help
+        there = _leader_value(case.take(bent), leader)
+        step = wide[bent] / (np.array(shape) - 1) * SHRINK**ROUNDS
+        own[bent] = descend(there, own[bent], step, lower[bent], upper[bent])
+        own[bent] = _along_the_ridge(case.take(bent), leader, own[bent], cap[bent])
+    x = follow(case, leader, own)
+    best = value(own[:, None])[:, 0]
+    known = np.isfinite(best)
+    size = np.maximum(1.0, np.abs(np.where(known, best, 1.0)))
+    residual = np.where(switching, one_sided_slope(value, own, lower, upper, top) / size, residual)
+    fine = value(grid((14, 60), np.column_stack([np.ones(lanes), np.minimum(2 * top, cap)])))
+    own_curvature = free_curvature((jacobian + np.swapaxes(jacobian, -1, -2)) / 2, held)
+    regret = np.maximum(fine.max(1) - np.where(known, best, -np.inf), 0.0) / size
+    return _points(case, x, residual, regret, own_curvature, switching, runaway, tolerances)
+
+
+def _along_the_ridge(case: Case, leader: int, own: Array, cap: Array) -> Array:
+    """Commitments (L, 2) improved along a jump of the follower's reply: over sharing, with the best investment for each.
+
+    A jump is a curve in both levels, and steps in fixed directions leave it; in investment alone it is a point.
+    """
+    centre = own[:, 1]
+
+    def best_investment(sharing: Array) -> tuple[Array, Array]:
+        lanes, tries = sharing.shape
+        at = _leader_value(case.take(np.repeat(np.arange(lanes), tries)), leader)
+        s, middle = sharing.reshape(-1), np.repeat(centre, tries)
+        low, high = 0.8 * middle[:, None], np.minimum(1.25 * middle, np.repeat(cap, tries))[:, None]
+
+        def value(t: Array) -> Array:
+            return at(np.stack([np.broadcast_to(s[:, None], t.shape[:2]), t[..., 0]], -1))
+
+        width = high - low
+        grid_points = low[:, None] + np.linspace(0, 1, 25)[None, :, None] * width[:, None]
+        first = grid_points[np.arange(len(s)), value(grid_points).argmax(1)]
+        t = descend(value, first, width / 24, low, high)
+        return t[:, 0].reshape(lanes, tries), value(t[:, None]).reshape(lanes, tries)
+
+    def along(sharing: Array) -> Array:
+        return best_investment(sharing[..., 0])[1]
+
+    s = descend(along, own[:, :1], np.full((len(own), 1), 0.02), np.zeros((len(own), 1)), np.ones((len(own), 1)), 1e-9)
+    t, value = (a[:, 0] for a in best_investment(s))
+    better = value > _leader_value(case, leader)(own[:, None])[:, 0]
+    return np.where(better[:, None], np.column_stack([s[:, 0], t]), own)
+
+
+def _leader_slope(case: Case, leader: int, x: Array, tolerances: Tolerances) -> Array:
+    """The leader's total derivatives (15), (16) in its own sharing and investment, (L, 2)."""
+    own, others = [leader, 2 + leader], [1 - leader, 3 - leader]
+    players = firm_payoffs(case)
+    gradient = players[leader].derivatives(x)[1]
+    hessian = players[1 - leader].derivatives(x)[2]
+    upper = np.column_stack([np.ones(len(x)), _caps(case, len(x))[:, 1 - leader]])
+    held = on_bound(x[:, others], np.zeros_like(upper), tolerances) | on_bound(x[:, others], upper, tolerances)
+    reaction = implicit_slope(hessian[:, others][:, :, others], hessian[:, others][:, :, own], held)
+    return np.asarray(gradient[:, own] + np.einsum("lfo,lf->lo", reaction, gradient[:, others]))
+
+
+# --- investment first, sharing second
+
+
+def _investor_value(case: Case, firm: int, t: Array) -> Value:
+    def value(own: Array) -> Array:
+        tries = own.shape[1]
+        at = case.take(np.repeat(np.arange(len(t)), tries))
+        both = np.repeat(t, tries, axis=0)
+        both[:, firm] = own.reshape(-1)
+        s, _ = sharing_equilibrium(at, both)
+        return true_profits(at, np.concatenate([s, both], -1))[:, firm].reshape(-1, tries)
+
+    return value
+
+
+def invest_first(case: Case, lanes: int, start: Array | float = 1.0, tolerances: Tolerances = DEFAULT) -> Points:
+    """Equilibrium investments in the L markets of a flat case, sharing and prices following, that best replies reach.
+
+    Both firms answer at once, from `start` (one number or (L, 1)) times what each would invest alone, so that equal firms stay equal.
+    Where sharing reaches its bound payoffs have kinks, and a whole line of equilibria may lie along one: one of them is found.
+    """
+    cap = _caps(case, lanes)
+    alone = np.nan_to_num(_alone(case, lanes), nan=1.0)
+    t, tops, runaway = np.minimum(start * alone, cap), 3 * alone, np.zeros(lanes, bool)
+    moving = np.arange(lanes)
+    for _ in range(40):
+        at, before, limit = case.take(moving), t[moving], cap[moving]
+        now, away = before.copy(), np.zeros(len(moving), bool)
+        for firm in (0, 1):
+            value, most = _investor_value(at, firm, before), limit[:, firm]
+            top, far = search_range(value, 1, np.minimum(3 * np.maximum(before[:, firm], 1e-3 * alone[moving, firm]), most), most)
+            now[:, firm] = search(value, np.zeros((len(now), 1)), most[:, None], top[:, None], (25,), rounds=10)[0][:, 0]
+            tops[moving, firm] = top
+            away |= far | (now[:, firm] > RUNAWAY * np.maximum(1.0, alone[moving, firm]))
+        settled = (np.abs(now - before) <= 1e-3 * np.maximum(1e-3, now)).all(-1)
+        runaway[moving] = away
+        t[moving] = np.where(away[:, None], before, now)
+        moving = moving[~(settled | away)]
+        if not len(moving):
+            break
+
+    players = firm_payoffs(case)
+
+    def slope(t: Array) -> tuple[Array, Array]:
+        s, by = sharing_equilibrium(case, t)
+        x = np.concatenate([s, t], -1)
+        gradients = np.stack([player.derivatives(x)[1] for player in players], 1)  # (L, firm, 4)
+        total = gradients[..., INVESTMENT] + np.einsum("lfs,lst->lft", gradients[..., SHARING], by)
+        return total[:, [0, 1], [0, 1]], true_profits(case, x).max(1)
+
+    found, residual, jacobian, held = polish(slope, t, np.zeros_like(cap), cap, tolerances)
+    switching = ~(residual <= tolerances.residual)
+    t = np.where(switching[:, None], t, found)
+    bent = np.flatnonzero(switching & ~runaway)
+    if len(bent):  # a payoff with a kink where sharing reaches a bound: replies to full precision, or both exactly at the kink
+        there, limit, range_ = case.take(bent), cap[bent], tops[bent]
+        t[bent] = _precise_replies(there, t[bent], limit)
+        at_kink = np.minimum(_both_just_sharing_everything(there, len(bent)), limit)
+        slope_there, regret_there = _deviations(there, at_kink, limit, range_)
+        holds = (slope_there <= tolerances.kink) & (regret_there <= tolerances.regret)
+        better = true_profits(there, levels_after(there, at_kink)).sum(-1) >= true_profits(there, levels_after(there, t[bent])).sum(-1)
+        t[bent] = np.where((holds & better)[:, None], at_kink, t[bent])
+    one_sided, regret = _deviations(case, t, cap, tops)
+    # Where a firm's profit is convex in its own sharing the replies above are no maxima, and nothing is claimed.
+    regret = np.where((bend_in_sharing(case) > 0).all(-1), regret, np.inf)
+    own = np.where(held, np.nan, jacobian[:, [0, 1], [0, 1]])
+    residual = np.where(switching, one_sided, residual)
+    curvature = np.fmax(own[:, 0], own[:, 1])
+    return _points(case, levels_after(case, t), residual, regret, curvature, switching, runaway, tolerances)
+
+
+def levels_after(case: Case, t: Array) -> Array:
+    """Levels (L, 4) when firms invest t (L, 2) and then share."""
+    return np.concatenate([sharing_equilibrium(case, t)[0], t], -1)
+
+
+def _deviations(case: Case, t: Array, cap: Array, tops: Array) -> tuple[Array, Array]:
+    """What either firm gains by investing otherwise: the largest one-sided slope and, on a grid, the largest gain, both scaled (L,)."""
+    earned = true_profits(case, levels_after(case, t))
+    size = np.maximum(1.0, np.abs(earned))
+    slopes, gains = [], []
+    for firm in (0, 1):
+        value, limit = _investor_value(case, firm, t), cap[:, firm]
+        here = t[:, firm : firm + 1]
+        slopes.append(one_sided_slope(value, here, np.zeros_like(here), limit[:, None], tops[:, firm]) / size[:, firm])
+        fine = value(grid((400,), np.minimum(2 * tops[:, firm], limit)[:, None])).max(1)
+        gains.append((fine - earned[:, firm]) / size[:, firm])
+    return np.maximum(*slopes), np.maximum(np.maximum(*gains), 0.0)
+
+
+def _both_just_sharing_everything(case: Case, lanes: int) -> Array:
+    """The investments (L, 2) at which each firm's best sharing, the other sharing everything, is exactly one; infinite where none."""
+    t = np.ones((lanes, 2))
+    slope, level, _ = sharing_replies(case, t)
+    with np.errstate(divide="ignore"):
+        return np.where(level > 0, (1 - slope) / np.where(level > 0, level, 1.0), np.inf)
+
+
+def _precise_replies(case: Case, t: Array, cap: Array) -> Array:
+    """Investments (L, 2) after best replies in turn, each found by ever smaller steps from the last."""
+    for _ in range(60):
+        before = t.copy()
+        for firm in (0, 1):
+            own = t[:, firm : firm + 1]
+            value, step = _investor_value(case, firm, t), 0.1 * np.maximum(own, 1e-6)
+            t[:, firm] = descend(value, own, step, np.zeros_like(own), cap[:, firm : firm + 1])[:, 0]
+        if (np.abs(t - before) <= 1e-13 * np.maximum(1.0, t)).all():
+            break
+    return t

@@ -1,0 +1,1 @@
+"""What is found at a case as values, and in words: the answer, cautions, verdicts."""

@@ -1,0 +1,432 @@
+"""The recommendation of a case in words, the answer first: at most seven lines that say what to do, what it is worth and to whom, what it
+costs when everybody takes part, what each thing asked for adds, what decided, what would overturn it, and what to know beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from market.model.case import Array
+from mechanism.advice.cautions import cautions, gross_payments
+from mechanism.advice.words import CONSUMERS, Words, amount, capitalised, listed
+from mechanism.casefile.case_keys import expanded, key_path, value_at
+from mechanism.casefile.policies import GOAL, TODAY, Policy, policy_of
+from mechanism.casefile.standard import CONSUMERS_LOSE, SAME, UNMEASURABLE, Standard
+from mechanism.casefile.types import PRIVATE
+from mechanism.design.options import WhyNot
+from mechanism.design.rules import TAX_RULES
+from mechanism.ranking.contenders import as_found, known_policies
+from mechanism.ranking.rank import joined
+from mechanism.ranking.recommendation import SAID, Recommendation, Robust, Rung, Stretch, Switch, recommended
+from mechanism.rates.instruments import investment_rates, sharing_rates
+
+if TYPE_CHECKING:
+    from mechanism.advice.results import ComparisonRow, Evaluation
+
+SWITCHES = 3
+"""Parameters named of those that would overturn the recommendation, the nearest first."""
+
+ASKS = {
+    "nothing": "nothing",
+    "permission": "a permission",
+    "order": "an order",
+    "money": "public money",
+    "reports": "reports of what firms alone know",
+}
+"""What a policy asks for, in words."""
+
+MISSED = {
+    "no_figures": "there are no figures for {names}",
+    "forbidden": "{names} is forbidden",
+    "types_known": "{names} would need known what is private",
+    "consumers_lose": "consumers would lose by {names}",
+    "members_lose": "the members would lose by {names}",
+    "below_zero": "some firm would be left with less than nothing by {names}",
+    "no_outside": "what firms could fall back on is not known for {names}",
+}
+"""Why what could be chosen does not compete."""
+
+
+def recommend(found: Evaluation, switching: tuple[Switch, ...] = (), robust: Robust | None = None) -> Recommendation:
+    """What to do about a case, with its cautions and in words; `switching` and `robust`, where asked, say what would overturn it."""
+    plain = replace(recommended(found.ranked, _no_advice(found)), switching=switching, robust=robust)
+    if plain.policy is not None:
+        plain = replace(plain, cautions=cautions(found, plain.policy))
+    return replace(plain, text=lines(found, plain))
+
+
+def lines(found: Evaluation, told: Recommendation) -> tuple[str, ...]:
+    """The answer, at most seven lines."""
+    say = Words(found.case.units.money, found.case.market.firms)
+    if told.policy is None:
+        return (f"No advice: {told.no_advice}.", *_without_advice(found, say))
+    row = found.rows[told.policy.key]
+    out = [_what(found, row, say), _worth(found, row, say), _cost(found, row, say), _ladder(found, told)]
+    out += [" ".join(_decided(found, told, row, say)), _overturned(found, told), _beside(told)]
+    return tuple(line for line in out if line)
+
+
+# --- no advice
+
+
+def _no_advice(found: Evaluation) -> str:
+    """Why there is no advice, where there is none."""
+    today, goal = found.today, found.rows[GOAL]
+    if today.expected is None:
+        return f"{today.policy.phrase} has no outcome to compare with"
+    if goal.expected is None:
+        return "the planner's problem, on which subsidies and taxes rest, has no solution"
+    endless = [row.policy.phrase for row in found.comparison if row.status == "unbounded"]
+    return f"the problem of {listed(endless)} has no limit" if endless else "no policy can be chosen here"
+
+
+def _without_advice(found: Evaluation, say: Words) -> list[str]:
+    """What would mend the case, in the words of what has no outcome; and what can be said all the same."""
+    key = TODAY if found.today.expected is None else GOAL
+    reasons = [key, *(row.policy.key for row in found.comparison if row.status == "unbounded")]
+    told = [found.regimes[k].message for k in reasons if k in found.regimes and found.regimes[k].message]
+    out = [f"{capitalised(told[0])}." if not told[0].endswith(".") else capitalised(told[0])] if told and told[0] else []
+    today = found.today.value
+    known = [row for row in found.comparison if row.competes and row.value is not None]
+    if today is not None and known:
+        best = max(known, key=lambda row: row.value or 0.0)
+        gain = (best.value or 0.0) - today
+        if best.policy.key != found.today.policy.key and gain > SAME * float(found.ranked.scale[0]):
+            text = f"Of what needs no money, {best.policy.phrase} is worth most, {say.money(gain)} more than today's market"
+            out.append(f"{text}; whether money would do better is what cannot be said.")
+    return out
+
+
+# --- what to do
+
+
+def _what(found: Evaluation, row: ComparisonRow, say: Words) -> str:
+    policy = row.policy
+    if policy.source == "rates":
+        text = _rates(found, say)
+    elif policy.key in TAX_RULES and found.case.types is not None:
+        private = PRIVATE[found.case.types.parameter]
+        text = (
+            f"ask both firms to report their {private.label} ({private.meaning}), have them share and invest by "
+            f"the reports, and settle up with {TAX_RULES[policy.key].phrase}"
+        )
+    else:
+        text = policy.doing
+    judged = judged_by(found.ranked.standard, found.case.types is not None)
+    return f"{capitalised(text)}. The standard: {judged}."
+
+
+def _rates(found: Evaluation, say: Words) -> str:
+    """The rates per unit, a negative one being a tax."""
+    fixed = found.rates_under_types
+    if fixed is not None and not isinstance(fixed, WhyNot):
+        rates, when = fixed.rates, ", fixed before firms learn what they alone know,"
+    else:
+        assert found.rates is not None
+        rates, when = found.rates.rates, ""
+    each = {"investment": investment_rates(rates), "sharing": sharing_rates(rates)}
+    smallest = 1e-9 * float(np.abs(rates).max())
+    each = {unit: pair for unit, pair in each.items() if np.abs(pair).max() > smallest}
+    taxed = any((pair < -smallest).any() for pair in each.values())
+    told = listed([_rate(pair, unit, taxed, say) for unit, pair in each.items()])
+    return f"set{when} {told}" if taxed else f"pay plain subsidies{when} of {told}"
+
+
+def _rate(pair: Array, unit: str, named: bool, say: Words) -> str:
+    """What both firms are paid, or pay, per unit of something; which of it, is said where `named`."""
+
+    def one(rate: float, text: str) -> str:
+        return f"a {'tax' if rate < 0 else 'subsidy'} of {text}" if named else text
+
+    first, second = (float(rate) for rate in pair)
+    if abs(first - second) <= 1e-6 * np.abs(pair).max():
+        return f"{one(first, say.money(abs(first)))} per unit of {unit}"
+    told = [one(rate, f"{amount(abs(rate))} ({say.firm(i)})") for i, rate in enumerate((first, second))]
+    return f"{listed(told)} {say.unit + ' ' if say.unit else ''}per unit of {unit}"
+
+
+# --- what it is worth, and to whom
+
+
+def judged_by(standard: Standard, private: bool) -> str:
+    """The standard in words."""
+    weight, cost = float(standard.profit_weight), float(standard.public_funds_cost)
+    if standard.fees and not private:
+        text = "firms' gains over today being charged, what profits count does not matter"
+    elif weight == 1:
+        text = "consumers and profits count alike"
+    else:
+        text = f"a unit of profit counts {weight:g} of one of consumers'" if weight else "profits do not count"
+    return text + (f", a unit of public money {1 + cost:g}" if cost else ", public money at its face value")
+
+
+def _each(values: Array, zero: float, say: Words) -> str:
+    """What each firm gains or loses."""
+    one, other = (float(value) for value in values)
+    if abs(one - other) <= zero:
+        return say.gains("each firm", one, zero)
+    return listed([say.gains(say.firm(i), float(values[i]), zero) for i in (0, 1)])
+
+
+def _worth(found: Evaluation, row: ComparisonRow, say: Words) -> str:
+    """What it brings against today's market, and to whom."""
+    now, zero = found.today, SAME * float(found.ranked.scale[0])
+    assert row.value is not None
+    assert now.value is not None
+    if row.policy.key == now.policy.key:
+        return "Nothing that asks for more is worth enough more to be preferred."
+    e, before = row.expected, now.expected
+    assert e is not None
+    assert before is not None
+    assert row.net_transfer is not None
+    gain = row.value - now.value
+    share = f" ({gain / float(found.ranked.scale[0]):.1%} of today's welfare)" if found.ranked.scale[0] > 0 else ""
+    when = "in expectation " if found.case.types is not None else ""
+    kept = np.asarray(e.profit + row.net_transfer - before.kept, float)
+    parts = [say.gains(CONSUMERS, float(e.consumer_surplus - before.consumer_surplus), zero), _each(kept, zero, say)]
+    outlay = row.outlay_joined or 0.0
+    parts.append(
+        "taxpayers pay nothing" if abs(outlay) <= zero else f"taxpayers {'pay' if outlay > 0 else 'receive'} {amount(abs(outlay))}"
+    )
+    more = "more" if gain >= 0 else "less"
+    return f"It is {when}worth {say.money(abs(gain))} {more} than today's market{share}: {', '.join(parts)}."
+
+
+# --- what it costs when everybody takes part
+
+
+def _cost(found: Evaluation, row: ComparisonRow, say: Words) -> str:
+    requires = row.policy.requires
+    if requires == "permission":
+        return _between_members(found, row, say)
+    if requires not in ("money", "reports"):
+        return ""
+    assert row.expected is not None
+    assert row.net_transfer is not None
+    zero = SAME * float(found.ranked.scale[0])
+    flat = np.zeros(2) if row.flat_payments is None else row.flat_payments
+    before = float(row.expected.net_transfer.sum())
+    parts = []
+    if np.abs(row.expected.net_transfer).max() > zero:
+        what = "The payments per unit" if row.policy.source == "rates" else "The payments by the reports"
+        parts.append(f"{what} {'come to' if before >= 0 else 'bring in'} {say.money(abs(before))}")
+    elif row.policy.source == "rates":
+        parts.append(f"Payments and taxes per unit come to {say.money(float(gross_payments(found, row).sum()))} and cancel")
+    else:
+        parts.append("By itself it moves no money on balance")
+    if np.abs(flat).max() > zero:
+        parts.append(_lump_sums(flat, zero, say))
+    text = "; ".join(parts)
+    outlay = row.outlay_joined or 0.0
+    if abs(outlay) <= zero:
+        text += ", so that the public pays nothing"
+    elif outlay > 0:
+        text += f", so that the public pays {say.money(outlay)} in all{_split(row.net_transfer, outlay, zero, say)}"
+    else:
+        text += f", so that the public receives {say.money(-outlay)}"
+    return f"{text}. {_why_so_much(found.ranked.standard)}"
+
+
+def _lump_sums(flat: Array, zero: float, say: Words) -> str:
+    """The flat parts: who pays or receives how much."""
+    one, other = (float(value) for value in flat)
+    if abs(one - other) <= zero:
+        return f"each firm then {'receives' if one > 0 else 'pays back'} a lump sum of {amount(abs(one))}"
+    told = [f"{say.firm(i)} {'receives' if f > 0 else 'pays back'} {amount(abs(f))}" for i, f in enumerate((one, other)) if abs(f) > zero]
+    return f"in lump sums {listed(told)}"
+
+
+def _split(net: Array, outlay: float, zero: float, say: Words) -> str:
+    """What of an outlay goes to whom."""
+    if abs(float(net[0] - net[1])) <= zero:
+        return ", half of it to each firm"
+    told = [f"{amount(abs(float(net[i])))} {'to' if net[i] > 0 else 'from'} {say.firm(i)}" for i in (0, 1) if abs(net[i]) > zero]
+    return f", {listed(told)}"
+
+
+def _why_so_much(standard: Standard) -> str:
+    """What the lump sums are set by."""
+    if standard.participation == "none":
+        return "Nobody may refuse."
+    if standard.participation == "ir2":
+        return "That is the least with which no firm would rather leave the market: exit, not refusal, is all a firm can threaten with."
+    if standard.participation == "ir1":
+        return "That is the least with which no firm is charged anything on balance."
+    return "That is the least with which both firms take part" + (", their gains over today being charged." if standard.fees else ".")
+
+
+def _between_members(found: Evaluation, row: ComparisonRow, say: Words) -> str:
+    """Of an agreement: what each member has of it before any payment, and what must pass between them."""
+    assert row.expected is not None
+    assert row.net_transfer is not None
+    assert found.today.expected is not None
+    zero = SAME * float(found.ranked.scale[0])
+    gain = np.asarray(row.expected.profit - found.today.expected.kept, float)
+    text = f"By itself {_each(gain, zero, say)}"
+    losers = [i for i in (0, 1) if gain[i] < -zero]
+    if len(losers) == 1:
+        text += f", so that {say.firm(1 - losers[0])} must pass {say.money(-float(gain[losers[0]]))} on to {say.firm(losers[0])}"
+    elif not losers:
+        text += ", without any payment between them"
+    fee = -float(row.net_transfer.sum())
+    return text + (f"; the members pay a fee of {say.money(fee)} for the permission." if fee > zero else ". It costs the public nothing.")
+
+
+# --- what each thing asked for adds
+
+
+def called(policy: Policy) -> str:
+    """A policy in few words, in the middle of a sentence."""
+    return TAX_RULES[policy.key].label if policy.key in TAX_RULES else policy.phrase
+
+
+def _ladder(found: Evaluation, told: Recommendation) -> str:
+    """The best by what is asked, from least to most, and what each step adds."""
+    now, zero = found.today.value, SAME * float(found.ranked.scale[0])
+    assert now is not None
+    parts: list[str] = []
+    for rung in told.ladder:
+        if rung.requires == "nothing" or (rung.requires == "reports" and found.case.types is None):
+            continue  # nothing is what today's market asks; where nothing is private there is nothing to report
+        if rung.policy is None or rung.value is None:
+            parts.append(f"{ASKS[rung.requires]} nothing ({_empty(found, rung)})")
+            continue
+        gain, adds, name = rung.value - now, rung.adds or 0.0, called(rung.policy)
+        if gain < -zero:
+            parts.append(f"{ASKS[rung.requires]} {amount(-gain)} less than nothing ({name})")
+        elif gain <= zero:
+            parts.append(f"{ASKS[rung.requires]} nothing ({name})")
+        else:
+            step = "" if adds >= gain - zero else f", {amount(adds)} beyond that" if adds > zero else ", no more than what asks less"
+            parts.append(f"{ASKS[rung.requires]} {amount(gain)} ({name}){step}")
+    return f"What each step brings against today: {'; '.join(parts)}." if parts else ""
+
+
+def _empty(found: Evaluation, rung: Rung) -> str:
+    """Why nothing competes that asks just so much."""
+    rows = [row for row in found.comparison if row.policy.requires == rung.requires and row.why_not is not None]
+    names: dict[str, list[str]] = {}
+    for row in rows:
+        assert row.why_not is not None
+        if row.why_not.code in MISSED and not row.policy.barred:
+            names.setdefault(row.why_not.code, []).append(called(row.policy))
+    told = [MISSED[code].format(names=listed(which)) for code, which in names.items()]
+    return "; ".join(told) if told else "no policy here asks for it"
+
+
+# --- what decided
+
+
+def _decided(found: Evaluation, told: Recommendation, row: ComparisonRow, say: Words) -> list[str]:
+    """What was given up for asking less, and what protecting consumers costs."""
+    zero, standard = SAME * float(found.ranked.scale[0]), found.ranked.standard
+    out = []
+    able = [other for other in found.comparison if other.competes and other.value is not None]
+    top = max(able, key=lambda other: other.value or 0.0)
+    assert row.value is not None
+    assert top.value is not None
+    assert found.today.value is not None
+    more = top.value - row.value
+    if more > zero:
+        gain = top.value - found.today.value
+        share = standard.materiality
+        if more <= share * gain:
+            why = f"less than {share:.0%} of its gain of {amount(gain)}"
+        else:
+            why = f"less than {UNMEASURABLE:.1%} of today's welfare, which nobody could measure"
+        asks = ""
+        if top.policy.requires != row.policy.requires:
+            asks = f", and asks for {ASKS[top.policy.requires or 'nothing']}"
+        elif (top.outlay_joined or 0.0) > (row.outlay_joined or 0.0) + zero:
+            asks = f", and costs the public {amount((top.outlay_joined or 0.0) - (row.outlay_joined or 0.0))} more"
+        out.append(f"{capitalised(called(top.policy))} would bring {say.money(more)} more, {why}{asks}.")
+    if told.equivalent:
+        names = listed([called(policy) for policy in told.equivalent])
+        out.append(f"{capitalised(names)} would lead to the same levels and cost no less.")
+    clause = protection(found)
+    if clause is not None and clause > zero:
+        out.append(f"That consumers must not lose costs {say.money(clause)}: so much more could be had if they might.")
+    return out
+
+
+def protection(found: Evaluation) -> float | None:
+    """What it costs that no policy competes by which consumers lose: V of the best otherwise less V of the best that competes. At known
+    types rates are chosen anew without that condition; None where it is not asked, or nothing competes."""
+    standard, ranked = found.ranked.standard, found.ranked
+    able = [row.value for row in found.comparison if row.competes and row.value is not None]
+    if standard.consumers_may_lose or not able:
+        return None
+    rows = [row for row in found.comparison if row.why_not is not None and row.why_not.code == CONSUMERS_LOSE]
+    barred = [row.value for row in rows if row.value is not None]
+    if found.attainable is not None and bool(found.attainable.consumers[0]):
+        free = replace(standard, allow=standard.allow | {CONSUMERS_LOSE})
+        solved = {row.policy.key: as_found(found.regimes[row.policy.key]) for row in found.comparison if row.policy.source == "regime"}
+        known = known_policies(found.case.market.flat(), solved, [policy_of("linear_subsidies")], free)
+        (rates,) = known.contenders
+        if rates.solved[0]:
+            net = joined(rates, free, ranked.contenders[ranked.today].expected.kept)
+            kept, outlay = float((rates.expected.profit + net).sum()), float(net.sum())
+            barred.append(float(free.value(np.asarray(rates.expected.consumer_surplus)[0], kept, outlay)))
+    return max(0.0, max(barred) - max(able)) if barred else None
+
+
+# --- what would overturn it
+
+
+def _overturned(found: Evaluation, told: Recommendation) -> str:
+    """Where another policy would win, where that was asked."""
+    parts = []
+    near = sorted(told.switching, key=lambda switch: abs(_distance(found, switch)))[:SWITCHES]
+    if near:
+        parts.append("; ".join(_switched(found, switch) for switch in near))
+    numbers = [switch for switch in told.switching if not switch.key.startswith("mechanism.")]
+    if told.robust is not None and told.policy is not None and found.types is None and not numbers:
+        parts.append("no number of the market, alone, from half to twice its own value")
+    if told.robust is not None and told.policy is not None and found.types is not None:
+        parts.append("numbers of the market were not varied, since types are private (pigou what-if --vary does)")
+    if told.robust is not None and told.policy is not None:
+        names = {"public_funds_cost": "the cost of public funds", "profit_weight": "the weight of profits"}
+        for key, name in names.items():
+            stretches: Sequence[Stretch] = getattr(told.robust, key)
+            if stretches and all(one.policy == told.policy.key for one in stretches):
+                parts.append(f"no value of {name} from {stretches[0].low:g} to {stretches[-1].high:g}")
+    return f"What would overturn it: {'; '.join(parts)}." if parts else ""
+
+
+def _own(found: Evaluation, switch: Switch) -> float:
+    """The case's own value of what a switch is about."""
+    own = value_at(expanded(found.case.resolved, key_path(switch.key)), key_path(switch.key))
+    return float(own) if isinstance(own, int | float) else 0.0
+
+
+def _distance(found: Evaluation, switch: Switch) -> float:
+    """How far a switch lies from the case's own value, as a share of it."""
+    own = _own(found, switch)
+    return (switch.value - own) / (abs(own) or 1.0)
+
+
+def _switched(found: Evaluation, switch: Switch) -> str:
+    """A switch in words."""
+    own = _own(found, switch)
+    side = "below" if switch.value < own else "above"
+    return f"{_phrase(switch.to)} with {switch.key} {side} {switch.value:.4g} (now {own:.4g})"
+
+
+def _phrase(key: str | None) -> str:
+    return "no answer, for some problem then has no solution," if key is None else called(policy_of(key))
+
+
+# --- what to know beside it
+
+
+def _beside(told: Recommendation) -> str:
+    if not told.cautions:
+        return ""
+    said = [capitalised(caution.text) for caution in told.cautions[:SAID]]
+    more = len(told.cautions) - len(said)
+    rest = f" {more} more caution{'s stand' if more > 1 else ' stands'} below." if more else ""
+    return f"But: {'. '.join(said)}.{rest}"

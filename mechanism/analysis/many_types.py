@@ -1,0 +1,278 @@
+"""Many cases with private types at once: what policies come to at them, before they are ranked.
+
+All cases share types, options and cost form. First the levels at all pairs of types are sought from a few pairs that are searched
+globally; a case where anything is not plain there (several optima, nothing found, best replies in reports that cycle, a private market
+that does not settle) goes the same way once more with the thorough search.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from market.model.case import Array, Case
+from market.model.outcome import SOLVED
+from market.model.pricing import PriceRule, bertrand_matrix
+from market.regimes import REGIMES, solve_markets, solve_regime
+from mechanism.casefile.policies import GOAL, PRIVATE_MARKET, TODAY, Policy
+from mechanism.casefile.schema import MechanismOptions
+from mechanism.casefile.standard import standard_of
+from mechanism.casefile.types import TypeSpace
+from mechanism.design.options import NO_TRANSFERS, by_formula
+from mechanism.design.rules import TAX_RULES, TaxRule
+from mechanism.frozen import put
+from mechanism.ranking.attainable import one_order
+from mechanism.ranking.contenders import NOT_ASKED, Standing, fixed_rates, nothing, one_standing, rates_at, rates_standing
+from mechanism.scheme.allocation import Allocation
+from mechanism.scheme.behaviour import ExpectedOutcome, expected_outcome
+from mechanism.scheme.judge import Judged, judge
+from mechanism.scheme.preparation import Scheme, over_pairs, private_regime, scheme_at
+from mechanism.scheme.private_market import PrivateEquilibrium, expected_under
+from mechanism.scheme.rule_results import NOT_SETTLED
+from mechanism.scheme.solved import OVER_BUDGET, transfers_of
+from mechanism.scheme.transfers import no_design
+
+LANES = 60_000
+"""Pairs of types that are solved together."""
+
+
+def block_size(types: TypeSpace) -> int:
+    """How many cases are taken at once."""
+    return max(1, min(1000, LANES // types.size**2))
+
+
+def compared_options(options: MechanismOptions) -> MechanismOptions:
+    """The options under which transfers are solved for where policies are compared: those of the least outlay at the planner's levels,
+    without a limit to it, since the standard prices it."""
+    return replace(options, objective="min_outlay", allocation="efficient", budget="none")
+
+
+def solve_block(
+    case: Case, types: TypeSpace, options: MechanismOptions, policies: Sequence[Policy], plain: bool = True
+) -> tuple[dict[str, Standing], NDArray[np.bool_]]:
+    """What policies, and today's market, come to at C markets of a flat case, and at which: with `plain` those where everything is, the
+    arrays having their lanes; without it all, each searched thoroughly."""
+    C, parameter = len(case.cost_scale), types.parameter
+    beyond = [policy for policy in policies if policy.source not in ("regime", "private_market")]
+    regimes = [policy.key for policy in policies if policy.source == "regime"]
+    bayesian = [key for key in regimes if played_privately(key)]
+    keys = {key: None for key in [*regimes, *([GOAL] if beyond else [])] if key not in bayesian}
+    ex_post = options.participation == "ir_market" and options.timing == "ex_post"
+    at_points: dict[str, Allocation] = {}
+    if beyond:
+        at_points[GOAL] = over_pairs(case, types.points, GOAL, parameter, plain)
+    if (beyond and ex_post) or not plain:
+        at_points[TODAY] = over_pairs(case, types.points, TODAY, parameter, plain)
+    square = np.ix_(np.arange(C), types.nodes, types.nodes)
+    at_types = {
+        key: at_points[key].take(square) if key in at_points else over_pairs(case, types.types, key, parameter, plain) for key in keys
+    }
+    lanes = np.arange(C)
+    if plain:
+        lanes = np.flatnonzero(np.all([a.plain for a in (*at_points.values(), *at_types.values())], axis=0))
+        case = case.take(lanes)
+        at_points, at_types = ({key: a.take(lanes) for key, a in them.items()} for them in (at_points, at_types))
+    if not len(lanes):
+        return {}, np.zeros(C, bool)
+    out = {key: _regime(case, types, key, levels_of) for key, levels_of in at_types.items()}
+    out |= {key: market_standing(case, types, private_regime(case, types, key, plain=plain)) for key in bayesian}
+    nash = at_types[TODAY].levels if plain and TODAY in at_types else None
+    scheme = None
+    if beyond and at_points[GOAL].solved:
+        scheme = scheme_at(case, types, options, at_points[GOAL], at_points.get(TODAY), plain, nash)
+        today = scheme.private_market
+    else:
+        today = private_regime(case, types, TODAY, nash if plain else at_points[TODAY].levels, plain)
+    out[PRIVATE_MARKET] = market_standing(case, types, today)
+    for policy in beyond:
+        if scheme is None:  # one market, searched thoroughly
+            out[policy.key] = no_levels(out[GOAL])
+        elif policy.source == "full_information":
+            out[policy.key] = out[GOAL]
+        elif policy.source in ("rule", "own_rule"):
+            own = policy.source == "own_rule"
+            rule = TAX_RULES[options.tax_rule if own else policy.key]
+            out[policy.key] = rule_standing(scheme if own else replace(scheme, options=compared_options(options)), rule)
+    settled = [np.isin(found.status.astype(str), [*SOLVED, NOT_ASKED]) for found in out.values()]
+    fine = np.all(settled, axis=0) if plain else np.ones(len(lanes), bool)
+    if plain:
+        out = {key: found.take(np.flatnonzero(fine)) for key, found in out.items()}
+    for policy in beyond:
+        if policy.source == "imposed" and scheme is not None:
+            out[policy.key] = joined(
+                [ordered(scheme.lane(int(lane)), out[PRIVATE_MARKET], k) for k, lane in enumerate(np.flatnonzero(fine))]
+            )
+    if scheme is not None and (rates := [policy for policy in beyond if policy.source == "rates"]):
+        out[rates[0].key] = _fixed_rates(scheme, np.flatnonzero(fine))
+    return out, np.isin(np.arange(C), lanes[fine])
+
+
+# --- what each comes to
+
+
+def _regime(case: Case, types: TypeSpace, key: str, found: Allocation) -> Standing:
+    """A regime in expectation over types at C markets, each pair's levels chosen with the types known."""
+    solved = np.asarray(np.isfinite(found.levels).all((1, 2, 3)))
+    status, message = (np.full(len(solved), text, object) for text in ("converged", ""))
+    for lane in np.flatnonzero(~solved):
+        alone = solve_regime(case.take([lane]), key)
+        status[lane] = "not_converged" if alone.status in SOLVED else alone.status
+        message[lane] = alone.message or "no solution was found at some pair of types"
+    proof = {name: getattr(found, name).max((1, 2)) for name in ("residual", "regret")}
+    return expected_standing(case, types, found.levels, status, message, proof, REGIMES[key].prices)
+
+
+def expected_standing(
+    case: Case,
+    types: TypeSpace,
+    levels: Array,
+    status: NDArray[np.object_],
+    message: NDArray[np.object_],
+    proof: dict[str, Array],
+    prices: PriceRule = bertrand_matrix,
+) -> Standing:
+    """Expectations at levels (C, K, K, 4) where the status says they are solved; where some pair describes no market none are claimed."""
+    return _claimed(expected_outcome(case, types, levels, rule=prices), status, message, proof)
+
+
+def _claimed(expected: ExpectedOutcome, status: NDArray[np.object_], message: NDArray[np.object_], proof: dict[str, Array]) -> Standing:
+    claimed = np.isin(status.astype(str), list(SOLVED))
+    none = claimed & ~np.asarray(expected.describes_market)
+    status = np.where(none, "infeasible", status).astype(object)
+    message = np.where(none, "prices or quantities are negative at some pair of types", message).astype(object)
+    claimed &= ~none
+    columns = {"message": message} | {name: np.where(claimed, values, np.nan) for name, values in proof.items()}
+    return Standing(status=status, expected=where_claimed(expected, claimed), columns=columns)
+
+
+def market_standing(case: Case, types: TypeSpace, found: PrivateEquilibrium) -> Standing:
+    """A market at C cases in which every firm knows its own type alone."""
+    status = np.where(found.converged, "converged", "no_equilibrium").astype(object)
+    message = np.where(found.converged, "", NOT_SETTLED).astype(object)
+    proof = {"residual": found.residual, "regret": found.regret}
+    return _claimed(expected_under(case, types, found), status, message, proof)
+
+
+def played_privately(key: str) -> bool:
+    """Whether a regime is a game that firms play knowing their own type alone; today's market known to all stands beside the one they
+    play as a benchmark."""
+    regime = REGIMES[key]
+    return key != TODAY and not regime.sole and not regime.staged
+
+
+def ordered(scheme: Scheme, market: Standing, lane: int = 0) -> Standing:
+    """The levels ordered at one case whatever its types, today's market being a lane of what is known of many."""
+    types = scheme.types
+    middle = int(types.nodes[len(types.nodes) // 2])
+    today = np.concatenate([market.expected.sharing[lane], market.expected.investment[lane]])
+    starts = [x for x in (scheme.assignment.levels[0, middle, middle], today) if np.isfinite(x).all()]
+    floor = float(market.expected.consumer_surplus[lane])
+    x = one_order(scheme.case, types, standard_of(scheme.options), starts, floor)
+    if x is None:
+        return one_standing(
+            None, missing="not_converged", why="no levels were found that leave every type and consumers what they must have"
+        )
+    K = len(types.nodes)
+    return one_standing(expected_outcome(scheme.case, types, np.broadcast_to(x, (K, K, 4))), missing="")
+
+
+def where_claimed(expected: ExpectedOutcome, claimed: NDArray[np.bool_]) -> ExpectedOutcome:
+    """Expectations (C, ...) where they are claimed, NaN elsewhere."""
+    return put(nothing(len(claimed)), np.flatnonzero(claimed), expected.take(np.flatnonzero(claimed)))
+
+
+def no_levels(goal: Standing) -> Standing:
+    """What rests on the planner's levels where some pair of reports has none."""
+    status = np.where(np.isin(goal.status.astype(str), list(SOLVED)), "not_converged", goal.status)
+    why = np.full(len(status), "some pair of reports has no social optimum", object)
+    return Standing(status=status.astype(object), expected=nothing(len(status)), columns={"message": why})
+
+
+def not_asked(cases: int, why: str) -> Standing:
+    """What has nothing to ask at C cases."""
+    return Standing(status=np.full(cases, NOT_ASKED, object), expected=nothing(cases), columns={"message": np.full(cases, why, object)})
+
+
+def why_not_asked(rule: TaxRule, types: TypeSpace, options: MechanismOptions) -> str | None:
+    """Why a tax rule has nothing to ask at these types and options; None where it has."""
+    if rule.observed and types.private_values:
+        return "of use only where both types move both profits: the market that comes about shows nothing else that reports do not"
+    why = no_design(types, options) if rule.designed else by_formula(rule.key, options.allocation)
+    return None if why is None else why.text
+
+
+def rule_standing(scheme: Scheme, rule: TaxRule) -> Standing:
+    """What firms end up with under a tax rule at C markets, under the scheme's own options."""
+    cases = scheme.lead[0] if scheme.lead else 1
+    if why := why_not_asked(rule, scheme.types, scheme.options):
+        return not_asked(cases, why)
+    if rule.designed and scheme.options.allocation == "second_best":
+        each = [_drawn(scheme.lane(c) if scheme.lead else scheme, rule) for c in range(cases)]
+        return joined([_judged(*one) for one in each])
+    transfers = transfers_of(scheme, rule)
+    judged = judge(scheme, rule, np.nan_to_num(transfers.net))
+    return _judged(scheme, judged, transfers.found, transfers.over_budget)
+
+
+def _drawn(scheme: Scheme, rule: TaxRule) -> tuple[Scheme, Judged, NDArray[np.bool_], NDArray[np.bool_]]:
+    """The second best at one market."""
+    from mechanism.scheme.second_best import lottery_scheme
+
+    drawn = lottery_scheme(scheme)
+    found, over = np.array(drawn is not None), np.array(drawn is not None and drawn.design.status == "infeasible")
+    if drawn is None:
+        return scheme, judge(scheme, rule, np.zeros(scheme.assignment.utility.shape)), found, over
+    return drawn, judge(drawn, rule, drawn.design.net), found, over
+
+
+def _judged(scheme: Scheme, judged: Judged, found: NDArray[np.bool_], over_budget: NDArray[np.bool_]) -> Standing:
+    """What was judged at one market or many, where there are transfers."""
+    settled = np.atleast_1d(found & judged.settled)
+    nothing_said = np.where(found, "best replies in reports cycle", NO_TRANSFERS.text)
+    nothing_said = np.where(
+        found & np.array(judged.rule.observed), "truth is no best reply, and what is reported instead is not said", nothing_said
+    )
+    status = np.where(found & judged.settled, "converged", np.where(found, "no_equilibrium", "not_converged"))
+    columns = {
+        "message": np.where(found & judged.settled, np.where(over_budget, OVER_BUDGET, ""), nothing_said).astype(object),
+        "ic_max_gain": np.where(found, judged.gain, np.nan),
+        "ic": np.where(found, judged.ic, "").astype(object),
+        "ir_min_slack": np.where(found, judged.slack, np.nan),
+        "ir": np.where(found, "" if judged.ir is None else judged.ir, "").astype(object),
+        "residual": np.where(found, scheme.residual, np.nan),
+    }
+    expected = judged.achieved if scheme.lead else judged.achieved.lane
+    return Standing(
+        status=np.atleast_1d(status.astype(object)),
+        expected=where_claimed(expected, settled),
+        least=judged.least.reshape(-1, 2),
+        worst=judged.worst.reshape(-1, 2),
+        columns={name: np.atleast_1d(values) for name, values in columns.items()},
+    )
+
+
+def joined(parts: Sequence[Standing]) -> Standing:
+    """Standings of some cases each, one after the other."""
+    least, worst = (
+        None if parts[0].least is None else np.concatenate([getattr(part, name) for part in parts]) for name in ("least", "worst")
+    )
+    expected = ExpectedOutcome.joined([part.expected for part in parts])
+    columns = {name: np.concatenate([part.columns[name] for part in parts]) for name in parts[0].columns}
+    status = np.concatenate([part.status for part in parts])
+    return Standing(status=status, expected=expected, least=least, worst=worst, columns=columns)
+
+
+def _fixed_rates(scheme: Scheme, lanes: NDArray[np.intp]) -> Standing:
+    """Subsidies per unit that are fixed before types are drawn, at some of the markets; looked for from those for the planner's levels at
+    each market's own parameters too."""
+    if not len(lanes):
+        return Standing(status=np.empty(0, object), expected=nothing(0), least=np.empty((0, 2)), worst=np.empty((0, 2)))
+    known = solve_markets(scheme.case.take(lanes), GOAL, len(lanes)).levels
+    starts = rates_at(scheme.case.take(lanes), known).rates
+    each = [
+        fixed_rates(scheme.lane(int(lane)), start if np.isfinite(start).all() else None) for lane, start in zip(lanes, starts, strict=True)
+    ]
+    return joined([rates_standing(found) for found in each])

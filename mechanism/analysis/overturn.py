@@ -1,0 +1,455 @@
+"""What would overturn a recommendation: at which standards, and at which values of a parameter, another policy wins.
+
+Both are looked for along lines: a number runs over a range, the winner is found at a few of its values in all lines at once, and between
+two values with different winners the switch is bracketed until it is narrower than `NARROW`. What the winner turns on (how far every
+policy falls short of counting as equal to the best, what consumers and members have of it) is smooth where the winner is not: its roots
+say where to look next, and its dips between two values where two switches may hide.
+
+Policies that are designed for the standard are designed anew at each. Their value is convex in both numbers of the standard, that of given
+levels affine. With private types one design takes long: there the tangents of known designs, and the chords between them, bound the
+value, and rates are designed only where the bounds leave the winner open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from market.model.case import Array, Case
+from mechanism.casefile.policies import GOAL, TODAY, policy_of
+from mechanism.casefile.standard import SAME, UNMEASURABLE, Standard, standard_of
+from mechanism.design.options import WhyNot
+from mechanism.ranking.contenders import (
+    AsFound,
+    Standing,
+    as_found,
+    fixed_rates,
+    in_the_running,
+    known_policies,
+    rates_standing,
+    typed_policies,
+)
+from mechanism.ranking.rank import Contender, Ranked, asks_of, choose, rank
+from mechanism.ranking.recommendation import Robust, Stretch, Switch
+from mechanism.scheme.behaviour import ExpectedOutcome
+
+if TYPE_CHECKING:
+    from mechanism.advice.results import Evaluation
+    from mechanism.scheme.preparation import Scheme
+
+NARROW = 1e-7
+"""Width of a bracket, beside the size of the number or a hundredth of its range, at which it is narrow enough."""
+MOST_FUNDS_COST = 0.5
+"""The cost of public funds up to which winners are asked for, or twice the case's own."""
+FIRST = np.array([0.0, 0.04, 0.1, 0.18, 0.27, 0.38, 0.5, 0.62, 0.73, 0.82, 0.9, 0.96, 1.0])
+"""Where a line is looked at first, as shares of its range."""
+LOOKS = 3
+"""Times that stretches with one winner are looked at again where something it turns on changes sign or dips."""
+ROUNDS = 40
+"""Rounds of bracketing after which a line is left as it is; every round at least halves every bracket."""
+CUTS = 16
+"""Parts into which a stretch is cut where nothing says where in it the winner changes."""
+NOBODY = ""
+"""The winner where there is no advice."""
+
+
+# --- along lines
+
+
+@dataclass(frozen=True, kw_only=True)
+class Met:
+    """Who wins at n points, and what that turns on."""
+
+    winner: NDArray[np.object_]
+    """(n,): keys; `NOBODY` where there is no advice."""
+    turns: Array
+    """(n, F): figures of the size of one of which some changes sign where the winner changes; NaN where unknown."""
+
+
+def met(ranked: Ranked) -> Met:
+    """Who wins where policies are ranked, and what that turns on."""
+    keys = np.array([*(c.policy.key for c in ranked.contenders), NOBODY], object)
+    scale, value, standard = ranked.scale, ranked.value, ranked.standard
+    with np.errstate(all="ignore"):
+        top = np.where(ranked.competes, value, -np.inf).max(0)
+        gain = top - value[ranked.today]
+        tie = np.maximum(standard.materiality * gain, UNMEASURABLE * scale)
+        books = [c.expected for c in ranked.contenders]
+        consumers = np.stack([np.asarray(b.consumer_surplus, float) for b in books])
+        profits = np.stack([b.profit.sum(-1) for b in books])
+        kept = ranked.contenders[ranked.today].expected.kept.sum(-1)
+        loses = (consumers - consumers[ranked.today]) / scale + SAME
+        members = (profits - kept) / scale + SAME
+        turns = np.concatenate([(value - top + tie) / scale, loses, members])
+    return Met(winner=keys[ranked.winner], turns=turns.T)
+
+
+Solve = Callable[[NDArray[np.intp], Array], Met]
+"""From lines (n,) and values along them (n,) to who wins there."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """A number and the range it runs over."""
+
+    low: float
+    high: float
+    own: float | None = None
+    """The case's own value: then only the nearest switches on both sides are bracketed. None: all."""
+    values: Array | None = None
+    """Where it is looked at first; None: at the shares `FIRST`."""
+    width: float = NARROW
+    """See `NARROW`."""
+
+    @property
+    def first(self) -> Array:
+        """Where it is looked at first."""
+        return self.low + FIRST * (self.high - self.low) if self.values is None else self.values
+
+    def narrow(self, x: float) -> float:
+        """How wide a bracket may be there."""
+        return self.width * max(abs(x), 0.01 * (self.high - self.low))
+
+
+@dataclass(kw_only=True)
+class _Seen:
+    """What is known along one line, in the order of its values."""
+
+    line: Line
+    x: Array
+    winner: NDArray[np.object_]
+    turns: Array
+
+    def add(self, x: Array, found: Met) -> None:
+        """Further values."""
+        _, first = np.unique(np.concatenate([self.x, x]), return_index=True)
+        self.winner = np.concatenate([self.winner, found.winner])[first]
+        self.turns = np.concatenate([self.turns, found.turns])[first]
+        self.x = np.concatenate([self.x, x])[first]
+
+    def switches(self) -> list[int]:
+        """The k of which the winners at x[k] and x[k + 1] differ; about an own value the nearest on both sides."""
+        every = [int(k) for k in np.flatnonzero(self.winner[1:] != self.winner[:-1])]
+        if self.line.own is None:
+            return every
+        at = int(np.searchsorted(self.x, self.line.own))
+        return [k for k in every if k < at][-1:] + [k for k in every if k >= at][:1]
+
+    def within(self) -> range:
+        """The k of the stretches that are of interest."""
+        found = self.switches()
+        if self.line.own is None:
+            return range(len(self.x) - 1)
+        at = int(np.searchsorted(self.x, self.line.own))
+        below, above = [k for k in found if k < at], [k for k in found if k >= at]
+        return range(below[0] + 1 if below else 0, above[0] if above else len(self.x) - 1)
+
+    def inside(self, k: int) -> list[float]:
+        """Values between x[k] and x[k + 1] that narrow the switch between them."""
+        low, high = float(self.x[k]), float(self.x[k + 1])
+        width, near = high - low, self.line.narrow(high)
+        if width <= near:
+            return []
+        roots = self.roots(k)
+        if not roots:
+            return [float(x) for x in np.linspace(low, high, CUTS + 1)[1:-1]]
+        some = [(low + high) / 2]
+        for root, unsure in roots:
+            step = max(0.4 * near, min(unsure, width / 8))
+            some += [root - step, root, root + step]
+        return [x for x in some if low < x < high]
+
+    def roots(self, k: int) -> list[tuple[float, float]]:
+        """Where what the winner turns on is expected to be zero between x[k] and x[k + 1], and how unsure that is."""
+        low, high = float(self.x[k]), float(self.x[k + 1])
+        others = [j for j in (k - 1, k + 2) if 0 <= j < len(self.x)]
+        third = min(others, key=lambda j: min(abs(self.x[j] - low), abs(self.x[j] - high)), default=None)
+        found = []
+        for f in np.flatnonzero(self.turns[k] * self.turns[k + 1] < 0):
+            before, after = float(self.turns[k, f]), float(self.turns[k + 1, f])
+            straight = low + (high - low) * before / (before - after)
+            unsure = (high - low) / 8
+            if third is not None and np.isfinite(self.turns[third, f]):
+                bent = _bent_root(low, high, float(self.x[third]), before, after, float(self.turns[third, f]))
+                straight, unsure = bent, 0.1 * abs(bent - straight)
+            found.append((straight, unsure))
+        return sorted(set(found))[:6]
+
+    def suspicious(self, k: int) -> list[float]:
+        """Values between x[k] and x[k + 1], whose winners are one, at which another might win."""
+        roots = [root for root, _ in self.roots(k)]
+        low, high = float(self.x[k]), float(self.x[k + 1])
+        if (high - low) <= 0.005 * (self.line.high - self.line.low):
+            return []
+        edges = [low, *roots, high]
+        found = [(a + b) / 2 for a, b in pairwise(edges)] if roots else []
+        for j in (k - 1, k + 2):
+            if not 0 <= j < len(self.x):
+                continue
+            at = np.array([low, high, float(self.x[j])])
+            y = self.turns[[k, k + 1, j]]
+            slope = (y[1] - y[0]) / (high - low)
+            with np.errstate(all="ignore"):
+                bend = ((y[2] - y[0]) / (at[2] - low) - slope) / (at[2] - high)
+                vertex = (low + high) / 2 - slope / (2 * bend)
+                dip = y[0] + slope * (vertex - low) + bend * (vertex - low) * (vertex - high)
+                least = np.minimum(np.abs(y[0]), np.abs(y[1]))
+                inside = (vertex > low) & (vertex < high) & (y[0] * y[1] > 0) & (dip * y[0] < 0.5 * least * np.abs(y[0]))
+            found += [float(v) for v in vertex[inside]]
+        return sorted({x for x in found if low < x < high})
+
+
+def _bent_root(low: float, high: float, third: float, before: float, after: float, beyond: float) -> float:
+    """The root between low and high of the parabola through three points, of which the first two have values of opposite signs."""
+    slope = (after - before) / (high - low)
+    bend = ((beyond - before) / (third - low) - slope) / (third - high)
+    # before + slope (x - low) + bend (x - low) (x - high) = 0, in u = x - low
+    linear = slope - bend * (high - low)
+    rooted = np.sqrt(max(linear * linear - 4 * bend * before, 0.0))
+    q = -(linear + np.copysign(rooted, linear)) / 2
+    for u in (before / q if q else np.nan, q / bend if bend else np.nan):
+        if 0 < u < high - low:
+            return low + float(u)
+    return low + (high - low) * before / (before - after)
+
+
+def followed(lines: Sequence[Line], solve: Solve) -> list[_Seen]:
+    """What is known along lines when every switch of interest is bracketed."""
+    seen = [_Seen(line=line, x=np.empty(0), winner=np.empty(0, object), turns=np.empty((0, 0))) for line in lines]
+    asked = [line.first for line in lines]
+    for turn in range(ROUNDS):
+        which = np.repeat(np.arange(len(lines)), [len(x) for x in asked])
+        if not len(which):
+            break
+        found = solve(which, np.concatenate(asked))
+        for n, one in enumerate(seen):
+            if len(asked[n]):
+                mine = which == n
+                if not len(one.x):
+                    one.turns = np.empty((0, found.turns.shape[1]))
+                one.add(asked[n], Met(winner=found.winner[mine], turns=found.turns[mine]))
+        asked = []
+        for one in seen:
+            some = [x for k in one.switches() for x in one.inside(k)]
+            if turn < LOOKS:
+                some += [x for k in one.within() if one.winner[k] == one.winner[k + 1] for x in one.suspicious(k)]
+            asked.append(np.setdiff1d(np.array(some, float), one.x))
+    return seen
+
+
+def stretches(seen: _Seen) -> tuple[Stretch, ...]:
+    """Who wins over a line, of which all switches are bracketed."""
+    cuts = seen.switches()
+    ends = [seen.line.low, *((float(seen.x[k]) + float(seen.x[k + 1])) / 2 for k in cuts), seen.line.high]
+    names = [seen.winner[0], *(seen.winner[k + 1] for k in cuts)]
+    return tuple(Stretch(low=a, high=b, policy=name or None) for a, b, name in zip(ends, ends[1:], names, strict=False))
+
+
+def nearest(over: Sequence[Stretch], own: float, key: str) -> tuple[Switch, ...]:
+    """The nearest switches on both sides of the case's own value, from who wins over a line."""
+    at = next((n for n, one in enumerate(over) if one.low <= own <= one.high), None)
+    if at is None:
+        return ()
+    below = [Switch(key=key, value=over[at].low, to=over[at - 1].policy)] if at else []
+    above = [Switch(key=key, value=over[at].high, to=over[at + 1].policy)] if at + 1 < len(over) else []
+    return (*below, *above)
+
+
+# --- the standard
+
+
+PLANE = ("public_funds_cost", "profit_weight")
+"""The numbers of the standard, as keys of `mechanism`."""
+
+
+def over_standards(found: Evaluation) -> tuple[Robust, tuple[Switch, ...]]:
+    """Who wins at other standards, and the nearest switches at the case's own."""
+    standard = standard_of(found.case.mechanism)
+    own = float(standard.public_funds_cost), float(standard.profit_weight)
+    top = max(MOST_FUNDS_COST, 2 * own[0])
+    funds, weight = Line(low=0.0, high=top), Line(low=0.0, high=1.0)
+    edge = replace(funds, high=MOST_FUNDS_COST)
+    # (the line, which number runs, the other)
+    lines = [(funds, 0, own[1]), (weight, 1, own[0]), (edge, 0, 0.0), (edge, 0, 1.0), (weight, 1, 0.0), (weight, 1, MOST_FUNDS_COST)]
+    asked = list(dict.fromkeys((line.high, runs, fixed) for line, runs, fixed in lines))
+    runs, fixed = np.array([a[1] for a in asked]), np.array([a[2] for a in asked])
+
+    def standards(which: NDArray[np.intp], x: Array) -> Standard:
+        first = runs[which] == 0
+        return standard.at(np.where(first, fixed[which], x), np.where(first, x, fixed[which]))
+
+    ranked_at = _known_ranked(found) if found.types is None else _typed_ranked(found)
+    seen = followed([Line(low=0.0, high=a[0]) for a in asked], lambda which, x: met(ranked_at(standards(which, x))))
+    over = {a: stretches(one) for a, one in zip(asked, seen, strict=True)}
+    mine = [over[line.high, n, other] for line, n, other in lines[:2]]
+    anywhere = {one.policy for line, n, other in lines[2:] for one in over[line.high, n, other]}
+    order = [*(c.policy.key for c in found.ranked.contenders), None]
+    robust = Robust(public_funds_cost=mine[0], profit_weight=mine[1], winners=tuple(key for key in order if key in anywhere))
+    switching = tuple(s for key, part, x in zip(PLANE, mine, own, strict=True) for s in nearest(part, x, f"mechanism.{key}"))
+    return robust, switching
+
+
+RankedAt = Callable[[Standard], Ranked]
+"""From a standard of n numbers each to the policies ranked at them."""
+
+
+def _known_ranked(found: Evaluation) -> RankedAt:
+    """At one market whose types are known: its regimes are solved already."""
+    policies = in_the_running(None, standard_of(found.case.mechanism))
+    market = found.case.market.flat()
+    solved = {policy.key: as_found(found.regimes[policy.key]) for policy in policies if policy.source == "regime"}
+
+    def ranked(standard: Standard) -> Ranked:
+        n = len(standard.profit_weight)
+        many = {key: AsFound(status=np.repeat(one.status, n), levels=np.repeat(one.levels, n, 0)) for key, one in solved.items()}
+        known = known_policies(repeated(market, n), many, policies, standard)
+        return rank(known.contenders, TODAY, GOAL, standard)
+
+    return ranked
+
+
+def repeated(case: Case, n: int) -> Case:
+    """A flat case of one market as one of n, none of whose arrays is common to all."""
+    return case.map(lambda x: np.repeat(x, n, 0))
+
+
+@dataclass(kw_only=True)
+class _Designs:
+    """What is designed for the standard at one case with private types, at the standards at which it was."""
+
+    found: Evaluation
+    standards: list[tuple[float, float]]
+    """(weight of profits, cost of public funds) of each."""
+    designs: list[dict[str, Contender]]
+    """What came of it, by policy."""
+
+    @classmethod
+    def of(cls, found: Evaluation) -> _Designs:
+        """Those of the case's own standard, which are known."""
+        own = standard_of(found.case.mechanism)
+        designed = {c.policy.key: c for c in found.ranked.contenders if c.policy.source in ("rates", "imposed") and c.solved[0]}
+        return cls(found=found, standards=[(float(own.profit_weight), float(own.public_funds_cost))], designs=[designed])
+
+    @cached_property
+    def scheme(self) -> Scheme | None:
+        """What designs start from; None where the planner's levels have none."""
+        from mechanism.scheme.preparation import prepare
+
+        assert self.found.types is not None
+        return prepare(self.found.case.market, self.found.types, self.found.case.mechanism)
+
+    def add(self, weight: float, funds: float) -> None:
+        """Design everything anew at a standard."""
+        from mechanism.analysis.many_types import ordered
+
+        assert self.scheme is not None
+        assert self.found.types is not None
+        scheme = replace(self.scheme, options=replace(self.scheme.options, profit_weight=weight, public_funds_cost=funds))
+        rates, today = self.found.rates_under_types, self.found.ranked.contenders[self.found.ranked.today]
+        start = None if rates is None or isinstance(rates, WhyNot) else rates.rates
+        policies = [policy_of(key) for key in self.designs[0]]
+        market = Standing(status=today.status, expected=today.expected)
+        new = {p.key: rates_standing(fixed_rates(scheme, start)) if p.source == "rates" else ordered(scheme, market) for p in policies}
+        made = typed_policies(policies, new, self.found.types, standard_of(scheme.options))
+        self.standards.append((weight, funds))
+        self.designs.append({c.policy.key: c for c in made})
+
+    def best(self, standard: Standard) -> Ranked:
+        """The policies ranked at n standards, of designs the best known at each: their values are bounds from below."""
+        n = len(standard.profit_weight)
+        each = [self._ranked(standard, {key: np.full(n, d) for key in self.designs[0]}) for d in range(len(self.designs))]
+        if len(each) == 1:
+            return each[0]
+        place = {c.policy.key: p for p, c in enumerate(each[0].contenders)}
+        value = np.stack([np.where(one.competes, one.value, -np.inf) for one in each])
+        return self._ranked(standard, {key: value[:, place[key]].argmax(0) for key in self.designs[0]})
+
+    def above(self, below: Ranked) -> Array:
+        """(P, n): values of the policies at n standards, those of designs bounds from above: chords between known designs."""
+        value, known = np.where(below.competes, below.value, np.nan), np.array(self.standards)
+        at_known = self.best(below.standard.at(known[:, 0], known[:, 1]))
+        points = np.column_stack([below.standard.profit_weight, below.standard.public_funds_cost])
+        for p, c in enumerate(below.contenders):
+            if c.policy.key in self.designs[0]:
+                reached = np.where(at_known.competes[p], at_known.value[p], np.nan)
+                value[p] = [_chord(point, known, reached) for point in points]
+                value[p] = np.fmax(value[p], np.where(below.competes[p], below.value[p], np.nan))
+        return value
+
+    def _ranked(self, standard: Standard, which: Mapping[str, NDArray[np.intp]]) -> Ranked:
+        """The policies ranked at n standards, with these designs."""
+        lanes = np.zeros(len(standard.profit_weight), int)
+        out = []
+        for c in self.found.ranked.contenders:
+            made = [design[c.policy.key] for design in self.designs] if c.policy.key in which else [c]
+            least, worst = (None if getattr(c, part) is None else np.concatenate([getattr(m, part) for m in made]) for part in PARTS)
+            at = which.get(c.policy.key, lanes)
+            out.append(
+                Contender(
+                    policy=c.policy,
+                    status=np.concatenate([m.status for m in made])[at],
+                    expected=ExpectedOutcome.joined([m.expected for m in made]).take(at),
+                    least=None if least is None else least[at],
+                    worst=None if worst is None else worst[at],
+                    barred=c.barred,
+                )
+            )
+        return rank(out, self.found.ranked.contenders[self.found.ranked.today].policy.key, GOAL, standard)
+
+
+PARTS = ("least", "worst")
+"""What a contender may be without."""
+
+
+def _chord(point: Array, known: Array, value: Array) -> float:
+    """A bound from above of a convex function at a point of the plane from its values at others: the least of the chords through the
+    point that are parallel to an axis; infinite without any."""
+    least = np.inf
+    for axis in (0, 1):
+        on = (known[:, 1 - axis] == point[1 - axis]) & np.isfinite(value)
+        x, y = known[on, axis], value[on]
+        low, high = np.flatnonzero(x <= point[axis]), np.flatnonzero(x >= point[axis])
+        if len(low) and len(high):
+            a, b = low[x[low].argmax()], high[x[high].argmin()]
+            share = (point[axis] - x[a]) / (x[b] - x[a]) if x[b] > x[a] else 0.0
+            least = min(least, float((1 - share) * y[a] + share * y[b]))
+    return least
+
+
+def _typed_ranked(found: Evaluation) -> RankedAt:
+    """At one case with private types: rates are designed anew where bounds of their value leave open who wins."""
+    designs = _Designs.of(found)
+
+    def ranked(standard: Standard) -> Ranked:
+        points = np.column_stack([standard.profit_weight, standard.public_funds_cost])
+        while True:
+            below = designs.best(standard)
+            if not designs.designs[0] or (below.winner < 0).all():
+                return below
+            above = designs.above(below)
+            far = np.abs(points[:, None] - np.array(designs.standards)).sum(-1).min(1)
+            left = (_winner_at(below, above) != below.winner) & (far > 0)
+            if not left.any() or designs.scheme is None:
+                return below
+            # Where no chord bounds the value from above the farthest comes first, so that there is one afterwards.
+            gap = np.nan_to_num(above - below.value, nan=0.0, posinf=np.inf).max(0)
+            most = left & (gap >= gap[left].max())
+            designs.add(*map(float, points[np.where(most, far, -1.0).argmax()]))
+
+    return ranked
+
+
+def _winner_at(ranked: Ranked, value: Array) -> NDArray[np.intp]:
+    """(n,): who would win were the values (P, n) these, infinite ones more than anything else; NaN where a policy does not compete."""
+    today = ranked.value[ranked.today]
+    value = np.where(np.isposinf(value), today + 1e6 * ranked.scale, value)
+    winner, _ = choose(
+        value, today, asks_of(ranked.contenders), ranked.outlay, ranked.net_transfer, ranked.scale, ranked.standard.materiality
+    )
+    return winner

@@ -1,0 +1,145 @@
+"""What the paper's claims are judged on: the solved games of many markets, with what follows from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from market.model.case import INVESTMENT, SHARING, Array, Case, rival
+from market.model.outcome import Accounts, account
+from market.model.pricing import bertrand_matrix
+from market.model.units import NaturalUnits, in_units, levels_from, levels_in, natural_units
+from market.regimes import REGIMES, firm_game, level_bounds
+from market.regimes.statics import STENCIL, Slopes, comparative_statics
+from market.solve.equilibrium import own_system
+from market.solve.linear import implicit_slope
+from market.solve.optimum import on_bound
+
+FIGURES = ("B.full_information", "B.participation", "B.truthful")
+"""Claims of Appendix B, whose margins are amounts of money."""
+
+NEEDED = ("no_sharing", "nash", "joint_profit", "price_collusion", "social_optimum", "sequential", "investment_first")
+"""The regimes that claims are about."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ground:
+    """L markets and the levels (L, 4) of their regimes; NaN where a regime has no solution."""
+
+    case: Case
+    lanes: int
+    levels: dict[str, Array]
+    without_unit_spillover: Array | None = None
+    """Nash levels of the same markets with lambdahat = 0, where any has it."""
+    forced: dict[tuple[str, float], Array] = field(default_factory=dict)
+    """Investments (L, 2) by cost form where sharing is imposed at 0 or 1 and demand has no spillover."""
+    mechanism: dict[str, Array] = field(default_factory=dict)
+    """What Appendix B's claims need: see `mechanism_figures`."""
+
+    @property
+    def nash(self) -> Array:
+        """Levels of the market equilibrium; zero where there is none (its claims are then not asked)."""
+        return np.nan_to_num(self.levels["nash"])
+
+    @property
+    def exists(self) -> Array:
+        """(L,): NaN where there is no market equilibrium, else zero; added to margins."""
+        return np.where(np.isfinite(self.levels["nash"]).all(-1), 0.0, np.nan)
+
+    @property
+    def units(self) -> NaturalUnits:
+        """What one natural unit is worth in each market's own."""
+        return natural_units(self.case)
+
+    @cached_property
+    def natural(self) -> Ground:
+        """The same markets in natural units, where the scale of levels and payoffs is one."""
+        units, money = self.units, self.units.money[:, 0]
+        without = self.without_unit_spillover
+        return replace(
+            self,
+            case=in_units(self.case, units),
+            levels={key: levels_in(x, units) for key, x in self.levels.items()},
+            without_unit_spillover=None if without is None else levels_in(without, units),
+            forced={key: t / units.quantity for key, t in self.forced.items()},
+            mechanism={key: figure / money for key, figure in self.mechanism.items() if key in FIGURES},
+        )
+
+    @cached_property
+    def statics(self) -> dict[str, Slopes]:
+        """Derivatives at the market equilibrium, firms' parameters moving together."""
+        return comparative_statics(self.case, REGIMES["nash"], self.nash, common=True)
+
+    @cached_property
+    def reactions(self) -> Array:
+        """(L, 2 firms, 2 own, 2 rival's): derivatives of each firm's best sharing and investment in the rival's."""
+        jacobian = own_system(firm_game(self.case, REGIMES["nash"]), self.nash)[2]
+        held = np.logical_or(*(self.on(self.nash, bound) for bound in level_bounds(self.case, self.lanes)))
+        out = []
+        for own, other in (([0, 2], [1, 3]), ([1, 3], [0, 2])):
+            out.append(implicit_slope(jacobian[:, own][:, :, own], jacobian[:, own][:, :, other], held[:, own]))
+        return np.stack(out, 1)
+
+    def on(self, x: Array, bound: Array) -> NDArray[np.bool_]:
+        """(L, 4): which levels lie on a bound."""
+        return on_bound(levels_in(x, self.units), levels_in(bound, self.units))
+
+    def both_at_top(self, x: Array, y: Array) -> NDArray[np.bool_]:
+        """(L, 4): which levels lie on their upper bound at both: no more is possible there."""
+        _, upper = level_bounds(self.case, self.lanes)
+        return self.on(x, upper) & self.on(y, upper)
+
+    def books(self, key: str) -> Accounts:
+        """The accounts of a regime."""
+        return account(self.case, self.levels[key], REGIMES[key].prices)
+
+    def price_slopes(self, x: Array) -> Array:
+        """(L, 2 firms, 4 levels): derivatives of Bertrand prices."""
+        step = 1e-2 * levels_from(np.ones((self.lanes, 4)), self.units)
+        slopes = []
+        for level, unit in enumerate(np.eye(4)):
+            prices = (weight * account(self.case, x + k * step * unit, bertrand_matrix).price for k, weight in STENCIL)
+            slopes.append(np.asarray(sum(prices)) / step[..., [level]])
+        return np.stack(slopes, -1)
+
+    @property
+    def alpha_bound(self) -> Array:
+        """alpha-bar = lambda_d min(s_1, s_2) + b2 / (2 b1) (Assumption 1) at the market equilibrium; the smaller over firms."""
+        least = self.nash[:, SHARING].min(-1)
+        ratio = (self.case.cross_slope / (2 * self.case.own_slope)).min(-1)
+        return self.case.demand_spillover[..., 0] * least + ratio
+
+    @property
+    def assumption_1(self) -> Array:
+        """1 where alpha <= alpha-bar, else 0; NaN without equilibrium."""
+        return np.where(self.case.rivalry[..., 0] <= self.alpha_bound, 1.0, 0.0) + self.exists
+
+    @property
+    def sharing_slopes(self) -> tuple[Array, Array]:
+        """Assumption 2's expressions (L, 2), without sharing and with full sharing by both, at the equilibrium investments."""
+        case, t = self.case, self.nash[:, INVESTMENT]
+        b_j, b2 = rival(case.own_slope + np.zeros(2)), case.cross_slope
+        gain = b2 * case.demand_spillover * t
+        lost = 2 * b_j * (2 * case.leakage_own - case.leakage_interaction) - b2 * (2 * case.leakage_cross + case.leakage_interaction)
+        return gain, gain - lost
+
+    @property
+    def assumption_2(self) -> Array:
+        """1 where some sharing pays and full sharing does not, else 0; NaN without equilibrium."""
+        none, full = self.sharing_slopes
+        return np.where((none > 0).all(-1) & (full < 0).all(-1), 1.0, 0.0) + self.exists
+
+    @property
+    def spillover_positive(self) -> NDArray[np.bool_]:
+        """(L,): whether lambda_d > 0."""
+        return np.broadcast_to(self.case.demand_spillover[..., 0] > 0, self.lanes)
+
+    @property
+    def equal_firms(self) -> Array:
+        """1 where the firms are alike, else 0."""
+        arrays = [getattr(self.case, name) for name in ("intercept", "own_slope", "cost_spillover")]
+        same = [np.isclose(a[..., 0], a[..., -1], rtol=0, atol=0) for a in arrays]
+        return np.broadcast_to(np.logical_and.reduce(same), self.lanes).astype(float)

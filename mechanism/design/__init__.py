@@ -1,0 +1,1 @@
+"""Mechanism design without the market: environments, tax rules, checks, and what transfers can do at best."""

@@ -1,0 +1,372 @@
+"""Mechanism design without the market: players with private values over alternatives, tax rules,
+and what they achieve.
+
+A setting has n players with finite independent types, alternatives, private values v_i(theta_i, a),
+outside options and a public value of each alternative. States are the profiles of types; arrays
+over states have one axis per player, in the players' order. What a player reports decides the
+alternative and its net transfer (positive is received).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mechanism.design.checks import (
+    NOT_ESTABLISHED,
+    RELATIVE_TOLERANCE,
+    Check,
+    JointLie,
+    Lie,
+    Refusal,
+    first_largest,
+    gain_check,
+    payoff_range,
+    slack_check,
+)
+from mechanism.design.rules import TAX_RULES
+from mechanism.design.states import INCENTIVES, TIMINGS, Array, Incentive, Reports, Timing, along, expect, others
+from mechanism.frozen import freeze, read_only
+
+EPSILON = float(np.finfo(float).eps)
+SAME = 1e-12
+"""Share of what welfare differs by below which two alternatives tie."""
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Who wants what."""
+
+    name: str
+    players: tuple[str, ...]
+    types: tuple[Array, ...]
+    """(K_i,) per player: the types' labels."""
+    probabilities: tuple[Array, ...]
+    """(K_i,) per player."""
+    alternatives: tuple[str, ...]
+    values: tuple[Array, ...]
+    """(K_i, A) per player: v_i(theta_i, a)."""
+    outside: tuple[Array, ...]
+    """Per player, over states or broadcast to them, own types on the player's axis: what staying
+    out is worth."""
+    public_value: Array
+    """(A,): what an alternative is worth to everybody else."""
+    menu: NDArray[np.intp] | None = None
+    """(*shape, m): the alternatives among which a lottery may choose in each state; None: all."""
+
+    def __post_init__(self) -> None:
+        for name in ("types", "probabilities", "values", "outside"):
+            object.__setattr__(self, name, tuple(map(read_only, getattr(self, name))))
+        freeze(self)
+
+    @property
+    def menus(self) -> NDArray[np.intp]:
+        """(states, m): the alternatives a lottery may choose in each state."""
+        if self.menu is not None:
+            return self.menu.reshape(-1, self.menu.shape[-1])
+        states, alternatives = int(np.prod(self.shape)), len(self.alternatives)
+        return np.broadcast_to(np.arange(alternatives), (states, alternatives))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of types per player: the shape of arrays over states."""
+        return tuple(len(t) for t in self.types)
+
+    def state(self, index: int) -> tuple[float, ...]:
+        """The players' types in a state, counted in row-major order."""
+        return tuple(float(t[k]) for t, k in zip(self.types, np.unravel_index(index, self.shape), strict=True))
+
+    def along(self, player: int, values: Array) -> Array:
+        """Values per own type of one player, laid along its axis of states."""
+        return along(self.probabilities, player, values)
+
+    def expect(self, values: Array, over: tuple[int, ...] | None = None) -> Array:
+        """Expectation over the types of these players (of all, by default), kept as axes of length
+        one."""
+        return expect(self.probabilities, values, over)
+
+    def others(self, player: int) -> tuple[int, ...]:
+        """Everybody else."""
+        return others(self.probabilities, player)
+
+    def interim(self, player: int, values: Array) -> Array:
+        """Expectation over the others' types, (K_i,)."""
+        return self.expect(np.broadcast_to(values, self.shape), self.others(player)).ravel()
+
+    @cached_property
+    def shift(self) -> tuple[Array, ...]:
+        """(K_i,) per player: what staying out is worth to each type, while the others are of their
+        first types. Taken off its values and outside options it changes no incentive, no
+        participation and no order of alternatives."""
+        every = (np.broadcast_to(worth, self.shape) for worth in self.outside)
+        return tuple(np.moveaxis(worth, i, 0).reshape(self.shape[i], -1)[:, 0] for i, worth in enumerate(every))
+
+    @cached_property
+    def centred(self) -> Environment:
+        """The same setting with everything counted from staying out and from the first alternative's
+        public value: numbers no larger than what payoffs differ by."""
+        return replace(
+            self,
+            values=tuple(value - base[:, None] for value, base in zip(self.values, self.shift, strict=True)),
+            outside=tuple(worth - self.along(i, base) for i, (worth, base) in enumerate(zip(self.outside, self.shift, strict=True))),
+            public_value=self.public_value - self.public_value[0],
+        )
+
+    @cached_property
+    def shifted_welfare(self) -> float:
+        """What expected welfare is beyond that of the centred setting."""
+        return float(self.public_value[0]) + sum(float(p @ base) for p, base in zip(self.probabilities, self.shift, strict=True))
+
+    @cached_property
+    def range(self) -> float:
+        """The most that payoffs differ by, from staying out or between alternatives: the size a
+        program's numbers are measured in; 1 where nothing differs."""
+        s = self.centred
+        return max(float(np.abs(part).max()) for part in (*s.values, *s.outside, s.public_value)) or 1.0
+
+    @cached_property
+    def rounding(self) -> float:
+        """What sums of the setting's own numbers round to: of values beside much larger constants
+        no more is known."""
+        return 16 * EPSILON * max(float(np.abs(part).max()) for part in (*self.values, *self.outside, self.public_value))
+
+    @cached_property
+    def natural(self) -> Environment:
+        """The centred setting with payoffs counted in its range."""
+        s, unit = self.centred, self.range
+        return replace(
+            s,
+            values=tuple(value / unit for value in s.values),
+            outside=tuple(worth / unit for worth in s.outside),
+            public_value=s.public_value / unit,
+        )
+
+    @cached_property
+    def total(self) -> Array:
+        """Welfare of every alternative in every state, (*shape, A)."""
+        welfare = np.broadcast_to(self.public_value, (*self.shape, len(self.alternatives))).copy()
+        for player, value in enumerate(self.values):
+            welfare += np.expand_dims(value, [axis for axis in range(len(self.players)) if axis != player])
+        return welfare
+
+
+@dataclass(frozen=True)
+class AllocationRule:
+    """Which alternative is taken in which state, for sure or by lottery, and what follows for
+    values."""
+
+    setting: Environment
+    chosen: NDArray[np.intp] | None = None
+    """(*shape): the alternative in each state."""
+    lottery: Array | None = None
+    """(*shape, A): the probability of each alternative, where there is no one chosen for sure."""
+
+    def __post_init__(self) -> None:
+        freeze(self)
+
+    @cached_property
+    def centred(self) -> AllocationRule:
+        """The same in the centred setting."""
+        return replace(self, setting=self.setting.centred)
+
+    @cached_property
+    def natural(self) -> AllocationRule:
+        """The same in the centred setting, payoffs counted in its range."""
+        return replace(self, setting=self.setting.natural)
+
+    def shares(self) -> Array:
+        """The probabilities of alternatives, (states, A)."""
+        size = len(self.setting.alternatives)
+        if self.lottery is not None:
+            return self.lottery.reshape(-1, size)
+        assert self.chosen is not None
+        return np.eye(size)[self.chosen.ravel()]
+
+    def _over_states(self, values: Array) -> Array:
+        """Values (..., A) of alternatives as values (..., *shape) of states."""
+        if self.lottery is not None:
+            return np.tensordot(values, self.lottery, axes=(-1, -1))
+        return np.asarray(values[..., self.chosen])
+
+    def value(self, player: int) -> Array:
+        """(K_i, *shape): a player's value by true type (first axis) and reports."""
+        return self._over_states(self.setting.values[player])
+
+    @cached_property
+    def truth(self) -> tuple[Array, ...]:
+        """Every player's value when all report the truth, over states."""
+        # The true type's axis and the own report's are one.
+        return tuple(np.moveaxis(np.diagonal(self.value(i), axis1=0, axis2=i + 1), -1, i) for i in range(len(self.setting.players)))
+
+    @cached_property
+    def public(self) -> Array:
+        """The public value over states."""
+        return self._over_states(self.setting.public_value)
+
+    def rest(self, player: int) -> Array:
+        """What everybody else gets, public value included, over reports."""
+        return np.asarray(self.public + sum(self.truth[j] for j in self.setting.others(player)))
+
+    @property
+    def welfare(self) -> Array:
+        """Over states."""
+        return np.asarray(self.public + sum(self.truth))
+
+
+def best_alternatives(setting: Environment) -> NDArray[np.bool_]:
+    """(*shape, A): the alternatives of highest welfare in every state, up to rounding."""
+    total = setting.centred.total
+    near = SAME * float(np.ptp(total, -1).max()) + setting.rounding
+    return np.asarray(total >= total.max(-1, keepdims=True) - near)
+
+
+def efficient(setting: Environment) -> AllocationRule:
+    """In every state the alternative of highest welfare; ties go to the first listed."""
+    return AllocationRule(setting, chosen=best_alternatives(setting).argmax(-1))
+
+
+def reports_of(plan: AllocationRule, timing: Timing = "interim") -> Reports:
+    """What a tax rule sees of a plan: the payoffs of the centred setting, from which every rule has
+    the same transfers."""
+    plan = plan.centred
+    s = plan.setting
+
+    def best_of_others(player: int) -> Array:
+        own = np.expand_dims(s.values[player], list(s.others(player)))
+        return np.asarray((s.total - own).max(-1))
+
+    return Reports(
+        others=tuple(plan.rest(i) for i in range(len(s.players))),
+        welfare=plan.welfare,
+        outside=s.outside,
+        prior=s.probabilities,
+        timing=timing,
+        best_of_others=best_of_others,
+    )
+
+
+def transfers_by(rule: str, plan: AllocationRule, timing: Timing = "interim") -> tuple[Array, ...]:
+    """The net transfers of a rule with a formula to every player over states, at a plan."""
+    return TAX_RULES[rule].net(reports_of(plan, timing))
+
+
+# --- what transfers achieve
+
+
+def payoffs(plan: AllocationRule, transfers: tuple[Array, ...]) -> tuple[Array, ...]:
+    """Every player's payoff when all report the truth, over states."""
+    return tuple(value + transfer for value, transfer in zip(plan.truth, transfers, strict=True))
+
+
+def interim_by_report(setting: Environment, player: int, utility: Array) -> Array:
+    """Expectation over the others' types of utilities (K_i, *shape) by true type and reports: (K_i
+    true, K_i reports)."""
+    weights: Array = np.ones(())
+    for j in setting.others(player):
+        weights = np.multiply.outer(weights, setting.probabilities[j])
+    own_axis = np.moveaxis(utility, player + 1, 1)
+    return np.asarray(own_axis.reshape(*own_axis.shape[:2], -1) @ weights.ravel())
+
+
+def misreport_gains(plan: AllocationRule, transfers: tuple[Array, ...], player: int, incentive: Incentive) -> Array:
+    """(K_i, K_i): what each true type (row) gains by each report (column), in expectation or at the
+    others' worst profile."""
+    s = plan.setting
+    utility = plan.value(player) + transfers[player]  # (true type, reports of all)
+    if incentive == "bayesian":
+        interim = interim_by_report(s, player, utility)
+        return np.asarray(interim - np.diagonal(interim)[:, None])
+    size = len(s.types[player])
+    flat = np.moveaxis(utility, player + 1, 1).reshape(size, size, -1)  # (true, own report, others)
+    return np.asarray((flat - flat[np.arange(size), np.arange(size)][:, None]).max(-1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Achieved:
+    """What net transfers achieve at a plan when all report the truth."""
+
+    surplus: float
+    """Expected welfare before transfers."""
+    payoff: tuple[float, ...]
+    """Expected payoff per player."""
+    outlay: float
+    """What the public pays in expectation."""
+    worst: float
+    """What it pays in the state in which it pays most."""
+    ic: Mapping[Incentive, Check]
+    """Truth-telling in both strengths."""
+    ir: Mapping[Timing, Check]
+    """Participation in both timings."""
+    collusion: Check
+    """Whether all players together gain by agreeing on their reports; not established where there
+    are too many states."""
+    rents: tuple[Array, ...]
+    """(K_i,) per player: a type's expected payoff less its outside option."""
+
+
+def achieved(plan: AllocationRule, transfers: tuple[Array, ...]) -> Achieved:
+    """Truth-telling, participation, budget and expectations under these net transfers."""
+    given, plan = plan.setting, plan.centred
+    s = plan.setting
+    earned = payoffs(plan, transfers)
+    scale = max(payoff_range(*earned), given.rounding / RELATIVE_TOLERANCE)
+    total = np.asarray(sum(transfers))
+    outside = [float(p @ base) for p, base in zip(s.probabilities, given.shift, strict=True)]
+    return Achieved(
+        surplus=given.shifted_welfare + float(s.expect(plan.welfare).item()),
+        payoff=tuple(base + float(s.expect(p).item()) for base, p in zip(outside, earned, strict=True)),
+        outlay=float(s.expect(total).item()),
+        worst=float(np.max(total)),
+        ic=MappingProxyType({strength: _truth(plan, transfers, strength, scale) for strength in INCENTIVES}),
+        ir=MappingProxyType({timing: _joining(s, earned, timing, scale) for timing in TIMINGS}),
+        collusion=_together(plan, transfers, scale),
+        rents=tuple(read_only(s.interim(i, p) - s.interim(i, s.outside[i])) for i, p in enumerate(earned)),
+    )
+
+
+LARGEST_COALITION = 2500
+"""States up to which joint reports are searched."""
+
+
+def joint_gains(plan: AllocationRule, transfers: tuple[Array, ...]) -> Array:
+    """(S, S): what all players together gain in a state (row) by jointly reporting another
+    (column), money changing hands among them."""
+    s = plan.setting
+    states = np.indices(s.shape).reshape(len(s.shape), -1)
+    joint = np.broadcast_to(sum(np.broadcast_to(t, s.shape) for t in transfers), s.shape).ravel()[None]
+    for i, own in enumerate(states):
+        joint = joint + plan.value(i).reshape(len(s.types[i]), -1)[own]
+    return np.asarray(joint - np.diagonal(joint)[:, None])
+
+
+def _together(plan: AllocationRule, transfers: tuple[Array, ...], scale: float) -> Check:
+    s = plan.setting
+    if int(np.prod(s.shape)) > LARGEST_COALITION:
+        return NOT_ESTABLISHED
+    found = joint_gains(plan, transfers)
+    true, told = first_largest(found, scale)
+    return gain_check(JointLie(types=s.state(true), reports=s.state(told), gain=float(found.max())), scale)
+
+
+def _truth(plan: AllocationRule, transfers: tuple[Array, ...], incentive: Incentive, scale: float) -> Check:
+    s = plan.setting
+    found = [misreport_gains(plan, transfers, i, incentive) for i in range(len(s.players))]
+    player = first_largest(np.array([gain.max() for gain in found]), scale)[0]
+    kind, told = first_largest(found[player], scale)
+    types = s.types[player]
+    return gain_check(Lie(player=player, type=float(types[kind]), report=float(types[told]), gain=float(found[player].max())), scale)
+
+
+def _joining(s: Environment, earned: tuple[Array, ...], timing: Timing, scale: float) -> Check:
+    slack = []
+    for i in range(len(s.players)):
+        left = earned[i] - np.broadcast_to(s.outside[i], s.shape)
+        slack.append(s.interim(i, left) if timing == "interim" else np.moveaxis(left, i, 0).reshape(len(s.types[i]), -1).min(1))
+    player = first_largest(np.array([-part.min() for part in slack]), scale)[0]
+    (kind,) = first_largest(-slack[player], scale)
+    return slack_check(Refusal(player=player, type=float(s.types[player][kind]), slack=float(slack[player].min())), scale)

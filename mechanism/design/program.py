@@ -1,0 +1,396 @@
+"""A designer's problem as one linear program in matrices: transfers, and lotteries over
+alternatives with them.
+
+Variables are, in this order: transfers; the probabilities of alternatives in every state (second
+best only); an auxiliary amount. Where truth-telling is Bayesian and participation interim, only
+expected transfers given the own report matter, so there is one transfer per player and type. They
+can be spread over states so that what the public pays is the same in every state,
+
+    tau_i(r) = t_i(r_i) - sum over j != i of (t_j(r_j) - E t_j) / (n - 1),
+
+which leaves every interim transfer as it is: a budget that holds in expectation then holds in every
+state. Otherwise there is one transfer per player and state.
+
+Numbers are those of the natural setting: payoffs from staying out, in units of what they differ by.
+A program is then the same whatever the file counts in, and its tolerances are shares of that range.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from mechanism.design.environment import AllocationRule, Environment, efficient, transfers_by
+from mechanism.design.setting_file import DesignOptions, transfers_by_type
+from mechanism.design.states import Array, others
+from mechanism.frozen import freeze
+
+Matrix = Any
+"""A scipy.sparse matrix; scipy ships no annotations."""
+Index = NDArray[np.intp]
+Constraint = Literal["ic", "ir", "budget", "coalition"]
+Kind = Literal["ic", "ir", "budget", "coalition", "aside"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """Constraints matrix @ x >= bound, and what each of them says."""
+
+    matrix: Matrix
+    bound: Array
+    kind: Kind
+    """`aside`: no constraint anybody asked for, but what defines the auxiliary amount."""
+    player: Index
+    """-1 where it is nobody's alone."""
+    type: Index
+    """The player's type; the state of a joint report; -1 where there is none."""
+    report: Index
+    """-1 where there is none."""
+    state: Index
+    """The true state where the constraint is of one, -1 where it is an expectation."""
+
+    def __post_init__(self) -> None:
+        freeze(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Space:
+    """The variables of a program: where transfers, probabilities and the auxiliary amount stand in
+    one vector."""
+
+    given: Environment
+    """As it was asked about."""
+    setting: Environment
+    """The same in natural units, in which everything here is stated."""
+    plan: AllocationRule | None
+    """The given allocation there; None where lotteries are variables."""
+    by_type: bool
+    """Whether transfers are per own type alone."""
+
+    @property
+    def states(self) -> int:
+        """How many states there are."""
+        return int(np.prod(self.setting.shape))
+
+    @cached_property
+    def menus(self) -> Index:
+        """(states, m): the alternatives a lottery may choose in each state."""
+        return self.setting.menus
+
+    @cached_property
+    def starts(self) -> Index:
+        """(n + 1,): where each player's transfers start, and where the last's end."""
+        return np.concatenate([[0], np.cumsum(self.lengths)])
+
+    @property
+    def lengths(self) -> list[int]:
+        """How many transfers each player has."""
+        return list(self.setting.shape) if self.by_type else [self.states] * len(self.setting.shape)
+
+    @property
+    def lottery_at(self) -> int:
+        """Where probabilities start: state first, alternative second."""
+        return int(self.starts[-1])
+
+    @property
+    def lotteries(self) -> int:
+        """How many probabilities there are."""
+        return 0 if self.plan is not None else self.menus.size
+
+    @property
+    def size(self) -> int:
+        """How many variables there are; the auxiliary amount is the last."""
+        return self.lottery_at + self.lotteries + 1
+
+    @cached_property
+    def probability(self) -> Array:
+        """(states,): the probability of every state."""
+        probability: Array = np.ones(())
+        for p in self.setting.probabilities:
+            probability = np.multiply.outer(probability, p)
+        return probability.ravel()
+
+    def place(self, matrix: Matrix, at: int) -> Matrix:
+        """A matrix in its columns of all variables."""
+        wide = sparse.csr_matrix(matrix)
+        left = sparse.csr_matrix((wide.shape[0], at))
+        right = sparse.csr_matrix((wide.shape[0], self.size - at - wide.shape[1]))
+        return sparse.hstack([left, wide, right]).tocsr()
+
+    def money(self, player: int, operator: Matrix) -> Matrix:
+        """Averages over states, the rows of `operator` (m, states), of a player's transfer; by type
+        these are its transfers."""
+        return self.place(sparse.identity(self.lengths[player]) if self.by_type else operator, int(self.starts[player]))
+
+    def value(self, player: int, operator: Matrix, which: Index, own: Index) -> tuple[Matrix, Array]:
+        """The value to types `own` (m,) of the averages in rows `which` (m,) of `operator`: over
+        lotteries, or as numbers."""
+        if self.plan is not None:
+            types = len(self.setting.types[player])
+            table = operator @ self.plan.value(player).reshape(types, -1).T
+            return sparse.csr_matrix((len(which), self.size)), np.asarray(table)[which, own]
+        picked = operator[which]
+        states, alternatives = self.menus.shape
+        worth = self.setting.values[player][own]
+        blocks = [picked.multiply(worth[:, self.menus[:, a]]) for a in range(alternatives)]
+        order = np.arange(alternatives * states).reshape(alternatives, states).T.ravel()
+        return self.place(sparse.hstack(blocks).tocsc()[:, order], self.lottery_at), np.zeros(len(which))
+
+    @cached_property
+    def spent(self) -> Array:
+        """(size,): the expected outlay in the variables."""
+        spent = np.zeros(self.size)
+        for i, p in enumerate(self.setting.probabilities):
+            spent[self.starts[i] : self.starts[i + 1]] += p if self.by_type else self.probability
+        return spent
+
+    def each_state(self) -> Matrix:
+        """(states, size): what all players together receive in every state; transfers are per
+        state."""
+        return sum(self.place(sparse.identity(self.states), int(at)) for at in self.starts[:-1])
+
+    @cached_property
+    def outlay(self) -> Matrix:
+        """What the public pays in every state; with transfers by type it is the same in all."""
+        return sparse.csr_matrix(self.spent[None]) if self.by_type else self.each_state()
+
+    def extra(self, m: int) -> Matrix:
+        """(m, size): one in the column of the auxiliary amount."""
+        return sparse.csr_matrix((np.ones(m), (np.arange(m), np.full(m, self.size - 1))), shape=(m, self.size))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """A designer's program: the least cost @ x subject to its rows, equalities, and probabilities
+    that are not negative."""
+
+    space: Space
+    options: DesignOptions
+    rows: tuple[Rows, ...]
+    equalities: tuple[Matrix, Array]
+    cost: Array
+    """Minimised, in natural units."""
+    constant: float
+    """Added to the minimum of the cost, in natural units."""
+    start: Array
+    """Where the search starts: the worst-type rule's transfers for a given allocation, zero for a
+    second best. What is then solved for is the difference, so that a solver's tolerance is a share
+    of what rules differ by, not of payoffs."""
+
+    def __post_init__(self) -> None:
+        freeze(self)
+
+    @property
+    def probabilities(self) -> slice:
+        """Which variables are probabilities."""
+        return slice(self.space.lottery_at, self.space.lottery_at + self.space.lotteries)
+
+
+def build(setting: Environment, options: DesignOptions, plan: AllocationRule | None = None) -> Program:
+    """The program for these options; `plan` is the allocation, by default the efficient one, and
+    ignored for a second best."""
+    space = Space(
+        given=setting,
+        setting=setting.natural,
+        plan=None if options.allocation == "second_best" else (plan or efficient(setting)).natural,
+        by_type=transfers_by_type(len(setting.players), options),
+    )
+    asked: list[Rows] = []
+    for player in range(len(setting.players)):
+        asked += _of_player(space, options, player)
+    if options.collusion == "proof":
+        asked.append(_joint_truth(space))
+    if options.budget != "none":
+        asked.append(_budget(space.outlay if options.budget == "ex_post" else sparse.csr_matrix(space.spent[None])))
+    cost, constant, rows = _objective(space, options, asked)
+    equalities = (sparse.csr_matrix((0, space.size)), np.zeros(0))
+    if space.plan is None:
+        states, alternatives = space.menus.shape
+        add_up = sparse.kron(sparse.identity(states), np.ones((1, alternatives)))
+        equalities = (space.place(add_up, space.lottery_at), np.ones(states))
+    return Program(
+        space=space,
+        options=options,
+        rows=tuple(rows),
+        equalities=equalities,
+        cost=cost,
+        constant=constant,
+        start=_start(space, options),
+    )
+
+
+# --- constraints
+
+
+def _averages(setting: Environment, player: int) -> Matrix:
+    """(K_i, states): row k averages over the states in which the player's type is k."""
+    states = np.indices(setting.shape).reshape(len(setting.shape), -1)
+    weight = np.ones(states.shape[1])
+    for j in others(setting.probabilities, player):
+        weight = weight * setting.probabilities[j][states[j]]
+    index = np.arange(states.shape[1])
+    return sparse.csr_matrix((weight, (states[player], index)), shape=(setting.shape[player], len(index)))
+
+
+def _selections(setting: Environment, player: int) -> Matrix:
+    """(C K_i, states): for each profile of the others' types (C of them) the states with each own
+    type."""
+    states = np.arange(int(np.prod(setting.shape))).reshape(setting.shape)
+    order = np.moveaxis(states, player, -1).reshape(-1)
+    return sparse.csr_matrix((np.ones(len(order)), (np.arange(len(order)), order)), shape=(len(order), len(order)))
+
+
+def _state_of(operator: Matrix, rows: Index) -> Index:
+    """(m,): the state that each of these rows selects; -1 of rows that average over states."""
+    if operator.shape[0] == operator.shape[1] == operator.nnz:
+        return np.asarray(operator.indices[rows], np.intp)
+    return np.full(len(rows), -1)
+
+
+def _lies(size: int) -> tuple[Index, Index]:
+    """Every true type with every other report."""
+    true, told = np.nonzero(~np.eye(size, dtype=bool))
+    return true, told
+
+
+def _of_player(space: Space, options: DesignOptions, player: int) -> list[Rows]:
+    """One player's truth-telling, and its participation where that is asked."""
+    average, each = _averages(space.setting, player), _selections(space.setting, player)
+    rows = [_truth(space, player, average if options.incentive == "bayesian" else each)]
+    if options.participation != "none":
+        rows.append(_joining(space, player, average if options.timing == "interim" else each))
+    return rows
+
+
+def _truth(space: Space, player: int, operator: Matrix) -> Rows:
+    size = space.setting.shape[player]
+    contexts = operator.shape[0] // size
+    true, told = _lies(size)
+    base = np.repeat(np.arange(contexts) * size, len(true))
+    kind, report = np.tile(true, contexts), np.tile(told, contexts)
+    honest, lying = base + kind, base + report
+    money = space.money(player, operator)
+    at_truth, worth_truth = space.value(player, operator, honest, kind)
+    at_lie, worth_lie = space.value(player, operator, lying, kind)
+    return Rows(
+        matrix=(money[honest] - money[lying] + at_truth - at_lie).tocsr(),
+        bound=worth_lie - worth_truth,
+        kind="ic",
+        player=np.full(len(kind), player),
+        type=kind,
+        report=report,
+        state=_state_of(operator, honest),
+    )
+
+
+def _joining(space: Space, player: int, operator: Matrix) -> Rows:
+    setting = space.setting
+    own = np.tile(np.arange(setting.shape[player]), operator.shape[0] // setting.shape[player])
+    value, worth = space.value(player, operator, np.arange(operator.shape[0]), own)
+    stay_out = operator @ np.broadcast_to(setting.outside[player], setting.shape).ravel()
+    return Rows(
+        matrix=(space.money(player, operator) + value).tocsr(),
+        bound=stay_out - worth,
+        kind="ir",
+        player=np.full(len(own), player),
+        type=own,
+        report=np.full(len(own), -1),
+        state=_state_of(operator, np.arange(len(own))),
+    )
+
+
+def _joint_truth(space: Space) -> Rows:
+    """No joint report of all players together may pay, money changing hands among them."""
+    setting = space.setting
+    together = space.each_state()
+    true, told = _lies(space.states)
+    lying, honest, worth = together[told], together[true], np.zeros(len(true))
+    every = sparse.identity(space.states).tocsr()
+    for i, types in enumerate(np.indices(setting.shape).reshape(len(setting.shape), -1)):
+        own = types[true]
+        at_truth, worth_truth = space.value(i, every, true, own)
+        at_lie, worth_lie = space.value(i, every, told, own)
+        lying, honest, worth = lying + at_lie, honest + at_truth, worth + worth_lie - worth_truth
+    nobody = np.full(len(true), -1)
+    return Rows(matrix=(honest - lying).tocsr(), bound=worth, kind="coalition", player=nobody, type=true, report=told, state=true)
+
+
+def _budget(outlay: Matrix) -> Rows:
+    """The public pays nothing: in expectation, or in every state."""
+    m = outlay.shape[0]
+    nobody = np.full(m, -1)
+    state = np.arange(m) if m > 1 else nobody
+    return Rows(matrix=sparse.csr_matrix(-outlay), bound=np.zeros(m), kind="budget", player=nobody, type=nobody, report=nobody, state=state)
+
+
+# --- the objective
+
+
+def _aside(matrix: Matrix, bound: Array) -> Rows:
+    nobody = np.full(matrix.shape[0], -1)
+    return Rows(matrix=sparse.csr_matrix(matrix), bound=bound, kind="aside", player=nobody, type=nobody, report=nobody, state=nobody)
+
+
+def held(cost: Array, most: float) -> Rows:
+    """A cost (size,) of at most so much."""
+    return _aside(-cost[None], np.array([-most]))
+
+
+def _objective(space: Space, options: DesignOptions, asked: list[Rows]) -> tuple[Array, float, list[Rows]]:
+    """The cost, what its minimum lacks, and the rows, with those that the auxiliary amount
+    takes."""
+    amount = np.zeros(space.size)
+    amount[-1] = 1
+    one = space.extra(1)
+    if options.objective == "min_outlay":  # nothing uses the amount
+        return space.spent.copy(), 0.0, [*asked, _aside(sparse.vstack([one, -one]), np.zeros(2))]
+    if options.objective == "max_surplus":
+        surplus, constant = _surplus(space)
+        # The amount is the outlay where positive: it bears the shadow cost.
+        paid = _aside(np.stack([amount, amount - space.spent]), np.zeros(2))
+        return -surplus + options.public_funds_cost * amount, -constant, [*asked, paid]
+    if options.objective == "min_worst_deficit":
+        m = space.outlay.shape[0]
+        return amount, 0.0, [*asked, _aside(space.extra(m) - space.outlay, np.zeros(m))]
+    # The least violation: the amount relaxes everything that is asked.
+    relaxed = [replace(r, matrix=(r.matrix + space.extra(r.matrix.shape[0])).tocsr()) for r in asked]
+    return amount, 0.0, [*relaxed, _aside(amount[None], np.zeros(1))]
+
+
+def _surplus(space: Space) -> tuple[Array, float]:
+    """Expected welfare in the variables, and what of it does not depend on them."""
+    surplus = np.zeros(space.size)
+    if space.plan is not None:
+        return surplus, float(space.probability @ space.plan.welfare.ravel())
+    surplus[space.lottery_at : -1] = (space.probability[:, None] * _welfare(space.setting)).ravel()
+    return surplus, 0.0
+
+
+def _welfare(setting: Environment) -> Array:
+    """(states, m): welfare of every alternative on the menu of every state."""
+    types = np.indices(setting.shape).reshape(len(setting.shape), -1)
+    menus = setting.menus
+    welfare = setting.public_value[menus]
+    for player, own in enumerate(types):
+        welfare = welfare + setting.values[player][own[:, None], menus]
+    return np.asarray(welfare)
+
+
+def _start(space: Space, options: DesignOptions) -> Array:
+    start = np.zeros(space.size)
+    if space.plan is None:
+        return start
+    for i, tau in enumerate(transfers_by("worst_type", space.plan, options.timing)):
+        part = space.setting.interim(i, tau) if space.by_type else tau.ravel()
+        start[space.starts[i] : space.starts[i + 1]] = part
+    return start
+
+
+def stacked(rows: tuple[Rows, ...]) -> tuple[Matrix, Array]:
+    """All rows in one matrix, and their bounds."""
+    return sparse.vstack([r.matrix for r in rows]).tocsr(), np.concatenate([r.bound for r in rows])

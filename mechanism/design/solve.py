@@ -1,0 +1,395 @@
+"""Transfers that are solved for, and lotteries over alternatives with them: the program's answer
+read, checked, and if there is none refuted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from mechanism.design.cvx import LinearAnswer, linear_program
+from mechanism.design.environment import (
+    Achieved,
+    AllocationRule,
+    Environment,
+    achieved,
+    best_alternatives,
+    efficient,
+    interim_by_report,
+    transfers_by,
+)
+from mechanism.design.options import UNLIMITED
+from mechanism.design.paths import least_payoffs
+from mechanism.design.program import Constraint, Matrix, Program, Rows, build, held, stacked
+from mechanism.design.rules import TAX_RULES
+from mechanism.design.setting_file import DesignOptions
+from mechanism.design.states import Array
+from mechanism.frozen import read_only
+
+LARGEST_SECOND_OPINION = 20_000
+"""Rows up to which a second solver is asked too."""
+
+SECOND_SOLVER = "CLARABEL"
+
+NEGLIGIBLE = 1e-9
+"""Weights and prices, and shares of the range of payoffs, up to this one are rounding: a
+contradiction must exceed it."""
+
+LARGEST_TRANSFER = 1e4
+"""In ranges of payoffs: what a proof of impossibility allows transfers to be, where rounding leaves
+them a weight."""
+
+Status = Literal["optimal", "infeasible", "unbounded", "not_established"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Named:
+    """One constraint of a program, by what it says, with its weight in a proof or its price."""
+
+    constraint: Constraint
+    player: int | None
+    """Counted from 0; None where it is nobody's alone."""
+    type: float | tuple[float, ...] | None
+    """The true type; of a joint report the type of every player."""
+    report: float | tuple[float, ...] | None
+    """The report that must not pay; of a joint report that of every player."""
+    state: tuple[float, ...] | None
+    """Every player's true type, where the constraint is of one state; None where it is an
+    expectation."""
+    weight: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ties:
+    """Alternatives of the same welfare, of which the first listed was taken."""
+
+    states: int
+    """In how many states several are best."""
+    otherwise: Literal["possible", "infeasible", "not_established"]
+    """Whether what is asked can be done with ties broken in some other way, lotteries among those
+    that tie included."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contradiction:
+    """Why nothing does what is asked."""
+
+    rows: tuple[Named, ...]
+    """The constraints that contradict each other, in order of weight."""
+    least_violation: float | None
+    """The least amount by which all constraints must be relaxed; None where that was not solved
+    for."""
+    ties: Ties | None = None
+    """Other ways to break ties, which the proof says nothing about; None where alternatives are
+    given, drawn, or do not tie."""
+    verified: bool
+    """Whether the weights prove it in plain arithmetic."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecondOpinion:
+    """What another solver finds."""
+
+    solver: str
+    status: Status
+    objective_value: float | None
+    agrees: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class DirectMechanism:
+    """An allocation with net transfers, and what they achieve."""
+
+    plan: AllocationRule
+    transfers: tuple[Array, ...]
+    """To every player over states, read-only."""
+    achieved: Achieved
+
+
+@dataclass(frozen=True, kw_only=True)
+class Design:
+    """A mechanism that does what is asked, or why there is none."""
+
+    status: Status
+    mechanism: DirectMechanism | None = None
+    objective_value: float | None = None
+    """None for a rule with a formula."""
+    binding: tuple[Named, ...] = ()
+    """What binds, at what price, the dearest first."""
+    second_opinion: SecondOpinion | None = None
+    """None where the program is too large for it, or nothing was solved for."""
+    contradiction: Contradiction | None = None
+
+
+def design(setting: Environment, options: DesignOptions, plan: AllocationRule | None = None) -> Design:
+    """What a mechanism achieves: one of the rules with a formula, or transfers (and lotteries) that
+    are solved for."""
+    if not TAX_RULES[options.tax_rule].designed:
+        plan = plan or efficient(setting)
+        return Design(status="optimal", mechanism=_mechanism(plan, transfers_by(options.tax_rule, plan, options.timing)))
+    program = build(setting, options, plan)
+    answer = solve(program)
+    if answer.x is None:
+        # Where nobody may refuse, everybody can be made to pay more at every report, whatever else is asked.
+        if answer.status == "unbounded" and options.participation == "none" and options.objective in UNLIMITED:
+            return Design(status="unbounded")
+        refuted = proof(program)
+        if refuted is None:
+            return Design(status="not_established")
+        open_ties = plan is None and options.allocation == "efficient"
+        return Design(status="infeasible", contradiction=replace(refuted, ties=_ties(setting, options) if open_ties else None))
+    return Design(
+        status="optimal",
+        mechanism=_mechanism(*unpack(program, cheapest(program, answer))),
+        objective_value=objective_value(program, answer.value),
+        binding=named(program.space.setting, program.rows, answer.prices),
+        second_opinion=_second_opinion(program, answer.value),
+    )
+
+
+def _mechanism(plan: AllocationRule, transfers: tuple[Array, ...]) -> DirectMechanism:
+    return DirectMechanism(plan=plan, transfers=tuple(map(read_only, transfers)), achieved=achieved(plan, transfers))
+
+
+LARGEST_TIES = 2000
+"""Probabilities of alternatives up to which other ways to break ties are tried."""
+
+
+def _ties(setting: Environment, options: DesignOptions) -> Ties | None:
+    """Whether lotteries among the alternatives that tie do what those listed first do not; None
+    where nothing ties."""
+    best = best_alternatives(setting).reshape(-1, len(setting.alternatives))
+    count = best.sum(1)
+    states, most = int((count > 1).sum()), int(count.max())
+    if not states:
+        return None
+    if len(best) * most > LARGEST_TIES:
+        return Ties(states=states, otherwise="not_established")
+    first = np.argsort(~best, axis=1, kind="stable")[:, :most]
+    menu = np.where(np.arange(most) < count[:, None], first, first[:, :1])
+    drawn = build(replace(setting, menu=menu.reshape(*setting.shape, most)), options.model_copy(update={"allocation": "second_best"}))
+    answer = solve(drawn)
+    if answer.x is not None or answer.status == "unbounded":
+        return Ties(states=states, otherwise="possible")
+    return Ties(states=states, otherwise="not_established" if proof(drawn) is None else "infeasible")
+
+
+# --- solving
+
+
+ROUNDS = 6
+"""Times that violated truth-telling constraints are added before all are."""
+
+
+def solve(program: Program, solver: str = "HIGHS") -> LinearAnswer:
+    """The program's solution with its prices.
+
+    Truth is first asked of neighbouring types only; the solution is then held against every pair,
+    and what it violates is added. A solution of fewer constraints that meets all is one of the
+    whole program, and so is a proof that it has none.
+    """
+    G, h = stacked(program.rows)
+    left = h - G @ program.start
+    lotteries = program.probabilities
+    scale = 1.0
+    if program.space.plan is not None:  # of what is much smaller little is left after rounding
+        scale = max(float(np.abs(left).max(initial=0.0)), 1e-5)
+    active = _neighbouring(program.rows)
+    for attempt in range(ROUNDS + 1):
+        active |= attempt == ROUNDS
+        answer = linear_program(program.cost, G[active], left[active] / scale, *program.equalities, nonnegative=lotteries, solver=solver)
+        prices = np.zeros(len(h))
+        prices[active] = answer.prices
+        if answer.x is not None:
+            x = program.start + scale * answer.x
+            new = (G @ x - h < -1e-9 * scale) & ~active
+            if not new.any():
+                return replace(answer, value=float(program.cost @ x), x=x, prices=prices)
+            active |= new
+        elif answer.status == "infeasible" or active.all():
+            return replace(answer, prices=prices)
+        else:  # fewer constraints may be unbounded where all of them are not
+            active[:] = True
+    raise AssertionError("the last attempt has all constraints")
+
+
+def _neighbouring(rows: Sequence[Rows]) -> NDArray[np.bool_]:
+    """Every row but those on truth between types, or on joint reports in states, that are not next
+    to each other."""
+    lazy = ("ic", "coalition")
+    return np.concatenate([(np.abs(r.type - r.report) == 1) if r.kind in lazy else np.ones(len(r.bound), bool) for r in rows])
+
+
+def cheapest(program: Program, answer: LinearAnswer) -> Array:
+    """Many transfers may give the same surplus, since only what the public pays counts against it:
+    those of the least expected outlay."""
+    assert answer.x is not None
+    options, spent = program.options, program.space.spent
+    paid = options.public_funds_cost > 0 and float(spent @ answer.x) > 0  # then the objective has seen to it
+    if options.objective != "max_surplus" or options.participation == "none" or paid:
+        return answer.x
+    kept = answer.value + NEGLIGIBLE / 10
+    again = solve(replace(program, rows=(*program.rows, held(program.cost, kept)), cost=spent))
+    return answer.x if again.x is None else again.x
+
+
+def _second_opinion(program: Program, value: float) -> SecondOpinion | None:
+    if sum(len(r.bound) for r in program.rows) > LARGEST_SECOND_OPINION:
+        return None
+    again = solve(program, SECOND_SOLVER)
+    if again.status != "optimal":
+        return SecondOpinion(solver=SECOND_SOLVER, status=again.status, objective_value=None, agrees=False)
+    return SecondOpinion(
+        solver=SECOND_SOLVER,
+        status="optimal",
+        objective_value=objective_value(program, again.value),
+        agrees=bool(abs(again.value - value) <= 1e-6),
+    )
+
+
+# --- reading the answer
+
+
+def objective_value(program: Program, value: float) -> float:
+    """The objective as it was asked for, in the file's units, from the minimum of the program's
+    cost."""
+    given = program.space.given
+    total = given.range * (value + program.constant)
+    return given.shifted_welfare - total if program.options.objective == "max_surplus" else total
+
+
+def unpack(program: Program, x: Array) -> tuple[AllocationRule, tuple[Array, ...]]:
+    """The allocation and the transfers over states, in the file's units."""
+    space = program.space
+    setting, n = space.given, len(space.given.players)
+    plan = (
+        replace(space.plan, setting=setting) if space.plan else AllocationRule(setting, lottery=_lottery(setting, x[program.probabilities]))
+    )
+    parts = np.split(setting.range * x[: space.lottery_at], space.starts[1:-1])
+    if not space.by_type:
+        return plan, tuple(part.reshape(setting.shape) for part in parts)
+    own = [setting.along(i, part) for i, part in enumerate(parts)]
+    away = [own[i] - float(parts[i] @ setting.probabilities[i]) for i in range(n)]
+    shared = (own[i] - sum(away[j] for j in setting.others(i)) / (n - 1) for i in range(n))
+    return plan, tuple(np.broadcast_to(part, setting.shape) for part in shared)
+
+
+def _lottery(setting: Environment, shares: Array) -> Array:
+    """(*shape, A): probabilities of all alternatives from those on the menus."""
+    menus = setting.menus
+    full = np.zeros((len(menus), len(setting.alternatives)))
+    np.add.at(full, (np.arange(len(menus))[:, None], menus), shares.reshape(menus.shape))
+    return full.reshape(*setting.shape, -1)
+
+
+def named(setting: Environment, rows: Sequence[Rows], weights: Array) -> tuple[Named, ...]:
+    """The constraints with a positive weight, in order of weight."""
+    out: list[Named] = []
+    at = 0
+    for r in rows:
+        part = weights[at : at + len(r.bound)]
+        at += len(r.bound)
+        if r.kind != "aside":
+            out += [_name(setting, r, r.kind, int(k), float(part[k])) for k in np.flatnonzero(part > NEGLIGIBLE)]
+    return tuple(sorted(out, key=lambda row: -round(row.weight / NEGLIGIBLE)))
+
+
+def _name(setting: Environment, rows: Rows, kind: Constraint, k: int, weight: float) -> Named:
+    player, true, told = int(rows.player[k]), int(rows.type[k]), int(rows.report[k])
+    state = None if rows.state[k] < 0 else setting.state(int(rows.state[k]))
+    if kind == "coalition":
+        return Named(constraint=kind, player=None, type=state, report=setting.state(told), state=state, weight=weight)
+    if player < 0:
+        return Named(constraint=kind, player=None, type=None, report=None, state=state, weight=weight)
+    types = setting.types[player]
+    report = float(types[told]) if told >= 0 else None
+    return Named(constraint=kind, player=player, type=float(types[true]), report=report, state=state, weight=weight)
+
+
+# --- where there is none
+
+
+def proof(program: Program) -> Contradiction | None:
+    """Why nothing does what is asked, where that is proven; None where it is not."""
+    found = refute(program)
+    return found if found.verified else None
+
+
+def refute(program: Program) -> Contradiction:
+    """Which constraints contradict each other, with weights that prove it, checked in plain
+    arithmetic.
+
+    The least violation v of all rows at once (in a large program of those between neighbouring
+    types, if that suffices) is positive, and its prices y >= 0 (rows) and z (probabilities add up)
+    show why: the weighted rows add up to something that is zero on transfers, not positive on
+    probabilities, and must be at least v > 0.
+    """
+    kept = tuple(r for r in program.rows if r.kind != "aside")
+    G, h = stacked(kept)
+    lazy = _neighbouring(kept) if len(h) > LARGEST_SECOND_OPINION else None
+    violation, y, z = _least_violation(program, G, h, lazy)
+    return Contradiction(
+        rows=named(program.space.setting, kept, y),
+        least_violation=program.space.given.range * violation if np.isfinite(violation) else None,
+        verified=proves(program, G, h, y, z),
+    )
+
+
+def _least_violation(program: Program, G: Matrix, h: Array, lazy: NDArray[np.bool_] | None) -> tuple[float, Array, Array]:
+    """The least amount by which all rows G x >= h must be relaxed, and the prices of rows and
+    equalities; with `lazy` these rows are tried first, since what contradicts itself among some
+    does so among all."""
+    space = program.space
+    left, one = h - G @ program.start, space.extra(1)
+    everything = np.ones(len(h), bool)
+    for active in (everything,) if lazy is None else (lazy, everything):
+        answer = linear_program(
+            one.toarray().ravel(),
+            sparse.vstack([G[active] + space.extra(int(active.sum())), one]).tocsr(),
+            np.append(left[active], 0.0),
+            *program.equalities,
+            nonnegative=program.probabilities,
+        )
+        if answer.value > NEGLIGIBLE:
+            break
+    y = np.zeros(len(h))
+    y[active] = answer.prices[:-1]
+    return answer.value, y, answer.equality_prices
+
+
+def proves(program: Program, G: Matrix, h: Array, y: Array, z: Array) -> bool:
+    """Whether weights y of rows G x >= h and z of the equalities contradict each other, in plain
+    arithmetic."""
+    if y.min(initial=0.0) < -NEGLIGIBLE:
+        return False
+    y = np.maximum(y, 0.0)
+    E, e = program.equalities
+    combined = np.asarray(G.T @ y + E.T @ z).ravel()[:-1]
+    drawn = combined[program.probabilities]
+    paid = float(np.abs(np.delete(combined, program.probabilities)).sum())
+    # What probabilities, which add up to one in every state, can make of what is left of their
+    # weights, and transfers of what rounding leaves of theirs.
+    left = float(np.maximum(drawn.reshape(len(e), -1).max(1), 0.0).sum()) if drawn.size else 0.0
+    return bool(drawn.max(initial=-np.inf) <= 1e-7 and float(h @ y + e @ z) - left - LARGEST_TRANSFER * paid > NEGLIGIBLE)
+
+
+# --- in closed form
+
+
+def least_outlay(setting: Environment, plan: AllocationRule | None = None) -> tuple[float, tuple[Array, ...]]:
+    """The least expected outlay under Bayesian truth-telling and interim participation, and the
+    interim payoffs (K_i,), in closed form; infinite where no transfers make truth a best reply."""
+    plan = (plan or efficient(setting)).centred
+    total, found = 0.0, []
+    for i, (prior, base) in enumerate(zip(setting.probabilities, setting.shift, strict=True)):
+        interim = interim_by_report(plan.setting, i, plan.value(i))
+        payoff = least_payoffs(interim, plan.setting.interim(i, plan.setting.outside[i]))
+        if np.isnan(payoff).any():
+            return float("inf"), ()
+        total += float(prior @ (payoff - np.diagonal(interim)))
+        found.append(payoff + base)
+    return total, tuple(found)

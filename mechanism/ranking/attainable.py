@@ -1,0 +1,459 @@
+"""The levels of the highest value V at known types: what any policy could attain at best, and what rates per unit aim at.
+
+With flat parts by the one rule (`mechanism.ranking.rank`) V depends on levels alone. Where the firms together need o to join,
+
+    V = CS + beta Pi - (1 + mu - beta) max(0, o - Pi)         Pi the firms' profits together, before transfers
+
+is the least over kappa in [0, 1 + mu - beta] of CS + beta Pi + kappa (Pi - o). So the best levels are those of a planner who weighs
+profits by some w in [beta, 1 + mu], CS + w Pi: by beta if the firms then gain, by 1 + mu if they then lose, else by the w at which they
+just break even. Consumers' losing nothing adds a weight on CS: a lower w. Every such point is best by duality, so long as the planner's
+optimum at its w is. Where profits or consumers' surplus jump as w moves, no weight leads to the break-even point: there levels are
+searched locally from both sides of the jump and from what other policies reach.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import combinations
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from market.model.case import Array, Case
+from market.model.outcome import SOLVED, Accounts, account
+from market.model.payoff import consumer_payoff, firm_payoffs
+from market.model.pricing import bertrand_matrix
+from market.model.units import in_units, levels_from, levels_in, natural_units
+from market.regimes import REGIMES, level_bounds, solve_lanes, solve_markets
+from mechanism.casefile.policies import GOAL
+from mechanism.casefile.standard import SAME, Standard
+from mechanism.casefile.types import TypeSpace
+from mechanism.frozen import freeze, put
+
+LEAST_WEIGHT = 1e-6
+"""Weight of profits below which levels no longer move: consumers alone count."""
+CLOSE = 1e-9
+"""Share of today's welfare within which a condition counts as met by a weight."""
+
+
+CLOSE_BY = 1e-2
+"""How close, as a share, thorough searches come to a weight."""
+
+
+class Solved(Protocol):
+    """A regime's outcomes in C markets."""
+
+    @property
+    def status(self) -> NDArray[np.object_]:
+        """(C,)."""
+        ...
+
+    @property
+    def levels(self) -> Array:
+        """(C, 4); NaN where nothing is claimed."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attainable:
+    """The levels of the highest V in C markets."""
+
+    status: NDArray[np.object_]
+    """(C,): that of the planner's problem they solve."""
+    levels: Array
+    """(C, 4); NaN where there are none."""
+    weight: Array
+    """(C,): the weight of profits at which they are a planner's; NaN where they are no planner's, or there are none."""
+    proven: NDArray[np.bool_]
+    """(C,): whether no better levels exist if the planner's optimum at that weight is global; elsewhere they were searched locally."""
+    consumers: NDArray[np.bool_]
+    """(C,): whether they would be others if consumers could lose."""
+
+    def __post_init__(self) -> None:
+        freeze(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Met:
+    """What planners reach in L markets."""
+
+    weight: Array
+    """Of profits in what they maximise."""
+    status: NDArray[np.object_]
+    levels: Array
+    consumers: Array
+    """CS; infinite where the planner's problem has no solution, as is its counterpart."""
+    profits: Array
+    """Pi."""
+
+    def take(self, lanes: NDArray[np.intp]) -> _Met:
+        """Those of some markets."""
+        return _Met(**{name: values[lanes] for name, values in vars(self).items()})
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Frontier:
+    """Planners of all weights of profits in the C markets of a flat case."""
+
+    case: Case
+    optimum: Solved
+    """Those of weight one, which are known."""
+
+    def at(self, lanes: NDArray[np.intp], weight: Array, roughly: bool = False, starts: Array | None = None) -> _Met:
+        """The planners of these weights in these markets; `roughly`: from a few starts alone, or from these (m, n, 4)."""
+        found = np.full((len(lanes), 4), np.nan)
+        status = np.empty(len(lanes), object)
+        one = weight == 1
+        found[one], status[one] = self.optimum.levels[lanes[one]], self.optimum.status[lanes[one]]
+        if len(rest := np.flatnonzero(~one)):
+            regime = replace(REGIMES[GOAL], welfare_weight=1 / weight[rest])
+            market = self.case.take(lanes[rest])
+            if roughly:
+                given = None if starts is None else starts[:, rest]
+                more = solve_lanes(market, regime, len(rest), starts=given, bounded=True)
+            else:
+                more = solve_markets(market, regime, len(rest))
+            found[rest], status[rest] = more.levels, more.status
+        books = account(self.case.take(lanes), found, bertrand_matrix)
+        consumers, profits = books.consumer_surplus.sum(-1), books.profit.sum(-1)
+        # A low weight drives investment up until payoffs have no limit, or a firm is driven out: either way it is too low.
+        endless = ~np.isin(status, list(SOLVED))
+        return _Met(
+            weight=weight,
+            status=status,
+            levels=found,
+            consumers=np.where(endless, np.inf, consumers),
+            profits=np.where(endless, -np.inf, profits),
+        )
+
+
+def attainable(
+    case: Case, optimum: Solved, today: Accounts, standard: Standard, known: Sequence[Array] = (), *, payments: bool = True
+) -> Attainable:
+    """The levels of the highest V under a standard in the C markets of a flat case, `optimum` being the planner's.
+
+    `today` are the accounts of today's market, `known` levels (C, 4) of other policies, where searches start too. Without `payments`
+    levels are imposed and nobody is paid, but no firm may run a loss.
+    """
+    C = len(optimum.status)
+    beta, mu = (np.broadcast_to(np.asarray(a, float), C) for a in (standard.profit_weight, standard.public_funds_cost))
+    lanes, least = np.arange(C), np.maximum(beta, LEAST_WEIGHT)
+    frontier = _Frontier(case=case, optimum=optimum)
+    scale = np.maximum(np.abs(today.total_surplus.sum(-1)), np.finfo(float).tiny)
+    near = 1e3 * CLOSE * scale  # what a root is found to
+    needed = _needed(today, standard) if payments else np.full(C, -np.inf)
+    floor = np.full(C, -np.inf) if standard.consumers_may_lose else today.consumer_surplus.sum(-1)
+    top = 1 + mu if standard.fees else np.maximum(1 + mu, least)
+
+    met = frontier.at(lanes, top if standard.fees else least)
+    short = np.flatnonzero(met.profits < needed - CLOSE * scale) if not standard.fees else lanes[:0]
+    broken = np.zeros(C, bool)
+    if len(short):
+        high = frontier.at(short, top[short])
+        rises = np.flatnonzero(high.profits > needed[short] + CLOSE * scale[short])
+        met = put(met, short, high)
+        if len(rises):
+            some = short[rises]
+            gap = partial(_gap, frontier, lambda found, at: found.profits - needed[at])
+            even, closed = _even(gap, some, least[some], top[some], near[some], upper=True)
+            met = put(met, some, even)
+            broken[some] = ~closed
+    poorer = np.flatnonzero(met.consumers < floor - SAME * scale)
+    if len(poorer):
+        gap = partial(_gap, frontier, lambda found, at: floor[at] - found.consumers)
+        low = np.full(len(poorer), LEAST_WEIGHT)
+        even, closed = _even(gap, poorer, low, met.weight[poorer], near[poorer], upper=False)
+        met = put(met, poorer, even)
+        broken[poorer] = ~closed
+    consumers = np.zeros(C, bool)
+    consumers[poorer] = True
+    levels, proven = np.where(np.isin(met.status, list(SOLVED))[:, None], met.levels, np.nan), ~broken
+    status = met.status.copy()
+    if not payments:
+        losing = (account(case, levels, bertrand_matrix).profit < -SAME * scale[:, None]).any(-1)
+        broken |= losing | (status == "unbounded")
+    for c in np.flatnonzero(broken & np.isin(optimum.status, list(SOLVED))):
+        starts = [x[c] for x in (levels, optimum.levels, *known) if np.isfinite(x[c]).all()]
+        at = standard.at(float(beta[c]), float(mu[c]))
+        best = _searched(case.take([c]), at, starts, float(needed[c]), float(floor[c]), payments)
+        if best is not None:
+            levels[c], status[c] = best, "converged"
+        proven[c] = False
+    return Attainable(status=status, levels=levels, weight=np.where(proven, met.weight, np.nan), proven=proven, consumers=consumers)
+
+
+def _needed(today: Accounts, standard: Standard) -> Array:
+    """What the firms together need to join, (C,): `ir1` compares at the same levels, so that no levels need any payment."""
+    if standard.participation == "ir_market":
+        return np.asarray(today.profit.sum(-1))
+    none = np.zeros(len(today.profit))
+    return none if standard.participation == "ir2" else none - np.inf
+
+
+def _gap(
+    frontier: _Frontier,
+    read: Callable[[_Met, NDArray[np.intp]], Array],
+    at: NDArray[np.intp],
+    weight: Array,
+    roughly: bool,
+    starts: Array | None = None,
+) -> tuple[Array, _Met]:
+    """What is read of the planners of these weights, and they."""
+    found = frontier.at(at, weight, roughly, starts)
+    return read(found, at), found
+
+
+def _even(
+    gap: Callable[..., tuple[Array, _Met]],
+    lanes: NDArray[np.intp],
+    low: Array,
+    high: Array,
+    near: Array,
+    upper: bool,
+) -> tuple[_Met, NDArray[np.bool_]]:
+    """The planners (n,) at whose weights a gap that rises with them passes zero, to rounding, of a jump the upper or the lower side; and
+    whether the gap is closed there.
+
+    They are sought with a few starts for every planner. Where the gap is then open it is a jump if the levels on both sides are worth the
+    same to the planner, and a thorough search finds none worth more; elsewhere the few starts misled. There thorough searches come close,
+    and what they met is where the last steps start.
+    """
+    from scipy.optimize import elementwise
+
+    def sought(
+        where: NDArray[np.intp], between: tuple[Array, Array], roughly: bool, width: float = 1e-14, starts: Array | None = None
+    ) -> tuple[Array, Array]:
+        """The weights (n,) below and above the root between these, the same one twice where there is none."""
+
+        def finite(weight: Array, at: Any) -> Array:
+            # In logarithms of the weight; what is unbounded has a sign, not a size.
+            which = at.astype(np.intp)
+            begin = None if starts is None else starts[:, which]
+            values = gap(lanes[where[which]], np.exp(weight), roughly, begin)[0]
+            known = np.abs(values[np.isfinite(values)]).max(initial=1.0)
+            return np.nan_to_num(values, nan=-known, posinf=known, neginf=-known)
+
+        ends, each = (np.log(between[0]), np.log(between[1])), np.arange(len(where), dtype=float)
+        found = elementwise.find_root(finite, ends, args=(each,), tolerances={"xrtol": 0, "xatol": width, "fatol": 0})
+        below, above = (np.exp(np.where(found.success, side, ends[int(upper)])) for side in found.bracket)
+        return below, above
+
+    every = np.arange(len(lanes))
+    ends = sought(every, (low, high), True)
+    left, met = gap(lanes, ends[int(upper)], False)
+    if len(open_ := np.flatnonzero(~(np.abs(left) <= near))):
+        sides = [gap(lanes[open_], end[open_], True)[1] for end in ends]
+        with np.errstate(invalid="ignore"):  # what is endless on both sides
+            below, above, most = (m.consumers + ends[int(upper)][open_] * m.profits for m in (*sides, met.take(open_)))
+            tie = 1e-3 * near[open_]
+            jumps = (np.abs(below - above) <= tie) & (most <= np.maximum(below, above) + tie)
+        met = put(met, open_[jumps], sides[int(upper)].take(np.flatnonzero(jumps)))
+        if len(again := open_[~jumps]):
+            close = sought(again, (low[again], high[again]), False, CLOSE_BY)
+            beside = [gap(lanes[again], side, False) for side in close]
+            left[again], better = beside[int(upper)]
+            met = put(met, again, better)
+            known = np.flatnonzero(np.all([np.isfinite(value) for value, _ in beside], axis=0))
+            if len(some := again[known]):
+                starts = np.stack([there.levels[known] for _, there in beside])
+                weight = sought(some, (close[0][known], close[1][known]), True, starts=starts)[int(upper)]
+                left[some], better = gap(lanes[some], weight, False)
+                met = put(met, some, better)
+    return met, np.abs(left) <= near
+
+
+# --- where no weight leads there
+
+Box = tuple[Array, Array]
+"""Lower and upper bounds of what is varied; infinite where there is none."""
+
+
+def _reached(
+    case: Case,
+    loss: Callable[[Array], tuple[float, Array]],
+    spare: Callable[[Array], Array],
+    slopes: Callable[[Array], Array],
+    starts: Iterable[tuple[Array, Box]],
+) -> Array | None:
+    """The levels (4,) of the least loss to which local searches lead from any start in its box, or at which one begins; None where none
+    keeps every condition and describes all markets of the flat case.
+
+    What is varied begins with the levels. `loss` comes with its slope; `spare` is what is left of every condition, `slopes` its slopes.
+    """
+    from scipy.optimize import Bounds, minimize
+
+    best, least = None, np.inf
+    for begin, (lower, upper) in starts:
+        conditions = [{"type": "ineq", "fun": spare, "jac": slopes}] if len(spare(begin)) else []
+        box, options = Bounds(lower, upper), {"ftol": 1e-14, "maxiter": 300}
+        found = minimize(loss, begin, jac=True, method="SLSQP", bounds=box, constraints=conditions, options=options)
+        for end in (found.x, begin):
+            books = account(case, np.broadcast_to(end[:4], (*case.batch, 4)), bertrand_matrix)
+            kept = spare(end).min(initial=0.0) >= -1e-9 and bool(books.describes_market.all())
+            if kept and (value := loss(end)[0]) < least:
+                best, least = end[:4], value
+    return best
+
+
+def _searched(case: Case, standard: Standard, starts: Sequence[Array], needed: float, floor: float, payments: bool) -> Array | None:
+    """The best levels (4,) of one market that local searches reach from these, under all conditions; None where none does."""
+    units = natural_units(case)
+    inner, money = in_units(case, units), float(units.money[0, 0])
+    needed, floor = needed / money, floor / money
+    firms, public = firm_payoffs(inner), consumer_payoff(inner)
+    beta, burden = float(standard.profit_weight), float(standard.burden)
+
+    def parts(x: Array) -> tuple[float, Array, Array, Array]:
+        """CS and its slope, both profits and theirs."""
+        (consumers,), (slope,), _ = public.derivatives(x[None, :4])
+        each = [firm.derivatives(x[None, :4]) for firm in firms]
+        return float(consumers), slope, np.array([value[0] for value, _, _ in each]), np.array([by[0] for _, by, _ in each])
+
+    def loss(x: Array) -> tuple[float, Array]:
+        consumers, slope, profit, by = parts(x)
+        return -(consumers + beta * profit.sum() - burden * x[4]), np.append(-(slope + beta * by.sum(0)), burden)
+
+    def spare(x: Array) -> Array:
+        """What is left of every condition."""
+        consumers, _, profit, _ = parts(x)
+        left = [profit.sum() + x[4] - needed] if payments and np.isfinite(needed) else []
+        left += [] if payments else [*profit]
+        return np.array(left + ([consumers - floor] if np.isfinite(floor) else []))
+
+    def slopes(x: Array) -> Array:
+        _, slope, _, by = parts(x)
+        rows = [np.append(by.sum(0), 1.0)] if payments and np.isfinite(needed) else []
+        rows += [] if payments else [np.append(b, 0.0) for b in by]
+        return np.array(rows + ([np.append(slope, 0.0)] if np.isfinite(floor) else [])).reshape(-1, 5)
+
+    lower, upper = (bound[0] for bound in level_bounds(inner, 1))
+    box = np.append(lower, 0.0), np.append(upper, np.inf)
+
+    def begin(start: Array) -> Array:
+        x = levels_in(start[None], units)[0]
+        return np.append(x, max(0.0, needed - parts(x)[2].sum()) if payments and np.isfinite(needed) else 0.0)
+
+    best = _reached(inner, loss, spare, slopes, [(begin(start), box) for start in starts])
+    return None if best is None else np.asarray(levels_from(best[None], units)[0])
+
+
+# --- where nobody may refuse
+
+
+def rates_alone(case: Case, optimum: Solved, today: Accounts, standard: Standard, known: Sequence[Array] = ()) -> Attainable:
+    """The levels to which rates per unit without flat parts bring firms that cannot refuse, of the highest V, in the C markets of a flat
+    case. What the public then pays follows from the levels: each firm lacks its marginal profit, for every unit.
+
+    Where a unit moved to firms costs nothing the levels alone count; elsewhere they are searched locally, from the weighted planner's and
+    from `known`.
+    """
+    found = attainable(case, optimum, today, standard, known)
+    burden = np.broadcast_to(np.asarray(standard.burden, float), len(optimum.status))
+    levels, status, proven = found.levels.copy(), found.status.copy(), found.proven.copy()
+    floor = np.full(len(status), -np.inf) if standard.consumers_may_lose else today.consumer_surplus.sum(-1)
+    for c in np.flatnonzero((burden > 0) & np.isin(optimum.status, list(SOLVED))):
+        starts = [x[c] for x in (found.levels, *known) if np.isfinite(x[c]).all()]
+        weight = float(np.broadcast_to(standard.profit_weight, len(status))[c])
+        best = _cheapest(case.take([c]), weight, float(burden[c]), starts, float(floor[c]))
+        if best is not None:
+            levels[c], status[c] = best, "converged"
+        proven[c] = False
+    return replace(found, status=status, levels=levels, proven=proven, weight=np.where(proven, found.weight, np.nan))
+
+
+def _cheapest(case: Case, beta: float, burden: float, starts: Sequence[Array], floor: float) -> Array | None:
+    """The best levels (4,) of one market that local searches reach when rates make them the firms' choice; None where none does.
+
+    Levels are followed by what each is paid for in all, not less than the level times what its firm lacks there. At a bound nothing is
+    taken from a firm that is pushed into it: of every level that has an upper bound it is tried whether it stays there.
+    """
+    units = natural_units(case)
+    inner, money = in_units(case, units), float(units.money[0, 0])
+    floor = floor / money
+    firms, public = firm_payoffs(inner), consumer_payoff(inner)
+    lower, upper = (bound[0] for bound in level_bounds(inner, 1))
+    bounded = [v for v in range(4) if np.isfinite(upper[v])]
+
+    def parts(x: Array) -> tuple[float, Array, float, Array, Array, Array]:
+        """CS, both profits together, and what every level lacks in all, each with its slopes."""
+        (consumers,), (slope,), _ = public.derivatives(x[None, :4])
+        each = [tuple(part[0] for part in firm.derivatives(x[None, :4])) for firm in firms]
+        own = np.array([each[v % 2][1][v] for v in range(4)])
+        bend = np.array([each[v % 2][2][v] for v in range(4)])
+        lacks, by = -x[:4] * own, -(x[:4, None] * bend + np.diag(own))
+        return float(consumers), slope, float(each[0][0] + each[1][0]), each[0][1] + each[1][1], lacks, by
+
+    def loss(x: Array) -> tuple[float, Array]:
+        consumers, slope, profit, by, _, _ = parts(x)
+        return -(consumers + beta * profit - burden * x[8]), np.concatenate([-(slope + beta * by), np.zeros(4), [burden]])
+
+    def spare(x: Array) -> Array:
+        consumers, _, _, _, lacks, _ = parts(x)
+        return np.concatenate([x[4:8] - lacks, [x[8] - x[4:8].sum()], [consumers - floor] if np.isfinite(floor) else []])
+
+    def slopes(x: Array) -> Array:
+        _, slope, _, _, _, by = parts(x)
+        rows = [np.concatenate([-by[v], np.eye(4)[v], [0.0]]) for v in range(4)]
+        rows += [np.concatenate([np.zeros(4), -np.ones(4), [1.0]])]
+        return np.array(rows + ([np.concatenate([slope, np.zeros(5)])] if np.isfinite(floor) else []))
+
+    def begin(start: Array, held: tuple[int, ...]) -> Array:
+        x = levels_in(start[None], units)[0]
+        x[list(held)] = upper[list(held)]
+        lacks = parts(x)[4]
+        paid = np.where(np.isin(np.arange(4), held), np.maximum(lacks, 0.0), lacks)
+        return np.concatenate([x, paid, [max(0.0, paid.sum())]])
+
+    def box(held: tuple[int, ...]) -> Box:
+        stays = np.isin(np.arange(4), held)
+        least = np.concatenate([np.where(stays, upper, lower), np.where(stays, 0.0, -np.inf), [0.0]])
+        return least, np.append(upper, np.full(5, np.inf))
+
+    every = [held for count in range(len(bounded) + 1) for held in combinations(bounded, count)]
+    best = _reached(inner, loss, spare, slopes, [(begin(start, held), box(held)) for held in every for start in starts])
+    return None if best is None else np.asarray(levels_from(best[None], units)[0])
+
+
+def one_order(case: Case, types: TypeSpace, standard: Standard, starts: Sequence[Array], floor: float) -> Array | None:
+    """The levels (4,) that are ordered of one market whatever its types turn out to be, of the highest expected V: every type's expected
+    profit and, unless they may lose, consumers' surplus (its `floor`) kept. Searched locally from `starts`; None where none is found."""
+    case = case.map(lambda a: a.reshape(1, -1))
+    units = natural_units(case)
+    K, money = len(types.nodes), float(units.money[0, 0])
+    first, second = (index.ravel() for index in np.indices((K, K)))
+    both = np.column_stack([types.types_of(0)[first], types.types_of(1)[second]])
+    pairs = in_units(case.take(np.zeros(K * K, int)).with_parameter(types.parameter, both), units)
+    weight = types.probabilities[first] * types.probabilities[second]
+    firms, public = firm_payoffs(pairs), consumer_payoff(pairs)
+    beta, floor = float(standard.profit_weight), -np.inf if standard.consumers_may_lose else floor / money
+    of_type = [np.stack([(own == k) * types.probabilities[other] for k in range(K)]) for own, other in ((first, second), (second, first))]
+
+    def parts(x: Array) -> tuple[float, Array, Array, Array, Array, Array]:
+        """CS, joint profit and every type's profit, in expectation, each with its slope."""
+        at = np.broadcast_to(x, (K * K, 4))
+        consumers, slope, _ = public.derivatives(at)
+        each = [firm.derivatives(at)[:2] for firm in firms]
+        kept = np.concatenate([each[i][0] @ of_type[i].T for i in (0, 1)])
+        by = np.concatenate([of_type[i] @ each[i][1] for i in (0, 1)])
+        profit, rise = weight @ (each[0][0] + each[1][0]), weight @ (each[0][1] + each[1][1])
+        return float(weight @ consumers), weight @ slope, profit, rise, kept, by
+
+    def loss(x: Array) -> tuple[float, Array]:
+        consumers, slope, profit, by, _, _ = parts(x)
+        return -(consumers + beta * float(profit)), -(slope + beta * by)
+
+    def spare(x: Array) -> Array:
+        consumers, _, _, _, kept, _ = parts(x)
+        return np.append(kept, consumers - floor) if np.isfinite(floor) else kept
+
+    def slopes(x: Array) -> Array:
+        _, slope, _, _, _, by = parts(x)
+        return np.vstack([by, slope]) if np.isfinite(floor) else by
+
+    lower, upper = level_bounds(in_units(case, units), 1)
+    box = lower[0], upper[0]
+    best = _reached(pairs, loss, spare, slopes, [(levels_in(start[None], units)[0], box) for start in starts])
+    return None if best is None else np.asarray(levels_from(best[None], units)[0])

@@ -1,0 +1,217 @@
+"""Instruments that can be legislated: a subsidy per unit of investment and per unit of sharing, the firms then playing their game.
+
+At levels x* aimed at, such as the planner's, each firm lacks just the marginal profit that would make it choose them: rates equal to
+minus its marginal profit there, one for its investment and one for its sharing (Pigou). At a bound the least rate that keeps it there is
+taken. First-order conditions then hold by construction; whether x* is an equilibrium is another matter, since rates leave profits as
+convex as they were: each firm's best global deviation is searched, and what it gains is the regret.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from market.model.case import Array, Case, take_lanes
+from market.model.deviations import CONTROLS, Deviations
+from market.model.outcome import Outcome, account
+from market.model.pricing import bertrand_matrix, revenue_matrices
+from market.model.units import NaturalUnits, in_units, levels_in, natural_units, reciprocal
+from market.model.with_exit import WithExit, profits_with_exit
+from market.regimes import level_bounds, starting_levels
+from market.solve.equilibrium import Candidates, Game, examine, searched_reply
+from market.solve.optimum import on_bound
+from market.solve.tolerances import DEFAULT, Tolerances
+from mechanism.design.checks import CheckStatus
+from mechanism.frozen import freeze
+
+
+@dataclass(frozen=True)
+class Subsidised:
+    """A firm's profit plus what it receives per unit of its levels."""
+
+    profit: WithExit
+    """The firm's own, over all levels."""
+    rates: Array
+    """(1, 4) or (L, 4): money per unit of each level."""
+
+    def take(self, lanes: Any) -> Subsidised:
+        """In these lanes only."""
+        return Subsidised(self.profit.take(lanes), take_lanes(self.rates, lanes))
+
+    def value(self, x: Array) -> Array:
+        """Profit plus subsidy (L,)."""
+        return self.profit.value(x) + (self.rates * x).sum(-1)
+
+    def derivatives(self, x: Array) -> tuple[Array, Array, Array]:
+        """Value, gradient and Hessian in all levels."""
+        value, gradient, hessian = self.profit.derivatives(x)
+        return value + (self.rates * x).sum(-1), gradient + self.rates, hessian
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnitRates:
+    """Rates per unit at which levels satisfy both firms' first-order conditions, in C markets, and what they lead to. Money; a negative
+    rate is a tax."""
+
+    rates: Array
+    """(C, 2, 4): money per unit of each level, by firm; zero for what the other firm chooses."""
+    levels: Array
+    """(C, 4): those aimed at."""
+    paid: Array
+    """(C, 2): received at those levels."""
+    residual: Array
+    """(C,): largest first-order residual, natural units."""
+    regret: Array
+    """(C,): largest gain of any firm from a global own deviation, natural units."""
+    holds: NDArray[np.bool_]
+    """(C,): whether the levels are an equilibrium at these rates."""
+
+    def __post_init__(self) -> None:
+        freeze(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinearSubsidies:
+    """Rates per unit at one market whose types are known, and what they lead to. Money; a negative rate is a tax."""
+
+    status: CheckStatus
+    """Whether the levels aimed at are an equilibrium at these rates."""
+    rates: Array
+    """(2, 4): money per unit of each level, by firm; zero for what the other firm chooses."""
+    levels: Array
+    """(4,): those aimed at."""
+    net_transfer: Array
+    """(2,): received at those levels."""
+    payoff: Array
+    """(2,): profit and what is received."""
+    participation_gain: Array | None
+    """(2,): payoff less the profit in the unregulated market; None if that market has no equilibrium."""
+    residual: float
+    """Largest first-order residual, natural units."""
+    regret: float
+    """Largest gain of any firm from a global own deviation, natural units."""
+
+    def __post_init__(self) -> None:
+        freeze(self)
+
+    @property
+    def outlay(self) -> float:
+        """What the public pays; negative is revenue."""
+        return float(self.net_transfer.sum())
+
+
+def sharing_rates(rates: Array) -> Array:
+    """Each firm's rate on its own sharing (2,), from rates (2, 4)."""
+    return rates[[0, 1], [0, 1]]
+
+
+def investment_rates(rates: Array) -> Array:
+    """Each firm's rate on its own investment (2,), from rates (2, 4)."""
+    return rates[[0, 1], [2, 3]]
+
+
+def rates_in(rates: Array, units: NaturalUnits) -> Array:
+    """Rates (2, 4) of one market, or (C, 2, 4) of many, with money and quantity counted in these units."""
+    each = np.concatenate([np.repeat(units.money, 2, -1), np.repeat(units.of("price"), 2, -1)], -1)
+    return rates / (each[0] if rates.ndim == 2 else each[:, None])
+
+
+def unit_rates(case: Case, x: Array, tolerances: Tolerances = DEFAULT) -> UnitRates:
+    """Rates that make levels (C, 4) every firm's first-order choice in the C markets of a flat case, and whether they are an equilibrium.
+
+    At a bound it is the least rate that keeps the level there: a firm that is pushed into it needs nothing. Where a level far from the
+    bound would pay more, the rate is that at which it just does not.
+    """
+    units = natural_units(case)
+    inner, at = in_units(case, units), levels_in(x, units)
+    lower, upper = level_bounds(inner, len(x))
+    at_lower, at_upper = on_bound(at, lower, tolerances), on_bound(at, upper, tolerances)
+    profits = profits_with_exit(inner)
+    rates = np.zeros((len(x), 2, 4))
+    for firm, own in enumerate(CONTROLS):
+        gradient = profits[firm].derivatives(at)[1]
+        for level in own:
+            lacking = -gradient[:, level]
+            held = np.where(at_upper[:, level], np.maximum(lacking, 0.0), lacking)
+            rates[:, firm, level] = np.where(at_lower[:, level], np.minimum(lacking, 0.0), held)
+    found = examine(subsidised_game(inner, rates, at), at, tolerances)
+    held = at_lower | at_upper
+    for _ in range(ROUNDS):
+        if not (held[:, None] & (found.gain > tolerances.regret_at_rates)[..., None]).any():
+            break
+        rates = _kept(inner, rates, at, held, found, tolerances)
+        found = examine(subsidised_game(inner, rates, at), at, tolerances)
+    rates = rates_in(rates, reciprocal(units))
+    return UnitRates(
+        rates=rates,
+        levels=x,
+        paid=(rates * x[:, None]).sum(-1),
+        residual=found.unscaled_residual,
+        regret=found.unscaled_regret,
+        holds=found.nobody_gains(tolerances.regret_at_rates) & (found.unscaled_residual <= tolerances.residual),
+    )
+
+
+def _kept(case: Case, rates: Array, x: Array, held: NDArray[np.bool_], found: Candidates, tolerances: Tolerances) -> Array:
+    """Rates (C, 2, 4) on levels that are held at a bound moved until the deviation that pays most no longer does: what it gains is spread
+    over how far it takes the level."""
+    rates, game = rates.copy(), subsidised_game(case, rates, x)
+    for firm, own in enumerate(CONTROLS):
+        moved = game.reply(firm, x)[0] - x
+        far = np.where(held[:, own], moved[:, own], 0.0)
+        level = np.abs(far).argmax(-1)
+        by = np.take_along_axis(far, level[:, None], 1)[:, 0]
+        lanes = np.flatnonzero((found.gain[:, firm] > tolerances.regret_at_rates) & (by != 0))
+        rates[lanes, firm, np.array(own)[level[lanes]]] -= found.gain[lanes, firm] / by[lanes]
+    return rates
+
+
+ROUNDS = 20
+"""Times that rates at bounds are moved."""
+
+
+def linear_subsidies(case: Case, levels: Array, market: Outcome, found: UnitRates | None = None) -> LinearSubsidies:
+    """Rates that make these levels (4,) of one market every firm's first-order choice, whether they are an equilibrium, and what that
+    costs; `found`: where they are known."""
+    case, x = case.flat(), levels[None]
+    found = found or unit_rates(case, x)
+    payoff = account(case, x, bertrand_matrix).profit[0] + found.paid[0]
+    return LinearSubsidies(
+        status="holds" if found.holds[0] else "violated",
+        rates=found.rates[0],
+        levels=x[0],
+        net_transfer=found.paid[0],
+        payoff=payoff,
+        participation_gain=payoff - market.profit if market.solved else None,
+        residual=float(found.residual[0]),
+        regret=float(found.regret[0]),
+    )
+
+
+def subsidised_game(case: Case, rates: Array, x: Array) -> Game:
+    """The firms' game at these rates, (2, 4) or (L, 2, 4), in every lane of a flat case, deviations searched from around levels x (L, 4)
+    too."""
+    profits = profits_with_exit(case)
+    players = tuple(Subsidised(profits[i], np.atleast_2d(rates[..., i, :])) for i in (0, 1))
+    lower, upper = level_bounds(case, len(x))
+    starts = np.broadcast_to(starting_levels(case, revenue_matrices(case, bertrand_matrix).sum(-3)), (len(x), 9, 4))
+    corners = np.array([[s, s, t, t] for s in (0.0, 1.0) for t in (0.3, 1.0)])
+    everywhere = np.broadcast_to(corners, (len(x), 4, 4))
+    spread = np.concatenate([starts, 2 * starts * [0.5, 0.5, 1, 1], everywhere, x[:, None]], axis=1)
+
+    own_starts = tuple(np.minimum(spread[:, :, own], upper[:, None, own]) for own in map(list, CONTROLS))
+    climbed = searched_reply(players, CONTROLS, lower, upper, own_starts)
+
+    def reply(firm: int, x: Array) -> tuple[Array, Array]:
+        own = list(CONTROLS[firm])
+        reached, value = climbed(firm, x)
+        cap = np.broadcast_to(upper[:, 2 + firm], len(x))
+        rivals, mine = x[:, None, CONTROLS[1 - firm]], players[firm].rates[:, own]
+        deviations = Deviations(firm=firm, case=case, rivals=rivals, weights=np.ones(1), rates=mine, sharing_range=(0.0, 1.0), cap=cap)
+        reached[:, own], value = deviations.best(reached[:, own], value)
+        return reached, value
+
+    return Game(players=players, controls=CONTROLS, lower=lower, upper=upper, reply=reply)

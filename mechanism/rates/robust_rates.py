@@ -1,0 +1,414 @@
+"""Subsidies per unit that are set before types are drawn, and played by firms that know their own type alone.
+
+No rates fit every draw. The best are those whose Bayesian equilibrium has the highest value under a
+standard (`mechanism.casefile.standard`),
+
+    V = CS + beta (profits + outlay) - (1 + mu) outlay
+
+consumers not losing against today's market (`bayes_nash`) unless that is allowed. Flat parts beside the
+rates are the least with which every type joins: firm i receives on balance
+
+    m_i = E[rates_i . x_i] + max over types k of (o_i(k) - U_i(k))
+
+U_i(k) being what type k expects at the rates and o_i(k) what staying out is worth. Outlay is
+max(0, m_1 + m_2), since money may pass between the firms but not on balance to the public, or
+m_1 + m_2 where fees may be charged. Where nobody may refuse there are no flat parts, and no type may
+be left with less than nothing.
+
+At mu = 1 - beta = 0 outlay does not count and V is smooth in the rates: BFGS. Otherwise it has kinks where
+the type that gains least changes, or outlay its sign: stated with flat parts and outlay as variables
+(their epigraph) it is smooth again, for SLSQP. Slopes follow from the conditions of equilibrium.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.stats import qmc
+
+from market.model.case import Array, Case
+from market.model.outcome import account
+from market.model.pricing import bertrand_matrix
+from market.model.units import levels_from
+from market.solve.tolerances import DEFAULT, Tolerances
+from mechanism.casefile.standard import Standard
+from mechanism.casefile.types import TypeSpace
+from mechanism.design.options import NO_OUTSIDE, WhyNot
+from mechanism.frozen import freeze
+from mechanism.rates.rates_problem import GAIN, Piece, Point, RatesProblem
+from mechanism.scheme.allocation import case_at_pairs, per_firm
+from mechanism.scheme.behaviour import ExpectedOutcome
+from mechanism.scheme.private_market import PrivateEquilibrium, examined, expected_under, pairs_of, private_game
+
+GRADIENT = 1e-10
+"""Slope of the value in the rates, natural units, at which their search ends."""
+COARSE = 1e-5
+"""The same for climbs that are only compared."""
+SCANNED = 32
+"""Rates spread around those that would make firms count all others' gains, at which the value is looked at."""
+CLIMBED = 3
+"""How many of these and of the starts that are given, the best, are climbed from."""
+PIECES = 100
+"""Pieces between kinks that are searched at most."""
+EDGE = 1e-7
+"""What counts as the edge of a piece, natural units."""
+SMALL = 0.1
+"""Share of rates by which a climb with constraints steps at first."""
+FAR = 1e3
+"""Loss where no equilibrium is found, beside values of the size of one."""
+STEPS = 60
+"""Steps of a climb with constraints; where a level of some type reaches its bound the value has a kink, which it approaches slowly."""
+PROBED = (0.1, 0.01, 1e-3, 1e-4)
+"""Steps in every rate, as shares of the rates' size, by which the best rates are tried for something better near them."""
+ROUNDS = 20
+"""Times that types whose participation was not yet stated are added."""
+
+NO_TODAY = WhyNot(code="no_today", text="today's market has no equilibrium to compare with or to start from")
+NO_RATES = WhyNot(code="no_rates", text="no rates were found at which the types' choices are an equilibrium")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FixedRates:
+    """Rates that are fixed before types are drawn, and what firms of every type then choose."""
+
+    rates: Array
+    """(2, 4): money per unit of each level, by firm; zero for what the other firm chooses."""
+    strategy: Array
+    """(2 firms, M points, 2): sharing and investment of each type of the grid."""
+    levels: Array
+    """(K, K, 4): what types k and l choose, of those expectations are taken over."""
+    payoff: Array
+    """(2, M): what each type expects to earn, payments per unit included."""
+    flat: Array | None
+    """(2,): the least flat payments with which every type joins, money; zero where nobody may refuse,
+    None where what staying out is worth is not known."""
+    least_receipts: Array | None
+    """(2,): m, what each firm then receives on balance, expected; money. None as before."""
+    expected: ExpectedOutcome
+    """Expectations; net transfers are what is received per unit."""
+    value: float
+    """V, money."""
+    residual: float
+    """Largest first-order residual of any type, natural units."""
+    regret: float
+    """Largest gain of any type from a global change of its levels, natural units."""
+
+    def __post_init__(self) -> None:
+        freeze(self)
+
+
+def best_rates(
+    case: Case,
+    types: TypeSpace,
+    today: PrivateEquilibrium,
+    standard: Standard,
+    market_levels: Array | None = None,
+    starts: Sequence[Array] = (),
+    plain: bool = False,
+    tolerances: Tolerances = DEFAULT,
+) -> FixedRates | WhyNot:
+    """The rates of the highest value under a standard in one market, or why there are none.
+
+    `today` is its `bayes_nash`, `market_levels` (M, M, 4) is `nash` at all pairs of points, asked for
+    where firms decide whether to join knowing both types (timing ex_post); `starts` are rates (2, 4) to
+    search from besides zero and those that make up for what firms do to others in today's market.
+    With `plain` these are all, as where the best rates under a similar standard are known; without it
+    rates spread around them are looked at as well.
+    """
+    before = expected_under(case, types, today)
+    if not (today.converged and before.describes_market):
+        return NO_TODAY
+    problem = RatesProblem.of(case, types, today, before, standard, market_levels)
+    if problem.flat_matters and not np.isfinite(problem.outside).all():
+        return NO_OUTSIDE
+    own = [problem.rates_in(start) for start in starts]
+    for point in _best(problem, own, plain):
+        found = _certified(problem, point, tolerances)
+        if found is not None:
+            return found
+    return NO_RATES
+
+
+# --- the search
+
+
+class _Follower:
+    """What rates lead to along a search: every solution starts the next."""
+
+    def __init__(self, problem: RatesProblem, point: Point, piece: Piece | None = None) -> None:
+        self.problem, self.last, self.asked, self.piece = problem, point, point, piece
+
+    def at(self, free: Array) -> Point | None:
+        """What these rates lead to; None where no equilibrium is found."""
+        if not np.array_equal(free, self.asked.free):
+            near = self.last
+            guess = near.z + near.slope @ (free - near.free)
+            found = self.problem.points(free[None], guess[None], self.piece)[0]
+            if found is None:
+                found = self.problem.points(free[None], near.z[None], self.piece)[0]
+            if found is None:
+                return None
+            self.asked = self.last = found
+        return self.asked
+
+
+def _best(problem: RatesProblem, starts: Sequence[Array], plain: bool) -> Iterator[Point]:
+    """Rates from the best found downward."""
+    zero = problem.points(np.zeros((1, problem.spread.shape[1])), problem.start[None])[0]
+    if zero is None:
+        return
+
+    def downward(points: Sequence[Point | None]) -> list[Point]:
+        found = [point for point in points if point is not None]
+        return sorted(found, key=problem.value, reverse=True)
+
+    given = [_followed(problem, zero, free) for free in starts]
+    seen = downward([zero, *given, *_scan(problem, zero, starts, plain)])
+    tops = downward([_climbed(problem, point, COARSE) for point in seen[: 1 if plain else CLIMBED]])
+    yield _polished(problem, _climbed(problem, tops[0]))
+    yield from downward([*tops, *seen])
+
+
+def _followed(problem: RatesProblem, zero: Point, free: Array) -> Point | None:
+    """What these rates lead to, reached from zero rates at once or step by step."""
+    for steps in (1, 8):
+        path = _Follower(problem, zero)
+        ends = [path.at(share * free) for share in np.linspace(0, 1, steps + 1)[1:]]
+        if ends[-1] is not None:
+            return ends[-1]
+    return None
+
+
+def _scan(problem: RatesProblem, zero: Point, starts: Sequence[Array], plain: bool) -> list[Point]:
+    """What rates lead to that make up for what is done to others and, unless `plain`, those spread around them and around zero."""
+    n = len(zero.free)
+    towards = problem.externalities(zero)
+    size = np.max([np.abs(towards), np.full(n, 0.01), *map(np.abs, starts)], axis=0)
+    spread = qmc.Halton(n, scramble=False).random(SCANNED + 1)[1:]
+    free = np.concatenate([towards[None], (4 * spread - 1) * size])[: 1 if plain else None]
+    found = problem.points(free, np.repeat(zero.z[None], len(free), axis=0))
+    return [point for point in found if point is not None]
+
+
+def _climbed(problem: RatesProblem, start: Point, gradient: float = GRADIENT) -> Point:
+    """The best rates that are reached from these."""
+    follower = _Follower(problem, start)
+    smooth = problem.burden == 0 and problem.joins
+    found = _ascent(problem, follower, gradient) if smooth else start
+    if not smooth or problem.value(found) == -np.inf:
+        found = _constrained(problem, follower)
+    return max(start, found, key=problem.value)
+
+
+def _polished(problem: RatesProblem, point: Point) -> Point:
+    """The best rates reached from these: on their piece and its neighbours there are none better, nor among those looked at near them."""
+    for _ in range(ROUNDS):
+        point = _over_pieces(problem, point)
+        near = _nearby(problem, point)
+        if problem.value(near) <= problem.value(point) + GAIN:
+            break
+        point = _climbed(problem, near)
+    return point
+
+
+def _over_pieces(problem: RatesProblem, point: Point) -> Point:
+    """From rates to the best on their piece, and on to neighbouring pieces while that is better."""
+    waiting, seen = [(problem.piece_at(point), point)], set[bytes]()
+    while waiting and len(seen) < PIECES:
+        piece, start = waiting.pop()
+        if piece.sides.tobytes() in seen:
+            continue
+        seen.add(piece.sides.tobytes())
+        on_piece = problem.points(start.free[None], start.z[None], piece)[0]
+        if on_piece is None:
+            continue
+        end = _least(problem, _constrained(problem, _Follower(problem, on_piece, piece)), piece)
+        found = problem.points(end.free[None], end.z[None])[0]
+        if problem.value(found) < problem.value(point) - GAIN or found is None:
+            continue
+        better = problem.value(found) > problem.value(point) + GAIN
+        if better:
+            waiting = []  # what lies beside the earlier ones is of no interest
+        if better or len(seen) == 1:
+            point = found
+        values, _, beyond = piece.conditions(problem.game, end)
+        tight = beyond[values <= EDGE]
+        half = 2 * problem.game.size
+        for some in [tight, *tight[:, None]] if len(tight) else []:
+            sides = piece.sides.copy()
+            sides[some[:, 0]] = some[:, 1]
+            if problem.alike:
+                sides[(some[:, 0] + half) % (2 * half)] = some[:, 1]
+            waiting.append((Piece(sides=sides, counted=piece.counted), end))
+    return point
+
+
+def _least(problem: RatesProblem, point: Point, piece: Piece) -> Point:
+    """The same levels at the smallest rates that lead there: where a level of all types lies at a bound, a rate need not push further."""
+    rates, push = problem.rates(point.free), point.push.reshape(2, -1, 2)
+    low, high = ((piece.sides == side).reshape(2, -1, 2).all(1) for side in (-1, 1))
+    at_low, at_high = np.minimum(rates - push.max(1), 0.0), np.maximum(rates - push.min(1), 0.0)
+    least = np.where(low, at_low, np.where(high, at_high, rates))
+    if (least == rates).all():
+        return point
+    free = np.asarray(np.linalg.lstsq(problem.spread, least.ravel(), rcond=None)[0])
+    found = problem.points(free[None], point.z[None], piece)[0]
+    return point if found is None or problem.value(found) < problem.value(point) - GAIN else found
+
+
+def _nearby(problem: RatesProblem, point: Point) -> Point:
+    """The best rates among those a little off in each direction."""
+    n = len(point.free)
+    size = max(float(np.abs(point.free).max()), 0.01)
+    steps = np.concatenate([sign * step * size * np.eye(n) for step in PROBED for sign in (1, -1)])
+    found = problem.points(point.free + steps, point.z + steps @ point.slope.T)
+    return max([point, *(p for p in found if p is not None)], key=problem.value)
+
+
+def _ascent(problem: RatesProblem, follower: _Follower, gradient: float) -> Point:
+    """The rates of the highest expected welfare."""
+
+    def loss(free: Array) -> tuple[float, Array]:
+        point = follower.at(free)
+        if point is None:
+            return np.inf, np.zeros_like(free)
+        return -(point.consumers + point.profit), -(point.consumers_slope + point.profit_slope)
+
+    start = follower.last
+    options = {"maxiter": 100, "gtol": gradient}
+    found = minimize(loss, start.free, jac=True, method="BFGS", options=options)
+    return follower.at(found.x) or start
+
+
+def _constrained(problem: RatesProblem, follower: _Follower) -> Point:
+    """The rates of the highest value, its kinks stated as constraints, on a piece where the follower keeps to one.
+
+    Variables are steps in the free rates, small ones being of size one, and where outlay counts it
+    and both flat parts. Participation is stated for the types that gain least; those that turn out
+    to gain less are added until there are none.
+    """
+    start, burden, beta = follower.last, problem.burden, float(problem.standard.profit_weight)
+    n, flats, paid = len(start.free), 2 * problem.flat_matters, int(burden != 0)
+    step = SMALL * np.maximum(np.abs(start.free), 0.1)
+    width, of_firm = n + flats + paid, start.slack[0].size
+    stated: list[int] = []
+
+    def point_at(y: Array) -> Point | None:
+        return follower.at(start.free + step * y[:n])
+
+    def variables(point: Point) -> Array:
+        flat = problem.flat(point)[:flats]
+        return np.array([*(point.free - start.free) / step, *flat, *[problem.outlay(point)][:paid]])
+
+    def in_variables(slope: Array) -> Array:
+        """Slopes in the free rates (..., n) as slopes in all variables."""
+        return np.concatenate([step * slope, np.zeros((*slope.shape[:-1], width - n))], -1)
+
+    def loss(y: Array) -> tuple[float, Array]:
+        point = point_at(y)
+        if point is None:
+            return FAR, np.zeros_like(y)
+        slope = in_variables(-(point.consumers_slope + beta * point.profit_slope))
+        slope[n + flats :] = burden
+        return -(point.consumers + beta * point.profit) + burden * float(y[n + flats :].sum()), slope
+
+    def constraints(y: Array) -> tuple[Array, Array]:
+        """What must not be negative, and its slopes."""
+        point = point_at(y) or follower.last
+        values, slopes = [point.slack.ravel()[stated]], [in_variables(point.slack_slope.reshape(-1, n)[stated])]
+        if flats:
+            at = n + np.array(stated, int) // of_firm
+            values[0] = values[0] + y[at]
+            slopes[0][np.arange(len(stated)), at] = 1.0
+        if paid:
+            covered = in_variables(-point.received_slope.sum(0))
+            covered[n:] = [-1.0] * flats + [1.0]
+            values.append(y[-1:] - y[n : n + flats].sum() - point.received.sum())
+            slopes.append(covered[None])
+            if not problem.standard.fees:
+                values.append(y[-1:])
+                slopes.append(np.eye(width)[-1:])
+        if follower.piece is not None:
+            within, within_slope, _ = follower.piece.conditions(problem.game, point)
+            values.append(within)
+            slopes.append(in_variables(within_slope))
+        if np.isfinite(problem.least_consumers):
+            values.append(np.array([point.consumers - problem.least_consumers]))
+            slopes.append(in_variables(point.consumers_slope)[None])
+        return np.concatenate(values), np.concatenate(slopes)
+
+    bound = {
+        "type": "ineq",
+        "fun": lambda y: constraints(y)[0],
+        "jac": lambda y: constraints(y)[1],
+    }
+    options = {"maxiter": STEPS, "ftol": GAIN}
+    point = start
+    for _ in range(ROUNDS):
+        if flats or not problem.joins:
+            least = point.slack.reshape(2, -1).argmin(1)
+            new = [int(k) for k in np.array([0, of_firm]) + least if k not in stated]
+            if not new:
+                break
+            stated += new
+        found = minimize(loss, variables(point), jac=True, method="SLSQP", constraints=[bound], options=options)
+        point = point_at(found.x) or follower.last
+        if not stated:
+            break
+    return point
+
+
+# --- what is claimed
+
+
+def _certified(problem: RatesProblem, point: Point, tolerances: Tolerances) -> FixedRates | None:
+    """The claim of these rates, every type's global deviations searched; None where it does not hold."""
+    if problem.value(point) == -np.inf:
+        return None
+    case, types, units = problem.case, problem.types, problem.units
+    rates, nodes = problem.rates_from(point.free), problem.nodes
+    game = private_game(case.map(lambda a: a[None]), types, (1,), rates[:, None])
+    strategy = levels_from(point.z.reshape(2, -1, 2), units)[:, nodes]
+    found = examined(game, strategy[:, None], tolerances=tolerances).lane(0)
+    if not found.converged:
+        return None
+    expected = expected_under(case, types, found, rates)
+    if not expected.describes_market:
+        return None
+    slack = _slack(problem, found, rates)
+    flat = -slack.reshape(2, -1).min(1) if problem.joins else np.zeros(2)
+    known = bool(np.isfinite(flat).all())
+    receipts = expected.net_transfer + flat
+    paid = float(receipts.sum()) if problem.burden else 0.0
+    outlay = paid if problem.standard.fees else max(paid, 0.0)
+    kept = float(expected.profit.sum()) + outlay
+    on_all = np.zeros((2, 4))
+    on_all[0, [0, 2]], on_all[1, [1, 3]] = rates
+    return FixedRates(
+        rates=on_all,
+        strategy=found.strategy,
+        levels=pairs_of(found.strategy[:, types.nodes]),
+        payoff=found.payoff,
+        flat=flat if known else None,
+        least_receipts=receipts if known else None,
+        expected=expected,
+        value=float(problem.standard.value(expected.consumer_surplus, kept, outlay)),
+        residual=float(found.residual),
+        regret=float(found.regret),
+    )
+
+
+def _slack(problem: RatesProblem, found: PrivateEquilibrium, rates: Array) -> Array:
+    """What joining is worth more than staying out to every point of the grid, (2, M, M or 1), money."""
+    case, types, stays = problem.case, problem.types, problem.stays
+    received = (found.strategy * rates[:, None]).sum(-1)[..., None]
+    if problem.standard.participation == "ir1":
+        return np.asarray(received)
+    if stays.shape[-1] == 1:
+        return np.asarray(found.payoff[..., None] - stays)
+    there = case_at_pairs(case, types.points, types.parameter)
+    books = account(there, pairs_of(found.strategy), bertrand_matrix)
+    return np.asarray(per_firm(books.profit) + received - stays)

@@ -1,0 +1,1 @@
+"""Appendix B in this market: levels assigned by reports, subsidies, taxes, truth, participation, budget."""
