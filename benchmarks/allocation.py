@@ -1,7 +1,8 @@
-"""The social optimum at all K x K pairs of reported types against a loop over the pairs through scipy.optimize, in one run.
+"""The social optimum at all K x K pairs of reported types against a loop over the pairs through
+scipy.optimize, in one run.
 
-The loops (`plain` and `tuned`, see planner.py) start each pair from the solution of the pair before, the kindest way to write
-them. Run: python benchmarks/allocation.py
+The loops (`plain` and `tuned`, see planner.py) start each pair from the solution of the pair
+before, the kindest way to write them. Run: python benchmarks/allocation.py
 """
 
 from __future__ import annotations
@@ -30,8 +31,11 @@ from mechanism.scheme.allocation import allocate
 
 
 def lanes_of(case: Case, lanes: int) -> Case:
-    """Every parameter laid out once per lane, intercepts and slopes once per firm, as the loops read them."""
-    firms = {key: np.broadcast_to(getattr(case, key), (lanes, 2)) for key in ("intercept", "own_slope")}
+    """Every parameter laid out once per lane, intercepts and slopes once per firm, as the loops
+    read them."""
+    firms = {
+        key: np.broadcast_to(getattr(case, key), (lanes, 2)) for key in ("intercept", "own_slope")
+    }
     return replace(case.map(lambda a: np.broadcast_to(a, (lanes, a.shape[-1]))), **firms)
 
 
@@ -50,7 +54,9 @@ def main() -> None:
         pairs = np.stack(np.meshgrid(types.types, types.types, indexing="ij"), -1).reshape(-1, 2)
         wide = case.with_cost_spillover(pairs)
         flat = lanes_of(wide, len(pairs))
-        benefit = np.broadcast_to(benefit_matrix(flat, REGIMES["social_optimum"]), (len(pairs), 2, 2))
+        benefit = np.broadcast_to(
+            benefit_matrix(flat, REGIMES["social_optimum"]), (len(pairs), 2, 2)
+        )
         payoff = Payoff(case=flat, benefit=benefit, cost_weight=BOTH)
         bounds = [(0, 1), (0, 1), (0, None), (0, None)]
         for tuned in (False, True):
@@ -58,14 +64,19 @@ def main() -> None:
             x = found.levels[0, 0]
             theirs = np.empty((len(pairs), 4))
             for lane in range(len(pairs)):
-                objective = scalar_problem(flat, benefit, lane) if tuned else plain_problem(flat, lane)
-                theirs[lane] = x = minimize(objective, x, jac=tuned or None, bounds=bounds, method="L-BFGS-B", options=TIGHT).x
+                objective = (
+                    scalar_problem(flat, benefit, lane) if tuned else plain_problem(flat, lane)
+                )
+                theirs[lane] = x = minimize(
+                    objective, x, jac=tuned or None, bounds=bounds, method="L-BFGS-B", options=TIGHT
+                ).x
             slow = time.perf_counter() - begin
             polished = maximise(payoff, theirs, *level_bounds(flat, len(pairs)))
             gap = np.abs(found.levels.reshape(-1, 4) - polished.x).max()
             print(
-                f"K = {count}, {'tuned' if tuned else 'plain'} loop {slow * 1e3:.0f} ms, at once {fast * 1e3:.1f} ms, "
-                f"ratio {slow / fast:.0f}x; levels differ by at most {gap:.1e}"
+                f"K = {count}, {'tuned' if tuned else 'plain'} loop {slow * 1e3:.0f} ms, at once"
+                f" {fast * 1e3:.1f} ms, ratio {slow / fast:.0f}x; levels differ by at most"
+                f" {gap:.1e}"
             )
 
 

@@ -1,9 +1,11 @@
-"""Many cases at once against a loop over scipy.optimize, in one run; cost per case, memory, and processes.
+"""Many cases at once against a loop over scipy.optimize, in one run; cost per case, memory, and
+processes.
 
     OPENBLAS_NUM_THREADS=1 python benchmarks/many.py [cases]
 
-The loop is the one most would write: for the planner's problem `planner.plain_problem`, L-BFGS-B with a numerical gradient and one start;
-for Nash, joint profit and social optimum together the same solver on profits, best replies until they settle. Answers are compared.
+The loop is the one most would write: for the planner's problem `planner.plain_problem`, L-BFGS-B
+with a numerical gradient and one start; for Nash, joint profit and social optimum together the same
+solver on profits, best replies until they settle. Answers are compared.
 """
 
 from __future__ import annotations
@@ -60,8 +62,16 @@ def loop_regimes(case, lane: int) -> dict[str, np.ndarray]:
 
     start = np.array([0.5, 0.5, 1.0, 1.0])
     out = {
-        "social_optimum": minimize(plain_problem(case, lane), start, bounds=BOUNDS, method="L-BFGS-B", options=TIGHT).x,
-        "joint_profit": minimize(minus_profit, start, args=(None,), bounds=BOUNDS, method="L-BFGS-B", options=TIGHT).x,
+        "social_optimum": (
+            minimize(
+                plain_problem(case, lane), start, bounds=BOUNDS, method="L-BFGS-B", options=TIGHT
+            ).x
+        ),
+        "joint_profit": (
+            minimize(
+                minus_profit, start, args=(None,), bounds=BOUNDS, method="L-BFGS-B", options=TIGHT
+            ).x
+        ),
     }
     x = start.copy()
     for _ in range(60):
@@ -69,12 +79,16 @@ def loop_regimes(case, lane: int) -> dict[str, np.ndarray]:
         for firm in (0, 1):
             own = [firm, 2 + firm]
 
-            def reply(y: np.ndarray, own: list[int] = own, firm: int = firm, x: np.ndarray = x) -> float:
+            def reply(
+                y: np.ndarray, own: list[int] = own, firm: int = firm, x: np.ndarray = x
+            ) -> float:
                 full = x.copy()
                 full[own] = y
                 return minus_profit(full, firm)
 
-            x[own] = minimize(reply, x[own], bounds=[BOUNDS[k] for k in own], method="L-BFGS-B", options=TIGHT).x
+            x[own] = minimize(
+                reply, x[own], bounds=[BOUNDS[k] for k in own], method="L-BFGS-B", options=TIGHT
+            ).x
         if np.abs(x - before).max() < 1e-7:
             break
     out["nash"] = x
@@ -92,25 +106,49 @@ def regimes(count: int) -> None:
         ours[key], fast[key] = timed(lambda key=key: solve_markets(case, key, count))
     theirs, slow = timed(lambda: [loop_regimes(case, lane) for lane in range(few)])
     start = np.array([0.5, 0.5, 1.0, 1.0])
-    _, one_start = timed(lambda: [minimize(plain_problem(case, k), start, bounds=BOUNDS, options=TIGHT) for k in range(few)])
+    _, one_start = timed(
+        lambda: [
+            minimize(plain_problem(case, k), start, bounds=BOUNDS, options=TIGHT)
+            for k in range(few)
+        ]
+    )
     for key in keys:
         gap = max(float(np.abs(ours[key].levels[k] - theirs[k][key]).max()) for k in range(few))
         print(
-            f"  {key}: levels differ from the loop's by at most {gap:.1e}; {int(ours[key].thorough.sum())} of {count} searched thoroughly"
+            f"  {key}: levels differ from the loop's by at most {gap:.1e};"
+            f" {int(ours[key].thorough.sum())} of {count} searched thoroughly"
         )
-    print(f"planner's problem, searched from several starts: {one_start / few / (fast['social_optimum'] / count):.0f}x the plain loop")
-    print(f"nash + joint_profit + social_optimum: {slow / few / (sum(fast.values()) / count):.0f}x the plain loop")
+    print(
+        "planner's problem, searched from several starts:"
+        f" {one_start / few / (fast['social_optimum'] / count):.0f}x the plain loop"
+    )
+    print(
+        f"nash + joint_profit + social_optimum: {slow / few / (sum(fast.values()) / count):.0f}x"
+        " the plain loop"
+    )
     for size in (10**3, 10**4, 10**5, 10**6):
         market = random_markets(size)
         seconds = sum(timed(lambda key=key: solve_markets(market, key, size))[1] for key in keys)  # noqa: B023
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(f"  {size:7,} cases: {1e6 * seconds / size:6.1f} microseconds a case, {memory:.0f} MiB")
+        print(
+            f"  {size:7,} cases: {1e6 * seconds / size:6.1f} microseconds a case, {memory:.0f} MiB"
+        )
 
 
 def mechanisms() -> None:
-    """Cases with types, all usual regimes and two rules, against evaluating one at a time and against the loop for three regimes."""
+    """Cases with types, all usual regimes and two rules, against evaluating one at a time and
+    against the loop for three regimes."""
     rng = np.random.default_rng(1)
-    policies = ["no_sharing", "nash", "joint_profit", "price_collusion", "social_optimum", "first_best", "printed", "groves"]
+    policies = [
+        "no_sharing",
+        "nash",
+        "joint_profit",
+        "price_collusion",
+        "social_optimum",
+        "first_best",
+        "printed",
+        "groves",
+    ]
     for points, count in ((5, 200), (21, 40)):
         cases = []
         for _ in range(count):
@@ -119,13 +157,19 @@ def mechanisms() -> None:
         _, together = timed(lambda: solve_many(cases, policies))  # noqa: B023
         _, alone = timed(lambda: [solve_many([case], policies) for case in cases[:8]])  # noqa: B023
         rate = count / together
-        # The loop at some pairs of types, for three of the six regimes and no mechanism: it would take this long at all pairs.
+        # The loop at some pairs of types, for three of the six regimes and no mechanism: it would
+        # take this long at all pairs.
         pairs = rng.uniform(0.2, 0.8, (6, 2))
-        market = cases[0].market.map(lambda a: np.broadcast_to(a.reshape(1, -1), (6, 2))).with_cost_spillover(pairs)
+        market = (
+            cases[0]
+            .market.map(lambda a: np.broadcast_to(a.reshape(1, -1), (6, 2)))
+            .with_cost_spillover(pairs)
+        )
         _, slow = timed(lambda: [loop_regimes(market, lane) for lane in range(6)])  # noqa: B023
         times = slow / len(pairs) * points**2 * rate
         print(
-            f"{points} types: {rate:.0f} cases a second, {alone / 8 * rate:.1f}x one at a time, {times:.0f}x the plain loop over all pairs"
+            f"{points} types: {rate:.0f} cases a second, {alone / 8 * rate:.1f}x one at a time,"
+            f" {times:.0f}x the plain loop over all pairs"
         )
 
 
@@ -134,12 +178,23 @@ def batch(count: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         design = Path(folder) / "design.yaml"
         text = (ROOT / "cases" / "designs" / "alliance_or_mechanism.yaml").read_text()
-        text = text.replace("../two_types.yaml", str(ROOT / "cases" / "two_vendors.yaml")).replace(", printed, groves", "")
+        text = text.replace("../two_types.yaml", str(ROOT / "cases" / "two_vendors.yaml")).replace(
+            ", printed, groves", ""
+        )
         design.write_text(text.replace("count: 256", f"count: {count}"))
         seconds = {}
         for jobs in (1, 2):
             out = Path(folder) / f"r{jobs}.parquet"
-            command = [str(Path(sys.executable).parent / "pigou"), "batch", str(design), "--out", str(out), "--jobs", str(jobs), "--quiet"]
+            command = [
+                str(Path(sys.executable).parent / "pigou"),
+                "batch",
+                str(design),
+                "--out",
+                str(out),
+                "--jobs",
+                str(jobs),
+                "--quiet",
+            ]
             begin = time.perf_counter()
             with subprocess.Popen(command, cwd=ROOT) as process:
                 first = None
@@ -148,7 +203,10 @@ def batch(count: int) -> None:
                         first = time.perf_counter() - begin
                     time.sleep(0.01)
             seconds[jobs] = time.perf_counter() - begin
-            print(f"batch of {count:,} cases, --jobs {jobs}: {seconds[jobs]:.1f} s, first rows after {first or 0:.1f} s")
+            print(
+                f"batch of {count:,} cases, --jobs {jobs}: {seconds[jobs]:.1f} s, first rows after"
+                f" {first or 0:.1f} s"
+            )
         print(f"two processes: {seconds[1] / seconds[2]:.2f}x one")
 
 

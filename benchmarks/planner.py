@@ -1,9 +1,10 @@
 """1,000 planner's problems at once against a loop over scipy.optimize, in one run.
 
-Both sides solve the same random asymmetric markets from the same starting points, with one start per problem and with nine. Two
-loops of L-BFGS-B: `plain`, as most users would write it, welfare in numpy from the model's equations and scipy's own numerical
-gradient; and `tuned`, welfare and its exact gradient by hand in Python floats, which for four variables beat arrays. Both stop
-short of full accuracy, so the comparison of answers polishes their levels by Newton.
+Both sides solve the same random asymmetric markets from the same starting points, with one start
+per problem and with nine. Two loops of L-BFGS-B: `plain`, as most users would write it, welfare in
+numpy from the model's equations and scipy's own numerical gradient; and `tuned`, welfare and its
+exact gradient by hand in Python floats, which for four variables beat arrays. Both stop short of
+full accuracy, so the comparison of answers polishes their levels by Newton.
 
 Run: python benchmarks/planner.py [problems]
 """
@@ -39,7 +40,11 @@ def random_markets(count: int, seed: int = 7) -> Case:
         cross_slope=rng.uniform(0.2, 0.75, (count, 1)) * own.min(1, keepdims=True),
         rivalry=rng.uniform(0, 0.4, (count, 1)),
         demand_spillover=rng.uniform(0.1, 0.9, (count, 1)),
-        leakage=(rng.uniform(2, 4, (count, 1)), rng.uniform(0.1, 0.6, (count, 1)), rng.uniform(0, 0.3, (count, 1))),
+        leakage=(
+            rng.uniform(2, 4, (count, 1)),
+            rng.uniform(0.1, 0.6, (count, 1)),
+            rng.uniform(0, 0.3, (count, 1)),
+        ),
         cost_scale=1.0,
         max_saving=rng.uniform(0.1, 0.5, (count, 1)),
         cost_spillover=rng.uniform(0.1, 1, (count, 2)),
@@ -52,10 +57,16 @@ def scalar_problem(case: Case, benefit: np.ndarray, lane: int):
     """Minus welfare and its gradient of one market, in plain floats."""
     a1, a2 = (float(v) for v in case.intercept[lane])
     alpha, spill = float(case.rivalry[lane, 0]), float(case.demand_spillover[lane, 0])
-    f1, f2, f3 = (float(v[lane, 0]) for v in (case.leakage_own, case.leakage_cross, case.leakage_interaction))
+    f1, f2, f3 = (
+        float(v[lane, 0]) for v in (case.leakage_own, case.leakage_cross, case.leakage_interaction)
+    )
     k, gamma = float(case.cost_scale[lane, 0]), float(case.max_saving[lane, 0])
     l1, l2 = (float(v) for v in case.cost_spillover[lane])
-    q11, q12, q22 = float(benefit[lane, 0, 0]), float(benefit[lane, 0, 1]), float(benefit[lane, 1, 1])
+    q11, q12, q22 = (
+        float(benefit[lane, 0, 0]),
+        float(benefit[lane, 0, 1]),
+        float(benefit[lane, 1, 1]),
+    )
 
     def objective(x: np.ndarray) -> tuple[float, np.ndarray]:
         s1, s2, t1, t2 = x.tolist()
@@ -65,7 +76,10 @@ def scalar_problem(case: Case, benefit: np.ndarray, lane: int):
         y1, y2 = l1 * t2 * s2, l2 * t1 * s1
         share1, share2 = 1 - gamma * y1 / (1 + y1), 1 - gamma * y2 / (1 + y2)
         value = (u1 * A1 + u2 * A2) / 2 - k / 2 * (t1 * t1 * share1 + t2 * t2 * share2)
-        d1, d2 = k / 2 * t1 * t1 * gamma * l1 / (1 + y1) ** 2, k / 2 * t2 * t2 * gamma * l2 / (1 + y2) ** 2
+        d1, d2 = (
+            k / 2 * t1 * t1 * gamma * l1 / (1 + y1) ** 2,
+            k / 2 * t2 * t2 * gamma * l2 / (1 + y2) ** 2,
+        )
         g1 = u1 * (-2 * f1 * s1 + f3 * s2) + u2 * (spill * t1 + 2 * f2 * s1 + f3 * s2) + d2 * t1
         g2 = u2 * (-2 * f1 * s2 + f3 * s1) + u1 * (spill * t2 + 2 * f2 * s2 + f3 * s1) + d1 * t2
         g3 = u1 + u2 * (spill * s1 - alpha) - k * t1 * share1 + d2 * s1
@@ -107,7 +121,12 @@ def loop(case: Case, benefit: np.ndarray, starts: np.ndarray, tuned: bool) -> np
     out = np.empty((len(starts), 4))
     for lane in range(len(starts)):
         objective = scalar_problem(case, benefit, lane) if tuned else plain_problem(case, lane)
-        ends = [minimize(objective, x, jac=tuned or None, bounds=bounds, method="L-BFGS-B", options=TIGHT) for x in starts[lane]]
+        ends = [
+            minimize(
+                objective, x, jac=tuned or None, bounds=bounds, method="L-BFGS-B", options=TIGHT
+            )
+            for x in starts[lane]
+        ]
         out[lane] = min(ends, key=lambda r: r.fun).x
     return out
 
@@ -116,7 +135,9 @@ def vectorised(case: Case, benefit: np.ndarray, starts: np.ndarray) -> np.ndarra
     """The best end point of every market, all at once."""
     which = np.repeat(np.arange(len(starts)), starts.shape[1])
     payoff = Payoff(case=case, benefit=benefit, cost_weight=BOTH)
-    found = maximise(payoff.take(which), starts.reshape(-1, 4), *level_bounds(case.take(which), len(which)))
+    found = maximise(
+        payoff.take(which), starts.reshape(-1, 4), *level_bounds(case.take(which), len(which))
+    )
     value, x = found.value.reshape(starts.shape[:2]), found.x.reshape(starts.shape)
     return x[np.arange(len(x)), value.argmax(1)]
 
@@ -146,9 +167,10 @@ def main() -> None:
             apart = np.abs(payoff.value(ours) - polished.value) > 1e-9 * np.abs(polished.value)
             gap = np.abs(ours - polished.x)[~apart].max()
             print(
-                f"{count} planner's problems, {label}, {'tuned' if tuned else 'plain'} loop {slow * 1e3:.0f} ms, "
-                f"at once {fast * 1e3:.1f} ms, ratio {slow / fast:.0f}x; levels differ by at most {gap:.1e}, "
-                f"{int(apart.sum())} ended at another local optimum"
+                f"{count} planner's problems, {label}, {'tuned' if tuned else 'plain'} loop"
+                f" {slow * 1e3:.0f} ms, at once {fast * 1e3:.1f} ms, ratio {slow / fast:.0f}x;"
+                f" levels differ by at most {gap:.1e}, {int(apart.sum())} ended at another local"
+                " optimum"
             )
 
 

@@ -1,8 +1,10 @@
-"""How long `pigou` takes to start, as ratios to programs that do no less, measured in alternation on the same machine.
+"""How long `pigou` takes to start, as ratios to programs that do no less, measured in alternation
+on the same machine.
 
     python benchmarks/startup.py [ROUNDS] [CASE]
 
-`pigou --help` stands against a bare typer program's help; a cold `pigou evaluate` against importing the libraries it might need.
+`pigou --help` stands against a bare typer program's help; a cold `pigou evaluate` against importing
+the libraries it might need.
 """
 
 from __future__ import annotations
@@ -29,18 +31,26 @@ app()
 def seconds(command: list[str]) -> float:
     """Wall time of one run."""
     start = time.perf_counter()
-    subprocess.run(command, stdout=subprocess.DEVNULL, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    subprocess.run(
+        command, stdout=subprocess.DEVNULL, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
     return time.perf_counter() - start
 
 
-def compare(name: str, ours: list[str], other: str, theirs: list[str], limit: float, rounds: int) -> bool:
+def compare(
+    name: str, ours: list[str], other: str, theirs: list[str], limit: float, rounds: int
+) -> bool:
     """Print medians and their ratio; whether it is within the limit."""
     for command in (ours, theirs):
         seconds(command)  # files into the cache, bytecode written
     pairs = [(seconds(ours), seconds(theirs)) for _ in range(rounds)]
     mine, their = (statistics.median(times) for times in zip(*pairs, strict=True))
     ok = mine <= limit * their
-    print(f"{name:28} {1000 * mine:6.0f} ms   {other:32} {1000 * their:6.0f} ms   ratio {mine / their:4.2f}, at most {limit:g}: ", end="")
+    print(
+        f"{name:28} {1000 * mine:6.0f} ms   {other:32} {1000 * their:6.0f} ms   ratio"
+        f" {mine / their:4.2f}, at most {limit:g}: ",
+        end="",
+    )
     print("ok" if ok else "TOO SLOW", flush=True)
     return ok
 
@@ -57,9 +67,30 @@ def main() -> int:
         cvxpy = [sys.executable, "-c", "import cvxpy"]
         libraries = [sys.executable, "-c", "import scipy.optimize, pandas"]
         results = [
-            compare("pigou --help", [*PIGOU, "--help"], "bare typer program --help", [sys.executable, str(bare), "--help"], 1.5, rounds),
-            compare("pigou evaluate (cold)", [*PIGOU, "evaluate", case], "import scipy.optimize, pandas", libraries, 2.0, rounds),
-            compare("the same, 21 private types", [*PIGOU, "evaluate", str(private)], "import cvxpy", cvxpy, 2.0, rounds),
+            compare(
+                "pigou --help",
+                [*PIGOU, "--help"],
+                "bare typer program --help",
+                [sys.executable, str(bare), "--help"],
+                1.5,
+                rounds,
+            ),
+            compare(
+                "pigou evaluate (cold)",
+                [*PIGOU, "evaluate", case],
+                "import scipy.optimize, pandas",
+                libraries,
+                2.0,
+                rounds,
+            ),
+            compare(
+                "the same, 21 private types",
+                [*PIGOU, "evaluate", str(private)],
+                "import cvxpy",
+                cvxpy,
+                2.0,
+                rounds,
+            ),
         ]
     return 0 if all(results) else 1
 

@@ -6,7 +6,19 @@ from typing import Annotated
 
 import typer
 
-from cli.commands import batch, compare, design, doctor, evaluate, examples, propositions, schema, statics, validate, what_if
+from cli.commands import (
+    batch,
+    compare,
+    design,
+    doctor,
+    evaluate,
+    examples,
+    propositions,
+    schema,
+    statics,
+    validate,
+    what_if,
+)
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -37,6 +49,12 @@ def _show_version(wanted: bool) -> None:
 
 @app.callback()
 def _pigou(
-    version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
 ) -> None:
-    """Design of corrective subsidies and taxes for rivals that under-invest in security and under-share what they learn."""
+    """Design of corrective subsidies and taxes for rivals that under-invest in security and
+    under-share what they learn."""

@@ -1,7 +1,7 @@
 """The console script: from the process's arguments to its exit code.
 
-0 done; 1 a fault of the program; 2 wrong usage or a bad case; 3 solved, but something asked for does not hold; 4 a batch
-finished with some cases failed; 130 interrupted.
+0 done; 1 a fault of the program; 2 wrong usage or a bad case; 3 solved, but something asked for
+does not hold; 4 a batch finished with some cases failed; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -22,11 +22,17 @@ FAULT, USAGE, NOT_MET, INTERRUPTED = 1, 2, 3, 130
 
 def run() -> None:
     """Run the command line of this process and leave with its exit code."""
-    gc.set_threshold(200_000, 50, 50)  # what imports make lives to the end: looking for garbage among it only costs time
-    warnings.simplefilter("ignore", RuntimeWarning)  # overflow at extreme input ends in a status, which is what is told
+    gc.set_threshold(
+        200_000, 50, 50
+    )  # what imports make lives to the end: looking for garbage among it only costs time
+    warnings.simplefilter(
+        "ignore", RuntimeWarning
+    )  # overflow at extreme input ends in a status, which is what is told
     for stream in (sys.stdout, sys.stderr):
         if stream is not None and hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")  # a name the terminal cannot show is no reason to fail
+            stream.reconfigure(
+                errors="backslashreplace"
+            )  # a name the terminal cannot show is no reason to fail
     heed()
     try:
         code = main(sys.argv[1:])
@@ -74,7 +80,8 @@ def print_version() -> int:
 
 
 def _explained(error: Exception) -> int:
-    """Say whose mistake it is: a bad case is the user's, a full disk the machine's, anything else that escapes is ours."""
+    """Say whose mistake it is: a bad case is the user's, a full disk the machine's, anything else
+    that escapes is ours."""
     from market.casefile.files import BadCase
 
     if isinstance(error, BadCase):
@@ -84,13 +91,18 @@ def _explained(error: Exception) -> int:
         return _unwritten(error)
     import traceback
 
-    print(f"pigou: a fault of the program, not of your case ({type(error).__name__}); please report it with what follows", file=sys.stderr)
+    print(
+        f"pigou: a fault of the program, not of your case ({type(error).__name__}); please report"
+        " it with what follows",
+        file=sys.stderr,
+    )
     traceback.print_exception(error, file=sys.stderr)
     return FAULT
 
 
 def _flushed(stream: TextIO | None, code: int) -> int:
-    """The exit code once the stream is written out; a reader that went away ends quietly, a full disk does not."""
+    """The exit code once the stream is written out; a reader that went away ends quietly, a full
+    disk does not."""
     if stream is None:
         return code
     try:

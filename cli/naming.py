@@ -13,9 +13,12 @@ def no_policy(name: str) -> str | None:
         return None
     names = followed(private=True)
     close = get_close_matches(name, names, 1)
-    return "is no policy; " + (f"did you mean {close[0]}?" if close else f"there are {', '.join(names)}")
+    return "is no policy; " + (
+        f"did you mean {close[0]}?" if close else f"there are {', '.join(names)}"
+    )
 
 
 def on_reports(name: str) -> bool:
-    """Whether a policy asks firms for reports of their types, which a case without types has not."""
+    """Whether a policy asks firms for reports of their types, which a case without types has
+    not."""
     return policy_of(name).source in ("rule", "own_rule")

@@ -22,24 +22,56 @@ ENDINGS = {".json": OutputFormat.json, ".csv": OutputFormat.csv, ".txt": None, "
 
 
 def chosen(form: OutputFormat | None, out: Path | None) -> OutputFormat:
-    """The format asked for, or the one that the name of the file asks for; an ending that promises something else is refused."""
+    """The format asked for, or the one that the name of the file asks for; an ending that promises
+    something else is refused."""
     ending = out.suffix.lower() if out else ""
     meant = ENDINGS.get(ending)
     if ending not in ENDINGS or form not in (None, meant or form):
         listed = ", ".join(filter(None, ENDINGS))
-        reason = f"{form} is not what it holds by its name" if ending in ENDINGS else f"results are written to files that end in {listed}"
+        reason = (
+            f"{form} is not what it holds by its name"
+            if ending in ENDINGS
+            else f"results are written to files that end in {listed}"
+        )
         raise typer.BadParameter(f"{out}: {reason}; choose another ending", param_hint="--out")
     return form or meant or OutputFormat.table
 
 
-CaseFile = Annotated[Path, typer.Argument(metavar="CASE", help="A case file: YAML, JSON or TOML.", show_default=False)]
-CaseFiles = Annotated[list[Path], typer.Argument(metavar="CASE...", help="Case files: YAML, JSON or TOML.", show_default=False)]
+CaseFile = Annotated[
+    Path,
+    typer.Argument(metavar="CASE", help="A case file: YAML, JSON or TOML.", show_default=False),
+]
+CaseFiles = Annotated[
+    list[Path],
+    typer.Argument(metavar="CASE...", help="Case files: YAML, JSON or TOML.", show_default=False),
+]
 FormatOption = Annotated[
     OutputFormat | None,
-    typer.Option("--format", help="How the result is printed.", show_default="table, or by the ending of --out: .json, .csv"),
+    typer.Option(
+        "--format",
+        help="How the result is printed.",
+        show_default="table, or by the ending of --out: .json, .csv",
+    ),
 ]
-OutOption = Annotated[Path | None, typer.Option("--out", metavar="PATH", help="Write the result to this file instead.", show_default=False)]
-DigitsOption = Annotated[int, typer.Option("--digits", min=1, max=15, metavar="N", help="Significant digits in tables, 1 to 15.")]
-SeedOption = Annotated[int, typer.Option("--seed", min=0, metavar="N", help="Seed of whatever is drawn at random.")]
-QuietOption = Annotated[bool, typer.Option("--quiet", help="No messages on stderr; errors still appear.")]
-StrictOption = Annotated[bool, typer.Option("--strict", help="Exit with 3 on any warning and on any violated IC or IR too.")]
+OutOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--out", metavar="PATH", help="Write the result to this file instead.", show_default=False
+    ),
+]
+DigitsOption = Annotated[
+    int,
+    typer.Option(
+        "--digits", min=1, max=15, metavar="N", help="Significant digits in tables, 1 to 15."
+    ),
+]
+SeedOption = Annotated[
+    int, typer.Option("--seed", min=0, metavar="N", help="Seed of whatever is drawn at random.")
+]
+QuietOption = Annotated[
+    bool, typer.Option("--quiet", help="No messages on stderr; errors still appear.")
+]
+StrictOption = Annotated[
+    bool,
+    typer.Option("--strict", help="Exit with 3 on any warning and on any violated IC or IR too."),
+]

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 
 def folder() -> Path:
-    """Where the shipped cases are: inside the package when installed, beside it in the source tree."""
+    """Where the shipped cases are: inside the package when installed, beside it in the source
+    tree."""
     here = Path(__file__).resolve().parent
     installed = here / "shipped_cases"
     return installed if installed.is_dir() else here.parent / "cases"
@@ -39,9 +40,12 @@ def every_name() -> list[str]:
 
 
 def find(name: str) -> Path | None:
-    """The shipped case, setting or design of this name, with or without its ending; None if there is none or a folder is named."""
+    """The shipped case, setting or design of this name, with or without its ending; None if there
+    is none or a folder is named."""
     bare = name.removesuffix(".yaml")
-    known = {path.rsplit("/", 1)[-1]: path for path in every_name()} | {path: path for path in every_name()}
+    known = {path.rsplit("/", 1)[-1]: path for path in every_name()} | {
+        path: path for path in every_name()
+    }
     return folder() / f"{known[bare]}.yaml" if bare in known else None
 
 
@@ -73,4 +77,7 @@ def load(paths: Sequence[Path]) -> list[PolicyCase]:
 
 def _shipped_hint(path: Path) -> str:
     name = str(path).removesuffix(".yaml")
-    return f"there is no such file; a case of this name is shipped: `pigou examples copy {name}` puts {name}.yaml here"
+    return (
+        f"there is no such file; a case of this name is shipped: `pigou examples copy {name}` puts"
+        f" {name}.yaml here"
+    )

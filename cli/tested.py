@@ -1,4 +1,5 @@
-"""The versions that are tested together, for `pigou doctor`. A test holds them to constraints.txt, which no wheel carries."""
+"""The versions that are tested together, for `pigou doctor`. A test holds them to constraints.txt,
+which no wheel carries."""
 
 from __future__ import annotations
 

@@ -1,1 +1,2 @@
-"""The market of Gal-Or and Ghose (2005): demand, costs, prices, and the outcome of every regime with its proof."""
+"""The market of Gal-Or and Ghose (2005): demand, costs, prices, and the outcome of every regime
+with its proof."""

@@ -12,8 +12,20 @@ Json = dict[str, Any]
 FIRMS = ("firm 1", "firm 2")
 """What firms without names are called."""
 
-# What shows nothing of itself though it counts as a letter, mark or symbol: fillers, joiners, selectors of variants.
-_UNSEEN = {0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0, *range(0x180B, 0x1810), *range(0xFE00, 0xFE10)}
+# What shows nothing of itself though it counts as a letter, mark or symbol: fillers, joiners,
+# selectors of variants.
+_UNSEEN = {
+    0x34F,
+    0x115F,
+    0x1160,
+    0x17B4,
+    0x17B5,
+    0x2800,
+    0x3164,
+    0xFFA0,
+    *range(0x180B, 0x1810),
+    *range(0xFE00, 0xFE10),
+}
 _UNSEEN |= set(range(0xE0100, 0xE01F0))
 
 
@@ -33,7 +45,8 @@ def visible(text: str, kept: str = "") -> str:
 
 
 def firm_names(given: Sequence[str] | None) -> tuple[str, str]:
-    """What two firms are called wherever one is spoken of, by the names a case gives them, if any."""
+    """What two firms are called wherever one is spoken of, by the names a case gives them, if
+    any."""
     first, second = given or FIRMS
     return visible(first), visible(second)
 

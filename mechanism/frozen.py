@@ -1,4 +1,5 @@
-"""Records of arrays: nobody can write to them; what changes in some of their lanes makes new ones."""
+"""Records of arrays: nobody can write to them; what changes in some of their lanes makes new
+ones."""
 
 from __future__ import annotations
 

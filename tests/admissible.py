@@ -34,7 +34,8 @@ FIERCE = make_case(
     max_saving=0.2,
     cost_spillover=0.5,
 )
-"""Investment hurts the rival nearly as much as it helps the firm: planners and the market itself drive one out."""
+"""Investment hurts the rival nearly as much as it helps the firm: planners and the market itself
+drive one out."""
 
 
 def market(**changes: object) -> Case:
@@ -43,10 +44,17 @@ def market(**changes: object) -> Case:
 
 
 @st.composite
-def cases(draw: st.DrawFn, *, forms: tuple[str, ...] = ("saturating",), alike: bool = False, unit_costs: bool = False) -> Case:
+def cases(
+    draw: st.DrawFn,
+    *,
+    forms: tuple[str, ...] = ("saturating",),
+    alike: bool = False,
+    unit_costs: bool = False,
+) -> Case:
     """A market in which every regime's problem is bounded and leakage cannot wipe out demand.
 
-    With `unit_costs` it may have those too, such that none becomes negative where two units of knowledge or less are received.
+    With `unit_costs` it may have those too, such that none becomes negative where two units of
+    knowledge or less are received.
     """
 
     def number(low: float, high: float) -> float:
@@ -59,7 +67,9 @@ def cases(draw: st.DrawFn, *, forms: tuple[str, ...] = ("saturating",), alike: b
     own_slope = per_firm(1.0, 2.0)
     phi2, phi3 = number(0.0, 0.5), number(0.0, 0.3)
     form = draw(st.sampled_from(forms))
-    largest = 0.9 if form == "restricted" else 1.0  # at one, shared knowledge replaces all investment of both
+    largest = (
+        0.9 if form == "restricted" else 1.0
+    )  # at one, shared knowledge replaces all investment of both
     case = make_case(
         intercept=per_firm(15.0, 25.0),
         own_slope=own_slope,
@@ -82,10 +92,13 @@ def cases(draw: st.DrawFn, *, forms: tuple[str, ...] = ("saturating",), alike: b
         )
     else:
         unit = None
-    # With both spillovers positive costs grow slowest: what is bounded then is bounded for every type.
+    # With both spillovers positive costs grow slowest: what is bounded then is bounded for every
+    # type.
     worst = case.with_cost_spillover(np.full((1, 2), largest))
     needed = max(
-        float(required_scale(worst, benefit_matrix(worst, regime)).max()) for regime in REGIMES.values() if regime.chooser != "firms"
+        float(required_scale(worst, benefit_matrix(worst, regime)).max())
+        for regime in REGIMES.values()
+        if regime.chooser != "firms"
     )
     scale = needed * number(1.1, 4.0)
     return replace(case, cost_scale=np.array([[scale]]), unit_cost=unit)

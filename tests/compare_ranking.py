@@ -1,6 +1,8 @@
-"""Random markets and standards ranked twice, by the programs and by the oracle: `compare_ranking.py COUNT SEED [START] [private]`.
+"""Random markets and standards ranked twice, by the programs and by the oracle: `compare_ranking.py
+COUNT SEED [START] [private]`.
 
-Prints a line per difference and a count; exit 1 if there is any. Half of the standards are total welfare at no cost of funds.
+Prints a line per difference and a count; exit 1 if there is any. Half of the standards are total
+welfare at no cost of funds.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ SIGNIFICANT = 6
 
 
 def needed_scale(m: oracle_ranking.Market) -> float:
-    """The cost scale (k = 1 in m) above which every chooser's problem is bounded, looked up along all rays of investment."""
+    """The cost scale (k = 1 in m) above which every chooser's problem is bounded, looked up along
+    all rays of investment."""
     far = 1e7
     angles = np.linspace(0, math.pi / 2, 46)
     grid = (1e-3, 0.2, 0.4, 0.6, 0.8, 1.0)
@@ -37,7 +40,9 @@ def needed_scale(m: oracle_ranking.Market) -> float:
         own[3 - i] = 1e3  # the rival's knowledge still saves nearly all it can
         own[2 + i] = far
         cost_i = oracle_ranking.investment_cost(m, own, i)
-        needed = max(needed, float(np.max((oracle_ranking.profit_with_exit(m, own, i) + cost_i) / cost_i)))
+        needed = max(
+            needed, float(np.max((oracle_ranking.profit_with_exit(m, own, i) + cost_i) / cost_i))
+        )
     return needed
 
 
@@ -63,11 +68,21 @@ def draw_tree(rng: np.random.Generator) -> dict[str, Any]:
     tree: dict[str, Any] = {
         "schema_version": 1,
         "name": "drawn",
-        "demand": {"intercept": intercept, "own_slope": own_slope, "cross_slope": number(0, 0.8 * min(own_slope))},
+        "demand": {
+            "intercept": intercept,
+            "own_slope": own_slope,
+            "cross_slope": number(0, 0.8 * min(own_slope)),
+        },
         "security": {
             "rivalry": one_or_pair(0, 0.6),
-            "demand_spillover": one_or_pair(-0.3, 0.3) if rng.random() < 0.1 else one_or_pair(0, 0.9),
-            "leakage": {"own": float(f"{phi2 + phi3 + number(0.3, 4):.{SIGNIFICANT}g}"), "cross": phi2, "interaction": phi3},
+            "demand_spillover": (
+                one_or_pair(-0.3, 0.3) if rng.random() < 0.1 else one_or_pair(0, 0.9)
+            ),
+            "leakage": {
+                "own": float(f"{phi2 + phi3 + number(0.3, 4):.{SIGNIFICANT}g}"),
+                "cross": phi2,
+                "interaction": phi3,
+            },
         },
         "cost": {
             "form": form,
@@ -89,13 +104,23 @@ def draw_tree(rng: np.random.Generator) -> dict[str, Any]:
 def draw_standard(rng: np.random.Generator) -> dict[str, Any]:
     """A random standard, as the mechanism block of a case file."""
     participation = str(rng.choice(["ir_market", "ir1", "ir2", "none"], p=[0.7, 0.06, 0.1, 0.14]))
-    told: dict[str, Any] = {"participation": participation, "profit_weight": 1.0, "public_funds_cost": 0.0}
+    told: dict[str, Any] = {
+        "participation": participation,
+        "profit_weight": 1.0,
+        "public_funds_cost": 0.0,
+    }
     if rng.random() < 0.5:
-        told["profit_weight"] = float(f"{rng.uniform(0, 1):.3g}") if rng.random() < 0.8 else float(rng.integers(0, 2))
+        told["profit_weight"] = (
+            float(f"{rng.uniform(0, 1):.3g}") if rng.random() < 0.8 else float(rng.integers(0, 2))
+        )
         told["public_funds_cost"] = float(f"{rng.uniform(0, 0.5):.3g}")
     told["fees"] = bool(participation == "ir_market" and rng.random() < 0.25)
     told["materiality"] = float(rng.choice([0.05, 0.05, 0.0, 0.2]))
-    drawn = [name for name in ("consumers_lose", "price_collusion", "social_optimum", "first_best") if rng.random() < 0.12]
+    drawn = [
+        name
+        for name in ("consumers_lose", "price_collusion", "social_optimum", "first_best")
+        if rng.random() < 0.12
+    ]
     told["allow"] = drawn
     return told
 
@@ -103,7 +128,9 @@ def draw_standard(rng: np.random.Generator) -> dict[str, Any]:
 def close(one: Any, two: Any, scale: float) -> bool:
     """Whether two numbers, lists of numbers, texts or nulls agree."""
     if isinstance(one, list | tuple) and isinstance(two, list | tuple):
-        return len(one) == len(two) and all(close(a, b, scale) for a, b in zip(one, two, strict=True))
+        return len(one) == len(two) and all(
+            close(a, b, scale) for a, b in zip(one, two, strict=True)
+        )
     if {type(one), type(two)} == {type(None), list}:
         return not any(one or two)  # no flat parts, and flat parts of nothing
     if isinstance(one, bool | str | None) or isinstance(two, bool | str | None):
@@ -138,13 +165,27 @@ def differences(tool: dict[str, Any], told: dict[str, Any]) -> Iterator[str]:
                 yield f"{name}: competes in the tool and is not known to the oracle"
             continue
         own = rows[name]
-        for key in ("competes", "requires", "welfare", "value", "flat_payments", "net_transfer", "outlay_joined", "attained"):
+        for key in (
+            "competes",
+            "requires",
+            "welfare",
+            "value",
+            "flat_payments",
+            "net_transfer",
+            "outlay_joined",
+            "attained",
+        ):
             unit = 1.0 if key == "attained" else welfare
             if not close(row[key], own.get(key), unit):
-                yield f"{name}.{key}: tool {row[key]} ({row.get('why_not')}) oracle {own.get(key)} ({own.get('why_not')})"
+                yield (
+                    f"{name}.{key}: tool {row[key]} ({row.get('why_not')}) oracle {own.get(key)}"
+                    f" ({own.get('why_not')})"
+                )
 
 
-def cases(count: int, seed: int, start: int = 0) -> Iterator[tuple[int, dict[str, Any], dict[str, Any]]]:
+def cases(
+    count: int, seed: int, start: int = 0
+) -> Iterator[tuple[int, dict[str, Any], dict[str, Any]]]:
     """Numbered markets and standards; each number is one case whatever the count."""
     for number in range(start, start + count):
         rng = np.random.default_rng([seed, number])
@@ -152,9 +193,11 @@ def cases(count: int, seed: int, start: int = 0) -> Iterator[tuple[int, dict[str
 
 
 def figures_of(tool: dict[str, Any]) -> list[dict[str, Any]]:
-    """The programs' own figures per policy, without their ranking: what the oracle needs where types are private.
+    """The programs' own figures per policy, without their ranking: what the oracle needs where
+    types are private.
 
-    What a firm receives when all join stands for the least with which every type does: the two differ only where firms pass money on.
+    What a firm receives when all join stands for the least with which every type does: the two
+    differ only where firms pass money on.
     """
     told = []
     for row in tool["comparison"]:
@@ -164,7 +207,10 @@ def figures_of(tool: dict[str, Any]) -> list[dict[str, Any]]:
         receipts = [n - f for n, f in zip(net, flat, strict=True)] if flat else [0.0, 0.0]
         told.append(
             {
-                **{key: row[key] for key in ("policy", "status", "consumer_surplus", "sharing", "investment")},
+                **{
+                    key: row[key]
+                    for key in ("policy", "status", "consumer_surplus", "sharing", "investment")
+                },
                 "profit": [p - r for p, r in zip(row["profit"], receipts, strict=True)],
                 "m": net,
                 "receipts": receipts,
@@ -175,7 +221,8 @@ def figures_of(tool: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def main_private(count: int, seed: int, start: int) -> int:
-    """Compares the rankings of the programs' own figures on `count` cases whose types are private."""
+    """Compares the rankings of the programs' own figures on `count` cases whose types are
+    private."""
     from mechanism.analysis.evaluation import evaluate
     from mechanism.casefile.schema import parse_tree
     from mechanism.report.tree import evaluation_tree
@@ -187,12 +234,19 @@ def main_private(count: int, seed: int, start: int) -> int:
         tool = evaluation_tree(evaluate(parse_tree({**tree, "mechanism": standard})))
         given = figures_of(tool)
         if all(row["policy"] != "bayes_nash" for row in given):
-            print(f"case {number}: today's market has no figures, advice {tool['recommendation']['policy']}", flush=True)
+            print(
+                f"case {number}: today's market has no figures, advice"
+                f" {tool['recommendation']['policy']}",
+                flush=True,
+            )
             continue
         told = oracle_ranking.rank_figures(given, standard, "bayes_nash")
         found = list(differences(tool, told))
         bad += bool(found)
-        print(f"case {number}: {len(found)} differences ({time.perf_counter() - begin:.1f} s)", flush=True)
+        print(
+            f"case {number}: {len(found)} differences ({time.perf_counter() - begin:.1f} s)",
+            flush=True,
+        )
         for line in [*found, {**tree, "mechanism": standard}] if found else []:
             print("    ", line, flush=True)
     print(f"{bad} of {count} cases differ")
@@ -214,7 +268,11 @@ def main(count: int, seed: int, start: int = 0) -> int:
         end = time.perf_counter()
         found = list(differences(tool, told))
         bad += bool(found)
-        print(f"case {number}: {len(found)} differences ({middle - begin:.1f} s, {end - middle:.1f} s)", flush=True)
+        print(
+            f"case {number}: {len(found)} differences ({middle - begin:.1f} s,"
+            f" {end - middle:.1f} s)",
+            flush=True,
+        )
         for line in found:
             print("   ", line, flush=True)
         if found:

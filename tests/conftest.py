@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 
-# Tests run in several processes: threads of a linear algebra library inside each would only get in each other's way.
+# Tests run in several processes: threads of a linear algebra library inside each would only get in
+# each other's way.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import pytest
@@ -12,7 +13,9 @@ from command import Ran, Run
 from hypothesis import Phase, settings
 
 settings.register_profile("pigou", deadline=None, derandomize=True, database=None)
-settings.register_profile("first_failure", settings.get_profile("pigou"), phases=(Phase.explicit, Phase.generate))
+settings.register_profile(
+    "first_failure", settings.get_profile("pigou"), phases=(Phase.explicit, Phase.generate)
+)
 settings.load_profile("pigou")
 
 

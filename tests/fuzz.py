@@ -2,18 +2,19 @@
 
     python tests/fuzz.py --files 2000 --evaluations 200 --commands 500 --seed 1 --jobs 2
 
-Files are the shipped cases, settings and designs, patches and tables, changed with their structure in
-mind: numbers to extremes, other types, keys gone, twice or misspelt, anchors, signs that steer a
+Files are the shipped cases, settings and designs, patches and tables, changed with their structure
+in mind: numbers to extremes, other types, keys gone, twice or misspelt, anchors, signs that steer a
 terminal, texts cut off, nesting. About half of the changes keep to what is admissible, so that many
-files get past validation. Every file is validated, valid ones are computed with, and command lines are
-put together of commands, options, values and files.
+files get past validation. Every file is validated, valid ones are computed with, and command lines
+are put together of commands, options, values and files.
 
 Files are validated once, and every third a second time; a third of the evaluations run twice.
 
-Never: a fault of the program, an exit code that is not in use, a number that is not finite, a figure in
-an outcome that claims none, other bytes the second time, more than `LIMIT` seconds, a file changed that
-was read, anything written outside the directory, a sign that steers the terminal. What happens all the
-same is printed with its files; file, evaluation or command n of a seed is the same on its own.
+Never: a fault of the program, an exit code that is not in use, a number that is not finite, a
+figure in an outcome that claims none, other bytes the second time, more than `LIMIT` seconds, a
+file changed that was read, anything written outside the directory, a sign that steers the terminal.
+What happens all the same is printed with its files; file, evaluation or command n of a seed is the
+same on its own.
 """
 
 from __future__ import annotations
@@ -78,14 +79,52 @@ class Finding:
 
     def __str__(self) -> str:
         files = "".join(f"\n--- {name}\n{text[:3000]}" for name, text in self.files.items())
-        return f"=== {self.kind} [{self.source}] pigou {' '.join(map(repr, self.command))}\n{self.detail}{files}"
+        return (
+            f"=== {self.kind} [{self.source}] pigou"
+            f" {' '.join(map(repr, self.command))}\n{self.detail}{files}"
+        )
 
 
 # What is written
 
 
-NUMBERS = (0, -0.0, 1, -1, 0.5, 1e-300, 1e300, 1e-30, 1e30, 1e31, 1e12, 1e-12, 2**53 + 1, math.nan, math.inf, 10**400, True)
-NASTY = ("\x1b[31m", "\u202eabc", "a\u200bb", "=1+1", "", "\x9b2J", "a\nb", "é", "x" * 300, "\ud83d", "\x00", "'", '"', "null", "1e5", "<<")
+NUMBERS = (
+    0,
+    -0.0,
+    1,
+    -1,
+    0.5,
+    1e-300,
+    1e300,
+    1e-30,
+    1e30,
+    1e31,
+    1e12,
+    1e-12,
+    2**53 + 1,
+    math.nan,
+    math.inf,
+    10**400,
+    True,
+)
+NASTY = (
+    "\x1b[31m",
+    "\u202eabc",
+    "a\u200bb",
+    "=1+1",
+    "",
+    "\x9b2J",
+    "a\nb",
+    "é",
+    "x" * 300,
+    "\ud83d",
+    "\x00",
+    "'",
+    '"',
+    "null",
+    "1e5",
+    "<<",
+)
 SIGNS = (
     "&a ",
     "*a",
@@ -110,7 +149,13 @@ SIGNS = (
 
 def ways(tree: Tree, above: Way = ()) -> Iterator[Way]:
     """The way to every value below the top."""
-    parts = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
+    parts = (
+        tree.items()
+        if isinstance(tree, dict)
+        else enumerate(tree)
+        if isinstance(tree, list)
+        else ()
+    )
     for key, value in parts:
         yield (*above, key)
         yield from ways(value, (*above, key))
@@ -141,7 +186,9 @@ class Maker:
 
     def mild(self, tree: Tree) -> None:
         """A change that keeps to what is admissible, mostly."""
-        numbers = [way for way in ways(tree) if is_number(at(tree, way)) and way[0] != "schema_version"]
+        numbers = [
+            way for way in ways(tree) if is_number(at(tree, way)) and way[0] != "schema_version"
+        ]
         choices = [way for way in ways(tree) if isinstance(way[-1], str) and way[-1] in OPTIONS]
         kind = self.chance.random()
         if kind < 0.2 and choices:
@@ -169,11 +216,26 @@ class Maker:
             if way[-1] in ("points", "count", "seed"):
                 put(tree, way, self.chance.randint(2, 5))
             elif kind < 0.7:
-                put(tree, way, float(value or 1) * 10.0 ** self.chance.choice([self.chance.randint(-3, 3), self.chance.randint(-25, 25)]))
+                put(
+                    tree,
+                    way,
+                    float(value or 1)
+                    * 10.0
+                    ** self.chance.choice(
+                        [self.chance.randint(-3, 3), self.chance.randint(-25, 25)]
+                    ),
+                )
             elif kind < 0.76 and way[:1] == ("demand",) and isinstance(way[-1], str):
                 put(tree, way, [value, value * self.chance.uniform(0.5, 1.5)])
             else:
-                put(tree, way, value * self.chance.choice([0, 1, self.chance.uniform(0.3, 1.7), self.chance.uniform(0.9, 1.1)]))
+                put(
+                    tree,
+                    way,
+                    value
+                    * self.chance.choice(
+                        [0, 1, self.chance.uniform(0.3, 1.7), self.chance.uniform(0.9, 1.1)]
+                    ),
+                )
 
     def wild(self, tree: Tree) -> None:
         """A change that respects nothing."""
@@ -185,7 +247,11 @@ class Maker:
         if kind <= 1:
             put(tree, way, chance.choice(NUMBERS))
         elif kind == 2:
-            put(tree, way, chance.choice(["text", [], {}, None, True, [1, 2, 3], {"a": 1}, [[value]], *NASTY]))
+            put(
+                tree,
+                way,
+                chance.choice(["text", [], {}, None, True, [1, 2, 3], {"a": 1}, [[value]], *NASTY]),
+            )
         elif kind == 3 and isinstance(holder, dict):
             holder.pop(way[-1], None)
         elif kind == 4 and isinstance(holder, dict):
@@ -201,16 +267,39 @@ class Maker:
         elif kind == 7 and isinstance(holder, list):
             holder.insert(chance.randint(0, len(holder)), value)
         elif isinstance(holder, dict):
-            holder[chance.choice(["base", "types", "expect", "policies", "alternatives", "<<", "cases", "units"])] = chance.choice(
-                ["c.yaml", "f.yaml", "nowhere.yaml", value, {}, [], {"regimes.nash.welfare": {"value": 1}}, {"money": NASTY[0]}]
+            holder[
+                chance.choice(
+                    ["base", "types", "expect", "policies", "alternatives", "<<", "cases", "units"]
+                )
+            ] = chance.choice(
+                [
+                    "c.yaml",
+                    "f.yaml",
+                    "nowhere.yaml",
+                    value,
+                    {},
+                    [],
+                    {"regimes.nash.welfare": {"value": 1}},
+                    {"money": NASTY[0]},
+                ]
             )
 
     def text(self, tree: Tree, ending: str) -> str:
         """The tree as text; floats that JSON has no word for as YAML has them."""
         if ending == ".json":
             return json.dumps(tree, ensure_ascii=self.chance.random() < 0.5)
-        found = "\n".join(f"{json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in tree.items())
-        return re.sub(r"(?<![\w\"])(-?)(NaN|Infinity)(?![\w\"])", lambda m: f"{m[1]}.{'nan' if m[2] == 'NaN' else 'inf'}", found) + "\n"
+        found = "\n".join(
+            f"{json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}"
+            for key, value in tree.items()
+        )
+        return (
+            re.sub(
+                r"(?<![\w\"])(-?)(NaN|Infinity)(?![\w\"])",
+                lambda m: f"{m[1]}.{'nan' if m[2] == 'NaN' else 'inf'}",
+                found,
+            )
+            + "\n"
+        )
 
     def torn(self, text: str) -> str:
         """The text with something put in, left out, repeated or cut off."""
@@ -242,15 +331,42 @@ class Maker:
         """A table of a batch."""
         chance = self.chance
         keys = chance.sample(
-            ["cost.scale", "demand.cross_slope", "security.rivalry", "cost.max_saving", "demand.intercept[0]"], chance.randint(1, 3)
+            [
+                "cost.scale",
+                "demand.cross_slope",
+                "security.rivalry",
+                "cost.max_saving",
+                "demand.intercept[0]",
+            ],
+            chance.randint(1, 3),
         )
-        rows = [[f"{chance.uniform(0.1, 1):.3g}" for _ in keys] for _ in range(chance.randint(1, 4))]
+        rows = [
+            [f"{chance.uniform(0.1, 1):.3g}" for _ in keys] for _ in range(chance.randint(1, 4))
+        ]
         if chance.random() < 0.3:
-            keys, rows = ["case_id", *keys], [[chance.choice(["a", "001", "=1", str(n)]) + str(n), *row] for n, row in enumerate(rows)]
+            keys, rows = (
+                ["case_id", *keys],
+                [
+                    [chance.choice(["a", "001", "=1", str(n)]) + str(n), *row]
+                    for n, row in enumerate(rows)
+                ],
+            )
         if chance.random() < 0.4:
             row = chance.choice([keys, *rows])
             row[chance.randrange(len(row))] = chance.choice(
-                ["", "1e999", "nan", "text", "=1", "\x1b", '"', "9" * 400, "cost.scale", "cost", "x[0]"]
+                [
+                    "",
+                    "1e999",
+                    "nan",
+                    "text",
+                    "=1",
+                    "\x1b",
+                    '"',
+                    "9" * 400,
+                    "cost.scale",
+                    "cost",
+                    "x[0]",
+                ]
             )
         mark = chance.choice([",", ",", ",", ";", "\t"])
         text = "\n".join(mark.join(row) for row in [keys, *rows]) + "\n"
@@ -263,7 +379,19 @@ class Maker:
         for _ in range(chance.randint(0, 3)):
             row = chance.choice(rows)
             row[chance.randrange(len(row))] = chance.choice(
-                ["", "inf", "-1e308", "nan", "text", "nash", "1e999", "\x1b", "converged", "9" * 400, "holds"]
+                [
+                    "",
+                    "inf",
+                    "-1e308",
+                    "nan",
+                    "text",
+                    "nash",
+                    "1e999",
+                    "\x1b",
+                    "converged",
+                    "9" * 400,
+                    "holds",
+                ]
             )
         if chance.random() < 0.2:
             del rows[chance.randrange(len(rows))]
@@ -283,21 +411,33 @@ OPTIONS: dict[str, list[str]] = {
     "form": ["saturating", "quadratic", "linear"],
     "method": ["grid", "one_at_a_time", "sobol", "latin_hypercube"],
 }
-"""Keys that take one of a few words, some of which they do not take; the first eight belong to the mechanism."""
+"""Keys that take one of a few words, some of which they do not take; the first eight belong to the
+mechanism."""
 
 
 def shipped() -> dict[str, list[Tree]]:
     """The trees of all shipped files, by what they are."""
     folder = ROOT / "cases"
     kinds = {"case": folder, "setting": folder / "settings", "design": folder / "designs"}
-    return {kind: [read_document(path).tree for path in sorted(place.glob("*.yaml"))] for kind, place in kinds.items()}
+    return {
+        kind: [read_document(path).tree for path in sorted(place.glob("*.yaml"))]
+        for kind, place in kinds.items()
+    }
 
 
 SHIPPED = shipped()
-BASE = json.dumps({key: value for key, value in read_document(ROOT / "cases" / "two_vendors.yaml").tree.items() if key != "expect"})
+BASE = json.dumps(
+    {
+        key: value
+        for key, value in read_document(ROOT / "cases" / "two_vendors.yaml").tree.items()
+        if key != "expect"
+    }
+)
+RANGES = ("10:12:3", "1:0:3", "0:1:99999999", "a:b", "::", "1:2:" + "9" * 30, "0.1:0.2:2")
+"""Of values, good and bad."""
 KINDS = ("case", "case", "case", "setting", "setting", "design", "patch", "table", "result")
-RESULT = """case_id,cost.scale,policy,status,welfare,welfare_net,consumer_surplus,profit_1,profit_2,public_outlay,ic,ir,\
-value,competes,recommended,best
+RESULT = """case_id,cost.scale,policy,status,welfare,welfare_net,consumer_surplus,profit_1,profit_2,\
+public_outlay,ic,ir,value,competes,recommended,best
 0,12.0,nash,converged,10.0,10.0,4.0,3.0,3.0,0.0,,,10.0,1.0,0.0,groves
 0,12.0,groves,converged,11.0,10.5,4.0,3.0,4.0,0.5,holds,violated,10.5,1.0,1.0,groves
 0,12.0,social_optimum,converged,12.0,12.0,4.0,4.0,4.0,0.0,,,12.0,0.0,0.0,groves
@@ -318,7 +458,11 @@ def made(chance: random.Random) -> dict[str, str]:
     elif kind in ("case", "setting"):
         files[f"f{ending}"] = maker.changed(chance.choice(SHIPPED[kind]), ending)
     elif kind == "patch":
-        part = {"base": "c.yaml", "cost": {"scale": chance.uniform(1, 40)}, "security": {"rivalry": chance.random()}}
+        part = {
+            "base": "c.yaml",
+            "cost": {"scale": chance.uniform(1, 40)},
+            "security": {"rivalry": chance.random()},
+        }
         files[f"f{ending}"] = maker.changed(part, ending)
     else:
         tree = json.loads(json.dumps(chance.choice(SHIPPED["design"])))
@@ -355,7 +499,16 @@ _watched: list[str] = []
 """The directory outside which nothing may be written, while a command runs."""
 _outside: list[str] = []
 """What was written outside all the same."""
-WRITES = {"os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate", "os.chmod"}
+WRITES = {
+    "os.remove",
+    "os.rename",
+    "os.mkdir",
+    "os.rmdir",
+    "os.link",
+    "os.symlink",
+    "os.truncate",
+    "os.chmod",
+}
 
 
 def _audit(event: str, given: tuple[Any, ...]) -> None:
@@ -364,7 +517,9 @@ def _audit(event: str, given: tuple[Any, ...]) -> None:
         return
     if event == "open":
         path, _, flags = given
-        if not isinstance(flags, int) or not flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND):
+        if not isinstance(flags, int) or not flags & (
+            os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+        ):
             return
         paths = [path]
     elif event in WRITES:
@@ -402,7 +557,10 @@ def _timed(limit: float) -> Iterator[None]:
     def ring(number: int, frame: Any) -> None:
         raise TooLong
 
-    clocks = ((signal.SIGPROF, signal.ITIMER_PROF, limit), (signal.SIGALRM, signal.ITIMER_REAL, 10 * limit))
+    clocks = (
+        (signal.SIGPROF, signal.ITIMER_PROF, limit),
+        (signal.SIGALRM, signal.ITIMER_REAL, 10 * limit),
+    )
     before = [(number, signal.signal(number, ring)) for number, _, _ in clocks]
     for _, clock, seconds in clocks:
         signal.setitimer(clock, seconds)
@@ -417,7 +575,11 @@ def _timed(limit: float) -> Iterator[None]:
 
 def contents(folder: Path) -> dict[str, bytes]:
     """Every file below a folder."""
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
 
 
 class Oracle:
@@ -429,10 +591,13 @@ class Oracle:
 
     def found(self, kind: str, detail: str, command: list[str]) -> None:
         """Note it."""
-        self.findings.append(Finding(kind=kind, detail=detail, source=self.source, command=command, files=self.files))
+        self.findings.append(
+            Finding(kind=kind, detail=detail, source=self.source, command=command, files=self.files)
+        )
 
     def run(self, *command: str, made: tuple[str, ...] = (), twice: bool = True) -> Ran | None:
-        """Run it, and once more; `made` are names that it may make or change. None where it took too long."""
+        """Run it, and once more; `made` are names that it may make or change. None where it took
+        too long."""
         line = list(command)
         first = self._once(line, made)
         if first is None or not twice:
@@ -441,8 +606,15 @@ class Oracle:
         for name in before:
             (self.folder / name).unlink()
         second = self._once(line, made)
-        if second is not None and (second != first or before != {n: d for n, d in contents(self.folder).items() if n in made}):
-            where = "".join(f"\n- {a}\n+ {b}" for a, b in zip(first.out.split("\n"), second.out.split("\n"), strict=False) if a != b)
+        if second is not None and (
+            second != first
+            or before != {n: d for n, d in contents(self.folder).items() if n in made}
+        ):
+            where = "".join(
+                f"\n- {a}\n+ {b}"
+                for a, b in zip(first.out.split("\n"), second.out.split("\n"), strict=False)
+                if a != b
+            )
             self.found("differs", f"the second time{where[:500]}", line)
         return first
 
@@ -451,7 +623,13 @@ class Oracle:
         out, err = io.StringIO(), io.StringIO()
         begun = time.process_time()
         try:
-            with warnings.catch_warnings(), _watch(self.folder), _timed(self.limit), redirect_stdout(out), redirect_stderr(err):
+            with (
+                warnings.catch_warnings(),
+                _watch(self.folder),
+                _timed(self.limit),
+                redirect_stdout(out),
+                redirect_stderr(err),
+            ):
                 warnings.simplefilter("ignore", RuntimeWarning)  # as the process does
                 code = main(line)
         except TooLong:
@@ -478,7 +656,15 @@ class Oracle:
                 self.found("steers", repr(text[:300]), line)
         after = {name: data for name, data in contents(self.folder).items() if name not in made}
         if after != before:
-            self.found("changed", ", ".join(sorted({name for name in {*before, *after} if before.get(name) != after.get(name)})), line)
+            self.found(
+                "changed",
+                ", ".join(
+                    sorted(
+                        {name for name in {*before, *after} if before.get(name) != after.get(name)}
+                    )
+                ),
+                line,
+            )
         if _outside:
             self.found("outside", "; ".join(_outside[:5]), line)
         return ran
@@ -500,7 +686,11 @@ class Oracle:
             value = at(tree, way)
             if isinstance(value, float) and not math.isfinite(value):
                 self.found("not finite", str(way), line)
-            if isinstance(value, dict) and "status" in value and ("certificate" in value or "policy" in value):
+            if (
+                isinstance(value, dict)
+                and "status" in value
+                and ("certificate" in value or "policy" in value)
+            ):
                 claimed = [name for name in FIGURES if _any(value.get(name))]
                 if value["status"] not in SOLVED and claimed and value["status"] in UNSOLVED:
                     self.found("claims", f"{way} is {value['status']} with {claimed}", line)
@@ -546,7 +736,9 @@ def try_evaluation(oracle: Oracle, chance: random.Random) -> None:
         oracle.run(*line, made=("r.csv", "r.csv.metadata.json"), twice=twice)
         if (oracle.folder / "r.csv").exists():
             for row in rows_of(oracle.folder / "r.csv"):
-                figures = [key for key in ("welfare", "profit_1", "sharing_1", "price_1") if row[key]]
+                figures = [
+                    key for key in ("welfare", "profit_1", "sharing_1", "price_1") if row[key]
+                ]
                 if row["status"] not in SOLVED and figures:
                     oracle.found("claims", f"{row['status']} with {figures}", line)
                 if any(row[key] in ("inf", "-inf", "nan") for key in row if key != "case_id"):
@@ -570,15 +762,40 @@ def try_evaluation(oracle: Oracle, chance: random.Random) -> None:
         line += ["--format", "json"]
         oracle.json(oracle.run(*line, twice=twice), line)
     else:
-        oracle.run(*line, *chance.choice([[], ["--format", "csv"], ["--digits", "15"]]), twice=twice)
+        oracle.run(
+            *line, *chance.choice([[], ["--format", "csv"], ["--digits", "15"]]), twice=twice
+        )
 
 
 def a_command(chance: random.Random, fuzzed: str) -> list[str]:
     """A command line, right, nearly right, or not at all."""
     file = chance.choice(
-        ["c.yaml", "c.yaml", fuzzed, "nowhere.yaml", "folder", "", "x" * 300, "two_vendors", "\x1b.yaml", "s.yaml", "d.yaml"]
+        [
+            "c.yaml",
+            "c.yaml",
+            fuzzed,
+            "nowhere.yaml",
+            "folder",
+            "",
+            "x" * 300,
+            "two_vendors",
+            "\x1b.yaml",
+            "s.yaml",
+            "d.yaml",
+        ]
     )
-    commands = ["evaluate", "compare", "what-if", "design", "batch", "propositions", "statics", "validate", "schema", "examples"]
+    commands = [
+        "evaluate",
+        "compare",
+        "what-if",
+        "design",
+        "batch",
+        "propositions",
+        "statics",
+        "validate",
+        "schema",
+        "examples",
+    ]
     line = [chance.choice([*commands, "evalute", "--help", "\x1b"]), file]
     if line[0] == "examples":
         line = [
@@ -587,24 +804,67 @@ def a_command(chance: random.Random, fuzzed: str) -> list[str]:
             chance.choice(["two_vendors", "two_vendor", "../c", "", "designs/x", "--all"]),
         ]
     value = chance.choice(
-        ["1", "0.5", "-1", "nan", "[1,2]", "[", "&a [*a]", "null", "9" * 5000, "text", "\x1b", "1e400", "{a: 1}", "", "12"]
+        [
+            "1",
+            "0.5",
+            "-1",
+            "nan",
+            "[1,2]",
+            "[",
+            "&a [*a]",
+            "null",
+            "9" * 5000,
+            "text",
+            "\x1b",
+            "1e400",
+            "{a: 1}",
+            "",
+            "12",
+        ]
     )
     key = chance.choice(
-        ["cost.scale", "demand.intercept[0]", "demand.intercept[7]", "cost", "x", "", "[0]", "demand.cross_slope", "types.points", "a.b.c"]
+        [
+            "cost.scale",
+            "demand.intercept[0]",
+            "demand.intercept[7]",
+            "cost",
+            "x",
+            "",
+            "[0]",
+            "demand.cross_slope",
+            "types.points",
+            "a.b.c",
+        ]
     )
     options = [
         ["--format", chance.choice(["json", "csv", "table", "xml"])],
         [
             "--out",
             chance.choice(
-                ["r.json", "r.csv", "r.txt", "r.xlsx", "c.yaml", "folder", "no/x.csv", "x" * 300, "", fuzzed, "s.yaml", "r.parquet"]
+                [
+                    "r.json",
+                    "r.csv",
+                    "r.txt",
+                    "r.xlsx",
+                    "c.yaml",
+                    "folder",
+                    "no/x.csv",
+                    "x" * 300,
+                    "",
+                    fuzzed,
+                    "s.yaml",
+                    "r.parquet",
+                ]
             ),
         ],
         ["--digits", chance.choice(["3", "0", "99", "x"])],
         ["--seed", chance.choice(["1", "-1", "9" * 40])],
         ["--set", f"{key}={value}"],
         ["--set", chance.choice([f"@{fuzzed}", "@", "@folder", "@nowhere", value])],
-        ["--vary", f"{key}={chance.choice(['10:12:3', '1:0:3', '0:1:99999999', 'a:b', '::', '1:2:' + '9' * 30, '0.1:0.2:2', value])}"],
+        [
+            "--vary",
+            f"{key}={chance.choice([*RANGES, value])}",
+        ],
         ["--policy", chance.choice(["nash", "groves", "nsh", ""])],
         ["--budget", chance.choice(["none", "ex_post", "x"])],
         ["--tax-rule", chance.choice(["clarke", "designed", "x"])],
@@ -612,7 +872,20 @@ def a_command(chance: random.Random, fuzzed: str) -> list[str]:
         ["--by", key],
         ["--jobs", chance.choice(["1", "0", "1000", "x"])],
         ["--sample", chance.choice(["1", "0", "x", "9" * 30])],
-        *[[flag] for flag in ("--quiet", "--strict", "--dry-run", "--resume", "--overwrite", "--nonsense", "--setting", "--help", "--")],
+        *[
+            [flag]
+            for flag in (
+                "--quiet",
+                "--strict",
+                "--dry-run",
+                "--resume",
+                "--overwrite",
+                "--nonsense",
+                "--setting",
+                "--help",
+                "--",
+            )
+        ],
     ]
     for _ in range(chance.choice([0, 1, 1, 2, 2, 3, 4])):
         line += chance.choice(options)
@@ -624,16 +897,29 @@ def try_command(oracle: Oracle, chance: random.Random) -> None:
     folder = oracle.folder
     (folder / "folder").mkdir()
     shutil.copy(ROOT / "cases" / "settings" / "bilateral_trade.yaml", folder / "s.yaml")
-    (folder / "d.yaml").write_text("case: c.yaml\nvary: {cost.scale: {values: [12, 14]}}\npolicies: [nash]\n")
+    (folder / "d.yaml").write_text(
+        "case: c.yaml\nvary: {cost.scale: {values: [12, 14]}}\npolicies: [nash]\n"
+    )
     fuzzed = next(name for name in oracle.files if name.startswith("f"))
     line = a_command(chance, fuzzed)
     written = tuple(f"r.{end}" for end in ("json", "csv", "txt", "parquet", "csv.metadata.json"))
-    copied = ("two_vendors.yaml", *(f"{name}.yaml" for name in _names())) if line[:2] == ["examples", "copy"] else ()
-    replaced = (fuzzed,) if not {fuzzed, f"@{fuzzed}"} & set(read_by(line)) else ()  # it is written to, not read
+    copied = (
+        ("two_vendors.yaml", *(f"{name}.yaml" for name in _names()))
+        if line[:2] == ["examples", "copy"]
+        else ()
+    )
+    replaced = (
+        (fuzzed,) if not {fuzzed, f"@{fuzzed}"} & set(read_by(line)) else ()
+    )  # it is written to, not read
     ran = oracle.run(*line, made=(*written, *copied, *replaced), twice=False)
     if ran is not None and ran.code == 2 and any((folder / name).exists() for name in written):
         oracle.found("half", "exit 2 after writing a file", line)
-    if "json" in line and "--out" not in line and line[0] not in ("schema", "examples", "validate", "batch") and "--help" not in line:
+    if (
+        "json" in line
+        and "--out" not in line
+        and line[0] not in ("schema", "examples", "validate", "batch")
+        and "--help" not in line
+    ):
         oracle.json(ran, line)
 
 
@@ -665,7 +951,9 @@ TRIES = 40
 """Files that are made until one is good."""
 
 
-@patch("typer.main.get_command", cache(get_command))  # putting the commands together takes as long as validating a file
+@patch(
+    "typer.main.get_command", cache(get_command)
+)  # putting the commands together takes as long as validating a file
 def fuzz(
     files: int,
     evaluations: int,
@@ -677,11 +965,14 @@ def fuzz(
     limit: float = LIMIT,
     told: Callable[[Finding], None] | None = None,
 ) -> Tally:
-    """Try so many files, evaluations and command lines of this seed, every `step`th from `first`."""
+    """Try so many files, evaluations and command lines of this seed, every `step`th from
+    `first`."""
     tally = Tally()
     here = os.getcwd()
     plans = (
-        [("file", n) for n in range(files)] + [("evaluation", n) for n in range(evaluations)] + [("command", n) for n in range(commands)]
+        [("file", n) for n in range(files)]
+        + [("evaluation", n) for n in range(evaluations)]
+        + [("command", n) for n in range(commands)]
     )
     for kind, n in plans[first::step]:
         source = f"seed {seed}, {kind} {n}"
@@ -696,7 +987,9 @@ def fuzz(
                 try:
                     if kind == "command":
                         try_command(oracle, chance)
-                    good = kind == "command" or try_file(oracle, twice=kind == "file" and n % 3 == 0)
+                    good = kind == "command" or try_file(
+                        oracle, twice=kind == "file" and n % 3 == 0
+                    )
                     if kind == "evaluation" and good:
                         try_evaluation(oracle, chance)
                 finally:
@@ -714,18 +1007,40 @@ def fuzz(
 
 def run() -> int:
     """The command line; the number of findings, at most 100."""
-    parser = argparse.ArgumentParser(description="Files and command lines made up at random, and what must never happen to them.")
-    for name, default in (("files", 1000), ("evaluations", 100), ("commands", 300), ("seed", 0), ("jobs", 1)):
+    parser = argparse.ArgumentParser(
+        description="Files and command lines made up at random, and what must never happen to them."
+    )
+    for name, default in (
+        ("files", 1000),
+        ("evaluations", 100),
+        ("commands", 300),
+        ("seed", 0),
+        ("jobs", 1),
+    ):
         parser.add_argument(f"--{name}", type=int, default=default)
     given = parser.parse_args()
     begun = time.monotonic()
     tally = Tally()
     if given.jobs == 1:
-        tally = fuzz(given.files, given.evaluations, given.commands, given.seed, told=lambda finding: print(finding, flush=True))
+        tally = fuzz(
+            given.files,
+            given.evaluations,
+            given.commands,
+            given.seed,
+            told=lambda finding: print(finding, flush=True),
+        )
     else:
         with ProcessPoolExecutor(given.jobs) as pool:
             parts = [
-                pool.submit(fuzz, given.files, given.evaluations, given.commands, given.seed, first=n, step=given.jobs)
+                pool.submit(
+                    fuzz,
+                    given.files,
+                    given.evaluations,
+                    given.commands,
+                    given.seed,
+                    first=n,
+                    step=given.jobs,
+                )
                 for n in range(given.jobs)
             ]
             for part in parts:
@@ -733,7 +1048,11 @@ def run() -> int:
         for finding in tally.findings:
             print(finding)
     share = tally.tried["good files"] / max(1, tally.tried["files"])
-    print(f"{dict(tally.tried)}, {share:.0%} of files good, {time.monotonic() - begun:.0f} s; {len(tally.findings)} findings", end=" ")
+    print(
+        f"{dict(tally.tried)}, {share:.0%} of files good, {time.monotonic() - begun:.0f} s;"
+        f" {len(tally.findings)} findings",
+        end=" ",
+    )
     print(dict(Counter(finding.kind for finding in tally.findings)))
     return min(100, len(tally.findings))
 

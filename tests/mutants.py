@@ -2,9 +2,10 @@
 
     python tests/mutants.py [NAME...]      all mutants, or those named
 
-A mutant is a file, a piece of its text that occurs once, and what stands there instead. One that no named test notices has SURVIVED, and
-the exit code is 1: either a test is missing, or the text makes no difference. `test_frozen.py` never counts: it says that a result
-changed, not that it is wrong. When code moves, only `file`, `old` and `new` need to follow it.
+A mutant is a file, a piece of its text that occurs once, and what stands there instead. One that no
+named test notices has SURVIVED, and the exit code is 1: either a test is missing, or the text makes
+no difference. `test_frozen.py` never counts: it says that a result changed, not that it is wrong.
+When code moves, only `file`, `old` and `new` need to follow it.
 """
 
 from __future__ import annotations
@@ -20,7 +21,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-COPIED = ("market", "mechanism", "cli", "cases", "tests", "pyproject.toml", "README.md", "constraints.txt")
+COPIED = (
+    "market",
+    "mechanism",
+    "cli",
+    "cases",
+    "tests",
+    "pyproject.toml",
+    "README.md",
+    "constraints.txt",
+)
 
 EQUATIONS = "tests/test_market_equations.py"
 REFUTED = "tests/test_market_refuted.py"
@@ -72,7 +82,11 @@ MUTANTS = (
         killers=(DERIVATIVES,),
     ),
     Mutant(
-        name="cost f_t", file="market/model/payoff.py", old="gradient[2 + i] -= f_t", new="gradient[2 + i] += f_t", killers=(DERIVATIVES,)
+        name="cost f_t",
+        file="market/model/payoff.py",
+        old="gradient[2 + i] -= f_t",
+        new="gradient[2 + i] += f_t",
+        killers=(DERIVATIVES,),
     ),
     Mutant(
         name="cost f_y",
@@ -81,7 +95,13 @@ MUTANTS = (
         new="gradient[j] += f_y * t[j]",
         killers=(DERIVATIVES,),
     ),
-    Mutant(name="cost f_tt", file="market/model/payoff.py", old="-= f_tt", new="+= f_tt", killers=(DERIVATIVES,)),
+    Mutant(
+        name="cost f_tt",
+        file="market/model/payoff.py",
+        old="-= f_tt",
+        new="+= f_tt",
+        killers=(DERIVATIVES,),
+    ),
     Mutant(
         name="cost f_ty",
         file="market/model/payoff.py",
@@ -137,7 +157,9 @@ MUTANTS = (
         file="market/model/pricing.py",
         old="(2 * rival(own) * pull + cross * rival(pull))",
         new="(2 * own * pull + cross * rival(pull))",
-        killers=(f"{EQUATIONS}::test_bertrand_prices_solve_both_first_order_conditions_and_leave_q_equal_slope_times_margin",),
+        killers=(
+            f"{EQUATIONS}::test_bertrand_prices_solve_both_first_order_conditions_and_leave_q_equal_slope_times_margin",
+        ),
     ),
     Mutant(
         name="Bertrand margins",
@@ -172,7 +194,9 @@ MUTANTS = (
         file="market/model/demand.py",
         old="(apply(H, intercept) - apply(H, quantity) / 2)",
         new="(apply(H, intercept) - apply(H, quantity) / 3)",
-        killers=(f"{EQUATIONS}::test_gross_utility_is_the_line_integral_of_inverse_demand_along_any_path",),
+        killers=(
+            f"{EQUATIONS}::test_gross_utility_is_the_line_integral_of_inverse_demand_along_any_path",
+        ),
     ),
     Mutant(
         name="planner's welfare",
@@ -221,14 +245,24 @@ MUTANTS = (
         file="market/model/reply.py",
         old="for s in dict.fromkeys(sharing_range)]",
         new="for s in sharing_range[:1]]",
-        killers=(f"{REFUTED}::test_no_point_of_a_grid_beats_a_best_reply_that_shares_in_part_or_all",),
+        killers=(
+            f"{REFUTED}::test_no_point_of_a_grid_beats_a_best_reply_that_shares_in_part_or_all",
+        ),
     ),
     Mutant(
         name="best replies that share in part",
         file="market/model/reply.py",
-        old="stretches.append((n0 + e**2 / (2 * twice), n1 + e * g / twice, n2 + g**2 / (2 * twice)))",
-        new="stretches.append((n0 + e**2 / (2 * twice), n1 + e * g / (2 * twice), n2 + g**2 / (2 * twice)))",
-        killers=(f"{REFUTED}::test_no_point_of_a_grid_beats_a_best_reply_that_shares_in_part_or_all",),
+        old=(
+            "stretches.append((n0 + e**2 / (2 * twice), n1 + e * g / twice, n2 + g**2 / (2 *"
+            " twice)))"
+        ),
+        new=(
+            "stretches.append((n0 + e**2 / (2 * twice), n1 + e * g / (2 * twice), n2 + g**2 / (2 *"
+            " twice)))"
+        ),
+        killers=(
+            f"{REFUTED}::test_no_point_of_a_grid_beats_a_best_reply_that_shares_in_part_or_all",
+        ),
     ),
     Mutant(
         name="difference of intervals",
@@ -263,7 +297,9 @@ MUTANTS = (
         file="market/certify/proof.py",
         old="np.linalg.norm(off, axis=-1, keepdims=True) / modulus",
         new="np.linalg.norm(off, axis=-1, keepdims=True) * 0.95 / modulus",
-        killers=(f"{REFUTED}::test_the_distance_to_the_optimum_is_exact_along_the_flattest_direction",),
+        killers=(
+            f"{REFUTED}::test_the_distance_to_the_optimum_is_exact_along_the_flattest_direction",
+        ),
     ),
     Mutant(
         name="bound on a box",
@@ -294,7 +330,9 @@ MUTANTS = (
         file="market/certify/uniqueness.py",
         old="room = c.k * c.share_bounds[0] - 2 * c.w * steepest * (steepest + others)",
         new="room = c.k * c.share_bounds[0] - c.w * steepest * (steepest + others)",
-        killers=(f"{REFUTED}::test_the_largest_investment_is_reached_where_nothing_is_lost_in_the_bound",),
+        killers=(
+            f"{REFUTED}::test_the_largest_investment_is_reached_where_nothing_is_lost_in_the_bound",
+        ),
     ),
     # --- firms that leave
     Mutant(
@@ -302,21 +340,27 @@ MUTANTS = (
         file="market/model/leaving.py",
         old="own, cross = 2 * b_j * N_i + x * N_j, 2 * b_i * N_j + x * N_i",
         new="own, cross = 2 * b_j * N_i + x * N_j, 2 * b_i * N_j - x * N_i",
-        killers=(f"{LEAVING}::test_prices_are_an_equilibrium_against_consumers_who_cannot_buy_less_than_nothing",),
+        killers=(
+            f"{LEAVING}::test_prices_are_an_equilibrium_against_consumers_who_cannot_buy_less_than_nothing",
+        ),
     ),
     Mutant(
         name="the price that keeps a rival out",
         file="market/model/leaving.py",
         old="limits = keeps_out < monopoly",
         new="limits = keeps_out > monopoly",
-        killers=(f"{LEAVING}::test_prices_are_an_equilibrium_against_consumers_who_cannot_buy_less_than_nothing",),
+        killers=(
+            f"{LEAVING}::test_prices_are_an_equilibrium_against_consumers_who_cannot_buy_less_than_nothing",
+        ),
     ),
     Mutant(
         name="sales at the price that keeps a rival out",
         file="market/model/leaving.py",
         old="np.where(limits, N_i - b_i * alone,",
         new="np.where(limits, N_i - x * alone,",
-        killers=(f"{LEAVING}::test_prices_are_an_equilibrium_against_consumers_who_cannot_buy_less_than_nothing",),
+        killers=(
+            f"{LEAVING}::test_prices_are_an_equilibrium_against_consumers_who_cannot_buy_less_than_nothing",
+        ),
     ),
     Mutant(
         name="replies that drive the rival out are not sought",
@@ -395,7 +439,9 @@ MUTANTS = (
         file="market/solve/optimum.py",
         old="done = (residual <= tolerances.target) & (step.max(-1) <= tolerances.step) | stalled",
         new="done = (residual <= 1e-3) | stalled",
-        killers=("tests/test_market_solvers.py::test_concave_quadratics_satisfy_the_first_order_conditions_of_the_box",),
+        killers=(
+            "tests/test_market_solvers.py::test_concave_quadratics_satisfy_the_first_order_conditions_of_the_box",
+        ),
     ),
     Mutant(
         name="Newton's method without its check",
@@ -416,7 +462,9 @@ MUTANTS = (
         file="market/solve/equilibrium.py",
         old="keep = (found.residual <= tolerances.residual) & (found.regret <= tolerances.regret)",
         new="keep = found.residual <= tolerances.residual",
-        killers=("tests/test_market_solvers.py::test_a_first_order_point_that_fails_globally_is_no_equilibrium",),
+        killers=(
+            "tests/test_market_solvers.py::test_a_first_order_point_that_fails_globally_is_no_equilibrium",
+        ),
     ),
     # --- truth-telling, participation, taxes
     Mutant(
@@ -466,7 +514,9 @@ MUTANTS = (
         file="mechanism/scheme/preparation.py",
         old='return fallback.private() if timing == "interim" else fallback.market()',
         new='return fallback.private() if timing == "ex_post" else fallback.market()',
-        killers=(f"{REPORTED}::test_participation_against_the_market_uses_the_market_at_each_pair_of_types",),
+        killers=(
+            f"{REPORTED}::test_participation_against_the_market_uses_the_market_at_each_pair_of_types",
+        ),
     ),
     Mutant(
         name="a refusal worth something",
@@ -494,14 +544,18 @@ MUTANTS = (
         file="mechanism/casefile/types.py",
         old="weights[nodes] = w / 2",
         new="weights[nodes] = 1 / count",
-        killers=(f"{REPORTED}::test_type_space_integrates_polynomials_exactly_and_keeps_both_ends",),
+        killers=(
+            f"{REPORTED}::test_type_space_integrates_polynomials_exactly_and_keeps_both_ends",
+        ),
     ),
     Mutant(
         name="tax as printed",
         file="mechanism/design/rules.py",
         old="return tuple(others - others for others in reports.others)",
         new="return tuple(1e-3 * others for others in reports.others)",
-        killers=(f"{REPORTED}::test_the_printed_tax_pays_nothing_on_the_path_and_invites_misreports",),
+        killers=(
+            f"{REPORTED}::test_the_printed_tax_pays_nothing_on_the_path_and_invites_misreports",
+        ),
     ),
     Mutant(
         name="tax free of the own report",
@@ -556,16 +610,23 @@ MUTANTS = (
     Mutant(
         name="a limit that is none",
         file="mechanism/design/solve.py",
-        old='answer.status == "unbounded" and options.participation == "none" and options.objective in UNLIMITED',
+        old=(
+            'answer.status == "unbounded" and options.participation == "none" and options.objective'
+            " in UNLIMITED"
+        ),
         new='answer.status == "unbounded"',
-        killers=(f"{DESIGN}::test_a_solver_that_says_unbounded_of_what_has_a_limit_is_not_believed",),
+        killers=(
+            f"{DESIGN}::test_a_solver_that_says_unbounded_of_what_has_a_limit_is_not_believed",
+        ),
     ),
     Mutant(
         name="the state of a row",
         file="mechanism/design/program.py",
         old="state=_state_of(operator, honest)",
         new="state=_state_of(operator, lying)",
-        killers=(f"{DESIGN}::test_rows_of_single_states_add_up_to_a_contradiction_by_what_they_name",),
+        killers=(
+            f"{DESIGN}::test_rows_of_single_states_add_up_to_a_contradiction_by_what_they_name",
+        ),
     ),
     Mutant(
         name="what ties, in the file's unit",
@@ -579,7 +640,9 @@ MUTANTS = (
         file="mechanism/design/environment.py",
         old="np.ptp(total, -1).max()) + setting.rounding",
         new="np.ptp(total, -1).max())",
-        killers=(f"{SETTING_UNITS}::test_efficient_trade_is_impossible_in_any_unit_beside_any_constant",),
+        killers=(
+            f"{SETTING_UNITS}::test_efficient_trade_is_impossible_in_any_unit_beside_any_constant",
+        ),
     ),
     Mutant(
         name="what constants leave of a gain",
@@ -607,7 +670,9 @@ MUTANTS = (
         file="mechanism/scheme/market_setting.py",
         old="np.swapaxes(second, -1, -2).reshape(size, -1)",
         new="second.reshape(size, -1)",
-        killers=("tests/test_mechanism_interdependent.py::test_transfers_are_solved_for_at_each_type_of_the_rival",),
+        killers=(
+            "tests/test_mechanism_interdependent.py::test_transfers_are_solved_for_at_each_type_of_the_rival",
+        ),
     ),
     Mutant(
         name="what a member earns by breaking an agreement",
@@ -645,14 +710,18 @@ def tried(mutant: Mutant, copy: Path) -> str | None:
     path = copy / mutant.file
     text = path.read_text(encoding="utf-8")
     if text.count(mutant.old) != 1:
-        raise SystemExit(f"{mutant.name}: its text occurs {text.count(mutant.old)} times in {mutant.file}")
+        raise SystemExit(
+            f"{mutant.name}: its text occurs {text.count(mutant.old)} times in {mutant.file}"
+        )
     path.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
     try:
         done = pytest(mutant.killers, copy)
     finally:
         path.write_text(text, encoding="utf-8")
     if done.returncode not in (0, 1):  # nothing was collected, or not even that
-        raise SystemExit(f"{mutant.name}: pytest ended with {done.returncode}\n{done.stdout[-2000:]}")
+        raise SystemExit(
+            f"{mutant.name}: pytest ended with {done.returncode}\n{done.stdout[-2000:]}"
+        )
     failed = re.search(r"^FAILED (\S+)", done.stdout, re.MULTILINE)
     return failed[1] if failed else None
 
@@ -661,8 +730,15 @@ def pytest(tests: tuple[str, ...], copy: Path) -> subprocess.CompletedProcess[st
     """Run tests in the copy up to the first failure."""
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--tb=no"]
     command += ["--hypothesis-profile", "first_failure", *tests]
-    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "400"}
-    return subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, timeout=3600)
+    environment = {
+        **os.environ,
+        "OPENBLAS_NUM_THREADS": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "COLUMNS": "400",
+    }
+    return subprocess.run(
+        command, cwd=copy, env=environment, capture_output=True, text=True, timeout=3600
+    )
 
 
 def main(names: list[str]) -> int:
@@ -676,17 +752,24 @@ def main(names: list[str]) -> int:
         copy = Path(folder)
         for name in COPIED:
             if (ROOT / name).is_dir():
-                shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+                shutil.copytree(
+                    ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__")
+                )
             else:
                 shutil.copy(ROOT / name, copy / name)
-        clean = pytest(tuple(dict.fromkeys(test for mutant in chosen for test in mutant.killers)), copy)
+        clean = pytest(
+            tuple(dict.fromkeys(test for mutant in chosen for test in mutant.killers)), copy
+        )
         if clean.returncode:
             raise SystemExit(f"without any mutant the tests fail\n{clean.stdout[-2000:]}")
         for mutant in chosen:
             begun = time.perf_counter()
             by = tried(mutant, copy)
             survived += by is None
-            print(f"{mutant.name:45} {time.perf_counter() - begun:5.1f} s  {by or 'SURVIVED'}", flush=True)
+            print(
+                f"{mutant.name:45} {time.perf_counter() - begun:5.1f} s  {by or 'SURVIVED'}",
+                flush=True,
+            )
     print(f"{len(chosen) - survived} of {len(chosen)} noticed")
     return 1 if survived else 0
 

@@ -1,11 +1,12 @@
 """An independent ranking of policies, against which the programs are tested.
 
-Nothing here comes from the packages under test. `rank_known` starts from the raw parameters of a market of two firms whose
-types are known: it solves every policy by brute force and ranks them. `rank_figures` ranks policies whose figures are given,
-as they are where types are private.
+Nothing here comes from the packages under test. `rank_known` starts from the raw parameters of a
+market of two firms whose types are known: it solves every policy by brute force and ranks them.
+`rank_figures` ranks policies whose figures are given, as they are where types are private.
 
-Levels are arrays [s_1, s_2, t_1, t_2], firms are 0 and 1, unit costs are nil. Every formula takes many levels at once along
-later axes and works with complex numbers, so that derivatives are exact: Im f(x + ih) / h.
+Levels are arrays [s_1, s_2, t_1, t_2], firms are 0 and 1, unit costs are nil. Every formula takes
+many levels at once along later axes and works with complex numbers, so that derivatives are exact:
+Im f(x + ih) / h.
 """
 
 from __future__ import annotations
@@ -139,7 +140,8 @@ def shifted_intercepts(m: Market, x: Array) -> list[Array]:
 
 
 def share_saved(m: Market, x: Array, i: int) -> Array:
-    """The share of the stand-alone cost that the rival's knowledge saves (not of the restricted form)."""
+    """The share of the stand-alone cost that the rival's knowledge saves (not of the restricted
+    form)."""
     y = m.learn[i] * x[3 - i] * x[1 - i] / m.t0
     return m.gamma[i] * (y / (1 + y) if m.form == "saturating" else 1 - np.exp(-y))
 
@@ -158,7 +160,8 @@ def investment_cost(m: Market, x: Array, i: int) -> Array:
 
 
 def prices(m: Market, A: Sequence[Array], rule: str = "bertrand") -> list[Array]:
-    """Prices from the first-order conditions of the price game or of joint profit; nil at marginal cost."""
+    """Prices from the first-order conditions of the price game or of joint profit; nil at marginal
+    cost."""
     if rule == "marginal_cost":
         return [0 * A[0], 0 * A[1]]
     cross = m.x if rule == "bertrand" else 2 * m.x
@@ -180,14 +183,16 @@ def profits(m: Market, x: Array, rule: str = "bertrand") -> list[Array]:
 
 
 def consumer_surplus(m: Market, x: Array, rule: str = "bertrand") -> Array:
-    """q' D q / 2, D the slopes of inverse demand: what quadratic utility leaves after paying the prices."""
+    """q' D q / 2, D the slopes of inverse demand: what quadratic utility leaves after paying the
+    prices."""
     q = quantities(m, x, rule)
     square = m.b[1] * q[0] ** 2 + m.b[0] * q[1] ** 2 + 2 * m.x * q[0] * q[1]
     return square / (2 * (m.b[0] * m.b[1] - m.x**2))
 
 
 def own_slopes(m: Market, x: Array, i: int) -> tuple[Array, Array]:
-    """dPi_i/ds_i and dPi_i/dt_i at Bertrand prices; the own price is p_i = (2 b_j A_i + x A_j) / D, revenue b_i p_i^2."""
+    """dPi_i/ds_i and dPi_i/dt_i at Bertrand prices; the own price is p_i = (2 b_j A_i + x A_j) / D,
+    revenue b_i p_i^2."""
     j = 1 - i
     s, t = x[:2], x[2:]
     p = prices(m, shifted_intercepts(m, x))[i]
@@ -196,7 +201,9 @@ def own_slopes(m: Market, x: Array, i: int) -> tuple[Array, Array]:
     rival = m.spill[j] * t[i] + 2 * m.phi[1][j] * s[i] + m.phi[2][j] * s[j]
     by_sharing = (2 * m.b[j] * own + m.x * rival) / determinant
     by_investment = (2 * m.b[j] + m.x * (m.spill[j] * s[i] - m.alpha[j])) / determinant
-    kept = restricted_excess(m, x, i) if m.form == "restricted" else t[i] * (1 - share_saved(m, x, i))
+    kept = (
+        restricted_excess(m, x, i) if m.form == "restricted" else t[i] * (1 - share_saved(m, x, i))
+    )
     return 2 * m.b[i] * p * by_sharing, 2 * m.b[i] * p * by_investment - m.k[i] * kept
 
 
@@ -208,10 +215,13 @@ def profit_with_exit(m: Market, x: Array, i: int) -> Array:
     both = m.b[i] * p[i] ** 2
 
     def alone(own: Array, other: Array) -> Array:
-        """What firm i earns when its rival is out: it keeps it out, or is a monopolist who need not."""
+        """What firm i earns when its rival is out: it keeps it out, or is a monopolist who need
+        not."""
         monopoly = (m.b[j] * own + m.x * other) / (2 * (m.b[i] * m.b[j] - m.x**2))
         limit = -other / m.x if m.x > 0 else np.full_like(other, np.inf)
-        kept_out = (own - m.b[i] * np.where(np.isfinite(limit), limit, 0)) * np.where(np.isfinite(limit), limit, 0)
+        kept_out = (own - m.b[i] * np.where(np.isfinite(limit), limit, 0)) * np.where(
+            np.isfinite(limit), limit, 0
+        )
         free = monopoly * (m.b[j] * own + m.x * other) / (2 * m.b[j])
         earned = np.where(limit < monopoly, kept_out, free)
         return np.where(m.b[j] * own + m.x * other <= 0, 0.0, earned)
@@ -271,7 +281,9 @@ def climb(problem: Program, start: Array) -> Array:
         )
 
     value, slope = scaled(problem.payoff)
-    constraints = [{"type": "ineq", "fun": fun, "jac": jac} for fun, jac in map(scaled, problem.floors)]
+    constraints = [
+        {"type": "ineq", "fun": fun, "jac": jac} for fun, jac in map(scaled, problem.floors)
+    ]
     found = optimize.minimize(
         lambda u: -value(u),
         np.clip(start, problem.low, problem.high) / problem.unit,
@@ -285,8 +297,11 @@ def climb(problem: Program, start: Array) -> Array:
 
 
 def polish(problem: Program, v: Array) -> Array | None:
-    """Newton's method on the Lagrange conditions with what binds near v; None where that leads elsewhere."""
-    at_low, at_high = (np.abs(v - bound) <= 1e-6 * problem.unit for bound in (problem.low, problem.high))
+    """Newton's method on the Lagrange conditions with what binds near v; None where that leads
+    elsewhere."""
+    at_low, at_high = (
+        np.abs(v - bound) <= 1e-6 * problem.unit for bound in (problem.low, problem.high)
+    )
     free = np.flatnonzero(~(at_low | at_high))
     v = np.where(at_low, problem.low, np.where(at_high, problem.high, v)).astype(float)
     binding = [g for g in problem.floors if value_at(g, v) <= 1e-6 * problem.money]
@@ -300,8 +315,14 @@ def polish(problem: Program, v: Array) -> Array | None:
             total = total + price * gradient(g, w)[free]
         return np.concatenate([total * unit, [value_at(g, w) for g in binding]]) / problem.money
 
-    slopes = np.array([gradient(g, v)[free] * unit for g in binding]).reshape(len(binding), len(free))
-    prices_of = np.linalg.lstsq(slopes.T, -gradient(problem.payoff, v)[free] * unit, rcond=None)[0] if binding else []
+    slopes = np.array([gradient(g, v)[free] * unit for g in binding]).reshape(
+        len(binding), len(free)
+    )
+    prices_of = (
+        np.linalg.lstsq(slopes.T, -gradient(problem.payoff, v)[free] * unit, rcond=None)[0]
+        if binding
+        else []
+    )
     z = np.concatenate([v[free] / unit, prices_of])
     for _ in range(12):
         residual = conditions(z)
@@ -319,7 +340,11 @@ def polish(problem: Program, v: Array) -> Array | None:
     told[free] = z[: len(free)] * unit
     near = np.max(np.abs(told - v) / problem.unit, initial=0) <= 1e-3
     settled = len(z) == 0 or np.max(np.abs(conditions(z))) < 1e-10
-    return told if near and settled and np.all(z[len(free) :] >= -1e-7) and feasible(problem, told) else None
+    return (
+        told
+        if near and settled and np.all(z[len(free) :] >= -1e-7) and feasible(problem, told)
+        else None
+    )
 
 
 def maximise(problem: Program, starts: Sequence[Array]) -> Array:
@@ -345,7 +370,11 @@ LARGE = 30.0
 def level_starts(m: Market, today: Policy | None = None) -> list[Array]:
     """Starts all over the levels, and today's."""
     n = m.quantity
-    told = [np.array([s1, s2, t * n, t * n]) for s1, s2 in itertools.product((0.02, 0.5, 0.98), repeat=2) for t in (0.03, 0.3)]
+    told = [
+        np.array([s1, s2, t * n, t * n])
+        for s1, s2 in itertools.product((0.02, 0.5, 0.98), repeat=2)
+        for t in (0.03, 0.3)
+    ]
     return [*told, np.array([*today["sharing"], *today["investment"]])] if today else told
 
 
@@ -357,8 +386,12 @@ def level_program(
     rule: str = "bertrand",
     fixed: Mapping[int, float] | None = None,
 ) -> Program:
-    """A problem in the levels (and `extra` amounts of money, at least nil, behind them) at which every firm sells."""
-    low, high = np.zeros(4 + extra), np.array([1, 1, *np.minimum(m.cap, LARGE * m.quantity), *[np.inf] * extra])
+    """A problem in the levels (and `extra` amounts of money, at least nil, behind them) at which
+    every firm sells."""
+    low, high = (
+        np.zeros(4 + extra),
+        np.array([1, 1, *np.minimum(m.cap, LARGE * m.quantity), *[np.inf] * extra]),
+    )
     for k, v in (fixed or {}).items():
         low[k] = high[k] = v
     sells = [lambda v, i=i: quantities(m, v, rule)[i] * m.money / m.quantity for i in FIRMS]
@@ -373,7 +406,8 @@ def level_program(
 
 
 def status_of(m: Market, x: Array, rule: str = "bertrand") -> str:
-    """What a planner's levels are worth as a claim: nothing where a firm is at the brink of leaving or investment runs off."""
+    """What a planner's levels are worth as a claim: nothing where a firm is at the brink of leaving
+    or investment runs off."""
     if any(t >= 0.99 * LARGE * m.quantity and t < c for t, c in zip(x[2:], m.cap, strict=True)):
         return "unbounded"
     if min(float(q[0]) for q in quantities(m, x[:, None], rule)) <= 1e-7 * m.quantity:
@@ -385,7 +419,8 @@ def status_of(m: Market, x: Array, rule: str = "bertrand") -> str:
 
 
 def local_reply(m: Market, x: Array, i: int, variables: str = "st") -> Array:
-    """The levels with firm i's own s_i and/or t_i replaced by those that meet its first-order condition."""
+    """The levels with firm i's own s_i and/or t_i replaced by those that meet its first-order
+    condition."""
     j = 1 - i
     told = x.copy()
     s, t = told[:2], told[2:]
@@ -418,12 +453,17 @@ def settle(m: Market, x: Array, variables: str) -> Array:
         moved = np.abs(x - before)
         if np.nanmax(moved / (1 + np.abs(x)), initial=0) < 2e-16:
             break
-    settled = np.all(np.isfinite(x) & (moved <= 1e-10 * (1 + np.abs(x))) & (np.abs(x) < 1e6 * m.quantity), axis=0)
+    settled = np.all(
+        np.isfinite(x) & (moved <= 1e-10 * (1 + np.abs(x))) & (np.abs(x) < 1e6 * m.quantity), axis=0
+    )
     return np.where(settled, x, np.nan)
 
 
-def gain_by_deviating(m: Market, x: Array, i: int, rates: Sequence[float] = (0.0, 0.0), sharing_fixed: bool = False) -> float:
-    """Firm i's largest gain from other own levels, by grids that close in on the best; `rates` are paid per unit of s_i and t_i."""
+def gain_by_deviating(
+    m: Market, x: Array, i: int, rates: Sequence[float] = (0.0, 0.0), sharing_fixed: bool = False
+) -> float:
+    """Firm i's largest gain from other own levels, by grids that close in on the best; `rates` are
+    paid per unit of s_i and t_i."""
 
     def payoff(y: Array) -> Array:
         return profit_with_exit(m, y, i) + rates[0] * y[i] + rates[1] * y[2 + i]
@@ -435,7 +475,10 @@ def gain_by_deviating(m: Market, x: Array, i: int, rates: Sequence[float] = (0.0
     if bend > 0:
         top = max(top, 4 * (2 * m.b[i] * m.money / m.quantity * slope + abs(rates[1])) / bend)
     top = min(top, m.cap[i])
-    low, high = np.array([x[i] if sharing_fixed else 0.0, 0.0]), np.array([x[i] if sharing_fixed else 1.0, top])
+    low, high = (
+        np.array([x[i] if sharing_fixed else 0.0, 0.0]),
+        np.array([x[i] if sharing_fixed else 1.0, top]),
+    )
     best = -np.inf
     span_low, span_high = low, high
     for _ in range(9):
@@ -448,16 +491,22 @@ def gain_by_deviating(m: Market, x: Array, i: int, rates: Sequence[float] = (0.0
         at = int(np.argmax(told))
         best = max(best, float(told[at]))
         width = (span_high - span_low) * np.array([3 / 60, 3 / 300])
-        span_low, span_high = np.maximum(low, own[:, at] - width), np.minimum(high, own[:, at] + width)
+        span_low, span_high = (
+            np.maximum(low, own[:, at] - width),
+            np.minimum(high, own[:, at] + width),
+        )
     return best - float(payoff(x[:, None])[0])
 
 
 def equilibrium(m: Market, sharing: Sequence[float] | None = None) -> Array | None:
-    """The equilibrium of highest joint profit (then lowest investment) found from many starts; None without one."""
+    """The equilibrium of highest joint profit (then lowest investment) found from many starts; None
+    without one."""
     variables = "st" if sharing is None else "t"
     starts = [
         [s1, s2, t1 * m.quantity, t2 * m.quantity]
-        for s1, s2 in (itertools.product((0.0, 0.5, 1.0), repeat=2) if sharing is None else [sharing])
+        for s1, s2 in (
+            itertools.product((0.0, 0.5, 1.0), repeat=2) if sharing is None else [sharing]
+        )
         for t1, t2 in ((0.01, 0.01), (0.5, 0.5), (0.01, 0.8), (0.8, 0.01))
     ]
     with np.errstate(all="ignore"):
@@ -465,24 +514,39 @@ def equilibrium(m: Market, sharing: Sequence[float] | None = None) -> Array | No
     found: list[Array] = []
     for x in ends.T:
         known = any(np.max(np.abs(x - y)) <= 1e-7 * m.quantity for y in found)
-        if not np.all(np.isfinite(x)) or known or min(float(q[0]) for q in quantities(m, x[:, None])) < 0:
+        if (
+            not np.all(np.isfinite(x))
+            or known
+            or min(float(q[0]) for q in quantities(m, x[:, None])) < 0
+        ):
             continue
         gains = [gain_by_deviating(m, x, i, sharing_fixed=sharing is not None) for i in FIRMS]
         if max(gains) <= 1e-9 * m.money:
             found.append(x)
     joint = [sum(float(v[0]) for v in profits(m, x[:, None])) for x in found]
-    return min(zip(joint, found, strict=True), key=lambda told: (-round(told[0], 9), told[1][2] + told[1][3]))[1] if found else None
+    return (
+        min(
+            zip(joint, found, strict=True),
+            key=lambda told: (-round(told[0], 9), told[1][2] + told[1][3]),
+        )[1]
+        if found
+        else None
+    )
 
 
 def invested(m: Market, sharing: Array) -> Array:
-    """Levels after the firms invest each for itself at the given sharing, complex numbers and many columns allowed."""
+    """Levels after the firms invest each for itself at the given sharing, complex numbers and many
+    columns allowed."""
     start = np.full_like(sharing, 0.05 * m.quantity)
     x = np.concatenate([sharing, start])
     for _ in range(400):
         before = x
         for i in FIRMS:
             x = local_reply(m, x, i, "t")
-        if np.max(np.abs(x - before)) <= 1e-15 * m.quantity and np.max(np.abs(np.imag(x - before))) <= 1e-46:
+        if (
+            np.max(np.abs(x - before)) <= 1e-15 * m.quantity
+            and np.max(np.abs(np.imag(x - before))) <= 1e-46
+        ):
             break
     return x
 
@@ -495,7 +559,9 @@ def sharing_alliance(m: Market) -> Array | None:
 
     problem = Program(
         payoff=joint,
-        floors=[lambda s, i=i: quantities(m, invested(m, s))[i] * m.money / m.quantity for i in FIRMS],
+        floors=[
+            lambda s, i=i: quantities(m, invested(m, s))[i] * m.money / m.quantity for i in FIRMS
+        ],
         low=np.zeros(2),
         high=np.ones(2),
         unit=np.ones(2),
@@ -527,18 +593,28 @@ def figures(m: Market, policy: str, x: Array | None, status: str, rule: str = "b
     }
 
 
-def planned(m: Market, policy: str, payoff: Function, today: Policy, rule: str = "bertrand", floors: Sequence[Function] = ()) -> Policy:
+def planned(
+    m: Market,
+    policy: str,
+    payoff: Function,
+    today: Policy,
+    rule: str = "bertrand",
+    floors: Sequence[Function] = (),
+) -> Policy:
     """A single decision maker's levels and their figures."""
     x = maximise(level_program(m, payoff, floors, rule=rule), level_starts(m, today))
     return figures(m, policy, x, status_of(m, x, rule), rule)
 
 
 def rates_at(m: Market, x: Array) -> list[list[float]]:
-    """Per firm the rates on s_i and t_i that make x its first-order choice; at a bound the smallest in size that keep it there."""
+    """Per firm the rates on s_i and t_i that make x its first-order choice; at a bound the smallest
+    in size that keep it there."""
     told = []
     for i in FIRMS:
         rates = []
-        for level, top, slope in zip((x[i], x[2 + i]), (1.0, m.cap[i]), own_slopes(m, x[:, None], i), strict=True):
+        for level, top, slope in zip(
+            (x[i], x[2 + i]), (1.0, m.cap[i]), own_slopes(m, x[:, None], i), strict=True
+        ):
             rate = -float(slope[0])
             if level <= 0:
                 rate = min(rate, 0.0)
@@ -550,7 +626,8 @@ def rates_at(m: Market, x: Array) -> list[list[float]]:
 
 
 def held_at_nil(m: Market, x: Array, i: int, rates: Sequence[float]) -> list[float]:
-    """The rates with those on levels of nil lowered as far as it takes that firm i does not want levels far from x."""
+    """The rates with those on levels of nil lowered as far as it takes that firm i does not want
+    levels far from x."""
 
     def tempted(told: Sequence[float]) -> bool:
         return gain_by_deviating(m, x, i, told) > 1e-9 * m.money
@@ -576,7 +653,9 @@ def held_at_nil(m: Market, x: Array, i: int, rates: Sequence[float]) -> list[flo
 def consumers_guard(m: Market, standard: Mapping[str, Any], today: Policy) -> list[Function]:
     """Consumers do not lose against today, unless that is allowed."""
     floor = today["consumer_surplus"]
-    return [] if "consumers_lose" in standard["allow"] else [lambda v: consumer_surplus(m, v) - floor]
+    return (
+        [] if "consumers_lose" in standard["allow"] else [lambda v: consumer_surplus(m, v) - floor]
+    )
 
 
 def firms_guard(m: Market) -> list[Function]:
@@ -585,7 +664,8 @@ def firms_guard(m: Market) -> list[Function]:
 
 
 def second_best(m: Market, standard: Mapping[str, Any], today: Policy) -> Policy:
-    """The benchmark of what can be attained: the levels of highest value that a policy designed for value could choose."""
+    """The benchmark of what can be attained: the levels of highest value that a policy designed for
+    value could choose."""
     guards = consumers_guard(m, standard, today)
     if standard["participation"] == "none":
         guards = [*guards, *firms_guard(m)]
@@ -594,7 +674,8 @@ def second_best(m: Market, standard: Mapping[str, Any], today: Policy) -> Policy
 
 
 def linear_subsidies(m: Market, standard: Mapping[str, Any], today: Policy) -> Policy:
-    """Per-unit rates whose equilibrium has the highest value, consumers not losing unless that is allowed."""
+    """Per-unit rates whose equilibrium has the highest value, consumers not losing unless that is
+    allowed."""
     guards = consumers_guard(m, standard, today)
     if standard["participation"] == "none":
         x = levels_by_rates_alone(m, standard, today, guards)
@@ -621,8 +702,11 @@ def outside_options(standard: Mapping[str, Any], today: Policy, profit: Sequence
     }[standard["participation"]]
 
 
-def best_levels(m: Market, standard: Mapping[str, Any], today: Policy, guards: Sequence[Function]) -> Array:
-    """The levels of highest value when flat payments make every firm join: outlay is max(0, sum (o_i - Pi_i)), or with fees the sum."""
+def best_levels(
+    m: Market, standard: Mapping[str, Any], today: Policy, guards: Sequence[Function]
+) -> Array:
+    """The levels of highest value when flat payments make every firm join: outlay is max(0, sum
+    (o_i - Pi_i)), or with fees the sum."""
     beta, mu = standard["profit_weight"], standard["public_funds_cost"]
     price = 1 + mu - beta
 
@@ -640,18 +724,26 @@ def best_levels(m: Market, standard: Mapping[str, Any], today: Policy, guards: S
     if price == 0 or standard["participation"] in ("ir1", "none"):
         return maximise(level_program(m, before, guards), starts)
     # the outlay is a fifth variable, at least nil and at least what the firms are short of
-    problem = level_program(m, lambda v: before(v) - price * v[4], [*guards, lambda v: v[4] - short(v)], extra=1)
+    problem = level_program(
+        m, lambda v: before(v) - price * v[4], [*guards, lambda v: v[4] - short(v)], extra=1
+    )
     widened = [np.append(x, max(0.0, value_at(short, x))) for x in starts]
     return maximise(problem, widened)[:4]
 
 
-def levels_by_rates_alone(m: Market, standard: Mapping[str, Any], today: Policy, guards: Sequence[Function]) -> Array:
-    """The levels of highest value when the rates are all that is paid: outlay is max(0, what they come to).
+def levels_by_rates_alone(
+    m: Market, standard: Mapping[str, Any], today: Policy, guards: Sequence[Function]
+) -> Array:
+    """The levels of highest value when the rates are all that is paid: outlay is max(0, what they
+    come to).
 
-    Payments are smooth in the levels but at full sharing (and at the cap), where a rate that would be a tax is not needed: those
-    cases are gone through one by one.
+    Payments are smooth in the levels but at full sharing (and at the cap), where a rate that would
+    be a tax is not needed: those cases are gone through one by one.
     """
-    beta, price = standard["profit_weight"], 1 + standard["public_funds_cost"] - standard["profit_weight"]
+    beta, price = (
+        standard["profit_weight"],
+        1 + standard["public_funds_cost"] - standard["profit_weight"],
+    )
 
     def before(v: Array) -> Array:
         return consumer_surplus(m, v) + beta * np.add(*profits(m, v))
@@ -680,8 +772,17 @@ def levels_by_rates_alone(m: Market, standard: Mapping[str, Any], today: Policy,
 
         floors = [*guards, lambda v, paid=paid: v[4] - paid(v)]
         floors += [lambda v, n=n, k=k, needed=needed: needed(v, n, k) for n, k in enumerate(held)]
-        problem = level_program(m, lambda v: before(v) - price * v[4], floors, extra=1 + len(held), fixed={k: tops[k] for k in held})
-        widened = [np.append(x, np.full(1 + len(held), 0.1 * m.money)) for x in (starts[::3] if held else starts)]
+        problem = level_program(
+            m,
+            lambda v: before(v) - price * v[4],
+            floors,
+            extra=1 + len(held),
+            fixed={k: tops[k] for k in held},
+        )
+        widened = [
+            np.append(x, np.full(1 + len(held), 0.1 * m.money))
+            for x in (starts[::3] if held else starts)
+        ]
         try:
             x = maximise(problem, widened)[:4]
         except IndexError:  # nothing admissible with these levels at their tops
@@ -696,22 +797,37 @@ def levels_by_rates_alone(m: Market, standard: Mapping[str, Any], today: Policy,
 
 
 def mandate(m: Market, standard: Mapping[str, Any], today: Policy) -> Policy:
-    """Levels imposed without payment: those of highest value with no firm below zero and consumers not losing."""
+    """Levels imposed without payment: those of highest value with no firm below zero and consumers
+    not losing."""
     beta = standard["profit_weight"]
     guards = [*firms_guard(m), *consumers_guard(m, standard, today)]
-    return planned(m, "mandate", lambda v: consumer_surplus(m, v) + beta * np.add(*profits(m, v)), today, floors=guards)
+    return planned(
+        m,
+        "mandate",
+        lambda v: consumer_surplus(m, v) + beta * np.add(*profits(m, v)),
+        today,
+        floors=guards,
+    )
 
 
 def complete(standard: Mapping[str, Any]) -> dict[str, Any]:
     """The standard with what is not given."""
-    usual = {"profit_weight": 1.0, "public_funds_cost": 0.0, "fees": False, "materiality": 0.05, "allow": [], "participation": "ir_market"}
+    usual = {
+        "profit_weight": 1.0,
+        "public_funds_cost": 0.0,
+        "fees": False,
+        "materiality": 0.05,
+        "allow": [],
+        "participation": "ir_market",
+    }
     return {**usual, **standard}
 
 
 def rank_known(parameters: Mapping[str, Any], standard: Mapping[str, Any]) -> dict[str, Any]:
     """Every policy of a market whose types are known, and the recommendation.
 
-    `parameters` is a case file's tree; `standard` has profit_weight, public_funds_cost, fees, materiality, allow and participation.
+    `parameters` is a case file's tree; `standard` has profit_weight, public_funds_cost, fees,
+    materiality, allow and participation.
     """
     standard, m = complete(standard), read_market(parameters)
 
@@ -726,21 +842,37 @@ def rank_known(parameters: Mapping[str, Any], standard: Mapping[str, Any]) -> di
     policies = [today, figures(m, "no_sharing", x, "no_equilibrium" if x is None else "converged")]
     policies.append(planned(m, "joint_profit", lambda v: np.add(*profits(m, v)), today))
     x = sharing_alliance(m)
-    policies.append(figures(m, "sharing_alliance", x, "no_equilibrium" if x is None else status_of(m, x)))
+    policies.append(
+        figures(m, "sharing_alliance", x, "no_equilibrium" if x is None else status_of(m, x))
+    )
     policies.append(linear_subsidies(m, standard, today))
     policies.append(planned(m, "vcg_full_information", welfare, today))
     policies.append(second_best(m, standard, today))
     if standard["participation"] == "none" or "mandate" in standard["allow"]:
         policies.append(mandate(m, standard, today))
     if "price_collusion" in standard["allow"]:
-        policies.append(planned(m, "price_collusion", lambda v: np.add(*profits(m, v, "collusive")), today, "collusive"))
+        policies.append(
+            planned(
+                m,
+                "price_collusion",
+                lambda v: np.add(*profits(m, v, "collusive")),
+                today,
+                "collusive",
+            )
+        )
     if "social_optimum" in standard["allow"]:
         policies.append({**policies[5], "policy": "social_optimum"})
     if "first_best" in standard["allow"]:
-        policies.append(planned(m, "first_best", lambda v: welfare(v, "marginal_cost"), today, "marginal_cost"))
+        policies.append(
+            planned(m, "first_best", lambda v: welfare(v, "marginal_cost"), today, "marginal_cost")
+        )
     for policy in policies:
         if policy["status"] in SOLVED:
-            options = today["profit"] if policy["policy"] in ALLIANCES else outside_options(standard, today, policy["profit"])
+            options = (
+                today["profit"]
+                if policy["policy"] in ALLIANCES
+                else outside_options(standard, today, policy["profit"])
+            )
             policy["m"] = [o - p for o, p in zip(options, policy["profit"], strict=True)]
     return rank_figures(policies, standard, "nash")
 
@@ -750,14 +882,24 @@ def rank_known(parameters: Mapping[str, Any], standard: Mapping[str, Any]) -> di
 
 def nothing_said() -> dict[str, Any]:
     """No advice."""
-    return {"policy": None, "value": None, "runner_up": None, "margin": None, "equivalent": [], "ladder": [], "flat_payments": None}
+    return {
+        "policy": None,
+        "value": None,
+        "runner_up": None,
+        "margin": None,
+        "equivalent": [],
+        "ladder": [],
+        "flat_payments": None,
+    }
 
 
 def passed_on(needs: Sequence[float], fees: bool) -> list[float]:
-    """What each firm receives when it must receive at least `needs`: what some must pay meets the others' needs first.
+    """What each firm receives when it must receive at least `needs`: what some must pay meets the
+    others' needs first.
 
-    Where firms may be charged, or together they need money, each receives just what it needs. Otherwise those who could pay do so in
-    proportion, as much as the others need, and keep the rest.
+    Where firms may be charged, or together they need money, each receives just what it needs.
+    Otherwise those who could pay do so in proportion, as much as the others need, and keep the
+    rest.
     """
     if fees or sum(needs) >= 0:
         return list(needs)
@@ -772,8 +914,12 @@ def with_money(policy: Policy, standard: Mapping[str, Any]) -> Policy:
     net = [0.0, 0.0]
     tariff = policy["policy"] in PUBLIC_MONEY
     if tariff:
-        net = passed_on(receipts if standard["participation"] == "none" else policy["m"], standard["fees"])
-    elif policy["policy"] in ALLIANCES:  # without fees these are side payments, which cost the public nothing
+        net = passed_on(
+            receipts if standard["participation"] == "none" else policy["m"], standard["fees"]
+        )
+    elif (
+        policy["policy"] in ALLIANCES
+    ):  # without fees these are side payments, which cost the public nothing
         net = passed_on(policy["m"], standard["fees"])
     outlay = sum(net) if standard["fees"] else max(0.0, sum(net)) if tariff else 0.0
     told["net_transfer"] = net
@@ -781,11 +927,17 @@ def with_money(policy: Policy, standard: Mapping[str, Any]) -> Policy:
     told["outlay_joined"] = outlay
     told["welfare"] = policy["consumer_surplus"] + sum(policy["profit"])
     kept = sum(policy["profit"]) + outlay
-    told["value"] = policy["consumer_surplus"] + standard["profit_weight"] * kept - (1 + standard["public_funds_cost"]) * outlay
+    told["value"] = (
+        policy["consumer_surplus"]
+        + standard["profit_weight"] * kept
+        - (1 + standard["public_funds_cost"]) * outlay
+    )
     return told
 
 
-def why_not(policy: Policy, standard: Mapping[str, Any], today: Policy, private: bool) -> str | None:
+def why_not(
+    policy: Policy, standard: Mapping[str, Any], today: Policy, private: bool
+) -> str | None:
     """Why a policy does not compete, or None."""
     name, allowed = policy["policy"], standard["allow"]
     slack = NOISE * abs(today["welfare"])
@@ -801,7 +953,10 @@ def why_not(policy: Policy, standard: Mapping[str, Any], today: Policy, private:
         return "a firm may refuse"
     if not policy.get("truthful", True) and not policy.get("valued_as_played", False):
         return "not truthful"
-    if "consumers_lose" not in allowed and policy["consumer_surplus"] < today["consumer_surplus"] - slack:
+    if (
+        "consumers_lose" not in allowed
+        and policy["consumer_surplus"] < today["consumer_surplus"] - slack
+    ):
         return "consumers lose"
     after = [p + n for p, n in zip(policy["profit"], policy["net_transfer"], strict=True)]
     if standard["participation"] == "none" and min(after) < -slack:
@@ -815,18 +970,22 @@ def same_levels(one: Policy, two: Policy) -> bool:
     if one["policy"] != two["policy"] and (one["policy"] in special or two["policy"] in special):
         return False
     return all(
-        np.allclose(np.asarray(one[key], float), np.asarray(two[key], float), rtol=1e-6, atol=1e-6) for key in ("sharing", "investment")
+        np.allclose(np.asarray(one[key], float), np.asarray(two[key], float), rtol=1e-6, atol=1e-6)
+        for key in ("sharing", "investment")
     )
 
 
-def least(policies: Sequence[Policy], key: Callable[[Policy], float], slack: float = 0.0) -> list[Policy]:
+def least(
+    policies: Sequence[Policy], key: Callable[[Policy], float], slack: float = 0.0
+) -> list[Policy]:
     """Those at which the key is least, up to a slack."""
     bound = min(map(key, policies)) + slack
     return [p for p in policies if key(p) <= bound]
 
 
 def first(policies: Sequence[Policy], slack: float, asks: bool = True) -> Policy:
-    """Among policies that count as equal: what asks less, then the smaller outlay, the smaller largest transfer, the table's order."""
+    """Among policies that count as equal: what asks less, then the smaller outlay, the smaller
+    largest transfer, the table's order."""
     left = list(policies)
     if asks:
         left = least(left, lambda p: RUNGS.index(p["requires"]))
@@ -835,18 +994,23 @@ def first(policies: Sequence[Policy], slack: float, asks: bool = True) -> Policy
     return min(left, key=lambda p: ORDER.index(p["policy"]))
 
 
-def rank_figures(policies: Sequence[Policy], standard: Mapping[str, Any], today: str) -> dict[str, Any]:
+def rank_figures(
+    policies: Sequence[Policy], standard: Mapping[str, Any], today: str
+) -> dict[str, Any]:
     """The ranking of policies whose figures are given.
 
-    A policy has `policy`, `status`, and where it is solved `consumer_surplus`, `profit` (expected, before transfers), `m` (per firm
-    the least expected net receipts with which all its types join), `receipts` (per firm what the instrument pays before flat
-    parts), `truthful`, `valued_as_played` (the figures are those of what firms then do), `sharing` and `investment`, and for
-    designed transfers `band`. Types are private where today's market is `bayes_nash`.
+    A policy has `policy`, `status`, and where it is solved `consumer_surplus`, `profit` (expected,
+    before transfers), `m` (per firm the least expected net receipts with which all its types join),
+    `receipts` (per firm what the instrument pays before flat parts), `truthful`, `valued_as_played`
+    (the figures are those of what firms then do), `sharing` and `investment`, and for designed
+    transfers `band`. Types are private where today's market is `bayes_nash`.
     """
     standard, private = complete(standard), today == "bayes_nash"
     rows = [with_money(p, standard) if p["status"] in SOLVED else dict(p) for p in policies]
     for row in rows:
-        row["requires"] = None if row["policy"] == "second_best" and not private else REQUIRES[row["policy"]]
+        row["requires"] = (
+            None if row["policy"] == "second_best" and not private else REQUIRES[row["policy"]]
+        )
     rows.sort(key=lambda row: ORDER.index(row["policy"]))
     now = next(row for row in rows if row["policy"] == today)
     if now["status"] not in SOLVED:
@@ -854,7 +1018,9 @@ def rank_figures(policies: Sequence[Policy], standard: Mapping[str, Any], today:
     for row in rows:
         row["why_not"] = why_not(row, standard, now, private)
         row["competes"] = row["why_not"] is None
-    benchmark = next((row for row in rows if row["policy"] == "second_best" and row["status"] in SOLVED), None)
+    benchmark = next(
+        (row for row in rows if row["policy"] == "second_best" and row["status"] in SOLVED), None
+    )
     for row in rows:
         attainable = benchmark["value"] - now["value"] if benchmark and not private else 0.0
         known = row["competes"] and attainable > 0
@@ -865,15 +1031,26 @@ def rank_figures(policies: Sequence[Policy], standard: Mapping[str, Any], today:
     for rung in RUNGS:
         there = [row for row in competing if row["requires"] == rung]
         best = first(least(there, lambda row: -row["value"], slack), slack) if there else None
-        ladder.append({"requires": rung, "policy": best and best["policy"], "value": best and best["value"]})
-    ill = [row for row in rows if row["status"] not in SOLVED and (row["policy"] != "second_best" or private)]
+        ladder.append(
+            {"requires": rung, "policy": best and best["policy"], "value": best and best["value"]}
+        )
+    ill = [
+        row
+        for row in rows
+        if row["status"] not in SOLVED and (row["policy"] != "second_best" or private)
+    ]
     if ill:
         because = [(row["policy"], row["status"]) for row in ill]
-        return {"comparison": rows, "recommendation": nothing_said() | {"ladder": ladder, "because": because}}
+        return {
+            "comparison": rows,
+            "recommendation": nothing_said() | {"ladder": ladder, "because": because},
+        }
 
     def winner_of(among: Sequence[Policy]) -> Policy:
         best = max(row["value"] for row in among)
-        near = max(standard["materiality"] * (best - now["value"]), IMMATERIAL * abs(now["welfare"]))
+        near = max(
+            standard["materiality"] * (best - now["value"]), IMMATERIAL * abs(now["welfare"])
+        )
         return first([row for row in among if row["value"] >= best - near], slack)
 
     winner = winner_of(competing)
@@ -889,8 +1066,13 @@ def rank_figures(policies: Sequence[Policy], standard: Mapping[str, Any], today:
         "value": winner["value"],
         "runner_up": runner and runner["policy"],
         "margin": winner["value"] - runner["value"] if runner else None,
-        "standard": {key: standard[key] for key in ("profit_weight", "public_funds_cost", "fees", "materiality")},
-        "equivalent": [row["policy"] for row in competing if row is not winner and same_levels(row, winner)],
+        "standard": {
+            key: standard[key]
+            for key in ("profit_weight", "public_funds_cost", "fees", "materiality")
+        },
+        "equivalent": [
+            row["policy"] for row in competing if row is not winner and same_levels(row, winner)
+        ],
         "ladder": ladder,
         "flat_payments": winner["flat_payments"],
     }

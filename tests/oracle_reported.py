@@ -1,7 +1,8 @@
 """The oracle's part for reported cost spillovers: Appendix B over pairs of types, in scalar loops.
 
-Every pair of reports is solved by `oracle.outcome` on its own. A firm's payoff is its profit at its true type plus the subsidy at
-the reported ones less the tax. Gains are looked for among the types and, for a support, its ends.
+Every pair of reports is solved by `oracle.outcome` on its own. A firm's payoff is its profit at its
+true type plus the subsidy at the reported ones less the tax. Gains are looked for among the types
+and, for a support, its ends.
 """
 
 from __future__ import annotations
@@ -29,9 +30,15 @@ def prior(types: Mapping[str, Any]) -> tuple[list[float], list[float], list[floa
 
 
 def solve(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """`mechanism.scheme.reported` and `mechanism.alternatives` of a typed case, as far as the oracle vouches for them."""
+    """`mechanism.scheme.reported` and `mechanism.alternatives` of a typed case, as far as the
+    oracle vouches for them."""
     nodes, weights, points = prior(tree["types"])
-    options = {"tax_rule": "printed", "incentive": "bayesian", "timing": "interim", **tree.get("mechanism", {})}
+    options = {
+        "tax_rule": "printed",
+        "incentive": "bayesian",
+        "timing": "interim",
+        **tree.get("mechanism", {}),
+    }
     firms = (0, 1)
 
     def at(first: float, second: float) -> dict[str, Any]:
@@ -61,15 +68,21 @@ def solve(tree: Mapping[str, Any]) -> dict[str, Any]:
     def profit(i: int, true: float, own: float, other: float) -> Any:
         told = pair("social_optimum", *ordered(i, own, other))
         levels = [*told["sharing"], *told["investment"]]
-        return oracle.own_profit(oracle.read_market(at(*ordered(i, true, other)), oracle.precise), levels, i)
+        return oracle.own_profit(
+            oracle.read_market(at(*ordered(i, true, other)), oracle.precise), levels, i
+        )
 
     def payoff(rule: str, i: int, true: float, own: float, other: float) -> Any:
         return profit(i, true, own, other) + subsidy(i, own, other) - tax(rule, i, own, other)
 
     def gain(rule: str, i: int, true: float, own: float) -> Any:
         if options["incentive"] == "dominant":
-            return max(payoff(rule, i, true, own, v) - payoff(rule, i, true, true, v) for v in points)
-        return mean(lambda v: payoff(rule, i, true, own, v)) - mean(lambda v: payoff(rule, i, true, true, v))
+            return max(
+                payoff(rule, i, true, own, v) - payoff(rule, i, true, true, v) for v in points
+            )
+        return mean(lambda v: payoff(rule, i, true, own, v)) - mean(
+            lambda v: payoff(rule, i, true, true, v)
+        )
 
     def net(rule: str, i: int, own: float, other: float) -> Any:
         return subsidy(i, own, other) - tax(rule, i, own, other)
@@ -80,7 +93,9 @@ def solve(tree: Mapping[str, Any]) -> dict[str, Any]:
     def everything(rule: str) -> dict[str, Any]:
         largest = max(gain(rule, i, a, b) for i in firms for a in points for b in points)
         outcomes = [
-            (u * v, pair("social_optimum", a, b)) for a, u in zip(nodes, weights, strict=True) for b, v in zip(nodes, weights, strict=True)
+            (u * v, pair("social_optimum", a, b))
+            for a, u in zip(nodes, weights, strict=True)
+            for b, v in zip(nodes, weights, strict=True)
         ]
 
         def expected(key: str, i: int | None = None) -> Any:
@@ -89,10 +104,16 @@ def solve(tree: Mapping[str, Any]) -> dict[str, Any]:
         transfers = [mean(lambda v, i=i: mean(lambda u: net(rule, i, v, u))) for i in firms]
         checks = {
             "ic": {"status": "violated" if largest > 1e-6 else "holds", "max_gain": largest},
-            "budget": {"worst": max(net(rule, 0, a, b) + net(rule, 1, b, a) for a in nodes for b in nodes)},
+            "budget": {
+                "worst": max(net(rule, 0, a, b) + net(rule, 1, b, a) for a in nodes for b in nodes)
+            },
         }
         if options["timing"] == "ex_post":
-            checks["ir_market"] = {"min_slack": min(slack(rule, i, a, b) for i in firms for a in points for b in points)}
+            checks["ir_market"] = {
+                "min_slack": min(
+                    slack(rule, i, a, b) for i in firms for a in points for b in points
+                )
+            }
         return {
             "expected": {
                 "welfare": expected("welfare"),

@@ -1,4 +1,5 @@
-"""The answer of a case in words: at most seven lines that a reader who knows nothing of the tool can act on."""
+"""The answer of a case in words: at most seven lines that a reader who knows nothing of the tool
+can act on."""
 
 from __future__ import annotations
 
@@ -49,9 +50,13 @@ def test_seven_lines_without_codes_that_name_the_firms(path: Path) -> None:
 
 
 def test_who_gains_and_who_pays_add_up() -> None:
-    """What consumers gain less what taxpayers pay is what it is worth: firms get just what makes them join."""
+    """What consumers gain less what taxpayers pay is what it is worth: firms get just what makes
+    them join."""
     told = text(shipped("two_vendors")).splitlines()
-    assert told[0].startswith("Pay plain subsidies of 32.22 million USD per unit of investment and 19.86 million USD per unit of sharing.")
+    assert told[0].startswith(
+        "Pay plain subsidies of 32.22 million USD per unit of investment and 19.86 million USD per"
+        " unit of sharing."
+    )
     assert "worth 65.35 million USD more than today's market (8.3% of today's welfare)" in told[1]
     assert "consumers gain 164.3, each firm neither gains nor loses, taxpayers pay 98.98" in told[1]
     assert "come to 344.4 million USD; each firm then pays back a lump sum of 122.7" in told[2]
@@ -64,7 +69,10 @@ def test_who_gains_and_who_pays_add_up() -> None:
 
 def test_a_negative_rate_is_called_a_tax() -> None:
     told = text(shipped("sharing_lowers_welfare"))
-    assert told.startswith("Set a tax of 0.6334 million USD per unit of investment and a subsidy of 3.49 million USD per unit of sharing.")
+    assert told.startswith(
+        "Set a tax of 0.6334 million USD per unit of investment and a subsidy of 3.49 million USD"
+        " per unit of sharing."
+    )
     assert "consumers would lose by an industry alliance and an alliance on sharing alone" in told
 
 
@@ -72,11 +80,18 @@ def test_a_negative_rate_is_called_a_tax() -> None:
 def test_what_protecting_consumers_costs(options: dict[str, float]) -> None:
     """It is what evaluating the case without the clause adds."""
     found = with_options("sharing_lowers_welfare", materiality=0.0, **options)
-    free = with_options("sharing_lowers_welfare", materiality=0.0, allow=["consumers_lose"], **options)
-    best = [max(row.value for row in one.comparison if row.competes and row.value is not None) for one in (found, free)]
+    free = with_options(
+        "sharing_lowers_welfare", materiality=0.0, allow=["consumers_lose"], **options
+    )
+    best = [
+        max(row.value for row in one.comparison if row.competes and row.value is not None)
+        for one in (found, free)
+    ]
     cost = protection(found)
     assert cost == pytest.approx(best[1] - best[0], rel=1e-6, abs=1e-9)
-    assert ("That consumers must not lose costs" in text(found)) == (cost is not None and cost > 1e-6)
+    assert ("That consumers must not lose costs" in text(found)) == (
+        cost is not None and cost > 1e-6
+    )
     assert protection(free) is None
     assert "must not lose" not in text(free)
 
@@ -95,19 +110,31 @@ def test_what_decided_is_said_with_its_number() -> None:
     assert winner is not None
     assert best is not None
     more = best - winner
-    assert f"The tax free of the own report would bring {more:.4g} million USD more, less than 5% of its gain" in text(found)
+    assert (
+        f"The tax free of the own report would bring {more:.4g} million USD more, less than 5% of"
+        " its gain" in text(found)
+    )
     assert "asks for reports of what firms alone know" in text(found)
     nothing = text(shipped("restricted_cost"))
     assert nothing.startswith("Leave the market as it is.")
-    assert "less than 0.1% of today's welfare, which nobody could measure, and asks for public money" in nothing
+    assert (
+        "less than 0.1% of today's welfare, which nobody could measure, and asks for public money"
+        in nothing
+    )
     strict = text(with_options("restricted_cost", materiality=0.0))
     assert "which nobody could measure" in strict
 
 
 def test_an_agreement_leads_with_what_each_member_has_of_it() -> None:
     told = text(with_options("large_and_small", materiality=0.9))
-    assert told.startswith("Permit an industry alliance that leaves prices to the firms. The standard: consumers and profits count alike")
-    assert "By itself firm 1 gains 0.754 and firm 2 loses 0.04638, so that firm 1 must pass 0.04638 million USD on to firm 2" in told
+    assert told.startswith(
+        "Permit an industry alliance that leaves prices to the firms. The standard: consumers and"
+        " profits count alike"
+    )
+    assert (
+        "By itself firm 1 gains 0.754 and firm 2 loses 0.04638, so that firm 1 must pass 0.04638"
+        " million USD on to firm 2" in told
+    )
     assert "It costs the public nothing." in told
     assert "does not enforce itself" in told
 
@@ -115,7 +142,9 @@ def test_an_agreement_leads_with_what_each_member_has_of_it() -> None:
 def test_the_standard_and_what_firms_can_do_are_said() -> None:
     assert "a unit of public money 1.3" in text(with_options("two_vendors", public_funds_cost=0.3))
     assert "profits do not count" in text(with_options("two_vendors", profit_weight=0.0))
-    assert "a unit of profit counts 0.5 of one of consumers'" in text(with_options("two_vendors", profit_weight=0.5))
+    assert "a unit of profit counts 0.5 of one of consumers'" in text(
+        with_options("two_vendors", profit_weight=0.5)
+    )
     assert "what profits count does not matter" in text(with_options("two_vendors", fees=True))
     assert "exit, not refusal" in text(with_options("two_vendors", participation="ir2"))
 
@@ -138,11 +167,19 @@ def test_what_would_overturn_it_has_a_line_where_it_is_known() -> None:
     whole = (Stretch(low=0.0, high=0.5, policy="linear_subsidies"),)
     told = replace(
         found.recommendation,
-        switching=(Switch(key="cost.scale", value=40.0, to="joint_profit"), Switch(key="security.rivalry", value=0.5, to="nash")),
-        robust=Robust(public_funds_cost=whole, profit_weight=(replace(whole[0], high=0.4), Stretch(low=0.4, high=1, policy="nash"))),
+        switching=(
+            Switch(key="cost.scale", value=40.0, to="joint_profit"),
+            Switch(key="security.rivalry", value=0.5, to="nash"),
+        ),
+        robust=Robust(
+            public_funds_cost=whole,
+            profit_weight=(replace(whole[0], high=0.4), Stretch(low=0.4, high=1, policy="nash")),
+        ),
     )
     (line,) = [one for one in lines(found, told) if "overturn" in one]
-    assert line.index("security.rivalry above 0.5 (now 0.3)") < line.index("an industry alliance with cost.scale above 40 (now 12)")
+    assert line.index("security.rivalry above 0.5 (now 0.3)") < line.index(
+        "an industry alliance with cost.scale above 40 (now 12)"
+    )
     assert "no value of the cost of public funds from 0 to 0.5" in line
     assert "the weight of profits" not in line
     assert len(lines(found, told)) <= 7

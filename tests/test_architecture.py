@@ -1,4 +1,5 @@
-"""The shape of the program: which package may import which, what a command may load, how long a module may be."""
+"""The shape of the program: which package may import which, what a command may load, how long a
+module may be."""
 
 from __future__ import annotations
 
@@ -12,7 +13,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("market", "mechanism", "cli")
-MAY_IMPORT = {"market": {"market"}, "mechanism": {"market", "mechanism"}, "cli": {"market", "mechanism", "cli"}}
+MAY_IMPORT = {
+    "market": {"market"},
+    "mechanism": {"market", "mechanism"},
+    "cli": {"market", "mechanism", "cli"},
+}
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 HEAVY = {"cvxpy", "pandas", "scipy"}
 
@@ -40,12 +45,21 @@ def test_imports_go_one_way_only(path: Path) -> None:
     """cli -> mechanism -> market, never back; tests and benchmarks are imported by nothing."""
     package = path.relative_to(ROOT).parts[0]
     ours = {*PACKAGES, "tests", "benchmarks", "cases"}
-    wrong = [f"line {line}: {name}" for name, line in imported(path) if name.split(".")[0] in ours - MAY_IMPORT[package]]
+    wrong = [
+        f"line {line}: {name}"
+        for name, line in imported(path)
+        if name.split(".")[0] in ours - MAY_IMPORT[package]
+    ]
     assert not wrong
 
 
 def test_one_module_imports_cvxpy() -> None:
-    users = {str(path.relative_to(ROOT)) for path in MODULES for name, _ in imported(path) if name.split(".")[0] == "cvxpy"}
+    users = {
+        str(path.relative_to(ROOT))
+        for path in MODULES
+        for name, _ in imported(path)
+        if name.split(".")[0] == "cvxpy"
+    }
     assert users == {"mechanism/design/cvx.py"}
 
 
@@ -90,16 +104,23 @@ def plain_trees(path: Path) -> tuple[list[int], list[int]]:
             continue
         if ast.unparse(node) == "dict[str, Any]":
             trees.append(node.lineno)
-        elif isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str) and ast.unparse(node.value) != "Literal":
+        elif (
+            isinstance(node.slice, ast.Constant)
+            and isinstance(node.slice.value, str)
+            and ast.unparse(node.value) != "Literal"
+        ):
             keys.append(node.lineno)
     return trees, keys
 
 
 @pytest.mark.parametrize(
-    "path", [path for path in MODULES if path.relative_to(ROOT).parts[0] != "cli"], ids=lambda path: str(path.relative_to(ROOT))
+    "path",
+    [path for path in MODULES if path.relative_to(ROOT).parts[0] != "cli"],
+    ids=lambda path: str(path.relative_to(ROOT)),
 )
 def test_results_have_types_until_they_leave(path: Path) -> None:
-    """Plain trees are made in one module and read in those that read files; nobody looks a fact up by a string in between."""
+    """Plain trees are made in one module and read in those that read files; nobody looks a fact up
+    by a string in between."""
     name, (trees, keys) = str(path.relative_to(ROOT)), plain_trees(path)
     assert not trees or name in PLAIN | UNTYPED
     assert not keys or name in PLAIN | COLUMNS | UNTYPED
@@ -125,7 +146,14 @@ finally:
 
 def loaded(*arguments: str) -> set[str]:
     """The top-level modules that a command has loaded when it ends."""
-    done = subprocess.run([sys.executable, "-c", LOADED, *arguments], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED, *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
     return set(done.stderr.splitlines()[-1].split())
 
 
@@ -136,7 +164,9 @@ def test_help_loads_no_library_of_numbers_models_or_files() -> None:
 @pytest.mark.parametrize("command", [["evaluate"], ["batch"], ["doctor"], ["examples", "copy"]])
 def test_help_of_a_command_loads_no_library_of_numbers_or_files(command: list[str]) -> None:
     """Newer versions of typer load pydantic for it themselves."""
-    assert not loaded(*command, "--help") & (HEAVY | {"numpy", "ruamel", "rich", "pyarrow", "joblib", "distributed"})
+    assert not loaded(*command, "--help") & (
+        HEAVY | {"numpy", "ruamel", "rich", "pyarrow", "joblib", "distributed"}
+    )
 
 
 def test_the_version_does_not_even_load_typer() -> None:
@@ -146,9 +176,9 @@ def test_the_version_does_not_even_load_typer() -> None:
 def test_validate_and_schema_load_no_solver(tmp_path: Path) -> None:
     case = tmp_path / "case.yaml"
     case.write_text(
-        "demand: {intercept: 20, own_slope: 1.5, cross_slope: 1.0}\n"
-        "security: {rivalry: 0.2, demand_spillover: 0.6, leakage: {own: 3.0, cross: 0.5, interaction: 0.2}}\n"
-        "cost: {form: saturating, scale: 20, max_saving: 0.5, spillover: 0.5}\n"
+        "demand: {intercept: 20, own_slope: 1.5, cross_slope: 1.0}\nsecurity: {rivalry: 0.2,"
+        " demand_spillover: 0.6, leakage: {own: 3.0, cross: 0.5, interaction: 0.2}}\ncost: {form:"
+        " saturating, scale: 20, max_saving: 0.5, spillover: 0.5}\n"
     )
     assert not loaded("validate", str(case)) & HEAVY
     assert not loaded("schema") & HEAVY

@@ -27,7 +27,9 @@ RANGES = """vary:
 """
 
 
-def design(tmp_path: Path, text: str, head: str = f"case: {CASE}\n", policies: str = "policies: [nash]\n") -> BatchDesign:
+def design(
+    tmp_path: Path, text: str, head: str = f"case: {CASE}\n", policies: str = "policies: [nash]\n"
+) -> BatchDesign:
     """The design in this text."""
     path = tmp_path / "design.yaml"
     path.write_text(head + text + policies)
@@ -44,10 +46,15 @@ def faults(tmp_path: Path, text: str, **more: str) -> list[str]:
 @pytest.mark.parametrize("method", ["sobol", "latin_hypercube", "grid", "one_at_a_time"])
 @settings(max_examples=25)
 @given(data=st.data())
-def test_a_case_depends_on_its_number_alone(tmp_path_factory: pytest.TempPathFactory, method: str, data: st.DataObject) -> None:
+def test_a_case_depends_on_its_number_alone(
+    tmp_path_factory: pytest.TempPathFactory, method: str, data: st.DataObject
+) -> None:
     """Any range of cases is the same piece of the whole."""
     count = {"sobol": 100, "latin_hypercube": 100, "grid": 6, "one_at_a_time": 9}[method]
-    d = design(tmp_path_factory.getbasetemp(), RANGES + f"sample: {{method: {method}, count: {count}, seed: 3}}\n")
+    d = design(
+        tmp_path_factory.getbasetemp(),
+        RANGES + f"sample: {{method: {method}, count: {count}, seed: 3}}\n",
+    )
     start = data.draw(st.integers(0, d.count - 1))
     stop = data.draw(st.integers(start + 1, d.count))
     whole, piece = d.columns(0, d.count), d.columns(start, stop)
@@ -74,9 +81,16 @@ def test_a_grid_is_every_combination_with_both_ends(tmp_path: Path) -> None:
     d = design(tmp_path, RANGES + "sample: {method: grid, count: 3}\n")
     columns = d.columns(0, d.count)
     found = list(zip(*(columns[key].tolist() for key in columns), strict=True))
-    assert found == [pytest.approx(point) for point in itertools.product([0.2, 0.7, 1.2], [10, 100, 1000], [0.1, 0.9])]
+    assert found == [
+        pytest.approx(point)
+        for point in itertools.product([0.2, 0.7, 1.2], [10, 100, 1000], [0.1, 0.9])
+    ]
     assert max(columns["cost.scale"]) == 1000.0
-    listed = design(tmp_path, "vary: {demand.cross_slope: {values: [0.5, 1.0]}, cost.form: {values: [saturating, exponential]}}\n")
+    listed = design(
+        tmp_path,
+        "vary: {demand.cross_slope: {values: [0.5, 1.0]}, cost.form: {values: [saturating,"
+        " exponential]}}\n",
+    )
     assert listed.count == 4  # values alone need no sample
     assert [(t["demand"]["cross_slope"], t["cost"]["form"]) for t in listed.trees(0, 4)] == [
         (0.5, "saturating"),
@@ -93,20 +107,29 @@ def test_one_at_a_time_moves_one_key_and_starts_at_the_base(tmp_path: Path) -> N
     rows = list(zip(*(columns[key].tolist() for key in columns), strict=True))
     assert rows[0] == base
     assert len(rows) == 1 + 3 + 3 + 2
-    assert [sum(value != at for value, at in zip(row, base, strict=True)) for row in rows] == [0] + [1] * 8
-    assert parse_tree(next(d.trees(0, 1)), name="x").market.cost_scale == load_case(CASE).market.cost_scale
+    assert [sum(value != at for value, at in zip(row, base, strict=True)) for row in rows] == [
+        0
+    ] + [1] * 8
+    assert (
+        parse_tree(next(d.trees(0, 1)), name="x").market.cost_scale
+        == load_case(CASE).market.cost_scale
+    )
 
 
 def test_cases_are_the_base_with_its_keys_replaced(tmp_path: Path) -> None:
     d = design(
         tmp_path,
-        "vary:\n  demand.intercept[0]: {low: 10, high: 30}\n  security.leakage.own: {low: 1, high: 2}\nsample: {method: sobol, count: 4}\n",
+        "vary:\n  demand.intercept[0]: {low: 10, high: 30}\n  security.leakage.own: {low: 1, high:"
+        " 2}\nsample: {method: sobol, count: 4}\n",
     )
     base = load_case(CASE).resolved
     columns = d.columns(0, 4)
     for n, tree in enumerate(d.trees(0, 4)):
         assert tree["demand"]["intercept"] == [columns["demand.intercept[0]"][n], 20.0]
-        assert tree["security"]["leakage"] == {**base["security"]["leakage"], "own": columns["security.leakage.own"][n]}
+        assert tree["security"]["leakage"] == {
+            **base["security"]["leakage"],
+            "own": columns["security.leakage.own"][n],
+        }
         assert tree["cost"] == base["cost"]
 
 
@@ -117,7 +140,12 @@ def test_null_and_whole_numbers_reach_the_case(tmp_path: Path) -> None:
         head=f"case: {ROOT}/cases/private_spillovers.yaml\n",
     )
     cases = [parse_tree(tree, name="x").resolved for tree in d.trees(0, 4)]
-    assert [(case["cost"]["investment_cap"], case["types"]["points"]) for case in cases] == [(None, 3), (None, 5), (5.0, 3), (5.0, 5)]
+    assert [(case["cost"]["investment_cap"], case["types"]["points"]) for case in cases] == [
+        (None, 3),
+        (None, 5),
+        (5.0, 3),
+        (5.0, 5),
+    ]
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
@@ -150,7 +178,9 @@ def test_listed_cases_are_taken_as_they_are(tmp_path: Path) -> None:
     d = design(tmp_path, f"cases: [{CASE}, {ROOT}/cases/large_and_small.yaml]\n", head="")
     assert d.count == 2
     assert dict(d.keys) == {"case": "text"}
-    assert [tree["name"] for tree in d.trees(0, 2)] == [load_case(name).name for name in (CASE, ROOT / "cases" / "large_and_small.yaml")]
+    assert [tree["name"] for tree in d.trees(0, 2)] == [
+        load_case(name).name for name in (CASE, ROOT / "cases" / "large_and_small.yaml")
+    ]
     assert d.columns(1, 2)["case"].tolist() == [f"{ROOT}/cases/large_and_small.yaml"]
 
 
@@ -162,43 +192,85 @@ SAMPLE = "sample: {method: sobol, count: 8}\n"
     [
         (
             "vary: {demand.cross_slop: {values: [1]}}\n",
-            "2:8: vary.demand.cross_slop is not a key of the base case; did you mean demand.cross_slope",
+            (
+                "2:8: vary.demand.cross_slop is not a key of the base case; did you mean"
+                " demand.cross_slope"
+            ),
         ),
         ("vary: {cross_slope: {low: 0, high: 1}}\n" + SAMPLE, "did you mean demand.cross_slope?"),
         ("vary: {mechanism.tax_rul: {values: [groves]}}\n", "did you mean mechanism.tax_rule?"),
-        ("vary: {security.leakage: {low: 0, high: 1}}\n" + SAMPLE, "is a block or a list; vary its parts, such as security.leakage.own"),
+        (
+            "vary: {security.leakage: {low: 0, high: 1}}\n" + SAMPLE,
+            "is a block or a list; vary its parts, such as security.leakage.own",
+        ),
         ("vary: {types.points: {values: [3]}}\n", "the base case has no types"),
         ("vary: {name: {values: [x]}}\n", "vary.name is not a key of the base case"),
-        ("vary: {'demand.intercept[2]': {low: 1, high: 2}}\n" + SAMPLE, "vary.demand.intercept[2] is not a key"),
+        (
+            "vary: {'demand.intercept[2]': {low: 1, high: 2}}\n" + SAMPLE,
+            "vary.demand.intercept[2] is not a key",
+        ),
         (
             "vary: {'demand.cross_slope[0]': {low: 0.1, high: 0.2}}\n" + SAMPLE,
             "cross_slope[0].low is a list of 2; it must be a number",
         ),
-        ("vary: {security.rivalry: {low: 0.1, high: 1.4}}\n" + SAMPLE, "2:37: vary.security.rivalry.high is 1.4; it must lie in [0, 1)"),
-        ("vary: {security.rivalry: {low: 0.4, high: 0.1}}\n" + SAMPLE, "high is 0.1; it must lie above low = 0.4"),
-        ("vary: {security.rivalry: {low: 0, high: 0.1, log: true}}\n" + SAMPLE, "low is 0.0; with log it must lie in (0, high = 0.1)"),
+        (
+            "vary: {security.rivalry: {low: 0.1, high: 1.4}}\n" + SAMPLE,
+            "2:37: vary.security.rivalry.high is 1.4; it must lie in [0, 1)",
+        ),
+        (
+            "vary: {security.rivalry: {low: 0.4, high: 0.1}}\n" + SAMPLE,
+            "high is 0.1; it must lie above low = 0.4",
+        ),
+        (
+            "vary: {security.rivalry: {low: 0, high: 0.1, log: true}}\n" + SAMPLE,
+            "low is 0.0; with log it must lie in (0, high = 0.1)",
+        ),
         ("vary: {security.rivalry: {low: 0}}\n" + SAMPLE, "vary.security.rivalry.high is missing"),
         ("vary: {security.rivalry: {value: [0]}}\n" + SAMPLE, "did you mean values?"),
         ("vary: {security.rivalry: 0.3}\n" + SAMPLE, "vary.security.rivalry is 0.3; it must be"),
         ("vary: {security.rivalry: {values: []}}\n", "vary.security.rivalry.values"),
-        ("vary: {cost.form: {values: [saturating, exponental]}}\n", 'cost.form.values[1] is "exponental"; it must be one of'),
+        (
+            "vary: {cost.form: {values: [saturating, exponental]}}\n",
+            'cost.form.values[1] is "exponental"; it must be one of',
+        ),
         (
             "vary: {demand.intercept: {values: [1]}, 'demand.intercept[1]': {values: [2]}}\n",
             "stands beside demand.intercept, which holds it",
         ),
-        ("vary: {cost.scale: {low: 12, high: 13}}\n", "sample is missing; give a method and a count"),
-        ("vary: {cost.scale: {low: 12, high: 13}}\nsample: {method: sobol}\n", "sample.count is missing; give the number of cases"),
-        ("vary: {cost.scale: {low: 12, high: 13}}\nsample: {method: sobel, count: 3}\n", "did you mean sobol?"),
-        ("vary: {cost.scale: {low: 12, high: 13}}\nsample: {method: sobol, count: 0}\n", "sample.count is 0; it must lie in [1, "),
         (
-            "vary: {cost.scale: {low: 12, high: 13}, cost.spillover: {low: 0, high: 1}}\nsample: {method: grid, count: 99999}\n",
+            "vary: {cost.scale: {low: 12, high: 13}}\n",
+            "sample is missing; give a method and a count",
+        ),
+        (
+            "vary: {cost.scale: {low: 12, high: 13}}\nsample: {method: sobol}\n",
+            "sample.count is missing; give the number of cases",
+        ),
+        (
+            "vary: {cost.scale: {low: 12, high: 13}}\nsample: {method: sobel, count: 3}\n",
+            "did you mean sobol?",
+        ),
+        (
+            "vary: {cost.scale: {low: 12, high: 13}}\nsample: {method: sobol, count: 0}\n",
+            "sample.count is 0; it must lie in [1, ",
+        ),
+        (
+            (
+                "vary: {cost.scale: {low: 12, high: 13}, cost.spillover: {low: 0, high:"
+                " 1}}\nsample: {method: grid, count: 99999}\n"
+            ),
             "9,999,800,001 cases",
         ),
-        ("vary: {cost.scale: {low: 12, high: 13}}\ntable: t.csv\n" + SAMPLE, "table stands beside vary"),
+        (
+            "vary: {cost.scale: {low: 12, high: 13}}\ntable: t.csv\n" + SAMPLE,
+            "table stands beside vary",
+        ),
         ("cases: [a.yaml]\n", "case stands beside cases"),
         ("", "says nothing about which cases"),
         ("table: nowhere.csv\n", "table is nowhere.csv: there is no such file beside this one"),
-        ("polices: [nash]\nvary: {cost.scale: {values: [12]}}\n", "polices is not a known key; did you mean policies?"),
+        (
+            "polices: [nash]\nvary: {cost.scale: {values: [12]}}\n",
+            "polices is not a known key; did you mean policies?",
+        ),
     ],
 )
 def test_faults(tmp_path: Path, text: str, message: str) -> None:
@@ -206,7 +278,10 @@ def test_faults(tmp_path: Path, text: str, message: str) -> None:
 
 
 def test_all_faults_come_at_once_with_their_places(tmp_path: Path) -> None:
-    text = "vary:\n  cost.scal: {low: 12, high: 13}\n  security.rivalry: {low: 0.1, high: 1.4}\n" + SAMPLE
+    text = (
+        "vary:\n  cost.scal: {low: 12, high: 13}\n  security.rivalry: {low: 0.1, high: 1.4}\n"
+        + SAMPLE
+    )
     found = faults(tmp_path, text, policies="policies: [nash, nahs, nash, groves]\n")
     assert [fault.split(": ")[0] for fault in found] == ["3:3", "4:32", "6:18", "6:24", "6:30"]
     assert 'policies[1] is "nahs", which is no policy; did you mean nash?' in found[2]
@@ -215,9 +290,24 @@ def test_all_faults_come_at_once_with_their_places(tmp_path: Path) -> None:
 
 
 def test_all_policies_are_what_may_be_recommended_and_the_planner(tmp_path: Path) -> None:
-    """With types those of their comparison; what nobody may refuse only where that is asked; what does not compete never."""
-    known = {"nash", "no_sharing", "joint_profit", "sharing_alliance", "linear_subsidies", "vcg_full_information", "social_optimum"}
-    typed = known - {"nash", "vcg_full_information"} | {"bayes_nash", "printed", "groves", "worst_type", "agv"}
+    """With types those of their comparison; what nobody may refuse only where that is asked; what
+    does not compete never."""
+    known = {
+        "nash",
+        "no_sharing",
+        "joint_profit",
+        "sharing_alliance",
+        "linear_subsidies",
+        "vcg_full_information",
+        "social_optimum",
+    }
+    typed = known - {"nash", "vcg_full_information"} | {
+        "bayes_nash",
+        "printed",
+        "groves",
+        "worst_type",
+        "agv",
+    }
     vary = "vary: {cost.scale: {values: [12]}}\n"
     refuse = "vary: {mechanism.participation: {values: [ir_market, none]}}\n"
     head = f"case: {ROOT}/cases/private_spillovers.yaml\n"
@@ -225,9 +315,18 @@ def test_all_policies_are_what_may_be_recommended_and_the_planner(tmp_path: Path
     assert set(design(tmp_path, vary, policies=asked).policies) == known
     assert set(design(tmp_path, refuse, policies=asked).policies) == known | {"mandate"}
     assert set(design(tmp_path, vary, head=head, policies=asked).policies) == typed
-    # Transfers that are solved for save no more than the distance between types, but where nobody may refuse they have no flat part.
-    assert set(design(tmp_path, refuse, head=head, policies=asked).policies) >= typed | {"mandate", "designed"}
-    both = design(tmp_path, f"cases: [{CASE}, {ROOT}/cases/private_spillovers.yaml]\n", head="", policies=asked)
+    # Transfers that are solved for save no more than the distance between types, but where nobody
+    # may refuse they have no flat part.
+    assert set(design(tmp_path, refuse, head=head, policies=asked).policies) >= typed | {
+        "mandate",
+        "designed",
+    }
+    both = design(
+        tmp_path,
+        f"cases: [{CASE}, {ROOT}/cases/private_spillovers.yaml]\n",
+        head="",
+        policies=asked,
+    )
     assert set(both.policies) == known | typed
     (found,) = faults(tmp_path, vary, policies="policies: everything\n")
     assert 'policies is "everything"' in found
@@ -239,9 +338,15 @@ def test_all_policies_are_what_may_be_recommended_and_the_planner(tmp_path: Path
     [
         (
             "demand.cross_slop\n1\n",
-            "has the column demand.cross_slop, which is not a key of the base case; did you mean demand.cross_slope?",
+            (
+                "has the column demand.cross_slop, which is not a key of the base case; did you"
+                " mean demand.cross_slope?"
+            ),
         ),
-        ("cost.scale\n12\n13\nabc\n", 'has text in column cost.scale, row 3: "abc"; it must be a number'),
+        (
+            "cost.scale\n12\n13\nabc\n",
+            'has text in column cost.scale, row 3: "abc"; it must be a number',
+        ),
         ("cost.scale,cost.scale\n12,13\n", "the column cost.scale stands there twice"),
         ("case_id,cost.scale\n1,12\n1,13\n", "has a case_id twice"),
         ("case_id,cost.scale\nx,12\n,13\n", "row 2 has no case_id"),
@@ -269,10 +374,16 @@ def test_a_table_may_name_its_cases(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("vary: {cost.scale: {values: [12, 13, 12.0]}}\n", "values[2] is 12.0 again; list each value once"),
+        (
+            "vary: {cost.scale: {values: [12, 13, 12.0]}}\n",
+            "values[2] is 12.0 again; list each value once",
+        ),
         ("vary: {cost.scale: {values: []}}\n", "cost.scale.values is empty; give a list"),
         ("vary: {}\n", "vary is empty; give"),
-        ("vary: {cost.scale: {low: 0, high: 20, log: true}}\n" + SAMPLE, "with log it must lie in (0, high = 20.0)"),
+        (
+            "vary: {cost.scale: {low: 0, high: 20, log: true}}\n" + SAMPLE,
+            "with log it must lie in (0, high = 20.0)",
+        ),
         ("vary: {cost.scale: {low: 10, high: 20}}\n", "sample is missing"),
     ],
 )
@@ -285,18 +396,24 @@ def test_one_fault_is_told_once(tmp_path: Path, text: str, message: str) -> None
 def test_a_case_is_no_design_and_a_design_no_case(tmp_path: Path) -> None:
     with pytest.raises(BadCase, match="is a case, not the design of a batch"):
         load_design(CASE)
-    (tmp_path / "d.yaml").write_text(f"case: {CASE}\nvary: {{cost.scale: {{values: [12]}}}}\npolicies: [nash]\n")
+    (tmp_path / "d.yaml").write_text(
+        f"case: {CASE}\nvary: {{cost.scale: {{values: [12]}}}}\npolicies: [nash]\n"
+    )
     with pytest.raises(BadCase, match="is the design of a batch, not a case"):
         load_case(tmp_path / "d.yaml")
     (tmp_path / "d.yaml").write_text(f"case: {CASE}\nvary: {{cost.scale: {{values: [12]}}}}\n")
-    with pytest.raises(BadCase, match=r"policies is missing; give all or a list, each text, such as \[nash, joint_profit"):
+    with pytest.raises(
+        BadCase,
+        match=r"policies is missing; give all or a list, each text, such as \[nash, joint_profit",
+    ):
         load_design(tmp_path / "d.yaml")
 
 
 def test_the_base_is_one_case_of_a_design_that_moves_one_key_at_a_time(tmp_path: Path) -> None:
     d = design(
         tmp_path,
-        "vary: {cost.scale: {values: [10, 12, 14]}, cost.spillover: {low: 0.3, high: 0.7}}\nsample: {method: one_at_a_time, count: 3}\n",
+        "vary: {cost.scale: {values: [10, 12, 14]}, cost.spillover: {low: 0.3, high: 0.7}}\nsample:"
+        " {method: one_at_a_time, count: 3}\n",
     )
     rows = list(zip(*(column.tolist() for column in d.columns(0, d.count).values()), strict=True))
     assert rows == [(12, 0.5), (10, 0.5), (14, 0.5), (12, 0.3), (12, 0.7)]
@@ -305,14 +422,19 @@ def test_the_base_is_one_case_of_a_design_that_moves_one_key_at_a_time(tmp_path:
 def test_faults_of_the_cases_named_are_theirs(tmp_path: Path) -> None:
     (tmp_path / "bad.yaml").write_text(CASE.read_text().replace("rivalry: 0.3", "rivalry: 3"))
     found = faults(tmp_path, "cases: [bad.yaml, nowhere.yaml]\n", head="")
-    assert any("bad.yaml:14:3: security.rivalry is 3; it must lie in [0, 1)" in fault for fault in found)
+    assert any(
+        "bad.yaml:14:3: security.rivalry is 3; it must lie in [0, 1)" in fault for fault in found
+    )
     assert any("1:19: cases[1] is nowhere.yaml: there is no such file" in fault for fault in found)
 
 
 def test_sobol_warns_of_a_count_that_is_no_power_of_two(tmp_path: Path) -> None:
     text = "vary: {cost.scale: {low: 12, high: 13}}\n"
     assert design(tmp_path, text + "sample: {method: sobol, count: 64}\n").warnings == ()
-    assert "such as 128" in design(tmp_path, text + "sample: {method: sobol, count: 100}\n").warnings[0]
+    assert (
+        "such as 128"
+        in design(tmp_path, text + "sample: {method: sobol, count: 100}\n").warnings[0]
+    )
 
 
 def test_setting_a_key_keeps_the_other_firm() -> None:
@@ -332,13 +454,18 @@ def test_a_bad_case_has_rows_that_say_why(tmp_path: Path) -> None:
     assert columns["case_id"].tolist() == [0, 0, 1, 1]
     assert columns["policy"].tolist() == ["no_sharing", "nash"] * 2
     assert columns["status"][2:].tolist() == ["bad_case"] * 2
-    assert columns["message"].tolist() == [None, None] + ["demand.cross_slope is 2.0; it must lie in [0, own_slope = 1.5)"] * 2
+    assert (
+        columns["message"].tolist()
+        == [None, None] + ["demand.cross_slope is 2.0; it must lie in [0, own_slope = 1.5)"] * 2
+    )
     assert columns["welfare"][1] == pytest.approx(788.348902131109)
     assert np.isnan(columns["welfare"][2:]).all()
     assert failed_cases(columns) == 1
 
 
-def test_a_case_the_program_breaks_at_does_not_take_others_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_case_the_program_breaks_at_does_not_take_others_along(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import mechanism.analysis.many
 
     real = mechanism.analysis.many.solve_many
@@ -357,7 +484,10 @@ def test_a_case_the_program_breaks_at_does_not_take_others_along(tmp_path: Path,
 
 def test_chunks_are_smaller_where_cases_take_long_or_are_few(tmp_path: Path) -> None:
     text = "vary: {cost.scale: {low: 12, high: 13}}\nsample: {method: sobol, count: %d}\n"
-    private = {"head": f"case: {ROOT}/cases/private_spillovers.yaml\n", "policies": "policies: [nash, groves]\n"}
+    private = {
+        "head": f"case: {ROOT}/cases/private_spillovers.yaml\n",
+        "policies": "policies: [nash, groves]\n",
+    }
     assert chunk_size(design(tmp_path, text % 65536)) == 1000
     assert chunk_size(design(tmp_path, text % 65536, **private)) == 400
     assert chunk_size(design(tmp_path, text % 1024)) == 32

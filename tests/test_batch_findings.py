@@ -43,7 +43,12 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("batch")
     (folder / "design.yaml").write_text(DESIGN.format(case=CASES / "two_vendors.yaml"))
     out = folder / "result.csv"
-    assert CliRunner().invoke(app, ["batch", str(folder / "design.yaml"), "--out", str(out), "--quiet"]).exit_code == 0
+    assert (
+        CliRunner()
+        .invoke(app, ["batch", str(folder / "design.yaml"), "--out", str(out), "--quiet"])
+        .exit_code
+        == 0
+    )
     return out
 
 
@@ -61,11 +66,16 @@ def test_shares_and_quantiles_are_those_counted_by_hand(result: Path) -> None:
         assert rows[policy]["gain"]["q50"] == pytest.approx(gain.median(), abs=1e-12)
         assert rows[policy]["gain"]["q95"] == pytest.approx(gain.quantile(0.95), abs=1e-12)
         assert rows[policy]["beats_market"] == pytest.approx((gain > 0).mean())
-        assert rows[policy]["competes"] == pytest.approx(frame[frame.policy == policy].competes.mean())
+        assert rows[policy]["competes"] == pytest.approx(
+            frame[frame.policy == policy].competes.mean()
+        )
     assert (rows["social_optimum"]["wins"], rows["price_collusion"]["wins"]) == (None, None)
     assert sum(rows["nash"]["status"].values()) == 32
-    assert rows["nash"]["solved"] == pytest.approx(frame[frame.policy == "nash"].status.isin(["converged", "corner"]).mean())
-    # Where the planner's problem has no solution nothing is advised; elsewhere one of those listed is.
+    assert rows["nash"]["solved"] == pytest.approx(
+        frame[frame.policy == "nash"].status.isin(["converged", "corner"]).mean()
+    )
+    # Where the planner's problem has no solution nothing is advised; elsewhere one of those listed
+    # is.
     assert found["undecided"] == pytest.approx(wide["social_optimum"].isna().mean())
     assert found["unlisted"] == 0
     assert found["asks"]["money"] == rows["linear_subsidies"]["wins"]
@@ -74,17 +84,31 @@ def test_shares_and_quantiles_are_those_counted_by_hand(result: Path) -> None:
     for key, told in found["by"].items():
         assert sum(group["cases"] for group in told) == 32, key
         assert sum(group["decided"] for group in told) == best.notna().sum()
-        mean = sum(group["cases"] * next(r for r in group["policies"] if r["policy"] == "nash")["wins"] for group in told) / 32
+        mean = (
+            sum(
+                group["cases"] * next(r for r in group["policies"] if r["policy"] == "nash")["wins"]
+                for group in told
+            )
+            / 32
+        )
         assert mean == pytest.approx(rows["nash"]["wins"])
     assert {group["group"] for group in found["by"]["cost.form"]} == {"saturating", "exponential"}
-    assert set(found["shapes"]) == {"demand.cross_slope", "cost.scale"}  # forms of cost have no order
+    assert set(found["shapes"]) == {
+        "demand.cross_slope",
+        "cost.scale",
+    }  # forms of cost have no order
 
 
 def test_the_three_formats(run: Run, result: Path) -> None:
     told = json.loads(run("compare", result, "--format", "json").out)
     rows = list(csv.DictReader(io.StringIO(run("compare", result, "--format", "csv").out)))
-    wins = next(row for row in rows if (row["key"], row["policy"], row["figure"]) == ("", "nash", "wins"))
-    assert float(wins["value"]) == next(row for row in told["policies"] if row["policy"] == "nash")["wins"]
+    wins = next(
+        row for row in rows if (row["key"], row["policy"], row["figure"]) == ("", "nash", "wins")
+    )
+    assert (
+        float(wins["value"])
+        == next(row for row in told["policies"] if row["policy"] == "nash")["wins"]
+    )
     page = run("compare", result, "--by", "cost.form").out
     assert "By cost.form" in page
     assert "By cost.scale" not in page
@@ -97,8 +121,15 @@ def test_groups_of_many_values_are_of_equal_size() -> None:
     assert [group.which.sum() for group in found] == [20] * 5
     assert np.sum([group.which for group in found], axis=0).tolist() == [1] * 100
     few = groups(np.array([1.0, 2.0, np.nan]))
-    assert [(group.name, group.low, group.missing) for group in few] == [("1", 1.0, False), ("2", 2.0, False), ("null", None, True)]
-    assert [(group.name, group.low) for group in groups(np.array(["b", "a"], object))] == [("a", None), ("b", None)]
+    assert [(group.name, group.low, group.missing) for group in few] == [
+        ("1", 1.0, False),
+        ("2", 2.0, False),
+        ("null", None, True),
+    ]
+    assert [(group.name, group.low) for group in groups(np.array(["b", "a"], object))] == [
+        ("a", None),
+        ("b", None),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -106,8 +137,14 @@ def test_groups_of_many_values_are_of_equal_size() -> None:
     [
         ("a,b\n1,2\n", "is no result of pigou batch: it has no column case_id"),
         ("case_id,policy,status,welfare\n", "has no rows"),
-        ("case_id,policy,status,welfare\n1,nash,converged,1\n1,x,converged,1\n2,nash,converged,1\n", "is no whole result"),
-        (f"{HEAD}\n1,nash,converged,much,1,1,1,nash\n", "has something else than numbers in the column welfare"),
+        (
+            "case_id,policy,status,welfare\n1,nash,converged,1\n1,x,converged,1\n2,nash,converged,1\n",
+            "is no whole result",
+        ),
+        (
+            f"{HEAD}\n1,nash,converged,much,1,1,1,nash\n",
+            "has something else than numbers in the column welfare",
+        ),
         (
             "case_id,policy,status,welfare\n1,nash,converged,1\n",
             "was written by an older version of pigou: it has no column recommended; run",
@@ -124,7 +161,11 @@ def test_what_is_no_result_is_refused(run: Run, tmp_path: Path, text: str, messa
 
 
 def test_bad_usage(run: Run, result: Path) -> None:
-    assert "one result of a batch" in run("compare", result, result).err + run("compare", result, CASES / "two_vendors.yaml").err
+    assert (
+        "one result of a batch"
+        in run("compare", result, result).err
+        + run("compare", result, CASES / "two_vendors.yaml").err
+    )
     done = run("compare", result, "--by", "cost.scal")
     assert (done.code, "did you mean cost.scale?" in done.err) == (2, True)
     done = run("compare", CASES / "two_vendors.yaml", "--by", "cost.scale")
@@ -138,15 +179,23 @@ def written(path: Path, rows: list[str], head: str = HEAD) -> Path:
 
 
 def test_what_is_recommended_is_not_ranked_again(tmp_path: Path) -> None:
-    """What asks less is recommended though it is worth less; a case without advice; today's market where the batch does not list it."""
+    """What asks less is recommended though it is worth less; a case without advice; today's market
+    where the batch does not list it."""
     rows = []
     for case, best in enumerate(("joint_profit", "groves", "bayes_nash", "")):
         for key, value in (("joint_profit", 1.0), ("groves", 1.01), ("social_optimum", 2.0)):
-            rows.append(f"{case},{key},converged,1.0,{value},{int(key != 'social_optimum')},{int(key == best)},{best}")
+            competes, wins = int(key != "social_optimum"), int(key == best)
+            rows.append(f"{case},{key},converged,1.0,{value},{competes},{wins},{best}")
     found = findings(read_result(written(tmp_path / "r.csv", rows)), [])
     assert [row["wins"] for row in found["policies"]] == [0.25, 0.25, None]
     assert (found["undecided"], found["unlisted"]) == (0.25, 0.25)
-    assert found["asks"] == {"nothing": 0.25, "permission": 0.25, "order": 0, "money": 0, "reports": 0.25}
+    assert found["asks"] == {
+        "nothing": 0.25,
+        "permission": 0.25,
+        "order": 0,
+        "money": 0,
+        "reports": 0.25,
+    }
     assert "gain" not in found["policies"][0]
 
 
@@ -155,7 +204,8 @@ def test_gains_are_against_the_market_as_it_is_at_each_case(tmp_path: Path) -> N
     rows = []
     for case, (known, private) in enumerate(((1.0, None), (1.0, 2.0))):
         rows.append(f"{case},nash,converged,1,{known},{int(private is None)},0,joint_profit")
-        rows.append(f"{case},bayes_nash,{'not_asked,,,0' if private is None else f'converged,1,{private},1'},0,joint_profit")
+        figures = "not_asked,,,0" if private is None else f"converged,1,{private},1"
+        rows.append(f"{case},bayes_nash,{figures},0,joint_profit")
         rows.append(f"{case},joint_profit,converged,1,{4.0 + case},1,1,joint_profit")
     found = findings(read_result(written(tmp_path / "r.csv", rows)), [])
     assert found["policies"][2]["gain"]["mean"] == pytest.approx(((4 - 1) + (5 - 2)) / 2)
@@ -168,10 +218,17 @@ def test_keys_varied_one_at_a_time_are_pivoted_with_the_others_at_the_base(tmp_p
     # The alliance is recommended only where b is low; a never matters.
     for case, (a, b) in enumerate(((1, 1), (2, 1), (3, 1), (1, 2), (1, 3))):
         best = "joint_profit" if b == 1 else "nash"
-        rows += [f"{case},{key},converged,1,1,1,{int(key == best)},{best},{a},{b}" for key in ("nash", "joint_profit")]
+        rows += [
+            f"{case},{key},converged,1,1,1,{int(key == best)},{best},{a},{b}"
+            for key in ("nash", "joint_profit")
+        ]
     by = findings(read_result(written(tmp_path / "r.csv", rows, HEAD + ",a,b")), [])["by"]
-    assert [(group["group"], group["cases"], group["policies"][1]["wins"]) for group in by["a"]] == [("1", 1, 1), ("2", 1, 1), ("3", 1, 1)]
-    assert [(group["group"], group["cases"], group["policies"][1]["wins"]) for group in by["b"]] == [("1", 1, 1), ("2", 1, 0), ("3", 1, 0)]
+    assert [
+        (group["group"], group["cases"], group["policies"][1]["wins"]) for group in by["a"]
+    ] == [("1", 1, 1), ("2", 1, 1), ("3", 1, 1)]
+    assert [
+        (group["group"], group["cases"], group["policies"][1]["wins"]) for group in by["b"]
+    ] == [("1", 1, 1), ("2", 1, 0), ("3", 1, 0)]
 
 
 @pytest.mark.parametrize(
@@ -193,12 +250,14 @@ def test_how_wins_run_over_groups(rates: tuple[float, ...], told: str) -> None:
     assert shape([round(rate * 200) for rate in rates], [200] * len(rates)) == told
     mirrored = {"rises": "falls", "falls": "rises"}.get(told, told)
     assert shape([round(rate * 200) for rate in reversed(rates)], [200] * len(rates)) == mirrored
-    # Of three cases a group none of this can be told from chance, but of nothing and everything in many groups.
+    # Of three cases a group none of this can be told from chance, but of nothing and everything in
+    # many groups.
     assert shape([round(rate * 3) for rate in rates], [3] * len(rates)) in ("flat", told)
 
 
 def test_what_is_the_same_everywhere_is_seldom_called_different() -> None:
-    """Of samples of one win rate at most one in twenty, whatever the rate and the size of the groups."""
+    """Of samples of one win rate at most one in twenty, whatever the rate and the size of the
+    groups."""
     rng = np.random.default_rng(5)
     for rate, size in ((0.02, 50), (0.5, 20), (0.9, 300)):
         of = [size] * 5
@@ -211,18 +270,32 @@ def test_the_page_tells_a_peak_from_a_rise(run: Run, tmp_path: Path) -> None:
     for k, share in enumerate((3, 50, 132, 176, 130)):
         for n in range(200):
             best = "joint_profit" if n < share else "nash"
-            rows += [f"{200 * k + n},{key},converged,1,1,1,{int(key == best)},{best},{k + 1}" for key in ("nash", "joint_profit")]
+            rows += [
+                f"{200 * k + n},{key},converged,1,1,1,{int(key == best)},{best},{k + 1}"
+                for key in ("nash", "joint_profit")
+            ]
     path = written(tmp_path / "r.csv", rows, HEAD + ",cost.scale")
     page = " ".join(run("compare", path).out.split())
-    assert "(joint_profit) wins most often in the middle of cost.scale: 1.5 % at 1, 88.0 % at 4, 65.0 % at 5." in page
-    assert "(nash) wins least often in the middle of cost.scale: 98.5 % at 1, 12.0 % at 4, 35.0 % at 5." in page
+    assert (
+        "(joint_profit) wins most often in the middle of cost.scale: 1.5 % at 1, 88.0 % at 4, 65.0"
+        " % at 5." in page
+    )
+    assert (
+        "(nash) wins least often in the middle of cost.scale: 98.5 % at 1, 12.0 % at 4, 35.0 %"
+        " at 5." in page
+    )
     assert "What is recommended asks for nothing in 50.9 %, permission in 49.1 %." in page
     told = json.loads(run("compare", path, "--format", "json").out)
-    assert told["shapes"] == {"cost.scale": {"nash": "falls, then rises", "joint_profit": "rises, then falls"}}
+    assert told["shapes"] == {
+        "cost.scale": {"nash": "falls, then rises", "joint_profit": "rises, then falls"}
+    }
 
 
 def test_strict_fails_where_a_rule_fails_in_some_case(run: Run, tmp_path: Path) -> None:
-    rows = [f"{case},groves,converged,1,1,1,1,groves,holds,{told}" for case, told in enumerate(("violated", "holds"))]
+    rows = [
+        f"{case},groves,converged,1,1,1,1,groves,holds,{told}"
+        for case, told in enumerate(("violated", "holds"))
+    ]
     path = written(tmp_path / "r.csv", rows, HEAD + ",ic,ir")
     assert run("compare", path).code == 0
     done = run("compare", path, "--strict")

@@ -1,4 +1,5 @@
-"""The chunk runner with a cheap function: the same bytes whoever computes and whatever interrupts."""
+"""The chunk runner with a cheap function: the same bytes whoever computes and whatever
+interrupts."""
 
 from __future__ import annotations
 
@@ -105,19 +106,28 @@ def test_what_is_written_is_what_was_computed(unbroken: dict[str, bytes], tmp_pa
     wanted = Squares()(0, CASES)
     table = file.read()
     assert table.column("case_id").to_pylist() == wanted["case_id"]
-    assert table.column("value").to_pylist() == [None if value != value else value for value in wanted["value"]]
+    assert table.column("value").to_pylist() == [
+        None if value != value else value for value in wanted["value"]
+    ]
     assert table.column("message").to_pylist() == wanted["message"]
     assert [str(field.type) for field in table.schema] == ["int64", "double", "string"]
     assert file.num_row_groups == 1
     assert table.schema.metadata[b"pigou.seed"] == b"7"
     assert table.schema.metadata[b"pigou.failed_cases"] == str(len(range(0, CASES, 7))).encode()
     lines = unbroken["csv"].decode().splitlines()
-    assert lines[:4] == ["case_id,value,message", '0,,"a ""quoted"", word"', '0,,"a ""quoted"", word"', f"1,{1 / 7!r},"]
+    assert lines[:4] == [
+        "case_id,value,message",
+        '0,,"a ""quoted"", word"',
+        '0,,"a ""quoted"", word"',
+        f"1,{1 / 7!r},",
+    ]
     assert len(lines) == 1 + 2 * CASES
 
 
 @pytest.mark.parametrize("ending", ["parquet", "csv"])
-def test_two_processes_give_the_same_bytes(unbroken: dict[str, bytes], tmp_path: Path, ending: str) -> None:
+def test_two_processes_give_the_same_bytes(
+    unbroken: dict[str, bytes], tmp_path: Path, ending: str
+) -> None:
     out = tmp_path / f"r.{ending}"
     run(job(), out, jobs=2)
     assert out.read_bytes() == unbroken[ending]
@@ -147,7 +157,9 @@ def test_killed_twice_and_resumed_the_bytes_are_those_of_an_unbroken_run(
     trail.mkdir()
     before = 0
     for _ in (1, 2):
-        with subprocess.Popen([sys.executable, str(script), str(out), str(jobs), str(trail)]) as process:
+        with subprocess.Popen(
+            [sys.executable, str(script), str(out), str(jobs), str(trail)]
+        ) as process:
             wait_for(lambda: log.exists() and len(log.read_text().splitlines()) >= before + 3)  # noqa: B023
             process.kill()
         assert process.returncode == -signal.SIGKILL
@@ -161,7 +173,9 @@ def test_killed_twice_and_resumed_the_bytes_are_those_of_an_unbroken_run(
     assert out.read_bytes() == unbroken[ending]
     assert not Parts(out).exist()
     assert len(list(trail.iterdir())) >= 2
-    wait_for(lambda: not any(alive(int(path.name)) for path in trail.iterdir()))  # no worker outlives the run
+    wait_for(
+        lambda: not any(alive(int(path.name)) for path in trail.iterdir())
+    )  # no worker outlives the run
 
 
 def alive(process: int) -> bool:
@@ -203,7 +217,9 @@ def test_an_interrupt_keeps_what_is_done(unbroken: dict[str, bytes], tmp_path: P
     assert out.read_bytes() == unbroken["parquet"]
 
 
-def test_damaged_parts_and_a_torn_line_are_computed_again(unbroken: dict[str, bytes], tmp_path: Path) -> None:
+def test_damaged_parts_and_a_torn_line_are_computed_again(
+    unbroken: dict[str, bytes], tmp_path: Path
+) -> None:
     out = tmp_path / "r.csv"
     interrupted(out, 600)
     parts = Parts(out)
@@ -238,7 +254,9 @@ def test_a_changed_design_is_refused_and_the_change_named(tmp_path: Path) -> Non
     assert out.exists()
 
 
-def test_what_is_there_is_not_overwritten_unasked(unbroken: dict[str, bytes], tmp_path: Path) -> None:
+def test_what_is_there_is_not_overwritten_unasked(
+    unbroken: dict[str, bytes], tmp_path: Path
+) -> None:
     out = tmp_path / "r.csv"
     interrupted(out, 100)
     with pytest.raises(Refused, match="--resume"):
@@ -265,7 +283,9 @@ def test_resuming_what_is_complete_is_nothing(tmp_path: Path, ending: str) -> No
         run(replace(job(), identity={}), out, resume=True)
 
 
-def test_stopped_after_the_result_got_its_name_only_the_parts_are_left_to_remove(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stopped_after_the_result_got_its_name_only_the_parts_are_left_to_remove(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = tmp_path / "r.csv"
 
     def killed(self: Parts) -> None:
@@ -292,7 +312,9 @@ def test_a_worker_that_dies_once_is_survived(unbroken: dict[str, bytes], tmp_pat
 
 
 @posix
-def test_cases_that_always_kill_their_worker_end_the_run_after_three_retries(unbroken: dict[str, bytes], tmp_path: Path) -> None:
+def test_cases_that_always_kill_their_worker_end_the_run_after_three_retries(
+    unbroken: dict[str, bytes], tmp_path: Path
+) -> None:
     out, trap = tmp_path / "r.csv", tmp_path / "trap"
     with pytest.raises(WorkersDied, match=r"the cases 598 to 647, out of memory"):
         run(job(trap=str(trap), always=True), out, jobs=2)
@@ -303,7 +325,9 @@ def test_cases_that_always_kill_their_worker_end_the_run_after_three_retries(unb
 
 
 @posix
-def test_a_cluster_gives_the_same_bytes_though_a_worker_dies(unbroken: dict[str, bytes], tmp_path: Path) -> None:
+def test_a_cluster_gives_the_same_bytes_though_a_worker_dies(
+    unbroken: dict[str, bytes], tmp_path: Path
+) -> None:
     out, trap = tmp_path / "r.parquet", tmp_path / "trap"
     run(job(trap=str(trap)), out, jobs=2, cluster="local")
     assert trap.exists()
@@ -331,7 +355,9 @@ def test_a_cluster_that_goes_away_ends_the_run_and_keeps_what_is_done(
     assert out.read_bytes() == unbroken["csv"]
 
 
-def test_a_full_disk_keeps_what_is_done(unbroken: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_keeps_what_is_done(
+    unbroken: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = tmp_path / "r.csv"
     real = os.fsync
     calls = 0

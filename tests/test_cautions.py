@@ -1,4 +1,5 @@
-"""Cautions beside a recommendation: each is shown where it is due and not where it is not, its number found on a second road."""
+"""Cautions beside a recommendation: each is shown where it is due and not where it is not, its
+number found on a second road."""
 
 from __future__ import annotations
 
@@ -22,14 +23,22 @@ CASES = Path(__file__).resolve().parents[1] / "cases"
 
 PEAKS = {
     "demand": {"intercept": 24, "own_slope": 1.4, "cross_slope": 0.5},
-    "security": {"rivalry": 0.6, "demand_spillover": 0.6, "leakage": {"own": 3.0, "cross": 0.45, "interaction": 1.1}},
+    "security": {
+        "rivalry": 0.6,
+        "demand_spillover": 0.6,
+        "leakage": {"own": 3.0, "cross": 0.45, "interaction": 1.1},
+    },
     "cost": {"scale": 13.0, "max_saving": 0.86, "spillover": 0.34},
 }
 """A market in which the regulated game has three equilibria."""
 
 LEAVING = {
     "demand": {"intercept": 10, "own_slope": 1, "cross_slope": 0},
-    "security": {"rivalry": 0.9, "demand_spillover": 0.05, "leakage": {"own": 1, "cross": 0.1, "interaction": 0.1}},
+    "security": {
+        "rivalry": 0.9,
+        "demand_spillover": 0.05,
+        "leakage": {"own": 1, "cross": 0.1, "interaction": 0.1},
+    },
     "cost": {"scale": 1.4, "max_saving": 0.2, "spillover": 0.5},
 }
 """A market out of which a planner would drive a firm."""
@@ -72,7 +81,9 @@ def test_the_recommendation_carries_the_cautions_of_its_policy() -> None:
 
 def test_consumers_lose_what_their_surplus_falls_by() -> None:
     found = shipped("fierce_rivalry")
-    lost = books(found, "nash")["consumer_surplus"] - books(found, "joint_profit")["consumer_surplus"]
+    lost = (
+        books(found, "nash")["consumer_surplus"] - books(found, "joint_profit")["consumer_surplus"]
+    )
     assert told(found, "joint_profit")["consumers_lose"].amount == pytest.approx(lost, rel=1e-9)
     assert "consumers_lose" not in told(shipped("two_vendors"), "joint_profit")
 
@@ -80,11 +91,17 @@ def test_consumers_lose_what_their_surplus_falls_by() -> None:
 def test_an_alliance_that_invests_less_is_a_cartel_and_a_tax_lets_security_fall() -> None:
     found = shipped("fierce_rivalry")
     before, after = (sum(books(found, key)["investment"]) for key in ("nash", "joint_profit"))
-    assert told(found, "joint_profit")["investment_cartel"].amount == pytest.approx(1 - after / before, rel=1e-9)
-    assert not {"security_falls", "investment_cartel"} & set(told(shipped("two_vendors"), "joint_profit"))
+    assert told(found, "joint_profit")["investment_cartel"].amount == pytest.approx(
+        1 - after / before, rel=1e-9
+    )
+    assert not {"security_falls", "investment_cartel"} & set(
+        told(shipped("two_vendors"), "joint_profit")
+    )
     found = shipped("sharing_lowers_welfare")
     before, after = (sum(books(found, key)["investment"]) for key in ("nash", "social_optimum"))
-    assert told(found, "vcg_full_information")["security_falls"].amount == pytest.approx(1 - after / before, rel=1e-9)
+    assert told(found, "vcg_full_information")["security_falls"].amount == pytest.approx(
+        1 - after / before, rel=1e-9
+    )
     # By a ten-thousandth less is no finding.
     assert "security_falls" not in told(found, "linear_subsidies")
 
@@ -109,7 +126,10 @@ def test_what_must_pass_between_members() -> None:
     assert "side_payments_needed" not in told(shipped("two_vendors"), "joint_profit")
 
 
-@pytest.mark.parametrize(("name", "policy"), [("two_vendors", "joint_profit"), ("one_sided_spillover", "sharing_alliance")])
+@pytest.mark.parametrize(
+    ("name", "policy"),
+    [("two_vendors", "joint_profit"), ("one_sided_spillover", "sharing_alliance")],
+)
 def test_what_breaking_an_agreement_gains_by_brute_force(name: str, policy: str) -> None:
     found = shipped(name)
     market, levels = oracle.read_market(found.case.resolved), found.regimes[policy].levels
@@ -125,7 +145,8 @@ def test_what_breaking_an_agreement_gains_by_brute_force(name: str, policy: str)
 
 
 def test_members_that_pay_each_other_need_other_patience() -> None:
-    """Firm 2 loses by the alliance of a large and a small vendor: alone it would never keep to it."""
+    """Firm 2 loses by the alliance of a large and a small vendor: alone it would never keep to
+    it."""
     found = shipped("large_and_small")
     market, levels = oracle.read_market(found.case.resolved), found.regimes["joint_profit"].levels
     assert levels is not None
@@ -144,8 +165,12 @@ def test_fees_are_paid_out_of_what_keeps_members_together() -> None:
 
 
 def test_what_undercutting_agreed_prices_gains_by_brute_force() -> None:
-    """At the agreed levels and the rival's agreed price the own price is tried on a grid, customers of a rival without sales included."""
-    for name, changes in (("two_vendors", {}), ("large_and_small", {"demand": {"cross_slope": 1.3}})):
+    """At the agreed levels and the rival's agreed price the own price is tried on a grid, customers
+    of a rival without sales included."""
+    for name, changes in (
+        ("two_vendors", {}),
+        ("large_and_small", {"demand": {"cross_slope": 1.3}}),
+    ):
         found = changed(name, **changes)
         regime, tree = found.regimes["price_collusion"], found.case.resolved
         assert regime.levels is not None
@@ -158,8 +183,14 @@ def test_what_undercutting_agreed_prices_gains_by_brute_force() -> None:
             A, best = [market.intercept[k] + shift[k] for k in (0, 1)], -np.inf
             for price in np.linspace(0, 1.5 * agreed["price"][i], 60_001):
                 q_j = A[j] - b[j] * agreed["price"][j] + x * price
-                other = agreed["price"][j] if q_j >= 0 else (A[j] + x * price) / b[j]  # the price at which it just sells nothing
-                best = max(best, price * (A[i] - b[i] * price + x * other) - oracle.investment_cost(market, regime.levels.tolist(), i))
+                other = (
+                    agreed["price"][j] if q_j >= 0 else (A[j] + x * price) / b[j]
+                )  # the price at which it just sells nothing
+                best = max(
+                    best,
+                    price * (A[i] - b[i] * price + x * other)
+                    - oracle.investment_cost(market, regime.levels.tolist(), i),
+                )
             deviation = oracle.best_reply(market, regime.levels.tolist(), i)[1]
             gains.append(max(best, deviation) - agreed["profit"][i])
         one = told(found, "price_collusion")["not_self_enforcing"]
@@ -170,11 +201,19 @@ def test_what_undercutting_agreed_prices_gains_by_brute_force() -> None:
 
 def test_an_alliance_that_less_would_do_for() -> None:
     found = shipped("near_monopolies")
-    gain = {key: books(found, key)["welfare"] - books(found, "nash")["welfare"] for key in ("joint_profit", "sharing_alliance")}
+    gain = {
+        key: books(found, key)["welfare"] - books(found, "nash")["welfare"]
+        for key in ("joint_profit", "sharing_alliance")
+    }
     one = told(found, "joint_profit")["not_indispensable"]
     assert one.amount == pytest.approx(gain["sharing_alliance"] / gain["joint_profit"], rel=1e-7)
-    members = {key: sum(books(found, key)["profit"]) - sum(books(found, "nash")["profit"]) for key in gain}
-    assert f"its members {members['sharing_alliance'] / members['joint_profit']:.0%} of their gain" in one.text
+    members = {
+        key: sum(books(found, key)["profit"]) - sum(books(found, "nash")["profit"]) for key in gain
+    }
+    assert (
+        f"its members {members['sharing_alliance'] / members['joint_profit']:.0%} of their gain"
+        in one.text
+    )
     # A third of it is not most of it.
     assert "not_indispensable" not in told(shipped("two_vendors"), "joint_profit")
     assert "not_indispensable" not in told(found, "sharing_alliance")
@@ -185,9 +224,13 @@ def test_an_alliance_that_less_would_do_for() -> None:
 
 def test_what_fixing_prices_would_add() -> None:
     found = shipped("two_vendors")
-    more = sum(books(found, "joint_profit", "collusive")["profit"]) - sum(books(found, "joint_profit")["profit"])
+    more = sum(books(found, "joint_profit", "collusive")["profit"]) - sum(
+        books(found, "joint_profit")["profit"]
+    )
     assert told(found, "joint_profit")["price_temptation"].amount == pytest.approx(more, rel=1e-9)
-    assert "price_temptation" not in told(shipped("near_monopolies"), "joint_profit")  # next to nothing
+    assert "price_temptation" not in told(
+        shipped("near_monopolies"), "joint_profit"
+    )  # next to nothing
     assert "price_temptation" not in told(found, "price_collusion")
 
 
@@ -196,7 +239,9 @@ def test_other_equilibria_of_what_is_recommended() -> None:
     full = found.full_information
     assert full is not None
     assert len(full.regulated.certificate.others) == 2
-    worst = full.regulated.welfare - min(other.welfare for other in full.regulated.certificate.others)
+    worst = full.regulated.welfare - min(
+        other.welfare for other in full.regulated.certificate.others
+    )
     one = told(found, "vcg_full_information")["other_equilibria"]
     assert one.amount == pytest.approx(worst, rel=1e-9)
     assert "one of 2 other equilibria" in one.text
@@ -225,7 +270,8 @@ def test_what_is_private_is_told_or_not() -> None:
 
 
 def test_agreements_of_members_with_private_types_in_loops() -> None:
-    """Gains are expectations over the pairs of types that members then know, patience that of the worst pair."""
+    """Gains are expectations over the pairs of types that members then know, patience that of the
+    worst pair."""
     found = shipped("two_types")
     assert found.types is not None
     from market.regimes import solve_regime
@@ -234,16 +280,27 @@ def test_agreements_of_members_with_private_types_in_loops() -> None:
     for a, p in zip(found.types.types, found.types.probabilities, strict=True):
         for b, q in zip(found.types.types, found.types.probabilities, strict=True):
             pair = [float(a), float(b)]
-            tree = {**found.case.resolved, "cost": {**found.case.resolved["cost"], "spillover": pair}}
+            tree = {
+                **found.case.resolved,
+                "cost": {**found.case.resolved["cost"], "spillover": pair},
+            }
             market = oracle.read_market(tree)
-            x, now = (solve_regime(found.case.market.with_cost_spillover(np.array(pair)), key).levels for key in ("joint_profit", "nash"))
+            x, now = (
+                solve_regime(found.case.market.with_cost_spillover(np.array(pair)), key).levels
+                for key in ("joint_profit", "nash")
+            )
             assert x is not None
             assert now is not None
-            kept, today = (np.array(oracle.account(market, y.tolist(), "bertrand")["profit"]) for y in (x, now))
+            kept, today = (
+                np.array(oracle.account(market, y.tolist(), "bertrand")["profit"]) for y in (x, now)
+            )
             best = np.array([oracle.best_reply(market, x.tolist(), i)[1] for i in (0, 1)])
             gains += p * q * (best - kept)
             joint += p * q * kept.sum()
-            patience += [(best[i] - kept[i]) / (best[i] - today[i]) if kept[i] >= today[i] else np.inf for i in (0, 1)]
+            patience += [
+                (best[i] - kept[i]) / (best[i] - today[i]) if kept[i] >= today[i] else np.inf
+                for i in (0, 1)
+            ]
     one = told(found, "joint_profit")["not_self_enforcing"]
     assert one.amount == pytest.approx(gains.max() / joint, rel=1e-6)
     assert (f"counts at least {max(patience):.2f}" in one.text) == np.isfinite(max(patience))
@@ -252,7 +309,11 @@ def test_agreements_of_members_with_private_types_in_loops() -> None:
 def test_a_firm_that_would_be_driven_out_is_named() -> None:
     tree = {**LEAVING, "firms": ["Alpha", "Beta"]}
     found = evaluate(parse_tree(tree))
-    out = {key: one.certificate for key, one in found.regimes.items() if one.certificate.driven_out is not None}
+    out = {
+        key: one.certificate
+        for key, one in found.regimes.items()
+        if one.certificate.driven_out is not None
+    }
     assert "social_optimum" in out
     assert found.today.expected is not None
     listed = [one for one in cautions(found, policy_of("nash")) if one.code == "firm_driven_out"]
@@ -281,7 +342,9 @@ def test_large_payments_are_what_marginal_profits_lack() -> None:
         up, down = x.tolist(), x.tolist()
         up[k] += h
         down[k] -= h
-        paid -= x[k] * (oracle.own_profit(market, up, 0) - oracle.own_profit(market, down, 0)) / (2 * h)
+        paid -= (
+            x[k] * (oracle.own_profit(market, up, 0) - oracle.own_profit(market, down, 0)) / (2 * h)
+        )
     one = told(found, "linear_subsidies")["large_transfers"]
     assert one.amount == pytest.approx(paid, rel=1e-7)
     assert f"{paid / books(found, 'nash')['profit'][0]:.0%} of its profit today" in one.text
@@ -293,8 +356,14 @@ def test_what_was_searched_is_said() -> None:
     assert "searched" not in told(shipped("two_vendors"), "joint_profit")
     assert "searched" not in told(shipped("two_vendors"), "vcg_full_information")
     assert "searched" in told(shipped("exponential_cost"), "joint_profit")
-    assert "no other levels are worth more" not in told(shipped("two_vendors"), "linear_subsidies")["searched"].text
-    assert "no other levels are worth more" in told(shipped("sharing_lowers_welfare"), "linear_subsidies")["searched"].text
+    assert (
+        "no other levels are worth more"
+        not in told(shipped("two_vendors"), "linear_subsidies")["searched"].text
+    )
+    assert (
+        "no other levels are worth more"
+        in told(shipped("sharing_lowers_welfare"), "linear_subsidies")["searched"].text
+    )
 
 
 def test_what_has_no_figures_has_no_cautions() -> None:

@@ -26,12 +26,16 @@ def test_participation_names_the_firm_its_type_and_its_rival_s() -> None:
     assert participation(interim, 0.0, points).witness == Refusal(player=1, type=0.8, slack=-4.0)
     ex_post = np.zeros((2, 3, 3))
     ex_post[0, 1, 2] = -3.0
-    assert participation(ex_post, 0.0, points).witness == Refusal(player=0, type=0.5, rival_type=0.8, slack=-3.0)
+    assert participation(ex_post, 0.0, points).witness == Refusal(
+        player=0, type=0.5, rival_type=0.8, slack=-3.0
+    )
     assert participation(np.array([1.0, -1.0]), 0.0).witness == Refusal(player=1, slack=-1.0)
 
 
 def test_of_equal_firms_the_first_is_named() -> None:
-    assert participation(np.array([-1.0, -1.0 - 1e-15]), 0.0).witness == Refusal(player=0, slack=-1.0 - 1e-15)
+    assert participation(np.array([-1.0, -1.0 - 1e-15]), 0.0).witness == Refusal(
+        player=0, slack=-1.0 - 1e-15
+    )
 
 
 def test_witnesses_as_plain_values() -> None:

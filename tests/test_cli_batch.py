@@ -29,14 +29,26 @@ TEXT = f"""case: {ROOT}/cases/two_vendors.yaml
 vary: {{cost.scale: {{values: [12, 14]}}}}
 policies: [nash, social_optimum]
 """
-MANY = TEXT.replace("{values: [12, 14]}", "{low: 12, high: 20}") + "sample: {method: sobol, count: 100000}\n"
+MANY = (
+    TEXT.replace("{values: [12, 14]}", "{low: 12, high: 20}")
+    + "sample: {method: sobol, count: 100000}\n"
+)
 
 
 @pytest.mark.parametrize(
     ("name", "vary"),
     [
-        ("two_vendors", {"security.rivalry": [0.2, 0.78, 0.9], "mechanism.public_funds_cost": [0.0, 0.8]}),
-        ("large_and_small", {"mechanism.participation": ["ir_market", "none"], "mechanism.profit_weight": [0.0, 1.0]}),
+        (
+            "two_vendors",
+            {"security.rivalry": [0.2, 0.78, 0.9], "mechanism.public_funds_cost": [0.0, 0.8]},
+        ),
+        (
+            "large_and_small",
+            {
+                "mechanism.participation": ["ir_market", "none"],
+                "mechanism.profit_weight": [0.0, 1.0],
+            },
+        ),
         ("two_types", {"security.rivalry": [0.3, 0.9]}),
     ],
 )
@@ -45,7 +57,13 @@ def test_what_wins_among_all_policies_is_what_evaluate_recommends(
 ) -> None:
     case = ROOT / "cases" / f"{name}.yaml"
     (tmp_path / "d.yaml").write_text(
-        json.dumps({"case": str(case), "vary": {key: {"values": values} for key, values in vary.items()}, "policies": "all"})
+        json.dumps(
+            {
+                "case": str(case),
+                "vary": {key: {"values": values} for key, values in vary.items()},
+                "policies": "all",
+            }
+        )
     )
     assert run("batch", tmp_path / "d.yaml", "--out", tmp_path / "r.csv").code == 0
     frame = pd.read_csv(tmp_path / "r.csv")
@@ -63,7 +81,9 @@ def test_what_wins_among_all_policies_is_what_evaluate_recommends(
             if row["competes"]:
                 (found,) = rows[rows.policy == row["policy"]].to_dict("records")
                 assert found["value"] == pytest.approx(row["value"], rel=1e-9)
-                assert found["outlay_joined"] == pytest.approx(row["outlay_joined"], rel=1e-9, abs=1e-9 * abs(row["value"]))
+                assert found["outlay_joined"] == pytest.approx(
+                    row["outlay_joined"], rel=1e-9, abs=1e-9 * abs(row["value"])
+                )
     assert len(winners) > 1
 
 
@@ -93,22 +113,35 @@ def test_a_batch_says_what_evaluate_says(run: Run, design: Path, tmp_path: Path)
         assert frame["ic_max_gain"].isna().all()
         assert not Parts(out).exist()
     metadata = pq.read_schema(tmp_path / "r.parquet").metadata
-    assert {b"pigou.design", b"pigou.batch_sha256", b"pigou.version", b"pigou.seed", b"pigou.schema_version"} <= set(metadata)
+    assert {
+        b"pigou.design",
+        b"pigou.batch_sha256",
+        b"pigou.version",
+        b"pigou.seed",
+        b"pigou.schema_version",
+    } <= set(metadata)
 
 
 def test_failed_cases_give_4_and_rows_that_say_why(run: Run, design: Path, tmp_path: Path) -> None:
-    design.write_text(TEXT.replace("cost.scale: {values: [12, 14]}", "demand.cross_slope: {values: [1.0, 1.6]}"))
+    design.write_text(
+        TEXT.replace("cost.scale: {values: [12, 14]}", "demand.cross_slope: {values: [1.0, 1.6]}")
+    )
     out = tmp_path / "r.csv"
     done = run("batch", design, "--out", out, "--quiet")
     assert done.code == 4
-    assert done.err.splitlines() == ["1 of 2 cases failed; the columns status (bad_case, failed) and message of their rows say why"]
+    assert done.err.splitlines() == [
+        "1 of 2 cases failed; the columns status (bad_case, failed) and message of their rows"
+        " say why"
+    ]
     frame = pd.read_csv(out)
     assert frame["status"].tolist()[2:] == ["bad_case"] * 2
     assert "it must lie in [0, own_slope = 1.5)" in frame["message"][2]
 
 
 def test_a_dry_run_writes_nothing(run: Run, design: Path, tmp_path: Path) -> None:
-    design.write_text(TEXT.replace("cost.scale: {values: [12, 14]}", "demand.cross_slope: {values: [1.0, 1.6]}"))
+    design.write_text(
+        TEXT.replace("cost.scale: {values: [12, 14]}", "demand.cross_slope: {values: [1.0, 1.6]}")
+    )
     done = run("batch", design, "--dry-run", "--out", tmp_path / "r.csv")
     assert done.code == 0
     told = dict(line.split(maxsplit=1) for line in done.out.splitlines())
@@ -117,12 +150,16 @@ def test_a_dry_run_writes_nothing(run: Run, design: Path, tmp_path: Path) -> Non
     assert told["chunks"] == "1"
     assert "ms per case" in told["time"]
     assert told["size"].startswith("about ")
-    assert told["probe"].startswith("2 cases spread over the design; 1 of them fail: demand.cross_slope is 1.6")
+    assert told["probe"].startswith(
+        "2 cases spread over the design; 1 of them fail: demand.cross_slope is 1.6"
+    )
     assert [path.name for path in tmp_path.iterdir()] == ["design.yaml"]
     assert run("batch", design, "--dry-run").code == 0
 
 
-def test_wrong_usage_gives_2_and_a_remedy(run: Run, design: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_usage_gives_2_and_a_remedy(
+    run: Run, design: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refused(*arguments: object) -> str:
         done = run("batch", *arguments)
         assert (done.code, done.out) == (2, "")
@@ -136,7 +173,9 @@ def test_wrong_usage_gives_2_and_a_remedy(run: Run, design: Path, tmp_path: Path
     assert "give one of them" in refused(design, "--out", out, "--resume", "--overwrite")
     assert "there is no such file" in refused(tmp_path / "nowhere.yaml", "--out", out)
     monkeypatch.setattr("cli.batch.pools.ANSWER", 1)
-    assert "no dask scheduler answers at nonsense" in refused(design, "--out", out, "--cluster", "nonsense:1")
+    assert "no dask scheduler answers at nonsense" in refused(
+        design, "--out", out, "--cluster", "nonsense:1"
+    )
     assert not Parts(out).exist()  # nothing was done, and the next attempt needs no --resume
     out.write_text("something else")
     assert "--overwrite starts again" in refused(design, "--out", out)
@@ -145,15 +184,22 @@ def test_wrong_usage_gives_2_and_a_remedy(run: Run, design: Path, tmp_path: Path
     monkeypatch.setitem(sys.modules, "joblib.externals.loky", None)
     assert "--jobs needs joblib" in refused(design, "--out", tmp_path / "other.csv", "--jobs", 2)
     monkeypatch.setitem(sys.modules, "distributed", None)
-    assert "--cluster needs dask" in refused(design, "--out", tmp_path / "other.csv", "--cluster", "local", "--resume")
+    assert "--cluster needs dask" in refused(
+        design, "--out", tmp_path / "other.csv", "--cluster", "local", "--resume"
+    )
     monkeypatch.setattr("cli.commands.batch.find_spec", lambda name: None)
     assert "needs pyarrow" in refused(design, "--out", tmp_path / "new.parquet")
 
 
-def test_a_design_changed_meanwhile_is_refused(run: Run, design: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_design_changed_meanwhile_is_refused(
+    run: Run, design: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = tmp_path / "r.csv"
     with monkeypatch.context() as patch:
-        patch.setattr("cli.batch.runner._join", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+        patch.setattr(
+            "cli.batch.runner._join",
+            lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")),
+        )
         done = run("batch", design, "--out", out)
     assert done.code == 1
     assert "cannot write the result: No space left on device" in done.err
@@ -175,8 +221,11 @@ def test_an_interrupt_gives_130_and_resume_goes_on(tmp_path: Path, jobs: str) ->
     design, out = tmp_path / "design.yaml", tmp_path / "r.csv"
     design.write_text(MANY)
     command = [*COMMAND, "batch", str(design), "--out", str(out), "--jobs", jobs]
-    # In a session of its own, so that an interrupt reaches the whole group as one from a keyboard does.
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment(), start_new_session=True) as process:
+    # In a session of its own, so that an interrupt reaches the whole group as one from a keyboard
+    # does.
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, env=environment(), start_new_session=True
+    ) as process:
         limit = time.monotonic() + 60
         while not Parts(out).log.exists() or not Parts(out).log.read_text():
             assert time.monotonic() < limit
@@ -206,7 +255,9 @@ def test_progress_is_a_line_a_minute_without_a_terminal_and_nothing_when_quiet(
     ]
 
 
-def test_the_shipped_designs_are_listed_and_copied_with_their_cases(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_shipped_designs_are_listed_and_copied_with_their_cases(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     assert "designs/alliance_or_mechanism" in run("examples", "list").out
     assert run("examples", "copy", "alliance_or_mechanism").code == 0
@@ -224,7 +275,9 @@ def test_the_schema_of_the_design_file_is_printed(run: Run) -> None:
 def test_a_table_is_not_overwritten_by_its_own_result(run: Run, tmp_path: Path) -> None:
     table = tmp_path / "t.csv"
     table.write_text("cost.scale\n12\n13\n")
-    (tmp_path / "t.yaml").write_text(f"case: {ROOT / 'cases' / 'two_vendors.yaml'}\ntable: t.csv\npolicies: [nash]\n")
+    (tmp_path / "t.yaml").write_text(
+        f"case: {ROOT / 'cases' / 'two_vendors.yaml'}\ntable: t.csv\npolicies: [nash]\n"
+    )
     done = run("batch", tmp_path / "t.yaml", "--out", table, "--overwrite")
     assert done.code == 2
     assert "choose another name" in done.err
@@ -234,7 +287,8 @@ def test_a_table_is_not_overwritten_by_its_own_result(run: Run, tmp_path: Path) 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs /proc")
 def test_a_place_that_takes_no_files_is_bad_usage(run: Run, tmp_path: Path) -> None:
     (tmp_path / "d.yaml").write_text(
-        f"case: {ROOT / 'cases' / 'two_vendors.yaml'}\nvary: {{cost.scale: {{values: [12]}}}}\npolicies: [nash]\n"
+        f"case: {ROOT / 'cases' / 'two_vendors.yaml'}\nvary: {{cost.scale: {{values:"
+        " [12]}}\npolicies: [nash]\n"
     )
     done = run("batch", tmp_path / "d.yaml", "--out", "/proc/x.csv")
     assert done.code == 2

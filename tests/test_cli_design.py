@@ -35,13 +35,29 @@ def test_three_formats_say_the_same(run: Run) -> None:
 
 
 def test_what_cannot_be_done_is_proven_and_gives_3(run: Run) -> None:
-    done = run("design", SETTINGS / "bilateral_trade.yaml", "--allocation", "efficient", "--objective", "min_outlay")
+    done = run(
+        "design",
+        SETTINGS / "bilateral_trade.yaml",
+        "--allocation",
+        "efficient",
+        "--objective",
+        "min_outlay",
+    )
     assert done.code == 3
     assert "contradict each other" in done.out
     assert "is verified" in done.out
     assert "not met: the design is infeasible" in done.err
     told = json.loads(
-        run("design", SETTINGS / "bilateral_trade.yaml", "--allocation", "efficient", "--objective", "min_outlay", "--format", "json").out
+        run(
+            "design",
+            SETTINGS / "bilateral_trade.yaml",
+            "--allocation",
+            "efficient",
+            "--objective",
+            "min_outlay",
+            "--format",
+            "json",
+        ).out
     )
     assert told["infeasibility"]["verified"] is True
     assert told["benchmark"]["least_outlay"] == pytest.approx(5 / 32)
@@ -50,13 +66,17 @@ def test_what_cannot_be_done_is_proven_and_gives_3(run: Run) -> None:
 
 
 def test_a_case_with_types_is_designed_for(run: Run) -> None:
-    told = json.loads(run("design", TYPED, "--timing", "interim", "--budget", "none", "--format", "json").out)
+    told = json.loads(
+        run("design", TYPED, "--timing", "interim", "--budget", "none", "--format", "json").out
+    )
     assert told["players"] == ["firm 1", "firm 2"]
     assert told["options"]["participation"] == "ir_market"
     assert told["objective_value"] == pytest.approx(told["benchmark"]["least_outlay"], rel=1e-7)
     assert "the least expected outlay that" in told["verdicts"][0].lower()
     assert {row["constraint"] for row in told["binding"]} == {"ic", "ir"}
-    assert run("design", TYPED, "--tax-rule", "agv", "--strict").code == 3  # nobody is asked whether it wants to join
+    assert (
+        run("design", TYPED, "--tax-rule", "agv", "--strict").code == 3
+    )  # nobody is asked whether it wants to join
 
 
 @pytest.mark.parametrize(
@@ -64,10 +84,19 @@ def test_a_case_with_types_is_designed_for(run: Run) -> None:
     [
         (("two_vendors.yaml",), "the case has no types"),
         (("two_types.yaml", "--tax-rule", "clarke"), "clarke is a rule for setting files"),
-        (("two_types.yaml", "--allocation", "second_best", "--tax-rule", "agv"), "second_best needs the rule designed"),
+        (
+            ("two_types.yaml", "--allocation", "second_best", "--tax-rule", "agv"),
+            "second_best needs the rule designed",
+        ),
         (("settings/partnership.yaml", "--participation", "ir_market"), "is for case files"),
-        (("settings/partnership.yaml", "--tax-rule", "groves", "--allocation", "second_best"), "second_best needs the rule designed"),
-        (("settings/partnership.yaml", "--objective", "cheapest"), "Invalid value for '--objective'"),
+        (
+            ("settings/partnership.yaml", "--tax-rule", "groves", "--allocation", "second_best"),
+            "second_best needs the rule designed",
+        ),
+        (
+            ("settings/partnership.yaml", "--objective", "cheapest"),
+            "Invalid value for '--objective'",
+        ),
         (("nowhere.yaml",), "nowhere.yaml"),
     ],
 )

@@ -68,21 +68,43 @@ def test_json_is_the_result_tree(run: Run, case: Path) -> None:
     result = json.loads(done.out)
     assert done.code == 0
     assert done.err == ""
-    assert {"schema_version", "tool", "case", "case_sha256", "regimes", "mechanism", "comparison", "warnings"} <= set(result)
+    assert {
+        "schema_version",
+        "tool",
+        "case",
+        "case_sha256",
+        "regimes",
+        "mechanism",
+        "comparison",
+        "warnings",
+    } <= set(result)
     assert result["regimes"]["nash"]["status"] == "converged"
 
 
-def test_csv_is_the_comparison_in_full_precision(run: Run, case: Path, tree: dict[str, Any]) -> None:
+def test_csv_is_the_comparison_in_full_precision(
+    run: Run, case: Path, tree: dict[str, Any]
+) -> None:
     done = run("evaluate", case, "--format", "csv", "--digits", 2)
     rows = list(csv.DictReader(io.StringIO(done.out)))
     assert [row["policy"] for row in rows] == [row["policy"] for row in tree["comparison"]]
     for row, source in zip(rows, tree["comparison"], strict=True):
         assert float(row["welfare"]) == source["welfare"]
         assert float(row["profit_2"]) == source["profit"][1]
-    assert set(rows[0]) >= {"case", "policy", "status", "consumer_surplus", "public_outlay", "sharing_1", "investment_2", "share_of_gain"}
+    assert set(rows[0]) >= {
+        "case",
+        "policy",
+        "status",
+        "consumer_surplus",
+        "public_outlay",
+        "sharing_1",
+        "investment_2",
+        "share_of_gain",
+    }
 
 
-def test_the_page_answers_first_and_shows_what_every_policy_changes(run: Run, case: Path, tree: dict[str, Any]) -> None:
+def test_the_page_answers_first_and_shows_what_every_policy_changes(
+    run: Run, case: Path, tree: dict[str, Any]
+) -> None:
     done = run("evaluate", case)
     assert done.code == 0
     assert done.err == ""
@@ -100,10 +122,16 @@ def test_the_page_answers_first_and_shows_what_every_policy_changes(run: Run, ca
     for row in tree["comparison"]:
         (line,) = re.findall(rf"^{row['policy']}\*? +[-+\d].*\d %$", done.out, re.M)
         change = row["value"] - today["value"]
-        assert (f"{change:+.5g}" if row is not today else f"{today['value']:.5g}") in line.replace("0000", "")
+        assert (f"{change:+.5g}" if row is not today else f"{today['value']:.5g}") in line.replace(
+            "0000", ""
+        )
     assert done.out.count("linear_subsidies*") == 2  # who gains, and what is paid
     assert len(done.out.splitlines()) <= 90
-    for policy in {key for key, regime in tree["regimes"].items() if key in {row["policy"] for row in tree["comparison"]}}:
+    for policy in {
+        key
+        for key, regime in tree["regimes"].items()
+        if key in {row["policy"] for row in tree["comparison"]}
+    }:
         assert f"({policy})" in done.out
     assert "million USD" in done.out
     assert "thousand" in done.out
@@ -125,7 +153,8 @@ def test_details_bring_every_regime_and_finding(run: Run, case: Path, tree: dict
 
 
 def test_kept_is_what_is_kept_when_everybody_takes_part(tree: dict[str, Any]) -> None:
-    """Value is made of it: consumers' surplus and what firms keep, less what the public pays; so also under another standard."""
+    """Value is made of it: consumers' surplus and what firms keep, less what the public pays; so
+    also under another standard."""
     for row in tree["comparison"]:
         total = row["consumer_surplus"] + kept(row, 0) + kept(row, 1) - row["outlay_joined"]  # type: ignore[operator]
         assert total == pytest.approx(row["value"], rel=1e-12)
@@ -136,13 +165,17 @@ def test_kept_is_what_is_kept_when_everybody_takes_part(tree: dict[str, Any]) ->
 def test_pages_fit_and_use_the_width_there_is(name: str, width: int) -> None:
     from mechanism.casefile.schema import load_case
 
-    result = trees.evaluate(load_case(Path(__file__).resolve().parents[1] / "cases" / f"{name}.yaml"))
+    result = trees.evaluate(
+        load_case(Path(__file__).resolve().parents[1] / "cases" / f"{name}.yaml")
+    )
     for details in (False, True):
         lines = evaluation(result, Page(width), 5, details).splitlines()
         assert max(map(len, lines)) <= width
     if width >= 100:
         head = next(line for line in lines if line.startswith("Policy"))
-        assert head.endswith("of gain") or "Security" in "".join(lines[lines.index(head) - 2 : lines.index(head) + 1])
+        assert head.endswith("of gain") or "Security" in "".join(
+            lines[lines.index(head) - 2 : lines.index(head) + 1]
+        )
 
 
 def test_a_page_fits_a_hundred_columns_without_dots_or_escapes(run: Run, case: Path) -> None:
@@ -194,7 +227,9 @@ def test_an_unknown_format_or_option_or_no_case_is_wrong_usage(run: Run, case: P
 # Where the result goes
 
 
-def test_out_writes_the_result_to_a_file_and_nothing_to_stdout(run: Run, case: Path, tmp_path: Path) -> None:
+def test_out_writes_the_result_to_a_file_and_nothing_to_stdout(
+    run: Run, case: Path, tmp_path: Path
+) -> None:
     target = tmp_path / "result.json"
     target.write_text("old")
     done = run("evaluate", case, "--format", "json", "--out", target)
@@ -230,7 +265,9 @@ def test_a_device_is_written_to_and_stays_a_device(run: Run, case: Path) -> None
     assert not Path(os.devnull).is_file()
 
 
-def test_a_link_keeps_pointing_to_the_file_that_is_written(run: Run, case: Path, tmp_path: Path) -> None:
+def test_a_link_keeps_pointing_to_the_file_that_is_written(
+    run: Run, case: Path, tmp_path: Path
+) -> None:
     target, link = tmp_path / "real.txt", tmp_path / "link.txt"
     link.symlink_to(target)
     assert run("evaluate", case, "--out", link).code == 0
@@ -238,7 +275,9 @@ def test_a_link_keeps_pointing_to_the_file_that_is_written(run: Run, case: Path,
     assert target.read_text().startswith("Two vendors")
 
 
-def test_quiet_leaves_stderr_empty(run: Run, case: Path, found: dict[str, Any], tmp_path: Path) -> None:
+def test_quiet_leaves_stderr_empty(
+    run: Run, case: Path, found: dict[str, Any], tmp_path: Path
+) -> None:
     found["warnings"] = [{"code": "odd", "message": "something is odd"}]
     loud, quiet = (run("evaluate", case, "--format", "csv", *more) for more in ([], ["--quiet"]))
     assert "something is odd" in loud.err
@@ -254,7 +293,11 @@ def test_a_regime_without_a_solution_gives_3_and_the_rest(run: Run, case: Path) 
     case.write_text(CASE.replace("scale: 20", "scale: 1"))
     done = run("evaluate", case, "--format", "json")
     result = json.loads(done.out)
-    bad = [key for key, outcome in result["regimes"].items() if outcome["status"] not in ("converged", "corner")]
+    bad = [
+        key
+        for key, outcome in result["regimes"].items()
+        if outcome["status"] not in ("converged", "corner")
+    ]
     assert done.code == 3
     assert bad
     assert all(key in done.err for key in bad)
@@ -263,7 +306,9 @@ def test_a_regime_without_a_solution_gives_3_and_the_rest(run: Run, case: Path) 
     assert f"({bad[0]}) [{result['regimes'][bad[0]]['status']}]" in " ".join(table.out.split())
 
 
-def test_a_missed_expectation_gives_3_and_says_which(run: Run, case: Path, tree: dict[str, Any]) -> None:
+def test_a_missed_expectation_gives_3_and_says_which(
+    run: Run, case: Path, tree: dict[str, Any]
+) -> None:
     value = tree["regimes"]["nash"]["sharing"][0]
     case.write_text(CASE + f"expect: {{'regimes.nash.sharing[0]': {{value: {value}}}}}\n")
     assert run("evaluate", case).code == 0
@@ -281,8 +326,12 @@ def test_regret_above_the_tolerance_gives_3(run: Run, case: Path, found: dict[st
     assert "regret" in done.err
 
 
-def test_a_violated_constraint_gives_3_only_if_strict(run: Run, case: Path, tree: dict[str, Any]) -> None:
-    assert tree["mechanism"]["full_information"]["participation"]["ir_market"]["status"] == "violated"
+def test_a_violated_constraint_gives_3_only_if_strict(
+    run: Run, case: Path, tree: dict[str, Any]
+) -> None:
+    assert (
+        tree["mechanism"]["full_information"]["participation"]["ir_market"]["status"] == "violated"
+    )
     assert run("evaluate", case).code == 0
     done = run("evaluate", case, "--strict")
     assert done.code == 3
@@ -308,16 +357,25 @@ def test_no_equilibrium_in_reports_gives_3(run: Run, case: Path, found: dict[str
     assert "vcg_reported" in done.err
 
 
-def test_a_result_without_a_mechanism_is_rendered(run: Run, case: Path, found: dict[str, Any]) -> None:
+def test_a_result_without_a_mechanism_is_rendered(
+    run: Run, case: Path, found: dict[str, Any]
+) -> None:
     found["mechanism"] = {"full_information": None, "linear_subsidies": None, "reported": None}
-    found["regimes"]["social_optimum"] |= dict.fromkeys(("sharing", "investment", "price", "quantity", "profit", "welfare"))
-    found["regimes"]["social_optimum"] |= {"status": "unbounded", "message": "welfare grows without limit"}
+    found["regimes"]["social_optimum"] |= dict.fromkeys(
+        ("sharing", "investment", "price", "quantity", "profit", "welfare")
+    )
+    found["regimes"]["social_optimum"] |= {
+        "status": "unbounded",
+        "message": "welfare grows without limit",
+    }
     done = run("evaluate", case)
     assert done.code == 3
     assert "welfare grows without limit" in done.err
 
 
-def test_a_fault_of_the_program_says_so_and_gives_1(run: Run, case: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_of_the_program_says_so_and_gives_1(
+    run: Run, case: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("ours")
 
@@ -341,14 +399,18 @@ def test_an_interrupt_gives_130(run: Run, case: Path, monkeypatch: pytest.Monkey
 # Comparing cases
 
 
-def test_compare_gives_a_tidy_row_per_case_and_policy(run: Run, case: Path, tmp_path: Path, tree: dict[str, Any]) -> None:
+def test_compare_gives_a_tidy_row_per_case_and_policy(
+    run: Run, case: Path, tmp_path: Path, tree: dict[str, Any]
+) -> None:
     second = tmp_path / "second.yaml"
     second.write_text("base: two.yaml\nname: Fierce rivals\ndemand: {cross_slope: 0.3}\n")
     done = run("compare", case, second, "--format", "json")
     rows = json.loads(done.out)
     assert done.code == 0
     assert [(row["case"], row["policy"]) for row in rows] == [
-        (name, row["policy"]) for name in ("Two vendors", "Fierce rivals") for row in tree["comparison"]
+        (name, row["policy"])
+        for name in ("Two vendors", "Fierce rivals")
+        for row in tree["comparison"]
     ]
     table = run("compare", case, second)
     assert table.out.count("*") == 3  # one for each case, and the note
@@ -357,14 +419,18 @@ def test_compare_gives_a_tidy_row_per_case_and_policy(run: Run, case: Path, tmp_
     assert max(map(len, table.out.splitlines())) <= 100
 
 
-def test_cases_of_one_name_are_told_apart_by_their_files(run: Run, case: Path, tmp_path: Path) -> None:
+def test_cases_of_one_name_are_told_apart_by_their_files(
+    run: Run, case: Path, tmp_path: Path
+) -> None:
     second = tmp_path / "second.yaml"
     second.write_text("base: two.yaml\n")
     rows = csv.DictReader(io.StringIO(run("compare", case, second, "--format", "csv").out))
     assert {row["case"] for row in rows} == {f"Two vendors ({case})", f"Two vendors ({second})"}
 
 
-def test_a_bad_case_stops_compare_before_anything_runs(run: Run, case: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bad_case_stops_compare_before_anything_runs(
+    run: Run, case: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def never(*_: object, **__: object) -> None:
         raise AssertionError("computed first")
 
@@ -378,8 +444,11 @@ def test_a_bad_case_stops_compare_before_anything_runs(run: Run, case: Path, tmp
     assert done.out == ""
 
 
-def test_every_row_of_compare_says_whether_it_is_recommended(run: Run, case: Path, tree: dict[str, Any], tmp_path: Path) -> None:
-    """One ranking: the star, the rows of JSON and the recommendation name the same policy; the recommendation stands in nash's row."""
+def test_every_row_of_compare_says_whether_it_is_recommended(
+    run: Run, case: Path, tree: dict[str, Any], tmp_path: Path
+) -> None:
+    """One ranking: the star, the rows of JSON and the recommendation name the same policy; the
+    recommendation stands in nash's row."""
     types = tmp_path / "types.yaml"
     types.write_text("base: two.yaml\nname: Types\ntypes: {values: [0.3, 0.7]}\n")
     rows = json.loads(run("compare", case, types, "--format", "json").out)
@@ -392,7 +461,16 @@ def test_every_row_of_compare_says_whether_it_is_recommended(run: Run, case: Pat
     out = run("compare", case, types).out
     assert len(re.findall(r"^.*[a-z]\* +\d", out, re.M)) == 2
     told = next(csv.DictReader(io.StringIO(run("compare", case, "--format", "csv").out)))
-    assert {"value", "competes", "why_not", "requires", "outlay_joined", "flat_payments_2", "investment_cost_1", "recommended"} <= set(told)
+    assert {
+        "value",
+        "competes",
+        "why_not",
+        "requires",
+        "outlay_joined",
+        "flat_payments_2",
+        "investment_cost_1",
+        "recommended",
+    } <= set(told)
 
 
 # Numbers and pages
@@ -431,7 +509,11 @@ def test_points_stand_below_each_other() -> None:
 
 def test_equal_firms_collapse_to_one_number() -> None:
     assert pair_column([[0.5, 0.5], None], 2) == ["0.50", "-   "]
-    assert pair_column([[0.5, 0.5], [0.25, 1.0], None], 2) == ["0.50       ", "0.25 / 1.0 ", "-          "]
+    assert pair_column([[0.5, 0.5], [0.25, 1.0], None], 2) == [
+        "0.50       ",
+        "0.25 / 1.0 ",
+        "-          ",
+    ]
 
 
 def test_shares_are_percentages() -> None:
@@ -446,7 +528,12 @@ def test_text_of_a_case_cannot_steer_the_terminal() -> None:
 
 def test_a_table_wider_than_the_page_is_not_cut() -> None:
     page = Page(60)
-    page.table([Column("[Name]", ["[bold] :smile: words"], words=True), *(Column("X", ["123456789.123456789"]) for _ in range(5))])
+    page.table(
+        [
+            Column("[Name]", ["[bold] :smile: words"], words=True),
+            *(Column("X", ["123456789.123456789"]) for _ in range(5)),
+        ]
+    )
     assert page.text.count("123456789.123456789") == 5
     assert {"[bold]", ":smile:", "words", "[Name]"} <= set(page.text.split())
 

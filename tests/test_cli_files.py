@@ -35,7 +35,9 @@ def cases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     place = tmp_path / "shipped"
     place.mkdir()
     (place / "two_vendors.yaml").write_text(CASE)
-    (place / "fierce.yaml").write_text("base: two_vendors.yaml\nname: Fierce rivals\ndemand: {cross_slope: 1.2}\n")
+    (place / "fierce.yaml").write_text(
+        "base: two_vendors.yaml\nname: Fierce rivals\ndemand: {cross_slope: 1.2}\n"
+    )
     monkeypatch.setattr(shipped, "folder", lambda: place)
     return place
 
@@ -47,13 +49,25 @@ def cases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(
     ("change", "place", "words"),
     [
-        (("cross_slope: 1.0", "cross_slope: 2.0"), "x.yaml:5:", ["demand.cross_slope", "2.0", "own_slope"]),
+        (
+            ("cross_slope: 1.0", "cross_slope: 2.0"),
+            "x.yaml:5:",
+            ["demand.cross_slope", "2.0", "own_slope"],
+        ),
         (("scale: 20", "scale: -20"), "x.yaml:10:", ["cost.scale", "-20"]),
         (("rivalry: 0.2", "rivalry: .nan"), "x.yaml:7:", ["security.rivalry", "NaN"]),
         (("rivalry: 0.2", "rivalry: .inf"), "x.yaml:7:", ["security.rivalry"]),
-        (("rivalry: 0.2", "rivalry: fierce"), "x.yaml:7:", ["security.rivalry", "fierce", "number"]),
+        (
+            ("rivalry: 0.2", "rivalry: fierce"),
+            "x.yaml:7:",
+            ["security.rivalry", "fierce", "number"],
+        ),
         (("rivalry:", "rivalryy:"), "x.yaml:7:", ["rivalryy", "did you mean rivalry"]),
-        (("  rivalry: 0.2\n", "  rivalry: 0.2\n  rivalry: 0.3\n"), "x.yaml:8:", ["security.rivalry", "twice"]),
+        (
+            ("  rivalry: 0.2\n", "  rivalry: 0.2\n  rivalry: 0.3\n"),
+            "x.yaml:8:",
+            ["security.rivalry", "twice"],
+        ),
         (("cost: {", "cost: {{"), "x.yaml:10:", ["YAML"]),
         (("units: {", "units: {weight: kg, "), "x.yaml:4:", ["units.weight"]),
     ],
@@ -99,7 +113,9 @@ def test_what_is_no_case_file_is_refused(run: Run, here: Path, command: str) -> 
 
 
 def test_all_faults_of_all_files_come_at_once(run: Run, here: Path) -> None:
-    (here / "a.yaml").write_text(CASE.replace("rivalry: 0.2", "rivalry: 2").replace("scale: 20", "scale: -1"))
+    (here / "a.yaml").write_text(
+        CASE.replace("rivalry: 0.2", "rivalry: 2").replace("scale: 20", "scale: -1")
+    )
     (here / "b.yaml").write_text(CASE.replace("intercept: 20", "intercept: 0"))
     (here / "c.yaml").write_text(CASE)
     done = run("validate", "a.yaml", "c.yaml", "b.yaml")
@@ -116,7 +132,11 @@ def test_validate_prints_a_line_per_good_case(run: Run, here: Path) -> None:
     done = run("validate", "a.yaml", "b.yaml")
     assert done.code == 0
     assert done.err == ""
-    assert re.fullmatch(r"OK  a\.yaml  Two vendors  [0-9a-f]{12}\nOK  b\.yaml  with \\x1b\[31m\\nescapes  [0-9a-f]{12}\n", done.out)
+    assert re.fullmatch(
+        r"OK  a\.yaml  Two vendors  [0-9a-f]{12}\nOK  b\.yaml  with \\x1b\[31m\\nescapes "
+        r" [0-9a-f]{12}\n",
+        done.out,
+    )
 
 
 def test_the_schema_is_json_schema_and_knows_the_keys(run: Run) -> None:
@@ -132,7 +152,9 @@ def test_the_schema_is_json_schema_and_knows_the_keys(run: Run) -> None:
 
 @pytest.mark.parametrize("name", ["two_vendors", "two_vendors.yaml"])
 @pytest.mark.parametrize("command", ["evaluate", "validate"])
-def test_the_name_of_a_shipped_case_is_recognised(run: Run, here: Path, cases: Path, command: str, name: str) -> None:
+def test_the_name_of_a_shipped_case_is_recognised(
+    run: Run, here: Path, cases: Path, command: str, name: str
+) -> None:
     done = run(command, name)
     assert done.code == 2
     assert "pigou examples copy two_vendors" in done.err
@@ -184,7 +206,10 @@ def test_copying_overwrites_nothing_unless_forced(run: Run, here: Path, cases: P
 
 def test_all_examples_are_copied_to_a_directory(run: Run, here: Path, cases: Path) -> None:
     assert run("examples", "copy", "--all", "new/folder").code == 0
-    assert sorted(path.name for path in (here / "new" / "folder").iterdir()) == ["fierce.yaml", "two_vendors.yaml"]
+    assert sorted(path.name for path in (here / "new" / "folder").iterdir()) == [
+        "fierce.yaml",
+        "two_vendors.yaml",
+    ]
     assert run("examples", "copy", "--all").code == 0
     assert run("examples", "copy", "--all", "two_vendors.yaml").code == 2
     assert run("examples", "copy").code == 2
@@ -204,10 +229,18 @@ def test_the_shipped_cases_are_found_in_the_source_tree() -> None:
 # The self-test
 
 
-def test_the_doctor_reports_every_finding_and_fails_if_one_does(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "findings", lambda: iter([Diagnosis(True, "a", "fine"), Diagnosis(True, "b", "")]))
+def test_the_doctor_reports_every_finding_and_fails_if_one_does(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        doctor, "findings", lambda: iter([Diagnosis(True, "a", "fine"), Diagnosis(True, "b", "")])
+    )
     assert run("doctor") == Ran(0, f"PASS  {'a':24}  fine\nPASS  b\n", "")
-    monkeypatch.setattr(doctor, "findings", lambda: iter([Diagnosis(False, "a", "broken"), Diagnosis(True, "b", "fine")]))
+    monkeypatch.setattr(
+        doctor,
+        "findings",
+        lambda: iter([Diagnosis(False, "a", "broken"), Diagnosis(True, "b", "fine")]),
+    )
     done = run("doctor")
     assert done.code == 1
     assert done.out.startswith("FAIL  a ")
@@ -223,8 +256,14 @@ def test_the_doctor_finds_another_owner_of_our_names(monkeypatch: pytest.MonkeyP
 
 
 def test_the_doctor_notices_versions(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.metadata.requires", lambda _: ["numpy>=1.26", "rich>=13.0", "scipy>=1.11", 'ruff>=0.6; extra == "dev"'])
-    monkeypatch.setattr("importlib.metadata.version", {"pigou": "0.1.0", "numpy": "1.25.2", "rich": "99.0", "scipy": TESTED["scipy"]}.get)
+    monkeypatch.setattr(
+        "importlib.metadata.requires",
+        lambda _: ["numpy>=1.26", "rich>=13.0", "scipy>=1.11", 'ruff>=0.6; extra == "dev"'],
+    )
+    monkeypatch.setattr(
+        "importlib.metadata.version",
+        {"pigou": "0.1.0", "numpy": "1.25.2", "rich": "99.0", "scipy": TESTED["scipy"]}.get,
+    )
     found = {finding.subject: finding for finding in doctor.dependencies()}
     assert set(found) == {"pigou", "numpy", "rich", "scipy"}
     assert not found["numpy"].ok
@@ -244,7 +283,9 @@ def test_a_test_of_the_doctor_that_breaks_is_a_failure(monkeypatch: pytest.Monke
 
 
 def test_the_doctor_evaluates_a_case_against_what_it_expects(cases: Path) -> None:
-    (cases / "two_vendors.yaml").write_text(CASE + "expect: {regimes.nash.status: {value: converged}}\n")
+    (cases / "two_vendors.yaml").write_text(
+        CASE + "expect: {regimes.nash.status: {value: converged}}\n"
+    )
     assert [finding.ok for finding in doctor.evaluation()] == [True]
     (cases / "two_vendors.yaml").write_text(CASE + "expect: {regimes.nash.welfare: {value: 1}}\n")
     missed = next(doctor.evaluation())
@@ -253,7 +294,11 @@ def test_the_doctor_evaluates_a_case_against_what_it_expects(cases: Path) -> Non
 
 
 def test_the_shipped_cases_are_good_and_the_solvers_are_there() -> None:
-    assert all(finding.ok for test in (doctor.python, doctor.cases, doctor.evaluation, doctor.solvers) for finding in test())
+    assert all(
+        finding.ok
+        for test in (doctor.python, doctor.cases, doctor.evaluation, doctor.solvers)
+        for finding in test()
+    )
 
 
 # What is released
@@ -261,7 +306,11 @@ def test_the_shipped_cases_are_good_and_the_solvers_are_there() -> None:
 
 def pins() -> dict[str, str]:
     """Name and version of every line of constraints.txt."""
-    lines = [line.partition(";")[0].strip() for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
+    lines = [
+        line.partition(";")[0].strip()
+        for line in (ROOT / "constraints.txt").read_text().splitlines()
+        if not line.startswith("#")
+    ]
     assert all(re.fullmatch(r"[a-z0-9-]+==[\w.]+", line) for line in lines)
     return dict(line.split("==") for line in lines)
 
@@ -271,4 +320,7 @@ def test_the_tested_versions_are_those_of_the_constraints() -> None:
     direct = [re.split("[>=]", requirement)[0] for requirement in project["dependencies"]]
     assert sorted(direct) == sorted(TESTED)
     assert {name: pins()[name.replace(".", "-")] for name in direct} == TESTED
-    assert all(re.split("[>=]", requirement)[0] in pins() for requirement in project["optional-dependencies"]["dev"])
+    assert all(
+        re.split("[>=]", requirement)[0] in pins()
+        for requirement in project["optional-dependencies"]["dev"]
+    )

@@ -28,14 +28,23 @@ def case(tmp_path: Path) -> Path:
 
 def environment(**more: str) -> dict[str, str]:
     """The environment of a command: plain, warnings being errors."""
-    kept = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "FORCE_COLOR", "TERM", "COLUMNS")}
+    kept = {
+        key: value
+        for key, value in os.environ.items()
+        if key not in ("NO_COLOR", "FORCE_COLOR", "TERM", "COLUMNS")
+    }
     return {**kept, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error", **more}
 
 
 def ran(*arguments: object, **more: str) -> subprocess.CompletedProcess[str]:
     """A command that has ended."""
     return subprocess.run(
-        [*COMMAND, *map(str, arguments)], capture_output=True, text=True, encoding="utf-8", timeout=120, env=environment(**more)
+        [*COMMAND, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=120,
+        env=environment(**more),
     )
 
 
@@ -43,7 +52,10 @@ def test_version_help_and_usage() -> None:
     assert ran("--version").stdout.startswith("pigou ")
     shown = ran("--help")
     assert shown.returncode == 0
-    assert all(command in shown.stdout for command in ("evaluate", "compare", "validate", "schema", "examples", "doctor"))
+    assert all(
+        command in shown.stdout
+        for command in ("evaluate", "compare", "validate", "schema", "examples", "doctor")
+    )
     assert shown.stderr == ""
     bare = ran()
     assert bare.returncode == 2
@@ -54,7 +66,9 @@ def test_version_help_and_usage() -> None:
     assert "Traceback" not in wrong.stderr
 
 
-@pytest.mark.parametrize("command", ["evaluate", "compare", "batch", "validate", "schema", "doctor"])
+@pytest.mark.parametrize(
+    "command", ["evaluate", "compare", "batch", "validate", "schema", "doctor"]
+)
 def test_every_command_explains_itself(command: str) -> None:
     shown = ran(command, "--help").stdout
     assert f"pigou {command}" in shown
@@ -74,7 +88,10 @@ def test_a_terminal_that_knows_ascii_only_is_served(tmp_path: Path) -> None:
     path.write_text(CASE.replace("Two vendors", "Zwei Händler → 二"), encoding="utf-8")
     for form in ("table", "json", "csv"):
         done = subprocess.run(
-            [*COMMAND, "evaluate", str(path), "--format", form], capture_output=True, timeout=60, env=environment(PYTHONIOENCODING="ascii")
+            [*COMMAND, "evaluate", str(path), "--format", form],
+            capture_output=True,
+            timeout=60,
+            env=environment(PYTHONIOENCODING="ascii"),
         )
         assert done.returncode == 0
         assert done.stdout.isascii()
@@ -82,12 +99,21 @@ def test_a_terminal_that_knows_ascii_only_is_served(tmp_path: Path) -> None:
 
 
 @posix
-@pytest.mark.parametrize("arguments", [["evaluate", "CASE"], ["--help"], ["schema"], ["validate", "CASE"], ["--version"]])
+@pytest.mark.parametrize(
+    "arguments", [["evaluate", "CASE"], ["--help"], ["schema"], ["validate", "CASE"], ["--version"]]
+)
 def test_a_closed_pipe_ends_quietly(case: Path, arguments: list[str]) -> None:
     read, write = os.pipe()
     os.close(read)
     words = [str(case) if word == "CASE" else word for word in arguments]
-    done = subprocess.run([*COMMAND, *words], stdout=write, stderr=subprocess.PIPE, text=True, timeout=60, env=environment())
+    done = subprocess.run(
+        [*COMMAND, *words],
+        stdout=write,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        env=environment(),
+    )
     os.close(write)
     assert done.stderr == ""
     assert done.returncode == 0
@@ -99,7 +125,14 @@ def test_a_full_disk_is_said_so() -> None:
         pytest.skip("there is no /dev/full here")
     for arguments in (["schema"], ["--version"]):
         with open("/dev/full", "w") as full:
-            done = subprocess.run([*COMMAND, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, env=environment())
+            done = subprocess.run(
+                [*COMMAND, *arguments],
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+                timeout=60,
+                env=environment(),
+            )
         assert done.returncode == 2
         assert "cannot write the result" in done.stderr
         assert "Traceback" not in done.stderr
@@ -107,13 +140,25 @@ def test_a_full_disk_is_said_so() -> None:
 
 @posix
 @pytest.mark.parametrize(
-    ("more", "bold"), [({"TERM": "xterm"}, True), ({"TERM": "xterm", "NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)]
+    ("more", "bold"),
+    [
+        ({"TERM": "xterm"}, True),
+        ({"TERM": "xterm", "NO_COLOR": "1"}, False),
+        ({"TERM": "dumb"}, False),
+    ],
 )
-def test_headings_are_bold_on_a_terminal_unless_asked_not_to(case: Path, more: dict[str, str], bold: bool) -> None:
+def test_headings_are_bold_on_a_terminal_unless_asked_not_to(
+    case: Path, more: dict[str, str], bold: bool
+) -> None:
     import pty
 
     master, slave = pty.openpty()
-    process = subprocess.Popen([*COMMAND, "evaluate", str(case)], stdout=slave, stderr=subprocess.DEVNULL, env=environment(**more))
+    process = subprocess.Popen(
+        [*COMMAND, "evaluate", str(case)],
+        stdout=slave,
+        stderr=subprocess.DEVNULL,
+        env=environment(**more),
+    )
     os.close(slave)
     shown = b""
     while True:
@@ -133,13 +178,15 @@ def test_headings_are_bold_on_a_terminal_unless_asked_not_to(case: Path, more: d
 @posix
 def test_an_interrupt_ends_with_130_and_no_traceback(case: Path, tmp_path: Path) -> None:
     slow = (
-        "import sys, time, mechanism.analysis.evaluation as e\n"
-        "def wait(*_, **__):\n    print('started', file=sys.stderr, flush=True)\n    time.sleep(60)\n"
-        "e.evaluate = wait\nfrom cli.entry import run; run()"
+        "import sys, time, mechanism.analysis.evaluation as e\ndef wait(*_, **__):\n   "
+        " print('started', file=sys.stderr, flush=True)\n    time.sleep(60)\ne.evaluate ="
+        " wait\nfrom cli.entry import run; run()"
     )
     target = tmp_path / "result.txt"
     command = [sys.executable, "-c", slow, "evaluate", str(case), "--out", str(target)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()
+    ) as process:
         assert process.stderr is not None
         assert process.stderr.readline() == "started\n"
         time.sleep(0.1)
@@ -196,17 +243,28 @@ run()
         "doctor",
     ],
 )
-def test_a_signal_ends_every_command_with_130_even_where_it_is_swallowed(tmp_path: Path, line: str, swallowed: bool) -> None:
+def test_a_signal_ends_every_command_with_130_even_where_it_is_swallowed(
+    tmp_path: Path, line: str, swallowed: bool
+) -> None:
     (tmp_path / "two.yaml").write_text(CASE)
     shutil.copy(ROOT / "cases" / "settings" / "bilateral_trade.yaml", tmp_path / "s.yaml")
-    (tmp_path / "d.yaml").write_text("case: two.yaml\nvary: {cost.scale: {values: [12]}}\npolicies: [nash]\n")
+    (tmp_path / "d.yaml").write_text(
+        "case: two.yaml\nvary: {cost.scale: {values: [12]}}\npolicies: [nash]\n"
+    )
     code = SIGNALLED.format(name="TERM" if swallowed else "INT", swallowed=swallowed)
     done = subprocess.run(
-        [sys.executable, "-c", code, *line.split()], capture_output=True, text=True, timeout=120, cwd=tmp_path, env=environment()
+        [sys.executable, "-c", code, *line.split()],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=tmp_path,
+        env=environment(),
     )
     assert done.returncode == 130
     assert "Traceback" not in done.stderr
-    assert not [path for path in tmp_path.glob("r.*") if path.suffix != ".parts"]  # a batch keeps what it has done
+    assert not [
+        path for path in tmp_path.glob("r.*") if path.suffix != ".parts"
+    ]  # a batch keeps what it has done
 
 
 @posix
@@ -216,7 +274,10 @@ def test_what_comes_through_a_pipe_is_validated_in_one_reading(tmp_path: Path, k
     text = {
         "case": CASE,
         "setting": (ROOT / "cases" / "settings" / "bilateral_trade.yaml").read_text(),
-        "design": f"case: {tmp_path / 'two.yaml'}\nvary: {{cost.scale: {{values: [12]}}}}\npolicies: [nash]\n",
+        "design": (
+            f"case: {tmp_path / 'two.yaml'}\nvary: {{cost.scale: {{values: [12]}}}}\npolicies:"
+            " [nash]\n"
+        ),
     }[kind]
     for good in (True, False):
         done = subprocess.run(
@@ -229,4 +290,8 @@ def test_what_comes_through_a_pipe_is_validated_in_one_reading(tmp_path: Path, k
         )
         assert done.returncode == (0 if good else 2)
         assert done.stdout.startswith("OK  /dev/stdin") == good
-        assert ("name is given twice" in done.stderr) == ("nonsense is not a known key" in done.stderr) == (not good)
+        assert (
+            ("name is given twice" in done.stderr)
+            == ("nonsense is not a known key" in done.stderr)
+            == (not good)
+        )

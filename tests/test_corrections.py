@@ -1,4 +1,5 @@
-"""Where the paper's formulas are corrected: the formula used holds, the printed one does not, at a point where they differ."""
+"""Where the paper's formulas are corrected: the formula used holds, the printed one does not, at a
+point where they differ."""
 
 from __future__ import annotations
 
@@ -59,7 +60,8 @@ def test_appendix_a_demand_is_the_solution_of_the_consumers_conditions() -> None
 
 
 def test_bertrand_prices_solve_the_first_order_condition() -> None:
-    """a_i - 2 b1 p_i + b2 p_j + B_i = 0; the printed "p_i = (a_i - b1 p_i + b2 p_j + B_i) / b1" says the same and q_i = b1 p_i."""
+    """a_i - 2 b1 p_i + b2 p_j + B_i = 0; the printed "p_i = (a_i - b1 p_i + b2 p_j + B_i) / b1"
+    says the same and q_i = b1 p_i."""
     case = market()
     A = shifted_intercept(case, POINT)
     p = bertrand(case, A)
@@ -72,7 +74,11 @@ def test_prices_move_with_spillover_and_rivalry_through_the_rivals_investment() 
     case = market()
     s_i, s_j, t_i, t_j = POINT[0]
     for name, used, printed in (
-        ("security.demand_spillover", 2 * B1 * s_j * t_j + B2 * t_i * s_i, 2 * B1 * s_j * t_i + B2 * t_i * s_i),
+        (
+            "security.demand_spillover",
+            2 * B1 * s_j * t_j + B2 * t_i * s_i,
+            2 * B1 * s_j * t_i + B2 * t_i * s_i,
+        ),
         ("security.rivalry", -(2 * B1 * t_j + B2 * t_i), -(2 * B1 * t_i + B2 * t_i)),
     ):
         shift = shifts(case)[name]
@@ -87,7 +93,11 @@ def test_the_leaders_condition_includes_what_the_follower_does_to_its_cost() -> 
     x = solve_regime(case, "sequential").levels
     assert x is not None
     own = x[None, [0, 2]]
-    profit = Payoff(case=case, benefit=revenue_matrices(case, bertrand_matrix)[:, 0], cost_weight=np.eye(2)[None, 0])
+    profit = Payoff(
+        case=case,
+        benefit=revenue_matrices(case, bertrand_matrix)[:, 0],
+        cost_weight=np.eye(2)[None, 0],
+    )
     gradient = profit.derivatives(x[None])[1][0]
     f_y = cost_derivatives(case, x[None])[2][0, 0]
     for k in (0, 1):
@@ -100,7 +110,8 @@ def test_the_leaders_condition_includes_what_the_follower_does_to_its_cost() -> 
 
 
 def test_margin_in_own_investment_with_volume_related_costs() -> None:
-    """(33) with -(2 b1^2 - b2^2); printed is -(2 b1^2 + b2^2). The price itself moves with (c - lambdahat s_j t_j), not s_i t_j."""
+    """(33) with -(2 b1^2 - b2^2); printed is -(2 b1^2 + b2^2). The price itself moves with (c -
+    lambdahat s_j t_j), not s_i t_j."""
     case = volume_costs()
     s_i, s_j, t_i, t_j = POINT[0]
     rise_i, rise_j = (1 + SLOPE * t + CURVE * t**2 / 2 for t in (t_i, t_j))
@@ -115,11 +126,14 @@ def test_margin_in_own_investment_with_volume_related_costs() -> None:
     assert abs(moved - (other + 2 * B1**2 * (C - HAT * s_i * t_j) * steep) / DELTA) > 1e-3
     costs = unit_cost(case, POINT)
     assert costs is not None
-    np.testing.assert_allclose(costs.value[0], [left * rise_i, (C - HAT * s_i * t_i) * rise_j], rtol=1e-12)
+    np.testing.assert_allclose(
+        costs.value[0], [left * rise_i, (C - HAT * s_i * t_i) * rise_j], rtol=1e-12
+    )
 
 
 def test_own_sharing_with_volume_related_costs() -> None:
-    """Proof of Proposition 7: dp_i/ds_i, and the mixed derivative in own investment, which needs the divisor 4 b1^2 - b2^2."""
+    """Proof of Proposition 7: dp_i/ds_i, and the mixed derivative in own investment, which needs
+    the divisor 4 b1^2 - b2^2."""
     case = volume_costs()
     s_i, s_j, t_i, t_j = POINT[0]
     rise_j = 1 + SLOPE * t_j + CURVE * t_j**2 / 2
@@ -138,10 +152,13 @@ def _mixed(case: Case, h: float) -> float:
 
 
 def test_the_sign_of_32_is_not_settled() -> None:
-    """Margins' slope in own investment may fall with lambdahat: with delta' = 0 and some sharing it does."""
+    """Margins' slope in own investment may fall with lambdahat: with delta' = 0 and some sharing it
+    does."""
     for slope, sign in ((0.0, -1), (3.0, 1)):
         s_i, s_j, _, t_j = POINT[0]
-        printed = ((2 * B1**2 - B2**2) * t_j * s_j * slope - B1 * B2 * s_i * (1 + slope * t_j)) / DELTA
+        printed = (
+            (2 * B1**2 - B2**2) * t_j * s_j * slope - B1 * B2 * s_i * (1 + slope * t_j)
+        ) / DELTA
 
         def own(hat: float, slope: float = slope) -> float:
             return along(margin, market(unit_cost=(C, hat, slope, 0.0)), 2)
@@ -151,7 +168,8 @@ def test_the_sign_of_32_is_not_settled() -> None:
 
 
 def test_prices_in_the_rivals_sharing_at_equilibrium() -> None:
-    """Proof of Proposition 2: with the rival's own condition, dp_i/ds_j = (lambda_d t_j - dg_i/ds_j) / (2 b1)."""
+    """Proof of Proposition 2: with the rival's own condition, dp_i/ds_j = (lambda_d t_j -
+    dg_i/ds_j) / (2 b1)."""
     case = market(cost_scale=6.0)
     x = solve_regime(case, "nash").levels
     assert x is not None
@@ -164,14 +182,20 @@ def test_prices_in_the_rivals_sharing_at_equilibrium() -> None:
 
 
 def test_the_cross_effect_said_to_be_positive_is_zero() -> None:
-    """d2 Pi_i / ds_i dt_j = 2 b1 (dp_i/ds_i dp_i/dt_j + p_i d2p_i/ds_i dt_j): both terms vanish at an equilibrium inside its range.
+    """d2 Pi_i / ds_i dt_j = 2 b1 (dp_i/ds_i dp_i/dt_j + p_i d2p_i/ds_i dt_j): both terms vanish at
+    an equilibrium inside its range.
 
-    Sharing and investment are complements across firms all the same: through the firm's own investment.
+    Sharing and investment are complements across firms all the same: through the firm's own
+    investment.
     """
     case = market(cost_scale=6.0)
     x = solve_regime(case, "nash").levels
     assert x is not None
-    profit = Payoff(case=case, benefit=revenue_matrices(case, bertrand_matrix)[:, 0], cost_weight=np.eye(2)[None, 0])
+    profit = Payoff(
+        case=case,
+        benefit=revenue_matrices(case, bertrand_matrix)[:, 0],
+        cost_weight=np.eye(2)[None, 0],
+    )
     hessian = profit.derivatives(x[None])[2][0]
     assert hessian[0, 3] == pytest.approx(0, abs=1e-10)
     assert hessian[0, 2] > 0.1

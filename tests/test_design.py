@@ -15,7 +15,13 @@ from scipy import sparse
 from scipy.optimize import linprog
 
 from mechanism.analysis.designs import solve_file
-from mechanism.design.environment import AllocationRule, Environment, efficient, interim_by_report, transfers_by
+from mechanism.design.environment import (
+    AllocationRule,
+    Environment,
+    efficient,
+    interim_by_report,
+    transfers_by,
+)
 from mechanism.design.program import Program, build, stacked
 from mechanism.design.setting_file import DesignOptions
 from mechanism.design.solve import Design, Ties, design, least_outlay, proves, refute, solve
@@ -41,7 +47,10 @@ def trade() -> Environment:
     )
 
 
-IMPOSSIBLE = (DesignOptions(), DesignOptions(incentive="dominant", timing="ex_post", budget="ex_post"))
+IMPOSSIBLE = (
+    DesignOptions(),
+    DesignOptions(incentive="dominant", timing="ex_post", budget="ex_post"),
+)
 """Efficient trade without money from outside: in expectation, and in every state."""
 
 
@@ -54,8 +63,21 @@ def weights_of_another_solver(program: Program) -> tuple[Any, np.ndarray, np.nda
     cost = np.eye(1, size, size - 1).ravel()
     drawn = range(size)[program.probabilities]
     bounds = [(0, None) if k in drawn or k == size - 1 else (None, None) for k in range(size)]
-    wide = (G + sparse.csr_matrix((np.ones(len(h)), (np.arange(len(h)), np.full(len(h), size - 1))), shape=G.shape)).tocsr()
-    found = linprog(cost, A_ub=-wide, b_ub=-h, A_eq=E if len(e) else None, b_eq=e if len(e) else None, bounds=bounds, method="highs")
+    wide = (
+        G
+        + sparse.csr_matrix(
+            (np.ones(len(h)), (np.arange(len(h)), np.full(len(h), size - 1))), shape=G.shape
+        )
+    ).tocsr()
+    found = linprog(
+        cost,
+        A_ub=-wide,
+        b_ub=-h,
+        A_eq=E if len(e) else None,
+        b_eq=e if len(e) else None,
+        bounds=bounds,
+        method="highs",
+    )
     return G, h, -found.ineqlin.marginals, found.eqlin.marginals if len(e) else np.zeros(0)
 
 
@@ -92,8 +114,12 @@ def test_what_contradicts_itself_is_named_with_its_weights() -> None:
     assert found.contradiction is not None
     assert replace(found.contradiction, ties=None) == refute(build(setting, options))
     rows = found.contradiction.rows
-    assert np.diff([row.weight for row in rows]).max() <= 1e-9  # the heaviest first, but for rounding
-    assert sum(row.weight for row in rows) == pytest.approx(1)  # every row may be missed by the same amount
+    assert (
+        np.diff([row.weight for row in rows]).max() <= 1e-9
+    )  # the heaviest first, but for rounding
+    assert sum(row.weight for row in rows) == pytest.approx(
+        1
+    )  # every row may be missed by the same amount
     for row in rows:
         if row.constraint == "budget":
             assert (row.player, row.type, row.report) == (None, None, None)
@@ -108,7 +134,9 @@ def test_what_contradicts_itself_is_named_with_its_weights() -> None:
     for row in rows:
         if row.constraint == "ic":
             true, told = place[row.type], place[row.report]  # type: ignore[index]
-            total += row.weight * float(interim[row.player][true, told] - interim[row.player][true, true])  # type: ignore[index]
+            total += row.weight * float(
+                interim[row.player][true, told] - interim[row.player][true, true]
+            )  # type: ignore[index]
         elif row.constraint == "ir":
             true = place[row.type]  # type: ignore[index]
             total += row.weight * float(-interim[row.player][true, true])  # type: ignore[index]
@@ -148,16 +176,37 @@ def test_rows_of_single_states_add_up_to_a_contradiction_by_what_they_name() -> 
     assert asked == pytest.approx(found.contradiction.least_violation, rel=1e-6)
     weights = [row.weight for row in found.contradiction.rows]
     assert np.diff(weights).max() <= 1e-9
-    page = design_tree(solve_file(TRADE, {"incentive": "dominant", "allocation": "efficient", "objective": "min_outlay", "budget": "none"}))
-    assert all(len(row["state"]) == 2 and row["type"] in row["state"] for row in page["binding"] if row["constraint"] == "ic")
-    assert all(row["state"] is None for row in page["binding"] if row["constraint"] == "ir")  # in expectation
+    page = design_tree(
+        solve_file(
+            TRADE,
+            {
+                "incentive": "dominant",
+                "allocation": "efficient",
+                "objective": "min_outlay",
+                "budget": "none",
+            },
+        )
+    )
+    assert all(
+        len(row["state"]) == 2 and row["type"] in row["state"]
+        for row in page["binding"]
+        if row["constraint"] == "ic"
+    )
+    assert all(
+        row["state"] is None for row in page["binding"] if row["constraint"] == "ir"
+    )  # in expectation
 
 
-def coarse(*, dearer: float = 0.0, alternatives: tuple[str, str] = ("trade", "keep"), outside: float = 0.0) -> Environment:
+def coarse(
+    *, dearer: float = 0.0, alternatives: tuple[str, str] = ("trade", "keep"), outside: float = 0.0
+) -> Environment:
     """Four types of either, efficient trade impossible where ties are traded."""
     types = np.array([0.125, 0.375, 0.625, 0.875])
     order = 1 if alternatives[0] == "trade" else -1
-    buyer, seller = np.stack([types, np.zeros(4)], -1)[:, ::order], np.stack([-types - dearer, np.zeros(4)], -1)[:, ::order]
+    buyer, seller = (
+        np.stack([types, np.zeros(4)], -1)[:, ::order],
+        np.stack([-types - dearer, np.zeros(4)], -1)[:, ::order],
+    )
     return Environment(
         name="trade",
         players=("buyer", "seller"),
@@ -174,19 +223,29 @@ def coarse(*, dearer: float = 0.0, alternatives: tuple[str, str] = ("trade", "ke
     ("setting", "ties"),
     [
         (coarse(), Ties(states=4, otherwise="possible")),  # kept, it brings money
-        (coarse(outside=0.2), Ties(states=4, otherwise="infeasible")),  # staying out is worth more than all that can be gained
-        (coarse(outside=0.2, alternatives=("keep", "trade")), Ties(states=4, otherwise="infeasible")),
+        (
+            coarse(outside=0.2),
+            Ties(states=4, otherwise="infeasible"),
+        ),  # staying out is worth more than all that can be gained
+        (
+            coarse(outside=0.2, alternatives=("keep", "trade")),
+            Ties(states=4, otherwise="infeasible"),
+        ),
         (coarse(dearer=-0.01), None),  # trade is better where it tied
     ],
     ids=["otherwise", "neither", "nor kept", "no ties"],
 )
-def test_an_impossibility_says_which_way_ties_are_broken(setting: Environment, ties: Ties | None) -> None:
+def test_an_impossibility_says_which_way_ties_are_broken(
+    setting: Environment, ties: Ties | None
+) -> None:
     found = design(setting, DesignOptions())
     assert found.contradiction is not None
     assert found.contradiction.ties == ties
 
 
-@pytest.mark.parametrize("setting", [coarse(alternatives=("keep", "trade")), coarse(dearer=0.01)], ids=["kept", "dearer"])
+@pytest.mark.parametrize(
+    "setting", [coarse(alternatives=("keep", "trade")), coarse(dearer=0.01)], ids=["kept", "dearer"]
+)
 def test_where_ties_are_kept_efficient_trade_is_possible(setting: Environment) -> None:
     assert design(setting, DesignOptions()).status == "optimal"
 
@@ -210,11 +269,19 @@ def test_what_is_said_of_ties_is_what_trying_every_way_finds(seed: int) -> None:
     assert found.status == ("optimal" if least_outlay(setting)[0] <= 1e-9 * unit else "infeasible")
     if found.contradiction is None:
         return
-    total = sum(v[states] for v, states in zip(setting.values, np.indices(setting.shape), strict=True))
-    ways = [np.flatnonzero(state > state.max() - unit / 2) for state in np.reshape(total, (-1, wide))]
-    assert found.contradiction.ties is None or found.contradiction.ties.states == sum(len(way) > 1 for way in ways)
+    total = sum(
+        v[states] for v, states in zip(setting.values, np.indices(setting.shape), strict=True)
+    )
+    ways = [
+        np.flatnonzero(state > state.max() - unit / 2) for state in np.reshape(total, (-1, wide))
+    ]
+    assert found.contradiction.ties is None or found.contradiction.ties.states == sum(
+        len(way) > 1 for way in ways
+    )
     least = min(
-        least_outlay(setting, AllocationRule(setting, chosen=np.array(way).reshape(setting.shape)))[0]
+        least_outlay(setting, AllocationRule(setting, chosen=np.array(way).reshape(setting.shape)))[
+            0
+        ]
         for way in itertools.islice(itertools.product(*ways), 3000)
     )
     if least <= 1e-9 * unit:
@@ -236,15 +303,25 @@ def test_the_page_names_the_way_ties_are_broken(tmp_path: Path) -> None:
         "schema_version": 1,
         "alternatives": ["trade", "keep"],
         "players": [
-            {"name": name, "types": (types := [0.125, 0.375, 0.625, 0.875]), "value": {"trade": [sign * t for t in types], "keep": [0] * 4}}
+            {
+                "name": name,
+                "types": (types := [0.125, 0.375, 0.625, 0.875]),
+                "value": {"trade": [sign * t for t in types], "keep": [0] * 4},
+            }
             for name, sign in (("buyer", 1), ("seller", -1))
         ],
     }
     path = tmp_path / "trade.json"
     path.write_text(json.dumps(tree))
     found = solve_file(path, {})
-    assert design_tree(found)["infeasibility"]["ties"] == {"states": 4, "broken_to": "first_listed", "otherwise": "possible"}
-    assert "in 4 states, broken to the alternative listed first: broken otherwise" in found.verdicts[1]
+    assert design_tree(found)["infeasibility"]["ties"] == {
+        "states": 4,
+        "broken_to": "first_listed",
+        "otherwise": "possible",
+    }
+    assert (
+        "in 4 states, broken to the alternative listed first: broken otherwise" in found.verdicts[1]
+    )
 
 
 def test_what_is_not_verified_is_not_announced(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -253,16 +330,26 @@ def test_what_is_not_verified_is_not_announced(monkeypatch: pytest.MonkeyPatch) 
     assert design(coarse(), DesignOptions()) == Design(status="not_established")
 
 
-def test_a_solver_that_says_unbounded_of_what_has_a_limit_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_solver_that_says_unbounded_of_what_has_a_limit_is_not_believed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Payments have no limit where nobody may refuse, and there alone."""
-    monkeypatch.setattr("mechanism.design.cvx._status", lambda problem, solver, **options: "unbounded")
+    monkeypatch.setattr(
+        "mechanism.design.cvx._status", lambda problem, solver, **options: "unbounded"
+    )
     assert design(coarse(), DesignOptions()) == Design(status="not_established")
     assert design(coarse(), DesignOptions(participation="none")) == Design(status="unbounded")
-    assert design(coarse(), DesignOptions(participation="none", objective="max_surplus")) == Design(status="not_established")
+    assert design(coarse(), DesignOptions(participation="none", objective="max_surplus")) == Design(
+        status="not_established"
+    )
 
 
-@pytest.mark.parametrize("status", ["infeasible_or_unbounded", "infeasible_inaccurate", "user_limit", "unknown"])
-def test_a_solver_without_a_word_leaves_a_proof_to_find(status: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "status", ["infeasible_or_unbounded", "infeasible_inaccurate", "user_limit", "unknown"]
+)
+def test_a_solver_without_a_word_leaves_a_proof_to_find(
+    status: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """No solver's word makes an impossibility or an optimum; weights that are checked do."""
     monkeypatch.setattr("mechanism.design.cvx._status", lambda problem, solver, **options: status)
     assert design(coarse(), DesignOptions()) == Design(status="not_established")
@@ -276,7 +363,9 @@ def test_lotteries_are_never_a_contradiction_where_nothing_can_be_drawn_that_pay
     """Keeping everything for sure, at no payment, meets every constraint of trade: the second best
     exists whatever is asked."""
     for options in IMPOSSIBLE:
-        second = options.model_copy(update={"allocation": "second_best", "objective": "max_surplus"})
+        second = options.model_copy(
+            update={"allocation": "second_best", "objective": "max_surplus"}
+        )
         assert design(trade(), second).status == "optimal"
 
 
@@ -285,11 +374,15 @@ def test_what_nobody_can_be_paid_enough_for_is_refuted_with_lotteries() -> None:
     are part of the proof."""
     setting = trade()
     rich = Environment(**{**vars(setting), "outside": (np.full((1, 1), 0.3), np.full((1, 1), 0.3))})
-    found = design(rich, DesignOptions(allocation="second_best", objective="max_surplus", budget="ex_ante"))
+    found = design(
+        rich, DesignOptions(allocation="second_best", objective="max_surplus", budget="ex_ante")
+    )
     assert found.status == "infeasible"
     assert found.contradiction is not None
     assert found.contradiction.verified
-    program = build(rich, DesignOptions(allocation="second_best", objective="max_surplus", budget="ex_ante"))
+    program = build(
+        rich, DesignOptions(allocation="second_best", objective="max_surplus", budget="ex_ante")
+    )
     G, h, y, z = weights_of_another_solver(program)
     assert proves(program, G, h, y, z)
     assert not proves(program, G, h, y, 0 * z)
@@ -336,13 +429,17 @@ def test_the_price_of_a_constraint_is_what_relaxing_it_is_worth() -> None:
             bound[left] -= step
         left -= len(bound)
         rows.append(type(r)(**{**vars(r), "bound": bound}))
-    fields = {name: getattr(program, name) for name in ("space", "options", "equalities", "cost", "constant", "start")}
+    fields = {
+        name: getattr(program, name)
+        for name in ("space", "options", "equalities", "cost", "constant", "start")
+    }
     relaxed = solve(Program(rows=tuple(rows), **fields))
     assert answer.value - relaxed.value == pytest.approx(step * answer.prices[at], rel=1e-3)
 
 
 def test_of_transfers_of_equal_surplus_the_cheapest_are_taken() -> None:
-    """Surplus does not depend on transfers at given alternatives, so that those of the least outlay are left to choose."""
+    """Surplus does not depend on transfers at given alternatives, so that those of the least outlay
+    are left to choose."""
     setting = trade()
     found = design(setting, DesignOptions(objective="max_surplus", budget="none"))
     assert found.mechanism is not None
@@ -358,18 +455,27 @@ def test_rents_are_what_a_type_expects_beyond_staying_out() -> None:
     assert found.mechanism is not None
     net = found.mechanism.transfers[1]
     for k, cost in enumerate(GRID):
-        expected = sum(0.2 * (net[b, k] - (cost if worth > cost or np.isclose(worth, cost) else 0.0)) for b, worth in enumerate(GRID))
-        assert found.mechanism.achieved.rents[1][k] == pytest.approx(expected - outside[1][0, k], abs=1e-12)
+        expected = sum(
+            0.2 * (net[b, k] - (cost if worth > cost or np.isclose(worth, cost) else 0.0))
+            for b, worth in enumerate(GRID)
+        )
+        assert found.mechanism.achieved.rents[1][k] == pytest.approx(
+            expected - outside[1][0, k], abs=1e-12
+        )
 
 
 @pytest.mark.parametrize(("off", "agrees"), [(1e-8, True), (1e-4, False)])
-def test_a_second_solver_that_disagrees_is_told(off: float, agrees: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_solver_that_disagrees_is_told(
+    off: float, agrees: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def another(program: Program, solver: str = "HIGHS") -> Any:
         answer = solve(program)
         return answer if solver == "HIGHS" else replace(answer, value=answer.value + off)
 
     monkeypatch.setattr("mechanism.design.solve.solve", another)
-    found = solve_file(TRADE, {"allocation": "efficient", "objective": "min_outlay", "budget": "none"})
+    found = solve_file(
+        TRADE, {"allocation": "efficient", "objective": "min_outlay", "budget": "none"}
+    )
     opinion = found.found.second_opinion
     assert opinion is not None
     assert opinion.agrees is agrees
@@ -377,7 +483,12 @@ def test_a_second_solver_that_disagrees_is_told(off: float, agrees: bool, monkey
 
 
 @pytest.mark.parametrize(
-    ("rule", "money"), [("worst_type", "costs the public"), ("clarke", "brings the public"), ("agv", "costs nothing in expectation")]
+    ("rule", "money"),
+    [
+        ("worst_type", "costs the public"),
+        ("clarke", "brings the public"),
+        ("agv", "costs nothing in expectation"),
+    ],
 )
 def test_the_verdict_on_a_formula_says_who_pays(rule: str, money: str) -> None:
     found = solve_file(TRADE, {"tax_rule": rule, "allocation": "efficient"})

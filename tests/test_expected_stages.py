@@ -1,4 +1,5 @@
-"""Every regime against the second oracle's figures (`expected_stages.json`): unit costs, the restricted cost, other orders of moves."""
+"""Every regime against the second oracle's figures (`expected_stages.json`): unit costs, the
+restricted cost, other orders of moves."""
 
 from __future__ import annotations
 
@@ -13,15 +14,28 @@ import pytest
 from market.regimes import solve_regime
 from mechanism.casefile.schema import parse_tree
 
-EXPECTED: dict[str, Any] = json.loads((Path(__file__).parent / "expected_stages.json").read_text(encoding="utf-8"))
+EXPECTED: dict[str, Any] = json.loads(
+    (Path(__file__).parent / "expected_stages.json").read_text(encoding="utf-8")
+)
 NAMES = {"sequential_second_leads": "sequential_firm_2"}
-FIGURES = ("sharing", "investment", "price", "quantity", "profit", "unit_cost", "consumer_surplus", "welfare")
+FIGURES = (
+    "sharing",
+    "investment",
+    "price",
+    "quantity",
+    "profit",
+    "unit_cost",
+    "consumer_surplus",
+    "welfare",
+)
 
 JUMP = ("leader_at_a_jump", "sequential")
-"""At a jump the leader's levels lie on a curve of indifference, along which its payoff is flat to second order: half the digits."""
+"""At a jump the leader's levels lie on a curve of indifference, along which its payoff is flat to
+second order: half the digits."""
 
 EDGE = ("leader_at_a_jump", "sequential_second_leads")
-"""The leader drives its rival out. The oracle knows no firm that is out, and stops where the rival's quantity is zero."""
+"""The leader drives its rival out. The oracle knows no firm that is out, and stops where the
+rival's quantity is zero."""
 
 
 @pytest.mark.parametrize("name", EXPECTED)
@@ -41,11 +55,24 @@ def test_regimes_of(name: str) -> None:
             continue
         tree, tolerance = found.tree(), 1e-6 if (name, key) == JUMP else 1e-9
         for figure in FIGURES:
-            np.testing.assert_allclose(tree[figure], wanted[figure], rtol=tolerance, atol=tolerance, err_msg=f"{key} {figure}")
+            np.testing.assert_allclose(
+                tree[figure],
+                wanted[figure],
+                rtol=tolerance,
+                atol=tolerance,
+                err_msg=f"{key} {figure}",
+            )
 
 
-@pytest.mark.parametrize(("name", "key"), [("unit_cost_asymmetric", "nash"), ("asymmetric", "investment_first")])
+@pytest.mark.parametrize(
+    ("name", "key"), [("unit_cost_asymmetric", "nash"), ("asymmetric", "investment_first")]
+)
 def test_the_file_is_what_the_oracle_says(name: str, key: str) -> None:
     again = oracle_stages.outcome(EXPECTED[name]["case"], key)
     for figure in FIGURES:
-        np.testing.assert_allclose(np.array(again[figure], float), EXPECTED[name]["regimes"][key][figure], rtol=1e-12, atol=1e-13)
+        np.testing.assert_allclose(
+            np.array(again[figure], float),
+            EXPECTED[name]["regimes"][key][figure],
+            rtol=1e-12,
+            atol=1e-13,
+        )

@@ -1,4 +1,5 @@
-"""Firms by the names a case gives them: the same answers in the same words, and nowhere a number instead of a name."""
+"""Firms by the names a case gives them: the same answers in the same words, and nowhere a number
+instead of a name."""
 
 from __future__ import annotations
 
@@ -57,7 +58,9 @@ def answer(found: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in found.items() if key not in ("case", "case_sha256")}
 
 
-@pytest.mark.parametrize("name", ["large_and_small", "loss_at_optimum", "ill_posed", "two_types", "second_best"])
+@pytest.mark.parametrize(
+    "name", ["large_and_small", "loss_at_optimum", "ill_posed", "two_types", "second_best"]
+)
 def test_names_change_words_alone(name: str) -> None:
     plain, named = evaluate(case(name)), evaluate(case(name, firms=NAMES))
     assert answer(named) == renamed(answer(plain))
@@ -74,9 +77,14 @@ def test_names_change_words_alone(name: str) -> None:
     st.floats(0, 1.3),
     st.floats(4, 30),
 )
-def test_names_change_words_alone_in_random_markets(intercept: tuple[float, float], rivalry: float, cross: float, scale: float) -> None:
+def test_names_change_words_alone_in_random_markets(
+    intercept: tuple[float, float], rivalry: float, cross: float, scale: float
+) -> None:
     tree = case("two_vendors").resolved
-    tree = {**tree, "demand": {**tree["demand"], "intercept": list(intercept), "cross_slope": cross}}
+    tree = {
+        **tree,
+        "demand": {**tree["demand"], "intercept": list(intercept), "cross_slope": cross},
+    }
     set_at(tree, ("security", "rivalry"), rivalry)
     set_at(tree, ("cost", "scale"), scale)
     plain, named = evaluate(parse_tree(tree)), evaluate(parse_tree({**tree, "firms": NAMES}))
@@ -89,7 +97,9 @@ def test_who_is_driven_out_goes_by_its_name() -> None:
         out = regimes[key]["certificate"]["driven_out"]
         assert out in NAMES
         assert f"{out} is driven out of the market" in regimes[key]["message"]
-    leaders = {regimes[key]["certificate"]["driven_out"] for key in ("sequential", "sequential_firm_2")}
+    leaders = {
+        regimes[key]["certificate"]["driven_out"] for key in ("sequential", "sequential_firm_2")
+    }
     assert leaders <= {*NAMES, None}
     assert not NUMBER.search(json.dumps(regimes))
 
@@ -125,9 +135,15 @@ def faults(names: Any) -> list[str]:
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (["Alpha"], "firms is a list of 1; it must be a list of 2, each text of 1 to 40 characters or null"),
+        (
+            ["Alpha"],
+            "firms is a list of 1; it must be a list of 2, each text of 1 to 40 characters or null",
+        ),
         (["A", "B", "C"], "firms has 3 entries; at most 2 are taken"),
-        ("Alpha", 'firms is "Alpha"; it must be a list of 2, each text of 1 to 40 characters or null'),
+        (
+            "Alpha",
+            'firms is "Alpha"; it must be a list of 2, each text of 1 to 40 characters or null',
+        ),
         (["Alpha", 2], "firms[1] is 2; it must be text of 1 to 40 characters"),
         (["Alpha", ""], 'firms[1] is ""; it must be text of 1 to 40 characters'),
         (["B" * 41, "A"], f'firms[0] is "{"B" * 41}"; it must be text of 1 to 40 characters'),
@@ -145,8 +161,11 @@ def test_forty_characters_are_a_name() -> None:
 
 @pytest.fixture
 def named(tmp_path: Path) -> Path:
-    """A case that takes everything but its name and its firms' from another, whose firms have names."""
-    (tmp_path / "base.yaml").write_text(f"base: {find('large_and_small')}\nfirms: [{', '.join(NAMES)}]\n", encoding="utf-8")
+    """A case that takes everything but its name and its firms' from another, whose firms have
+    names."""
+    (tmp_path / "base.yaml").write_text(
+        f"base: {find('large_and_small')}\nfirms: [{', '.join(NAMES)}]\n", encoding="utf-8"
+    )
     child = tmp_path / "child.yaml"
     child.write_text("base: base.yaml\nname: A child\n", encoding="utf-8")
     return child
@@ -160,7 +179,13 @@ PAGES = [
     ("what-if", "--set", "cost.scale=9"),
     ("what-if", "--vary", "security.rivalry=0:0.9:5", "--policy", "nash", "--policy", "sequential"),
     (
-        *("what-if", "--vary", "security.rivalry=0:0.9:3", "--vary", "demand.cross_slope=0.1:1.4:3"),
+        *(
+            "what-if",
+            "--vary",
+            "security.rivalry=0:0.9:3",
+            "--vary",
+            "demand.cross_slope=0.1:1.4:3",
+        ),
         *("--policy", "sequential", "--policy", "sequential_firm_2"),
     ),
     ("what-if", "--vary", "demand.intercept=10:20:3", "--policy", "nash"),
@@ -170,9 +195,15 @@ PAGES = [
 
 @pytest.mark.parametrize("form", ["table", "json"])
 @pytest.mark.parametrize("command", PAGES, ids=lambda command: " ".join(command[:3]))
-def test_no_page_numbers_a_firm_that_has_a_name(run: Run, named: Path, command: tuple[str, ...], form: str) -> None:
+def test_no_page_numbers_a_firm_that_has_a_name(
+    run: Run, named: Path, command: tuple[str, ...], form: str
+) -> None:
     ran = run(command[0], named, *command[1:], "--format", form)
-    told = json.dumps(json.loads(ran.out), ensure_ascii=False) if form == "json" and ran.out else ran.out
+    told = (
+        json.dumps(json.loads(ran.out), ensure_ascii=False)
+        if form == "json" and ran.out
+        else ran.out
+    )
     assert ran.code in (0, 2, 3)
     assert not NUMBER.search(told + ran.err)
     if command[0] in ("evaluate", "statics") or (form == "table" and command[0] == "compare"):
@@ -182,7 +213,9 @@ def test_no_page_numbers_a_firm_that_has_a_name(run: Run, named: Path, command: 
 
 
 @pytest.mark.parametrize("name", ["two_types", "second_best", "private_intercepts"])
-def test_no_page_numbers_a_firm_whose_types_are_private(run: Run, tmp_path: Path, name: str) -> None:
+def test_no_page_numbers_a_firm_whose_types_are_private(
+    run: Run, tmp_path: Path, name: str
+) -> None:
     path = tmp_path / "case.yaml"
     path.write_text(f"base: {find(name)}\nfirms: [{', '.join(NAMES)}]\n", encoding="utf-8")
     for command in (("evaluate",), ("design", "--budget", "none"), ("design", "--format", "csv")):
@@ -207,8 +240,13 @@ def test_cases_whose_firms_differ_are_told_apart(run: Run, named: Path) -> None:
     other.write_text("base: base.yaml\nname: Another\nfirms: [Ypsilon, Xi]\n", encoding="utf-8")
     ran = run("compare", named, other)
     words = " ".join(ran.out.split())
-    assert f"Profit 1 and 2 are those of child: {NAMES[0]} and {NAMES[1]}; other: Ypsilon and Xi." in words or (
-        f"Profit 1 and 2 are those of A child: {NAMES[0]} and {NAMES[1]}; Another: Ypsilon and Xi." in words
+    assert (
+        f"Profit 1 and 2 are those of child: {NAMES[0]} and {NAMES[1]}; other: Ypsilon and Xi."
+        in words
+        or (
+            f"Profit 1 and 2 are those of A child: {NAMES[0]} and {NAMES[1]}; Another: Ypsilon"
+            " and Xi." in words
+        )
     )
 
 
@@ -216,8 +254,8 @@ def test_cases_whose_firms_differ_are_told_apart(run: Run, named: Path) -> None:
 def test_a_batch_keeps_the_names_of_its_base(run: Run, named: Path, ending: str) -> None:
     design = named.with_name("design.yaml")
     design.write_text(
-        "schema_version: 1\nname: Leaders\ncase: child.yaml\nvary: {cost.scale: {values: [9, 12, 20]}}\n"
-        "sample: {method: grid}\npolicies: [nash, sequential, sequential_firm_2]\n",
+        "schema_version: 1\nname: Leaders\ncase: child.yaml\nvary: {cost.scale: {values: [9, 12,"
+        " 20]}}\nsample: {method: grid}\npolicies: [nash, sequential, sequential_firm_2]\n",
         encoding="utf-8",
     )
     result = named.with_name(f"result.{ending}")
@@ -232,7 +270,10 @@ def test_a_batch_speaks_of_each_cases_own_firms(run: Run, tmp_path: Path) -> Non
     for path, names in (("one.json", ["Alpha", "Beta"]), ("two.json", ["Gamma", "Delta"])):
         (tmp_path / path).write_text(json.dumps({**LEAVING, "firms": names}), encoding="utf-8")
     design = tmp_path / "design.yaml"
-    design.write_text("schema_version: 1\ncases: [one.json, two.json]\npolicies: [joint_profit]\n", encoding="utf-8")
+    design.write_text(
+        "schema_version: 1\ncases: [one.json, two.json]\npolicies: [joint_profit]\n",
+        encoding="utf-8",
+    )
     assert run("batch", design, "--out", tmp_path / "result.csv", "--jobs", 1).code == 0
     header, one, two = (tmp_path / "result.csv").read_text(encoding="utf-8").splitlines()
     assert "message" in header
@@ -242,10 +283,14 @@ def test_a_batch_speaks_of_each_cases_own_firms(run: Run, tmp_path: Path) -> Non
 
 def test_what_steers_a_terminal_is_shown_as_an_escape(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "case.json"
-    path.write_text(json.dumps({**LEAVING, "firms": ["Al\x1b[31mpha", "Be\u202eta\nX"]}), encoding="utf-8")
+    path.write_text(
+        json.dumps({**LEAVING, "firms": ["Al\x1b[31mpha", "Be\u202eta\nX"]}), encoding="utf-8"
+    )
     for form in ("table", "json"):
         ran = run("evaluate", path, "--format", form)
         assert not any(letter in ran.out + ran.err for letter in "\x1b\u202e")
-        assert "Be\\u202eta\\nX is driven out" in (ran.out + ran.err).replace("\\\\", "\\").replace("\n  ", " ")
+        assert "Be\\u202eta\\nX is driven out" in (ran.out + ran.err).replace("\\\\", "\\").replace(
+            "\n  ", " "
+        )
     found = json.loads(run("evaluate", path, "--format", "json").out)
     assert found["case"]["firms"] == ["Al\x1b[31mpha", "Be\u202eta\nX"]

@@ -1,12 +1,15 @@
-"""The results of the commands at the shipped cases are what they were: `write_frozen.py` says which, `frozen/` holds them.
+"""The results of the commands at the shipped cases are what they were: `write_frozen.py` says
+which, `frozen/` holds them.
 
-Statuses, labels, exit codes and numbers of rows are compared exactly. A figure may differ by `TOLERANCE` of the scale
-of its kind, the largest magnitude of that kind in the same result but at least one. Kinds go by the key a figure stands
-under: sharing and shares, investment, price, quantity, and money, of which the largest is as a rule welfare. In `statics`
-and `propositions`, which give derivatives, every key is a kind of its own. Keys and rows with a name that are new are no
-difference: the interface may grow.
+Statuses, labels, exit codes and numbers of rows are compared exactly. A figure may differ by
+`TOLERANCE` of the scale of its kind, the largest magnitude of that kind in the same result but at
+least one. Kinds go by the key a figure stands under: sharing and shares, investment, price,
+quantity, and money, of which the largest is as a rule welfare. In `statics` and `propositions`,
+which give derivatives, every key is a kind of its own. Keys and rows with a name that are new are
+no difference: the interface may grow.
 
-This is no evidence that a figure is right. A change that is meant goes into `INTENDED`, or the data are written anew.
+This is no evidence that a figure is right. A change that is meant goes into `INTENDED`, or the data
+are written anew.
 """
 
 from __future__ import annotations
@@ -23,24 +26,40 @@ TOLERANCE = 1e-10
 BY_ROUNDING = (
     r"evaluate .*: mechanism\.full_information\.participation\.ir1\.witness\.firm",
     r"evaluate two_types: mechanism\.alternatives\.designed\.evidence\..*",
-    r"(evaluate|design) private_large_and_small.*: (.*\.)?continuum\.ir\.witness\.(firm|rival_type)",
+    (
+        r"(evaluate|design) private_large_and_small.*:"
+        r" (.*\.)?continuum\.ir\.witness\.(firm|rival_type)"
+    ),
     r"propositions .*: claims\.B\.full_information\.numbers\.net_transfer\[.\]",
     r"design two_types --budget none --collusion proof: binding\[.\]\..*",
     r"design two_types --allocation second_best .*: binding\[.\]\..*",
-    # the best rates under a dear unit lie where value is flat: they are found to a hundred-millionth
-    r"evaluate second_best: (comparison\.linear_subsidies|mechanism\.linear_subsidies\.under_types)\..*",
-    r"evaluate private_large_and_small: mechanism\.alternatives\.designed\.design\.(binding|infeasibility\.rows)\[\d+\]\..*",
-    r"evaluate .*: mechanism\.(reported|alternatives\.\w+)\.checks\.ic_all\[[26]\]\.witness\.(firm|type|report)",
+    # the best rates under a dear unit lie where value is flat: they are found to a
+    # hundred-millionth
+    (
+        r"evaluate second_best:"
+        r" (comparison\.linear_subsidies|mechanism\.linear_subsidies\.under_types)\..*"
+    ),
+    (
+        r"evaluate private_large_and_small:"
+        r" mechanism\.alternatives\.designed\.design\.(binding|infeasibility\.rows)\[\d+\]\..*"
+    ),
+    (
+        r"evaluate .*:"
+        r" mechanism\.(reported|alternatives\.\w+)\.checks\.ic_all\[[26]\]"
+        r"\.witness\.(firm|type|report)"
+    ),
 )
-"""Patterns of `entry: path` of values that rounding decides: a parameter changed by 1e-15 of itself changes them. Several firms, types or
-constraints come to the same; a net transfer, or what free levels gain over the truth, is nil. Not compared; nor is a best report that
-gains nothing over the truth."""
+"""Patterns of `entry: path` of values that rounding decides: a parameter changed by 1e-15 of itself
+changes them. Several firms, types or constraints come to the same; a net transfer, or what free
+levels gain over the truth, is nil. Not compared; nor is a best report that gains nothing over the
+truth."""
 
 INTENDED: dict[str, str] = {}
 """Patterns of `entry: path` that are meant to differ from the frozen data, each with the reason."""
 
 OF_TRUTH = r"evaluate .*: (mechanism\.(?:reported|alternatives\.\w+))\.evidence\..*"
-"""Evidence, which differs as intended where truth holds: there it is of the middle type, not of one that rounding picks."""
+"""Evidence, which differs as intended where truth holds: there it is of the middle type, not of one
+that rounding picks."""
 
 KINDS = {
     "sharing": "share",
@@ -107,7 +126,9 @@ def differences(entry: Entry, before: Any, after: Any) -> list[str]:
     scale: dict[str, float] = {}
     for path, value in old.items():
         if number(value):
-            scale[kind(entry, path)] = max(scale.get(kind(entry, path), 1.0), abs(float(value or 0)))
+            scale[kind(entry, path)] = max(
+                scale.get(kind(entry, path), 1.0), abs(float(value or 0))
+            )
     found = []
     for path, value in old.items():
         where = f"{entry.name}: {path}"
@@ -115,9 +136,14 @@ def differences(entry: Entry, before: Any, after: Any) -> list[str]:
         if any(re.fullmatch(pattern, where) for pattern in (*BY_ROUNDING, *INTENDED)):
             continue
         evidence = re.fullmatch(OF_TRUTH, where)
-        if evidence and {tree.get(f"{evidence[1]}.checks.ic.status") for tree in (old, new)} == {"holds"}:
+        if evidence and {tree.get(f"{evidence[1]}.checks.ic.status") for tree in (old, new)} == {
+            "holds"
+        }:
             continue
-        if path.endswith(".best_report") and abs(float(old[path.replace("best_report", "gain")] or 0)) <= 1e-9 * scale["money"]:
+        if (
+            path.endswith(".best_report")
+            and abs(float(old[path.replace("best_report", "gain")] or 0)) <= 1e-9 * scale["money"]
+        ):
             continue
         if number(value) and number(now):
             allowed = TOLERANCE * scale[kind(entry, path)]
@@ -133,7 +159,9 @@ def test_the_data_are_of_the_entries() -> None:
     assert set(BEFORE) == set(ENTRIES)
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=() if name in FAST else pytest.mark.slow) for name in ENTRIES])
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in FAST else pytest.mark.slow) for name in ENTRIES]
+)
 def test_results_are_what_they_were(name: str) -> None:
     entry = ENTRIES[name]
     found = differences(entry, BEFORE[name], result(entry))
@@ -141,10 +169,25 @@ def test_results_are_what_they_were(name: str) -> None:
 
 
 def test_a_difference_is_noticed_where_it_is() -> None:
-    """A figure beyond its tolerance, a status, a missing key, a shorter list; not one within, nor a new key."""
+    """A figure beyond its tolerance, a status, a missing key, a shorter list; not one within, nor a
+    new key."""
     entry = ENTRIES["evaluate two_vendors"]
-    before = {"welfare": 800.0, "sharing": [0.5, 0.25], "status": "converged", "rows": [1, 2], "gone": None, "true": True}
-    after = {"welfare": 800.0 + 7e-8, "sharing": [0.5, 0.25 + 2e-10], "status": "corner", "rows": [1], "true": 1, "new": 3}
+    before = {
+        "welfare": 800.0,
+        "sharing": [0.5, 0.25],
+        "status": "converged",
+        "rows": [1, 2],
+        "gone": None,
+        "true": True,
+    }
+    after = {
+        "welfare": 800.0 + 7e-8,
+        "sharing": [0.5, 0.25 + 2e-10],
+        "status": "corner",
+        "rows": [1],
+        "true": 1,
+        "new": 3,
+    }
     assert [line.split(": ")[1] for line in differences(entry, before, after)] == [
         *("sharing[1]", "status", "rows.length", "rows[1]", "gone", "true")
     ]

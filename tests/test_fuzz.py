@@ -1,4 +1,5 @@
-"""A short run of the fuzzer, and proof that it sees what it looks for: faults planted one by one."""
+"""A short run of the fuzzer, and proof that it sees what it looks for: faults planted one by
+one."""
 
 from __future__ import annotations
 
@@ -35,7 +36,8 @@ def test_a_seed_tries_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("fuzz.main", lambda line: lines.append(line) or 2)
     for part in ({}, {"step": 2}, {"first": 1, "step": 2}):
         fuzz(files=6, evaluations=0, commands=6, seed=3, **part)  # type: ignore[arg-type]
-    # A stopped `main` says nothing at exit 2, which is a finding of its own; here only the order counts.
+    # A stopped `main` says nothing at exit 2, which is a finding of its own; here only the order
+    # counts.
     assert lines[: len(lines) // 2]
     assert sorted(map(str, lines[: len(lines) // 2])) == sorted(map(str, lines[len(lines) // 2 :]))
 
@@ -110,7 +112,9 @@ def test_a_fault_planted_in_an_evaluation_is_found(
     written = json.dumps
     monkeypatch.setattr("mechanism.analysis.evaluation.evaluate", lambda *_: None)
     monkeypatch.setattr("mechanism.report.tree.evaluation_tree", planted)
-    monkeypatch.setattr("json.dumps", lambda tree, **more: written(tree, **{**more, "allow_nan": True}))
+    monkeypatch.setattr(
+        "json.dumps", lambda tree, **more: written(tree, **{**more, "allow_nan": True})
+    )
     assert kind in kinds(lambda oracle, chance: oracle.json(oracle.run(*EVALUATE), EVALUATE))
 
 
@@ -124,11 +128,21 @@ EVALUATE = ["evaluate", "c.yaml", "--format", "json"]
         ("cli.output.streams.visible", lambda text, kept="": text, "steers"),
         ("cli.entry.USAGE", 7, "code"),
         ("market.casefile.faults.LISTED", 10**9, "flood"),
-        ("cli.output.streams.Seen.write", lambda self, text: self.stream.write(text.replace("Usage", "Traceback")), "traceback"),
-        ("cli.entry.Seen.of", lambda stream: io.StringIO() if stream is sys.stderr else stream, "silent"),
+        (
+            "cli.output.streams.Seen.write",
+            lambda self, text: self.stream.write(text.replace("Usage", "Traceback")),
+            "traceback",
+        ),
+        (
+            "cli.entry.Seen.of",
+            lambda stream: io.StringIO() if stream is sys.stderr else stream,
+            "silent",
+        ),
     ],
 )
-def test_a_fault_planted_in_the_shell_is_found(monkeypatch: pytest.MonkeyPatch, place: str, planted: Any, kind: str) -> None:
+def test_a_fault_planted_in_the_shell_is_found(
+    monkeypatch: pytest.MonkeyPatch, place: str, planted: Any, kind: str
+) -> None:
     monkeypatch.setattr(place, planted)
     many = "".join(f"k{n}: 1\n" for n in range(99))
 

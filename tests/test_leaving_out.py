@@ -1,4 +1,5 @@
-"""What leaving a firm out would pay: against a scalar model of a market with one firm, searched by brute force."""
+"""What leaving a firm out would pay: against a scalar model of a market with one firm, searched by
+brute force."""
 
 from __future__ import annotations
 
@@ -36,19 +37,31 @@ def fierce(**changes: Any) -> Case:
 
 
 def alone(case: Case, key: str, i: int, x: np.ndarray) -> float:
-    """The chooser's payoff at these levels with firm i alone in the market; minus infinity where the other could sell beside it."""
-    one = {name: np.broadcast_to(value.ravel(), 2) for name, value in vars(case).items() if isinstance(value, np.ndarray)}
+    """The chooser's payoff at these levels with firm i alone in the market; minus infinity where
+    the other could sell beside it."""
+    one = {
+        name: np.broadcast_to(value.ravel(), 2)
+        for name, value in vars(case).items()
+        if isinstance(value, np.ndarray)
+    }
     s, t, j = x[:2], x[2:], 1 - i
     n, cost = [0.0, 0.0], 0.0
     for k in (0, 1):
         m = 1 - k
-        leak = one["leakage_own"][k] * s[k] ** 2 - one["leakage_cross"][k] * s[m] ** 2 - one["leakage_interaction"][k] * s[k] * s[m]
+        leak = (
+            one["leakage_own"][k] * s[k] ** 2
+            - one["leakage_cross"][k] * s[m] ** 2
+            - one["leakage_interaction"][k] * s[k] * s[m]
+        )
         shift = t[k] - one["rivalry"][k] * t[m] + one["demand_spillover"][k] * t[m] * s[m] - leak
         n[k] = one["intercept"][k] + shift
         y = one["cost_spillover"][k] * t[m] * s[m]
         cost += one["cost_scale"][k] / 2 * t[k] ** 2 * (1 - one["max_saving"][k] * y / (1 + y))
     b, z = one["own_slope"], one["cross_slope"][0]
-    left, slope = (b[j] * n[i] + z * n[j]) / b[j], (b[0] * b[1] - z**2) / b[j]  # demand for i where j sells nothing
+    left, slope = (
+        (b[j] * n[i] + z * n[j]) / b[j],
+        (b[0] * b[1] - z**2) / b[j],
+    )  # demand for i where j sells nothing
     if left <= 0:
         return -np.inf
     if key in ("joint_profit", "social_optimum"):
@@ -75,7 +88,12 @@ def _worth(n: list[float], b: np.ndarray, z: float, i: int, sold: float) -> floa
 def brute_force(case: Case, key: str, i: int, top: float) -> float:
     """The best of many random levels, refined by a simplex search."""
     rng = np.random.default_rng(5)
-    tries = np.column_stack([rng.uniform(0, 1, (4000, 2)), rng.uniform(0, top, (4000, 2)) * rng.integers(0, 2, (4000, 2))])
+    tries = np.column_stack(
+        [
+            rng.uniform(0, 1, (4000, 2)),
+            rng.uniform(0, top, (4000, 2)) * rng.integers(0, 2, (4000, 2)),
+        ]
+    )
     corners = rng.integers(0, 3, (4000, 2))
     tries[:, :2] = np.where(corners == 0, 0.0, np.where(corners == 1, 1.0, tries[:, :2]))
     values = np.array([alone(case, key, i, x) for x in tries])
@@ -88,7 +106,12 @@ def brute_force(case: Case, key: str, i: int, top: float) -> float:
     for start in tries[np.argsort(-values)[:6]]:
         x = start
         for _ in range(4):
-            x = minimize(loss, x, method="Nelder-Mead", options={"maxiter": 4000, "xatol": 1e-10, "fatol": 1e-10}).x
+            x = minimize(
+                loss,
+                x,
+                method="Nelder-Mead",
+                options={"maxiter": 4000, "xatol": 1e-10, "fatol": 1e-10},
+            ).x
         best = max(best, -loss(x))
     return best
 
@@ -98,7 +121,11 @@ def with_every_firm(outcome: Outcome) -> float:
     if not outcome.solved:
         assert outcome.certificate.value is not None
         return outcome.certificate.value
-    return outcome.welfare if outcome.regime in ("social_optimum", "first_best") else float(outcome.profit.sum())
+    return (
+        outcome.welfare
+        if outcome.regime in ("social_optimum", "first_best")
+        else float(outcome.profit.sum())
+    )
 
 
 @pytest.mark.parametrize("key", SOLE)
@@ -107,8 +134,19 @@ def with_every_firm(outcome: Outcome) -> float:
     [
         {"intercept": [10, 9.5]},
         {"intercept": [14, 6], "cross_slope": 0.3, "rivalry": 0.95, "cost_scale": 2.0},
-        {"intercept": [12, 4], "own_slope": [1.0, 1.4], "cross_slope": 0.5, "cost_scale": 3.0, "rivalry": 0.9},
-        {"intercept": [10, 9], "cross_slope": 0.1, "cost_scale": [1.8, 2.4], "demand_spillover": 0.3},
+        {
+            "intercept": [12, 4],
+            "own_slope": [1.0, 1.4],
+            "cross_slope": 0.5,
+            "cost_scale": 3.0,
+            "rivalry": 0.9,
+        },
+        {
+            "intercept": [10, 9],
+            "cross_slope": 0.1,
+            "cost_scale": [1.8, 2.4],
+            "demand_spillover": 0.3,
+        },
     ],
 )
 def test_what_is_said_is_what_brute_force_finds(key: str, changes: dict[str, Any]) -> None:
@@ -125,11 +163,14 @@ def test_what_is_said_is_what_brute_force_finds(key: str, changes: dict[str, Any
         assert left.value == pytest.approx(max(found), rel=1e-6)
         assert found[1 - left.firm] == pytest.approx(max(found), rel=1e-6)
     else:
-        assert max(brute_force(case, key, 1 - left.firm, top) for top in (1e3, 1e5)) > 1e3 * abs(left.every_firm)
+        assert max(brute_force(case, key, 1 - left.firm, top) for top in (1e3, 1e5)) > 1e3 * abs(
+            left.every_firm
+        )
 
 
 def test_the_published_market() -> None:
-    """With the rival out the alliance earns 91.5 against 68.2835, and welfare grows without limit."""
+    """With the rival out the alliance earns 91.5 against 68.2835, and welfare grows without
+    limit."""
     case = fierce(cost_scale=0.7)
     for key in SOLE:
         certificate = solve_regime(case, key).certificate
@@ -146,7 +187,10 @@ def test_the_published_market() -> None:
 
 
 def test_firms_exchanged_exchange_who_is_left_out() -> None:
-    one, other = (solve_regime(fierce(intercept=pair), "joint_profit").certificate.leaving_out for pair in ([14, 6], [6, 14]))
+    one, other = (
+        solve_regime(fierce(intercept=pair), "joint_profit").certificate.leaving_out
+        for pair in ([14, 6], [6, 14])
+    )
     assert one is not None
     assert other is not None
     assert (one.firm, other.firm) == (1, 0)
@@ -155,7 +199,9 @@ def test_firms_exchanged_exchange_who_is_left_out() -> None:
 
 def test_money_scales_what_is_said() -> None:
     plain = solve_regime(fierce(cost_scale=0.7), "joint_profit").certificate.leaving_out
-    dear = solve_regime(fierce(cost_scale=0.7e6, own_slope=1e-6), "joint_profit").certificate.leaving_out
+    dear = solve_regime(
+        fierce(cost_scale=0.7e6, own_slope=1e-6), "joint_profit"
+    ).certificate.leaving_out
     assert plain is not None
     assert dear is not None
     assert dear.value == pytest.approx(1e6 * plain.value, rel=1e-9)
@@ -165,19 +211,34 @@ def test_money_scales_what_is_said() -> None:
 def test_the_page_names_the_firm_and_both_amounts(run: Run, tmp_path: Any) -> None:
     tree = {
         "demand": {"intercept": 10, "own_slope": 1, "cross_slope": 0},
-        "security": {"rivalry": 0.9, "demand_spillover": 0.05, "leakage": {"own": 1, "cross": 0.1, "interaction": 0.1}},
+        "security": {
+            "rivalry": 0.9,
+            "demand_spillover": 0.05,
+            "leakage": {"own": 1, "cross": 0.1, "interaction": 0.1},
+        },
         "cost": {"scale": 0.7, "max_saving": 0.2, "spillover": 0.5},
         "firms": ["Alpha", "Beta"],
         "units": {"money": "EUR"},
     }
-    told = {w["message"] for w in evaluate(parse_tree(tree))["warnings"] if w["code"] == "firm_driven_out"}
+    told = {
+        w["message"]
+        for w in evaluate(parse_tree(tree))["warnings"]
+        if w["code"] == "firm_driven_out"
+    }
     assert (
-        "joint_profit: joint profit is 68.28 EUR at most with every firm in the market; with Beta driven out it would be 91.48 EUR" in told
+        "joint_profit: joint profit is 68.28 EUR at most with every firm in the market; with Beta"
+        " driven out it would be 91.48 EUR" in told
     )
-    assert any(text.startswith("social_optimum: ") and text.endswith("with Beta driven out it would grow without limit") for text in told)
+    assert any(
+        text.startswith("social_optimum: ")
+        and text.endswith("with Beta driven out it would grow without limit")
+        for text in told
+    )
     path = tmp_path / "case.json"
     path.write_text(json.dumps(tree))
-    assert "with Beta driven out it would be 91.48 EUR" in " ".join(run("evaluate", path).out.split())
+    assert "with Beta driven out it would be 91.48 EUR" in " ".join(
+        run("evaluate", path).out.split()
+    )
     found = json.loads(run("evaluate", path, "--format", "json").out)["regimes"]
     assert found["joint_profit"]["certificate"]["leaving_out"]["without"] == "Beta"
     assert found["social_optimum"]["certificate"]["leaving_out"]["value"] is None
@@ -187,7 +248,8 @@ def test_the_page_names_the_firm_and_both_amounts(run: Run, tmp_path: Any) -> No
 
 @pytest.mark.parametrize("share", [-1e-6, -1e-9, -1e-12, 1e-12, 1e-9, 1e-6])
 def test_rounding_does_not_decide_what_is_reached_with_every_firm(share: float) -> None:
-    """Next to the published market the alliance would drive a firm out too, and reaches as much with both selling."""
+    """Next to the published market the alliance would drive a firm out too, and reaches as much
+    with both selling."""
     outcome = solve_regime(fierce(cost_scale=0.7 * (1 + share)), "joint_profit")
     assert outcome.status == "infeasible"
     assert outcome.certificate.value == pytest.approx(68.2835, abs=2e-4)

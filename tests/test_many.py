@@ -24,29 +24,48 @@ CASES = Path(__file__).resolve().parents[1] / "cases"
 POLICIES = [*followed(private=True), "vcg_reported"]
 
 
-def expected_row(case: PolicyCase, policy: str, result: dict[str, Any], everything: bool) -> dict[str, Any]:
+def expected_row(
+    case: PolicyCase, policy: str, result: dict[str, Any], everything: bool
+) -> dict[str, Any]:
     """The figures that `evaluate` gives for this policy, under the names of the columns."""
     rows = {row["policy"]: row for row in result["comparison"]}
     told = rows.get(policy)
     if told is None:  # what no comparison shows: games in stages at known types
         told = result["regimes"].get(policy) if case.types is None else None
         if told is None:
-            return {} if policy in REGIMES or policy_of(policy).compared == "unpaid" else {"status": "not_asked"}
+            return (
+                {}
+                if policy in REGIMES or policy_of(policy).compared == "unpaid"
+                else {"status": "not_asked"}
+            )
     row = {"status": told["status"]}
     if told["welfare"] is None:
         return row
     row |= {name: told[name] for name in ("consumer_surplus", "welfare")}
-    row |= {f"{name}_{i + 1}": told[name][i] for name in ("sharing", "investment", "profit") for i in (0, 1)}
+    row |= {
+        f"{name}_{i + 1}": told[name][i]
+        for name in ("sharing", "investment", "profit")
+        for i in (0, 1)
+    }
     if policy not in rows:
         return row
-    row |= {name: told[name] for name in ("public_outlay", "value", "outlay_joined")} | {"competes": float(told["competes"])}
+    row |= {name: told[name] for name in ("public_outlay", "value", "outlay_joined")} | {
+        "competes": float(told["competes"])
+    }
     for key in ("flat_payments", "net_transfer"):
-        row |= {f"{key.removesuffix('s')}_{i + 1}": None if told[key] is None else told[key][i] for i in (0, 1)}
+        row |= {
+            f"{key.removesuffix('s')}_{i + 1}": None if told[key] is None else told[key][i]
+            for i in (0, 1)
+        }
     if everything:  # the winner is that among what is asked
         row["recommended"] = float(policy == result["recommendation"]["policy"])
     found = result["mechanism"]
     own = case.mechanism.tax_rule
-    checked = found["reported"] if policy in (own, "vcg_reported") else (found["alternatives"] or {}).get(policy)
+    checked = (
+        found["reported"]
+        if policy in (own, "vcg_reported")
+        else (found["alternatives"] or {}).get(policy)
+    )
     if checked is not None and policy != "designed":
         row["ic_max_gain"] = checked["checks"]["ic"]["max_gain"]
         if case.mechanism.participation != "none":
@@ -75,9 +94,19 @@ def compare(cases: list[PolicyCase], policies: list[str], rtol: float = 1e-9) ->
                     small = ("ic_max_gain", "ir_min_slack", "public_outlay", "outlay_joined")
                     money = name in small or name.startswith(("flat", "net"))
                     size = max(1.0, abs(row["welfare"])) if money else 1e-3
-                    assert row[name] == pytest.approx(value, rel=rtol, abs=rtol * size), f"{where}: {name}"
+                    assert row[name] == pytest.approx(value, rel=rtol, abs=rtol * size), (
+                        f"{where}: {name}"
+                    )
             if row["status"] not in SOLVED:
-                told_all_the_same = ("ic_max_gain", "ir_min_slack", "residual", "regret", "competes", "recommended", "best_value")
+                told_all_the_same = (
+                    "ic_max_gain",
+                    "ir_min_slack",
+                    "residual",
+                    "regret",
+                    "competes",
+                    "recommended",
+                    "best_value",
+                )
                 assert all(np.isnan(row[name]) for name in NUMBERS if name not in told_all_the_same)
                 assert row["message"], where
 
@@ -90,7 +119,8 @@ def test_every_shipped_case_gives_what_evaluate_gives(name: str) -> None:
 
 
 def typed(count: int, seed: int, **mechanism: str) -> list[PolicyCase]:
-    """Random cases with the same types: half of equal firms, some with corners, some outside the paper's assumptions."""
+    """Random cases with the same types: half of equal firms, some with corners, some outside the
+    paper's assumptions."""
     rng = np.random.default_rng(seed)
     cases = []
     for k in range(count):
@@ -102,8 +132,16 @@ def typed(count: int, seed: int, **mechanism: str) -> list[PolicyCase]:
             "cross_slope": own * float(rng.uniform(0.2, 0.7)),
         }
         leakage = {"own": float(rng.uniform(0.8, 3)), "cross": 0.2, "interaction": 0.1}
-        tree["security"] = {"rivalry": float(rng.uniform(0, 0.6)), "demand_spillover": float(rng.uniform(0.05, 0.5)), "leakage": leakage}
-        tree["cost"] |= {"scale": float(rng.uniform(12, 30)), "max_saving": float(rng.uniform(0.1, 0.5)), "spillover": 0.5}
+        tree["security"] = {
+            "rivalry": float(rng.uniform(0, 0.6)),
+            "demand_spillover": float(rng.uniform(0.05, 0.5)),
+            "leakage": leakage,
+        }
+        tree["cost"] |= {
+            "scale": float(rng.uniform(12, 30)),
+            "max_saving": float(rng.uniform(0.1, 0.5)),
+            "spillover": 0.5,
+        }
         tree["types"] = {"support": [0.2, 0.8], "points": 6}
         tree["mechanism"] |= mechanism
         cases.append(parse_tree(tree))
@@ -121,7 +159,13 @@ def typed(count: int, seed: int, **mechanism: str) -> list[PolicyCase]:
     ids=lambda options: " ".join(options.values()) or "usual",
 )
 def test_a_block_of_cases_with_types_gives_what_each_gives_alone(mechanism: dict[str, str]) -> None:
-    policies = ["nash", "joint_profit", "social_optimum", "first_best", *(rule for rule in market_rules() if rule != "designed")]
+    policies = [
+        "nash",
+        "joint_profit",
+        "social_optimum",
+        "first_best",
+        *(rule for rule in market_rules() if rule != "designed"),
+    ]
     compare(typed(8, 11, **mechanism), policies)
 
 
@@ -130,9 +174,14 @@ def test_a_block_of_cases_with_types_gives_what_each_gives_alone(mechanism: dict
     [{}, {"incentive": "dominant", "timing": "ex_post"}, {"participation": "none"}],
     ids=lambda options: " ".join(options.values()) or "usual",
 )
-def test_a_block_of_cases_with_supports_per_firm_gives_what_each_gives_alone(mechanism: dict[str, str]) -> None:
+def test_a_block_of_cases_with_supports_per_firm_gives_what_each_gives_alone(
+    mechanism: dict[str, str],
+) -> None:
     support = [[0.2, 0.8], [0.1, 0.5]]
-    cases = [parse_tree(case.resolved | {"types": {"support": support, "points": 3}}) for case in typed(4, 3, **mechanism)]
+    cases = [
+        parse_tree(case.resolved | {"types": {"support": support, "points": 3}})
+        for case in typed(4, 3, **mechanism)
+    ]
     compare(cases, [*followed(private=True)], 1e-8)
 
 
@@ -151,13 +200,20 @@ def test_a_block_of_cases_with_supports_per_firm_gives_what_each_gives_alone(mec
     ids=lambda options: " ".join(options.values()) or "usual",
 )
 def test_transfers_solved_for_in_a_block_are_those_of_evaluate(mechanism: dict[str, str]) -> None:
-    """Where expectations are all that counts they are longest paths; elsewhere each case has its linear program."""
-    compare(typed(3, 5, **{"tax_rule": "groves", **mechanism}), ["social_optimum", "designed", "groves"], 1e-8)
+    """Where expectations are all that counts they are longest paths; elsewhere each case has its
+    linear program."""
+    compare(
+        typed(3, 5, **{"tax_rule": "groves", **mechanism}),
+        ["social_optimum", "designed", "groves"],
+        1e-8,
+    )
 
 
 def test_the_case_s_own_design_over_budget_says_so_and_the_one_compared_has_no_budget() -> None:
     """In these markets no truthful scheme with voluntary participation pays for itself."""
-    columns = solve_many(typed(2, 5, budget="ex_ante", tax_rule="designed"), ["designed", "vcg_reported"])
+    columns = solve_many(
+        typed(2, 5, budget="ex_ante", tax_rule="designed"), ["designed", "vcg_reported"]
+    )
     assert (columns["public_outlay"] > 1).all()
     assert ["budget" in message for message in columns["message"]] == [False, True] * 2
     outlay = columns["public_outlay"]
@@ -165,9 +221,11 @@ def test_the_case_s_own_design_over_budget_says_so_and_the_one_compared_has_no_b
 
 
 def test_least_payoffs_are_longest_paths_or_none() -> None:
-    """Against a linear program over random values, and a cycle of two misreports that gains whatever is paid."""
+    """Against a linear program over random values, and a cycle of two misreports that gains
+    whatever is paid."""
     rng = np.random.default_rng(2)
-    # Values with increasing differences in type and report can always be made truthful; swapping two rows gives a cycle.
+    # Values with increasing differences in type and report can always be made truthful; swapping
+    # two rows gives a cycle.
     types = np.sort(rng.uniform(0, 1, (30, 6)), -1)
     interim = types[:, :, None] * np.linspace(0, 2, 6) ** 2 - rng.uniform(0, 1, (30, 1, 6))
     floor = rng.uniform(-1, 1, (30, 6))
@@ -177,9 +235,12 @@ def test_least_payoffs_are_longest_paths_or_none() -> None:
         A, b = np.zeros((len(rows), 6)), np.empty(len(rows))
         for n, (t, r) in enumerate(rows):
             A[n, r], A[n, t], b[n] = 1, -1, interim[k, r, r] - interim[k, t, r]
-        told = linprog(np.ones(6), A_ub=A, b_ub=b, bounds=list(zip(floor[k], [None] * 6, strict=True)))
+        told = linprog(
+            np.ones(6), A_ub=A, b_ub=b, bounds=list(zip(floor[k], [None] * 6, strict=True))
+        )
         np.testing.assert_allclose(found[k], told.x, atol=1e-9)
-    # Two reports with the same assignment are a cycle that gains nothing, however large what all payoffs have in common.
+    # Two reports with the same assignment are a cycle that gains nothing, however large what all
+    # payoffs have in common.
     doubled = interim[:, :, [0, 1, 2, 2, 4, 5]] + 1e6
     doubled[:, :, 3] = doubled[:, :, 2]
     assert np.isfinite(least_payoffs(doubled, floor)).all()
@@ -197,5 +258,7 @@ def test_a_block_is_solved_together() -> None:
     policies = [policy_of(key) for key in ("nash", "social_optimum", "printed", "groves")]
     case = alike[0]
     assert case.types is not None
-    _, plain = solve_block(stack([c.market for c in alike]), type_space(case.types), case.mechanism, policies)
+    _, plain = solve_block(
+        stack([c.market for c in alike]), type_space(case.types), case.mechanism, policies
+    )
     assert plain.mean() >= 0.8

@@ -1,4 +1,5 @@
-"""Reading files: what is refused and where the fault is said to be; inheritance; the three formats agree."""
+"""Reading files: what is refused and where the fault is said to be; inheritance; the three formats
+agree."""
 
 from __future__ import annotations
 
@@ -38,7 +39,10 @@ def refusal(path: str | Path) -> str:
 def test_fault_texts():
     place = Place("cases/x.yaml", 14, 5)
     fault = Fault(place, "demand.cross_slope", "is 2.0; it must lie in [0, own_slope = 1.5)")
-    assert str(fault) == "cases/x.yaml:14:5: demand.cross_slope is 2.0; it must lie in [0, own_slope = 1.5)"
+    assert (
+        str(fault)
+        == "cases/x.yaml:14:5: demand.cross_slope is 2.0; it must lie in [0, own_slope = 1.5)"
+    )
     assert str(Fault(Place("x.toml"), "demand", "is missing")) == "x.toml: demand is missing"
     assert str(Fault(None, "demand", "is missing")) == "demand is missing"
     later, first = Fault(Place("x", 9, 1), "b", "late"), Fault(Place("x", 2, 1), "a", "early")
@@ -69,7 +73,9 @@ def test_device_without_end():
     assert "more than 256 KiB" in refusal("/dev/zero")
 
 
-@pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="needs a user whom permissions bind")
+@pytest.mark.skipif(
+    sys.platform == "win32" or os.geteuid() == 0, reason="needs a user whom permissions bind"
+)
 def test_unreadable(write):
     name = write("a: 1")
     os.chmod(name, 0)
@@ -81,7 +87,10 @@ def test_empty(write, text):
     assert "is empty" in refusal(write(text))
 
 
-@pytest.mark.parametrize(("text", "name"), [("[1, 2]", "a.yaml"), ("just text", "a.yaml"), ("[1]", "a.json"), ("3", "a.json")])
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [("[1, 2]", "a.yaml"), ("just text", "a.yaml"), ("[1]", "a.json"), ("3", "a.json")],
+)
 def test_top_level(write, text, name):
     assert refusal(write(text, name)).startswith(f"{name}:1:1: the top level is not a mapping")
 
@@ -105,7 +114,11 @@ def test_syntax(write, text, name, place):
 
 
 def test_numbers_with_too_many_digits(write):
-    for text, name in (("a: " + "9" * 5000, "a.yaml"), ('{"a": ' + "9" * 5000 + "}", "a.json"), ("a = " + "9" * 5000, "a.toml")):
+    for text, name in (
+        ("a: " + "9" * 5000, "a.yaml"),
+        ('{"a": ' + "9" * 5000 + "}", "a.json"),
+        ("a = " + "9" * 5000, "a.toml"),
+    ):
         assert "cannot be read" in refusal(write(text, name))
 
 
@@ -141,7 +154,9 @@ def test_deep_nesting(write, text, name):
     assert "nested deeper than 20" in refusal(write(text, name))
 
 
-@pytest.mark.parametrize(("name", "frame"), [("a.yaml", "{{a: {}}}"), ("a.json", '{{"a": {}}}'), ("a.toml", "a = {}")])
+@pytest.mark.parametrize(
+    ("name", "frame"), [("a.yaml", "{{a: {}}}"), ("a.json", '{{"a": {}}}'), ("a.toml", "a = {}")]
+)
 def test_nesting_limit(write, name, frame):
     text = frame.format("[" * 19 + "]" * 19)
     assert read_document(write(text, name))
@@ -149,8 +164,12 @@ def test_nesting_limit(write, name, frame):
 
 
 def test_alias_bomb(write):
-    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"] + [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 12)]
-    assert refusal(write("\n".join(lines))).startswith("case.yaml:2:10: an alias (*) stands here; write the value out")
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"] + [
+        f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 12)
+    ]
+    assert refusal(write("\n".join(lines))).startswith(
+        "case.yaml:2:10: an alias (*) stands here; write the value out"
+    )
     assert "alias" in refusal(write("a: &a {b: *a}"))
 
 
@@ -196,7 +215,10 @@ def test_keys_that_are_not_text(write):
 
 def test_json_positions_tabs_and_duplicates(write):
     text = '{\n\t"a": {"b":1,\t"c": [1, {"d": NaN}]},\n\t"e": "x\\"{[",\r\n\t"a": 2\n}'
-    assert refusal(write(text.encode(), "a.json")) == "a.json:4:2: a is given twice, first in line 2; keep one"
+    assert (
+        refusal(write(text.encode(), "a.json"))
+        == "a.json:4:2: a is given twice, first in line 2; keep one"
+    )
     faults: list[Fault] = []
     document = read_document("a.json", faults=faults)
     assert document.place(("a", "c")) == Place("a.json", 2, 15)
@@ -206,16 +228,33 @@ def test_json_positions_tabs_and_duplicates(write):
 
 
 def test_json_text(write):
-    assert read_document(write('{"name": "\\ud83d\\ude00 \\/"}', "a.json")).tree == {"name": "\U0001f600 /"}
-    assert refusal(write('{"name": "\\ud800"}', "a.json")).startswith("a.json:1:10: half of a surrogate pair")
+    assert read_document(write('{"name": "\\ud83d\\ude00 \\/"}', "a.json")).tree == {
+        "name": "\U0001f600 /"
+    }
+    assert refusal(write('{"name": "\\ud800"}', "a.json")).startswith(
+        "a.json:1:10: half of a surrogate pair"
+    )
     assert refusal(write('name: "\\ud800"')).startswith("case.yaml:1:7: half of a surrogate pair")
     assert read_document(write("\ufeffa: 1".encode())).tree == {"a": 1}
 
 
 def test_yaml_values(write):
-    text = "a: 1e-3\nb: no\nc: 2020-01-01\nd: 'text'\ne: 1E3\nf: ~\ng: true\nh: '3'\ni: -7\nj: {<<: 1}\n"
+    text = (
+        "a: 1e-3\nb: no\nc: 2020-01-01\nd: 'text'\ne: 1E3\nf: ~\ng: true\nh: '3'\ni: -7\nj: {<<:"
+        " 1}\n"
+    )
     assert read_document(write(text)).tree == {
-        **{"a": 0.001, "b": "no", "c": "2020-01-01", "d": "text", "e": 1000.0, "f": None, "g": True, "h": "3", "i": -7},
+        **{
+            "a": 0.001,
+            "b": "no",
+            "c": "2020-01-01",
+            "d": "text",
+            "e": 1000.0,
+            "f": None,
+            "g": True,
+            "h": "3",
+            "i": -7,
+        },
         "j": {"<<": 1},
     }
 
@@ -230,11 +269,21 @@ def test_place_falls_back_to_the_nearest_parent(write):
 
 def test_base_merges_deep(write):
     os.mkdir("sub")
-    write('[demand]\nown = 1\ncross = 2\n[types]\nsupport = [0, 1]\npoints = 5\n[expect]\n"x" = {value = 1}\n', "root.toml")
-    write("base: ../root.toml\ndemand: {cross: 3, list: [1, 2, 3]}\nexpect: {y: {value: 2}}\n", "sub/middle.yaml")
+    write(
+        '[demand]\nown = 1\ncross = 2\n[types]\nsupport = [0, 1]\npoints = 5\n[expect]\n"x" ='
+        " {value = 1}\n",
+        "root.toml",
+    )
+    write(
+        "base: ../root.toml\ndemand: {cross: 3, list: [1, 2, 3]}\nexpect: {y: {value: 2}}\n",
+        "sub/middle.yaml",
+    )
     name = write("base: sub/middle.yaml\ndemand:\n  list: [9]\ntypes: {values: [0.5]}\n")
     document = read_document(name)
-    assert document.tree == {"demand": {"own": 1, "cross": 3, "list": [9]}, "types": {"values": [0.5]}}
+    assert document.tree == {
+        "demand": {"own": 1, "cross": 3, "list": [9]},
+        "types": {"values": [0.5]},
+    }
     assert document.files == (name, "sub/middle.yaml", "sub/../root.toml")
     assert document.place(("demand", "cross")) == Place("sub/middle.yaml", 2, 10)
     assert document.place(("demand", "list", 0)) == Place(name, 3, 10)
@@ -243,20 +292,31 @@ def test_base_merges_deep(write):
 
 
 def test_base_faults(write):
-    assert refusal(write("a: 1\nbase: gone.yaml\n")) == "case.yaml:2:1: base is gone.yaml: there is no such file; check the path"
+    assert (
+        refusal(write("a: 1\nbase: gone.yaml\n"))
+        == "case.yaml:2:1: base is gone.yaml: there is no such file; check the path"
+    )
     assert "case.yaml:1:1: base is .: this is a directory" in refusal(write("base: .\n"))
     assert "base is 3; it must be text" in refusal(write("base: 3\n"))
     assert "case.yaml:1:1: base leads back to case.yaml" in refusal(write("base: case.yaml\n"))
     write("base: two.json\n", "one.yaml")
     write('{"base": "case.yaml"}', "two.json")
-    assert refusal(write("base: one.yaml\n")).startswith("two.json:1:2: base leads back to case.yaml")
+    assert refusal(write("base: one.yaml\n")).startswith(
+        "two.json:1:2: base leads back to case.yaml"
+    )
     write("a: [", "broken.yaml")
     assert refusal(write("base: broken.yaml\nb: 1\nb: 2\n")).count("\n") == 1
 
 
-keys = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1, max_size=8).filter(lambda key: key != "base")
+keys = st.text(
+    st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1, max_size=8
+).filter(lambda key: key != "base")
 values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(st.characters(codec="utf-8"), max_size=10),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.text(st.characters(codec="utf-8"), max_size=10),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3),
     max_leaves=10,
 )

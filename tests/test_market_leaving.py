@@ -1,5 +1,5 @@
-"""Firms that leave: prices against consumers who cannot buy less than nothing, replies against brute force, boundedness and optima among
-levels at which every firm sells."""
+"""Firms that leave: prices against consumers who cannot buy less than nothing, replies against
+brute force, boundedness and optima among levels at which every firm sells."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ Array = NDArray[np.float64]
 
 
 def demand(D: Array, N: Array, margin: Array) -> Array:
-    """What a consumer with quadratic utility buys at these margins when quantities cannot be negative: the best of the four supports."""
+    """What a consumer with quadratic utility buys at these margins when quantities cannot be
+    negative: the best of the four supports."""
     Z = np.linalg.inv(D)
     r = Z @ N
     best, bought = 0.0, np.zeros(2)
@@ -37,7 +38,9 @@ def demand(D: Array, N: Array, margin: Array) -> Array:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_prices_are_an_equilibrium_against_consumers_who_cannot_buy_less_than_nothing(seed: int) -> None:
+def test_prices_are_an_equilibrium_against_consumers_who_cannot_buy_less_than_nothing(
+    seed: int,
+) -> None:
     """No firm gains by another price, whoever sells; all three cases of who does are met."""
     rng = np.random.default_rng(seed)
     b = rng.uniform(0.5, 2, 2)
@@ -67,7 +70,8 @@ def test_prices_are_an_equilibrium_against_consumers_who_cannot_buy_less_than_no
 
 
 def wild(rng: np.random.Generator, number: int) -> Case:
-    """A market in which driving the rival out may pay: strong rivalry, cheap security; some with unit costs, some with a cap."""
+    """A market in which driving the rival out may pay: strong rivalry, cheap security; some with
+    unit costs, some with a cap."""
     b, dear = rng.uniform(0.5, 2, 2), number % 3 == 0
 
     def pair(low: float, high: float) -> Array:
@@ -85,13 +89,21 @@ def wild(rng: np.random.Generator, number: int) -> Case:
         cost_spillover=pair(0, 1),
         investment_cap=None if number % 2 else rng.uniform(1, 40),
         cost_form="restricted" if number % 5 == 0 else "saturating",
-        unit_cost=(pair(0, 2) * dear, pair(0, 0.02) * dear, pair(0, 0.05) * dear, pair(0, 0.01) * dear),
+        unit_cost=(
+            pair(0, 2) * dear,
+            pair(0, 0.02) * dear,
+            pair(0, 0.05) * dear,
+            pair(0, 0.01) * dear,
+        ),
     ).flat()
 
 
 def climbed(case: Case, x: Array, firm: int, top: float) -> float:
     """The highest true profit on a fine grid of own levels, improved by shrinking steps."""
-    s, t = (a.ravel() for a in np.meshgrid(np.linspace(0, 1, 81), np.linspace(0, top, 801), indexing="ij"))
+    s, t = (
+        a.ravel()
+        for a in np.meshgrid(np.linspace(0, 1, 81), np.linspace(0, top, 801), indexing="ij")
+    )
     tried = np.repeat(x, len(s), axis=0)
     tried[:, firm], tried[:, 2 + firm] = s, t
     value = true_profits(case, tried)[:, firm]
@@ -111,7 +123,8 @@ def climbed(case: Case, x: Array, firm: int, top: float) -> float:
 
 
 def test_replies_that_drive_the_rival_out_are_found() -> None:
-    """The reply is worth what is claimed and nothing on a fine grid is better, with the rival out in many of them."""
+    """The reply is worth what is claimed and nothing on a fine grid is better, with the rival out
+    in many of them."""
     rng = np.random.default_rng(5)
     driven, endless = 0, 0
     for number in range(60):
@@ -123,12 +136,19 @@ def test_replies_that_drive_the_rival_out_are_found() -> None:
                 endless += 1
                 far = x.copy()
                 far[0, 2 + firm] = 1e7
-                worth = max(true_profits(case, np.where(np.arange(4) == firm, s, far))[0, firm] for s in (0.0, 1.0))
+                worth = max(
+                    true_profits(case, np.where(np.arange(4) == firm, s, far))[0, firm]
+                    for s in (0.0, 1.0)
+                )
                 assert worth > 0
                 continue
             size = max(1.0, abs(float(value[0])))
             assert true_profits(case, reply)[0, firm] == pytest.approx(value[0], abs=1e-9 * size)
-            top = float(np.min(case.investment_cap)) if number % 2 == 0 else max(60.0, 4 * reply[0, 2 + firm])
+            top = (
+                float(np.min(case.investment_cap))
+                if number % 2 == 0
+                else max(60.0, 4 * reply[0, 2 + firm])
+            )
             assert climbed(case, x, firm, top) <= value[0] + 1e-9 * size
             driven += bool(sales(case, net_intercept(case, reply)).out[0, 1 - firm])
     assert driven >= 8
@@ -136,7 +156,8 @@ def test_replies_that_drive_the_rival_out_are_found() -> None:
 
 
 def test_only_growth_with_every_firm_selling_makes_a_problem_unbounded() -> None:
-    """The scale that is needed bounds every sampled direction at which no quantity falls, and is approached by the best of them."""
+    """The scale that is needed bounds every sampled direction at which no quantity falls, and is
+    approached by the best of them."""
     rng = np.random.default_rng(3)
     angles = np.linspace(0, np.pi / 2, 721)
     t = np.stack([np.cos(angles), np.sin(angles)], -1)
@@ -157,7 +178,11 @@ def test_only_growth_with_every_firm_selling_makes_a_problem_unbounded() -> None
         for key in ("joint_profit", "social_optimum", "first_best"):
             regime = REGIMES[key]
             needed = float(needed_scale(case, regime)[0])
-            Q, S, kappa = benefit_matrix(case, regime)[0], sold_matrix(case, regime.prices)[0], remaining_cost(case)[0]
+            Q, S, kappa = (
+                benefit_matrix(case, regime)[0],
+                sold_matrix(case, regime.prices)[0],
+                remaining_cost(case)[0],
+            )
             found, free = -np.inf, -np.inf
             line = np.linspace(0, 1, 201)
             for fixed in (0, 1):
@@ -167,31 +192,61 @@ def test_only_growth_with_every_firm_selling_makes_a_problem_unbounded() -> None
                     rise = np.einsum("sij,nj->sni", investment_response(case, s), t)
                     gain = 2 * np.einsum("sni,ij,snj->sn", rise, Q, rise) / (kappa * t**2).sum(-1)
                     sells = (np.einsum("ij,snj->sni", S, rise) >= -1e-12).all(-1)
-                    found, free = max(found, float(gain[sells].max(initial=-np.inf))), max(free, float(gain.max()))
+                    found, free = (
+                        max(found, float(gain[sells].max(initial=-np.inf))),
+                        max(free, float(gain.max())),
+                    )
             assert found <= needed * (1 + 1e-9)
             assert found >= needed * (1 - 2e-2)
             fan += free > needed * (1 + 1e-6)
     assert fan >= 10
 
 
-ALLIANCE = {"own_slope": 0.4, "cross_slope": 0.1, "rivalry": 0.55, "demand_spillover": 0.2, "leakage": (5, 0.4, 0.9), "cost_spillover": 0.2}
+ALLIANCE = {
+    "own_slope": 0.4,
+    "cross_slope": 0.1,
+    "rivalry": 0.55,
+    "demand_spillover": 0.2,
+    "leakage": (5, 0.4, 0.9),
+    "cost_spillover": 0.2,
+}
 
 
 @pytest.mark.parametrize(
     ("case", "key", "value", "out"),
     [
-        (make_case(intercept=50, cost_scale=8, max_saving=0.85, **ALLIANCE), "joint_profit", 5681.387144, []),
-        (make_case(intercept=50, cost_scale=8, max_saving=0.85, **ALLIANCE), "price_collusion", 5948.432707, []),
+        (
+            make_case(intercept=50, cost_scale=8, max_saving=0.85, **ALLIANCE),
+            "joint_profit",
+            5681.387144,
+            [],
+        ),
+        (
+            make_case(intercept=50, cost_scale=8, max_saving=0.85, **ALLIANCE),
+            "price_collusion",
+            5948.432707,
+            [],
+        ),
         (FIERCE, "joint_profit", 68.2835, [1]),
     ],
 )
-def test_the_best_levels_at_which_every_firm_sells(case: Case, key: str, value: float, out: list[int]) -> None:
-    """Figures derived independently; in the last the chooser would rather drive a firm out, and one quantity is zero."""
+def test_the_best_levels_at_which_every_firm_sells(
+    case: Case, key: str, value: float, out: list[int]
+) -> None:
+    """Figures derived independently; in the last the chooser would rather drive a firm out, and one
+    quantity is zero."""
     case, regime = case.flat(), REGIMES[key]
     Q = benefit_matrix(case, regime)
-    starts = np.concatenate([fine_starts(case, Q)[0][0] * [1, 1, *pair] for pair in ((1, 1), (0.1, 0.1), (1, 0), (0, 1))])
+    starts = np.concatenate(
+        [
+            fine_starts(case, Q)[0][0] * [1, 1, *pair]
+            for pair in ((1, 1), (0.1, 0.1), (1, 0), (0, 1))
+        ]
+    )
     payoff = Payoff(case=case, benefit=Q, cost_weight=BOTH).take(np.zeros(len(starts), int))
-    found = climb_among_sellers(payoff, sold_matrix(case, regime.prices), starts, *level_bounds(case, len(starts)))
+    found = climb_among_sellers(
+        payoff, sold_matrix(case, regime.prices), starts, *level_bounds(case, len(starts))
+    )
     best = np.where(found.residual <= 1e-9, found.value, -np.inf).argmax()
     assert found.value[best] == pytest.approx(value, abs=6e-5)
     assert sorted(np.flatnonzero(found.out[best])) in (out, [1 - i for i in out])

@@ -1,8 +1,10 @@
-"""What the proofs rest on, against samples that could refute it: bounds are never passed, and are reached where they are said to be.
+"""What the proofs rest on, against samples that could refute it: bounds are never passed, and are
+reached where they are said to be.
 
-A bound that is too strong makes a proof of nothing; one that is too weak only costs time. Both are tried: points sampled at random must
-respect every bound, and at single points, at corners of boxes or along the worst direction the bound must be reached, so that a factor
-that crept in is noticed on either side.
+A bound that is too strong makes a proof of nothing; one that is too weak only costs time. Both are
+tried: points sampled at random must respect every bound, and at single points, at corners of boxes
+or along the worst direction the bound must be reached, so that a factor that crept in is noticed on
+either side.
 """
 
 from __future__ import annotations
@@ -56,14 +58,20 @@ def slopes(payoff: Payoff, x: Array, variables: slice = slice(0, 4)) -> Array:
 
 
 def curvature(payoff: Payoff, x: Array) -> Array:
-    """The smallest eigenvalue (N,) of minus the Hessian in investments, by differences of complex-step slopes."""
+    """The smallest eigenvalue (N,) of minus the Hessian in investments, by differences of
+    complex-step slopes."""
     h = 1e-4 * np.maximum(1.0, np.abs(x[:, INVESTMENT]).max())
-    columns = [(slopes(payoff, x + step, INVESTMENT) - slopes(payoff, x - step, INVESTMENT)) / (2 * h) for step in h * np.eye(4)[2:]]
+    columns = [
+        (slopes(payoff, x + step, INVESTMENT) - slopes(payoff, x - step, INVESTMENT)) / (2 * h)
+        for step in h * np.eye(4)[2:]
+    ]
     hessian = np.stack(columns, -1)
     return np.linalg.eigvalsh(-(hessian + np.swapaxes(hessian, -1, -2)) / 2)[:, 0]
 
 
-def random_box(rng: np.random.Generator, width: float, low: float = 0.0, high: float = 1.0) -> Interval:
+def random_box(
+    rng: np.random.Generator, width: float, low: float = 0.0, high: float = 1.0
+) -> Interval:
     """A box (1, 2) of this width or less between two numbers."""
     center, half = rng.uniform(low, high, (1, 2)), rng.uniform(0, width / 2, (1, 2))
     return Interval(np.maximum(center - half, low), np.minimum(center + half, high))
@@ -77,7 +85,12 @@ def inside(rng: np.random.Generator, box: Interval, count: int) -> Array:
 
 def holds(enclosure: Interval, values: Array, slack: float = 1e-11) -> None:
     """Every value (N, 2) lies in the enclosure (1, 2), up to rounding."""
-    allowed = slack * max(1.0, float(np.abs(values).max()), float(np.abs(enclosure.high).max()), float(np.abs(enclosure.low).max()))
+    allowed = slack * max(
+        1.0,
+        float(np.abs(values).max()),
+        float(np.abs(enclosure.high).max()),
+        float(np.abs(enclosure.low).max()),
+    )
     assert (values >= enclosure.low - allowed).all()
     assert (values <= enclosure.high + allowed).all()
 
@@ -89,9 +102,11 @@ def exact(enclosure: Interval, value: Array, slack: float = 1e-11) -> None:
     np.testing.assert_allclose(enclosure.high, value, rtol=0, atol=slack * size)
 
 
-# --- intervals ------------------------------------------------------------------------------------------------------------
+# --- intervals ------------------------------------------------------------------------------------
 
-OPERATIONS: dict[str, tuple[Callable[[Interval, Interval], Interval], Callable[[Array, Array], Array]]] = {
+OPERATIONS: dict[
+    str, tuple[Callable[[Interval, Interval], Interval], Callable[[Array, Array], Array]]
+] = {
     "sum": (lambda a, b: a + b, lambda x, y: x + y),
     "difference": (lambda a, b: a - b, lambda x, y: x - y),
     "product": (lambda a, b: a * b, lambda x, y: x * y),
@@ -102,7 +117,9 @@ OPERATIONS: dict[str, tuple[Callable[[Interval, Interval], Interval], Callable[[
 
 @pytest.mark.parametrize("name", OPERATIONS)
 @pytest.mark.parametrize("signs", [(-1, 1), (0, 1), (-1, 0)])
-def test_interval_arithmetic_holds_all_results_and_no_more(name: str, signs: tuple[float, float]) -> None:
+def test_interval_arithmetic_holds_all_results_and_no_more(
+    name: str, signs: tuple[float, float]
+) -> None:
     """Results at samples lie inside; the ends are results at ends."""
     rng, (of_intervals, of_numbers) = np.random.default_rng(1), OPERATIONS[name]
     ends = np.sort(rng.uniform(*signs, (2, 2, 500)), axis=0)
@@ -110,7 +127,9 @@ def test_interval_arithmetic_holds_all_results_and_no_more(name: str, signs: tup
     a, b = Interval(ends[0, 0], ends[1, 0]), Interval(ends[0, 1], ends[1, 1])
     found = of_intervals(a, b)
     shares = np.concatenate([rng.uniform(0, 1, (40, 2)), CORNERS])
-    results = np.array([of_numbers(a.low + u * (a.high - a.low), b.low + v * (b.high - b.low)) for u, v in shares])
+    results = np.array(
+        [of_numbers(a.low + u * (a.high - a.low), b.low + v * (b.high - b.low)) for u, v in shares]
+    )
     assert (results >= found.low - 1e-15).all()
     assert (results <= found.high + 1e-15).all()
     np.testing.assert_allclose(results.min(0), found.low, atol=1e-15)
@@ -126,7 +145,7 @@ def test_squares_and_signs_of_intervals() -> None:
     assert ends.excludes_zero.tolist() == [False, False, True, True]
 
 
-# --- the modulus of concavity ---------------------------------------------------------------------------------------------
+# --- the modulus of concavity ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("key", PLANNERS)
@@ -146,31 +165,39 @@ def test_no_sampled_curvature_is_below_the_modulus(key: str, case: Case, seed: i
 @given(case=cases())
 @settings(max_examples=25)
 def test_without_savings_the_modulus_is_the_curvature_at_some_corner(key: str, case: Case) -> None:
-    """The payoff is then quadratic in investments, and the largest eigenvalue of a convex family of forms stands at a corner."""
+    """The payoff is then quadratic in investments, and the largest eigenvalue of a convex family of
+    forms stands at a corner."""
     case = replace(case, max_saving=np.zeros((1, 1)))
     payoff = payoff_of(case, key)
     at_corners = curvature(payoff, np.concatenate([CORNERS, np.ones((4, 2))], -1))
-    np.testing.assert_allclose(concavity(case, payoff.benefit), at_corners.min(), atol=1e-7 * float(case.cost_scale[0, 0]))
+    np.testing.assert_allclose(
+        concavity(case, payoff.benefit), at_corners.min(), atol=1e-7 * float(case.cost_scale[0, 0])
+    )
 
 
 @pytest.mark.parametrize("key", PLANNERS)
 def test_the_modulus_is_reached_far_out_at_full_sharing(key: str) -> None:
-    """Much knowledge is received there, and what is left of the stand-alone cost is all that bends."""
-    for case in (market(rivalry=0.0), market(own_slope=[1.4, 1.9], cost_spillover=[0.3, 0.8], rivalry=0.1, cost_scale=30)):
+    """Much knowledge is received there, and what is left of the stand-alone cost is all that
+    bends."""
+    for case in (
+        market(rivalry=0.0),
+        market(own_slope=[1.4, 1.9], cost_spillover=[0.3, 0.8], rivalry=0.1, cost_scale=30),
+    ):
         payoff = payoff_of(case, key)
         reached = curvature(payoff, np.array([[1.0, 1.0, 1e6, 1e6]]))[0]
         assert reached > 0.2
         np.testing.assert_allclose(concavity(case, payoff.benefit), reached, rtol=1e-4)
 
 
-# --- enclosures of branch and bound -----------------------------------------------------------------------------------------
+# --- enclosures of branch and bound ---------------------------------------------------------------
 
 
 @pytest.mark.parametrize("key", ["joint_profit", "social_optimum", "first_best"])
 @given(case=cases(), seed=SEEDS, width=st.sampled_from([0.0, 1e-4, 0.1, 1.0]))
 @settings(max_examples=25)
 def test_slopes_on_a_box_are_enclosed(key: str, case: Case, seed: int, width: float) -> None:
-    """The gradient in sharing and in the intercepts, by complex steps; exact on a box that is a point."""
+    """The gradient in sharing and in the intercepts, by complex steps; exact on a box that is a
+    point."""
     rng, payoff = np.random.default_rng(seed), payoff_of(case, key)
     sharing, t = random_box(rng, width), random_box(rng, 3 * width, 0.0, 3.0)
     x = np.concatenate([inside(rng, sharing, 40), rng.permutation(inside(rng, t, 40))], -1)
@@ -188,7 +215,9 @@ def test_slopes_on_a_box_are_enclosed(key: str, case: Case, seed: int, width: fl
     left, rate = share_enclosure(case, Interval(y[:1], y[-1:]))
     gamma = float(case.max_saving[0, 0])
     for enclosure, values in ((left, 1 - gamma * y / (1 + y)), (rate, gamma / (1 + y) ** 2)):
-        np.testing.assert_allclose([enclosure.low[0, 0], enclosure.high[0, 0]], [values.min(), values.max()], rtol=1e-14)
+        np.testing.assert_allclose(
+            [enclosure.low[0, 0], enclosure.high[0, 0]], [values.min(), values.max()], rtol=1e-14
+        )
 
 
 def best_investment(payoff: Payoff, s: Array) -> Array:
@@ -199,7 +228,14 @@ def best_investment(payoff: Payoff, s: Array) -> Array:
         x = np.concatenate([s, t])[None]
         return -float(payoff.value(x)[0]) / k, -slopes(payoff, x, INVESTMENT)[0] / k
 
-    found = optimize.minimize(loss, np.ones(2), jac=True, bounds=[(0, None)] * 2, method="L-BFGS-B", options={"ftol": 0, "gtol": 1e-12})
+    found = optimize.minimize(
+        loss,
+        np.ones(2),
+        jac=True,
+        bounds=[(0, None)] * 2,
+        method="L-BFGS-B",
+        options={"ftol": 0, "gtol": 1e-12},
+    )
     return np.asarray(found.x)
 
 
@@ -212,16 +248,27 @@ def test_optimal_investments_stay_within_their_radius(case: Case, seed: int, wid
     center = (box.low + box.high) / 2
     t = best_investment(payoff, center[0])
     x = np.concatenate([center, t[None]], -1)
-    radius = float(proof._investment_radius(payoff, box, x, slopes(payoff, x, INVESTMENT), modulus)[0, 0])
+    radius = float(
+        proof._investment_radius(payoff, box, x, slopes(payoff, x, INVESTMENT), modulus)[0, 0]
+    )
     for s in inside(rng, box, 4):
-        assert np.linalg.norm(best_investment(payoff, s) - t) <= radius + 1e-6 * max(1.0, float(t.max()))
-    still = float(proof._investment_radius(payoff, Interval(center, center), x, slopes(payoff, x, INVESTMENT), modulus)[0, 0])
-    assert still <= 1e-10 * max(1.0, float(case.intercept.max())), "on a box that is a point nothing moves"
+        assert np.linalg.norm(best_investment(payoff, s) - t) <= radius + 1e-6 * max(
+            1.0, float(t.max())
+        )
+    still = float(
+        proof._investment_radius(
+            payoff, Interval(center, center), x, slopes(payoff, x, INVESTMENT), modulus
+        )[0, 0]
+    )
+    assert still <= 1e-10 * max(1.0, float(case.intercept.max())), (
+        "on a box that is a point nothing moves"
+    )
 
 
 @pytest.mark.parametrize("firm", [0, 1])
 def test_the_radius_is_what_moves_the_gradient_over_the_modulus(firm: int) -> None:
-    """One firm's sharing moves a little: the change of the gradient is enclosed to first order from either side of the center."""
+    """One firm's sharing moves a little: the change of the gradient is enclosed to first order from
+    either side of the center."""
     case = market(own_slope=[1.4, 1.9], cost_spillover=[0.3, 0.8])
     payoff = payoff_of(case, "social_optimum")
     x = np.array([[0.4, 0.7, 1.3, 0.9]])
@@ -229,12 +276,17 @@ def test_the_radius_is_what_moves_the_gradient_over_the_modulus(firm: int) -> No
     ends = [x[:, SHARING] - h, x[:, SHARING] + h]
     moved = [slopes(payoff, np.concatenate([s, x[:, INVESTMENT]], -1), INVESTMENT) for s in ends]
     least = np.linalg.norm(np.abs(moved[1] - moved[0]) / 2)
-    radius = float(proof._investment_radius(payoff, Interval(*ends), x, slopes(payoff, x, INVESTMENT), 1.0)[0, 0])
+    radius = float(
+        proof._investment_radius(payoff, Interval(*ends), x, slopes(payoff, x, INVESTMENT), 1.0)[
+            0, 0
+        ]
+    )
     assert least * (1 - 1e-4) <= radius <= 3 * least
 
 
 def test_the_distance_to_the_optimum_is_exact_along_the_flattest_direction() -> None:
-    """Without savings payoff is quadratic in investments; at the corner and along the eigenvector that the modulus is of."""
+    """Without savings payoff is quadratic in investments; at the corner and along the eigenvector
+    that the modulus is of."""
     case = market(max_saving=0.0, rivalry=0.0, own_slope=[1.4, 1.9])
     payoff = payoff_of(case, "social_optimum")
     modulus = float(concavity(case, payoff.benefit)[0])
@@ -244,10 +296,12 @@ def test_the_distance_to_the_optimum_is_exact_along_the_flattest_direction() -> 
     away = best + np.concatenate([np.zeros(2), 0.01 * direction])
     lower, upper = np.array([[1.0, 1, 0, 0]]), np.array([[1.0, 1, np.inf, np.inf]])
     gradient = payoff.derivatives(away[None])[1]
-    np.testing.assert_allclose(proof._distance_to_optimum(away[None], gradient, lower, upper, modulus), 0.01, rtol=1e-5)
+    np.testing.assert_allclose(
+        proof._distance_to_optimum(away[None], gradient, lower, upper, modulus), 0.01, rtol=1e-5
+    )
 
 
-# --- the bound on an optimum --------------------------------------------------------------------------------------------------
+# --- the bound on an optimum ----------------------------------------------------------------------
 
 
 @pytest.mark.slow
@@ -272,7 +326,10 @@ def test_no_sampled_point_passes_the_bound_on_an_optimum(key: str, case: Case, s
     scale = max(1.0, abs(top))
     for x in random_levels(np.random.default_rng(seed), 4, 2 * float(value[INVESTMENT].max()) + 1):
         climbed = optimize.minimize(
-            lambda x: -float(payoff.value(x[None])[0]) / scale, x, bounds=[(0, 1)] * 2 + [(0, None)] * 2, method="L-BFGS-B"
+            lambda x: -float(payoff.value(x[None])[0]) / scale,
+            x,
+            bounds=[(0, 1)] * 2 + [(0, None)] * 2,
+            method="L-BFGS-B",
         )
         found.append(-float(climbed.fun) * scale)
     assert max(found) <= top + bound.gap * scale + 1e-12 * scale
@@ -283,7 +340,8 @@ def test_no_sampled_point_passes_the_bound_on_an_optimum(key: str, case: Case, s
 @given(case=cases())
 @settings(max_examples=15)
 def test_a_value_below_the_optimum_is_never_proven(key: str, case: Case) -> None:
-    """Whatever is missing, a hundredth or a hundred-millionth: a better point is shown, or nothing is claimed."""
+    """Whatever is missing, a hundredth or a hundred-millionth: a better point is shown, or nothing
+    is claimed."""
     payoff, best = payoff_of(case, key), solve_regime(case, key).levels
     if best is None:
         return
@@ -296,7 +354,8 @@ def test_a_value_below_the_optimum_is_never_proven(key: str, case: Case) -> None
 
 
 def test_a_peak_between_the_first_centers_is_found() -> None:
-    """A value is claimed that all sixteen first boxes stay below at their centers, though the optimum lies above it."""
+    """A value is claimed that all sixteen first boxes stay below at their centers, though the
+    optimum lies above it."""
     for key, case in (
         ("social_optimum", market()),
         ("social_optimum", market(own_slope=[1.4, 1.9])),
@@ -304,8 +363,13 @@ def test_a_peak_between_the_first_centers_is_found() -> None:
     ):
         payoff, best = payoff_of(case, key), solve_regime(case, key).levels
         assert best is not None
-        centers = np.stack(np.meshgrid(*[np.array([0.125, 0.375, 0.625, 0.875])] * 2), -1).reshape(-1, 2)
-        seen = max(float(payoff.value(np.concatenate([s, best_investment(payoff, s)])[None])[0]) for s in centers)
+        centers = np.stack(np.meshgrid(*[np.array([0.125, 0.375, 0.625, 0.875])] * 2), -1).reshape(
+            -1, 2
+        )
+        seen = max(
+            float(payoff.value(np.concatenate([s, best_investment(payoff, s)])[None])[0])
+            for s in centers
+        )
         top = float(payoff.value(best[None])[0])
         assert top > seen
         for share in (0.01, 0.5, 0.99):
@@ -316,15 +380,17 @@ def test_a_peak_between_the_first_centers_is_found() -> None:
 
 
 def plain(case: Case) -> Case:
-    """The case with spillovers that are either nothing or large enough to be seen at the levels sampled."""
+    """The case with spillovers that are either nothing or large enough to be seen at the levels
+    sampled."""
     return case.with_cost_spillover(np.where(case.cost_spillover < 0.01, 0.0, case.cost_spillover))
 
 
-# --- is payoff bounded? -------------------------------------------------------------------------------------------------------
+# --- is payoff bounded? ---------------------------------------------------------------------------
 
 
 def far_out(payoff: Payoff, size: float) -> tuple[Array, Array]:
-    """Payoff per squared investment at levels of this size in many directions, and at ten times it."""
+    """Payoff per squared investment at levels of this size in many directions, and at ten times
+    it."""
     angle = np.linspace(0, np.pi / 2, 721)
     t = size * np.stack([np.cos(angle), np.sin(angle)], -1)
     shared = np.array([[a, b] for a in (1e-3, 0.5, 1.0) for b in (1e-3, 0.5, 1.0)])
@@ -350,28 +416,42 @@ def test_payoff_grows_without_limit_exactly_below_the_required_scale(key: str, c
 
 @given(case=cases(), seed=SEEDS)
 @settings(max_examples=25)
-def test_profit_grows_without_limit_exactly_below_the_bound_of_replies(case: Case, seed: int) -> None:
-    """Own investment far out at every own sharing, the rival sharing nothing, whoever still sells: its knowledge saves no cost."""
+def test_profit_grows_without_limit_exactly_below_the_bound_of_replies(
+    case: Case, seed: int
+) -> None:
+    """Own investment far out at every own sharing, the rival sharing nothing, whoever still sells:
+    its knowledge saves no cost."""
     rng = np.random.default_rng(seed)
     for firm in (0, 1):
         needed = float(reply_bound(case)[0, firm])
         for factor, grows in ((1.001, False), (0.999, True)):
             at = replace(case, cost_scale=np.array([[factor * needed]]))
             x = np.zeros((21, 4))
-            x[:, firm], x[:, 2 + firm], x[:, 3 - firm] = np.linspace(0, 1, 21), 1e9, rng.uniform(0, 3)
+            x[:, firm], x[:, 2 + firm], x[:, 3 - firm] = (
+                np.linspace(0, 1, 21),
+                1e9,
+                rng.uniform(0, 3),
+            )
             profit = true_profits(at, x)[:, firm] / 1e18
             assert (profit.max() > 1e-5 * needed) == grows
             assert bool(np.isinf(best_reply(at, x[:1], firm)[1][0])) == grows
 
 
-# --- best replies ---------------------------------------------------------------------------------------------------------------
+# --- best replies ---------------------------------------------------------------------------------
 
 
-@given(case=cases(forms=("saturating", "exponential", "restricted"), unit_costs=True), seed=SEEDS, cap=st.sampled_from([np.inf, 0.7]))
+@given(
+    case=cases(forms=("saturating", "exponential", "restricted"), unit_costs=True),
+    seed=SEEDS,
+    cap=st.sampled_from([np.inf, 0.7]),
+)
 @settings(max_examples=20)
 def test_no_point_of_a_grid_beats_a_best_reply(case: Case, seed: int, cap: float) -> None:
     """And what it is said to earn is earned."""
-    unbeaten(replace(case, investment_cap=np.array([[cap]])), random_levels(np.random.default_rng(seed), 1, 1.5))
+    unbeaten(
+        replace(case, investment_cap=np.array([[cap]])),
+        random_levels(np.random.default_rng(seed), 1, 1.5),
+    )
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -388,13 +468,20 @@ def test_no_point_of_a_grid_beats_a_best_reply_that_shares_in_part_or_all(seed: 
 
 
 def unbeaten(case: Case, x: Array) -> None:
-    """No own levels on a grid or close by earn either firm more than its best reply, which earns what it is said to."""
+    """No own levels on a grid or close by earn either firm more than its best reply, which earns
+    what it is said to."""
     cap = float(case.investment_cap.max())
     for firm in (0, 1):
         reply, earned = best_reply(case, x, firm)
         if not np.isfinite(earned[0]):
             continue
-        own = np.stack(np.meshgrid(np.linspace(0, 1, 81), np.linspace(0, min(cap, 3 * float(reply[0, 2 + firm]) + 2), 201)), -1)
+        own = np.stack(
+            np.meshgrid(
+                np.linspace(0, 1, 81),
+                np.linspace(0, min(cap, 3 * float(reply[0, 2 + firm]) + 2), 201),
+            ),
+            -1,
+        )
         step = np.concatenate([[0.0], np.geomspace(1e-5, 0.1, 9), -np.geomspace(1e-5, 0.1, 9)])
         close = reply[0, [firm, 2 + firm]] + np.stack(np.meshgrid(step, step), -1)
         points = np.concatenate([own.reshape(-1, 2), np.clip(close.reshape(-1, 2), 0, [1, cap])])
@@ -409,7 +496,7 @@ def unbeaten(case: Case, x: Array) -> None:
             np.testing.assert_allclose(there.profit[0, firm], earned[0], atol=1e-12 * scale)
 
 
-# --- uniqueness -------------------------------------------------------------------------------------------------------------------
+# --- uniqueness -----------------------------------------------------------------------------------
 
 
 @given(
@@ -419,8 +506,11 @@ def unbeaten(case: Case, x: Array) -> None:
     imposed=st.sampled_from([None, 0.0, 0.6]),
 )
 @settings(max_examples=30)
-def test_conditions_and_their_slopes_on_a_box_are_enclosed(case: Case, seed: int, width: float, imposed: float | None) -> None:
-    """Samples and differences; on a box that is a point the condition is exact, and so are its slopes where sharing is imposed."""
+def test_conditions_and_their_slopes_on_a_box_are_enclosed(
+    case: Case, seed: int, width: float, imposed: float | None
+) -> None:
+    """Samples and differences; on a box that is a point the condition is exact, and so are its
+    slopes where sharing is imposed."""
     rng, game = np.random.default_rng(seed), firm_game(case, REGIMES["nash"])
     box = random_box(rng, width, 0.0, 3.0)
     G, (own, cross) = conditions(case, letters(case), box, imposed)
@@ -438,17 +528,30 @@ def test_conditions_and_their_slopes_on_a_box_are_enclosed(case: Case, seed: int
     true_own = np.stack([by_firm[0][:, 0], by_firm[1][:, 1]], -1)
     true_cross = np.stack([by_firm[1][:, 0], by_firm[0][:, 1]], -1)
     s = sharing_equilibrium(case, t)[0]
-    smooth = np.asarray(imposed is not None or ((s > 1e-4) & (s < 1 - 1e-4)).all(-1))  # differences straddle kinks elsewhere
+    smooth = np.asarray(
+        imposed is not None or ((s > 1e-4) & (s < 1 - 1e-4)).all(-1)
+    )  # differences straddle kinks elsewhere
     for enclosure, values in ((own, true_own), (cross, true_cross)):
-        holds(enclosure, values[np.broadcast_to(smooth, len(t))].reshape(-1, 2) if smooth.any() else enclosure.low, 1e-6)
+        holds(
+            enclosure,
+            (
+                values[np.broadcast_to(smooth, len(t))].reshape(-1, 2)
+                if smooth.any()
+                else enclosure.low
+            ),
+            1e-6,
+        )
         if width == 0 and imposed is not None:
             exact(enclosure, values[:1], 1e-6)
 
 
 @given(case=cases(), seed=SEEDS, width=st.sampled_from([0.0, 1e-3, 0.5]))
 @settings(max_examples=30)
-def test_sharing_on_a_box_is_enclosed_and_its_ends_are_reached(case: Case, seed: int, width: float) -> None:
-    """Sharing is monotone in investments; where both firms' sharing responds, its slopes are the ends that are not zero."""
+def test_sharing_on_a_box_is_enclosed_and_its_ends_are_reached(
+    case: Case, seed: int, width: float
+) -> None:
+    """Sharing is monotone in investments; where both firms' sharing responds, its slopes are the
+    ends that are not zero."""
     rng = np.random.default_rng(seed)
     box = random_box(rng, width, 0.0, 3.0)
     s, (by_own, by_rival) = sharing_over(case, letters(case), box, None)
@@ -456,7 +559,10 @@ def test_sharing_on_a_box_is_enclosed_and_its_ends_are_reached(case: Case, seed:
     found = sharing_equilibrium(case, t)[0]
     np.testing.assert_allclose([s.low[0], s.high[0]], [found.min(0), found.max(0)], atol=1e-13)
     h = 1e-5
-    by_firm = [(sharing_equilibrium(case, t + step)[0] - sharing_equilibrium(case, t - step)[0]) / (2 * h) for step in h * np.eye(2)]
+    by_firm = [
+        (sharing_equilibrium(case, t + step)[0] - sharing_equilibrium(case, t - step)[0]) / (2 * h)
+        for step in h * np.eye(2)
+    ]
     own = np.stack([by_firm[0][:, 0], by_firm[1][:, 1]], -1)
     cross = np.stack([by_firm[1][:, 0], by_firm[0][:, 1]], -1)
     holds(by_own, own, 1e-8)
@@ -470,7 +576,8 @@ def test_sharing_on_a_box_is_enclosed_and_its_ends_are_reached(case: Case, seed:
 @given(case=cases(forms=("saturating", "exponential")), seed=SEEDS)
 @settings(max_examples=20)
 def test_beyond_the_largest_investment_less_is_better(case: Case, seed: int) -> None:
-    """The firm that invests more than the bound, and no less than its rival, gains by investing less, whatever is shared."""
+    """The firm that invests more than the bound, and no less than its rival, gains by investing
+    less, whatever is shared."""
     top = largest_investment(case)
     if not np.isfinite(top):
         return
@@ -493,7 +600,8 @@ def test_the_largest_investment_is_reached_where_nothing_is_lost_in_the_bound() 
 
 @pytest.mark.slow
 def test_uniqueness_is_not_proven_where_two_equilibria_are_known() -> None:
-    """Close substitutes with cheap investment: found by climbing best replies from unequal starts, in every random market tried."""
+    """Close substitutes with cheap investment: found by climbing best replies from unequal starts,
+    in every random market tried."""
     rng, several = np.random.default_rng(5), 0
     for _ in range(15):
         case = market(
@@ -513,14 +621,17 @@ def test_uniqueness_is_not_proven_where_two_equilibria_are_known() -> None:
                 x, earned = best_reply(case, x, firm)
             if not np.isfinite(earned).all():
                 break
-        if np.isfinite(x).all() and abs(x[0, 2] - x[0, 3]) > 1e-3 * x[0, 2]:  # its mirror image is another one
+        if (
+            np.isfinite(x).all() and abs(x[0, 2] - x[0, 3]) > 1e-3 * x[0, 2]
+        ):  # its mirror image is another one
             several += 1
             assert uniqueness(case).status != "proven"
     assert several > 2
 
 
 def test_no_box_around_an_unstable_equilibrium_is_one_to_one() -> None:
-    """Equal firms of which one invests more in the stable equilibria: at the symmetric one minus the slopes are no P-matrix."""
+    """Equal firms of which one invests more in the stable equilibria: at the symmetric one minus
+    the slopes are no P-matrix."""
     case = market(
         intercept=15.976,
         own_slope=1.198,
@@ -536,9 +647,14 @@ def test_no_box_around_an_unstable_equilibrium_is_one_to_one() -> None:
     h, game = 1e-6, firm_game(case, REGIMES["nash"])
 
     def gradient(t: Array) -> Array:
-        return own_system(game, np.concatenate([sharing_equilibrium(case, t)[0], t], -1))[1][0, INVESTMENT]
+        return own_system(game, np.concatenate([sharing_equilibrium(case, t)[0], t], -1))[1][
+            0, INVESTMENT
+        ]
 
-    slope = np.stack([(gradient(t[None] + step) - gradient(t[None] - step)) / (2 * h) for step in h * np.eye(2)], -1)
+    slope = np.stack(
+        [(gradient(t[None] + step) - gradient(t[None] - step)) / (2 * h) for step in h * np.eye(2)],
+        -1,
+    )
     assert (np.diag(slope) < 0).all()
     assert np.linalg.det(slope) < 0
     for half in np.geomspace(1e-8, t.min(), 60):
@@ -549,8 +665,14 @@ def test_no_box_around_an_unstable_equilibrium_is_one_to_one() -> None:
 @given(case=cases(forms=("restricted",)))
 @settings(max_examples=15)
 def test_what_is_called_unbounded_grows(case: Case) -> None:
-    """With the restricted cost and with unit costs linear in investment only this direction is claimed: some ray shows it."""
-    unit = UnitCost(base=np.array([[1.0]]), spillover=np.zeros((1, 1)), slope=np.array([[0.05]]), curvature=np.zeros((1, 1)))
+    """With the restricted cost and with unit costs linear in investment only this direction is
+    claimed: some ray shows it."""
+    unit = UnitCost(
+        base=np.array([[1.0]]),
+        spillover=np.zeros((1, 1)),
+        slope=np.array([[0.05]]),
+        curvature=np.zeros((1, 1)),
+    )
     for at in (plain(case), replace(plain(case), cost_form="saturating", unit_cost=unit)):
         needed = float(required_scale(at, benefit_matrix(at, REGIMES["social_optimum"]))[0])
         if not np.isfinite(needed) or needed <= 1e-6:

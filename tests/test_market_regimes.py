@@ -1,4 +1,5 @@
-"""Outcomes of the regimes: closed forms, the paper's symmetric equations, orderings, proofs, corners, ill-posed cases."""
+"""Outcomes of the regimes: closed forms, the paper's symmetric equations, orderings, proofs,
+corners, ill-posed cases."""
 
 from __future__ import annotations
 
@@ -18,7 +19,16 @@ from market.model.payoff import Payoff
 from market.model.pricing import bertrand_matrix, revenue_matrices
 from market.model.reply import best_reply, reply_bound
 from market.model.wellposed import concavity
-from market.regimes import BOTH, REGIMES, Regime, benefit_matrix, level_bounds, solve_markets, solve_regime, solve_regimes
+from market.regimes import (
+    BOTH,
+    REGIMES,
+    Regime,
+    benefit_matrix,
+    level_bounds,
+    solve_markets,
+    solve_regime,
+    solve_regimes,
+)
 from market.regimes.table import needed_scale
 from market.solve.optimum import maximise
 from mechanism.analysis.many import stack
@@ -30,7 +40,9 @@ def levels_of(outcome: Outcome) -> np.ndarray:
     return outcome.levels
 
 
-def test_without_demand_spillover_firms_share_nothing_and_investment_solves_a_linear_equation() -> None:
+def test_without_demand_spillover_firms_share_nothing_and_investment_solves_a_linear_equation() -> (
+    None
+):
     """lambda_d = 0: s = 0 and 2 b1 p dp/dt = k t with p = (a + (1 - alpha) t) / (2 b1 - b2)."""
     x = levels_of(solve_regime(market(demand_spillover=0.0), "nash"))
     b1, b2, alpha, k, a = 1.5, 1.0, 0.2, 20.0, 20.0
@@ -41,7 +53,9 @@ def test_without_demand_spillover_firms_share_nothing_and_investment_solves_a_li
 
 def test_unrelated_goods_are_two_monopolies() -> None:
     """b2 = 0: sharing only leaks; p = A / (2 b1), dp/dt = 1 / (2 b1)."""
-    x = levels_of(solve_regime(market(cross_slope=0.0, intercept=[20, 12], own_slope=[1.5, 2.0]), "nash"))
+    x = levels_of(
+        solve_regime(market(cross_slope=0.0, intercept=[20, 12], own_slope=[1.5, 2.0]), "nash")
+    )
     a, b1, alpha, k = np.array([20.0, 12.0]), np.array([1.5, 2.0]), 0.2, 20.0
     matrix = np.diag(k - 1 / (2 * b1)) + np.diag(alpha / (2 * b1)) @ (1 - np.eye(2))
     np.testing.assert_allclose(x[:2], 0, atol=0)
@@ -57,7 +71,8 @@ def test_without_saving_the_cost_spillover_does_not_matter() -> None:
 
 @pytest.mark.parametrize(("form", "k"), [("saturating", 20.0), ("exponential", 30.0)])
 def test_symmetric_equations_of_the_paper_hold(form: str, k: float) -> None:
-    """(12), (29) at the equilibrium; (13), (14) at the alliance's choice; (27), (28) at the planner's, as the paper writes them."""
+    """(12), (29) at the equilibrium; (13), (14) at the alliance's choice; (27), (28) at the
+    planner's, as the paper writes them."""
     case = market(cost_form=form, cost_scale=k)
     a, b1, b2, alpha, spill, lam = 20.0, 1.5, 1.0, 0.2, 0.6, 0.5
     phi1, phi2, phi3 = 3.0, 0.5, 0.2
@@ -74,23 +89,34 @@ def test_symmetric_equations_of_the_paper_hold(form: str, k: float) -> None:
 
     s, t, f_t, f_y, g_own, g_rival, A = parts("nash")
     assert spill * t - (2 * b1 / b2 * g_own + g_rival) == pytest.approx(0, abs=1e-9)  # (12)
-    assert 2 * b1 * A * (2 * b1 + b2 * (spill * s - alpha)) / ((2 * b1 - b2) * (4 * b1**2 - b2**2)) == pytest.approx(f_t, abs=1e-9)  # (29)
+    assert 2 * b1 * A * (2 * b1 + b2 * (spill * s - alpha)) / (
+        (2 * b1 - b2) * (4 * b1**2 - b2**2)
+    ) == pytest.approx(f_t, abs=1e-9)  # (29)
 
     s, t, f_t, f_y, g_own, g_rival, A = parts("joint_profit")
     weight = 4 * b1 * A / (2 * b1 - b2) ** 2
-    assert weight * (spill * t - g_own - g_rival) - 2 * lam * t * f_y == pytest.approx(0, abs=1e-8)  # (13)
-    assert weight * (1 - alpha + spill * s) - 2 * (f_t + lam * s * f_y) == pytest.approx(0, abs=1e-8)  # (14)
+    assert weight * (spill * t - g_own - g_rival) - 2 * lam * t * f_y == pytest.approx(
+        0, abs=1e-8
+    )  # (13)
+    assert weight * (1 - alpha + spill * s) - 2 * (f_t + lam * s * f_y) == pytest.approx(
+        0, abs=1e-8
+    )  # (14)
 
     s, t, f_t, f_y, g_own, g_rival, A = parts("social_optimum")
     weight = b1 * A * (3 * b1 - 2 * b2) / ((2 * b1 - b2) ** 2 * (b1 - b2))
-    assert 2 * weight * (spill * t - g_own - g_rival) - 2 * lam * t * f_y == pytest.approx(0, abs=1e-8)  # (27)
-    assert weight * (1 - alpha + spill * s) - (f_t + lam * s * f_y) == pytest.approx(0, abs=1e-8)  # (28)
+    assert 2 * weight * (spill * t - g_own - g_rival) - 2 * lam * t * f_y == pytest.approx(
+        0, abs=1e-8
+    )  # (27)
+    assert weight * (1 - alpha + spill * s) - (f_t + lam * s * f_y) == pytest.approx(
+        0, abs=1e-8
+    )  # (28)
 
 
 @given(case=cases())
 @settings(max_examples=20)
 def test_certificates_and_orderings_on_random_markets(case: Case) -> None:
-    """Joint profit beats the sum of equilibrium profits, SW* every Bertrand regime's welfare, the first best SW*; certificates hold."""
+    """Joint profit beats the sum of equilibrium profits, SW* every Bertrand regime's welfare, the
+    first best SW*; certificates hold."""
     everything = solve_regimes(case)
     assert all(outcome.solved or outcome.status == "infeasible" for outcome in everything.values())
     outcomes = {key: outcome for key, outcome in everything.items() if outcome.solved}
@@ -100,14 +126,20 @@ def test_certificates_and_orderings_on_random_markets(case: Case) -> None:
         assert certificate.residual <= 1e-9
         assert certificate.curvature is None or certificate.curvature < 0
         if REGIMES[outcome.regime].chooser == "firms":
-            assert certificate.scope == ("proven" if REGIMES[outcome.regime].order == "together" else "searched")
+            assert certificate.scope == (
+                "proven" if REGIMES[outcome.regime].order == "together" else "searched"
+            )
             assert certificate.regret is not None
             assert certificate.regret <= 1e-10
-        elif float(concavity(case, benefit_matrix(case, REGIMES[outcome.regime]))[0]) > 1e-6 * float(case.cost_scale[0, 0]):
+        elif float(
+            concavity(case, benefit_matrix(case, REGIMES[outcome.regime]))[0]
+        ) > 1e-6 * float(case.cost_scale[0, 0]):
             assert certificate.scope == "proven"
             assert certificate.gap is not None
             assert certificate.gap <= 1e-9
-        else:  # bounded but not concave in investments: strong rivalry may make it best that only one firm invests
+        # bounded but not concave in investments: strong rivalry may make it best that only one firm
+        # invests
+        else:
             assert certificate.scope == "searched"
     slack = 1e-8
     if {"nash", "joint_profit"} <= set(outcomes):
@@ -122,7 +154,8 @@ def test_certificates_and_orderings_on_random_markets(case: Case) -> None:
 @given(case=cases(), seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=25)
 def test_no_random_point_beats_a_proven_optimum(case: Case, seed: int) -> None:
-    """Brute force against the proof: thousands of points over the whole box, and climbs from some of them, stay below."""
+    """Brute force against the proof: thousands of points over the whole box, and climbs from some
+    of them, stay below."""
     rng = np.random.default_rng(seed)
     for key in ("joint_profit", "social_optimum"):
         outcome = solve_regime(case, key)
@@ -142,11 +175,16 @@ def test_no_random_point_beats_a_proven_optimum(case: Case, seed: int) -> None:
 @given(case=cases(forms=tuple(COST_FORMS), unit_costs=True), seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=25)
 def test_best_replies_are_global(case: Case, seed: int) -> None:
-    """The closed form against a dense grid of own levels, and against its own claim of what the reply earns."""
+    """The closed form against a dense grid of own levels, and against its own claim of what the
+    reply earns."""
     x = random_levels(np.random.default_rng(seed), 1)
     for firm in (0, 1):
         reply, value = best_reply(case, x, firm)
-        payoff = Payoff(case=case, benefit=revenue_matrices(case, bertrand_matrix)[:, firm], cost_weight=np.eye(2)[None, firm])
+        payoff = Payoff(
+            case=case,
+            benefit=revenue_matrices(case, bertrand_matrix)[:, firm],
+            cost_weight=np.eye(2)[None, firm],
+        )
         if not np.isfinite(value[0]):
             continue
         np.testing.assert_allclose(payoff.value(reply), value, rtol=1e-10)
@@ -154,7 +192,9 @@ def test_best_replies_are_global(case: Case, seed: int) -> None:
         grid = np.repeat(x, s.size, axis=0)
         grid[:, firm], grid[:, 2 + firm] = s.ravel(), t.ravel()
         books = account(case, grid, bertrand_matrix)
-        grid = grid[books.price[:, firm] >= books.unit_cost[:, firm]]  # a loss on every unit is no sale
+        grid = grid[
+            books.price[:, firm] >= books.unit_cost[:, firm]
+        ]  # a loss on every unit is no sale
         assert payoff.value(grid).max() <= value[0] + 1e-9 * max(1.0, abs(value[0]))
 
 
@@ -167,7 +207,9 @@ def test_exchanging_the_firms_exchanges_the_outcome(case: Case) -> None:
         one, two = solve_regime(case, key), solve_regime(swapped, key)
         assert one.status == two.status
         if one.solved and not one.certificate.others:
-            np.testing.assert_allclose(levels_of(one).reshape(2, 2)[:, ::-1].ravel(), levels_of(two), rtol=1e-7, atol=1e-8)
+            np.testing.assert_allclose(
+                levels_of(one).reshape(2, 2)[:, ::-1].ravel(), levels_of(two), rtol=1e-7, atol=1e-8
+            )
 
 
 def test_a_binding_cap_is_reported_and_holds_in_every_regime() -> None:
@@ -186,12 +228,15 @@ def test_full_sharing_corner_has_an_upward_gradient() -> None:
     assert outcome.status == "corner"
     x = levels_of(outcome)
     assert x[:2] == pytest.approx([1, 1])
-    gradient = Payoff(case=case, benefit=benefit_matrix(case, REGIMES["social_optimum"]), cost_weight=BOTH).derivatives(x[None])[1]
+    gradient = Payoff(
+        case=case, benefit=benefit_matrix(case, REGIMES["social_optimum"]), cost_weight=BOTH
+    ).derivatives(x[None])[1]
     assert (gradient[0, :2] > 0).all()
 
 
 def test_a_second_peak_at_the_cap_is_listed() -> None:
-    """Found independently by a search over every set of binding bounds: a lower peak at which only one firm is at its cap."""
+    """Found independently by a search over every set of binding bounds: a lower peak at which only
+    one firm is at its cap."""
     case = market(
         intercept=[19.491, 28.493],
         own_slope=[1.9618, 1.9412],
@@ -207,7 +252,9 @@ def test_a_second_peak_at_the_cap_is_listed() -> None:
     )
     outcome = solve_regime(case, "price_collusion")
     assert outcome.profit.sum() == pytest.approx(591.469, abs=0.01)
-    assert [float(other.profit.sum()) for other in outcome.certificate.others] == [pytest.approx(575.448, abs=0.01)]
+    assert [float(other.profit.sum()) for other in outcome.certificate.others] == [
+        pytest.approx(575.448, abs=0.01)
+    ]
 
 
 def test_a_harmful_small_firm_is_told_not_to_invest() -> None:
@@ -221,7 +268,8 @@ def test_a_harmful_small_firm_is_told_not_to_invest() -> None:
 
 @pytest.mark.parametrize("key", ["joint_profit", "social_optimum", "first_best"])
 def test_boundedness_is_sharp_and_every_suggested_remedy_works(key: str) -> None:
-    """Below the required scale payoff grows along a ray; just above it, with less saving or with a cap, there is an optimum."""
+    """Below the required scale payoff grows along a ray; just above it, with less saving or with a
+    cap, there is an optimum."""
     base = market()
     Q = benefit_matrix(base, REGIMES[key])
     needed = float(needed_scale(base, REGIMES[key])[0])
@@ -247,13 +295,17 @@ def test_boundedness_is_sharp_and_every_suggested_remedy_works(key: str) -> None
 
 
 def test_unbounded_best_replies_are_reported() -> None:
-    """When even the full stand-alone cost cannot stop a firm, there is no equilibrium to look for."""
+    """When even the full stand-alone cost cannot stop a firm, there is no equilibrium to look
+    for."""
     outcome = solve_regime(market(cost_scale=0.3), "nash")
     assert outcome.status == "unbounded"
     assert "cost.scale above" in (outcome.message or "")
 
 
-@pytest.mark.parametrize("changes", [{"intercept": 1e9}, {"cost_scale": 5.0, "investment_cap": 1e6}, {"intercept": [1000, 1]}])
+@pytest.mark.parametrize(
+    "changes",
+    [{"intercept": 1e9}, {"cost_scale": 5.0, "investment_cap": 1e6}, {"intercept": [1000, 1]}],
+)
 def test_extreme_magnitudes_end_in_an_answer_or_a_status(changes: dict[str, object]) -> None:
     """Nothing overflows into an exception; what is solved has small residual and regret."""
     for outcome in solve_regimes(market(**changes)).values():
@@ -264,15 +316,23 @@ def test_extreme_magnitudes_end_in_an_answer_or_a_status(changes: dict[str, obje
 
 
 def test_without_sharing_best_replies_are_bounded_by_their_own_threshold() -> None:
-    """With s = 0 imposed the demand spillover cannot make investment pay: the required scale is lower, and sharp."""
+    """With s = 0 imposed the demand spillover cannot make investment pay: the required scale is
+    lower, and sharp."""
     needed = float(reply_bound(market(), (0.0, 0.0)).max())
     assert solve_regime(market(cost_scale=0.99 * needed), "no_sharing").status == "unbounded"
     assert solve_regime(market(cost_scale=1.5 * needed), "no_sharing").status == "converged"
 
 
-@pytest.mark.parametrize("changes", [{"leakage": (45, 0.2, 0.1)}, {"leakage": (12, 0.2, 0.1), "intercept": [20, 1], "cross_slope": 0.3}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"leakage": (45, 0.2, 0.1)},
+        {"leakage": (12, 0.2, 0.1), "intercept": [20, 1], "cross_slope": 0.3},
+    ],
+)
 def test_strong_leakage_leaves_the_market_and_no_phantoms(changes: dict[str, object]) -> None:
-    """The square of a negative price is no revenue: full sharing that wipes out demand is neither chosen nor listed."""
+    """The square of a negative price is no revenue: full sharing that wipes out demand is neither
+    chosen nor listed."""
     base = {"rivalry": 0.3, "demand_spillover": 0.3, "cost_scale": 12, "max_saving": 0.3}
     for key, outcome in solve_regimes(market(**{**base, **changes})).items():
         assert outcome.solved, key
@@ -285,7 +345,9 @@ def test_strong_leakage_leaves_the_market_and_no_phantoms(changes: dict[str, obj
 
 def test_a_firm_driven_out_makes_the_outcome_infeasible() -> None:
     """Leakage and rivalry that wipe out a small firm's demand: no figures, and the reason."""
-    case = market(intercept=[60, 0.05], rivalry=0.95, demand_spillover=0.0, cross_slope=0.05, cost_scale=6.0)
+    case = market(
+        intercept=[60, 0.05], rivalry=0.95, demand_spillover=0.0, cross_slope=0.05, cost_scale=6.0
+    )
     outcome = solve_regime(case, "nash")
     assert outcome.status == "infeasible"
     assert outcome.levels is None
@@ -293,7 +355,8 @@ def test_a_firm_driven_out_makes_the_outcome_infeasible() -> None:
 
 
 def test_a_constant_unit_cost_is_a_smaller_intercept() -> None:
-    """q = a - D p = (a - D c) - D (p - c): levels, margins, profits and welfare are those of the market without unit costs."""
+    """q = a - D p = (a - D c) - D (p - c): levels, margins, profits and welfare are those of the
+    market without unit costs."""
     c = 2.0
     outcomes = solve_regimes(market(unit_cost=(c, 0, 0, 0)))
     reference = solve_regimes(market(intercept=20 - 0.5 * c))
@@ -302,13 +365,16 @@ def test_a_constant_unit_cost_is_a_smaller_intercept() -> None:
         np.testing.assert_allclose(levels_of(outcome), levels_of(same), rtol=1e-9, atol=1e-12)
         assert outcome.accounts is not None
         assert same.accounts is not None
-        np.testing.assert_allclose(outcome.accounts.price - c, same.accounts.price, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(
+            outcome.accounts.price - c, same.accounts.price, rtol=1e-9, atol=1e-12
+        )
         np.testing.assert_allclose(outcome.profit, same.profit, rtol=1e-9)
         assert outcome.welfare == pytest.approx(same.welfare, rel=1e-12)
 
 
 def test_the_paper_s_first_order_conditions_with_unit_costs() -> None:
-    """(17) and (18) at the equilibrium, by differences of the prices; everything inside its range."""
+    """(17) and (18) at the equilibrium, by differences of the prices; everything inside its
+    range."""
     case = market(unit_cost=(2.0, 0.05, 0.05, 0.02), cost_spillover=0.0, cost_scale=8)
     x = levels_of(solve_regime(case, "nash"))
     assert (x > 0).all()
@@ -331,24 +397,34 @@ def test_an_optimum_that_would_make_a_unit_cost_negative_is_refused() -> None:
     assert outcome.status == "infeasible"
     assert outcome.message is not None
     assert "set cost.investment_cap below base / spillover = 1.66666667" in outcome.message
-    capped = solve_regime(market(unit_cost=(0.5, 0.3, 0.1, 0.05), investment_cap=1.6), "social_optimum")
+    capped = solve_regime(
+        market(unit_cost=(0.5, 0.3, 0.1, 0.05), investment_cap=1.6), "social_optimum"
+    )
     assert capped.solved
     assert capped.accounts is not None
     assert (capped.accounts.unit_cost > 0).all()
 
 
 def test_restricted_cost_lets_sharing_replace_investment() -> None:
-    """The contrast of Gordon, Loeb and Lucyshyn: with sharing imposed, without demand spillover, firms spend less on their own.
+    """The contrast of Gordon, Loeb and Lucyshyn: with sharing imposed, without demand spillover,
+    firms spend less on their own.
 
-    By hand, for equal firms: k (t - lambda t s) = 2 b1 p dp/dt with p = (a - Phi s^2 + (1 - alpha) t) / (2 b1 - b2). The paper's form
-    leads to more investment at the same numbers. The benefit of security is convex here, so the contrast needs some leakage and rivalry.
+    By hand, for equal firms: k (t - lambda t s) = 2 b1 p dp/dt with p = (a - Phi s^2 + (1 - alpha)
+    t) / (2 b1 - b2). The paper's form leads to more investment at the same numbers. The benefit of
+    security is convex here, so the contrast needs some leakage and rivalry.
     """
-    changes: dict[str, object] = {"demand_spillover": 0.0, "rivalry": 0.9, "leakage": (0.7, 0.1, 0.1)}
+    changes: dict[str, object] = {
+        "demand_spillover": 0.0,
+        "rivalry": 0.9,
+        "leakage": (0.7, 0.1, 0.1),
+    }
     spent = {}
     for form in ("restricted", "saturating"):
         case = market(cost_form=form, **changes)
         for s in (0.0, 1.0):
-            forced = Regime(key="forced", chooser="firms", prices=bertrand_matrix, sharing_range=(s, s))
+            forced = Regime(
+                key="forced", chooser="firms", prices=bertrand_matrix, sharing_range=(s, s)
+            )
             t = solve_regime(case, forced).levels
             assert t is not None
             spent[form, s] = float(t[2]) * (1 - 0.5 * s if form == "restricted" else 1)
@@ -366,7 +442,9 @@ def test_restricted_cost_is_unbounded_where_shared_knowledge_is_free_for_both() 
     assert outcome.message is not None
     named = re.search(r"lower cost.spillover below ([0-9.]+)", outcome.message)
     assert named is not None
-    assert solve_regime(market(cost_form="restricted", cost_spillover=0.999 * float(named[1])), "social_optimum").solved
+    assert solve_regime(
+        market(cost_form="restricted", cost_spillover=0.999 * float(named[1])), "social_optimum"
+    ).solved
 
 
 def test_at_the_bound_itself_a_problem_is_unbounded() -> None:
@@ -383,7 +461,8 @@ def test_at_the_bound_itself_a_problem_is_unbounded() -> None:
 
 
 def test_the_unit_of_quantities_changes_nothing() -> None:
-    """The same market with quantities counted in other units: sharing stays, investment and quantities scale, money does not."""
+    """The same market with quantities counted in other units: sharing stays, investment and
+    quantities scale, money does not."""
 
     def counted_in(c: float) -> Case:
         return market(
@@ -406,10 +485,21 @@ def test_the_unit_of_quantities_changes_nothing() -> None:
 
 
 def test_whether_a_market_is_bounded_does_not_depend_on_its_neighbours() -> None:
-    """One lane with convex unit cost and one with spillovers between unit costs beside one with neither."""
-    shared = {"intercept": 21.0, "own_slope": 1.36, "cross_slope": 0.13, "rivalry": 0.26, "demand_spillover": 0.3, "cost_scale": 18.77}
+    """One lane with convex unit cost and one with spillovers between unit costs beside one with
+    neither."""
+    shared = {
+        "intercept": 21.0,
+        "own_slope": 1.36,
+        "cross_slope": 0.13,
+        "rivalry": 0.26,
+        "demand_spillover": 0.3,
+        "cost_scale": 18.77,
+    }
     shared |= {"leakage": (3.67, 0.19, 0.05), "max_saving": 0.99, "cost_spillover": 0.08}
-    alone = [market(**shared, unit_cost=(0.3363, spill, 0.0326, bend)) for spill, bend in ((0.0, 0.0), (0.0, 0.05), (0.02, 0.0))]
+    alone = [
+        market(**shared, unit_cost=(0.3363, spill, 0.0326, bend))
+        for spill, bend in ((0.0, 0.0), (0.0, 0.05), (0.02, 0.0))
+    ]
     lanes = stack(alone)
     for key in ("social_optimum", "joint_profit"):
         together = needed_scale(lanes, REGIMES[key])
@@ -417,12 +507,15 @@ def test_whether_a_market_is_bounded_does_not_depend_on_its_neighbours() -> None
         np.testing.assert_allclose(together, each, rtol=1e-12)
         assert each[1] == -np.inf
     np.testing.assert_allclose(
-        np.broadcast_to(reply_bound(lanes), (3, 2)), np.concatenate([np.broadcast_to(reply_bound(c), (1, 2)) for c in alone]), rtol=1e-12
+        np.broadcast_to(reply_bound(lanes), (3, 2)),
+        np.concatenate([np.broadcast_to(reply_bound(c), (1, 2)) for c in alone]),
+        rtol=1e-12,
     )
 
 
 def test_with_much_to_save_the_optimum_with_much_investment_is_found() -> None:
-    """Restricted cost and strong spillovers: welfare has a peak with hardly any sharing, and a higher one where everything is shared."""
+    """Restricted cost and strong spillovers: welfare has a peak with hardly any sharing, and a
+    higher one where everything is shared."""
     case = market(
         intercept=19.6,
         own_slope=1.12,
@@ -434,19 +527,32 @@ def test_with_much_to_save_the_optimum_with_much_investment_is_found() -> None:
         cost_spillover=0.6,
         cost_form="restricted",
     )
-    payoff = Payoff(case=case, benefit=benefit_matrix(case, REGIMES["social_optimum"]), cost_weight=BOTH)
+    payoff = Payoff(
+        case=case, benefit=benefit_matrix(case, REGIMES["social_optimum"]), cost_weight=BOTH
+    )
     grid = np.linspace(0, 1, 11)
-    starts = np.array([[a, b, t, u] for a in grid for b in grid for t in (0.1, 1, 5, 20, 60) for u in (0.1, 1, 5, 20, 60)])
+    starts = np.array(
+        [
+            [a, b, t, u]
+            for a in grid
+            for b in grid
+            for t in (0.1, 1, 5, 20, 60)
+            for u in (0.1, 1, 5, 20, 60)
+        ]
+    )
     found = maximise(payoff, starts, *level_bounds(case, len(starts)))
     real = (found.residual <= 1e-9) & account(case, found.x, bertrand_matrix).describes_market
     best = found.value[real].max()
     told = solve_regime(case, "social_optimum")
     assert told.welfare == pytest.approx(best, rel=1e-9)
-    assert solve_markets(case, "social_optimum", 1).levels[0] == pytest.approx(told.levels, abs=1e-7)
+    assert solve_markets(case, "social_optimum", 1).levels[0] == pytest.approx(
+        told.levels, abs=1e-7
+    )
 
 
 def test_growth_without_limit_between_two_directions_of_a_fan_is_seen() -> None:
-    """Restricted cost, no spillover of knowledge: the scale needed is that of the best direction in which both net intercepts rise."""
+    """Restricted cost, no spillover of knowledge: the scale needed is that of the best direction in
+    which both net intercepts rise."""
     case = market(
         intercept=22.378,
         own_slope=1.1046250627594936,

@@ -32,7 +32,11 @@ class Quadratic:
 
     def derivatives(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Value, gradient, Hessian."""
-        return self.value(x), self.b + (self.C @ x[..., None])[..., 0], np.broadcast_to(self.C, (*x.shape, x.shape[-1])).copy()
+        return (
+            self.value(x),
+            self.b + (self.C @ x[..., None])[..., 0],
+            np.broadcast_to(self.C, (*x.shape, x.shape[-1])).copy(),
+        )
 
 
 @dataclass(frozen=True)
@@ -56,11 +60,15 @@ class DoubleWell:
 
 @given(seed=st.integers(0, 2**32 - 1), n=st.integers(1, 5))
 @settings(max_examples=50)
-def test_concave_quadratics_satisfy_the_first_order_conditions_of_the_box(seed: int, n: int) -> None:
+def test_concave_quadratics_satisfy_the_first_order_conditions_of_the_box(
+    seed: int, n: int
+) -> None:
     """Karush-Kuhn-Tucker: gradient zero inside, outward at bounds; in every lane at once."""
     rng = np.random.default_rng(seed)
     root = rng.normal(size=(30, n, n))
-    problem = Quadratic(rng.normal(size=(30, n)) * 3, -(root @ np.swapaxes(root, 1, 2)) - 0.1 * np.eye(n))
+    problem = Quadratic(
+        rng.normal(size=(30, n)) * 3, -(root @ np.swapaxes(root, 1, 2)) - 0.1 * np.eye(n)
+    )
     lower, upper = np.zeros((30, n)), np.ones((30, n))
     upper[:10] = np.inf
     found = maximise(problem, rng.uniform(size=(30, n)), lower, upper)
@@ -74,7 +82,9 @@ def test_concave_quadratics_satisfy_the_first_order_conditions_of_the_box(seed: 
 
 def test_ascent_leaves_a_saddle_and_curvature_tells_peak_from_saddle() -> None:
     saddle = Quadratic(np.array([1e-3, 0.0]), np.array([[1.0, 0.0], [0.0, -1.0]]))
-    found = maximise(saddle, np.array([[0.0, 0.3]]), np.array([[-2.0, -2.0]]), np.array([[2.0, 2.0]]))
+    found = maximise(
+        saddle, np.array([[0.0, 0.3]]), np.array([[-2.0, -2.0]]), np.array([[2.0, 2.0]])
+    )
     np.testing.assert_allclose(found.x, [[2, 0]], atol=1e-12)
     H = np.broadcast_to(saddle.C, (1, 2, 2))
     assert free_curvature(H, np.array([[False, False]]))[0] == 1
@@ -102,13 +112,21 @@ def test_directions_ascend_where_the_hessian_is_indefinite() -> None:
 def cournot(slope: float) -> Game:
     """Two Cournot firms, P = 12 - Q, cost slope q^2 / 2 with slope possibly negative."""
     players = tuple(
-        Quadratic(np.eye(2)[i] * 12, np.array([[-(2 + slope) * (i == 0), -1.0], [-1.0, -(2 + slope) * (i == 1)]])) for i in (0, 1)
+        Quadratic(
+            np.eye(2)[i] * 12,
+            np.array([[-(2 + slope) * (i == 0), -1.0], [-1.0, -(2 + slope) * (i == 1)]]),
+        )
+        for i in (0, 1)
     )
     lower, upper = np.zeros(2), np.full(2, 10.0)
     controls = ((0,), (1,))
     own_starts = (np.linspace(0, 10, 5)[:, None],) * 2
     return Game(
-        players=players, controls=controls, lower=lower, upper=upper, reply=searched_reply(players, controls, lower, upper, own_starts)
+        players=players,
+        controls=controls,
+        lower=lower,
+        upper=upper,
+        reply=searched_reply(players, controls, lower, upper, own_starts),
     )
 
 
@@ -126,7 +144,8 @@ def test_textbook_cournot() -> None:
 
 
 def test_strategic_substitutes_with_falling_marginal_cost_have_three_equilibria() -> None:
-    """With slope -1.5 the reply 24 - 2 q_j is steeper than one: 8, 8 is unstable, and at the bound q_j = 10 the reply is 4."""
+    """With slope -1.5 the reply 24 - 2 q_j is steeper than one: 8, 8 is unstable, and at the bound
+    q_j = 10 the reply is 4."""
     found = find_equilibria(cournot(-1.5), starts())
     np.testing.assert_allclose(found.x, [[4, 10], [8, 8], [10, 4]], atol=1e-9)
     assert found.regret.max() <= 1e-10
@@ -140,7 +159,13 @@ def test_a_first_order_point_that_fails_globally_is_no_equilibrium() -> None:
         controls=((0,),),
         lower=np.array([-2.0]),
         upper=np.array([2.0]),
-        reply=searched_reply((players[0],), ((0,),), np.array([-2.0]), np.array([2.0]), (np.linspace(-2, 2, 9)[:, None],)),
+        reply=searched_reply(
+            (players[0],),
+            ((0,),),
+            np.array([-2.0]),
+            np.array([2.0]),
+            (np.linspace(-2, 2, 9)[:, None],),
+        ),
     )
     low = np.sort(np.roots([-4, 0, 4, 0.3]).real)[[0]]
     judged = examine(game, low[None])
@@ -150,7 +175,8 @@ def test_a_first_order_point_that_fails_globally_is_no_equilibrium() -> None:
 
 
 def test_matching_pennies_has_no_equilibrium_in_pure_levels() -> None:
-    """One wants equal levels, the other different ones: best replies cycle and nothing is reported."""
+    """One wants equal levels, the other different ones: best replies cycle and nothing is
+    reported."""
 
     @dataclass(frozen=True)
     class Chase:
@@ -170,7 +196,13 @@ def test_matching_pennies_has_no_equilibrium_in_pure_levels() -> None:
     players, controls = (Chase(-1.0), Chase(1.0)), ((0,), (1,))
     lower, upper = np.zeros(2), np.ones(2)
     own = (np.linspace(0, 1, 5)[:, None],) * 2
-    game = Game(players=players, controls=controls, lower=lower, upper=upper, reply=searched_reply(players, controls, lower, upper, own))
+    game = Game(
+        players=players,
+        controls=controls,
+        lower=lower,
+        upper=upper,
+        reply=searched_reply(players, controls, lower, upper, own),
+    )
     assert len(find_equilibria(game, starts() / 10).x) == 0
 
 
@@ -178,7 +210,11 @@ def test_matching_pennies_has_no_equilibrium_in_pure_levels() -> None:
 def test_lanes_do_not_disturb_each_other(far: float) -> None:
     """A lane's answer is the same alone and among others of very different size."""
     rng = np.random.default_rng(3)
-    C = -np.eye(3) * rng.uniform(0.5, 2, (50, 1, 1)) * np.where(np.arange(50) % 2, far, 1.0)[:, None, None]
+    C = (
+        -np.eye(3)
+        * rng.uniform(0.5, 2, (50, 1, 1))
+        * np.where(np.arange(50) % 2, far, 1.0)[:, None, None]
+    )
     problem = Quadratic(rng.normal(size=(50, 3)), C)
     lower, upper = np.full((50, 3), -1.0), np.full((50, 3), 1.0)
     together = maximise(problem, np.zeros((50, 3)), lower, upper)

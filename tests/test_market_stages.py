@@ -1,4 +1,5 @@
-"""A leader and a follower, investment before sharing: against brute force, limits in which they are the simultaneous game, and symmetry."""
+"""A leader and a follower, investment before sharing: against brute force, limits in which they are
+the simultaneous game, and symmetry."""
 
 from __future__ import annotations
 
@@ -31,7 +32,8 @@ def levels_of(outcome: Outcome) -> np.ndarray:
 @given(case=cases(forms=tuple(COST_FORMS), unit_costs=True), seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=20)
 def test_no_random_commitment_earns_the_leader_more(case: Case, seed: int) -> None:
-    """Thousands of own levels, the follower's reply found by a grid of its own: none does better."""
+    """Thousands of own levels, the follower's reply found by a grid of its own: none does
+    better."""
     rng = np.random.default_rng(seed)
     for leader, key in ((0, "sequential"), (1, "sequential_firm_2")):
         outcome = solve_regime(case, key)
@@ -39,7 +41,9 @@ def test_no_random_commitment_earns_the_leader_more(case: Case, seed: int) -> No
             continue
         x = levels_of(outcome)
         best = float(true_profits(case, x[None])[0, leader])
-        own = np.column_stack([rng.uniform(0, 1, 2000), rng.uniform(0, 3 * x[2 + leader] + 0.1, 2000)])
+        own = np.column_stack(
+            [rng.uniform(0, 1, 2000), rng.uniform(0, 3 * x[2 + leader] + 0.1, 2000)]
+        )
         earned = true_profits(case, follow(case, leader, own))[:, leader]
         # NaN: what the leader shares would make the other's unit cost negative.
         assert np.nanmax(earned) <= best + 1e-9 * max(1.0, abs(best))
@@ -55,13 +59,16 @@ def test_no_random_commitment_earns_the_leader_more(case: Case, seed: int) -> No
 @given(case=cases(unit_costs=True))
 @settings(max_examples=20)
 def test_a_leader_earns_at_least_its_equilibrium_profit(case: Case) -> None:
-    """It could commit the levels of the simultaneous game, to which the other's levels are the reply."""
+    """It could commit the levels of the simultaneous game, to which the other's levels are the
+    reply."""
     nash, first = solve_regime(case, "nash"), solve_regime(case, "sequential")
     if nash.solved and first.solved:
         assert first.profit[0] >= nash.profit[0] - 1e-9 * max(1.0, abs(nash.profit[0]))
 
 
-@given(case=cases(forms=("saturating", "exponential"), unit_costs=True), seed=st.integers(0, 2**32 - 1))
+@given(
+    case=cases(forms=("saturating", "exponential"), unit_costs=True), seed=st.integers(0, 2**32 - 1)
+)
 @settings(max_examples=20)
 def test_the_leaders_total_derivative_by_differences(case: Case, seed: int) -> None:
     """(15), (16) with the reaction of its own cost included."""
@@ -73,16 +80,24 @@ def test_the_leaders_total_derivative_by_differences(case: Case, seed: int) -> N
         h = 1e-5 * np.eye(2)[k]
         up, down = (true_profits(case, follow(case, 0, own + sign * h))[:, 0] for sign in (1, -1))
         numeric = (up - down) / 2e-5
-        np.testing.assert_allclose(slope[inside, k], numeric[inside], rtol=2e-4, atol=2e-4 * max(1.0, float(np.abs(slope).max())))
+        np.testing.assert_allclose(
+            slope[inside, k],
+            numeric[inside],
+            rtol=2e-4,
+            atol=2e-4 * max(1.0, float(np.abs(slope).max())),
+        )
 
 
 def test_the_firm_that_leads_is_the_only_difference_between_equal_firms() -> None:
-    first, second = (levels_of(solve_regime(market(), key)) for key in ("sequential", "sequential_firm_2"))
+    first, second = (
+        levels_of(solve_regime(market(), key)) for key in ("sequential", "sequential_firm_2")
+    )
     np.testing.assert_allclose(first, second[[1, 0, 3, 2]], atol=1e-12)
 
 
 def test_unrelated_goods_without_spillovers_leave_nothing_to_lead() -> None:
-    """Each firm a monopoly with its own cost: every order of moves gives the simultaneous levels."""
+    """Each firm a monopoly with its own cost: every order of moves gives the simultaneous
+    levels."""
     case = market(cross_slope=0.0, demand_spillover=0.0, rivalry=0.0, cost_spillover=0.0)
     nash = levels_of(solve_regime(case, "nash"))
     for key in ("sequential", "investment_first"):
@@ -90,15 +105,21 @@ def test_unrelated_goods_without_spillovers_leave_nothing_to_lead() -> None:
 
 
 def test_without_interaction_in_leakage_investing_first_changes_nothing() -> None:
-    """With phi3 = 0 a firm's best sharing does not answer the rival's, so the rival's cannot be moved by investing first."""
+    """With phi3 = 0 a firm's best sharing does not answer the rival's, so the rival's cannot be
+    moved by investing first."""
     case = market(leakage=(1.0, 0.3, 0.0), intercept=[20, 17])
-    np.testing.assert_allclose(levels_of(solve_regime(case, "investment_first")), levels_of(solve_regime(case, "nash")), atol=1e-10)
+    np.testing.assert_allclose(
+        levels_of(solve_regime(case, "investment_first")),
+        levels_of(solve_regime(case, "nash")),
+        atol=1e-10,
+    )
 
 
 @given(case=cases(unit_costs=True), seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=30)
 def test_the_sharing_equilibrium_is_a_pair_of_best_replies(case: Case, seed: int) -> None:
-    """At given investments: the exact reply in sharing against a grid, and the derivative by differences where nothing switches."""
+    """At given investments: the exact reply in sharing against a grid, and the derivative by
+    differences where nothing switches."""
     t = random_levels(np.random.default_rng(seed), 5)[:, 2:]
     s, by = sharing_equilibrium(case, t)
     x = np.concatenate([s, t], -1)
@@ -140,7 +161,9 @@ def test_many_markets_at_once_give_the_figures_of_one_at_a_time() -> None:
     for solve in (lambda case, lanes: lead(case, lanes, 0), invest_first):
         together = solve(many, 6).levels
         for lane in range(6):
-            np.testing.assert_allclose(together[lane], solve(many.take([lane]), 1).levels[0], rtol=1e-10, atol=1e-12)
+            np.testing.assert_allclose(
+                together[lane], solve(many.take([lane]), 1).levels[0], rtol=1e-10, atol=1e-12
+            )
 
 
 def test_a_leader_that_would_invest_without_limit_is_reported() -> None:
@@ -153,7 +176,9 @@ def test_a_leader_that_would_invest_without_limit_is_reported() -> None:
 def test_the_accounts_agree_with_the_profits_of_the_stages() -> None:
     case = market(unit_cost=(2.0, 0.1, 0.05, 0.02), intercept=[20, 16])
     x = random_levels(np.random.default_rng(0), 5)
-    np.testing.assert_allclose(true_profits(case, x), account(case, x, bertrand_matrix).profit, rtol=1e-12)
+    np.testing.assert_allclose(
+        true_profits(case, x), account(case, x, bertrand_matrix).profit, rtol=1e-12
+    )
     assert best_reply(case, x, 0)[0].shape == (5, 4)
 
 

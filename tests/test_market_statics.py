@@ -52,8 +52,13 @@ def test_against_solving_again(name: str, key: str) -> None:
             "welfare": np.array((up.welfare - down.welfare) / (2 * h)),
         }
         for figure, value in again.items():
-            slope, size = getattr(found[parameter], figure)[1, 0], max(1.0, float(np.abs(value).max()))
-            np.testing.assert_allclose(slope, value, rtol=1e-4, atol=1e-4 * size, err_msg=f"{parameter} {figure}")
+            slope, size = (
+                getattr(found[parameter], figure)[1, 0],
+                max(1.0, float(np.abs(value).max())),
+            )
+            np.testing.assert_allclose(
+                slope, value, rtol=1e-4, atol=1e-4 * size, err_msg=f"{parameter} {figure}"
+            )
 
 
 def test_envelope_a_planners_welfare_moves_with_the_cost_scale_by_the_cost_alone() -> None:
@@ -63,15 +68,20 @@ def test_envelope_a_planners_welfare_moves_with_the_cost_scale_by_the_cost_alone
     assert outcome.levels is not None
     assert outcome.accounts is not None
     found = comparative_statics(case, REGIMES["social_optimum"], outcome.levels[None])
-    assert found["cost.scale"].welfare[1, 0] == pytest.approx(-outcome.accounts.investment_cost.sum() / 20, rel=1e-8)
+    assert found["cost.scale"].welfare[1, 0] == pytest.approx(
+        -outcome.accounts.investment_cost.sum() / 20, rel=1e-8
+    )
 
 
 def test_a_level_about_to_leave_its_bound_moves_one_way_only() -> None:
-    """Without demand spillover sharing is zero with no force against it: a positive spillover starts it, a negative one does not."""
+    """Without demand spillover sharing is zero with no force against it: a positive spillover
+    starts it, a negative one does not."""
     case = market(demand_spillover=0.0)
     outcome = solve_regime(case, "nash")
     assert outcome.levels is not None
-    found = comparative_statics(case, REGIMES["nash"], outcome.levels[None])["security.demand_spillover"]
+    found = comparative_statics(case, REGIMES["nash"], outcome.levels[None])[
+        "security.demand_spillover"
+    ]
     falling, rising = found.levels[:, 0]
     assert (falling[:2] == 0).all()
     t = outcome.levels[2]
@@ -94,7 +104,9 @@ def test_a_common_change_is_the_sum_of_both_firms() -> None:
     case = market(intercept=[20, 16])
     x = solve_regime(case, "nash").levels
     assert x is not None
-    apart, together = (comparative_statics(case, REGIMES["nash"], x[None], common) for common in (False, True))
+    apart, together = (
+        comparative_statics(case, REGIMES["nash"], x[None], common) for common in (False, True)
+    )
     for key in ("demand.intercept", "demand.own_slope", "cost.spillover"):
         summed = apart[f"{key}[0]"].levels + apart[f"{key}[1]"].levels
         np.testing.assert_allclose(together[key].levels, summed, rtol=1e-7, atol=1e-9)
@@ -103,7 +115,8 @@ def test_a_common_change_is_the_sum_of_both_firms() -> None:
 @pytest.mark.parametrize("name", MARKETS)
 @pytest.mark.parametrize("key", ["nash", "social_optimum"])
 def test_elasticities_add_up_to_the_power_of_the_unit(name: str, key: str) -> None:
-    """Euler: counting money or quantities otherwise moves every parameter and every figure by its own power of the unit."""
+    """Euler: counting money or quantities otherwise moves every parameter and every figure by its
+    own power of the unit."""
     case = market(**MARKETS[name]).flat()
     outcome = solve_regime(case, key)
     if outcome.levels is None:
@@ -114,8 +127,15 @@ def test_elasticities_add_up_to_the_power_of_the_unit(name: str, key: str) -> No
     shares = {name: slopes.elasticities(own[name], levels, books) for name, slopes in found.items()}
     for unit in (0, 1):
         powers = {name: POWERS[dimension_of(name)][unit] for name in shares}
-        for figure, dimension in {"price": "price", "quantity": "quantity", "profit": "money", "welfare": "money"}.items():
-            total = sum(powers[name] * getattr(slopes, figure)[1] for name, slopes in shares.items())
+        for figure, dimension in {
+            "price": "price",
+            "quantity": "quantity",
+            "profit": "money",
+            "welfare": "money",
+        }.items():
+            total = sum(
+                powers[name] * getattr(slopes, figure)[1] for name, slopes in shares.items()
+            )
             np.testing.assert_allclose(total, POWERS[dimension][unit], atol=1e-6, err_msg=figure)
         total = sum(powers[name] * slopes.levels[1] for name, slopes in shares.items())
         np.testing.assert_allclose(total[:, 2:], POWERS["quantity"][unit], atol=1e-6)
@@ -130,7 +150,9 @@ def without_spillover(key: str) -> tuple[Tree, Tree]:
     assert outcome.levels is not None
     levels = outcome.levels[None]
     slopes = comparative_statics(case, REGIMES[key], levels)
-    return slopes_tree(slopes), elasticities_tree(slopes, values(case), levels, account(case, levels, REGIMES[key].prices))
+    return slopes_tree(slopes), elasticities_tree(
+        slopes, values(case), levels, account(case, levels, REGIMES[key].prices)
+    )
 
 
 def test_what_is_zero_has_no_elasticity_and_what_moves_welfare_most_comes_first() -> None:
@@ -147,8 +169,14 @@ def test_a_kink_has_both_sides_in_every_form() -> None:
     written, relative = without_spillover("nash")
     key = "security.demand_spillover"
     assert (written[key]["falling"] is None, relative[key]["falling"] is None) == (False, False)
-    assert [name for name, row in written.items() if row["falling"] is not None] == [key]  # rounding is no kink
-    rows = list(csv.DictReader(io.StringIO(derivatives_csv({"derivatives": written, "elasticities": relative}))))
+    assert [name for name, row in written.items() if row["falling"] is not None] == [
+        key
+    ]  # rounding is no kink
+    rows = list(
+        csv.DictReader(
+            io.StringIO(derivatives_csv({"derivatives": written, "elasticities": relative}))
+        )
+    )
     assert {row["direction"] for row in rows if row["parameter"] == key} == {"rising", "falling"}
     assert {row["direction"] for row in rows if row["parameter"] == "cost.scale"} == {"rising"}
 

@@ -28,7 +28,8 @@ SEVERAL = {
     "cost_spillover": 0.276,
     "cost_scale": 0.745,
 }
-"""Equal firms of which, in equilibrium, one invests twice as much as the other; the symmetric equilibrium is unstable."""
+"""Equal firms of which, in equilibrium, one invests twice as much as the other; the symmetric
+equilibrium is unstable."""
 
 
 @given(case=cases(forms=("saturating", "exponential")), seed=st.integers(0, 2**32 - 1))
@@ -43,10 +44,17 @@ def test_nothing_else_is_found_where_uniqueness_is_proven(case: Case, seed: int)
         assert (found.x[0, 2:] <= largest_investment(case)).all()
 
 
-@given(case=cases(forms=("saturating", "exponential")), seed=st.integers(0, 2**32 - 1), imposed=st.sampled_from([None, 0.0, 1.0]))
+@given(
+    case=cases(forms=("saturating", "exponential")),
+    seed=st.integers(0, 2**32 - 1),
+    imposed=st.sampled_from([None, 0.0, 1.0]),
+)
 @settings(max_examples=40)
-def test_intervals_enclose_the_conditions_and_their_slopes(case: Case, seed: int, imposed: float | None) -> None:
-    """Random points of random boxes: G is the gradient in own investment at the sharing equilibrium, its slope by differences."""
+def test_intervals_enclose_the_conditions_and_their_slopes(
+    case: Case, seed: int, imposed: float | None
+) -> None:
+    """Random points of random boxes: G is the gradient in own investment at the sharing
+    equilibrium, its slope by differences."""
     rng = np.random.default_rng(seed)
     ends = np.sort(rng.uniform(0, 3, (2, 1, 2)), axis=0)
     box = Interval(ends[0], ends[1])
@@ -73,7 +81,8 @@ def test_intervals_enclose_the_conditions_and_their_slopes(case: Case, seed: int
 
 
 def test_equal_firms_with_three_equilibria() -> None:
-    """Both asymmetric ones are listed, the symmetric one is found by scanning, and best replies run away from it."""
+    """Both asymmetric ones are listed, the symmetric one is found by scanning, and best replies run
+    away from it."""
     case = market(**SEVERAL)
     certificate = solve_regime(case, "nash").certificate
     assert certificate.unique is not None
@@ -108,7 +117,9 @@ def test_the_scan_finds_the_only_symmetric_equilibrium_and_the_cap() -> None:
     np.testing.assert_allclose(capped[:, 2:], [[0.4, 0.4]])
 
 
-@pytest.mark.parametrize("changes", [{"cost_form": "restricted"}, {"unit_cost": (2.0, 0.1, 0.0, 0.0)}])
+@pytest.mark.parametrize(
+    "changes", [{"cost_form": "restricted"}, {"unit_cost": (2.0, 0.1, 0.0, 0.0)}]
+)
 def test_what_no_proof_covers_is_said(changes: dict[str, object]) -> None:
     certificate = solve_regime(market(**changes), "nash").certificate
     assert certificate.unique is not None

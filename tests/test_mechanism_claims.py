@@ -1,4 +1,5 @@
-"""Where a claim ends: just beyond a tolerance it is not made, a search that ran out claims nothing, a spoiled proof is none."""
+"""Where a claim ends: just beyond a tolerance it is not made, a search that ran out claims nothing,
+a spoiled proof is none."""
 
 from __future__ import annotations
 
@@ -27,21 +28,34 @@ JUST = ((0.5e-7, "holds"), (2e-7, "violated"))
 
 @pytest.mark.parametrize(("amount", "status"), JUST)
 @pytest.mark.parametrize("incentive", ["bayesian", "dominant"])
-def test_truth_telling_is_judged_to_a_ten_millionth_of_the_payoff_range(incentive: Any, amount: float, status: str) -> None:
-    """The second firm of the first type gains this much by the second report; payoffs run from 0 to 1."""
+def test_truth_telling_is_judged_to_a_ten_millionth_of_the_payoff_range(
+    incentive: Any, amount: float, status: str
+) -> None:
+    """The second firm of the first type gains this much by the second report; payoffs run from 0 to
+    1."""
     interim = np.array([[[1.0, 0.5], [0.0, 0.0]], [[1.0, 1.0 + amount], [0.0, 0.0]]])
     tables = (interim[0][..., None], interim[1][..., None])  # by the rival's one report
     told = np.diagonal(interim, axis1=1, axis2=2)[..., None]
-    before = Earned(at=np.arange(2), tables=tables, truth=told, weights=np.ones(1), size=np.array(0.0))
+    before = Earned(
+        at=np.arange(2), tables=tables, truth=told, weights=np.ones(1), size=np.array(0.0)
+    )
     found = Gains(earned=before, transfer=np.zeros((2, 2, 1)))
     check = incentive_check(found, discrete([0.2, 0.8], [0.5, 0.5]), incentive, float(found.range))
     assert check.status == status
-    assert check.witness == Lie(player=1, type=0.2, report=0.8, gain=pytest.approx(amount, rel=1e-6))
+    assert check.witness == Lie(
+        player=1, type=0.2, report=0.8, gain=pytest.approx(amount, rel=1e-6)
+    )
 
 
 @pytest.mark.parametrize(("amount", "status"), JUST)
-def test_participation_is_judged_to_a_ten_millionth_of_the_payoff_range(amount: float, status: str) -> None:
-    found = participation(np.array([[1.0, 0.0], [0.5, 0.5]]), np.array([[1.0, amount], [0.0, 0.5]]), np.array([0.2, 0.8]))
+def test_participation_is_judged_to_a_ten_millionth_of_the_payoff_range(
+    amount: float, status: str
+) -> None:
+    found = participation(
+        np.array([[1.0, 0.0], [0.5, 0.5]]),
+        np.array([[1.0, amount], [0.0, 0.5]]),
+        np.array([0.2, 0.8]),
+    )
     assert found.status == status
     assert found.witness == Refusal(player=0, type=0.8, slack=pytest.approx(-amount))
 
@@ -54,11 +68,17 @@ def test_many_cases_are_judged_alike() -> None:
 
 @pytest.mark.parametrize(("amount", "status"), JUST)
 def test_settings_are_judged_alike(amount: float, status: str) -> None:
-    """All like one alternative best, worth 0 or 1: the other type gains what one report is paid; a better outside option is a loss."""
+    """All like one alternative best, worth 0 or 1: the other type gains what one report is paid; a
+    better outside option is a loss."""
     tree = {
         "alternatives": ["this", "that"],
         "players": [
-            {"name": "one", "types": [0, 1], "value": {"this": [0, 1], "that": [-9, -9]}, "outside": [amount, 0]},
+            {
+                "name": "one",
+                "types": [0, 1],
+                "value": {"this": [0, 1], "that": [-9, -9]},
+                "outside": [amount, 0],
+            },
             {"name": "two", "types": [0, 1], "value": {"this": [0, 1], "that": [-9, -9]}},
         ],
     }
@@ -135,8 +155,16 @@ def test_newton_goes_on_to_the_last_digit() -> None:
 TRADE = {
     "alternatives": ["trade", "keep"],
     "players": [
-        {"name": "buyer", "types": [0.1, 0.5, 0.9], "value": {"trade": [0.1, 0.5, 0.9], "keep": [0, 0, 0]}},
-        {"name": "seller", "types": [0.1, 0.5, 0.9], "value": {"trade": [-0.1, -0.5, -0.9], "keep": [0, 0, 0]}},
+        {
+            "name": "buyer",
+            "types": [0.1, 0.5, 0.9],
+            "value": {"trade": [0.1, 0.5, 0.9], "keep": [0, 0, 0]},
+        },
+        {
+            "name": "seller",
+            "types": [0.1, 0.5, 0.9],
+            "value": {"trade": [-0.1, -0.5, -0.9], "keep": [0, 0, 0]},
+        },
     ],
 }
 """Efficient trade over three values each: impossible without public money."""
@@ -154,9 +182,14 @@ def test_no_proof_of_impossibility_where_something_is_possible() -> None:
 
 
 @pytest.mark.parametrize("row", range(5))
-def test_spoiled_weights_are_no_proof_of_impossibility(row: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_spoiled_weights_are_no_proof_of_impossibility(
+    row: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One of the weights of a valid proof is halved, or one that is nothing made something."""
-    program = design.build(parse_setting(TRADE).setting, DesignOptions(allocation="efficient", objective="min_outlay", budget="ex_ante"))
+    program = design.build(
+        parse_setting(TRADE).setting,
+        DesignOptions(allocation="efficient", objective="min_outlay", budget="ex_ante"),
+    )
     true = design.linear_program
 
     def spoiled(*arguments: Any, **options: Any) -> LinearAnswer:

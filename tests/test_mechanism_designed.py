@@ -47,10 +47,19 @@ def all_rules(result: Tree) -> Tree:
 
 @pytest.mark.parametrize("name", ["private_spillovers", "private_large_and_small"])
 def test_the_least_outlay_rises_toward_the_worst_type_rules(name: str) -> None:
-    """A grid leaves the designer slack that shrinks as it is refined; truth and participation hold at every point that is checked."""
+    """A grid leaves the designer slack that shrinks as it is refined; truth and participation hold
+    at every point that is checked."""
     saved = []
     for points in (3, 6, 12):
-        rules = all_rules(evaluate(parse_tree(tree_of(name, types={"support": [0.2, 0.8], "points": points}, incentive="bayesian"))))
+        rules = all_rules(
+            evaluate(
+                parse_tree(
+                    tree_of(
+                        name, types={"support": [0.2, 0.8], "points": points}, incentive="bayesian"
+                    )
+                )
+            )
+        )
         designed, formula = rules["designed"], rules["worst_type"]
         assert designed["checks"]["ic"]["status"] == "holds"
         assert designed["checks"]["ir_market"]["status"] == "holds"
@@ -60,61 +69,88 @@ def test_the_least_outlay_rises_toward_the_worst_type_rules(name: str) -> None:
 
 
 def test_both_commands_give_the_same_numbers() -> None:
-    """`evaluate` and `design` state the same program and the same rules, at the points between types too."""
+    """`evaluate` and `design` state the same program and the same rules, at the points between
+    types too."""
     path = CASES / "private_large_and_small.yaml"
     rules = all_rules(evaluate(load_case(path)))
     asked = {"incentive": load_case(path).mechanism.incentive, "budget": "none"}
     for rule in ("worst_type", "groves", "agv", "designed"):
         found = design_tree(solve_file(path, {**asked, "tax_rule": rule}))
         told = rules[rule]
-        assert found["expected"]["outlay"] == pytest.approx(told["expected"]["budget"], abs=1e-6), rule
-        assert found["expected"]["payoff"] == pytest.approx(told["expected"]["payoff"], abs=1e-6), rule
+        assert found["expected"]["outlay"] == pytest.approx(told["expected"]["budget"], abs=1e-6), (
+            rule
+        )
+        assert found["expected"]["payoff"] == pytest.approx(told["expected"]["payoff"], abs=1e-6), (
+            rule
+        )
         slack = next(c for c in found["checks"]["ir"] if c["timing"] == "interim")["min_slack"]
         assert slack == pytest.approx(told["checks"]["ir_market"]["min_slack"], abs=1e-6), rule
 
 
 def test_agv_moves_no_money_between_unequal_firms_in_expectation() -> None:
-    """Mutual payments give every type what the tax free of the own report gives it, and balance in every state."""
-    rules = all_rules(evaluate(parse_tree(tree_of("private_large_and_small", incentive="bayesian"))))
+    """Mutual payments give every type what the tax free of the own report gives it, and balance in
+    every state."""
+    rules = all_rules(
+        evaluate(parse_tree(tree_of("private_large_and_small", incentive="bayesian")))
+    )
     agv, groves = rules["agv"], rules["groves"]
     assert agv["checks"]["budget"]["worst"] == pytest.approx(0, abs=1e-9)
     assert agv["expected"]["net_transfer"] == pytest.approx([0, 0], abs=1e-9)
-    assert [row["payoff"] for row in agv["interim"]] == pytest.approx([row["payoff"] for row in groves["interim"]], rel=1e-10)
+    assert [row["payoff"] for row in agv["interim"]] == pytest.approx(
+        [row["payoff"] for row in groves["interim"]], rel=1e-10
+    )
 
 
 @pytest.mark.parametrize("timing", ["interim", "ex_post"])
-def test_with_the_printed_form_of_participation_the_worst_type_rule_keeps_everybody(timing: str) -> None:
-    rules = all_rules(evaluate(parse_tree(tree_of("private_large_and_small", participation="ir1", timing=timing))))
+def test_with_the_printed_form_of_participation_the_worst_type_rule_keeps_everybody(
+    timing: str,
+) -> None:
+    rules = all_rules(
+        evaluate(parse_tree(tree_of("private_large_and_small", participation="ir1", timing=timing)))
+    )
     check = rules["worst_type"]["checks"]["ir1"]
     assert check["status"] == "holds"
     assert check["min_slack"] == pytest.approx(0, abs=1e-8)
 
 
 def test_a_repair_mends_the_ends_of_the_support_too() -> None:
-    """Corrections are given for every point that is checked, so that no rule repaired is cheaper than the cheapest design."""
-    rules = all_rules(evaluate(parse_tree(tree_of("private_spillovers", types={"support": [0.2, 0.8], "points": 5}))))
+    """Corrections are given for every point that is checked, so that no rule repaired is cheaper
+    than the cheapest design."""
+    rules = all_rules(
+        evaluate(
+            parse_tree(tree_of("private_spillovers", types={"support": [0.2, 0.8], "points": 5}))
+        )
+    )
     repaired = rules["groves"]["repair"]
     assert repaired["status"] == "optimal"
     assert {row["type"] for row in repaired["per_type"]} >= {0.2, 0.8}
     assert repaired["expected_outlay"] >= rules["designed"]["expected"]["budget"] - 1e-7
 
 
-def test_a_budget_that_cannot_be_met_is_proven_and_the_least_outlay_is_shown(run: Run, tmp_path: Path) -> None:
+def test_a_budget_that_cannot_be_met_is_proven_and_the_least_outlay_is_shown(
+    run: Run, tmp_path: Path
+) -> None:
     path = tmp_path / "asked.yaml"
-    path.write_text(f"base: {CASES / 'two_types.yaml'}\nmechanism: {{tax_rule: designed, timing: interim}}\n")
+    path.write_text(
+        f"base: {CASES / 'two_types.yaml'}\nmechanism: {{tax_rule: designed, timing: interim}}\n"
+    )
     done = run("evaluate", path, "--format", "json")
     assert done.code == 3
     assert "the design is infeasible" in done.err
     reported = json.loads(done.out)["mechanism"]["reported"]
     assert reported["design"]["status"] == "infeasible"
     assert reported["design"]["infeasibility"]["verified"] is True
-    assert {row["constraint"] for row in reported["design"]["infeasibility"]["rows"]} >= {"ir", "budget"}
+    assert {row["constraint"] for row in reported["design"]["infeasibility"]["rows"]} >= {
+        "ir",
+        "budget",
+    }
     assert reported["expected"]["budget"] > 0
     assert reported["checks"]["ic"]["status"] == "holds"
 
 
 def test_nobody_to_share_with() -> None:
-    """One player's transfers cannot be evened out: a type that must be paid makes a budget that balances in every state impossible."""
+    """One player's transfers cannot be evened out: a type that must be paid makes a budget that
+    balances in every state impossible."""
     player = {"name": "one", "types": [1, 3], "value": {"a": [0, 0]}, "outside": [1, -3]}
     problem = parse_setting({"alternatives": ["a"], "players": [player]})
     assert design(problem.setting, DesignOptions(budget="ex_post")).status == "infeasible"
@@ -126,8 +162,11 @@ def test_nobody_to_share_with() -> None:
 # --- second best
 
 
-def loops_second_best(case: Case, values: list[float], weights: list[float], cost: float, outside: list[list[float]]) -> tuple[float, ...]:
-    """Welfare, outlay and net welfare of the best lottery, from scipy's optimiser and a program written in loops."""
+def loops_second_best(
+    case: Case, values: list[float], weights: list[float], cost: float, outside: list[list[float]]
+) -> tuple[float, ...]:
+    """Welfare, outlay and net welfare of the best lottery, from scipy's optimiser and a program
+    written in loops."""
     one = case.flat()
     K, m = len(values), len(WEIGHTS)
 
@@ -146,11 +185,20 @@ def loops_second_best(case: Case, values: list[float], weights: list[float], cos
                     return -(profit.sum() + w * consumers)
 
                 bounds = [(0, 1), (0, 1), (0, 50), (0, 50)]
-                x = minimize(minus, x, bounds=bounds, method="L-BFGS-B", options={"ftol": 1e-15, "gtol": 1e-9}).x
+                x = minimize(
+                    minus,
+                    x,
+                    bounds=bounds,
+                    method="L-BFGS-B",
+                    options={"ftol": 1e-15, "gtol": 1e-9},
+                ).x
                 levels[k, j, i] = x
-    # Variables: payments to firm 1 by its report, to firm 2 by its report, probabilities by state and weight, then the outlay borne.
+    # Variables: payments to firm 1 by its report, to firm 2 by its report, probabilities by state
+    # and weight, then the outlay borne.
     size = 2 * K + K * K * m + 1
-    at = {(k, j, i): 2 * K + (k * K + j) * m + i for k in range(K) for j in range(K) for i in range(m)}
+    at = {
+        (k, j, i): 2 * K + (k * K + j) * m + i for k in range(K) for j in range(K) for i in range(m)
+    }
     upper, bound = [], []
 
     def interim(firm: int, true: int, told: int) -> np.ndarray:
@@ -159,8 +207,11 @@ def loops_second_best(case: Case, values: list[float], weights: list[float], cos
         for other in range(K):
             state = (told, other) if firm == 0 else (other, told)
             for i in range(m):
-                # The firm's own cost is that of its true type; the rival's is no part of its profit.
-                spill = (values[true], values[other]) if firm == 0 else (values[other], values[true])
+                # The firm's own cost is that of its true type; the rival's is no part of its
+                # profit.
+                spill = (
+                    (values[true], values[other]) if firm == 0 else (values[other], values[true])
+                )
                 row[at[(*state, i)]] += weights[other] * books(levels[(*state, i)], *spill)[0][firm]
         return row
 
@@ -188,7 +239,15 @@ def loops_second_best(case: Case, values: list[float], weights: list[float], cos
     objective = -welfare
     objective[-1] = cost
     limits = [(None, None)] * (2 * K) + [(0, None)] * (K * K * m + 1)
-    found = linprog(objective, A_ub=np.array(upper), b_ub=bound, A_eq=equal, b_eq=np.ones(K * K), bounds=limits, method="highs")
+    found = linprog(
+        objective,
+        A_ub=np.array(upper),
+        b_ub=bound,
+        A_eq=equal,
+        b_eq=np.ones(K * K),
+        bounds=limits,
+        method="highs",
+    )
     assert found.status == 0
     return float(welfare @ found.x), float(spent @ found.x), -float(found.fun)
 
@@ -198,27 +257,42 @@ def test_second_best_by_an_independent_road() -> None:
     policy = load_case(CASES / "second_best.yaml")
     told = evaluate(policy)["mechanism"]["reported"]
     assert policy.types is not None
-    outside = [[row["outside"] for row in told["interim"] if row["firm"] == firm] for firm in (1, 2)]
-    welfare, outlay, net = loops_second_best(policy.market, told["types"], told["probabilities"], 1.3, outside)
+    outside = [
+        [row["outside"] for row in told["interim"] if row["firm"] == firm] for firm in (1, 2)
+    ]
+    welfare, outlay, net = loops_second_best(
+        policy.market, told["types"], told["probabilities"], 1.3, outside
+    )
     assert told["design"]["objective_value"] == pytest.approx(net, rel=1e-7)
     assert told["expected"]["welfare"] == pytest.approx(welfare, rel=1e-6)
     assert told["expected"]["budget"] == pytest.approx(outlay, rel=1e-4)
 
 
 def test_the_dearer_public_money_the_less_of_the_planners_levels() -> None:
-    """Free money buys the planner's levels; then welfare and outlay fall; net welfare never falls below that of the market's alliance."""
+    """Free money buys the planner's levels; then welfare and outlay fall; net welfare never falls
+    below that of the market's alliance."""
     found = []
     for cost in (0.0, 0.4, 1.3, 3.0):
         result = evaluate(parse_tree(tree_of("second_best", public_funds_cost=cost)))
         reported = result["mechanism"]["reported"]
         assert reported["checks"]["ic"]["status"] == "holds"
         assert reported["checks"]["ir_market"]["status"] == "holds"
-        found.append((reported["expected"]["welfare"], reported["expected"]["budget"], reported["design"]["objective_value"]))
-        shares = [sum(row["probability_by_weight"].values()) for row in reported["design"]["lotteries"]]
+        found.append(
+            (
+                reported["expected"]["welfare"],
+                reported["expected"]["budget"],
+                reported["design"]["objective_value"],
+            )
+        )
+        shares = [
+            sum(row["probability_by_weight"].values()) for row in reported["design"]["lotteries"]
+        ]
         assert shares == pytest.approx([1.0] * 4)
     welfare, outlay, net = np.array(found).T
     best = next(row for row in result["comparison"] if row["policy"] == "social_optimum")["welfare"]
-    assert welfare[0] == pytest.approx(best, rel=2e-9)  # a billionth is given up for the cheapest transfers
+    assert welfare[0] == pytest.approx(
+        best, rel=2e-9
+    )  # a billionth is given up for the cheapest transfers
     for falling in (welfare, outlay, net):
         assert (np.diff(falling) < 0).all()
     market = next(row for row in result["comparison"] if row["policy"] == "nash")["welfare"]
@@ -242,25 +316,34 @@ def test_with_one_type_the_rates_are_pigous() -> None:
 
 
 def test_a_formula_holds_between_types_and_a_grid_leaves_little() -> None:
-    """The tax set by the worst type is truthful and joined everywhere on the interval; what is solved for on a grid leaves lies a gain that
-    vanishes as the grid is refined; the printed tax's largest gain is that of its ends."""
+    """The tax set by the worst type is truthful and joined everywhere on the interval; what is
+    solved for on a grid leaves lies a gain that vanishes as the grid is refined; the printed tax's
+    largest gain is that of its ends."""
     left = []
     for points in (4, 8, 16):
-        tree = tree_of("private_spillovers", types={"support": [0.2, 0.8], "points": points}, tax_rule="designed", budget="none")
+        tree = tree_of(
+            "private_spillovers",
+            types={"support": [0.2, 0.8], "points": points},
+            tax_rule="designed",
+            budget="none",
+        )
         found = evaluate(parse_tree(tree))["mechanism"]["reported"]["continuum"]
         assert found["ir"]["status"] == "holds"
         assert found["points"] > 2 * points + 1
         left.append(found["ic"]["max_gain"])
     assert left[0] > 2 * left[1] > 4 * left[2] > 0
     for rule, holds in (("worst_type", True), ("groves", True), ("agv", True), ("printed", False)):
-        found = evaluate(parse_tree(tree_of("private_spillovers", tax_rule=rule)))["mechanism"]["reported"]
+        found = evaluate(parse_tree(tree_of("private_spillovers", tax_rule=rule)))["mechanism"][
+            "reported"
+        ]
         assert (found["continuum"]["ic"]["status"] == "holds") is holds
         assert found["continuum"]["ic"]["max_gain"] >= found["checks"]["ic"]["max_gain"] - 1e-9
         assert (found["continuum"]["ir"]["status"] == "holds") is (rule == "worst_type")
 
 
 def test_gains_between_types_are_those_of_a_direct_search() -> None:
-    """The gain at a witness off the grid, from the planner's levels solved for alone: mutual payments where the rival's type is known."""
+    """The gain at a witness off the grid, from the planner's levels solved for alone: mutual
+    payments where the rival's type is known."""
     tree = tree_of("private_large_and_small", tax_rule="agv", incentive="dominant")
     policy = parse_tree(tree)
     assert policy.types is not None
@@ -282,20 +365,39 @@ def test_gains_between_types_are_those_of_a_direct_search() -> None:
         return float(told.total_surplus.sum() - told.profit[0, 1]), float(truly.profit[0, 1])
 
     def expected_subsidy(report: float) -> float:
-        return float(sum(p * accounts(report, t, report)[0] for t, p in zip(types.types, types.probabilities, strict=True)))
+        return float(
+            sum(
+                p * accounts(report, t, report)[0]
+                for t, p in zip(types.types, types.probabilities, strict=True)
+            )
+        )
 
     gains = []
     moved = expected_subsidy(witness["report"]) - expected_subsidy(witness["type"])
     for rival in types.types:
-        gains.append(accounts(witness["report"], rival, witness["type"])[1] - accounts(witness["type"], rival, witness["type"])[1] + moved)
+        gains.append(
+            accounts(witness["report"], rival, witness["type"])[1]
+            - accounts(witness["type"], rival, witness["type"])[1]
+            + moved
+        )
     assert max(gains) == pytest.approx(witness["gain"], rel=1e-7)
 
 
 def test_where_types_change_nothing_transfers_are_still_found() -> None:
-    """Without a saving a type has no effect; what is solved for is then rounding beside the payoffs, and must not make the program fail."""
+    """Without a saving a type has no effect; what is solved for is then rounding beside the
+    payoffs, and must not make the program fail."""
     for participation in ("ir_market", "ir2"):
-        tree = tree_of("two_types", payoff="with_cost", tax_rule="designed", timing="ex_post", budget="none", participation=participation)
-        result = evaluate(parse_tree({**tree, "cost": {**tree["cost"], "max_saving": 0.0}, "expect": {}}))
+        tree = tree_of(
+            "two_types",
+            payoff="with_cost",
+            tax_rule="designed",
+            timing="ex_post",
+            budget="none",
+            participation=participation,
+        )
+        result = evaluate(
+            parse_tree({**tree, "cost": {**tree["cost"], "max_saving": 0.0}, "expect": {}})
+        )
         reported = result["mechanism"]["reported"]
         assert reported["design"]["status"] == "optimal"
         assert reported["checks"]["ic"]["status"] == "holds"

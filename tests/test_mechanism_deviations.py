@@ -1,4 +1,5 @@
-"""Deviations that drive the rival out, where types are private, at rates per unit and under full information."""
+"""Deviations that drive the rival out, where types are private, at rates per unit and under full
+information."""
 
 from __future__ import annotations
 
@@ -15,16 +16,23 @@ from mechanism.scheme.private_market import examined, private_equilibrium, priva
 
 
 def test_payoffs_over_all_levels_are_those_of_sales_one_by_one() -> None:
-    """Whoever sells, profit and welfare are what margins and quantities with exit say; slopes are theirs too."""
+    """Whoever sells, profit and welfare are what margins and quantities with exit say; slopes are
+    theirs too."""
     rng = np.random.default_rng(0)
     met = np.zeros(6, int)
     for number in range(60):
         case = wild(rng, number)
-        x = np.column_stack([rng.uniform(0, 1, (99, 2)), rng.uniform(0, 40, (99, 2)) * rng.integers(0, 2, (99, 2))])
+        x = np.column_stack(
+            [rng.uniform(0, 1, (99, 2)), rng.uniform(0, 40, (99, 2)) * rng.integers(0, 2, (99, 2))]
+        )
         profit, welfare = true_profits(case, x), welfare_with_exit(case, x)
         for firm, payoff in enumerate(profits_with_exit(case)):
-            np.testing.assert_allclose(payoff.value(x), profit[:, firm], rtol=1e-9, atol=1e-9 * np.abs(profit).max())
-        np.testing.assert_allclose(planner_with_exit(case).value(x), welfare, rtol=1e-9, atol=1e-9 * np.abs(welfare).max())
+            np.testing.assert_allclose(
+                payoff.value(x), profit[:, firm], rtol=1e-9, atol=1e-9 * np.abs(profit).max()
+            )
+        np.testing.assert_allclose(
+            planner_with_exit(case).value(x), welfare, rtol=1e-9, atol=1e-9 * np.abs(welfare).max()
+        )
         met += np.bincount(who_sells(case, net_intercept(case, x)), minlength=6)
     assert (met > 0).all()
 
@@ -37,7 +45,8 @@ def test_no_equilibrium_is_claimed_at_a_negative_quantity() -> None:
 
 @pytest.mark.parametrize("paid", [0.0, 1.5])
 def test_the_regret_of_types_counts_that_the_rival_leaves(paid: float) -> None:
-    """At levels that need be no equilibrium the best gain of any type is that of a fine grid of expected true profit."""
+    """At levels that need be no equilibrium the best gain of any type is that of a fine grid of
+    expected true profit."""
     rng = np.random.default_rng(7)
     types = discrete([0.2, 0.8], [0.4, 0.6])
     driven = 0
@@ -48,7 +57,10 @@ def test_the_regret_of_types_counts_that_the_rival_leaves(paid: float) -> None:
         found = examined(game, strategy)
         gain, out = 0.0, False
         for firm in (0, 1):
-            s, t = (a.ravel() for a in np.meshgrid(np.linspace(0, 1, 41), np.linspace(0, 80, 1601), indexing="ij"))
+            s, t = (
+                a.ravel()
+                for a in np.meshgrid(np.linspace(0, 1, 41), np.linspace(0, 80, 1601), indexing="ij")
+            )
             for k, own_type in enumerate(types.points):
                 pair = [own_type, own_type]
                 earned = paid * (s + t)
@@ -62,7 +74,10 @@ def test_the_regret_of_types_counts_that_the_rival_leaves(paid: float) -> None:
                     leaves |= who_sells(there, net_intercept(there, x)) != 0
                 best = int(earned.argmax())
                 out |= bool(leaves[best]) and t[best] < 80
-                gain = max(gain, float(earned[best] - found.payoff[firm, 0, k]) / float(game.units.money[0, 0]))
+                gain = max(
+                    gain,
+                    float(earned[best] - found.payoff[firm, 0, k]) / float(game.units.money[0, 0]),
+                )
         assert found.regret[0] >= gain - 1e-9
         driven += out
     assert driven >= 3

@@ -28,14 +28,22 @@ def test_every_shipped_case_meets_its_expectations_and_is_plain_json(name: str) 
 
 
 def test_changes_and_shares_follow_from_the_figures() -> None:
-    """The tidy table: shares of the gain are 0 for today's market and 1 for the optimum; consumers and firms share every change."""
-    frame = comparison_frame([evaluation.evaluate(load_case(CASES / "large_and_small.yaml"))]).set_index("policy")
+    """The tidy table: shares of the gain are 0 for today's market and 1 for the optimum; consumers
+    and firms share every change."""
+    frame = comparison_frame(
+        [evaluation.evaluate(load_case(CASES / "large_and_small.yaml"))]
+    ).set_index("policy")
     assert frame.loc["nash", "share_of_gain"] == 0
     assert frame.loc["social_optimum", "share_of_gain"] == pytest.approx(1)
     # What the public pays is among what firms keep, and nobody else's gain.
-    parts = frame[["change_profit_1", "change_profit_2", "change_consumer_surplus"]].sum(axis=1) - frame["public_outlay"]
+    parts = (
+        frame[["change_profit_1", "change_profit_2", "change_consumer_surplus"]].sum(axis=1)
+        - frame["public_outlay"]
+    )
     assert list(parts) == pytest.approx(list(frame["change_welfare"]), abs=1e-8)
-    everybody = frame[["profit_1", "profit_2", "consumer_surplus"]].sum(axis=1) - frame["public_outlay"]
+    everybody = (
+        frame[["profit_1", "profit_2", "consumer_surplus"]].sum(axis=1) - frame["public_outlay"]
+    )
     assert list(everybody) == pytest.approx(list(frame["welfare"]))
     assert frame.loc["linear_subsidies", "public_outlay"] > 0
 
@@ -47,12 +55,19 @@ def test_paths_reach_into_the_tree_and_say_when_they_do_not() -> None:
     assert look_up(tree, "a.b[7]") == "no such key"
 
 
-@pytest.mark.parametrize("name", ["two_vendors", "restricted_cost", "two_types", "private_large_and_small"])
+@pytest.mark.parametrize(
+    "name", ["two_vendors", "restricted_cost", "two_types", "private_large_and_small"]
+)
 def test_the_recommendation_follows_from_the_rows(name: str) -> None:
-    """Of what competes and falls short of the best by less than counts, what asks the least, then costs the public the least."""
+    """Of what competes and falls short of the best by less than counts, what asks the least, then
+    costs the public the least."""
     result = evaluate(load_case(CASES / f"{name}.yaml"))
     rows, told = result["comparison"], result["recommendation"]
-    today = next(row for row in rows if row["policy"] == ("nash" if result["case"]["types"] is None else "bayes_nash"))
+    today = next(
+        row
+        for row in rows
+        if row["policy"] == ("nash" if result["case"]["types"] is None else "bayes_nash")
+    )
     able = [row for row in rows if row["competes"]]
     assert all((row["why_not"] is None) == row["competes"] for row in rows)
     top = max(row["value"] for row in able)
@@ -60,18 +75,25 @@ def test_the_recommendation_follows_from_the_rows(name: str) -> None:
     equal = [row for row in able if row["value"] >= top - short]
     asks = ["nothing", "permission", "order", "money", "reports"]
     least = min(asks.index(row["requires"]) for row in equal)
-    best = min((row for row in equal if asks.index(row["requires"]) == least), key=lambda row: round(row["outlay_joined"], 6))
+    best = min(
+        (row for row in equal if asks.index(row["requires"]) == least),
+        key=lambda row: round(row["outlay_joined"], 6),
+    )
     assert told["policy"] == best["policy"]
     assert told["value"] == best["value"]
     # Consumers, firms and taxpayers: nothing is lost on the way.
     for row in able:
         kept = sum(row["profit"]) + sum(row["net_transfer"]) - row["public_outlay"]
-        assert row["value"] == pytest.approx(row["consumer_surplus"] + kept - row["outlay_joined"], rel=1e-9)
+        assert row["value"] == pytest.approx(
+            row["consumer_surplus"] + kept - row["outlay_joined"], rel=1e-9
+        )
 
 
 def test_with_the_printed_payoff_the_highest_report_is_not_always_best() -> None:
-    """Own cost missing from (38), no type has a part in it, so all types report the same: with equal firms usually the highest, but a
-    large firm beside a small one can earn more when little is asked of either, and reports the lowest."""
+    """Own cost missing from (38), no type has a part in it, so all types report the same: with
+    equal firms usually the highest, but a large firm beside a small one can earn more when little
+    is asked of either, and reports the lowest.
+    """
     tree = {
         "demand": {"intercept": [21.065, 11.111], "own_slope": 1.7988, "cross_slope": 0.7026},
         "security": {

@@ -1,4 +1,5 @@
-"""Appendix B with full information: a common-interest game, participation, and the diagnostics beside it."""
+"""Appendix B with full information: a common-interest game, participation, and the diagnostics
+beside it."""
 
 from __future__ import annotations
 
@@ -25,17 +26,22 @@ def test_own_profit_plus_subsidy_is_social_welfare_at_any_levels(case: Case, see
     x = random_levels(np.random.default_rng(seed), 8)
     books = account(case, x, bertrand_matrix)
     welfare = books.total_surplus.sum(-1, keepdims=True)
-    np.testing.assert_allclose(books.profit + subsidy(case, x), np.broadcast_to(welfare, (8, 2)), rtol=1e-10)
+    np.testing.assert_allclose(
+        books.profit + subsidy(case, x), np.broadcast_to(welfare, (8, 2)), rtol=1e-10
+    )
 
 
 @given(case=cases(forms=("saturating", "exponential")))
 @settings(max_examples=20)
 def test_the_social_optimum_is_an_equilibrium_with_zero_net_transfer(case: Case) -> None:
-    """(36): best replies from the optimum stay there, subsidy and tax cancel, no welfare is lost, nobody regrets."""
+    """(36): best replies from the optimum stay there, subsidy and tax cancel, no welfare is lost,
+    nobody regrets."""
     optimum, nash = solve_regime(case, "social_optimum"), solve_regime(case, "nash")
     if not optimum.solved or optimum.accounts is None:
         return
-    assume(optimum.accounts.quantity.min() > 0)  # at the edge of the market the square of a negative price counts as welfare
+    assume(
+        optimum.accounts.quantity.min() > 0
+    )  # at the edge of the market the square of a negative price counts as welfare
     found = full_information(case, optimum, nash)
     size = max(1.0, abs(optimum.welfare))
     assert optimum.levels is not None
@@ -46,13 +52,16 @@ def test_the_social_optimum_is_an_equilibrium_with_zero_net_transfer(case: Case)
     assert found.regulated.certificate.regret is not None
     assert found.regulated.certificate.regret <= 1e-10
     if nash.solved and found.participation_gain is not None:
-        np.testing.assert_allclose(found.participation_gain, optimum.profit - nash.profit, atol=1e-8 * size)
+        np.testing.assert_allclose(
+            found.participation_gain, optimum.profit - nash.profit, atol=1e-8 * size
+        )
     for other in found.regulated.certificate.others:
         assert other.welfare <= optimum.welfare + 1e-8 * size
 
 
 def test_coordination_failure_is_found_and_is_real() -> None:
-    """Welfare peaks at full sharing, lower at little sharing, and has a saddle between: all three are equilibria of the scheme."""
+    """Welfare peaks at full sharing, lower at little sharing, and has a saddle between: all three
+    are equilibria of the scheme."""
     case = market(
         intercept=24,
         own_slope=1.4,
@@ -83,7 +92,8 @@ def test_coordination_failure_is_found_and_is_real() -> None:
 
 
 def test_subsidy_at_lower_levels_pays_less_than_it_costs() -> None:
-    """A firm that shirks loses the welfare it destroys: payoff under the scheme falls one for one with welfare."""
+    """A firm that shirks loses the welfare it destroys: payoff under the scheme falls one for one
+    with welfare."""
     case = market()
     optimum = solve_regime(case, "social_optimum")
     x = np.repeat(np.asarray(optimum.levels)[None], 3, axis=0)

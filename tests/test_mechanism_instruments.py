@@ -1,4 +1,5 @@
-"""Subsidies per unit of investment and sharing: Pigou's rates, what they lead to, and where they fail."""
+"""Subsidies per unit of investment and sharing: Pigou's rates, what they lead to, and where they
+fail."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ CASES = Path(__file__).resolve().parents[1] / "cases"
 @given(case=cases(forms=("saturating", "exponential")))
 @settings(max_examples=25)
 def test_at_these_rates_no_other_levels_pay(case: Case) -> None:
-    """Brute force over own levels at the planner's levels of the rival; where some pay, the program says so too."""
+    """Brute force over own levels at the planner's levels of the rival; where some pay, the program
+    says so too."""
     optimum, nash = solve_regime(case, "social_optimum"), solve_regime(case, "nash")
     x = optimum.levels
     if x is None:
@@ -37,7 +39,9 @@ def test_at_these_rates_no_other_levels_pay(case: Case) -> None:
         grid = np.repeat(x[None], s.size, axis=0)
         grid[:, firm], grid[:, 2 + firm] = s.ravel(), t.ravel()
         rate_s, rate_t = found.rates[firm, firm], found.rates[firm, 2 + firm]
-        paid = true_profits(case, grid)[:, firm] + rate_s * grid[:, firm] + rate_t * grid[:, 2 + firm]
+        paid = (
+            true_profits(case, grid)[:, firm] + rate_s * grid[:, firm] + rate_t * grid[:, 2 + firm]
+        )
         kept = true_profits(case, x[None])[0, firm] + rate_s * x[firm] + rate_t * x[2 + firm]
         assert found.payoff[firm] == pytest.approx(kept, rel=1e-9, abs=1e-9)
         worst = max(worst, float(paid.max() - kept) / float(natural_units(case).money.ravel()[0]))
@@ -49,7 +53,8 @@ def test_at_these_rates_no_other_levels_pay(case: Case) -> None:
 
 
 def test_the_rate_is_what_the_firm_does_to_the_others() -> None:
-    """At an optimum inside its range the rate on investment is the marginal benefit to consumers and the rival."""
+    """At an optimum inside its range the rate on investment is the marginal benefit to consumers
+    and the rival."""
     case = market(cost_scale=30)
     optimum = solve_regime(case, "social_optimum")
     assert optimum.levels is not None
@@ -77,7 +82,8 @@ def test_at_full_sharing_the_least_rate_that_keeps_it_is_taken() -> None:
 
 
 def test_gains_below_a_payoffs_own_digits_are_none() -> None:
-    """Next to where welfare grows without limit investment is a million times the market: rates hold there as they do further off."""
+    """Next to where welfare grows without limit investment is a million times the market: rates
+    hold there as they do further off."""
     tree = json.loads(json.dumps(load_case(CASES / "two_vendors.yaml").resolved)) | {"expect": {}}
     for slope in (1.11797, 1.11798, 1.11799, 1.118):
         tree["demand"]["own_slope"] = slope
@@ -86,5 +92,7 @@ def test_gains_below_a_payoffs_own_digits_are_none() -> None:
         assert optimum.levels is not None
         found = unit_rates(market, optimum.levels[None])
         assert found.holds[0], slope
-        digits = 1e-15 * float(np.abs(optimum.profit + found.paid).max() / natural_units(market).money[0, 0])
+        digits = 1e-15 * float(
+            np.abs(optimum.profit + found.paid).max() / natural_units(market).money[0, 0]
+        )
         assert found.regret[0] <= max(1e-8, digits)

@@ -1,4 +1,5 @@
-"""An intercept or a demand spillover private instead of lambda_c: both types move both profits, through prices."""
+"""An intercept or a demand spillover private instead of lambda_c: both types move both profits,
+through prices."""
 
 from __future__ import annotations
 
@@ -32,7 +33,11 @@ from mechanism.scheme.reported import assign
 Tree = dict[str, Any]
 TREE: Tree = {
     "demand": {"intercept": 20, "own_slope": 1.5, "cross_slope": 1.0},
-    "security": {"rivalry": 0.3, "demand_spillover": 0.3, "leakage": {"own": 1.2, "cross": 0.2, "interaction": 0.1}},
+    "security": {
+        "rivalry": 0.3,
+        "demand_spillover": 0.3,
+        "leakage": {"own": 1.2, "cross": 0.2, "interaction": 0.1},
+    },
     "cost": {"scale": 12, "max_saving": 0.3, "spillover": [0.5, 0.3]},
 }
 PRIOR = {"intercept": [18.0, 22.0], "demand_spillover": [0.1, 0.5]}
@@ -50,7 +55,8 @@ def differing(case: Case) -> Case:
 @settings(max_examples=40, deadline=None)
 @given(case=cases())
 def test_derivatives_with_spillovers_that_differ(case: Case) -> None:
-    """Gradients by complex steps, Hessians by differences of gradients, for welfare and both profits."""
+    """Gradients by complex steps, Hessians by differences of gradients, for welfare and both
+    profits."""
     one = differing(case)
     x = np.array([[0.3, 0.7, 1.1, 0.6]])
     for benefit, weight in (
@@ -69,7 +75,8 @@ def test_derivatives_with_spillovers_that_differ(case: Case) -> None:
 @settings(max_examples=25, deadline=None)
 @given(case=cases())
 def test_best_replies_with_spillovers_that_differ(case: Case) -> None:
-    """No point of a fine grid earns more than the closed form, and the closed form earns what it says."""
+    """No point of a fine grid earns more than the closed form, and the closed form earns what it
+    says."""
     one = differing(case)
     x = np.array([[0.4, 0.6, 0.8, 1.2]])
     game = firm_game(one, REGIMES["nash"])
@@ -82,7 +89,9 @@ def test_best_replies_with_spillovers_that_differ(case: Case) -> None:
         tried = np.repeat(x, s.size, axis=0)
         tried[:, firm], tried[:, 2 + firm] = s.ravel(), t.ravel()
         real = account(one, tried, bertrand_matrix).describes_market
-        assert game.players[firm].value(tried)[real].max(initial=-np.inf) <= value[0] + 1e-9 * max(1.0, abs(value[0]))
+        assert game.players[firm].value(tried)[real].max(initial=-np.inf) <= value[0] + 1e-9 * max(
+            1.0, abs(value[0])
+        )
 
 
 def test_optima_with_spillovers_that_differ_are_proven_and_unsurpassed() -> None:
@@ -105,18 +114,24 @@ def test_optima_with_spillovers_that_differ_are_proven_and_unsurpassed() -> None
 
 
 def test_with_private_costs_the_rivals_type_moves_nothing() -> None:
-    """The table by both types and both reports is then the table that leaves the rival's type out."""
+    """The table by both types and both reports is then the table that leaves the rival's type
+    out."""
     case, types = parse_tree(TREE).market, uniform(0.2, 0.8, 4)
     assignment = assign(case, types, allocate(case, types.points).levels)
     for firm, payoff in itertools.product((0, 1), ("with_cost", "printed")):
         table = assignment.at_both_true(firm, payoff)
         plain = assignment.own_part(firm, types.types, payoff)[:, types.nodes][:, :, types.nodes]
-        np.testing.assert_allclose(table, np.broadcast_to(plain[:, :, None], table.shape), rtol=1e-12)
+        np.testing.assert_allclose(
+            table, np.broadcast_to(plain[:, :, None], table.shape), rtol=1e-12
+        )
 
 
 def in_loops(parameter: str, values: list[float], tree: Tree = TREE) -> Tree:
-    """Everything of a case with two types per firm, state by state: levels, profits, subsidies, market profits by type."""
-    case = parse_tree({key: part for key, part in tree.items() if key not in ("types", "mechanism")}).market.flat()
+    """Everything of a case with two types per firm, state by state: levels, profits, subsidies,
+    market profits by type."""
+    case = parse_tree(
+        {key: part for key, part in tree.items() if key not in ("types", "mechanism")}
+    ).market.flat()
     n = range(len(values))
 
     def at(k: int, m: int) -> Case:
@@ -133,10 +148,14 @@ def in_loops(parameter: str, values: list[float], tree: Tree = TREE) -> Tree:
 
 @pytest.mark.parametrize("parameter", sorted(PRIOR))
 def test_rules_with_other_private_parameters_against_loops(parameter: str) -> None:
-    """A tax free of the own report is no longer enough; settling the subsidy on the market is; the least outlay is linprog's."""
+    """A tax free of the own report is no longer enough; settling the subsidy on the market is; the
+    least outlay is linprog's."""
     values = PRIOR[parameter]
     result = evaluate(parse_tree({**TREE, "types": {"parameter": parameter, "values": values}}))
-    rules = {result["mechanism"]["reported"]["tax_rule"]: result["mechanism"]["reported"], **result["mechanism"]["alternatives"]}
+    rules = {
+        result["mechanism"]["reported"]["tax_rule"]: result["mechanism"]["reported"],
+        **result["mechanism"]["alternatives"],
+    }
     found = in_loops(parameter, values)
     profit, welfare, n = found["profit"], found["welfare"], range(2)
 
@@ -154,13 +173,18 @@ def test_rules_with_other_private_parameters_against_loops(parameter: str) -> No
         return float(welfare[(*true, *said)])
 
     def largest(value: Any) -> float:
-        """The largest expected gain from a lie when `value` is what a firm gets before a tax free of its report."""
+        """The largest expected gain from a lie when `value` is what a firm gets before a tax free
+        of its report."""
         gains = []
         for firm, kind, told in itertools.product(n, n, n):
-            gains.append(sum(value(firm, kind, told, m) - value(firm, kind, kind, m) for m in n) / 2)
+            gains.append(
+                sum(value(firm, kind, told, m) - value(firm, kind, kind, m) for m in n) / 2
+            )
         return max(gains)
 
-    groves = largest(lambda firm, kind, told, m: earned(firm, kind, told, m) + subsidy(firm, told, m))
+    groves = largest(
+        lambda firm, kind, told, m: earned(firm, kind, told, m) + subsidy(firm, told, m)
+    )
     assert rules["groves"]["checks"]["ic"]["max_gain"] == pytest.approx(groves, rel=1e-8)
     assert rules["groves"]["checks"]["ic"]["status"] == "violated"
     assert rules["printed"]["checks"]["ic"]["max_gain"] == pytest.approx(largest(earned), rel=1e-8)
@@ -170,7 +194,10 @@ def test_rules_with_other_private_parameters_against_loops(parameter: str) -> No
             assert check["status"] == "holds"
 
     # Least outlay: payments by own report, truth and joining in expectation.
-    outside = {(row["firm"] - 1, values.index(row["type"])): row["outside"] for row in rules["designed"]["interim"]}
+    outside = {
+        (row["firm"] - 1, values.index(row["type"])): row["outside"]
+        for row in rules["designed"]["interim"]
+    }
     upper, bound = [], []
     for firm in n:
         for kind in n:
@@ -181,21 +208,37 @@ def test_rules_with_other_private_parameters_against_loops(parameter: str) -> No
             lie = np.zeros(4)
             lie[2 * firm + kind], lie[2 * firm + 1 - kind] = -1, 1
             upper.append(lie)
-            bound.append(sum(earned(firm, kind, kind, m) - earned(firm, kind, 1 - kind, m) for m in n) / 2)
-    least = linprog(np.full(4, 0.5), A_ub=np.array(upper), b_ub=bound, bounds=(None, None), method="highs")
+            bound.append(
+                sum(earned(firm, kind, kind, m) - earned(firm, kind, 1 - kind, m) for m in n) / 2
+            )
+    least = linprog(
+        np.full(4, 0.5), A_ub=np.array(upper), b_ub=bound, bounds=(None, None), method="highs"
+    )
     assert rules["designed"]["expected"]["budget"] == pytest.approx(least.fun, rel=1e-8)
     assert rules["designed"]["checks"]["ic"]["status"] == "holds"
     assert rules["designed"]["checks"]["ir_market"]["status"] == "holds"
     assert rules["designed"]["checks"]["budget"]["worst"] == pytest.approx(least.fun, rel=1e-8)
-    # The planner's levels are kept, and the public pays for it: rents are what private information costs.
-    assert rules["designed"]["expected"]["welfare"] == pytest.approx(sum(welfare[k, m, k, m] for k in n for m in n) / 4, rel=1e-9)
+    # The planner's levels are kept, and the public pays for it: rents are what private information
+    # costs.
+    assert rules["designed"]["expected"]["welfare"] == pytest.approx(
+        sum(welfare[k, m, k, m] for k in n for m in n) / 4, rel=1e-9
+    )
 
 
 @pytest.mark.parametrize("parameter", sorted(PRIOR))
 def test_what_firms_would_then_report(parameter: str) -> None:
-    """The equilibrium in reports: no type gains by another report, in loops over both types and both reports."""
+    """The equilibrium in reports: no type gains by another report, in loops over both types and
+    both reports."""
     values = PRIOR[parameter]
-    result = evaluate(parse_tree({**TREE, "types": {"parameter": parameter, "values": values}, "mechanism": {"tax_rule": "groves"}}))
+    result = evaluate(
+        parse_tree(
+            {
+                **TREE,
+                "types": {"parameter": parameter, "values": values},
+                "mechanism": {"tax_rule": "groves"},
+            }
+        )
+    )
     played = result["mechanism"]["reported"]["if_not_truthful"]
     assert played["status"] == "converged"
     told = [[values.index(r) for r in reports] for reports in played["reports"]]
@@ -207,8 +250,16 @@ def test_what_firms_would_then_report(parameter: str) -> None:
             total = 0.0
             for other in n:
                 said = told[1 - firm][other]
-                true, state = ((kind, other), (report, said)) if firm == 0 else ((other, kind), (said, report))
-                total += profit[(*true, *state)][firm] + welfare[(*state, *state)] - profit[(*state, *state)][firm]
+                true, state = (
+                    ((kind, other), (report, said))
+                    if firm == 0
+                    else ((other, kind), (said, report))
+                )
+                total += (
+                    profit[(*true, *state)][firm]
+                    + welfare[(*state, *state)]
+                    - profit[(*state, *state)][firm]
+                )
             return total / 2
 
         best = expected(told[firm][kind])
@@ -218,17 +269,31 @@ def test_what_firms_would_then_report(parameter: str) -> None:
 @pytest.mark.parametrize(
     ("types", "mechanism", "message"),
     [
-        ({"parameter": "intercept", "support": [0, 2]}, {}, "types.support[0] is 0; it must lie in (0, inf)"),
-        ({"parameter": "demand_spillover", "values": [0.5, 1.5]}, {}, "types.values[1] is 1.5; it must lie in [-1, 1]"),
+        (
+            {"parameter": "intercept", "support": [0, 2]},
+            {},
+            "types.support[0] is 0; it must lie in (0, inf)",
+        ),
+        (
+            {"parameter": "demand_spillover", "values": [0.5, 1.5]},
+            {},
+            "types.values[1] is 1.5; it must lie in [-1, 1]",
+        ),
         (
             {"parameter": "intercept", "support": [18, 22], "points": 30},
             {},
-            "types gives 30 types of the intercept; at most 21 are taken where both types move a firm's profit",
+            (
+                "types gives 30 types of the intercept; at most 21 are taken where both types move"
+                " a firm's profit"
+            ),
         ),
         (
             {"parameter": "intercept", "support": [18, 22], "points": 3},
             {"tax_rule": "designed", "allocation": "second_best"},
-            "types makes the intercept private; allocation second_best is for private cost spillovers",
+            (
+                "types makes the intercept private; allocation second_best is for private cost"
+                " spillovers"
+            ),
         ),
     ],
 )
@@ -239,21 +304,29 @@ def test_faults(types: Tree, mechanism: Tree, message: str) -> None:
 
 
 def test_where_both_types_move_profits_what_is_solved_for_can_bring_money_in() -> None:
-    """No formula is known to cost least there: the settled subsidy is free, the design brings money in."""
-    tree = {**TREE, "types": {"parameter": "intercept", "support": [18, 22], "points": 4}, "mechanism": {"participation": "ir2"}}
+    """No formula is known to cost least there: the settled subsidy is free, the design brings money
+    in."""
+    tree = {
+        **TREE,
+        "types": {"parameter": "intercept", "support": [18, 22], "points": 4},
+        "mechanism": {"participation": "ir2"},
+    }
     result = evaluate(parse_tree(tree))
     designed = result["mechanism"]["alternatives"]["designed"]["expected"]["budget"]
     assert designed < 0
-    # What firms would give beyond what makes them join is handed back: no policy is recommended for its revenue.
+    # What firms would give beyond what makes them join is handed back: no policy is recommended for
+    # its revenue.
     assert all(row["outlay_joined"] >= 0 for row in result["comparison"] if row["competes"])
 
 
 # --- transfers per pair of reports
 
 
-def least_outlay_in_loops(found: Tree, outside: dict[tuple[int, int], float], weights: list[float], incentive: str) -> float:
-    """The least expected outlay over a payment for every firm and pair of reports, by another solver: truth at each of the rival's types
-    or in expectation, joining in expectation."""
+def least_outlay_in_loops(
+    found: Tree, outside: dict[tuple[int, int], float], weights: list[float], incentive: str
+) -> float:
+    """The least expected outlay over a payment for every firm and pair of reports, by another
+    solver: truth at each of the rival's types or in expectation, joining in expectation."""
     n, profit = range(len(weights)), found["profit"]
 
     def earned(firm: int, kind: int, told: int, other: int) -> float:
@@ -292,16 +365,29 @@ INPUT = json.loads((Path(__file__).parent / "inputs" / "int_dom.json").read_text
 
 @pytest.mark.parametrize("incentive", ["dominant", "bayesian"])
 @pytest.mark.parametrize(
-    ("parameter", "values"), [("intercept", [12.0, 20.0]), ("intercept", [11.0, 15.0, 20.0]), ("demand_spillover", [0.3, 0.5])]
+    ("parameter", "values"),
+    [
+        ("intercept", [12.0, 20.0]),
+        ("intercept", [11.0, 15.0, 20.0]),
+        ("demand_spillover", [0.3, 0.5]),
+    ],
 )
-def test_transfers_are_solved_for_at_each_type_of_the_rival(parameter: str, values: list[float], incentive: str) -> None:
+def test_transfers_are_solved_for_at_each_type_of_the_rival(
+    parameter: str, values: list[float], incentive: str
+) -> None:
     weights = [0.6, 0.4] if len(values) == 2 else [0.5, 0.3, 0.2]
     types = {"values": values, "probabilities": weights, "parameter": parameter}
-    case = parse_tree({**INPUT, "types": types, "mechanism": {**INPUT["mechanism"], "incentive": incentive}})
+    case = parse_tree(
+        {**INPUT, "types": types, "mechanism": {**INPUT["mechanism"], "incentive": incentive}}
+    )
     reported = evaluate(case)["mechanism"]["reported"]
-    outside = {(row["firm"] - 1, values.index(row["type"])): row["outside"] for row in reported["interim"]}
+    outside = {
+        (row["firm"] - 1, values.index(row["type"])): row["outside"] for row in reported["interim"]
+    }
     found = in_loops(parameter, values, INPUT)
-    assert reported["design"]["objective_value"] == pytest.approx(least_outlay_in_loops(found, outside, weights, incentive), rel=1e-7)
+    assert reported["design"]["objective_value"] == pytest.approx(
+        least_outlay_in_loops(found, outside, weights, incentive), rel=1e-7
+    )
     assert reported["checks"]["ic"]["status"] == "holds"
     assert reported["checks"]["ic"]["incentive"] == incentive
     assert reported["checks"]["ir_market"]["status"] == "holds"
@@ -352,15 +438,22 @@ def test_a_rule_that_there_is_none_of_says_why(monkeypatch: pytest.MonkeyPatch, 
 def test_every_rule_without_a_result_has_its_reason(change: Tree, rule: str, code: str) -> None:
     result = evaluate(parse_tree({**INPUT, **change}))
     mechanism = result["mechanism"]
-    rules = {result["case"]["mechanism"]["tax_rule"]: mechanism["reported"], **mechanism["alternatives"]}
+    rules = {
+        result["case"]["mechanism"]["tax_rule"]: mechanism["reported"],
+        **mechanism["alternatives"],
+    }
     assert {key for key, found in rules.items() if found is None} == set(mechanism["why_not"])
     assert mechanism["why_not"][rule]["code"] == code
-    assert any(said["code"] == "no_rule" for said in result["verdicts"]) is (mechanism["reported"] is None)
+    assert any(said["code"] == "no_rule" for said in result["verdicts"]) is (
+        mechanism["reported"] is None
+    )
 
 
 def test_what_staying_out_is_worth_may_not_be_known(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where today's market has no equilibrium nothing can be solved for."""
-    monkeypatch.setattr(PrivateEquilibrium, "earned", lambda self, payoff: np.full_like(self.payoff, np.nan))
+    monkeypatch.setattr(
+        PrivateEquilibrium, "earned", lambda self, payoff: np.full_like(self.payoff, np.nan)
+    )
     path = Path(__file__).parent / "inputs" / "one_noeq.yaml"
     tree = {**read_document(path).tree, "mechanism": {"tax_rule": "designed"}}
     mechanism = evaluate(parse_tree(tree))["mechanism"]
@@ -369,14 +462,19 @@ def test_what_staying_out_is_worth_may_not_be_known(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(("incentive", "outlay"), [("dominant", 20.4556), ("bayesian", None)])
-def test_design_solves_for_transfers_where_intercepts_are_private(run: Run, incentive: str, outlay: float | None) -> None:
+def test_design_solves_for_transfers_where_intercepts_are_private(
+    run: Run, incentive: str, outlay: float | None
+) -> None:
     path = Path(__file__).parent / "inputs" / "int_dom.json"
     told = run("design", path, "--incentive", incentive, "--format", "json")
     assert told.code == 0
     result = json.loads(told.out)
     case = parse_tree({**INPUT, "mechanism": {**INPUT["mechanism"], "incentive": incentive}})
     reported = evaluate(case)["mechanism"]["reported"]
-    outside = {(row["firm"] - 1, [12.0, 20.0].index(row["type"])): row["outside"] for row in reported["interim"]}
+    outside = {
+        (row["firm"] - 1, [12.0, 20.0].index(row["type"])): row["outside"]
+        for row in reported["interim"]
+    }
     found = in_loops("intercept", [12.0, 20.0], INPUT)
     least = least_outlay_in_loops(found, outside, [0.6, 0.4], incentive)
     assert result["expected"]["outlay"] == pytest.approx(least, rel=1e-7)
@@ -391,11 +489,16 @@ def test_design_solves_for_transfers_where_intercepts_are_private(run: Run, ince
     ("asked", "words"),
     [
         (["--tax-rule", "groves"], "pigou evaluate judges groves"),
-        (["--allocation", "second_best"], "neither lotteries over levels nor proof against collusion"),
+        (
+            ["--allocation", "second_best"],
+            "neither lotteries over levels nor proof against collusion",
+        ),
         (["--collusion", "proof"], "neither lotteries over levels nor proof against collusion"),
     ],
 )
-def test_design_says_what_it_does_not_solve_where_intercepts_are_private(run: Run, asked: list[str], words: str) -> None:
+def test_design_says_what_it_does_not_solve_where_intercepts_are_private(
+    run: Run, asked: list[str], words: str
+) -> None:
     told = run("design", Path(__file__).parent / "inputs" / "int_dom.json", *asked)
     assert (told.code, told.out) == (2, "")
     assert words in " ".join(told.err.split())

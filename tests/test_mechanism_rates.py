@@ -1,4 +1,5 @@
-"""Rates fixed before types are drawn, played as a Bayesian game: against brute force, and the best of them against all others."""
+"""Rates fixed before types are drawn, played as a Bayesian game: against brute force, and the best
+of them against all others."""
 
 from __future__ import annotations
 
@@ -50,7 +51,8 @@ CROWDED = ALIKE | {
     "demand_spillover": 0.2,
     "leakage": [3.4, 0.2, 0.2],
 }
-"""Where investment does a rival so much harm that a planner would have less of it, to the cost of consumers."""
+"""Where investment does a rival so much harm that a planner would have less of it, to the cost of
+consumers."""
 TWO = discrete([0.1, 0.8], [0.3, 0.7])
 OWN = discrete(np.array([[0.1, 0.8], [0.3, 0.5]]), [0.3, 0.7])
 """Types of either firm's own."""
@@ -76,22 +78,44 @@ def own_rates(rates: Array) -> Array:
 # --- the game
 
 
-def payoff(p: dict[str, Any], firm: int, own: Array, rival: Array, spillover: float, rate: Array) -> Array:
-    """Profit and subsidy at own levels (n, 2) and the rival's (2,), from the formulas of the model; saturating cost."""
+def payoff(
+    p: dict[str, Any], firm: int, own: Array, rival: Array, spillover: float, rate: Array
+) -> Array:
+    """Profit and subsidy at own levels (n, 2) and the rival's (2,), from the formulas of the model;
+    saturating cost."""
     a, b, x = p["intercept"], p["own_slope"], p["cross_slope"]
     phi1, phi2, phi3 = p["leakage"]
     i, j = firm, 1 - firm
     s, t, u, v = own[:, 0], own[:, 1], *rival
-    A_i = a[i] + t - p["rivalry"] * v + p["demand_spillover"] * v * u - phi1 * s**2 + phi2 * u**2 + phi3 * s * u
-    A_j = a[j] + v - p["rivalry"] * t + p["demand_spillover"] * t * s - phi1 * u**2 + phi2 * s**2 + phi3 * s * u
+    A_i = (
+        a[i]
+        + t
+        - p["rivalry"] * v
+        + p["demand_spillover"] * v * u
+        - phi1 * s**2
+        + phi2 * u**2
+        + phi3 * s * u
+    )
+    A_j = (
+        a[j]
+        + v
+        - p["rivalry"] * t
+        + p["demand_spillover"] * t * s
+        - phi1 * u**2
+        + phi2 * s**2
+        + phi3 * s * u
+    )
     price = (2 * b[j] * A_i + x * A_j) / (4 * b[i] * b[j] - x**2)
     y = spillover * v * u
     cost = p["cost_scale"] / 2 * t**2 * (1 - p["max_saving"] * y / (1 + y))
     return np.asarray(b[i] * price**2 - cost + own @ rate)
 
 
-def by_brute_force(p: dict[str, Any], types: TypeSpace, rates: Array, most: float) -> tuple[Array, Array]:
-    """Strategies and payoffs (2, K, 2), (2, K) of an equilibrium by best replies on grids that close in."""
+def by_brute_force(
+    p: dict[str, Any], types: TypeSpace, rates: Array, most: float
+) -> tuple[Array, Array]:
+    """Strategies and payoffs (2, K, 2), (2, K) of an equilibrium by best replies on grids that
+    close in."""
     strategy = np.full((2, 2, 2), 0.5)
     earned = np.zeros((2, 2))
     for _ in range(60):
@@ -100,10 +124,17 @@ def by_brute_force(p: dict[str, Any], types: TypeSpace, rates: Array, most: floa
             for k, theta in enumerate(types.types_of(firm)):
                 middle, width = np.array([most / 2, 4.0]), np.array([most / 2, 4.0])
                 for _ in range(14):
-                    ends = [np.linspace(m - w, m + w, 25) for m, w in zip(middle, width, strict=True)]
-                    grid = np.stack(np.meshgrid(np.clip(ends[0], 0, most), np.maximum(ends[1], 0)), -1)
+                    ends = [
+                        np.linspace(m - w, m + w, 25) for m, w in zip(middle, width, strict=True)
+                    ]
+                    grid = np.stack(
+                        np.meshgrid(np.clip(ends[0], 0, most), np.maximum(ends[1], 0)), -1
+                    )
                     grid = grid.reshape(-1, 2)
-                    each = [payoff(p, firm, grid, rival, theta, rates[firm]) for rival in strategy[1 - firm]]
+                    each = [
+                        payoff(p, firm, grid, rival, theta, rates[firm])
+                        for rival in strategy[1 - firm]
+                    ]
                     value = types.probabilities @ np.array(each)
                     middle, width = grid[value.argmax()], width / 4
                 strategy[firm, k], earned[firm, k] = middle, value.max()
@@ -137,11 +168,18 @@ def test_the_bayesian_game_at_rates_is_that_of_brute_force(
 
 
 def test_many_markets_are_each_alone() -> None:
-    """Rates, markets and regimes in a batch: every lane is the market alone; where there is nothing to start from, nothing is claimed."""
-    lanes = [make_case(**ALIKE), make_case(**ALIKE | {"cost_scale": 12.0}), make_case(**ALIKE | {"intercept": [18, 18]})]
+    """Rates, markets and regimes in a batch: every lane is the market alone; where there is nothing
+    to start from, nothing is claimed."""
+    lanes = [
+        make_case(**ALIKE),
+        make_case(**ALIKE | {"cost_scale": 12.0}),
+        make_case(**ALIKE | {"intercept": [18, 18]}),
+    ]
     together = make_case(**ALIKE).map(lambda a: np.repeat(a.reshape(1, -1), 3, axis=0))
     together = replace(
-        together, cost_scale=np.array([[9.0], [12.0], [9.0]]), intercept=np.array([[20.0, 20.0], [20.0, 20.0], [18.0, 18.0]])
+        together,
+        cost_scale=np.array([[9.0], [12.0], [9.0]]),
+        intercept=np.array([[20.0, 20.0], [20.0, 20.0], [18.0, 18.0]]),
     )
     types = uniform(0.2, 0.8, 3)
     rates = np.random.default_rng(1).uniform(-2, 6, (2, 3, 2))
@@ -153,7 +191,15 @@ def test_many_markets_are_each_alone() -> None:
         alone = private_equilibrium(case, types, start[at], rates=rates[:, at])
         np.testing.assert_allclose(found.lane(at).strategy, alone.strategy, rtol=1e-9, atol=1e-12)
         expected = expected_under(case, types, alone, rates[:, at])
-        for name in ("welfare", "consumer_surplus", "profit", "sharing", "investment", "price", "net_transfer"):
+        for name in (
+            "welfare",
+            "consumer_surplus",
+            "profit",
+            "sharing",
+            "investment",
+            "price",
+            "net_transfer",
+        ):
             np.testing.assert_allclose(getattr(means, name)[at], getattr(expected, name), rtol=1e-9)
         one = private_regime(case, types, "no_sharing")
         assert one.converged
@@ -162,20 +208,26 @@ def test_many_markets_are_each_alone() -> None:
         # What is received is what the levels say.
         weights = types.probabilities
         levels = np.stack([expected.sharing, expected.investment], -1)
-        np.testing.assert_allclose(expected.net_transfer, (levels * rates[:, at]).sum(-1), rtol=1e-12)
+        np.testing.assert_allclose(
+            expected.net_transfer, (levels * rates[:, at]).sum(-1), rtol=1e-12
+        )
         received = (alone.strategy[:, types.nodes] * rates[:, at][:, None]).sum(-1) @ weights
         np.testing.assert_allclose(expected.net_transfer, received, rtol=1e-12)
     nothing = start.copy()
     nothing[1] = np.nan
     some = private_equilibrium(together, types, nothing, rates=rates)
     assert some.converged.tolist() == [True, False, True]
-    assert np.isnan(expected_under(together, types, some, rates).welfare).tolist() == [False, True, False]
+    assert np.isnan(expected_under(together, types, some, rates).welfare).tolist() == [
+        False,
+        True,
+        False,
+    ]
 
 
 @pytest.mark.parametrize("market", [ALIKE, APART])
 def test_types_that_do_not_differ_are_known(market: dict[str, Any]) -> None:
-    """With types that are all alike the planner's levels are the equilibrium at the rates that make them so at known types, and these
-    are the best."""
+    """With types that are all alike the planner's levels are the equilibrium at the rates that make
+    them so at known types, and these are the best."""
     case = make_case(**market)
     nash, planner = solve_regime(case, "nash"), solve_regime(case, "social_optimum")
     pigou = linear_subsidies(case, planner.levels, nash)
@@ -204,7 +256,8 @@ def value_of(
     found: PrivateEquilibrium,
     rates: Array,
 ) -> tuple[Array, Array]:
-    """V and the outlay (...) of equilibria at rates (2, ..., 2); minus infinity for what is not admitted."""
+    """V and the outlay (...) of equilibria at rates (2, ..., 2); minus infinity for what is not
+    admitted."""
     expected = expected_under(case, types, found, rates)
     received = (found.strategy * rates[..., None, :]).sum(-1)
     gain = {
@@ -240,7 +293,8 @@ STANDARDS: list[dict[str, Any]] = [
 
 
 def inputs() -> list[tuple[str, Case, TypeSpace]]:
-    """Markets and types: kinks at full sharing, unequal firms, consumers who would lose, a continuum."""
+    """Markets and types: kinks at full sharing, unequal firms, consumers who would lose, a
+    continuum."""
     kinked, unequal = (load_case(INPUTS / f"rates_{name}.json") for name in ("ext3", "asym2"))
     assert kinked.types is not None
     assert unequal.types is not None
@@ -254,9 +308,14 @@ def inputs() -> list[tuple[str, Case, TypeSpace]]:
 
 
 @pytest.mark.parametrize("standard", STANDARDS, ids=str)
-@pytest.mark.parametrize(("name", "case", "types"), inputs(), ids=lambda v: v if isinstance(v, str) else "")
-def test_no_other_rates_do_better(name: str, case: Case, types: TypeSpace, standard: dict[str, Any]) -> None:
-    """Two hundred other rates, around and far away, reached by best replies and judged apart; and every direction close by."""
+@pytest.mark.parametrize(
+    ("name", "case", "types"), inputs(), ids=lambda v: v if isinstance(v, str) else ""
+)
+def test_no_other_rates_do_better(
+    name: str, case: Case, types: TypeSpace, standard: dict[str, Any]
+) -> None:
+    """Two hundred other rates, around and far away, reached by best replies and judged apart; and
+    every direction close by."""
     rule, today = Standard(**standard), today_in(case, types)
     found = best(case, types, **standard)
     rates = own_rates(found.rates)
@@ -277,17 +336,23 @@ def test_no_other_rates_do_better(name: str, case: Case, types: TypeSpace, stand
     assert found.least_receipts is not None
     paid = float(found.least_receipts.sum())
     assert outlay[0] == pytest.approx(paid if rule.fees else max(paid, 0.0), abs=1e-8 * scale)
-    # What firms of every type do is what they answer, and best rates are worth what changing nothing is.
+    # What firms of every type do is what they answer, and best rates are worth what changing
+    # nothing is.
     np.testing.assert_allclose(played.strategy[:, 0], found.strategy, rtol=1e-6, atol=1e-7)
     nothing, _ = value_of(case, types, rule, today, today, np.zeros((2, 2)))
     assert found.value >= nothing - 1e-9 * scale
 
 
 def test_what_knowing_both_types_overstated() -> None:
-    """Rates found as if firms knew both types, and what they bring when each knows its own alone, from an independent calculation."""
+    """Rates found as if firms knew both types, and what they bring when each knows its own alone,
+    from an independent calculation."""
     known = {
         "kinked": ([[78.96644467742156, 145.68433366083264]] * 2, 1517.829, 0.605),
-        "unequal": ([[24.7677074830381, 18.692328564391744], [16.835593992855063, 20.56727686213728]], 405.3264, 0.960),
+        "unequal": (
+            [[24.7677074830381, 18.692328564391744], [16.835593992855063, 20.56727686213728]],
+            405.3264,
+            0.960,
+        ),
     }
     for name, case, types in inputs()[:2]:
         rates, welfare, share = known[name]
@@ -318,7 +383,8 @@ def account_welfare(case: Case, types: TypeSpace, levels: Array) -> float:
 
 
 def test_consumers_are_not_made_to_pay() -> None:
-    """Where welfare would rise by less investment, consumers are left what they have today unless they may lose."""
+    """Where welfare would rise by less investment, consumers are left what they have today unless
+    they may lose."""
     case = make_case(**CROWDED)
     before = float(expected_under(case, TWO, today_in(case, TWO)).consumer_surplus)
     kept, free = best(case, TWO), best(case, TWO, allow=frozenset({CONSUMERS_LOSE}))
@@ -327,7 +393,9 @@ def test_consumers_are_not_made_to_pay() -> None:
     assert free.value > kept.value + 0.5
 
 
-@pytest.mark.parametrize("standard", [{}, {"profit_weight": 0.4, "public_funds_cost": 0.2}], ids=str)
+@pytest.mark.parametrize(
+    "standard", [{}, {"profit_weight": 0.4, "public_funds_cost": 0.2}], ids=str
+)
 def test_units_and_names_do_not_matter(standard: dict[str, Any]) -> None:
     """Money counted in another unit, quantities in another, firms exchanged: the same rates."""
     money, number = 1e4, 1e-3
@@ -353,14 +421,23 @@ def test_units_and_names_do_not_matter(standard: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("parameter", ["intercept", "demand_spillover"])
 def test_other_parameters_may_be_private(parameter: str) -> None:
-    """Types that move both profits: no rates nearby do better, and slopes are those of differences."""
-    types = discrete([18.0, 22.0] if parameter == "intercept" else [0.3, 0.6], [0.5, 0.5], parameter)
+    """Types that move both profits: no rates nearby do better, and slopes are those of
+    differences."""
+    types = discrete(
+        [18.0, 22.0] if parameter == "intercept" else [0.3, 0.6], [0.5, 0.5], parameter
+    )
     case = make_case(**ALIKE)
     for standard in ({}, {"profit_weight": 0.5, "public_funds_cost": 0.2}):
-        rule, today, found = Standard(**standard), today_in(case, types), best(case, types, **standard)
+        rule, today, found = (
+            Standard(**standard),
+            today_in(case, types),
+            best(case, types, **standard),
+        )
         rates = own_rates(found.rates)
         step = np.array([1.0, 2.0]) * 1e-3
-        tried = np.stack([rates, *(rates + sign * step * side for sign in (1, -1) for side in np.eye(2))], 1)
+        tried = np.stack(
+            [rates, *(rates + sign * step * side for sign in (1, -1) for side in np.eye(2))], 1
+        )
         start = np.broadcast_to(pairs_of(found.strategy)[0, 0], (5, 4))
         played = private_equilibrium(case, types, start, rates=tried)
         value, _ = value_of(case, types, rule, today, played, tried)
@@ -371,7 +448,8 @@ def test_other_parameters_may_be_private(parameter: str) -> None:
 
 @pytest.mark.parametrize("types", [TWO, OWN], ids=["common", "own"])
 def test_joining_at_both_types_known(types: TypeSpace) -> None:
-    """`ex_post`: the flat part is the largest shortfall at any pair of types, against `nash` there."""
+    """`ex_post`: the flat part is the largest shortfall at any pair of types, against `nash`
+    there."""
     case = make_case(**APART)
     today = today_in(case, types)
     market = allocate(case, types.points, "nash").levels
@@ -392,7 +470,9 @@ def test_joining_at_both_types_known(types: TypeSpace) -> None:
     np.testing.assert_allclose(found.flat, short, rtol=1e-9)
     interim = best(case, types, public_funds_cost=0.3)
     assert interim.flat is not None
-    assert found.value < interim.value  # more must be paid for joining to be worth while whatever the rival is
+    assert (
+        found.value < interim.value
+    )  # more must be paid for joining to be worth while whatever the rival is
     paid = found.expected.net_transfer + short
     np.testing.assert_allclose(found.least_receipts, paid, rtol=1e-9)
 
@@ -400,10 +480,19 @@ def test_joining_at_both_types_known(types: TypeSpace) -> None:
 def test_without_todays_market_there_are_no_rates() -> None:
     """Nothing to compare with: said, not guessed."""
     case = make_case(**ALIKE)
-    fierce = ALIKE | {"intercept": 10, "own_slope": 1.0, "cross_slope": 0.0, "rivalry": 0.9, "demand_spillover": 0.05}
+    fierce = ALIKE | {
+        "intercept": 10,
+        "own_slope": 1.0,
+        "cross_slope": 0.0,
+        "rivalry": 0.9,
+        "demand_spillover": 0.05,
+    }
     fierce |= {"leakage": [1.0, 0.1, 0.1], "cost_scale": 0.7, "max_saving": 0.2}
     # In the other market the squares of prices below zero look like gains.
-    for market, start in ((case, np.full(4, np.nan)), (make_case(**fierce), np.array([0.1, 0.1, 12.0, 1.0]))):
+    for market, start in (
+        (case, np.full(4, np.nan)),
+        (make_case(**fierce), np.array([0.1, 0.1, 12.0, 1.0])),
+    ):
         types = discrete([0.5], [1.0])
         found = best_rates(market, types, private_equilibrium(market, types, start), Standard())
         assert not isinstance(found, FixedRates)
@@ -411,7 +500,8 @@ def test_without_todays_market_there_are_no_rates() -> None:
 
 
 def test_known_rates_lead_to_their_neighbours() -> None:
-    """`plain`: from the best rates under a similar standard the best are found without looking around."""
+    """`plain`: from the best rates under a similar standard the best are found without looking
+    around."""
     case = make_case(**APART)
     today = today_in(case, TWO)
     first = best(case, TWO, public_funds_cost=0.3)
@@ -422,10 +512,14 @@ def test_known_rates_lead_to_their_neighbours() -> None:
 
 
 def test_what_an_evaluation_says_of_them() -> None:
-    """Every type's choice and expected payoff, whose mean is what firms keep; flat parts make the least willing type indifferent."""
+    """Every type's choice and expected payoff, whose mean is what firms keep; flat parts make the
+    least willing type indifferent."""
     case = load_case(INPUTS / "rates_asym2.json")
     tree = evaluate(case)
-    told, market = tree["mechanism"]["linear_subsidies"]["under_types"], tree["regimes"]["bayes_nash"]
+    told, market = (
+        tree["mechanism"]["linear_subsidies"]["under_types"],
+        tree["regimes"]["bayes_nash"],
+    )
     weights = {0.1: 0.3, 0.8: 0.7}
     for firm in (1, 2):
         rows = [row for row in told["strategies"] if row["firm"] == firm]
@@ -435,9 +529,13 @@ def test_what_an_evaluation_says_of_them() -> None:
             mean = sum(weights[row["type"]] * row[name] for row in rows)
             assert told["expected"][name][firm - 1] == pytest.approx(mean, rel=1e-9)
         kept = told["expected"]["profit"][firm - 1] + told["expected"]["net_transfer"][firm - 1]
-        assert sum(weights[row["type"]] * row["payoff"] for row in rows) == pytest.approx(kept, rel=1e-9)
+        assert sum(weights[row["type"]] * row["payoff"] for row in rows) == pytest.approx(
+            kept, rel=1e-9
+        )
         flat = told["least_flat_payments"][firm - 1]
         gains = [row["payoff"] + flat - before[row["type"]] for row in rows]
         assert min(gains) == pytest.approx(0, abs=1e-8)
-        assert told["least_net_receipts"][firm - 1] == pytest.approx(told["expected"]["net_transfer"][firm - 1] + flat, rel=1e-9)
+        assert told["least_net_receipts"][firm - 1] == pytest.approx(
+            told["expected"]["net_transfer"][firm - 1] + flat, rel=1e-9
+        )
     assert told["value"] == pytest.approx(told["expected"]["welfare"], rel=1e-12)

@@ -1,4 +1,5 @@
-"""Appendix B with reported cost spillovers: the printed tax fails, a tax free of the own report does not, and the proofs."""
+"""Appendix B with reported cost spillovers: the printed tax fails, a tax free of the own report
+does not, and the proofs."""
 
 from __future__ import annotations
 
@@ -41,12 +42,19 @@ def assigned(case: Case, types: TypeSpace) -> Assignment:
     return assign(case.map(np.ravel), types, allocate(case, types.points).levels)
 
 
-FORMULAS = sorted(key for key, rule in TAX_RULES.items() if rule.formula and rule.in_markets and not rule.observed)
+FORMULAS = sorted(
+    key for key, rule in TAX_RULES.items() if rule.formula and rule.in_markets and not rule.observed
+)
 
 
 def net_of(rule: str, assignment: Assignment, outside: Array = NOTHING) -> Array:
-    """The net transfers of a rule, staying out being worth this much to each type or at each pair."""
-    return own_first(*TAX_RULES[rule].net(assignment.reports(outside, "interim" if outside.shape[-1] == 1 else "ex_post")))
+    """The net transfers of a rule, staying out being worth this much to each type or at each
+    pair."""
+    return own_first(
+        *TAX_RULES[rule].net(
+            assignment.reports(outside, "interim" if outside.shape[-1] == 1 else "ex_post")
+        )
+    )
 
 
 def setting(case: Case, types: TypeSpace, **options: object) -> Scheme:
@@ -86,8 +94,11 @@ def test_type_space_integrates_polynomials_exactly_and_keeps_both_ends() -> None
     ],
 )
 @pytest.mark.parametrize("key", ["social_optimum", "nash", "first_best"])
-def test_allocation_over_all_pairs_equals_each_pair_solved_alone(changes: dict[str, object], key: str) -> None:
-    """Followed solutions are the global ones, where bounds and branches switch too (the last market jumps to full sharing)."""
+def test_allocation_over_all_pairs_equals_each_pair_solved_alone(
+    changes: dict[str, object], key: str
+) -> None:
+    """Followed solutions are the global ones, where bounds and branches switch too (the last market
+    jumps to full sharing)."""
     case, points = market(**changes), np.linspace(0.1, 0.9, 7)
     found = allocate(case, points, key)
     for i, first in enumerate(points):
@@ -100,7 +111,15 @@ def test_allocation_over_all_pairs_equals_each_pair_solved_alone(changes: dict[s
 
 def test_the_switching_market_does_switch() -> None:
     """The last market above would prove nothing if its allocation did not jump."""
-    case = market(intercept=24, own_slope=1.4, cross_slope=0.5, rivalry=0.6, leakage=(3, 0.45, 1.1), cost_scale=14.2, max_saving=0.86)
+    case = market(
+        intercept=24,
+        own_slope=1.4,
+        cross_slope=0.5,
+        rivalry=0.6,
+        leakage=(3, 0.45, 1.1),
+        cost_scale=14.2,
+        max_saving=0.86,
+    )
     sharing = allocate(case, np.linspace(0.1, 0.9, 7)).levels[..., 0]
     assert (sharing == 1).any()
     assert (sharing < 0.5).any()
@@ -108,8 +127,11 @@ def test_the_switching_market_does_switch() -> None:
 
 @given(case=cases(), low=st.floats(0.0, 0.4), width=st.floats(0.1, 0.6))
 @settings(max_examples=15)
-def test_a_tax_free_of_the_own_report_is_exactly_truthful(case: Case, low: float, width: float) -> None:
-    """Dominant, with assigned levels and with levels chosen freely; its budget balances in expectation."""
+def test_a_tax_free_of_the_own_report_is_exactly_truthful(
+    case: Case, low: float, width: float
+) -> None:
+    """Dominant, with assigned levels and with levels chosen freely; its budget balances in
+    expectation."""
     types = uniform(low, low + width, 5)
     assignment = assigned(case, types)
     net = net_of("groves", assignment)
@@ -124,10 +146,15 @@ def test_a_tax_free_of_the_own_report_is_exactly_truthful(case: Case, low: float
     assert abs((weight * net).sum()) <= 1e-10 * scale
 
 
-@given(case=cases(), low=st.floats(0.0, 0.4), width=st.floats(0.1, 0.6), seed=st.integers(0, 2**32 - 1))
+@given(
+    case=cases(), low=st.floats(0.0, 0.4), width=st.floats(0.1, 0.6), seed=st.integers(0, 2**32 - 1)
+)
 @settings(max_examples=15)
-def test_the_tax_set_by_the_worst_type_and_mutual_payments(case: Case, low: float, width: float, seed: int) -> None:
-    """worst_type: truth dominant, participation binds at one type and holds at all. agv: truth in expectation, balance in every state."""
+def test_the_tax_set_by_the_worst_type_and_mutual_payments(
+    case: Case, low: float, width: float, seed: int
+) -> None:
+    """worst_type: truth dominant, participation binds at one type and holds at all. agv: truth in
+    expectation, balance in every state."""
     types = uniform(low, low + width, 5)
     assignment = assigned(case, types)
     size = len(types.points)
@@ -148,8 +175,11 @@ def test_the_tax_set_by_the_worst_type_and_mutual_payments(case: Case, low: floa
 
 @given(case=cases(), low=st.floats(0.0, 0.4), width=st.floats(0.2, 0.6))
 @settings(max_examples=15)
-def test_the_printed_tax_pays_nothing_on_the_path_and_invites_misreports(case: Case, low: float, width: float) -> None:
-    """(37): S - T = 0 for every pair of reports; whenever levels respond to the own report, some type gains by a lower one."""
+def test_the_printed_tax_pays_nothing_on_the_path_and_invites_misreports(
+    case: Case, low: float, width: float
+) -> None:
+    """(37): S - T = 0 for every pair of reports; whenever levels respond to the own report, some
+    type gains by a lower one."""
     types = uniform(low, low + width, 5)
     allocation = allocate(case, types.points)
     assignment = assign(case.map(np.ravel), types, allocation.levels)
@@ -159,17 +189,31 @@ def test_the_printed_tax_pays_nothing_on_the_path_and_invites_misreports(case: C
     for firm in (0, 1):
         responds = np.ptp(assignment.levels[firm][:, :, [firm, 2 + firm]], axis=0).max()
         gain = found.bayesian[firm].max()
-        if responds > 1e-3 and not allocation.several.any():  # a flip between mirror images is no response
+        if (
+            responds > 1e-3 and not allocation.several.any()
+        ):  # a flip between mirror images is no response
             assert gain > 1e-9 * np.abs(found.interim).max()
 
 
 def test_the_direction_of_the_lie_depends_on_the_market() -> None:
-    """Usually a lower report is better: the planner then asks less of the firm. Where the rival's sharing is what moves most (no demand
-    spillover, strong rivalry), a higher one is: the planner then has the rival share more."""
+    """Usually a lower report is better: the planner then asks less of the firm. Where the rival's
+    sharing is what moves most (no demand spillover, strong rivalry), a higher one is: the planner
+    then has the rival share more."""
     types = uniform(0.0, 0.5, 5)
     for case, best in (
         (market(), 0),
-        (market(intercept=15, own_slope=1, cross_slope=0, rivalry=0.5, demand_spillover=0, leakage=(1, 0, 0), cost_scale=5), -1),
+        (
+            market(
+                intercept=15,
+                own_slope=1,
+                cross_slope=0,
+                rivalry=0.5,
+                demand_spillover=0,
+                leakage=(1, 0, 0),
+                cost_scale=5,
+            ),
+            -1,
+        ),
     ):
         assignment = assigned(case, types)
         found = gains(assignment, net_of("printed", assignment), "with_cost")
@@ -177,7 +221,8 @@ def test_the_direction_of_the_lie_depends_on_the_market() -> None:
 
 
 def test_with_the_printed_payoff_every_type_reports_the_highest() -> None:
-    """(38) has no true type in it: the best report is the same for all, and over-states; free levels then gain without limit."""
+    """(38) has no true type in it: the best report is the same for all, and over-states; free
+    levels then gain without limit."""
     types = uniform(0.2, 0.8, 9)
     assignment = assigned(market(), types)
     scheme = setting(market(), types, payoff="printed")
@@ -191,8 +236,12 @@ def test_with_the_printed_payoff_every_type_reports_the_highest() -> None:
 
 
 def test_payoffs_are_what_the_accounts_say() -> None:
-    """V_i from prices, quantities, costs and transfers one by one, at one misreport, against the vectorised table."""
-    case, types = market(intercept=[20, 15]), discrete(np.array([0.2, 0.5, 0.8]), np.array([0.3, 0.3, 0.4]))
+    """V_i from prices, quantities, costs and transfers one by one, at one misreport, against the
+    vectorised table."""
+    case, types = (
+        market(intercept=[20, 15]),
+        discrete(np.array([0.2, 0.5, 0.8]), np.array([0.3, 0.3, 0.4])),
+    )
     assignment = assigned(case, types)
     for rule in FORMULAS:
         net = net_of(rule, assignment)
@@ -202,15 +251,22 @@ def test_payoffs_are_what_the_accounts_say() -> None:
         expected = 0.0
         for k, probability in enumerate(types.probabilities):
             x = allocate(case, types.points).levels[told, k][None]
-            books = account(case.with_cost_spillover([[types.points[true], types.points[k]]]).flat(), x, bertrand_matrix)
-            received = subsidy(case.with_cost_spillover([[types.points[told], types.points[k]]]).flat(), x)[0, 0]
+            books = account(
+                case.with_cost_spillover([[types.points[true], types.points[k]]]).flat(),
+                x,
+                bertrand_matrix,
+            )
+            received = subsidy(
+                case.with_cost_spillover([[types.points[told], types.points[k]]]).flat(), x
+            )[0, 0]
             expected += probability * (books.profit[0, 0] + received - tax[0, told, k])
         assert found.interim[0, true, told] == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize("rule", FORMULAS)
 def test_interim_utilities_obey_the_envelope_formula(rule: str) -> None:
-    """Under a truthful rule dU/dlambda = E[-df/dlambda]; under the printed one the derivative in the true type alone does."""
+    """Under a truthful rule dU/dlambda = E[-df/dlambda]; under the printed one the derivative in
+    the true type alone does."""
     case, types = market(intercept=[20, 14]), uniform(0.2, 0.8, 41)
     assignment = assigned(case, types)
     found = gains(assignment, net_of(rule, assignment), "with_cost")
@@ -219,7 +275,10 @@ def test_interim_utilities_obey_the_envelope_formula(rule: str) -> None:
     for firm in (0, 1):
         slope = np.array(
             [
-                (assignment.own_part(firm, points[[k]] + h, "with_cost") - assignment.own_part(firm, points[[k]] - h, "with_cost"))[0, k]
+                (
+                    assignment.own_part(firm, points[[k]] + h, "with_cost")
+                    - assignment.own_part(firm, points[[k]] - h, "with_cost")
+                )[0, k]
                 @ types.weights
                 / (2 * h)
                 for k in range(len(points))
@@ -250,7 +309,9 @@ def test_a_misreport_moves_welfare_by_second_order_at_the_truth() -> None:
     """The envelope theorem for the regulator: halving a small lie quarters the welfare it costs."""
     case, truth = market(), np.array([0.5, 0.5])
     payoff = Payoff(
-        case=case.with_cost_spillover(truth[None]).flat(), benefit=utility_matrix(case.flat(), bertrand_matrix), cost_weight=BOTH
+        case=case.with_cost_spillover(truth[None]).flat(),
+        benefit=utility_matrix(case.flat(), bertrand_matrix),
+        cost_weight=BOTH,
     )
 
     def welfare(report: float) -> float:
@@ -274,7 +335,8 @@ def test_a_misreport_moves_welfare_by_second_order_at_the_truth() -> None:
     ],
 )
 def test_repair_equals_linprog_on_the_same_matrices(rule: str, options: dict[str, object]) -> None:
-    """The least correction by cvxpy against scipy, with its dual price; where there is none, a proof that numpy confirms."""
+    """The least correction by cvxpy against scipy, with its dual price; where there is none, a
+    proof that numpy confirms."""
     case = market(intercept=[20, 14])
     found = setting(case, uniform(0.2, 0.8, 7), **options)
     net = net_of(rule, found.assignment)
@@ -297,7 +359,10 @@ def test_repair_equals_linprog_on_the_same_matrices(rule: str, options: dict[str
             assert answer.status == 2
             assert result.status == "infeasible"
             weights = np.zeros(len(d))
-            lookup = {(int(k), int(r)): i for i, (k, r) in enumerate(zip(*repair_rows(gain[firm], side)[2:], strict=True))}
+            lookup = {
+                (int(k), int(r)): i
+                for i, (k, r) in enumerate(zip(*repair_rows(gain[firm], side)[2:], strict=True))
+            }
             for row in result.rows:
                 weights[lookup[row.type, -1 if row.report is None else row.report]] = row.weight
             assert np.abs(A.T @ weights).max() < 1e-9
@@ -307,8 +372,9 @@ def test_repair_equals_linprog_on_the_same_matrices(rule: str, options: dict[str
 @given(seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=40)
 def test_repair_for_two_types_equals_the_closed_form(seed: int) -> None:
-    """c_0 - c_1 >= g01, c_1 - c_0 >= g10: possible iff g01 + g10 <= 0. Without participation the least total is the distance of zero
-    from the interval [g01, -g10]; with it the floors -slack come on top."""
+    """c_0 - c_1 >= g01, c_1 - c_0 >= g10: possible iff g01 + g10 <= 0. Without participation the
+    least total is the distance of zero from the interval [g01, -g10]; with it the floors -slack
+    come on top."""
     rng = np.random.default_rng(seed)
     g01, g10 = rng.normal(0, 5, 2)
     gain = np.array([[0.0, g01], [g10, 0.0]])
@@ -322,7 +388,8 @@ def test_repair_for_two_types_equals_the_closed_form(seed: int) -> None:
         return
     assert result.correction is not None
     assert np.abs(result.correction).sum() == pytest.approx(max(g01, g10, 0.0), abs=1e-8)
-    # With floors: raise what lies below its floor, then raise one of the two until neither report pays.
+    # With floors: raise what lies below its floor, then raise one of the two until neither report
+    # pays.
     floor = rng.normal(0, 5, 2)
     best = np.inf
     for low in (floor[0], floor[1] + g01, 0.0, max(floor[0], floor[1] + g01)):
@@ -336,7 +403,8 @@ def test_repair_for_two_types_equals_the_closed_form(seed: int) -> None:
 
 @pytest.mark.parametrize("unit", [1e-12, 1e-6, 1e6, 1e12])
 def test_a_repair_is_the_same_in_any_unit(unit: float) -> None:
-    """One that there is and one that there is not: reports in a cycle that gain whatever is paid."""
+    """One that there is and one that there is not: reports in a cycle that gain whatever is
+    paid."""
     rng = np.random.default_rng(3)
     worth = rng.normal(size=4)
     mendable = 0.5 * np.subtract.outer(worth, worth) - 0.1 * np.abs(rng.normal(size=(4, 4)))
@@ -346,13 +414,19 @@ def test_a_repair_is_the_same_in_any_unit(unit: float) -> None:
         plain, other = repair(gain, slack), repair(unit * gain, unit * slack)
         assert (plain.status, plain.verified) == (other.status, other.verified) == (status, True)
         if plain.correction is not None and other.correction is not None:
-            assert np.abs(other.correction).sum() / unit == pytest.approx(np.abs(plain.correction).sum(), rel=1e-9)
+            assert np.abs(other.correction).sum() / unit == pytest.approx(
+                np.abs(plain.correction).sum(), rel=1e-9
+            )
         direct = max(0.0, gain.max(), -slack.min())
-        assert largest_violation(unit * gain, unit * slack) / unit == pytest.approx(direct, rel=1e-9)  # type: ignore[operator]
+        assert largest_violation(unit * gain, unit * slack) / unit == pytest.approx(
+            direct, rel=1e-9
+        )  # type: ignore[operator]
 
 
 @pytest.mark.parametrize("said", ["infeasible", "unknown", "infeasible_or_unbounded", "user_limit"])
-def test_no_repair_is_ruled_out_on_a_solver_s_word(said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_repair_is_ruled_out_on_a_solver_s_word(
+    said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Of a constraint that can be mended."""
     monkeypatch.setattr("mechanism.design.cvx.solve", lambda problem: said)
     found = repair(np.array([[0.0, 1.0], [-2.0, 0.0]]), None)
@@ -362,27 +436,46 @@ def test_no_repair_is_ruled_out_on_a_solver_s_word(said: str, monkeypatch: pytes
 
 def test_weights_that_add_up_to_nothing_rule_out_no_repair(monkeypatch: pytest.MonkeyPatch) -> None:
     words = iter(["infeasible"])
-    monkeypatch.setattr("mechanism.design.cvx.solve", lambda problem: next(words, None) or solve(problem))
+    monkeypatch.setattr(
+        "mechanism.design.cvx.solve", lambda problem: next(words, None) or solve(problem)
+    )
     found = repair(np.array([[0.0, 1.0], [-2.0, 0.0]]), None)
     assert (found.status, found.rows, found.verified) == ("not_established", (), False)
 
 
 @pytest.mark.parametrize(
     "options",
-    [{"incentive": "dominant", "participation": "none"}, {"timing": "ex_post"}, {"incentive": "dominant", "timing": "ex_post"}, {}],
+    [
+        {"incentive": "dominant", "participation": "none"},
+        {"timing": "ex_post"},
+        {"incentive": "dominant", "timing": "ex_post"},
+        {},
+    ],
 )
-def test_rows_of_a_repair_name_the_rivals_type_at_which_they_are_tightest(options: dict[str, object]) -> None:
+def test_rows_of_a_repair_name_the_rivals_type_at_which_they_are_tightest(
+    options: dict[str, object],
+) -> None:
     found = setting(market(intercept=[20, 14]), uniform(0.2, 0.8, 5), tax_rule="printed", **options)
-    points, net, assignment = found.types.points, net_of("printed", found.assignment), found.assignment
+    points, net, assignment = (
+        found.types.points,
+        net_of("printed", found.assignment),
+        found.assignment,
+    )
     result = run_rule(found, "printed").repair
     assert result is not None
     rows = [*result.binding, *(result.conflict or ())]
     assert rows
     place = {float(point): k for k, point in enumerate(points)}
-    outside = found.outside(found.options.participation, "ex_post") if options.get("participation") != "none" else None
+    outside = (
+        found.outside(found.options.participation, "ex_post")
+        if options.get("participation") != "none"
+        else None
+    )
     for row in rows:
         firm, k = row.firm - 1, place[row.type]
-        profit = assignment.own_part(firm, points, "with_cost") + net[firm]  # by true type, report and rival's report
+        profit = (
+            assignment.own_part(firm, points, "with_cost") + net[firm]
+        )  # by true type, report and rival's report
         if row.report is not None:
             each = profit[k, place[row.report]] - profit[k, k]
             asked = options.get("incentive") == "dominant"
@@ -397,7 +490,8 @@ def test_rows_of_a_repair_name_the_rivals_type_at_which_they_are_tightest(option
 
 
 def test_programs_agree_with_direct_evaluation() -> None:
-    """The chosen IC and IR as one cvxpy program per firm, and the largest shortfall by plain numpy."""
+    """The chosen IC and IR as one cvxpy program per firm, and the largest shortfall by plain
+    numpy."""
     for rule in FORMULAS:
         found = setting(market(intercept=[20, 14]), uniform(0.2, 0.8, 7), tax_rule=rule)
         net = net_of(rule, found.assignment)
@@ -406,19 +500,25 @@ def test_programs_agree_with_direct_evaluation() -> None:
         assert slack is not None
         for firm in (0, 1):
             direct = max(0.0, gain[firm].max(), -slack[firm].min())
-            assert largest_violation(gain[firm], slack[firm]) == pytest.approx(direct, rel=1e-9, abs=1e-9)
+            assert largest_violation(gain[firm], slack[firm]) == pytest.approx(
+                direct, rel=1e-9, abs=1e-9
+            )
         assert run_rule(found, rule).checks.program.agrees
 
 
 def test_reporting_equilibrium_is_checked_by_brute_force() -> None:
-    """Under the printed tax everybody reports the lowest value: no other report of any type does better against that."""
+    """Under the printed tax everybody reports the lowest value: no other report of any type does
+    better against that."""
     case, types = market(), uniform(0.2, 0.8, 9)
     scheme = setting(case, types)
     played = reporting_equilibrium(scheme.replies, net_of("printed", scheme.assignment))
     assert played.settled
     assert (played.reports == 0).all()
     low = types.points[0]
-    levels = [solve_regime(case.with_cost_spillover([r, low]), "social_optimum").levels for r in types.points]
+    levels = [
+        solve_regime(case.with_cost_spillover([r, low]), "social_optimum").levels
+        for r in types.points
+    ]
     for theta in types.types:
         true = case.with_cost_spillover([[theta, low]]).flat()
         profits = [account(true, np.asarray(x)[None], bertrand_matrix).profit[0, 0] for x in levels]
@@ -439,7 +539,8 @@ def test_participation_against_the_market_uses_the_market_at_each_pair_of_types(
             slack[i, j] = optimum.profit[0] + net[0, i, j] - nash.profit[0]
     by_timing = {c["timing"]: c["min_slack"] for c in found["ir_market_all"]}
     assert by_timing["ex_post"] == pytest.approx(slack.min(), rel=1e-8)
-    # Interim, firms do not know the rival's type: nearly the expectation over pairs, exactly the private equilibrium's payoff.
+    # Interim, firms do not know the rival's type: nearly the expectation over pairs, exactly the
+    # private equilibrium's payoff.
     assert by_timing["interim"] == pytest.approx(slack.mean(1).min(), rel=1e-5)
     private = private_equilibrium(case, types, np.asarray(solve_regime(case, "nash").levels))
     truth = gains(assignment, net, "with_cost").truth
@@ -447,40 +548,56 @@ def test_participation_against_the_market_uses_the_market_at_each_pair_of_types(
 
 
 def test_what_staying_out_is_worth() -> None:
-    """Own profit at the planner's levels for the true types, or nothing; before the rival's type is known, in expectation over it."""
+    """Own profit at the planner's levels for the true types, or nothing; before the rival's type is
+    known, in expectation over it."""
     case, types = market(intercept=[20, 17]), discrete(np.array([0.3, 0.7]), np.array([0.25, 0.75]))
     scheme = setting(case, types)
     profit = np.empty((2, 2, 2))
     for i, j in product((0, 1), (0, 1)):
-        at = solve_regime(case.with_cost_spillover([types.points[i], types.points[j]]), "social_optimum")
+        at = solve_regime(
+            case.with_cost_spillover([types.points[i], types.points[j]]), "social_optimum"
+        )
         profit[0, i, j], profit[1, j, i] = at.profit
     np.testing.assert_allclose(scheme.outside("ir1", "ex_post"), profit, rtol=1e-9)
-    np.testing.assert_allclose(scheme.outside("ir1", "interim")[..., 0], profit @ [0.25, 0.75], rtol=1e-9)
+    np.testing.assert_allclose(
+        scheme.outside("ir1", "interim")[..., 0], profit @ [0.25, 0.75], rtol=1e-9
+    )
     for timing in ("interim", "ex_post"):
         assert not scheme.outside("ir2", timing).any()
 
 
 def pair_levels(own: Array, rival: Array, firm: int) -> Array:
-    """Levels (n, K, 4) when the firm's own are (n, 2) and its rival's (K, 2) or (n, K, 2), sharing and investment."""
+    """Levels (n, K, 4) when the firm's own are (n, 2) and its rival's (K, 2) or (n, K, 2), sharing
+    and investment."""
     x = np.empty((len(own), rival.shape[-2], 4))
     x[..., [firm, 2 + firm]] = own[:, None]
     x[..., [1 - firm, 3 - firm]] = rival
     return x
 
 
-@pytest.mark.parametrize("changes", [{}, {"intercept": [20, 12], "demand_spillover": 0.9, "cost_scale": 8}])
+@pytest.mark.parametrize(
+    "changes", [{}, {"intercept": [20, 12], "demand_spillover": 0.9, "cost_scale": 8}]
+)
 def test_no_type_gains_in_the_private_equilibrium(changes: dict[str, object]) -> None:
-    """`bayes_nash` by brute force: expected profit on a dense grid of own levels, from prices and costs, against every type's payoff."""
+    """`bayes_nash` by brute force: expected profit on a dense grid of own levels, from prices and
+    costs, against every type's payoff."""
     case, types = market(**changes), discrete(np.array([0.1, 0.5, 0.9]), np.array([0.2, 0.5, 0.3]))
     found = private_equilibrium(case, types, np.asarray(solve_regime(case, "nash").levels))
     assert found.converged
-    s, t = (a.ravel() for a in np.meshgrid(np.linspace(0, 1, 61), np.linspace(0, 3 * found.strategy[..., 1].max(), 241)))
+    s, t = (
+        a.ravel()
+        for a in np.meshgrid(
+            np.linspace(0, 1, 61), np.linspace(0, 3 * found.strategy[..., 1].max(), 241)
+        )
+    )
     for firm in (0, 1):
         for k, theta in enumerate(types.points):
             own = np.stack([s, t], -1)
             own = np.concatenate([own, found.strategy[firm, k][None]])
             x = pair_levels(own, found.strategy[1 - firm], firm)
-            true = case.map(lambda a: a.reshape(1, 1, -1)).with_cost_spillover(np.full((1, 1, 2), theta))
+            true = case.map(lambda a: a.reshape(1, 1, -1)).with_cost_spillover(
+                np.full((1, 1, 2), theta)
+            )
             profit = account(true, x, bertrand_matrix).profit[..., firm] @ types.probabilities
             assert profit[-1] == pytest.approx(found.payoff[firm, k], rel=1e-12)
             assert profit[:-1].max() <= profit[-1] + 1e-9 * abs(profit[-1])
@@ -498,13 +615,16 @@ def test_private_information_vanishes_with_the_support() -> None:
 
 
 def test_evidence_and_schedule_add_up() -> None:
-    """What a distrustful reader checks by hand: payoff = revenue - own cost + subsidy - tax, and the path pays S - T."""
+    """What a distrustful reader checks by hand: payoff = revenue - own cost + subsidy - tax, and
+    the path pays S - T."""
     for rule in FORMULAS:
         tree = rule_tree(run_rule(setting(market(), uniform(0.2, 0.8, 9)), rule))
         rows = tree["evidence"]["reports"]
         assert sum(row["truth"] for row in rows) == 1
         for row in rows:
-            assert row["payoff"] == pytest.approx(row["revenue"] - row["own_cost"] + row["subsidy"] - row["tax"], rel=1e-10)
+            assert row["payoff"] == pytest.approx(
+                row["revenue"] - row["own_cost"] + row["subsidy"] - row["tax"], rel=1e-10
+            )
         if rule == "groves":
             assert len({round(row["tax"], 9) for row in rows}) == 1
         truth = next(row["payoff"] for row in rows if row["truth"])
@@ -520,9 +640,18 @@ def test_equal_firms_are_treated_equally_and_different_ones_by_name() -> None:
     """The half of the grid that symmetry saves is the half that is right."""
     types = uniform(0.2, 0.8, 5)
     alike, almost = market(), market(intercept=[20, 20 + 1e-9])
-    np.testing.assert_allclose(allocate(alike, types.points).levels, allocate(almost, types.points).levels, rtol=1e-6, atol=1e-7)
-    swapped = rule_tree(run_rule(setting(market(intercept=[14, 20]), types), "printed"))["checks"]["ic"]
-    straight = rule_tree(run_rule(setting(market(intercept=[20, 14]), types), "printed"))["checks"]["ic"]
+    np.testing.assert_allclose(
+        allocate(alike, types.points).levels,
+        allocate(almost, types.points).levels,
+        rtol=1e-6,
+        atol=1e-7,
+    )
+    swapped = rule_tree(run_rule(setting(market(intercept=[14, 20]), types), "printed"))["checks"][
+        "ic"
+    ]
+    straight = rule_tree(run_rule(setting(market(intercept=[20, 14]), types), "printed"))["checks"][
+        "ic"
+    ]
     assert swapped["max_gain"] == pytest.approx(straight["max_gain"], rel=1e-8)
     assert {swapped["witness"]["firm"], straight["witness"]["firm"]} == {1, 2}
 
@@ -535,22 +664,31 @@ def test_an_unbounded_pair_of_types_leaves_no_mechanism() -> None:
 
 @pytest.mark.parametrize("rule", FORMULAS)
 def test_what_firms_gain_by_agreeing_on_reports(rule: str) -> None:
-    """All pairs of types and of reports one by one; at least what either gains alone, and nothing where net transfers do not depend on
-    reports and joint profit is all that counts."""
+    """All pairs of types and of reports one by one; at least what either gains alone, and nothing
+    where net transfers do not depend on reports and joint profit is all that counts."""
     types = discrete(np.array([0.2, 0.5, 0.8]), np.array([0.3, 0.3, 0.4]))
     assignment = assigned(market(intercept=[20, 16]), types)
     net = net_of(rule, assignment)
     own = gains(assignment, net, "with_cost")
-    found = collusion_check(assignment, earned(assignment, "with_cost"), net, "with_cost", float(own.range))
+    found = collusion_check(
+        assignment, earned(assignment, "with_cost"), net, "with_cost", float(own.range)
+    )
     V = [assignment.own_part(firm, types.points, "with_cost") + net[firm] for firm in (0, 1)]
 
     def joint(one: int, two: int, told: int, said: int) -> float:
-        return float(V[0][one, told, said] + V[1][two, said, told] - V[0][one, one, two] - V[1][two, two, one])
+        return float(
+            V[0][one, told, said]
+            + V[1][two, said, told]
+            - V[0][one, one, two]
+            - V[1][two, two, one]
+        )
 
     best = max(joint(*indices) for indices in product(range(3), repeat=4))
     assert found.amount == pytest.approx(best, rel=1e-12)
     named = [*found.witness.types, *found.witness.reports]
-    assert joint(*(int(np.flatnonzero(types.points == t)[0]) for t in named)) == pytest.approx(best, rel=1e-12)
+    assert joint(*(int(np.flatnonzero(types.points == t)[0]) for t in named)) == pytest.approx(
+        best, rel=1e-12
+    )
     assert best > 0
 
 
@@ -558,7 +696,11 @@ def test_with_unit_costs_and_the_printed_payoff_the_market_counts_variable_profi
     """What staying out earns under (38) is profit before investment cost: unit costs stay in."""
     tree = {
         "demand": {"intercept": 20, "own_slope": 1.5, "cross_slope": 1.0},
-        "security": {"rivalry": 0.3, "demand_spillover": 0.3, "leakage": {"own": 1.2, "cross": 0.2, "interaction": 0.1}},
+        "security": {
+            "rivalry": 0.3,
+            "demand_spillover": 0.3,
+            "leakage": {"own": 1.2, "cross": 0.2, "interaction": 0.1},
+        },
         "cost": {"scale": 12, "max_saving": 0.3, "spillover": 0.5},
         "unit_cost": {"base": 1.0},
         "types": {"values": [0.3]},
@@ -574,4 +716,6 @@ def test_with_unit_costs_and_the_printed_payoff_the_market_counts_variable_profi
     assert nash.accounts is not None
     revenue = (nash.accounts.price - 1.0) * nash.accounts.quantity
     np.testing.assert_allclose(found.own_outside[:, 0, 0], revenue, rtol=1e-10)
-    np.testing.assert_allclose(found.own_outside - paying.own_outside, nash.accounts.investment_cost[0], rtol=1e-8)
+    np.testing.assert_allclose(
+        found.own_outside - paying.own_outside, nash.accounts.investment_cost[0], rtol=1e-8
+    )

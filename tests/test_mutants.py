@@ -1,4 +1,5 @@
-"""The table of mutants fits the program: every text is there once, every test that has to notice it exists, none is a frozen result."""
+"""The table of mutants fits the program: every text is there once, every test that has to notice it
+exists, none is a frozen result."""
 
 from __future__ import annotations
 
@@ -16,7 +17,9 @@ def test_the_mutant_can_be_made_and_has_its_tests(mutant: Mutant) -> None:
     for test in mutant.killers:
         file, _, name = test.partition("::")
         assert "frozen" not in file
-        assert re.search(rf"^def {name}\(", (ROOT / file).read_text(encoding="utf-8"), re.MULTILINE), test
+        assert re.search(
+            rf"^def {name}\(", (ROOT / file).read_text(encoding="utf-8"), re.MULTILINE
+        ), test
 
 
 def test_names_are_different() -> None:

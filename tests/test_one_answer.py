@@ -1,4 +1,5 @@
-"""One answer whatever asks for it: evaluations, many cases at once and a second ranking name the same winner and the same value."""
+"""One answer whatever asks for it: evaluations, many cases at once and a second ranking name the
+same winner and the same value."""
 
 from __future__ import annotations
 
@@ -25,19 +26,26 @@ def drawn(seed: int, private: bool) -> PolicyCase:
         if rng.random() < 0.5:
             tree["types"] = {"support": [low, high + 0.01], "points": points}
         else:
-            tree["types"] = {"values": [float(v) for v in np.round(np.linspace(low, high + 0.05, points), 4)]}
+            tree["types"] = {
+                "values": [float(v) for v in np.round(np.linspace(low, high + 0.05, points), 4)]
+            }
         tree["mechanism"]["timing"] = str(rng.choice(["interim", "ex_post"]))
     return parse_tree(tree)
 
 
 def check(case: PolicyCase) -> None:
-    """Assert that one at a time and many at once agree on the winner, and on what every policy is worth when all join."""
+    """Assert that one at a time and many at once agree on the winner, and on what every policy is
+    worth when all join."""
     found = evaluate(case)
     assert found.recommendation is not None
     private, unpaid = case.types is not None, case.mechanism.participation == "none"
     keys = [policy.key for policy in compared(private, unpaid)]
     columns = solve_many([case], keys)
-    won = [key for key, recommended in zip(keys, columns["recommended"], strict=True) if recommended == 1]
+    won = [
+        key
+        for key, recommended in zip(keys, columns["recommended"], strict=True)
+        if recommended == 1
+    ]
     assert won == ([] if found.recommendation.policy is None else [found.recommendation.policy.key])
     for k, key in enumerate(keys):
         row = found.rows.get(key)
@@ -46,7 +54,9 @@ def check(case: PolicyCase) -> None:
             continue
         scale = abs(row.welfare or 1.0) + abs(row.value)
         assert columns["value"][k] == pytest.approx(row.value, abs=1e-9 * scale), key
-        assert columns["outlay_joined"][k] == pytest.approx(row.outlay_joined, abs=1e-8 * scale), key
+        assert columns["outlay_joined"][k] == pytest.approx(row.outlay_joined, abs=1e-8 * scale), (
+            key
+        )
         assert bool(columns["competes"][k]) == row.competes, key
 
 
@@ -66,7 +76,10 @@ def test_they_do_so_at_many_random_cases(block: int, private: bool) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [21])
-def test_a_second_ranking_names_the_same_winner_value_and_payments(seed: int, capsys: pytest.CaptureFixture[str]) -> None:
-    """Written from the text alone, with searches of its own; `compare_ranking.py` goes on from there."""
+def test_a_second_ranking_names_the_same_winner_value_and_payments(
+    seed: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Written from the text alone, with searches of its own; `compare_ranking.py` goes on from
+    there."""
     failed = compare_ranking.main(2, seed)
     assert not failed, capsys.readouterr().out

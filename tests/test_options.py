@@ -24,7 +24,11 @@ from mechanism.scheme.transfers import no_design
 
 TREE: dict[str, Any] = {
     "demand": {"intercept": 20, "own_slope": 1.5, "cross_slope": 1.0},
-    "security": {"rivalry": 0.2, "demand_spillover": 0.6, "leakage": {"own": 3.0, "cross": 0.5, "interaction": 0.2}},
+    "security": {
+        "rivalry": 0.2,
+        "demand_spillover": 0.6,
+        "leakage": {"own": 3.0, "cross": 0.5, "interaction": 0.2},
+    },
     "cost": {"form": "saturating", "scale": 20, "max_saving": 0.5, "spillover": 0.5},
     "types": {"values": [0.4, 0.6]},
 }
@@ -34,18 +38,26 @@ OBJECTIVES = ("min_outlay", "max_surplus", "min_worst_deficit", "min_violation")
 @pytest.mark.parametrize("payoff", ["with_cost", "printed"])
 @pytest.mark.parametrize("participation", ["ir1", "ir_market", "ir2", "none"])
 @pytest.mark.parametrize("objective", OBJECTIVES)
-def test_a_file_is_refused_for_what_a_case_is_not_solved_for(payoff: str, participation: str, objective: str) -> None:
+def test_a_file_is_refused_for_what_a_case_is_not_solved_for(
+    payoff: str, participation: str, objective: str
+) -> None:
     """Of a case that asks for another rule the same options are a reason, not a fault."""
     asked = {"payoff": payoff, "participation": participation, "objective": objective}
     why = no_limit(payoff, participation, objective)
-    assert no_design(discrete(np.array([0.4, 0.6]), np.array([0.5, 0.5])), MechanismOptions(**asked)) == why  # type: ignore[arg-type]
+    assert (
+        no_design(discrete(np.array([0.4, 0.6]), np.array([0.5, 0.5])), MechanismOptions(**asked))
+        == why
+    )  # type: ignore[arg-type]
     tree = {**TREE, "mechanism": {**asked, "tax_rule": DESIGNED}}
     if why is None:
         assert parse_tree(tree).mechanism.tax_rule == DESIGNED
     else:
         with pytest.raises(BadCase, match=why.fault):
             parse_tree(tree)
-    assert parse_tree({**TREE, "mechanism": {**asked, "tax_rule": "groves"}}).mechanism.payoff == payoff
+    assert (
+        parse_tree({**TREE, "mechanism": {**asked, "tax_rule": "groves"}}).mechanism.payoff
+        == payoff
+    )
 
 
 def test_only_what_is_solved_for_draws_lotteries_or_is_proof_against_collusion() -> None:
@@ -74,7 +86,11 @@ def one_transfer_per_type_is_enough(options: DesignOptions) -> bool:
     program = build(setting, options.model_copy(update={"collusion": "proof"}), efficient(setting))
     G, _ = stacked(tuple(r for r in program.rows if r.kind in ("ic", "ir")))
     shift = np.zeros(program.space.size)
-    shift[:3] = [0.3 * 0.5, 0.2 * 0.5, -2 * 0.3 * 0.2]  # first player, first type: over the second's types it averages to zero
+    shift[:3] = [
+        0.3 * 0.5,
+        0.2 * 0.5,
+        -2 * 0.3 * 0.2,
+    ]  # first player, first type: over the second's types it averages to zero
     assert abs(shift[:3] @ setting.probabilities[1]) < 1e-15
     return bool(np.abs(G @ shift).max() < 1e-12)
 
@@ -83,9 +99,15 @@ def one_transfer_per_type_is_enough(options: DesignOptions) -> bool:
     ("incentive", "timing", "participation"),
     list(itertools.product(["bayesian", "dominant"], ["interim", "ex_post"], ["outside", "none"])),
 )
-def test_expected_transfers_count_where_nothing_else_does(incentive: Any, timing: Any, participation: Any) -> None:
-    options = DesignOptions(incentive=incentive, timing=timing, participation=participation, budget="none")
-    assert expectations_count(incentive, timing, participation) == one_transfer_per_type_is_enough(options)
+def test_expected_transfers_count_where_nothing_else_does(
+    incentive: Any, timing: Any, participation: Any
+) -> None:
+    options = DesignOptions(
+        incentive=incentive, timing=timing, participation=participation, budget="none"
+    )
+    assert expectations_count(incentive, timing, participation) == one_transfer_per_type_is_enough(
+        options
+    )
 
 
 @pytest.mark.parametrize(("kind", "most"), LARGEST.items())
@@ -105,7 +127,13 @@ def test_the_limit_follows_the_program() -> None:
         assert no_design(types, MechanismOptions()) is None
         assert (no_design(types, MechanismOptions(incentive="dominant")) is None) is dominant
         assert (no_design(types, MechanismOptions(timing="ex_post")) is None) is dominant
-        assert no_design(types, MechanismOptions(timing="ex_post", participation="none", objective="max_surplus")) is None
+        assert (
+            no_design(
+                types,
+                MechanismOptions(timing="ex_post", participation="none", objective="max_surplus"),
+            )
+            is None
+        )
     few = MechanismOptions(allocation="second_best")
     assert no_design(uniform(0.2, 0.8, 21), few) is None
     assert no_design(uniform(0.2, 0.8, 22), few) is not None
@@ -119,7 +147,9 @@ def test_the_limit_follows_the_program() -> None:
         ({"collusion": "proof", "allocation": "second_best"}, LARGEST["joint_lotteries"]),
     ],
 )
-def test_a_market_is_designed_for_no_more_points_than_are_solved_for(tmp_path: Path, asked: dict[str, str], most: int) -> None:
+def test_a_market_is_designed_for_no_more_points_than_are_solved_for(
+    tmp_path: Path, asked: dict[str, str], most: int
+) -> None:
     tree = {**TREE, "types": {"values": [k / 100 for k in range(1, most + 2)]}}
     (tmp_path / "c.json").write_text(json.dumps(tree))
     with pytest.raises(DesignError, match=f"{most + 1} points per firm are more than the {most} "):

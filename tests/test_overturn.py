@@ -1,4 +1,5 @@
-"""What would overturn a recommendation, against scans of the same numbers that know nothing of brackets."""
+"""What would overturn a recommendation, against scans of the same numbers that know nothing of
+brackets."""
 
 from __future__ import annotations
 
@@ -27,18 +28,34 @@ def random_tree(seed: int) -> dict[str, Any]:
     rng = np.random.default_rng(seed)
 
     def pair(low: float, high: float) -> Any:
-        return [float(v) for v in rng.uniform(low, high, 2)] if rng.random() < 0.5 else float(rng.uniform(low, high))
+        return (
+            [float(v) for v in rng.uniform(low, high, 2)]
+            if rng.random() < 0.5
+            else float(rng.uniform(low, high))
+        )
 
     own = pair(1.0, 2.0)
     cross, interaction = float(rng.uniform(0, 0.5)), float(rng.uniform(0, 0.3))
     tree = {
-        "demand": {"intercept": pair(15, 25), "own_slope": own, "cross_slope": float(rng.uniform(0, 0.85) * np.min(own))},
+        "demand": {
+            "intercept": pair(15, 25),
+            "own_slope": own,
+            "cross_slope": float(rng.uniform(0, 0.85) * np.min(own)),
+        },
         "security": {
             "rivalry": float(rng.uniform(0, 0.9)),
             "demand_spillover": pair(0, 1),
-            "leakage": {"own": cross + interaction + float(rng.uniform(0.5, 4)), "cross": cross, "interaction": interaction},
+            "leakage": {
+                "own": cross + interaction + float(rng.uniform(0.5, 4)),
+                "cross": cross,
+                "interaction": interaction,
+            },
         },
-        "cost": {"scale": float(rng.uniform(8, 40)), "max_saving": float(rng.uniform(0, 0.7)), "spillover": pair(0, 1)},
+        "cost": {
+            "scale": float(rng.uniform(8, 40)),
+            "max_saving": float(rng.uniform(0, 0.7)),
+            "spillover": pair(0, 1),
+        },
         "mechanism": {
             "materiality": float(rng.choice([0.0, 0.05, 0.3, 0.6, 0.9])),
             "public_funds_cost": float(rng.choice([0.0, 0.2, 0.4])),
@@ -73,7 +90,8 @@ def who(over: tuple[Stretch, ...], x: float) -> str | None:
 
 
 def test_every_switch_along_a_line_is_bracketed_and_hidden_ones_are_found() -> None:
-    """Three policies, the one of the highest of three curves winning: between .60 and .61 a narrow peak that no first look meets."""
+    """Three policies, the one of the highest of three curves winning: between .60 and .61 a narrow
+    peak that no first look meets."""
 
     def curves(x: np.ndarray) -> np.ndarray:
         return np.stack([1 - x, x**2, 0.3665 + 0.0 * x - 9 * (x - 0.605) ** 2])
@@ -88,13 +106,18 @@ def test_every_switch_along_a_line_is_bracketed_and_hidden_ones_are_found() -> N
     best = curves(scan).argmax(0)
     edges = scan[1:][best[1:] != best[:-1]]
     assert len(edges) >= 1
-    assert [one.policy for one in over] == [*np.array(list("abc"))[best[np.r_[0, np.flatnonzero(best[1:] != best[:-1]) + 1]]]]
+    assert [one.policy for one in over] == [
+        *np.array(list("abc"))[best[np.r_[0, np.flatnonzero(best[1:] != best[:-1]) + 1]]]
+    ]
     np.testing.assert_allclose([one.high for one in over[:-1]], edges, atol=2e-5)
 
 
 def test_without_a_clue_brackets_are_cut_evenly() -> None:
     def solve(which: np.ndarray, x: np.ndarray) -> Met:
-        return Met(winner=np.where(x < np.pi / 4, "a", "").astype(object), turns=np.full((len(x), 2), np.nan))
+        return Met(
+            winner=np.where(x < np.pi / 4, "a", "").astype(object),
+            turns=np.full((len(x), 2), np.nan),
+        )
 
     (seen,) = followed([Line(low=0.0, high=1.0)], solve)
     first, second = stretches(seen)
@@ -105,14 +128,19 @@ def test_without_a_clue_brackets_are_cut_evenly() -> None:
 # --- the standard
 
 
-@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 2))])
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 2))]
+)
 def test_no_switch_over_standards_is_missed_that_a_scan_finds(seed: int) -> None:
     case = parse_tree(random_tree(seed))
     evaluation = evaluate(case)
     found = evaluation.recommendation
     assert found is not None
     robust, switching = over_standards(evaluation)
-    for key, top in (("public_funds_cost", max(0.5, 2 * case.mechanism.public_funds_cost)), ("profit_weight", 1.0)):
+    for key, top in (
+        ("public_funds_cost", max(0.5, 2 * case.mechanism.public_funds_cost)),
+        ("profit_weight", 1.0),
+    ):
         over = getattr(robust, key)
         assert (over[0].low, over[-1].high) == (0.0, top)
         at = np.linspace(0, top, 400)
@@ -122,8 +150,12 @@ def test_no_switch_over_standards_is_missed_that_a_scan_finds(seed: int) -> None
         own = getattr(case.mechanism, key)
         for cut, below, above in zip(cuts, over, over[1:], strict=False):
             step = 2e-6 * max(cut, 0.1)
-            assert recommended([changed(case, key, cut - step), changed(case, key, cut + step)]) == [below.policy, above.policy]
-        said = {(switch.value, switch.to) for switch in switching if switch.key == f"mechanism.{key}"}
+            assert recommended(
+                [changed(case, key, cut - step), changed(case, key, cut + step)]
+            ) == [below.policy, above.policy]
+        said = {
+            (switch.value, switch.to) for switch in switching if switch.key == f"mechanism.{key}"
+        }
         here = next(n for n, one in enumerate(over) if one.low <= own <= one.high)
         beside = {(over[here].low, over[here - 1].policy)} if here else set()
         beside |= {(over[here].high, over[here + 1].policy)} if here + 1 < len(over) else set()
@@ -141,10 +173,17 @@ def test_whether_all_standards_agree_is_told() -> None:
     tree["mechanism"]["materiality"] = 0.9
     case = parse_tree(tree)
     met = set()
-    for key, other in (("public_funds_cost", "profit_weight"), ("profit_weight", "public_funds_cost")):
+    for key, other in (
+        ("public_funds_cost", "profit_weight"),
+        ("profit_weight", "public_funds_cost"),
+    ):
         for fixed in (0.0, 1.0 if other == "profit_weight" else 0.5):
             top = 0.5 if key == "public_funds_cost" else 1.0
-            met |= set(recommended([changed(changed(case, other, fixed), key, x) for x in np.linspace(0, top, 25)]))
+            met |= set(
+                recommended(
+                    [changed(changed(case, other, fixed), key, x) for x in np.linspace(0, top, 25)]
+                )
+            )
     assert set(over_standards(evaluate(case))[0].winners) >= met
 
 
@@ -162,7 +201,13 @@ def numbers(case: PolicyCase) -> list[str]:
     """The keys of a market's numbers that are not zero."""
     tree = case.resolved
     keys = [key for key in leaves(tree) if not key.startswith(("mechanism", "types"))]
-    return [key for key in keys if isinstance(v := value_at(tree, key_path(key)), int | float) and not isinstance(v, bool) and v]
+    return [
+        key
+        for key in keys
+        if isinstance(v := value_at(tree, key_path(key)), int | float)
+        and not isinstance(v, bool)
+        and v
+    ]
 
 
 def markets(case: PolicyCase, key: str, values: Any) -> tuple[list[float], list[PolicyCase]]:
@@ -180,7 +225,8 @@ def markets(case: PolicyCase, key: str, values: Any) -> tuple[list[float], list[
 
 
 def nearer(case: PolicyCase, points: int) -> list[str]:
-    """What a scan of every number from half to twice its own value knows better than the switches that are told."""
+    """What a scan of every number from half to twice its own value knows better than the switches
+    that are told."""
     found = evaluate(case)
     assert found.recommendation is not None
     mine = found.recommendation.policy and found.recommendation.policy.key
@@ -188,9 +234,16 @@ def nearer(case: PolicyCase, points: int) -> list[str]:
     for key in numbers(case):
         own = float(value_at(expanded(case.resolved, key_path(key)), key_path(key)))
         ends = {switch.value < own: switch for switch in told if switch.key == key}
-        low, high = (ends[side].value if side in ends else own * far for side, far in ((True, 0.5), (False, 2.0)))
+        low, high = (
+            ends[side].value if side in ends else own * far
+            for side, far in ((True, 0.5), (False, 2.0))
+        )
         at, made = markets(case, key, np.linspace(low, high, points + 2)[1:-1])
-        wrong += [f"{key} = {x}: {who}, not {mine}" for x, who in zip(at, recommended(made), strict=True) if who != mine]
+        wrong += [
+            f"{key} = {x}: {who}, not {mine}"
+            for x, who in zip(at, recommended(made), strict=True)
+            if who != mine
+        ]
         for switch in ends.values():
             step = 1e-5 * switch.value * (-1 if switch.value < own else 1)
             at, made = markets(case, key, [switch.value - step, switch.value + step])
@@ -210,8 +263,12 @@ def test_no_scan_of_a_random_case_finds_a_nearer_switch() -> None:
 
 
 def test_a_parameter_beyond_which_the_planner_has_no_optimum_leaves_no_advice() -> None:
-    """Demand that reacts to the rival's price nearly as much as to the own pays the planner's investment without end."""
-    told = {(s.key, s.to): s.value for s in over_parameters(evaluate(load_case(CASES / "two_vendors.yaml")))}
+    """Demand that reacts to the rival's price nearly as much as to the own pays the planner's
+    investment without end."""
+    told = {
+        (s.key, s.to): s.value
+        for s in over_parameters(evaluate(load_case(CASES / "two_vendors.yaml")))
+    }
     beyond = told["demand.cross_slope", None]
     tree = deepcopy(load_case(CASES / "two_vendors.yaml").resolved) | {"expect": {}}
     status = []

@@ -54,27 +54,61 @@ def test_what_policies_take() -> None:
         "first_best": "order",
         "linear_subsidies": "money",
         "vcg_full_information": "money",
-        **dict.fromkeys(("vcg_reported", "printed", "groves", "worst_type", "agv", "observed", "designed"), "reports"),
+        **dict.fromkeys(
+            ("vcg_reported", "printed", "groves", "worst_type", "agv", "observed", "designed"),
+            "reports",
+        ),
     }
     assert {key: policy_of(key).requires for key in wanted} == wanted
 
 
 def test_who_can_be_best() -> None:
-    """What needs to know types cannot where they are private; planners and what is forbidden never."""
-    rows = {private: [row.key for row in compared(private) if not row.bar(private)] for private in (False, True)}
-    assert rows[False] == ["nash", "no_sharing", "joint_profit", "sharing_alliance", "linear_subsidies", "vcg_full_information"]
+    """What needs to know types cannot where they are private; planners and what is forbidden
+    never."""
+    rows = {
+        private: [row.key for row in compared(private) if not row.bar(private)]
+        for private in (False, True)
+    }
+    assert rows[False] == [
+        "nash",
+        "no_sharing",
+        "joint_profit",
+        "sharing_alliance",
+        "linear_subsidies",
+        "vcg_full_information",
+    ]
     rules = ["printed", "groves", "worst_type", "agv", "observed", "designed"]
-    assert rows[True] == ["bayes_nash", "no_sharing", "joint_profit", "sharing_alliance", "linear_subsidies", *rules]
+    assert rows[True] == [
+        "bayes_nash",
+        "no_sharing",
+        "joint_profit",
+        "sharing_alliance",
+        "linear_subsidies",
+        *rules,
+    ]
     assert benchmarks() == ("social_optimum", "first_best")
     assert allowable() == ("price_collusion", "social_optimum", "first_best", "consumers_lose")
 
 
 def test_the_order_of_the_rows() -> None:
-    """By what is asked, then what cannot be chosen; orders to set levels only where nobody may refuse."""
+    """By what is asked, then what cannot be chosen; orders to set levels only where nobody may
+    refuse."""
     end = ["price_collusion", "social_optimum", "first_best"]
-    known_types = ["nash", "no_sharing", "joint_profit", "sharing_alliance", "linear_subsidies", "vcg_full_information", "second_best"]
+    known_types = [
+        "nash",
+        "no_sharing",
+        "joint_profit",
+        "sharing_alliance",
+        "linear_subsidies",
+        "vcg_full_information",
+        "second_best",
+    ]
     assert [row.key for row in compared(private=False)] == [*known_types, *end]
-    assert [row.key for row in compared(private=False, unpaid=True)] == [*known_types, "mandate", *end]
+    assert [row.key for row in compared(private=False, unpaid=True)] == [
+        *known_types,
+        "mandate",
+        *end,
+    ]
     order = [row.key for row in policies()]
     for private in (False, True):
         shown = [row.key for row in compared(private)]
@@ -84,12 +118,20 @@ def test_the_order_of_the_rows() -> None:
 def test_what_can_be_followed() -> None:
     """Every regime, and every instrument and rule that a comparison shows."""
     known_types, private = followed(private=False), followed(private=True)
-    assert set(known_types) == {*REGIMES, "linear_subsidies", "vcg_full_information", "second_best", "mandate"}
+    assert set(known_types) == {
+        *REGIMES,
+        "linear_subsidies",
+        "vcg_full_information",
+        "second_best",
+        "mandate",
+    }
     assert set(private) == {*known_types, "bayes_nash", *market_rules(), "observed"}
 
 
 def test_the_options_of_statics_are_the_regimes_whose_choosers_act_at_once() -> None:
-    assert [name.value for name in RegimeName] == [key for key, regime in REGIMES.items() if regime.order == "together"]
+    assert [name.value for name in RegimeName] == [
+        key for key, regime in REGIMES.items() if regime.order == "together"
+    ]
 
 
 @pytest.fixture
@@ -112,7 +154,9 @@ def test_a_regime_is_compared_as_soon_as_it_has_a_row(guild: str, name: str) -> 
     assert nameless(rows[guild]) == nameless(rows["joint_profit"])
     assert {**result["regimes"][guild]} == result["regimes"]["joint_profit"]
     (said,) = (verdict["text"] for verdict in result["verdicts"] if verdict["code"] == guild)
-    (alliance,) = (verdict["text"] for verdict in result["verdicts"] if verdict["code"] == "alliance")
+    (alliance,) = (
+        verdict["text"] for verdict in result["verdicts"] if verdict["code"] == "alliance"
+    )
     assert said == alliance.replace("An industry alliance", "The regime guild")
 
 
@@ -120,12 +164,19 @@ def test_a_regime_without_solution_is_told_of_by_its_key(guild: str) -> None:
     tree = load_case(CASES / "two_vendors.yaml").resolved | {"expect": {}}
     result = evaluate(parse_tree({**tree, "cost": {**tree["cost"], "scale": 0.5}}))
     told = {verdict["code"]: verdict["text"] for verdict in result["verdicts"]}
-    assert told[f"{guild}_unbounded"].startswith("There is no figure for the regime guild (unbounded): ")
+    assert told[f"{guild}_unbounded"].startswith(
+        "There is no figure for the regime guild (unbounded): "
+    )
 
 
 def test_pages_and_paths_have_a_new_regime_too(run: Run, guild: str) -> None:
     path = CASES / "two_vendors.yaml"
-    for arguments in (("evaluate",), ("compare",), ("what-if", "--set", "cost.scale=15"), ("what-if", "--vary", "cost.scale=10:20:3")):
+    for arguments in (
+        ("evaluate",),
+        ("compare",),
+        ("what-if", "--set", "cost.scale=15"),
+        ("what-if", "--vary", "cost.scale=10:20:3"),
+    ):
         done = run(arguments[0], path, *arguments[1:])
         assert done.code == 0, done.err
         assert guild in done.out

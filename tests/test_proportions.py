@@ -21,7 +21,11 @@ CASES = Path(__file__).resolve().parents[1] / "cases"
 
 ACME: dict[str, Any] = {
     "demand": {"intercept": [30, 14], "own_slope": [1.6, 1.2], "cross_slope": 0.8},
-    "security": {"rivalry": 0.25, "demand_spillover": 0.35, "leakage": {"own": 2.0, "cross": 0.4, "interaction": 0.1}},
+    "security": {
+        "rivalry": 0.25,
+        "demand_spillover": 0.35,
+        "leakage": {"own": 2.0, "cross": 0.4, "interaction": 0.1},
+    },
     "cost": {"scale": 18, "max_saving": 0.35, "spillover": [0.2, 0.7]},
 }
 """In million EUR and thousand seats."""
@@ -29,14 +33,27 @@ ACME: dict[str, Any] = {
 SEATS: dict[str, Any] = {
     "demand": {"intercept": [30e3, 14e3], "own_slope": [1.6e6, 1.2e6], "cross_slope": 0.8e6},
     "security": {**ACME["security"], "leakage": {"own": 2000, "cross": 400, "interaction": 100}},
-    "cost": {"scale": 18e-6, "max_saving": 0.35, "spillover": [0.2, 0.7], "reference_investment": 1000},
+    "cost": {
+        "scale": 18e-6,
+        "max_saving": 0.35,
+        "spillover": [0.2, 0.7],
+        "reference_investment": 1000,
+    },
 }
 """The same in single seats."""
 
 MILLIONS: dict[str, Any] = {
     "demand": {"intercept": [0.03, 0.014], "own_slope": [1.6e-6, 1.2e-6], "cross_slope": 0.8e-6},
-    "security": {**ACME["security"], "leakage": {"own": 0.002, "cross": 0.0004, "interaction": 0.0001}},
-    "cost": {"scale": 18e6, "max_saving": 0.35, "spillover": [0.2, 0.7], "reference_investment": 0.001},
+    "security": {
+        **ACME["security"],
+        "leakage": {"own": 0.002, "cross": 0.0004, "interaction": 0.0001},
+    },
+    "cost": {
+        "scale": 18e6,
+        "max_saving": 0.35,
+        "spillover": [0.2, 0.7],
+        "reference_investment": 0.001,
+    },
 }
 """And in millions."""
 
@@ -53,7 +70,9 @@ def changed(tree: dict[str, Any], key: str, change: Any) -> dict[str, Any]:
     for part in above:
         at = at[part]
     if callable(change):
-        at[last] = [change(one) for one in at[last]] if isinstance(at[last], list) else change(at[last])
+        at[last] = (
+            [change(one) for one in at[last]] if isinstance(at[last], list) else change(at[last])
+        )
     else:
         at[last] = change
     return tree
@@ -79,15 +98,24 @@ def test_a_case_in_whatever_units_is_in_proportion(tree: dict[str, Any]) -> None
 def keys(tree: Any, path: str = "") -> list[str]:
     """The dotted keys of all numbers and pairs of numbers that are not zero."""
     if isinstance(tree, dict):
-        return [key for name, below in tree.items() for key in keys(below, f"{path}.{name}".lstrip("."))]
-    return [path] if isinstance(tree, int | float | list) and not isinstance(tree, bool) and np.any(tree) else []
+        return [
+            key for name, below in tree.items() for key in keys(below, f"{path}.{name}".lstrip("."))
+        ]
+    return (
+        [path]
+        if isinstance(tree, int | float | list) and not isinstance(tree, bool) and np.any(tree)
+        else []
+    )
 
 
 PURE = ("security.rivalry", "security.demand_spillover", "cost.max_saving", "unit_cost.slope")
-"""Numbers without a unit, which cannot be in another; and a slope that may be large, as nobody then invests."""
+"""Numbers without a unit, which cannot be in another; and a slope that may be large, as nobody then
+invests."""
 
 
-@pytest.mark.parametrize("name", ["two_vendors", "large_and_small", "unit_costs", "from_utility", "capped"])
+@pytest.mark.parametrize(
+    "name", ["two_vendors", "large_and_small", "unit_costs", "from_utility", "capped"]
+)
 @pytest.mark.parametrize("factor", [1e6, 1e-6])
 def test_one_key_in_other_units_is_warned_of(name: str, factor: float) -> None:
     resolved = {**load_case(CASES / f"{name}.yaml").resolved, "expect": {}}
@@ -118,7 +146,7 @@ def test_what_is_taken_per_seat_with_the_spillovers_of_thousands() -> None:
 
 
 def test_one_firm_in_other_units() -> None:
-    (odd, *_) = found(parse_tree(changed(ACME, "demand.intercept", [30e6, 14])))
+    odd, *_ = found(parse_tree(changed(ACME, "demand.intercept", [30e6, 14])))
     assert odd.keys == ("demand.intercept",)
 
 
@@ -136,11 +164,15 @@ def test_the_scaling_that_is_told_changes_nothing(name: str) -> None:
         for key in names.split(", "):
             if key == "security.leakage":
                 for below in tree["security"]["leakage"]:
-                    tree = changed(tree, f"{key}.{below}", lambda value, e=exponent: value * 10.0**e)
+                    tree = changed(
+                        tree, f"{key}.{below}", lambda value, e=exponent: value * 10.0**e
+                    )
             else:
                 tree = changed(tree, key, lambda value, e=exponent: value * 10.0**e)
     here, there = (each.market.flat() for each in (case, parse_tree(tree)))
-    assert natural_units(there).quantity == pytest.approx(natural_units(here).quantity * 10.0**-quantity)
+    assert natural_units(there).quantity == pytest.approx(
+        natural_units(here).quantity * 10.0**-quantity
+    )
     one, other = in_units(here, natural_units(here)), in_units(there, natural_units(there))
     for parameter, value in vars(one).items():
         if isinstance(value, np.ndarray):

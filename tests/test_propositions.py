@@ -15,12 +15,42 @@ from command import Run
 from market.regimes import REGIMES, solve_regime
 from mechanism.casefile.schema import PolicyCase, load_case, parse_tree
 from mechanism.claims.propositions import CLAIMS, claims_at
-from mechanism.claims.sample import confirmed, draw, ground_of_case, ground_of_sample, propositions, sampled
+from mechanism.claims.sample import (
+    confirmed,
+    draw,
+    ground_of_case,
+    ground_of_sample,
+    propositions,
+    sampled,
+)
 from mechanism.report.claims_tree import market_tree, propositions_tree, sample_tree
 
 IDS = [
-    *("P1.i", "P1.ii", "L1.i", "L1.ii", "P2.i", "P2.ii", "P2.iii", "P3.i", "P3.ii", "P4.i", "P4.ii", "P4.iii", "P5.i", "P5.ii", "P6"),
-    *("P7.i", "P7.ii", "R.negative_spillover", "R.price_collusion", "R.investment_first", "R.restricted_cost"),
+    *(
+        "P1.i",
+        "P1.ii",
+        "L1.i",
+        "L1.ii",
+        "P2.i",
+        "P2.ii",
+        "P2.iii",
+        "P3.i",
+        "P3.ii",
+        "P4.i",
+        "P4.ii",
+        "P4.iii",
+        "P5.i",
+        "P5.ii",
+        "P6",
+    ),
+    *(
+        "P7.i",
+        "P7.ii",
+        "R.negative_spillover",
+        "R.price_collusion",
+        "R.investment_first",
+        "R.restricted_cost",
+    ),
     *("B.full_information", "B.truthful", "B.participation"),
 ]
 ROOT = Path(__file__).resolve().parents[1]
@@ -53,14 +83,23 @@ def test_a_moderate_market_meets_the_assumptions_and_the_claims_hold() -> None:
 
 def test_margins_are_what_their_numbers_say() -> None:
     rows = findings("two_vendors")
-    regimes = {key: solve_regime(case("two_vendors").market, key) for key in ("nash", "no_sharing", "sequential", "price_collusion")}
-    assert rows["P5.i"]["margin"] == pytest.approx(regimes["nash"].welfare - regimes["no_sharing"].welfare, rel=1e-9)
-    assert rows["R.price_collusion"]["margin"] == pytest.approx(regimes["nash"].welfare - regimes["price_collusion"].welfare, rel=1e-9)
+    regimes = {
+        key: solve_regime(case("two_vendors").market, key)
+        for key in ("nash", "no_sharing", "sequential", "price_collusion")
+    }
+    assert rows["P5.i"]["margin"] == pytest.approx(
+        regimes["nash"].welfare - regimes["no_sharing"].welfare, rel=1e-9
+    )
+    assert rows["R.price_collusion"]["margin"] == pytest.approx(
+        regimes["nash"].welfare - regimes["price_collusion"].welfare, rel=1e-9
+    )
     leader, nash = regimes["sequential"].levels, regimes["nash"].levels
     assert leader is not None
     assert nash is not None
     assert rows["P6"]["margin"] == pytest.approx(float((leader - nash)[[0, 2]].min()), rel=1e-9)
-    assert rows["P1.i"]["numbers"]["dp_i_dt_i"][0] == pytest.approx((3 + 0.3 * nash[1] - 0.3) / 8, rel=1e-9)
+    assert rows["P1.i"]["numbers"]["dp_i_dt_i"][0] == pytest.approx(
+        (3 + 0.3 * nash[1] - 0.3) / 8, rel=1e-9
+    )
 
 
 def test_an_alliance_outside_assumption_1_invests_less_than_the_market() -> None:
@@ -71,12 +110,15 @@ def test_an_alliance_outside_assumption_1_invests_less_than_the_market() -> None
 
 
 def test_a_counterexample_to_proposition_5_i() -> None:
-    """Assumption 2 is met and welfare lower with sharing; the shipped case's expectations are the oracle's, which read none of this."""
+    """Assumption 2 is met and welfare lower with sharing; the shipped case's expectations are the
+    oracle's, which read none of this."""
     row = findings("sharing_lowers_welfare")["P5.i"]
     assert row["assumption"]["met"] is True
     assert row["holds"] is False
     expected = case("sharing_lowers_welfare").expect
-    difference = expected["regimes.nash.welfare"].value - expected["regimes.no_sharing.welfare"].value
+    difference = (
+        expected["regimes.nash.welfare"].value - expected["regimes.no_sharing.welfare"].value
+    )
     assert row["margin"] == pytest.approx(difference, rel=1e-6)
     assert row["margin"] < -0.02
 
@@ -120,7 +162,9 @@ def test_a_sampled_market_gives_the_same_findings_alone(unit_costs: bool) -> Non
             many_margin, one_margin = float(together[key].margin[lane]), float(alone[key].margin[0])
             if np.isnan(many_margin) and np.isnan(one_margin):
                 continue
-            np.testing.assert_allclose(many_margin, one_margin, rtol=1e-5, atol=1e-7, err_msg=f"{key} in market {lane}")
+            np.testing.assert_allclose(
+                many_margin, one_margin, rtol=1e-5, atol=1e-7, err_msg=f"{key} in market {lane}"
+            )
 
 
 def test_counts_add_up_and_depend_on_the_seed_alone() -> None:
@@ -131,7 +175,22 @@ def test_counts_add_up_and_depend_on_the_seed_alone() -> None:
         assert sum(row["met"].values()) + sum(row["not_met"].values()) + row["not_asked"] == 80
     by_id = {row["id"]: row for row in first["claims"]}
     # The derivative claims are proven under their assumptions: no draw can contradict them.
-    for key in ("P1.i", "P1.ii", "L1.i", "L1.ii", "P2.i", "P2.ii", "P2.iii", "P3.i", "P3.ii", "P4.i", "P4.ii", "P4.iii", "P5.ii", "P6"):
+    for key in (
+        "P1.i",
+        "P1.ii",
+        "L1.i",
+        "L1.ii",
+        "P2.i",
+        "P2.ii",
+        "P2.iii",
+        "P3.i",
+        "P3.ii",
+        "P4.i",
+        "P4.ii",
+        "P4.iii",
+        "P5.ii",
+        "P6",
+    ):
         assert by_id[key]["met"]["false"] == 0
     assert by_id["B.participation"]["worst"]["margin"] < 0
 
@@ -170,7 +229,9 @@ def vendors(tmp_path: Path) -> Path:
 
 
 def test_table_json_and_csv_say_the_same(run: Run, vendors: Path) -> None:
-    table, tree, rows = (run("propositions", vendors, "--format", form) for form in ("table", "json", "csv"))
+    table, tree, rows = (
+        run("propositions", vendors, "--format", form) for form in ("table", "json", "csv")
+    )
     assert table.code == tree.code == rows.code == 0
     told = json.loads(tree.out)
     assert told["sample"] is None
@@ -185,19 +246,37 @@ def test_table_json_and_csv_say_the_same(run: Run, vendors: Path) -> None:
 
 
 def test_counterexamples_are_good_case_files(run: Run, vendors: Path, tmp_path: Path) -> None:
-    done = run("propositions", vendors, "--sample", 60, "--seed", 3, "--counterexamples", tmp_path, "--format", "json")
+    done = run(
+        "propositions",
+        vendors,
+        "--sample",
+        60,
+        "--seed",
+        3,
+        "--counterexamples",
+        tmp_path,
+        "--format",
+        "json",
+    )
     assert done.code == 0
     told = json.loads(done.out)["sample"]
     assert told["count"] == 60
     files = sorted(tmp_path.glob("counterexample_*.json"))
-    assert {path.stem for path in files} >= {"counterexample_B_participation", "counterexample_R_price_collusion"}
+    assert {path.stem for path in files} >= {
+        "counterexample_B_participation",
+        "counterexample_R_price_collusion",
+    }
     for path in files:
-        again = {row["id"]: row for row in propositions_tree(propositions(load_case(path)))["claims"]}
+        again = {
+            row["id"]: row for row in propositions_tree(propositions(load_case(path)))["claims"]
+        }
         key = path.stem.removeprefix("counterexample_").replace("_", ".", 1)
         assert again[key]["holds"] is False
 
 
-def test_bad_usage_is_refused_before_anything_is_computed(run: Run, vendors: Path, tmp_path: Path) -> None:
+def test_bad_usage_is_refused_before_anything_is_computed(
+    run: Run, vendors: Path, tmp_path: Path
+) -> None:
     done = run("propositions", vendors, "--counterexamples", tmp_path)
     assert done.code == 2
     assert "needs --sample N" in done.err
@@ -208,14 +287,23 @@ def test_bad_usage_is_refused_before_anything_is_computed(run: Run, vendors: Pat
 
 
 def test_statics_on_the_command_line(run: Run, vendors: Path) -> None:
-    table, tree, rows = run("statics", vendors), run("statics", vendors, "--format", "json"), run("statics", vendors, "--format", "csv")
+    table, tree, rows = (
+        run("statics", vendors),
+        run("statics", vendors, "--format", "json"),
+        run("statics", vendors, "--format", "csv"),
+    )
     assert table.code == tree.code == rows.code == 0
     told = json.loads(tree.out)
     assert told["regime"] == "nash"
     assert set(told["values"]) == set(told["derivatives"])
     assert all(key in table.out for key in told["derivatives"])
-    slopes = {(row["parameter"], row["figure"]): float(row["derivative"]) for row in csv.DictReader(io.StringIO(rows.out))}
-    assert slopes["security.rivalry", "welfare"] == told["derivatives"]["security.rivalry"]["welfare"]
+    slopes = {
+        (row["parameter"], row["figure"]): float(row["derivative"])
+        for row in csv.DictReader(io.StringIO(rows.out))
+    }
+    assert (
+        slopes["security.rivalry", "welfare"] == told["derivatives"]["security.rivalry"]["welfare"]
+    )
     assert told["derivatives"]["security.rivalry"]["investment"][0] < 0
 
 

@@ -27,7 +27,11 @@ class Quadratic:
         return np.einsum("li,ij,lj->l", x, self.C, x) / 2 + x @ self.g + self.constant
 
     def derivatives(self, x: Array) -> tuple[Array, Array, Array]:
-        return self.value(x), x @ self.C + self.g, np.broadcast_to(self.C, (len(x), *self.C.shape)).copy()
+        return (
+            self.value(x),
+            x @ self.C + self.g,
+            np.broadcast_to(self.C, (len(x), *self.C.shape)).copy(),
+        )
 
     def take(self, lanes: Any) -> Quadratic:
         return self
@@ -40,7 +44,8 @@ def squared(weights: list[float], level: float, scale: float) -> tuple[Array, Ar
 
 
 def research_duopoly(beta: float) -> tuple[Quadratic, Quadratic]:
-    """d'Aspremont and Jacquemin (1988), a - A = b = gamma = 1: profits in research x_i once outputs follow as Cournot."""
+    """d'Aspremont and Jacquemin (1988), a - A = b = gamma = 1: profits in research x_i once outputs
+    follow as Cournot."""
     firms = []
     for own in (0, 1):
         weights = [2 * beta - 1.0, 2 * beta - 1.0]
@@ -65,7 +70,11 @@ def research_game(beta: float) -> Game:
     )
 
 
-PUBLISHED = {0.1: (0.788382, 0.334347, 0.394265), 0.3: (0.742358, 0.462633, 0.562771), 0.5: (0.666667, 0.666667, 0.857143)}
+PUBLISHED = {
+    0.1: (0.788382, 0.334347, 0.394265),
+    0.3: (0.742358, 0.462633, 0.562771),
+    0.5: (0.666667, 0.666667, 0.857143),
+}
 
 
 @pytest.mark.parametrize("beta", PUBLISHED)
@@ -78,17 +87,22 @@ def test_research_with_spillovers(beta: float) -> None:
 
     first, second = research_duopoly(beta)
     # With equal research by agreement the joint profit is concave along the diagonal.
-    joint = Quadratic((first.C + second.C).sum(keepdims=True), (first.g + second.g).sum(keepdims=True))
+    joint = Quadratic(
+        (first.C + second.C).sum(keepdims=True), (first.g + second.g).sum(keepdims=True)
+    )
     box = np.zeros((1, 1)), np.full((1, 1), 10.0)
     np.testing.assert_allclose(maximise(joint, np.ones((1, 1)), *box).x, [[research]], atol=1e-6)
 
     # Outputs by agreement too: (1 + (1 + beta) x)^2 / 4 in total, less the cost of both.
     C, g = squared([1 + beta], 1.0, 1 / 4)
-    np.testing.assert_allclose(maximise(Quadratic(C - 2 * np.eye(1), g), np.ones((1, 1)), *box).x, [[full]], atol=1e-6)
+    np.testing.assert_allclose(
+        maximise(Quadratic(C - 2 * np.eye(1), g), np.ones((1, 1)), *box).x, [[full]], atol=1e-6
+    )
 
 
 def test_research_equilibrium_is_unstable_with_small_spillovers() -> None:
-    """Henriques (1990): best replies run away from it below beta = (3 - sqrt 7) / 2, approach it above."""
+    """Henriques (1990): best replies run away from it below beta = (3 - sqrt 7) / 2, approach it
+    above."""
     bound = (3 - np.sqrt(7)) / 2
     assert bound == pytest.approx(0.177124, abs=1e-6)
     for beta in (0.05, bound - 1e-3, bound + 1e-3, 0.3):
@@ -103,7 +117,12 @@ def test_research_alone_exceeds_full_cooperation_up_to_a_spillover() -> None:
     def excess(beta: float) -> float:
         found = find_equilibria(research_game(beta), np.array([[0.7, 0.7]]))
         C, g = squared([1 + beta], 1.0, 1 / 4)
-        full = maximise(Quadratic(C - 2 * np.eye(1), g), np.ones((1, 1)), np.zeros((1, 1)), np.full((1, 1), 10.0)).x[0, 0]
+        full = maximise(
+            Quadratic(C - 2 * np.eye(1), g),
+            np.ones((1, 1)),
+            np.zeros((1, 1)),
+            np.full((1, 1), 10.0),
+        ).x[0, 0]
         return float(found.x[0, 0] - full)
 
     crossing = 3.5 / 8.5
@@ -112,7 +131,8 @@ def test_research_alone_exceeds_full_cooperation_up_to_a_spillover() -> None:
 
 
 def test_price_leadership() -> None:
-    """q_i = 10 - p_i + 0.5 p_j without cost: the leader asks 50/7, the follower 6.785714 and earns more."""
+    """q_i = 10 - p_i + 0.5 p_j without cost: the leader asks 50/7, the follower 6.785714 and earns
+    more."""
 
     def follower(price: Array) -> Array:
         return (10 + 0.5 * price) / 2

@@ -34,7 +34,8 @@ AMOUNTS = st.floats(-100, 100, allow_nan=False)
 
 @given(one=AMOUNTS, other=AMOUNTS)
 def test_flat_parts_are_the_least_with_which_all_join(one: float, other: float) -> None:
-    """Nobody gets less than it needs but by what others were handed back; the public pays what is missing and takes nothing."""
+    """Nobody gets less than it needs but by what others were handed back; the public pays what is
+    missing and takes nothing."""
     least = np.array([one, other])
     net = settled(least, fees=False)
     assert net.sum() == pytest.approx(max(0.0, least.sum()), abs=1e-9)
@@ -43,19 +44,28 @@ def test_flat_parts_are_the_least_with_which_all_join(one: float, other: float) 
         np.testing.assert_allclose(net, least)
     else:  # who needs something is paid in proportion to what the others would give
         gives = np.maximum(-least, 0)
-        np.testing.assert_allclose(np.maximum(-net, 0) * gives.sum(), gives * np.maximum(least, 0).sum(), atol=1e-8)
+        np.testing.assert_allclose(
+            np.maximum(-net, 0) * gives.sum(), gives * np.maximum(least, 0).sum(), atol=1e-8
+        )
     np.testing.assert_array_equal(settled(least, fees=True), least)
 
 
 # --- who wins
 
 
-def winner(values: list[float], asks: list[int], outlay: list[float] | None = None, materiality: float = 0.05) -> int:
+def winner(
+    values: list[float],
+    asks: list[int],
+    outlay: list[float] | None = None,
+    materiality: float = 0.05,
+) -> int:
     """Of policies at one case, the first being the market as it is and welfare 100."""
     paid = np.array(outlay or [0.0] * len(values))
     net = np.stack([paid / 2, paid / 2], -1)[:, None]
     value = np.array(values)[:, None]
-    found, _ = choose(value, value[0], np.array(asks), paid[:, None], net, np.array([100.0]), materiality)
+    found, _ = choose(
+        value, value[0], np.array(asks), paid[:, None], net, np.array([100.0]), materiality
+    )
     return int(found[0])
 
 
@@ -88,13 +98,16 @@ def changed(name: str, **mechanism: Any) -> Evaluation:
 
 
 def test_two_vendors() -> None:
-    """The levels alone decide what a public instrument costs: 2 x 49.49, with rates of 344.42 as under subsidy and tax."""
+    """The levels alone decide what a public instrument costs: 2 x 49.49, with rates of 344.42 as
+    under subsidy and tax."""
     found = changed("two_vendors")
     advice = found.recommendation
     assert advice is not None
     assert advice.policy is not None
     assert advice.policy.key == "linear_subsidies"
-    assert [(rung.requires, round(rung.value, 2)) for rung in advice.ladder if rung.value is not None] == [
+    assert [
+        (rung.requires, round(rung.value, 2)) for rung in advice.ladder if rung.value is not None
+    ] == [
         ("nothing", 788.35),
         ("permission", 794.57),
         ("money", 853.69),
@@ -113,9 +126,12 @@ def test_two_vendors() -> None:
 
 
 @pytest.mark.parametrize("fees", [False, True])
-@pytest.mark.parametrize("name", ["two_vendors", "large_and_small", "near_monopolies", "loss_at_optimum", "unit_costs"])
+@pytest.mark.parametrize(
+    "name", ["two_vendors", "large_and_small", "near_monopolies", "loss_at_optimum", "unit_costs"]
+)
 def test_money_buys_the_same_by_any_name(name: str, fees: bool) -> None:
-    """At full weight of profits and no cost of public funds rates and subsidy and tax come to the same."""
+    """At full weight of profits and no cost of public funds rates and subsidy and tax come to the
+    same."""
     found = changed(name, fees=fees)
     one, other = row(found, "linear_subsidies"), row(found, "vcg_full_information")
     assert one.expected is not None
@@ -125,11 +141,18 @@ def test_money_buys_the_same_by_any_name(name: str, fees: bool) -> None:
     np.testing.assert_allclose(one.expected.investment, other.expected.investment, rtol=1e-9)
 
 
-STANDARDS = [{}, {"public_funds_cost": 0.3}, {"profit_weight": 0.4, "public_funds_cost": 0.2}, {"fees": True, "profit_weight": 0.5}]
+STANDARDS = [
+    {},
+    {"public_funds_cost": 0.3},
+    {"profit_weight": 0.4, "public_funds_cost": 0.2},
+    {"fees": True, "profit_weight": 0.5},
+]
 
 
 @pytest.mark.parametrize("mechanism", STANDARDS, ids=str)
-@pytest.mark.parametrize("name", ["two_vendors", "restricted_cost", "large_and_small", "sharing_lowers_welfare"])
+@pytest.mark.parametrize(
+    "name", ["two_vendors", "restricted_cost", "large_and_small", "sharing_lowers_welfare"]
+)
 def test_nothing_exceeds_what_can_be_attained(name: str, mechanism: dict[str, Any]) -> None:
     found = changed(name, **mechanism)
     most = row(found, "second_best").value
@@ -140,8 +163,12 @@ def test_nothing_exceeds_what_can_be_attained(name: str, mechanism: dict[str, An
 
 
 def test_who_loses_is_protected_unless_allowed() -> None:
-    """In this market the planner's levels cost consumers something: it is not recommended, and allowed it reaches more."""
-    kept, free = changed("sharing_lowers_welfare"), changed("sharing_lowers_welfare", allow=["consumers_lose"])
+    """In this market the planner's levels cost consumers something: it is not recommended, and
+    allowed it reaches more."""
+    kept, free = (
+        changed("sharing_lowers_welfare"),
+        changed("sharing_lowers_welfare", allow=["consumers_lose"]),
+    )
     refused = row(kept, "vcg_full_information")
     assert refused.why_not is not None
     assert refused.why_not.code == "consumers_lose"
@@ -156,7 +183,9 @@ def test_who_loses_is_protected_unless_allowed() -> None:
 
 def test_price_fixing_only_where_allowed() -> None:
     assert not row(changed("two_vendors"), "price_collusion").competes
-    assert row(changed("two_vendors", allow=["price_collusion", "consumers_lose"]), "price_collusion").competes
+    assert row(
+        changed("two_vendors", allow=["price_collusion", "consumers_lose"]), "price_collusion"
+    ).competes
 
 
 def test_no_advice_where_the_planner_has_no_limit() -> None:
@@ -187,11 +216,21 @@ def by_brute_force(case: Case, today: Any, standard: Standard, starts: list[Arra
         {"type": "ineq", "fun": lambda x: parts(x[:4])[1] + x[4] - needed},
         {"type": "ineq", "fun": lambda x: parts(x[:4])[0] - floor},
     ]
-    box = [*zip(lower[0], [u if np.isfinite(u) else None for u in upper[0]], strict=True), (0, None)]
+    box = [
+        *zip(lower[0], [u if np.isfinite(u) else None for u in upper[0]], strict=True),
+        (0, None),
+    ]
     best = -np.inf
     for start in starts:
         begin = np.append(start, max(0.0, needed - parts(start)[1]))
-        end = minimize(loss, begin, method="SLSQP", bounds=box, constraints=conditions, options={"ftol": 1e-13, "maxiter": 400}).x
+        end = minimize(
+            loss,
+            begin,
+            method="SLSQP",
+            bounds=box,
+            constraints=conditions,
+            options={"ftol": 1e-13, "maxiter": 400},
+        ).x
         if (
             min(condition["fun"](end) for condition in conditions) >= -1e-6
             and account(case, end[None, :4], bertrand_matrix).describes_market[0]
@@ -222,15 +261,26 @@ def test_no_levels_are_better(case: Case, beta: float, mu: float) -> None:
     value = float(standard.value(books.consumer_surplus.sum(), books.profit.sum() + outlay, outlay))
     top = float(np.abs(found.levels[0, 2:]).max())
     rng = np.random.default_rng(1)
-    spread = [np.concatenate([rng.uniform(0, 1, 2), rng.uniform(0, 1.5 * top + 1e-3, 2)]) for _ in range(6)]
-    other = by_brute_force(case, replace(today), standard, [found.levels[0], nash.levels[0], optimum.levels[0], *spread])
+    spread = [
+        np.concatenate([rng.uniform(0, 1, 2), rng.uniform(0, 1.5 * top + 1e-3, 2)])
+        for _ in range(6)
+    ]
+    other = by_brute_force(
+        case,
+        replace(today),
+        standard,
+        [found.levels[0], nash.levels[0], optimum.levels[0], *spread],
+    )
     assert value >= other - 1e-6 * abs(value)
     floor = float(today.consumer_surplus.sum())
     assert books.consumer_surplus.sum() >= floor - 1e-8 * abs(float(today.total_surplus.sum()))
 
 
 def test_many_markets_and_standards_at_once_are_what_each_is_alone() -> None:
-    trees = [load_case(CASES / f"{name}.yaml").market.flat() for name in ("two_vendors", "full_sharing", "near_monopolies")]
+    trees = [
+        load_case(CASES / f"{name}.yaml").market.flat()
+        for name in ("two_vendors", "full_sharing", "near_monopolies")
+    ]
     from mechanism.analysis.many import stack
 
     many = stack(trees)
@@ -238,10 +288,18 @@ def test_many_markets_and_standards_at_once_are_what_each_is_alone() -> None:
     nash, optimum = solve_markets(many, "nash", 3), solve_markets(many, "social_optimum", 3)
     weights, costs = (np.array(column) for column in zip(*standards, strict=True))
     together = attainable(
-        many, optimum, account(many, nash.levels, bertrand_matrix), Standard(profit_weight=weights, public_funds_cost=costs)
+        many,
+        optimum,
+        account(many, nash.levels, bertrand_matrix),
+        Standard(profit_weight=weights, public_funds_cost=costs),
     )
     for k, (beta, mu) in enumerate(standards):
         one = many.take([k])
         own = solve_markets(one, "nash", 1), solve_markets(one, "social_optimum", 1)
-        alone = attainable(one, own[1], account(one, own[0].levels, bertrand_matrix), Standard(profit_weight=beta, public_funds_cost=mu))
+        alone = attainable(
+            one,
+            own[1],
+            account(one, own[0].levels, bertrand_matrix),
+            Standard(profit_weight=beta, public_funds_cost=mu),
+        )
         np.testing.assert_allclose(together.levels[k], alone.levels[0], rtol=1e-8, atol=1e-10)

@@ -45,10 +45,13 @@ def test_every_shipped_case_is_listed() -> None:
 
 
 def test_the_counts_of_claims_are_those_of_the_sample() -> None:
-    """2,000 random markets, every claim: what the replication table says is what the program finds, on this machine too."""
+    """2,000 random markets, every claim: what the replication table says is what the program finds,
+    on this machine too."""
     table = re.search(r"<!-- claims -->\n(.*?)\n<!-- end of claims -->", README, re.S)
     assert table is not None
-    shown = [[cell.strip() for cell in line.strip("|").split("|")] for line in table[1].splitlines()[2:]]
+    shown = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in table[1].splitlines()[2:]
+    ]
     found = sampled(2000, 0).claims
     assert shown == [
         [

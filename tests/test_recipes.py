@@ -1,5 +1,7 @@
-"""The recipes of ARCHITECTURE.md: a row in one table is all that a new cost form, tax rule, regime or private parameter takes, from a file
-to every command, solved or not; a row under another name gives the same figures to the last digit; nobody else knows a row by its key."""
+"""The recipes of ARCHITECTURE.md: a row in one table is all that a new cost form, tax rule, regime
+or private parameter takes, from a file to every command, solved or not; a row under another name
+gives the same figures to the last digit; nobody else knows a row by its key.
+"""
 
 from __future__ import annotations
 
@@ -84,7 +86,10 @@ TOYS = {
     "private parameter": Toy(
         table=PRIVATE,
         row=TOY,
-        changes={"types": {"values": [1.45, 1.55], "parameter": TOY.key}, "mechanism": {"tax_rule": "groves"}},
+        changes={
+            "types": {"values": [1.45, 1.55], "parameter": TOY.key},
+            "mechanism": {"tax_rule": "groves"},
+        },
         case=PRIVATE_TYPES,
         policy="groves",
     ),
@@ -122,9 +127,17 @@ def evaluated(run: Run, path: Path, code: int = 0) -> Tree:
     return found
 
 
-def batch(run: Run, write: Write, case: Path, policies: Sequence[str], scales: Sequence[float]) -> pd.DataFrame:
+def batch(
+    run: Run, write: Write, case: Path, policies: Sequence[str], scales: Sequence[float]
+) -> pd.DataFrame:
     """The rows of `pigou batch` over cost scales."""
-    design = write({"case": str(case), "vary": {"cost.scale": {"values": list(scales)}}, "policies": list(policies)})
+    design = write(
+        {
+            "case": str(case),
+            "vary": {"cost.scale": {"values": list(scales)}},
+            "policies": list(policies),
+        }
+    )
     out = design.with_suffix(".csv")
     done = run("batch", design, "--out", out, "--quiet")
     assert done.code == 0, done.err
@@ -135,13 +148,19 @@ def batch(run: Run, write: Write, case: Path, policies: Sequence[str], scales: S
 
 
 @pytest.mark.parametrize("toy", TOYS.values(), ids=TOYS)
-def test_a_new_row_goes_through_every_command(toy: Toy, run: Run, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_row_goes_through_every_command(
+    toy: Toy, run: Run, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With a solution: figures everywhere, the same in a batch and on a path as alone."""
     monkeypatch.setitem(toy.table, toy.row.key, toy.row)
     tree = laid_over(toy.case, toy.changes)
     path, scale = write(tree), tree["cost"]["scale"]
     result = evaluated(run, path)
-    for command in (("evaluate", path), ("compare", path), ("compare", path, ROOT / "cases" / f"{toy.case}.yaml")):
+    for command in (
+        ("evaluate", path),
+        ("compare", path),
+        ("compare", path, ROOT / "cases" / f"{toy.case}.yaml"),
+    ):
         assert run(*command).code == 0
     frame = batch(run, write, path, ["nash", toy.policy], [scale, 1.2 * scale])
     row = frame[frame["policy"] == toy.policy].iloc[0]
@@ -155,22 +174,38 @@ def test_a_new_row_goes_through_every_command(toy: Toy, run: Run, write: Write, 
     else:
         expected = result["regimes"][toy.policy]["welfare"]
     assert row["welfare"] == pytest.approx(expected, rel=1e-9)
-    vary = ("what-if", path, "--vary", f"cost.scale={scale}:{1.2 * scale}:2", "--policy", toy.policy)
+    vary = (
+        "what-if",
+        path,
+        "--vary",
+        f"cost.scale={scale}:{1.2 * scale}:2",
+        "--policy",
+        toy.policy,
+    )
     assert run(*vary).code == 0
     along = json.loads(run(*vary, "--format", "json").out)["rows"]
-    assert [r["welfare"] for r in along] == pytest.approx(list(frame[frame["policy"] == toy.policy]["welfare"]), rel=1e-9)
+    assert [r["welfare"] for r in along] == pytest.approx(
+        list(frame[frame["policy"] == toy.policy]["welfare"]), rel=1e-9
+    )
     assert run("what-if", path, "--set", f"cost.scale={1.1 * scale}").code == 0
 
 
 @pytest.mark.parametrize("toy", TOYS.values(), ids=TOYS)
-def test_a_new_row_without_a_solution_goes_through_every_command(toy: Toy, run: Run, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_row_without_a_solution_goes_through_every_command(
+    toy: Toy, run: Run, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """No figures, and the reason, but no failure of the program."""
     monkeypatch.setitem(toy.table, toy.row.key, toy.row)
     path = write(laid_over(toy.case, toy.changes, ILL))
     result = evaluated(run, path, code=3)
     assert result["regimes"]["social_optimum"]["status"] == "unbounded"
     assert result["regimes"].get(toy.policy, {"status": "unbounded"})["status"] == "unbounded"
-    for command in (("evaluate", path), ("compare", path), ("compare", path, path), ("what-if", path, "--set", "cost.scale=0.8")):
+    for command in (
+        ("evaluate", path),
+        ("compare", path),
+        ("compare", path, path),
+        ("what-if", path, "--set", "cost.scale=0.8"),
+    ):
         done = run(*command)
         assert done.code == 3
         assert "unbounded" in done.err
@@ -179,9 +214,17 @@ def test_a_new_row_without_a_solution_goes_through_every_command(toy: Toy, run: 
     assert set(frame["status"]) <= {"unbounded", "not_converged"}
     assert frame["message"].notna().all()
     assert frame["welfare"].isna().all()
-    vary = ("what-if", path, "--vary", "cost.scale=0.8:0.9:2", *(part for key in policies for part in ("--policy", key)))
+    vary = (
+        "what-if",
+        path,
+        "--vary",
+        "cost.scale=0.8:0.9:2",
+        *(part for key in policies for part in ("--policy", key)),
+    )
     assert run(*vary).code == 0
-    assert all(row["welfare"] is None for row in json.loads(run(*vary, "--format", "json").out)["rows"])
+    assert all(
+        row["welfare"] is None for row in json.loads(run(*vary, "--format", "json").out)["rows"]
+    )
 
 
 # --- renamed copies
@@ -190,9 +233,14 @@ COPY = "copy_of_it"
 
 
 def renamed(value: Any, key: str) -> str:
-    """A JSON tree as text in which the copy is called what it copies; whether it competes is a matter of its key."""
+    """A JSON tree as text in which the copy is called what it copies; whether it competes is a
+    matter of its key."""
     if isinstance(value, dict):
-        value = {name: v for name, v in value.items() if name not in ("competes", "why_not", "attained", "recommended", "value")}
+        value = {
+            name: v
+            for name, v in value.items()
+            if name not in ("competes", "why_not", "attained", "recommended", "value")
+        }
     return json.dumps(value, sort_keys=True).replace(COPY, key)
 
 
@@ -208,20 +256,29 @@ def same_rows(frame: pd.DataFrame, one: str, other: str) -> None:
 
 
 @pytest.mark.parametrize("case", [KNOWN, PRIVATE_TYPES])
-def test_a_copy_of_saturating_gives_the_same_figures_everywhere(case: str, run: Run, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_copy_of_saturating_gives_the_same_figures_everywhere(
+    case: str, run: Run, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(COST_FORMS, COPY, replace(COST_FORMS["saturating"], key=COPY))
     paths = [write(laid_over(case, {"cost": {"form": form}})) for form in ("saturating", COPY)]
     plain, copy = (evaluated(run, path) for path in paths)
     for result in (plain, copy):
         del result["case"], result["case_sha256"]
     assert renamed(copy, "saturating") == renamed(plain, "saturating")
-    policies = ["nash", "social_optimum", "sequential", *(["groves"] if case == PRIVATE_TYPES else [])]
+    policies = [
+        "nash",
+        "social_optimum",
+        "sequential",
+        *(["groves"] if case == PRIVATE_TYPES else []),
+    ]
     frames = [batch(run, write, path, policies, [15.0, 18.0, 0.9]) for path in paths]
     pd.testing.assert_frame_equal(*frames, check_exact=True)
 
 
 @pytest.mark.parametrize("case", [KNOWN])
-def test_a_copy_of_nash_gives_the_same_figures_everywhere(case: str, run: Run, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_copy_of_nash_gives_the_same_figures_everywhere(
+    case: str, run: Run, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(REGIMES, COPY, replace(REGIMES["nash"], key=COPY))
     path = write(laid_over(case))
     result = evaluated(run, path)
@@ -231,12 +288,21 @@ def test_a_copy_of_nash_gives_the_same_figures_everywhere(case: str, run: Run, w
     same_rows(batch(run, write, path, ["nash", COPY], [15.0, 18.0, 0.1]), "nash", COPY)
 
 
-def test_a_copy_of_groves_gives_the_same_figures_everywhere(run: Run, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_copy_of_groves_gives_the_same_figures_everywhere(
+    run: Run, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(TAX_RULES, COPY, replace(TAX_RULES["groves"], key=COPY))
-    paths = [write(laid_over(PRIVATE_TYPES, {"mechanism": {"tax_rule": rule}})) for rule in ("groves", COPY)]
+    paths = [
+        write(laid_over(PRIVATE_TYPES, {"mechanism": {"tax_rule": rule}}))
+        for rule in ("groves", COPY)
+    ]
     plain, copy = (evaluated(run, path) for path in paths)
-    assert renamed(copy["mechanism"]["reported"], "groves") == renamed(plain["mechanism"]["reported"], "groves")
-    assert renamed(copy["mechanism"]["alternatives"]["groves"], "groves") == renamed(plain["mechanism"]["alternatives"][COPY], "groves")
+    assert renamed(copy["mechanism"]["reported"], "groves") == renamed(
+        plain["mechanism"]["reported"], "groves"
+    )
+    assert renamed(copy["mechanism"]["alternatives"]["groves"], "groves") == renamed(
+        plain["mechanism"]["alternatives"][COPY], "groves"
+    )
     assert renamed(copy["comparison"], "groves") == renamed(plain["comparison"], "groves")
     same_rows(batch(run, write, paths[0], ["groves", COPY], [15.0, 18.0, 0.9]), "groves", COPY)
 
@@ -252,18 +318,39 @@ NAMED = {
     ("market/model/case.py", "saturating"): "what a case made in Python has where it does not say",
     ("mechanism/casefile/policies.py", "nash"): "TODAY: what changes are measured against",
     ("mechanism/casefile/policies.py", "social_optimum"): "GOAL: what subsidies and taxes aim at",
-    ("mechanism/design/program.py", "worst_type"): "a bound on what transfers may be, by its formula",
+    (
+        "mechanism/design/program.py",
+        "worst_type",
+    ): "a bound on what transfers may be, by its formula",
     **{
         (f"mechanism/{module}.py", key): "claims of the paper are about named regimes and forms"
         for module in ("ground", "propositions", "sample")
         for key in (
-            *("no_sharing", "nash", "joint_profit", "price_collusion", "social_optimum", "sequential", "investment_first"),
+            *(
+                "no_sharing",
+                "nash",
+                "joint_profit",
+                "price_collusion",
+                "social_optimum",
+                "sequential",
+                "investment_first",
+            ),
             *("saturating", "restricted"),
         )
     },
     **{
-        ("cli/commands/statics.py", key): "choices of an option, held to the table by a test: help loads no library of numbers"
-        for key in ("no_sharing", "nash", "joint_profit", "price_collusion", "social_optimum", "first_best")
+        (
+            "cli/commands/statics.py",
+            key,
+        ): "choices of an option, held to the table by a test: help loads no library of numbers"
+        for key in (
+            "no_sharing",
+            "nash",
+            "joint_profit",
+            "price_collusion",
+            "social_optimum",
+            "first_best",
+        )
     },
 }
 """Where a key of a row stands outside the row's own module, and why."""
@@ -288,7 +375,11 @@ def test_nobody_but_its_own_module_knows_a_row_by_its_key() -> None:
     }
     needless = {place for place in NAMED if place not in found}
     assert found - set(NAMED) == set()
-    assert {place for place in needless if place[0].split("/")[1] not in ("ground.py", "propositions.py", "sample.py")} == set()
+    assert {
+        place
+        for place in needless
+        if place[0].split("/")[1] not in ("ground.py", "propositions.py", "sample.py")
+    } == set()
 
 
 def test_the_printed_tax_is_known_to_its_own_row_alone() -> None:
@@ -296,7 +387,9 @@ def test_the_printed_tax_is_known_to_its_own_row_alone() -> None:
         if str(path.relative_to(ROOT)) == "mechanism/design/rules.py":
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Compare) and any(isinstance(c, ast.Constant) and c.value == PAYOFF for c in node.comparators):
+            if isinstance(node, ast.Compare) and any(
+                isinstance(c, ast.Constant) and c.value == PAYOFF for c in node.comparators
+            ):
                 assert "payoff" in ast.unparse(node.left), f"{path}:{node.lineno}"
             if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
                 assert node.slice.value != PAYOFF, f"{path}:{node.lineno}"

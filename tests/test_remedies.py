@@ -56,7 +56,11 @@ NUMBERS = r"(\[[^\]]*\]|[0-9.e+-]+)"
 
 def remedies(message: str) -> dict[str, np.ndarray]:
     """The keys a message would change, with the bounds it names."""
-    found = re.findall(rf"(raise cost\.scale above|lower cost\.max_saving below|lower cost\.spillover below) {NUMBERS}", message)
+    found = re.findall(
+        r"(raise cost\.scale above|lower cost\.max_saving below|lower cost\.spillover below)"
+        rf" {NUMBERS}",
+        message,
+    )
     return {what: values(bound) for what, bound in found}
 
 
@@ -72,7 +76,11 @@ def messages() -> list[tuple[str, dict[str, Any], str]]:
     rng, out = np.random.default_rng(11), []
     for form in COST_FORMS:
         for per_firm in (False, True):
-            for key in ("nash", "joint_profit", "first_best") if form != "restricted" else ("joint_profit",):
+            for key in (
+                ("nash", "joint_profit", "first_best")
+                if form != "restricted"
+                else ("joint_profit",)
+            ):
                 for _ in range(6):
                     given = drawn(rng, form, per_firm)
                     if unbounded(given, key):
@@ -80,8 +88,14 @@ def messages() -> list[tuple[str, dict[str, Any], str]]:
                         assert found.status == "unbounded"
                         out.append((key, given, found.message or ""))
                         break
-    free = {**drawn(rng, "restricted", False), "cost_spillover": 1.0, "cost_scale": 20.0}  # shared knowledge costs nothing more
-    out.append(("joint_profit", free, solve_regime(make_case(**free), "joint_profit").message or ""))
+    free = {
+        **drawn(rng, "restricted", False),
+        "cost_spillover": 1.0,
+        "cost_scale": 20.0,
+    }  # shared knowledge costs nothing more
+    out.append(
+        ("joint_profit", free, solve_regime(make_case(**free), "joint_profit").message or "")
+    )
     return out
 
 
@@ -96,7 +110,13 @@ def test_every_bound_is_the_least_that_mends(told: list[tuple[str, dict[str, Any
         for what, bound in remedies(message).items():
             name, sign = MENDED[what]
 
-            def changed(share: float, name: str = name, sign: int = sign, bound: np.ndarray = bound, given: Any = given) -> dict[str, Any]:
+            def changed(
+                share: float,
+                name: str = name,
+                sign: int = sign,
+                bound: np.ndarray = bound,
+                given: Any = given,
+            ) -> dict[str, Any]:
                 value = bound * (1 + sign * share)
                 return {**given, name: value if sign > 0 else np.minimum(given[name], value)}
 
@@ -113,9 +133,12 @@ def test_a_cap_mends_whatever_it_is(told: list[tuple[str, dict[str, Any], str]])
         assert not unbounded({**given, "investment_cap": 50.0}, key)
 
 
-@pytest.mark.parametrize("unit_cost", [(0.5, 0.3, 0.1, 0.05), (1.0, 0.5, 0.05, 0.02), (2.0, 1.5, 0.02, 0.01)])
+@pytest.mark.parametrize(
+    "unit_cost", [(0.5, 0.3, 0.1, 0.05), (1.0, 0.5, 0.05, 0.02), (2.0, 1.5, 0.02, 0.01)]
+)
 def test_a_cap_keeps_unit_costs_above_zero(unit_cost: tuple[float, ...]) -> None:
-    """The cap is sure to do; a somewhat higher one may, where the optimum under it lies elsewhere."""
+    """The cap is sure to do; a somewhat higher one may, where the optimum under it lies
+    elsewhere."""
 
     def case(cap: float | None) -> Case:
         return make_case(
@@ -141,7 +164,11 @@ def test_a_cap_keeps_unit_costs_above_zero(unit_cost: tuple[float, ...]) -> None
 
 TREE: dict[str, Any] = {
     "demand": {"choke_price": [10, 4], "own_satiation": [0.8, 0.9], "cross_satiation": 0.4},
-    "security": {"rivalry": 0.2, "demand_spillover": 0.3, "leakage": {"own": 2, "cross": 0.3, "interaction": 0.2}},
+    "security": {
+        "rivalry": 0.2,
+        "demand_spillover": 0.3,
+        "leakage": {"own": 2, "cross": 0.3, "interaction": 0.2},
+    },
     "cost": {"scale": 30, "max_saving": 0.3, "spillover": 0.5},
 }
 
@@ -159,16 +186,30 @@ def fault(tree: dict[str, Any]) -> str | None:
 def test_bounds_of_keys_are_the_least_that_are_taken(seed: int) -> None:
     rng = np.random.default_rng(seed)
     own, cross = rng.uniform(0.6, 1.0, 2).tolist(), float(rng.uniform(0.3, 0.5))
-    demand = {"choke_price": [float(rng.uniform(8, 12)), 1.0], "own_satiation": own, "cross_satiation": cross}
+    demand = {
+        "choke_price": [float(rng.uniform(8, 12)), 1.0],
+        "own_satiation": own,
+        "cross_satiation": cross,
+    }
     text = fault({**TREE, "demand": demand})
     assert text is not None
     least = float(text.rpartition("must exceed ")[2])
     for share, fine in ((STEP, True), (-STEP, False)):
         choke = [demand["choke_price"][0], least * (1 + share)]  # type: ignore[index]
         assert (fault({**TREE, "demand": {**demand, "choke_price": choke}}) is None) == fine
-    leakage = {"own": 0.1, "cross": float(rng.uniform(0.2, 0.5)), "interaction": float(rng.uniform(0.1, 0.3))}
+    leakage = {
+        "own": 0.1,
+        "cross": float(rng.uniform(0.2, 0.5)),
+        "interaction": float(rng.uniform(0.1, 0.3)),
+    }
     security = {**TREE["security"], "leakage": leakage}
-    text = fault({**TREE, "security": security, "demand": {"intercept": 20, "own_slope": 1.5, "cross_slope": 0.5}})
+    text = fault(
+        {
+            **TREE,
+            "security": security,
+            "demand": {"intercept": 20, "own_slope": 1.5, "cross_slope": 0.5},
+        }
+    )
     assert text is not None
     named = re.search(r"cross \+ interaction = ([0-9.]+)", text)
     assert named is not None

@@ -1,4 +1,5 @@
-"""Rows own everything true of them: a renamed copy changes no figure, a new one is a row in one table and nothing else."""
+"""Rows own everything true of them: a renamed copy changes no figure, a new one is a row in one
+table and nothing else."""
 
 from __future__ import annotations
 
@@ -18,13 +19,27 @@ from market.model.payoff import Payoff
 from market.model.pricing import bertrand_matrix
 from market.model.reply import best_reply
 from market.model.wellposed import required_scale
-from market.regimes import BOTH, REGIMES, Regime, benefit_matrix, level_bounds, solve_markets, solve_regime, solve_regimes
+from market.regimes import (
+    BOTH,
+    REGIMES,
+    Regime,
+    benefit_matrix,
+    level_bounds,
+    solve_markets,
+    solve_regime,
+    solve_regimes,
+)
 from market.solve.optimum import maximise
 from mechanism.analysis.many import stack
 from mechanism.scheme.allocation import allocate, levels_over_pairs
 
 UNEQUAL: dict[str, object] = {"intercept": [20.0, 17.0], "cost_spillover": [0.5, 0.2]}
-VARIANTS: tuple[dict[str, object], ...] = ({}, UNEQUAL, {"cost_scale": 2.0}, {"unit_cost": (2.0, 0.1, 0.0, 0.0)})
+VARIANTS: tuple[dict[str, object], ...] = (
+    {},
+    UNEQUAL,
+    {"cost_scale": 2.0},
+    {"unit_cost": (2.0, 0.1, 0.0, 0.0)},
+)
 """Markets that are solved, and one in which some regimes are unbounded."""
 
 
@@ -34,7 +49,9 @@ def as_text(outcomes: Mapping[str, Outcome]) -> str:
 
 
 @pytest.mark.parametrize("changes", VARIANTS)
-def test_a_renamed_copy_of_a_cost_form_changes_nothing(changes: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_renamed_copy_of_a_cost_form_changes_nothing(
+    changes: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(COST_FORMS, "copy", replace(COST_FORMS["saturating"], key="copy"))
     one, two = market(**changes), market(cost_form="copy", **changes)
     assert as_text(solve_regimes(one)) == as_text(solve_regimes(two))
@@ -45,7 +62,9 @@ def test_a_renamed_copy_of_a_cost_form_changes_nothing(changes: dict[str, object
 
 
 @pytest.mark.parametrize("changes", VARIANTS)
-def test_a_renamed_copy_of_a_regime_changes_nothing(changes: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_renamed_copy_of_a_regime_changes_nothing(
+    changes: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
     case = market(**changes)
     for key in ("nash", "social_optimum", "sequential"):
         monkeypatch.setitem(REGIMES, "copy", replace(REGIMES[key], key="copy"))
@@ -84,16 +103,20 @@ def hyperbolic(monkeypatch: pytest.MonkeyPatch) -> CostForm:
 
 
 @pytest.mark.parametrize("changes", [{}, UNEQUAL])
-def test_a_new_cost_form_is_solved_as_the_one_it_equals(changes: dict[str, object], hyperbolic: CostForm) -> None:
-    """y / (2 + y) is the saturating saving at half the knowledge, so a market at lambda_c is the saturating one at lambda_c / 2: another
-    road to every figure, proofs included."""
+def test_a_new_cost_form_is_solved_as_the_one_it_equals(
+    changes: dict[str, object], hyperbolic: CostForm
+) -> None:
+    """y / (2 + y) is the saturating saving at half the knowledge, so a market at lambda_c is the
+    saturating one at lambda_c / 2: another road to every figure, proofs included."""
     case = market(cost_form=hyperbolic.key, **changes)
     twin = replace(case, cost_form="saturating", cost_spillover=case.cost_spillover / 2)
     outcomes, expected = solve_regimes(case), solve_regimes(twin)
     for key, outcome in outcomes.items():
         assert outcome.levels is not None, (key, outcome.message)
         assert expected[key].levels is not None
-        np.testing.assert_allclose(outcome.levels, expected[key].levels, rtol=1e-7, atol=1e-8, err_msg=key)
+        np.testing.assert_allclose(
+            outcome.levels, expected[key].levels, rtol=1e-7, atol=1e-8, err_msg=key
+        )
         assert outcome.welfare == pytest.approx(expected[key].welfare, rel=1e-10)
         assert outcome.certificate.scope == expected[key].certificate.scope
         assert outcome.status == expected[key].status
@@ -102,20 +125,28 @@ def test_a_new_cost_form_is_solved_as_the_one_it_equals(changes: dict[str, objec
     points = np.linspace(0.1, 0.9, 7)
     for key in ("nash", "social_optimum"):
         found = levels_over_pairs(case, points, key).levels
-        np.testing.assert_allclose(found, levels_over_pairs(twin, points / 2, key).levels, rtol=1e-7, atol=1e-8)
+        np.testing.assert_allclose(
+            found, levels_over_pairs(twin, points / 2, key).levels, rtol=1e-7, atol=1e-8
+        )
 
 
-def test_a_new_cost_form_survives_without_a_solution_alone_and_in_lanes(hyperbolic: CostForm) -> None:
+def test_a_new_cost_form_survives_without_a_solution_alone_and_in_lanes(
+    hyperbolic: CostForm,
+) -> None:
     cases = [market(cost_form=hyperbolic.key, cost_scale=k) for k in (2.0, 20.0, 0.3)]
     lanes = stack(cases)
     for key in REGIMES:
         together = solve_markets(lanes, key, len(cases))
         alone = [solve_regime(case, key) for case in cases]
         assert list(together.status) == [outcome.status for outcome in alone]
-        assert [message or None for message in together.message] == [outcome.message for outcome in alone]
+        assert [message or None for message in together.message] == [
+            outcome.message for outcome in alone
+        ]
         for lane, outcome in enumerate(alone):
             if outcome.levels is not None:
-                np.testing.assert_allclose(together.levels[lane], outcome.levels, rtol=1e-7, atol=1e-8)
+                np.testing.assert_allclose(
+                    together.levels[lane], outcome.levels, rtol=1e-7, atol=1e-8
+                )
     assert solve_regime(cases[0], "first_best").status == "unbounded"
     assert "cost.max_saving = 0.5" in (solve_regime(cases[0], "first_best").message or "")
     assert hyperbolic.described() == "hyperbolic: (k/2) t^2 [1 - gamma y/(2+y)]"
@@ -149,7 +180,9 @@ def _mean_of_welfare_and_profit(case: Case, x: Array) -> Array:
 
 
 @pytest.mark.parametrize("changes", [{}, UNEQUAL])
-def test_a_new_regime_is_solved_alone_in_lanes_and_over_pairs(changes: dict[str, object], half_welfare: Regime) -> None:
+def test_a_new_regime_is_solved_alone_in_lanes_and_over_pairs(
+    changes: dict[str, object], half_welfare: Regime
+) -> None:
     """Against a climb from a dense grid, of a value read off the accounts."""
     case = market(**changes)
     outcome = solve_regimes(case)[half_welfare.key]
@@ -177,15 +210,20 @@ def test_a_new_regime_without_a_solution_says_what_grows(half_welfare: Regime) -
     ill = market(cost_scale=0.9 * needed)
     outcome = solve_regime(ill, half_welfare.key)
     assert outcome.status == "unbounded"
-    assert (outcome.message or "").startswith("the mean of welfare and joint profit grows without limit")
+    assert (outcome.message or "").startswith(
+        "the mean of welfare and joint profit grows without limit"
+    )
     lanes = solve_markets(stack([ill, market()]), half_welfare.key, 2)
     assert list(lanes.status) == ["unbounded", "converged"]
     assert lanes.message[0] == outcome.message
     assert not half_welfare.policy
 
 
-def test_a_new_leader_is_the_mirror_image_only_for_equal_firms(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`mirror_of` is a fact of the row; what leads to the outcome of unequal firms is the firm's own commitment."""
+def test_a_new_leader_is_the_mirror_image_only_for_equal_firms(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`mirror_of` is a fact of the row; what leads to the outcome of unequal firms is the firm's
+    own commitment."""
     monkeypatch.setitem(REGIMES, "second", replace(REGIMES["sequential_firm_2"], key="second"))
     for case in (market(), market(**UNEQUAL)):
         outcome, alone = solve_regimes(case)["second"], solve_regime(case, "sequential_firm_2")

@@ -1,5 +1,6 @@
-"""A tax rule and a private parameter are rows: a copy under another name gives the same figures everywhere, and new ones go through
-evaluation, comparison, paths and batches untouched by anybody else."""
+"""A tax rule and a private parameter are rows: a copy under another name gives the same figures
+everywhere, and new ones go through evaluation, comparison, paths and batches untouched by anybody
+else."""
 
 from __future__ import annotations
 
@@ -42,17 +43,24 @@ def rules_of(case: PolicyCase) -> dict[str, RuleResult]:
 
 
 def same_columns(case: PolicyCase, one: str, other: str) -> None:
-    """Assert that two policies have the same columns to the last bit, asked for together or alone."""
+    """Assert that two policies have the same columns to the last bit, asked for together or
+    alone."""
     together, alone = solve_many([case], [one, other]), solve_many([case], [other])
     for name in {*TEXT[1:], *NUMBERS} - {"best", "recommended"}:  # of two alike one is recommended
         for value in (together[name][1], alone[name][0]):
-            assert value == together[name][0] or (value != value and together[name][0] != together[name][0]), name
+            assert value == together[name][0] or (
+                value != value and together[name][0] != together[name][0]
+            ), name
 
 
 @pytest.mark.parametrize("parameter", ["cost_spillover", "intercept"])
-def test_a_copy_of_groves_under_another_name_gives_the_same_figures(parameter: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_copy_of_groves_under_another_name_gives_the_same_figures(
+    parameter: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(TAX_RULES, "twin", replace(TAX_RULES["groves"], key="twin"))
-    types = UNIFORM if parameter == "cost_spillover" else {"values": [18, 22], "parameter": "intercept"}
+    types = (
+        UNIFORM if parameter == "cost_spillover" else {"values": [18, 22], "parameter": "intercept"}
+    )
     case = parse_tree(tree_of(types=types, tax_rule="twin"))
     found = rules_of(case)
     groves = parse_tree(tree_of(types=types, tax_rule="groves"))
@@ -82,13 +90,22 @@ FREE = TaxRule(
     formula=_with_a_constant,
     free_of_own_report=True,
 )
-OWN = TaxRule(key="toy_own", label="a prize", phrase="a prize for the own report", does="adds a prize", formula=_by_own_report)
+OWN = TaxRule(
+    key="toy_own",
+    label="a prize",
+    phrase="a prize for the own report",
+    does="adds a prize",
+    formula=_by_own_report,
+)
 
 
-@pytest.mark.parametrize("options", [{}, {"incentive": "dominant", "timing": "ex_post"}], ids=["usual", "strong"])
+@pytest.mark.parametrize(
+    "options", [{}, {"incentive": "dominant", "timing": "ex_post"}], ids=["usual", "strong"]
+)
 def test_a_new_rule_is_one_row(options: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is free of the own report keeps truth dominant, between grid points too; what is not invites lies, and where its row does not
-    say what it pays between grid points nothing is established there."""
+    """What is free of the own report keeps truth dominant, between grid points too; what is not
+    invites lies, and where its row does not say what it pays between grid points nothing is
+    established there."""
     for rule in (FREE, OWN):
         monkeypatch.setitem(TAX_RULES, rule.key, rule)
         case = parse_tree(tree_of(types=UNIFORM, tax_rule=rule.key, **options))
@@ -98,7 +115,8 @@ def test_a_new_rule_is_one_row(options: dict[str, str], monkeypatch: pytest.Monk
         if rule is FREE:
             assert own.checks.ic.status == "holds"
             assert own.continuum.ic.status == "holds"
-            # The rank of the rival's report among all points, in expectation: both firms' bonuses come on top.
+            # The rank of the rival's report among all points, in expectation: both firms' bonuses
+            # come on top.
             assert own.checks.budget.ex_ante > groves.checks.budget.ex_ante + 1.0
         else:
             assert own.checks.ic.status == "violated"
@@ -107,12 +125,20 @@ def test_a_new_rule_is_one_row(options: dict[str, str], monkeypatch: pytest.Monk
         columns = solve_many([case, case], ["nash", rule.key])
         for k in (1, 3):
             assert columns["ic"][k] == own.checks.ic.status
-            assert columns["ic_max_gain"][k] == pytest.approx(own.checks.ic.amount, rel=1e-9, abs=1e-9)
-            assert columns["status"][k] == ("converged" if own.achieved is not None else "no_equilibrium")
+            assert columns["ic_max_gain"][k] == pytest.approx(
+                own.checks.ic.amount, rel=1e-9, abs=1e-9
+            )
+            assert columns["status"][k] == (
+                "converged" if own.achieved is not None else "no_equilibrium"
+            )
             if own.achieved is not None:
                 assert columns["welfare"][k] == pytest.approx(own.achieved.welfare, rel=1e-10)
-                assert columns["public_outlay"][k] == pytest.approx(own.achieved.budget, rel=1e-9, abs=1e-9)
-        path = path_tree(along(case.resolved, [Span("cost.scale", 12.0, 20.0, 3)], ["nash", rule.key]))
+                assert columns["public_outlay"][k] == pytest.approx(
+                    own.achieved.budget, rel=1e-9, abs=1e-9
+                )
+        path = path_tree(
+            along(case.resolved, [Span("cost.scale", 12.0, 20.0, 3)], ["nash", rule.key])
+        )
         assert {row["policy"] for row in path["rows"]} == {"nash", rule.key}
 
 
@@ -134,11 +160,21 @@ def test_a_new_rule_where_the_planner_has_no_optimum(monkeypatch: pytest.MonkeyP
     assert np.isnan(columns["welfare"]).all()
 
 
-TOY = PrivateParameter(key="own_slope", letter="b1", label="own slopes", place="demand.own_slope", low=0.0, high=np.inf, ends=False, most=5)
+TOY = PrivateParameter(
+    key="own_slope",
+    letter="b1",
+    label="own slopes",
+    place="demand.own_slope",
+    low=0.0,
+    high=np.inf,
+    ends=False,
+    most=5,
+)
 
 
 def test_a_new_private_parameter_is_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The own slope private, which moves both profits: evaluation and batch agree, truth holds under what is solved for."""
+    """The own slope private, which moves both profits: evaluation and batch agree, truth holds
+    under what is solved for."""
     monkeypatch.setitem(PRIVATE, TOY.key, TOY)
     types = {"values": [1.45, 1.55], "parameter": "own_slope"}
     case = parse_tree(tree_of(types=types, tax_rule="groves"))
@@ -153,10 +189,15 @@ def test_a_new_private_parameter_is_one_row(monkeypatch: pytest.MonkeyPatch) -> 
         if rule.achieved is not None:
             assert columns["welfare"][k] == pytest.approx(rule.achieved.welfare, rel=1e-9)
     assert found["observed"].checks.ic.status == "holds"
-    assert "own slopes" in str(evaluation_tree(evaluate(case))) or evaluation_tree(evaluate(case))["verdicts"]
+    assert (
+        "own slopes" in str(evaluation_tree(evaluate(case)))
+        or evaluation_tree(evaluate(case))["verdicts"]
+    )
     path = along(case.resolved, [Span("cost.scale", 14.0, 18.0, 2)], ["nash", "groves"])
     assert path_tree(path)["rows"]
-    other = parse_tree(tree_of(types={"values": [1.4, 1.6], "parameter": "own_slope"}, tax_rule="groves"))
+    other = parse_tree(
+        tree_of(types={"values": [1.4, 1.6], "parameter": "own_slope"}, tax_rule="groves")
+    )
     assert difference_tree(difference(evaluate(case), evaluate(other)))["changes"]
 
 

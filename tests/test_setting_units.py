@@ -23,7 +23,9 @@ GRID = np.array([0.125, 0.375, 0.625, 0.875])
 SECOND_BEST = DesignOptions(allocation="second_best", objective="max_surplus")
 
 
-def trade(unit: float = 1.0, constant: float = 0.0, alternatives: tuple[str, str] = ("trade", "keep")) -> Environment:
+def trade(
+    unit: float = 1.0, constant: float = 0.0, alternatives: tuple[str, str] = ("trade", "keep")
+) -> Environment:
     """A buyer and a seller, values times a unit and beside a constant that staying out is worth
     too."""
     values = unit * np.stack([GRID, np.zeros(4)], -1)[:, :: 1 if alternatives[0] == "trade" else -1]
@@ -44,7 +46,9 @@ UNITS = [10.0**m for m in (-12, -9, -8, -4, 0, 4, 8, 12)]
 
 @pytest.mark.parametrize("unit", UNITS)
 @pytest.mark.parametrize("constant", [0.0, 1.0, 1e10, 1e12])
-def test_trade_is_worth_the_same_in_any_unit_beside_any_constant(unit: float, constant: float) -> None:
+def test_trade_is_worth_the_same_in_any_unit_beside_any_constant(
+    unit: float, constant: float
+) -> None:
     """The second best yields .15625 of the gains. Beside a constant it is known to what doubles
     leave of a value: to an eighth of a unit in the last place of 1e12, 1.2e-4."""
     beside = constant if constant <= 1 else constant * unit
@@ -62,7 +66,9 @@ def test_trade_is_worth_the_same_in_any_unit_beside_any_constant(unit: float, co
 
 @pytest.mark.parametrize("unit", UNITS)
 @pytest.mark.parametrize("constant", [0.0, 1.0, 1e10, 1e12])
-def test_efficient_trade_is_impossible_in_any_unit_beside_any_constant(unit: float, constant: float) -> None:
+def test_efficient_trade_is_impossible_in_any_unit_beside_any_constant(
+    unit: float, constant: float
+) -> None:
     """With ties to trade, proven; with ties to keep it brings 1/32 of a unit."""
     beside = constant if constant <= 1 else constant * unit
     known = 1e-9 + 8 * np.finfo(float).eps * beside / unit
@@ -78,9 +84,14 @@ def test_efficient_trade_is_impossible_in_any_unit_beside_any_constant(unit: flo
 @pytest.mark.parametrize("unit", UNITS)
 @pytest.mark.parametrize("rule", ["clarke", "groves", "worst_type"])
 def test_truth_holds_beside_any_constant(unit: float, rule: str) -> None:
-    """Efficient alternatives are known to what doubles leave of them, and so is what a lie gains."""
+    """Efficient alternatives are known to what doubles leave of them, and so is what a lie
+    gains."""
     buyer, seller = trade(unit, 1e12 * unit), trade(unit, 0.7e12 * unit)
-    beside = replace(buyer, values=(buyer.values[0], seller.values[1]), outside=(buyer.outside[0], seller.outside[1]))
+    beside = replace(
+        buyer,
+        values=(buyer.values[0], seller.values[1]),
+        outside=(buyer.outside[0], seller.outside[1]),
+    )
     found = design(beside, DesignOptions(tax_rule=rule)).mechanism
     assert found is not None
     assert found.achieved.ic["dominant"].status == "holds"
@@ -90,17 +101,37 @@ def test_truth_holds_beside_any_constant(unit: float, rule: str) -> None:
 
 
 @pytest.mark.parametrize("unit", [1e-12, 1.0, 1e12])
-def test_the_page_shows_small_amounts_and_not_rounding(unit: float, run: Run, tmp_path: Path) -> None:
-    """The buyer's payoff of the second best is 1/16 of a unit, and who gains least gains nothing."""
+def test_the_page_shows_small_amounts_and_not_rounding(
+    unit: float, run: Run, tmp_path: Path
+) -> None:
+    """The buyer's payoff of the second best is 1/16 of a unit, and who gains least gains
+    nothing."""
     setting = trade(unit)
     players = [
-        {"name": name, "types": GRID.tolist(), "value": {"trade": values[:, 0].tolist(), "keep": [0.0] * 4}}
+        {
+            "name": name,
+            "types": GRID.tolist(),
+            "value": {"trade": values[:, 0].tolist(), "keep": [0.0] * 4},
+        }
         for name, values in zip(setting.players, setting.values, strict=True)
     ]
     asked = {"allocation": "second_best", "objective": "max_surplus"}
     path = tmp_path / "trade.json"
-    path.write_text(json.dumps({"schema_version": 1, "alternatives": ["trade", "keep"], "players": players, "mechanism": asked}))
-    (line,) = [line.split() for line in run("design", path).out.splitlines() if line.startswith("buyer ") and len(line.split()) == 4]
+    path.write_text(
+        json.dumps(
+            {
+                "schema_version": 1,
+                "alternatives": ["trade", "keep"],
+                "players": players,
+                "mechanism": asked,
+            }
+        )
+    )
+    (line,) = [
+        line.split()
+        for line in run("design", path).out.splitlines()
+        if line.startswith("buyer ") and len(line.split()) == 4
+    ]
     assert float(line[1].replace(",", "")) == pytest.approx(unit / 16, rel=1e-4)
     assert line[2] == "0"
 
@@ -114,7 +145,10 @@ def random_settings(draw: st.DrawFn) -> Environment:
     seed, n = draw(st.integers(0, 2**32 - 1)), draw(st.integers(2, 3))
     rng = np.random.default_rng(seed)
     sizes, wide = rng.integers(2, 4, n), int(rng.integers(2, 4))
-    outside = [rng.uniform(-0.5, 0.3, k).reshape([-1 if j == i else 1 for j in range(n)]) for i, k in enumerate(sizes)]
+    outside = [
+        rng.uniform(-0.5, 0.3, k).reshape([-1 if j == i else 1 for j in range(n)])
+        for i, k in enumerate(sizes)
+    ]
     return Environment(
         name="random",
         players=tuple(f"p{i}" for i in range(n)),
@@ -134,11 +168,15 @@ ASKED = [
     DesignOptions(objective="min_worst_deficit", incentive="dominant", budget="none"),
     DesignOptions(objective="min_violation"),
     SECOND_BEST,
-    DesignOptions(allocation="second_best", objective="max_surplus", public_funds_cost=0.3, budget="none"),
+    DesignOptions(
+        allocation="second_best", objective="max_surplus", public_funds_cost=0.3, budget="none"
+    ),
 ]
 
 
-def figures(found: Design, constant: float, options: DesignOptions) -> tuple[list[str], list[float]]:
+def figures(
+    found: Design, constant: float, options: DesignOptions
+) -> tuple[list[str], list[float]]:
     """What is claimed of a design, and its amounts of money without the constants."""
     said, amounts = [found.status], []
     if found.contradiction is not None:
@@ -146,16 +184,23 @@ def figures(found: Design, constant: float, options: DesignOptions) -> tuple[lis
         amounts.append(found.contradiction.least_violation or 0.0)
     if found.mechanism is not None:
         a = found.mechanism.achieved
-        checks: list[Any] = [a.ic[options.incentive], *([a.ir[options.timing]] if options.participation == "outside" else [])]
+        checks: list[Any] = [
+            a.ic[options.incentive],
+            *([a.ir[options.timing]] if options.participation == "outside" else []),
+        ]
         said += [check.status for check in checks]
     if found.objective_value is not None:
-        amounts.append(found.objective_value - (constant if options.objective == "max_surplus" else 0.0))
+        amounts.append(
+            found.objective_value - (constant if options.objective == "max_surplus" else 0.0)
+        )
     return said, amounts
 
 
 @given(setting=random_settings(), power=st.integers(-9, 9), options=st.sampled_from(ASKED))
 @settings(max_examples=40, deadline=None)
-def test_designs_do_not_depend_on_the_unit(setting: Environment, power: int, options: DesignOptions) -> None:
+def test_designs_do_not_depend_on_the_unit(
+    setting: Environment, power: int, options: DesignOptions
+) -> None:
     unit = 10.0**power
     other = replace(
         setting,
@@ -172,9 +217,11 @@ def test_designs_do_not_depend_on_the_unit(setting: Environment, power: int, opt
 
 @given(setting=random_settings(), options=st.sampled_from(ASKED), data=st.data())
 @settings(max_examples=40, deadline=None)
-def test_designs_do_not_depend_on_where_payoffs_are_counted_from(setting: Environment, options: DesignOptions, data: st.DataObject) -> None:
-    """A constant per player, in its values and its outside option together, and one of the public's.
-    Whole numbers up to 2^20 leave 1e-10 of the values."""
+def test_designs_do_not_depend_on_where_payoffs_are_counted_from(
+    setting: Environment, options: DesignOptions, data: st.DataObject
+) -> None:
+    """A constant per player, in its values and its outside option together, and one of the
+    public's. Whole numbers up to 2^20 leave 1e-10 of the values."""
     constants = [data.draw(st.integers(-(2**20), 2**20)) for _ in setting.players]
     public = data.draw(st.integers(-(2**20), 2**20))
     other = replace(
@@ -191,7 +238,9 @@ def test_designs_do_not_depend_on_where_payoffs_are_counted_from(setting: Enviro
 
 @given(setting=random_settings(), options=st.sampled_from(ASKED))
 @settings(max_examples=40, deadline=None)
-def test_designs_do_not_depend_on_the_order_or_the_names_of_players(setting: Environment, options: DesignOptions) -> None:
+def test_designs_do_not_depend_on_the_order_or_the_names_of_players(
+    setting: Environment, options: DesignOptions
+) -> None:
     n = len(setting.players)
     other = replace(
         setting,
@@ -207,7 +256,11 @@ def test_designs_do_not_depend_on_the_order_or_the_names_of_players(setting: Env
     np.testing.assert_allclose(exchanged, amounts, atol=1e-9)
 
 
-@given(setting=random_settings(), power=st.integers(-9, 9), timing=st.sampled_from(["interim", "ex_post"]))
+@given(
+    setting=random_settings(),
+    power=st.integers(-9, 9),
+    timing=st.sampled_from(["interim", "ex_post"]),
+)
 @settings(max_examples=40, deadline=None)
 def test_formulas_are_the_same_transfers(setting: Environment, power: int, timing: Any) -> None:
     """In other units, counted from elsewhere, with players in the other order."""
@@ -218,16 +271,26 @@ def test_formulas_are_the_same_transfers(setting: Environment, power: int, timin
         types=setting.types[::-1],
         probabilities=setting.probabilities[::-1],
         values=tuple(unit * v + c for v, c in zip(setting.values[::-1], constants, strict=True)),
-        outside=tuple(unit * o.transpose(*range(n)[::-1]) + c for o, c in zip(setting.outside[::-1], constants, strict=True)),
+        outside=tuple(
+            unit * o.transpose(*range(n)[::-1]) + c
+            for o, c in zip(setting.outside[::-1], constants, strict=True)
+        ),
         public_value=unit * setting.public_value - 512 * unit,
     )
-    for rule in (key for key in setting_rules() if key != DESIGNED and n >= TAX_RULES[key].least_players):
+    for rule in (
+        key for key in setting_rules() if key != DESIGNED and n >= TAX_RULES[key].least_players
+    ):
         paid = transfers_by(rule, efficient(setting), timing)
         again = transfers_by(rule, efficient(other), timing)
         for i in range(n):
-            np.testing.assert_allclose(again[n - 1 - i].transpose(*range(n)[::-1]) / unit, paid[i], atol=1e-9)
+            np.testing.assert_allclose(
+                again[n - 1 - i].transpose(*range(n)[::-1]) / unit, paid[i], atol=1e-9
+            )
         options = DesignOptions(tax_rule=rule, timing=timing)
-        assert figures(design(setting, options), 0.0, options)[0] == figures(design(other, options), 0.0, options)[0]
+        assert (
+            figures(design(setting, options), 0.0, options)[0]
+            == figures(design(other, options), 0.0, options)[0]
+        )
 
 
 def test_what_ties_does_not_depend_on_the_unit() -> None:

@@ -1,4 +1,5 @@
-"""Mechanism design on settings: textbook numbers, properties of rules, designed transfers by several routes, proofs of impossibility."""
+"""Mechanism design on settings: textbook numbers, properties of rules, designed transfers by
+several routes, proofs of impossibility."""
 
 from __future__ import annotations
 
@@ -14,7 +15,13 @@ from trees import evaluate
 
 from market.casefile.files import BadCase
 from mechanism.analysis.designs import solve_file
-from mechanism.design.environment import Environment, efficient, misreport_gains, payoffs, transfers_by
+from mechanism.design.environment import (
+    Environment,
+    efficient,
+    misreport_gains,
+    payoffs,
+    transfers_by,
+)
 from mechanism.design.program import build, stacked
 from mechanism.design.setting_file import DesignOptions, load_setting, parse_setting
 from mechanism.design.solve import design, least_outlay, objective_value, refute, solve
@@ -46,14 +53,25 @@ def trade(size: int, **options: Any) -> tuple[Environment, DesignOptions]:
 
 
 def partnership(size: int, share: float, **options: Any) -> tuple[Environment, DesignOptions]:
-    """Two partners, the first with this share, values uniform on [0, 1], at the midpoints of a grid."""
+    """Two partners, the first with this share, values uniform on [0, 1], at the midpoints of a
+    grid."""
     grid = (np.arange(size) + 0.5) / size
     whole, zero = grid.tolist(), [0.0] * size
     tree = {
         "alternatives": ["first", "second"],
         "players": [
-            {"name": "1", "types": whole, "value": {"first": whole, "second": zero}, "outside": (share * grid).tolist()},
-            {"name": "2", "types": whole, "value": {"first": zero, "second": whole}, "outside": ((1 - share) * grid).tolist()},
+            {
+                "name": "1",
+                "types": whole,
+                "value": {"first": whole, "second": zero},
+                "outside": (share * grid).tolist(),
+            },
+            {
+                "name": "2",
+                "types": whole,
+                "value": {"first": zero, "second": whole},
+                "outside": ((1 - share) * grid).tolist(),
+            },
         ],
         "mechanism": options,
     }
@@ -78,7 +96,10 @@ def random_settings(draw: st.DrawFn, players: int | None = None) -> Environment:
         probabilities=tuple(probabilities),
         alternatives=("a", "b", "c"),
         values=tuple(rng.normal(0, 2, (size, 3)) for size in sizes),
-        outside=tuple(rng.normal(0, 1, [size if axis == i else 1 for axis in range(n)]) for i, size in enumerate(sizes)),
+        outside=tuple(
+            rng.normal(0, 1, [size if axis == i else 1 for axis in range(n)])
+            for i, size in enumerate(sizes)
+        ),
         public_value=rng.normal(0, 1, 3),
     )
 
@@ -86,10 +107,15 @@ def random_settings(draw: st.DrawFn, players: int | None = None) -> Environment:
 # --- numbers in print
 
 
-@pytest.mark.parametrize(("size", "gains"), [(4, 0.15625), (8, 0.153125), (16, 0.1481119792), (32, 80600 / 557056)])
+@pytest.mark.parametrize(
+    ("size", "gains"), [(4, 0.15625), (8, 0.153125), (16, 0.1481119792), (32, 80600 / 557056)]
+)
 def test_second_best_trade(size: int, gains: float) -> None:
-    """Myerson and Satterthwaite: without money from outside, toward 9/64 of gains. At 32 types the value is a fraction over 17 x 32^3."""
-    setting, options = trade(size, allocation="second_best", objective="max_surplus", budget="ex_ante")
+    """Myerson and Satterthwaite: without money from outside, toward 9/64 of gains. At 32 types the
+    value is a fraction over 17 x 32^3."""
+    setting, options = trade(
+        size, allocation="second_best", objective="max_surplus", budget="ex_ante"
+    )
     found = design(setting, options)
     assert found.objective_value == pytest.approx(gains, abs=1e-9)
     assert found.second_opinion.agrees
@@ -118,9 +144,15 @@ def test_impossibility_of_efficient_trade_is_proven() -> None:
     assert design(setting, loose).status == "optimal"
 
 
-@pytest.mark.parametrize(("share", "possible"), [(0.5, True), (0.25, True), (0.15, False), (0.0, False), (0.85, False), (0.75, True)])
-def test_partnerships_dissolve_when_shares_are_not_too_unequal(share: float, possible: bool) -> None:
-    """Cramton, Gibbons and Klemperer: with two partners iff the share lies in [.211325, .788675]."""
+@pytest.mark.parametrize(
+    ("share", "possible"),
+    [(0.5, True), (0.25, True), (0.15, False), (0.0, False), (0.85, False), (0.75, True)],
+)
+def test_partnerships_dissolve_when_shares_are_not_too_unequal(
+    share: float, possible: bool
+) -> None:
+    """Cramton, Gibbons and Klemperer: with two partners iff the share lies in [.211325,
+    .788675]."""
     setting, options = partnership(24, share, budget="ex_post", objective="min_outlay")
     assert (design(setting, options).status == "optimal") == possible
 
@@ -140,7 +172,11 @@ def test_the_critical_share_of_a_partnership() -> None:
 
 @pytest.mark.parametrize(
     ("name", "alternative", "payments"),
-    [("public_project", "build", [0, 0, 100]), ("street_lights", "two", [0, 5, 10]), ("two_apples", "A and B", [4, 1, 0])],
+    [
+        ("public_project", "build", [0, 0, 100]),
+        ("street_lights", "two", [0, 5, 10]),
+        ("two_apples", "A and B", [4, 1, 0]),
+    ],
 )
 def test_clarke_taxes(name: str, alternative: str, payments: list[float]) -> None:
     found = solved(ROOT / "cases" / "settings" / f"{name}.yaml", {})
@@ -167,7 +203,9 @@ def test_properties_of_the_rules(setting: Environment) -> None:
         transfers = transfers_by(name, plan)
         assert max(misreport_gains(plan, transfers, i, "dominant").max() for i in range(n)) <= 1e-9
     assert abs(setting.expect(np.asarray(sum(transfers_by("groves", plan))))).max() <= 1e-9
-    assert (np.asarray(sum(transfers_by("clarke", plan))) <= 1e-9).all() or setting.public_value.any()
+    assert (
+        np.asarray(sum(transfers_by("clarke", plan))) <= 1e-9
+    ).all() or setting.public_value.any()
     balanced = transfers_by("agv", plan)
     np.testing.assert_allclose(np.broadcast_to(sum(balanced), setting.shape), 0, atol=1e-9)
     assert max(misreport_gains(plan, balanced, i, "bayesian").max() for i in range(n)) <= 1e-9
@@ -184,7 +222,8 @@ def test_properties_of_the_rules(setting: Environment) -> None:
 @given(setting=random_settings(players=2))
 @settings(max_examples=25)
 def test_designed_transfers_by_three_routes(setting: Environment) -> None:
-    """cvxpy, the closed form on the grid, and scipy's linprog on the same matrices; primal and dual values match."""
+    """cvxpy, the closed form on the grid, and scipy's linprog on the same matrices; primal and dual
+    values match."""
     options = DesignOptions(objective="min_outlay", budget="none")
     program = build(setting, options)
     answer = solve(program)
@@ -200,14 +239,26 @@ def test_designed_transfers_by_three_routes(setting: Environment) -> None:
     assert closed <= worst + 1e-9
     found = design(setting, options)
     for i in range(2):
-        np.testing.assert_array_less(np.array(payoff[i]) - 1e-7, found.mechanism.achieved.rents[i] + setting.outside[i].ravel())
+        np.testing.assert_array_less(
+            np.array(payoff[i]) - 1e-7,
+            found.mechanism.achieved.rents[i] + setting.outside[i].ravel(),
+        )
 
 
-@given(setting=random_settings(), incentive=st.sampled_from(["bayesian", "dominant"]), timing=st.sampled_from(["interim", "ex_post"]))
+@given(
+    setting=random_settings(),
+    incentive=st.sampled_from(["bayesian", "dominant"]),
+    timing=st.sampled_from(["interim", "ex_post"]),
+)
 @settings(max_examples=25)
-def test_what_is_designed_does_what_was_asked(setting: Environment, incentive: str, timing: str) -> None:
-    """Constraints evaluated apart from the program; the stronger the demands, the more they cost."""
-    options = DesignOptions(objective="min_outlay", budget="none", incentive=incentive, timing=timing)
+def test_what_is_designed_does_what_was_asked(
+    setting: Environment, incentive: str, timing: str
+) -> None:
+    """Constraints evaluated apart from the program; the stronger the demands, the more they
+    cost."""
+    options = DesignOptions(
+        objective="min_outlay", budget="none", incentive=incentive, timing=timing
+    )
     found = design(setting, options)
     assert found.status == "optimal"
     checks = {**found.mechanism.achieved.ic, **found.mechanism.achieved.ir}
@@ -218,7 +269,9 @@ def test_what_is_designed_does_what_was_asked(setting: Environment, incentive: s
         assert checks["bayesian"].amount <= 1e-6
     if timing == "ex_post":
         assert checks["interim"].amount >= -1e-6
-    worst = setting.expect(np.asarray(sum(transfers_by("worst_type", efficient(setting), timing)))).item()  # type: ignore[arg-type]
+    worst = setting.expect(
+        np.asarray(sum(transfers_by("worst_type", efficient(setting), timing)))
+    ).item()  # type: ignore[arg-type]
     assert found.objective_value <= worst + 1e-6
 
 
@@ -234,13 +287,17 @@ def test_infeasibility_always_comes_with_a_proof(setting: Environment) -> None:
 
 
 def test_revenue_equivalence_on_a_fine_grid() -> None:
-    """Interim payoffs of any two Bayesian mechanisms that bind at the same type differ by the order of the grid."""
+    """Interim payoffs of any two Bayesian mechanisms that bind at the same type differ by the order
+    of the grid."""
     gaps = []
     for size in (10, 20, 40):
         setting, _ = trade(size)
         plan = efficient(setting)
         _, least = least_outlay(setting, plan)
-        other = [setting.interim(i, p) for i, p in enumerate(payoffs(plan, transfers_by("worst_type", plan)))]
+        other = [
+            setting.interim(i, p)
+            for i, p in enumerate(payoffs(plan, transfers_by("worst_type", plan)))
+        ]
         gaps.append(max(float(np.abs(least[i] - other[i]).max()) for i in (0, 1)))
     assert gaps[1] <= 0.6 * gaps[0] + 1e-12
     assert gaps[2] <= 0.6 * gaps[1] + 1e-12
@@ -250,9 +307,14 @@ def test_ex_post_budget_costs_nothing_beyond_the_expected_one_under_bayesian_tru
     """Expected payments are spread so that what the public pays is the same in every state."""
     setting, options = partnership(6, 0.5, budget="ex_post", objective="min_worst_deficit")
     found = design(setting, options)
-    again = design(setting, DesignOptions(**{**options.model_dump(), "objective": "min_outlay", "budget": "ex_ante"}))
+    again = design(
+        setting,
+        DesignOptions(**{**options.model_dump(), "objective": "min_outlay", "budget": "ex_ante"}),
+    )
     assert found.objective_value == pytest.approx(again.objective_value, abs=1e-9)
-    assert found.mechanism.achieved.worst == pytest.approx(found.mechanism.achieved.outlay, abs=1e-9)
+    assert found.mechanism.achieved.worst == pytest.approx(
+        found.mechanism.achieved.outlay, abs=1e-9
+    )
 
 
 def test_without_participation_payments_are_unbounded() -> None:
@@ -264,7 +326,13 @@ def test_the_shadow_cost_of_public_funds_trades_surplus_for_money() -> None:
     """The dearer public money, the less of it: outlay falls from the full subsidy to nothing."""
     outlays, surpluses = [], []
     for cost in (0.0, 0.1, 0.5, 2.0):
-        setting, options = trade(8, allocation="second_best", objective="max_surplus", budget="none", public_funds_cost=cost)
+        setting, options = trade(
+            8,
+            allocation="second_best",
+            objective="max_surplus",
+            budget="none",
+            public_funds_cost=cost,
+        )
         found = design(setting, options)
         outlays.append(found.mechanism.achieved.outlay)
         surpluses.append(found.mechanism.achieved.surplus)
@@ -282,7 +350,8 @@ def least_surplus(size: int) -> float:
 
 
 def test_the_market_as_a_setting_agrees_with_the_mechanism() -> None:
-    """Groves through the general core is groves of Appendix B: same expected payoffs, same budget in the worst state."""
+    """Groves through the general core is groves of Appendix B: same expected payoffs, same budget
+    in the worst state."""
     path = ROOT / "cases" / "two_types.yaml"
     found = solved(path, {"tax_rule": "groves"})
     from mechanism.casefile.schema import load_case
@@ -290,13 +359,16 @@ def test_the_market_as_a_setting_agrees_with_the_mechanism() -> None:
     told = evaluate(load_case(path))["mechanism"]["reported"]
     assert told["tax_rule"] == "groves"
     np.testing.assert_allclose(found["expected"]["payoff"], told["expected"]["payoff"], rtol=1e-9)
-    assert found["checks"]["budget"]["worst"] == pytest.approx(told["checks"]["budget"]["worst"], rel=1e-7)
+    assert found["checks"]["budget"]["worst"] == pytest.approx(
+        told["checks"]["budget"]["worst"], rel=1e-7
+    )
     slack = next(c for c in found["checks"]["ir"] if c["timing"] == "ex_post")["min_slack"]
     assert slack == pytest.approx(told["checks"]["ir_market"]["min_slack"], rel=1e-7)
 
 
 def test_designing_for_the_market() -> None:
-    """Least outlay: the program, the closed form; dominant and ex post cost more; agv costs nothing and loses firms."""
+    """Least outlay: the program, the closed form; dominant and ex post cost more; agv costs nothing
+    and loses firms."""
     path = ROOT / "cases" / "two_types.yaml"
     base = {"timing": "interim", "participation": "ir_market", "budget": "none"}
     least = solved(path, base)
@@ -321,9 +393,15 @@ def test_designing_for_the_market() -> None:
     ("change", "message"),
     [
         ({"alternatives": ["trade", "trade"]}, "alternatives lists an alternative twice"),
-        ({"public_value": {"trad": 1}}, "public_value.trad is no alternative; they are trade, keep"),
+        (
+            {"public_value": {"trad": 1}},
+            "public_value.trad is no alternative; they are trade, keep",
+        ),
         ({"mechanism": {"tax_rule": "clark"}}, "did you mean clarke?"),
-        ({"mechanism": {"allocation": "second_best", "tax_rule": "groves"}}, "which needs tax_rule designed"),
+        (
+            {"mechanism": {"allocation": "second_best", "tax_rule": "groves"}},
+            "which needs tax_rule designed",
+        ),
         ({"playrs": []}, "did you mean players?"),
     ],
 )
@@ -347,26 +425,40 @@ def test_faults_of_players_name_the_player_and_the_key() -> None:
             {
                 "alternatives": ["a", "b"],
                 "players": [
-                    {"name": "x", "types": [1, 1], "probabilities": [0.5, 0.6], "value": {"a": [1, 2]}, "outside": [1]},
+                    {
+                        "name": "x",
+                        "types": [1, 1],
+                        "probabilities": [0.5, 0.6],
+                        "value": {"a": [1, 2]},
+                        "outside": [1],
+                    },
                 ],
             }
         )
     told = str(caught.value)
-    for part in ("players[0].types holds a value twice", "adds up to 1.1", "is a list of 1", "says nothing about b"):
+    for part in (
+        "players[0].types holds a value twice",
+        "adds up to 1.1",
+        "is a list of 1",
+        "says nothing about b",
+    ):
         assert part in told
 
 
 def test_a_setting_file_knows_its_lines(tmp_path: Path) -> None:
     path = tmp_path / "bad.yaml"
-    path.write_text("alternatives: [a]\nplayers:\n  - {name: x, types: [1], value: {a: [1], b: [2]}}\n")
+    path.write_text(
+        "alternatives: [a]\nplayers:\n  - {name: x, types: [1], value: {a: [1], b: [2]}}\n"
+    )
     with pytest.raises(BadCase) as caught:
         load_setting(path)
     assert f"{path}:3:" in str(caught.value)
 
 
 def test_second_best_for_the_market() -> None:
-    """Lotteries between the planner's and the alliance's levels: free public money buys the planner's; the dearer it is, the less of them;
-    without any the mechanism still beats today's market. linprog on the same matrices agrees."""
+    """Lotteries between the planner's and the alliance's levels: free public money buys the
+    planner's; the dearer it is, the less of them; without any the mechanism still beats today's
+    market. linprog on the same matrices agrees."""
     path = ROOT / "cases" / "two_types.yaml"
     from mechanism.casefile.schema import load_case
     from mechanism.casefile.types import type_space
@@ -375,10 +467,17 @@ def test_second_best_for_the_market() -> None:
     assert policy.types is not None
     types = type_space(policy.types)
     menu = menu_levels(policy.market, types.types, second_best=True)
-    plan = market_setting(policy.market, types, menu, outside_options(policy.market, types, "ir_market", "interim", menu[0]))
+    plan = market_setting(
+        policy.market,
+        types,
+        menu,
+        outside_options(policy.market, types, "ir_market", "interim", menu[0]),
+    )
     found = {}
     for cost in (0.0, 0.3, 1.0):
-        options = DesignOptions(allocation="second_best", objective="max_surplus", budget="none", public_funds_cost=cost)
+        options = DesignOptions(
+            allocation="second_best", objective="max_surplus", budget="none", public_funds_cost=cost
+        )
         found[cost] = design(plan.setting, options)
         assert found[cost].mechanism.achieved.ic["bayesian"].status == "holds"
         assert found[cost].mechanism.achieved.ir["interim"].status == "holds"
@@ -388,15 +487,22 @@ def test_second_best_for_the_market() -> None:
         drawn = range(program.space.size)[program.probabilities]
         assert len(drawn) == menu.size // 4
         bounds = [(0, None) if k in drawn else (None, None) for k in range(program.space.size)]
-        other = linprog(program.cost, A_ub=-G, b_ub=-h, A_eq=E, b_eq=e, bounds=bounds, method="highs")
-        assert objective_value(program, other.fun) == pytest.approx(found[cost].objective_value, rel=1e-9)
+        other = linprog(
+            program.cost, A_ub=-G, b_ub=-h, A_eq=E, b_eq=e, bounds=bounds, method="highs"
+        )
+        assert objective_value(program, other.fun) == pytest.approx(
+            found[cost].objective_value, rel=1e-9
+        )
     best = float(plan.setting.expect(plan.welfare).item())
     assert found[0.0].objective_value == pytest.approx(best, rel=1e-9)
     surplus = [found[cost].mechanism.achieved.surplus for cost in (0.0, 0.3, 1.0)]
     outlay = [found[cost].mechanism.achieved.outlay for cost in (0.0, 0.3, 1.0)]
     assert (np.diff(surplus) < 0).all()
     assert (np.diff(outlay) < 0).all()
-    free = design(plan.setting, DesignOptions(allocation="second_best", objective="max_surplus", budget="ex_ante"))
+    free = design(
+        plan.setting,
+        DesignOptions(allocation="second_best", objective="max_surplus", budget="ex_ante"),
+    )
     assert free.mechanism.achieved.outlay <= 1e-7
     today = solved(path, {"tax_rule": "agv"})["benchmark"]["efficient_surplus"]
     market = 788.35  # two_vendors.yaml's market; its types differ little
@@ -414,7 +520,11 @@ def loops_joint_gain(setting: Environment, found: Any) -> float:
     for true in states:
 
         def joint(told: int, true: tuple[int, ...] = true) -> float:
-            value = sum(p * setting.values[i][k][a] for i, k in enumerate(true) for a, p in enumerate(drawn[told]))
+            value = sum(
+                p * setting.values[i][k][a]
+                for i, k in enumerate(true)
+                for a, p in enumerate(drawn[told])
+            )
             return float(value + sum(t[states[told]] for t in transfers))
 
         honest = joint(states.index(true))
@@ -424,11 +534,17 @@ def loops_joint_gain(setting: Environment, found: Any) -> float:
 
 @settings(max_examples=25, deadline=None)
 @given(setting=random_settings(players=2))
-def test_collusion_is_measured_and_can_be_designed_away_in_expectation(setting: Environment) -> None:
-    """The joint gain reported is that of a search in loops. With Bayesian truth, paying everybody together the public value, and sharing
-    it out by what each report is worth, is proof against joint reports: such transfers exist, and never cost less than without."""
+def test_collusion_is_measured_and_can_be_designed_away_in_expectation(
+    setting: Environment,
+) -> None:
+    """The joint gain reported is that of a search in loops. With Bayesian truth, paying everybody
+    together the public value, and sharing it out by what each report is worth, is proof against
+    joint reports: such transfers exist, and never cost less than without.
+    """
     plain = design(setting, DesignOptions(budget="none"))
-    assert plain.mechanism.achieved.collusion.amount == pytest.approx(loops_joint_gain(setting, plain), abs=1e-9)
+    assert plain.mechanism.achieved.collusion.amount == pytest.approx(
+        loops_joint_gain(setting, plain), abs=1e-9
+    )
     proof = design(setting, DesignOptions(budget="none", collusion="proof"))
     assert proof.status == "optimal"
     assert proof.mechanism.achieved.collusion.status == "holds"
@@ -438,10 +554,18 @@ def test_collusion_is_measured_and_can_be_designed_away_in_expectation(setting: 
 
 
 def test_no_dominant_mechanism_is_proof_against_collusion() -> None:
-    """Green and Laffont: transfers that make truth dominant leave room for joint lies once types are many. The proof is verified."""
+    """Green and Laffont: transfers that make truth dominant leave room for joint lies once types
+    are many. The proof is verified."""
     setting, _ = trade(6)
     found = design(
-        setting, DesignOptions(incentive="dominant", budget="none", collusion="proof", participation="none", objective="max_surplus")
+        setting,
+        DesignOptions(
+            incentive="dominant",
+            budget="none",
+            collusion="proof",
+            participation="none",
+            objective="max_surplus",
+        ),
     )
     assert found.status == "infeasible"
     assert found.contradiction.verified is True

@@ -1,7 +1,8 @@
-"""An alliance on sharing alone: what is agreed, what each then invests, and what is said where that has no solution.
+"""An alliance on sharing alone: what is agreed, what each then invests, and what is said where that
+has no solution.
 
-Expected values come from the model written out once more: profits with a firm possibly out of the market, best replies in investment by
-search, sharing by a grid that is refined.
+Expected values come from the model written out once more: profits with a firm possibly out of the
+market, best replies in investment by search, sharing by a grid that is refined.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ def figure(a: Array, firm: int) -> float:
 
 
 def accounts(case: Case, s: list[Array], t: list[Array]) -> tuple[list[Array], Array]:
-    """Both firms' profits, and whether both sell, elementwise: prices of section 2, a firm whose quantity would be negative being out."""
+    """Both firms' profits, and whether both sell, elementwise: prices of section 2, a firm whose
+    quantity would be negative being out."""
     x, N, cost = figure(case.cross_slope, 0), [], []
     b = [figure(case.own_slope, i) for i in (0, 1)]
     F = [np.zeros(1)] * 2
@@ -46,17 +48,32 @@ def accounts(case: Case, s: list[Array], t: list[Array]) -> tuple[list[Array], A
         saved = y / (1 + y) if case.cost_form == "saturating" else 1 - np.exp(-y)
         cost.append(k / 2 * t[i] ** 2 * (1 - figure(case.max_saving, i) * saved))
     for i, j in ((0, 1), (1, 0)):
-        lost = [figure(a, i) for a in (case.leakage_own, case.leakage_cross, case.leakage_interaction)]
-        A = figure(case.intercept, i) + t[i] - figure(case.rivalry, i) * t[j] + figure(case.demand_spillover, i) * t[j] * s[j]
+        lost = [
+            figure(a, i) for a in (case.leakage_own, case.leakage_cross, case.leakage_interaction)
+        ]
+        A = (
+            figure(case.intercept, i)
+            + t[i]
+            - figure(case.rivalry, i) * t[j]
+            + figure(case.demand_spillover, i) * t[j] * s[j]
+        )
         A = A - lost[0] * s[i] ** 2 + lost[1] * s[j] ** 2 + lost[2] * s[i] * s[j]
         N.append(A - b[i] * F[i] + x * F[j])
     earned = []
     sells = (2 * b[1] * N[0] + x * N[1] >= 0) & (2 * b[0] * N[1] + x * N[0] >= 0)
     for i, j in ((0, 1), (1, 0)):
-        own, cross, rest = 2 * b[j] * N[i] + x * N[j], 2 * b[i] * N[j] + x * N[i], b[j] * N[i] + x * N[j]
+        own, cross, rest = (
+            2 * b[j] * N[i] + x * N[j],
+            2 * b[i] * N[j] + x * N[i],
+            b[j] * N[i] + x * N[j],
+        )
         both = b[i] * (own / (4 * b[0] * b[1] - x**2)) ** 2
-        alone = np.maximum(np.minimum(-N[j] / x if x > 0 else np.inf, rest / (2 * (b[0] * b[1] - x**2))), 0.0)
-        sold = np.maximum(np.where(-N[j] < x * alone * (1 + 1e-12), N[i] - b[i] * alone, rest / (2 * b[j])), 0.0)
+        alone = np.maximum(
+            np.minimum(-N[j] / x if x > 0 else np.inf, rest / (2 * (b[0] * b[1] - x**2))), 0.0
+        )
+        sold = np.maximum(
+            np.where(-N[j] < x * alone * (1 + 1e-12), N[i] - b[i] * alone, rest / (2 * b[j])), 0.0
+        )
         earned.append(np.where(own < 0, 0.0, np.where(cross < 0, alone * sold, both)) - cost[i])
     return earned, sells
 
@@ -85,7 +102,8 @@ def reply(case: Case, s: list[Array], t: list[Array], i: int, top: float) -> Arr
 
 
 def followed(case: Case, s: list[Array], top: float, rounds: int = 15) -> tuple[list[Array], Array]:
-    """The investments that best replies from zero settle on, and joint profit there; minus infinity where they do not settle."""
+    """The investments that best replies from zero settle on, and joint profit there; minus infinity
+    where they do not settle."""
     t = [np.zeros_like(s[0]), np.zeros_like(s[0])]
     for _ in range(rounds):
         before = [v.copy() for v in t]
@@ -97,13 +115,18 @@ def followed(case: Case, s: list[Array], top: float, rounds: int = 15) -> tuple[
     earned, sells = accounts(case, s, t)
     counts = sells & (moved < 1e-5 * top) & (np.maximum(*t) < 0.99 * top)
     if case.unit_cost is not None:
-        left = [figure(case.unit_cost.base, i) - figure(case.unit_cost.spillover, i) * t[1 - i] * s[1 - i] for i in (0, 1)]
+        left = [
+            figure(case.unit_cost.base, i)
+            - figure(case.unit_cost.spillover, i) * t[1 - i] * s[1 - i]
+            for i in (0, 1)
+        ]
         counts &= np.minimum(*left) >= 0
     return t, np.where(counts, earned[0] + earned[1], -np.inf)
 
 
 def brute_force(case: Case, top: float, side: int = 7) -> tuple[Array, float]:
-    """Sharing (2,) of highest joint profit and that profit, on a grid that narrows around its best point."""
+    """Sharing (2,) of highest joint profit and that profit, on a grid that narrows around its best
+    point."""
     centre, width, best = np.array([0.5, 0.5]), 0.5, -np.inf
     for _ in range(6):
         axes = [np.clip(np.linspace(c - width, c + width, side), 0, 1) for c in centre]
@@ -117,7 +140,8 @@ def brute_force(case: Case, top: float, side: int = 7) -> tuple[Array, float]:
 
 
 def random_market(seed: int) -> Case:
-    """A market far from the usual ones: any cost form, unequal firms, unit costs, a cap, a negative demand spillover."""
+    """A market far from the usual ones: any cost form, unequal firms, unit costs, a cap, a negative
+    demand spillover."""
     chance = np.random.default_rng(seed)
     number, own_slope = chance.uniform, chance.uniform(0.5, 2, 2)
     cross, together = number(0, 0.5), number(0, 0.4)
@@ -133,7 +157,11 @@ def random_market(seed: int) -> Case:
         cost_spillover=number(0, 1, 2),
         cost_form=("saturating", "exponential", "restricted")[seed % 3],
         investment_cap=None if chance.random() < 0.6 else number(0.1, 4),
-        unit_cost=(0, 0, 0, 0) if chance.random() < 0.6 else (number(1, 3), number(0, 0.1), number(0, 0.2), number(0, 0.1)),
+        unit_cost=(
+            (0, 0, 0, 0)
+            if chance.random() < 0.6
+            else (number(1, 3), number(0, 0.1), number(0, 0.2), number(0, 0.1))
+        ),
     ).flat()
 
 
@@ -189,18 +217,32 @@ def test_nothing_better_is_found_by_brute_force_in_more_markets(seed: int) -> No
 @pytest.mark.parametrize("form", ["saturating", "exponential", "restricted"])
 def test_sharing_that_is_worth_nothing_is_not_agreed_on(form: str) -> None:
     """Nothing spills over and what leaks helps nobody: today's market, in which nobody shares."""
-    case = market(intercept=[20, 17], demand_spillover=0.0, cost_spillover=0.0, leakage=(3.0, 0.0, 0.0), cost_form=form)
+    case = market(
+        intercept=[20, 17],
+        demand_spillover=0.0,
+        cost_spillover=0.0,
+        leakage=(3.0, 0.0, 0.0),
+        cost_form=form,
+    )
     found, nash = solve_regime(case, KEY), solve_regime(case, "nash")
     assert found.status == "corner"
     assert list(found.levels[:2]) == [0, 0]
     assert found.levels == pytest.approx(nash.levels, abs=1e-9)
 
 
-@pytest.mark.parametrize("changes", [{}, {"intercept": [20, 15]}, {"unit_cost": (2.0, 0.05, 0.1, 0.02)}, {"investment_cap": 0.8}])
-def test_members_earn_at_least_what_they_do_today_and_at_most_what_the_alliance_does(changes: dict[str, object]) -> None:
-    """Today's sharing could be agreed on, and its investments would follow; all that follows an alliance could have ordered."""
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"intercept": [20, 15]}, {"unit_cost": (2.0, 0.05, 0.1, 0.02)}, {"investment_cap": 0.8}],
+)
+def test_members_earn_at_least_what_they_do_today_and_at_most_what_the_alliance_does(
+    changes: dict[str, object],
+) -> None:
+    """Today's sharing could be agreed on, and its investments would follow; all that follows an
+    alliance could have ordered."""
     case = market(rivalry=0.5, demand_spillover=0.2, **changes)
-    low, found, high = (solve_regime(case, key).profit.sum() for key in ("nash", KEY, "joint_profit"))
+    low, found, high = (
+        solve_regime(case, key).profit.sum() for key in ("nash", KEY, "joint_profit")
+    )
     assert low + 1e-6 < found < high - 1e-6 or found == pytest.approx(high, rel=1e-12)
 
 
@@ -212,7 +254,10 @@ def test_without_investment_sharing_alone_is_left() -> None:
 
 
 def test_exchanged_firms_have_exchanged_levels() -> None:
-    one, other = (solve_regime(market(intercept=a, cost_spillover=c), KEY) for a, c in (([20, 16], [0.2, 0.7]), ([16, 20], [0.7, 0.2])))
+    one, other = (
+        solve_regime(market(intercept=a, cost_spillover=c), KEY)
+        for a, c in (([20, 16], [0.2, 0.7]), ([16, 20], [0.7, 0.2]))
+    )
     assert one.levels == pytest.approx(other.levels[[1, 0, 3, 2]], abs=1e-9)
 
 
@@ -229,15 +274,23 @@ def test_many_markets_are_solved_as_each_is_alone() -> None:
 
 
 def test_investments_that_follow_without_limit_are_told_of() -> None:
-    """At no sharing firms settle; sharing drives what they invest, and joint profit, beyond any limit before all is shared."""
-    case = Case(**{**vars(load_case(SHIPPED / "two_vendors.yaml").market), "cost_scale": np.array([[0.8]])})
+    """At no sharing firms settle; sharing drives what they invest, and joint profit, beyond any
+    limit before all is shared."""
+    case = Case(
+        **{**vars(load_case(SHIPPED / "two_vendors.yaml").market), "cost_scale": np.array([[0.8]])}
+    )
     assert solve_regime(case, "no_sharing").solved
     found = solve_regime(case, KEY)
-    assert (found.status, found.message) == ("unbounded", "joint profit still rises at the largest investment searched")
+    assert (found.status, found.message) == (
+        "unbounded",
+        "joint profit still rises at the largest investment searched",
+    )
 
 
 def test_replies_without_limit_at_any_sharing_are_unbounded() -> None:
-    case = Case(**{**vars(load_case(SHIPPED / "two_vendors.yaml").market), "cost_scale": np.array([[0.3]])})
+    case = Case(
+        **{**vars(load_case(SHIPPED / "two_vendors.yaml").market), "cost_scale": np.array([[0.3]])}
+    )
     found = solve_regime(case, KEY)
     assert found.status == "unbounded"
     assert "cost.scale above 0.34171875" in str(found.message)
@@ -247,4 +300,6 @@ def test_an_agreement_that_would_drive_a_unit_cost_to_zero_is_refused() -> None:
     case = market(unit_cost=(0.3, 0.25, 0.0, 0.0), leakage=(0.5, 0.1, 0.1), cost_scale=6.0)
     found = solve_regime(case, KEY)
     assert found.status == "infeasible"
-    assert "joint profit would be highest where shared knowledge drives a unit cost to zero" in str(found.message)
+    assert "joint profit would be highest where shared knowledge drives a unit cost to zero" in str(
+        found.message
+    )

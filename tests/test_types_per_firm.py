@@ -1,4 +1,5 @@
-"""Supports of types per firm, against scalar loops over either firm's own support and markets solved one at a time."""
+"""Supports of types per firm, against scalar loops over either firm's own support and markets
+solved one at a time."""
 
 from __future__ import annotations
 
@@ -48,7 +49,13 @@ def nodes(support: list[float], count: int) -> tuple[list[float], list[float]]:
 class Pairs:
     """The planner's levels and accounts at every pair of types, each market solved alone."""
 
-    def __init__(self, market: Case, supports: list[list[float]], count: int, parameter: str = "cost_spillover") -> None:
+    def __init__(
+        self,
+        market: Case,
+        supports: list[list[float]],
+        count: int,
+        parameter: str = "cost_spillover",
+    ) -> None:
         self.market, self.count, self.parameter = market, count, parameter
         (self.types1, self.w), (self.types2, _) = (nodes(support, count) for support in supports)
         self.levels = {
@@ -60,16 +67,23 @@ class Pairs:
     def at(self, a: float, b: float) -> Case:
         return self.market.with_parameter(self.parameter, [[a, b]]).flat()
 
-    def reply(self, firm: int, own: float, rivals: np.ndarray, rate: Any = (0.0, 0.0), most: float = 1.0) -> tuple[np.ndarray, float]:
-        """Levels (2,) and payoff of a type against its rival's (K, 2), on grids that close in; what it may share is bounded by `most`."""
+    def reply(
+        self, firm: int, own: float, rivals: np.ndarray, rate: Any = (0.0, 0.0), most: float = 1.0
+    ) -> tuple[np.ndarray, float]:
+        """Levels (2,) and payoff of a type against its rival's (K, 2), on grids that close in; what
+        it may share is bounded by `most`."""
         top = 3 * max(1.0, float(rivals[:, 1].max()))
         middle, width = np.array([most / 2, top / 2]), np.array([most / 2, top / 2])
         value = np.zeros(1)
         for _ in range(13):
             ends = [np.linspace(m - w, m + w, 17) for m, w in zip(middle, width, strict=True)]
-            mine = np.stack(np.meshgrid(np.clip(ends[0], 0, most), np.maximum(ends[1], 0)), -1).reshape(-1, 2)
+            mine = np.stack(
+                np.meshgrid(np.clip(ends[0], 0, most), np.maximum(ends[1], 0)), -1
+            ).reshape(-1, 2)
             value = mine @ np.array(rate)
-            for w, other, theirs in zip(self.w, (self.types2, self.types1)[firm], rivals, strict=True):
+            for w, other, theirs in zip(
+                self.w, (self.types2, self.types1)[firm], rivals, strict=True
+            ):
                 x = np.empty((len(mine), 4))
                 x[:, [firm, 2 + firm]], x[:, [1 - firm, 3 - firm]] = mine, theirs
                 market = self.at(own, other) if firm == 0 else self.at(other, own)
@@ -84,7 +98,9 @@ class Pairs:
             before = strategy.copy()
             for firm, own in enumerate((self.types1, self.types2)):
                 for k, theta in enumerate(own):
-                    strategy[firm, k] = self.reply(firm, theta, strategy[1 - firm], rates[firm], most)[0]
+                    strategy[firm, k] = self.reply(
+                        firm, theta, strategy[1 - firm], rates[firm], most
+                    )[0]
             if np.abs(strategy - before).max() < 1e-6:
                 return strategy
         raise AssertionError("best replies go on")
@@ -129,7 +145,9 @@ def test_types_are_listed_per_firm(found: tuple[PolicyCase, dict[str, Any], Pair
     np.testing.assert_allclose(tree["mechanism"]["reported"]["probabilities"], pairs.w, rtol=1e-14)
 
 
-def test_expected_welfare_is_over_either_firms_own_support(found: tuple[PolicyCase, dict[str, Any], Pairs]) -> None:
+def test_expected_welfare_is_over_either_firms_own_support(
+    found: tuple[PolicyCase, dict[str, Any], Pairs],
+) -> None:
     _, tree, pairs = found
     welfare, profit = 0.0, np.zeros(2)
     for i, a in enumerate(pairs.types1):
@@ -143,29 +161,39 @@ def test_expected_welfare_is_over_either_firms_own_support(found: tuple[PolicyCa
     assert rules(tree)["groves"]["expected"]["welfare"] == pytest.approx(welfare, rel=1e-9)
 
 
-def test_what_a_lie_gains_under_the_printed_tax(found: tuple[PolicyCase, dict[str, Any], Pairs]) -> None:
+def test_what_a_lie_gains_under_the_printed_tax(
+    found: tuple[PolicyCase, dict[str, Any], Pairs],
+) -> None:
     _, tree, pairs = found
     rows = {(row["firm"], round(row["type"], 9)): row for row in rules(tree)["printed"]["interim"]}
     for i, own in enumerate(pairs.types2):
 
         def payoff(report: int, own: float = own) -> float:
-            return sum(pairs.w[k] * float(pairs.books(k, report, a, own).profit[0, 1]) for k, a in enumerate(pairs.types1))
+            return sum(
+                pairs.w[k] * float(pairs.books(k, report, a, own).profit[0, 1])
+                for k, a in enumerate(pairs.types1)
+            )
 
         row = rows[2, round(own, 9)]
         assert row["payoff"] == pytest.approx(payoff(i), rel=1e-9)
-        # Reports between the types are looked at too, so that the gain is no less than at the types.
+        # Reports between the types are looked at too, so that the gain is no less than at the
+        # types.
         assert row["gain"] >= max(payoff(k) for k in range(3)) - payoff(i) - 1e-9
         assert SUPPORTS[1][0] <= row["best_report"] <= SUPPORTS[1][1]
 
 
-def test_the_groves_tax_averages_over_the_own_support(found: tuple[PolicyCase, dict[str, Any], Pairs]) -> None:
+def test_the_groves_tax_averages_over_the_own_support(
+    found: tuple[PolicyCase, dict[str, Any], Pairs],
+) -> None:
     _, tree, pairs = found
     rule = rules(tree)["groves"]
     assert rule["checks"]["ic"]["status"] == "holds"
     rows = {(row["firm"], round(row["type"], 9)): row["net_transfer"] for row in rule["interim"]}
 
     def received(firm: int, i: int, j: int) -> float:
-        return float(subsidy(pairs.at(pairs.types1[i], pairs.types2[j]), pairs.levels[i, j][None])[0, firm])
+        return float(
+            subsidy(pairs.at(pairs.types1[i], pairs.types2[j]), pairs.levels[i, j][None])[0, firm]
+        )
 
     for firm in (0, 1):
         for own in range(3):
@@ -178,7 +206,9 @@ def test_the_groves_tax_averages_over_the_own_support(found: tuple[PolicyCase, d
             assert rows[firm + 1, name] == pytest.approx(net, rel=1e-6, abs=1e-6)
 
 
-def test_the_worst_type_is_one_of_the_own_support(found: tuple[PolicyCase, dict[str, Any], Pairs]) -> None:
+def test_the_worst_type_is_one_of_the_own_support(
+    found: tuple[PolicyCase, dict[str, Any], Pairs],
+) -> None:
     _, tree, _ = found
     rule = rules(tree)["worst_type"]
     assert rule["checks"]["ic"]["status"] == "holds"
@@ -192,7 +222,9 @@ def test_the_worst_type_is_one_of_the_own_support(found: tuple[PolicyCase, dict[
             assert low <= witness.get("report", low) <= high
 
 
-def test_the_market_with_private_types_is_an_equilibrium(found: tuple[PolicyCase, dict[str, Any], Pairs]) -> None:
+def test_the_market_with_private_types_is_an_equilibrium(
+    found: tuple[PolicyCase, dict[str, Any], Pairs],
+) -> None:
     given, tree, pairs = found
     market = tree["regimes"]["bayes_nash"]
     rows = market["strategies"]
@@ -206,9 +238,19 @@ def test_the_market_with_private_types_is_an_equilibrium(found: tuple[PolicyCase
                 total = 0.0
                 for m, other in enumerate(played[1 - firm]):
                     x, both = np.empty(4), np.empty(2)
-                    x[[firm, 2 + firm]], x[[1 - firm, 3 - firm]] = (s, t), (other["sharing"], other["investment"])
+                    x[[firm, 2 + firm]], x[[1 - firm, 3 - firm]] = (
+                        (s, t),
+                        (
+                            other["sharing"],
+                            other["investment"],
+                        ),
+                    )
                     both[firm], both[1 - firm] = types[firm][k], types[1 - firm][m]
-                    books = account(given.market.with_cost_spillover(both[None]).flat(), x[None], bertrand_matrix)
+                    books = account(
+                        given.market.with_cost_spillover(both[None]).flat(),
+                        x[None],
+                        bertrand_matrix,
+                    )
                     total += pairs.w[m] * float(books.profit[0, firm])
                 return total
 
@@ -229,7 +271,9 @@ def compared(tree: dict[str, Any], key: str) -> dict[str, Any]:
     return next(row for row in tree["comparison"] if row["policy"] == key)
 
 
-def test_markets_of_firms_that_know_their_own_types(found: tuple[PolicyCase, dict[str, Any], Pairs], today: np.ndarray) -> None:
+def test_markets_of_firms_that_know_their_own_types(
+    found: tuple[PolicyCase, dict[str, Any], Pairs], today: np.ndarray
+) -> None:
     """Today's market and the one without sharing, each firm's types replying to its rival's."""
     _, tree, pairs = found
     assert np.abs(today[0] - today[1]).max() > 5e-4  # so that exchanged supports would be noticed
@@ -244,31 +288,44 @@ def test_markets_of_firms_that_know_their_own_types(found: tuple[PolicyCase, dic
         assert row["investment"] == pytest.approx(levels[1], rel=1e-4)
 
 
-def test_rates_fixed_beforehand(found: tuple[PolicyCase, dict[str, Any], Pairs], today: np.ndarray) -> None:
+def test_rates_fixed_beforehand(
+    found: tuple[PolicyCase, dict[str, Any], Pairs], today: np.ndarray
+) -> None:
     """What types do at them, and the flat parts with which every type of either support joins."""
     _, tree, pairs = found
-    told, row = tree["mechanism"]["linear_subsidies"]["under_types"], compared(tree, "linear_subsidies")
+    told, row = (
+        tree["mechanism"]["linear_subsidies"]["under_types"],
+        compared(tree, "linear_subsidies"),
+    )
     rates = np.array([told["sharing_rate"], told["investment_rate"]]).T
     assert (np.abs(rates[0] - rates[1]) > 1e-3).all()
     strategy = pairs.play(rates)
     for played in told["strategies"]:
         firm = played["firm"] - 1
         k = int(np.abs(np.array((pairs.types1, pairs.types2)[firm]) - played["type"]).argmin())
-        assert [played["sharing"], played["investment"]] == pytest.approx(list(strategy[firm, k]), rel=1e-3, abs=1e-3)
+        assert [played["sharing"], played["investment"]] == pytest.approx(
+            list(strategy[firm, k]), rel=1e-3, abs=1e-3
+        )
     welfare, _, _ = pairs.means(strategy)
     assert row["welfare"] == pytest.approx(welfare, rel=1e-6)
     for firm in (0, 1):
         short = max(
-            pairs.reply(firm, own, today[1 - firm])[1] - pairs.reply(firm, own, strategy[1 - firm], rates[firm])[1]
+            pairs.reply(firm, own, today[1 - firm])[1]
+            - pairs.reply(firm, own, strategy[1 - firm], rates[firm])[1]
             for own in pairs.points(firm, SUPPORTS[firm])
         )
-        received = sum(w * float(rates[firm] @ mine) for w, mine in zip(pairs.w, strategy[firm], strict=True))
+        received = sum(
+            w * float(rates[firm] @ mine) for w, mine in zip(pairs.w, strategy[firm], strict=True)
+        )
         assert told["least_flat_payments"][firm] == pytest.approx(short, rel=1e-5)
         assert told["least_net_receipts"][firm] == pytest.approx(received + short, rel=1e-4)
 
 
-def test_least_receipts_under_tax_rules(found: tuple[PolicyCase, dict[str, Any], Pairs], today: np.ndarray) -> None:
-    """Where the truth is told, of every type of the own support and between; under the printed tax of what is reported instead."""
+def test_least_receipts_under_tax_rules(
+    found: tuple[PolicyCase, dict[str, Any], Pairs], today: np.ndarray
+) -> None:
+    """Where the truth is told, of every type of the own support and between; under the printed tax
+    of what is reported instead."""
     given, tree, pairs = found
     rules_found = evaluation.evaluate(given).rules
     assert rules_found is not None
@@ -289,26 +346,48 @@ def test_least_receipts_under_tax_rules(found: tuple[PolicyCase, dict[str, Any],
         return float(subsidy(pairs.at(*pair), levels(*pair))[0, firm])
 
     def profit(firm: int, own: float, other: float, told: float, heard: float) -> float:
-        return float(account(pairs.at(*at(firm, own, other)), levels(*at(firm, told, heard)), bertrand_matrix).profit[0, firm])
+        return float(
+            account(
+                pairs.at(*at(firm, own, other)), levels(*at(firm, told, heard)), bertrand_matrix
+            ).profit[0, firm]
+        )
 
     assert groves.checks.ic.status == "holds"
     for firm in (0, 1):
         rivals = types[1 - firm]
-        tax = [sum(w * paid(firm, own, other) for w, own in zip(pairs.w, types[firm], strict=True)) for other in rivals]
+        tax = [
+            sum(w * paid(firm, own, other) for w, own in zip(pairs.w, types[firm], strict=True))
+            for other in rivals
+        ]
 
-        def net(own: float, firm: int = firm, rivals: list[float] = rivals, tax: list[float] = tax) -> float:
-            return sum(w * (paid(firm, own, other) - t) for w, other, t in zip(pairs.w, rivals, tax, strict=True))
+        def net(
+            own: float, firm: int = firm, rivals: list[float] = rivals, tax: list[float] = tax
+        ) -> float:
+            return sum(
+                w * (paid(firm, own, other) - t)
+                for w, other, t in zip(pairs.w, rivals, tax, strict=True)
+            )
 
         def kept(own: float, firm: int = firm, rivals: list[float] = rivals) -> float:
-            return sum(w * profit(firm, own, other, own, other) for w, other in zip(pairs.w, rivals, strict=True)) + net(own)
+            return sum(
+                w * profit(firm, own, other, own, other)
+                for w, other in zip(pairs.w, rivals, strict=True)
+            ) + net(own)
 
-        short = max(pairs.reply(firm, own, today[1 - firm])[1] - kept(own) for own in pairs.points(firm, SUPPORTS[firm]))
+        short = max(
+            pairs.reply(firm, own, today[1 - firm])[1] - kept(own)
+            for own in pairs.points(firm, SUPPORTS[firm])
+        )
         received = sum(w * net(own) for w, own in zip(pairs.w, types[firm], strict=True))
         assert groves.least[firm] == pytest.approx(received + short, rel=1e-4)
 
     assert printed.checks.ic.status == "violated"
     told = rules(tree)["printed"]["if_not_truthful"]["reports"]
-    assert any(abs(said - own) > 0.01 for firm in (0, 1) for said, own in zip(told[firm], types[firm], strict=True))
+    assert any(
+        abs(said - own) > 0.01
+        for firm in (0, 1)
+        for said, own in zip(told[firm], types[firm], strict=True)
+    )
     for firm in (0, 1):
         short = -np.inf
         for own, said in zip(types[firm], told[firm], strict=True):
@@ -323,7 +402,9 @@ def test_levels_ordered_whatever_the_types() -> None:
     given = case({"support": SUPPORTS, "points": 2}, mechanism__participation="none")
     row, pairs = compared(evaluate(given), "mandate"), Pairs(given.market, SUPPORTS, 2)
     assert row["status"] == "converged"
-    strategy = np.stack([np.tile([row["sharing"][firm], row["investment"][firm]], (2, 1)) for firm in (0, 1)])
+    strategy = np.stack(
+        [np.tile([row["sharing"][firm], row["investment"][firm]], (2, 1)) for firm in (0, 1)]
+    )
     welfare, consumers, profit = pairs.means(strategy)
     assert row["welfare"] == pytest.approx(welfare, rel=1e-9)
     assert row["consumer_surplus"] == pytest.approx(consumers, rel=1e-9)
@@ -344,7 +425,10 @@ def test_one_support_given_twice_is_one_support() -> None:
 
 
 def test_supports_exchanged_with_equal_firms_exchange_everything() -> None:
-    one, two = (evaluation.evaluate(case({"support": each, "points": 3}, "two_vendors")) for each in (SUPPORTS, SUPPORTS[::-1]))
+    one, two = (
+        evaluation.evaluate(case({"support": each, "points": 3}, "two_vendors"))
+        for each in (SUPPORTS, SUPPORTS[::-1])
+    )
     assert one.rules is not None
     assert two.rules is not None
     for key, rule in one.rules.items():
@@ -356,7 +440,9 @@ def test_supports_exchanged_with_equal_firms_exchange_everything() -> None:
         assert rule.checks.ic.status == other.checks.ic.status
         tolerance = 1e-6 * rule.checks.payoff_range
         assert rule.checks.ic.amount == pytest.approx(other.checks.ic.amount, abs=tolerance)
-        assert rule.checks.ir("ir_market").amount == pytest.approx(other.checks.ir("ir_market").amount, abs=tolerance)
+        assert rule.checks.ir("ir_market").amount == pytest.approx(
+            other.checks.ir("ir_market").amount, abs=tolerance
+        )
     for row, other_row in zip(one.comparison, two.comparison, strict=True):
         assert row.welfare == pytest.approx(other_row.welfare, rel=1e-8)
 
@@ -379,20 +465,37 @@ def test_private_intercepts_have_supports_of_their_own() -> None:
 def test_many_cases_have_the_figures_of_one() -> None:
     given = case({"support": SUPPORTS, "points": 3})
     tree = evaluate(given)
-    policies = ["nash", "joint_profit", "social_optimum", "printed", "groves", "worst_type", "agv", "designed"]
+    policies = [
+        "nash",
+        "joint_profit",
+        "social_optimum",
+        "printed",
+        "groves",
+        "worst_type",
+        "agv",
+        "designed",
+    ]
     out = solve_many([given, given], policies)
     for place, policy in enumerate(policies):
         if policy in rules(tree):
             found = rules(tree)[policy]
-            assert out["ic_max_gain"][place] == pytest.approx(found["checks"]["ic"]["max_gain"], rel=1e-6, abs=1e-6)
-            assert out["ir_min_slack"][place] == pytest.approx(found["checks"]["ir_market"]["min_slack"], rel=1e-6, abs=1e-5)
+            assert out["ic_max_gain"][place] == pytest.approx(
+                found["checks"]["ic"]["max_gain"], rel=1e-6, abs=1e-6
+            )
+            assert out["ir_min_slack"][place] == pytest.approx(
+                found["checks"]["ir_market"]["min_slack"], rel=1e-6, abs=1e-5
+            )
         else:
             row = next(row for row in tree["comparison"] if row["policy"] == policy)
             assert out["welfare"][place] == pytest.approx(row["welfare"], rel=1e-9)
 
 
-@pytest.mark.parametrize("options", [("--budget", "none"), ("--allocation", "second_best", "--objective", "max_surplus")])
-def test_designs_are_over_either_firms_own_types(run: Run, tmp_path: Path, options: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    "options", [("--budget", "none"), ("--allocation", "second_best", "--objective", "max_surplus")]
+)
+def test_designs_are_over_either_firms_own_types(
+    run: Run, tmp_path: Path, options: tuple[str, ...]
+) -> None:
     path = tmp_path / "case.json"
     path.write_text(json.dumps(case({"support": SUPPORTS, "points": 2}).resolved))
     ran = run("design", path, *options, "--format", "json")
@@ -409,7 +512,9 @@ def test_lotteries_in_an_evaluation() -> None:
     given = case({"support": SUPPORTS, "points": 2}, "second_best")
     tree = evaluation_tree(evaluation.evaluate(given))
     for row in tree["mechanism"]["reported"]["design"]["lotteries"]:
-        assert all(low <= value <= high for value, (low, high) in zip(row["types"], SUPPORTS, strict=True))
+        assert all(
+            low <= value <= high for value, (low, high) in zip(row["types"], SUPPORTS, strict=True)
+        )
 
 
 def test_points_of_either_firm_stand_for_the_same_quantiles() -> None:
@@ -428,7 +533,10 @@ def test_points_of_either_firm_stand_for_the_same_quantiles() -> None:
         ({"support": [[0.2, 0.8], [0.1, 1.5]]}, "types.support[1][1]"),
         ({"support": [[0.2, 0.8], [0.1]]}, "types.support[1]"),
         ({"support": [[0.2, 0.8], 0.5]}, "types.support holds a range beside something else;"),
-        ({"support": [[0.2, "x"], [0.1, 0.5]]}, 'types.support[0][1] is "x"; it must be a number in [0, 1]'),
+        (
+            {"support": [[0.2, "x"], [0.1, 0.5]]},
+            'types.support[0][1] is "x"; it must be a number in [0, 1]',
+        ),
         ({"support": [[0.2, 0.8]]}, "types.support"),
         ({"support": [[0.2, 0.8], [0.1, 0.5], [0.1, 0.5]]}, "types.support"),
         ({"support": [[0.2, 0.8], [0.3, 0.3]]}, "types.support[1]"),
@@ -444,7 +552,16 @@ def test_faults_of_supports_are_at_their_place(types: dict[str, Any], key: str) 
 def test_a_bound_of_one_firms_support_is_varied(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "case.json"
     path.write_text(json.dumps(case({"support": SUPPORTS, "points": 2}).resolved))
-    ran = run("what-if", path, "--vary", "types.support[1][1]=0.3:0.5:2", "--policy", "groves", "--format", "json")
+    ran = run(
+        "what-if",
+        path,
+        "--vary",
+        "types.support[1][1]=0.3:0.5:2",
+        "--policy",
+        "groves",
+        "--format",
+        "json",
+    )
     assert ran.code == 0, ran.err
     first, second = (row["welfare"] for row in json.loads(ran.out)["rows"])
     assert first != second

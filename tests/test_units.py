@@ -1,4 +1,5 @@
-"""Answers do not depend on what money and quantities are counted in, nor on which firm comes first."""
+"""Answers do not depend on what money and quantities are counted in, nor on which firm comes
+first."""
 
 from __future__ import annotations
 
@@ -28,7 +29,11 @@ from mechanism.report.tree import path_tree
 
 UNIT: dict[str, Any] = {
     "demand": {"intercept": [20.0, 14.0], "own_slope": 1.5, "cross_slope": 1.0},
-    "security": {"rivalry": 0.3, "demand_spillover": 0.3, "leakage": {"own": 1.2, "cross": 0.2, "interaction": 0.1}},
+    "security": {
+        "rivalry": 0.3,
+        "demand_spillover": 0.3,
+        "leakage": {"own": 1.2, "cross": 0.2, "interaction": 0.1},
+    },
     "cost": {"form": "saturating", "scale": 12, "max_saving": 0, "spillover": 0.5},
 }
 SCALES = [(0, -8), (-9, 9), (9, -9), (6, 6), (-7, -3)]
@@ -54,7 +59,9 @@ def counted(tree: dict[str, Any], money: float, quantity: float) -> dict[str, An
     for (block, key), factor in powers.items():
         value = out.get(block, {}).get(key)
         if value is not None:
-            out[block][key] = [v * factor for v in value] if isinstance(value, list) else value * factor
+            out[block][key] = (
+                [v * factor for v in value] if isinstance(value, list) else value * factor
+            )
     leakage = out["security"]["leakage"]
     out["security"]["leakage"] = {key: value * quantity for key, value in leakage.items()}
     types = out.get("types")
@@ -80,7 +87,11 @@ def market(seed: int) -> Case:
         cost_scale=rng.uniform(15, 30, 2),
         max_saving=rng.uniform(0, 0.6, 2),
         cost_spillover=rng.uniform(0, 1, 2),
-        unit_cost=(rng.uniform(0.5, 2, 2), 0, rng.uniform(0, 0.05, 2), 0) if seed % 3 == 0 else (0, 0, 0, 0),
+        unit_cost=(
+            (rng.uniform(0.5, 2, 2), 0, rng.uniform(0, 0.05, 2), 0)
+            if seed % 3 == 0
+            else (0, 0, 0, 0)
+        ),
     ).flat()
 
 
@@ -93,9 +104,12 @@ def as_it_is(seed: int, key: str) -> Outcome:
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("scale", SCALES)
 def test_regimes_scale_with_the_units(seed: int, scale: tuple[int, int]) -> None:
-    """Levels and welfare of every regime, the status and the proof, whatever money and quantity are counted in."""
+    """Levels and welfare of every regime, the status and the proof, whatever money and quantity are
+    counted in."""
     case = market(seed)
-    units = NaturalUnits(money=np.array([[10.0 ** -scale[0]]]), quantity=np.array([[10.0 ** -scale[1]]]))
+    units = NaturalUnits(
+        money=np.array([[10.0 ** -scale[0]]]), quantity=np.array([[10.0 ** -scale[1]]])
+    )
     other = in_units(case, units)
     for key in ("nash", "joint_profit", "social_optimum", "sequential"):
         here, there = as_it_is(seed, key), solve_regime(other, key)
@@ -103,7 +117,9 @@ def test_regimes_scale_with_the_units(seed: int, scale: tuple[int, int]) -> None
         assert here.levels is not None
         assert there.levels is not None
         factor = np.array([1, 1, 10.0 ** scale[1], 10.0 ** scale[1]])
-        np.testing.assert_allclose(there.levels, here.levels * factor, rtol=1e-9, atol=1e-12 * factor.max())
+        np.testing.assert_allclose(
+            there.levels, here.levels * factor, rtol=1e-9, atol=1e-12 * factor.max()
+        )
         assert there.welfare == pytest.approx(here.welfare * 10.0 ** scale[0], rel=1e-9)
 
 
@@ -142,7 +158,9 @@ def test_a_tiny_market_has_the_same_alliance() -> None:
 
 @pytest.mark.parametrize("parameter", ["cost_spillover", "intercept"])
 @pytest.mark.parametrize("scale", [(6, -6), (-5, 4)])
-def test_evaluations_with_private_types_scale_with_the_units(parameter: str, scale: tuple[int, int]) -> None:
+def test_evaluations_with_private_types_scale_with_the_units(
+    parameter: str, scale: tuple[int, int]
+) -> None:
     """Verdicts of truth-telling and participation, expectations and outlays under every rule."""
     tree = copy.deepcopy(UNIT)
     support = [0.2, 0.8] if parameter == "cost_spillover" else [16.0, 20.0]
@@ -152,12 +170,18 @@ def test_evaluations_with_private_types_scale_with_the_units(parameter: str, sca
     tree["types"] = {"support": support, "points": 3, "parameter": parameter}
     money, quantity = 10.0 ** scale[0], 10.0 ** scale[1]
     here, there = (evaluate(parse_tree(t)) for t in (tree, counted(tree, money, quantity)))
-    assert here["regimes"]["bayes_nash"]["status"] == there["regimes"]["bayes_nash"]["status"] == "converged"
+    assert (
+        here["regimes"]["bayes_nash"]["status"]
+        == there["regimes"]["bayes_nash"]["status"]
+        == "converged"
+    )
     for row, other in zip(here["comparison"], there["comparison"], strict=True):
         assert row["status"] == other["status"]
         if row["welfare"] is not None:
             assert other["welfare"] == pytest.approx(row["welfare"] * money, rel=1e-8)
-            assert other["public_outlay"] == pytest.approx(row["public_outlay"] * money, rel=1e-5, abs=1e-8 * row["welfare"] * money)
+            assert other["public_outlay"] == pytest.approx(
+                row["public_outlay"] * money, rel=1e-5, abs=1e-8 * row["welfare"] * money
+            )
     rules = {"printed": here["mechanism"]["reported"], **here["mechanism"]["alternatives"]}
     others = {"printed": there["mechanism"]["reported"], **there["mechanism"]["alternatives"]}
     for rule, found in rules.items():
@@ -165,19 +189,51 @@ def test_evaluations_with_private_types_scale_with_the_units(parameter: str, sca
             assert others[rule] is None
             continue
         for check in ("ic", "ir_market", "ir2"):
-            assert found["checks"][check]["status"] == others[rule]["checks"][check]["status"], (rule, check)
+            assert found["checks"][check]["status"] == others[rule]["checks"][check]["status"], (
+                rule,
+                check,
+            )
 
 
 def test_every_regime_is_covered() -> None:
     """The keys asked above are regimes."""
-    assert {"nash", "joint_profit", "social_optimum", "sequential", "no_sharing", "first_best"} <= set(REGIMES)
+    assert {
+        "nash",
+        "joint_profit",
+        "social_optimum",
+        "sequential",
+        "no_sharing",
+        "first_best",
+    } <= set(REGIMES)
 
 
 DIMENSIONS = {
-    **dict.fromkeys(("sharing", "security.rivalry", "security.demand_spillover", "cost.max_saving", "cost.spillover"), (0, 0)),
+    **dict.fromkeys(
+        (
+            "sharing",
+            "security.rivalry",
+            "security.demand_spillover",
+            "cost.max_saving",
+            "cost.spillover",
+        ),
+        (0, 0),
+    ),
     **dict.fromkeys(("investment", "quantity", "demand.intercept", "leakage"), (0, 1)),
-    **dict.fromkeys(("profit", "consumer_surplus", "welfare", "welfare_net", "public_outlay", "ic_max_gain", "ir_min_slack"), (1, 0)),
-    **dict.fromkeys(("value", "best_value", "outlay_joined", "flat_payment", "net_transfer"), (1, 0)),
+    **dict.fromkeys(
+        (
+            "profit",
+            "consumer_surplus",
+            "welfare",
+            "welfare_net",
+            "public_outlay",
+            "ic_max_gain",
+            "ir_min_slack",
+        ),
+        (1, 0),
+    ),
+    **dict.fromkeys(
+        ("value", "best_value", "outlay_joined", "flat_payment", "net_transfer"), (1, 0)
+    ),
     **dict.fromkeys(("demand.own_slope", "demand.cross_slope"), (-1, 2)),
     **dict.fromkeys(("price", "unit_cost.base"), (1, -1)),
     **dict.fromkeys(("cost.scale", "unit_cost.spillover"), (1, -2)),
@@ -191,13 +247,18 @@ FAR = [(-9, 0), (0, 9), (9, -9), (-9, 9)]
 
 def factor(name: str, scale: tuple[int, int]) -> float:
     """What a figure or key is multiplied by where money and quantity are counted in other units."""
-    name = "leakage" if ".leakage." in name else name.split("[")[0].removesuffix("_1").removesuffix("_2")
+    name = (
+        "leakage"
+        if ".leakage." in name
+        else name.split("[")[0].removesuffix("_1").removesuffix("_2")
+    )
     money, quantity = DIMENSIONS[name]
     return float(10.0 ** (money * scale[0] + quantity * scale[1]))
 
 
 def same(there: Any, here: Any, times: float, size: float) -> None:
-    """Figures of the same kind, those in other units being so many times the others, up to rounding of the largest of their kind."""
+    """Figures of the same kind, those in other units being so many times the others, up to rounding
+    of the largest of their kind."""
     there, here = np.asarray(there, float), np.asarray(here, float)
     np.testing.assert_array_equal(np.isnan(there), np.isnan(here))
     np.testing.assert_allclose(there / times, here, rtol=1e-6, atol=1e-6 * size)
@@ -207,7 +268,9 @@ def same(there: Any, here: Any, times: float, size: float) -> None:
 @pytest.mark.parametrize("seed", [0, 1])
 def test_derivatives_scale_with_the_units(seed: int, scale: tuple[int, int]) -> None:
     case = market(seed)
-    units = NaturalUnits(money=np.array([[10.0 ** -scale[0]]]), quantity=np.array([[10.0 ** -scale[1]]]))
+    units = NaturalUnits(
+        money=np.array([[10.0 ** -scale[0]]]), quantity=np.array([[10.0 ** -scale[1]]])
+    )
     other = in_units(case, units)
     for key in ("nash", "social_optimum"):
         levels = as_it_is(seed, key).levels
@@ -215,7 +278,10 @@ def test_derivatives_scale_with_the_units(seed: int, scale: tuple[int, int]) -> 
         there = comparative_statics(other, REGIMES[key], levels_in(levels[None], units))
         for name, here in comparative_statics(case, REGIMES[key], levels[None]).items():
             parts = {"sharing": SHARING, "investment": INVESTMENT}
-            pairs = [(part, there[name].levels[..., which], here.levels[..., which]) for part, which in parts.items()]
+            pairs = [
+                (part, there[name].levels[..., which], here.levels[..., which])
+                for part, which in parts.items()
+            ]
             rest = ("price", "quantity", "profit", "consumer_surplus", "welfare")
             pairs += [(part, getattr(there[name], part), getattr(here, part)) for part in rest]
             for part, new, old in pairs:
@@ -224,8 +290,11 @@ def test_derivatives_scale_with_the_units(seed: int, scale: tuple[int, int]) -> 
 
 @cache
 def claimed(number: int) -> tuple[Case, dict[str, Array], dict[str, Any]]:
-    """Of equal firms, or of firms that differ, with unit costs: a market, its levels by regime and the claims judged there."""
-    alike = parse_tree({**copy.deepcopy(UNIT), "demand": {**UNIT["demand"], "intercept": 20.0}}).market.flat()
+    """Of equal firms, or of firms that differ, with unit costs: a market, its levels by regime and
+    the claims judged there."""
+    alike = parse_tree(
+        {**copy.deepcopy(UNIT), "demand": {**UNIT["demand"], "intercept": 20.0}}
+    ).market.flat()
     case = (market(1), market(3), alike)[number]
     found = {key: solve_regime(case, key).levels for key in NEEDED}
     levels = {key: np.full((1, 4), np.nan) if x is None else x[None] for key, x in found.items()}
@@ -237,14 +306,22 @@ def test_claims_are_judged_alike_in_all_units(scale: tuple[int, int]) -> None:
     """Verdicts, assumptions, and welfare among the numbers."""
     for number in range(3):
         case, levels, here = claimed(number)
-        units = NaturalUnits(money=np.array([[10.0 ** -scale[0]]]), quantity=np.array([[10.0 ** -scale[1]]]))
+        units = NaturalUnits(
+            money=np.array([[10.0 ** -scale[0]]]), quantity=np.array([[10.0 ** -scale[1]]])
+        )
         moved = {key: levels_in(x, units) for key, x in levels.items()}
         there = claims_at(Ground(case=in_units(case, units), lanes=1, levels=moved))
         for key, found in here.items():
             np.testing.assert_array_equal(there[key].holds, found.holds, err_msg=key)
             np.testing.assert_array_equal(there[key].met, found.met, err_msg=key)
-            np.testing.assert_allclose(there[key].judged, found.judged, rtol=1e-6, atol=1e-9, err_msg=key)
-        for key, figure, part in (("P5.i", "nash", "welfare"), ("P2.i", "dt_i_ds_j", "investment"), ("P1.ii", "dp_i_ds_i_at_0", "price")):
+            np.testing.assert_allclose(
+                there[key].judged, found.judged, rtol=1e-6, atol=1e-9, err_msg=key
+            )
+        for key, figure, part in (
+            ("P5.i", "nash", "welfare"),
+            ("P2.i", "dt_i_ds_j", "investment"),
+            ("P1.ii", "dp_i_ds_i_at_0", "price"),
+        ):
             if figure in here[key].numbers:
                 old = here[key].numbers[figure]
                 same(there[key].numbers[figure], old, factor(part, scale), np.abs(old).max())
@@ -253,8 +330,13 @@ def test_claims_are_judged_alike_in_all_units(scale: tuple[int, int]) -> None:
 @pytest.mark.parametrize("scale", FAR)
 def test_the_gap_of_a_proof_is_the_same_in_all_units(scale: tuple[int, int]) -> None:
     case = market(1)
-    units = NaturalUnits(money=np.array([[10.0 ** -scale[0]]]), quantity=np.array([[10.0 ** -scale[1]]]))
-    here, there = as_it_is(1, "social_optimum").certificate, solve_regime(in_units(case, units), "social_optimum").certificate
+    units = NaturalUnits(
+        money=np.array([[10.0 ** -scale[0]]]), quantity=np.array([[10.0 ** -scale[1]]])
+    )
+    here, there = (
+        as_it_is(1, "social_optimum").certificate,
+        solve_regime(in_units(case, units), "social_optimum").certificate,
+    )
     assert here.scope == there.scope == "proven"
     assert here.gap is not None
     assert there.gap == pytest.approx(here.gap, abs=1e-12)
@@ -264,7 +346,9 @@ WITH_TYPES = {**UNIT, "cost": {**UNIT["cost"], "max_saving": 0.4}, "types": {"va
 FOLLOWED = ("nash", "joint_profit", "social_optimum", "groves")
 
 
-def rows_alike(here: list[dict[str, Any]], there: list[dict[str, Any]], scale: tuple[int, int]) -> None:
+def rows_alike(
+    here: list[dict[str, Any]], there: list[dict[str, Any]], scale: tuple[int, int]
+) -> None:
     """Rows of a path or a batch: texts and statuses the same, figures the same in other units."""
     assert len(here) == len(there) > 0
     for name in here[0]:
@@ -272,8 +356,12 @@ def rows_alike(here: list[dict[str, Any]], there: list[dict[str, Any]], scale: t
         if name in ("residual", "regret", "case_id", "message"):
             continue
         if name.split("[")[0].removesuffix("_1").removesuffix("_2") in DIMENSIONS:
-            old, new = ([np.nan if v in (None, "") else float(v) for v in column] for column in (old, new))
-            size = 2000.0 if DIMENSIONS[name.removesuffix("_1").removesuffix("_2")] == (1, 0) else 1.0  # welfare, of what is money
+            old, new = (
+                [np.nan if v in (None, "") else float(v) for v in column] for column in (old, new)
+            )
+            size = (
+                2000.0 if DIMENSIONS[name.removesuffix("_1").removesuffix("_2")] == (1, 0) else 1.0
+            )  # welfare, of what is money
             same(new, old, factor(name, scale), size)
         else:
             assert new == old, name
@@ -283,14 +371,28 @@ def rows_alike(here: list[dict[str, Any]], there: list[dict[str, Any]], scale: t
 def test_a_path_and_what_changes_along_it_scale_with_the_units(scale: tuple[int, int]) -> None:
     times = factor("cost.scale", scale)
     found = []
-    for tree, by in ((WITH_TYPES, 1.0), (counted(WITH_TYPES, 10.0 ** scale[0], 10.0 ** scale[1]), times)):
+    for tree, by in (
+        (WITH_TYPES, 1.0),
+        (counted(WITH_TYPES, 10.0 ** scale[0], 10.0 ** scale[1]), times),
+    ):
         case = parse_tree(copy.deepcopy(tree))
-        found.append(path_tree(along(case.resolved, [Span("cost.scale", 8.0 * by, 40.0 * by, 9)], list(FOLLOWED), lambda *_: None)))
+        found.append(
+            path_tree(
+                along(
+                    case.resolved,
+                    [Span("cost.scale", 8.0 * by, 40.0 * by, 9)],
+                    list(FOLLOWED),
+                    lambda *_: None,
+                )
+            )
+        )
     here, there = found
     rows_alike(here["rows"], there["rows"], scale)
     assert here["events"]  # something changes
     for old, new in zip(here["events"], there["events"], strict=True):
-        assert [new[key] for key in ("kind", "policies")] == [old[key] for key in ("kind", "policies")]
+        assert [new[key] for key in ("kind", "policies")] == [
+            old[key] for key in ("kind", "policies")
+        ]
         assert new["at"] / times == pytest.approx(old["at"], rel=1e-5)
 
 
@@ -302,8 +404,15 @@ def test_a_batch_scales_with_the_units(run: Run, tmp_path: Path, scale: tuple[in
         ("b", counted(WITH_TYPES, 10.0 ** scale[0], 10.0 ** scale[1]), factor("cost.scale", scale)),
     ):
         (tmp_path / f"{name}.json").write_text(json.dumps(tree))
-        plan = {"case": f"{name}.json", "vary": {"cost.scale": {"values": [9.0 * by, 12.0 * by, 30.0 * by]}}, "policies": list(FOLLOWED)}
+        plan = {
+            "case": f"{name}.json",
+            "vary": {"cost.scale": {"values": [9.0 * by, 12.0 * by, 30.0 * by]}},
+            "policies": list(FOLLOWED),
+        }
         (tmp_path / f"{name}_plan.json").write_text(json.dumps(plan))
-        assert run("batch", tmp_path / f"{name}_plan.json", "--out", tmp_path / f"{name}.csv").code == 0
+        assert (
+            run("batch", tmp_path / f"{name}_plan.json", "--out", tmp_path / f"{name}.csv").code
+            == 0
+        )
         found.append(list(csv.DictReader(io.StringIO((tmp_path / f"{name}.csv").read_text()))))
     rows_alike(*found, scale)

@@ -1,4 +1,5 @@
-"""A short run over markets of wild sizes, what it covers, and proof that it sees faults planted one by one."""
+"""A short run over markets of wild sizes, what it covers, and proof that it sees faults planted one
+by one."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ def test_pigou_and_an_independent_search_agree_on_markets_of_wild_sizes() -> Non
 
 @pytest.mark.parametrize("number", [6, 7, 15, 20, 32, 138])
 def test_they_agree_where_a_short_run_may_not_come(number: int) -> None:
-    """Knowledge bounded by unit costs; optima at which a quantity is nil; a large cap; profit convex in own sharing."""
+    """Knowledge bounded by unit costs; optima at which a quantity is nil; a large cap; profit
+    convex in own sharing."""
     assert not compare(1, number).faults
 
 
@@ -37,9 +39,20 @@ def test_all_kinds_of_markets_are_drawn() -> None:
     caps = [tree["cost"].get("investment_cap") for tree in trees]
     assert sum(cap is not None and np.any(np.equal(cap, 0)) for cap in caps) > 8
     assert sum(isinstance(cap, list) for cap in caps) > 20
-    for block, key in (("demand", "intercept"), ("demand", "own_slope"), ("security", "rivalry"), ("cost", "scale"), ("cost", "spillover")):
+    for block, key in (
+        ("demand", "intercept"),
+        ("demand", "own_slope"),
+        ("security", "rivalry"),
+        ("cost", "scale"),
+        ("cost", "spillover"),
+    ):
         assert sum(isinstance(tree[block][key], list) for tree in trees) > 60
-    for block, key in (("demand", "intercept"), ("demand", "own_slope"), ("cost", "scale"), ("cost", "reference_investment")):
+    for block, key in (
+        ("demand", "intercept"),
+        ("demand", "own_slope"),
+        ("cost", "scale"),
+        ("cost", "reference_investment"),
+    ):
         sizes = np.log10([np.max(tree[block][key]) for tree in trees if key in tree[block]])
         assert np.ptp(sizes) > 9
 
@@ -57,16 +70,22 @@ def _in_other_money(m: Any) -> Any:
 
 
 @pytest.mark.parametrize("change", [_scale_halved, _without_rivalry, _in_other_money])
-def test_another_market_is_not_mistaken_for_the_one_that_was_solved(change: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_market_is_not_mistaken_for_the_one_that_was_solved(
+    change: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     read = wild_markets.read
     monkeypatch.setattr(wild_markets, "read", lambda tree: change(read(tree)))
     assert compare(1, 1).faults
 
 
 @pytest.mark.parametrize("number", [1, 7])
-def test_a_firm_that_is_kept_in_the_market_when_it_would_be_driven_out_is_noticed(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_firm_that_is_kept_in_the_market_when_it_would_be_driven_out_is_noticed(
+    number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Levels at which quantities may be negative, taken for a market."""
-    monkeypatch.setattr("market.model.outcome._least", lambda values: -np.inf * np.ones_like(values[..., :1]))
+    monkeypatch.setattr(
+        "market.model.outcome._least", lambda values: -np.inf * np.ones_like(values[..., :1])
+    )
     assert compare(1, number).faults
 
 
@@ -74,6 +93,10 @@ def test_deviations_that_drive_the_rival_out_are_noticed(monkeypatch: pytest.Mon
     """Exit payoffs ignored: a rival that sells whatever happens."""
     exact = objectives.best_reply
     monkeypatch.setattr(
-        objectives, "best_reply", lambda case, x, firm, sharing_range, beside=False: exact(case, x, firm, sharing_range, True)
+        objectives,
+        "best_reply",
+        lambda case, x, firm, sharing_range, beside=False: exact(
+            case, x, firm, sharing_range, True
+        ),
     )
     assert compare(1, 64).faults

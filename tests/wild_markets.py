@@ -2,14 +2,17 @@
 
     python tests/wild_markets.py [COUNT] [SEED] [--jobs N]
 
-Every parameter is drawn over up to ten orders of magnitude, in units drawn likewise, such that most markets are worth
-solving: investment costs about as often near what bounds a regime as far from it, firms of equal and of very unequal size,
-products from unrelated to nearly the same, caps on investment down to none at all. Market n of a seed is the same on its own.
+Every parameter is drawn over up to ten orders of magnitude, in units drawn likewise, such that most
+markets are worth solving: investment costs about as often near what bounds a regime as far from it,
+firms of equal and of very unequal size, products from unrelated to nearly the same, caps on
+investment down to none at all. Market n of a seed is the same on its own.
 
-An outcome of pigou's is believed when its figures are those of its levels by the formulas of `wild_search`, nothing found
-there is better, and its status is the one found there: that no best exists, that both firms sell, who is out. Payoffs agree
-to 1e-7 of the larger of their natural unit and their size. Printed are the counts of statuses, every disagreement, and how
-often nothing could be told because a market lies on the edge between two statuses. Exit code 1 where anything disagrees.
+An outcome of pigou's is believed when its figures are those of its levels by the formulas of
+`wild_search`, nothing found there is better, and its status is the one found there: that no best
+exists, that both firms sell, who is out. Payoffs agree to 1e-7 of the larger of their natural unit
+and their size. Printed are the counts of statuses, every disagreement, and how often nothing could
+be told because a market lies on the edge between two statuses. Exit code 1 where anything
+disagrees.
 """
 
 from __future__ import annotations
@@ -32,7 +35,20 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from wild_search import GAMES, SOLE, Array, Market, accounts, admissible, earned, play, read, regret, sole, worth  # noqa: E402
+from wild_search import (  # noqa: E402
+    GAMES,
+    SOLE,
+    Array,
+    Market,
+    accounts,
+    admissible,
+    earned,
+    play,
+    read,
+    regret,
+    sole,
+    worth,
+)
 
 from market.model.outcome import Outcome  # noqa: E402
 from market.regimes import solve_regime  # noqa: E402
@@ -41,12 +57,13 @@ from mechanism.casefile.schema import parse_tree  # noqa: E402
 TOLERANCE = 1e-7
 """Of payoffs, relative to the larger of a natural unit and their size."""
 EDGE = 1e-6
-"""How near to one the growth of benefit over cost may come before it is not told whether a best exists."""
+"""How near to one the growth of benefit over cost may come before it is not told whether a best
+exists."""
 REGIMES = ("nash", "no_sharing", *SOLE)
 Tree = dict[str, Any]
 
 
-# --- markets -------------------------------------------------------------------------------------------------------------
+# --- markets --------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -61,7 +78,9 @@ class Draw:
 
     def one_of(self, *options: tuple[float, Callable[[], Any]]) -> Any:
         """What one of these makes, drawn by weight."""
-        return self.rng.choices([make for _, make in options], [weight for weight, _ in options])[0]()
+        return self.rng.choices([make for _, make in options], [weight for weight, _ in options])[
+            0
+        ]()
 
     def firms(self, make: Callable[[], float], share: float = 0.4) -> Any:
         """A number for both firms or, at times, one per firm."""
@@ -69,7 +88,11 @@ class Draw:
 
     def share(self) -> float:
         """A number in (0, 1), at times near an end."""
-        even, low, high = (5, self.rng.random), (2, lambda: self.ten(-6, -0.01)), (2, lambda: 1 - self.ten(-4, -0.01))
+        even, low, high = (
+            (5, self.rng.random),
+            (2, lambda: self.ten(-6, -0.01)),
+            (2, lambda: 1 - self.ten(-4, -0.01)),
+        )
         return float(self.one_of((0.7, lambda: 0.0), even, low, high))
 
 
@@ -78,21 +101,35 @@ def made(seed: int, number: int) -> Tree:
     d = Draw(random.Random(f"{seed}/{number}"))
     a, b = d.ten(-5, 5), d.ten(-5, 5)
     apart = d.one_of((5, lambda: 1.0), (3, lambda: d.ten(-0.5, 0.5)), (2, lambda: d.ten(-4, 4)))
-    slopes = d.one_of((5, lambda: b), (3, lambda: [b * d.ten(-0.5, 0.5) for _ in "12"]), (1, lambda: [b * d.ten(-2, 2) for _ in "12"]))
+    slopes = d.one_of(
+        (5, lambda: b),
+        (3, lambda: [b * d.ten(-0.5, 0.5) for _ in "12"]),
+        (1, lambda: [b * d.ten(-2, 2) for _ in "12"]),
+    )
     near = d.share()
     saving = d.firms(d.share, 0.2)
     bounding = 1 / (b * (1 - near)) / d.rng.choice((1, 1 - np.max(saving).item()))
-    scale = d.firms(lambda: d.one_of((3, lambda: bounding * d.ten(-0.3, 2)), (2, lambda: d.ten(-5, 5) / b)), 0.3)
+    scale = d.firms(
+        lambda: d.one_of((3, lambda: bounding * d.ten(-0.3, 2)), (2, lambda: d.ten(-5, 5) / b)), 0.3
+    )
     cost = {
         "form": d.rng.choice(("saturating", "saturating", "exponential", "restricted")),
         "scale": scale,
         "max_saving": saving,
-        "spillover": d.firms(lambda: d.one_of((8, d.rng.random), (4, lambda: d.ten(-9, 0)), (1, lambda: 0.0), (1, lambda: 1.0))),
+        "spillover": d.firms(
+            lambda: d.one_of(
+                (8, d.rng.random), (4, lambda: d.ten(-9, 0)), (1, lambda: 0.0), (1, lambda: 1.0)
+            )
+        ),
     }
     if d.rng.random() < 0.7:
         cost["reference_investment"] = a * d.ten(-5, 5)
     if d.rng.random() < 0.4:
-        cost["investment_cap"] = d.firms(lambda: a * d.one_of((1, lambda: 0.0), (4, lambda: d.ten(-5, 5)), (2, lambda: d.ten(-1, 1))))
+        cost["investment_cap"] = d.firms(
+            lambda: (
+                a * d.one_of((1, lambda: 0.0), (4, lambda: d.ten(-5, 5)), (2, lambda: d.ten(-1, 1)))
+            )
+        )
     tree = {
         "demand": {
             "intercept": a if apart == 1 else [a * apart**0.5, a / apart**0.5],
@@ -102,7 +139,12 @@ def made(seed: int, number: int) -> Tree:
         "security": {
             "rivalry": d.firms(d.share),
             "demand_spillover": d.firms(
-                lambda: d.one_of((6, d.rng.random), (2, lambda: d.ten(-8, 0)), (1, lambda: -d.ten(-8, 0)), (1, lambda: -d.rng.random()))
+                lambda: d.one_of(
+                    (6, d.rng.random),
+                    (2, lambda: d.ten(-8, 0)),
+                    (1, lambda: -d.ten(-8, 0)),
+                    (1, lambda: -d.rng.random()),
+                )
             ),
             "leakage": _leakage(d, a),
         },
@@ -132,11 +174,13 @@ def _unit_cost(d: Draw, a: float, b: float) -> Tree:
         costs["spillover"] = d.firms(lambda: np.max(base).item() / a * d.ten(-6, 4))
     for key, chance, size in (("slope", 0.6, a), ("curvature", 0.5, a * a)):
         if d.rng.random() < chance:
-            costs[key] = d.firms(lambda size=size: d.one_of((1, lambda: 0.0), (3, lambda: d.ten(-6, 3))) / size)
+            costs[key] = d.firms(
+                lambda size=size: d.one_of((1, lambda: 0.0), (3, lambda: d.ten(-6, 3))) / size
+            )
     return costs
 
 
-# --- comparison ----------------------------------------------------------------------------------------------------------
+# --- comparison -----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,27 +218,43 @@ def sole_faults(m: Market, regime: str, outcome: Outcome, x: Array | None) -> It
             here = f"is {outcome.status} at {worth(m, x, regime):.12g}"
             yield f"{here}, {short:.3g} short of {mine.value:.12g} at {mine.levels} ({mine.status})"
         elif mine.status != "solved" and np.allclose(x, mine.levels, rtol=1e-9, atol=0):
-            yield f"is {outcome.status} where firms {set(mine.out)} sell nothing or a unit cost is nil ({mine.free})"
+            yield (
+                f"is {outcome.status} where firms {set(mine.out)} sell nothing or a unit cost is"
+                f" nil ({mine.free})"
+            )
         return
     if mine.levels is None:
         if outcome.status != "infeasible" or outcome.certificate.value is not None:
             yield f"is {outcome.status}, but at no levels both firms sell"
         return
     if mine.status != outcome.status:
-        yield f"is {outcome.status} (value {shown(m, outcome)}), but {mine.value:.12g} is reached at {mine.levels} ({mine.status})"
+        yield (
+            f"is {outcome.status} (value {shown(m, outcome)}), but {mine.value:.12g} is reached at"
+            f" {mine.levels} ({mine.status})"
+        )
         return
     value = outcome.certificate.value
     if mine.free or mine.idle:
         return  # nothing more is told of these
     if value is None or abs(value / m.money - mine.value) > TOLERANCE * size(mine.value):
-        yield f"is infeasible with {shown(m, outcome)}, but {mine.value:.12g} is reached at {mine.levels}"
+        yield (
+            f"is infeasible with {shown(m, outcome)}, but {mine.value:.12g} is reached at"
+            f" {mine.levels}"
+        )
     elif outcome.certificate.driven_out not in mine.out and not equal(m):
-        yield f"names firm {outcome.certificate.driven_out}, but {set(mine.out)} are out at {mine.levels}"
+        yield (
+            f"names firm {outcome.certificate.driven_out}, but {set(mine.out)} are out at"
+            f" {mine.levels}"
+        )
 
 
 def equal(m: Market) -> bool:
     """Whether the firms are the same."""
-    return all(np.ndim(value) == 0 or (value == value[..., ::-1]).all() for value in vars(m).values() if not isinstance(value, str))
+    return all(
+        np.ndim(value) == 0 or (value == value[..., ::-1]).all()
+        for value in vars(m).values()
+        if not isinstance(value, str)
+    )
 
 
 def shown(m: Market, outcome: Outcome) -> str:
@@ -206,7 +266,9 @@ def shown(m: Market, outcome: Outcome) -> str:
 def game_faults(m: Market, regime: str, outcome: Outcome, x: Array | None) -> Iterator[str]:
     """How a game's outcome disagrees; a lone "edge" where it cannot be told."""
     sharing = regime == "nash"
-    others = [np.concatenate([o.levels[:2], o.levels[2:] / m.amount]) for o in outcome.certificate.others]
+    others = [
+        np.concatenate([o.levels[:2], o.levels[2:] / m.amount]) for o in outcome.certificate.others
+    ]
     mine = play(m, sharing, [*others, *([] if x is None else [x])])
     if abs(mine.certain - 1) < EDGE or abs(mine.possible - 1) < EDGE:
         yield "edge"
@@ -216,22 +278,47 @@ def game_faults(m: Market, regime: str, outcome: Outcome, x: Array | None) -> It
         gain = float(regret(m, x[None], sharing).max())
         if gain > TOLERANCE * scale:
             yield f"is {outcome.status}, but deviating gains {gain:.3g} of {scale:.3g}"
-        elif mine.inside and (short := float((earned(m, mine.inside[0]) - earned(m, x)).sum())) > TOLERANCE * scale:
-            yield f"is {outcome.status}, but joint profit is {short:.3g} of {scale:.3g} higher in the equilibrium {mine.inside[0]}"
+        elif (
+            mine.inside
+            and (short := float((earned(m, mine.inside[0]) - earned(m, x)).sum()))
+            > TOLERANCE * scale
+        ):
+            yield (
+                f"is {outcome.status}, but joint profit is {short:.3g} of {scale:.3g} higher in the"
+                f" equilibrium {mine.inside[0]}"
+            )
         return
     if mine.inside:
         yield f"is {outcome.status}, but {mine.inside[0]} is an equilibrium"
     elif outcome.status == "infeasible":
         if outcome.certificate.driven_out is not None:
-            stands = [each for each in others if regret(m, each[None], sharing).max() <= TOLERANCE * size(earned(m, each))]
+            stands = [
+                each
+                for each in others
+                if regret(m, each[None], sharing).max() <= TOLERANCE * size(earned(m, each))
+            ]
             if not stands:
-                yield f"has no equilibrium among its others {others} with firm {outcome.certificate.driven_out} out"
-        elif not mine.nil and not (m.saved > 0).any() and not any(out == 2 for _, out in mine.without):
+                yield (
+                    f"has no equilibrium among its others {others} with firm"
+                    f" {outcome.certificate.driven_out} out"
+                )
+        elif (
+            not mine.nil
+            and not (m.saved > 0).any()
+            and not any(out == 2 for _, out in mine.without)
+        ):
             yield f"is infeasible without naming a firm, but {mine.without} are equilibria"
     elif mine.without:
         yield f"is {outcome.status}, but {mine.without[0]} is an equilibrium without a firm"
-    elif (outcome.status == "unbounded") != (mine.possible > 1) if outcome.status == "unbounded" else mine.certain > 1:
-        yield f"is {outcome.status}, but replies grow to {mine.certain:.9g} with nothing saved, {mine.possible:.9g} with the most"
+    elif (
+        (outcome.status == "unbounded") != (mine.possible > 1)
+        if outcome.status == "unbounded"
+        else mine.certain > 1
+    ):
+        yield (
+            f"is {outcome.status}, but replies grow to {mine.certain:.9g} with nothing saved,"
+            f" {mine.possible:.9g} with the most"
+        )
     elif outcome.status not in ("unbounded", "no_equilibrium"):
         yield f"is {outcome.status}"
 
@@ -246,7 +333,11 @@ def compare(seed: int, number: int) -> Compared:
     for regime in REGIMES:
         outcome = solve_regime(case, regime)
         statuses[regime] = outcome.status
-        x = None if outcome.levels is None else np.concatenate([outcome.levels[:2], outcome.levels[2:] / m.amount])
+        x = (
+            None
+            if outcome.levels is None
+            else np.concatenate([outcome.levels[:2], outcome.levels[2:] / m.amount])
+        )
         found = list((game_faults if regime in GAMES else sole_faults)(m, regime, outcome, x))
         if x is not None:
             profit, welfare = accounts(m, x, SOLE[regime][0] if regime in SOLE else "bertrand")
@@ -263,7 +354,9 @@ def compare(seed: int, number: int) -> Compared:
 class Tally:
     """What many markets led to."""
 
-    counts: dict[str, Counter[str]] = field(default_factory=lambda: {regime: Counter() for regime in REGIMES})
+    counts: dict[str, Counter[str]] = field(
+        default_factory=lambda: {regime: Counter() for regime in REGIMES}
+    )
     compared: list[Compared] = field(default_factory=list)
 
     def add(self, each: Compared) -> None:
@@ -279,7 +372,8 @@ class Tally:
 
     def __str__(self) -> str:
         lines = [
-            f"{regime:16}" + ", ".join(f"{status} {n}" for status, n in sorted(counts.items())) for regime, counts in self.counts.items()
+            f"{regime:16}" + ", ".join(f"{status} {n}" for status, n in sorted(counts.items()))
+            for regime, counts in self.counts.items()
         ]
         out = sum("infeasible" in each.statuses.values() for each in self.compared)
         edges = sum(each.edges for each in self.compared)
@@ -305,7 +399,9 @@ def run(count: int, seed: int, *, seconds: float = float("inf"), jobs: int = 1) 
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line."""
-    parser = argparse.ArgumentParser(description="Compare pigou with an independent search on markets of wild sizes.")
+    parser = argparse.ArgumentParser(
+        description="Compare pigou with an independent search on markets of wild sizes."
+    )
     parser.add_argument("count", nargs="?", type=int, default=1000)
     parser.add_argument("seed", nargs="?", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=1)

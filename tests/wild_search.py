@@ -1,21 +1,24 @@
 """An independent search for the outcomes of a market, firms that leave included.
 
-Nothing here comes from the packages under test. The pricing stage, what a firm earns once its rival is out, and what grows
-without limit are derived anew:
+Nothing here comes from the packages under test. The pricing stage, what a firm earns once its rival
+is out, and what grows without limit are derived anew:
 
-prices    With margins m_i = p_i - F_i demand is q = n - B m, B = [[b_1, -x], [-x, b_2]], n = a + shift - B F. A seller's
-          best price has q_i = b_i m_i, hence m_i = (2 b_j n_i + x n_j) / (4 b_1 b_2 - x^2).
-out       If m_j would be negative firm j cannot sell; it would sell at cost as long as n_j + x m_i > 0. What is left to
-          firm i is n_i - b_i m_i + (x / b_j) min(0, n_j + x m_i): along the first branch it gains by a higher price (that is
-          what m_j < 0 says), so m_i is the lower of -n_j / x and the price best on the second,
-          (b_j n_i + x n_j) / (2 (b_1 b_2 - x^2)); if that is negative nobody sells.
+prices    With margins m_i = p_i - F_i demand is q = n - B m, B = [[b_1, -x], [-x, b_2]], n = a +
+          shift - B F. A seller's best price has q_i = b_i m_i, hence m_i = (2 b_j n_i + x n_j) / (4
+          b_1 b_2 - x^2).
+out       If m_j would be negative firm j cannot sell; it would sell at cost as long as n_j + x m_i
+          > 0. What is left to firm i is n_i - b_i m_i + (x / b_j) min(0, n_j + x m_i): along the
+          first branch it gains by a higher price (that is what m_j < 0 says), so m_i is the lower
+          of -n_j / x and the price best on the second, (b_j n_i + x n_j) / (2 (b_1 b_2 - x^2)); if
+          that is negative nobody sells.
 welfare   Gross utility less what consumers pay is q' B^-1 q / 2 with both firms in.
-units     Quantities are counted in the geometric mean of intercepts a, money in b / a^2, b that of slopes: intercepts and
-          slopes are then about one, as is the scale of payoffs.
+units     Quantities are counted in the geometric mean of intercepts a, money in b / a^2, b that of
+          slopes: intercepts and slopes are then about one, as is the scale of payoffs.
 
-Levels are arrays (..., 4): s_1, s_2, t_1, t_2. Sole choosers are searched among levels at which both firms sell, by a grid
-over all orders of magnitude, then sequential quadratic programming from many of its points. Replies are searched on a grid
-that closes in on its best cells, kinks and all. Equilibria are looked for by replies and by Newton's method.
+Levels are arrays (..., 4): s_1, s_2, t_1, t_2. Sole choosers are searched among levels at which
+both firms sell, by a grid over all orders of magnitude, then sequential quadratic programming from
+many of its points. Replies are searched on a grid that closes in on its best cells, kinks and all.
+Equilibria are looked for by replies and by Newton's method.
 """
 
 from __future__ import annotations
@@ -103,7 +106,10 @@ def read(tree: Mapping[str, Any]) -> Market:
         cross_slope=float(demand[2][0] / b),
         rivalry=of("security", "rivalry"),
         spill=of("security", "demand_spillover"),
-        leak=np.array([np.broadcast_to(leak[key], 2) for key in ("own", "cross", "interaction")], float) / a,
+        leak=np.array(
+            [np.broadcast_to(leak[key], 2) for key in ("own", "cross", "interaction")], float
+        )
+        / a,
         scale=of("cost", "scale") * b,
         max_saving=of("cost", "max_saving"),
         knowledge=of("cost", "spillover"),
@@ -119,7 +125,7 @@ def read(tree: Mapping[str, Any]) -> Market:
     )
 
 
-# --- the market at given levels ------------------------------------------------------------------------------------------
+# --- the market at given levels -------------------------------------------------------------------
 
 
 def unit_costs(m: Market, x: Array) -> Array:
@@ -132,7 +138,14 @@ def nets(m: Market, x: Array) -> Array:
     """What both would sell at prices equal to unit costs, n_i, (..., 2)."""
     s, t = x[..., :2], x[..., 2:]
     own, cross, both = m.leak
-    shift = t - m.rivalry * swap(t) + m.spill * swap(s * t) - own * s**2 + cross * swap(s) ** 2 + both * s * swap(s)
+    shift = (
+        t
+        - m.rivalry * swap(t)
+        + m.spill * swap(s * t)
+        - own * s**2
+        + cross * swap(s) ** 2
+        + both * s * swap(s)
+    )
     cost = unit_costs(m, x)
     return m.intercept + shift - m.own_slope * cost + m.cross_slope * swap(cost)
 
@@ -166,7 +179,9 @@ def sales(m: Market, n: Array) -> tuple[Array, Array]:
     out = margin < 0
     margin = np.where(swap(out), np.maximum(alone, 0), margin)
     margin = np.where(out | (out & swap(out)).any(-1, keepdims=True), 0, margin)
-    sold = np.where(swap(out), n - b * margin + x / swap(b) * np.minimum(0, swap(n) + x * margin), b * margin)
+    sold = np.where(
+        swap(out), n - b * margin + x / swap(b) * np.minimum(0, swap(n) + x * margin), b * margin
+    )
     return margin, np.where(margin > 0, sold, 0)
 
 
@@ -174,7 +189,9 @@ def earned(m: Market, x: Array) -> Array:
     """Profits whoever is in, (..., 2); minus infinity where a unit cost is negative."""
     margin, sold = sales(m, nets(m, x))
     cost = unit_costs(m, x)
-    least = -1e-12 * (m.base + TINY) * (1 + m.slope * x[..., 2:] + m.curvature * x[..., 2:] ** 2 / 2)
+    least = (
+        -1e-12 * (m.base + TINY) * (1 + m.slope * x[..., 2:] + m.curvature * x[..., 2:] ** 2 / 2)
+    )
     return np.where((cost < least).any(-1, keepdims=True), -np.inf, margin * sold - costs(m, x))
 
 
@@ -220,10 +237,12 @@ def admissible(m: Market, x: Array, regime: str, slack: float = 0.0) -> Array:
     sold = figures(m, nets(m, x), SOLE[regime][0])[1]
     cost = unit_costs(m, x)
     size = np.abs(sold).max(-1, keepdims=True)
-    return (sold >= -slack * size).all(-1) & (cost >= -1e-9 * (np.abs(cost).max(-1, keepdims=True))).all(-1)
+    return (sold >= -slack * size).all(-1) & (
+        cost >= -1e-9 * (np.abs(cost).max(-1, keepdims=True))
+    ).all(-1)
 
 
-# --- grids ---------------------------------------------------------------------------------------------------------------
+# --- grids ----------------------------------------------------------------------------------------
 
 
 def bounded_sharing(m: Market, x: Array) -> Array:
@@ -234,16 +253,20 @@ def bounded_sharing(m: Market, x: Array) -> Array:
     return np.concatenate([np.minimum(s, top), t], -1)
 
 
-def grid_of_investment(m: Market, firm: int, points: int, low: float = -7, high: float = 8) -> Array:
+def grid_of_investment(
+    m: Market, firm: int, points: int, low: float = -7, high: float = 8
+) -> Array:
     """Investments of a firm over all sizes, the cap included."""
     if m.cap[firm] == 0:
         return np.zeros(1)
-    values = np.unique(np.concatenate([[0.0], np.logspace(low, high, points), np.logspace(-3, 1.5, points // 2)]))
+    values = np.unique(
+        np.concatenate([[0.0], np.logspace(low, high, points), np.logspace(-3, 1.5, points // 2)])
+    )
     values = values[values < m.cap[firm]]
     return np.append(values, m.cap[firm]) if np.isfinite(m.cap[firm]) else values
 
 
-# --- sole choosers -------------------------------------------------------------------------------------------------------
+# --- sole choosers --------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -259,7 +282,8 @@ class Best:
     idle: bool
     """Whether neither firm sells there."""
     free: bool
-    """Whether a unit cost that shared knowledge lowers is nil there: it would be lowered further."""
+    """Whether a unit cost that shared knowledge lowers is nil there: it would be lowered
+    further."""
     growth: float
     """Largest ratio of what is gained to what is spent as investment grows without limit."""
     dear: float
@@ -267,23 +291,31 @@ class Best:
 
 
 def growth(m: Market, regime: str, dear: bool = False) -> float:
-    """The largest benefit per cost along levels that grow without limit, both firms selling: above one there is no best.
+    """The largest benefit per cost along levels that grow without limit, both firms selling: above
+    one there is no best.
 
-    Investments are R (theta_1, theta_2), R without limit, of which only what is quadratic in R counts. What a firm receives,
-    t_j s_j, may be large however small s_j. Where unit costs fall by what is received and must not be negative, that is
-    bounded, and the unit costs of order R that remain are proportional to theta or, where they are convex, may be left as
-    nearly nil as one likes; `dear`: or as high as still lets both sell.
+    Investments are R (theta_1, theta_2), R without limit, of which only what is quadratic in R
+    counts. What a firm receives, t_j s_j, may be large however small s_j. Where unit costs fall by
+    what is received and must not be negative, that is bounded, and the unit costs of order R that
+    remain are proportional to theta or, where they are convex, may be left as nearly nil as one
+    likes; `dear`: or as high as still lets both sell.
     """
     free = np.isinf(m.cap)
     if not free.any():
         return 0.0
-    angles = np.concatenate([[0, np.pi / 2], np.linspace(0, np.pi / 2, 91)[1:-1], np.logspace(-9, -2, 15)])
+    angles = np.concatenate(
+        [[0, np.pi / 2], np.linspace(0, np.pi / 2, 91)[1:-1], np.logspace(-9, -2, 15)]
+    )
     angles = np.unique(np.concatenate([angles, np.pi / 2 - np.logspace(-9, -2, 15)]))
     weight = np.sqrt(m.scale)
     # Also by the ratio of investments: both may sell in a narrow cone alone.
     ratios = np.concatenate([np.logspace(-4, 4, 65), np.logspace(-0.6, 0.6, 61)])
     angles = np.unique(np.concatenate([angles, np.arctan(ratios * weight[1] / weight[0])]))
-    shares = np.unique(np.concatenate([np.linspace(0, 1, 11), np.logspace(-6, -1.5, 5), 1 - np.logspace(-4, -2, 2)]))
+    shares = np.unique(
+        np.concatenate(
+            [np.linspace(0, 1, 11), np.logspace(-6, -1.5, 5), 1 - np.logspace(-4, -2, 2)]
+        )
+    )
 
     def ratio(angle: Array, s1: Array, s2: Array, z1: Array, z2: Array) -> Array:
         theta = np.stack([np.cos(angle), np.sin(angle)], -1) / weight
@@ -297,7 +329,9 @@ def growth(m: Market, regime: str, dear: bool = False) -> float:
         needs = np.zeros_like(theta)
         rest = np.zeros_like(theta)
         for i in range(2):
-            got = np.where(np.isinf(limit[i]), np.inf, received[..., i] * np.nan_to_num(limit[i], posinf=0.0))
+            got = np.where(
+                np.isinf(limit[i]), np.inf, received[..., i] * np.nan_to_num(limit[i], posinf=0.0)
+            )
             if m.base[i] > 0 and m.curvature[i] > 0:
                 at_nil = m.saved[i] > 0 and limit[i] * m.saved[i] >= m.base[i] * (1 - 1e-12)
                 if not at_nil:
@@ -308,11 +342,20 @@ def growth(m: Market, regime: str, dear: bool = False) -> float:
                 needs[..., i] = np.maximum(left, 0) * m.slope[i] * theta[..., i]
             y = m.knowledge[i] * got if m.knowledge[i] > 0 else np.zeros(angle.shape)
             if m.form == "restricted":
-                rest[..., i] = np.maximum(theta[..., i] - m.knowledge[i] * theta[..., 1 - i] * s[..., 1 - i], 0) ** 2
+                rest[..., i] = (
+                    np.maximum(
+                        theta[..., i] - m.knowledge[i] * theta[..., 1 - i] * s[..., 1 - i], 0
+                    )
+                    ** 2
+                )
             else:
                 with np.errstate(invalid="ignore"):
                     y = y / m.reference
-                    share = np.where(np.isinf(y), 1.0, y / (1 + y)) if m.form == "saturating" else -np.expm1(-y)
+                    share = (
+                        np.where(np.isinf(y), 1.0, y / (1 + y))
+                        if m.form == "saturating"
+                        else -np.expm1(-y)
+                    )
                 rest[..., i] = theta[..., i] ** 2 * (1 - m.max_saving[i] * share)
         spent = (m.scale / 2 * rest).sum(-1)
         shift = theta - m.rivalry * swap(theta) + m.spill * swap(s * theta)
@@ -328,12 +371,15 @@ def growth(m: Market, regime: str, dear: bool = False) -> float:
         best = gained(needs, ok)
         for i in range(2):
             if dear and m.base[i] > 0 and m.curvature[i] > 0 and free[i]:
-                # the unit cost at which firm i's quantity becomes nil: more of it is convex, so the ends suffice
+                # the unit cost at which firm i's quantity becomes nil: more of it is convex, so the
+                # ends suffice
                 unit = np.zeros(2)
                 unit[i] = 1.0
                 n0 = shift - m.own_slope * needs + m.cross_slope * swap(needs)
                 q0 = figures(m, n0, SOLE[regime][0])[1][..., i]
-                q1 = figures(m, -m.own_slope * unit + m.cross_slope * swap(unit), SOLE[regime][0])[1][i]
+                q1 = figures(m, -m.own_slope * unit + m.cross_slope * swap(unit), SOLE[regime][0])[
+                    1
+                ][i]
                 extra = np.maximum(q0 / -q1, 0) * (1 - 1e-12)
                 best = np.maximum(best, gained(needs + unit * extra[..., None], ok))
         return best
@@ -355,7 +401,11 @@ def growth(m: Market, regime: str, dear: bool = False) -> float:
         axes = []
         for n, (here, wide) in enumerate(zip(at, width, strict=True)):
             fixed = (n in (1, 2) and len(s[n - 1]) == 1) or (n > 2 and not partial)
-            axes.append(np.array([here]) if fixed else np.unique(np.clip(here + wide * np.linspace(-1, 1, 7), 0, top[n])))
+            axes.append(
+                np.array([here])
+                if fixed
+                else np.unique(np.clip(here + wide * np.linspace(-1, 1, 7), 0, top[n]))
+            )
         value, place = over(*axes)
         if value >= best:
             best, at = value, place
@@ -371,8 +421,12 @@ def sole(m: Market, regime: str, hints: Sequence[Array] = ()) -> Best:
     t1, t2 = (grid_of_investment(m, i, 20) for i in range(2))
     near = np.array([[1, 1 - d] for d in (0.01, 0.03, 0.08)])
     both = np.stack(np.meshgrid(shares, shares, indexing="ij"), -1).reshape(-1, 2)
-    both = np.concatenate([both, *(s * pair for s in (0.2, 0.5, 1.0) for pair in (near, near[:, ::-1]))])
-    which, t1, t2 = (part.ravel() for part in np.meshgrid(np.arange(len(both)), t1, t2, indexing="ij"))
+    both = np.concatenate(
+        [both, *(s * pair for s in (0.2, 0.5, 1.0) for pair in (near, near[:, ::-1]))]
+    )
+    which, t1, t2 = (
+        part.ravel() for part in np.meshgrid(np.arange(len(both)), t1, t2, indexing="ij")
+    )
     x = bounded_sharing(m, np.column_stack([both[which], t1, t2]))
     ok = admissible(m, x, regime)
     values = np.where(ok, worth(m, x, regime), -np.inf)
@@ -383,7 +437,10 @@ def sole(m: Market, regime: str, hints: Sequence[Array] = ()) -> Best:
         starts += chosen(x, beyond, 2)
         nil = ((m.saved > 0) & (unit_costs(m, x) <= 1e-9 * m.base)).any(-1)
         starts += chosen(x, np.where(nil, values, -np.inf), 2)
-        starts += [np.concatenate([swap(each[:2]), np.minimum(swap(each[2:]), m.cap)]) for each in starts[:4]]
+        starts += [
+            np.concatenate([swap(each[:2]), np.minimum(swap(each[2:]), m.cap)])
+            for each in starts[:4]
+        ]
     else:
         sold = figures(m, nets(m, x), SOLE[regime][0])[1].min(-1)
         starts += [x[k] for k in np.argsort(-sold)[:6]]
@@ -393,7 +450,16 @@ def sole(m: Market, regime: str, hints: Sequence[Array] = ()) -> Best:
         if polished is not None:
             found.append((float(worth(m, polished, regime)), polished))
     if not found:
-        return Best(status="infeasible", levels=None, value=-np.inf, out=frozenset(), idle=True, free=False, growth=grows, dear=dear)
+        return Best(
+            status="infeasible",
+            levels=None,
+            value=-np.inf,
+            out=frozenset(),
+            idle=True,
+            free=False,
+            growth=grows,
+            dear=dear,
+        )
     value, levels = max(found, key=lambda pair: pair[0])
     sold = figures(m, nets(m, levels), SOLE[regime][0])[1]
     out = frozenset(i for i in range(2) if sold[i] <= 1e-7 * max(sold.max(), m.intercept.min()))
@@ -406,7 +472,16 @@ def sole(m: Market, regime: str, hints: Sequence[Array] = ()) -> Best:
     cost, lowered = unit_costs(m, levels), m.saved * swap(levels[:2] * levels[2:])
     free = bool(((lowered > 0) & (cost <= 1e-6 * m.base)).any())
     status = "unbounded" if grows > 1 else "infeasible" if out or free else "solved"
-    return Best(status=status, levels=levels, value=value, out=out, idle=idle, free=free, growth=grows, dear=dear)
+    return Best(
+        status=status,
+        levels=levels,
+        value=value,
+        out=out,
+        idle=idle,
+        free=free,
+        growth=grows,
+        dear=dear,
+    )
 
 
 def chosen(x: Array, values: Array, count: int) -> list[Array]:
@@ -416,7 +491,10 @@ def chosen(x: Array, values: Array, count: int) -> list[Array]:
     for k in np.argsort(-values)[:4000]:
         if not np.isfinite(values[k]):
             break
-        pattern = (*(int(np.searchsorted([1e-9, 0.02, 0.5, 0.9, 0.999], s)) for s in x[k, :2]), *(int(t > 0) for t in x[k, 2:]))
+        pattern = (
+            *(int(np.searchsorted([1e-9, 0.02, 0.5, 0.9, 0.999], s)) for s in x[k, :2]),
+            *(int(t > 0) for t in x[k, 2:]),
+        )
         if pattern not in seen:
             seen.add(pattern)
             kept.append(x[k])
@@ -449,7 +527,9 @@ class Scaled:
     def limits(self, x: Array) -> Array:
         """What must not be negative: quantities, and unit costs that knowledge lowers."""
         sold = figures(self.m, nets(self.m, x), SOLE[self.regime][0])[1] / self.per_sale
-        return np.concatenate([sold, (unit_costs(self.m, x) / self.per_cost)[..., self.m.saved > 0]], -1)
+        return np.concatenate(
+            [sold, (unit_costs(self.m, x) / self.per_cost)[..., self.m.saved > 0]], -1
+        )
 
     def conditions(self, z: Array) -> Array:
         """The limits here."""
@@ -461,11 +541,14 @@ class Scaled:
 
 
 def climb(m: Market, regime: str, start: Array) -> Array | None:
-    """The levels to which sequential quadratic programming leads, or None where both firms do not sell there."""
+    """The levels to which sequential quadratic programming leads, or None where both firms do not
+    sell there."""
     x = start.astype(float)
     upper = np.concatenate([[1, 1], m.cap])
     for _ in range(6):
-        size = np.where(x > 0, x, np.where(upper > 0, np.minimum(np.array([1e-3, 1e-3, 0.1, 0.1]), upper), 1))
+        size = np.where(
+            x > 0, x, np.where(upper > 0, np.minimum(np.array([1e-3, 1e-3, 0.1, 0.1]), upper), 1)
+        )
         scale = max(abs(float(worth(m, x, regime))), 1e-3)
         here = Scaled(
             m=m,
@@ -482,7 +565,9 @@ def climb(m: Market, regime: str, start: Array) -> Array | None:
                     x / size,
                     jac=True,
                     method="SLSQP",
-                    bounds=list(zip(np.zeros(4), np.where(np.isinf(upper), None, upper / size), strict=True)),
+                    bounds=list(
+                        zip(np.zeros(4), np.where(np.isinf(upper), None, upper / size), strict=True)
+                    ),
                     constraints={"type": "ineq", "fun": here.conditions, "jac": here.steepness},
                     options={"maxiter": 200, "ftol": 1e-15},
                 )
@@ -492,7 +577,9 @@ def climb(m: Market, regime: str, start: Array) -> Array | None:
         if not np.isfinite(end).all():
             break
         # As far towards it as both firms sell.
-        part = np.array([1, 1 - 1e-9, 1 - 1e-8, 1 - 1e-7, 1 - 1e-6, 1 - 1e-4, 0.99, 0.9, 0.7, 0.5, 0.2, 0.05])[:, None]
+        part = np.array(
+            [1, 1 - 1e-9, 1 - 1e-8, 1 - 1e-7, 1 - 1e-6, 1 - 1e-4, 0.99, 0.9, 0.7, 0.5, 0.2, 0.05]
+        )[:, None]
         line = bounded_sharing(m, x + part * (end - x))
         old_ok, good = bool(admissible(m, x, regime, 1e-9)), admissible(m, line, regime, 1e-9)
         gains = np.where(good, worth(m, line, regime) - worth(m, x, regime), -np.inf)
@@ -506,7 +593,8 @@ def climb(m: Market, regime: str, start: Array) -> Array | None:
 
 
 def restored(here: Scaled, x: Array, upper: Array) -> Array:
-    """The levels with what a quantity is short of nil made up, where it can be: at a high price even a billionth counts."""
+    """The levels with what a quantity is short of nil made up, where it can be: at a high price
+    even a billionth counts."""
     z, free = x / here.size, (x > 0) & (x < upper)
     for _ in range(3):
         short = np.minimum(here.conditions(z), 0)
@@ -515,11 +603,12 @@ def restored(here: Scaled, x: Array, upper: Array) -> Array:
     return end if bool(admissible(here.m, end, here.regime, 1e-13)) else x
 
 
-# --- games ---------------------------------------------------------------------------------------------------------------
+# --- games ----------------------------------------------------------------------------------------
 
 
 def reply_growth(m: Market, firm: int, discounted: bool) -> float:
-    """The largest benefit per cost of a firm's own investment without limit, the rival's levels given: above one, no reply.
+    """The largest benefit per cost of a firm's own investment without limit, the rival's levels
+    given: above one, no reply.
 
     `discounted`: with the most that the rival's knowledge may save; otherwise with nothing.
     """
@@ -527,7 +616,11 @@ def reply_growth(m: Market, firm: int, discounted: bool) -> float:
     if np.isfinite(m.cap[firm]):
         return 0.0
     received = min(m.cap[j], m.most[j])
-    burden = m.base[firm] if not discounted or m.saved[firm] == 0 else max(m.base[firm] - m.saved[firm] * received, 0.0)
+    burden = (
+        m.base[firm]
+        if not discounted or m.saved[firm] == 0
+        else max(m.base[firm] - m.saved[firm] * received, 0.0)
+    )
     if burden <= 1e-12 * m.base[firm]:
         burden = 0.0
     if burden > 0 and m.curvature[firm] > 0:
@@ -555,7 +648,9 @@ def with_own(x: Array, firm: int, s: Array, t: Array) -> Array:
 SHARES = np.unique(np.concatenate([[0.0], np.logspace(-9, -1.3, 16), np.linspace(0.05, 1, 14)]))
 
 
-def replies(m: Market, x: Array, firm: int, sharing: bool, *, keep: int = 4, rounds: int = 40) -> tuple[Array, Array]:
+def replies(
+    m: Market, x: Array, firm: int, sharing: bool, *, keep: int = 4, rounds: int = 40
+) -> tuple[Array, Array]:
     """A firm's best own levels (N, 2) against the levels x (N, 4), and what they earn (N,)."""
     lanes = len(x)
     s0 = SHARES if sharing else np.zeros(1)
@@ -580,9 +675,13 @@ def replies(m: Market, x: Array, firm: int, sharing: bool, *, keep: int = 4, rou
     t = np.broadcast_to(T, (lanes, len(T)))[np.arange(lanes)[:, None], order]
     best = np.take_along_axis(first, order, 1)
     # Closing in: steps in own units, about the sizes of neighbouring grid points.
-    wide_s = np.where(s < 1e-12, 2e-9, np.where(s > 0.05, 0.08, 2 * s)) if sharing else np.zeros_like(s)
+    wide_s = (
+        np.where(s < 1e-12, 2e-9, np.where(s > 0.05, 0.08, 2 * s)) if sharing else np.zeros_like(s)
+    )
     wide_t = np.where(t < 1e-12, 2e-9, t)
-    ds, dt = np.meshgrid(np.linspace(-1, 1, 7) if sharing else np.zeros(1), np.linspace(-1, 1, 7), indexing="ij")
+    ds, dt = np.meshgrid(
+        np.linspace(-1, 1, 7) if sharing else np.zeros(1), np.linspace(-1, 1, 7), indexing="ij"
+    )
     ds, dt = ds.ravel(), dt.ravel()
     for _ in range(rounds):
         trial_s = np.clip(s[..., None] + wide_s[..., None] * ds, 0, 1)
@@ -603,7 +702,8 @@ def replies(m: Market, x: Array, firm: int, sharing: bool, *, keep: int = 4, rou
 
 
 def regret(m: Market, x: Array, sharing: bool) -> Array:
-    """Each firm's largest gain from an own deviation, the rival possibly driven out, (N, 2); x (N, 4)."""
+    """Each firm's largest gain from an own deviation, the rival possibly driven out, (N, 2); x (N,
+    4)."""
     now = earned(m, x)
     return np.stack([replies(m, x, i, sharing)[1] - now[:, i] for i in range(2)], -1)
 
@@ -626,9 +726,13 @@ def own_slopes(m: Market, x: Array) -> Array:
     fall_s = -swap(m.saved * dear) * t  # of the rival's unit cost in s_i
     fall_t = -swap(m.saved * dear) * s
     ds = pull(
-        -2 * phi1 * s + phi3 * swap(s) + cross * fall_s, swap(m.spill) * t + swap(2 * phi2) * s + swap(phi3) * swap(s) - swap(b) * fall_s
+        -2 * phi1 * s + phi3 * swap(s) + cross * fall_s,
+        swap(m.spill) * t + swap(2 * phi2) * s + swap(phi3) * swap(s) - swap(b) * fall_s,
     )
-    dt = pull(1 - b * steep + cross * fall_t, -swap(m.rivalry) + swap(m.spill) * s + cross * steep - swap(b) * fall_t)
+    dt = pull(
+        1 - b * steep + cross * fall_t,
+        -swap(m.rivalry) + swap(m.spill) * s + cross * steep - swap(b) * fall_t,
+    )
     known = m.knowledge * swap(s * t)
     if m.form == "restricted":
         rest = t - known
@@ -641,7 +745,8 @@ def own_slopes(m: Market, x: Array) -> Array:
 
 
 def newton(m: Market, x: Array, sharing: bool, rounds: int = 30) -> Array:
-    """Where the slopes are nil or push against a bound: Newton's method on levels (N, 4), the free ones chosen anew each time."""
+    """Where the slopes are nil or push against a bound: Newton's method on levels (N, 4), the free
+    ones chosen anew each time."""
     upper = np.concatenate([[1, 1] if sharing else [0, 0], m.cap])
     x = np.clip(x, 0, upper)
     for _ in range(rounds):
@@ -657,7 +762,9 @@ def newton(m: Market, x: Array, sharing: bool, rounds: int = 30) -> Array:
             try:
                 step = np.linalg.solve(jac / row[..., None], (-g / row)[..., None])[..., 0]
             except np.linalg.LinAlgError:
-                step = np.linalg.solve(jac / row[..., None] + 1e-14 * np.eye(4), (-g / row)[..., None])[..., 0]
+                step = np.linalg.solve(
+                    jac / row[..., None] + 1e-14 * np.eye(4), (-g / row)[..., None]
+                )[..., 0]
         step = np.where(np.isfinite(step), step, 0)
         # At most tenfold each time, and where a firm invests nothing by a first amount.
         x = np.clip(x + size * step, np.maximum(x / 10, 0) * (x > 1e-12), np.maximum(10 * x, 1e-6))
@@ -685,7 +792,11 @@ def starting(m: Market, sharing: bool, rng: np.random.Generator, count: int = 60
     """Levels all over, (N, 4)."""
     t = 10 ** rng.uniform(-4, 4, (count, 2))
     t[: count // 2] = (10 ** rng.uniform(-2, 1.5, (count, 2)))[: count // 2]
-    s = rng.choice([0.0, 1e-4, 1e-2, 0.1, 0.3, 0.7, 1.0], (count, 2)) if sharing else np.zeros((count, 2))
+    s = (
+        rng.choice([0.0, 1e-4, 1e-2, 0.1, 0.3, 0.7, 1.0], (count, 2))
+        if sharing
+        else np.zeros((count, 2))
+    )
     x = np.concatenate([s, np.minimum(t, m.cap)], -1)
     x[0, 2:] = 0
     return bounded_sharing(m, x)
@@ -694,7 +805,9 @@ def starting(m: Market, sharing: bool, rng: np.random.Generator, count: int = 60
 def play(m: Market, sharing: bool, hints: Sequence[Array] = (), tolerance: float = 1e-8) -> Played:
     """The equilibria of the game in own levels."""
     rng = np.random.default_rng(5)
-    certain, possible = (max(reply_growth(m, i, discounted) for i in range(2)) for discounted in (False, True))
+    certain, possible = (
+        max(reply_growth(m, i, discounted) for i in range(2)) for discounted in (False, True)
+    )
     x = starting(m, sharing, rng)
     # Replies in turn, from a few levels.
     turns = np.concatenate([x[:4], x[30:34], *(h[None] for h in hints)])
@@ -717,11 +830,17 @@ def play(m: Market, sharing: bool, hints: Sequence[Array] = (), tolerance: float
     for each in distinct(candidates, m):
         n = nets(m, each)
         sold = duopoly(m, n)
-        if not endless(m, each) and sold.min() > 1e-9 * sold.max() and (unit_costs(m, each) >= -1e-9 * m.base).all():
+        if (
+            not endless(m, each)
+            and sold.min() > 1e-9 * sold.max()
+            and (unit_costs(m, each) >= -1e-9 * m.base).all()
+        ):
             scale = max(1.0, float(np.abs(earned(m, each)).max()))
             slope = own_slopes(m, each)
             upper = np.concatenate([[1, 1] if sharing else [0, 0], m.cap])
-            push = np.where((each <= 0) & (slope < 0) | (each >= upper) & (slope > 0), 0, slope) * np.maximum(each, 1e-9)
+            push = np.where(
+                (each <= 0) & (slope < 0) | (each >= upper) & (slope > 0), 0, slope
+            ) * np.maximum(each, 1e-9)
             if np.abs(push).max() > 1e-5 * scale:
                 continue
             if float(regret(m, each[None], sharing).max()) <= tolerance * scale:
@@ -732,8 +851,12 @@ def play(m: Market, sharing: bool, hints: Sequence[Array] = (), tolerance: float
     if not inside:
         for each in distinct(turns, m)[:3]:
             cost = unit_costs(m, each)
-            if ((m.saved > 0) & (cost <= 1e-4 * m.base)).any() and duopoly(m, nets(m, each)).min() > 0:
-                nil |= float(regret(m, each[None], sharing).max()) <= 1e-6 * max(1.0, float(np.abs(earned(m, each)).max()))
+            if ((m.saved > 0) & (cost <= 1e-4 * m.base)).any() and duopoly(
+                m, nets(m, each)
+            ).min() > 0:
+                nil |= float(regret(m, each[None], sharing).max()) <= 1e-6 * max(
+                    1.0, float(np.abs(earned(m, each)).max())
+                )
     return Played(inside=inside, without=others, nil=nil, certain=certain, possible=possible)
 
 
@@ -746,7 +869,9 @@ def distinct(x: Array, m: Market) -> list[Array]:
     """Those that differ, at most 40."""
     kept: list[Array] = []
     for each in x:
-        if not any(np.all(np.abs(each - other) <= 1e-6 * np.maximum(np.abs(other), 1e-7)) for other in kept):
+        if not any(
+            np.all(np.abs(each - other) <= 1e-6 * np.maximum(np.abs(other), 1e-7)) for other in kept
+        ):
             kept.append(each)
         if len(kept) == 40:
             break
@@ -754,7 +879,8 @@ def distinct(x: Array, m: Market) -> list[Array]:
 
 
 def without(m: Market, sharing: bool, tolerance: float) -> list[tuple[Array, int]]:
-    """Equilibria with a firm out: it invests nothing, what it shares is of no account to it, the other replies."""
+    """Equilibria with a firm out: it invests nothing, what it shares is of no account to it, the
+    other replies."""
     found: list[tuple[Array, int]] = []
     for out in range(2):
         shares = np.array([0, 0.1, 1.0]) if sharing else np.zeros(1)

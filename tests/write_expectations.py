@@ -1,13 +1,14 @@
 """Recompute the `expect` blocks of the shipped cases from the oracle.
 
     python tests/write_expectations.py            rewrite the values in cases/*.yaml
-    python tests/write_expectations.py --check    change nothing; list values that have moved and exit with 1 if there are any
+    python tests/write_expectations.py --check    change nothing; list what has moved, exit with 1
     python tests/write_expectations.py FILE...    these files only (with or without --check)
 
-To add an expectation, add a line with its key and any value to the file, in the form the others have, and run this. Keys,
-tolerances, comments and order stay as they are: only what stands after `value:` is replaced. The programs under test are
-not used. Every optimum is also held against the best of a grid of sharing levels before anything is written. A case with a
-support of types takes minutes, because every pair of types is solved on its own.
+To add an expectation, add a line with its key and any value to the file, in the form the others
+have, and run this. Keys, tolerances, comments and order stay as they are: only what stands after
+`value:` is replaced. The programs under test are not used. Every optimum is also held against the
+best of a grid of sharing levels before anything is written. A case with a support of types takes
+minutes, because every pair of types is solved on its own.
 """
 
 from __future__ import annotations
@@ -51,11 +52,14 @@ def agree(old: str, new: Any) -> bool:
     """Whether what a file says is what the oracle says, up to the digits written."""
     if isinstance(new, str) or re.fullmatch(r"[a-z_]+", old):
         return old == new
-    return bool(abs(mp.mpf(old) - new) <= (1e-12 if isinstance(new, mp.mpf) else 1e-11) * max(1, abs(new)))
+    return bool(
+        abs(mp.mpf(old) - new) <= (1e-12 if isinstance(new, mp.mpf) else 1e-11) * max(1, abs(new))
+    )
 
 
 def shortfall(tree: dict[str, Any], told: dict[str, Any]) -> list[str]:
-    """The regimes whose optimum falls short of a grid's best: a sign that the search missed something."""
+    """The regimes whose optimum falls short of a grid's best: a sign that the search missed
+    something."""
     short = []
     for regime, kind in oracle.PLANNER.items():
         found = told["regimes"][regime]
@@ -83,18 +87,30 @@ def refreshed(text: str, told: dict[str, Any]) -> tuple[str, list[str]]:
     return "".join(lines), moved
 
 
-STAGES = {"sequential": ("sequential", 0), "sequential_firm_2": ("sequential", 1), "investment_first": ("investment_first", 0)}
+STAGES = {
+    "sequential": ("sequential", 0),
+    "sequential_firm_2": ("sequential", 1),
+    "investment_first": ("investment_first", 0),
+}
 
 
 def told_by_oracles(tree: dict[str, Any]) -> dict[str, Any]:
-    """What the oracles say: the first of markets it covers, the second of unit costs, the restricted cost and other orders of moves."""
+    """What the oracles say: the first of markets it covers, the second of unit costs, the
+    restricted cost and other orders of moves."""
     if "choke_price" in tree["demand"]:
         utility = tree["demand"]
-        demand = oracle_stages.primitives(utility["choke_price"], utility["own_satiation"], utility["cross_satiation"])
+        demand = oracle_stages.primitives(
+            utility["choke_price"], utility["own_satiation"], utility["cross_satiation"]
+        )
         tree = tree | {"demand": demand}
     beyond = any(tree.get("unit_cost", {}).values()) or tree["cost"]["form"] == "restricted"
     if beyond:
-        told: dict[str, Any] = {"regimes": {key: oracle_stages.outcome(tree, key) for key in ("no_sharing", "nash", *oracle.PLANNER)}}
+        told: dict[str, Any] = {
+            "regimes": {
+                key: oracle_stages.outcome(tree, key)
+                for key in ("no_sharing", "nash", *oracle.PLANNER)
+            }
+        }
     else:
         told = oracle.solve(tree)
         if "types" in tree:
@@ -116,7 +132,11 @@ def main(arguments: Sequence[str]) -> int:
         if "expect" not in YAML(typ="safe").load(file.read_text(encoding="utf-8")):
             continue
         told = told_by_oracles(tree)
-        doubts = [] if "mechanism" not in told or "choke_price" in tree["demand"] else shortfall(tree, told)
+        doubts = (
+            []
+            if "mechanism" not in told or "choke_price" in tree["demand"]
+            else shortfall(tree, told)
+        )
         text, moved = refreshed(file.read_text(encoding="utf-8"), told)
         for message in doubts + moved:
             print(f"{file.name}: {message}")

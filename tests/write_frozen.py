@@ -1,9 +1,11 @@
-"""Write what the commands say at the shipped cases, so that a change of the code's shape can be told from a change of its results.
+"""Write what the commands say at the shipped cases, so that a change of the code's shape can be
+told from a change of its results.
 
     python tests/write_frozen.py DIRECTORY
 
-Each entry is one command line and what is kept of its result: figures, statuses, labels and witnesses; not prose, and not how well
-something was solved. Only the command line is used. `test_frozen.py` compares.
+Each entry is one command line and what is kept of its result: figures, statuses, labels and
+witnesses; not prose, and not how well something was solved. Only the command line is used.
+`test_frozen.py` compares.
 """
 
 from __future__ import annotations
@@ -40,11 +42,33 @@ LEFT_OUT = {
 
 SETTINGS = ("bilateral_trade", "partnership", "public_project", "street_lights", "two_apples")
 UNTYPED = (
-    *("capped", "exponential_cost", "fierce_rivalry", "from_utility", "full_sharing", "ill_posed", "large_and_small"),
-    *("loss_at_optimum", "near_homogeneous", "near_monopolies", "negative_spillover", "one_sided_spillover", "restricted_cost"),
+    *(
+        "capped",
+        "exponential_cost",
+        "fierce_rivalry",
+        "from_utility",
+        "full_sharing",
+        "ill_posed",
+        "large_and_small",
+    ),
+    *(
+        "loss_at_optimum",
+        "near_homogeneous",
+        "near_monopolies",
+        "negative_spillover",
+        "one_sided_spillover",
+        "restricted_cost",
+    ),
     *("sharing_lowers_welfare", "starter", "two_optima", "two_vendors", "unit_costs"),
 )
-TYPED = ("private_intercepts", "private_large_and_small", "private_spillovers", "second_best", "strong_response", "two_types")
+TYPED = (
+    "private_intercepts",
+    "private_large_and_small",
+    "private_spillovers",
+    "second_best",
+    "strong_response",
+    "two_types",
+)
 
 TOGETHER = ("no_sharing", "nash", "joint_profit", "price_collusion", "social_optimum", "first_best")
 STAGED = ("sequential", "sequential_firm_2", "investment_first")
@@ -52,9 +76,23 @@ RULES = ("printed", "groves", "worst_type", "agv", "designed")
 
 VARIED = {
     "two_vendors": ("security.rivalry=0:0.9:7",),
-    "one_sided_spillover": ("cost.scale=8:20:5", "--policy", "nash", "--policy", "joint_profit", "--policy", "social_optimum"),
+    "one_sided_spillover": (
+        "cost.scale=8:20:5",
+        "--policy",
+        "nash",
+        "--policy",
+        "joint_profit",
+        "--policy",
+        "social_optimum",
+    ),
     "unit_costs": ("unit_cost.spillover=0:0.2:3", "--policy", "nash", "--policy", "first_best"),
-    "two_optima": ("cost.max_saving=0.1:0.5:4", "--policy", "social_optimum", "--policy", "sequential"),
+    "two_optima": (
+        "cost.max_saving=0.1:0.5:4",
+        "--policy",
+        "social_optimum",
+        "--policy",
+        "sequential",
+    ),
     "two_types": ("demand.cross_slope=0.3:1.2:4",),
 }
 """The path of `what-if` at these cases, and who is followed along it."""
@@ -121,23 +159,44 @@ def entries() -> Iterator[Entry]:
         for options in SETTING_OPTIONS:
             yield Entry(command="design", file=f"settings/{name}", options=options)
     for name in UNTYPED:
-        grid = {"cost.scale": {"low": 10, "high": 20}, "security.rivalry": {"low": 0.1, "high": 0.6}}
+        grid = {
+            "cost.scale": {"low": 10, "high": 20},
+            "security.rivalry": {"low": 0.1, "high": 0.6},
+        }
         yield Entry(command="batch", file=name, batch=_batch(grid, "grid", 2, (*TOGETHER, *STAGED)))
     for name in TYPED:
         shorter = {"security.rivalry": {"low": 0.1, "high": 0.6}}
-        policies = (*TOGETHER, *RULES) if name == "two_types" else ("nash", "social_optimum", *RULES)
+        policies = (
+            (*TOGETHER, *RULES) if name == "two_types" else ("nash", "social_optimum", *RULES)
+        )
         yield Entry(command="batch", file=name, batch=_batch(shorter, "grid", 2, policies))
     shipped = {
         "demand.cross_slope": {"low": 0.2, "high": 1.1},
         "security.demand_spillover": {"low": 0.1, "high": 0.4},
         "cost.scale": {"low": 12, "high": 30, "log": True},
     }
-    yield Entry(command="batch", file="two_types", options=("sobol",), batch=_batch(shipped, "sobol", 8, (*TOGETHER, *RULES)))
-    yield Entry(command="batch", file="two_vendors", options=("sobol",), batch=_batch(shipped, "sobol", 16, (*TOGETHER, *STAGED)))
+    yield Entry(
+        command="batch",
+        file="two_types",
+        options=("sobol",),
+        batch=_batch(shipped, "sobol", 8, (*TOGETHER, *RULES)),
+    )
+    yield Entry(
+        command="batch",
+        file="two_vendors",
+        options=("sobol",),
+        batch=_batch(shipped, "sobol", 16, (*TOGETHER, *STAGED)),
+    )
 
 
-def _batch(vary: dict[str, Any], method: str, count: int, policies: tuple[str, ...]) -> dict[str, Any]:
-    return {"vary": vary, "sample": {"method": method, "count": count, "seed": 7}, "policies": list(policies)}
+def _batch(
+    vary: dict[str, Any], method: str, count: int, policies: tuple[str, ...]
+) -> dict[str, Any]:
+    return {
+        "vary": vary,
+        "sample": {"method": method, "count": count, "seed": 7},
+        "policies": list(policies),
+    }
 
 
 def result(entry: Entry, cases: Path = CASES) -> dict[str, Any]:
@@ -146,14 +205,20 @@ def result(entry: Entry, cases: Path = CASES) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stderr(io.StringIO()):
         if entry.batch is None:
             out = Path(folder, "result.json")
-            code = main([entry.command, str(case), *entry.options, "--format", "json", "--out", str(out)])
-            tree = json.loads(out.read_text(encoding="utf-8")) if out.exists() else {}  # what is refused has its exit code only
+            code = main(
+                [entry.command, str(case), *entry.options, "--format", "json", "--out", str(out)]
+            )
+            tree = (
+                json.loads(out.read_text(encoding="utf-8")) if out.exists() else {}
+            )  # what is refused has its exit code only
         else:
             design, out = Path(folder, "design.json"), Path(folder, "result.csv")
             design.write_text(json.dumps({"case": str(case), **entry.batch}), encoding="utf-8")
             code = main(["batch", str(design), "--out", str(out), "--quiet"])
             with out.open(encoding="utf-8", newline="") as file:
-                rows = [{key: _cell(text) for key, text in row.items()} for row in csv.DictReader(file)]
+                rows = [
+                    {key: _cell(text) for key, text in row.items()} for row in csv.DictReader(file)
+                ]
             tree = {"rows": {f"{row.pop('case_id')} {row.pop('policy')}": row for row in rows}}
     return {"code": code, **kept(tree)}
 
@@ -173,7 +238,10 @@ def kept(tree: Any) -> Any:
         for name in ("policy", "id"):
             names = [row.get(name) for row in tree if isinstance(row, dict)]
             if tree and len(set(names)) == len(tree) and None not in names:
-                return {row[name]: kept({key: value for key, value in row.items() if key != name}) for row in tree}
+                return {
+                    row[name]: kept({key: value for key, value in row.items() if key != name})
+                    for row in tree
+                }
         return [kept(value) for value in tree]
     return float(f"{tree:.{DIGITS}g}") if isinstance(tree, float) else tree
 

@@ -1,7 +1,8 @@
 """The design file of a batch: which cases, which policies.
 
-Cases are a base case with keys varied over a grid, one at a time or at quasi-random points, or with the rows of a table, or case files
-one by one. Nothing is expanded: any range of cases can be asked for, and a case depends on its number alone.
+Cases are a base case with keys varied over a grid, one at a time or at quasi-random points, or with
+the rows of a table, or case files one by one. Nothing is expanded: any range of cases can be asked
+for, and a case depends on its number alone.
 """
 
 from __future__ import annotations
@@ -22,7 +23,16 @@ from pydantic import Discriminator, Field, Tag, WithJsonSchema
 
 from cli.batch.formats import Kind
 from cli.batch.parts import canonical
-from cli.batch.points import Axis, CasePoints, Grid, LatinHypercube, Listed, OneAtATime, Sobol, Table
+from cli.batch.points import (
+    Axis,
+    CasePoints,
+    Grid,
+    LatinHypercube,
+    Listed,
+    OneAtATime,
+    Sobol,
+    Table,
+)
 from cli.naming import no_policy, on_reports
 from market.casefile.faults import BadCase, Fault, KeyPath, dotted, show
 from market.casefile.files import Document, read_document
@@ -55,7 +65,13 @@ class Range(Block):
 
     low: Annotated[Number, described("least value")]
     high: Annotated[Number, described("largest value; above low")]
-    log: Annotated[bool, described("whether equal ratios, not equal differences, are equally far apart; low is then positive")] = False
+    log: Annotated[
+        bool,
+        described(
+            "whether equal ratios, not equal differences, are equally far apart; low is then"
+            " positive"
+        ),
+    ] = False
 
 
 class Values(Block):
@@ -66,7 +82,12 @@ class Values(Block):
 
 def _shape(value: Any) -> str:
     return (
-        "<values>" if "values" in (value if isinstance(value, Mapping) else vars(value) if isinstance(value, Block) else ()) else "<range>"
+        "<values>"
+        if "values"
+        in (
+            value if isinstance(value, Mapping) else vars(value) if isinstance(value, Block) else ()
+        )
+        else "<range>"
     )
 
 
@@ -78,7 +99,13 @@ class SampleBlock(Block):
         described("every combination, the base and one key at a time, or quasi-random points"),
     ]
     count: Annotated[
-        int | None, described("points per range for grid and one_at_a_time, cases in all for the others", strict=True, ge=1, le=MOST_CASES)
+        int | None,
+        described(
+            "points per range for grid and one_at_a_time, cases in all for the others",
+            strict=True,
+            ge=1,
+            le=MOST_CASES,
+        ),
     ] = None
     seed: Annotated[int, described("of quasi-random points", strict=True, ge=0)] = 0
 
@@ -86,22 +113,50 @@ class SampleBlock(Block):
 class DesignFile(Block):
     """A batch."""
 
-    schema_version: Annotated[int, Field(strict=True, ge=1, le=1), WithJsonSchema({"const": 1}), described("version of this format")] = 1
-    name: Annotated[Text | None, described("what the batch is called; null: the file's name")] = None
+    schema_version: Annotated[
+        int,
+        Field(strict=True, ge=1, le=1),
+        WithJsonSchema({"const": 1}),
+        described("version of this format"),
+    ] = 1
+    name: Annotated[Text | None, described("what the batch is called; null: the file's name")] = (
+        None
+    )
     reference: Annotated[Text | None, described("where the numbers come from")] = None
     case: Annotated[Text | None, described("path, relative to this file, of the base case")] = None
     vary: Annotated[
-        dict[str, Annotated[Annotated[Range, Tag("<range>")] | Annotated[Values, Tag("<values>")], Discriminator(_shape)]] | None,
-        described("dotted key of the case file, such as demand.cross_slope: {low, high} or {values}", min_length=1, max_length=MOST_NAMES),
+        dict[
+            str,
+            Annotated[
+                Annotated[Range, Tag("<range>")] | Annotated[Values, Tag("<values>")],
+                Discriminator(_shape),
+            ],
+        ]
+        | None,
+        described(
+            "dotted key of the case file, such as demand.cross_slope: {low, high} or {values}",
+            min_length=1,
+            max_length=MOST_NAMES,
+        ),
     ] = None
     sample: Annotated[SampleBlock | None, described("how the ranges of vary are sampled")] = None
-    table: Annotated[Text | None, described("path, relative to this file, of a CSV or Parquet table whose columns are dotted keys")] = None
-    cases: Annotated[tuple[Text, ...] | None, described("paths, relative to this file, of cases taken as they are", min_length=1)] = None
+    table: Annotated[
+        Text | None,
+        described(
+            "path, relative to this file, of a CSV or Parquet table whose columns are dotted keys"
+        ),
+    ] = None
+    cases: Annotated[
+        tuple[Text, ...] | None,
+        described("paths, relative to this file, of cases taken as they are", min_length=1),
+    ] = None
     policies: Annotated[
-        Annotated[Literal["all"], Tag("<all>")] | Annotated[tuple[Text, ...], Field(min_length=1, max_length=MOST_NAMES), Tag("<values>")],
+        Annotated[Literal["all"], Tag("<all>")]
+        | Annotated[tuple[Text, ...], Field(min_length=1, max_length=MOST_NAMES), Tag("<values>")],
         Discriminator(lambda value: "<all>" if isinstance(value, str) else "<values>"),
         described(
-            "names of policies, as `pigou evaluate` has them; or all: whatever may be recommended, and the planner",
+            "names of policies, as `pigou evaluate` has them; or all: whatever may be recommended,"
+            " and the planner",
             examples=["[nash, joint_profit, social_optimum]"],
         ),
     ]
@@ -133,10 +188,13 @@ class BatchDesign:
     @property
     def slow(self) -> bool:
         """Whether a case takes far longer than some regimes: what rests on private types does."""
-        return any(base.get("types") for base in self.bases) and any(policy_of(key).source != "regime" for key in self.policies)
+        return any(base.get("types") for base in self.bases) and any(
+            policy_of(key).source != "regime" for key in self.policies
+        )
 
     def columns(self, start: int, stop: int) -> dict[str, NDArray[Any]]:
-        """The values of the varied keys in the cases of this range, NaN or None where a value is null."""
+        """The values of the varied keys in the cases of this range, NaN or None where a value is
+        null."""
         return self.points.columns(start, stop)
 
     def ids(self, start: int, stop: int) -> NDArray[Any]:
@@ -158,19 +216,35 @@ class BatchDesign:
             yield tree
 
 
-def load_design(path: str | Path, document: Document | None = None, faults: Iterable[Fault] = ()) -> BatchDesign:
+def load_design(
+    path: str | Path, document: Document | None = None, faults: Iterable[Fault] = ()
+) -> BatchDesign:
     """The design in a YAML, JSON or TOML file, or in what was read from it."""
     path, found = Path(path), list(faults)
     document = document or read_document(path, faults=found)
     if "policies" not in document.tree and {"demand", "security", "cost"} & set(document.tree):
-        raise BadCase([Fault(document.place(()), "", "is a case, not the design of a batch; `pigou evaluate` takes it")])
-    return _Reader(check(DesignFile, document.tree, document=document, faults=found), document, path).design()
+        raise BadCase(
+            [
+                Fault(
+                    document.place(()),
+                    "",
+                    "is a case, not the design of a batch; `pigou evaluate` takes it",
+                )
+            ]
+        )
+    return _Reader(
+        check(DesignFile, document.tree, document=document, faults=found), document, path
+    ).design()
 
 
 def design_schema() -> Json:
     """The JSON Schema (2020-12) of the design file."""
     schema = DesignFile.model_json_schema()
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "Design file of pigou"}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **schema,
+        "title": "Design file of pigou",
+    }
 
 
 def repeats(values: Sequence[Any]) -> set[int]:
@@ -201,7 +275,11 @@ class _Reader:
         file = self.file
         self._forms()
         again = repeats(file.cases or ())
-        listed = [self._case(("cases", n), name) for n, name in enumerate(file.cases or ()) if n not in again]
+        listed = [
+            self._case(("cases", n), name)
+            for n, name in enumerate(file.cases or ())
+            if n not in again
+        ]
         for n in sorted(again):
             self.fault(("cases", n), f"is {file.cases[n]} again; list each case once")  # type: ignore[index]
         base = self._case(("case",), file.case) if file.case and not file.cases else None
@@ -218,7 +296,10 @@ class _Reader:
         if self.faults or points is None:
             raise BadCase(self.faults)
         if not keys:
-            keys = {key: "text" if points.columns(0, 1)[key].dtype == object else "float" for key in points.keys}
+            keys = {
+                key: "text" if points.columns(0, 1)[key].dtype == object else "float"
+                for key in points.keys
+            }
         identity = {
             "design": json.loads(json.dumps(file.model_dump(mode="json"))),
             "case": None if base is None else base.resolved,
@@ -246,22 +327,40 @@ class _Reader:
         file = self.file
         given = [key for key in ("vary", "table", "cases") if getattr(file, key) is not None]
         if not given:
-            self.fault((), "says nothing about which cases; give vary with sample, or table, or cases")
+            self.fault(
+                (), "says nothing about which cases; give vary with sample, or table, or cases"
+            )
         for key in given[1:]:
             self.fault((key,), f"stands beside {given[0]}; give one of vary, table, cases")
         if given and given[0] != "cases" and file.case is None:
             self.fault(("case",), "is missing; give the path of the base case")
         if given == ["cases"] and file.case is not None:
-            self.fault(("case",), "stands beside cases, which are taken as they are; remove one of them")
+            self.fault(
+                ("case",), "stands beside cases, which are taken as they are; remove one of them"
+            )
         if file.sample is not None and file.vary is None and given:
-            self.fault(("sample",), f"stands beside {given[0]}, where nothing is sampled; remove it")
-        if file.sample is None and file.vary is not None and any(isinstance(axis, Range) for axis in file.vary.values()):
-            self.fault(("sample",), "is missing; give a method and a count, such as {method: sobol, count: 1024, seed: 0}")
+            self.fault(
+                ("sample",), f"stands beside {given[0]}, where nothing is sampled; remove it"
+            )
+        if (
+            file.sample is None
+            and file.vary is not None
+            and any(isinstance(axis, Range) for axis in file.vary.values())
+        ):
+            self.fault(
+                ("sample",),
+                "is missing; give a method and a count, such as {method: sobol, count: 1024,"
+                " seed: 0}",
+            )
 
     def _case(self, path: KeyPath, name: str) -> PolicyCase | None:
         place = self.path.parent / name
         if not os.path.exists(place):
-            self.fault(path, f"is {name}: there is no such file beside this one; `pigou examples list` shows the cases that are shipped")
+            self.fault(
+                path,
+                f"is {name}: there is no such file beside this one; `pigou examples list` shows the"
+                " cases that are shipped",
+            )
             return None
         try:
             return load_case(place)
@@ -283,14 +382,19 @@ class _Reader:
             elif on_reports(policy) and (bare := [case for case in known if case.types is None]):
                 where = bare[0].path or bare[0].name
                 self.fault(
-                    ("policies", n), f"is {policy}, a tax on reports: {where} needs `types`, what the regulator knows of private spillovers"
+                    ("policies", n),
+                    f"is {policy}, a tax on reports: {where} needs `types`, what the regulator"
+                    " knows of private spillovers",
                 )
         return asked
 
     @staticmethod
     def _all_policies(known: list[PolicyCase], keys: Collection[str]) -> tuple[str, ...]:
         """What may be recommended at any case, and the planner, where these keys are varied."""
-        unpaid, more = OPTIONS[0] in keys, any(key in OPTIONS or key.startswith("types.") for key in keys)
+        unpaid, more = (
+            OPTIONS[0] in keys,
+            any(key in OPTIONS or key.startswith("types.") for key in keys),
+        )
         found: set[str] = set()
         for case in known:
             types = None if case.types is None else type_space(case.types)
@@ -304,7 +408,12 @@ class _Reader:
     def _warnings(self, points: CasePoints) -> tuple[str, ...]:
         if isinstance(points, Sobol) and points.count & (points.count - 1):
             power = 2 ** round(math.log2(points.count))
-            return (f"sample.count is {points.count}; Sobol points are evenly spread for powers of two, such as {power}",)
+            return (
+                (
+                    f"sample.count is {points.count}; Sobol points are evenly spread for powers of"
+                    f" two, such as {power}"
+                ),
+            )
         return ()
 
     def _key(self, path: KeyPath, key: str, base: PolicyCase) -> bool:
@@ -318,7 +427,9 @@ class _Reader:
         for key in keys:
             for other in keys:
                 if key.startswith((f"{other}[", f"{other}.")):
-                    self.fault((block, key), f"stands beside {other}, which holds it; vary one of them")
+                    self.fault(
+                        (block, key), f"stands beside {other}, which holds it; vary one of them"
+                    )
 
     def _varied(self, base: PolicyCase) -> CasePoints | None:
         file = self.file
@@ -330,9 +441,16 @@ class _Reader:
                 continue
             if isinstance(given, Range):
                 if not given.low < given.high:
-                    self.fault((*at, "high"), f"is {show(given.high)}; it must lie above low = {show(given.low)}")
+                    self.fault(
+                        (*at, "high"),
+                        f"is {show(given.high)}; it must lie above low = {show(given.low)}",
+                    )
                 elif given.log and given.low <= 0:
-                    self.fault((*at, "low"), f"is {show(given.low)}; with log it must lie in (0, high = {show(given.high)})")
+                    self.fault(
+                        (*at, "low"),
+                        f"is {show(given.low)}; with log it must lie in (0, high ="
+                        f" {show(given.high)})",
+                    )
                 else:
                     self._admissible((*at, "low"), key, given.low, base)
                     self._admissible((*at, "high"), key, given.high, base)
@@ -341,9 +459,13 @@ class _Reader:
                 again = repeats(given.values)
                 for n, value in enumerate(given.values):
                     if n in again:
-                        self.fault((*at, "values", n), f"is {show(value)} again; list each value once")
+                        self.fault(
+                            (*at, "values", n), f"is {show(value)} again; list each value once"
+                        )
                     self._admissible((*at, "values", n), key, value, base)
-                if any(isinstance(value, str) for value in given.values) and any(isinstance(v, int | float) for v in given.values):
+                if any(isinstance(value, str) for value in given.values) and any(
+                    isinstance(v, int | float) for v in given.values
+                ):
                     self.fault((*at, "values"), "mixes numbers and texts")
                 axes.append(Axis(key=key, values=given.values))
         self._overlap("vary", list(file.vary))
@@ -351,11 +473,26 @@ class _Reader:
         ranges = any(axis.values is None for axis in axes)
         random = sample.method in ("sobol", "latin_hypercube")
         if file.sample is not None and sample.count is None and (random or ranges):
-            self.fault(("sample", "count"), f"is missing; give {'the number of cases' if random else 'the number of points of each range'}")
-        if random and (drawn := (sample.count or 1) * len(axes)) > MOST_DRAWN and sample.method == "latin_hypercube":
-            self.fault(("sample", "count"), f"makes {drawn:,} numbers, more than the {MOST_DRAWN:,} of a hypercube; take method sobol")
+            self.fault(
+                ("sample", "count"),
+                "is missing; give"
+                f" {'the number of cases' if random else 'the number of points of each range'}",
+            )
+        if (
+            random
+            and (drawn := (sample.count or 1) * len(axes)) > MOST_DRAWN
+            and sample.method == "latin_hypercube"
+        ):
+            self.fault(
+                ("sample", "count"),
+                f"makes {drawn:,} numbers, more than the {MOST_DRAWN:,} of a hypercube; take method"
+                " sobol",
+            )
         if sample.method == "one_at_a_time" and (sample.count or 1) > MOST_STEPS:
-            self.fault(("sample", "count"), f"is {sample.count:,}; one_at_a_time takes at most {MOST_STEPS:,} points per key")
+            self.fault(
+                ("sample", "count"),
+                f"is {sample.count:,}; one_at_a_time takes at most {MOST_STEPS:,} points per key",
+            )
         if self.faults:
             return None
         points: CasePoints
@@ -368,7 +505,11 @@ class _Reader:
         else:
             points = self._one_at_a_time(axes, sample.count or 1, base)
         if points.count > MOST_CASES:
-            self.fault(("sample",), f"gives {points.count:,} cases, more than {MOST_CASES:,}; take fewer points, or method sobol")
+            self.fault(
+                ("sample",),
+                f"gives {points.count:,} cases, more than {MOST_CASES:,}; take fewer points, or"
+                " method sobol",
+            )
         return points
 
     def _one_at_a_time(self, axes: list[Axis], count: int, base: PolicyCase) -> CasePoints:
@@ -377,12 +518,16 @@ class _Reader:
             steps = key_path(axis.key)
             value = value_at(expanded(base.resolved, steps), steps)
             if isinstance(value, list):
-                self.fault(("vary", axis.key), f"has one value per firm in the base case; vary {axis.key}[0] or {axis.key}[1]")
+                self.fault(
+                    ("vary", axis.key),
+                    f"has one value per firm in the base case; vary {axis.key}[0] or {axis.key}[1]",
+                )
             around.append(value)
         return OneAtATime(tuple(axes), count, tuple(around))
 
     def _admissible(self, path: KeyPath, key: str, value: Any, base: PolicyCase) -> None:
-        """Refuse a value that the key cannot take whatever else is varied; rules between keys are for the cases themselves."""
+        """Refuse a value that the key cannot take whatever else is varied; rules between keys are
+        for the cases themselves."""
         steps = key_path(key)
         tree = deepcopy(base.resolved)
         set_at(tree, steps, value)
@@ -401,27 +546,43 @@ class _Reader:
             return None
         except (OSError, ValueError, ImportError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            self.fault(("table",), f"is {self.file.table}, which cannot be read as a table: {reason}")
+            self.fault(
+                ("table",), f"is {self.file.table}, which cannot be read as a table: {reason}"
+            )
             return None
         found = len(self.faults)
         if not table.count:
             self.fault(("table",), f"is {self.file.table}, which has no rows")
         if not table.keys:
-            self.fault(("table",), f"is {self.file.table}, whose only columns are {', '.join(table.names)}; columns are dotted keys")
+            self.fault(
+                ("table",),
+                f"is {self.file.table}, whose only columns are {', '.join(table.names)}; columns"
+                " are dotted keys",
+            )
         for key in table.keys:
             if not self._key_of_table(key, base):
                 continue
             steps = key_path(key)
-            if not isinstance(value_at(expanded(base.resolved, steps), steps), str) and (row := table.first_text(key)) is not None:
-                self.fault(("table",), f"has text in column {key}, row {row + 1}: {show(table.data[key][row])}; it must be a number")
+            if (
+                not isinstance(value_at(expanded(base.resolved, steps), steps), str)
+                and (row := table.first_text(key)) is not None
+            ):
+                self.fault(
+                    ("table",),
+                    f"has text in column {key}, row {row + 1}: {show(table.data[key][row])}; it"
+                    " must be a number",
+                )
         if table.numbers is not None and len(np.unique(table.numbers)) < table.count:
-            self.fault(("table",), "has a case_id twice; name each row once, or leave the column out")
+            self.fault(
+                ("table",), "has a case_id twice; name each row once, or leave the column out"
+            )
         return table if len(self.faults) == found else None
 
     def _key_of_table(self, key: str, base: PolicyCase) -> bool:
         before = len(self.faults)
         good = self._key(("table",), key, base)
         self.faults[before:] = [
-            Fault(fault.place, fault.key, f"has the column {key}, which {fault.message}") for fault in self.faults[before:]
+            Fault(fault.place, fault.key, f"has the column {key}, which {fault.message}")
+            for fault in self.faults[before:]
         ]
         return good

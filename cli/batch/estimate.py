@@ -43,7 +43,10 @@ class Estimate:
             f"cases   {self.cases:,}",
             f"rows    {self.rows:,}",
             f"chunks  {self.chunks:,}",
-            f"time    about {duration(self.seconds / min(jobs, max(1, self.chunks)))} {on} ({1000 * each:.3g} ms per case)",
+            (
+                f"time    about {duration(self.seconds / min(jobs, max(1, self.chunks)))} {on}"
+                f" ({1000 * each:.3g} ms per case)"
+            ),
             f"size    about {_bytes(self.size)}",
             f"probe   {self.probed} cases spread over the design; {self.failed} of them fail{why}",
         ]
@@ -71,7 +74,12 @@ def estimate(work: Work, form: Format) -> Estimate:
     gathered = {name: [value for piece in pieces for value in piece[name]] for name in pieces[0]}
     empty = len(form.part({name: [] for name in gathered}))
     message = next(
-        (text for text, status in zip(gathered["message"], gathered["status"], strict=True) if status in ("bad_case", "failed")), None
+        (
+            text
+            for text, status in zip(gathered["message"], gathered["status"], strict=True)
+            if status in ("bad_case", "failed")
+        ),
+        None,
     )
     return Estimate(
         cases=design.count,

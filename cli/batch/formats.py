@@ -1,7 +1,9 @@
-"""The two forms of a batch's result, Parquet and CSV: how a part is written, and how parts become one file.
+"""The two forms of a batch's result, Parquet and CSV: how a part is written, and how parts become
+one file.
 
-A column has a kind declared beforehand, so that every part has the same schema whatever stands in it. The same parts make the same
-bytes: row groups are cut by the parts alone and nothing is stamped with a time.
+A column has a kind declared beforehand, so that every part has the same schema whatever stands in
+it. The same parts make the same bytes: row groups are cut by the parts alone and nothing is stamped
+with a time.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ from market.text import firm_names
 
 Kind = Literal["int", "float", "text"]
 Columns = Mapping[str, Any]
-"""Column name -> list or array, all of the same length. A float that is NaN and a text that is None are not available."""
+"""Column name -> list or array, all of the same length. A float that is NaN and a text that is None
+are not available."""
 
 FIRMS = "pigou.firms"
 """Where the metadata of a result has the names of the firms, if all its cases have the same."""
@@ -54,7 +57,8 @@ def known_ending(path: Path) -> bool:
 
 
 class Csv:
-    """Text: UTF-8, a header, numbers with all their digits, nothing where a value is not available."""
+    """Text: UTF-8, a header, numbers with all their digits, nothing where a value is not
+    available."""
 
     def __init__(self, columns: Mapping[str, Kind]) -> None:
         self.columns = columns
@@ -65,7 +69,8 @@ class Csv:
         return self._lines(zip(*cells, strict=True))
 
     def join(self, parts: Iterable[Path], target: IO[bytes], metadata: Mapping[str, str]) -> None:
-        """The header, then the parts; a CSV file has no place for metadata, see `metadata_beside`."""
+        """The header, then the parts; a CSV file has no place for metadata, see
+        `metadata_beside`."""
         target.write(self._lines([[unrun(name) for name in self.columns]]))
         for part in parts:
             target.write(part.read_bytes())
@@ -119,7 +124,9 @@ class Parquet:
             held: list[Any] = []
 
             def write() -> None:
-                table = pa.concat_tables(held).replace_schema_metadata(schema.metadata).combine_chunks()
+                table = (
+                    pa.concat_tables(held).replace_schema_metadata(schema.metadata).combine_chunks()
+                )
                 writer.write_table(table, row_group_size=max(1, table.num_rows))
                 held.clear()
 
@@ -169,4 +176,8 @@ def read_metadata(path: Path) -> dict[str, str]:
         found = pq.read_schema(path).metadata or {}
     except (OSError, pa.ArrowException):
         return {}
-    return {key.decode(): value.decode(errors="replace") for key, value in found.items() if key.startswith(b"pigou.") and key.isascii()}
+    return {
+        key.decode(): value.decode(errors="replace")
+        for key, value in found.items()
+        if key.startswith(b"pigou.") and key.isascii()
+    }

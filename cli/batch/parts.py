@@ -1,12 +1,13 @@
 """The directory of parts beside a result: what is finished survives whatever stops the program.
 
-    RESULT.parts/manifest.json      what decides the result, and how the cases are cut into chunks; written once
-    RESULT.parts/finished.jsonl     one line per finished chunk: its number, the sha256 of its part, how many cases failed
+    RESULT.parts/manifest.json   what decides the result, and how cases are cut into chunks; written once
+    RESULT.parts/finished.jsonl  a line per finished chunk: number, sha256 of its part, how many cases failed
     RESULT.parts/000012.part        the rows of chunk 12
     RESULT.parts/lock               held while a run is at work
 
-A part is written under another name, brought to the disk and renamed before its line is added, so a line promises a whole part; the
-hash tells whether the promise still holds. A line cut off by a crash is dropped.
+A part is written under another name, brought to the disk and renamed before its line is added, so a
+line promises a whole part; the hash tells whether the promise still holds. A line cut off by a
+crash is dropped.
 """
 
 from __future__ import annotations
@@ -96,28 +97,47 @@ class Parts:
         for entry in entries:
             if not OURS.fullmatch(entry.name) or not entry.is_file(follow_symlinks=False):
                 return f"holds {entry.name}, which no batch puts there"
-        return None if "lock" in {entry.name for entry in entries} or _made(self.manifest) else "has no manifest of a batch"
+        return (
+            None
+            if "lock" in {entry.name for entry in entries} or _made(self.manifest)
+            else "has no manifest of a batch"
+        )
 
     def take_up(self, manifest: Json, chunks: int) -> None:
-        """Begin or continue: refuse if anything that decides the result has changed, and keep the parts that are whole."""
+        """Begin or continue: refuse if anything that decides the result has changed, and keep the
+        parts that are whole."""
         if not self.manifest.exists() and not self.log.exists():
-            write_whole(self.manifest, json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False).encode())
+            write_whole(
+                self.manifest,
+                json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False).encode(),
+            )
         try:
             before = json.loads(self.manifest.read_text(encoding="utf-8"))
             changed = differences(before, json.loads(json.dumps(manifest)))
         except (FileNotFoundError, ValueError, RecursionError):
-            raise Refused(f"{self.manifest} is gone or damaged; start again with --overwrite") from None
+            raise Refused(
+                f"{self.manifest} is gone or damaged; start again with --overwrite"
+            ) from None
         if changed:
-            listed = "\n".join(f"  {line}" for line in changed[:10]) + (f"\n  and {len(changed) - 10} more" if len(changed) > 10 else "")
+            listed = "\n".join(f"  {line}" for line in changed[:10]) + (
+                f"\n  and {len(changed) - 10} more" if len(changed) > 10 else ""
+            )
             raise Refused(
                 f"{self.folder} holds parts of another batch; what differs:\n{listed}\n"
                 "Undo the change to resume, choose another --out, or start again with --overwrite"
             )
-        lines = self.log.read_bytes().split(b"\n")[:-1] if self.log.exists() else []  # the last was cut off, or is empty
+        lines = (
+            self.log.read_bytes().split(b"\n")[:-1] if self.log.exists() else []
+        )  # the last was cut off, or is empty
         for n, line in enumerate(lines):
             if not self._entered(line, chunks):
-                raise Refused(f"{self.log} is damaged in line {n + 1}; start again with --overwrite")
-        write_whole(self.log, "".join(_line(chunk, done) for chunk, done in sorted(self.finished.items())).encode())
+                raise Refused(
+                    f"{self.log} is damaged in line {n + 1}; start again with --overwrite"
+                )
+        write_whole(
+            self.log,
+            "".join(_line(chunk, done) for chunk, done in sorted(self.finished.items())).encode(),
+        )
 
     def _entered(self, line: bytes, chunks: int) -> bool:
         """Take a line of the log up; False where it is none."""
@@ -125,7 +145,11 @@ class Parts:
             match json.loads(line):
                 case {"result": str(digest)}:
                     self.result = digest
-                case {"chunk": int(chunk), "sha256": str(digest), "failed": int(failed)} if 0 <= chunk < chunks and failed >= 0:
+                case {
+                    "chunk": int(chunk),
+                    "sha256": str(digest),
+                    "failed": int(failed),
+                } if 0 <= chunk < chunks and failed >= 0:
                     if self._whole(chunk, digest):
                         self.finished[chunk] = Finished(digest, failed)
                 case _:
@@ -148,7 +172,8 @@ class Parts:
         self.finished[chunk] = done
 
     def announce(self, digest: str) -> None:
-        """Say what the joined file is before it gets its name, so that a run stopped after that knows it is done."""
+        """Say what the joined file is before it gets its name, so that a run stopped after that
+        knows it is done."""
         self._append(json.dumps({"result": digest}) + "\n")
 
     def _append(self, line: str) -> None:
@@ -158,7 +183,8 @@ class Parts:
             os.fsync(stream.fileno())
 
     def remove(self) -> None:
-        """Remove what a batch puts here, the log last: a run stopped meanwhile finds nothing that is not so."""
+        """Remove what a batch puts here, the log last: a run stopped meanwhile finds nothing that
+        is not so."""
         with suppress(FileNotFoundError):
             last = (self.log, self.manifest, self.lock)
             for entry in list(os.scandir(self.folder)):
@@ -177,7 +203,9 @@ class Parts:
 
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise Refused(f"another run is at work on {self.folder}; wait for it, or choose another --out") from None
+                raise Refused(
+                    f"another run is at work on {self.folder}; wait for it, or choose another --out"
+                ) from None
             except (ImportError, OSError):
                 pass  # Windows has no such lock, nor have some file systems
             yield

@@ -1,4 +1,5 @@
-"""Points of a design by number: any range of them, always the same, whoever asks for it and in whatever pieces."""
+"""Points of a design by number: any range of them, always the same, whoever asks for it and in
+whatever pieces."""
 
 from __future__ import annotations
 
@@ -71,8 +72,14 @@ class Axis:
     def at(self, share: Array) -> Array:
         """The values at these shares of the way, each in [0, 1)."""
         if self.values is not None:
-            return column(self.values)[np.minimum((share * len(self.values)).astype(int), len(self.values) - 1)]
-        found = self.low * (self.high / self.low) ** share if self.log else self.low + (self.high - self.low) * share
+            return column(self.values)[
+                np.minimum((share * len(self.values)).astype(int), len(self.values) - 1)
+            ]
+        found = (
+            self.low * (self.high / self.low) ** share
+            if self.log
+            else self.low + (self.high - self.low) * share
+        )
         return np.clip(found, self.low, self.high)
 
     def size(self, count: int) -> int:
@@ -80,7 +87,8 @@ class Axis:
         return count if self.values is None else len(self.values)
 
     def steps(self, count: int, which: NDArray[np.intp] | None = None) -> Array:
-        """The values of these numbers, by default all: those listed, or `count` from end to end (of one, the middle)."""
+        """The values of these numbers, by default all: those listed, or `count` from end to end (of
+        one, the middle)."""
         which = np.arange(self.size(count)) if which is None else which
         if self.values is not None:
             return column(self.values)[which]
@@ -117,7 +125,10 @@ class Grid(_Axes):
     def columns(self, start: int, stop: int) -> dict[str, Array]:
         """The combinations of this range."""
         where = np.unravel_index(np.arange(start, stop), self._shape)
-        return {axis.key: axis.steps(self.size, index) for axis, index in zip(self.axes, where, strict=True)}
+        return {
+            axis.key: axis.steps(self.size, index)
+            for axis, index in zip(self.axes, where, strict=True)
+        }
 
 
 @dataclass(frozen=True)
@@ -181,7 +192,10 @@ class Sobol(_Sampled):
             engine = qmc.Sobol(len(self.axes), scramble=True, bits=30, rng=self.seed)
         if start:
             return engine.fast_forward(start).random(stop - start)
-        first = engine.random(1)  # by itself: the library warns of a beginning that is no power of two, and a piece is none
+        first = engine.random(
+            1
+            # by itself: the library warns of a beginning that is no power of two; a piece is none
+        )
         return np.concatenate([first, engine.random(stop - 1)]) if stop > 1 else first
 
 
@@ -242,7 +256,11 @@ class Table:
     def first_text(self, key: str) -> int | None:
         """The first row in which this column holds something else than a number."""
         values = self.data[key]
-        return next((n for n, value in enumerate(values) if not _is_number(value)), None) if values.dtype == object else None
+        return (
+            next((n for n, value in enumerate(values) if not _is_number(value)), None)
+            if values.dtype == object
+            else None
+        )
 
     def columns(self, start: int, stop: int) -> dict[str, Array]:
         """The rows of this range."""
@@ -250,7 +268,11 @@ class Table:
 
     def ids(self, start: int, stop: int) -> Array:
         """The column case_id, or the number of the row from 0."""
-        return np.arange(start, stop, dtype=np.int64) if self.numbers is None else self.numbers[start:stop]
+        return (
+            np.arange(start, stop, dtype=np.int64)
+            if self.numbers is None
+            else self.numbers[start:stop]
+        )
 
 
 def _is_number(value: Any) -> bool:
@@ -278,19 +300,27 @@ def _csv(path: Path) -> dict[str, list[Any]]:
         rows = csv.reader(stream)
         names = [name.strip() for name in next(rows, [])]
         if len(names) == 1 and ";" in names[0]:
-            raise ValueError("its cells stand between semicolons; save it with commas between cells and points in numbers")
+            raise ValueError(
+                "its cells stand between semicolons; save it with commas between cells and points"
+                " in numbers"
+            )
         if not names:
             raise ValueError("it is empty")
         if len(names) > MOST_COLUMNS:
             raise ValueError(f"it has {len(names):,} columns; at most {MOST_COLUMNS:,} are read")
         if len(set(names)) < len(names):
-            raise ValueError(f"the column {next(name for name in names if names.count(name) > 1)} stands there twice")
+            raise ValueError(
+                f"the column {next(name for name in names if names.count(name) > 1)} stands there"
+                " twice"
+            )
         cells: list[list[Any]] = [[] for _ in names]
         for row in rows:
             if not row:
                 continue
             if len(row) != len(names):
-                raise ValueError(f"line {rows.line_num} has {len(row)} cells; the header has {len(names)}")
+                raise ValueError(
+                    f"line {rows.line_num} has {len(row)} cells; the header has {len(names)}"
+                )
             for cell, column in zip(row, cells, strict=True):
                 column.append(cell.strip() or None)
     return dict(zip(names, cells, strict=True))
@@ -299,7 +329,9 @@ def _csv(path: Path) -> dict[str, list[Any]]:
 def _names(values: list[Any]) -> Array:
     """Whole numbers where all cells are, texts otherwise."""
     if (missing := next((n for n, value in enumerate(values) if value is None), None)) is not None:
-        raise ValueError(f"row {missing + 1} has no case_id; name every case, or leave the column out")
+        raise ValueError(
+            f"row {missing + 1} has no case_id; name every case, or leave the column out"
+        )
     try:
         return np.array([int(str(value)) for value in values], np.int64)
     except (ValueError, OverflowError):

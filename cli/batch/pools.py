@@ -1,7 +1,8 @@
-"""Who computes the chunks: this process, processes of this machine (joblib's loky), or a dask cluster.
+"""Who computes the chunks: this process, processes of this machine (joblib's loky), or a dask
+cluster.
 
-A pool takes a function once and ranges of cases one by one, and gives futures. Its `lost` are the errors that say a worker died: the
-range itself may be innocent and is tried again.
+A pool takes a function once and ranges of cases one by one, and gives futures. Its `lost` are the
+errors that say a worker died: the range itself may be innocent and is tried again.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ Work = Callable[[int, int], Any]
 """From a range of cases, the second end not included, to their rows."""
 
 THREADS = dict.fromkeys(("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"), "1")
-"""Workers fill the machine by themselves: threads of a linear algebra library inside each would only get in each other's way."""
+"""Workers fill the machine by themselves: threads of a linear algebra library inside each would
+only get in each other's way."""
 
 ANSWER = 15
 """Seconds that a cluster's scheduler has to answer."""
@@ -53,7 +55,8 @@ class Pool(Protocol):
 
 
 def open_pool(work: Work, jobs: int, cluster: str | None) -> Pool:
-    """The pool that the options ask for; `Refused` where what it needs is not installed or not there."""
+    """The pool that the options ask for; `Refused` where what it needs is not installed or not
+    there."""
     if cluster is not None:
         return Cluster(work, jobs, cluster)
     return Processes(work, jobs) if jobs > 1 else Here(work)
@@ -108,7 +111,8 @@ def _range(start: int, stop: int) -> Any:
 
 
 class Processes:
-    """Processes of this machine. When one dies all are replaced, and every range they held counts as lost."""
+    """Processes of this machine. When one dies all are replaced, and every range they held counts
+    as lost."""
 
     gone: tuple[type[BaseException], ...] = ()
     retries = 3
@@ -118,11 +122,20 @@ class Processes:
             from joblib.externals.loky import get_reusable_executor
             from joblib.externals.loky.process_executor import BrokenProcessPool
         except ImportError:
-            raise Refused("--jobs needs joblib: install it (`pip install joblib`), or pigou with its extra `batch`") from None
+            raise Refused(
+                "--jobs needs joblib: install it (`pip install joblib`), or pigou with its extra"
+                " `batch`"
+            ) from None
         self.lost: tuple[type[BaseException], ...] = (BrokenProcessPool,)
         self.jobs, self.width = jobs, 2 * jobs
         self._new = lambda: get_reusable_executor(
-            max_workers=jobs, initializer=_begin, initargs=(work, os.getpid()), env=THREADS, reuse=False, kill_workers=True, timeout=3600
+            max_workers=jobs,
+            initializer=_begin,
+            initargs=(work, os.getpid()),
+            env=THREADS,
+            reuse=False,
+            kill_workers=True,
+            timeout=3600,
         )
         self._executor = self._new()
 
@@ -135,7 +148,8 @@ class Processes:
             return self._executor.submit(_range, start, stop)
 
     def close(self) -> None:
-        """Kill the processes. What the pool's own thread meets while they are killed under it is no news."""
+        """Kill the processes. What the pool's own thread meets while they are killed under it is no
+        news."""
         hook = threading.excepthook
 
         def without_the_pools(args: threading.ExceptHookArgs) -> None:
@@ -154,7 +168,8 @@ def _on_cluster(work: Work, start: int, stop: int) -> Any:
 
 
 class Cluster:
-    """A dask cluster: the one whose scheduler has this address, or one started here for the time of the run (`local`)."""
+    """A dask cluster: the one whose scheduler has this address, or one started here for the time of
+    the run (`local`)."""
 
     retries = 0  # the scheduler itself tries again, on other workers
 
@@ -163,14 +178,23 @@ class Cluster:
             import distributed
             from distributed.comm.core import CommClosedError
         except ImportError:
-            raise Refused("--cluster needs dask: install it (`pip install distributed`), or pigou with its extra `cluster`") from None
+            raise Refused(
+                "--cluster needs dask: install it (`pip install distributed`), or pigou with its"
+                " extra `cluster`"
+            ) from None
         self.lost: tuple[type[BaseException], ...] = (distributed.KilledWorker,)
-        self.gone: tuple[type[BaseException], ...] = (Gone, CommClosedError, asyncio.CancelledError, CancelledError)
+        self.gone: tuple[type[BaseException], ...] = (
+            Gone,
+            CommClosedError,
+            asyncio.CancelledError,
+            CancelledError,
+        )
         for logger in ("distributed", "distributed.client"):
             logging.getLogger(logger).setLevel(logging.CRITICAL)  # what matters comes as an error
         self._cluster = None
         if address == "local":
-            # Without a port of its own choosing the scheduler's pages want 8787, which others may have.
+            # Without a port of its own choosing the scheduler's pages want 8787, which others may
+            # have.
             self._cluster = distributed.LocalCluster(
                 n_workers=jobs,
                 threads_per_worker=1,
@@ -179,9 +203,14 @@ class Cluster:
                 silence_logs=logging.CRITICAL,
             )
         try:
-            self._client = distributed.Client(self._cluster or address, timeout=ANSWER, set_as_default=False)
+            self._client = distributed.Client(
+                self._cluster or address, timeout=ANSWER, set_as_default=False
+            )
         except (OSError, ValueError) as error:
-            raise Refused(f"--cluster: no dask scheduler answers at {address} ({error or type(error).__name__})") from None
+            raise Refused(
+                f"--cluster: no dask scheduler answers at {address}"
+                f" ({error or type(error).__name__})"
+            ) from None
         self._work = self._client.scatter(work, broadcast=True, hash=False)
 
     @property

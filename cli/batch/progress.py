@@ -1,4 +1,5 @@
-"""How far a batch is: a bar on a terminal, a line a minute elsewhere, nothing when quiet. All of it goes to stderr."""
+"""How far a batch is: a bar on a terminal, a line a minute elsewhere, nothing when quiet. All of it
+goes to stderr."""
 
 from __future__ import annotations
 
@@ -36,7 +37,12 @@ class Progress:
             self._bar.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         if self._bar is not None:
             self._bar.stop()
 
@@ -47,11 +53,22 @@ class Progress:
             return
         now = time.monotonic()
         if self._bar is not None:
-            self._bar.update(self._task, completed=done, rate=self._rate(done - kept, self.cases - done, now))
+            self._bar.update(
+                self._task, completed=done, rate=self._rate(done - kept, self.cases - done, now)
+            )
         elif now - self._said >= EVERY:
             self._said = now
-            print(f"{done:,} of {self.cases:,} cases, {self._rate(done - kept, self.cases - done, now)}", file=sys.stderr, flush=True)
+            print(
+                f"{done:,} of {self.cases:,} cases,"
+                f" {self._rate(done - kept, self.cases - done, now)}",
+                file=sys.stderr,
+                flush=True,
+            )
 
     def _rate(self, done: int, left: int, now: float) -> str:
         passed = now - self._begun
-        return f"{done / passed:.3g} per second, {duration(left * passed / done)} left" if done and passed > 0 else ""
+        return (
+            f"{done / passed:.3g} per second, {duration(left * passed / done)} left"
+            if done and passed > 0
+            else ""
+        )

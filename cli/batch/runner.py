@@ -1,7 +1,8 @@
 """Chunks of cases, computed in any order by anybody, written one by one, joined in order.
 
-The runner takes a function from a range of cases to columns and knows nothing of what it computes. The partition depends on the job
-alone, so that the result is the same to the byte whoever computes it and however often it was interrupted.
+The runner takes a function from a range of cases to columns and knows nothing of what it computes.
+The partition depends on the job alone, so that the result is the same to the byte whoever computes
+it and however often it was interrupted.
 """
 
 from __future__ import annotations
@@ -16,7 +17,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from cli.batch.formats import Columns, Format, Kind, format_for, is_metadata, known_ending, metadata_beside, read_metadata
+from cli.batch.formats import (
+    Columns,
+    Format,
+    Kind,
+    format_for,
+    is_metadata,
+    known_ending,
+    metadata_beside,
+    read_metadata,
+)
 from cli.batch.parts import Parts, Refused, canonical, file_sha256, sha256
 from cli.batch.pools import Pool, open_pool
 from cli.output.whole import draft, write_whole
@@ -28,11 +38,13 @@ FIRST_CHUNK = 16
 """Cases of the first chunk: writing starts early."""
 
 MOST_DEADLY = 3
-"""Chunks that may end every worker that tries them before the run is given up; with fewer, all others are computed first."""
+"""Chunks that may end every worker that tries them before the run is given up; with fewer, all
+others are computed first."""
 
 
 class WorkersDied(Exception):  # noqa: N818 - an ending of a run, not a class of errors
-    """There is nobody to compute: cases ended their worker as often as they were tried, or the cluster is gone."""
+    """There is nobody to compute: cases ended their worker as often as they were tried, or the
+    cluster is gone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +91,13 @@ def partition(cases: int, chunk: int) -> list[tuple[int, int]]:
 
 def manifest(job: Job) -> dict[str, Any]:
     """What a run must agree with to be resumed."""
-    return {"format": FORMAT, "cases": job.cases, "chunk": job.chunk, "columns": list(job.columns), **job.identity}
+    return {
+        "format": FORMAT,
+        "cases": job.cases,
+        "chunk": job.chunk,
+        "columns": list(job.columns),
+        **job.identity,
+    }
 
 
 def run(
@@ -92,7 +110,8 @@ def run(
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Summary:
-    """Compute what is missing and write the result; `Refused` before anything is computed where it must not be written."""
+    """Compute what is missing and write the result; `Refused` before anything is computed where it
+    must not be written."""
     identity = manifest(job)
     digest = sha256(canonical(identity).encode())
     parts, form = Parts(out), format_for(out, job.columns)
@@ -111,13 +130,19 @@ def run(
         kept = sum(bounds[n][1] - bounds[n][0] for n in parts.finished)
         if parts.result is None or not out.exists() or file_sha256(out) != parts.result:
             try:
-                _compute(job, bounds, parts, form, lambda: open_pool(job.work, jobs, cluster), progress)
+                _compute(
+                    job, bounds, parts, form, lambda: open_pool(job.work, jobs, cluster), progress
+                )
             except Refused:
                 if not parts.finished:
                     parts.remove()
                 raise
             failed = _failed(parts)
-            told = {**job.metadata, "pigou.batch_sha256": digest, "pigou.failed_cases": str(failed)} if job.metadata else {}
+            told = (
+                {**job.metadata, "pigou.batch_sha256": digest, "pigou.failed_cases": str(failed)}
+                if job.metadata
+                else {}
+            )
             _join(out, parts, form, len(bounds), told)
         failed = _failed(parts)
         parts.remove()
@@ -137,13 +162,22 @@ def refusal(out: Path, *, resume: bool, overwrite: bool) -> str | None:
         except OSError as error:
             return f"{path}: cannot be written ({error.strerror}); choose another name"
     if reason := parts.foreign():
-        return f"{parts.folder} {reason}: it is no folder of parts that a batch made; move it away, or choose another name"
+        return (
+            f"{parts.folder} {reason}: it is no folder of parts that a batch made; move it away, or"
+            " choose another name"
+        )
     if out.suffix.lower() == ".csv" and os.path.lexists(beside) and not is_metadata(beside):
-        return f"{beside} would tell where the result comes from, and is another file; move it away, or choose another name"
+        return (
+            f"{beside} would tell where the result comes from, and is another file; move it away,"
+            " or choose another name"
+        )
     if not resume and not overwrite:
         for path in (out, parts.folder):
             if path.exists():
-                return f"{path} exists; --resume continues an interrupted batch, --overwrite starts again, or choose another name"
+                return (
+                    f"{path} exists; --resume continues an interrupted batch, --overwrite starts"
+                    " again, or choose another name"
+                )
     return None
 
 
@@ -152,10 +186,16 @@ def _admitted(out: Path, parts: Parts, digest: str) -> int | None:
     if parts.exist() or not out.exists():
         return None
     told = read_metadata(out)
-    if told.get("pigou.batch_sha256") == digest and (failed := told.get("pigou.failed_cases", "")).isdecimal():
+    if (
+        told.get("pigou.batch_sha256") == digest
+        and (failed := told.get("pigou.failed_cases", "")).isdecimal()
+    ):
         return int(failed)
     reason = "comes from another design" if told else "does not tell which design it comes from"
-    raise Refused(f"{out} is complete and {reason}, and nothing is left to resume; choose another name, or --overwrite")
+    raise Refused(
+        f"{out} is complete and {reason}, and nothing is left to resume; choose another name, or"
+        " --overwrite"
+    )
 
 
 def _failed(parts: Parts) -> int:
@@ -163,9 +203,15 @@ def _failed(parts: Parts) -> int:
 
 
 def _compute(
-    job: Job, bounds: list[tuple[int, int]], parts: Parts, form: Format, opened: Callable[[], Pool], progress: Progress | None
+    job: Job,
+    bounds: list[tuple[int, int]],
+    parts: Parts,
+    form: Format,
+    opened: Callable[[], Pool],
+    progress: Progress | None,
 ) -> None:
-    """Compute and keep the chunks that are not finished; at most the pool's width of them are in memory."""
+    """Compute and keep the chunks that are not finished; at most the pool's width of them are in
+    memory."""
     waiting = deque(n for n in range(len(bounds)) if n not in parts.finished)
     done = kept = job.cases - sum(bounds[n][1] - bounds[n][0] for n in waiting)
     if progress is not None:
@@ -181,7 +227,9 @@ def _compute(
         while waiting or running:
             while waiting and len(running) < pool.width:
                 last_try = pool.retries and tries[waiting[0]] == pool.retries
-                if running and (last_try or any(tries[n] == pool.retries > 0 for n in running.values())):
+                if running and (
+                    last_try or any(tries[n] == pool.retries > 0 for n in running.values())
+                ):
                     break  # it runs alone, so that no other's death can be taken for its own
                 n = waiting.popleft()
                 future = pool.submit(*bounds[n])
@@ -211,7 +259,8 @@ def _compute(
         pool.close()
     if deadly:
         raise WorkersDied(
-            f"the worker died whenever it computed the cases {' and '.join(deadly)}, out of memory perhaps (fewer --jobs need less)"
+            f"the worker died whenever it computed the cases {' and '.join(deadly)}, out of memory"
+            " perhaps (fewer --jobs need less)"
         )
 
 
@@ -224,7 +273,10 @@ def _join(out: Path, parts: Parts, form: Format, chunks: int, metadata: dict[str
         parts.announce(digest)
         if metadata and out.suffix.lower() == ".csv":
             beside = {**metadata, "pigou.result_sha256": digest}
-            write_whole(metadata_beside(out), (json.dumps(beside, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode())
+            write_whole(
+                metadata_beside(out),
+                (json.dumps(beside, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode(),
+            )
 
 
 class _Hashed:

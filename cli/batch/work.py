@@ -23,8 +23,8 @@ from mechanism.casefile.schema import PolicyCase, parse_tree
 Rows = dict[str, NDArray[Any]]
 
 TEXTS = ("ic", "ir", "message", "why_not", "best")
-"""The columns of words that follow: whether truth and participation hold under a tax rule, why there
-are no figures, why a policy does not compete, and what is recommended at the case."""
+"""The columns of words that follow: whether truth and participation hold under a tax rule, why
+there are no figures, why a policy does not compete, and what is recommended at the case."""
 
 FAILED = ("bad_case", "failed")
 """The statuses of a case that could not be made, and of one that the program broke at."""
@@ -43,18 +43,27 @@ class Work:
 
     def __call__(self, start: int, stop: int) -> Columns:
         """The rows of the cases of this range."""
-        return self._rows(self.design.trees(start, stop), self.design.ids(start, stop), self.design.columns(start, stop))
+        return self._rows(
+            self.design.trees(start, stop),
+            self.design.ids(start, stop),
+            self.design.columns(start, stop),
+        )
 
     def probe(self, numbers: Sequence[int]) -> tuple[Columns, float]:
-        """The rows of these cases, solved together, and the seconds of solving: far places of a sequence take long to reach."""
+        """The rows of these cases, solved together, and the seconds of solving: far places of a
+        sequence take long to reach."""
         trees = [tree for n in numbers for tree in self.design.trees(n, n + 1)]
         ids = np.concatenate([self.design.ids(n, n + 1) for n in numbers])
         pieces = [self.design.columns(n, n + 1) for n in numbers]
-        columns = {key: np.concatenate([piece[key] for piece in pieces]) for key in self.design.keys}
+        columns = {
+            key: np.concatenate([piece[key] for piece in pieces]) for key in self.design.keys
+        }
         begun = time.perf_counter()
         return self._rows(trees, ids, columns), time.perf_counter() - begun
 
-    def _rows(self, trees: Iterable[Json], ids: NDArray[np.int64], varied: Mapping[str, NDArray[Any]]) -> Columns:
+    def _rows(
+        self, trees: Iterable[Json], ids: NDArray[np.int64], varied: Mapping[str, NDArray[Any]]
+    ) -> Columns:
         cases: list[PolicyCase | str] = []
         for tree in trees:
             try:
@@ -71,8 +80,13 @@ class Work:
         """The rows of these cases, those that are bad saying why."""
         policies = self.design.policies
         rows = len(cases) * len(policies)
-        out: Rows = {"policy": np.array(list(policies) * len(cases), object), "status": np.full(rows, "bad_case", object)}
-        out |= {name: np.full(rows, np.nan) for name in NUMBERS} | {name: np.full(rows, None, object) for name in TEXTS}
+        out: Rows = {
+            "policy": np.array(list(policies) * len(cases), object),
+            "status": np.full(rows, "bad_case", object),
+        }
+        out |= {name: np.full(rows, np.nan) for name in NUMBERS} | {
+            name: np.full(rows, None, object) for name in TEXTS
+        }
         for n, case in enumerate(cases):
             if isinstance(case, str):
                 out["message"][self._at([n])] = " ".join(case.split())
@@ -85,7 +99,8 @@ class Work:
         return (np.array(which, np.intp)[:, None] * width + np.arange(width)).ravel()
 
     def _fill(self, out: Rows, cases: Mapping[int, PolicyCase]) -> None:
-        """Write the rows of cases by number; where the program breaks at all of them together, each is tried alone."""
+        """Write the rows of cases by number; where the program breaks at all of them together, each
+        is tried alone."""
         from mechanism.analysis.many import solve_many
 
         if not cases:
@@ -98,7 +113,10 @@ class Work:
                 for n, case in cases.items():
                     self._fill(out, {n: case})
                 return
-            out["status"][at], out["message"][at] = "failed", " ".join(f"{type(error).__name__}: {error}".split())
+            out["status"][at], out["message"][at] = (
+                "failed",
+                " ".join(f"{type(error).__name__}: {error}".split()),
+            )
             return
         for name in ("status", *NUMBERS):
             out[name][at] = found[name]

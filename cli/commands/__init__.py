@@ -1,1 +1,2 @@
-"""One module per command. Whatever takes long to import is imported inside the functions, so that `--help` stays fast."""
+"""One module per command. Whatever takes long to import is imported inside the functions, so that
+`--help` stays fast."""

@@ -19,43 +19,78 @@ Examples:
   pigou batch design.yaml --out result.csv --dry-run          how many cases, how long
   pigou batch design.yaml --out result.parquet --cluster tcp://scheduler:8786
 
-The design file names a base case, the keys to vary, how to sample them (grid, one_at_a_time, sobol, latin_hypercube) or a table of
-values, and the policies. What is finished is kept in RESULT.parts until the result is whole. The result is the same to the byte
-whatever --jobs and however often the run was interrupted.
+The design file names a base case, the keys to vary, how to sample them (grid, one_at_a_time,
+sobol, latin_hypercube) or a table of values, and the policies. What is finished is kept in
+RESULT.parts until the result is whole. The result is the same to the byte whatever --jobs and
+however often the run was interrupted.
 
 Exit code 4: some cases failed; their rows say why. 130: interrupted; --resume goes on."""
 
 
 LEAST_JOBS, JOBS_PER_PROCESSOR = 16, 4
-"""Processes that every machine may be given, and those that it may be given for each of its processors."""
+"""Processes that every machine may be given, and those that it may be given for each of its
+processors."""
 
 
 def batch(
-    design: Annotated[Path, typer.Argument(metavar="DESIGN", help="A design file: YAML, JSON or TOML.", show_default=False)],
+    design: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DESIGN", help="A design file: YAML, JSON or TOML.", show_default=False
+        ),
+    ],
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="PATH", help="The result: a .parquet or a .csv file.", show_default=False)
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="PATH",
+            help="The result: a .parquet or a .csv file.",
+            show_default=False,
+        ),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Start again, whatever is there.")] = False,
-    jobs: Annotated[int, typer.Option("--jobs", min=1, metavar="N", help="Processes on this machine.")] = 1,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Start again, whatever is there.")
+    ] = False,
+    jobs: Annotated[
+        int, typer.Option("--jobs", min=1, metavar="N", help="Processes on this machine.")
+    ] = 1,
     cluster: Annotated[
         str | None,
-        typer.Option("--cluster", metavar="ADDRESS|local", help="A dask scheduler, or local: one with N workers here.", show_default=False),
+        typer.Option(
+            "--cluster",
+            metavar="ADDRESS|local",
+            help="A dask scheduler, or local: one with N workers here.",
+            show_default=False,
+        ),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say how many cases, how long and how large; write nothing.")] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Say how many cases, how long and how large; write nothing."
+        ),
+    ] = False,
     quiet: QuietOption = False,
 ) -> None:
     """Evaluate many cases: grids, samples or a table of them.
 
-    One row per case and policy: levels, prices, profits, welfare, outlay, incentive and participation, and the proof's residuals.
+    One row per case and policy: levels, prices, profits, welfare, outlay, incentive and
+    participation, and the proof's residuals.
     """
     if resume and overwrite:
-        raise typer.BadParameter("--resume goes on and --overwrite starts again; give one of them", param_hint="--resume")
+        raise typer.BadParameter(
+            "--resume goes on and --overwrite starts again; give one of them", param_hint="--resume"
+        )
     if out is None and not dry_run:
         raise typer.BadParameter("name the result: a .parquet or a .csv file", param_hint="--out")
     most = max(LEAST_JOBS, JOBS_PER_PROCESSOR * (os.cpu_count() or 1))
     if jobs > most:
-        raise typer.BadParameter(f"{jobs:,} processes are more than the {most} that this machine is given at most", param_hint="--jobs")
+        raise typer.BadParameter(
+            f"{jobs:,} processes are more than the {most} that this machine is given at most",
+            param_hint="--jobs",
+        )
     path = Target(out, [design]).path or Path("result.parquet")
     from cli.batch.runner import refusal
 
@@ -63,7 +98,8 @@ def batch(
         raise typer.BadParameter(reason, param_hint="--out")
     if path.suffix.lower() == ".parquet" and find_spec("pyarrow") is None:
         raise typer.BadParameter(
-            "a .parquet file needs pyarrow: install it (`pip install pyarrow`), or pigou with its extra `batch`; or write a .csv file",
+            "a .parquet file needs pyarrow: install it (`pip install pyarrow`), or pigou with its"
+            " extra `batch`; or write a .csv file",
             param_hint="--out",
         )
     from cli.batch.design import load_design
@@ -112,12 +148,24 @@ def batch(
         raise typer.Exit(1) from None
     except OSError as error:
         if not os.path.lexists(folder_of(path)):
-            raise typer.BadParameter(f"{out}: cannot be written ({error.strerror or error})", param_hint="--out") from None
-        say([f"pigou: cannot write the result: {error.strerror or error}; {kept}. Once there is room, go on: {again}"])
+            raise typer.BadParameter(
+                f"{out}: cannot be written ({error.strerror or error})", param_hint="--out"
+            ) from None
+        say(
+            [
+                f"pigou: cannot write the result: {error.strerror or error}; {kept}. Once there is"
+                f" room, go on: {again}"
+            ]
+        )
         raise typer.Exit(1) from None
     earlier = f", {found.kept:,} of them by an earlier run" if found.kept else ""
     cases, rows = counted(plan.count, "case"), counted(plan.count * len(plan.policies), "row")
     say([f"written to {path}: {cases}{earlier}, {rows}"], quiet=quiet)
     if found.failed:
-        say([f"{found.failed:,} of {cases} failed; the columns status (bad_case, failed) and message of their rows say why"])
+        say(
+            [
+                f"{found.failed:,} of {cases} failed; the columns status (bad_case, failed) and"
+                " message of their rows say why"
+            ]
+        )
         raise typer.Exit(4)

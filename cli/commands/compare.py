@@ -10,7 +10,16 @@ from typing import Annotated
 import typer
 
 from cli.commands.evaluate import finish, results
-from cli.options import DigitsOption, FormatOption, OutOption, OutputFormat, QuietOption, SeedOption, StrictOption, chosen
+from cli.options import (
+    DigitsOption,
+    FormatOption,
+    OutOption,
+    OutputFormat,
+    QuietOption,
+    SeedOption,
+    StrictOption,
+    chosen,
+)
 from cli.output.write import Target, say
 from market.casefile.files import unreadable
 
@@ -33,11 +42,21 @@ MOST = 1000
 
 def compare(
     cases: Annotated[
-        list[Path], typer.Argument(metavar="CASE...|RESULT", help="Case files, or the result of one batch.", show_default=False)
+        list[Path],
+        typer.Argument(
+            metavar="CASE...|RESULT",
+            help="Case files, or the result of one batch.",
+            show_default=False,
+        ),
     ],
     by: Annotated[
         list[str] | None,
-        typer.Option("--by", metavar="KEY", help="Of a batch: pivot by this varied key; may be repeated.", show_default="all of them"),
+        typer.Option(
+            "--by",
+            metavar="KEY",
+            help="Of a batch: pivot by this varied key; may be repeated.",
+            show_default="all of them",
+        ),
     ] = None,
     form: FormatOption = None,
     out: OutOption = None,
@@ -48,8 +67,8 @@ def compare(
 ) -> None:
     """Compare policies over several cases, or over the cases of a batch.
 
-    Of cases: one row per case and policy, what is recommended marked. Of a batch's result: which policy wins how often,
-    what it brings and costs, and what that depends on.
+    Of cases: one row per case and policy, what is recommended marked. Of a batch's result: which
+    policy wins how often, what it brings and costs, and what that depends on.
     """
     target = Target(out, cases)
     form = chosen(form, out)
@@ -57,13 +76,18 @@ def compare(
         _batch(cases, by or [], form, target, digits, quiet=quiet, strict=strict)
         return
     if by:
-        raise typer.BadParameter("cases are not pivoted; give the result of a batch", param_hint="--by")
+        raise typer.BadParameter(
+            "cases are not pivoted; give the result of a batch", param_hint="--by"
+        )
     once: dict[str, Path] = {}
     for case in cases:
         once.setdefault(os.path.realpath(case), case)
     paths = list(once.values())
     if len(paths) > MOST:
-        raise typer.BadParameter(f"{len(paths):,} cases are more than {MOST:,}; pigou batch takes any number", param_hint="CASE")
+        raise typer.BadParameter(
+            f"{len(paths):,} cases are more than {MOST:,}; pigou batch takes any number",
+            param_hint="CASE",
+        )
     found = results(paths)
     from cli.pages.rows import as_csv, case_labels
     from mechanism.report.tree import comparison_rows
@@ -80,11 +104,27 @@ def compare(
         text = comparison(found, labels, Page(target.width, target.styled, target.unicode), digits)
     target.write(text)
     named = zip(labels, found, strict=True)
-    say((f"warning: {name}: {warning['message']}" for name, result in named for warning in result["warnings"]), quiet=quiet)
+    say(
+        (
+            f"warning: {name}: {warning['message']}"
+            for name, result in named
+            for warning in result["warnings"]
+        ),
+        quiet=quiet,
+    )
     finish(found, target, quiet=quiet, strict=strict)
 
 
-def _batch(paths: list[Path], by: list[str], form: OutputFormat, target: Target, digits: int, *, quiet: bool, strict: bool) -> None:
+def _batch(
+    paths: list[Path],
+    by: list[str],
+    form: OutputFormat,
+    target: Target,
+    digits: int,
+    *,
+    quiet: bool,
+    strict: bool,
+) -> None:
     """The findings of a batch's result."""
     if len(paths) > 1:
         raise typer.BadParameter("one result of a batch is compared at a time", param_hint="RESULT")
@@ -124,7 +164,9 @@ def _batch(paths: list[Path], by: list[str], form: OutputFormat, target: Target,
         say([f"written to {target.path}"], quiet=quiet)
     if strict:
         failing = [
-            row["policy"] for row in found["policies"] if any(row[key] is not None and row[key] < 1 for key in ("truthful", "joined"))
+            row["policy"]
+            for row in found["policies"]
+            if any(row[key] is not None and row[key] < 1 for key in ("truthful", "joined"))
         ]
         say(f"not met: {policy}: truth or participation fails in some cases" for policy in failing)
         if failing:

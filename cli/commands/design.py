@@ -1,4 +1,5 @@
-"""`pigou design`: transfers, and if asked lotteries over alternatives, that make truth pay and players join."""
+"""`pigou design`: transfers, and if asked lotteries over alternatives, that make truth pay and
+players join."""
 
 from __future__ import annotations
 
@@ -9,7 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.options import DigitsOption, FormatOption, OutOption, OutputFormat, QuietOption, StrictOption, chosen
+from cli.options import (
+    DigitsOption,
+    FormatOption,
+    OutOption,
+    OutputFormat,
+    QuietOption,
+    StrictOption,
+    chosen,
+)
 from cli.output.write import Target, say, shown
 from mechanism.design.rules import DESIGNED, setting_rules
 
@@ -20,8 +29,9 @@ Examples:
   pigou design two_types.yaml --budget none --collusion proof
   pigou design settings/street_lights.yaml --tax-rule clarke --format json
 
-A case file needs types; its mechanism block says what is asked, and the options here overrule it. A setting file describes a problem
-without the market. Exit code 3: no mechanism does what is asked (the conflicting constraints are named), or the solver gave no answer."""
+A case file needs types; its mechanism block says what is asked, and the options here overrule
+it. A setting file describes a problem without the market. Exit code 3: no mechanism does what is
+asked (the conflicting constraints are named), or the solver gave no answer."""
 
 
 if TYPE_CHECKING:
@@ -91,15 +101,42 @@ def _option(flag: str, text: str) -> Any:
 
 
 def design(
-    file: Annotated[Path, typer.Argument(metavar="CASE|SETTING", help="A case file with types, or a setting file.", show_default=False)],
-    tax_rule: Annotated[Rule | None, _option("--tax-rule", f"A rule with a formula, or {DESIGNED}: solved for.")] = None,
-    objective: Annotated[ObjectiveChoice | None, _option("--objective", "What designed transfers are best at.")] = None,
-    allocation: Annotated[AllocationChoice | None, _option("--allocation", "The best alternative everywhere, or lotteries.")] = None,
-    incentive: Annotated[Incentive | None, _option("--incentive", "Truth in expectation, or whatever others report.")] = None,
-    participation: Annotated[Participation | None, _option("--participation", "Outside option; settings know outside and none.")] = None,
-    timing: Annotated[Timing | None, _option("--timing", "Joining given the own type alone, or in every state.")] = None,
-    budget: Annotated[BudgetChoice | None, _option("--budget", "No net public money in expectation, in every state, or no limit.")] = None,
-    collusion: Annotated[Collusion | None, _option("--collusion", "Proof: no joint report of all players may pay either.")] = None,
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="CASE|SETTING",
+            help="A case file with types, or a setting file.",
+            show_default=False,
+        ),
+    ],
+    tax_rule: Annotated[
+        Rule | None, _option("--tax-rule", f"A rule with a formula, or {DESIGNED}: solved for.")
+    ] = None,
+    objective: Annotated[
+        ObjectiveChoice | None, _option("--objective", "What designed transfers are best at.")
+    ] = None,
+    allocation: Annotated[
+        AllocationChoice | None,
+        _option("--allocation", "The best alternative everywhere, or lotteries."),
+    ] = None,
+    incentive: Annotated[
+        Incentive | None, _option("--incentive", "Truth in expectation, or whatever others report.")
+    ] = None,
+    participation: Annotated[
+        Participation | None,
+        _option("--participation", "Outside option; settings know outside and none."),
+    ] = None,
+    timing: Annotated[
+        Timing | None, _option("--timing", "Joining given the own type alone, or in every state.")
+    ] = None,
+    budget: Annotated[
+        BudgetChoice | None,
+        _option("--budget", "No net public money in expectation, in every state, or no limit."),
+    ] = None,
+    collusion: Annotated[
+        Collusion | None,
+        _option("--collusion", "Proof: no joint report of all players may pay either."),
+    ] = None,
     form: FormatOption = None,
     out: OutOption = None,
     digits: DigitsOption = 5,
@@ -108,8 +145,8 @@ def design(
 ) -> None:
     """Design transfers: which net payments make truth pay and everybody join, and what they cost.
 
-    The program is solved by HiGHS and, where it is small, by Clarabel too. If nothing does what is asked, the constraints that
-    contradict each other are named with weights that prove it.
+    The program is solved by HiGHS and, where it is small, by Clarabel too. If nothing does what is
+    asked, the constraints that contradict each other are named with weights that prove it.
     """
     target = Target(out, [file])
     form = chosen(form, out)
@@ -127,7 +164,11 @@ def design(
     from mechanism.report.design_tree import design_tree
 
     try:
-        result = design_tree(solve_file(file, {key: value.value for key, value in given.items() if value is not None}))
+        result = design_tree(
+            solve_file(
+                file, {key: value.value for key, value in given.items() if value is not None}
+            )
+        )
     except DesignError as error:
         raise typer.BadParameter(str(error)) from None
     if form is OutputFormat.json:
@@ -146,5 +187,9 @@ def design(
         say([f"not met: the design is {result['status']}: {result['verdicts'][0]}"], quiet=quiet)
         raise typer.Exit(3)
     checks = result["checks"]
-    if strict and any(c["status"] != "holds" for c in (checks["chosen"]["ic"], checks["chosen"]["ir"]) if c is not None):
+    if strict and any(
+        c["status"] != "holds"
+        for c in (checks["chosen"]["ic"], checks["chosen"]["ir"])
+        if c is not None
+    ):
         raise typer.Exit(3)

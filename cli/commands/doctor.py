@@ -31,11 +31,15 @@ class Diagnosis(NamedTuple):
 def doctor() -> None:
     """Test this installation.
 
-    Versions, import names, shipped cases, one evaluation, solvers. The exit code is 1 if a test fails.
+    Versions, import names, shipped cases, one evaluation, solvers. The exit code is 1 if a test
+    fails.
     """
     failed = False
     for finding in findings():
-        print(f"{'PASS' if finding.ok else 'FAIL'}  {finding.subject:<24}  {finding.detail}".rstrip(), flush=True)
+        print(
+            f"{'PASS' if finding.ok else 'FAIL'}  {finding.subject:<24}  {finding.detail}".rstrip(),
+            flush=True,
+        )
         failed |= not finding.ok
     if failed:
         raise typer.Exit(1)
@@ -43,28 +47,44 @@ def doctor() -> None:
 
 def findings() -> Iterator[Diagnosis]:
     """Every test, one after the other; a test that breaks is a failure and not the end."""
-    tests: tuple[Callable[[], Iterator[Diagnosis]], ...] = (python, dependencies, names, cases, evaluation, solvers)
+    tests: tuple[Callable[[], Iterator[Diagnosis]], ...] = (
+        python,
+        dependencies,
+        names,
+        cases,
+        evaluation,
+        solvers,
+    )
     for test in tests:
         try:
             yield from test()
         except Exception as error:
-            yield Diagnosis(False, test.__name__, f"{type(error).__name__}: {error}".splitlines()[0])
+            yield Diagnosis(
+                False, test.__name__, f"{type(error).__name__}: {error}".splitlines()[0]
+            )
 
 
 def python() -> Iterator[Diagnosis]:
     """The interpreter."""
     version = "{}.{}.{}".format(*sys.version_info[:3])
-    yield Diagnosis(sys.version_info >= (3, 11), "python", f"{version}, tested with {PYTHON}; 3.11 or later is needed")
+    yield Diagnosis(
+        sys.version_info >= (3, 11),
+        "python",
+        f"{version}, tested with {PYTHON}; 3.11 or later is needed",
+    )
 
 
 def dependencies() -> Iterator[Diagnosis]:
-    """Every library that pigou needs, against the least version it asks for and the one it was tested with."""
+    """Every library that pigou needs, against the least version it asks for and the one it was
+    tested with."""
     from importlib import metadata  # takes as long to import as all of `--help` may
 
     try:
         required = metadata.requires("pigou") or []
     except metadata.PackageNotFoundError:
-        yield Diagnosis(False, "pigou", "not installed; run `pip install .` in an environment of its own")
+        yield Diagnosis(
+            False, "pigou", "not installed; run `pip install .` in an environment of its own"
+        )
         return
     yield Diagnosis(True, "pigou", metadata.version("pigou"))
     for requirement in required:
@@ -88,7 +108,8 @@ def _release(version: str) -> tuple[int, ...]:
 
 
 def names() -> Iterator[Diagnosis]:
-    """The import names are common words: another distribution that ships one of them would replace ours."""
+    """The import names are common words: another distribution that ships one of them would replace
+    ours."""
     from importlib import metadata
 
     owners = metadata.packages_distributions()
@@ -97,9 +118,17 @@ def names() -> Iterator[Diagnosis]:
         others = sorted({owner for owner in owners.get(name, []) if owner != "pigou"})
         place = Path(str(import_module(name).__file__)).resolve().parent
         if others:
-            yield Diagnosis(False, f"import {name}", f"also shipped by {', '.join(others)}; give pigou an environment of its own")
+            yield Diagnosis(
+                False,
+                f"import {name}",
+                f"also shipped by {', '.join(others)}; give pigou an environment of its own",
+            )
         elif place != root / name:
-            yield Diagnosis(False, f"import {name}", f"comes from {place}, expected {root / name}; give pigou an environment of its own")
+            yield Diagnosis(
+                False,
+                f"import {name}",
+                f"comes from {place}, expected {root / name}; give pigou an environment of its own",
+            )
         else:
             yield Diagnosis(True, f"import {name}", f"from {place}")
 
@@ -126,14 +155,23 @@ def evaluation() -> Iterator[Diagnosis]:
             checks = evaluation_tree(evaluate(case))["expectations"]
             missed = [check["key"] for check in checks if not check["ok"]]
             met = f"{len(checks) - len(missed)} of {len(checks)} expected results met"
-            yield Diagnosis(not missed, f"evaluate {name}", met + (f"; missed: {', '.join(missed)}" if missed else ""))
+            yield Diagnosis(
+                not missed,
+                f"evaluate {name}",
+                met + (f"; missed: {', '.join(missed)}" if missed else ""),
+            )
             return
     yield Diagnosis(False, "evaluate", "no shipped case says what it expects")
 
 
 def solvers() -> Iterator[Diagnosis]:
     """cvxpy finds the solvers that are used."""
-    # Not an import statement: cvxpy is a library under test here, and `mechanism.design.cvx` alone builds on it.
+    # Not an import statement: cvxpy is a library under test here, and `mechanism.design.cvx` alone
+    # builds on it.
     installed = import_module("cvxpy").installed_solvers()
     for solver in SOLVERS:
-        yield Diagnosis(solver in installed, f"solver {solver}", "found by cvxpy" if solver in installed else "not found by cvxpy")
+        yield Diagnosis(
+            solver in installed,
+            f"solver {solver}",
+            "found by cvxpy" if solver in installed else "not found by cvxpy",
+        )

@@ -7,14 +7,24 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.options import CaseFile, DigitsOption, FormatOption, OutOption, OutputFormat, QuietOption, SeedOption, StrictOption, chosen
+from cli.options import (
+    CaseFile,
+    DigitsOption,
+    FormatOption,
+    OutOption,
+    OutputFormat,
+    QuietOption,
+    SeedOption,
+    StrictOption,
+    chosen,
+)
 from cli.output.write import Target, say
 
 EPILOG = """\b
 Examples:
   pigou evaluate two_vendors.yaml
   pigou evaluate private_spillovers.yaml --details   every finding
-  pigou evaluate two_vendors.yaml --switches       at which parameters, weights of profits and costs of public funds another policy wins
+  pigou evaluate two_vendors.yaml --switches       where another policy wins
   pigou evaluate two_vendors.yaml --format json --out result.json
   pigou evaluate two_vendors.yaml --format csv     the comparison of policies
 
@@ -29,18 +39,27 @@ def evaluate(
     seed: SeedOption = 0,
     quiet: QuietOption = False,
     strict: StrictOption = False,
-    details: Annotated[bool, typer.Option("--details", help="Every finding on the page, and why firms would tell the truth.")] = False,
+    details: Annotated[
+        bool,
+        typer.Option(
+            "--details", help="Every finding on the page, and why firms would tell the truth."
+        ),
+    ] = False,
     switches: Annotated[
         bool,
         typer.Option(
-            "--switches", help="Also what would overturn the answer: at which parameters and standards another policy wins; takes longer."
+            "--switches",
+            help=(
+                "Also what would overturn the answer: at which parameters and standards another"
+                " policy wins; takes longer."
+            ),
         ),
     ] = False,
 ) -> None:
     """Evaluate a case: what to do, who gains, what is paid.
 
-    The answer comes first. Every regime is solved, with its proof; subsidy and tax of the mechanism, who would join, and the policies side
-    by side follow.
+    The answer comes first. Every regime is solved, with its proof; subsidy and tax of the
+    mechanism, who would join, and the policies side by side follow.
     """
     target = Target(out, [case])
     form = chosen(form, out)
@@ -56,7 +75,9 @@ def evaluate(
         from cli.pages.evaluation import evaluation
         from cli.pages.page import Page
 
-        text = evaluation(result, Page(target.width, target.styled, target.unicode), digits, details)
+        text = evaluation(
+            result, Page(target.width, target.styled, target.unicode), digits, details
+        )
     target.write(text)
     if form is not OutputFormat.table or out is not None:
         say((f"warning: {warning['message']}" for warning in result["warnings"]), quiet=quiet)
@@ -64,8 +85,8 @@ def evaluate(
 
 
 def results(paths: list[Any], switches: bool = False) -> list[dict[str, Any]]:
-    """The results of the cases in these files, with `switches` what would overturn the answer too; all are read before any is
-    evaluated."""
+    """The results of the cases in these files, with `switches` what would overturn the answer too;
+    all are read before any is evaluated."""
     from cli.shipped import load
 
     cases = load(paths)
@@ -81,30 +102,43 @@ def finish(found: list[dict[str, Any]], target: Target, *, quiet: bool, strict: 
         say([f"written to {target.path}"], quiet=quiet)
     several = len(found) > 1
     complaints = [
-        f"{result['case']['name']}: {complaint}" if several else complaint for result in found for complaint in not_met(result, strict)
+        f"{result['case']['name']}: {complaint}" if several else complaint
+        for result in found
+        for complaint in not_met(result, strict)
     ]
-    say((f"not met: {complaint}" for complaint in complaints), quiet=False)  # the reason for an exit code is never silenced
+    say(
+        (f"not met: {complaint}" for complaint in complaints), quiet=False
+    )  # the reason for an exit code is never silenced
     if complaints:
         raise typer.Exit(3)
 
 
 def not_met(result: dict[str, Any], strict: bool) -> list[str]:
-    """What was asked for and does not hold: solutions, small regret, expected results; if strict, constraints and no warnings."""
+    """What was asked for and does not hold: solutions, small regret, expected results; if strict,
+    constraints and no warnings."""
     from cli.pages.evaluation import missed
     from market.model.outcome import SOLVED
     from market.solve.tolerances import DEFAULT
     from mechanism.casefile.policies import policy_of
 
     full = result["mechanism"]["full_information"]
-    outcomes = dict(result["regimes"]) if full is None else {**result["regimes"], "regulated": full["regulated"]}
+    outcomes = (
+        dict(result["regimes"])
+        if full is None
+        else {**result["regimes"], "regulated": full["regulated"]}
+    )
     unsolved = {
-        key: f"{key} is {outcome['status']}: {outcome['message']}" for key, outcome in outcomes.items() if outcome["status"] not in SOLVED
+        key: f"{key} is {outcome['status']}: {outcome['message']}"
+        for key, outcome in outcomes.items()
+        if outcome["status"] not in SOLVED
     }
     for row in result["comparison"]:
-        # The full-information scheme stands or falls with the regulated market and the optimum, which are outcomes themselves; that no
-        # rates lead to the planner's levels is a finding.
+        # The full-information scheme stands or falls with the regulated market and the optimum,
+        # which are outcomes themselves; that no rates lead to the planner's levels is a finding.
         if row["status"] not in SOLVED and not policy_of(row["policy"]).told_elsewhere:
-            unsolved.setdefault(row["policy"], f"{row['policy']} is {row['status']} in the comparison")
+            unsolved.setdefault(
+                row["policy"], f"{row['policy']} is {row['status']} in the comparison"
+            )
     complaints = list(unsolved.values())
     complaints += [
         f"{key} has a regret of {outcome['certificate']['regret']:.1e}, above {DEFAULT.regret:g}"
@@ -114,23 +148,31 @@ def not_met(result: dict[str, Any], strict: bool) -> list[str]:
     complaints += missed(result)
     own = result["mechanism"]["reported"]
     if own is not None and own["design"] is not None and own["design"]["status"] == "infeasible":
-        complaints.append("no transfers meet the truth-telling, participation and budget asked for: the design is infeasible")
+        complaints.append(
+            "no transfers meet the truth-telling, participation and budget asked for: the design is"
+            " infeasible"
+        )
     rule = result["case"]["mechanism"]["tax_rule"]
     if own is None and (why := result["mechanism"].get("why_not", {}).get(rule)):
         complaints.append(f"there is no result for the case's own tax rule ({rule}): {why['text']}")
     if strict:
         complaints += [f"{place} is violated" for place in violated(result)]
-        complaints += [f"warning {warning['code']}: {warning['message']}" for warning in result["warnings"]]
+        complaints += [
+            f"warning {warning['code']}: {warning['message']}" for warning in result["warnings"]
+        ]
     return complaints
 
 
 def violated(result: dict[str, Any]) -> list[str]:
-    """The case's own incentive and participation constraints that are violated, by their place in the result."""
+    """The case's own incentive and participation constraints that are violated, by their place in
+    the result."""
     full, reported = result["mechanism"]["full_information"], result["mechanism"]["reported"]
     form = result["case"]["mechanism"]["participation"]
     checks = {}
     if full is not None and form != "none":
         checks[f"full_information.{form}"] = full["participation"][form]
     if reported is not None:
-        checks |= {f"reported.{key}": reported["checks"][key] for key in ("ic", form) if key != "none"}
+        checks |= {
+            f"reported.{key}": reported["checks"][key] for key in ("ic", form) if key != "none"
+        }
     return [place for place, check in checks.items() if check["status"] == "violated"]

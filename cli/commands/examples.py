@@ -17,7 +17,12 @@ Examples:
   pigou examples copy two_vendors
   pigou examples copy --all cases"""
 
-app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="List, show or copy the shipped cases.", epilog=EPILOG)
+app = typer.Typer(
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="List, show or copy the shipped cases.",
+    epilog=EPILOG,
+)
 
 
 def _starting(incomplete: str) -> list[str]:
@@ -27,7 +32,9 @@ def _starting(incomplete: str) -> list[str]:
 def _found(name: str) -> Path:
     path = shipped.find(name)
     if path is None:
-        raise typer.BadParameter(f"no case of the name {name} is shipped; {shipped.closest(name)}", param_hint="NAME")
+        raise typer.BadParameter(
+            f"no case of the name {name} is shipped; {shipped.closest(name)}", param_hint="NAME"
+        )
     return path
 
 
@@ -44,7 +51,11 @@ def list_cases() -> None:
 
 
 @app.command("show")
-def show(name: Annotated[str, typer.Argument(metavar="NAME", help="A shipped case.", autocompletion=_starting)]) -> None:
+def show(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="A shipped case.", autocompletion=_starting)
+    ],
+) -> None:
     """Print a shipped case file."""
     print(_found(name).read_text(encoding="utf-8"), end="")
 
@@ -53,10 +64,18 @@ def show(name: Annotated[str, typer.Argument(metavar="NAME", help="A shipped cas
 def copy(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="NAME", help="A shipped case; left out with --all.", autocompletion=_starting, show_default=False),
+        typer.Argument(
+            metavar="NAME",
+            help="A shipped case; left out with --all.",
+            autocompletion=_starting,
+            show_default=False,
+        ),
     ] = None,
     destination: Annotated[
-        Path | None, typer.Argument(metavar="[DEST]", help="A directory or a file name; default: here.", show_default=False)
+        Path | None,
+        typer.Argument(
+            metavar="[DEST]", help="A directory or a file name; default: here.", show_default=False
+        ),
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Copy all shipped cases.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite files that differ.")] = False,
@@ -67,8 +86,13 @@ def copy(
             raise typer.BadParameter("with --all give the destination only", param_hint="NAME")
         place = Path(name or ".")
         if os.path.lexists(place) and not place.is_dir():
-            raise typer.BadParameter(f"{place}: is a file; with --all name a directory", param_hint="DEST")
-        wanted = {place / f"{each}.yaml": shipped.folder() / f"{each}.yaml" for each in shipped.every_name()}
+            raise typer.BadParameter(
+                f"{place}: is a file; with --all name a directory", param_hint="DEST"
+            )
+        wanted = {
+            place / f"{each}.yaml": shipped.folder() / f"{each}.yaml"
+            for each in shipped.every_name()
+        }
     elif name is None:
         raise typer.BadParameter("name a shipped case, or give --all", param_hint="NAME")
     else:
@@ -81,27 +105,43 @@ def _with_bases(source: Path, destination: Path) -> dict[Path, Path]:
     from market.casefile.files import read_document
 
     target = destination / source.name if os.path.isdir(destination) else destination
-    if source.parent.name == "designs" and os.path.isdir(destination):  # a design names its case by its place in the folder above
+    if source.parent.name == "designs" and os.path.isdir(
+        destination
+    ):  # a design names its case by its place in the folder above
         design = read_document(source).tree
         target = destination / "designs" / source.name
-        return {target: source} | _with_bases((source.parent / design["case"]).resolve(), destination)
+        return {target: source} | _with_bases(
+            (source.parent / design["case"]).resolve(), destination
+        )
     if not os.path.isdir(target.parent):
-        raise typer.BadParameter(f"{target}: the directory {target.parent} does not exist; make it first", param_hint="DEST")
+        raise typer.BadParameter(
+            f"{target}: the directory {target.parent} does not exist; make it first",
+            param_hint="DEST",
+        )
     bases = [Path(file) for file in read_document(source).files[1:]]
     return {target: source} | {target.parent / base.name: base for base in bases}
 
 
 def _copy(wanted: dict[Path, Path], force: bool) -> None:
-    differing = [target for target, source in wanted.items() if os.path.lexists(target) and not _same(target, source)]
+    differing = [
+        target
+        for target, source in wanted.items()
+        if os.path.lexists(target) and not _same(target, source)
+    ]
     if differing and not force:
-        raise typer.BadParameter(f"exists and differs: {', '.join(map(str, differing))}; --force overwrites", param_hint="DEST")
+        raise typer.BadParameter(
+            f"exists and differs: {', '.join(map(str, differing))}; --force overwrites",
+            param_hint="DEST",
+        )
     for target, source in wanted.items():
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             if not _same(target, source):
                 write_whole(target, source.read_bytes())
         except OSError as error:
-            raise typer.BadParameter(f"{target}: cannot be written ({error.strerror})", param_hint="DEST") from None
+            raise typer.BadParameter(
+                f"{target}: cannot be written ({error.strerror})", param_hint="DEST"
+            ) from None
         print(target)
 
 

@@ -9,7 +9,17 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.options import CaseFile, DigitsOption, FormatOption, OutOption, OutputFormat, QuietOption, SeedOption, StrictOption, chosen
+from cli.options import (
+    CaseFile,
+    DigitsOption,
+    FormatOption,
+    OutOption,
+    OutputFormat,
+    QuietOption,
+    SeedOption,
+    StrictOption,
+    chosen,
+)
 from cli.output.write import Target, say
 from market.casefile.files import chain
 
@@ -18,20 +28,31 @@ Examples:
   pigou propositions two_vendors.yaml
   pigou propositions two_vendors.yaml --sample 2000 --seed 1 --counterexamples .
 
-A claim that fails although its assumption is met is reported on stderr, and with --strict the exit code is then 3.
---sample draws random admissible markets, independent of the case; 2000 of them take about half a minute."""
+A claim that fails although its assumption is met is reported on stderr, and with --strict the
+exit code is then 3. --sample draws random admissible markets, independent of the case; 2000 of
+them take about half a minute."""
 
 COUNTEREXAMPLE = "counterexample_"
 """How the names of files with counterexamples begin."""
 
 SampleOption = Annotated[
     int | None,
-    typer.Option("--sample", min=1, max=100_000, metavar="N", help="Count the claims over N random markets too.", show_default=False),
+    typer.Option(
+        "--sample",
+        min=1,
+        max=100_000,
+        metavar="N",
+        help="Count the claims over N random markets too.",
+        show_default=False,
+    ),
 ]
 FolderOption = Annotated[
     Path | None,
     typer.Option(
-        "--counterexamples", metavar="DIR", help="Write the worst counterexample to each claim there, as a case file.", show_default=False
+        "--counterexamples",
+        metavar="DIR",
+        help="Write the worst counterexample to each claim there, as a case file.",
+        show_default=False,
     ),
 ]
 
@@ -52,14 +73,24 @@ def propositions(
     A row per claim: is its assumption met, is it true, and by what margin.
     """
     if counterexamples is not None and sample is None:
-        raise typer.BadParameter("needs --sample N: counterexamples come from random markets", param_hint="--counterexamples")
+        raise typer.BadParameter(
+            "needs --sample N: counterexamples come from random markets",
+            param_hint="--counterexamples",
+        )
     if counterexamples is not None and not counterexamples.is_dir():
-        raise typer.BadParameter(f"{counterexamples}: is no directory; make it first", param_hint="--counterexamples")
+        raise typer.BadParameter(
+            f"{counterexamples}: is no directory; make it first", param_hint="--counterexamples"
+        )
     target = Target(out, [case])
     form = chosen(form, out)
     for file in map(Path, chain(case)) if counterexamples is not None else ():
-        if os.path.realpath(file.parent) == os.path.realpath(counterexamples or "") and file.name.startswith(COUNTEREXAMPLE):
-            raise typer.BadParameter(f"{file}: is read and could be replaced; name another directory", param_hint="--counterexamples")
+        if os.path.realpath(file.parent) == os.path.realpath(
+            counterexamples or ""
+        ) and file.name.startswith(COUNTEREXAMPLE):
+            raise typer.BadParameter(
+                f"{file}: is read and could be replaced; name another directory",
+                param_hint="--counterexamples",
+            )
     from cli.shipped import load
 
     policy = load([case])[0]
@@ -80,9 +111,17 @@ def propositions(
         text = claims(result, Page(target.width, target.styled, target.unicode), digits)
     target.write(text)
     if counterexamples is not None:
-        written = [_write(row, counterexamples) for row in result["sample"]["claims"] if row["worst"] and row["worst"]["case"]]
+        written = [
+            _write(row, counterexamples)
+            for row in result["sample"]["claims"]
+            if row["worst"] and row["worst"]["case"]
+        ]
         say((f"written: {path}" for path in written), quiet=quiet)
-    broken = [row for row in result["claims"] if row["assumption"]["met"] is not False and row["holds"] is False]
+    broken = [
+        row
+        for row in result["claims"]
+        if row["assumption"]["met"] is not False and row["holds"] is False
+    ]
     say((f"does not hold here: {row['id']}: {row['text']}" for row in broken), quiet=quiet)
     if strict and broken:
         raise typer.Exit(3)

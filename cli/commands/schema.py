@@ -17,8 +17,12 @@ An editor that knows YAML schemas then completes keys and shows what they mean."
 
 
 def schema(
-    setting: Annotated[bool, typer.Option("--setting", help="Of the setting file of pigou design.")] = False,
-    design: Annotated[bool, typer.Option("--design", help="Of the design file of pigou batch.")] = False,
+    setting: Annotated[
+        bool, typer.Option("--setting", help="Of the setting file of pigou design.")
+    ] = False,
+    design: Annotated[
+        bool, typer.Option("--design", help="Of the design file of pigou batch.")
+    ] = False,
 ) -> None:
     """Print the JSON Schema of the case file."""
     if setting and design:

@@ -16,7 +16,8 @@ Examples:
   pigou statics two_vendors.yaml
   pigou statics two_vendors.yaml --regime social_optimum --format csv --out slopes.csv
 
-Derivatives come from the implicit function theorem, to eight digits or more; they are zero for levels held at a bound."""
+Derivatives come from the implicit function theorem, to eight digits or more; they are zero for
+levels held at a bound."""
 
 
 class RegimeName(StrEnum):
@@ -32,15 +33,17 @@ class RegimeName(StrEnum):
 
 def statics(
     case: CaseFile,
-    regime: Annotated[RegimeName, typer.Option("--regime", help="Whose outcome.")] = RegimeName.nash,
+    regime: Annotated[
+        RegimeName, typer.Option("--regime", help="Whose outcome.")
+    ] = RegimeName.nash,
     form: FormatOption = None,
     out: OutOption = None,
     digits: DigitsOption = 4,
 ) -> None:
     """Show how an outcome moves with every parameter.
 
-    One row per parameter, what moves welfare most first: elasticities of sharing, investment, prices, profits and welfare, then
-    derivatives.
+    One row per parameter, what moves welfare most first: elasticities of sharing, investment,
+    prices, profits and welfare, then derivatives.
     """
     target = Target(out, [case])
     form = chosen(form, out)
@@ -68,8 +71,14 @@ def statics(
         "values": own,
         "units": {name: in_words(dimension_of(name), **counted) for name in own},
         "derivatives": slopes_tree(slopes),
-        "elasticities": elasticities_tree(slopes, own, levels, account(market, levels, rule.prices)),
-        "notes": [f"Held at a bound: {', '.join(map(str, outcome.certificate.bounds))}."] if outcome.certificate.bounds else [],
+        "elasticities": elasticities_tree(
+            slopes, own, levels, account(market, levels, rule.prices)
+        ),
+        "notes": (
+            [f"Held at a bound: {', '.join(map(str, outcome.certificate.bounds))}."]
+            if outcome.certificate.bounds
+            else []
+        ),
     }
     if form is OutputFormat.json:
         text = json.dumps(result, indent=2, allow_nan=False)

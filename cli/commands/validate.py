@@ -14,7 +14,8 @@ Examples:
   pigou validate two_vendors.yaml
   pigou validate *.yaml
 
-Prints a line per good case with the start of its sha256; all faults of all files go to stderr, and the exit code is then 2."""
+Prints a line per good case with the start of its sha256; all faults of all files go to stderr,
+and the exit code is then 2."""
 
 
 def validate(cases: CaseFiles) -> None:
@@ -31,7 +32,9 @@ def validate(cases: CaseFiles) -> None:
             if not os.path.exists(path):
                 load([path])  # says what may have been meant
             faults: list[Fault] = []
-            document = read_document(path, faults=faults)  # once: what comes through a pipe comes once
+            document = read_document(
+                path, faults=faults
+            )  # once: what comes through a pipe comes once
             if "policies" in document.tree:
                 from cli.batch.design import load_design
 

@@ -9,7 +9,15 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.options import CaseFile, DigitsOption, FormatOption, OutOption, OutputFormat, QuietOption, chosen
+from cli.options import (
+    CaseFile,
+    DigitsOption,
+    FormatOption,
+    OutOption,
+    OutputFormat,
+    QuietOption,
+    chosen,
+)
 from cli.output.write import Target, say
 
 EPILOG = """\b
@@ -18,12 +26,13 @@ Examples:
   pigou what-if two_vendors.yaml --set @dear.yaml --set demand.intercept=[20,24]
   pigou what-if two_vendors.yaml --vary security.rivalry=0:0.9:200
   pigou what-if two_vendors.yaml --vary cost.scale=8:20:25 --vary demand.cross_slope=0.2:1.3:25
-  pigou what-if private_spillovers.yaml --vary cost.max_saving=0.1:0.6:11 --policy nash --policy groves
+  pigou what-if private_spillovers.yaml --vary cost.max_saving=0.1:0.6:11 --policy groves
 
-Keys are the dotted keys of the case file; demand.intercept[0] is firm 1's. @FILE is a part of a case file laid over the case. Changes are
-made in the order given.
+Keys are the dotted keys of the case file; demand.intercept[0] is firm 1's. @FILE is a part of a
+case file laid over the case. Changes are made in the order given.
 
-Exit code 3: with --set, some regime of the case or of the changed case has no solution. Along --vary that is a finding."""
+Exit code 3: with --set, some regime of the case or of the changed case has no solution. Along
+--vary that is a finding."""
 
 COUNT = 51
 """Points of a path that does not say."""
@@ -34,7 +43,13 @@ MOST = 100_000
 def what_if(
     case: CaseFile,
     sets: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE|@FILE", help="Change a value; may be repeated.", show_default=False)
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE|@FILE",
+            help="Change a value; may be repeated.",
+            show_default=False,
+        ),
     ] = None,
     vary: Annotated[
         list[str] | None,
@@ -61,32 +76,50 @@ def what_if(
 ) -> None:
     """See what changes: a changed case beside the case as it is, or policies along one or two keys.
 
-    With --set alone the recommendation, every regime, policy and tax rule stand before, after, and with their change. With --vary the path
-    of every policy, what is recommended at every point, and the values at which that or the order of two policies changes, a bound begins
-    to bind or a tax rule stops to work, bracketed to a millionth of the range.
+    With --set alone the recommendation, every regime, policy and tax rule stand before, after, and
+    with their change. With --vary the path of every policy, what is recommended at every point, and
+    the values at which that or the order of two policies changes, a bound begins to bind or a tax
+    rule stops to work, bracketed to a millionth of the range.
     """
     if not sets and not vary:
-        raise typer.BadParameter("nothing is changed; give --set KEY=VALUE or --vary KEY=LO:HI:N", param_hint="--set")
+        raise typer.BadParameter(
+            "nothing is changed; give --set KEY=VALUE or --vary KEY=LO:HI:N", param_hint="--set"
+        )
     if policies and not vary:
-        raise typer.BadParameter("policies are followed along --vary; with --set alone all are shown", param_hint="--policy")
+        raise typer.BadParameter(
+            "policies are followed along --vary; with --set alone all are shown",
+            param_hint="--policy",
+        )
     if vary and len(vary) > 2:
-        raise typer.BadParameter("one or two keys can be varied; a batch takes more (pigou batch)", param_hint="--vary")
-    target = Target(out, [case, *(Path(given[1:]) for given in sets or [] if given.startswith("@"))])
+        raise typer.BadParameter(
+            "one or two keys can be varied; a batch takes more (pigou batch)", param_hint="--vary"
+        )
+    target = Target(
+        out, [case, *(Path(given[1:]) for given in sets or [] if given.startswith("@"))]
+    )
     form = chosen(form, out)
     from cli.shipped import load
     from mechanism.casefile.schema import parse_tree
 
     baseline = load([case])[0]
-    changed = parse_tree(**changed_tree(baseline.resolved, sets or [], str(case)), name=baseline.name)
+    changed = parse_tree(
+        **changed_tree(baseline.resolved, sets or [], str(case)), name=baseline.name
+    )
     if vary:
         given = {text.partition("=")[0] for text in sets or []}
         if twice := given & {text.partition("=")[0] for text in vary}:
-            raise typer.BadParameter(f"{min(twice)} is set and varied; give one of them", param_hint="--vary")
+            raise typer.BadParameter(
+                f"{min(twice)} is set and varied; give one of them", param_hint="--vary"
+            )
         result = path(changed, vary, policies or [], quiet=quiet)
         from mechanism.analysis.difference import changes
         from mechanism.report.tree import changes_tree
 
-        result = {"case": changed.resolved, "changes": changes_tree(changes(baseline.resolved, changed.resolved)), **result}
+        result = {
+            "case": changed.resolved,
+            "changes": changes_tree(changes(baseline.resolved, changed.resolved)),
+            **result,
+        }
     else:
         from mechanism.analysis.difference import difference
         from mechanism.analysis.evaluation import evaluate
@@ -104,7 +137,9 @@ def what_if(
         from cli.pages.what_if import differences, over_a_grid, path_page
 
         page = Page(target.width, target.styled, target.unicode)
-        text = (differences if not vary else over_a_grid if len(vary) == 2 else path_page)(result, page, digits)
+        text = (differences if not vary else over_a_grid if len(vary) == 2 else path_page)(
+            result, page, digits
+        )
     target.write(text)
     if target.path is not None:
         say([f"written to {target.path}"], quiet=quiet)
@@ -113,15 +148,17 @@ def what_if(
 
         complaints = []
         for name in ("baseline", "changed"):
-            complaints += [f"{name}: {text}" for text in not_met({**result[name], "expectations": []}, False)]
+            complaints += [
+                f"{name}: {text}" for text in not_met({**result[name], "expectations": []}, False)
+            ]
         say(f"not met: {complaint}" for complaint in complaints)
         if complaints:
             raise typer.Exit(3)
 
 
 def changed_tree(resolved: dict[str, Any], sets: list[str], path: str) -> dict[str, Any]:
-    """The resolved case with the changes made in the order given, and as a document that knows where they stand; what is expected of the
-    case is not expected of the changed one."""
+    """The resolved case with the changes made in the order given, and as a document that knows
+    where they stand; what is expected of the case is not expected of the changed one."""
     from market.casefile.faults import Fault, Place
     from market.casefile.faults import show as brief
     from market.casefile.files import BadCase, Document, KeyPath, merged, read_document, read_value
@@ -134,19 +171,26 @@ def changed_tree(resolved: dict[str, Any], sets: list[str], path: str) -> dict[s
             if given == "@":
                 raise typer.BadParameter("@ names no file; write @FILE", param_hint="--set")
             part = read_document(Path(given[1:]))
-            tree = merged(tree, {key: value for key, value in part.tree.items() if key != "expect"}, set())
+            tree = merged(
+                tree, {key: value for key, value in part.tree.items() if key != "expect"}, set()
+            )
             places |= {at: place for at, place in part.places.items() if at}
             continue
         key, equals, text = given.partition("=")
         if not equals or not key:
-            raise typer.BadParameter(f"{brief(given)} is no change; write KEY=VALUE, or @FILE", param_hint="--set")
+            raise typer.BadParameter(
+                f"{brief(given)} is no change; write KEY=VALUE, or @FILE", param_hint="--set"
+            )
         if message := key_fault(tree, key, whole=True):
             raise BadCase([Fault(None, f"--set {key}", message)])
         tree = deepcopy(tree)
         try:
             value = read_value(text, "--set")
         except BadCase as bad:
-            raise typer.BadParameter(f"{brief(text)} is no value of a case file: {bad.faults[0].message}", param_hint="--set") from None
+            raise typer.BadParameter(
+                f"{brief(text)} is no value of a case file: {bad.faults[0].message}",
+                param_hint="--set",
+            ) from None
         set_at(tree, key_path(key), value)
         places[key_path(key)] = places[key_path(key.partition("[")[0])] = Place("--set")
     return {"tree": tree, "document": Document(tree, places, (path,))}
@@ -167,7 +211,10 @@ def path(case: Any, vary: list[str], policies: list[str], *, quiet: bool) -> dic
     for span in spans:
         count *= span.count
     if count > MOST:
-        raise typer.BadParameter(f"{count:,} points are more than {MOST:,}; pigou batch takes any number", param_hint="--vary")
+        raise typer.BadParameter(
+            f"{count:,} points are more than {MOST:,}; pigou batch takes any number",
+            param_hint="--vary",
+        )
     for policy in policies:
         if message := no_policy(policy):
             raise typer.BadParameter(f"{policy} {message}", param_hint="--policy")
@@ -177,13 +224,21 @@ def path(case: Any, vary: list[str], policies: list[str], *, quiet: bool) -> dic
         held = value_at(expanded(case.resolved, key_path(span.key)), key_path(span.key))
         if isinstance(held, list):
             first = f"{span.key}[0] is {case.market.firms[0]}'s"
-            say([f"note: the firms differ in {span.key}; along the path both have its value ({first})"], quiet=quiet)
+            say(
+                [
+                    f"note: the firms differ in {span.key}; along the path both have its value"
+                    f" ({first})"
+                ],
+                quiet=quiet,
+            )
     chosen = list(dict.fromkeys(policies)) or list(usual_policies(case))
     tree = {**case.resolved, "expect": {}}
     with Progress(count, quiet=quiet) as progress:
         found = path_tree(along(tree, spans, chosen, lambda done, _: progress(done, 0)))
     if all(row["status"] == "bad_case" for row in found["rows"]):
-        raise typer.BadParameter(f"no point is an admissible market: {found['rows'][0]['message']}", param_hint="--vary")
+        raise typer.BadParameter(
+            f"no point is an admissible market: {found['rows'][0]['message']}", param_hint="--vary"
+        )
     return found
 
 
@@ -202,11 +257,18 @@ def span_of(given: str, resolved: dict[str, Any]) -> Any:
     try:
         low, high = float(parts[0]), float(parts[1])
         count = int(parts[2]) if len(parts) == 3 else COUNT
-        if len(parts) not in (2, 3) or not low < high or not math.isfinite(low) or not math.isfinite(high) or count < 2:
+        if (
+            len(parts) not in (2, 3)
+            or not low < high
+            or not math.isfinite(low)
+            or not math.isfinite(high)
+            or count < 2
+        ):
             raise ValueError
     except (ValueError, IndexError):
         raise typer.BadParameter(
-            f"{brief(given)} is no range; write KEY=LO:HI:N with LO below HI and N of 2 or more, such as security.rivalry=0:0.9:50",
+            f"{brief(given)} is no range; write KEY=LO:HI:N with LO below HI and N of 2 or more,"
+            " such as security.rivalry=0:0.9:50",
             param_hint="--vary",
         ) from None
     if message := key_fault(resolved, key):

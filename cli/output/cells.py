@@ -10,7 +10,8 @@ _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def unrun(value: Any) -> Any:
-    """The value as a cell: a text on one line, behind an apostrophe where a spreadsheet would run it as a formula; else as it is."""
+    """The value as a cell: a text on one line, behind an apostrophe where a spreadsheet would run
+    it as a formula; else as it is."""
     if not isinstance(value, str):
         return value
     value = _CONTROLS.sub(lambda found: found.group().encode("unicode_escape").decode(), value)

@@ -39,11 +39,14 @@ def stop_if_interrupted() -> None:
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Hold Ctrl-C and its like back for a moment: compiled code that calls Python would swallow it and go on with half a result."""
+    """Hold Ctrl-C and its like back for a moment: compiled code that calls Python would swallow it
+    and go on with half a result."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+    before = signal.pthread_sigmask(
+        signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+    )
     try:
         yield
     finally:

@@ -1,4 +1,5 @@
-"""What reaches a terminal: stdout and stderr, on which nothing but text and ends of lines arrives."""
+"""What reaches a terminal: stdout and stderr, on which nothing but text and ends of lines
+arrives."""
 
 from __future__ import annotations
 
@@ -9,7 +10,8 @@ from market.text import visible
 
 
 class Seen:
-    """A stream that writes as escapes what would steer a terminal, whoever prints it: commands, libraries, tracebacks."""
+    """A stream that writes as escapes what would steer a terminal, whoever prints it: commands,
+    libraries, tracebacks."""
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
@@ -35,5 +37,6 @@ class Seen:
 
 
 def bare(stream: Any) -> Any:
-    """The stream itself, for what steers the terminal on purpose: bold headings, a bar of progress."""
+    """The stream itself, for what steers the terminal on purpose: bold headings, a bar of
+    progress."""
     return stream.stream if isinstance(stream, Seen) else stream

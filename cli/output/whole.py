@@ -18,8 +18,8 @@ DRAFT = ".pigou-"
 def draft(path: Path, folder: Path | None = None) -> Iterator[IO[bytes]]:
     """A stream whose content gets the name `path` once the block ends well, and vanishes otherwise.
 
-    The draft is a new file in `folder` (by default beside `path`) under a name of its own: no link is followed. A link at `path`
-    itself is replaced.
+    The draft is a new file in `folder` (by default beside `path`) under a name of its own: no link
+    is followed. A link at `path` itself is replaced.
     """
     handle, name = tempfile.mkstemp(prefix=DRAFT, suffix=".tmp", dir=folder or path.parent)
     try:

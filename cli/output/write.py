@@ -1,4 +1,5 @@
-"""Where results and messages go: results to stdout or whole into a file, everything else to stderr."""
+"""Where results and messages go: results to stdout or whole into a file, everything else to
+stderr."""
 
 from __future__ import annotations
 
@@ -30,12 +31,17 @@ BOLD = re.compile(r"(\x1b\[[01]m)")
 
 
 class Target:
-    """Where one result goes. Made before anything is computed, so that a place that cannot be written is refused at once."""
+    """Where one result goes. Made before anything is computed, so that a place that cannot be
+    written is refused at once."""
 
     def __init__(self, out: Path | None, inputs: Iterable[Path] = ()) -> None:
         """`inputs` are the files given to the command; what they are based on is found here."""
         self.path = None if out is None else Path(os.path.realpath(out))
-        if out is not None and self.path is not None and (problem := _problem(self.path) or _read_too(self.path, inputs)):
+        if (
+            out is not None
+            and self.path is not None
+            and (problem := _problem(self.path) or _read_too(self.path, inputs))
+        ):
             raise typer.BadParameter(f"{out}: {problem}", param_hint="--out")
 
     @property
@@ -47,27 +53,36 @@ class Target:
 
     @property
     def styled(self) -> bool:
-        """Whether headings may be bold: on a terminal, unless NO_COLOR or TERM=dumb asks for plain text."""
-        return self._terminal() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+        """Whether headings may be bold: on a terminal, unless NO_COLOR or TERM=dumb asks for plain
+        text."""
+        return (
+            self._terminal() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+        )
 
     @property
     def unicode(self) -> bool:
         """Whether characters beyond ASCII arrive."""
-        return self.path is not None or "utf" in (getattr(sys.stdout, "encoding", None) or "").lower()
+        return (
+            self.path is not None or "utf" in (getattr(sys.stdout, "encoding", None) or "").lower()
+        )
 
     def write(self, text: str) -> None:
         """Print the text, or put it into the file: entirely or not at all."""
         stop_if_interrupted()
         text = text if text.endswith("\n") else f"{text}\n"
         if self.path is None:
-            for n, piece in enumerate(BOLD.split(text)):  # tables hold no escapes but those of their headings, CSV and JSON none
+            for n, piece in enumerate(
+                BOLD.split(text)
+            ):  # tables hold no escapes but those of their headings, CSV and JSON none
                 print(piece, end="", file=bare(sys.stdout) if n % 2 else sys.stdout)
             print(end="", flush=True)
             return
         try:
             _put(self.path, text.encode())
         except OSError as error:
-            raise typer.BadParameter(f"{self.path}: cannot be written ({error.strerror})", param_hint="--out") from None
+            raise typer.BadParameter(
+                f"{self.path}: cannot be written ({error.strerror})", param_hint="--out"
+            ) from None
 
     def _terminal(self) -> bool:
         return self.path is None and sys.stdout is not None and sys.stdout.isatty()
@@ -97,7 +112,11 @@ def _read_too(path: Path, inputs: Iterable[Path]) -> str:
     for given in dict.fromkeys(inputs) if mark is not None and path.is_file() else ():
         for n, file in enumerate(chain(given)):
             if _identity(file) == mark:
-                return "is a case given to this command; choose another name" if n == 0 else f"{given} is based on it; choose another name"
+                return (
+                    "is a case given to this command; choose another name"
+                    if n == 0
+                    else f"{given} is based on it; choose another name"
+                )
     return ""
 
 

@@ -29,14 +29,22 @@ def claims(result: Tree, page: Page, digits: int) -> str:
             Column("Claim", [row["text"] for row in rows], words=True),
             Column("Assumption\nmet", [ANSWERS[row["assumption"]["met"]] for row in rows]),
             Column("True", [_answer(row) for row in rows]),
-            Column("Margin", [figures.number(row["margin"], min(digits, 4), zero=0.0) for row in rows]),
+            Column(
+                "Margin", [figures.number(row["margin"], min(digits, 4), zero=0.0) for row in rows]
+            ),
         ]
     )
-    page.sentence("A margin is positive where the claim is true; P7.i says that signs may differ and shows the smaller one.")
+    page.sentence(
+        "A margin is positive where the claim is true; P7.i says that signs may differ and shows"
+        " the smaller one."
+    )
     details = {row["id"]: row["assumption"]["detail"] for row in rows}
     page.heading("Assumptions")
     for text in dict.fromkeys(details.values()):
-        page.sentence(f"{', '.join(key for key, value in details.items() if value == text)}: {text}.", bullet="- ")
+        page.sentence(
+            f"{', '.join(key for key, value in details.items() if value == text)}: {text}.",
+            bullet="- ",
+        )
     if result["sample"] is not None:
         _sample(result["sample"], page, digits)
     return page.text
@@ -62,21 +70,32 @@ def _sample(sample: Tree, page: Page, digits: int) -> None:
             Column("Worst margin,\nconfirmed", [_worst(row["worst"], digits) for row in rows]),
         ]
     )
-    page.sentence("Claims that assume nothing count as met. A failure counts as confirmed if it survives extended precision.")
+    page.sentence(
+        "Claims that assume nothing count as met. A failure counts as confirmed if it survives"
+        " extended precision."
+    )
     for row in rows:
         if row["signs"] is not None:
-            found = (f"{name} rises in {count['rises']} markets and falls in {count['falls']}" for name, count in row["signs"].items())
+            found = (
+                f"{name} rises in {count['rises']} markets and falls in {count['falls']}"
+                for name, count in row["signs"].items()
+            )
             page.sentence(f"{row['id']}: {', '.join(found)}.")
 
 
 def _worst(worst: Tree | None, digits: int) -> str:
     if worst is None:
         return figures.NONE
-    return "unconfirmed" if worst["margin"] is None else figures.number(worst["margin"], min(digits, 4), zero=0.0)
+    return (
+        "unconfirmed"
+        if worst["margin"] is None
+        else figures.number(worst["margin"], min(digits, 4), zero=0.0)
+    )
 
 
 def statics(result: Tree, page: Page, digits: int) -> str:
-    """A row per parameter: its value, elasticities and derivatives, what moves welfare most first."""
+    """A row per parameter: its value, elasticities and derivatives, what moves welfare most
+    first."""
     heading(result, page)
     name = result["regime"]
     rule = f"{words_for(name) or name} ({name})"
@@ -88,7 +107,9 @@ def statics(result: Tree, page: Page, digits: int) -> str:
     names: dict[str, list[str]] = {}
     for key, unit in result["units"].items():
         names.setdefault(figures.plain(unit) or "pure numbers", []).append(key)
-    page.sentence(f"Counted in {'; '.join(f'{unit}: {listed(keys)}' for unit, keys in names.items())}.")
+    page.sentence(
+        f"Counted in {'; '.join(f'{unit}: {listed(keys)}' for unit, keys in names.items())}."
+    )
     page.heading(f"Comparative statics: {rule}, change per unit of the parameter")
     both = _slopes({key: result["derivatives"][key] for key in order}, [first], page, digits)
     if both:
@@ -97,19 +118,25 @@ def statics(result: Tree, page: Page, digits: int) -> str:
     rows = result["derivatives"]
     sided = [key for key, row in rows.items() if row["falling"] is not None]
     if sided:
-        page.sentence(f"At a kink, as the parameter rises; as it falls the derivatives differ for {', '.join(sided)} (see --format json).")
+        page.sentence(
+            "At a kink, as the parameter rises; as it falls the derivatives differ for"
+            f" {', '.join(sided)} (see --format json)."
+        )
     for text in result["notes"]:
         page.sentence(text)
     return page.text
 
 
 def _slopes(rows: dict[str, Tree], first: list[Column], page: Page, digits: int) -> bool:
-    """A table of slopes by parameter after these columns; whether firms differ, so that every row has two lines."""
+    """A table of slopes by parameter after these columns; whether firms differ, so that every row
+    has two lines."""
     same = all(row[key][0] == row[key][1] for row in rows.values() for key in PAIRS)
 
     def column(values: list[float | None]) -> list[str]:
         # What is lost in the largest figure's rounding is zero.
-        return figures.column(values, digits, zero=1e-9 * max((abs(v) for v in values if v is not None), default=0.0))
+        return figures.column(
+            values, digits, zero=1e-9 * max((abs(v) for v in values if v is not None), default=0.0)
+        )
 
     def pairs(key: str) -> list[str]:
         cells = column([value for row in rows.values() for value in row[key]])
@@ -121,7 +148,10 @@ def _slopes(rows: dict[str, Tree], first: list[Column], page: Page, digits: int)
         [
             *first,
             *(Column(key.capitalize(), pairs(key)) for key in PAIRS),
-            *(Column(head, column([row[key] for row in rows.values()])) for head, key in totals.items()),
+            *(
+                Column(head, column([row[key] for row in rows.values()]))
+                for head, key in totals.items()
+            ),
         ]
     )
     return not same

@@ -35,25 +35,50 @@ def designed(result: Tree, page: Page, digits: int) -> str:
         [
             Column("Player", names, words=True),
             Column("Payoff", figures.column(result["expected"]["payoff"], digits, zero=nothing)),
-            Column("Least rent", figures.column([min(r["rent"]) for r in rents], digits, zero=nothing)),
-            Column("Largest rent", figures.column([max(r["rent"]) for r in rents], digits, zero=nothing)),
+            Column(
+                "Least rent", figures.column([min(r["rent"]) for r in rents], digits, zero=nothing)
+            ),
+            Column(
+                "Largest rent",
+                figures.column([max(r["rent"]) for r in rents], digits, zero=nothing),
+            ),
         ]
     )
     page.sentence("Rent: expected payoff of a type less its outside option.")
     page.heading("Checks")
-    checks = [(c["incentive"] + " truth", c["status"], c["max_gain"]) for c in result["checks"]["ic"]]
-    checks += [(c["timing"].replace("_", " ") + " participation", c["status"], c["min_slack"]) for c in result["checks"]["ir"]]
-    checks.append(("proof against collusion", result["checks"]["collusion"]["status"], result["checks"]["collusion"]["max_gain"]))
+    checks = [
+        (c["incentive"] + " truth", c["status"], c["max_gain"]) for c in result["checks"]["ic"]
+    ]
+    checks += [
+        (c["timing"].replace("_", " ") + " participation", c["status"], c["min_slack"])
+        for c in result["checks"]["ir"]
+    ]
+    checks.append(
+        (
+            "proof against collusion",
+            result["checks"]["collusion"]["status"],
+            result["checks"]["collusion"]["max_gain"],
+        )
+    )
     page.table(
         [
             Column("Constraint", [name for name, _, _ in checks], words=True),
             Column("Status", [status for _, status, _ in checks], words=True),
-            Column("Largest gain,\nleast slack", figures.column([amount for _, _, amount in checks], digits, zero=nothing)),
+            Column(
+                "Largest gain,\nleast slack",
+                figures.column([amount for _, _, amount in checks], digits, zero=nothing),
+            ),
         ]
     )
     _transfers(result, page, digits)
     if result["binding"]:
-        _rows(page, "What binds, and what a unit of relaxing it is worth", result["binding"], "price", digits)
+        _rows(
+            page,
+            "What binds, and what a unit of relaxing it is worth",
+            result["binding"],
+            "price",
+            digits,
+        )
     return page.text
 
 
@@ -61,32 +86,49 @@ def _transfers(result: Tree, page: Page, digits: int) -> None:
     states = result["states"][:LONGEST]
     names, nothing = result["players"], NOTHING * result["payoff_range"]
     page.heading("Net transfers (positive is received)")
-    columns = [Column(f"Type of {name}", figures.column([state[i] for state in states], digits)) for i, name in enumerate(names)]
+    columns = [
+        Column(f"Type of {name}", figures.column([state[i] for state in states], digits))
+        for i, name in enumerate(names)
+    ]
     if len(set().union(*result["allocation"])) <= 12:
         shown = [_alternatives(state) for state in result["allocation"][:LONGEST]]
         columns.append(Column("Alternative", shown, words=True))
     columns += [
-        Column(f"To {name}", figures.column(result["transfers"][i][:LONGEST], digits, zero=nothing)) for i, name in enumerate(names)
+        Column(f"To {name}", figures.column(result["transfers"][i][:LONGEST], digits, zero=nothing))
+        for i, name in enumerate(names)
     ]
     page.table(columns)
     if len(result["states"]) > LONGEST:
-        page.sentence(f"The first {LONGEST} of {len(result['states'])} states; all are in --format json and csv.")
+        page.sentence(
+            f"The first {LONGEST} of {len(result['states'])} states; all are in --format json and"
+            " csv."
+        )
 
 
 def _alternatives(state: dict[str, float]) -> str:
     """The alternative of a state, or the lottery over several."""
-    return ", ".join(name if share > 1 - 1e-9 else f"{name} {share:.4g}" for name, share in state.items())
+    return ", ".join(
+        name if share > 1 - 1e-9 else f"{name} {share:.4g}" for name, share in state.items()
+    )
 
 
 def _rows(page: Page, title: str, rows: list[Tree], weight: str, digits: int) -> None:
     words = {"ic": "truth", "ir": "participation", "budget": "budget", "coalition": "joint truth"}
 
     def named(value: float | list[float] | None) -> str:
-        return ", ".join(figures.number(v, digits) for v in value) if isinstance(value, list) else figures.number(value, digits)
+        return (
+            ", ".join(figures.number(v, digits) for v in value)
+            if isinstance(value, list)
+            else figures.number(value, digits)
+        )
 
     page.heading(title)
     shown = rows[:LONGEST]
-    states = [Column("In the state", [named(row["state"]) for row in shown])] if any(row["state"] for row in shown) else []
+    states = (
+        [Column("In the state", [named(row["state"]) for row in shown])]
+        if any(row["state"] for row in shown)
+        else []
+    )
     page.table(
         [
             Column("Constraint", [words[row["constraint"]] for row in shown], words=True),

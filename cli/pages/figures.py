@@ -1,4 +1,5 @@
-"""Numbers as a reader sees them: significant digits, points below each other, a dash where there is no number."""
+"""Numbers as a reader sees them: significant digits, points below each other, a dash where there is
+no number."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ NONE = "-"
 
 
 def number(value: float | None, digits: int, *, zero: float = 0.0, signed: bool = False) -> str:
-    """A number with this many significant digits; sizes up to `zero` are rounding and print as 0."""
+    """A number with this many significant digits; sizes up to `zero` are rounding and print as
+    0."""
     if value is None:
         return NONE
     if abs(value) <= zero:
@@ -30,18 +32,25 @@ def aligned(texts: Sequence[str]) -> list[str]:
     return [f"{whole:>{before}}{point + rest:<{after}}" for whole, point, rest in parts]
 
 
-def column(values: Sequence[float | None], digits: int, *, zero: float = 0.0, signed: bool = False) -> list[str]:
+def column(
+    values: Sequence[float | None], digits: int, *, zero: float = 0.0, signed: bool = False
+) -> list[str]:
     """One column of numbers."""
     return aligned([number(value, digits, zero=zero, signed=signed) for value in values])
 
 
-def pair_column(pairs: Sequence[Sequence[float] | None], digits: int, *, zero: float = 0.0) -> list[str]:
+def pair_column(
+    pairs: Sequence[Sequence[float] | None], digits: int, *, zero: float = 0.0
+) -> list[str]:
     """One column of both firms' numbers: `a / b`, or one number where both print the same."""
     texts = [[number(value, digits, zero=zero) for value in pair or (None, None)] for pair in pairs]
     first, second = (aligned([text[i] for text in texts]) for i in (0, 1))
     if all(a == b for a, b in texts):
         return first
-    return [f"{x} / {y}" if a != b else x + " " * (len(y) + 3) for (a, b), x, y in zip(texts, first, second, strict=True)]
+    return [
+        f"{x} / {y}" if a != b else x + " " * (len(y) + 3)
+        for (a, b), x, y in zip(texts, first, second, strict=True)
+    ]
 
 
 def percent(value: float | None) -> str:

@@ -16,7 +16,8 @@ from rich.text import Text
 from market.text import visible
 
 UNIT_WIDTH = 10
-"""Columns over which a unit under a column's head runs before it is wrapped, unless the figures are wider."""
+"""Columns over which a unit under a column's head runs before it is wrapped, unless the figures are
+wider."""
 LONGEST_WORD = 40
 """Columns beyond which a word is broken."""
 GAP = 2
@@ -46,7 +47,11 @@ def _least_width(column: Column, head: str) -> int:
 def _seen(column: Column) -> Column:
     """The column with what would steer a terminal written as escapes."""
     unit = column.unit and visible(column.unit)
-    return column._replace(head=visible(column.head, "\n"), cells=[visible(cell, "\n") for cell in column.cells], unit=unit)
+    return column._replace(
+        head=visible(column.head, "\n"),
+        cells=[visible(cell, "\n") for cell in column.cells],
+        unit=unit,
+    )
 
 
 @dataclass
@@ -74,11 +79,16 @@ class Page:
     @property
     def text(self) -> str:
         """The page so far, without blanks at the ends of lines."""
-        return "\n".join(line.rstrip() for line in self._file.getvalue().split("\n")).strip("\n") + "\n"
+        return (
+            "\n".join(line.rstrip() for line in self._file.getvalue().split("\n")).strip("\n")
+            + "\n"
+        )
 
     def heading(self, text: str) -> None:
         """A heading, with an empty line above."""
-        lines = textwrap.wrap(visible(text), min(self.width, PROSE), break_long_words=False, break_on_hyphens=False)
+        lines = textwrap.wrap(
+            visible(text), min(self.width, PROSE), break_long_words=False, break_on_hyphens=False
+        )
         self._console.print(Text("\n".join(["", *lines]), style="bold"), soft_wrap=True)
 
     def sentence(self, text: str, *, bullet: str = "") -> None:
@@ -98,8 +108,8 @@ class Page:
         self._console.print(Text(visible(line, "\n")), soft_wrap=True)
 
     def table(self, columns: Sequence[Column], sections: Sequence[int] = ()) -> None:
-        """A table; a line is drawn below the rows numbered in `sections`. What does not fit the page is continued below, its rows named by
-        the first column again."""
+        """A table; a line is drawn below the rows numbered in `sections`. What does not fit the
+        page is continued below, its rows named by the first column again."""
         columns = [_seen(column) for column in columns]
         units = self._wrapped_units(columns)
         heads = ["\n".join([column.head, *units.get(column.unit, [])]) for column in columns]
@@ -113,32 +123,59 @@ class Page:
             if n:
                 self._console.print()
             shown = [0, *part]
-            self._table([columns[k] for k in shown], [heads[k] for k in shown], [needed[k] for k in shown], sections)
+            self._table(
+                [columns[k] for k in shown],
+                [heads[k] for k in shown],
+                [needed[k] for k in shown],
+                sections,
+            )
 
-    def _table(self, columns: Sequence[Column], heads: Sequence[str], needed: Sequence[int], sections: Sequence[int]) -> None:
+    def _table(
+        self,
+        columns: Sequence[Column],
+        heads: Sequence[str],
+        needed: Sequence[int],
+        sections: Sequence[int],
+    ) -> None:
         dash = "─" if self.unicode else "-"
-        lines = box.Box(f"    \n    \n {dash * 2} \n    \n {dash * 2} \n {dash * 2} \n    \n    \n", ascii=True)
+        lines = box.Box(
+            f"    \n    \n {dash * 2} \n    \n {dash * 2} \n {dash * 2} \n    \n    \n", ascii=True
+        )
         table = Table(box=lines, padding=(0, GAP - 1, 0, 0), header_style="bold", show_edge=False)
         widths = self._widths(columns, heads, needed)
         for column, head, width in zip(columns, heads, widths, strict=True):
-            table.add_column(head, justify="left" if column.words else "right", no_wrap=not column.words, width=width, vertical="top")
+            table.add_column(
+                head,
+                justify="left" if column.words else "right",
+                no_wrap=not column.words,
+                width=width,
+                vertical="top",
+            )
         for i, row in enumerate(zip(*(column.cells for column in columns), strict=True)):
             table.add_row(*map(Text, row), end_section=i in sections)
-        # The last column has its padding too, which is cut off again where the line under the head runs.
+        # The last column has its padding too, which is cut off again where the line under the head
+        # runs.
         self._console.width = sum(widths) + GAP * len(widths)
         with self._console.capture() as captured:
             self._console.print(table)
         self._console.width = self.width
         rows = captured.get().split("\n")
-        self._file.write("\n".join(row[: 1 - GAP] if row and not row.strip(dash) else row for row in rows))
+        self._file.write(
+            "\n".join(row[: 1 - GAP] if row and not row.strip(dash) else row for row in rows)
+        )
 
-    def _widths(self, columns: Sequence[Column], heads: Sequence[str], needed: Sequence[int]) -> list[int]:
-        """The widths of columns: figures what they need, even where two of them need more than the page; words as much of what is left as
-        they can use, the most modest first."""
+    def _widths(
+        self, columns: Sequence[Column], heads: Sequence[str], needed: Sequence[int]
+    ) -> list[int]:
+        """The widths of columns: figures what they need, even where two of them need more than the
+        page; words as much of what is left as they can use, the most modest first."""
         widths = list(needed)
         room = self.width - sum(needed) - GAP * (len(needed) - 1)
         wanted = {
-            k: max(len(line) for text in (heads[k], *column.cells) for line in text.split("\n")) - needed[k]
+            k: (
+                max(len(line) for text in (heads[k], *column.cells) for line in text.split("\n"))
+                - needed[k]
+            )
             for k, column in enumerate(columns)
             if column.words
         }
@@ -153,6 +190,8 @@ class Page:
         room: dict[str, int] = {}
         for column in columns:
             if column.unit:
-                widest = max((len(line) for cell in column.cells for line in cell.split("\n")), default=0)
+                widest = max(
+                    (len(line) for cell in column.cells for line in cell.split("\n")), default=0
+                )
                 room[column.unit] = max(UNIT_WIDTH, min(widest, room.get(column.unit, self.width)))
         return {unit: textwrap.wrap(unit, width) for unit, width in room.items()}

@@ -15,10 +15,14 @@ from mechanism.report.tree import Tree
 
 
 def case_labels(results: Sequence[dict[str, Any]], paths: Sequence[Any]) -> list[str]:
-    """A label per case that no other has: its name, and its file where several cases share the name."""
+    """A label per case that no other has: its name, and its file where several cases share the
+    name."""
     given = [plain(result["case"]["name"]) for result in results]
     count = Counter(given)
-    return [name if count[name] == 1 else f"{name} ({path})" for name, path in zip(given, paths, strict=True)]
+    return [
+        name if count[name] == 1 else f"{name} ({path})"
+        for name, path in zip(given, paths, strict=True)
+    ]
 
 
 def as_csv(rows: Sequence[Tree]) -> str:
@@ -35,23 +39,41 @@ def claims_csv(result: dict[str, Any]) -> str:
     return _csv(
         ("id", "text", "assumption_met", "holds", "margin", "detail"),
         (
-            (row["id"], row["text"], row["assumption"]["met"], row["holds"], row["margin"], row["assumption"]["detail"])
+            (
+                row["id"],
+                row["text"],
+                row["assumption"]["met"],
+                row["holds"],
+                row["margin"],
+                row["assumption"]["detail"],
+            )
             for row in result["claims"]
         ),
     )
 
 
 def derivatives_csv(result: dict[str, Any]) -> str:
-    """Derivatives and elasticities as CSV, a row per parameter and figure; at a kink one for each direction."""
+    """Derivatives and elasticities as CSV, a row per parameter and figure; at a kink one for each
+    direction."""
     rows = []
     for parameter, found in result["derivatives"].items():
         relative = result["elasticities"][parameter]
-        for direction, side, share in (("rising", found, relative), ("falling", found["falling"] or {}, relative["falling"])):
+        for direction, side, share in (
+            ("rising", found, relative),
+            ("falling", found["falling"] or {}, relative["falling"]),
+        ):
             for figure, value in side.items():
                 if figure == "falling":
                     continue
-                pairs = enumerate(zip(value, share[figure], strict=True)) if isinstance(value, list) else [(None, (value, share[figure]))]
-                rows += [(parameter, direction, figure if i is None else f"{figure}_{i + 1}", *both) for i, both in pairs]
+                pairs = (
+                    enumerate(zip(value, share[figure], strict=True))
+                    if isinstance(value, list)
+                    else [(None, (value, share[figure]))]
+                )
+                rows += [
+                    (parameter, direction, figure if i is None else f"{figure}_{i + 1}", *both)
+                    for i, both in pairs
+                ]
     return _csv(("parameter", "direction", "figure", "derivative", "elasticity"), rows)
 
 
@@ -69,7 +91,9 @@ def transfers_csv(result: dict[str, Any]) -> str:
     for state, types in enumerate(result["states"] if result["transfers"] else []):
         for player, name in enumerate(result["players"]):
             rows.append((state, *types, name, result["transfers"][player][state]))
-    return _csv(("state", *(f"type_{name}" for name in result["players"]), "player", "net_transfer"), rows)
+    return _csv(
+        ("state", *(f"type_{name}" for name in result["players"]), "player", "net_transfer"), rows
+    )
 
 
 def path_csv(result: dict[str, Any]) -> str:
@@ -88,7 +112,9 @@ def difference_csv(result: dict[str, Any]) -> str:
                     continue
                 several = isinstance(moved, list)
                 for i, one in enumerate(moved if several else [moved]):
-                    rows.append((name, row[name], f"{figure}_{i + 1}" if several else figure, *one.values()))
+                    rows.append(
+                        (name, row[name], f"{figure}_{i + 1}" if several else figure, *one.values())
+                    )
     return _csv(("kind", "name", "figure", "before", "after", "change", "share"), rows)
 
 
@@ -96,12 +122,19 @@ def findings_csv(result: dict[str, Any]) -> str:
     """The findings of a batch as CSV, a row per group, policy and figure."""
     rows: list[tuple[Any, ...]] = []
     groups = [("", "all", result["policies"])]
-    groups += [(key, group["group"], group["policies"]) for key, found in result["by"].items() for group in found]
+    groups += [
+        (key, group["group"], group["policies"])
+        for key, found in result["by"].items()
+        for group in found
+    ]
     for key, name, policies in groups:
         for row in policies:
             for figure, value in row.items():
                 if isinstance(value, dict):
-                    rows += [(key, name, row["policy"], f"{figure}.{part}", number) for part, number in value.items()]
+                    rows += [
+                        (key, name, row["policy"], f"{figure}.{part}", number)
+                        for part, number in value.items()
+                    ]
                 elif figure != "policy":
                     rows.append((key, name, row["policy"], figure, value))
     return _csv(("key", "group", "policy", "figure", "value"), rows)

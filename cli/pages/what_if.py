@@ -1,4 +1,5 @@
-"""The pages of `pigou what-if`: a change in figures, a path with what changes along it, a grid of winners."""
+"""The pages of `pigou what-if`: a change in figures, a path with what changes along it, a grid of
+winners."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ REASONS = 4
 """Reasons for missing figures that the page gives."""
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 UNSOLVED = "!"
-"""On a map: no advice, as where the planner's problem has no solution, or the point is no admissible market."""
+"""On a map: no advice, as where the planner's problem has no solution, or the point is no
+admissible market."""
 
 
 def differences(result: Tree, page: Page, digits: int) -> str:
@@ -32,10 +34,16 @@ def differences(result: Tree, page: Page, digits: int) -> str:
     changed(result["changes"], page)
     page.heading("What to do")
     recommended(result["recommendation"], scale, page)
-    rows, ranked_by = result["policies"], "Welfare" if plain(before["case"]) and plain(after["case"]) else "Value"
+    rows, ranked_by = (
+        result["policies"],
+        ("Welfare" if plain(before["case"]) and plain(after["case"]) else "Value"),
+    )
     page.heading(f"{ranked_by} before and after, and what it means for whom")
     if before["case"].get("types"):
-        page.sentence("Money is in expectation over both firms' types; sharing and investment are at the case's own cost spillovers.")
+        page.sentence(
+            "Money is in expectation over both firms' types; sharing and investment are at the"
+            " case's own cost spillovers."
+        )
 
     def moves(figure: str, part: str, signed: bool = False) -> list[str]:
         return scale.amounts([(row.get(figure) or {}).get(part) for row in rows], signed=signed)
@@ -45,25 +53,43 @@ def differences(result: Tree, page: Page, digits: int) -> str:
 
     page.table(
         [
-            Column("Policy", [row["policy"] + _statuses(row["status"]) for row in rows], words=True),
+            Column(
+                "Policy", [row["policy"] + _statuses(row["status"]) for row in rows], words=True
+            ),
             Column(f"{ranked_by}\nbefore", moves("value", "before"), scale.money),
             Column(f"{ranked_by}\nafter", moves("value", "after"), scale.money),
             Column("Change", moves("value", "change", True), scale.money),
             Column("Consumers", moves("consumer_surplus", "change", True), scale.money),
-            *(Column(head, firm(i), scale.money) for i, head in enumerate(by_firm("Profit", firms))),
+            *(
+                Column(head, firm(i), scale.money)
+                for i, head in enumerate(by_firm("Profit", firms))
+            ),
             Column("Outlay", moves("outlay_joined", "change", True), scale.money),
         ]
     )
-    page.sentence("Consumers, profits and outlay: their changes, transfers included, where all join.")
+    page.sentence(
+        "Consumers, profits and outlay: their changes, transfers included, where all join."
+    )
     if ranked_by == "Value":
         page.sentence(f"{STANDARD}.")
-    regimes = [row for row in result["regimes"] if any(m["before"] is not None or m["after"] is not None for m in row["sharing"])]
-    page.heading(f"Levels before and after ({firms[0]} / {firms[1]}; one number where both are the same)")
+    regimes = [
+        row
+        for row in result["regimes"]
+        if any(m["before"] is not None or m["after"] is not None for m in row["sharing"])
+    ]
+    page.heading(
+        f"Levels before and after ({firms[0]} / {firms[1]}; one number where both are the same)"
+    )
     page.table(
         [
             Column("Regime", [row["regime"] for row in regimes], words=True),
             *(
-                Column(f"{name}\n{part}", figures.pair_column([_pair(row[key], part) for row in regimes], min(digits, 4), zero=1e-12))
+                Column(
+                    f"{name}\n{part}",
+                    figures.pair_column(
+                        [_pair(row[key], part) for row in regimes], min(digits, 4), zero=1e-12
+                    ),
+                )
                 for key, name in (("sharing", "Sharing"), ("investment", "Investment"))
                 for part in ("before", "after")
             ),
@@ -76,8 +102,16 @@ def differences(result: Tree, page: Page, digits: int) -> str:
             [
                 Column("Tax rule", [row["tax_rule"] for row in rules], words=True),
                 *(
-                    Column(f"{name}\n{part}", scale.amounts([(row.get(key) or {}).get(part) for row in rules]), scale.money)
-                    for key, name in (("ic_max_gain", "Gain from a lie"), ("ir_min_slack", "Least slack"), ("public_outlay", "Outlay"))
+                    Column(
+                        f"{name}\n{part}",
+                        scale.amounts([(row.get(key) or {}).get(part) for row in rules]),
+                        scale.money,
+                    )
+                    for key, name in (
+                        ("ic_max_gain", "Gain from a lie"),
+                        ("ir_min_slack", "Least slack"),
+                        ("public_outlay", "Outlay"),
+                    )
                     for part in ("before", "after")
                 ),
             ]
@@ -105,7 +139,10 @@ def _doing(key: str | None) -> str:
 def plain(case: Tree, varied: Sequence[str] = ()) -> bool:
     """Whether what a case ranks by is welfare, whatever the value of these keys."""
     weights = {"profit_weight": 1, "public_funds_cost": 0}
-    return all(case["mechanism"][name] == value and f"mechanism.{name}" not in varied for name, value in weights.items())
+    return all(
+        case["mechanism"][name] == value and f"mechanism.{name}" not in varied
+        for name, value in weights.items()
+    )
 
 
 def worth(result: Tree) -> str:
@@ -114,8 +151,8 @@ def worth(result: Tree) -> str:
 
 
 STANDARD = (
-    "Value: what the case's standard counts of each policy where all join (consumer surplus, profits by their weight, public money by what "
-    "it costs)"
+    "Value: what the case's standard counts of each policy where all join (consumer surplus,"
+    " profits by their weight, public money by what it costs)"
 )
 
 
@@ -127,7 +164,11 @@ def _pair(moved: Sequence[Tree], part: str) -> Sequence[float] | None:
 def changed(changes: Sequence[Tree], page: Page) -> None:
     """What was changed."""
     texts = [f"{row['key']}: {_value(row['before'])} -> {_value(row['after'])}" for row in changes]
-    page.sentence("Changed: " + ("; ".join(texts) if texts else "nothing; the values given are those of the case") + ".")
+    page.sentence(
+        "Changed: "
+        + ("; ".join(texts) if texts else "nothing; the values given are those of the case")
+        + "."
+    )
 
 
 def _value(value: Any) -> str:
@@ -136,16 +177,22 @@ def _value(value: Any) -> str:
     return (
         "null"
         if value is None
-        else json.dumps(value)
-        if isinstance(value, list | bool)
-        else f"{value:g}"
-        if isinstance(value, float)
-        else str(value)
+        else (
+            json.dumps(value)
+            if isinstance(value, list | bool)
+            else f"{value:g}"
+            if isinstance(value, float)
+            else str(value)
+        )
     )
 
 
 def _statuses(status: Tree) -> str:
-    told = [s for s in (status["before"], status["after"]) if s not in ("converged", "corner", "holds", None)]
+    told = [
+        s
+        for s in (status["before"], status["after"])
+        if s not in ("converged", "corner", "holds", None)
+    ]
     return f" [{status['before']} -> {status['after']}]" if told else ""
 
 
@@ -161,17 +208,27 @@ def path_page(result: Tree, page: Page, digits: int) -> str:
     page.heading("What to do")
     for text in _advised(result, digits):
         page.sentence(text, bullet="- ")
-    shown = sorted({round(i * (count - 1) / (SHOWN - 1)) for i in range(SHOWN)}) if count > SHOWN else list(range(count))
+    shown = (
+        sorted({round(i * (count - 1) / (SHOWN - 1)) for i in range(SHOWN)})
+        if count > SHOWN
+        else list(range(count))
+    )
     best = [point["policy"] for point in result["best"]]
     money = (result["case"].get("units") or {}).get("money")
     page.heading(worth(result) + (f", {figures.plain(money)}" if money else ""))
-    at = Column(vary["key"].rsplit(".", 1)[-1], figures.column([rows[k * width][vary["key"]] for k in shown], digits, zero=1e-12))
+    at = Column(
+        vary["key"].rsplit(".", 1)[-1],
+        figures.column([rows[k * width][vary["key"]] for k in shown], digits, zero=1e-12),
+    )
     page.table(
         [
             at,
             Column("Best", [best[k] or figures.NONE for k in shown], words=True),
             *(
-                Column(policy.replace("_", "\n", 1), _figures([rows[k * width + j] for k in shown], "value", digits))
+                Column(
+                    policy.replace("_", "\n", 1),
+                    _figures([rows[k * width + j] for k in shown], "value", digits),
+                )
                 for j, policy in enumerate(policies)
             ),
         ]
@@ -183,37 +240,59 @@ def path_page(result: Tree, page: Page, digits: int) -> str:
     paying = [j for j in range(width) if any(row["outlay_joined"] for row in rows[j::width])]
     rules = [j for j in range(width) if any(row["ic"] for row in rows[j::width])]
     if paying:
-        page.heading("Public outlay where all join" + (f", {figures.plain(money)}" if money else ""))
+        page.heading(
+            "Public outlay where all join" + (f", {figures.plain(money)}" if money else "")
+        )
         page.table(
             [
                 at,
                 *(
-                    Column(policies[j].replace("_", "\n", 1), _figures([rows[k * width + j] for k in shown], "outlay_joined", digits))
+                    Column(
+                        policies[j].replace("_", "\n", 1),
+                        _figures([rows[k * width + j] for k in shown], "outlay_joined", digits),
+                    )
                     for j in paying
                 ),
             ]
         )
     if rules:
         for key, words in (("ic", "Truth"), ("ir", "Participation as the tax stands")):
-            told = {label(policies[j], firms): _held({row[key] for row in rows[j::width]} - {None}) for j in rules}
+            told = {
+                label(policies[j], firms): _held({row[key] for row in rows[j::width]} - {None})
+                for j in rules
+            }
             if any(told.values()):
-                page.sentence(f"{words}: " + "; ".join(f"{name} {text}" for name, text in told.items()) + ".")
+                page.sentence(
+                    f"{words}: " + "; ".join(f"{name} {text}" for name, text in told.items()) + "."
+                )
     page.heading("Where things change")
     events = result["events"]
     if not events:
-        page.sentence("Nowhere: the recommendation, the order of policies, the bounds that bind and the checks stay the same all along.")
+        page.sentence(
+            "Nowhere: the recommendation, the order of policies, the bounds that bind and the"
+            " checks stay the same all along."
+        )
     else:
         page.table(
             [
-                Column(vary["key"].rsplit(".", 1)[-1], figures.column([event["at"] for event in events], 8)),
+                Column(
+                    vary["key"].rsplit(".", 1)[-1],
+                    figures.column([event["at"] for event in events], 8),
+                ),
                 Column("What", [_event(event, firms) for event in events], words=True),
             ]
         )
         page.sentence(f"Each to {1e-6 * (vary['high'] - vary['low']):.1g}.")
     if result["more_events"]:
-        page.sentence(f"{result['more_events']} more changes were not bracketed; follow fewer policies (--policy) or a shorter range.")
+        page.sentence(
+            f"{result['more_events']} more changes were not bracketed; follow fewer policies"
+            " (--policy) or a shorter range."
+        )
     if count > len(shown):
-        page.sentence(f"{len(shown)} of {count} points are shown; all, with every figure, are in --format csv and json.")
+        page.sentence(
+            f"{len(shown)} of {count} points are shown; all, with every figure, are in --format csv"
+            " and json."
+        )
     return page.text
 
 
@@ -223,7 +302,9 @@ def _advised(result: Tree, digits: int) -> list[str]:
     places = [event for event in result["events"] if event["kind"] == "winner"]
     ends = [figures.number(event["at"], digits) for event in places]
     out = []
-    for n, policy in enumerate([result["best"][0]["policy"], *(event["after"] for event in places)]):
+    for n, policy in enumerate(
+        [result["best"][0]["policy"], *(event["after"] for event in places)]
+    ):
         low, high = ends[n - 1] if n else None, ends[n] if n < len(ends) else None
         if low is None or high is None:
             where = f"up to {high}" if high else f"from {low} on" if low else "all along"
@@ -237,8 +318,9 @@ def _best(result: Tree) -> str:
     """What the best policy is."""
     standard = "" if worth(result) == "Welfare" else f" {STANDARD}."
     return (
-        "Best: what is recommended of these and today's market, as pigou evaluate does: the highest value of what competes, and of what "
-        f"comes near it that which asks less.{standard}"
+        "Best: what is recommended of these and today's market, as pigou evaluate does: the"
+        " highest value of what competes, and of what comes near it that which asks"
+        f" less.{standard}"
     )
 
 
@@ -257,10 +339,14 @@ def _without_figures(result: Tree, page: Page) -> None:
 
 
 def _figures(rows: Sequence[Tree], name: str, digits: int) -> list[str]:
-    """One figure of every row, its status where there is none; what is negligible beside welfare is zero."""
+    """One figure of every row, its status where there is none; what is negligible beside welfare is
+    zero."""
     largest = max((abs(row["welfare"]) for row in rows if row["welfare"] is not None), default=0.0)
     texts = figures.column([row[name] for row in rows], digits, zero=1e-9 * largest)
-    return [text if row[name] is not None else row["status"] for text, row in zip(texts, rows, strict=True)]
+    return [
+        text if row[name] is not None else row["status"]
+        for text, row in zip(texts, rows, strict=True)
+    ]
 
 
 def _held(told: set[str]) -> str:
@@ -291,15 +377,20 @@ def over_a_grid(result: Tree, page: Page, digits: int) -> str:
     if result["changes"]:
         changed(result["changes"], page)
     page.sentence(
-        f"{first['key']} from {first['low']:g} to {first['high']:g} across, {second['key']} from {second['low']:g} (bottom) to "
-        f"{second['high']:g} (top); {first['count']} x {second['count']} points."
+        f"{first['key']} from {first['low']:g} to {first['high']:g} across, {second['key']} from"
+        f" {second['low']:g} (bottom) to {second['high']:g} (top); {first['count']} x"
+        f" {second['count']} points."
     )
     room = max(2, page.width - 12)
     across = (
-        range(first["count"]) if first["count"] <= room else sorted({round(v * (first["count"] - 1) / (room - 1)) for v in range(room)})
+        range(first["count"])
+        if first["count"] <= room
+        else sorted({round(v * (first["count"] - 1) / (room - 1)) for v in range(room)})
     )
     if len(across) < first["count"]:
-        page.sentence(f"{len(across)} of the {first['count']} points across are drawn: no more fit this page.")
+        page.sentence(
+            f"{len(across)} of the {first['count']} points across are drawn: no more fit this page."
+        )
     best = [point["policy"] for point in result["best"]]
     names: dict[str, str] = {}
     for key in filter(None, best):
@@ -321,7 +412,11 @@ def over_a_grid(result: Tree, page: Page, digits: int) -> str:
                 page.sentence(f"{mark}  {text}")
 
     legend = {letter: label(key, firms) for key, letter in names.items()}
-    unsolved = {UNSOLVED: "no advice: a problem it rests on has no solution, or the point is no admissible market"}
+    unsolved = {
+        UNSOLVED: (
+            "no advice: a problem it rests on has no solution, or the point is no admissible market"
+        )
+    }
     page.sentence(_best(result))
     draw("Best policy", lambda k: names.get(best[k], UNSOLVED), legend | unsolved)
     for policy in policies:
@@ -346,7 +441,11 @@ def over_a_grid(result: Tree, page: Page, digits: int) -> str:
             draw(
                 "The planner's levels",
                 lambda k: corner.get(rows[k * width + j]["status"], UNSOLVED),
-                {".": "inside their bounds", "o": "at a bound", UNSOLVED: "no solution, or no admissible market"},
+                {
+                    ".": "inside their bounds",
+                    "o": "at a bound",
+                    UNSOLVED: "no solution, or no admissible market",
+                },
             )
     _without_figures(result, page)
     page.sentence("Every figure is in --format csv and json.")

@@ -1,4 +1,5 @@
-"""What a fault of the user is, and how it is worded: where, which key, what was given, what is admissible, what may have been meant.
+"""What a fault of the user is, and how it is worded: where, which key, what was given, what is
+admissible, what may have been meant.
 
 What is admissible is read off the JSON Schema that users get too, so that the two cannot differ.
 """
@@ -22,14 +23,17 @@ LISTED = 20
 
 @dataclass(frozen=True)
 class Place:
-    """Where something stands in a file; lines and columns count from 1 and are None where the format does not tell them."""
+    """Where something stands in a file; lines and columns count from 1 and are None where the
+    format does not tell them."""
 
     file: str
     line: int | None = None
     column: int | None = None
 
     def __str__(self) -> str:
-        return ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
+        return ":".join(
+            str(part) for part in (self.file, self.line, self.column) if part is not None
+        )
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,8 @@ def order(place: Place | None) -> tuple[str, int, int]:
 
 
 class BadCase(Exception):  # noqa: N818 - a fault of the user, not an error of the program
-    """A file or tree that is refused, with all its faults in the order of the file; its text lists the first."""
+    """A file or tree that is refused, with all its faults in the order of the file; its text lists
+    the first."""
 
     def __init__(self, faults: Iterable[Fault]) -> None:
         self.faults = tuple(sorted(faults, key=lambda fault: order(fault.place)))
@@ -63,7 +68,9 @@ class BadCase(Exception):  # noqa: N818 - a fault of the user, not an error of t
 
 def dotted(path: KeyPath) -> str:
     """A path as it is written in messages and options: `demand.intercept[1]`."""
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
+    return "".join(
+        f"[{part}]" if isinstance(part, int) else f".{part}" for part in path
+    ).removeprefix(".")
 
 
 def show(value: Any) -> str:
@@ -79,12 +86,25 @@ def show(value: Any) -> str:
 
 
 def explain(kind: str, text: str, given: Any, path: KeyPath, schema: Json) -> str:
-    """What a fault says after its key: pydantic's kind of error and its text, the value given, and the JSON Schema it had to meet."""
+    """What a fault says after its key: pydantic's kind of error and its text, the value given, and
+    the JSON Schema it had to meet."""
     if kind in ("extra_forbidden", "unexpected_keyword_argument"):
-        keys = [name for branch in _branches(_node(schema, path[:-1]), schema) for name in branch.get("properties", {})]
+        keys = [
+            name
+            for branch in _branches(_node(schema, path[:-1]), schema)
+            for name in branch.get("properties", {})
+        ]
         letters = {_node(schema, (*path[:-1], name)).get("x-letter"): name for name in keys}
-        close = [letters[path[-1]]] if path[-1] in letters else get_close_matches(str(path[-1]), keys, 1)
-        return f"is not a known key; did you mean {close[0]}?" if close else f"is not a known key; the keys here are {', '.join(keys)}"
+        close = (
+            [letters[path[-1]]]
+            if path[-1] in letters
+            else get_close_matches(str(path[-1]), keys, 1)
+        )
+        return (
+            f"is not a known key; did you mean {close[0]}?"
+            if close
+            else f"is not a known key; the keys here are {', '.join(keys)}"
+        )
     if kind == "invalid_key":
         return "is not a known key; keys must be text"
     if kind == "mixed":
@@ -105,7 +125,9 @@ def explain(kind: str, text: str, given: Any, path: KeyPath, schema: Json) -> st
     choices = node.get("enum", [])
     if isinstance(given, int | float) and not isinstance(given, bool):
         for branch in _branches(node, schema):
-            if branch.get("type") == "number" or (branch.get("type") == "integer" and isinstance(given, int)):
+            if branch.get("type") == "number" or (
+                branch.get("type") == "integer" and isinstance(given, int)
+            ):
                 return f"is {show(given)}; it must lie in {_interval(branch)}"
     close = get_close_matches(given, choices, 1) if isinstance(given, str) else []
     hint = f"; did you mean {close[0]}?" if close else ""
@@ -119,12 +141,17 @@ def _resolved(node: Json, schema: Json) -> Json:
 
 
 def _branches(node: Json, schema: Json) -> list[Json]:
-    """The alternatives of a union, each with what the union itself says; the node itself where it is none."""
+    """The alternatives of a union, each with what the union itself says; the node itself where it
+    is none."""
     shared = {key: value for key, value in node.items() if key.startswith("x-")}
     union = node.get("oneOf", node.get("anyOf"))
     if not union:
         return [node]
-    return [{**leaf, **shared} for branch in union for leaf in _branches(_resolved(branch, schema), schema)]
+    return [
+        {**leaf, **shared}
+        for branch in union
+        for leaf in _branches(_resolved(branch, schema), schema)
+    ]
 
 
 def _node(schema: Json, path: KeyPath) -> Json:
@@ -132,12 +159,21 @@ def _node(schema: Json, path: KeyPath) -> Json:
     node = schema
     for part in path:
         steps = [
-            branch.get("items") if isinstance(part, int) else branch.get("properties", {}).get(part, branch.get("additionalProperties"))
+            (
+                branch.get("items")
+                if isinstance(part, int)
+                else branch.get("properties", {}).get(part, branch.get("additionalProperties"))
+            )
             for branch in _branches(node, schema)
         ]
         found = [step for step in steps if isinstance(step, dict)]
-        # An entry of a list may be any of what the list's alternatives hold; of a key they say the same.
-        node = {"anyOf": found} if isinstance(part, int) and len(found) > 1 else _resolved(next(iter(found), {}), schema)
+        # An entry of a list may be any of what the list's alternatives hold; of a key they say the
+        # same.
+        node = (
+            {"anyOf": found}
+            if isinstance(part, int) and len(found) > 1
+            else _resolved(next(iter(found), {}), schema)
+        )
     return node
 
 
@@ -152,7 +188,11 @@ def _interval(node: Json) -> str:
         else "(-inf"
     )
     high = (
-        f"{show(node['exclusiveMaximum'])})" if "exclusiveMaximum" in node else f"{show(node['maximum'])}]" if "maximum" in node else "inf)"
+        f"{show(node['exclusiveMaximum'])})"
+        if "exclusiveMaximum" in node
+        else f"{show(node['maximum'])}]"
+        if "maximum" in node
+        else "inf)"
     )
     return f"{low}, {high}"
 

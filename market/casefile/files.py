@@ -1,7 +1,7 @@
 """Case files: YAML, JSON or TOML read into a tree that knows where every key stands.
 
-A `Document` is the merged tree of a file and of the files it is based on (`base:`). What can be checked without knowing the keys is
-checked here: size, depth, syntax, duplicate keys.
+A `Document` is the merged tree of a file and of the files it is based on (`base:`). What can be
+checked without knowing the keys is checked here: size, depth, syntax, duplicate keys.
 """
 
 from __future__ import annotations
@@ -20,7 +20,17 @@ from typing import Any, Literal, NamedTuple
 
 from market.casefile.faults import BadCase, Fault, KeyPath, Place, dotted, show
 
-__all__ = ["BadCase", "Document", "Fault", "KeyPath", "Place", "chain", "read_document", "read_value", "unreadable"]
+__all__ = [
+    "BadCase",
+    "Document",
+    "Fault",
+    "KeyPath",
+    "Place",
+    "chain",
+    "read_document",
+    "read_value",
+    "unreadable",
+]
 
 MAX_BYTES = 256 * 1024
 """Largest file that is read."""
@@ -52,8 +62,9 @@ class Document:
 def read_document(path: str | Path, *, faults: list[Fault] | None = None) -> Document:
     """The document in a file: JSON and TOML by the name's ending, YAML otherwise.
 
-    Raises `BadCase` for what cannot be read. Faults that leave a tree to check (duplicate keys, keys that are not text) are
-    appended to `faults` if the caller gives a list to raise them with its own, and raised otherwise.
+    Raises `BadCase` for what cannot be read. Faults that leave a tree to check (duplicate keys,
+    keys that are not text) are appended to `faults` if the caller gives a list to raise them with
+    its own, and raised otherwise.
     """
     found: list[Fault] = []
     try:
@@ -68,7 +79,8 @@ def read_document(path: str | Path, *, faults: list[Fault] | None = None) -> Doc
 
 
 def read_value(text: str, name: str) -> Any:
-    """A value as a case file would write it, from a text of this name; `BadCase` where it is none."""
+    """A value as a case file would write it, from a text of this name; `BadCase` where it is
+    none."""
     faults: list[Fault] = []
     tokens = _yaml_tokens(text, name)
     first = next(tokens, None)
@@ -81,41 +93,70 @@ def read_value(text: str, name: str) -> Any:
     return value
 
 
-def _read(path: Path, asked: Place, key: str, faults: list[Fault], above: tuple[str, ...]) -> Document:
-    """The document at `path`, wanted at the place `asked`; `above` holds the files that are based on it."""
+def _read(
+    path: Path, asked: Place, key: str, faults: list[Fault], above: tuple[str, ...]
+) -> Document:
+    """The document at `path`, wanted at the place `asked`; `above` holds the files that are based
+    on it."""
     text, file, identity = _text(path, asked, key), str(path), os.path.realpath(path)
     if identity in above:
-        raise _refused(asked, f"leads back to {path}, which is based on this file; break the cycle", key)
+        raise _refused(
+            asked, f"leads back to {path}, which is based on this file; break the cycle", key
+        )
     if len(above) > MAX_BASES:
-        raise _refused(asked, f"is {path}: more than {MAX_BASES} files are based on each other; base the case on one of the last", key)
+        raise _refused(
+            asked,
+            f"is {path}: more than {MAX_BASES} files are based on each other; base the case on one"
+            " of the last",
+            key,
+        )
     places: dict[KeyPath, Place] = {(): Place(file)}
     tree: Any = None
     if path.suffix.lower() == ".toml":
         tree = _toml(text, file) or None
     elif text.strip():
-        tokens = _json_tokens(text, file) if path.suffix.lower() == ".json" else _yaml_tokens(text, file)
+        tokens = (
+            _json_tokens(text, file) if path.suffix.lower() == ".json" else _yaml_tokens(text, file)
+        )
         if first := next(tokens, None):
             tree = _Builder(tokens, places, faults).value(first, ())
             next(tokens, None)  # lets the reader refuse what comes after the tree
     if tree is None:
-        raise _refused(Place(file), "the file is empty; `pigou examples show` prints a case to start from")
+        raise _refused(
+            Place(file), "the file is empty; `pigou examples show` prints a case to start from"
+        )
     if not isinstance(tree, dict):
-        raise _refused(places[()], "the top level is not a mapping; it must hold keys with values, such as `demand: {...}`")
+        raise _refused(
+            places[()],
+            "the top level is not a mapping; it must hold keys with values, such as `demand:"
+            " {...}`",
+        )
     own = Document(tree, places, (file,))
     if "base" not in tree:
         return own
     base, place = tree.pop("base"), own.place(("base",))
     if not isinstance(base, str) or not base:
-        raise _refused(place, f"is {show(base)}; it must be text: the path of the file that this one is based on", "base")
+        raise _refused(
+            place,
+            f"is {show(base)}; it must be text: the path of the file that this one is based on",
+            "base",
+        )
     return _merged(_read(path.parent / base, place, "base", faults, (*above, identity)), own)
 
 
-def merged(below: dict[str, Any], above: dict[str, Any], replaced: set[KeyPath], path: KeyPath = ()) -> dict[str, Any]:
-    """One tree over another: mappings merge key by key, everything else is replaced, and its place noted in `replaced`."""
+def merged(
+    below: dict[str, Any], above: dict[str, Any], replaced: set[KeyPath], path: KeyPath = ()
+) -> dict[str, Any]:
+    """One tree over another: mappings merge key by key, everything else is replaced, and its place
+    noted in `replaced`."""
     result = dict(below)
     for key, value in above.items():
         here = (*path, key)
-        if isinstance(value, dict) and isinstance(below.get(key), dict) and here not in REPLACED_WHOLE:
+        if (
+            isinstance(value, dict)
+            and isinstance(below.get(key), dict)
+            and here not in REPLACED_WHOLE
+        ):
             result[key] = merged(below[key], value, replaced, here)
         else:
             replaced.add(here)
@@ -124,10 +165,17 @@ def merged(below: dict[str, Any], above: dict[str, Any], replaced: set[KeyPath],
 
 
 def _merged(base: Document, own: Document) -> Document:
-    """`own` over `base`: mappings merge key by key, everything else is replaced; what to expect is not inherited."""
+    """`own` over `base`: mappings merge key by key, everything else is replaced; what to expect is
+    not inherited."""
     replaced: set[KeyPath] = {("expect",)}
-    tree = merged({key: value for key, value in base.tree.items() if key != "expect"}, own.tree, replaced)
-    kept = {path: place for path, place in base.places.items() if not any(path[: n + 1] in replaced for n in range(len(path)))}
+    tree = merged(
+        {key: value for key, value in base.tree.items() if key != "expect"}, own.tree, replaced
+    )
+    kept = {
+        path: place
+        for path, place in base.places.items()
+        if not any(path[: n + 1] in replaced for n in range(len(path)))
+    }
     return Document(tree, {**kept, **own.places}, own.files + base.files)
 
 
@@ -145,9 +193,15 @@ def unreadable(path: str | Path) -> str:
         return _unopened(error)
     if stat.S_ISDIR(mode):
         return "this is a directory; name a file in it"
-    if stat.S_ISFIFO(mode) and os.path.exists(os.path.realpath(path)):  # a shell's <(...) leads to a pipe without a name
+    if stat.S_ISFIFO(mode) and os.path.exists(
+        os.path.realpath(path)
+    ):  # a shell's <(...) leads to a pipe without a name
         return "this is a named pipe, which may have nobody to write to it; name a file"
-    return "" if stat.S_ISREG(mode) or stat.S_ISFIFO(mode) or stat.S_ISCHR(mode) else "this is no file; check the path"
+    return (
+        ""
+        if stat.S_ISREG(mode) or stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)
+        else "this is no file; check the path"
+    )
 
 
 def chain(path: str | Path) -> tuple[str, ...]:
@@ -192,7 +246,8 @@ _Kind = Literal["{", "}", "[", "]", "scalar"]
 
 
 class _Token(NamedTuple):
-    """A piece of YAML or JSON: the start or end of a mapping or list, or a scalar with its value."""
+    """A piece of YAML or JSON: the start or end of a mapping or list, or a scalar with its
+    value."""
 
     kind: _Kind
     value: Any
@@ -216,7 +271,10 @@ class _Builder:
                 try:
                     return token.value.encode("utf-16", "surrogatepass").decode("utf-16")
                 except UnicodeDecodeError:
-                    raise _refused(token.place, "half of a surrogate pair stands in this text; write the character itself") from None
+                    raise _refused(
+                        token.place,
+                        "half of a surrogate pair stands in this text; write the character itself",
+                    ) from None
             return token.value
         if len(path) >= MAX_DEPTH:
             raise _too_deep(token.place)
@@ -227,16 +285,28 @@ class _Builder:
         while (token := next(self.tokens)).kind != "}":
             key = self.value(token, (*path, "?"))
             if not isinstance(key, str):
-                self.faults.append(Fault(token.place, dotted(path), f"has the key {show(key)}; keys must be text"))
+                self.faults.append(
+                    Fault(token.place, dotted(path), f"has the key {show(key)}; keys must be text")
+                )
                 self.value(next(self.tokens), (*path, "?"))
                 continue
             here = (*path, key)
             if key in tree:
-                self.faults.append(Fault(token.place, dotted(here), f"is given twice, first in line {self.places[here].line}; keep one"))
+                self.faults.append(
+                    Fault(
+                        token.place,
+                        dotted(here),
+                        f"is given twice, first in line {self.places[here].line}; keep one",
+                    )
+                )
             self.places.setdefault(here, token.place)
             below = next(self.tokens)
             if key == "<<" and below.kind != "scalar":
-                raise _refused(token.place, "a merge key (<<) stands here; write the keys out, or share them between files with `base:`")
+                raise _refused(
+                    token.place,
+                    "a merge key (<<) stands here; write the keys out, or share them between files"
+                    " with `base:`",
+                )
             tree.setdefault(key, self.value(below, here))
         return tree
 
@@ -266,29 +336,47 @@ def _yaml_tokens(text: str, file: str) -> Iterator[_Token]:
         for event in yaml.parse(text):
             place = Place(file, event.start_mark.line + 1, event.start_mark.column + 1)
             if isinstance(event, events.AliasEvent):
-                raise _refused(place, "an alias (*) stands here; write the value out, or share values between files with `base:`")
+                raise _refused(
+                    place,
+                    "an alias (*) stands here; write the value out, or share values between files"
+                    " with `base:`",
+                )
             if getattr(event, "tag", None) is not None:
-                raise _refused(place, f"the tag {event.tag} stands here; write the plain value without it")
+                raise _refused(
+                    place, f"the tag {event.tag} stands here; write the plain value without it"
+                )
             if isinstance(event, events.DocumentStartEvent):
                 documents += 1
                 if documents > 1:
-                    raise _refused(place, "a second YAML document starts here; keep one case per file")
+                    raise _refused(
+                        place, "a second YAML document starts here; keep one case per file"
+                    )
                 if event.version and tuple(event.version) != (1, 2):
-                    raise _refused(place, "the file asks for another version of YAML than 1.2; remove the line %YAML")
+                    raise _refused(
+                        place,
+                        "the file asks for another version of YAML than 1.2; remove the line %YAML",
+                    )
             elif type(event) in brackets:
                 yield _Token(brackets[type(event)], None, place)
             elif isinstance(event, events.ScalarEvent):
                 value = event.value
                 if event.implicit[0]:  # neither quoted nor a block of text
                     tag = str(yaml.resolver.resolve(ScalarNode, value, event.implicit))
-                    if tag.rsplit(":", 1)[-1] in ("int", "float", "bool", "null"):  # the rest, dates among it, stays text as in JSON
+                    if tag.rsplit(":", 1)[-1] in (
+                        "int",
+                        "float",
+                        "bool",
+                        "null",
+                    ):  # the rest, dates among it, stays text as in JSON
                         value = yaml.constructor.construct_object(ScalarNode(tag, value))
                 yield _Token("scalar", value, place)
     except YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = Place(file, mark.line + 1, mark.column + 1) if mark else place
         reason = getattr(error, "problem", None) or "a character that YAML does not allow"
-        raise _refused(place, f"YAML cannot be read here: {reason}; check indentation, brackets and quotes") from None
+        raise _refused(
+            place, f"YAML cannot be read here: {reason}; check indentation, brackets and quotes"
+        ) from None
     except (ValueError, ArithmeticError) as error:
         raise _refused(place, f"YAML cannot be read after this: {_brief(error)}") from None
     except RecursionError:
@@ -300,7 +388,9 @@ def _json_tokens(text: str, file: str) -> Iterator[_Token]:
         json.loads(text)
     except json.JSONDecodeError as error:
         place = Place(file, error.lineno, error.colno)
-        raise _refused(place, f"JSON cannot be read here: {error.msg}; check commas, brackets and quotes") from None
+        raise _refused(
+            place, f"JSON cannot be read here: {error.msg}; check commas, brackets and quotes"
+        ) from None
     except RecursionError:
         raise _too_deep(Place(file)) from None
     except ValueError as error:
@@ -327,7 +417,12 @@ def _toml(text: str, file: str) -> dict[str, Any]:
         raise _refused(Place(file), f"TOML cannot be read: {_brief(error)}") from None
     level: list[Any] = [tree]
     for _ in range(MAX_DEPTH):
-        level = [x for value in level for x in (value.values() if isinstance(value, dict) else value) if isinstance(x, dict | list)]
+        level = [
+            x
+            for value in level
+            for x in (value.values() if isinstance(value, dict) else value)
+            if isinstance(x, dict | list)
+        ]
     if level:
         raise _too_deep(Place(file))
     return tree
@@ -335,8 +430,15 @@ def _toml(text: str, file: str) -> dict[str, Any]:
 
 def _brief(error: Exception) -> str:
     """What Python says, and in our words what it says of numbers it does not convert."""
-    return "a number has thousands of digits; round it" if "integer string conversion" in str(error) else str(error)
+    return (
+        "a number has thousands of digits; round it"
+        if "integer string conversion" in str(error)
+        else str(error)
+    )
 
 
 def _too_deep(place: Place) -> BadCase:
-    return _refused(place, f"mappings and lists are nested deeper than {MAX_DEPTH} here; a case needs four levels")
+    return _refused(
+        place,
+        f"mappings and lists are nested deeper than {MAX_DEPTH} here; a case needs four levels",
+    )

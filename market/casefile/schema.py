@@ -1,6 +1,8 @@
-"""The blocks `demand`, `security` and `cost` of a case file: their keys, ranges and the rules between them.
+"""The blocks `demand`, `security` and `cost` of a case file: their keys, ranges and the rules
+between them.
 
-`check` turns a tree into a validated model or raises every fault at once; `to_case` makes the frozen `Case` of a validated market.
+`check` turns a tree into a validated model or raises every fault at once; `to_case` makes the
+frozen `Case` of a validated market.
 """
 
 from __future__ import annotations
@@ -27,23 +29,42 @@ def _one_or_per_firm(value: Any) -> str:
     return "<per firm>" if isinstance(value, list | tuple) else "<number>"
 
 
-# The branch is chosen by shape before anything is validated: a plain union would report every fault once per branch.
+# The branch is chosen by shape before anything is validated: a plain union would report every fault
+# once per branch.
 OneOrPerFirm = Annotated[
-    Annotated[T, Tag("<number>")] | Annotated[tuple[T, ...], Field(min_length=2, max_length=2), Tag("<per firm>")],
+    Annotated[T, Tag("<number>")]
+    | Annotated[tuple[T, ...], Field(min_length=2, max_length=2), Tag("<per firm>")],
     Discriminator(_one_or_per_firm),
 ]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Positive = Annotated[Number, Field(gt=0)]
 NonNegative = Annotated[Number, Field(ge=0)]
 Share = Annotated[Number, Field(ge=0, le=1)]
-TAGS = {"<number>", "<per firm>", "<uniform>", "<listed>", "<demand>", "<utility>", "<range>", "<values>", "<all>"}
+TAGS = {
+    "<number>",
+    "<per firm>",
+    "<uniform>",
+    "<listed>",
+    "<demand>",
+    "<utility>",
+    "<range>",
+    "<values>",
+    "<all>",
+}
 """Names of union branches, which are no part of a key's path."""
 
 
-def described(text: str, *, letter: str | None = None, admissible: str | None = None, **options: Any) -> Any:
-    """A field's description, the letter the paper gives it, and, where one interval does not tell it, what is admissible."""
+def described(
+    text: str, *, letter: str | None = None, admissible: str | None = None, **options: Any
+) -> Any:
+    """A field's description, the letter the paper gives it, and, where one interval does not tell
+    it, what is admissible."""
     extra = {"x-letter": letter, "x-admissible": admissible}
-    return Field(description=text, json_schema_extra={key: value for key, value in extra.items() if value is not None}, **options)
+    return Field(
+        description=text,
+        json_schema_extra={key: value for key, value in extra.items() if value is not None},
+        **options,
+    )
 
 
 class Block(BaseModel):
@@ -56,11 +77,16 @@ class Demand(Block):
     """Demand q_i = a_i - b1_i p_i + b2 p_j + B_i."""
 
     intercept: Annotated[
-        OneOrPerFirm[Positive], described("a_i: base demand, in units of quantity; one number or one per firm", letter="a")
+        OneOrPerFirm[Positive],
+        described("a_i: base demand, in units of quantity; one number or one per firm", letter="a"),
     ]
     own_slope: Annotated[
         OneOrPerFirm[Positive],
-        described("b1_i: quantity lost per unit of the own price (disloyalty); one number or one per firm", letter="b1"),
+        described(
+            "b1_i: quantity lost per unit of the own price (disloyalty); one number or one per"
+            " firm",
+            letter="b1",
+        ),
     ]
     cross_slope: Annotated[
         NonNegative,
@@ -73,36 +99,60 @@ class Demand(Block):
 
 
 class Utility(Block):
-    """The consumer's utility behind demand (Appendix A): inverse demand p_i = r_i - d_i q_i - z q_j."""
+    """The consumer's utility behind demand (Appendix A): inverse demand p_i = r_i - d_i q_i - z
+    q_j."""
 
     choke_price: Annotated[
-        OneOrPerFirm[Positive], described("r_i: what the first unit is worth to consumers, a price; one number or one per firm", letter="r")
+        OneOrPerFirm[Positive],
+        described(
+            "r_i: what the first unit is worth to consumers, a price; one number or one per firm",
+            letter="r",
+        ),
     ]
     own_satiation: Annotated[
         OneOrPerFirm[Positive],
-        described("d_i: fall of that worth per unit of the same product bought; one number or one per firm", letter="d"),
+        described(
+            "d_i: fall of that worth per unit of the same product bought; one number or one per"
+            " firm",
+            letter="d",
+        ),
     ]
     cross_satiation: Annotated[
         NonNegative,
         described(
-            "z: fall of that worth per unit of the other product bought; below own_satiation", letter="z", admissible="[0, own_satiation)"
+            "z: fall of that worth per unit of the other product bought; below own_satiation",
+            letter="z",
+            admissible="[0, own_satiation)",
         ),
     ]
 
     def slopes(self) -> Demand:
-        """The same demand by its intercepts and slopes: a_i = (d_j r_i - z r_j) / D, b1_i = d_j / D, b2 = z / D, D = d_1 d_2 - z^2."""
-        r, d = (value if isinstance(value, tuple) else (value, value) for value in (self.choke_price, self.own_satiation))
+        """The same demand by its intercepts and slopes: a_i = (d_j r_i - z r_j) / D, b1_i = d_j /
+        D, b2 = z / D, D = d_1 d_2 - z^2."""
+        r, d = (
+            value if isinstance(value, tuple) else (value, value)
+            for value in (self.choke_price, self.own_satiation)
+        )
         z = self.cross_satiation
         determinant = d[0] * d[1] - z**2
         return Demand(
-            intercept=((d[1] * r[0] - z * r[1]) / determinant, (d[0] * r[1] - z * r[0]) / determinant),
+            intercept=(
+                (d[1] * r[0] - z * r[1]) / determinant,
+                (d[0] * r[1] - z * r[0]) / determinant,
+            ),
             own_slope=(d[1] / determinant, d[0] / determinant),
             cross_slope=z / determinant,
         )
 
 
 def _shape_of_demand(value: Any) -> str | None:
-    keys = set(value) if isinstance(value, Mapping) else set(type(value).model_fields) if isinstance(value, Block) else set()
+    keys = (
+        set(value)
+        if isinstance(value, Mapping)
+        else set(type(value).model_fields)
+        if isinstance(value, Block)
+        else set()
+    )
     slopes, utility = bool(keys & set(Demand.model_fields)), bool(keys & set(Utility.model_fields))
     return None if slopes and utility else "<utility>" if utility else "<demand>"
 
@@ -112,30 +162,41 @@ AnyDemand = Annotated[
     Discriminator(
         _shape_of_demand,
         custom_error_type="mixed",
-        custom_error_message="mixes demand and utility; give either intercept, own_slope and cross_slope or choke_price, own_satiation and "
-        "cross_satiation",
+        custom_error_message=(
+            "mixes demand and utility; give either intercept, own_slope and cross_slope or"
+            " choke_price, own_satiation and cross_satiation"
+        ),
     ),
 ]
 
 
 class Leakage(Block):
-    """Demand lost to leakage: g_i = phi1 s_i^2 - phi2 s_j^2 - phi3 s_i s_j, in units of quantity."""
+    """Demand lost to leakage: g_i = phi1 s_i^2 - phi2 s_j^2 - phi3 s_i s_j, in units of
+    quantity."""
 
     own: Annotated[
         OneOrPerFirm[Positive],
         described(
-            "phi1_i: demand lost per squared unit of own sharing; above cross + interaction; one number or one per firm",
+            "phi1_i: demand lost per squared unit of own sharing; above cross + interaction; one"
+            " number or one per firm",
             letter="phi1",
             admissible="(cross + interaction, inf)",
         ),
     ]
     cross: Annotated[
         OneOrPerFirm[NonNegative],
-        described("phi2_i: demand gained per squared unit of the rival's sharing; one number or one per firm", letter="phi2"),
+        described(
+            "phi2_i: demand gained per squared unit of the rival's sharing; one number or one per"
+            " firm",
+            letter="phi2",
+        ),
     ]
     interaction: Annotated[
         OneOrPerFirm[NonNegative],
-        described("phi3_i: demand gained per product of both firms' sharing; one number or one per firm", letter="phi3"),
+        described(
+            "phi3_i: demand gained per product of both firms' sharing; one number or one per firm",
+            letter="phi3",
+        ),
     ]
 
 
@@ -144,20 +205,27 @@ class Security(Block):
 
     rivalry: Annotated[
         OneOrPerFirm[Annotated[Number, Field(ge=0, lt=1)]],
-        described("alpha_i: demand lost per unit of the rival's investment; one number or one per firm", letter="alpha"),
+        described(
+            "alpha_i: demand lost per unit of the rival's investment; one number or one per firm",
+            letter="alpha",
+        ),
     ]
     demand_spillover: Annotated[
         OneOrPerFirm[Annotated[Number, Field(ge=-1, le=1)]],
         described(
-            "lambda_d_i: demand gained per unit of what the rival invests and shares; negative is allowed; one number or one per firm",
+            "lambda_d_i: demand gained per unit of what the rival invests and shares; negative is"
+            " allowed; one number or one per firm",
             letter="lambda_d",
         ),
     ]
-    leakage: Annotated[Leakage, described("phi1, phi2, phi3: demand lost as shared knowledge leaks")]
+    leakage: Annotated[
+        Leakage, described("phi1, phi2, phi3: demand lost as shared knowledge leaks")
+    ]
 
 
 class Cost(Block):
-    """What security costs, f(t, y), when the rival's shared knowledge is y = lambda_c t_j s_j / t0."""
+    """What security costs, f(t, y), when the rival's shared knowledge is y = lambda_c t_j s_j /
+    t0."""
 
     form: Annotated[
         Annotated[str, Field(strict=True)],
@@ -167,7 +235,9 @@ class Cost(Block):
     scale: Annotated[
         OneOrPerFirm[Positive],
         described(
-            "k_i: curvature of the stand-alone cost k t^2 / 2, money per squared unit of quantity; one number or one per firm", letter="k"
+            "k_i: curvature of the stand-alone cost k t^2 / 2, money per squared unit of quantity;"
+            " one number or one per firm",
+            letter="k",
         ),
     ]
     max_saving: Annotated[
@@ -178,13 +248,18 @@ class Cost(Block):
                     ge=0,
                     lt=1,
                     json_schema_extra={
-                        "x-admissible": "[0, 1): at 1 the cost grows slower than the benefit and every planner's problem is unbounded"
+                        "x-admissible": (
+                            "[0, 1): at 1 the cost grows slower than the benefit and every"
+                            " planner's problem is unbounded"
+                        )
                     },
                 ),
             ]
         ],
         described(
-            "gamma_i: largest share of the stand-alone cost that shared knowledge can save; one number or one per firm", letter="gamma"
+            "gamma_i: largest share of the stand-alone cost that shared knowledge can save; one"
+            " number or one per firm",
+            letter="gamma",
         ),
     ]
     spillover: Annotated[
@@ -195,53 +270,78 @@ class Cost(Block):
                     ge=0,
                     le=1,
                     json_schema_extra={
-                        "x-admissible": "[0, 1], a pure number; with investment in other units divide it and cost.reference_investment by "
-                        "the same factor, only their ratio matters"
+                        "x-admissible": (
+                            "[0, 1], a pure number; with investment in other units divide it and"
+                            " cost.reference_investment by the same factor, only their ratio"
+                            " matters"
+                        )
                     },
                 ),
             ]
         ],
-        described("lambda_c_i: how useful the rival's shared knowledge is to firm i's cost; one number or one per firm", letter="lambda_c"),
+        described(
+            "lambda_c_i: how useful the rival's shared knowledge is to firm i's cost; one number or"
+            " one per firm",
+            letter="lambda_c",
+        ),
     ]
     investment_cap: Annotated[
         OneOrPerFirm[NonNegative] | None,
-        described("upper bound on a firm's investment, in units of quantity; 0: no investment, a pure price game; null: none"),
+        described(
+            "upper bound on a firm's investment, in units of quantity; 0: no investment, a pure"
+            " price game; null: none"
+        ),
     ] = None
     reference_investment: Annotated[
         Positive,
         described(
-            "t0: y = lambda_c t_j s_j / t0 is a pure number: an investment of this size, shared in full, is one unit of knowledge; "
-            "the restricted form has no use for it",
+            "t0: y = lambda_c t_j s_j / t0 is a pure number: an investment of this size, shared in"
+            " full, is one unit of knowledge; the restricted form has no use for it",
             letter="t0",
         ),
     ] = 1.0
 
 
 class UnitCosts(Block):
-    """What a unit sold costs, F_i = (c - lambdahat t_j s_j) (1 + slope t_i + curvature t_i^2 / 2): section 4 of the paper."""
+    """What a unit sold costs, F_i = (c - lambdahat t_j s_j) (1 + slope t_i + curvature t_i^2 / 2):
+    section 4 of the paper."""
 
     base: Annotated[
         OneOrPerFirm[NonNegative],
-        described("c_i: unit cost without investment, money per unit of quantity; one number or one per firm", letter="c"),
+        described(
+            "c_i: unit cost without investment, money per unit of quantity; one number or one per"
+            " firm",
+            letter="c",
+        ),
     ] = 0.0
     spillover: Annotated[
         OneOrPerFirm[NonNegative],
         described(
-            "lambdahat_i: unit cost saved per unit of what the rival invests and shares; a negative unit cost is refused; one number or "
-            "one per firm",
+            "lambdahat_i: unit cost saved per unit of what the rival invests and shares; a negative"
+            " unit cost is refused; one number or one per firm",
             letter="lambdahat",
         ),
     ] = 0.0
     slope: Annotated[
         OneOrPerFirm[NonNegative],
-        described("delta_i'(0): relative rise of unit cost per unit of own investment; one number or one per firm"),
+        described(
+            "delta_i'(0): relative rise of unit cost per unit of own investment; one number or one"
+            " per firm"
+        ),
     ] = 0.0
-    curvature: Annotated[OneOrPerFirm[NonNegative], described("delta_i'': how fast that rise itself rises; one number or one per firm")] = (
-        0.0
-    )
+    curvature: Annotated[
+        OneOrPerFirm[NonNegative],
+        described("delta_i'': how fast that rise itself rises; one number or one per firm"),
+    ] = 0.0
 
 
-def to_case(demand: Demand | Utility, security: Security, cost: Cost, unit_cost: UnitCosts, firms: Sequence[str] | None = None) -> Case:
+def to_case(
+    demand: Demand | Utility,
+    security: Security,
+    cost: Cost,
+    unit_cost: UnitCosts,
+    firms: Sequence[str] | None = None,
+) -> Case:
     """The frozen `Case` of a validated market, whose firms may have names."""
     if isinstance(demand, Utility):
         demand = demand.slopes()
@@ -269,26 +369,49 @@ class Rule:
 
     keys: tuple[str, ...]
     breach: Callable[..., str | tuple[KeyPath, str] | None]
-    """Takes the keys' values; None, the message, or the place below the first key and the message."""
+    """Takes the keys' values; None, the message, or the place below the first key and the
+    message."""
 
 
 def _cross_slope(cross: float, own: float | list[float]) -> str | None:
-    smaller, name = (min(own), "smaller own_slope") if isinstance(own, list | tuple) else (own, "own_slope")
-    return None if cross < smaller else f"is {show(cross)}; it must lie in [0, {name} = {show(smaller)})"
+    smaller, name = (
+        (min(own), "smaller own_slope") if isinstance(own, list | tuple) else (own, "own_slope")
+    )
+    return (
+        None
+        if cross < smaller
+        else f"is {show(cross)}; it must lie in [0, {name} = {show(smaller)})"
+    )
 
 
 def _cross_satiation(cross: float, own: float | list[float]) -> str | None:
-    smaller, name = (min(own), "smaller own_satiation") if isinstance(own, list | tuple) else (own, "own_satiation")
-    return None if cross < smaller else f"is {show(cross)}; it must lie in [0, {name} = {show(smaller)})"
+    smaller, name = (
+        (min(own), "smaller own_satiation")
+        if isinstance(own, list | tuple)
+        else (own, "own_satiation")
+    )
+    return (
+        None
+        if cross < smaller
+        else f"is {show(cross)}; it must lie in [0, {name} = {show(smaller)})"
+    )
 
 
-def _choke_price(choke: float | list[float], own: float | list[float], cross: float) -> tuple[KeyPath, str] | None:
+def _choke_price(
+    choke: float | list[float], own: float | list[float], cross: float
+) -> tuple[KeyPath, str] | None:
     if not isinstance(choke, list | tuple):
         return None
     d = own if isinstance(own, list | tuple) else [own, own]
     for i, j in ((0, 1), (1, 0)):
         if cross < min(d) and d[j] * choke[i] <= cross * choke[j]:
-            return (i,), f"is {show(choke[i])} and leaves the firm without demand; it must exceed {show(cross * choke[j] / d[j])}"
+            return (
+                (i,),
+                (
+                    f"is {show(choke[i])} and leaves the firm without demand; it must exceed"
+                    f" {show(cross * choke[j] / d[j])}"
+                ),
+            )
     return None
 
 
@@ -299,14 +422,23 @@ def _both(value: Any) -> list[Any]:
 
 def _unit_cost(given: Mapping[str, Any]) -> str | None:
     pairs = zip(_both(given.get("spillover") or 0.0), _both(given.get("base") or 0.0), strict=True)
-    return "has a spillover but no base: there is no unit cost to save" if any(saved and not base for saved, base in pairs) else None
+    return (
+        "has a spillover but no base: there is no unit cost to save"
+        if any(saved and not base for saved, base in pairs)
+        else None
+    )
 
 
 def _leakage(own: Any, cross: Any, interaction: Any) -> str | tuple[KeyPath, str] | None:
-    for firm, (first, second, third) in enumerate(zip(_both(own), _both(cross), _both(interaction), strict=True)):
+    for firm, (first, second, third) in enumerate(
+        zip(_both(own), _both(cross), _both(interaction), strict=True)
+    ):
         least = second + third
         if first <= least:
-            text = f"is {show(first)}; it must lie in (cross + interaction = {show(round(least, 12))}, inf)"
+            text = (
+                f"is {show(first)}; it must lie in (cross + interaction = {show(round(least, 12))},"
+                " inf)"
+            )
             return ((firm,), text) if isinstance(own, list | tuple) else text
     return None
 
@@ -319,37 +451,59 @@ def _size(block: Any) -> tuple[KeyPath, str] | None:
     """The first number of a block that is too large or too small to be computed with."""
 
     def walk(value: Any, path: KeyPath) -> tuple[KeyPath, str] | None:
-        parts = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list | tuple) else ()
+        parts = (
+            value.items()
+            if isinstance(value, Mapping)
+            else enumerate(value)
+            if isinstance(value, list | tuple)
+            else ()
+        )
         for key, below in parts:
             if (found := walk(below, (*path, key))) is not None:
                 return found
         if isinstance(value, bool) or not isinstance(value, int | float):
             return None
         # A spillover may be as small as it likes; what figures are divided by may not.
-        least = 1 / LARGEST if path[0] in ("intercept", "own_slope", "choke_price", "scale", "reference_investment") else 0.0
+        least = (
+            1 / LARGEST
+            if path[0] in ("intercept", "own_slope", "choke_price", "scale", "reference_investment")
+            else 0.0
+        )
         if abs(value) > LARGEST or 0 < abs(value) < least:
-            return path, f"is {show(value)}; state it in other units, so that its size lies between 1e-30 and 1e30"
+            return (
+                path,
+                (
+                    f"is {show(value)}; state it in other units, so that its size lies between"
+                    " 1e-30 and 1e30"
+                ),
+            )
         return None
 
     return walk(block, ())
 
 
 LARGEST_RATIO = 1e9
-"""How many times the smaller intercept the larger, or own leakage, may be: beyond, a firm is lost in the rounding of its rival's
-figures, or in that of what sharing costs it."""
+"""How many times the smaller intercept the larger, or own leakage, may be: beyond, a firm is lost
+in the rounding of its rival's figures, or in that of what sharing costs it."""
 
 
 def _intercepts(intercept: float | list[float]) -> str | None:
     if not isinstance(intercept, list | tuple) or max(intercept) <= LARGEST_RATIO * min(intercept):
         return None
-    return f"is [{', '.join(map(show, intercept))}]; the larger may be at most {LARGEST_RATIO:.0e} times the smaller"
+    return (
+        f"is [{', '.join(map(show, intercept))}]; the larger may be at most {LARGEST_RATIO:.0e}"
+        " times the smaller"
+    )
 
 
 def _large_leakage(own: float | list[float], intercept: float | list[float]) -> str | None:
     most = LARGEST_RATIO * min(_both(intercept))
     if max(_both(own)) <= most:
         return None
-    return f"is {show(own)}; it may be at most {LARGEST_RATIO:.0e} times the intercept, {show(most)} here"
+    return (
+        f"is {show(own)}; it may be at most {LARGEST_RATIO:.0e} times the intercept, {show(most)}"
+        " here"
+    )
 
 
 MARKET_RULES = (
@@ -359,7 +513,9 @@ MARKET_RULES = (
     Rule(("demand.cross_satiation", "demand.own_satiation"), _cross_satiation),
     Rule(("demand.choke_price", "demand.own_satiation", "demand.cross_satiation"), _choke_price),
     Rule(("unit_cost",), _unit_cost),
-    Rule(("security.leakage.own", "security.leakage.cross", "security.leakage.interaction"), _leakage),
+    Rule(
+        ("security.leakage.own", "security.leakage.cross", "security.leakage.interaction"), _leakage
+    ),
     Rule(("security.leakage.own", "demand.intercept"), _large_leakage),
 )
 
@@ -372,14 +528,18 @@ def check(
     document: Document | None = None,
     faults: Iterable[Fault] = (),
 ) -> Model:
-    """The tree as a validated model; raises `BadCase` with all its faults, and with the `faults` found before."""
+    """The tree as a validated model; raises `BadCase` with all its faults, and with the `faults`
+    found before."""
     found: dict[KeyPath, str] = {}
     result = None
     try:
         result = model.model_validate(tree)
     except ValidationError as error:
         schema = _json_schema(model)
-        entries = [(tuple(part for part in entry["loc"] if part not in TAGS), entry) for entry in error.errors(include_url=False)]
+        entries = [
+            (tuple(part for part in entry["loc"] if part not in TAGS), entry)
+            for entry in error.errors(include_url=False)
+        ]
         if document is not None:
             entries.sort(key=lambda each: order(document.place(each[0])))
         above = {path[:n] for path, _ in entries for n in range(len(path))}
@@ -388,8 +548,17 @@ def check(
                 continue  # pydantic counts faulty items as absent
             # Only the first faults are listed: what the rest would say need not be found.
             told = len(found) < LISTED or path in found
-            found.setdefault(path, explain(entry["type"], entry["msg"], entry["input"], path, schema) if told else "is not admissible")
-    found.update({path: message for path, message in _breaches(rules, tree, found) if path not in found})
+            found.setdefault(
+                path,
+                (
+                    explain(entry["type"], entry["msg"], entry["input"], path, schema)
+                    if told
+                    else "is not admissible"
+                ),
+            )
+    found.update(
+        {path: message for path, message in _breaches(rules, tree, found) if path not in found}
+    )
     everything = list(faults)
     for path, message in found.items():
         everything.append(Fault(document.place(path) if document else None, dotted(path), message))
@@ -403,7 +572,9 @@ def _json_schema(model: type[BaseModel]) -> Json:
     return model.model_json_schema()
 
 
-def _breaches(rules: Iterable[Rule], tree: Mapping[str, Any], faulty: Iterable[KeyPath]) -> Iterator[tuple[KeyPath, str]]:
+def _breaches(
+    rules: Iterable[Rule], tree: Mapping[str, Any], faulty: Iterable[KeyPath]
+) -> Iterator[tuple[KeyPath, str]]:
     """Breaches of rules whose keys are all given and free of faults."""
     faulty = tuple(faulty)
     for rule in rules:
@@ -412,7 +583,11 @@ def _breaches(rules: Iterable[Rule], tree: Mapping[str, Any], faulty: Iterable[K
             continue
         values = [_at(tree, path) for path in paths]
         if None not in values and (message := rule.breach(*values)):
-            yield (paths[0], message) if isinstance(message, str) else (paths[0] + message[0], message[1])
+            yield (
+                (paths[0], message)
+                if isinstance(message, str)
+                else (paths[0] + message[0], message[1])
+            )
 
 
 def _at(tree: Any, path: KeyPath) -> Any:

@@ -1,15 +1,16 @@
 """Proof that a planner's optimum is global: branch and bound over the sharing square of two firms.
 
-For given sharing s a planner's payoff W(s, t) is strongly concave in investments with modulus at least m (see
-`market.model.wellposed.concavity`; costs convex in both investments), so V(s) = max_t W(s, t) is found exactly, is continuously
-differentiable, and its gradient is W_s(s, t*(s)). On a box of sharings with centre c the optimal investments stay within
-|change of W_t| / m of t*(c), so interval arithmetic encloses the gradient of V, and
+For given sharing s a planner's payoff W(s, t) is strongly concave in investments with modulus at
+least m (see `market.model.wellposed.concavity`; costs convex in both investments), so V(s) = max_t
+W(s, t) is found exactly, is continuously differentiable, and its gradient is W_s(s, t*(s)). On a
+box of sharings with centre c the optimal investments stay within |change of W_t| / m of t*(c), so
+interval arithmetic encloses the gradient of V, and
 
     V(s) <= V(c) + sum_i h_i sup |V_i|        (h: half widths)
 
-A box is settled when this bound does not exceed the best value by more than the tolerance, or when V is monotone on it toward a
-face that is not on the square's border; what is left is quartered. Intervals are evaluated in ordinary floating point, so the
-proof holds up to rounding.
+A box is settled when this bound does not exceed the best value by more than the tolerance, or when
+V is monotone on it toward a face that is not on the square's border; what is left is quartered.
+Intervals are evaluated in ordinary floating point, so the proof holds up to rounding.
 """
 
 from __future__ import annotations
@@ -41,8 +42,8 @@ class Bound:
 
 
 def bound_optimum(payoff: Payoff, value: float, tolerances: Tolerances = DEFAULT) -> Bound:
-    """Bound a planner's payoff (one case in natural units, all costs borne) over all sharing and investment, given the best value
-    known."""
+    """Bound a planner's payoff (one case in natural units, all costs borne) over all sharing and
+    investment, given the best value known."""
     case = payoff.case
     nothing = Bound(gap=np.inf, better=None)
     form = form_of(case)
@@ -64,18 +65,30 @@ def bound_optimum(payoff: Payoff, value: float, tolerances: Tolerances = DEFAULT
         if boxes > LARGEST_TREE:
             return nothing
         x = np.concatenate([center, start], -1)
-        lower, upper = np.concatenate([center, 0 * center], -1), np.concatenate([center, cap + 0 * center], -1)
+        lower, upper = (
+            np.concatenate([center, 0 * center], -1),
+            np.concatenate([center, cap + 0 * center], -1),
+        )
         top = maximise(payoff, x, lower, upper, tolerances)
         if top.value.max() > allowed:
             return Bound(gap=np.inf, better=top.x[np.argmax(top.value)])
         gradient = payoff.derivatives(top.x)[1]
         slack = _distance_to_optimum(top.x, gradient, lower, upper, modulus)
         sharing = Interval(center - half, center + half)
-        radius = _investment_radius(payoff, sharing, top.x, gradient[:, INVESTMENT], modulus) + slack
+        radius = (
+            _investment_radius(payoff, sharing, top.x, gradient[:, INVESTMENT], modulus) + slack
+        )
         t = top.x[:, INVESTMENT]
-        slope = _sharing_slope(payoff, sharing, Interval(np.maximum(t - radius, 0.0), np.minimum(t + radius, cap)))
-        bound = top.value + modulus * slack[:, 0] ** 2 + (half * np.maximum(slope.high, -slope.low)).sum(-1)
-        # Monotone toward a face inside the square: the maximum is elsewhere. Toward the border: it is on the border.
+        slope = _sharing_slope(
+            payoff, sharing, Interval(np.maximum(t - radius, 0.0), np.minimum(t + radius, cap))
+        )
+        bound = (
+            top.value
+            + modulus * slack[:, 0] ** 2
+            + (half * np.maximum(slope.high, -slope.low)).sum(-1)
+        )
+        # Monotone toward a face inside the square: the maximum is elsewhere. Toward the border: it
+        # is on the border.
         rising, falling = slope.low > 0, slope.high < 0
         at_one, at_zero = center + half >= 1, center - half <= 0
         elsewhere = ((rising & ~at_one) | (falling & ~at_zero)).any(-1)
@@ -99,26 +112,39 @@ def _quarter(center: Array, half: Array, start: Array) -> tuple[Array, Array, Ar
         shifted[:, axis] += half[wide, axis]
         center = center.copy()
         center[wide, axis] -= half[wide, axis]
-        center, half, start = np.concatenate([center, shifted]), np.concatenate([half, half[wide]]), np.concatenate([start, start[wide]])
+        center, half, start = (
+            np.concatenate([center, shifted]),
+            np.concatenate([half, half[wide]]),
+            np.concatenate([start, start[wide]]),
+        )
     return center, half, start
 
 
-def _distance_to_optimum(x: Array, gradient: Array, lower: Array, upper: Array, modulus: float) -> Array:
+def _distance_to_optimum(
+    x: Array, gradient: Array, lower: Array, upper: Array, modulus: float
+) -> Array:
     """How far the optimal investments at these sharings can be from those found, (N, 1)."""
     off = projected_gradient(x, gradient, lower, upper)[:, INVESTMENT]
     return np.asarray(np.linalg.norm(off, axis=-1, keepdims=True) / modulus)
 
 
-def _investment_radius(payoff: Payoff, sharing: Interval, x: Array, at_center: Array, modulus: float) -> Array:
-    """How far the optimal investments move on each box of sharings, (N, 1), from W_t (N, 2) at the centres."""
+def _investment_radius(
+    payoff: Payoff, sharing: Interval, x: Array, at_center: Array, modulus: float
+) -> Array:
+    """How far the optimal investments move on each box of sharings, (N, 1), from W_t (N, 2) at the
+    centres."""
     case, t = payoff.case, x[:, INVESTMENT]
     fixed = Interval(t, t)
     u = _marginal_value(payoff, sharing, fixed)
-    reach = sharing.scaled(rival(case.demand_spillover)) + Interval(-rival(case.rivalry), -rival(case.rivalry))
+    reach = sharing.scaled(rival(case.demand_spillover)) + Interval(
+        -rival(case.rivalry), -rival(case.rivalry)
+    )
     knowledge = (sharing * fixed).rival.scaled(usefulness(case))
     left, saving = share_enclosure(case, knowledge)
     own_cost = left.scaled(-case.cost_scale * t)
-    spilled = (saving.rival * sharing).scaled(rival(case.cost_scale / 2 * usefulness(case)) * t[:, ::-1] ** 2)
+    spilled = (saving.rival * sharing).scaled(
+        rival(case.cost_scale / 2 * usefulness(case)) * t[:, ::-1] ** 2
+    )
     slope = u + u.rival * reach + own_cost + spilled
     move = np.maximum(slope.high - at_center, at_center - slope.low)
     return np.asarray(np.linalg.norm(move, axis=-1, keepdims=True) / modulus)
@@ -144,7 +170,9 @@ def _marginal_value(payoff: Payoff, sharing: Interval, t: Interval) -> Interval:
     """An enclosure of 2 Q A, the payoff's derivative in the shifted intercepts, (N, 2)."""
     case, Q = payoff.case, payoff.benefit
     square = sharing.squared()
-    spill = sharing.scaled(rival(case.demand_spillover)) + Interval(-rival(case.rivalry), -rival(case.rivalry))
+    spill = sharing.scaled(rival(case.demand_spillover)) + Interval(
+        -rival(case.rivalry), -rival(case.rivalry)
+    )
     A = (
         Interval(case.intercept + t.low, case.intercept + t.high)
         + (t * spill).rival

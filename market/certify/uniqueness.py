@@ -1,13 +1,15 @@
 """Is the equilibrium the only one? And where firms are alike, all symmetric ones. About two firms.
 
-Own sharing enters no own cost, so in any equilibrium of firms that choose at once sharing is the one sharing equilibrium s*(t) of
-`market.regimes.stages` at the investments t, and what remains are two conditions in two unknowns,
+Own sharing enters no own cost, so in any equilibrium of firms that choose at once sharing is the
+one sharing equilibrium s*(t) of `market.regimes.stages` at the investments t, and what remains are
+two conditions in two unknowns,
 
     G_i(t) = 2 w_i N_i (n1_i + g_i s_i) - k share(y_i) t_i = 0     (or G_i >= 0 at the cap)
 
-in the letters of `market.model.reply`. Interval arithmetic encloses G and its derivative on boxes of investments. Boxes on which some G_i
-cannot vanish are thrown out, the others quartered; as soon as minus the derivative is a P-matrix all over the hull of what is left
-(negative diagonal, positive determinant), at most one equilibrium exists. Boxes cover all investments an equilibrium can have.
+in the letters of `market.model.reply`. Interval arithmetic encloses G and its derivative on boxes
+of investments. Boxes on which some G_i cannot vanish are thrown out, the others quartered; as soon
+as minus the derivative is a P-matrix all over the hull of what is left (negative diagonal, positive
+determinant), at most one equilibrium exists. Boxes cover all investments an equilibrium can have.
 """
 
 from __future__ import annotations
@@ -65,7 +67,12 @@ def _letters(case: Case) -> _Letters:
         return float(a.ravel()[0])
 
     b = (case.own_slope + np.zeros(2)).reshape(2)
-    b_j, b2, alpha, spill = rival(b), one(case.cross_slope), one(case.rivalry), one(case.demand_spillover)
+    b_j, b2, alpha, spill = (
+        rival(b),
+        one(case.cross_slope),
+        one(case.rivalry),
+        one(case.demand_spillover),
+    )
     return _Letters(
         w=b / (4 * b * b_j - b2**2) ** 2,
         n1=2 * b_j - b2 * alpha,
@@ -85,7 +92,8 @@ def _letters(case: Case) -> _Letters:
 def largest_investment(case: Case) -> float:
     """A bound on any equilibrium investment; infinite where this argument gives none.
 
-    At the larger investment t_i the gain 2 w N_i (n1 + g s) is at most linear in t_i, the cost at least k kappa t_i.
+    At the larger investment t_i the gain 2 w N_i (n1 + g s) is at most linear in t_i, the cost at
+    least k kappa t_i.
     """
     c = _letters(case)
     _, phi2, phi3 = c.phi
@@ -94,25 +102,43 @@ def largest_investment(case: Case) -> float:
     level = 2 * c.b_j * c.intercept + c.b2 * rival(c.intercept) + (2 * c.b_j + c.b2) * (phi2 + phi3)
     room = c.k * c.share_bounds[0] - 2 * c.w * steepest * (steepest + others)
     with np.errstate(divide="ignore"):
-        bound = np.where(room > 0, 2 * c.w * steepest * level / np.where(room > 0, room, 1.0), np.inf)
-    return float(min(bound.max() * (1 + 1e-9), case.investment_cap.max()))  # the bound may be attained
+        bound = np.where(
+            room > 0, 2 * c.w * steepest * level / np.where(room > 0, room, 1.0), np.inf
+        )
+    return float(
+        min(bound.max() * (1 + 1e-9), case.investment_cap.max())
+    )  # the bound may be attained
 
 
 def uniqueness(case: Case, sharing: float | None = None) -> Uniqueness:
-    """Whether firms that choose at once have one equilibrium, at one flat case; `sharing` is what is imposed, if it is."""
+    """Whether firms that choose at once have one equilibrium, at one flat case; `sharing` is what
+    is imposed, if it is."""
     if not form_of(case).falling_share or case.unit_cost is not None:
-        beyond = " or ".join(dict.fromkeys(form.label for form in COST_FORMS.values() if not form.falling_share))
-        return Uniqueness(status="not proven", basis=f"no proof covers unit costs or the {beyond} cost form; several starts led here")
+        beyond = " or ".join(
+            dict.fromkeys(form.label for form in COST_FORMS.values() if not form.falling_share)
+        )
+        return Uniqueness(
+            status="not proven",
+            basis=f"no proof covers unit costs or the {beyond} cost form; several starts led here",
+        )
     if any((a[..., :1] != a).any() for a in (getattr(case, name) for name in COMMON)):
         return Uniqueness(
             status="not proven",
-            basis="the proof covers firms that differ in intercept, own slope and cost spillover alone; several starts led here",
+            basis=(
+                "the proof covers firms that differ in intercept, own slope and cost spillover"
+                " alone; several starts led here"
+            ),
         )
     top = largest_investment(case)
     if top == 0:
-        return Uniqueness(status="proven", basis="without investment firms have nothing to choose but prices")
+        return Uniqueness(
+            status="proven", basis="without investment firms have nothing to choose but prices"
+        )
     if not np.isfinite(top):
-        return Uniqueness(status="not proven", basis="no bound on equilibrium investments is known; several starts led here")
+        return Uniqueness(
+            status="not proven",
+            basis="no bound on equilibrium investments is known; several starts led here",
+        )
     c = _letters(case)
     cap = float(case.investment_cap.max())
     low, high = np.zeros((1, 2)), np.full((1, 2), top)
@@ -123,7 +149,10 @@ def uniqueness(case: Case, sharing: float | None = None) -> Uniqueness:
             basis = (
                 "the conditions for an equilibrium are one-to-one over all investments"
                 if not covered
-                else f"interval search excludes all investments but a neighbourhood, where the conditions are one-to-one ({covered} boxes)"
+                else (
+                    "interval search excludes all investments but a neighbourhood, where the"
+                    f" conditions are one-to-one ({covered} boxes)"
+                )
             )
             return Uniqueness(status="proven", basis=basis)
         middle = (low + high) / 2
@@ -136,7 +165,12 @@ def uniqueness(case: Case, sharing: float | None = None) -> Uniqueness:
         keep = ~impossible.any(-1)
         low, high = low[keep], high[keep]
         if covered > LARGEST_COVER or not len(low):
-            return Uniqueness(status="not proven", basis=f"interval search left it open after {covered} boxes; several starts led here")
+            return Uniqueness(
+                status="not proven",
+                basis=(
+                    f"interval search left it open after {covered} boxes; several starts led here"
+                ),
+            )
 
 
 def _quarters(low: Array, middle: Array, high: Array) -> tuple[Array, Array]:
@@ -156,8 +190,11 @@ def _injective(case: Case, c: _Letters, t: Interval, sharing: float | None) -> b
     return bool((own.high < 0).all() and determinant.low.min() > 0)
 
 
-def _conditions(case: Case, c: _Letters, t: Interval, imposed: float | None) -> tuple[Interval, tuple[Interval, Interval]]:
-    """Enclosures on boxes (N, 2) of the conditions G, and of their derivatives in own and in the rival's investment."""
+def _conditions(
+    case: Case, c: _Letters, t: Interval, imposed: float | None
+) -> tuple[Interval, tuple[Interval, Interval]]:
+    """Enclosures on boxes (N, 2) of the conditions G, and of their derivatives in own and in the
+    rival's investment."""
     phi1, phi2, phi3 = c.phi
     s, rise = _sharing(case, c, t, imposed)
     s_j, t_j = s.rival, t.rival
@@ -178,7 +215,11 @@ def _conditions(case: Case, c: _Letters, t: Interval, imposed: float | None) -> 
 
     # G_i depends on own sharing through g alone: where sharing responds, price is at its top in it.
     by_own_sharing = N.scaled(2 * c.w * c.g)
-    N_sj = t_j.scaled(2 * c.b_j * c.spill) + s_j.scaled(4 * c.b_j * phi2 - 2 * c.b2 * phi1) + s.scaled((2 * c.b_j + c.b2) * phi3)
+    N_sj = (
+        t_j.scaled(2 * c.b_j * c.spill)
+        + s_j.scaled(4 * c.b_j * phi2 - 2 * c.b2 * phi1)
+        + s.scaled((2 * c.b_j + c.b2) * phi3)
+    )
     by_rival_sharing = (N_sj * slope).scaled(2 * c.w) + (fall * t * t_j).scaled(c.k * c.received)
     own = (slope * slope).scaled(2 * c.w) - share.scaled(c.k)
     cross = (by_rival * slope).scaled(2 * c.w) + (fall * t * s_j).scaled(c.k * c.received)
@@ -193,8 +234,11 @@ def _point(value: Array) -> Interval:
     return Interval(value, value)
 
 
-def _sharing(case: Case, c: _Letters, t: Interval, imposed: float | None) -> tuple[Interval, tuple[Interval, Interval]]:
-    """Enclosures of the sharing equilibrium on boxes, and of each firm's derivatives in own and in the rival's investment.
+def _sharing(
+    case: Case, c: _Letters, t: Interval, imposed: float | None
+) -> tuple[Interval, tuple[Interval, Interval]]:
+    """Enclosures of the sharing equilibrium on boxes, and of each firm's derivatives in own and in
+    the rival's investment.
 
     Sharing is monotone in both investments, in the direction of the demand spillover.
     """
@@ -211,7 +255,8 @@ def _sharing(case: Case, c: _Letters, t: Interval, imposed: float | None) -> tup
     still = (s.low == s.high) & ((s.low == 0) | (s.low == 1))
 
     def between(limit: Array) -> Interval:
-        # Zero at a bound, less where the rival's sharing is at one, at most this where both respond.
+        # Zero at a bound, less where the rival's sharing is at one, at most this where both
+        # respond.
         limit = np.where(still, 0.0, limit)
         return Interval(np.minimum(limit, 0.0), np.maximum(limit, 0.0))
 
@@ -219,7 +264,8 @@ def _sharing(case: Case, c: _Letters, t: Interval, imposed: float | None) -> tup
 
 
 def symmetric_levels(case: Case, imposed: float | None = None) -> Array:
-    """Levels (m, 4) at which the condition of a symmetric equilibrium changes sign, and those at the cap, for firms that are alike."""
+    """Levels (m, 4) at which the condition of a symmetric equilibrium changes sign, and those at
+    the cap, for firms that are alike."""
     top = largest_investment(case)
     if not np.isfinite(top) or case.unit_cost is not None or not form_of(case).falling_share:
         return np.empty((0, 4))

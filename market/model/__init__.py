@@ -1,1 +1,2 @@
-"""The economics as formulas: demand, cost, prices, payoffs, firms that leave, exact best replies, accounts."""
+"""The economics as formulas: demand, cost, prices, payoffs, firms that leave, exact best replies,
+accounts."""

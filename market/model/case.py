@@ -1,9 +1,10 @@
 """The market of Gal-Or and Ghose (2005) as frozen arrays.
 
-Two firms with differentiated products choose how much security information to share (s in [0, 1]) and how much to invest
-in security (t >= 0), then prices. A `Case` holds the parameters of one market or of many: every array carries leading batch
-axes and a last axis over firms, of length 2 (one value per firm) or 1 (common to both), so that a formula written once
-broadcasts over cases, types and starting points.
+Two firms with differentiated products choose how much security information to share (s in [0, 1])
+and how much to invest in security (t >= 0), then prices. A `Case` holds the parameters of one
+market or of many: every array carries leading batch axes and a last axis over firms, of length 2
+(one value per firm) or 1 (common to both), so that a formula written once broadcasts over cases,
+types and starting points.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ INVESTMENT = slice(2, 4)
 
 
 def rival(x: Array) -> Array:
-    """The array with the two firms exchanged on the last axis (an axis of length 1 stands for both and stays)."""
+    """The array with the two firms exchanged on the last axis (an axis of length 1 stands for both
+    and stays)."""
     return x[..., ::-1]
 
 
@@ -38,12 +40,14 @@ def levels(sharing: ArrayLike, investment: ArrayLike) -> Array:
 
 
 def of_firm(x: Array, firm: int) -> Array:
-    """One firm's entries of an array whose last axis is over firms, of length 2 or, for what is common to both, 1."""
+    """One firm's entries of an array whose last axis is over firms, of length 2 or, for what is
+    common to both, 1."""
     return x[..., firm if x.shape[-1] > firm else -1]
 
 
 def take_lanes(x: Array, lanes: Any) -> Array:
-    """The entries at these lanes (indices or flags) of an array whose first axis has one entry per lane, or one for all."""
+    """The entries at these lanes (indices or flags) of an array whose first axis has one entry per
+    lane, or one for all."""
     if len(x) == 1:
         return x
     which = np.asarray(lanes)
@@ -52,9 +56,11 @@ def take_lanes(x: Array, lanes: Any) -> Array:
 
 @dataclass(frozen=True, kw_only=True)
 class UnitCost:
-    """Parameters of the cost of a unit sold, F_i = (c - lambdahat t_j s_j) delta(t_i), delta(t) = 1 + slope t + curvature t^2 / 2.
+    """Parameters of the cost of a unit sold, F_i = (c - lambdahat t_j s_j) delta(t_i), delta(t) = 1
+    + slope t + curvature t^2 / 2.
 
-    Section 4 of the paper: security makes every unit dearer, what the rival shares makes it cheaper. Money per unit of quantity.
+    Section 4 of the paper: security makes every unit dearer, what the rival shares makes it
+    cheaper. Money per unit of quantity.
     """
 
     base: Array
@@ -76,12 +82,13 @@ class Case:
     own_slope: Array
     """b1_i > 0: quantity lost per unit of the own price ("disloyalty")."""
     cross_slope: Array
-    """b2 in [0, min b1): quantity gained per unit of the rival's price (substitutability); common to both firms."""
+    """b2 in [0, min b1): quantity gained per unit of the rival's price (substitutability); common
+    to both firms."""
     rivalry: Array
     """alpha in [0, 1): demand lost per unit of the rival's investment."""
     demand_spillover: Array
-    """lambda_d: demand gained per unit of what the rival invests and shares (of the firm that benefits); usually in (0, 1], may be
-    negative."""
+    """lambda_d: demand gained per unit of what the rival invests and shares (of the firm that
+    benefits); usually in (0, 1], may be negative."""
     leakage_own: Array
     """phi1: demand lost per squared unit of own sharing; phi1 > phi2 + phi3."""
     leakage_cross: Array
@@ -91,11 +98,14 @@ class Case:
     cost_scale: Array
     """k > 0: curvature of the stand-alone investment cost k t^2 / 2, money units."""
     max_saving: Array
-    """gamma in [0, 1): largest share of the stand-alone cost that the rival's shared knowledge can save."""
+    """gamma in [0, 1): largest share of the stand-alone cost that the rival's shared knowledge can
+    save."""
     cost_spillover: Array
-    """lambda_c,i in [0, 1]: how useful the rival's shared knowledge is to firm i's cost (of the firm that benefits)."""
+    """lambda_c,i in [0, 1]: how useful the rival's shared knowledge is to firm i's cost (of the
+    firm that benefits)."""
     reference_investment: Array
-    """t0 > 0: the investment that, shared in full by the rival, is one unit of knowledge; quantity units. Only lambda_c / t0 matters."""
+    """t0 > 0: the investment that, shared in full by the rival, is one unit of knowledge; quantity
+    units. Only lambda_c / t0 matters."""
     investment_cap: Array
     """Upper bound on t_i; infinity when there is none."""
     cost_form: str = "saturating"
@@ -116,11 +126,16 @@ class Case:
 
     def map(self, function: Any) -> Case:
         """The case with `function` applied to every parameter array."""
-        unit = self.unit_cost and UnitCost(**{name: function(value) for name, value in vars(self.unit_cost).items()})
-        return replace(self, **{name: function(getattr(self, name)) for name in PARAMETERS}, unit_cost=unit)
+        unit = self.unit_cost and UnitCost(
+            **{name: function(value) for name, value in vars(self.unit_cost).items()}
+        )
+        return replace(
+            self, **{name: function(getattr(self, name)) for name in PARAMETERS}, unit_cost=unit
+        )
 
     def flat(self) -> Case:
-        """The case with its batch axes laid out as one axis of lanes; what is common to all lanes keeps length 1 there."""
+        """The case with its batch axes laid out as one axis of lanes; what is common to all lanes
+        keeps length 1 there."""
         shape = self.batch
 
         def lay_out(x: Array) -> Array:
@@ -139,15 +154,19 @@ class Case:
         return all(x.shape[-1] == 1 or bool(np.all(x[..., 0] == x[..., 1])) for x in self._arrays())
 
     def with_cost_spillover(self, cost_spillover: ArrayLike) -> Case:
-        """The same market at other cost spillovers lambda_c (..., 2); leading axes become batch axes."""
+        """The same market at other cost spillovers lambda_c (..., 2); leading axes become batch
+        axes."""
         return self.with_parameter("cost_spillover", cost_spillover)
 
     def with_parameter(self, name: str, values: ArrayLike) -> Case:
-        """The same market at other values (..., 2) of one parameter; leading axes become batch axes."""
+        """The same market at other values (..., 2) of one parameter; leading axes become batch
+        axes."""
         return Case(**{**vars(self), name: np.asarray(values, float)})
 
 
-PARAMETERS = tuple(f.name for f in fields(Case) if f.name not in ("cost_form", "unit_cost", "firms"))
+PARAMETERS = tuple(
+    f.name for f in fields(Case) if f.name not in ("cost_form", "unit_cost", "firms")
+)
 """The names of the market's own parameter arrays."""
 
 
@@ -168,10 +187,11 @@ def make_case(
     unit_cost: Sequence[ArrayLike] = (0, 0, 0, 0),
     firms: tuple[str, str] = FIRMS,
 ) -> Case:
-    """A `Case` from numbers, one per market or, for intercept, own slope and spillovers, one per firm.
+    """A `Case` from numbers, one per market or, for intercept, own slope and spillovers, one per
+    firm.
 
-    `leakage` is (own, cross, interaction), `unit_cost` (base, spillover, slope, curvature). No admissibility is checked here: files
-    go through `market.casefile.schema`.
+    `leakage` is (own, cross, interaction), `unit_cost` (base, spillover, slope, curvature). No
+    admissibility is checked here: files go through `market.casefile.schema`.
     """
 
     def array(value: ArrayLike) -> Array:
@@ -195,6 +215,10 @@ def make_case(
         reference_investment=array(reference_investment),
         investment_cap=array(np.inf if investment_cap is None else investment_cap),
         cost_form=cost_form,
-        unit_cost=None if free else UnitCost(base=base, spillover=spillover, slope=slope, curvature=curvature),
+        unit_cost=(
+            None
+            if free
+            else UnitCost(base=base, spillover=spillover, slope=slope, curvature=curvature)
+        ),
         firms=firms,
     )

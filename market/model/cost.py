@@ -1,10 +1,12 @@
 """What security costs: a fixed cost of investment, and the cost of a unit sold.
 
-Investment cost is f(t, y): y_i = lambda_c,i t_j s_j / t0 is the knowledge firm i receives. The paper's section 2 asks f_t(0, y) = 0 and,
-for t > 0, f_t > 0, f_tt > 0, f_y < 0 and f_ty < 0, and names no form. The forms of a share, f = (k/2) t^2 share(y), obey: `share` is
-the part of the stand-alone cost k t^2 / 2 that is left, from 1 at y = 0 down to 1 - gamma. The restricted form
-f = (k/2) max(t - y, 0)^2 of Gordon, Loeb and Lucyshyn (2003) does not: knowledge replaces investment, and f_t(0, y) = 0 only because
-received knowledge is enough; the paper contrasts its results with it. It has a kink in its second derivatives at t = y.
+Investment cost is f(t, y): y_i = lambda_c,i t_j s_j / t0 is the knowledge firm i receives. The
+paper's section 2 asks f_t(0, y) = 0 and, for t > 0, f_t > 0, f_tt > 0, f_y < 0 and f_ty < 0, and
+names no form. The forms of a share, f = (k/2) t^2 share(y), obey: `share` is the part of the
+stand-alone cost k t^2 / 2 that is left, from 1 at y = 0 down to 1 - gamma. The restricted form f =
+(k/2) max(t - y, 0)^2 of Gordon, Loeb and Lucyshyn (2003) does not: knowledge replaces investment,
+and f_t(0, y) = 0 only because received knowledge is enough; the paper contrasts its results with
+it. It has a kink in its second derivatives at t = y.
 """
 
 from __future__ import annotations
@@ -25,9 +27,11 @@ CostDerivatives = tuple[Array, Array, Array, Array, Array, Array]
 
 @dataclass(frozen=True, kw_only=True)
 class CostForm:
-    """An investment-cost form and everything that is true of it: nothing else in the program names one.
+    """An investment-cost form and everything that is true of it: nothing else in the program names
+    one.
 
-    Arguments are own investment t, knowledge received y, the scale k and the largest saving gamma; formulas are elementwise.
+    Arguments are own investment t, knowledge received y, the scale k and the largest saving gamma;
+    formulas are elementwise.
     """
 
     key: str
@@ -41,24 +45,30 @@ class CostForm:
     derivatives: Callable[[Array, Array, Array, Array], CostDerivatives]
     """f and its derivatives in t and y."""
     parabola: Callable[[Array, Array, Array], tuple[Array, Array]]
-    """From (y, k, gamma) to (kappa, origin) such that f = (kappa / 2) max(t - origin, 0)^2: every form is this in own investment."""
+    """From (y, k, gamma) to (kappa, origin) such that f = (kappa / 2) max(t - origin, 0)^2: every
+    form is this in own investment."""
     far_out: Callable[[Array, Array, NDArray[np.bool_], Array], Array]
-    """2 f / (k r^2) along a ray (r t, r y) as r grows without limit, from (t, y, whether the firm has any use for y, gamma)."""
+    """2 f / (k r^2) along a ray (r t, r y) as r grows without limit, from (t, y, whether the firm
+    has any use for y, gamma)."""
     starting_share: Callable[[Array, Array, float], Array]
-    """Share of the stand-alone cost at which starting investments are optimal, from (lambda_c s_j, gamma, part of the saving made)."""
+    """Share of the stand-alone cost at which starting investments are optimal, from (lambda_c s_j,
+    gamma, part of the saving made)."""
     saved: tuple[float, ...]
-    """Parts of what sharing can save at which starting investments are taken; where much can be saved, optima with little and with much
-    investment may stand side by side."""
+    """Parts of what sharing can save at which starting investments are taken; where much can be
+    saved, optima with little and with much investment may stand side by side."""
     own_far_out: bool
-    """Whether far out f is a parabola in own investment whatever the rival's, so that the corners of the sharing square decide whether a
-    payoff is bounded; otherwise a fan of directions is tried."""
+    """Whether far out f is a parabola in own investment whatever the rival's, so that the corners
+    of the sharing square decide whether a payoff is bounded; otherwise a fan of directions is
+    tried."""
     convex_in_both: bool
-    """Whether f is convex in both investments jointly, k diag(far_out) below its Hessian: the branch and bound proof then covers it."""
+    """Whether f is convex in both investments jointly, k diag(far_out) below its Hessian: the
+    branch and bound proof then covers it."""
     falling_share: bool
-    """Whether f = (k/2) t^2 share(y), share falling in y ever more slowly: the ends of an interval of y then enclose the share and its
-    slope, as the proofs by intervals need."""
+    """Whether f = (k/2) t^2 share(y), share falling in y ever more slowly: the ends of an interval
+    of y then enclose the share and its slope, as the proofs by intervals need."""
     pure_knowledge: bool = True
-    """Whether y is a pure number, lambda_c t_j s_j / t0; if not it is measured in units of investment."""
+    """Whether y is a pure number, lambda_c t_j s_j / t0; if not it is measured in units of
+    investment."""
     uses_max_saving: bool = True
     """Whether gamma plays a part in it."""
     obeys_paper: bool = True
@@ -67,12 +77,19 @@ class CostForm:
     def described(self) -> str:
         """The form in one line, with what sets it apart."""
         apart = ", outside the paper's assumptions" * (not self.obeys_paper)
-        return f"{self.key}: {self.formula}{apart}" + ", max_saving plays no part in it" * (not self.uses_max_saving)
+        return f"{self.key}: {self.formula}{apart}" + ", max_saving plays no part in it" * (
+            not self.uses_max_saving
+        )
 
 
-def of_share(share: Callable[[Array, Array], Array], bends: Callable[[Array, Array], tuple[Array, Array]], **facts: Any) -> CostForm:
-    """The form (k/2) t^2 share(y) from the share that is left, which falls ever more slowly from 1 to 1 - gamma, and from its first two
-    derivatives in y; `facts` are the fields of the row that do not follow from these."""
+def of_share(
+    share: Callable[[Array, Array], Array],
+    bends: Callable[[Array, Array], tuple[Array, Array]],
+    **facts: Any,
+) -> CostForm:
+    """The form (k/2) t^2 share(y) from the share that is left, which falls ever more slowly from 1
+    to 1 - gamma, and from its first two derivatives in y; `facts` are the fields of the row that do
+    not follow from these."""
 
     def value(t: Array, y: Array, k: Array, gamma: Array) -> Array:
         return np.asarray(k / 2 * t**2 * share(y, gamma))
@@ -194,35 +211,50 @@ def form_of(case: Case) -> CostForm:
 
 
 def share_enclosure(case: Case, y: Interval) -> tuple[Interval, Interval]:
-    """Enclosures (N, 2) of the share of the stand-alone cost left at one flat case, which falls in y, and of minus its derivative,
-    which falls too."""
-    one, gamma, k = np.ones(1), case.max_saving.reshape(-1), np.full(1, 2.0)  # at t = 1 and k = 2 the cost is the share itself
+    """Enclosures (N, 2) of the share of the stand-alone cost left at one flat case, which falls in
+    y, and of minus its derivative, which falls too."""
+    one, gamma, k = (
+        np.ones(1),
+        case.max_saving.reshape(-1),
+        np.full(1, 2.0),
+    )  # at t = 1 and k = 2 the cost is the share itself
     at_low, at_high = (form_of(case).derivatives(one, bound, k, gamma) for bound in (y.low, y.high))
     return Interval(at_high[0], at_low[0]), Interval(-at_high[2], -at_low[2])
 
 
 def usefulness(case: Case) -> Array:
-    """What firm i receives of a unit that its rival invests and shares: lambda_c,i / t0, per unit of quantity, (..., 1 or 2)."""
-    return case.cost_spillover / case.reference_investment if form_of(case).pure_knowledge else case.cost_spillover
+    """What firm i receives of a unit that its rival invests and shares: lambda_c,i / t0, per unit
+    of quantity, (..., 1 or 2)."""
+    return (
+        case.cost_spillover / case.reference_investment
+        if form_of(case).pure_knowledge
+        else case.cost_spillover
+    )
 
 
 def knowledge_received(case: Case, x: Array) -> Array:
-    """y_i = lambda_c,i t_j s_j / t0, a pure number (the restricted form: lambda_c,i t_j s_j), shape (..., 2)."""
+    """y_i = lambda_c,i t_j s_j / t0, a pure number (the restricted form: lambda_c,i t_j s_j), shape
+    (..., 2)."""
     return usefulness(case) * rival(x[..., INVESTMENT] * x[..., SHARING])
 
 
 def investment_cost(case: Case, x: Array) -> Array:
     """f_i at levels x (..., 4), per firm (..., 2), money units."""
-    return form_of(case).value(x[..., INVESTMENT], knowledge_received(case, x), case.cost_scale, case.max_saving)
+    return form_of(case).value(
+        x[..., INVESTMENT], knowledge_received(case, x), case.cost_scale, case.max_saving
+    )
 
 
 def cost_derivatives(case: Case, x: Array) -> CostDerivatives:
     """f_i and its derivatives in own investment and knowledge received, each (..., 2)."""
-    return form_of(case).derivatives(x[..., INVESTMENT], knowledge_received(case, x), case.cost_scale, case.max_saving)
+    return form_of(case).derivatives(
+        x[..., INVESTMENT], knowledge_received(case, x), case.cost_scale, case.max_saving
+    )
 
 
 def own_parabola(case: Case, x: Array) -> tuple[Array, Array]:
-    """(kappa, origin), each (..., 2): f_i = (kappa / 2) max(t_i - origin, 0)^2 while the rival's levels stay."""
+    """(kappa, origin), each (..., 2): f_i = (kappa / 2) max(t_i - origin, 0)^2 while the rival's
+    levels stay."""
     return form_of(case).parabola(knowledge_received(case, x), case.cost_scale, case.max_saving)
 
 
@@ -241,7 +273,8 @@ class UnitCostTerms(NamedTuple):
 
 
 def unit_cost(case: Case, x: Array) -> UnitCostTerms | None:
-    """F_i = (c - lambdahat t_j s_j) delta(t_i) at levels x (..., 4), money per unit; None where units cost nothing."""
+    """F_i = (c - lambdahat t_j s_j) delta(t_i) at levels x (..., 4), money per unit; None where
+    units cost nothing."""
     F = case.unit_cost
     if F is None:
         return None

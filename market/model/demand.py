@@ -1,8 +1,9 @@
 """Demand, the utility behind it, and consumer surplus.
 
-Demand (1): q_i = a_i - b1_i p_i + b2 p_j + B_i(s, t). With D = [[b1_1, -b2], [-b2, b1_2]] and the shifted intercept A = a + B
-this is q = A - D p. It is the demand of a consumer with quadratic utility (Appendix A), whose inverse demand is
-p = H (A - q), H = D^-1: p_i = r_i - d_i q_i - z q_j with r = H A, d_i = H_ii, z = H_12.
+Demand (1): q_i = a_i - b1_i p_i + b2 p_j + B_i(s, t). With D = [[b1_1, -b2], [-b2, b1_2]] and the
+shifted intercept A = a + B this is q = A - D p. It is the demand of a consumer with quadratic
+utility (Appendix A), whose inverse demand is p = H (A - q), H = D^-1: p_i = r_i - d_i q_i - z q_j
+with r = H A, d_i = H_ii, z = H_12.
 """
 
 from __future__ import annotations
@@ -13,16 +14,28 @@ from market.model.case import INVESTMENT, SHARING, Array, Case, rival
 
 
 def leakage(case: Case, x: Array) -> Array:
-    """Demand lost by leaked information, g_i = phi1 s_i^2 - phi2 s_j^2 - phi3 s_i s_j (2), shape (..., 2)."""
+    """Demand lost by leaked information, g_i = phi1 s_i^2 - phi2 s_j^2 - phi3 s_i s_j (2), shape
+    (..., 2)."""
     s = x[..., SHARING]
-    return case.leakage_own * s**2 - case.leakage_cross * rival(s) ** 2 - case.leakage_interaction * s * rival(s)
+    return (
+        case.leakage_own * s**2
+        - case.leakage_cross * rival(s) ** 2
+        - case.leakage_interaction * s * rival(s)
+    )
 
 
 def shifted_intercept(case: Case, x: Array) -> Array:
-    """A_i = a_i + B_i, B_i = t_i - alpha t_j + lambda_d t_j s_j - g_i (3), shape (..., 2), quantity units."""
+    """A_i = a_i + B_i, B_i = t_i - alpha t_j + lambda_d t_j s_j - g_i (3), shape (..., 2), quantity
+    units."""
     t = x[..., INVESTMENT]
     received = rival(t * x[..., SHARING])
-    return case.intercept + t - case.rivalry * rival(t) + case.demand_spillover * received - leakage(case, x)
+    return (
+        case.intercept
+        + t
+        - case.rivalry * rival(t)
+        + case.demand_spillover * received
+        - leakage(case, x)
+    )
 
 
 def slope_matrix(case: Case) -> Array:
@@ -36,7 +49,10 @@ def inverse_slope_matrix(case: Case) -> Array:
     """H = D^-1, shape (..., 2, 2): inverse demand is p = H (A - q)."""
     D = slope_matrix(case)
     determinant = D[..., 0, 0] * D[..., 1, 1] - D[..., 0, 1] * D[..., 1, 0]
-    return matrix(D[..., 1, 1], -D[..., 0, 1], -D[..., 1, 0], D[..., 0, 0]) / determinant[..., None, None]
+    return (
+        matrix(D[..., 1, 1], -D[..., 0, 1], -D[..., 1, 0], D[..., 0, 0])
+        / determinant[..., None, None]
+    )
 
 
 def quantity(case: Case, intercept: Array, price: Array) -> Array:
@@ -52,8 +68,8 @@ def inverse_demand(case: Case, intercept: Array, quantity: Array) -> Array:
 def gross_utility(case: Case, intercept: Array, quantity: Array) -> Array:
     """GU_i = q_i (r_i - d_i q_i / 2 - z q_j / 2), shape (..., 2), money units.
 
-    Their sum is the line integral of inverse demand from 0 to the quantities, along any path; GU_i is firm i's part of it
-    along the ray. At equal firms the sum is the integral in (9).
+    Their sum is the line integral of inverse demand from 0 to the quantities, along any path; GU_i
+    is firm i's part of it along the ray. At equal firms the sum is the integral in (9).
     """
     H = inverse_slope_matrix(case)
     return quantity * (apply(H, intercept) - apply(H, quantity) / 2)
@@ -65,9 +81,11 @@ def consumer_surplus(case: Case, intercept: Array, quantity: Array, price: Array
 
 
 def printed_double_integral(case: Case, intercept: Array, quantity: Array) -> Array:
-    """The integral of inverse demand p_i(q_1, q_2) over the rectangle of both quantities, as (35) prints it.
+    """The integral of inverse demand p_i(q_1, q_2) over the rectangle of both quantities, as (35)
+    prints it.
 
-    A diagnostic only: it has the unit price x quantity^2, so it is no money amount and does not sum to (9). Shape (..., 2).
+    A diagnostic only: it has the unit price x quantity^2, so it is no money amount and does not sum
+    to (9). Shape (..., 2).
     """
     return rival(quantity) * gross_utility(case, intercept, quantity)
 
@@ -80,7 +98,9 @@ def apply(m: Array, v: Array) -> Array:
 def matrix(m11: Array, m12: Array, m21: Array, m22: Array) -> Array:
     """A matrix (..., 2, 2) from its entries."""
     shape = np.broadcast_shapes(m11.shape, m12.shape, m21.shape, m22.shape)
-    out = np.empty((2, 2, *shape), np.result_type(m11, m12, m21, m22))  # lanes next to each other in memory
+    out = np.empty(
+        (2, 2, *shape), np.result_type(m11, m12, m21, m22)
+    )  # lanes next to each other in memory
     out[0, 0], out[0, 1], out[1, 0], out[1, 1] = m11, m12, m21, m22
     return out.transpose(*range(2, out.ndim), 0, 1)
 

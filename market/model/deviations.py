@@ -1,9 +1,10 @@
-"""What a firm gains by own levels, whoever then sells: a firm that cannot sell is out (`market.model.leaving`).
+"""What a firm gains by own levels, whoever then sells: a firm that cannot sell is out
+(`market.model.leaving`).
 
-A firm may meet one rival or, where types are private, one of several, each at levels of its own; it may receive so
-much per unit of its own levels. Where every firm sells its payoff is what formulas without exit say, and the best
-levels of these are the best of all unless more is to be had with a rival out: what can be is bounded from above, and
-searched where the bound leaves room.
+A firm may meet one rival or, where types are private, one of several, each at levels of its own; it
+may receive so much per unit of its own levels. Where every firm sells its payoff is what formulas
+without exit say, and the best levels of these are the best of all unless more is to be had with a
+rival out: what can be is bounded from above, and searched where the bound leaves room.
 """
 
 from __future__ import annotations
@@ -27,11 +28,14 @@ CONTROLS = ((0, 2), (1, 3))
 SHARES = 17
 """Own sharing on the grid from which levels that drive a rival out are searched."""
 NEAR, OUTWARD = 17, 24
-"""Own investments on it: up to a few times what is chosen, and from there on, each so many times the one before."""
+"""Own investments on it: up to a few times what is chosen, and from there on, each so many times
+the one before."""
 ENDLESS = 1e4
-"""Multiple of that up to which it is looked at where nothing bounds it: beyond, payoffs are parabolas."""
+"""Multiple of that up to which it is looked at where nothing bounds it: beyond, payoffs are
+parabolas."""
 VAST = 1e9
-"""Multiple of it at which the payoff is higher than anywhere within that only if it grows without limit."""
+"""Multiple of it at which the payoff is higher than anywhere within that only if it grows without
+limit."""
 PEAKS = 4
 """The best of its local peaks, so many, that are climbed from."""
 AT_ONCE = 100_000
@@ -107,7 +111,11 @@ class Deviations:
         """What own levels earn."""
         return OwnLevels(
             firm=self.firm,
-            profit=planner_with_exit(self.case) if self.planner else profits_with_exit(self.case)[self.firm],
+            profit=(
+                planner_with_exit(self.case)
+                if self.planner
+                else profits_with_exit(self.case)[self.firm]
+            ),
             rivals=self.rivals,
             weights=self.weights,
             rates=self.rates,
@@ -126,12 +134,15 @@ class Deviations:
 
         `own` are the best and worth `value` where every firm is taken to sell.
         """
-        # Where those levels drive somebody out they are not worth that, and others may be better than they.
+        # Where those levels drive somebody out they are not worth that, and others may be better
+        # than they.
         fooled = self.drives_out(own)
         own, value, best = own.copy(), value.copy(), np.where(fooled, -np.inf, value)
         if fooled.any():
             idle = self.take(np.flatnonzero(fooled))
-            value[fooled] = idle.payoff.value(np.tile([self.sharing_range[0], 0.0], (len(idle.rivals), 1)))
+            value[fooled] = idle.payoff.value(
+                np.tile([self.sharing_range[0], 0.0], (len(idle.rivals), 1))
+            )
         room = np.flatnonzero(fooled | (self.reach(value) > 0))
         if not len(room):
             return own, best
@@ -155,8 +166,10 @@ class Deviations:
         return np.asarray(((beside < 0) | (cross < 0)).reshape(-1, K).any(-1))
 
     def reach(self, value: Array, cells: int = 1) -> Array:
-        """Investment (L,) up to which driving a rival out may earn more than this value, by bounds that hold for all own
-        levels on each of so many cells of own sharing: zero where it never does, infinite where no bound says how far."""
+        """Investment (L,) up to which driving a rival out may earn more than this value, by bounds
+        that hold for all own levels on each of so many cells of own sharing: zero where it never
+        does, infinite where no bound says how far.
+        """
         aside, L, K = self.aside, len(value), len(self.weights)
 
         def by_lane(a: Array) -> Array:
@@ -167,7 +180,9 @@ class Deviations:
         cap = np.minimum(self.cap, FAR)
         first = by_lane(aside.least_out(least, most)).min(-1)
         # Before costs a firm earns at most (e0 + e1 t)^2, beside its rival or alone.
-        worth = 2.0 if self.planner else 1.0  # what one firm alone can sell is worth to all, over what it can earn by it
+        worth = (
+            2.0 if self.planner else 1.0
+        )  # what one firm alone can sell is worth to all, over what it can earn by it
         forms = [(1.0, 0.5 * np.sqrt(worth / (aside.b_j * (aside.b_i * aside.b_j - aside.x**2))))]
         if K > 1:  # of one rival only levels at which it is out are asked for
             forms.append((2.0, np.sqrt(aside.b_i) / (4 * aside.b_i * aside.b_j - aside.x**2)))
@@ -175,13 +190,16 @@ class Deviations:
         for weight, scale in forms:
             terms = zip(aside.own, aside.cross, strict=True)
             c0, c1, _, c3, c4, c5 = (weight * aside.b_j * o + aside.x * c for o, c in terms)
-            constant = c0 + np.maximum(c3 * least, c3 * most) - np.minimum(c5 * least**2, c5 * most**2)
+            constant = (
+                c0 + np.maximum(c3 * least, c3 * most) - np.minimum(c5 * least**2, c5 * most**2)
+            )
             e0 = np.maximum(e0, scale * constant)
             e1 = np.maximum(e1, scale * (c1 + np.maximum(c4 * least, c4 * most)))
         E0, E1, E2 = (by_lane(a) @ self.weights for a in (e0**2, 2 * e0 * e1, e1**2))
         E0 = E0 + np.maximum(self.rates[:, 0] * least, self.rates[:, 0] * most) - value
         E1 = E1 + self.rates[:, 1]
-        # Investment costs at least a parabola of the same curvature, since cost is convex in its origin.
+        # Investment costs at least a parabola of the same curvature, since cost is convex in its
+        # origin.
         kappa = by_lane(aside.kappa) @ self.weights
         origin = by_lane(aside.kappa * aside.origin) @ self.weights / kappa
 
@@ -200,7 +218,8 @@ class Deviations:
         return np.asarray(np.minimum(last, self.cap).max(0))
 
     def searched(self, own: Array, reach: Array) -> tuple[Array, Array]:
-        """The best own levels (L, 2) found from a grid of them up to these investments and from `own`, and what they earn (L,)."""
+        """The best own levels (L, 2) found from a grid of them up to these investments and from
+        `own`, and what they earn (L,)."""
         payoff, L = self.payoff, len(own)
         least, most = self.sharing_range
         s = np.linspace(least, most, SHARES if most > least else 1)
@@ -211,10 +230,16 @@ class Deviations:
         t = near[:, None] * np.concatenate([inward, outward], -1)
         grid = np.stack(np.broadcast_arrays(s[:, None], t[:, None]), -1)  # (L, s, t, 2)
         S, T = grid.shape[1:3]
-        value = payoff.take(np.repeat(np.arange(L), S * T)).value(grid.reshape(-1, 2)).reshape(L, S, T)
+        value = (
+            payoff.take(np.repeat(np.arange(L), S * T)).value(grid.reshape(-1, 2)).reshape(L, S, T)
+        )
         around = np.pad(value, ((0, 0), (1, 1), (1, 1)), constant_values=-np.inf)
-        peak = np.logical_and.reduce([value >= around[:, i : i + S, j : j + T] for i in range(3) for j in range(3)])
-        order = np.argsort(-np.where(peak, value, -np.inf).reshape(L, -1), axis=-1, kind="stable")[:, :PEAKS]
+        peak = np.logical_and.reduce(
+            [value >= around[:, i : i + S, j : j + T] for i in range(3) for j in range(3)]
+        )
+        order = np.argsort(-np.where(peak, value, -np.inf).reshape(L, -1), axis=-1, kind="stable")[
+            :, :PEAKS
+        ]
         start = np.take_along_axis(grid.reshape(L, -1, 2), order[..., None], 1)
         start = np.concatenate([start, own[:, None]], 1)
         lanes = np.repeat(np.arange(L), start.shape[1])

@@ -1,16 +1,20 @@
 """Prices, sales and profits when a firm may be driven out of the market.
 
-With net intercepts N, margins m and cross slope x Bertrand competition has both firms sell where 2 b_i N_j + x N_i >= 0 for both. Where
-that is negative for firm j, its quantity would be: it is out, with m_j = q_j = 0, and firm i charges the smaller of
+With net intercepts N, margins m and cross slope x Bertrand competition has both firms sell where 2
+b_i N_j + x N_i >= 0 for both. Where that is negative for firm j, its quantity would be: it is out,
+with m_j = q_j = 0, and firm i charges the smaller of
 
-    -N_j / x                                  the highest price that keeps j out,          q_i = N_i - b_i m_i
-    (b_j N_i + x N_j) / (2 (b_i b_j - x^2))    the monopoly price on what is left,           q_i = (b_j N_i + x N_j) / (2 b_j)
+    the highest margin that keeps j out  -N_j / x,  q_i = N_i - b_i m_i
+    the monopoly's on what is left       M / (2 (b_i b_j - x^2)),  q_i = M / (2 b_j),
+                                         M = b_j N_i + x N_j
 
-and where also b_j N_i + x N_j <= 0 nobody sells. Profit is continuous in the levels. Where j just leaves it bends upward (the slope in any
-direction that drives j further out is higher beyond than before), so that no best reply lies there; between the two prices it is smooth.
+and where also b_j N_i + x N_j <= 0 nobody sells. Profit is continuous in the levels. Where j just
+leaves it bends upward (the slope in any direction that drives j further out is higher beyond than
+before), so that no best reply lies there; between the two prices it is smooth.
 
-For given sharing profit is a polynomial in own investment on either stretch, so that the best investment is among finitely many; a reply
-that drives the rival out is therefore a search over sharing alone, made only where it can pay.
+For given sharing profit is a polynomial in own investment on either stretch, so that the best
+investment is among finitely many; a reply that drives the rival out is therefore a search over
+sharing alone, made only where it can pay.
 """
 
 from __future__ import annotations
@@ -30,9 +34,11 @@ from market.solve.roots import stationary_points, zeros
 
 
 def welfare_with_exit(case: Case, x: Array) -> Array:
-    """Social welfare (...) at levels x (..., 4) at Bertrand prices, with a firm out that cannot sell.
+    """Social welfare (...) at levels x (..., 4) at Bertrand prices, with a firm out that cannot
+    sell.
 
-    What is bought is worth r'q - q'Hq/2 to consumers with quadratic utility, r = H N being what they pay beyond unit costs.
+    What is bought is worth r'q - q'Hq/2 to consumers with quadratic utility, r = H N being what
+    they pay beyond unit costs.
     """
     N = net_intercept(case, x)
     sold = sales(case, N).sold
@@ -46,12 +52,14 @@ SHARES = 33
 PEAKS = 3
 """Local peaks among them that are followed up."""
 CELLS = 16
-"""Cells of own sharing on which it is asked whether driving the rival out may pay, before that is searched."""
+"""Cells of own sharing on which it is asked whether driving the rival out may pay, before that is
+searched."""
 NARROWING, POINTS = 13, 8
-"""Times a bracket in sharing is cut, each time about the best of so many points: profit is flat at its top, so that less than rounding is
-left."""
+"""Times a bracket in sharing is cut, each time about the best of so many points: profit is flat at
+its top, so that less than rounding is left."""
 UNRELATED = 1e-100
-"""Cross slope over own slope up to which nothing is won by driving the rival out that rounding would leave."""
+"""Cross slope over own slope up to which nothing is won by driving the rival out that rounding
+would leave."""
 FAR = 1e50
 """Investment in natural units beyond which nothing lies."""
 
@@ -71,11 +79,18 @@ def sales(case: Case, N: Array) -> Sales:
     """Margins and quantities at net intercepts N (..., 2), a firm that cannot sell being out."""
     b = case.own_slope
     margin, sold = beside_or_alone(N, rival(N), b, rival(b), case.cross_slope)
-    return Sales(np.asarray(margin), np.asarray(sold), np.asarray(2 * rival(b) * N + case.cross_slope * rival(N) < 0))
+    return Sales(
+        np.asarray(margin),
+        np.asarray(sold),
+        np.asarray(2 * rival(b) * N + case.cross_slope * rival(N) < 0),
+    )
 
 
-def beside_or_alone(N_i: Array, N_j: Array, b_i: Array, b_j: Array, x: Array) -> tuple[Array, Array]:
-    """Firm i's margin and what it sells at these net intercepts, beside its rival or with it out."""
+def beside_or_alone(
+    N_i: Array, N_j: Array, b_i: Array, b_j: Array, x: Array
+) -> tuple[Array, Array]:
+    """Firm i's margin and what it sells at these net intercepts, beside its rival or with it
+    out."""
     own, cross = 2 * b_j * N_i + x * N_j, 2 * b_i * N_j + x * N_i
     rest = b_j * N_i + x * N_j
     related = x > UNRELATED * b_i
@@ -90,9 +105,12 @@ def beside_or_alone(N_i: Array, N_j: Array, b_i: Array, b_j: Array, x: Array) ->
 
 
 def true_profits(case: Case, x: Array) -> Array:
-    """Both firms' profits (..., 2) at levels x (..., 4) at Bertrand prices, with a firm out that cannot sell."""
+    """Both firms' profits (..., 2) at levels x (..., 4) at Bertrand prices, with a firm out that
+    cannot sell."""
     N, b = net_intercept(case, x), case.own_slope
-    margin = (2 * rival(b) * N + case.cross_slope * rival(N)) / (4 * b * rival(b) - case.cross_slope**2)
+    margin = (2 * rival(b) * N + case.cross_slope * rival(N)) / (
+        4 * b * rival(b) - case.cross_slope**2
+    )
     earned = b * margin**2
     if not (margin >= 0).all():
         found = sales(case, N)
@@ -101,7 +119,8 @@ def true_profits(case: Case, x: Array) -> Array:
 
 
 class Found(NamedTuple):
-    """The best own levels that drive the rival out, (L,) each; minus infinity where there are none."""
+    """The best own levels that drive the rival out, (L,) each; minus infinity where there are
+    none."""
 
     sharing: Array
     investment: Array
@@ -110,7 +129,8 @@ class Found(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Aside:
-    """A firm's profit where its rival is out, in L lanes; polynomials are in own levels (s, t), see `Margin`."""
+    """A firm's profit where its rival is out, in L lanes; polynomials are in own levels (s, t), see
+    `Margin`."""
 
     own: tuple[Array, ...]
     """N_i."""
@@ -158,31 +178,50 @@ class Aside:
         return Aside(
             own=tuple(a[lanes] for a in self.own),
             cross=tuple(a[lanes] for a in self.cross),
-            **{name: getattr(self, name)[lanes] for name in ("b_i", "b_j", "x", "kappa", "origin", "cap")},
+            **{
+                name: getattr(self, name)[lanes]
+                for name in ("b_i", "b_j", "x", "kappa", "origin", "cap")
+            },
             range=self.range,
         )
 
-    def least_out(self, least: Array | float | None = None, most: Array | float | None = None) -> Array:
-        """No investment below this (..., L) drives the rival out at own sharing between these, by default at any; infinite where none
-        does."""
-        low, high = self.range[0] if least is None else least, self.range[1] if most is None else most
-        c0, c1, c2, c3, c4, c5 = (2 * self.b_i * c + self.x * o for o, c in zip(self.own, self.cross, strict=True))
-        # The rival sells where the polynomial of these is positive: bounds of its constant and of its slope in t.
+    def least_out(
+        self, least: Array | float | None = None, most: Array | float | None = None
+    ) -> Array:
+        """No investment below this (..., L) drives the rival out at own sharing between these, by
+        default at any; infinite where none does."""
+        low, high = (
+            self.range[0] if least is None else least,
+            (self.range[1] if most is None else most),
+        )
+        c0, c1, c2, c3, c4, c5 = (
+            2 * self.b_i * c + self.x * o for o, c in zip(self.own, self.cross, strict=True)
+        )
+        # The rival sells where the polynomial of these is positive: bounds of its constant and of
+        # its slope in t.
         constant = c0 + np.minimum(c3 * low, c3 * high) - np.maximum(c5 * low**2, c5 * high**2)
         slope = c1 + np.minimum(c4 * low, c4 * high)
         with np.errstate(over="ignore"):
             line = np.where(slope < 0, constant / np.where(slope < 0, -slope, 1.0), np.inf)
-        return np.where(self.x > UNRELATED * self.b_i, np.where((constant < 0) | (c2 < 0), 0.0, line), np.inf)
+        return np.where(
+            self.x > UNRELATED * self.b_i, np.where((constant < 0) | (c2 < 0), 0.0, line), np.inf
+        )
 
     def may_pay(self, value: Array, cells: int = 1) -> NDArray[np.bool_]:
-        """Whether driving the rival out could earn more than this value (L,), by bounds that hold for all own levels: over the whole range
-        of own sharing, or on each of so many cells of it."""
+        """Whether driving the rival out could earn more than this value (L,), by bounds that
+        hold for all own levels: over the whole range of own sharing, or on each of so many cells
+        of it."""
         edges = np.linspace(*self.range, cells + 1)[:, None]
         least, most = edges[:-1], edges[1:]
         first = self.least_out(least, most)
-        # At most a monopoly's profit, (r0 + r1 t)^2 / d less cost, from the first investment at which the rival could be out.
-        c0, c1, c2, c3, c4, c5 = (self.b_j * o + self.x * c for o, c in zip(self.own, self.cross, strict=True))
-        r0 = np.maximum(c0 + np.maximum(c3 * least, c3 * most) - np.minimum(c5 * least**2, c5 * most**2), 0.0)
+        # At most a monopoly's profit, (r0 + r1 t)^2 / d less cost, from the first investment at
+        # which the rival could be out.
+        c0, c1, c2, c3, c4, c5 = (
+            self.b_j * o + self.x * c for o, c in zip(self.own, self.cross, strict=True)
+        )
+        r0 = np.maximum(
+            c0 + np.maximum(c3 * least, c3 * most) - np.minimum(c5 * least**2, c5 * most**2), 0.0
+        )
         r1 = np.maximum(c1 + np.maximum(c4 * least, c4 * most), 0.0)
         d = 4 * self.b_j * (self.b_i * self.b_j - self.x**2)
 
@@ -191,11 +230,17 @@ class Aside:
 
         bend = self.kappa - 2 * r1**2 / d
         concave = bend > 0
-        top = np.where(concave, (2 * r0 * r1 / d + self.kappa * self.origin) / np.where(concave, bend, 1.0), np.inf)
+        top = np.where(
+            concave,
+            (2 * r0 * r1 / d + self.kappa * self.origin) / np.where(concave, bend, 1.0),
+            np.inf,
+        )
         top = np.minimum(np.maximum(np.maximum(top, first), self.origin), self.cap)
         reachable = first <= np.minimum(self.cap, FAR)
         bent = (c2 > 0) | ~(top <= FAR)
-        return np.asarray((reachable & (bent | (most_at(np.where(top <= FAR, top, 0.0)) > value))).any(0))
+        return np.asarray(
+            (reachable & (bent | (most_at(np.where(top <= FAR, top, 0.0)) > value))).any(0)
+        )
 
     def drives_out(self, s: Array, t: Array) -> NDArray[np.bool_]:
         """Whether the rival is out at own levels."""
@@ -203,14 +248,19 @@ class Aside:
         N_i, N_j = (n[0] + n[1] * t + n[2] * t**2 for n in (own, cross))
         return np.asarray(2 * self.b_i * N_j + self.x * N_i < 0)
 
-    def in_investment(self, s: Array) -> tuple[tuple[Array, Array, Array], tuple[Array, Array, Array]]:
+    def in_investment(
+        self, s: Array
+    ) -> tuple[tuple[Array, Array, Array], tuple[Array, Array, Array]]:
         """N_i and N_j as polynomials 1, t, t^2 at own sharing s (n, L)."""
-        own, cross = ((n[0] + n[3] * s - n[5] * s**2, n[1] + n[4] * s, n[2] + 0 * s) for n in (self.own, self.cross))
+        own, cross = (
+            (n[0] + n[3] * s - n[5] * s**2, n[1] + n[4] * s, n[2] + 0 * s)
+            for n in (self.own, self.cross)
+        )
         return own, cross
 
     def best_investment(self, s: Array) -> tuple[Array, Array]:
-        """The best of the investments that drive the rival out at own sharing s (n, L), and profit there; minus infinity where
-        none does."""
+        """The best of the investments that drive the rival out at own sharing s (n, L), and profit
+        there; minus infinity where none does."""
         own, cross = self.in_investment(s)
         b_i, b_j, x = self.b_i, self.b_j, self.x
         rest = tuple(b_j * o + x * c for o, c in zip(own, cross, strict=True))
@@ -219,7 +269,11 @@ class Aside:
         m = tuple(-c / x for c in cross)
         q = tuple(o - b_i * n for o, n in zip(own, m, strict=True))
         pieces = ((rest, tuple(r / d for r in rest)), (m, q))
-        candidates = [0 * s, self.origin + 0 * s, np.where(np.isfinite(self.cap), self.cap, 0.0) + 0 * s]
+        candidates = [
+            0 * s,
+            self.origin + 0 * s,
+            np.where(np.isfinite(self.cap), self.cap, 0.0) + 0 * s,
+        ]
         for u, v in pieces:
             candidates += stationary_points(u, v, self.kappa, self.origin)
         monopoly = tuple(n - r / (2 * (b_i * b_j - x**2)) for n, r in zip(m, rest, strict=True))
@@ -240,7 +294,8 @@ class Aside:
         return np.asarray(margin * sold - self.kappa / 2 * np.maximum(t - self.origin, 0.0) ** 2)
 
     def far_out(self) -> Array:
-        """Variable profit over t^2 as own investment grows, at the own sharing at which that is most."""
+        """Variable profit over t^2 as own investment grows, at the own sharing at which that is
+        most."""
         least, most = self.range
         own, cross = self.in_investment(np.where(self.cross[4] > 0, most, least) + 0 * self.x)
         margin, sold = beside_or_alone(own[1], cross[1], self.b_i, self.b_j, self.x)

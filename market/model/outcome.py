@@ -16,14 +16,17 @@ from market.model.demand import consumer_surplus, gross_utility, quantity, shift
 from market.model.pricing import PriceRule, bertrand_matrix, net_intercept
 from market.text import FIRMS, Json
 
-Status = Literal["converged", "corner", "infeasible", "unbounded", "no_equilibrium", "not_converged"]
+Status = Literal[
+    "converged", "corner", "infeasible", "unbounded", "no_equilibrium", "not_converged"
+]
 """The one vocabulary of statuses; the README explains each."""
 
 SOLVED: frozenset[str] = frozenset({"converged", "corner"})
 """The statuses under which numbers are claimed."""
 
 ROUNDING = 1e-12
-"""Share of the larger of both firms' sizes up to which a negative price, quantity or unit cost counts as zero."""
+"""Share of the larger of both firms' sizes up to which a negative price, quantity or unit cost
+counts as zero."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +59,8 @@ def _least(values: Array) -> Array:
 
 
 def every_firm_sells(case: Case, x: Array) -> NDArray[np.bool_]:
-    """Whether levels x (..., 4) describe a market (...) at Bertrand prices, without its accounts."""
+    """Whether levels x (..., 4) describe a market (...) at Bertrand prices, without its
+    accounts."""
     margin, F = apply_matrix(bertrand_matrix(case), net_intercept(case, x)), unit_cost(case, x)
     sells = (margin >= _least(margin)).all(-1)
     return np.asarray(sells if F is None else sells & (F.value >= _least(F.value)).all(-1))
@@ -141,7 +145,8 @@ class LeavingOut:
     value: float
     """The chooser's payoff with that firm out, money; infinite where it has no limit."""
     every_firm: float
-    """The same at the best with every firm selling, or the least upper bound of that where there is no best."""
+    """The same at the best with every firm selling, or the least upper bound of that where there is
+    no best."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,22 +154,28 @@ class Certificate:
     """Why an outcome may be believed."""
 
     residual: float | None
-    """Largest projected first-order residual, in natural units (see `market.model.units`), in which a payoff's scale is one."""
+    """Largest projected first-order residual, in natural units (see `market.model.units`), in which
+    a payoff's scale is one."""
     curvature: float | None
-    """Largest eigenvalue of the Hessian on the free levels, in each chooser's own levels, natural units; negative at a strict local
-    maximum."""
+    """Largest eigenvalue of the Hessian on the free levels, in each chooser's own levels, natural
+    units; negative at a strict local maximum."""
     regret: float | None
-    """Largest gain of any firm from a global own deviation, the rival possibly driven out, natural units; None where nobody deviates."""
+    """Largest gain of any firm from a global own deviation, the rival possibly driven out, natural
+    units; None where nobody deviates."""
     scope: Literal["proven", "searched"]
-    """`proven`: no better point exists up to `gap` (optima), or every best reply is exact (equilibria). `searched`: none was found."""
+    """`proven`: no better point exists up to `gap` (optima), or every best reply is exact
+    (equilibria). `searched`: none was found."""
     gap: float | None = None
-    """For a proven optimum: how far, in natural units, the proven upper bound lies above the value."""
+    """For a proven optimum: how far, in natural units, the proven upper bound lies above the
+    value."""
     driven_out: int | None = None
     """The firm (0 or 1) that would be driven out of the market; no figure is claimed then."""
     value: float | None = None
-    """Where a chooser would rather drive a firm out: its payoff, at most, with every firm selling; money."""
+    """Where a chooser would rather drive a firm out: its payoff, at most, with every firm selling;
+    money."""
     leaving_out: LeavingOut | None = None
-    """The firm that a chooser would have more without; None where none was found, or firms choose for themselves."""
+    """The firm that a chooser would have more without; None where none was found, or firms choose
+    for themselves."""
     others: tuple[Solution, ...] = ()
     """Other equilibria, or local optima, that were found."""
     bounds: tuple[Binding, ...] = ()
@@ -174,7 +185,8 @@ class Certificate:
     unique: Uniqueness | None = None
     """Whether an equilibrium is the only one; None where that is not asked."""
     reply_eigenvalues: tuple[float, ...] | None = None
-    """Moduli of the eigenvalues of the best-reply map at an equilibrium, largest first; all below one: stable."""
+    """Moduli of the eigenvalues of the best-reply map at an equilibrium, largest first; all below
+    one: stable."""
 
     def exchanged(self) -> Certificate:
         """The certificate of the outcome with the two firms exchanged."""
@@ -183,7 +195,8 @@ class Certificate:
             others=tuple(other.exchanged() for other in self.others),
             bounds=tuple(replace(bound, firm=1 - bound.firm) for bound in self.bounds),
             driven_out=None if self.driven_out is None else 1 - self.driven_out,
-            leaving_out=self.leaving_out and replace(self.leaving_out, firm=1 - self.leaving_out.firm),
+            leaving_out=self.leaving_out
+            and replace(self.leaving_out, firm=1 - self.leaving_out.firm),
         )
 
     def tree(self, firms: tuple[str, str]) -> Json:
@@ -195,10 +208,19 @@ class Certificate:
             "global": self.scope,
             "gap": self.gap,
             "others": [other.tree() for other in self.others],
-            "bounds": [str(bound) for bound in self.bounds] + ["a later reply switches here"] * self.switching,
-            "unique": None if self.unique is None else {"status": self.unique.status, "basis": self.unique.basis},
+            "bounds": (
+                [str(bound) for bound in self.bounds]
+                + ["a later reply switches here"] * self.switching
+            ),
+            "unique": (
+                None
+                if self.unique is None
+                else {"status": self.unique.status, "basis": self.unique.basis}
+            ),
             "reply_eigenvalues": numbers(self.reply_eigenvalues),
-            "stable": None if self.reply_eigenvalues is None else bool(max(self.reply_eigenvalues) < 1),
+            "stable": (
+                None if self.reply_eigenvalues is None else bool(max(self.reply_eigenvalues) < 1)
+            ),
             "driven_out": None if self.driven_out is None else firms[self.driven_out],
             "value": self.value,
             "leaving_out": self.leaving_out and _left_out(self.leaving_out, firms),
@@ -207,12 +229,18 @@ class Certificate:
 
 def _left_out(found: LeavingOut, firms: tuple[str, str]) -> Json:
     value = found.value if np.isfinite(found.value) else None
-    return {"without": firms[found.firm], "value": value, "unlimited": value is None, "every_firm": found.every_firm}
+    return {
+        "without": firms[found.firm],
+        "value": value,
+        "unlimited": value is None,
+        "every_firm": found.every_firm,
+    }
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Outcome:
-    """The outcome of one regime at one case. Without a solution every figure is None and `message` says why."""
+    """The outcome of one regime at one case. Without a solution every figure is None and `message`
+    says why."""
 
     regime: str
     status: Status
@@ -228,16 +256,26 @@ class Outcome:
             read_only(self.levels, *vars(self.accounts).values())
 
     def exchanged(self, key: str) -> Outcome:
-        """The outcome of the regime of this key that is the mirror image: the two firms exchanged, for equal firms."""
+        """The outcome of the regime of this key that is the mirror image: the two firms exchanged,
+        for equal firms."""
         if self.levels is None or self.accounts is None:
             certificate = self.certificate.exchanged()
             out = certificate.driven_out
             return replace(
-                self, regime=key, certificate=certificate, message=self.message if out is None else without_firm(self.firms[out])
+                self,
+                regime=key,
+                certificate=certificate,
+                message=self.message if out is None else without_firm(self.firms[out]),
             )
         accounts = Accounts(**{name: rival(value) for name, value in vars(self.accounts).items()})
         certificate = self.certificate.exchanged()
-        return replace(self, regime=key, levels=exchanged(self.levels), accounts=accounts, certificate=certificate)
+        return replace(
+            self,
+            regime=key,
+            levels=exchanged(self.levels),
+            accounts=accounts,
+            certificate=certificate,
+        )
 
     @property
     def solved(self) -> bool:
@@ -273,10 +311,21 @@ class Outcome:
         }
 
 
-def unsolved(regime: str, status: Status, message: str, firms: tuple[str, str] = FIRMS, **known: Any) -> Outcome:
-    """An outcome that claims nothing and says why; `known` is what its certificate has all the same."""
+def unsolved(
+    regime: str, status: Status, message: str, firms: tuple[str, str] = FIRMS, **known: Any
+) -> Outcome:
+    """An outcome that claims nothing and says why; `known` is what its certificate has all the
+    same."""
     nothing = Certificate(residual=None, curvature=None, regret=None, scope="searched", **known)
-    return Outcome(regime=regime, status=status, message=message, levels=None, accounts=None, certificate=nothing, firms=firms)
+    return Outcome(
+        regime=regime,
+        status=status,
+        message=message,
+        levels=None,
+        accounts=None,
+        certificate=nothing,
+        firms=firms,
+    )
 
 
 def without_firm(firm: str) -> str:
@@ -285,12 +334,23 @@ def without_firm(firm: str) -> str:
 
 
 def finish(case: Case, key: str, x: Array, accounts: Accounts, certificate: Certificate) -> Outcome:
-    """The outcome at levels x (4,) of one flat case, or `infeasible` where a price or quantity is negative."""
-    accounts = Accounts(**{name: getattr(accounts, name)[0] for name in accounts.__dataclass_fields__})
+    """The outcome at levels x (4,) of one flat case, or `infeasible` where a price or quantity is
+    negative."""
+    accounts = Accounts(
+        **{name: getattr(accounts, name)[0] for name in accounts.__dataclass_fields__}
+    )
     if not accounts.describes_market:
         return unsolved(key, "infeasible", why_infeasible(accounts), case.firms)
     status: Status = "corner" if certificate.bounds or certificate.switching else "converged"
-    return Outcome(regime=key, status=status, message=None, levels=x, accounts=accounts, certificate=certificate, firms=case.firms)
+    return Outcome(
+        regime=key,
+        status=status,
+        message=None,
+        levels=x,
+        accounts=accounts,
+        certificate=certificate,
+        firms=case.firms,
+    )
 
 
 def why_infeasible(accounts: Accounts) -> str:
@@ -315,7 +375,12 @@ def bindings(x: Array, held: NDArray[np.bool_]) -> tuple[Binding, ...]:
 def other_point(case: Case, rule: PriceRule, x: Array, stable: bool | None = None) -> Solution:
     """Another equilibrium or local optimum (4,) of one flat case, as listed in a certificate."""
     books = account(case, x[None], rule)
-    return Solution(levels=x.copy(), profit=books.profit[0].copy(), welfare=float(books.total_surplus.sum()), stable=stable)
+    return Solution(
+        levels=x.copy(),
+        profit=books.profit[0].copy(),
+        welfare=float(books.total_surplus.sum()),
+        stable=stable,
+    )
 
 
 def exchanged(x: Array) -> Array:

@@ -1,7 +1,8 @@
-"""What one firm's own sharing s and investment t do to both firms' net intercepts, the rival's levels given.
+"""What one firm's own sharing s and investment t do to both firms' net intercepts, the rival's
+levels given.
 
-Both are polynomials with the terms 1, t, t^2, s, s t and -s^2. What is truly about two firms stands here, in `market.model.leaving`,
-`market.model.reply` and `market.regimes.stages`.
+Both are polynomials with the terms 1, t, t^2, s, s t and -s^2. What is truly about two firms stands
+here, in `market.model.leaving`, `market.model.reply` and `market.regimes.stages`.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from market.model.cost import unit_cost
 
 
 class Margin(NamedTuple):
-    """c b_j N_i + x N_j in own levels (s, t): n0 + n1 t + n2 t^2 + (e + g t) s - h s^2. With c = 2 it is the margin of a firm beside its
-    rival, times 4 b_i b_j - x^2; with c = 1 that of a firm alone, times 2 (b_i b_j - x^2)."""
+    """c b_j N_i + x N_j in own levels (s, t): n0 + n1 t + n2 t^2 + (e + g t) s - h s^2. With c = 2
+    it is the margin of a firm beside its rival, times 4 b_i b_j - x^2; with c = 1 that of a firm
+    alone, times 2 (b_i b_j - x^2)."""
 
     n0: Array
     n1: Array
@@ -27,20 +29,33 @@ class Margin(NamedTuple):
 
 
 def margin_in_own_levels(case: Case, x: Array, firm: int, weight: float = 2.0) -> Margin:
-    """The coefficients at the rival's levels in x (..., 4) of c b_j N_i + x N_j, c being `weight`; own levels are not looked at."""
+    """The coefficients at the rival's levels in x (..., 4) of c b_j N_i + x N_j, c being `weight`;
+    own levels are not looked at."""
     return margin_of(case, firm, *net_intercepts_in_own_levels(case, x, firm), weight)
 
 
-def margin_of(case: Case, firm: int, own: tuple[Array, ...], cross: tuple[Array, ...], weight: float = 2.0) -> Margin:
+def margin_of(
+    case: Case, firm: int, own: tuple[Array, ...], cross: tuple[Array, ...], weight: float = 2.0
+) -> Margin:
     """The same from both firms' net intercepts."""
-    b_i, b_j, x_ij = of_firm(case.own_slope, firm), of_firm(case.own_slope, 1 - firm), of_firm(case.cross_slope, firm)
-    n0, n1, n2, e, g, h = (weight * b_j * one + x_ij * other for one, other in zip(own, cross, strict=True))
+    b_i, b_j, x_ij = (
+        of_firm(case.own_slope, firm),
+        of_firm(case.own_slope, 1 - firm),
+        of_firm(case.cross_slope, firm),
+    )
+    n0, n1, n2, e, g, h = (
+        weight * b_j * one + x_ij * other for one, other in zip(own, cross, strict=True)
+    )
     return Margin(n0, n1, n2, e, g, h, weight=b_i / (4 * b_i * b_j - x_ij**2) ** 2)
 
 
-def net_intercepts_in_own_levels(case: Case, x: Array, firm: int) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
-    """The firm's own and its rival's net intercept N = A - D F in the firm's levels (s, t), each as the coefficients (1, t, t^2, s, s t,
-    -s^2)."""
+def net_intercepts_in_own_levels(
+    case: Case, x: Array, firm: int
+) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+    """The firm's own and its rival's net intercept N = A - D F in the firm's levels (s, t).
+
+    Each is the coefficients of (1, t, t^2, s, s t, -s^2).
+    """
     other = 1 - firm
 
     def of(a: Array, i: int) -> Array:
@@ -71,7 +86,8 @@ def net_intercepts_in_own_levels(case: Case, x: Array, firm: int) -> tuple[tuple
     if F is None:
         return own, cross
     U, left, rise = F.parameters, of(F.left, firm), of(F.rise, other)
-    # F_i = left (1 + slope t + curvature t^2 / 2) and F_j = (base - spillover s t) rise in own levels.
+    # F_i = left (1 + slope t + curvature t^2 / 2) and F_j = (base - spillover s t) rise in own
+    # levels.
     own_cost = (left, left * of(U.slope, firm), left * of(U.curvature, firm) / 2, zero, zero, zero)
     cross_cost = (of(U.base, other) * rise, zero, zero, zero, -of(U.spillover, other) * rise, zero)
     b_i, b_j, x_ij = of(case.own_slope, firm), of(case.own_slope, other), of(case.cross_slope, firm)
@@ -82,6 +98,7 @@ def net_intercepts_in_own_levels(case: Case, x: Array, firm: int) -> tuple[tuple
 
 
 def at_own_sharing(coefficients: tuple[Array, ...], s: Array) -> tuple[Array, ...]:
-    """The same polynomial where own sharing is s (...) whatever else is chosen: constant in what it calls sharing but for -s^2."""
+    """The same polynomial where own sharing is s (...) whatever else is chosen: constant in what it
+    calls sharing but for -s^2."""
     c0, c1, c2, c3, c4, c5 = coefficients
     return c0 + c3 * s - c5 * s**2, c1 + c4 * s, c2, 0 * c3, 0 * c4, c5

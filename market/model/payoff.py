@@ -1,8 +1,9 @@
 """Payoffs over levels x = [s_1, s_2, t_1, t_2], with exact gradient and Hessian.
 
-Whatever the price rule, an agent's payoff is N(x)' Q N(x) - sum_i w_i f_i(x): a quadratic form in the net intercepts less
-the investment costs it bears. Firm i has Q = its revenue matrix and w = e_i; an alliance, the sum of both and w = (1, 1); a
-planner, the matrix of gross utility and w = (1, 1), because prices are transfers from consumers to firms.
+Whatever the price rule, an agent's payoff is N(x)' Q N(x) - sum_i w_i f_i(x): a quadratic form in
+the net intercepts less the investment costs it bears. Firm i has Q = its revenue matrix and w =
+e_i; an alliance, the sum of both and w = (1, 1); a planner, the matrix of gross utility and w = (1,
+1), because prices are transfers from consumers to firms.
 """
 
 from __future__ import annotations
@@ -14,10 +15,22 @@ from typing import Any
 import numpy as np
 
 from market.model.case import Array, Case, of_firm, take_lanes
-from market.model.cost import UnitCostTerms, cost_derivatives, investment_cost, unit_cost, usefulness
+from market.model.cost import (
+    UnitCostTerms,
+    cost_derivatives,
+    investment_cost,
+    unit_cost,
+    usefulness,
+)
 from market.model.demand import apply as apply_matrix
 from market.model.demand import slope_matrix
-from market.model.pricing import PriceRule, bertrand_matrix, net_intercept, revenue_matrices, utility_matrix
+from market.model.pricing import (
+    PriceRule,
+    bertrand_matrix,
+    net_intercept,
+    revenue_matrices,
+    utility_matrix,
+)
 
 Derivatives = tuple[Array, Array, Array]
 """Value (...), gradient (..., n) and Hessian (..., n, n)."""
@@ -37,17 +50,26 @@ class Payoff:
 
     def take(self, lanes: Any) -> Payoff:
         """The payoff in these lanes only."""
-        return Payoff(case=self.case.take(lanes), benefit=take_lanes(self.benefit, lanes), cost_weight=take_lanes(self.cost_weight, lanes))
+        return Payoff(
+            case=self.case.take(lanes),
+            benefit=take_lanes(self.benefit, lanes),
+            cost_weight=take_lanes(self.cost_weight, lanes),
+        )
 
     def value(self, x: Array) -> Array:
         """Payoff at levels (..., 4), money units."""
         A = net_intercept(self.case, x)
         Q = self.benefit
-        earned = Q[..., 0, 0] * A[..., 0] ** 2 + 2 * Q[..., 0, 1] * A[..., 0] * A[..., 1] + Q[..., 1, 1] * A[..., 1] ** 2
+        earned = (
+            Q[..., 0, 0] * A[..., 0] ** 2
+            + 2 * Q[..., 0, 1] * A[..., 0] * A[..., 1]
+            + Q[..., 1, 1] * A[..., 1] ** 2
+        )
         return earned - (self.cost_weight * investment_cost(self.case, x)).sum(-1)
 
     def derivatives(self, x: Array) -> Derivatives:
-        """Value, gradient and Hessian in the four levels; lanes lie next to each other in memory."""
+        """Value, gradient and Hessian in the four levels; lanes lie next to each other in
+        memory."""
         case, lanes = self.case, x.shape[:-1]
         s, t = (x[..., 0], x[..., 1]), (x[..., 2], x[..., 3])
         Q = [[self.benefit[..., i, j] for j in (0, 1)] for i in (0, 1)]
@@ -64,26 +86,43 @@ class Payoff:
                 hessian[v, w] = J[0][v] * QJ[0][w] + J[1][v] * QJ[1][w]
 
         # Where N bends; `dearer` is what the payoff loses by a unit cost higher by one.
-        hessian[0, 1] += of_firm(case.leakage_interaction, 0) * u[0] + of_firm(case.leakage_interaction, 1) * u[1]
+        hessian[0, 1] += (
+            of_firm(case.leakage_interaction, 0) * u[0]
+            + of_firm(case.leakage_interaction, 1) * u[1]
+        )
         dearer = None if F is None else apply_matrix(slope_matrix(case), np.stack(u, -1))
         for i, j in ((0, 1), (1, 0)):
-            hessian[i, i] += 2 * (of_firm(case.leakage_cross, j) * u[j] - of_firm(case.leakage_own, i) * u[i])
-            hessian[i, 2 + i] += of_firm(case.demand_spillover, j) * u[j]  # it is the rival that benefits
+            hessian[i, i] += 2 * (
+                of_firm(case.leakage_cross, j) * u[j] - of_firm(case.leakage_own, i) * u[i]
+            )
+            hessian[i, 2 + i] += (
+                of_firm(case.demand_spillover, j) * u[j]
+            )  # it is the rival that benefits
             if F is not None and dearer is not None:
-                saved, risen = dearer[..., i] * of_firm(F.parameters.spillover, i), of_firm(F.rise_t, i)
+                saved, risen = (
+                    dearer[..., i] * of_firm(F.parameters.spillover, i),
+                    of_firm(F.rise_t, i),
+                )
                 hessian[j, 2 + j] += saved * of_firm(F.rise, i)
                 hessian[j, 2 + i] += saved * risen * t[j]
                 hessian[2, 3] += saved * risen * s[j]
-                hessian[2 + i, 2 + i] -= dearer[..., i] * of_firm(F.left, i) * of_firm(F.parameters.curvature, i)
+                hessian[2 + i, 2 + i] -= (
+                    dearer[..., i] * of_firm(F.left, i) * of_firm(F.parameters.curvature, i)
+                )
 
-        # Investment cost f_i(t_i, y_i), y_i = lambda_c,i t_j s_j / t0, times the weight the agent bears.
+        # Investment cost f_i(t_i, y_i), y_i = lambda_c,i t_j s_j / t0, times the weight the agent
+        # bears.
         costs, useful = cost_derivatives(case, x), usefulness(case)
         for i, j in ((0, 1), (1, 0)):
             borne, received = of_firm(self.cost_weight, i), of_firm(useful, i)
             if not borne.any():
                 continue
             f, f_t, f_y, f_tt, f_ty, f_yy = (borne * of_firm(c, i) for c in costs)
-            f_y, f_ty, f_yy = received * f_y, received * f_ty, received**2 * f_yy  # derivatives in the product t_j s_j
+            f_y, f_ty, f_yy = (
+                received * f_y,
+                received * f_ty,
+                received**2 * f_yy,
+            )  # derivatives in the product t_j s_j
             value = value - f
             gradient[j] -= f_y * t[j]
             gradient[2 + j] -= f_y * s[j]
@@ -99,13 +138,17 @@ class Payoff:
         return value, np.moveaxis(gradient, 0, -1), np.moveaxis(hessian, (0, 1), (-2, -1))
 
     def _slopes(self, x: Array, F: UnitCostTerms | None) -> list[list[Array]]:
-        """The gradients of both firms' net intercepts in the four levels; F is what units cost there."""
+        """The gradients of both firms' net intercepts in the four levels; F is what units cost
+        there."""
         case = self.case
         s, t = (x[..., 0], x[..., 1]), (x[..., 2], x[..., 3])
         one = np.ones_like(s[0])
         J = [[one] * 4, [one] * 4]
         for i, j in ((0, 1), (1, 0)):
-            spill, together = of_firm(case.demand_spillover, i), of_firm(case.leakage_interaction, i)
+            spill, together = (
+                of_firm(case.demand_spillover, i),
+                of_firm(case.leakage_interaction, i),
+            )
             J[i][i] = together * s[j] - 2 * of_firm(case.leakage_own, i) * s[i]
             J[i][j] = spill * t[j] + 2 * of_firm(case.leakage_cross, i) * s[j] + together * s[i]
             J[i][2 + j] = spill * s[j] - of_firm(case.rivalry, i)
@@ -113,20 +156,34 @@ class Payoff:
             return J
         G = [[0 * one] * 4, [0 * one] * 4]  # of the unit costs
         for i, j in ((0, 1), (1, 0)):
-            passed_on = of_firm(F.parameters.spillover, i) * of_firm(F.rise, i)  # - dF_i / d(t_j s_j)
-            G[i][j], G[i][2 + j], G[i][2 + i] = -passed_on * t[j], -passed_on * s[j], of_firm(F.left, i) * of_firm(F.rise_t, i)
+            passed_on = of_firm(F.parameters.spillover, i) * of_firm(
+                F.rise, i
+            )  # - dF_i / d(t_j s_j)
+            G[i][j], G[i][2 + j], G[i][2 + i] = (
+                -passed_on * t[j],
+                -passed_on * s[j],
+                of_firm(F.left, i) * of_firm(F.rise_t, i),
+            )
         own, cross = case.own_slope, of_firm(case.cross_slope, 0)
-        return [[J[i][v] - of_firm(own, i) * G[i][v] + cross * G[1 - i][v] for v in range(4)] for i in (0, 1)]
+        return [
+            [J[i][v] - of_firm(own, i) * G[i][v] + cross * G[1 - i][v] for v in range(4)]
+            for i in (0, 1)
+        ]
 
 
 def firm_payoffs(case: Case, prices: PriceRule = bertrand_matrix) -> tuple[Payoff, Payoff]:
     """Both firms' profits at a flat case, at prices by this rule."""
     Q = revenue_matrices(case, prices)
-    first, second = (Payoff(case=case, benefit=Q[..., i, :, :], cost_weight=np.eye(2)[None, i]) for i in (0, 1))
+    first, second = (
+        Payoff(case=case, benefit=Q[..., i, :, :], cost_weight=np.eye(2)[None, i]) for i in (0, 1)
+    )
     return first, second
 
 
 def consumer_payoff(case: Case) -> Payoff:
-    """Consumers' surplus at a flat case and Bertrand prices: gross utility less what firms are paid."""
-    benefit = utility_matrix(case, bertrand_matrix) - revenue_matrices(case, bertrand_matrix).sum(-3)
+    """Consumers' surplus at a flat case and Bertrand prices: gross utility less what firms are
+    paid."""
+    benefit = utility_matrix(case, bertrand_matrix) - revenue_matrices(case, bertrand_matrix).sum(
+        -3
+    )
     return Payoff(case=case, benefit=benefit, cost_weight=np.zeros((1, 2)))

@@ -1,8 +1,10 @@
-"""Prices once levels are observed, and the quadratic form in the intercepts that each price rule leaves.
+"""Prices once levels are observed, and the quadratic form in the intercepts that each price rule
+leaves.
 
-With unit costs F and the net intercept N = A - D F, demand is q = N - D (p - F): a market of margins p - F. Every rule of the paper is
-linear in it, p - F = P N and q = (I - D P) N. Variable profits (p_i - F_i) q_i, and gross utility less unit costs, are then quadratic
-forms N' Q N, and a regime needs nothing of the price stage but Q. Without unit costs N = A.
+With unit costs F and the net intercept N = A - D F, demand is q = N - D (p - F): a market of
+margins p - F. Every rule of the paper is linear in it, p - F = P N and q = (I - D P) N. Variable
+profits (p_i - F_i) q_i, and gross utility less unit costs, are then quadratic forms N' Q N, and a
+regime needs nothing of the price stage but Q. Without unit costs N = A.
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ PriceRule = Callable[[Case], Array]
 
 
 def net_intercept(case: Case, x: Array) -> Array:
-    """N = A - D F: what consumers would buy at prices equal to unit costs, (..., 2), quantity units."""
+    """N = A - D F: what consumers would buy at prices equal to unit costs, (..., 2), quantity
+    units."""
     A = shifted_intercept(case, x)
     F = unit_cost(case, x)
     return A if F is None else A - apply_matrix(slope_matrix(case), F.value)
@@ -30,7 +33,8 @@ def net_intercept(case: Case, x: Array) -> Array:
 def bertrand(case: Case, intercept: Array, unit_cost: Array | float = 0.0) -> Array:
     """Equilibrium prices (21) when each firm sets its own: shape (..., 2).
 
-    p_i = [2 b1_j (A_i + b1_i F_i) + b2 (A_j + b1_j F_j)] / (4 b1_1 b1_2 - b2^2), with F the unit cost.
+    p_i = [2 b1_j (A_i + b1_i F_i) + b2 (A_j + b1_j F_j)] / (4 b1_1 b1_2 - b2^2), with F the unit
+    cost.
     """
     own, cross = case.own_slope, case.cross_slope
     pull = intercept + own * unit_cost
@@ -38,7 +42,8 @@ def bertrand(case: Case, intercept: Array, unit_cost: Array | float = 0.0) -> Ar
 
 
 def collusive(case: Case, intercept: Array, unit_cost: Array | float = 0.0) -> Array:
-    """Prices that maximise the firms' joint variable profit: p = (D^-1 A + F) / 2, shape (..., 2)."""
+    """Prices that maximise the firms' joint variable profit: p = (D^-1 A + F) / 2, shape (...,
+    2)."""
     own, cross = case.own_slope, case.cross_slope
     choke = (rival(own) * intercept + cross * rival(intercept)) / (own * rival(own) - cross**2)
     return (choke + unit_cost) / 2
@@ -46,7 +51,9 @@ def collusive(case: Case, intercept: Array, unit_cost: Array | float = 0.0) -> A
 
 def marginal_cost(case: Case, intercept: Array, unit_cost: Array | float = 0.0) -> Array:
     """The planner's prices p = F, shape (..., 2)."""
-    return np.broadcast_to(np.asarray(unit_cost, float), np.broadcast_shapes(intercept.shape, np.shape(unit_cost))).copy()
+    return np.broadcast_to(
+        np.asarray(unit_cost, float), np.broadcast_shapes(intercept.shape, np.shape(unit_cost))
+    ).copy()
 
 
 def bertrand_matrix(case: Case) -> Array:
@@ -73,22 +80,26 @@ def sold_matrix(case: Case, rule: PriceRule) -> Array:
 
 
 def revenue_matrices(case: Case, rule: PriceRule) -> Array:
-    """Q of each firm's variable profit (p_i - F_i) q_i = N' Q_i N, shape (..., 2 firms, 2, 2), symmetric."""
+    """Q of each firm's variable profit (p_i - F_i) q_i = N' Q_i N, shape (..., 2 firms, 2, 2),
+    symmetric."""
     return revenue_forms(rule(case), sold_matrix(case, rule))
 
 
 def revenue_forms(margin: Array, sold: Array) -> Array:
-    """The same (..., 2 firms, 2, 2) from the matrices (..., 2, 2) of margins and of quantities in net intercepts."""
+    """The same (..., 2 firms, 2, 2) from the matrices (..., 2, 2) of margins and of quantities in
+    net intercepts."""
     outer = margin[..., :, :, None] * sold[..., :, None, :]
     return (outer + np.swapaxes(outer, -1, -2)) / 2
 
 
 def utility_matrix(case: Case, rule: PriceRule) -> Array:
-    """Q of consumers' gross utility less unit costs, U - F'q = N' Q N, shape (..., 2, 2), symmetric."""
+    """Q of consumers' gross utility less unit costs, U - F'q = N' Q N, shape (..., 2, 2),
+    symmetric."""
     return utility_form(inverse_slope_matrix(case), sold_matrix(case, rule))
 
 
 def utility_form(inverse: Array, sold: Array) -> Array:
-    """The same from H, the inverse of the slopes, and the matrix of quantities in net intercepts, (..., 2, 2) each."""
+    """The same from H, the inverse of the slopes, and the matrix of quantities in net intercepts,
+    (..., 2, 2) each."""
     cross = times(np.swapaxes(sold, -1, -2), inverse)
     return (cross + np.swapaxes(cross, -1, -2) - times(cross, sold)) / 2

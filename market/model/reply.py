@@ -1,12 +1,15 @@
-"""A firm's exact global best reply in its own sharing and investment, rival's levels given, at Bertrand prices. About two firms.
+"""A firm's exact global best reply in its own sharing and investment, rival's levels given, at
+Bertrand prices. About two firms.
 
-Where both firms sell, the margin is p_i - F_i = N / (4 b_i b_j - x^2), the numerator in own levels (s, t) being
-N = n0 + n1 t + n2 t^2 + (e + g t) s - h s^2, and n2 < 0 only where unit cost is convex. Profit is w N^2 less
-(kappa/2) max(t - o, 0)^2, w = b_i / (4 b_i b_j - x^2)^2, where kappa and the origin o (0 but for the restricted cost) are fixed by the
-rival's levels. For every t the best sharing is s*(t) = clip((e + g t) / 2h, 0, 1) where h > 0, as it is where leakage is the same for both
-firms; otherwise one of the ends. In t, N is then quadratic on three stretches (s* = 0, between, s* = 1) and profit quartic: every local
-maximum is 0, o, the cap, the top of N or one of at most three roots of a cubic. All are evaluated; the best wins. Beside them stand replies
-that drive the rival out (`market.model.leaving`).
+Where both firms sell, the margin is p_i - F_i = N / (4 b_i b_j - x^2), the numerator in own levels
+(s, t) being N = n0 + n1 t + n2 t^2 + (e + g t) s - h s^2, and n2 < 0 only where unit cost is
+convex. Profit is w N^2 less (kappa/2) max(t - o, 0)^2, w = b_i / (4 b_i b_j - x^2)^2, where kappa
+and the origin o (0 but for the restricted cost) are fixed by the rival's levels. For every t the
+best sharing is s*(t) = clip((e + g t) / 2h, 0, 1) where h > 0, as it is where leakage is the same
+for both firms; otherwise one of the ends. In t, N is then quadratic on three stretches (s* = 0,
+between, s* = 1) and profit quartic: every local maximum is 0, o, the cap, the top of N or one of at
+most three roots of a cubic. All are evaluated; the best wins. Beside them stand replies that drive
+the rival out (`market.model.leaving`).
 """
 
 from __future__ import annotations
@@ -22,19 +25,27 @@ from market.solve.roots import positive_roots, root_of_line
 
 
 def best_reply(
-    case: Case, x: Array, firm: int, sharing_range: tuple[float, float] | None = (0.0, 1.0), beside: bool = False
+    case: Case,
+    x: Array,
+    firm: int,
+    sharing_range: tuple[float, float] | None = (0.0, 1.0),
+    beside: bool = False,
 ) -> tuple[Array, Array]:
-    """Levels (L, 4) with this firm's own at its global best reply, and its profit (L,) there; with `beside` the best of those beside a
-    rival that sells whatever happens, which nominates equilibria but proves none.
+    """Levels (L, 4) with this firm's own at its global best reply, and its profit (L,) there; with
+    `beside` the best of those beside a rival that sells whatever happens, which nominates
+    equilibria but proves none.
 
-    Profit is infinite, and the firm's investment NaN, where profit grows without bound in own investment. A firm that cannot sell at a
-    profit neither shares nor invests. `sharing_range` is what the firm may share; both ends equal where sharing is imposed; None where it
-    is what x says, so that only investment is chosen.
+    Profit is infinite, and the firm's investment NaN, where profit grows without bound in own
+    investment. A firm that cannot sell at a profit neither shares nor invests. `sharing_range` is
+    what the firm may share; both ends equal where sharing is imposed; None where it is what x says,
+    so that only investment is chosen.
     """
     t_j = x[..., 3 - firm]
     intercepts = net_intercepts_in_own_levels(case, x, firm)
     agreed = sharing_range is None
-    if sharing_range is None:  # sharing is part of the constants, and what is called so below is zero
+    if (
+        sharing_range is None
+    ):  # sharing is part of the constants, and what is called so below is zero
         own, cross = (at_own_sharing(n, x[..., firm]) for n in intercepts)
         intercepts, sharing_range = (own, cross), (0.0, 0.0)
     least, most = sharing_range
@@ -52,11 +63,13 @@ def best_reply(
 
     def profit(t: Array) -> Array:
         s = sharing(t)
-        # Where the price would be negative nobody buys at any price: the square of a negative price is no revenue.
+        # Where the price would be negative nobody buys at any price: the square of a negative price
+        # is no revenue.
         margin = n0 + n1 * t + n2 * t**2 + (e + g * t) * s - h * s**2
         return w * np.maximum(margin, 0.0) ** 2 - kappa / 2 * np.maximum(t - origin, 0.0) ** 2
 
-    # Candidates in t, one more axis in front: the ends, then what each stretch N = m0 + m1 t + m2 t^2 has.
+    # Candidates in t, one more axis in front: the ends, then what each stretch N = m0 + m1 t + m2
+    # t^2 has.
     candidates = [np.zeros_like(t_j), origin, np.where(np.isfinite(cap), cap, 0.0)]
     stretches = [(n0 + e * s - h * s**2, n1 + g * s, n2) for s in dict.fromkeys(sharing_range)]
     if most > least:  # no more than candidates where h <= 0
@@ -69,21 +82,27 @@ def best_reply(
         else:
             candidates.append(root_of_line(constant, -slope))
     t = np.array(candidates)
-    t = np.clip(np.where(np.abs(t) < 1e50, t, 0.0), 0.0, cap)  # larger ones are roots at infinity of a lower degree, NaN is none
+    t = np.clip(
+        np.where(np.abs(t) < 1e50, t, 0.0), 0.0, cap
+    )  # larger ones are roots at infinity of a lower degree, NaN is none
     values = profit(t)
-    # Beyond where the rival leaves the formula does not hold: what it promises there is replaced by the truth.
+    # Beyond where the rival leaves the formula does not hold: what it promises there is replaced by
+    # the truth.
     aside = Aside.of(case, firm, sharing_range, intercepts, kappa, origin)
     least_out = np.full(t_j.shape, np.inf) if beside else aside.least_out()
     beyond = np.flatnonzero((t >= least_out).any(0))
     if len(beyond):
         there, s, at = aside.take(beyond), sharing(t)[:, beyond], t[:, beyond]
-        values[:, beyond] = np.where(there.drives_out(s, at), there.profit(s, at), values[:, beyond])
+        values[:, beyond] = np.where(
+            there.drives_out(s, at), there.profit(s, at), values[:, beyond]
+        )
     best = np.argmax(values, axis=0)
     t_best = np.take_along_axis(t, best[None], 0)[0]
     s_best = sharing(t_best)
     value = np.take_along_axis(values, best[None], 0)[0]
 
-    # Far out sharing sits at a bound and profit behaves like (w slope^2 - kappa/2) t^2, unless unit cost is convex or the rival is out.
+    # Far out sharing sits at a bound and profit behaves like (w slope^2 - kappa/2) t^2, unless unit
+    # cost is convex or the rival is out.
     far = np.where(g > 0, most, np.where(g < 0, least, s_best))
     earned = w * np.maximum(n1 + g * far, 0.0) ** 2
     reach = np.flatnonzero(least_out <= np.minimum(cap, FAR))
@@ -99,7 +118,11 @@ def best_reply(
         found = aside.take(tempted).search(sharing_range)
         better = found.value > value[tempted]
         at = tempted[better]
-        s_best[at], t_best[at], value[at] = found.sharing[better], found.investment[better], found.value[better]
+        s_best[at], t_best[at], value[at] = (
+            found.sharing[better],
+            found.investment[better],
+            found.value[better],
+        )
     idle = value <= 0
     out = x.copy()
     if not agreed:
@@ -109,11 +132,19 @@ def best_reply(
 
 
 def reply_bound(case: Case, sharing_range: tuple[float, float] = (0.0, 1.0)) -> Array:
-    """What kappa must exceed, per firm (..., 2), for profit to be bounded in own investment whatever the rival's levels: twice variable
-    profit over t^2 far out, where nothing is received that lowers the unit cost. Zero where investment cannot grow."""
+    """What kappa must exceed, per firm (..., 2), for profit to be bounded in own investment
+    whatever the rival's levels: twice variable profit over t^2 far out, where nothing is received
+    that lowers the unit cost. Zero where investment cannot grow.
+    """
     b, x, F = case.own_slope, case.cross_slope, case.unit_cost
     dearer = np.zeros((1, 2)) if F is None else F.base * F.slope + np.zeros(2)
-    shared = np.where(shares_nothing_far_out(case), 0.0, np.maximum(*(rival(case.demand_spillover) * s for s in sharing_range)))
-    margin, sold = beside_or_alone(1 - b * dearer, shared - rival(case.rivalry) + x * dearer, b, rival(b), x)
+    shared = np.where(
+        shares_nothing_far_out(case),
+        0.0,
+        np.maximum(*(rival(case.demand_spillover) * s for s in sharing_range)),
+    )
+    margin, sold = beside_or_alone(
+        1 - b * dearer, shared - rival(case.rivalry) + x * dearer, b, rival(b), x
+    )
     grows = can_grow(case, np.zeros(1) if F is None else F.base)
     return np.where(grows, 2 * margin * sold, 0.0)

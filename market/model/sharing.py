@@ -1,7 +1,9 @@
-"""The sharing that follows given investments: best replies of two firms at Bertrand prices, and where they meet.
+"""The sharing that follows given investments: best replies of two firms at Bertrand prices, and
+where they meet.
 
-Own sharing does not enter own cost and own price is concave and quadratic in it, so best sharing is linear in the rival's up to its
-bounds, with a slope below one: for every pair of investments there is one sharing equilibrium, in closed form.
+Own sharing does not enter own cost and own price is concave and quadratic in it, so best sharing is
+linear in the rival's up to its bounds, with a slope below one: for every pair of investments there
+is one sharing equilibrium, in closed form.
 """
 
 from __future__ import annotations
@@ -15,7 +17,8 @@ from market.model.cost import unit_cost
 
 
 def sharing_replies(case: Case, t: Array) -> tuple[Array, Array, tuple[Array, Array]]:
-    """Best sharing is clip(slope s_j + level, 0, 1): slope and level (L, 2), and the level's derivatives in own and rival's investment."""
+    """Best sharing is clip(slope s_j + level, 0, 1): slope and level (L, 2), and the level's
+    derivatives in own and rival's investment."""
     b, b2 = case.own_slope + np.zeros(2), case.cross_slope
     b_j = rival(b)
     e = 2 * b_j * case.leakage_interaction + b2 * rival(case.leakage_interaction)
@@ -31,14 +34,18 @@ def sharing_replies(case: Case, t: Array) -> tuple[Array, Array, tuple[Array, Ar
 
 
 def bend_in_sharing(case: Case) -> Array:
-    """h (L, 2) of `market.model.reply`; not positive where the rival gains so much by a firm's leakage that its prices reward the leak."""
-    return 2 * rival(case.own_slope + np.zeros(2)) * case.leakage_own - case.cross_slope * rival(case.leakage_cross)
+    """h (L, 2) of `market.model.reply`; not positive where the rival gains so much by a firm's
+    leakage that its prices reward the leak."""
+    return 2 * rival(case.own_slope + np.zeros(2)) * case.leakage_own - case.cross_slope * rival(
+        case.leakage_cross
+    )
 
 
 def sharing_equilibrium(case: Case, t: Array) -> tuple[Array, Array]:
     """The sharing (L, 2) that follows investments t (L, 2), and its derivative (L, 2, 2) in them.
 
-    Firm i's best sharing given its rival's is clip((e_i s_j + g_i t_i) / (2 h_i), 0, 1), in the letters of `market.model.reply`.
+    Firm i's best sharing given its rival's is clip((e_i s_j + g_i t_i) / (2 h_i), 0, 1), in the
+    letters of `market.model.reply`.
     """
     slope, level, (by_own, by_rival) = sharing_replies(case, t)
     # Inside, or one firm at a bound and the other answering: whichever is consistent.

@@ -1,8 +1,10 @@
-"""Natural units, in which every market is solved: answers do not depend on what money and quantities are counted in.
+"""Natural units, in which every market is solved: answers do not depend on what money and
+quantities are counted in.
 
-Under money x m and quantity x n each parameter is multiplied by a product of powers of m and n, and so is each figure of a result. In
-natural units n = 1/a and m = b/a^2, a and b being the geometric means of intercepts and own slopes over firms: intercepts and slopes are
-then one in the mean, swapping firms changes nothing, and the scale of a payoff is one.
+Under money x m and quantity x n each parameter is multiplied by a product of powers of m and n, and
+so is each figure of a result. In natural units n = 1/a and m = b/a^2, a and b being the geometric
+means of intercepts and own slopes over firms: intercepts and slopes are then one in the mean,
+swapping firms changes nothing, and the scale of a payoff is one.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ POWERS: dict[str, tuple[int, int]] = {
     "per_quantity": (0, -1),
     "per_quantity_squared": (0, -2),
 }
-"""Dimensions, as powers of the units of money and of quantity; a figure measured in `cost_scale` is money per quantity squared."""
+"""Dimensions, as powers of the units of money and of quantity; a figure measured in `cost_scale` is
+money per quantity squared."""
 
 PARAMETERS: dict[str, str] = {
     "intercept": "quantity",
@@ -43,13 +46,19 @@ PARAMETERS: dict[str, str] = {
 }
 """The dimension of every parameter of a market."""
 
-UNIT_COST: dict[str, str] = {"base": "price", "spillover": "cost_scale", "slope": "per_quantity", "curvature": "per_quantity_squared"}
+UNIT_COST: dict[str, str] = {
+    "base": "price",
+    "spillover": "cost_scale",
+    "slope": "per_quantity",
+    "curvature": "per_quantity_squared",
+}
 """The dimension of every parameter of the cost of a unit sold."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class NaturalUnits:
-    """Units of one market or of many, each (..., 1): what one natural unit is in the market's own."""
+    """Units of one market or of many, each (..., 1): what one natural unit is in the market's
+    own."""
 
     money: Array
     quantity: Array
@@ -65,7 +74,8 @@ class NaturalUnits:
 
 
 def in_words(dimension: str, money: str = "money", quantity: str = "quantity") -> str:
-    """A unit of this dimension, from what money and quantity are counted in; empty of a pure number."""
+    """A unit of this dimension, from what money and quantity are counted in; empty of a pure
+    number."""
 
     def times(unit: str, power: int) -> str:
         return unit if power == 1 else f"({unit})²" if " " in unit else f"{unit}²"
@@ -82,7 +92,8 @@ def reciprocal(units: NaturalUnits) -> NaturalUnits:
 
 
 def levels_in(x: Array, units: NaturalUnits) -> Array:
-    """Levels (..., 4), or one firm's (..., 2): sharing first, investments second, in these units; `units` are of the leading axes."""
+    """Levels (..., 4), or one firm's (..., 2): sharing first, investments second, in these units;
+    `units` are of the leading axes."""
     sharing, investment = np.split(x, 2, axis=-1)
     return np.concatenate([sharing, investment / units.quantity], -1)
 
@@ -101,5 +112,14 @@ def natural_units(case: Case) -> NaturalUnits:
 
 def in_units(case: Case, units: NaturalUnits) -> Case:
     """The same market with money and quantity counted in these units."""
-    unit = case.unit_cost and UnitCost(**{name: getattr(case.unit_cost, name) / units.of(UNIT_COST[name]) for name in UNIT_COST})
-    return replace(case, **{name: getattr(case, name) / units.of(dimension) for name, dimension in PARAMETERS.items()}, unit_cost=unit)
+    unit = case.unit_cost and UnitCost(
+        **{name: getattr(case.unit_cost, name) / units.of(UNIT_COST[name]) for name in UNIT_COST}
+    )
+    return replace(
+        case,
+        **{
+            name: getattr(case, name) / units.of(dimension)
+            for name, dimension in PARAMETERS.items()
+        },
+        unit_cost=unit,
+    )

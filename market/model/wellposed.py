@@ -1,17 +1,20 @@
 """Does a chooser's problem have a solution at all, and if not, which parameter would give it one.
 
-Investment earns a quadratic benefit and costs about k (1 - gamma) t^2 / 2 once both firms invest and share (k t^2 / 2 for a firm
-whose cost has no spillover). With M(s) the derivative of the shifted intercepts in investments, payoff is bounded for every
-sharing iff (k/2) sum_i kappa_i t_i^2 > t' M' Q M t for all t >= 0, t != 0, where kappa_i = 1 - gamma if lambda_c,i > 0 and 1
-otherwise. For given t the right side is convex in s, so the four corners of the sharing square decide. Payoff squares prices, so that
-levels with negative ones look like gains: only directions in which every firm sells count. Where the best direction of all is none of
-them, the others are tried in a fan, at the corners and at the sharing at which some quantity stays the same.
+Investment earns a quadratic benefit and costs about k (1 - gamma) t^2 / 2 once both firms invest
+and share (k t^2 / 2 for a firm whose cost has no spillover). With M(s) the derivative of the
+shifted intercepts in investments, payoff is bounded for every sharing iff (k/2) sum_i kappa_i t_i^2
+> t' M' Q M t for all t >= 0, t != 0, where kappa_i = 1 - gamma if lambda_c,i > 0 and 1 otherwise.
+For given t the right side is convex in s, so the four corners of the sharing square decide. Payoff
+squares prices, so that levels with negative ones look like gains: only directions in which every
+firm sells count. Where the best direction of all is none of them, the others are tried in a fan, at
+the corners and at the sharing at which some quantity stays the same.
 
-Far out only what can grow counts. A firm's investment cannot where it is capped, nor where it makes a unit cost rise convexly. Where
-a unit cost falls with what is shared, levels with a negative unit cost are no market: what is received t_j s_j is bounded, so that far
-out nothing is shared and the saving stays below its limit, but all but nothing of the unit cost may be left. Cost forms that are no
-parabola in own investment far out, and unit costs linear in investment, are tried in a fan of directions. In these cases boundedness is
-not proven, but what is called unbounded is.
+Far out only what can grow counts. A firm's investment cannot where it is capped, nor where it makes
+a unit cost rise convexly. Where a unit cost falls with what is shared, levels with a negative unit
+cost are no market: what is received t_j s_j is bounded, so that far out nothing is shared and the
+saving stays below its limit, but all but nothing of the unit cost may be left. Cost forms that are
+no parabola in own investment far out, and unit costs linear in investment, are tried in a fan of
+directions. In these cases boundedness is not proven, but what is called unbounded is.
 """
 
 from __future__ import annotations
@@ -30,9 +33,12 @@ from market.model.pricing import net_intercept
 
 
 def investment_response(case: Case, sharing: Array, left: Array | None = None) -> Array:
-    """M(s) (..., 2, 2): the derivative of net intercept i in investment j, far out or where unit cost is linear; `left` (..., 2) is what
-    received knowledge leaves of unit costs without own investment, by default all."""
-    off = case.demand_spillover * sharing[..., ::-1] - case.rivalry  # row i: what the rival's investment does to firm i
+    """M(s) (..., 2, 2): the derivative of net intercept i in investment j, far out or where unit
+    cost is linear; `left` (..., 2) is what received knowledge leaves of unit costs without own
+    investment, by default all."""
+    off = (
+        case.demand_spillover * sharing[..., ::-1] - case.rivalry
+    )  # row i: what the rival's investment does to firm i
     one = np.ones_like(off[..., 0])
     out = matrix(one, off[..., 0], off[..., 1], one)
     if case.unit_cost is not None:
@@ -48,7 +54,8 @@ CORNERS = np.array(list(product((0.0, 1.0), repeat=2)))
 
 
 def remaining_cost(case: Case) -> Array:
-    """kappa (..., 2): the share of the stand-alone cost that remains however much knowledge is received."""
+    """kappa (..., 2): the share of the stand-alone cost that remains however much knowledge is
+    received."""
     return _far_out(case, np.ones(1), np.zeros(1)) + np.zeros(2)
 
 
@@ -58,16 +65,26 @@ def _far_out(case: Case, t: Array, y: Array) -> Array:
 
 
 def _most_received(case: Case) -> Array:
-    """The most of t_j s_j (..., 2) that firm i can receive with no unit cost negative; infinite where there is no limit."""
+    """The most of t_j s_j (..., 2) that firm i can receive with no unit cost negative; infinite
+    where there is no limit."""
     most = rival(case.investment_cap) + np.zeros(2)
     if case.unit_cost is not None:
         base, saved = case.unit_cost.base, case.unit_cost.spillover
-        most = np.minimum(most, np.divide(base, saved, out=np.full(np.broadcast_shapes(base.shape, saved.shape), np.inf), where=saved > 0))
+        most = np.minimum(
+            most,
+            np.divide(
+                base,
+                saved,
+                out=np.full(np.broadcast_shapes(base.shape, saved.shape), np.inf),
+                where=saved > 0,
+            ),
+        )
     return np.asarray(most)
 
 
 def least_unit_cost(case: Case) -> Array:
-    """What is left (..., 2) of unit costs without own investment where as much as possible is received."""
+    """What is left (..., 2) of unit costs without own investment where as much as possible is
+    received."""
     if case.unit_cost is None:
         return np.zeros((1, 2))
     base, saved = case.unit_cost.base, case.unit_cost.spillover
@@ -77,48 +94,66 @@ def least_unit_cost(case: Case) -> Array:
 
 
 def can_grow(case: Case, left: Array) -> NDArray[np.bool_]:
-    """Whose investment (..., 2) can grow without limit where this is left of unit costs: it is not capped, nor its unit cost convex."""
+    """Whose investment (..., 2) can grow without limit where this is left of unit costs: it is not
+    capped, nor its unit cost convex."""
     free = np.isinf(case.investment_cap) & np.ones(2, bool)
-    return np.asarray(free if case.unit_cost is None else free & ~((left > 0) & (case.unit_cost.curvature > 0)))
+    return np.asarray(
+        free if case.unit_cost is None else free & ~((left > 0) & (case.unit_cost.curvature > 0))
+    )
 
 
 def shares_nothing_far_out(case: Case) -> NDArray[np.bool_]:
-    """Whether a firm (..., 2) shares nothing as its investment grows, for its rival's unit cost would fall below zero."""
-    return np.zeros((1, 2), bool) if case.unit_cost is None else (rival(case.unit_cost.spillover) > 0) & np.ones(2, bool)
+    """Whether a firm (..., 2) shares nothing as its investment grows, for its rival's unit cost
+    would fall below zero."""
+    return (
+        np.zeros((1, 2), bool)
+        if case.unit_cost is None
+        else (rival(case.unit_cost.spillover) > 0) & np.ones(2, bool)
+    )
 
 
 def _cost_far_out(case: Case, t: Array, sharing: Array) -> Array:
     """2 f / (k r^2) (..., 2) far out along the direction t (..., 2)."""
     most, useful = _most_received(case), usefulness(case)
     bounded = np.isfinite(most)
-    share = form_of(case).parabola(useful * np.where(bounded, most, 0.0), np.ones(1), case.max_saving)[0]
-    return np.asarray(np.where(bounded, share * t**2, _far_out(case, t, useful * (t * sharing)[..., ::-1])))
+    share = form_of(case).parabola(
+        useful * np.where(bounded, most, 0.0), np.ones(1), case.max_saving
+    )[0]
+    return np.asarray(
+        np.where(bounded, share * t**2, _far_out(case, t, useful * (t * sharing)[..., ::-1]))
+    )
 
 
 def relative_scale(case: Case) -> Array:
-    """k_i / k_1 (..., 1 or 2): what is said of a scale is said of firm 1's, the other's in proportion."""
+    """k_i / k_1 (..., 1 or 2): what is said of a scale is said of firm 1's, the other's in
+    proportion."""
     return case.cost_scale / case.cost_scale[..., :1]
 
 
 def required_scale(case: Case, benefit: Array, sold: Array | None = None) -> Array:
     """What cost.scale must exceed for payoff N' Q N - sum_i f_i to be bounded, (L,) at a flat case.
 
-    It is firm 1's scale, the other's in proportion. Only levels at which every firm sells count; without `sold` all do.
+    It is firm 1's scale, the other's in proportion. Only levels at which every firm sells count;
+    without `sold` all do.
 
-    `sold` (..., 2, 2) are the quantities in net intercepts: only directions in which none of them falls lead anywhere far out.
+    `sold` (..., 2, 2) are the quantities in net intercepts: only directions in which none of them
+    falls lead anywhere far out.
     """
     sold = np.zeros((2, 2)) if sold is None else sold
     shape = np.broadcast_shapes(case.batch, benefit.shape[:-2])
     worst, sells = np.full(shape, -np.inf), np.ones(shape, bool)
     left = least_unit_cost(case)
     grows, silent = can_grow(case, left), shares_nothing_far_out(case)
-    linear = np.zeros(1, bool) if case.unit_cost is None else (left * case.unit_cost.slope > 0).any(-1)
+    linear = (
+        np.zeros(1, bool) if case.unit_cost is None else (left * case.unit_cost.slope > 0).any(-1)
+    )
     root = np.sqrt(relative_scale(case) * _cost_far_out(case, np.ones(2), np.zeros(2)))
     for corner in CORNERS:
         M = investment_response(case, corner, left)
         N = times(times(np.swapaxes(M, -1, -2), benefit), M)
         N = N / (root[..., :, None] * root[..., None, :])
-        # The largest value of t'Nt on the unit circle in t >= 0: the eigenvalue if its vector points there, else an axis.
+        # The largest value of t'Nt on the unit circle in t >= 0: the eigenvalue if its vector
+        # points there, else an axis.
         mean, spread = (N[..., 0, 0] + N[..., 1, 1]) / 2, (N[..., 0, 0] - N[..., 1, 1]) / 2
         reach = np.hypot(spread, N[..., 0, 1])
         inside = (N[..., 0, 1] > 0) & grows.all(-1)
@@ -127,23 +162,30 @@ def required_scale(case: Case, benefit: Array, sold: Array | None = None) -> Arr
         first = alone[0] >= alone[1]
         along = [np.where(inside, N[..., 0, 1], first), np.where(inside, reach - spread, ~first)]
         t = np.stack(along, -1) / root
-        real = (apply_matrix(sold, apply_matrix(M, t)) >= -1e-12 * np.abs(t).max(-1, keepdims=True)).all(-1)
+        real = (
+            apply_matrix(sold, apply_matrix(M, t)) >= -1e-12 * np.abs(t).max(-1, keepdims=True)
+        ).all(-1)
         better = (needed > worst) & ~(silent & (corner > 0)).any(-1)
         worst, sells = np.where(better, needed, worst), np.where(better, real, sells)
     fan = np.asarray((linear | (not form_of(case).own_far_out) | ~sells) & grows.any(-1))
     some = np.flatnonzero(np.broadcast_to(fan, shape))
     if len(some):
         worst = np.broadcast_to(worst, shape).copy()
-        worst[some] = _among_sellers(case.take(some), take_lanes(benefit, some), np.broadcast_to(sold, (*shape, 2, 2))[some])
-    # At the bound itself payoff is linear far out; rounding must not decide on which side a case is.
+        worst[some] = _among_sellers(
+            case.take(some), take_lanes(benefit, some), np.broadcast_to(sold, (*shape, 2, 2))[some]
+        )
+    # At the bound itself payoff is linear far out; rounding must not decide on which side a case
+    # is.
     return worst * (1 + 1e-12 * np.sign(worst))
 
 
 def _among_sellers(case: Case, benefit: Array, sold: Array) -> Array:
-    """The largest scale (...) needed in any direction of investments and at any sharing at which no quantity falls far out.
+    """The largest scale (...) needed in any direction of investments and at any sharing at which no
+    quantity falls far out.
 
-    For a direction the gain is convex in sharing, and quantities are linear in it: a corner of the square decides, or a point of its edge
-    at which a quantity stays the same. Directions are a fan, and around the best ever finer ones.
+    For a direction the gain is convex in sharing, and quantities are linear in it: a corner of the
+    square decides, or a point of its edge at which a quantity stays the same. Directions are a fan,
+    and around the best ever finer ones.
     """
 
     left = least_unit_cost(case)
@@ -161,47 +203,67 @@ def _among_sellers(case: Case, benefit: Array, sold: Array) -> Array:
             cost = (relative_scale(case) * _cost_far_out(case, t, sharing)).sum(-1)
             gain = 2 * (rise * apply_matrix(benefit, rise)).sum(-1)
             sells = (apply_matrix(sold, rise) >= -1e-12).all(-1)
-            ratio = np.divide(gain, cost, out=np.full(np.broadcast_shapes(gain.shape, cost.shape), np.inf), where=cost > 1e-12)
+            ratio = np.divide(
+                gain,
+                cost,
+                out=np.full(np.broadcast_shapes(gain.shape, cost.shape), np.inf),
+                where=cost > 1e-12,
+            )
             most = np.maximum(most, np.where(inside & sells & (gain > 0), ratio, -np.inf))
         return most
 
     shape = np.broadcast_shapes(case.batch, benefit.shape[:-2])
     best, need = np.zeros(shape), np.full(shape, -np.inf)
-    angles, width = np.linspace(0, np.pi / 2, 65)[(...,) + (None,) * len(shape)] + np.zeros(shape), np.pi / 128
+    angles, width = (
+        np.linspace(0, np.pi / 2, 65)[(...,) + (None,) * len(shape)] + np.zeros(shape),
+        np.pi / 128,
+    )
     shares = np.linspace(-1, 1, 33)[(...,) + (None,) * len(shape)]
     for _ in range(8):
         found = needed(angles)
         top = found.argmax(0)[None]
         most = np.take_along_axis(found, top, 0)[0]
-        best, need = np.where(most > need, np.take_along_axis(angles, top, 0)[0], best), np.maximum(most, need)
+        best, need = (
+            np.where(most > need, np.take_along_axis(angles, top, 0)[0], best),
+            np.maximum(most, need),
+        )
         angles = np.clip(best + shares * width, 0, np.pi / 2)
         width /= 16
     return need
 
 
 def _deciding_sharing(case: Case, sold: Array, t: Array, left: Array) -> list[Array]:
-    """Pairs of sharing (..., 2) among which, for investments along t (..., 2), the one of largest gain with no quantity falling is; those
-    outside the square are none."""
-    silent = apply_matrix(investment_response(case, np.zeros(2), left), t)  # row i rises by lambda_d,i t_j s_j with the rival's sharing
+    """Pairs of sharing (..., 2) among which, for investments along t (..., 2), the one of largest
+    gain with no quantity falling is; those outside the square are none."""
+    silent = apply_matrix(
+        investment_response(case, np.zeros(2), left), t
+    )  # row i rises by lambda_d,i t_j s_j with the rival's sharing
     spill = case.demand_spillover * t[..., ::-1]
     found = [np.broadcast_to(corner, silent.shape) for corner in CORNERS]
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         for i, j in ((0, 1), (1, 0)):
-            for end in (0.0, 1.0):  # s_j at an end fixes the rise of i; s_i is what keeps quantity q at rest
+            for end in (
+                0.0,
+                1.0,
+            ):  # s_j at an end fixes the rise of i; s_i is what keeps quantity q at rest
                 rise = silent[..., i] + of_firm(spill, i) * end
                 for q in (0, 1):
                     level = -sold[..., q, i] * rise / sold[..., q, j]
                     s = (level - silent[..., j]) / of_firm(spill, j)
                     pair = [s, np.full_like(s, end)] if i == 0 else [np.full_like(s, end), s]
-                    found.append(np.nan_to_num(np.stack(pair, -1), nan=-1.0, posinf=-1.0, neginf=-1.0))
+                    found.append(
+                        np.nan_to_num(np.stack(pair, -1), nan=-1.0, posinf=-1.0, neginf=-1.0)
+                    )
     return found
 
 
 def concavity(case: Case, benefit: Array) -> Array:
-    """A lower bound (...), over all sharing, on the strong concavity of payoff in investments (forms convex in both).
+    """A lower bound (...), over all sharing, on the strong concavity of payoff in investments
+    (forms convex in both).
 
-    The cost is convex in both investments, with Hessian at least k diag(kappa); the benefit's Hessian 2 M' Q M has its
-    largest eigenvalue at a corner of the sharing square when Q is positive semidefinite.
+    The cost is convex in both investments, with Hessian at least k diag(kappa); the benefit's
+    Hessian 2 M' Q M has its largest eigenvalue at a corner of the sharing square when Q is positive
+    semidefinite.
     """
     least = np.full(np.broadcast_shapes(case.batch, benefit.shape[:-2]), np.inf)
     kappa = case.cost_scale * remaining_cost(case)
@@ -213,23 +275,35 @@ def concavity(case: Case, benefit: Array) -> Array:
 
 
 def explain_unbounded(case: Case, required: float, who: str, lower: dict[str, float]) -> str:
-    """Why an uncapped problem that needs a larger cost scale has no solution, and what would mend it.
+    """Why an uncapped problem that needs a larger cost scale has no solution, and what would mend
+    it.
 
-    `required` is what the first firm's scale must exceed, the other's in proportion, `lower` what other keys have to stay below.
+    `required` is what the first firm's scale must exceed, the other's in proportion, `lower` what
+    other keys have to stay below.
     """
     form = form_of(case)
-    remedies = [f"raise cost.scale above {_each(required * relative_scale(case))}"] if np.isfinite(required) else []
+    remedies = (
+        [f"raise cost.scale above {_each(required * relative_scale(case))}"]
+        if np.isfinite(required)
+        else []
+    )
     remedies += [f"lower {key} below {most:.{DIGITS}g}" for key, most in lower.items()]
     remedies.append("set cost.investment_cap")
-    saving = f"cost.max_saving = {_each(case.max_saving, 6)}" if form.uses_max_saving else f"the {form.label} form"
+    saving = (
+        f"cost.max_saving = {_each(case.max_saving, 6)}"
+        if form.uses_max_saving
+        else f"the {form.label} form"
+    )
     return (
-        f"{who} grows without limit in investment: cost.scale = {_each(case.cost_scale, 6)} with {saving} is too low for the benefit that "
-        f"demand.own_slope, demand.cross_slope, security.rivalry and security.demand_spillover give; {', or '.join(remedies)}"
+        f"{who} grows without limit in investment: cost.scale = {_each(case.cost_scale, 6)} with"
+        f" {saving} is too low for the benefit that demand.own_slope, demand.cross_slope,"
+        f" security.rivalry and security.demand_spillover give; {', or '.join(remedies)}"
     )
 
 
 DIGITS = 9
-"""Digits of a bound that is told: what is told has to do, and what falls short of it by a millionth not."""
+"""Digits of a bound that is told: what is told has to do, and what falls short of it by a millionth
+not."""
 
 
 def _each(values: Array, digits: int = DIGITS) -> str:
@@ -239,9 +313,11 @@ def _each(values: Array, digits: int = DIGITS) -> str:
 
 
 def zero_unit_cost_pays(payoff: Payoff, value: float) -> bool:
-    """Whether a sole chooser would rather drive a firm's unit cost down to zero, t_j s_j = c / lambdahat, than take this value.
+    """Whether a sole chooser would rather drive a firm's unit cost down to zero, t_j s_j = c /
+    lambdahat, than take this value.
 
-    A unit cost cannot be negative, so such an optimum is none of the model's. Searched on a grid over those levels.
+    A unit cost cannot be negative, so such an optimum is none of the model's. Searched on a grid
+    over those levels.
     """
     case = payoff.case
     F = case.unit_cost
@@ -255,8 +331,13 @@ def zero_unit_cost_pays(payoff: Payoff, value: float) -> bool:
             continue
         t = np.geomspace(enough, min(cap[giver], max(20 * enough, FAR)), 25)
         given = np.column_stack([enough / t, t])
-        investments = np.concatenate([[0.0], np.geomspace(min(enough, 1.0) / 50, max(20 * enough, FAR), 25)])
-        rest = np.stack(np.meshgrid(np.linspace(0, 1, 11), np.minimum(investments, cap[other]), indexing="ij"), -1).reshape(-1, 2)
+        investments = np.concatenate(
+            [[0.0], np.geomspace(min(enough, 1.0) / 50, max(20 * enough, FAR), 25)]
+        )
+        rest = np.stack(
+            np.meshgrid(np.linspace(0, 1, 11), np.minimum(investments, cap[other]), indexing="ij"),
+            -1,
+        ).reshape(-1, 2)
         rest[:, 0] = np.minimum(rest[:, 0], most[other] / np.maximum(rest[:, 1], 1e-300))
         x: Array = np.empty((len(given), len(rest), 4))
         x[..., [giver, 2 + giver]], x[..., [other, 2 + other]] = given[:, None], rest
@@ -268,12 +349,16 @@ def zero_unit_cost_pays(payoff: Payoff, value: float) -> bool:
 
 
 def explain_zero_unit_cost(case: Case, who: str) -> str:
-    """Why an optimum that would drive a unit cost to zero or below is refused, and what would mend it."""
+    """Why an optimum that would drive a unit cost to zero or below is refused, and what would mend
+    it."""
     assert case.unit_cost is not None
     F = case.unit_cost
-    enough = rival(F.base / np.where(F.spillover > 0, F.spillover, np.nan))  # what a firm shares and invests makes the rival's unit free
+    enough = rival(
+        F.base / np.where(F.spillover > 0, F.spillover, np.nan)
+    )  # what a firm shares and invests makes the rival's unit free
     return (
-        f"{who} would be highest where shared knowledge drives a unit cost to zero or below, unit_cost.base = {_each(F.base, 6)} against "
-        f"unit_cost.spillover = {_each(F.spillover, 6)} times t s: "
-        f"lower unit_cost.spillover, or set cost.investment_cap below base / spillover = {_each(enough)}, which is sure to do"
+        f"{who} would be highest where shared knowledge drives a unit cost to zero or below,"
+        f" unit_cost.base = {_each(F.base, 6)} against unit_cost.spillover ="
+        f" {_each(F.spillover, 6)} times t s: lower unit_cost.spillover, or set cost.investment_cap"
+        f" below base / spillover = {_each(enough)}, which is sure to do"
     )

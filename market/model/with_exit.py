@@ -1,8 +1,10 @@
-"""Payoffs over all levels that hold whoever sells: a firm that cannot sell is out (`market.model.leaving`).
+"""Payoffs over all levels that hold whoever sells: a firm that cannot sell is out
+(`market.model.leaving`).
 
-Margins and quantities are linear in the net intercepts as long as the same firms sell at the same rule of price, so
-that a firm's variable profit, and what consumers have of the market, are quadratic forms N' Q N whose Q depends on
-that alone. They are continuous; where a firm just leaves they have a kink.
+Margins and quantities are linear in the net intercepts as long as the same firms sell at the same
+rule of price, so that a firm's variable profit, and what consumers have of the market, are
+quadratic forms N' Q N whose Q depends on that alone. They are continuous; where a firm just leaves
+they have a kink.
 """
 
 from __future__ import annotations
@@ -17,11 +19,17 @@ from market.model.case import Array, Case, rival, take_lanes
 from market.model.demand import inverse_slope_matrix, matrix
 from market.model.leaving import UNRELATED
 from market.model.payoff import Derivatives, Payoff, firm_payoffs
-from market.model.pricing import bertrand_matrix, net_intercept, revenue_forms, sold_matrix, utility_form
+from market.model.pricing import (
+    bertrand_matrix,
+    net_intercept,
+    revenue_forms,
+    sold_matrix,
+    utility_form,
+)
 
 BOTH, LIMITS, ALONE, NOBODY = 0, 1, 3, 5
-"""Who sells: both; firm i at the highest price that keeps its rival out, LIMITS + i; firm i at the price of a firm
-alone in the market, ALONE + i; nobody."""
+"""Who sells: both; firm i at the highest price that keeps its rival out, LIMITS + i; firm i at the
+price of a firm alone in the market, ALONE + i; nobody."""
 
 
 def who_sells(case: Case, N: Array) -> NDArray[np.intp]:
@@ -30,14 +38,19 @@ def who_sells(case: Case, N: Array) -> NDArray[np.intp]:
     sells = 2 * rival(b) * N + x * rival(N) >= 0
     rest = rival(b) * N + x * rival(N)
     limits = (x > UNRELATED * b) & (-2 * (b * rival(b) - x**2) * rival(N) < x * rest)
-    alone = np.where(rest <= 0, NOBODY, np.where(limits, LIMITS, ALONE) + np.where(rest <= 0, 0, [0, 1]))
+    alone = np.where(
+        rest <= 0, NOBODY, np.where(limits, LIMITS, ALONE) + np.where(rest <= 0, 0, [0, 1])
+    )
     one = np.where(sells[..., 0], alone[..., 0], alone[..., 1])
     return np.asarray(np.where(sells.all(-1), BOTH, np.where(sells.any(-1), one, NOBODY)))
 
 
 def margins_and_sales(case: Case) -> tuple[Array, Array]:
     """Margins and quantities in net intercepts, (..., 6, 2, 2) each, by who sells."""
-    own, x = np.broadcast_to(case.own_slope, (*case.own_slope.shape[:-1], 2)), case.cross_slope[..., 0]
+    own, x = (
+        np.broadcast_to(case.own_slope, (*case.own_slope.shape[:-1], 2)),
+        case.cross_slope[..., 0],
+    )
     zero = 0 * (x + own[..., 0])
     related = x > UNRELATED * own.min(-1)
     over_x = np.where(related, 1 / np.where(related, x, 1.0), 0.0)
@@ -96,7 +109,9 @@ class WithExit:
 def profits_with_exit(case: Case) -> tuple[WithExit, WithExit]:
     """Both firms' profits over all levels, in a flat case."""
     Q = revenue_forms(*margins_and_sales(case))
-    first, second = (WithExit(payoff=payoff, forms=Q[:, :, i]) for i, payoff in enumerate(firm_payoffs(case)))
+    first, second = (
+        WithExit(payoff=payoff, forms=Q[:, :, i]) for i, payoff in enumerate(firm_payoffs(case))
+    )
     return first, second
 
 

@@ -1,7 +1,8 @@
 """The regimes of the market: the table, and how each is solved.
 
-`table` says what a regime is, `objectives` what its choosers maximise, `starts` and `search` find points that may solve it, `solve`
-chooses among them and proves what can be proven, `record` is what comes out.
+`table` says what a regime is, `objectives` what its choosers maximise, `starts` and `search` find
+points that may solve it, `solve` chooses among them and proves what can be proven, `record` is what
+comes out.
 """
 
 from market.model.outcome import finish, other_point

@@ -1,12 +1,14 @@
 """Sharing agreed on jointly, each firm's investment its own, prices following. Two firms.
 
-`sharing_alliance` (section 11 of the model): members agree on sharing for joint profit, then each invests for itself, then prices follow.
-For given sharing investment is a game in which every best reply is closed form, kinks and firms driven out included. Joint profit at its
-equilibrium is one function of two variables, whose slope follows from the slope of the equilibrium; it is climbed from the peaks of a
-grid. Investments may have several equilibria: those that best replies reach from below and from far above are both followed.
+`sharing_alliance` (section 11 of the model): members agree on sharing for joint profit, then each
+invests for itself, then prices follow. For given sharing investment is a game in which every best
+reply is closed form, kinks and firms driven out included. Joint profit at its equilibrium is one
+function of two variables, whose slope follows from the slope of the equilibrium; it is climbed from
+the peaks of a grid. Investments may have several equilibria: those that best replies reach from
+below and from far above are both followed.
 
-It may jump, where an equilibrium ends or a firm would rather drive the other out, and has a kink where an investment reaches a bound;
-there climbs stall, and ever smaller steps finish.
+It may jump, where an equilibrium ends or a firm would rather drive the other out, and has a kink
+where an investment reaches a bound; there climbs stall, and ever smaller steps finish.
 """
 
 from __future__ import annotations
@@ -60,20 +62,24 @@ ASIDE = 0.02
 """Step in sharing by which a saddle is left."""
 
 NEWTON = 8
-"""Steps of Newton's method for investments that follow, tried at once; what they do not find best replies are asked for."""
+"""Steps of Newton's method for investments that follow, tried at once; what they do not find best
+replies are asked for."""
 
 SAME = 1e-6
 """Share of an investment's size by which it may differ from a best reply to be one."""
 
 EDGE = 1e-4
-"""Share of the larger quantity, or of the unit cost without sharing, below which one that a kink lies at counts as zero."""
+"""Share of the larger quantity, or of the unit cost without sharing, below which one that a kink
+lies at counts as zero."""
 
 RUNAWAY = 1e4
-"""Multiple of what a firm would invest alone beyond which investments count as growing without limit."""
+"""Multiple of what a firm would invest alone beyond which investments count as growing without
+limit."""
 
 
 def investment_game(case: Case, lanes: int) -> Game:
-    """The firms' game in investments at given sharing, in the L lanes of a flat case: exact best replies, a rival possibly driven out."""
+    """The firms' game in investments at given sharing, in the L lanes of a flat case: exact best
+    replies, a rival possibly driven out."""
     players = firm_payoffs(case)
     lower, upper = np.zeros((lanes, 4)), np.ones((lanes, 4))
     upper[:, INVESTMENT] = case.investment_cap
@@ -84,20 +90,28 @@ def investment_game(case: Case, lanes: int) -> Game:
     def beside(firm: int, x: Array) -> tuple[Array, Array]:
         return best_reply(case, x, firm, None, beside=True)
 
-    return Game(players=players, controls=((2,), (3,)), lower=lower, upper=upper, reply=exact, nominate=beside)
+    return Game(
+        players=players,
+        controls=((2,), (3,)),
+        lower=lower,
+        upper=upper,
+        reply=exact,
+        nominate=beside,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Agreement:
-    """Joint profit (L,) in agreed sharing (L, 2), in L lanes; minus infinity where investments that follow are no equilibrium of a market
-    in which every firm sells."""
+    """Joint profit (L,) in agreed sharing (L, 2), in L lanes; minus infinity where investments that
+    follow are no equilibrium of a market in which every firm sells."""
 
     case: Case
     near: Array
-    """(L, 2): investments from which those that follow are found; which of several equilibria is meant."""
+    """(L, 2): investments from which those that follow are found; which of several equilibria is
+    meant."""
     checked: bool
-    """Whether it is asked everywhere that no firm gains by any other investment; else first-order conditions are enough, which bounds the
-    function from above."""
+    """Whether it is asked everywhere that no firm gains by any other investment; else first-order
+    conditions are enough, which bounds the function from above."""
     tolerances: Tolerances
 
     def take(self, lanes: Any) -> Agreement:
@@ -123,7 +137,9 @@ class Agreement:
         books = account(self.case, at, bertrand_matrix)
         counts = np.asarray(found & books.describes_market)
         if self.checked and counts.any():
-            counts &= examine(investment_game(self.case, len(at)), at, self.tolerances).nobody_gains(self.tolerances.regret)
+            counts &= examine(
+                investment_game(self.case, len(at)), at, self.tolerances
+            ).nobody_gains(self.tolerances.regret)
         return np.where(counts, books.profit.sum(-1), -np.inf)
 
     def value(self, s: Array) -> Array:
@@ -131,7 +147,8 @@ class Agreement:
         return self.worth(self.follow(s))
 
     def slope(self, s: Array) -> tuple[Array, Array, Array]:
-        """Joint profit (L,), its total derivative (L, 2) in sharing, and the levels (L, 4); zero slope where it is minus infinity."""
+        """Joint profit (L,), its total derivative (L, 2) in sharing, and the levels (L, 4); zero
+        slope where it is minus infinity."""
         x = self.follow(s)
         value = self.worth(x)
         if not np.isfinite(value).any():
@@ -141,18 +158,23 @@ class Agreement:
         own, cross = [2, 3], [0, 1]
         gradients = [player.derivatives(at) for player in game.players]
         joint = gradients[0][1] + gradients[1][1]
-        jacobian = np.stack([gradients[i][2][:, 2 + i] for i in (0, 1)], 1)  # rows: own conditions in all four levels
+        jacobian = np.stack(
+            [gradients[i][2][:, 2 + i] for i in (0, 1)], 1
+        )  # rows: own conditions in all four levels
         held = on_bound(at, game.lower, self.tolerances) | on_bound(at, game.upper, self.tolerances)
         by = implicit_slope(jacobian[:, :, own], jacobian[:, :, cross], held[:, own])
         total = joint[:, cross] + np.einsum("lts,lt->ls", by, joint[:, own])
         return value, np.where(np.isfinite(value)[:, None], total, 0.0), x
 
     def derivatives(self, s: Array) -> tuple[Array, Array, Array]:
-        """Joint profit, its total derivative and, by differences of that, its second derivatives (L, 2, 2)."""
+        """Joint profit, its total derivative and, by differences of that, its second derivatives
+        (L, 2, 2)."""
         value, gradient, x = self.slope(s)
         hessian = np.tile(-np.eye(2), (len(s), 1, 1))
         known = np.flatnonzero(np.isfinite(value))
-        beside = Agreement(case=self.case.take(known), near=x[known, 2:], checked=False, tolerances=self.tolerances)
+        beside = Agreement(
+            case=self.case.take(known), near=x[known, 2:], checked=False, tolerances=self.tolerances
+        )
         for k in (0, 1):
             moved = s[known]
             moved[:, k] += np.where(moved[:, k] > 0.5, -STEP, STEP)
@@ -161,7 +183,9 @@ class Agreement:
             ends = known[~np.isfinite(there[0])]  # nothing follows a step further on
             hessian[ends] = np.nan
         blind = ~np.isfinite(hessian).all((-1, -2))
-        hessian[blind] = -np.eye(2) * np.maximum(1.0, np.abs(gradient[blind]).max(-1))[:, None, None]
+        hessian[blind] = (
+            -np.eye(2) * np.maximum(1.0, np.abs(gradient[blind]).max(-1))[:, None, None]
+        )
         return value, gradient, (hessian + np.swapaxes(hessian, -1, -2)) / 2
 
     def at_tries(self, s: Array) -> Array:
@@ -169,11 +193,16 @@ class Agreement:
         tries = s.shape[1]
         if not tries:
             return np.empty(s.shape[:2])
-        return self.take(np.repeat(np.arange(len(s)), tries)).value(s.reshape(-1, 2)).reshape(s.shape[:2])
+        return (
+            self.take(np.repeat(np.arange(len(s)), tries))
+            .value(s.reshape(-1, 2))
+            .reshape(s.shape[:2])
+        )
 
 
 def _settled(case: Case, start: Array, tolerances: Tolerances) -> Array:
-    """Levels (L, 4) at which each investment is the best reply beside a rival that sells, by Newton's method from `start`; else NaN."""
+    """Levels (L, 4) at which each investment is the best reply beside a rival that sells, by
+    Newton's method from `start`; else NaN."""
     game = investment_game(case, len(start))
     x = newton(game, start, tolerances, NEWTON)
     found = np.asarray(np.isfinite(x).all(-1))
@@ -185,10 +214,13 @@ def _settled(case: Case, start: Array, tolerances: Tolerances) -> Array:
 
 
 def agree(case: Case, lanes: int, side: int = SIDE, tolerances: Tolerances = DEFAULT) -> Points:
-    """The sharing that members agree on and the investments that follow, in the L markets of a flat case."""
+    """The sharing that members agree on and the investments that follow, in the L markets of a flat
+    case."""
     found = _searched(case, lanes, side, False, tolerances)
     refused = _refused(found, lanes)
-    if len(refused):  # there a firm gains by another investment, or nothing holds: every point is asked
+    if len(
+        refused
+    ):  # there a firm gains by another investment, or nothing holds: every point is asked
         again = _searched(case.take(refused), len(refused), side, True, tolerances)
         kept = found.take(~np.isin(found.lane, refused))
         found = Points.joined([kept, replace(again, lane=refused[again.lane])])
@@ -208,7 +240,8 @@ def _refused(found: Points, lanes: int) -> Rows:
 
 
 def _searched(case: Case, lanes: int, side: int, checked: bool, tolerances: Tolerances) -> Points:
-    """The local maxima to which the peaks of a grid lead; of those that fail none but the highest of its lane."""
+    """The local maxima to which the peaks of a grid lead; of those that fail none but the highest
+    of its lane."""
     lane, start, near = _peaks(case, lanes, side, checked, tolerances)
     agreement = Agreement(case=case.take(lane), near=near, checked=checked, tolerances=tolerances)
     lower, upper = np.zeros((len(lane), 2)), np.ones((len(lane), 2))
@@ -219,14 +252,23 @@ def _searched(case: Case, lanes: int, side: int, checked: bool, tolerances: Tole
     held = (s <= 0) | (s >= 1)
     curvature = free_curvature(hessian, held)
 
-    saddle = np.flatnonzero((residual <= tolerances.residual) & (curvature > 1e-6) & np.isfinite(value))
+    saddle = np.flatnonzero(
+        (residual <= tolerances.residual) & (curvature > 1e-6) & np.isfinite(value)
+    )
     if len(saddle):  # as where equal firms stay equal: left in both directions
-        vector = np.linalg.eigh(np.where(held[saddle][:, :, None] | held[saddle][:, None], 0.0, hessian[saddle]))[1][:, :, -1]
-        aside = np.clip(np.concatenate([s[saddle] + ASIDE * vector, s[saddle] - ASIDE * vector]), 0.0, 1.0)
+        vector = np.linalg.eigh(
+            np.where(held[saddle][:, :, None] | held[saddle][:, None], 0.0, hessian[saddle])
+        )[1][:, :, -1]
+        aside = np.clip(
+            np.concatenate([s[saddle] + ASIDE * vector, s[saddle] - ASIDE * vector]), 0.0, 1.0
+        )
         which = np.concatenate([saddle, saddle])
         more = maximise(agreement.take(which), aside, lower[which], upper[which], few)
         stay = np.setdiff1d(np.arange(len(lane)), saddle)
-        lane, near = np.concatenate([lane[stay], lane[which]]), np.concatenate([near[stay], near[which]])
+        lane, near = (
+            np.concatenate([lane[stay], lane[which]]),
+            np.concatenate([near[stay], near[which]]),
+        )
         s, value = np.concatenate([s[stay], more.x]), np.concatenate([value[stay], more.value])
         hessian = np.concatenate([hessian[stay], more.hessian])
         residual = np.concatenate([residual[stay], _residual(more)])
@@ -250,11 +292,18 @@ def _searched(case: Case, lanes: int, side: int, checked: bool, tolerances: Tole
     done = runaway.copy()
     if not checked:  # a point that is none is not worth more digits
         x = np.nan_to_num(agreement.follow(s))
-        done |= ~examine(investment_game(agreement.case, len(x)), x, tolerances).nobody_gains(tolerances.regret)
-    for width, smallest in ((0.5 / (side - 1), 1e-6), (1e-5, 1e-10)):  # at a kink or a jump only ever smaller steps help
+        done |= ~examine(investment_game(agreement.case, len(x)), x, tolerances).nobody_gains(
+            tolerances.regret
+        )
+    for width, smallest in (
+        (0.5 / (side - 1), 1e-6),
+        (1e-5, 1e-10),
+    ):  # at a kink or a jump only ever smaller steps help
         bent = np.flatnonzero(switching & ~done)
         there, step = agreement.take(bent), np.full((len(bent), 2), width)
-        s[bent] = descend(there.at_tries, s[bent], step, np.zeros_like(step), np.ones_like(step), smallest)
+        s[bent] = descend(
+            there.at_tries, s[bent], step, np.zeros_like(step), np.ones_like(step), smallest
+        )
         runaway[bent] = runs_away(bent)
         done[bent] = runaway[bent] | at_the_edge(there.case, there.follow(s[bent])).any(-1)
     bent = np.flatnonzero(switching & ~runaway)
@@ -268,8 +317,12 @@ def _searched(case: Case, lanes: int, side: int, checked: bool, tolerances: Tole
     of_leader = free_curvature(hessian, (s <= 0) | (s >= 1))
     residual = np.maximum(residual, seen.unscaled_residual)
     limit = np.where(switching, tolerances.kink, tolerances.residual)
-    limit = np.where(switching & at_the_edge(agreement.case, at).any(-1), np.inf, limit)  # nothing is claimed there
-    size = np.where(runaway, np.maximum(1.0, np.abs(seen.payoff).max(-1)), 1.0)  # rounding is no gain
+    limit = np.where(
+        switching & at_the_edge(agreement.case, at).any(-1), np.inf, limit
+    )  # nothing is claimed there
+    size = np.where(
+        runaway, np.maximum(1.0, np.abs(seen.payoff).max(-1)), 1.0
+    )  # rounding is no gain
     regret = np.where(known, seen.unscaled_regret / size, np.inf)
     return Points(
         lane=lane,
@@ -288,21 +341,29 @@ def _searched(case: Case, lanes: int, side: int, checked: bool, tolerances: Tole
 def _residual(end: Ascent) -> Array:
     """The residual (L,) as it is; infinite where a climb had nowhere to start."""
     known = np.isfinite(end.value)
-    return np.where(known, end.residual * np.maximum(1.0, np.abs(np.where(known, end.value, 1.0))), np.inf)
+    return np.where(
+        known, end.residual * np.maximum(1.0, np.abs(np.where(known, end.value, 1.0))), np.inf
+    )
 
 
 def at_the_edge(case: Case, x: Array) -> NDArray[np.bool_]:
-    """Which quantities and unit costs (L, 4) at levels x (L, 4) of a market leave nothing to fall."""
+    """Which quantities and unit costs (L, 4) at levels x (L, 4) of a market leave nothing to
+    fall."""
     books = account(case, np.nan_to_num(x), bertrand_matrix)
     dear = 0.0 if case.unit_cost is None else case.unit_cost.base
     quantity = books.quantity <= EDGE * books.quantity.max(-1, keepdims=True)
-    return np.concatenate([quantity, books.unit_cost < EDGE * np.broadcast_to(dear, books.unit_cost.shape)], -1)
+    return np.concatenate(
+        [quantity, books.unit_cost < EDGE * np.broadcast_to(dear, books.unit_cost.shape)], -1
+    )
 
 
 def _alone(case: Case, lanes: int) -> Array:
-    """Each firm's best investment (L, 2) while nobody shares and the rival does not invest; NaN where it has no limit."""
+    """Each firm's best investment (L, 2) while nobody shares and the rival does not invest; NaN
+    where it has no limit."""
     silent = np.zeros((lanes, 4))
-    return np.column_stack([best_reply(case, silent, firm, None)[0][:, 2 + firm] for firm in (0, 1)])
+    return np.column_stack(
+        [best_reply(case, silent, firm, None)[0][:, 2 + firm] for firm in (0, 1)]
+    )
 
 
 def _square(side: int, lanes: int) -> Array:
@@ -310,8 +371,11 @@ def _square(side: int, lanes: int) -> Array:
     return grid((side, side), np.ones((lanes, 2)))
 
 
-def _from_below_and_above(case: Case, lanes: int, side: int, beside: bool) -> tuple[Case, Array, list[Array]]:
-    """The case at every point of the grid, sharing there (L side^2, 2), and levels that best replies reach from below and from above."""
+def _from_below_and_above(
+    case: Case, lanes: int, side: int, beside: bool
+) -> tuple[Case, Array, list[Array]]:
+    """The case at every point of the grid, sharing there (L side^2, 2), and levels that best
+    replies reach from below and from above."""
     at = case.take(np.repeat(np.arange(lanes), side**2))
     s = _square(side, lanes).reshape(-1, 2)
     cap = np.broadcast_to(case.investment_cap, (lanes, 2)).repeat(side**2, axis=0)
@@ -322,29 +386,44 @@ def _from_below_and_above(case: Case, lanes: int, side: int, beside: bool) -> tu
 
 
 def _answered(case: Case, x: Array, beside: bool) -> Array:
-    """What best replies from levels (L, 4) settle on or, where they do not and both firms sell, Newton's method finds; else NaN."""
+    """What best replies from levels (L, 4) settle on or, where they do not and both firms sell,
+    Newton's method finds; else NaN."""
     x, on = x.copy(), np.arange(len(x))
     for _ in range(ROUNDS):
         game = investment_game(case.take(on), len(on))
         before = x[on]
         x[on] = best_reply_rounds(game if beside else replace(game, nominate=None), before, 1)
-        on = on[(np.abs(x[on] - before) > SETTLED * np.maximum(1.0, np.abs(x[on]))).any(-1)]  # what has no reply is NaN, and stays so
+        on = on[
+            (np.abs(x[on] - before) > SETTLED * np.maximum(1.0, np.abs(x[on]))).any(-1)
+        ]  # what has no reply is NaN, and stays so
         if not len(on):
             break
     x[on] = _settled(case.take(on), x[on], DEFAULT) if beside else np.nan
     return np.where((x <= RUNAWAY).all(-1, keepdims=True), x, np.nan)
 
 
-def _peaks(case: Case, lanes: int, side: int, checked: bool, tolerances: Tolerances) -> tuple[Rows, Array, Array]:
-    """From where to climb: lanes (n,), sharing (n, 2) and investments (n, 2) near those that follow."""
+def _peaks(
+    case: Case, lanes: int, side: int, checked: bool, tolerances: Tolerances
+) -> tuple[Rows, Array, Array]:
+    """From where to climb: lanes (n,), sharing (n, 2) and investments (n, 2) near those that
+    follow."""
     at, s, reached = _from_below_and_above(case, lanes, side, beside=True)
     found = []
     for k, levels in enumerate(reached):
-        agreement = Agreement(case=at, near=np.nan_to_num(levels[:, INVESTMENT]), checked=checked, tolerances=tolerances)
+        agreement = Agreement(
+            case=at,
+            near=np.nan_to_num(levels[:, INVESTMENT]),
+            checked=checked,
+            tolerances=tolerances,
+        )
         value = agreement.worth(levels) if not checked else agreement.value(s)
         if k and not checked:  # where nothing else is reached from above, nothing else is climbed
             apart = np.abs(levels - reached[0]) > 1e-3 * np.maximum(1e-3, np.abs(levels))
-            other = (apart.any(-1) | (np.isfinite(levels).all(-1) != np.isfinite(reached[0]).all(-1))).reshape(lanes, -1).any(1)
+            other = (
+                (apart.any(-1) | (np.isfinite(levels).all(-1) != np.isfinite(reached[0]).all(-1)))
+                .reshape(lanes, -1)
+                .any(1)
+            )
             value = np.where(np.repeat(other, side**2), value, -np.inf)
         value = value.reshape(lanes, side, side)
         around = np.pad(value, ((0, 0), (1, 1), (1, 1)), constant_values=-np.inf)
@@ -361,7 +440,8 @@ def _peaks(case: Case, lanes: int, side: int, checked: bool, tolerances: Toleran
 
 
 def _with_a_firm_out(case: Case, lanes: int, tolerances: Tolerances) -> Points:
-    """Where at no sharing every firm sells in equilibrium: the agreement of highest joint profit with a firm out, or that there is none."""
+    """Where at no sharing every firm sells in equilibrium: the agreement of highest joint profit
+    with a firm out, or that there is none."""
     side = SIDE
     at, s, reached = _from_below_and_above(case, lanes, side, beside=False)
     best, levels = np.full(lanes, -np.inf), np.full((lanes, 4), np.nan)
@@ -371,10 +451,15 @@ def _with_a_firm_out(case: Case, lanes: int, tolerances: Tolerances) -> Points:
         x = np.where(known[:, None], x, 0.0)
         earned = true_profits(at, x)
         gain = np.max([game.reply(firm, x)[1] - earned[:, firm] for firm in (0, 1)], axis=0)
-        worth = np.where(known & (gain <= tolerances.regret), earned.sum(-1), -np.inf).reshape(lanes, -1)
+        worth = np.where(known & (gain <= tolerances.regret), earned.sum(-1), -np.inf).reshape(
+            lanes, -1
+        )
         row = np.arange(lanes) * side**2 + worth.argmax(1)
         better = worth.max(1) > best
-        best, levels = np.where(better, worth.max(1), best), np.where(better[:, None], x[row], levels)
+        best, levels = (
+            np.where(better, worth.max(1), best),
+            np.where(better[:, None], x[row], levels),
+        )
     some = np.isfinite(best)
     out = np.full(lanes, np.nan)
     no = np.zeros(lanes, bool)

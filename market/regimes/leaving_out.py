@@ -1,15 +1,17 @@
 """What leaving a firm out would pay whoever chooses all levels, a planner or an alliance.
 
-They choose among levels at which every firm sells. Levels at which firm j cannot sell beside its rival are another market: firm i is alone
-on what is left of demand, and the price rule says at which margin,
+They choose among levels at which every firm sells. Levels at which firm j cannot sell beside its
+rival are another market: firm i is alone on what is left of demand, and the price rule says at
+which margin,
 
-    firms set prices (`market.model.leaving`)        the monopoly's, or the highest price that keeps j out
+    firms set prices (`market.model.leaving`)  the monopoly's, or the highest that keeps j out
     an alliance sets prices                    the monopoly's
     a planner sets prices                      none: the price is the unit cost
 
-With net intercepts N both the margin and the quantity are linear in N on a cone of net intercepts, so that the payoff is again N' Q N less
-both firms' investment costs: j may invest and share without selling. Its optima inside a cone are found as those among sellers are; that
-an optimum lies there and pays more is certain, that none pays still more is not.
+With net intercepts N both the margin and the quantity are linear in N on a cone of net intercepts,
+so that the payoff is again N' Q N less both firms' investment costs: j may invest and share without
+selling. Its optima inside a cone are found as those among sellers are; that an optimum lies there
+and pays more is certain, that none pays still more is not.
 """
 
 from __future__ import annotations
@@ -25,7 +27,12 @@ from market.model.demand import apply as apply_matrix
 from market.model.demand import inverse_slope_matrix
 from market.model.outcome import LeavingOut
 from market.model.payoff import Payoff
-from market.model.pricing import bertrand_matrix, collusive_matrix, marginal_cost_matrix, net_intercept
+from market.model.pricing import (
+    bertrand_matrix,
+    collusive_matrix,
+    marginal_cost_matrix,
+    net_intercept,
+)
 from market.model.wellposed import required_scale
 from market.regimes.objectives import BOTH, level_bounds
 from market.regimes.sellers import RATE, among_sellers
@@ -39,7 +46,8 @@ CLIMBS = 12
 
 
 FAINT = 1e-8
-"""Share of the own slope up to which the other product's price moves sales too little for a price to keep its seller out."""
+"""Share of the own slope up to which the other product's price moves sales too little for a price
+to keep its seller out."""
 
 
 class Alone(NamedTuple):
@@ -53,9 +61,14 @@ class Alone(NamedTuple):
 
 def _rows(case: Case, i: int) -> tuple[Array, Array, Array, Array, float, float, float]:
     own, other = np.eye(2)[i], np.eye(2)[1 - i]
-    b_i, b_j, x = (float(of_firm(a, k)[0]) for a, k in ((case.own_slope, i), (case.own_slope, 1 - i), (case.cross_slope, i)))
+    b_i, b_j, x = (
+        float(of_firm(a, k)[0])
+        for a, k in ((case.own_slope, i), (case.own_slope, 1 - i), (case.cross_slope, i))
+    )
     rest = b_j * own + x * other
-    edge = 2 * (b_i * b_j - x**2) * other + x * rest  # positive: keeping j out takes a price below the monopoly's
+    edge = (
+        2 * (b_i * b_j - x**2) * other + x * rest
+    )  # positive: keeping j out takes a price below the monopoly's
     return own, other, rest, edge, b_i, b_j, x
 
 
@@ -85,7 +98,8 @@ ALONE: dict[object, Callable[[Case, int], Iterator[Alone]]] = {
 
 
 def _benefit(case: Case, regime: Regime, i: int, alone: Alone) -> Array:
-    """Q (1, 2, 2) of what the chooser gets before investment costs: firm i's variable profit, or what is bought less what it costs."""
+    """Q (1, 2, 2) of what the chooser gets before investment costs: firm i's variable profit, or
+    what is bought less what it costs."""
     weight = float(np.ravel(regime.welfare_weight)[0]) if regime.chooser == "planner" else 0.0
     H = inverse_slope_matrix(case)[0]
     worth = np.outer(H[i], alone.sold) - H[i, i] / 2 * np.outer(alone.sold, alone.sold)
@@ -93,14 +107,18 @@ def _benefit(case: Case, regime: Regime, i: int, alone: Alone) -> Array:
     return np.asarray((Q + Q.T)[None] / 2)
 
 
-def better_without(case: Case, regime: Regime, every_firm: float, tolerances: Tolerances = DEFAULT) -> LeavingOut | None:
-    """The firm without which a sole chooser has more than `every_firm` in one flat market, and how much, natural units; None where none
-    such was found. Of equal firms it is the second."""
+def better_without(
+    case: Case, regime: Regime, every_firm: float, tolerances: Tolerances = DEFAULT
+) -> LeavingOut | None:
+    """The firm without which a sole chooser has more than `every_firm` in one flat market, and how
+    much, natural units; None where none such was found. Of equal firms it is the second."""
     best = None
     for i in (0,) if case.alike() else (0, 1):
         for alone in ALONE[regime.prices](case, i) if regime.prices in ALONE else ():
             value = _most(case, regime, i, alone, tolerances)
-            if value > every_firm + 1e-9 * max(1.0, abs(every_firm)) and (best is None or value > best.value):
+            if value > every_firm + 1e-9 * max(1.0, abs(every_firm)) and (
+                best is None or value > best.value
+            ):
                 best = LeavingOut(firm=1 - i, value=value, every_firm=every_firm)
     return best
 
@@ -109,17 +127,27 @@ def _most(case: Case, regime: Regime, i: int, alone: Alone, tolerances: Toleranc
     """The highest payoff found inside a cone; minus infinity where none lies there."""
     payoff = Payoff(case=case, benefit=_benefit(case, regime, i, alone), cost_weight=BOTH)
     cone = np.stack(alone.cone)[None]
-    endless = not np.isfinite(case.investment_cap).all() and unbounded(case, required_scale(case, payoff.benefit)).any()
-    # Only where it would be without limit if all net intercepts counted is it asked whether it is inside the cone.
+    endless = (
+        not np.isfinite(case.investment_cap).all()
+        and unbounded(case, required_scale(case, payoff.benefit)).any()
+    )
+    # Only where it would be without limit if all net intercepts counted is it asked whether it is
+    # inside the cone.
     if endless and unbounded(case, required_scale(case, payoff.benefit, cone)).any():
         return np.inf
     start = all_around(payoff, 1)[1]
     start = np.concatenate([start, start * [1, 1, 1, 0], start * [1, 1, 0, 1]])
     start = np.clip(start, *level_bounds(case, len(start), regime.sharing_range))
-    among = among_sellers(payoff.take(np.zeros(len(start), np.intp)), np.broadcast_to(cone, (len(start), 2, 2)), RATE)
-    start = start[np.argsort(-np.nan_to_num(among.value(start), nan=-np.inf), kind="stable")[:CLIMBS]]
+    among = among_sellers(
+        payoff.take(np.zeros(len(start), np.intp)), np.broadcast_to(cone, (len(start), 2, 2)), RATE
+    )
+    start = start[
+        np.argsort(-np.nan_to_num(among.value(start), nan=-np.inf), kind="stable")[:CLIMBS]
+    ]
     lanes = np.zeros(len(start), np.intp)
-    found = maximise(payoff.take(lanes), start, *level_bounds(case, len(start), regime.sharing_range), tolerances)
+    found = maximise(
+        payoff.take(lanes), start, *level_bounds(case, len(start), regime.sharing_range), tolerances
+    )
     sold = apply_matrix(cone, net_intercept(case, found.x))
     inside = (found.residual <= tolerances.residual) & (sold >= 0).all(-1)
     F = unit_cost(case, found.x)

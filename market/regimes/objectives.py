@@ -1,4 +1,5 @@
-"""What a regime's choosers maximise, and over which box: one payoff, or the firms' game with exact best replies. Two firms."""
+"""What a regime's choosers maximise, and over which box: one payoff, or the firms' game with exact
+best replies. Two firms."""
 
 from __future__ import annotations
 
@@ -14,7 +15,9 @@ BOTH = np.ones((1, 2))
 """Weights of a chooser that bears both firms' costs."""
 
 
-def level_bounds(case: Case, lanes: int, sharing_range: tuple[float, float] = (0.0, 1.0)) -> tuple[Array, Array]:
+def level_bounds(
+    case: Case, lanes: int, sharing_range: tuple[float, float] = (0.0, 1.0)
+) -> tuple[Array, Array]:
     """Lower and upper bounds (lanes, 4) of the levels."""
     lower, upper = np.zeros((lanes, 4)), np.empty((lanes, 4))
     lower[:, SHARING], upper[:, SHARING] = sharing_range
@@ -25,13 +28,16 @@ def level_bounds(case: Case, lanes: int, sharing_range: tuple[float, float] = (0
 def deviation_bounds(case: Case, x: Array) -> tuple[Array, Array]:
     """Bounds (L, 4) for deviations from levels x (L, 4) by those who like a low unit cost.
 
-    Where sharing lowers unit costs, investment stays below what would make them negative at full sharing, or at x if that is more.
+    Where sharing lowers unit costs, investment stays below what would make them negative at full
+    sharing, or at x if that is more.
     """
     lower, upper = level_bounds(case, len(x))
     if case.unit_cost is not None and np.any(case.unit_cost.spillover):
         with np.errstate(divide="ignore"):
             enough = case.unit_cost.base / case.unit_cost.spillover
-        upper[:, INVESTMENT] = np.minimum(upper[:, INVESTMENT], np.maximum(enough, x[:, INVESTMENT]))
+        upper[:, INVESTMENT] = np.minimum(
+            upper[:, INVESTMENT], np.maximum(enough, x[:, INVESTMENT])
+        )
     return lower, upper
 
 
@@ -41,7 +47,8 @@ def sole_payoff(case: Case, regime: Regime) -> Payoff:
 
 
 def firm_game(case: Case, regime: Regime) -> Game:
-    """The firms' game over all four levels at one flat case or in all its lanes: own profit, own levels, exact best replies."""
+    """The firms' game over all four levels at one flat case or in all its lanes: own profit, own
+    levels, exact best replies."""
     players = firm_payoffs(case, regime.prices)
     lower, upper = level_bounds(case, len(case.investment_cap), regime.sharing_range)
 
@@ -51,4 +58,11 @@ def firm_game(case: Case, regime: Regime) -> Game:
     def beside(firm: int, x: Array) -> tuple[Array, Array]:
         return best_reply(case, x, firm, regime.sharing_range, beside=True)
 
-    return Game(players=players, controls=((0, 2), (1, 3)), lower=lower, upper=upper, reply=exact, nominate=beside)
+    return Game(
+        players=players,
+        controls=((0, 2), (1, 3)),
+        lower=lower,
+        upper=upper,
+        reply=exact,
+        nominate=beside,
+    )

@@ -1,4 +1,5 @@
-"""Points that may solve a regime, in rows: what every search hands to whoever chooses among them."""
+"""Points that may solve a regime, in rows: what every search hands to whoever chooses among
+them."""
 
 from __future__ import annotations
 
@@ -20,13 +21,16 @@ class Points:
     levels: Array
     """(n, 4)."""
     worth: Array
-    """(n,): what decides among those that hold: a sole chooser's payoff, joint profit in games; money."""
+    """(n,): what decides among those that hold: a sole chooser's payoff, joint profit in games;
+    money."""
     residual: Array
-    """(n,): largest projected first-order residual, natural units; at a kink the largest one-sided slope."""
+    """(n,): largest projected first-order residual, natural units; at a kink the largest one-sided
+    slope."""
     regret: Array
     """(n,): largest gain from an own deviation, natural units; NaN where nobody deviates."""
     curvature: Array
-    """(n,): largest second derivative of a chooser's payoff in its own free levels, money; NaN where none is free or nobody asked."""
+    """(n,): largest second derivative of a chooser's payoff in its own free levels, money; NaN
+    where none is free or nobody asked."""
     holds: NDArray[np.bool_]
     """(n,): whether residual and regret are within tolerance."""
     market: NDArray[np.bool_]
@@ -45,4 +49,9 @@ class Points:
         """The rows of all parts, one after the other."""
         if len(parts) == 1:
             return parts[0]
-        return Points(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in Points.__dataclass_fields__})
+        return Points(
+            **{
+                name: np.concatenate([getattr(part, name) for part in parts])
+                for name in Points.__dataclass_fields__
+            }
+        )

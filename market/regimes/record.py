@@ -1,4 +1,5 @@
-"""A regime's outcomes at many markets: one record over lanes, of which the outcome of a single market is a lane."""
+"""A regime's outcomes at many markets: one record over lanes, of which the outcome of a single
+market is a lane."""
 
 from __future__ import annotations
 
@@ -10,14 +11,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from market.model.case import Array, Case
-from market.model.outcome import SOLVED, Certificate, Outcome, account, bindings, finish, read_only, unsolved
+from market.model.outcome import (
+    SOLVED,
+    Certificate,
+    Outcome,
+    account,
+    bindings,
+    finish,
+    read_only,
+    unsolved,
+)
 from market.model.units import NaturalUnits
 from market.regimes.table import Regime
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Outcomes:
-    """A regime's outcomes in L markets; figures are NaN where none is claimed. Arrays are read-only."""
+    """A regime's outcomes in L markets; figures are NaN where none is claimed. Arrays are
+    read-only."""
 
     status: NDArray[np.object_]
     """(L,): the status of every market."""
@@ -30,8 +41,8 @@ class Outcomes:
     regret: Array
     """(L,): largest gain from a global own deviation, natural units; NaN where nobody deviates."""
     curvature: Array
-    """(L,): largest second derivative of a chooser's payoff in its own free levels, natural units; NaN where none is free or nobody
-    asked."""
+    """(L,): largest second derivative of a chooser's payoff in its own free levels, natural units;
+    NaN where none is free or nobody asked."""
     binding: NDArray[np.bool_]
     """(L, 4): which levels lie on a bound of what is chosen."""
     switching: NDArray[np.bool_]
@@ -39,24 +50,30 @@ class Outcomes:
     several: NDArray[np.bool_]
     """(L,): whether another local optimum or equilibrium was met."""
     plain: NDArray[np.bool_]
-    """(L,): whether a more thorough search has nothing to add: no solution can exist, or all starts led to the same one."""
+    """(L,): whether a more thorough search has nothing to add: no solution can exist, or all starts
+    led to the same one."""
     thorough: NDArray[np.bool_]
     """(L,): which markets were searched from many starts, each alone, with all proofs."""
     proven: NDArray[np.bool_]
-    """(L,): whether no better point exists up to `gap` (optima), or every best reply is exact (equilibria)."""
+    """(L,): whether no better point exists up to `gap` (optima), or every best reply is exact
+    (equilibria)."""
     gap: Array
-    """(L,): how far, in natural units, a proven upper bound lies above an optimum's value; NaN where there is
-    none."""
+    """(L,): how far, in natural units, a proven upper bound lies above an optimum's value; NaN
+    where there is none."""
     driven_out: NDArray[np.intp]
-    """(L,): the firm that would be driven out of the market, which is why nothing is claimed; -1: none."""
+    """(L,): the firm that would be driven out of the market, which is why nothing is claimed; -1:
+    none."""
     value: Array
-    """(L,): what a sole chooser's payoff is at most with every firm selling, where it would rather drive one out; money, else NaN."""
+    """(L,): what a sole chooser's payoff is at most with every firm selling, where it would rather
+    drive one out; money, else NaN."""
     leaving_out: NDArray[np.object_]
-    """(L,): the `LeavingOut` of a sole chooser, amounts as `value`; None where none was found or nobody asked."""
+    """(L,): the `LeavingOut` of a sole chooser, amounts as `value`; None where none was found or
+    nobody asked."""
     unique: NDArray[np.object_]
     """(L,): `Uniqueness` of an equilibrium; None where that is not asked."""
     reply_eigenvalues: Array
-    """(L, 4): moduli of the eigenvalues of the best-reply map at an equilibrium, largest first; NaN where nobody asked."""
+    """(L, 4): moduli of the eigenvalues of the best-reply map at an equilibrium, largest first; NaN
+    where nobody asked."""
     others: NDArray[np.object_]
     """(L,): tuples of every other `Solution` found; empty where nobody asked."""
 
@@ -70,7 +87,8 @@ class Outcomes:
 
 
 def outcomes(lanes: int, **columns: Any) -> Outcomes:
-    """The record with these columns, (L, ...) or one value for all, and nothing claimed in the others."""
+    """The record with these columns, (L, ...) or one value for all, and nothing claimed in the
+    others."""
     out: dict[str, NDArray[Any]] = {}
     for name, (shape, blank, kind) in _BLANK.items():
         column: NDArray[Any] = np.empty((lanes, *shape), kind)
@@ -95,16 +113,23 @@ _BLANK: dict[str, tuple[tuple[int, ...], Any, type]] = {
     **dict.fromkeys(("unique", "leaving_out"), ((), None, object)),
     "others": ((), (), object),
 }
-"""Of every column the shape of a lane's entry, what stands where nothing is claimed, and the type."""
+"""Of every column the shape of a lane's entry, what stands where nothing is claimed, and the
+type."""
 
 
 def joined(lanes: int, parts: Sequence[tuple[Any, Outcomes]]) -> Outcomes:
-    """The record of L markets from those of some of them each, (which, record); later ones count."""
-    return outcomes(lanes) if not parts else Outcomes(**{f.name: _column(lanes, f.name, parts) for f in fields(Outcomes)})
+    """The record of L markets from those of some of them each, (which, record); later ones
+    count."""
+    return (
+        outcomes(lanes)
+        if not parts
+        else Outcomes(**{f.name: _column(lanes, f.name, parts) for f in fields(Outcomes)})
+    )
 
 
 def restored(found: Outcomes, units: NaturalUnits) -> Outcomes:
-    """The record of markets that were solved in natural units, in their own; what certifies stays natural."""
+    """The record of markets that were solved in natural units, in their own; what certifies stays
+    natural."""
     lanes = len(found.status)
     money, quantity = (np.broadcast_to(a, (lanes, 1)) for a in (units.money, units.quantity))
     scale = np.concatenate([np.ones((lanes, 2)), quantity, quantity], -1)
@@ -112,15 +137,26 @@ def restored(found: Outcomes, units: NaturalUnits) -> Outcomes:
     for lane, listed in enumerate(found.others):
         others[lane] = tuple(
             replace(
-                other, levels=other.levels * scale[lane], profit=other.profit * money[lane], welfare=float(other.welfare * money[lane, 0])
+                other,
+                levels=other.levels * scale[lane],
+                profit=other.profit * money[lane],
+                welfare=float(other.welfare * money[lane, 0]),
             )
             for other in listed
         )
     left_out = np.empty(lanes, object)
     for lane, one in enumerate(found.leaving_out):
         unit = float(money[lane, 0])
-        left_out[lane] = one and replace(one, value=one.value * unit, every_firm=one.every_firm * unit)
-    return replace(found, levels=found.levels * scale, value=found.value * money[:, 0], others=others, leaving_out=left_out)
+        left_out[lane] = one and replace(
+            one, value=one.value * unit, every_firm=one.every_firm * unit
+        )
+    return replace(
+        found,
+        levels=found.levels * scale,
+        value=found.value * money[:, 0],
+        others=others,
+        leaving_out=left_out,
+    )
 
 
 def part(found: Outcomes, lanes: Any) -> Outcomes:

@@ -1,4 +1,5 @@
-"""Searches for what solves a regime, each from levels in rows to `Points`: climbs, equilibria of firms that choose at once, stages."""
+"""Searches for what solves a regime, each from levels in rows to `Points`: climbs, equilibria of
+firms that choose at once, stages."""
 
 from __future__ import annotations
 
@@ -27,11 +28,12 @@ from market.solve.tolerances import DEFAULT, Tolerances
 Rows = NDArray[np.intp]
 
 SETTLED = 1e-4
-"""Share of a level's size below which rounds of best replies stop moving it, where Newton finishes."""
+"""Share of a level's size below which rounds of best replies stop moving it, where Newton
+finishes."""
 
 FAR = (10.0, 1e2, 1e3, 1e4, 1e5)
-"""Investments, natural units, from whose square equilibria are searched at which what firms exchange outgrows the market they began with;
-best replies run away from these."""
+"""Investments, natural units, from whose square equilibria are searched at which what firms
+exchange outgrows the market they began with; best replies run away from these."""
 
 FAR_STEPS = 20
 """Newton's steps to such an equilibrium: what takes longer mostly wanders."""
@@ -49,7 +51,8 @@ def searched(case: Case, regime: Regime, lanes: int, tolerances: Tolerances = DE
         found = optima(payoff, regime, *promising(payoff, lanes), tolerances)
         return replace(found, holds=found.holds & ~_runs_after_zero_unit_cost(payoff, found, lanes))
     starts = _game_starts(case, regime, lanes)
-    # Best replies find what they settle on; Newton alone also what they run away from. Where sharing is imposed starts differ in nothing.
+    # Best replies find what they settle on; Newton alone also what they run away from. Where
+    # sharing is imposed starts differ in nothing.
     answers = [starts[:, 0]] if regime.imposed is not None else [starts[:, 0], starts[:, 8]]
     tries = np.stack([*answers, starts[:, 8], starts[:, 4] * [1, 1, 4, 4]])
     lane = np.tile(np.arange(lanes), len(tries))
@@ -58,7 +61,8 @@ def searched(case: Case, regime: Regime, lanes: int, tolerances: Tolerances = DE
 
 
 def thorough(case: Case, regime: Regime, only: bool, tolerances: Tolerances = DEFAULT) -> Points:
-    """What many starts lead to, at one flat case; `only`: at most one equilibrium is known to exist, so that one start is enough."""
+    """What many starts lead to, at one flat case; `only`: at most one equilibrium is known to
+    exist, so that one start is enough."""
     if regime.staged:
         return staged(case, regime, 1, tolerances, thoroughly=True)
     if regime.sole:
@@ -67,7 +71,9 @@ def thorough(case: Case, regime: Regime, only: bool, tolerances: Tolerances = DE
     starts = _game_starts(case, regime, 1)[0]
     if only:
         for first in (False, True):  # Newton's method mostly suffices
-            found = equilibria(case, regime, np.zeros(1, np.intp), starts[:1], np.array([first]), tolerances)
+            found = equilibria(
+                case, regime, np.zeros(1, np.intp), starts[:1], np.array([first]), tolerances
+            )
             if found.holds.any():
                 return found
     symmetric = symmetric_levels(case, regime.imposed) if case.alike() else starts[:0]
@@ -75,7 +81,9 @@ def thorough(case: Case, regime: Regime, only: bool, tolerances: Tolerances = DE
     far = _far_out(case, regime, tolerances)
     answering = np.repeat([True, False, False], [len(starts), len(starts), len(far)])
     starts = np.concatenate([starts, starts, far])
-    return equilibria(case, regime, np.zeros(len(starts), np.intp), starts, answering, tolerances, settled=1e-12)
+    return equilibria(
+        case, regime, np.zeros(len(starts), np.intp), starts, answering, tolerances, settled=1e-12
+    )
 
 
 def given(case: Case, regime: Regime, starts: Array, tolerances: Tolerances = DEFAULT) -> Points:
@@ -87,14 +95,26 @@ def given(case: Case, regime: Regime, starts: Array, tolerances: Tolerances = DE
     return equilibria(case, regime, lane, levels, np.zeros(len(lane), bool), tolerances)
 
 
-def optima(payoff: Payoff, regime: Regime, lane: Rows, start: Array, tolerances: Tolerances = DEFAULT, curved: bool = False) -> Points:
-    """Where a sole chooser's payoff leads that climbs from these levels (n, 4); `curved`: with its curvature there."""
+def optima(
+    payoff: Payoff,
+    regime: Regime,
+    lane: Rows,
+    start: Array,
+    tolerances: Tolerances = DEFAULT,
+    curved: bool = False,
+) -> Points:
+    """Where a sole chooser's payoff leads that climbs from these levels (n, 4); `curved`: with its
+    curvature there."""
     payoff = payoff.take(lane)
     lower, upper = level_bounds(payoff.case, len(lane), regime.sharing_range)
     end = maximise(payoff, start, lower, upper, tolerances)
-    # Beside a payoff that diverges every residual looks small: it counts as it is, in units in which a payoff's scale is one.
+    # Beside a payoff that diverges every residual looks small: it counts as it is, in units in
+    # which a payoff's scale is one.
     residual = end.residual * np.maximum(1.0, np.abs(end.value))
-    holds, market = residual <= tolerances.residual, account(payoff.case, end.x, regime.prices).describes_market
+    holds, market = (
+        residual <= tolerances.residual,
+        account(payoff.case, end.x, regime.prices).describes_market,
+    )
     curvature = np.full(len(lane), np.nan)
     if curved:
         held = on_bound(end.x, lower, tolerances) | on_bound(end.x, upper, tolerances)
@@ -115,12 +135,15 @@ def optima(payoff: Payoff, regime: Regime, lane: Rows, start: Array, tolerances:
 
 
 def _runs_after_zero_unit_cost(payoff: Payoff, found: Points, lanes: int) -> NDArray[np.bool_]:
-    """Rows (n,) of lanes in which the chooser would rather drive a unit cost to zero than take the best that was found."""
+    """Rows (n,) of lanes in which the chooser would rather drive a unit cost to zero than take the
+    best that was found."""
     if payoff.case.unit_cost is None or not np.any(payoff.case.unit_cost.spillover):
         return np.zeros(len(found.lane), bool)
     top = np.full(lanes, -np.inf)
     np.maximum.at(top, found.lane, np.where(found.holds & found.market, found.worth, -np.inf))
-    refused = np.array([zero_unit_cost_pays(payoff.take([one]), float(top[one])) for one in range(lanes)], bool)
+    refused = np.array(
+        [zero_unit_cost_pays(payoff.take([one]), float(top[one])) for one in range(lanes)], bool
+    )
     return np.asarray(refused[found.lane])
 
 
@@ -133,15 +156,25 @@ def equilibria(
     tolerances: Tolerances = DEFAULT,
     settled: float = SETTLED,
 ) -> Points:
-    """Where Newton's method on all firms' conditions leads from these levels (n, 4); where `answering`, firms first answer in turn."""
+    """Where Newton's method on all firms' conditions leads from these levels (n, 4); where
+    `answering`, firms first answer in turn."""
     lanes = case.batch[0]
     size = max(1, regime.block // lanes) * lanes  # whole tries of all lanes
-    parts = [_equilibria(case, regime, lane[k], start[k], answering[k], tolerances, settled) for k in _blocks(len(lane), size)]
+    parts = [
+        _equilibria(case, regime, lane[k], start[k], answering[k], tolerances, settled)
+        for k in _blocks(len(lane), size)
+    ]
     return Points.joined(parts)
 
 
 def _equilibria(
-    case: Case, regime: Regime, lane: Rows, start: Array, answering: NDArray[np.bool_], tolerances: Tolerances, settled: float
+    case: Case,
+    regime: Regime,
+    lane: Rows,
+    start: Array,
+    answering: NDArray[np.bool_],
+    tolerances: Tolerances,
+    settled: float,
 ) -> Points:
     lanes = case.batch[0]
     at = case if lanes == len(lane) and (lane == np.arange(lanes)).all() else case.take(lane)
@@ -150,7 +183,9 @@ def _equilibria(
         start = start.copy()
         some = game if answering.all() else firm_game(case.take(lane[answering]), regime)
         reached = best_reply_rounds(some, start[answering], 40, settled)
-        start[answering] = np.where(np.isfinite(reached).all(-1, keepdims=True), reached, start[answering])
+        start[answering] = np.where(
+            np.isfinite(reached).all(-1, keepdims=True), reached, start[answering]
+        )
     reached = newton(game, start, tolerances)
     lost = np.asarray(~np.isfinite(reached).all(-1))
     found = examine(game, np.where(lost[:, None], start, reached), tolerances)
@@ -158,7 +193,9 @@ def _equilibria(
     books = account(at, found.x, regime.prices)
     # The square of a negative margin is no profit: such levels solve nothing.
     sells = (books.quantity >= -ROUNDING * np.abs(books.quantity).max(-1, keepdims=True)).all(-1)
-    holds = ~lost & sells & (residual <= tolerances.residual) & found.nobody_gains(tolerances.regret)
+    holds = (
+        ~lost & sells & (residual <= tolerances.residual) & found.nobody_gains(tolerances.regret)
+    )
     no = np.zeros(len(lane), bool)
     return Points(
         lane=lane,
@@ -174,13 +211,22 @@ def _equilibria(
     )
 
 
-def staged(case: Case, regime: Regime, lanes: int, tolerances: Tolerances = DEFAULT, thoroughly: bool = False) -> Points:
+def staged(
+    case: Case,
+    regime: Regime,
+    lanes: int,
+    tolerances: Tolerances = DEFAULT,
+    thoroughly: bool = False,
+) -> Points:
     """What the first movers of a game in stages commit, in every lane of a flat case."""
     if regime.leader is not None:
         return lead(case, lanes, regime.leader, tolerances)
     if regime.agreed:
         return agree(case, lanes, FINE_SIDE if thoroughly else SIDE, tolerances)
-    start, lane = np.repeat(SEVERAL_STARTS, lanes)[:, None], np.tile(np.arange(lanes), len(SEVERAL_STARTS))
+    start, lane = (
+        np.repeat(SEVERAL_STARTS, lanes)[:, None],
+        np.tile(np.arange(lanes), len(SEVERAL_STARTS)),
+    )
     parts = []
     for rows in _blocks(len(lane), regime.block):
         found = invest_first(case.take(lane[rows]), len(lane[rows]), start[rows], tolerances)
@@ -197,12 +243,20 @@ def _game_starts(case: Case, regime: Regime, lanes: int) -> Array:
 
 
 def _far_out(case: Case, regime: Regime, tolerances: Tolerances) -> Array:
-    """Levels (n, 4) of one flat case far out at which Newton's method arrives from sharing in the middle of its range."""
+    """Levels (n, 4) of one flat case far out at which Newton's method arrives from sharing in the
+    middle of its range."""
     starts = np.full((len(FAR) ** 2, 4), np.mean(regime.sharing_range))
     starts[:, INVESTMENT] = np.stack(np.meshgrid(FAR, FAR, indexing="ij"), -1).reshape(-1, 2)
-    reached = newton(firm_game(case.take(np.zeros(len(starts), np.intp)), regime), starts, tolerances, steps=FAR_STEPS)
+    reached = newton(
+        firm_game(case.take(np.zeros(len(starts), np.intp)), regime),
+        starts,
+        tolerances,
+        steps=FAR_STEPS,
+    )
     reached = reached[np.isfinite(reached).all(-1) & (reached[:, INVESTMENT].max(-1) > FAR[0])]
-    return reached[np.unique((reached / reached.max(-1, keepdims=True)).round(7), axis=0, return_index=True)[1]]
+    return reached[
+        np.unique((reached / reached.max(-1, keepdims=True)).round(7), axis=0, return_index=True)[1]
+    ]
 
 
 def _blocks(rows: int, size: int) -> Iterator[slice]:

@@ -1,9 +1,11 @@
 """The best levels at which every firm sells, for a sole chooser.
 
-A payoff N' Q N - sum_i f_i squares prices, so that levels with negative quantities look like gains and may even run away. Here what a
-quantity q_i = S_i N below an aim c_i would seem to earn is taken back, rate (c_i - q_i)^2 where q_i < c_i, so that climbs stay in the
-market. Where the chooser would rather drive a firm out, q_i = 0 binds, and its price, what the payoff would gain beyond per unit of q_i,
-is 2 rate (c_i - q_i): climbs with a moderate rate and aims that follow the price (the method of multipliers) end at q_i = 0 itself.
+A payoff N' Q N - sum_i f_i squares prices, so that levels with negative quantities look like gains
+and may even run away. Here what a quantity q_i = S_i N below an aim c_i would seem to earn is taken
+back, rate (c_i - q_i)^2 where q_i < c_i, so that climbs stay in the market. Where the chooser would
+rather drive a firm out, q_i = 0 binds, and its price, what the payoff would gain beyond per unit of
+q_i, is 2 rate (c_i - q_i): climbs with a moderate rate and aims that follow the price (the method
+of multipliers) end at q_i = 0 itself.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ from market.solve.optimum import maximise
 from market.solve.tolerances import DEFAULT, Tolerances
 
 RATE = 1e3
-"""What a quantity short of its aim costs at first, as a multiple of the payoff's own curvature, where aims follow prices."""
+"""What a quantity short of its aim costs at first, as a multiple of the payoff's own curvature,
+where aims follow prices."""
 STEEP = 1e7
 """The same where they do not: what little is short remains."""
 STEEPEST = 1e6
@@ -59,7 +62,8 @@ class AmongSellers:
         return apply_matrix(self.sold, net_intercept(self.payoff.case, x))
 
     def _short(self, x: Array) -> Payoff | None:
-        """What is taken at these levels, as a payoff; None where nothing is. Its intercepts are such that S N - c stands for S N."""
+        """What is taken at these levels, as a payoff; None where nothing is. Its intercepts are
+        such that S N - c stands for S N."""
         below = np.where(self.quantities(x) < self.aim, self.rate[:, None], 0.0)
         if not below.any():
             return None
@@ -85,7 +89,8 @@ class AmongSellers:
 
 
 def among_sellers(payoff: Payoff, sold: Array, rate: float = STEEP) -> AmongSellers:
-    """The payoff from which negative quantities are taken at this rate, a multiple of its own curvature."""
+    """The payoff from which negative quantities are taken at this rate, a multiple of its own
+    curvature."""
     lanes = max(len(payoff.benefit), len(sold))
     curvature = np.abs(payoff.benefit).max((-1, -2)) / np.maximum((sold**2).sum(-1).min(-1), 1e-300)
     return AmongSellers(
@@ -103,10 +108,11 @@ class WithEveryFirm:
     x: Array
     """(L, 4)."""
     value: Array
-    """(L,): the payoff; where a firm would be driven out, its least upper bound with that firm in."""
+    """(L,): the payoff; where a firm would be driven out, its least upper bound with that firm
+    in."""
     residual: Array
-    """(L,): of the payoff with quantities at their prices, relative as a climb's; infinite where a quantity is still negative, or where
-    the climb met another, which went on."""
+    """(L,): of the payoff with quantities at their prices, relative as a climb's; infinite where a
+    quantity is still negative, or where the climb met another, which went on."""
     out: NDArray[np.bool_]
     """(L, 2): the firms that the chooser would rather drive out there."""
 
@@ -120,18 +126,27 @@ def climb_among_sellers(
     tolerances: Tolerances = DEFAULT,
     rate: float = RATE,
 ) -> WithEveryFirm:
-    """Climb from each start (L, 4) to a local optimum among levels at which every firm sells, at first at this rate, at most STEEPEST."""
+    """Climb from each start (L, 4) to a local optimum among levels at which every firm sells, at
+    first at this rate, at most STEEPEST."""
     among = among_sellers(payoff, np.broadcast_to(sold, (len(start), 2, 2)), rate)
     most = among.rate * (STEEPEST / rate)
     x, value, residual = start.copy(), np.full(len(start), -np.inf), np.full(len(start), np.inf)
-    out, left, before = np.zeros((len(start), 2), bool), np.arange(len(start)), np.full(len(start), np.inf)
+    out, left, before = (
+        np.zeros((len(start), 2), bool),
+        np.arange(len(start)),
+        np.full(len(start), np.inf),
+    )
     lost = np.zeros(len(start), int)
     for _ in range(ROUNDS):
         found = maximise(among, x[left], lower[left], upper[left], tolerances)
         q = among.quantities(found.x)
         aim = np.maximum(among.aim - q, 0.0)
-        # The payoff with quantities at their prices: what a quantity is still off zero is worth its price.
-        x[left], value[left] = found.x, among.payoff.value(found.x) + 2 * among.rate * (aim * q).sum(-1)
+        # The payoff with quantities at their prices: what a quantity is still off zero is worth its
+        # price.
+        x[left], value[left] = (
+            found.x,
+            among.payoff.value(found.x) + 2 * among.rate * (aim * q).sum(-1),
+        )
         moved = np.abs(aim - among.aim).max(-1)
         settled = moved <= NOTHING * np.maximum(1.0, np.abs(q).max(-1))
         residual[left] = np.where(settled, found.residual, np.inf)
@@ -140,14 +155,19 @@ def climb_among_sellers(
         on = np.flatnonzero(~settled & (lost < LOST))
         if not len(on):
             break
-        # Climbs that have met, at the same prices, go on as one; digits count up to one, and relative beyond.
+        # Climbs that have met, at the same prices, go on as one; digits count up to one, and
+        # relative beyond.
         state = np.concatenate([found.x, 2 * among.rate[:, None] * aim], axis=-1)[on]
         digits = np.minimum(state, 1.0) + np.log(np.maximum(state, 1.0))
         on = on[np.unique(digits.round(7), axis=0, return_index=True)[1]]
         lost = lost[on]
-        steeper = np.where((moved > SLOW * before[left]) & (10 * among.rate <= most[left]), 10.0, 1.0)[on]
+        steeper = np.where(
+            (moved > SLOW * before[left]) & (10 * among.rate <= most[left]), 10.0, 1.0
+        )[on]
         before[left] = moved
         left, among = left[on], among.take(on)
-        among = replace(among, aim=aim[on] / steeper[:, None], rate=among.rate * steeper)  # the price stays
+        among = replace(
+            among, aim=aim[on] / steeper[:, None], rate=among.rate * steeper
+        )  # the price stays
         before[left] /= steeper
     return WithEveryFirm(x=x, value=value, residual=residual, out=out)

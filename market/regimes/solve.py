@@ -1,10 +1,11 @@
 """A regime solved: one function for the lanes of a flat case, of which a single case is one.
 
-A few starts in every lane find what holds; where all of it is one point nothing is left to choose. `prove` asks for everything: many
-starts, every solution found listed, proof that an optimum is global, uniqueness and stability of an equilibrium.
+A few starts in every lane find what holds; where all of it is one point nothing is left to choose.
+`prove` asks for everything: many starts, every solution found listed, proof that an optimum is
+global, uniqueness and stability of an equilibrium.
 
-Everything is computed in natural units (`market.units`), so that no answer depends on what money and quantities are counted in, and given
-back in the market's own.
+Everything is computed in natural units (`market.units`), so that no answer depends on what money
+and quantities are counted in, and given back in the market's own.
 """
 
 from __future__ import annotations
@@ -69,18 +70,25 @@ def solve_regime(case: Case, regime: str | Regime, tolerances: Tolerances = DEFA
     """The outcome of one regime at one case (no batch axes), with its certificate."""
     case = case.flat()
     regime = REGIMES[regime] if isinstance(regime, str) else regime
-    return outcome_at(case, regime, solve_lanes(case, regime, 1, prove=True, tolerances=tolerances), 0)
+    return outcome_at(
+        case, regime, solve_lanes(case, regime, 1, prove=True, tolerances=tolerances), 0
+    )
 
 
-def solve_markets(case: Case, key: str | Regime, lanes: int, tolerances: Tolerances = DEFAULT) -> Outcomes:
-    """The outcomes of one regime at the L markets of a flat case, with the statuses each would have alone: whatever is not plain (nothing
-    found, several optima or equilibria, a kink) is searched thoroughly."""
+def solve_markets(
+    case: Case, key: str | Regime, lanes: int, tolerances: Tolerances = DEFAULT
+) -> Outcomes:
+    """The outcomes of one regime at the L markets of a flat case, with the statuses each would have
+    alone: whatever is not plain (nothing found, several optima or equilibria, a kink) is searched
+    thoroughly."""
     regime = REGIMES[key] if isinstance(key, str) else key
     found = solve_lanes(case, regime, lanes, tolerances=tolerances)
     left = np.flatnonzero(~found.plain)
     if not len(left):
         return found
-    more = solve_lanes(case.take(left), regime.of(left), len(left), prove=True, tolerances=tolerances)
+    more = solve_lanes(
+        case.take(left), regime.of(left), len(left), prove=True, tolerances=tolerances
+    )
     return joined(lanes, [(slice(None), found), (left, more)])
 
 
@@ -96,15 +104,17 @@ def solve_lanes(
 ) -> Outcomes:
     """One regime at the L lanes of a flat case.
 
-    Every lane is searched from a few starts, or from the `starts` (m, L, 4) given, as neighbours' solutions are; with `prove` from many,
-    with every proof there is; `bounded`: whether payoffs have a limit is asked elsewhere. Among several solutions the one of highest
-    payoff, in games of highest joint profit, is taken.
+    Every lane is searched from a few starts, or from the `starts` (m, L, 4) given, as neighbours'
+    solutions are; with `prove` from many, with every proof there is; `bounded`: whether payoffs
+    have a limit is asked elsewhere. Among several solutions the one of highest payoff, in games of
+    highest joint profit, is taken.
     """
     units = natural_units(case)
     if starts is not None:
         starts = levels_in(starts, units)
     own, case = case, in_units(case, units)
-    # Few markets would be unbounded even if firms could sell less than nothing: only those are asked whether they are with every firm in.
+    # Few markets would be unbounded even if firms could sell less than nothing: only those are
+    # asked whether they are with every firm in.
     endless = np.zeros(lanes, bool)
     if not bounded:
         endless |= unbounded(case, needed_scale(case, regime, every_firm=False))
@@ -116,18 +126,28 @@ def solve_lanes(
     parts: list[tuple[NDArray[np.intp], Outcomes]] = []
     for lane in np.flatnonzero(limitless):
         there = units.take([lane])
-        message = why_unbounded(own.take([lane]), regime, float(needed[lane] * there.of("cost_scale")[0, 0]))
-        parts.append((np.array([lane]), outcomes(1, status="unbounded", message=message, plain=True)))
+        message = why_unbounded(
+            own.take([lane]), regime, float(needed[lane] * there.of("cost_scale")[0, 0])
+        )
+        parts.append(
+            (np.array([lane]), outcomes(1, status="unbounded", message=message, plain=True))
+        )
     on = np.flatnonzero(~limitless)
     for k in range(0, len(on), 1 if prove else regime.block):
         some = on[k : k + (1 if prove else regime.block)]
         at = case if len(some) == lanes else case.take(some)
         if prove:
-            alone = _Market(case=at, own=own.take(some), units=units.take(some), endless=bool(endless[some[0]]))
+            alone = _Market(
+                case=at, own=own.take(some), units=units.take(some), endless=bool(endless[some[0]])
+            )
             found = _proven(alone, regime.of(some), tolerances)
         else:
             here = regime.of(some)
-            points = searched(at, here, len(some), tolerances) if starts is None else given(at, here, starts[:, some], tolerances)
+            points = (
+                searched(at, here, len(some), tolerances)
+                if starts is None
+                else given(at, here, starts[:, some], tolerances)
+            )
             found = _best(at, here, points, endless[some], tolerances)
         parts.append((some, found))
     return restored(parts[0][1] if len(parts) == 1 else joined(lanes, parts), units)
@@ -136,27 +156,36 @@ def solve_lanes(
 # --- the best of what a few starts found
 
 
-def _best(case: Case, regime: Regime, points: Points, endless: NDArray[np.bool_], tolerances: Tolerances) -> Outcomes:
-    """The best point of every lane that holds in a market, and whether all that hold are that one; `endless` (L,): whether payoff grows
-    without limit where some firm would sell less than nothing."""
+def _best(
+    case: Case, regime: Regime, points: Points, endless: NDArray[np.bool_], tolerances: Tolerances
+) -> Outcomes:
+    """The best point of every lane that holds in a market, and whether all that hold are that
+    one; `endless` (L,): whether payoff grows without limit where some firm would sell less than
+    nothing."""
     lanes = len(endless)
     order = np.argsort(points.lane, kind="stable")
     lane = points.lane[order]
     turn = np.arange(len(lane)) - np.searchsorted(lane, lane)
-    rows = np.full((int(turn.max(initial=0)) + 1, lanes), -1)  # every lane's rows side by side; lanes with fewer repeat none
+    rows = np.full(
+        (int(turn.max(initial=0)) + 1, lanes), -1
+    )  # every lane's rows side by side; lanes with fewer repeat none
     rows[turn, lane] = order
     good = points.holds & points.market & ~points.switching
     worth = np.where(rows >= 0, np.where(good, points.worth, -np.inf)[rows], -np.inf)
     top = worth.max(0)
     tie = np.where(np.isfinite(top), 1e-11 * np.maximum(1.0, np.abs(top)), 0.0)
     each = np.arange(lanes)
-    row = rows[(worth >= top - tie).argmax(0), each]  # what ties up to rounding: the first found, so that neighbours do not flip
+    row = rows[
+        (worth >= top - tie).argmax(0), each
+    ]  # what ties up to rounding: the first found, so that neighbours do not flip
     solved, x = np.isfinite(top), points.levels[row]
     apart = np.abs(points.levels[rows] - x)
     same = SAME_STAGED * np.maximum(1.0, np.abs(x)) if regime.staged else SAME
     several = ((apart > same).any(-1) & np.isfinite(worth)).any(0)
     plain = solved & ~several
-    if regime.sole:  # payoff squares prices: where negative ones seem to pay more, the best with every firm selling is another question
+    # payoff squares prices: where negative ones seem to pay more, the best with every firm selling
+    # is another question
+    if regime.sole:
         seems = np.where((rows >= 0) & ~points.market[rows], points.worth[rows], -np.inf).max(0)
         plain &= (seems <= top + 1e-9) & ~endless
     if regime.staged:  # every start must have led there
@@ -178,7 +207,8 @@ def _best(case: Case, regime: Regime, points: Points, endless: NDArray[np.bool_]
 
 
 def _held(case: Case, regime: Regime, x: Array, tolerances: Tolerances) -> NDArray[np.bool_]:
-    """Which levels (L, 4) lie on a bound of what is chosen; what is imposed is no corner of a choice."""
+    """Which levels (L, 4) lie on a bound of what is chosen; what is imposed is no corner of a
+    choice."""
     lower, upper = level_bounds(case, len(x), regime.sharing_range)
     at = np.nan_to_num(x)
     held = on_bound(at, lower, tolerances) | on_bound(at, upper, tolerances)
@@ -200,7 +230,8 @@ class _Market:
     """In its own, in which it is spoken of."""
     units: NaturalUnits
     endless: bool
-    """Whether a sole chooser's payoff grows without limit where some firm would sell less than nothing."""
+    """Whether a sole chooser's payoff grows without limit where some firm would sell less than
+    nothing."""
 
     def money(self, amount: float) -> float:
         """An amount in natural units in the market's own."""
@@ -211,11 +242,20 @@ def _proven(market: _Market, regime: Regime, tolerances: Tolerances) -> Outcomes
     """The outcome of one bounded market, searched from many starts."""
     case = market.case
     only = None if regime.sole or regime.staged else uniqueness(case, regime.imposed)
-    return _judged(market, regime, thorough(case, regime, only is not None and only.status == "proven", tolerances), only, tolerances)
+    return _judged(
+        market,
+        regime,
+        thorough(case, regime, only is not None and only.status == "proven", tolerances),
+        only,
+        tolerances,
+    )
 
 
-def _judged(market: _Market, regime: Regime, points: Points, only: Uniqueness | None, tolerances: Tolerances) -> Outcomes:
-    """The outcome of one market to which these points lead: the best that holds, with what can be proven of it, the others listed."""
+def _judged(
+    market: _Market, regime: Regime, points: Points, only: Uniqueness | None, tolerances: Tolerances
+) -> Outcomes:
+    """The outcome of one market to which these points lead: the best that holds, with what can be
+    proven of it, the others listed."""
     case = market.case
     real, gap = points.holds & points.market, np.nan
     if regime.sole:
@@ -223,7 +263,8 @@ def _judged(market: _Market, regime: Regime, points: Points, only: Uniqueness | 
         best_real = float(points.worth[real & ~_saddles(points)].max(initial=-np.inf))
         refused = zero_unit_cost_pays(sole_payoff(case, regime), best_real)  # what climbs run after
         driven = None
-        # Payoff squares prices, so levels with negative ones can look good: they describe no market and count nowhere.
+        # Payoff squares prices, so levels with negative ones can look good: they describe no market
+        # and count nowhere.
         seems = bool((points.worth[points.holds | ~points.market] > best_real + 1e-9).any())
         if seems or refused or not np.isfinite(best_real) or market.endless:
             more, driven = _with_every_firm(market, regime, tolerances)
@@ -242,19 +283,30 @@ def _judged(market: _Market, regime: Regime, points: Points, only: Uniqueness | 
         points, gap = _bounded_above(case, regime, points, tolerances)
     order = ranked(points, 1e3 * tolerances.distinct if regime.staged else tolerances.distinct)
     if regime.sole:
-        # A saddle is no optimum: only points without an ascending direction among the free levels are listed.
+        # A saddle is no optimum: only points without an ascending direction among the free levels
+        # are listed.
         order = [i for i in order if not _saddles(points)[i]]
         if not order:
-            return _failed("not_converged", f"{regime.maximised} has no optimum among the levels at which ascents ended")
+            return _failed(
+                "not_converged",
+                f"{regime.maximised} has no optimum among the levels at which ascents ended",
+            )
         top, reached = float(points.worth.max()), float(points.worth[order[0]])
-        if top > reached + 1e-9 * max(1.0, abs(reached)):  # a saddle of a market, from which ascents leave what is one
+        if top > reached + 1e-9 * max(
+            1.0, abs(reached)
+        ):  # a saddle of a market, from which ascents leave what is one
             return _failed(
                 "infeasible",
-                f"{regime.maximised} is highest where some price or quantity would be negative: {market.money(top):.6g} is reached on the "
-                f"way there, and {market.money(reached):.6g} at the best optimum of a market",
+                f"{regime.maximised} is highest where some price or quantity would be negative:"
+                f" {market.money(top):.6g} is reached on the way there, and"
+                f" {market.money(reached):.6g} at the best optimum of a market",
             )
     best, x = order[0], points.levels[order]
-    edge = _edge(market, x[0], float(points.worth[best])) if regime.agreed and points.switching[best] else None
+    edge = (
+        _edge(market, x[0], float(points.worth[best]))
+        if regime.agreed and points.switching[best]
+        else None
+    )
     if edge is not None:
         return edge
     moduli = np.full(4, np.nan)
@@ -279,10 +331,16 @@ def _judged(market: _Market, regime: Regime, points: Points, only: Uniqueness | 
         thorough=True,
         proven=bool(gap <= tolerances.gap) if regime.sole else not regime.staged,
         gap=gap,
-        leaving_out=better_without(case, regime, float(points.worth[best]), tolerances) if regime.sole else None,
+        leaving_out=(
+            better_without(case, regime, float(points.worth[best]), tolerances)
+            if regime.sole
+            else None
+        ),
         unique=only,
         reply_eigenvalues=moduli,
-        others=tuple(other_point(case, regime.prices, y, s) for y, s in zip(x[1:], stable[1:], strict=True)),
+        others=tuple(
+            other_point(case, regime.prices, y, s) for y, s in zip(x[1:], stable[1:], strict=True)
+        ),
     )
 
 
@@ -291,22 +349,35 @@ def _saddles(points: Points) -> NDArray[np.bool_]:
     return np.asarray(points.curvature > 1e-9 * np.maximum(1.0, np.abs(points.worth)))
 
 
-def _bounded_above(case: Case, regime: Regime, points: Points, tolerances: Tolerances) -> tuple[Points, float]:
-    """Points that hold, with any better one the proof met, and how far above the best value the proven bound lies (NaN: none)."""
+def _bounded_above(
+    case: Case, regime: Regime, points: Points, tolerances: Tolerances
+) -> tuple[Points, float]:
+    """Points that hold, with any better one the proof met, and how far above the best value the
+    proven bound lies (NaN: none)."""
     payoff = sole_payoff(case, regime)
     bound = bound_optimum(payoff, float(points.worth.max()), tolerances)
-    # The proof met a better point than every start led to. If it describes no market, nothing is proven about those that do.
-    if bound.better is not None and account(case, bound.better[None], regime.prices).describes_market[0]:
-        more = optima(payoff, regime, np.zeros(1, np.intp), bound.better[None], tolerances, curved=True)
+    # The proof met a better point than every start led to. If it describes no market, nothing is
+    # proven about those that do.
+    if (
+        bound.better is not None
+        and account(case, bound.better[None], regime.prices).describes_market[0]
+    ):
+        more = optima(
+            payoff, regime, np.zeros(1, np.intp), bound.better[None], tolerances, curved=True
+        )
         points = Points.joined([points, more])
         bound = bound_optimum(payoff, float(points.worth.max()), tolerances)
     return points, float(bound.gap) if np.isfinite(bound.gap) else np.nan
 
 
 def ranked(points: Points, distinct: float) -> list[int]:
-    """Pairwise distinct rows, highest worth first; ties by the lower total investment, then by the lexicographic order of the levels."""
+    """Pairwise distinct rows, highest worth first; ties by the lower total investment, then by the
+    lexicographic order of the levels."""
     x, total = points.levels, points.levels[:, INVESTMENT].sum(-1)
-    keys = [(-round(float(points.worth[i]), 9), round(float(total[i]), 9), *np.round(x[i], 6)) for i in range(len(x))]
+    keys = [
+        (-round(float(points.worth[i]), 9), round(float(total[i]), 9), *np.round(x[i], 6))
+        for i in range(len(x))
+    ]
     kept: list[int] = []
     for i in sorted(range(len(x)), key=keys.__getitem__):
         scale = distinct * np.maximum(1.0, np.abs(x[i]))
@@ -315,14 +386,28 @@ def ranked(points: Points, distinct: float) -> list[int]:
     return kept
 
 
-def _with_every_firm(market: _Market, regime: Regime, tolerances: Tolerances) -> tuple[Points, Outcomes | None]:
-    """Optima among levels at which every firm sells; where the chooser would rather drive one out, what there is to say of that."""
+def _with_every_firm(
+    market: _Market, regime: Regime, tolerances: Tolerances
+) -> tuple[Points, Outcomes | None]:
+    """Optima among levels at which every firm sells; where the chooser would rather drive one out,
+    what there is to say of that."""
     case, payoff = market.case, sole_payoff(market.case, regime)
     among = among_sellers(payoff, np.broadcast_to(sold_matrix(case, regime.prices), (1, 2, 2)))
-    start, wide = all_around(payoff, 1)[1], of_all_sizes(case, partial(_no_cost_below_zero, case, among.value))
-    start = np.concatenate([start, start[: len(start) // 5] * [1, 1, 1, 0], start[: len(start) // 5] * [1, 1, 0, 1], wide])
+    start, wide = (
+        all_around(payoff, 1)[1],
+        of_all_sizes(case, partial(_no_cost_below_zero, case, among.value)),
+    )
+    start = np.concatenate(
+        [
+            start,
+            start[: len(start) // 5] * [1, 1, 1, 0],
+            start[: len(start) // 5] * [1, 1, 0, 1],
+            wide,
+        ]
+    )
     parts = [_among_sellers(case, regime, payoff, start, tolerances)]
-    # Where a price is high a climb may leave the market at first and never return: from what is better than all it found, steeply.
+    # Where a price is high a climb may leave the market at first and never return: from what is
+    # better than all it found, steeply.
     sells = (among.quantities(wide) >= 0).all(-1)
     promising = wide[sells & (payoff.value(wide) > parts[0].value.max(initial=-np.inf))]
     if len(promising):
@@ -332,18 +417,31 @@ def _with_every_firm(market: _Market, regime: Regime, tolerances: Tolerances) ->
     if len(edge):
         mirrored = np.concatenate([edge[:, [1, 0, 2, 3]], edge[:, [1, 0, 3, 2]]])
         parts.append(_among_sellers(case, regime, payoff, mirrored, tolerances))
-    found = WithEveryFirm(**{name: np.concatenate([vars(part)[name] for part in parts]) for name in vars(parts[0])})
+    found = WithEveryFirm(
+        **{name: np.concatenate([vars(part)[name] for part in parts]) for name in vars(parts[0])}
+    )
     inside = ~found.out.any(-1)
-    points = optima(payoff, regime, np.zeros(int(inside.sum()), np.intp), found.x[inside], tolerances, curved=True)
+    points = optima(
+        payoff,
+        regime,
+        np.zeros(int(inside.sum()), np.intp),
+        found.x[inside],
+        tolerances,
+        curved=True,
+    )
     bound = np.where(inside, -np.inf, found.value)
     if not len(bound):
         return points, None
     best = int(bound.argmax())
-    if not np.isfinite(bound[best]) or bound[best] <= float(points.worth[points.holds & points.market].max(initial=-np.inf)):
+    if not np.isfinite(bound[best]) or bound[best] <= float(
+        points.worth[points.holds & points.market].max(initial=-np.inf)
+    ):
         return points, None
     # Of equal firms either could be; one has to be named.
     firm, value = 1 if case.alike() else int(np.flatnonzero(found.out[best])[0]), float(bound[best])
-    return points, _out_at_most(market, regime.maximised, firm, value, better_without(case, regime, value, tolerances))
+    return points, _out_at_most(
+        market, regime.maximised, firm, value, better_without(case, regime, value, tolerances)
+    )
 
 
 def _no_cost_below_zero(case: Case, value: Callable[[Array], Array], x: Array) -> Array:
@@ -352,29 +450,46 @@ def _no_cost_below_zero(case: Case, value: Callable[[Array], Array], x: Array) -
     return value(x) if cost is None else np.where((cost.value >= 0).all(-1), value(x), -np.inf)
 
 
-def _among_sellers(case: Case, regime: Regime, payoff: Payoff, start: Array, tolerances: Tolerances, rate: float = RATE) -> WithEveryFirm:
-    """Where climbs among sellers from levels (n, 4) arrive; those that arrive nowhere, or where a unit cost is negative, left out."""
+def _among_sellers(
+    case: Case,
+    regime: Regime,
+    payoff: Payoff,
+    start: Array,
+    tolerances: Tolerances,
+    rate: float = RATE,
+) -> WithEveryFirm:
+    """Where climbs among sellers from levels (n, 4) arrive; those that arrive nowhere, or where a
+    unit cost is negative, left out."""
     bounds = level_bounds(case, len(start), regime.sharing_range)
     many = payoff.take(np.zeros(len(start), np.intp))
-    found = climb_among_sellers(many, sold_matrix(case, regime.prices), start, *bounds, tolerances, rate)
+    found = climb_among_sellers(
+        many, sold_matrix(case, regime.prices), start, *bounds, tolerances, rate
+    )
     cost = unit_cost(case, found.x)
-    holds = (found.residual <= tolerances.residual) & (True if cost is None else (cost.value >= -ROUNDING * cost.rise).all(-1))
+    holds = (found.residual <= tolerances.residual) & (
+        True if cost is None else (cost.value >= -ROUNDING * cost.rise).all(-1)
+    )
     return WithEveryFirm(**{name: array[holds] for name, array in vars(found).items()})
 
 
-def _out_at_most(market: _Market, payoff: str, firm: int, value: float, without: LeavingOut | None = None) -> Outcomes:
-    """What is said where this payoff is highest with a firm driven out, and at most this value, natural units, with both selling; `without`
-    is what leaving one out would pay, where that is known."""
+def _out_at_most(
+    market: _Market, payoff: str, firm: int, value: float, without: LeavingOut | None = None
+) -> Outcomes:
+    """What is said where this payoff is highest with a firm driven out, and at most this value,
+    natural units, with both selling; `without` is what leaving one out would pay, where that is
+    known."""
     message = (
-        f"{payoff} is highest where {market.case.firms[firm]} is driven out of the market: with both firms selling it is at most "
-        f"{market.money(value):.6g}, approached as quantity[{firm}] falls to zero"
+        f"{payoff} is highest where {market.case.firms[firm]} is driven out of the market: with"
+        f" both firms selling it is at most {market.money(value):.6g}, approached as"
+        f" quantity[{firm}] falls to zero"
     )
     known = {"driven_out": firm, "value": value, "leaving_out": without}
     return outcomes(1, status="infeasible", message=message, plain=True, thorough=True, **known)
 
 
 def _driven_out(market: _Market, regime: Regime, tolerances: Tolerances) -> Outcomes | None:
-    """The equilibrium of one market in which a firm is out, where best replies settle on one: no figure is claimed, it is listed."""
+    """The equilibrium of one market in which a firm is out, where best replies settle on one: no
+    figure is claimed, it is listed."""
     case, game = market.case, replace(firm_game(market.case, regime), nominate=None)
     starts = np.zeros((4, 4))
     starts[:, SHARING] = regime.sharing_range[0]
@@ -397,12 +512,15 @@ def _driven_out(market: _Market, regime: Regime, tolerances: Tolerances) -> Outc
 
 
 def _without(market: _Market, x: Array) -> Outcomes | None:
-    """What is said of levels (1, 4), natural units, that solve a game and at which a firm is out; None where none is."""
+    """What is said of levels (1, 4), natural units, that solve a game and at which a firm is out;
+    None where none is."""
     out = np.flatnonzero(sales(market.case, net_intercept(market.case, x)).out[0])
     if not len(out):
         return None
     firm, earned = int(out[0]), true_profits(market.case, x)[0]
-    other = Solution(levels=x[0], profit=earned, welfare=float(welfare_with_exit(market.case, x)[0]))
+    other = Solution(
+        levels=x[0], profit=earned, welfare=float(welfare_with_exit(market.case, x)[0])
+    )
     return outcomes(
         1,
         status="infeasible",
@@ -415,38 +533,63 @@ def _without(market: _Market, x: Array) -> Outcomes | None:
 
 
 def _edge(market: _Market, x: Array, value: float) -> Outcomes | None:
-    """What is said of the best levels (4,) of a market, natural units, where beyond them a quantity or a unit cost would be negative."""
+    """What is said of the best levels (4,) of a market, natural units, where beyond them a quantity
+    or a unit cost would be negative."""
     edge = at_the_edge(market.case, x[None])[0]
     if edge[:2].any():
         return _out_at_most(market, "joint profit", int(edge[:2].argmax()), value)
-    return _failed("infeasible", explain_zero_unit_cost(market.own, "joint profit")) if edge[2:].any() else None
+    return (
+        _failed("infeasible", explain_zero_unit_cost(market.own, "joint profit"))
+        if edge[2:].any()
+        else None
+    )
 
 
 def _nothing(market: _Market, regime: Regime, points: Points, tolerances: Tolerances) -> Outcomes:
     """Why no point of a market holds."""
     if points.holds.any():  # levels that solve it, but describe no market
         best = int(np.where(points.holds, points.worth, -np.inf).argmax())
-        books = account(market.own, levels_from(points.levels[best : best + 1], market.units), regime.prices)
+        books = account(
+            market.own, levels_from(points.levels[best : best + 1], market.units), regime.prices
+        )
         if not regime.sole:
-            driven = _without(market, points.levels[best : best + 1]) if regime.staged else _driven_out(market, regime, tolerances)
+            driven = (
+                _without(market, points.levels[best : best + 1])
+                if regime.staged
+                else _driven_out(market, regime, tolerances)
+            )
             if driven is not None:
                 return driven
-        return _failed("infeasible", why_infeasible(replace(books, **{name: value[0] for name, value in vars(books).items()})))
+        return _failed(
+            "infeasible",
+            why_infeasible(
+                replace(books, **{name: value[0] for name, value in vars(books).items()})
+            ),
+        )
     if regime.sole:
-        return _failed("not_converged", f"no ascent on {regime.maximised} reached a residual of {tolerances.residual:g}")
+        return _failed(
+            "not_converged",
+            f"no ascent on {regime.maximised} reached a residual of {tolerances.residual:g}",
+        )
     if not regime.staged:
         if (driven := _driven_out(market, regime, tolerances)) is not None:
             return driven
         return _failed(
             "no_equilibrium",
-            "no levels were found at which neither firm gains by a global deviation: best replies cycle or grow without limit",
+            "no levels were found at which neither firm gains by a global deviation: best replies"
+            " cycle or grow without limit",
         )
     if points.runaway[0]:
         who = "joint profit" if regime.agreed else "the payoff of a firm that moves first"
         return _failed("unbounded", f"{who} still rises at the largest investment searched")
     if not np.isfinite(points.levels[0]).all() or points.regret[0] > tolerances.regret:
-        return _failed("no_equilibrium", "no levels were found from which no firm gains by a deviation")
-    return _failed("not_converged", f"the first movers' condition is left with a residual of {points.residual[0]:.3g}")
+        return _failed(
+            "no_equilibrium", "no levels were found from which no firm gains by a deviation"
+        )
+    return _failed(
+        "not_converged",
+        f"the first movers' condition is left with a residual of {points.residual[0]:.3g}",
+    )
 
 
 def _failed(status: Status, message: str) -> Outcomes:

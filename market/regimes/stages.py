@@ -1,11 +1,14 @@
-"""Games of two firms in which levels are chosen one after the other: a leader commits, or investment comes before sharing.
+"""Games of two firms in which levels are chosen one after the other: a leader commits, or
+investment comes before sharing.
 
-`sequential` (section 3): one firm commits its sharing and investment, the other answers with its global best reply, prices follow.
-The reply is exact but may have kinks and jumps, so the leader's payoff is searched on a grid, then by shrinking steps, and only then
-polished with its total derivative (15), (16), the reaction of its own cost included.
+`sequential` (section 3): one firm commits its sharing and investment, the other answers with its
+global best reply, prices follow. The reply is exact but may have kinks and jumps, so the leader's
+payoff is searched on a grid, then by shrinking steps, and only then polished with its total
+derivative (15), (16), the reaction of its own cost included.
 
-`investment_first` (footnote 27): both invest, then both share, then prices follow. For every pair of investments there is one sharing
-equilibrium, in closed form (`market.model.sharing`). What is left is a game in two investments.
+`investment_first` (footnote 27): both invest, then both share, then prices follow. For every pair
+of investments there is one sharing equilibrium, in closed form (`market.model.sharing`). What is
+left is a game in two investments.
 
 Both work on many markets at once, one lane each.
 """
@@ -25,11 +28,22 @@ from market.model.sharing import bend_in_sharing, sharing_equilibrium, sharing_r
 from market.regimes.points import Points
 from market.solve.linear import implicit_slope
 from market.solve.optimum import free_curvature, on_bound
-from market.solve.search import ROUNDS, SHRINK, Value, descend, grid, one_sided_slope, polish, search, search_range
+from market.solve.search import (
+    ROUNDS,
+    SHRINK,
+    Value,
+    descend,
+    grid,
+    one_sided_slope,
+    polish,
+    search,
+    search_range,
+)
 from market.solve.tolerances import DEFAULT, Tolerances
 
 RUNAWAY = 1e6
-"""Multiple of what a firm would invest alone beyond which best replies count as growing without limit."""
+"""Multiple of what a firm would invest alone beyond which best replies count as growing without
+limit."""
 
 
 def _caps(case: Case, lanes: int) -> Array:
@@ -37,7 +51,8 @@ def _caps(case: Case, lanes: int) -> Array:
 
 
 def _alone(case: Case, lanes: int) -> Array:
-    """Each firm's best investment (L, 2) while the rival neither shares nor invests: the size to expect. NaN where it has no limit."""
+    """Each firm's best investment (L, 2) while the rival neither shares nor invests: the size to
+    expect. NaN where it has no limit."""
     silent = np.zeros((lanes, 4))
     return np.column_stack([best_reply(case, silent, firm)[0][:, 2 + firm] for firm in (0, 1)])
 
@@ -52,7 +67,8 @@ def _points(
     runaway: NDArray[np.bool_],
     tolerances: Tolerances,
 ) -> Points:
-    """What was found in the L markets of a flat case, one row each; levels are NaN where a first mover's payoff has no limit."""
+    """What was found in the L markets of a flat case, one row each; levels are NaN where a first
+    mover's payoff has no limit."""
     limit = np.where(switching, tolerances.kink, tolerances.residual)
     books = account(case, np.where(runaway[:, None], np.nan, x), bertrand_matrix)
     return Points(
@@ -62,7 +78,10 @@ def _points(
         residual=residual,
         regret=regret,
         curvature=np.where(switching, np.nan, curvature),
-        holds=~runaway & np.isfinite(x).all(-1) & (regret <= tolerances.regret) & (residual <= limit),
+        holds=~runaway
+        & np.isfinite(x).all(-1)
+        & (regret <= tolerances.regret)
+        & (residual <= limit),
         market=books.describes_market,
         switching=switching,
         runaway=runaway,
@@ -73,7 +92,8 @@ def _points(
 
 
 def follow(case: Case, leader: int, own: Array) -> Array:
-    """Levels (L, 4) when the leader commits own levels (L, 2) and the other firm answers; NaN where it has no bounded answer."""
+    """Levels (L, 4) when the leader commits own levels (L, 2) and the other firm answers; NaN where
+    it has no bounded answer."""
     x = np.zeros((len(own), 4))
     x[:, leader], x[:, 2 + leader] = own[:, 0], own[:, 1]
     return best_reply(case, x, 1 - leader)[0]
@@ -106,7 +126,9 @@ def lead(case: Case, lanes: int, leader: int, tolerances: Tolerances = DEFAULT) 
         return _leader_slope(case, leader, np.nan_to_num(x), tolerances), value(own[:, None])[:, 0]
 
     found, residual, jacobian, held = polish(slope, own, lower, upper, tolerances)
-    switching = ~(residual <= tolerances.residual) | (value(found[:, None]) < value(own[:, None]))[:, 0]
+    switching = (
+        ~(residual <= tolerances.residual) | (value(found[:, None]) < value(own[:, None]))[:, 0]
+    )
     own = np.where(switching[:, None], own, found)
     bent = np.flatnonzero(switching & ~runaway)
     if len(bent):  # at a kink or a jump of the follower's reply only ever smaller steps help
@@ -126,9 +148,11 @@ def lead(case: Case, lanes: int, leader: int, tolerances: Tolerances = DEFAULT) 
 
 
 def _along_the_ridge(case: Case, leader: int, own: Array, cap: Array) -> Array:
-    """Commitments (L, 2) improved along a jump of the follower's reply: over sharing, with the best investment for each.
+    """Commitments (L, 2) improved along a jump of the follower's reply: over sharing, with the best
+    investment for each.
 
-    A jump is a curve in both levels, and steps in fixed directions leave it; in investment alone it is a point.
+    A jump is a curve in both levels, and steps in fixed directions leave it; in investment alone it
+    is a point.
     """
     centre = own[:, 1]
 
@@ -150,7 +174,14 @@ def _along_the_ridge(case: Case, leader: int, own: Array, cap: Array) -> Array:
     def along(sharing: Array) -> Array:
         return best_investment(sharing[..., 0])[1]
 
-    s = descend(along, own[:, :1], np.full((len(own), 1), 0.02), np.zeros((len(own), 1)), np.ones((len(own), 1)), 1e-9)
+    s = descend(
+        along,
+        own[:, :1],
+        np.full((len(own), 1), 0.02),
+        np.zeros((len(own), 1)),
+        np.ones((len(own), 1)),
+        1e-9,
+    )
     t, value = (a[:, 0] for a in best_investment(s))
     better = value > _leader_value(case, leader)(own[:, None])[:, 0]
     return np.where(better[:, None], np.column_stack([s[:, 0], t]), own)
@@ -163,7 +194,9 @@ def _leader_slope(case: Case, leader: int, x: Array, tolerances: Tolerances) -> 
     gradient = players[leader].derivatives(x)[1]
     hessian = players[1 - leader].derivatives(x)[2]
     upper = np.column_stack([np.ones(len(x)), _caps(case, len(x))[:, 1 - leader]])
-    held = on_bound(x[:, others], np.zeros_like(upper), tolerances) | on_bound(x[:, others], upper, tolerances)
+    held = on_bound(x[:, others], np.zeros_like(upper), tolerances) | on_bound(
+        x[:, others], upper, tolerances
+    )
     reaction = implicit_slope(hessian[:, others][:, :, others], hessian[:, others][:, :, own], held)
     return np.asarray(gradient[:, own] + np.einsum("lfo,lf->lo", reaction, gradient[:, others]))
 
@@ -183,11 +216,15 @@ def _investor_value(case: Case, firm: int, t: Array) -> Value:
     return value
 
 
-def invest_first(case: Case, lanes: int, start: Array | float = 1.0, tolerances: Tolerances = DEFAULT) -> Points:
-    """Equilibrium investments in the L markets of a flat case, sharing and prices following, that best replies reach.
+def invest_first(
+    case: Case, lanes: int, start: Array | float = 1.0, tolerances: Tolerances = DEFAULT
+) -> Points:
+    """Equilibrium investments in the L markets of a flat case, sharing and prices following, that
+    best replies reach.
 
-    Both firms answer at once, from `start` (one number or (L, 1)) times what each would invest alone, so that equal firms stay equal.
-    Where sharing reaches its bound payoffs have kinks, and a whole line of equilibria may lie along one: one of them is found.
+    Both firms answer at once, from `start` (one number or (L, 1)) times what each would invest
+    alone, so that equal firms stay equal. Where sharing reaches its bound payoffs have kinks, and a
+    whole line of equilibria may lie along one: one of them is found.
     """
     cap = _caps(case, lanes)
     alone = np.nan_to_num(_alone(case, lanes), nan=1.0)
@@ -198,8 +235,15 @@ def invest_first(case: Case, lanes: int, start: Array | float = 1.0, tolerances:
         now, away = before.copy(), np.zeros(len(moving), bool)
         for firm in (0, 1):
             value, most = _investor_value(at, firm, before), limit[:, firm]
-            top, far = search_range(value, 1, np.minimum(3 * np.maximum(before[:, firm], 1e-3 * alone[moving, firm]), most), most)
-            now[:, firm] = search(value, np.zeros((len(now), 1)), most[:, None], top[:, None], (25,), rounds=10)[0][:, 0]
+            top, far = search_range(
+                value,
+                1,
+                np.minimum(3 * np.maximum(before[:, firm], 1e-3 * alone[moving, firm]), most),
+                most,
+            )
+            now[:, firm] = search(
+                value, np.zeros((len(now), 1)), most[:, None], top[:, None], (25,), rounds=10
+            )[0][:, 0]
             tops[moving, firm] = top
             away |= far | (now[:, firm] > RUNAWAY * np.maximum(1.0, alone[moving, firm]))
         settled = (np.abs(now - before) <= 1e-3 * np.maximum(1e-3, now)).all(-1)
@@ -222,21 +266,30 @@ def invest_first(case: Case, lanes: int, start: Array | float = 1.0, tolerances:
     switching = ~(residual <= tolerances.residual)
     t = np.where(switching[:, None], t, found)
     bent = np.flatnonzero(switching & ~runaway)
-    if len(bent):  # a payoff with a kink where sharing reaches a bound: replies to full precision, or both exactly at the kink
+    if len(
+        bent
+        # a kink where sharing reaches a bound: replies to full precision, or both exactly
+        # at the kink
+    ):
         there, limit, range_ = case.take(bent), cap[bent], tops[bent]
         t[bent] = _precise_replies(there, t[bent], limit)
         at_kink = np.minimum(_both_just_sharing_everything(there, len(bent)), limit)
         slope_there, regret_there = _deviations(there, at_kink, limit, range_)
         holds = (slope_there <= tolerances.kink) & (regret_there <= tolerances.regret)
-        better = true_profits(there, levels_after(there, at_kink)).sum(-1) >= true_profits(there, levels_after(there, t[bent])).sum(-1)
+        better = true_profits(there, levels_after(there, at_kink)).sum(-1) >= true_profits(
+            there, levels_after(there, t[bent])
+        ).sum(-1)
         t[bent] = np.where((holds & better)[:, None], at_kink, t[bent])
     one_sided, regret = _deviations(case, t, cap, tops)
-    # Where a firm's profit is convex in its own sharing the replies above are no maxima, and nothing is claimed.
+    # Where a firm's profit is convex in its own sharing the replies above are no maxima, and
+    # nothing is claimed.
     regret = np.where((bend_in_sharing(case) > 0).all(-1), regret, np.inf)
     own = np.where(held, np.nan, jacobian[:, [0, 1], [0, 1]])
     residual = np.where(switching, one_sided, residual)
     curvature = np.fmax(own[:, 0], own[:, 1])
-    return _points(case, levels_after(case, t), residual, regret, curvature, switching, runaway, tolerances)
+    return _points(
+        case, levels_after(case, t), residual, regret, curvature, switching, runaway, tolerances
+    )
 
 
 def levels_after(case: Case, t: Array) -> Array:
@@ -245,21 +298,26 @@ def levels_after(case: Case, t: Array) -> Array:
 
 
 def _deviations(case: Case, t: Array, cap: Array, tops: Array) -> tuple[Array, Array]:
-    """What either firm gains by investing otherwise: the largest one-sided slope and, on a grid, the largest gain, both scaled (L,)."""
+    """What either firm gains by investing otherwise: the largest one-sided slope and, on a grid,
+    the largest gain, both scaled (L,)."""
     earned = true_profits(case, levels_after(case, t))
     size = np.maximum(1.0, np.abs(earned))
     slopes, gains = [], []
     for firm in (0, 1):
         value, limit = _investor_value(case, firm, t), cap[:, firm]
         here = t[:, firm : firm + 1]
-        slopes.append(one_sided_slope(value, here, np.zeros_like(here), limit[:, None], tops[:, firm]) / size[:, firm])
+        slopes.append(
+            one_sided_slope(value, here, np.zeros_like(here), limit[:, None], tops[:, firm])
+            / size[:, firm]
+        )
         fine = value(grid((400,), np.minimum(2 * tops[:, firm], limit)[:, None])).max(1)
         gains.append((fine - earned[:, firm]) / size[:, firm])
     return np.maximum(*slopes), np.maximum(np.maximum(*gains), 0.0)
 
 
 def _both_just_sharing_everything(case: Case, lanes: int) -> Array:
-    """The investments (L, 2) at which each firm's best sharing, the other sharing everything, is exactly one; infinite where none."""
+    """The investments (L, 2) at which each firm's best sharing, the other sharing everything, is
+    exactly one; infinite where none."""
     t = np.ones((lanes, 2))
     slope, level, _ = sharing_replies(case, t)
     with np.errstate(divide="ignore"):
@@ -267,13 +325,16 @@ def _both_just_sharing_everything(case: Case, lanes: int) -> Array:
 
 
 def _precise_replies(case: Case, t: Array, cap: Array) -> Array:
-    """Investments (L, 2) after best replies in turn, each found by ever smaller steps from the last."""
+    """Investments (L, 2) after best replies in turn, each found by ever smaller steps from the
+    last."""
     for _ in range(60):
         before = t.copy()
         for firm in (0, 1):
             own = t[:, firm : firm + 1]
             value, step = _investor_value(case, firm, t), 0.1 * np.maximum(own, 1e-6)
-            t[:, firm] = descend(value, own, step, np.zeros_like(own), cap[:, firm : firm + 1])[:, 0]
+            t[:, firm] = descend(value, own, step, np.zeros_like(own), cap[:, firm : firm + 1])[
+                :, 0
+            ]
         if (np.abs(t - before) <= 1e-13 * np.maximum(1.0, t)).all():
             break
     return t

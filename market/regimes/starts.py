@@ -25,39 +25,51 @@ ALL_SIZES = (0.0, *np.logspace(-4, 3, 15), *np.logspace(4, 10, 7))
 """Investments, natural units, among which any size of firm has its own."""
 
 ALL_SHARES = (0.0, 0.01, 0.03, 0.1, 0.3, 0.6, 0.85, 1.0)
-"""Sharing levels that go with them: close where leakage is so large that hardly any sharing pays."""
+"""Sharing levels that go with them: close where leakage is so large that hardly any sharing
+pays."""
 
 
-def starting_levels(case: Case, benefit: Array, grid: tuple[float, ...] = (0.0, 0.5, 1.0), saved: float = 0.5) -> Array:
-    """Starting points (L, m, 4): sharing on a grid; investment optimal for a cost k share t^2 / 2 when this part of the saving is made."""
+def starting_levels(
+    case: Case, benefit: Array, grid: tuple[float, ...] = (0.0, 0.5, 1.0), saved: float = 0.5
+) -> Array:
+    """Starting points (L, m, 4): sharing on a grid; investment optimal for a cost k share t^2 / 2
+    when this part of the saving is made."""
     sharing = np.stack(np.meshgrid(grid, grid, indexing="ij"), -1).reshape(-1, 1, 2)
     lanes = max(case.batch[0], len(benefit))
-    x = np.moveaxis(np.zeros((4, len(sharing), lanes)), 0, -1)  # (m, L, 4), lanes next to each other in memory
+    x = np.moveaxis(
+        np.zeros((4, len(sharing), lanes)), 0, -1
+    )  # (m, L, 4), lanes next to each other in memory
     x[..., SHARING] = sharing
     A = net_intercept(case, x)
     M = investment_response(case, x[..., SHARING])
     gain = 2 * times(np.swapaxes(M, -1, -2), benefit)
     slope = apply_matrix(gain, A)
-    share = form_of(case).starting_share(usefulness(case) * rival(x[..., SHARING]), case.max_saving, saved)
+    share = form_of(case).starting_share(
+        usefulness(case) * rival(x[..., SHARING]), case.max_saving, saved
+    )
     left = [of_firm(case.cost_scale * share, i) for i in (0, 1)]
     bend = times(gain, M)
     curve = [[(left[i] if i == j else 0.0) - bend[..., i, j] for j in (0, 1)] for i in (0, 1)]
     determinant = curve[0][0] * curve[1][1] - curve[0][1] * curve[1][0]
     definite = (curve[0][0] > 0) & (determinant > 0)
     for i, j in ((0, 1), (1, 0)):
-        solved = (curve[j][j] * slope[..., i] - curve[i][j] * slope[..., j]) / np.where(definite, determinant, 1.0)
+        solved = (curve[j][j] * slope[..., i] - curve[i][j] * slope[..., j]) / np.where(
+            definite, determinant, 1.0
+        )
         x[..., 2 + i] = np.where(definite, solved, 2 * slope[..., i] / left[i])
     x[..., INVESTMENT] = np.clip(x[..., INVESTMENT], 0.0, np.minimum(case.investment_cap, 1e6))
     return np.swapaxes(x, 0, 1)
 
 
 def fine_starts(case: Case, benefit: Array) -> list[Array]:
-    """Starting points (L, m, 4) over the fine grid of sharing, a set for each part of the saving that investment may be optimal for."""
+    """Starting points (L, m, 4) over the fine grid of sharing, a set for each part of the saving
+    that investment may be optimal for."""
     return [starting_levels(case, benefit, FINE_GRID, saved) for saved in form_of(case).saved]
 
 
 def all_around(payoff: Payoff, lanes: int) -> tuple[NDArray[np.intp], Array]:
-    """From where a thorough search climbs: lanes (n,) and levels (n, 4), the fine grid and multiples of its investments."""
+    """From where a thorough search climbs: lanes (n,) and levels (n, 4), the fine grid and
+    multiples of its investments."""
     starts = np.concatenate(fine_starts(payoff.case, payoff.benefit), axis=1)
     starts = np.concatenate([starts * factors for factors in AROUND], axis=1)
     starts = np.broadcast_to(starts, (lanes, *starts.shape[1:]))
@@ -65,29 +77,36 @@ def all_around(payoff: Payoff, lanes: int) -> tuple[NDArray[np.intp], Array]:
 
 
 def of_all_sizes(case: Case, value: Callable[[Array], Array]) -> Array:
-    """Levels (n, 4) of one flat case, natural units, at which a value of levels (n, 4) is highest among those beside them on a grid of
-    all sizes; the highest first."""
+    """Levels (n, 4) of one flat case, natural units, at which a value of levels (n, 4) is highest
+    among those beside them on a grid of all sizes; the highest first."""
     # Not at the top: few markets need it, and reading a case should not load it.
     from scipy.ndimage import generate_binary_structure, maximum_filter
 
-    size = [np.unique(np.minimum(ALL_SIZES, of_firm(case.investment_cap, i).item())) for i in (0, 1)]
+    size = [
+        np.unique(np.minimum(ALL_SIZES, of_firm(case.investment_cap, i).item())) for i in (0, 1)
+    ]
     x = np.stack(np.meshgrid(ALL_SHARES, ALL_SHARES, *size, indexing="ij"), -1)
     here = value(x.reshape(-1, 4)).reshape(x.shape[:-1])
-    peak = np.isfinite(here) & (here >= maximum_filter(here, footprint=generate_binary_structure(4, 1), mode="nearest"))
+    peak = np.isfinite(here) & (
+        here >= maximum_filter(here, footprint=generate_binary_structure(4, 1), mode="nearest")
+    )
     return np.asarray(x[peak][np.argsort(-here[peak], kind="stable")])
 
 
 def promising(payoff: Payoff, lanes: int) -> tuple[NDArray[np.intp], Array]:
     """From where to climb: lanes (n,), in order, and levels (n, 4).
 
-    Of grids of sharing with near-optimal investments: their local peaks, their four corners, the best point inside and the best at which
-    the firms differ. Over 20,000 random markets this met every optimum but a few in 10,000 that climbing from all points of a grid did.
+    Of grids of sharing with near-optimal investments: their local peaks, their four corners, the
+    best point inside and the best at which the firms differ. Over 20,000 random markets this met
+    every optimum but a few in 10,000 that climbing from all points of a grid did.
     """
     size = len(FINE_GRID)
     found = []
     for points in fine_starts(payoff.case, payoff.benefit):
         starts = np.broadcast_to(points, (lanes, size**2, 4))
-        value = np.broadcast_to(payoff.value(np.swapaxes(starts, 0, 1)), (size**2, lanes)).T.reshape(lanes, size, size)
+        value = np.broadcast_to(
+            payoff.value(np.swapaxes(starts, 0, 1)), (size**2, lanes)
+        ).T.reshape(lanes, size, size)
         lane, which = np.nonzero(_picked(np.where(np.isfinite(value), value, -np.inf)))
         found.append((lane, starts[lane, which]))
     lane, start = (np.concatenate(parts) for parts in zip(*found, strict=True))
@@ -96,7 +115,8 @@ def promising(payoff: Payoff, lanes: int) -> tuple[NDArray[np.intp], Array]:
 
 
 def _picked(value: Array) -> NDArray[np.bool_]:
-    """Which points of grids of sharing, with values (L, size, size), are worth a climb: (L, size * size)."""
+    """Which points of grids of sharing, with values (L, size, size), are worth a climb: (L, size *
+    size)."""
     lanes, size, _ = value.shape
     around = np.pad(value, ((0, 0), (1, 1), (1, 1)), constant_values=-np.inf)
     shifts = [(i, j) for i in range(3) for j in range(3) if (i, j) != (1, 1)]
@@ -104,7 +124,8 @@ def _picked(value: Array) -> NDArray[np.bool_]:
     picked[:, :: size - 1, :: size - 1] = True
     inner = value[:, 1:-1, 1:-1].reshape(lanes, -1).argmax(1)
     picked[np.arange(lanes), 1 + inner // (size - 2), 1 + inner % (size - 2)] = True
-    # A climb from equal levels of equal firms stays on the diagonal, be it a saddle: the best point off it leaves.
+    # A climb from equal levels of equal firms stays on the diagonal, be it a saddle: the best point
+    # off it leaves.
     unequal = ~np.eye(size, dtype=bool)
     unequal[0, -1] = unequal[-1, 0] = False
     aside = np.where(unequal, value, -np.inf).reshape(lanes, -1).argmax(1)

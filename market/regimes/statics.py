@@ -1,9 +1,11 @@
-"""Comparative statics: how levels, prices, profits and welfare move with every parameter, by the implicit function theorem.
+"""Comparative statics: how levels, prices, profits and welfare move with every parameter, by the
+implicit function theorem.
 
-At a solution the conditions G(x, theta) = 0 hold on the levels that are free, so dx / dtheta = -G_x^-1 G_theta there and zero for
-levels held at a bound. A level that sits on a bound with no force against it (G = 0 there too) may move one way only: derivatives
-are therefore one-sided, and the two sides agree everywhere else. G_theta, and the totals that follow, are five-point differences of
-closed forms, accurate to eight digits or more.
+At a solution the conditions G(x, theta) = 0 hold on the levels that are free, so dx / dtheta =
+-G_x^-1 G_theta there and zero for levels held at a bound. A level that sits on a bound with no
+force against it (G = 0 there too) may move one way only: derivatives are therefore one-sided, and
+the two sides agree everywhere else. G_theta, and the totals that follow, are five-point differences
+of closed forms, accurate to eight digits or more.
 """
 
 from __future__ import annotations
@@ -16,7 +18,15 @@ from numpy.typing import NDArray
 
 from market.model.case import Array, Case
 from market.model.outcome import Accounts, account
-from market.model.units import PARAMETERS, UNIT_COST, NaturalUnits, in_units, levels_from, levels_in, natural_units
+from market.model.units import (
+    PARAMETERS,
+    UNIT_COST,
+    NaturalUnits,
+    in_units,
+    levels_from,
+    levels_in,
+    natural_units,
+)
 from market.regimes import Regime, firm_game, level_bounds, sole_payoff
 from market.solve.equilibrium import own_system
 from market.solve.linear import solve_general
@@ -39,7 +49,8 @@ MARKET_PARAMETERS: dict[str, str] = {
 }
 UNIT_COST_PARAMETERS = ("base", "spillover", "slope", "curvature")
 PER_FIRM = ("demand.intercept", "demand.own_slope", "cost.spillover")
-"""Parameters that may differ between firms: their derivatives are given for each firm's own, marked [0] and [1]."""
+"""Parameters that may differ between firms: their derivatives are given for each firm's own, marked
+[0] and [1]."""
 
 STENCIL = ((-2.0, 1 / 12), (-1.0, -2 / 3), (1.0, 2 / 3), (2.0, -1 / 12))
 """Points and weights of the five-point first derivative (the middle one has weight zero)."""
@@ -53,7 +64,8 @@ ROUNDING = 1e-12
 
 @dataclass(frozen=True, kw_only=True)
 class Slopes:
-    """Derivatives in one parameter, (L, ...), when it rises (`side` 1) or falls (`side` 0): arrays have a leading axis of 2."""
+    """Derivatives in one parameter, (L, ...), when it rises (`side` 1) or falls (`side` 0): arrays
+    have a leading axis of 2."""
 
     levels: Array
     """(2, L, 4)."""
@@ -67,7 +79,8 @@ class Slopes:
     """(2, L)."""
 
     def stated(self, units: NaturalUnits, dimension: str) -> Slopes:
-        """Derivatives by a parameter of this dimension, found in these units, in the market's own."""
+        """Derivatives by a parameter of this dimension, found in these units, in the market's
+        own."""
         parameter, money = units.of(dimension), units.money
         return Slopes(
             levels=levels_from(self.levels, units) / parameter,
@@ -79,8 +92,9 @@ class Slopes:
         )
 
     def elasticities(self, value: float, levels: Array, books: Accounts) -> Slopes:
-        """The change in per cent for each per cent by which the parameter, which is `value`, changes; `levels` (L, 4) and `books` are the
-        figures that move. NaN of figures that are zero."""
+        """The change in per cent for each per cent by which the parameter, which is `value`,
+        changes; `levels` (L, 4) and `books` are the figures that move. NaN of figures that are
+        zero."""
 
         def share(slope: Array, figure: Array) -> Array:
             with np.errstate(divide="ignore", invalid="ignore"):
@@ -97,7 +111,8 @@ class Slopes:
 
 
 def shifts(case: Case, common: bool = False) -> dict[str, Callable[[Case, float], Case]]:
-    """For every parameter a function that adds an amount to it; with `common` one for both firms instead of one each."""
+    """For every parameter a function that adds an amount to it; with `common` one for both firms
+    instead of one each."""
     out: dict[str, Callable[[Case, float], Case]] = {}
     for key, name in MARKET_PARAMETERS.items():
         if key in PER_FIRM and not common:
@@ -121,13 +136,17 @@ def _shift(name: str, direction: Array) -> Callable[[Case, float], Case]:
 def _unit_shift(name: str) -> Callable[[Case, float], Case]:
     def move(case: Case, amount: float) -> Case:
         assert case.unit_cost is not None
-        return replace(case, unit_cost=replace(case.unit_cost, **{name: getattr(case.unit_cost, name) + amount}))
+        return replace(
+            case,
+            unit_cost=replace(case.unit_cost, **{name: getattr(case.unit_cost, name) + amount}),
+        )
 
     return move
 
 
 def conditions(case: Case, regime: Regime, x: Array) -> tuple[Array, Array]:
-    """The first-order conditions G (L, 4) of a regime at levels x, and their derivatives (L, 4, 4)."""
+    """The first-order conditions G (L, 4) of a regime at levels x, and their derivatives (L, 4,
+    4)."""
     if not regime.sole:
         _, gradient, jacobian = own_system(firm_game(case, regime), x)
         return gradient, jacobian
@@ -135,11 +154,15 @@ def conditions(case: Case, regime: Regime, x: Array) -> tuple[Array, Array]:
     return gradient, hessian
 
 
-def comparative_statics(case: Case, regime: Regime, x: Array, common: bool = False, tolerances: Tolerances = DEFAULT) -> dict[str, Slopes]:
-    """Derivatives of a regime's outcome at levels x (L, 4), its solution in L markets, by every parameter.
+def comparative_statics(
+    case: Case, regime: Regime, x: Array, common: bool = False, tolerances: Tolerances = DEFAULT
+) -> dict[str, Slopes]:
+    """Derivatives of a regime's outcome at levels x (L, 4), its solution in L markets, by every
+    parameter.
 
-    Regimes whose choosers act at once; for those in stages solve again at changed parameters. Differences are taken in natural units,
-    so that neither steps nor tolerances depend on what the case counts in; what is given back is in the case's own.
+    Regimes whose choosers act at once; for those in stages solve again at changed parameters.
+    Differences are taken in natural units, so that neither steps nor tolerances depend on what the
+    case counts in; what is given back is in the case's own.
     """
     units = natural_units(case)
     case, x = in_units(case, units), levels_in(x, units)
@@ -147,23 +170,38 @@ def comparative_statics(case: Case, regime: Regime, x: Array, common: bool = Fal
     lower, upper = level_bounds(case, len(x), regime.sharing_range)
     at_lower, at_upper = on_bound(x, lower, tolerances), on_bound(x, upper, tolerances)
     scale = np.abs(account(case, x, regime.prices).total_surplus).sum(-1)[:, None]
-    weak = (at_lower ^ at_upper) & (np.abs(G) <= 1e3 * tolerances.residual * scale)  # both: imposed, so never free
+    weak = (at_lower ^ at_upper) & (
+        np.abs(G) <= 1e3 * tolerances.residual * scale
+    )  # both: imposed, so never free
     held = (at_lower | at_upper) & ~weak
     out = {}
     for name, shift in shifts(case, common).items():
         h = STEP * max(1.0, _size(case, name))
-        by_parameter = np.asarray(sum(weight * conditions(shift(case, k * h), regime, x)[0] for k, weight in STENCIL)) / h
-        falling, rising = (_move(jacobian, by_parameter, held, weak, at_lower, sign) for sign in (-1.0, 1.0))
+        by_parameter = (
+            np.asarray(
+                sum(weight * conditions(shift(case, k * h), regime, x)[0] for k, weight in STENCIL)
+            )
+            / h
+        )
+        falling, rising = (
+            _move(jacobian, by_parameter, held, weak, at_lower, sign) for sign in (-1.0, 1.0)
+        )
         kink = (np.abs(rising - falling) > ROUNDING * (1 + np.abs(rising))).any(-1, keepdims=True)
         sides = [np.where(kink, falling, rising), rising]
-        out[name] = _totals(case, regime, x, shift, h, np.stack(sides)).stated(units, dimension_of(name))
+        out[name] = _totals(case, regime, x, shift, h, np.stack(sides)).stated(
+            units, dimension_of(name)
+        )
     return out
 
 
 def dimension_of(name: str) -> str:
     """The dimension (`market.model.units`) of a parameter, under its name in `shifts`."""
     key = name.split("[")[0]
-    return PARAMETERS[MARKET_PARAMETERS[key]] if key in MARKET_PARAMETERS else UNIT_COST[key.split(".")[1]]
+    return (
+        PARAMETERS[MARKET_PARAMETERS[key]]
+        if key in MARKET_PARAMETERS
+        else UNIT_COST[key.split(".")[1]]
+    )
 
 
 def _size(case: Case, name: str) -> float:
@@ -175,9 +213,15 @@ def _size(case: Case, name: str) -> float:
 
 
 def _move(
-    jacobian: Array, by_parameter: Array, held: NDArray[np.bool_], weak: NDArray[np.bool_], at_lower: NDArray[np.bool_], sign: float
+    jacobian: Array,
+    by_parameter: Array,
+    held: NDArray[np.bool_],
+    weak: NDArray[np.bool_],
+    at_lower: NDArray[np.bool_],
+    sign: float,
 ) -> Array:
-    """dx / dtheta (L, 4) for a parameter that moves in the direction of `sign`: what would leave its range stays."""
+    """dx / dtheta (L, 4) for a parameter that moves in the direction of `sign`: what would leave
+    its range stays."""
     stay = held.copy()
     for _ in range(jacobian.shape[-1] + 1):
         free = ~stay
@@ -192,12 +236,24 @@ def _move(
     return moved
 
 
-def _totals(case: Case, regime: Regime, x: Array, shift: Callable[[Case, float], Case], h: float, moved: Array) -> Slopes:
+def _totals(
+    case: Case,
+    regime: Regime,
+    x: Array,
+    shift: Callable[[Case, float], Case],
+    h: float,
+    moved: Array,
+) -> Slopes:
     def books(side: int, step: float) -> Accounts:
         return account(shift(case, step), x + step * moved[side], regime.prices)
 
     def total(value: Callable[[Accounts], Array]) -> Array:
-        return np.stack([np.asarray(sum(weight * value(books(side, k * h)) for k, weight in STENCIL)) / h for side in (0, 1)])
+        return np.stack(
+            [
+                np.asarray(sum(weight * value(books(side, k * h)) for k, weight in STENCIL)) / h
+                for side in (0, 1)
+            ]
+        )
 
     return Slopes(
         levels=moved,

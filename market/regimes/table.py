@@ -1,8 +1,9 @@
 """The table of regimes: who chooses what, at which prices, and everything else that is true of one.
 
-A regime is data: the price rule, the choosers (each with a payoff and the levels it controls) and whether sharing is allowed. One
-chooser makes an optimisation, whose optimum must be global; two make a game, whose equilibria must survive global deviations.
-Nothing outside a regime's row names it.
+A regime is data: the price rule, the choosers (each with a payoff and the levels it controls) and
+whether sharing is allowed. One chooser makes an optimisation, whose optimum must be global; two
+make a game, whose equilibria must survive global deviations. Nothing outside a regime's row names
+it.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ from market.model.reply import reply_bound
 from market.model.wellposed import explain_unbounded, relative_scale, required_scale
 
 Role = Literal["market", "alliance", "order", "benchmark"]
-"""What a regime is for whoever compares: how firms act by themselves, what they may agree on, what may be ordered, or what could be
-had at best but is nobody's to choose."""
+"""What a regime is for whoever compares: how firms act by themselves, what they may agree on, what
+may be ordered, or what could be had at best but is nobody's to choose."""
 
 Requirement = Literal["nothing", "permission", "order"]
 """What it takes to bring a regime about, from least to most."""
@@ -43,20 +44,23 @@ class Regime:
     key: str
     """Name in results and commands."""
     chooser: Literal["firms", "alliance", "planner"]
-    """Who chooses the levels: each firm its own for its own profit, both jointly for joint profit, or a planner for welfare."""
+    """Who chooses the levels: each firm its own for its own profit, both jointly for joint profit,
+    or a planner for welfare."""
     prices: PriceRule
     """Who sets prices, as the matrix of margins in net intercepts."""
     sharing_range: tuple[float, float] = (0.0, 1.0)
     """What a firm may share; both ends equal where sharing is imposed or forbidden."""
     order: Literal["together", "one_leads", "investment_first", "sharing_agreed"] = "together"
-    """Whether the firms choose their levels at once, one of them commits first, both invest before both share, or sharing is agreed on for
-    joint profit before each invests for itself."""
+    """Whether the firms choose their levels at once, one of them commits first, both invest before
+    both share, or sharing is agreed on for joint profit before each invests for itself."""
     leader: int | None = None
     """The firm that commits first, where one does."""
     welfare_weight: float | Array = 1.0
-    """Of a planner: its weight on welfare, the rest being on joint profit; one number, or one per market (L,)."""
+    """Of a planner: its weight on welfare, the rest being on joint profit; one number, or one per
+    market (L,)."""
     label: str = ""
-    """What it is called at the head of a row; `{leader}` stands for the firm that commits first, here and in the phrase."""
+    """What it is called at the head of a row; `{leader}` stands for the firm that commits first,
+    here and in the phrase."""
     phrase: str = ""
     """What it is called inside a sentence."""
     advised: str | None = None
@@ -67,17 +71,23 @@ class Regime:
     requires: Requirement | None = None
     """What it takes to bring it about; None where it is no policy: nobody can choose it."""
     forbidden: bool = False
-    """Whether the law as it mostly stands forbids it, so that it is advised to nobody unless allowed."""
+    """Whether the law as it mostly stands forbids it, so that it is advised to nobody unless
+    allowed."""
     mirror_of: str | None = None
     """The regime of which, for equal firms, this is the image with the firms exchanged."""
     objective: str = ""
     """What grows without limit where it has no solution; empty: what follows from who chooses."""
     block: int = 16_000
-    """Markets solved together: a game's should fit the processor's cache; climbs take their own share of them at a time."""
+    """Markets solved together: a game's should fit the processor's cache; climbs take their own
+    share of them at a time."""
 
     def of(self, lanes: Any) -> Regime:
         """The regime in some of many markets."""
-        return self if np.ndim(self.welfare_weight) == 0 else replace(self, welfare_weight=np.asarray(self.welfare_weight)[lanes])
+        return (
+            self
+            if np.ndim(self.welfare_weight) == 0
+            else replace(self, welfare_weight=np.asarray(self.welfare_weight)[lanes])
+        )
 
     @property
     def sole(self) -> bool:
@@ -107,7 +117,12 @@ class Regime:
     @property
     def maximised(self) -> str:
         """What its choosers maximise, in words."""
-        return self.objective or {"firms": "some firm's profit", "alliance": "joint profit", "planner": "welfare"}[self.chooser]
+        return (
+            self.objective
+            or {"firms": "some firm's profit", "alliance": "joint profit", "planner": "welfare"}[
+                self.chooser
+            ]
+        )
 
 
 _game = partial(Regime, chooser="firms", prices=bertrand_matrix, block=4000)
@@ -167,7 +182,10 @@ REGIMES: dict[str, Regime] = {
             order="sharing_agreed",
             label="Alliance on sharing alone",
             phrase="an alliance on sharing alone",
-            advised="permit an alliance that agrees on sharing and leaves investment and prices to the firms",
+            advised=(
+                "permit an alliance that agrees on sharing and leaves investment and prices to the"
+                " firms"
+            ),
             role="alliance",
             requires="permission",
         ),
@@ -205,45 +223,68 @@ REGIMES: dict[str, Regime] = {
 
 
 def benefit_matrix(case: Case, regime: Regime) -> Array:
-    """Q (..., 2, 2) of a sole chooser: both firms' variable profit for an alliance, gross utility less unit costs for a planner of weight
-    one on welfare; other weights mix the two."""
-    weight = np.asarray(regime.welfare_weight if regime.chooser == "planner" else 0.0)[..., None, None]
+    """Q (..., 2, 2) of a sole chooser: both firms' variable profit for an alliance, gross utility
+    less unit costs for a planner of weight one on welfare; other weights mix the two."""
+    weight = np.asarray(regime.welfare_weight if regime.chooser == "planner" else 0.0)[
+        ..., None, None
+    ]
     if (weight == 1).all():
         return utility_matrix(case, regime.prices)
     joint: Array = revenue_matrices(case, regime.prices).sum(-3)
-    return np.asarray(weight * utility_matrix(case, regime.prices) + (1 - weight) * joint) if weight.any() else joint
+    return (
+        np.asarray(weight * utility_matrix(case, regime.prices) + (1 - weight) * joint)
+        if weight.any()
+        else joint
+    )
 
 
 def needed_scale(case: Case, regime: Regime, every_firm: bool = True) -> Array:
-    """What cost.scale must exceed (L or 1,) for the choosers' payoffs at a flat case to be bounded, where no cap bounds investment.
+    """What cost.scale must exceed (L or 1,) for the choosers' payoffs at a flat case to be bounded,
+    where no cap bounds investment.
 
     Of a sole chooser among levels at which every firm sells or, without `every_firm`, among all.
     """
     if np.isfinite(case.investment_cap).all():
         return np.full(1, -np.inf)
     if regime.sole:
-        return required_scale(case, benefit_matrix(case, regime), sold_matrix(case, regime.prices) if every_firm else None)
-    # Even at the full stand-alone cost some firm's best reply would be to invest without limit; where sharing is agreed on, at any.
+        return required_scale(
+            case,
+            benefit_matrix(case, regime),
+            sold_matrix(case, regime.prices) if every_firm else None,
+        )
+    # Even at the full stand-alone cost some firm's best reply would be to invest without limit;
+    # where sharing is agreed on, at any.
     ranges = [regime.sharing_range] if not regime.agreed else [(s, s) for s in regime.sharing_range]
     bound = np.min([reply_bound(case, own) + np.zeros(2) for own in ranges], axis=0)
     return np.asarray((bound / relative_scale(case)).max(-1))
 
 
 def unbounded(case: Case, needed: Array) -> NDArray[np.bool_]:
-    """Whether payoffs that need this cost scale grow without limit in investment, in the lanes of a flat case (L or 1,)."""
+    """Whether payoffs that need this cost scale grow without limit in investment, in the lanes of a
+    flat case (L or 1,)."""
     return np.asarray(np.isinf(case.investment_cap).any(-1) & (case.cost_scale[:, 0] <= needed))
 
 
 def why_unbounded(case: Case, regime: Regime, needed: float) -> str:
     """The message about one flat case that is unbounded."""
-    key, parameter = ("cost.max_saving", "max_saving") if form_of(case).uses_max_saving else ("cost.spillover", "cost_spillover")
-    # Where a larger scale helps, how much less knowledge would is not worth the search it takes where costs are no parabola.
-    most = _most_bounded(case, regime, parameter) if form_of(case).own_far_out or np.isinf(needed) else None
+    key, parameter = (
+        ("cost.max_saving", "max_saving")
+        if form_of(case).uses_max_saving
+        else ("cost.spillover", "cost_spillover")
+    )
+    # Where a larger scale helps, how much less knowledge would is not worth the search it takes
+    # where costs are no parabola.
+    most = (
+        _most_bounded(case, regime, parameter)
+        if form_of(case).own_far_out or np.isinf(needed)
+        else None
+    )
     return explain_unbounded(case, needed, regime.maximised, {} if most is None else {key: most})
 
 
 def _most_bounded(case: Case, regime: Regime, parameter: str) -> float | None:
-    """What both firms' values of a parameter have to stay below for payoffs of one flat case to be bounded; None where nothing helps."""
+    """What both firms' values of a parameter have to stay below for payoffs of one flat case to be
+    bounded; None where nothing helps."""
     # Imported where it is needed: it takes longer to import than most markets to solve.
     from scipy.optimize import brentq
 
@@ -256,4 +297,8 @@ def _most_bounded(case: Case, regime: Regime, parameter: str) -> float | None:
 
     top = float(values.max())
     top = top if np.isfinite(missing(top)) else top * (1 - 1e-9)
-    return float(brentq(missing, 0.0, top, xtol=1e-12, rtol=1e-12)) if missing(0.0) < 0 < missing(top) else None
+    return (
+        float(brentq(missing, 0.0, top, xtol=1e-12, rtol=1e-12))
+        if missing(0.0) < 0 < missing(top)
+        else None
+    )

@@ -1,7 +1,9 @@
-"""Equilibria of games over boxes: best replies from many starts, Newton to finish, regret by global deviation.
+"""Equilibria of games over boxes: best replies from many starts, Newton to finish, regret by global
+deviation.
 
-A game is its players' payoffs over the joint levels and which of the variables each controls. An equilibrium is a point where no
-player gains by a *global* change of its own variables; first-order conditions alone only nominate candidates.
+A game is its players' payoffs over the joint levels and which of the variables each controls. An
+equilibrium is a point where no player gains by a *global* change of its own variables; first-order
+conditions alone only nominate candidates.
 """
 
 from __future__ import annotations
@@ -14,16 +16,25 @@ from numpy.typing import NDArray
 
 from market.solve.lanes import pick, together
 from market.solve.linear import free_system, implicit_slope, solve_general
-from market.solve.optimum import Array, Objective, free_curvature, maximise, on_bound, projected_gradient
+from market.solve.optimum import (
+    Array,
+    Objective,
+    free_curvature,
+    maximise,
+    on_bound,
+    projected_gradient,
+)
 from market.solve.tolerances import DEFAULT, Tolerances
 
 Reply = Callable[[int, Array], tuple[Array, Array]]
-"""From a player and points (L, n) to the points with the player's own variables at its global best reply, and its payoffs (L,)
-there; a payoff is infinite where no best reply exists because the payoff is unbounded."""
+"""From a player and points (L, n) to the points with the player's own variables at its global best
+reply, and its payoffs (L,) there; a payoff is infinite where no best reply exists because the
+payoff is unbounded."""
 
 
 RUNAWAY = 1e6
-"""Multiple of the largest starting level beyond which best replies count as growing without limit."""
+"""Multiple of the largest starting level beyond which best replies count as growing without
+limit."""
 
 
 LAST_DIGITS = 1e-15
@@ -44,7 +55,8 @@ class Game:
     reply: Reply
     """Global best replies: a closed form, or one from `searched_reply`."""
     nominate: Reply | None = None
-    """Replies that are cheaper and need not be global, for rounds that only nominate equilibria; None: the global ones."""
+    """Replies that are cheaper and need not be global, for rounds that only nominate equilibria;
+    None: the global ones."""
 
     @property
     def owned(self) -> list[int]:
@@ -54,7 +66,8 @@ class Game:
 
 @dataclass(frozen=True, kw_only=True)
 class Candidates:
-    """Points that satisfy every player's first-order conditions as well as `residual` says, and what deviations gain there."""
+    """Points that satisfy every player's first-order conditions as well as `residual` says, and
+    what deviations gain there."""
 
     x: Array
     """(L, n)."""
@@ -63,13 +76,16 @@ class Candidates:
     residual: Array
     """Largest projected own gradient over max(1, |payoff|), (L,)."""
     gain: Array
-    """Each player's payoff at its global best reply less its payoff here, (L, players); not negative but for rounding."""
+    """Each player's payoff at its global best reply less its payoff here, (L, players); not
+    negative but for rounding."""
     curvature: Array
-    """Largest eigenvalue of any player's Hessian in its own free variables, (L,); NaN where none is free."""
+    """Largest eigenvalue of any player's Hessian in its own free variables, (L,); NaN where none is
+    free."""
 
     @property
     def unscaled_residual(self) -> Array:
-        """The largest projected own gradient as it is, (L,): beside a payoff that diverges every residual looks small."""
+        """The largest projected own gradient as it is, (L,): beside a payoff that diverges every
+        residual looks small."""
         return np.asarray(self.residual * np.maximum(1.0, np.abs(self.payoff).max(-1)))
 
     @property
@@ -79,7 +95,9 @@ class Candidates:
 
     def nobody_gains(self, tolerance: float) -> NDArray[np.bool_]:
         """Whether no gain exceeds this, or what a payoff's own digits can show, (L,)."""
-        return np.asarray(self.unscaled_regret <= np.maximum(tolerance, LAST_DIGITS * np.abs(self.payoff).max(-1)))
+        return np.asarray(
+            self.unscaled_regret <= np.maximum(tolerance, LAST_DIGITS * np.abs(self.payoff).max(-1))
+        )
 
     @property
     def regret(self) -> Array:
@@ -89,7 +107,8 @@ class Candidates:
 
 
 def own_system(game: Game, x: Array) -> tuple[Array, Array, Array]:
-    """Payoffs (L, players), the players' own gradients stacked (L, n) and the Jacobian of that stack (L, n, n)."""
+    """Payoffs (L, players), the players' own gradients stacked (L, n) and the Jacobian of that
+    stack (L, n, n)."""
     payoff = together(np.empty((len(x), len(game.players)), x.dtype))
     gradient, jacobian = np.zeros_like(x), together(np.zeros((*x.shape, x.shape[-1])))
     for player, (objective, own) in enumerate(zip(game.players, game.controls, strict=True)):
@@ -100,8 +119,9 @@ def own_system(game: Game, x: Array) -> tuple[Array, Array, Array]:
 
 
 def best_reply_rounds(game: Game, x: Array, rounds: int, settled: float = 1e-12) -> Array:
-    """The points after this many rounds in which the players answer in turn, or once no variable moves by more than the share `settled`
-    of max(1, its size). Rows without a bounded reply become NaN."""
+    """The points after this many rounds in which the players answer in turn, or once no variable
+    moves by more than the share `settled` of max(1, its size). Rows without a bounded reply become
+    NaN."""
     x, reply = x.copy(), game.nominate or game.reply
     limit = RUNAWAY * max(1.0, float(np.abs(x).max(initial=0.0)))
     for _ in range(rounds):
@@ -117,10 +137,13 @@ def best_reply_rounds(game: Game, x: Array, rounds: int, settled: float = 1e-12)
 
 
 def newton(game: Game, start: Array, tolerances: Tolerances = DEFAULT, steps: int = 60) -> Array:
-    """Newton's method on the stacked first-order conditions, bounds respected; where it does not converge in so many steps the row is
-    NaN."""
+    """Newton's method on the stacked first-order conditions, bounds respected; where it does not
+    converge in so many steps the row is NaN."""
     x = together(np.clip(start, game.lower, game.upper))
-    lower, upper = together(np.broadcast_to(game.lower, x.shape)), together(np.broadcast_to(game.upper, x.shape))
+    lower, upper = (
+        together(np.broadcast_to(game.lower, x.shape)),
+        together(np.broadcast_to(game.upper, x.shape)),
+    )
     nobody = np.ones(x.shape[-1], bool)
     nobody[game.owned] = False
     best, best_residual = x.copy(), np.full(len(x), np.inf)
@@ -131,12 +154,20 @@ def newton(game: Game, start: Array, tolerances: Tolerances = DEFAULT, steps: in
         better = residual < best_residual[active]
         improved = active[better]
         best[improved], best_residual[improved] = x[better], residual[better]
-        on = np.flatnonzero((residual > tolerances.target) & (better | (best_residual[active] > tolerances.residual)))
+        on = np.flatnonzero(
+            (residual > tolerances.target)
+            & (better | (best_residual[active] > tolerances.residual))
+        )
         if not len(on):
             break
         if len(on) < len(active):
-            game, active = replace(game, players=tuple(player.take(on) for player in game.players)), active[on]
-            x, lower, upper, gradient, jacobian = (pick(a, on) for a in (x, lower, upper, gradient, jacobian))
+            game, active = (
+                replace(game, players=tuple(player.take(on) for player in game.players)),
+                active[on],
+            )
+            x, lower, upper, gradient, jacobian = (
+                pick(a, on) for a in (x, lower, upper, gradient, jacobian)
+            )
         to_lower = (x <= lower) & (gradient < 0)
         to_upper = (x >= upper) & (gradient > 0)
         step = solve_general(*free_system(-jacobian, gradient, to_lower | to_upper | nobody))
@@ -152,7 +183,8 @@ def _residual(x: Array, payoff: Array, gradient: Array, lower: Array, upper: Arr
 
 
 def examine(game: Game, x: Array, tolerances: Tolerances = DEFAULT) -> Candidates:
-    """What the points (L, n) are worth as equilibria: residual, curvature and the gain from global deviations."""
+    """What the points (L, n) are worth as equilibria: residual, curvature and the gain from global
+    deviations."""
     lower, upper = np.broadcast_to(game.lower, x.shape), np.broadcast_to(game.upper, x.shape)
     payoff, gradient, jacobian = own_system(game, x)
     held = on_bound(x, lower, tolerances) | on_bound(x, upper, tolerances)
@@ -162,13 +194,21 @@ def examine(game: Game, x: Array, tolerances: Tolerances = DEFAULT) -> Candidate
         rows = list(own)
         curvature = np.fmax(curvature, free_curvature(jacobian[:, rows][:, :, rows], held[:, rows]))
         gain[:, player] = game.reply(player, x)[1] - payoff[:, player]
-    return Candidates(x=x, payoff=payoff, residual=_residual(x, payoff, gradient, lower, upper), gain=gain, curvature=curvature)
+    return Candidates(
+        x=x,
+        payoff=payoff,
+        residual=_residual(x, payoff, gradient, lower, upper),
+        gain=gain,
+        curvature=curvature,
+    )
 
 
 def reply_eigenvalues(game: Game, x: Array, tolerances: Tolerances = DEFAULT) -> Array:
-    """Moduli (L, n), largest first, of the eigenvalues of the best-reply map's derivative at equilibria (L, n).
+    """Moduli (L, n), largest first, of the eigenvalues of the best-reply map's derivative at
+    equilibria (L, n).
 
-    Where all are below one, best replies return to the equilibrium after a small disturbance. A variable at a bound does not answer.
+    Where all are below one, best replies return to the equilibrium after a small disturbance. A
+    variable at a bound does not answer.
     """
     lower, upper = np.broadcast_to(game.lower, x.shape), np.broadcast_to(game.upper, x.shape)
     jacobian = own_system(game, x)[2]
@@ -176,18 +216,28 @@ def reply_eigenvalues(game: Game, x: Array, tolerances: Tolerances = DEFAULT) ->
     slopes = np.zeros_like(jacobian)
     for own in map(list, game.controls):
         others = [v for v in range(x.shape[-1]) if v not in own]
-        block = implicit_slope(jacobian[:, own][:, :, own], jacobian[:, own][:, :, others], held[:, own])
+        block = implicit_slope(
+            jacobian[:, own][:, :, own], jacobian[:, own][:, :, others], held[:, own]
+        )
         for row, variable in enumerate(own):
             slopes[:, variable, others] = block[:, row]
     return np.asarray(-np.sort(-np.abs(np.linalg.eigvals(slopes)), axis=-1))
 
 
-def find_equilibria(game: Game, starts: Array, tolerances: Tolerances = DEFAULT, rounds: int = 40, settled: float = 1e-12) -> Candidates:
-    """All equilibria reached from the starts (m, n) of one game, distinct, in lexicographic order of the levels.
+def find_equilibria(
+    game: Game,
+    starts: Array,
+    tolerances: Tolerances = DEFAULT,
+    rounds: int = 40,
+    settled: float = 1e-12,
+) -> Candidates:
+    """All equilibria reached from the starts (m, n) of one game, distinct, in lexicographic order
+    of the levels.
 
-    Every start is tried twice: players answer in turn, until nothing moves by more than the share `settled`, and Newton finishes, which
-    finds what best replies settle on; and Newton
-    alone, which also finds equilibria that best replies run away from. What is kept has residual and regret in tolerance.
+    Every start is tried twice: players answer in turn, until nothing moves by more than the share
+    `settled`, and Newton finishes, which finds what best replies settle on; and Newton alone, which
+    also finds equilibria that best replies run away from. What is kept has residual and regret in
+    tolerance.
     """
     answered = _finite(best_reply_rounds(game, starts, rounds, settled), starts)
     reached = newton(game, np.concatenate([answered, starts]), tolerances)
@@ -195,7 +245,10 @@ def find_equilibria(game: Game, starts: Array, tolerances: Tolerances = DEFAULT,
     order = np.lexsort(np.round(reached, 6).T[::-1])
     distinct: list[Array] = []
     for x in reached[order]:
-        if all((np.abs(x - y) > tolerances.distinct * np.maximum(1.0, np.abs(x))).any() for y in distinct):
+        if all(
+            (np.abs(x - y) > tolerances.distinct * np.maximum(1.0, np.abs(x))).any()
+            for y in distinct
+        ):
             distinct.append(x)
     found = examine(game, np.array(distinct).reshape(-1, starts.shape[-1]), tolerances)
     keep = (found.residual <= tolerances.residual) & (found.regret <= tolerances.regret)
@@ -213,12 +266,17 @@ def _finite(x: Array, otherwise: Array) -> Array:
 
 
 def searched_reply(
-    players: tuple[Objective, ...], controls: tuple[tuple[int, ...], ...], lower: Array, upper: Array, own_starts: tuple[Array, ...]
+    players: tuple[Objective, ...],
+    controls: tuple[tuple[int, ...], ...],
+    lower: Array,
+    upper: Array,
+    own_starts: tuple[Array, ...],
 ) -> Reply:
     """Best replies by climbing from the current point and from own starting points of each player.
 
-    For games without a closed form: one, with starts (m, own variables), bounds (n,) and objectives that serve any number of points; or
-    L of the same form, with starts (L, m, own variables) and bounds (L, n).
+    For games without a closed form: one, with starts (m, own variables), bounds (n,) and objectives
+    that serve any number of points; or L of the same form, with starts (L, m, own variables) and
+    bounds (L, n).
     """
 
     def reply(player: int, x: Array) -> tuple[Array, Array]:
@@ -230,7 +288,12 @@ def searched_reply(
         low[..., own], high[..., own] = lower[..., None, own], upper[..., None, own]
         n = x.shape[-1]
         lanes = np.repeat(np.arange(len(x)), tries)
-        ascent = maximise(players[player].take(lanes), start.reshape(-1, n), low.reshape(-1, n), high.reshape(-1, n))
+        ascent = maximise(
+            players[player].take(lanes),
+            start.reshape(-1, n),
+            low.reshape(-1, n),
+            high.reshape(-1, n),
+        )
         value = ascent.value.reshape(-1, tries)
         best = np.argmax(value, axis=1)
         rows = np.arange(len(x))

@@ -24,7 +24,12 @@ class Interval:
         return Interval(self.low - other.high, self.high - other.low)
 
     def __mul__(self, other: Interval) -> Interval:
-        ends = (self.low * other.low, self.low * other.high, self.high * other.low, self.high * other.high)
+        ends = (
+            self.low * other.low,
+            self.low * other.high,
+            self.high * other.low,
+            self.high * other.high,
+        )
         return Interval(np.minimum.reduce(ends), np.maximum.reduce(ends))
 
     def scaled(self, factor: Array | float) -> Interval:

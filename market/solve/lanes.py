@@ -1,7 +1,8 @@
-"""Arrays whose first axis has one entry per problem ("lane"), laid out so that lanes lie next to each other in memory.
+"""Arrays whose first axis has one entry per problem ("lane"), laid out so that lanes lie next to
+each other in memory.
 
-Shapes stay (L, n) or (L, n, m) to the reader; what is done to one variable of all lanes then runs over one contiguous stretch, several
-times faster than with the variables of each lane together.
+Shapes stay (L, n) or (L, n, m) to the reader; what is done to one variable of all lanes then runs
+over one contiguous stretch, several times faster than with the variables of each lane together.
 """
 
 from __future__ import annotations

@@ -9,7 +9,8 @@ Array = NDArray[np.float64]
 
 
 def free_system(matrix: Array, vector: Array, held: NDArray[np.bool_]) -> tuple[Array, Array]:
-    """The systems with held variables taken out: their rows and columns become minus the identity's, their right sides zero."""
+    """The systems with held variables taken out: their rows and columns become minus the
+    identity's, their right sides zero."""
     free = ~held
     both = free[..., :, None] & free[..., None, :]
     out = np.where(both, matrix, 0.0)
@@ -19,9 +20,11 @@ def free_system(matrix: Array, vector: Array, held: NDArray[np.bool_]) -> tuple[
 
 
 def ascent_direction(hessian: Array, gradient: Array) -> Array:
-    """Newton's direction -H^-1 g (L, n), with H replaced by -|H| (absolute eigenvalues) where it is not negative definite.
+    """Newton's direction -H^-1 g (L, n), with H replaced by -|H| (absolute eigenvalues) where it is
+    not negative definite.
 
-    Variables are first scaled to curvatures of one, so that what counts as definite or as flat does not depend on their units.
+    Variables are first scaled to curvatures of one, so that what counts as definite or as flat does
+    not depend on their units.
     """
     curvature = np.abs(np.diagonal(hessian, axis1=-2, axis2=-1))
     unit = 1 / np.sqrt(np.maximum(curvature, 1e-16 * curvature.max(-1, keepdims=True) + 1e-300))
@@ -40,9 +43,12 @@ def ascent_direction(hessian: Array, gradient: Array) -> Array:
 
 
 def _solve_definite(matrix: Array, vector: Array) -> tuple[Array, NDArray[np.bool_]]:
-    """Solve symmetric systems by an LDL' factorisation without pivoting; the flag says where all pivots are positive."""
+    """Solve symmetric systems by an LDL' factorisation without pivoting; the flag says where all
+    pivots are positive."""
     n = matrix.shape[-1]
-    work = np.moveaxis(matrix, 0, -1).copy(order="C")  # lanes last: every entry is one contiguous run
+    work = np.moveaxis(matrix, 0, -1).copy(
+        order="C"
+    )  # lanes last: every entry is one contiguous run
     right = vector.T.copy(order="C")
     floor = 1e-14 * np.abs(work[np.arange(n), np.arange(n)]).max(0)
     definite = np.ones(len(matrix), bool)
@@ -64,7 +70,8 @@ def _solve_definite(matrix: Array, vector: Array) -> tuple[Array, NDArray[np.boo
 def solve_general(matrix: Array, vector: Array) -> Array:
     """Solve square systems (L, n, n) x = (L, n); the least-norm answer where one is singular.
 
-    Systems in extended precision are solved in double precision and refined with residuals in their own.
+    Systems in extended precision are solved in double precision and refined with residuals in their
+    own.
     """
     double = np.ascontiguousarray(matrix, float)
 
@@ -74,7 +81,9 @@ def solve_general(matrix: Array, vector: Array) -> Array:
             return np.asarray(np.linalg.solve(double, right)[..., 0])
         except np.linalg.LinAlgError:
             out = np.full(right.shape[:-1], np.nan)
-            for lane in np.ndindex(out.shape[:-1]):  # each by itself: a singular system is no other's matter
+            for lane in np.ndindex(
+                out.shape[:-1]
+            ):  # each by itself: a singular system is no other's matter
                 if np.isfinite(double[lane]).all():
                     out[lane] = np.linalg.lstsq(double[lane], right[lane][:, 0], rcond=None)[0]
             return out
@@ -89,10 +98,13 @@ def solve_general(matrix: Array, vector: Array) -> Array:
 
 
 def implicit_slope(second: Array, cross: Array, held: NDArray[np.bool_]) -> Array:
-    """-second^-1 cross (L, n, m) on the variables not held, zero on the others: the slope of a reply by the implicit function."""
+    """-second^-1 cross (L, n, m) on the variables not held, zero on the others: the slope of a
+    reply by the implicit function."""
     n = second.shape[-1]
     free = ~held
     matrix = np.where(free[:, :, None] & free[:, None, :], second, 0.0)
     matrix[:, np.arange(n), np.arange(n)] += held
     right = np.where(free[:, :, None], cross, 0.0)
-    return -np.stack([solve_general(matrix, right[:, :, column]) for column in range(right.shape[-1])], -1)
+    return -np.stack(
+        [solve_general(matrix, right[:, :, column]) for column in range(right.shape[-1])], -1
+    )

@@ -1,7 +1,8 @@
 """Maximise smooth payoffs over boxes: projected Newton in every lane at once.
 
-The ascent is Bertsekas' projected Newton method: variables at a bound that the gradient pushes against are held, the rest take
-a Newton step that is projected onto the box and shortened until the payoff rises (Armijo).
+The ascent is Bertsekas' projected Newton method: variables at a bound that the gradient pushes
+against are held, the rest take a Newton step that is projected onto the box and shortened until the
+payoff rises (Armijo).
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ BLOCK = 4096
 EARLY = 10
 """Steps after which those that have not arrived are gathered from all blocks."""
 ARRIVED = 1e-2
-"""Newton step, per variable and scaled by max(1, |x|), beyond which a climb that stalls has arrived nowhere."""
+"""Newton step, per variable and scaled by max(1, |x|), beyond which a climb that stalls has arrived
+nowhere."""
 SHORTEST = 1e-12
 """Share of Newton's step below which there is nothing to gain along it."""
 
@@ -66,7 +68,8 @@ def projected_gradient(x: Array, gradient: Array, lower: Array, upper: Array) ->
 
 
 def free_curvature(hessian: Array, held: NDArray[np.bool_]) -> Array:
-    """Largest eigenvalue of the Hessian (L, n, n) on the variables not held (L, n); NaN where all are held."""
+    """Largest eigenvalue of the Hessian (L, n, n) on the variables not held (L, n); NaN where all
+    are held."""
     both = ~held[..., :, None] & ~held[..., None, :]
     # A held variable must not supply the largest eigenvalue: it gets one below every other.
     n = held.shape[-1]
@@ -83,8 +86,11 @@ def on_bound(x: Array, bound: Array, tolerances: Tolerances = DEFAULT) -> NDArra
     return finite & (away <= tolerances.bound * np.maximum(1.0, np.abs(x)))
 
 
-def maximise(objective: Objective, start: Array, lower: Array, upper: Array, tolerances: Tolerances = DEFAULT) -> Ascent:
-    """Climb from each start (L, n) to a local maximum over its box (bounds (L, n)). Deterministic; no lane depends on another."""
+def maximise(
+    objective: Objective, start: Array, lower: Array, upper: Array, tolerances: Tolerances = DEFAULT
+) -> Ascent:
+    """Climb from each start (L, n) to a local maximum over its box (bounds (L, n)). Deterministic;
+    no lane depends on another."""
     lanes, n = start.shape
     end = Ascent(
         x=together(np.clip(start, lower, upper)),
@@ -98,7 +104,16 @@ def maximise(objective: Objective, start: Array, lower: Array, upper: Array, tol
     for iterations in (EARLY, tolerances.iterations - EARLY):
         blocks = [left[k : k + BLOCK] for k in range(0, len(left), BLOCK)]
         unfinished = [
-            _climb(objective.take(some), end, some, pick(lower, some), pick(upper, some), iterations, tolerances) for some in blocks
+            _climb(
+                objective.take(some),
+                end,
+                some,
+                pick(lower, some),
+                pick(upper, some),
+                iterations,
+                tolerances,
+            )
+            for some in blocks
         ]
         left = np.concatenate(unfinished) if unfinished else left
     return end
@@ -113,28 +128,31 @@ def _climb(
     iterations: int,
     tolerances: Tolerances,
 ) -> NDArray[np.intp]:
-    """Climb in the lanes `active`, for which the objective and the bounds are, from where `end` has them; write there how far they came
-    and return which have not arrived."""
+    """Climb in the lanes `active`, for which the objective and the bounds are, from where `end` has
+    them; write there how far they came and return which have not arrived."""
     x = pick(end.x, active)
     value, gradient, hessian = objective.derivatives(x)
     residual = _residual(x, value, gradient, lower, upper)
     share = np.ones(len(x))  # of Newton's step that is tried
     stalled = far = np.zeros(len(x), bool)
     for _ in range(iterations):
-        # What is close to a bound and pushed toward it goes there: otherwise clipping could spoil the direction.
+        # What is close to a bound and pushed toward it goes there: otherwise clipping could spoil
+        # the direction.
         near = np.minimum(1e-6, residual)[:, None]
         to_lower = (x - lower <= near) & (gradient < 0)
         to_upper = (upper - x <= near) & (gradient > 0)
         direction = ascent_direction(*free_system(hessian, gradient, to_lower | to_upper))
         direction = np.where(to_lower, lower - x, np.where(to_upper, upper - x, direction))
 
-        # A residual relative to a large payoff can be small far from the solution: the step must be small as well.
+        # A residual relative to a large payoff can be small far from the solution: the step must be
+        # small as well.
         step = np.abs(np.clip(x + direction, lower, upper) - x) / np.maximum(1.0, np.abs(x))
         done = (residual <= tolerances.target) & (step.max(-1) <= tolerances.step) | stalled
         if done.any():
             which = np.flatnonzero(done)
             end.x[active[which]], end.value[active[which]] = x[which], value[which]
-            # Far out a payoff that grows without limit has a small relative slope too, but the step is large.
+            # Far out a payoff that grows without limit has a small relative slope too, but the step
+            # is large.
             end.residual[active[which]] = np.where(step.max(-1) <= ARRIVED, residual, np.inf)[which]
             end.hessian[active[which]] = hessian[which]
             on = np.flatnonzero(~done)
@@ -142,7 +160,9 @@ def _climb(
                 return on
             objective, active, share = objective.take(on), active[on], share[on]
             lower, upper, direction = (pick(a, on) for a in (lower, upper, direction))
-            x, value, gradient, hessian, residual = (pick(a, on) for a in (x, value, gradient, hessian, residual))
+            x, value, gradient, hessian, residual = (
+                pick(a, on) for a in (x, value, gradient, hessian, residual)
+            )
 
         new = np.clip(x + share[:, None] * direction, lower, upper)
         far = (np.abs(new - x) > ARRIVED * np.maximum(1.0, np.abs(x))).any(-1)
@@ -150,13 +170,22 @@ def _climb(
         new_residual = _residual(new, new_value, new_gradient, lower, upper)
         noise = 1e-12 * np.maximum(1.0, np.abs(value))
         rise = (gradient * (new - x)).sum(-1)
-        good = (new_value >= value + 1e-4 * rise) | ((np.abs(new_value - value) <= noise) & (new_residual <= residual))
+        good = (new_value >= value + 1e-4 * rise) | (
+            (np.abs(new_value - value) <= noise) & (new_residual <= residual)
+        )
         stalled = good & (new_residual <= tolerances.residual) & (new_residual > 0.5 * residual)
         if good.all():
-            x, value, gradient, hessian, residual = new, new_value, new_gradient, new_hessian, new_residual
+            x, value, gradient, hessian, residual = (
+                new,
+                new_value,
+                new_gradient,
+                new_hessian,
+                new_residual,
+            )
             share = np.ones(len(x))
             continue
-        # Where the payoff did not rise enough the next round tries a shorter step, until there is nothing to gain.
+        # Where the payoff did not rise enough the next round tries a shorter step, until there is
+        # nothing to gain.
         for old, better in ((x, new), (gradient, new_gradient), (hessian, new_hessian)):
             np.copyto(old.T, better.T, where=good)
         value, residual = np.where(good, new_value, value), np.where(good, new_residual, residual)
@@ -168,12 +197,15 @@ def _climb(
 
 
 def _residual(x: Array, value: Array, gradient: Array, lower: Array, upper: Array) -> Array:
-    largest: Array = np.abs(projected_gradient(x, gradient, lower, upper)).max(-1) / np.maximum(1.0, np.abs(value))
+    largest: Array = np.abs(projected_gradient(x, gradient, lower, upper)).max(-1) / np.maximum(
+        1.0, np.abs(value)
+    )
     return largest
 
 
 def distinct_points(x: Array, value: Array, tolerances: Tolerances = DEFAULT) -> list[int]:
-    """Indices of pairwise distinct points (m, n), highest value first, ties by the lexicographic order of the points."""
+    """Indices of pairwise distinct points (m, n), highest value first, ties by the lexicographic
+    order of the points."""
     order = sorted(range(len(x)), key=lambda i: (-round(float(value[i]), 9), *np.round(x[i], 6)))
     kept: list[int] = []
     for i in order:

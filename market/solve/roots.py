@@ -24,10 +24,12 @@ def zeros(c0: Array, c1: Array, c2: Array) -> list[Array]:
 
 
 def positive_roots(c0: Array, c1: Array, c2: Array, c3: Array) -> list[Array]:
-    """Real parts of the t at which c0 + c1 t + c2 t^2 + c3 t^3 = 0, polished; NaN or infinite where there are fewer.
+    """Real parts of the t at which c0 + c1 t + c2 t^2 + c3 t^3 = 0, polished; NaN or infinite where
+    there are fewer.
 
-    They are found as reciprocals of the roots u = 1/t of u^3 + a u^2 + b u + c, the polynomial over c0, since it is c0 that never
-    vanishes: c3 does as soon as goods are unrelated. Viete's formula where all three are real, Cardano's where one is.
+    They are found as reciprocals of the roots u = 1/t of u^3 + a u^2 + b u + c, the polynomial over
+    c0, since it is c0 that never vanishes: c3 does as soon as goods are unrelated. Viete's formula
+    where all three are real, Cardano's where one is.
     """
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         a, b, c = c1 / c0, c2 / c0, c3 / c0
@@ -43,7 +45,9 @@ def positive_roots(c0: Array, c1: Array, c2: Array, c3: Array) -> list[Array]:
         ]
         # Roots far beyond another are lost in its rounding; without c0 they solve a quadratic.
         if np.any((np.abs(b) < 1e-6 * a**2) | (np.abs(c) < 1e-6 * np.abs(a) ** 3)):
-            half = -(c2 + np.where(c2 < 0, -1, 1) * np.sqrt(np.maximum(c2**2 - 4 * c1 * c3, 0.0))) / 2
+            half = (
+                -(c2 + np.where(c2 < 0, -1, 1) * np.sqrt(np.maximum(c2**2 - 4 * c1 * c3, 0.0))) / 2
+            )
             roots += [half / c3, c1 / half]
         for _ in range(3):
             for i, t in enumerate(roots):
@@ -52,8 +56,11 @@ def positive_roots(c0: Array, c1: Array, c2: Array, c3: Array) -> list[Array]:
     return roots
 
 
-def stationary_points(u: tuple[Array, ...], v: tuple[Array, ...], kappa: Array, origin: Array) -> list[Array]:
-    """The t at which u(t) v(t) - (kappa / 2) (t - origin)^2 has slope zero, u and v being polynomials 1, t, t^2."""
+def stationary_points(
+    u: tuple[Array, ...], v: tuple[Array, ...], kappa: Array, origin: Array
+) -> list[Array]:
+    """The t at which u(t) v(t) - (kappa / 2) (t - origin)^2 has slope zero, u and v being
+    polynomials 1, t, t^2."""
     c0 = u[0] * v[1] + u[1] * v[0] + kappa * origin
     c1 = 2 * (u[0] * v[2] + u[1] * v[1] + u[2] * v[0]) - kappa
     c2, c3 = 3 * (u[1] * v[2] + u[2] * v[1]), 4 * u[2] * v[2]

@@ -1,7 +1,8 @@
 """Maximise payoffs that may have kinks and jumps, in one or two variables and many lanes at once.
 
-Payoffs of those who move first are such: later movers' replies switch. A grid finds the peaks, shrinking steps follow them, Newton's
-method on total derivatives finishes where the payoff is smooth, and ever smaller steps where it is not.
+Payoffs of those who move first are such: later movers' replies switch. A grid finds the peaks,
+shrinking steps follow them, Newton's method on total derivatives finishes where the payoff is
+smooth, and ever smaller steps where it is not.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ Value = Callable[[Array], Array]
 """Payoffs (L, m) at points (L, m, n), m per lane."""
 
 DOUBLINGS = 12
-"""How often the range of investments searched is doubled before a payoff counts as growing without limit."""
+"""How often the range of investments searched is doubled before a payoff counts as growing without
+limit."""
 
 PEAKS = 3
 """Local maxima of the grid that are followed."""
@@ -39,12 +41,15 @@ _OFFSETS = {n: [o for o in product((-1, 0, 1), repeat=n) if any(o)] for n in (1,
 
 def grid(shape: tuple[int, ...], top: Array) -> Array:
     """Points (L, m, n) on a regular grid from zero to `top` (L, n)."""
-    unit = np.stack(np.meshgrid(*(np.linspace(0, 1, k) for k in shape), indexing="ij"), -1).reshape(-1, len(shape))
+    unit = np.stack(np.meshgrid(*(np.linspace(0, 1, k) for k in shape), indexing="ij"), -1).reshape(
+        -1, len(shape)
+    )
     return np.asarray(unit * top[:, None])
 
 
 def search_range(value: Value, n: int, top: Array, cap: Array) -> tuple[Array, NDArray[np.bool_]]:
-    """The range of investment (L,) beyond whose half the payoff falls, and whether there is none."""
+    """The range of investment (L,) beyond whose half the payoff falls, and whether there is
+    none."""
     top = top.copy()
     for _ in range(DOUBLINGS):
         points = grid((5,) * (n - 1) + (9,), np.column_stack([np.ones((len(top), n - 1)), top]))
@@ -56,13 +61,26 @@ def search_range(value: Value, n: int, top: Array, cap: Array) -> tuple[Array, N
     return top, short
 
 
-def search(value: Value, lower: Array, upper: Array, top: Array, shape: tuple[int, ...], rounds: int = ROUNDS) -> tuple[Array, Array]:
-    """The best points (L, n) found and their payoffs: a grid from zero to `top`, then shrinking steps around its highest local maxima."""
+def search(
+    value: Value,
+    lower: Array,
+    upper: Array,
+    top: Array,
+    shape: tuple[int, ...],
+    rounds: int = ROUNDS,
+) -> tuple[Array, Array]:
+    """The best points (L, n) found and their payoffs: a grid from zero to `top`, then shrinking
+    steps around its highest local maxima."""
     lanes, n = top.shape
     points = grid(shape, top)
     values = value(points).reshape(lanes, *shape)
     padded = np.pad(values, [(0, 0)] + [(1, 1)] * n, constant_values=-np.inf)
-    neighbours = [padded[(slice(None), *(slice(1 + o, 1 + o + k) for o, k in zip(offset, shape, strict=True)))] for offset in _OFFSETS[n]]
+    neighbours = [
+        padded[
+            (slice(None), *(slice(1 + o, 1 + o + k) for o, k in zip(offset, shape, strict=True)))
+        ]
+        for offset in _OFFSETS[n]
+    ]
     peak = np.where(values >= np.maximum.reduce(neighbours), values, -np.inf).reshape(lanes, -1)
     order = np.argsort(-peak, axis=1, kind="stable")[:, :PEAKS]
     rows = np.arange(lanes)[:, None]
@@ -71,7 +89,9 @@ def search(value: Value, lower: Array, upper: Array, top: Array, shape: tuple[in
     moves = np.array(_OFFSETS[n], float)
     for _ in range(rounds):
         step = step * SHRINK
-        tries = np.clip(at[:, :, None] + moves * step[:, None, None], lower[:, None, None], upper[:, None, None])
+        tries = np.clip(
+            at[:, :, None] + moves * step[:, None, None], lower[:, None, None], upper[:, None, None]
+        )
         found = value(tries.reshape(lanes, -1, n)).reshape(lanes, at.shape[1], -1)
         which = found.argmax(-1)
         better = np.take_along_axis(found, which[..., None], -1)[..., 0]
@@ -82,10 +102,14 @@ def search(value: Value, lower: Array, upper: Array, top: Array, shape: tuple[in
     return at[np.arange(lanes), which], best[np.arange(lanes), which]
 
 
-def descend(value: Value, x: Array, step: Array, lower: Array, upper: Array, smallest: float = 1e-14) -> Array:
-    """Pattern search from points (L, n): a step that raises the payoff is taken, else steps are halved, down to rounding.
+def descend(
+    value: Value, x: Array, step: Array, lower: Array, upper: Array, smallest: float = 1e-14
+) -> Array:
+    """Pattern search from points (L, n): a step that raises the payoff is taken, else steps are
+    halved, down to rounding.
 
-    In two variables a second pattern turns from round to round, so that a ridge in any direction can be followed.
+    In two variables a second pattern turns from round to round, so that a ridge in any direction
+    can be followed.
     """
     n = x.shape[1]
     pattern = np.array(_OFFSETS[n], float)
@@ -93,7 +117,9 @@ def descend(value: Value, x: Array, step: Array, lower: Array, upper: Array, sma
     for k in range(400):
         moves = pattern
         if n == 2:
-            moves = np.concatenate([pattern, pattern @ np.array([[np.cos(k), np.sin(k)], [-np.sin(k), np.cos(k)]])])
+            moves = np.concatenate(
+                [pattern, pattern @ np.array([[np.cos(k), np.sin(k)], [-np.sin(k), np.cos(k)]])]
+            )
         tries = np.clip(x[:, None] + moves * step[:, None], lower[:, None], upper[:, None])
         found = value(tries)
         which = found.argmax(1)
@@ -108,11 +134,17 @@ def descend(value: Value, x: Array, step: Array, lower: Array, upper: Array, sma
 
 
 def polish(
-    slope: Callable[[Array], tuple[Array, Array]], x: Array, lower: Array, upper: Array, tolerances: Tolerances = DEFAULT
+    slope: Callable[[Array], tuple[Array, Array]],
+    x: Array,
+    lower: Array,
+    upper: Array,
+    tolerances: Tolerances = DEFAULT,
 ) -> tuple[Array, Array, Array, NDArray[np.bool_]]:
-    """Newton on total derivatives (L, n): points, residuals, Jacobians by differences and what is held at a bound.
+    """Newton on total derivatives (L, n): points, residuals, Jacobians by differences and what is
+    held at a bound.
 
-    `slope` gives the derivatives and the payoff to scale by. A step that does not lower the residual is not taken.
+    `slope` gives the derivatives and the payoff to scale by. A step that does not lower the
+    residual is not taken.
     """
     lanes, n = x.shape
     jacobian = np.zeros((lanes, n, n))
@@ -128,7 +160,10 @@ def polish(
         for k in range(n):
             h = STEP * np.maximum(1e-2, np.abs(x[:, k]))
             up, down = x.copy(), x.copy()
-            up[:, k], down[:, k] = np.minimum(x[:, k] + h, upper[:, k]), np.maximum(x[:, k] - h, lower[:, k])
+            up[:, k], down[:, k] = (
+                np.minimum(x[:, k] + h, upper[:, k]),
+                np.maximum(x[:, k] - h, lower[:, k]),
+            )
             jacobian[:, :, k] = (slope(up)[0] - slope(down)[0]) / (up[:, k] - down[:, k])[:, None]
         held = ((x <= lower) & (gradient < 0)) | ((x >= upper) & (gradient > 0))
         if (residual <= tolerances.target).all():
@@ -144,13 +179,17 @@ def polish(
         good = new_residual < residual
         if not good.any():
             break
-        x, gradient = np.where(good[:, None], new, x), np.where(good[:, None], new_gradient, gradient)
+        x, gradient = (
+            np.where(good[:, None], new, x),
+            np.where(good[:, None], new_gradient, gradient),
+        )
         residual = np.where(good, new_residual, residual)
     return x, residual, jacobian, held
 
 
 def one_sided_slope(value: Value, x: Array, lower: Array, upper: Array, top: Array) -> Array:
-    """The largest slope (L,) of the payoff in any direction of the grid that stays in the box, per relative change of large levels."""
+    """The largest slope (L,) of the payoff in any direction of the grid that stays in the box, per
+    relative change of large levels."""
     n = x.shape[1]
     h = 1e-6 * np.maximum(top, 1e-3)
     directions = np.array(_OFFSETS[n], float)
@@ -159,4 +198,7 @@ def one_sided_slope(value: Value, x: Array, lower: Array, upper: Array, top: Arr
     there, here = value(points), value(x[:, None])
     counts = (moved > 0) & np.isfinite(there) & np.isfinite(here)
     rise = np.where(counts, there, 0.0) - np.where(counts, here, 0.0)
-    return np.asarray((rise / np.where(counts, moved, 1.0)).max(1, initial=0.0) * np.maximum(1.0, np.abs(x).max(-1)))
+    return np.asarray(
+        (rise / np.where(counts, moved, 1.0)).max(1, initial=0.0)
+        * np.maximum(1.0, np.abs(x).max(-1))
+    )

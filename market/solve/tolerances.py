@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Tolerances:
-    """Thresholds of the solvers and of the claims made from their answers; payoffs are scaled by max(1, |payoff|)."""
+    """Thresholds of the solvers and of the claims made from their answers; payoffs are scaled by
+    max(1, |payoff|)."""
 
     target: float = 1e-13
     """Projected gradient, scaled, at which an iteration stops at once."""
@@ -16,17 +17,20 @@ class Tolerances:
     residual: float = 1e-9
     """Largest projected gradient, scaled, at which a point counts as a solution."""
     regret: float = 1e-10
-    """Largest gain from a global own deviation, scaled, at which a point counts as an equilibrium."""
+    """Largest gain from a global own deviation, scaled, at which a point counts as an
+    equilibrium."""
     regret_at_rates: float = 1e-8
     """The same of a game at rates that themselves rest on a search, in natural units."""
     distinct: float = 1e-6
     """Points closer than this, per level and scaled by max(1, |level|), are the same point."""
     kink: float = 1e-6
-    """Largest one-sided slope, scaled and found by differences, at which a kink of a payoff counts as its maximum."""
+    """Largest one-sided slope, scaled and found by differences, at which a kink of a payoff counts
+    as its maximum."""
     bound: float = 1e-12
     """A level this close to a bound lies on it."""
     gap: float = 1e-9
-    """Largest scaled distance between the best payoff found and a proven upper bound at which an optimum is `proven`."""
+    """Largest scaled distance between the best payoff found and a proven upper bound at which an
+    optimum is `proven`."""
     iterations: int = 200
     """Newton steps after which a lane counts as not converged."""
 

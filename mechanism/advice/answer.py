@@ -1,5 +1,6 @@
-"""The recommendation of a case in words, the answer first: at most seven lines that say what to do, what it is worth and to whom, what it
-costs when everybody takes part, what each thing asked for adds, what decided, what would overturn it, and what to know beside it.
+"""The recommendation of a case in words, the answer first: at most seven lines that say what to do,
+what it is worth and to whom, what it costs when everybody takes part, what each thing asked for
+adds, what decided, what would overturn it, and what to know beside it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,15 @@ from mechanism.design.options import WhyNot
 from mechanism.design.rules import TAX_RULES
 from mechanism.ranking.contenders import as_found, known_policies
 from mechanism.ranking.rank import joined
-from mechanism.ranking.recommendation import SAID, Recommendation, Robust, Rung, Stretch, Switch, recommended
+from mechanism.ranking.recommendation import (
+    SAID,
+    Recommendation,
+    Robust,
+    Rung,
+    Stretch,
+    Switch,
+    recommended,
+)
 from mechanism.rates.instruments import investment_rates, sharing_rates
 
 if TYPE_CHECKING:
@@ -51,9 +60,14 @@ MISSED = {
 """Why what could be chosen does not compete."""
 
 
-def recommend(found: Evaluation, switching: tuple[Switch, ...] = (), robust: Robust | None = None) -> Recommendation:
-    """What to do about a case, with its cautions and in words; `switching` and `robust`, where asked, say what would overturn it."""
-    plain = replace(recommended(found.ranked, _no_advice(found)), switching=switching, robust=robust)
+def recommend(
+    found: Evaluation, switching: tuple[Switch, ...] = (), robust: Robust | None = None
+) -> Recommendation:
+    """What to do about a case, with its cautions and in words; `switching` and `robust`, where
+    asked, say what would overturn it."""
+    plain = replace(
+        recommended(found.ranked, _no_advice(found)), switching=switching, robust=robust
+    )
     if plain.policy is not None:
         plain = replace(plain, cautions=cautions(found, plain.policy))
     return replace(plain, text=lines(found, plain))
@@ -65,7 +79,12 @@ def lines(found: Evaluation, told: Recommendation) -> tuple[str, ...]:
     if told.policy is None:
         return (f"No advice: {told.no_advice}.", *_without_advice(found, say))
     row = found.rows[told.policy.key]
-    out = [_what(found, row, say), _worth(found, row, say), _cost(found, row, say), _ladder(found, told)]
+    out = [
+        _what(found, row, say),
+        _worth(found, row, say),
+        _cost(found, row, say),
+        _ladder(found, told),
+    ]
     out += [" ".join(_decided(found, told, row, say)), _overturned(found, told), _beside(told)]
     return tuple(line for line in out if line)
 
@@ -81,22 +100,36 @@ def _no_advice(found: Evaluation) -> str:
     if goal.expected is None:
         return "the planner's problem, on which subsidies and taxes rest, has no solution"
     endless = [row.policy.phrase for row in found.comparison if row.status == "unbounded"]
-    return f"the problem of {listed(endless)} has no limit" if endless else "no policy can be chosen here"
+    return (
+        f"the problem of {listed(endless)} has no limit"
+        if endless
+        else "no policy can be chosen here"
+    )
 
 
 def _without_advice(found: Evaluation, say: Words) -> list[str]:
-    """What would mend the case, in the words of what has no outcome; and what can be said all the same."""
+    """What would mend the case, in the words of what has no outcome; and what can be said all the
+    same."""
     key = TODAY if found.today.expected is None else GOAL
     reasons = [key, *(row.policy.key for row in found.comparison if row.status == "unbounded")]
-    told = [found.regimes[k].message for k in reasons if k in found.regimes and found.regimes[k].message]
-    out = [f"{capitalised(told[0])}." if not told[0].endswith(".") else capitalised(told[0])] if told and told[0] else []
+    told = [
+        found.regimes[k].message for k in reasons if k in found.regimes and found.regimes[k].message
+    ]
+    out = (
+        [f"{capitalised(told[0])}." if not told[0].endswith(".") else capitalised(told[0])]
+        if told and told[0]
+        else []
+    )
     today = found.today.value
     known = [row for row in found.comparison if row.competes and row.value is not None]
     if today is not None and known:
         best = max(known, key=lambda row: row.value or 0.0)
         gain = (best.value or 0.0) - today
         if best.policy.key != found.today.policy.key and gain > SAME * float(found.ranked.scale[0]):
-            text = f"Of what needs no money, {best.policy.phrase} is worth most, {say.money(gain)} more than today's market"
+            text = (
+                f"Of what needs no money, {best.policy.phrase} is worth most, {say.money(gain)}"
+                " more than today's market"
+            )
             out.append(f"{text}; whether money would do better is what cannot be said.")
     return out
 
@@ -111,8 +144,8 @@ def _what(found: Evaluation, row: ComparisonRow, say: Words) -> str:
     elif policy.key in TAX_RULES and found.case.types is not None:
         private = PRIVATE[found.case.types.parameter]
         text = (
-            f"ask both firms to report their {private.label} ({private.meaning}), have them share and invest by "
-            f"the reports, and settle up with {TAX_RULES[policy.key].phrase}"
+            f"ask both firms to report their {private.label} ({private.meaning}), have them share"
+            f" and invest by the reports, and settle up with {TAX_RULES[policy.key].phrase}"
         )
     else:
         text = policy.doing
@@ -137,7 +170,8 @@ def _rates(found: Evaluation, say: Words) -> str:
 
 
 def _rate(pair: Array, unit: str, named: bool, say: Words) -> str:
-    """What both firms are paid, or pay, per unit of something; which of it, is said where `named`."""
+    """What both firms are paid, or pay, per unit of something; which of it, is said where
+    `named`."""
 
     def one(rate: float, text: str) -> str:
         return f"a {'tax' if rate < 0 else 'subsidy'} of {text}" if named else text
@@ -145,7 +179,9 @@ def _rate(pair: Array, unit: str, named: bool, say: Words) -> str:
     first, second = (float(rate) for rate in pair)
     if abs(first - second) <= 1e-6 * np.abs(pair).max():
         return f"{one(first, say.money(abs(first)))} per unit of {unit}"
-    told = [one(rate, f"{amount(abs(rate))} ({say.firm(i)})") for i, rate in enumerate((first, second))]
+    told = [
+        one(rate, f"{amount(abs(rate))} ({say.firm(i)})") for i, rate in enumerate((first, second))
+    ]
     return f"{listed(told)} {say.unit + ' ' if say.unit else ''}per unit of {unit}"
 
 
@@ -160,8 +196,14 @@ def judged_by(standard: Standard, private: bool) -> str:
     elif weight == 1:
         text = "consumers and profits count alike"
     else:
-        text = f"a unit of profit counts {weight:g} of one of consumers'" if weight else "profits do not count"
-    return text + (f", a unit of public money {1 + cost:g}" if cost else ", public money at its face value")
+        text = (
+            f"a unit of profit counts {weight:g} of one of consumers'"
+            if weight
+            else "profits do not count"
+        )
+    return text + (
+        f", a unit of public money {1 + cost:g}" if cost else ", public money at its face value"
+    )
 
 
 def _each(values: Array, zero: float, say: Words) -> str:
@@ -184,16 +226,28 @@ def _worth(found: Evaluation, row: ComparisonRow, say: Words) -> str:
     assert before is not None
     assert row.net_transfer is not None
     gain = row.value - now.value
-    share = f" ({gain / float(found.ranked.scale[0]):.1%} of today's welfare)" if found.ranked.scale[0] > 0 else ""
+    share = (
+        f" ({gain / float(found.ranked.scale[0]):.1%} of today's welfare)"
+        if found.ranked.scale[0] > 0
+        else ""
+    )
     when = "in expectation " if found.case.types is not None else ""
     kept = np.asarray(e.profit + row.net_transfer - before.kept, float)
-    parts = [say.gains(CONSUMERS, float(e.consumer_surplus - before.consumer_surplus), zero), _each(kept, zero, say)]
+    parts = [
+        say.gains(CONSUMERS, float(e.consumer_surplus - before.consumer_surplus), zero),
+        _each(kept, zero, say),
+    ]
     outlay = row.outlay_joined or 0.0
     parts.append(
-        "taxpayers pay nothing" if abs(outlay) <= zero else f"taxpayers {'pay' if outlay > 0 else 'receive'} {amount(abs(outlay))}"
+        "taxpayers pay nothing"
+        if abs(outlay) <= zero
+        else f"taxpayers {'pay' if outlay > 0 else 'receive'} {amount(abs(outlay))}"
     )
     more = "more" if gain >= 0 else "less"
-    return f"It is {when}worth {say.money(abs(gain))} {more} than today's market{share}: {', '.join(parts)}."
+    return (
+        f"It is {when}worth {say.money(abs(gain))} {more} than today's market{share}:"
+        f" {', '.join(parts)}."
+    )
 
 
 # --- what it costs when everybody takes part
@@ -212,10 +266,17 @@ def _cost(found: Evaluation, row: ComparisonRow, say: Words) -> str:
     before = float(row.expected.net_transfer.sum())
     parts = []
     if np.abs(row.expected.net_transfer).max() > zero:
-        what = "The payments per unit" if row.policy.source == "rates" else "The payments by the reports"
+        what = (
+            "The payments per unit"
+            if row.policy.source == "rates"
+            else "The payments by the reports"
+        )
         parts.append(f"{what} {'come to' if before >= 0 else 'bring in'} {say.money(abs(before))}")
     elif row.policy.source == "rates":
-        parts.append(f"Payments and taxes per unit come to {say.money(float(gross_payments(found, row).sum()))} and cancel")
+        parts.append(
+            "Payments and taxes per unit come to"
+            f" {say.money(float(gross_payments(found, row).sum()))} and cancel"
+        )
     else:
         parts.append("By itself it moves no money on balance")
     if np.abs(flat).max() > zero:
@@ -225,7 +286,10 @@ def _cost(found: Evaluation, row: ComparisonRow, say: Words) -> str:
     if abs(outlay) <= zero:
         text += ", so that the public pays nothing"
     elif outlay > 0:
-        text += f", so that the public pays {say.money(outlay)} in all{_split(row.net_transfer, outlay, zero, say)}"
+        text += (
+            f", so that the public pays {say.money(outlay)} in"
+            f" all{_split(row.net_transfer, outlay, zero, say)}"
+        )
     else:
         text += f", so that the public receives {say.money(-outlay)}"
     return f"{text}. {_why_so_much(found.ranked.standard)}"
@@ -235,8 +299,15 @@ def _lump_sums(flat: Array, zero: float, say: Words) -> str:
     """The flat parts: who pays or receives how much."""
     one, other = (float(value) for value in flat)
     if abs(one - other) <= zero:
-        return f"each firm then {'receives' if one > 0 else 'pays back'} a lump sum of {amount(abs(one))}"
-    told = [f"{say.firm(i)} {'receives' if f > 0 else 'pays back'} {amount(abs(f))}" for i, f in enumerate((one, other)) if abs(f) > zero]
+        return (
+            f"each firm then {'receives' if one > 0 else 'pays back'} a lump sum of"
+            f" {amount(abs(one))}"
+        )
+    told = [
+        f"{say.firm(i)} {'receives' if f > 0 else 'pays back'} {amount(abs(f))}"
+        for i, f in enumerate((one, other))
+        if abs(f) > zero
+    ]
     return f"in lump sums {listed(told)}"
 
 
@@ -244,7 +315,11 @@ def _split(net: Array, outlay: float, zero: float, say: Words) -> str:
     """What of an outlay goes to whom."""
     if abs(float(net[0] - net[1])) <= zero:
         return ", half of it to each firm"
-    told = [f"{amount(abs(float(net[i])))} {'to' if net[i] > 0 else 'from'} {say.firm(i)}" for i in (0, 1) if abs(net[i]) > zero]
+    told = [
+        f"{amount(abs(float(net[i])))} {'to' if net[i] > 0 else 'from'} {say.firm(i)}"
+        for i in (0, 1)
+        if abs(net[i]) > zero
+    ]
     return f", {listed(told)}"
 
 
@@ -253,14 +328,20 @@ def _why_so_much(standard: Standard) -> str:
     if standard.participation == "none":
         return "Nobody may refuse."
     if standard.participation == "ir2":
-        return "That is the least with which no firm would rather leave the market: exit, not refusal, is all a firm can threaten with."
+        return (
+            "That is the least with which no firm would rather leave the market: exit, not refusal,"
+            " is all a firm can threaten with."
+        )
     if standard.participation == "ir1":
         return "That is the least with which no firm is charged anything on balance."
-    return "That is the least with which both firms take part" + (", their gains over today being charged." if standard.fees else ".")
+    return "That is the least with which both firms take part" + (
+        ", their gains over today being charged." if standard.fees else "."
+    )
 
 
 def _between_members(found: Evaluation, row: ComparisonRow, say: Words) -> str:
-    """Of an agreement: what each member has of it before any payment, and what must pass between them."""
+    """Of an agreement: what each member has of it before any payment, and what must pass between
+    them."""
     assert row.expected is not None
     assert row.net_transfer is not None
     assert found.today.expected is not None
@@ -269,11 +350,18 @@ def _between_members(found: Evaluation, row: ComparisonRow, say: Words) -> str:
     text = f"By itself {_each(gain, zero, say)}"
     losers = [i for i in (0, 1) if gain[i] < -zero]
     if len(losers) == 1:
-        text += f", so that {say.firm(1 - losers[0])} must pass {say.money(-float(gain[losers[0]]))} on to {say.firm(losers[0])}"
+        text += (
+            f", so that {say.firm(1 - losers[0])} must pass {say.money(-float(gain[losers[0]]))} on"
+            f" to {say.firm(losers[0])}"
+        )
     elif not losers:
         text += ", without any payment between them"
     fee = -float(row.net_transfer.sum())
-    return text + (f"; the members pay a fee of {say.money(fee)} for the permission." if fee > zero else ". It costs the public nothing.")
+    return text + (
+        f"; the members pay a fee of {say.money(fee)} for the permission."
+        if fee > zero
+        else ". It costs the public nothing."
+    )
 
 
 # --- what each thing asked for adds
@@ -291,7 +379,9 @@ def _ladder(found: Evaluation, told: Recommendation) -> str:
     parts: list[str] = []
     for rung in told.ladder:
         if rung.requires == "nothing" or (rung.requires == "reports" and found.case.types is None):
-            continue  # nothing is what today's market asks; where nothing is private there is nothing to report
+            # nothing is what today's market asks; where nothing is private there is nothing to
+            # report
+            continue
         if rung.policy is None or rung.value is None:
             parts.append(f"{ASKS[rung.requires]} nothing ({_empty(found, rung)})")
             continue
@@ -301,14 +391,26 @@ def _ladder(found: Evaluation, told: Recommendation) -> str:
         elif gain <= zero:
             parts.append(f"{ASKS[rung.requires]} nothing ({name})")
         else:
-            step = "" if adds >= gain - zero else f", {amount(adds)} beyond that" if adds > zero else ", no more than what asks less"
+            step = (
+                ""
+                if adds >= gain - zero
+                else (
+                    f", {amount(adds)} beyond that"
+                    if adds > zero
+                    else ", no more than what asks less"
+                )
+            )
             parts.append(f"{ASKS[rung.requires]} {amount(gain)} ({name}){step}")
     return f"What each step brings against today: {'; '.join(parts)}." if parts else ""
 
 
 def _empty(found: Evaluation, rung: Rung) -> str:
     """Why nothing competes that asks just so much."""
-    rows = [row for row in found.comparison if row.policy.requires == rung.requires and row.why_not is not None]
+    rows = [
+        row
+        for row in found.comparison
+        if row.policy.requires == rung.requires and row.why_not is not None
+    ]
     names: dict[str, list[str]] = {}
     for row in rows:
         assert row.why_not is not None
@@ -342,35 +444,57 @@ def _decided(found: Evaluation, told: Recommendation, row: ComparisonRow, say: W
         if top.policy.requires != row.policy.requires:
             asks = f", and asks for {ASKS[top.policy.requires or 'nothing']}"
         elif (top.outlay_joined or 0.0) > (row.outlay_joined or 0.0) + zero:
-            asks = f", and costs the public {amount((top.outlay_joined or 0.0) - (row.outlay_joined or 0.0))} more"
-        out.append(f"{capitalised(called(top.policy))} would bring {say.money(more)} more, {why}{asks}.")
+            asks = (
+                ", and costs the public"
+                f" {amount((top.outlay_joined or 0.0) - (row.outlay_joined or 0.0))} more"
+            )
+        out.append(
+            f"{capitalised(called(top.policy))} would bring {say.money(more)} more, {why}{asks}."
+        )
     if told.equivalent:
         names = listed([called(policy) for policy in told.equivalent])
         out.append(f"{capitalised(names)} would lead to the same levels and cost no less.")
     clause = protection(found)
     if clause is not None and clause > zero:
-        out.append(f"That consumers must not lose costs {say.money(clause)}: so much more could be had if they might.")
+        out.append(
+            f"That consumers must not lose costs {say.money(clause)}: so much more could be had if"
+            " they might."
+        )
     return out
 
 
 def protection(found: Evaluation) -> float | None:
-    """What it costs that no policy competes by which consumers lose: V of the best otherwise less V of the best that competes. At known
-    types rates are chosen anew without that condition; None where it is not asked, or nothing competes."""
+    """What it costs that no policy competes by which consumers lose: V of the best otherwise less V
+    of the best that competes. At known types rates are chosen anew without that condition; None
+    where it is not asked, or nothing competes.
+    """
     standard, ranked = found.ranked.standard, found.ranked
     able = [row.value for row in found.comparison if row.competes and row.value is not None]
     if standard.consumers_may_lose or not able:
         return None
-    rows = [row for row in found.comparison if row.why_not is not None and row.why_not.code == CONSUMERS_LOSE]
+    rows = [
+        row
+        for row in found.comparison
+        if row.why_not is not None and row.why_not.code == CONSUMERS_LOSE
+    ]
     barred = [row.value for row in rows if row.value is not None]
     if found.attainable is not None and bool(found.attainable.consumers[0]):
         free = replace(standard, allow=standard.allow | {CONSUMERS_LOSE})
-        solved = {row.policy.key: as_found(found.regimes[row.policy.key]) for row in found.comparison if row.policy.source == "regime"}
-        known = known_policies(found.case.market.flat(), solved, [policy_of("linear_subsidies")], free)
+        solved = {
+            row.policy.key: as_found(found.regimes[row.policy.key])
+            for row in found.comparison
+            if row.policy.source == "regime"
+        }
+        known = known_policies(
+            found.case.market.flat(), solved, [policy_of("linear_subsidies")], free
+        )
         (rates,) = known.contenders
         if rates.solved[0]:
             net = joined(rates, free, ranked.contenders[ranked.today].expected.kept)
             kept, outlay = float((rates.expected.profit + net).sum()), float(net.sum())
-            barred.append(float(free.value(np.asarray(rates.expected.consumer_surplus)[0], kept, outlay)))
+            barred.append(
+                float(free.value(np.asarray(rates.expected.consumer_surplus)[0], kept, outlay))
+            )
     return max(0.0, max(barred) - max(able)) if barred else None
 
 
@@ -387,13 +511,21 @@ def _overturned(found: Evaluation, told: Recommendation) -> str:
     if told.robust is not None and told.policy is not None and found.types is None and not numbers:
         parts.append("no number of the market, alone, from half to twice its own value")
     if told.robust is not None and told.policy is not None and found.types is not None:
-        parts.append("numbers of the market were not varied, since types are private (pigou what-if --vary does)")
+        parts.append(
+            "numbers of the market were not varied, since types are private (pigou what-if --vary"
+            " does)"
+        )
     if told.robust is not None and told.policy is not None:
-        names = {"public_funds_cost": "the cost of public funds", "profit_weight": "the weight of profits"}
+        names = {
+            "public_funds_cost": "the cost of public funds",
+            "profit_weight": "the weight of profits",
+        }
         for key, name in names.items():
             stretches: Sequence[Stretch] = getattr(told.robust, key)
             if stretches and all(one.policy == told.policy.key for one in stretches):
-                parts.append(f"no value of {name} from {stretches[0].low:g} to {stretches[-1].high:g}")
+                parts.append(
+                    f"no value of {name} from {stretches[0].low:g} to {stretches[-1].high:g}"
+                )
     return f"What would overturn it: {'; '.join(parts)}." if parts else ""
 
 
@@ -417,7 +549,11 @@ def _switched(found: Evaluation, switch: Switch) -> str:
 
 
 def _phrase(key: str | None) -> str:
-    return "no answer, for some problem then has no solution," if key is None else called(policy_of(key))
+    return (
+        "no answer, for some problem then has no solution,"
+        if key is None
+        else called(policy_of(key))
+    )
 
 
 # --- what to know beside it

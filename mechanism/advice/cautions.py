@@ -1,4 +1,5 @@
-"""What to know beside a recommendation: cautions, each with a code, a number computed on its own, and words.
+"""What to know beside a recommendation: cautions, each with a code, a number computed on its own,
+and words.
 
 `cautions` gives those of a policy, the most important first. A threshold says from when a number
 is worth a reader's time; what is forbidden or impossible is never a matter of one.
@@ -35,22 +36,28 @@ if TYPE_CHECKING:
     from mechanism.scheme.rule_results import RuleResult
 
 FALL = 1e-3
-"""Share of today's security investment by which it must fall to be worth saying: less is no finding about security."""
+"""Share of today's security investment by which it must fall to be worth saying: less is no finding
+about security."""
 TEMPTING = 0.01
-"""Share of the members' joint profit that fixing prices must add to be called a temptation: less is not worth a fine."""
+"""Share of the members' joint profit that fixing prices must add to be called a temptation: less is
+not worth a fine."""
 MOST_OF_IT = 0.5
-"""Share of a far-reaching agreement's gain in welfare from which one that asks less makes it dispensable."""
+"""Share of a far-reaching agreement's gain in welfare from which one that asks less makes it
+dispensable."""
 SELECTIVE = 0.01
-"""Share of both firms' profits today by which payments to them must differ to be called selective: what state-aid rules ask about."""
+"""Share of both firms' profits today by which payments to them must differ to be called selective:
+what state-aid rules ask about."""
 LARGE = 0.5
-"""Share of a firm's profit today above which what it is paid, or charged as a lump sum, is called large: more than it can easily advance,
-and more than a small error in the rates should be trusted with."""
+"""Share of a firm's profit today above which what it is paid, or charged as a lump sum, is called
+large: more than it can easily advance, and more than a small error in the rates should be trusted
+with."""
 SEVERAL = 1e-6
 """Share of welfare by which another equilibrium must be worse to be worth saying."""
 
 
 def cautions(found: Evaluation, policy: Policy) -> tuple[Caution, ...]:
-    """What to know beside the recommendation of a policy, the most important first; none where it has no figures."""
+    """What to know beside the recommendation of a policy, the most important first; none where it
+    has no figures."""
     row = found.rows.get(policy.key)
     if row is None or row.expected is None or found.today.expected is None:
         return ()
@@ -101,16 +108,23 @@ class _About:
 
     @property
     def rule(self) -> RuleResult | None:
-        """The tax rule with what was found about it, where the figures of the comparison are its own."""
+        """The tax rule with what was found about it, where the figures of the comparison are its
+        own."""
         told = (self.found.rules or {}).get(self.policy.key)
         e = self.row.expected
-        if told is None or told.achieved is None or e is None or not np.array_equal(told.achieved.net_transfer, e.net_transfer):
+        if (
+            told is None
+            or told.achieved is None
+            or e is None
+            or not np.array_equal(told.achieved.net_transfer, e.net_transfer)
+        ):
             return None
         return told
 
     @cached_property
     def breaking(self) -> Breaking | None:
-        """What holds the agreement together; None of what is none, or where it has no levels in some state."""
+        """What holds the agreement together; None of what is none, or where it has no levels in
+        some state."""
         return held_together(self.found, self.row) if self.agreed else None
 
 
@@ -121,7 +135,11 @@ def _consumers(about: _About) -> Iterator[Caution]:
     change = about.row.change
     if change is not None and change.consumer_surplus < -about.zero:
         lost = -change.consumer_surplus
-        yield Caution(code="consumers_lose", text=f"consumers lose {about.say.money(lost)} against today", amount=lost)
+        yield Caution(
+            code="consumers_lose",
+            text=f"consumers lose {about.say.money(lost)} against today",
+            amount=lost,
+        )
 
 
 def _security(about: _About) -> Iterator[Caution]:
@@ -134,10 +152,17 @@ def _security(about: _About) -> Iterator[Caution]:
     share = 1 - after / before
     fall = f"security investment of both firms together falls by {share:.1%}"
     if about.agreed:
-        text = f"{fall}: members agree to spend less on security than they would as rivals, which is a cartel in investment"
+        text = (
+            f"{fall}: members agree to spend less on security than they would as rivals, which is a"
+            " cartel in investment"
+        )
         yield Caution(code="investment_cartel", text=text, amount=share)
     else:
-        yield Caution(code="security_falls", text=f"{fall}, from {amount(before)} to {amount(after)}", amount=share)
+        yield Caution(
+            code="security_falls",
+            text=f"{fall}, from {amount(before)} to {amount(after)}",
+            amount=share,
+        )
 
 
 # --- firms
@@ -148,8 +173,15 @@ def _losers(about: _About) -> Iterator[Caution]:
     lost = now - profit - about.net
     losing = [i for i in (0, 1) if lost[i] > about.zero]
     if losing:
-        text = listed([f"{about.say.firm(i)} keeps {about.say.money(float(lost[i]))} less than today" for i in losing])
-        yield Caution(code="firm_loses", text=f"{text} when everybody takes part", amount=float(lost.max()))
+        text = listed(
+            [
+                f"{about.say.firm(i)} keeps {about.say.money(float(lost[i]))} less than today"
+                for i in losing
+            ]
+        )
+        yield Caution(
+            code="firm_loses", text=f"{text} when everybody takes part", amount=float(lost.max())
+        )
 
 
 def _side_payments(about: _About) -> Iterator[Caution]:
@@ -178,15 +210,27 @@ def _not_self_enforcing(about: _About) -> Iterator[Caution]:
         text = f"it does not enforce itself: what {name} could gain by breaking it has no limit"
         yield Caution(code="not_self_enforcing", text=text, amount=None)
         return
-    text = f"it does not enforce itself: {name} could gain {about.say.money(float(held.gain[who]))} by breaking it "
+    text = (
+        f"it does not enforce itself: {name} could gain {about.say.money(float(held.gain[who]))} by"
+        " breaking it "
+    )
     text += f"({held.share:.2%} of joint profit)"
     if held.patience is not None:
-        text += f"; it lasts only if what is earned a period later counts at least {held.patience:.2f} of the same today"
+        text += (
+            f"; it lasts only if what is earned a period later counts at least {held.patience:.2f}"
+            " of the same today"
+        )
     elif held.with_payments is not None:
-        text += "; without payments between its members some would never keep to it, with them it lasts if what is earned a period later "
+        text += (
+            "; without payments between its members some would never keep to it, with them it lasts"
+            " if what is earned a period later "
+        )
         text += f"counts at least {held.with_payments:.2f} of the same today"
     else:
-        text += ", and no patience deters that, as some member then earns no more than in today's market"
+        text += (
+            ", and no patience deters that, as some member then earns no more than in today's"
+            " market"
+        )
     yield Caution(code="not_self_enforcing", text=text, amount=held.share)
 
 
@@ -202,23 +246,37 @@ def _dispensable(about: _About) -> Iterator[Caution]:
         return
     for other in agreements():
         lesser = found.rows.get(other.key)
-        if lesser is None or lesser.change is None or not lesser.competes or REGIMES[other.key].order != "sharing_agreed":
+        if (
+            lesser is None
+            or lesser.change is None
+            or not lesser.competes
+            or REGIMES[other.key].order != "sharing_agreed"
+        ):
             continue
         share = lesser.change.welfare / gain
         if share < MOST_OF_IT:
             continue
         profit, now = about.profits
         joint = float((profit - now).sum())
-        text = f"{other.phrase} already brings {share:.0%} of what it adds to consumers' surplus and profits"
+        text = (
+            f"{other.phrase} already brings {share:.0%} of what it adds to consumers' surplus and"
+            " profits"
+        )
         if joint > about.zero and lesser.expected is not None:
-            text += f", and its members {float((lesser.expected.profit - now).sum()) / joint:.0%} of their gain"
+            text += (
+                f", and its members {float((lesser.expected.profit - now).sum()) / joint:.0%} of"
+                " their gain"
+            )
         yield Caution(code="not_indispensable", text=text, amount=share)
 
 
 def _price_temptation(about: _About) -> Iterator[Caution]:
     held = about.breaking
     if held is not None and held.fixing is not None and held.fixing > TEMPTING * held.joint_profit:
-        text = f"once they sit together the members could gain another {about.say.money(held.fixing)} by fixing prices as well"
+        text = (
+            f"once they sit together the members could gain another {about.say.money(held.fixing)}"
+            " by fixing prices as well"
+        )
         yield Caution(code="price_temptation", text=text, amount=held.fixing)
 
 
@@ -230,17 +288,30 @@ def _not_truthful(about: _About) -> Iterator[Caution]:
     played = None if rule is None else rule.played
     if played is None or played.truthful or played.reports is None:
         return
-    told = PRIVATE[about.found.case.types.parameter].label if about.found.case.types is not None else "types"
+    told = (
+        PRIVATE[about.found.case.types.parameter].label
+        if about.found.case.types is not None
+        else "types"
+    )
     low, high = float(played.reports.min()), float(played.reports.max())
-    what = f"everybody reports {low:.3g}" if high - low < 1e-9 else f"reports lie between {low:.3g} and {high:.3g}"
+    what = (
+        f"everybody reports {low:.3g}"
+        if high - low < 1e-9
+        else f"reports lie between {low:.3g} and {high:.3g}"
+    )
     text = f"firms would not report their {told} truthfully: {what}"
     if played.welfare_loss is not None:
         text += f", which costs {about.say.money(played.welfare_loss)} against the truth"
-    yield Caution(code="not_truthful", text=f"{text}; the figures are of what firms then do", amount=played.welfare_loss)
+    yield Caution(
+        code="not_truthful",
+        text=f"{text}; the figures are of what firms then do",
+        amount=played.welfare_loss,
+    )
 
 
 def _others(about: _About) -> Iterator[Caution]:
-    """Where firms may settle elsewhere. Other optima of one who chooses alone are no equilibria: nobody settles there."""
+    """Where firms may settle elsewhere. Other optima of one who chooses alone are no equilibria:
+    nobody settles there."""
     found, key = about.found, about.policy.key
     e = about.row.expected
     assert e is not None
@@ -256,7 +327,10 @@ def _others(about: _About) -> Iterator[Caution]:
     worst = float(e.welfare) - min(other.welfare for other in others)
     where = "another equilibrium" if len(others) == 1 else f"one of {len(others)} other equilibria"
     if worst > SEVERAL * abs(float(e.welfare)):
-        text = f"firms may settle at {where} instead, where total welfare is up to {about.say.money(worst)} lower"
+        text = (
+            f"firms may settle at {where} instead, where total welfare is up to"
+            f" {about.say.money(worst)} lower"
+        )
     else:
         text = f"firms may settle at {where} instead, where total welfare is no lower"
     yield Caution(code="other_equilibria", text=text, amount=worst)
@@ -268,7 +342,9 @@ def _collusion(about: _About) -> Iterator[Caution]:
         return
     together = rule.checks.collusion
     if together.status == "violated" and together.amount is not None:
-        text = f"firms that agree on what to report gain {about.say.money(together.amount)} together"
+        text = (
+            f"firms that agree on what to report gain {about.say.money(together.amount)} together"
+        )
         yield Caution(code="firms_could_agree_on_reports", text=text, amount=together.amount)
 
 
@@ -280,13 +356,17 @@ def _members_know(about: _About) -> Iterator[Caution]:
 
 
 def _driven_out(about: _About) -> Iterator[Caution]:
-    """Of any policy or benchmark: a row without figures for this reason is not a row that is worth little."""
+    """Of any policy or benchmark: a row without figures for this reason is not a row that is worth
+    little."""
     for row in about.found.comparison:
         outcome = about.found.regimes.get(row.policy.key)
         if outcome is None or outcome.certificate.driven_out is None or row.expected is not None:
             continue
         out = about.say.firm(outcome.certificate.driven_out)
-        text = f"{row.policy.phrase} would drive {out} out of the market, and has no figures for that reason"
+        text = (
+            f"{row.policy.phrase} would drive {out} out of the market, and has no figures for that"
+            " reason"
+        )
         yield Caution(code="firm_driven_out", text=text, amount=outcome.certificate.value)
 
 
@@ -298,14 +378,19 @@ def _selective(about: _About) -> Iterator[Caution]:
     if not about.paid:
         return
     pairs = {"net payments": about.net, "flat payments": about.row.flat_payments}
-    apart = {name: float(abs(pair[0] - pair[1])) for name, pair in pairs.items() if pair is not None}
+    apart = {
+        name: float(abs(pair[0] - pair[1])) for name, pair in pairs.items() if pair is not None
+    }
     name = max(apart, key=lambda name: apart[name])
     if apart[name] <= SELECTIVE * abs(float(now.sum())):
         return
     pair = pairs[name]
     assert pair is not None
     more = int(pair[1] > pair[0])
-    text = f"firms are not treated alike: {name} favour {about.say.firm(more)} by {about.say.money(apart[name])}"
+    text = (
+        f"firms are not treated alike: {name} favour {about.say.firm(more)} by"
+        f" {about.say.money(apart[name])}"
+    )
     yield Caution(code="selective_transfers", text=text, amount=apart[name])
 
 
@@ -319,10 +404,23 @@ def _large(about: _About) -> Iterator[Caution]:
     share = np.where(now > 0, size / np.where(now > 0, now, 1.0), 0.0)
     i = int(share.argmax())
     if share[i] > LARGE:
-        verb = "is paid" if gross[i] >= abs(lump[i]) else "receives a lump sum of" if lump[i] > 0 else "pays a lump sum of"
+        verb = (
+            "is paid"
+            if gross[i] >= abs(lump[i])
+            else "receives a lump sum of"
+            if lump[i] > 0
+            else "pays a lump sum of"
+        )
         who = "each firm" if abs(size[0] - size[1]) <= about.zero else about.say.firm(i)
-        back = ", before what it pays back" if gross[i] >= abs(lump[i]) and lump[i] < -about.zero else ""
-        text = f"sums are large: {who} {verb} {about.say.money(float(size[i]))}, {share[i]:.0%} of its profit today{back}"
+        back = (
+            ", before what it pays back"
+            if gross[i] >= abs(lump[i]) and lump[i] < -about.zero
+            else ""
+        )
+        text = (
+            f"sums are large: {who} {verb} {about.say.money(float(size[i]))}, {share[i]:.0%} of its"
+            f" profit today{back}"
+        )
         yield Caution(code="large_transfers", text=text, amount=float(size[i]))
 
 
@@ -338,17 +436,34 @@ def _searched(about: _About) -> Iterator[Caution]:
     elif policy.source == "rates" and found.attainable is not None:
         best, scope = found.attainable, found.regimes[GOAL].certificate.scope
         proven = bool(best.proven[0]) and float(best.weight[0]) == 1 and scope == "proven"
-        reason = "no firm gains by other levels at these rates" + ("" if proven else " and no other levels are worth more")
+        reason = "no firm gains by other levels at these rates" + (
+            "" if proven else " and no other levels are worth more"
+        )
     elif policy.source == "rates":
         reason = "no firm gains by other levels at these rates and no other rates are worth more"
     else:
-        reason = "no firm gains by other levels or reports" if about.paid else "there are no other levels to end at"
+        reason = (
+            "no firm gains by other levels or reports"
+            if about.paid
+            else "there are no other levels to end at"
+        )
     if reason:
-        yield Caution(code="searched", text=f"that {reason} was searched widely, not proven", amount=None)
+        yield Caution(
+            code="searched", text=f"that {reason} was searched widely, not proven", amount=None
+        )
 
 
 FINDERS = (
-    *(_consumers, _security, _losers, _not_truthful, _side_payments, _not_self_enforcing, _dispensable, _price_temptation),
+    *(
+        _consumers,
+        _security,
+        _losers,
+        _not_truthful,
+        _side_payments,
+        _not_self_enforcing,
+        _dispensable,
+        _price_temptation,
+    ),
     *(_others, _collusion, _members_know, _driven_out, _selective, _large, _searched),
 )
 """What looks for cautions, the most important first."""
@@ -358,11 +473,16 @@ FINDERS = (
 
 
 def held_together(found: Evaluation, row: ComparisonRow) -> Breaking | None:
-    """What holds an agreement together: at the case's own parameters or, where types are private, in expectation over those that its
-    members then know; None where at some of them it, or the market as it is, has no levels."""
+    """What holds an agreement together: at the case's own parameters or, where types are private,
+    in expectation over those that its members then know; None where at some of them it, or the
+    market as it is, has no levels."""
     case, regime, types = found.case.market.flat(), REGIMES[row.policy.key], found.types
     charged = found.ranked.standard.fees and row.net_transfer is not None
-    fees = np.maximum(-row.net_transfer, 0.0) if charged and row.net_transfer is not None else np.zeros(2)
+    fees = (
+        np.maximum(-row.net_transfer, 0.0)
+        if charged and row.net_transfer is not None
+        else np.zeros(2)
+    )
     if types is None:
         agreed, today = (found.regimes[key].levels for key in (regime.key, TODAY))
         if agreed is None or today is None:
@@ -370,14 +490,25 @@ def held_together(found: Evaluation, row: ComparisonRow) -> Breaking | None:
         return breaking(case, regime, agreed[None], today[None], np.ones(1), fees)
     first, second = (index.ravel() for index in np.indices((len(types.nodes), len(types.nodes))))
     weight = types.probabilities[first] * types.probabilities[second]
-    agreed, today = (allocate(case, types.types, key, types.parameter).levels[first, second] for key in (regime.key, TODAY))
+    agreed, today = (
+        allocate(case, types.types, key, types.parameter).levels[first, second]
+        for key in (regime.key, TODAY)
+    )
     if not (np.isfinite(agreed).all() and np.isfinite(today).all()):
         return None
-    return breaking(at_pairs(case, types.types, first, second, types.parameter), regime, agreed, today, weight, fees)
+    return breaking(
+        at_pairs(case, types.types, first, second, types.parameter),
+        regime,
+        agreed,
+        today,
+        weight,
+        fees,
+    )
 
 
 def gross_payments(found: Evaluation, row: ComparisonRow) -> Array:
-    """(2,): what passes between each firm and the public before any flat part, payments and charges counted alike. Money."""
+    """(2,): what passes between each firm and the public before any flat part, payments and charges
+    counted alike. Money."""
     assert row.expected is not None
     if row.policy.source == "rates" and found.types is None and found.rates is not None:
         return np.abs(found.rates.rates * found.rates.levels).sum(-1)
@@ -385,7 +516,8 @@ def gross_payments(found: Evaluation, row: ComparisonRow) -> Array:
 
 
 def other_equilibria_at_rates(found: Evaluation) -> tuple[Solution, ...]:
-    """The equilibria of the market at the rates per unit beside the levels aimed at, that a search from all over the levels finds."""
+    """The equilibria of the market at the rates per unit beside the levels aimed at, that a search
+    from all over the levels finds."""
     if found.rates is None or found.rates.status != "holds":
         return ()
     own, x_star = found.case.market.flat(), found.rates.levels
@@ -394,8 +526,16 @@ def other_equilibria_at_rates(found: Evaluation) -> tuple[Solution, ...]:
     game = subsidised_game(case, rates_in(found.rates.rates, units), aimed)
     starts = starting_levels(case, utility_matrix(case, bertrand_matrix))[0]
     known = [levels(np.full(2, share), aimed[0, INVESTMENT]) for share in (0.0, 1.0)]
-    known += [levels_in(one.levels[None], units)[0] for one in found.regimes.values() if one.status in SOLVED and one.levels is not None]
-    reached = find_equilibria(game, np.concatenate([starts, np.stack(known)]), DEFAULT, rounds=12, settled=NEAR)
+    known += [
+        levels_in(one.levels[None], units)[0]
+        for one in found.regimes.values()
+        if one.status in SOLVED and one.levels is not None
+    ]
+    reached = find_equilibria(
+        game, np.concatenate([starts, np.stack(known)]), DEFAULT, rounds=12, settled=NEAR
+    )
     apart = (np.abs(reached.x - aimed) > DEFAULT.distinct * np.maximum(1.0, np.abs(aimed))).any(-1)
     real = account(case, reached.x, bertrand_matrix).describes_market
-    return tuple(other_point(own, bertrand_matrix, x) for x in levels_from(reached.x[apart & real], units))
+    return tuple(
+        other_point(own, bertrand_matrix, x) for x in levels_from(reached.x[apart & real], units)
+    )

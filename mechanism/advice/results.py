@@ -1,7 +1,8 @@
 """What `evaluate` finds, as values: the evaluation of a case as a whole.
 
-Money is in the case's own unit, payoffs are expectations over the rival's type unless said otherwise. Firms are counted from 1 where a row
-names one. Whatever was not asked or is not known is None. `mechanism.report.tree` turns these into the JSON contract; nothing else does.
+Money is in the case's own unit, payoffs are expectations over the rival's type unless said
+otherwise. Firms are counted from 1 where a row names one. Whatever was not asked or is not known is
+None. `mechanism.report.tree` turns these into the JSON contract; nothing else does.
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ class Change:
 
 @dataclass(frozen=True, kw_only=True)
 class ComparisonRow:
-    """One policy at one case: at the case's own parameters, or in expectation where types are private."""
+    """One policy at one case: at the case's own parameters, or in expectation where types are
+    private."""
 
     policy: Policy
     """Which."""
@@ -61,7 +63,8 @@ class ComparisonRow:
     change: Change | None
     """Against the market as it is; None without figures of both."""
     share_of_gain: float | None
-    """Of what the planner's levels would add to today's welfare; None where they add next to nothing."""
+    """Of what the planner's levels would add to today's welfare; None where they add next to
+    nothing."""
     value: float | None
     """V when all join: what policies are ranked by."""
     why_not: WhyNot | None
@@ -73,7 +76,8 @@ class ComparisonRow:
     outlay_joined: float | None
     """What the public then pays; negative is revenue."""
     attained: float | None
-    """The share of the most that can be attained over today; None of what does not compete, or where types are private."""
+    """The share of the most that can be attained over today; None of what does not compete, or
+    where types are private."""
 
     def __post_init__(self) -> None:
         freeze(self)
@@ -117,19 +121,20 @@ class Evaluation:
     full_information: FullInformation | None
     """Subsidy and tax where nothing is private; None without a social optimum."""
     rates: LinearSubsidies | None
-    """Subsidies per unit at the case's own parameters, at the levels of the highest value or, where types are private, the planner's; None
-    without such levels."""
+    """Subsidies per unit at the case's own parameters, at the levels of the highest value or, where
+    types are private, the planner's; None without such levels."""
     attainable: Attainable | None
     """The levels of the highest value; None where types are private."""
     rates_under_types: FixedRates | WhyNot | None
     """Those fixed before types are drawn, or why there are none; None where nothing is private."""
     rules: Mapping[str, RuleResult | None] | None
-    """By tax rule, None for what there is none of. Empty where some pair of types has no social optimum; None where nothing is
-    private."""
+    """By tax rule, None for what there is none of. Empty where some pair of types has no social
+    optimum; None where nothing is private."""
     why_not: Mapping[str, WhyNot]
     """Why there is none of a rule, by its key."""
     private_market: PrivateMarket | None
-    """The market in which every firm knows its own type alone; None where it was not looked for or not found."""
+    """The market in which every firm knows its own type alone; None where it was not looked for or
+    not found."""
     ranked: Ranked
     """The policies ranked."""
     comparison: tuple[ComparisonRow, ...]

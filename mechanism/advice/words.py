@@ -42,7 +42,10 @@ class Outside:
 
 
 OUTSIDE = {
-    "ir1": Outside(label="As printed, one price on both sides", against="its own profit at the same levels without transfers"),
+    "ir1": Outside(
+        label="As printed, one price on both sides",
+        against="its own profit at the same levels without transfers",
+    ),
     "ir_market": Outside(label="Against today's market", against="today's market"),
     "ir2": Outside(label="Against earning nothing", against="earning nothing"),
 }
@@ -73,7 +76,11 @@ class Words:
     def gains(self, who: str, value: float, zero: float) -> str:
         """Who gains or loses how much, as a clause; up to `zero` it is nothing."""
         if abs(value) <= zero:
-            return f"{who} neither gain nor lose" if who == CONSUMERS else f"{who} neither gains nor loses"
+            return (
+                f"{who} neither gain nor lose"
+                if who == CONSUMERS
+                else f"{who} neither gains nor loses"
+            )
         verb = "gain" if value > 0 else "lose"
         return f"{who} {verb if who == CONSUMERS else verb + 's'} {amount(abs(value))}"
 

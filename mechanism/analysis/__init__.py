@@ -1,1 +1,2 @@
-"""What a user asks: a case evaluated, many, what if, what would overturn the answer, a mechanism designed."""
+"""What a user asks: a case evaluated, many, what if, what would overturn the answer, a mechanism
+designed."""

@@ -17,12 +17,25 @@ from mechanism.design.checks import NOT_ESTABLISHED, Check, JointLie
 from mechanism.design.environment import AllocationRule, Environment, efficient
 from mechanism.design.options import NO_LEVELS, NO_OUTSIDE, by_formula, too_many
 from mechanism.design.rules import TAX_RULES, TaxRule
-from mechanism.design.setting_file import DesignOptions, Resolved, is_setting, load_setting, too_large, transfers_by_type
+from mechanism.design.setting_file import (
+    DesignOptions,
+    Resolved,
+    is_setting,
+    load_setting,
+    too_large,
+    transfers_by_type,
+)
 from mechanism.design.solve import Contradiction, Design, DirectMechanism, design, least_outlay
 from mechanism.design.states import own_first
 from mechanism.scheme.continuum import between
 from mechanism.scheme.designed import asked
-from mechanism.scheme.market_setting import NoSettingError, both_types_setting, market_setting, menu_levels, outside_options
+from mechanism.scheme.market_setting import (
+    NoSettingError,
+    both_types_setting,
+    market_setting,
+    menu_levels,
+    outside_options,
+)
 from mechanism.scheme.preparation import prepare
 from mechanism.scheme.rule_results import Continuum
 
@@ -72,7 +85,9 @@ class DesignResult:
     @property
     def verdicts(self) -> tuple[str, ...]:
         """The finding in words, the most important first."""
-        return tuple(_verdicts(self)) + (() if self.continuum is None else (_between_types(self.continuum),))
+        return tuple(_verdicts(self)) + (
+            () if self.continuum is None else (_between_types(self.continuum),)
+        )
 
 
 def solve_file(path: str | Path, given: dict[str, str]) -> DesignResult:
@@ -87,14 +102,19 @@ def solve_file(path: str | Path, given: dict[str, str]) -> DesignResult:
         if why := too_large(list(setting.shape), len(setting.alternatives), options):
             raise DesignError(f"the players {why}")
         return _result(problem.setting, None, options, options.participation, problem.resolved)
-    policy = parse_tree(document.tree, name=Path(path).stem, path=Path(path), document=document, faults=faults)
+    policy = parse_tree(
+        document.tree, name=Path(path).stem, path=Path(path), document=document, faults=faults
+    )
     return _of_market(policy, given)
 
 
 def _of_market(policy: PolicyCase, given: dict[str, str]) -> DesignResult:
     """The design for a case with private types."""
     if policy.types is None:
-        raise DesignError("the case has no types, so there is nothing to design for; add a types block, or use pigou evaluate")
+        raise DesignError(
+            "the case has no types, so there is nothing to design for; add a types block, or use"
+            " pigou evaluate"
+        )
     grid = type_space(policy.types)
     base = asked(policy.mechanism)
     form = given.get("participation", policy.mechanism.participation)
@@ -102,7 +122,10 @@ def _of_market(policy: PolicyCase, given: dict[str, str]) -> DesignResult:
     joins = "none" if form == "none" else "outside"
     options = _overruled(base, given | {"participation": joins})
     if not TAX_RULES[options.tax_rule].in_markets:
-        raise DesignError(f"{options.tax_rule} is a rule for setting files: a market without one of its firms is not described")
+        raise DesignError(
+            f"{options.tax_rule} is a rule for setting files: a market without one of its firms is"
+            " not described"
+        )
     _sensible(2, options)
     # As in evaluate: truth and participation are asked at the points between types too, unless the
     # program is too large for that.
@@ -112,29 +135,51 @@ def _of_market(policy: PolicyCase, given: dict[str, str]) -> DesignResult:
     kind = "by_type" if by_type else "by_state"
     if few:
         both = options.allocation == "second_best" and options.collusion == "proof"
-        kind = "joint_lotteries" if both else "joint" if options.collusion == "proof" else "lotteries"
+        kind = (
+            "joint_lotteries" if both else "joint" if options.collusion == "proof" else "lotteries"
+        )
     if why := too_many(len(types.nodes), kind):
         raise DesignError(why.text)
     if not grid.private_values:
         return _of_both_types(policy, grid, options, form)
     try:
         menu = menu_levels(policy.market, types.types, options.allocation == "second_best")
-        plan = market_setting(policy.market, types, menu, outside_options(policy.market, types, form, options.timing, menu[0]))
+        plan = market_setting(
+            policy.market,
+            types,
+            menu,
+            outside_options(policy.market, types, form, options.timing, menu[0]),
+        )
     except NoSettingError as error:
         raise DesignError(str(error)) from None
     result = _result(plan.setting, plan, options, form, policy.resolved)
-    if few or not types.continuous or types.size > LARGEST_CONTINUUM or result.found.mechanism is None:
+    if (
+        few
+        or not types.continuous
+        or types.size > LARGEST_CONTINUUM
+        or result.found.mechanism is None
+    ):
         return result
-    return replace(result, continuum=_continuum(policy, grid, options, form, result.found.mechanism))
+    return replace(
+        result, continuum=_continuum(policy, grid, options, form, result.found.mechanism)
+    )
 
 
-def _of_both_types(policy: PolicyCase, types: TypeSpace, options: DesignOptions, form: str) -> DesignResult:
+def _of_both_types(
+    policy: PolicyCase, types: TypeSpace, options: DesignOptions, form: str
+) -> DesignResult:
     """The design where both types move both profits: transfers at the planner's levels."""
     both = f"{PRIVATE[types.parameter].label} are private, so that both types move both profits"
     if not TAX_RULES[options.tax_rule].designed:
-        raise DesignError(f"{both}: only transfers that are solved for are designed; pigou evaluate judges {options.tax_rule}")
+        raise DesignError(
+            f"{both}: only transfers that are solved for are designed; pigou evaluate judges"
+            f" {options.tax_rule}"
+        )
     if options.allocation == "second_best" or options.collusion == "proof":
-        raise DesignError(f"{both}: neither lotteries over levels nor proof against collusion are solved for there")
+        raise DesignError(
+            f"{both}: neither lotteries over levels nor proof against collusion are solved for"
+            " there"
+        )
     scheme = prepare(policy.market, types, _chosen(policy, options, form))
     if scheme is None:
         raise DesignError(NO_LEVELS.text)
@@ -162,18 +207,27 @@ def _chosen(policy: PolicyCase, options: DesignOptions, form: str) -> MechanismO
     )
 
 
-def _continuum(policy: PolicyCase, types: TypeSpace, options: DesignOptions, form: str, found: DirectMechanism) -> Continuum | None:
+def _continuum(
+    policy: PolicyCase, types: TypeSpace, options: DesignOptions, form: str, found: DirectMechanism
+) -> Continuum | None:
     """Truth and participation between the types of the grid; None where the market has none to
     compare with."""
     prepared = prepare(policy.market, types, _chosen(policy, options, form))
     first, second = found.transfers
-    return None if prepared is None else between(prepared, TAX_RULES[options.tax_rule], own_first(first, second))
+    return (
+        None
+        if prepared is None
+        else between(prepared, TAX_RULES[options.tax_rule], own_first(first, second))
+    )
 
 
 def _overruled(options: DesignOptions, given: dict[str, str]) -> DesignOptions:
     form = given.get("participation", "none")
     if form not in ("outside", "none"):
-        raise DesignError(f"--participation {form} is for case files; a setting's outside options are in its players (outside or none)")
+        raise DesignError(
+            f"--participation {form} is for case files; a setting's outside options are in its"
+            " players (outside or none)"
+        )
     return check(DesignOptions, options.model_dump() | given)
 
 
@@ -186,7 +240,11 @@ def _sensible(players: int, options: DesignOptions) -> None:
 
 
 def _result(
-    setting: Environment, plan: AllocationRule | None, options: DesignOptions, participation: str, resolved: Resolved
+    setting: Environment,
+    plan: AllocationRule | None,
+    options: DesignOptions,
+    participation: str,
+    resolved: Resolved,
 ) -> DesignResult:
     benchmark = plan or efficient(setting)
     outlay, _ = least_outlay(setting, benchmark)
@@ -197,7 +255,8 @@ def _result(
         setting=setting,
         found=design(setting, options, plan),
         benchmark=benchmark,
-        efficient_surplus=setting.shifted_welfare + float(setting.expect(benchmark.centred.welfare).item()),
+        efficient_surplus=setting.shifted_welfare
+        + float(setting.expect(benchmark.centred.welfare).item()),
         least_outlay=outlay if np.isfinite(outlay) and options.participation != "none" else None,
     )
 
@@ -211,7 +270,12 @@ OBJECTIVES = {
     "min_worst_deficit": "the least deficit in the worst state",
     "min_violation": "the least violation of what is asked",
 }
-CONSTRAINTS = {"ic": "truth-telling", "coalition": "proof against collusion", "ir": "participation", "budget": "the budget"}
+CONSTRAINTS = {
+    "ic": "truth-telling",
+    "coalition": "proof against collusion",
+    "ir": "participation",
+    "budget": "the budget",
+}
 
 
 def _verdicts(result: DesignResult) -> list[str]:
@@ -219,17 +283,30 @@ def _verdicts(result: DesignResult) -> list[str]:
     if found.contradiction is not None:
         return _refuted(result, found.contradiction)
     if found.status == "unbounded":
-        return ["Transfers can be improved without limit: nobody may refuse to take part, so players can be made to pay any amount."]
+        return [
+            "Transfers can be improved without limit: nobody may refuse to take part, so players"
+            " can be made to pay any amount."
+        ]
     if found.mechanism is None:
         return ["The solver gave no answer that can be relied on."]
-    text = _solved_for(result, found.mechanism) if result.rule.designed else _by_formula(result, found.mechanism)
+    text = (
+        _solved_for(result, found.mechanism)
+        if result.rule.designed
+        else _by_formula(result, found.mechanism)
+    )
     surplus, full = found.mechanism.achieved.surplus, result.efficient_surplus
     if result.lost > 1e-9 * result.setting.range:
-        text.append(f"Surplus is {surplus:.6g}, {result.lost:.6g} below what would be efficient ({full:.6g}).")
+        text.append(
+            f"Surplus is {surplus:.6g}, {result.lost:.6g} below what would be efficient"
+            f" ({full:.6g})."
+        )
     text += _joint(result, found.mechanism)
     opinion = found.second_opinion
     if opinion is not None and not opinion.agrees:
-        text.append(f"A second solver ({opinion.solver}) does NOT confirm the figure: {opinion.objective_value}.")
+        text.append(
+            f"A second solver ({opinion.solver}) does NOT confirm the figure:"
+            f" {opinion.objective_value}."
+        )
     return text
 
 
@@ -237,13 +314,22 @@ def _asked(options: DesignOptions) -> str:
     return (
         f"{options.incentive} truth-telling"
         + (", proof against collusion" if options.collusion == "proof" else "")
-        + ("" if options.participation == "none" else f" and {options.timing.replace('_', ' ')} participation")
+        + (
+            ""
+            if options.participation == "none"
+            else f" and {options.timing.replace('_', ' ')} participation"
+        )
     )
 
 
 OTHER_TIES = {
-    "possible": "broken otherwise, by lottery among the alternatives that tie, what is asked can be done",
-    "infeasible": "no other way to break them, lotteries among the alternatives that tie included, does what is asked either",
+    "possible": (
+        "broken otherwise, by lottery among the alternatives that tie, what is asked can be done"
+    ),
+    "infeasible": (
+        "no other way to break them, lotteries among the alternatives that tie included, does what"
+        " is asked either"
+    ),
     "not_established": "whether another way to break them does what is asked is not established",
 }
 
@@ -255,10 +341,19 @@ def _refuted(result: DesignResult, proof: Contradiction) -> list[str]:
     text = [f"No transfers give {_asked(result.options)}{budget}: {who} contradict each other."]
     if proof.ties is not None:
         many = "1 state" if proof.ties.states == 1 else f"{proof.ties.states} states"
-        text.append(f"That is with ties, in {many}, broken to the alternative listed first: {OTHER_TIES[proof.ties.otherwise]}.")
-    text.append(f"The {len(proof.rows)} conflicting constraints add up to a contradiction; this is verified.")
+        text.append(
+            f"That is with ties, in {many}, broken to the alternative listed first:"
+            f" {OTHER_TIES[proof.ties.otherwise]}."
+        )
+    text.append(
+        f"The {len(proof.rows)} conflicting constraints add up to a contradiction; this is"
+        " verified."
+    )
     if "budget" in kinds and result.least_outlay is not None and "coalition" not in kinds:
-        text.append(f"Without a limit to the budget the public would have to pay {result.least_outlay:.6g} in expectation.")
+        text.append(
+            f"Without a limit to the budget the public would have to pay {result.least_outlay:.6g}"
+            " in expectation."
+        )
     return text
 
 
@@ -266,14 +361,20 @@ def _money(mechanism: DirectMechanism) -> str:
     outlay = mechanism.achieved.outlay
     if abs(outlay) <= 1e-9 * mechanism.plan.setting.range:
         return "costs nothing in expectation"
-    return f"{'costs the public' if outlay > 0 else 'brings the public'} {abs(outlay):.6g} in expectation"
+    return (
+        f"{'costs the public' if outlay > 0 else 'brings the public'} {abs(outlay):.6g} in"
+        " expectation"
+    )
 
 
 def _solved_for(result: DesignResult, mechanism: DirectMechanism) -> list[str]:
     options, value = result.options, result.found.objective_value
     assert value is not None
     if options.objective == "min_violation" and value > 1e-9 * result.setting.range:
-        return [f"What is asked ({_asked(options)}) cannot all hold: some constraint is missed by {value:.6g} at the least."]
+        return [
+            f"What is asked ({_asked(options)}) cannot all hold: some constraint is missed by"
+            f" {value:.6g} at the least."
+        ]
     best = f"{OBJECTIVES[options.objective]} that {_asked(options)} allow"
     return [f"{best[0].upper()}{best[1:]} is {value:.6g}; the mechanism {_money(mechanism)}."]
 
@@ -283,9 +384,23 @@ def _by_formula(result: DesignResult, mechanism: DirectMechanism) -> list[str]:
     worst = achieved.worst
     then = f"the public pays {worst:.6g}" if worst >= 0 else f"it brings {-worst:.6g}"
     text = [f"The rule {options.tax_rule} {_money(mechanism)}; in the worst state {then}."]
-    text.append(_holds(achieved.ic[options.incentive], "Truth is a best reply", "Truth is no best reply", options.incentive))
+    text.append(
+        _holds(
+            achieved.ic[options.incentive],
+            "Truth is a best reply",
+            "Truth is no best reply",
+            options.incentive,
+        )
+    )
     if options.participation != "none":
-        text.append(_holds(achieved.ir[options.timing], "Everybody joins", "Not everybody joins", options.timing))
+        text.append(
+            _holds(
+                achieved.ir[options.timing],
+                "Everybody joins",
+                "Not everybody joins",
+                options.timing,
+            )
+        )
     return text
 
 
@@ -299,7 +414,10 @@ def _joint(result: DesignResult, mechanism: DirectMechanism) -> list[str]:
     if check.status != "violated" or not isinstance(check.witness, JointLie):
         return []
     told = ", ".join(f"{report:.4g}" for report in check.witness.reports)
-    return [f"Players that agree on their reports gain up to {check.witness.gain:.6g} together, by reporting {told}."]
+    return [
+        f"Players that agree on their reports gain up to {check.witness.gain:.6g} together, by"
+        f" reporting {told}."
+    ]
 
 
 def _between_types(found: Continuum) -> str:
@@ -308,7 +426,10 @@ def _between_types(found: Continuum) -> str:
     if found.ir is not None:
         short = None if found.ir.amount is None else -found.ir.amount
         texts.append(_between("participation", found.ir, short, "joining costs some type"))
-    return f"Over all types of the interval, {found.points} points of which were searched: {' and '.join(texts)}."
+    return (
+        f"Over all types of the interval, {found.points} points of which were searched:"
+        f" {' and '.join(texts)}."
+    )
 
 
 def _between(name: str, check: Check, amount: float | None, loses: str) -> str:

@@ -1,5 +1,5 @@
-"""One case against another: what was changed, every policy, regime and tax rule before and after, and
-what that does to the recommendation."""
+"""One case against another: what was changed, every policy, regime and tax rule before and after,
+and what that does to the recommendation."""
 
 from __future__ import annotations
 
@@ -111,10 +111,13 @@ class Difference:
 
 
 def difference(before: Evaluation, after: Evaluation) -> Difference:
-    """Two evaluations side by side: what was changed, every policy, regime and tax rule before, after, and by how much."""
+    """Two evaluations side by side: what was changed, every policy, regime and tax rule before,
+    after, and by how much."""
     sides = before, after
     policies = [{key: _policy_side(row) for key, row in side.rows.items()} for side in sides]
-    rules = [{key: _rule_side(rule, side) for key, rule in side.found_rules.items()} for side in sides]
+    rules = [
+        {key: _rule_side(rule, side) for key, rule in side.found_rules.items()} for side in sides
+    ]
     return Difference(
         before=before,
         after=after,
@@ -130,7 +133,11 @@ def changes(before: Json, after: Json) -> tuple[KeyChange, ...]:
     """The keys whose values differ."""
     old, new = flat(before), flat(after)
     keys = dict.fromkeys([*old, *new])
-    return tuple(KeyChange(key=key, before=old.get(key), after=new.get(key)) for key in keys if old.get(key) != new.get(key))
+    return tuple(
+        KeyChange(key=key, before=old.get(key), after=new.get(key))
+        for key in keys
+        if old.get(key) != new.get(key)
+    )
 
 
 def _policy_side(row: ComparisonRow) -> Side:
@@ -146,7 +153,9 @@ def _policy_side(row: ComparisonRow) -> Side:
         },
         per_firm={
             "profit": row.profit,
-            "profit_joined": None if e is None or row.net_transfer is None else e.profit + row.net_transfer,
+            "profit_joined": (
+                None if e is None or row.net_transfer is None else e.profit + row.net_transfer
+            ),
             "sharing": None if e is None else e.sharing,
             "investment": None if e is None else e.investment,
         },
@@ -155,7 +164,9 @@ def _policy_side(row: ComparisonRow) -> Side:
 
 def _regimes(found: Evaluation) -> dict[str, Side]:
     sides = {key: _outcome_side(outcome) for key, outcome in found.regimes.items()}
-    return sides | ({PRIVATE_MARKET: _private_side(found.private_market)} if found.private_asked else {})
+    return sides | (
+        {PRIVATE_MARKET: _private_side(found.private_market)} if found.private_asked else {}
+    )
 
 
 def _outcome_side(outcome: Outcome) -> Side:
@@ -209,7 +220,10 @@ NOT_THERE = Side(figures={}, per_firm={})
 
 def _compared(before: Mapping[str, Side], after: Mapping[str, Side]) -> tuple[Compared, ...]:
     """Rows of figures before and after, for everything that stands on either side."""
-    return tuple(_row(key, before.get(key, NOT_THERE), after.get(key, NOT_THERE)) for key in dict.fromkeys([*before, *after]))
+    return tuple(
+        _row(key, before.get(key, NOT_THERE), after.get(key, NOT_THERE))
+        for key in dict.fromkeys([*before, *after])
+    )
 
 
 def _row(key: str, before: Side, after: Side) -> Compared:
@@ -217,15 +231,24 @@ def _row(key: str, before: Side, after: Side) -> Compared:
     return Compared(
         key=key,
         status=(before.status, after.status),
-        figures={name: Moved(before=before.figures.get(name), after=after.figures.get(name)) for name in figures},
-        per_firm={name: (_moved(before, after, name, 0), _moved(before, after, name, 1)) for name in per_firm},
+        figures={
+            name: Moved(before=before.figures.get(name), after=after.figures.get(name))
+            for name in figures
+        },
+        per_firm={
+            name: (_moved(before, after, name, 0), _moved(before, after, name, 1))
+            for name in per_firm
+        },
     )
 
 
 def _moved(before: Side, after: Side, name: str, firm: int) -> Moved:
     """One firm's figure."""
     old, new = before.per_firm.get(name), after.per_firm.get(name)
-    return Moved(before=None if old is None else float(old[firm]), after=None if new is None else float(new[firm]))
+    return Moved(
+        before=None if old is None else float(old[firm]),
+        after=None if new is None else float(new[firm]),
+    )
 
 
 # --- what is recommended
@@ -245,7 +268,9 @@ def _recommended(found: Evaluation) -> Policy | None:
     return found.recommendation.policy
 
 
-def _why(before: Evaluation, after: Evaluation, old: Policy | None, new: Policy | None) -> tuple[str, ...]:
+def _why(
+    before: Evaluation, after: Evaluation, old: Policy | None, new: Policy | None
+) -> tuple[str, ...]:
     """Why `new` is recommended where `old` was."""
     assert before.recommendation is not None
     assert after.recommendation is not None
@@ -280,7 +305,9 @@ def _preferred(found: Evaluation, winner: Policy, other: Policy) -> str:
     keys = [c.policy.key for c in found.ranked.contenders]
     if not found.ranked.equal[keys.index(other.key), 0]:
         return f"{winner.phrase} is worth {say.money(value - against)} more than {other.phrase}"
-    asks = [RUNGS.index(policy.requires) for policy in (winner, other) if policy.requires is not None]
+    asks = [
+        RUNGS.index(policy.requires) for policy in (winner, other) if policy.requires is not None
+    ]
     outlays = [row.outlay_joined or 0.0 for row in rows]
     if asks[0] < asks[-1]:
         reason = f"asks less ({winner.requires}, not {other.requires})"

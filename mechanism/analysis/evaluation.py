@@ -1,4 +1,5 @@
-"""One case end to end: regimes, mechanism, checks, policies side by side and ranked, verdicts. `mechanism.report.tree` gives its JSON."""
+"""One case end to end: regimes, mechanism, checks, policies side by side and ranked, verdicts.
+`mechanism.report.tree` gives its JSON."""
 
 from __future__ import annotations
 
@@ -32,7 +33,15 @@ from mechanism.casefile.standard import standard_of, welfare_net
 from mechanism.casefile.types import TypeSpace, type_space
 from mechanism.design.options import NO_LEVELS, WhyNot
 from mechanism.design.rules import TAX_RULES
-from mechanism.ranking.contenders import Standing, as_found, fixed_rates, known_policies, one_standing, rates_standing, typed_policies
+from mechanism.ranking.contenders import (
+    Standing,
+    as_found,
+    fixed_rates,
+    known_policies,
+    one_standing,
+    rates_standing,
+    typed_policies,
+)
 from mechanism.ranking.rank import WHY_NOT, Contender, Ranked, rank
 from mechanism.rates.instruments import linear_subsidies
 from mechanism.scheme.allocation import allocate
@@ -46,10 +55,14 @@ if TYPE_CHECKING:
 
 
 def evaluate(case: PolicyCase, switches: bool = False) -> Evaluation:
-    """Evaluate a case: every regime, the mechanism, its constraints, and policies against the benchmarks; with `switches` what would
-    overturn the recommendation too."""
+    """Evaluate a case: every regime, the mechanism, its constraints, and policies against the
+    benchmarks; with `switches` what would overturn the recommendation too."""
     regimes = solve_regimes(case.market)
-    found = _known(case, regimes) if case.types is None else _private(case, regimes, type_space(case.types))
+    found = (
+        _known(case, regimes)
+        if case.types is None
+        else _private(case, regimes, type_space(case.types))
+    )
     if switches:
         robust, over_numbers = over_standards(found)
         advice = recommend(found, (*over_numbers, *over_parameters(found)), robust)
@@ -66,7 +79,11 @@ def _known(case: PolicyCase, regimes: Mapping[str, Outcome]) -> Evaluation:
     optimum, market = regimes[GOAL], regimes[TODAY]
     standard = standard_of(case.mechanism)
     policies = compared(private=False, unpaid=standard.participation == "none")
-    found = {policy.key: as_found(regimes[policy.key]) for policy in policies if policy.source == "regime"}
+    found = {
+        policy.key: as_found(regimes[policy.key])
+        for policy in policies
+        if policy.source == "regime"
+    }
     known = known_policies(case.market.flat(), found, policies, standard)
     ranked = rank(known.contenders, TODAY, GOAL, standard)
     assert known.best is not None
@@ -76,7 +93,11 @@ def _known(case: PolicyCase, regimes: Mapping[str, Outcome]) -> Evaluation:
         types=None,
         regimes=regimes,
         full_information=full_information(case.market, optimum, market) if optimum.solved else None,
-        rates=linear_subsidies(case.market, aimed_at, market, known.rates) if np.isfinite(aimed_at).all() else None,
+        rates=(
+            linear_subsidies(case.market, aimed_at, market, known.rates)
+            if np.isfinite(aimed_at).all()
+            else None
+        ),
         attainable=known.best,
         rates_under_types=None,
         rules=None,
@@ -91,20 +112,33 @@ def _known(case: PolicyCase, regimes: Mapping[str, Outcome]) -> Evaluation:
 
 
 def _private(case: PolicyCase, regimes: Mapping[str, Outcome], types: TypeSpace) -> Evaluation:
-    # Imported where it is needed: cvxpy takes longer to import than a case without types to evaluate.
+    # Imported where it is needed: cvxpy takes longer to import than a case without types to
+    # evaluate.
     from mechanism.scheme.asymmetric_information import private_market, rules_at, run_rule
 
     optimum, market, standard = regimes[GOAL], regimes[TODAY], standard_of(case.mechanism)
     setting = prepare(case.market, types, case.mechanism)
-    run = {} if setting is None else {rule.key: run_rule(setting, rule.key) for rule in rules_at(types)}
+    run = (
+        {}
+        if setting is None
+        else {rule.key: run_rule(setting, rule.key) for rule in rules_at(types)}
+    )
     rules = {key: None if isinstance(found, WhyNot) else found for key, found in run.items()}
     why_not = {key: found for key, found in run.items() if isinstance(found, WhyNot)}
-    rates = linear_subsidies(case.market, optimum.levels, market) if optimum.levels is not None else None
-    fixed = None if setting is None else fixed_rates(setting, None if rates is None else rates.rates)
+    rates = (
+        linear_subsidies(case.market, optimum.levels, market)
+        if optimum.levels is not None
+        else None
+    )
+    fixed = (
+        None if setting is None else fixed_rates(setting, None if rates is None else rates.rates)
+    )
     private = None if setting is None else private_market(setting)
     policies = compared(private=True, unpaid=standard.participation == "none")
     standings = _regime_standings(case.market.flat(), types, regimes, setting, policies)
-    standings[PRIVATE_MARKET] = one_standing(None if private is None else private.expected, missing="no_equilibrium", why=NOT_SETTLED)
+    standings[PRIVATE_MARKET] = one_standing(
+        None if private is None else private.expected, missing="no_equilibrium", why=NOT_SETTLED
+    )
     for policy in policies:
         if policy.source == "full_information":
             standings[policy.key] = standings[GOAL]
@@ -138,7 +172,11 @@ def _private(case: PolicyCase, regimes: Mapping[str, Outcome], types: TypeSpace)
 
 
 def _regime_standings(
-    case: Case, types: TypeSpace, regimes: Mapping[str, Outcome], setting: Scheme | None, policies: Sequence[Policy]
+    case: Case,
+    types: TypeSpace,
+    regimes: Mapping[str, Outcome],
+    setting: Scheme | None,
+    policies: Sequence[Policy],
 ) -> dict[str, Standing]:
     """Regimes in expectation over both firms' types, each chosen with the types known."""
     nodes = np.ix_(types.nodes, types.nodes)
@@ -150,10 +188,22 @@ def _regime_standings(
         if played_privately(key):
             out[key] = market_standing(case, types, private_regime(case, types, key))
             continue
-        chosen = levels[key] if key in levels else allocate(case, types.types, key, types.parameter).levels
-        status = "converged" if np.isfinite(chosen).all() else "not_converged" if regimes[key].solved else regimes[key].status
+        chosen = (
+            levels[key]
+            if key in levels
+            else allocate(case, types.types, key, types.parameter).levels
+        )
+        status = (
+            "converged"
+            if np.isfinite(chosen).all()
+            else "not_converged"
+            if regimes[key].solved
+            else regimes[key].status
+        )
         why = np.array([regimes[key].message or ""], object)
-        out[key] = expected_standing(case, types, chosen[None], np.array([status], object), why, {}, REGIMES[key].prices)
+        out[key] = expected_standing(
+            case, types, chosen[None], np.array([status], object), why, {}, REGIMES[key].prices
+        )
     return out
 
 
@@ -165,7 +215,8 @@ def _ruled(found: RuleResult | WhyNot) -> Standing:
 
 
 def _compared(setting: Scheme, key: str, found: RuleResult | WhyNot) -> Standing:
-    """The same in a comparison, where transfers that are solved for are those of the least outlay."""
+    """The same in a comparison, where transfers that are solved for are those of the least
+    outlay."""
     plain = compared_options(setting.options)
     if not TAX_RULES[key].designed or plain == setting.options:
         return _ruled(found)
@@ -178,7 +229,8 @@ def _compared(setting: Scheme, key: str, found: RuleResult | WhyNot) -> Standing
 def comparison(ranked: Ranked, public_funds_cost: float) -> tuple[ComparisonRow, ...]:
     """The policies side by side at one case; changes are against the market as it is.
 
-    Profit is what firms keep as it stands, net transfers included; outlay is what the public then pays net of tax.
+    Profit is what firms keep as it stands, net transfers included; outlay is what the public then
+    pays net of tax.
     """
     return tuple(_row(ranked, p, public_funds_cost) for p in range(len(ranked.contenders)))
 
@@ -202,12 +254,16 @@ def _row(ranked: Ranked, p: int, public_funds_cost: float) -> ComparisonRow:
         if best is not None and best.welfare - base.welfare > NO_GAIN * abs(base.welfare):
             share = float((e.welfare - base.welfare) / (best.welfare - base.welfare))
     code = ranked.why_not[p, 0]
-    joins = e is not None and bool(np.isfinite(ranked.net_transfer[p, 0]).all())  # what staying out is worth may not be known
+    joins = e is not None and bool(
+        np.isfinite(ranked.net_transfer[p, 0]).all()
+    )  # what staying out is worth may not be known
     return ComparisonRow(
         policy=c.policy,
         status=c.status[0],
         expected=e,
-        welfare_net=None if e is None else float(welfare_net(e.welfare, e.budget, public_funds_cost)),
+        welfare_net=(
+            None if e is None else float(welfare_net(e.welfare, e.budget, public_funds_cost))
+        ),
         change=change,
         share_of_gain=share,
         value=float(ranked.value[p, 0]) if joins else None,
@@ -224,8 +280,8 @@ NO_GAIN = 1e-6
 
 
 def _attained(ranked: Ranked, p: int) -> float | None:
-    """What a policy that competes brings over today as a share of the most that can be attained; None where that is not known, or
-    next to nothing."""
+    """What a policy that competes brings over today as a share of the most that can be attained;
+    None where that is not known, or next to nothing."""
     best = next((k for k, c in enumerate(ranked.contenders) if c.barred == "attainable"), None)
     if best is None or not ranked.competes[p, 0]:
         return None

@@ -1,7 +1,8 @@
-"""What a batch shows: which policy is recommended how often, how large gains and outlays are, who would join, and what it depends on.
+"""What a batch shows: which policy is recommended how often, how large gains and outlays are, who
+would join, and what it depends on.
 
-Reads a batch's result (Parquet or CSV), whose rows are ordered by case and then by policy. Nothing is ranked here: what is recommended
-stands in the result.
+Reads a batch's result (Parquet or CSV), whose rows are ordered by case and then by policy. Nothing
+is ranked here: what is recommended stands in the result.
 """
 
 from __future__ import annotations
@@ -56,14 +57,18 @@ class Result:
     joining: NDArray[np.object_]
     """(cases, policies): whether all would join as it stands."""
     best: NDArray[np.object_]
-    """(cases,): the policy recommended, today's market even where the batch does not list it; empty: no advice."""
+    """(cases,): the policy recommended, today's market even where the batch does not list it;
+    empty: no advice."""
     keys: Mapping[str, NDArray[Any]]
     """The varied keys, (cases,) each."""
 
     def today(self, figure: str) -> Array:
-        """(cases,): a figure of today's market, which competes wherever it stands; NaN where the batch does not list it."""
+        """(cases,): a figure of today's market, which competes wherever it stands; NaN where the
+        batch does not list it."""
         value, may = self.figures[figure], self.figures["competes"] == 1
-        columns = [self.policies.index(key) for key in (PRIVATE_MARKET, TODAY) if key in self.policies]
+        columns = [
+            self.policies.index(key) for key in (PRIVATE_MARKET, TODAY) if key in self.policies
+        ]
         out = np.full(len(value), np.nan)
         for j in reversed(columns):
             out = np.where(may[:, j], value[:, j], out)
@@ -115,7 +120,8 @@ class PolicyFinding:
     truthful: float | None
     """Of the cases that say, the share in which truth pays."""
     joined: float | None
-    """Of the cases that say, the share in which all would join as it stands, before any flat part."""
+    """Of the cases that say, the share in which all would join as it stands, before any flat
+    part."""
     against_market: AgainstMarket | None
     """None where the batch does not list the market as it is."""
     spreads: Mapping[str, Spread | None]
@@ -162,12 +168,21 @@ class Findings:
     @property
     def ordered(self) -> frozenset[str]:
         """The keys whose groups run from low to high."""
-        return frozenset(key for key, groups in self.by.items() if all(group.missing or group.low is not None for group in groups))
+        return frozenset(
+            key
+            for key, groups in self.by.items()
+            if all(group.missing or group.low is not None for group in groups)
+        )
 
     @property
     def shapes(self) -> dict[str, dict[str, Shape]]:
-        """How often each policy that competes is recommended over the groups of a key that run from low to high."""
-        return {key: _shapes([group for group in self.by[key] if not group.missing]) for key in self.by if key in self.ordered}
+        """How often each policy that competes is recommended over the groups of a key that run from
+        low to high."""
+        return {
+            key: _shapes([group for group in self.by[key] if not group.missing])
+            for key in self.by
+            if key in self.ordered
+        }
 
 
 def read_result(path: Path) -> Result:
@@ -177,7 +192,9 @@ def read_result(path: Path) -> Result:
             raise ResultError("is not there; check the path")
         frame = pd.read_parquet(path) if path.suffix.lower() == ".parquet" else pd.read_csv(path)
     except ImportError:
-        raise ResultError("a .parquet file needs pyarrow: install it, or pigou with its extra `batch`") from None
+        raise ResultError(
+            "a .parquet file needs pyarrow: install it, or pigou with its extra `batch`"
+        ) from None
     except (OSError, ValueError) as error:
         raise ResultError(f"cannot be read: {str(error).splitlines()[0]}") from None
     missing = [name for name in ("case_id", "policy", "status", "welfare") if name not in frame]
@@ -191,17 +208,30 @@ def read_result(path: Path) -> Result:
     policies = tuple(frame["policy"][first])
     width = len(policies)
     shape = (len(frame) // width, width)
-    whole = len(frame) % width == 0 and (frame["policy"].to_numpy().reshape(shape) == np.array(policies, object)).all()
+    whole = (
+        len(frame) % width == 0
+        and (frame["policy"].to_numpy().reshape(shape) == np.array(policies, object)).all()
+    )
     ids = frame["case_id"].to_numpy().reshape(shape) if whole else np.zeros((1, 1))
     if not whole or (ids != ids[:, :1]).any():
-        raise ResultError("is no whole result of pigou batch: its rows are not ordered by case, each with the same policies")
+        raise ResultError(
+            "is no whole result of pigou batch: its rows are not ordered by case, each with the"
+            " same policies"
+        )
     if older := next((name for name in NEEDED if name not in frame), None):
-        raise ResultError(f"was written by an older version of pigou: it has no column {older}; run the batch again")
+        raise ResultError(
+            f"was written by an older version of pigou: it has no column {older}; run the batch"
+            " again"
+        )
     written = {"case_id", *TEXT, *NUMBERS}
 
     def words(name: str) -> NDArray[np.object_]:
-        column = frame[name].to_numpy(object) if name in frame else np.full(len(frame), None, object)
-        return np.array([word if isinstance(word, str) else "" for word in column], object).reshape(shape)
+        column = (
+            frame[name].to_numpy(object) if name in frame else np.full(len(frame), None, object)
+        )
+        return np.array([word if isinstance(word, str) else "" for word in column], object).reshape(
+            shape
+        )
 
     return Result(
         policies=policies,
@@ -210,7 +240,9 @@ def read_result(path: Path) -> Result:
         truth=words("ic"),
         joining=words("ir"),
         best=words("best")[:, 0],
-        keys={name: frame[name].to_numpy()[::width] for name in frame.columns if name not in written},
+        keys={
+            name: frame[name].to_numpy()[::width] for name in frame.columns if name not in written
+        },
     )
 
 
@@ -218,8 +250,15 @@ def _numbers(column: Any) -> Array:
     """A column of figures."""
     try:
         return np.asarray(pd.to_numeric(column).to_numpy(float))
-    except (ValueError, TypeError, OverflowError) as error:  # whole numbers may have any number of digits
-        raise ResultError(f"has something else than numbers in the column {column.name}: {str(error).splitlines()[0]}") from None
+    except (
+        ValueError,
+        TypeError,
+        OverflowError,
+    ) as error:  # whole numbers may have any number of digits
+        raise ResultError(
+            f"has something else than numbers in the column {column.name}:"
+            f" {str(error).splitlines()[0]}"
+        ) from None
 
 
 def findings(result: Result, by: list[str]) -> Findings:
@@ -233,7 +272,7 @@ def findings(result: Result, by: list[str]) -> Findings:
         inadmissible=float((result.status == "bad_case").all(1).mean()),
         unlisted=float(np.mean([key not in ("", *result.policies) for key in best])),
         asks={rung: sum(requires == rung for requires in asked) / len(best) for rung in RUNGS},
-        by={key: _pivot(result, key) for key in (by or list(result.keys))},
+        by={key: _pivot(result, key) for key in by or list(result.keys)},
     )
 
 
@@ -252,7 +291,10 @@ def _policy(result: Result, j: int, which: NDArray[np.bool_]) -> PolicyFinding:
         competes=float((figures["competes"][which, j] == 1).mean()),
         solved=float(np.isin(status, sorted(SOLVED)).mean()),
         corner=float((status == "corner").mean()),
-        status={str(name): int(count) for name, count in zip(*np.unique(status.astype(str), return_counts=True), strict=True)},
+        status={
+            str(name): int(count)
+            for name, count in zip(*np.unique(status.astype(str), return_counts=True), strict=True)
+        },
         truthful=_share(result.truth[which, j]),
         joined=_share(result.joining[which, j]),
         against_market=_against_market(result, j, which),
@@ -269,7 +311,10 @@ def _against_market(result: Result, j: int, which: NDArray[np.bool_]) -> Against
     found = np.isfinite(better)
     return AgainstMarket(
         gain=_spread(better),
-        profit={firm: _spread(result.figures[name][which, j] - result.today(name)[which]) for firm, name in profits.items()},
+        profit={
+            firm: _spread(result.figures[name][which, j] - result.today(name)[which])
+            for firm, name in profits.items()
+        },
         better=float((better[found] > 0).mean()) if found.any() else None,
     )
 
@@ -286,14 +331,22 @@ def _spread(values: Array) -> Spread | None:
     if not len(found):
         return None
     at = np.quantile(found, QUANTILES)
-    return Spread(mean=float(found.mean()), quantiles={q: float(v) for q, v in zip(QUANTILES, at, strict=True)})
+    return Spread(
+        mean=float(found.mean()),
+        quantiles={q: float(v) for q, v in zip(QUANTILES, at, strict=True)},
+    )
 
 
 def _pivot(result: Result, key: str) -> tuple[Group, ...]:
-    """Every policy within groups of a key's values; where keys were varied one at a time, with the others as in the first case."""
+    """Every policy within groups of a key's values; where keys were varied one at a time, with the
+    others as in the first case."""
     differs = np.array([values != values[0] for values in result.keys.values()])
     others = differs.sum(0) - differs[list(result.keys).index(key)]
-    alone = others == 0 if len(differs) > 1 and (differs.sum(0) <= 1).all() else np.ones(len(others), bool)
+    alone = (
+        others == 0
+        if len(differs) > 1 and (differs.sum(0) <= 1).all()
+        else np.ones(len(others), bool)
+    )
     out = []
     for values in groups(result.keys[key][alone]):
         which = np.zeros(len(others), bool)
@@ -331,7 +384,10 @@ def groups(values: NDArray[Any]) -> list[Readings]:
     distinct = np.unique(values[~missing])
     rest = [Readings(name="null", which=missing, missing=True)] if missing.any() else []
     if len(distinct) <= FEW or not numeric:
-        return [Readings(name=f"{v:g}" if numeric else str(v), which=values == v, low=_number(v)) for v in distinct] + rest
+        return [
+            Readings(name=f"{v:g}" if numeric else str(v), which=values == v, low=_number(v))
+            for v in distinct
+        ] + rest
     edges = np.unique(np.quantile(distinct, np.linspace(0, 1, BINS + 1)))
     found = []
     for n, (low, high) in enumerate(pairwise(edges)):
@@ -359,13 +415,17 @@ def _shapes(found: Sequence[Group]) -> dict[str, Shape]:
     out: dict[str, Shape] = {}
     for j, policy in enumerate(found[0].policies if some else ()):
         if policy.wins is not None:
-            out[policy.policy] = shape([round((group.policies[j].wins or 0.0) * group.cases) for group in some], of)
+            out[policy.policy] = shape(
+                [round((group.policies[j].wins or 0.0) * group.cases) for group in some], of
+            )
     return out
 
 
 def shape(won: Sequence[int], of: Sequence[int]) -> Shape:
-    """How the rate of what was won of so many runs over groups in their order, leaving out what may be sampling error: the turns between
-    rates that differ significantly (Agresti and Caffo's interval, for all pairs of groups together)."""
+    """How the rate of what was won of so many runs over groups in their order, leaving out what may
+    be sampling error: the turns between rates that differ significantly (Agresti and Caffo's
+    interval, for all pairs of groups together).
+    """
     pairs = len(of) * (len(of) - 1) // 2
     if not pairs:
         return "flat"

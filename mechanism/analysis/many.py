@@ -1,8 +1,11 @@
-"""Policies at many cases at once: the figures `evaluate` gives for each case alone, and the same ranking, as columns.
+"""Policies at many cases at once: the figures `evaluate` gives for each case alone, and the same
+ranking, as columns.
 
-Rows are ordered by case, then by policy in the order asked. A policy is a regime, a tax rule or an instrument (`mechanism.casefile.policies`).
-Without types its row stands at the case's own parameters, and a tax rule has nothing to ask. With types every row is an expectation over
-both firms' types, as in the `comparison` of `evaluate`. Policies are ranked among those asked; today's market is solved beside them.
+Rows are ordered by case, then by policy in the order asked. A policy is a regime, a tax rule or an
+instrument (`mechanism.casefile.policies`). Without types its row stands at the case's own
+parameters, and a tax rule has nothing to ask. With types every row is an expectation over both
+firms' types, as in the `comparison` of `evaluate`. Policies are ranked among those asked; today's
+market is solved beside them.
 """
 
 from __future__ import annotations
@@ -27,14 +30,14 @@ from mechanism.ranking.rank import WHY_NOT, Ranked, rank
 Columns = dict[str, NDArray[Any]]
 
 TEXT = ("policy", "status", "message", "ic", "ir", "why_not", "best")
-"""The columns that hold strings: whether truth and participation hold under a tax rule, why a policy
-does not compete, and what is recommended at the case (empty: no advice), which is today's market
-where nothing asked is worth more, whether it is asked or not; all others hold floats, NaN where no
-number is claimed."""
+"""The columns that hold strings: whether truth and participation hold under a tax rule, why a
+policy does not compete, and what is recommended at the case (empty: no advice), which is today's
+market where nothing asked is worth more, whether it is asked or not; all others hold floats, NaN
+where no number is claimed."""
 
 PER_FIRM = ("sharing", "investment", "price", "profit", "flat_payment", "net_transfer")
-"""Figures of each firm: what its levels and prices are, what it keeps as the policy stands, the flat part that makes all join, and what it
-then receives on balance."""
+"""Figures of each firm: what its levels and prices are, what it keeps as the policy stands, the
+flat part that makes all join, and what it then receives on balance."""
 
 NUMBERS = (
     *(f"{name}_{firm}" for name in PER_FIRM for firm in (1, 2)),
@@ -52,9 +55,9 @@ NUMBERS = (
     "residual",
     "regret",
 )
-"""The columns of figures: money in the case's own unit, residual and regret in natural units, 1 or 0
-for whether a policy competes and is recommended, and the value of what is. `welfare_net` is welfare
-less the case's shadow cost of public funds for what is paid out as the policy stands."""
+"""The columns of figures: money in the case's own unit, residual and regret in natural units, 1 or
+0 for whether a policy competes and is recommended, and the value of what is. `welfare_net` is
+welfare less the case's shadow cost of public funds for what is paid out as the policy stands."""
 
 
 def _not_there(row: Policy) -> str:
@@ -62,26 +65,40 @@ def _not_there(row: Policy) -> str:
     where = {
         "private": "it rests on types that are private: the case needs types",
         "known": "this is for cases in which everything is known",
-        "unpaid": "levels are ordered without payment only where nobody may refuse (participation none)",
+        "unpaid": (
+            "levels are ordered without payment only where nobody may refuse (participation none)"
+        ),
     }
     return where.get(row.compared, "it is not compared where types are private")
 
 
 def solve_many(cases: Sequence[PolicyCase], policies: Sequence[str]) -> Columns:
-    """Columns over rows (case-major, then policies in the order asked) of what each policy leads to at each case."""
+    """Columns over rows (case-major, then policies in the order asked) of what each policy leads to
+    at each case."""
     unknown = [policy for policy in policies if not known(policy)]
     if unknown:
-        raise ValueError(f"no such policy: {', '.join(unknown)}; there are {', '.join(followed(private=True))}")
+        raise ValueError(
+            f"no such policy: {', '.join(unknown)}; there are {', '.join(followed(private=True))}"
+        )
     rows, width = len(cases) * len(policies), len(policies)
     out: Columns = {"policy": np.array(list(policies) * len(cases), object)}
-    out |= {name: np.full(rows, "", object) for name in TEXT[1:]} | {name: np.full(rows, np.nan) for name in NUMBERS}
+    out |= {name: np.full(rows, "", object) for name in TEXT[1:]} | {
+        name: np.full(rows, np.nan) for name in NUMBERS
+    }
     out["status"][:] = NOT_ASKED
     for same in _alike(cases):
         first = cases[same[0]]
         private = first.types is not None
         asked = [policy_of(key) for key in policies]
-        alike, needed = [cases[i] for i in same], _needed(asked, private, first.mechanism.participation == "none")
-        for place, ranked in _with_types(alike, needed) if private else [(np.arange(len(same)), rank_known(alike, needed))]:
+        alike, needed = (
+            [cases[i] for i in same],
+            _needed(asked, private, first.mechanism.participation == "none"),
+        )
+        for place, ranked in (
+            _with_types(alike, needed)
+            if private
+            else [(np.arange(len(same)), rank_known(alike, needed))]
+        ):
             at = np.array(same)[place] * width
             _write_best(out, (at[:, None] + np.arange(width)).T, ranked)
             there = {c.policy.key: p for p, c in enumerate(ranked.contenders)}
@@ -96,25 +113,42 @@ def solve_many(cases: Sequence[PolicyCase], policies: Sequence[str]) -> Columns:
 
 
 def _needed(asked: Sequence[Policy], private: bool, unpaid: bool) -> tuple[Policy, ...]:
-    """The policies to be solved, in the order of reports: those asked that stand at such a case, today's market, and what instruments aim
-    at."""
-    stands = [row for row in asked if row.key in REGIMES or (row.compared != "never" and row.stands(private, unpaid))]
+    """The policies to be solved, in the order of reports: those asked that stand at such a case,
+    today's market, and what instruments aim at."""
+    stands = [
+        row
+        for row in asked
+        if row.key in REGIMES or (row.compared != "never" and row.stands(private, unpaid))
+    ]
     needed = {row.key: row for row in [*stands, policy_of(today(private))]}
     if any(row.source not in ("regime", "private_market") for row in needed.values()):
         needed.setdefault(GOAL, policy_of(GOAL))
     order = [row.key for row in every_policy()]
-    return tuple(sorted(needed.values(), key=lambda row: order.index(row.key) if row.key in order else len(order)))
+    return tuple(
+        sorted(
+            needed.values(),
+            key=lambda row: order.index(row.key) if row.key in order else len(order),
+        )
+    )
 
 
 def _alike(cases: Sequence[PolicyCase]) -> list[list[int]]:
-    """The positions of cases that can be solved together: the same types, cost form and firms by name and likeness, options that differ in
-    the standard's weights alone; with types in nothing."""
+    """The positions of cases that can be solved together: the same types, cost form and firms by
+    name and likeness, options that differ in the standard's weights alone; with types in
+    nothing."""
     found: dict[Any, list[int]] = {}
     for i, case in enumerate(cases):
         market, options = case.market, case.mechanism
         form = (market.cost_form, market.unit_cost is None, market.firms)
         if case.types is None:
-            key: Any = (form, options.participation, options.timing, options.fees, options.materiality, options.allow)
+            key: Any = (
+                form,
+                options.participation,
+                options.timing,
+                options.fees,
+                options.materiality,
+                options.allow,
+            )
         else:
             key = (form, case.types, options, market.alike())
         found.setdefault(key, []).append(i)
@@ -122,17 +156,32 @@ def _alike(cases: Sequence[PolicyCase]) -> list[list[int]]:
 
 
 def rank_known(cases: Sequence[PolicyCase], policies: Sequence[Policy]) -> Ranked:
-    """The policies, today's market and the planner among them, ranked at cases in which everything is known, of one cost form and options
-    that differ in the standard's weights alone."""
+    """The policies, today's market and the planner among them, ranked at cases in which everything
+    is known, of one cost form and options that differ in the standard's weights alone."""
     market, options = stack([case.market for case in cases]), [case.mechanism for case in cases]
-    weights = {name: np.array([getattr(one, name) for one in options]) for name in ("profit_weight", "public_funds_cost")}
+    weights = {
+        name: np.array([getattr(one, name) for one in options])
+        for name in ("profit_weight", "public_funds_cost")
+    }
     standard = standard_of(options[0]).at(**weights)
-    found = {policy.key: solve_markets(market, policy.key, len(cases)) for policy in policies if policy.source == "regime"}
-    return rank(known_policies(market, found, policies, standard).contenders, today(private=False), GOAL, standard)
+    found = {
+        policy.key: solve_markets(market, policy.key, len(cases))
+        for policy in policies
+        if policy.source == "regime"
+    }
+    return rank(
+        known_policies(market, found, policies, standard).contenders,
+        today(private=False),
+        GOAL,
+        standard,
+    )
 
 
-def _with_types(cases: Sequence[PolicyCase], policies: Sequence[Policy]) -> list[tuple[NDArray[np.intp], Ranked]]:
-    """Which cases, with the same types, and the policies ranked at them: together where plain, each searched thoroughly where not."""
+def _with_types(
+    cases: Sequence[PolicyCase], policies: Sequence[Policy]
+) -> list[tuple[NDArray[np.intp], Ranked]]:
+    """Which cases, with the same types, and the policies ranked at them: together where plain, each
+    searched thoroughly where not."""
     first = cases[0]
     assert first.types is not None
     types, options = type_space(first.types), first.mechanism
@@ -148,10 +197,14 @@ def _with_types(cases: Sequence[PolicyCase], policies: Sequence[Policy]) -> list
     return out
 
 
-def _ranked(found: Any, types: TypeSpace, options: MechanismOptions, policies: Sequence[Policy]) -> Ranked:
+def _ranked(
+    found: Any, types: TypeSpace, options: MechanismOptions, policies: Sequence[Policy]
+) -> Ranked:
     """The policies of some cases with types, ranked."""
     standard: Standard = standard_of(options)
-    return rank(typed_policies(policies, found, types, standard), today(private=True), GOAL, standard)
+    return rank(
+        typed_policies(policies, found, types, standard), today(private=True), GOAL, standard
+    )
 
 
 def _write(out: Columns, at: NDArray[np.intp], ranked: Ranked, p: int) -> None:
@@ -160,14 +213,23 @@ def _write(out: Columns, at: NDArray[np.intp], ranked: Ranked, p: int) -> None:
     e, solved = c.expected, c.solved
     out["status"][at] = c.status
     out["why_not"][at] = [WHY_NOT[code] if code else "" for code in ranked.why_not[p]]
-    per_firm = {"sharing": e.sharing, "investment": e.investment, "price": e.price, "profit": e.kept}
+    per_firm = {
+        "sharing": e.sharing,
+        "investment": e.investment,
+        "price": e.price,
+        "profit": e.kept,
+    }
     per_firm |= {"net_transfer": ranked.net_transfer[p]}
     if c.least is not None:
         per_firm["flat_payment"] = ranked.flat[p]
     for name, values in per_firm.items():
         for firm in (0, 1):
             out[f"{name}_{firm + 1}"][at] = np.where(solved, values[:, firm], np.nan)
-    totals = {"consumer_surplus": e.consumer_surplus, "welfare": e.welfare, "public_outlay": e.budget}
+    totals = {
+        "consumer_surplus": e.consumer_surplus,
+        "welfare": e.welfare,
+        "public_outlay": e.budget,
+    }
     totals |= {"value": ranked.value[p], "outlay_joined": ranked.outlay[p]}
     for name, figures in totals.items():
         out[name][at] = np.where(solved, figures, np.nan)
@@ -191,13 +253,20 @@ def stack(markets: Sequence[Case]) -> Case:
     def joined(values: list[Array]) -> Array:
         flat = [value.reshape(-1) for value in values]
         width = max(len(value) for value in flat)
-        return np.array([value if len(value) == width else np.repeat(value, width) for value in flat])
+        return np.array(
+            [value if len(value) == width else np.repeat(value, width) for value in flat]
+        )
 
     first = markets[0]
     unit = None
     if first.unit_cost is not None:
         costs = [market.unit_cost for market in markets]
-        unit = UnitCost(**{name: joined([getattr(cost, name) for cost in costs]) for name in vars(first.unit_cost)})
+        unit = UnitCost(
+            **{
+                name: joined([getattr(cost, name) for cost in costs])
+                for name in vars(first.unit_cost)
+            }
+        )
     return Case(
         **{name: joined([getattr(market, name) for market in markets]) for name in PARAMETERS},
         cost_form=first.cost_form,

@@ -1,8 +1,9 @@
 """Many cases with private types at once: what policies come to at them, before they are ranked.
 
-All cases share types, options and cost form. First the levels at all pairs of types are sought from a few pairs that are searched
-globally; a case where anything is not plain there (several optima, nothing found, best replies in reports that cycle, a private market
-that does not settle) goes the same way once more with the thorough search.
+All cases share types, options and cost form. First the levels at all pairs of types are sought from
+a few pairs that are searched globally; a case where anything is not plain there (several optima,
+nothing found, best replies in reports that cycle, a private market that does not settle) goes the
+same way once more with the thorough search.
 """
 
 from __future__ import annotations
@@ -25,7 +26,15 @@ from mechanism.design.options import NO_TRANSFERS, by_formula
 from mechanism.design.rules import TAX_RULES, TaxRule
 from mechanism.frozen import put
 from mechanism.ranking.attainable import one_order
-from mechanism.ranking.contenders import NOT_ASKED, Standing, fixed_rates, nothing, one_standing, rates_at, rates_standing
+from mechanism.ranking.contenders import (
+    NOT_ASKED,
+    Standing,
+    fixed_rates,
+    nothing,
+    one_standing,
+    rates_at,
+    rates_standing,
+)
 from mechanism.scheme.allocation import Allocation
 from mechanism.scheme.behaviour import ExpectedOutcome, expected_outcome
 from mechanism.scheme.judge import Judged, judge
@@ -45,16 +54,21 @@ def block_size(types: TypeSpace) -> int:
 
 
 def compared_options(options: MechanismOptions) -> MechanismOptions:
-    """The options under which transfers are solved for where policies are compared: those of the least outlay at the planner's levels,
-    without a limit to it, since the standard prices it."""
+    """The options under which transfers are solved for where policies are compared: those of the
+    least outlay at the planner's levels, without a limit to it, since the standard prices it."""
     return replace(options, objective="min_outlay", allocation="efficient", budget="none")
 
 
 def solve_block(
-    case: Case, types: TypeSpace, options: MechanismOptions, policies: Sequence[Policy], plain: bool = True
+    case: Case,
+    types: TypeSpace,
+    options: MechanismOptions,
+    policies: Sequence[Policy],
+    plain: bool = True,
 ) -> tuple[dict[str, Standing], NDArray[np.bool_]]:
-    """What policies, and today's market, come to at C markets of a flat case, and at which: with `plain` those where everything is, the
-    arrays having their lanes; without it all, each searched thoroughly."""
+    """What policies, and today's market, come to at C markets of a flat case, and at which: with
+    `plain` those where everything is, the arrays having their lanes; without it all, each searched
+    thoroughly."""
     C, parameter = len(case.cost_scale), types.parameter
     beyond = [policy for policy in policies if policy.source not in ("regime", "private_market")]
     regimes = [policy.key for policy in policies if policy.source == "regime"]
@@ -68,24 +82,38 @@ def solve_block(
         at_points[TODAY] = over_pairs(case, types.points, TODAY, parameter, plain)
     square = np.ix_(np.arange(C), types.nodes, types.nodes)
     at_types = {
-        key: at_points[key].take(square) if key in at_points else over_pairs(case, types.types, key, parameter, plain) for key in keys
+        key: (
+            at_points[key].take(square)
+            if key in at_points
+            else over_pairs(case, types.types, key, parameter, plain)
+        )
+        for key in keys
     }
     lanes = np.arange(C)
     if plain:
-        lanes = np.flatnonzero(np.all([a.plain for a in (*at_points.values(), *at_types.values())], axis=0))
+        lanes = np.flatnonzero(
+            np.all([a.plain for a in (*at_points.values(), *at_types.values())], axis=0)
+        )
         case = case.take(lanes)
-        at_points, at_types = ({key: a.take(lanes) for key, a in them.items()} for them in (at_points, at_types))
+        at_points, at_types = (
+            {key: a.take(lanes) for key, a in them.items()} for them in (at_points, at_types)
+        )
     if not len(lanes):
         return {}, np.zeros(C, bool)
     out = {key: _regime(case, types, key, levels_of) for key, levels_of in at_types.items()}
-    out |= {key: market_standing(case, types, private_regime(case, types, key, plain=plain)) for key in bayesian}
+    out |= {
+        key: market_standing(case, types, private_regime(case, types, key, plain=plain))
+        for key in bayesian
+    }
     nash = at_types[TODAY].levels if plain and TODAY in at_types else None
     scheme = None
     if beyond and at_points[GOAL].solved:
         scheme = scheme_at(case, types, options, at_points[GOAL], at_points.get(TODAY), plain, nash)
         today = scheme.private_market
     else:
-        today = private_regime(case, types, TODAY, nash if plain else at_points[TODAY].levels, plain)
+        today = private_regime(
+            case, types, TODAY, nash if plain else at_points[TODAY].levels, plain
+        )
     out[PRIVATE_MARKET] = market_standing(case, types, today)
     for policy in beyond:
         if scheme is None:  # one market, searched thoroughly
@@ -95,7 +123,9 @@ def solve_block(
         elif policy.source in ("rule", "own_rule"):
             own = policy.source == "own_rule"
             rule = TAX_RULES[options.tax_rule if own else policy.key]
-            out[policy.key] = rule_standing(scheme if own else replace(scheme, options=compared_options(options)), rule)
+            out[policy.key] = rule_standing(
+                scheme if own else replace(scheme, options=compared_options(options)), rule
+            )
     settled = [np.isin(found.status.astype(str), [*SOLVED, NOT_ASKED]) for found in out.values()]
     fine = np.all(settled, axis=0) if plain else np.ones(len(lanes), bool)
     if plain:
@@ -103,7 +133,10 @@ def solve_block(
     for policy in beyond:
         if policy.source == "imposed" and scheme is not None:
             out[policy.key] = joined(
-                [ordered(scheme.lane(int(lane)), out[PRIVATE_MARKET], k) for k, lane in enumerate(np.flatnonzero(fine))]
+                [
+                    ordered(scheme.lane(int(lane)), out[PRIVATE_MARKET], k)
+                    for k, lane in enumerate(np.flatnonzero(fine))
+                ]
             )
     if scheme is not None and (rates := [policy for policy in beyond if policy.source == "rates"]):
         out[rates[0].key] = _fixed_rates(scheme, np.flatnonzero(fine))
@@ -114,7 +147,8 @@ def solve_block(
 
 
 def _regime(case: Case, types: TypeSpace, key: str, found: Allocation) -> Standing:
-    """A regime in expectation over types at C markets, each pair's levels chosen with the types known."""
+    """A regime in expectation over types at C markets, each pair's levels chosen with the types
+    known."""
     solved = np.asarray(np.isfinite(found.levels).all((1, 2, 3)))
     status, message = (np.full(len(solved), text, object) for text in ("converged", ""))
     for lane in np.flatnonzero(~solved):
@@ -134,17 +168,27 @@ def expected_standing(
     proof: dict[str, Array],
     prices: PriceRule = bertrand_matrix,
 ) -> Standing:
-    """Expectations at levels (C, K, K, 4) where the status says they are solved; where some pair describes no market none are claimed."""
+    """Expectations at levels (C, K, K, 4) where the status says they are solved; where some pair
+    describes no market none are claimed."""
     return _claimed(expected_outcome(case, types, levels, rule=prices), status, message, proof)
 
 
-def _claimed(expected: ExpectedOutcome, status: NDArray[np.object_], message: NDArray[np.object_], proof: dict[str, Array]) -> Standing:
+def _claimed(
+    expected: ExpectedOutcome,
+    status: NDArray[np.object_],
+    message: NDArray[np.object_],
+    proof: dict[str, Array],
+) -> Standing:
     claimed = np.isin(status.astype(str), list(SOLVED))
     none = claimed & ~np.asarray(expected.describes_market)
     status = np.where(none, "infeasible", status).astype(object)
-    message = np.where(none, "prices or quantities are negative at some pair of types", message).astype(object)
+    message = np.where(
+        none, "prices or quantities are negative at some pair of types", message
+    ).astype(object)
     claimed &= ~none
-    columns = {"message": message} | {name: np.where(claimed, values, np.nan) for name, values in proof.items()}
+    columns = {"message": message} | {
+        name: np.where(claimed, values, np.nan) for name, values in proof.items()
+    }
     return Standing(status=status, expected=where_claimed(expected, claimed), columns=columns)
 
 
@@ -157,49 +201,67 @@ def market_standing(case: Case, types: TypeSpace, found: PrivateEquilibrium) -> 
 
 
 def played_privately(key: str) -> bool:
-    """Whether a regime is a game that firms play knowing their own type alone; today's market known to all stands beside the one they
-    play as a benchmark."""
+    """Whether a regime is a game that firms play knowing their own type alone; today's market known
+    to all stands beside the one they play as a benchmark."""
     regime = REGIMES[key]
     return key != TODAY and not regime.sole and not regime.staged
 
 
 def ordered(scheme: Scheme, market: Standing, lane: int = 0) -> Standing:
-    """The levels ordered at one case whatever its types, today's market being a lane of what is known of many."""
+    """The levels ordered at one case whatever its types, today's market being a lane of what is
+    known of many."""
     types = scheme.types
     middle = int(types.nodes[len(types.nodes) // 2])
     today = np.concatenate([market.expected.sharing[lane], market.expected.investment[lane]])
-    starts = [x for x in (scheme.assignment.levels[0, middle, middle], today) if np.isfinite(x).all()]
+    starts = [
+        x for x in (scheme.assignment.levels[0, middle, middle], today) if np.isfinite(x).all()
+    ]
     floor = float(market.expected.consumer_surplus[lane])
     x = one_order(scheme.case, types, standard_of(scheme.options), starts, floor)
     if x is None:
         return one_standing(
-            None, missing="not_converged", why="no levels were found that leave every type and consumers what they must have"
+            None,
+            missing="not_converged",
+            why="no levels were found that leave every type and consumers what they must have",
         )
     K = len(types.nodes)
-    return one_standing(expected_outcome(scheme.case, types, np.broadcast_to(x, (K, K, 4))), missing="")
+    return one_standing(
+        expected_outcome(scheme.case, types, np.broadcast_to(x, (K, K, 4))), missing=""
+    )
 
 
 def where_claimed(expected: ExpectedOutcome, claimed: NDArray[np.bool_]) -> ExpectedOutcome:
     """Expectations (C, ...) where they are claimed, NaN elsewhere."""
-    return put(nothing(len(claimed)), np.flatnonzero(claimed), expected.take(np.flatnonzero(claimed)))
+    return put(
+        nothing(len(claimed)), np.flatnonzero(claimed), expected.take(np.flatnonzero(claimed))
+    )
 
 
 def no_levels(goal: Standing) -> Standing:
     """What rests on the planner's levels where some pair of reports has none."""
     status = np.where(np.isin(goal.status.astype(str), list(SOLVED)), "not_converged", goal.status)
     why = np.full(len(status), "some pair of reports has no social optimum", object)
-    return Standing(status=status.astype(object), expected=nothing(len(status)), columns={"message": why})
+    return Standing(
+        status=status.astype(object), expected=nothing(len(status)), columns={"message": why}
+    )
 
 
 def not_asked(cases: int, why: str) -> Standing:
     """What has nothing to ask at C cases."""
-    return Standing(status=np.full(cases, NOT_ASKED, object), expected=nothing(cases), columns={"message": np.full(cases, why, object)})
+    return Standing(
+        status=np.full(cases, NOT_ASKED, object),
+        expected=nothing(cases),
+        columns={"message": np.full(cases, why, object)},
+    )
 
 
 def why_not_asked(rule: TaxRule, types: TypeSpace, options: MechanismOptions) -> str | None:
     """Why a tax rule has nothing to ask at these types and options; None where it has."""
     if rule.observed and types.private_values:
-        return "of use only where both types move both profits: the market that comes about shows nothing else that reports do not"
+        return (
+            "of use only where both types move both profits: the market that comes about shows"
+            " nothing else that reports do not"
+        )
     why = no_design(types, options) if rule.designed else by_formula(rule.key, options.allocation)
     return None if why is None else why.text
 
@@ -217,27 +279,42 @@ def rule_standing(scheme: Scheme, rule: TaxRule) -> Standing:
     return _judged(scheme, judged, transfers.found, transfers.over_budget)
 
 
-def _drawn(scheme: Scheme, rule: TaxRule) -> tuple[Scheme, Judged, NDArray[np.bool_], NDArray[np.bool_]]:
+def _drawn(
+    scheme: Scheme, rule: TaxRule
+) -> tuple[Scheme, Judged, NDArray[np.bool_], NDArray[np.bool_]]:
     """The second best at one market."""
     from mechanism.scheme.second_best import lottery_scheme
 
     drawn = lottery_scheme(scheme)
-    found, over = np.array(drawn is not None), np.array(drawn is not None and drawn.design.status == "infeasible")
+    found, over = (
+        np.array(drawn is not None),
+        np.array(drawn is not None and drawn.design.status == "infeasible"),
+    )
     if drawn is None:
         return scheme, judge(scheme, rule, np.zeros(scheme.assignment.utility.shape)), found, over
     return drawn, judge(drawn, rule, drawn.design.net), found, over
 
 
-def _judged(scheme: Scheme, judged: Judged, found: NDArray[np.bool_], over_budget: NDArray[np.bool_]) -> Standing:
+def _judged(
+    scheme: Scheme, judged: Judged, found: NDArray[np.bool_], over_budget: NDArray[np.bool_]
+) -> Standing:
     """What was judged at one market or many, where there are transfers."""
     settled = np.atleast_1d(found & judged.settled)
     nothing_said = np.where(found, "best replies in reports cycle", NO_TRANSFERS.text)
     nothing_said = np.where(
-        found & np.array(judged.rule.observed), "truth is no best reply, and what is reported instead is not said", nothing_said
+        found & np.array(judged.rule.observed),
+        "truth is no best reply, and what is reported instead is not said",
+        nothing_said,
     )
-    status = np.where(found & judged.settled, "converged", np.where(found, "no_equilibrium", "not_converged"))
+    status = np.where(
+        found & judged.settled, "converged", np.where(found, "no_equilibrium", "not_converged")
+    )
     columns = {
-        "message": np.where(found & judged.settled, np.where(over_budget, OVER_BUDGET, ""), nothing_said).astype(object),
+        "message": (
+            np.where(
+                found & judged.settled, np.where(over_budget, OVER_BUDGET, ""), nothing_said
+            ).astype(object)
+        ),
         "ic_max_gain": np.where(found, judged.gain, np.nan),
         "ic": np.where(found, judged.ic, "").astype(object),
         "ir_min_slack": np.where(found, judged.slack, np.nan),
@@ -257,22 +334,31 @@ def _judged(scheme: Scheme, judged: Judged, found: NDArray[np.bool_], over_budge
 def joined(parts: Sequence[Standing]) -> Standing:
     """Standings of some cases each, one after the other."""
     least, worst = (
-        None if parts[0].least is None else np.concatenate([getattr(part, name) for part in parts]) for name in ("least", "worst")
+        None if parts[0].least is None else np.concatenate([getattr(part, name) for part in parts])
+        for name in ("least", "worst")
     )
     expected = ExpectedOutcome.joined([part.expected for part in parts])
-    columns = {name: np.concatenate([part.columns[name] for part in parts]) for name in parts[0].columns}
+    columns = {
+        name: np.concatenate([part.columns[name] for part in parts]) for name in parts[0].columns
+    }
     status = np.concatenate([part.status for part in parts])
     return Standing(status=status, expected=expected, least=least, worst=worst, columns=columns)
 
 
 def _fixed_rates(scheme: Scheme, lanes: NDArray[np.intp]) -> Standing:
-    """Subsidies per unit that are fixed before types are drawn, at some of the markets; looked for from those for the planner's levels at
-    each market's own parameters too."""
+    """Subsidies per unit that are fixed before types are drawn, at some of the markets; looked for
+    from those for the planner's levels at each market's own parameters too."""
     if not len(lanes):
-        return Standing(status=np.empty(0, object), expected=nothing(0), least=np.empty((0, 2)), worst=np.empty((0, 2)))
+        return Standing(
+            status=np.empty(0, object),
+            expected=nothing(0),
+            least=np.empty((0, 2)),
+            worst=np.empty((0, 2)),
+        )
     known = solve_markets(scheme.case.take(lanes), GOAL, len(lanes)).levels
     starts = rates_at(scheme.case.take(lanes), known).rates
     each = [
-        fixed_rates(scheme.lane(int(lane)), start if np.isfinite(start).all() else None) for lane, start in zip(lanes, starts, strict=True)
+        fixed_rates(scheme.lane(int(lane)), start if np.isfinite(start).all() else None)
+        for lane, start in zip(lanes, starts, strict=True)
     ]
     return joined([rates_standing(found) for found in each])

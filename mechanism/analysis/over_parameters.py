@@ -1,8 +1,10 @@
-"""What would overturn a recommendation: the nearest value of every number of the market at which another policy wins.
+"""What would overturn a recommendation: the nearest value of every number of the market at which
+another policy wins.
 
-Each number runs from half to twice its own value while all others stay, as far as there is a market; from nothing to one natural unit
-where it is zero. All of them run at once, as the markets of one batch. Where types are private a market takes too long for that: there
-`pigou what-if --vary` follows one number at a time.
+Each number runs from half to twice its own value while all others stay, as far as there is a
+market; from nothing to one natural unit where it is zero. All of them run at once, as the markets
+of one batch. Where types are private a market takes too long for that: there `pigou what-if --vary`
+follows one number at a time.
 """
 
 from __future__ import annotations
@@ -39,20 +41,32 @@ NO_MARKET = "no market"
 
 
 def over_parameters(found: Evaluation) -> tuple[Switch, ...]:
-    """The nearest switches on both sides of every number of the market; none where types are private."""
+    """The nearest switches on both sides of every number of the market; none where types are
+    private."""
     if found.types is not None:
         return ()
     policies = in_the_running(None, standard_of(found.case.mechanism))
     tree = found.case.resolved | {"expect": {}}
     keys = [key for key in leaves(tree) if key.partition(".")[0] in MARKET_BLOCKS]
-    lines = {key: line for key in keys if (line := _line(found.case.market, key, value_at(tree, key_path(key))))}
+    lines = {
+        key: line
+        for key in keys
+        if (line := _line(found.case.market, key, value_at(tree, key_path(key))))
+    }
     paths = [key_path(key) for key in lines]
 
     def solve(which: NDArray[np.intp], x: Array) -> Met:
         tried = [case_at(tree, {paths[n]: float(value)}) for n, value in zip(which, x, strict=True)]
         there = np.array([isinstance(one, PolicyCase) for one in tried])
-        told = met(rank_known([found.case, *(one for one in tried if isinstance(one, PolicyCase))], policies))
-        winner, turns = np.full(len(x), NO_MARKET, object), np.full((len(x), told.turns.shape[1]), np.nan)
+        told = met(
+            rank_known(
+                [found.case, *(one for one in tried if isinstance(one, PolicyCase))], policies
+            )
+        )
+        winner, turns = (
+            np.full(len(x), NO_MARKET, object),
+            np.full((len(x), told.turns.shape[1]), np.nan),
+        )
         winner[there], turns[there] = told.winner[1:], told.turns[1:]
         return Met(winner=winner, turns=turns)
 

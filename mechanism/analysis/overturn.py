@@ -1,13 +1,16 @@
-"""What would overturn a recommendation: at which standards, and at which values of a parameter, another policy wins.
+"""What would overturn a recommendation: at which standards, and at which values of a parameter,
+another policy wins.
 
-Both are looked for along lines: a number runs over a range, the winner is found at a few of its values in all lines at once, and between
-two values with different winners the switch is bracketed until it is narrower than `NARROW`. What the winner turns on (how far every
-policy falls short of counting as equal to the best, what consumers and members have of it) is smooth where the winner is not: its roots
-say where to look next, and its dips between two values where two switches may hide.
+Both are looked for along lines: a number runs over a range, the winner is found at a few of its
+values in all lines at once, and between two values with different winners the switch is bracketed
+until it is narrower than `NARROW`. What the winner turns on (how far every policy falls short of
+counting as equal to the best, what consumers and members have of it) is smooth where the winner is
+not: its roots say where to look next, and its dips between two values where two switches may hide.
 
-Policies that are designed for the standard are designed anew at each. Their value is convex in both numbers of the standard, that of given
-levels affine. With private types one design takes long: there the tangents of known designs, and the chords between them, bound the
-value, and rates are designed only where the bounds leave the winner open.
+Policies that are designed for the standard are designed anew at each. Their value is convex in both
+numbers of the standard, that of given levels affine. With private types one design takes long:
+there the tangents of known designs, and the chords between them, bound the value, and rates are
+designed only where the bounds leave the winner open.
 """
 
 from __future__ import annotations
@@ -44,15 +47,18 @@ if TYPE_CHECKING:
     from mechanism.scheme.preparation import Scheme
 
 NARROW = 1e-7
-"""Width of a bracket, beside the size of the number or a hundredth of its range, at which it is narrow enough."""
+"""Width of a bracket, beside the size of the number or a hundredth of its range, at which it is
+narrow enough."""
 MOST_FUNDS_COST = 0.5
 """The cost of public funds up to which winners are asked for, or twice the case's own."""
 FIRST = np.array([0.0, 0.04, 0.1, 0.18, 0.27, 0.38, 0.5, 0.62, 0.73, 0.82, 0.9, 0.96, 1.0])
 """Where a line is looked at first, as shares of its range."""
 LOOKS = 3
-"""Times that stretches with one winner are looked at again where something it turns on changes sign or dips."""
+"""Times that stretches with one winner are looked at again where something it turns on changes sign
+or dips."""
 ROUNDS = 40
-"""Rounds of bracketing after which a line is left as it is; every round at least halves every bracket."""
+"""Rounds of bracketing after which a line is left as it is; every round at least halves every
+bracket."""
 CUTS = 16
 """Parts into which a stretch is cut where nothing says where in it the winner changes."""
 NOBODY = ""
@@ -69,7 +75,8 @@ class Met:
     winner: NDArray[np.object_]
     """(n,): keys; `NOBODY` where there is no advice."""
     turns: Array
-    """(n, F): figures of the size of one of which some changes sign where the winner changes; NaN where unknown."""
+    """(n, F): figures of the size of one of which some changes sign where the winner changes; NaN
+    where unknown."""
 
 
 def met(ranked: Ranked) -> Met:
@@ -101,7 +108,8 @@ class Line:
     low: float
     high: float
     own: float | None = None
-    """The case's own value: then only the nearest switches on both sides are bracketed. None: all."""
+    """The case's own value: then only the nearest switches on both sides are bracketed. None:
+    all."""
     values: Array | None = None
     """Where it is looked at first; None: at the shares `FIRST`."""
     width: float = NARROW
@@ -134,7 +142,8 @@ class _Seen:
         self.x = np.concatenate([self.x, x])[first]
 
     def switches(self) -> list[int]:
-        """The k of which the winners at x[k] and x[k + 1] differ; about an own value the nearest on both sides."""
+        """The k of which the winners at x[k] and x[k + 1] differ; about an own value the nearest on
+        both sides."""
         every = [int(k) for k in np.flatnonzero(self.winner[1:] != self.winner[:-1])]
         if self.line.own is None:
             return every
@@ -166,17 +175,22 @@ class _Seen:
         return [x for x in some if low < x < high]
 
     def roots(self, k: int) -> list[tuple[float, float]]:
-        """Where what the winner turns on is expected to be zero between x[k] and x[k + 1], and how unsure that is."""
+        """Where what the winner turns on is expected to be zero between x[k] and x[k + 1], and how
+        unsure that is."""
         low, high = float(self.x[k]), float(self.x[k + 1])
         others = [j for j in (k - 1, k + 2) if 0 <= j < len(self.x)]
-        third = min(others, key=lambda j: min(abs(self.x[j] - low), abs(self.x[j] - high)), default=None)
+        third = min(
+            others, key=lambda j: min(abs(self.x[j] - low), abs(self.x[j] - high)), default=None
+        )
         found = []
         for f in np.flatnonzero(self.turns[k] * self.turns[k + 1] < 0):
             before, after = float(self.turns[k, f]), float(self.turns[k + 1, f])
             straight = low + (high - low) * before / (before - after)
             unsure = (high - low) / 8
             if third is not None and np.isfinite(self.turns[third, f]):
-                bent = _bent_root(low, high, float(self.x[third]), before, after, float(self.turns[third, f]))
+                bent = _bent_root(
+                    low, high, float(self.x[third]), before, after, float(self.turns[third, f])
+                )
                 straight, unsure = bent, 0.1 * abs(bent - straight)
             found.append((straight, unsure))
         return sorted(set(found))[:6]
@@ -200,13 +214,21 @@ class _Seen:
                 vertex = (low + high) / 2 - slope / (2 * bend)
                 dip = y[0] + slope * (vertex - low) + bend * (vertex - low) * (vertex - high)
                 least = np.minimum(np.abs(y[0]), np.abs(y[1]))
-                inside = (vertex > low) & (vertex < high) & (y[0] * y[1] > 0) & (dip * y[0] < 0.5 * least * np.abs(y[0]))
+                inside = (
+                    (vertex > low)
+                    & (vertex < high)
+                    & (y[0] * y[1] > 0)
+                    & (dip * y[0] < 0.5 * least * np.abs(y[0]))
+                )
             found += [float(v) for v in vertex[inside]]
         return sorted({x for x in found if low < x < high})
 
 
-def _bent_root(low: float, high: float, third: float, before: float, after: float, beyond: float) -> float:
-    """The root between low and high of the parabola through three points, of which the first two have values of opposite signs."""
+def _bent_root(
+    low: float, high: float, third: float, before: float, after: float, beyond: float
+) -> float:
+    """The root between low and high of the parabola through three points, of which the first two
+    have values of opposite signs."""
     slope = (after - before) / (high - low)
     bend = ((beyond - before) / (third - low) - slope) / (third - high)
     # before + slope (x - low) + bend (x - low) (x - high) = 0, in u = x - low
@@ -221,7 +243,10 @@ def _bent_root(low: float, high: float, third: float, before: float, after: floa
 
 def followed(lines: Sequence[Line], solve: Solve) -> list[_Seen]:
     """What is known along lines when every switch of interest is bracketed."""
-    seen = [_Seen(line=line, x=np.empty(0), winner=np.empty(0, object), turns=np.empty((0, 0))) for line in lines]
+    seen = [
+        _Seen(line=line, x=np.empty(0), winner=np.empty(0, object), turns=np.empty((0, 0)))
+        for line in lines
+    ]
     asked = [line.first for line in lines]
     for turn in range(ROUNDS):
         which = np.repeat(np.arange(len(lines)), [len(x) for x in asked])
@@ -238,7 +263,12 @@ def followed(lines: Sequence[Line], solve: Solve) -> list[_Seen]:
         for one in seen:
             some = [x for k in one.switches() for x in one.inside(k)]
             if turn < LOOKS:
-                some += [x for k in one.within() if one.winner[k] == one.winner[k + 1] for x in one.suspicious(k)]
+                some += [
+                    x
+                    for k in one.within()
+                    if one.winner[k] == one.winner[k + 1]
+                    for x in one.suspicious(k)
+                ]
             asked.append(np.setdiff1d(np.array(some, float), one.x))
     return seen
 
@@ -246,9 +276,16 @@ def followed(lines: Sequence[Line], solve: Solve) -> list[_Seen]:
 def stretches(seen: _Seen) -> tuple[Stretch, ...]:
     """Who wins over a line, of which all switches are bracketed."""
     cuts = seen.switches()
-    ends = [seen.line.low, *((float(seen.x[k]) + float(seen.x[k + 1])) / 2 for k in cuts), seen.line.high]
+    ends = [
+        seen.line.low,
+        *((float(seen.x[k]) + float(seen.x[k + 1])) / 2 for k in cuts),
+        seen.line.high,
+    ]
     names = [seen.winner[0], *(seen.winner[k + 1] for k in cuts)]
-    return tuple(Stretch(low=a, high=b, policy=name or None) for a, b, name in zip(ends, ends[1:], names, strict=False))
+    return tuple(
+        Stretch(low=a, high=b, policy=name or None)
+        for a, b, name in zip(ends, ends[1:], names, strict=False)
+    )
 
 
 def nearest(over: Sequence[Stretch], own: float, key: str) -> tuple[Switch, ...]:
@@ -257,7 +294,9 @@ def nearest(over: Sequence[Stretch], own: float, key: str) -> tuple[Switch, ...]
     if at is None:
         return ()
     below = [Switch(key=key, value=over[at].low, to=over[at - 1].policy)] if at else []
-    above = [Switch(key=key, value=over[at].high, to=over[at + 1].policy)] if at + 1 < len(over) else []
+    above = (
+        [Switch(key=key, value=over[at].high, to=over[at + 1].policy)] if at + 1 < len(over) else []
+    )
     return (*below, *above)
 
 
@@ -276,7 +315,14 @@ def over_standards(found: Evaluation) -> tuple[Robust, tuple[Switch, ...]]:
     funds, weight = Line(low=0.0, high=top), Line(low=0.0, high=1.0)
     edge = replace(funds, high=MOST_FUNDS_COST)
     # (the line, which number runs, the other)
-    lines = [(funds, 0, own[1]), (weight, 1, own[0]), (edge, 0, 0.0), (edge, 0, 1.0), (weight, 1, 0.0), (weight, 1, MOST_FUNDS_COST)]
+    lines = [
+        (funds, 0, own[1]),
+        (weight, 1, own[0]),
+        (edge, 0, 0.0),
+        (edge, 0, 1.0),
+        (weight, 1, 0.0),
+        (weight, 1, MOST_FUNDS_COST),
+    ]
     asked = list(dict.fromkeys((line.high, runs, fixed) for line, runs, fixed in lines))
     runs, fixed = np.array([a[1] for a in asked]), np.array([a[2] for a in asked])
 
@@ -285,13 +331,24 @@ def over_standards(found: Evaluation) -> tuple[Robust, tuple[Switch, ...]]:
         return standard.at(np.where(first, fixed[which], x), np.where(first, x, fixed[which]))
 
     ranked_at = _known_ranked(found) if found.types is None else _typed_ranked(found)
-    seen = followed([Line(low=0.0, high=a[0]) for a in asked], lambda which, x: met(ranked_at(standards(which, x))))
+    seen = followed(
+        [Line(low=0.0, high=a[0]) for a in asked],
+        lambda which, x: met(ranked_at(standards(which, x))),
+    )
     over = {a: stretches(one) for a, one in zip(asked, seen, strict=True)}
     mine = [over[line.high, n, other] for line, n, other in lines[:2]]
     anywhere = {one.policy for line, n, other in lines[2:] for one in over[line.high, n, other]}
     order = [*(c.policy.key for c in found.ranked.contenders), None]
-    robust = Robust(public_funds_cost=mine[0], profit_weight=mine[1], winners=tuple(key for key in order if key in anywhere))
-    switching = tuple(s for key, part, x in zip(PLANE, mine, own, strict=True) for s in nearest(part, x, f"mechanism.{key}"))
+    robust = Robust(
+        public_funds_cost=mine[0],
+        profit_weight=mine[1],
+        winners=tuple(key for key in order if key in anywhere),
+    )
+    switching = tuple(
+        s
+        for key, part, x in zip(PLANE, mine, own, strict=True)
+        for s in nearest(part, x, f"mechanism.{key}")
+    )
     return robust, switching
 
 
@@ -303,11 +360,18 @@ def _known_ranked(found: Evaluation) -> RankedAt:
     """At one market whose types are known: its regimes are solved already."""
     policies = in_the_running(None, standard_of(found.case.mechanism))
     market = found.case.market.flat()
-    solved = {policy.key: as_found(found.regimes[policy.key]) for policy in policies if policy.source == "regime"}
+    solved = {
+        policy.key: as_found(found.regimes[policy.key])
+        for policy in policies
+        if policy.source == "regime"
+    }
 
     def ranked(standard: Standard) -> Ranked:
         n = len(standard.profit_weight)
-        many = {key: AsFound(status=np.repeat(one.status, n), levels=np.repeat(one.levels, n, 0)) for key, one in solved.items()}
+        many = {
+            key: AsFound(status=np.repeat(one.status, n), levels=np.repeat(one.levels, n, 0))
+            for key, one in solved.items()
+        }
         known = known_policies(repeated(market, n), many, policies, standard)
         return rank(known.contenders, TODAY, GOAL, standard)
 
@@ -321,7 +385,8 @@ def repeated(case: Case, n: int) -> Case:
 
 @dataclass(kw_only=True)
 class _Designs:
-    """What is designed for the standard at one case with private types, at the standards at which it was."""
+    """What is designed for the standard at one case with private types, at the standards at which
+    it was."""
 
     found: Evaluation
     standards: list[tuple[float, float]]
@@ -333,8 +398,16 @@ class _Designs:
     def of(cls, found: Evaluation) -> _Designs:
         """Those of the case's own standard, which are known."""
         own = standard_of(found.case.mechanism)
-        designed = {c.policy.key: c for c in found.ranked.contenders if c.policy.source in ("rates", "imposed") and c.solved[0]}
-        return cls(found=found, standards=[(float(own.profit_weight), float(own.public_funds_cost))], designs=[designed])
+        designed = {
+            c.policy.key: c
+            for c in found.ranked.contenders
+            if c.policy.source in ("rates", "imposed") and c.solved[0]
+        }
+        return cls(
+            found=found,
+            standards=[(float(own.profit_weight), float(own.public_funds_cost))],
+            designs=[designed],
+        )
 
     @cached_property
     def scheme(self) -> Scheme | None:
@@ -350,28 +423,48 @@ class _Designs:
 
         assert self.scheme is not None
         assert self.found.types is not None
-        scheme = replace(self.scheme, options=replace(self.scheme.options, profit_weight=weight, public_funds_cost=funds))
-        rates, today = self.found.rates_under_types, self.found.ranked.contenders[self.found.ranked.today]
+        scheme = replace(
+            self.scheme,
+            options=replace(self.scheme.options, profit_weight=weight, public_funds_cost=funds),
+        )
+        rates, today = (
+            self.found.rates_under_types,
+            self.found.ranked.contenders[self.found.ranked.today],
+        )
         start = None if rates is None or isinstance(rates, WhyNot) else rates.rates
         policies = [policy_of(key) for key in self.designs[0]]
         market = Standing(status=today.status, expected=today.expected)
-        new = {p.key: rates_standing(fixed_rates(scheme, start)) if p.source == "rates" else ordered(scheme, market) for p in policies}
+        new = {
+            p.key: (
+                rates_standing(fixed_rates(scheme, start))
+                if p.source == "rates"
+                else ordered(scheme, market)
+            )
+            for p in policies
+        }
         made = typed_policies(policies, new, self.found.types, standard_of(scheme.options))
         self.standards.append((weight, funds))
         self.designs.append({c.policy.key: c for c in made})
 
     def best(self, standard: Standard) -> Ranked:
-        """The policies ranked at n standards, of designs the best known at each: their values are bounds from below."""
+        """The policies ranked at n standards, of designs the best known at each: their values are
+        bounds from below."""
         n = len(standard.profit_weight)
-        each = [self._ranked(standard, {key: np.full(n, d) for key in self.designs[0]}) for d in range(len(self.designs))]
+        each = [
+            self._ranked(standard, {key: np.full(n, d) for key in self.designs[0]})
+            for d in range(len(self.designs))
+        ]
         if len(each) == 1:
             return each[0]
         place = {c.policy.key: p for p, c in enumerate(each[0].contenders)}
         value = np.stack([np.where(one.competes, one.value, -np.inf) for one in each])
-        return self._ranked(standard, {key: value[:, place[key]].argmax(0) for key in self.designs[0]})
+        return self._ranked(
+            standard, {key: value[:, place[key]].argmax(0) for key in self.designs[0]}
+        )
 
     def above(self, below: Ranked) -> Array:
-        """(P, n): values of the policies at n standards, those of designs bounds from above: chords between known designs."""
+        """(P, n): values of the policies at n standards, those of designs bounds from above: chords
+        between known designs."""
         value, known = np.where(below.competes, below.value, np.nan), np.array(self.standards)
         at_known = self.best(below.standard.at(known[:, 0], known[:, 1]))
         points = np.column_stack([below.standard.profit_weight, below.standard.public_funds_cost])
@@ -387,8 +480,17 @@ class _Designs:
         lanes = np.zeros(len(standard.profit_weight), int)
         out = []
         for c in self.found.ranked.contenders:
-            made = [design[c.policy.key] for design in self.designs] if c.policy.key in which else [c]
-            least, worst = (None if getattr(c, part) is None else np.concatenate([getattr(m, part) for m in made]) for part in PARTS)
+            made = (
+                [design[c.policy.key] for design in self.designs] if c.policy.key in which else [c]
+            )
+            least, worst = (
+                (
+                    None
+                    if getattr(c, part) is None
+                    else np.concatenate([getattr(m, part) for m in made])
+                )
+                for part in PARTS
+            )
             at = which.get(c.policy.key, lanes)
             out.append(
                 Contender(
@@ -400,7 +502,9 @@ class _Designs:
                     barred=c.barred,
                 )
             )
-        return rank(out, self.found.ranked.contenders[self.found.ranked.today].policy.key, GOAL, standard)
+        return rank(
+            out, self.found.ranked.contenders[self.found.ranked.today].policy.key, GOAL, standard
+        )
 
 
 PARTS = ("least", "worst")
@@ -408,8 +512,8 @@ PARTS = ("least", "worst")
 
 
 def _chord(point: Array, known: Array, value: Array) -> float:
-    """A bound from above of a convex function at a point of the plane from its values at others: the least of the chords through the
-    point that are parallel to an axis; infinite without any."""
+    """A bound from above of a convex function at a point of the plane from its values at others:
+    the least of the chords through the point that are parallel to an axis; infinite without any."""
     least = np.inf
     for axis in (0, 1):
         on = (known[:, 1 - axis] == point[1 - axis]) & np.isfinite(value)
@@ -423,7 +527,8 @@ def _chord(point: Array, known: Array, value: Array) -> float:
 
 
 def _typed_ranked(found: Evaluation) -> RankedAt:
-    """At one case with private types: rates are designed anew where bounds of their value leave open who wins."""
+    """At one case with private types: rates are designed anew where bounds of their value leave
+    open who wins."""
     designs = _Designs.of(found)
 
     def ranked(standard: Standard) -> Ranked:
@@ -437,7 +542,8 @@ def _typed_ranked(found: Evaluation) -> RankedAt:
             left = (_winner_at(below, above) != below.winner) & (far > 0)
             if not left.any() or designs.scheme is None:
                 return below
-            # Where no chord bounds the value from above the farthest comes first, so that there is one afterwards.
+            # Where no chord bounds the value from above the farthest comes first, so that there is
+            # one afterwards.
             gap = np.nan_to_num(above - below.value, nan=0.0, posinf=np.inf).max(0)
             most = left & (gap >= gap[left].max())
             designs.add(*map(float, points[np.where(most, far, -1.0).argmax()]))
@@ -446,10 +552,17 @@ def _typed_ranked(found: Evaluation) -> RankedAt:
 
 
 def _winner_at(ranked: Ranked, value: Array) -> NDArray[np.intp]:
-    """(n,): who would win were the values (P, n) these, infinite ones more than anything else; NaN where a policy does not compete."""
+    """(n,): who would win were the values (P, n) these, infinite ones more than anything else; NaN
+    where a policy does not compete."""
     today = ranked.value[ranked.today]
     value = np.where(np.isposinf(value), today + 1e6 * ranked.scale, value)
     winner, _ = choose(
-        value, today, asks_of(ranked.contenders), ranked.outlay, ranked.net_transfer, ranked.scale, ranked.standard.materiality
+        value,
+        today,
+        asks_of(ranked.contenders),
+        ranked.outlay,
+        ranked.net_transfer,
+        ranked.scale,
+        ranked.standard.materiality,
     )
     return winner

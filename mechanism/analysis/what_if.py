@@ -1,8 +1,9 @@
 """What changes along one parameter, or over two.
 
-A path is solved at many points at once (`mechanism.analysis.many`). Where something changes between two of its points (what is recommended, the
-order of two policies, the status or the bounds of a regime, truth-telling or participation under a tax rule) the value at which it does
-is bracketed by bisection, all brackets together, until they are narrower than `NARROW` of the range.
+A path is solved at many points at once (`mechanism.analysis.many`). Where something changes between
+two of its points (what is recommended, the order of two policies, the status or the bounds of a
+regime, truth-telling or participation under a tax rule) the value at which it does is bracketed by
+bisection, all brackets together, until they are narrower than `NARROW` of the range.
 """
 
 from __future__ import annotations
@@ -35,14 +36,16 @@ NARROW = 1e-6
 SAME = 1e-9
 """Share of welfare up to which two policies count as equally good all along a path."""
 MOST_EVENTS = 100
-"""Changes that are bracketed, those of what is recommended before any other; of more only the first."""
+"""Changes that are bracketed, those of what is recommended before any other; of more only the
+first."""
 BATCH = 250
 """Points solved between two reports of progress."""
 
 
 @dataclass(frozen=True)
 class Span:
-    """A dotted key of the case and the values it takes: `count` of them, evenly from low to high."""
+    """A dotted key of the case and the values it takes: `count` of them, evenly from low to
+    high."""
 
     key: str
     """Dotted."""
@@ -70,8 +73,8 @@ class Event:
     """Something that changes along a path."""
 
     kind: str
-    """`winner`: what is recommended; `order` of two policies by value, `bounds` that bind in a regime, `status`, `ic` or `ir` of a tax
-    rule."""
+    """`winner`: what is recommended; `order` of two policies by value, `bounds` that bind in a
+    regime, `status`, `ic` or `ir` of a tax rule."""
     policies: tuple[str, ...]
     """Whose; of a winner, those it changes between."""
     at: float
@@ -105,15 +108,35 @@ class Path:
         freeze(self)
 
 
-def along(tree: Json, spans: Sequence[Span], policies: Sequence[str], report: Report | None = None) -> Path:
-    """One or two keys varied: figures at every point, and along one key the values at which something changes."""
-    grid = np.stack(np.meshgrid(*(span.values for span in spans), indexing="ij"), -1).reshape(-1, len(spans))
+def along(
+    tree: Json, spans: Sequence[Span], policies: Sequence[str], report: Report | None = None
+) -> Path:
+    """One or two keys varied: figures at every point, and along one key the values at which
+    something changes."""
+    grid = np.stack(np.meshgrid(*(span.values for span in spans), indexing="ij"), -1).reshape(
+        -1, len(spans)
+    )
     columns = _solved(tree, spans, grid, policies, report)
-    events, more = _events(tree, spans[0], grid[:, 0], columns, policies) if len(spans) == 1 else ([], 0)
-    return Path(spans=tuple(spans), policies=tuple(policies), points=grid, columns=columns, events=tuple(events), more_events=more)
+    events, more = (
+        _events(tree, spans[0], grid[:, 0], columns, policies) if len(spans) == 1 else ([], 0)
+    )
+    return Path(
+        spans=tuple(spans),
+        policies=tuple(policies),
+        points=grid,
+        columns=columns,
+        events=tuple(events),
+        more_events=more,
+    )
 
 
-def _solved(tree: Json, spans: Sequence[Span], points: Array, policies: Sequence[str], report: Report | None = None) -> Columns:
+def _solved(
+    tree: Json,
+    spans: Sequence[Span],
+    points: Array,
+    policies: Sequence[str],
+    report: Report | None = None,
+) -> Columns:
     """The columns of all points; a point that is no admissible market has the status `bad_case`."""
     found = []
     for start in range(0, len(points), BATCH):
@@ -128,7 +151,10 @@ def _solved(tree: Json, spans: Sequence[Span], points: Array, policies: Sequence
 def _some(tree: Json, spans: Sequence[Span], points: Array, policies: Sequence[str]) -> Columns:
     cases, good, bad = [], [], {}
     for k, point in enumerate(points):
-        one = case_at(tree, {key_path(span.key): float(value) for span, value in zip(spans, point, strict=True)})
+        one = case_at(
+            tree,
+            {key_path(span.key): float(value) for span, value in zip(spans, point, strict=True)},
+        )
         if isinstance(one, PolicyCase):
             cases.append(one)
             good.append(k)
@@ -146,7 +172,10 @@ def _some(tree: Json, spans: Sequence[Span], points: Array, policies: Sequence[s
         out[name][rows] = values
     out["policy"] = np.array(list(policies) * len(points), object)
     for k, message in bad.items():
-        out["status"][k * width : (k + 1) * width], out["message"][k * width : (k + 1) * width] = "bad_case", message
+        out["status"][k * width : (k + 1) * width], out["message"][k * width : (k + 1) * width] = (
+            "bad_case",
+            message,
+        )
     return out
 
 
@@ -154,7 +183,8 @@ def _some(tree: Json, spans: Sequence[Span], points: Array, policies: Sequence[s
 
 
 State = Any
-"""What holds at a point: None where there are no figures; else something that two points have in common or not."""
+"""What holds at a point: None where there are no figures; else something that two points have in
+common or not."""
 TIE = 0
 """The order of two policies that are equally good."""
 Solve = Callable[[Array], Columns]
@@ -192,21 +222,29 @@ class Bracket:
 
 
 def winner(policies: int) -> Watched:
-    """What is recommended, read from columns with so many policies a point; empty where there is no advice."""
+    """What is recommended, read from columns with so many policies a point; empty where there is no
+    advice."""
     return Watched("winner", (), lambda c: [str(key) for key in c["best"][::policies]], str)
 
 
 def _watched(columns: Columns, policies: Sequence[str], names: tuple[str, str]) -> list[Watched]:
-    """What is watched along a path; not the order of policies that are equally good all along; `names` are the firms'."""
+    """What is watched along a path; not the order of policies that are equally good all along;
+    `names` are the firms'."""
     width = len(policies)
 
     def of(policy: str, name: str) -> Callable[[Columns], Any]:
         j = list(policies).index(policy)
         return lambda c: c[name][j::width]
 
-    pairs = [_order(one, other, of(one, "value"), of(other, "value")) for one, other in combinations(policies, 2)]
+    pairs = [
+        _order(one, other, of(one, "value"), of(other, "value"))
+        for one, other in combinations(policies, 2)
+    ]
     asking = [policy for policy in policies if policy_of(policy).source in ("rule", "own_rule")]
-    watched = [winner(width), *(pair for pair in pairs if any(state for state in pair.read(columns)))]
+    watched = [
+        winner(width),
+        *(pair for pair in pairs if any(state for state in pair.read(columns))),
+    ]
     watched += [_bounds(policy, of, names, columns) for policy in policies if policy in REGIMES]
     watched += [_solved_at_all(policy, of) for policy in policies if policy not in REGIMES]
     watched += [_told(kind, policy, of) for policy in asking for kind in ("ic", "ir")]
@@ -217,22 +255,33 @@ Reader = Callable[[str, str], Callable[[Columns], Any]]
 """From a policy and a column's name to what reads it from the columns of n points."""
 
 
-def _order(one: str, other: str, first: Callable[[Columns], Any], second: Callable[[Columns], Any]) -> Watched:
+def _order(
+    one: str, other: str, first: Callable[[Columns], Any], second: Callable[[Columns], Any]
+) -> Watched:
     """Which of two policies is better: 1 the first, -1 the second, `TIE` neither."""
 
     def read(c: Columns) -> list[State]:
         value, gap = first(c), first(c) - second(c)
         equal = np.abs(gap) <= SAME * np.abs(value)
-        return [None if np.isnan(g) else TIE if same else 1 if g >= 0 else -1 for g, same in zip(gap, equal, strict=True)]
+        return [
+            None if np.isnan(g) else TIE if same else 1 if g >= 0 else -1
+            for g, same in zip(gap, equal, strict=True)
+        ]
 
     words = {None: "", 1: f"{one} above {other}", -1: f"{other} above {one}", TIE: "tie"}
     return Watched("order", (one, other), read, words.__getitem__)
 
 
 def _solved_at_all(policy: str, of: Reader) -> Watched:
-    """The status of what is no regime; where it has figures they may rest on levels at a bound, which is told of the regime."""
+    """The status of what is no regime; where it has figures they may rest on levels at a bound,
+    which is told of the regime."""
     column = of(policy, "status")
-    return Watched("status", (policy,), lambda c: ["converged" if word in SOLVED else str(word) for word in column(c)], str)
+    return Watched(
+        "status",
+        (policy,),
+        lambda c: ["converged" if word in SOLVED else str(word) for word in column(c)],
+        str,
+    )
 
 
 def _told(kind: str, policy: str, of: Reader) -> Watched:
@@ -265,10 +314,12 @@ class Bounds:
 
 
 def _bounds(policy: str, of: Reader, names: tuple[str, str], path: Columns) -> Watched:
-    """Which bounds bind in a regime; its status where it has no figures. No investment is what is none beside the largest along the
-    path."""
+    """Which bounds bind in a regime; its status where it has no figures. No investment is what is
+    none beside the largest along the path."""
     status = of(policy, "status")
-    shared, invested = ([of(policy, f"{name}_{i}") for i in (1, 2)] for name in ("sharing", "investment"))
+    shared, invested = (
+        [of(policy, f"{name}_{i}") for i in (1, 2)] for name in ("sharing", "investment")
+    )
     chosen = len(set(REGIMES[policy].sharing_range)) > 1
     least = SAME * float(np.nan_to_num([column(path) for column in invested]).max(initial=0.0))
 
@@ -278,11 +329,16 @@ def _bounds(policy: str, of: Reader, names: tuple[str, str], path: Columns) -> W
         full = tuple(i for i in (0, 1) if chosen and s[i] >= 1 - SAME)
         none = tuple(i for i in (0, 1) if chosen and s[i] <= SAME)
         idle = tuple(i for i in (0, 1) if t[i] <= least)
-        return Bounds(full, none, idle, capped=told == "corner" and not (full or none or idle), names=names)
+        return Bounds(
+            full, none, idle, capped=told == "corner" and not (full or none or idle), names=names
+        )
 
     def read(c: Columns) -> list[State]:
         columns = [column(c) for column in (*shared, *invested)]
-        return [state(str(told), (s1, s2), (t1, t2)) for told, s1, s2, t1, t2 in zip(status(c), *columns, strict=True)]
+        return [
+            state(str(told), (s1, s2), (t1, t2))
+            for told, s1, s2, t1, t2 in zip(status(c), *columns, strict=True)
+        ]
 
     return Watched("bounds", (policy,), read, str)
 
@@ -301,20 +357,25 @@ def brackets(watched: Watched, values: Array, columns: Columns) -> list[Bracket]
 
 
 def _changes(watched: Watched, before: State, after: State) -> bool:
-    """Whether that is a change: a figure that ends or begins is told by its status, and a tie that ends is no overtaking."""
+    """Whether that is a change: a figure that ends or begins is told by its status, and a tie that
+    ends is no overtaking."""
     return bool(before != after) and not (watched.kind == "order" and {None, TIE} & {before, after})
 
 
 def narrowed(active: Sequence[Bracket], solve: Solve, narrow: float) -> list[Bracket]:
-    """The brackets by bisection until none is wider than `narrow`, all their middles being solved together; what changes more than once
-    within one of them is followed from change to change, up to `MOST_EVENTS`."""
+    """The brackets by bisection until none is wider than `narrow`, all their middles being solved
+    together; what changes more than once within one of them is followed from change to change, up
+    to `MOST_EVENTS`."""
     found: list[Bracket] = []
     while active and len(found) < MOST_EVENTS:
         first = list(active)
         while max(b.high - b.low for b in first) > narrow:
             first = _halved(first, solve)
         found += first
-        rest = [replace(whole, low=one.high, before=one.after) for whole, one in zip(active, first, strict=True)]
+        rest = [
+            replace(whole, low=one.high, before=one.after)
+            for whole, one in zip(active, first, strict=True)
+        ]
         active = [b for b in rest if _changes(b.watched, b.before, b.after)]
     return found
 
@@ -323,7 +384,10 @@ def _halved(active: Sequence[Bracket], solve: Solve) -> list[Bracket]:
     """The brackets, each half as wide."""
     middles = sorted({(b.low + b.high) / 2 for b in active})
     found = solve(np.array(middles))
-    place, width = {value: k for k, value in enumerate(middles)}, len(found["policy"]) // len(middles)
+    place, width = (
+        {value: k for k, value in enumerate(middles)},
+        len(found["policy"]) // len(middles),
+    )
     halved = []
     for b in active:
         middle = (b.low + b.high) / 2
@@ -335,13 +399,23 @@ def _halved(active: Sequence[Bracket], solve: Solve) -> list[Bracket]:
     return halved
 
 
-def _events(tree: Json, span: Span, values: Array, columns: Columns, policies: Sequence[str]) -> tuple[list[Event], int]:
-    """What changes between two neighbouring points, each bracketed to `NARROW` of the range, and how much more does."""
+def _events(
+    tree: Json, span: Span, values: Array, columns: Columns, policies: Sequence[str]
+) -> tuple[list[Event], int]:
+    """What changes between two neighbouring points, each bracketed to `NARROW` of the range, and
+    how much more does."""
     watched = _watched(columns, policies, firm_names(tree.get(NAMES)))
     found = [bracket for one in watched for bracket in brackets(one, values, columns)]
-    # What is recommended is bracketed wherever it changes; of the rest what does not fit is counted.
-    found.sort(key=lambda b: (b.watched.kind != "winner", b.low, b.watched.kind, b.watched.policies))
-    active = narrowed(found[:MOST_EVENTS], lambda at: _solved(tree, [span], at[:, None], policies), NARROW * abs(span.high - span.low))
+    # What is recommended is bracketed wherever it changes; of the rest what does not fit is
+    # counted.
+    found.sort(
+        key=lambda b: (b.watched.kind != "winner", b.low, b.watched.kind, b.watched.policies)
+    )
+    active = narrowed(
+        found[:MOST_EVENTS],
+        lambda at: _solved(tree, [span], at[:, None], policies),
+        NARROW * abs(span.high - span.low),
+    )
     active.sort(key=lambda b: (b.low, b.watched.kind != "winner"))
     return [_event(bracket) for bracket in active], len(found) - len(active)
 

@@ -1,1 +1,2 @@
-"""What a whole case file states: market, types, mechanism, the standard; its keys; the policies there are."""
+"""What a whole case file states: market, types, mechanism, the standard; its keys; the policies
+there are."""

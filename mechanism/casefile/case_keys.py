@@ -1,4 +1,5 @@
-"""Dotted keys of a case, such as `demand.cross_slope` or `demand.intercept[0]`: the way to a value in the resolved tree."""
+"""Dotted keys of a case, such as `demand.cross_slope` or `demand.intercept[0]`: the way to a value
+in the resolved tree."""
 
 from __future__ import annotations
 
@@ -19,7 +20,10 @@ NAMES = "firms"
 
 def key_path(key: str) -> KeyPath:
     """The parts of a dotted key."""
-    return tuple(int(part[1:-1]) if re.fullmatch(r"\[\d{1,6}\]", part) else part for part in key.replace("[", ".[").split("."))
+    return tuple(
+        int(part[1:-1]) if re.fullmatch(r"\[\d{1,6}\]", part) else part
+        for part in key.replace("[", ".[").split(".")
+    )
 
 
 def leaves(tree: Json) -> list[str]:
@@ -51,7 +55,8 @@ def value_at(tree: Any, path: KeyPath) -> Any:
 
 
 def set_at(tree: Json, path: KeyPath, value: Any) -> None:
-    """Put a value there in the tree; where one firm of two is meant and both have one value, each gets its own. NaN stands for null."""
+    """Put a value there in the tree; where one firm of two is meant and both have one value, each
+    gets its own. NaN stands for null."""
     *above, last = path
     parent: Any = tree
     for n, part in enumerate(above):
@@ -79,17 +84,21 @@ def expanded(tree: Json, path: KeyPath) -> Json:
 
 
 def key_fault(tree: Json, key: str, *, whole: bool = False) -> str | None:
-    """What is wrong with a dotted key of a resolved case, with the nearest that would do; None if nothing is. `whole`: blocks and lists may
-    be meant as well as single values."""
+    """What is wrong with a dotted key of a resolved case, with the nearest that would do; None if
+    nothing is. `whole`: blocks and lists may be meant as well as single values."""
     known, steps = leaves(tree), key_path(key)
-    listed = steps[0] == "types"  # where an entry of a list is no firm's, and a number does not stand for one of each
+    listed = (
+        steps[0] == "types"
+    )  # where an entry of a list is no firm's, and a number does not stand for one of each
     if key == NAMES:
         return None if whole else "cannot be varied"
     try:
         held = value_at(tree if listed else expanded(tree, steps), steps)
     except (LookupError, TypeError):
         last = {name.rsplit(".", 1)[-1]: name for name in known}
-        close = get_close_matches(key, known, 1) or [last[name] for name in get_close_matches(key.rsplit(".", 1)[-1], last, 1)]
+        close = get_close_matches(key, known, 1) or [
+            last[name] for name in get_close_matches(key.rsplit(".", 1)[-1], last, 1)
+        ]
         if not listed and isinstance(steps[-1], int) and key.rpartition("[")[0] in known:
             first, second = firm_names(tree.get(NAMES))
             return f"is not a key of the base case: [0] is {first}'s, [1] {second}'s"
@@ -97,10 +106,16 @@ def key_fault(tree: Json, key: str, *, whole: bool = False) -> str | None:
             return "is not a key of the base case; the base case has no types"
         hint = f"did you mean {close[0]}?" if close else f"the keys there are {', '.join(known)}"
         return f"is not a key of the base case; {hint}"
-    if whole or key in known or (isinstance(steps[-1], int) and not (listed and isinstance(held, list))):
+    if (
+        whole
+        or key in known
+        or (isinstance(steps[-1], int) and not (listed and isinstance(held, list)))
+    ):
         return None
     below = [name for name in known if name.startswith((f"{key}.", f"{key}["))]
-    return f"is a block or a list; vary its parts, such as {below[0]}" if below else "cannot be varied"
+    return (
+        f"is a block or a list; vary its parts, such as {below[0]}" if below else "cannot be varied"
+    )
 
 
 def flat(tree: Mapping[str, Any]) -> dict[str, Any]:

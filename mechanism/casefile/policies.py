@@ -1,7 +1,9 @@
-"""Policies: what can be done about a market, or compared with what can be. One row each, which owns everything true of it.
+"""Policies: what can be done about a market, or compared with what can be. One row each, which owns
+everything true of it.
 
-Regimes (`market.regimes`) and tax rules (`mechanism.design.rules`) are policies too: what their own rows say is read off them. Whatever lists
-policies, names one, or asks what it takes reads it here, as the tables are at that moment.
+Regimes (`market.regimes`) and tax rules (`mechanism.design.rules`) are policies too: what their own
+rows say is read off them. Whatever lists policies, names one, or asks what it takes reads it here,
+as the tables are at that moment.
 """
 
 from __future__ import annotations
@@ -20,14 +22,26 @@ GOAL = "social_optimum"
 """The regime whose levels subsidies and taxes aim at."""
 
 Requires = Literal["nothing", "permission", "order", "money", "reports"]
-"""What it takes: nothing, that firms may agree, that somebody orders levels, public money, or reports of what is private as well."""
+"""What it takes: nothing, that firms may agree, that somebody orders levels, public money, or
+reports of what is private as well."""
 RUNGS: tuple[Requires, ...] = get_args(Requires)
 """The same from least to most."""
-Source = Literal["regime", "full_information", "own_rule", "rates", "private_market", "rule", "attainable", "imposed"]
-"""What supplies its figures: a regime, subsidy and tax with full information, the case's own tax rule, rates per unit, the market in
-which firms know their own types alone, a tax rule, or the levels of the highest value, paid for or imposed."""
+Source = Literal[
+    "regime",
+    "full_information",
+    "own_rule",
+    "rates",
+    "private_market",
+    "rule",
+    "attainable",
+    "imposed",
+]
+"""What supplies its figures: a regime, subsidy and tax with full information, the case's own tax
+rule, rates per unit, the market in which firms know their own types alone, a tax rule, or the
+levels of the highest value, paid for or imposed."""
 Where = Literal["always", "known", "private", "unpaid", "never"]
-"""Where it stands in the comparison of a case: always, where nothing is private, where types are, where nobody may refuse, or never."""
+"""Where it stands in the comparison of a case: always, where nothing is private, where types are,
+where nobody may refuse, or never."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +55,8 @@ class Policy:
     source: Source
     """What supplies its figures."""
     requires: Requires | None
-    """What it takes; None of what nobody can choose, or what is asked of it depends on what it comes to."""
+    """What it takes; None of what nobody can choose, or what is asked of it depends on what it
+    comes to."""
     label: str | None = None
     """What it is called in tables; None where its key is enough."""
     advised: str | None = None
@@ -51,11 +66,13 @@ class Policy:
     compared: Where = "never"
     """Where it has a row in the comparison."""
     barred: str = ""
-    """Why it never competes unless a case allows it, a code of `ranking.WHY_NOT`; empty where it may."""
+    """Why it never competes unless a case allows it, a code of `ranking.WHY_NOT`; empty where it
+    may."""
     needs_types: bool = False
     """Whether it can only be had where the types are known."""
     told_elsewhere: bool = False
-    """Whether its missing figures are a finding, or a failure of other outcomes that is told with them."""
+    """Whether its missing figures are a finding, or a failure of other outcomes that is told with
+    them."""
     contrast: bool = False
     """Whether nobody expects it to be better than the market as it is."""
     mirror: bool = False
@@ -70,7 +87,8 @@ class Policy:
         return self.barred or ("types_known" if private and self.needs_types else "")
 
     def stands(self, private: bool, unpaid: bool) -> bool:
-        """Whether it has a row in a comparison, by whether types are private, and nobody may refuse."""
+        """Whether it has a row in a comparison, by whether types are private, and nobody may
+        refuse."""
         if self.compared in ("known", "private"):
             return (self.compared == "private") == private
         return self.compared == "always" or (self.compared == "unpaid" and unpaid)
@@ -147,7 +165,9 @@ _INSTRUMENTS = {
     )
 }
 
-PRIVATE_MARKET = next(policy.key for policy in _INSTRUMENTS.values() if policy.source == "private_market")
+PRIVATE_MARKET = next(
+    policy.key for policy in _INSTRUMENTS.values() if policy.source == "private_market"
+)
 """The market as it is where every firm knows its own type alone."""
 
 
@@ -180,7 +200,10 @@ def _of_regime(regime: Regime, firms: tuple[str, str] = FIRMS) -> Policy:
     phrase, label = regime.phrase or f"the regime {regime.key}", regime.label or regime.key
     if regime.leader is not None:
         leader = firms[regime.leader]
-        phrase, label = phrase.replace("{leader}", leader), label.replace("{leader}", opening(leader))
+        phrase, label = (
+            phrase.replace("{leader}", leader),
+            label.replace("{leader}", opening(leader)),
+        )
     return Policy(
         key=regime.key,
         label=label,
@@ -205,8 +228,9 @@ def _bar(regime: Regime) -> str:
 
 
 def policies() -> tuple[Policy, ...]:
-    """Every policy that a comparison may show, in the order of reports: by what it asks, the market as it is first; then orders to set
-    levels, a copy, what is forbidden, and what only shows what could be had."""
+    """Every policy that a comparison may show, in the order of reports: by what it asks, the market
+    as it is first; then orders to set levels, a copy, what is forbidden, and what only shows what
+    could be had."""
     regimes = [_of_regime(regime) for regime in REGIMES.values() if regime.policy]
     rules = [_of_rule(rule) for rule in TAX_RULES.values() if rule.in_markets]
     instruments = list(_INSTRUMENTS.values())
@@ -218,11 +242,22 @@ def policies() -> tuple[Policy, ...]:
     paid = [row for row in others if row.requires == "money"]
     best = [row for row in others if row.requires != "money"]
     rest = sorted((row for row in regimes if row.barred), key=lambda row: row.barred == "benchmark")
-    return (*able("nothing"), private, *able("order"), *able("permission"), *paid, *rules, *best, copy, *rest)
+    return (
+        *able("nothing"),
+        private,
+        *able("order"),
+        *able("permission"),
+        *paid,
+        *rules,
+        *best,
+        copy,
+        *rest,
+    )
 
 
 def compared(private: bool, unpaid: bool = False) -> tuple[Policy, ...]:
-    """The rows of a comparison in their order, by whether types are private, and whether nobody may refuse (participation `none`)."""
+    """The rows of a comparison in their order, by whether types are private, and whether nobody may
+    refuse (participation `none`)."""
     return tuple(row for row in policies() if row.stands(private, unpaid))
 
 
@@ -242,11 +277,20 @@ def today(private: bool) -> str:
 
 
 def followed(private: bool) -> tuple[str, ...]:
-    """The keys of what can be had along a path and in a batch: every regime, and what a comparison shows beside them."""
-    shown = [row.key for row in policies() if row.source != "own_rule" and (private or row.compared != "private")]
+    """The keys of what can be had along a path and in a batch: every regime, and what a comparison
+    shows beside them."""
+    shown = [
+        row.key
+        for row in policies()
+        if row.source != "own_rule" and (private or row.compared != "private")
+    ]
     return (*dict.fromkeys([*REGIMES, *shown]),)
 
 
 def allowable() -> tuple[str, ...]:
-    """What a case may allow: what by rule does not compete and could be chosen, and that consumers lose."""
-    return (*(row.key for row in policies() if row.barred in ("forbidden", "benchmark")), CONSUMERS_LOSE)
+    """What a case may allow: what by rule does not compete and could be chosen, and that consumers
+    lose."""
+    return (
+        *(row.key for row in policies() if row.barred in ("forbidden", "benchmark")),
+        CONSUMERS_LOSE,
+    )

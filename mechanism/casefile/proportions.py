@@ -1,9 +1,11 @@
-"""Parameters that are out of all proportion to demand, as a key left in other units than the rest makes them.
+"""Parameters that are out of all proportion to demand, as a key left in other units than the rest
+makes them.
 
-A market is looked at in natural units (`market.model.units`), in which intercepts and own slopes are one in the mean. There the cost scale k
-decides how much is invested: the benefit of a unit of investment is of the order of one, so that investment is about 1 / k. Leakage,
-caps and unit costs are judged beside the intercept, spillovers by what they do to an investment of that size. Bands are wide: what
-lies outside makes a term of the model either everything or nothing.
+A market is looked at in natural units (`market.model.units`), in which intercepts and own slopes
+are one in the mean. There the cost scale k decides how much is invested: the benefit of a unit of
+investment is of the order of one, so that investment is about 1 / k. Leakage, caps and unit costs
+are judged beside the intercept, spillovers by what they do to an investment of that size. Bands are
+wide: what lies outside makes a term of the model either everything or nothing.
 """
 
 from __future__ import annotations
@@ -19,13 +21,15 @@ from market.model.cost import form_of
 from market.model.units import POWERS, in_units, natural_units
 
 NOTHING, EVERYTHING = 1e-5, 1e2
-"""Sizes beside demand, in natural units, outside which a term is as good as none, or all there is."""
+"""Sizes beside demand, in natural units, outside which a term is as good as none, or all there
+is."""
 
 SCALES = (1e-2, 1e5)
 """Cost scales in natural units outside which investment would be many times demand, or nothing."""
 
 KNOWLEDGE = (1e-4, 1e2)
-"""Units of knowledge received, were an ordinary investment shared in full: all that can be saved is saved, or nothing."""
+"""Units of knowledge received, were an ordinary investment shared in full: all that can be saved is
+saved, or nothing."""
 
 APART = 1e4
 """How many times one firm's demand may be the other's."""
@@ -71,21 +75,35 @@ def _misfits(case: Case, utility: bool) -> Iterator[Misfit]:
     for key, values in ((intercept, natural.intercept), (own, natural.own_slope)):
         if values.max() > APART * values.min():
             ratio = float(values.max() / values.min())
-            yield Misfit(keys=(key,), text=f"{key} makes one firm's demand {ratio:.0e} times the other's")
+            yield Misfit(
+                keys=(key,), text=f"{key} makes one firm's demand {ratio:.0e} times the other's"
+            )
     if _outside(natural.cross_slope / natural.own_slope, (NOTHING, np.inf)):
-        yield Misfit(keys=(cross, own), text=f"{cross} is as good as none beside {own}: the firms hardly are rivals")
+        yield Misfit(
+            keys=(cross, own),
+            text=f"{cross} is as good as none beside {own}: the firms hardly are rivals",
+        )
     for name in ("own", "cross", "interaction"):
         size = getattr(natural, f"leakage_{name}")
         if _outside(size, (NOTHING, EVERYTHING)):
             key = f"security.leakage.{name}"
-            yield Misfit(keys=(key, intercept), text=f"{key} is {_size(size)} times the demand that {intercept} gives")
+            yield Misfit(
+                keys=(key, intercept),
+                text=f"{key} is {_size(size)} times the demand that {intercept} gives",
+            )
     capped = natural.investment_cap[np.isfinite(natural.investment_cap)]
     if _outside(capped, (NOTHING, np.inf)):
         key = "cost.investment_cap"
-        yield Misfit(keys=(key, intercept), text=f"{key} is {_size(capped)} times the demand that {intercept} gives")
+        yield Misfit(
+            keys=(key, intercept),
+            text=f"{key} is {_size(capped)} times the demand that {intercept} gives",
+        )
     if _outside(natural.cost_scale, SCALES):
         invested = _size(1 / natural.cost_scale)
-        text = f"cost.scale asks for investments of about {invested} times the demand that {intercept} gives"
+        text = (
+            f"cost.scale asks for investments of about {invested} times the demand that {intercept}"
+            " gives"
+        )
         yield Misfit(keys=("cost.scale", own), text=text)
         return  # what follows is judged at that investment
     yield from _beside_investment(natural, 1 / natural.cost_scale, float(units.quantity[0, 0]))
@@ -100,8 +118,11 @@ def _beside_investment(natural: Case, invested: Array, quantity: float) -> Itera
         keys = ("cost.reference_investment", "cost.spillover")
         yield Misfit(
             keys=keys,
-            text=f"cost.spillover over cost.reference_investment saves {saved} of the cost of an ordinary investment: set "
-            f"cost.reference_investment to the size of one, such as {float(invested.mean()) * quantity:.2g}",
+            text=(
+                f"cost.spillover over cost.reference_investment saves {saved} of the cost of an"
+                " ordinary investment: set cost.reference_investment to the size of one, such as"
+                f" {float(invested.mean()) * quantity:.2g}"
+            ),
         )
 
 
@@ -113,10 +134,16 @@ def _unit_costs(natural: Case, invested: Array, intercept: str) -> Iterator[Misf
         ("base", unit.base, NOTHING),
         ("spillover", unit.spillover * invested[..., ::-1] / base, NOTHING),
         ("slope", unit.slope * invested, NOTHING / 10),
-        ("curvature", unit.curvature * invested**2, NOTHING / 100),  # the smaller, the less is invested
+        (
+            "curvature",
+            unit.curvature * invested**2,
+            NOTHING / 100,
+        ),  # the smaller, the less is invested
     ):
         if _outside(size, (least, EVERYTHING)):
-            against = "the choke price" if key == "base" else "the unit cost, at an ordinary investment,"
+            against = (
+                "the choke price" if key == "base" else "the unit cost, at an ordinary investment,"
+            )
             name = f"unit_cost.{key}"
             yield Misfit(keys=(name, intercept), text=f"{name} is {_size(size)} times {against}")
 
@@ -147,13 +174,18 @@ def scaling(tree: Mapping[str, Any]) -> str:
             money, quantity = POWERS[dimension]
             moved.setdefault(_factor(money, quantity), []).append(key)
     told = "; ".join(f"{', '.join(keys)} by {factor}" for factor, keys in moved.items())
-    return f"Counting money in units 10^m and quantity in units 10^n times as large multiplies {told}"
+    return (
+        f"Counting money in units 10^m and quantity in units 10^n times as large multiplies {told}"
+    )
 
 
 def _factor(money: int, quantity: int) -> str:
     """10 to the power by which a key of this dimension moves."""
     parts = [(-power, letter) for power, letter in ((money, "m"), (quantity, "n")) if power]
     parts.sort(key=lambda part: part[0] < 0)
-    text = "".join(f"{'-' if power < 0 else '+'}{'' if abs(power) == 1 else abs(power)}{letter}" for power, letter in parts)
+    text = "".join(
+        f"{'-' if power < 0 else '+'}{'' if abs(power) == 1 else abs(power)}{letter}"
+        for power, letter in parts
+    )
     text = text.removeprefix("+")
     return f"10^{text}" if len(text) == 1 else f"10^({text})"

@@ -1,7 +1,8 @@
-"""The whole case file: the market's blocks, private types, the mechanism's options and expected results.
+"""The whole case file: the market's blocks, private types, the mechanism's options and expected
+results.
 
-`load_case` reads a file, `parse_tree` a tree without a file; both give a frozen `PolicyCase` or raise `BadCase` with every fault.
-`case_schema` is the JSON Schema of the file.
+`load_case` reads a file, `parse_tree` a tree without a file; both give a frozen `PolicyCase` or
+raise `BadCase` with every fault. `case_schema` is the JSON Schema of the file.
 """
 
 from __future__ import annotations
@@ -59,13 +60,22 @@ _FORBID_EXTRA = ConfigDict(extra="forbid")
 
 Type = Annotated[
     Number,
-    WithJsonSchema({"type": "number", "x-admissible": ", ".join(f"{row.range} for {row.label}" for row in PRIVATE.values())}),
+    WithJsonSchema(
+        {
+            "type": "number",
+            "x-admissible": ", ".join(f"{row.range} for {row.label}" for row in PRIVATE.values()),
+        }
+    ),
 ]
 Range = Annotated[tuple[Type, ...], Field(min_length=2, max_length=2)]
 
 
 def _one_range_or_two(value: Any) -> str | None:
-    ranges = {isinstance(part, list | tuple) for part in value} if isinstance(value, list | tuple) else set()
+    ranges = (
+        {isinstance(part, list | tuple) for part in value}
+        if isinstance(value, list | tuple)
+        else set()
+    )
     return None if len(ranges) > 1 else "<per firm>" if True in ranges else "<range>"
 
 
@@ -89,23 +99,33 @@ class UniformTypes:
         Annotated[Range, Tag("<range>")]
         | Annotated[
             tuple[Range, ...],
-            Field(min_length=2, max_length=2, json_schema_extra={"x-words": "one such list per firm"}),
+            Field(
+                min_length=2, max_length=2, json_schema_extra={"x-words": "one such list per firm"}
+            ),
             Tag("<per firm>"),
         ],
         Discriminator(
             _one_range_or_two,
             custom_error_type="mixed",
-            custom_error_message="holds a range beside something else; give one range, or one range per firm",
+            custom_error_message=(
+                "holds a range beside something else; give one range, or one range per firm"
+            ),
         ),
-        described("lowest and highest type, the lowest below the highest; one such pair or one per firm"),
+        described(
+            "lowest and highest type, the lowest below the highest; one such pair or one per firm"
+        ),
     ]
-    points: Annotated[int, described("number of Gauss-Legendre nodes", strict=True, ge=2, le=201)] = 15
+    points: Annotated[
+        int, described("number of Gauss-Legendre nodes", strict=True, ge=2, le=201)
+    ] = 15
     parameter: Parameter = PAPERS
 
     @property
     def supports(self) -> tuple[tuple[float, float], tuple[float, float]]:
         """Either firm's lowest and highest type."""
-        one, other = self.support if isinstance(self.support[0], tuple) else (self.support, self.support)
+        one, other = (
+            self.support if isinstance(self.support[0], tuple) else (self.support, self.support)
+        )
         return (one[0], one[1]), (other[0], other[1])
 
 
@@ -115,9 +135,12 @@ class ListedTypes:
 
     __pydantic_config__ = _FORBID_EXTRA
 
-    values: Annotated[tuple[Type, ...], described("the types, all different", min_length=1, max_length=201)]
+    values: Annotated[
+        tuple[Type, ...], described("the types, all different", min_length=1, max_length=201)
+    ]
     probabilities: Annotated[
-        tuple[Annotated[Positive, Field(le=1)], ...] | None, described("one per value, adding up to 1; null: all equal")
+        tuple[Annotated[Positive, Field(le=1)], ...] | None,
+        described("one per value, adding up to 1; null: all equal"),
     ] = None
     parameter: Parameter = PAPERS
 
@@ -140,49 +163,79 @@ class MechanismOptions:
     tax_rule: Annotated[
         Text,
         OneOf(market_rules),
-        described("the tax at reported types: " + ", ".join(f"{key} {TAX_RULES[key].does}" for key in market_rules())),
+        described(
+            "the tax at reported types: "
+            + ", ".join(f"{key} {TAX_RULES[key].does}" for key in market_rules())
+        ),
     ] = USUAL_RULE
     payoff: Annotated[
-        Literal["with_cost", "printed"], described("what a firm cares for: with_cost counts its true cost, printed is (38) and does not")
+        Literal["with_cost", "printed"],
+        described(
+            "what a firm cares for: with_cost counts its true cost, printed is (38) and does not"
+        ),
     ] = "with_cost"
     incentive: Annotated[
-        Literal["bayesian", "dominant"], described("truth-telling given the rival's distribution, or at each of the rival's types")
+        Literal["bayesian", "dominant"],
+        described("truth-telling given the rival's distribution, or at each of the rival's types"),
     ] = "bayesian"
     participation: Annotated[
         Literal["ir1", "ir_market", "ir2", "none"],
         described("ir1 as printed, ir_market against the unregulated market, ir2 against zero"),
     ] = "ir_market"
-    timing: Annotated[Literal["interim", "ex_post"], described("participation given the own type alone, or at each pair of types")] = (
-        "interim"
-    )
+    timing: Annotated[
+        Literal["interim", "ex_post"],
+        described("participation given the own type alone, or at each pair of types"),
+    ] = "interim"
     budget: Annotated[
-        Literal["ex_ante", "ex_post", "none"], described("no net public money in expectation, in every state, or no limit")
+        Literal["ex_ante", "ex_post", "none"],
+        described("no net public money in expectation, in every state, or no limit"),
     ] = "ex_ante"
-    public_funds_cost: Annotated[NonNegative, described("shadow cost of one unit of public outlay, a pure number")] = 0.0
+    public_funds_cost: Annotated[
+        NonNegative, described("shadow cost of one unit of public outlay, a pure number")
+    ] = 0.0
     profit_weight: Annotated[
         Number,
         Field(ge=0, le=1),
-        described("weight of a unit of profit beside one of consumer surplus: 1 is total welfare, 0 consumers and taxpayers alone"),
+        described(
+            "weight of a unit of profit beside one of consumer surplus: 1 is total welfare, 0"
+            " consumers and taxpayers alone"
+        ),
     ] = 1.0
     fees: Annotated[
-        bool, Field(strict=True), described("whether firms may be charged what they gain over today's market; only with ir_market")
+        bool,
+        Field(strict=True),
+        described(
+            "whether firms may be charged what they gain over today's market; only with ir_market"
+        ),
     ] = False
     materiality: Annotated[
         NonNegative,
         Field(le=1),
-        described("share of the best policy's gain over today by which another may fall short and still count as equal"),
+        described(
+            "share of the best policy's gain over today by which another may fall short and still"
+            " count as equal"
+        ),
     ] = 0.05
     allow: Annotated[
         tuple[Annotated[Text, OneOf(allowable)], ...],
-        described("policies that compete though by rule they do not, and consumers_lose: those by which consumers lose"),
+        described(
+            "policies that compete though by rule they do not, and consumers_lose: those by which"
+            " consumers lose"
+        ),
     ] = ()
     allocation: Annotated[
         Literal["efficient", "second_best"],
-        described("levels assigned at reports: the social optimum for them, or lotteries solved for together with the transfers"),
+        described(
+            "levels assigned at reports: the social optimum for them, or lotteries solved for"
+            " together with the transfers"
+        ),
     ] = "efficient"
     objective: Annotated[
         Literal["min_outlay", "max_surplus", "min_worst_deficit", "min_violation"],
-        described("of designed transfers: least expected outlay, most surplus, least worst-state deficit, least violation"),
+        described(
+            "of designed transfers: least expected outlay, most surplus, least worst-state deficit,"
+            " least violation"
+        ),
     ] = "min_outlay"
 
 
@@ -193,11 +246,17 @@ class Units:
     __pydantic_config__ = _FORBID_EXTRA
 
     money: Annotated[Text | None, described("unit of money, such as million USD")] = None
-    quantity: Annotated[Text | None, described("unit of quantity, such as thousand licences")] = None
+    quantity: Annotated[Text | None, described("unit of quantity, such as thousand licences")] = (
+        None
+    )
 
 
 def _plain(value: Any) -> Any:
-    if value is None or isinstance(value, str) or (isinstance(value, int | float) and abs(value) <= sys.float_info.max):
+    if (
+        value is None
+        or isinstance(value, str)
+        or (isinstance(value, int | float) and abs(value) <= sys.float_info.max)
+    ):
         return value
     raise ValueError
 
@@ -209,14 +268,23 @@ class Expected:
     __pydantic_config__ = _FORBID_EXTRA
 
     value: Annotated[
-        Any, AfterValidator(_plain), WithJsonSchema({"type": ["number", "string", "boolean", "null"]}), described("the figure")
+        Any,
+        AfterValidator(_plain),
+        WithJsonSchema({"type": ["number", "string", "boolean", "null"]}),
+        described("the figure"),
     ]
     rtol: Annotated[NonNegative, described("admissible difference as a share of the value")] = 1e-6
     atol: Annotated[NonNegative, described("admissible difference in the figure's own unit")] = 1e-9
 
 
 def _shape_of_types(value: Any) -> str | None:
-    keys = set(value) if isinstance(value, Mapping) else set(vars(value)) if isinstance(value, UniformTypes | ListedTypes) else set()
+    keys = (
+        set(value)
+        if isinstance(value, Mapping)
+        else set(vars(value))
+        if isinstance(value, UniformTypes | ListedTypes)
+        else set()
+    )
     uniform, listed = bool(keys & {"support", "points"}), bool(keys & {"values", "probabilities"})
     return None if uniform and listed else "<listed>" if listed else "<uniform>"
 
@@ -226,7 +294,10 @@ Types = Annotated[
     Discriminator(
         _shape_of_types,
         custom_error_type="mixed",
-        custom_error_message="mixes an interval and a list; give either support and points or values and probabilities",
+        custom_error_message=(
+            "mixes an interval and a list; give either support and points or values and"
+            " probabilities"
+        ),
     ),
 ]
 
@@ -234,27 +305,45 @@ Types = Annotated[
 class CaseFile(Block):
     """A market and a policy for it."""
 
-    schema_version: Annotated[int, Field(strict=True, ge=1, le=1), WithJsonSchema({"const": 1}), described("version of this format")] = 1
+    schema_version: Annotated[
+        int,
+        Field(strict=True, ge=1, le=1),
+        WithJsonSchema({"const": 1}),
+        described("version of this format"),
+    ] = 1
     name: Annotated[Text | None, described("what the case is called; null: the file's name")] = None
     reference: Annotated[Text | None, described("where the numbers come from")] = None
     units: Annotated[Units | None, described("names of the units, shown beside figures")] = None
     firms: Annotated[
         tuple[FirmName, ...] | None,
         described(
-            "names of the two firms, the first firm's first, used wherever a firm is spoken of; null: firm 1 and firm 2",
+            "names of the two firms, the first firm's first, used wherever a firm is spoken of;"
+            " null: firm 1 and firm 2",
             min_length=2,
             max_length=2,
         ),
     ] = None
-    demand: Annotated[AnyDemand, described("demand for the two products, or the consumer's utility behind it")]
+    demand: Annotated[
+        AnyDemand, described("demand for the two products, or the consumer's utility behind it")
+    ]
     security: Annotated[Security, described("how sharing and investment move demand")]
     cost: Annotated[Cost, described("what security costs")]
-    unit_cost: Annotated[UnitCosts, described("what a unit sold costs; nothing unless given")] = UnitCosts()
-    types: Annotated[Types | None, described("what the regulator knows of what is private to the firms; null: it knows everything")] = None
-    mechanism: Annotated[MechanismOptions, described("the policy and the constraints it is held to")] = MechanismOptions()
-    expect: Annotated[dict[str, Expected], described("figures to check: dotted key of the result, such as regimes.nash.sharing[0]")] = (
-        Field(default_factory=dict)
+    unit_cost: Annotated[UnitCosts, described("what a unit sold costs; nothing unless given")] = (
+        UnitCosts()
     )
+    types: Annotated[
+        Types | None,
+        described(
+            "what the regulator knows of what is private to the firms; null: it knows everything"
+        ),
+    ] = None
+    mechanism: Annotated[
+        MechanismOptions, described("the policy and the constraints it is held to")
+    ] = MechanismOptions()
+    expect: Annotated[
+        dict[str, Expected],
+        described("figures to check: dotted key of the result, such as regimes.nash.sharing[0]"),
+    ] = Field(default_factory=dict)
 
 
 def _firms(names: list[str]) -> str | tuple[tuple[int], str] | None:
@@ -271,7 +360,9 @@ APART = 1e-9
 
 def _support(support: list[Any]) -> str | tuple[tuple[int], str] | None:
     if isinstance(support[0], list | tuple):
-        return next((((i,), text) for i, each in enumerate(support) if (text := _one_support(each))), None)
+        return next(
+            (((i,), text) for i, each in enumerate(support) if (text := _one_support(each))), None
+        )
     return _one_support(support)
 
 
@@ -280,7 +371,10 @@ def _one_support(support: list[float]) -> str | None:
     if not low < high:
         return f"is [{show(low)}, {show(high)}]; the first must be below the second"
     if high - low <= APART * max(abs(low), abs(high)):
-        return f"is [{show(low)}, {show(high)}], too close to tell types apart; give one type as values: [{show(low)}]"
+        return (
+            f"is [{show(low)}, {show(high)}], too close to tell types apart; give one type as"
+            f" values: [{show(low)}]"
+        )
     return None
 
 
@@ -289,12 +383,20 @@ def _distinct(values: list[float]) -> str | None:
     if len(set(values)) < len(values):
         return "holds a value twice; list each type once"
     close = [(a, b) for a, b in pairwise(ordered) if b - a <= APART * max(abs(a), abs(b))]
-    return f"holds {show(close[0][0])} and {show(close[0][1])}, too close to tell types apart; list each type once" if close else None
+    return (
+        f"holds {show(close[0][0])} and {show(close[0][1])}, too close to tell types apart; list"
+        " each type once"
+        if close
+        else None
+    )
 
 
 def _probabilities(probabilities: list[float], values: list[float]) -> str | None:
     if len(probabilities) != len(values):
-        return f"is a list of {len(probabilities)}; it must have one entry for each of the {len(values)} values"
+        return (
+            f"is a list of {len(probabilities)}; it must have one entry for each of the"
+            f" {len(values)} values"
+        )
     total = math.fsum(probabilities)
     return None if abs(total - 1) <= 1e-9 else f"adds up to {total:.10g}; it must add up to 1"
 
@@ -305,14 +407,22 @@ def _designed(given: Mapping[str, Any]) -> str | None:
         return f"has allocation {why.fault}"
     if not TAX_RULES[rule].designed:
         return None
-    why = no_limit(*(given.get(key, getattr(MechanismOptions, key)) for key in ("payoff", "participation", "objective")))
+    why = no_limit(
+        *(
+            given.get(key, getattr(MechanismOptions, key))
+            for key in ("payoff", "participation", "objective")
+        )
+    )
     return None if why is None else f"has tax_rule {rule} {why.fault}"
 
 
 def _fees(given: Mapping[str, Any]) -> str | None:
     form = given.get("participation", MechanismOptions.participation)
     if given.get("fees", MechanismOptions.fees) and form != "ir_market":
-        return f"has fees true with participation {form}; what firms gain over today can be charged only with participation ir_market"
+        return (
+            f"has fees true with participation {form}; what firms gain over today can be charged"
+            " only with participation ir_market"
+        )
     return None
 
 
@@ -327,14 +437,22 @@ def _private(types: Mapping[str, Any]) -> PrivateParameter:
 
 
 def _count(types: Mapping[str, Any]) -> int:
-    return types.get("points", UniformTypes.points) if "support" in types else len(types.get("values") or ())
+    return (
+        types.get("points", UniformTypes.points)
+        if "support" in types
+        else len(types.get("values") or ())
+    )
 
 
 def _range(types: Mapping[str, Any]) -> tuple[tuple[str | int, ...], str] | None:
     row = _private(types)
     key = "support" if "support" in types else "values"
     for i, part in enumerate(types.get(key) or ()):
-        for place, value in [((i, j), v) for j, v in enumerate(part)] if isinstance(part, list | tuple) else [((i,), part)]:
+        for place, value in (
+            [((i, j), v) for j, v in enumerate(part)]
+            if isinstance(part, list | tuple)
+            else [((i,), part)]
+        ):
             if not row.admits(value):
                 return (key, *place), f"is {show(value)}; it must lie in {row.range}"
     return None
@@ -343,7 +461,10 @@ def _range(types: Mapping[str, Any]) -> tuple[tuple[str | int, ...], str] | None
 def _few_types(types: Mapping[str, Any]) -> str | None:
     row, count = _private(types), _count(types)
     if row.most is not None and count > row.most:
-        return f"gives {count} types of the {row.key}; at most {row.most} are taken where both types move a firm's profit"
+        return (
+            f"gives {count} types of the {row.key}; at most {row.most} are taken where both types"
+            " move a firm's profit"
+        )
     return None
 
 
@@ -390,13 +511,25 @@ class PolicyCase:
     path: Path | None = None
 
 
-def load_case(path: str | Path, document: Document | None = None, faults: Iterable[Fault] = ()) -> PolicyCase:
+def load_case(
+    path: str | Path, document: Document | None = None, faults: Iterable[Fault] = ()
+) -> PolicyCase:
     """The case in a YAML, JSON or TOML file, or in what was read from it."""
     found = list(faults)
     document = document or read_document(path, faults=found)
     if "policies" in document.tree and "demand" not in document.tree:
-        raise BadCase([Fault(document.place(()), "", "is the design of a batch, not a case; `pigou batch` takes it")])
-    return parse_tree(document.tree, name=Path(path).stem, path=Path(path), document=document, faults=found)
+        raise BadCase(
+            [
+                Fault(
+                    document.place(()),
+                    "",
+                    "is the design of a batch, not a case; `pigou batch` takes it",
+                )
+            ]
+        )
+    return parse_tree(
+        document.tree, name=Path(path).stem, path=Path(path), document=document, faults=found
+    )
 
 
 def parse_tree(
@@ -407,7 +540,8 @@ def parse_tree(
     document: Document | None = None,
     faults: Iterable[Fault] = (),
 ) -> PolicyCase:
-    """The case in a tree; `name` is for a case without one, `document` tells the places of its keys."""
+    """The case in a tree; `name` is for a case without one, `document` tells the places of its
+    keys."""
     file = check(CaseFile, tree, rules=RULES, document=document, faults=faults)
     resolved = {**file.model_dump(mode="json"), "name": file.name or name}
     canonical = json.dumps(resolved, sort_keys=True, separators=(",", ":"), allow_nan=False)
@@ -438,9 +572,14 @@ def case_at(tree: Json, values: Mapping[KeyPath, float]) -> PolicyCase | BadCase
 def case_schema() -> Json:
     """The JSON Schema (2020-12) of the case file."""
     schema = CaseFile.model_json_schema()
-    base = {"type": "string", "title": "Base", "description": "path, relative to this file, of a case from which this one differs"}
+    base = {
+        "type": "string",
+        "title": "Base",
+        "description": "path, relative to this file, of a case from which this one differs",
+    }
     schema["properties"] = {**schema["properties"], "base": base}
-    # With a base the market's blocks may be partial: what they require is asked only of a file without one.
+    # With a base the market's blocks may be partial: what they require is asked only of a file
+    # without one.
     needed = _take_required(schema, schema)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -452,14 +591,19 @@ def case_schema() -> Json:
 
 
 def _take_required(node: Json, schema: Json) -> Json:
-    """Remove `required` from this mapping and the mappings in its keys; give it back as a schema of its own."""
+    """Remove `required` from this mapping and the mappings in its keys; give it back as a schema of
+    its own."""
     taken: Json = {}
     if "required" in node:
         taken["required"] = node.pop("required")
     inner = {}
     for key, child in node.get("properties", {}).items():
         refs = [part["$ref"] for part in child.get("oneOf", [child]) if "$ref" in part]
-        below = [found for ref in refs if (found := _take_required(schema["$defs"][ref.rsplit("/", 1)[-1]], schema))]
+        below = [
+            found
+            for ref in refs
+            if (found := _take_required(schema["$defs"][ref.rsplit("/", 1)[-1]], schema))
+        ]
         if below:
             inner[key] = below[0] if len(below) == 1 else {"anyOf": below}
     return {**taken, "properties": inner} if inner else taken

@@ -1,9 +1,11 @@
-"""The standard by which policies are ranked: two numbers, what firms may be charged, and what may be recommended at all.
+"""The standard by which policies are ranked: two numbers, what firms may be charged, and what may
+be recommended at all.
 
     V = CS + beta x (profits kept, transfers included) - (1 + mu) x (net public outlay)
 
-with beta the weight of firms' profits and mu the shadow cost of public funds (Baron and Myerson; Laffont and Tirole). At beta = 1 it
-is total welfare less mu for every unit of outlay; at beta = 0 what consumers and taxpayers have of it.
+with beta the weight of firms' profits and mu the shadow cost of public funds (Baron and Myerson;
+Laffont and Tirole). At beta = 1 it is total welfare less mu for every unit of outlay; at beta = 0
+what consumers and taxpayers have of it.
 """
 
 from __future__ import annotations
@@ -29,13 +31,16 @@ class Standard:
     """By what policies are ranked."""
 
     profit_weight: Any = 1.0
-    """beta, in [0, 1]: what a unit of profit counts beside one of consumer surplus; numbers, or one per case."""
+    """beta, in [0, 1]: what a unit of profit counts beside one of consumer surplus; numbers, or one
+    per case."""
     public_funds_cost: Any = 0.0
-    """mu, not negative: what raising a unit of public money costs beyond the unit itself; numbers, or one per case."""
+    """mu, not negative: what raising a unit of public money costs beyond the unit itself; numbers,
+    or one per case."""
     fees: bool = False
     """Whether firms may be charged what they gain over today's market."""
     materiality: float = 0.05
-    """Share of the best competing policy's gain over today by which another may fall short and still count as equal."""
+    """Share of the best competing policy's gain over today by which another may fall short and
+    still count as equal."""
     allow: frozenset[str] = frozenset()
     """Policies that compete though by rule they do not, and `CONSUMERS_LOSE`."""
     participation: str = "ir_market"
@@ -54,8 +59,11 @@ class Standard:
         return 1.0 + self.public_funds_cost - self.profit_weight
 
     def value(self, consumer_surplus: Any, kept: Any, outlay: Any) -> Any:
-        """V, money: of consumer surplus, what firms keep together, and what the public pays net of tax; numbers or arrays."""
-        return consumer_surplus + self.profit_weight * kept - (1.0 + self.public_funds_cost) * outlay
+        """V, money: of consumer surplus, what firms keep together, and what the public pays net of
+        tax; numbers or arrays."""
+        return (
+            consumer_surplus + self.profit_weight * kept - (1.0 + self.public_funds_cost) * outlay
+        )
 
     def at(self, profit_weight: Any, public_funds_cost: Any) -> Standard:
         """The same at other weights."""
@@ -76,5 +84,6 @@ def standard_of(options: MechanismOptions) -> Standard:
 
 
 def welfare_net(welfare: Any, outlay: Any, cost: Any) -> Any:
-    """Welfare less the shadow cost of public funds for what is paid out, numbers or arrays; revenue counts with the other sign."""
+    """Welfare less the shadow cost of public funds for what is paid out, numbers or arrays; revenue
+    counts with the other sign."""
     return welfare - cost * outlay

@@ -1,5 +1,6 @@
-"""What the regulator knows about what is private: a common prior on a parameter of each firm, lambda_c
-in the paper, independent across firms; and which parameters of the market may be private."""
+"""What the regulator knows about what is private: a common prior on a parameter of each firm,
+lambda_c in the paper, independent across firms; and which parameters of the market may be
+private."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class PrivateParameter:
-    """A parameter of the market that each firm alone may know of itself, and everything true of it."""
+    """A parameter of the market that each firm alone may know of itself, and everything true of
+    it."""
 
     key: str
     """Its name among the arrays of `market.model.case.Case`, and in case files."""
@@ -38,11 +40,11 @@ class PrivateParameter:
     ends: bool = True
     """Whether the ends of that range are admissible."""
     own_only: bool = False
-    """Whether a firm's profit at given levels depends on its own value alone, through its investment cost
-    ("private values"); otherwise both values move both profits, through prices."""
+    """Whether a firm's profit at given levels depends on its own value alone, through its
+    investment cost ("private values"); otherwise both values move both profits, through prices."""
     most: int | None = 21
-    """Types per firm up to which it is taken: a table over both firms' types and reports has their fourth
-    power. None: no limit of its own."""
+    """Types per firm up to which it is taken: a table over both firms' types and reports has their
+    fourth power. None: no limit of its own."""
 
     @property
     def range(self) -> str:
@@ -99,7 +101,8 @@ PAPERS = next(iter(PRIVATE))
 """The parameter that is private in the paper."""
 
 DENSE = 51
-"""Nodes above which incentives are checked at the types and both ends only, not at the midpoints between."""
+"""Nodes above which incentives are checked at the types and both ends only, not at the midpoints
+between."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,8 +110,9 @@ class TypeSpace:
     """Types of either firm and the points at which incentives are checked."""
 
     points: Array
-    """(M,) ascending, common to both firms, or (2, M): the types themselves and, for a continuous prior, both ends of the support and the
-    midpoints between types. Of supports that differ the points stand for the same quantiles."""
+    """(M,) ascending, common to both firms, or (2, M): the types themselves and, for a continuous
+    prior, both ends of the support and the midpoints between types. Of supports that differ the
+    points stand for the same quantiles."""
     weights: Array
     """(M,): probability of each point, of either firm; zero at points that are only checked."""
     nodes: NDArray[np.intp]
@@ -165,32 +169,41 @@ def per_firm(points: Array) -> Array:
 
 
 def interchangeable(case: Case, points: Array, parameter: str) -> bool:
-    """Whether nothing distinguishes the firms of a market, or of each of many, before types are drawn:
-    points (M,) are common to both, and at one of them the firms are identical."""
+    """Whether nothing distinguishes the firms of a market, or of each of many, before types are
+    drawn: points (M,) are common to both, and at one of them the firms are identical."""
     return points.ndim == 1 and case.with_parameter(parameter, np.full(2, points[0])).alike()
 
 
 def uniform(low: float, high: float, count: int, parameter: str = PAPERS) -> TypeSpace:
-    """The uniform prior on [low, high]: `count` Gauss-Legendre nodes, which integrate polynomials of degree 2 count - 1 exactly."""
+    """The uniform prior on [low, high]: `count` Gauss-Legendre nodes, which integrate polynomials
+    of degree 2 count - 1 exactly."""
     x, w = np.polynomial.legendre.leggauss(count)
     types = low + (high - low) * (x + 1) / 2
-    # Many nodes lie close enough to check incentives at; between few of them, the midpoints are checked too.
+    # Many nodes lie close enough to check incentives at; between few of them, the midpoints are
+    # checked too.
     between = (types[1:] + types[:-1]) / 2 if count <= DENSE else types[:0]
     points = np.sort(np.concatenate([[low], types, between, [high]]))
     nodes = np.searchsorted(points, types)
     weights = np.zeros(len(points))
     weights[nodes] = w / 2
-    return TypeSpace(points=points, weights=weights, nodes=nodes, continuous=True, parameter=parameter)
+    return TypeSpace(
+        points=points, weights=weights, nodes=nodes, continuous=True, parameter=parameter
+    )
 
 
-def discrete(values: Sequence[float] | Array, probabilities: Sequence[float] | Array, parameter: str = PAPERS) -> TypeSpace:
-    """A discrete prior on values (K,), or (2, K) in the same order for both firms; only the types themselves can be reported."""
+def discrete(
+    values: Sequence[float] | Array, probabilities: Sequence[float] | Array, parameter: str = PAPERS
+) -> TypeSpace:
+    """A discrete prior on values (K,), or (2, K) in the same order for both firms; only the types
+    themselves can be reported."""
     given = np.asarray(values, float)
     order = np.argsort(per_firm(given)[0])
     points = given[..., order]
     weights = np.asarray(probabilities, float)[order]
     every = np.arange(len(order))
-    return TypeSpace(points=points, weights=weights, nodes=every, continuous=False, parameter=parameter)
+    return TypeSpace(
+        points=points, weights=weights, nodes=every, continuous=False, parameter=parameter
+    )
 
 
 def type_space(given: UniformTypes | ListedTypes) -> TypeSpace:
@@ -200,6 +213,8 @@ def type_space(given: UniformTypes | ListedTypes) -> TypeSpace:
     if isinstance(given, UniformTypes):
         each = [uniform(low, high, given.points, given.parameter) for low, high in given.supports]
         return (
-            each[0] if np.array_equal(each[0].points, each[1].points) else replace(each[0], points=np.stack([one.points for one in each]))
+            each[0]
+            if np.array_equal(each[0].points, each[1].points)
+            else replace(each[0], points=np.stack([one.points for one in each]))
         )
     return discrete(given.values, given.weights, given.parameter)

@@ -1,4 +1,5 @@
-"""What the paper's claims are judged on: the solved games of many markets, with what follows from them."""
+"""What the paper's claims are judged on: the solved games of many markets, with what follows from
+them."""
 
 from __future__ import annotations
 
@@ -21,7 +22,15 @@ from market.solve.optimum import on_bound
 FIGURES = ("B.full_information", "B.participation", "B.truthful")
 """Claims of Appendix B, whose margins are amounts of money."""
 
-NEEDED = ("no_sharing", "nash", "joint_profit", "price_collusion", "social_optimum", "sequential", "investment_first")
+NEEDED = (
+    "no_sharing",
+    "nash",
+    "joint_profit",
+    "price_collusion",
+    "social_optimum",
+    "sequential",
+    "investment_first",
+)
 """The regimes that claims are about."""
 
 
@@ -35,13 +44,15 @@ class Ground:
     without_unit_spillover: Array | None = None
     """Nash levels of the same markets with lambdahat = 0, where any has it."""
     forced: dict[tuple[str, float], Array] = field(default_factory=dict)
-    """Investments (L, 2) by cost form where sharing is imposed at 0 or 1 and demand has no spillover."""
+    """Investments (L, 2) by cost form where sharing is imposed at 0 or 1 and demand has no
+    spillover."""
     mechanism: dict[str, Array] = field(default_factory=dict)
     """What Appendix B's claims need: see `mechanism_figures`."""
 
     @property
     def nash(self) -> Array:
-        """Levels of the market equilibrium; zero where there is none (its claims are then not asked)."""
+        """Levels of the market equilibrium; zero where there is none (its claims are then not
+        asked)."""
         return np.nan_to_num(self.levels["nash"])
 
     @property
@@ -65,7 +76,9 @@ class Ground:
             levels={key: levels_in(x, units) for key, x in self.levels.items()},
             without_unit_spillover=None if without is None else levels_in(without, units),
             forced={key: t / units.quantity for key, t in self.forced.items()},
-            mechanism={key: figure / money for key, figure in self.mechanism.items() if key in FIGURES},
+            mechanism={
+                key: figure / money for key, figure in self.mechanism.items() if key in FIGURES
+            },
         )
 
     @cached_property
@@ -75,12 +88,19 @@ class Ground:
 
     @cached_property
     def reactions(self) -> Array:
-        """(L, 2 firms, 2 own, 2 rival's): derivatives of each firm's best sharing and investment in the rival's."""
+        """(L, 2 firms, 2 own, 2 rival's): derivatives of each firm's best sharing and investment in
+        the rival's."""
         jacobian = own_system(firm_game(self.case, REGIMES["nash"]), self.nash)[2]
-        held = np.logical_or(*(self.on(self.nash, bound) for bound in level_bounds(self.case, self.lanes)))
+        held = np.logical_or(
+            *(self.on(self.nash, bound) for bound in level_bounds(self.case, self.lanes))
+        )
         out = []
         for own, other in (([0, 2], [1, 3]), ([1, 3], [0, 2])):
-            out.append(implicit_slope(jacobian[:, own][:, :, own], jacobian[:, own][:, :, other], held[:, own]))
+            out.append(
+                implicit_slope(
+                    jacobian[:, own][:, :, own], jacobian[:, own][:, :, other], held[:, own]
+                )
+            )
         return np.stack(out, 1)
 
     def on(self, x: Array, bound: Array) -> NDArray[np.bool_]:
@@ -101,13 +121,17 @@ class Ground:
         step = 1e-2 * levels_from(np.ones((self.lanes, 4)), self.units)
         slopes = []
         for level, unit in enumerate(np.eye(4)):
-            prices = (weight * account(self.case, x + k * step * unit, bertrand_matrix).price for k, weight in STENCIL)
+            prices = (
+                weight * account(self.case, x + k * step * unit, bertrand_matrix).price
+                for k, weight in STENCIL
+            )
             slopes.append(np.asarray(sum(prices)) / step[..., [level]])
         return np.stack(slopes, -1)
 
     @property
     def alpha_bound(self) -> Array:
-        """alpha-bar = lambda_d min(s_1, s_2) + b2 / (2 b1) (Assumption 1) at the market equilibrium; the smaller over firms."""
+        """alpha-bar = lambda_d min(s_1, s_2) + b2 / (2 b1) (Assumption 1) at the market
+        equilibrium; the smaller over firms."""
         least = self.nash[:, SHARING].min(-1)
         ratio = (self.case.cross_slope / (2 * self.case.own_slope)).min(-1)
         return self.case.demand_spillover[..., 0] * least + ratio
@@ -119,11 +143,14 @@ class Ground:
 
     @property
     def sharing_slopes(self) -> tuple[Array, Array]:
-        """Assumption 2's expressions (L, 2), without sharing and with full sharing by both, at the equilibrium investments."""
+        """Assumption 2's expressions (L, 2), without sharing and with full sharing by both, at the
+        equilibrium investments."""
         case, t = self.case, self.nash[:, INVESTMENT]
         b_j, b2 = rival(case.own_slope + np.zeros(2)), case.cross_slope
         gain = b2 * case.demand_spillover * t
-        lost = 2 * b_j * (2 * case.leakage_own - case.leakage_interaction) - b2 * (2 * case.leakage_cross + case.leakage_interaction)
+        lost = 2 * b_j * (2 * case.leakage_own - case.leakage_interaction) - b2 * (
+            2 * case.leakage_cross + case.leakage_interaction
+        )
         return gain, gain - lost
 
     @property

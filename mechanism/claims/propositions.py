@@ -1,11 +1,13 @@
 """The paper's claims at given markets: is the assumption met, is the claim true, and by how much.
 
-A claim is a function of `Ground`, the solved games of L markets, to a `Finding`: arrays over the markets, so that one market and a
-sample of thousands go the same way. A margin is positive where the claim is true; NaN where the question does not arise. Claims of
-strict inequalities fail on equality: a margin up to `EQUAL` of the size of what is compared counts as none.
+A claim is a function of `Ground`, the solved games of L markets, to a `Finding`: arrays over the
+markets, so that one market and a sample of thousands go the same way. A margin is positive where
+the claim is true; NaN where the question does not arise. Claims of strict inequalities fail on
+equality: a margin up to `EQUAL` of the size of what is compared counts as none.
 
-Propositions 2 to 4 are derived from first-order conditions of interior sharing, which Assumption 2 grants: it is part of their
-assumption here. The proofs of Lemma 1 (i), Proposition 3 (ii) and Proposition 5 are about equal firms.
+Propositions 2 to 4 are derived from first-order conditions of interior sharing, which Assumption 2
+grants: it is part of their assumption here. The proofs of Lemma 1 (i), Proposition 3 (ii) and
+Proposition 5 are about equal firms.
 """
 
 from __future__ import annotations
@@ -30,7 +32,10 @@ EQUAL = 1e-11
 SMALL = 1e-2
 """Size of derivatives in parameters, natural units: they may be tiny and still have a sign."""
 
-FORCED = {s: Regime(key=f"sharing_{s:g}", chooser="firms", prices=bertrand_matrix, sharing_range=(s, s)) for s in (0.0, 1.0)}
+FORCED = {
+    s: Regime(key=f"sharing_{s:g}", chooser="firms", prices=bertrand_matrix, sharing_range=(s, s))
+    for s in (0.0, 1.0)
+}
 """Markets in which sharing is imposed, for the contrast with the restricted cost form."""
 
 
@@ -41,7 +46,8 @@ class Finding:
     margin: Array
     """(L,): positive where the claim is true, NaN where the question does not arise."""
     met: Array
-    """(L,): 1 where the assumption is met, 0 where not, NaN where there is nothing to assume or to ask."""
+    """(L,): 1 where the assumption is met, 0 where not, NaN where there is nothing to assume or to
+    ask."""
     numbers: dict[str, Array]
     """What was compared, (L, ...)."""
     size: Array | float = 1.0
@@ -49,7 +55,8 @@ class Finding:
     null: bool = False
     """Whether the claim is a statement of ambiguity: nothing to be true or false."""
     natural: Array | None = None
-    """(L,): the margin in natural units, by which it is judged; None: the margin is stated in them."""
+    """(L,): the margin in natural units, by which it is judged; None: the margin is stated in
+    them."""
 
     @property
     def judged(self) -> Array:
@@ -71,7 +78,8 @@ class Assumption:
     text: str
     """What is assumed, in words."""
     at: Callable[[Ground], str] | None
-    """What it comes to at the first market, in words with its numbers; None where the claim is not asked unless it is met."""
+    """What it comes to at the first market, in words with its numbers; None where the claim is not
+    asked unless it is met."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,9 +95,11 @@ class Claim:
     find: Callable[[Ground], Finding]
     """What becomes of it in L markets."""
     about_section_2: bool = True
-    """Whether it is about the market of sections 2 and 3: lambda_d > 0, no unit costs, a cost form the paper allows."""
+    """Whether it is about the market of sections 2 and 3: lambda_d > 0, no unit costs, a cost form
+    the paper allows."""
     unasked: str | None = None
-    """Why the question does not arise where it does not; None where several reasons are possible."""
+    """Why the question does not arise where it does not; None where several reasons are
+    possible."""
     remark: str = "nothing is assumed"
     """What is said where there is no assumption to speak of."""
 
@@ -118,8 +128,8 @@ def claims_at(ground: Ground) -> dict[str, Finding]:
 
 
 def finding_of(claim: Claim, ground: Ground) -> Finding:
-    """One claim's finding, judged in natural units and told in the market's own; outside the market a claim is about its assumption is
-    not met."""
+    """One claim's finding, judged in natural units and told in the market's own; outside the market
+    a claim is about its assumption is not met."""
     judged = claim.find(ground.natural)
     found = replace(claim.find(ground), natural=judged.margin, met=judged.met, size=judged.size)
     if not claim.about_section_2:
@@ -137,7 +147,11 @@ def _least(*parts: Array) -> Array:
 def _prices_rise_with_investment(g: Ground) -> Finding:
     slopes = g.price_slopes(g.nash)
     own, other = slopes[:, [0, 1], [2, 3]], slopes[:, [0, 1], [3, 2]]
-    return Finding(margin=_least(own, other) + g.exists, met=g.assumption_1, numbers={"dp_i_dt_i": own, "dp_i_dt_j": other})
+    return Finding(
+        margin=_least(own, other) + g.exists,
+        met=g.assumption_1,
+        numbers={"dp_i_dt_i": own, "dp_i_dt_j": other},
+    )
 
 
 def _prices_peak_in_sharing(g: Ground) -> Finding:
@@ -149,17 +163,29 @@ def _prices_peak_in_sharing(g: Ground) -> Finding:
             x[:, firm] = s
             own.append(g.price_slopes(x)[:, firm, firm])
         at.append(np.stack(own, -1))
-    return Finding(margin=_least(at[0], -at[1]) + g.exists, met=g.assumption_2, numbers={"dp_i_ds_i_at_0": at[0], "dp_i_ds_i_at_1": at[1]})
+    return Finding(
+        margin=_least(at[0], -at[1]) + g.exists,
+        met=g.assumption_2,
+        numbers={"dp_i_ds_i_at_0": at[0], "dp_i_ds_i_at_1": at[1]},
+    )
 
 
 def _no_full_sharing(g: Ground) -> Finding:
     s = g.nash[:, SHARING]
-    return Finding(margin=1 - s.min(-1) + g.exists, met=np.minimum(g.assumption_2, g.equal_firms), numbers={"sharing": s})
+    return Finding(
+        margin=1 - s.min(-1) + g.exists,
+        met=np.minimum(g.assumption_2, g.equal_firms),
+        numbers={"sharing": s},
+    )
 
 
-def _reaction_signs(g: Ground, columns: tuple[int, ...], rows: tuple[int, ...] = (0, 1)) -> tuple[Array, dict[str, Array]]:
+def _reaction_signs(
+    g: Ground, columns: tuple[int, ...], rows: tuple[int, ...] = (0, 1)
+) -> tuple[Array, dict[str, Array]]:
     names = [["ds_i_ds_j", "ds_i_dt_j"], ["dt_i_ds_j", "dt_i_dt_j"]]
-    picked = {names[row][column]: g.reactions[:, :, row, column] for row in rows for column in columns}
+    picked = {
+        names[row][column]: g.reactions[:, :, row, column] for row in rows for column in columns
+    }
     return _least(*picked.values()) + g.exists, picked
 
 
@@ -190,12 +216,16 @@ def _complements(g: Ground) -> Finding:
 
 
 def _moves(g: Ground, signs: dict[str, int]) -> tuple[Array, dict[str, Array]]:
-    """The least of sign times the equilibrium's derivative in these parameters, and the derivatives, both sides of a kink alike."""
+    """The least of sign times the equilibrium's derivative in these parameters, and the
+    derivatives, both sides of a kink alike."""
     parts, numbers = [], {}
     for name, sign in signs.items():
         found = g.statics[name].levels
         parts += [sign * found[0], sign * found[1]]
-        numbers[f"d_sharing_d_{name}"], numbers[f"d_investment_d_{name}"] = found[1][:, SHARING], found[1][:, INVESTMENT]
+        numbers[f"d_sharing_d_{name}"], numbers[f"d_investment_d_{name}"] = (
+            found[1][:, SHARING],
+            found[1][:, INVESTMENT],
+        )
     return _least(*parts) + g.exists, numbers
 
 
@@ -206,7 +236,12 @@ def _disloyalty(g: Ground) -> Finding:
 
 def _substitutability(g: Ground) -> Finding:
     margin, numbers = _moves(g, {"demand.cross_slope": 1})
-    return Finding(margin=margin, met=np.minimum(np.minimum(g.assumption_1, g.assumption_2), g.equal_firms), numbers=numbers, size=SMALL)
+    return Finding(
+        margin=margin,
+        met=np.minimum(np.minimum(g.assumption_1, g.assumption_2), g.equal_firms),
+        numbers=numbers,
+        size=SMALL,
+    )
 
 
 def _size_of_firms(g: Ground) -> Finding:
@@ -238,13 +273,20 @@ def _ordering(g: Ground) -> Finding:
     keys = ("nash", "joint_profit", "social_optimum")
     x = [g.levels[key] for key in keys]
     # Where no more is possible there is no counterexample.
-    gaps = [np.where(g.both_at_top(low, high), np.inf, high - low) for low, high in ((x[0], x[1]), (x[1], x[2]))]
+    gaps = [
+        np.where(g.both_at_top(low, high), np.inf, high - low)
+        for low, high in ((x[0], x[1]), (x[1], x[2]))
+    ]
     margin = _least(*gaps)
     everywhere = np.isposinf(margin)
     return Finding(
         margin=np.where(everywhere, np.nan, margin),
         met=np.minimum(g.assumption_1, g.equal_firms),
-        numbers={f"{key}.{name}": levels[:, part] for key, levels in zip(keys, x, strict=True) for name, part in PARTS},
+        numbers={
+            f"{key}.{name}": levels[:, part]
+            for key, levels in zip(keys, x, strict=True)
+            for name, part in PARTS
+        },
         size=1 + np.abs(x[2]).max(-1),
     )
 
@@ -313,11 +355,16 @@ def _negative_spillover(g: Ground) -> Finding:
         still = np.maximum(still, np.abs(slope / g.units.quantity).max(-1))
     # Equalities: true up to rounding, so the margin is what rounding leaves.
     margin = 1e-8 - np.maximum(g.nash[:, SHARING].max(-1), still)
-    return Finding(margin=margin + asked + g.exists, met=asked + g.exists + 1, numbers=numbers, size=0.0)
+    return Finding(
+        margin=margin + asked + g.exists, met=asked + g.exists + 1, numbers=numbers, size=0.0
+    )
 
 
 def _collusion(g: Ground) -> Finding:
-    welfare = {key: g.books(key).total_surplus.sum(-1) for key in ("nash", "joint_profit", "price_collusion")}
+    welfare = {
+        key: g.books(key).total_surplus.sum(-1)
+        for key in ("nash", "joint_profit", "price_collusion")
+    }
     at_nash = account(g.case, g.levels["nash"], collusive_matrix).total_surplus.sum(-1)
     return Finding(
         margin=welfare["nash"] - welfare["price_collusion"],
@@ -333,7 +380,11 @@ def _investment_first(g: Ground) -> Finding:
     return Finding(
         margin=np.where(np.isposinf(margin), np.nan, margin),
         met=np.minimum(g.assumption_1, g.assumption_2),
-        numbers={f"{key}.{name}": g.levels[key][:, part] for key in ("investment_first", "nash") for name, part in PARTS},
+        numbers={
+            f"{key}.{name}": g.levels[key][:, part]
+            for key in ("investment_first", "nash")
+            for name, part in PARTS
+        },
         size=1 + np.abs(nash).max(-1),
     )
 
@@ -344,7 +395,9 @@ def _contrast(g: Ground) -> Finding:
         return Finding(margin=nothing, met=nothing, numbers={})
     numbers = {}
     for (form, s), t in g.forced.items():
-        received = g.case.cost_spillover * rival(t) * s if not COST_FORMS[form].pure_knowledge else 0.0
+        received = (
+            g.case.cost_spillover * rival(t) * s if not COST_FORMS[form].pure_knowledge else 0.0
+        )
         numbers[f"{form}.sharing_{s:g}"] = t - received
     falls = numbers["restricted.sharing_0"] - numbers["restricted.sharing_1"]
     rises = numbers["saturating.sharing_1"] - numbers["saturating.sharing_0"]
@@ -355,19 +408,29 @@ def _from_mechanism(key: str) -> Callable[[Ground], Finding]:
     def find(g: Ground) -> Finding:
         nothing = np.full(g.lanes, np.nan)
         margin = g.mechanism.get(key, nothing)
-        numbers = {name.removeprefix(key + "."): value for name, value in g.mechanism.items() if name.startswith(key + ".")}
+        numbers = {
+            name.removeprefix(key + "."): value
+            for name, value in g.mechanism.items()
+            if name.startswith(key + ".")
+        }
         return Finding(margin=margin, met=nothing, numbers=numbers, size=0.0)
 
     return find
 
 
 def _assumption_1_at(g: Ground) -> str:
-    return f"alpha = {float(g.case.rivalry.ravel()[0]):.6g} against {float(g.alpha_bound[0]):.6g} (Assumption 1)"
+    return (
+        f"alpha = {float(g.case.rivalry.ravel()[0]):.6g} against {float(g.alpha_bound[0]):.6g}"
+        " (Assumption 1)"
+    )
 
 
 def _assumption_2_at(g: Ground) -> str:
     none, full = (values[0] for values in g.sharing_slopes)
-    return f"marginal sharing {none.min():.4g} at none, must be > 0, {full.max():.4g} at full, must be < 0 (Assumption 2)"
+    return (
+        f"marginal sharing {none.min():.4g} at none, must be > 0, {full.max():.4g} at full, must be"
+        " < 0 (Assumption 2)"
+    )
 
 
 def _equal_firms_at(g: Ground) -> str:
@@ -378,8 +441,12 @@ def _spillover_at(g: Ground) -> str:
     return f"lambda_d = {float(g.case.demand_spillover.ravel()[0]):.6g}, must be > 0"
 
 
-ONE = Assumption(text="alpha <= lambda_d min(s_1, s_2) + b2 / (2 b1) (Assumption 1)", at=_assumption_1_at)
-TWO = Assumption(text="some sharing pays and full sharing does not (Assumption 2)", at=_assumption_2_at)
+ONE = Assumption(
+    text="alpha <= lambda_d min(s_1, s_2) + b2 / (2 b1) (Assumption 1)", at=_assumption_1_at
+)
+TWO = Assumption(
+    text="some sharing pays and full sharing does not (Assumption 2)", at=_assumption_2_at
+)
 EQUAL_FIRMS = Assumption(text="equal firms", at=_equal_firms_at)
 POSITIVE_SPILLOVER = Assumption(text="lambda_d > 0", at=_spillover_at)
 VOLUME_SPILLOVER = Assumption(text="a volume-related spillover", at=None)
@@ -392,16 +459,31 @@ CLAIMS: tuple[Claim, ...] = (
         assumes=(ONE,),  # its second part, about the rival's, rests on it
         find=_prices_rise_with_investment,
     ),
-    Claim(key="P1.ii", text="A firm's price first rises and then falls with its own sharing", assumes=(TWO,), find=_prices_peak_in_sharing),
-    Claim(key="L1.i", text="Firms do not share everything", assumes=(TWO, EQUAL_FIRMS), find=_no_full_sharing),
+    Claim(
+        key="P1.ii",
+        text="A firm's price first rises and then falls with its own sharing",
+        assumes=(TWO,),
+        find=_prices_peak_in_sharing,
+    ),
+    Claim(
+        key="L1.i",
+        text="Firms do not share everything",
+        assumes=(TWO, EQUAL_FIRMS),
+        find=_no_full_sharing,
+    ),
     Claim(
         key="L1.ii",
-        text="Sharing and investment answer more sharing and more investment of the rival with more",
+        text=(
+            "Sharing and investment answer more sharing and more investment of the rival with more"
+        ),
         assumes=(ONE, TWO),
         find=_reactions_rise,
     ),
     Claim(
-        key="P2.i", text="More sharing by one firm leads the other to share and invest more", assumes=(TWO,), find=_sharing_answers_sharing
+        key="P2.i",
+        text="More sharing by one firm leads the other to share and invest more",
+        assumes=(TWO,),
+        find=_sharing_answers_sharing,
     ),
     Claim(
         key="P2.ii",
@@ -411,33 +493,64 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         key="P2.iii",
-        text="Sharing and investment are strategic complements: each answers more of the rival's other with more",
+        text=(
+            "Sharing and investment are strategic complements: each answers more of the rival's"
+            " other with more"
+        ),
         assumes=(ONE, TWO),
         find=_complements,
     ),
-    Claim(key="P3.i", text="Less loyal customers (b1 up) mean less sharing and investment", assumes=(TWO,), find=_disloyalty),
+    Claim(
+        key="P3.i",
+        text="Less loyal customers (b1 up) mean less sharing and investment",
+        assumes=(TWO,),
+        find=_disloyalty,
+    ),
     Claim(
         key="P3.ii",
         text="Closer substitutes (b2 up) mean more sharing and investment",
         assumes=(ONE, TWO, EQUAL_FIRMS),
         find=_substitutability,
     ),
-    Claim(key="P4.i", text="Larger firms (a up) share and invest more", assumes=(TWO,), find=_size_of_firms),
+    Claim(
+        key="P4.i",
+        text="Larger firms (a up) share and invest more",
+        assumes=(TWO,),
+        find=_size_of_firms,
+    ),
     Claim(
         key="P4.ii",
         text="Larger demand and cost spillovers mean more sharing and investment",
         assumes=(TWO,),
         find=_spillovers,
     ),
-    Claim(key="P4.iii", text="More rivalry (alpha up) means less sharing and investment", assumes=(TWO,), find=_rivalry),
-    Claim(key="P5.i", text="Welfare is higher with sharing than without", assumes=(TWO, EQUAL_FIRMS), find=_sharing_helps),
+    Claim(
+        key="P4.iii",
+        text="More rivalry (alpha up) means less sharing and investment",
+        assumes=(TWO,),
+        find=_rivalry,
+    ),
+    Claim(
+        key="P5.i",
+        text="Welfare is higher with sharing than without",
+        assumes=(TWO, EQUAL_FIRMS),
+        find=_sharing_helps,
+    ),
     Claim(
         key="P5.ii",
-        text="The planner shares and invests more than the alliance, the alliance more than the market",
+        text=(
+            "The planner shares and invests more than the alliance, the alliance more than the"
+            " market"
+        ),
         assumes=(ONE, EQUAL_FIRMS),
         find=_ordering,
     ),
-    Claim(key="P6", text="A firm that commits first shares and invests more than when firms move at once", assumes=(ONE,), find=_leading),
+    Claim(
+        key="P6",
+        text="A firm that commits first shares and invests more than when firms move at once",
+        assumes=(ONE,),
+        find=_leading,
+    ),
     Claim(
         key="P7.i",
         text="A larger volume-related spillover may raise or lower sharing and investment",
@@ -456,7 +569,10 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         key="R.negative_spillover",
-        text="With a negative demand spillover nothing is shared, and investment does not depend on the spillovers",
+        text=(
+            "With a negative demand spillover nothing is shared, and investment does not depend on"
+            " the spillovers"
+        ),
         assumes=(NEGATIVE_SPILLOVER,),
         find=_negative_spillover,
         about_section_2=False,
@@ -470,19 +586,28 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         key="R.investment_first",
-        text="If investment comes before sharing, firms share and invest more than when they do both at once (footnote 27)",
+        text=(
+            "If investment comes before sharing, firms share and invest more than when they do both"
+            " at once (footnote 27)"
+        ),
         assumes=(ONE, TWO),
         find=_investment_first,
     ),
     Claim(
         key="R.restricted_cost",
-        text="Without demand effects of sharing, the restricted cost makes shared knowledge replace own effort; the paper's form does not",
+        text=(
+            "Without demand effects of sharing, the restricted cost makes shared knowledge replace"
+            " own effort; the paper's form does not"
+        ),
         find=_contrast,
         about_section_2=False,
     ),
     Claim(
         key="B.full_information",
-        text="With full information the subsidy and tax make the social optimum an equilibrium at no cost to the public",
+        text=(
+            "With full information the subsidy and tax make the social optimum an equilibrium at no"
+            " cost to the public"
+        ),
         find=_from_mechanism("B.full_information"),
         about_section_2=False,
     ),
@@ -507,7 +632,9 @@ def without_spillover(case: Case) -> Case | None:
     """The markets with lambdahat = 0; None where none has it."""
     if case.unit_cost is None or not np.any(case.unit_cost.spillover):
         return None
-    return replace(case, unit_cost=replace(case.unit_cost, spillover=np.zeros_like(case.unit_cost.spillover)))
+    return replace(
+        case, unit_cost=replace(case.unit_cost, spillover=np.zeros_like(case.unit_cost.spillover))
+    )
 
 
 def contrast_cases(case: Case) -> dict[str, Case]:
@@ -525,7 +652,9 @@ def answer(claim: Claim, finding: Finding, ground: Ground) -> Answer:
         detail=detail(claim, ground, margin),
         holds=None if np.isnan(holds) else bool(holds),
         margin=None if np.isnan(margin) else margin,
-        numbers={name: read_only(np.asarray(value[0], float)) for name, value in finding.numbers.items()},
+        numbers={
+            name: read_only(np.asarray(value[0], float)) for name, value in finding.numbers.items()
+        },
     )
 
 
@@ -541,7 +670,11 @@ def detail(claim: Claim, ground: Ground, margin: float) -> str:
     if claim.about_section_2 and ground.case.unit_cost is not None:
         parts.append("there are unit costs, which the claim does not know")
     if claim.about_section_2 and not form_of(ground.case).obeys_paper:
-        parts.append(f"the {form_of(ground.case).label} cost form lies outside the paper's assumptions")
+        parts.append(
+            f"the {form_of(ground.case).label} cost form lies outside the paper's assumptions"
+        )
     if np.isnan(margin):
-        parts.append("levels are at their bounds in all regimes compared, or a regime has no solution")
+        parts.append(
+            "levels are at their bounds in all regimes compared, or a regime has no solution"
+        )
     return "; ".join(parts) or claim.remark

@@ -1,7 +1,8 @@
 """The claims at one case, and over a sample of admissible markets with the worst counterexamples.
 
-A claim that fails although its assumption is met is a discovery. It is reported only after confirmation: the market is solved again
-alone, with certificates, its levels are refined in extended precision, and the claim still fails by a margin of the same sign.
+A claim that fails although its assumption is met is a discovery. It is reported only after
+confirmation: the market is solved again alone, with certificates, its levels are refined in
+extended precision, and the claim still fails by a margin of the same sign.
 """
 
 from __future__ import annotations
@@ -70,7 +71,8 @@ class Counterexample:
     """The worst counterexample that is confirmed."""
 
     margin: float | None
-    """By how much the claim fails there, in extended precision; None where none of the worst few is confirmed."""
+    """By how much the claim fails there, in extended precision; None where none of the worst few is
+    confirmed."""
     market: Case | None
     """The market, one lane; None where none is confirmed."""
 
@@ -122,17 +124,30 @@ class Propositions:
 def propositions(policy: PolicyCase, sample: int | None = None, seed: int = 0) -> Propositions:
     """The claims at a case and, if asked, over `sample` random markets."""
     ground = ground_of_case(policy)
-    answers = [answer(claim, finding, ground) for claim, finding in zip(CLAIMS, claims_at(ground).values(), strict=True)]
+    answers = [
+        answer(claim, finding, ground)
+        for claim, finding in zip(CLAIMS, claims_at(ground).values(), strict=True)
+    ]
     failing = [told for told in answers if told.holds is False and told.met is True]
     if failing:
         exact = in_extended_precision(ground)
-        unconfirmed = {told.claim.key for told in failing if finding_of(told.claim, exact).holds[0] != 0}
+        unconfirmed = {
+            told.claim.key for told in failing if finding_of(told.claim, exact).holds[0] != 0
+        }
         answers = [_undecided(told) if told.claim.key in unconfirmed else told for told in answers]
-    return Propositions(policy=policy, claims=tuple(answers), sample=None if sample is None else sampled(sample, seed))
+    return Propositions(
+        policy=policy,
+        claims=tuple(answers),
+        sample=None if sample is None else sampled(sample, seed),
+    )
 
 
 def _undecided(told: Answer) -> Answer:
-    return replace(told, holds=None, detail=f"{told.detail}; the failure is not confirmed in extended precision")
+    return replace(
+        told,
+        holds=None,
+        detail=f"{told.detail}; the failure is not confirmed in extended precision",
+    )
 
 
 def ground_of_case(policy: PolicyCase) -> Ground:
@@ -144,7 +159,9 @@ def ground_of_case(policy: PolicyCase) -> Ground:
         case=case,
         lanes=1,
         levels={key: _levels(outcome) for key, outcome in outcomes.items()},
-        without_unit_spillover=None if reference is None else _levels(solve_regime(reference, "nash")),
+        without_unit_spillover=(
+            None if reference is None else _levels(solve_regime(reference, "nash"))
+        ),
         forced={
             (form, s): _levels(solve_regime(market, regime))[:, INVESTMENT]
             for form, market in contrast_cases(case).items()
@@ -168,10 +185,14 @@ def mechanism_figures(policy: PolicyCase, outcomes: dict[str, Outcome]) -> dict[
         out["B.full_information"] = np.array([1e-8 * abs(optimum.welfare) - off])
         out["B.full_information.welfare_gap"] = np.array([full.welfare_gap])
         out["B.full_information.net_transfer"] = full.net_transfer[None]
-        out["B.full_information.other_equilibria"] = np.array([len(full.regulated.certificate.others)])
+        out["B.full_information.other_equilibria"] = np.array(
+            [len(full.regulated.certificate.others)]
+        )
         if market.solved:
             gain = full.payoff - market.profit
-            out["B.participation"] = np.array([gain.min() + 1e-8 * float(np.abs(full.payoff).max())])
+            out["B.participation"] = np.array(
+                [gain.min() + 1e-8 * float(np.abs(full.payoff).max())]
+            )
             out["B.participation.gain"] = gain[None]
     if policy.types is not None and optimum.solved:
         types = type_space(policy.types)
@@ -189,12 +210,14 @@ def mechanism_figures(policy: PolicyCase, outcomes: dict[str, Outcome]) -> dict[
 
 
 def draw(count: int, rng: np.random.Generator, unit_costs: bool) -> Case:
-    """Admissible markets of two equal firms, one lane each; every planner's problem is bounded by at least a tenth.
+    """Admissible markets of two equal firms, one lane each; every planner's problem is bounded by
+    at least a tenth.
 
-    Uniform draws: intercept 15 to 25, own slope 1 to 2, cross slope up to 0.85 of it, rivalry up to 0.9, demand spillover 0 to 1 (one in
-    ten -0.5 to 0), leakage cross up to 0.5, interaction up to 0.3, own up to 4 above their sum, largest saving up to 0.7, cost spillover
-    0 to 1, cost scale 1.1 to 4 times what boundedness needs. Unit costs: base 0.1 to 3, spillover up to 0.2 of it per unit, slope up
-    to 0.1, curvature up to 0.05.
+    Uniform draws: intercept 15 to 25, own slope 1 to 2, cross slope up to 0.85 of it, rivalry up to
+    0.9, demand spillover 0 to 1 (one in ten -0.5 to 0), leakage cross up to 0.5, interaction up to
+    0.3, own up to 4 above their sum, largest saving up to 0.7, cost spillover 0 to 1, cost scale
+    1.1 to 4 times what boundedness needs. Unit costs: base 0.1 to 3, spillover up to 0.2 of it per
+    unit, slope up to 0.1, curvature up to 0.05.
     """
 
     def number(low: float, high: float) -> Array:
@@ -214,19 +237,33 @@ def draw(count: int, rng: np.random.Generator, unit_costs: bool) -> Case:
         cost_spillover=number(0, 1),
     )
     planners = [regime for regime in REGIMES.values() if regime.chooser != "firms"]
-    needed = np.max([required_scale(case, benefit_matrix(case, regime)) for regime in planners], axis=0)
+    needed = np.max(
+        [required_scale(case, benefit_matrix(case, regime)) for regime in planners], axis=0
+    )
     case = replace(case, cost_scale=needed[:, None] * number(1.1, 4))
     if not unit_costs:
         return case
     base = number(0.1, 3)
-    return replace(case, unit_cost=UnitCost(base=base, spillover=base * number(0, 0.2), slope=number(0, 0.1), curvature=number(0, 0.05)))
+    return replace(
+        case,
+        unit_cost=UnitCost(
+            base=base,
+            spillover=base * number(0, 0.2),
+            slope=number(0, 0.1),
+            curvature=number(0, 0.05),
+        ),
+    )
 
 
 def ground_of_sample(case: Case, lanes: int) -> Ground:
-    """The solved games of many markets at once; optima are searched, equilibria verified by exact best replies."""
+    """The solved games of many markets at once; optima are searched, equilibria verified by exact
+    best replies."""
     simultaneous = [key for key in NEEDED if REGIMES[key].order == "together"]
     levels = {key: solve_lanes(case, REGIMES[key], lanes).levels for key in simultaneous}
-    for key, staged in (("sequential", lead(case, lanes, 0)), ("investment_first", invest_first(case, lanes))):
+    for key, staged in (
+        ("sequential", lead(case, lanes, 0)),
+        ("investment_first", invest_first(case, lanes)),
+    ):
         levels[key] = np.where((staged.holds & staged.market)[:, None], staged.levels, np.nan)
     reference = without_spillover(case)
     nash, best = levels["nash"], levels["social_optimum"]
@@ -235,7 +272,9 @@ def ground_of_sample(case: Case, lanes: int) -> Ground:
         case=case,
         lanes=lanes,
         levels=levels,
-        without_unit_spillover=None if reference is None else solve_lanes(reference, REGIMES["nash"], lanes).levels,
+        without_unit_spillover=(
+            None if reference is None else solve_lanes(reference, REGIMES["nash"], lanes).levels
+        ),
         forced={
             (form, s): solve_lanes(market, regime, lanes).levels[:, INVESTMENT]
             for form, market in contrast_cases(case).items()
@@ -251,14 +290,22 @@ UNIT_COST_SHARE = 4
 
 
 def sampled(count: int, seed: int) -> Sample:
-    """How often each claim is true, with its assumption met and not met, and its worst confirmed counterexample."""
+    """How often each claim is true, with its assumption met and not met, and its worst confirmed
+    counterexample."""
     rng = np.random.default_rng(seed)
     sizes = (count - count // UNIT_COST_SHARE, count // UNIT_COST_SHARE)
-    grounds = [ground_of_sample(draw(size, rng, unit), size) for size, unit in zip(sizes, (False, True), strict=True) if size]
+    grounds = [
+        ground_of_sample(draw(size, rng, unit), size)
+        for size, unit in zip(sizes, (False, True), strict=True)
+        if size
+    ]
     return Sample(
         count=count,
         seed=seed,
-        solved={key: int(sum(np.isfinite(ground.levels[key]).all(-1).sum() for ground in grounds)) for key in NEEDED},
+        solved={
+            key: int(sum(np.isfinite(ground.levels[key]).all(-1).sum() for ground in grounds))
+            for key in NEEDED
+        },
         claims=tuple(tally(claim, grounds) for claim in CLAIMS),
     )
 
@@ -266,13 +313,19 @@ def sampled(count: int, seed: int) -> Sample:
 def tally(claim: Claim, grounds: list[Ground]) -> Tally:
     """One claim over the markets of these grounds; what assumes nothing counts as met."""
     findings = [finding_of(claim, ground) for ground in grounds]
-    failing = [candidate for pair in zip(findings, grounds, strict=True) for candidate in failures(*pair)]
-    met = np.concatenate([np.where(np.isnan(finding.met), 1.0, finding.met) for finding in findings])
+    failing = [
+        candidate for pair in zip(findings, grounds, strict=True) for candidate in failures(*pair)
+    ]
+    met = np.concatenate(
+        [np.where(np.isnan(finding.met), 1.0, finding.met) for finding in findings]
+    )
     holds = np.concatenate([finding.holds for finding in findings])
 
     def count(assumed: int) -> Count:
         which = met == assumed
-        return Count(true=int((which & (holds == 1)).sum()), false=int((which & (holds == 0)).sum()))
+        return Count(
+            true=int((which & (holds == 1)).sum()), false=int((which & (holds == 0)).sum())
+        )
 
     return Tally(
         claim=claim,
@@ -289,16 +342,29 @@ def signs(findings: list[Finding]) -> dict[str, Directions] | None:
     asked = [finding for finding in findings if finding.null and finding.numbers]
     if not asked:
         return None
-    slopes = {name: np.concatenate([f.numbers[name][:, 0] for f in asked]) for name in asked[0].numbers}
-    return {name: Directions(rises=int((slope > 0).sum()), falls=int((slope < 0).sum())) for name, slope in slopes.items()}
+    slopes = {
+        name: np.concatenate([f.numbers[name][:, 0] for f in asked]) for name in asked[0].numbers
+    }
+    return {
+        name: Directions(rises=int((slope > 0).sum()), falls=int((slope < 0).sum()))
+        for name, slope in slopes.items()
+    }
 
 
 def failures(finding: Finding, ground: Ground) -> list[tuple[float, int, Ground]]:
-    """The markets where a claim fails although its assumption is met: margin relative to size, lane and ground."""
+    """The markets where a claim fails although its assumption is met: margin relative to size, lane
+    and ground."""
     met = np.where(np.isnan(finding.met), 1.0, finding.met)
-    size = np.maximum(np.broadcast_to(finding.size, finding.judged.shape), 1e-300) if np.any(finding.size) else 1.0
+    size = (
+        np.maximum(np.broadcast_to(finding.size, finding.judged.shape), 1e-300)
+        if np.any(finding.size)
+        else 1.0
+    )
     relative = finding.judged / size
-    return [(float(relative[lane]), int(lane), ground) for lane in np.flatnonzero((met == 1) & (finding.holds == 0))]
+    return [
+        (float(relative[lane]), int(lane), ground)
+        for lane in np.flatnonzero((met == 1) & (finding.holds == 0))
+    ]
 
 
 TRIES = 5
@@ -317,14 +383,17 @@ def worst(claim: Claim, failing: list[tuple[float, int, Ground]]) -> Counterexam
 
 
 def confirmed(claim: Claim, ground: Ground, lane: int) -> float | None:
-    """The margin by which a claim fails in one market solved alone, in extended precision; None if that does not confirm it."""
+    """The margin by which a claim fails in one market solved alone, in extended precision; None if
+    that does not confirm it."""
     case = ground.case.take([lane])
     reference = without_spillover(case)
     alone = Ground(
         case=case,
         lanes=1,
         levels={key: _levels(solve_regime(case, key)) for key in NEEDED},
-        without_unit_spillover=None if reference is None else _levels(solve_regime(reference, "nash")),
+        without_unit_spillover=(
+            None if reference is None else _levels(solve_regime(reference, "nash"))
+        ),
         forced={name: t[[lane]] for name, t in ground.forced.items()},
         mechanism={name: value[[lane]] for name, value in ground.mechanism.items()},
     )
@@ -336,22 +405,30 @@ def confirmed(claim: Claim, ground: Ground, lane: int) -> float | None:
 
 
 def in_extended_precision(ground: Ground) -> Ground:
-    """One market's solved games with levels refined in extended precision; those of games in stages stay as they are."""
+    """One market's solved games with levels refined in extended precision; those of games in stages
+    stay as they are."""
     fine = ground.case.map(lambda a: a.astype(np.longdouble))
     levels: dict[str, Array] = {
-        name: refined(fine, REGIMES[name], x) if REGIMES[name].order == "together" else np.asarray(x, np.longdouble)
+        name: (
+            refined(fine, REGIMES[name], x)
+            if REGIMES[name].order == "together"
+            else np.asarray(x, np.longdouble)
+        )
         for name, x in ground.levels.items()
     }
     return replace(ground, case=fine, levels=levels)
 
 
 def refined(case: Case, regime: Regime, x: Array) -> Array:
-    """Levels (1, 4) after Newton steps in the case's own precision; what is at a bound stays there."""
+    """Levels (1, 4) after Newton steps in the case's own precision; what is at a bound stays
+    there."""
     if not np.isfinite(x).all():
         return x
     lower, upper = level_bounds(case, 1, regime.sharing_range)
     units = natural_units(case)
-    held = np.logical_or(*(on_bound(levels_in(x, units), levels_in(bound, units)) for bound in (lower, upper)))
+    held = np.logical_or(
+        *(on_bound(levels_in(x, units), levels_in(bound, units)) for bound in (lower, upper))
+    )
     x = x.astype(np.longdouble)
     for _ in range(REFINEMENTS):
         gradient, jacobian = conditions(case, regime, x)

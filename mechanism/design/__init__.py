@@ -1,1 +1,2 @@
-"""Mechanism design without the market: environments, tax rules, checks, and what transfers can do at best."""
+"""Mechanism design without the market: environments, tax rules, checks, and what transfers can do
+at best."""

@@ -2,8 +2,8 @@
 
 A check is not a bool. It has a status (`holds`, `violated`, `not_established`), an amount in payoff
 units and a witness: which firm, which true type, which report. What only needs evaluating is
-evaluated here; `mechanism.design.cvx` states the same constraints for cvxpy, which solves what has to
-be solved. Words and plain values come last (`mechanism.report.tree`).
+evaluated here; `mechanism.design.cvx` states the same constraints for cvxpy, which solves what has
+to be solved. Words and plain values come last (`mechanism.report.tree`).
 """
 
 from __future__ import annotations
@@ -75,8 +75,10 @@ NOT_ESTABLISHED = Check(status="not_established", amount=None, witness=None)
 
 
 def payoff_ranges(payoffs: Array, size: Array | float = 0.0) -> Array:
-    """(...): per case what gains and slacks are measured against, from payoffs (2, ..., n, m) of either firm: the largest less the
-    smallest, but at least `ROUNDING` of the largest size, which may be given: that of what payoffs are sums of."""
+    """(...): per case what gains and slacks are measured against, from payoffs (2, ..., n, m) of
+    either firm: the largest less the smallest, but at least `ROUNDING` of the largest size, which
+    may be given: that of what payoffs are sums of.
+    """
     axes = (0, -2, -1)
     largest = np.maximum(np.abs(payoffs).max(axes), size)
     return np.asarray(np.maximum(np.maximum(np.ptp(payoffs, axes), ROUNDING * largest), 1e-300))
@@ -109,12 +111,14 @@ def first_largest(values: Array, scale: float = 0.0) -> tuple[int, ...]:
     return tuple(int(i) for i in np.unravel_index(int(np.argmax(near)), values.shape))
 
 
-def participation(payoff: Array, outside: Array | float, points: Array | None = None, scale: float | None = None) -> Check:
+def participation(
+    payoff: Array, outside: Array | float, points: Array | None = None, scale: float | None = None
+) -> Check:
     """Individual rationality: payoff at least the outside option.
 
     Shapes: per firm (2,), per firm and type (2, M), or per firm, type and rival's type (2, M, M);
-    `points` (M,) or (2, M) name the types. A shortfall is measured against `scale`, by default the range of
-    both sides.
+    `points` (M,) or (2, M) name the types. A shortfall is measured against `scale`, by default the
+    range of both sides.
     """
     outside = np.broadcast_to(outside, payoff.shape)
     slack = payoff - outside

@@ -1,4 +1,5 @@
-"""Constraints as convex programs: what has to be solved, stated in cvxpy. The only module that imports it."""
+"""Constraints as convex programs: what has to be solved, stated in cvxpy. The only module that
+imports it."""
 
 from __future__ import annotations
 
@@ -42,7 +43,8 @@ def _status(problem: cp.Problem, solver: str, **options: float) -> str:
 
 @contextmanager
 def _without_banner() -> Iterator[None]:
-    """Keep the line that HiGHS prints on creation, whatever its options, out of standard output, where results go."""
+    """Keep the line that HiGHS prints on creation, whatever its options, out of standard output,
+    where results go."""
     sys.stdout.flush()
     kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
     try:
@@ -55,7 +57,8 @@ def _without_banner() -> Iterator[None]:
 
 
 def least_lump_sums(payoff: Array, outside: Array | float, balanced: bool = False) -> Array | None:
-    """The lump sums (2,) of least total size that make every firm's payoff at least its outside option; None if there are none.
+    """The lump sums (2,) of least total size that make every firm's payoff at least its outside
+    option; None if there are none.
 
     With `balanced` they must sum to zero: what one firm receives the other pays.
     """
@@ -71,7 +74,8 @@ def least_lump_sums(payoff: Array, outside: Array | float, balanced: bool = Fals
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One constraint of a repair and its weight: the price of a unit of relaxing it, or its part in a proof of infeasibility."""
+    """One constraint of a repair and its weight: the price of a unit of relaxing it, or its part in
+    a proof of infeasibility."""
 
     constraint: Literal["ic", "ir"]
     type: int
@@ -89,20 +93,28 @@ class Repair:
     correction: Array | None
     """(K,): added to the net transfer of each report."""
     rows: tuple[Row, ...]
-    """Optimal: what binds, at what price. Infeasible: the conflicting constraints with their weights."""
+    """Optimal: what binds, at what price. Infeasible: the conflicting constraints with their
+    weights."""
     verified: bool
-    """Optimal: all constraints hold and the dual value equals the total. Infeasible: the weighted rows sum to 0 >= something positive."""
+    """Optimal: all constraints hold and the dual value equals the total. Infeasible: the weighted
+    rows sum to 0 >= something positive."""
 
 
-def repair_rows(gain: Array, slack: Array | None) -> tuple[sparse.csr_matrix, Array, NDArray[np.intp], NDArray[np.intp]]:
-    """The constraints A c >= d on corrections c (K,): for a gain D (K, K) of type k from report r, c_k - c_r >= D[k, r];
-    for a participation slack (K,), c_k >= -slack_k. Also each row's type and report (-1 for participation)."""
+def repair_rows(
+    gain: Array, slack: Array | None
+) -> tuple[sparse.csr_matrix, Array, NDArray[np.intp], NDArray[np.intp]]:
+    """The constraints A c >= d on corrections c (K,): for a gain D (K, K) of type k from report r,
+    c_k - c_r >= D[k, r]; for a participation slack (K,), c_k >= -slack_k. Also each row's type and
+    report (-1 for participation).
+    """
     size = len(gain)
     kind, report = np.nonzero(~np.eye(size, dtype=bool))
     n = len(kind)
     index = np.arange(n)
     data = np.concatenate([np.ones(n), -np.ones(n)])
-    A = sparse.csr_matrix((data, (np.concatenate([index, index]), np.concatenate([kind, report]))), shape=(n, size))
+    A = sparse.csr_matrix(
+        (data, (np.concatenate([index, index]), np.concatenate([kind, report]))), shape=(n, size)
+    )
     d = gain[kind, report]
     if slack is not None:
         A = sparse.vstack([A, sparse.identity(size)]).tocsr()
@@ -113,7 +125,8 @@ def repair_rows(gain: Array, slack: Array | None) -> tuple[sparse.csr_matrix, Ar
 
 
 def largest_violation(gain: Array, slack: Array | None) -> float | None:
-    """The chosen IC and IR of one firm as one program: the least v >= 0 by which all rows must be relaxed; None if not solved."""
+    """The chosen IC and IR of one firm as one program: the least v >= 0 by which all rows must be
+    relaxed; None if not solved."""
     A, d, _, _ = repair_rows(gain, slack)
     scale = _scale(d)
     v = cp.Variable(nonneg=True)
@@ -127,7 +140,8 @@ def _scale(amounts: Array) -> float:
 
 
 def repair(gain: Array, slack: Array | None) -> Repair:
-    """The correction (K,) of least total absolute size after which no report pays and, with `slack`, every type joins."""
+    """The correction (K,) of least total absolute size after which no report pays and, with
+    `slack`, every type joins."""
     A, d, kind, report = repair_rows(gain, slack)
     scale = _scale(d)
     d = d / scale
@@ -137,12 +151,21 @@ def repair(gain: Array, slack: Array | None) -> Repair:
     if status == cp.OPTIMAL:
         correction, price = np.asarray(c.value), np.asarray(constraint.dual_value)
         holds = bool((A @ correction - d).min(initial=0.0) >= -1e-7)
-        # Duality for min |c|_1: the price is feasible when |A'y| <= 1, and then d'y bounds the total from below.
-        tight = np.abs(A.T @ price).max(initial=0.0) <= 1 + 1e-7 and abs(d @ price - np.abs(correction).sum()) <= 1e-6 * len(gain)
-        return Repair(status="optimal", correction=scale * correction, rows=_rows(price, kind, report), verified=holds and bool(tight))
+        # Duality for min |c|_1: the price is feasible when |A'y| <= 1, and then d'y bounds the
+        # total from below.
+        tight = np.abs(A.T @ price).max(initial=0.0) <= 1 + 1e-7 and abs(
+            d @ price - np.abs(correction).sum()
+        ) <= 1e-6 * len(gain)
+        return Repair(
+            status="optimal",
+            correction=scale * correction,
+            rows=_rows(price, kind, report),
+            verified=holds and bool(tight),
+        )
     if status != cp.INFEASIBLE:
         return Repair(status="not_established", correction=None, rows=(), verified=False)
-    # The least violation v of all rows at once is positive, and its prices y >= 0 prove it: A'y = 0, sum y = 1, d'y = v > 0.
+    # The least violation v of all rows at once is positive, and its prices y >= 0 prove it: A'y =
+    # 0, sum y = 1, d'y = v > 0.
     violation = cp.Variable(nonneg=True)
     relaxed = A @ c + violation >= d
     if solve(cp.Problem(cp.Minimize(violation), [relaxed])) != cp.OPTIMAL:
@@ -150,7 +173,9 @@ def repair(gain: Array, slack: Array | None) -> Repair:
     weight = np.asarray(relaxed.dual_value)
     if not (weight.min() >= -1e-9 and np.abs(A.T @ weight).max() <= 1e-9 and d @ weight > 1e-9):
         return Repair(status="not_established", correction=None, rows=(), verified=False)
-    return Repair(status="infeasible", correction=None, rows=_rows(weight, kind, report), verified=True)
+    return Repair(
+        status="infeasible", correction=None, rows=_rows(weight, kind, report), verified=True
+    )
 
 
 def _rows(weight: Array, kind: NDArray[np.intp], report: NDArray[np.intp]) -> tuple[Row, ...]:
@@ -188,7 +213,13 @@ STATUSES: dict[str, Literal["optimal", "infeasible", "unbounded"]] = {
 
 
 def linear_program(
-    cost: Array, G: sparse.csr_matrix, h: Array, E: sparse.csr_matrix, e: Array, nonnegative: slice, solver: str = "HIGHS"
+    cost: Array,
+    G: sparse.csr_matrix,
+    h: Array,
+    E: sparse.csr_matrix,
+    e: Array,
+    nonnegative: slice,
+    solver: str = "HIGHS",
 ) -> LinearAnswer:
     """The least cost @ x subject to G x >= h, E x = e and x >= 0 in `nonnegative`."""
     x = cp.Variable(len(cost))
@@ -203,9 +234,18 @@ def linear_program(
     with warnings.catch_warnings():
         # What a solver calls inaccurate has a status of its own, and is not established.
         warnings.filterwarnings("ignore", "Solution may be inaccurate")
-        status = STATUSES.get(_status(problem, solver, **(EXACT if solver == "HIGHS" else {})), "not_established")
+        status = STATUSES.get(
+            _status(problem, solver, **(EXACT if solver == "HIGHS" else {})), "not_established"
+        )
     if status != "optimal":
         return LinearAnswer(status, float("nan"), None, np.zeros(len(h)), np.zeros(len(e)))
-    # cvxpy's price of an equality has the sign with which its left side less its right side enters the Lagrangian.
+    # cvxpy's price of an equality has the sign with which its left side less its right side enters
+    # the Lagrangian.
     equality = np.zeros(len(e)) if equal is None else -np.asarray(equal.dual_value).ravel()
-    return LinearAnswer(status, float(problem.value), np.asarray(x.value), np.asarray(rows.dual_value).ravel(), equality)
+    return LinearAnswer(
+        status,
+        float(problem.value),
+        np.asarray(x.value),
+        np.asarray(rows.dual_value).ravel(),
+        equality,
+    )

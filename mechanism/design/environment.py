@@ -30,7 +30,17 @@ from mechanism.design.checks import (
     slack_check,
 )
 from mechanism.design.rules import TAX_RULES
-from mechanism.design.states import INCENTIVES, TIMINGS, Array, Incentive, Reports, Timing, along, expect, others
+from mechanism.design.states import (
+    INCENTIVES,
+    TIMINGS,
+    Array,
+    Incentive,
+    Reports,
+    Timing,
+    along,
+    expect,
+    others,
+)
 from mechanism.frozen import freeze, read_only
 
 EPSILON = float(np.finfo(float).eps)
@@ -79,7 +89,10 @@ class Environment:
 
     def state(self, index: int) -> tuple[float, ...]:
         """The players' types in a state, counted in row-major order."""
-        return tuple(float(t[k]) for t, k in zip(self.types, np.unravel_index(index, self.shape), strict=True))
+        return tuple(
+            float(t[k])
+            for t, k in zip(self.types, np.unravel_index(index, self.shape), strict=True)
+        )
 
     def along(self, player: int, values: Array) -> Array:
         """Values per own type of one player, laid along its axis of states."""
@@ -104,36 +117,56 @@ class Environment:
         first types. Taken off its values and outside options it changes no incentive, no
         participation and no order of alternatives."""
         every = (np.broadcast_to(worth, self.shape) for worth in self.outside)
-        return tuple(np.moveaxis(worth, i, 0).reshape(self.shape[i], -1)[:, 0] for i, worth in enumerate(every))
+        return tuple(
+            np.moveaxis(worth, i, 0).reshape(self.shape[i], -1)[:, 0]
+            for i, worth in enumerate(every)
+        )
 
     @cached_property
     def centred(self) -> Environment:
-        """The same setting with everything counted from staying out and from the first alternative's
-        public value: numbers no larger than what payoffs differ by."""
+        """The same setting with everything counted from staying out and from the first
+        alternative's public value: numbers no larger than what payoffs differ by."""
         return replace(
             self,
-            values=tuple(value - base[:, None] for value, base in zip(self.values, self.shift, strict=True)),
-            outside=tuple(worth - self.along(i, base) for i, (worth, base) in enumerate(zip(self.outside, self.shift, strict=True))),
+            values=tuple(
+                value - base[:, None] for value, base in zip(self.values, self.shift, strict=True)
+            ),
+            outside=tuple(
+                worth - self.along(i, base)
+                for i, (worth, base) in enumerate(zip(self.outside, self.shift, strict=True))
+            ),
             public_value=self.public_value - self.public_value[0],
         )
 
     @cached_property
     def shifted_welfare(self) -> float:
         """What expected welfare is beyond that of the centred setting."""
-        return float(self.public_value[0]) + sum(float(p @ base) for p, base in zip(self.probabilities, self.shift, strict=True))
+        return float(self.public_value[0]) + sum(
+            float(p @ base) for p, base in zip(self.probabilities, self.shift, strict=True)
+        )
 
     @cached_property
     def range(self) -> float:
         """The most that payoffs differ by, from staying out or between alternatives: the size a
         program's numbers are measured in; 1 where nothing differs."""
         s = self.centred
-        return max(float(np.abs(part).max()) for part in (*s.values, *s.outside, s.public_value)) or 1.0
+        return (
+            max(float(np.abs(part).max()) for part in (*s.values, *s.outside, s.public_value))
+            or 1.0
+        )
 
     @cached_property
     def rounding(self) -> float:
         """What sums of the setting's own numbers round to: of values beside much larger constants
         no more is known."""
-        return 16 * EPSILON * max(float(np.abs(part).max()) for part in (*self.values, *self.outside, self.public_value))
+        return (
+            16
+            * EPSILON
+            * max(
+                float(np.abs(part).max())
+                for part in (*self.values, *self.outside, self.public_value)
+            )
+        )
 
     @cached_property
     def natural(self) -> Environment:
@@ -151,7 +184,9 @@ class Environment:
         """Welfare of every alternative in every state, (*shape, A)."""
         welfare = np.broadcast_to(self.public_value, (*self.shape, len(self.alternatives))).copy()
         for player, value in enumerate(self.values):
-            welfare += np.expand_dims(value, [axis for axis in range(len(self.players)) if axis != player])
+            welfare += np.expand_dims(
+                value, [axis for axis in range(len(self.players)) if axis != player]
+            )
         return welfare
 
 
@@ -201,7 +236,10 @@ class AllocationRule:
     def truth(self) -> tuple[Array, ...]:
         """Every player's value when all report the truth, over states."""
         # The true type's axis and the own report's are one.
-        return tuple(np.moveaxis(np.diagonal(self.value(i), axis1=0, axis2=i + 1), -1, i) for i in range(len(self.setting.players)))
+        return tuple(
+            np.moveaxis(np.diagonal(self.value(i), axis1=0, axis2=i + 1), -1, i)
+            for i in range(len(self.setting.players))
+        )
 
     @cached_property
     def public(self) -> Array:
@@ -273,7 +311,9 @@ def interim_by_report(setting: Environment, player: int, utility: Array) -> Arra
     return np.asarray(own_axis.reshape(*own_axis.shape[:2], -1) @ weights.ravel())
 
 
-def misreport_gains(plan: AllocationRule, transfers: tuple[Array, ...], player: int, incentive: Incentive) -> Array:
+def misreport_gains(
+    plan: AllocationRule, transfers: tuple[Array, ...], player: int, incentive: Incentive
+) -> Array:
     """(K_i, K_i): what each true type (row) gains by each report (column), in expectation or at the
     others' worst profile."""
     s = plan.setting
@@ -319,13 +359,19 @@ def achieved(plan: AllocationRule, transfers: tuple[Array, ...]) -> Achieved:
     outside = [float(p @ base) for p, base in zip(s.probabilities, given.shift, strict=True)]
     return Achieved(
         surplus=given.shifted_welfare + float(s.expect(plan.welfare).item()),
-        payoff=tuple(base + float(s.expect(p).item()) for base, p in zip(outside, earned, strict=True)),
+        payoff=tuple(
+            base + float(s.expect(p).item()) for base, p in zip(outside, earned, strict=True)
+        ),
         outlay=float(s.expect(total).item()),
         worst=float(np.max(total)),
-        ic=MappingProxyType({strength: _truth(plan, transfers, strength, scale) for strength in INCENTIVES}),
+        ic=MappingProxyType(
+            {strength: _truth(plan, transfers, strength, scale) for strength in INCENTIVES}
+        ),
         ir=MappingProxyType({timing: _joining(s, earned, timing, scale) for timing in TIMINGS}),
         collusion=_together(plan, transfers, scale),
-        rents=tuple(read_only(s.interim(i, p) - s.interim(i, s.outside[i])) for i, p in enumerate(earned)),
+        rents=tuple(
+            read_only(s.interim(i, p) - s.interim(i, s.outside[i])) for i, p in enumerate(earned)
+        ),
     )
 
 
@@ -338,7 +384,9 @@ def joint_gains(plan: AllocationRule, transfers: tuple[Array, ...]) -> Array:
     (column), money changing hands among them."""
     s = plan.setting
     states = np.indices(s.shape).reshape(len(s.shape), -1)
-    joint = np.broadcast_to(sum(np.broadcast_to(t, s.shape) for t in transfers), s.shape).ravel()[None]
+    joint = np.broadcast_to(sum(np.broadcast_to(t, s.shape) for t in transfers), s.shape).ravel()[
+        None
+    ]
     for i, own in enumerate(states):
         joint = joint + plan.value(i).reshape(len(s.types[i]), -1)[own]
     return np.asarray(joint - np.diagonal(joint)[:, None])
@@ -350,23 +398,42 @@ def _together(plan: AllocationRule, transfers: tuple[Array, ...], scale: float) 
         return NOT_ESTABLISHED
     found = joint_gains(plan, transfers)
     true, told = first_largest(found, scale)
-    return gain_check(JointLie(types=s.state(true), reports=s.state(told), gain=float(found.max())), scale)
+    return gain_check(
+        JointLie(types=s.state(true), reports=s.state(told), gain=float(found.max())), scale
+    )
 
 
-def _truth(plan: AllocationRule, transfers: tuple[Array, ...], incentive: Incentive, scale: float) -> Check:
+def _truth(
+    plan: AllocationRule, transfers: tuple[Array, ...], incentive: Incentive, scale: float
+) -> Check:
     s = plan.setting
     found = [misreport_gains(plan, transfers, i, incentive) for i in range(len(s.players))]
     player = first_largest(np.array([gain.max() for gain in found]), scale)[0]
     kind, told = first_largest(found[player], scale)
     types = s.types[player]
-    return gain_check(Lie(player=player, type=float(types[kind]), report=float(types[told]), gain=float(found[player].max())), scale)
+    return gain_check(
+        Lie(
+            player=player,
+            type=float(types[kind]),
+            report=float(types[told]),
+            gain=float(found[player].max()),
+        ),
+        scale,
+    )
 
 
 def _joining(s: Environment, earned: tuple[Array, ...], timing: Timing, scale: float) -> Check:
     slack = []
     for i in range(len(s.players)):
         left = earned[i] - np.broadcast_to(s.outside[i], s.shape)
-        slack.append(s.interim(i, left) if timing == "interim" else np.moveaxis(left, i, 0).reshape(len(s.types[i]), -1).min(1))
+        slack.append(
+            s.interim(i, left)
+            if timing == "interim"
+            else np.moveaxis(left, i, 0).reshape(len(s.types[i]), -1).min(1)
+        )
     player = first_largest(np.array([-part.min() for part in slack]), scale)[0]
     (kind,) = first_largest(-slack[player], scale)
-    return slack_check(Refusal(player=player, type=float(s.types[player][kind]), slack=float(slack[player].min())), scale)
+    return slack_check(
+        Refusal(player=player, type=float(s.types[player][kind]), slack=float(slack[player].min())),
+        scale,
+    )

@@ -37,23 +37,43 @@ PRINTED_PAYOFF = WhyNot(
 )
 NO_LIMIT = WhyNot(
     code="no_limit",
-    text="what firms that may not refuse can be made to pay has no limit: ask for participation or another objective",
+    text=(
+        "what firms that may not refuse can be made to pay has no limit: ask for participation or"
+        " another objective"
+    ),
     fault="and participation none: what firms that may not refuse can be made to pay has no limit",
 )
 LOTTERIES = WhyNot(
     code="lotteries",
     text=f"second_best needs the rule {DESIGNED}: lotteries and transfers are solved for together",
-    fault=f"second_best, which needs tax_rule {DESIGNED}: lotteries and transfers are solved for together",
+    fault=(
+        f"second_best, which needs tax_rule {DESIGNED}: lotteries and transfers are solved for"
+        " together"
+    ),
 )
-NO_LEVELS = WhyNot(code="no_levels", text="at some pair of types the planner's problem has no solution, so there are no levels to assign")
+NO_LEVELS = WhyNot(
+    code="no_levels",
+    text=(
+        "at some pair of types the planner's problem has no solution, so there are no levels to"
+        " assign"
+    ),
+)
 NO_OUTSIDE = WhyNot(
     code="no_outside",
-    text="what staying out is worth is not known: at some pair of types the market that would then be has no equilibrium that was found",
+    text=(
+        "what staying out is worth is not known: at some pair of types the market that would then"
+        " be has no equilibrium that was found"
+    ),
 )
-NO_TRANSFERS = WhyNot(code="no_transfers", text="no transfers were found that do what the case asks of them")
+NO_TRANSFERS = WhyNot(
+    code="no_transfers", text="no transfers were found that do what the case asks of them"
+)
 COLLUSION = WhyNot(
     code="collusion",
-    text=f"proof against collusion is solved for: it needs the rule {DESIGNED}; what others leave to gain is among the checks",
+    text=(
+        f"proof against collusion is solved for: it needs the rule {DESIGNED}; what others leave to"
+        " gain is among the checks"
+    ),
 )
 
 
@@ -83,4 +103,10 @@ def too_many(points: int, kind: str) -> WhyNot | None:
     most = LARGEST[kind]
     if points <= most:
         return None
-    return WhyNot(code="too_many", text=f"{points} points per firm are more than the {most} that are solved for; lower types.points")
+    return WhyNot(
+        code="too_many",
+        text=(
+            f"{points} points per firm are more than the {most} that are solved for; lower"
+            " types.points"
+        ),
+    )

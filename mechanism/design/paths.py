@@ -17,7 +17,9 @@ def least_payoffs(interim: Array, floor: Array) -> Array:
     """The least interim payoffs (..., K) not below the floor (..., K) under which no type gains by
     a report, from interim values (..., K true, K reports) without transfers; NaN where there are
     none, because some cycle of misreports gains whatever is paid."""
-    gain = np.swapaxes(interim, -1, -2) - np.diagonal(interim, axis1=-2, axis2=-1)[..., :, None]  # (report, true)
+    gain = (
+        np.swapaxes(interim, -1, -2) - np.diagonal(interim, axis1=-2, axis2=-1)[..., :, None]
+    )  # (report, true)
     payoff = np.broadcast_to(floor, interim.shape[:-1])
     settled = np.zeros(interim.shape[:-2], bool)
     rounding = 1e-13 * np.maximum(np.abs(floor).max(-1), np.abs(interim).max((-1, -2)))
@@ -34,7 +36,9 @@ def least_transfers(interim: Array, floor: Array, weights: Array) -> Array:
     """The net transfers (2, ..., M own reports, M rival's) under which either firm has its least
     payoffs, from interim values (2, ..., M true, M reports) and outside options (2, ..., M); NaN
     where there are none."""
-    return evened_out(least_payoffs(interim, floor) - np.diagonal(interim, axis1=-2, axis2=-1), weights)
+    return evened_out(
+        least_payoffs(interim, floor) - np.diagonal(interim, axis1=-2, axis2=-1), weights
+    )
 
 
 def evened_out(transfers: Array, weights: Array) -> Array:

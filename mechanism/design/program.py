@@ -125,9 +125,14 @@ class Space:
     def money(self, player: int, operator: Matrix) -> Matrix:
         """Averages over states, the rows of `operator` (m, states), of a player's transfer; by type
         these are its transfers."""
-        return self.place(sparse.identity(self.lengths[player]) if self.by_type else operator, int(self.starts[player]))
+        return self.place(
+            sparse.identity(self.lengths[player]) if self.by_type else operator,
+            int(self.starts[player]),
+        )
 
-    def value(self, player: int, operator: Matrix, which: Index, own: Index) -> tuple[Matrix, Array]:
+    def value(
+        self, player: int, operator: Matrix, which: Index, own: Index
+    ) -> tuple[Matrix, Array]:
         """The value to types `own` (m,) of the averages in rows `which` (m,) of `operator`: over
         lotteries, or as numbers."""
         if self.plan is not None:
@@ -139,7 +144,9 @@ class Space:
         worth = self.setting.values[player][own]
         blocks = [picked.multiply(worth[:, self.menus[:, a]]) for a in range(alternatives)]
         order = np.arange(alternatives * states).reshape(alternatives, states).T.ravel()
-        return self.place(sparse.hstack(blocks).tocsc()[:, order], self.lottery_at), np.zeros(len(which))
+        return self.place(sparse.hstack(blocks).tocsc()[:, order], self.lottery_at), np.zeros(
+            len(which)
+        )
 
     @cached_property
     def spent(self) -> Array:
@@ -161,7 +168,9 @@ class Space:
 
     def extra(self, m: int) -> Matrix:
         """(m, size): one in the column of the auxiliary amount."""
-        return sparse.csr_matrix((np.ones(m), (np.arange(m), np.full(m, self.size - 1))), shape=(m, self.size))
+        return sparse.csr_matrix(
+            (np.ones(m), (np.arange(m), np.full(m, self.size - 1))), shape=(m, self.size)
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,7 +200,9 @@ class Program:
         return slice(self.space.lottery_at, self.space.lottery_at + self.space.lotteries)
 
 
-def build(setting: Environment, options: DesignOptions, plan: AllocationRule | None = None) -> Program:
+def build(
+    setting: Environment, options: DesignOptions, plan: AllocationRule | None = None
+) -> Program:
     """The program for these options; `plan` is the allocation, by default the efficient one, and
     ignored for a second best."""
     space = Space(
@@ -206,7 +217,13 @@ def build(setting: Environment, options: DesignOptions, plan: AllocationRule | N
     if options.collusion == "proof":
         asked.append(_joint_truth(space))
     if options.budget != "none":
-        asked.append(_budget(space.outlay if options.budget == "ex_post" else sparse.csr_matrix(space.spent[None])))
+        asked.append(
+            _budget(
+                space.outlay
+                if options.budget == "ex_post"
+                else sparse.csr_matrix(space.spent[None])
+            )
+        )
     cost, constant, rows = _objective(space, options, asked)
     equalities = (sparse.csr_matrix((0, space.size)), np.zeros(0))
     if space.plan is None:
@@ -234,7 +251,9 @@ def _averages(setting: Environment, player: int) -> Matrix:
     for j in others(setting.probabilities, player):
         weight = weight * setting.probabilities[j][states[j]]
     index = np.arange(states.shape[1])
-    return sparse.csr_matrix((weight, (states[player], index)), shape=(setting.shape[player], len(index)))
+    return sparse.csr_matrix(
+        (weight, (states[player], index)), shape=(setting.shape[player], len(index))
+    )
 
 
 def _selections(setting: Environment, player: int) -> Matrix:
@@ -242,7 +261,9 @@ def _selections(setting: Environment, player: int) -> Matrix:
     type."""
     states = np.arange(int(np.prod(setting.shape))).reshape(setting.shape)
     order = np.moveaxis(states, player, -1).reshape(-1)
-    return sparse.csr_matrix((np.ones(len(order)), (np.arange(len(order)), order)), shape=(len(order), len(order)))
+    return sparse.csr_matrix(
+        (np.ones(len(order)), (np.arange(len(order)), order)), shape=(len(order), len(order))
+    )
 
 
 def _state_of(operator: Matrix, rows: Index) -> Index:
@@ -317,7 +338,15 @@ def _joint_truth(space: Space) -> Rows:
         at_lie, worth_lie = space.value(i, every, told, own)
         lying, honest, worth = lying + at_lie, honest + at_truth, worth + worth_lie - worth_truth
     nobody = np.full(len(true), -1)
-    return Rows(matrix=(honest - lying).tocsr(), bound=worth, kind="coalition", player=nobody, type=true, report=told, state=true)
+    return Rows(
+        matrix=(honest - lying).tocsr(),
+        bound=worth,
+        kind="coalition",
+        player=nobody,
+        type=true,
+        report=told,
+        state=true,
+    )
 
 
 def _budget(outlay: Matrix) -> Rows:
@@ -325,7 +354,15 @@ def _budget(outlay: Matrix) -> Rows:
     m = outlay.shape[0]
     nobody = np.full(m, -1)
     state = np.arange(m) if m > 1 else nobody
-    return Rows(matrix=sparse.csr_matrix(-outlay), bound=np.zeros(m), kind="budget", player=nobody, type=nobody, report=nobody, state=state)
+    return Rows(
+        matrix=sparse.csr_matrix(-outlay),
+        bound=np.zeros(m),
+        kind="budget",
+        player=nobody,
+        type=nobody,
+        report=nobody,
+        state=state,
+    )
 
 
 # --- the objective
@@ -333,7 +370,15 @@ def _budget(outlay: Matrix) -> Rows:
 
 def _aside(matrix: Matrix, bound: Array) -> Rows:
     nobody = np.full(matrix.shape[0], -1)
-    return Rows(matrix=sparse.csr_matrix(matrix), bound=bound, kind="aside", player=nobody, type=nobody, report=nobody, state=nobody)
+    return Rows(
+        matrix=sparse.csr_matrix(matrix),
+        bound=bound,
+        kind="aside",
+        player=nobody,
+        type=nobody,
+        report=nobody,
+        state=nobody,
+    )
 
 
 def held(cost: Array, most: float) -> Rows:
@@ -341,7 +386,9 @@ def held(cost: Array, most: float) -> Rows:
     return _aside(-cost[None], np.array([-most]))
 
 
-def _objective(space: Space, options: DesignOptions, asked: list[Rows]) -> tuple[Array, float, list[Rows]]:
+def _objective(
+    space: Space, options: DesignOptions, asked: list[Rows]
+) -> tuple[Array, float, list[Rows]]:
     """The cost, what its minimum lacks, and the rows, with those that the auxiliary amount
     takes."""
     amount = np.zeros(space.size)
@@ -358,7 +405,9 @@ def _objective(space: Space, options: DesignOptions, asked: list[Rows]) -> tuple
         m = space.outlay.shape[0]
         return amount, 0.0, [*asked, _aside(space.extra(m) - space.outlay, np.zeros(m))]
     # The least violation: the amount relaxes everything that is asked.
-    relaxed = [replace(r, matrix=(r.matrix + space.extra(r.matrix.shape[0])).tocsr()) for r in asked]
+    relaxed = [
+        replace(r, matrix=(r.matrix + space.extra(r.matrix.shape[0])).tocsr()) for r in asked
+    ]
     return amount, 0.0, [*relaxed, _aside(amount[None], np.zeros(1))]
 
 

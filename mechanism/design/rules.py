@@ -1,11 +1,11 @@
 """Tax rules: who receives how much net of tax in every state of reports. One row per rule, which
 owns everything true of it.
 
-A formula sees what reports say everybody gets (`mechanism.design.states.Reports`): R_i, what all but
-player i get, public value included; W, what all get; o_i, what staying out is worth. In the market
-R_i is the subsidy S_i = CS_i + TS_j (35), and the tax is R_i less the net transfer. Formulas are
-written in operators and methods of arrays alone, so that this module imports no library of numbers:
-the command line and the schemas read their choices from its table.
+A formula sees what reports say everybody gets (`mechanism.design.states.Reports`): R_i, what all
+but player i get, public value included; W, what all get; o_i, what staying out is worth. In the
+market R_i is the subsidy S_i = CS_i + TS_j (35), and the tax is R_i less the net transfer. Formulas
+are written in operators and methods of arrays alone, so that this module imports no library of
+numbers: the command line and the schemas read their choices from its table.
 """
 
 from __future__ import annotations
@@ -96,12 +96,19 @@ def _groves(reports: Reports) -> tuple[Array, ...]:
 
 
 def _worst_type(reports: Reports) -> tuple[Array, ...]:
-    return tuple(others - reports.least(i, reports.gain(i)) for i, others in enumerate(reports.others))
+    return tuple(
+        others - reports.least(i, reports.gain(i)) for i, others in enumerate(reports.others)
+    )
 
 
 def _agv(reports: Reports) -> tuple[Array, ...]:
-    told = [reports.expect(others - reports.expect(others), reports.rivals(i)) for i, others in enumerate(reports.others)]
-    return tuple(told[i] - sum(told[j] for j in reports.rivals(i)) / (len(told) - 1) for i in reports.players)
+    told = [
+        reports.expect(others - reports.expect(others), reports.rivals(i))
+        for i, others in enumerate(reports.others)
+    ]
+    return tuple(
+        told[i] - sum(told[j] for j in reports.rivals(i)) / (len(told) - 1) for i in reports.players
+    )
 
 
 # --- between the reports of a grid
@@ -192,7 +199,9 @@ TAX_RULES = {
             # its own report does not move.
             key="observed",
             label="the subsidy settled on the market that comes about",
-            phrase="a tax free of the own report and a subsidy settled on the market that comes about",
+            phrase=(
+                "a tax free of the own report and a subsidy settled on the market that comes about"
+            ),
             does="settles the subsidy on the market that comes about",
             formula=_groves,
             free_of_own_report=True,

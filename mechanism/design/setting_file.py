@@ -1,4 +1,5 @@
-"""The setting file: a mechanism-design problem without the market, read and checked like a case file."""
+"""The setting file: a mechanism-design problem without the market, read and checked like a case
+file."""
 
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ MOST_VALUES = 1_000_000
 MOST_SOLVED = 60_000
 """Transfers that are solved for, where there is one per player and state."""
 MOST_DRAWN = {True: 12_000, False: 6_000}
-"""The same and probabilities of lotteries with them, in all states: with a transfer per own type, and with one per state."""
+"""The same and probabilities of lotteries with them, in all states: with a transfer per own type,
+and with one per state."""
 MOST_JOINT = {"efficient": 441, "second_best": 100}
 """States, where no joint report may pay in any of them."""
 
@@ -43,36 +45,60 @@ class Player(Block):
     name: Annotated[Text, described("what the player is called")]
     types: Annotated[tuple[Number, ...], described("the types, all different", min_length=1)]
     probabilities: Annotated[
-        tuple[Annotated[Positive, Field(le=1)], ...] | None, described("one per type, adding up to 1; null: all equal")
+        tuple[Annotated[Positive, Field(le=1)], ...] | None,
+        described("one per type, adding up to 1; null: all equal"),
     ] = None
-    value: Annotated[dict[str, tuple[Number, ...]], described("value of each alternative, one number per type")]
-    outside: Annotated[Number | tuple[Number, ...], described("what staying out is worth: one number or one per type")] = 0.0
+    value: Annotated[
+        dict[str, tuple[Number, ...]], described("value of each alternative, one number per type")
+    ]
+    outside: Annotated[
+        Number | tuple[Number, ...],
+        described("what staying out is worth: one number or one per type"),
+    ] = 0.0
 
 
 class DesignOptions(Block):
     """What is asked of the mechanism."""
 
     allocation: Annotated[
-        Literal["efficient", "second_best"], described("the best alternative in every state, or lotteries chosen too")
+        Literal["efficient", "second_best"],
+        described("the best alternative in every state, or lotteries chosen too"),
     ] = "efficient"
-    tax_rule: Annotated[Text, OneOf(setting_rules), described(f"a formula, or {DESIGNED}: solved for")] = DESIGNED
+    tax_rule: Annotated[
+        Text, OneOf(setting_rules), described(f"a formula, or {DESIGNED}: solved for")
+    ] = DESIGNED
     objective: Annotated[
         Literal["min_outlay", "max_surplus", "min_worst_deficit", "min_violation"],
-        described("of designed transfers: least expected outlay, most surplus, least worst-state deficit, least violation"),
+        described(
+            "of designed transfers: least expected outlay, most surplus, least worst-state deficit,"
+            " least violation"
+        ),
     ] = "min_outlay"
-    incentive: Annotated[Literal["bayesian", "dominant"], described("truth-telling in expectation, or whatever the others report")] = (
-        "bayesian"
-    )
-    participation: Annotated[Literal["outside", "none"], described("at least the outside option, or no choice")] = "outside"
-    timing: Annotated[Literal["interim", "ex_post"], described("participation given the own type alone, or in every state")] = "interim"
+    incentive: Annotated[
+        Literal["bayesian", "dominant"],
+        described("truth-telling in expectation, or whatever the others report"),
+    ] = "bayesian"
+    participation: Annotated[
+        Literal["outside", "none"], described("at least the outside option, or no choice")
+    ] = "outside"
+    timing: Annotated[
+        Literal["interim", "ex_post"],
+        described("participation given the own type alone, or in every state"),
+    ] = "interim"
     budget: Annotated[
-        Literal["ex_ante", "ex_post", "none"], described("no net public money in expectation, in every state, or no limit")
+        Literal["ex_ante", "ex_post", "none"],
+        described("no net public money in expectation, in every state, or no limit"),
     ] = "ex_ante"
     collusion: Annotated[
         Literal["ignored", "proof"],
-        described("designed transfers: proof where no joint report of all players together may pay, money changing hands among them"),
+        described(
+            "designed transfers: proof where no joint report of all players together may pay, money"
+            " changing hands among them"
+        ),
     ] = "ignored"
-    public_funds_cost: Annotated[NonNegative, described("shadow cost of one unit of public outlay, a pure number")] = 0.0
+    public_funds_cost: Annotated[
+        NonNegative, described("shadow cost of one unit of public outlay, a pure number")
+    ] = 0.0
 
 
 def transfers_by_type(players: int, options: DesignOptions) -> bool:
@@ -91,7 +117,11 @@ def too_large(types: list[int], alternatives: int, options: DesignOptions) -> st
     have = f"have {amount} states together ({of} types)"
     if count > MOST_PLAYERS:
         return f"are {count} and {have}; at most {MOST_PLAYERS} players are taken"
-    most = [MOST_ENTRIES // count, MOST_LIES[options.incentive] // sum(types), MOST_VALUES // alternatives]
+    most = [
+        MOST_ENTRIES // count,
+        MOST_LIES[options.incentive] // sum(types),
+        MOST_VALUES // alternatives,
+    ]
     if TAX_RULES[options.tax_rule].designed:
         by_type = transfers_by_type(count, options)
         transfers = 0 if by_type else count
@@ -109,15 +139,28 @@ def too_large(types: list[int], alternatives: int, options: DesignOptions) -> st
 class SettingFile(Block):
     """A mechanism-design problem."""
 
-    schema_version: Annotated[int, Field(strict=True, ge=1, le=1), WithJsonSchema({"const": 1}), described("version of this format")] = 1
-    name: Annotated[Text | None, described("what the setting is called; null: the file's name")] = None
-    reference: Annotated[Text | None, described("where the numbers come from")] = None
-    alternatives: Annotated[tuple[Text, ...], described("what can be chosen, all different", min_length=1)]
-    players: Annotated[tuple[Player, ...], described("the players, their types independent", min_length=1)]
-    public_value: Annotated[dict[str, Number], described("value of alternatives to everybody else; 0 unless given")] = Field(
-        default_factory=dict
+    schema_version: Annotated[
+        int,
+        Field(strict=True, ge=1, le=1),
+        WithJsonSchema({"const": 1}),
+        described("version of this format"),
+    ] = 1
+    name: Annotated[Text | None, described("what the setting is called; null: the file's name")] = (
+        None
     )
-    mechanism: Annotated[DesignOptions, described("what is asked of the mechanism")] = DesignOptions()
+    reference: Annotated[Text | None, described("where the numbers come from")] = None
+    alternatives: Annotated[
+        tuple[Text, ...], described("what can be chosen, all different", min_length=1)
+    ]
+    players: Annotated[
+        tuple[Player, ...], described("the players, their types independent", min_length=1)
+    ]
+    public_value: Annotated[
+        dict[str, Number], described("value of alternatives to everybody else; 0 unless given")
+    ] = Field(default_factory=dict)
+    mechanism: Annotated[DesignOptions, described("what is asked of the mechanism")] = (
+        DesignOptions()
+    )
 
 
 Resolved = dict[str, Any]
@@ -138,7 +181,9 @@ def is_setting(tree: Any) -> bool:
     return isinstance(tree, Mapping) and bool({"alternatives", "players"} & set(tree))
 
 
-def load_setting(path: str | Path, document: Document | None = None, faults: Iterable[Fault] = ()) -> Problem:
+def load_setting(
+    path: str | Path, document: Document | None = None, faults: Iterable[Fault] = ()
+) -> Problem:
     """The setting in a YAML, JSON or TOML file, or in what was read from it."""
     found = list(faults)
     document = document or read_document(path, faults=found)
@@ -146,11 +191,18 @@ def load_setting(path: str | Path, document: Document | None = None, faults: Ite
 
 
 def parse_setting(
-    tree: Mapping[str, Any], *, name: str = "setting", document: Document | None = None, faults: Iterable[Fault] = ()
+    tree: Mapping[str, Any],
+    *,
+    name: str = "setting",
+    document: Document | None = None,
+    faults: Iterable[Fault] = (),
 ) -> Problem:
     """The setting in a tree."""
     file = check(SettingFile, tree, document=document, faults=faults)
-    wrong = [Fault(document.place(path) if document else None, dotted(path), message) for path, message in _breaches(file)]
+    wrong = [
+        Fault(document.place(path) if document else None, dotted(path), message)
+        for path, message in _breaches(file)
+    ]
     if wrong:
         raise BadCase(wrong)
     shapes = [len(player.types) for player in file.players]
@@ -162,9 +214,15 @@ def parse_setting(
         name=file.name or name,
         players=tuple(player.name for player in file.players),
         types=tuple(np.array(player.types, float) for player in file.players),
-        probabilities=tuple(np.array(player.probabilities or [1 / len(player.types)] * len(player.types)) for player in file.players),
+        probabilities=tuple(
+            np.array(player.probabilities or [1 / len(player.types)] * len(player.types))
+            for player in file.players
+        ),
         alternatives=file.alternatives,
-        values=tuple(np.array([player.value[a] for a in file.alternatives], float).T for player in file.players),
+        values=tuple(
+            np.array([player.value[a] for a in file.alternatives], float).T
+            for player in file.players
+        ),
         outside=tuple(outside),
         public_value=np.array([file.public_value.get(a, 0.0) for a in file.alternatives]),
     )
@@ -174,7 +232,11 @@ def parse_setting(
 def setting_schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) of the setting file."""
     schema = SettingFile.model_json_schema()
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "Setting file of pigou"}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **schema,
+        "title": "Setting file of pigou",
+    }
 
 
 def _breaches(file: SettingFile) -> list[tuple[tuple[Any, ...], str]]:
@@ -189,7 +251,12 @@ def _breaches(file: SettingFile) -> list[tuple[tuple[Any, ...], str]]:
         out.append((("players",), "has two players of the same name"))
     for name in file.public_value:
         if name not in file.alternatives:
-            out.append((("public_value", name), f"is no alternative; they are {', '.join(file.alternatives)}"))
+            out.append(
+                (
+                    ("public_value", name),
+                    f"is no alternative; they are {', '.join(file.alternatives)}",
+                )
+            )
     for i, player in enumerate(file.players):
         at: tuple[Any, ...] = ("players", i)
         size = len(player.types)
@@ -206,20 +273,47 @@ def _breaches(file: SettingFile) -> list[tuple[tuple[Any, ...], str]]:
                     )
                 )
             elif abs(total - 1) > 1e-9:
-                out.append(((*at, "probabilities"), f"adds up to {total:.10g}; it must add up to 1"))
+                out.append(
+                    ((*at, "probabilities"), f"adds up to {total:.10g}; it must add up to 1")
+                )
         if isinstance(player.outside, tuple) and len(player.outside) != size:
-            out.append(((*at, "outside"), f"is a list of {len(player.outside)}; give one number or one for each of the {size} types"))
+            out.append(
+                (
+                    (*at, "outside"),
+                    (
+                        f"is a list of {len(player.outside)}; give one number or one for each of"
+                        f" the {size} types"
+                    ),
+                )
+            )
         for name in file.alternatives:
             if name not in player.value:
-                out.append(((*at, "value"), f"says nothing about {name}; give one number for each of the {size} types"))
+                out.append(
+                    (
+                        (*at, "value"),
+                        f"says nothing about {name}; give one number for each of the {size} types",
+                    )
+                )
             elif len(player.value[name]) != size:
-                out.append(((*at, "value", name), f"is a list of {len(player.value[name])}; {one_each}"))
+                out.append(
+                    ((*at, "value", name), f"is a list of {len(player.value[name])}; {one_each}")
+                )
         for name in player.value:
             if name not in file.alternatives:
-                out.append(((*at, "value", name), f"is no alternative; they are {', '.join(file.alternatives)}"))
+                out.append(
+                    (
+                        (*at, "value", name),
+                        f"is no alternative; they are {', '.join(file.alternatives)}",
+                    )
+                )
     rule = TAX_RULES[file.mechanism.tax_rule]
     if len(file.players) < rule.least_players:
-        out.append((("mechanism", "tax_rule"), f"is {rule.key}, which needs {rule.least_players} players or more"))
+        out.append(
+            (
+                ("mechanism", "tax_rule"),
+                f"is {rule.key}, which needs {rule.least_players} players or more",
+            )
+        )
     if why := by_formula(rule.key, file.mechanism.allocation):
         out.append((("mechanism", "allocation"), f"is {why.fault}"))
     return out

@@ -125,23 +125,36 @@ class Design:
     contradiction: Contradiction | None = None
 
 
-def design(setting: Environment, options: DesignOptions, plan: AllocationRule | None = None) -> Design:
+def design(
+    setting: Environment, options: DesignOptions, plan: AllocationRule | None = None
+) -> Design:
     """What a mechanism achieves: one of the rules with a formula, or transfers (and lotteries) that
     are solved for."""
     if not TAX_RULES[options.tax_rule].designed:
         plan = plan or efficient(setting)
-        return Design(status="optimal", mechanism=_mechanism(plan, transfers_by(options.tax_rule, plan, options.timing)))
+        return Design(
+            status="optimal",
+            mechanism=_mechanism(plan, transfers_by(options.tax_rule, plan, options.timing)),
+        )
     program = build(setting, options, plan)
     answer = solve(program)
     if answer.x is None:
-        # Where nobody may refuse, everybody can be made to pay more at every report, whatever else is asked.
-        if answer.status == "unbounded" and options.participation == "none" and options.objective in UNLIMITED:
+        # Where nobody may refuse, everybody can be made to pay more at every report, whatever else
+        # is asked.
+        if (
+            answer.status == "unbounded"
+            and options.participation == "none"
+            and options.objective in UNLIMITED
+        ):
             return Design(status="unbounded")
         refuted = proof(program)
         if refuted is None:
             return Design(status="not_established")
         open_ties = plan is None and options.allocation == "efficient"
-        return Design(status="infeasible", contradiction=replace(refuted, ties=_ties(setting, options) if open_ties else None))
+        return Design(
+            status="infeasible",
+            contradiction=replace(refuted, ties=_ties(setting, options) if open_ties else None),
+        )
     return Design(
         status="optimal",
         mechanism=_mechanism(*unpack(program, cheapest(program, answer))),
@@ -152,7 +165,9 @@ def design(setting: Environment, options: DesignOptions, plan: AllocationRule | 
 
 
 def _mechanism(plan: AllocationRule, transfers: tuple[Array, ...]) -> DirectMechanism:
-    return DirectMechanism(plan=plan, transfers=tuple(map(read_only, transfers)), achieved=achieved(plan, transfers))
+    return DirectMechanism(
+        plan=plan, transfers=tuple(map(read_only, transfers)), achieved=achieved(plan, transfers)
+    )
 
 
 LARGEST_TIES = 2000
@@ -171,11 +186,16 @@ def _ties(setting: Environment, options: DesignOptions) -> Ties | None:
         return Ties(states=states, otherwise="not_established")
     first = np.argsort(~best, axis=1, kind="stable")[:, :most]
     menu = np.where(np.arange(most) < count[:, None], first, first[:, :1])
-    drawn = build(replace(setting, menu=menu.reshape(*setting.shape, most)), options.model_copy(update={"allocation": "second_best"}))
+    drawn = build(
+        replace(setting, menu=menu.reshape(*setting.shape, most)),
+        options.model_copy(update={"allocation": "second_best"}),
+    )
     answer = solve(drawn)
     if answer.x is not None or answer.status == "unbounded":
         return Ties(states=states, otherwise="possible")
-    return Ties(states=states, otherwise="not_established" if proof(drawn) is None else "infeasible")
+    return Ties(
+        states=states, otherwise="not_established" if proof(drawn) is None else "infeasible"
+    )
 
 
 # --- solving
@@ -201,7 +221,14 @@ def solve(program: Program, solver: str = "HIGHS") -> LinearAnswer:
     active = _neighbouring(program.rows)
     for attempt in range(ROUNDS + 1):
         active |= attempt == ROUNDS
-        answer = linear_program(program.cost, G[active], left[active] / scale, *program.equalities, nonnegative=lotteries, solver=solver)
+        answer = linear_program(
+            program.cost,
+            G[active],
+            left[active] / scale,
+            *program.equalities,
+            nonnegative=lotteries,
+            solver=solver,
+        )
         prices = np.zeros(len(h))
         prices[active] = answer.prices
         if answer.x is not None:
@@ -221,7 +248,12 @@ def _neighbouring(rows: Sequence[Rows]) -> NDArray[np.bool_]:
     """Every row but those on truth between types, or on joint reports in states, that are not next
     to each other."""
     lazy = ("ic", "coalition")
-    return np.concatenate([(np.abs(r.type - r.report) == 1) if r.kind in lazy else np.ones(len(r.bound), bool) for r in rows])
+    return np.concatenate(
+        [
+            (np.abs(r.type - r.report) == 1) if r.kind in lazy else np.ones(len(r.bound), bool)
+            for r in rows
+        ]
+    )
 
 
 def cheapest(program: Program, answer: LinearAnswer) -> Array:
@@ -229,7 +261,9 @@ def cheapest(program: Program, answer: LinearAnswer) -> Array:
     those of the least expected outlay."""
     assert answer.x is not None
     options, spent = program.options, program.space.spent
-    paid = options.public_funds_cost > 0 and float(spent @ answer.x) > 0  # then the objective has seen to it
+    paid = (
+        options.public_funds_cost > 0 and float(spent @ answer.x) > 0
+    )  # then the objective has seen to it
     if options.objective != "max_surplus" or options.participation == "none" or paid:
         return answer.x
     kept = answer.value + NEGLIGIBLE / 10
@@ -242,7 +276,9 @@ def _second_opinion(program: Program, value: float) -> SecondOpinion | None:
         return None
     again = solve(program, SECOND_SOLVER)
     if again.status != "optimal":
-        return SecondOpinion(solver=SECOND_SOLVER, status=again.status, objective_value=None, agrees=False)
+        return SecondOpinion(
+            solver=SECOND_SOLVER, status=again.status, objective_value=None, agrees=False
+        )
     return SecondOpinion(
         solver=SECOND_SOLVER,
         status="optimal",
@@ -267,7 +303,9 @@ def unpack(program: Program, x: Array) -> tuple[AllocationRule, tuple[Array, ...
     space = program.space
     setting, n = space.given, len(space.given.players)
     plan = (
-        replace(space.plan, setting=setting) if space.plan else AllocationRule(setting, lottery=_lottery(setting, x[program.probabilities]))
+        replace(space.plan, setting=setting)
+        if space.plan
+        else AllocationRule(setting, lottery=_lottery(setting, x[program.probabilities]))
     )
     parts = np.split(setting.range * x[: space.lottery_at], space.starts[1:-1])
     if not space.by_type:
@@ -294,7 +332,10 @@ def named(setting: Environment, rows: Sequence[Rows], weights: Array) -> tuple[N
         part = weights[at : at + len(r.bound)]
         at += len(r.bound)
         if r.kind != "aside":
-            out += [_name(setting, r, r.kind, int(k), float(part[k])) for k in np.flatnonzero(part > NEGLIGIBLE)]
+            out += [
+                _name(setting, r, r.kind, int(k), float(part[k]))
+                for k in np.flatnonzero(part > NEGLIGIBLE)
+            ]
     return tuple(sorted(out, key=lambda row: -round(row.weight / NEGLIGIBLE)))
 
 
@@ -302,12 +343,28 @@ def _name(setting: Environment, rows: Rows, kind: Constraint, k: int, weight: fl
     player, true, told = int(rows.player[k]), int(rows.type[k]), int(rows.report[k])
     state = None if rows.state[k] < 0 else setting.state(int(rows.state[k]))
     if kind == "coalition":
-        return Named(constraint=kind, player=None, type=state, report=setting.state(told), state=state, weight=weight)
+        return Named(
+            constraint=kind,
+            player=None,
+            type=state,
+            report=setting.state(told),
+            state=state,
+            weight=weight,
+        )
     if player < 0:
-        return Named(constraint=kind, player=None, type=None, report=None, state=state, weight=weight)
+        return Named(
+            constraint=kind, player=None, type=None, report=None, state=state, weight=weight
+        )
     types = setting.types[player]
     report = float(types[told]) if told >= 0 else None
-    return Named(constraint=kind, player=player, type=float(types[true]), report=report, state=state, weight=weight)
+    return Named(
+        constraint=kind,
+        player=player,
+        type=float(types[true]),
+        report=report,
+        state=state,
+        weight=weight,
+    )
 
 
 # --- where there is none
@@ -339,7 +396,9 @@ def refute(program: Program) -> Contradiction:
     )
 
 
-def _least_violation(program: Program, G: Matrix, h: Array, lazy: NDArray[np.bool_] | None) -> tuple[float, Array, Array]:
+def _least_violation(
+    program: Program, G: Matrix, h: Array, lazy: NDArray[np.bool_] | None
+) -> tuple[float, Array, Array]:
     """The least amount by which all rows G x >= h must be relaxed, and the prices of rows and
     equalities; with `lazy` these rows are tried first, since what contradicts itself among some
     does so among all."""
@@ -374,13 +433,18 @@ def proves(program: Program, G: Matrix, h: Array, y: Array, z: Array) -> bool:
     # What probabilities, which add up to one in every state, can make of what is left of their
     # weights, and transfers of what rounding leaves of theirs.
     left = float(np.maximum(drawn.reshape(len(e), -1).max(1), 0.0).sum()) if drawn.size else 0.0
-    return bool(drawn.max(initial=-np.inf) <= 1e-7 and float(h @ y + e @ z) - left - LARGEST_TRANSFER * paid > NEGLIGIBLE)
+    return bool(
+        drawn.max(initial=-np.inf) <= 1e-7
+        and float(h @ y + e @ z) - left - LARGEST_TRANSFER * paid > NEGLIGIBLE
+    )
 
 
 # --- in closed form
 
 
-def least_outlay(setting: Environment, plan: AllocationRule | None = None) -> tuple[float, tuple[Array, ...]]:
+def least_outlay(
+    setting: Environment, plan: AllocationRule | None = None
+) -> tuple[float, tuple[Array, ...]]:
     """The least expected outlay under Bayesian truth-telling and interim participation, and the
     interim payoffs (K_i,), in closed form; infinite where no transfers make truth a best reply."""
     plan = (plan or efficient(setting)).centred

@@ -98,7 +98,9 @@ class Reports:
             return values.min(axis, keepdims=True)
         expected = self.expect(values, self.rivals(player))
         rounding = 1e-13 * np.ptp(values, tuple(range(-len(self.prior), 0)), keepdims=True)
-        worst = (expected <= expected.min(axis, keepdims=True) + rounding).argmax(axis, keepdims=True)
+        worst = (expected <= expected.min(axis, keepdims=True) + rounding).argmax(
+            axis, keepdims=True
+        )
         return np.take_along_axis(values, worst, axis)
 
 

@@ -1,12 +1,14 @@
-"""What holds an agreement together: what members gain by breaking it, the patience that deters that, and the temptation to go further.
+"""What holds an agreement together: what members gain by breaking it, the patience that deters
+that, and the temptation to go further.
 
-An agreement is no equilibrium. A member breaks it by its best own sharing and investment, exact and global, while the rival keeps to
-the agreed levels; prices are then set as by firms that compete. Where prices are agreed on too, it may also keep the levels and undercut.
-It gains g_i on the agreed profit Pi_i once, and ever after both earn what today's market gives, o_i. Keeping to it pays at a discount
-factor of at least
+An agreement is no equilibrium. A member breaks it by its best own sharing and investment, exact and
+global, while the rival keeps to the agreed levels; prices are then set as by firms that compete.
+Where prices are agreed on too, it may also keep the levels and undercut. It gains g_i on the agreed
+profit Pi_i once, and ever after both earn what today's market gives, o_i. Keeping to it pays at a
+discount factor of at least
 
-    g_i / (g_i + Pi_i - o_i)                              each member by itself: the largest counts; never where Pi_i < o_i
-    sum g_i / (sum g_i + sum (Pi_i - o_i))                where members pay each other as is best for that
+    g_i / (g_i + Pi_i - o_i)            each member by itself: the largest counts; never where Pi_i < o_i
+    sum g_i / (sum g_i + sum (Pi_i - o_i))     where members pay each other as is best for it
 """
 
 from __future__ import annotations
@@ -29,19 +31,21 @@ from mechanism.frozen import freeze
 
 @dataclass(frozen=True, kw_only=True)
 class Breaking:
-    """What it takes to hold an agreement together, in expectation over N states that its members know."""
+    """What it takes to hold an agreement together, in expectation over N states that its members
+    know."""
 
     gain: Array
     """(2,): what each member gains once by breaking it, money; infinite where that has no limit."""
     joint_profit: float
     """Of the agreement, money."""
     patience: float | None
-    """What a unit of the next period must be worth today to every member in every state; None: no patience is enough."""
+    """What a unit of the next period must be worth today to every member in every state; None: no
+    patience is enough."""
     with_payments: float | None
     """The same where members pay each other as is best for that; None: no patience is enough."""
     fixing: float | None
-    """What the members together gain by going on to fix prices at the agreed levels, money; None where prices are agreed on, or where
-    one of them would then be better closed."""
+    """What the members together gain by going on to fix prices at the agreed levels, money; None
+    where prices are agreed on, or where one of them would then be better closed."""
 
     def __post_init__(self) -> None:
         freeze(self)
@@ -52,9 +56,17 @@ class Breaking:
         return float(self.gain.max() / self.joint_profit)
 
 
-def breaking(case: Case, regime: Regime, agreed: Array, today: Array, weight: Array, fees: Array | float = 0.0) -> Breaking:
-    """Of an agreement to levels `agreed` (N, 4) in the N states of a flat case, each of probability `weight` (N,), where the market as it
-    is has levels `today` (N, 4); `fees` (2,) are what each member pays for it."""
+def breaking(
+    case: Case,
+    regime: Regime,
+    agreed: Array,
+    today: Array,
+    weight: Array,
+    fees: Array | float = 0.0,
+) -> Breaking:
+    """Of an agreement to levels `agreed` (N, 4) in the N states of a flat case, each of probability
+    `weight` (N,), where the market as it is has levels `today` (N, 4); `fees` (2,) are what each
+    member pays for it."""
     fixed = regime.prices is not bertrand_matrix
     kept = account(case, agreed, regime.prices).profit
     outside = account(case, today, bertrand_matrix).profit
@@ -79,8 +91,9 @@ def breaking(case: Case, regime: Regime, agreed: Array, today: Array, weight: Ar
 
 
 def _patience(gain: Array, surplus: Array) -> float | None:
-    """The largest discount factor that gains once (...) and losses ever after (...) ask for; None where keeping to it earns no more than
-    what follows and breaking it pays, or where it earns less."""
+    """The largest discount factor that gains once (...) and losses ever after (...) ask for; None
+    where keeping to it earns no more than what follows and breaking it pays, or where it earns
+    less."""
     lost = (surplus < 0) | ((surplus == 0) & (gain > 0)) | np.isinf(gain)
     if lost.any():
         return None
@@ -89,21 +102,28 @@ def _patience(gain: Array, surplus: Array) -> float | None:
 
 
 def _broken(case: Case, agreed: Array, firm: int) -> Array:
-    """(N,): the firm's profit at its best own levels, the rival's as agreed; infinite where there is no limit to it."""
+    """(N,): the firm's profit at its best own levels, the rival's as agreed; infinite where there
+    is no limit to it."""
     units = natural_units(case)
-    return np.asarray(best_reply(in_units(case, units), levels_in(agreed, units), firm)[1] * units.money[..., 0])
+    return np.asarray(
+        best_reply(in_units(case, units), levels_in(agreed, units), firm)[1] * units.money[..., 0]
+    )
 
 
 def _undercut(case: Case, agreed: Array, firm: int) -> Array:
     """(N,): the firm's profit at the agreed levels and its best own price, the rival's as agreed.
 
-    It never pays to go below the margin at which the rival sells nothing any more: what is then left is what the members earn together,
-    which is highest at the agreed margin above it.
+    It never pays to go below the margin at which the rival sells nothing any more: what is then
+    left is what the members earn together, which is highest at the agreed margin above it.
     """
     N = net_intercept(case, agreed)
     margins = apply_matrix(collusive_matrix(case), N)
     n_i, n_j, m_j = N[:, firm], N[:, 1 - firm], margins[:, 1 - firm]
-    b_i, b_j, x = of_firm(case.own_slope, firm), of_firm(case.own_slope, 1 - firm), case.cross_slope[..., 0]
+    b_i, b_j, x = (
+        of_firm(case.own_slope, firm),
+        of_firm(case.own_slope, 1 - firm),
+        case.cross_slope[..., 0],
+    )
     least = np.where(x > 0, (b_j * m_j - n_j) / np.where(x > 0, x, 1.0), -np.inf)
     margin = np.maximum((n_i + x * m_j) / (2 * b_i), least)
     worth = margin * (n_i + x * m_j - b_i * margin)

@@ -1,14 +1,18 @@
-"""The levels of the highest value V at known types: what any policy could attain at best, and what rates per unit aim at.
+"""The levels of the highest value V at known types: what any policy could attain at best, and what
+rates per unit aim at.
 
-With flat parts by the one rule (`mechanism.ranking.rank`) V depends on levels alone. Where the firms together need o to join,
+With flat parts by the one rule (`mechanism.ranking.rank`) V depends on levels alone. Where the
+firms together need o to join,
 
-    V = CS + beta Pi - (1 + mu - beta) max(0, o - Pi)         Pi the firms' profits together, before transfers
+    V = CS + beta Pi - (1 + mu - beta) max(0, o - Pi)    Pi: the firms' profits, before transfers
 
-is the least over kappa in [0, 1 + mu - beta] of CS + beta Pi + kappa (Pi - o). So the best levels are those of a planner who weighs
-profits by some w in [beta, 1 + mu], CS + w Pi: by beta if the firms then gain, by 1 + mu if they then lose, else by the w at which they
-just break even. Consumers' losing nothing adds a weight on CS: a lower w. Every such point is best by duality, so long as the planner's
-optimum at its w is. Where profits or consumers' surplus jump as w moves, no weight leads to the break-even point: there levels are
-searched locally from both sides of the jump and from what other policies reach.
+is the least over kappa in [0, 1 + mu - beta] of CS + beta Pi + kappa (Pi - o). So the best levels
+are those of a planner who weighs profits by some w in [beta, 1 + mu], CS + w Pi: by beta if the
+firms then gain, by 1 + mu if they then lose, else by the w at which they just break even.
+Consumers' losing nothing adds a weight on CS: a lower w. Every such point is best by duality, so
+long as the planner's optimum at its w is. Where profits or consumers' surplus jump as w moves, no
+weight leads to the break-even point: there levels are searched locally from both sides of the jump
+and from what other policies reach.
 """
 
 from __future__ import annotations
@@ -66,9 +70,11 @@ class Attainable:
     levels: Array
     """(C, 4); NaN where there are none."""
     weight: Array
-    """(C,): the weight of profits at which they are a planner's; NaN where they are no planner's, or there are none."""
+    """(C,): the weight of profits at which they are a planner's; NaN where they are no planner's,
+    or there are none."""
     proven: NDArray[np.bool_]
-    """(C,): whether no better levels exist if the planner's optimum at that weight is global; elsewhere they were searched locally."""
+    """(C,): whether no better levels exist if the planner's optimum at that weight is global;
+    elsewhere they were searched locally."""
     consumers: NDArray[np.bool_]
     """(C,): whether they would be others if consumers could lose."""
 
@@ -102,8 +108,15 @@ class _Frontier:
     optimum: Solved
     """Those of weight one, which are known."""
 
-    def at(self, lanes: NDArray[np.intp], weight: Array, roughly: bool = False, starts: Array | None = None) -> _Met:
-        """The planners of these weights in these markets; `roughly`: from a few starts alone, or from these (m, n, 4)."""
+    def at(
+        self,
+        lanes: NDArray[np.intp],
+        weight: Array,
+        roughly: bool = False,
+        starts: Array | None = None,
+    ) -> _Met:
+        """The planners of these weights in these markets; `roughly`: from a few starts alone, or
+        from these (m, n, 4)."""
         found = np.full((len(lanes), 4), np.nan)
         status = np.empty(len(lanes), object)
         one = weight == 1
@@ -119,7 +132,8 @@ class _Frontier:
             found[rest], status[rest] = more.levels, more.status
         books = account(self.case.take(lanes), found, bertrand_matrix)
         consumers, profits = books.consumer_surplus.sum(-1), books.profit.sum(-1)
-        # A low weight drives investment up until payoffs have no limit, or a firm is driven out: either way it is too low.
+        # A low weight drives investment up until payoffs have no limit, or a firm is driven out:
+        # either way it is too low.
         endless = ~np.isin(status, list(SOLVED))
         return _Met(
             weight=weight,
@@ -131,15 +145,26 @@ class _Frontier:
 
 
 def attainable(
-    case: Case, optimum: Solved, today: Accounts, standard: Standard, known: Sequence[Array] = (), *, payments: bool = True
+    case: Case,
+    optimum: Solved,
+    today: Accounts,
+    standard: Standard,
+    known: Sequence[Array] = (),
+    *,
+    payments: bool = True,
 ) -> Attainable:
-    """The levels of the highest V under a standard in the C markets of a flat case, `optimum` being the planner's.
+    """The levels of the highest V under a standard in the C markets of a flat case, `optimum` being
+    the planner's.
 
-    `today` are the accounts of today's market, `known` levels (C, 4) of other policies, where searches start too. Without `payments`
-    levels are imposed and nobody is paid, but no firm may run a loss.
+    `today` are the accounts of today's market, `known` levels (C, 4) of other policies, where
+    searches start too. Without `payments` levels are imposed and nobody is paid, but no firm may
+    run a loss.
     """
     C = len(optimum.status)
-    beta, mu = (np.broadcast_to(np.asarray(a, float), C) for a in (standard.profit_weight, standard.public_funds_cost))
+    beta, mu = (
+        np.broadcast_to(np.asarray(a, float), C)
+        for a in (standard.profit_weight, standard.public_funds_cost)
+    )
     lanes, least = np.arange(C), np.maximum(beta, LEAST_WEIGHT)
     frontier = _Frontier(case=case, optimum=optimum)
     scale = np.maximum(np.abs(today.total_surplus.sum(-1)), np.finfo(float).tiny)
@@ -170,7 +195,10 @@ def attainable(
         broken[poorer] = ~closed
     consumers = np.zeros(C, bool)
     consumers[poorer] = True
-    levels, proven = np.where(np.isin(met.status, list(SOLVED))[:, None], met.levels, np.nan), ~broken
+    levels, proven = (
+        np.where(np.isin(met.status, list(SOLVED))[:, None], met.levels, np.nan),
+        ~broken,
+    )
     status = met.status.copy()
     if not payments:
         losing = (account(case, levels, bertrand_matrix).profit < -SAME * scale[:, None]).any(-1)
@@ -182,11 +210,18 @@ def attainable(
         if best is not None:
             levels[c], status[c] = best, "converged"
         proven[c] = False
-    return Attainable(status=status, levels=levels, weight=np.where(proven, met.weight, np.nan), proven=proven, consumers=consumers)
+    return Attainable(
+        status=status,
+        levels=levels,
+        weight=np.where(proven, met.weight, np.nan),
+        proven=proven,
+        consumers=consumers,
+    )
 
 
 def _needed(today: Accounts, standard: Standard) -> Array:
-    """What the firms together need to join, (C,): `ir1` compares at the same levels, so that no levels need any payment."""
+    """What the firms together need to join, (C,): `ir1` compares at the same levels, so that no
+    levels need any payment."""
     if standard.participation == "ir_market":
         return np.asarray(today.profit.sum(-1))
     none = np.zeros(len(today.profit))
@@ -214,19 +249,25 @@ def _even(
     near: Array,
     upper: bool,
 ) -> tuple[_Met, NDArray[np.bool_]]:
-    """The planners (n,) at whose weights a gap that rises with them passes zero, to rounding, of a jump the upper or the lower side; and
-    whether the gap is closed there.
+    """The planners (n,) at whose weights a gap that rises with them passes zero, to rounding, of a
+    jump the upper or the lower side; and whether the gap is closed there.
 
-    They are sought with a few starts for every planner. Where the gap is then open it is a jump if the levels on both sides are worth the
-    same to the planner, and a thorough search finds none worth more; elsewhere the few starts misled. There thorough searches come close,
-    and what they met is where the last steps start.
+    They are sought with a few starts for every planner. Where the gap is then open it is a jump if
+    the levels on both sides are worth the same to the planner, and a thorough search finds none
+    worth more; elsewhere the few starts misled. There thorough searches come close, and what they
+    met is where the last steps start.
     """
     from scipy.optimize import elementwise
 
     def sought(
-        where: NDArray[np.intp], between: tuple[Array, Array], roughly: bool, width: float = 1e-14, starts: Array | None = None
+        where: NDArray[np.intp],
+        between: tuple[Array, Array],
+        roughly: bool,
+        width: float = 1e-14,
+        starts: Array | None = None,
     ) -> tuple[Array, Array]:
-        """The weights (n,) below and above the root between these, the same one twice where there is none."""
+        """The weights (n,) below and above the root between these, the same one twice where there
+        is none."""
 
         def finite(weight: Array, at: Any) -> Array:
             # In logarithms of the weight; what is unbounded has a sign, not a size.
@@ -237,8 +278,12 @@ def _even(
             return np.nan_to_num(values, nan=-known, posinf=known, neginf=-known)
 
         ends, each = (np.log(between[0]), np.log(between[1])), np.arange(len(where), dtype=float)
-        found = elementwise.find_root(finite, ends, args=(each,), tolerances={"xrtol": 0, "xatol": width, "fatol": 0})
-        below, above = (np.exp(np.where(found.success, side, ends[int(upper)])) for side in found.bracket)
+        found = elementwise.find_root(
+            finite, ends, args=(each,), tolerances={"xrtol": 0, "xatol": width, "fatol": 0}
+        )
+        below, above = (
+            np.exp(np.where(found.success, side, ends[int(upper)])) for side in found.bracket
+        )
         return below, above
 
     every = np.arange(len(lanes))
@@ -247,7 +292,9 @@ def _even(
     if len(open_ := np.flatnonzero(~(np.abs(left) <= near))):
         sides = [gap(lanes[open_], end[open_], True)[1] for end in ends]
         with np.errstate(invalid="ignore"):  # what is endless on both sides
-            below, above, most = (m.consumers + ends[int(upper)][open_] * m.profits for m in (*sides, met.take(open_)))
+            below, above, most = (
+                m.consumers + ends[int(upper)][open_] * m.profits for m in (*sides, met.take(open_))
+            )
             tie = 1e-3 * near[open_]
             jumps = (np.abs(below - above) <= tie) & (most <= np.maximum(below, above) + tie)
         met = put(met, open_[jumps], sides[int(upper)].take(np.flatnonzero(jumps)))
@@ -259,7 +306,9 @@ def _even(
             known = np.flatnonzero(np.all([np.isfinite(value) for value, _ in beside], axis=0))
             if len(some := again[known]):
                 starts = np.stack([there.levels[known] for _, there in beside])
-                weight = sought(some, (close[0][known], close[1][known]), True, starts=starts)[int(upper)]
+                weight = sought(some, (close[0][known], close[1][known]), True, starts=starts)[
+                    int(upper)
+                ]
                 left[some], better = gap(lanes[some], weight, False)
                 met = put(met, some, better)
     return met, np.abs(left) <= near
@@ -278,10 +327,12 @@ def _reached(
     slopes: Callable[[Array], Array],
     starts: Iterable[tuple[Array, Box]],
 ) -> Array | None:
-    """The levels (4,) of the least loss to which local searches lead from any start in its box, or at which one begins; None where none
-    keeps every condition and describes all markets of the flat case.
+    """The levels (4,) of the least loss to which local searches lead from any start in its box, or
+    at which one begins; None where none keeps every condition and describes all markets of the flat
+    case.
 
-    What is varied begins with the levels. `loss` comes with its slope; `spare` is what is left of every condition, `slopes` its slopes.
+    What is varied begins with the levels. `loss` comes with its slope; `spare` is what is left of
+    every condition, `slopes` its slopes.
     """
     from scipy.optimize import Bounds, minimize
 
@@ -289,7 +340,15 @@ def _reached(
     for begin, (lower, upper) in starts:
         conditions = [{"type": "ineq", "fun": spare, "jac": slopes}] if len(spare(begin)) else []
         box, options = Bounds(lower, upper), {"ftol": 1e-14, "maxiter": 300}
-        found = minimize(loss, begin, jac=True, method="SLSQP", bounds=box, constraints=conditions, options=options)
+        found = minimize(
+            loss,
+            begin,
+            jac=True,
+            method="SLSQP",
+            bounds=box,
+            constraints=conditions,
+            options=options,
+        )
         for end in (found.x, begin):
             books = account(case, np.broadcast_to(end[:4], (*case.batch, 4)), bertrand_matrix)
             kept = spare(end).min(initial=0.0) >= -1e-9 and bool(books.describes_market.all())
@@ -298,8 +357,16 @@ def _reached(
     return best
 
 
-def _searched(case: Case, standard: Standard, starts: Sequence[Array], needed: float, floor: float, payments: bool) -> Array | None:
-    """The best levels (4,) of one market that local searches reach from these, under all conditions; None where none does."""
+def _searched(
+    case: Case,
+    standard: Standard,
+    starts: Sequence[Array],
+    needed: float,
+    floor: float,
+    payments: bool,
+) -> Array | None:
+    """The best levels (4,) of one market that local searches reach from these, under all
+    conditions; None where none does."""
     units = natural_units(case)
     inner, money = in_units(case, units), float(units.money[0, 0])
     needed, floor = needed / money, floor / money
@@ -310,11 +377,18 @@ def _searched(case: Case, standard: Standard, starts: Sequence[Array], needed: f
         """CS and its slope, both profits and theirs."""
         (consumers,), (slope,), _ = public.derivatives(x[None, :4])
         each = [firm.derivatives(x[None, :4]) for firm in firms]
-        return float(consumers), slope, np.array([value[0] for value, _, _ in each]), np.array([by[0] for _, by, _ in each])
+        return (
+            float(consumers),
+            slope,
+            np.array([value[0] for value, _, _ in each]),
+            np.array([by[0] for _, by, _ in each]),
+        )
 
     def loss(x: Array) -> tuple[float, Array]:
         consumers, slope, profit, by = parts(x)
-        return -(consumers + beta * profit.sum() - burden * x[4]), np.append(-(slope + beta * by.sum(0)), burden)
+        return -(consumers + beta * profit.sum() - burden * x[4]), np.append(
+            -(slope + beta * by.sum(0)), burden
+        )
 
     def spare(x: Array) -> Array:
         """What is left of every condition."""
@@ -327,14 +401,18 @@ def _searched(case: Case, standard: Standard, starts: Sequence[Array], needed: f
         _, slope, _, by = parts(x)
         rows = [np.append(by.sum(0), 1.0)] if payments and np.isfinite(needed) else []
         rows += [] if payments else [np.append(b, 0.0) for b in by]
-        return np.array(rows + ([np.append(slope, 0.0)] if np.isfinite(floor) else [])).reshape(-1, 5)
+        return np.array(rows + ([np.append(slope, 0.0)] if np.isfinite(floor) else [])).reshape(
+            -1, 5
+        )
 
     lower, upper = (bound[0] for bound in level_bounds(inner, 1))
     box = np.append(lower, 0.0), np.append(upper, np.inf)
 
     def begin(start: Array) -> Array:
         x = levels_in(start[None], units)[0]
-        return np.append(x, max(0.0, needed - parts(x)[2].sum()) if payments and np.isfinite(needed) else 0.0)
+        return np.append(
+            x, max(0.0, needed - parts(x)[2].sum()) if payments and np.isfinite(needed) else 0.0
+        )
 
     best = _reached(inner, loss, spare, slopes, [(begin(start), box) for start in starts])
     return None if best is None else np.asarray(levels_from(best[None], units)[0])
@@ -343,17 +421,24 @@ def _searched(case: Case, standard: Standard, starts: Sequence[Array], needed: f
 # --- where nobody may refuse
 
 
-def rates_alone(case: Case, optimum: Solved, today: Accounts, standard: Standard, known: Sequence[Array] = ()) -> Attainable:
-    """The levels to which rates per unit without flat parts bring firms that cannot refuse, of the highest V, in the C markets of a flat
-    case. What the public then pays follows from the levels: each firm lacks its marginal profit, for every unit.
+def rates_alone(
+    case: Case, optimum: Solved, today: Accounts, standard: Standard, known: Sequence[Array] = ()
+) -> Attainable:
+    """The levels to which rates per unit without flat parts bring firms that cannot refuse, of the
+    highest V, in the C markets of a flat case. What the public then pays follows from the levels:
+    each firm lacks its marginal profit, for every unit.
 
-    Where a unit moved to firms costs nothing the levels alone count; elsewhere they are searched locally, from the weighted planner's and
-    from `known`.
+    Where a unit moved to firms costs nothing the levels alone count; elsewhere they are searched
+    locally, from the weighted planner's and from `known`.
     """
     found = attainable(case, optimum, today, standard, known)
     burden = np.broadcast_to(np.asarray(standard.burden, float), len(optimum.status))
     levels, status, proven = found.levels.copy(), found.status.copy(), found.proven.copy()
-    floor = np.full(len(status), -np.inf) if standard.consumers_may_lose else today.consumer_surplus.sum(-1)
+    floor = (
+        np.full(len(status), -np.inf)
+        if standard.consumers_may_lose
+        else today.consumer_surplus.sum(-1)
+    )
     for c in np.flatnonzero((burden > 0) & np.isin(optimum.status, list(SOLVED))):
         starts = [x[c] for x in (found.levels, *known) if np.isfinite(x[c]).all()]
         weight = float(np.broadcast_to(standard.profit_weight, len(status))[c])
@@ -361,14 +446,24 @@ def rates_alone(case: Case, optimum: Solved, today: Accounts, standard: Standard
         if best is not None:
             levels[c], status[c] = best, "converged"
         proven[c] = False
-    return replace(found, status=status, levels=levels, proven=proven, weight=np.where(proven, found.weight, np.nan))
+    return replace(
+        found,
+        status=status,
+        levels=levels,
+        proven=proven,
+        weight=np.where(proven, found.weight, np.nan),
+    )
 
 
-def _cheapest(case: Case, beta: float, burden: float, starts: Sequence[Array], floor: float) -> Array | None:
-    """The best levels (4,) of one market that local searches reach when rates make them the firms' choice; None where none does.
+def _cheapest(
+    case: Case, beta: float, burden: float, starts: Sequence[Array], floor: float
+) -> Array | None:
+    """The best levels (4,) of one market that local searches reach when rates make them the firms'
+    choice; None where none does.
 
-    Levels are followed by what each is paid for in all, not less than the level times what its firm lacks there. At a bound nothing is
-    taken from a firm that is pushed into it: of every level that has an upper bound it is tried whether it stays there.
+    Levels are followed by what each is paid for in all, not less than the level times what its firm
+    lacks there. At a bound nothing is taken from a firm that is pushed into it: of every level that
+    has an upper bound it is tried whether it stays there.
     """
     units = natural_units(case)
     inner, money = in_units(case, units), float(units.money[0, 0])
@@ -384,21 +479,38 @@ def _cheapest(case: Case, beta: float, burden: float, starts: Sequence[Array], f
         own = np.array([each[v % 2][1][v] for v in range(4)])
         bend = np.array([each[v % 2][2][v] for v in range(4)])
         lacks, by = -x[:4] * own, -(x[:4, None] * bend + np.diag(own))
-        return float(consumers), slope, float(each[0][0] + each[1][0]), each[0][1] + each[1][1], lacks, by
+        return (
+            float(consumers),
+            slope,
+            float(each[0][0] + each[1][0]),
+            each[0][1] + each[1][1],
+            lacks,
+            by,
+        )
 
     def loss(x: Array) -> tuple[float, Array]:
         consumers, slope, profit, by, _, _ = parts(x)
-        return -(consumers + beta * profit - burden * x[8]), np.concatenate([-(slope + beta * by), np.zeros(4), [burden]])
+        return -(consumers + beta * profit - burden * x[8]), np.concatenate(
+            [-(slope + beta * by), np.zeros(4), [burden]]
+        )
 
     def spare(x: Array) -> Array:
         consumers, _, _, _, lacks, _ = parts(x)
-        return np.concatenate([x[4:8] - lacks, [x[8] - x[4:8].sum()], [consumers - floor] if np.isfinite(floor) else []])
+        return np.concatenate(
+            [
+                x[4:8] - lacks,
+                [x[8] - x[4:8].sum()],
+                [consumers - floor] if np.isfinite(floor) else [],
+            ]
+        )
 
     def slopes(x: Array) -> Array:
         _, slope, _, _, _, by = parts(x)
         rows = [np.concatenate([-by[v], np.eye(4)[v], [0.0]]) for v in range(4)]
         rows += [np.concatenate([np.zeros(4), -np.ones(4), [1.0]])]
-        return np.array(rows + ([np.concatenate([slope, np.zeros(5)])] if np.isfinite(floor) else []))
+        return np.array(
+            rows + ([np.concatenate([slope, np.zeros(5)])] if np.isfinite(floor) else [])
+        )
 
     def begin(start: Array, held: tuple[int, ...]) -> Array:
         x = levels_in(start[None], units)[0]
@@ -409,17 +521,29 @@ def _cheapest(case: Case, beta: float, burden: float, starts: Sequence[Array], f
 
     def box(held: tuple[int, ...]) -> Box:
         stays = np.isin(np.arange(4), held)
-        least = np.concatenate([np.where(stays, upper, lower), np.where(stays, 0.0, -np.inf), [0.0]])
+        least = np.concatenate(
+            [np.where(stays, upper, lower), np.where(stays, 0.0, -np.inf), [0.0]]
+        )
         return least, np.append(upper, np.full(5, np.inf))
 
     every = [held for count in range(len(bounded) + 1) for held in combinations(bounded, count)]
-    best = _reached(inner, loss, spare, slopes, [(begin(start, held), box(held)) for held in every for start in starts])
+    best = _reached(
+        inner,
+        loss,
+        spare,
+        slopes,
+        [(begin(start, held), box(held)) for held in every for start in starts],
+    )
     return None if best is None else np.asarray(levels_from(best[None], units)[0])
 
 
-def one_order(case: Case, types: TypeSpace, standard: Standard, starts: Sequence[Array], floor: float) -> Array | None:
-    """The levels (4,) that are ordered of one market whatever its types turn out to be, of the highest expected V: every type's expected
-    profit and, unless they may lose, consumers' surplus (its `floor`) kept. Searched locally from `starts`; None where none is found."""
+def one_order(
+    case: Case, types: TypeSpace, standard: Standard, starts: Sequence[Array], floor: float
+) -> Array | None:
+    """The levels (4,) that are ordered of one market whatever its types turn out to be, of the
+    highest expected V: every type's expected profit and, unless they may lose, consumers' surplus
+    (its `floor`) kept. Searched locally from `starts`; None where none is found.
+    """
     case = case.map(lambda a: a.reshape(1, -1))
     units = natural_units(case)
     K, money = len(types.nodes), float(units.money[0, 0])
@@ -428,8 +552,14 @@ def one_order(case: Case, types: TypeSpace, standard: Standard, starts: Sequence
     pairs = in_units(case.take(np.zeros(K * K, int)).with_parameter(types.parameter, both), units)
     weight = types.probabilities[first] * types.probabilities[second]
     firms, public = firm_payoffs(pairs), consumer_payoff(pairs)
-    beta, floor = float(standard.profit_weight), -np.inf if standard.consumers_may_lose else floor / money
-    of_type = [np.stack([(own == k) * types.probabilities[other] for k in range(K)]) for own, other in ((first, second), (second, first))]
+    beta, floor = (
+        float(standard.profit_weight),
+        (-np.inf if standard.consumers_may_lose else floor / money),
+    )
+    of_type = [
+        np.stack([(own == k) * types.probabilities[other] for k in range(K)])
+        for own, other in ((first, second), (second, first))
+    ]
 
     def parts(x: Array) -> tuple[float, Array, Array, Array, Array, Array]:
         """CS, joint profit and every type's profit, in expectation, each with its slope."""
@@ -455,5 +585,7 @@ def one_order(case: Case, types: TypeSpace, standard: Standard, starts: Sequence
 
     lower, upper = level_bounds(in_units(case, units), 1)
     box = lower[0], upper[0]
-    best = _reached(pairs, loss, spare, slopes, [(levels_in(start[None], units)[0], box) for start in starts])
+    best = _reached(
+        pairs, loss, spare, slopes, [(levels_in(start[None], units)[0], box) for start in starts]
+    )
     return None if best is None else np.asarray(levels_from(best[None], units)[0])

@@ -1,4 +1,5 @@
-"""What the policies come to, in any number of markets: the figures that are ranked, instruments chosen for the standard."""
+"""What the policies come to, in any number of markets: the figures that are ranked, instruments
+chosen for the standard."""
 
 from __future__ import annotations
 
@@ -28,7 +29,10 @@ if TYPE_CHECKING:
     from mechanism.rates.robust_rates import FixedRates
     from mechanism.scheme.preparation import Scheme
 
-NO_RATES = "at the rates that make the levels every firm's first-order choice some firm would still rather choose others"
+NO_RATES = (
+    "at the rates that make the levels every firm's first-order choice some firm would still rather"
+    " choose others"
+)
 """Why there are no figures of subsidies per unit."""
 
 
@@ -60,9 +64,11 @@ class KnownPolicies:
     """The rates that aim at them, NaN where there are none; None where no policy asks for them."""
 
 
-def known_policies(case: Case, found: Mapping[str, Solved], policies: Sequence[Policy], standard: Standard) -> KnownPolicies:
-    """The policies in the C markets of a flat case, from the outcomes of the regimes among them: today's included and, where some policy
-    is no regime, the planner's."""
+def known_policies(
+    case: Case, found: Mapping[str, Solved], policies: Sequence[Policy], standard: Standard
+) -> KnownPolicies:
+    """The policies in the C markets of a flat case, from the outcomes of the regimes among them:
+    today's included and, where some policy is no regime, the planner's."""
     market, optimum = found[TODAY], found.get(GOAL)
     today = account(case, market.levels, bertrand_matrix)
     known = [one.levels for key, one in found.items() if REGIMES[key].prices is bertrand_matrix]
@@ -71,7 +77,8 @@ def known_policies(case: Case, found: Mapping[str, Solved], policies: Sequence[P
         if standard.participation == "none":
             best = rates_alone(case, optimum, today, standard, [market.levels])
             imposed = attainable(case, optimum, today, standard, known, payments=False)
-            # Whatever competes leaves no firm below zero: nothing does better than payments that see to just that.
+            # Whatever competes leaves no firm below zero: nothing does better than payments that
+            # see to just that.
             most = attainable(case, optimum, today, replace(standard, participation="ir2"), known)
         else:
             best = imposed = most = attainable(case, optimum, today, standard, known)
@@ -82,7 +89,12 @@ def known_policies(case: Case, found: Mapping[str, Solved], policies: Sequence[P
         rule: PriceRule = bertrand_matrix
         paid, flat = nobody, True
         if policy.source == "regime":
-            status, levels, rule, flat = found[policy.key].status, found[policy.key].levels, REGIMES[policy.key].prices, False
+            status, levels, rule, flat = (
+                found[policy.key].status,
+                found[policy.key].levels,
+                REGIMES[policy.key].prices,
+                False,
+            )
         else:
             assert optimum is not None
             assert best is not None
@@ -91,28 +103,44 @@ def known_policies(case: Case, found: Mapping[str, Solved], policies: Sequence[P
             assert most is not None
             status, levels = optimum.status, optimum.levels
             if policy.source == "rates":
-                status, levels, paid = np.where(rates.holds, best.status, _lacking(best.status)), best.levels, rates.paid
+                status, levels, paid = (
+                    np.where(rates.holds, best.status, _lacking(best.status)),
+                    best.levels,
+                    rates.paid,
+                )
             elif policy.source == "attainable":
                 status, levels = most.status, most.levels
             elif policy.source == "imposed":
                 status, levels, flat = imposed.status, imposed.levels, False
         levels = np.where(np.isin(status, list(SOLVED))[:, None], levels, np.nan)
         books = certain_outcome(case, levels, rule, paid)
-        form = "ir2" if policy.source == "attainable" and standard.participation == "none" else standard.participation
+        form = (
+            "ir2"
+            if policy.source == "attainable" and standard.participation == "none"
+            else standard.participation
+        )
         least = least_receipts(books.profit, paid, today.profit, form) if flat else None
         columns = _told(policy, found.get(policy.key), optimum, rates)
         bar = policy.bar(private=False)
-        return Contender(policy=policy, status=status, expected=books, least=least, barred=bar, columns=columns)
+        return Contender(
+            policy=policy, status=status, expected=books, least=least, barred=bar, columns=columns
+        )
 
-    return KnownPolicies(contenders=tuple(contender(policy) for policy in policies), best=best, rates=rates)
+    return KnownPolicies(
+        contenders=tuple(contender(policy) for policy in policies), best=best, rates=rates
+    )
 
 
-def _told(policy: Policy, own: Solved | None, optimum: Solved | None, rates: UnitRates | None) -> dict[str, NDArray[Any]]:
+def _told(
+    policy: Policy, own: Solved | None, optimum: Solved | None, rates: UnitRates | None
+) -> dict[str, NDArray[Any]]:
     """What is told of a policy beside its figures."""
     why = getattr(optimum, "message", None)
     if policy.source == "rates" and rates is not None:
         aimed = np.isfinite(rates.levels).all(-1)
-        message = np.where(aimed, np.where(rates.holds, "", NO_RATES), "" if why is None else why).astype(object)
+        message = np.where(
+            aimed, np.where(rates.holds, "", NO_RATES), "" if why is None else why
+        ).astype(object)
         return {"message": message, "residual": rates.residual, "regret": rates.regret}
     source = own if policy.source == "regime" else optimum
     names = ("message", "residual", "regret") if source is own else ("message",)
@@ -120,8 +148,9 @@ def _told(policy: Policy, own: Solved | None, optimum: Solved | None, rates: Uni
 
 
 def least_receipts(profit: Array, paid: Array, today: Array, participation: str) -> Array:
-    """The least (C, 2) that firms must receive net to join, from profits before transfers, what they are paid as it stands, and what
-    today's market leaves them; where nobody may refuse it is what they are paid."""
+    """The least (C, 2) that firms must receive net to join, from profits before transfers, what
+    they are paid as it stands, and what today's market leaves them; where nobody may refuse it is
+    what they are paid."""
     if participation == "ir_market":
         return today - profit
     if participation == "none":
@@ -130,7 +159,8 @@ def least_receipts(profit: Array, paid: Array, today: Array, participation: str)
 
 
 def _lacking(status: NDArray[np.object_]) -> NDArray[np.object_]:
-    """What is said of rates that do not lead to the levels aimed at: there are none, or others are chosen."""
+    """What is said of rates that do not lead to the levels aimed at: there are none, or others are
+    chosen."""
     return np.where(np.isin(status, list(SOLVED)), "no_equilibrium", status)
 
 
@@ -165,7 +195,9 @@ def in_the_running(types: TypeSpace | None, standard: Standard) -> tuple[Policy,
         rule = TAX_RULES.get(policy.key)
         if rule is not None and rule.observed and types is not None and types.private_values:
             return False  # it has nothing to ask
-        barred = policy.bar(private) or (types is not None and _only_the_grid(policy, types, standard))
+        barred = policy.bar(private) or (
+            types is not None and _only_the_grid(policy, types, standard)
+        )
         return not barred or policy.key in standard.allow or policy.key == GOAL
 
     return tuple(row for row in compared(private, standard.participation == "none") if able(row))
@@ -183,7 +215,8 @@ class Standing:
     expected: ExpectedOutcome
     """(C, ...); NaN where nothing is claimed."""
     least: Array | None = None
-    """(C, 2): the least expected net receipts with which every type joins; None of what pays nothing."""
+    """(C, 2): the least expected net receipts with which every type joins; None of what pays
+    nothing."""
     worst: Array | None = None
     """(C, 2): what the worst type of each firm keeps; None where it is not known."""
     columns: Mapping[str, NDArray[Any]] = field(default_factory=dict)
@@ -191,9 +224,17 @@ class Standing:
 
     def take(self, cases: NDArray[Any]) -> Standing:
         """What it comes to at some of the cases."""
-        least, worst = (None if values is None else values[cases] for values in (self.least, self.worst))
+        least, worst = (
+            None if values is None else values[cases] for values in (self.least, self.worst)
+        )
         columns = {name: values[cases] for name, values in self.columns.items()}
-        return Standing(status=self.status[cases], expected=self.expected.take(cases), least=least, worst=worst, columns=columns)
+        return Standing(
+            status=self.status[cases],
+            expected=self.expected.take(cases),
+            least=least,
+            worst=worst,
+            columns=columns,
+        )
 
 
 def nothing(cases: int) -> ExpectedOutcome:
@@ -204,7 +245,12 @@ def nothing(cases: int) -> ExpectedOutcome:
 
 
 def one_standing(
-    expected: ExpectedOutcome | None, least: Array | None = None, worst: Array | None = None, *, missing: str, why: str = ""
+    expected: ExpectedOutcome | None,
+    least: Array | None = None,
+    worst: Array | None = None,
+    *,
+    missing: str,
+    why: str = "",
 ) -> Standing:
     """What one case says of a policy, `missing` being the status where it has no figures."""
     said = "" if expected is not None else why
@@ -218,12 +264,20 @@ def one_standing(
 
 
 def fixed_rates(scheme: Scheme, start: Array | None) -> FixedRates | WhyNot:
-    """The subsidies per unit of the highest value that are fixed before types are drawn, at one case; looked for from rates (2, 4) too."""
+    """The subsidies per unit of the highest value that are fixed before types are drawn, at one
+    case; looked for from rates (2, 4) too."""
     # Not at the top: what searches takes longer to import than a case without types to evaluate.
     from mechanism.rates.robust_rates import best_rates
 
     starts = [] if start is None else [start]
-    return best_rates(scheme.case, scheme.types, scheme.private_market, standard_of(scheme.options), scheme.market_levels, starts)
+    return best_rates(
+        scheme.case,
+        scheme.types,
+        scheme.private_market,
+        standard_of(scheme.options),
+        scheme.market_levels,
+        starts,
+    )
 
 
 def rates_standing(found: FixedRates | WhyNot) -> Standing:
@@ -231,17 +285,24 @@ def rates_standing(found: FixedRates | WhyNot) -> Standing:
     unknown = np.full(2, np.nan)
     if isinstance(found, WhyNot):
         return one_standing(None, unknown, unknown, missing="no_equilibrium", why=found.text)
-    return one_standing(found.expected, found.least_receipts, found.payoff.min(-1), missing="no_equilibrium")
+    return one_standing(
+        found.expected, found.least_receipts, found.payoff.min(-1), missing="no_equilibrium"
+    )
 
 
 NOT_ASKED = "not_asked"
-"""The status of a tax rule at a case without types, and of transfers that are not solved for under the case's options."""
+"""The status of a tax rule at a case without types, and of transfers that are not solved for under
+the case's options."""
 
 
 def typed_policies(
-    policies: Sequence[Policy], standings: Mapping[str, Standing], types: TypeSpace, standard: Standard
+    policies: Sequence[Policy],
+    standings: Mapping[str, Standing],
+    types: TypeSpace,
+    standard: Standard,
 ) -> tuple[Contender, ...]:
-    """The policies that stand at C cases with private types, in the order asked; what has no standing is left out."""
+    """The policies that stand at C cases with private types, in the order asked; what has no
+    standing is left out."""
 
     def contender(policy: Policy) -> Contender:
         found, bar = standings[policy.key], policy.bar(private=True)
@@ -250,8 +311,16 @@ def typed_policies(
         if bar == "benchmark" and policy.key in standard.allow:
             bar = "types_known"  # nobody who sets levels knows them
         least = found.least
-        if standard.participation == "none" and least is not None and policy.source in ("rule", "own_rule"):
-            least = np.zeros_like(least)  # what a tax takes beyond what a report is worth to others is flat, and there are no flat parts
+        if (
+            standard.participation == "none"
+            and least is not None
+            and policy.source in ("rule", "own_rule")
+        ):
+            least = np.zeros_like(
+                least
+                # what a tax takes beyond what a report is worth to others is flat, and there are no
+                # flat parts
+            )
         return Contender(
             policy=policy,
             status=found.status,
@@ -266,8 +335,15 @@ def typed_policies(
 
 
 def _only_the_grid(policy: Policy, types: TypeSpace, standard: Standard) -> bool:
-    """Whether what transfers that are solved for save against a formula may be the distance between types alone. On an interval interim
-    payoffs at the same levels differ by a constant, which the flat part sets; where firms decide knowing both types a formula's flat
-    part may be too much, but by how much a grid does not tell."""
+    """Whether what transfers that are solved for save against a formula may be the distance between
+    types alone. On an interval interim payoffs at the same levels differ by a constant, which the
+    flat part sets; where firms decide knowing both types a formula's flat part may be too much, but
+    by how much a grid does not tell."""
     rule = TAX_RULES.get(policy.key)
-    return rule is not None and rule.designed and types.continuous and types.private_values and standard.participation != "none"
+    return (
+        rule is not None
+        and rule.designed
+        and types.continuous
+        and types.private_values
+        and standard.participation != "none"
+    )

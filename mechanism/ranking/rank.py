@@ -1,13 +1,16 @@
-"""Which policy: the one ranking. Every page, table, path, map and batch reads it; one case is a batch of one.
+"""Which policy: the one ranking. Every page, table, path, map and batch reads it; one case is a
+batch of one.
 
-Policies are compared by V (`mechanism.casefile.standard`) when all join. Every public instrument is a two-part tariff, and its flat parts are set
-by one rule, never by its name: they are the least with which every firm (every type) joins, and money may pass between firms. Unless
-firms may be charged fees they are together never net payers: what an instrument takes beyond that is handed back. An alliance is an
-agreement: those of its members that would lose are paid by those that gain, or it is not made.
+Policies are compared by V (`mechanism.casefile.standard`) when all join. Every public instrument is
+a two-part tariff, and its flat parts are set by one rule, never by its name: they are the least
+with which every firm (every type) joins, and money may pass between firms. Unless firms may be
+charged fees they are together never net payers: what an instrument takes beyond that is handed
+back. An alliance is an agreement: those of its members that would lose are paid by those that gain,
+or it is not made.
 
-The recommendation is the policy of the highest V among those that compete; what falls short of it by no more than a share of its gain
-over today counts as equal, and of equals what asks less wins, then the smaller outlay, then the smaller largest net transfer, then the
-order of the table.
+The recommendation is the policy of the highest V among those that compete; what falls short of it
+by no more than a share of its gain over today counts as equal, and of equals what asks less wins,
+then the smaller outlay, then the smaller largest net transfer, then the order of the table.
 """
 
 from __future__ import annotations
@@ -41,7 +44,10 @@ WHY_NOT = {
     "types_known": "it needs the types known, and they are private",
     "copy": "it is the case's own rule, which competes under its own name",
     "attainable": "it is the benchmark of what can be attained",
-    "grid": "what it saves against a formula with the same levels is the distance between the types of the grid",
+    "grid": (
+        "what it saves against a formula with the same levels is the distance between the types of"
+        " the grid"
+    ),
     "consumers_lose": "consumers lose against today; `allow` would let it compete",
     "members_lose": "its members together would lose, so that they would not agree",
     "below_zero": "some firm would be left with less than nothing",
@@ -60,9 +66,11 @@ class Contender:
     status: NDArray[np.object_]
     """(C,): that of the outcome its figures come from."""
     expected: ExpectedOutcome
-    """(C, ...): figures and the net transfers that are part of it before any flat part; NaN where none are claimed."""
+    """(C, ...): figures and the net transfers that are part of it before any flat part; NaN where
+    none are claimed."""
     least: Array | None = None
-    """(C, 2): the least expected net receipts with which every type of each firm joins; None where no money passes by it."""
+    """(C, 2): the least expected net receipts with which every type of each firm joins; None where
+    no money passes by it."""
     worst: Array | None = None
     """(C, 2): what the worst type of each firm keeps as it stands; None: what the firm does."""
     barred: str = ""
@@ -113,7 +121,9 @@ class Ranked:
         """(P, C, 2): the flat part of it."""
         paid = np.stack([c.expected.net_transfer for c in self.contenders])
         flat = self.net_transfer - paid
-        return np.where(np.abs(flat) <= ROUNDING * np.maximum(np.abs(paid), self.scale[:, None]), 0.0, flat)
+        return np.where(
+            np.abs(flat) <= ROUNDING * np.maximum(np.abs(paid), self.scale[:, None]), 0.0, flat
+        )
 
     @cached_property
     def scale(self) -> Array:
@@ -122,15 +132,22 @@ class Ranked:
 
     @cached_property
     def prints(self) -> Array:
-        """(P, C, 7): levels and what they earn, in sizes of their own, by which policies are told apart."""
+        """(P, C, 7): levels and what they earn, in sizes of their own, by which policies are told
+        apart."""
         books = [c.expected for c in self.contenders]
         invested = np.stack([b.investment for b in books])
-        size = np.nanmax(np.abs(np.where(np.isfinite(invested), invested, 0.0)), axis=(0, 2))[:, None]
+        size = np.nanmax(np.abs(np.where(np.isfinite(invested), invested, 0.0)), axis=(0, 2))[
+            :, None
+        ]
         money = np.maximum(self.scale, np.finfo(float).tiny)[:, None]
         profit = np.stack([b.profit for b in books]) / money
-        consumers = np.stack([np.asarray(b.consumer_surplus, float)[:, None] for b in books]) / money
+        consumers = (
+            np.stack([np.asarray(b.consumer_surplus, float)[:, None] for b in books]) / money
+        )
         sharing = np.stack([b.sharing for b in books])
-        return np.concatenate([sharing, invested / np.where(size > 0, size, 1.0), profit, consumers], -1)
+        return np.concatenate(
+            [sharing, invested / np.where(size > 0, size, 1.0), profit, consumers], -1
+        )
 
     def same_levels(self, which: NDArray[np.intp]) -> NDArray[np.bool_]:
         """(P, C): whether a policy has the levels of another, which (C,)."""
@@ -141,7 +158,9 @@ class Ranked:
     def equivalent(self) -> NDArray[np.bool_]:
         """(P, C): what competes beside the winner with its levels."""
         mine = np.arange(len(self.contenders))[:, None] == self.winner
-        return np.asarray(self.competes & self.same_levels(self.winner) & ~mine & (self.winner >= 0))
+        return np.asarray(
+            self.competes & self.same_levels(self.winner) & ~mine & (self.winner >= 0)
+        )
 
     @cached_property
     def runner_up(self) -> NDArray[np.intp]:
@@ -150,12 +169,16 @@ class Ranked:
 
     @cached_property
     def rungs(self) -> NDArray[np.intp]:
-        """(rungs, C): the best that competes of what asks just so much, in the order of `RUNGS`; -1: nothing."""
+        """(rungs, C): the best that competes of what asks just so much, in the order of `RUNGS`;
+        -1: nothing."""
         asks = asks_of(self.contenders)
-        return np.stack([self._highest(self.competes & (asks == rung)[:, None]) for rung in range(len(RUNGS))])
+        return np.stack(
+            [self._highest(self.competes & (asks == rung)[:, None]) for rung in range(len(RUNGS))]
+        )
 
     def _highest(self, which: NDArray[np.bool_]) -> NDArray[np.intp]:
-        """(C,): of some policies (P, C) that of the highest V, equals as for the winner; -1 where there are none."""
+        """(C,): of some policies (P, C) that of the highest V, equals as for the winner; -1 where
+        there are none."""
         value = np.where(which & np.isfinite(self.value), self.value, -np.inf)
         with np.errstate(invalid="ignore"):
             equal = np.isfinite(value) & (value >= value.max(0) - SAME * self.scale)
@@ -167,8 +190,8 @@ class Ranked:
 
 
 def rank(contenders: Sequence[Contender], today: str, goal: str, standard: Standard) -> Ranked:
-    """Rank policies at C cases against the market as it is, one of them; `goal` is what money aims at: where it is among them and has no
-    figures there is no advice."""
+    """Rank policies at C cases against the market as it is, one of them; `goal` is what money aims
+    at: where it is among them and has no figures there is no advice."""
     keys = [c.policy.key for c in contenders]
     market = contenders[keys.index(today)]
     base = market.expected
@@ -178,13 +201,25 @@ def rank(contenders: Sequence[Contender], today: str, goal: str, standard: Stand
     earned = np.stack([c.expected.profit for c in contenders])
     value = standard.value(surplus, (earned + net).sum(-1), outlay)
     scale = np.abs(np.asarray(base.welfare, float))
-    why = np.stack([_why_not(c, n, market, scale, standard) for c, n in zip(contenders, net, strict=True)])
-    may = ~np.isin(why, ("benchmark", "no_policy", "copy", "attainable", "types_known", "forbidden"))
+    why = np.stack(
+        [_why_not(c, n, market, scale, standard) for c, n in zip(contenders, net, strict=True)]
+    )
+    may = ~np.isin(
+        why, ("benchmark", "no_policy", "copy", "attainable", "types_known", "forbidden")
+    )
     endless = np.stack([c.status == "unbounded" for c in contenders])
     planned = contenders[keys.index(goal)].solved if goal in keys else np.array(True)
     advised = market.solved & planned & ~(endless & may).any(0)
     asks = asks_of(contenders)
-    winner, equal = choose(np.where(why == "", value, np.nan), value[keys.index(today)], asks, outlay, net, scale, standard.materiality)
+    winner, equal = choose(
+        np.where(why == "", value, np.nan),
+        value[keys.index(today)],
+        asks,
+        outlay,
+        net,
+        scale,
+        standard.materiality,
+    )
     return Ranked(
         standard=standard,
         contenders=tuple(contenders),
@@ -201,10 +236,12 @@ def rank(contenders: Sequence[Contender], today: str, goal: str, standard: Stand
 
 
 def joined(contender: Contender, standard: Standard, today: Array) -> Array:
-    """(C, 2): what firms receive net when all join: `today` (C, 2) is what they keep in the market as it is."""
+    """(C, 2): what firms receive net when all join: `today` (C, 2) is what they keep in the market
+    as it is."""
     if contender.policy.requires == "permission":
         due = today - contender.expected.profit
-        # What members lose together no payment between them makes good: such an agreement is not made.
+        # What members lose together no payment between them makes good: such an agreement is not
+        # made.
         return np.where((due.sum(-1) > 0)[:, None], 0.0, settled(due, standard.fees))
     if contender.least is None:
         return np.zeros_like(contender.expected.profit)
@@ -212,14 +249,19 @@ def joined(contender: Contender, standard: Standard, today: Array) -> Array:
 
 
 def settled(least: Array, fees: bool) -> Array:
-    """What firms receive net (..., 2) where each needs at least so much, negative for what it would give.
+    """What firms receive net (..., 2) where each needs at least so much, negative for what it would
+    give.
 
-    Without `fees` the firms together are no net payers: what they would give beyond what others need stays with them, those who need
-    something being paid in proportion to what the others would give.
+    Without `fees` the firms together are no net payers: what they would give beyond what others
+    need stays with them, those who need something being paid in proportion to what the others would
+    give.
     """
     if fees:
         return least
-    needs, gives = np.maximum(least, 0.0).sum(-1, keepdims=True), np.maximum(-least, 0.0).sum(-1, keepdims=True)
+    needs, gives = (
+        np.maximum(least, 0.0).sum(-1, keepdims=True),
+        np.maximum(-least, 0.0).sum(-1, keepdims=True),
+    )
     most = np.maximum(needs, gives)
     share = np.where(gives > needs, needs / np.where(most > 0, most, 1.0), 1.0)
     return np.where(least >= 0, least, least * share) + 0.0  # no negative zeros
@@ -234,7 +276,9 @@ def _outlay(net: Array) -> Array:
 # --- what competes
 
 
-def _why_not(c: Contender, net: Array, market: Contender, scale: Array, standard: Standard) -> NDArray[np.object_]:
+def _why_not(
+    c: Contender, net: Array, market: Contender, scale: Array, standard: Standard
+) -> NDArray[np.object_]:
     """(C,): why a policy does not compete; empty where it does."""
     out = np.full(len(c.status), "", object)
 
@@ -262,22 +306,37 @@ def _why_not(c: Contender, net: Array, market: Contender, scale: Array, standard
 
 
 def choose(
-    value: Array, today: Array, asks: NDArray[np.intp], outlay: Array, net: Array, scale: Array, materiality: float
+    value: Array,
+    today: Array,
+    asks: NDArray[np.intp],
+    outlay: Array,
+    net: Array,
+    scale: Array,
+    materiality: float,
 ) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-    """The winner (C,), -1 where nothing competes, and what counts as equal to the best (P, C); `value` (P, C) is NaN where a policy does
-    not compete, `today` (C,) that of the market as it is, `scale` (C,) its welfare's size."""
+    """The winner (C,), -1 where nothing competes, and what counts as equal to the best (P, C);
+    `value` (P, C) is NaN where a policy does not compete, `today` (C,) that of the market as it is,
+    `scale` (C,) its welfare's size."""
     top = np.where(np.isfinite(value), value, -np.inf).max(0)
     with np.errstate(invalid="ignore"):
-        tie = np.maximum(np.maximum(materiality * (top - today), UNMEASURABLE * scale), SAME * scale)
+        tie = np.maximum(
+            np.maximum(materiality * (top - today), UNMEASURABLE * scale), SAME * scale
+        )
         equal = np.isfinite(value) & (value >= top - tie)
     return _least(equal, asks, outlay, net, scale), equal
 
 
-def _least(left: NDArray[np.bool_], asks: NDArray[np.intp], outlay: Array, net: Array, scale: Array) -> NDArray[np.intp]:
-    """(C,): of the policies left (P, C), that which asks least, then with the smallest outlay, the smallest largest net transfer, the first
-    in the order of the table; -1 where none is left."""
+def _least(
+    left: NDArray[np.bool_], asks: NDArray[np.intp], outlay: Array, net: Array, scale: Array
+) -> NDArray[np.intp]:
+    """(C,): of the policies left (P, C), that which asks least, then with the smallest outlay, the
+    smallest largest net transfer, the first in the order of the table; -1 where none is left."""
     left = left.copy()
-    for criterion, same in ((np.broadcast_to(asks[:, None], left.shape), 0.0), (outlay, SAME * scale), (np.abs(net).max(-1), SAME * scale)):
+    for criterion, same in (
+        (np.broadcast_to(asks[:, None], left.shape), 0.0),
+        (outlay, SAME * scale),
+        (np.abs(net).max(-1), SAME * scale),
+    ):
         lowest = np.where(left, criterion, np.inf).min(0)
         with np.errstate(invalid="ignore"):
             left &= criterion <= lowest + same
@@ -286,4 +345,6 @@ def _least(left: NDArray[np.bool_], asks: NDArray[np.intp], outlay: Array, net: 
 
 def asks_of(contenders: Sequence[Contender]) -> NDArray[np.intp]:
     """(P,): how much each policy asks; what nobody can choose asks the most."""
-    return np.array([RUNGS.index(c.policy.requires) if c.policy.requires else len(RUNGS) for c in contenders])
+    return np.array(
+        [RUNGS.index(c.policy.requires) if c.policy.requires else len(RUNGS) for c in contenders]
+    )

@@ -1,4 +1,5 @@
-"""What to do about a market: the winner of the one ranking with what stands beside it. Plain values; `mechanism.advice.answer` words them."""
+"""What to do about a market: the winner of the one ranking with what stands beside it. Plain
+values; `mechanism.advice.answer` words them."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ from mechanism.frozen import freeze
 from mechanism.ranking.rank import Ranked
 
 SAID = 3
-"""Cautions that the answer says at once, the most important; the others are counted there and stand elsewhere."""
+"""Cautions that the answer says at once, the most important; the others are counted there and stand
+elsewhere."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,8 +75,8 @@ class Robust:
     profit_weight: tuple[Stretch, ...]
     """From 0 to 1."""
     winners: tuple[str | None, ...] = ()
-    """Whatever wins somewhere on the edges of the plane of both, a cost of public funds of 0 to 0.5 and a weight of profits of 0 to 1;
-    None for no advice. One alone: all standards agree."""
+    """Whatever wins somewhere on the edges of the plane of both, a cost of public funds of 0 to 0.5
+    and a weight of profits of 0 to 1; None for no advice. One alone: all standards agree."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +135,9 @@ def recommended(ranked: Ranked, no_advice: str | None) -> Recommendation:
         runner_up=contenders[up].policy if up >= 0 else None,
         margin=value - float(ranked.value[up, 0]) if up >= 0 else None,
         standard=ranked.standard,
-        equivalent=tuple(c.policy for c, same in zip(contenders, ranked.equivalent[:, 0], strict=True) if same),
+        equivalent=tuple(
+            c.policy for c, same in zip(contenders, ranked.equivalent[:, 0], strict=True) if same
+        ),
         ladder=ladder(ranked),
         flat_payments=None if contenders[w].least is None else ranked.flat[w, 0],
         no_advice=None,
@@ -146,17 +150,37 @@ def ladder(ranked: Ranked) -> tuple[Rung, ...]:
     reached: list[float] = []
     for requires, best in zip(RUNGS, ranked.rungs[:, 0], strict=True):
         if best < 0:
-            out.append(Rung(requires=requires, policy=None, value=None, adds=None, why=_empty(ranked, requires)))
+            out.append(
+                Rung(
+                    requires=requires,
+                    policy=None,
+                    value=None,
+                    adds=None,
+                    why=_empty(ranked, requires),
+                )
+            )
             continue
         value = float(ranked.value[best, 0])
         adds = value - max(reached) if reached else None
         reached.append(value)
-        out.append(Rung(requires=requires, policy=ranked.contenders[best].policy, value=value, adds=adds, why=None))
+        out.append(
+            Rung(
+                requires=requires,
+                policy=ranked.contenders[best].policy,
+                value=value,
+                adds=adds,
+                why=None,
+            )
+        )
     return tuple(out)
 
 
 def _empty(ranked: Ranked, requires: str) -> str:
     """Why nothing competes that asks just so much: the codes of what does not."""
-    asks: Sequence[int] = [p for p, c in enumerate(ranked.contenders) if c.policy.requires == requires]
-    codes = {c.policy.key: ranked.why_not[p, 0] for p, c in enumerate(ranked.contenders) if p in asks}
+    asks: Sequence[int] = [
+        p for p, c in enumerate(ranked.contenders) if c.policy.requires == requires
+    ]
+    codes = {
+        c.policy.key: ranked.why_not[p, 0] for p, c in enumerate(ranked.contenders) if p in asks
+    }
     return ", ".join(f"{key}: {code}" for key, code in codes.items()) or "nothing here asks that"

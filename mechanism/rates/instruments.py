@@ -1,9 +1,12 @@
-"""Instruments that can be legislated: a subsidy per unit of investment and per unit of sharing, the firms then playing their game.
+"""Instruments that can be legislated: a subsidy per unit of investment and per unit of sharing, the
+firms then playing their game.
 
-At levels x* aimed at, such as the planner's, each firm lacks just the marginal profit that would make it choose them: rates equal to
-minus its marginal profit there, one for its investment and one for its sharing (Pigou). At a bound the least rate that keeps it there is
-taken. First-order conditions then hold by construction; whether x* is an equilibrium is another matter, since rates leave profits as
-convex as they were: each firm's best global deviation is searched, and what it gains is the regret.
+At levels x* aimed at, such as the planner's, each firm lacks just the marginal profit that would
+make it choose them: rates equal to minus its marginal profit there, one for its investment and one
+for its sharing (Pigou). At a bound the least rate that keeps it there is taken. First-order
+conditions then hold by construction; whether x* is an equilibrium is another matter, since rates
+leave profits as convex as they were: each firm's best global deviation is searched, and what it
+gains is the regret.
 """
 
 from __future__ import annotations
@@ -53,8 +56,8 @@ class Subsidised:
 
 @dataclass(frozen=True, kw_only=True)
 class UnitRates:
-    """Rates per unit at which levels satisfy both firms' first-order conditions, in C markets, and what they lead to. Money; a negative
-    rate is a tax."""
+    """Rates per unit at which levels satisfy both firms' first-order conditions, in C markets, and
+    what they lead to. Money; a negative rate is a tax."""
 
     rates: Array
     """(C, 2, 4): money per unit of each level, by firm; zero for what the other firm chooses."""
@@ -75,7 +78,8 @@ class UnitRates:
 
 @dataclass(frozen=True, kw_only=True)
 class LinearSubsidies:
-    """Rates per unit at one market whose types are known, and what they lead to. Money; a negative rate is a tax."""
+    """Rates per unit at one market whose types are known, and what they lead to. Money; a negative
+    rate is a tax."""
 
     status: CheckStatus
     """Whether the levels aimed at are an equilibrium at these rates."""
@@ -88,7 +92,8 @@ class LinearSubsidies:
     payoff: Array
     """(2,): profit and what is received."""
     participation_gain: Array | None
-    """(2,): payoff less the profit in the unregulated market; None if that market has no equilibrium."""
+    """(2,): payoff less the profit in the unregulated market; None if that market has no
+    equilibrium."""
     residual: float
     """Largest first-order residual, natural units."""
     regret: float
@@ -114,16 +119,19 @@ def investment_rates(rates: Array) -> Array:
 
 
 def rates_in(rates: Array, units: NaturalUnits) -> Array:
-    """Rates (2, 4) of one market, or (C, 2, 4) of many, with money and quantity counted in these units."""
+    """Rates (2, 4) of one market, or (C, 2, 4) of many, with money and quantity counted in these
+    units."""
     each = np.concatenate([np.repeat(units.money, 2, -1), np.repeat(units.of("price"), 2, -1)], -1)
     return rates / (each[0] if rates.ndim == 2 else each[:, None])
 
 
 def unit_rates(case: Case, x: Array, tolerances: Tolerances = DEFAULT) -> UnitRates:
-    """Rates that make levels (C, 4) every firm's first-order choice in the C markets of a flat case, and whether they are an equilibrium.
+    """Rates that make levels (C, 4) every firm's first-order choice in the C markets of a flat
+    case, and whether they are an equilibrium.
 
-    At a bound it is the least rate that keeps the level there: a firm that is pushed into it needs nothing. Where a level far from the
-    bound would pay more, the rate is that at which it just does not.
+    At a bound it is the least rate that keeps the level there: a firm that is pushed into it needs
+    nothing. Where a level far from the bound would pay more, the rate is that at which it just does
+    not.
     """
     units = natural_units(case)
     inner, at = in_units(case, units), levels_in(x, units)
@@ -151,13 +159,21 @@ def unit_rates(case: Case, x: Array, tolerances: Tolerances = DEFAULT) -> UnitRa
         paid=(rates * x[:, None]).sum(-1),
         residual=found.unscaled_residual,
         regret=found.unscaled_regret,
-        holds=found.nobody_gains(tolerances.regret_at_rates) & (found.unscaled_residual <= tolerances.residual),
+        holds=found.nobody_gains(tolerances.regret_at_rates)
+        & (found.unscaled_residual <= tolerances.residual),
     )
 
 
-def _kept(case: Case, rates: Array, x: Array, held: NDArray[np.bool_], found: Candidates, tolerances: Tolerances) -> Array:
-    """Rates (C, 2, 4) on levels that are held at a bound moved until the deviation that pays most no longer does: what it gains is spread
-    over how far it takes the level."""
+def _kept(
+    case: Case,
+    rates: Array,
+    x: Array,
+    held: NDArray[np.bool_],
+    found: Candidates,
+    tolerances: Tolerances,
+) -> Array:
+    """Rates (C, 2, 4) on levels that are held at a bound moved until the deviation that pays most
+    no longer does: what it gains is spread over how far it takes the level."""
     rates, game = rates.copy(), subsidised_game(case, rates, x)
     for firm, own in enumerate(CONTROLS):
         moved = game.reply(firm, x)[0] - x
@@ -173,9 +189,11 @@ ROUNDS = 20
 """Times that rates at bounds are moved."""
 
 
-def linear_subsidies(case: Case, levels: Array, market: Outcome, found: UnitRates | None = None) -> LinearSubsidies:
-    """Rates that make these levels (4,) of one market every firm's first-order choice, whether they are an equilibrium, and what that
-    costs; `found`: where they are known."""
+def linear_subsidies(
+    case: Case, levels: Array, market: Outcome, found: UnitRates | None = None
+) -> LinearSubsidies:
+    """Rates that make these levels (4,) of one market every firm's first-order choice, whether they
+    are an equilibrium, and what that costs; `found`: where they are known."""
     case, x = case.flat(), levels[None]
     found = found or unit_rates(case, x)
     payoff = account(case, x, bertrand_matrix).profit[0] + found.paid[0]
@@ -192,17 +210,21 @@ def linear_subsidies(case: Case, levels: Array, market: Outcome, found: UnitRate
 
 
 def subsidised_game(case: Case, rates: Array, x: Array) -> Game:
-    """The firms' game at these rates, (2, 4) or (L, 2, 4), in every lane of a flat case, deviations searched from around levels x (L, 4)
-    too."""
+    """The firms' game at these rates, (2, 4) or (L, 2, 4), in every lane of a flat case, deviations
+    searched from around levels x (L, 4) too."""
     profits = profits_with_exit(case)
     players = tuple(Subsidised(profits[i], np.atleast_2d(rates[..., i, :])) for i in (0, 1))
     lower, upper = level_bounds(case, len(x))
-    starts = np.broadcast_to(starting_levels(case, revenue_matrices(case, bertrand_matrix).sum(-3)), (len(x), 9, 4))
+    starts = np.broadcast_to(
+        starting_levels(case, revenue_matrices(case, bertrand_matrix).sum(-3)), (len(x), 9, 4)
+    )
     corners = np.array([[s, s, t, t] for s in (0.0, 1.0) for t in (0.3, 1.0)])
     everywhere = np.broadcast_to(corners, (len(x), 4, 4))
     spread = np.concatenate([starts, 2 * starts * [0.5, 0.5, 1, 1], everywhere, x[:, None]], axis=1)
 
-    own_starts = tuple(np.minimum(spread[:, :, own], upper[:, None, own]) for own in map(list, CONTROLS))
+    own_starts = tuple(
+        np.minimum(spread[:, :, own], upper[:, None, own]) for own in map(list, CONTROLS)
+    )
     climbed = searched_reply(players, CONTROLS, lower, upper, own_starts)
 
     def reply(firm: int, x: Array) -> tuple[Array, Array]:
@@ -210,7 +232,15 @@ def subsidised_game(case: Case, rates: Array, x: Array) -> Game:
         reached, value = climbed(firm, x)
         cap = np.broadcast_to(upper[:, 2 + firm], len(x))
         rivals, mine = x[:, None, CONTROLS[1 - firm]], players[firm].rates[:, own]
-        deviations = Deviations(firm=firm, case=case, rivals=rivals, weights=np.ones(1), rates=mine, sharing_range=(0.0, 1.0), cap=cap)
+        deviations = Deviations(
+            firm=firm,
+            case=case,
+            rivals=rivals,
+            weights=np.ones(1),
+            rates=mine,
+            sharing_range=(0.0, 1.0),
+            cap=cap,
+        )
         reached[:, own], value = deviations.best(reached[:, own], value)
         return reached, value
 

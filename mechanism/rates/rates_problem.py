@@ -1,7 +1,9 @@
-"""What rates set before types are drawn lead to in one market, with slopes in the rates, and what that is worth.
+"""What rates set before types are drawn lead to in one market, with slopes in the rates, and what
+that is worth.
 
-Everything is in natural units, at the Bayesian equilibrium of all types (`mechanism.rates.types_game`). The
-value is that of `mechanism.rates.robust_rates`, which searches for the best.
+Everything is in natural units, at the Bayesian equilibrium of all types
+(`mechanism.rates.types_game`). The value is that of `mechanism.rates.robust_rates`, which searches
+for the best.
 """
 
 from __future__ import annotations
@@ -37,7 +39,8 @@ class Point:
     slope: Array
     """(4 n types, n free)."""
     push: Array
-    """(4 n types,): what each type expects of a little more of each level; of one sign at a bound, zero elsewhere."""
+    """(4 n types,): what each type expects of a little more of each level; of one sign at a bound,
+    zero elsewhere."""
     push_slope: Array
     consumers: float
     consumers_slope: Array
@@ -48,13 +51,15 @@ class Point:
     """(2,): expected, per unit of levels."""
     received_slope: Array
     slack: Array
-    """(2, n types, rival's types or 1): what joining is worth more than staying out, without flat parts."""
+    """(2, n types, rival's types or 1): what joining is worth more than staying out, without flat
+    parts."""
     slack_slope: Array
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Piece:
-    """Rates at which the same levels of the same types lie at their bounds: there the value has no kink of theirs."""
+    """Rates at which the same levels of the same types lie at their bounds: there the value has no
+    kink of theirs."""
 
     sides: NDArray[np.intp]
     """(4 n types,): -1 at the lower bound, 1 at the upper, 0 at none."""
@@ -62,8 +67,8 @@ class Piece:
     """(4 n types,): the levels this is asked of, those that others' payoffs depend on."""
 
     def conditions(self, game: TypesGame, point: Point) -> tuple[Array, Array, NDArray[np.intp]]:
-        """What must not be negative on the piece (m,), its slopes (m, n free), and the level and side each belongs to, as the piece that
-        lies beyond: (m, 2)."""
+        """What must not be negative on the piece (m,), its slopes (m, n free), and the level and
+        side each belongs to, as the piece that lies beyond: (m, 2)."""
         at = np.flatnonzero(self.counted & (self.sides != 0))
         away = self.sides[at]
         values, slopes = [away * point.push[at]], [away[:, None] * point.push_slope[at]]
@@ -88,7 +93,8 @@ class RatesProblem:
     """Of the types expectations are taken over or, where participation counts, of all points."""
     standard: Standard
     stays: Array
-    """(2, M points, rival's points or 1): what staying out is worth, money; zero where it counts for nothing."""
+    """(2, M points, rival's points or 1): what staying out is worth, money; zero where it counts
+    for nothing."""
     outside: Array
     """The same of the types of the game, natural units."""
     start: Array
@@ -109,7 +115,9 @@ class RatesProblem:
         market_levels: Array | None,
     ) -> RatesProblem:
         """The problem of a market in its own units, `before` being expectations today."""
-        units = NaturalUnits(**{name: a.reshape(1) for name, a in vars(natural_units(case)).items()})
+        units = NaturalUnits(
+            **{name: a.reshape(1) for name, a in vars(natural_units(case)).items()}
+        )
         own = case.map(np.ravel)
         joins = standard.participation != "none"
         counts = float(standard.burden) != 0 or not joins
@@ -122,7 +130,9 @@ class RatesProblem:
             stays = today.payoff[..., None]
         elif standard.participation == "ir_market":
             assert market_levels is not None, "joining at both types known asks for `nash` there"
-            there = account(case_at_pairs(own, types.points, types.parameter), market_levels, bertrand_matrix)
+            there = account(
+                case_at_pairs(own, types.points, types.parameter), market_levels, bertrand_matrix
+            )
             stays = np.where(there.describes_market.all(), per_firm(there.profit), np.nan)
         alike = interchangeable(own, types.points, types.parameter)
         return cls(
@@ -188,14 +198,17 @@ class RatesProblem:
         return np.concatenate([self.units.money, self.units.of("price")])
 
     def points(self, free: Array, start: Array, piece: Piece | None = None) -> list[Point | None]:
-        """What free rates (L, n) lead to, from levels (L, 4 n types), on a piece where one is given; None where no equilibrium is found."""
+        """What free rates (L, n) lead to, from levels (L, 4 n types), on a piece where one is
+        given; None where no equilibrium is found."""
         game = self.game if piece is None else self.game.on(piece.sides, piece.counted)
         found = game.solve(self.rates(free), start)
         slopes = [slope @ self.spread for slope in (found.slope, found.push_slope)]
         rows = zip(free, found.z, slopes[0], found.push, slopes[1], strict=True)
         return [self._measured(*row) if np.isfinite(row[1]).all() else None for row in rows]
 
-    def _measured(self, free: Array, z: Array, slope: Array, push: Array, push_slope: Array) -> Point:
+    def _measured(
+        self, free: Array, z: Array, slope: Array, push: Array, push_slope: Array
+    ) -> Point:
         w, n = self.game.weights, self.game.size
         rates, rates_slope = self.rates(free), self.rates(np.eye(len(free)))
         own, own_slope = z.reshape(2, n, 2), slope.T.reshape(-1, 2, n, 2)
@@ -203,7 +216,9 @@ class RatesProblem:
         means = []
         slack, slack_slope = np.empty_like(self.outside), np.empty((*self.outside.shape, len(free)))
         received = np.einsum("ikv,iv->ik", own, rates)
-        received_slope = np.einsum("nikv,iv->ikn", own_slope, rates) + np.einsum("ikv,niv->ikn", own, rates_slope)
+        received_slope = np.einsum("nikv,iv->ikn", own_slope, rates) + np.einsum(
+            "ikv,niv->ikn", own, rates_slope
+        )
         for firm, payoff in enumerate((*self.game.profits, self.game.consumers)):
             value, gradient = (a[0] for a in at_pairs(payoff, x[None])[:2])
             along = np.einsum("klv,nklv->kln", gradient, x_slope)
@@ -241,7 +256,8 @@ class RatesProblem:
         return Piece(sides=self.game.sides(point.z), counted=counted)
 
     def externalities(self, point: Point) -> Array:
-        """(n free,): the rates that would make firms count what their levels do to all others, where they are now."""
+        """(n free,): the rates that would make firms count what their levels do to all others,
+        where they are now."""
         own, w = point.z.reshape(2, self.game.size, 2), self.game.weights
         x = pairs_of(own)[None]
         gains = np.zeros((2, 2))

@@ -1,23 +1,25 @@
-"""Subsidies per unit that are set before types are drawn, and played by firms that know their own type alone.
+"""Subsidies per unit that are set before types are drawn, and played by firms that know their own
+type alone.
 
 No rates fit every draw. The best are those whose Bayesian equilibrium has the highest value under a
 standard (`mechanism.casefile.standard`),
 
     V = CS + beta (profits + outlay) - (1 + mu) outlay
 
-consumers not losing against today's market (`bayes_nash`) unless that is allowed. Flat parts beside the
-rates are the least with which every type joins: firm i receives on balance
+consumers not losing against today's market (`bayes_nash`) unless that is allowed. Flat parts beside
+the rates are the least with which every type joins: firm i receives on balance
 
     m_i = E[rates_i . x_i] + max over types k of (o_i(k) - U_i(k))
 
-U_i(k) being what type k expects at the rates and o_i(k) what staying out is worth. Outlay is
-max(0, m_1 + m_2), since money may pass between the firms but not on balance to the public, or
-m_1 + m_2 where fees may be charged. Where nobody may refuse there are no flat parts, and no type may
-be left with less than nothing.
+U_i(k) being what type k expects at the rates and o_i(k) what staying out is worth. Outlay is max(0,
+m_1 + m_2), since money may pass between the firms but not on balance to the public, or m_1 + m_2
+where fees may be charged. Where nobody may refuse there are no flat parts, and no type may be left
+with less than nothing.
 
-At mu = 1 - beta = 0 outlay does not count and V is smooth in the rates: BFGS. Otherwise it has kinks where
-the type that gains least changes, or outlay its sign: stated with flat parts and outlay as variables
-(their epigraph) it is smooth again, for SLSQP. Slopes follow from the conditions of equilibrium.
+At mu = 1 - beta = 0 outlay does not count and V is smooth in the rates: BFGS. Otherwise it has
+kinks where the type that gains least changes, or outlay its sign: stated with flat parts and outlay
+as variables (their epigraph) it is smooth again, for SLSQP. Slopes follow from the conditions of
+equilibrium.
 """
 
 from __future__ import annotations
@@ -41,14 +43,21 @@ from mechanism.frozen import freeze
 from mechanism.rates.rates_problem import GAIN, Piece, Point, RatesProblem
 from mechanism.scheme.allocation import case_at_pairs, per_firm
 from mechanism.scheme.behaviour import ExpectedOutcome
-from mechanism.scheme.private_market import PrivateEquilibrium, examined, expected_under, pairs_of, private_game
+from mechanism.scheme.private_market import (
+    PrivateEquilibrium,
+    examined,
+    expected_under,
+    pairs_of,
+    private_game,
+)
 
 GRADIENT = 1e-10
 """Slope of the value in the rates, natural units, at which their search ends."""
 COARSE = 1e-5
 """The same for climbs that are only compared."""
 SCANNED = 32
-"""Rates spread around those that would make firms count all others' gains, at which the value is looked at."""
+"""Rates spread around those that would make firms count all others' gains, at which the value is
+looked at."""
 CLIMBED = 3
 """How many of these and of the starts that are given, the best, are climbed from."""
 PIECES = 100
@@ -60,14 +69,20 @@ SMALL = 0.1
 FAR = 1e3
 """Loss where no equilibrium is found, beside values of the size of one."""
 STEPS = 60
-"""Steps of a climb with constraints; where a level of some type reaches its bound the value has a kink, which it approaches slowly."""
+"""Steps of a climb with constraints; where a level of some type reaches its bound the value has a
+kink, which it approaches slowly."""
 PROBED = (0.1, 0.01, 1e-3, 1e-4)
-"""Steps in every rate, as shares of the rates' size, by which the best rates are tried for something better near them."""
+"""Steps in every rate, as shares of the rates' size, by which the best rates are tried for
+something better near them."""
 ROUNDS = 20
 """Times that types whose participation was not yet stated are added."""
 
-NO_TODAY = WhyNot(code="no_today", text="today's market has no equilibrium to compare with or to start from")
-NO_RATES = WhyNot(code="no_rates", text="no rates were found at which the types' choices are an equilibrium")
+NO_TODAY = WhyNot(
+    code="no_today", text="today's market has no equilibrium to compare with or to start from"
+)
+NO_RATES = WhyNot(
+    code="no_rates", text="no rates were found at which the types' choices are an equilibrium"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,8 +98,8 @@ class FixedRates:
     payoff: Array
     """(2, M): what each type expects to earn, payments per unit included."""
     flat: Array | None
-    """(2,): the least flat payments with which every type joins, money; zero where nobody may refuse,
-    None where what staying out is worth is not known."""
+    """(2,): the least flat payments with which every type joins, money; zero where nobody may
+    refuse, None where what staying out is worth is not known."""
     least_receipts: Array | None
     """(2,): m, what each firm then receives on balance, expected; money. None as before."""
     expected: ExpectedOutcome
@@ -112,11 +127,11 @@ def best_rates(
 ) -> FixedRates | WhyNot:
     """The rates of the highest value under a standard in one market, or why there are none.
 
-    `today` is its `bayes_nash`, `market_levels` (M, M, 4) is `nash` at all pairs of points, asked for
-    where firms decide whether to join knowing both types (timing ex_post); `starts` are rates (2, 4) to
-    search from besides zero and those that make up for what firms do to others in today's market.
-    With `plain` these are all, as where the best rates under a similar standard are known; without it
-    rates spread around them are looked at as well.
+    `today` is its `bayes_nash`, `market_levels` (M, M, 4) is `nash` at all pairs of points, asked
+    for where firms decide whether to join knowing both types (timing ex_post); `starts` are rates
+    (2, 4) to search from besides zero and those that make up for what firms do to others in today's
+    market. With `plain` these are all, as where the best rates under a similar standard are known;
+    without it rates spread around them are looked at as well.
     """
     before = expected_under(case, types, today)
     if not (today.converged and before.describes_market):
@@ -183,7 +198,8 @@ def _followed(problem: RatesProblem, zero: Point, free: Array) -> Point | None:
 
 
 def _scan(problem: RatesProblem, zero: Point, starts: Sequence[Array], plain: bool) -> list[Point]:
-    """What rates lead to that make up for what is done to others and, unless `plain`, those spread around them and around zero."""
+    """What rates lead to that make up for what is done to others and, unless `plain`, those spread
+    around them and around zero."""
     n = len(zero.free)
     towards = problem.externalities(zero)
     size = np.max([np.abs(towards), np.full(n, 0.01), *map(np.abs, starts)], axis=0)
@@ -204,7 +220,8 @@ def _climbed(problem: RatesProblem, start: Point, gradient: float = GRADIENT) ->
 
 
 def _polished(problem: RatesProblem, point: Point) -> Point:
-    """The best rates reached from these: on their piece and its neighbours there are none better, nor among those looked at near them."""
+    """The best rates reached from these: on their piece and its neighbours there are none better,
+    nor among those looked at near them."""
     for _ in range(ROUNDS):
         point = _over_pieces(problem, point)
         near = _nearby(problem, point)
@@ -247,7 +264,8 @@ def _over_pieces(problem: RatesProblem, point: Point) -> Point:
 
 
 def _least(problem: RatesProblem, point: Point, piece: Piece) -> Point:
-    """The same levels at the smallest rates that lead there: where a level of all types lies at a bound, a rate need not push further."""
+    """The same levels at the smallest rates that lead there: where a level of all types lies at a
+    bound, a rate need not push further."""
     rates, push = problem.rates(point.free), point.push.reshape(2, -1, 2)
     low, high = ((piece.sides == side).reshape(2, -1, 2).all(1) for side in (-1, 1))
     at_low, at_high = np.minimum(rates - push.max(1), 0.0), np.maximum(rates - push.min(1), 0.0)
@@ -284,7 +302,8 @@ def _ascent(problem: RatesProblem, follower: _Follower, gradient: float) -> Poin
 
 
 def _constrained(problem: RatesProblem, follower: _Follower) -> Point:
-    """The rates of the highest value, its kinks stated as constraints, on a piece where the follower keeps to one.
+    """The rates of the highest value, its kinks stated as constraints, on a piece where the
+    follower keeps to one.
 
     Variables are steps in the free rates, small ones being of size one, and where outlay counts it
     and both flat parts. Participation is stated for the types that gain least; those that turn out
@@ -313,12 +332,18 @@ def _constrained(problem: RatesProblem, follower: _Follower) -> Point:
             return FAR, np.zeros_like(y)
         slope = in_variables(-(point.consumers_slope + beta * point.profit_slope))
         slope[n + flats :] = burden
-        return -(point.consumers + beta * point.profit) + burden * float(y[n + flats :].sum()), slope
+        return (
+            -(point.consumers + beta * point.profit) + burden * float(y[n + flats :].sum()),
+            slope,
+        )
 
     def constraints(y: Array) -> tuple[Array, Array]:
         """What must not be negative, and its slopes."""
         point = point_at(y) or follower.last
-        values, slopes = [point.slack.ravel()[stated]], [in_variables(point.slack_slope.reshape(-1, n)[stated])]
+        values, slopes = (
+            [point.slack.ravel()[stated]],
+            [in_variables(point.slack_slope.reshape(-1, n)[stated])],
+        )
         if flats:
             at = n + np.array(stated, int) // of_firm
             values[0] = values[0] + y[at]
@@ -354,7 +379,9 @@ def _constrained(problem: RatesProblem, follower: _Follower) -> Point:
             if not new:
                 break
             stated += new
-        found = minimize(loss, variables(point), jac=True, method="SLSQP", constraints=[bound], options=options)
+        found = minimize(
+            loss, variables(point), jac=True, method="SLSQP", constraints=[bound], options=options
+        )
         point = point_at(found.x) or follower.last
         if not stated:
             break
@@ -365,7 +392,8 @@ def _constrained(problem: RatesProblem, follower: _Follower) -> Point:
 
 
 def _certified(problem: RatesProblem, point: Point, tolerances: Tolerances) -> FixedRates | None:
-    """The claim of these rates, every type's global deviations searched; None where it does not hold."""
+    """The claim of these rates, every type's global deviations searched; None where it does not
+    hold."""
     if problem.value(point) == -np.inf:
         return None
     case, types, units = problem.case, problem.types, problem.units
@@ -402,7 +430,8 @@ def _certified(problem: RatesProblem, point: Point, tolerances: Tolerances) -> F
 
 
 def _slack(problem: RatesProblem, found: PrivateEquilibrium, rates: Array) -> Array:
-    """What joining is worth more than staying out to every point of the grid, (2, M, M or 1), money."""
+    """What joining is worth more than staying out to every point of the grid, (2, M, M or 1),
+    money."""
     case, types, stays = problem.case, problem.types, problem.stays
     received = (found.strategy * rates[:, None]).sum(-1)[..., None]
     if problem.standard.participation == "ir1":

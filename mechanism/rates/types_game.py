@@ -1,9 +1,9 @@
 """The game of all types of both firms at once, for Newton's method and for slopes in the rates.
 
-Its variables are the levels of every type, z = (firm, type, [sharing, investment]). A type's first-order
-condition is an expectation over its rival's types, so that the Jacobian of all conditions is made of
-Hessians at pairs of types. A type of probability zero answers like any other and moves nobody.
-Everything is in natural units.
+Its variables are the levels of every type, z = (firm, type, [sharing, investment]). A type's
+first-order condition is an expectation over its rival's types, so that the Jacobian of all
+conditions is made of Hessians at pairs of types. A type of probability zero answers like any other
+and moves nobody. Everything is in natural units.
 """
 
 from __future__ import annotations
@@ -35,10 +35,12 @@ def seen_by(values: Array, firm: int) -> Array:
 
 @dataclass(frozen=True, kw_only=True)
 class FirmsTypes:
-    """What one firm expects from what all types choose, in L lanes of one market that differ in rates.
+    """What one firm expects from what all types choose, in L lanes of one market that differ in
+    rates.
 
-    A payoff over the 4 n levels of all types. In the levels of its own types its derivatives are those
-    of what the type itself expects, whatever the type's probability; the others are left zero.
+    A payoff over the 4 n levels of all types. In the levels of its own types its derivatives are
+    those of what the type itself expects, whatever the type's probability; the others are left
+    zero.
     """
 
     firm: int
@@ -59,10 +61,17 @@ class FirmsTypes:
 
     def derivatives(self, z: Array) -> tuple[Array, Array, Array]:
         """Value (L,), gradient (L, 4 n) and Hessian (L, 4 n, 4 n)."""
-        firm, w, own, other = self.firm, self.weights, list(CONTROLS[self.firm]), list(CONTROLS[1 - self.firm])
+        firm, w, own, other = (
+            self.firm,
+            self.weights,
+            list(CONTROLS[self.firm]),
+            list(CONTROLS[1 - self.firm]),
+        )
         L, n = len(z), len(w)
         levels = z.reshape(L, 2, n, 2)
-        value, slope, bend = (seen_by(a, firm) for a in at_pairs(self.profit, pairs_of(np.moveaxis(levels, 1, 0))))
+        value, slope, bend = (
+            seen_by(a, firm) for a in at_pairs(self.profit, pairs_of(np.moveaxis(levels, 1, 0)))
+        )
         mine = levels[:, firm]
         gradient, hessian = np.zeros((L, 2, n, 2)), np.zeros((L, 2, n, 2, 2, n, 2))
         gradient[:, firm] = np.einsum("l,zklv->zkv", w, slope[..., own]) + self.rates[:, None]
@@ -77,7 +86,8 @@ class FirmsTypes:
 
 
 def at_pairs(payoff: Payoff, x: Array) -> tuple[Array, Array, Array]:
-    """Value, gradient and Hessian of a payoff of one market at levels (L, n, n, 4) of pairs of types."""
+    """Value, gradient and Hessian of a payoff of one market at levels (L, n, n, 4) of pairs of
+    types."""
     L, n = x.shape[:2]
     lanes = payoff if L == 1 else payoff.take(np.tile(np.arange(n * n), L))
     found = lanes.derivatives(x.reshape(-1, 4))
@@ -99,7 +109,8 @@ class SolvedGame(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class TypesGame:
-    """One market in natural units, its types, and what everybody has of levels at pairs of types."""
+    """One market in natural units, its types, and what everybody has of levels at pairs of
+    types."""
 
     weights: Array
     """(n,): probabilities of the types."""
@@ -118,7 +129,10 @@ class TypesGame:
         flat = in_units(case, units).map(lambda a: a.reshape(1, -1))
         pairs = in_units(case_at_pairs(case, types.types, types.parameter), units)
         pairs = pairs.map(lambda a: a.reshape(-1, a.shape[-1]))
-        lower, upper = (np.repeat(bound.reshape(2, 2).T[:, None], n, 1).ravel() for bound in level_bounds(flat, 1))
+        lower, upper = (
+            np.repeat(bound.reshape(2, 2).T[:, None], n, 1).ravel()
+            for bound in level_bounds(flat, 1)
+        )
         return cls(
             weights=types.probabilities,
             profits=firm_payoffs(pairs),
@@ -135,10 +149,15 @@ class TypesGame:
     def at(self, rates: Array) -> Game:
         """The game at rates (L, 2 firms, 2); it is solved from first-order conditions alone."""
         half = 2 * self.size
-        first, second = (FirmsTypes(firm=i, profit=self.profits[i], weights=self.weights, rates=rates[:, i]) for i in (0, 1))
+        first, second = (
+            FirmsTypes(firm=i, profit=self.profits[i], weights=self.weights, rates=rates[:, i])
+            for i in (0, 1)
+        )
 
         def reply(player: int, x: Array) -> tuple[Array, Array]:
-            raise NotImplementedError("best replies of types are those of `mechanism.scheme.private_market`")
+            raise NotImplementedError(
+                "best replies of types are those of `mechanism.scheme.private_market`"
+            )
 
         return Game(
             players=(first, second),
@@ -153,14 +172,16 @@ class TypesGame:
         return np.where(on_bound(z, self.lower), -1, np.where(on_bound(z, self.upper), 1, 0))
 
     def on(self, sides: NDArray[np.intp], some: NDArray[np.bool_]) -> TypesGame:
-        """The same with these levels (4 n,) of `some` types kept where `sides` has them: on their bounds, or free of them."""
+        """The same with these levels (4 n,) of `some` types kept where `sides` has them: on their
+        bounds, or free of them."""
         kept = np.where(sides < 0, self.lower, self.upper)
         lower = np.where(some, np.where(sides == 0, -np.inf, kept), self.lower)
         upper = np.where(some, np.where(sides == 0, np.inf, kept), self.upper)
         return replace(self, lower=lower, upper=upper)
 
     def solve(self, rates: Array, start: Array, tolerances: Tolerances = DEFAULT) -> SolvedGame:
-        """Levels near `start` (L, 4 n) at which every type is at a local best reply, at rates (L, 2, 2); NaN where none is found."""
+        """Levels near `start` (L, 4 n) at which every type is at a local best reply, at rates (L,
+        2, 2); NaN where none is found."""
         L, n = len(rates), self.size
         game = self.at(rates)
         z = newton(game, start, tolerances)

@@ -1,1 +1,2 @@
-"""The JSON contract and tables: typed results as plain values, the only place where they become so."""
+"""The JSON contract and tables: typed results as plain values, the only place where they become
+so."""

@@ -60,13 +60,19 @@ def _tally_tree(tally: Tally) -> Tree:
         "met": vars(tally.met).copy(),
         "not_met": vars(tally.not_met).copy(),
         "not_asked": tally.not_asked,
-        "signs": None if tally.signs is None else {name: vars(way).copy() for name, way in tally.signs.items()},
-        "worst": None
-        if worst is None
-        else {
-            "margin": worst.margin,
-            "case": None if market is None else market_tree(market, f"Counterexample to {key}"),
-        },
+        "signs": (
+            None
+            if tally.signs is None
+            else {name: vars(way).copy() for name, way in tally.signs.items()}
+        ),
+        "worst": (
+            None
+            if worst is None
+            else {
+                "margin": worst.margin,
+                "case": None if market is None else market_tree(market, f"Counterexample to {key}"),
+            }
+        ),
     }
 
 
@@ -81,7 +87,9 @@ def market_tree(market: Case, name: str) -> Tree:
     tree: Tree = {
         "schema_version": 1,
         "name": name,
-        "demand": {key: value(getattr(market, key)) for key in ("intercept", "own_slope", "cross_slope")},
+        "demand": {
+            key: value(getattr(market, key)) for key in ("intercept", "own_slope", "cross_slope")
+        },
         "security": {
             "rivalry": value(market.rivalry),
             "demand_spillover": value(market.demand_spillover),

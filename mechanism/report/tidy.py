@@ -53,5 +53,7 @@ def comparison_frame(found: Sequence[Evaluation]) -> pd.DataFrame:
 
     from mechanism.report.tree import comparison_rows, evaluation_tree
 
-    rows = comparison_rows([evaluation_tree(one) for one in found], [one.case.name for one in found])
+    rows = comparison_rows(
+        [evaluation_tree(one) for one in found], [one.case.name for one in found]
+    )
     return pd.DataFrame(rows, columns=list(COLUMNS))

@@ -71,7 +71,9 @@ def _fields(record: Any) -> Tree:
 
 def evaluation_tree(found: Evaluation) -> Tree:
     """`evaluate --format json`."""
-    private = {PRIVATE_MARKET: private_market_tree(found.private_market)} if found.private_asked else {}
+    private = (
+        {PRIVATE_MARKET: private_market_tree(found.private_market)} if found.private_asked else {}
+    )
     tree: Tree = {
         "schema_version": SCHEMA_VERSION,
         "tool": {"name": "pigou", "version": version()},
@@ -80,7 +82,9 @@ def evaluation_tree(found: Evaluation) -> Tree:
         "regimes": {key: outcome.tree() for key, outcome in found.regimes.items()} | private,
         "mechanism": mechanism_tree(found),
         "comparison": [comparison_tree(row) for row in found.comparison],
-        "recommendation": None if found.recommendation is None else recommendation_tree(found.recommendation),
+        "recommendation": (
+            None if found.recommendation is None else recommendation_tree(found.recommendation)
+        ),
         "verdicts": [{"code": said.code, "text": said.whole} for said in found.verdicts],
         "warnings": [{"code": said.code, "message": said.text} for said in found.warnings],
     }
@@ -91,13 +95,29 @@ def mechanism_tree(found: Evaluation) -> Tree:
     """`mechanism`."""
     own, rules, firms = found.case.mechanism.tax_rule, found.rules, found.case.market.firms
     return {
-        "full_information": None if found.full_information is None else full_information_tree(found.full_information),
-        "linear_subsidies": None if found.rates is None else rates_tree(found.rates, found.rates_under_types, found.types),
+        "full_information": (
+            None
+            if found.full_information is None
+            else full_information_tree(found.full_information)
+        ),
+        "linear_subsidies": (
+            None
+            if found.rates is None
+            else rates_tree(found.rates, found.rates_under_types, found.types)
+        ),
         "reported": None if found.own is None else rule_tree(found.own, firms),
-        "alternatives": None
-        if rules is None
-        else {key: None if rule is None else rule_tree(rule, firms) for key, rule in rules.items() if key != own},
-        "why_not": {key: {"code": why.code, "text": why.text} for key, why in found.why_not.items()},
+        "alternatives": (
+            None
+            if rules is None
+            else {
+                key: None if rule is None else rule_tree(rule, firms)
+                for key, rule in rules.items()
+                if key != own
+            }
+        ),
+        "why_not": {
+            key: {"code": why.code, "text": why.text} for key, why in found.why_not.items()
+        },
     }
 
 
@@ -115,7 +135,10 @@ def full_information_tree(full: FullInformation) -> Tree:
         "participation": {form: _joining(joining) for form, joining in full.joining.items()},
         "printed_double_integral": {
             "value": numbers(full.printed_double_integral),
-            "note": "(35) as printed; its unit is price x quantity^2, so it is a diagnostic and no amount of money",
+            "note": (
+                "(35) as printed; its unit is price x quantity^2, so it is a diagnostic and no"
+                " amount of money"
+            ),
         },
     }
 
@@ -129,7 +152,9 @@ def _joining(found: Joining) -> Tree:
     }
 
 
-def rates_tree(rates: LinearSubsidies, under_types: FixedRates | WhyNot | None, types: TypeSpace | None) -> Tree:
+def rates_tree(
+    rates: LinearSubsidies, under_types: FixedRates | WhyNot | None, types: TypeSpace | None
+) -> Tree:
     """`mechanism.linear_subsidies`."""
     return {
         "status": rates.status,
@@ -138,27 +163,38 @@ def rates_tree(rates: LinearSubsidies, under_types: FixedRates | WhyNot | None, 
         "outlay": rates.outlay,
         "payoff": numbers(rates.payoff),
         "participation_gain": numbers(rates.participation_gain),
-        "levels": {"sharing": numbers(rates.levels[SHARING]), "investment": numbers(rates.levels[INVESTMENT])},
+        "levels": {
+            "sharing": numbers(rates.levels[SHARING]),
+            "investment": numbers(rates.levels[INVESTMENT]),
+        },
         "residual": rates.residual,
         "regret": rates.regret,
-        "under_types": None
-        if types is None or under_types is None or isinstance(under_types, WhyNot)
-        else {
-            **_rates(under_types.rates),
-            "expected": expected_tree(under_types.expected),
-            "strategies": [_fields(row) for row in Strategy.rows(types, under_types.strategy, under_types.payoff)],
-            "least_flat_payments": numbers(under_types.flat),
-            "least_net_receipts": numbers(under_types.least_receipts),
-            "value": under_types.value,
-            "residual": under_types.residual,
-            "regret": under_types.regret,
-        },
+        "under_types": (
+            None
+            if types is None or under_types is None or isinstance(under_types, WhyNot)
+            else {
+                **_rates(under_types.rates),
+                "expected": expected_tree(under_types.expected),
+                "strategies": [
+                    _fields(row)
+                    for row in Strategy.rows(types, under_types.strategy, under_types.payoff)
+                ],
+                "least_flat_payments": numbers(under_types.flat),
+                "least_net_receipts": numbers(under_types.least_receipts),
+                "value": under_types.value,
+                "residual": under_types.residual,
+                "regret": under_types.regret,
+            }
+        ),
     }
 
 
 def _rates(rates: Array) -> Tree:
     """Each firm's rates on what it chooses, from rates (2, 4) on all levels."""
-    return {"sharing_rate": numbers(rates[[0, 1], [0, 1]]), "investment_rate": numbers(rates[[0, 1], [2, 3]])}
+    return {
+        "sharing_rate": numbers(rates[[0, 1], [0, 1]]),
+        "investment_rate": numbers(rates[[0, 1], [2, 3]]),
+    }
 
 
 def comparison_tree(row: ComparisonRow) -> Tree:
@@ -184,13 +220,15 @@ def comparison_tree(row: ComparisonRow) -> Tree:
         "attained": row.attained,
         "share_of_gain": row.share_of_gain,
         "welfare_net": row.welfare_net,
-        "change": None
-        if change is None
-        else {
-            "profit": numbers(change.profit),
-            "consumer_surplus": change.consumer_surplus,
-            "welfare": change.welfare,
-        },
+        "change": (
+            None
+            if change is None
+            else {
+                "profit": numbers(change.profit),
+                "consumer_surplus": change.consumer_surplus,
+                "welfare": change.welfare,
+            }
+        ),
     }
 
 
@@ -214,25 +252,39 @@ def recommendation_tree(found: Recommendation) -> Tree:
         },
         "equivalent": [policy.key for policy in found.equivalent],
         "ladder": [
-            {"requires": rung.requires, "policy": rung.policy and rung.policy.key, "value": rung.value, "adds": rung.adds, "why": rung.why}
+            {
+                "requires": rung.requires,
+                "policy": rung.policy and rung.policy.key,
+                "value": rung.value,
+                "adds": rung.adds,
+                "why": rung.why,
+            }
             for rung in found.ladder
         ],
         "flat_payments": numbers(found.flat_payments),
-        "switching": [{"key": switch.key, "value": switch.value, "to": switch.to} for switch in found.switching],
-        "robust": found.robust
-        and {
-            "public_funds_cost": stretches(found.robust.public_funds_cost),
-            "profit_weight": stretches(found.robust.profit_weight),
-            "winners": list(found.robust.winners),
-        },
-        "cautions": [{"code": one.code, "text": one.text, "amount": one.amount} for one in found.cautions],
+        "switching": [
+            {"key": switch.key, "value": switch.value, "to": switch.to}
+            for switch in found.switching
+        ],
+        "robust": (
+            found.robust
+            and {
+                "public_funds_cost": stretches(found.robust.public_funds_cost),
+                "profit_weight": stretches(found.robust.profit_weight),
+                "winners": list(found.robust.winners),
+            }
+        ),
+        "cautions": [
+            {"code": one.code, "text": one.text, "amount": one.amount} for one in found.cautions
+        ],
         "no_advice": found.no_advice,
         "text": list(found.text),
     }
 
 
 def comparison_rows(results: Sequence[Tree], labels: Sequence[str]) -> list[Tree]:
-    """`compare --format json`: the rows of several evaluations, each under its label, one figure per column; null for what there is not.
+    """`compare --format json`: the rows of several evaluations, each under its label, one figure
+    per column; null for what there is not.
 
     The case's recommendation stands in the row of today's market.
     """
@@ -249,7 +301,15 @@ def comparison_rows(results: Sequence[Tree], labels: Sequence[str]) -> list[Tree
 def _tidy(row: Tree) -> Tree:
     """One row of a comparison with one figure per column."""
     tidy = row | {f"change_{key}": value for key, value in (row["change"] or {}).items()}
-    for key in ("profit", "flat_payments", "net_transfer", "sharing", "investment", "investment_cost", "change_profit"):
+    for key in (
+        "profit",
+        "flat_payments",
+        "net_transfer",
+        "sharing",
+        "investment",
+        "investment_cost",
+        "change_profit",
+    ):
         tidy[f"{key}_1"], tidy[f"{key}_2"] = tidy.get(key) or (None, None)
     return {column: tidy.get(column) for column in COLUMNS if column != "case"}
 
@@ -263,7 +323,11 @@ def expectations(tree: Tree, expect: Mapping[str, ExpectedValue]) -> list[Tree]:
     for key, wanted in expect.items():
         actual = look_up(tree, key)
         value, rtol, atol = wanted.value, wanted.rtol, wanted.atol
-        if isinstance(value, int | float) and not isinstance(value, bool) and isinstance(actual, int | float):
+        if (
+            isinstance(value, int | float)
+            and not isinstance(value, bool)
+            and isinstance(actual, int | float)
+        ):
             ok = abs(actual - value) <= atol + rtol * abs(value)
         else:
             ok = actual == value
@@ -272,7 +336,8 @@ def expectations(tree: Tree, expect: Mapping[str, ExpectedValue]) -> list[Tree]:
 
 
 def look_up(tree: Any, path: str) -> Any:
-    """The value at a dotted path such as `regimes.nash.sharing[0]`; `no such key` where there is none."""
+    """The value at a dotted path such as `regimes.nash.sharing[0]`; `no such key` where there is
+    none."""
     for part in path.replace("[", ".[").split("."):
         try:
             tree = tree[int(part[1:-1])] if part.startswith("[") else tree[part]
@@ -289,7 +354,11 @@ def rule_tree(found: RuleResult, firms: tuple[str, str] = FIRMS) -> Tree:
     design = None if found.design is None else designed_tree(found.design, firms)
     if design is not None and found.lotteries is not None:
         design["lotteries"] = [
-            {"types": list(lottery.types), "probability_by_weight": dict(lottery.probability_by_weight)} for lottery in found.lotteries
+            {
+                "types": list(lottery.types),
+                "probability_by_weight": dict(lottery.probability_by_weight),
+            }
+            for lottery in found.lotteries
         ]
     evidence = found.evidence
     return {
@@ -302,7 +371,11 @@ def rule_tree(found: RuleResult, firms: tuple[str, str] = FIRMS) -> Tree:
         "repair": None if found.repair is None else _repair(found.repair),
         "if_not_truthful": None if found.played is None else _played(found.played),
         "interim": [_fields(row) for row in found.interim],
-        "evidence": None if evidence is None else _fields(evidence) | {"reports": [_fields(row) for row in evidence.reports]},
+        "evidence": (
+            None
+            if evidence is None
+            else _fields(evidence) | {"reports": [_fields(row) for row in evidence.reports]}
+        ),
         "schedule": [_fields(row) for row in found.schedule],
         "design": design,
         "continuum": None if found.continuum is None else continuum_tree(found.continuum),
@@ -341,9 +414,14 @@ def checks_tree(checks: Checks) -> Tree:
         tree[f"{form}_all"] = [_participation(row) for row in rows]
     program = checks.program
     return tree | {
-        "program": None
-        if program is None
-        else {"status": program.status, **{name: _listed(value) for name, value in _fields(program).items()}},
+        "program": (
+            None
+            if program is None
+            else {
+                "status": program.status,
+                **{name: _listed(value) for name, value in _fields(program).items()},
+            }
+        ),
         "collusion": gain_tree(checks.collusion),
         "budget": _fields(checks.budget),
     }
@@ -354,7 +432,12 @@ def _listed(value: Any) -> Any:
 
 
 def _incentive(found: IncentiveCheck) -> Tree:
-    return {"incentive": found.incentive, "deviation": found.deviation, "payoff": found.payoff, **gain_tree(found.check)}
+    return {
+        "incentive": found.incentive,
+        "deviation": found.deviation,
+        "payoff": found.payoff,
+        **gain_tree(found.check),
+    }
 
 
 def _participation(found: ParticipationCheck) -> Tree:
@@ -365,14 +448,22 @@ def _repair(found: RepairResult) -> Tree:
     conflict = found.conflict
     return {
         "status": found.status,
-        "asks": {name: getattr(found, name) for name in ("incentive", "payoff", "participation", "timing")},
+        "asks": {
+            name: getattr(found, name)
+            for name in ("incentive", "payoff", "participation", "timing")
+        },
         "per_type": [_fields(row) for row in found.per_type],
         "total": found.total,
         "expected_outlay": found.expected_outlay,
         "binding": [_constraint(row, "price") for row in found.binding],
-        "infeasibility": None
-        if conflict is None
-        else {"rows": [_constraint(row, "weight") for row in conflict], "verified": found.conflict_verified},
+        "infeasibility": (
+            None
+            if conflict is None
+            else {
+                "rows": [_constraint(row, "weight") for row in conflict],
+                "verified": found.conflict_verified,
+            }
+        ),
         "verified": found.verified,
     }
 
@@ -399,7 +490,15 @@ def private_market_tree(found: PrivateMarket | None) -> Tree:
     means = ("price", "quantity", "profit", "investment_cost", "unit_cost")
     names = ("sharing", "investment", *means, "consumer_surplus", "welfare")
     tree: Tree = {"status": "no_equilibrium", "message": None, **dict.fromkeys(names)}
-    certificate: Tree = {"residual": None, "curvature": None, "regret": None, "global": "searched", "gap": None, "others": [], "bounds": []}
+    certificate: Tree = {
+        "residual": None,
+        "curvature": None,
+        "regret": None,
+        "global": "searched",
+        "gap": None,
+        "others": [],
+        "bounds": [],
+    }
     if found is None:
         return tree | {"message": NOT_SETTLED, "strategies": None, "certificate": certificate}
     expected = found.expected
@@ -419,7 +518,8 @@ def private_market_tree(found: PrivateMarket | None) -> Tree:
 
 
 def slopes_tree(slopes: Mapping[str, Slopes]) -> Tree:
-    """The derivatives of one market (L = 1) by parameter; `falling` is null where the two sides agree."""
+    """The derivatives of one market (L = 1) by parameter; `falling` is null where the two sides
+    agree."""
     return {name: _sides(found, _bent(found)) for name, found in slopes.items()}
 
 
@@ -436,15 +536,22 @@ def _slope(found: Slopes, side: int) -> Tree:
     return {
         "sharing": numbers(levels[SHARING]),
         "investment": numbers(levels[INVESTMENT]),
-        **{name: numbers(getattr(found, name)[side, 0]) for name in ("price", "quantity", "profit")},
+        **{
+            name: numbers(getattr(found, name)[side, 0]) for name in ("price", "quantity", "profit")
+        },
         **{name: float(getattr(found, name)[side, 0]) for name in ("consumer_surplus", "welfare")},
     }
 
 
-def elasticities_tree(slopes: Mapping[str, Slopes], value: Mapping[str, float], levels: Array, books: Accounts) -> Tree:
-    """The elasticities of one market (L = 1) by parameter, what moves welfare most first; null of figures that are zero."""
+def elasticities_tree(
+    slopes: Mapping[str, Slopes], value: Mapping[str, float], levels: Array, books: Accounts
+) -> Tree:
+    """The elasticities of one market (L = 1) by parameter, what moves welfare most first; null of
+    figures that are zero."""
     found = {name: one.elasticities(value[name], levels, books) for name, one in slopes.items()}
-    found = dict(sorted(found.items(), key=lambda pair: -float(np.nan_to_num(np.abs(pair[1].welfare)).max())))
+    found = dict(
+        sorted(found.items(), key=lambda pair: -float(np.nan_to_num(np.abs(pair[1].welfare)).max()))
+    )
     return _without_nan({name: _sides(one, _bent(slopes[name])) for name, one in found.items()})
 
 
@@ -475,7 +582,9 @@ def difference_tree(found: Difference) -> Tree:
 
 def changes_tree(changes: Sequence[KeyChange]) -> list[Tree]:
     """What was changed in a case."""
-    return [{"key": change.key, "before": change.before, "after": change.after} for change in changes]
+    return [
+        {"key": change.key, "before": change.before, "after": change.after} for change in changes
+    ]
 
 
 def _advice(found: Advice) -> Tree:
@@ -500,7 +609,12 @@ def _compared(row: Compared, name: str) -> Tree:
 
 
 def _moved(moved: Moved) -> Tree:
-    return {"before": moved.before, "after": moved.after, "change": moved.change, "share": moved.share}
+    return {
+        "before": moved.before,
+        "after": moved.after,
+        "change": moved.change,
+        "share": moved.share,
+    }
 
 
 def path_tree(found: Path) -> Tree:
@@ -517,13 +631,18 @@ def path_tree(found: Path) -> Tree:
 
 def _points(found: Path) -> list[Tree]:
     """The values of the varied keys at every point."""
-    return [dict(zip((span.key for span in found.spans), point, strict=True)) for point in found.points.tolist()]
+    return [
+        dict(zip((span.key for span in found.spans), point, strict=True))
+        for point in found.points.tolist()
+    ]
 
 
 def _best(found: Path) -> list[Tree]:
     """A row per point: what is recommended there, and its value; null where there is no advice."""
     width = len(found.policies)
-    winners = zip(found.columns["best"][::width], found.columns["best_value"][::width].tolist(), strict=True)
+    winners = zip(
+        found.columns["best"][::width], found.columns["best_value"][::width].tolist(), strict=True
+    )
     return [
         point | {"policy": key or None, "value": None if isnan(value) else value}
         for point, (key, value) in zip(_points(found), winners, strict=True)
@@ -559,7 +678,12 @@ def findings_tree(found: Findings) -> Tree:
         "shapes": found.shapes,
         "by": {
             key: [
-                {"group": group.name, "cases": group.cases, "decided": group.decided, "policies": [_finding(row) for row in group.policies]}
+                {
+                    "group": group.name,
+                    "cases": group.cases,
+                    "decided": group.decided,
+                    "policies": [_finding(row) for row in group.policies],
+                }
                 for group in groups
             ]
             for key, groups in found.by.items()
@@ -581,11 +705,20 @@ def _finding(row: PolicyFinding) -> Tree:
     against = row.against_market
     if against is not None:
         tree["gain"] = _spread(against.gain)
-        tree |= {f"profit_{firm}_change": _spread(spread) for firm, spread in against.profit.items()}
+        tree |= {
+            f"profit_{firm}_change": _spread(spread) for firm, spread in against.profit.items()
+        }
         tree["beats_market"] = against.better
     return tree | {name: _spread(spread) for name, spread in row.spreads.items()}
 
 
 def _spread(spread: Spread | None) -> Tree | None:
     """Mean and quantiles; null where nothing is known."""
-    return None if spread is None else {"mean": spread.mean, **{f"q{100 * q:02.0f}": value for q, value in spread.quantiles.items()}}
+    return (
+        None
+        if spread is None
+        else {
+            "mean": spread.mean,
+            **{f"q{100 * q:02.0f}": value for q, value in spread.quantiles.items()},
+        }
+    )

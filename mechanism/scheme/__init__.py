@@ -1,1 +1,2 @@
-"""Appendix B in this market: levels assigned by reports, subsidies, taxes, truth, participation, budget."""
+"""Appendix B in this market: levels assigned by reports, subsidies, taxes, truth, participation,
+budget."""

@@ -1,5 +1,6 @@
-"""Appendix B with reported types, end to end at one case: one tax rule, judged as many are (`mechanism.scheme.judge`), with what is told of one
-case alone: every form of every check, repair, evidence, payments at other levels, and what lies between the types.
+"""Appendix B with reported types, end to end at one case: one tax rule, judged as many are
+(`mechanism.scheme.judge`), with what is told of one case alone: every form of every check, repair,
+evidence, payments at other levels, and what lies between the types.
 """
 
 from __future__ import annotations
@@ -13,7 +14,14 @@ from market.model.case import Array
 from market.model.outcome import account
 from market.model.pricing import bertrand_matrix
 from mechanism.casefile.types import TypeSpace, per_firm
-from mechanism.design.checks import NOT_ESTABLISHED, Check, Lie, first_largest, participation, payoff_range
+from mechanism.design.checks import (
+    NOT_ESTABLISHED,
+    Check,
+    Lie,
+    first_largest,
+    participation,
+    payoff_range,
+)
 from mechanism.design.cvx import Repair, Row, largest_violation, repair
 from mechanism.design.options import NO_OUTSIDE, NO_TRANSFERS, WhyNot
 from mechanism.design.rules import TAX_RULES, TaxRule
@@ -57,14 +65,19 @@ TIMINGS: tuple[Literal["interim", "ex_post"], ...] = ("interim", "ex_post")
 
 
 def rules_at(types: TypeSpace) -> tuple[TaxRule, ...]:
-    """The tax rules that are evaluated: those a case can ask for and, where both types move both profits, what is settled on the market
-    that comes about."""
-    asked = [rule for rule in TAX_RULES.values() if rule.in_markets and not (rule.observed and types.private_values)]
+    """The tax rules that are evaluated: those a case can ask for and, where both types move both
+    profits, what is settled on the market that comes about."""
+    asked = [
+        rule
+        for rule in TAX_RULES.values()
+        if rule.in_markets and not (rule.observed and types.private_values)
+    ]
     return tuple(sorted(asked, key=lambda rule: rule.observed))
 
 
 def run_rule(scheme: Scheme, key: str) -> RuleResult | WhyNot:
-    """One tax rule at one case, or why there is none: it is solved for, and there are no such transfers."""
+    """One tax rule at one case, or why there is none: it is solved for, and there are no such
+    transfers."""
     rule = TAX_RULES[key]
     if not rule.designed:
         return _result(scheme, judge(scheme, rule, transfers_of(scheme, rule).net), None)
@@ -74,20 +87,30 @@ def run_rule(scheme: Scheme, key: str) -> RuleResult | WhyNot:
         return NO_OUTSIDE
     if scheme.options.allocation == "second_best":
         drawn = lottery_scheme(scheme)
-        return NO_TRANSFERS if drawn is None else _result(drawn, judge(drawn, rule, drawn.design.net), drawn.design)
+        return (
+            NO_TRANSFERS
+            if drawn is None
+            else _result(drawn, judge(drawn, rule, drawn.design.net), drawn.design)
+        )
     design = design_of(scheme)
-    return NO_TRANSFERS if design is None else _result(scheme, judge(scheme, rule, design.net), design)
+    return (
+        NO_TRANSFERS if design is None else _result(scheme, judge(scheme, rule, design.net), design)
+    )
 
 
 def _result(scheme: Scheme, judged: Judged, design: Designed | None) -> RuleResult:
     types, options, rule, net = scheme.types, scheme.options, judged.rule, judged.net
     drawn = isinstance(scheme, LotteryScheme)
-    # What is settled on the market that comes about is no function of the reports alone, and a lottery leaves no levels to be sure of.
+    # What is settled on the market that comes about is no function of the reports alone, and a
+    # lottery leaves no levels to be sure of.
     by_reports = not rule.observed and not drawn
     own_rule = rule.key == options.tax_rule
     checks = _checks(scheme, judged, drawn, by_reports, own_rule)
-    # A formula holds between types or fails at them; what is solved for on a grid leaves something between.
-    between_types = types.continuous and types.private_values and not drawn and (own_rule or rule.designed)
+    # A formula holds between types or fails at them; what is solved for on a grid leaves something
+    # between.
+    between_types = (
+        types.continuous and types.private_values and not drawn and (own_rule or rule.designed)
+    )
     return RuleResult(
         tax_rule=rule.key,
         payoff=options.payoff,
@@ -106,19 +129,35 @@ def _result(scheme: Scheme, judged: Judged, design: Designed | None) -> RuleResu
         design=design,
         lotteries=scheme.lotteries() if isinstance(scheme, LotteryScheme) else None,
         continuum=between(scheme, rule, net) if between_types else None,
-        certificate=LevelsCertificate(residual=float(scheme.residual), several_optima=bool(scheme.several), pairs=types.size**2),
+        certificate=LevelsCertificate(
+            residual=float(scheme.residual),
+            several_optima=bool(scheme.several),
+            pairs=types.size**2,
+        ),
     )
 
 
-def _checks(scheme: Scheme, judged: Judged, drawn: bool, by_reports: bool, own_rule: bool) -> Checks:
+def _checks(
+    scheme: Scheme, judged: Judged, drawn: bool, by_reports: bool, own_rule: bool
+) -> Checks:
     """Every form of truth-telling and participation, and the budget."""
     options, own, net = scheme.options, judged.gains, judged.net
     assigned: dict[str, Gains] = {options.payoff: own}
     free: dict[str, Gains | None] = {}
     if not drawn:
         tables = {payoff: scheme.earned(payoff, judged.rule.observed) for payoff in PAYOFFS}
-        assigned = {payoff: own if payoff == options.payoff else Gains(earned=tables[payoff], transfer=own.transfer) for payoff in PAYOFFS}
-        free = {payoff: None if best is None else free_gains(scheme.types.nodes, best, net) for payoff, best in scheme.free.items()}
+        assigned = {
+            payoff: (
+                own
+                if payoff == options.payoff
+                else Gains(earned=tables[payoff], transfer=own.transfer)
+            )
+            for payoff in PAYOFFS
+        }
+        free = {
+            payoff: None if best is None else free_gains(scheme.types.nodes, best, net)
+            for payoff, best in scheme.free.items()
+        }
     scale = float(own.range)
     collusion = NOT_ESTABLISHED
     if by_reports:
@@ -130,7 +169,8 @@ def _checks(scheme: Scheme, judged: Judged, drawn: bool, by_reports: bool, own_r
         payoff_range=scale,
         incentives=_incentive_checks(scheme, assigned, free),
         participation=_participation_checks(scheme, own, net),
-        # The largest of numbers that are already known is asked of a solver once, as a check of how constraints are stated.
+        # The largest of numbers that are already known is asked of a solver once, as a check of how
+        # constraints are stated.
         program=_program_check(scheme, own, net) if own_rule and not drawn else None,
         collusion=collusion,
         budget=budget_of(by_pair(net, np.stack([scheme.types.nodes] * 2)).sum(-1), scheme.types),
@@ -139,11 +179,19 @@ def _checks(scheme: Scheme, judged: Judged, drawn: bool, by_reports: bool, own_r
 
 def budget_of(outlay: Array, types: TypeSpace) -> Budget:
     """The budget of a public outlay (K, K) over pairs of types."""
-    return Budget(ex_ante=float((types.probabilities[:, None] * types.probabilities * outlay).sum()), worst=float(outlay.max()))
+    return Budget(
+        ex_ante=float((types.probabilities[:, None] * types.probabilities * outlay).sum()),
+        worst=float(outlay.max()),
+    )
 
 
-def _incentive_checks(scheme: Scheme, assigned: Mapping[str, Gains], free: Mapping[str, Gains | None]) -> tuple[IncentiveCheck, ...]:
-    tables: tuple[tuple[Literal["assigned", "free"], Mapping[str, Gains | None]], ...] = (("assigned", assigned), ("free", free))
+def _incentive_checks(
+    scheme: Scheme, assigned: Mapping[str, Gains], free: Mapping[str, Gains | None]
+) -> tuple[IncentiveCheck, ...]:
+    tables: tuple[tuple[Literal["assigned", "free"], Mapping[str, Gains | None]], ...] = (
+        ("assigned", assigned),
+        ("free", free),
+    )
     return tuple(
         IncentiveCheck(
             incentive=incentive,
@@ -157,19 +205,25 @@ def _incentive_checks(scheme: Scheme, assigned: Mapping[str, Gains], free: Mappi
     )
 
 
-def _participation_checks(scheme: Scheme, own: Gains, net: Array) -> dict[str, tuple[ParticipationCheck, ...]]:
+def _participation_checks(
+    scheme: Scheme, own: Gains, net: Array
+) -> dict[str, tuple[ParticipationCheck, ...]]:
     scale = payoff_range(own.truth_ex_post)
 
     def check(form: str, timing: Literal["interim", "ex_post"]) -> ParticipationCheck:
         sides = scheme.joining(net, own.truth_ex_post, form, timing)
-        return ParticipationCheck(timing=timing, check=participation(*sides, scheme.types.points, scale))
+        return ParticipationCheck(
+            timing=timing, check=participation(*sides, scheme.types.points, scale)
+        )
 
     return {form: tuple(check(form, timing) for timing in TIMINGS) for form in FORMS}
 
 
 def constraint_data(scheme: Scheme, own: Gains, net: Array) -> tuple[Array, Array | None]:
-    """What the chosen IC and IR ask of corrections to interim transfers, at every point that is checked: for each firm the gains (2, M, M)
-    that must be outweighed and the slacks (2, M) that may be used up; None without participation."""
+    """What the chosen IC and IR ask of corrections to interim transfers, at every point that is
+    checked: for each firm the gains (2, M, M) that must be outweighed and the slacks (2, M) that
+    may be used up; None without participation.
+    """
     options = scheme.options
     table = own.by(options.incentive)
     if options.participation == "none":
@@ -181,7 +235,8 @@ def constraint_data(scheme: Scheme, own: Gains, net: Array) -> tuple[Array, Arra
 
 
 def _slack(scheme: Scheme, own: Gains, net: Array) -> Array:
-    """What joining is worth over staying out in the case's own form: (2, M), or ex post (2, M, M)."""
+    """What joining is worth over staying out in the case's own form: (2, M), or ex post (2, M,
+    M)."""
     options = scheme.options
     joins, stays = scheme.joining(net, own.truth_ex_post, options.participation, options.timing)
     return joins - stays
@@ -194,19 +249,29 @@ def _per_firm(scheme: Scheme, solve: Callable[[int], T]) -> list[T]:
 
 
 def _program_check(scheme: Scheme, own: Gains, net: Array) -> ProgramCheck:
-    """The chosen IC and IR, stated to cvxpy as one program per firm, beside the same number by direct evaluation."""
+    """The chosen IC and IR, stated to cvxpy as one program per firm, beside the same number by
+    direct evaluation."""
     gain, slack = constraint_data(scheme, own, net)
-    solved = tuple(_per_firm(scheme, lambda i: largest_violation(gain[i], None if slack is None else slack[i])))
-    direct = tuple(max(0.0, float(gain[i].max()), 0.0 if slack is None else float(-slack[i].min())) for i in (0, 1))
+    solved = tuple(
+        _per_firm(scheme, lambda i: largest_violation(gain[i], None if slack is None else slack[i]))
+    )
+    direct = tuple(
+        max(0.0, float(gain[i].max()), 0.0 if slack is None else float(-slack[i].min()))
+        for i in (0, 1)
+    )
     tolerance = 1e-7 * max(float(own.range), *direct)
-    agrees = all(v is not None and abs(v - w) <= tolerance for v, w in zip(solved, direct, strict=True))
+    agrees = all(
+        v is not None and abs(v - w) <= tolerance for v, w in zip(solved, direct, strict=True)
+    )
     return ProgramCheck(largest_violation=solved, evaluated=direct, agrees=agrees)
 
 
 def _repair(scheme: Scheme, own: Gains, checks: Checks, net: Array) -> RepairResult | None:
     """The least correction by cvxpy; None where nothing needs mending."""
     options = scheme.options
-    asked = [checks.ic] + ([checks.ir(options.participation)] if options.participation != "none" else [])
+    asked = [checks.ic] + (
+        [checks.ir(options.participation)] if options.participation != "none" else []
+    )
     if all(check.status == "holds" for check in asked):
         return None
     gain, slack = constraint_data(scheme, own, net)
@@ -234,16 +299,24 @@ def _repair(scheme: Scheme, own: Gains, checks: Checks, net: Array) -> RepairRes
     )
 
 
-def _rows(scheme: Scheme, own: Gains, net: Array, found: list[Repair], status: str) -> tuple[ConstraintRow, ...]:
+def _rows(
+    scheme: Scheme, own: Gains, net: Array, found: list[Repair], status: str
+) -> tuple[ConstraintRow, ...]:
     types, options = scheme.types, scheme.options
 
     def rival_type(firm: int, row: Row) -> float | None:
         if row.report is not None:
             each = own.of_lie(firm, row.type, row.report)
-            return None if options.incentive == "bayesian" else float(types.of(1 - firm)[first_largest(each)[0]])
+            return (
+                None
+                if options.incentive == "bayesian"
+                else float(types.of(1 - firm)[first_largest(each)[0]])
+            )
         if options.timing == "interim":
             return None
-        return float(types.of(1 - firm)[first_largest(-_slack(scheme, own, net)[firm, row.type])[0]])
+        return float(
+            types.of(1 - firm)[first_largest(-_slack(scheme, own, net)[firm, row.type])[0]]
+        )
 
     return tuple(
         ConstraintRow(
@@ -276,9 +349,14 @@ def _played(scheme: Scheme, judged: Judged) -> Played:
 
 
 def _interim(scheme: Scheme, judged: Judged, drawn: bool) -> tuple[InterimRow, ...]:
-    """Expected payoff, net transfer and outside option of every type that tells the truth; a lottery has no subsidy of one assignment."""
+    """Expected payoff, net transfer and outside option of every type that tells the truth; a
+    lottery has no subsidy of one assignment."""
     types, own, weights = scheme.types, judged.gains, scheme.types.weights
-    outside, paid, subsidised = scheme.private()[..., 0], judged.net @ weights, scheme.assignment.subsidy @ weights
+    outside, paid, subsidised = (
+        scheme.private()[..., 0],
+        judged.net @ weights,
+        scheme.assignment.subsidy @ weights,
+    )
     # Ties go to the truth.
     gain = own.bayesian.max(-1)
     rounding = 1e-12 * np.abs(own.truth).max()
@@ -301,7 +379,8 @@ def _interim(scheme: Scheme, judged: Judged, drawn: bool) -> tuple[InterimRow, .
 
 
 def _evidence(scheme: Scheme, judged: Judged, truth: Check) -> Evidence:
-    """One type's expected accounts for several own reports: where its payoff comes from, and why it would or would not lie."""
+    """One type's expected accounts for several own reports: where its payoff comes from, and why it
+    would or would not lie."""
     types, assignment, witness, own = scheme.types, scheme.assignment, truth.witness, judged.gains
     weights = types.weights
     if isinstance(witness, Lie) and truth.status != "holds":
@@ -312,7 +391,9 @@ def _evidence(scheme: Scheme, judged: Judged, truth: Check) -> Evidence:
         firm, points = 0, types.of(0)
         kind = told = int(types.nodes[len(types.nodes) // 2])
     spread = np.round(np.linspace(0, len(points) - 1, min(5, len(points)))).astype(int)
-    revenue, profit = (scheme.earned(payoff).interim[firm, kind] for payoff in ("printed", "with_cost"))
+    revenue, profit = (
+        scheme.earned(payoff).interim[firm, kind] for payoff in ("printed", "with_cost")
+    )
     paid = assignment.subsidy[firm] @ weights
     return Evidence(
         firm=firm + 1,
@@ -335,7 +416,8 @@ def _evidence(scheme: Scheme, judged: Judged, truth: Check) -> Evidence:
 
 
 def private_market(scheme: Scheme) -> PrivateMarket | None:
-    """`regimes.bayes_nash`: expectations over types, and every type's strategy; None where best replies of the types did not settle."""
+    """`regimes.bayes_nash`: expectations over types, and every type's strategy; None where best
+    replies of the types did not settle."""
     types, found = scheme.types, scheme.private_market
     if found is None or not found.converged:
         return None
@@ -360,11 +442,13 @@ def private_market(scheme: Scheme) -> PrivateMarket | None:
 
 
 SCHEDULE_SHARES = (0.5, 0.75, 1.0, 1.25, 1.5)
-"""Own levels in the payment schedule, as shares of the assigned ones (sharing stops at 1, investment at the cap)."""
+"""Own levels in the payment schedule, as shares of the assigned ones (sharing stops at 1,
+investment at the cap)."""
 
 
 def payment_schedule(scheme: Scheme, net: Array) -> tuple[ScheduleRow, ...]:
-    """What each firm would receive and pay at levels other than those assigned, the rival reporting its middle type and complying."""
+    """What each firm would receive and pay at levels other than those assigned, the rival reporting
+    its middle type and complying."""
     types, assignment = scheme.types, scheme.assignment
     tax, market = assignment.subsidy - net, assignment.case.map(lambda a: a.reshape(1, -1))
     middle = int(types.nodes[len(types.nodes) // 2])

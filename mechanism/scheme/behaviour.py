@@ -1,6 +1,8 @@
-"""What firms do when truth is no best reply: an equilibrium in reports, and what any reporting leads to.
+"""What firms do when truth is no best reply: an equilibrium in reports, and what any reporting
+leads to.
 
-Everything stands for one case or for many with the same types at once: "..." in a shape are the cases.
+Everything stands for one case or for many with the same types at once: "..." in a shape are the
+cases.
 """
 
 from __future__ import annotations
@@ -28,18 +30,19 @@ ROUNDS = 200
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Replies:
-    """What a firm of each type earns before net transfers, by its report and by what its rival is and says."""
+    """What a firm of each type earns before net transfers, by its report and by what its rival is
+    and says."""
 
     types: TypeSpace
     tables: tuple[Array, Array]
-    """Per firm (..., K types, R reports, S): S are the rival's reports or, where both types move both profits,
-    its types and reports, a type's reports together."""
+    """Per firm (..., K types, R reports, S): S are the rival's reports or, where both types move
+    both profits, its types and reports, a type's reports together."""
     reports: NDArray[np.intp]
     """(R,): the points of the grid that can be reported."""
 
     def rival_weights(self, told: NDArray[np.intp]) -> tuple[Array, Array]:
-        """Of a rival whose types report like this, (C, K) places in `reports`: the probability of each report
-        (C, R), and of each of the S things on which the own table depends (C, S)."""
+        """Of a rival whose types report like this, (C, K) places in `reports`: the probability of
+        each report (C, R), and of each of the S things on which the own table depends (C, S)."""
         C, K = told.shape
         lane, p = np.arange(C)[:, None], np.broadcast_to(self.types.probabilities, told.shape)
         reported = np.zeros((C, len(self.reports)))
@@ -58,18 +61,21 @@ class ReportingEquilibrium:
     settled: NDArray[np.bool_]
     """(...): whether best replies settled; where not, nothing else is claimed."""
     reports: NDArray[np.intp]
-    """(2, ..., K): the grid point that each type of each firm reports; where play cycled, the last round's."""
+    """(2, ..., K): the grid point that each type of each firm reports; where play cycled, the last
+    round's."""
     rounds: NDArray[np.intp]
     """(...): rounds of best replies until they settled, or until reports came back."""
     regret: Array
-    """(...): the largest expected gain of any type from another report, payoff units; NaN where play cycled."""
+    """(...): the largest expected gain of any type from another report, payoff units; NaN where
+    play cycled."""
 
     def __post_init__(self) -> None:
         freeze(self)
 
 
 def reporting_equilibrium(replies: Replies, net: Array) -> ReportingEquilibrium:
-    """Best replies in reports from the truth, firm by firm, until they settle, at net transfers (2, ..., M, M).
+    """Best replies in reports from the truth, firm by firm, until they settle, at net transfers (2,
+    ..., M, M).
 
     Ties go to the truth, then to the nearest report.
     """
@@ -112,7 +118,12 @@ def reporting_equilibrium(replies: Replies, net: Array) -> ReportingEquilibrium:
         gains = []
         for firm in (0, 1):
             value = expected(firm, lanes)
-            gains.append((value.max(-1) - np.take_along_axis(value, told[firm, lanes, :, None], -1)[..., 0]).max(-1))
+            gains.append(
+                (
+                    value.max(-1)
+                    - np.take_along_axis(value, told[firm, lanes, :, None], -1)[..., 0]
+                ).max(-1)
+            )
         regret[lanes] = np.maximum(*gains)
     return ReportingEquilibrium(
         settled=settled.reshape(lead),
@@ -169,17 +180,26 @@ class ExpectedOutcome:
     @property
     def lane(self) -> ExpectedOutcome:
         """Those of one case as those of many."""
-        return ExpectedOutcome(**{f.name: np.asarray(getattr(self, f.name))[None] for f in fields(self)})
+        return ExpectedOutcome(
+            **{f.name: np.asarray(getattr(self, f.name))[None] for f in fields(self)}
+        )
 
     @property
     def first(self) -> ExpectedOutcome:
         """Those of the first of many cases."""
-        return ExpectedOutcome(**{f.name: np.asarray(getattr(self, f.name))[0] for f in fields(self)})
+        return ExpectedOutcome(
+            **{f.name: np.asarray(getattr(self, f.name))[0] for f in fields(self)}
+        )
 
     @classmethod
     def joined(cls, parts: Sequence[ExpectedOutcome]) -> ExpectedOutcome:
         """Those of some cases each, one after the other."""
-        return cls(**{f.name: np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(cls)})
+        return cls(
+            **{
+                f.name: np.concatenate([getattr(part, f.name) for part in parts])
+                for f in fields(cls)
+            }
+        )
 
 
 def expected_outcome(
@@ -190,8 +210,10 @@ def expected_outcome(
     rule: PriceRule = bertrand_matrix,
     shares: Array | None = None,
 ) -> ExpectedOutcome:
-    """Expectations when types (k, l) end up at levels x (..., K, K, 4) with these net transfers (..., K, K, 2), costs being the true
-    ones; where levels are drawn by lottery they are (m, K, K, 4), each with its probability `shares` (m, K, K)."""
+    """Expectations when types (k, l) end up at levels x (..., K, K, 4) with these net transfers
+    (..., K, K, 2), costs being the true ones; where levels are drawn by lottery they are (m, K, K,
+    4), each with its probability `shares` (m, K, K).
+    """
     books = account(case_at_pairs(case, types.types, types.parameter), x, rule)
     pairs = np.outer(types.probabilities, types.probabilities)
     drawn = pairs if shares is None else pairs * shares
@@ -200,7 +222,9 @@ def expected_outcome(
         """(..., 2), of values (..., K, K, 2) or (m, K, K, 2)."""
         return np.moveaxis(np.tensordot(np.moveaxis(values, -1, 0), weight, weight.ndim), 0, -1)
 
-    paid = np.broadcast_to(net_transfer, books.profit.shape if shares is None else books.profit.shape[1:])
+    paid = np.broadcast_to(
+        net_transfer, books.profit.shape if shares is None else books.profit.shape[1:]
+    )
     return ExpectedOutcome(
         welfare=mean(books.total_surplus).sum(-1),
         consumer_surplus=mean(books.consumer_surplus).sum(-1),
@@ -214,8 +238,11 @@ def expected_outcome(
     )
 
 
-def certain_outcome(case: Case, x: Array, rule: PriceRule = bertrand_matrix, net_transfer: Array | float = 0.0) -> ExpectedOutcome:
-    """The same where nothing is private: at levels x (C, 4) in the markets of a flat case, with these net transfers (C, 2)."""
+def certain_outcome(
+    case: Case, x: Array, rule: PriceRule = bertrand_matrix, net_transfer: Array | float = 0.0
+) -> ExpectedOutcome:
+    """The same where nothing is private: at levels x (C, 4) in the markets of a flat case, with
+    these net transfers (C, 2)."""
     books = account(case, x, rule)
     return ExpectedOutcome(
         welfare=books.total_surplus.sum(-1),
@@ -231,7 +258,8 @@ def certain_outcome(case: Case, x: Array, rule: PriceRule = bertrand_matrix, net
 
 
 def at_reports(values: Array, first: NDArray[np.intp], second: NDArray[np.intp]) -> Array:
-    """Values (..., M, M) over reports, firm 1's first, at those of all pairs of types, (..., K) each: (..., K, K)."""
+    """Values (..., M, M) over reports, firm 1's first, at those of all pairs of types, (..., K)
+    each: (..., K, K)."""
     lead = values.shape[:-2]
     rows = np.broadcast_to(first, (*lead, first.shape[-1]))[..., :, None]
     columns = np.broadcast_to(second, (*lead, second.shape[-1]))[..., None, :]
@@ -239,11 +267,19 @@ def at_reports(values: Array, first: NDArray[np.intp], second: NDArray[np.intp])
 
 
 def by_pair(table: Array, reports: NDArray[np.intp]) -> Array:
-    """A table (2, ..., M own, M rival's) at the reports (2, ..., K) of all pairs of types: (..., K, K, 2), firm 1's type first."""
+    """A table (2, ..., M own, M rival's) at the reports (2, ..., K) of all pairs of types: (..., K,
+    K, 2), firm 1's type first."""
     first, second = reports
-    return np.stack([at_reports(table[0], first, second), np.swapaxes(at_reports(table[1], second, first), -1, -2)], -1)
+    return np.stack(
+        [
+            at_reports(table[0], first, second),
+            np.swapaxes(at_reports(table[1], second, first), -1, -2),
+        ],
+        -1,
+    )
 
 
 def levels_at(levels: Array, reports: NDArray[np.intp]) -> Array:
-    """Levels (..., M, M, 4) over reports at those (2, ..., K) of all pairs of types: (..., K, K, 4)."""
+    """Levels (..., M, M, 4) over reports at those (2, ..., K) of all pairs of types: (..., K, K,
+    4)."""
     return np.moveaxis(at_reports(np.moveaxis(levels, -1, 0), *reports), 0, -1)

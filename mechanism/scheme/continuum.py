@@ -1,9 +1,11 @@
-"""Truth-telling and participation between the types of a grid, for cost spillovers drawn from an interval.
+"""Truth-telling and participation between the types of a grid, for cost spillovers drawn from an
+interval.
 
-A program or a table holds a mechanism to account on a grid. Here types and reports are refined together, by halving the steps, until the
-largest gain and the smallest slack change by less than 1e-6 of the payoff range. Levels at reports between grid points are the planner's,
-solved for anew; what a rule pays there its row says (`TaxRule.net_between`), and where it does not nothing is established.
-Expectations stay those over the prior's nodes, and the rival's types are those nodes.
+A program or a table holds a mechanism to account on a grid. Here types and reports are refined
+together, by halving the steps, until the largest gain and the smallest slack change by less than
+1e-6 of the payoff range. Levels at reports between grid points are the planner's, solved for anew;
+what a rule pays there its row says (`TaxRule.net_between`), and where it does not nothing is
+established. Expectations stay those over the prior's nodes, and the rival's types are those nodes.
 """
 
 from __future__ import annotations
@@ -17,7 +19,15 @@ from market.model.outcome import account
 from market.model.pricing import bertrand_matrix
 from market.regimes import REGIMES, solve_lanes
 from mechanism.casefile.policies import GOAL, TODAY
-from mechanism.design.checks import NOT_ESTABLISHED, RELATIVE_TOLERANCE, Check, CheckStatus, Lie, Refusal, payoff_range
+from mechanism.design.checks import (
+    NOT_ESTABLISHED,
+    RELATIVE_TOLERANCE,
+    Check,
+    CheckStatus,
+    Lie,
+    Refusal,
+    payoff_range,
+)
 from mechanism.design.rules import TaxRule
 from mechanism.design.states import OwnReports
 from mechanism.scheme.incentives import Gains
@@ -34,7 +44,8 @@ LARGEST_GRID = 1500
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ReportTable:
-    """One firm's accounts at types and reports (n,) between those of the grid and its rival's types (K,)."""
+    """One firm's accounts at types and reports (n,) between those of the grid and its rival's types
+    (K,)."""
 
     scheme: Scheme
     firm: int
@@ -56,15 +67,25 @@ class ReportTable:
         return self.revenue if self.scheme.options.payoff == "printed" else self.revenue - self.cost
 
     def market(self) -> Array:
-        """(n, K): from the nearest equilibrium on the grid; NaN throughout where at some pair none is reached."""
+        """(n, K): from the nearest equilibrium on the grid; NaN throughout where at some pair none
+        is reached."""
         levels = self.scheme.market_levels
         assert levels is not None
         if not np.isfinite(self.scheme.market()).all():
             return np.full(self.revenue.shape, np.nan)
-        lanes, start = _pairs(self.scheme, self.firm, self.points, levels if self.firm == 0 else np.swapaxes(levels, 0, 1))
+        lanes, start = _pairs(
+            self.scheme,
+            self.firm,
+            self.points,
+            levels if self.firm == 0 else np.swapaxes(levels, 0, 1),
+        )
         x = solve_lanes(lanes, REGIMES[TODAY], len(start), starts=start[None]).levels
-        found = own_payoff(account(lanes, x, bertrand_matrix), self.firm, self.scheme.options.payoff)
-        return (found if np.isfinite(x).all() else np.full_like(found, np.nan)).reshape(self.revenue.shape)
+        found = own_payoff(
+            account(lanes, x, bertrand_matrix), self.firm, self.scheme.options.payoff
+        )
+        return (found if np.isfinite(x).all() else np.full_like(found, np.nan)).reshape(
+            self.revenue.shape
+        )
 
     def private(self) -> Array:
         """(n, 1)."""
@@ -95,9 +116,11 @@ class Worst:
 
 
 def between(scheme: Scheme, rule: TaxRule, net: Array) -> Continuum:
-    """The largest gain and the smallest slack over the whole support, by firm the worse, in the case's own forms.
+    """The largest gain and the smallest slack over the whole support, by firm the worse, in the
+    case's own forms.
 
-    `net` (2, M, M) are the rule's net transfers on the grid. Where its row cannot say what it pays between, nothing is established.
+    `net` (2, M, M) are the rule's net transfers on the grid. Where its row cannot say what it pays
+    between, nothing is established.
     """
     options = scheme.options
     types = scheme.types
@@ -126,11 +149,20 @@ def between(scheme: Scheme, rule: TaxRule, net: Array) -> Continuum:
         asked = options.participation != "none" and len(slacks) == len(found)
         least = min(slacks) if asked else None
         history.append((gain, least))
-        changes = [] if len(history) < 2 else [abs(history[-1][0] - history[-2][0]), abs((least or 0.0) - (history[-2][1] or 0.0))]
+        changes = (
+            []
+            if len(history) < 2
+            else [
+                abs(history[-1][0] - history[-2][0]),
+                abs((least or 0.0) - (history[-2][1] or 0.0)),
+            ]
+        )
         settled = bool(changes) and max(changes) <= SETTLED * scale
         if settled or 2 * len(each[0]) - 1 > LARGEST_GRID:
             break
-        each = [np.sort(np.concatenate([points, (points[1:] + points[:-1]) / 2])) for points in each]
+        each = [
+            np.sort(np.concatenate([points, (points[1:] + points[:-1]) / 2])) for points in each
+        ]
     tolerance = RELATIVE_TOLERANCE * scale
 
     def check(holds: bool, amount: float, witness: Lie | Refusal) -> Check:
@@ -141,7 +173,11 @@ def between(scheme: Scheme, rule: TaxRule, net: Array) -> Continuum:
     if least is not None:
         outsider = next(i for i, f in enumerate(found) if f.slack == least)
         where = found[outsider]
-        ir = check(least >= -tolerance, least, Refusal(player=outsider, type=where.joiner, rival_type=where.rival, slack=least))
+        ir = check(
+            least >= -tolerance,
+            least,
+            Refusal(player=outsider, type=where.joiner, rival_type=where.rival, slack=least),
+        )
     witness = Lie(player=liar, type=found[liar].type, report=found[liar].report, gain=gain)
     return Continuum(
         points=len(each[0]),
@@ -155,21 +191,33 @@ def between(scheme: Scheme, rule: TaxRule, net: Array) -> Continuum:
 
 
 def _firm(scheme: Scheme, firm: int, points: Array, rule: TaxRule, grid: Array) -> Worst | None:
-    """One firm's largest gain and smallest slack over types and reports at these points; None where nobody can say what is paid there."""
+    """One firm's largest gain and smallest slack over types and reports at these points; None where
+    nobody can say what is paid there."""
     types, options = scheme.types, scheme.options
     p, nodes = types.probabilities, types.nodes
     table = _table(scheme, firm, points)
-    on_grid = OwnReports(points=types.of(firm), net=grid[:, nodes], others=scheme.assignment.subsidy[firm][:, nodes], weights=p)
+    on_grid = OwnReports(
+        points=types.of(firm),
+        net=grid[:, nodes],
+        others=scheme.assignment.subsidy[firm][:, nodes],
+        weights=p,
+    )
     net = rule.net_between(on_grid, points, table.subsidy)
     if net is None:
         return None
     full = np.broadcast_to(table.revenue + net, (len(points), *net.shape))
     if options.payoff != "printed":
-        full = full - own_cost(scheme.case, types.parameter, firm, points, table.levels)  # (n types, n reports, K)
+        full = full - own_cost(
+            scheme.case, types.parameter, firm, points, table.levels
+        )  # (n types, n reports, K)
     index = np.arange(len(points))
     own = full[index, index]
     expected = full @ p
-    gains = expected - expected[index, index][:, None] if options.incentive == "bayesian" else (full - own[:, None]).max(-1)
+    gains = (
+        expected - expected[index, index][:, None]
+        if options.incentive == "bayesian"
+        else (full - own[:, None]).max(-1)
+    )
     kind, told = np.unravel_index(int(gains.argmax()), gains.shape)
     least = joiner = rival = None
     if options.participation != "none":
@@ -193,12 +241,15 @@ def _firm(scheme: Scheme, firm: int, points: Array, rule: TaxRule, grid: Array) 
 
 
 def _table(scheme: Scheme, firm: int, points: Array) -> ReportTable:
-    """The planner's levels at the reports (n,) and the rival's nodes, from the nearest levels on the grid on either side."""
+    """The planner's levels at the reports (n,) and the rival's nodes, from the nearest levels on
+    the grid on either side."""
     types, assignment = scheme.types, scheme.assignment
     n, K, nodes = len(points), len(types.nodes), types.nodes
     lanes, _ = _pairs(scheme, firm, points, assignment.levels[firm])
     above = np.clip(np.searchsorted(types.of(firm), points), 1, types.size - 1)
-    starts = np.stack([assignment.levels[firm][side][:, nodes].reshape(-1, 4) for side in (above - 1, above)])
+    starts = np.stack(
+        [assignment.levels[firm][side][:, nodes].reshape(-1, 4) for side in (above - 1, above)]
+    )
     best = solve_lanes(lanes, REGIMES[GOAL], n * K, starts=starts).levels
     books = account(lanes, best, bertrand_matrix)
     cost = books.investment_cost.reshape(n, K, 2)
@@ -216,11 +267,13 @@ def _table(scheme: Scheme, firm: int, points: Array) -> ReportTable:
 
 
 def _pairs(scheme: Scheme, firm: int, points: Array, grid: Array) -> tuple[Case, Array]:
-    """One firm's points (n,) against the rival's nodes as lanes of a flat case, and for each the levels (n K, 4) of the nearest point of
-    a grid (M, M, 4), its own point on the first axis."""
+    """One firm's points (n,) against the rival's nodes as lanes of a flat case, and for each the
+    levels (n K, 4) of the nearest point of a grid (M, M, 4), its own point on the first axis."""
     types = scheme.types
     pairs = np.empty((len(points), len(types.nodes), 2))
     pairs[..., firm], pairs[..., 1 - firm] = points[:, None], types.types_of(1 - firm)
     nearest = np.abs(points[:, None] - types.of(firm)).argmin(1)
-    lanes = scheme.case.map(lambda a: a.reshape(1, -1)).with_parameter(types.parameter, pairs.reshape(-1, 2))
+    lanes = scheme.case.map(lambda a: a.reshape(1, -1)).with_parameter(
+        types.parameter, pairs.reshape(-1, 2)
+    )
     return lanes, grid[nearest][:, types.nodes].reshape(-1, 4)

@@ -1,8 +1,8 @@
 """Transfers that are solved for, in the market: the tax rule `designed`, and the second best, which
 chooses levels by lottery as well.
 
-Both are programs on the market as a setting (`mechanism.scheme.market_setting`). With given levels every
-point at which incentives are checked counts as a type, the points between the types with
+Both are programs on the market as a setting (`mechanism.scheme.market_setting`). With given levels
+every point at which incentives are checked counts as a type, the points between the types with
 probability zero, so that truth and participation are asked there too.
 """
 
@@ -21,7 +21,16 @@ from mechanism.design.paths import least_transfers
 from mechanism.design.program import Program, build
 from mechanism.design.rules import DESIGNED
 from mechanism.design.setting_file import DesignOptions
-from mechanism.design.solve import Contradiction, Named, cheapest, named, objective_value, proof, solve, unpack
+from mechanism.design.solve import (
+    Contradiction,
+    Named,
+    cheapest,
+    named,
+    objective_value,
+    proof,
+    solve,
+    unpack,
+)
 from mechanism.design.states import own_first
 from mechanism.frozen import read_only
 from mechanism.scheme.transfers import in_closed_form
@@ -67,8 +76,8 @@ def asked(options: MechanismOptions) -> DesignOptions:
 
 
 def design_transfers(plan: AllocationRule, options: MechanismOptions) -> Designed | None:
-    """The transfers best at the case's objective under its truth-telling, participation and budget, at a plan over the market as a
-    setting, whose menu is what lotteries may choose from.
+    """The transfers best at the case's objective under its truth-telling, participation and budget,
+    at a plan over the market as a setting, whose menu is what lotteries may choose from.
 
     Where the budget asked for cannot be met, the transfers are those without a limit to the budget,
     beside the proof. None where the objective has no limit, the solver gives no answer, or that
@@ -90,10 +99,19 @@ def _cheapest_of(plan: AllocationRule) -> Array:
     interim participation; NaN if none."""
     setting = plan.setting
     interim = np.stack([interim_by_report(setting, i, plan.value(i)) for i in (0, 1)])
-    return least_transfers(interim, np.stack([setting.interim(i, setting.outside[i]) for i in (0, 1)]), setting.probabilities[0])
+    return least_transfers(
+        interim,
+        np.stack([setting.interim(i, setting.outside[i]) for i in (0, 1)]),
+        setting.probabilities[0],
+    )
 
 
-def _read(program: Program, answer: LinearAnswer, options: MechanismOptions, contradiction: Contradiction | None) -> Designed:
+def _read(
+    program: Program,
+    answer: LinearAnswer,
+    options: MechanismOptions,
+    contradiction: Contradiction | None,
+) -> Designed:
     assert answer.x is not None
     plan, (first, second) = unpack(program, cheapest(program, answer))
     if in_closed_form(options) and np.isfinite(least := _cheapest_of(plan)).all():
@@ -101,7 +119,10 @@ def _read(program: Program, answer: LinearAnswer, options: MechanismOptions, con
     setting = program.space.given
     return Designed(
         plan=plan,
-        transfers=(read_only(np.broadcast_to(first, setting.shape)), read_only(np.broadcast_to(second, setting.shape))),
+        transfers=(
+            read_only(np.broadcast_to(first, setting.shape)),
+            read_only(np.broadcast_to(second, setting.shape)),
+        ),
         status="optimal" if contradiction is None else "infeasible",
         objective=options.objective,
         objective_value=objective_value(program, answer.value),

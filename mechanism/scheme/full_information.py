@@ -1,9 +1,11 @@
-"""Appendix B when the regulator knows everything: a subsidy that makes each firm the planner, and a tax that takes it back.
+"""Appendix B when the regulator knows everything: a subsidy that makes each firm the planner, and a
+tax that takes it back.
 
-Firm i receives S_i(s, t) = CS_i + TS_j at Bertrand prices (35) and pays the fixed tax T_i = S_i at the social optimum (36). Its payoff
-is then Pi_i + S_i - T_i = SW(s, t) - T_i: both firms maximise welfare, each over its own levels. The social optimum is an
-equilibrium of this common-interest game, unless welfare is higher where one firm alone drives the other out, as the planner may not; and
-it need not be the only one: whatever neither firm can improve alone is another.
+Firm i receives S_i(s, t) = CS_i + TS_j at Bertrand prices (35) and pays the fixed tax T_i = S_i at
+the social optimum (36). Its payoff is then Pi_i + S_i - T_i = SW(s, t) - T_i: both firms maximise
+welfare, each over its own levels. The social optimum is an equilibrium of this common-interest
+game, unless welfare is higher where one firm alone drives the other out, as the planner may not;
+and it need not be the only one: whatever neither firm can improve alone is another.
 """
 
 from __future__ import annotations
@@ -17,19 +19,36 @@ from market.model.case import INVESTMENT, SHARING, Array, Case, levels, rival
 from market.model.demand import printed_double_integral, shifted_intercept
 from market.model.deviations import CONTROLS, Deviations
 from market.model.leaving import sales, true_profits, welfare_with_exit
-from market.model.outcome import Certificate, Outcome, Solution, account, bindings, unsolved, without_firm
+from market.model.outcome import (
+    Certificate,
+    Outcome,
+    Solution,
+    account,
+    bindings,
+    unsolved,
+    without_firm,
+)
 from market.model.pricing import bertrand_matrix, net_intercept, utility_matrix
 from market.model.units import in_units, levels_from, levels_in, natural_units
 from market.model.with_exit import planner_with_exit
 from market.regimes import deviation_bounds, finish, level_bounds, other_point, starting_levels
-from market.solve.equilibrium import Candidates, Game, best_reply_rounds, examine, find_equilibria, newton, searched_reply
+from market.solve.equilibrium import (
+    Candidates,
+    Game,
+    best_reply_rounds,
+    examine,
+    find_equilibria,
+    newton,
+    searched_reply,
+)
 from market.solve.optimum import on_bound
 from market.solve.tolerances import DEFAULT, Tolerances
 from mechanism.design.checks import Check, least_lump_sums, participation
 from mechanism.frozen import freeze
 
 NEAR = 1e-3
-"""Natural units up to which levels still move where rounds of best replies end and Newton's method finishes: every reply is a search."""
+"""Natural units up to which levels still move where rounds of best replies end and Newton's method
+finishes: every reply is a search."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +58,8 @@ class Joining:
     check: Check
     """Whether both firms would join."""
     slack: Array | None
-    """(2,): payoff under the scheme less what staying out earns; None where that is not known, as are the following."""
+    """(2,): payoff under the scheme less what staying out earns; None where that is not known, as
+    are the following."""
     correction: Array | None
     """(2,): the least lump sums that make both join."""
     balanced: bool | None
@@ -62,13 +82,15 @@ class FullInformation:
     payoff: Array
     """Profit plus net transfer at the regulated equilibrium."""
     participation_gain: Array | None
-    """Payoff under the scheme less the profit in the unregulated market; None if that market has no equilibrium."""
+    """Payoff under the scheme less the profit in the unregulated market; None if that market has no
+    equilibrium."""
     regulated: Outcome
     """The equilibrium that best replies reach from the social optimum."""
     welfare_gap: float
     """Welfare at the social optimum less welfare at the regulated equilibrium."""
     printed_double_integral: Array
-    """(35) as printed, at the social optimum: price x quantity^2, a diagnostic and no money amount."""
+    """(35) as printed, at the social optimum: price x quantity^2, a diagnostic and no money
+    amount."""
     joining: Mapping[str, Joining]
     """By form of individual rationality."""
 
@@ -77,7 +99,8 @@ class FullInformation:
 
 
 def subsidy(case: Case, x: Array) -> Array:
-    """S_i = CS_i + TS_j at Bertrand prices (35), at levels x (..., 4): shape (..., 2), money units."""
+    """S_i = CS_i + TS_j at Bertrand prices (35), at levels x (..., 4): shape (..., 2), money
+    units."""
     books = account(case, x, bertrand_matrix)
     return books.consumer_surplus + rival(books.total_surplus)
 
@@ -85,15 +108,21 @@ def subsidy(case: Case, x: Array) -> Array:
 def regulated_game(case: Case, around: Array) -> Game:
     """The game in which each firm chooses its own levels to maximise welfare, at one flat case.
 
-    Best replies are searched from own levels spread about those of `around` (4,). A firm that drives its rival out is paid what welfare
-    then is.
+    Best replies are searched from own levels spread about those of `around` (4,). A firm that
+    drives its rival out is paid what welfare then is.
     """
     welfare = planner_with_exit(case)
     lower, upper = deviation_bounds(case, around[None])
     players = (welfare, welfare)
     sharing = np.repeat([0.0, 0.25, 0.5, 0.75, 1.0], 2)
     own_starts = tuple(
-        np.column_stack([sharing, np.minimum(np.tile([0.3, 1.0], 5) * max(around[2 + i], 1e-3), upper[0, 2 + i])]) for i in (0, 1)
+        np.column_stack(
+            [
+                sharing,
+                np.minimum(np.tile([0.3, 1.0], 5) * max(around[2 + i], 1e-3), upper[0, 2 + i]),
+            ]
+        )
+        for i in (0, 1)
     )
     climbed = searched_reply(players, CONTROLS, lower[0], upper[0], own_starts)
 
@@ -120,8 +149,11 @@ def _deviations(case: Case, firm: int, x: Array, upper: Array) -> Deviations:
     )
 
 
-def full_information(case: Case, optimum: Outcome, market: Outcome | None, tolerances: Tolerances = DEFAULT) -> FullInformation:
-    """Subsidy, tax and the regulated equilibrium, given the solved social optimum and the unregulated market's outcome."""
+def full_information(
+    case: Case, optimum: Outcome, market: Outcome | None, tolerances: Tolerances = DEFAULT
+) -> FullInformation:
+    """Subsidy, tax and the regulated equilibrium, given the solved social optimum and the
+    unregulated market's outcome."""
     case = case.flat()
     if optimum.levels is None:
         raise ValueError("full_information needs a solved social optimum")
@@ -129,7 +161,11 @@ def full_information(case: Case, optimum: Outcome, market: Outcome | None, toler
     paid = subsidy(case, x_star[None])[0]
     tax = paid.copy()
     regulated = _regulated_equilibrium(case, optimum, tolerances)
-    received = np.full(2, np.nan) if regulated.levels is None else subsidy(case, regulated.levels[None])[0] - tax
+    received = (
+        np.full(2, np.nan)
+        if regulated.levels is None
+        else subsidy(case, regulated.levels[None])[0] - tax
+    )
     payoff = regulated.profit + received
     A = shifted_intercept(case, x_star[None])
     sold = optimum.accounts.quantity[None] if optimum.accounts else np.full((1, 2), np.nan)
@@ -146,7 +182,9 @@ def full_information(case: Case, optimum: Outcome, market: Outcome | None, toler
     )
 
 
-def _joining(paid: Array, payoff: Array, regulated: Outcome, market: Outcome | None) -> dict[str, Joining]:
+def _joining(
+    paid: Array, payoff: Array, regulated: Outcome, market: Outcome | None
+) -> dict[str, Joining]:
     # One state has no range of payoffs; what is added up to make them sets the rounding.
     scale = float(max(np.abs(paid).max(), np.abs(payoff).max()))
     outside = {
@@ -177,33 +215,58 @@ def _regulated_equilibrium(own: Case, optimum: Outcome, tolerances: Tolerances) 
     game = regulated_game(case, x_star)
     reached = newton(game, best_reply_rounds(game, x_star[None], 3), tolerances)
     if not np.isfinite(reached).all():
-        return unsolved("regulated", "no_equilibrium", "best replies from the social optimum did not settle")
+        return unsolved(
+            "regulated", "no_equilibrium", "best replies from the social optimum did not settle"
+        )
     starts = starting_levels(case, utility_matrix(case, bertrand_matrix))[0]
     silent = levels(np.zeros(2), x_star[INVESTMENT])
     full = levels(np.ones(2), x_star[INVESTMENT])
-    found = find_equilibria(game, np.concatenate([starts, silent[None], full[None]]), tolerances, rounds=12, settled=NEAR)
-    real = account(case, found.x, bertrand_matrix).describes_market  # those in which every firm sells
-    if not account(case, reached, bertrand_matrix).describes_market[0]:  # best replies drive a firm out
+    found = find_equilibria(
+        game,
+        np.concatenate([starts, silent[None], full[None]]),
+        tolerances,
+        rounds=12,
+        settled=NEAR,
+    )
+    real = account(
+        case, found.x, bertrand_matrix
+    ).describes_market  # those in which every firm sells
+    if not account(case, reached, bertrand_matrix).describes_market[
+        0
+    ]:  # best replies drive a firm out
         if not real.any():
             return _without(own, case, reached, examine(game, reached, tolerances), tolerances)
         reached = found.x[np.where(real, found.payoff[:, 0], -np.inf).argmax()][None]
     here = examine(game, reached, tolerances)
     if here.regret[0] > tolerances.regret_at_rates:
-        return unsolved("regulated", "no_equilibrium", "a firm gains by other levels of its own from all that were found", own.firms)
+        return unsolved(
+            "regulated",
+            "no_equilibrium",
+            "a firm gains by other levels of its own from all that were found",
+            own.firms,
+        )
     apart = np.abs(found.x - reached) > tolerances.distinct * np.maximum(1.0, np.abs(reached))
-    listed = (other_point(own, bertrand_matrix, x) for x in levels_from(found.x[apart.any(-1) & real], units))
+    listed = (
+        other_point(own, bertrand_matrix, x)
+        for x in levels_from(found.x[apart.any(-1) & real], units)
+    )
     others = sorted(listed, key=lambda other: (-other.welfare, *other.levels[SHARING]))
     x = levels_from(reached, units)
     held = np.logical_or(*(on_bound(reached, bound, tolerances) for bound in level_bounds(case, 1)))
     curvature = float(here.curvature[0])
-    at_optimum = bool((np.abs(reached[0] - x_star) <= tolerances.distinct * np.maximum(1.0, np.abs(x_star))).all())
-    room = max(float(_deviations(case, firm, reached, game.upper).reach(here.payoff[:, firm])[0]) for firm in (0, 1))
+    at_optimum = bool(
+        (np.abs(reached[0] - x_star) <= tolerances.distinct * np.maximum(1.0, np.abs(x_star))).all()
+    )
+    room = max(
+        float(_deviations(case, firm, reached, game.upper).reach(here.payoff[:, firm])[0])
+        for firm in (0, 1)
+    )
     certificate = Certificate(
         residual=float(here.unscaled_residual[0]),
         curvature=None if np.isnan(curvature) else curvature,
         regret=float(here.unscaled_regret[0]),
-        # With every firm in a unilateral gain would be a better welfare than the optimum's: where that is proven, and nobody can gain by
-        # driving the rival out, so is the absence of regret.
+        # With every firm in a unilateral gain would be a better welfare than the optimum's: where
+        # that is proven, and nobody can gain by driving the rival out, so is the absence of regret.
         scope=optimum.certificate.scope if at_optimum and room == 0 else "searched",
         gap=optimum.certificate.gap if at_optimum and room == 0 else None,
         others=tuple(others),
@@ -213,10 +276,27 @@ def _regulated_equilibrium(own: Case, optimum: Outcome, tolerances: Tolerances) 
 
 
 def _without(own: Case, case: Case, x: Array, found: Candidates, tolerances: Tolerances) -> Outcome:
-    """What is said where best replies lead to levels x (1, 4), natural units, that describe no market: a firm is driven out."""
+    """What is said where best replies lead to levels x (1, 4), natural units, that describe no
+    market: a firm is driven out."""
     out = np.flatnonzero(sales(case, net_intercept(case, x)).out[0])
     if not len(out) or found.regret[0] > tolerances.regret:
-        return unsolved("regulated", "no_equilibrium", "no levels were found from which no firm gains with both firms selling", own.firms)
+        return unsolved(
+            "regulated",
+            "no_equilibrium",
+            "no levels were found from which no firm gains with both firms selling",
+            own.firms,
+        )
     firm, there = int(out[0]), levels_from(x, natural_units(own))
-    other = Solution(levels=there[0], profit=true_profits(own, there)[0], welfare=float(welfare_with_exit(own, there)[0]))
-    return unsolved("regulated", "infeasible", without_firm(own.firms[firm]), own.firms, driven_out=firm, others=(other,))
+    other = Solution(
+        levels=there[0],
+        profit=true_profits(own, there)[0],
+        welfare=float(welfare_with_exit(own, there)[0]),
+    )
+    return unsolved(
+        "regulated",
+        "infeasible",
+        without_firm(own.firms[firm]),
+        own.firms,
+        driven_out=firm,
+        others=(other,),
+    )

@@ -1,11 +1,12 @@
 """Incentive compatibility: what a firm gains by reporting another type than its own.
 
-Two deviations: a misreport with the levels then assigned, and a misreport with the firm's own levels chosen freely for each report of the
-rival, which keeps its assigned levels (more than any deviation could gain; the levels are searched for from two starts). Two strengths:
-Bayesian (in expectation over the rival's type, the rival truthful) and dominant (whatever the rival reports).
+Two deviations: a misreport with the levels then assigned, and a misreport with the firm's own
+levels chosen freely for each report of the rival, which keeps its assigned levels (more than any
+deviation could gain; the levels are searched for from two starts). Two strengths: Bayesian (in
+expectation over the rival's type, the rival truthful) and dominant (whatever the rival reports).
 
-What a firm earns before net transfers does not depend on the tax rule; it is worked out once (`Earned`) and a rule's transfers are
-added. "..." in a shape are the cases, none for one.
+What a firm earns before net transfers does not depend on the tax rule; it is worked out once
+(`Earned`) and a rule's transfers are added. "..." in a shape are the cases, none for one.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ Incentive = Literal["bayesian", "dominant"]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Earned:
-    """What either firm earns before net transfers at n true types, n own reports and S reports of its rival."""
+    """What either firm earns before net transfers at n true types, n own reports and S reports of
+    its rival."""
 
     at: NDArray[np.intp]
     """(n,): which points of the grid are the true types and the reports."""
@@ -50,9 +52,11 @@ class Earned:
     weights: Array
     """(S,): the probability of the rival's reports when it tells the truth."""
     size: Array
-    """(...): the largest of what payoffs are sums of; below its rounding no range of payoffs is a measure."""
+    """(...): the largest of what payoffs are sums of; below its rounding no range of payoffs is a
+    measure."""
     assigned: bool = True
-    """Whether the tables hold the truth on their diagonal; not where own levels are chosen as well."""
+    """Whether the tables hold the truth on their diagonal; not where own levels are chosen as
+    well."""
 
     def __post_init__(self) -> None:
         freeze(self)
@@ -61,7 +65,9 @@ class Earned:
     def interim(self) -> Array:
         """(2, ..., n, n): in expectation over the rival's type."""
         first = self.tables[0] @ self.weights
-        return np.stack([first, first if self.tables[1] is self.tables[0] else self.tables[1] @ self.weights])
+        return np.stack(
+            [first, first if self.tables[1] is self.tables[0] else self.tables[1] @ self.weights]
+        )
 
     @cached_property
     def interim_truth(self) -> Array:
@@ -116,11 +122,14 @@ class Gains:
             for start in range(0, n, block):
                 rows = slice(start, start + block)
                 truth = self.truth_ex_post[firm][..., rows, None, :]
-                out[firm][..., rows, :] = (table[..., rows, :, :] + self.transfer[firm][..., None, :, :] - truth).max(-1)
+                out[firm][..., rows, :] = (
+                    table[..., rows, :, :] + self.transfer[firm][..., None, :, :] - truth
+                ).max(-1)
         return out
 
     def of_lie(self, firm: int, kind: int, report: int) -> Array:
-        """(S,): what one type gains by one report over the truth, at each report of the rival; one case."""
+        """(S,): what one type gains by one report over the truth, at each report of the rival; one
+        case."""
         lying = self.earned.tables[firm][kind, report] + self.transfer[firm][report]
         return np.asarray(lying - self.truth_ex_post[firm][kind])
 
@@ -130,13 +139,15 @@ class Gains:
 
     @cached_property
     def range(self) -> Array:
-        """(...): largest less smallest expected payoff over the types and reports at hand, what gains are measured against."""
+        """(...): largest less smallest expected payoff over the types and reports at hand, what
+        gains are measured against."""
         return payoff_ranges(self.interim, self.earned.size)
 
 
 def earned(assignment: Assignment, payoff: str, observed: bool = False) -> Earned:
-    """Misreports with assigned levels, for every point of the type grid as type and as report, the rival truthful; `observed`: with the
-    subsidy of the market that comes about, which then counts as earned."""
+    """Misreports with assigned levels, for every point of the type grid as type and as report, the
+    rival truthful; `observed`: with the subsidy of the market that comes about, which then counts
+    as earned."""
     n = assignment.types.size
     part = assignment.settled_part if observed else assignment.own_part
     block = max(1, LARGEST_BLOCK // assignment.utility[0].size)
@@ -145,7 +156,9 @@ def earned(assignment: Assignment, payoff: str, observed: bool = False) -> Earne
         points = assignment.types.of(firm)
         if block >= n or (payoff == "printed" and not observed and assignment.types.private_values):
             return part(firm, points, payoff)
-        return np.concatenate([part(firm, points[k : k + block], payoff) for k in range(0, n, block)], axis=-3)
+        return np.concatenate(
+            [part(firm, points[k : k + block], payoff) for k in range(0, n, block)], axis=-3
+        )
 
     first = table(0)
     truth = assignment.kept(payoff)
@@ -159,9 +172,12 @@ def earned(assignment: Assignment, payoff: str, observed: bool = False) -> Earne
 
 
 def gains(assignment: Assignment, net: Array, payoff: str, observed: bool = False) -> Gains:
-    """Misreports with assigned levels at net transfers (2, ..., M, M); where the subsidy is settled on the market that comes about
-    (`observed`), what reports decide is the tax alone."""
-    return Gains(earned=earned(assignment, payoff, observed), transfer=net - assignment.subsidy if observed else net)
+    """Misreports with assigned levels at net transfers (2, ..., M, M); where the subsidy is settled
+    on the market that comes about (`observed`), what reports decide is the tax alone."""
+    return Gains(
+        earned=earned(assignment, payoff, observed),
+        transfer=net - assignment.subsidy if observed else net,
+    )
 
 
 def picked_types(nodes: NDArray[np.intp], most: int) -> NDArray[np.intp]:
@@ -171,9 +187,11 @@ def picked_types(nodes: NDArray[np.intp], most: int) -> NDArray[np.intp]:
 
 
 def free_earned(assignment: Assignment, payoff: str) -> Earned | None:
-    """The same when each firm also picks its own levels freely, at one case, on at most `FREE_TYPES` types; None where that has no limit.
+    """The same when each firm also picks its own levels freely, at one case, on at most
+    `FREE_TYPES` types; None where that has no limit.
 
-    With the payoff of (38) own investment costs the firm nothing, so without a cap there is no best level.
+    With the payoff of (38) own investment costs the firm nothing, so without a cap there is no best
+    level.
     """
     case, types = assignment.case, assignment.types
     if payoff == "printed" and not np.isfinite(case.investment_cap).all():
@@ -199,7 +217,8 @@ def free_gains(types_nodes: NDArray[np.intp], free: Earned, net: Array) -> Gains
 
 
 def _free(assignment: Assignment, firm: int, picked: NDArray[np.intp], payoff: str) -> Array:
-    """(n, n, K): the best a firm can get before tax, by true type, own report and rival's report."""
+    """(n, n, K): the best a firm can get before tax, by true type, own report and rival's
+    report."""
     types, n, other = assignment.types, len(picked), 1 - firm
     nodes = types.nodes
     theta, report, rival = (a.ravel() for a in np.meshgrid(picked, picked, nodes, indexing="ij"))
@@ -211,20 +230,29 @@ def _free(assignment: Assignment, firm: int, picked: NDArray[np.intp], payoff: s
     weight = np.zeros((1, 2))
     weight[0, other], weight[0, firm] = 1, 0 if payoff == "printed" else 1
     case = in_units(own.with_parameter(types.parameter, pairs), units)
-    objective = Payoff(case=case, benefit=utility_matrix(market, bertrand_matrix), cost_weight=weight)
+    objective = Payoff(
+        case=case, benefit=utility_matrix(market, bertrand_matrix), cost_weight=weight
+    )
     held = levels_in(assignment.levels[firm][report, rival], units)
     lower, upper = deviation_bounds(market, held)
     for bound in (lower, upper):
         bound[:, [other, 2 + other]] = held[:, [other, 2 + other]]
     # From the levels assigned for the report, and from those that suit the true type.
     truthful = held.copy()
-    truthful[:, [firm, 2 + firm]] = levels_in(assignment.levels[firm][theta, rival], units)[:, [firm, 2 + firm]]
-    best = np.maximum(*(maximise(objective, start, lower, upper).value for start in (held, truthful)))
+    truthful[:, [firm, 2 + firm]] = levels_in(assignment.levels[firm][theta, rival], units)[
+        :, [firm, 2 + firm]
+    ]
+    best = np.maximum(
+        *(maximise(objective, start, lower, upper).value for start in (held, truthful))
+    )
     return best.reshape(n, n, len(nodes)) * units.money[0, 0]
 
 
-def incentive_check(found: Gains | None, types: TypeSpace, incentive: Incentive, scale: float) -> Check:
-    """The largest gain of one strength at one case with its witness, against the payoff range `scale`; None stands for no limit."""
+def incentive_check(
+    found: Gains | None, types: TypeSpace, incentive: Incentive, scale: float
+) -> Check:
+    """The largest gain of one strength at one case with its witness, against the payoff range
+    `scale`; None stands for no limit."""
     if found is None:
         return Check(status="violated", amount=None, witness=None)
     gain = found.by(incentive)
@@ -232,23 +260,33 @@ def incentive_check(found: Gains | None, types: TypeSpace, incentive: Incentive,
         return Check(status="not_established", amount=None, witness=None)
     at = first_largest(gain)
     here = types.of(at[0])[found.earned.at]
-    return gain_check(Lie(player=at[0], type=float(here[at[1]]), report=float(here[at[2]]), gain=float(gain.max())), scale)
+    return gain_check(
+        Lie(
+            player=at[0], type=float(here[at[1]]), report=float(here[at[2]]), gain=float(gain.max())
+        ),
+        scale,
+    )
 
 
 COLLUDING_TYPES = 31
 """Types, evenly picked, at most over which joint misreports are searched."""
 
 
-def collusion_check(assignment: Assignment, earned: Earned, net: Array, payoff: str, scale: float) -> Check:
-    """The most both firms together can gain at one case by agreeing on their reports, at any pair of types, with assigned levels and money
-    that may change hands between them; the witness names both types and both reports. No rule of this kind is proof against it by
-    design. `earned` are the assigned tables of this payoff."""
+def collusion_check(
+    assignment: Assignment, earned: Earned, net: Array, payoff: str, scale: float
+) -> Check:
+    """The most both firms together can gain at one case by agreeing on their reports, at any pair
+    of types, with assigned levels and money that may change hands between them; the witness names
+    both types and both reports. No rule of this kind is proof against it by design. `earned` are
+    the assigned tables of this payoff."""
     types = assignment.types
     if not types.private_values:
         return _jointly(assignment, net, payoff, scale)
     picked = picked_types(types.nodes, COLLUDING_TYPES)
     cube, square = np.ix_(picked, picked, picked), np.ix_(picked, picked)
-    first, second = (earned.tables[firm][cube] + net[firm][square] for firm in (0, 1))  # (true type, own report, rival's report)
+    first, second = (
+        earned.tables[firm][cube] + net[firm][square] for firm in (0, 1)
+    )  # (true type, own report, rival's report)
     second = np.swapaxes(second, 1, 2)  # reports in the firms' order
     size = len(picked)
     index = np.arange(size)
@@ -265,9 +303,16 @@ def collusion_check(assignment: Assignment, earned: Earned, net: Array, payoff: 
 
 
 def _joint_check(gain: float, scale: float, points: Array, at: tuple[int, ...]) -> Check:
-    """Of a gain attained at these places of the firms' points (2, n): both types, then both reports."""
+    """Of a gain attained at these places of the firms' points (2, n): both types, then both
+    reports."""
     one, two, told, said = at
-    types, reports = (float(points[0, one]), float(points[1, two])), (float(points[0, told]), float(points[1, said]))
+    types, reports = (
+        (float(points[0, one]), float(points[1, two])),
+        (
+            float(points[0, told]),
+            float(points[1, said]),
+        ),
+    )
     return gain_check(JointLie(types=types, reports=reports, gain=gain), scale)
 
 
@@ -275,8 +320,12 @@ def _jointly(assignment: Assignment, net: Array, payoff: str, scale: float) -> C
     """The same where both types move both profits."""
     types = assignment.types
     square = np.ix_(types.nodes, types.nodes)
-    first, second = (assignment.at_both_true(firm, payoff) + net[firm][square][None, :, None] for firm in (0, 1))
-    joint = first.transpose(0, 2, 1, 3) + second.transpose(2, 0, 3, 1)  # (type 1, type 2, report 1, report 2)
+    first, second = (
+        assignment.at_both_true(firm, payoff) + net[firm][square][None, :, None] for firm in (0, 1)
+    )
+    joint = first.transpose(0, 2, 1, 3) + second.transpose(
+        2, 0, 3, 1
+    )  # (type 1, type 2, report 1, report 2)
     one, two = np.ogrid[: len(types.nodes), : len(types.nodes)]
     gain = joint - joint[one, two, one, two][..., None, None]
     at = first_largest(gain)

@@ -1,5 +1,7 @@
-"""One tax rule judged, at one case or at many with the same types at once: truth-telling, participation and budget in the case's own forms,
-and what firms then do. `mechanism.scheme.asymmetric_information` adds what is told of one case alone. "..." in a shape are the cases.
+"""One tax rule judged, at one case or at many with the same types at once: truth-telling,
+participation and budget in the case's own forms, and what firms then do.
+`mechanism.scheme.asymmetric_information` adds what is told of one case alone. "..." in a shape are
+the cases.
 """
 
 from __future__ import annotations
@@ -36,22 +38,26 @@ class Judged:
     """(...): the largest gain in the case's own strength of truth-telling."""
     ic: Statuses
     slack: Array
-    """(...): the smallest slack in the case's own form of participation; NaN where that is not asked or not known."""
+    """(...): the smallest slack in the case's own form of participation; NaN where that is not
+    asked or not known."""
     ir: Statuses | None
     """None where participation is not asked."""
     least: Array
-    """(..., 2): the least expected net receipts with which every type of each firm would join, doing what firms then do; where nobody
-    may refuse what they receive. NaN where that is not known."""
+    """(..., 2): the least expected net receipts with which every type of each firm would join,
+    doing what firms then do; where nobody may refuse what they receive. NaN where that is not
+    known."""
     worst: Array
     """(..., 2): what the worst type of each firm keeps as it stands."""
     played: ReportingEquilibrium | None
-    """What firms report where truth is no best reply; None where it is one everywhere, or the subsidy is settled on no report."""
+    """What firms report where truth is no best reply; None where it is one everywhere, or the
+    subsidy is settled on no report."""
     settled: NDArray[np.bool_]
     """(...): whether firms are known to do something."""
     truth: ExpectedOutcome
     """If everybody tells the truth."""
     achieved: ExpectedOutcome
-    """What firms then do, where that is `settled`: truth where it is a best reply, the equilibrium in reports otherwise."""
+    """What firms then do, where that is `settled`: truth where it is a best reply, the equilibrium
+    in reports otherwise."""
 
     def __post_init__(self) -> None:
         freeze(self)
@@ -74,7 +80,10 @@ def judge(scheme: Scheme, rule: TaxRule, net: Array) -> Judged:
     slack, ir = np.full(gain.shape, np.nan), None
     lead = range(1, 1 + gain.ndim)
     sides = scheme.joining(net, gains.truth_ex_post, form, timing)
-    spare, kept = _lowest(sides[0] - sides[1], lead), _lowest(scheme.by_own_type(gains.truth_ex_post, timing), lead)
+    spare, kept = (
+        _lowest(sides[0] - sides[1], lead),
+        _lowest(scheme.by_own_type(gains.truth_ex_post, timing), lead),
+    )
     if asked:
         slack = np.asarray(spare.min(0))
         ir = statuses(-slack, payoff_ranges(gains.truth_ex_post))
@@ -113,6 +122,11 @@ def _lowest(values: Array, lead: range) -> Array:
 
 
 def statuses(excess: Array, scale: Array) -> Any:
-    """Whether gains, or shortfalls, of this size (...) count against payoff ranges (...); what is not known is not established."""
-    held = np.where(np.isfinite(excess), np.where(excess <= RELATIVE_TOLERANCE * scale, "holds", "violated"), "not_established")
+    """Whether gains, or shortfalls, of this size (...) count against payoff ranges (...); what is
+    not known is not established."""
+    held = np.where(
+        np.isfinite(excess),
+        np.where(excess <= RELATIVE_TOLERANCE * scale, "holds", "violated"),
+        "not_established",
+    )
     return np.asarray(held.astype(object))

@@ -1,5 +1,6 @@
-"""What all tax rules share at one case with private types, or at many with the same types at once: the levels for all reports, what
-firms earn at them before transfers, and what staying out is worth. "..." in a shape are the cases, none for one.
+"""What all tax rules share at one case with private types, or at many with the same types at once:
+the levels for all reports, what firms earn at them before transfers, and what staying out is worth.
+"..." in a shape are the cases, none for one.
 """
 
 from __future__ import annotations
@@ -22,7 +23,14 @@ from mechanism.design.rules import TaxRule
 from mechanism.design.states import Timing, own_first
 from mechanism.frozen import freeze
 from mechanism.scheme.allocation import Allocation, case_at_pairs, levels_over_pairs, per_firm
-from mechanism.scheme.behaviour import ExpectedOutcome, Replies, at_reports, by_pair, expected_outcome, levels_at
+from mechanism.scheme.behaviour import (
+    ExpectedOutcome,
+    Replies,
+    at_reports,
+    by_pair,
+    expected_outcome,
+    levels_at,
+)
 from mechanism.scheme.incentives import Earned, earned, free_earned
 from mechanism.scheme.private_market import PrivateEquilibrium, private_equilibrium
 from mechanism.scheme.reported import Assignment, assign
@@ -34,7 +42,8 @@ PAYOFFS = ("with_cost", "printed")
 
 
 class Fallback(Protocol):
-    """What a firm earns, by its own type and its rival's (..., n, K), where it might fall back on; NaN where that is not known."""
+    """What a firm earns, by its own type and its rival's (..., n, K), where it might fall back on;
+    NaN where that is not known."""
 
     def assigned(self) -> Array:
         """At the levels assigned, before transfers."""
@@ -50,10 +59,11 @@ class Fallback(Protocol):
 
 
 def staying_out(fallback: Fallback, form: str, timing: Timing, weights: Array) -> Array:
-    """What staying out is worth in one form of participation, by own type (..., n, 1) or by both (..., n, K); NaN where not known.
+    """What staying out is worth in one form of participation, by own type (..., n, 1) or by both
+    (..., n, K); NaN where not known.
 
-    A refusal cancels the scheme for both firms: `ir_market` is the unregulated market, `ir1` the own profit at the levels assigned
-    (weights (K,): the rival's types), `ir2` and `none` nothing.
+    A refusal cancels the scheme for both firms: `ir_market` is the unregulated market, `ir1` the
+    own profit at the levels assigned (weights (K,): the rival's types), `ir2` and `none` nothing.
     """
     if form == "ir_market":
         return fallback.private() if timing == "interim" else fallback.market()
@@ -64,9 +74,14 @@ def staying_out(fallback: Fallback, form: str, timing: Timing, weights: Array) -
 
 
 def sides_of_joining(form: str, payoff: Array, net: Array, outside: Array) -> tuple[Array, Array]:
-    """What a firm compares when it decides to join, (..., n, K) each: its payoff and what staying out is worth. With `ir1` the own profit
-    is the same on both sides, so that the net transfer is what is left."""
-    return (net, np.zeros_like(net)) if form == "ir1" else (payoff, np.broadcast_to(outside, payoff.shape))
+    """What a firm compares when it decides to join, (..., n, K) each: its payoff and what staying
+    out is worth. With `ir1` the own profit is the same on both sides, so that the net transfer is
+    what is left."""
+    return (
+        (net, np.zeros_like(net))
+        if form == "ir1"
+        else (payoff, np.broadcast_to(outside, payoff.shape))
+    )
 
 
 # --- the scheme
@@ -86,7 +101,8 @@ class Scheme:
     several: NDArray[np.bool_]
     """(...): whether any search met more than one local optimum."""
     market_levels: Array | None
-    """(..., M, M, 4): the unregulated market (`nash`) at every pair of points, NaN where it has no equilibrium; None if not asked for."""
+    """(..., M, M, 4): the unregulated market (`nash`) at every pair of points, NaN where it has no
+    equilibrium; None if not asked for."""
     private_market: PrivateEquilibrium
     """That market when each firm knows its own type alone (`bayes_nash`)."""
     _earned: dict[tuple[str, bool], Earned] = field(default_factory=dict, init=False, repr=False)
@@ -121,8 +137,13 @@ class Scheme:
 
     @cached_property
     def free(self) -> dict[str, Earned | None]:
-        """For each form of the payoff, the same when own levels are chosen as well; None where that has no limit."""
-        return {payoff: free_earned(self.assignment, payoff) for payoff in PAYOFFS if self.types.private_values}
+        """For each form of the payoff, the same when own levels are chosen as well; None where that
+        has no limit."""
+        return {
+            payoff: free_earned(self.assignment, payoff)
+            for payoff in PAYOFFS
+            if self.types.private_values
+        }
 
     @cached_property
     def replies(self) -> Replies:
@@ -133,7 +154,10 @@ class Scheme:
             first = tables[0][..., types.nodes, :, :]
             second = first if tables[1] is tables[0] else tables[1][..., types.nodes, :, :]
             return Replies(types=types, tables=(first, second), reports=np.arange(types.size))
-        first, second = (t.reshape(*t.shape[:-2], -1) for t in (self.assignment.at_both_true(firm, payoff) for firm in (0, 1)))
+        first, second = (
+            t.reshape(*t.shape[:-2], -1)
+            for t in (self.assignment.at_both_true(firm, payoff) for firm in (0, 1))
+        )
         return Replies(types=types, tables=(first, second), reports=types.nodes)
 
     # what comes of it
@@ -141,7 +165,9 @@ class Scheme:
     @cached_property
     def truth(self) -> ExpectedOutcome:
         """Expectations at the truth before net transfers."""
-        return expected_outcome(self.case, self.types, levels_at(self.assignment.levels[0], self._truth_reports))
+        return expected_outcome(
+            self.case, self.types, levels_at(self.assignment.levels[0], self._truth_reports)
+        )
 
     @cached_property
     def _truth_reports(self) -> NDArray[np.intp]:
@@ -151,11 +177,18 @@ class Scheme:
         """Expectations when all tell the truth at net transfers (2, ..., M, M)."""
         pairs = np.outer(self.types.probabilities, self.types.probabilities)
         paid = by_pair(net, self._truth_reports)
-        return self.truth.paying(np.moveaxis(np.tensordot(np.moveaxis(paid, -1, 0), pairs, 2), 0, -1))
+        return self.truth.paying(
+            np.moveaxis(np.tensordot(np.moveaxis(paid, -1, 0), pairs, 2), 0, -1)
+        )
 
     def at_reports(self, net: Array, reports: NDArray[np.intp]) -> ExpectedOutcome:
         """Expectations when types report these points (2, ..., K)."""
-        return expected_outcome(self.case, self.types, levels_at(self.assignment.levels[0], reports), by_pair(net, reports))
+        return expected_outcome(
+            self.case,
+            self.types,
+            levels_at(self.assignment.levels[0], reports),
+            by_pair(net, reports),
+        )
 
     # what staying out is worth
 
@@ -164,11 +197,17 @@ class Scheme:
         return self.assignment.kept(self.options.payoff)
 
     def market(self) -> Array:
-        """(2, ..., M, M): what `nash` earns by own and rival's true type; NaN where at some pair it has no equilibrium that describes a
-        market."""
+        """(2, ..., M, M): what `nash` earns by own and rival's true type; NaN where at some pair it
+        has no equilibrium that describes a market."""
         assert self.market_levels is not None
-        books = account(case_at_pairs(self.case, self.types.points, self.types.parameter), self.market_levels, bertrand_matrix)
-        own = per_firm(books.profit + (books.investment_cost if self.options.payoff == "printed" else 0.0))
+        books = account(
+            case_at_pairs(self.case, self.types.points, self.types.parameter),
+            self.market_levels,
+            bertrand_matrix,
+        )
+        own = per_firm(
+            books.profit + (books.investment_cost if self.options.payoff == "printed" else 0.0)
+        )
         return np.where(books.describes_market.all((-2, -1), keepdims=True), own, np.nan)
 
     def private(self) -> Array:
@@ -176,7 +215,8 @@ class Scheme:
         return self.private_market.earned(self.options.payoff)[..., None]
 
     def outside(self, form: str, timing: Timing) -> Array:
-        """What staying out is worth, (2, ..., M, 1) or (2, ..., M, M); NaN where the market has no equilibrium."""
+        """What staying out is worth, (2, ..., M, 1) or (2, ..., M, M); NaN where the market has no
+        equilibrium."""
         return staying_out(self, form, timing, self.types.weights)
 
     @cached_property
@@ -185,16 +225,20 @@ class Scheme:
         return self.outside(self.options.participation, self.options.timing)
 
     def joining(self, net: Array, payoff: Array, form: str, timing: Timing) -> tuple[Array, Array]:
-        """Both sides of one form of individual rationality at net transfers and payoffs of the truth (2, ..., M, M): (2, ..., M) interim or
-        (2, ..., M, M) ex post; NaN where the outside is not known."""
+        """Both sides of one form of individual rationality at net transfers and payoffs of the
+        truth (2, ..., M, M): (2, ..., M) interim or (2, ..., M, M) ex post; NaN where the outside
+        is not known."""
         own = form == self.options.participation and timing == self.options.timing
-        sides = sides_of_joining(form, payoff, net, self.own_outside if own else self.outside(form, timing))
+        sides = sides_of_joining(
+            form, payoff, net, self.own_outside if own else self.outside(form, timing)
+        )
         if timing == "ex_post":
             return sides
         return sides[0] @ self.types.weights, sides[1] @ self.types.weights
 
     def by_own_type(self, values: Array, timing: Timing) -> Array:
-        """Values (2, ..., M, M) by own type alone, (2, ..., M), where firms decide knowing no more; as they are ex post."""
+        """Values (2, ..., M, M) by own type alone, (2, ..., M), where firms decide knowing no more;
+        as they are ex post."""
         return values if timing == "ex_post" else np.asarray(values @ self.types.weights)
 
     def by_type(self, values: Array, timing: Timing) -> Array:
@@ -203,13 +247,14 @@ class Scheme:
 
     @property
     def outside_of_types(self) -> Array:
-        """What staying out is worth to the types that expectations are taken over, (2, ..., K, 1) or (2, ..., K, K)."""
+        """What staying out is worth to the types that expectations are taken over, (2, ..., K, 1)
+        or (2, ..., K, K)."""
         at_types = self.own_outside[..., self.types.nodes, :]
         return at_types if at_types.shape[-1] == 1 else at_types[..., self.types.nodes]
 
     def kept_at(self, net: Array, reports: NDArray[np.intp]) -> tuple[Array, Array]:
-        """What types keep, net transfers (2, ..., M, M) included, when they report these points (2, ..., K), and what of it they are paid:
-        (2, ..., K, K) each, the own type first."""
+        """What types keep, net transfers (2, ..., M, M) included, when they report these points (2,
+        ..., K), and what of it they are paid: (2, ..., K, K) each, the own type first."""
         replies = self.replies
         told = np.searchsorted(replies.reports, reports)
         K, R = len(self.types.nodes), len(replies.reports)
@@ -217,45 +262,69 @@ class Scheme:
         for firm, table in enumerate(replies.tables):
             met = told[1 - firm] if self.types.private_values else np.arange(K) * R + told[1 - firm]
             own = np.take_along_axis(table, told[firm][..., :, None, None], -2)[..., 0, :]
-            earned.append(np.take_along_axis(own, np.broadcast_to(met[..., None, :], (*own.shape[:-1], K)), -1))
+            earned.append(
+                np.take_along_axis(
+                    own, np.broadcast_to(met[..., None, :], (*own.shape[:-1], K)), -1
+                )
+            )
             paid.append(at_reports(net[firm], reports[firm], reports[1 - firm]))
         return np.stack(earned) + np.stack(paid), np.stack(paid)
 
     def net(self, rule: TaxRule) -> Array:
-        """The net transfers (2, ..., M own reports, M rival's) of a rule with a formula; where the market has no equilibrium, staying out
-        counts as worth nothing. Where nobody may refuse there is no time at which they do, and a worst type is one in expectation."""
+        """The net transfers (2, ..., M own reports, M rival's) of a rule with a formula; where the
+        market has no equilibrium, staying out counts as worth nothing. Where nobody may refuse
+        there is no time at which they do, and a worst type is one in expectation.
+        """
         timing: Timing = "interim" if self.options.participation == "none" else self.options.timing
-        return own_first(*rule.net(self.assignment.reports(np.nan_to_num(self.own_outside), timing)))
+        return own_first(
+            *rule.net(self.assignment.reports(np.nan_to_num(self.own_outside), timing))
+        )
 
 
-def over_pairs(case: Case, points: Array, key: str, parameter: str, plain: bool = False) -> Allocation:
-    """The levels of a regime at all pairs of points in a case or a batch of them: arrays (..., M, M)."""
+def over_pairs(
+    case: Case, points: Array, key: str, parameter: str, plain: bool = False
+) -> Allocation:
+    """The levels of a regime at all pairs of points in a case or a batch of them: arrays (..., M,
+    M)."""
     return levels_over_pairs(case.flat(), points, key, parameter, plain=plain).reshaped(case.batch)
 
 
 def prepare(case: Case, types: TypeSpace, options: MechanismOptions) -> Scheme | None:
-    """The scheme of one case with everything any option may ask for; None where some pair has no social optimum."""
+    """The scheme of one case with everything any option may ask for; None where some pair has no
+    social optimum."""
     optimum = over_pairs(case, types.points, GOAL, types.parameter)
     if not optimum.solved:
         return None
-    return scheme_at(case, types, options, optimum, over_pairs(case, types.points, TODAY, types.parameter))
+    return scheme_at(
+        case, types, options, optimum, over_pairs(case, types.points, TODAY, types.parameter)
+    )
 
 
-def private_regime(case: Case, types: TypeSpace, key: str = TODAY, known: Array | None = None, plain: bool = False) -> PrivateEquilibrium:
-    """A regime in which firms choose for themselves (`nash`, `no_sharing`) when each knows its own type alone, in a case or a batch.
+def private_regime(
+    case: Case, types: TypeSpace, key: str = TODAY, known: Array | None = None, plain: bool = False
+) -> PrivateEquilibrium:
+    """A regime in which firms choose for themselves (`nash`, `no_sharing`) when each knows its own
+    type alone, in a case or a batch.
 
-    Its equilibrium is sought from the one with both types known at the middle pair, and asked for only where there is one at every pair
-    that is looked at. `known` (..., M, M, 4) or (..., K, K, 4) are those levels over all pairs of points or of types, where they are
-    known; otherwise they are found in the corners and in the middle. With `plain` global deviations are searched at these points alone.
+    Its equilibrium is sought from the one with both types known at the middle pair, and asked for
+    only where there is one at every pair that is looked at. `known` (..., M, M, 4) or (..., K, K,
+    4) are those levels over all pairs of points or of types, where they are known; otherwise they
+    are found in the corners and in the middle. With `plain` global deviations are searched at these
+    points alone.
     """
     K, M, middle = len(types.nodes), types.size, int(types.nodes[len(types.nodes) // 2])
     few = np.unique([0, middle, M - 1])
     if known is None:
-        known, place = over_pairs(case, types.points[..., few], key, types.parameter, plain).levels, int(np.searchsorted(few, middle))
+        known, place = (
+            over_pairs(case, types.points[..., few], key, types.parameter, plain).levels,
+            int(np.searchsorted(few, middle)),
+        )
     else:
         place = middle if known.shape[-2] == M else K // 2
     start = known[..., place, place, :] + 0.0 * known.sum((-3, -2))  # NaN where some pair has none
-    return private_equilibrium(case, types, start, few if plain else None, sharing_range=REGIMES[key].sharing_range)
+    return private_equilibrium(
+        case, types, start, few if plain else None, sharing_range=REGIMES[key].sharing_range
+    )
 
 
 def scheme_at(
@@ -269,10 +338,13 @@ def scheme_at(
 ) -> Scheme:
     """The scheme at the planner's levels over all pairs of points.
 
-    `market` is `nash` over the same pairs. With `plain` it is given only if the options ask for it, levels are found from a few pairs, and
-    `market_at_types` (..., K, K, 4) is `nash` at the types where it is known.
+    `market` is `nash` over the same pairs. With `plain` it is given only if the options ask for it,
+    levels are found from a few pairs, and `market_at_types` (..., K, K, 4) is `nash` at the types
+    where it is known.
     """
-    private = private_regime(case, types, TODAY, market_at_types if market is None else market.levels, plain)
+    private = private_regime(
+        case, types, TODAY, market_at_types if market is None else market.levels, plain
+    )
     return Scheme(
         case=case,
         types=types,

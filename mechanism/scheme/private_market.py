@@ -1,10 +1,12 @@
-"""The market when each firm alone knows its own type: `bayes_nash`, and the same with rates or without sharing.
+"""The market when each firm alone knows its own type: `bayes_nash`, and the same with rates or
+without sharing.
 
 As `nash`, but firm i of type theta_k chooses levels (s_i(theta_k), t_i(theta_k)) knowing only the
 distribution of its rival's type; levels are then observed and Bertrand prices follow. Its payoff is
 the expectation over the rival's types, each at the rival's strategy, and what it receives per unit
-of its own levels where rates were set before types were drawn (a negative rate is a tax). In equilibrium
-every firm sells at every pair of types; deviations are worth what they are with the rival driven out.
+of its own levels where rates were set before types were drawn (a negative rate is a tax). In
+equilibrium every firm sells at every pair of types; deviations are worth what they are with the
+rival driven out.
 """
 
 from __future__ import annotations
@@ -41,7 +43,8 @@ class PrivateGame:
     """Flat."""
     types: TypeSpace
     rates: Array
-    """(2 firms, C, 2): what a firm receives per unit of its sharing and of its investment; money."""
+    """(2 firms, C, 2): what a firm receives per unit of its sharing and of its investment;
+    money."""
     sharing_range: tuple[float, float]
     """What a firm may share; both ends equal where sharing is imposed."""
 
@@ -70,11 +73,12 @@ class PrivateGame:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PrivateEquilibrium:
-    """Strategies from which no type of either firm gains by other levels; "..." are the markets, none for one."""
+    """Strategies from which no type of either firm gains by other levels; "..." are the markets,
+    none for one."""
 
     converged: NDArray[np.bool_]
-    """(...): whether residual and regret are in tolerance and every firm sells at every pair of types; if not, no number is
-    claimed."""
+    """(...): whether residual and regret are in tolerance and every firm sells at every pair of
+    types; if not, no number is claimed."""
     strategy: Array
     """(2 firms, ..., n types, 2): sharing and investment of each type."""
     payoff: Array
@@ -84,7 +88,8 @@ class PrivateEquilibrium:
     residual: Array
     """(...): largest projected own gradient of any type, natural units."""
     regret: Array
-    """(...): largest gain of any type from a global change of its levels, whoever then sells, natural units."""
+    """(...): largest gain of any type from a global change of its levels, whoever then sells,
+    natural units."""
 
     def __post_init__(self) -> None:
         freeze(self)
@@ -92,37 +97,49 @@ class PrivateEquilibrium:
     def lane(self, at: int) -> PrivateEquilibrium:
         """One of many markets."""
         whole = {name: getattr(self, name)[at] for name in ("converged", "residual", "regret")}
-        return PrivateEquilibrium(**whole, **{name: getattr(self, name)[:, at] for name in ("strategy", "payoff", "own_cost")})
+        return PrivateEquilibrium(
+            **whole,
+            **{name: getattr(self, name)[:, at] for name in ("strategy", "payoff", "own_cost")},
+        )
 
     def reshaped(self, lead: tuple[int, ...]) -> PrivateEquilibrium:
         """The same with these axes in place of that of the markets."""
-        whole = {name: getattr(self, name).reshape(lead) for name in ("converged", "residual", "regret")}
+        whole = {
+            name: getattr(self, name).reshape(lead) for name in ("converged", "residual", "regret")
+        }
         by_firm = {name: getattr(self, name) for name in ("strategy", "payoff", "own_cost")}
         shaped = {name: a.reshape(2, *lead, *a.shape[2:]) for name, a in by_firm.items()}
         return PrivateEquilibrium(**whole, **shaped)
 
     def at_points(self, points: NDArray[np.intp]) -> PrivateEquilibrium:
         """One market at some of the points alone."""
-        return replace(self, **{name: getattr(self, name)[:, points] for name in ("strategy", "payoff", "own_cost")})
+        return replace(
+            self,
+            **{name: getattr(self, name)[:, points] for name in ("strategy", "payoff", "own_cost")},
+        )
 
     def earned(self, payoff: str) -> Array:
-        """(2, ..., n): what each type earns in this form of the payoff; NaN where there is no equilibrium."""
+        """(2, ..., n): what each type earns in this form of the payoff; NaN where there is no
+        equilibrium."""
         own = self.payoff + (self.own_cost if payoff == "printed" else 0.0)
         return np.where(self.converged[..., None], own, np.nan)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExpectedProfit:
-    """Expected profit of a firm's types, one lane each, in the firm's own levels (L, 2): sharing s and investment t.
+    """Expected profit of a firm's types, one lane each, in the firm's own levels (L, 2): sharing s
+    and investment t.
 
-    The margin is a sum of terms phi(s, t) = (1, t, t^2, s, s t, -s^2) whose coefficients alone depend on the rival's type, so that of
-    the rival's types only the coefficients' second moments matter, and of costs only what every rival type leaves of them.
+    The margin is a sum of terms phi(s, t) = (1, t, t^2, s, s t, -s^2) whose coefficients alone
+    depend on the rival's type, so that of the rival's types only the coefficients' second moments
+    matter, and of costs only what every rival type leaves of them.
     """
 
     moments: Array
     """E[w c c'], (L, 6, 6)."""
     cost: Array
-    """Curvatures kappa of own cost by rival type, times its probability, (L, K), or (L, 1) where all origins are zero."""
+    """Curvatures kappa of own cost by rival type, times its probability, (L, K), or (L, 1) where
+    all origins are zero."""
     origin: Array
     """Where own cost begins, (L, K) or (L, 1)."""
     rates: Array
@@ -169,7 +186,12 @@ def _terms(x: Array) -> dict[int, Array]:
 
 def _paired(moments: Array, left: dict[int, Array], right: dict[int, Array]) -> Array:
     """left' M right in every lane, of terms by their place."""
-    return np.asarray(sum(one * sum(moments[:, a, b] * other for b, other in right.items()) for a, one in left.items()))
+    return np.asarray(
+        sum(
+            one * sum(moments[:, a, b] * other for b, other in right.items())
+            for a, one in left.items()
+        )
+    )
 
 
 def private_equilibrium(
@@ -182,12 +204,13 @@ def private_equilibrium(
     rates: Array | float = 0.0,
     sharing_range: tuple[float, float] = (0.0, 1.0),
 ) -> PrivateEquilibrium:
-    """The equilibrium that best replies reach from levels `start` (..., 4), such as `nash` at the mean type, in a case or a batch of them.
+    """The equilibrium that best replies reach from levels `start` (..., 4), such as `nash` at the
+    mean type, in a case or a batch of them.
 
     `rates` (2, ..., 2) are received per unit of each firm's own sharing and investment. Strategies
     are found on the types expectations are taken over and then answered at every point of the grid,
-    so that the result has one row per point: (2, ..., M, ...). Global deviations are searched at the
-    points `searched`, by default at all. Where there is nothing to start from (NaN) there is no
+    so that the result has one row per point: (2, ..., M, ...). Global deviations are searched at
+    the points `searched`, by default at all. Where there is nothing to start from (NaN) there is no
     equilibrium either.
     """
     lead = start.shape[:-1]
@@ -229,9 +252,13 @@ def _settled(game: PrivateGame, strategy: Array, alike: bool) -> Array:
                 strategy[1, moving] = strategy[0, moving]
                 continue
             rivals, own = strategy[1 - firm, moving], strategy[firm, moving]
-            strategy[firm, moving] = _climb(some, firm, rivals, game.types.types_of(firm), own[:, :, None])[0]
+            strategy[firm, moving] = _climb(
+                some, firm, rivals, game.types.types_of(firm), own[:, :, None]
+            )[0]
         now, then = (levels / some.unit[:, None] for levels in (strategy[:, moving], before))
-        moved = np.abs(now - then).max((0, 2, 3)) > 1e-13 * np.maximum(1.0, np.abs(now).max((0, 2, 3)))
+        moved = np.abs(now - then).max((0, 2, 3)) > 1e-13 * np.maximum(
+            1.0, np.abs(now).max((0, 2, 3))
+        )
         moving = moving[moved]
         if not len(moving):
             break
@@ -278,7 +305,10 @@ def examined(
     gap = np.abs((answers[:, :, types.nodes] - strategy) / unit[:, None]).max((0, 2, 3))
     settled = gap <= 1e-9 * np.maximum(1.0, np.abs(strategy / unit[:, None]).max((0, 2, 3)))
     return PrivateEquilibrium(
-        converged=settled & everybody & (worst <= tolerances.residual) & (regret <= tolerances.regret),
+        converged=settled
+        & everybody
+        & (worst <= tolerances.residual)
+        & (regret <= tolerances.regret),
         strategy=answers,
         payoff=payoffs,
         own_cost=costs,
@@ -287,9 +317,11 @@ def examined(
     )
 
 
-def at_types(case: Case, types: TypeSpace, firm: int, found: PrivateEquilibrium, own_types: Array) -> tuple[Array, Array]:
-    """What one firm's types (n,), on the grid or between, earn in `bayes_nash` of one market, and their expected investment cost: (n,)
-    each."""
+def at_types(
+    case: Case, types: TypeSpace, firm: int, found: PrivateEquilibrium, own_types: Array
+) -> tuple[Array, Array]:
+    """What one firm's types (n,), on the grid or between, earn in `bayes_nash` of one market, and
+    their expected investment cost: (n,) each."""
     game = private_game(case, types, (1,))
     nearest = found.strategy[firm][np.abs(own_types[:, None] - types.of(firm)).argmin(1)]
     rivals = found.strategy[1 - firm][types.nodes][None]
@@ -297,9 +329,11 @@ def at_types(case: Case, types: TypeSpace, firm: int, found: PrivateEquilibrium,
     return value[0], _in_expectation(game, firm, own_types, x, rivals)[0][0]
 
 
-def _in_expectation(game: PrivateGame, firm: int, own_types: Array, own: Array, rivals: Array) -> tuple[Array, NDArray[np.bool_]]:
-    """Of types (n,) with levels (C, n, 2) in C markets: expected investment cost (C, n), and whether no price, quantity or
-    unit cost is negative against any rival's type (C,)."""
+def _in_expectation(
+    game: PrivateGame, firm: int, own_types: Array, own: Array, rivals: Array
+) -> tuple[Array, NDArray[np.bool_]]:
+    """Of types (n,) with levels (C, n, 2) in C markets: expected investment cost (C, n), and
+    whether no price, quantity or unit cost is negative against any rival's type (C,)."""
     types = game.types
     pairs = np.empty((len(own_types), len(types.nodes), 2))
     pairs[..., firm], pairs[..., 1 - firm] = own_types[:, None], types.types_of(1 - firm)
@@ -311,7 +345,8 @@ def _in_expectation(game: PrivateGame, firm: int, own_types: Array, own: Array, 
 
 
 def pairs_of(strategy: Array) -> Array:
-    """Levels (..., n, n, 4) at all pairs of types that follow strategies (2, ..., n, 2), firm 1's type first."""
+    """Levels (..., n, n, 4) at all pairs of types that follow strategies (2, ..., n, 2), firm 1's
+    type first."""
     n = strategy.shape[-2]
     x = np.empty((*strategy.shape[1:-2], n, n, 4))
     x[..., CONTROLS[0]] = strategy[0][..., :, None, :]
@@ -319,17 +354,22 @@ def pairs_of(strategy: Array) -> Array:
     return x
 
 
-def expected_under(case: Case, types: TypeSpace, found: PrivateEquilibrium, rates: Array | float = 0.0) -> ExpectedOutcome:
-    """Expectations over both firms' types in an equilibrium of a case or of each of a batch, NaN where there is none; net transfers are
-    what is received at rates (2, ..., 2)."""
+def expected_under(
+    case: Case, types: TypeSpace, found: PrivateEquilibrium, rates: Array | float = 0.0
+) -> ExpectedOutcome:
+    """Expectations over both firms' types in an equilibrium of a case or of each of a batch, NaN
+    where there is none; net transfers are what is received at rates (2, ..., 2)."""
     own = np.where(found.converged[..., None, None], found.strategy[..., types.nodes, :], np.nan)
     received = (own * np.asarray(rates)[..., None, :] if np.ndim(rates) else own * rates).sum(-1)
     both = np.broadcast_arrays(received[0][..., :, None], received[1][..., None, :])
     return expected_outcome(case, types, pairs_of(own), np.stack(both, -1))
 
 
-def expected_profit(game: PrivateGame, firm: int, rivals: Array, own_types: Array) -> ExpectedProfit:
-    """In C markets, rivals' strategies (C, K, 2), the expected profits of own types (n,): C * n lanes, a market's types together.
+def expected_profit(
+    game: PrivateGame, firm: int, rivals: Array, own_types: Array
+) -> ExpectedProfit:
+    """In C markets, rivals' strategies (C, K, 2), the expected profits of own types (n,): C * n
+    lanes, a market's types together.
 
     Its levels and its money are in natural units.
     """
@@ -343,7 +383,9 @@ def expected_profit(game: PrivateGame, firm: int, rivals: Array, own_types: Arra
     for a in range(6):
         for b in range(a + 1):
             moments[a, b] = moments[b, a] = (weight * terms[a] * terms[b]).sum(-1)
-    kappa, origin = (np.broadcast_to(of_firm(a, firm), len(x)).reshape(C * n, K) for a in own_parabola(here, x))
+    kappa, origin = (
+        np.broadcast_to(of_firm(a, firm), len(x)).reshape(C * n, K) for a in own_parabola(here, x)
+    )
     cost = kappa * types.probabilities
     if not origin.any():
         cost, origin = cost.sum(-1, keepdims=True), origin[:, :1]
@@ -358,11 +400,14 @@ def expected_profit(game: PrivateGame, firm: int, rivals: Array, own_types: Arra
 def _rates_of_types(game: PrivateGame, firm: int, n: int) -> Array:
     """(C * n, 2): what n types of a firm receive per unit of their levels, natural units."""
     units = game.units
-    return np.repeat(game.rates[firm] / np.concatenate([units.money, units.of("price")], -1), n, axis=0)
+    return np.repeat(
+        game.rates[firm] / np.concatenate([units.money, units.of("price")], -1), n, axis=0
+    )
 
 
 def _meetings(game: PrivateGame, firm: int, rivals: Array, own_types: Array) -> tuple[Case, Array]:
-    """Own types (n,) against rivals' strategies (C, K, 2): markets and levels (C * n * K, 4), own ones zero; natural units."""
+    """Own types (n,) against rivals' strategies (C, K, 2): markets and levels (C * n * K, 4), own
+    ones zero; natural units."""
     types, units = game.types, game.units
     C, K, n = len(rivals), len(types.nodes), len(own_types)
     lanes = np.repeat(np.arange(C), n * K)
@@ -374,9 +419,11 @@ def _meetings(game: PrivateGame, firm: int, rivals: Array, own_types: Array) -> 
     return in_units(here, units.take(lanes)), together(x.reshape(-1, 4))
 
 
-def _true_best(game: PrivateGame, firm: int, rivals: Array, own_types: Array, own: Array, value: Array) -> Array:
-    """The most (C, n) that own types (n,) expect of any levels, whoever then sells, money: `own` (C, n, 2) are the best and
-    worth `value` where every firm is taken to sell."""
+def _true_best(
+    game: PrivateGame, firm: int, rivals: Array, own_types: Array, own: Array, value: Array
+) -> Array:
+    """The most (C, n) that own types (n,) expect of any levels, whoever then sells, money: `own`
+    (C, n, 2) are the best and worth `value` where every firm is taken to sell."""
     units, n = game.units, len(own_types)
     here, x = _meetings(game, firm, rivals, own_types)
     deviations = Deviations(
@@ -393,12 +440,17 @@ def _true_best(game: PrivateGame, firm: int, rivals: Array, own_types: Array, ow
     return best.reshape(-1, n) * units.money
 
 
-def _climb(game: PrivateGame, firm: int, rivals: Array, own_types: Array, starts: Array) -> tuple[Array, Array, Array]:
-    """In C markets, rivals' strategies (C, K, 2), for each own type (n,) the best end of climbs from its starts (C, n, m, 2): levels
-    (C, n, 2), payoff (C, n), residual in natural units (C, n)."""
+def _climb(
+    game: PrivateGame, firm: int, rivals: Array, own_types: Array, starts: Array
+) -> tuple[Array, Array, Array]:
+    """In C markets, rivals' strategies (C, K, 2), for each own type (n,) the best end of climbs
+    from its starts (C, n, m, 2): levels (C, n, 2), payoff (C, n), residual in natural units (C,
+    n)."""
     C, n, tries, _ = starts.shape
     units = game.units
-    objective = expected_profit(game, firm, rivals, own_types).take(np.repeat(np.arange(C * n), tries))
+    objective = expected_profit(game, firm, rivals, own_types).take(
+        np.repeat(np.arange(C * n), tries)
+    )
     market = np.repeat(np.arange(C), n * tries)
     cap = of_firm(game.case.investment_cap, firm) / units.quantity[:, 0]
     least, most = game.sharing_range
@@ -415,4 +467,6 @@ def _climb(game: PrivateGame, firm: int, rivals: Array, own_types: Array, starts
 
 def _of_market(units: NaturalUnits, axes: int = 1) -> NaturalUnits:
     """Units of C markets (C, 1) for arrays with more axes between the market and its levels."""
-    return NaturalUnits(**{name: a.reshape(-1, *([1] * axes), 1) for name, a in vars(units).items()})
+    return NaturalUnits(
+        **{name: a.reshape(-1, *([1] * axes), 1) for name, a in vars(units).items()}
+    )

@@ -1,7 +1,9 @@
-"""What one tax rule does at one case with private types, and what their market is without one, as values.
+"""What one tax rule does at one case with private types, and what their market is without one, as
+values.
 
-Money is in the case's own unit, payoffs are expectations over the rival's type unless said otherwise. Firms are counted from 1 where a row
-names one. Whatever was not asked or is not known is None.
+Money is in the case's own unit, payoffs are expectations over the rival's type unless said
+otherwise. Firms are counted from 1 where a row names one. Whatever was not asked or is not known is
+None.
 """
 
 from __future__ import annotations
@@ -88,7 +90,8 @@ class Checks:
     """By form, in both timings."""
     program: ProgramCheck | None
     collusion: Check
-    """What both firms together gain by agreeing on reports; its witness names both types and both reports."""
+    """What both firms together gain by agreeing on reports; its witness names both types and both
+    reports."""
     budget: Budget
 
     @property
@@ -108,9 +111,13 @@ class Checks:
 
     @property
     def dominant_whatever_levels(self) -> bool:
-        """Whether truth is a best reply whatever the rival reports and whatever levels the firm then picks."""
+        """Whether truth is a best reply whatever the rival reports and whatever levels the firm
+        then picks."""
         asked = ("dominant", "free", self.payoff)
-        return any((c.incentive, c.deviation, c.payoff) == asked and c.check.status == "holds" for c in self.incentives)
+        return any(
+            (c.incentive, c.deviation, c.payoff) == asked and c.check.status == "holds"
+            for c in self.incentives
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,13 +138,15 @@ class ConstraintRow:
     type: float
     report: float | None
     rival_type: float | None
-    """The rival's type at which it is tightest, where it is asked for each; None where it is an expectation."""
+    """The rival's type at which it is tightest, where it is asked for each; None where it is an
+    expectation."""
     weight: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class RepairResult:
-    """The least total absolute correction of interim net transfers that makes the case's own IC and IR hold."""
+    """The least total absolute correction of interim net transfers that makes the case's own IC and
+    IR hold."""
 
     status: Literal["optimal", "infeasible", "not_established"]
     incentive: str
@@ -247,7 +256,8 @@ class Lottery:
 
     types: tuple[float, float]
     probability_by_weight: Mapping[str, float]
-    """Probability of the levels that are best at each weight on welfare, the rest being on joint profit."""
+    """Probability of the levels that are best at each weight on welfare, the rest being on joint
+    profit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -273,11 +283,13 @@ class RuleResult:
     expected: ExpectedOutcome
     """If everybody tells the truth."""
     least: Array
-    """(2,): the least expected net receipts with which every type would join, doing what firms then do; NaN where not known."""
+    """(2,): the least expected net receipts with which every type would join, doing what firms then
+    do; NaN where not known."""
     worst: Array
     """(2,): what the worst type of each firm keeps as it stands."""
     achieved: ExpectedOutcome | None
-    """What firms then do: truth where it is a best reply, the equilibrium in reports otherwise; None where there is none."""
+    """What firms then do: truth where it is a best reply, the equilibrium in reports otherwise;
+    None where there is none."""
     checks: Checks
     repair: RepairResult | None
     """None where nothing needs mending."""
@@ -306,7 +318,8 @@ class Strategy:
 
     @classmethod
     def rows(cls, types: TypeSpace, strategy: Array, payoff: Array) -> tuple[Strategy, ...]:
-        """Of strategies (2, M points, 2) and payoffs (2, M) those of the types expectations are taken over."""
+        """Of strategies (2, M points, 2) and payoffs (2, M) those of the types expectations are
+        taken over."""
         return tuple(
             cls(
                 firm=firm + 1,

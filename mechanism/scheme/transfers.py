@@ -1,4 +1,5 @@
-"""Transfers that are solved for: which options of a case have any, and which have them in closed form."""
+"""Transfers that are solved for: which options of a case have any, and which have them in closed
+form."""
 
 from __future__ import annotations
 
@@ -14,7 +15,10 @@ def no_design(types: TypeSpace, options: MechanismOptions) -> WhyNot | None:
         return why
     if options.allocation == "second_best":
         if not types.private_values:
-            text = f"with a private {types.parameter} lotteries over levels are not solved for: both types move both profits"
+            text = (
+                f"with a private {types.parameter} lotteries over levels are not solved for: both"
+                " types move both profits"
+            )
             return WhyNot(code="both_types", text=text)
         return too_many(len(types.nodes), "lotteries")
     by_type = expectations_count(options.incentive, options.timing, options.participation)
@@ -24,5 +28,8 @@ def no_design(types: TypeSpace, options: MechanismOptions) -> WhyNot | None:
 def in_closed_form(options: MechanismOptions) -> bool:
     """Whether the best transfers at the planner's levels are those of the least outlay, in
     expectation given the own type."""
-    expected = expectations_count(options.incentive, options.timing, options.participation) and options.participation != "none"
+    expected = (
+        expectations_count(options.incentive, options.timing, options.participation)
+        and options.participation != "none"
+    )
     return expected and options.allocation == "efficient" and options.objective != "min_violation"
