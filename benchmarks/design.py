@@ -72,10 +72,11 @@ def many(points: int, count: int = 10) -> bool:
     size = interim.shape[-1]
     pairs = np.array([(t, r) for t in range(size) for r in range(size) if t != r])
     A = np.zeros((len(pairs), size))
+    # U(true) - U(report) >= what a lie gains
     A[np.arange(len(pairs)), pairs[:, 0]], A[np.arange(len(pairs)), pairs[:, 1]] = (
         1,
         -1,
-    )  # U(true) - U(report) >= what a lie gains
+    )
     gain = interim[:, pairs[:, 0], pairs[:, 1]] - interim[:, pairs[:, 1], pairs[:, 1]]
     copies = 50
     wide, low = np.tile(interim, (copies, 1, 1)), np.tile(floor, (copies, 1))

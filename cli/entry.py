@@ -22,17 +22,14 @@ FAULT, USAGE, NOT_MET, INTERRUPTED = 1, 2, 3, 130
 
 def run() -> None:
     """Run the command line of this process and leave with its exit code."""
-    gc.set_threshold(
-        200_000, 50, 50
-    )  # what imports make lives to the end: looking for garbage among it only costs time
-    warnings.simplefilter(
-        "ignore", RuntimeWarning
-    )  # overflow at extreme input ends in a status, which is what is told
+    # what imports make lives to the end: looking for garbage among it only costs time
+    gc.set_threshold(200_000, 50, 50)
+    # overflow at extreme input ends in a status, which is what is told
+    warnings.simplefilter("ignore", RuntimeWarning)
     for stream in (sys.stdout, sys.stderr):
         if stream is not None and hasattr(stream, "reconfigure"):
-            stream.reconfigure(
-                errors="backslashreplace"
-            )  # a name the terminal cannot show is no reason to fail
+            # a name the terminal cannot show is no reason to fail
+            stream.reconfigure(errors="backslashreplace")
     heed()
     try:
         code = main(sys.argv[1:])

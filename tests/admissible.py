@@ -67,9 +67,8 @@ def cases(
     own_slope = per_firm(1.0, 2.0)
     phi2, phi3 = number(0.0, 0.5), number(0.0, 0.3)
     form = draw(st.sampled_from(forms))
-    largest = (
-        0.9 if form == "restricted" else 1.0
-    )  # at one, shared knowledge replaces all investment of both
+    # at one, shared knowledge replaces all investment of both
+    largest = 0.9 if form == "restricted" else 1.0
     case = make_case(
         intercept=per_firm(15.0, 25.0),
         own_slope=own_slope,

@@ -436,8 +436,8 @@ BASE = json.dumps(
 RANGES = ("10:12:3", "1:0:3", "0:1:99999999", "a:b", "::", "1:2:" + "9" * 30, "0.1:0.2:2")
 """Of values, good and bad."""
 KINDS = ("case", "case", "case", "setting", "setting", "design", "patch", "table", "result")
-RESULT = """case_id,cost.scale,policy,status,welfare,welfare_net,consumer_surplus,profit_1,profit_2,\
-public_outlay,ic,ir,value,competes,recommended,best
+RESULT = """case_id,cost.scale,policy,status,welfare,welfare_net,consumer_surplus,profit_1,\
+profit_2,public_outlay,ic,ir,value,competes,recommended,best
 0,12.0,nash,converged,10.0,10.0,4.0,3.0,3.0,0.0,,,10.0,1.0,0.0,groves
 0,12.0,groves,converged,11.0,10.5,4.0,3.0,4.0,0.5,holds,violated,10.5,1.0,1.0,groves
 0,12.0,social_optimum,converged,12.0,12.0,4.0,4.0,4.0,0.0,,,12.0,0.0,0.0,groves
@@ -908,9 +908,8 @@ def try_command(oracle: Oracle, chance: random.Random) -> None:
         if line[:2] == ["examples", "copy"]
         else ()
     )
-    replaced = (
-        (fuzzed,) if not {fuzzed, f"@{fuzzed}"} & set(read_by(line)) else ()
-    )  # it is written to, not read
+    # it is written to, not read
+    replaced = (fuzzed,) if not {fuzzed, f"@{fuzzed}"} & set(read_by(line)) else ()
     ran = oracle.run(*line, made=(*written, *copied, *replaced), twice=False)
     if ran is not None and ran.code == 2 and any((folder / name).exists() for name in written):
         oracle.found("half", "exit 2 after writing a file", line)
@@ -951,9 +950,8 @@ TRIES = 40
 """Files that are made until one is good."""
 
 
-@patch(
-    "typer.main.get_command", cache(get_command)
-)  # putting the commands together takes as long as validating a file
+# putting the commands together takes as long as validating a file
+@patch("typer.main.get_command", cache(get_command))
 def fuzz(
     files: int,
     evaluations: int,

@@ -266,9 +266,13 @@ def climb(m: Stage, regime: str, start: Levels) -> Levels:
     point = start
     for _ in range(2):
         found = optimize.minimize(
-            loss, point, jac=True, method="TNC", bounds=[(0, 1), (0, 1), (0, top), (0, top)],
+            loss,
+            point,
+            jac=True,
+            method="TNC",
+            bounds=[(0, 1), (0, 1), (0, top), (0, top)],
             options={"maxfun": 600, "ftol": 1e-15, "gtol": 1e-8, "xtol": 1e-12},
-        )  # fmt: skip
+        )
         point = [float(v) for v in found.x]
     return point
 

@@ -14,7 +14,8 @@ from command import Run
 
 from mechanism.analysis import findings as batch_findings
 from mechanism.analysis.findings import Result, groups, read_result, shape
-from mechanism.report.tree import Tree, findings_tree
+from mechanism.report.findings import findings_tree
+from mechanism.report.plain import Tree
 
 CASES = Path(__file__).resolve().parents[1] / "cases"
 DESIGN = """case: {case}
@@ -93,10 +94,11 @@ def test_shares_and_quantiles_are_those_counted_by_hand(result: Path) -> None:
         )
         assert mean == pytest.approx(rows["nash"]["wins"])
     assert {group["group"] for group in found["by"]["cost.form"]} == {"saturating", "exponential"}
+    # forms of cost have no order
     assert set(found["shapes"]) == {
         "demand.cross_slope",
         "cost.scale",
-    }  # forms of cost have no order
+    }
 
 
 def test_the_three_formats(run: Run, result: Path) -> None:

@@ -84,11 +84,12 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
         summary = run(job(), out)
         assert (summary.failed, summary.kept) == (len(range(0, CASES, 7)), 0)
         found[ending] = out.read_bytes()
+    # the parts are gone
     assert [path.name for path in sorted(folder.iterdir())] == [
         "r.csv",
         "r.csv.metadata.json",
         "r.parquet",
-    ]  # the parts are gone
+    ]
     return found
 
 
@@ -173,9 +174,8 @@ def test_killed_twice_and_resumed_the_bytes_are_those_of_an_unbroken_run(
     assert out.read_bytes() == unbroken[ending]
     assert not Parts(out).exist()
     assert len(list(trail.iterdir())) >= 2
-    wait_for(
-        lambda: not any(alive(int(path.name)) for path in trail.iterdir())
-    )  # no worker outlives the run
+    # no worker outlives the run
+    wait_for(lambda: not any(alive(int(path.name)) for path in trail.iterdir()))
 
 
 def alive(process: int) -> bool:

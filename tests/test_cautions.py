@@ -183,9 +183,8 @@ def test_what_undercutting_agreed_prices_gains_by_brute_force() -> None:
             A, best = [market.intercept[k] + shift[k] for k in (0, 1)], -np.inf
             for price in np.linspace(0, 1.5 * agreed["price"][i], 60_001):
                 q_j = A[j] - b[j] * agreed["price"][j] + x * price
-                other = (
-                    agreed["price"][j] if q_j >= 0 else (A[j] + x * price) / b[j]
-                )  # the price at which it just sells nothing
+                # the price at which it just sells nothing
+                other = agreed["price"][j] if q_j >= 0 else (A[j] + x * price) / b[j]
                 best = max(
                     best,
                     price * (A[i] - b[i] * price + x * other)
@@ -228,9 +227,8 @@ def test_what_fixing_prices_would_add() -> None:
         books(found, "joint_profit")["profit"]
     )
     assert told(found, "joint_profit")["price_temptation"].amount == pytest.approx(more, rel=1e-9)
-    assert "price_temptation" not in told(
-        shipped("near_monopolies"), "joint_profit"
-    )  # next to nothing
+    # next to nothing
+    assert "price_temptation" not in told(shipped("near_monopolies"), "joint_profit")
     assert "price_temptation" not in told(found, "price_collusion")
 
 

@@ -74,9 +74,8 @@ def test_a_case_with_types_is_designed_for(run: Run) -> None:
     assert told["objective_value"] == pytest.approx(told["benchmark"]["least_outlay"], rel=1e-7)
     assert "the least expected outlay that" in told["verdicts"][0].lower()
     assert {row["constraint"] for row in told["binding"]} == {"ic", "ir"}
-    assert (
-        run("design", TYPED, "--tax-rule", "agv", "--strict").code == 3
-    )  # nobody is asked whether it wants to join
+    # nobody is asked whether it wants to join
+    assert run("design", TYPED, "--tax-rule", "agv", "--strict").code == 3
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,10 @@ import pytest
 import trees
 from command import Run
 
-from cli.pages.evaluation import evaluation, kept
+from cli.pages.evaluation import evaluation
 from cli.pages.figures import aligned, column, number, pair_column, percent, plain
 from cli.pages.page import Column, Page
+from cli.pages.words import kept
 
 CASE = """\
 schema_version: 1
@@ -56,7 +57,7 @@ def found(tree: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> dict[str, An
     """A copy of that result, which every evaluation of the test then leads to."""
     result = copy.deepcopy(tree)
     monkeypatch.setattr("mechanism.analysis.evaluation.evaluate", lambda *_, **__: None)
-    monkeypatch.setattr("mechanism.report.tree.evaluation_tree", lambda _: result)
+    monkeypatch.setattr("mechanism.report.evaluation.evaluation_tree", lambda _: result)
     return result
 
 

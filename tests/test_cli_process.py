@@ -262,9 +262,8 @@ def test_a_signal_ends_every_command_with_130_even_where_it_is_swallowed(
     )
     assert done.returncode == 130
     assert "Traceback" not in done.stderr
-    assert not [
-        path for path in tmp_path.glob("r.*") if path.suffix != ".parts"
-    ]  # a batch keeps what it has done
+    # a batch keeps what it has done
+    assert not [path for path in tmp_path.glob("r.*") if path.suffix != ".parts"]
 
 
 @posix

@@ -396,9 +396,8 @@ def test_names_in_csv_are_not_run_and_json_is_untouched(run: Run, here: Path) ->
     (here / "n.json").write_text(json.dumps({"base": "c.yaml", "name": name}))
     rows = list(csv.DictReader(io.StringIO(run("evaluate", "n.json", "--format", "csv").out)))
     assert {row["case"] for row in rows} == {f"'{name}"}
-    assert (
-        min(float(row["change_welfare"] or 0) for row in rows) < 0
-    )  # a number below zero is no formula
+    # a number below zero is no formula
+    assert min(float(row["change_welfare"] or 0) for row in rows) < 0
     assert json.loads(run("evaluate", "n.json", "--format", "json").out)["case"]["name"] == name
     (here / "=c.yaml").write_text(CASE)
     (here / "l.yaml").write_text("cases: ['=c.yaml']\npolicies: [nash]\n")
@@ -476,9 +475,8 @@ def test_what_is_no_file_is_refused(run: Run, here: Path) -> None:
     assert "there is no such file" in refused(run("batch", "n.yaml", "--dry-run"))
     (here / f"{long}.yaml").write_text(CASE)
     assert run("validate", f"{long}.yaml").code == 0
-    assert (
-        run("evaluate", f"{long}.yaml", "--out", f"{long}.txt").code == 0
-    )  # as long as a name may be
+    # as long as a name may be
+    assert run("evaluate", f"{long}.yaml", "--out", f"{long}.txt").code == 0
 
 
 @posix

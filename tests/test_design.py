@@ -25,7 +25,7 @@ from mechanism.design.environment import (
 from mechanism.design.program import Program, build, stacked
 from mechanism.design.setting_file import DesignOptions
 from mechanism.design.solve import Design, Ties, design, least_outlay, proves, refute, solve
-from mechanism.report.design_tree import design_tree
+from mechanism.report.design import design_tree
 
 TRADE = Path(__file__).resolve().parents[1] / "cases" / "settings" / "bilateral_trade.yaml"
 GRID = np.array([0.1, 0.3, 0.5, 0.7, 0.9])
@@ -114,12 +114,10 @@ def test_what_contradicts_itself_is_named_with_its_weights() -> None:
     assert found.contradiction is not None
     assert replace(found.contradiction, ties=None) == refute(build(setting, options))
     rows = found.contradiction.rows
-    assert (
-        np.diff([row.weight for row in rows]).max() <= 1e-9
-    )  # the heaviest first, but for rounding
-    assert sum(row.weight for row in rows) == pytest.approx(
-        1
-    )  # every row may be missed by the same amount
+    # the heaviest first, but for rounding
+    assert np.diff([row.weight for row in rows]).max() <= 1e-9
+    # every row may be missed by the same amount
+    assert sum(row.weight for row in rows) == pytest.approx(1)
     for row in rows:
         if row.constraint == "budget":
             assert (row.player, row.type, row.report) == (None, None, None)
@@ -192,9 +190,8 @@ def test_rows_of_single_states_add_up_to_a_contradiction_by_what_they_name() -> 
         for row in page["binding"]
         if row["constraint"] == "ic"
     )
-    assert all(
-        row["state"] is None for row in page["binding"] if row["constraint"] == "ir"
-    )  # in expectation
+    # in expectation
+    assert all(row["state"] is None for row in page["binding"] if row["constraint"] == "ir")
 
 
 def coarse(
@@ -223,10 +220,11 @@ def coarse(
     ("setting", "ties"),
     [
         (coarse(), Ties(states=4, otherwise="possible")),  # kept, it brings money
+        # staying out is worth more than all that can be gained
         (
             coarse(outside=0.2),
             Ties(states=4, otherwise="infeasible"),
-        ),  # staying out is worth more than all that can be gained
+        ),
         (
             coarse(outside=0.2, alternatives=("keep", "trade")),
             Ties(states=4, otherwise="infeasible"),

@@ -76,28 +76,27 @@ def test_choosers_that_would_drive_a_firm_out_claim_nothing_and_say_what_is_reac
     leader = solve_regime(market, "sequential")
     assert (leader.status, leader.certificate.driven_out) == ("infeasible", 1)
     (there,) = leader.certificate.others
-    assert there.profit[0] == pytest.approx(
-        87.5, rel=1e-9
-    )  # alone, at t = 25: (10 + 25)^2 / 4 - .35 25^2
+    # alone, at t = 25: (10 + 25)^2 / 4 - .35 25^2
+    assert there.profit[0] == pytest.approx(87.5, rel=1e-9)
     for key in (
         "nash",
         "investment_first",
     ):  # what is shared wins nothing where products are unrelated
         found = solve_regime(market, key)
         assert found.levels is not None
-        np.testing.assert_allclose(
-            found.levels[2:], 10 / 1.3, rtol=1e-9
-        )  # N = 10 + .1 t = 1.4 t; driving the rival out wins nothing
+        # N = 10 + .1 t = 1.4 t; driving the rival out wins nothing
+        np.testing.assert_allclose(found.levels[2:], 10 / 1.3, rtol=1e-9)
 
 
 @pytest.mark.parametrize(
     ("number", "regime", "value"),
     [
+        # hardly any levels at which both sell: one leaks much, the other can only just sell
         (
             352,
             "first_best",
             1074.75065379,
-        ),  # hardly any levels at which both sell: one leaks much, the other can only just sell
+        ),
         (352, "joint_profit", 537.00060017),
         (384, "first_best", 1.05511718659),  # in units far from one firm's size
         (392, "joint_profit", 1.12674276234),  # optima in pairs

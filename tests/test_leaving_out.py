@@ -58,10 +58,11 @@ def alone(case: Case, key: str, i: int, x: np.ndarray) -> float:
         y = one["cost_spillover"][k] * t[m] * s[m]
         cost += one["cost_scale"][k] / 2 * t[k] ** 2 * (1 - one["max_saving"][k] * y / (1 + y))
     b, z = one["own_slope"], one["cross_slope"][0]
+    # demand for i where j sells nothing
     left, slope = (
         (b[j] * n[i] + z * n[j]) / b[j],
         (b[0] * b[1] - z**2) / b[j],
-    )  # demand for i where j sells nothing
+    )
     if left <= 0:
         return -np.inf
     if key in ("joint_profit", "social_optimum"):

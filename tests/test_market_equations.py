@@ -227,10 +227,11 @@ def test_the_restricted_form_lies_outside_them() -> None:
 def test_cost_derivatives_by_complex_step(form: str) -> None:
     """In both arguments, and the parabola in own investment through the same values."""
     t, y = (a.ravel() for a in np.meshgrid(np.linspace(0.1, 5, 20), np.linspace(0, 7, 29)))
+    # the restricted form's second derivatives jump there
     t, y = (
         t[np.abs(t - y) > 1e-6],
         y[np.abs(t - y) > 1e-6],
-    )  # the restricted form's second derivatives jump there
+    )
     found, step = COST_FORMS[form].derivatives(t, y, K, GAMMA), 1e-20
     in_t = COST_FORMS[form].derivatives(t + 1j * step, y, K, GAMMA)  # type: ignore[arg-type]
     in_y = COST_FORMS[form].derivatives(t, y + 1j * step, K, GAMMA)  # type: ignore[arg-type]

@@ -528,9 +528,8 @@ def test_conditions_and_their_slopes_on_a_box_are_enclosed(
     true_own = np.stack([by_firm[0][:, 0], by_firm[1][:, 1]], -1)
     true_cross = np.stack([by_firm[1][:, 0], by_firm[0][:, 1]], -1)
     s = sharing_equilibrium(case, t)[0]
-    smooth = np.asarray(
-        imposed is not None or ((s > 1e-4) & (s < 1 - 1e-4)).all(-1)
-    )  # differences straddle kinks elsewhere
+    # differences straddle kinks elsewhere
+    smooth = np.asarray(imposed is not None or ((s > 1e-4) & (s < 1 - 1e-4)).all(-1))
     for enclosure, values in ((own, true_own), (cross, true_cross)):
         holds(
             enclosure,

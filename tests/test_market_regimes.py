@@ -95,21 +95,21 @@ def test_symmetric_equations_of_the_paper_hold(form: str, k: float) -> None:
 
     s, t, f_t, f_y, g_own, g_rival, A = parts("joint_profit")
     weight = 4 * b1 * A / (2 * b1 - b2) ** 2
-    assert weight * (spill * t - g_own - g_rival) - 2 * lam * t * f_y == pytest.approx(
-        0, abs=1e-8
-    )  # (13)
+    # (13)
+    assert weight * (spill * t - g_own - g_rival) - 2 * lam * t * f_y == pytest.approx(0, abs=1e-8)
+    # (14)
     assert weight * (1 - alpha + spill * s) - 2 * (f_t + lam * s * f_y) == pytest.approx(
         0, abs=1e-8
-    )  # (14)
+    )
 
     s, t, f_t, f_y, g_own, g_rival, A = parts("social_optimum")
     weight = b1 * A * (3 * b1 - 2 * b2) / ((2 * b1 - b2) ** 2 * (b1 - b2))
+    # (27)
     assert 2 * weight * (spill * t - g_own - g_rival) - 2 * lam * t * f_y == pytest.approx(
         0, abs=1e-8
-    )  # (27)
-    assert weight * (1 - alpha + spill * s) - (f_t + lam * s * f_y) == pytest.approx(
-        0, abs=1e-8
-    )  # (28)
+    )
+    # (28)
+    assert weight * (1 - alpha + spill * s) - (f_t + lam * s * f_y) == pytest.approx(0, abs=1e-8)
 
 
 @given(case=cases())
@@ -192,9 +192,8 @@ def test_best_replies_are_global(case: Case, seed: int) -> None:
         grid = np.repeat(x, s.size, axis=0)
         grid[:, firm], grid[:, 2 + firm] = s.ravel(), t.ravel()
         books = account(case, grid, bertrand_matrix)
-        grid = grid[
-            books.price[:, firm] >= books.unit_cost[:, firm]
-        ]  # a loss on every unit is no sale
+        # a loss on every unit is no sale
+        grid = grid[books.price[:, firm] >= books.unit_cost[:, firm]]
         assert payoff.value(grid).max() <= value[0] + 1e-9 * max(1.0, abs(value[0]))
 
 

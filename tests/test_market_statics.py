@@ -14,7 +14,8 @@ from market.model.outcome import account
 from market.model.units import POWERS, in_words
 from market.regimes import REGIMES, solve_regime
 from market.regimes.statics import comparative_statics, dimension_of, shifts, values
-from mechanism.report.tree import Tree, elasticities_tree, slopes_tree
+from mechanism.report.plain import Tree
+from mechanism.report.statics import elasticities_tree, slopes_tree
 
 MARKETS: dict[str, dict[str, object]] = {
     "equal": {},
@@ -169,9 +170,8 @@ def test_a_kink_has_both_sides_in_every_form() -> None:
     written, relative = without_spillover("nash")
     key = "security.demand_spillover"
     assert (written[key]["falling"] is None, relative[key]["falling"] is None) == (False, False)
-    assert [name for name, row in written.items() if row["falling"] is not None] == [
-        key
-    ]  # rounding is no kink
+    # rounding is no kink
+    assert [name for name, row in written.items() if row["falling"] is not None] == [key]
     rows = list(
         csv.DictReader(
             io.StringIO(derivatives_csv({"derivatives": written, "elasticities": relative}))

@@ -21,7 +21,7 @@ from mechanism.casefile.schema import load_case, parse_tree
 from mechanism.casefile.types import type_space
 from mechanism.design.setting_file import DesignOptions, parse_setting
 from mechanism.design.solve import design
-from mechanism.report.design_tree import design_tree
+from mechanism.report.design import design_tree
 from mechanism.scheme.market_setting import WEIGHTS
 
 CASES = Path(__file__).resolve().parents[1] / "cases"
@@ -290,9 +290,8 @@ def test_the_dearer_public_money_the_less_of_the_planners_levels() -> None:
         assert shares == pytest.approx([1.0] * 4)
     welfare, outlay, net = np.array(found).T
     best = next(row for row in result["comparison"] if row["policy"] == "social_optimum")["welfare"]
-    assert welfare[0] == pytest.approx(
-        best, rel=2e-9
-    )  # a billionth is given up for the cheapest transfers
+    # a billionth is given up for the cheapest transfers
+    assert welfare[0] == pytest.approx(best, rel=2e-9)
     for falling in (welfare, outlay, net):
         assert (np.diff(falling) < 0).all()
     market = next(row for row in result["comparison"] if row["policy"] == "nash")["welfare"]

@@ -15,7 +15,7 @@ from market.model.pricing import bertrand_matrix
 from market.regimes import solve_regime
 from mechanism.design.checks import Refusal, least_lump_sums, participation
 from mechanism.design.cvx import least_lump_sums as least_lump_sums_by_program
-from mechanism.report.design_tree import witness_tree
+from mechanism.report.design import witness_tree
 from mechanism.scheme.full_information import full_information, regulated_game, subsidy
 
 
@@ -39,9 +39,8 @@ def test_the_social_optimum_is_an_equilibrium_with_zero_net_transfer(case: Case)
     optimum, nash = solve_regime(case, "social_optimum"), solve_regime(case, "nash")
     if not optimum.solved or optimum.accounts is None:
         return
-    assume(
-        optimum.accounts.quantity.min() > 0
-    )  # at the edge of the market the square of a negative price counts as welfare
+    # at the edge of the market the square of a negative price counts as welfare
+    assume(optimum.accounts.quantity.min() > 0)
     found = full_information(case, optimum, nash)
     size = max(1.0, abs(optimum.welfare))
     assert optimum.levels is not None

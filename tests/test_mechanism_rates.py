@@ -470,9 +470,8 @@ def test_joining_at_both_types_known(types: TypeSpace) -> None:
     np.testing.assert_allclose(found.flat, short, rtol=1e-9)
     interim = best(case, types, public_funds_cost=0.3)
     assert interim.flat is not None
-    assert (
-        found.value < interim.value
-    )  # more must be paid for joining to be worth while whatever the rival is
+    # more must be paid for joining to be worth while whatever the rival is
+    assert found.value < interim.value
     paid = found.expected.net_transfer + short
     np.testing.assert_allclose(found.least_receipts, paid, rtol=1e-9)
 

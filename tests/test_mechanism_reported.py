@@ -23,7 +23,7 @@ from mechanism.casefile.types import TypeSpace, discrete, type_space, uniform
 from mechanism.design.cvx import largest_violation, repair, repair_rows, solve
 from mechanism.design.rules import TAX_RULES
 from mechanism.design.states import own_first
-from mechanism.report.tree import rule_tree
+from mechanism.report.rule import rule_tree
 from mechanism.scheme.allocation import allocate
 from mechanism.scheme.asymmetric_information import constraint_data, run_rule
 from mechanism.scheme.behaviour import by_pair, expected_outcome, reporting_equilibrium
@@ -473,9 +473,8 @@ def test_rows_of_a_repair_name_the_rivals_type_at_which_they_are_tightest(
     )
     for row in rows:
         firm, k = row.firm - 1, place[row.type]
-        profit = (
-            assignment.own_part(firm, points, "with_cost") + net[firm]
-        )  # by true type, report and rival's report
+        # by true type, report and rival's report
+        profit = assignment.own_part(firm, points, "with_cost") + net[firm]
         if row.report is not None:
             each = profit[k, place[row.report]] - profit[k, k]
             asked = options.get("incentive") == "dominant"

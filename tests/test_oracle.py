@@ -45,9 +45,8 @@ def test_bertrand_prices_of_a_worked_example() -> None:
 def test_alike_firms_charge_what_the_textbook_says() -> None:
     m = market()
     assert oracle.prices(m, (20.0, 20.0), "bertrand") == pytest.approx((10, 10))  # A / (2 b1 - b2)
-    assert oracle.prices(m, (20.0, 20.0), "collusive") == pytest.approx(
-        (20, 20)
-    )  # A / (2 (b1 - b2))
+    # A / (2 (b1 - b2))
+    assert oracle.prices(m, (20.0, 20.0), "collusive") == pytest.approx((20, 20))
 
 
 @pytest.mark.parametrize("rule", ["bertrand", "collusive"])

@@ -119,9 +119,8 @@ def test_a_firm_that_leaves_earns_nothing_more() -> None:
     rival = ranking.profit_with_exit(m, x, 1)
     assert np.all(rival[leaves] == 0)
     stays = ranking.profit_with_exit(m, x, 0)
-    assert (
-        np.max(np.abs(np.diff(stays, 2))) < 0.1
-    )  # no jump at the brink, where the formulas of both cases meet
+    # no jump at the brink, where the formulas of both cases meet
+    assert np.max(np.abs(np.diff(stays, 2))) < 0.1
     # past the brink, on a grid of prices at which the rival sells nothing even for free: buyers who
     # cannot have its product behave as if it cost the price, here negative, at which they want none
     # of it
@@ -273,11 +272,12 @@ def test_flat_parts_are_what_receipts_leave_to_pay() -> None:
 
 
 def test_what_asks_more_must_bring_more() -> None:
+    # gains 9 and 9.5
     at = [
         TODAY,
         policy("joint_profit", 69, 20, 0.4),
         policy("linear_subsidies", 69.5, 20, 0.5),
-    ]  # gains 9 and 9.5
+    ]
     assert (
         ranking.rank_figures(at, {}, "bayes_nash")["recommendation"]["policy"] == "linear_subsidies"
     )
@@ -314,10 +314,11 @@ def test_among_equals_the_smaller_outlay_then_the_table() -> None:
 
 def test_designed_does_not_win_by_its_band() -> None:
     at = [TODAY, policy("groves", 90, 15, 0.9, 5), policy("designed", 90, 15, 0.9, 4, band=2.5)]
+    # leads by .5 x 2, its band is worth .5 x 2.5
     standard = {
         "public_funds_cost": 0.5,
         "materiality": 0.0,
-    }  # leads by .5 x 2, its band is worth .5 x 2.5
+    }
     assert ranking.rank_figures(at, standard, "bayes_nash")["recommendation"]["policy"] == "groves"
     at[2]["band"] = 1.5
     assert (

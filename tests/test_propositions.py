@@ -23,7 +23,7 @@ from mechanism.claims.sample import (
     propositions,
     sampled,
 )
-from mechanism.report.claims_tree import market_tree, propositions_tree, sample_tree
+from mechanism.report.claims import market_tree, propositions_tree, sample_tree
 
 IDS = [
     *(

@@ -22,7 +22,8 @@ from mechanism.analysis.evaluation import evaluate
 from mechanism.casefile.schema import load_case, parse_tree
 from mechanism.casefile.standard import Standard
 from mechanism.ranking.attainable import attainable
-from mechanism.ranking.rank import choose, settled
+from mechanism.ranking.flat_parts import settled
+from mechanism.ranking.rank import choose
 
 CASES = Path(__file__).resolve().parents[1] / "cases"
 

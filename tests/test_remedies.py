@@ -88,11 +88,12 @@ def messages() -> list[tuple[str, dict[str, Any], str]]:
                         assert found.status == "unbounded"
                         out.append((key, given, found.message or ""))
                         break
+    # shared knowledge costs nothing more
     free = {
         **drawn(rng, "restricted", False),
         "cost_spillover": 1.0,
         "cost_scale": 20.0,
-    }  # shared knowledge costs nothing more
+    }
     out.append(
         ("joint_profit", free, solve_regime(make_case(**free), "joint_profit").message or "")
     )

@@ -19,7 +19,9 @@ from mechanism.casefile.schema import PolicyCase, load_case, parse_tree
 from mechanism.casefile.types import PRIVATE, PrivateParameter
 from mechanism.design.rules import TAX_RULES, TaxRule
 from mechanism.design.states import Reports
-from mechanism.report.tree import difference_tree, evaluation_tree, path_tree, rule_tree
+from mechanism.report.evaluation import evaluation_tree
+from mechanism.report.rule import rule_tree
+from mechanism.report.what_if import difference_tree, path_tree
 from mechanism.scheme.rule_results import RuleResult
 
 CASES = Path(__file__).resolve().parents[1] / "cases"

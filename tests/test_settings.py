@@ -25,7 +25,7 @@ from mechanism.design.environment import (
 from mechanism.design.program import build, stacked
 from mechanism.design.setting_file import DesignOptions, load_setting, parse_setting
 from mechanism.design.solve import design, least_outlay, objective_value, refute, solve
-from mechanism.report.design_tree import design_tree
+from mechanism.report.design import design_tree
 from mechanism.scheme.market_setting import market_setting, menu_levels, outside_options
 
 ROOT = Path(__file__).resolve().parents[1]

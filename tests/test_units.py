@@ -25,7 +25,7 @@ from mechanism.analysis.what_if import Span, along
 from mechanism.casefile.schema import parse_tree
 from mechanism.claims.ground import NEEDED, Ground
 from mechanism.claims.propositions import claims_at
-from mechanism.report.tree import path_tree
+from mechanism.report.what_if import path_tree
 
 UNIT: dict[str, Any] = {
     "demand": {"intercept": [20.0, 14.0], "own_slope": 1.5, "cross_slope": 1.0},
@@ -359,9 +359,10 @@ def rows_alike(
             old, new = (
                 [np.nan if v in (None, "") else float(v) for v in column] for column in (old, new)
             )
+            # welfare, of what is money
             size = (
                 2000.0 if DIMENSIONS[name.removesuffix("_1").removesuffix("_2")] == (1, 0) else 1.0
-            )  # welfare, of what is money
+            )
             same(new, old, factor(name, scale), size)
         else:
             assert new == old, name

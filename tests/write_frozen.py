@@ -208,9 +208,8 @@ def result(entry: Entry, cases: Path = CASES) -> dict[str, Any]:
             code = main(
                 [entry.command, str(case), *entry.options, "--format", "json", "--out", str(out)]
             )
-            tree = (
-                json.loads(out.read_text(encoding="utf-8")) if out.exists() else {}
-            )  # what is refused has its exit code only
+            # what is refused has its exit code only
+            tree = json.loads(out.read_text(encoding="utf-8")) if out.exists() else {}
         else:
             design, out = Path(folder, "design.json"), Path(folder, "result.csv")
             design.write_text(json.dumps({"case": str(case), **entry.batch}), encoding="utf-8")

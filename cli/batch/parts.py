@@ -1,9 +1,9 @@
 """The directory of parts beside a result: what is finished survives whatever stops the program.
 
-    RESULT.parts/manifest.json   what decides the result, and how cases are cut into chunks; written once
-    RESULT.parts/finished.jsonl  a line per finished chunk: number, sha256 of its part, how many cases failed
-    RESULT.parts/000012.part        the rows of chunk 12
-    RESULT.parts/lock               held while a run is at work
+    RESULT.parts/manifest.json   what decides the result, how cases are cut; written once
+    RESULT.parts/finished.jsonl  a line per finished chunk: number, sha256, how many failed
+    RESULT.parts/000012.part     the rows of chunk 12
+    RESULT.parts/lock            held while a run is at work
 
 A part is written under another name, brought to the disk and renamed before its line is added, so a
 line promises a whole part; the hash tells whether the promise still holds. A line cut off by a
@@ -126,9 +126,8 @@ class Parts:
                 f"{self.folder} holds parts of another batch; what differs:\n{listed}\n"
                 "Undo the change to resume, choose another --out, or start again with --overwrite"
             )
-        lines = (
-            self.log.read_bytes().split(b"\n")[:-1] if self.log.exists() else []
-        )  # the last was cut off, or is empty
+        # the last was cut off, or is empty
+        lines = self.log.read_bytes().split(b"\n")[:-1] if self.log.exists() else []
         for n, line in enumerate(lines):
             if not self._entered(line, chunks):
                 raise Refused(

@@ -90,7 +90,7 @@ def compare(
         )
     found = results(paths)
     from cli.pages.rows import as_csv, case_labels
-    from mechanism.report.tree import comparison_rows
+    from mechanism.report.evaluation import comparison_rows
 
     labels = case_labels(found, paths)
     if form is OutputFormat.json:
@@ -98,7 +98,7 @@ def compare(
     elif form is OutputFormat.csv:
         text = as_csv(comparison_rows(found, labels))
     else:
-        from cli.pages.evaluation import comparison
+        from cli.pages.comparison import comparison
         from cli.pages.page import Page
 
         text = comparison(found, labels, Page(target.width, target.styled, target.unicode), digits)
@@ -131,7 +131,7 @@ def _batch(
     from difflib import get_close_matches
 
     from mechanism.analysis.findings import ResultError, findings, read_result
-    from mechanism.report.tree import findings_tree
+    from mechanism.report.findings import findings_tree
 
     path = paths[0]
     if problem := unreadable(path):

@@ -95,7 +95,7 @@ def propositions(
 
     policy = load([case])[0]
     from mechanism.claims.sample import propositions as check
-    from mechanism.report.claims_tree import propositions_tree
+    from mechanism.report.claims import propositions_tree
 
     result = propositions_tree(check(policy, sample, seed))
     if form is OutputFormat.json:

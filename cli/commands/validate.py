@@ -32,9 +32,8 @@ def validate(cases: CaseFiles) -> None:
             if not os.path.exists(path):
                 load([path])  # says what may have been meant
             faults: list[Fault] = []
-            document = read_document(
-                path, faults=faults
-            )  # once: what comes through a pipe comes once
+            # once: what comes through a pipe comes once
+            document = read_document(path, faults=faults)
             if "policies" in document.tree:
                 from cli.batch.design import load_design
 

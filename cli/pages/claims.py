@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from cli.pages import figures
-from cli.pages.evaluation import firms_of, heading, inputs, words_for
+from cli.pages.evaluation import heading, inputs
 from cli.pages.page import Column, Page
+from cli.pages.words import firms_of, words_for
 from mechanism.advice.words import listed
 
 Tree = dict[str, Any]

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from cli.pages import figures
-from cli.pages.evaluation import label
 from cli.pages.page import Column, Page
+from cli.pages.words import label
 from market.text import FIRMS
 from mechanism.casefile.policies import PRIVATE_MARKET, TODAY, benchmarks, known, policy_of
 

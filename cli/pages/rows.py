@@ -10,8 +10,8 @@ from typing import Any
 
 from cli.output.cells import unrun
 from cli.pages.figures import plain
-from mechanism.report.tidy import COLUMNS
-from mechanism.report.tree import Tree
+from mechanism.report.plain import Tree
+from mechanism.report.table import COLUMNS
 
 
 def case_labels(results: Sequence[dict[str, Any]], paths: Sequence[Any]) -> list[str]:

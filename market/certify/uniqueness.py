@@ -105,9 +105,8 @@ def largest_investment(case: Case) -> float:
         bound = np.where(
             room > 0, 2 * c.w * steepest * level / np.where(room > 0, room, 1.0), np.inf
         )
-    return float(
-        min(bound.max() * (1 + 1e-9), case.investment_cap.max())
-    )  # the bound may be attained
+    # the bound may be attained
+    return float(min(bound.max() * (1 + 1e-9), case.investment_cap.max()))
 
 
 def uniqueness(case: Case, sharing: float | None = None) -> Uniqueness:

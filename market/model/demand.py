@@ -98,9 +98,8 @@ def apply(m: Array, v: Array) -> Array:
 def matrix(m11: Array, m12: Array, m21: Array, m22: Array) -> Array:
     """A matrix (..., 2, 2) from its entries."""
     shape = np.broadcast_shapes(m11.shape, m12.shape, m21.shape, m22.shape)
-    out = np.empty(
-        (2, 2, *shape), np.result_type(m11, m12, m21, m22)
-    )  # lanes next to each other in memory
+    # lanes next to each other in memory
+    out = np.empty((2, 2, *shape), np.result_type(m11, m12, m21, m22))
     out[0, 0], out[0, 1], out[1, 0], out[1, 1] = m11, m12, m21, m22
     return out.transpose(*range(2, out.ndim), 0, 1)
 

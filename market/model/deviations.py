@@ -180,9 +180,8 @@ class Deviations:
         cap = np.minimum(self.cap, FAR)
         first = by_lane(aside.least_out(least, most)).min(-1)
         # Before costs a firm earns at most (e0 + e1 t)^2, beside its rival or alone.
-        worth = (
-            2.0 if self.planner else 1.0
-        )  # what one firm alone can sell is worth to all, over what it can earn by it
+        # what one firm alone can sell is worth to all, over what it can earn by it
+        worth = 2.0 if self.planner else 1.0
         forms = [(1.0, 0.5 * np.sqrt(worth / (aside.b_j * (aside.b_i * aside.b_j - aside.x**2))))]
         if K > 1:  # of one rival only levels at which it is out are asked for
             forms.append((2.0, np.sqrt(aside.b_i) / (4 * aside.b_i * aside.b_j - aside.x**2)))

@@ -95,9 +95,8 @@ class Payoff:
             hessian[i, i] += 2 * (
                 of_firm(case.leakage_cross, j) * u[j] - of_firm(case.leakage_own, i) * u[i]
             )
-            hessian[i, 2 + i] += (
-                of_firm(case.demand_spillover, j) * u[j]
-            )  # it is the rival that benefits
+            # it is the rival that benefits
+            hessian[i, 2 + i] += of_firm(case.demand_spillover, j) * u[j]
             if F is not None and dearer is not None:
                 saved, risen = (
                     dearer[..., i] * of_firm(F.parameters.spillover, i),
@@ -118,11 +117,12 @@ class Payoff:
             if not borne.any():
                 continue
             f, f_t, f_y, f_tt, f_ty, f_yy = (borne * of_firm(c, i) for c in costs)
+            # derivatives in the product t_j s_j
             f_y, f_ty, f_yy = (
                 received * f_y,
                 received * f_ty,
                 received**2 * f_yy,
-            )  # derivatives in the product t_j s_j
+            )
             value = value - f
             gradient[j] -= f_y * t[j]
             gradient[2 + j] -= f_y * s[j]
@@ -156,9 +156,8 @@ class Payoff:
             return J
         G = [[0 * one] * 4, [0 * one] * 4]  # of the unit costs
         for i, j in ((0, 1), (1, 0)):
-            passed_on = of_firm(F.parameters.spillover, i) * of_firm(
-                F.rise, i
-            )  # - dF_i / d(t_j s_j)
+            # - dF_i / d(t_j s_j)
+            passed_on = of_firm(F.parameters.spillover, i) * of_firm(F.rise, i)
             G[i][j], G[i][2 + j], G[i][2 + i] = (
                 -passed_on * t[j],
                 -passed_on * s[j],

@@ -82,9 +82,8 @@ def best_reply(
         else:
             candidates.append(root_of_line(constant, -slope))
     t = np.array(candidates)
-    t = np.clip(
-        np.where(np.abs(t) < 1e50, t, 0.0), 0.0, cap
-    )  # larger ones are roots at infinity of a lower degree, NaN is none
+    # larger ones are roots at infinity of a lower degree, NaN is none
+    t = np.clip(np.where(np.abs(t) < 1e50, t, 0.0), 0.0, cap)
     values = profit(t)
     # Beyond where the rival leaves the formula does not hold: what it promises there is replaced by
     # the truth.

@@ -36,9 +36,8 @@ def investment_response(case: Case, sharing: Array, left: Array | None = None) -
     """M(s) (..., 2, 2): the derivative of net intercept i in investment j, far out or where unit
     cost is linear; `left` (..., 2) is what received knowledge leaves of unit costs without own
     investment, by default all."""
-    off = (
-        case.demand_spillover * sharing[..., ::-1] - case.rivalry
-    )  # row i: what the rival's investment does to firm i
+    # row i: what the rival's investment does to firm i
+    off = case.demand_spillover * sharing[..., ::-1] - case.rivalry
     one = np.ones_like(off[..., 0])
     out = matrix(one, off[..., 0], off[..., 1], one)
     if case.unit_cost is not None:
@@ -235,9 +234,8 @@ def _among_sellers(case: Case, benefit: Array, sold: Array) -> Array:
 def _deciding_sharing(case: Case, sold: Array, t: Array, left: Array) -> list[Array]:
     """Pairs of sharing (..., 2) among which, for investments along t (..., 2), the one of largest
     gain with no quantity falling is; those outside the square are none."""
-    silent = apply_matrix(
-        investment_response(case, np.zeros(2), left), t
-    )  # row i rises by lambda_d,i t_j s_j with the rival's sharing
+    # row i rises by lambda_d,i t_j s_j with the rival's sharing
+    silent = apply_matrix(investment_response(case, np.zeros(2), left), t)
     spill = case.demand_spillover * t[..., ::-1]
     found = [np.broadcast_to(corner, silent.shape) for corner in CORNERS]
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -353,9 +351,8 @@ def explain_zero_unit_cost(case: Case, who: str) -> str:
     it."""
     assert case.unit_cost is not None
     F = case.unit_cost
-    enough = rival(
-        F.base / np.where(F.spillover > 0, F.spillover, np.nan)
-    )  # what a firm shares and invests makes the rival's unit free
+    # what a firm shares and invests makes the rival's unit free
+    enough = rival(F.base / np.where(F.spillover > 0, F.spillover, np.nan))
     return (
         f"{who} would be highest where shared knowledge drives a unit cost to zero or below,"
         f" unit_cost.base = {_each(F.base, 6)} against unit_cost.spillover ="

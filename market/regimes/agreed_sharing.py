@@ -158,9 +158,8 @@ class Agreement:
         own, cross = [2, 3], [0, 1]
         gradients = [player.derivatives(at) for player in game.players]
         joint = gradients[0][1] + gradients[1][1]
-        jacobian = np.stack(
-            [gradients[i][2][:, 2 + i] for i in (0, 1)], 1
-        )  # rows: own conditions in all four levels
+        # rows: own conditions in all four levels
+        jacobian = np.stack([gradients[i][2][:, 2 + i] for i in (0, 1)], 1)
         held = on_bound(at, game.lower, self.tolerances) | on_bound(at, game.upper, self.tolerances)
         by = implicit_slope(jacobian[:, :, own], jacobian[:, :, cross], held[:, own])
         total = joint[:, cross] + np.einsum("lts,lt->ls", by, joint[:, own])
@@ -317,12 +316,10 @@ def _searched(case: Case, lanes: int, side: int, checked: bool, tolerances: Tole
     of_leader = free_curvature(hessian, (s <= 0) | (s >= 1))
     residual = np.maximum(residual, seen.unscaled_residual)
     limit = np.where(switching, tolerances.kink, tolerances.residual)
-    limit = np.where(
-        switching & at_the_edge(agreement.case, at).any(-1), np.inf, limit
-    )  # nothing is claimed there
-    size = np.where(
-        runaway, np.maximum(1.0, np.abs(seen.payoff).max(-1)), 1.0
-    )  # rounding is no gain
+    # nothing is claimed there
+    limit = np.where(switching & at_the_edge(agreement.case, at).any(-1), np.inf, limit)
+    # rounding is no gain
+    size = np.where(runaway, np.maximum(1.0, np.abs(seen.payoff).max(-1)), 1.0)
     regret = np.where(known, seen.unscaled_regret / size, np.inf)
     return Points(
         lane=lane,
@@ -393,9 +390,8 @@ def _answered(case: Case, x: Array, beside: bool) -> Array:
         game = investment_game(case.take(on), len(on))
         before = x[on]
         x[on] = best_reply_rounds(game if beside else replace(game, nominate=None), before, 1)
-        on = on[
-            (np.abs(x[on] - before) > SETTLED * np.maximum(1.0, np.abs(x[on]))).any(-1)
-        ]  # what has no reply is NaN, and stays so
+        # what has no reply is NaN, and stays so
+        on = on[(np.abs(x[on] - before) > SETTLED * np.maximum(1.0, np.abs(x[on]))).any(-1)]
         if not len(on):
             break
     x[on] = _settled(case.take(on), x[on], DEFAULT) if beside else np.nan

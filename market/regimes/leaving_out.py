@@ -66,9 +66,8 @@ def _rows(case: Case, i: int) -> tuple[Array, Array, Array, Array, float, float,
         for a, k in ((case.own_slope, i), (case.own_slope, 1 - i), (case.cross_slope, i))
     )
     rest = b_j * own + x * other
-    edge = (
-        2 * (b_i * b_j - x**2) * other + x * rest
-    )  # positive: keeping j out takes a price below the monopoly's
+    # positive: keeping j out takes a price below the monopoly's
+    edge = 2 * (b_i * b_j - x**2) * other + x * rest
     return own, other, rest, edge, b_i, b_j, x
 
 

@@ -166,8 +166,7 @@ def climb_among_sellers(
         )[on]
         before[left] = moved
         left, among = left[on], among.take(on)
-        among = replace(
-            among, aim=aim[on] / steeper[:, None], rate=among.rate * steeper
-        )  # the price stays
+        # the price stays
+        among = replace(among, aim=aim[on] / steeper[:, None], rate=among.rate * steeper)
         before[left] /= steeper
     return WithEveryFirm(x=x, value=value, residual=residual, out=out)

@@ -166,18 +166,16 @@ def _best(
     order = np.argsort(points.lane, kind="stable")
     lane = points.lane[order]
     turn = np.arange(len(lane)) - np.searchsorted(lane, lane)
-    rows = np.full(
-        (int(turn.max(initial=0)) + 1, lanes), -1
-    )  # every lane's rows side by side; lanes with fewer repeat none
+    # every lane's rows side by side; lanes with fewer repeat none
+    rows = np.full((int(turn.max(initial=0)) + 1, lanes), -1)
     rows[turn, lane] = order
     good = points.holds & points.market & ~points.switching
     worth = np.where(rows >= 0, np.where(good, points.worth, -np.inf)[rows], -np.inf)
     top = worth.max(0)
     tie = np.where(np.isfinite(top), 1e-11 * np.maximum(1.0, np.abs(top)), 0.0)
     each = np.arange(lanes)
-    row = rows[
-        (worth >= top - tie).argmax(0), each
-    ]  # what ties up to rounding: the first found, so that neighbours do not flip
+    # what ties up to rounding: the first found, so that neighbours do not flip
+    row = rows[(worth >= top - tie).argmax(0), each]
     solved, x = np.isfinite(top), points.levels[row]
     apart = np.abs(points.levels[rows] - x)
     same = SAME_STAGED * np.maximum(1.0, np.abs(x)) if regime.staged else SAME

@@ -36,9 +36,8 @@ def starting_levels(
     when this part of the saving is made."""
     sharing = np.stack(np.meshgrid(grid, grid, indexing="ij"), -1).reshape(-1, 1, 2)
     lanes = max(case.batch[0], len(benefit))
-    x = np.moveaxis(
-        np.zeros((4, len(sharing), lanes)), 0, -1
-    )  # (m, L, 4), lanes next to each other in memory
+    # (m, L, 4), lanes next to each other in memory
+    x = np.moveaxis(np.zeros((4, len(sharing), lanes)), 0, -1)
     x[..., SHARING] = sharing
     A = net_intercept(case, x)
     M = investment_response(case, x[..., SHARING])

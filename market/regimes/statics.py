@@ -170,9 +170,8 @@ def comparative_statics(
     lower, upper = level_bounds(case, len(x), regime.sharing_range)
     at_lower, at_upper = on_bound(x, lower, tolerances), on_bound(x, upper, tolerances)
     scale = np.abs(account(case, x, regime.prices).total_surplus).sum(-1)[:, None]
-    weak = (at_lower ^ at_upper) & (
-        np.abs(G) <= 1e3 * tolerances.residual * scale
-    )  # both: imposed, so never free
+    # both: imposed, so never free
+    weak = (at_lower ^ at_upper) & (np.abs(G) <= 1e3 * tolerances.residual * scale)
     held = (at_lower | at_upper) & ~weak
     out = {}
     for name, shift in shifts(case, common).items():

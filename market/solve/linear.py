@@ -46,9 +46,8 @@ def _solve_definite(matrix: Array, vector: Array) -> tuple[Array, NDArray[np.boo
     """Solve symmetric systems by an LDL' factorisation without pivoting; the flag says where all
     pivots are positive."""
     n = matrix.shape[-1]
-    work = np.moveaxis(matrix, 0, -1).copy(
-        order="C"
-    )  # lanes last: every entry is one contiguous run
+    # lanes last: every entry is one contiguous run
+    work = np.moveaxis(matrix, 0, -1).copy(order="C")
     right = vector.T.copy(order="C")
     floor = 1e-14 * np.abs(work[np.arange(n), np.arange(n)]).max(0)
     definite = np.ones(len(matrix), bool)

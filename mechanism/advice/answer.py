@@ -21,7 +21,7 @@ from mechanism.casefile.types import PRIVATE
 from mechanism.design.options import WhyNot
 from mechanism.design.rules import TAX_RULES
 from mechanism.ranking.contenders import as_found, known_policies
-from mechanism.ranking.rank import joined
+from mechanism.ranking.flat_parts import joined
 from mechanism.ranking.recommendation import (
     SAID,
     Recommendation,

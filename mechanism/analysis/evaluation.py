@@ -33,6 +33,7 @@ from mechanism.casefile.standard import standard_of, welfare_net
 from mechanism.casefile.types import TypeSpace, type_space
 from mechanism.design.options import NO_LEVELS, WhyNot
 from mechanism.design.rules import TAX_RULES
+from mechanism.ranking.contender import Contender
 from mechanism.ranking.contenders import (
     Standing,
     as_found,
@@ -42,7 +43,7 @@ from mechanism.ranking.contenders import (
     rates_standing,
     typed_policies,
 )
-from mechanism.ranking.rank import WHY_NOT, Contender, Ranked, rank
+from mechanism.ranking.rank import WHY_NOT, Ranked, rank
 from mechanism.rates.instruments import linear_subsidies
 from mechanism.scheme.allocation import allocate
 from mechanism.scheme.behaviour import ExpectedOutcome
@@ -254,9 +255,8 @@ def _row(ranked: Ranked, p: int, public_funds_cost: float) -> ComparisonRow:
         if best is not None and best.welfare - base.welfare > NO_GAIN * abs(base.welfare):
             share = float((e.welfare - base.welfare) / (best.welfare - base.welfare))
     code = ranked.why_not[p, 0]
-    joins = e is not None and bool(
-        np.isfinite(ranked.net_transfer[p, 0]).all()
-    )  # what staying out is worth may not be known
+    # what staying out is worth may not be known
+    joins = e is not None and bool(np.isfinite(ranked.net_transfer[p, 0]).all())
     return ComparisonRow(
         policy=c.policy,
         status=c.status[0],

@@ -28,6 +28,7 @@ from market.model.case import Array, Case
 from mechanism.casefile.policies import GOAL, TODAY, policy_of
 from mechanism.casefile.standard import SAME, UNMEASURABLE, Standard, standard_of
 from mechanism.design.options import WhyNot
+from mechanism.ranking.contender import Contender
 from mechanism.ranking.contenders import (
     AsFound,
     Standing,
@@ -38,7 +39,7 @@ from mechanism.ranking.contenders import (
     rates_standing,
     typed_policies,
 )
-from mechanism.ranking.rank import Contender, Ranked, asks_of, choose, rank
+from mechanism.ranking.rank import Ranked, asks_of, choose, rank
 from mechanism.ranking.recommendation import Robust, Stretch, Switch
 from mechanism.scheme.behaviour import ExpectedOutcome
 

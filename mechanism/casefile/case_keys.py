@@ -87,9 +87,8 @@ def key_fault(tree: Json, key: str, *, whole: bool = False) -> str | None:
     """What is wrong with a dotted key of a resolved case, with the nearest that would do; None if
     nothing is. `whole`: blocks and lists may be meant as well as single values."""
     known, steps = leaves(tree), key_path(key)
-    listed = (
-        steps[0] == "types"
-    )  # where an entry of a list is no firm's, and a number does not stand for one of each
+    # where an entry of a list is no firm's, and a number does not stand for one of each
+    listed = steps[0] == "types"
     if key == NAMES:
         return None if whole else "cannot be varied"
     try:

@@ -134,11 +134,12 @@ def _unit_costs(natural: Case, invested: Array, intercept: str) -> Iterator[Misf
         ("base", unit.base, NOTHING),
         ("spillover", unit.spillover * invested[..., ::-1] / base, NOTHING),
         ("slope", unit.slope * invested, NOTHING / 10),
+        # the smaller, the less is invested
         (
             "curvature",
             unit.curvature * invested**2,
             NOTHING / 100,
-        ),  # the smaller, the less is invested
+        ),
     ):
         if _outside(size, (least, EVERYTHING)):
             against = (

@@ -24,17 +24,13 @@ from market.solve.linear import free_system, solve_general
 from market.solve.optimum import on_bound
 from mechanism.casefile.schema import PolicyCase
 from mechanism.casefile.types import type_space
+from mechanism.claims.claim import Answer, Claim, Finding, answer, finding_of
 from mechanism.claims.ground import NEEDED, Ground
 from mechanism.claims.propositions import (
     CLAIMS,
     FORCED,
-    Answer,
-    Claim,
-    Finding,
-    answer,
     claims_at,
     contrast_cases,
-    finding_of,
     without_spillover,
 )
 from mechanism.scheme.allocation import allocate

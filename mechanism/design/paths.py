@@ -17,9 +17,8 @@ def least_payoffs(interim: Array, floor: Array) -> Array:
     """The least interim payoffs (..., K) not below the floor (..., K) under which no type gains by
     a report, from interim values (..., K true, K reports) without transfers; NaN where there are
     none, because some cycle of misreports gains whatever is paid."""
-    gain = (
-        np.swapaxes(interim, -1, -2) - np.diagonal(interim, axis1=-2, axis2=-1)[..., :, None]
-    )  # (report, true)
+    # (report, true)
+    gain = np.swapaxes(interim, -1, -2) - np.diagonal(interim, axis1=-2, axis2=-1)[..., :, None]
     payoff = np.broadcast_to(floor, interim.shape[:-1])
     settled = np.zeros(interim.shape[:-2], bool)
     rounding = 1e-13 * np.maximum(np.abs(floor).max(-1), np.abs(interim).max((-1, -2)))

@@ -261,9 +261,8 @@ def cheapest(program: Program, answer: LinearAnswer) -> Array:
     those of the least expected outlay."""
     assert answer.x is not None
     options, spent = program.options, program.space.spent
-    paid = (
-        options.public_funds_cost > 0 and float(spent @ answer.x) > 0
-    )  # then the objective has seen to it
+    # then the objective has seen to it
+    paid = options.public_funds_cost > 0 and float(spent @ answer.x) > 0
     if options.objective != "max_surplus" or options.participation == "none" or paid:
         return answer.x
     kept = answer.value + NEGLIGIBLE / 10

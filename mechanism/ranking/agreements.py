@@ -7,8 +7,8 @@ Where prices are agreed on too, it may also keep the levels and undercut. It gai
 profit Pi_i once, and ever after both earn what today's market gives, o_i. Keeping to it pays at a
 discount factor of at least
 
-    g_i / (g_i + Pi_i - o_i)            each member by itself: the largest counts; never where Pi_i < o_i
-    sum g_i / (sum g_i + sum (Pi_i - o_i))     where members pay each other as is best for it
+    g_i / (g_i + Pi_i - o_i)  each member by itself: the largest counts; never if Pi_i < o_i
+    sum g_i / (sum g_i + sum (Pi_i - o_i))  where members pay each other as is best for it
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from mechanism.design.options import WhyNot
 from mechanism.design.rules import TAX_RULES
 from mechanism.frozen import put
 from mechanism.ranking.attainable import Attainable, Solved, attainable, rates_alone
-from mechanism.ranking.rank import Contender
+from mechanism.ranking.contender import Contender
 from mechanism.rates.instruments import UnitRates, unit_rates
 from mechanism.scheme.behaviour import ExpectedOutcome, certain_outcome
 

@@ -1,12 +1,8 @@
 """Which policy: the one ranking. Every page, table, path, map and batch reads it; one case is a
 batch of one.
 
-Policies are compared by V (`mechanism.casefile.standard`) when all join. Every public instrument is
-a two-part tariff, and its flat parts are set by one rule, never by its name: they are the least
-with which every firm (every type) joins, and money may pass between firms. Unless firms may be
-charged fees they are together never net payers: what an instrument takes beyond that is handed
-back. An alliance is an agreement: those of its members that would lose are paid by those that gain,
-or it is not made.
+Policies are compared by V (`mechanism.casefile.standard`) when all join, their flat parts being set
+by one rule (`mechanism.ranking.flat_parts`).
 
 The recommendation is the policy of the highest V among those that compete; what falls short of it
 by no more than a share of its gain over today counts as equal, and of equals what asks less wins,
@@ -15,8 +11,8 @@ then the smaller outlay, then the smaller largest net transfer, then the order o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -24,17 +20,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from market.model.case import Array
-from market.model.outcome import SOLVED
-from mechanism.casefile.policies import RUNGS, Policy
+from mechanism.casefile.policies import RUNGS
 from mechanism.casefile.standard import SAME, UNMEASURABLE, Standard
 from mechanism.frozen import freeze
-from mechanism.scheme.behaviour import ExpectedOutcome
+from mechanism.ranking.contender import Contender
+from mechanism.ranking.flat_parts import ROUNDING, joined, outlay_of
 
 ALIKE = 1e-6
 """Share of their size up to which levels and what they earn count as the same."""
 
-ROUNDING = 1e-12
-"""Share of what is added up below which a sum is none."""
 
 WHY_NOT = {
     "no_figures": "it has no figures here",
@@ -55,33 +49,6 @@ WHY_NOT = {
     "no_baseline": "today's market has no figures to compare with",
 }
 """Why a policy does not compete, by code."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Contender:
-    """One policy at C cases, as it stands."""
-
-    policy: Policy
-    """Which."""
-    status: NDArray[np.object_]
-    """(C,): that of the outcome its figures come from."""
-    expected: ExpectedOutcome
-    """(C, ...): figures and the net transfers that are part of it before any flat part; NaN where
-    none are claimed."""
-    least: Array | None = None
-    """(C, 2): the least expected net receipts with which every type of each firm joins; None where
-    no money passes by it."""
-    worst: Array | None = None
-    """(C, 2): what the worst type of each firm keeps as it stands; None: what the firm does."""
-    barred: str = ""
-    """Why it never competes unless it is allowed, a code of `WHY_NOT`; empty where it may."""
-    columns: Mapping[str, NDArray[Any]] = field(default_factory=dict)
-    """(C,) each: what else is told of it in rows of many cases."""
-
-    @property
-    def solved(self) -> NDArray[np.bool_]:
-        """(C,): whether it has figures."""
-        return np.asarray(np.isin(self.status, list(SOLVED)) & np.isfinite(self.expected.welfare))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -114,7 +81,7 @@ class Ranked:
     @cached_property
     def outlay(self) -> Array:
         """(P, C): what the public pays when all join."""
-        return _outlay(self.net_transfer)
+        return outlay_of(self.net_transfer)
 
     @cached_property
     def flat(self) -> Array:
@@ -196,7 +163,7 @@ def rank(contenders: Sequence[Contender], today: str, goal: str, standard: Stand
     market = contenders[keys.index(today)]
     base = market.expected
     net = np.stack([joined(c, standard, base.kept) for c in contenders])
-    outlay = _outlay(net)
+    outlay = outlay_of(net)
     surplus = np.stack([np.asarray(c.expected.consumer_surplus, float) for c in contenders])
     earned = np.stack([c.expected.profit for c in contenders])
     value = standard.value(surplus, (earned + net).sum(-1), outlay)
@@ -232,50 +199,6 @@ def rank(contenders: Sequence[Contender], today: str, goal: str, standard: Stand
     )
 
 
-# --- flat parts, by one rule
-
-
-def joined(contender: Contender, standard: Standard, today: Array) -> Array:
-    """(C, 2): what firms receive net when all join: `today` (C, 2) is what they keep in the market
-    as it is."""
-    if contender.policy.requires == "permission":
-        due = today - contender.expected.profit
-        # What members lose together no payment between them makes good: such an agreement is not
-        # made.
-        return np.where((due.sum(-1) > 0)[:, None], 0.0, settled(due, standard.fees))
-    if contender.least is None:
-        return np.zeros_like(contender.expected.profit)
-    return settled(contender.least, standard.fees)
-
-
-def settled(least: Array, fees: bool) -> Array:
-    """What firms receive net (..., 2) where each needs at least so much, negative for what it would
-    give.
-
-    Without `fees` the firms together are no net payers: what they would give beyond what others
-    need stays with them, those who need something being paid in proportion to what the others would
-    give.
-    """
-    if fees:
-        return least
-    needs, gives = (
-        np.maximum(least, 0.0).sum(-1, keepdims=True),
-        np.maximum(-least, 0.0).sum(-1, keepdims=True),
-    )
-    most = np.maximum(needs, gives)
-    share = np.where(gives > needs, needs / np.where(most > 0, most, 1.0), 1.0)
-    return np.where(least >= 0, least, least * share) + 0.0  # no negative zeros
-
-
-def _outlay(net: Array) -> Array:
-    """(...): what the public pays; payments between firms add up to nothing but for rounding."""
-    total = net.sum(-1)
-    return np.where(np.abs(total) <= ROUNDING * np.abs(net).sum(-1), 0.0, total)
-
-
-# --- what competes
-
-
 def _why_not(
     c: Contender, net: Array, market: Contender, scale: Array, standard: Standard
 ) -> NDArray[np.object_]:
@@ -300,9 +223,6 @@ def _why_not(
         surplus = (np.asarray(one.expected.consumer_surplus, float) for one in (c, market))
         bar("consumers_lose", np.asarray(np.subtract(*surplus) < -SAME * scale))
     return out
-
-
-# --- who wins
 
 
 def choose(

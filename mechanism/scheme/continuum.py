@@ -207,9 +207,8 @@ def _firm(scheme: Scheme, firm: int, points: Array, rule: TaxRule, grid: Array) 
         return None
     full = np.broadcast_to(table.revenue + net, (len(points), *net.shape))
     if options.payoff != "printed":
-        full = full - own_cost(
-            scheme.case, types.parameter, firm, points, table.levels
-        )  # (n types, n reports, K)
+        # (n types, n reports, K)
+        full = full - own_cost(scheme.case, types.parameter, firm, points, table.levels)
     index = np.arange(len(points))
     own = full[index, index]
     expected = full @ p

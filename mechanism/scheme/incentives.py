@@ -284,9 +284,8 @@ def collusion_check(
         return _jointly(assignment, net, payoff, scale)
     picked = picked_types(types.nodes, COLLUDING_TYPES)
     cube, square = np.ix_(picked, picked, picked), np.ix_(picked, picked)
-    first, second = (
-        earned.tables[firm][cube] + net[firm][square] for firm in (0, 1)
-    )  # (true type, own report, rival's report)
+    # (true type, own report, rival's report)
+    first, second = (earned.tables[firm][cube] + net[firm][square] for firm in (0, 1))
     second = np.swapaxes(second, 1, 2)  # reports in the firms' order
     size = len(picked)
     index = np.arange(size)
@@ -323,9 +322,8 @@ def _jointly(assignment: Assignment, net: Array, payoff: str, scale: float) -> C
     first, second = (
         assignment.at_both_true(firm, payoff) + net[firm][square][None, :, None] for firm in (0, 1)
     )
-    joint = first.transpose(0, 2, 1, 3) + second.transpose(
-        2, 0, 3, 1
-    )  # (type 1, type 2, report 1, report 2)
+    # (type 1, type 2, report 1, report 2)
+    joint = first.transpose(0, 2, 1, 3) + second.transpose(2, 0, 3, 1)
     one, two = np.ogrid[: len(types.nodes), : len(types.nodes)]
     gain = joint - joint[one, two, one, two][..., None, None]
     at = first_largest(gain)

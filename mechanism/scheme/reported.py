@@ -6,7 +6,7 @@ receives S_i = CS_i + TS_j at those levels, with firm j's cost as j reports it, 
 Written with U = GU_1 + GU_2 - F_1 q_1 - F_2 q_2, firm i of type theta_i earns
 
     V_i = U(x) - f_i(x; theta_i) - f_j(x; r_j) - T_i(r_i, r_j)    with its own cost in the payoff
-    V_i = U(x)                   - f_j(x; r_j) - T_i(r_i, r_j)    as (38) prints it, own cost left out
+    V_i = U(x)                   - f_j(x; r_j) - T_i(r_i, r_j)    as (38) prints it, no own cost
 
 at x = x*(r_i, r_j). Prices do not depend on lambda_c, so nothing but reports links the firms'
 information.
@@ -144,9 +144,8 @@ class Assignment:
         report, all on the types themselves: (..., K, K, K, K)."""
         types = self.types
         nodes, K = types.nodes, len(types.nodes)
-        pairs = np.empty(
-            (K, 1, K, 1, 2)
-        )  # axes: own type, own report, rival's type, rival's report
+        # axes: own type, own report, rival's type, rival's report
+        pairs = np.empty((K, 1, K, 1, 2))
         pairs[..., firm], pairs[..., 1 - firm] = (
             types.types_of(firm)[:, None, None, None],
             types.types_of(1 - firm)[:, None],

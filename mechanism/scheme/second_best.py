@@ -45,9 +45,8 @@ class LotteryScheme(Scheme):
         payoff `with_cost` alone."""
         plan = self.design.plan
         assert plan is not None
-        first, second = (
-            plan.value(firm) for firm in (0, 1)
-        )  # (true type, firm 1's report, firm 2's)
+        # (true type, firm 1's report, firm 2's)
+        first, second = (plan.value(firm) for firm in (0, 1))
         return Earned(
             at=self.types.nodes,
             tables=(first, np.swapaxes(second, -1, -2)),
@@ -114,9 +113,8 @@ def lottery_scheme(scheme: Scheme) -> LotteryScheme | None:
         return None
     size = len(types.nodes)
     first, second = np.ogrid[:size, :size]
-    drawn = found.plan.lottery.reshape(size, size, -1, size, size)[
-        first, second, :, first, second
-    ]  # (K, K, m)
+    # (K, K, m)
+    drawn = found.plan.lottery.reshape(size, size, -1, size, size)[first, second, :, first, second]
     whole = {f.name: getattr(here, f.name) for f in fields(Scheme) if f.init}
     return LotteryScheme(**whole, design=found, menu=menu, shares=np.moveaxis(drawn, -1, 0))
 

@@ -51,7 +51,7 @@ def comparison_frame(found: Sequence[Evaluation]) -> pd.DataFrame:
     """The comparison of several cases as a pandas table, the rows of each under its case's name."""
     import pandas as pd
 
-    from mechanism.report.tree import comparison_rows, evaluation_tree
+    from mechanism.report.evaluation import comparison_rows, evaluation_tree
 
     rows = comparison_rows(
         [evaluation_tree(one) for one in found], [one.case.name for one in found]

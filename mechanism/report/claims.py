@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from market.model.case import Array, Case
-from mechanism.report.tree import Tree
+from mechanism.report.plain import Tree
 
 if TYPE_CHECKING:
-    from mechanism.claims.propositions import Answer
+    from mechanism.claims.claim import Answer
     from mechanism.claims.sample import Propositions, Sample, Tally
 
 

@@ -1,0 +1,214 @@
+"""Policies side by side: who gains, what is paid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cli.pages import figures
+from cli.pages.evaluation import GAIN_NOTE, STAR, VALUE
+from cli.pages.page import Column, Page
+from cli.pages.words import (
+    NEGLIGIBLE,
+    NO_CHANGE,
+    Scale,
+    at_head,
+    by_firm,
+    firms_of,
+    kept,
+    money_of,
+    of_standard,
+    outlay,
+    unsolved,
+    words_for,
+)
+from mechanism.casefile.policies import today
+from mechanism.report.evaluation import comparison_rows
+from mechanism.report.plain import Tree
+
+
+def comparison(results: Sequence[Tree], labels: Sequence[str], page: Page, digits: int) -> str:
+    """Several cases: one tidy table, what is recommended in each marked, and its answer in
+    short."""
+    scale = Scale(results, digits)
+    rows = comparison_rows(results, labels)
+    names = [
+        row["case"] if i == 0 or rows[i - 1]["case"] != row["case"] else ""
+        for i, row in enumerate(rows)
+    ]
+    page.heading("Policies compared")
+    page.table(
+        [
+            Column("Case", names, words=True),
+            Column(
+                "Policy",
+                [
+                    row["policy"] + unsolved(row["status"]) + (STAR if row["recommended"] else "")
+                    for row in rows
+                ],
+                words=True,
+            ),
+            Column("Value", scale.amounts([row["value"] for row in rows]), scale.money),
+            Column(
+                "Consumers", scale.amounts([row["consumer_surplus"] for row in rows]), scale.money
+            ),
+            *(
+                Column(
+                    head, scale.amounts([kept(row, i) for row in flat_rows(results)]), scale.money
+                )
+                for i, head in enumerate(by_firm("Profit", scale.firms))
+            ),
+            *outlay([row["outlay_joined"] for row in rows], scale, scale.money),
+            Column("Share\nof gain", [figures.percent(row["share_of_gain"]) for row in rows]),
+        ],
+        sections=[i for i in range(len(rows) - 1) if names[i + 1]],
+    )
+    page.sentence(
+        "* recommended. Profit and outlay are those when everybody takes part; value is what"
+        " policies are ranked by."
+    )
+    page.sentence(GAIN_NOTE)
+    if any(firms_of(result["case"]) != scale.firms for result in results):
+        told = (
+            f"{name}: {' and '.join(firms_of(result['case']))}"
+            for name, result in zip(labels, results, strict=True)
+        )
+        page.sentence(f"Profit 1 and 2 are those of {'; '.join(told)}.")
+    page.heading("Findings")
+    for name, result in zip(labels, results, strict=True):
+        page.sentence(
+            figures.plain(f"{name}: {' '.join(result['recommendation']['text'][:2])}"), bullet="- "
+        )
+    return page.text
+
+
+def flat_rows(results: Sequence[Tree]) -> list[Tree]:
+    """The rows of several comparisons, one after the other."""
+    return [row for result in results for row in result["comparison"]]
+
+
+def who_gains(result: Tree, page: Page, scale: Scale, both: bool) -> None:
+    """What every policy changes when everybody takes part, today's market in full; with `both`
+    every policy in full and its change."""
+    rows, told = result["comparison"], result["recommendation"]
+    base = next(
+        n
+        for n, row in enumerate(rows)
+        if row["policy"] == today(result["case"]["types"] is not None)
+    )
+    others = (
+        "second line: change against today's market"
+        if both
+        else f"change against today's market ({rows[base]['policy']})"
+    )
+    page.heading(f"Who gains when everybody takes part, {others}" + money_of(scale))
+
+    def amounts(values: list[float | None]) -> list[str]:
+        now = values[base]
+        changes = [
+            None if v is None or now is None or n == base else v - now for n, v in enumerate(values)
+        ]
+        texts = figures.column(
+            changes, scale.digits, zero=NO_CHANGE / NEGLIGIBLE * scale.zero, signed=True
+        )
+        full, change = scale.amounts(values), [text.strip() for text in texts]
+        if both:
+            return [f"{above}\n{below}" for above, below in zip(full, change, strict=True)]
+        return [full[base].strip() if n == base else text for n, text in enumerate(change)]
+
+    star = [STAR if row["policy"] == told["policy"] else "" for row in rows]
+    names = [
+        f"{row['policy']}{mark}{unsolved(row['status'])}"
+        for row, mark in zip(rows, star, strict=True)
+    ]
+    if both:
+        names = [
+            f"{words_for(row['policy'], scale.firms) or ''}\n({name})"
+            for row, name in zip(rows, names, strict=True)
+        ]
+    plain = told["standard"]["profit_weight"] == 1 and not told["standard"]["public_funds_cost"]
+    page.table(
+        [
+            Column("Policy", names, words=True),
+            Column("Value", amounts([row["value"] for row in rows])),
+            *([] if plain else [Column("Welfare", amounts([row["welfare"] for row in rows]))]),
+            Column("Consumers", amounts([row["consumer_surplus"] for row in rows])),
+            *(
+                Column(at_head(firm), amounts([kept(row, i) for row in rows]))
+                for i, firm in enumerate(scale.firms)
+            ),
+            *outlay([row["outlay_joined"] for row in rows], scale, unit=None),
+            Column("Security\nspending", amounts([spending(row) for row in rows])),
+            Column("Share\nof gain", [figures.percent(row["share_of_gain"]) for row in rows]),
+        ]
+    )
+    barred: dict[str, list[str]] = {}
+    for row in rows:
+        if row["why_not"] is not None:
+            barred.setdefault(row["why_not"], []).append(row["policy"])
+    note = f"{STAR} recommended. " if told["policy"] else ""
+    page.sentence(
+        f"{note}Value: {VALUE}" + ("." if plain else f" ({of_standard(told['standard'])}).")
+    )
+    reasons = "; ".join(
+        f"{', '.join(keys)}: {why.replace('; ', ', ')}" for why, keys in barred.items()
+    )
+    if reasons:
+        page.sentence(f"Cannot be recommended: {reasons}.")
+    page.sentence(GAIN_NOTE)
+
+
+def spending(row: Tree) -> float | None:
+    """What both firms spend on security."""
+    return None if row["investment_cost"] is None else float(sum(row["investment_cost"]))
+
+
+def payments(result: Tree, page: Page, scale: Scale) -> None:
+    """What is paid: each paying policy's payments before lump sums, the lump sums, both together,
+    and the rates per unit."""
+    rows = [
+        row
+        for row in result["comparison"]
+        if row["requires"] in ("money", "reports") and row["competes"]
+    ]
+    if not rows:
+        return
+
+    def flat(row: Tree, firm: int) -> float:
+        return float((row["flat_payments"] or (0.0, 0.0))[firm])
+
+    def both(row: Tree, firm: int) -> float:
+        return float(row["net_transfer"][firm])
+
+    kinds = {
+        "As it stands": lambda row, firm: both(row, firm) - flat(row, firm),
+        "Lump sum": flat,
+        "Together": both,
+    }
+    best = result["recommendation"]["policy"]
+    page.heading("What firms receive when everybody takes part (negative: pay)" + money_of(scale))
+    page.table(
+        [
+            Column(
+                "Policy",
+                [row["policy"] + (STAR if row["policy"] == best else "") for row in rows],
+                words=True,
+            ),
+            *(
+                Column(head, scale.amounts([get(row, i) for row in rows]))
+                for name, get in kinds.items()
+                for i, head in enumerate(by_firm(name, scale.firms))
+            ),
+        ]
+    )
+    linear = result["mechanism"]["linear_subsidies"]
+    rates = linear if linear is None or result["case"]["types"] is None else linear["under_types"]
+    if rates is not None and any(row["policy"] == "linear_subsidies" for row in rows):
+        per = {"investment": rates["investment_rate"], "sharing (0 to 1)": rates["sharing_rate"]}
+        told = (
+            f"{' / '.join(map(str.strip, scale.amounts(pair)))} per unit of {what}"
+            for what, pair in per.items()
+        )
+        page.sentence(
+            f"linear_subsidies: {' and '.join(told)} ({scale.firms[0]} / {scale.firms[1]};"
+            " negative: a tax)."
+        )
