@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cli.pages import figures
-from cli.pages.evaluation import GAIN_NOTE, STAR, VALUE
 from cli.pages.page import Column, Page
 from cli.pages.words import (
     NEGLIGIBLE,
@@ -24,6 +23,17 @@ from cli.pages.words import (
 from mechanism.casefile.policies import today
 from mechanism.report.evaluation import comparison_rows
 from mechanism.report.plain import Tree
+
+VALUE = (
+    "what policies are ranked by, consumers' surplus and profits by their weight less public outlay"
+    " at its cost"
+)
+STAR = "*"
+"""Behind the name of what is recommended."""
+GAIN_NOTE = (
+    "Share of gain: of the welfare that the planner's levels add to today's market at the prices"
+    " firms set; above 100 % only a planner who also sets prices gets."
+)
 
 
 def comparison(results: Sequence[Tree], labels: Sequence[str], page: Page, digits: int) -> str:

@@ -148,16 +148,6 @@ def outcomes(regimes: Tree, page: Page, scale: Scale, named: bool) -> None:
     )
 
 
-VALUE = (
-    "what policies are ranked by, consumers' surplus and profits by their weight less public outlay"
-    " at its cost"
-)
-
-
-STAR = "*"
-"""Behind the name of what is recommended."""
-
-
 def inputs(case: Tree) -> str:
     """The numbers the case was evaluated at, on one line."""
 
@@ -185,12 +175,6 @@ def inputs(case: Tree) -> str:
     if case.get("types") is not None:
         blocks["mechanism"] = case["mechanism"]
     return "; ".join(f"{block}: {', '.join(flat(tree))}" for block, tree in blocks.items())
-
-
-GAIN_NOTE = (
-    "Share of gain: of the welfare that the planner's levels add to today's market at the prices"
-    " firms set; above 100 % only a planner who also sets prices gets."
-)
 
 
 def missed(result: Tree) -> list[str]:
