@@ -19,6 +19,7 @@ from cli.commands import (
     validate,
     what_if,
 )
+from mechanism.version import version
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -42,14 +43,13 @@ app.command("doctor")(doctor.doctor)
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        from cli.entry import print_version
-
-        raise typer.Exit(print_version())
+        print(f"pigou {version()}")
+        raise typer.Exit()
 
 
 @app.callback()
 def _pigou(
-    version: Annotated[
+    _version: Annotated[
         bool,
         typer.Option(
             "--version", callback=_show_version, is_eager=True, help="Show the version and exit."

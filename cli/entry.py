@@ -15,6 +15,7 @@ from typing import TextIO
 
 from cli.output.signals import heed, interrupted
 from cli.output.streams import Seen
+from mechanism.version import version
 
 FAULT, USAGE, NOT_MET, INTERRUPTED = 1, 2, 3, 130
 """The exit codes that mean something went wrong."""
@@ -45,7 +46,8 @@ def main(arguments: list[str]) -> int:
     with redirect_stdout(Seen.of(sys.stdout)), redirect_stderr(Seen.of(sys.stderr)):
         try:
             if arguments == ["--version"]:
-                return print_version()
+                print(f"pigou {version()}")
+                return 0
             from cli.app import app
 
             app(arguments, prog_name="pigou")
@@ -63,17 +65,6 @@ def main(arguments: list[str]) -> int:
         else:
             code = 0
         return INTERRUPTED if interrupted() else code
-
-
-def print_version() -> int:
-    """Print the installed version."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        print(f"pigou {version('pigou')}")
-    except PackageNotFoundError:
-        print("pigou (not installed)")
-    return 0
 
 
 def _explained(error: Exception) -> int:

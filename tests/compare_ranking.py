@@ -225,7 +225,7 @@ def main_private(count: int, seed: int, start: int) -> int:
     private."""
     from mechanism.analysis.evaluation import evaluate
     from mechanism.casefile.schema import parse_tree
-    from mechanism.report.evaluation import evaluation_tree
+    from mechanism.report.evaluation_tree import evaluation_tree
 
     bad = 0
     for number, tree, standard in cases(count, seed, start):
@@ -257,7 +257,7 @@ def main(count: int, seed: int, start: int = 0) -> int:
     """Compares the answers on `count` cases from number `start` on."""
     from mechanism.analysis.evaluation import evaluate
     from mechanism.casefile.schema import parse_tree
-    from mechanism.report.evaluation import evaluation_tree
+    from mechanism.report.evaluation_tree import evaluation_tree
 
     bad = 0
     for number, tree, standard in cases(count, seed, start):

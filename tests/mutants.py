@@ -693,7 +693,7 @@ MUTANTS = (
     ),
     Mutant(
         name="what the consumers' clause costs",
-        file="mechanism/advice/answer.py",
+        file="mechanism/report/answer.py",
         old="free = replace(standard, allow=standard.allow | {CONSUMERS_LOSE})",
         new="free = standard",
         killers=("tests/test_advice.py::test_what_protecting_consumers_costs",),

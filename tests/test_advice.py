@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from test_cautions import changed, shipped
 
-from mechanism.advice.answer import lines, protection
-from mechanism.advice.results import Evaluation
 from mechanism.analysis.evaluation import evaluate
 from mechanism.casefile.schema import load_case, parse_tree
 from mechanism.ranking.recommendation import Robust, Stretch, Switch
+from mechanism.report.answer import lines, protection
+from mechanism.report.results import Evaluation
 
 CASES = Path(__file__).resolve().parents[1] / "cases"
 CODE = re.compile(r"\b[a-z]+_[a-z_]+\b")

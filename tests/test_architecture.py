@@ -76,7 +76,7 @@ PLAIN = {
     "market/casefile/schema.py",
     "mechanism/casefile/case_keys.py",
     "market/casefile/choices.py",
-    "mechanism/report/claims.py",
+    "mechanism/claims/claims_tree.py",
     "mechanism/report/design.py",
     "mechanism/casefile/schema.py",
     "mechanism/design/setting_file.py",

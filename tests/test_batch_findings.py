@@ -14,7 +14,7 @@ from command import Run
 
 from mechanism.analysis import findings as batch_findings
 from mechanism.analysis.findings import Result, groups, read_result, shape
-from mechanism.report.findings import findings_tree
+from mechanism.analysis.findings_tree import findings_tree
 from mechanism.report.plain import Tree
 
 CASES = Path(__file__).resolve().parents[1] / "cases"

@@ -12,12 +12,12 @@ import numpy as np
 import oracle
 import pytest
 
-from mechanism.advice.cautions import cautions
-from mechanism.advice.results import Evaluation
 from mechanism.analysis.evaluation import evaluate
 from mechanism.casefile.policies import policy_of
 from mechanism.casefile.schema import load_case, parse_tree
 from mechanism.ranking.recommendation import Caution
+from mechanism.report.cautions import cautions
+from mechanism.report.results import Evaluation
 
 CASES = Path(__file__).resolve().parents[1] / "cases"
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mechanism.design.checks import JointLie, Lie, Refusal, gain_check, participation, slack_check
-from mechanism.report.design import witness_tree
+from mechanism.report.checks_tree import witness_tree
 
 
 @pytest.mark.parametrize("scale", [1.0, 250.0])

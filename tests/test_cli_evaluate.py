@@ -57,7 +57,7 @@ def found(tree: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> dict[str, An
     """A copy of that result, which every evaluation of the test then leads to."""
     result = copy.deepcopy(tree)
     monkeypatch.setattr("mechanism.analysis.evaluation.evaluate", lambda *_, **__: None)
-    monkeypatch.setattr("mechanism.report.evaluation.evaluation_tree", lambda _: result)
+    monkeypatch.setattr("mechanism.report.evaluation_tree.evaluation_tree", lambda _: result)
     return result
 
 

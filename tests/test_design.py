@@ -15,6 +15,7 @@ from scipy import sparse
 from scipy.optimize import linprog
 
 from mechanism.analysis.designs import solve_file
+from mechanism.analysis.designs_tree import design_tree
 from mechanism.design.environment import (
     AllocationRule,
     Environment,
@@ -25,7 +26,6 @@ from mechanism.design.environment import (
 from mechanism.design.program import Program, build, stacked
 from mechanism.design.setting_file import DesignOptions
 from mechanism.design.solve import Design, Ties, design, least_outlay, proves, refute, solve
-from mechanism.report.design import design_tree
 
 TRADE = Path(__file__).resolve().parents[1] / "cases" / "settings" / "bilateral_trade.yaml"
 GRID = np.array([0.1, 0.3, 0.5, 0.7, 0.9])

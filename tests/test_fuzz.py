@@ -111,7 +111,7 @@ def test_a_fault_planted_in_an_evaluation_is_found(
 
     written = json.dumps
     monkeypatch.setattr("mechanism.analysis.evaluation.evaluate", lambda *_: None)
-    monkeypatch.setattr("mechanism.report.evaluation.evaluation_tree", planted)
+    monkeypatch.setattr("mechanism.report.evaluation_tree.evaluation_tree", planted)
     monkeypatch.setattr(
         "json.dumps", lambda tree, **more: written(tree, **{**more, "allow_nan": True})
     )

@@ -15,7 +15,7 @@ from market.model.units import POWERS, in_words
 from market.regimes import REGIMES, solve_regime
 from market.regimes.statics import comparative_statics, dimension_of, shifts, values
 from mechanism.report.plain import Tree
-from mechanism.report.statics import elasticities_tree, slopes_tree
+from mechanism.report.statics_tree import elasticities_tree, slopes_tree
 
 MARKETS: dict[str, dict[str, object]] = {
     "equal": {},

@@ -17,11 +17,11 @@ from market.model.case import Case
 from market.model.outcome import account
 from market.model.pricing import bertrand_matrix
 from mechanism.analysis.designs import solve_file
+from mechanism.analysis.designs_tree import design_tree
 from mechanism.casefile.schema import load_case, parse_tree
 from mechanism.casefile.types import type_space
 from mechanism.design.setting_file import DesignOptions, parse_setting
 from mechanism.design.solve import design
-from mechanism.report.design import design_tree
 from mechanism.scheme.market_setting import WEIGHTS
 
 CASES = Path(__file__).resolve().parents[1] / "cases"

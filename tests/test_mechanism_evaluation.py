@@ -10,7 +10,7 @@ from trees import evaluate
 
 from mechanism.analysis import evaluation
 from mechanism.casefile.schema import load_case, parse_tree
-from mechanism.report.evaluation import look_up
+from mechanism.report.evaluation_tree import look_up
 from mechanism.report.table import comparison_frame
 
 CASES = Path(__file__).resolve().parents[1] / "cases"

@@ -15,7 +15,7 @@ from market.model.pricing import bertrand_matrix
 from market.regimes import solve_regime
 from mechanism.design.checks import Refusal, least_lump_sums, participation
 from mechanism.design.cvx import least_lump_sums as least_lump_sums_by_program
-from mechanism.report.design import witness_tree
+from mechanism.report.checks_tree import witness_tree
 from mechanism.scheme.full_information import full_information, regulated_game, subsidy
 
 

@@ -23,7 +23,7 @@ from mechanism.casefile.types import TypeSpace, discrete, type_space, uniform
 from mechanism.design.cvx import largest_violation, repair, repair_rows, solve
 from mechanism.design.rules import TAX_RULES
 from mechanism.design.states import own_first
-from mechanism.report.rule import rule_tree
+from mechanism.report.rule_tree import rule_tree
 from mechanism.scheme.allocation import allocate
 from mechanism.scheme.asymmetric_information import constraint_data, run_rule
 from mechanism.scheme.behaviour import by_pair, expected_outcome, reporting_equilibrium

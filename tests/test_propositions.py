@@ -14,6 +14,7 @@ from command import Run
 
 from market.regimes import REGIMES, solve_regime
 from mechanism.casefile.schema import PolicyCase, load_case, parse_tree
+from mechanism.claims.claims_tree import market_tree, propositions_tree, sample_tree
 from mechanism.claims.propositions import CLAIMS, claims_at
 from mechanism.claims.sample import (
     confirmed,
@@ -23,7 +24,6 @@ from mechanism.claims.sample import (
     propositions,
     sampled,
 )
-from mechanism.report.claims import market_tree, propositions_tree, sample_tree
 
 IDS = [
     *(

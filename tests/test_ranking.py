@@ -17,13 +17,13 @@ from market.model.case import Array, Case
 from market.model.outcome import SOLVED, account
 from market.model.pricing import bertrand_matrix
 from market.regimes import level_bounds, solve_markets
-from mechanism.advice.results import ComparisonRow, Evaluation
 from mechanism.analysis.evaluation import evaluate
 from mechanism.casefile.schema import load_case, parse_tree
 from mechanism.casefile.standard import Standard
 from mechanism.ranking.attainable import attainable
 from mechanism.ranking.flat_parts import settled
 from mechanism.ranking.rank import choose
+from mechanism.report.results import ComparisonRow, Evaluation
 
 CASES = Path(__file__).resolve().parents[1] / "cases"
 

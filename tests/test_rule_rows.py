@@ -15,13 +15,13 @@ from mechanism.analysis.difference import difference
 from mechanism.analysis.evaluation import evaluate
 from mechanism.analysis.many import NUMBERS, TEXT, solve_many
 from mechanism.analysis.what_if import Span, along
+from mechanism.analysis.what_if_tree import difference_tree, path_tree
 from mechanism.casefile.schema import PolicyCase, load_case, parse_tree
 from mechanism.casefile.types import PRIVATE, PrivateParameter
 from mechanism.design.rules import TAX_RULES, TaxRule
 from mechanism.design.states import Reports
-from mechanism.report.evaluation import evaluation_tree
-from mechanism.report.rule import rule_tree
-from mechanism.report.what_if import difference_tree, path_tree
+from mechanism.report.evaluation_tree import evaluation_tree
+from mechanism.report.rule_tree import rule_tree
 from mechanism.scheme.rule_results import RuleResult
 
 CASES = Path(__file__).resolve().parents[1] / "cases"

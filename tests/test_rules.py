@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from market.casefile.faults import BadCase
 from mechanism.analysis.designs import solve_file
+from mechanism.analysis.designs_tree import design_tree
 from mechanism.design.environment import Environment, efficient, misreport_gains, reports_of
 from mechanism.design.rules import DESIGNED, TAX_RULES, TaxRule, market_rules, setting_rules
 from mechanism.design.setting_file import load_setting, setting_schema
 from mechanism.design.states import OwnReports, Reports, along, expect, over_states, own_first
-from mechanism.report.design import design_tree
 
 Array = NDArray[np.float64]
 ROOT = Path(__file__).resolve().parents[1]

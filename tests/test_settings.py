@@ -15,6 +15,7 @@ from trees import evaluate
 
 from market.casefile.files import BadCase
 from mechanism.analysis.designs import solve_file
+from mechanism.analysis.designs_tree import design_tree
 from mechanism.design.environment import (
     Environment,
     efficient,
@@ -25,7 +26,6 @@ from mechanism.design.environment import (
 from mechanism.design.program import build, stacked
 from mechanism.design.setting_file import DesignOptions, load_setting, parse_setting
 from mechanism.design.solve import design, least_outlay, objective_value, refute, solve
-from mechanism.report.design import design_tree
 from mechanism.scheme.market_setting import market_setting, menu_levels, outside_options
 
 ROOT = Path(__file__).resolve().parents[1]

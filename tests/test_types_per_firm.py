@@ -23,7 +23,7 @@ from mechanism.analysis import evaluation
 from mechanism.analysis.many import solve_many
 from mechanism.casefile.schema import PolicyCase, load_case, parse_tree
 from mechanism.casefile.types import type_space
-from mechanism.report.evaluation import evaluation_tree
+from mechanism.report.evaluation_tree import evaluation_tree
 from mechanism.scheme.full_information import subsidy
 
 CASES = Path(__file__).resolve().parents[1] / "cases"

@@ -22,10 +22,10 @@ from market.model.units import NaturalUnits, in_units, levels_in, natural_units
 from market.regimes import REGIMES, solve_regime
 from market.regimes.statics import comparative_statics
 from mechanism.analysis.what_if import Span, along
+from mechanism.analysis.what_if_tree import path_tree
 from mechanism.casefile.schema import parse_tree
 from mechanism.claims.ground import NEEDED, Ground
 from mechanism.claims.propositions import claims_at
-from mechanism.report.what_if import path_tree
 
 UNIT: dict[str, Any] = {
     "demand": {"intercept": [20.0, 14.0], "own_slope": 1.5, "cross_slope": 1.0},

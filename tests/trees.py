@@ -6,7 +6,7 @@ from typing import Any
 
 from mechanism.analysis import evaluation
 from mechanism.casefile.schema import PolicyCase
-from mechanism.report.evaluation import evaluation_tree
+from mechanism.report.evaluation_tree import evaluation_tree
 
 
 def evaluate(case: PolicyCase) -> dict[str, Any]:

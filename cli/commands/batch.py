@@ -118,7 +118,7 @@ def batch(
     from cli.batch.progress import Progress
     from cli.batch.runner import WorkersDied, run
     from cli.batch.work import job
-    from mechanism.report.plain import version
+    from mechanism.version import version
 
     kept = f"what is finished is kept in {folder_of(path)}"
     again = (

@@ -90,7 +90,7 @@ def compare(
         )
     found = results(paths)
     from cli.pages.rows import as_csv, case_labels
-    from mechanism.report.evaluation import comparison_rows
+    from mechanism.report.evaluation_tree import comparison_rows
 
     labels = case_labels(found, paths)
     if form is OutputFormat.json:
@@ -131,7 +131,7 @@ def _batch(
     from difflib import get_close_matches
 
     from mechanism.analysis.findings import ResultError, findings, read_result
-    from mechanism.report.findings import findings_tree
+    from mechanism.analysis.findings_tree import findings_tree
 
     path = paths[0]
     if problem := unreadable(path):

@@ -161,7 +161,7 @@ def design(
         "collusion": collusion,
     }
     from mechanism.analysis.designs import DesignError, solve_file
-    from mechanism.report.design import design_tree
+    from mechanism.analysis.designs_tree import design_tree
 
     try:
         result = design_tree(

@@ -147,7 +147,7 @@ def evaluation() -> Iterator[Diagnosis]:
     """One shipped case leads to what it expects."""
     from mechanism.analysis.evaluation import evaluate
     from mechanism.casefile.schema import load_case
-    from mechanism.report.evaluation import evaluation_tree
+    from mechanism.report.evaluation_tree import evaluation_tree
 
     for name in shipped.names():
         case = load_case(shipped.folder() / f"{name}.yaml")

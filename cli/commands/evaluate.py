@@ -68,7 +68,7 @@ def evaluate(
         text = json.dumps(result, indent=2, allow_nan=False)
     elif form is OutputFormat.csv:
         from cli.pages.rows import as_csv, case_labels
-        from mechanism.report.evaluation import comparison_rows
+        from mechanism.report.evaluation_tree import comparison_rows
 
         text = as_csv(comparison_rows([result], case_labels([result], [case])))
     else:
@@ -91,7 +91,7 @@ def results(paths: list[Any], switches: bool = False) -> list[dict[str, Any]]:
 
     cases = load(paths)
     from mechanism.analysis.evaluation import evaluate as evaluate_case
-    from mechanism.report.evaluation import evaluation_tree
+    from mechanism.report.evaluation_tree import evaluation_tree
 
     return [evaluation_tree(evaluate_case(case, switches)) for case in cases]
 

@@ -94,8 +94,8 @@ def propositions(
     from cli.shipped import load
 
     policy = load([case])[0]
+    from mechanism.claims.claims_tree import propositions_tree
     from mechanism.claims.sample import propositions as check
-    from mechanism.report.claims import propositions_tree
 
     result = propositions_tree(check(policy, sample, seed))
     if form is OutputFormat.json:

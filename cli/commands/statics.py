@@ -54,7 +54,7 @@ def statics(
     from market.model.units import in_words
     from market.regimes import REGIMES, solve_regime
     from market.regimes.statics import comparative_statics, dimension_of, values
-    from mechanism.report.statics import elasticities_tree, slopes_tree
+    from mechanism.report.statics_tree import elasticities_tree, slopes_tree
 
     market = policy.market.flat()
     outcome = solve_regime(market, regime.value)

@@ -113,7 +113,7 @@ def what_if(
             )
         result = path(changed, vary, policies or [], quiet=quiet)
         from mechanism.analysis.difference import changes
-        from mechanism.report.what_if import changes_tree
+        from mechanism.analysis.what_if_tree import changes_tree
 
         result = {
             "case": changed.resolved,
@@ -123,7 +123,7 @@ def what_if(
     else:
         from mechanism.analysis.difference import difference
         from mechanism.analysis.evaluation import evaluate
-        from mechanism.report.what_if import difference_tree
+        from mechanism.analysis.what_if_tree import difference_tree
 
         result = difference_tree(difference(evaluate(baseline), evaluate(changed)))
     if form is OutputFormat.json:
@@ -201,8 +201,8 @@ def path(case: Any, vary: list[str], policies: list[str], *, quiet: bool) -> dic
     from cli.batch.progress import Progress
     from cli.naming import no_policy, on_reports
     from mechanism.analysis.what_if import along, usual_policies
+    from mechanism.analysis.what_if_tree import path_tree
     from mechanism.casefile.case_keys import expanded, key_path, value_at
-    from mechanism.report.what_if import path_tree
 
     spans = [span_of(given, case.resolved) for given in vary]
     if len({span.key for span in spans}) < len(spans):

@@ -8,7 +8,7 @@ from cli.pages import figures
 from cli.pages.evaluation import heading, inputs
 from cli.pages.page import Column, Page
 from cli.pages.words import firms_of, words_for
-from mechanism.advice.words import listed
+from mechanism.report.words import listed
 
 Tree = dict[str, Any]
 

@@ -21,7 +21,7 @@ from cli.pages.words import (
     words_for,
 )
 from mechanism.casefile.policies import today
-from mechanism.report.evaluation import comparison_rows
+from mechanism.report.evaluation_tree import comparison_rows
 from mechanism.report.plain import Tree
 
 VALUE = (

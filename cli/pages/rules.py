@@ -18,9 +18,9 @@ from cli.pages.words import (
 )
 from market.model.outcome import SOLVED
 from market.text import FIRMS
-from mechanism.advice.words import OUTSIDE
 from mechanism.design.rules import TAX_RULES
 from mechanism.report.plain import Tree
+from mechanism.report.words import OUTSIDE
 
 
 def full_information(mechanism: Tree, page: Page, scale: Scale) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 from cli.pages import figures
 from cli.pages.page import Column, Page
 from cli.pages.words import Scale, by_firm, firms_of, label
-from mechanism.advice.words import capitalised
 from mechanism.casefile.policies import GOAL, policy_of
+from mechanism.report.words import capitalised
 
 Tree = dict[str, Any]
 

@@ -10,11 +10,11 @@ from typing import Any
 from market.model.case import INVESTMENT, SHARING, Array
 from market.model.outcome import Outcome
 from market.text import Json
-from mechanism.advice.results import ComparisonRow, Evaluation
-from mechanism.advice.words import Words
 from mechanism.casefile.case_keys import flat
 from mechanism.casefile.policies import PRIVATE_MARKET, RUNGS, Policy
 from mechanism.casefile.standard import SAME
+from mechanism.report.results import ComparisonRow, Evaluation
+from mechanism.report.words import Words
 from mechanism.scheme.rule_results import PrivateMarket, RuleResult
 
 

@@ -12,9 +12,6 @@ import numpy as np
 from market.model.case import Case
 from market.model.outcome import Outcome
 from market.regimes import REGIMES, solve_regimes
-from mechanism.advice.answer import recommend
-from mechanism.advice.results import Change, ComparisonRow, Evaluation
-from mechanism.advice.verdicts import verdicts, warnings
 from mechanism.analysis.many_types import (
     compared_options,
     expected_standing,
@@ -45,6 +42,9 @@ from mechanism.ranking.contenders import (
 )
 from mechanism.ranking.rank import WHY_NOT, Ranked, rank
 from mechanism.rates.instruments import linear_subsidies
+from mechanism.report.answer import recommend
+from mechanism.report.results import Change, ComparisonRow, Evaluation
+from mechanism.report.verdicts import verdicts, warnings
 from mechanism.scheme.allocation import allocate
 from mechanism.scheme.behaviour import ExpectedOutcome
 from mechanism.scheme.full_information import full_information

@@ -26,7 +26,7 @@ from mechanism.ranking.contenders import in_the_running
 from mechanism.ranking.recommendation import Switch
 
 if TYPE_CHECKING:
-    from mechanism.advice.results import Evaluation
+    from mechanism.report.results import Evaluation
 
 MARKET_BLOCKS = ("demand", "security", "cost", "unit_cost")
 """The blocks of a case whose numbers describe its market."""

@@ -44,7 +44,7 @@ from mechanism.ranking.recommendation import Robust, Stretch, Switch
 from mechanism.scheme.behaviour import ExpectedOutcome
 
 if TYPE_CHECKING:
-    from mechanism.advice.results import Evaluation
+    from mechanism.report.results import Evaluation
     from mechanism.scheme.preparation import Scheme
 
 NARROW = 1e-7

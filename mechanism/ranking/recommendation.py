@@ -1,5 +1,5 @@
 """What to do about a market: the winner of the one ranking with what stands beside it. Plain
-values; `mechanism.advice.answer` words them."""
+values; `mechanism.report.answer` words them."""
 
 from __future__ import annotations
 

@@ -1,2 +1,1 @@
-"""The JSON contract and tables: typed results as plain values, the only place where they become
-so."""
+"""What is found at a case: as values, in words, and as plain trees and tables."""

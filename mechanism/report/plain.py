@@ -1,34 +1,21 @@
 """What all trees of the JSON contract are made of.
 
-A key without a value to give is null, never missing. Firms are counted from 1."""
+A key without a value to give is null, never missing. Firms are counted from 1.
+"""
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as installed_version
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from market.model.outcome import numbers
 from mechanism.scheme.behaviour import ExpectedOutcome
 
-if TYPE_CHECKING:
-    pass
-
-
 Tree = dict[str, Any]
 
-
 SCHEMA_VERSION = 2
-
-
-def version() -> str:
-    """The installed version of the tool."""
-    try:
-        return installed_version("pigou")
-    except PackageNotFoundError:
-        return "unknown"
+"""Of results; it rises when a key is renamed or means something else."""
 
 
 def fields_of(record: Any) -> Tree:
@@ -51,6 +38,7 @@ def expected_tree(expected: ExpectedOutcome) -> Tree:
 
 
 def listed(value: Any) -> Any:
+    """A tuple as a list, anything else as it is."""
     return list(value) if isinstance(value, tuple) else value
 
 

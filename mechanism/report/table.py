@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mechanism.advice.results import Evaluation
+    from mechanism.report.results import Evaluation
 
 
 COLUMNS = (
@@ -51,7 +51,7 @@ def comparison_frame(found: Sequence[Evaluation]) -> pd.DataFrame:
     """The comparison of several cases as a pandas table, the rows of each under its case's name."""
     import pandas as pd
 
-    from mechanism.report.evaluation import comparison_rows, evaluation_tree
+    from mechanism.report.evaluation_tree import comparison_rows, evaluation_tree
 
     rows = comparison_rows(
         [evaluation_tree(one) for one in found], [one.case.name for one in found]

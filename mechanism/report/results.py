@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 from market.model.case import Array
 from market.model.outcome import Outcome
-from mechanism.advice.words import Sentence
 from mechanism.casefile.policies import Policy, Source
 from mechanism.design.options import WhyNot
 from mechanism.frozen import freeze
+from mechanism.report.words import Sentence
 from mechanism.scheme.behaviour import ExpectedOutcome
 from mechanism.scheme.rule_results import PrivateMarket, RuleResult
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import isnan
 from typing import TYPE_CHECKING
 
-from mechanism.report.evaluation import evaluation_tree
+from mechanism.report.evaluation_tree import evaluation_tree
 from mechanism.report.plain import Tree, fields_of
 
 if TYPE_CHECKING:

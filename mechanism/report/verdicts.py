@@ -7,13 +7,13 @@ from math import isfinite
 from market.model.case import SHARING, Case
 from market.model.outcome import SOLVED, Certificate
 from market.regimes import REGIMES
-from mechanism.advice.results import Evaluation
-from mechanism.advice.words import NEGLIGIBLE, OUTSIDE, Sentence, Words
 from mechanism.casefile.policies import GOAL, PRIVATE_MARKET, TODAY, agreements, policy_of
 from mechanism.casefile.proportions import misfits, scaling
 from mechanism.design.checks import JointLie, Lie, Refusal
 from mechanism.design.rules import TAX_RULES
 from mechanism.rates.instruments import LinearSubsidies
+from mechanism.report.results import Evaluation
+from mechanism.report.words import NEGLIGIBLE, OUTSIDE, Sentence, Words
 from mechanism.scheme.full_information import FullInformation, Joining
 from mechanism.scheme.rule_results import NOT_SETTLED, RuleResult
 

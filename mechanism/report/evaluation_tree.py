@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from market.model.case import INVESTMENT, SHARING, Array
 from market.model.outcome import numbers
-from mechanism.advice.results import ComparisonRow, Evaluation
 from mechanism.casefile.policies import PRIVATE_MARKET, TODAY
 from mechanism.design.options import WhyNot
-from mechanism.report.design import slack_tree
-from mechanism.report.plain import SCHEMA_VERSION, Tree, expected_tree, fields_of, version
-from mechanism.report.rule import private_market_tree, rule_tree
+from mechanism.report.checks_tree import slack_tree
+from mechanism.report.plain import SCHEMA_VERSION, Tree, expected_tree, fields_of
+from mechanism.report.results import ComparisonRow, Evaluation
+from mechanism.report.rule_tree import private_market_tree, rule_tree
 from mechanism.report.table import COLUMNS
 from mechanism.scheme.rule_results import (
     Strategy,
 )
+from mechanism.version import version
 
 if TYPE_CHECKING:
     from mechanism.casefile.schema import Expected as ExpectedValue

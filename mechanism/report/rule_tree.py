@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from market.model.outcome import numbers
 from market.text import FIRMS
-from mechanism.report.design import continuum_tree, designed_tree, gain_tree, slack_tree
+from mechanism.report.checks_tree import continuum_tree, designed_tree, gain_tree, slack_tree
 from mechanism.report.plain import Tree, expected_tree, fields_of, listed
 from mechanism.scheme.rule_results import (
     FORMS,

@@ -21,18 +21,18 @@ from market.model.units import in_units, levels_from, levels_in, natural_units
 from market.regimes import REGIMES, starting_levels
 from market.solve.equilibrium import find_equilibria
 from market.solve.tolerances import DEFAULT
-from mechanism.advice.words import Words, amount, listed
 from mechanism.casefile.policies import GOAL, TODAY, Policy, agreements
 from mechanism.casefile.standard import SAME
 from mechanism.casefile.types import PRIVATE
 from mechanism.ranking.agreements import Breaking, breaking
 from mechanism.ranking.recommendation import Caution
 from mechanism.rates.instruments import rates_in, subsidised_game
+from mechanism.report.words import Words, amount, listed
 from mechanism.scheme.allocation import allocate, at_pairs
 from mechanism.scheme.full_information import NEAR
 
 if TYPE_CHECKING:
-    from mechanism.advice.results import ComparisonRow, Evaluation
+    from mechanism.report.results import ComparisonRow, Evaluation
     from mechanism.scheme.rule_results import RuleResult
 
 FALL = 1e-3

@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from market.model.case import Array
-from mechanism.advice.cautions import cautions, gross_payments
-from mechanism.advice.words import CONSUMERS, Words, amount, capitalised, listed
 from mechanism.casefile.case_keys import expanded, key_path, value_at
 from mechanism.casefile.policies import GOAL, TODAY, Policy, policy_of
 from mechanism.casefile.standard import CONSUMERS_LOSE, SAME, UNMEASURABLE, Standard
@@ -32,9 +30,11 @@ from mechanism.ranking.recommendation import (
     recommended,
 )
 from mechanism.rates.instruments import investment_rates, sharing_rates
+from mechanism.report.cautions import cautions, gross_payments
+from mechanism.report.words import CONSUMERS, Words, amount, capitalised, listed
 
 if TYPE_CHECKING:
-    from mechanism.advice.results import ComparisonRow, Evaluation
+    from mechanism.report.results import ComparisonRow, Evaluation
 
 SWITCHES = 3
 """Parameters named of those that would overturn the recommendation, the nearest first."""

@@ -1,1 +1,0 @@
-"""What is found at a case as values, and in words: the answer, cautions, verdicts."""

@@ -1,0 +1,95 @@
+"""The JSON contract of `design`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mechanism.report.checks_tree import (
+    continuum_tree,
+    contradiction_tree,
+    gain_tree,
+    rows_tree,
+    slack_tree,
+)
+from mechanism.report.plain import Tree
+
+if TYPE_CHECKING:
+    from mechanism.analysis.designs import DesignResult
+    from mechanism.design.solve import DirectMechanism
+
+
+def design_tree(result: DesignResult) -> Tree:
+    """`design --format json`. States are listed in row-major order of the players' types."""
+    setting, found = result.setting, result.found
+    return {
+        "input": result.resolved,
+        "options": result.options.model_dump(mode="json") | {"participation": result.participation},
+        "players": list(setting.players),
+        "probabilities": [p.tolist() for p in setting.probabilities],
+        "states": [list(setting.state(index)) for index in range(int(np.prod(setting.shape)))],
+        "payoff_range": setting.range,
+        "status": found.status,
+        "objective_value": found.objective_value,
+        **_mechanism_tree(result, found.mechanism),
+        "binding": rows_tree(found.binding, setting.players, "price"),
+        "second_opinion": (
+            None if found.second_opinion is None else vars(found.second_opinion).copy()
+        ),
+        "infeasibility": (
+            None
+            if found.contradiction is None
+            else contradiction_tree(found.contradiction, setting.players)
+        ),
+        "continuum": None if result.continuum is None else continuum_tree(result.continuum),
+        "benchmark": {
+            "efficient_surplus": result.efficient_surplus,
+            "least_outlay": result.least_outlay,
+        },
+        "verdicts": list(result.verdicts),
+    }
+
+
+def _mechanism_tree(result: DesignResult, mechanism: DirectMechanism | None) -> Tree:
+    """Who gets what under a mechanism; null where there is none."""
+    if mechanism is None:
+        return dict.fromkeys(("allocation", "transfers", "expected", "checks", "rents"))
+    plan, achieved = mechanism.plan, mechanism.achieved
+    setting, options = plan.setting, result.options
+    ic = {
+        strength: {"incentive": strength, **gain_tree(check, setting.players)}
+        for strength, check in achieved.ic.items()
+    }
+    ir = {
+        timing: {"timing": timing, **slack_tree(check, setting.players)}
+        for timing, check in achieved.ir.items()
+    }
+    return {
+        "allocation": [
+            {setting.alternatives[a]: float(state[a]) for a in np.flatnonzero(state > 1e-12)}
+            for state in plan.shares()
+        ],
+        "transfers": [t.ravel().tolist() for t in mechanism.transfers],
+        "expected": {
+            "surplus": achieved.surplus,
+            "payoff": list(achieved.payoff),
+            "outlay": achieved.outlay,
+        },
+        "checks": {
+            "ic": list(ic.values()),
+            "ir": list(ir.values()),
+            "budget": {"ex_ante": achieved.outlay, "worst": achieved.worst},
+            "collusion": gain_tree(achieved.collusion),
+            "chosen": {
+                "ic": ic[options.incentive],
+                "ir": None if options.participation == "none" else ir[options.timing],
+            },
+        },
+        "rents": [
+            {"player": name, "types": types.tolist(), "rent": rent.tolist()}
+            for name, types, rent in zip(
+                setting.players, setting.types, achieved.rents, strict=True
+            )
+        ],
+    }
