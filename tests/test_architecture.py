@@ -7,6 +7,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -19,21 +20,31 @@ MAY_IMPORT = {
     "cli": {"market", "mechanism", "cli"},
 }
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+MARKET = ("market.model", "market.regimes", "market.solve")
 HEAVY = {"cvxpy", "pandas", "scipy"}
 
 
-def imported(path: Path) -> Iterator[tuple[str, int]]:
+@cache
+def tree_of(path: Path) -> ast.Module:
+    """What a file says, read once."""
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
+def imported(path: Path) -> tuple[tuple[str, int], ...]:
     """Every module that a file imports, by its absolute name, and the line of the import."""
     package = path.relative_to(ROOT).parent.parts
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    found: list[tuple[str, int]] = []
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
-            yield from ((alias.name, node.lineno) for alias in node.names)
+            found += ((alias.name, node.lineno) for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            yield node.module or "", node.lineno
+            found.append((node.module or "", node.lineno))
         elif isinstance(node, ast.ImportFrom):
             above = package[: len(package) - node.level + 1]
             assert above, f"{path}:{node.lineno}: leaves its package"
-            yield ".".join([*above, node.module or ""]).rstrip("."), node.lineno
+            found.append((".".join([*above, node.module or ""]).rstrip("."), node.lineno))
+    return tuple(found)
 
 
 def test_there_is_something_to_walk() -> None:
@@ -44,13 +55,175 @@ def test_there_is_something_to_walk() -> None:
 def test_imports_go_one_way_only(path: Path) -> None:
     """cli -> mechanism -> market, never back; tests and benchmarks are imported by nothing."""
     package = path.relative_to(ROOT).parts[0]
-    ours = {*PACKAGES, "tests", "benchmarks", "cases"}
+    ours = {*PACKAGES, "pigou", "tests", "benchmarks", "cases"}
     wrong = [
         f"line {line}: {name}"
         for name, line in imported(path)
         if name.split(".")[0] in ours - MAY_IMPORT[package]
     ]
     assert not wrong
+
+
+ROOMS = {
+    "market.solve": (),
+    "market.model": ("market.solve",),
+    "market.casefile": ("market.model",),
+    "market.certify": ("market.model", "market.solve"),
+    "market.regimes": ("market.certify", "market.model", "market.solve"),
+    "mechanism.design": ("market.casefile",),
+    "mechanism.casefile": (
+        "market.casefile",
+        "market.model",
+        "market.regimes",
+        "mechanism.design",
+    ),
+    "mechanism.scheme": (*MARKET, "mechanism.casefile", "mechanism.design"),
+    "mechanism.rates": (*MARKET, "mechanism.casefile", "mechanism.design", "mechanism.scheme"),
+    "mechanism.ranking": (
+        "market.model",
+        "market.regimes",
+        "mechanism.casefile",
+        "mechanism.design",
+        "mechanism.scheme",
+        "mechanism.rates",
+    ),
+    "mechanism.report": (
+        *MARKET,
+        "mechanism.casefile",
+        "mechanism.design",
+        "mechanism.scheme",
+        "mechanism.rates",
+        "mechanism.ranking",
+    ),
+    "mechanism.analysis": (
+        "market.model",
+        "market.regimes",
+        "market.casefile",
+        "mechanism.casefile",
+        "mechanism.design",
+        "mechanism.scheme",
+        "mechanism.rates",
+        "mechanism.ranking",
+        "mechanism.report",
+    ),
+    "mechanism.claims": (
+        *MARKET,
+        "mechanism.casefile",
+        "mechanism.scheme",
+        "mechanism.report",
+    ),
+    "cli.output": ("market.casefile",),
+    "cli.pages": (
+        "cli.output",
+        "market.model",
+        "mechanism.casefile",
+        "mechanism.design",
+        "mechanism.ranking",
+        "mechanism.report",
+    ),
+    "cli.batch": (
+        "cli.output",
+        "market.casefile",
+        "mechanism.casefile",
+        "mechanism.ranking",
+        "mechanism.analysis",
+    ),
+    "cli.commands": (
+        "cli.output",
+        "cli.pages",
+        "cli.batch",
+        "market.casefile",
+        *MARKET,
+        "mechanism.casefile",
+        "mechanism.design",
+        "mechanism.report",
+        "mechanism.analysis",
+        "mechanism.claims",
+    ),
+}
+"""Every room, after all that it may import from; what stands at the root of a package serves its
+rooms and imports none of them, the entry of the command line apart."""
+ENTRY = {"cli/app.py", "cli/entry.py", "cli/shipped.py", "cli/naming.py"}
+
+
+def room_of(name: str) -> str | None:
+    """The room of a module, by its absolute name; None for what stands at the root of a package."""
+    room = ".".join(name.split(".")[:2])
+    return room if (ROOT / room.replace(".", "/")).is_dir() and "." in room else None
+
+
+def test_every_room_is_listed_after_those_it_imports_from() -> None:
+    there = {
+        ".".join(path.relative_to(ROOT).parts[:2])
+        for path in MODULES
+        if len(path.relative_to(ROOT).parts) == 3
+    }
+    assert there == set(ROOMS)
+    order = list(ROOMS)
+    assert all(order.index(other) < order.index(room) for room in ROOMS for other in ROOMS[room])
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_arrows_between_rooms_go_one_way(path: Path) -> None:
+    """Imports for types and those inside of functions included."""
+    name = str(path.relative_to(ROOT))
+    if name in ENTRY:
+        return
+    own = room_of(name.removesuffix(".py").replace("/", "."))
+    may = {own, None, *(ROOMS[own] if own else ())}
+    ours = [(there, line) for there, line in imported(path) if there.split(".")[0] in PACKAGES]
+    assert not [f"line {line}: {there}" for there, line in ours if room_of(there) not in may]
+
+
+def test_no_room_imports_from_more_rooms_than_it_uses() -> None:
+    used: dict[str, set[str]] = {room: set() for room in ROOMS}
+    for path in MODULES:
+        own = room_of(str(path.relative_to(ROOT)).removesuffix(".py").replace("/", "."))
+        if own:
+            used[own] |= {room for name, _ in imported(path) if (room := room_of(name))}
+    idle = {room: set(ROOMS[room]) - used[room] for room in ROOMS}
+    assert not {room: rest for room, rest in idle.items() if rest}
+
+
+def test_modules_do_not_import_each_other_in_a_circle() -> None:
+    """Circles would be hidden by imports inside of functions; those for types alone are none."""
+    arrows = {
+        (name, there)
+        for path in MODULES
+        for name in [str(path.relative_to(ROOT)).removesuffix(".py").replace("/", ".")]
+        for there in at_once(path)
+        if there.split(".")[0] in PACKAGES
+    }
+    while leaves := {pair for pair in arrows if pair[1] not in {one for one, _ in arrows}}:
+        arrows -= leaves
+    assert not arrows
+
+
+def at_once(path: Path) -> Iterator[str]:
+    """The modules that a module imports when it is imported itself."""
+    for node in tree_of(path).body:
+        if isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+
+
+def test_no_class_name_twice() -> None:
+    """Two things of one name in two rooms are mistaken for each other."""
+    names = [
+        node.name
+        for path in MODULES
+        for node in tree_of(path).body
+        if isinstance(node, ast.ClassDef)
+    ]
+    assert sorted(names) == sorted(set(names))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_module_has_something_of_its_own(path: Path) -> None:
+    """None only hands on what others define; the roots of packages may."""
+    if path.name == "__init__.py":
+        return
+    body = tree_of(path).body
+    assert any(isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.Assign)) for node in body)
 
 
 def test_one_module_imports_cvxpy() -> None:
@@ -71,19 +244,24 @@ def test_a_module_is_of_readable_length_and_says_what_it_is_for(path: Path) -> N
 
 
 PLAIN = {
+    "market/casefile/choices.py",
     "market/casefile/faults.py",
     "market/casefile/files.py",
     "market/casefile/schema.py",
+    "market/text.py",
+    "mechanism/analysis/findings_tree.py",
+    "mechanism/analysis/what_if_tree.py",
     "mechanism/casefile/case_keys.py",
-    "market/casefile/choices.py",
-    "mechanism/claims/claims_tree.py",
-    "mechanism/report/design.py",
     "mechanism/casefile/schema.py",
+    "mechanism/claims/claims_tree.py",
     "mechanism/design/setting_file.py",
-    "mechanism/report/tree.py",
+    "mechanism/report/evaluation_tree.py",
+    "mechanism/report/plain.py",
+    "mechanism/report/rule_tree.py",
 }
 """Where values have no types yet or no longer: a file is read, or JSON is made."""
 COLUMNS = {
+    "mechanism/claims/claim.py",
     "mechanism/analysis/findings.py",
     "mechanism/claims/ground.py",
     "mechanism/analysis/many.py",
@@ -99,7 +277,7 @@ UNTYPED: set[str] = set()
 def plain_trees(path: Path) -> tuple[list[int], list[int]]:
     """The lines of a module with `dict[str, Any]`, and those that subscript by a string."""
     trees, keys = [], []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree_of(path)):
         if not isinstance(node, ast.Subscript):
             continue
         if ast.unparse(node) == "dict[str, Any]":
