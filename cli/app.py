@@ -19,7 +19,6 @@ from cli.commands import (
     validate,
     what_if,
 )
-from mechanism.version import version
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -43,13 +42,15 @@ app.command("doctor")(doctor.doctor)
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        print(f"pigou {version()}")
+        from mechanism.version import VERSION
+
+        print(f"pigou {VERSION}")
         raise typer.Exit()
 
 
 @app.callback()
 def _pigou(
-    _version: Annotated[
+    version: Annotated[
         bool,
         typer.Option(
             "--version", callback=_show_version, is_eager=True, help="Show the version and exit."

@@ -15,7 +15,6 @@ from typing import TextIO
 
 from cli.output.signals import heed, interrupted
 from cli.output.streams import Seen
-from mechanism.version import version
 
 FAULT, USAGE, NOT_MET, INTERRUPTED = 1, 2, 3, 130
 """The exit codes that mean something went wrong."""
@@ -46,7 +45,9 @@ def main(arguments: list[str]) -> int:
     with redirect_stdout(Seen.of(sys.stdout)), redirect_stderr(Seen.of(sys.stderr)):
         try:
             if arguments == ["--version"]:
-                print(f"pigou {version()}")
+                from mechanism.version import VERSION
+
+                print(f"pigou {VERSION}")
                 return 0
             from cli.app import app
 

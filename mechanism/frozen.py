@@ -4,6 +4,7 @@ ones."""
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -23,11 +24,20 @@ def read_only(array: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def freeze(record: Any) -> None:
-    """Make every array of a frozen dataclass read-only: its whole `__post_init__`."""
+    """Make every array and mapping of a frozen dataclass read-only: its whole `__post_init__`.
+
+    What it works out once and keeps, under a name that begins with _, stays its own.
+    """
     for field in fields(record):
         value = getattr(record, field.name)
         if isinstance(value, np.ndarray) and value.flags.writeable:
             object.__setattr__(record, field.name, read_only(value))
+        elif isinstance(value, dict) and not field.name.startswith("_"):
+            held = {
+                key: read_only(one) if isinstance(one, np.ndarray) else one
+                for key, one in value.items()
+            }
+            object.__setattr__(record, field.name, MappingProxyType(held))
 
 
 def put(record: Record, where: NDArray[np.intp], by: Record) -> Record:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as installed
+from importlib.metadata import PackageNotFoundError, version
 
-
-def version() -> str:
-    """Of the installed distribution; "unknown" where the code runs without one."""
-    try:
-        return installed("pigou")
-    except PackageNotFoundError:
-        return "unknown"
+try:
+    VERSION = version("pigou")
+except PackageNotFoundError:
+    VERSION = "unknown"
+    """Where the code runs without being installed."""

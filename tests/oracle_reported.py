@@ -30,7 +30,7 @@ def prior(types: Mapping[str, Any]) -> tuple[list[float], list[float], list[floa
 
 
 def solve(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """`mechanism.scheme.reported` and `mechanism.alternatives` of a typed case, as far as the
+    """`mechanism.reported` and `mechanism.alternatives` of a typed case, as far as the
     oracle vouches for them."""
     nodes, weights, points = prior(tree["types"])
     options = {

@@ -407,7 +407,7 @@ def test_a_copy_of_a_row_under_another_name_does_the_same_in_a_setting(
     path = tmp_path / "toy.yaml"
     told = []
     for name in (key, "toy"):
-        tree = load_setting(ROOT / "cases" / "settings" / "bilateral_trade.yaml").resolved
+        tree = json.loads(load_setting(ROOT / "cases" / "settings" / "bilateral_trade.yaml").text)
         tree["mechanism"] |= {
             "tax_rule": name,
             "allocation": "efficient",
@@ -460,7 +460,7 @@ def test_a_new_formula_is_a_row(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
         free_of_own_report=True,
     )
     monkeypatch.setitem(TAX_RULES, "generous", row)
-    tree = load_setting(ROOT / "cases" / "settings" / "bilateral_trade.yaml").resolved
+    tree = json.loads(load_setting(ROOT / "cases" / "settings" / "bilateral_trade.yaml").text)
     tree["mechanism"] = {"tax_rule": "generous", "allocation": "efficient", "incentive": "dominant"}
     path = tmp_path / "generous.yaml"
     path.write_text(json.dumps(tree))

@@ -264,9 +264,27 @@ def test_what_changes_twice_between_two_points_is_followed_twice() -> None:
         return {"policy": names, "best": names}
 
     ends = np.array([0.0, 1.0])
-    found = what_if.narrowed(what_if.brackets(what_if.winner(1), ends, solve(ends)), solve, 1e-9)
+    found, left = what_if.narrowed(
+        what_if.brackets(what_if.winner(1), ends, solve(ends)), solve, 1e-9
+    )
     assert sorted((b.before, b.after) for b in found) == [("a", "b"), ("b", "c"), ("c", "d")]
     np.testing.assert_allclose(sorted((b.low + b.high) / 2 for b in found), steps, atol=1e-9)
+    assert left == 0
+
+
+def test_what_is_not_bracketed_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two changes in one bracket of which only one is followed leave one, whatever the count."""
+    monkeypatch.setattr(what_if, "MOST_EVENTS", 1)
+
+    def solve(values: Any) -> dict[str, Any]:
+        names = np.array(["a", "b", "c"], object)[np.searchsorted([0.3, 0.6], values)]
+        return {"policy": names, "best": names}
+
+    ends = np.array([0.0, 1.0])
+    found, left = what_if.narrowed(
+        what_if.brackets(what_if.winner(1), ends, solve(ends)), solve, 1e-9
+    )
+    assert (len(found), left) == (1, 1)
 
 
 def test_why_the_recommendation_changes(run: Run, tmp_path: Path) -> None:

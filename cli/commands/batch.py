@@ -118,7 +118,7 @@ def batch(
     from cli.batch.progress import Progress
     from cli.batch.runner import WorkersDied, run
     from cli.batch.work import job
-    from mechanism.version import version
+    from mechanism.version import VERSION
 
     kept = f"what is finished is kept in {folder_of(path)}"
     again = (
@@ -129,7 +129,7 @@ def batch(
     try:
         with Progress(plan.count, quiet=quiet) as progress:
             found = run(
-                job(plan, path.suffix.lower(), version()),
+                job(plan, path.suffix.lower(), VERSION),
                 path,
                 jobs=min(jobs, plan.count),
                 cluster=cluster,

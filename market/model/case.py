@@ -195,7 +195,9 @@ def make_case(
     """
 
     def array(value: ArrayLike) -> Array:
-        return np.atleast_1d(np.asarray(value, float))
+        own = np.array(value, float, ndmin=1)
+        own.flags.writeable = False
+        return own
 
     own, cross, interaction = leakage
     base, spillover, slope, curvature = map(array, unit_cost)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from html import escape
 from typing import Any, Literal
 
 import numpy as np
@@ -291,6 +292,29 @@ class Outcome:
     def profit(self) -> Array:
         """Profits (2,); NaN without a solution."""
         return self.accounts.profit if self.accounts else np.full(2, np.nan)
+
+    def __str__(self) -> str:
+        head = f"{self.regime}: {self.status}" + (f", {self.message}" if self.message else "")
+        told = self.tree()
+        rows = [
+            f"  {name.replace('_', ' '):17}" + "".join(f"{value:>15.6g}" for value in told[name])
+            for name in ("sharing", "investment", "price", "quantity", "profit")
+            if told[name] is not None
+        ]
+        if rows:
+            names = "".join(f"{name[:14]:>15}" for name in self.firms)
+            rows.insert(0, " " * 19 + names)
+            rows += [
+                f"  {name.replace('_', ' '):17}{told[name]:>15.6g}"
+                for name in ("consumer_surplus", "welfare")
+            ]
+        proof = self.certificate
+        kept = {"residual": proof.residual, "regret": proof.regret}
+        sure = [f"{name} {value:.1e}" for name, value in kept.items() if value is not None]
+        return "\n".join([head, *rows, f"  {', '.join([*sure, proof.scope])}"])
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(str(self))}</pre>"
 
     def tree(self) -> Json:
         """As plain values for JSON; None for what is not claimed."""

@@ -19,13 +19,13 @@ from mechanism.design.options import NO_LEVELS, NO_OUTSIDE, by_formula, too_many
 from mechanism.design.rules import TAX_RULES, TaxRule
 from mechanism.design.setting_file import (
     DesignOptions,
-    Resolved,
     is_setting,
     load_setting,
     too_large,
     transfers_by_type,
 )
-from mechanism.design.solve import Contradiction, Design, DirectMechanism, design, least_outlay
+from mechanism.design.solve import Contradiction, Design, DirectMechanism, least_outlay
+from mechanism.design.solve import design as best_mechanism
 from mechanism.design.states import own_first
 from mechanism.scheme.continuum import between
 from mechanism.scheme.designed import asked
@@ -51,8 +51,8 @@ class DesignError(Exception):
 class DesignResult:
     """What a file asks of a mechanism, and the mechanism that does it or why none does."""
 
-    resolved: Resolved
-    """The file with every default spelled out."""
+    text: str
+    """The file with every default spelled out, as JSON."""
     options: DesignOptions
     participation: str
     """Against what players compare joining, in the words of the file."""
@@ -90,6 +90,33 @@ class DesignResult:
         )
 
 
+def design(problem: PolicyCase | str | Path, **options: str) -> DesignResult:
+    """The transfers, and where asked the lotteries, that do what is asked at best, or the proof
+    that none does.
+
+    Args:
+        problem: A case with private types, or the path of a setting or case file.
+        options: Laid over the file's own, as `pigou design` takes them: `objective`, `incentive`,
+            `participation`, `timing`, `budget`, `allocation`, `tax_rule`, `collusion`.
+
+    Returns:
+        The mechanism, or what contradicts itself; `verdicts` says it in words.
+
+    Raises:
+        BadCase: The file is not admissible.
+        DesignError: Nothing can be designed for it, or an option makes no sense there.
+
+    Example:
+        >>> import pigou
+        >>> found = pigou.design("settings/bilateral_trade.yaml")
+        >>> found.found.status, round(found.found.mechanism.achieved.outlay, 8)
+        ('optimal', -0.03125)
+    """
+    if isinstance(problem, PolicyCase):
+        return _of_market(problem, options)
+    return solve_file(problem, options)
+
+
 def solve_file(path: str | Path, given: dict[str, str]) -> DesignResult:
     """The design a file asks for, with these options laid over its own."""
     faults: list[Fault] = []
@@ -101,7 +128,7 @@ def solve_file(path: str | Path, given: dict[str, str]) -> DesignResult:
         _sensible(len(setting.players), options)
         if why := too_large(list(setting.shape), len(setting.alternatives), options):
             raise DesignError(f"the players {why}")
-        return _result(problem.setting, None, options, options.participation, problem.resolved)
+        return _result(problem.setting, None, options, options.participation, problem.text)
     policy = parse_tree(
         document.tree, name=Path(path).stem, path=Path(path), document=document, faults=faults
     )
@@ -152,7 +179,7 @@ def _of_market(policy: PolicyCase, given: dict[str, str]) -> DesignResult:
         )
     except NoSettingError as error:
         raise DesignError(str(error)) from None
-    result = _result(plan.setting, plan, options, form, policy.resolved)
+    result = _result(plan.setting, plan, options, form, policy.text)
     if (
         few
         or not types.continuous
@@ -186,7 +213,7 @@ def _of_both_types(
     if not np.isfinite(scheme.own_outside).all():
         raise DesignError(NO_OUTSIDE.text)
     plan = both_types_setting(scheme)
-    result = _result(plan.setting, plan, options, form, policy.resolved)
+    result = _result(plan.setting, plan, options, form, policy.text)
     mechanism = result.found.mechanism
     if mechanism is None:
         return result
@@ -244,16 +271,16 @@ def _result(
     plan: AllocationRule | None,
     options: DesignOptions,
     participation: str,
-    resolved: Resolved,
+    text: str,
 ) -> DesignResult:
     benchmark = plan or efficient(setting)
     outlay, _ = least_outlay(setting, benchmark)
     return DesignResult(
-        resolved=resolved,
+        text=text,
         options=options,
         participation=participation,
         setting=setting,
-        found=design(setting, options, plan),
+        found=best_mechanism(setting, options, plan),
         benchmark=benchmark,
         efficient_surplus=setting.shifted_welfare
         + float(setting.expect(benchmark.centred.welfare).item()),

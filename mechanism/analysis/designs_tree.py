@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,7 +25,7 @@ def design_tree(result: DesignResult) -> Tree:
     """`design --format json`. States are listed in row-major order of the players' types."""
     setting, found = result.setting, result.found
     return {
-        "input": result.resolved,
+        "input": json.loads(result.text),
         "options": result.options.model_dump(mode="json") | {"participation": result.participation},
         "players": list(setting.players),
         "probabilities": [p.tolist() for p in setting.probabilities],

@@ -10,9 +10,12 @@ from typing import Any
 from market.model.case import INVESTMENT, SHARING, Array
 from market.model.outcome import Outcome
 from market.text import Json
+from mechanism.analysis.evaluation import evaluate
 from mechanism.casefile.case_keys import flat
 from mechanism.casefile.policies import PRIVATE_MARKET, RUNGS, Policy
+from mechanism.casefile.schema import PolicyCase
 from mechanism.casefile.standard import SAME
+from mechanism.frozen import freeze
 from mechanism.report.results import ComparisonRow, Evaluation
 from mechanism.report.words import Words
 from mechanism.scheme.rule_results import PrivateMarket, RuleResult
@@ -61,6 +64,9 @@ class Side:
     per_firm: Mapping[str, Array | None]
     """(2,) each, by name."""
 
+    def __post_init__(self) -> None:
+        freeze(self)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Compared:
@@ -74,6 +80,9 @@ class Compared:
     """By name, those that either side has."""
     per_firm: Mapping[str, tuple[Moved, Moved]]
     """By name."""
+
+    def __post_init__(self) -> None:
+        freeze(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +117,36 @@ class Difference:
     """The outcomes at the cases' own parameters, and the market with private types."""
     rules: tuple[Compared, ...]
     """The tax rules."""
+
+    def __post_init__(self) -> None:
+        freeze(self)
+
+
+def what_if(case: PolicyCase, changes: Mapping[str, Any]) -> Difference:
+    """What changes if some keys of a case had other values.
+
+    Args:
+        case: The case as it is.
+        changes: New values by dotted key, set in this order.
+
+    Returns:
+        Both evaluations side by side; `advice` says what is recommended before and after, and why
+        that changed.
+
+    Raises:
+        BadCase: A key is none of the case's, or the changed case is not admissible.
+
+    Example:
+        >>> import pigou
+        >>> case = pigou.load("two_vendors.yaml")
+        >>> found = pigou.what_if(case, {"security.rivalry": 0.9})
+        >>> found.advice.before.key, found.advice.after.key
+        ('linear_subsidies', 'nash')
+    """
+    changed = case
+    for key, value in changes.items():
+        changed = changed.set(key, value)
+    return difference(evaluate(case), evaluate(changed))
 
 
 def difference(before: Evaluation, after: Evaluation) -> Difference:

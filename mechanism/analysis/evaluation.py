@@ -11,7 +11,7 @@ import numpy as np
 
 from market.model.case import Case
 from market.model.outcome import Outcome
-from market.regimes import REGIMES, solve_regimes
+from market.regimes import REGIMES, solve_regime, solve_regimes
 from mechanism.analysis.many_types import (
     compared_options,
     expected_standing,
@@ -55,9 +55,54 @@ if TYPE_CHECKING:
     from mechanism.scheme.rule_results import RuleResult
 
 
+def solve(case: PolicyCase, regime: str = TODAY) -> Outcome:
+    """One regime of a case's market at the case's own parameters.
+
+    Args:
+        case: What `load` read; its private types, if any, play no part.
+        regime: `nash`, `joint_profit`, `social_optimum` or another of `REGIMES`.
+
+    Returns:
+        Levels, prices, quantities and money with the certificate: residual, curvature, global
+        regret. Without a solution every figure is None and `message` says why.
+
+    Raises:
+        TypeError: `case` is a bare market, which nothing has validated.
+        KeyError: There is no such regime.
+
+    Example:
+        >>> import pigou
+        >>> outcome = pigou.solve(pigou.load("two_vendors.yaml"), "nash")
+        >>> outcome.status, outcome.levels.round(4).tolist()
+        ('converged', [0.0412, 0.0412, 0.8788, 0.8788])
+    """
+    if not isinstance(case, PolicyCase):
+        raise TypeError("a case as `load` gives it is needed; its `set` changes a value")
+    if regime not in REGIMES:
+        raise KeyError(f"{regime!r} is no regime; there are {', '.join(REGIMES)}")
+    return solve_regime(case.market, regime)
+
+
 def evaluate(case: PolicyCase, switches: bool = False) -> Evaluation:
-    """Evaluate a case: every regime, the mechanism, its constraints, and policies against the
-    benchmarks; with `switches` what would overturn the recommendation too."""
+    """Evaluate a case: every regime, the mechanism, its constraints, policies against the
+    benchmarks, and what to do.
+
+    Args:
+        case: What `load` read.
+        switches: Whether to look for what would overturn the recommendation too, at other numbers
+            of the standard and, where nothing is private, of the market; takes seconds.
+
+    Returns:
+        The findings, each with its proof; `recommendation` is the answer.
+
+    Example:
+        >>> import pigou
+        >>> found = pigou.evaluate(pigou.load("two_vendors.yaml"))
+        >>> found.recommendation.policy.key
+        'linear_subsidies'
+        >>> round(found.rows["linear_subsidies"].value - found.today.value, 2)
+        65.35
+    """
     regimes = solve_regimes(case.market)
     found = (
         _known(case, regimes)

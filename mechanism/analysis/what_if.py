@@ -8,25 +8,30 @@ bisection, all brackets together, until they are narrower than `NARROW` of the r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from market.casefile.faults import BadCase, Fault
 from market.model.case import Array
 from market.model.outcome import SOLVED
 from market.regimes import REGIMES
 from market.text import Json, firm_names
 from mechanism.analysis.many import Columns, solve_many
-from mechanism.casefile.case_keys import NAMES, key_path
-from mechanism.casefile.policies import policy_of
+from mechanism.casefile.case_keys import NAMES, key_fault, key_path
+from mechanism.casefile.policies import known, policy_of
 from mechanism.casefile.schema import PolicyCase, case_at
 from mechanism.casefile.standard import standard_of
 from mechanism.casefile.types import type_space
 from mechanism.frozen import freeze
 from mechanism.ranking.contenders import in_the_running
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Report = Callable[[int, int], None]
 """Told how many points are done, of how many."""
@@ -113,10 +118,9 @@ def along(
 ) -> Path:
     """One or two keys varied: figures at every point, and along one key the values at which
     something changes."""
-    grid = np.stack(np.meshgrid(*(span.values for span in spans), indexing="ij"), -1).reshape(
-        -1, len(spans)
-    )
-    columns = _solved(tree, spans, grid, policies, report)
+    keys = [span.key for span in spans]
+    grid = _grid([span.values for span in spans])
+    columns = _solved(tree, keys, grid, policies, report)
     events, more = (
         _events(tree, spans[0], grid[:, 0], columns, policies) if len(spans) == 1 else ([], 0)
     )
@@ -130,9 +134,60 @@ def along(
     )
 
 
+def sweep(
+    case: PolicyCase, values: Mapping[str, ArrayLike], policies: Sequence[str] | None = None
+) -> pd.DataFrame:
+    """Policies at every combination of some keys' values, as a table.
+
+    Args:
+        case: From which the others differ.
+        values: Dotted keys of the case and the numbers each takes, in the case's units.
+        policies: Their names, as `compare` lists them; those that may be recommended if None.
+
+    Returns:
+        A row per combination and policy, the last key's values the fastest: the keys, the policy,
+        its status and figures (money and quantities in the case's units), whether it is
+        recommended. A combination that is no admissible market has the status `bad_case` and a
+        message.
+
+    Raises:
+        BadCase: A key is none of the case's, or a policy is none.
+
+    Example:
+        >>> import pigou
+        >>> case = pigou.load("two_vendors.yaml")
+        >>> table = pigou.sweep(case, {"security.rivalry": [0.2, 0.4]}, ["nash"])
+        >>> table[["security.rivalry", "policy", "welfare"]].round(2)
+           security.rivalry policy  welfare
+        0               0.2   nash   796.79
+        1               0.4   nash   780.54
+    """
+    import pandas as pd
+
+    tree = {**case.resolved, "expect": {}}
+    keys, chosen = list(values), tuple(policies or usual_policies(case))
+    faults = [Fault(None, key, fault) for key in keys if (fault := key_fault(tree, key))]
+    faults += [
+        Fault(None, f"policy {key}", "is none; `pigou compare` lists them")
+        for key in chosen
+        if not known(key)
+    ]
+    if faults:
+        raise BadCase(faults)
+    points = _grid([np.asarray(each, float).ravel() for each in values.values()])
+    columns = _solved(tree, keys, points, chosen)
+    repeated = {key: np.repeat(points[:, k], len(chosen)) for k, key in enumerate(keys)}
+    return pd.DataFrame(repeated | columns)
+
+
+def _grid(values: Sequence[Array]) -> Array:
+    """(N, keys): every combination, the last key's values the fastest."""
+    return np.stack(np.meshgrid(*values, indexing="ij"), -1).reshape(-1, len(values))
+
+
 def _solved(
     tree: Json,
-    spans: Sequence[Span],
+    keys: Sequence[str],
     points: Array,
     policies: Sequence[str],
     report: Report | None = None,
@@ -142,18 +197,18 @@ def _solved(
     for start in range(0, len(points), BATCH):
         if report is not None:
             report(start, len(points))
-        found.append(_some(tree, spans, points[start : start + BATCH], policies))
+        found.append(_some(tree, keys, points[start : start + BATCH], policies))
     if report is not None:
         report(len(points), len(points))
     return {name: np.concatenate([part[name] for part in found]) for name in found[0]}
 
 
-def _some(tree: Json, spans: Sequence[Span], points: Array, policies: Sequence[str]) -> Columns:
+def _some(tree: Json, keys: Sequence[str], points: Array, policies: Sequence[str]) -> Columns:
     cases, good, bad = [], [], {}
     for k, point in enumerate(points):
         one = case_at(
             tree,
-            {key_path(span.key): float(value) for span, value in zip(spans, point, strict=True)},
+            {key_path(key): float(value) for key, value in zip(keys, point, strict=True)},
         )
         if isinstance(one, PolicyCase):
             cases.append(one)
@@ -353,7 +408,7 @@ def brackets(watched: Watched, values: Array, columns: Columns) -> list[Bracket]
         if _changes(watched, states[k - 1], states[k]):
             ends = {"low": float(values[k - 1]), "high": float(values[k])}
             found.append(Bracket(watched=watched, before=states[k - 1], after=states[k], **ends))
-    return found
+    return found, len(active)
 
 
 def _changes(watched: Watched, before: State, after: State) -> bool:
@@ -362,10 +417,10 @@ def _changes(watched: Watched, before: State, after: State) -> bool:
     return bool(before != after) and not (watched.kind == "order" and {None, TIE} & {before, after})
 
 
-def narrowed(active: Sequence[Bracket], solve: Solve, narrow: float) -> list[Bracket]:
+def narrowed(active: Sequence[Bracket], solve: Solve, narrow: float) -> tuple[list[Bracket], int]:
     """The brackets by bisection until none is wider than `narrow`, all their middles being solved
     together; what changes more than once within one of them is followed from change to change, up
-    to `MOST_EVENTS`."""
+    to `MOST_EVENTS`. And in how many something changes still."""
     found: list[Bracket] = []
     while active and len(found) < MOST_EVENTS:
         first = list(active)
@@ -377,7 +432,7 @@ def narrowed(active: Sequence[Bracket], solve: Solve, narrow: float) -> list[Bra
             for whole, one in zip(active, first, strict=True)
         ]
         active = [b for b in rest if _changes(b.watched, b.before, b.after)]
-    return found
+    return found, len(active)
 
 
 def _halved(active: Sequence[Bracket], solve: Solve) -> list[Bracket]:
@@ -411,13 +466,13 @@ def _events(
     found.sort(
         key=lambda b: (b.watched.kind != "winner", b.low, b.watched.kind, b.watched.policies)
     )
-    active = narrowed(
+    narrow, left = narrowed(
         found[:MOST_EVENTS],
-        lambda at: _solved(tree, [span], at[:, None], policies),
+        lambda at: _solved(tree, [span.key], at[:, None], policies),
         NARROW * abs(span.high - span.low),
     )
-    active.sort(key=lambda b: (b.low, b.watched.kind != "winner"))
-    return [_event(bracket) for bracket in active], len(found) - len(active)
+    narrow.sort(key=lambda b: (b.low, b.watched.kind != "winner"))
+    return [_event(bracket) for bracket in narrow], len(found[MOST_EVENTS:]) + left
 
 
 def _event(b: Bracket) -> Event:

@@ -3,6 +3,7 @@ file."""
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -163,17 +164,14 @@ class SettingFile(Block):
     )
 
 
-Resolved = dict[str, Any]
-"""A file's tree with every default spelled out."""
-
-
 @dataclass(frozen=True)
 class Problem:
     """A setting and what is asked of its mechanism."""
 
     setting: Environment
     options: DesignOptions
-    resolved: Resolved
+    text: str
+    """The file with every default spelled out, as JSON."""
 
 
 def is_setting(tree: Any) -> bool:
@@ -226,7 +224,8 @@ def parse_setting(
         outside=tuple(outside),
         public_value=np.array([file.public_value.get(a, 0.0) for a in file.alternatives]),
     )
-    return Problem(setting, file.mechanism, {**file.model_dump(mode="json"), "name": setting.name})
+    text = json.dumps({**file.model_dump(mode="json"), "name": setting.name})
+    return Problem(setting, file.mechanism, text)
 
 
 def setting_schema() -> dict[str, Any]:

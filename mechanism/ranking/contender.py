@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from market.model.case import Array
 from market.model.outcome import SOLVED
 from mechanism.casefile.policies import Policy
+from mechanism.frozen import freeze
 from mechanism.scheme.behaviour import ExpectedOutcome
 
 
@@ -35,6 +36,9 @@ class Contender:
     """Why it never competes unless it is allowed, a code of `WHY_NOT`; empty where it may."""
     columns: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     """(C,) each: what else is told of it in rows of many cases."""
+
+    def __post_init__(self) -> None:
+        freeze(self)
 
     @property
     def solved(self) -> NDArray[np.bool_]:

@@ -111,6 +111,10 @@ class Recommendation:
     def __post_init__(self) -> None:
         freeze(self)
 
+    def __str__(self) -> str:
+        head = self.policy.key if self.policy else "no advice"
+        return "\n".join([head, *(f"- {line}" for line in self.text)])
+
 
 def recommended(ranked: Ranked, no_advice: str | None) -> Recommendation:
     """The winner at one case, the first of those ranked, without its words."""

@@ -70,7 +70,7 @@ def continuum_tree(found: Continuum) -> Tree:
 
 
 def designed_tree(found: Designed, players: tuple[str, ...]) -> Tree:
-    """`mechanism.scheme.reported.design` of an evaluation: what was asked, whether it can be met,
+    """`mechanism.reported.design` of an evaluation: what was asked, whether it can be met,
     what binds or contradicts itself; `players` are the firms' names."""
     return {
         "status": found.status,

@@ -17,7 +17,7 @@ from mechanism.report.table import COLUMNS
 from mechanism.scheme.rule_results import (
     Strategy,
 )
-from mechanism.version import version
+from mechanism.version import VERSION
 
 if TYPE_CHECKING:
     from mechanism.casefile.schema import Expected as ExpectedValue
@@ -35,7 +35,7 @@ def evaluation_tree(found: Evaluation) -> Tree:
     )
     tree: Tree = {
         "schema_version": SCHEMA_VERSION,
-        "tool": {"name": "pigou", "version": version()},
+        "tool": {"name": "pigou", "version": VERSION},
         "case": found.case.resolved,
         "case_sha256": found.case.sha256,
         "regimes": {key: outcome.tree() for key, outcome in found.regimes.items()} | private,

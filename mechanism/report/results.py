@@ -2,14 +2,17 @@
 
 Money is in the case's own unit, payoffs are expectations over the rival's type unless said
 otherwise. Firms are counted from 1 where a row names one. Whatever was not asked or is not known is
-None. `mechanism.report.tree` turns these into the JSON contract; nothing else does.
+None. `mechanism.report.evaluation_tree` turns these into the JSON contract; nothing
+else does.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from html import escape
 from typing import TYPE_CHECKING
 
 from market.model.case import Array
@@ -22,6 +25,8 @@ from mechanism.scheme.behaviour import ExpectedOutcome
 from mechanism.scheme.rule_results import PrivateMarket, RuleResult
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from mechanism.casefile.schema import PolicyCase
     from mechanism.casefile.types import TypeSpace
     from mechanism.ranking.attainable import Attainable
@@ -145,6 +150,29 @@ class Evaluation:
     """The findings in words, the most important first."""
     warnings: tuple[Sentence, ...] = ()
     """What limits them."""
+
+    def __post_init__(self) -> None:
+        freeze(self)
+
+    def to_frame(self) -> pd.DataFrame:
+        """The comparison as a pandas table: one row per policy, one column per figure, those of
+        both firms ending in the firm's number."""
+        from mechanism.report.table import comparison_frame
+
+        return comparison_frame([self])
+
+    def to_json(self, indent: int | None = 2) -> str:
+        """What `pigou evaluate --format json` writes, to the byte at the usual indent."""
+        from mechanism.report.evaluation_tree import evaluation_tree
+
+        return json.dumps(evaluation_tree(self), indent=indent, allow_nan=False)
+
+    def __str__(self) -> str:
+        return f"{self.case.name}\n{self.recommendation or 'no recommendation yet'}"
+
+    def _repr_html_(self) -> str:
+        table = self.to_frame()[["policy", "value", "competes", "recommended", "welfare"]]
+        return f"<pre>{escape(str(self))}</pre>{table.to_html(index=False, na_rep='')}"
 
     @cached_property
     def rows(self) -> dict[str, ComparisonRow]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def rule_tree(found: RuleResult, firms: tuple[str, str] = FIRMS) -> Tree:
-    """`mechanism.scheme.reported`."""
+    """`mechanism.reported`."""
     design = None if found.design is None else designed_tree(found.design, firms)
     if design is not None and found.lotteries is not None:
         design["lotteries"] = [
@@ -65,7 +65,7 @@ def rule_tree(found: RuleResult, firms: tuple[str, str] = FIRMS) -> Tree:
 
 
 def checks_tree(checks: Checks) -> Tree:
-    """`mechanism.scheme.reported.checks`."""
+    """`mechanism.reported.checks`."""
     tree: Tree = {
         "ic": _incentive(checks.own) | {"payoff_range": checks.payoff_range},
         "ic_all": [_incentive(c) for c in checks.incentives],

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from market.model.case import Array
 from mechanism.design.checks import Check
+from mechanism.frozen import freeze
 from mechanism.scheme.behaviour import ExpectedOutcome
 
 if TYPE_CHECKING:
@@ -93,6 +94,9 @@ class Checks:
     """What both firms together gain by agreeing on reports; its witness names both types and both
     reports."""
     budget: Budget
+
+    def __post_init__(self) -> None:
+        freeze(self)
 
     @property
     def own(self) -> IncentiveCheck:
@@ -179,6 +183,9 @@ class Played:
     expected: ExpectedOutcome | None
     welfare_loss: float | None
     """Expected welfare at the truth less what is then reached."""
+
+    def __post_init__(self) -> None:
+        freeze(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -305,6 +312,9 @@ class RuleResult:
     continuum: Continuum | None
     certificate: LevelsCertificate
 
+    def __post_init__(self) -> None:
+        freeze(self)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Strategy:
@@ -347,6 +357,9 @@ class PrivateMarket:
     strategies: tuple[Strategy, ...]
     residual: float
     regret: float
+
+    def __post_init__(self) -> None:
+        freeze(self)
 
 
 NOT_SETTLED = "best replies of the types did not settle on an equilibrium"
