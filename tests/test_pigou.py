@@ -1,11 +1,12 @@
-"""`import pigou`: what it offers, that it is light, typed and documented, and that nothing of it can
-be written to or made to say two things."""
+"""`import pigou`: what it offers, that it is light, typed and documented, and that nothing of it
+can be written to or made to say two things."""
 
 from __future__ import annotations
 
 import ast
 import doctest
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -264,3 +265,16 @@ def test_designs_take_cases_and_files(tmp_path: Path) -> None:
     assert one.found.objective_value == pytest.approx(other.found.objective_value, rel=1e-12)
     with pytest.raises(pigou.DesignError, match="no types"):
         pigou.design(pigou.load(CASES / "two_vendors.yaml"))
+
+
+def test_what_the_documentation_shows_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    page = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", page, re.S)
+    assert len(blocks) >= 5
+    known: dict[str, Any] = {}
+    for block in blocks:
+        exec(block, known)
+    assert known["found"].recommendation.policy.key == "linear_subsidies"
+    assert known["unequal"].market.intercept.tolist() == [24, 20]
+    assert set(re.findall(r"pigou\.(\w+)", page)) <= set(pigou.__all__)

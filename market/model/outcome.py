@@ -20,7 +20,7 @@ from market.text import FIRMS, Json
 Status = Literal[
     "converged", "corner", "infeasible", "unbounded", "no_equilibrium", "not_converged"
 ]
-"""The one vocabulary of statuses; the README explains each."""
+"""The one vocabulary of statuses; `docs/words.md` explains each."""
 
 SOLVED: frozenset[str] = frozenset({"converged", "corner"})
 """The statuses under which numbers are claimed."""

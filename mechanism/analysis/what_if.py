@@ -408,7 +408,7 @@ def brackets(watched: Watched, values: Array, columns: Columns) -> list[Bracket]
         if _changes(watched, states[k - 1], states[k]):
             ends = {"low": float(values[k - 1]), "high": float(values[k])}
             found.append(Bracket(watched=watched, before=states[k - 1], after=states[k], **ends))
-    return found, len(active)
+    return found
 
 
 def _changes(watched: Watched, before: State, after: State) -> bool:
