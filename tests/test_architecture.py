@@ -4,6 +4,7 @@ module may be."""
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -364,3 +365,27 @@ def test_validate_and_schema_load_no_solver(tmp_path: Path) -> None:
 
 def test_listing_the_examples_loads_no_library_of_numbers() -> None:
     assert not loaded("examples", "list") & (HEAVY | {"numpy"})
+
+
+def test_the_page_on_architecture_names_every_module_in_its_room() -> None:
+    page = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    rows: dict[str, str] = {}
+    for line in page.split("## The rooms")[1].split("## ")[0].splitlines():
+        cells = line.split("|")
+        if len(cells) == 4 and "`" in cells[1]:
+            rows |= {room.strip("`/ "): cells[2] for room in cells[1].split(",")}
+    named = {".".join(room.split("/")) for room in rows}
+    assert named == {*ROOMS, "market", "mechanism", "cli"}
+    lost = [
+        f"{room}/{path.stem}"
+        for path in MODULES
+        for room in [str(path.relative_to(ROOT).parent)]
+        if path.name != "__init__.py"
+        and room not in ("cli/commands", "cli/pages")
+        and f"`{path.stem}`" not in rows[room]
+    ]
+    # The trees of what is analysed are named together.
+    assert all(name.endswith("_tree") for name in lost)
+    mentioned = set(re.findall(r"`((?:market|mechanism|cli)/[a-z_/]+\.py)`", page))
+    assert mentioned
+    assert not [name for name in mentioned if not (ROOT / name).is_file()]
