@@ -259,6 +259,14 @@ def repeats(values: Sequence[Any]) -> set[int]:
     return found
 
 
+def _kinds(points: CasePoints) -> dict[str, Kind]:
+    """What is varied, and whether that is numbers or texts."""
+    if isinstance(points, Listed):
+        return {"case": "text"}
+    first = points.columns(0, 1)
+    return {key: "text" if first[key].dtype == object else "float" for key in points.keys}
+
+
 class _Reader:
     """Makes a design of a file whose keys are in order, gathering what is wrong between them."""
 
@@ -274,45 +282,26 @@ class _Reader:
         """The design, or `BadCase`."""
         file = self.file
         self._forms()
-        again = repeats(file.cases or ())
-        listed = [
-            self._case(("cases", n), name)
-            for n, name in enumerate(file.cases or ())
-            if n not in again
-        ]
-        for n in sorted(again):
-            self.fault(("cases", n), f"is {file.cases[n]} again; list each case once")  # type: ignore[index]
+        listed = self._listed()
         base = self._case(("case",), file.case) if file.case and not file.cases else None
         known = [case for case in [*listed, base] if case is not None]
-        listed_policies = self._policies(known)
-        points: CasePoints | None = None
-        keys: dict[str, Kind] = {}
-        if file.cases:
-            points, keys = Listed(file.cases), {"case": "text"}
-        elif base is not None and file.table is not None:
-            points = self._table(base)
-        elif base is not None and file.vary is not None:
-            points = self._varied(base)
+        policies = self._policies(known)
+        points = self._points(base)
         if self.faults or points is None:
             raise BadCase(self.faults)
-        if not keys:
-            keys = {
-                key: "text" if points.columns(0, 1)[key].dtype == object else "float"
-                for key in points.keys
-            }
-        identity = {
-            "design": json.loads(json.dumps(file.model_dump(mode="json"))),
-            "case": None if base is None else base.resolved,
-            "cases_sha256": [case.sha256 for case in known] if file.cases else None,
-            "table_sha256": points.sha256 if isinstance(points, Table) else None,
-        }
+        keys = _kinds(points)
         return BatchDesign(
             name=file.name or self.path.stem,
-            policies=listed_policies or self._all_policies(known, keys),
+            policies=policies or self._all_policies(known, keys),
             points=points,
             keys=keys,
             bases=tuple({**case.resolved, "expect": {}} for case in known),
-            identity=identity,
+            identity={
+                "design": json.loads(json.dumps(file.model_dump(mode="json"))),
+                "case": None if base is None else base.resolved,
+                "cases_sha256": [case.sha256 for case in known] if file.cases else None,
+                "table_sha256": points.sha256 if isinstance(points, Table) else None,
+            },
             seed=file.sample.seed if file.sample is not None else None,
             warnings=self._warnings(points),
             files=(
@@ -321,6 +310,25 @@ class _Reader:
                 *([self.path.parent / file.table] if file.table is not None else []),
             ),
         )
+
+    def _listed(self) -> list[PolicyCase | None]:
+        """The cases that are listed, each once."""
+        names = self.file.cases or ()
+        again = repeats(names)
+        cases = [self._case(("cases", n), name) for n, name in enumerate(names) if n not in again]
+        for n in sorted(again):
+            self.fault(("cases", n), f"is {names[n]} again; list each case once")
+        return cases
+
+    def _points(self, base: PolicyCase | None) -> CasePoints | None:
+        """Which cases; None where that cannot be said."""
+        if self.file.cases:
+            return Listed(self.file.cases)
+        if base is not None and self.file.table is not None:
+            return self._table(base)
+        if base is not None and self.file.vary is not None:
+            return self._varied(base)
+        return None
 
     def _forms(self) -> None:
         """Exactly one way of saying which cases."""
@@ -432,78 +440,19 @@ class _Reader:
                     )
 
     def _varied(self, base: PolicyCase) -> CasePoints | None:
-        file = self.file
-        assert file.vary is not None
-        axes: list[Axis] = []
-        for key, given in file.vary.items():
-            at: KeyPath = ("vary", key)
-            if not self._key(at, key, base):
-                continue
-            if isinstance(given, Range):
-                if not given.low < given.high:
-                    self.fault(
-                        (*at, "high"),
-                        f"is {show(given.high)}; it must lie above low = {show(given.low)}",
-                    )
-                elif given.log and given.low <= 0:
-                    self.fault(
-                        (*at, "low"),
-                        f"is {show(given.low)}; with log it must lie in (0, high ="
-                        f" {show(given.high)})",
-                    )
-                else:
-                    self._admissible((*at, "low"), key, given.low, base)
-                    self._admissible((*at, "high"), key, given.high, base)
-                axes.append(Axis(key=key, low=given.low, high=given.high, log=given.log))
-            else:
-                again = repeats(given.values)
-                for n, value in enumerate(given.values):
-                    if n in again:
-                        self.fault(
-                            (*at, "values", n), f"is {show(value)} again; list each value once"
-                        )
-                    self._admissible((*at, "values", n), key, value, base)
-                if any(isinstance(value, str) for value in given.values) and any(
-                    isinstance(v, int | float) for v in given.values
-                ):
-                    self.fault((*at, "values"), "mixes numbers and texts")
-                axes.append(Axis(key=key, values=given.values))
-        self._overlap("vary", list(file.vary))
-        sample = file.sample or SampleBlock(method="grid")
-        ranges = any(axis.values is None for axis in axes)
-        random = sample.method in ("sobol", "latin_hypercube")
-        if file.sample is not None and sample.count is None and (random or ranges):
-            self.fault(
-                ("sample", "count"),
-                "is missing; give"
-                f" {'the number of cases' if random else 'the number of points of each range'}",
-            )
-        if (
-            random
-            and (drawn := (sample.count or 1) * len(axes)) > MOST_DRAWN
-            and sample.method == "latin_hypercube"
-        ):
-            self.fault(
-                ("sample", "count"),
-                f"makes {drawn:,} numbers, more than the {MOST_DRAWN:,} of a hypercube; take method"
-                " sobol",
-            )
-        if sample.method == "one_at_a_time" and (sample.count or 1) > MOST_STEPS:
-            self.fault(
-                ("sample", "count"),
-                f"is {sample.count:,}; one_at_a_time takes at most {MOST_STEPS:,} points per key",
-            )
+        assert self.file.vary is not None
+        axes = [
+            self._ranged(key, given, base)
+            if isinstance(given, Range)
+            else self._given(key, given.values, base)
+            for key, given in self.file.vary.items()
+            if self._key(("vary", key), key, base)
+        ]
+        self._overlap("vary", list(self.file.vary))
+        self._sampled(axes)
         if self.faults:
             return None
-        points: CasePoints
-        if sample.method == "sobol":
-            points = Sobol(tuple(axes), sample.count or 1, sample.seed)
-        elif sample.method == "latin_hypercube":
-            points = LatinHypercube(tuple(axes), sample.count or 1, sample.seed)
-        elif sample.method == "grid":
-            points = Grid(tuple(axes), sample.count or 1)
-        else:
-            points = self._one_at_a_time(axes, sample.count or 1, base)
+        points = self._sample(axes, base)
         if points.count > MOST_CASES:
             self.fault(
                 ("sample",),
@@ -511,6 +460,66 @@ class _Reader:
                 " method sobol",
             )
         return points
+
+    def _ranged(self, key: str, given: Range, base: PolicyCase) -> Axis:
+        """A key that takes the values of a range."""
+        low, high = ("vary", key, "low"), ("vary", key, "high")
+        if not given.low < given.high:
+            self.fault(high, f"is {show(given.high)}; it must lie above low = {show(given.low)}")
+        elif given.log and given.low <= 0:
+            self.fault(
+                low,
+                f"is {show(given.low)}; with log it must lie in (0, high = {show(given.high)})",
+            )
+        else:
+            self._admissible(low, key, given.low, base)
+            self._admissible(high, key, given.high, base)
+        return Axis(key=key, low=given.low, high=given.high, log=given.log)
+
+    def _given(self, key: str, values: Sequence[Any], base: PolicyCase) -> Axis:
+        """A key that takes the values of a list."""
+        at: KeyPath = ("vary", key, "values")
+        again = repeats(values)
+        for n, value in enumerate(values):
+            if n in again:
+                self.fault((*at, n), f"is {show(value)} again; list each value once")
+            self._admissible((*at, n), key, value, base)
+        if {True, False} <= {isinstance(value, str) for value in values if value is not None}:
+            self.fault(at, "mixes numbers and texts")
+        return Axis(key=key, values=tuple(values))
+
+    def _sampled(self, axes: Sequence[Axis]) -> None:
+        """How many points there are is said where it must be, and is not too many."""
+        sample = self.file.sample or SampleBlock(method="grid")
+        random, count = sample.method in ("sobol", "latin_hypercube"), sample.count or 1
+        ranges = any(axis.values is None for axis in axes)
+        if self.file.sample is not None and sample.count is None and (random or ranges):
+            what = "the number of cases" if random else "the number of points of each range"
+            self.fault(("sample", "count"), f"is missing; give {what}")
+        drawn = count * len(axes)
+        if sample.method == "latin_hypercube" and drawn > MOST_DRAWN:
+            self.fault(
+                ("sample", "count"),
+                f"makes {drawn:,} numbers, more than the {MOST_DRAWN:,} of a hypercube; take method"
+                " sobol",
+            )
+        if sample.method == "one_at_a_time" and count > MOST_STEPS:
+            self.fault(
+                ("sample", "count"),
+                f"is {count:,}; one_at_a_time takes at most {MOST_STEPS:,} points per key",
+            )
+
+    def _sample(self, axes: list[Axis], base: PolicyCase) -> CasePoints:
+        """The points of a way to sample."""
+        sample = self.file.sample or SampleBlock(method="grid")
+        count = sample.count or 1
+        if sample.method == "sobol":
+            return Sobol(tuple(axes), count, sample.seed)
+        if sample.method == "latin_hypercube":
+            return LatinHypercube(tuple(axes), count, sample.seed)
+        if sample.method == "grid":
+            return Grid(tuple(axes), count)
+        return self._one_at_a_time(axes, count, base)
 
     def _one_at_a_time(self, axes: list[Axis], count: int, base: PolicyCase) -> CasePoints:
         around = []

@@ -100,42 +100,28 @@ def who_gains(result: Tree, page: Page, scale: Scale, both: bool) -> None:
     """What every policy changes when everybody takes part, today's market in full; with `both`
     every policy in full and its change."""
     rows, told = result["comparison"], result["recommendation"]
-    base = next(
-        n
-        for n, row in enumerate(rows)
-        if row["policy"] == today(result["case"]["types"] is not None)
-    )
-    others = (
-        "second line: change against today's market"
-        if both
-        else f"change against today's market ({rows[base]['policy']})"
-    )
+    now = today(result["case"]["types"] is not None)
+    base = next(n for n, row in enumerate(rows) if row["policy"] == now)
+    others = "second line: change against today's market"
+    if not both:
+        others = f"change against today's market ({now})"
     page.heading(f"Who gains when everybody takes part, {others}" + money_of(scale))
 
     def amounts(values: list[float | None]) -> list[str]:
-        now = values[base]
+        before = values[base]
         changes = [
-            None if v is None or now is None or n == base else v - now for n, v in enumerate(values)
+            None if v is None or before is None or n == base else v - before
+            for n, v in enumerate(values)
         ]
-        texts = figures.column(
-            changes, scale.digits, zero=NO_CHANGE / NEGLIGIBLE * scale.zero, signed=True
-        )
+        zero = NO_CHANGE / NEGLIGIBLE * scale.zero
+        texts = figures.column(changes, scale.digits, zero=zero, signed=True)
         full, change = scale.amounts(values), [text.strip() for text in texts]
         if both:
             return [f"{above}\n{below}" for above, below in zip(full, change, strict=True)]
         return [full[base].strip() if n == base else text for n, text in enumerate(change)]
 
-    star = [STAR if row["policy"] == told["policy"] else "" for row in rows]
-    names = [
-        f"{row['policy']}{mark}{unsolved(row['status'])}"
-        for row, mark in zip(rows, star, strict=True)
-    ]
-    if both:
-        names = [
-            f"{words_for(row['policy'], scale.firms) or ''}\n({name})"
-            for row, name in zip(rows, names, strict=True)
-        ]
     plain = told["standard"]["profit_weight"] == 1 and not told["standard"]["public_funds_cost"]
+    names = [_name(row, told["policy"], scale, both) for row in rows]
     page.table(
         [
             Column("Policy", names, words=True),
@@ -151,20 +137,28 @@ def who_gains(result: Tree, page: Page, scale: Scale, both: bool) -> None:
             Column("Share\nof gain", [figures.percent(row["share_of_gain"]) for row in rows]),
         ]
     )
-    barred: dict[str, list[str]] = {}
-    for row in rows:
-        if row["why_not"] is not None:
-            barred.setdefault(row["why_not"], []).append(row["policy"])
     note = f"{STAR} recommended. " if told["policy"] else ""
-    page.sentence(
-        f"{note}Value: {VALUE}" + ("." if plain else f" ({of_standard(told['standard'])}).")
-    )
-    reasons = "; ".join(
-        f"{', '.join(keys)}: {why.replace('; ', ', ')}" for why, keys in barred.items()
-    )
-    if reasons:
+    weighed = "" if plain else f" ({of_standard(told['standard'])})"
+    page.sentence(f"{note}Value: {VALUE}{weighed}.")
+    if reasons := _barred(rows):
         page.sentence(f"Cannot be recommended: {reasons}.")
     page.sentence(GAIN_NOTE)
+
+
+def _name(row: Tree, recommended: str | None, scale: Scale, full: bool) -> str:
+    """A policy at the head of its row, what is recommended with a star; `full`: in words too."""
+    star = STAR if row["policy"] == recommended else ""
+    name = f"{row['policy']}{star}{unsolved(row['status'])}"
+    return f"{words_for(row['policy'], scale.firms) or ''}\n({name})" if full else name
+
+
+def _barred(rows: Sequence[Tree]) -> str:
+    """What cannot be recommended, by reason."""
+    by: dict[str, list[str]] = {}
+    for row in rows:
+        if row["why_not"] is not None:
+            by.setdefault(row["why_not"], []).append(row["policy"])
+    return "; ".join(f"{', '.join(keys)}: {why.replace('; ', ', ')}" for why, keys in by.items())
 
 
 def spending(row: Tree) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from cli.pages import figures
@@ -59,90 +59,95 @@ def findings_page(
         page.sentence(text, bullet="- ")
     for key, groups in result["by"].items():
         page.heading(f"By {figures.plain(key)}: share of wins, and the median gain, of what wins")
-        names = [row["policy"] for row in rows if row["wins"]] or [
-            row["policy"] for row in rows if row["wins"] is not None
-        ]
-        columns = [Column(key.rsplit(".", 1)[-1], [group["group"] for group in groups], words=True)]
-        columns.append(Column("Cases", [f"{group['cases']:,}" for group in groups]))
-        for policy in names:
-            found = [
-                next(row for row in group["policies"] if row["policy"] == policy)
-                for group in groups
-            ]
-            gains = figures.column(
-                [None if row.get("gain") is None else row["gain"]["q50"] for row in found],
-                digits,
-                zero=1e-9,
-            )
-            cells = [
-                f"{figures.percent(row['wins'])}  {gain}"
-                for row, gain in zip(found, gains, strict=True)
-            ]
-            columns.append(Column(policy.replace("_", "\n", 1), cells))
-        page.table(columns)
+        page.table(_by(key, groups, rows, digits))
     return page.text
+
+
+def _by(key: str, groups: list[Tree], rows: list[Tree], digits: int) -> list[Column]:
+    """Wins and gains over the groups of a key, of what wins anywhere."""
+    listed = [row for row in rows if row["wins"] is not None]
+    columns = [
+        Column(key.rsplit(".", 1)[-1], [group["group"] for group in groups], words=True),
+        Column("Cases", [f"{group['cases']:,}" for group in groups]),
+    ]
+    for policy in [row["policy"] for row in [row for row in listed if row["wins"]] or listed]:
+        found = [
+            next(row for row in group["policies"] if row["policy"] == policy) for group in groups
+        ]
+        medians = [None if row.get("gain") is None else row["gain"]["q50"] for row in found]
+        cells = [
+            f"{figures.percent(row['wins'])}  {gain}"
+            for row, gain in zip(found, figures.column(medians, digits, zero=1e-9), strict=True)
+        ]
+        columns.append(Column(policy.replace("_", "\n", 1), cells))
+    return columns
 
 
 def sentences(result: Tree, firms: tuple[str, str] = FIRMS) -> list[str]:
     """What the table says, in words, and how wins run over keys whose groups go from low to
     high."""
     rows = [row for row in result["policies"] if row["wins"] is not None]
-    out = []
+    out = [*_recommended(result, rows, firms), *_undecided(result)]
+    for row in rows:
+        out += _shortcomings(row, label(row["policy"], firms))
+    return [*out, *_runs(result, firms)]
+
+
+def _recommended(result: Tree, rows: list[Tree], firms: tuple[str, str]) -> Iterator[str]:
+    """What is recommended how often, and what that asks for."""
     order = sorted((row for row in rows if row["wins"] > 0), key=lambda row: -row["wins"])[:3]
     told = [f"{label(row['policy'], firms)} in {figures.percent(row['wins'])}" for row in order]
     if result["unlisted"]:
-        told.append(
-            "today's market, which the batch does not list, in"
-            f" {figures.percent(result['unlisted'])}"
-        )
+        share = figures.percent(result["unlisted"])
+        told.append(f"today's market, which the batch does not list, in {share}")
     if told:
-        out.append(f"Recommended: {', '.join(told)} of the cases.")
+        yield f"Recommended: {', '.join(told)} of the cases."
         asks = [(rung, share) for rung, share in result["asks"].items() if share > 0]
-        out.append(
-            "What is recommended asks for"
-            f" {', '.join(f'{rung} in {figures.percent(share)}' for rung, share in asks)}."
+        shares = ", ".join(f"{rung} in {figures.percent(share)}" for rung, share in asks)
+        yield f"What is recommended asks for {shares}."
+
+
+def _undecided(result: Tree) -> Iterator[str]:
+    """How often there is no advice, and why."""
+    if not result["undecided"] > 0:
+        return
+    inadmissible = min(result["inadmissible"], result["undecided"])
+    reasons = []
+    if inadmissible:
+        reasons.append(f"{figures.percent(inadmissible)} are no admissible market (bad_case)")
+    if result["undecided"] > inadmissible:
+        reasons.append("a problem that it rests on has no solution")
+    share = figures.percent(result["undecided"])
+    yield f"In {share} there is no advice: {'; elsewhere '.join(reasons)}."
+
+
+def _shortcomings(row: Tree, name: str) -> Iterator[str]:
+    """Where a policy asks for lies, leaves somebody out, or brings nothing."""
+
+    def lacks(key: str) -> str | None:
+        share = row.get(key)
+        return None if share is None or share >= 1 else figures.percent(1 - share)
+
+    if failing := lacks("truthful"):
+        worst = row["ic_max_gain"]["q95"] if row.get("ic_max_gain") else None
+        much = "" if worst is None else f"; in one case of twenty a lie gains {worst:.4g} or more"
+        yield f"Under {name} truth fails to pay in {failing}{much}."
+    if staying := lacks("joined"):
+        yield (
+            f"{name} has to be made good to some type, which would stay out as it stands, in"
+            f" {staying}."
         )
-    if result["undecided"] > 0:
-        inadmissible = min(result["inadmissible"], result["undecided"])
-        reasons = (
-            [f"{figures.percent(inadmissible)} are no admissible market (bad_case)"]
-            if inadmissible
-            else []
-        )
-        if result["undecided"] > inadmissible:
-            reasons.append("a problem that it rests on has no solution")
-        out.append(
-            f"In {figures.percent(result['undecided'])} there is no advice:"
-            f" {'; elsewhere '.join(reasons)}."
-        )
-    for row in rows:
-        if row["truthful"] is not None and row["truthful"] < 1:
-            worst = row["ic_max_gain"]["q95"] if row.get("ic_max_gain") else None
-            much = (
-                "" if worst is None else f"; in one case of twenty a lie gains {worst:.4g} or more"
-            )
-            out.append(
-                f"Under {label(row['policy'], firms)} truth fails to pay in"
-                f" {figures.percent(1 - row['truthful'])}{much}."
-            )
-        if row["joined"] is not None and row["joined"] < 1:
-            out.append(
-                f"{label(row['policy'], firms)} has to be made good to some type, which would stay"
-                f" out as it stands, in {figures.percent(1 - row['joined'])}."
-            )
-        if (
-            row.get("beats_market") is not None
-            and row["beats_market"] < 1
-            and not _contrast(row["policy"])
-        ):
-            out.append(
-                f"{label(row['policy'], firms)} is worth no more than today's market in"
-                f" {figures.percent(1 - row['beats_market'])}."
-            )
+    if (idle := lacks("beats_market")) and not _contrast(row["policy"]):
+        yield f"{name} is worth no more than today's market in {idle}."
+
+
+def _runs(result: Tree, firms: tuple[str, str]) -> Iterator[str]:
+    """How wins run over keys, where they run far enough."""
     for key, shapes in result["shapes"].items():
         groups = [
             group for group in result["by"][key] if group["decided"] and group["group"] != "null"
         ]
+        names = [group["group"] for group in groups]
         for policy, shape in shapes.items():
             wins = [
                 next(row["wins"] for row in group["policies"] if row["policy"] == policy)
@@ -153,16 +158,7 @@ def sentences(result: Tree, firms: tuple[str, str] = FIRMS) -> list[str]:
                 for share, group in zip(wins, groups, strict=True)
             ]
             if shape != "flat" and max(rates) - min(rates) >= NOTABLE:
-                out.append(
-                    _run(
-                        label(policy, firms),
-                        key,
-                        shape,
-                        rates,
-                        [group["group"] for group in groups],
-                    )
-                )
-    return out
+                yield _run(label(policy, firms), key, shape, rates, names)
 
 
 NOTABLE = 0.1

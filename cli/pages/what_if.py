@@ -4,7 +4,7 @@ winners."""
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from cli.pages import figures
@@ -199,7 +199,6 @@ def _statuses(status: Tree) -> str:
 def path_page(result: Tree, page: Page, digits: int) -> str:
     """Welfare along one key, and where things change."""
     vary, policies, rows = result["vary"][0], result["policies"], result["rows"]
-    firms = firms_of(result["case"])
     width, count = len(policies), vary["count"]
     page.heading(figures.plain(result["case"]["name"]))
     if result["changes"]:
@@ -208,92 +207,86 @@ def path_page(result: Tree, page: Page, digits: int) -> str:
     page.heading("What to do")
     for text in _advised(result, digits):
         page.sentence(text, bullet="- ")
-    shown = (
-        sorted({round(i * (count - 1) / (SHOWN - 1)) for i in range(SHOWN)})
-        if count > SHOWN
-        else list(range(count))
-    )
+    shown = _spread(count, SHOWN)
     best = [point["policy"] for point in result["best"]]
     money = (result["case"].get("units") or {}).get("money")
-    page.heading(worth(result) + (f", {figures.plain(money)}" if money else ""))
+    of_money = f", {figures.plain(money)}" if money else ""
+    last = vary["key"].rsplit(".", 1)[-1]
     at = Column(
-        vary["key"].rsplit(".", 1)[-1],
-        figures.column([rows[k * width][vary["key"]] for k in shown], digits, zero=1e-12),
+        last, figures.column([rows[k * width][vary["key"]] for k in shown], digits, zero=1e-12)
     )
-    page.table(
-        [
-            at,
-            Column("Best", [best[k] or figures.NONE for k in shown], words=True),
-            *(
-                Column(
-                    policy.replace("_", "\n", 1),
-                    _figures([rows[k * width + j] for k in shown], "value", digits),
-                )
-                for j, policy in enumerate(policies)
-            ),
+
+    def columns(key: str, which: Iterable[int]) -> list[Column]:
+        return [
+            Column(
+                policies[j].replace("_", "\n", 1),
+                _figures([rows[k * width + j] for k in shown], key, digits),
+            )
+            for j in which
         ]
-    )
+
+    page.heading(worth(result) + of_money)
+    winners = Column("Best", [best[k] or figures.NONE for k in shown], words=True)
+    page.table([at, winners, *columns("value", range(width))])
     page.sentence(_best(result))
     if result["case"].get("types"):
         page.sentence("All figures are expectations over both firms' types.")
     _without_figures(result, page)
     paying = [j for j in range(width) if any(row["outlay_joined"] for row in rows[j::width])]
-    rules = [j for j in range(width) if any(row["ic"] for row in rows[j::width])]
     if paying:
-        page.heading(
-            "Public outlay where all join" + (f", {figures.plain(money)}" if money else "")
-        )
-        page.table(
-            [
-                at,
-                *(
-                    Column(
-                        policies[j].replace("_", "\n", 1),
-                        _figures([rows[k * width + j] for k in shown], "outlay_joined", digits),
-                    )
-                    for j in paying
-                ),
-            ]
-        )
-    if rules:
-        for key, words in (("ic", "Truth"), ("ir", "Participation as the tax stands")):
-            told = {
-                label(policies[j], firms): _held({row[key] for row in rows[j::width]} - {None})
-                for j in rules
-            }
-            if any(told.values()):
-                page.sentence(
-                    f"{words}: " + "; ".join(f"{name} {text}" for name, text in told.items()) + "."
-                )
-    page.heading("Where things change")
-    events = result["events"]
-    if not events:
-        page.sentence(
-            "Nowhere: the recommendation, the order of policies, the bounds that bind and the"
-            " checks stay the same all along."
-        )
-    else:
-        page.table(
-            [
-                Column(
-                    vary["key"].rsplit(".", 1)[-1],
-                    figures.column([event["at"] for event in events], 8),
-                ),
-                Column("What", [_event(event, firms) for event in events], words=True),
-            ]
-        )
-        page.sentence(f"Each to {1e-6 * (vary['high'] - vary['low']):.1g}.")
-    if result["more_events"]:
-        page.sentence(
-            f"{result['more_events']} more changes were not bracketed; follow fewer policies"
-            " (--policy) or a shorter range."
-        )
+        page.heading("Public outlay where all join" + of_money)
+        page.table([at, *columns("outlay_joined", paying)])
+    for text in _constraints(result):
+        page.sentence(text)
+    _events(result, page, last)
     if count > len(shown):
         page.sentence(
             f"{len(shown)} of {count} points are shown; all, with every figure, are in --format csv"
             " and json."
         )
     return page.text
+
+
+def _spread(count: int, most: int) -> list[int]:
+    """So many of `count` points at most, evenly, both ends among them."""
+    if count <= most:
+        return list(range(count))
+    return sorted({round(i * (count - 1) / (most - 1)) for i in range(most)})
+
+
+def _constraints(result: Tree) -> Iterator[str]:
+    """Where truth and participation hold along a path, by tax rule."""
+    policies, rows, firms = result["policies"], result["rows"], firms_of(result["case"])
+    width = len(policies)
+    rules = [j for j in range(width) if any(row["ic"] for row in rows[j::width])]
+    for key, words in (("ic", "Truth"), ("ir", "Participation as the tax stands")):
+        told = {
+            label(policies[j], firms): _held({row[key] for row in rows[j::width]} - {None})
+            for j in rules
+        }
+        if any(told.values()):
+            yield f"{words}: " + "; ".join(f"{name} {text}" for name, text in told.items()) + "."
+
+
+def _events(result: Tree, page: Page, key: str) -> None:
+    """The values at which something changes."""
+    events, vary, firms = result["events"], result["vary"][0], firms_of(result["case"])
+    page.heading("Where things change")
+    if events:
+        values = figures.column([event["at"] for event in events], 8)
+        what = [_event(event, firms) for event in events]
+        page.table([Column(key, values), Column("What", what, words=True)])
+        page.sentence(f"Each to {1e-6 * (vary['high'] - vary['low']):.1g}.")
+    else:
+        page.sentence(
+            "Nowhere: the recommendation, the order of policies, the bounds that bind and the"
+            " checks stay the same all along."
+        )
+    if result["more_events"]:
+        page.sentence(
+            f"{result['more_events']} more changes were not bracketed; follow fewer policies"
+            " (--policy) or a shorter range."
+        )
 
 
 def _advised(result: Tree, digits: int) -> list[str]:
@@ -371,8 +364,6 @@ def _event(event: Tree, firms: tuple[str, str]) -> str:
 def over_a_grid(result: Tree, page: Page, digits: int) -> str:
     """A map of winners over two keys, and where the checks fail."""
     first, second = result["vary"]
-    firms = firms_of(result["case"])
-    policies, rows, width = result["policies"], result["rows"], len(result["policies"])
     page.heading(figures.plain(result["case"]["name"]))
     if result["changes"]:
         changed(result["changes"], page)
@@ -381,72 +372,56 @@ def over_a_grid(result: Tree, page: Page, digits: int) -> str:
         f" {second['low']:g} (bottom) to {second['high']:g} (top); {first['count']} x"
         f" {second['count']} points."
     )
-    room = max(2, page.width - 12)
-    across = (
-        range(first["count"])
-        if first["count"] <= room
-        else sorted({round(v * (first["count"] - 1) / (room - 1)) for v in range(room)})
-    )
+    across = _spread(first["count"], max(2, page.width - 12))
     if len(across) < first["count"]:
         page.sentence(
             f"{len(across)} of the {first['count']} points across are drawn: no more fit this page."
         )
-    best = [point["policy"] for point in result["best"]]
-    names: dict[str, str] = {}
-    for key in filter(None, best):
-        names.setdefault(key, LETTERS[len(names) % len(LETTERS)])
-
-    def draw(title: str, cell: Any, legend: dict[str, str]) -> None:
+    page.sentence(_best(result))
+    rows, width = result["rows"], len(result["policies"])
+    for title, marks, legend in _maps(result):
         page.heading(title)
         used = set()
-        lines = []
         for j in reversed(range(second["count"])):
-            marks = "".join(cell(i * second["count"] + j) for i in across)
-            used |= set(marks)
-            value = rows[j * width][second["key"]]
-            lines.append(f"{figures.number(value, 4):>10}  {marks}")
-        for line in lines:
-            page.verbatim(line)
+            line = "".join(marks[i * second["count"] + j] for i in across)
+            used |= set(line)
+            page.verbatim(f"{figures.number(rows[j * width][second['key']], 4):>10}  {line}")
         for mark, text in legend.items():
             if mark in used:
                 page.sentence(f"{mark}  {text}")
-
-    legend = {letter: label(key, firms) for key, letter in names.items()}
-    unsolved = {
-        UNSOLVED: (
-            "no advice: a problem it rests on has no solution, or the point is no admissible market"
-        )
-    }
-    page.sentence(_best(result))
-    draw("Best policy", lambda k: names.get(best[k], UNSOLVED), legend | unsolved)
-    for policy in policies:
-        j = policies.index(policy)
-        for key, words in (("ic", "truth"), ("ir", "participation")):
-            told = {rows[k * width + j][key] for k in range(len(rows) // width)}
-            if len(told - {None}) > 1:
-
-                def cell(k: int, j: int = j, key: str = key) -> str:
-                    return MARKS[rows[k * width + j][key]]
-
-                draw(
-                    f"{label(policy, firms)}: {words}",
-                    cell,
-                    {"+": "holds", "x": "violated", "?": "not established", UNSOLVED: "no figures"},
-                )
-    corner = {"corner": "o", "converged": "."}
-    if GOAL in policies:
-        j = policies.index(GOAL)
-        told = {rows[k * width + j]["status"] for k in range(len(rows) // width)}
-        if len(told) > 1:
-            draw(
-                "The planner's levels",
-                lambda k: corner.get(rows[k * width + j]["status"], UNSOLVED),
-                {
-                    ".": "inside their bounds",
-                    "o": "at a bound",
-                    UNSOLVED: "no solution, or no admissible market",
-                },
-            )
     _without_figures(result, page)
     page.sentence("Every figure is in --format csv and json.")
     return page.text
+
+
+def _maps(result: Tree) -> Iterator[tuple[str, list[str], dict[str, str]]]:
+    """What is drawn over two keys: a title, the mark of every point, what marks mean."""
+    policies, rows, firms = result["policies"], result["rows"], firms_of(result["case"])
+    best = [point["policy"] for point in result["best"]]
+    letters: dict[str, str] = {}
+    for key in filter(None, best):
+        letters.setdefault(key, LETTERS[len(letters) % len(LETTERS)])
+    legend = {letter: label(key, firms) for key, letter in letters.items()}
+    none = "no advice: a problem it rests on has no solution, or the point is no admissible market"
+    yield "Best policy", [letters.get(key, UNSOLVED) for key in best], legend | {UNSOLVED: none}
+
+    def told(policy: str, key: str) -> list[Any]:
+        return [row[key] for row in rows[policies.index(policy) :: len(policies)]]
+
+    checks = {"+": "holds", "x": "violated", "?": "not established", UNSOLVED: "no figures"}
+    for policy in policies:
+        for key, words in (("ic", "truth"), ("ir", "participation")):
+            held = told(policy, key)
+            if len(set(held) - {None}) > 1:
+                yield f"{label(policy, firms)}: {words}", [MARKS[one] for one in held], checks
+    if GOAL in policies and len(set(told(GOAL, "status"))) > 1:
+        marks = {"corner": "o", "converged": "."}
+        yield (
+            "The planner's levels",
+            [marks.get(status, UNSOLVED) for status in told(GOAL, "status")],
+            {
+                ".": "inside their bounds",
+                "o": "at a bound",
+                UNSOLVED: "no solution, or no admissible market",
+            },
+        )

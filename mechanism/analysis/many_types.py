@@ -69,31 +69,16 @@ def solve_block(
     """What policies, and today's market, come to at C markets of a flat case, and at which: with
     `plain` those where everything is, the arrays having their lanes; without it all, each searched
     thoroughly."""
-    C, parameter = len(case.cost_scale), types.parameter
+    C = len(case.cost_scale)
     beyond = [policy for policy in policies if policy.source not in ("regime", "private_market")]
     regimes = [policy.key for policy in policies if policy.source == "regime"]
     bayesian = [key for key in regimes if played_privately(key)]
     keys = {key: None for key in [*regimes, *([GOAL] if beyond else [])] if key not in bayesian}
-    ex_post = options.participation == "ir_market" and options.timing == "ex_post"
-    at_points: dict[str, Allocation] = {}
-    if beyond:
-        at_points[GOAL] = over_pairs(case, types.points, GOAL, parameter, plain)
-    if (beyond and ex_post) or not plain:
-        at_points[TODAY] = over_pairs(case, types.points, TODAY, parameter, plain)
-    square = np.ix_(np.arange(C), types.nodes, types.nodes)
-    at_types = {
-        key: (
-            at_points[key].take(square)
-            if key in at_points
-            else over_pairs(case, types.types, key, parameter, plain)
-        )
-        for key in keys
-    }
+    at_points, at_types = _levels(case, types, options, list(keys), bool(beyond), plain)
     lanes = np.arange(C)
     if plain:
-        lanes = np.flatnonzero(
-            np.all([a.plain for a in (*at_points.values(), *at_types.values())], axis=0)
-        )
+        levels = (*at_points.values(), *at_types.values())
+        lanes = np.flatnonzero(np.all([each.plain for each in levels], axis=0))
         case = case.take(lanes)
         at_points, at_types = (
             {key: a.take(lanes) for key, a in them.items()} for them in (at_points, at_types)
@@ -111,36 +96,76 @@ def solve_block(
         scheme = scheme_at(case, types, options, at_points[GOAL], at_points.get(TODAY), plain, nash)
         today = scheme.private_market
     else:
-        today = private_regime(
-            case, types, TODAY, nash if plain else at_points[TODAY].levels, plain
-        )
+        near = nash if plain else at_points[TODAY].levels
+        today = private_regime(case, types, TODAY, near, plain)
     out[PRIVATE_MARKET] = market_standing(case, types, today)
-    for policy in beyond:
-        if scheme is None:  # one market, searched thoroughly
-            out[policy.key] = no_levels(out[GOAL])
-        elif policy.source == "full_information":
-            out[policy.key] = out[GOAL]
-        elif policy.source in ("rule", "own_rule"):
-            own = policy.source == "own_rule"
-            rule = TAX_RULES[options.tax_rule if own else policy.key]
-            out[policy.key] = rule_standing(
-                scheme if own else replace(scheme, options=compared_options(options)), rule
-            )
-    settled = [np.isin(found.status.astype(str), [*SOLVED, NOT_ASKED]) for found in out.values()]
-    fine = np.all(settled, axis=0) if plain else np.ones(len(lanes), bool)
+    out |= {
+        policy.key: _at_reports(policy, scheme, out[GOAL])
+        for policy in beyond
+        if scheme is None or policy.source in ("full_information", "rule", "own_rule")
+    }
+    fine = np.ones(len(lanes), bool)
     if plain:
+        settled = [np.isin(a.status.astype(str), [*SOLVED, NOT_ASKED]) for a in out.values()]
+        fine = np.all(settled, axis=0)
         out = {key: found.take(np.flatnonzero(fine)) for key, found in out.items()}
-    for policy in beyond:
-        if policy.source == "imposed" and scheme is not None:
-            out[policy.key] = joined(
-                [
-                    ordered(scheme.lane(int(lane)), out[PRIVATE_MARKET], k)
-                    for k, lane in enumerate(np.flatnonzero(fine))
-                ]
-            )
-    if scheme is not None and (rates := [policy for policy in beyond if policy.source == "rates"]):
-        out[rates[0].key] = _fixed_rates(scheme, np.flatnonzero(fine))
+    if scheme is not None:
+        good = np.flatnonzero(fine)
+        out |= {
+            policy.key: _fixed_rates(scheme, good)
+            if policy.source == "rates"
+            else _orders(scheme, out[PRIVATE_MARKET], good)
+            for policy in beyond
+            if policy.source in ("rates", "imposed")
+        }
     return out, np.isin(np.arange(C), lanes[fine])
+
+
+def _levels(
+    case: Case,
+    types: TypeSpace,
+    options: MechanismOptions,
+    regimes: Sequence[str],
+    beyond: bool,
+    plain: bool,
+) -> tuple[dict[str, Allocation], dict[str, Allocation]]:
+    """Levels of regimes: where more than regimes is asked, the planner's (and today's, where firms
+    join knowing both types) at all points at which incentives are checked; and all of them at the
+    types."""
+    ex_post = options.participation == "ir_market" and options.timing == "ex_post"
+    needed = {GOAL: beyond, TODAY: (beyond and ex_post) or not plain}
+    at_points = {
+        key: over_pairs(case, types.points, key, types.parameter, plain)
+        for key, wanted in needed.items()
+        if wanted
+    }
+    square = np.ix_(np.arange(len(case.cost_scale)), types.nodes, types.nodes)
+    at_types = {
+        key: (
+            at_points[key].take(square)
+            if key in at_points
+            else over_pairs(case, types.types, key, types.parameter, plain)
+        )
+        for key in regimes
+    }
+    return at_points, at_types
+
+
+def _at_reports(policy: Policy, scheme: Scheme | None, goal: Standing) -> Standing:
+    """What rests on the planner's levels at all reports; without a scheme there are none."""
+    if scheme is None:
+        return no_levels(goal)
+    if policy.source == "full_information":
+        return goal
+    if policy.source == "own_rule":
+        return rule_standing(scheme, TAX_RULES[scheme.options.tax_rule])
+    least = replace(scheme, options=compared_options(scheme.options))
+    return rule_standing(least, TAX_RULES[policy.key])
+
+
+def _orders(scheme: Scheme, market: Standing, lanes: NDArray[np.intp]) -> Standing:
+    """The levels ordered at these lanes, today's market being one by one what it is there."""
+    return joined([ordered(scheme.lane(int(lane)), market, k) for k, lane in enumerate(lanes)])
 
 
 # --- what each comes to

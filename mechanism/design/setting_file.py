@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -238,81 +238,68 @@ def setting_schema() -> dict[str, Any]:
     }
 
 
-def _breaches(file: SettingFile) -> list[tuple[tuple[Any, ...], str]]:
-    """Faults between keys: where and what."""
-    out: list[tuple[tuple[Any, ...], str]] = []
+Breach = tuple[tuple[Any, ...], str]
+"""A fault between keys: where and what."""
+
+
+def _breaches(file: SettingFile) -> Iterator[Breach]:
     sizes = [len(player.types) for player in file.players]
     if message := too_large(sizes, len(file.alternatives), file.mechanism):
-        out.append((("players",), message))
+        yield ("players",), message
     if len(set(file.alternatives)) < len(file.alternatives):
-        out.append((("alternatives",), "lists an alternative twice"))
+        yield ("alternatives",), "lists an alternative twice"
     if len({player.name for player in file.players}) < len(file.players):
-        out.append((("players",), "has two players of the same name"))
+        yield ("players",), "has two players of the same name"
     for name in file.public_value:
         if name not in file.alternatives:
-            out.append(
-                (
-                    ("public_value", name),
-                    f"is no alternative; they are {', '.join(file.alternatives)}",
-                )
-            )
+            yield ("public_value", name), _no_alternative(file)
     for i, player in enumerate(file.players):
-        at: tuple[Any, ...] = ("players", i)
-        size = len(player.types)
-        one_each = f"it must have one entry for each of the {size} types"
-        if len(set(player.types)) < size:
-            out.append(((*at, "types"), "holds a value twice; list each type once"))
-        if player.probabilities is not None:
-            total = math.fsum(player.probabilities)
-            if len(player.probabilities) != size:
-                out.append(
-                    (
-                        (*at, "probabilities"),
-                        f"is a list of {len(player.probabilities)}; {one_each}",
-                    )
-                )
-            elif abs(total - 1) > 1e-9:
-                out.append(
-                    ((*at, "probabilities"), f"adds up to {total:.10g}; it must add up to 1")
-                )
-        if isinstance(player.outside, tuple) and len(player.outside) != size:
-            out.append(
-                (
-                    (*at, "outside"),
-                    (
-                        f"is a list of {len(player.outside)}; give one number or one for each of"
-                        f" the {size} types"
-                    ),
-                )
-            )
-        for name in file.alternatives:
-            if name not in player.value:
-                out.append(
-                    (
-                        (*at, "value"),
-                        f"says nothing about {name}; give one number for each of the {size} types",
-                    )
-                )
-            elif len(player.value[name]) != size:
-                out.append(
-                    ((*at, "value", name), f"is a list of {len(player.value[name])}; {one_each}")
-                )
-        for name in player.value:
-            if name not in file.alternatives:
-                out.append(
-                    (
-                        (*at, "value", name),
-                        f"is no alternative; they are {', '.join(file.alternatives)}",
-                    )
-                )
+        for below, message in (*_of_types(player), *_of_values(player, file)):
+            yield ("players", i, *below), message
     rule = TAX_RULES[file.mechanism.tax_rule]
     if len(file.players) < rule.least_players:
-        out.append(
-            (
-                ("mechanism", "tax_rule"),
-                f"is {rule.key}, which needs {rule.least_players} players or more",
-            )
-        )
+        needs = f"is {rule.key}, which needs {rule.least_players} players or more"
+        yield ("mechanism", "tax_rule"), needs
     if why := by_formula(rule.key, file.mechanism.allocation):
-        out.append((("mechanism", "allocation"), f"is {why.fault}"))
-    return out
+        yield ("mechanism", "allocation"), f"is {why.fault}"
+
+
+def _no_alternative(file: SettingFile) -> str:
+    return f"is no alternative; they are {', '.join(file.alternatives)}"
+
+
+def _one_each(values: Sequence[float], size: int) -> str:
+    return f"is a list of {len(values)}; it must have one entry for each of the {size} types"
+
+
+def _of_types(player: Player) -> Iterator[Breach]:
+    """What is wrong between a player's types and what stands for each of them."""
+    size, given = len(player.types), player.probabilities
+    if len(set(player.types)) < size:
+        yield ("types",), "holds a value twice; list each type once"
+    if given is not None and len(given) != size:
+        yield ("probabilities",), _one_each(given, size)
+    elif given is not None and abs(math.fsum(given) - 1) > 1e-9:
+        yield ("probabilities",), f"adds up to {math.fsum(given):.10g}; it must add up to 1"
+    if isinstance(player.outside, tuple) and len(player.outside) != size:
+        yield (
+            ("outside",),
+            f"is a list of {len(player.outside)}; give one number or one for each of the {size}"
+            " types",
+        )
+
+
+def _of_values(player: Player, file: SettingFile) -> Iterator[Breach]:
+    """What is wrong between what a player values and the alternatives."""
+    size = len(player.types)
+    for name in file.alternatives:
+        if name not in player.value:
+            yield (
+                ("value",),
+                f"says nothing about {name}; give one number for each of the {size} types",
+            )
+        elif len(player.value[name]) != size:
+            yield ("value", name), _one_each(player.value[name], size)
+    for name in player.value:
+        if name not in file.alternatives:
+            yield ("value", name), _no_alternative(file)

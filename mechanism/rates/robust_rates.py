@@ -303,89 +303,112 @@ def _ascent(problem: RatesProblem, follower: _Follower, gradient: float) -> Poin
 
 def _constrained(problem: RatesProblem, follower: _Follower) -> Point:
     """The rates of the highest value, its kinks stated as constraints, on a piece where the
-    follower keeps to one.
+    follower keeps to one."""
+    program = _Program(problem, follower)
+    bound = {
+        "type": "ineq",
+        "fun": lambda y: program.constraints(y)[0],
+        "jac": lambda y: program.constraints(y)[1],
+    }
+    options = {"maxiter": STEPS, "ftol": GAIN}
+    point = program.start
+    for _ in range(ROUNDS):
+        if program.joining_matters and not program.states_more(point):
+            break
+        found = minimize(
+            program.loss,
+            program.variables(point),
+            jac=True,
+            method="SLSQP",
+            constraints=[bound],
+            options=options,
+        )
+        point = program.point_at(found.x) or follower.last
+        if not program.stated:
+            break
+    return point
+
+
+class _Program:
+    """The search for rates as a smooth program.
 
     Variables are steps in the free rates, small ones being of size one, and where outlay counts it
     and both flat parts. Participation is stated for the types that gain least; those that turn out
     to gain less are added until there are none.
     """
-    start, burden, beta = follower.last, problem.burden, float(problem.standard.profit_weight)
-    n, flats, paid = len(start.free), 2 * problem.flat_matters, int(burden != 0)
-    step = SMALL * np.maximum(np.abs(start.free), 0.1)
-    width, of_firm = n + flats + paid, start.slack[0].size
-    stated: list[int] = []
 
-    def point_at(y: Array) -> Point | None:
-        return follower.at(start.free + step * y[:n])
+    def __init__(self, problem: RatesProblem, follower: _Follower) -> None:
+        self.problem, self.follower, self.start = problem, follower, follower.last
+        self.n = len(self.start.free)
+        self.flats, self.paid = 2 * problem.flat_matters, int(problem.burden != 0)
+        self.width = self.n + self.flats + self.paid
+        self.step = SMALL * np.maximum(np.abs(self.start.free), 0.1)
+        self.stated: list[int] = []
+        self.joining_matters = bool(self.flats) or not problem.joins
 
-    def variables(point: Point) -> Array:
-        flat = problem.flat(point)[:flats]
-        return np.array([*(point.free - start.free) / step, *flat, *[problem.outlay(point)][:paid]])
+    def states_more(self, point: Point) -> bool:
+        """State participation of the types that gain least there; whether any was not stated."""
+        least = point.slack.reshape(2, -1).argmin(1)
+        firsts = np.array([0, self.start.slack[0].size])
+        new = [int(k) for k in firsts + least if k not in self.stated]
+        self.stated += new
+        return bool(new)
 
-    def in_variables(slope: Array) -> Array:
+    def point_at(self, y: Array) -> Point | None:
+        return self.follower.at(self.start.free + self.step * y[: self.n])
+
+    def variables(self, point: Point) -> Array:
+        flat, outlay = self.problem.flat(point)[: self.flats], [self.problem.outlay(point)]
+        steps = (point.free - self.start.free) / self.step
+        return np.array([*steps, *flat, *outlay[: self.paid]])
+
+    def in_variables(self, slope: Array) -> Array:
         """Slopes in the free rates (..., n) as slopes in all variables."""
-        return np.concatenate([step * slope, np.zeros((*slope.shape[:-1], width - n))], -1)
+        rest = np.zeros((*slope.shape[:-1], self.width - self.n))
+        return np.concatenate([self.step * slope, rest], -1)
 
-    def loss(y: Array) -> tuple[float, Array]:
-        point = point_at(y)
+    def loss(self, y: Array) -> tuple[float, Array]:
+        """What is lost against nothing, and its slope."""
+        point, beta = self.point_at(y), float(self.problem.standard.profit_weight)
         if point is None:
             return FAR, np.zeros_like(y)
-        slope = in_variables(-(point.consumers_slope + beta * point.profit_slope))
-        slope[n + flats :] = burden
-        return (
-            -(point.consumers + beta * point.profit) + burden * float(y[n + flats :].sum()),
-            slope,
-        )
+        outlay, burden = y[self.n + self.flats :], self.problem.burden
+        slope = self.in_variables(-(point.consumers_slope + beta * point.profit_slope))
+        slope[self.n + self.flats :] = burden
+        return -(point.consumers + beta * point.profit) + burden * float(outlay.sum()), slope
 
-    def constraints(y: Array) -> tuple[Array, Array]:
+    def constraints(self, y: Array) -> tuple[Array, Array]:
         """What must not be negative, and its slopes."""
-        point = point_at(y) or follower.last
-        values, slopes = (
-            [point.slack.ravel()[stated]],
-            [in_variables(point.slack_slope.reshape(-1, n)[stated])],
-        )
-        if flats:
-            at = n + np.array(stated, int) // of_firm
-            values[0] = values[0] + y[at]
-            slopes[0][np.arange(len(stated)), at] = 1.0
-        if paid:
-            covered = in_variables(-point.received_slope.sum(0))
-            covered[n:] = [-1.0] * flats + [1.0]
-            values.append(y[-1:] - y[n : n + flats].sum() - point.received.sum())
-            slopes.append(covered[None])
-            if not problem.standard.fees:
-                values.append(y[-1:])
-                slopes.append(np.eye(width)[-1:])
-        if follower.piece is not None:
-            within, within_slope, _ = follower.piece.conditions(problem.game, point)
-            values.append(within)
-            slopes.append(in_variables(within_slope))
-        if np.isfinite(problem.least_consumers):
-            values.append(np.array([point.consumers - problem.least_consumers]))
-            slopes.append(in_variables(point.consumers_slope)[None])
+        point = self.point_at(y) or self.follower.last
+        told = [self._joining(y, point), *self._paying(y, point)]
+        if self.follower.piece is not None:
+            within, slope, _ = self.follower.piece.conditions(self.problem.game, point)
+            told.append((within, self.in_variables(slope)))
+        if np.isfinite(self.problem.least_consumers):
+            short = np.array([point.consumers - self.problem.least_consumers])
+            told.append((short, self.in_variables(point.consumers_slope)[None]))
+        values, slopes = zip(*told, strict=True)
         return np.concatenate(values), np.concatenate(slopes)
 
-    bound = {
-        "type": "ineq",
-        "fun": lambda y: constraints(y)[0],
-        "jac": lambda y: constraints(y)[1],
-    }
-    options = {"maxiter": STEPS, "ftol": GAIN}
-    point = start
-    for _ in range(ROUNDS):
-        if flats or not problem.joins:
-            least = point.slack.reshape(2, -1).argmin(1)
-            new = [int(k) for k in np.array([0, of_firm]) + least if k not in stated]
-            if not new:
-                break
-            stated += new
-        found = minimize(
-            loss, variables(point), jac=True, method="SLSQP", constraints=[bound], options=options
-        )
-        point = point_at(found.x) or follower.last
-        if not stated:
-            break
-    return point
+    def _joining(self, y: Array, point: Point) -> tuple[Array, Array]:
+        """Of the types that are stated, what joining is worth, with the flat part."""
+        value = point.slack.ravel()[self.stated]
+        slope = self.in_variables(point.slack_slope.reshape(-1, self.n)[self.stated])
+        if self.flats:
+            at = self.n + np.array(self.stated, int) // self.start.slack[0].size
+            value = value + y[at]
+            slope[np.arange(len(self.stated)), at] = 1.0
+        return value, slope
+
+    def _paying(self, y: Array, point: Point) -> list[tuple[Array, Array]]:
+        """That outlay covers what is paid and, without fees, is none that firms pay."""
+        if not self.paid:
+            return []
+        flat = y[self.n : self.n + self.flats]
+        covered = self.in_variables(-point.received_slope.sum(0))
+        covered[self.n :] = [-1.0] * self.flats + [1.0]
+        told = [(y[-1:] - flat.sum() - point.received.sum(), covered[None])]
+        return told if self.problem.standard.fees else [*told, (y[-1:], np.eye(self.width)[-1:])]
 
 
 # --- what is claimed
