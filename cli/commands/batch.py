@@ -79,29 +79,7 @@ def batch(
     One row per case and policy: levels, prices, profits, welfare, outlay, incentive and
     participation, and the proof's residuals.
     """
-    if resume and overwrite:
-        raise typer.BadParameter(
-            "--resume goes on and --overwrite starts again; give one of them", param_hint="--resume"
-        )
-    if out is None and not dry_run:
-        raise typer.BadParameter("name the result: a .parquet or a .csv file", param_hint="--out")
-    most = max(LEAST_JOBS, JOBS_PER_PROCESSOR * (os.cpu_count() or 1))
-    if jobs > most:
-        raise typer.BadParameter(
-            f"{jobs:,} processes are more than the {most} that this machine is given at most",
-            param_hint="--jobs",
-        )
-    path = Target(out, [design]).path or Path("result.parquet")
-    from cli.batch.runner import refusal
-
-    if reason := refusal(path, resume=resume or dry_run, overwrite=overwrite):
-        raise typer.BadParameter(reason, param_hint="--out")
-    if path.suffix.lower() == ".parquet" and find_spec("pyarrow") is None:
-        raise typer.BadParameter(
-            "a .parquet file needs pyarrow: install it (`pip install pyarrow`), or pigou with its"
-            " extra `batch`; or write a .csv file",
-            param_hint="--out",
-        )
+    path = _target(design, out, jobs, resume=resume, overwrite=overwrite, dry_run=dry_run)
     from cli.batch.design import load_design
 
     plan = load_design(design)
@@ -169,3 +147,33 @@ def batch(
             ]
         )
         raise typer.Exit(4)
+
+
+def _target(
+    design: Path, out: Path | None, jobs: int, *, resume: bool, overwrite: bool, dry_run: bool
+) -> Path:
+    """Where the result goes, if what is asked makes sense together and may be written there."""
+    if resume and overwrite:
+        raise typer.BadParameter(
+            "--resume goes on and --overwrite starts again; give one of them", param_hint="--resume"
+        )
+    if out is None and not dry_run:
+        raise typer.BadParameter("name the result: a .parquet or a .csv file", param_hint="--out")
+    most = max(LEAST_JOBS, JOBS_PER_PROCESSOR * (os.cpu_count() or 1))
+    if jobs > most:
+        raise typer.BadParameter(
+            f"{jobs:,} processes are more than the {most} that this machine is given at most",
+            param_hint="--jobs",
+        )
+    path = Target(out, [design]).path or Path("result.parquet")
+    from cli.batch.runner import refusal
+
+    if reason := refusal(path, resume=resume or dry_run, overwrite=overwrite):
+        raise typer.BadParameter(reason, param_hint="--out")
+    if path.suffix.lower() == ".parquet" and find_spec("pyarrow") is None:
+        raise typer.BadParameter(
+            "a .parquet file needs pyarrow: install it (`pip install pyarrow`), or pigou with its"
+            " extra `batch`; or write a .csv file",
+            param_hint="--out",
+        )
+    return path
