@@ -14,7 +14,7 @@ import typer
 from cli import shipped
 from cli.tested import PYTHON, TESTED
 
-PACKAGES = ("market", "mechanism", "cli")
+PACKAGES = ("market", "mechanism", "cli", "pigou")
 """The import names that are ours."""
 SOLVERS = ("HIGHS", "CLARABEL")
 """What cvxpy needs: one solver for linear programs, one for conic ones."""
