@@ -1,8 +1,4 @@
-"""The console script: from the process's arguments to its exit code.
-
-0 done; 1 a fault of the program; 2 wrong usage or a bad case; 3 solved, but something asked for
-does not hold; 4 a batch finished with some cases failed; 130 interrupted.
-"""
+"""The console script: from the process's arguments to its exit code (`cli.exit_codes`)."""
 
 from __future__ import annotations
 
@@ -13,11 +9,9 @@ import warnings
 from contextlib import redirect_stderr, redirect_stdout
 from typing import TextIO
 
+from cli.exit_codes import FAULT, INTERRUPTED, USAGE
 from cli.output.signals import heed, interrupted
 from cli.output.streams import Seen
-
-FAULT, USAGE, NOT_MET, INTERRUPTED = 1, 2, 3, 130
-"""The exit codes that mean something went wrong."""
 
 
 def run() -> None:

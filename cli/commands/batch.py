@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from cli.exit_codes import FAULT, INTERRUPTED, SOME_FAILED, USAGE
 from cli.options import QuietOption
 from cli.output.write import Target, counted, say
 
@@ -117,13 +118,13 @@ def batch(
             )
     except Refused as refused:
         say(f"pigou batch: {refused}".splitlines())
-        raise typer.Exit(2) from None
+        raise typer.Exit(USAGE) from None
     except KeyboardInterrupt:
         say([f"interrupted; {kept}. To go on: {again}"])
-        raise typer.Exit(130) from None
+        raise typer.Exit(INTERRUPTED) from None
     except WorkersDied as died:
         say([f"pigou: {died}; {kept}. To go on: {again}"])
-        raise typer.Exit(1) from None
+        raise typer.Exit(FAULT) from None
     except OSError as error:
         if not os.path.lexists(folder_of(path)):
             raise typer.BadParameter(
@@ -135,7 +136,7 @@ def batch(
                 f" room, go on: {again}"
             ]
         )
-        raise typer.Exit(1) from None
+        raise typer.Exit(FAULT) from None
     earlier = f", {found.kept:,} of them by an earlier run" if found.kept else ""
     cases, rows = counted(plan.count, "case"), counted(plan.count * len(plan.policies), "row")
     say([f"written to {path}: {cases}{earlier}, {rows}"], quiet=quiet)
@@ -146,7 +147,7 @@ def batch(
                 " message of their rows say why"
             ]
         )
-        raise typer.Exit(4)
+        raise typer.Exit(SOME_FAILED)
 
 
 def _target(

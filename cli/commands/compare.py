@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from cli.commands.evaluate import finish, results
+from cli.exit_codes import NOT_MET
 from cli.options import (
     DigitsOption,
     FormatOption,
@@ -170,4 +171,4 @@ def _batch(
         ]
         say(f"not met: {policy}: truth or participation fails in some cases" for policy in failing)
         if failing:
-            raise typer.Exit(3)
+            raise typer.Exit(NOT_MET)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.exit_codes import NOT_MET
 from cli.options import (
     DigitsOption,
     FormatOption,
@@ -185,11 +186,11 @@ def design(
     target.write(text)
     if result["status"] != "optimal":
         say([f"not met: the design is {result['status']}: {result['verdicts'][0]}"], quiet=quiet)
-        raise typer.Exit(3)
+        raise typer.Exit(NOT_MET)
     checks = result["checks"]
     if strict and any(
         c["status"] != "holds"
         for c in (checks["chosen"]["ic"], checks["chosen"]["ir"])
         if c is not None
     ):
-        raise typer.Exit(3)
+        raise typer.Exit(NOT_MET)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import typer
 
 from cli import shipped
+from cli.exit_codes import FAULT
 from cli.tested import PYTHON, TESTED
 
 PACKAGES = ("market", "mechanism", "cli", "pigou")
@@ -42,7 +43,7 @@ def doctor() -> None:
         )
         failed |= not finding.ok
     if failed:
-        raise typer.Exit(1)
+        raise typer.Exit(FAULT)
 
 
 def findings() -> Iterator[Diagnosis]:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cli.exit_codes import NOT_MET
 from cli.options import (
     CaseFile,
     DigitsOption,
@@ -109,7 +110,7 @@ def finish(found: list[dict[str, Any]], target: Target, *, quiet: bool, strict: 
     # the reason for an exit code is never silenced
     say((f"not met: {complaint}" for complaint in complaints), quiet=False)
     if complaints:
-        raise typer.Exit(3)
+        raise typer.Exit(NOT_MET)
 
 
 def not_met(result: dict[str, Any], strict: bool) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cli.exit_codes import NOT_MET
 from cli.options import (
     CaseFile,
     DigitsOption,
@@ -124,7 +125,7 @@ def propositions(
     ]
     say((f"does not hold here: {row['id']}: {row['text']}" for row in broken), quiet=quiet)
     if strict and broken:
-        raise typer.Exit(3)
+        raise typer.Exit(NOT_MET)
 
 
 def _write(row: dict[str, Any], folder: Path) -> Path:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cli.exit_codes import NOT_MET
 from cli.options import CaseFile, DigitsOption, FormatOption, OutOption, OutputFormat, chosen
 from cli.output.write import Target
 
@@ -60,7 +61,7 @@ def statics(
     outcome = solve_regime(market, regime.value)
     if outcome.levels is None:
         typer.echo(f"not met: {regime.value} is {outcome.status}: {outcome.message}", err=True)
-        raise typer.Exit(3)
+        raise typer.Exit(NOT_MET)
     levels, rule = outcome.levels[None], REGIMES[regime.value]
     slopes, own = comparative_statics(market, rule, levels), values(market)
     counted = {kind: unit for kind, unit in (policy.resolved.get("units") or {}).items() if unit}

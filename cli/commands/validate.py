@@ -7,6 +7,7 @@ import sys
 
 import typer
 
+from cli.exit_codes import USAGE
 from cli.options import CaseFiles
 
 EPILOG = """\b
@@ -49,4 +50,4 @@ def validate(cases: CaseFiles) -> None:
             print(error, file=sys.stderr)
             bad = True
     if bad:
-        raise typer.Exit(2)
+        raise typer.Exit(USAGE)

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cli.exit_codes import NOT_MET
 from cli.options import (
     CaseFile,
     DigitsOption,
@@ -153,7 +154,7 @@ def what_if(
             ]
         say(f"not met: {complaint}" for complaint in complaints)
         if complaints:
-            raise typer.Exit(3)
+            raise typer.Exit(NOT_MET)
 
 
 def changed_tree(resolved: dict[str, Any], sets: list[str], path: str) -> dict[str, Any]:

@@ -27,8 +27,8 @@ CostDerivatives = tuple[Array, Array, Array, Array, Array, Array]
 
 @dataclass(frozen=True, kw_only=True)
 class CostForm:
-    """An investment-cost form and everything that is true of it: nothing else in the program names
-    one.
+    """An investment-cost form and everything that is true of it: schema, starts, proofs and words
+    read it; only what is about one form names it.
 
     Arguments are own investment t, knowledge received y, the scale k and the largest saving gamma;
     formulas are elementwise.

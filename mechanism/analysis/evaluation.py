@@ -1,5 +1,5 @@
 """One case end to end: regimes, mechanism, checks, policies side by side and ranked, verdicts.
-`mechanism.report.tree` gives its JSON."""
+`mechanism.report.evaluation_tree` gives its JSON."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 A check is not a bool. It has a status (`holds`, `violated`, `not_established`), an amount in payoff
 units and a witness: which firm, which true type, which report. What only needs evaluating is
 evaluated here; `mechanism.design.cvx` states the same constraints for cvxpy, which solves what has
-to be solved. Words and plain values come last (`mechanism.report.tree`).
+to be solved. Words and plain values come last (`mechanism.report`).
 """
 
 from __future__ import annotations
