@@ -45,7 +45,7 @@ from market.regimes.points import Points
 from market.regimes.record import Outcomes, joined, outcome_at, outcomes, restored
 from market.regimes.search import given, optima, searched, thorough
 from market.regimes.sellers import RATE, STEEPEST, WithEveryFirm, among_sellers, climb_among_sellers
-from market.regimes.starts import all_around, of_all_sizes, starting_levels
+from market.regimes.starts import all_around, of_all_sizes, of_one_firm, starting_levels
 from market.regimes.table import REGIMES, Regime, needed_scale, unbounded, why_unbounded
 from market.solve.equilibrium import LAST_DIGITS, best_reply_rounds, reply_eigenvalues
 from market.solve.optimum import on_bound
@@ -506,6 +506,29 @@ def _driven_out(market: _Market, regime: Regime, tolerances: Tolerances) -> Outc
             continue
         if (driven := _without(market, x)) is not None:
             return driven
+    x = _beside_an_idle_firm(case, regime, tolerances)
+    return None if x is None else _without(market, x)
+
+
+def _beside_an_idle_firm(case: Case, regime: Regime, tolerances: Tolerances) -> Array | None:
+    """Levels (1, 4) of one flat market at which a firm that invests nothing is out and neither
+    gains by own levels.
+
+    What a firm that is out shares costs it nothing, yet it may be what makes it pay its rival to
+    keep it out: the least of a grid at which that holds.
+    """
+    for out in (0, 1):
+        x = of_one_firm(case, out, regime.sharing_range)
+        x = x[x[:, 2 + out] == 0]
+        game = firm_game(case.take(np.zeros(len(x), np.intp)), regime)
+        x, most = game.reply(1 - out, x)
+        x = np.where(np.isfinite(x).all(-1, keepdims=True), x, 0.0)
+        earned = true_profits(case, x)
+        visible = np.maximum(tolerances.regret, LAST_DIGITS * np.abs(earned).max(-1))
+        stays = (most - earned[:, 1 - out] <= visible) & (game.reply(out, x)[1] <= visible)
+        found = np.flatnonzero(stays & sales(case, net_intercept(case, x)).out[:, out])
+        if len(found):
+            return np.asarray(x[found[:1]])
     return None
 
 
