@@ -418,7 +418,7 @@ def sole(m: Market, regime: str, hints: Sequence[Array] = ()) -> Best:
     grows = growth(m, regime)
     dear = growth(m, regime, True) if ((m.curvature > 0) & (m.base > 0)).any() else grows
     shares = np.array([0, 1e-5, 1e-3, 0.01, 0.05, 0.2, 0.5, 0.8, 0.93, 1])
-    t1, t2 = (grid_of_investment(m, i, 20) for i in range(2))
+    t1, t2 = (with_nil(m, i, grid_of_investment(m, i, 20)) for i in range(2))
     near = np.array([[1, 1 - d] for d in (0.01, 0.03, 0.08)])
     both = np.stack(np.meshgrid(shares, shares, indexing="ij"), -1).reshape(-1, 2)
     both = np.concatenate(
@@ -437,6 +437,12 @@ def sole(m: Market, regime: str, hints: Sequence[Array] = ()) -> Best:
         starts += chosen(x, beyond, 2)
         nil = ((m.saved > 0) & (unit_costs(m, x) <= 1e-9 * m.base)).any(-1)
         starts += chosen(x, np.where(nil, values, -np.inf), 2)
+        for firm in range(2):
+            edge = on_edge(m, regime, firm, x)
+            starts += [
+                skirted(m, regime, firm, each)
+                for each in chosen(edge, worth(m, edge, regime), 3 if len(edge) else 0)
+            ]
         starts += [
             np.concatenate([swap(each[:2]), np.minimum(swap(each[2:]), m.cap)])
             for each in starts[:4]
@@ -449,6 +455,13 @@ def sole(m: Market, regime: str, hints: Sequence[Array] = ()) -> Best:
         polished = climb(m, regime, start)
         if polished is not None:
             found.append((float(worth(m, polished, regime)), polished))
+    # Along an edge that bends quadratic programming crawls.
+    for _, levels in sorted(found, key=lambda pair: -pair[0])[:2]:
+        sold = figures(m, nets(m, levels), SOLE[regime][0])[1]
+        if sold.min() <= 1e-3 * sold.max():
+            polished = climb(m, regime, skirted(m, regime, int(sold.argmin()), levels))
+            if polished is not None:
+                found.append((float(worth(m, polished, regime)), polished))
     if not found:
         return Best(
             status="infeasible",
@@ -482,6 +495,73 @@ def sole(m: Market, regime: str, hints: Sequence[Array] = ()) -> Best:
         growth=grows,
         dear=dear,
     )
+
+
+def with_nil(m: Market, firm: int, t: Array) -> Array:
+    """Investments of a firm, those about which the rival's unit cost may be nil included."""
+    if not np.isfinite(m.most[firm]):
+        return t
+    about = m.most[firm] * np.array([1, 1.05, 1.12, 1.25, 1.6, 2.5])
+    return np.unique(np.minimum(np.concatenate([t, about]), m.cap[firm]))
+
+
+def to_edge(m: Market, regime: str, firm: int, x: Array, which: Array) -> tuple[Array, Array]:
+    """Levels (N, 4) with one of them, `which` (N,), moved to where a firm's quantity is nil, and
+    whether both sell there: Newton's method."""
+    upper, rows, x = np.concatenate([[1, 1], m.cap]), np.arange(len(x)), x.copy()
+    for _ in range(12):
+        size = np.maximum(x[rows, which], 1e-6)
+        moved = x.astype(complex)
+        moved[rows, which] += 1e-30j * size
+        q = figures(m, nets(m, moved), SOLE[regime][0])[1][:, firm]
+        with np.errstate(all="ignore"):
+            step = -q.real / (q.imag * 1e30) * size
+        x[rows, which] += np.where(np.isfinite(step), step, 0)
+        x[rows, which] = np.clip(x[rows, which], 0, upper[which])
+    sold = figures(m, nets(m, x), SOLE[regime][0])[1]
+    there = np.abs(sold[:, firm]) <= 1e-10 * np.abs(sold).max(-1)
+    return x, there & admissible(m, x, regime, 1e-9)
+
+
+def on_edge(m: Market, regime: str, firm: int, x: Array, count: int = 3000) -> Array:
+    """Levels at which a firm's quantity is nil, from those of a grid at which it is least and the
+    best of those at which it is not much."""
+    sold = figures(m, nets(m, x), SOLE[regime][0])[1]
+    near = np.abs(sold[:, firm]) / np.maximum(np.abs(sold[:, 1 - firm]), TINY)
+    near = np.where(sold[:, 1 - firm] > 0, near, np.inf)
+    value = np.where(near < 3, worth(m, x, regime), -np.inf)
+    x = x[np.unique(np.concatenate([np.argsort(near)[:count], np.argsort(-value)[:count]]))]
+    ends = [to_edge(m, regime, firm, x, np.full(len(x), v)) for v in range(4)]
+    return np.concatenate([end[ok] for end, ok in ends])
+
+
+def skirted(m: Market, regime: str, firm: int, start: Array) -> Array:
+    """The best levels near these at which a firm's quantity is nil: three levels are varied in
+    steps that shrink, the fourth, the one that moves the quantity most, follows."""
+    upper, best, value = np.concatenate([[1, 1], m.cap]), start, -np.inf
+    if bool(admissible(m, start, regime, 1e-9)):
+        value = float(worth(m, start, regime))
+    pattern = np.stack(np.meshgrid(*[np.array([-1, -0.3, 0, 0.3, 1])] * 3, indexing="ij"), -1)
+    pattern = pattern.reshape(-1, 3)
+    wide = 0.3
+    for _ in range(120):
+        size = np.maximum(best, 1e-7 * np.minimum(upper, 1))
+        tilted = best + 1e-30j * np.diag(size)
+        pull = figures(m, nets(m, tilted), SOLE[regime][0])[1][:, firm].imag * 1e30
+        v = int(np.where((best > 0) & (best < upper), np.abs(pull), -1).argmax())
+        x = np.tile(best, (len(pattern), 1))
+        rest = [k for k in range(4) if k != v]
+        x[:, rest] = np.clip(best[rest] + wide * size[rest] * pattern, 0, upper[rest])
+        x, ok = to_edge(m, regime, firm, x, np.full(len(x), v))
+        values = np.where(ok, worth(m, x, regime), -np.inf)
+        k = int(values.argmax())
+        if values[k] > value:
+            best, value = x[k], float(values[k])
+        else:
+            wide *= 0.5
+        if wide < 1e-9:
+            break
+    return best
 
 
 def chosen(x: Array, values: Array, count: int) -> list[Array]:

@@ -75,7 +75,7 @@ class Payoff:
         Q = [[self.benefit[..., i, j] for j in (0, 1)] for i in (0, 1)]
         N = net_intercept(case, x)
         F = unit_cost(case, x)
-        J = self._slopes(x, F)
+        J = self.slopes(x, F)
         u = [2 * (Q[i][0] * N[..., 0] + Q[i][1] * N[..., 1]) for i in (0, 1)]
         QJ = [[2 * (Q[i][0] * J[0][v] + Q[i][1] * J[1][v]) for v in range(4)] for i in (0, 1)]
         value = (u[0] * N[..., 0] + u[1] * N[..., 1]) / 2
@@ -137,7 +137,7 @@ class Payoff:
             hessian[w, v] = hessian[v, w]
         return value, np.moveaxis(gradient, 0, -1), np.moveaxis(hessian, (0, 1), (-2, -1))
 
-    def _slopes(self, x: Array, F: UnitCostTerms | None) -> list[list[Array]]:
+    def slopes(self, x: Array, F: UnitCostTerms | None) -> list[list[Array]]:
         """The gradients of both firms' net intercepts in the four levels; F is what units cost
         there."""
         case = self.case

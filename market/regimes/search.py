@@ -19,9 +19,9 @@ from market.regimes.agreed_sharing import FINE_SIDE, SIDE, agree
 from market.regimes.objectives import firm_game, level_bounds, sole_payoff
 from market.regimes.points import Points
 from market.regimes.stages import invest_first, lead
-from market.regimes.starts import all_around, promising, starting_levels
+from market.regimes.starts import all_around, of_one_firm, promising, starting_levels
 from market.regimes.table import Regime
-from market.solve.equilibrium import best_reply_rounds, examine, newton
+from market.solve.equilibrium import Game, best_reply_rounds, examine, newton
 from market.solve.optimum import free_curvature, maximise, on_bound
 from market.solve.tolerances import DEFAULT, Tolerances
 
@@ -35,8 +35,8 @@ FAR = (10.0, 1e2, 1e3, 1e4, 1e5)
 """Investments, natural units, from whose square equilibria are searched at which what firms
 exchange outgrows the market they began with; best replies run away from these."""
 
-FAR_STEPS = 20
-"""Newton's steps to such an equilibrium: what takes longer mostly wanders."""
+FEW_STEPS = 20
+"""Newton's steps to equilibria from levels all over: what takes longer mostly wanders."""
 
 SEVERAL_STARTS = (1.0, 0.3, 10.0)
 """Multiples of what firms would invest alone from which equilibria of staged games are searched."""
@@ -78,9 +78,9 @@ def thorough(case: Case, regime: Regime, only: bool, tolerances: Tolerances = DE
                 return found
     symmetric = symmetric_levels(case, regime.imposed) if case.alike() else starts[:0]
     starts = np.concatenate([starts, starts * [1, 1, 0.25, 0.25], symmetric])
-    far = _far_out(case, regime, tolerances)
-    answering = np.repeat([True, False, False], [len(starts), len(starts), len(far)])
-    starts = np.concatenate([starts, starts, far])
+    more = _all_over(case, regime, tolerances)
+    answering = np.repeat([True, False, False], [len(starts), len(starts), len(more)])
+    starts = np.concatenate([starts, starts, more])
     return equilibria(
         case, regime, np.zeros(len(starts), np.intp), starts, answering, tolerances, settled=1e-12
     )
@@ -108,11 +108,9 @@ def optima(
     payoff = payoff.take(lane)
     lower, upper = level_bounds(payoff.case, len(lane), regime.sharing_range)
     end = maximise(payoff, start, lower, upper, tolerances)
-    # Beside a payoff that diverges every residual looks small: it counts as it is, in units in
-    # which a payoff's scale is one.
-    residual = end.residual * np.maximum(1.0, np.abs(end.value))
+    size = np.maximum(1.0, np.abs(end.value))
     holds, market = (
-        residual <= tolerances.residual,
+        tolerances.solves(end.residual, size),
         account(payoff.case, end.x, regime.prices).describes_market,
     )
     curvature = np.full(len(lane), np.nan)
@@ -124,7 +122,7 @@ def optima(
         lane=lane,
         levels=end.x,
         worth=end.value,
-        residual=residual,
+        residual=end.residual * size,
         regret=np.full(len(lane), np.nan),
         curvature=curvature,
         holds=holds,
@@ -189,19 +187,18 @@ def _equilibria(
     reached = newton(game, start, tolerances)
     lost = np.asarray(~np.isfinite(reached).all(-1))
     found = examine(game, np.where(lost[:, None], start, reached), tolerances)
-    residual = found.unscaled_residual
     books = account(at, found.x, regime.prices)
     # The square of a negative margin is no profit: such levels solve nothing.
     sells = (books.quantity >= -ROUNDING * np.abs(books.quantity).max(-1, keepdims=True)).all(-1)
     holds = (
-        ~lost & sells & (residual <= tolerances.residual) & found.nobody_gains(tolerances.regret)
+        ~lost & sells & found.at_rest(tolerances) & found.nobody_gains(tolerances.regret)
     )
     no = np.zeros(len(lane), bool)
     return Points(
         lane=lane,
         levels=found.x,
         worth=found.payoff.sum(-1),
-        residual=residual,
+        residual=found.unscaled_residual,
         regret=found.unscaled_regret,
         curvature=found.curvature,
         holds=holds,
@@ -242,21 +239,28 @@ def _game_starts(case: Case, regime: Regime, lanes: int) -> Array:
     return starts
 
 
-def _far_out(case: Case, regime: Regime, tolerances: Tolerances) -> Array:
-    """Levels (n, 4) of one flat case far out at which Newton's method arrives from sharing in the
-    middle of its range."""
-    starts = np.full((len(FAR) ** 2, 4), np.mean(regime.sharing_range))
-    starts[:, INVESTMENT] = np.stack(np.meshgrid(FAR, FAR, indexing="ij"), -1).reshape(-1, 2)
-    reached = newton(
-        firm_game(case.take(np.zeros(len(starts), np.intp)), regime),
-        starts,
-        tolerances,
-        steps=FAR_STEPS,
-    )
-    reached = reached[np.isfinite(reached).all(-1) & (reached[:, INVESTMENT].max(-1) > FAR[0])]
-    return reached[
-        np.unique((reached / reached.max(-1, keepdims=True)).round(7), axis=0, return_index=True)[1]
-    ]
+def _all_over(case: Case, regime: Regime, tolerances: Tolerances) -> Array:
+    """Levels (n, 4) of one flat case at which Newton's method arrives in few steps from a firm's
+    levels of all sizes with the rival's best reply to them, and far out from sharing in the middle
+    of its range: best replies run away from such equilibria, and few levels are near one."""
+    far = np.full((len(FAR) ** 2, 4), np.mean(regime.sharing_range))
+    far[:, INVESTMENT] = np.stack(np.meshgrid(FAR, FAR, indexing="ij"), -1).reshape(-1, 2)
+    starts = [far]
+    for firm in (0, 1):
+        x = of_one_firm(case, firm, regime.sharing_range)
+        answered, _ = _game_of(case, regime, len(x)).reply(1 - firm, x)
+        starts.append(answered[np.isfinite(answered).all(-1)])
+    start = np.concatenate(starts)
+    reached = newton(_game_of(case, regime, len(start)), start, tolerances, steps=FEW_STEPS)
+    reached = reached[np.isfinite(reached).all(-1)]
+    # digits count up to one, and relative beyond
+    digits = np.minimum(reached, 1.0) + np.log(np.maximum(reached, 1.0))
+    return reached[np.unique(digits.round(7), axis=0, return_index=True)[1]]
+
+
+def _game_of(case: Case, regime: Regime, lanes: int) -> Game:
+    """The game of one flat case in so many lanes."""
+    return firm_game(case.take(np.zeros(lanes, np.intp)), regime)
 
 
 def _blocks(rows: int, size: int) -> Iterator[slice]:

@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from market.model.case import Array, take_lanes
+from market.model.cost import unit_cost
 from market.model.demand import apply as apply_matrix
 from market.model.payoff import Derivatives, Payoff
 from market.model.pricing import net_intercept
-from market.solve.optimum import maximise
+from market.solve.optimum import maximise, projected_gradient
 from market.solve.tolerances import DEFAULT, Tolerances
 
 RATE = 1e3
@@ -60,6 +61,28 @@ class AmongSellers:
     def quantities(self, x: Array) -> Array:
         """q (L, 2) at levels (L, 4)."""
         return apply_matrix(self.sold, net_intercept(self.payoff.case, x))
+
+    def residual(self, x: Array, lower: Array, upper: Array) -> Array:
+        """What is left (L,) of the projected gradient of the payoff with quantities short of their
+        aims at the prices at which least is, over max(1, |payoff|).
+
+        At a high rate rounding of a quantity moves its price by more than any tolerance; prices
+        that solve the conditions are as good.
+        """
+        payoff = self.payoff
+        value, gradient, _ = payoff.derivatives(x)
+        slopes = payoff.slopes(x, unit_cost(payoff.case, x))
+        slope = np.stack([np.stack(np.broadcast_arrays(*row), -1) for row in slopes], -2)
+        steep = self.sold @ slope  # of quantities, (L, 2, 4)
+        price = 2 * self.rate[:, None] * np.maximum(self.aim - self.quantities(x), 0.0)
+        priced = gradient + (price[..., None] * steep).sum(-2)
+        free = projected_gradient(x, priced, lower, upper)
+        moves = np.where((price > 0)[..., None] & (free != 0)[:, None], steep, 0.0)
+        change = -(np.linalg.pinv(np.swapaxes(moves, -1, -2)) @ free[..., None])[..., 0]
+        fair = (price + change >= 0).all(-1)[:, None]
+        priced = priced + np.where(fair, (change[..., None] * steep).sum(-2), 0.0)
+        found: Array = np.abs(projected_gradient(x, priced, lower, upper)).max(-1)
+        return found / np.maximum(1.0, np.abs(value))
 
     def _short(self, x: Array) -> Payoff | None:
         """What is taken at these levels, as a payoff; None where nothing is. Its intercepts are
@@ -150,6 +173,10 @@ def climb_among_sellers(
         moved = np.abs(aim - among.aim).max(-1)
         settled = moved <= NOTHING * np.maximum(1.0, np.abs(q).max(-1))
         residual[left] = np.where(settled, found.residual, np.inf)
+        rough = settled & (aim > 0).any(-1) & (found.residual > tolerances.residual)
+        if (some := np.flatnonzero(rough & np.isfinite(found.residual))).size:
+            at = left[some]
+            residual[at] = among.take(some).residual(found.x[some], lower[at], upper[at])
         out[left] = aim > 0
         lost += ~np.isfinite(found.residual)
         on = np.flatnonzero(~settled & (lost < LOST))

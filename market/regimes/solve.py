@@ -45,7 +45,7 @@ from market.regimes.points import Points
 from market.regimes.record import Outcomes, joined, outcome_at, outcomes, restored
 from market.regimes.search import given, optima, searched, thorough
 from market.regimes.sellers import RATE, STEEPEST, WithEveryFirm, among_sellers, climb_among_sellers
-from market.regimes.starts import all_around, of_all_sizes, starting_levels
+from market.regimes.starts import all_around, of_all_sizes, of_one_firm, starting_levels
 from market.regimes.table import REGIMES, Regime, needed_scale, unbounded, why_unbounded
 from market.solve.equilibrium import LAST_DIGITS, best_reply_rounds, reply_eigenvalues
 from market.solve.optimum import on_bound
@@ -53,6 +53,8 @@ from market.solve.tolerances import DEFAULT, Tolerances
 
 SAME = 1e-4
 """Levels closer than this are one solution to a look at a few starts."""
+MORE = 1e-9
+"""What a payoff has to exceed another by to be more, over max(1, |payoff|)."""
 SAME_STAGED = 1e-7
 """The same in games in stages, relative to max(1, |level|)."""
 
@@ -185,7 +187,7 @@ def _best(
     # is another question
     if regime.sole:
         seems = np.where((rows >= 0) & ~points.market[rows], points.worth[rows], -np.inf).max(0)
-        plain &= (seems <= top + 1e-9) & ~endless
+        plain &= (seems <= top + np.where(solved, MORE * np.maximum(1.0, np.abs(top)), 0)) & ~endless
     if regime.staged:  # every start must have led there
         plain &= (good[rows] | (rows < 0)).all(0)
     held = _held(case, regime, x, tolerances) & solved[:, None]
@@ -263,7 +265,7 @@ def _judged(
         driven = None
         # Payoff squares prices, so levels with negative ones can look good: they describe no market
         # and count nowhere.
-        seems = bool((points.worth[points.holds | ~points.market] > best_real + 1e-9).any())
+        seems = bool((points.worth[points.holds | ~points.market] > _more_than(best_real)).any())
         if seems or refused or not np.isfinite(best_real) or market.endless:
             more, driven = _with_every_firm(market, regime, tolerances)
             points = Points.joined([points, more])
@@ -272,7 +274,7 @@ def _judged(
         limit = -np.inf if driven is None else float(driven.value[0])
         if refused and zero_unit_cost_pays(sole_payoff(case, regime), max(best_real, limit)):
             return _failed("infeasible", explain_zero_unit_cost(market.own, regime.maximised))
-        if driven is not None and limit > best_real + 1e-9:
+        if driven is not None and limit > _more_than(best_real):
             return driven
     if not real.any():
         return _nothing(market, regime, points, tolerances)
@@ -290,9 +292,7 @@ def _judged(
                 f"{regime.maximised} has no optimum among the levels at which ascents ended",
             )
         top, reached = float(points.worth.max()), float(points.worth[order[0]])
-        if top > reached + 1e-9 * max(
-            1.0, abs(reached)
-        ):  # a saddle of a market, from which ascents leave what is one
+        if top > _more_than(reached):  # a saddle of a market, from which ascents leave what is one
             return _failed(
                 "infeasible",
                 f"{regime.maximised} is highest where some price or quantity would be negative:"
@@ -340,6 +340,11 @@ def _judged(
             other_point(case, regime.prices, y, s) for y, s in zip(x[1:], stable[1:], strict=True)
         ),
     )
+
+
+def _more_than(value: float) -> float:
+    """A payoff above which another is more than this one, beyond rounding."""
+    return value + MORE * max(1.0, abs(value)) if np.isfinite(value) else value
 
 
 def _saddles(points: Points) -> NDArray[np.bool_]:
@@ -506,6 +511,29 @@ def _driven_out(market: _Market, regime: Regime, tolerances: Tolerances) -> Outc
             continue
         if (driven := _without(market, x)) is not None:
             return driven
+    x = _beside_an_idle_firm(case, regime, tolerances)
+    return None if x is None else _without(market, x)
+
+
+def _beside_an_idle_firm(case: Case, regime: Regime, tolerances: Tolerances) -> Array | None:
+    """Levels (1, 4) of one flat market at which a firm that invests nothing is out and neither
+    gains by own levels.
+
+    What a firm that is out shares costs it nothing, yet it may be what makes it pay its rival to
+    keep it out: the least of a grid at which that holds.
+    """
+    for out in (0, 1):
+        x = of_one_firm(case, out, regime.sharing_range)
+        x = x[x[:, 2 + out] == 0]
+        game = firm_game(case.take(np.zeros(len(x), np.intp)), regime)
+        x, most = game.reply(1 - out, x)
+        x = np.where(np.isfinite(x).all(-1, keepdims=True), x, 0.0)
+        earned = true_profits(case, x)
+        visible = np.maximum(tolerances.regret, LAST_DIGITS * np.abs(earned).max(-1))
+        stays = (most - earned[:, 1 - out] <= visible) & (game.reply(out, x)[1] <= visible)
+        found = np.flatnonzero(stays & sales(case, net_intercept(case, x)).out[:, out])
+        if len(found):
+            return np.asarray(x[found[:1]])
     return None
 
 

@@ -92,6 +92,18 @@ def of_all_sizes(case: Case, value: Callable[[Array], Array]) -> Array:
     return np.asarray(x[peak][np.argsort(-here[peak], kind="stable")])
 
 
+def of_one_firm(case: Case, firm: int, sharing_range: tuple[float, float]) -> Array:
+    """Levels (n, 4) of one flat case, natural units, at which a firm shares and invests on a grid
+    of all sizes and its rival does neither."""
+    shares = np.unique(np.clip(ALL_SHARES, *sharing_range))
+    sizes = np.unique(np.minimum(ALL_SIZES, of_firm(case.investment_cap, firm).item()))
+    own = np.stack(np.meshgrid(shares, sizes, indexing="ij"), -1).reshape(-1, 2)
+    x = np.zeros((len(own), 4))
+    x[:, 1 - firm] = sharing_range[0]
+    x[:, [firm, 2 + firm]] = own
+    return x
+
+
 def promising(payoff: Payoff, lanes: int) -> tuple[NDArray[np.intp], Array]:
     """From where to climb: lanes (n,), in order, and levels (n, 4).
 

@@ -37,8 +37,9 @@ RUNAWAY = 1e6
 limit."""
 
 
-LAST_DIGITS = 1e-15
-"""Share of a payoff that rounding may add to it or take from it."""
+LAST_DIGITS = 1e-14
+"""Share of a payoff that rounding may add to it or take from it: it is a difference of squares of
+sums, some forty roundings deep."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +88,12 @@ class Candidates:
         """The largest projected own gradient as it is, (L,): beside a payoff that diverges every
         residual looks small."""
         return np.asarray(self.residual * np.maximum(1.0, np.abs(self.payoff).max(-1)))
+
+    def at_rest(self, tolerances: Tolerances) -> NDArray[np.bool_]:
+        """Whether no own gradient is more than that of a solution, (L,)."""
+        return tolerances.solves(
+            self.residual, np.maximum(1.0, np.abs(self.payoff).max(-1))
+        )
 
     @property
     def unscaled_regret(self) -> Array:
@@ -154,8 +161,10 @@ def newton(game: Game, start: Array, tolerances: Tolerances = DEFAULT, steps: in
         better = residual < best_residual[active]
         improved = active[better]
         best[improved], best_residual[improved] = x[better], residual[better]
+        # beside a large payoff the scaled residual stops short of what rounding allows
+        left = residual * np.maximum(1.0, np.abs(payoff).max(-1))
         on = np.flatnonzero(
-            (residual > tolerances.target)
+            (left > tolerances.target)
             & (better | (best_residual[active] > tolerances.residual))
         )
         if not len(on):
