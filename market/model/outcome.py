@@ -266,7 +266,11 @@ class Outcome:
                 self,
                 regime=key,
                 certificate=certificate,
-                message=self.message if out is None else without_firm(self.firms[out]),
+                message=(
+                    self.message
+                    if out is None or not certificate.others
+                    else without_firm(self.firms[out], len(certificate.others))
+                ),
             )
         accounts = Accounts(**{name: rival(value) for name, value in vars(self.accounts).items()})
         certificate = self.certificate.exchanged()
@@ -352,9 +356,15 @@ def unsolved(
     )
 
 
-def without_firm(firm: str) -> str:
-    """The message about a game that is settled with the firm of this name out of the market."""
-    return f"in the only equilibrium that was found {firm} is driven out of the market"
+def without_firm(firm: str, equilibria: int = 1) -> str:
+    """The message about a game that is settled with a firm out of the market, that of this name in
+    the equilibrium that is told of first."""
+    if equilibria == 1:
+        return f"in the only equilibrium that was found {firm} is driven out of the market"
+    return (
+        f"in each of the {equilibria} equilibria that were found a firm is driven out of the"
+        f" market, {firm} in that of the highest joint profit"
+    )
 
 
 def finish(case: Case, key: str, x: Array, accounts: Accounts, certificate: Certificate) -> Outcome:

@@ -79,7 +79,7 @@ class AmongSellers:
         free = projected_gradient(x, priced, lower, upper)
         moves = np.where((price > 0)[..., None] & (free != 0)[:, None], steep, 0.0)
         change = -(np.linalg.pinv(np.swapaxes(moves, -1, -2)) @ free[..., None])[..., 0]
-        fair = (price + change >= 0).all(-1)[:, None]
+        fair = np.asarray((price + change >= 0).all(-1))[:, None]
         priced = priced + np.where(fair, (change[..., None] * steep).sum(-2), 0.0)
         found: Array = np.abs(projected_gradient(x, priced, lower, upper)).max(-1)
         return found / np.maximum(1.0, np.abs(value))

@@ -10,7 +10,7 @@ and quantities are counted in, and given back in the market's own.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -47,7 +47,7 @@ from market.regimes.search import given, optima, searched, thorough
 from market.regimes.sellers import RATE, STEEPEST, WithEveryFirm, among_sellers, climb_among_sellers
 from market.regimes.starts import all_around, of_all_sizes, of_one_firm, starting_levels
 from market.regimes.table import REGIMES, Regime, needed_scale, unbounded, why_unbounded
-from market.solve.equilibrium import LAST_DIGITS, best_reply_rounds, reply_eigenvalues
+from market.solve.equilibrium import LAST_DIGITS, Game, best_reply_rounds, reply_eigenvalues
 from market.solve.optimum import on_bound
 from market.solve.tolerances import DEFAULT, Tolerances
 
@@ -187,7 +187,8 @@ def _best(
     # is another question
     if regime.sole:
         seems = np.where((rows >= 0) & ~points.market[rows], points.worth[rows], -np.inf).max(0)
-        plain &= (seems <= top + np.where(solved, MORE * np.maximum(1.0, np.abs(top)), 0)) & ~endless
+        more = np.where(solved, MORE * np.maximum(1.0, np.abs(top)), 0)
+        plain &= (seems <= top + more) & ~endless
     if regime.staged:  # every start must have led there
         plain &= (good[rows] | (rows < 0)).all(0)
     held = _held(case, regime, x, tolerances) & solved[:, None]
@@ -309,11 +310,16 @@ def _judged(
         return edge
     moduli = np.full(4, np.nan)
     stable: list[bool | None] = [None] * len(order)
+    alone: tuple[Solution, ...] = ()
     if only is not None:
         found = reply_eigenvalues(firm_game(case, regime), x, tolerances)
         moduli, stable = found[0], [bool(largest < 1) for largest in found.max(-1)]
-        if len(order) > 1:
-            only = Uniqueness(status="no", basis=f"{len(order) - 1} other found")
+        if only.status != "proven":
+            alone = _alone(market, _driven_out(market, regime, tolerances))
+        if len(order) + len(alone) > 1:
+            apart = f", {len(alone)} of them with a firm out" if alone else ""
+            several = f"{len(order) + len(alone) - 1} other found{apart}"
+            only = Uniqueness(status="no", basis=several)
     held, switching = _held(case, regime, x[:1], tolerances), bool(points.switching[best])
     return outcomes(
         1,
@@ -324,7 +330,7 @@ def _judged(
         curvature=points.curvature[best],
         binding=held,
         switching=switching,
-        several=len(order) > 1,
+        several=len(order) + len(alone) > 1,
         plain=True,
         thorough=True,
         proven=bool(gap <= tolerances.gap) if regime.sole else not regime.staged,
@@ -336,8 +342,12 @@ def _judged(
         ),
         unique=only,
         reply_eigenvalues=moduli,
-        others=tuple(
-            other_point(case, regime.prices, y, s) for y, s in zip(x[1:], stable[1:], strict=True)
+        others=(
+            *(
+                other_point(case, regime.prices, y, s)
+                for y, s in zip(x[1:], stable[1:], strict=True)
+            ),
+            *alone,
         ),
     )
 
@@ -490,32 +500,46 @@ def _out_at_most(
     return outcomes(1, status="infeasible", message=message, plain=True, thorough=True, **known)
 
 
-def _driven_out(market: _Market, regime: Regime, tolerances: Tolerances) -> Outcomes | None:
-    """The equilibrium of one market in which a firm is out, where best replies settle on one: no
-    figure is claimed, it is listed."""
-    case, game = market.case, replace(firm_game(market.case, regime), nominate=None)
-    starts = np.zeros((4, 4))
-    starts[:, SHARING] = regime.sharing_range[0]
-    starts[2:] = starting_levels(case, revenue_matrices(case, regime.prices).sum(-3))[0][[0, 8]]
+def _driven_out(market: _Market, regime: Regime, tolerances: Tolerances) -> Array:
+    """The equilibria (n, 4) of one market, natural units, at which a firm is out: those on which
+    best replies settle, whoever answers first, and those beside a firm that is idle; that of the
+    highest joint profit first."""
+    case = market.case
+    usual = starting_levels(case, revenue_matrices(case, regime.prices).sum(-3))[0][[0, 8]]
+    starts = np.concatenate([np.zeros((1, 4)), usual])
     starts[:, SHARING] = np.clip(starts[:, SHARING], *regime.sharing_range)
-    for first, start in ((0, starts[0]), (1, starts[1]), (0, starts[2]), (1, starts[3])):
-        x, value = game.reply(first, start[None])
-        if not np.isfinite(x).all() or not np.isfinite(value).all():
-            continue
-        x = best_reply_rounds(game, game.reply(1 - first, x)[0], 60)
-        if not np.isfinite(x).all():
-            continue
-        earned = true_profits(case, x)[0]
-        visible = max(tolerances.regret, LAST_DIGITS * float(np.abs(earned).max()))
-        if max(float(game.reply(firm, x)[1][0] - earned[firm]) for firm in (0, 1)) > visible:
-            continue
-        if (driven := _without(market, x)) is not None:
-            return driven
-    x = _beside_an_idle_firm(case, regime, tolerances)
-    return None if x is None else _without(market, x)
+    answered = []
+    for first in (0, 1):
+        x = starts
+        for firm in (first, 1 - first):
+            x = _game_without_favour(case, regime, len(x)).reply(firm, x)[0]
+            x = x[np.isfinite(x).all(-1)]
+        answered.append(x)
+    x = np.concatenate(answered)
+    x = best_reply_rounds(_game_without_favour(case, regime, len(x)), x, 60)
+    x = x[np.isfinite(x).all(-1)]
+    rows, game = case.take(np.zeros(len(x), np.intp)), _game_without_favour(case, regime, len(x))
+    earned = true_profits(rows, x)
+    gains = np.stack([game.reply(firm, x)[1] - earned[:, firm] for firm in (0, 1)], -1)
+    visible = np.maximum(tolerances.regret, LAST_DIGITS * np.abs(earned).max(-1))
+    stays = (gains.max(-1) <= visible) & sales(rows, net_intercept(rows, x)).out.any(-1)
+    x = np.concatenate([x[stays], *_beside_an_idle_firm(case, regime, tolerances)])
+    joint = true_profits(case.take(np.zeros(len(x), np.intp)), x).sum(-1)
+    found: list[Array] = []
+    for y in x[np.argsort(-joint, kind="stable")]:
+        close = tolerances.distinct * np.maximum(1.0, np.abs(y))
+        if not any((np.abs(y - other) <= close).all() for other in found):
+            found.append(y)
+    return np.array(found).reshape(-1, 4)
 
 
-def _beside_an_idle_firm(case: Case, regime: Regime, tolerances: Tolerances) -> Array | None:
+def _game_without_favour(case: Case, regime: Regime, lanes: int) -> Game:
+    """The game of one flat case in so many lanes, replies that drive the rival out among those
+    that nominate equilibria."""
+    return replace(firm_game(case.take(np.zeros(lanes, np.intp)), regime), nominate=None)
+
+
+def _beside_an_idle_firm(case: Case, regime: Regime, tolerances: Tolerances) -> Iterator[Array]:
     """Levels (1, 4) of one flat market at which a firm that invests nothing is out and neither
     gains by own levels.
 
@@ -532,30 +556,31 @@ def _beside_an_idle_firm(case: Case, regime: Regime, tolerances: Tolerances) -> 
         visible = np.maximum(tolerances.regret, LAST_DIGITS * np.abs(earned).max(-1))
         stays = (most - earned[:, 1 - out] <= visible) & (game.reply(out, x)[1] <= visible)
         found = np.flatnonzero(stays & sales(case, net_intercept(case, x)).out[:, out])
-        if len(found):
-            return np.asarray(x[found[:1]])
-    return None
+        yield x[found[:1]]
 
 
 def _without(market: _Market, x: Array) -> Outcomes | None:
-    """What is said of levels (1, 4), natural units, that solve a game and at which a firm is out;
-    None where none is."""
-    out = np.flatnonzero(sales(market.case, net_intercept(market.case, x)).out[0])
-    if not len(out):
+    """What is said of levels (n, 4), natural units, that solve a game and at each of which a firm
+    is out, the first being what is told first; None where there are none."""
+    if not len(x):
         return None
-    firm, earned = int(out[0]), true_profits(market.case, x)[0]
-    other = Solution(
-        levels=x[0], profit=earned, welfare=float(welfare_with_exit(market.case, x)[0])
-    )
+    firm = int(sales(market.case, net_intercept(market.case, x)).out[0].argmax())
     return outcomes(
         1,
         status="infeasible",
-        message=without_firm(market.case.firms[firm]),
+        message=without_firm(market.case.firms[firm], len(x)),
         driven_out=firm,
-        others=(other,),
+        others=_alone(market, x),
         plain=True,
         thorough=True,
     )
+
+
+def _alone(market: _Market, x: Array) -> tuple[Solution, ...]:
+    """Levels (n, 4) at which a firm is out, as they are listed."""
+    rows = market.case.take(np.zeros(len(x), np.intp))
+    books = zip(x, true_profits(rows, x), welfare_with_exit(rows, x), strict=True)
+    return tuple(Solution(levels=y, profit=pi, welfare=float(w)) for y, pi, w in books)
 
 
 def _edge(market: _Market, x: Array, value: float) -> Outcomes | None:
@@ -579,12 +604,10 @@ def _nothing(market: _Market, regime: Regime, points: Points, tolerances: Tolera
             market.own, levels_from(points.levels[best : best + 1], market.units), regime.prices
         )
         if not regime.sole:
-            driven = (
-                _without(market, points.levels[best : best + 1])
-                if regime.staged
-                else _driven_out(market, regime, tolerances)
-            )
-            if driven is not None:
+            x = points.levels[best : best + 1]
+            x = x[sales(market.case, net_intercept(market.case, x)).out.any(-1)]
+            alone = x if regime.staged else _driven_out(market, regime, tolerances)
+            if (driven := _without(market, alone)) is not None:
                 return driven
         return _failed(
             "infeasible",
@@ -598,7 +621,7 @@ def _nothing(market: _Market, regime: Regime, points: Points, tolerances: Tolera
             f"no ascent on {regime.maximised} reached a residual of {tolerances.residual:g}",
         )
     if not regime.staged:
-        if (driven := _driven_out(market, regime, tolerances)) is not None:
+        if driven := _without(market, _driven_out(market, regime, tolerances)):
             return driven
         return _failed(
             "no_equilibrium",
