@@ -190,9 +190,7 @@ def _equilibria(
     books = account(at, found.x, regime.prices)
     # The square of a negative margin is no profit: such levels solve nothing.
     sells = (books.quantity >= -ROUNDING * np.abs(books.quantity).max(-1, keepdims=True)).all(-1)
-    holds = (
-        ~lost & sells & found.at_rest(tolerances) & found.nobody_gains(tolerances.regret)
-    )
+    holds = ~lost & sells & found.at_rest(tolerances) & found.nobody_gains(tolerances.regret)
     no = np.zeros(len(lane), bool)
     return Points(
         lane=lane,

@@ -187,7 +187,9 @@ def _best(
     # is another question
     if regime.sole:
         seems = np.where((rows >= 0) & ~points.market[rows], points.worth[rows], -np.inf).max(0)
-        plain &= (seems <= top + np.where(solved, MORE * np.maximum(1.0, np.abs(top)), 0)) & ~endless
+        plain &= (
+            seems <= top + np.where(solved, MORE * np.maximum(1.0, np.abs(top)), 0)
+        ) & ~endless
     if regime.staged:  # every start must have led there
         plain &= (good[rows] | (rows < 0)).all(0)
     held = _held(case, regime, x, tolerances) & solved[:, None]
@@ -511,8 +513,8 @@ def _driven_out(market: _Market, regime: Regime, tolerances: Tolerances) -> Outc
             continue
         if (driven := _without(market, x)) is not None:
             return driven
-    x = _beside_an_idle_firm(case, regime, tolerances)
-    return None if x is None else _without(market, x)
+    beside = _beside_an_idle_firm(case, regime, tolerances)
+    return None if beside is None else _without(market, beside)
 
 
 def _beside_an_idle_firm(case: Case, regime: Regime, tolerances: Tolerances) -> Array | None:

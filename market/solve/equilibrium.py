@@ -91,9 +91,7 @@ class Candidates:
 
     def at_rest(self, tolerances: Tolerances) -> NDArray[np.bool_]:
         """Whether no own gradient is more than that of a solution, (L,)."""
-        return tolerances.solves(
-            self.residual, np.maximum(1.0, np.abs(self.payoff).max(-1))
-        )
+        return tolerances.solves(self.residual, np.maximum(1.0, np.abs(self.payoff).max(-1)))
 
     @property
     def unscaled_regret(self) -> Array:
@@ -164,8 +162,7 @@ def newton(game: Game, start: Array, tolerances: Tolerances = DEFAULT, steps: in
         # beside a large payoff the scaled residual stops short of what rounding allows
         left = residual * np.maximum(1.0, np.abs(payoff).max(-1))
         on = np.flatnonzero(
-            (left > tolerances.target)
-            & (better | (best_residual[active] > tolerances.residual))
+            (left > tolerances.target) & (better | (best_residual[active] > tolerances.residual))
         )
         if not len(on):
             break

@@ -37,9 +37,7 @@ class Tolerances:
     iterations: int = 200
     """Newton steps after which a lane counts as not converged."""
 
-    def solves(
-        self, residual: NDArray[np.float64], size: NDArray[np.float64]
-    ) -> NDArray[np.bool_]:
+    def solves(self, residual: NDArray[np.float64], size: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Whether scaled projected gradients are those of solutions, payoffs being of these sizes.
 
         They count as they are, for beside a payoff that diverges every one looks small; of a large
