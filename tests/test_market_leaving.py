@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from admissible import FIERCE
 from numpy.typing import NDArray
+from wild_markets import made
+from wild_search import read
 
 from market.model.case import Case, make_case
 from market.model.leaving import sales, true_profits
@@ -14,10 +16,11 @@ from market.model.payoff import Payoff
 from market.model.pricing import net_intercept, sold_matrix
 from market.model.reply import best_reply
 from market.model.wellposed import investment_response, remaining_cost
-from market.regimes import BOTH, REGIMES, benefit_matrix, level_bounds
+from market.regimes import BOTH, REGIMES, benefit_matrix, level_bounds, solve_regime
 from market.regimes.sellers import climb_among_sellers
 from market.regimes.starts import fine_starts
 from market.regimes.table import needed_scale
+from mechanism.casefile.schema import parse_tree
 
 Array = NDArray[np.float64]
 
@@ -250,3 +253,38 @@ def test_the_best_levels_at_which_every_firm_sells(
     best = np.where(found.residual <= 1e-9, found.value, -np.inf).argmax()
     assert found.value[best] == pytest.approx(value, abs=6e-5)
     assert sorted(np.flatnonzero(found.out[best])) in (out, [1 - i for i in out])
+
+
+def test_a_quantity_at_nil_is_told_where_rounding_moves_its_price() -> None:
+    """Leakage of many times demand, which hardly costs more than it brings: the value from a search
+    along the levels at which firm 1 sells nothing (`wild_search`)."""
+    tree = made(1, 771)
+    told = solve_regime(parse_tree(tree).market, "first_best")
+    assert (told.status, told.certificate.driven_out) == ("infeasible", 0)
+    assert told.certificate.value == pytest.approx(5.356432640975578 * read(tree).money, rel=1e-9)
+
+
+def test_a_firm_that_is_out_may_share_what_keeps_it_out() -> None:
+    """What firm 2 shares makes firm 1's product sell, firm 1's investment drives firm 2 out, and
+    without that sharing it would not pay: the profit from a search over all own levels
+    (`wild_search`)."""
+    outcome = solve_regime(
+        make_case(
+            intercept=[0.573, 1.744],
+            own_slope=1,
+            cross_slope=4.3e-5,
+            rivalry=[0.942, 0.996],
+            demand_spillover=0.104,
+            leakage=([97.4, 0.0017], [97.3, 0.0009], [0, 0.0005]),
+            cost_scale=25.7,
+            max_saving=[0.182, 0.532],
+            cost_spillover=1.0,
+            reference_investment=1.03e-4,
+            cost_form="exponential",
+        ),
+        "nash",
+    )
+    assert (outcome.status, outcome.certificate.driven_out) == ("infeasible", 1)
+    (only,) = outcome.certificate.others
+    np.testing.assert_allclose(only.profit, [2442.296121889125, 0], rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(only.levels, [0, 1, 1.9418395925, 0], atol=1e-6)

@@ -11,6 +11,8 @@ import pytest
 from admissible import cases, market, random_levels
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from wild_markets import made
+from wild_search import read
 
 from market.model.case import Case
 from market.model.cost import COST_FORMS, cost_derivatives
@@ -32,6 +34,7 @@ from market.regimes import (
 from market.regimes.table import needed_scale
 from market.solve.optimum import maximise
 from mechanism.analysis.many import stack
+from mechanism.casefile.schema import parse_tree
 
 
 def levels_of(outcome: Outcome) -> np.ndarray:
@@ -574,3 +577,94 @@ def test_growth_without_limit_between_two_directions_of_a_fan_is_seen() -> None:
                 best = max(best, float(2 * t @ M.T @ Q @ M @ t))
     assert float(needed_scale(case, REGIMES["first_best"])[0]) == pytest.approx(best, rel=1e-4)
     assert solve_regime(case, "first_best").status == "unbounded"
+
+
+LARGE = {
+    "intercept": 1,
+    "own_slope": 1,
+    "cross_slope": 0.915,
+    "rivalry": [0.0495, 0.983],
+    "demand_spillover": [0.356, 0.627],
+    "leakage": (34500, 0, 3.13),
+    "cost_scale": 0.0626,
+    "max_saving": 0.967,
+    "cost_spillover": [0.192, 0.341],
+    "reference_investment": 4320,
+    "investment_cap": 10400,
+}
+"""Security that multiplies demand ten thousandfold: payoffs are a hundred million times the natural
+unit, and rounding leaves more of their slopes than a small payoff's tolerance."""
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("joint_profit", 45669866.85442108),
+        ("price_collusion", 160246619.8020085),
+        ("social_optimum", 320234568.0933502),
+        ("first_best", 326956747.1180681),
+    ],
+)
+def test_the_best_of_a_payoff_far_larger_than_its_natural_unit_is_found(
+    key: str, value: float
+) -> None:
+    """Values from grids and sequential quadratic programming (`wild_search`)."""
+    outcome = solve_regime(market(**LARGE), key)
+    assert outcome.status == "corner"
+    reached = outcome.welfare if REGIMES[key].chooser == "planner" else sum(outcome.profit)
+    assert reached == pytest.approx(value, rel=1e-10)
+
+
+FAR_OUT = {
+    "intercept": 1,
+    "own_slope": [36.4, 0.0274],
+    "cross_slope": 0.0263,
+    "rivalry": [0.0, 0.898],
+    "demand_spillover": 0.948,
+    "leakage": ([286, 317], [16.7, 0], [5.6e-6, 24.1]),
+    "cost_scale": [0.0311, 692],
+    "max_saving": 0.622,
+    "cost_spillover": 0.547,
+    "reference_investment": 2.07,
+}
+"""Beside a stable equilibrium one far out, with investments and payoffs of very unequal size."""
+MILLIONS = {
+    "intercept": [0.782, 1.279],
+    "own_slope": 1,
+    "cross_slope": 0.883,
+    "rivalry": 1.89e-5,
+    "demand_spillover": 0.911,
+    "leakage": (5.0038, 5.0034, 4e-6),
+    "cost_scale": [0.00558, 11.07],
+    "max_saving": 0.994,
+    "cost_spillover": [1.0, 0.494],
+    "reference_investment": 5.87e-4,
+    "unit_cost": ([0.0114, 2.49e-6], 0, 0, [1.69e-5, 0]),
+}
+"""Unit costs that security raises, and investments in the millions."""
+
+
+@pytest.mark.parametrize(
+    ("changes", "key", "levels"),
+    [
+        (LARGE, "nash", [0.04323736235918, 0.02455138040241, 10400, 10400]),
+        (FAR_OUT, "nash", [1, 0.03834832971835, 164108.5609104, 620.1224803531]),
+        (MILLIONS, "no_sharing", [0, 0, 8391354.790605836, 501817.2845025]),
+    ],
+)
+def test_equilibria_far_out_and_those_that_rounding_hides_are_found(
+    changes: dict[str, object], key: str, levels: list[float]
+) -> None:
+    """Levels from Newton's method on first-order conditions from many levels, nobody gaining by any
+    on a grid that closes in (`wild_search`)."""
+    outcome = solve_regime(market(**changes), key)
+    np.testing.assert_allclose(levels_of(outcome), levels, rtol=1e-9)
+
+
+def test_an_equilibrium_that_best_replies_run_away_from_is_found() -> None:
+    """Hardly any levels are near it. Levels from Newton's method from many levels, nobody gaining
+    by any on a grid that closes in (`wild_search`)."""
+    tree = made(1, 589)
+    m = read(tree)
+    x = levels_of(solve_regime(parse_tree(tree).market, "nash")) / [1, 1, m.amount, m.amount]
+    np.testing.assert_allclose(x, [1, 0.116335330875, 0.018569724649, 1.304716648540], rtol=1e-9)

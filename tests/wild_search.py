@@ -437,12 +437,6 @@ def sole(m: Market, regime: str, hints: Sequence[Array] = ()) -> Best:
         starts += chosen(x, beyond, 2)
         nil = ((m.saved > 0) & (unit_costs(m, x) <= 1e-9 * m.base)).any(-1)
         starts += chosen(x, np.where(nil, values, -np.inf), 2)
-        for firm in range(2):
-            edge = on_edge(m, regime, firm, x)
-            starts += [
-                skirted(m, regime, firm, each)
-                for each in chosen(edge, worth(m, edge, regime), 3 if len(edge) else 0)
-            ]
         starts += [
             np.concatenate([swap(each[:2]), np.minimum(swap(each[2:]), m.cap)])
             for each in starts[:4]
@@ -455,13 +449,21 @@ def sole(m: Market, regime: str, hints: Sequence[Array] = ()) -> Best:
         polished = climb(m, regime, start)
         if polished is not None:
             found.append((float(worth(m, polished, regime)), polished))
-    # Along an edge that bends quadratic programming crawls.
+    # Along an edge that bends quadratic programming crawls, and some it never meets.
+    edges: list[tuple[int, Array]] = []
     for _, levels in sorted(found, key=lambda pair: -pair[0])[:2]:
         sold = figures(m, nets(m, levels), SOLE[regime][0])[1]
         if sold.min() <= 1e-3 * sold.max():
-            polished = climb(m, regime, skirted(m, regime, int(sold.argmin()), levels))
-            if polished is not None:
-                found.append((float(worth(m, polished, regime)), polished))
+            edges.append((int(sold.argmin()), levels))
+    most = max((value for value, _ in found), default=-np.inf)
+    for firm in range(2):
+        edge = on_edge(m, regime, firm, x)
+        edge = edge[worth(m, edge, regime) > most - 0.8 * abs(most)] if found else edge
+        edges += [(firm, each) for each in chosen(edge, worth(m, edge, regime), 3)]
+    for firm, start in edges:
+        polished = climb(m, regime, skirted(m, regime, firm, start))
+        if polished is not None:
+            found.append((float(worth(m, polished, regime)), polished))
     if not found:
         return Best(
             status="infeasible",
@@ -523,7 +525,7 @@ def to_edge(m: Market, regime: str, firm: int, x: Array, which: Array) -> tuple[
     return x, there & admissible(m, x, regime, 1e-9)
 
 
-def on_edge(m: Market, regime: str, firm: int, x: Array, count: int = 3000) -> Array:
+def on_edge(m: Market, regime: str, firm: int, x: Array, count: int = 1500) -> Array:
     """Levels at which a firm's quantity is nil, from those of a grid at which it is least and the
     best of those at which it is not much."""
     sold = figures(m, nets(m, x), SOLE[regime][0])[1]

@@ -74,7 +74,7 @@ class AmongSellers:
         slopes = payoff.slopes(x, unit_cost(payoff.case, x))
         slope = np.stack([np.stack(np.broadcast_arrays(*row), -1) for row in slopes], -2)
         steep = self.sold @ slope  # of quantities, (L, 2, 4)
-        price = 2 * self.rate[:, None] * np.maximum(self.aim - self.quantities(x), 0.0)
+        price: Array = 2 * self.rate[:, None] * np.maximum(self.aim - self.quantities(x), 0.0)
         priced = gradient + (price[..., None] * steep).sum(-2)
         free = projected_gradient(x, priced, lower, upper)
         moves = np.where((price > 0)[..., None] & (free != 0)[:, None], steep, 0.0)
