@@ -288,3 +288,112 @@ def test_a_firm_that_is_out_may_share_what_keeps_it_out() -> None:
     (only,) = outcome.certificate.others
     np.testing.assert_allclose(only.profit, [2442.296121889125, 0], rtol=1e-9, atol=1e-9)
     np.testing.assert_allclose(only.levels, [0, 1, 1.9418395925, 0], atol=1e-6)
+
+
+def market(**changes: dict[str, object]) -> Case:
+    """A market in which one firm may keep the other out."""
+    tree: dict[str, dict[str, object]] = {
+        "demand": {"intercept": [30, 20], "own_slope": 1.5, "cross_slope": 0.6},
+        "security": {
+            "rivalry": 0.85,
+            "demand_spillover": 0.5,
+            "leakage": {"own": 3, "cross": 1, "interaction": 0.5},
+        },
+        "cost": {"scale": 0.22, "max_saving": 0, "spillover": 0.5},
+    }
+    for block, keys in changes.items():
+        tree[block] = tree[block] | keys
+    return parse_tree(tree).market
+
+
+def alone(case: Case, firm: int) -> Array:
+    """What a firm invests that sells alone at the monopoly price, nothing being shared: q = M / (2
+    b), M = b a + x a_j + (b - x rivalry) t, profit M^2 / (4 b (b^2 - x^2)) less k t^2 / 2."""
+    b, x, k = (float(a.ravel()[0]) for a in (case.own_slope, case.cross_slope, case.cost_scale))
+    a, alpha = np.broadcast_to(case.intercept, 2), float(case.rivalry.ravel()[0])
+    level, slope = b * a[firm] + x * a[1 - firm], b - x * alpha
+    t = level * slope / (2 * b * (b**2 - x**2) * k - slope**2)
+    profit = (level + slope * t) ** 2 / (4 * b * (b**2 - x**2)) - k * t**2 / 2
+    return np.array([t, profit])
+
+
+@pytest.mark.parametrize("intercept", [[30, 20], [20, 30], 25])
+def test_every_equilibrium_with_a_firm_out_is_found_in_either_order(
+    intercept: float | list[float],
+) -> None:
+    """Either firm may have the market to itself; that which earns more is told first."""
+    case = market(demand={"intercept": intercept})
+    found = solve_regime(case, "no_sharing")
+    assert found.status == "infeasible"
+    told = {int(one.levels[2:].argmax()): one for one in found.certificate.others}
+    assert sorted(told) == [0, 1]
+    for firm, one in told.items():
+        t, profit = alone(case, firm)
+        assert one.levels[2 + firm] == pytest.approx(t, rel=1e-8)
+        assert one.profit[firm] == pytest.approx(profit, rel=1e-8)
+        assert one.levels[3 - firm] == one.profit[1 - firm] == 0
+    first = found.certificate.others[0]
+    assert first.profit.sum() == max(one.profit.sum() for one in told.values())
+    assert found.certificate.driven_out == int(first.levels[2:].argmin())
+    assert found.message is not None
+    assert "each of the 2 equilibria" in found.message
+
+
+def test_equilibria_with_a_firm_out_stand_beside_one_in_which_both_sell() -> None:
+    """The headline is that in which both sell, though one firm alone earns far more."""
+    case = market(demand={"intercept": 20}, cost={"scale": 0.26})
+    found = solve_regime(case, "no_sharing")
+    assert found.status == "converged"
+    t, profit = alone(case, 0)
+    assert profit > 10 * found.profit.sum()
+    told = [one.levels[2:] for one in found.certificate.others]
+    np.testing.assert_allclose(np.sort(told, 0), [[0, 0], [t, t]], rtol=1e-8)
+    assert found.certificate.unique is not None
+    assert found.certificate.unique.status == "no"
+    assert "2 of them with a firm out" in found.certificate.unique.basis
+
+
+@pytest.mark.parametrize(
+    ("blocks", "levels", "joint"),
+    [
+        (
+            {
+                "demand": {"intercept": 9, "own_slope": 1.3, "cross_slope": 0.3},
+                "security": {
+                    "rivalry": 0.5,
+                    "demand_spillover": 1.0,
+                    "leakage": {"own": 1.9, "cross": 0.6, "interaction": 0.3},
+                },
+                "cost": {
+                    "scale": 3.4,
+                    "max_saving": 0.86,
+                    "spillover": 0.6,
+                    "reference_investment": 3.5,
+                },
+            },
+            [1, 1, 52.03165218, 52.03165218],
+            1552.40887,
+        ),
+        (
+            {
+                "demand": {"intercept": [33, 38], "own_slope": 1.6, "cross_slope": 1.4},
+                "security": {
+                    "rivalry": 0.9,
+                    "demand_spillover": [0.86, -0.07],
+                    "leakage": {"own": 4.7, "cross": 2.0, "interaction": 0.36},
+                },
+                "cost": {"form": "restricted", "scale": 0.52, "max_saving": 0.5, "spillover": 0.3},
+            },
+            [0, 1, 88.92621398, 59.94909868],
+            2683.56,
+        ),
+    ],
+)
+def test_equilibria_are_found_that_best_replies_run_away_from(
+    blocks: dict[str, dict[str, object]], levels: list[float], joint: float
+) -> None:
+    """Levels and profits as somebody else's search found them, with no gain by any deviation."""
+    found = solve_regime(market(**blocks), "nash")
+    assert found.levels is not None
+    np.testing.assert_allclose(found.levels, levels, rtol=1e-6, atol=1e-9)
+    assert found.profit.sum() == pytest.approx(joint, rel=1e-6)

@@ -22,7 +22,7 @@ from market.regimes.stages import invest_first, lead
 from market.regimes.starts import all_around, of_one_firm, promising, starting_levels
 from market.regimes.table import Regime
 from market.solve.equilibrium import Game, best_reply_rounds, examine, newton
-from market.solve.optimum import free_curvature, maximise, on_bound
+from market.solve.optimum import at_rest, free_curvature, maximise, on_bound
 from market.solve.tolerances import DEFAULT, Tolerances
 
 Rows = NDArray[np.intp]
@@ -109,13 +109,11 @@ def optima(
     lower, upper = level_bounds(payoff.case, len(lane), regime.sharing_range)
     end = maximise(payoff, start, lower, upper, tolerances)
     size = np.maximum(1.0, np.abs(end.value))
-    holds, market = (
-        tolerances.solves(end.residual, size),
-        account(payoff.case, end.x, regime.prices).describes_market,
-    )
+    held = on_bound(end.x, lower, tolerances) | on_bound(end.x, upper, tolerances)
+    holds = at_rest(end.x, end.hessian, held, end.residual, size, tolerances)
+    market = account(payoff.case, end.x, regime.prices).describes_market
     curvature = np.full(len(lane), np.nan)
     if curved:
-        held = on_bound(end.x, lower, tolerances) | on_bound(end.x, upper, tolerances)
         curvature[holds] = free_curvature(end.hessian[holds], held[holds])
     no = np.zeros(len(lane), bool)
     return Points(
@@ -190,7 +188,7 @@ def _equilibria(
     books = account(at, found.x, regime.prices)
     # The square of a negative margin is no profit: such levels solve nothing.
     sells = (books.quantity >= -ROUNDING * np.abs(books.quantity).max(-1, keepdims=True)).all(-1)
-    holds = ~lost & sells & found.at_rest(tolerances) & found.nobody_gains(tolerances.regret)
+    holds = ~lost & sells & found.at_rest & found.nobody_gains(tolerances.regret)
     no = np.zeros(len(lane), bool)
     return Points(
         lane=lane,

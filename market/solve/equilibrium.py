@@ -19,6 +19,7 @@ from market.solve.linear import free_system, implicit_slope, solve_general
 from market.solve.optimum import (
     Array,
     Objective,
+    at_rest,
     free_curvature,
     maximise,
     on_bound,
@@ -76,6 +77,8 @@ class Candidates:
     """(L, players)."""
     residual: Array
     """Largest projected own gradient over max(1, |payoff|), (L,)."""
+    at_rest: NDArray[np.bool_]
+    """Whether that is a solution's, (L,)."""
     gain: Array
     """Each player's payoff at its global best reply less its payoff here, (L, players); not
     negative but for rounding."""
@@ -88,10 +91,6 @@ class Candidates:
         """The largest projected own gradient as it is, (L,): beside a payoff that diverges every
         residual looks small."""
         return np.asarray(self.residual * np.maximum(1.0, np.abs(self.payoff).max(-1)))
-
-    def at_rest(self, tolerances: Tolerances) -> NDArray[np.bool_]:
-        """Whether no own gradient is more than that of a solution, (L,)."""
-        return tolerances.solves(self.residual, np.maximum(1.0, np.abs(self.payoff).max(-1)))
 
     @property
     def unscaled_regret(self) -> Array:
@@ -200,10 +199,13 @@ def examine(game: Game, x: Array, tolerances: Tolerances = DEFAULT) -> Candidate
         rows = list(own)
         curvature = np.fmax(curvature, free_curvature(jacobian[:, rows][:, :, rows], held[:, rows]))
         gain[:, player] = game.reply(player, x)[1] - payoff[:, player]
+    residual = _residual(x, payoff, gradient, lower, upper)
+    size = np.maximum(1.0, np.abs(payoff).max(-1))
     return Candidates(
         x=x,
         payoff=payoff,
-        residual=_residual(x, payoff, gradient, lower, upper),
+        residual=residual,
+        at_rest=at_rest(x, jacobian, held, residual, size, tolerances),
         gain=gain,
         curvature=curvature,
     )
@@ -262,6 +264,7 @@ def find_equilibria(
         x=found.x[keep],
         payoff=found.payoff[keep],
         residual=found.residual[keep],
+        at_rest=found.at_rest[keep],
         gain=found.gain[keep],
         curvature=found.curvature[keep],
     )

@@ -79,6 +79,37 @@ def free_curvature(hessian: Array, held: NDArray[np.bool_]) -> Array:
     return np.where(held.all(-1), np.nan, np.linalg.eigvalsh(matrix)[..., -1])
 
 
+def at_rest(
+    x: Array,
+    jacobian: Array,
+    held: NDArray[np.bool_],
+    residual: Array,
+    size: Array,
+    tolerances: Tolerances = DEFAULT,
+) -> NDArray[np.bool_]:
+    """Whether projected gradients over these sizes of payoffs (L,) are those of solutions x (L, n),
+    at which gradients have this Jacobian (L, n, n) and some variables are held.
+
+    They count as they are, for beside a payoff that diverges every one looks small. Of a large
+    payoff rounding leaves more than that; it is nothing where it cannot move the variables either:
+    where Newton's step from it is short beside them.
+    """
+    rests = residual * size <= tolerances.residual
+    lanes = np.flatnonzero(~rests & (residual <= tolerances.target))
+    if len(lanes):
+        scale = np.maximum(1.0, np.abs(x[lanes]))
+        free = ~held[lanes]
+        bend = np.where(free[:, :, None] & free[:, None], jacobian[lanes], 0.0)
+        bend = bend * scale[:, :, None] * scale[:, None]
+        # what is held does not move: it bends as much as what bends most
+        most = np.abs(bend).max((-1, -2))[:, None]
+        bend[:, np.arange(x.shape[1]), np.arange(x.shape[1])] += np.where(free, 0.0, most)
+        least = np.linalg.svd(bend, compute_uv=False)[:, -1]
+        left = (residual * size)[lanes] * scale.max(-1)
+        rests[lanes] = left <= tolerances.distinct * least
+    return rests
+
+
 def on_bound(x: Array, bound: Array, tolerances: Tolerances = DEFAULT) -> NDArray[np.bool_]:
     """Whether a variable lies on this bound (never on an infinite one)."""
     finite = np.isfinite(bound)

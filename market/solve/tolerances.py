@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 
 @dataclass(frozen=True, kw_only=True)
 class Tolerances:
@@ -36,13 +33,6 @@ class Tolerances:
     optimum is `proven`."""
     iterations: int = 200
     """Newton steps after which a lane counts as not converged."""
-
-    def solves(self, residual: NDArray[np.float64], size: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Whether scaled projected gradients are those of solutions, payoffs being of these sizes.
-
-        They count as they are, for beside a payoff that diverges every one looks small; of a large
-        payoff rounding leaves more than that, at which an iteration stops."""
-        return np.asarray((residual * size <= self.residual) | (residual <= self.target))
 
 
 DEFAULT = Tolerances()
