@@ -14,11 +14,11 @@ from market.certify import proof
 from market.regimes import solve_regime
 from market.solve.equilibrium import Game, newton, searched_reply
 from mechanism.casefile.types import discrete
+from mechanism.design import solve as design
 from mechanism.design.checks import Lie, Refusal, first_largest, participation
 from mechanism.design.cvx import LinearAnswer
 from mechanism.design.environment import achieved, efficient
 from mechanism.design.setting_file import DesignOptions, parse_setting
-from mechanism.design.solve import solve as design
 from mechanism.scheme.incentives import Earned, Gains, incentive_check
 from mechanism.scheme.judge import statuses
 

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from market.casefile.files import BadCase
 from market.model.demand import gross_utility, inverse_demand, quantity
+from mechanism.casefile.json_schema import case_schema
 from mechanism.casefile.schema import (
     ListedTypes,
     MechanismOptions,
     UniformTypes,
-    case_schema,
     load_case,
     parse_tree,
 )

@@ -37,6 +37,6 @@ def schema(
 
         print(json.dumps(setting_schema(), indent=2))
         return
-    from mechanism.casefile.schema import case_schema
+    from mechanism.casefile.json_schema import case_schema
 
     print(json.dumps(case_schema(), indent=2))

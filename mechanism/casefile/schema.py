@@ -2,7 +2,7 @@
 results.
 
 `load_case` reads a file, `parse_tree` a tree without a file; both give a frozen `PolicyCase` or
-raise `BadCase` with every fault. `case_schema` is the JSON Schema of the file.
+raise `BadCase` with every fault.
 """
 
 from __future__ import annotations
@@ -634,43 +634,3 @@ def case_at(tree: Json, values: Mapping[KeyPath, float]) -> PolicyCase | BadCase
         return parse_tree(changed)
     except BadCase as bad:
         return bad
-
-
-def case_schema() -> Json:
-    """The JSON Schema (2020-12) of the case file."""
-    schema = CaseFile.model_json_schema()
-    base = {
-        "type": "string",
-        "title": "Base",
-        "description": "path, relative to this file, of a case from which this one differs",
-    }
-    schema["properties"] = {**schema["properties"], "base": base}
-    # With a base the market's blocks may be partial: what they require is asked only of a file
-    # without one.
-    needed = _take_required(schema, schema)
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **schema,
-        "title": "Case file of pigou",
-        "if": {"not": {"required": ["base"]}},
-        "then": needed,
-    }
-
-
-def _take_required(node: Json, schema: Json) -> Json:
-    """Remove `required` from this mapping and the mappings in its keys; give it back as a schema of
-    its own."""
-    taken: Json = {}
-    if "required" in node:
-        taken["required"] = node.pop("required")
-    inner = {}
-    for key, child in node.get("properties", {}).items():
-        refs = [part["$ref"] for part in child.get("oneOf", [child]) if "$ref" in part]
-        below = [
-            found
-            for ref in refs
-            if (found := _take_required(schema["$defs"][ref.rsplit("/", 1)[-1]], schema))
-        ]
-        if below:
-            inner[key] = below[0] if len(below) == 1 else {"anyOf": below}
-    return {**taken, "properties": inner} if inner else taken
