@@ -32,6 +32,7 @@ def with_options(name: str, **options: Any) -> Evaluation:
     return changed(name, mechanism=options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", sorted(CASES.glob("*.yaml")), ids=lambda path: path.stem)
 def test_seven_lines_without_codes_that_name_the_firms(path: Path) -> None:
     tree = {**load_case(path).resolved, "expect": {}, "firms": ["Alpha", "Beta"]}
@@ -49,6 +50,7 @@ def test_seven_lines_without_codes_that_name_the_firms(path: Path) -> None:
         assert "Beta" in text(found)
 
 
+@pytest.mark.slow
 def test_who_gains_and_who_pays_add_up() -> None:
     """What consumers gain less what taxpayers pay is what it is worth: firms get just what makes
     them join."""
@@ -67,6 +69,7 @@ def test_who_gains_and_who_pays_add_up() -> None:
     assert "an order nothing (consumers would lose by a market without sharing)" in told[3]
 
 
+@pytest.mark.slow
 def test_a_negative_rate_is_called_a_tax() -> None:
     told = text(shipped("sharing_lowers_welfare"))
     assert told.startswith(
@@ -76,6 +79,7 @@ def test_a_negative_rate_is_called_a_tax() -> None:
     assert "consumers would lose by an industry alliance and an alliance on sharing alone" in told
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, {"public_funds_cost": 0.3}, {"profit_weight": 0.6}])
 def test_what_protecting_consumers_costs(options: dict[str, float]) -> None:
     """It is what evaluating the case without the clause adds."""
@@ -101,6 +105,7 @@ def test_no_clause_where_it_does_not_bind() -> None:
     assert "must not lose" not in text(shipped("two_vendors"))
 
 
+@pytest.mark.slow
 def test_what_decided_is_said_with_its_number() -> None:
     found = shipped("two_types")
     rows = {row.policy.key: row for row in found.comparison}
@@ -125,6 +130,7 @@ def test_what_decided_is_said_with_its_number() -> None:
     assert "which nobody could measure" in strict
 
 
+@pytest.mark.slow
 def test_an_agreement_leads_with_what_each_member_has_of_it() -> None:
     told = text(with_options("large_and_small", materiality=0.9))
     assert told.startswith(
@@ -139,6 +145,7 @@ def test_an_agreement_leads_with_what_each_member_has_of_it() -> None:
     assert "does not enforce itself" in told
 
 
+@pytest.mark.slow
 def test_the_standard_and_what_firms_can_do_are_said() -> None:
     assert "a unit of public money 1.3" in text(with_options("two_vendors", public_funds_cost=0.3))
     assert "profits do not count" in text(with_options("two_vendors", profit_weight=0.0))
@@ -149,6 +156,7 @@ def test_the_standard_and_what_firms_can_do_are_said() -> None:
     assert "exit, not refusal" in text(with_options("two_vendors", participation="ir2"))
 
 
+@pytest.mark.slow
 def test_without_advice_the_remedy_is_the_regimes_own() -> None:
     found = shipped("ill_posed")
     message = found.regimes["social_optimum"].message
@@ -185,6 +193,7 @@ def test_what_would_overturn_it_has_a_line_where_it_is_known() -> None:
     assert len(lines(found, told)) <= 7
 
 
+@pytest.mark.slow
 def test_cautions_beyond_the_first_are_counted() -> None:
     found = with_options("large_and_small", materiality=0.9)
     told = found.recommendation

@@ -52,6 +52,7 @@ def test_there_is_something_to_walk() -> None:
     assert {path.relative_to(ROOT).parts[0] for path in MODULES} == set(PACKAGES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_imports_go_one_way_only(path: Path) -> None:
     """cli -> mechanism -> market, never back; tests and benchmarks are imported by nothing."""
@@ -355,6 +356,7 @@ def test_the_version_does_not_even_load_typer() -> None:
     assert "typer" not in loaded("--version")
 
 
+@pytest.mark.slow
 def test_validate_and_schema_load_no_solver(tmp_path: Path) -> None:
     case = tmp_path / "case.yaml"
     case.write_text(
@@ -366,6 +368,7 @@ def test_validate_and_schema_load_no_solver(tmp_path: Path) -> None:
     assert not loaded("schema") & HEAVY
 
 
+@pytest.mark.slow
 def test_listing_the_examples_loads_no_library_of_numbers() -> None:
     assert not loaded("examples", "list") & (HEAVY | {"numpy"})
 

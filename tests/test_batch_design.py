@@ -43,6 +43,7 @@ def faults(tmp_path: Path, text: str, **more: str) -> list[str]:
     return [str(fault).split("design.yaml:", 1)[-1] for fault in caught.value.faults]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["sobol", "latin_hypercube", "grid", "one_at_a_time"])
 @settings(max_examples=25)
 @given(data=st.data())

@@ -101,6 +101,7 @@ def test_shares_and_quantiles_are_those_counted_by_hand(result: Path) -> None:
     }
 
 
+@pytest.mark.slow
 def test_the_three_formats(run: Run, result: Path) -> None:
     told = json.loads(run("compare", result, "--format", "json").out)
     rows = list(csv.DictReader(io.StringIO(run("compare", result, "--format", "csv").out)))

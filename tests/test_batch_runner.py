@@ -125,6 +125,7 @@ def test_what_is_written_is_what_was_computed(unbroken: dict[str, bytes], tmp_pa
     assert len(lines) == 1 + 2 * CASES
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["parquet", "csv"])
 def test_two_processes_give_the_same_bytes(
     unbroken: dict[str, bytes], tmp_path: Path, ending: str
@@ -145,6 +146,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 @posix
 @pytest.mark.parametrize(("ending", "jobs"), [("parquet", 1), ("csv", 2)])
 def test_killed_twice_and_resumed_the_bytes_are_those_of_an_unbroken_run(
@@ -205,6 +207,7 @@ def interrupted(out: Path, after: int, **more: Any) -> None:
         run(job(), out, progress=stop, **more)
 
 
+@pytest.mark.slow
 def test_an_interrupt_keeps_what_is_done(unbroken: dict[str, bytes], tmp_path: Path) -> None:
     out = tmp_path / "r.parquet"
     interrupted(out, 400, jobs=2)
@@ -303,6 +306,7 @@ def test_stopped_after_the_result_got_its_name_only_the_parts_are_left_to_remove
     assert not Parts(out).exist()
 
 
+@pytest.mark.slow
 @posix
 def test_a_worker_that_dies_once_is_survived(unbroken: dict[str, bytes], tmp_path: Path) -> None:
     out, trap = tmp_path / "r.parquet", tmp_path / "trap"
@@ -311,6 +315,7 @@ def test_a_worker_that_dies_once_is_survived(unbroken: dict[str, bytes], tmp_pat
     assert out.read_bytes() == unbroken["parquet"]
 
 
+@pytest.mark.slow
 @posix
 def test_cases_that_always_kill_their_worker_end_the_run_after_three_retries(
     unbroken: dict[str, bytes], tmp_path: Path
@@ -324,6 +329,7 @@ def test_cases_that_always_kill_their_worker_end_the_run_after_three_retries(
     assert out.read_bytes() == unbroken["csv"]
 
 
+@pytest.mark.slow
 @posix
 def test_a_cluster_gives_the_same_bytes_though_a_worker_dies(
     unbroken: dict[str, bytes], tmp_path: Path
@@ -334,6 +340,7 @@ def test_a_cluster_gives_the_same_bytes_though_a_worker_dies(
     assert out.read_bytes() == unbroken["parquet"]
 
 
+@pytest.mark.slow
 def test_a_cluster_that_goes_away_ends_the_run_and_keeps_what_is_done(
     unbroken: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -71,6 +71,7 @@ def books(found: Evaluation, policy: str, rule: str = "bertrand") -> dict[str, A
     return oracle.account(oracle.read_market(found.case.resolved), levels.tolist(), rule)
 
 
+@pytest.mark.slow
 def test_the_recommendation_carries_the_cautions_of_its_policy() -> None:
     found = shipped("two_vendors")
     assert found.recommendation is not None
@@ -79,6 +80,7 @@ def test_the_recommendation_carries_the_cautions_of_its_policy() -> None:
     assert {one.code for one in found.recommendation.cautions} == {"large_transfers", "searched"}
 
 
+@pytest.mark.slow
 def test_consumers_lose_what_their_surplus_falls_by() -> None:
     found = shipped("fierce_rivalry")
     lost = (
@@ -88,6 +90,7 @@ def test_consumers_lose_what_their_surplus_falls_by() -> None:
     assert "consumers_lose" not in told(shipped("two_vendors"), "joint_profit")
 
 
+@pytest.mark.slow
 def test_an_alliance_that_invests_less_is_a_cartel_and_a_tax_lets_security_fall() -> None:
     found = shipped("fierce_rivalry")
     before, after = (sum(books(found, key)["investment"]) for key in ("nash", "joint_profit"))
@@ -106,6 +109,7 @@ def test_an_alliance_that_invests_less_is_a_cartel_and_a_tax_lets_security_fall(
     assert "security_falls" not in told(found, "linear_subsidies")
 
 
+@pytest.mark.slow
 def test_who_keeps_less_than_today_is_named() -> None:
     found = changed("large_and_small")
     one = told(found, "social_optimum")["firm_loses"]
@@ -116,6 +120,7 @@ def test_who_keeps_less_than_today_is_named() -> None:
     assert "firm_loses" not in told(found, "linear_subsidies")
 
 
+@pytest.mark.slow
 def test_what_must_pass_between_members() -> None:
     found = shipped("large_and_small")
     gain = np.subtract(books(found, "joint_profit")["profit"], books(found, "nash")["profit"])
@@ -126,6 +131,7 @@ def test_what_must_pass_between_members() -> None:
     assert "side_payments_needed" not in told(shipped("two_vendors"), "joint_profit")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "policy"),
     [("two_vendors", "joint_profit"), ("one_sided_spillover", "sharing_alliance")],
@@ -157,6 +163,7 @@ def test_members_that_pay_each_other_need_other_patience() -> None:
     assert f"counts at least {gains.sum() / (gains.sum() + (kept - today).sum()):.2f}" in text
 
 
+@pytest.mark.slow
 def test_fees_are_paid_out_of_what_keeps_members_together() -> None:
     """Where all they gain over today is charged, nothing is left to lose: no patience is enough."""
     found = changed("two_vendors", mechanism={"fees": True, "public_funds_cost": 0.0})
@@ -164,6 +171,7 @@ def test_fees_are_paid_out_of_what_keeps_members_together() -> None:
     assert "no patience deters that" in text
 
 
+@pytest.mark.slow
 def test_what_undercutting_agreed_prices_gains_by_brute_force() -> None:
     """At the agreed levels and the rival's agreed price the own price is tried on a grid, customers
     of a rival without sales included."""
@@ -198,6 +206,7 @@ def test_what_undercutting_agreed_prices_gains_by_brute_force() -> None:
         assert 0 <= one.amount - max(gains) / sum(agreed["profit"]) <= 1e-5
 
 
+@pytest.mark.slow
 def test_an_alliance_that_less_would_do_for() -> None:
     found = shipped("near_monopolies")
     gain = {
@@ -232,6 +241,7 @@ def test_what_fixing_prices_would_add() -> None:
     assert "price_temptation" not in told(found, "price_collusion")
 
 
+@pytest.mark.slow
 def test_other_equilibria_of_what_is_recommended() -> None:
     found = evaluate(parse_tree(PEAKS))
     full = found.full_information
@@ -249,6 +259,7 @@ def test_other_equilibria_of_what_is_recommended() -> None:
     assert "other_equilibria" not in told(shipped("two_optima"), "social_optimum")
 
 
+@pytest.mark.slow
 def test_what_is_private_is_told_or_not() -> None:
     found = shipped("two_types")
     rows = {row.policy.key: row for row in found.comparison}
@@ -267,6 +278,7 @@ def test_what_is_private_is_told_or_not() -> None:
     assert "members_know_types" not in told(shipped("two_vendors"), "joint_profit")
 
 
+@pytest.mark.slow
 def test_agreements_of_members_with_private_types_in_loops() -> None:
     """Gains are expectations over the pairs of types that members then know, patience that of the
     worst pair."""
@@ -304,6 +316,7 @@ def test_agreements_of_members_with_private_types_in_loops() -> None:
     assert (f"counts at least {max(patience):.2f}" in one.text) == np.isfinite(max(patience))
 
 
+@pytest.mark.slow
 def test_a_firm_that_would_be_driven_out_is_named() -> None:
     tree = {**LEAVING, "firms": ["Alpha", "Beta"]}
     found = evaluate(parse_tree(tree))
@@ -350,6 +363,7 @@ def test_large_payments_are_what_marginal_profits_lack() -> None:
     assert "large_transfers" not in told(found, "vcg_full_information")
 
 
+@pytest.mark.slow
 def test_what_was_searched_is_said() -> None:
     assert "searched" not in told(shipped("two_vendors"), "joint_profit")
     assert "searched" not in told(shipped("two_vendors"), "vcg_full_information")
@@ -364,6 +378,7 @@ def test_what_was_searched_is_said() -> None:
     )
 
 
+@pytest.mark.slow
 def test_what_has_no_figures_has_no_cautions() -> None:
     assert cautions(shipped("ill_posed"), policy_of("linear_subsidies")) == ()
     assert cautions(shipped("two_vendors"), policy_of("groves")) == ()

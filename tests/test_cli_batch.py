@@ -35,6 +35,7 @@ MANY = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "vary"),
     [
@@ -95,6 +96,7 @@ def design(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_batch_says_what_evaluate_says(run: Run, design: Path, tmp_path: Path) -> None:
     for ending in ("parquet", "csv"):
         out = tmp_path / f"r.{ending}"
@@ -157,6 +159,7 @@ def test_a_dry_run_writes_nothing(run: Run, design: Path, tmp_path: Path) -> Non
     assert run("batch", design, "--dry-run").code == 0
 
 
+@pytest.mark.slow
 def test_wrong_usage_gives_2_and_a_remedy(
     run: Run, design: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -215,6 +218,7 @@ def test_a_design_changed_meanwhile_is_refused(
     assert "2 of them by an earlier run" in done.err
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="needs a POSIX system")
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_an_interrupt_gives_130_and_resume_goes_on(tmp_path: Path, jobs: str) -> None:
@@ -255,6 +259,7 @@ def test_progress_is_a_line_a_minute_without_a_terminal_and_nothing_when_quiet(
     ]
 
 
+@pytest.mark.slow
 def test_the_shipped_designs_are_listed_and_copied_with_their_cases(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

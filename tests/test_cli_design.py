@@ -118,6 +118,7 @@ def test_settings_validate_and_have_a_schema(run: Run, tmp_path: Path) -> None:
     assert "must have one entry for each of the 2 types" in done.err
 
 
+@pytest.mark.slow
 def test_settings_are_shipped(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert "settings/street_lights" in run("examples", "list").out

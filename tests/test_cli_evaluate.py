@@ -64,6 +64,7 @@ def found(tree: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> dict[str, An
 # The formats
 
 
+@pytest.mark.slow
 def test_json_is_the_result_tree(run: Run, case: Path) -> None:
     done = run("evaluate", case, "--format", "json")
     result = json.loads(done.out)
@@ -82,6 +83,7 @@ def test_json_is_the_result_tree(run: Run, case: Path) -> None:
     assert result["regimes"]["nash"]["status"] == "converged"
 
 
+@pytest.mark.slow
 def test_csv_is_the_comparison_in_full_precision(
     run: Run, case: Path, tree: dict[str, Any]
 ) -> None:
@@ -103,6 +105,7 @@ def test_csv_is_the_comparison_in_full_precision(
     }
 
 
+@pytest.mark.slow
 def test_the_page_answers_first_and_shows_what_every_policy_changes(
     run: Run, case: Path, tree: dict[str, Any]
 ) -> None:
@@ -140,6 +143,7 @@ def test_the_page_answers_first_and_shows_what_every_policy_changes(
     assert "innovation" in done.out  # what the model cannot answer
 
 
+@pytest.mark.slow
 def test_details_bring_every_regime_and_finding(run: Run, case: Path, tree: dict[str, Any]) -> None:
     out = run("evaluate", case, "--details").out
     mirrored = {"sequential_firm_2"}  # of equal firms; shown once
@@ -161,6 +165,7 @@ def test_kept_is_what_is_kept_when_everybody_takes_part(tree: dict[str, Any]) ->
         assert total == pytest.approx(row["value"], rel=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [80, 100, 140])
 @pytest.mark.parametrize("name", ["two_vendors", "large_and_small", "two_types"])
 def test_pages_fit_and_use_the_width_there_is(name: str, width: int) -> None:
@@ -179,6 +184,7 @@ def test_pages_fit_and_use_the_width_there_is(name: str, width: int) -> None:
         )
 
 
+@pytest.mark.slow
 def test_a_page_fits_a_hundred_columns_without_dots_or_escapes(run: Run, case: Path) -> None:
     out = run("evaluate", case).out
     assert max(map(len, out.splitlines())) <= 100
@@ -187,6 +193,7 @@ def test_a_page_fits_a_hundred_columns_without_dots_or_escapes(run: Run, case: P
     assert not any(line != line.rstrip() for line in out.splitlines())
 
 
+@pytest.mark.slow
 def test_firms_that_differ_are_shown_as_a_pair(run: Run, case: Path) -> None:
     case.write_text(CASE.replace("intercept: 20", "intercept: [20, 22]"))
     out = run("evaluate", case).out
@@ -195,6 +202,7 @@ def test_firms_that_differ_are_shown_as_a_pair(run: Run, case: Path) -> None:
     assert max(map(len, out.splitlines())) <= 100
 
 
+@pytest.mark.slow
 def test_digits_are_significant_digits(run: Run, case: Path, tree: dict[str, Any]) -> None:
     welfare = tree["regimes"]["nash"]["welfare"]
     assert f"{welfare:#.8g}" in run("evaluate", case, "--digits", 8).out
@@ -205,6 +213,7 @@ def test_digits_are_significant_digits(run: Run, case: Path, tree: dict[str, Any
         assert run("evaluate", case, "--digits", bad).code == 2
 
 
+@pytest.mark.slow
 def test_private_types_bring_the_tax_rules(run: Run, case: Path) -> None:
     case.write_text(CASE + "types: {values: [0.3, 0.7]}\n")
     done = run("evaluate", case, "--details")
@@ -228,6 +237,7 @@ def test_an_unknown_format_or_option_or_no_case_is_wrong_usage(run: Run, case: P
 # Where the result goes
 
 
+@pytest.mark.slow
 def test_out_writes_the_result_to_a_file_and_nothing_to_stdout(
     run: Run, case: Path, tmp_path: Path
 ) -> None:
@@ -260,12 +270,14 @@ def test_a_place_that_cannot_be_written_is_refused_before_anything_is_computed(
     assert case.read_text() == CASE
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/null").exists(), reason="there is no /dev/null here")
 def test_a_device_is_written_to_and_stays_a_device(run: Run, case: Path) -> None:
     assert run("evaluate", case, "--out", os.devnull).code == 0
     assert not Path(os.devnull).is_file()
 
 
+@pytest.mark.slow
 def test_a_link_keeps_pointing_to_the_file_that_is_written(
     run: Run, case: Path, tmp_path: Path
 ) -> None:
@@ -290,6 +302,7 @@ def test_quiet_leaves_stderr_empty(
 # What does not hold
 
 
+@pytest.mark.slow
 def test_a_regime_without_a_solution_gives_3_and_the_rest(run: Run, case: Path) -> None:
     case.write_text(CASE.replace("scale: 20", "scale: 1"))
     done = run("evaluate", case, "--format", "json")
@@ -307,6 +320,7 @@ def test_a_regime_without_a_solution_gives_3_and_the_rest(run: Run, case: Path) 
     assert f"({bad[0]}) [{result['regimes'][bad[0]]['status']}]" in " ".join(table.out.split())
 
 
+@pytest.mark.slow
 def test_a_missed_expectation_gives_3_and_says_which(
     run: Run, case: Path, tree: dict[str, Any]
 ) -> None:
@@ -327,6 +341,7 @@ def test_regret_above_the_tolerance_gives_3(run: Run, case: Path, found: dict[st
     assert "regret" in done.err
 
 
+@pytest.mark.slow
 def test_a_violated_constraint_gives_3_only_if_strict(
     run: Run, case: Path, tree: dict[str, Any]
 ) -> None:
@@ -400,6 +415,7 @@ def test_an_interrupt_gives_130(run: Run, case: Path, monkeypatch: pytest.Monkey
 # Comparing cases
 
 
+@pytest.mark.slow
 def test_compare_gives_a_tidy_row_per_case_and_policy(
     run: Run, case: Path, tmp_path: Path, tree: dict[str, Any]
 ) -> None:
@@ -420,6 +436,7 @@ def test_compare_gives_a_tidy_row_per_case_and_policy(
     assert max(map(len, table.out.splitlines())) <= 100
 
 
+@pytest.mark.slow
 def test_cases_of_one_name_are_told_apart_by_their_files(
     run: Run, case: Path, tmp_path: Path
 ) -> None:
@@ -445,6 +462,7 @@ def test_a_bad_case_stops_compare_before_anything_runs(
     assert done.out == ""
 
 
+@pytest.mark.slow
 def test_every_row_of_compare_says_whether_it_is_recommended(
     run: Run, case: Path, tree: dict[str, Any], tmp_path: Path
 ) -> None:

@@ -272,6 +272,7 @@ def test_the_doctor_notices_versions(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found["scipy"].detail == TESTED["scipy"]
 
 
+@pytest.mark.slow
 def test_a_test_of_the_doctor_that_breaks_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken() -> Any:
         raise RuntimeError("no luck")
@@ -282,6 +283,7 @@ def test_a_test_of_the_doctor_that_breaks_is_a_failure(monkeypatch: pytest.Monke
     assert (last.ok, last.detail) == (False, "RuntimeError: no luck")
 
 
+@pytest.mark.slow
 def test_the_doctor_evaluates_a_case_against_what_it_expects(cases: Path) -> None:
     (cases / "two_vendors.yaml").write_text(
         CASE + "expect: {regimes.nash.status: {value: converged}}\n"
@@ -293,6 +295,7 @@ def test_the_doctor_evaluates_a_case_against_what_it_expects(cases: Path) -> Non
     assert "regimes.nash.welfare" in missed.detail
 
 
+@pytest.mark.slow
 def test_the_shipped_cases_are_good_and_the_solvers_are_there() -> None:
     assert all(
         finding.ok

@@ -48,6 +48,7 @@ def ran(*arguments: object, **more: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_version_help_and_usage() -> None:
     assert ran("--version").stdout.startswith("pigou ")
     shown = ran("--help")
@@ -66,6 +67,7 @@ def test_version_help_and_usage() -> None:
     assert "Traceback" not in wrong.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command", ["evaluate", "compare", "batch", "validate", "schema", "doctor"]
 )
@@ -75,6 +77,7 @@ def test_every_command_explains_itself(command: str) -> None:
     assert len(shown.splitlines()) > 5
 
 
+@pytest.mark.slow
 def test_a_result_is_the_same_whatever_the_width_of_the_terminal(case: Path) -> None:
     wide, narrow = (ran("evaluate", case, COLUMNS=columns) for columns in ("300", "20"))
     assert wide.returncode == 0
@@ -83,6 +86,7 @@ def test_a_result_is_the_same_whatever_the_width_of_the_terminal(case: Path) -> 
     assert "\x1b" not in ran("evaluate", case, FORCE_COLOR="1", TERM="xterm-256color").stdout
 
 
+@pytest.mark.slow
 def test_a_terminal_that_knows_ascii_only_is_served(tmp_path: Path) -> None:
     path = tmp_path / "two.yaml"
     path.write_text(CASE.replace("Two vendors", "Zwei Händler → 二"), encoding="utf-8")
@@ -98,6 +102,7 @@ def test_a_terminal_that_knows_ascii_only_is_served(tmp_path: Path) -> None:
     assert "Zwei Händler → 二" in ran("evaluate", path, PYTHONIOENCODING="utf-8").stdout
 
 
+@pytest.mark.slow
 @posix
 @pytest.mark.parametrize(
     "arguments", [["evaluate", "CASE"], ["--help"], ["schema"], ["validate", "CASE"], ["--version"]]
@@ -119,6 +124,7 @@ def test_a_closed_pipe_ends_quietly(case: Path, arguments: list[str]) -> None:
     assert done.returncode == 0
 
 
+@pytest.mark.slow
 @posix
 def test_a_full_disk_is_said_so() -> None:
     if not Path("/dev/full").exists():
@@ -138,6 +144,7 @@ def test_a_full_disk_is_said_so() -> None:
         assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 @posix
 @pytest.mark.parametrize(
     ("more", "bold"),
@@ -175,6 +182,7 @@ def test_headings_are_bold_on_a_terminal_unless_asked_not_to(
     assert (b"\x1b" in shown) is bold
 
 
+@pytest.mark.slow
 @posix
 def test_an_interrupt_ends_with_130_and_no_traceback(case: Path, tmp_path: Path) -> None:
     slow = (
@@ -266,6 +274,7 @@ def test_a_signal_ends_every_command_with_130_even_where_it_is_swallowed(
     assert not [path for path in tmp_path.glob("r.*") if path.suffix != ".parts"]
 
 
+@pytest.mark.slow
 @posix
 @pytest.mark.parametrize("kind", ["case", "setting", "design"])
 def test_what_comes_through_a_pipe_is_validated_in_one_reading(tmp_path: Path, kind: str) -> None:

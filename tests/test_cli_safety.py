@@ -189,6 +189,7 @@ def test_the_metadata_of_a_csv_replace_no_other_file(run: Run, here: Path) -> No
     assert (here / "z.csv.metadata.json").read_text() == '{"mine": 1}'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "line",
     [
@@ -217,6 +218,7 @@ def test_a_damaged_log_is_refused(run: Run, here: Path, line: bytes) -> None:
     assert run("batch", "d.yaml", "--out", "z.csv", "--overwrite").code == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "content", [b"", b"{", b"[1]", b"5", b"\xff", b"[" * 100_000, b'{"format": 1}']
 )
@@ -257,6 +259,7 @@ def test_a_draft_is_new_and_vanishes_when_it_is_not_finished(tmp_path: Path) -> 
     assert path.stat().st_mode & 0o777 == 0o640
 
 
+@pytest.mark.slow
 @posix
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_keeps_what_is_done(here: Path, number: int) -> None:
@@ -328,6 +331,7 @@ def test_text_of_a_setting_steers_no_terminal(run: Run, here: Path) -> None:
     assert not any(line.split() == ["b"] for line in run("design", "s.json").out.splitlines())
 
 
+@pytest.mark.slow
 def test_text_of_a_case_steers_no_terminal(run: Run, here: Path) -> None:
     tree = json.dumps(
         {
@@ -391,6 +395,7 @@ def test_other_cells_stay() -> None:
         assert unrun(value) is value
 
 
+@pytest.mark.slow
 def test_names_in_csv_are_not_run_and_json_is_untouched(run: Run, here: Path) -> None:
     name = "=cmd|' /C calc'!A0"
     (here / "n.json").write_text(json.dumps({"base": "c.yaml", "name": name}))
@@ -438,6 +443,7 @@ def test_numbers_with_thousands_of_digits_are_refused(run: Run, here: Path) -> N
         assert "thousands of digits; round it" in refused(run("validate", name))
 
 
+@pytest.mark.slow
 @posix
 def test_what_is_no_file_is_refused(run: Run, here: Path) -> None:
     (here / "folder").mkdir()
@@ -479,6 +485,7 @@ def test_what_is_no_file_is_refused(run: Run, here: Path) -> None:
     assert run("evaluate", f"{long}.yaml", "--out", f"{long}.txt").code == 0
 
 
+@pytest.mark.slow
 @posix
 def test_where_one_may_not_write_nothing_is_written(
     run: Run, here: Path, monkeypatch: pytest.MonkeyPatch
@@ -528,6 +535,7 @@ def seconds(work: Callable[[], object]) -> float:
     return time.process_time() - begun
 
 
+@pytest.mark.slow
 def test_faults_are_listed_up_to_twenty_and_the_rest_counted(run: Run, here: Path) -> None:
     (here / "u.yaml").write_text(CASE + "".join(f"k{n}: 1\n" for n in range(15_000)))
     done: list[Ran] = []
@@ -575,6 +583,7 @@ def test_large_designs_are_refused_at_once(run: Run, here: Path, change: str, wo
     )
 
 
+@pytest.mark.slow
 def test_many_names_are_counted(run: Run, here: Path) -> None:
     many = {
         "policies": (
@@ -601,6 +610,7 @@ def test_many_names_are_counted(run: Run, here: Path) -> None:
     assert "it has 50,000 columns" in refused(run("batch", "d.yaml", "--dry-run"))
 
 
+@pytest.mark.slow
 def test_one_case_many_times_is_one_case(run: Run, here: Path) -> None:
     names = ["c.yaml", f"{here}/c.yaml", "./c.yaml", "../" + here.name + "/c.yaml"] * 5000
     done = run("compare", *names, "--format", "csv")
@@ -620,6 +630,7 @@ def test_more_processes_than_the_machine_is_given_are_refused(run: Run, here: Pa
     )
 
 
+@pytest.mark.slow
 def test_twenty_thousand_types_are_refused(run: Run, here: Path) -> None:
     (here / "t.yaml").write_text(
         CASE + f"types: {{values: [{', '.join(str(n / 20_000) for n in range(20_000))}]}}\n"
@@ -681,6 +692,7 @@ def test_states_are_counted_for_what_is_asked(
 # Nothing exploding: cases that broke the program
 
 
+@pytest.mark.slow
 def test_a_market_with_one_type_and_next_to_no_sharing_is_reported(run: Run) -> None:
     """Leakage of 234,445 beside an intercept of 20: next to nothing is shared, and both firms are
     as without sharing."""
@@ -692,6 +704,7 @@ def test_a_market_with_one_type_and_next_to_no_sharing_is_reported(run: Run) -> 
     assert max(rows["nash"]["sharing"]) < 1e-6
 
 
+@pytest.mark.slow
 def test_a_program_is_established_only_where_its_answer_is_that_of_evaluation(run: Run) -> None:
     """Slopes of 1e-19 beside 48, where a solver may have no answer."""
     done = run("evaluate", INPUTS / "unk.yaml", "--format", "json")
@@ -719,6 +732,7 @@ def test_a_firm_that_drowns_in_the_rounding_of_its_leakage_is_refused(
     )
 
 
+@pytest.mark.slow
 def test_a_market_without_solution_at_its_types_is_searched_thoroughly_once(
     run: Run, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -59,6 +59,7 @@ def two_vendors(**cost: Any) -> Any:
     return parse_tree(tree).market
 
 
+@pytest.mark.slow
 def test_choosers_that_would_drive_a_firm_out_claim_nothing_and_say_what_is_reached_with_both() -> (
     None
 ):
@@ -88,6 +89,7 @@ def test_choosers_that_would_drive_a_firm_out_claim_nothing_and_say_what_is_reac
         np.testing.assert_allclose(found.levels[2:], 10 / 1.3, rtol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "regime", "value"),
     [
@@ -130,6 +132,7 @@ def test_an_equilibrium_far_out_that_replies_run_away_from_is_found() -> None:
     np.testing.assert_allclose(near.levels[2:] / amount[2:], [1.01628239, 0.270663494], rtol=1e-7)
 
 
+@pytest.mark.slow
 def test_the_regulated_game_is_played_among_levels_at_which_every_firm_sells() -> None:
     """Unit costs that are convex in investment: the planner's optimum is the equilibrium and
     nothing is paid on balance."""
@@ -141,6 +144,7 @@ def test_the_regulated_game_is_played_among_levels_at_which_every_firm_sells() -
     np.testing.assert_allclose(full["net_transfer"], 0, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("scale", "exists"),
     [(0.803571406906, False), (0.80357142857, False), (0.8036, True), (0.81, True)],
@@ -281,6 +285,7 @@ def test_a_firm_leaks_all_it_knows_where_that_raises_its_rivals_prices_more_than
     np.testing.assert_allclose(value, ((n + 2 * t) / d) ** 2 - 4.5 * t**2, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_an_equilibrium_at_large_caps_is_one_though_rounding_shows_in_its_payoffs() -> None:
     """(1 + t)^2 / 4 - .05 t^2 rises all the way to the cap."""
     found = solve_regime(plain(cost_scale=0.1, demand_spillover=0, investment_cap=3e4), "nash")

@@ -38,6 +38,7 @@ EDGE = ("leader_at_a_jump", "sequential_second_leads")
 rival's quantity is zero."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EXPECTED)
 def test_regimes_of(name: str) -> None:
     case = parse_tree(EXPECTED[name]["case"]).market

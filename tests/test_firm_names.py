@@ -58,6 +58,7 @@ def answer(found: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in found.items() if key not in ("case", "case_sha256")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["large_and_small", "loss_at_optimum", "ill_posed", "two_types", "second_best"]
 )
@@ -70,6 +71,7 @@ def test_names_change_words_alone(name: str) -> None:
         assert NUMBER.search(json.dumps(plain))
 
 
+@pytest.mark.slow
 @settings(max_examples=8)
 @given(
     st.tuples(st.floats(12, 30), st.floats(12, 30)),
@@ -91,6 +93,7 @@ def test_names_change_words_alone_in_random_markets(
     assert answer(named) == renamed(answer(plain))
 
 
+@pytest.mark.slow
 def test_who_is_driven_out_goes_by_its_name() -> None:
     regimes = evaluate(parse_tree({**LEAVING, "firms": NAMES}))["regimes"]
     for key in ("joint_profit", "social_optimum"):
@@ -104,6 +107,7 @@ def test_who_is_driven_out_goes_by_its_name() -> None:
     assert not NUMBER.search(json.dumps(regimes))
 
 
+@pytest.mark.slow
 def test_firms_exchanged_with_their_names_are_the_same_firms() -> None:
     tree = {**case("large_and_small").resolved, "firms": NAMES}
     one = evaluate(parse_tree(tree))
@@ -193,6 +197,7 @@ PAGES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["table", "json"])
 @pytest.mark.parametrize("command", PAGES, ids=lambda command: " ".join(command[:3]))
 def test_no_page_numbers_a_firm_that_has_a_name(
@@ -212,6 +217,7 @@ def test_no_page_numbers_a_firm_that_has_a_name(
         assert f"[0] is {NAMES[0]}'s, [1] {NAMES[1]}'s" in ran.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["two_types", "second_best", "private_intercepts"])
 def test_no_page_numbers_a_firm_whose_types_are_private(
     run: Run, tmp_path: Path, name: str
@@ -226,6 +232,7 @@ def test_no_page_numbers_a_firm_whose_types_are_private(
         assert f"To {NAMES[0]}" in ran.out.replace("\n", " ")
 
 
+@pytest.mark.slow
 def test_names_are_set_and_told_as_a_change(run: Run, named: Path) -> None:
     ran = run("what-if", named, "--set", "firms=[Ypsilon, Xi]")
     assert ran.code == 0
@@ -235,6 +242,7 @@ def test_names_are_set_and_told_as_a_change(run: Run, named: Path) -> None:
     assert run("what-if", named, "--vary", "firms=1:2:3").code == 2
 
 
+@pytest.mark.slow
 def test_cases_whose_firms_differ_are_told_apart(run: Run, named: Path) -> None:
     other = named.with_name("other.yaml")
     other.write_text("base: base.yaml\nname: Another\nfirms: [Ypsilon, Xi]\n", encoding="utf-8")
@@ -266,6 +274,7 @@ def test_a_batch_keeps_the_names_of_its_base(run: Run, named: Path, ending: str)
     assert not NUMBER.search(ran.out.replace("sequential_firm_2", ""))
 
 
+@pytest.mark.slow
 def test_a_batch_speaks_of_each_cases_own_firms(run: Run, tmp_path: Path) -> None:
     for path, names in (("one.json", ["Alpha", "Beta"]), ("two.json", ["Gamma", "Delta"])):
         (tmp_path / path).write_text(json.dumps({**LEAVING, "firms": names}), encoding="utf-8")
@@ -281,6 +290,7 @@ def test_a_batch_speaks_of_each_cases_own_firms(run: Run, tmp_path: Path) -> Non
     assert "Delta is driven out" in two
 
 
+@pytest.mark.slow
 def test_what_steers_a_terminal_is_shown_as_an_escape(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "case.json"
     path.write_text(

@@ -23,6 +23,7 @@ from mechanism.casefile.schema import load_case
 posix = pytest.mark.skipif(os.name != "posix", reason="its clock needs a POSIX system")
 
 
+@pytest.mark.slow
 @posix
 def test_nothing_is_found_and_a_third_of_the_files_are_good() -> None:
     tally = fuzz(files=60, evaluations=2, commands=40, seed=0)

@@ -129,6 +129,7 @@ def with_every_firm(outcome: Outcome) -> float:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", SOLE)
 @pytest.mark.parametrize(
     "changes",
@@ -169,6 +170,7 @@ def test_what_is_said_is_what_brute_force_finds(key: str, changes: dict[str, Any
         )
 
 
+@pytest.mark.slow
 def test_the_published_market() -> None:
     """With the rival out the alliance earns 91.5 against 68.2835, and welfare grows without
     limit."""
@@ -209,6 +211,7 @@ def test_money_scales_what_is_said() -> None:
     assert dear.every_firm == pytest.approx(1e6 * plain.every_firm, rel=1e-9)
 
 
+@pytest.mark.slow
 def test_the_page_names_the_firm_and_both_amounts(run: Run, tmp_path: Any) -> None:
     tree = {
         "demand": {"intercept": 10, "own_slope": 1, "cross_slope": 0},

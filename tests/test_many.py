@@ -111,6 +111,7 @@ def compare(cases: list[PolicyCase], policies: list[str], rtol: float = 1e-9) ->
                 assert row["message"], where
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(path.stem for path in CASES.glob("*.yaml")))
 def test_every_shipped_case_gives_what_evaluate_gives(name: str) -> None:
     case = load_case(CASES / f"{name}.yaml")
@@ -148,6 +149,7 @@ def typed(count: int, seed: int, **mechanism: str) -> list[PolicyCase]:
     return cases
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "mechanism",
     [
@@ -169,6 +171,7 @@ def test_a_block_of_cases_with_types_gives_what_each_gives_alone(mechanism: dict
     compare(typed(8, 11, **mechanism), policies)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "mechanism",
     [{}, {"incentive": "dominant", "timing": "ex_post"}, {"participation": "none"}],
@@ -185,6 +188,7 @@ def test_a_block_of_cases_with_supports_per_firm_gives_what_each_gives_alone(
     compare(cases, [*followed(private=True)], 1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "mechanism",
     [

@@ -322,6 +322,7 @@ values = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(tree=st.dictionaries(keys, values, min_size=1, max_size=4))
 def test_json_round_trip(tree, tmp_path_factory):
     path = tmp_path_factory.getbasetemp() / "round.json"
@@ -338,6 +339,7 @@ def test_json_round_trip(tree, tmp_path_factory):
 punctuation = st.text("{}[]:,-?|>&*!%@#'\"\\\n\t ab01.e~<=é\u2028\U0001f600", max_size=40)
 
 
+@pytest.mark.slow
 @given(text=punctuation, name=st.sampled_from(["f.yaml", "f.json", "f.toml"]))
 @example(text="? a\n: 1\na:~ 2", name="f.yaml")
 @example(text="name:~ x\n? y\n", name="f.yaml")

@@ -125,6 +125,7 @@ def climbed(case: Case, x: Array, firm: int, top: float) -> float:
     return best
 
 
+@pytest.mark.slow
 def test_replies_that_drive_the_rival_out_are_found() -> None:
     """The reply is worth what is claimed and nothing on a fine grid is better, with the rival out
     in many of them."""
@@ -158,6 +159,7 @@ def test_replies_that_drive_the_rival_out_are_found() -> None:
     assert endless >= 2
 
 
+@pytest.mark.slow
 def test_only_growth_with_every_firm_selling_makes_a_problem_unbounded() -> None:
     """The scale that is needed bounds every sampled direction at which no quantity falls, and is
     approached by the best of them."""

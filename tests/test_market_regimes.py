@@ -65,6 +65,7 @@ def test_unrelated_goods_are_two_monopolies() -> None:
     np.testing.assert_allclose(x[2:], np.linalg.solve(matrix, a / (2 * b1)), rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_without_saving_the_cost_spillover_does_not_matter() -> None:
     """gamma = 0: every regime is the same at every lambda_c."""
     one, two = (solve_regimes(market(max_saving=0.0, cost_spillover=c)) for c in (0.0, 1.0))
@@ -115,6 +116,7 @@ def test_symmetric_equations_of_the_paper_hold(form: str, k: float) -> None:
     assert weight * (1 - alpha + spill * s) - (f_t + lam * s * f_y) == pytest.approx(0, abs=1e-8)
 
 
+@pytest.mark.slow
 @given(case=cases())
 @settings(max_examples=20)
 def test_certificates_and_orderings_on_random_markets(case: Case) -> None:
@@ -154,6 +156,7 @@ def test_certificates_and_orderings_on_random_markets(case: Case) -> None:
         assert outcomes["first_best"].welfare >= outcomes["social_optimum"].welfare - slack
 
 
+@pytest.mark.slow
 @given(case=cases(), seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=25)
 def test_no_random_point_beats_a_proven_optimum(case: Case, seed: int) -> None:
@@ -200,6 +203,7 @@ def test_best_replies_are_global(case: Case, seed: int) -> None:
         assert payoff.value(grid).max() <= value[0] + 1e-9 * max(1.0, abs(value[0]))
 
 
+@pytest.mark.slow
 @given(case=cases())
 @settings(max_examples=10)
 def test_exchanging_the_firms_exchanges_the_outcome(case: Case) -> None:
@@ -304,6 +308,7 @@ def test_unbounded_best_replies_are_reported() -> None:
     assert "cost.scale above" in (outcome.message or "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [{"intercept": 1e9}, {"cost_scale": 5.0, "investment_cap": 1e6}, {"intercept": [1000, 1]}],
@@ -325,6 +330,7 @@ def test_without_sharing_best_replies_are_bounded_by_their_own_threshold() -> No
     assert solve_regime(market(cost_scale=1.5 * needed), "no_sharing").status == "converged"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [
@@ -356,6 +362,7 @@ def test_a_firm_driven_out_makes_the_outcome_infeasible() -> None:
     assert "firm 2 is driven out of the market" in (outcome.message or "")
 
 
+@pytest.mark.slow
 def test_a_constant_unit_cost_is_a_smaller_intercept() -> None:
     """q = a - D p = (a - D c) - D (p - c): levels, margins, profits and welfare are those of the
     market without unit costs."""
@@ -393,6 +400,7 @@ def test_the_paper_s_first_order_conditions_with_unit_costs() -> None:
         assert 2 * 1.5 * (price - unit) * slope == pytest.approx(marginal_cost, abs=1e-7)
 
 
+@pytest.mark.slow
 def test_an_optimum_that_would_make_a_unit_cost_negative_is_refused() -> None:
     """With the remedy the message names, it is found."""
     outcome = solve_regime(market(unit_cost=(0.5, 0.3, 0.1, 0.05)), "social_optimum")
@@ -462,6 +470,7 @@ def test_at_the_bound_itself_a_problem_is_unbounded() -> None:
 # Units, neighbours in a batch, optima and growth far out
 
 
+@pytest.mark.slow
 def test_the_unit_of_quantities_changes_nothing() -> None:
     """The same market with quantities counted in other units: sharing stays, investment and
     quantities scale, money does not."""
@@ -552,6 +561,7 @@ def test_with_much_to_save_the_optimum_with_much_investment_is_found() -> None:
     )
 
 
+@pytest.mark.slow
 def test_growth_without_limit_between_two_directions_of_a_fan_is_seen() -> None:
     """Restricted cost, no spillover of knowledge: the scale needed is that of the best direction in
     which both net intercepts rise."""

@@ -29,6 +29,7 @@ def levels_of(outcome: Outcome) -> np.ndarray:
     return outcome.levels
 
 
+@pytest.mark.slow
 @given(case=cases(forms=tuple(COST_FORMS), unit_costs=True), seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=20)
 def test_no_random_commitment_earns_the_leader_more(case: Case, seed: int) -> None:
@@ -56,6 +57,7 @@ def test_no_random_commitment_earns_the_leader_more(case: Case, seed: int) -> No
         assert true_profits(case, grid)[:, other].max() <= kept + 1e-9 * max(1.0, abs(kept))
 
 
+@pytest.mark.slow
 @given(case=cases(unit_costs=True))
 @settings(max_examples=20)
 def test_a_leader_earns_at_least_its_equilibrium_profit(case: Case) -> None:
@@ -115,6 +117,7 @@ def test_without_interaction_in_leakage_investing_first_changes_nothing() -> Non
     )
 
 
+@pytest.mark.slow
 @given(case=cases(unit_costs=True), seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=30)
 def test_the_sharing_equilibrium_is_a_pair_of_best_replies(case: Case, seed: int) -> None:
@@ -137,6 +140,7 @@ def test_the_sharing_equilibrium_is_a_pair_of_best_replies(case: Case, seed: int
         np.testing.assert_allclose(by[smooth][:, :, k], ((up - down) / (2 * h))[smooth], atol=1e-6)
 
 
+@pytest.mark.slow
 @given(case=cases(), seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=20)
 def test_no_other_investment_pays_when_sharing_follows(case: Case, seed: int) -> None:
@@ -154,6 +158,7 @@ def test_no_other_investment_pays_when_sharing_follows(case: Case, seed: int) ->
         assert true_profits(case, moved)[:, firm].max() <= best + 1e-9 * max(1.0, abs(best))
 
 
+@pytest.mark.slow
 def test_many_markets_at_once_give_the_figures_of_one_at_a_time() -> None:
     rng = np.random.default_rng(3)
     scale = rng.uniform(6, 30, (6, 1))

@@ -30,6 +30,7 @@ MARKETS: dict[str, dict[str, object]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MARKETS)
 @pytest.mark.parametrize("key", ["nash", "no_sharing", "joint_profit", "first_best"])
 def test_against_solving_again(name: str, key: str) -> None:

@@ -45,6 +45,7 @@ def all_rules(result: Tree) -> Tree:
 # --- designed transfers beside the formulas
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["private_spillovers", "private_large_and_small"])
 def test_the_least_outlay_rises_toward_the_worst_type_rules(name: str) -> None:
     """A grid leaves the designer slack that shrinks as it is refined; truth and participation hold
@@ -68,6 +69,7 @@ def test_the_least_outlay_rises_toward_the_worst_type_rules(name: str) -> None:
     assert saved[2] < 0.3 * saved[0]
 
 
+@pytest.mark.slow
 def test_both_commands_give_the_same_numbers() -> None:
     """`evaluate` and `design` state the same program and the same rules, at the points between
     types too."""
@@ -87,6 +89,7 @@ def test_both_commands_give_the_same_numbers() -> None:
         assert slack == pytest.approx(told["checks"]["ir_market"]["min_slack"], abs=1e-6), rule
 
 
+@pytest.mark.slow
 def test_agv_moves_no_money_between_unequal_firms_in_expectation() -> None:
     """Mutual payments give every type what the tax free of the own report gives it, and balance in
     every state."""
@@ -101,6 +104,7 @@ def test_agv_moves_no_money_between_unequal_firms_in_expectation() -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("timing", ["interim", "ex_post"])
 def test_with_the_printed_form_of_participation_the_worst_type_rule_keeps_everybody(
     timing: str,
@@ -268,6 +272,7 @@ def test_second_best_by_an_independent_road() -> None:
     assert told["expected"]["budget"] == pytest.approx(outlay, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_the_dearer_public_money_the_less_of_the_planners_levels() -> None:
     """Free money buys the planner's levels; then welfare and outlay fall; net welfare never falls
     below that of the market's alliance."""
@@ -314,6 +319,7 @@ def test_with_one_type_the_rates_are_pigous() -> None:
 # --- between the types of a grid
 
 
+@pytest.mark.slow
 def test_a_formula_holds_between_types_and_a_grid_leaves_little() -> None:
     """The tax set by the worst type is truthful and joined everywhere on the interval; what is
     solved for on a grid leaves lies a gain that vanishes as the grid is refined; the printed tax's
@@ -340,6 +346,7 @@ def test_a_formula_holds_between_types_and_a_grid_leaves_little() -> None:
         assert (found["continuum"]["ir"]["status"] == "holds") is (rule == "worst_type")
 
 
+@pytest.mark.slow
 def test_gains_between_types_are_those_of_a_direct_search() -> None:
     """The gain at a witness off the grid, from the planner's levels solved for alone: mutual
     payments where the rival's type is known."""
@@ -382,6 +389,7 @@ def test_gains_between_types_are_those_of_a_direct_search() -> None:
     assert max(gains) == pytest.approx(witness["gain"], rel=1e-7)
 
 
+@pytest.mark.slow
 def test_where_types_change_nothing_transfers_are_still_found() -> None:
     """Without a saving a type has no effect; what is solved for is then rounding beside the
     payoffs, and must not make the program fail."""

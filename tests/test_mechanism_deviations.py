@@ -43,6 +43,7 @@ def test_no_equilibrium_is_claimed_at_a_negative_quantity() -> None:
     assert not found.converged
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("paid", [0.0, 1.5])
 def test_the_regret_of_types_counts_that_the_rival_leaves(paid: float) -> None:
     """At levels that need be no equilibrium the best gain of any type is that of a fine grid of

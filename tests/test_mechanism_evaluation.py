@@ -16,6 +16,7 @@ from mechanism.report.table import comparison_frame
 CASES = Path(__file__).resolve().parents[1] / "cases"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(path.stem for path in CASES.glob("*.yaml")))
 def test_every_shipped_case_meets_its_expectations_and_is_plain_json(name: str) -> None:
     """Values from the oracle hold at the tolerances of the file, and the tree holds no NaN."""
@@ -27,6 +28,7 @@ def test_every_shipped_case_meets_its_expectations_and_is_plain_json(name: str) 
     assert ("vcg_reported" in policies) == (result["case"]["types"] is not None)
 
 
+@pytest.mark.slow
 def test_changes_and_shares_follow_from_the_figures() -> None:
     """The tidy table: shares of the gain are 0 for today's market and 1 for the optimum; consumers
     and firms share every change."""
@@ -55,6 +57,7 @@ def test_paths_reach_into_the_tree_and_say_when_they_do_not() -> None:
     assert look_up(tree, "a.b[7]") == "no such key"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["two_vendors", "restricted_cost", "two_types", "private_large_and_small"]
 )
@@ -89,6 +92,7 @@ def test_the_recommendation_follows_from_the_rows(name: str) -> None:
         )
 
 
+@pytest.mark.slow
 def test_with_the_printed_payoff_the_highest_report_is_not_always_best() -> None:
     """Own cost missing from (38), no type has a part in it, so all types report the same: with
     equal firms usually the highest, but a large firm beside a small one can earn more when little

@@ -31,6 +31,7 @@ def test_own_profit_plus_subsidy_is_social_welfare_at_any_levels(case: Case, see
     )
 
 
+@pytest.mark.slow
 @given(case=cases(forms=("saturating", "exponential")))
 @settings(max_examples=20)
 def test_the_social_optimum_is_an_equilibrium_with_zero_net_transfer(case: Case) -> None:

@@ -23,6 +23,7 @@ from mechanism.rates.instruments import linear_subsidies, unit_rates
 CASES = Path(__file__).resolve().parents[1] / "cases"
 
 
+@pytest.mark.slow
 @given(case=cases(forms=("saturating", "exponential")))
 @settings(max_examples=25)
 def test_at_these_rates_no_other_levels_pay(case: Case) -> None:

@@ -146,6 +146,7 @@ def in_loops(parameter: str, values: list[float], tree: Tree = TREE) -> Tree:
     return {"x": x, "profit": profit, "welfare": surplus}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parameter", sorted(PRIOR))
 def test_rules_with_other_private_parameters_against_loops(parameter: str) -> None:
     """A tax free of the own report is no longer enough; settling the subsidy on the market is; the
@@ -225,6 +226,7 @@ def test_rules_with_other_private_parameters_against_loops(parameter: str) -> No
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parameter", sorted(PRIOR))
 def test_what_firms_would_then_report(parameter: str) -> None:
     """The equilibrium in reports: no type gains by another report, in loops over both types and
@@ -303,6 +305,7 @@ def test_faults(types: Tree, mechanism: Tree, message: str) -> None:
     assert str(caught.value) == message
 
 
+@pytest.mark.slow
 def test_where_both_types_move_profits_what_is_solved_for_can_bring_money_in() -> None:
     """No formula is known to cost least there: the settled subsidy is free, the design brings money
     in."""
@@ -363,6 +366,7 @@ def least_outlay_in_loops(
 INPUT = json.loads((Path(__file__).parent / "inputs" / "int_dom.json").read_text())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("incentive", ["dominant", "bayesian"])
 @pytest.mark.parametrize(
     ("parameter", "values"),
@@ -397,6 +401,7 @@ def test_transfers_are_solved_for_at_each_type_of_the_rival(
     assert all((row["state"] is not None) == (incentive == "dominant") for row in rows)
 
 
+@pytest.mark.slow
 def test_a_budget_that_types_do_not_leave_is_refuted_there_too() -> None:
     """At the planner's levels firms together earn less than on the market, in expectation: joining
     alone is too dear."""
@@ -411,6 +416,7 @@ def test_a_budget_that_types_do_not_leave_is_refuted_there_too() -> None:
 # --- no rule without its reason
 
 
+@pytest.mark.slow
 def test_a_rule_that_there_is_none_of_says_why(monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
     path = Path(__file__).parent / "inputs" / "int_dom.json"
     told = run("evaluate", path, "--format", "json")
@@ -449,6 +455,7 @@ def test_every_rule_without_a_result_has_its_reason(change: Tree, rule: str, cod
     )
 
 
+@pytest.mark.slow
 def test_what_staying_out_is_worth_may_not_be_known(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where today's market has no equilibrium nothing can be solved for."""
     monkeypatch.setattr(
@@ -461,6 +468,7 @@ def test_what_staying_out_is_worth_may_not_be_known(monkeypatch: pytest.MonkeyPa
     assert mechanism["why_not"]["designed"]["code"] == "no_outside"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("incentive", "outlay"), [("dominant", 20.4556), ("bayesian", None)])
 def test_design_solves_for_transfers_where_intercepts_are_private(
     run: Run, incentive: str, outlay: float | None

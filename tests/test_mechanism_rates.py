@@ -143,6 +143,7 @@ def by_brute_force(
     return strategy, earned
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("market", "types"), [(ALIKE, TWO), (APART, TWO), (ALIKE, OWN)])
 @pytest.mark.parametrize(
     ("rates", "most"),
@@ -224,6 +225,7 @@ def test_many_markets_are_each_alone() -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("market", [ALIKE, APART])
 def test_types_that_do_not_differ_are_known(market: dict[str, Any]) -> None:
     """With types that are all alike the planner's levels are the equilibrium at the rates that make
@@ -307,6 +309,7 @@ def inputs() -> list[tuple[str, Case, TypeSpace]]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("standard", STANDARDS, ids=str)
 @pytest.mark.parametrize(
     ("name", "case", "types"), inputs(), ids=lambda v: v if isinstance(v, str) else ""
@@ -393,6 +396,7 @@ def test_consumers_are_not_made_to_pay() -> None:
     assert free.value > kept.value + 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "standard", [{}, {"profit_weight": 0.4, "public_funds_cost": 0.2}], ids=str
 )
@@ -446,6 +450,7 @@ def test_other_parameters_may_be_private(parameter: str) -> None:
         assert found.expected.welfare > expected_under(case, types, today).welfare
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("types", [TWO, OWN], ids=["common", "own"])
 def test_joining_at_both_types_known(types: TypeSpace) -> None:
     """`ex_post`: the flat part is the largest shortfall at any pair of types, against `nash`
@@ -510,6 +515,7 @@ def test_known_rates_lead_to_their_neighbours() -> None:
     assert near.value == pytest.approx(best(case, TWO, public_funds_cost=0.32).value, rel=1e-10)
 
 
+@pytest.mark.slow
 def test_what_an_evaluation_says_of_them() -> None:
     """Every type's choice and expected payoff, whose mean is what firms keep; flat parts make the
     least willing type indifferent."""

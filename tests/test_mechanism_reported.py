@@ -77,6 +77,7 @@ def test_type_space_integrates_polynomials_exactly_and_keeps_both_ends() -> None
     np.testing.assert_array_equal(listed.probabilities, [0.75, 0.25])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [
@@ -125,6 +126,7 @@ def test_the_switching_market_does_switch() -> None:
     assert (sharing < 0.5).any()
 
 
+@pytest.mark.slow
 @given(case=cases(), low=st.floats(0.0, 0.4), width=st.floats(0.1, 0.6))
 @settings(max_examples=15)
 def test_a_tax_free_of_the_own_report_is_exactly_truthful(
@@ -173,6 +175,7 @@ def test_the_tax_set_by_the_worst_type_and_mutual_payments(
     np.testing.assert_allclose(net.sum(-1), 0, atol=1e-10 * scale)
 
 
+@pytest.mark.slow
 @given(case=cases(), low=st.floats(0.0, 0.4), width=st.floats(0.2, 0.6))
 @settings(max_examples=15)
 def test_the_printed_tax_pays_nothing_on_the_path_and_invites_misreports(
@@ -305,6 +308,7 @@ def test_expectations_agree_with_a_ten_times_finer_rule() -> None:
     np.testing.assert_allclose(values[0], values[1], rtol=1e-8)
 
 
+@pytest.mark.slow
 def test_a_misreport_moves_welfare_by_second_order_at_the_truth() -> None:
     """The envelope theorem for the regulator: halving a small lie quarters the welfare it costs."""
     case, truth = market(), np.array([0.5, 0.5])
@@ -369,6 +373,7 @@ def test_repair_equals_linprog_on_the_same_matrices(rule: str, options: dict[str
             assert d @ weights > 0
 
 
+@pytest.mark.slow
 @given(seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=40)
 def test_repair_for_two_types_equals_the_closed_form(seed: int) -> None:
@@ -488,6 +493,7 @@ def test_rows_of_a_repair_name_the_rivals_type_at_which_they_are_tightest(
             assert each.max() - each.min() > 1e-3  # which of them it is matters
 
 
+@pytest.mark.slow
 def test_programs_agree_with_direct_evaluation() -> None:
     """The chosen IC and IR as one cvxpy program per firm, and the largest shortfall by plain
     numpy."""
@@ -505,6 +511,7 @@ def test_programs_agree_with_direct_evaluation() -> None:
         assert run_rule(found, rule).checks.program.agrees
 
 
+@pytest.mark.slow
 def test_reporting_equilibrium_is_checked_by_brute_force() -> None:
     """Under the printed tax everybody reports the lowest value: no other report of any type does
     better against that."""
@@ -524,6 +531,7 @@ def test_reporting_equilibrium_is_checked_by_brute_force() -> None:
         assert np.argmax(profits) == 0
 
 
+@pytest.mark.slow
 def test_participation_against_the_market_uses_the_market_at_each_pair_of_types() -> None:
     """Interim and ex-post slacks from regimes solved one by one."""
     case, types = market(), discrete(np.array([0.3, 0.7]), np.array([0.5, 0.5]))
@@ -546,6 +554,7 @@ def test_participation_against_the_market_uses_the_market_at_each_pair_of_types(
     assert by_timing["interim"] == pytest.approx((truth - private.payoff).min(), rel=1e-10)
 
 
+@pytest.mark.slow
 def test_what_staying_out_is_worth() -> None:
     """Own profit at the planner's levels for the true types, or nothing; before the rival's type is
     known, in expectation over it."""
@@ -655,6 +664,7 @@ def test_equal_firms_are_treated_equally_and_different_ones_by_name() -> None:
     assert {swapped["witness"]["firm"], straight["witness"]["firm"]} == {1, 2}
 
 
+@pytest.mark.slow
 def test_an_unbounded_pair_of_types_leaves_no_mechanism() -> None:
     """Where the planner's problem has no solution for some reports, nothing is claimed."""
     case = replace(market(max_saving=0.9), cost_scale=np.array([9.0]))

@@ -595,6 +595,7 @@ def trees(draw):
     return tree
 
 
+@pytest.mark.slow
 @given(tree=trees())
 def test_round_trip(tree):
     case = parse_tree(tree)
@@ -610,6 +611,7 @@ def test_round_trip(tree):
     )
 
 
+@pytest.mark.slow
 @given(tree=trees())
 def test_yaml_round_trip(tree, tmp_path_factory):
     path = tmp_path_factory.getbasetemp() / "round.yaml"

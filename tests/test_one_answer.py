@@ -60,6 +60,7 @@ def check(case: PolicyCase) -> None:
         assert bool(columns["competes"][k]) == row.competes, key
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("private", [False, True])
 @pytest.mark.parametrize("seed", range(3))
 def test_one_at_a_time_and_many_at_once_name_the_same_winner(seed: int, private: bool) -> None:

@@ -133,6 +133,7 @@ def test_equilibrium_meets_the_conditions_for_alike_firms() -> None:
     assert told["regret"] < 1e-9
 
 
+@pytest.mark.slow
 def test_planner_meets_the_conditions_for_alike_firms() -> None:
     told = oracle.outcome(tree(), "social_optimum")
     assert told["status"] == "converged"
@@ -166,6 +167,7 @@ def test_welfare_is_bounded_just_where_it_should_be(regime: str, weight: float) 
     assert not oracle.grows(tree(cost__scale=1.001 * needed), regime)
 
 
+@pytest.mark.slow
 def test_naming_the_firms_the_other_way_round_changes_nothing() -> None:
     one = tree(demand__intercept=[28, 15], demand__own_slope=[1.5, 1.3], cost__spillover=[0.9, 0.2])
     other = tree(
@@ -190,6 +192,7 @@ def test_best_investment_is_best(form: str) -> None:
     assert oracle.own_profit(m, [0.3, 0.8, t, 3.0], 0) >= max(profits) - 1e-12
 
 
+@pytest.mark.slow
 def test_a_cap_that_binds_is_named() -> None:
     told = oracle.outcome(tree(cost__investment_cap=2), "social_optimum")
     assert told["status"] == "corner"
@@ -197,6 +200,7 @@ def test_a_cap_that_binds_is_named() -> None:
     assert {b.split(" = ")[0] for b in told["bounds"]} == {"investment[0]", "investment[1]"}
 
 
+@pytest.mark.slow
 def test_both_peaks_of_the_planner_are_found() -> None:
     told = oracle.outcome(
         write_expectations.read(write_expectations.CASES / "two_optima.yaml"), "social_optimum"
@@ -211,6 +215,7 @@ def test_paths_reach_into_a_result() -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["two_vendors", "large_and_small", "ill_posed", "capped"])
 def test_shipped_expectations_are_the_oracle_s(name: str) -> None:
     file = write_expectations.CASES / f"{name}.yaml"

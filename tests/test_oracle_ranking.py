@@ -34,6 +34,7 @@ def drawn(seed: int) -> tuple[dict[str, Any], dict[str, Any]]:
 # --- the published numbers ------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_welfare_of_two_vendors(usual: dict[str, Any]) -> None:
     told = rows(usual)
     assert told["nash"]["welfare"] == pytest.approx(788.348902, abs=1e-6)
@@ -361,6 +362,7 @@ def test_no_advice_where_a_competing_policy_is_ill_posed() -> None:
     assert ranking.rank_figures(at, {}, "bayes_nash")["recommendation"]["policy"] is None
 
 
+@pytest.mark.slow
 def test_generated_scales_make_every_problem_bounded() -> None:
     tree, _ = drawn(7)
     assert math.isfinite(tree["cost"]["scale"])

@@ -163,6 +163,7 @@ def test_no_switch_over_standards_is_missed_that_a_scan_finds(seed: int) -> None
         assert who(over, own) == (found.policy and found.policy.key)
 
 
+@pytest.mark.slow
 def test_whether_all_standards_agree_is_told() -> None:
     """At 25 x 25 points of the plane's edges; two firms that gain much agree everywhere."""
     case = load_case(CASES / "two_vendors.yaml")
@@ -187,6 +188,7 @@ def test_whether_all_standards_agree_is_told() -> None:
     assert set(over_standards(evaluate(case))[0].winners) >= met
 
 
+@pytest.mark.slow
 def test_no_advice_at_any_standard_is_told() -> None:
     robust, switching = over_standards(evaluate(load_case(CASES / "ill_posed.yaml")))
     assert robust.winners == (None,)
@@ -253,6 +255,7 @@ def nearer(case: PolicyCase, points: int) -> list[str]:
     return wrong
 
 
+@pytest.mark.slow
 def test_the_nearest_switches_of_parameters_are_those_of_a_scan() -> None:
     assert nearer(load_case(CASES / "two_vendors.yaml"), 20) == []
 
@@ -262,6 +265,7 @@ def test_no_scan_of_a_random_case_finds_a_nearer_switch() -> None:
     assert nearer(parse_tree(random_tree(3)), 40) == []
 
 
+@pytest.mark.slow
 def test_a_parameter_beyond_which_the_planner_has_no_optimum_leaves_no_advice() -> None:
     """Demand that reacts to the rival's price nearly as much as to the own pays the planner's
     investment without end."""
@@ -284,6 +288,7 @@ def test_private_types_leave_parameters_to_paths() -> None:
     assert over_parameters(found) == ()
 
 
+@pytest.mark.slow
 def test_an_evaluation_tells_both_kinds_of_switches() -> None:
     found = evaluate(load_case(CASES / "two_vendors.yaml"), switches=True).recommendation
     assert found is not None

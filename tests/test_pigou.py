@@ -64,6 +64,7 @@ def test_importing_loads_no_library() -> None:
     assert not loaded & {"numpy", "scipy", "pandas", "cvxpy", "matplotlib", "pydantic"}
 
 
+@pytest.mark.slow
 def test_evaluating_known_types_loads_neither_tables_nor_programs() -> None:
     code = (
         "import sys, pigou; pigou.evaluate(pigou.load('cases/two_vendors.yaml'));"
@@ -172,6 +173,7 @@ def writable(value: Any) -> bool:
     return isinstance(value, (dict, list, set))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["two_vendors", "two_types", "private_intercepts"])
 def test_nothing_of_a_result_can_be_written_to(name: str) -> None:
     case = pigou.load(CASES / f"{name}.yaml")
@@ -189,6 +191,7 @@ def test_nothing_of_a_result_can_be_written_to(name: str) -> None:
 # --- results
 
 
+@pytest.mark.slow
 def test_an_evaluation_hands_itself_on_as_the_command_writes_it(
     found: Evaluation, vendors: PolicyCase
 ) -> None:
@@ -223,6 +226,7 @@ def test_results_print_what_matters(found: Evaluation, vendors: PolicyCase) -> N
     assert "<b>" not in named._repr_html_()
 
 
+@pytest.mark.slow
 def test_a_sweep_gives_what_evaluating_each_case_gives(vendors: PolicyCase) -> None:
     values = {"security.rivalry": [0.1, 0.3], "mechanism.public_funds_cost": [0.0, 0.5, 9.0]}
     table = pigou.sweep(vendors, values)
@@ -247,6 +251,7 @@ def test_a_sweep_says_what_is_no_market_and_refuses_what_is_no_key(vendors: Poli
         pigou.sweep(vendors, {"security.rivalri": [1.0]}, ["nsh"])
 
 
+@pytest.mark.slow
 def test_a_question_is_answered_with_the_reason(vendors: PolicyCase) -> None:
     found = pigou.what_if(vendors, {"security.rivalry": 0.9})
     before, after = found.advice.before, found.advice.after
@@ -267,6 +272,7 @@ def test_designs_take_cases_and_files(tmp_path: Path) -> None:
         pigou.design(pigou.load(CASES / "two_vendors.yaml"))
 
 
+@pytest.mark.slow
 def test_what_the_documentation_shows_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     page = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")

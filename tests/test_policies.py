@@ -146,6 +146,7 @@ def nameless(row: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in row.items() if key != "policy"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["two_vendors", "two_types"])
 def test_a_regime_is_compared_as_soon_as_it_has_a_row(guild: str, name: str) -> None:
     """A renamed copy has the figures of what it copies, and is spoken of by its key."""
@@ -160,6 +161,7 @@ def test_a_regime_is_compared_as_soon_as_it_has_a_row(guild: str, name: str) -> 
     assert said == alliance.replace("An industry alliance", "The regime guild")
 
 
+@pytest.mark.slow
 def test_a_regime_without_solution_is_told_of_by_its_key(guild: str) -> None:
     tree = load_case(CASES / "two_vendors.yaml").resolved | {"expect": {}}
     result = evaluate(parse_tree({**tree, "cost": {**tree["cost"], "scale": 0.5}}))
@@ -169,6 +171,7 @@ def test_a_regime_without_solution_is_told_of_by_its_key(guild: str) -> None:
     )
 
 
+@pytest.mark.slow
 def test_pages_and_paths_have_a_new_regime_too(run: Run, guild: str) -> None:
     path = CASES / "two_vendors.yaml"
     for arguments in (

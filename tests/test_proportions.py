@@ -182,6 +182,7 @@ def test_the_scaling_that_is_told_changes_nothing(name: str) -> None:
             np.testing.assert_allclose(getattr(other.unit_cost, parameter), value, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_the_page_warns(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "case.json"
     path.write_text(json.dumps(changed(SEATS, "cost.reference_investment", 1)))

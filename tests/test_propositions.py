@@ -64,11 +64,13 @@ def findings(name: str) -> dict[str, dict[str, Any]]:
     return {row["id"]: row for row in propositions_tree(propositions(case(name)))["claims"]}
 
 
+@pytest.mark.slow
 def test_every_claim_has_its_row_in_order() -> None:
     assert [claim.key for claim in CLAIMS] == IDS
     assert list(findings("two_vendors")) == IDS
 
 
+@pytest.mark.slow
 def test_a_moderate_market_meets_the_assumptions_and_the_claims_hold() -> None:
     """All but participation: firms earn far less at the planner's levels than in today's market."""
     rows = findings("two_vendors")
@@ -81,6 +83,7 @@ def test_a_moderate_market_meets_the_assumptions_and_the_claims_hold() -> None:
         assert rows[key]["margin"] is None
 
 
+@pytest.mark.slow
 def test_margins_are_what_their_numbers_say() -> None:
     rows = findings("two_vendors")
     regimes = {
@@ -102,6 +105,7 @@ def test_margins_are_what_their_numbers_say() -> None:
     )
 
 
+@pytest.mark.slow
 def test_an_alliance_outside_assumption_1_invests_less_than_the_market() -> None:
     row = findings("fierce_rivalry")["P5.ii"]
     assert row["assumption"]["met"] is False
@@ -109,6 +113,7 @@ def test_an_alliance_outside_assumption_1_invests_less_than_the_market() -> None
     assert row["numbers"]["joint_profit.investment"][0] < row["numbers"]["nash.investment"][0]
 
 
+@pytest.mark.slow
 def test_a_counterexample_to_proposition_5_i() -> None:
     """Assumption 2 is met and welfare lower with sharing; the shipped case's expectations are the
     oracle's, which read none of this."""
@@ -123,6 +128,7 @@ def test_a_counterexample_to_proposition_5_i() -> None:
     assert row["margin"] < -0.02
 
 
+@pytest.mark.slow
 def test_volume_related_costs() -> None:
     rows = findings("unit_costs")
     assert rows["P7.i"]["holds"] is None
@@ -132,6 +138,7 @@ def test_volume_related_costs() -> None:
     assert "unit costs" in rows["P1.i"]["assumption"]["detail"]
 
 
+@pytest.mark.slow
 def test_negative_spillover_and_the_restricted_cost() -> None:
     assert findings("negative_spillover")["R.negative_spillover"]["holds"] is True
     rows = findings("restricted_cost")
@@ -141,12 +148,14 @@ def test_negative_spillover_and_the_restricted_cost() -> None:
     assert effort["saturating.sharing_1"][0] > effort["saturating.sharing_0"][0]
 
 
+@pytest.mark.slow
 def test_the_printed_tax_is_not_truthful_where_types_are_private() -> None:
     row = findings("two_types")["B.truthful"]
     assert row["holds"] is False
     assert row["numbers"]["largest_gain"] == pytest.approx(22.528672514528, rel=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit_costs", [False, True])
 def test_a_sampled_market_gives_the_same_findings_alone(unit_costs: bool) -> None:
     """Many at once, searched, against one at a time with certificates."""
@@ -167,6 +176,7 @@ def test_a_sampled_market_gives_the_same_findings_alone(unit_costs: bool) -> Non
             )
 
 
+@pytest.mark.slow
 def test_counts_add_up_and_depend_on_the_seed_alone() -> None:
     first, again, other = (sample_tree(sampled(80, seed)) for seed in (1, 1, 2))
     assert json.dumps(first) == json.dumps(again)
@@ -195,6 +205,7 @@ def test_counts_add_up_and_depend_on_the_seed_alone() -> None:
     assert by_id["B.participation"]["worst"]["margin"] < 0
 
 
+@pytest.mark.slow
 def test_what_extended_precision_does_not_confirm_is_no_counterexample() -> None:
     policy = case("two_vendors")
     ground = ground_of_case(policy)
@@ -205,6 +216,7 @@ def test_what_extended_precision_does_not_confirm_is_no_counterexample() -> None
     assert margin == pytest.approx(float(claims_at(hurt)["P5.i"].margin[0]), rel=1e-8)
 
 
+@pytest.mark.slow
 def test_the_refined_levels_solve_the_conditions_to_more_than_double_precision() -> None:
     from market.regimes.statics import conditions
     from mechanism.claims.sample import refined
@@ -228,6 +240,7 @@ def vendors(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_table_json_and_csv_say_the_same(run: Run, vendors: Path) -> None:
     table, tree, rows = (
         run("propositions", vendors, "--format", form) for form in ("table", "json", "csv")
@@ -245,6 +258,7 @@ def test_table_json_and_csv_say_the_same(run: Run, vendors: Path) -> None:
     assert run("propositions", vendors, "--strict", "--quiet").code == 3
 
 
+@pytest.mark.slow
 def test_counterexamples_are_good_case_files(run: Run, vendors: Path, tmp_path: Path) -> None:
     done = run(
         "propositions",
@@ -286,6 +300,7 @@ def test_bad_usage_is_refused_before_anything_is_computed(
     assert run("propositions", vendors, "--sample", 0).code == 2
 
 
+@pytest.mark.slow
 def test_statics_on_the_command_line(run: Run, vendors: Path) -> None:
     table, tree, rows = (
         run("statics", vendors),

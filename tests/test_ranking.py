@@ -98,6 +98,7 @@ def changed(name: str, **mechanism: Any) -> Evaluation:
     return evaluate(parse_tree({**tree, "mechanism": {**tree["mechanism"], **mechanism}}))
 
 
+@pytest.mark.slow
 def test_two_vendors() -> None:
     """The levels alone decide what a public instrument costs: 2 x 49.49, with rates of 344.42 as
     under subsidy and tax."""
@@ -126,6 +127,7 @@ def test_two_vendors() -> None:
     assert row(found, "sharing_alliance").change.welfare == pytest.approx(2.01095, abs=1e-5)  # type: ignore[union-attr]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fees", [False, True])
 @pytest.mark.parametrize(
     "name", ["two_vendors", "large_and_small", "near_monopolies", "loss_at_optimum", "unit_costs"]
@@ -150,6 +152,7 @@ STANDARDS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mechanism", STANDARDS, ids=str)
 @pytest.mark.parametrize(
     "name", ["two_vendors", "restricted_cost", "large_and_small", "sharing_lowers_welfare"]
@@ -163,6 +166,7 @@ def test_nothing_exceeds_what_can_be_attained(name: str, mechanism: dict[str, An
     assert max(values) <= most + 1e-9 * abs(most)
 
 
+@pytest.mark.slow
 def test_who_loses_is_protected_unless_allowed() -> None:
     """In this market the planner's levels cost consumers something: it is not recommended, and
     allowed it reaches more."""
@@ -182,6 +186,7 @@ def test_who_loses_is_protected_unless_allowed() -> None:
     assert most > least + 1
 
 
+@pytest.mark.slow
 def test_price_fixing_only_where_allowed() -> None:
     assert not row(changed("two_vendors"), "price_collusion").competes
     assert row(
@@ -240,6 +245,7 @@ def by_brute_force(case: Case, today: Any, standard: Standard, starts: list[Arra
     return best
 
 
+@pytest.mark.slow
 @given(
     case=cases(forms=("saturating", "exponential")),
     beta=st.sampled_from([0.0, 0.3, 0.7, 1.0]),

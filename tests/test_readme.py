@@ -52,6 +52,7 @@ def sections(output: str) -> list[str]:
     return [section.strip("\n") for section in output.strip().split("\n\n")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("one", shown(), ids=lambda one: f"{one.page.name}: {one.command}")
 def test_output_shown_is_output_given(one: Shown, run: Run) -> None:
     """Whole sections in their order; some may be left out where that is marked."""
@@ -179,6 +180,7 @@ def test_every_key_of_a_case_file_is_named(run: Run) -> None:
     assert keys - code(DOCS / "case-file.md") == set()
 
 
+@pytest.mark.slow
 def test_every_key_of_an_evaluation_is_named(run: Run) -> None:
     result = json.loads(run("evaluate", "cases/two_types.yaml", "--format", "json").out)
     outcome, mechanism = result["regimes"]["nash"], result["mechanism"]

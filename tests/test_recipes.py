@@ -147,6 +147,7 @@ def batch(
 # --- new rows
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("toy", TOYS.values(), ids=TOYS)
 def test_a_new_row_goes_through_every_command(
     toy: Toy, run: Run, write: Write, monkeypatch: pytest.MonkeyPatch
@@ -190,6 +191,7 @@ def test_a_new_row_goes_through_every_command(
     assert run("what-if", path, "--set", f"cost.scale={1.1 * scale}").code == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("toy", TOYS.values(), ids=TOYS)
 def test_a_new_row_without_a_solution_goes_through_every_command(
     toy: Toy, run: Run, write: Write, monkeypatch: pytest.MonkeyPatch
@@ -255,6 +257,7 @@ def same_rows(frame: pd.DataFrame, one: str, other: str) -> None:
     pd.testing.assert_frame_equal(first, second, check_exact=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", [KNOWN, PRIVATE_TYPES])
 def test_a_copy_of_saturating_gives_the_same_figures_everywhere(
     case: str, run: Run, write: Write, monkeypatch: pytest.MonkeyPatch
@@ -275,6 +278,7 @@ def test_a_copy_of_saturating_gives_the_same_figures_everywhere(
     pd.testing.assert_frame_equal(*frames, check_exact=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", [KNOWN])
 def test_a_copy_of_nash_gives_the_same_figures_everywhere(
     case: str, run: Run, write: Write, monkeypatch: pytest.MonkeyPatch
@@ -288,6 +292,7 @@ def test_a_copy_of_nash_gives_the_same_figures_everywhere(
     same_rows(batch(run, write, path, ["nash", COPY], [15.0, 18.0, 0.1]), "nash", COPY)
 
 
+@pytest.mark.slow
 def test_a_copy_of_groves_gives_the_same_figures_everywhere(
     run: Run, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -368,6 +373,7 @@ def words(path: Path) -> Iterator[str]:
             yield node.value
 
 
+@pytest.mark.slow
 def test_nobody_but_its_own_module_knows_a_row_by_its_key() -> None:
     keys = {key: home for home, table in TABLES.items() for key in table}
     found = {
@@ -381,6 +387,7 @@ def test_nobody_but_its_own_module_knows_a_row_by_its_key() -> None:
     assert {place for place in needless if not place[0].startswith("mechanism/claims/")} == set()
 
 
+@pytest.mark.slow
 def test_the_printed_tax_is_known_to_its_own_row_alone() -> None:
     for path in MODULES:
         if str(path.relative_to(ROOT)) == "mechanism/design/rules.py":

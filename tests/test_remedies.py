@@ -134,6 +134,7 @@ def test_a_cap_mends_whatever_it_is(told: list[tuple[str, dict[str, Any], str]])
         assert not unbounded({**given, "investment_cap": 50.0}, key)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "unit_cost", [(0.5, 0.3, 0.1, 0.05), (1.0, 0.5, 0.05, 0.02), (2.0, 1.5, 0.02, 0.01)]
 )

@@ -48,6 +48,7 @@ def as_text(outcomes: Mapping[str, Outcome]) -> str:
     return json.dumps({key: outcome.tree() for key, outcome in outcomes.items()})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", VARIANTS)
 def test_a_renamed_copy_of_a_cost_form_changes_nothing(
     changes: dict[str, object], monkeypatch: pytest.MonkeyPatch
@@ -61,6 +62,7 @@ def test_a_renamed_copy_of_a_cost_form_changes_nothing(
         np.testing.assert_array_equal(*plain)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", VARIANTS)
 def test_a_renamed_copy_of_a_regime_changes_nothing(
     changes: dict[str, object], monkeypatch: pytest.MonkeyPatch
@@ -102,6 +104,7 @@ def hyperbolic(monkeypatch: pytest.MonkeyPatch) -> CostForm:
     return row
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", [{}, UNEQUAL])
 def test_a_new_cost_form_is_solved_as_the_one_it_equals(
     changes: dict[str, object], hyperbolic: CostForm
@@ -130,6 +133,7 @@ def test_a_new_cost_form_is_solved_as_the_one_it_equals(
         )
 
 
+@pytest.mark.slow
 def test_a_new_cost_form_survives_without_a_solution_alone_and_in_lanes(
     hyperbolic: CostForm,
 ) -> None:
@@ -179,6 +183,7 @@ def _mean_of_welfare_and_profit(case: Case, x: Array) -> Array:
     return np.asarray((books.total_surplus.sum(-1) + books.profit.sum(-1)) / 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", [{}, UNEQUAL])
 def test_a_new_regime_is_solved_alone_in_lanes_and_over_pairs(
     changes: dict[str, object], half_welfare: Regime
@@ -219,6 +224,7 @@ def test_a_new_regime_without_a_solution_says_what_grows(half_welfare: Regime) -
     assert not half_welfare.policy
 
 
+@pytest.mark.slow
 def test_a_new_leader_is_the_mirror_image_only_for_equal_firms(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

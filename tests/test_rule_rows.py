@@ -55,6 +55,7 @@ def same_columns(case: PolicyCase, one: str, other: str) -> None:
             ), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parameter", ["cost_spillover", "intercept"])
 def test_a_copy_of_groves_under_another_name_gives_the_same_figures(
     parameter: str, monkeypatch: pytest.MonkeyPatch
@@ -101,6 +102,7 @@ OWN = TaxRule(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options", [{}, {"incentive": "dominant", "timing": "ex_post"}], ids=["usual", "strong"]
 )
@@ -148,6 +150,7 @@ UNSOLVED = {"cost": {"scale": 4.0, "max_saving": 0.9, "spillover": 0.5}}
 """The planner's problem has no bound here."""
 
 
+@pytest.mark.slow
 def test_a_new_rule_where_the_planner_has_no_optimum(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(TAX_RULES, FREE.key, FREE)
     tree = tree_of(types={"values": [0.3, 0.7]}, tax_rule=FREE.key)
@@ -174,6 +177,7 @@ TOY = PrivateParameter(
 )
 
 
+@pytest.mark.slow
 def test_a_new_private_parameter_is_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
     """The own slope private, which moves both profits: evaluation and batch agree, truth holds
     under what is solved for."""

@@ -196,6 +196,7 @@ def figures(
     return said, amounts
 
 
+@pytest.mark.slow
 @given(setting=random_settings(), power=st.integers(-9, 9), options=st.sampled_from(ASKED))
 @settings(max_examples=40, deadline=None)
 def test_designs_do_not_depend_on_the_unit(
@@ -215,6 +216,7 @@ def test_designs_do_not_depend_on_the_unit(
     assert least_outlay(other)[0] / unit == pytest.approx(least_outlay(setting)[0], abs=1e-9)
 
 
+@pytest.mark.slow
 @given(setting=random_settings(), options=st.sampled_from(ASKED), data=st.data())
 @settings(max_examples=40, deadline=None)
 def test_designs_do_not_depend_on_where_payoffs_are_counted_from(
@@ -236,6 +238,7 @@ def test_designs_do_not_depend_on_where_payoffs_are_counted_from(
     np.testing.assert_allclose(moved, amounts, atol=3e-9)
 
 
+@pytest.mark.slow
 @given(setting=random_settings(), options=st.sampled_from(ASKED))
 @settings(max_examples=40, deadline=None)
 def test_designs_do_not_depend_on_the_order_or_the_names_of_players(

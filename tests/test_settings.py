@@ -157,6 +157,7 @@ def test_partnerships_dissolve_when_shares_are_not_too_unequal(
     assert (design(setting, options).status == "optimal") == possible
 
 
+@pytest.mark.slow
 def test_the_critical_share_of_a_partnership() -> None:
     """The least outlay vanishes at (3 - sqrt 3) / 6 on fine grids."""
 
@@ -219,6 +220,7 @@ def test_properties_of_the_rules(setting: Environment) -> None:
             assert timing == "interim" or slack.max() <= 1e-9
 
 
+@pytest.mark.slow
 @given(setting=random_settings(players=2))
 @settings(max_examples=25)
 def test_designed_transfers_by_three_routes(setting: Environment) -> None:
@@ -349,6 +351,7 @@ def least_surplus(size: int) -> float:
 # --- the market as a setting
 
 
+@pytest.mark.slow
 def test_the_market_as_a_setting_agrees_with_the_mechanism() -> None:
     """Groves through the general core is groves of Appendix B: same expected payoffs, same budget
     in the worst state."""
@@ -532,6 +535,7 @@ def loops_joint_gain(setting: Environment, found: Any) -> float:
     return worst
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(setting=random_settings(players=2))
 def test_collusion_is_measured_and_can_be_designed_away_in_expectation(

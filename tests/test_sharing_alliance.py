@@ -200,6 +200,7 @@ def held_against_brute_force(case: Case) -> None:
     assert brute_force(case, top)[1] <= total + 1e-6 * max(1.0, abs(total))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_nothing_better_is_found_by_brute_force(seed: int) -> None:
     held_against_brute_force(random_market(seed))
@@ -273,6 +274,7 @@ def test_many_markets_are_solved_as_each_is_alone() -> None:
 # --- where there is nothing to claim
 
 
+@pytest.mark.slow
 def test_investments_that_follow_without_limit_are_told_of() -> None:
     """At no sharing firms settle; sharing drives what they invest, and joint profit, beyond any
     limit before all is shared."""
@@ -296,6 +298,7 @@ def test_replies_without_limit_at_any_sharing_are_unbounded() -> None:
     assert "cost.scale above 0.34171875" in str(found.message)
 
 
+@pytest.mark.slow
 def test_an_agreement_that_would_drive_a_unit_cost_to_zero_is_refused() -> None:
     case = market(unit_cost=(0.3, 0.25, 0.0, 0.0), leakage=(0.5, 0.1, 0.1), cost_scale=6.0)
     found = solve_regime(case, KEY)

@@ -101,6 +101,7 @@ def as_it_is(seed: int, key: str) -> Outcome:
     return solve_regime(market(seed), key)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("scale", SCALES)
 def test_regimes_scale_with_the_units(seed: int, scale: tuple[int, int]) -> None:
@@ -156,6 +157,7 @@ def test_a_tiny_market_has_the_same_alliance() -> None:
         assert found.certificate.scope == "proven"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parameter", ["cost_spillover", "intercept"])
 @pytest.mark.parametrize("scale", [(6, -6), (-5, 4)])
 def test_evaluations_with_private_types_scale_with_the_units(
@@ -264,6 +266,7 @@ def same(there: Any, here: Any, times: float, size: float) -> None:
     np.testing.assert_allclose(there / times, here, rtol=1e-6, atol=1e-6 * size)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", FAR)
 @pytest.mark.parametrize("seed", [0, 1])
 def test_derivatives_scale_with_the_units(seed: int, scale: tuple[int, int]) -> None:
@@ -301,6 +304,7 @@ def claimed(number: int) -> tuple[Case, dict[str, Array], dict[str, Any]]:
     return case, levels, claims_at(Ground(case=case, lanes=1, levels=levels))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", FAR)
 def test_claims_are_judged_alike_in_all_units(scale: tuple[int, int]) -> None:
     """Verdicts, assumptions, and welfare among the numbers."""
@@ -368,6 +372,7 @@ def rows_alike(
             assert new == old, name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [(9, 0), (-9, 9), (0, -9)])
 def test_a_path_and_what_changes_along_it_scale_with_the_units(scale: tuple[int, int]) -> None:
     times = factor("cost.scale", scale)

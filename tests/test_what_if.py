@@ -46,6 +46,7 @@ def welfare(key: str, value: float, regime: str) -> float:
     return solve_regime(case.market, regime).welfare
 
 
+@pytest.mark.slow
 def test_a_change_is_the_difference_of_two_evaluations(run: Run) -> None:
     done = run(
         "what-if",
@@ -93,6 +94,7 @@ def test_a_change_is_the_difference_of_two_evaluations(run: Run) -> None:
     assert max(map(len, page.splitlines())) <= 100
 
 
+@pytest.mark.slow
 def test_changes_are_made_in_the_order_given(run: Run, tmp_path: Path) -> None:
     """A file laid over the case, then a value over the file, or the other way round."""
     patch = tmp_path / "dear.yaml"
@@ -119,6 +121,7 @@ def test_nothing_changed_changes_nothing() -> None:
     assert changes(case.resolved, case.resolved) == ()
 
 
+@pytest.mark.slow
 def test_a_path_is_what_each_point_gives_alone() -> None:
     case = load_case(VENDORS)
     keys = ("nash", "joint_profit", "social_optimum")
@@ -199,6 +202,7 @@ def test_every_policy_along_a_path_is_as_evaluate_has_it(name: str) -> None:
             )
 
 
+@pytest.mark.slow
 def test_an_agreement_is_recommended_as_long_as_it_brings_what_can_be_measured() -> None:
     """Against Brent's method: up to where it adds a thousandth of today's welfare."""
     tree = {**load_case(VENDORS).resolved, "expect": {}}
@@ -220,6 +224,7 @@ def test_an_agreement_is_recommended_as_long_as_it_brings_what_can_be_measured()
     assert event.within <= 3e-7
 
 
+@pytest.mark.slow
 def test_money_is_recommended_up_to_the_cost_at_which_an_alliance_is_as_good() -> None:
     """For given levels value falls by the outlay for every unit of the cost; what falls short of
     the best by a thousandth of today's welfare counts as equal, and permission asks less than
@@ -287,6 +292,7 @@ def test_what_is_not_bracketed_is_counted(monkeypatch: pytest.MonkeyPatch) -> No
     assert (len(found), left) == (1, 1)
 
 
+@pytest.mark.slow
 def test_why_the_recommendation_changes(run: Run, tmp_path: Path) -> None:
     def changed(case: Path, *sets: str) -> dict[str, Any]:
         arguments = [part for one in sets for part in ("--set", one)]
@@ -332,6 +338,7 @@ def test_why_the_recommendation_changes(run: Run, tmp_path: Path) -> None:
     assert "- After: leave the market as it is (nash), worth 750.12 million USD." in page
 
 
+@pytest.mark.slow
 def test_where_the_order_changes_is_where_welfare_is_equal() -> None:
     """Against Brent's method on outcomes solved one by one."""
     case = load_case(VENDORS)
@@ -376,6 +383,7 @@ def test_where_a_bound_begins_to_bind() -> None:
     assert 0.999 < shares[1] < 1
 
 
+@pytest.mark.slow
 def test_where_a_tax_begins_to_fail_and_a_market_ends(run: Run) -> None:
     """The printed tax is truthful as long as nothing is shared; beyond the own slope there is no
     admissible market."""
@@ -418,6 +426,7 @@ def test_where_a_tax_begins_to_fail_and_a_market_ends(run: Run) -> None:
     assert end["at"] == pytest.approx(1.5, abs=2e-6)
 
 
+@pytest.mark.slow
 def test_a_map_of_winners(run: Run) -> None:
     arguments = (
         "what-if",
@@ -504,6 +513,7 @@ def test_bad_usage(run: Run, arguments: tuple[str, ...], message: str) -> None:
     assert done.out == ""
 
 
+@pytest.mark.slow
 def test_a_change_without_solution_gives_3(run: Run) -> None:
     done = run("what-if", VENDORS, "--set", "cost.scale=2")
     assert done.code == 3
@@ -511,6 +521,7 @@ def test_a_change_without_solution_gives_3(run: Run) -> None:
     assert "baseline" not in done.err
 
 
+@pytest.mark.slow
 def test_everything_at_once_is_deterministic(run: Run) -> None:
     arguments: tuple[Any, ...] = (
         "what-if",
@@ -523,6 +534,7 @@ def test_everything_at_once_is_deterministic(run: Run) -> None:
     assert run(*arguments).out == run(*arguments).out
 
 
+@pytest.mark.slow
 def test_a_cap_stops_binding_at_the_investment_that_is_chosen_without_it() -> None:
     """Of no sharing and Nash too, whose sharing is no bound that anybody runs into."""
     tree = load_case(VENDORS).resolved | {"expect": {}}
@@ -551,6 +563,7 @@ def test_what_is_wrong_in_a_change_is_told_with_its_place(run: Run, tmp_path: Pa
         assert len(told.err.strip().splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_a_path_says_why_points_have_no_figures(run: Run) -> None:
     told = run("what-if", VENDORS, "--vary", "cost.scale=0:12:5", "--policy", "nash")
     assert "bad_case: cost.scale is 0.0" in told.out

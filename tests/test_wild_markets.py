@@ -23,6 +23,7 @@ def test_pigou_and_an_independent_search_agree_on_markets_of_wild_sizes() -> Non
     assert not tally.faults, "\n".join(tally.faults)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [6, 7, 15, 20, 32, 138])
 def test_they_agree_where_a_short_run_may_not_come(number: int) -> None:
     """Knowledge bounded by unit costs; optima at which a quantity is nil; a large cap; profit
@@ -69,6 +70,7 @@ def _in_other_money(m: Any) -> Any:
     return replace(m, money=m.money * 1.001)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [_scale_halved, _without_rivalry, _in_other_money])
 def test_another_market_is_not_mistaken_for_the_one_that_was_solved(
     change: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch
@@ -78,6 +80,7 @@ def test_another_market_is_not_mistaken_for_the_one_that_was_solved(
     assert compare(1, 1).faults
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [1, 7])
 def test_a_firm_that_is_kept_in_the_market_when_it_would_be_driven_out_is_noticed(
     number: int, monkeypatch: pytest.MonkeyPatch
@@ -89,6 +92,7 @@ def test_a_firm_that_is_kept_in_the_market_when_it_would_be_driven_out_is_notice
     assert compare(1, number).faults
 
 
+@pytest.mark.slow
 def test_deviations_that_drive_the_rival_out_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Exit payoffs ignored: a rival that sells whatever happens."""
     exact = objectives.best_reply
