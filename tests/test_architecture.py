@@ -219,6 +219,7 @@ def test_no_class_name_twice() -> None:
     assert sorted(names) == sorted(set(names))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_module_has_something_of_its_own(path: Path) -> None:
     """None only hands on what others define; the roots of packages may."""
@@ -230,6 +231,7 @@ def test_a_module_has_something_of_its_own(path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_one_module_imports_cvxpy() -> None:
     users = {
         str(path.relative_to(ROOT))
@@ -240,6 +242,7 @@ def test_one_module_imports_cvxpy() -> None:
     assert users == {"mechanism/design/cvx.py"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_module_is_of_readable_length_and_says_what_it_is_for(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
@@ -309,6 +312,7 @@ def test_results_have_types_until_they_leave(path: Path) -> None:
     assert not keys or name in PLAIN | COLUMNS | UNTYPED
 
 
+@pytest.mark.slow
 def test_no_module_is_excused_for_nothing() -> None:
     found = {str(path.relative_to(ROOT)): plain_trees(path) for path in MODULES}
     assert {name for name in PLAIN if not any(found[name])} == set()
@@ -344,6 +348,7 @@ def test_help_loads_no_library_of_numbers_models_or_files() -> None:
     assert not loaded("--help") & (HEAVY | {"numpy", "pydantic", "ruamel", "rich"})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [["evaluate"], ["batch"], ["doctor"], ["examples", "copy"]])
 def test_help_of_a_command_loads_no_library_of_numbers_or_files(command: list[str]) -> None:
     """Newer versions of typer load pydantic for it themselves."""

@@ -53,6 +53,7 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.mark.slow
 def test_shares_and_quantiles_are_those_counted_by_hand(result: Path) -> None:
     frame = pd.read_csv(result)
     wide = frame.pivot(index="case_id", columns="policy", values="value")

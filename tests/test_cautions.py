@@ -332,6 +332,7 @@ def test_a_firm_that_would_be_driven_out_is_named() -> None:
     assert "firm_driven_out" not in told(shipped("two_vendors"), "nash")
 
 
+@pytest.mark.slow
 def test_payments_that_favour_a_firm() -> None:
     found = shipped("large_and_small")
     lost = np.subtract(books(found, "nash")["profit"], books(found, "social_optimum")["profit"])
@@ -343,6 +344,7 @@ def test_payments_that_favour_a_firm() -> None:
     assert "selective_transfers" not in told(found, "joint_profit")
 
 
+@pytest.mark.slow
 def test_large_payments_are_what_marginal_profits_lack() -> None:
     """A subsidy per unit is minus the marginal profit; what it pays is that times the level."""
     found = shipped("two_vendors")

@@ -194,6 +194,7 @@ def test_wrong_usage_gives_2_and_a_remedy(
     assert "needs pyarrow" in refused(design, "--out", tmp_path / "new.parquet")
 
 
+@pytest.mark.slow
 def test_a_design_changed_meanwhile_is_refused(
     run: Run, design: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

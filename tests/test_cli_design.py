@@ -15,6 +15,7 @@ SETTINGS = ROOT / "cases" / "settings"
 TYPED = ROOT / "cases" / "two_types.yaml"
 
 
+@pytest.mark.slow
 def test_three_formats_say_the_same(run: Run) -> None:
     path = SETTINGS / "bilateral_trade.yaml"
     table, tree, rows = (run("design", path, "--format", form) for form in ("table", "json", "csv"))
@@ -34,6 +35,7 @@ def test_three_formats_say_the_same(run: Run) -> None:
     assert set(told["expected"]) == {"surplus", "payoff", "outlay"}
 
 
+@pytest.mark.slow
 def test_what_cannot_be_done_is_proven_and_gives_3(run: Run) -> None:
     done = run(
         "design",
@@ -65,6 +67,7 @@ def test_what_cannot_be_done_is_proven_and_gives_3(run: Run) -> None:
     assert sum(weights) == pytest.approx(1)
 
 
+@pytest.mark.slow
 def test_a_case_with_types_is_designed_for(run: Run) -> None:
     told = json.loads(
         run("design", TYPED, "--timing", "interim", "--budget", "none", "--format", "json").out

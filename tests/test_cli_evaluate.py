@@ -250,6 +250,7 @@ def test_out_writes_the_result_to_a_file_and_nothing_to_stdout(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["result.json", "two.yaml"]
 
 
+@pytest.mark.slow
 def test_a_place_that_cannot_be_written_is_refused_before_anything_is_computed(
     run: Run, case: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -355,6 +356,7 @@ def test_a_violated_constraint_gives_3_only_if_strict(
     assert done.out
 
 
+@pytest.mark.slow
 def test_a_warning_gives_3_only_if_strict(run: Run, case: Path, found: dict[str, Any]) -> None:
     for check in found["mechanism"]["full_information"]["participation"].values():
         check["status"] = "holds"

@@ -45,6 +45,7 @@ def cases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 # Bad cases
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["evaluate", "compare", "validate"])
 @pytest.mark.parametrize(
     ("change", "place", "words"),
@@ -84,6 +85,7 @@ def test_a_bad_case_is_refused_with_place_key_and_reason(
     assert "Traceback" not in done.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["evaluate", "compare", "validate"])
 def test_what_is_no_case_file_is_refused(run: Run, here: Path, command: str) -> None:
     (here / "folder").mkdir()

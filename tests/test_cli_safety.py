@@ -91,6 +91,7 @@ def test_what_is_laid_over_a_case_is_not_written_over(run: Run, here: Path) -> N
     assert "case given" in refused(run("compare", "r.csv", "--out", "r.csv"))
 
 
+@pytest.mark.slow
 def test_what_a_batch_reads_is_not_written_over(run: Run, here: Path) -> None:
     (here / "base.csv").write_text(CASE)
     (here / "c.yaml").write_text("base: base.csv\n")
@@ -112,6 +113,7 @@ def test_a_counterexample_does_not_replace_the_case_it_is_asked_about(run: Run, 
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "ending", [".xlsx", ".html", ".pdf", ".png", ".docx", ".parquet", ".md", ".json.gz"]
 )
@@ -357,6 +359,7 @@ def test_text_of_a_case_steers_no_terminal(run: Run, here: Path) -> None:
         assert clean(done.err), command
 
 
+@pytest.mark.slow
 @posix
 def test_messages_steer_no_terminal(run: Run, here: Path) -> None:
     (here / "k.json").write_text(
@@ -413,6 +416,7 @@ def test_names_in_csv_are_not_run_and_json_is_untouched(run: Run, here: Path) ->
 # Nothing exploding: what is no value, no file, too much
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("value", "words"),
     [
@@ -516,6 +520,7 @@ def test_what_the_system_refuses_is_said_in_one_line(
     assert refused(run("statics", "c.yaml")) == "pigou: x: Too many open files"
 
 
+@pytest.mark.slow
 def test_files_based_on_each_other_without_end_are_refused(run: Run, here: Path) -> None:
     for n in range(2000):
         (here / f"{n}.yaml").write_text(f"base: {n + 1}.yaml\n")

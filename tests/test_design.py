@@ -248,6 +248,7 @@ def test_where_ties_are_kept_efficient_trade_is_possible(setting: Environment) -
     assert design(setting, DesignOptions()).status == "optimal"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(40))
 def test_what_is_said_of_ties_is_what_trying_every_way_finds(seed: int) -> None:
     """Whole numbers tie often: the least outlay in closed form at every way to break them."""

@@ -116,6 +116,7 @@ def test_the_best_with_both_in_is_found_where_few_climbs_stay_among_sellers(
     assert found.certificate.value / read(tree).money == pytest.approx(value, rel=5e-8)
 
 
+@pytest.mark.slow
 def test_an_equilibrium_far_out_that_replies_run_away_from_is_found() -> None:
     """What firms exchange outgrows the market they began with: of two equilibria the far one earns
     more; an independent search's levels."""
@@ -177,6 +178,7 @@ def test_a_market_without_investment_is_a_price_game() -> None:
         np.testing.assert_array_equal(found.accounts.investment_cost, 0)
 
 
+@pytest.mark.slow
 def test_seats_in_thousands_millions_or_one_by_one_give_the_same_answer() -> None:
     """With the reference investment in the same unit spillovers stay pure numbers."""
     sharing = []

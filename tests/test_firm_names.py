@@ -258,6 +258,7 @@ def test_cases_whose_firms_differ_are_told_apart(run: Run, named: Path) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
 def test_a_batch_keeps_the_names_of_its_base(run: Run, named: Path, ending: str) -> None:
     design = named.with_name("design.yaml")

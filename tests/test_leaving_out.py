@@ -189,6 +189,7 @@ def test_the_published_market() -> None:
             assert left.value == np.inf
 
 
+@pytest.mark.slow
 def test_firms_exchanged_exchange_who_is_left_out() -> None:
     one, other = (
         solve_regime(fierce(intercept=pair), "joint_profit").certificate.leaving_out
@@ -200,6 +201,7 @@ def test_firms_exchanged_exchange_who_is_left_out() -> None:
     assert one.value == pytest.approx(other.value, rel=1e-9)
 
 
+@pytest.mark.slow
 def test_money_scales_what_is_said() -> None:
     plain = solve_regime(fierce(cost_scale=0.7), "joint_profit").certificate.leaving_out
     dear = solve_regime(
@@ -250,6 +252,7 @@ def test_the_page_names_the_firm_and_both_amounts(run: Run, tmp_path: Any) -> No
     assert found["nash"]["certificate"]["leaving_out"] is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [-1e-6, -1e-9, -1e-12, 1e-12, 1e-9, 1e-6])
 def test_rounding_does_not_decide_what_is_reached_with_every_firm(share: float) -> None:
     """Next to the published market the alliance would drive a firm out too, and reaches as much

@@ -255,6 +255,7 @@ def test_least_payoffs_are_longest_paths_or_none() -> None:
     assert np.isnan(mixed[1]).all()
 
 
+@pytest.mark.slow
 def test_a_block_is_solved_together() -> None:
     """Most cases are plain; what is not is left out and done alone."""
     cases = typed(20, 3)

@@ -159,6 +159,7 @@ def test_printed_double_integral_is_the_integral_over_the_rectangle() -> None:
     np.testing.assert_allclose(printed_double_integral(case, A, q)[0], double, rtol=1e-13)
 
 
+@pytest.mark.slow
 @given(case=cases(forms=tuple(COST_FORMS), unit_costs=True), seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=25)
 def test_accounts_add_up(case: Case, seed: int) -> None:
@@ -248,6 +249,7 @@ def test_cost_derivatives_by_complex_step(form: str) -> None:
     np.testing.assert_allclose(kappa / 2 * np.maximum(t - origin, 0) ** 2, found[0], rtol=1e-14)
 
 
+@pytest.mark.slow
 @given(case=cases(forms=tuple(COST_FORMS), unit_costs=True), seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=40)
 def test_payoff_derivatives_by_complex_step(case: Case, seed: int) -> None:

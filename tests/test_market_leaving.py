@@ -40,6 +40,7 @@ def demand(D: Array, N: Array, margin: Array) -> Array:
     return bought
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 def test_prices_are_an_equilibrium_against_consumers_who_cannot_buy_less_than_nothing(
     seed: int,

@@ -148,6 +148,7 @@ def test_squares_and_signs_of_intervals() -> None:
 # --- the modulus of concavity ---------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", PLANNERS)
 @given(case=cases(), seed=SEEDS)
 @settings(max_examples=25)
@@ -239,6 +240,7 @@ def best_investment(payoff: Payoff, s: Array) -> Array:
     return np.asarray(found.x)
 
 
+@pytest.mark.slow
 @given(case=cases(), seed=SEEDS, width=st.sampled_from([1e-3, 0.05, 0.5]))
 @settings(max_examples=20)
 def test_optimal_investments_stay_within_their_radius(case: Case, seed: int, width: float) -> None:
@@ -353,6 +355,7 @@ def test_a_value_below_the_optimum_is_never_proven(key: str, case: Case) -> None
         assert bound.better is None or payoff.value(bound.better[None])[0] > claimed
 
 
+@pytest.mark.slow
 def test_a_peak_between_the_first_centers_is_found() -> None:
     """A value is claimed that all sixteen first boxes stay below at their centers, though the
     optimum lies above it."""
@@ -414,6 +417,7 @@ def test_payoff_grows_without_limit_exactly_below_the_required_scale(key: str, c
         assert (near.max() > 1e-5 * needed) == grows
 
 
+@pytest.mark.slow
 @given(case=cases(), seed=SEEDS)
 @settings(max_examples=25)
 def test_profit_grows_without_limit_exactly_below_the_bound_of_replies(
@@ -440,6 +444,7 @@ def test_profit_grows_without_limit_exactly_below_the_bound_of_replies(
 # --- best replies ---------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @given(
     case=cases(forms=("saturating", "exponential", "restricted"), unit_costs=True),
     seed=SEEDS,

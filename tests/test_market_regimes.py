@@ -178,6 +178,7 @@ def test_no_random_point_beats_a_proven_optimum(case: Case, seed: int) -> None:
         assert climbs.value.max() <= best + 1e-8 * max(1.0, abs(best))
 
 
+@pytest.mark.slow
 @given(case=cases(forms=tuple(COST_FORMS), unit_costs=True), seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=25)
 def test_best_replies_are_global(case: Case, seed: int) -> None:
@@ -218,6 +219,7 @@ def test_exchanging_the_firms_exchanges_the_outcome(case: Case) -> None:
             )
 
 
+@pytest.mark.slow
 def test_a_binding_cap_is_reported_and_holds_in_every_regime() -> None:
     case = market(investment_cap=0.5)
     for key, outcome in solve_regimes(case).items():

@@ -68,6 +68,7 @@ def test_a_leader_earns_at_least_its_equilibrium_profit(case: Case) -> None:
         assert first.profit[0] >= nash.profit[0] - 1e-9 * max(1.0, abs(nash.profit[0]))
 
 
+@pytest.mark.slow
 @given(
     case=cases(forms=("saturating", "exponential"), unit_costs=True), seed=st.integers(0, 2**32 - 1)
 )

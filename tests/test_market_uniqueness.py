@@ -32,6 +32,7 @@ SEVERAL = {
 equilibrium is unstable."""
 
 
+@pytest.mark.slow
 @given(case=cases(forms=("saturating", "exponential")), seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=25)
 def test_nothing_else_is_found_where_uniqueness_is_proven(case: Case, seed: int) -> None:

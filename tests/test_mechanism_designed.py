@@ -117,6 +117,7 @@ def test_with_the_printed_form_of_participation_the_worst_type_rule_keeps_everyb
     assert check["min_slack"] == pytest.approx(0, abs=1e-8)
 
 
+@pytest.mark.slow
 def test_a_repair_mends_the_ends_of_the_support_too() -> None:
     """Corrections are given for every point that is checked, so that no rule repaired is cheaper
     than the cheapest design."""
@@ -131,6 +132,7 @@ def test_a_repair_mends_the_ends_of_the_support_too() -> None:
     assert repaired["expected_outlay"] >= rules["designed"]["expected"]["budget"] - 1e-7
 
 
+@pytest.mark.slow
 def test_a_budget_that_cannot_be_met_is_proven_and_the_least_outlay_is_shown(
     run: Run, tmp_path: Path
 ) -> None:
@@ -306,6 +308,7 @@ def test_the_dearer_public_money_the_less_of_the_planners_levels() -> None:
 # --- rates fixed beforehand
 
 
+@pytest.mark.slow
 def test_with_one_type_the_rates_are_pigous() -> None:
     """Nothing is drawn, so rates fixed beforehand reach the planner's levels."""
     result = evaluate(parse_tree(tree_of("two_vendors", types={"values": [0.5]})))

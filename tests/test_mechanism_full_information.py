@@ -59,6 +59,7 @@ def test_the_social_optimum_is_an_equilibrium_with_zero_net_transfer(case: Case)
         assert other.welfare <= optimum.welfare + 1e-8 * size
 
 
+@pytest.mark.slow
 def test_coordination_failure_is_found_and_is_real() -> None:
     """Welfare peaks at full sharing, lower at little sharing, and has a saddle between: all three
     are equilibria of the scheme."""

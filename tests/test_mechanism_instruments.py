@@ -82,6 +82,7 @@ def test_at_full_sharing_the_least_rate_that_keeps_it_is_taken() -> None:
     assert min(found.rates[0, 0], found.rates[1, 1]) >= 0
 
 
+@pytest.mark.slow
 def test_gains_below_a_payoffs_own_digits_are_none() -> None:
     """Next to where welfare grows without limit investment is a million times the market: rates
     hold there as they do further off."""

@@ -52,6 +52,7 @@ def differing(case: Case) -> Case:
 # --- demand spillovers per firm in the market layer
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(case=cases())
 def test_derivatives_with_spillovers_that_differ(case: Case) -> None:
@@ -72,6 +73,7 @@ def test_derivatives_with_spillovers_that_differ(case: Case) -> None:
             np.testing.assert_allclose(hessian[0, k], both[0] / 2e-5, rtol=1e-5, atol=1e-4)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(case=cases())
 def test_best_replies_with_spillovers_that_differ(case: Case) -> None:
@@ -433,6 +435,7 @@ def test_a_rule_that_there_is_none_of_says_why(monkeypatch: pytest.MonkeyPatch, 
     assert NO_TRANSFERS.text in told.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "rule", "code"),
     [

@@ -168,6 +168,7 @@ def test_the_bayesian_game_at_rates_is_that_of_brute_force(
     np.testing.assert_allclose(found.payoff, earned, rtol=1e-7)
 
 
+@pytest.mark.slow
 def test_many_markets_are_each_alone() -> None:
     """Rates, markets and regimes in a batch: every lane is the market alone; where there is nothing
     to start from, nothing is claimed."""
@@ -346,6 +347,7 @@ def test_no_other_rates_do_better(
     assert found.value >= nothing - 1e-9 * scale
 
 
+@pytest.mark.slow
 def test_what_knowing_both_types_overstated() -> None:
     """Rates found as if firms knew both types, and what they bring when each knows its own alone,
     from an independent calculation."""
@@ -385,6 +387,7 @@ def account_welfare(case: Case, types: TypeSpace, levels: Array) -> float:
     return total
 
 
+@pytest.mark.slow
 def test_consumers_are_not_made_to_pay() -> None:
     """Where welfare would rise by less investment, consumers are left what they have today unless
     they may lose."""
@@ -423,6 +426,7 @@ def test_units_and_names_do_not_matter(standard: dict[str, Any]) -> None:
     assert mirror.value == pytest.approx(found.value, rel=1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parameter", ["intercept", "demand_spillover"])
 def test_other_parameters_may_be_private(parameter: str) -> None:
     """Types that move both profits: no rates nearby do better, and slopes are those of
@@ -503,6 +507,7 @@ def test_without_todays_market_there_are_no_rates() -> None:
         assert found.code == "no_today"
 
 
+@pytest.mark.slow
 def test_known_rates_lead_to_their_neighbours() -> None:
     """`plain`: from the best rates under a similar standard the best are found without looking
     around."""

@@ -110,6 +110,7 @@ def test_allocation_over_all_pairs_equals_each_pair_solved_alone(
     assert found.residual.max() <= 1e-9
 
 
+@pytest.mark.slow
 def test_the_switching_market_does_switch() -> None:
     """The last market above would prove nothing if its allocation did not jump."""
     case = market(
@@ -328,6 +329,7 @@ def test_a_misreport_moves_welfare_by_second_order_at_the_truth() -> None:
     assert loss[1] / loss[2] == pytest.approx(4, rel=0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rule", "options"),
     [
@@ -448,6 +450,7 @@ def test_weights_that_add_up_to_nothing_rule_out_no_repair(monkeypatch: pytest.M
     assert (found.status, found.rows, found.verified) == ("not_established", (), False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [
@@ -622,6 +625,7 @@ def test_private_information_vanishes_with_the_support() -> None:
     np.testing.assert_allclose(found.payoff[:, 0], nash.profit, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_evidence_and_schedule_add_up() -> None:
     """What a distrustful reader checks by hand: payoff = revenue - own cost + subsidy - tax, and
     the path pays S - T."""
@@ -644,6 +648,7 @@ def test_evidence_and_schedule_add_up() -> None:
                 assert row["net_transfer"] == pytest.approx(0, abs=1e-9)
 
 
+@pytest.mark.slow
 def test_equal_firms_are_treated_equally_and_different_ones_by_name() -> None:
     """The half of the grid that symmetry saves is the half that is right."""
     types = uniform(0.2, 0.8, 5)

@@ -663,6 +663,7 @@ def test_schema_of_the_case_file():
     assert schema["$defs"]["UniformTypes"]["required"] == ["support"]
 
 
+@pytest.mark.slow
 @given(
     choke=st.tuples(st.floats(20, 30), st.floats(20, 30)),
     own=st.tuples(st.floats(1, 2), st.floats(1, 2)),

@@ -282,6 +282,7 @@ def test_a_parameter_beyond_which_the_planner_has_no_optimum_leaves_no_advice() 
     assert status == ["corner", "unbounded"]
 
 
+@pytest.mark.slow
 def test_private_types_leave_parameters_to_paths() -> None:
     found = evaluate(load_case(CASES / "two_types.yaml"))
     assert found.types is not None

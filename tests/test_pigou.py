@@ -85,6 +85,7 @@ PUBLIC = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("function", PUBLIC, ids=lambda one: one.__qualname__)
 def test_every_public_function_has_an_example_that_runs(
     function: Any, monkeypatch: pytest.MonkeyPatch

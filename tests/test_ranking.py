@@ -194,6 +194,7 @@ def test_price_fixing_only_where_allowed() -> None:
     ).competes
 
 
+@pytest.mark.slow
 def test_no_advice_where_the_planner_has_no_limit() -> None:
     found = changed("ill_posed")
     assert found.recommendation is not None

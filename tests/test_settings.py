@@ -247,6 +247,7 @@ def test_designed_transfers_by_three_routes(setting: Environment) -> None:
         )
 
 
+@pytest.mark.slow
 @given(
     setting=random_settings(),
     incentive=st.sampled_from(["bayesian", "dominant"]),
@@ -277,6 +278,7 @@ def test_what_is_designed_does_what_was_asked(
     assert found.objective_value <= worst + 1e-6
 
 
+@pytest.mark.slow
 @given(setting=random_settings(players=2))
 @settings(max_examples=15)
 def test_infeasibility_always_comes_with_a_proof(setting: Environment) -> None:
@@ -458,6 +460,7 @@ def test_a_setting_file_knows_its_lines(tmp_path: Path) -> None:
     assert f"{path}:3:" in str(caught.value)
 
 
+@pytest.mark.slow
 def test_second_best_for_the_market() -> None:
     """Lotteries between the planner's and the alliance's levels: free public money buys the
     planner's; the dearer it is, the less of them; without any the mechanism still beats today's

@@ -262,6 +262,7 @@ def test_exchanged_firms_have_exchanged_levels() -> None:
     assert one.levels == pytest.approx(other.levels[[1, 0, 3, 2]], abs=1e-9)
 
 
+@pytest.mark.slow
 def test_many_markets_are_solved_as_each_is_alone() -> None:
     scales = np.array([3.0, 8.0, 20.0, 40.0])[:, None]
     together = solve_markets(market(cost_scale=scales), KEY, 4)

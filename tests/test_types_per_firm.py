@@ -223,6 +223,7 @@ def test_the_worst_type_is_one_of_the_own_support(
             assert low <= witness.get("report", low) <= high
 
 
+@pytest.mark.slow
 def test_the_market_with_private_types_is_an_equilibrium(
     found: tuple[PolicyCase, dict[str, Any], Pairs],
 ) -> None:
@@ -498,6 +499,7 @@ def test_many_cases_have_the_figures_of_one() -> None:
             assert out["welfare"][place] == pytest.approx(row["welfare"], rel=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options", [("--budget", "none"), ("--allocation", "second_best", "--objective", "max_surplus")]
 )

@@ -124,6 +124,7 @@ def test_regimes_scale_with_the_units(seed: int, scale: tuple[int, int]) -> None
         assert there.welfare == pytest.approx(here.welfare * 10.0 ** scale[0], rel=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_swapping_the_firms_swaps_the_figures(seed: int) -> None:
     """A regime that treats firms alike gives the same figures to the same firm, first or second."""
@@ -148,6 +149,7 @@ def test_natural_units_have_intercepts_and_slopes_of_one() -> None:
     assert again.quantity == pytest.approx(1)
 
 
+@pytest.mark.slow
 def test_a_tiny_market_has_the_same_alliance() -> None:
     """Intercepts and leakage of 1e-8: sharing as in units of one (.13122, .13990)."""
     for money, quantity in ((1.0, 1.0), (1.0, 1e-8), (1.0, 1e-9), (1e-9, 1e9)):
@@ -402,6 +404,7 @@ def test_a_path_and_what_changes_along_it_scale_with_the_units(scale: tuple[int,
         assert new["at"] / times == pytest.approx(old["at"], rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [(9, 0), (-9, 9), (0, -9)])
 def test_a_batch_scales_with_the_units(run: Run, tmp_path: Path, scale: tuple[int, int]) -> None:
     found = []

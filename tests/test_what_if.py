@@ -362,6 +362,7 @@ def test_where_the_order_changes_is_where_welfare_is_equal() -> None:
     assert crossings[0]["after"] == "nash above joint_profit"
 
 
+@pytest.mark.slow
 def test_where_a_bound_begins_to_bind() -> None:
     """Just beside the value the planner shares everything, just beyond not quite."""
     case = load_case(VENDORS)
@@ -569,6 +570,7 @@ def test_a_path_says_why_points_have_no_figures(run: Run) -> None:
     assert "bad_case: cost.scale is 0.0" in told.out
 
 
+@pytest.mark.slow
 def test_the_ending_of_the_file_asks_for_the_format(run: Run, tmp_path: Path) -> None:
     arguments = ("what-if", VENDORS, "--vary", "cost.scale=10:12:3", "--policy", "nash")
     for name, form in (("r.json", "json"), ("r.csv", "csv"), ("r.txt", "table")):
