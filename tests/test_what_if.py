@@ -149,7 +149,7 @@ standard among them."""
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=pytest.mark.slow) if "private" in name else name for name in PATHS],
+    [name if name == "capped" else pytest.param(name, marks=pytest.mark.slow) for name in PATHS],
 )
 def test_every_policy_along_a_path_is_as_evaluate_has_it(name: str) -> None:
     """What may be recommended is followed, with the figures of each point alone, and the same is
