@@ -102,17 +102,23 @@ def search(
     return at[np.arange(lanes), which], best[np.arange(lanes), which]
 
 
+FINE = np.arange(1, 5)[:, None] / 4
+"""In one variable, the shares of a step that are tried to either side at once: the payoffs of many
+points cost hardly more than that of one."""
+
+
 def descend(
     value: Value, x: Array, step: Array, lower: Array, upper: Array, smallest: float = 1e-14
 ) -> Array:
-    """Pattern search from points (L, n): a step that raises the payoff is taken, else steps are
-    halved, down to rounding.
+    """Pattern search from points (L, n): what raises the payoff most is taken, else steps are made
+    smaller, down to rounding.
 
     In two variables a second pattern turns from round to round, so that a ridge in any direction
-    can be followed.
+    can be followed. In one, steps shrink to the distance between the points tried, beyond which
+    the next of them was no better.
     """
     n = x.shape[1]
-    pattern = np.array(_OFFSETS[n], float)
+    pattern = np.concatenate([FINE, -FINE]) if n == 1 else np.array(_OFFSETS[n], float)
     best, enough = value(x[:, None])[:, 0], smallest * np.maximum(1e-2, np.abs(x)).max(-1)
     for k in range(400):
         moves = pattern
@@ -127,7 +133,11 @@ def descend(
         up = better > best
         x = np.where(up[:, None], tries[np.arange(len(x)), which], x)
         best = np.maximum(best, better)
-        step = np.where(up[:, None], step, step / 2)
+        if n == 1:  # on with the same step only where its end was best
+            on = up & (np.abs(moves[which, 0]) == 1.0)
+            step = np.where(on[:, None], step, step * FINE[0])
+        else:
+            step = np.where(up[:, None], step, step / 2)
         if (step.max(-1) <= enough).all():
             break
     return x
