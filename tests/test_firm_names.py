@@ -72,7 +72,7 @@ def test_names_change_words_alone(name: str) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=8)
+@settings(max_examples=4)
 @given(
     st.tuples(st.floats(12, 30), st.floats(12, 30)),
     st.floats(0, 0.9),
