@@ -22,7 +22,7 @@ from market.regimes.stages import invest_first, lead
 from market.regimes.starts import all_around, of_one_firm, promising, starting_levels
 from market.regimes.table import Regime
 from market.solve.equilibrium import Game, best_reply_rounds, examine, newton
-from market.solve.optimum import free_curvature, maximise, on_bound
+from market.solve.optimum import free_curvature, maximise, on_bound, relative_slope
 from market.solve.tolerances import DEFAULT, Tolerances
 
 Rows = NDArray[np.intp]
@@ -108,9 +108,15 @@ def optima(
     payoff = payoff.take(lane)
     lower, upper = level_bounds(payoff.case, len(lane), regime.sharing_range)
     end = maximise(payoff, start, lower, upper, tolerances)
-    size = np.maximum(1.0, np.abs(end.value))
+    residual = end.residual * np.maximum(1.0, np.abs(end.value))
+    relative = np.full(len(lane), np.inf)
+    # what is small beside its payoff alone
+    rough = (end.residual <= tolerances.target) & (residual > tolerances.residual)
+    if (some := np.flatnonzero(rough)).size:
+        value, gradient, _ = payoff.take(some).derivatives(end.x[some])
+        relative[some] = relative_slope(end.x[some], value, gradient, lower[some], upper[some])
     holds, market = (
-        tolerances.solves(end.residual, size),
+        tolerances.solves(residual, relative),
         account(payoff.case, end.x, regime.prices).describes_market,
     )
     curvature = np.full(len(lane), np.nan)
@@ -122,7 +128,7 @@ def optima(
         lane=lane,
         levels=end.x,
         worth=end.value,
-        residual=end.residual * size,
+        residual=residual,
         regret=np.full(len(lane), np.nan),
         curvature=curvature,
         holds=holds,

@@ -23,6 +23,7 @@ from market.solve.optimum import (
     maximise,
     on_bound,
     projected_gradient,
+    relative_slope,
 )
 from market.solve.tolerances import DEFAULT, Tolerances
 
@@ -76,6 +77,8 @@ class Candidates:
     """(L, players)."""
     residual: Array
     """Largest projected own gradient over max(1, |payoff|), (L,)."""
+    relative: Array
+    """The same for a change of levels by their own size, (L,); see `relative_slope`."""
     gain: Array
     """Each player's payoff at its global best reply less its payoff here, (L, players); not
     negative but for rounding."""
@@ -91,7 +94,7 @@ class Candidates:
 
     def at_rest(self, tolerances: Tolerances) -> NDArray[np.bool_]:
         """Whether no own gradient is more than that of a solution, (L,)."""
-        return tolerances.solves(self.residual, np.maximum(1.0, np.abs(self.payoff).max(-1)))
+        return tolerances.solves(self.unscaled_residual, self.relative)
 
     @property
     def unscaled_regret(self) -> Array:
@@ -204,6 +207,7 @@ def examine(game: Game, x: Array, tolerances: Tolerances = DEFAULT) -> Candidate
         x=x,
         payoff=payoff,
         residual=_residual(x, payoff, gradient, lower, upper),
+        relative=relative_slope(x, np.abs(payoff).max(-1), gradient, lower, upper),
         gain=gain,
         curvature=curvature,
     )
@@ -262,6 +266,7 @@ def find_equilibria(
         x=found.x[keep],
         payoff=found.payoff[keep],
         residual=found.residual[keep],
+        relative=found.relative[keep],
         gain=found.gain[keep],
         curvature=found.curvature[keep],
     )

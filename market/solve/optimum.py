@@ -67,6 +67,13 @@ def projected_gradient(x: Array, gradient: Array, lower: Array, upper: Array) ->
     return np.where((x >= upper) & (gradient > 0), 0.0, out)
 
 
+def relative_slope(x: Array, value: Array, gradient: Array, lower: Array, upper: Array) -> Array:
+    """The largest share (L,) by which a payoff would rise as a level grew by its own size, or by
+    one if that is more, were its projected gradient constant; payoffs count as one at least."""
+    steep = np.abs(projected_gradient(x, gradient, lower, upper)) * np.maximum(1.0, np.abs(x))
+    return np.asarray(steep.max(-1) / np.maximum(1.0, np.abs(value)))
+
+
 def free_curvature(hessian: Array, held: NDArray[np.bool_]) -> Array:
     """Largest eigenvalue of the Hessian (L, n, n) on the variables not held (L, n); NaN where all
     are held."""

@@ -37,12 +37,14 @@ class Tolerances:
     iterations: int = 200
     """Newton steps after which a lane counts as not converged."""
 
-    def solves(self, residual: NDArray[np.float64], size: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Whether scaled projected gradients are those of solutions, payoffs being of these sizes.
+    def solves(
+        self, residual: NDArray[np.float64], relative: NDArray[np.float64]
+    ) -> NDArray[np.bool_]:
+        """Whether projected gradients are those of solutions.
 
         They count as they are, for beside a payoff that diverges every one looks small; of a large
-        payoff rounding leaves more than that, at which an iteration stops."""
-        return np.asarray((residual * size <= self.residual) | (residual <= self.target))
+        payoff rounding leaves more, but next to nothing `relative` to it and to what levels are."""
+        return np.asarray((residual <= self.residual) | (relative <= self.target))
 
 
 DEFAULT = Tolerances()
