@@ -324,8 +324,8 @@ class Aside:
         grid = least + (most - least) * np.asarray(parts)[:, None] + 0 * self.x
 
         def top(s: Array) -> tuple[Array, Array]:
-            with np.errstate(divide="ignore"):
-                capped = replace(self, cap=np.minimum(self.cap, limit / s))
+            most_of_it = np.where(s > 0, limit / np.where(s > 0, s, 1.0), np.inf)
+            capped = replace(self, cap=np.minimum(self.cap, most_of_it))
             return capped.best_investment(s, beside=True)
 
         value = top(grid)[1]
