@@ -8,13 +8,14 @@ import pytest
 from admissible import FIERCE
 from numpy.typing import NDArray
 from wild_markets import made
-from wild_search import read
+from wild_search import bounded_sharing, earned, read, regret, replies, reply_growth, unit_costs
 
 from market.model.case import Case, make_case
 from market.model.leaving import sales, true_profits
 from market.model.payoff import Payoff
 from market.model.pricing import net_intercept, sold_matrix
 from market.model.reply import best_reply
+from market.model.units import in_units, natural_units
 from market.model.wellposed import investment_response, remaining_cost
 from market.regimes import BOTH, REGIMES, benefit_matrix, level_bounds, solve_regime
 from market.regimes.sellers import climb_among_sellers
@@ -400,3 +401,44 @@ def test_equilibria_are_found_that_best_replies_run_away_from(
     assert found.levels is not None
     np.testing.assert_allclose(found.levels, levels, rtol=1e-6, atol=1e-9)
     assert found.profit.sum() == pytest.approx(joint, rel=1e-6)
+
+
+def test_replies_that_would_make_the_rivals_unit_cost_negative_count_nowhere() -> None:
+    """Sharing with a firm that is out makes its unit cost nil before it stops paying: firm 1's
+    profit is the most of a fine line of levels at which it is, by the formulas of `wild_search`."""
+    tree = made(1, 888)
+    m = read(tree)
+    outcome = solve_regime(parse_tree(tree).market, "nash")
+    assert (outcome.status, outcome.certificate.driven_out) == ("infeasible", 1)
+    (only,) = outcome.certificate.others
+    t = np.linspace(m.most[0], 2 * m.most[0], 400_001)
+    none = np.zeros_like(t)
+    most = earned(m, np.column_stack([m.most[0] / t, none, t, none]))[:, 0].max()
+    assert only.profit / m.money == pytest.approx([most, 0], rel=1e-9)
+    x = only.levels / [1, 1, m.amount, m.amount]
+    assert (unit_costs(m, x) >= -1e-12 * m.base).all()
+    np.testing.assert_allclose(regret(m, x[None], True), 0, atol=1e-9 * most)
+
+
+@pytest.mark.parametrize("number", [166, 337])
+def test_no_levels_with_unit_costs_beat_a_reply(number: int) -> None:
+    """Against a search on a grid that closes in, levels with a negative unit cost left out
+    (`wild_search`), where what rivals share makes the own unit cost nil or nearly."""
+    tree, rng, compared = made(1, number), np.random.default_rng(number), 0
+    m, case = read(tree), parse_tree(tree).market.flat()
+    natural = in_units(case, natural_units(case)).take(np.zeros(8, int))
+    for firm in (0, 1):
+        x = np.zeros((8, 4))
+        x[:, 1 - firm], x[:, 3 - firm] = rng.choice([0, 0.01, 1], 8), 10 ** rng.uniform(-2, 2, 8)
+        x[:, 2:] = np.minimum(x[:, 2:], m.cap)
+        x = bounded_sharing(m, x)
+        reply, value = best_reply(natural, x, firm)
+        if not np.isfinite(value).all():
+            assert reply_growth(m, firm, True) > 1
+            continue
+        found = replies(m, x, firm, True)[1]
+        size = np.maximum(1, np.abs(found))
+        assert (value >= found - 1e-9 * size).all()
+        np.testing.assert_allclose(earned(m, reply)[:, firm] / size, value / size, atol=1e-8)
+        compared += 1
+    assert compared

@@ -765,6 +765,8 @@ def replies(
         np.linspace(-1, 1, 7) if sharing else np.zeros(1), np.linspace(-1, 1, 7), indexing="ij"
     )
     ds, dt = ds.ravel(), dt.ravel()
+    if sharing and np.isfinite(m.most[firm]):  # also as much as leaves the rival's unit cost nil
+        ds, dt = np.append(ds, np.full(7, 1e12)), np.append(dt, np.linspace(-1, 1, 7))
     for _ in range(rounds):
         trial_s = np.clip(s[..., None] + wide_s[..., None] * ds, 0, 1)
         trial_t = np.clip(t[..., None] + wide_t[..., None] * dt, 0, m.cap[firm])

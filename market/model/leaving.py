@@ -19,7 +19,8 @@ sharing alone, made only where it can pay.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -57,6 +58,9 @@ searched."""
 NARROWING, POINTS = 13, 8
 """Times a bracket in sharing is cut, each time about the best of so many points: profit is flat at
 its top, so that less than rounding is left."""
+FAINTEST, SIZES = 12, 97
+"""Own sharing from ten to minus this power up to one, so many levels, from which own levels are
+searched that may share no more than makes the rival's unit cost nil."""
 UNRELATED = 1e-100
 """Cross slope over own slope up to which nothing is won by driving the rival out that rounding
 would leave."""
@@ -116,6 +120,10 @@ def true_profits(case: Case, x: Array) -> Array:
         found = sales(case, N)
         earned = found.margin * found.sold
     return np.asarray(earned - investment_cost(case, x))
+
+
+Top = Callable[[Array], tuple[Array, Array]]
+"""The best own investment at own sharing (n, L), and profit there."""
 
 
 class Found(NamedTuple):
@@ -258,17 +266,21 @@ class Aside:
         )
         return own, cross
 
-    def best_investment(self, s: Array) -> tuple[Array, Array]:
+    def best_investment(self, s: Array, beside: bool = False) -> tuple[Array, Array]:
         """The best of the investments that drive the rival out at own sharing s (n, L), and profit
-        there; minus infinity where none does."""
+        there; minus infinity where none does. With `beside` those that leave it in count too."""
         own, cross = self.in_investment(s)
         b_i, b_j, x = self.b_i, self.b_j, self.x
         rest = tuple(b_j * o + x * c for o, c in zip(own, cross, strict=True))
         d = 4 * b_j * (b_i * b_j - x**2)
         # A price that keeps the rival out: margin m = -N_j / x, sold q = N_i - b_i m.
-        m = tuple(-c / x for c in cross)
+        related = x > UNRELATED * b_i
+        m = tuple(-c / np.where(related, x, 1.0) for c in cross)
         q = tuple(o - b_i * n for o, n in zip(own, m, strict=True))
-        pieces = ((rest, tuple(r / d for r in rest)), (m, q))
+        pieces = [(rest, tuple(r / d for r in rest)), (m, q)]
+        if beside:
+            both = tuple(2 * b_j * o + x * c for o, c in zip(own, cross, strict=True))
+            pieces.append((both, tuple(b_i * n / (4 * b_i * b_j - x**2) ** 2 for n in both)))
         candidates = [
             0 * s,
             self.origin + 0 * s,
@@ -282,7 +294,9 @@ class Aside:
             candidates += zeros(*edge)
         t = np.array(candidates)
         t = np.clip(np.where(np.abs(t) < 1e50, t, 0.0), 0.0, self.cap)
-        values = np.where(self.drives_out(s, t), self.profit(s, t), -np.inf)
+        values = self.profit(s, t)
+        if not beside:
+            values = np.where(self.drives_out(s, t), values, -np.inf)
         best = np.argmax(values, axis=0)[None]
         return np.take_along_axis(t, best, 0)[0], np.take_along_axis(values, best, 0)[0]
 
@@ -301,6 +315,49 @@ class Aside:
         margin, sold = beside_or_alone(own[1], cross[1], self.b_i, self.b_j, self.x)
         return np.asarray(margin * sold)
 
+    def giving_little(self, limit: Array) -> Found:
+        """The best own levels that share at most so much of own investment, s t <= limit (L,),
+        whoever then sells; infinite where nothing bounds them."""
+        least, most = self.range
+        lanes = np.arange(len(self.x))
+        parts = np.concatenate([[0.0], np.logspace(-FAINTEST, 0, SIZES)]) if most > least else [1.0]
+        grid = least + (most - least) * np.asarray(parts)[:, None] + 0 * self.x
+
+        def top(s: Array) -> tuple[Array, Array]:
+            most_of_it = np.where(s > 0, limit / np.where(s > 0, s, 1.0), np.inf)
+            capped = replace(self, cap=np.minimum(self.cap, most_of_it))
+            return capped.best_investment(s, beside=True)
+
+        value = top(grid)[1]
+        around = np.pad(value, ((1, 1), (0, 0)), constant_values=-np.inf)
+        peaks = np.where((value >= around[:-2]) & (value >= around[2:]), value, -np.inf)
+        order = np.argsort(-peaks, axis=0, kind="stable")[:PEAKS]
+        low, high = (grid[np.clip(order + by, 0, len(grid) - 1), lanes] for by in (-1, 1))
+        tries = np.concatenate([grid[order, lanes], self._narrowed(top, low, high)])
+        t, value = top(tries)
+        best = np.argmax(value, axis=0)
+        # Far out all but nothing is shared.
+        own, cross = self.in_investment(np.full((1, len(lanes)), least))
+        margin, sold = beside_or_alone(own[1][0], cross[1][0], self.b_i, self.b_j, self.x)
+        bend = 2 * self.b_j * own[2][0] + self.x * cross[2][0]
+        grows = np.where(bend == 0, self.kappa <= 2 * margin * sold, bend > 0)
+        endless = np.isinf(self.cap) & (least == 0) & grows
+        return Found(
+            tries[best, lanes], t[best, lanes], np.where(endless, np.inf, value[best, lanes])
+        )
+
+    @staticmethod
+    def _narrowed(top: Top, low: Array, high: Array) -> Array:
+        """The middles (peaks, L) of brackets of own sharing after they were cut about the best."""
+        inside = (np.arange(POINTS) + 1)[:, None, None] / (POINTS + 1)
+        for _ in range(NARROWING):
+            s = low + inside * (high - low)  # (points, peaks, L)
+            at = top(s.reshape(-1, s.shape[-1]))[1].reshape(s.shape).argmax(0)
+            width = (high - low) / (POINTS + 1)
+            low = low + at * width
+            high = low + 2 * width
+        return np.asarray((low + high) / 2)
+
     def search(self, sharing_range: tuple[float, float]) -> Found:
         """The best own levels where the rival may be out."""
         least, most = sharing_range
@@ -312,14 +369,9 @@ class Aside:
         peaks = np.where((value >= around[:-2]) & (value >= around[2:]), value, -np.inf)
         top = grid[np.argsort(-peaks, axis=0, kind="stable")[:PEAKS], lanes]
         low, high = np.maximum(top - step, least), np.minimum(top + step, most)
-        inside = (np.arange(POINTS) + 1)[:, None, None] / (POINTS + 1)
-        for _ in range(NARROWING if most > least else 0):
-            s = low + inside * (high - low)  # (points, peaks, L)
-            at = self.best_investment(s.reshape(-1, s.shape[-1]))[1].reshape(s.shape).argmax(0)
-            width = (high - low) / (POINTS + 1)
-            low = low + at * width
-            high = low + 2 * width
-        tries = np.concatenate([top, (low + high) / 2])
+        tries = top
+        if most > least:
+            tries = np.concatenate([top, self._narrowed(self.best_investment, low, high)])
         t, value = self.best_investment(tries)
         best = np.argmax(value, axis=0)
         return Found(tries[best, lanes], t[best, lanes], value[best, lanes])

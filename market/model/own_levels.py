@@ -9,8 +9,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+
 from market.model.case import Array, Case, of_firm
 from market.model.cost import unit_cost
+
+LAST_DIGITS = 1e-15
+"""Share of a unit cost that is what rounding leaves of it where received knowledge makes it nil."""
 
 
 class Margin(NamedTuple):
@@ -86,6 +91,8 @@ def net_intercepts_in_own_levels(
     if F is None:
         return own, cross
     U, left, rise = F.parameters, of(F.left, firm), of(F.rise, other)
+    # What rounding leaves of a unit cost would count for much far out.
+    left = np.where(np.abs(left) <= LAST_DIGITS * of(U.base, firm), 0.0, left)
     # F_i = left (1 + slope t + curvature t^2 / 2) and F_j = (base - spillover s t) rise in own
     # levels.
     own_cost = (left, left * of(U.slope, firm), left * of(U.curvature, firm) / 2, zero, zero, zero)

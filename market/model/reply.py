@@ -14,11 +14,14 @@ the rival out (`market.model.leaving`).
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+from numpy.typing import NDArray
 
 from market.model.case import Array, Case, of_firm, rival
 from market.model.cost import own_parabola
-from market.model.leaving import CELLS, FAR, Aside, beside_or_alone
+from market.model.leaving import CELLS, FAR, Aside, Found, beside_or_alone
 from market.model.own_levels import at_own_sharing, margin_of, net_intercepts_in_own_levels
 from market.model.wellposed import can_grow, shares_nothing_far_out
 from market.solve.roots import positive_roots, root_of_line
@@ -30,10 +33,12 @@ def best_reply(
     firm: int,
     sharing_range: tuple[float, float] | None = (0.0, 1.0),
     beside: bool = False,
+    free: bool = False,
 ) -> tuple[Array, Array]:
     """Levels (L, 4) with this firm's own at its global best reply, and its profit (L,) there; with
     `beside` the best of those beside a rival that sells whatever happens, which nominates
-    equilibria but proves none.
+    equilibria but proves none. Levels at which what is shared makes the rival's unit cost negative
+    count nowhere; with `free`, or where sharing is not chosen, they do as others.
 
     Profit is infinite, and the firm's investment NaN, where profit grows without bound in own
     investment. A firm that cannot sell at a profit neither shares nor invests. `sharing_range` is
@@ -122,12 +127,58 @@ def best_reply(
             found.investment[better],
             found.value[better],
         )
+    if not (agreed or beside or free) and case.unit_cost is not None:
+        limit = _most_given(case, firm, t_best.shape)
+        too_much = unbounded | ~(s_best * t_best <= limit * (1 + GIVEN))
+        some = np.flatnonzero(np.isfinite(limit) & too_much)
+        if len(some):
+            own = _giving_little(case.take(some), x[some], firm, sharing_range, aside, limit, some)
+            s_best[some], t_best[some], value[some] = own
+            unbounded[some] = np.isinf(value[some])
     idle = value <= 0
     out = x.copy()
     if not agreed:
         out[..., firm] = np.where(idle, least, s_best)
     out[..., 2 + firm] = np.where(unbounded, np.nan, np.where(idle, 0.0, t_best))
     return out, np.where(unbounded, np.inf, value)
+
+
+def _giving_little(
+    case: Case,
+    x: Array,
+    firm: int,
+    sharing_range: tuple[float, float],
+    aside: Aside,
+    limit: Array,
+    lanes: NDArray[np.intp],
+) -> Found:
+    """The best own levels against x (n, 4) that share at most this of own investment; `aside` and
+    `limit` are over all lanes, of which these are some."""
+    limit, cap = limit[lanes], np.broadcast_to(case.investment_cap, (len(x), 2)).copy()
+    beyond = np.flatnonzero(cap[:, firm] > limit)
+    # Up to the limit all may be shared.
+    cap[:, firm] = np.minimum(cap[:, firm], limit)
+    near, value = best_reply(replace(case, investment_cap=cap), x, firm, sharing_range)
+    s, t = near[:, firm].copy(), near[:, 2 + firm].copy()
+    found = aside.take(lanes[beyond]).giving_little(limit[beyond])
+    better = found.value > value[beyond]
+    at = beyond[better]
+    s[at], t[at], value[at] = (part[better] for part in found)
+    return Found(s, t, value)
+
+
+GIVEN = 1e-12
+"""By what share more than makes the rival's unit cost nil is still that."""
+
+
+def _most_given(case: Case, firm: int, shape: tuple[int, ...]) -> Array:
+    """What firm i may share of its investment, s t, with no unit cost of the rival negative;
+    infinite where there is no limit."""
+    assert case.unit_cost is not None
+    base, saved = (of_firm(a, 1 - firm) for a in (case.unit_cost.base, case.unit_cost.spillover))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        most = np.where(saved > 0, base / saved, np.inf)
+    return np.broadcast_to(most, shape)
 
 
 def reply_bound(case: Case, sharing_range: tuple[float, float] = (0.0, 1.0)) -> Array:

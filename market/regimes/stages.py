@@ -54,7 +54,9 @@ def _alone(case: Case, lanes: int) -> Array:
     """Each firm's best investment (L, 2) while the rival neither shares nor invests: the size to
     expect. NaN where it has no limit."""
     silent = np.zeros((lanes, 4))
-    return np.column_stack([best_reply(case, silent, firm)[0][:, 2 + firm] for firm in (0, 1)])
+    return np.column_stack(
+        [best_reply(case, silent, firm, free=True)[0][:, 2 + firm] for firm in (0, 1)]
+    )
 
 
 def _points(
@@ -96,7 +98,7 @@ def follow(case: Case, leader: int, own: Array) -> Array:
     it has no bounded answer."""
     x = np.zeros((len(own), 4))
     x[:, leader], x[:, 2 + leader] = own[:, 0], own[:, 1]
-    return best_reply(case, x, 1 - leader)[0]
+    return best_reply(case, x, 1 - leader, free=True)[0]
 
 
 def _leader_value(case: Case, leader: int) -> Value:

@@ -18,7 +18,7 @@ def zeros(c0: Array, c1: Array, c2: Array) -> list[Array]:
     """The t at which c0 + c1 t + c2 t^2 = 0; NaN or infinite where there are fewer."""
     if not np.any(c2):
         return [root_of_line(c0, -c1)]
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         half = -(c1 + np.where(c1 < 0, -1, 1) * np.sqrt(np.maximum(c1**2 - 4 * c0 * c2, 0.0))) / 2
         return [half / c2, c0 / half]
 
