@@ -259,6 +259,7 @@ def test_the_best_levels_at_which_every_firm_sells(
     assert sorted(np.flatnonzero(found.out[best])) in (out, [1 - i for i in out])
 
 
+@pytest.mark.slow
 def test_a_quantity_at_nil_is_told_where_rounding_moves_its_price() -> None:
     """Leakage of many times demand, which hardly costs more than it brings: the value from a search
     along the levels at which firm 1 sells nothing (`wild_search`)."""
@@ -268,6 +269,7 @@ def test_a_quantity_at_nil_is_told_where_rounding_moves_its_price() -> None:
     assert told.certificate.value == pytest.approx(5.356432640975578 * read(tree).money, rel=1e-9)
 
 
+@pytest.mark.slow
 def test_a_firm_that_is_out_may_share_what_keeps_it_out() -> None:
     """What firm 2 shares makes firm 1's product sell, firm 1's investment drives firm 2 out, and
     without that sharing it would not pay: the profit from a search over all own levels
@@ -357,6 +359,7 @@ def test_equilibria_with_a_firm_out_stand_beside_one_in_which_both_sell() -> Non
     assert "2 of them with a firm out" in found.certificate.unique.basis
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("blocks", "levels", "joint"),
     [

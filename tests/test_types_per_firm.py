@@ -26,6 +26,8 @@ from mechanism.casefile.types import type_space
 from mechanism.report.evaluation_tree import evaluation_tree
 from mechanism.scheme.full_information import subsidy
 
+pytestmark = pytest.mark.slow
+
 CASES = Path(__file__).resolve().parents[1] / "cases"
 SUPPORTS = [[0.2, 0.8], [0.1, 0.5]]
 
@@ -138,7 +140,6 @@ def rules(tree: dict[str, Any]) -> dict[str, Any]:
     return {**tree["mechanism"]["alternatives"], own["tax_rule"]: own}
 
 
-@pytest.mark.slow
 def test_types_are_listed_per_firm(found: tuple[PolicyCase, dict[str, Any], Pairs]) -> None:
     _, tree, pairs = found
     told = tree["mechanism"]["reported"]["types"]
@@ -223,7 +224,6 @@ def test_the_worst_type_is_one_of_the_own_support(
             assert low <= witness.get("report", low) <= high
 
 
-@pytest.mark.slow
 def test_the_market_with_private_types_is_an_equilibrium(
     found: tuple[PolicyCase, dict[str, Any], Pairs],
 ) -> None:
@@ -290,7 +290,6 @@ def test_markets_of_firms_that_know_their_own_types(
         assert row["investment"] == pytest.approx(levels[1], rel=1e-4)
 
 
-@pytest.mark.slow
 def test_rates_fixed_beforehand(
     found: tuple[PolicyCase, dict[str, Any], Pairs], today: np.ndarray
 ) -> None:
@@ -324,7 +323,6 @@ def test_rates_fixed_beforehand(
         assert told["least_net_receipts"][firm] == pytest.approx(received + short, rel=1e-4)
 
 
-@pytest.mark.slow
 def test_least_receipts_under_tax_rules(
     found: tuple[PolicyCase, dict[str, Any], Pairs], today: np.ndarray
 ) -> None:
@@ -401,7 +399,6 @@ def test_least_receipts_under_tax_rules(
         assert printed.least[firm] == pytest.approx(short, rel=1e-4, abs=1e-3)
 
 
-@pytest.mark.slow
 def test_levels_ordered_whatever_the_types() -> None:
     """Under `participation: none`: one pair of levels, its worth over both supports."""
     given = case({"support": SUPPORTS, "points": 2}, mechanism__participation="none")
@@ -422,7 +419,6 @@ def test_levels_ordered_whatever_the_types() -> None:
                 assert pairs.means(other)[0] <= welfare
 
 
-@pytest.mark.slow
 def test_one_support_given_twice_is_one_support() -> None:
     one = evaluate(case({"support": [0.2, 0.8], "points": 4}))
     two = evaluate(case({"support": [[0.2, 0.8], [0.2, 0.8]], "points": 4}))
@@ -430,7 +426,6 @@ def test_one_support_given_twice_is_one_support() -> None:
     assert {**two, "case": one["case"], "case_sha256": one["case_sha256"]} == one
 
 
-@pytest.mark.slow
 def test_supports_exchanged_with_equal_firms_exchange_everything() -> None:
     one, two = (
         evaluation.evaluate(case({"support": each, "points": 3}, "two_vendors"))
@@ -454,7 +449,6 @@ def test_supports_exchanged_with_equal_firms_exchange_everything() -> None:
         assert row.welfare == pytest.approx(other_row.welfare, rel=1e-8)
 
 
-@pytest.mark.slow
 def test_private_intercepts_have_supports_of_their_own() -> None:
     supports = [[18.0, 22.0], [10.0, 14.0]]
     given = case({"support": supports, "points": 2, "parameter": "intercept"}, "two_vendors")
@@ -470,7 +464,6 @@ def test_private_intercepts_have_supports_of_their_own() -> None:
     assert rules(tree)["observed"]["checks"]["ic"]["status"] == "holds"
 
 
-@pytest.mark.slow
 def test_many_cases_have_the_figures_of_one() -> None:
     given = case({"support": SUPPORTS, "points": 3})
     tree = evaluate(given)
@@ -499,7 +492,6 @@ def test_many_cases_have_the_figures_of_one() -> None:
             assert out["welfare"][place] == pytest.approx(row["welfare"], rel=1e-9)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "options", [("--budget", "none"), ("--allocation", "second_best", "--objective", "max_surplus")]
 )
@@ -518,7 +510,6 @@ def test_designs_are_over_either_firms_own_types(
     assert (chosen["ic"]["status"], chosen["ir"]["status"]) == ("holds", "holds")
 
 
-@pytest.mark.slow
 def test_lotteries_in_an_evaluation() -> None:
     given = case({"support": SUPPORTS, "points": 2}, "second_best")
     tree = evaluation_tree(evaluation.evaluate(given))
@@ -560,7 +551,6 @@ def test_faults_of_supports_are_at_their_place(types: dict[str, Any], key: str) 
     assert str(bad.value.faults[0]).startswith(f"{key} ")
 
 
-@pytest.mark.slow
 def test_a_bound_of_one_firms_support_is_varied(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "case.json"
     path.write_text(json.dumps(case({"support": SUPPORTS, "points": 2}).resolved))
