@@ -72,6 +72,7 @@ ROOMS = {
     "market.casefile": ("market.model",),
     "market.certify": ("market.model", "market.solve"),
     "market.regimes": ("market.certify", "market.model", "market.solve"),
+    "market.calibrate": ("market.casefile", "market.model", "market.regimes"),
     "mechanism.design": ("market.casefile",),
     "mechanism.casefile": (
         "market.casefile",
@@ -251,6 +252,7 @@ def test_a_module_is_of_readable_length_and_says_what_it_is_for(path: Path) -> N
 
 
 PLAIN = {
+    "market/calibrate/datafile.py",
     "market/casefile/choices.py",
     "market/casefile/faults.py",
     "market/casefile/files.py",

@@ -28,6 +28,7 @@ __all__ = [
     "Place",
     "chain",
     "read_document",
+    "read_text",
     "read_value",
     "unreadable",
 ]
@@ -235,6 +236,11 @@ def _text(path: Path, asked: Place, key: str) -> str:
     if problem:
         raise _refused(asked, f"is {path}: {problem}" if key else problem, key)
     return text
+
+
+def read_text(path: str | Path) -> str:
+    """The text of a file that is no tree, such as a table; `BadCase` where it cannot be read."""
+    return _text(Path(path), Place(str(path)), "")
 
 
 def _first_bytes(path: Path) -> bytes:

@@ -50,6 +50,7 @@ TAGS = {
     "<range>",
     "<values>",
     "<all>",
+    "<prior>",
 }
 """Names of union branches, which are no part of a key's path."""
 
