@@ -39,7 +39,7 @@ MAX_DEPTH = 20
 """Deepest nesting of mappings and lists that is read."""
 MAX_BASES = 20
 """Longest chain of files based on each other."""
-REPLACED_WHOLE = {("types",)}
+REPLACED_WHOLE = {("types",), ("uncertainty",)}
 """Blocks that are not merged key by key with those of the file they are based on."""
 
 

@@ -1,5 +1,4 @@
-"""The whole case file: the market's blocks, private types, the mechanism's options and expected
-results.
+"""The whole case file: the market, private types, the mechanism's options, expected results.
 
 `load_case` reads a file, `parse_tree` a tree without a file; both give a frozen `PolicyCase` or
 raise `BadCase` with every fault.
@@ -51,6 +50,12 @@ from market.text import Json, firm_names
 from mechanism.casefile.case_keys import key_fault, key_path, set_at
 from mechanism.casefile.policies import allowable
 from mechanism.casefile.types import PAPERS, PRIVATE, PrivateParameter
+from mechanism.casefile.uncertainty import (
+    Uncertainty,
+    UncertaintyBlock,
+    uncertainty_faults,
+    uncertainty_of,
+)
 from mechanism.design.options import LARGEST, by_formula, no_limit
 from mechanism.design.rules import TAX_RULES, market_rules
 
@@ -341,6 +346,10 @@ class CaseFile(Block):
     mechanism: Annotated[
         MechanismOptions, described("the policy and the constraints it is held to")
     ] = MechanismOptions()
+    uncertainty: Annotated[
+        UncertaintyBlock | None,
+        described("what nobody knows exactly, a distribution per dotted key; null: nothing"),
+    ] = None
     expect: Annotated[
         dict[str, Expected],
         described("figures to check: dotted key of the result, such as regimes.nash.sharing[0]"),
@@ -516,6 +525,8 @@ class PolicyCase:
     """What is private; None where nothing is."""
     mechanism: MechanismOptions = field(init=False)
     units: Units = field(init=False)
+    uncertainty: Uncertainty | None = field(init=False)
+    """What is not known exactly; None where everything is certain."""
     expect: Mapping[str, Expected] = field(init=False)
     text: str = field(init=False)
     """The case with every default filled in, as JSON."""
@@ -531,6 +542,7 @@ class PolicyCase:
             "types": file.types,
             "mechanism": file.mechanism,
             "units": file.units or Units(),
+            "uncertainty": uncertainty_of(file.uncertainty),
             "expect": MappingProxyType(dict(file.expect)),
             "text": json.dumps(resolved),
             "sha256": hashlib.sha256(canonical.encode()).hexdigest(),
@@ -622,6 +634,8 @@ def parse_tree(
     """The case in a tree; `name` is for a case without one, `document` tells the places of its
     keys."""
     file = check(CaseFile, tree, rules=RULES, document=document, faults=faults)
+    if wrong := uncertainty_faults(file.uncertainty, file.model_dump(mode="json"), document):
+        raise BadCase(wrong)
     return PolicyCase(file=file, called=name, path=path)
 
 

@@ -419,6 +419,7 @@ def warnings(found: Evaluation) -> list[Sentence]:
     several solutions."""
     return (
         _units(found)
+        + _uncertain(found)
         + _assumptions(found, found.case.market.flat())
         + _sizes(found)
         + _without_one(found)
@@ -432,6 +433,17 @@ def _units(found: Evaluation) -> list[Sentence]:
         return []
     text = f"units look wrong: {'; '.join(one.text for one in odd)}. {scaling(found.case.resolved)}"
     return [Sentence(code="units_look_wrong", text=text)]
+
+
+def _uncertain(found: Evaluation) -> list[Sentence]:
+    if found.case.uncertainty is None:
+        return []
+    several = len(found.case.uncertainty.keys)
+    text = (
+        f"the case says that {several} of its numbers are not known exactly (uncertainty); that is"
+        " not used yet: every figure here is at the case's own numbers"
+    )
+    return [Sentence(code="uncertainty_not_used", text=text)]
 
 
 def _assumptions(found: Evaluation, market: Case) -> list[Sentence]:
