@@ -8,6 +8,7 @@ import typer
 
 from cli.commands import (
     batch,
+    calibrate,
     compare,
     design,
     doctor,
@@ -31,6 +32,7 @@ app.command("evaluate", epilog=evaluate.EPILOG)(evaluate.evaluate)
 app.command("compare", epilog=compare.EPILOG)(compare.compare)
 app.command("what-if", epilog=what_if.EPILOG)(what_if.what_if)
 app.command("design", epilog=design.EPILOG)(design.design)
+app.command("calibrate", epilog=calibrate.EPILOG)(calibrate.calibrate)
 app.command("batch", epilog=batch.EPILOG)(batch.batch)
 app.command("propositions", epilog=propositions.EPILOG)(propositions.propositions)
 app.command("statics", epilog=statics.EPILOG)(statics.statics)

@@ -34,14 +34,19 @@ def design_names() -> list[str]:
     return sorted(f"designs/{path.stem}" for path in (folder() / "designs").glob("*.yaml"))
 
 
+def data_names() -> list[str]:
+    """Names of the shipped data to calibrate from, sorted."""
+    return sorted(f"data/{path.stem}" for path in (folder() / "data").glob("*.yaml"))
+
+
 def every_name() -> list[str]:
-    """Names of all shipped files: cases, then settings, then designs."""
-    return [*names(), *setting_names(), *design_names()]
+    """Names of all shipped files: cases, then settings, designs, and data."""
+    return [*names(), *setting_names(), *design_names(), *data_names()]
 
 
 def find(name: str) -> Path | None:
-    """The shipped case, setting or design of this name, with or without its ending; None if there
-    is none or a folder is named."""
+    """The shipped case, setting, design or data of this name, with or without its ending; None if
+    there is none or a folder is named."""
     bare = name.removesuffix(".yaml")
     known = {path.rsplit("/", 1)[-1]: path for path in every_name()} | {
         path: path for path in every_name()

@@ -14,9 +14,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from market.calibrate.products import LinearDemand as LinearDemand
+    from market.calibrate.products import linear_demand as linear_demand
     from market.casefile.faults import BadCase as BadCase
     from market.model.outcome import Outcome as Outcome
     from market.regimes.table import REGIMES as REGIMES
+    from mechanism.analysis.calibration import Calibration as Calibration
+    from mechanism.analysis.calibration import calibrate as calibrate
     from mechanism.analysis.designs import DesignError as DesignError
     from mechanism.analysis.designs import DesignResult as DesignResult
     from mechanism.analysis.designs import design as design
@@ -31,16 +35,20 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "BadCase": "market.casefile.faults:BadCase",
+    "Calibration": "mechanism.analysis.calibration:Calibration",
     "DesignError": "mechanism.analysis.designs:DesignError",
     "DesignResult": "mechanism.analysis.designs:DesignResult",
     "Difference": "mechanism.analysis.difference:Difference",
     "Evaluation": "mechanism.report.results:Evaluation",
+    "LinearDemand": "market.calibrate.products:LinearDemand",
     "Outcome": "market.model.outcome:Outcome",
     "PolicyCase": "mechanism.casefile.schema:PolicyCase",
     "REGIMES": "market.regimes.table:REGIMES",
     "__version__": "mechanism.version:VERSION",
+    "calibrate": "mechanism.analysis.calibration:calibrate",
     "design": "mechanism.analysis.designs:design",
     "evaluate": "mechanism.analysis.evaluation:evaluate",
+    "linear_demand": "market.calibrate.products:linear_demand",
     "load": "mechanism.casefile.schema:load_case",
     "solve": "mechanism.analysis.evaluation:solve",
     "sweep": "mechanism.analysis.what_if:sweep",

@@ -82,6 +82,8 @@ PUBLIC = [
     pigou.sweep,
     pigou.what_if,
     pigou.design,
+    pigou.calibrate,
+    pigou.linear_demand,
 ]
 
 
@@ -179,6 +181,7 @@ def writable(value: Any) -> bool:
 def test_nothing_of_a_result_can_be_written_to(name: str) -> None:
     case = pigou.load(CASES / f"{name}.yaml")
     results = [case, pigou.solve(case), pigou.evaluate(case)]
+    results.append(pigou.calibrate(CASES / "data" / "two_vendors_2025.yaml"))
     if case.types is not None:
         results.append(pigou.design(case))
     else:

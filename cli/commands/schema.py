@@ -1,4 +1,4 @@
-"""`pigou schema`: the JSON Schema of the case file, of the setting file, or of the design file."""
+"""`pigou schema`: the JSON Schema of the case file, or of another file that pigou reads."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ Examples:
   pigou schema > case.schema.json
   pigou schema --setting > setting.schema.json
   pigou schema --design > design.schema.json
+  pigou schema --data > data.schema.json
 
 An editor that knows YAML schemas then completes keys and shows what they mean."""
 
@@ -23,10 +24,20 @@ def schema(
     design: Annotated[
         bool, typer.Option("--design", help="Of the design file of pigou batch.")
     ] = False,
+    data: Annotated[
+        bool, typer.Option("--data", help="Of the data file of pigou calibrate.")
+    ] = False,
 ) -> None:
     """Print the JSON Schema of the case file."""
-    if setting and design:
-        raise typer.BadParameter("print one schema at a time", param_hint="--design")
+    if setting + design + data > 1:
+        raise typer.BadParameter(
+            "print one schema at a time", param_hint="--data" if data else "--design"
+        )
+    if data:
+        from market.calibrate.datafile import data_schema
+
+        print(json.dumps(data_schema(), indent=2))
+        return
     if design:
         from cli.batch.design import design_schema
 

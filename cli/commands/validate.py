@@ -20,9 +20,11 @@ and the exit code is then 2."""
 
 
 def validate(cases: CaseFiles) -> None:
-    """Check case files, setting files and designs of a batch, without solving anything."""
+    """Check case files, setting files, designs of a batch and data to calibrate from, without
+    solving anything."""
     from cli.pages.figures import plain
     from cli.shipped import load
+    from market.calibrate.datafile import is_data, parse_data
     from market.casefile.files import BadCase, Fault, read_document
     from mechanism.casefile.schema import load_case
     from mechanism.design.setting_file import is_setting, load_setting
@@ -40,6 +42,9 @@ def validate(cases: CaseFiles) -> None:
 
                 plan = load_design(path, document, faults)
                 print(f"OK  {path}  {plain(plan.name)}  (design of a batch, {plan.count:,} cases)")
+            elif is_data(document.tree):
+                data = parse_data(document.tree, name=path.stem, document=document, faults=faults)
+                print(f"OK  {path}  {plain(data.name)}  (data to calibrate from)")
             elif is_setting(document.tree):
                 name = load_setting(path, document, faults).setting.name
                 print(f"OK  {path}  {plain(name)}  (setting)")

@@ -96,6 +96,17 @@ def transfers_csv(result: dict[str, Any]) -> str:
     )
 
 
+def calibration_csv(result: dict[str, Any]) -> str:
+    """The estimates of a calibration as CSV, a row per value of the case."""
+    return _csv(
+        ("key", "value", "low", "high", "from", "prior_share"),
+        (
+            (key, *(row[name] for name in ("value", "low", "high", "from", "prior_share")))
+            for key, row in result["estimates"].items()
+        ),
+    )
+
+
 def path_csv(result: dict[str, Any]) -> str:
     """A path or grid as CSV, a row per point and policy."""
     rows = result["rows"]

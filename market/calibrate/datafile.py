@@ -307,6 +307,12 @@ def parse_data(
     )
 
 
+def is_data(tree: Any) -> bool:
+    """Whether a file's tree is data rather than a case: its firms are described, not named."""
+    firms = tree.get("firms") if isinstance(tree, Mapping) else None
+    return isinstance(firms, list) and any(isinstance(row, Mapping) for row in firms)
+
+
 def data_schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) of the data file."""
     return {

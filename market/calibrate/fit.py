@@ -243,19 +243,53 @@ class Fit:
             [np.log(moved[key]).imag / STEP for key, value in self.case_values.items() if value]
         )
 
+    @cached_property
+    def case_covariance(self) -> Array:
+        """(keys, keys): of the logarithms of the case file's values, none of them zero."""
+        change = self.case_derivatives
+        return np.asarray(change @ self.covariance @ change.T)
+
+    @cached_property
+    def case_prior_shares(self) -> Array:
+        """(keys,): the part of each variance that comes from priors; 0 of what does not vary."""
+        change = self.case_derivatives
+        prior = ((change @ self.prior_covariance) * change).sum(-1)
+        whole = np.diag(self.case_covariance)
+        return np.divide(prior, whole, out=np.zeros_like(prior), where=whole > 0)
+
+    @cached_property
+    def influence(self) -> Array:
+        """(keys, M + K): per cent by which a value of the case file, none of them zero, changes
+        where an observation, or the median of a prior, rises by one per cent."""
+        spread = np.concatenate([self.problem.noise, self.problem.believed[2]])
+        return np.asarray(self.case_derivatives @ self.covariance @ self.jacobian.T / spread)
+
+    @property
+    def influences(self) -> tuple[str, ...]:
+        """What these observations and priors are called."""
+        where = self.problem.believed[0]
+        slots = self.problem.layout.slots
+        return (
+            *(one.key for one in self.problem.observations),
+            *(f"priors.{slots[k].key}" for k in where),
+        )
+
     def _valued(self, at: Today) -> dict[str, Array]:
         return case_values(at.parameters, at.market, at.books, self.problem.layout.width)
 
     def bootstrap(self, draws: int, seed: int) -> Array:
-        """(draws, n): fits to data drawn anew from the fit, with their noise, and to priors drawn
-        around their medians; NaN where a draw cannot be fitted."""
+        """(draws, keys): values of the case file, none of them zero, fitted to data drawn anew from
+        the fit with their noise and to priors drawn around the fit; NaN where a draw cannot be
+        fitted."""
         generator = np.random.default_rng(seed)
-        out = np.full((draws, len(self.theta)), np.nan)
+        kept = [key for key, value in self.case_values.items() if value]
+        out = np.full((draws, len(kept)), np.nan)
         for row in out:
             try:
-                row[:] = solve(self._drawn(generator)).theta
+                found = solve(self._drawn(generator)).case_values
             except NoCase:
                 continue
+            row[:] = [found[key] for key in kept]
         return out
 
     def _drawn(self, generator: np.random.Generator) -> LeastSquares:

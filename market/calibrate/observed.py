@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +55,10 @@ class Data:
     usual_noise: float = 0.05
     """Relative standard error of an observation of which none is told."""
 
+    def __post_init__(self) -> None:
+        for name in ("priors", "sources"):
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
+
     def has(self, kind: str) -> bool:
         """Whether this is observed of some firm, or of both."""
         return any(one.kind == kind for one in self.observations)
@@ -78,6 +83,9 @@ class WhyNoCase:
     """In words, with what would mend it."""
     numbers: Mapping[str, float]
     """What it rests on."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "numbers", MappingProxyType(dict(self.numbers)))
 
 
 class NoCase(Exception):  # noqa: N818 - a finding about the data, not an error of the program

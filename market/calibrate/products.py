@@ -125,6 +125,15 @@ def linear_demand(
 
     Raises:
         ValueError: Something has another shape or lies out of range.
+
+    Source:
+        `antitrust` (Taragin and Sandfort), class Linear, `symmetry=FALSE` and `symmetry=TRUE`.
+
+    Example:
+        >>> import pigou
+        >>> found = pigou.linear_demand([40, 40], [60, 60], [0.75, 0.75], [[0, 0.5], [0.5, 0]])
+        >>> found.prices(["one", "one"]).round(6).tolist()
+        [55.0, 55.0]
     """
     p, q, m = (np.asarray(x, float) for x in (price, quantity, margin))
     D = np.array(diversion, float)

@@ -1,0 +1,381 @@
+"""From data to a case: the fit, what each interval owes to data and to priors, the case it makes,
+and which further observation would narrow the recommendation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from market.calibrate.datafile import read_data
+from market.calibrate.fit import NORMAL_90, Fit, Moment, pose, solve
+from market.calibrate.observed import Data, NoCase, Prior, WhyNoCase
+from market.casefile.faults import BadCase
+from market.model.case import SHARING, Array
+from market.regimes import REGIMES, solve_regime
+from mechanism.analysis.calibrated_case import CERTAIN, case_text, case_tree, usual_priors
+from mechanism.analysis.informative import GainAtStake, gain_at_stake
+from mechanism.casefile.policies import TODAY
+from mechanism.casefile.proportions import misfits
+from mechanism.casefile.schema import PolicyCase, parse_tree
+from mechanism.frozen import freeze
+from mechanism.report.words import Sentence
+
+MOSTLY = 0.8
+"""Share of a variance from which on an interval is said to come from one source."""
+CONTRADICT = 0.01
+"""Probability of data as far from the model below which observations are said to contradict each
+other."""
+WEAK = 1e3
+"""Condition beyond which a direction is hardly told by the data."""
+REPRODUCED = 1e-6
+"""Relative difference up to which today's market is the one that was fitted."""
+SHARES = {"security.rivalry": 1.0, "cost.max_saving": 1.0, "cost.spillover": 1.0}
+"""Values that cannot exceed this, by key."""
+BOOTSTRAP = (20, 2000)
+"""Fewest and most draws of a bootstrap."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Influence:
+    """What an estimate rests on."""
+
+    key: str
+    """An observation, `firms[0].price`, or a prior, `priors.max_saving`."""
+    elasticity: float
+    """Per cent by which the estimate changes where that rises by one per cent."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibratedValue:
+    """One value of the case."""
+
+    key: str
+    """Dotted, as in the case file."""
+    value: float
+    low: float
+    high: float
+    """The ends of its 90 per cent interval."""
+    source: str
+    """`data`, `prior` or `both`: where its interval comes from."""
+    prior_share: float
+    """The part of the variance of its logarithm that priors account for, 0 to 1."""
+    influences: tuple[Influence, ...]
+    """What moves it, the most first."""
+
+    @property
+    def certain(self) -> bool:
+        """Whether nothing is left open."""
+        return self.low == self.high
+
+    @property
+    def why_certain(self) -> str:
+        """Why, in words."""
+        if self.source == "prior":
+            return "held by a prior"
+        return "nothing: a unit costs nothing" if not self.value else "told exactly"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Goodness:
+    """How well the observations are met, and how much they tell."""
+
+    moments: tuple[Moment, ...]
+    """Every observation beside the fit."""
+    priors: Mapping[str, Prior]
+    """What was believed of parameters, the program's own beliefs included."""
+    statistic: float
+    """The sum of squares of observations and priors, each in its standard errors."""
+    degrees: int
+    """How many of them there are beyond the parameters."""
+    p_value: float | None
+    """How often a sum as large arises if the model is right; None without degrees of freedom."""
+    parameters: int
+    """How many numbers were fitted."""
+    rank: int
+    """How many directions in them the observations tell anything about."""
+    condition: float
+    """How many times better the best of these is told than the worst."""
+    evaluations: int
+    """Trials of the fit."""
+
+    def __post_init__(self) -> None:
+        freeze(self)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Calibration:
+    """What observations say of a market."""
+
+    data: Data
+    """What was observed and assumed."""
+    fit: Goodness | None
+    """How well it fits; None where the chain finds no market."""
+    case: PolicyCase | None
+    """The case; None where the data are refused."""
+    case_file: str | None
+    """The text of its file, with comments."""
+    estimates: tuple[CalibratedValue, ...]
+    """Every value of the case; empty where there is no fit."""
+    stake: GainAtStake | None
+    """How sure the gain of the recommended policy is; None where there is none to be had."""
+    refused: WhyNoCase | None
+    """Why there is no case; None where there is one."""
+    warnings: tuple[Sentence, ...]
+    """What limits it."""
+
+    def to_json(self, indent: int | None = 2) -> str:
+        """What `pigou calibrate --format json` writes."""
+        from mechanism.analysis.calibration_tree import calibration_tree
+
+        return json.dumps(calibration_tree(self), indent=indent, allow_nan=False)
+
+    def __str__(self) -> str:
+        if self.refused is not None:
+            return f"{self.data.name}: refused, {self.refused.reason}"
+        lines = [
+            f"- {one.key}: {one.value:.5g} ({one.low:.4g} to {one.high:.4g}), from {one.source}"
+            for one in self.estimates
+        ]
+        return "\n".join([f"{self.data.name}: calibrated", *lines])
+
+
+def calibrate(
+    data: str | Path | Data,
+    *,
+    common: Iterable[str] = (),
+    priors: Iterable[str] = (),
+    noise: Iterable[str] = (),
+    per_firm: Iterable[str] | None = None,
+    bootstrap: int = 0,
+    seed: int = 0,
+) -> Calibration:
+    """A case from what is observed of a market of two rivals.
+
+    Args:
+        data: A data file (YAML, JSON, TOML, or CSV with a row per firm), or what was read from one.
+        common: `KEY=VALUE` of what is observed of both firms, over what the file says.
+        priors: `KEY=VALUE`: a number, held fixed, or `{median: .., log_sd: ..}`.
+        noise: `KEY=VALUE`, relative standard errors of observations; `default=0.02` of all others.
+        per_firm: The parameters of which each firm has its own, such as `["own_slope"]`; an empty
+            list makes the slopes symmetric. None: as the file says.
+        bootstrap: Fits to data drawn anew from which intervals are taken, 20 to 2,000; 0: intervals
+            from the curvature at the fit.
+        seed: Of these draws.
+
+    Returns:
+        The case, its file as text, and how sure every value is. Where the data fit no market
+        `refused` says why, and there is no case.
+
+    Raises:
+        BadCase: The file is bad, with every fault, its place and what is admissible.
+        ValueError: So many draws are not taken.
+
+    Example:
+        >>> import pigou
+        >>> found = pigou.calibrate("data/two_vendors_2025.yaml")
+        >>> round(found.case.market.demand_spillover.item(), 3)
+        0.5
+    """
+    if bootstrap and not BOOTSTRAP[0] <= bootstrap <= BOOTSTRAP[1]:
+        raise ValueError(f"bootstrap is {bootstrap}; take {BOOTSTRAP[0]} to {BOOTSTRAP[1]:,} draws")
+    if isinstance(data, Data):
+        given, source = data, data.name
+    else:
+        given = read_data(data, common=common, priors=priors, noise=noise, per_firm=per_firm)
+        source = Path(data).name
+    try:
+        fit = solve(pose(given))
+    except NoCase as refused:
+        return _refused(given, refused.refusal)
+    found = estimates(fit, _spread(fit, bootstrap, seed))
+    if (above := _above_one(fit)) is not None:
+        return _refused(given, above, fit, found)
+    tree = case_tree(fit, given.name)
+    try:
+        case = parse_tree(tree, name=given.name)
+    except BadCase as bad:
+        why = WhyNoCase(
+            code="not_admissible",
+            reason=f"what the data imply is no case: {bad.faults[0]}",
+            numbers={one.key: one.value for one in found},
+        )
+        return _refused(given, why, fit, found)
+    stake = gain_at_stake(fit)
+    return Calibration(
+        data=given,
+        fit=goodness(fit),
+        case=case,
+        case_file=case_text(fit, tree, found, source),
+        estimates=found,
+        stake=stake,
+        refused=None,
+        warnings=tuple(_warnings(fit, case, stake)),
+    )
+
+
+def goodness(fit: Fit) -> Goodness:
+    """How well a fit meets its observations."""
+    return Goodness(
+        moments=fit.moments,
+        priors=dict(fit.problem.priors),
+        statistic=fit.statistic,
+        degrees=fit.degrees,
+        p_value=fit.p_value,
+        parameters=len(fit.theta),
+        rank=fit.rank,
+        condition=fit.condition,
+        evaluations=fit.evaluations,
+    )
+
+
+def estimates(fit: Fit, spread: Array | None = None) -> tuple[CalibratedValue, ...]:
+    """Every value of the case with its interval; `spread` (2, keys) are the ends of intervals of
+    the values that are not zero, by default those of the curvature."""
+    names = fit.influences
+    held = {key for key, prior in fit.problem.priors.items() if prior.log_sd is None}
+    sd = np.sqrt(np.diag(fit.case_covariance))
+    out, k = [], 0
+    for key, value in fit.case_values.items():
+        bare = key.partition("[")[0]
+        if not value or sd[k] <= CERTAIN:
+            fixed = bool(held) and bare != "unit_cost.base"
+            out.append(
+                CalibratedValue(
+                    key=key,
+                    value=value,
+                    low=value,
+                    high=value,
+                    source="prior" if fixed else "data",
+                    prior_share=float(fixed),
+                    influences=(),
+                )
+            )
+            k += bool(value)
+            continue
+        share = float(fit.case_prior_shares[k])
+        low, high = (
+            value * np.exp(np.array([-1, 1]) * NORMAL_90 * sd[k])
+            if spread is None
+            else spread[:, k]
+        )
+        moved = sorted(
+            zip(names, fit.influence[k].tolist(), strict=True), key=lambda pair: -abs(pair[1])
+        )
+        out.append(
+            CalibratedValue(
+                key=key,
+                value=value,
+                low=float(low),
+                high=float(min(high, SHARES.get(bare, np.inf))),
+                source="prior" if share > MOSTLY else "data" if share < 1 - MOSTLY else "both",
+                prior_share=min(1.0, max(0.0, share)),
+                influences=tuple(Influence(key=name, elasticity=e) for name, e in moved),
+            )
+        )
+        k += 1
+    return tuple(out)
+
+
+def _spread(fit: Fit, draws: int, seed: int) -> Array | None:
+    """The ends (2, keys) of bootstrap intervals; None where none are asked."""
+    if not draws:
+        return None
+    drawn = fit.bootstrap(draws, seed)
+    return np.nanquantile(drawn, [0.05, 0.95], axis=0)
+
+
+def _refused(
+    data: Data, why: WhyNoCase, fit: Fit | None = None, found: Sequence[CalibratedValue] = ()
+) -> Calibration:
+    return Calibration(
+        data=data,
+        fit=None if fit is None else goodness(fit),
+        case=None,
+        case_file=None,
+        estimates=tuple(found),
+        stake=None,
+        refused=why,
+        warnings=(),
+    )
+
+
+def _above_one(fit: Fit) -> WhyNoCase | None:
+    """The verdict on data that imply a demand spillover above 1."""
+    spill = fit.today.parameters.demand_spillover[0]
+    if spill.max() <= 1:
+        return None
+    s = fit.today.levels[0, SHARING]
+    return WhyNoCase(
+        code="spillover_above_one",
+        reason=(
+            f"the demand spillover would have to be {spill.max():.3g}: customers would value what"
+            " the other firm shares more than what it invests for its own. The strategic motive,"
+            f" the rival's higher price, cannot explain sharing of {s[0]:.3g} and {s[1]:.3g} at"
+            " such leaks: leaks cost less or sharing is less than observed, or firms share for"
+            " reasons that are not in the model"
+        ),
+        numbers={"demand_spillover": float(spill.max())},
+    )
+
+
+def _warnings(fit: Fit, case: PolicyCase, stake: GainAtStake | None) -> Iterable[Sentence]:
+    if usual := usual_priors(fit.problem.data, list(fit.problem.priors)):
+        yield Sentence(
+            code="usual_priors",
+            text=(
+                f"nothing observed tells {', '.join(usual)}: what the program believes of them"
+                " stands in the case; give observations or priors of your own"
+            ),
+        )
+    if fit.p_value is not None and fit.p_value < CONTRADICT:
+        worst = sorted(fit.moments, key=lambda one: -abs(one.residual))[:2]
+        told = " and ".join(
+            f"{one.key} (observed {one.observed:.4g}, fitted {one.fitted:.4g})" for one in worst
+        )
+        yield Sentence(
+            code="observations_contradict",
+            text=(
+                f"data as far from the model arise with probability {fit.p_value:.1g} if it is"
+                f" right: most of it is {told}; check them, or let more parameters differ between"
+                " the firms (per_firm)"
+            ),
+        )
+    if fit.condition > WEAK:
+        yield Sentence(
+            code="weakly_identified",
+            text=(
+                f"the observations tell the best direction {fit.condition:.0f} times better than"
+                f" the worst of {fit.rank}: a full rank at such a condition is no information, see"
+                " what comes from priors"
+            ),
+        )
+    if stake is None:
+        yield Sentence(
+            code="nothing_at_stake",
+            text="no policy is ranked at these values, or none brings anything over today's market",
+        )
+    yield from _today(fit, case)
+    for one in misfits(case.market, case.resolved):
+        yield Sentence(code="units_look_wrong", text=f"units look wrong: {one.text}")
+
+
+def _today(fit: Fit, case: PolicyCase) -> Iterable[Sentence]:
+    """Whether `evaluate` finds the market that was fitted as today's."""
+    outcome = solve_regime(case.market, REGIMES[TODAY])
+    levels = fit.today.levels[0]
+    if outcome.levels is None:
+        yield Sentence(
+            code="not_todays_market", text=f"today's market is {outcome.status}: {outcome.message}"
+        )
+    elif np.abs(outcome.levels - levels).max() > REPRODUCED * max(1.0, np.abs(levels).max()):
+        yield Sentence(
+            code="not_todays_market",
+            text=(
+                "the market has another equilibrium, in which the firms together earn more; it is"
+                " taken for today's, and is not the one observed"
+            ),
+        )
