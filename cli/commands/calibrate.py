@@ -145,7 +145,8 @@ def calibrate(
     if form is not OutputFormat.table:
         say((f"warning: {one['message']}" for one in tree["warnings"]), quiet=quiet)
     if found.refused is not None:
-        say([f"not met: no case describes these data: {found.refused.reason}"])
+        told = found.refused.code if form is OutputFormat.table else found.refused.reason
+        say([f"not met: no case describes these data: {told}"])
         raise typer.Exit(3)
     assert found.case_file is not None
     if out is not None:

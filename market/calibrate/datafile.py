@@ -22,12 +22,12 @@ from market.text import firm_names
 
 Text = Annotated[str, Field(strict=True)]
 Name = Annotated[str, Field(strict=True, min_length=1, max_length=40)]
-PER_CENT = "a share, so that 40 per cent is 0.4"
+PER_CENT = "a share: 40 per cent is 0.4"
 
 
 def _interval(text: str) -> dict[str, Any]:
     """What is admissible, for messages and the schema: an interval of shares."""
-    return {"x-admissible": f"{text}: {PER_CENT}"}
+    return {"x-admissible": f"{text} ({PER_CENT})"}
 
 
 Inner = Annotated[Number, Field(gt=0, lt=1, json_schema_extra=_interval("(0, 1)"))]
@@ -191,12 +191,7 @@ class DataFile(Block):
         Field(
             min_length=2,
             max_length=2,
-            json_schema_extra={
-                "x-words": (
-                    "a list of two firms (the model has two rivals; let one stand for all the"
-                    " others)"
-                )
-            },
+            json_schema_extra={"x-words": "a list of two firms"},
         ),
         described("the two firms"),
     ]
@@ -256,6 +251,9 @@ def read_data(
         if Path(path).suffix.lower() == ".csv"
         else read_document(path, faults=faults)
     )
+    if {"demand", "security"} & set(document.tree) and not is_data(document.tree):
+        message = "is a case, not data; `pigou evaluate` takes it"
+        raise BadCase([*faults, Fault(document.place(()), "", message)])
     for block, option, given in (
         ("common", "--common", common),
         ("priors", "--prior", priors),
@@ -277,7 +275,7 @@ def parse_data(
     faults: Iterable[Fault] = (),
 ) -> Data:
     """The observations in a tree; `name` is for data without one."""
-    file = check(DataFile, tree, document=document, faults=faults)
+    file = _checked(tree, document, list(faults))
     wrong = [
         Fault(document.place(path) if document else None, dotted(path), message)
         for path, message in _breaches(file)
@@ -305,6 +303,20 @@ def parse_data(
         sources=dict(file.sources),
         usual_noise=file.noise.get("default", USUAL_NOISE),
     )
+
+
+TWO = "the model has two rivals: give two, of which one may stand for all the others together"
+
+
+def _checked(tree: Mapping[str, Any], document: Document | None, faults: list[Fault]) -> DataFile:
+    """The tree as a validated model; that there are more or fewer than two firms is one fault
+    beside those of the first two."""
+    firms = tree.get("firms")
+    if not isinstance(firms, list) or len(firms) == 2 or not firms:
+        return check(DataFile, tree, document=document, faults=faults)
+    place = document.place(("firms",)) if document else None
+    faults.append(Fault(place, "firms", f"describes {len(firms)}; {TWO}"))
+    return check(DataFile, {**tree, "firms": (firms * 2)[:2]}, document=document, faults=faults)
 
 
 def is_data(tree: Any) -> bool:
@@ -502,10 +514,12 @@ def _cell(cell: str, name: str, separator: str) -> Any:
     if name == "name":
         return cell
     number = cell.replace(",", ".") if separator != "," else cell
-    try:
-        return float(number)
-    except ValueError:
-        return cell
+    for kind in (int, float):
+        try:
+            return kind(number)
+        except ValueError:
+            continue
+    return cell
 
 
 def _with(

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from market.calibrate.chain import Chain, chain
 from market.calibrate.moments import Today, moment, today_at
-from market.calibrate.observed import Data, NoCase, Observation, Prior, refuse
+from market.calibrate.observed import Data, NoCase, Observation, Prior, WhyNoCase, refuse
 from market.calibrate.parameters import NAMES, Layout, case_values, layout, priors_of
-from market.model.case import Array, Case
+from market.model.case import SHARING, Array, Case
 from market.model.payoff import firm_payoffs
 from market.regimes import REGIMES, solve_lanes
 
@@ -350,6 +350,8 @@ def solve(problem: LeastSquares) -> Fit:
     theta = np.minimum(theta, upper - 1e-10)
     first = problem.today(theta, problem.start.levels)
     if first is None:
+        if (above := above_one(problem.layout.fixed, problem.start.levels)) is not None:
+            raise NoCase(above)
         raise refuse(
             "no_equilibrium",
             "the parameters that the observations imply one after the other have no equilibrium to"
@@ -423,6 +425,25 @@ def solve(problem: LeastSquares) -> Fit:
         ),
         statistic=float(2 * done.cost),
         evaluations=int(done.nfev),
+    )
+
+
+def above_one(parameters: Mapping[str, Array], levels: Array) -> WhyNoCase | None:
+    """The verdict on data that imply a demand spillover above 1; None where they do not."""
+    spill = float(parameters.get("demand_spillover", np.zeros(1)).max())
+    if spill <= 1:
+        return None
+    first, second = levels[SHARING]
+    return WhyNoCase(
+        code="spillover_above_one",
+        reason=(
+            f"the demand spillover would have to be {spill:.3g}: customers would value what the"
+            " other firm shares more than what it invests for its own. The strategic motive, the"
+            f" rival's higher price, cannot explain sharing of {first:.3g} and {second:.3g} at such"
+            " leaks: leaks cost less or sharing is less than observed, or firms share for reasons"
+            " that are not in the model"
+        ),
+        numbers={"demand_spillover": spill},
     )
 
 

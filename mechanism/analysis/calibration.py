@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from market.calibrate.datafile import read_data
-from market.calibrate.fit import NORMAL_90, Fit, Moment, pose, solve
+from market.calibrate.fit import NORMAL_90, Fit, Moment, above_one, pose, solve
 from market.calibrate.observed import Data, NoCase, Prior, WhyNoCase
 from market.casefile.faults import BadCase
-from market.model.case import SHARING, Array
+from market.model.case import Array
 from market.regimes import REGIMES, solve_regime
 from mechanism.analysis.calibrated_case import CERTAIN, case_text, case_tree, usual_priors
 from mechanism.analysis.informative import GainAtStake, gain_at_stake
@@ -192,7 +192,8 @@ def calibrate(
     except NoCase as refused:
         return _refused(given, refused.refusal)
     found = estimates(fit, _spread(fit, bootstrap, seed))
-    if (above := _above_one(fit)) is not None:
+    above = above_one(vars(fit.today.parameters), fit.today.levels[0])
+    if above is not None:
         return _refused(given, above, fit, found)
     tree = case_tree(fit, given.name)
     try:
@@ -300,25 +301,6 @@ def _refused(
         stake=None,
         refused=why,
         warnings=(),
-    )
-
-
-def _above_one(fit: Fit) -> WhyNoCase | None:
-    """The verdict on data that imply a demand spillover above 1."""
-    spill = fit.today.parameters.demand_spillover[0]
-    if spill.max() <= 1:
-        return None
-    s = fit.today.levels[0, SHARING]
-    return WhyNoCase(
-        code="spillover_above_one",
-        reason=(
-            f"the demand spillover would have to be {spill.max():.3g}: customers would value what"
-            " the other firm shares more than what it invests for its own. The strategic motive,"
-            f" the rival's higher price, cannot explain sharing of {s[0]:.3g} and {s[1]:.3g} at"
-            " such leaks: leaks cost less or sharing is less than observed, or firms share for"
-            " reasons that are not in the model"
-        ),
-        numbers={"demand_spillover": float(spill.max())},
     )
 
 
