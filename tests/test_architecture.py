@@ -356,7 +356,9 @@ def test_help_loads_no_library_of_numbers_models_or_files() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", [["evaluate"], ["batch"], ["doctor"], ["examples", "copy"]])
+@pytest.mark.parametrize(
+    "command", [["evaluate"], ["batch"], ["calibrate"], ["doctor"], ["examples", "copy"]]
+)
 def test_help_of_a_command_loads_no_library_of_numbers_or_files(command: list[str]) -> None:
     """Newer versions of typer load pydantic for it themselves."""
     assert not loaded(*command, "--help") & (

@@ -66,6 +66,8 @@ def chain(data: Data, priors: Mapping[str, Prior]) -> Chain:
     phi1 = _leakage(data, priors, q, s)
     switch = _known(data.common("leak_switch"), priors, "leak_switch")
     together = _believed(priors, "leakage_interaction_share")
+    if switch + together >= ROOM and _held(priors, "leakage_interaction_share") is None:
+        together = (1 - switch) / 2  # a belief gives way to what is observed
     if switch + together >= 1:
         raise refuse(
             "leaks_help_more_than_they_cost",

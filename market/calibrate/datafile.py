@@ -392,7 +392,7 @@ def _of_row(row: FirmRow) -> Iterator[Breach]:
     if row.unit_cost is not None and row.unit_cost >= row.price:
         yield (
             ("unit_cost",),
-            f"is {show(row.unit_cost)}; it must be below the price, {show(row.price)}: a firm that"
+            f"is {row.unit_cost:g}; it must be below the price, {row.price:g}: a firm that"
             " gains nothing by a sale would not sell",
         )
     if row.name is not None and not row.name.strip():
@@ -438,7 +438,7 @@ def _of_priors(file: DataFile) -> Iterator[Breach]:
     if switch + together >= 1:
         yield (
             ("priors", "leak_switch"),
-            f"and leakage_interaction_share add up to {show(switch + together)}; they must stay"
+            f"and leakage_interaction_share add up to {switch + together:g}; they must stay"
             " below 1: a leak helps the others less than it costs",
         )
     largest = fixed.get("max_saving", 1.0)
@@ -449,7 +449,7 @@ def _of_priors(file: DataFile) -> Iterator[Breach]:
             key = "max_saving" if row.saving_share >= largest else "cost_spillover"
             yield (
                 ("firms", i, "saving_share"),
-                f"is {show(row.saving_share)}, which priors.{key} = {show(fixed[key])} does not"
+                f"is {row.saving_share:g}, which priors.{key} = {fixed[key]:g} does not"
                 " allow; give a larger one",
             )
         if row.partner_gain is not None and fixed.get("demand_spillover") == 0:

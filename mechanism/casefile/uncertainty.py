@@ -219,7 +219,7 @@ def _wrong_form(given: Distribution) -> Iterator[tuple[KeyPath, str]]:
         yield ("weights",), "belong to values; leave them out"
     numbers = getattr(given, form)
     if text := _wrong_numbers(form, numbers, given.weights):
-        yield (form,), f"is [{', '.join(map(show, numbers[:4]))}]; {text}"
+        yield (form,), f"is [{', '.join(f'{one:g}' for one in numbers[:4])}]; {text}"
 
 
 def _wrong_numbers(

@@ -1,0 +1,293 @@
+"""`pigou calibrate`: from a file of observations to a case file, its formats, and bad data."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+from command import Run
+
+from market.casefile.files import read_document
+from mechanism.casefile.schema import load_case
+
+ROOT = Path(__file__).resolve().parents[1]
+DATA = ROOT / "cases" / "data" / "two_vendors_2025.yaml"
+HEAD = "name,price,quantity,margin,diversion,security_spending,sharing,leak_churn,saving_share"
+ALPHA = "Alpha,12.7225,15.556,0.7642,0.4375,3.5076,0.0617,0.000245,0.00756"
+BETA = "Beta,12.3233,11.1879,0.7566,0.5833,3.3073,0.0465,,0.01025"
+OPTIONS = (
+    *("--common", "leak_switch=0.3", "--prior", "rivalry=0.2"),
+    *("--prior", "leakage_interaction_share=0.15"),
+    *("--prior", "max_saving={median: 0.4, log_sd: 0.5}", "--noise", "default=0.05"),
+)
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> Path:
+    """Two rows of CSV."""
+    path = tmp_path / "firms.csv"
+    path.write_text("\n".join([HEAD, ALPHA, BETA, ""]))
+    return path
+
+
+def test_two_commands_lead_from_two_rows_to_a_recommendation(
+    run: Run, rows: Path, tmp_path: Path
+) -> None:
+    case = tmp_path / "case.yaml"
+    made = run("calibrate", rows, *OPTIONS, "--out", case)
+    assert made.code == 0
+    assert f"written to {case}" in made.err
+    assert all(len(line) <= 100 for line in made.out.splitlines())
+    for said in ("priors.max_saving", "narrow", "errors off", "directions", "leak_churn"):
+        assert said in made.out
+    told = run("evaluate", case, "--format", "json")
+    assert told.code == 0
+    result = json.loads(told.out)
+    assert result["recommendation"]["policy"] == "linear_subsidies"
+    assert "uncertainty_not_used" in [one["code"] for one in result["warnings"]]
+    assert result["case"]["firms"] == ["Alpha", "Beta"]
+    nash = result["regimes"]["nash"]
+    assert nash["sharing"] == pytest.approx([0.0617, 0.0465], rel=1e-3)
+    assert nash["price"] == pytest.approx([12.7225, 12.3233], rel=1e-3)
+
+
+def test_the_json_has_the_keys_of_the_contract(run: Run) -> None:
+    done = run("calibrate", DATA, "--format", "json")
+    assert done.code == 0
+    told = json.loads(done.out)
+    for key in (
+        *("case", "estimates", "moments", "rank", "condition", "over_identification"),
+        *("most_informative", "refused"),
+    ):
+        assert key in told
+    assert told["refused"] is None
+    assert told["rank"] == told["parameters"] == 13
+    assert set(told["moments"][0]) == {"key", "observed", "fitted", "residual"}
+    assert {"key", "gain"} <= set(told["most_informative"][0])
+    estimate = told["estimates"]["security.demand_spillover"]
+    assert {"value", "low", "high", "from", "prior_share"} <= set(estimate)
+    assert estimate["value"] == pytest.approx(0.5, rel=2e-3)
+    assert estimate["from"] == "data"
+    assert told["estimates"]["cost.max_saving"]["from"] == "prior"
+    assert sum(told["gain"]["comes_from"].values()) == pytest.approx(1)
+    assert done.out == run("calibrate", DATA, "--format", "json").out
+
+
+def test_the_csv_lists_the_estimates(run: Run) -> None:
+    done = run("calibrate", DATA, "--format", "csv")
+    listed = {row["key"]: row for row in csv.DictReader(io.StringIO(done.out))}
+    assert float(listed["demand.cross_slope"]["value"]) == pytest.approx(0.7, rel=1e-3)
+    assert "warning:" in done.err
+
+
+def test_the_case_is_complete_commented_and_carries_the_posterior(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "case.yml"
+    assert run("calibrate", DATA, "--out", path, "--quiet").code == 0
+    text = path.read_text(encoding="utf-8")
+    case = load_case(path)
+    told = json.loads(run("calibrate", DATA, "--format", "json").out)
+    assert told["case_file"] == text
+    assert told["case"] == case.resolved
+    for said in (
+        *("firms[0].price 12.7225 (5 %): price list", "(rivalry): 0.2, held fixed"),
+        *("priors.max_saving", "0 % from priors", "today's market is another one"),
+    ):
+        assert said in text
+    lines = text.splitlines()
+    for key in ("intercept", "own_slope", "cross_slope", "rivalry", "scale", "base"):
+        at = next(n for n, line in enumerate(lines) if line.strip().startswith(f"{key}:"))
+        assert lines[at - 1].strip().startswith("#")
+    assert case.uncertainty is not None
+    assert "security.rivalry" not in case.uncertainty.keys  # held fixed
+    for key, one in case.uncertainty.distributions.items():
+        assert one.lognormal is not None
+        median, sd = one.lognormal
+        estimate = told["estimates"][key]
+        assert median == pytest.approx(estimate["value"], rel=1e-8)
+        assert sd > 0
+    ranks = case.uncertainty.rank_correlation
+    names = list(case.uncertainty.keys)
+    gamma, lambda_c = names.index("cost.max_saving"), names.index("cost.spillover")
+    assert ranks[gamma, lambda_c] < -0.9  # only their product is told
+
+
+def test_a_table_says_what_a_file_does(run: Run, rows: Path) -> None:
+    from_file, from_rows = (
+        json.loads(run("calibrate", *given, "--format", "json").out)["estimates"]
+        for given in ((DATA,), (rows, *OPTIONS))
+    )
+    assert {key: one["value"] for key, one in from_file.items()} == {
+        key: one["value"] for key, one in from_rows.items()
+    }
+
+
+def test_semicolons_and_decimal_commas(run: Run, rows: Path, tmp_path: Path) -> None:
+    other = tmp_path / "german.csv"
+    text = rows.read_text().replace(",", ";").replace(".", ",")
+    other.write_bytes(b"\xef\xbb\xbf" + text.encode())
+    one, two = (run("calibrate", path, *OPTIONS, "--format", "csv") for path in (rows, other))
+    assert one.out == two.out
+
+
+def test_symmetric_slopes_need_one_margin_only(run: Run, rows: Path) -> None:
+    rows.write_text(rows.read_text().replace("0.7566", ""))
+    done = run("calibrate", rows, *OPTIONS)
+    assert done.code == 2
+    assert "firms[1] has neither margin nor unit_cost" in done.err
+    done = run("calibrate", rows, *OPTIONS, "--symmetric", "--format", "json")
+    assert done.code == 0
+    assert "demand.own_slope" in json.loads(done.out)["estimates"]
+
+
+def test_parameters_of_each_firm(run: Run) -> None:
+    done = run(
+        *("calibrate", DATA, "--per-firm", "own_slope", "--per-firm", "cost_scale"),
+        *("--format", "json", "--bootstrap", "20"),
+    )
+    told = json.loads(done.out)
+    assert "cost.scale[1]" in told["estimates"]
+    assert told["parameters"] == 14
+
+
+# --- bad data: one clear message each
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (
+            "0.7642",
+            "-0.7642",
+            "firms.csv:2: firms[0].margin is -0.7642; it must lie in (0, 1] (a share: 40 per cent"
+            " is 0.4)",
+        ),
+        ("0.5833", "1.5833", "firms.csv:3: firms[1].diversion is 1.5833; it must lie in (0, 1]"),
+        ("0.4375", "40", "firms.csv:2: firms[0].diversion is 40; it must lie in (0, 1] (a share"),
+        ("0.7642", "high", 'firms.csv:2: firms[0].margin is "high"; it must be a number in (0, 1]'),
+        ("0.0465", "1.2", "firms.csv:3: firms[1].sharing is 1.2; it must lie in [0, 1]"),
+        ("12.7225", "", "firms.csv:2: firms[0].price is missing; give a number in (0, inf)"),
+        ("12.7225", "0", "firms.csv:2: firms[0].price is 0; it must lie in (0, inf)"),
+        ("15.556", "nan", "firms.csv:2: firms[0].quantity is"),
+        ("sharing", "shring", "firms.csv:2: firms[0].shring is not a known key; did you mean shar"),
+        (f"\n{BETA}", "", "firms.csv:1: firms describes 1; the model has two rivals"),
+        (BETA, f"{BETA}\n{BETA}", "firms.csv:1: firms describes 3; the model has two rivals"),
+        (BETA, f"{BETA},1,2", "firms.csv:3: firms[1] has 11 cells under 9 heads"),
+        ("Beta", "Alpha", 'firms.csv:3: firms[1].name is "Alpha", as the first firm\'s'),
+    ],
+)
+def test_bad_data_get_one_message_at_their_place(
+    run: Run, rows: Path, monkeypatch: pytest.MonkeyPatch, old: str, new: str, said: str
+) -> None:
+    monkeypatch.chdir(rows.parent)
+    rows.write_text(rows.read_text().replace(old, new))
+    done = run("calibrate", rows.name, *OPTIONS, "--out", "case.yaml")
+    assert done.code == 2
+    told = done.err.splitlines()
+    assert said in told[0]
+    assert len(told) == (2 if new == "shring" else 1)
+    assert not done.out
+    assert not Path("case.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("block", "said"),
+    [
+        ({"common": {"leak_swich": 0.3}}, "common.leak_swich is not a known key; did you mean"),
+        ({"priors": {"rivalry": 2}}, "priors.rivalry is 2; it must lie in [0, 1)"),
+        ({"priors": {"rivalry": {"median": 0.2, "log_sd": -1}}}, "priors.rivalry.log_sd is -1"),
+        ({"priors": {"leak_switch": 0.3}}, "priors.leak_switch is held fixed beside"),
+        ({"priors": {"max_saving": 0.005}}, "firms[0].saving_share is 0.00756, which"),
+        ({"noise": {"margin": 5}}, "noise.margin is 5; it must lie in [0, 1]"),
+        ({"noise": {"prize": 0.1}}, "noise.prize is no observation"),
+        ({"sources": {"firms[0].prize": "x"}}, "sources.firms[0].prize is neither"),
+        ({"per_firm": ["b1"]}, 'per_firm[0] is "b1"; it must be one of own_slope'),
+        ({"firms": "two"}, 'firms is "two"; it must be a list of two firms'),
+        ({"reference_investment": 0}, "reference_investment is 0"),
+    ],
+)
+def test_faults_of_a_file(run: Run, tmp_path: Path, block: dict[str, object], said: str) -> None:
+    tree = read_document(DATA).tree
+    for key, value in block.items():
+        own = tree.get(key)
+        tree[key] = own | value if isinstance(own, dict) and isinstance(value, dict) else value
+    path = tmp_path / "data.json"
+    path.write_text(json.dumps(tree))
+    done = run("calibrate", path)
+    assert done.code == 2
+    assert said in done.err
+    assert len(done.err.splitlines()) == (2 if "max_saving" in said or "saving" in said else 1)
+
+
+def test_margin_and_unit_cost_say_the_same(run: Run, tmp_path: Path) -> None:
+    tree = read_document(DATA).tree
+    tree["firms"][0]["unit_cost"] = 3
+    tree["firms"][1].pop("margin")
+    tree["firms"][1]["unit_cost"] = 13
+    path = tmp_path / "data.json"
+    path.write_text(json.dumps(tree))
+    done = run("validate", path)
+    assert done.code == 2
+    assert "firms[0].unit_cost stands beside margin" in done.err
+    assert "firms[1].unit_cost is 13; it must be below the price" in done.err
+
+
+def test_what_is_no_market_is_refused_and_nothing_is_written(
+    run: Run, rows: Path, tmp_path: Path
+) -> None:
+    rows.write_text(rows.read_text().replace("0.0617", "0"))
+    case = tmp_path / "case.yaml"
+    case.write_text("mine")
+    done = run("calibrate", rows, *OPTIONS, "--out", case)
+    assert done.code == 3
+    assert "Alpha shares nothing" in done.out
+    assert "not met" in done.err
+    assert case.read_text() == "mine"
+    told = json.loads(run("calibrate", rows, *OPTIONS, "--format", "json").out)
+    assert told["case"] is None
+    assert told["refused"]["code"] == "sharing_at_its_bound"
+    assert told["refused"]["numbers"] == {"sharing": 0.0}
+    assert told["most_informative"] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--out", "case.txt"), "ends in .yaml or .yml"),
+        (("--out", "missing/case.yaml"), "does not exist"),
+        (("--symmetric", "--per-firm", "own_slope"), "opposite"),
+        (("--bootstrap", "5"), "20 to 2000"),
+        (("--common", "leak_switch"), "is no KEY=VALUE"),
+    ],
+)
+def test_wrong_usage(run: Run, rows: Path, arguments: tuple[str, ...], said: str) -> None:
+    done = run("calibrate", rows, *OPTIONS, *arguments)
+    assert done.code == 2
+    assert said in " ".join(done.err.split())
+
+
+def test_the_data_are_not_written_over_and_a_case_is_no_data(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "data.yaml"
+    path.write_bytes(DATA.read_bytes())
+    done = run("calibrate", path, "--out", path)
+    assert done.code == 2
+    assert path.read_bytes() == DATA.read_bytes()
+    done = run("calibrate", ROOT / "cases" / "two_vendors.yaml")
+    assert done.code == 2
+    assert "is a case, not data" in done.err
+
+
+def test_data_are_shipped_validated_and_have_a_schema(run: Run) -> None:
+    assert "data/two_vendors_2025" in run("examples", "list").out
+    assert "data to calibrate from" in run("validate", DATA).out
+    told = json.loads(run("schema", "--data").out)
+    assert "firms" in told["properties"]
+    assert run("schema", "--data", "--design").code == 2
+
+
+def test_strict_fails_on_warnings(run: Run) -> None:
+    done = run("calibrate", DATA, "--strict", "--quiet")
+    assert done.code == 3
+    assert "weakly_identified" in done.err
