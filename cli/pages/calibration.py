@@ -6,6 +6,7 @@ from typing import Any
 
 from cli.pages import figures
 from cli.pages.page import Column, Page
+from mechanism.casefile.policies import policy_of
 
 FEW = 4
 """Lines shown of what is listed by size."""
@@ -40,11 +41,13 @@ def calibration(tree: dict[str, Any], page: Page, digits: int) -> str:
 def _gain(tree: dict[str, Any], page: Page, digits: int) -> None:
     gain, money = tree["gain"], tree["units"]["money"]
     unit = f" {money}" if money else ""
-    what = gain["policy"] if gain["recommended"] else f"{gain['policy']}, which is not recommended,"
+    what = policy_of(gain["policy"]).phrase
+    if not gain["recommended"]:
+        what = f"{what} (not recommended: what is recommended is to leave the market as it is)"
     low, value, high = (figures.number(gain[key], digits) for key in ("low", "value", "high"))
     page.sentence(
-        f"At these values {what} brings {value}{unit} over today's market, between {low} and {high}"
-        " in nine of ten cases as far as the data and what is assumed go."
+        f"At these values the gain over today's market from {what} is {value}{unit}, and nine times"
+        f" in ten between {low} and {high}, as far as the data and what is assumed go."
     )
     turns = [pair for pair in gain["elasticities"].items() if abs(pair[1]) >= 0.1][:FEW]
     if turns:
@@ -79,7 +82,7 @@ def _estimates(tree: dict[str, Any], page: Page, digits: int) -> None:
     if tree["rank"] is not None:
         page.sentence(
             f"The observations tell {tree['rank']} of {tree['parameters']} directions in the"
-            f" parameters, the best of them {tree['condition']:.3g} times better than the worst."
+            f" parameters, the best of them {tree['condition']:,.0f} times better than the worst."
         )
 
 
@@ -131,15 +134,20 @@ def _errors(residual: float) -> str:
 
 
 def _informative(tree: dict[str, Any], page: Page) -> None:
-    page.heading("Which further observation would narrow the gain most")
+    page.heading("What would narrow the gain most")
     worth = [row for row in tree["most_informative"] if row["gain"] >= SCARCELY][:FEW]
     for row in worth:
-        again = ", observed once more" if row["observed"] else ", not observed yet"
-        page.sentence(f"{row['key']}{again}: narrows it by {100 * row['gain']:.2g} %", bullet="- ")
-    if not worth:
-        page.sentence(
-            "None of those that a data file takes: what is open is what is assumed, see priors."
+        how = (
+            "a belief twice as firm"
+            if row["key"].startswith("priors.")
+            else "observed once more"
+            if row["observed"]
+            else "not observed yet"
         )
+        narrower = f"{100 * row['gain']:.2g} %"
+        page.sentence(f"{row['key']}, {how}: narrows it by {narrower}", bullet="- ")
+    if not worth:
+        page.sentence("Nothing that a data file takes narrows it by as much as half a per cent.")
 
 
 def _word(key: str) -> str:

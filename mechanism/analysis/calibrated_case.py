@@ -169,11 +169,9 @@ def assumed(fit: Fit) -> list[str]:
             instead = f"observe {pinned}, or give priors.{name}" if pinned else f"priors.{name}"
             told = f"the usual prior, as nothing observed tells it; better {instead}"
         spread = (
-            "held fixed"
-            if prior.log_sd is None
-            else f"median, log standard deviation {prior.log_sd:g}"
+            "held fixed" if prior.log_sd is None else f"log standard deviation {prior.log_sd:g}"
         )
-        out.append(f"{WORDS[name]} ({name}) {prior.median:.6g}, {spread}" + _from(told))
+        out.append(f"{WORDS[name]} ({name}): {prior.median:.6g}, {spread}" + _from(told))
     return out or ["nothing"]
 
 

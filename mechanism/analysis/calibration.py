@@ -75,7 +75,7 @@ class CalibratedValue:
     def why_certain(self) -> str:
         """Why, in words."""
         if self.source == "prior":
-            return "held by a prior"
+            return "held fixed, see Assumed"
         return "nothing: a unit costs nothing" if not self.value else "told exactly"
 
 

@@ -46,10 +46,11 @@ class Turn:
 
 @dataclass(frozen=True, kw_only=True)
 class Informative:
-    """A further observation."""
+    """A further observation, or a firmer belief."""
 
     key: str
-    """What is observed, of both firms where each has its own."""
+    """What is observed, of both firms where each has its own; `priors.max_saving` is a belief whose
+    standard deviation is halved."""
     gain: float
     """Share by which it narrows the standard deviation of the logarithm of the policy's gain."""
     observed: bool
@@ -149,21 +150,33 @@ def _informative(fit: Fit, gradient: Array, sd: float) -> tuple[Informative, ...
     with np.errstate(divide="ignore", invalid="ignore"):
         rows = problem.derivatives(fit.theta, fit.today, wanted)
     rows = np.where(np.isfinite(rows), rows, 0.0)  # of what is nothing: nothing is saved, say
-    for key in dict.fromkeys(key for key, _ in wanted):
-        H = rows[[k for k, (other, _) in enumerate(wanted) if other == key]]
+
+    def narrowed(H: Array, variance: Array) -> float:
         # Sherman, Morrison and Woodbury: no inverse of what may be nearly singular
         VH = fit.covariance @ H.T
-        left = fit.covariance - VH @ np.linalg.solve(noise**2 * np.eye(len(H)) + H @ VH, VH.T)
+        left = fit.covariance - VH @ np.linalg.solve(np.diag(variance) + H @ VH, VH.T)
         after = np.sqrt(max(0.0, float(gradient @ left @ gradient)))
+        return float(1 - after / sd) if sd else 0.0
+
+    for key in dict.fromkeys(key for key, _ in wanted):
+        H = rows[[k for k, (other, _) in enumerate(wanted) if other == key]]
         told = {"margin": "unit_cost", "diversion": "cross_elasticity"}.get(key, key)
         data = problem.data
         out.append(
             Informative(
                 key=key,
-                gain=float(1 - after / sd) if sd else 0.0,
+                gain=narrowed(H, np.full(len(H), noise**2)),
                 observed=data.has(key) or data.has(told),
             )
         )
+    where, _, spread = problem.believed
+    names = [problem.layout.slots[k].name for k in where]
+    for name in dict.fromkeys(names):
+        rows_of = [n for n, other in enumerate(names) if other == name]
+        # half the standard deviation is four times the precision: three times is added
+        H = np.eye(len(fit.theta))[where[rows_of]]
+        gain = narrowed(H, spread[rows_of] ** 2 / 3)
+        out.append(Informative(key=f"priors.{name}", gain=gain, observed=False))
     return tuple(sorted(out, key=lambda one: -one.gain))
 
 
