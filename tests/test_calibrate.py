@@ -368,6 +368,23 @@ def test_intervals_owe_to_priors_what_is_left_without_data() -> None:
         assert 0 <= one.prior_share <= 1
 
 
+def test_a_unit_cost_beside_a_margin_close_to_one_may_be_none() -> None:
+    """Its logarithm is not told, but its size is: about the noise of the margin."""
+    at = today(parameters(margin=[0.97, 0.75]))
+    assert at is not None
+    found = calibrate(data(at))
+    assert found.case is not None
+    assert found.case.uncertainty is not None
+    by = {one.key: one for one in found.estimates}
+    first, second = by["unit_cost.base[0]"], by["unit_cost.base[1]"]
+    assert first.low == 0.0
+    assert first.high < 6 * first.value
+    assert second.low > 0
+    forms = found.case.uncertainty.distributions
+    assert forms["unit_cost.base[0]"].normal is not None
+    assert forms["unit_cost.base[1]"].lognormal is not None
+
+
 def test_a_bootstrap_agrees_with_the_curvature() -> None:
     at = today(parameters())
     assert at is not None

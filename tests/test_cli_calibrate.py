@@ -268,6 +268,14 @@ def test_wrong_usage(run: Run, rows: Path, arguments: tuple[str, ...], said: str
     assert said in " ".join(done.err.split())
 
 
+def test_a_spreadsheet_is_asked_for_as_csv(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "firms.xlsx"
+    path.write_bytes(b"PK")
+    done = run("calibrate", path)
+    assert done.code == 2
+    assert "save its sheet as CSV" in done.err
+
+
 def test_the_data_are_not_written_over_and_a_case_is_no_data(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "data.yaml"
     path.write_bytes(DATA.read_bytes())

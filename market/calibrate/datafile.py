@@ -219,6 +219,8 @@ class DataFile(Block):
 
 OF_FIRMS = tuple(key for key in FirmRow.model_fields if key != "name")
 OF_BOTH = tuple(Common.model_fields)
+SHEETS = (".xlsx", ".xls", ".ods", ".parquet")
+"""Endings of tables that are not read."""
 USUAL_NOISE = 0.05
 """Relative standard error of an observation of which none is told."""
 SAME_AS = {"leak_switch": "leak_switch", "stolen_share": "rivalry"}
@@ -246,11 +248,11 @@ def read_data(
         BadCase: With every fault, its place and what is admissible.
     """
     faults: list[Fault] = []
-    document = (
-        _table(Path(path))
-        if Path(path).suffix.lower() == ".csv"
-        else read_document(path, faults=faults)
-    )
+    ending = Path(path).suffix.lower()
+    if ending in SHEETS:
+        message = "a table is read as CSV, not as a spreadsheet; save its sheet as CSV"
+        raise BadCase([Fault(Place(str(path)), "", message)])
+    document = _table(Path(path)) if ending == ".csv" else read_document(path, faults=faults)
     if {"demand", "security"} & set(document.tree) and not is_data(document.tree):
         message = "is a case, not data; `pigou evaluate` takes it"
         raise BadCase([*faults, Fault(document.place(()), "", message)])

@@ -28,6 +28,8 @@ SPREAD_DIGITS = 6
 """Of standard deviations and correlations."""
 CERTAIN = 1e-9
 """Standard deviation of a logarithm below which a value is certain."""
+NEAR_NOTHING = 0.3
+"""Standard deviation of the logarithm of a unit cost beyond which it is taken as normal."""
 LEAST_SHOWN = 0.05
 """Elasticity of a value in an observation below which the observation is not named."""
 MOST_SHOWN = 4
@@ -77,6 +79,18 @@ def _put(tree: Json, path: KeyPath, value: float) -> None:
         parent[str(name)] = value
 
 
+def near_nothing(key: str, sd: float) -> bool:
+    """Whether a unit cost may as well be none, the standard deviation of its logarithm being this:
+    what is left of a price beside a margin close to 1 is not told by its order of size."""
+    return key.startswith("unit_cost.") and sd > NEAR_NOTHING
+
+
+def _form(key: str, value: float, sd: float) -> Json:
+    """A value's distribution: log-normal, or normal where it may as well be none."""
+    form, spread = ("normal", value * sd) if near_nothing(key, sd) else ("lognormal", sd)
+    return {form: [rounded(value), rounded(spread, SPREAD_DIGITS)]}
+
+
 def _uncertainty(fit: Fit) -> Json | None:
     """The posterior: log-normal values joined by rank correlations."""
     keys = [key for key, value in fit.case_values.items() if value]
@@ -89,7 +103,7 @@ def _uncertainty(fit: Fit) -> Json | None:
     linear = fit.case_covariance[np.ix_(open_, open_)] / np.outer(spread, spread)
     ranks = rank_correlation(linear)
     block: Json = {
-        key: {"lognormal": [rounded(fit.case_values[key]), rounded(float(sd), SPREAD_DIGITS)]}
+        key: _form(key, fit.case_values[key], float(sd))
         for key, sd in zip(names, spread, strict=True)
     }
     ranks = _sparse(np.round(ranks, SPREAD_DIGITS))
@@ -144,8 +158,8 @@ def _lines(fit: Fit, tree: Json, found: dict[str, CalibratedValue], source: str)
         yield f"{block}:"
         yield from _block(tree[block], block, 1, found, firm_names(data.firms))
     if "uncertainty" in tree:
-        yield "# What is left open: log-normal [median, standard deviation of the logarithm] of"
-        yield "# each value, joined by rank correlations."
+        yield "# What is left open: log-normal [median, standard deviation of the logarithm] of a"
+        yield "# value (normal of a unit cost that may be none), joined by rank correlations."
         yield "uncertainty:"
         for key, value in tree["uncertainty"].items():
             if key != "correlation":

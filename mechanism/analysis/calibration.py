@@ -16,7 +16,13 @@ from market.calibrate.observed import Data, NoCase, Prior, WhyNoCase
 from market.casefile.faults import BadCase
 from market.model.case import Array
 from market.regimes import REGIMES, solve_regime
-from mechanism.analysis.calibrated_case import CERTAIN, case_text, case_tree, usual_priors
+from mechanism.analysis.calibrated_case import (
+    CERTAIN,
+    case_text,
+    case_tree,
+    near_nothing,
+    usual_priors,
+)
 from mechanism.analysis.informative import GainAtStake, gain_at_stake
 from mechanism.casefile.policies import TODAY
 from mechanism.casefile.proportions import misfits
@@ -258,11 +264,7 @@ def estimates(fit: Fit, spread: Array | None = None) -> tuple[CalibratedValue, .
             k += bool(value)
             continue
         share = float(fit.case_prior_shares[k])
-        low, high = (
-            value * np.exp(np.array([-1, 1]) * NORMAL_90 * sd[k])
-            if spread is None
-            else spread[:, k]
-        )
+        low, high = interval(key, value, float(sd[k])) if spread is None else spread[:, k].tolist()
         moved = sorted(
             zip(names, fit.influence[k].tolist(), strict=True), key=lambda pair: -abs(pair[1])
         )
@@ -279,6 +281,18 @@ def estimates(fit: Fit, spread: Array | None = None) -> tuple[CalibratedValue, .
         )
         k += 1
     return tuple(out)
+
+
+FARTHEST = 300.0
+"""Logarithm beyond which an end of an interval is not told."""
+
+
+def interval(key: str, value: float, sd: float) -> tuple[float, float]:
+    """The 90 per cent interval of a value whose logarithm has this standard deviation."""
+    if near_nothing(key, sd):
+        return max(0.0, value * (1 - NORMAL_90 * sd)), value * (1 + NORMAL_90 * sd)
+    apart = np.exp(min(NORMAL_90 * sd, FARTHEST))
+    return float(value / apart), float(value * apart)
 
 
 def _spread(fit: Fit, draws: int, seed: int) -> Array | None:
