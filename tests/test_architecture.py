@@ -110,6 +110,12 @@ ROOMS = {
         "mechanism.ranking",
         "mechanism.report",
     ),
+    "mechanism.uncertainty": (
+        "market.casefile",
+        "market.model",
+        "mechanism.casefile",
+        "mechanism.analysis",
+    ),
     "mechanism.claims": (
         *MARKET,
         "mechanism.casefile",

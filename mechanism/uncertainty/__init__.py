@@ -1,0 +1,1 @@
+"""What is not known exactly: markets drawn from it, and what policies come to over them."""

@@ -1,0 +1,155 @@
+"""Markets drawn from what a case says is not known exactly.
+
+Points of a scrambled Sobol sequence become normal numbers, which a Gaussian copula joins by the
+case's rank correlations, and those become values by each parameter's distribution. A draw that is
+no admissible case (a share above one, a cross slope above an own one) is counted and replaced by a
+further point of the sequence: the distributions are those of the block, given that the market is
+one.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from market.casefile.faults import BadCase, Fault
+from market.model.case import Array
+from market.text import Json
+from mechanism.casefile.case_keys import key_path
+from mechanism.casefile.schema import PolicyCase, case_at
+from mechanism.casefile.uncertainty import Distribution, Uncertainty, copula_correlation
+from mechanism.frozen import freeze
+
+MOST_TRIED = 20
+"""Points tried for each draw that is asked for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draws:
+    """Markets drawn."""
+
+    keys: tuple[str, ...]
+    """What is uncertain."""
+    values: Array
+    """(n, K): of the markets, in the order of the sequence."""
+    cases: tuple[PolicyCase, ...]
+    """The cases there, certain ones."""
+    inadmissible: int
+    """Points before the last of them that are no case."""
+    why: Mapping[str, int]
+    """How many of these had which key at fault."""
+
+    def __post_init__(self) -> None:
+        freeze(self)
+
+
+def draw(case: PolicyCase) -> Draws:
+    """As many markets as the case's block asks for.
+
+    Raises:
+        ValueError: Everything in the case is certain.
+        BadCase: Hardly any draw is an admissible case.
+    """
+    block = case.uncertainty
+    if block is None:
+        raise ValueError("nothing in this case is uncertain; give it a block `uncertainty`")
+    tree = certain(case)
+    paths = [key_path(key) for key in block.keys]
+    found: list[PolicyCase] = []
+    kept: list[Array] = []
+    why: Counter[str] = Counter()
+    tried = 0
+    for values in _points(block):
+        if len(found) == block.draws:
+            break
+        tried += 1
+        drawn = case_at(tree, dict(zip(paths, values.tolist(), strict=True)))
+        if isinstance(drawn, BadCase):
+            why[drawn.faults[0].key.partition("[")[0]] += 1
+        else:
+            found.append(drawn)
+            kept.append(values)
+    if len(found) < block.draws:
+        often = ", ".join(f"{key} ({count:,})" for key, count in why.most_common(3))
+        raise BadCase(
+            [
+                Fault(
+                    None,
+                    "uncertainty",
+                    f"gives {tried - len(found):,} of {tried:,} draws that are no case, at fault"
+                    f" most often {often}; narrow the distributions",
+                )
+            ]
+        )
+    return Draws(
+        keys=block.keys,
+        values=np.array(kept),
+        cases=tuple(found),
+        inadmissible=tried - len(found),
+        why=dict(why),
+    )
+
+
+def certain(case: PolicyCase) -> Json:
+    """The case's tree without its uncertainty and without what is expected of its results."""
+    return case.resolved | {"uncertainty": None, "expect": {}}
+
+
+def _points(block: Uncertainty) -> list[Array]:
+    """The points of the sequence as values (K,)."""
+    from scipy.special import ndtr, ndtri
+    from scipy.stats import qmc
+
+    size = len(block.keys)
+    sobol = qmc.Sobol(d=size, scramble=True, rng=np.random.default_rng(block.seed))
+    with warnings.catch_warnings():
+        # A number of draws that is no power of two is what the case asks for.
+        warnings.simplefilter("ignore", UserWarning)
+        uniform = sobol.random(MOST_TRIED * block.draws)
+    inside = np.clip(uniform, np.finfo(float).tiny, 1 - 2**-53)
+    joined = ndtr(ndtri(inside) @ root(copula_correlation(block.rank_correlation)))
+    columns = [quantile(one, joined[:, k]) for k, one in enumerate(block.distributions.values())]
+    return list(np.stack(columns, -1))
+
+
+def root(correlation: Array) -> Array:
+    """The symmetric root (K, K) of a matrix of correlations; where rounding has left it no matrix
+    of correlations, of the nearest that drops what is negative."""
+    sizes, directions = np.linalg.eigh(correlation)
+    made = (directions * np.sqrt(np.maximum(sizes, 0.0))) @ directions.T
+    return np.asarray(made / np.linalg.norm(made, axis=0))
+
+
+def quantile(given: Distribution, p: Array) -> Array:
+    """Values at probabilities p in (0, 1)."""
+    from scipy.special import betaincinv, ndtri
+
+    if given.normal is not None:
+        centre, spread = given.normal
+        return np.asarray(centre + spread * ndtri(p))
+    if given.lognormal is not None:
+        median, spread = given.lognormal
+        return np.asarray(median * np.exp(spread * ndtri(p)))
+    if given.uniform is not None:
+        low, high = given.uniform
+        return low + (high - low) * p
+    if given.log_uniform is not None:
+        low, high = given.log_uniform
+        return np.asarray(low * (high / low) ** p)
+    if given.triangular is not None:
+        low, mode, high = given.triangular
+        turn = (mode - low) / (high - low)
+        rising = low + np.sqrt(p * (high - low) * (mode - low))
+        falling = high - np.sqrt((1 - p) * (high - low) * (high - mode))
+        return np.where(p < turn, rising, falling)
+    if given.beta is not None:
+        a, b, low, high = given.beta
+        return np.asarray(low + (high - low) * betaincinv(a, b, p))
+    assert given.values is not None
+    weights = np.array(given.weights or [1.0] * len(given.values))
+    steps = np.cumsum(weights) / weights.sum()
+    return np.array(given.values)[np.minimum(np.searchsorted(steps, p), len(steps) - 1)]
