@@ -272,7 +272,6 @@ PLAIN = {
     "mechanism/casefile/case_keys.py",
     "mechanism/casefile/json_schema.py",
     "mechanism/casefile/schema.py",
-    "mechanism/casefile/json_schema.py",
     "mechanism/claims/claims_tree.py",
     "mechanism/design/setting_file.py",
     "mechanism/report/evaluation_tree.py",
