@@ -582,6 +582,20 @@ def test_a_symmetric_slope_that_asks_for_a_margin_above_one_is_refused() -> None
         pose(parse_data(tree))
 
 
+def test_a_market_of_firms_that_differ_meets_what_was_observed() -> None:
+    """Whatever the noise: as many parameters as there are observations, diversion told once."""
+    at = today(parameters())
+    assert at is not None
+    tree = observed(at, MARKET, 0.05, np.random.default_rng(5))
+    tree["firms"][1].pop("diversion")
+    own = ["own_slope", "demand_spillover", "leakage_own", "cost_scale", "cost_spillover"]
+    found = fit(parse_data(tree | {"per_firm": own}))
+    assert found.degrees == 0
+    assert found.p_value is None
+    for one in found.moments:
+        assert one.fitted == pytest.approx(one.observed, rel=1e-6), one.key
+
+
 def test_what_nothing_pins_is_named() -> None:
     at = today(parameters())
     assert at is not None

@@ -84,6 +84,9 @@ def test_it_is_replaced_whole_by_a_case_based_on_another(tmp_path: Path) -> None
         ({"cost.form": {"uniform": [0, 1]}}, "only numbers can be uncertain"),
         ({"cost.investment_cap": {"uniform": [0, 1]}}, "is null in this case; only numbers"),
         ({"demand": {"uniform": [0, 1]}}, "is a block or a list"),
+        ({"demand.cross_slope[0]": {"uniform": [0, 1]}}, "has one value for both firms"),
+        ({"demand.intercept[2]": {"uniform": [0, 1]}}, "[0] is firm 1's, [1] firm 2's"),
+        ({"expect": {"uniform": [0, 1]}}, "is not a key of this case"),
         ({"cost.scale": {}}, "gives no distribution; give one of normal"),
         (
             {"cost.scale": {"uniform": [1, 2], "normal": [1, 1]}},
@@ -126,6 +129,12 @@ def test_what_is_wrong_is_told_at_its_key(block: Any, said: str) -> None:
     assert len(told) == 1
     assert told[0].startswith("uncertainty.")
     assert said in told[0]
+
+
+def test_firms_that_differ_have_a_distribution_each() -> None:
+    block = {"demand.intercept": {"uniform": [18, 22]}}
+    assert "for each firm in this case" in faults(block, "large_and_small")[0]
+    assert case(block).uncertainty is not None
 
 
 def test_correlations_that_contradict_each_other_are_refused() -> None:

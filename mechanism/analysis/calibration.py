@@ -107,6 +107,9 @@ class Goodness:
     """How many times better the best of these is told than the worst."""
     evaluations: int
     """Trials of the fit."""
+    implied_spillover: tuple[float | None, float | None]
+    """The demand spillover that either firm's sharing implies by itself, where the fit starts; None
+    where a firm tells none."""
 
     def __post_init__(self) -> None:
         freeze(self)
@@ -226,6 +229,7 @@ def calibrate(
 
 def goodness(fit: Fit) -> Goodness:
     """How well a fit meets its observations."""
+    implied = fit.problem.start.implied_spillover
     return Goodness(
         moments=fit.moments,
         priors=dict(fit.problem.priors),
@@ -236,7 +240,12 @@ def goodness(fit: Fit) -> Goodness:
         rank=fit.rank,
         condition=fit.condition,
         evaluations=fit.evaluations,
+        implied_spillover=(_told(implied[0]), _told(implied[1])),
     )
+
+
+def _told(value: float) -> float | None:
+    return None if np.isnan(value) else value
 
 
 def estimates(fit: Fit, spread: Array | None = None) -> tuple[CalibratedValue, ...]:

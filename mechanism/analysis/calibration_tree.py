@@ -43,6 +43,7 @@ def calibration_tree(found: Calibration) -> Tree:
             if fit is None
             else {"statistic": fit.statistic, "degrees": fit.degrees, "p_value": fit.p_value}
         ),
+        "implied_spillover": None if fit is None else list(fit.implied_spillover),
         "gain": (
             None
             if stake is None

@@ -21,7 +21,7 @@ from market.casefile.files import Document
 from market.casefile.schema import Block, Number, Positive, described
 from market.model.case import Array
 from market.text import Json
-from mechanism.casefile.case_keys import key_fault, key_path, value_at
+from mechanism.casefile.case_keys import BLOCKS, key_fault, key_path, value_at
 from mechanism.casefile.types import PAPERS, PRIVATE
 from mechanism.frozen import freeze
 
@@ -181,11 +181,16 @@ def _faults(block: UncertaintyBlock, resolved: Json) -> Iterator[tuple[KeyPath, 
 
 
 def _wrong_key(key: str, keys: list[str], resolved: Json) -> str | None:
-    if message := key_fault(resolved, key):
+    # Looking the key up is far cheaper than looking for what may be wrong with it.
+    if not _is_number(resolved, key) and (message := key_fault(resolved, key)):
         return message.replace("the base case", "this case")
     if key.startswith("types"):
         return "says what is private, not what is uncertain; give a distribution to a parameter"
+    if key.endswith("]") and (key.startswith("mechanism.") or key[:-3] in COMMON):
+        return "has one value for both firms; leave out the number in brackets"
     value = value_at_firm(resolved, key)
+    if isinstance(value, list):
+        return "has a value for each firm in this case; give each a distribution, by [0] and [1]"
     if isinstance(value, bool) or not isinstance(value, int | float):
         return f"is {show(value)} in this case; only numbers can be uncertain"
     bare = key.partition("[")[0]
@@ -197,15 +202,30 @@ def _wrong_key(key: str, keys: list[str], resolved: Json) -> str | None:
     return None
 
 
+COMMON = ("demand.cross_slope", "demand.cross_satiation", "cost.reference_investment")
+"""Parameters of the market that firms cannot have of their own."""
+
+
+def _is_number(resolved: Json, key: str) -> bool:
+    """Whether there is a number at this key of the market or the mechanism, of a firm there is."""
+    path = key_path(key)
+    no_firm = isinstance(path[-1], int) and path[-1] > 1
+    if path[0] not in BLOCKS or path[0] == "types" or no_firm:
+        return False
+    try:
+        value = value_at_firm(resolved, key)
+    except (LookupError, TypeError):
+        return False
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def value_at_firm(resolved: Json, key: str) -> Any:
-    """The value of a dotted key, where [0] or [1] may stand for a number common to both firms; of a
-    key without them the first firm's."""
+    """The value of a dotted key, where [0] or [1] may stand for a number common to both firms."""
     path = key_path(key)
     if isinstance(path[-1], int):
         held = value_at(resolved, path[:-1])
         return held[path[-1]] if isinstance(held, list) else held
-    held = value_at(resolved, path)
-    return held[0] if isinstance(held, list) and held else held
+    return value_at(resolved, path)
 
 
 def _wrong_form(given: Distribution) -> Iterator[tuple[KeyPath, str]]:
