@@ -535,6 +535,8 @@ class PolicyCase:
 
     def __post_init__(self, file: CaseFile, called: str) -> None:
         resolved = {**file.model_dump(mode="json"), "name": file.name or called}
+        if file.uncertainty is None:  # a case that says nothing of it keeps the hash it had
+            del resolved["uncertainty"]
         canonical = json.dumps(resolved, sort_keys=True, separators=(",", ":"), allow_nan=False)
         values = {
             "name": resolved["name"],
