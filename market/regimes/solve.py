@@ -10,7 +10,7 @@ and quantities are counted in, and given back in the market's own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -35,26 +35,31 @@ from market.model.outcome import (
     without_firm,
 )
 from market.model.payoff import Payoff
-from market.model.pricing import net_intercept, revenue_matrices, sold_matrix
+from market.model.pricing import net_intercept, sold_matrix
 from market.model.units import NaturalUnits, in_units, levels_from, levels_in, natural_units
 from market.model.wellposed import explain_zero_unit_cost, zero_unit_cost_pays
 from market.regimes.agreed_sharing import at_the_edge
+from market.regimes.exits import driven_out
 from market.regimes.leaving_out import better_without
 from market.regimes.objectives import firm_game, level_bounds, sole_payoff
 from market.regimes.points import Points
 from market.regimes.record import Outcomes, joined, outcome_at, outcomes, restored
 from market.regimes.search import given, optima, searched, thorough
 from market.regimes.sellers import RATE, STEEPEST, WithEveryFirm, among_sellers, climb_among_sellers
-from market.regimes.starts import all_around, of_all_sizes, of_one_firm, starting_levels
+from market.regimes.starts import all_around, of_all_sizes
 from market.regimes.table import REGIMES, Regime, needed_scale, unbounded, why_unbounded
-from market.solve.equilibrium import LAST_DIGITS, Game, best_reply_rounds, reply_eigenvalues
+from market.solve.equilibrium import reply_eigenvalues
 from market.solve.optimum import on_bound
 from market.solve.tolerances import DEFAULT, Tolerances
 
 SAME = 1e-4
 """Levels closer than this are one solution to a look at a few starts."""
+
+
 MORE = 1e-9
 """What a payoff has to exceed another by to be more, over max(1, |payoff|)."""
+
+
 SAME_STAGED = 1e-7
 """The same in games in stages, relative to max(1, |level|)."""
 
@@ -155,9 +160,6 @@ def solve_lanes(
     return restored(parts[0][1] if len(parts) == 1 else joined(lanes, parts), units)
 
 
-# --- the best of what a few starts found
-
-
 def _best(
     case: Case, regime: Regime, points: Points, endless: NDArray[np.bool_], tolerances: Tolerances
 ) -> Outcomes:
@@ -218,9 +220,6 @@ def _held(case: Case, regime: Regime, x: Array, tolerances: Tolerances) -> NDArr
     return held
 
 
-# --- everything that can be said of one market
-
-
 @dataclass(frozen=True, kw_only=True)
 class _Market:
     """One market, flat."""
@@ -257,26 +256,12 @@ def _judged(
 ) -> Outcomes:
     """The outcome of one market to which these points lead: the best that holds, with what can be
     proven of it, the others listed."""
-    case = market.case
-    real, gap = points.holds & points.market, np.nan
+    case, gap = market.case, np.nan
     if regime.sole:
-        # Payoff is flat where nothing is sold; what curves upward there is no optimum.
-        best_real = float(points.worth[real & ~_saddles(points)].max(initial=-np.inf))
-        refused = zero_unit_cost_pays(sole_payoff(case, regime), best_real)  # what climbs run after
-        driven = None
-        # Payoff squares prices, so levels with negative ones can look good: they describe no market
-        # and count nowhere.
-        seems = bool((points.worth[points.holds | ~points.market] > _more_than(best_real)).any())
-        if seems or refused or not np.isfinite(best_real) or market.endless:
-            more, driven = _with_every_firm(market, regime, tolerances)
-            points = Points.joined([points, more])
-            real = points.holds & points.market
-            best_real = float(points.worth[real & ~_saddles(points)].max(initial=-np.inf))
-        limit = -np.inf if driven is None else float(driven.value[0])
-        if refused and zero_unit_cost_pays(sole_payoff(case, regime), max(best_real, limit)):
-            return _failed("infeasible", explain_zero_unit_cost(market.own, regime.maximised))
-        if driven is not None and limit > _more_than(best_real):
-            return driven
+        points, without = _with_what_seems_better(market, regime, points, tolerances)
+        if without is not None:
+            return without
+    real = points.holds & points.market
     if not real.any():
         return _nothing(market, regime, points, tolerances)
     points = points.take(real)
@@ -287,19 +272,8 @@ def _judged(
         # A saddle is no optimum: only points without an ascending direction among the free levels
         # are listed.
         order = [i for i in order if not _saddles(points)[i]]
-        if not order:
-            return _failed(
-                "not_converged",
-                f"{regime.maximised} has no optimum among the levels at which ascents ended",
-            )
-        top, reached = float(points.worth.max()), float(points.worth[order[0]])
-        if top > _more_than(reached):  # a saddle of a market, from which ascents leave what is one
-            return _failed(
-                "infeasible",
-                f"{regime.maximised} is highest where some price or quantity would be negative:"
-                f" {market.money(top):.6g} is reached on the way there, and"
-                f" {market.money(reached):.6g} at the best optimum of a market",
-            )
+        if (no := _no_optimum(market, regime, points, order)) is not None:
+            return no
     best, x = order[0], points.levels[order]
     edge = (
         _edge(market, x[0], float(points.worth[best]))
@@ -315,7 +289,7 @@ def _judged(
         found = reply_eigenvalues(firm_game(case, regime), x, tolerances)
         moduli, stable = found[0], [bool(largest < 1) for largest in found.max(-1)]
         if only.status != "proven":
-            alone = _alone(market, _driven_out(market, regime, tolerances))
+            alone = _alone(market, driven_out(market.case, regime, tolerances))
         if len(order) + len(alone) > 1:
             apart = f", {len(alone)} of them with a firm out" if alone else ""
             several = f"{len(order) + len(alone) - 1} other found{apart}"
@@ -355,6 +329,57 @@ def _judged(
 def _more_than(value: float) -> float:
     """A payoff above which another is more than this one, beyond rounding."""
     return value + MORE * max(1.0, abs(value)) if np.isfinite(value) else value
+
+
+def _with_what_seems_better(
+    market: _Market, regime: Regime, points: Points, tolerances: Tolerances
+) -> tuple[Points, Outcomes | None]:
+    """A sole chooser's points, with the best of those at which every firm sells where something
+    seems to pay more than what was found; and what is told instead where it does.
+
+    Payoff squares prices, so levels with negative ones can look good: they describe no market and
+    count nowhere.
+    """
+
+    def reached(points: Points) -> float:
+        # Payoff is flat where nothing is sold; what curves upward there is no optimum.
+        real = points.holds & points.market & ~_saddles(points)
+        return float(points.worth[real].max(initial=-np.inf))
+
+    best, driven = reached(points), None
+    payoff = sole_payoff(market.case, regime)
+    refused = zero_unit_cost_pays(payoff, best)  # what climbs run after
+    seems = bool((points.worth[points.holds | ~points.market] > _more_than(best)).any())
+    if seems or refused or not np.isfinite(best) or market.endless:
+        more, driven = _with_every_firm(market, regime, tolerances)
+        points = Points.joined([points, more])
+        best = reached(points)
+    limit = -np.inf if driven is None else float(driven.value[0])
+    if refused and zero_unit_cost_pays(payoff, max(best, limit)):
+        why = explain_zero_unit_cost(market.own, regime.maximised)
+        return points, _failed("infeasible", why)
+    return points, driven if limit > _more_than(best) else None
+
+
+def _no_optimum(
+    market: _Market, regime: Regime, points: Points, order: list[int]
+) -> Outcomes | None:
+    """Why a sole chooser has no optimum among points, of which those of an order are none but
+    optima; None where it has."""
+    if not order:
+        return _failed(
+            "not_converged",
+            f"{regime.maximised} has no optimum among the levels at which ascents ended",
+        )
+    top, reached = float(points.worth.max()), float(points.worth[order[0]])
+    if top > _more_than(reached):  # a saddle of a market, from which ascents leave what is one
+        return _failed(
+            "infeasible",
+            f"{regime.maximised} is highest where some price or quantity would be negative:"
+            f" {market.money(top):.6g} is reached on the way there, and"
+            f" {market.money(reached):.6g} at the best optimum of a market",
+        )
+    return None
 
 
 def _saddles(points: Points) -> NDArray[np.bool_]:
@@ -500,65 +525,6 @@ def _out_at_most(
     return outcomes(1, status="infeasible", message=message, plain=True, thorough=True, **known)
 
 
-def _driven_out(market: _Market, regime: Regime, tolerances: Tolerances) -> Array:
-    """The equilibria (n, 4) of one market, natural units, at which a firm is out: those on which
-    best replies settle, whoever answers first, and those beside a firm that is idle; that of the
-    highest joint profit first."""
-    case = market.case
-    usual = starting_levels(case, revenue_matrices(case, regime.prices).sum(-3))[0][[0, 8]]
-    starts = np.concatenate([np.zeros((1, 4)), usual])
-    starts[:, SHARING] = np.clip(starts[:, SHARING], *regime.sharing_range)
-    answered = []
-    for first in (0, 1):
-        x = starts
-        for firm in (first, 1 - first):
-            x = _game_without_favour(case, regime, len(x)).reply(firm, x)[0]
-            x = x[np.isfinite(x).all(-1)]
-        answered.append(x)
-    x = np.concatenate(answered)
-    x = best_reply_rounds(_game_without_favour(case, regime, len(x)), x, 60)
-    x = x[np.isfinite(x).all(-1)]
-    rows, game = case.take(np.zeros(len(x), np.intp)), _game_without_favour(case, regime, len(x))
-    earned = true_profits(rows, x)
-    gains = np.stack([game.reply(firm, x)[1] - earned[:, firm] for firm in (0, 1)], -1)
-    visible = np.maximum(tolerances.regret, LAST_DIGITS * np.abs(earned).max(-1))
-    stays = (gains.max(-1) <= visible) & sales(rows, net_intercept(rows, x)).out.any(-1)
-    x = np.concatenate([x[stays], *_beside_an_idle_firm(case, regime, tolerances)])
-    joint = true_profits(case.take(np.zeros(len(x), np.intp)), x).sum(-1)
-    found: list[Array] = []
-    for y in x[np.argsort(-joint, kind="stable")]:
-        close = tolerances.distinct * np.maximum(1.0, np.abs(y))
-        if not any((np.abs(y - other) <= close).all() for other in found):
-            found.append(y)
-    return np.array(found).reshape(-1, 4)
-
-
-def _game_without_favour(case: Case, regime: Regime, lanes: int) -> Game:
-    """The game of one flat case in so many lanes, replies that drive the rival out among those
-    that nominate equilibria."""
-    return replace(firm_game(case.take(np.zeros(lanes, np.intp)), regime), nominate=None)
-
-
-def _beside_an_idle_firm(case: Case, regime: Regime, tolerances: Tolerances) -> Iterator[Array]:
-    """Levels (1, 4) of one flat market at which a firm that invests nothing is out and neither
-    gains by own levels.
-
-    What a firm that is out shares costs it nothing, yet it may be what makes it pay its rival to
-    keep it out: the least of a grid at which that holds.
-    """
-    for out in (0, 1):
-        x = of_one_firm(case, out, regime.sharing_range)
-        x = x[x[:, 2 + out] == 0]
-        game = firm_game(case.take(np.zeros(len(x), np.intp)), regime)
-        x, most = game.reply(1 - out, x)
-        x = np.where(np.isfinite(x).all(-1, keepdims=True), x, 0.0)
-        earned = true_profits(case, x)
-        visible = np.maximum(tolerances.regret, LAST_DIGITS * np.abs(earned).max(-1))
-        stays = (most - earned[:, 1 - out] <= visible) & (game.reply(out, x)[1] <= visible)
-        found = np.flatnonzero(stays & sales(case, net_intercept(case, x)).out[:, out])
-        yield x[found[:1]]
-
-
 def _without(market: _Market, x: Array) -> Outcomes | None:
     """What is said of levels (n, 4), natural units, that solve a game and at each of which a firm
     is out, the first being what is told first; None where there are none."""
@@ -606,7 +572,7 @@ def _nothing(market: _Market, regime: Regime, points: Points, tolerances: Tolera
         if not regime.sole:
             x = points.levels[best : best + 1]
             x = x[sales(market.case, net_intercept(market.case, x)).out.any(-1)]
-            alone = x if regime.staged else _driven_out(market, regime, tolerances)
+            alone = x if regime.staged else driven_out(market.case, regime, tolerances)
             if (driven := _without(market, alone)) is not None:
                 return driven
         return _failed(
@@ -621,7 +587,7 @@ def _nothing(market: _Market, regime: Regime, points: Points, tolerances: Tolera
             f"no ascent on {regime.maximised} reached a residual of {tolerances.residual:g}",
         )
     if not regime.staged:
-        if driven := _without(market, _driven_out(market, regime, tolerances)):
+        if driven := _without(market, driven_out(market.case, regime, tolerances)):
             return driven
         return _failed(
             "no_equilibrium",
