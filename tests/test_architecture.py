@@ -52,7 +52,6 @@ def test_there_is_something_to_walk() -> None:
     assert {path.relative_to(ROOT).parts[0] for path in MODULES} == set(PACKAGES)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_imports_go_one_way_only(path: Path) -> None:
     """cli -> mechanism -> market, never back; tests and benchmarks are imported by nothing."""
@@ -228,7 +227,6 @@ def test_no_class_name_twice() -> None:
     assert sorted(names) == sorted(set(names))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_module_has_something_of_its_own(path: Path) -> None:
     """None only hands on what others define; the roots of packages may."""
@@ -240,7 +238,6 @@ def test_a_module_has_something_of_its_own(path: Path) -> None:
     )
 
 
-@pytest.mark.slow
 def test_one_module_imports_cvxpy() -> None:
     users = {
         str(path.relative_to(ROOT))
@@ -251,7 +248,6 @@ def test_one_module_imports_cvxpy() -> None:
     assert users == {"mechanism/design/cvx.py"}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_module_is_of_readable_length_and_says_what_it_is_for(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
@@ -324,7 +320,6 @@ def test_results_have_types_until_they_leave(path: Path) -> None:
     assert not keys or name in PLAIN | COLUMNS | UNTYPED
 
 
-@pytest.mark.slow
 def test_no_module_is_excused_for_nothing() -> None:
     found = {str(path.relative_to(ROOT)): plain_trees(path) for path in MODULES}
     assert {name for name in PLAIN if not any(found[name])} == set()
@@ -360,7 +355,6 @@ def test_help_loads_no_library_of_numbers_models_or_files() -> None:
     assert not loaded("--help") & (HEAVY | {"numpy", "pydantic", "ruamel", "rich"})
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "command", [["evaluate"], ["batch"], ["calibrate"], ["doctor"], ["examples", "copy"]]
 )
@@ -375,7 +369,6 @@ def test_the_version_does_not_even_load_typer() -> None:
     assert "typer" not in loaded("--version")
 
 
-@pytest.mark.slow
 def test_validate_and_schema_load_no_solver(tmp_path: Path) -> None:
     case = tmp_path / "case.yaml"
     case.write_text(
@@ -387,7 +380,6 @@ def test_validate_and_schema_load_no_solver(tmp_path: Path) -> None:
     assert not loaded("schema") & HEAVY
 
 
-@pytest.mark.slow
 def test_listing_the_examples_loads_no_library_of_numbers() -> None:
     assert not loaded("examples", "list") & (HEAVY | {"numpy"})
 
