@@ -71,6 +71,12 @@ SeedOption = Annotated[
 QuietOption = Annotated[
     bool, typer.Option("--quiet", help="No messages on stderr; errors still appear.")
 ]
+StampOption = Annotated[
+    bool,
+    typer.Option(
+        "--stamp", help="Also say in the result when, how long and where it was computed."
+    ),
+]
 StrictOption = Annotated[
     bool,
     typer.Option("--strict", help="Exit with 3 on any warning and on any violated IC or IR too."),

@@ -135,6 +135,7 @@ ROOMS = {
         "market.casefile",
         "mechanism.casefile",
         "mechanism.ranking",
+        "mechanism.report",
         "mechanism.analysis",
     ),
     "cli.commands": (

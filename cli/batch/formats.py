@@ -19,6 +19,7 @@ from typing import IO, Any, Literal, Protocol
 import numpy as np
 
 from cli.batch.parts import file_sha256
+from cli.output.beside import DIGEST, metadata_beside, told_beside
 from cli.output.cells import unrun
 from market.text import firm_names
 
@@ -138,24 +139,6 @@ class Parquet:
                 write()
 
 
-def metadata_beside(path: Path) -> Path:
-    """The file that tells where a CSV result comes from."""
-    return path.with_name(f"{path.name}.metadata.json")
-
-
-def is_metadata(path: Path) -> bool:
-    """Whether this is a file that tells where a CSV result comes from."""
-    return "pigou.batch_sha256" in _told(path)
-
-
-def _told(path: Path) -> dict[str, str]:
-    with suppress(OSError, ValueError, RecursionError):
-        told = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(told, dict):
-            return {key: str(value) for key, value in told.items()}
-    return {}
-
-
 def read_firms(path: Path) -> tuple[str, str]:
     """What the firms of a result are called."""
     with suppress(KeyError, ValueError, TypeError):
@@ -167,8 +150,8 @@ def read_firms(path: Path) -> tuple[str, str]:
 def read_metadata(path: Path) -> dict[str, str]:
     """The metadata of a result; nothing where it has none that can be read."""
     if path.suffix.lower() != ".parquet":
-        told = _told(metadata_beside(path))
-        return told if told.get("pigou.result_sha256") == file_sha256(path) else {}
+        told = told_beside(metadata_beside(path))
+        return told if told.get(DIGEST) == file_sha256(path) else {}
     import pyarrow as pa
     import pyarrow.parquet as pq
 

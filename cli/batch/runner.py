@@ -8,7 +8,6 @@ it and however often it was interrupted.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import queue
 from collections import Counter, deque
@@ -22,14 +21,13 @@ from cli.batch.formats import (
     Format,
     Kind,
     format_for,
-    is_metadata,
     known_ending,
-    metadata_beside,
     read_metadata,
 )
 from cli.batch.parts import Parts, Refused, canonical, file_sha256, sha256
 from cli.batch.pools import Pool, open_pool
-from cli.output.whole import draft, write_whole
+from cli.output.beside import foreign_beside, write_beside
+from cli.output.whole import draft
 
 FORMAT = 1
 """Version of the parts, of the partition and of the columns."""
@@ -153,24 +151,20 @@ def refusal(out: Path, *, resume: bool, overwrite: bool) -> str | None:
     """Why a batch may not write here, found without its design."""
     if not known_ending(out):
         return f"{out}: the result is a .parquet or a .csv file"
-    parts, beside = Parts(out), metadata_beside(out)
-    for path in (parts.folder / "manifest.json", beside):
-        try:
-            os.lstat(path)
-        except (FileNotFoundError, NotADirectoryError):
-            pass
-        except OSError as error:
-            return f"{path}: cannot be written ({error.strerror}); choose another name"
+    parts = Parts(out)
+    try:
+        os.lstat(parts.manifest)
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:
+        return f"{parts.manifest}: cannot be written ({error.strerror}); choose another name"
     if reason := parts.foreign():
         return (
             f"{parts.folder} {reason}: it is no folder of parts that a batch made; move it away, or"
             " choose another name"
         )
-    if out.suffix.lower() == ".csv" and os.path.lexists(beside) and not is_metadata(beside):
-        return (
-            f"{beside} would tell where the result comes from, and is another file; move it away,"
-            " or choose another name"
-        )
+    if out.suffix.lower() == ".csv" and (reason := foreign_beside(out)):
+        return reason
     if not resume and not overwrite:
         for path in (out, parts.folder):
             if path.exists():
@@ -272,11 +266,7 @@ def _join(out: Path, parts: Parts, form: Format, chunks: int, metadata: dict[str
         digest = hashed.hash.hexdigest()
         parts.announce(digest)
         if metadata and out.suffix.lower() == ".csv":
-            beside = {**metadata, "pigou.result_sha256": digest}
-            write_whole(
-                metadata_beside(out),
-                (json.dumps(beside, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode(),
-            )
+            write_beside(out, metadata, digest)
 
 
 class _Hashed:

@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 from cli.batch.design import BatchDesign
 from cli.batch.formats import FIRMS, Columns, Kind
 from cli.batch.runner import Job
+from cli.output.beside import PROVENANCE
 from cli.output.signals import uninterrupted
 from market.casefile.faults import BadCase
 from market.text import Json
 from mechanism.analysis.many import NUMBERS
 from mechanism.casefile.schema import PolicyCase, parse_tree
+from mechanism.report.provenance import command_line, provenance, tree_sha256
 
 Rows = dict[str, NDArray[Any]]
 
@@ -147,7 +149,9 @@ def chunk_size(design: BatchDesign) -> int:
 def job(design: BatchDesign, form: str, version: str) -> Job:
     """The design as a job for the runner; `form` is the ending of the result's name."""
     identity: Json = {**design.identity, "result": form, "pigou": version}
+    told = provenance(command_line("batch", "DESIGN"), tree_sha256(design.identity), design.seed)
     metadata: Mapping[str, str] = {
+        PROVENANCE: json.dumps(told, sort_keys=True),
         "pigou.design": json.dumps(design.identity, sort_keys=True, ensure_ascii=False),
         "pigou.schema_version": "1",
         "pigou.seed": "" if design.seed is None else str(design.seed),

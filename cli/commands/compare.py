@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Annotated
@@ -18,6 +17,7 @@ from cli.options import (
     OutputFormat,
     QuietOption,
     SeedOption,
+    StampOption,
     StrictOption,
     chosen,
 )
@@ -65,6 +65,7 @@ def compare(
     seed: SeedOption = 0,
     quiet: QuietOption = False,
     strict: StrictOption = False,
+    stamp: StampOption = False,
 ) -> None:
     """Compare policies over several cases, or over the cases of a batch.
 
@@ -74,7 +75,7 @@ def compare(
     target = Target(out, cases)
     form = chosen(form, out)
     if any(path.suffix.lower() in RESULTS for path in cases):
-        _batch(cases, by or [], form, target, digits, quiet=quiet, strict=strict)
+        _batch(cases, by or [], form, target, digits, quiet=quiet, strict=strict, stamp=stamp)
         return
     if by:
         raise typer.BadParameter(
@@ -90,20 +91,21 @@ def compare(
             param_hint="CASE",
         )
     found = results(paths)
+    from cli.pages.comparison import comparison
+    from cli.pages.forms import deliver
     from cli.pages.rows import as_csv, case_labels
     from mechanism.report.evaluation_tree import comparison_rows
 
     labels = case_labels(found, paths)
-    if form is OutputFormat.json:
-        text = json.dumps(comparison_rows(found, labels), indent=2, allow_nan=False)
-    elif form is OutputFormat.csv:
-        text = as_csv(comparison_rows(found, labels))
-    else:
-        from cli.pages.comparison import comparison
-        from cli.pages.page import Page
-
-        text = comparison(found, labels, Page(target.width, target.styled, target.unicode), digits)
-    target.write(text)
+    rows = comparison_rows(found, labels)
+    deliver(
+        rows,
+        form,
+        target,
+        page=lambda page: comparison(found, labels, page, digits),
+        csv=lambda: as_csv(rows),
+        stamp=stamp,
+    )
     named = zip(labels, found, strict=True)
     say(
         (
@@ -125,6 +127,7 @@ def _batch(
     *,
     quiet: bool,
     strict: bool,
+    stamp: bool,
 ) -> None:
     """The findings of a batch's result."""
     if len(paths) > 1:
@@ -146,21 +149,27 @@ def _batch(
             close = get_close_matches(key, list(result.keys), 1)
             hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(result.keys)}"
             raise typer.BadParameter(f"{key} was not varied; {hint}", param_hint="--by")
-    found = findings_tree(findings(result, by))
-    if form is OutputFormat.json:
-        text = json.dumps(found, indent=2, allow_nan=False)
-    elif form is OutputFormat.csv:
-        from cli.pages.rows import findings_csv
+    from cli.batch.formats import read_firms
+    from cli.batch.parts import file_sha256
+    from cli.pages.findings import findings_page
+    from cli.pages.forms import deliver
+    from cli.pages.rows import findings_csv
+    from mechanism.report.provenance import command_line, provenance
 
-        text = findings_csv(found)
-    else:
-        from cli.batch.formats import read_firms
-        from cli.pages.findings import findings_page
-        from cli.pages.page import Page
-
-        page = Page(target.width, target.styled, target.unicode)
-        text = findings_page(found, path.name, page, digits, read_firms(path))
-    target.write(text)
+    told = provenance(command_line("compare", "RESULT", [("--by", key) for key in by]), None)
+    found = {
+        "provenance": told,
+        "result_sha256": file_sha256(path),
+        **findings_tree(findings(result, by)),
+    }
+    deliver(
+        found,
+        form,
+        target,
+        page=lambda page: findings_page(found, path.name, page, digits, read_firms(path)),
+        csv=lambda: findings_csv(found),
+        stamp=stamp,
+    )
     if target.path is not None:
         say([f"written to {target.path}"], quiet=quiet)
     if strict:

@@ -3,7 +3,6 @@ players join."""
 
 from __future__ import annotations
 
-import json
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,8 +14,8 @@ from cli.options import (
     DigitsOption,
     FormatOption,
     OutOption,
-    OutputFormat,
     QuietOption,
+    StampOption,
     StrictOption,
     chosen,
 )
@@ -143,6 +142,7 @@ def design(
     digits: DigitsOption = 5,
     quiet: QuietOption = False,
     strict: StrictOption = False,
+    stamp: StampOption = False,
 ) -> None:
     """Design transfers: which net payments make truth pay and everybody join, and what they cost.
 
@@ -172,18 +172,18 @@ def design(
         )
     except DesignError as error:
         raise typer.BadParameter(str(error)) from None
-    if form is OutputFormat.json:
-        text = json.dumps(result, indent=2, allow_nan=False)
-    elif form is OutputFormat.csv:
-        from cli.pages.rows import transfers_csv
+    from cli.pages.design import designed
+    from cli.pages.forms import deliver
+    from cli.pages.rows import transfers_csv
 
-        text = transfers_csv(result)
-    else:
-        from cli.pages.design import designed
-        from cli.pages.page import Page
-
-        text = designed(shown(result), Page(target.width, target.styled, target.unicode), digits)
-    target.write(text)
+    deliver(
+        result,
+        form,
+        target,
+        page=lambda page: designed(shown(result), page, digits),
+        csv=lambda: transfers_csv(result),
+        stamp=stamp,
+    )
     if result["status"] != "optimal":
         say([f"not met: the design is {result['status']}: {result['verdicts'][0]}"], quiet=quiet)
         raise typer.Exit(NOT_MET)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any
 
 import typer
@@ -16,6 +15,7 @@ from cli.options import (
     OutputFormat,
     QuietOption,
     SeedOption,
+    StampOption,
     StrictOption,
     chosen,
 )
@@ -40,6 +40,7 @@ def evaluate(
     seed: SeedOption = 0,
     quiet: QuietOption = False,
     strict: StrictOption = False,
+    stamp: StampOption = False,
     details: Annotated[
         bool,
         typer.Option(
@@ -65,21 +66,19 @@ def evaluate(
     target = Target(out, [case])
     form = chosen(form, out)
     result = results([case], switches)[0]
-    if form is OutputFormat.json:
-        text = json.dumps(result, indent=2, allow_nan=False)
-    elif form is OutputFormat.csv:
-        from cli.pages.rows import as_csv, case_labels
-        from mechanism.report.evaluation_tree import comparison_rows
+    from cli.pages.evaluation import evaluation
+    from cli.pages.forms import deliver
+    from cli.pages.rows import as_csv, case_labels
+    from mechanism.report.evaluation_tree import comparison_rows
 
-        text = as_csv(comparison_rows([result], case_labels([result], [case])))
-    else:
-        from cli.pages.evaluation import evaluation
-        from cli.pages.page import Page
-
-        text = evaluation(
-            result, Page(target.width, target.styled, target.unicode), digits, details
-        )
-    target.write(text)
+    deliver(
+        result,
+        form,
+        target,
+        page=lambda page: evaluation(result, page, digits, details),
+        csv=lambda: as_csv(comparison_rows([result], case_labels([result], [case]))),
+        stamp=stamp,
+    )
     if form is not OutputFormat.table or out is not None:
         say((f"warning: {warning['message']}" for warning in result["warnings"]), quiet=quiet)
     finish([result], target, quiet=quiet, strict=strict)

@@ -15,9 +15,9 @@ from cli.options import (
     DigitsOption,
     FormatOption,
     OutOption,
-    OutputFormat,
     QuietOption,
     SeedOption,
+    StampOption,
     StrictOption,
     chosen,
 )
@@ -68,6 +68,7 @@ def propositions(
     seed: SeedOption = 0,
     quiet: QuietOption = False,
     strict: StrictOption = False,
+    stamp: StampOption = False,
 ) -> None:
     """Check every claim of the paper at a case.
 
@@ -99,18 +100,18 @@ def propositions(
     from mechanism.claims.sample import propositions as check
 
     result = propositions_tree(check(policy, sample, seed))
-    if form is OutputFormat.json:
-        text = json.dumps(result, indent=2, allow_nan=False)
-    elif form is OutputFormat.csv:
-        from cli.pages.rows import claims_csv
+    from cli.pages.claims import claims
+    from cli.pages.forms import deliver
+    from cli.pages.rows import claims_csv
 
-        text = claims_csv(result)
-    else:
-        from cli.pages.claims import claims
-        from cli.pages.page import Page
-
-        text = claims(result, Page(target.width, target.styled, target.unicode), digits)
-    target.write(text)
+    deliver(
+        result,
+        form,
+        target,
+        page=lambda page: claims(result, page, digits),
+        csv=lambda: claims_csv(result),
+        stamp=stamp,
+    )
     if counterexamples is not None:
         written = [
             _write(row, counterexamples)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 
 from cli.exit_codes import NOT_MET
-from cli.options import CaseFile, DigitsOption, FormatOption, OutOption, OutputFormat, chosen
+from cli.options import CaseFile, DigitsOption, FormatOption, OutOption, StampOption, chosen
 from cli.output.write import Target
 
 EPILOG = """\b
@@ -40,6 +39,7 @@ def statics(
     form: FormatOption = None,
     out: OutOption = None,
     digits: DigitsOption = 4,
+    stamp: StampOption = False,
 ) -> None:
     """Show how an outcome moves with every parameter.
 
@@ -55,6 +55,7 @@ def statics(
     from market.model.units import in_words
     from market.regimes import REGIMES, solve_regime
     from market.regimes.statics import comparative_statics, dimension_of, values
+    from mechanism.report.provenance import command_line, provenance
     from mechanism.report.statics_tree import elasticities_tree, slopes_tree
 
     market = policy.market.flat()
@@ -66,6 +67,9 @@ def statics(
     slopes, own = comparative_statics(market, rule, levels), values(market)
     counted = {kind: unit for kind, unit in (policy.resolved.get("units") or {}).items() if unit}
     result: dict[str, Any] = {
+        "provenance": provenance(
+            command_line("statics", "CASE", [("--regime", regime.value)]), policy.sha256
+        ),
         "case": policy.resolved,
         "regime": regime.value,
         "outcome": outcome.tree(),
@@ -81,15 +85,15 @@ def statics(
             else []
         ),
     }
-    if form is OutputFormat.json:
-        text = json.dumps(result, indent=2, allow_nan=False)
-    elif form is OutputFormat.csv:
-        from cli.pages.rows import derivatives_csv
+    from cli.pages.claims import statics as page_of
+    from cli.pages.forms import deliver
+    from cli.pages.rows import derivatives_csv
 
-        text = derivatives_csv(result)
-    else:
-        from cli.pages.claims import statics as page_of
-        from cli.pages.page import Page
-
-        text = page_of(result, Page(target.width, target.styled, target.unicode), digits)
-    target.write(text)
+    deliver(
+        result,
+        form,
+        target,
+        page=lambda page: page_of(result, page, digits),
+        csv=lambda: derivatives_csv(result),
+        stamp=stamp,
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from copy import deepcopy
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,8 +14,8 @@ from cli.options import (
     DigitsOption,
     FormatOption,
     OutOption,
-    OutputFormat,
     QuietOption,
+    StampOption,
     chosen,
 )
 from cli.output.write import Target, say
@@ -74,6 +73,7 @@ def what_if(
     out: OutOption = None,
     digits: DigitsOption = 5,
     quiet: QuietOption = False,
+    stamp: StampOption = False,
 ) -> None:
     """See what changes: a changed case beside the case as it is, or policies along one or two keys.
 
@@ -112,36 +112,26 @@ def what_if(
             raise typer.BadParameter(
                 f"{min(twice)} is set and varied; give one of them", param_hint="--vary"
             )
-        result = path(changed, vary, policies or [], quiet=quiet)
-        from mechanism.analysis.difference import changes
-        from mechanism.analysis.what_if_tree import changes_tree
-
-        result = {
-            "case": changed.resolved,
-            "changes": changes_tree(changes(baseline.resolved, changed.resolved)),
-            **result,
-        }
+        result = path(baseline, changed, vary, policies or [], quiet=quiet)
     else:
         from mechanism.analysis.difference import difference
         from mechanism.analysis.evaluation import evaluate
         from mechanism.analysis.what_if_tree import difference_tree
 
         result = difference_tree(difference(evaluate(baseline), evaluate(changed)))
-    if form is OutputFormat.json:
-        text = json.dumps(result, indent=2, allow_nan=False)
-    elif form is OutputFormat.csv:
-        from cli.pages.rows import difference_csv, path_csv
+    from cli.pages.forms import deliver
+    from cli.pages.rows import difference_csv, path_csv
+    from cli.pages.what_if import differences, over_a_grid, path_page
 
-        text = path_csv(result) if vary else difference_csv(result)
-    else:
-        from cli.pages.page import Page
-        from cli.pages.what_if import differences, over_a_grid, path_page
-
-        page = Page(target.width, target.styled, target.unicode)
-        text = (differences if not vary else over_a_grid if len(vary) == 2 else path_page)(
-            result, page, digits
-        )
-    target.write(text)
+    page_of = differences if not vary else over_a_grid if len(vary) == 2 else path_page
+    deliver(
+        result,
+        form,
+        target,
+        page=lambda page: page_of(result, page, digits),
+        csv=lambda: (path_csv if vary else difference_csv)(result),
+        stamp=stamp,
+    )
     if target.path is not None:
         say([f"written to {target.path}"], quiet=quiet)
     if not vary:
@@ -197,8 +187,10 @@ def changed_tree(resolved: dict[str, Any], sets: list[str], path: str) -> dict[s
     return {"tree": tree, "document": Document(tree, places, (path,))}
 
 
-def path(case: Any, vary: list[str], policies: list[str], *, quiet: bool) -> dict[str, Any]:
-    """The figures along one or two keys."""
+def path(
+    baseline: Any, case: Any, vary: list[str], policies: list[str], *, quiet: bool
+) -> dict[str, Any]:
+    """The figures along one or two keys of a case, of which something may have been set first."""
     from cli.batch.progress import Progress
     from cli.naming import no_policy, on_reports
     from mechanism.analysis.what_if import along, usual_policies
@@ -235,7 +227,11 @@ def path(case: Any, vary: list[str], policies: list[str], *, quiet: bool) -> dic
     chosen = list(dict.fromkeys(policies)) or list(usual_policies(case))
     tree = {**case.resolved, "expect": {}}
     with Progress(count, quiet=quiet) as progress:
-        found = path_tree(along(tree, spans, chosen, lambda done, _: progress(done, 0)))
+        found = path_tree(
+            along(tree, spans, chosen, lambda done, _: progress(done, 0)),
+            baseline.resolved,
+            case.resolved,
+        )
     if all(row["status"] == "bad_case" for row in found["rows"]):
         raise typer.BadParameter(
             f"no point is an admissible market: {found['rows'][0]['message']}", param_hint="--vary"

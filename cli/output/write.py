@@ -3,16 +3,19 @@ stderr."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
 import sys
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import typer
 
+from cli.output.beside import foreign_beside, write_beside
 from cli.output.signals import stop_if_interrupted
 from cli.output.streams import bare
 from cli.output.whole import write_whole
@@ -36,13 +39,28 @@ class Target:
 
     def __init__(self, out: Path | None, inputs: Iterable[Path] = ()) -> None:
         """`inputs` are the files given to the command; what they are based on is found here."""
+        self.begun = time.time()
         self.path = None if out is None else Path(os.path.realpath(out))
         if (
             out is not None
             and self.path is not None
-            and (problem := _problem(self.path) or _read_too(self.path, inputs))
+            and (
+                problem := _problem(self.path)
+                or _read_too(self.path, inputs)
+                or (self._beside and foreign_beside(self.path))
+            )
         ):
             raise typer.BadParameter(f"{out}: {problem}", param_hint="--out")
+
+    @property
+    def _beside(self) -> bool:
+        """Whether metadata stand in a file beside what is written."""
+        path = self.path
+        return (
+            path is not None
+            and path.suffix.lower() == ".csv"
+            and (path.is_file() or not path.exists())
+        )
 
     @property
     def width(self) -> int:
@@ -66,8 +84,9 @@ class Target:
             self.path is not None or "utf" in (getattr(sys.stdout, "encoding", None) or "").lower()
         )
 
-    def write(self, text: str) -> None:
-        """Print the text, or put it into the file: entirely or not at all."""
+    def write(self, text: str, metadata: Mapping[str, str] | None = None) -> None:
+        """Print the text, or put it into the file: entirely or not at all. Of CSV the metadata
+        stand in a file beside it."""
         stop_if_interrupted()
         text = text if text.endswith("\n") else f"{text}\n"
         if self.path is None:
@@ -78,7 +97,11 @@ class Target:
             print(end="", flush=True)
             return
         try:
-            _put(self.path, text.encode())
+            data = text.encode()
+            if metadata and self._beside:
+                # first: metadata without their file tell nothing wrong
+                write_beside(self.path, metadata, hashlib.sha256(data).hexdigest())
+            _put(self.path, data)
         except OSError as error:
             raise typer.BadParameter(
                 f"{self.path}: cannot be written ({error.strerror})", param_hint="--out"

@@ -3,6 +3,7 @@ typed result with its verdicts."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -43,6 +44,19 @@ LARGEST_CONTINUUM = 103
 """Points per firm up to which truth and participation are searched between them too."""
 
 
+OPTIONS = (
+    "tax_rule",
+    "objective",
+    "allocation",
+    "incentive",
+    "participation",
+    "timing",
+    "budget",
+    "collusion",
+)
+"""What can be asked beside the file."""
+
+
 class DesignError(Exception):
     """What is asked makes no sense for this file."""
 
@@ -73,6 +87,18 @@ class DesignResult:
     def rule(self) -> TaxRule:
         """The tax rule."""
         return TAX_RULES[self.options.tax_rule]
+
+    @property
+    def asked(self) -> dict[str, str]:
+        """The options of the command that ask for just this, by their flags."""
+        told = {**self.options.model_dump(), "participation": self.participation}
+        return {f"--{key.replace('_', '-')}": told[key] for key in OPTIONS}
+
+    def to_json(self, indent: int | None = 2) -> str:
+        """What `pigou design --format json` writes, to the byte at the usual indent."""
+        from mechanism.analysis.designs_tree import design_tree
+
+        return json.dumps(design_tree(self), indent=indent, allow_nan=False)
 
     @property
     def lost(self) -> float:

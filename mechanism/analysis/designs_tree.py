@@ -15,6 +15,7 @@ from mechanism.report.checks_tree import (
     slack_tree,
 )
 from mechanism.report.plain import Tree
+from mechanism.report.provenance import command_line, provenance, tree_sha256
 
 if TYPE_CHECKING:
     from mechanism.analysis.designs import DesignResult
@@ -24,8 +25,12 @@ if TYPE_CHECKING:
 def design_tree(result: DesignResult) -> Tree:
     """`design --format json`. States are listed in row-major order of the players' types."""
     setting, found = result.setting, result.found
+    given = json.loads(result.text)
     return {
-        "input": json.loads(result.text),
+        "provenance": provenance(
+            command_line("design", "FILE", result.asked.items()), tree_sha256(given)
+        ),
+        "input": given,
         "options": result.options.model_dump(mode="json") | {"participation": result.participation},
         "players": list(setting.players),
         "probabilities": [p.tolist() for p in setting.probabilities],

@@ -3,6 +3,7 @@ and what that does to the recommendation."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -120,6 +121,12 @@ class Difference:
 
     def __post_init__(self) -> None:
         freeze(self)
+
+    def to_json(self, indent: int | None = 2) -> str:
+        """What `pigou what-if --set --format json` writes, to the byte at the usual indent."""
+        from mechanism.analysis.what_if_tree import difference_tree
+
+        return json.dumps(difference_tree(self), indent=indent, allow_nan=False)
 
 
 def what_if(case: PolicyCase, changes: Mapping[str, Any]) -> Difference:

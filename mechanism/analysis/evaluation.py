@@ -114,7 +114,7 @@ def evaluate(case: PolicyCase, switches: bool = False) -> Evaluation:
         advice = recommend(found, (*over_numbers, *over_parameters(found)), robust)
     else:
         advice = recommend(found)
-    found = replace(found, recommendation=advice)
+    found = replace(found, recommendation=advice, switches=switches)
     return replace(found, verdicts=tuple(verdicts(found)), warnings=tuple(warnings(found)))
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from math import isnan
 from typing import TYPE_CHECKING
 
+from market.text import Json
+from mechanism.analysis.difference import changes
+from mechanism.casefile.case_keys import settings
 from mechanism.report.evaluation_tree import evaluation_tree
 from mechanism.report.plain import Tree, fields_of
+from mechanism.report.provenance import command_line, provenance, tree_sha256
 
 if TYPE_CHECKING:
     from mechanism.analysis.difference import Advice, Compared, Difference, KeyChange, Moved
@@ -17,6 +22,14 @@ if TYPE_CHECKING:
 def difference_tree(found: Difference) -> Tree:
     """`what-if --set --format json`."""
     return {
+        "provenance": provenance(
+            command_line(
+                "what-if",
+                "CASE",
+                set_options(found.before.case.resolved, found.after.case.resolved),
+            ),
+            found.before.case.sha256,
+        ),
         "changes": changes_tree(found.changes),
         "recommendation": _advice(found.advice),
         "policies": [_compared(row, "policy") for row in found.policies],
@@ -25,6 +38,14 @@ def difference_tree(found: Difference) -> Tree:
         "baseline": evaluation_tree(found.before),
         "changed": evaluation_tree(found.after),
     }
+
+
+def set_options(before: Json, after: Json) -> list[tuple[str, str]]:
+    """The options that make one case of another, however they were written."""
+    return [
+        ("--set", f"{key}={json.dumps(value, ensure_ascii=False)}")
+        for key, value in settings(before, after).items()
+    ]
 
 
 def changes_tree(changes: Sequence[KeyChange]) -> list[Tree]:
@@ -64,9 +85,17 @@ def _moved(moved: Moved) -> Tree:
     }
 
 
-def path_tree(found: Path) -> Tree:
-    """`what-if --vary --format json`, but for the case and what was set in it."""
+def path_tree(found: Path, before: Json, changed: Json) -> Tree:
+    """`what-if --vary --format json`: policies along keys of a case, of which something may have
+    been set first."""
+    options = set_options(before, changed)
+    options += [("--vary", f"{s.key}={s.low!r}:{s.high!r}:{s.count}") for s in found.spans]
+    options += [("--policy", policy) for policy in found.policies]
     return {
+        "provenance": provenance(command_line("what-if", "CASE", options), tree_sha256(before)),
+        "case": changed,
+        "case_before": None if before == changed else before,
+        "changes": changes_tree(changes(before, changed)),
         "vary": [fields_of(span) for span in found.spans],
         "policies": list(found.policies),
         "best": _best(found),

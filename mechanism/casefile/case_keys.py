@@ -131,3 +131,19 @@ def flat(tree: Mapping[str, Any]) -> dict[str, Any]:
     for block in BLOCKS:
         walk(tree.get(block), (block,))
     return found
+
+
+def settings(before: Json, after: Json) -> Json:
+    """What to set in one case, key by key, to have the other: single keys where both have the same
+    ones, else whole blocks. Names, units and what is expected stay as they are."""
+    old, new = flat(before), flat(after)
+    found: Json = {}
+    for key in dict.fromkeys([*old, *new]):
+        block = key.partition(".")[0]
+        same = {one for one in old if one.startswith(f"{block}.")} == {
+            one for one in new if one.startswith(f"{block}.")
+        }
+        if before.get(block) != after.get(block) and not (same and old.get(key) == new.get(key)):
+            alone = same and key != block
+            found[key if alone else block] = new[key] if alone else after.get(block)
+    return found

@@ -8,6 +8,7 @@ import numpy as np
 
 from market.model.case import Array, Case
 from mechanism.report.plain import Tree
+from mechanism.report.provenance import command_line, provenance
 
 if TYPE_CHECKING:
     from mechanism.claims.claim import Answer
@@ -16,10 +17,17 @@ if TYPE_CHECKING:
 
 def propositions_tree(found: Propositions) -> Tree:
     """`propositions --format json`."""
+    sample = found.sample
+    drawn = [] if sample is None else [("--sample", sample.count), ("--seed", sample.seed)]
     return {
+        "provenance": provenance(
+            command_line("propositions", "CASE", drawn),
+            found.policy.sha256,
+            None if sample is None else sample.seed,
+        ),
         "case": found.policy.resolved,
         "claims": [answer_tree(answer) for answer in found.claims],
-        "sample": None if found.sample is None else sample_tree(found.sample),
+        "sample": None if sample is None else sample_tree(sample),
     }
 
 

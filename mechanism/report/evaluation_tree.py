@@ -11,6 +11,7 @@ from mechanism.casefile.policies import PRIVATE_MARKET, TODAY
 from mechanism.design.options import WhyNot
 from mechanism.report.checks_tree import slack_tree
 from mechanism.report.plain import SCHEMA_VERSION, Tree, expected_tree, fields_of
+from mechanism.report.provenance import command_line, provenance
 from mechanism.report.results import ComparisonRow, Evaluation
 from mechanism.report.rule_tree import private_market_tree, rule_tree
 from mechanism.report.table import COLUMNS
@@ -38,6 +39,10 @@ def evaluation_tree(found: Evaluation) -> Tree:
         "tool": {"name": "pigou", "version": VERSION},
         "case": found.case.resolved,
         "case_sha256": found.case.sha256,
+        "provenance": provenance(
+            command_line("evaluate", "CASE", [("--switches", None)] if found.switches else []),
+            found.case.sha256,
+        ),
         "regimes": {key: outcome.tree() for key, outcome in found.regimes.items()} | private,
         "mechanism": mechanism_tree(found),
         "comparison": [comparison_tree(row) for row in found.comparison],
@@ -245,7 +250,8 @@ def comparison_rows(results: Sequence[Tree], labels: Sequence[str]) -> list[Tree
     """`compare --format json`: the rows of several evaluations, each under its label, one figure
     per column; null for what there is not.
 
-    The case's recommendation stands in the row of today's market.
+    The case's recommendation stands in the row of today's market, and so does what it takes to run
+    it again: the case with every default filled in, and where the row comes from.
     """
     out = []
     for result, label in zip(results, labels, strict=True):
@@ -253,7 +259,16 @@ def comparison_rows(results: Sequence[Tree], labels: Sequence[str]) -> list[Tree
         for row in result["comparison"]:
             recommended = told is not None and row["policy"] == told["policy"]
             tidy = {"case": label} | _tidy(row | {"recommended": recommended})
-            out.append(tidy | {"recommendation": told if row["policy"] == TODAY else None})
+            whole = {
+                "recommendation": told,
+                "resolved": result["case"],
+                "provenance": {
+                    **result["provenance"],
+                    "command": command_line("compare", "CASE..."),
+                },
+            }
+            here = row["policy"] == TODAY
+            out.append(tidy | {key: value if here else None for key, value in whole.items()})
     return out
 
 

@@ -150,6 +150,8 @@ class Evaluation:
     """The findings in words, the most important first."""
     warnings: tuple[Sentence, ...] = ()
     """What limits them."""
+    switches: bool = False
+    """Whether it was looked for what would overturn the recommendation."""
 
     def __post_init__(self) -> None:
         freeze(self)

@@ -1,0 +1,58 @@
+"""A result in the form asked for: a page, JSON or CSV, with where it comes from."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from cli.options import OutputFormat
+from cli.output.beside import PROVENANCE
+from cli.output.write import Target
+from cli.pages.page import Page
+
+
+def deliver(
+    result: Any,
+    form: OutputFormat,
+    target: Target,
+    *,
+    page: Callable[[Page], str],
+    csv: Callable[[], str],
+    stamp: bool = False,
+) -> None:
+    """Write a result, whose tree or list of rows is its JSON, to where it goes."""
+    told = list(_provenances(result))
+    if stamp:
+        for each in told:
+            each["run"] = _run(target.begun)
+    if form is OutputFormat.json:
+        target.write(json.dumps(result, indent=2, allow_nan=False))
+    elif form is OutputFormat.csv:
+        target.write(csv(), {PROVENANCE: json.dumps(told[0] if len(told) == 1 else told)})
+    else:
+        target.write(page(Page(target.width, target.styled, target.unicode)))
+
+
+def _provenances(result: Any) -> Iterator[dict[str, Any]]:
+    """What a result tells of where it comes from: of a list of rows, what each case does."""
+    for part in result if isinstance(result, list) else [result]:
+        if part.get("provenance"):
+            yield part["provenance"]
+
+
+def _run(begun: float) -> dict[str, Any]:
+    """When and where a run takes place. SOURCE_DATE_EPOCH, by which builds are made reproducible,
+    sets the time; how long it took is then not told."""
+    fixed = os.environ.get("SOURCE_DATE_EPOCH", "")
+    now = time.time()
+    started = float(fixed) if fixed.isdecimal() else begun
+    return {
+        "started": datetime.fromtimestamp(int(started), UTC).isoformat(),
+        "seconds": None if fixed.isdecimal() else round(now - begun, 3),
+        "platform": platform.platform(),
+    }
