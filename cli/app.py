@@ -11,6 +11,7 @@ from cli.commands import (
     calibrate,
     compare,
     design,
+    diff,
     doctor,
     evaluate,
     examples,
@@ -18,6 +19,7 @@ from cli.commands import (
     schema,
     statics,
     validate,
+    verify,
     what_if,
 )
 
@@ -36,6 +38,8 @@ app.command("calibrate", epilog=calibrate.EPILOG)(calibrate.calibrate)
 app.command("batch", epilog=batch.EPILOG)(batch.batch)
 app.command("propositions", epilog=propositions.EPILOG)(propositions.propositions)
 app.command("statics", epilog=statics.EPILOG)(statics.statics)
+app.command("verify", epilog=verify.EPILOG)(verify.verify)
+app.command("diff", epilog=diff.EPILOG)(diff.diff)
 app.command("validate", epilog=validate.EPILOG)(validate.validate)
 app.command("schema", epilog=schema.EPILOG)(schema.schema)
 app.add_typer(examples.app, name="examples")

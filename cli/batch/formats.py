@@ -148,19 +148,63 @@ def read_firms(path: Path) -> tuple[str, str]:
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """The metadata of a result; nothing where it has none that can be read."""
+    """The metadata of a result; nothing where it has none that can be read, or that are another
+    file's."""
+    told, whole = metadata_of(path)
+    return told if whole else {}
+
+
+def metadata_of(path: Path) -> tuple[dict[str, str], bool]:
+    """The metadata of a result, and whether the file is the one that they were written for."""
     if path.suffix.lower() != ".parquet":
         told = told_beside(metadata_beside(path))
-        return told if told.get(DIGEST) == file_sha256(path) else {}
+        return told, told.get(DIGEST) == file_sha256(path)
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         found = pq.read_schema(path).metadata or {}
     except (OSError, pa.ArrowException):
-        return {}
+        return {}, True
     return {
         key.decode(): value.decode(errors="replace")
         for key, value in found.items()
         if key.startswith(b"pigou.") and key.isascii()
-    }
+    }, True
+
+
+def read_table(path: Path) -> dict[str, Any]:
+    """The columns of a result: floats with NaN, or texts with None, every digit and letter as it
+    stands; `ValueError` where it cannot be read."""
+    if path.suffix.lower() == ".parquet":
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            table = pq.read_table(path)
+        except (OSError, pa.ArrowException) as error:
+            raise ValueError(str(error).splitlines()[0]) from None
+        return {name: _column(table[name].to_pylist()) for name in table.column_names}
+    with path.open(encoding="utf-8", newline="") as stream:
+        rows = csv.reader(stream)
+        names = next(rows, [])
+        cells = list(zip(*rows, strict=True)) or [()] * len(names)
+    return {name: _column(part) for name, part in zip(names, cells, strict=True)}
+
+
+def _column(values: Sequence[Any]) -> Any:
+    """Floats where all cells are figures as a result writes them, or empty; else texts."""
+    known = [value for value in values if value not in (None, "")]
+    if all(isinstance(value, int | float) or _figure(value) for value in known):
+        return np.array(
+            [np.nan if value in (None, "") else float(value) for value in values], float
+        )
+    return np.array([None if value in (None, "") else str(value) for value in values], object)
+
+
+def _figure(text: str) -> bool:
+    """Whether a text is what a figure is written as: 001 is a name."""
+    try:
+        return repr(float(text)) == text or str(int(text)) == text
+    except ValueError:
+        return False

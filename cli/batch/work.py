@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from cli.batch.design import BatchDesign
 from cli.batch.formats import FIRMS, Columns, Kind
+from cli.batch.points import Listed
 from cli.batch.runner import Job
 from cli.output.beside import PROVENANCE
 from cli.output.signals import uninterrupted
@@ -27,6 +28,9 @@ Rows = dict[str, NDArray[Any]]
 TEXTS = ("ic", "ir", "message", "why_not", "best")
 """The columns of words that follow: whether truth and participation hold under a tax rule, why
 there are no figures, why a policy does not compete, and what is recommended at the case."""
+
+CASES = "pigou.cases"
+"""Where the metadata of a result have the cases themselves, if they were listed as files."""
 
 FAILED = ("bad_case", "failed")
 """The statuses of a case that could not be made, and of one that the program broke at."""
@@ -149,11 +153,14 @@ def chunk_size(design: BatchDesign) -> int:
 def job(design: BatchDesign, form: str, version: str) -> Job:
     """The design as a job for the runner; `form` is the ending of the result's name."""
     identity: Json = {**design.identity, "result": form, "pigou": version}
+    listed = isinstance(design.points, Listed)
     told = provenance(command_line("batch", "DESIGN"), tree_sha256(design.identity), design.seed)
     metadata: Mapping[str, str] = {
         PROVENANCE: json.dumps(told, sort_keys=True),
         "pigou.design": json.dumps(design.identity, sort_keys=True, ensure_ascii=False),
+        "pigou.count": str(design.count),
         "pigou.schema_version": "1",
+        **({CASES: json.dumps(design.bases, ensure_ascii=False)} if listed else {}),
         "pigou.seed": "" if design.seed is None else str(design.seed),
         "pigou.version": version,
     }

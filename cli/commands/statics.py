@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -51,40 +51,14 @@ def statics(
     from cli.shipped import load
 
     policy = load([case])[0]
-    from market.model.outcome import account
-    from market.model.units import in_words
-    from market.regimes import REGIMES, solve_regime
-    from market.regimes.statics import comparative_statics, dimension_of, values
-    from mechanism.report.provenance import command_line, provenance
-    from mechanism.report.statics_tree import elasticities_tree, slopes_tree
+    from market.regimes import solve_regime
+    from mechanism.report.statics_tree import statics_tree
 
-    market = policy.market.flat()
-    outcome = solve_regime(market, regime.value)
+    outcome = solve_regime(policy.market.flat(), regime.value)
     if outcome.levels is None:
         typer.echo(f"not met: {regime.value} is {outcome.status}: {outcome.message}", err=True)
         raise typer.Exit(NOT_MET)
-    levels, rule = outcome.levels[None], REGIMES[regime.value]
-    slopes, own = comparative_statics(market, rule, levels), values(market)
-    counted = {kind: unit for kind, unit in (policy.resolved.get("units") or {}).items() if unit}
-    result: dict[str, Any] = {
-        "provenance": provenance(
-            command_line("statics", "CASE", [("--regime", regime.value)]), policy.sha256
-        ),
-        "case": policy.resolved,
-        "regime": regime.value,
-        "outcome": outcome.tree(),
-        "values": own,
-        "units": {name: in_words(dimension_of(name), **counted) for name in own},
-        "derivatives": slopes_tree(slopes),
-        "elasticities": elasticities_tree(
-            slopes, own, levels, account(market, levels, rule.prices)
-        ),
-        "notes": (
-            [f"Held at a bound: {', '.join(map(str, outcome.certificate.bounds))}."]
-            if outcome.certificate.bounds
-            else []
-        ),
-    }
+    result = statics_tree(policy, regime.value, outcome)
     from cli.pages.claims import statics as page_of
     from cli.pages.forms import deliver
     from cli.pages.rows import derivatives_csv

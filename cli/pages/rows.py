@@ -149,3 +149,9 @@ def findings_csv(result: dict[str, Any]) -> str:
                 elif figure != "policy":
                     rows.append((key, name, row["policy"], figure, value))
     return _csv(("key", "group", "policy", "figure", "value"), rows)
+
+
+def differences_csv(rows: Sequence[Tree]) -> str:
+    """Values that differ between two results as CSV, a row per value."""
+    columns = ("key", "before", "after", "change", "missing")
+    return _csv(columns, ([row.get(column) for column in columns] for row in rows))

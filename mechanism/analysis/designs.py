@@ -4,13 +4,14 @@ typed result with its verdicts."""
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from market.casefile.faults import Fault
-from market.casefile.files import read_document
+from market.casefile.files import Document, read_document
 from market.casefile.schema import check
 from mechanism.casefile.schema import MechanismOptions, PolicyCase, parse_tree
 from mechanism.casefile.types import PRIVATE, TypeSpace, type_space
@@ -21,7 +22,7 @@ from mechanism.design.rules import TAX_RULES, TaxRule
 from mechanism.design.setting_file import (
     DesignOptions,
     is_setting,
-    load_setting,
+    parse_setting,
     too_large,
     transfers_by_type,
 )
@@ -147,17 +148,32 @@ def solve_file(path: str | Path, given: dict[str, str]) -> DesignResult:
     """The design a file asks for, with these options laid over its own."""
     faults: list[Fault] = []
     document = read_document(path, faults=faults)
-    if is_setting(document.tree):
-        problem = load_setting(path, document, faults)
+    return _solved(document.tree, given, Path(path), document, faults)
+
+
+def solve_tree(tree: Mapping[str, object], given: dict[str, str]) -> DesignResult:
+    """The design that a case or setting with every default filled in asks for, with these options
+    laid over its own."""
+    return _solved(tree, given)
+
+
+def _solved(
+    tree: Mapping[str, object],
+    given: dict[str, str],
+    path: Path | None = None,
+    document: Document | None = None,
+    faults: Iterable[Fault] = (),
+) -> DesignResult:
+    named = {} if path is None else {"name": path.stem}
+    if is_setting(tree):
+        problem = parse_setting(tree, document=document, faults=faults, **named)
         options = _overruled(problem.options, given)
         setting = problem.setting
         _sensible(len(setting.players), options)
         if why := too_large(list(setting.shape), len(setting.alternatives), options):
             raise DesignError(f"the players {why}")
         return _result(problem.setting, None, options, options.participation, problem.text)
-    policy = parse_tree(
-        document.tree, name=Path(path).stem, path=Path(path), document=document, faults=faults
-    )
+    policy = parse_tree(tree, path=path, document=document, faults=faults, **named)
     return _of_market(policy, given)
 
 

@@ -31,7 +31,7 @@ def difference_tree(found: Difference) -> Tree:
             found.before.case.sha256,
         ),
         "changes": changes_tree(found.changes),
-        "recommendation": _advice(found.advice),
+        "recommendation": advice_tree(found.advice),
         "policies": [_compared(row, "policy") for row in found.policies],
         "regimes": [_compared(row, "regime") for row in found.regimes],
         "rules": [_compared(row, "tax_rule") for row in found.rules],
@@ -55,7 +55,7 @@ def changes_tree(changes: Sequence[KeyChange]) -> list[Tree]:
     ]
 
 
-def _advice(found: Advice) -> Tree:
+def advice_tree(found: Advice) -> Tree:
     """What is recommended before and after, and why it changed; null where there is no advice."""
     return {
         "before": found.before and found.before.key,

@@ -8,11 +8,41 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from market.model.case import INVESTMENT, SHARING, Array
-from market.model.outcome import Accounts, numbers
+from market.model.outcome import Accounts, account, numbers
+from market.model.units import in_words
+from market.regimes import REGIMES
+from market.regimes.statics import comparative_statics, dimension_of, values
 from mechanism.report.plain import Tree, without_nan
+from mechanism.report.provenance import command_line, provenance
 
 if TYPE_CHECKING:
+    from market.model.outcome import Outcome
     from market.regimes.statics import Slopes
+    from mechanism.casefile.schema import PolicyCase
+
+
+def statics_tree(policy: PolicyCase, regime: str, outcome: Outcome) -> Tree:
+    """`statics --format json`, of an outcome with levels."""
+    market, levels, rule = policy.market.flat(), outcome.levels, REGIMES[regime]
+    assert levels is not None
+    slopes, own = comparative_statics(market, rule, levels[None]), values(market)
+    units = {"money": policy.units.money, "quantity": policy.units.quantity}
+    counted = {kind: unit for kind, unit in units.items() if unit}
+    books = account(market, levels[None], rule.prices)
+    bounds = outcome.certificate.bounds
+    return {
+        "provenance": provenance(
+            command_line("statics", "CASE", [("--regime", regime)]), policy.sha256
+        ),
+        "case": policy.resolved,
+        "regime": regime,
+        "outcome": outcome.tree(),
+        "values": own,
+        "units": {name: in_words(dimension_of(name), **counted) for name in own},
+        "derivatives": slopes_tree(slopes),
+        "elasticities": elasticities_tree(slopes, own, levels[None], books),
+        "notes": [f"Held at a bound: {', '.join(map(str, bounds))}."] if bounds else [],
+    }
 
 
 def slopes_tree(slopes: Mapping[str, Slopes]) -> Tree:

@@ -1,0 +1,160 @@
+"""The pages of `pigou verify` and `pigou diff`: what differs, and why it may."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from cli.pages import figures
+from cli.pages.page import Column, Page
+from market.casefile.faults import show
+
+Tree = dict[str, Any]
+
+SHOWN = 40
+"""Rows that a page shows; all are in JSON and CSV."""
+
+
+def verified(result: Tree, page: Page, digits: int) -> str:
+    """Whether a result comes out again here, what does not, and why it may not."""
+    page.heading(figures.plain(f"{result['result']}: {result['of']}"))
+    values = f"{result['compared']:,} values"
+    if (cases := result["cases"]) is not None:
+        values += f" of {cases['checked']:,} of {cases['count']:,} cases"
+    if result["same"]:
+        page.sentence(f"The same here: {values} compared, tolerance {result['tolerance']:g}.")
+    else:
+        page.sentence(
+            f"Differs: {len(result['differences']):,} of {values}, tolerance"
+            f" {result['tolerance']:g}."
+        )
+        table(result["differences"], ("Written", "Here"), page, digits)
+    for text in result["why"]:
+        page.sentence(text, bullet="- ")
+    return page.text
+
+
+def table(rows: list[Tree], heads: tuple[str, str], page: Page, digits: int) -> None:
+    """Values that differ, side by side."""
+    shown = rows[:SHOWN]
+    sides = ("before", "after")
+    page.table(
+        [
+            Column("Key", [row["key"] for row in shown], words=True),
+            *(
+                Column(head, [_cell(row, side, digits) for row in shown], words=True)
+                for head, side in zip(heads, sides, strict=True)
+            ),
+            Column(
+                "Change",
+                [figures.number(row["change"], digits, signed=True) for row in shown],
+            ),
+        ]
+    )
+    if len(rows) > SHOWN:
+        page.sentence(f"{len(rows) - SHOWN:,} more; --format json or csv has all.")
+
+
+def _cell(row: Tree, side: str, digits: int) -> str:
+    """One side of a row; figures that differ beyond the digits asked for in full."""
+    if row["missing"] == side:
+        return "(missing)"
+    value = row[side]
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "null"}[value]
+    if isinstance(value, int | float):
+        other = row["after" if side == "before" else "before"]
+        text = figures.number(value, digits)
+        same = isinstance(other, int | float) and figures.number(other, digits) == text
+        return repr(value) if same else text
+    return figures.plain(str(value))
+
+
+def side_by_side(result: Tree, page: Page, digits: int) -> str:
+    """Two cases or two results."""
+    page.heading(figures.plain(f"{result['a']} and {result['b']}"))
+    if result["same"]:
+        page.sentence("They are the same.")
+        return page.text
+    if result["kind"] == "cases":
+        _cases(result, page, digits)
+    else:
+        _results(result, page, digits)
+    return page.text
+
+
+def _cases(result: Tree, page: Page, digits: int) -> None:
+    """Keys, and what each and all of them do to the answer."""
+    told = result["recommendation"]
+    page.heading("What to do")
+    value = told["value"]
+    page.sentence(
+        f"{told['before'] or 'no advice'} ({figures.number(value['before'], digits)}) in the"
+        f" first, {told['after'] or 'no advice'} ({figures.number(value['after'], digits)}) in"
+        " the second; in brackets what it is worth."
+    )
+    for text in told["why"]:
+        page.sentence(text, bullet="- ")
+    rows = result["changes"]
+    if rows:
+        page.heading("Keys, and what each alone makes of the first case's answer")
+        page.table(
+            [
+                Column("Key", [row["key"] for row in rows], words=True),
+                Column("First", [_value(row["before"]) for row in rows], words=True),
+                Column("Second", [_value(row["after"]) for row in rows], words=True),
+                Column("Then", [row["alone"]["policy"] or "no advice" for row in rows], words=True),
+                Column("Value", figures.column([row["alone"]["value"] for row in rows], digits)),
+                Column(
+                    "Change",
+                    figures.column([row["alone"]["change"] for row in rows], digits, signed=True),
+                ),
+            ]
+        )
+        for row in rows:
+            if row["alone"]["message"]:
+                page.sentence(f"{row['key']} alone: {row['alone']['message']}", bullet="- ")
+    if result["labels"]:
+        page.heading("Names and other keys that move no figure")
+        for row in result["labels"]:
+            page.sentence(
+                f"{row['key']}: {_value(row['before'])}, then {_value(row['after'])}", bullet="- "
+            )
+
+
+def _results(result: Tree, page: Page, digits: int) -> None:
+    """Inputs, recommendations, verdicts, figures, and what they were written with."""
+    for row in result["recommendation"]:
+        sides = [
+            "nothing"
+            if side is None
+            else f"{side['policy'] or 'no advice'} ({figures.number(side['value'], digits)})"
+            for side in (row["before"], row["after"])
+        ]
+        name = f"{row['of']}: " if row["of"] else ""
+        page.sentence(figures.plain(f"{name}{sides[0]}, then {sides[1]}"), bullet="- ")
+    if result["changes"]:
+        page.heading("Inputs")
+        for row in result["changes"]:
+            text = f"{row['key']}: {_value(row['before'])}, then {_value(row['after'])}"
+            page.sentence(figures.plain(text), bullet="- ")
+    for name, head in (("gone", "Said in the first only"), ("new", "Said in the second only")):
+        if result["verdicts"][name]:
+            page.heading(head)
+            for text in result["verdicts"][name]:
+                page.sentence(figures.plain(text), bullet="- ")
+    page.heading(f"Figures: {len(result['differences']):,} of {result['compared']:,} values differ")
+    if result["differences"]:
+        table(result["differences"], ("First", "Second"), page, digits)
+    for row in result["environment"]:
+        text = f"{row['name']}: {row['written']}, then {row['here']}"
+        page.sentence(figures.plain(text), bullet="- ")
+
+
+def _value(value: Any) -> str:
+    """A value of a case, briefly."""
+    return (
+        figures.plain(show(value))
+        if isinstance(value, dict)
+        else figures.plain(json.dumps(value, ensure_ascii=False))
+    )

@@ -1,0 +1,144 @@
+"""A result run again here, from what stands in it alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from cli.results.read import NoResult, ReadResult
+
+Tree = dict[str, Any]
+
+
+def again(found: ReadResult) -> Any:
+    """The tree that the same input gives here.
+
+    Raises:
+        BadCase: The input in it is not admissible.
+        NoResult: Something it needs is missing.
+    """
+    try:
+        return _RUNS[found.command](found)
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
+        if _ours(error):
+            raise
+        raise NoResult(
+            f"is no whole result of pigou {found.command}: {type(error).__name__} at {error}"
+        ) from None
+
+
+def _ours(error: Exception) -> bool:
+    """Whether an error was raised below this module: then the program broke, not the file."""
+    trace, depth = error.__traceback__, 0
+    while trace is not None:
+        if not trace.tb_frame.f_globals.get("__name__", "").startswith("cli.results"):
+            depth += 1
+        trace = trace.tb_next
+    return depth > 0
+
+
+def _case(tree: Any) -> Any:
+    from mechanism.casefile.schema import parse_tree
+
+    if not isinstance(tree, dict):
+        raise NoResult("holds no case where one has to stand")
+    return parse_tree(tree)
+
+
+def _evaluation(tree: Tree, switches: bool) -> Tree:
+    from mechanism.analysis.evaluation import evaluate
+    from mechanism.report.evaluation_tree import evaluation_tree
+
+    return evaluation_tree(evaluate(_case(tree), switches))
+
+
+def _evaluate(found: ReadResult) -> Tree:
+    return _evaluation(found.tree["case"], "--switches" in found.options)
+
+
+def _compare(found: ReadResult) -> list[Tree]:
+    from mechanism.report.evaluation_tree import comparison_rows
+
+    told = [row for row in found.tree if row["resolved"] is not None]
+    results = [_evaluation(row["resolved"], False) for row in told]
+    return comparison_rows(results, [row["case"] for row in told])
+
+
+def _what_if(found: ReadResult) -> Tree:
+    return (_along if "vary" in found.tree else _difference)(found.tree)
+
+
+def _difference(tree: Tree) -> Tree:
+    from mechanism.analysis.difference import difference
+    from mechanism.analysis.evaluation import evaluate
+    from mechanism.analysis.what_if_tree import difference_tree
+
+    sides = [_case(tree[name]["case"]) for name in ("baseline", "changed")]
+    return difference_tree(difference(*map(evaluate, sides)))
+
+
+def _along(tree: Tree) -> Tree:
+    from mechanism.analysis.what_if import Span, along
+    from mechanism.analysis.what_if_tree import path_tree
+    from mechanism.casefile.case_keys import key_fault
+    from mechanism.casefile.policies import known
+
+    case = _case(tree["case"])
+    before = case if tree["case_before"] is None else _case(tree["case_before"])
+    spans = [
+        Span(str(one["key"]), float(one["low"]), float(one["high"]), int(one["count"]))
+        for one in tree["vary"]
+    ]
+    policies = [str(policy) for policy in tree["policies"]]
+    for span in spans:
+        if message := key_fault(case.resolved, span.key):
+            raise NoResult(f"varies {span.key}, which {message}")
+    if unknown := [policy for policy in policies if not known(policy)]:
+        raise NoResult(f"follows {unknown[0]}, which is no policy")
+    path = along({**case.resolved, "expect": {}}, spans, policies)
+    return path_tree(path, before.resolved, case.resolved)
+
+
+def _design(found: ReadResult) -> Tree:
+    from mechanism.analysis.designs import OPTIONS, DesignError, solve_tree
+    from mechanism.analysis.designs_tree import design_tree
+
+    options = found.tree["options"]
+    given = {key: str(options[key]) for key in OPTIONS}
+    if not isinstance(found.tree["input"], dict):
+        raise NoResult("holds no case or setting where one has to stand")
+    try:
+        return design_tree(solve_tree(found.tree["input"], given))
+    except DesignError as error:
+        raise NoResult(f"asks what makes no sense for its input: {error}") from None
+
+
+def _statics(found: ReadResult) -> Tree:
+    from market.regimes import REGIMES, solve_regime
+    from mechanism.report.statics_tree import statics_tree
+
+    case, regime = _case(found.tree["case"]), str(found.tree["regime"])
+    outcome = solve_regime(case.market.flat(), regime) if regime in REGIMES else None
+    if outcome is None or outcome.levels is None:
+        raise NoResult(f"is about the regime {regime}, which has no solution here")
+    return statics_tree(case, regime, outcome)
+
+
+def _propositions(found: ReadResult) -> Tree:
+    from mechanism.claims.claims_tree import propositions_tree
+    from mechanism.claims.sample import propositions
+
+    drawn = found.tree["sample"]
+    asked = (None, 0) if drawn is None else (int(drawn["count"]), int(drawn["seed"]))
+    return propositions_tree(propositions(_case(found.tree["case"]), *asked))
+
+
+_RUNS: dict[str, Callable[[ReadResult], Any]] = {
+    "evaluate": _evaluate,
+    "compare": _compare,
+    "what-if": _what_if,
+    "design": _design,
+    "statics": _statics,
+    "propositions": _propositions,
+}
+"""How the result of each command is run again."""

@@ -1,0 +1,300 @@
+"""`pigou verify` and `pigou diff`: what was changed is found by solving and named, and what was not
+comes out the same."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command import Run
+from test_provenance import COMMANDS
+
+from cli.results.leaves import differing
+from mechanism.report.provenance import tree_sha256
+
+ROOT = Path(__file__).resolve().parents[1]
+CASES = ROOT / "cases"
+VENDORS = CASES / "two_vendors.yaml"
+
+Change = Callable[[dict[str, Any]], None]
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty directory in which the command runs."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_result_that_nobody_touched_comes_out_the_same(run: Run, here: Path, name: str) -> None:
+    assert run(*COMMANDS[name], "--out", "r.json").code == 0
+    done = run("verify", "r.json", "--format", "json")
+    found = json.loads(done.out)
+    assert done.code == 0
+    assert found["same"] is True
+    assert found["compared"] > 50
+    assert found["differences"] == found["why"] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", sorted(CASES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_results_of_all_shipped_cases_come_out_the_same(
+    run: Run, here: Path, path: Path
+) -> None:
+    run("evaluate", path, "--out", "r.json")
+    assert run("verify", "r.json").code == 0
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The result of one case."""
+    from cli.entry import main
+
+    out = tmp_path_factory.mktemp("written") / "r.json"
+    assert main(["evaluate", str(VENDORS), "--out", str(out), "--quiet"]) == 0
+    return dict(json.loads(out.read_text()))
+
+
+def put(*path: str | int, value: Any) -> Change:
+    """A change of one value."""
+
+    def change(tree: dict[str, Any]) -> None:
+        node: Any = tree
+        for part in path[:-1]:
+            node = node[part]
+        node[path[-1]] = value(node[path[-1]]) if callable(value) else value
+
+    return change
+
+
+FIGURES = {
+    "regimes.nash.price[0]": put("regimes", "nash", "price", 0, value=lambda v: v * (1 + 1e-6)),
+    "comparison[1].value": put("comparison", 1, "value", value=lambda v: v + 0.01),
+    "recommendation.policy": put("recommendation", "policy", value="nash"),
+    "verdicts[0].text": put("verdicts", 0, "text", value=lambda v: v + " Indeed."),
+    "regimes.joint_profit.status": put("regimes", "joint_profit", "status", value="corner"),
+    "provenance.command": put("provenance", "command", value="pigou evaluate CASE --fast"),
+    "case_sha256": put("case_sha256", value="0" * 64),
+}
+
+
+@pytest.mark.parametrize("key", FIGURES)
+def test_one_figure_that_was_changed_is_named(
+    run: Run, here: Path, written: dict[str, Any], key: str
+) -> None:
+    tree = deepcopy(written)
+    FIGURES[key](tree)
+    Path("r.json").write_text(json.dumps(tree))
+    done = run("verify", "r.json", "--format", "json")
+    found = json.loads(done.out)
+    assert done.code == 3
+    assert [row["key"] for row in found["differences"]] == [key]
+    assert "changed after it was written" in " ".join(found["why"])
+    assert key in run("verify", "r.json").out
+
+
+INPUTS = {
+    "scale": put("case", "cost", "scale", value=12.5),
+    "rivalry": put("case", "security", "rivalry", value=0.31),
+    "slope": put("case", "demand", "own_slope", value=1.5000001),
+    "weight": put("case", "mechanism", "profit_weight", value=0.0),
+}
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_one_input_that_was_changed_is_found_by_solving_though_the_hash_fits(
+    run: Run, here: Path, written: dict[str, Any], name: str
+) -> None:
+    tree = deepcopy(written)
+    INPUTS[name](tree)
+    tree["case_sha256"] = tree["provenance"]["case_sha256"] = tree_sha256(tree["case"])
+    Path("r.json").write_text(json.dumps(tree))
+    done = run("verify", "r.json", "--format", "json")
+    keys = [row["key"] for row in json.loads(done.out)["differences"]]
+    assert done.code == 3
+    assert keys
+    assert not [key for key in keys if "sha256" in key]
+
+
+def test_an_input_that_no_case_may_hold_is_named(
+    run: Run, here: Path, written: dict[str, Any]
+) -> None:
+    tree = deepcopy(written)
+    tree["case"]["cost"]["scale"] = -1.0
+    Path("r.json").write_text(json.dumps(tree))
+    done = run("verify", "r.json")
+    assert done.code == 3
+    assert "cost.scale" in done.out
+    assert "must lie in" in done.out
+
+
+def test_other_versions_are_told_and_are_no_difference(
+    run: Run, here: Path, written: dict[str, Any]
+) -> None:
+    tree = deepcopy(written)
+    tree["tool"]["version"] = tree["provenance"]["version"] = "0.0.9"
+    tree["provenance"]["packages"]["scipy"] = "1.0"
+    Path("r.json").write_text(json.dumps(tree))
+    done = run("verify", "r.json", "--format", "json")
+    assert done.code == 0
+    names = [row["name"] for row in json.loads(done.out)["environment"]]
+    assert names == ["pigou", "scipy"]
+    tree["regimes"]["nash"]["welfare"] += 1
+    Path("r.json").write_text(json.dumps(tree))
+    told = " ".join(run("verify", "r.json").out.split())
+    assert "It was written with pigou 0.0.9 (here" in told
+    assert "scipy 1.0 (here" in told
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "cannot be read as JSON"),
+        ("[]", "nothing of where it comes from"),
+        ('{"demand": {}}', "nothing of where it comes from"),
+        ('{"provenance": {"command": "pigou fly CASE"}}', "no command that can be run again"),
+        ('{"provenance": {"command": "pigou evaluate CASE"}}', "no whole result"),
+        ('{"provenance": {"command": "pigou evaluate CASE"}, "case": 5}', "holds no case"),
+        ('{"provenance": {"command": "pigou compare RESULT"}}', "findings of a batch"),
+        ('{"x": NaN}', "is no number of JSON"),
+    ],
+)
+def test_what_is_no_result_is_refused(run: Run, here: Path, text: str, said: str) -> None:
+    Path("r.json").write_text(text)
+    done = run("verify", "r.json")
+    assert done.code == 2
+    assert said in " ".join(done.err.split())
+    assert done.out == ""
+
+
+DESIGNS = {
+    "sobol": (
+        "case: {cases}/two_types.yaml\n"
+        "vary: {{cost.scale: {{low: 12, high: 20}}, cost.form: {{values: [saturating,"
+        " exponential]}}}}\nsample: {{method: sobol, count: 4, seed: 7}}\n"
+        "policies: [nash, social_optimum, groves]\n"
+    ),
+    "listed": "cases: [{cases}/two_vendors.yaml, {cases}/unit_costs.yaml]\npolicies: [nash]\n",
+}
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+@pytest.mark.parametrize("design", DESIGNS)
+def test_a_batch_comes_out_the_same(run: Run, here: Path, design: str, ending: str) -> None:
+    Path("d.yaml").write_text(DESIGNS[design].format(cases=CASES))
+    assert run("batch", "d.yaml", "--out", f"r.{ending}").code == 0
+    for how in ([], ["--whole"], ["--sample", "1"]):
+        done = run("verify", f"r.{ending}", "--format", "json", *how)
+        found = json.loads(done.out)
+        assert done.code == 0
+        assert found["cases"]["checked"] == (
+            1 if how == ["--sample", "1"] else 4 if "s" in design[:1] else 2
+        )
+
+
+@pytest.mark.parametrize("column", ["cost.scale", "welfare", "best"])
+def test_a_table_that_was_changed_is_found_though_its_hash_fits(
+    run: Run, here: Path, column: str
+) -> None:
+    from cli.batch.parts import file_sha256
+    from cli.output.beside import told_beside, write_beside
+
+    Path("d.yaml").write_text(DESIGNS["sobol"].format(cases=CASES))
+    assert run("batch", "d.yaml", "--out", "r.csv").code == 0
+    with open("r.csv", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    for row in rows[:3] if column == "cost.scale" else rows[:1]:
+        row[column] = "nash" if column == "best" else repr(float(row[column]) * 1.001)
+    with open("r.csv", "w", newline="") as stream:
+        writer = csv.DictWriter(stream, rows[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    assert "result_sha256" in run("verify", "r.csv").out
+    write_beside(
+        Path("r.csv"), told_beside(Path("r.csv.metadata.json")), file_sha256(Path("r.csv"))
+    )
+    done = run("verify", "r.csv", "--format", "json")
+    keys = [row["key"] for row in json.loads(done.out)["differences"]]
+    assert done.code == 3
+    assert all(key.startswith("case 0, ") for key in keys), keys
+    assert keys
+
+
+def test_scales_are_those_of_kinds() -> None:
+    before = {"welfare": 800.0, "outlay": 0.0, "sharing": [0.5], "case": {"scale": 12.0}, "n": True}
+    after = {
+        "welfare": 800.0 + 7e-7,
+        "outlay": 7e-7,
+        "sharing": [0.5 + 2e-9],
+        "case": {"scale": 12.000000001},
+        "n": 1,
+    }
+    found, count = differing(before, after)
+    assert [one.path for one in found] == ["sharing[0]", "case.scale", "n"]
+    assert count == 5
+    assert [one.missing for one in differing({"a": 1}, {"b": 1})[0]] == ["after", "before"]
+
+
+# --- side by side
+
+
+def test_two_cases_are_told_apart_key_by_key(run: Run, here: Path) -> None:
+    Path("mine.yaml").write_text(
+        f"base: {VENDORS}\nname: Mine\nsecurity: {{rivalry: 0.9}}\ncost: {{scale: 13}}\n"
+    )
+    done = run("diff", VENDORS, "mine.yaml", "--format", "json")
+    found = json.loads(done.out)
+    assert done.code == 3
+    assert [row["key"] for row in found["changes"]] == ["security.rivalry", "cost.scale"]
+    rivalry, scale = found["changes"]
+    assert rivalry["alone"]["policy"] == "nash"
+    assert scale["alone"]["policy"] == "linear_subsidies"
+    assert scale["alone"]["change"] < 0
+    assert found["recommendation"]["after"] == "nash"
+    assert [row["key"] for row in found["labels"]] == ["name", "expect"]
+    page = run("diff", VENDORS, "mine.yaml").out
+    assert "security.rivalry" in page
+    assert run("diff", VENDORS, VENDORS).code == 0
+
+
+def test_a_key_that_is_not_admissible_alone_says_so(run: Run, here: Path) -> None:
+    Path("mine.yaml").write_text(f"base: {VENDORS}\ndemand: {{own_slope: 3.0, cross_slope: 2.0}}\n")
+    done = run("diff", VENDORS, "mine.yaml", "--format", "json")
+    alone = {row["key"]: row["alone"] for row in json.loads(done.out)["changes"]}
+    assert "must lie in" in alone["demand.cross_slope"]["message"]
+    assert alone["demand.own_slope"]["policy"] is not None
+
+
+def test_two_results_are_told_apart(run: Run, here: Path) -> None:
+    run("evaluate", VENDORS, "--out", "a.json")
+    Path("mine.yaml").write_text(f"base: {VENDORS}\nsecurity: {{rivalry: 0.9}}\n")
+    run("evaluate", "mine.yaml", "--out", "b.json")
+    done = run("diff", "a.json", "b.json", "--format", "json")
+    found = json.loads(done.out)
+    assert done.code == 3
+    assert [row["key"] for row in found["changes"]] == ["security.rivalry"]
+    (told,) = found["recommendation"]
+    assert (told["before"]["policy"], told["after"]["policy"]) == ("linear_subsidies", "nash")
+    assert found["verdicts"]["new"]
+    assert "regimes.nash.welfare" in [row["key"] for row in found["differences"]]
+    rows = list(csv.DictReader(run("diff", "a.json", "b.json", "--format", "csv").out.splitlines()))
+    assert len(rows) == len(found["differences"]) + 1
+    assert run("diff", "a.json", "a.json").code == 0
+
+
+def test_a_case_and_a_result_are_not_compared(run: Run, here: Path) -> None:
+    run("evaluate", VENDORS, "--out", "a.json")
+    run("statics", VENDORS, "--out", "s.json")
+    done = run("diff", "a.json", VENDORS)
+    assert done.code == 2
+    assert "pigou verify" in done.err
+    assert "give two results of one command" in " ".join(
+        run("diff", "a.json", "s.json").err.split()
+    )
+    assert run("diff", "a.json", "nowhere.json").code == 2
