@@ -21,10 +21,17 @@ ENDINGS = {".json": OutputFormat.json, ".csv": OutputFormat.csv, ".txt": None, "
 """The endings of files that results are written to, and the format that each asks for."""
 
 
-def chosen(form: OutputFormat | None, out: Path | None) -> OutputFormat:
+def chosen(form: OutputFormat | None, out: Path | None, *, script: bool = False) -> OutputFormat:
     """The format asked for, or the one that the name of the file asks for; an ending that promises
-    something else is refused."""
+    something else is refused. A script has no format."""
     ending = out.suffix.lower() if out else ""
+    if script:
+        if ending not in (".py", ""):
+            raise typer.BadParameter(
+                f"{out}: a script is written to a file that ends in .py; choose another ending",
+                param_hint="--out",
+            )
+        return OutputFormat.table
     meant = ENDINGS.get(ending)
     if ending not in ENDINGS or form not in (None, meant or form):
         listed = ", ".join(filter(None, ENDINGS))
@@ -75,6 +82,12 @@ StampOption = Annotated[
     bool,
     typer.Option(
         "--stamp", help="Also say in the result when, how long and where it was computed."
+    ),
+]
+EmitOption = Annotated[
+    bool,
+    typer.Option(
+        "--emit-python", help="Instead of running, print the Python script that does the same."
     ),
 ]
 StrictOption = Annotated[

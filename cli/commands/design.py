@@ -12,6 +12,7 @@ import typer
 from cli.exit_codes import NOT_MET
 from cli.options import (
     DigitsOption,
+    EmitOption,
     FormatOption,
     OutOption,
     QuietOption,
@@ -20,6 +21,7 @@ from cli.options import (
     chosen,
 )
 from cli.output.write import Target, say, shown
+from market.casefile.files import unreadable
 from mechanism.design.rules import DESIGNED, setting_rules
 
 EPILOG = """\b
@@ -143,6 +145,7 @@ def design(
     quiet: QuietOption = False,
     strict: StrictOption = False,
     stamp: StampOption = False,
+    emit_python: EmitOption = False,
 ) -> None:
     """Design transfers: which net payments make truth pay and everybody join, and what they cost.
 
@@ -150,7 +153,7 @@ def design(
     asked, the constraints that contradict each other are named with weights that prove it.
     """
     target = Target(out, [file])
-    form = chosen(form, out)
+    form = chosen(form, out, script=emit_python)
     given = {
         "tax_rule": tax_rule,
         "objective": objective,
@@ -161,15 +164,19 @@ def design(
         "budget": budget,
         "collusion": collusion,
     }
+    options = {key: value.value for key, value in given.items() if value is not None}
+    if emit_python:
+        from cli.results.script import design_script
+
+        if problem := unreadable(file):
+            raise typer.BadParameter(f"{file}: {problem}", param_hint="CASE|SETTING")
+        target.write(design_script(file, options))
+        return
     from mechanism.analysis.designs import DesignError, solve_file
     from mechanism.analysis.designs_tree import design_tree
 
     try:
-        result = design_tree(
-            solve_file(
-                file, {key: value.value for key, value in given.items() if value is not None}
-            )
-        )
+        result = design_tree(solve_file(file, options))
     except DesignError as error:
         raise typer.BadParameter(str(error)) from None
     from cli.pages.design import designed

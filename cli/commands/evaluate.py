@@ -10,6 +10,7 @@ from cli.exit_codes import NOT_MET
 from cli.options import (
     CaseFile,
     DigitsOption,
+    EmitOption,
     FormatOption,
     OutOption,
     OutputFormat,
@@ -41,6 +42,7 @@ def evaluate(
     quiet: QuietOption = False,
     strict: StrictOption = False,
     stamp: StampOption = False,
+    emit_python: EmitOption = False,
     details: Annotated[
         bool,
         typer.Option(
@@ -64,7 +66,14 @@ def evaluate(
     mechanism, who would join, and the policies side by side follow.
     """
     target = Target(out, [case])
-    form = chosen(form, out)
+    form = chosen(form, out, script=emit_python)
+    if emit_python:
+        from cli.results.script import evaluate_script
+        from cli.shipped import load
+
+        load([case])
+        target.write(evaluate_script(case, switches))
+        return
     result = results([case], switches)[0]
     from cli.pages.evaluation import evaluation
     from cli.pages.forms import deliver

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from copy import deepcopy
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +13,7 @@ from cli.exit_codes import NOT_MET
 from cli.options import (
     CaseFile,
     DigitsOption,
+    EmitOption,
     FormatOption,
     OutOption,
     QuietOption,
@@ -74,6 +76,7 @@ def what_if(
     digits: DigitsOption = 5,
     quiet: QuietOption = False,
     stamp: StampOption = False,
+    emit_python: EmitOption = False,
 ) -> None:
     """See what changes: a changed case beside the case as it is, or policies along one or two keys.
 
@@ -98,7 +101,7 @@ def what_if(
     target = Target(
         out, [case, *(Path(given[1:]) for given in sets or [] if given.startswith("@"))]
     )
-    form = chosen(form, out)
+    form = chosen(form, out, script=emit_python)
     from cli.shipped import load
     from mechanism.casefile.schema import parse_tree
 
@@ -106,6 +109,9 @@ def what_if(
     changed = parse_tree(
         **changed_tree(baseline.resolved, sets or [], str(case)), name=baseline.name
     )
+    if emit_python:
+        target.write(_script(case, baseline, changed, vary or [], policies or []))
+        return
     if vary:
         given = {text.partition("=")[0] for text in sets or []}
         if twice := given & {text.partition("=")[0] for text in vary}:
@@ -145,6 +151,19 @@ def what_if(
         say(f"not met: {complaint}" for complaint in complaints)
         if complaints:
             raise typer.Exit(NOT_MET)
+
+
+def _script(path: Path, baseline: Any, changed: Any, vary: list[str], policies: list[str]) -> str:
+    """The script that does what was asked."""
+    from cli.results.script import NoScript, sweep_script, what_if_script
+
+    try:
+        if not vary:
+            return what_if_script(path, baseline, changed)
+        spans, chosen_policies = asked_path(changed, vary, policies)
+        return sweep_script(path, baseline, changed, spans, chosen_policies)
+    except NoScript as error:
+        raise typer.BadParameter(str(error), param_hint="--emit-python") from None
 
 
 def changed_tree(resolved: dict[str, Any], sets: list[str], path: str) -> dict[str, Any]:
@@ -187,15 +206,10 @@ def changed_tree(resolved: dict[str, Any], sets: list[str], path: str) -> dict[s
     return {"tree": tree, "document": Document(tree, places, (path,))}
 
 
-def path(
-    baseline: Any, case: Any, vary: list[str], policies: list[str], *, quiet: bool
-) -> dict[str, Any]:
-    """The figures along one or two keys of a case, of which something may have been set first."""
-    from cli.batch.progress import Progress
+def asked_path(case: Any, vary: list[str], policies: list[str]) -> tuple[list[Any], list[str]]:
+    """The keys that are varied and the policies that are followed, both as they may be."""
     from cli.naming import no_policy, on_reports
-    from mechanism.analysis.what_if import along, usual_policies
-    from mechanism.analysis.what_if_tree import path_tree
-    from mechanism.casefile.case_keys import expanded, key_path, value_at
+    from mechanism.analysis.what_if import usual_policies
 
     spans = [span_of(given, case.resolved) for given in vary]
     if len({span.key for span in spans}) < len(spans):
@@ -213,6 +227,20 @@ def path(
             raise typer.BadParameter(f"{policy} {message}", param_hint="--policy")
         if on_reports(policy) and case.types is None:
             raise typer.BadParameter(f"{policy} needs `types` in the case", param_hint="--policy")
+    return spans, list(dict.fromkeys(policies)) or list(usual_policies(case))
+
+
+def path(
+    baseline: Any, case: Any, vary: list[str], policies: list[str], *, quiet: bool
+) -> dict[str, Any]:
+    """The figures along one or two keys of a case, of which something may have been set first."""
+    from cli.batch.progress import Progress
+    from mechanism.analysis.what_if import along
+    from mechanism.analysis.what_if_tree import path_tree
+    from mechanism.casefile.case_keys import expanded, key_path, value_at
+
+    spans, chosen = asked_path(case, vary, policies)
+    count = math.prod(span.count for span in spans)
     for span in spans:
         held = value_at(expanded(case.resolved, key_path(span.key)), key_path(span.key))
         if isinstance(held, list):
@@ -224,7 +252,6 @@ def path(
                 ],
                 quiet=quiet,
             )
-    chosen = list(dict.fromkeys(policies)) or list(usual_policies(case))
     tree = {**case.resolved, "expect": {}}
     with Progress(count, quiet=quiet) as progress:
         found = path_tree(
@@ -241,8 +268,6 @@ def path(
 
 def span_of(given: str, resolved: dict[str, Any]) -> Any:
     """The key and the values of one --vary."""
-    import math
-
     from market.casefile.faults import Fault
     from market.casefile.faults import show as brief
     from market.casefile.files import BadCase
