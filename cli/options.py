@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -15,33 +16,62 @@ class OutputFormat(StrEnum):
     table = "table"
     json = "json"
     csv = "csv"
+    xlsx = "xlsx"
 
 
-ENDINGS = {".json": OutputFormat.json, ".csv": OutputFormat.csv, ".txt": None, "": None}
+ENDINGS = {
+    ".json": OutputFormat.json,
+    ".csv": OutputFormat.csv,
+    ".txt": None,
+    "": None,
+    ".xlsx": OutputFormat.xlsx,
+}
 """The endings of files that results are written to, and the format that each asks for."""
 
 
-def chosen(form: OutputFormat | None, out: Path | None, *, script: bool = False) -> OutputFormat:
+def chosen(
+    form: OutputFormat | None, out: Path | None, *, script: bool = False, sheets: bool = False
+) -> OutputFormat:
     """The format asked for, or the one that the name of the file asks for; an ending that promises
-    something else is refused. A script has no format."""
+    something else is refused. A script has no format; `sheets` where the command writes
+    spreadsheets."""
     ending = out.suffix.lower() if out else ""
     if script:
-        if ending not in (".py", ""):
-            raise typer.BadParameter(
-                f"{out}: a script is written to a file that ends in .py; choose another ending",
-                param_hint="--out",
-            )
-        return OutputFormat.table
-    meant = ENDINGS.get(ending)
-    if ending not in ENDINGS or form not in (None, meant or form):
-        listed = ", ".join(filter(None, ENDINGS))
-        reason = (
-            f"{form} is not what it holds by its name"
-            if ending in ENDINGS
-            else f"results are written to files that end in {listed}"
+        if ending in (".py", ""):
+            return OutputFormat.table
+        raise _refused(f"{out}: a script is written to a file that ends in .py")
+    endings = {key: meant for key, meant in ENDINGS.items() if sheets or key != ".xlsx"}
+    meant = endings.get(ending)
+    if ending not in endings:
+        listed = ", ".join(filter(None, endings))
+        raise _refused(f"{out}: results are written to files that end in {listed}")
+    if form not in (None, meant or form):
+        raise _refused(f"{out}: {form} is not what it holds by its name")
+    found = form or meant or OutputFormat.table
+    if found is not OutputFormat.xlsx:
+        return found
+    if not sheets:
+        raise typer.BadParameter(
+            "this command writes no spreadsheet; give json or csv", param_hint="--format"
         )
-        raise typer.BadParameter(f"{out}: {reason}; choose another ending", param_hint="--out")
-    return form or meant or OutputFormat.table
+    if ending != ".xlsx":
+        raise _refused("a spreadsheet goes into a file; give a name that ends in .xlsx", "")
+    need_library(".xlsx", "xlsxwriter", "XlsxWriter", "tables")
+    return found
+
+
+def need_library(ending: str, module: str, name: str, extra: str) -> None:
+    """Refuse a file that this installation lacks the library for, with the remedy."""
+    if find_spec(module) is None:
+        raise typer.BadParameter(
+            f"a {ending} file needs {name}: install it (`pip install {name}`), or pigou with its"
+            f" extra `{extra}`; or write a .csv file",
+            param_hint="--out",
+        )
+
+
+def _refused(why: str, remedy: str = "; choose another ending") -> typer.BadParameter:
+    return typer.BadParameter(f"{why}{remedy}", param_hint="--out")
 
 
 CaseFile = Annotated[
@@ -57,7 +87,7 @@ FormatOption = Annotated[
     typer.Option(
         "--format",
         help="How the result is printed.",
-        show_default="table, or by the ending of --out: .json, .csv",
+        show_default="table, or by the ending of --out: .json, .csv, .xlsx",
     ),
 ]
 OutOption = Annotated[

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from cli.exit_codes import FAULT, INTERRUPTED, SOME_FAILED, USAGE
-from cli.options import QuietOption
+from cli.options import QuietOption, need_library
 from cli.output.write import Target, counted, say
 
 EPILOG = """\b
@@ -171,10 +170,6 @@ def _target(
 
     if reason := refusal(path, resume=resume or dry_run, overwrite=overwrite):
         raise typer.BadParameter(reason, param_hint="--out")
-    if path.suffix.lower() == ".parquet" and find_spec("pyarrow") is None:
-        raise typer.BadParameter(
-            "a .parquet file needs pyarrow: install it (`pip install pyarrow`), or pigou with its"
-            " extra `batch`; or write a .csv file",
-            param_hint="--out",
-        )
+    if path.suffix.lower() == ".parquet":
+        need_library(".parquet", "pyarrow", "pyarrow", "batch")
     return path

@@ -73,7 +73,7 @@ def compare(
     policy wins how often, what it brings and costs, and what that depends on.
     """
     target = Target(out, cases)
-    form = chosen(form, out)
+    form = chosen(form, out, sheets=True)
     if any(path.suffix.lower() in RESULTS for path in cases):
         _batch(cases, by or [], form, target, digits, quiet=quiet, strict=strict, stamp=stamp)
         return
@@ -94,6 +94,7 @@ def compare(
     from cli.pages.comparison import comparison
     from cli.pages.forms import deliver
     from cli.pages.rows import as_csv, case_labels
+    from cli.pages.sheets import comparison_sheets
     from mechanism.report.evaluation_tree import comparison_rows
 
     labels = case_labels(found, paths)
@@ -104,6 +105,7 @@ def compare(
         target,
         page=lambda page: comparison(found, labels, page, digits),
         csv=lambda: as_csv(rows),
+        sheets=lambda: comparison_sheets(found, labels, rows),
         stamp=stamp,
     )
     named = zip(labels, found, strict=True)
@@ -154,6 +156,7 @@ def _batch(
     from cli.pages.findings import findings_page
     from cli.pages.forms import deliver
     from cli.pages.rows import findings_csv
+    from cli.pages.sheets import findings_sheets
     from mechanism.report.provenance import command_line, provenance
 
     told = provenance(command_line("compare", "RESULT", [("--by", key) for key in by]), None)
@@ -168,6 +171,7 @@ def _batch(
         target,
         page=lambda page: findings_page(found, path.name, page, digits, read_firms(path)),
         csv=lambda: findings_csv(found),
+        sheets=lambda: findings_sheets(found),
         stamp=stamp,
     )
     if target.path is not None:

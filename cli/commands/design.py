@@ -153,7 +153,7 @@ def design(
     asked, the constraints that contradict each other are named with weights that prove it.
     """
     target = Target(out, [file])
-    form = chosen(form, out, script=emit_python)
+    form = chosen(form, out, script=emit_python, sheets=True)
     given = {
         "tax_rule": tax_rule,
         "objective": objective,
@@ -182,6 +182,7 @@ def design(
     from cli.pages.design import designed
     from cli.pages.forms import deliver
     from cli.pages.rows import transfers_csv
+    from cli.pages.sheets import design_sheets
 
     deliver(
         result,
@@ -189,6 +190,7 @@ def design(
         target,
         page=lambda page: designed(shown(result), page, digits),
         csv=lambda: transfers_csv(result),
+        sheets=lambda: design_sheets(result),
         stamp=stamp,
     )
     if result["status"] != "optimal":

@@ -66,7 +66,7 @@ def evaluate(
     mechanism, who would join, and the policies side by side follow.
     """
     target = Target(out, [case])
-    form = chosen(form, out, script=emit_python)
+    form = chosen(form, out, script=emit_python, sheets=True)
     if emit_python:
         from cli.results.script import evaluate_script
         from cli.shipped import load
@@ -78,14 +78,17 @@ def evaluate(
     from cli.pages.evaluation import evaluation
     from cli.pages.forms import deliver
     from cli.pages.rows import as_csv, case_labels
+    from cli.pages.sheets import evaluation_sheets
     from mechanism.report.evaluation_tree import comparison_rows
 
+    labels = case_labels([result], [case])
     deliver(
         result,
         form,
         target,
         page=lambda page: evaluation(result, page, digits, details),
-        csv=lambda: as_csv(comparison_rows([result], case_labels([result], [case]))),
+        csv=lambda: as_csv(comparison_rows([result], labels)),
+        sheets=lambda: evaluation_sheets(result, labels[0]),
         stamp=stamp,
     )
     if form is not OutputFormat.table or out is not None:

@@ -101,7 +101,7 @@ def what_if(
     target = Target(
         out, [case, *(Path(given[1:]) for given in sets or [] if given.startswith("@"))]
     )
-    form = chosen(form, out, script=emit_python)
+    form = chosen(form, out, script=emit_python, sheets=True)
     from cli.shipped import load
     from mechanism.casefile.schema import parse_tree
 
@@ -127,6 +127,7 @@ def what_if(
         result = difference_tree(difference(evaluate(baseline), evaluate(changed)))
     from cli.pages.forms import deliver
     from cli.pages.rows import difference_csv, path_csv
+    from cli.pages.sheets import difference_sheets, path_sheets
     from cli.pages.what_if import differences, over_a_grid, path_page
 
     page_of = differences if not vary else over_a_grid if len(vary) == 2 else path_page
@@ -136,6 +137,7 @@ def what_if(
         target,
         page=lambda page: page_of(result, page, digits),
         csv=lambda: (path_csv if vary else difference_csv)(result),
+        sheets=lambda: (path_sheets if vary else difference_sheets)(result),
         stamp=stamp,
     )
     if target.path is not None:

@@ -1,4 +1,4 @@
-"""Cells of CSV files that a spreadsheet shows as they are."""
+"""Cells that a spreadsheet shows as they are."""
 
 from __future__ import annotations
 
@@ -14,5 +14,15 @@ def unrun(value: Any) -> Any:
     it as a formula; else as it is."""
     if not isinstance(value, str):
         return value
-    value = _CONTROLS.sub(lambda found: found.group().encode("unicode_escape").decode(), value)
-    return f"'{value}" if _RUN.match(value) else value
+    value = on_one_line(value)
+    return f"'{value}" if runs(value) else value
+
+
+def on_one_line(text: str) -> str:
+    """The text with escapes in the place of control characters, ends of lines among them."""
+    return _CONTROLS.sub(lambda found: found.group().encode("unicode_escape").decode(), text)
+
+
+def runs(text: str) -> bool:
+    """Whether a spreadsheet would run this text as a formula."""
+    return _RUN.match(text) is not None

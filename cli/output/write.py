@@ -84,12 +84,14 @@ class Target:
             self.path is not None or "utf" in (getattr(sys.stdout, "encoding", None) or "").lower()
         )
 
-    def write(self, text: str, metadata: Mapping[str, str] | None = None) -> None:
+    def write(self, text: str | bytes, metadata: Mapping[str, str] | None = None) -> None:
         """Print the text, or put it into the file: entirely or not at all. Of CSV the metadata
         stand in a file beside it."""
         stop_if_interrupted()
-        text = text if text.endswith("\n") else f"{text}\n"
+        if isinstance(text, str) and not text.endswith("\n"):
+            text += "\n"
         if self.path is None:
+            assert isinstance(text, str)
             for n, piece in enumerate(
                 BOLD.split(text)
             ):  # tables hold no escapes but those of their headings, CSV and JSON none
@@ -97,7 +99,7 @@ class Target:
             print(end="", flush=True)
             return
         try:
-            data = text.encode()
+            data = text if isinstance(text, bytes) else text.encode()
             if metadata and self._beside:
                 # first: metadata without their file tell nothing wrong
                 write_beside(self.path, metadata, hashlib.sha256(data).hexdigest())

@@ -23,6 +23,7 @@ def deliver(
     *,
     page: Callable[[Page], str],
     csv: Callable[[], str],
+    sheets: Callable[[], bytes] | None = None,
     stamp: bool = False,
 ) -> None:
     """Write a result, whose tree or list of rows is its JSON, to where it goes."""
@@ -34,6 +35,9 @@ def deliver(
         target.write(json.dumps(result, indent=2, allow_nan=False))
     elif form is OutputFormat.csv:
         target.write(csv(), {PROVENANCE: json.dumps(told[0] if len(told) == 1 else told)})
+    elif form is OutputFormat.xlsx:
+        assert sheets is not None
+        target.write(sheets())
     else:
         target.write(page(Page(target.width, target.styled, target.unicode)))
 

@@ -1,0 +1,150 @@
+"""Spreadsheets: tidy sheets with a header, formats for numbers, and one native chart.
+
+Text is written as text, whatever it looks like, so that a spreadsheet runs none of it; figures keep
+every digit, formats only say how many are shown. The same sheets make the same bytes.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from cli.output.cells import on_one_line, runs
+
+MOST_ROWS = 1_048_575
+"""Rows of a sheet under its header."""
+LONGEST = 32_767
+"""Letters that a cell holds."""
+FORMATS = {
+    "text": "@",
+    "number": "0.000000",
+    "amount": "#,##0.000",
+    "share": "0.0000",
+    "percent": "0.0%",
+    "count": "#,##0",
+    "any": "General",
+}
+"""How a column's figures are shown."""
+_NO_TIME = datetime(2000, 1, 1)
+"""When every workbook says it was made: a time would make its bytes differ from run to run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SheetColumn:
+    """A column of a sheet."""
+
+    head: str
+    """What stands in its first row, with the unit."""
+    shown: str = "any"
+    """How figures in it are shown, a key of `FORMATS`."""
+    width: float = 14.0
+    """In letters."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sheet:
+    """A tidy table: a header, then rows of text, figures, true and false, or nothing."""
+
+    name: str
+    columns: Sequence[SheetColumn]
+    rows: Iterable[Sequence[Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chart:
+    """One chart of columns of a sheet, on a sheet of its own."""
+
+    sheet: str
+    """Where the figures stand."""
+    title: str
+    kind: str
+    """`bar` for categories, `line` for a path."""
+    along: int
+    """The column of categories, or of the values along the path."""
+    series: Sequence[int]
+    """The columns that are drawn."""
+    first: int = 0
+    """The first row that is drawn, from 0."""
+    last: int = 0
+    """The last."""
+    axes: tuple[str, str] = ("", "")
+    """What the axes show."""
+
+
+class _Exact(float):
+    """A figure with every digit: the library writes sixteen, which may be one too few."""
+
+    def __format__(self, how: str) -> str:
+        return repr(float(self))
+
+
+def workbook(sheets: Sequence[Sheet], chart: Chart | None = None) -> bytes:
+    """The file. The chart stands behind the first sheet."""
+    import xlsxwriter
+
+    stream = io.BytesIO()
+    options = {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
+    book = xlsxwriter.Workbook(stream, options)
+    book.set_properties({"created": _NO_TIME, "comments": "Written by pigou"})
+    head = book.add_format({"bold": True, "text_wrap": True, "valign": "top", "bottom": 1})
+    formats = {name: book.add_format({"num_format": how}) for name, how in FORMATS.items()}
+    # shown as it is, and kept text when the cell is edited
+    harmless = book.add_format({"num_format": "@", "quote_prefix": True})
+    drawn: Any = None
+    for sheet in sheets:
+        page = book.add_worksheet(sheet.name)
+        page.freeze_panes(1, 0)
+        for n, column in enumerate(sheet.columns):
+            page.set_column(n, n, column.width)
+        for n, column in enumerate(sheet.columns):
+            page.write_string(0, n, on_one_line(column.head), head)
+        kept = [formats[column.shown] for column in sheet.columns]
+        for n, row in enumerate(sheet.rows, 1):
+            for k, value in enumerate(row):
+                _write(page, n, k, value, kept[k], formats["text"], harmless)
+        if chart is not None and drawn is None:
+            drawn = book.add_worksheet("Chart")
+    if chart is not None:
+        drawn.insert_chart("A1", _draw(book, chart))
+    book.close()
+    return stream.getvalue()
+
+
+def _write(page: Any, n: int, k: int, value: Any, kept: Any, text: Any, harmless: Any) -> None:
+    """One cell; nothing where there is no value."""
+    if value is None or value != value:
+        return
+    if isinstance(value, bool):
+        page.write_boolean(n, k, value)
+    elif isinstance(value, int | float):
+        page.write_number(n, k, value if isinstance(value, int) else _Exact(value), kept)
+    else:
+        line = on_one_line(str(value))[:LONGEST]
+        page.write_string(n, k, line, harmless if runs(line) else text)
+
+
+def _draw(book: Any, chart: Chart) -> Any:
+    """The chart of a workbook."""
+    drawn = book.add_chart(
+        {"type": "column"}
+        if chart.kind == "bar"
+        else {"type": "scatter", "subtype": "straight_with_markers"}
+    )
+    rows = chart.first + 1, chart.last + 1
+    for column in chart.series:
+        drawn.add_series(
+            {
+                "name": [chart.sheet, 0, column],
+                "categories": [chart.sheet, rows[0], chart.along, rows[1], chart.along],
+                "values": [chart.sheet, rows[0], column, rows[1], column],
+            }
+        )
+    drawn.set_title({"name": on_one_line(chart.title), "name_font": {"size": 12}})
+    drawn.set_x_axis({"name": on_one_line(chart.axes[0]), "label_position": "low"})
+    drawn.set_y_axis({"name": on_one_line(chart.axes[1])})
+    drawn.set_legend({"position": "bottom"} if len(chart.series) > 1 else {"none": True})
+    drawn.set_size({"width": 960, "height": 520})
+    return drawn
