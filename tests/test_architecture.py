@@ -133,6 +133,7 @@ ROOMS = {
     ),
     "cli.batch": (
         "cli.output",
+        "cli.pages",
         "market.casefile",
         "mechanism.casefile",
         "mechanism.ranking",

@@ -17,10 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import numpy as np
 from numpy.typing import NDArray
 from pydantic import Discriminator, Field, Tag, WithJsonSchema
 
+from cli.batch.cases_table import FIXED, read_cases
 from cli.batch.formats import Kind
 from cli.batch.parts import canonical
 from cli.batch.points import (
@@ -33,6 +33,7 @@ from cli.batch.points import (
     Sobol,
     Table,
 )
+from cli.batch.tables import MOST_COLUMNS, TableFault
 from cli.naming import no_policy, on_reports
 from market.casefile.faults import BadCase, Fault, KeyPath, dotted, show
 from market.casefile.files import Document, read_document
@@ -143,7 +144,17 @@ class DesignFile(Block):
     table: Annotated[
         Text | None,
         described(
-            "path, relative to this file, of a CSV or Parquet table whose columns are dotted keys"
+            "path, relative to this file, of a CSV, xlsx or Parquet table whose columns are dotted"
+            " keys"
+        ),
+    ] = None
+    columns: Annotated[
+        dict[str, Text | None] | None,
+        described(
+            "header of the table -> dotted key, or case_id, or null; other columns are carried"
+            " through to the result",
+            examples=["{'Price level (thousand)': demand.intercept, No.: case_id}"],
+            max_length=MOST_COLUMNS,
         ),
     ] = None
     cases: Annotated[
@@ -196,6 +207,20 @@ class BatchDesign:
         """The values of the varied keys in the cases of this range, NaN or None where a value is
         null."""
         return self.points.columns(start, stop)
+
+    @property
+    def carried(self) -> Mapping[str, Kind]:
+        """The columns of a table that are carried through, and what they hold."""
+        if not isinstance(self.points, Table):
+            return {}
+        kinds: dict[str, Kind] = {"O": "text", "f": "float", "i": "int"}
+        return {name: kinds[held.dtype.kind] for name, held in self.points.carried.items()}
+
+    def carried_columns(self, start: int, stop: int) -> dict[str, NDArray[Any]]:
+        """What they hold in the cases of this range."""
+        if not isinstance(self.points, Table):
+            return {}
+        return {name: held[start:stop] for name, held in self.points.carried.items()}
 
     def ids(self, start: int, stop: int) -> NDArray[Any]:
         """What the result calls the cases of this range."""
@@ -350,6 +375,8 @@ class _Reader:
             self.fault(
                 ("sample",), f"stands beside {given[0]}, where nothing is sampled; remove it"
             )
+        if file.columns is not None and file.table is None:
+            self.fault(("columns",), "maps headers of a table, and there is no table; remove it")
         if (
             file.sample is None
             and file.vary is not None
@@ -547,51 +574,35 @@ class _Reader:
 
     def _table(self, base: PolicyCase) -> CasePoints | None:
         assert self.file.table is not None
-        place = self.path.parent / self.file.table
+        place, faults = self.path.parent / self.file.table, len(self.faults)
         try:
-            table = Table.read(place)
+            found = read_cases(place, self.file.columns, base.resolved)
         except FileNotFoundError:
             self.fault(("table",), f"is {self.file.table}: there is no such file beside this one")
             return None
-        except (OSError, ValueError, ImportError) as error:
+        except (OSError, TableFault) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             self.fault(
                 ("table",), f"is {self.file.table}, which cannot be read as a table: {reason}"
             )
             return None
-        found = len(self.faults)
-        if not table.count:
+        for message in found.faults:
+            self.fault(("table",), message)
+        if found.table is None:
+            return None
+        if not found.table.count:
             self.fault(("table",), f"is {self.file.table}, which has no rows")
-        if not table.keys:
+        if not found.table.keys:
+            names = ", ".join([*(["case_id"] * (found.table.numbers is not None))])
             self.fault(
                 ("table",),
-                f"is {self.file.table}, whose only columns are {', '.join(table.names)}; columns"
-                " are dotted keys",
+                f"is {self.file.table}, whose only columns are {names}; columns are dotted keys,"
+                " or mapped to keys by `columns`",
             )
-        for key in table.keys:
-            if not self._key_of_table(key, base):
-                continue
-            steps = key_path(key)
-            if (
-                not isinstance(value_at(expanded(base.resolved, steps), steps), str)
-                and (row := table.first_text(key)) is not None
-            ):
-                self.fault(
-                    ("table",),
-                    f"has text in column {key}, row {row + 1}: {show(table.data[key][row])}; it"
-                    " must be a number",
-                )
-        if table.numbers is not None and len(np.unique(table.numbers)) < table.count:
+        taken = set(FIXED) | set(found.table.keys)
+        for name in sorted(taken & set(found.table.carried)):
             self.fault(
-                ("table",), "has a case_id twice; name each row once, or leave the column out"
+                ("table",),
+                f"has the column {name}, which the result has too; rename it in the table",
             )
-        return table if len(self.faults) == found else None
-
-    def _key_of_table(self, key: str, base: PolicyCase) -> bool:
-        before = len(self.faults)
-        good = self._key(("table",), key, base)
-        self.faults[before:] = [
-            Fault(fault.place, fault.key, f"has the column {key}, which {fault.message}")
-            for fault in self.faults[before:]
-        ]
-        return good
+        return found.table if len(self.faults) == faults else None

@@ -1,4 +1,4 @@
-"""The two forms of a batch's result, Parquet and CSV: how a part is written, and how parts become
+"""The forms of a batch's result, Parquet, CSV and xlsx: how a part is written, and how parts become
 one file.
 
 A column has a kind declared beforehand, so that every part has the same schema whatever stands in
@@ -11,7 +11,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Literal, Protocol
@@ -49,12 +49,16 @@ class Format(Protocol):
 
 def format_for(path: Path, columns: Mapping[str, Kind]) -> Format:
     """The format that a file's ending asks for; `known_ending` says whether there is one."""
-    return Parquet(columns) if path.suffix.lower() == ".parquet" else Csv(columns)
+    forms: dict[str, Callable[[Mapping[str, Kind]], Format]] = {
+        ".parquet": Parquet,
+        ".xlsx": Xlsx,
+    }
+    return forms.get(path.suffix.lower(), Csv)(columns)
 
 
 def known_ending(path: Path) -> bool:
     """Whether a result can be written to a file of this name."""
-    return path.suffix.lower() in (".parquet", ".csv")
+    return path.suffix.lower() in (".parquet", ".csv", ".xlsx")
 
 
 class Csv:
@@ -89,6 +93,81 @@ def _cells(values: Any, kind: Kind) -> list[str]:
     if kind == "int":
         return [str(int(value)) for value in values]
     return ["" if value != value else repr(value) for value in np.asarray(values, float).tolist()]
+
+
+METADATA, PIECE = "Provenance", 32_000
+"""The sheet that tells where a workbook comes from, and the letters that one cell of it has."""
+
+
+class Xlsx:
+    """A workbook: the rows, where they come from, and what the columns mean."""
+
+    def __init__(self, columns: Mapping[str, Kind]) -> None:
+        self.columns = columns
+
+    def part(self, columns: Columns) -> bytes:
+        """A line of JSON per row."""
+        held = [np.asarray(columns[name]).tolist() for name in self.columns]
+        lines = (
+            json.dumps([None if value != value else value for value in row])
+            for row in zip(*held, strict=True)
+        )
+        return "".join(f"{line}\n" for line in lines).encode()
+
+    def join(self, parts: Iterable[Path], target: IO[bytes], metadata: Mapping[str, str]) -> None:
+        """One workbook out of the parts, a row at a time."""
+        from cli.output.workbook import Sheet, SheetColumn, workbook
+        from cli.pages.columns import column, definitions
+
+        def rows() -> Iterator[list[Any]]:
+            for part in parts:
+                with part.open(encoding="utf-8") as lines:
+                    yield from map(json.loads, lines)
+
+        names = list(self.columns)
+        heads = [
+            SheetColumn(head=name, shown=column(name, {}).shown if kind != "text" else "text")
+            for name, kind in self.columns.items()
+        ]
+        told = [
+            [key, n, value[start : start + PIECE]]
+            for key, value in sorted(metadata.items())
+            for n, start in enumerate(range(0, max(1, len(value)), PIECE))
+        ]
+        sheets = [
+            Sheet(name="Cases", columns=heads, rows=rows()),
+            Sheet(
+                name=METADATA, columns=_heads(("key", 34), ("part", 8), ("value", 90)), rows=told
+            ),
+            Sheet(
+                name="Definitions",
+                columns=_heads(("column", 26), ("unit", 30), ("meaning", 80)),
+                rows=definitions(names, {}, None),
+            ),
+        ]
+        target.write(workbook(sheets))
+
+
+def _heads(*columns: tuple[str, float]) -> list[Any]:
+    from cli.output.workbook import SheetColumn
+
+    return [SheetColumn(head=head, width=width) for head, width in columns]
+
+
+def _sheet(path: Path, name: str | None = None) -> list[tuple[Any, ...]]:
+    """The cells of a sheet, by default the first; `ValueError` where there is none."""
+    try:
+        import openpyxl
+    except ImportError:
+        raise ValueError(
+            "an .xlsx file needs openpyxl: install it, or pigou with its extra `tables`"
+        ) from None
+    try:
+        book = openpyxl.load_workbook(path, read_only=True)
+        page = book.worksheets[0] if name is None else book[name]
+        return [tuple(row) for row in page.iter_rows(values_only=True)]
+    except Exception as error:  # the library raises what it meets inside a damaged file
+        raise ValueError(f"cannot be read as a workbook ({type(error).__name__})") from None
 
 
 class Parquet:
@@ -156,6 +235,12 @@ def read_metadata(path: Path) -> dict[str, str]:
 
 def metadata_of(path: Path) -> tuple[dict[str, str], bool]:
     """The metadata of a result, and whether the file is the one that they were written for."""
+    if path.suffix.lower() == ".xlsx":
+        pieces: dict[str, str] = {}
+        with suppress(ValueError, IndexError):
+            for row in _sheet(path, METADATA)[1:]:
+                pieces[str(row[0])] = pieces.get(str(row[0]), "") + str(row[2] or "")
+        return pieces, True
     if path.suffix.lower() != ".parquet":
         told = told_beside(metadata_beside(path))
         return told, told.get(DIGEST) == file_sha256(path)
@@ -185,6 +270,10 @@ def read_table(path: Path) -> dict[str, Any]:
         except (OSError, pa.ArrowException) as error:
             raise ValueError(str(error).splitlines()[0]) from None
         return {name: _column(table[name].to_pylist()) for name in table.column_names}
+    if path.suffix.lower() == ".xlsx":
+        head, *body = _sheet(path) or [()]
+        parts: list[Any] = list(zip(*body, strict=True)) or [()] * len(head)
+        return {str(name): _column(part) for name, part in zip(head, parts, strict=True)}
     with path.open(encoding="utf-8", newline="") as stream:
         rows = csv.reader(stream)
         names = next(rows, [])

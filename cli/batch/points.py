@@ -3,27 +3,18 @@ whatever pieces."""
 
 from __future__ import annotations
 
-import csv
-import hashlib
-import io
 import math
-import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cli.output.signals import uninterrupted
-from market.casefile.files import unreadable
 
 Array = NDArray[Any]
-
-MOST_COLUMNS = 200
-"""Columns of the widest table: more than a case has keys."""
 
 
 class CasePoints(Protocol):
@@ -223,20 +214,8 @@ class Table:
     """The column case_id, where there is one: whole numbers, or texts."""
     sha256: str
     """Of the file."""
-
-    @classmethod
-    def read(cls, path: Path) -> Table:
-        """The table in a CSV or Parquet file."""
-        if not os.path.exists(path):
-            raise FileNotFoundError(path)
-        if problem := unreadable(path):
-            raise ValueError(problem)
-        with open(path, "rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        given = _parquet(path) if path.suffix.lower() == ".parquet" else _csv(path)
-        numbers = given.pop("case_id", None)
-        data = {name: _values(values) for name, values in given.items()}
-        return cls(data=data, numbers=None if numbers is None else _names(numbers), sha256=digest)
+    carried: Mapping[str, Array] = field(default_factory=dict)
+    """Columns that mean nothing here, by header, as they are."""
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -244,23 +223,9 @@ class Table:
         return tuple(self.data)
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """The columns, case_id included."""
-        return (*(["case_id"] if self.numbers is not None else []), *self.data)
-
-    @property
     def count(self) -> int:
         """The number of rows."""
         return len(next(iter(self.data.values()), ()))
-
-    def first_text(self, key: str) -> int | None:
-        """The first row in which this column holds something else than a number."""
-        values = self.data[key]
-        return (
-            next((n for n, value in enumerate(values) if not _is_number(value)), None)
-            if values.dtype == object
-            else None
-        )
 
     def columns(self, start: int, stop: int) -> dict[str, Array]:
         """The rows of this range."""
@@ -273,76 +238,6 @@ class Table:
             if self.numbers is None
             else self.numbers[start:stop]
         )
-
-
-def _is_number(value: Any) -> bool:
-    try:
-        return value is None or (not isinstance(value, bool) and math.isfinite(float(value)))
-    except (TypeError, ValueError):
-        return False
-
-
-def _parquet(path: Path) -> dict[str, list[Any]]:
-    import pyarrow.parquet as pq
-
-    file = pq.ParquetFile(path)
-    if (columns := len(file.schema_arrow)) > MOST_COLUMNS:
-        raise ValueError(f"it has {columns:,} columns; at most {MOST_COLUMNS:,} are read")
-    return {str(name): values for name, values in file.read().to_pydict().items()}
-
-
-def _csv(path: Path) -> dict[str, list[Any]]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise ValueError("it is not UTF-8 text; save it as CSV UTF-8") from None
-    with io.StringIO(text, newline="") as stream:
-        rows = csv.reader(stream)
-        names = [name.strip() for name in next(rows, [])]
-        if len(names) == 1 and ";" in names[0]:
-            raise ValueError(
-                "its cells stand between semicolons; save it with commas between cells and points"
-                " in numbers"
-            )
-        if not names:
-            raise ValueError("it is empty")
-        if len(names) > MOST_COLUMNS:
-            raise ValueError(f"it has {len(names):,} columns; at most {MOST_COLUMNS:,} are read")
-        if len(set(names)) < len(names):
-            raise ValueError(
-                f"the column {next(name for name in names if names.count(name) > 1)} stands there"
-                " twice"
-            )
-        cells: list[list[Any]] = [[] for _ in names]
-        for row in rows:
-            if not row:
-                continue
-            if len(row) != len(names):
-                raise ValueError(
-                    f"line {rows.line_num} has {len(row)} cells; the header has {len(names)}"
-                )
-            for cell, column in zip(row, cells, strict=True):
-                column.append(cell.strip() or None)
-    return dict(zip(names, cells, strict=True))
-
-
-def _names(values: list[Any]) -> Array:
-    """Whole numbers where all cells are, texts otherwise."""
-    if (missing := next((n for n, value in enumerate(values) if value is None), None)) is not None:
-        raise ValueError(
-            f"row {missing + 1} has no case_id; name every case, or leave the column out"
-        )
-    try:
-        return np.array([int(str(value)) for value in values], np.int64)
-    except (ValueError, OverflowError):
-        return np.array([str(value) for value in values], object)
-
-
-def _values(values: list[Any]) -> Array:
-    """Floats where all cells are numbers or empty, texts otherwise."""
-    if all(map(_is_number, values)):
-        return column([None if value is None else float(value) for value in values])
-    return np.array([None if value is None else str(value) for value in values], object)
 
 
 @dataclass(frozen=True)

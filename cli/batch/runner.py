@@ -150,7 +150,7 @@ def run(
 def refusal(out: Path, *, resume: bool, overwrite: bool) -> str | None:
     """Why a batch may not write here, found without its design."""
     if not known_ending(out):
-        return f"{out}: the result is a .parquet or a .csv file"
+        return f"{out}: the result is a .parquet or a .csv file, or .xlsx"
     parts = Parts(out)
     try:
         os.lstat(parts.manifest)

@@ -53,6 +53,7 @@ class Work:
             self.design.trees(start, stop),
             self.design.ids(start, stop),
             self.design.columns(start, stop),
+            self.design.carried_columns(start, stop),
         )
 
     def probe(self, numbers: Sequence[int]) -> tuple[Columns, float]:
@@ -64,11 +65,17 @@ class Work:
         columns = {
             key: np.concatenate([piece[key] for piece in pieces]) for key in self.design.keys
         }
+        others = [self.design.carried_columns(n, n + 1) for n in numbers]
+        carried = {name: np.concatenate([one[name] for one in others]) for name in others[0]}
         begun = time.perf_counter()
-        return self._rows(trees, ids, columns), time.perf_counter() - begun
+        return self._rows(trees, ids, columns, carried), time.perf_counter() - begun
 
     def _rows(
-        self, trees: Iterable[Json], ids: NDArray[np.int64], varied: Mapping[str, NDArray[Any]]
+        self,
+        trees: Iterable[Json],
+        ids: NDArray[np.int64],
+        varied: Mapping[str, NDArray[Any]],
+        carried: Mapping[str, NDArray[Any]],
     ) -> Columns:
         cases: list[PolicyCase | str] = []
         for tree in trees:
@@ -80,7 +87,8 @@ class Work:
         width = len(self.design.policies)
         head: Rows = {"case_id": np.repeat(ids, width)}
         head |= {key: np.repeat(values, width) for key, values in varied.items()}
-        return head | self._solved(cases)
+        tail = {name: np.repeat(values, width) for name, values in carried.items()}
+        return head | self._solved(cases) | tail
 
     def _solved(self, cases: list[PolicyCase | str]) -> Rows:
         """The rows of these cases, those that are bad saying why."""
@@ -141,7 +149,8 @@ def result_columns(design: BatchDesign) -> dict[str, Kind]:
     figures: dict[str, Kind] = dict.fromkeys(NUMBERS, "float")
     texts: dict[str, Kind] = dict.fromkeys(TEXTS, "text")
     named: Kind = "text" if design.ids(0, 1).dtype == object else "int"
-    return {"case_id": named, **design.keys, "policy": "text", "status": "text", **figures, **texts}
+    found: dict[str, Kind] = {"case_id": named, **design.keys, "policy": "text", "status": "text"}
+    return {**found, **figures, **texts, **design.carried}
 
 
 def chunk_size(design: BatchDesign) -> int:

@@ -10,6 +10,7 @@ import typer
 
 from cli.exit_codes import FAULT, INTERRUPTED, SOME_FAILED, USAGE
 from cli.options import QuietOption, need_library
+from cli.output.workbook import MOST_ROWS
 from cli.output.write import Target, counted, say
 
 EPILOG = """\b
@@ -44,7 +45,7 @@ def batch(
         typer.Option(
             "--out",
             metavar="PATH",
-            help="The result: a .parquet or a .csv file.",
+            help="The result: a .parquet, .csv or .xlsx file.",
             show_default=False,
         ),
     ] = None,
@@ -85,6 +86,12 @@ def batch(
     plan = load_design(design)
     Target(out, plan.files)
     say((f"warning: {warning}" for warning in plan.warnings), quiet=quiet)
+    if path.suffix.lower() == ".xlsx" and (most := plan.count * len(plan.policies)) > MOST_ROWS:
+        raise typer.BadParameter(
+            f"{most:,} rows are more than the {MOST_ROWS:,} of a sheet; write a .parquet or a .csv"
+            " file",
+            param_hint="--out",
+        )
     if dry_run:
         from cli.batch.estimate import estimate
         from cli.batch.formats import format_for
@@ -158,7 +165,9 @@ def _target(
             "--resume goes on and --overwrite starts again; give one of them", param_hint="--resume"
         )
     if out is None and not dry_run:
-        raise typer.BadParameter("name the result: a .parquet or a .csv file", param_hint="--out")
+        raise typer.BadParameter(
+            "name the result: a .parquet or a .csv file, or .xlsx", param_hint="--out"
+        )
     most = max(LEAST_JOBS, JOBS_PER_PROCESSOR * (os.cpu_count() or 1))
     if jobs > most:
         raise typer.BadParameter(
@@ -172,4 +181,6 @@ def _target(
         raise typer.BadParameter(reason, param_hint="--out")
     if path.suffix.lower() == ".parquet":
         need_library(".parquet", "pyarrow", "pyarrow", "batch")
+    if path.suffix.lower() == ".xlsx":
+        need_library(".xlsx", "xlsxwriter", "XlsxWriter", "tables")
     return path

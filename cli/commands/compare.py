@@ -34,7 +34,7 @@ Examples:
 A bad case stops the command before anything is computed."""
 
 
-RESULTS = (".parquet", ".csv")
+RESULTS = (".parquet", ".csv", ".xlsx")
 """The endings of a batch's result."""
 
 MOST = 1000

@@ -1,8 +1,8 @@
 """What a batch shows: which policy is recommended how often, how large gains and outlays are, who
 would join, and what it depends on.
 
-Reads a batch's result (Parquet or CSV), whose rows are ordered by case and then by policy. Nothing
-is ranked here: what is recommended stands in the result.
+Reads a batch's result (Parquet, CSV or xlsx), whose rows are ordered by case and then by policy.
+Nothing is ranked here: what is recommended stands in the result.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from statistics import NormalDist
 from typing import Any, Literal, get_args
+from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -190,12 +191,14 @@ def read_result(path: Path) -> Result:
     try:
         if not path.exists():
             raise ResultError("is not there; check the path")
-        frame = pd.read_parquet(path) if path.suffix.lower() == ".parquet" else pd.read_csv(path)
+        read = {".parquet": pd.read_parquet, ".xlsx": pd.read_excel}
+        frame = read.get(path.suffix.lower(), pd.read_csv)(path)
     except ImportError:
         raise ResultError(
-            "a .parquet file needs pyarrow: install it, or pigou with its extra `batch`"
+            "a .parquet file needs pyarrow and an .xlsx file openpyxl: install it, or pigou with"
+            " its extra `batch` or `tables`"
         ) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, BadZipFile) as error:
         raise ResultError(f"cannot be read: {str(error).splitlines()[0]}") from None
     missing = [name for name in ("case_id", "policy", "status", "welfare") if name not in frame]
     if missing:
@@ -241,7 +244,10 @@ def read_result(path: Path) -> Result:
         joining=words("ir"),
         best=words("best")[:, 0],
         keys={
-            name: frame[name].to_numpy()[::width] for name in frame.columns if name not in written
+            # what a table had beside its keys stands behind the figures
+            name: frame[name].to_numpy()[::width]
+            for name in frame.columns[: list(frame.columns).index("policy")]
+            if name not in written
         },
     )
 
