@@ -171,7 +171,7 @@ def test_wrong_usage_gives_2_and_a_remedy(
 
     out = tmp_path / "r.parquet"
     assert "name the result" in refused(design)
-    assert "a .parquet or a .csv file" in refused(design, "--out", tmp_path / "r.xlsx")
+    assert "a .parquet or a .csv file" in refused(design, "--out", tmp_path / "r.json")
     assert "does not exist; make it first" in refused(design, "--out", tmp_path / "no" / "r.csv")
     assert "give one of them" in refused(design, "--out", out, "--resume", "--overwrite")
     assert "there is no such file" in refused(tmp_path / "nowhere.yaml", "--out", out)

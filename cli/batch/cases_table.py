@@ -15,7 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cli.batch.points import Table, column
-from cli.batch.tables import Grid, TableFault, as_number, decimal_sign, letters, named, read_grid
+from cli.batch.tables import (
+    TableCells,
+    TableFault,
+    as_number,
+    decimal_sign,
+    letters,
+    named,
+    read_grid,
+)
 from market.casefile.faults import show
 from market.casefile.files import unreadable
 from market.text import Json
@@ -68,7 +76,9 @@ def read_cases(path: Path, columns: Mapping[str, str | None] | None, base: Json)
 class _Columns:
     """Sorts the columns of a grid."""
 
-    def __init__(self, grid: Grid, columns: Mapping[str, str | None] | None, base: Json) -> None:
+    def __init__(
+        self, grid: TableCells, columns: Mapping[str, str | None] | None, base: Json
+    ) -> None:
         self.grid, self.base = grid, base
         self.faults: list[str] = []
         self.keys: dict[str, int] = {}

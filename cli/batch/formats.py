@@ -31,6 +31,9 @@ are not available."""
 FIRMS = "pigou.firms"
 """Where the metadata of a result has the names of the firms, if all its cases have the same."""
 
+CARRIED = "pigou.carried"
+"""Where they have the columns that a table had beside its keys."""
+
 ROW_GROUP = 100_000
 """Rows from which on a Parquet row group is closed."""
 
@@ -224,6 +227,13 @@ def read_firms(path: Path) -> tuple[str, str]:
         first, second = json.loads(read_metadata(path)[FIRMS])
         return firm_names((first, second))
     return firm_names(None)
+
+
+def read_carried(path: Path) -> tuple[str, ...]:
+    """The columns of a result that a table had beside its keys."""
+    with suppress(KeyError, ValueError, TypeError):
+        return tuple(map(str, json.loads(metadata_of(path)[0][CARRIED])))
+    return ()
 
 
 def read_metadata(path: Path) -> dict[str, str]:

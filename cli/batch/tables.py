@@ -34,7 +34,7 @@ class TableFault(Exception):  # noqa: N818 - a fault of the user, not an error o
 
 
 @dataclass(frozen=True, kw_only=True)
-class Grid:
+class TableCells:
     """A table's cells under its headers."""
 
     heads: tuple[str, ...]
@@ -64,7 +64,7 @@ def letters(number: int) -> str:
     return name
 
 
-def read_grid(path: Path) -> Grid:
+def read_grid(path: Path) -> TableCells:
     """The table in a file, or `TableFault`."""
     ending = path.suffix.lower()
     if ending == ".parquet":
@@ -76,7 +76,7 @@ def read_grid(path: Path) -> Grid:
     return _csv(path.read_bytes())
 
 
-def _parquet(path: Path) -> Grid:
+def _parquet(path: Path) -> TableCells:
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -92,7 +92,7 @@ def _parquet(path: Path) -> Grid:
     except (OSError, pa.ArrowException) as error:
         raise TableFault(str(error).splitlines()[0]) from None
     count = len(next(iter(table.values()), []))
-    return Grid(
+    return TableCells(
         heads=tuple(table),
         places=tuple(range(len(table))),
         columns=tuple(table.values()),
@@ -100,7 +100,7 @@ def _parquet(path: Path) -> Grid:
     )
 
 
-def _csv(data: bytes) -> Grid:
+def _csv(data: bytes) -> TableCells:
     encoding = next((name for mark, name in _MARKS if data.startswith(mark)), None)
     if encoding is None:
         # text of a spreadsheet without a mark: every second byte of UTF-16 is nil
@@ -184,7 +184,9 @@ def _cell(cell: Any, formula: Any, row: int, column: int) -> Any:
     return value
 
 
-def _gridded(rows: Iterable[Sequence[Any]], delimiter: str | None = None, start: int = 1) -> Grid:
+def _gridded(
+    rows: Iterable[Sequence[Any]], delimiter: str | None = None, start: int = 1
+) -> TableCells:
     """Cells under the first row that is not blank; blank rows and columns without a header left
     out."""
     numbered = [(n, [_bare(cell) for cell in row]) for n, row in enumerate(rows, start)]
@@ -211,7 +213,7 @@ def _gridded(rows: Iterable[Sequence[Any]], delimiter: str | None = None, start:
                     " header"
                 )
     kept = [k for k, name in enumerate(names) if name is not None]
-    return Grid(
+    return TableCells(
         heads=tuple(str(names[k]) for k in kept),
         places=tuple(kept),
         columns=tuple([row[k] if k < len(row) else None for _, row in body] for k in kept),
@@ -244,7 +246,7 @@ _OPEN = re.compile(r"[+-]?[1-9]\d{0,2}[.,]\d{3}")
 """A thousand or one: 1.234 and 1,234."""
 
 
-def decimal_sign(grid: Grid, columns: Iterable[int]) -> str:
+def decimal_sign(grid: TableCells, columns: Iterable[int]) -> str:
     """The decimal sign of the numbers in some columns."""
     proofs: dict[str, tuple[int, int, str]] = {}
     doubts: dict[str, tuple[int, int, str]] = {}

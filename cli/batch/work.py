@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cli.batch.design import BatchDesign
-from cli.batch.formats import FIRMS, Columns, Kind
+from cli.batch.formats import CARRIED, FIRMS, Columns, Kind
 from cli.batch.points import Listed
 from cli.batch.runner import Job
 from cli.output.beside import PROVENANCE
@@ -168,6 +168,7 @@ def job(design: BatchDesign, form: str, version: str) -> Job:
         PROVENANCE: json.dumps(told, sort_keys=True),
         "pigou.design": json.dumps(design.identity, sort_keys=True, ensure_ascii=False),
         "pigou.count": str(design.count),
+        CARRIED: json.dumps(list(design.carried), ensure_ascii=False),
         "pigou.schema_version": "1",
         **({CASES: json.dumps(design.bases, ensure_ascii=False)} if listed else {}),
         "pigou.seed": "" if design.seed is None else str(design.seed),

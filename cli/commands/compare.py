@@ -136,6 +136,7 @@ def _batch(
         raise typer.BadParameter("one result of a batch is compared at a time", param_hint="RESULT")
     from difflib import get_close_matches
 
+    from cli.batch.formats import read_carried, read_firms
     from mechanism.analysis.findings import ResultError, findings, read_result
     from mechanism.analysis.findings_tree import findings_tree
 
@@ -143,7 +144,7 @@ def _batch(
     if problem := unreadable(path):
         raise typer.BadParameter(f"{path}: {problem}", param_hint="RESULT")
     try:
-        result = read_result(path)
+        result = read_result(path, read_carried(path))
     except ResultError as error:
         raise typer.BadParameter(f"{path} {error}", param_hint="RESULT") from None
     for key in by:
@@ -151,7 +152,6 @@ def _batch(
             close = get_close_matches(key, list(result.keys), 1)
             hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(result.keys)}"
             raise typer.BadParameter(f"{key} was not varied; {hint}", param_hint="--by")
-    from cli.batch.formats import read_firms
     from cli.batch.parts import file_sha256
     from cli.pages.findings import findings_page
     from cli.pages.forms import deliver

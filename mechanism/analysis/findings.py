@@ -7,7 +7,7 @@ Nothing is ranked here: what is recommended stands in the result.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -186,8 +186,8 @@ class Findings:
         }
 
 
-def read_result(path: Path) -> Result:
-    """The result in a file."""
+def read_result(path: Path, carried: Collection[str] = ()) -> Result:
+    """The result in a file; columns that are only carried through are no keys."""
     try:
         if not path.exists():
             raise ResultError("is not there; check the path")
@@ -226,7 +226,7 @@ def read_result(path: Path) -> Result:
             f"was written by an older version of pigou: it has no column {older}; run the batch"
             " again"
         )
-    written = {"case_id", *TEXT, *NUMBERS}
+    written = {"case_id", *TEXT, *NUMBERS, *carried}
 
     def words(name: str) -> NDArray[np.object_]:
         column = (
@@ -244,10 +244,7 @@ def read_result(path: Path) -> Result:
         joining=words("ir"),
         best=words("best")[:, 0],
         keys={
-            # what a table had beside its keys stands behind the figures
-            name: frame[name].to_numpy()[::width]
-            for name in frame.columns[: list(frame.columns).index("policy")]
-            if name not in written
+            name: frame[name].to_numpy()[::width] for name in frame.columns if name not in written
         },
     )
 
