@@ -56,18 +56,18 @@ def chosen(
         )
     if ending != ".xlsx":
         raise _refused("a spreadsheet goes into a file; give a name that ends in .xlsx", "")
-    need_library(".xlsx", "xlsxwriter", "XlsxWriter", "tables")
+    if find_spec("xlsxwriter") is None:
+        raise lacking(".xlsx", "XlsxWriter", "tables")
     return found
 
 
-def need_library(ending: str, module: str, name: str, extra: str) -> None:
-    """Refuse a file that this installation lacks the library for, with the remedy."""
-    if find_spec(module) is None:
-        raise typer.BadParameter(
-            f"a {ending} file needs {name}: install it (`pip install {name}`), or pigou with its"
-            f" extra `{extra}`; or write a .csv file",
-            param_hint="--out",
-        )
+def lacking(ending: str, name: str, extra: str) -> typer.BadParameter:
+    """The refusal of a file that this installation lacks the library for, with the remedy."""
+    return typer.BadParameter(
+        f"a {ending} file needs {name}: install it (`pip install {name}`), or pigou with its extra"
+        f" `{extra}`; or write a .csv file",
+        param_hint="--out",
+    )
 
 
 def _refused(why: str, remedy: str = "; choose another ending") -> typer.BadParameter:

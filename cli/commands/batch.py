@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from cli.exit_codes import FAULT, INTERRUPTED, SOME_FAILED, USAGE
-from cli.options import QuietOption, need_library
+from cli.options import QuietOption, lacking
 from cli.output.workbook import MOST_ROWS
 from cli.output.write import Target, counted, say
 
@@ -28,6 +29,11 @@ however often the run was interrupted.
 Exit code 4: some cases failed; their rows say why. 130: interrupted; --resume goes on."""
 
 
+LIBRARIES = (
+    (".parquet", "pyarrow", "pyarrow", "batch"),
+    (".xlsx", "xlsxwriter", "XlsxWriter", "tables"),
+)
+"""Endings of results, what has to be there to write them, and the extra that brings it."""
 LEAST_JOBS, JOBS_PER_PROCESSOR = 16, 4
 """Processes that every machine may be given, and those that it may be given for each of its
 processors."""
@@ -179,8 +185,7 @@ def _target(
 
     if reason := refusal(path, resume=resume or dry_run, overwrite=overwrite):
         raise typer.BadParameter(reason, param_hint="--out")
-    if path.suffix.lower() == ".parquet":
-        need_library(".parquet", "pyarrow", "pyarrow", "batch")
-    if path.suffix.lower() == ".xlsx":
-        need_library(".xlsx", "xlsxwriter", "XlsxWriter", "tables")
+    for ending, module, name, extra in LIBRARIES:
+        if path.suffix.lower() == ending and find_spec(module) is None:
+            raise lacking(ending, name, extra)
     return path

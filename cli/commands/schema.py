@@ -1,4 +1,4 @@
-"""`pigou schema`: the JSON Schema of the case file, or of another file that pigou reads."""
+"""`pigou schema`: the JSON Schema of the case file, or of another file that pigou reads or writes."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ Examples:
   pigou schema --setting > setting.schema.json
   pigou schema --design > design.schema.json
   pigou schema --data > data.schema.json
+  pigou schema --result > result.schema.json
 
 An editor that knows YAML schemas then completes keys and shows what they mean."""
 
@@ -27,12 +28,18 @@ def schema(
     data: Annotated[
         bool, typer.Option("--data", help="Of the data file of pigou calibrate.")
     ] = False,
+    result: Annotated[bool, typer.Option("--result", help="Of the JSON of results.")] = False,
 ) -> None:
     """Print the JSON Schema of the case file."""
-    if setting + design + data > 1:
+    if setting + design + data + result > 1:
         raise typer.BadParameter(
             "print one schema at a time", param_hint="--data" if data else "--design"
         )
+    if result:
+        from cli.results.schema import result_schema
+
+        print(json.dumps(result_schema(), indent=2))
+        return
     if data:
         from market.calibrate.datafile import data_schema
 
