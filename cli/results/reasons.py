@@ -55,7 +55,8 @@ def reasons(found: Sequence[Differing], written: Mapping[str, Any]) -> list[str]
     else:
         out.append(
             "The versions of pigou, Python and libraries are the same here: the file was changed"
-            " after it was written, or, where all differences are tiny, another processor rounds"
-            " differently (--tolerance)."
+            " after it was written. Only where all differences are tiny (--tolerance), or lie in"
+            " which of several equals is named as a witness or in words, another processor may"
+            " round differently."
         )
     return out
