@@ -792,6 +792,8 @@ def a_command(chance: random.Random, fuzzed: str) -> list[str]:
         "batch",
         "propositions",
         "statics",
+        "verify",
+        "diff",
         "validate",
         "schema",
         "examples",
@@ -837,7 +839,7 @@ def a_command(chance: random.Random, fuzzed: str) -> list[str]:
         ]
     )
     options = [
-        ["--format", chance.choice(["json", "csv", "table", "xml"])],
+        ["--format", chance.choice(["json", "csv", "table", "xlsx", "xml"])],
         [
             "--out",
             chance.choice(
@@ -881,6 +883,10 @@ def a_command(chance: random.Random, fuzzed: str) -> list[str]:
                 "--resume",
                 "--overwrite",
                 "--nonsense",
+                "--stamp",
+                "--emit-python",
+                "--whole",
+                "--result",
                 "--setting",
                 "--help",
                 "--",
@@ -902,7 +908,9 @@ def try_command(oracle: Oracle, chance: random.Random) -> None:
     )
     fuzzed = next(name for name in oracle.files if name.startswith("f"))
     line = a_command(chance, fuzzed)
-    written = tuple(f"r.{end}" for end in ("json", "csv", "txt", "parquet", "csv.metadata.json"))
+    written = tuple(
+        f"r.{end}" for end in ("json", "csv", "txt", "parquet", "xlsx", "csv.metadata.json")
+    )
     copied = (
         ("two_vendors.yaml", *(f"{name}.yaml" for name in _names()))
         if line[:2] == ["examples", "copy"]
@@ -916,7 +924,8 @@ def try_command(oracle: Oracle, chance: random.Random) -> None:
     if (
         "json" in line
         and "--out" not in line
-        and line[0] not in ("schema", "examples", "validate", "batch")
+        and line[0] not in ("schema", "examples", "validate", "batch", "verify", "diff")
+        and "--emit-python" not in line
         and "--help" not in line
     ):
         oracle.json(ran, line)

@@ -235,6 +235,16 @@ def test_a_spreadsheet_is_a_file_with_that_ending(
     assert list(here.iterdir()) == []
 
 
+def test_what_does_not_fit_on_a_sheet_is_refused(
+    run: Run, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cli.output.workbook.MOST_ROWS", 5)
+    done = run("evaluate", VENDORS, "--out", "r.xlsx")
+    assert done.code == 2
+    assert "the sheet Policies has more than 5 rows; write a .csv file" in done.err
+    assert list(here.iterdir()) == []
+
+
 def test_every_column_has_a_meaning() -> None:
     names = {bare(name) for name in (*COLUMNS, *NUMBERS, *TEXT)}
     assert names - set(MEANT) == set()

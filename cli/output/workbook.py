@@ -74,6 +74,10 @@ class Chart:
     """What the axes show."""
 
 
+class TooManyRows(Exception):  # noqa: N818 - wrong usage, not an error of the program
+    """What does not fit on a sheet; the message says what to do."""
+
+
 class _Exact(float):
     """A figure with every digit: the library writes sixteen, which may be one too few."""
 
@@ -103,6 +107,10 @@ def workbook(sheets: Sequence[Sheet], chart: Chart | None = None) -> bytes:
             page.write_string(0, n, on_one_line(column.head), head)
         kept = [formats[column.shown] for column in sheet.columns]
         for n, row in enumerate(sheet.rows, 1):
+            if n > MOST_ROWS:
+                raise TooManyRows(
+                    f"the sheet {sheet.name} has more than {MOST_ROWS:,} rows; write a .csv file"
+                )
             for k, value in enumerate(row):
                 _write(page, n, k, value, kept[k], formats["text"], harmless)
         if chart is not None and drawn is None:
@@ -122,7 +130,8 @@ def _write(page: Any, n: int, k: int, value: Any, kept: Any, text: Any, harmless
     elif isinstance(value, int | float):
         page.write_number(n, k, value if isinstance(value, int) else _Exact(value), kept)
     else:
-        line = on_one_line(str(value))[:LONGEST]
+        line = on_one_line(str(value))
+        line = line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
         page.write_string(n, k, line, harmless if runs(line) else text)
 
 

@@ -10,8 +10,11 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+import typer
+
 from cli.options import OutputFormat
 from cli.output.beside import PROVENANCE
+from cli.output.workbook import TooManyRows
 from cli.output.write import Target
 from cli.pages.page import Page
 
@@ -37,7 +40,10 @@ def deliver(
         target.write(csv(), {PROVENANCE: json.dumps(told[0] if len(told) == 1 else told)})
     elif form is OutputFormat.xlsx:
         assert sheets is not None
-        target.write(sheets())
+        try:
+            target.write(sheets())
+        except TooManyRows as error:
+            raise typer.BadParameter(str(error), param_hint="--out") from None
     else:
         target.write(page(Page(target.width, target.styled, target.unicode)))
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 from typing import Any
 
 from cli.results.read import NoResult, ReadResult
 
 Tree = dict[str, Any]
+
+MOST = 100_000
+"""Points of the largest path."""
 
 
 def again(found: ReadResult) -> Any:
@@ -90,6 +94,9 @@ def _along(tree: Tree) -> Tree:
         for one in tree["vary"]
     ]
     policies = [str(policy) for policy in tree["policies"]]
+    points = prod(max(0, span.count) for span in spans)
+    if not 1 <= len(spans) <= 2 or not 1 < points <= MOST or not all(s.low < s.high for s in spans):
+        raise NoResult("varies something over no range that a path can have")
     for span in spans:
         if message := key_fault(case.resolved, span.key):
             raise NoResult(f"varies {span.key}, which {message}")

@@ -97,6 +97,17 @@ def results_side_by_side(a: Path, b: Path, tolerance: float) -> Tree:
         )
     if one.command == "batch":
         return _batches(a, b, tolerance)
+    try:
+        return _told(one, other, tolerance)
+    except (KeyError, TypeError, AttributeError, IndexError) as error:
+        raise NoResult(
+            f"{a} or {b} is no whole result of pigou {one.command}: {type(error).__name__} at"
+            f" {error}"
+        ) from None
+
+
+def _told(one: ReadResult, other: ReadResult, tolerance: float) -> Tree:
+    """Two results of one command."""
     own = one.command in ("statics", "propositions")
     figures, count = differing(
         one.tree, other.tree, tolerance=tolerance, own_kinds=own, left_out=(*ASKED, *WORDS)
@@ -119,8 +130,8 @@ def results_side_by_side(a: Path, b: Path, tolerance: float) -> Tree:
     }
     return {
         "kind": "results",
-        "a": str(a),
-        "b": str(b),
+        "a": str(one.path),
+        "b": str(other.path),
         "of": f"pigou {one.command}",
         "same": not (figures or changed or verdicts["gone"] or verdicts["new"]),
         "compared": count,
