@@ -274,7 +274,7 @@ def findings_sheets(result: Tree) -> bytes:
 
 
 def _sheet(name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], units: Units) -> Sheet:
-    return Sheet(name=name, columns=[column(each, units) for each in columns], rows=rows)
+    return Sheet(name=name, columns=[column(each, units) for each in columns], rows=list(rows))
 
 
 def _pairs(name: str, pairs: Mapping[str, Any]) -> Sheet:
