@@ -1,4 +1,4 @@
-"""`pigou schema`: the JSON Schema of the case file, or of another file that pigou reads or writes."""
+"""`pigou schema`: the JSON Schema of the case file, or of another that pigou reads or writes."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ def _cases(result: Tree, page: Page, digits: int) -> None:
             if row["alone"]["message"]:
                 page.sentence(f"{row['key']} alone: {row['alone']['message']}", bullet="- ")
     if result["labels"]:
-        page.heading("Names and other keys that move no figure")
+        page.heading("Names, and what else is no key of the market, its types or the mechanism")
         for row in result["labels"]:
             page.sentence(
                 f"{row['key']}: {_value(row['before'])}, then {_value(row['after'])}", bullet="- "

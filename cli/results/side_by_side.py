@@ -14,7 +14,7 @@ from cli.results.reasons import environments_of
 from mechanism.analysis.difference import Moved, changes, difference
 from mechanism.analysis.evaluation import evaluate
 from mechanism.analysis.what_if_tree import advice_tree
-from mechanism.casefile.case_keys import key_path, settings, value_at
+from mechanism.casefile.case_keys import BLOCKS, NAMES, key_path, settings, value_at
 from mechanism.casefile.schema import PolicyCase, load_case
 
 Tree = dict[str, Any]
@@ -23,8 +23,6 @@ ASKED = ("provenance", "case", "input", "resolved", "case_before", "case_sha256"
 """Keys of results below which stands what was asked."""
 WORDS = ("verdicts", "text", "message", "basis", "note", "notes", "detail", "why")
 """Keys of results below which stand words about the figures."""
-LABELS = ("name", "reference", "units", "firms", "expect")
-"""Keys of a case that move no figure."""
 
 
 def is_result(path: Path) -> bool:
@@ -46,8 +44,8 @@ def cases_side_by_side(a: Path, b: Path) -> Tree:
     before, after = one.resolved, other.resolved
     labels = [
         {"key": key, "before": before.get(key), "after": after.get(key)}
-        for key in LABELS
-        if before.get(key) != after.get(key)
+        for key in dict.fromkeys([*before, *after])
+        if key not in BLOCKS and before.get(key) != after.get(key)
     ]
     moved = [
         {
@@ -57,7 +55,7 @@ def cases_side_by_side(a: Path, b: Path) -> Tree:
             "alone": _alone(one, key, value, found.advice.value.before),
         }
         for key, value in settings(before, after).items()
-        if key not in LABELS
+        if key != NAMES
     ]
     return {
         "kind": "cases",
