@@ -25,7 +25,7 @@ from market.model.case import Case
 from market.model.payoff import Payoff
 from market.regimes import BOTH, REGIMES, benefit_matrix, level_bounds
 from market.solve.optimum import maximise
-from mechanism.casefile.schema import load_case
+from mechanism.casefile.policy_case import load_case
 from mechanism.casefile.types import uniform
 from mechanism.scheme.allocation import allocate
 

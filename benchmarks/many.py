@@ -30,7 +30,7 @@ from market.model.outcome import account
 from market.model.pricing import bertrand_matrix
 from market.regimes import solve_markets
 from mechanism.analysis.many import solve_many
-from mechanism.casefile.schema import PolicyCase, load_case, parse_tree
+from mechanism.casefile.policy_case import PolicyCase, load_case, parse_tree
 
 ROOT = Path(__file__).resolve().parents[1]
 TIGHT = {"ftol": 1e-12, "gtol": 1e-8, "maxfun": 100_000}

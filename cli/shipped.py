@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mechanism.casefile.schema import PolicyCase
+    from mechanism.casefile.policy_case import PolicyCase
 
 
 def folder() -> Path:
@@ -64,7 +64,7 @@ def closest(name: str) -> str:
 def load(paths: Sequence[Path]) -> list[PolicyCase]:
     """The cases in these files; if any is bad, one `BadCase` with the faults of all."""
     from market.casefile.files import BadCase, Fault, Place
-    from mechanism.casefile.schema import load_case
+    from mechanism.casefile.policy_case import load_case
 
     cases: list[PolicyCase] = []
     faults: list[Fault] = []

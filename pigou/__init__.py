@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from mechanism.analysis.evaluation import evaluate as evaluate
     from mechanism.analysis.evaluation import solve as solve
     from mechanism.analysis.what_if import sweep as sweep
-    from mechanism.casefile.schema import PolicyCase as PolicyCase
-    from mechanism.casefile.schema import load_case as load  # noqa: F401
+    from mechanism.casefile.policy_case import PolicyCase as PolicyCase
+    from mechanism.casefile.policy_case import load_case as load  # noqa: F401
     from mechanism.report.results import Evaluation as Evaluation
 
 _HOMES = {
@@ -42,14 +42,14 @@ _HOMES = {
     "Evaluation": "mechanism.report.results:Evaluation",
     "LinearDemand": "market.calibrate.products:LinearDemand",
     "Outcome": "market.model.outcome:Outcome",
-    "PolicyCase": "mechanism.casefile.schema:PolicyCase",
+    "PolicyCase": "mechanism.casefile.policy_case:PolicyCase",
     "REGIMES": "market.regimes.table:REGIMES",
     "__version__": "mechanism.version:VERSION",
     "calibrate": "mechanism.analysis.calibration:calibrate",
     "design": "mechanism.analysis.designs:design",
     "evaluate": "mechanism.analysis.evaluation:evaluate",
     "linear_demand": "market.calibrate.products:linear_demand",
-    "load": "mechanism.casefile.schema:load_case",
+    "load": "mechanism.casefile.policy_case:load_case",
     "solve": "mechanism.analysis.evaluation:solve",
     "sweep": "mechanism.analysis.what_if:sweep",
     "what_if": "mechanism.analysis.difference:what_if",

@@ -224,7 +224,7 @@ def main_private(count: int, seed: int, start: int) -> int:
     """Compares the rankings of the programs' own figures on `count` cases whose types are
     private."""
     from mechanism.analysis.evaluation import evaluate
-    from mechanism.casefile.schema import parse_tree
+    from mechanism.casefile.policy_case import parse_tree
     from mechanism.report.evaluation_tree import evaluation_tree
 
     bad = 0
@@ -256,7 +256,7 @@ def main_private(count: int, seed: int, start: int) -> int:
 def main(count: int, seed: int, start: int = 0) -> int:
     """Compares the answers on `count` cases from number `start` on."""
     from mechanism.analysis.evaluation import evaluate
-    from mechanism.casefile.schema import parse_tree
+    from mechanism.casefile.policy_case import parse_tree
     from mechanism.report.evaluation_tree import evaluation_tree
 
     bad = 0

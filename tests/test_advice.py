@@ -12,7 +12,7 @@ import pytest
 from test_cautions import changed, shipped
 
 from mechanism.analysis.evaluation import evaluate
-from mechanism.casefile.schema import load_case, parse_tree
+from mechanism.casefile.policy_case import load_case, parse_tree
 from mechanism.ranking.recommendation import Robust, Stretch, Switch
 from mechanism.report.answer import lines, protection
 from mechanism.report.results import Evaluation

@@ -281,6 +281,7 @@ PLAIN = {
     "mechanism/analysis/what_if_tree.py",
     "mechanism/casefile/case_keys.py",
     "mechanism/casefile/json_schema.py",
+    "mechanism/casefile/policy_case.py",
     "mechanism/casefile/schema.py",
     "mechanism/claims/claims_tree.py",
     "mechanism/design/setting_file.py",

@@ -16,7 +16,7 @@ from cli.batch.design import BatchDesign, design_schema, load_design
 from cli.batch.work import Work, chunk_size, failed_cases, result_columns
 from market.casefile.faults import BadCase
 from mechanism.casefile.case_keys import key_path, set_at
-from mechanism.casefile.schema import load_case, parse_tree
+from mechanism.casefile.policy_case import load_case, parse_tree
 
 ROOT = Path(__file__).resolve().parents[1]
 CASE = ROOT / "cases" / "two_vendors.yaml"

@@ -14,7 +14,7 @@ import pytest
 
 from mechanism.analysis.evaluation import evaluate
 from mechanism.casefile.policies import policy_of
-from mechanism.casefile.schema import load_case, parse_tree
+from mechanism.casefile.policy_case import load_case, parse_tree
 from mechanism.ranking.recommendation import Caution
 from mechanism.report.cautions import cautions
 from mechanism.report.results import Evaluation

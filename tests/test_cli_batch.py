@@ -22,7 +22,7 @@ from cli.batch.design import load_design
 from cli.batch.parts import Parts
 from cli.batch.progress import Progress
 from mechanism.casefile.case_keys import key_path, set_at
-from mechanism.casefile.schema import load_case, parse_tree
+from mechanism.casefile.policy_case import load_case, parse_tree
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = f"""case: {ROOT}/cases/two_vendors.yaml

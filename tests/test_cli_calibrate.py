@@ -11,7 +11,7 @@ import pytest
 from command import Run
 
 from market.casefile.files import read_document
-from mechanism.casefile.schema import load_case
+from mechanism.casefile.policy_case import load_case
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "cases" / "data" / "two_vendors_2025.yaml"

@@ -45,7 +45,7 @@ def case(tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The result of the good case."""
-    from mechanism.casefile.schema import load_case
+    from mechanism.casefile.policy_case import load_case
 
     path = tmp_path_factory.mktemp("case") / "two.yaml"
     path.write_text(CASE)
@@ -169,7 +169,7 @@ def test_kept_is_what_is_kept_when_everybody_takes_part(tree: dict[str, Any]) ->
 @pytest.mark.parametrize("width", [80, 100, 140])
 @pytest.mark.parametrize("name", ["two_vendors", "large_and_small", "two_types"])
 def test_pages_fit_and_use_the_width_there_is(name: str, width: int) -> None:
-    from mechanism.casefile.schema import load_case
+    from mechanism.casefile.policy_case import load_case
 
     result = trees.evaluate(
         load_case(Path(__file__).resolve().parents[1] / "cases" / f"{name}.yaml")

@@ -17,7 +17,7 @@ from market.model.case import make_case
 from market.model.reply import best_reply, reply_bound
 from market.model.wellposed import required_scale
 from market.regimes import REGIMES, benefit_matrix, solve_regime
-from mechanism.casefile.schema import load_case, parse_tree
+from mechanism.casefile.policy_case import load_case, parse_tree
 
 FIERCE: dict[str, Any] = {
     "demand": {"intercept": 10, "own_slope": 1, "cross_slope": 0},

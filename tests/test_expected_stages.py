@@ -12,7 +12,7 @@ import oracle_stages
 import pytest
 
 from market.regimes import solve_regime
-from mechanism.casefile.schema import parse_tree
+from mechanism.casefile.policy_case import parse_tree
 
 EXPECTED: dict[str, Any] = json.loads(
     (Path(__file__).parent / "expected_stages.json").read_text(encoding="utf-8")

@@ -17,7 +17,7 @@ from trees import evaluate
 from cli.shipped import find
 from market.casefile.faults import BadCase
 from mechanism.casefile.case_keys import set_at
-from mechanism.casefile.schema import PolicyCase, load_case, parse_tree
+from mechanism.casefile.policy_case import PolicyCase, load_case, parse_tree
 
 CASES = Path(__file__).resolve().parents[1] / "cases"
 NAMES = ("Bärenwacht & Söhne", "Zeta")

@@ -18,7 +18,7 @@ import pytest
 from fuzz import RESULT, ROOT, Oracle, fuzz, main
 from trees import evaluate
 
-from mechanism.casefile.schema import load_case
+from mechanism.casefile.policy_case import load_case
 
 posix = pytest.mark.skipif(os.name != "posix", reason="its clock needs a POSIX system")
 

@@ -15,7 +15,7 @@ from trees import evaluate
 from market.model.case import Case, make_case
 from market.model.outcome import Outcome
 from market.regimes import solve_regime
-from mechanism.casefile.schema import parse_tree
+from mechanism.casefile.policy_case import parse_tree
 
 SOLE = ("joint_profit", "price_collusion", "social_optimum", "first_best")
 

@@ -21,7 +21,7 @@ from market.regimes import BOTH, REGIMES, benefit_matrix, level_bounds, solve_re
 from market.regimes.sellers import climb_among_sellers
 from market.regimes.starts import fine_starts
 from market.regimes.table import needed_scale
-from mechanism.casefile.schema import parse_tree
+from mechanism.casefile.policy_case import parse_tree
 
 Array = NDArray[np.float64]
 

@@ -34,7 +34,7 @@ from market.regimes import (
 from market.regimes.table import needed_scale
 from market.solve.optimum import maximise
 from mechanism.analysis.many import stack
-from mechanism.casefile.schema import parse_tree
+from mechanism.casefile.policy_case import parse_tree
 
 
 def levels_of(outcome: Outcome) -> np.ndarray:

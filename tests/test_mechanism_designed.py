@@ -18,7 +18,7 @@ from market.model.outcome import account
 from market.model.pricing import bertrand_matrix
 from mechanism.analysis.designs import solve_file
 from mechanism.analysis.designs_tree import design_tree
-from mechanism.casefile.schema import load_case, parse_tree
+from mechanism.casefile.policy_case import load_case, parse_tree
 from mechanism.casefile.types import type_space
 from mechanism.design.setting_file import DesignOptions, parse_setting
 from mechanism.design.solve import design

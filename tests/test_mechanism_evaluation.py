@@ -9,7 +9,7 @@ import pytest
 from trees import evaluate
 
 from mechanism.analysis import evaluation
-from mechanism.casefile.schema import load_case, parse_tree
+from mechanism.casefile.policy_case import load_case, parse_tree
 from mechanism.report.evaluation_tree import look_up
 from mechanism.report.table import comparison_frame
 

@@ -17,7 +17,7 @@ from market.model.outcome import account
 from market.model.pricing import bertrand_matrix
 from market.model.units import natural_units
 from market.regimes import solve_regime
-from mechanism.casefile.schema import load_case, parse_tree
+from mechanism.casefile.policy_case import load_case, parse_tree
 from mechanism.rates.instruments import linear_subsidies, unit_rates
 
 CASES = Path(__file__).resolve().parents[1] / "cases"

@@ -23,7 +23,7 @@ from market.model.payoff import Payoff
 from market.model.pricing import bertrand_matrix, revenue_matrices, utility_matrix
 from market.model.reply import best_reply
 from market.regimes import BOTH, REGIMES, firm_game, solve_regime
-from mechanism.casefile.schema import parse_tree
+from mechanism.casefile.policy_case import parse_tree
 from mechanism.casefile.types import uniform
 from mechanism.design.options import NO_TRANSFERS
 from mechanism.scheme.allocation import allocate

@@ -15,7 +15,7 @@ from market.model.case import Array, Case, make_case
 from market.model.outcome import account
 from market.model.pricing import bertrand_matrix
 from market.regimes import solve_regime
-from mechanism.casefile.schema import load_case
+from mechanism.casefile.policy_case import load_case
 from mechanism.casefile.standard import CONSUMERS_LOSE, Standard
 from mechanism.casefile.types import TypeSpace, discrete, type_space, uniform
 from mechanism.rates.instruments import linear_subsidies

@@ -18,7 +18,8 @@ from market.model.outcome import account
 from market.model.payoff import Payoff
 from market.model.pricing import bertrand_matrix, utility_matrix
 from market.regimes import BOTH, solve_regime
-from mechanism.casefile.schema import MechanismOptions, parse_tree
+from mechanism.casefile.policy_case import parse_tree
+from mechanism.casefile.schema import MechanismOptions
 from mechanism.casefile.types import TypeSpace, discrete, type_space, uniform
 from mechanism.design.cvx import largest_violation, repair, repair_rows, solve
 from mechanism.design.rules import TAX_RULES

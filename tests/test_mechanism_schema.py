@@ -16,13 +16,8 @@ from hypothesis import strategies as st
 from market.casefile.files import BadCase
 from market.model.demand import gross_utility, inverse_demand, quantity
 from mechanism.casefile.json_schema import case_schema
-from mechanism.casefile.schema import (
-    ListedTypes,
-    MechanismOptions,
-    UniformTypes,
-    load_case,
-    parse_tree,
-)
+from mechanism.casefile.policy_case import load_case, parse_tree
+from mechanism.casefile.schema import ListedTypes, MechanismOptions, UniformTypes
 
 TREE = {
     "demand": {"intercept": 20, "own_slope": 1.5, "cross_slope": 1.0},

@@ -12,7 +12,7 @@ import pytest
 from mechanism.analysis.evaluation import evaluate
 from mechanism.analysis.many import solve_many
 from mechanism.casefile.policies import compared
-from mechanism.casefile.schema import PolicyCase, parse_tree
+from mechanism.casefile.policy_case import PolicyCase, parse_tree
 
 
 def drawn(seed: int, private: bool) -> PolicyCase:

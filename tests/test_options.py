@@ -13,7 +13,8 @@ import pytest
 
 from market.casefile.faults import BadCase
 from mechanism.analysis.designs import DesignError, solve_file
-from mechanism.casefile.schema import MechanismOptions, parse_tree
+from mechanism.casefile.policy_case import parse_tree
+from mechanism.casefile.schema import MechanismOptions
 from mechanism.casefile.types import discrete, uniform
 from mechanism.design.environment import Environment, efficient
 from mechanism.design.options import LARGEST, by_formula, expectations_count, no_limit, too_many

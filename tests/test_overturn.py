@@ -17,7 +17,7 @@ from mechanism.analysis.over_parameters import over_parameters
 from mechanism.analysis.overturn import Line, Met, followed, over_standards, stretches
 from mechanism.casefile.case_keys import expanded, key_path, leaves, set_at, value_at
 from mechanism.casefile.policies import compared
-from mechanism.casefile.schema import PolicyCase, load_case, parse_tree
+from mechanism.casefile.policy_case import PolicyCase, load_case, parse_tree
 from mechanism.ranking.recommendation import Stretch
 
 CASES = Path(__file__).resolve().parents[1] / "cases"

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 import pigou
-from mechanism.casefile.schema import parse_tree
+from mechanism.casefile.policy_case import parse_tree
 from mechanism.report.evaluation_tree import evaluation_tree
 from pigou import Evaluation, PolicyCase
 

@@ -21,7 +21,7 @@ from mechanism.casefile.policies import (
     policies,
     policy_of,
 )
-from mechanism.casefile.schema import load_case, parse_tree
+from mechanism.casefile.policy_case import load_case, parse_tree
 from mechanism.design.rules import TAX_RULES, market_rules
 
 CASES = Path(__file__).resolve().parents[1] / "cases"

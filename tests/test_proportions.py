@@ -13,8 +13,8 @@ from command import Run
 
 from market.casefile.faults import BadCase
 from market.model.units import in_units, natural_units
+from mechanism.casefile.policy_case import PolicyCase, load_case, parse_tree
 from mechanism.casefile.proportions import misfits, scaling
-from mechanism.casefile.schema import PolicyCase, load_case, parse_tree
 from mechanism.claims.sample import draw
 
 CASES = Path(__file__).resolve().parents[1] / "cases"

@@ -13,7 +13,7 @@ import pytest
 from command import Run
 
 from market.regimes import REGIMES, solve_regime
-from mechanism.casefile.schema import PolicyCase, load_case, parse_tree
+from mechanism.casefile.policy_case import PolicyCase, load_case, parse_tree
 from mechanism.claims.claims_tree import market_tree, propositions_tree, sample_tree
 from mechanism.claims.propositions import CLAIMS, claims_at
 from mechanism.claims.sample import (

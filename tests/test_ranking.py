@@ -18,7 +18,7 @@ from market.model.outcome import SOLVED, account
 from market.model.pricing import bertrand_matrix
 from market.regimes import level_bounds, solve_markets
 from mechanism.analysis.evaluation import evaluate
-from mechanism.casefile.schema import load_case, parse_tree
+from mechanism.casefile.policy_case import load_case, parse_tree
 from mechanism.casefile.standard import Standard
 from mechanism.ranking.attainable import attainable
 from mechanism.ranking.flat_parts import settled

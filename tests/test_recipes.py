@@ -22,7 +22,7 @@ from test_rule_rows import FREE, TOY
 from market.model.cost import COST_FORMS, of_share
 from market.model.pricing import bertrand_matrix
 from market.regimes import REGIMES, Regime
-from mechanism.casefile.schema import load_case
+from mechanism.casefile.policy_case import load_case
 from mechanism.casefile.types import PRIVATE
 from mechanism.design.rules import TAX_RULES
 

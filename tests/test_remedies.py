@@ -13,7 +13,7 @@ from market.model.case import Case, make_case
 from market.model.cost import COST_FORMS
 from market.model.units import in_units, natural_units
 from market.regimes import REGIMES, solve_regime, table
-from mechanism.casefile.schema import parse_tree
+from mechanism.casefile.policy_case import parse_tree
 
 STEP = 1e-6
 

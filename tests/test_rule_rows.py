@@ -16,7 +16,7 @@ from mechanism.analysis.evaluation import evaluate
 from mechanism.analysis.many import NUMBERS, TEXT, solve_many
 from mechanism.analysis.what_if import Span, along
 from mechanism.analysis.what_if_tree import difference_tree, path_tree
-from mechanism.casefile.schema import PolicyCase, load_case, parse_tree
+from mechanism.casefile.policy_case import PolicyCase, load_case, parse_tree
 from mechanism.casefile.types import PRIVATE, PrivateParameter
 from mechanism.design.rules import TAX_RULES, TaxRule
 from mechanism.design.states import Reports

@@ -359,7 +359,7 @@ def test_the_market_as_a_setting_agrees_with_the_mechanism() -> None:
     in the worst state."""
     path = ROOT / "cases" / "two_types.yaml"
     found = solved(path, {"tax_rule": "groves"})
-    from mechanism.casefile.schema import load_case
+    from mechanism.casefile.policy_case import load_case
 
     told = evaluate(load_case(path))["mechanism"]["reported"]
     assert told["tax_rule"] == "groves"
@@ -466,7 +466,7 @@ def test_second_best_for_the_market() -> None:
     planner's; the dearer it is, the less of them; without any the mechanism still beats today's
     market. linprog on the same matrices agrees."""
     path = ROOT / "cases" / "two_types.yaml"
-    from mechanism.casefile.schema import load_case
+    from mechanism.casefile.policy_case import load_case
     from mechanism.casefile.types import type_space
 
     policy = load_case(path)

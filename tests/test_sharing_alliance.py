@@ -15,7 +15,7 @@ from admissible import market
 
 from market.model.case import Array, Case, make_case
 from market.regimes import solve_markets, solve_regime
-from mechanism.casefile.schema import load_case
+from mechanism.casefile.policy_case import load_case
 
 KEY = "sharing_alliance"
 SHIPPED = Path(__file__).resolve().parents[1] / "cases"

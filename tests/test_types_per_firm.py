@@ -21,7 +21,7 @@ from market.model.pricing import bertrand_matrix
 from market.regimes import solve_regime
 from mechanism.analysis import evaluation
 from mechanism.analysis.many import solve_many
-from mechanism.casefile.schema import PolicyCase, load_case, parse_tree
+from mechanism.casefile.policy_case import PolicyCase, load_case, parse_tree
 from mechanism.casefile.types import type_space
 from mechanism.report.evaluation_tree import evaluation_tree
 from mechanism.scheme.full_information import subsidy

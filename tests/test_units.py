@@ -23,7 +23,7 @@ from market.regimes import REGIMES, solve_regime
 from market.regimes.statics import comparative_statics
 from mechanism.analysis.what_if import Span, along
 from mechanism.analysis.what_if_tree import path_tree
-from mechanism.casefile.schema import parse_tree
+from mechanism.casefile.policy_case import parse_tree
 from mechanism.claims.ground import NEEDED, Ground
 from mechanism.claims.propositions import claims_at
 

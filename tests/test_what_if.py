@@ -22,7 +22,7 @@ from mechanism.analysis.difference import changes
 from mechanism.analysis.what_if import Span, usual_policies
 from mechanism.analysis.what_if_tree import path_tree
 from mechanism.casefile.case_keys import key_path, set_at
-from mechanism.casefile.schema import load_case, parse_tree
+from mechanism.casefile.policy_case import load_case, parse_tree
 
 CASES = Path(__file__).resolve().parents[1] / "cases"
 VENDORS, TYPES = CASES / "two_vendors.yaml", CASES / "two_types.yaml"

@@ -13,7 +13,7 @@ import wild_markets
 from wild_markets import compare, made, run
 
 import market.regimes.objectives as objectives
-from mechanism.casefile.schema import parse_tree
+from mechanism.casefile.policy_case import parse_tree
 
 
 @pytest.mark.slow

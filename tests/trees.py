@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mechanism.analysis import evaluation
-from mechanism.casefile.schema import PolicyCase
+from mechanism.casefile.policy_case import PolicyCase
 from mechanism.report.evaluation_tree import evaluation_tree
 
 

@@ -52,7 +52,7 @@ from wild_search import (  # noqa: E402
 
 from market.model.outcome import Outcome  # noqa: E402
 from market.regimes import solve_regime  # noqa: E402
-from mechanism.casefile.schema import parse_tree  # noqa: E402
+from mechanism.casefile.policy_case import parse_tree  # noqa: E402
 
 TOLERANCE = 1e-7
 """Of payoffs, relative to the larger of a natural unit and their size."""

@@ -41,7 +41,8 @@ from market.casefile.schema import Block, Number, check, described
 from market.text import Json
 from mechanism.casefile.case_keys import expanded, key_fault, key_path, set_at, value_at
 from mechanism.casefile.policies import compared, policies, policy_of
-from mechanism.casefile.schema import CaseFile, PolicyCase, load_case
+from mechanism.casefile.policy_case import PolicyCase, load_case
+from mechanism.casefile.schema import CaseFile
 from mechanism.casefile.standard import standard_of
 from mechanism.casefile.types import type_space
 from mechanism.ranking.contenders import in_the_running

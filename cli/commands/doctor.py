@@ -136,7 +136,7 @@ def names() -> Iterator[Diagnosis]:
 
 def cases() -> Iterator[Diagnosis]:
     """The shipped cases can be read."""
-    from mechanism.casefile.schema import load_case
+    from mechanism.casefile.policy_case import load_case
 
     found = shipped.names()
     for name in found:
@@ -147,7 +147,7 @@ def cases() -> Iterator[Diagnosis]:
 def evaluation() -> Iterator[Diagnosis]:
     """One shipped case leads to what it expects."""
     from mechanism.analysis.evaluation import evaluate
-    from mechanism.casefile.schema import load_case
+    from mechanism.casefile.policy_case import load_case
     from mechanism.report.evaluation_tree import evaluation_tree
 
     for name in shipped.names():

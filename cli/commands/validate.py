@@ -26,7 +26,7 @@ def validate(cases: CaseFiles) -> None:
     from cli.shipped import load
     from market.calibrate.datafile import is_data, parse_data
     from market.casefile.files import BadCase, Fault, read_document
-    from mechanism.casefile.schema import load_case
+    from mechanism.casefile.policy_case import load_case
     from mechanism.design.setting_file import is_setting, load_setting
 
     bad = False

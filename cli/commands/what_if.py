@@ -103,7 +103,7 @@ def what_if(
     )
     form = chosen(form, out, script=emit_python, sheets=True)
     from cli.shipped import load
-    from mechanism.casefile.schema import parse_tree
+    from mechanism.casefile.policy_case import parse_tree
 
     baseline = load([case])[0]
     changed = parse_tree(

@@ -42,7 +42,7 @@ def _ours(error: Exception) -> bool:
 
 
 def _case(tree: Any) -> Any:
-    from mechanism.casefile.schema import parse_tree
+    from mechanism.casefile.policy_case import parse_tree
 
     if not isinstance(tree, dict):
         raise NoResult("holds no case where one has to stand")

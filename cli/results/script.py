@@ -11,7 +11,7 @@ from market.text import visible
 from mechanism.casefile.case_keys import settings
 
 if TYPE_CHECKING:
-    from mechanism.casefile.schema import PolicyCase
+    from mechanism.casefile.policy_case import PolicyCase
 
 
 class NoScript(Exception):  # noqa: N818 - wrong usage, not an error of the program

@@ -15,7 +15,7 @@ from mechanism.analysis.difference import Moved, changes, difference
 from mechanism.analysis.evaluation import evaluate
 from mechanism.analysis.what_if_tree import advice_tree
 from mechanism.casefile.case_keys import BLOCKS, NAMES, key_path, settings, value_at
-from mechanism.casefile.schema import PolicyCase, load_case
+from mechanism.casefile.policy_case import PolicyCase, load_case
 
 Tree = dict[str, Any]
 

@@ -25,8 +25,8 @@ from mechanism.analysis.calibrated_case import (
 )
 from mechanism.analysis.informative import GainAtStake, gain_at_stake
 from mechanism.casefile.policies import TODAY
+from mechanism.casefile.policy_case import PolicyCase, parse_tree
 from mechanism.casefile.proportions import misfits
-from mechanism.casefile.schema import PolicyCase, parse_tree
 from mechanism.frozen import freeze
 from mechanism.report.words import Sentence
 

@@ -13,7 +13,8 @@ import numpy as np
 from market.casefile.faults import Fault
 from market.casefile.files import Document, read_document
 from market.casefile.schema import check
-from mechanism.casefile.schema import MechanismOptions, PolicyCase, parse_tree
+from mechanism.casefile.policy_case import PolicyCase, parse_tree
+from mechanism.casefile.schema import MechanismOptions
 from mechanism.casefile.types import PRIVATE, TypeSpace, type_space
 from mechanism.design.checks import NOT_ESTABLISHED, Check, JointLie
 from mechanism.design.environment import AllocationRule, Environment, efficient

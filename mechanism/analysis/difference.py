@@ -14,7 +14,7 @@ from market.text import Json
 from mechanism.analysis.evaluation import evaluate
 from mechanism.casefile.case_keys import flat
 from mechanism.casefile.policies import PRIVATE_MARKET, RUNGS, Policy
-from mechanism.casefile.schema import PolicyCase
+from mechanism.casefile.policy_case import PolicyCase
 from mechanism.casefile.standard import SAME
 from mechanism.frozen import freeze
 from mechanism.report.results import ComparisonRow, Evaluation

@@ -25,7 +25,7 @@ from mechanism.analysis.many_types import (
 from mechanism.analysis.over_parameters import over_parameters
 from mechanism.analysis.overturn import over_standards
 from mechanism.casefile.policies import GOAL, PRIVATE_MARKET, TODAY, Policy, compared, today
-from mechanism.casefile.schema import PolicyCase
+from mechanism.casefile.policy_case import PolicyCase
 from mechanism.casefile.standard import standard_of, welfare_net
 from mechanism.casefile.types import TypeSpace, type_space
 from mechanism.design.options import NO_LEVELS, WhyNot

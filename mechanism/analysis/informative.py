@@ -21,7 +21,7 @@ from market.model.case import Array
 from market.text import Json
 from mechanism.analysis.many import solve_many
 from mechanism.casefile.policies import GOAL, TODAY, followed
-from mechanism.casefile.schema import PolicyCase, parse_tree
+from mechanism.casefile.policy_case import PolicyCase, parse_tree
 
 STEP = 2e-3
 """Of the central differences in the logarithm of a parameter."""

@@ -21,7 +21,8 @@ from market.regimes import REGIMES, solve_markets
 from mechanism.analysis.many_types import block_size, solve_block
 from mechanism.casefile.policies import GOAL, Policy, followed, known, policy_of, today
 from mechanism.casefile.policies import policies as every_policy
-from mechanism.casefile.schema import MechanismOptions, PolicyCase
+from mechanism.casefile.policy_case import PolicyCase
+from mechanism.casefile.schema import MechanismOptions
 from mechanism.casefile.standard import Standard, standard_of, welfare_net
 from mechanism.casefile.types import TypeSpace, type_space
 from mechanism.ranking.contenders import NOT_ASKED, known_policies, typed_policies

@@ -19,8 +19,8 @@ from market.model.units import natural_units
 from mechanism.analysis.many import rank_known
 from mechanism.analysis.overturn import NOBODY, Line, Met, followed, met
 from mechanism.casefile.case_keys import key_path, leaves, value_at
+from mechanism.casefile.policy_case import PolicyCase, case_at
 from mechanism.casefile.proportions import DIMENSIONS
-from mechanism.casefile.schema import PolicyCase, case_at
 from mechanism.casefile.standard import standard_of
 from mechanism.ranking.contenders import in_the_running
 from mechanism.ranking.recommendation import Switch

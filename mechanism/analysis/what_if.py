@@ -24,7 +24,7 @@ from market.text import Json, firm_names
 from mechanism.analysis.many import NUMBERS, Columns, solve_many
 from mechanism.casefile.case_keys import NAMES, key_fault, key_path
 from mechanism.casefile.policies import known, policy_of
-from mechanism.casefile.schema import PolicyCase, case_at
+from mechanism.casefile.policy_case import PolicyCase, case_at
 from mechanism.casefile.standard import standard_of
 from mechanism.casefile.types import type_space
 from mechanism.frozen import freeze

@@ -22,7 +22,7 @@ from market.regimes.stages import invest_first, lead
 from market.regimes.statics import conditions
 from market.solve.linear import free_system, solve_general
 from market.solve.optimum import on_bound
-from mechanism.casefile.schema import PolicyCase
+from mechanism.casefile.policy_case import PolicyCase
 from mechanism.casefile.types import type_space
 from mechanism.claims.claim import Answer, Claim, Finding, answer, finding_of
 from mechanism.claims.ground import NEEDED, Ground

@@ -27,7 +27,7 @@ from mechanism.scheme.rule_results import PrivateMarket, RuleResult
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mechanism.casefile.schema import PolicyCase
+    from mechanism.casefile.policy_case import PolicyCase
     from mechanism.casefile.types import TypeSpace
     from mechanism.ranking.attainable import Attainable
     from mechanism.ranking.rank import Ranked

@@ -18,7 +18,7 @@ from mechanism.report.provenance import command_line, provenance
 if TYPE_CHECKING:
     from market.model.outcome import Outcome
     from market.regimes.statics import Slopes
-    from mechanism.casefile.schema import PolicyCase
+    from mechanism.casefile.policy_case import PolicyCase
 
 
 def statics_tree(policy: PolicyCase, regime: str, outcome: Outcome) -> Tree:

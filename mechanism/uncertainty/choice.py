@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mechanism.analysis.many import solve_many
 from mechanism.casefile.policies import compared
-from mechanism.casefile.schema import PolicyCase
+from mechanism.casefile.policy_case import PolicyCase
 from mechanism.uncertainty.draws import Draws, draw
 
 

@@ -20,7 +20,7 @@ from market.casefile.faults import BadCase, Fault
 from market.model.case import Array
 from market.text import Json
 from mechanism.casefile.case_keys import key_path
-from mechanism.casefile.schema import PolicyCase, case_at
+from mechanism.casefile.policy_case import PolicyCase, case_at
 from mechanism.casefile.uncertainty import Distribution, Uncertainty, copula_correlation
 from mechanism.frozen import freeze
 
