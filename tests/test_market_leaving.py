@@ -17,7 +17,14 @@ from market.model.pricing import net_intercept, sold_matrix
 from market.model.reply import best_reply
 from market.model.units import in_units, natural_units
 from market.model.wellposed import investment_response, remaining_cost
-from market.regimes import BOTH, REGIMES, benefit_matrix, level_bounds, solve_regime
+from market.regimes import (
+    BOTH,
+    REGIMES,
+    benefit_matrix,
+    level_bounds,
+    sole_payoff,
+    solve_regime,
+)
 from market.regimes.sellers import climb_among_sellers
 from market.regimes.starts import fine_starts
 from market.regimes.table import needed_scale
@@ -445,3 +452,19 @@ def test_no_levels_with_unit_costs_beat_a_reply(number: int) -> None:
         np.testing.assert_allclose(earned(m, reply)[:, firm] / size, value / size, atol=1e-8)
         compared += 1
     assert compared
+
+
+@pytest.mark.slow
+def test_a_narrow_peak_at_a_nil_unit_cost_is_not_missed() -> None:
+    """The planner's payoff is positive at a nil unit cost only where one firm's investment lies in
+    a band of some per cent: levels and value from an independent search (`wild_search`)."""
+    tree = made(1, 185)
+    found = solve_regime(parse_tree(tree).market, "social_optimum")
+    assert found.status == "infeasible"
+    assert found.message is not None
+    assert "drives a unit cost to zero or below" in found.message
+    case = parse_tree(tree).market.flat()
+    natural = in_units(case, natural_units(case))
+    payoff = sole_payoff(natural, REGIMES["social_optimum"])
+    x = np.array([[1, 1, 4.60476765e5, 2.17023437e5]])
+    assert payoff.value(x)[0] == pytest.approx(12508460637.9, rel=1e-6)

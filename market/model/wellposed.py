@@ -315,35 +315,53 @@ def zero_unit_cost_pays(payoff: Payoff, value: float) -> bool:
     lambdahat, than take this value.
 
     A unit cost cannot be negative, so such an optimum is none of the model's. Searched on a grid
-    over those levels.
+    over those levels that closes in on its best point.
     """
-    case = payoff.case
-    F = case.unit_cost
+    F = payoff.case.unit_cost
     if F is None or not np.any(F.spillover):
         return False
     most = rival(_most_received(payoff.case)).reshape(2)  # of t_i s_i, by giver
     cap = np.broadcast_to(payoff.case.investment_cap, (1, 2))[0]
-    for giver in (0, 1):
-        enough, other = float(most[giver]), 1 - giver
-        if not rival(F.spillover + np.zeros(2)).reshape(2)[giver] > 0 or enough >= cap[giver]:
-            continue
-        t = np.geomspace(enough, min(cap[giver], max(20 * enough, FAR)), 25)
-        given = np.column_stack([enough / t, t])
-        investments = np.concatenate(
-            [[0.0], np.geomspace(min(enough, 1.0) / 50, max(20 * enough, FAR), 25)]
-        )
-        rest = np.stack(
-            np.meshgrid(np.linspace(0, 1, 11), np.minimum(investments, cap[other]), indexing="ij"),
-            -1,
-        ).reshape(-1, 2)
-        rest[:, 0] = np.minimum(rest[:, 0], most[other] / np.maximum(rest[:, 1], 1e-300))
-        x: Array = np.empty((len(given), len(rest), 4))
-        x[..., [giver, 2 + giver]], x[..., [other, 2 + other]] = given[:, None], rest
-        x = x.reshape(-1, 4)
-        q = net_intercept(payoff.case, x)
-        if (payoff.value(x[(q >= 0).all(-1)]) > value).any():
-            return True
+    saves = rival(F.spillover + np.zeros(2)).reshape(2) > 0
+    for giver in map(int, np.flatnonzero(saves & (most < cap))):
+        enough = float(most[giver])
+        far = max(20 * enough, FAR)
+        own = np.geomspace(enough, min(cap[giver], far), 25)
+        others = np.concatenate([[0.0], np.geomspace(min(enough, 1.0) / 50, far, 25)])
+        points = np.stack(np.meshgrid(own, np.linspace(0, 1, 11), others, indexing="ij"), -1)
+        points = points.reshape(-1, 3)
+        # Between two points of a grid over all sizes a payoff may rise and fall: the best of them
+        # is closed in on.
+        for step in (0.5, 0.25, 0.12, 0.06, 0.03, 0.015):
+            values = _worth_at_nil_cost(payoff, giver, most, points)
+            if (values > value).any():
+                return True
+            t, s, t_other = points[values.argmax()]
+            factors = np.exp(step * np.linspace(-1, 1, 9))
+            points = np.stack(
+                np.meshgrid(
+                    np.clip(t * factors, enough, cap[giver]),
+                    np.clip(s + step * np.linspace(-0.2, 0.2, 5), 0.0, 1.0),
+                    t_other * factors,
+                    indexing="ij",
+                ),
+                -1,
+            ).reshape(-1, 3)
     return False
+
+
+def _worth_at_nil_cost(payoff: Payoff, giver: int, most: Array, points: Array) -> Array:
+    """A sole chooser's payoff (n,) at points (n, 3): the giver's investment, with the sharing that
+    makes its rival's unit cost nil, and the rival's sharing and investment; -inf where a firm would
+    not sell. `most` (2,) is what either may give before a unit cost is nil."""
+    other, cap = 1 - giver, np.broadcast_to(payoff.case.investment_cap, (1, 2))[0]
+    t, s, t_other = points.T
+    x = np.empty((len(points), 4))
+    x[:, giver], x[:, 2 + giver] = np.minimum(most[giver] / t, 1.0), t
+    x[:, other] = np.minimum(s, most[other] / np.maximum(t_other, 1e-300))
+    x[:, 2 + other] = np.minimum(t_other, cap[other])
+    sells = (net_intercept(payoff.case, x) >= 0).all(-1)
+    return np.where(sells, payoff.value(x), -np.inf)
 
 
 def explain_zero_unit_cost(case: Case, who: str) -> str:
