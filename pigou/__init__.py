@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from mechanism.analysis.designs import design as design
     from mechanism.analysis.difference import Difference as Difference
     from mechanism.analysis.difference import what_if as what_if
-    from mechanism.analysis.evaluation import evaluate as evaluate
     from mechanism.analysis.evaluation import solve as solve
     from mechanism.analysis.what_if import sweep as sweep
     from mechanism.casefile.policy_case import PolicyCase as PolicyCase
     from mechanism.casefile.policy_case import load_case as load  # noqa: F401
     from mechanism.report.results import Evaluation as Evaluation
+    from mechanism.uncertainty.evaluated import evaluate as evaluate
 
 _HOMES = {
     "BadCase": "market.casefile.faults:BadCase",
@@ -47,7 +47,7 @@ _HOMES = {
     "__version__": "mechanism.version:VERSION",
     "calibrate": "mechanism.analysis.calibration:calibrate",
     "design": "mechanism.analysis.designs:design",
-    "evaluate": "mechanism.analysis.evaluation:evaluate",
+    "evaluate": "mechanism.uncertainty.evaluated:evaluate",
     "linear_demand": "market.calibrate.products:linear_demand",
     "load": "mechanism.casefile.policy_case:load_case",
     "solve": "mechanism.analysis.evaluation:solve",

@@ -113,6 +113,8 @@ ROOMS = {
         "market.casefile",
         "market.model",
         "mechanism.casefile",
+        "mechanism.ranking",
+        "mechanism.report",
         "mechanism.analysis",
     ),
     "mechanism.claims": (
@@ -148,6 +150,7 @@ ROOMS = {
         "mechanism.casefile",
         "mechanism.report",
         "mechanism.analysis",
+        "mechanism.uncertainty",
         "mechanism.claims",
     ),
     "cli.commands": (
@@ -162,6 +165,7 @@ ROOMS = {
         "mechanism.design",
         "mechanism.report",
         "mechanism.analysis",
+        "mechanism.uncertainty",
         "mechanism.claims",
     ),
 }

@@ -47,7 +47,9 @@ def test_two_commands_lead_from_two_rows_to_a_recommendation(
     assert told.code == 0
     result = json.loads(told.out)
     assert result["recommendation"]["policy"] == "linear_subsidies"
-    assert "uncertainty_not_used" in [one["code"] for one in result["warnings"]]
+    assert "uncertainty_not_used" not in [one["code"] for one in result["warnings"]]
+    assert result["uncertainty"]["policies"]["linear_subsidies"]["best_share"] > 0.9
+    assert sum("draws" in line for line in result["recommendation"]["text"]) == 1
     assert result["case"]["firms"] == ["Alpha", "Beta"]
     nash = result["regimes"]["nash"]
     assert nash["sharing"] == pytest.approx([0.0617, 0.0465], rel=1e-3)

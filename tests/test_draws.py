@@ -128,17 +128,29 @@ def test_best_shares_are_those_of_a_loop_over_evaluate(name: str, count: int) ->
     drawn = draw(asked)
     drawn = replace(drawn, values=drawn.values[:count], cases=drawn.cases[:count])
     found = choice_over_draws(asked, drawn)
-    told = [pigou.evaluate(one).recommendation for one in drawn.cases]
+    loop = [pigou.evaluate(one) for one in drawn.cases]
+    told = [one.recommendation for one in loop]
     best = [None if one is None or one.policy is None else one.policy.key for one in told]
     assert found.draws == count
     assert found.without_outcome == best.count(None)
-    there = count - best.count(None)
+    kept = [(one, key) for one, key in zip(loop, best, strict=True) if key is not None]
     for row in found.policies:
-        assert row.best_share == pytest.approx(best.count(row.policy) / there)
+        assert row.best_share == pytest.approx(best.count(row.policy) / len(kept))
     assert sum(row.best_share for row in found.policies) == pytest.approx(1)
     assert len({row.policy for row in found.policies if row.best_share}) > 1
     for row in found.policies:
-        if row.competes_share == 1:
-            assert row.regret_mean is not None
-            assert row.regret_max is not None
-            assert row.regret_max >= row.regret_mean
+        stands = [
+            one.rows[row.policy] if one.rows[row.policy].competes else one.today for one, _ in kept
+        ]
+        assert row.competes_share == np.mean([one.rows[row.policy].competes for one, _ in kept])
+        if not row.competes_share:
+            assert row.mean_value is row.regret_mean is row.regret_max is None
+            continue
+        value = np.array([one.value for one in stands])
+        regret = np.array([one.rows[key].value for one, key in kept]) - value
+        assert row.mean_value == pytest.approx(value.mean())
+        assert row.regret_mean == pytest.approx(regret.mean(), abs=1e-6)
+        assert row.regret_max == pytest.approx(regret.max(), abs=1e-6)
+        surplus = found.figures[f"{row.policy}.consumer_surplus"]
+        assert surplus.mean == pytest.approx(np.mean([one.consumer_surplus for one in stands]))
+        assert surplus.sd == pytest.approx(np.std([one.consumer_surplus for one in stands]))

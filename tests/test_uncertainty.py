@@ -164,13 +164,11 @@ def test_what_is_private_cannot_be_uncertain_too() -> None:
     assert case({"cost.scale": {"uniform": [11, 13]}}, "two_types").uncertainty is not None
 
 
-def test_evaluating_says_that_it_is_not_used() -> None:
-    found = pigou.evaluate(case({"cost.scale": {"uniform": [11, 13]}}))
+def test_at_its_own_numbers_alone_an_evaluation_says_that_it_is_not_used() -> None:
+    asked = case({"cost.scale": {"uniform": [11, 13]}})
+    found = pigou.what_if(asked, {"security.rivalry": 0.3}).before
     said = {one.code: one.text for one in found.warnings}
     assert "1 of its numbers" in said["uncertainty_not_used"]
-    plain = pigou.evaluate(case(None))
-    assert "uncertainty_not_used" not in {one.code for one in plain.warnings}
-    assert found.today.value == plain.today.value
 
 
 def test_rank_correlations_and_those_of_the_copula() -> None:

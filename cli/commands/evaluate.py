@@ -102,8 +102,8 @@ def results(paths: list[Any], switches: bool = False) -> list[dict[str, Any]]:
     from cli.shipped import load
 
     cases = load(paths)
-    from mechanism.analysis.evaluation import evaluate as evaluate_case
     from mechanism.report.evaluation_tree import evaluation_tree
+    from mechanism.uncertainty.evaluated import evaluate as evaluate_case
 
     return [evaluation_tree(evaluate_case(case, switches)) for case in cases]
 

@@ -50,8 +50,8 @@ def _case(tree: Any) -> Any:
 
 
 def _evaluation(tree: Tree, switches: bool) -> Tree:
-    from mechanism.analysis.evaluation import evaluate
     from mechanism.report.evaluation_tree import evaluation_tree
+    from mechanism.uncertainty.evaluated import evaluate
 
     return evaluation_tree(evaluate(_case(tree), switches))
 

@@ -84,24 +84,9 @@ def solve(case: PolicyCase, regime: str = TODAY) -> Outcome:
 
 
 def evaluate(case: PolicyCase, switches: bool = False) -> Evaluation:
-    """Evaluate a case: every regime, the mechanism, its constraints, policies against the
-    benchmarks, and what to do.
-
-    Args:
-        case: What `load` read.
-        switches: Whether to look for what would overturn the recommendation too, at other numbers
-            of the standard and, where nothing is private, of the market; takes seconds.
-
-    Returns:
-        The findings, each with its proof; `recommendation` is the answer.
-
-    Example:
-        >>> import pigou
-        >>> found = pigou.evaluate(pigou.load("two_vendors.yaml"))
-        >>> found.recommendation.policy.key
-        'linear_subsidies'
-        >>> round(found.rows["linear_subsidies"].value - found.today.value, 2)
-        65.35
+    """Evaluate a case at its own numbers: every regime, the mechanism, its constraints, policies
+    against the benchmarks, and what to do; with `switches` what would overturn that too.
+    `mechanism.uncertainty.evaluated` adds what is not known exactly.
     """
     regimes = solve_regimes(case.market)
     found = (

@@ -31,6 +31,7 @@ from mechanism.ranking.recommendation import (
 )
 from mechanism.rates.instruments import investment_rates, sharing_rates
 from mechanism.report.cautions import cautions, gross_payments
+from mechanism.report.over_draws import chances
 from mechanism.report.words import CONSUMERS, Words, amount, capitalised, listed
 
 if TYPE_CHECKING:
@@ -77,7 +78,8 @@ def lines(found: Evaluation, told: Recommendation) -> tuple[str, ...]:
     """The answer, at most seven lines."""
     say = Words(found.case.units.money, found.case.market.firms)
     if told.policy is None:
-        return (f"No advice: {told.no_advice}.", *_without_advice(found, say))
+        out = [f"No advice: {told.no_advice}.", *_without_advice(found, say), _sure(found, say)]
+        return tuple(line for line in out if line)
     row = found.rows[told.policy.key]
     out = [
         _what(found, row, say),
@@ -85,7 +87,8 @@ def lines(found: Evaluation, told: Recommendation) -> tuple[str, ...]:
         _cost(found, row, say),
         _ladder(found, told),
     ]
-    out += [" ".join(_decided(found, told, row, say)), _overturned(found, told), _beside(told)]
+    over = " ".join(filter(None, (_sure(found, say), _overturned(found, told))))
+    out += [" ".join(_decided(found, told, row, say)), over, _beside(told)]
     return tuple(line for line in out if line)
 
 
@@ -499,6 +502,12 @@ def protection(found: Evaluation) -> float | None:
 
 
 # --- what would overturn it
+
+
+def _sure(found: Evaluation, say: Words) -> str:
+    """How sure it is, where the case says what is not known exactly."""
+    zero = SAME * float(found.ranked.scale[0])
+    return "" if found.uncertainty is None else chances(found.uncertainty, say, zero)
 
 
 def _overturned(found: Evaluation, told: Recommendation) -> str:

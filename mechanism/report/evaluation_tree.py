@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mechanism.ranking.recommendation import Recommendation, Stretch
     from mechanism.rates.instruments import LinearSubsidies
     from mechanism.rates.robust_rates import FixedRates
+    from mechanism.report.over_draws import OverDraws
     from mechanism.scheme.full_information import FullInformation, Joining
 
 
@@ -49,6 +50,7 @@ def evaluation_tree(found: Evaluation) -> Tree:
         "recommendation": (
             None if found.recommendation is None else recommendation_tree(found.recommendation)
         ),
+        "uncertainty": None if found.uncertainty is None else uncertainty_tree(found.uncertainty),
         "verdicts": [{"code": said.code, "text": said.whole} for said in found.verdicts],
         "warnings": [{"code": said.code, "message": said.text} for said in found.warnings],
     }
@@ -243,6 +245,44 @@ def recommendation_tree(found: Recommendation) -> Tree:
         ],
         "no_advice": found.no_advice,
         "text": list(found.text),
+    }
+
+
+def uncertainty_tree(found: OverDraws) -> Tree:
+    """`uncertainty`."""
+    return {
+        "draws": found.draws,
+        "without_outcome": found.without_outcome,
+        "inadmissible": found.inadmissible,
+        "recommended": found.recommended,
+        "figures": {
+            key: {"mean": one.mean, "sd": one.sd, "quantiles": dict(one.quantiles)}
+            for key, one in found.figures.items()
+        },
+        "policies": {
+            row.policy: {
+                "best_share": row.best_share,
+                "competes_share": row.competes_share,
+                "mean_value": row.mean_value,
+                "regret_mean": row.regret_mean,
+                "regret_max": row.regret_max,
+            }
+            for row in found.policies
+        },
+        "value_of_information": dict(found.value_of_information),
+        "perfect_information": found.perfect_information,
+        "wrong_where": [
+            {
+                "key": one.key,
+                "side": "above" if one.above else "below",
+                "threshold": one.threshold,
+                "share": one.share,
+                "inside": one.inside,
+                "outside": one.outside,
+                "covers": one.covers,
+            }
+            for one in found.wrong_where
+        ],
     }
 
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from mechanism.ranking.recommendation import Recommendation
     from mechanism.rates.instruments import LinearSubsidies
     from mechanism.rates.robust_rates import FixedRates
+    from mechanism.report.over_draws import OverDraws
     from mechanism.scheme.full_information import FullInformation
 
 
@@ -146,6 +147,8 @@ class Evaluation:
     """Policies side by side, in the order of reports."""
     recommendation: Recommendation | None = None
     """What to do; None until it is worked out."""
+    uncertainty: OverDraws | None = None
+    """What is not known exactly makes of it; None where all is certain, or was taken as such."""
     verdicts: tuple[Sentence, ...] = ()
     """The findings in words, the most important first."""
     warnings: tuple[Sentence, ...] = ()

@@ -436,12 +436,12 @@ def _units(found: Evaluation) -> list[Sentence]:
 
 
 def _uncertain(found: Evaluation) -> list[Sentence]:
-    if found.case.uncertainty is None:
+    if found.case.uncertainty is None or found.uncertainty is not None:
         return []
     several = len(found.case.uncertainty.keys)
     text = (
         f"the case says that {several} of its numbers are not known exactly (uncertainty); that is"
-        " not used yet: every figure here is at the case's own numbers"
+        " not used here: every figure is at the case's own numbers (pigou evaluate uses it)"
     )
     return [Sentence(code="uncertainty_not_used", text=text)]
 

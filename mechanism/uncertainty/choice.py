@@ -1,94 +1,117 @@
-"""Policies over markets that are drawn: which is best how often, and what choosing it costs where
-it is not."""
+"""Policies over markets that are drawn: which is best how often, what choosing it costs where it is
+not, where that is, and what it would be worth to know."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mechanism.analysis.many import solve_many
-from mechanism.casefile.policies import compared
+from market.model.case import Array
+from mechanism.analysis.many import Columns, solve_many
+from mechanism.casefile.policies import today
 from mechanism.casefile.policy_case import PolicyCase
+from mechanism.casefile.standard import standard_of
+from mechanism.casefile.types import type_space
+from mechanism.ranking.contenders import in_the_running
+from mechanism.report.over_draws import FigureOverDraws, OverDraws, PolicyOverDraws
 from mechanism.uncertainty.draws import Draws, draw
+from mechanism.uncertainty.information import value_of_information
+from mechanism.uncertainty.where_wrong import where_wrong
+
+FIGURES = ("consumer_surplus", "profit[0]", "profit[1]", "welfare", "value")
+"""What is told of every policy, when everybody takes part."""
+QUANTILES = {"p5": 0.05, "p25": 0.25, "p50": 0.5, "p75": 0.75, "p95": 0.95}
+"""By name."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class PolicyOverDraws:
-    """One policy over all markets with an outcome."""
+def choice_over_draws(
+    case: PolicyCase, drawn: Draws | None = None, recommended: str | None = None
+) -> OverDraws:
+    """Which policy is best how often in the markets that a case's uncertainty allows, and how often
+    and where `recommended` is.
 
-    policy: str
-    best_share: float
-    """In how many of them it is what would be recommended."""
-    competes_share: float
-    """In how many of them it may be recommended."""
-    mean_value: float | None
-    """Of those in which it competes, money; None where it never does."""
-    regret_mean: float | None
-    """What the recommended policy is worth more there."""
-    regret_max: float | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class ChoiceOverDraws:
-    """All policies."""
-
-    draws: int
-    without_outcome: int
-    """Draws in which nothing is recommended: today's market, the planner's problem or a competing
-    policy has no outcome."""
-    inadmissible: int
-    """Points that are no case and were drawn again."""
-    policies: tuple[PolicyOverDraws, ...]
-    """In the order of reports."""
-
-
-def choice_over_draws(case: PolicyCase, drawn: Draws | None = None) -> ChoiceOverDraws:
-    """Which policy is best how often in the markets that a case's uncertainty allows.
-
-    Every market is ranked as `evaluate` ranks it. What is recommended may be worth less than
+    Every market is ranked as `evaluate` ranks it. What is recommended there may be worth less than
     another policy by what does not count (`mechanism.materiality`), so that a regret may be
-    negative by as much.
+    negative by as much. Where a policy cannot be recommended, choosing it leaves today's market as
+    it is, whose figures then count.
     """
     drawn = draw(case) if drawn is None else drawn
-    unpaid = case.mechanism.participation == "none"
-    keys = [
-        row.key
-        for row in compared(private=case.types is not None, unpaid=unpaid)
-        if row.source != "own_rule"
-    ]
+    types = None if case.types is None else type_space(case.types)
+    keys = [row.key for row in in_the_running(types, standard_of(case.mechanism))]
+    now = keys.index(today(private=types is not None))
     table = solve_many(drawn.cases, keys)
     shape = (len(drawn.cases), len(keys))
-    value, competes = (table[name].reshape(shape) for name in ("value", "competes"))
     best, most = (table[name].reshape(shape)[:, 0] for name in ("best", "best_value"))
     there = best != ""
-    return ChoiceOverDraws(
+    best, most, values = best[there], most[there], drawn.values[there]
+    worth, able = (table[name].reshape(shape)[there] for name in ("value", "competes"))
+    able = (able == 1) & np.isfinite(worth)
+    surplus, welfare = (
+        table[name].reshape(shape)[there] for name in ("consumer_surplus", "welfare")
+    )
+    told = (surplus, *(_kept(table, firm).reshape(shape)[there] for firm in (1, 2)), welfare, worth)
+    standing = [np.where(able, figure, figure[:, [now]]) for figure in told]
+    value = standing[-1]
+    some = able.any(0)
+    worths = value_of_information(values, value[:, some]) if there.any() else None
+    return OverDraws(
         draws=len(drawn.cases),
         without_outcome=int((~there).sum()),
         inadmissible=drawn.inadmissible,
+        recommended=recommended,
+        figures=(
+            {
+                f"{key}.{name}": _spread(figure[:, p])
+                for p, key in enumerate(keys)
+                for name, figure in zip(FIGURES, standing, strict=True)
+                if some[p]
+            }
+            | (
+                {"gain": _spread(value[:, keys.index(recommended)] - value[:, now])}
+                if recommended in keys and there.any()
+                else {}
+            )
+        ),
         policies=tuple(
-            _over(key, best[there] == key, value[there, p], competes[there, p] == 1, most[there])
-            for p, key in enumerate(keys)
+            _over(key, best == key, value[:, p], able[:, p], most) for p, key in enumerate(keys)
+        ),
+        value_of_information=(
+            {} if worths is None else dict(zip(drawn.keys, worths.each.tolist(), strict=True))
+        ),
+        perfect_information=None if worths is None else worths.all,
+        wrong_where=(
+            () if recommended is None else where_wrong(drawn.keys, values, best != recommended)
         ),
     )
 
 
+def _kept(table: Columns, firm: int) -> Array:
+    """(rows,): what a firm keeps when everybody takes part, the flat part or what members pay each
+    other included."""
+    kept, flat, net = (
+        table[f"{name}_{firm}"] for name in ("profit", "flat_payment", "net_transfer")
+    )
+    return np.asarray(kept + np.where(np.isnan(flat), net, flat))
+
+
 def _over(
-    key: str,
-    best: NDArray[np.bool_],
-    value: NDArray[np.float64],
-    competes: NDArray[np.bool_],
-    most: NDArray[np.float64],
+    key: str, best: NDArray[np.bool_], value: Array, able: NDArray[np.bool_], most: Array
 ) -> PolicyOverDraws:
-    known = competes & np.isfinite(value)
-    regret = (most - value)[known]
-    some = bool(known.any())
+    regret, some = most - value, bool(able.any())
     return PolicyOverDraws(
         policy=key,
         best_share=float(best.mean()) if len(best) else 0.0,
-        competes_share=float(known.mean()) if len(best) else 0.0,
-        mean_value=float(value[known].mean()) if some else None,
+        competes_share=float(able.mean()) if len(best) else 0.0,
+        mean_value=float(value.mean()) if some else None,
         regret_mean=float(regret.mean()) if some else None,
         regret_max=float(regret.max()) if some else None,
+    )
+
+
+def _spread(figure: Array) -> FigureOverDraws:
+    at = np.quantile(figure, list(QUANTILES.values()))
+    return FigureOverDraws(
+        mean=float(figure.mean()),
+        sd=float(figure.std()),
+        quantiles=dict(zip(QUANTILES, at.tolist(), strict=True)),
     )

@@ -1,0 +1,150 @@
+"""What markets drawn from what is not known exactly say of figures and of the choice: as values,
+and in the sentence of the answer. `mechanism.uncertainty` works them out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mechanism.casefile.policies import policy_of
+from mechanism.frozen import freeze
+from mechanism.report.words import Words, amount
+
+MOSTLY = 0.5
+"""Share of the wrong draws above which a condition is said to hold mostly where a choice is
+wrong."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FigureOverDraws:
+    """A figure over all draws with an outcome."""
+
+    mean: float
+    sd: float
+    """Of the draws around it."""
+    quantiles: Mapping[str, float]
+    """By name, `p5` to `p95`."""
+
+    def __post_init__(self) -> None:
+        freeze(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyOverDraws:
+    """One policy over all draws with an outcome. Where it cannot be recommended, choosing it leaves
+    today's market as it is."""
+
+    policy: str
+    best_share: float
+    """In how many of them it is what would be recommended."""
+    competes_share: float
+    """In how many of them it may be recommended."""
+    mean_value: float | None
+    """V, money; None where it never competes."""
+    regret_mean: float | None
+    """What the recommended policy is worth more there."""
+    regret_max: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WrongWhere:
+    """A plain condition on one key that tells draws in which the recommendation is not the best
+    from the others."""
+
+    key: str
+    """Dotted."""
+    above: bool
+    """Whether it is wrong more often above the threshold; below it otherwise."""
+    threshold: float
+    share: float
+    """Of the draws: where the condition holds."""
+    inside: float
+    """In how many of these the recommendation is wrong."""
+    outside: float
+    """In how many of the others."""
+    covers: float
+    """How many of the wrong draws the condition takes in."""
+
+    @property
+    def text(self) -> str:
+        """In words."""
+        return f"{self.key} is {'above' if self.above else 'below'} {amount(self.threshold)}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OverDraws:
+    """Figures and the choice over markets drawn."""
+
+    draws: int
+    without_outcome: int
+    """Draws in which nothing is recommended: today's market, the planner's problem or a competing
+    policy has no outcome. Everything else is told of the others."""
+    inadmissible: int
+    """Points that are no case and were drawn again."""
+    recommended: str | None
+    """The policy that is right or wrong: what is recommended at the case's own numbers; None where
+    nothing is."""
+    figures: Mapping[str, FigureOverDraws]
+    """By policy and figure, `nash.welfare`, and the recommended policy's `gain` over today."""
+    policies: tuple[PolicyOverDraws, ...]
+    """In the order of reports."""
+    value_of_information: Mapping[str, float]
+    """What knowing a key before choosing would add to the mean value of the best choice. Money."""
+    perfect_information: float | None
+    """The same of knowing everything; None without an outcome."""
+    wrong_where: tuple[WrongWhere, ...]
+    """The best conditions on one key, at most two; empty where none tells more than chance."""
+
+    def __post_init__(self) -> None:
+        freeze(self)
+
+    def of(self, policy: str) -> PolicyOverDraws:
+        """One policy."""
+        return next(row for row in self.policies if row.policy == policy)
+
+
+def chances(found: OverDraws, say: Words, zero: float) -> str:
+    """How sure the recommendation is, in one sentence; amounts up to `zero` are none."""
+    there = found.draws - found.without_outcome
+    lacking = (
+        f"; {found.without_outcome:,} of {found.draws:,} draws have no outcome and do not count"
+        if found.without_outcome
+        else ""
+    )
+    if not there:
+        return f"None of {found.draws:,} draws of what is not known exactly has an outcome."
+    if found.recommended is None:
+        most = max(found.policies, key=lambda row: row.best_share)
+        return (
+            f"Over what is not known exactly {policy_of(most.policy).phrase} is best most often, in"
+            f" {share(most.best_share)} of {there:,} draws{lacking}."
+        )
+    own = found.of(found.recommended)
+    if own.best_share == 1:
+        return f"It is right in all of {there:,} draws of what is not known exactly{lacking}."
+    text = (
+        f"Over what is not known exactly it is right in {share(own.best_share)} of {there:,} draws"
+    )
+    if found.wrong_where:
+        first = found.wrong_where[0]
+        often = "mostly" if first.covers > MOSTLY else "most often"
+        text += (
+            f"; when wrong, {often} where {first.text} (in {share(first.inside)} of draws there, in"
+            f" {share(first.outside)} elsewhere)"
+        )
+    most_lost = own.regret_max or 0.0
+    text += (
+        f"; regret at most {say.money(most_lost)}"
+        if most_lost > zero
+        else "; what would be preferred to it there asks or costs less and is worth no more"
+    )
+    return f"{text}{lacking}."
+
+
+def share(value: float) -> str:
+    """A share in per cent, that of some never called all or none."""
+    for digits in (0, 1):
+        text = f"{value:.{digits}%}"
+        if value in (0, 1) or float(text[:-1]) not in (0, 100):
+            return text
+    return "less than 0.1%" if value < 1 / 2 else "more than 99.9%"

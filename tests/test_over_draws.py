@@ -1,0 +1,312 @@
+"""How sure a recommendation is: what knowing is worth, where it is wrong, what is said of it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from command import Run
+from scipy import stats
+
+import pigou
+from market.casefile.files import read_document
+from mechanism.casefile.policy_case import PolicyCase, parse_tree
+from mechanism.report.evaluation_tree import uncertainty_tree
+from mechanism.report.over_draws import OverDraws, PolicyOverDraws, WrongWhere, chances, share
+from mechanism.report.words import Words
+from mechanism.uncertainty.choice import choice_over_draws
+from mechanism.uncertainty.information import expected_at, value_of_information
+from mechanism.uncertainty.where_wrong import where_wrong
+
+ROOT = Path(__file__).resolve().parents[1]
+CASES = ROOT / "cases"
+
+
+# --- what knowing is worth
+
+
+def normal(count: int, keys: int) -> np.ndarray[Any, Any]:
+    """Independent standard normal numbers on a scrambled Sobol sequence."""
+    points = stats.qmc.Sobol(d=keys, rng=np.random.default_rng(5)).random(count)
+    return np.asarray(stats.norm.ppf(points))
+
+
+def better(mean: float, sd: float) -> float:
+    """What knowing adds to the mean of the better of 0 and a normal number."""
+    z = mean / sd
+    return float(mean * stats.norm.cdf(z) + sd * stats.norm.pdf(z) - max(mean, 0))
+
+
+@pytest.mark.parametrize("lead", [-0.7, 0.3])
+def test_what_knowing_is_worth_where_values_are_linear_and_normal(lead: float) -> None:
+    values = normal(1024, 3)
+    common = 50 * values[:, 2] ** 2  # what both policies have alike is no noise
+    gain = lead + 2 * values[:, 0] + 0.5 * values[:, 1]
+    found = value_of_information(values, np.stack([common, common + gain], -1))
+    assert found.all == pytest.approx(better(lead, 4.25**0.5), rel=0.01)
+    assert found.each[0] == pytest.approx(better(lead, 2), rel=0.02)
+    assert found.each[1] == pytest.approx(better(lead, 0.5), abs=0.01)
+    assert found.each[2] == pytest.approx(0, abs=0.01)
+
+
+def test_what_knowing_is_worth_at_two_points() -> None:
+    """A yields 10, B 0 or 25: knowing which adds (10 + 25) / 2 - 12.5; where 25 has one chance in
+    four, 3/4 x 10 + 25/4 - 10. A key that goes its own way adds nothing."""
+    x, other = np.tile([0.0, 0.0, 1.0, 1.0], 8), np.tile([0.0, 1.0], 16)
+    worth = np.stack([np.full(32, 10.0), 25 * x], -1)
+    found = value_of_information(np.stack([x, other], -1), worth)
+    assert found.each.tolist() == [5.0, 0.0]
+    assert found.all == 5.0
+    rare = np.tile([0.0, 0.0, 0.0, 1.0], 8)
+    found = value_of_information(rare[:, None], np.stack([np.full(32, 10.0), 25 * rare], -1))
+    assert found.each.tolist() == [3.75]
+
+
+def test_knowing_what_changes_nothing_is_worth_nothing() -> None:
+    values = normal(64, 2)
+    one = value_of_information(values, np.ones((64, 1)))
+    same = value_of_information(values, np.stack([values[:, 0], values[:, 0] - 1], -1))
+    assert one.all == same.all == 0
+    assert one.each.tolist() == same.each.tolist() == [0, 0]
+    still = value_of_information(np.ones((64, 1)), values)
+    assert still.each.tolist() == [0]
+    assert still.all > 0
+
+
+def test_expectations_follow_a_curve_and_ignore_noise() -> None:
+    values = normal(1024, 2)
+    x, noise = values.T
+    curve = np.stack([np.sin(2 * x) + 0.3 * noise, noise], -1)
+    found = expected_at(x, curve)
+    assert np.abs(found[:, 0] - np.sin(2 * x)).mean() < 0.1
+    assert np.corrcoef(found[:, 0], np.sin(2 * x))[0, 1] > 0.96
+    assert np.ptp(found[:, 1]) == 0
+    # the same in any units, those of the key and those of money
+    np.testing.assert_allclose(expected_at(1e6 * x, 1e-3 * curve), 1e-3 * found, atol=1e-9)
+
+
+# --- where it is wrong
+
+
+def test_the_condition_is_the_one_that_was_planted() -> None:
+    values = normal(1024, 3)
+    wrong = values[:, 1] > 1.2
+    (found,) = where_wrong(("a", "b", "c"), values, wrong)
+    assert (found.key, found.above, found.inside, found.outside) == ("b", True, 1.0, 0.0)
+    assert found.covers == 1
+    assert found.threshold == pytest.approx(1.2, abs=0.02)
+    assert found.share == wrong.mean()
+    (found,) = where_wrong(("a", "b", "c"), -values, wrong)
+    assert (found.key, found.above, found.inside) == ("b", False, 1.0)
+    both = where_wrong(("a", "b", "c"), values, values[:, 0] + 0.9 * values[:, 1] > 1.5)
+    assert [one.key for one in both] == ["a", "b"]
+    assert both[0].inside > 5 * both[0].outside
+
+
+def test_no_condition_is_told_that_chance_might_have_told() -> None:
+    values = normal(1024, 5)
+    by_chance = np.random.default_rng(1).random(1024) < 0.1
+    keys = ("a", "b", "c", "d", "e")
+    assert where_wrong(keys, values, by_chance) == ()
+    assert where_wrong(keys, values, np.zeros(1024, bool)) == ()
+    assert where_wrong(keys, values, np.ones(1024, bool)) == ()
+    assert where_wrong(("a",), np.ones((1024, 1)), by_chance) == ()
+
+
+# --- in words
+
+ROW = PolicyOverDraws(
+    policy="linear_subsidies",
+    best_share=0.87,
+    competes_share=1.0,
+    mean_value=8.0,
+    regret_mean=0.4,
+    regret_max=3.2,
+)
+WHERE = WrongWhere(
+    key="demand.cross_slope",
+    above=True,
+    threshold=1.1,
+    share=0.2,
+    inside=0.5,
+    outside=0.04,
+    covers=0.76,
+)
+FOUND = OverDraws(
+    draws=1024,
+    without_outcome=24,
+    inadmissible=0,
+    recommended="linear_subsidies",
+    figures={},
+    policies=(ROW,),
+    value_of_information={},
+    perfect_information=0.4,
+    wrong_where=(WHERE,),
+)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (
+            {},
+            "Over what is not known exactly it is right in 87% of 1,000 draws; when wrong, mostly"
+            " where demand.cross_slope is above 1.1 (in 50% of draws there, in 4% elsewhere);"
+            " regret at most 3.2 EUR; 24 of 1,024 draws have no outcome and do not count.",
+        ),
+        (
+            {
+                "policies": (replace(ROW, regret_max=0.0),),
+                "wrong_where": (),
+                "without_outcome": 0,
+            },
+            "Over what is not known exactly it is right in 87% of 1,024 draws; what would be"
+            " preferred to it there asks or costs less and is worth no more.",
+        ),
+        (
+            {"policies": (replace(ROW, best_share=1.0),), "without_outcome": 0},
+            "It is right in all of 1,024 draws of what is not known exactly.",
+        ),
+        (
+            {"recommended": None, "without_outcome": 0},
+            "Over what is not known exactly plain subsidies per unit is best most often, in 87% of"
+            " 1,024 draws.",
+        ),
+        (
+            {"without_outcome": 1024},
+            "None of 1,024 draws of what is not known exactly has an outcome.",
+        ),
+    ],
+)
+def test_what_is_said(changed: dict[str, Any], said: str) -> None:
+    assert chances(replace(FOUND, **changed), Words("EUR", ("firm 1", "firm 2")), 1e-9) == said
+
+
+def test_a_share_of_some_is_neither_none_nor_all() -> None:
+    assert [share(one) for one in (0, 0.0004, 0.004, 0.5, 0.996, 0.9997, 1)] == [
+        *("0%", "less than 0.1%", "0.4%", "50%", "99.6%", "more than 99.9%", "100%")
+    ]
+
+
+# --- in an evaluation
+
+BLOCK: dict[str, Any] = {
+    "security.rivalry": {"uniform": [0.1, 0.9]},
+    "mechanism.public_funds_cost": {"uniform": [0, 1.5]},
+    "demand.intercept": {"normal": [20, 1]},
+    "draws": 64,
+}
+
+
+def case(block: Any, **blocks: Any) -> PolicyCase:
+    """Two vendors with this block."""
+    tree = read_document(CASES / "two_vendors.yaml").tree
+    return parse_tree(tree | {"uncertainty": block, "expect": {}} | blocks)
+
+
+@pytest.fixture(scope="module")
+def result() -> dict[str, Any]:
+    return dict(json.loads(pigou.evaluate(case(BLOCK)).to_json()))
+
+
+def test_the_result_has_the_keys_of_the_contract(result: dict[str, Any]) -> None:
+    found = result["uncertainty"]
+    assert (found["draws"], found["without_outcome"], found["inadmissible"]) == (64, 0, 0)
+    assert list(found["value_of_information"]) == list(BLOCK)[:3]
+    assert {"best_share", "mean_value", "regret_mean", "regret_max"} <= set(
+        found["policies"]["nash"]
+    )
+    figures = found["figures"]
+    assert set(figures["gain"]) == {"mean", "sd", "quantiles"}
+    assert list(figures["gain"]["quantiles"]) == ["p5", "p25", "p50", "p75", "p95"]
+    for policy, row in found["policies"].items():
+        assert (f"{policy}.value" in figures) == (row["competes_share"] > 0)
+        if row["competes_share"] > 0:
+            assert figures[f"{policy}.value"]["mean"] == pytest.approx(row["mean_value"])
+    own = found["recommended"]
+    assert own == result["recommendation"]["policy"] == "linear_subsidies"
+    gain = figures[f"{own}.value"]["mean"] - figures["nash.value"]["mean"]
+    assert figures["gain"]["mean"] == pytest.approx(gain)
+    for worth in found["value_of_information"].values():
+        assert 0 <= worth <= found["perfect_information"]
+
+
+def test_the_answer_says_how_sure_it_is(result: dict[str, Any]) -> None:
+    text = result["recommendation"]["text"]
+    assert len(text) <= 7
+    best = result["uncertainty"]["policies"]["linear_subsidies"]["best_share"]
+    (said,) = (line for line in text if f"it is right in {best:.0%} of 64 draws" in line)
+    assert "when wrong, mostly where security.rivalry is above" in said
+    assert "uncertainty_not_used" not in {one["code"] for one in result["warnings"]}
+
+
+def test_the_case_s_own_numbers_stay_what_is_told(result: dict[str, Any]) -> None:
+    plain = json.loads(pigou.evaluate(case(None)).to_json())
+    assert plain["uncertainty"] is None
+    for key in ("regimes", "comparison", "mechanism", "verdicts", "warnings"):
+        assert plain[key] == result[key]
+    assert plain["recommendation"]["value"] == result["recommendation"]["value"]
+
+
+def test_the_result_follows_the_seed_alone(result: dict[str, Any]) -> None:
+    again = choice_over_draws(case(BLOCK), recommended="linear_subsidies")
+    assert uncertainty_tree(again) == result["uncertainty"]
+    other = choice_over_draws(case(BLOCK | {"seed": 1}), recommended="linear_subsidies")
+    assert uncertainty_tree(other) != result["uncertainty"]
+
+
+def test_the_result_is_the_same_in_any_units() -> None:
+    """Money counted in thousandths."""
+    block = {"security.rivalry": BLOCK["security.rivalry"], "draws": 32}
+    demand, cost = (dict(case(None).resolved[name]) for name in ("demand", "cost"))
+    mine = case(block | {"cost.scale": {"normal": [12, 1]}})
+    theirs = case(
+        block | {"cost.scale": {"normal": [12_000, 1000]}},
+        demand=demand | {name: demand[name] / 1000 for name in ("own_slope", "cross_slope")},
+        cost=cost | {"scale": 12_000},
+    )
+    one, other = (choice_over_draws(asked, recommended="nash") for asked in (mine, theirs))
+    for row, same in zip(one.policies, other.policies, strict=True):
+        assert row.best_share == same.best_share
+        if row.mean_value is not None and same.mean_value is not None:
+            assert same.mean_value == pytest.approx(1000 * row.mean_value)
+    for key, worth in one.value_of_information.items():
+        assert other.value_of_information[key] == pytest.approx(1000 * worth, abs=1e-3)
+    for mark, same_mark in zip(one.wrong_where, other.wrong_where, strict=True):
+        assert (mark.key, mark.inside) == (same_mark.key, same_mark.inside)
+
+
+def test_the_page_has_a_section_of_it(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "case.json"
+    path.write_text(case(BLOCK).text)
+    done = run("evaluate", path)
+    assert done.code == 0
+    section = done.out.partition("\nOver what is not known exactly, 64 draws")[2]
+    for said in ("linear_subsidies*", "Largest\n", "Gain over today", "security.rivalry is above"):
+        assert said in section
+    assert all(len(line) <= 100 for line in done.out.splitlines())
+    assert "Over what is not known" not in run("evaluate", CASES / "two_vendors.yaml").out
+
+
+@pytest.mark.slow
+def test_nothing_heavy_is_loaded_where_all_is_certain() -> None:
+    told = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import sys, pigou; pigou.evaluate(pigou.load('cases/two_vendors.yaml'));"
+            "print('scipy.stats' in sys.modules)",
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert told.stdout.strip() == "False"
