@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from cli.pages import figures
 from cli.pages.comparison import payments, who_gains
+from cli.pages.over_draws import over_draws
 from cli.pages.page import Column, Page
 from cli.pages.rules import full_information, reported, tax_rules
 from cli.pages.words import (
@@ -41,6 +42,7 @@ def evaluation(result: Tree, page: Page, digits: int, details: bool = False) -> 
     )
     who_gains(result, page, scale, details)
     payments(result, page, scale)
+    over_draws(result, page, scale)
     mirrored = (
         {key for key in result["regimes"] if policy_of(key).mirror}
         if alike(result["case"])

@@ -1,0 +1,138 @@
+"""What is not known exactly: how often each policy is the best, at what regret, and how far the
+headline figures spread."""
+
+from __future__ import annotations
+
+from cli.pages import figures
+from cli.pages.comparison import STAR
+from cli.pages.page import Column, Page
+from cli.pages.words import Scale, money_of
+from mechanism.report.plain import Tree
+
+HEADLINES = {
+    "consumer_surplus": "consumers' surplus",
+    "profit[0]": "profit of {0}",
+    "profit[1]": "profit of {1}",
+    "welfare": "welfare",
+    "value": "value",
+}
+"""Figures of a policy, in words."""
+KEYS = 5
+"""Keys told of, those first whose knowledge is worth most."""
+
+
+def over_draws(result: Tree, page: Page, scale: Scale) -> None:
+    """The section of the page; nothing where everything is certain."""
+    found = result["uncertainty"]
+    if found is None:
+        return
+    there = found["draws"] - found["without_outcome"]
+    page.heading(f"Over what is not known exactly, {there:,} draws{money_of(scale)}")
+    rows = {key: row for key, row in found["policies"].items() if row["competes_share"]}
+    if rows:
+        _policies(rows, found["recommended"], page, scale)
+        _spreads(found, page, scale)
+    for text in (*_conditions(found), *_left_out(found), *_worth_knowing(found, scale)):
+        page.sentence(text)
+
+
+def _policies(rows: Tree, recommended: str | None, page: Page, scale: Scale) -> None:
+    """Best share, mean value and regret of what can be recommended."""
+    page.table(
+        [
+            Column(
+                "Policy", [key + (STAR if key == recommended else "") for key in rows], words=True
+            ),
+            Column("Best in", [figures.percent(row["best_share"]) for row in rows.values()]),
+            *(
+                [
+                    Column(
+                        "Possible in",
+                        [figures.percent(row["competes_share"]) for row in rows.values()],
+                    )
+                ]
+                if any(row["competes_share"] < 1 for row in rows.values())
+                else []
+            ),
+            *(
+                Column(head, scale.amounts([row[key] for row in rows.values()]))
+                for head, key in (
+                    ("Mean\nvalue", "mean_value"),
+                    ("Mean\nregret", "regret_mean"),
+                    ("Largest\nregret", "regret_max"),
+                )
+            ),
+        ]
+    )
+    page.sentence(
+        "Regret: what would be recommended in a draw is worth so much more there; negative where"
+        " that asks or costs less and is worth less by what does not count. Every policy is what it"
+        " would be were the draw known, subsidies with their rates for it; where it cannot be"
+        " recommended, today's market stands."
+    )
+
+
+def _spreads(found: Tree, page: Page, scale: Scale) -> None:
+    """Quantiles of what is recommended and of today's market."""
+    told, own = found["figures"], found["recommended"]
+    now = next(key for key in found["policies"])
+    names = {"gain": "Gain over today"} if "gain" in told else {}
+    for policy in dict.fromkeys((own, now)):
+        names |= {
+            f"{policy}.{key}": f"{policy}: {words.format(*scale.firms)}"
+            for key, words in HEADLINES.items()
+            if f"{policy}.{key}" in told
+        }
+    page.table(
+        [
+            Column("Figure", list(names.values()), words=True),
+            Column("Mean", scale.amounts([told[key]["mean"] for key in names])),
+            *(
+                Column(
+                    f"{at[1:]} % of\ndraws below",
+                    scale.amounts([told[key]["quantiles"][at] for key in names]),
+                )
+                for at in told[next(iter(names))]["quantiles"]
+            ),
+        ]
+    )
+
+
+def _conditions(found: Tree) -> list[str]:
+    """Where the recommendation is wrong."""
+    return [
+        f"{found['recommended']} is not the best in {figures.percent(one['inside'])} of draws in"
+        f" which {one['key']} is {one['side']} {one['threshold']:.4g}, and in"
+        f" {figures.percent(one['outside'])} of the others."
+        for one in found["wrong_where"]
+    ]
+
+
+def _left_out(found: Tree) -> list[str]:
+    """Draws that do not count."""
+    out = []
+    if found["without_outcome"]:
+        out.append(
+            f"{found['without_outcome']:,} of {found['draws']:,} draws have no outcome: nothing can"
+            " be recommended there, and no figure counts them."
+        )
+    if found["inadmissible"]:
+        out.append(
+            f"{found['inadmissible']:,} points were no admissible case and were drawn again."
+        )
+    return out
+
+
+def _worth_knowing(found: Tree, scale: Scale) -> list[str]:
+    """What knowing a key before choosing is worth."""
+    everything, worths = found["perfect_information"], found["value_of_information"]
+    if everything is None:
+        return []
+    if everything <= scale.zero:
+        return ["To know any of it before choosing would add nothing to the mean value."]
+    told = sorted(worths.items(), key=lambda item: -item[1])
+    some = [f"{key} {scale.amount(worth)}" for key, worth in told[:KEYS] if worth > scale.zero]
+    return [
+        "What knowing it before choosing would add to the mean value:"
+        f" {', '.join([*some, f'everything {scale.amount(everything)}'])}."
+    ]
