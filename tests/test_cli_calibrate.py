@@ -33,6 +33,7 @@ def rows(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_two_commands_lead_from_two_rows_to_a_recommendation(
     run: Run, rows: Path, tmp_path: Path
 ) -> None:

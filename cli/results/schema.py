@@ -77,6 +77,17 @@ _RECOMMENDATION: Fields = {
     "no_advice": ("text?", "why there is none"),
     "text": ("[text]", "the answer in words"),
 }
+_UNCERTAINTY: Fields = {
+    "draws": ("whole", "markets drawn"),
+    "without_outcome": ("whole", "draws in which nothing can be recommended, counted nowhere else"),
+    "inadmissible": ("whole", "points that were no case and were drawn again"),
+    "recommended": ("text?", "the policy that is right or wrong"),
+    "figures": ("tree", "by policy and figure, and gain: mean, sd, quantiles p5 to p95"),
+    "policies": ("tree", "by key: best_share, competes_share, mean_value, regret_mean, regret_max"),
+    "value_of_information": ("tree", "by key: what knowing it adds to the mean value; money"),
+    "perfect_information": ("number?", "the same of knowing everything"),
+    "wrong_where": ("[tree]", "key, side, threshold, share, inside, outside, covers"),
+}
 _EVALUATE: Fields = {
     "schema_version": ("whole", f"{SCHEMA_VERSION}: of this format"),
     "tool": ("tree", "name and version of the program"),
@@ -87,6 +98,7 @@ _EVALUATE: Fields = {
     "mechanism": ("tree", "subsidies, taxes, rules, and why there are none"),
     "comparison": ("[row]", "policies side by side"),
     "recommendation": ("recommendation?", "what to do"),
+    "uncertainty": ("uncertainty?", "how sure that is; null where all is certain"),
     "verdicts": ("[tree]", "findings in words: code and text"),
     "warnings": ("[tree]", "what limits them: code and message"),
     "expectations": ("[tree]", "figures that the case expects: key, expected, actual, ok"),
@@ -182,6 +194,7 @@ _NAMED: dict[str, tuple[str, Fields]] = {
     "outcome": ("What a regime leads to", _OUTCOME),
     "row": ("A policy in the comparison", _ROW),
     "recommendation": ("What to do", _RECOMMENDATION),
+    "uncertainty": ("How sure that is", _UNCERTAINTY),
     "evaluate": ("pigou evaluate", _EVALUATE),
     "tidy": ("A row of pigou compare CASE...", _TIDY),
     "findings": ("pigou compare RESULT", _FINDINGS),

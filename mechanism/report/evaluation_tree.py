@@ -43,6 +43,7 @@ def evaluation_tree(found: Evaluation) -> Tree:
         "provenance": provenance(
             command_line("evaluate", "CASE", [("--switches", None)] if found.switches else []),
             found.case.sha256,
+            seed=None if found.uncertainty is None else found.uncertainty.seed,
         ),
         "regimes": {key: outcome.tree() for key, outcome in found.regimes.items()} | private,
         "mechanism": mechanism_tree(found),

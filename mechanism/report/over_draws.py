@@ -76,6 +76,8 @@ class OverDraws:
     """Figures and the choice over markets drawn."""
 
     draws: int
+    seed: int
+    """Of the draws."""
     without_outcome: int
     """Draws in which nothing is recommended: today's market, the planner's problem or a competing
     policy has no outcome. Everything else is told of the others."""

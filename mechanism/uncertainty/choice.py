@@ -56,6 +56,7 @@ def choice_over_draws(
     worths = value_of_information(values, value[:, some]) if there.any() else None
     return OverDraws(
         draws=len(drawn.cases),
+        seed=drawn.seed,
         without_outcome=int((~there).sum()),
         inadmissible=drawn.inadmissible,
         recommended=recommended,

@@ -40,6 +40,7 @@ class Draws:
     """The cases there, certain ones."""
     inadmissible: int
     """Points before the last of them that are no case."""
+    seed: int
     why: Mapping[str, int]
     """How many of these had which key at fault."""
 
@@ -90,6 +91,7 @@ def draw(case: PolicyCase) -> Draws:
         values=np.array(kept),
         cases=tuple(found),
         inadmissible=tried - len(found),
+        seed=block.seed,
         why=dict(why),
     )
 
