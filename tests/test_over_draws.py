@@ -176,8 +176,8 @@ FOUND = OverDraws(
         ),
         (
             {"recommended": None, "without_outcome": 0},
-            "Over what is not known exactly plain subsidies per unit is best most often, in 87% of"
-            " 1,024 draws.",
+            "Over what is not known exactly, what is best most often is plain subsidies per unit,"
+            " in 87% of 1,024 draws.",
         ),
         (
             {"without_outcome": 1024},

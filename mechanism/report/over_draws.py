@@ -117,9 +117,10 @@ def chances(found: OverDraws, say: Words, zero: float) -> str:
         return f"None of {found.draws:,} draws of what is not known exactly has an outcome."
     if found.recommended is None:
         most = max(found.policies, key=lambda row: row.best_share)
+        often = "all" if most.best_share == 1 else share(most.best_share)
         return (
-            f"Over what is not known exactly {policy_of(most.policy).phrase} is best most often, in"
-            f" {share(most.best_share)} of {there:,} draws{lacking}."
+            "Over what is not known exactly, what is best most often is"
+            f" {policy_of(most.policy).phrase}, in {often} of {there:,} draws{lacking}."
         )
     own = found.of(found.recommended)
     if own.best_share == 1:
