@@ -43,10 +43,8 @@ def test_a_result_that_nobody_touched_comes_out_the_same(run: Run, here: Path, n
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", sorted(CASES.glob("*.yaml")), ids=lambda path: path.stem)
-def test_the_results_of_all_shipped_cases_come_out_the_same(
-    run: Run, here: Path, path: Path
-) -> None:
+@pytest.mark.parametrize("path", sorted(CASES.glob("*.yaml"))[::4], ids=lambda path: path.stem)
+def test_the_results_of_shipped_cases_come_out_the_same(run: Run, here: Path, path: Path) -> None:
     run("evaluate", path, "--out", "r.json")
     assert run("verify", "r.json").code == 0
 
