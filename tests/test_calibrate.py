@@ -206,6 +206,7 @@ def test_the_fit_is_a_minimum() -> None:
     assert found.degrees == len(found.moments) + 3 - len(found.theta)
 
 
+@pytest.mark.slow
 def test_answers_do_not_depend_on_units_nor_on_which_firm_comes_first() -> None:
     at = today(parameters())
     assert at is not None
@@ -240,6 +241,7 @@ def test_answers_do_not_depend_on_units_nor_on_which_firm_comes_first() -> None:
         assert values[key] == pytest.approx(estimate.value, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_exact_observations_are_met() -> None:
     at = today(parameters())
     assert at is not None
@@ -337,6 +339,7 @@ def test_slopes_dominate_what_the_planner_adds() -> None:
     assert by["leak_switch"].gain < by["diversion"].gain
 
 
+@pytest.mark.slow
 def test_a_further_observation_narrows_the_gain_as_is_said() -> None:
     at = today(parameters())
     assert at is not None
@@ -352,6 +355,7 @@ def test_a_further_observation_narrows_the_gain_as_is_said() -> None:
     assert 1 - after.log_sd / before.log_sd == pytest.approx(told.gain, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_intervals_owe_to_priors_what_is_left_without_data() -> None:
     found = {one.key: one for one in calibrate(asym_data(priors={
         "rivalry": 0.2, "leakage_interaction_share": {"median": 0.15},
@@ -385,6 +389,7 @@ def test_a_unit_cost_beside_a_margin_close_to_one_may_be_none() -> None:
     assert forms["unit_cost.base[1]"].lognormal is not None
 
 
+@pytest.mark.slow
 def test_a_bootstrap_agrees_with_the_curvature() -> None:
     at = today(parameters())
     assert at is not None
@@ -611,6 +616,7 @@ def test_what_nothing_pins_is_named() -> None:
         solve(bare)
 
 
+@pytest.mark.slow
 def test_observations_that_contradict_each_other_are_told() -> None:
     at = today(parameters())
     assert at is not None

@@ -57,6 +57,7 @@ def test_two_commands_lead_from_two_rows_to_a_recommendation(
     assert nash["price"] == pytest.approx([12.7225, 12.3233], rel=1e-3)
 
 
+@pytest.mark.slow
 def test_the_json_has_the_keys_of_the_contract(run: Run) -> None:
     done = run("calibrate", DATA, "--format", "json")
     assert done.code == 0
@@ -86,6 +87,7 @@ def test_the_csv_lists_the_estimates(run: Run) -> None:
     assert "warning:" in done.err
 
 
+@pytest.mark.slow
 def test_the_case_is_complete_commented_and_carries_the_posterior(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "case.yml"
     assert run("calibrate", DATA, "--out", path, "--quiet").code == 0
@@ -117,6 +119,7 @@ def test_the_case_is_complete_commented_and_carries_the_posterior(run: Run, tmp_
     assert ranks[gamma, lambda_c] < -0.9  # only their product is told
 
 
+@pytest.mark.slow
 def test_a_table_says_what_a_file_does(run: Run, rows: Path) -> None:
     from_file, from_rows = (
         json.loads(run("calibrate", *given, "--format", "json").out)["estimates"]
@@ -127,6 +130,7 @@ def test_a_table_says_what_a_file_does(run: Run, rows: Path) -> None:
     }
 
 
+@pytest.mark.slow
 def test_semicolons_and_decimal_commas(run: Run, rows: Path, tmp_path: Path) -> None:
     other = tmp_path / "german.csv"
     text = rows.read_text().replace(",", ";").replace(".", ",")
@@ -135,6 +139,7 @@ def test_semicolons_and_decimal_commas(run: Run, rows: Path, tmp_path: Path) -> 
     assert one.out == two.out
 
 
+@pytest.mark.slow
 def test_symmetric_slopes_need_one_margin_only(run: Run, rows: Path) -> None:
     rows.write_text(rows.read_text().replace("0.7566", ""))
     done = run("calibrate", rows, *OPTIONS)
@@ -145,6 +150,7 @@ def test_symmetric_slopes_need_one_margin_only(run: Run, rows: Path) -> None:
     assert "demand.own_slope" in json.loads(done.out)["estimates"]
 
 
+@pytest.mark.slow
 def test_parameters_of_each_firm(run: Run) -> None:
     done = run(
         *("calibrate", DATA, "--per-firm", "own_slope", "--per-firm", "cost_scale"),

@@ -216,6 +216,7 @@ def result() -> dict[str, Any]:
     return dict(json.loads(pigou.evaluate(case(BLOCK)).to_json()))
 
 
+@pytest.mark.slow
 def test_the_result_has_the_keys_of_the_contract(result: dict[str, Any]) -> None:
     found = result["uncertainty"]
     assert (found["draws"], found["without_outcome"], found["inadmissible"]) == (64, 0, 0)
@@ -248,6 +249,7 @@ def test_the_answer_says_how_sure_it_is(result: dict[str, Any]) -> None:
     assert "uncertainty_not_used" not in {one["code"] for one in result["warnings"]}
 
 
+@pytest.mark.slow
 def test_the_case_s_own_numbers_stay_what_is_told(result: dict[str, Any]) -> None:
     plain = json.loads(pigou.evaluate(case(None)).to_json())
     assert plain["uncertainty"] is plain["provenance"]["seed"] is None
@@ -256,6 +258,7 @@ def test_the_case_s_own_numbers_stay_what_is_told(result: dict[str, Any]) -> Non
     assert plain["recommendation"]["value"] == result["recommendation"]["value"]
 
 
+@pytest.mark.slow
 def test_the_result_follows_the_seed_alone(result: dict[str, Any]) -> None:
     again = choice_over_draws(case(BLOCK), recommended="linear_subsidies")
     assert uncertainty_tree(again) == result["uncertainty"]
@@ -263,6 +266,7 @@ def test_the_result_follows_the_seed_alone(result: dict[str, Any]) -> None:
     assert uncertainty_tree(other) != result["uncertainty"]
 
 
+@pytest.mark.slow
 def test_the_result_is_the_same_in_any_units() -> None:
     """Money counted in thousandths."""
     block = {"security.rivalry": BLOCK["security.rivalry"], "draws": 32}

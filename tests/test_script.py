@@ -47,6 +47,7 @@ RUNS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RUNS)
 def test_the_script_gives_the_bytes_of_the_run(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str

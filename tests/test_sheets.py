@@ -58,6 +58,7 @@ def pairs(sheet: list[dict[str, Any]]) -> dict[str, Any]:
     return {row["key"]: row["value"] for row in sheet}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["two_vendors", "two_types", "ill_posed"])
 def test_an_evaluation_is_its_json_cell_by_cell(run: Run, here: Path, name: str) -> None:
     tree, book = both(run, "evaluate", CASES / f"{name}.yaml")
@@ -93,6 +94,7 @@ def test_an_evaluation_is_its_json_cell_by_cell(run: Run, here: Path, name: str)
     assert "welfare" in {row["column"] for row in book["Definitions"]}
 
 
+@pytest.mark.slow
 def test_units_stand_in_headers_figures_have_formats_and_there_is_a_chart(
     run: Run, here: Path
 ) -> None:
@@ -114,12 +116,14 @@ def test_units_stand_in_headers_figures_have_formats_and_there_is_a_chart(
     assert "'Policies'!$D$2" in drawn.replace("Policies!", "'Policies'!")
 
 
+@pytest.mark.slow
 def test_the_same_sheets_are_the_same_bytes(run: Run, here: Path) -> None:
     run("evaluate", VENDORS, "--out", "a.xlsx")
     run("evaluate", VENDORS, "--format", "xlsx", "--out", "b.xlsx")
     assert Path("a.xlsx").read_bytes() == Path("b.xlsx").read_bytes()
 
 
+@pytest.mark.slow
 def test_a_comparison_is_its_json_cell_by_cell(run: Run, here: Path) -> None:
     tree, book = both(run, "compare", VENDORS, CASES / "unit_costs.yaml")
     rows = book["Policies"]
@@ -130,6 +134,7 @@ def test_a_comparison_is_its_json_cell_by_cell(run: Run, here: Path) -> None:
     assert {row["case"] for row in book["Answer"]} == {row["case"] for row in tree}
 
 
+@pytest.mark.slow
 def test_a_change_is_its_json_cell_by_cell(run: Run, here: Path) -> None:
     tree, book = both(run, "what-if", VENDORS, "--set", "cost.scale=15")
     for row, source in zip(book["Values"], tree["policies"], strict=True):
@@ -151,13 +156,16 @@ def test_a_change_is_its_json_cell_by_cell(run: Run, here: Path) -> None:
 
 @pytest.mark.parametrize("more", [[], ["--vary", "cost.scale=12:15:2"]])
 def test_a_path_is_its_json_cell_by_cell(run: Run, here: Path, more: list[str]) -> None:
-    tree, book = both(run, "what-if", VENDORS, "--vary", "security.rivalry=0.1:1.1:3", *more)
+    policies = ("--policy", "nash", "--policy", "joint_profit")
+    path = ("--vary", "security.rivalry=0.1:1.1:3", *policies)
+    tree, book = both(run, "what-if", VENDORS, *path, *more)
     assert book["Path"] == tree["rows"]
     assert book["Best"] == tree["best"]
     assert len(book["Events"]) == len(tree["events"])
     assert ("Winners" in book) is bool(more)
 
 
+@pytest.mark.slow
 def test_a_design_is_its_json_cell_by_cell(run: Run, here: Path) -> None:
     tree, book = both(run, "design", CASES / "two_types.yaml", "--budget", "none")
     for row in book["Transfers"]:
@@ -193,6 +201,7 @@ def test_findings_are_their_json_cell_by_cell(run: Run, here: Path) -> None:
         assert row["gain.mean"] == source["gain"]["mean"]
 
 
+@pytest.mark.slow
 def test_no_text_is_run(run: Run, here: Path) -> None:
     name = '=HYPERLINK("http://x")'
     Path("c.yaml").write_text(f"base: {VENDORS}\nname: '{name}'\nfirms: ['+1', \"a\\nb\\x07\"]\n")
@@ -235,6 +244,7 @@ def test_a_spreadsheet_is_a_file_with_that_ending(
     assert list(here.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_what_does_not_fit_on_a_sheet_is_refused(
     run: Run, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -80,6 +80,7 @@ def written(path: str) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
 def test_a_german_table_goes_through_and_keeps_its_columns(run: Run, here: Path, form: str) -> None:
     Path("t.csv").write_bytes(FORMS[form])
@@ -104,6 +105,7 @@ def book(path: str, rows: list[list[Any]]) -> None:
     made.save(path)
 
 
+@pytest.mark.slow
 def test_a_spreadsheet_goes_through_and_comes_back_as_one(run: Run, here: Path) -> None:
     pytest.importorskip("xlsxwriter")
     rows: list[list[Any]] = [HEADS, [None] * 6]

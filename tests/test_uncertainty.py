@@ -164,6 +164,7 @@ def test_what_is_private_cannot_be_uncertain_too() -> None:
     assert case({"cost.scale": {"uniform": [11, 13]}}, "two_types").uncertainty is not None
 
 
+@pytest.mark.slow
 def test_at_its_own_numbers_alone_an_evaluation_says_that_it_is_not_used() -> None:
     asked = case({"cost.scale": {"uniform": [11, 13]}})
     found = pigou.what_if(asked, {"security.rivalry": 0.3}).before

@@ -31,6 +31,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_result_that_nobody_touched_comes_out_the_same(run: Run, here: Path, name: str) -> None:
     assert run(*COMMANDS[name], "--out", "r.json").code == 0
@@ -82,6 +83,7 @@ FIGURES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", FIGURES)
 def test_one_figure_that_was_changed_is_named(
     run: Run, here: Path, written: dict[str, Any], key: str
@@ -105,6 +107,7 @@ INPUTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", INPUTS)
 def test_one_input_that_was_changed_is_found_by_solving_though_the_hash_fits(
     run: Run, here: Path, written: dict[str, Any], name: str
@@ -132,6 +135,7 @@ def test_an_input_that_no_case_may_hold_is_named(
     assert "must lie in" in done.out
 
 
+@pytest.mark.slow
 def test_other_versions_are_told_and_are_no_difference(
     run: Run, here: Path, written: dict[str, Any]
 ) -> None:
@@ -182,6 +186,7 @@ DESIGNS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
 @pytest.mark.parametrize("design", DESIGNS)
 def test_a_batch_comes_out_the_same(run: Run, here: Path, design: str, ending: str) -> None:
@@ -196,6 +201,7 @@ def test_a_batch_comes_out_the_same(run: Run, here: Path, design: str, ending: s
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("column", ["cost.scale", "welfare", "best"])
 def test_a_table_that_was_changed_is_found_though_its_hash_fits(
     run: Run, here: Path, column: str
@@ -242,6 +248,7 @@ def test_scales_are_those_of_kinds() -> None:
 # --- side by side
 
 
+@pytest.mark.slow
 def test_two_cases_are_told_apart_key_by_key(run: Run, here: Path) -> None:
     Path("mine.yaml").write_text(
         f"base: {VENDORS}\nname: Mine\nsecurity: {{rivalry: 0.9}}\ncost: {{scale: 13}}\n"
@@ -261,6 +268,7 @@ def test_two_cases_are_told_apart_key_by_key(run: Run, here: Path) -> None:
     assert run("diff", VENDORS, VENDORS).code == 0
 
 
+@pytest.mark.slow
 def test_a_key_that_is_not_admissible_alone_says_so(run: Run, here: Path) -> None:
     Path("mine.yaml").write_text(f"base: {VENDORS}\ndemand: {{own_slope: 3.0, cross_slope: 2.0}}\n")
     done = run("diff", VENDORS, "mine.yaml", "--format", "json")
@@ -269,6 +277,7 @@ def test_a_key_that_is_not_admissible_alone_says_so(run: Run, here: Path) -> Non
     assert alone["demand.own_slope"]["policy"] is not None
 
 
+@pytest.mark.slow
 def test_two_results_are_told_apart(run: Run, here: Path) -> None:
     run("evaluate", VENDORS, "--out", "a.json")
     Path("mine.yaml").write_text(f"base: {VENDORS}\nsecurity: {{rivalry: 0.9}}\n")
@@ -286,6 +295,7 @@ def test_two_results_are_told_apart(run: Run, here: Path) -> None:
     assert run("diff", "a.json", "a.json").code == 0
 
 
+@pytest.mark.slow
 def test_a_case_and_a_result_are_not_compared(run: Run, here: Path) -> None:
     run("evaluate", VENDORS, "--out", "a.json")
     run("statics", VENDORS, "--out", "s.json")
