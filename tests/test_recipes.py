@@ -320,6 +320,8 @@ TABLES = {
     "mechanism/design/rules.py": TAX_RULES,
 }
 NAMED = {
+    ("market/calibrate/fit.py", "nash"): "TODAY: what observations are of",
+    ("cli/pages/calibration.py", "observed"): "a column of what was observed, no rule",
     ("market/model/case.py", "saturating"): "what a case made in Python has where it does not say",
     ("mechanism/casefile/policies.py", "nash"): "TODAY: what changes are measured against",
     ("mechanism/casefile/policies.py", "social_optimum"): "GOAL: what subsidies and taxes aim at",

@@ -141,7 +141,9 @@ def test_a_new_rule_is_one_row(options: dict[str, str], monkeypatch: pytest.Monk
                     own.achieved.budget, rel=1e-9, abs=1e-9
                 )
         path = path_tree(
-            along(case.resolved, [Span("cost.scale", 12.0, 20.0, 3)], ["nash", rule.key])
+            along(case.resolved, [Span("cost.scale", 12.0, 20.0, 3)], ["nash", rule.key]),
+            case.resolved,
+            case.resolved,
         )
         assert {row["policy"] for row in path["rows"]} == {"nash", rule.key}
 
@@ -200,7 +202,7 @@ def test_a_new_private_parameter_is_one_row(monkeypatch: pytest.MonkeyPatch) -> 
         or evaluation_tree(evaluate(case))["verdicts"]
     )
     path = along(case.resolved, [Span("cost.scale", 14.0, 18.0, 2)], ["nash", "groves"])
-    assert path_tree(path)["rows"]
+    assert path_tree(path, case.resolved, case.resolved)["rows"]
     other = parse_tree(
         tree_of(types={"values": [1.4, 1.6], "parameter": "own_slope"}, tax_rule="groves")
     )

@@ -416,6 +416,7 @@ def test_a_copy_of_a_row_under_another_name_does_the_same_in_a_setting(
         }
         path.write_text(json.dumps(tree))
         found = design_tree(solve_file(path, {}))
+        del found["provenance"]  # it names the file by its hash
         told.append(
             json.dumps(found, indent=1)
             .replace(f'"{name}"', '"rule"')

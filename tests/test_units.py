@@ -391,7 +391,9 @@ def test_a_path_and_what_changes_along_it_scale_with_the_units(scale: tuple[int,
                     [Span("cost.scale", 8.0 * by, 40.0 * by, 9)],
                     list(FOLLOWED),
                     lambda *_: None,
-                )
+                ),
+                case.resolved,
+                case.resolved,
             )
         )
     here, there = found

@@ -30,7 +30,7 @@ VENDORS, TYPES = CASES / "two_vendors.yaml", CASES / "two_types.yaml"
 
 def along(*arguments: Any) -> dict[str, Any]:
     """A path as the tree that users are given."""
-    return path_tree(what_if.along(*arguments))
+    return path_tree(what_if.along(*arguments), arguments[0], arguments[0])
 
 
 def with_value(tree: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
@@ -237,12 +237,10 @@ def test_money_is_recommended_up_to_the_cost_at_which_an_alliance_is_as_good() -
     switch = (paid - alliance - 1e-3 * now) / rows["vcg_full_information"]["outlay_joined"]
     tree = with_value({**case.resolved, "expect": {}}, "mechanism.materiality", 0.0)
     # Today's market is ranked too, though it is not followed.
-    path = path_tree(
-        what_if.along(
-            tree,
-            [Span("mechanism.public_funds_cost", 0.0, 1.0, 3)],
-            ("joint_profit", "vcg_full_information"),
-        )
+    path = along(
+        tree,
+        [Span("mechanism.public_funds_cost", 0.0, 1.0, 3)],
+        ("joint_profit", "vcg_full_information"),
     )
     (event,) = [event for event in path["events"] if event["kind"] == "winner"]
     assert event["at"] == pytest.approx(switch, abs=1e-6)
@@ -254,9 +252,7 @@ def test_money_is_recommended_up_to_the_cost_at_which_an_alliance_is_as_good() -
     ]
     assert path["best"][0]["value"] == pytest.approx(paid, rel=1e-12)
     tree = with_value(tree, "security.rivalry", 0.9)
-    point, _ = path_tree(what_if.along(tree, [Span("cost.scale", 11.9, 12.0, 2)], ("no_sharing",)))[
-        "best"
-    ]
+    point, _ = along(tree, [Span("cost.scale", 11.9, 12.0, 2)], ("no_sharing",))["best"]
     assert point["policy"] == "nash"
 
 
