@@ -33,7 +33,7 @@ def with_options(name: str, **options: Any) -> Evaluation:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", sorted(CASES.glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(CASES.glob("*.yaml"))[::3], ids=lambda path: path.stem)
 def test_seven_lines_without_codes_that_name_the_firms(path: Path) -> None:
     tree = {**load_case(path).resolved, "expect": {}, "firms": ["Alpha", "Beta"]}
     found = evaluate(parse_tree(tree))

@@ -130,7 +130,7 @@ def with_every_firm(outcome: Outcome) -> float:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("key", SOLE)
+@pytest.mark.parametrize("key", SOLE[::2])
 @pytest.mark.parametrize(
     "changes",
     [
