@@ -100,6 +100,7 @@ def test_what_protecting_consumers_costs(options: dict[str, float]) -> None:
     assert "must not lose" not in text(free)
 
 
+@pytest.mark.slow
 def test_no_clause_where_it_does_not_bind() -> None:
     assert not protection(shipped("two_vendors"))
     assert "must not lose" not in text(shipped("two_vendors"))

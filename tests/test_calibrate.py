@@ -106,6 +106,7 @@ def test_exact_data_give_the_case_back() -> None:
     assert found.statistic < 1e-10
 
 
+@pytest.mark.slow
 def test_the_case_reproduces_what_was_observed() -> None:
     given = asym_data()
     case = calibrate(given).case

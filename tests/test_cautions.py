@@ -150,6 +150,7 @@ def test_what_breaking_an_agreement_gains_by_brute_force(name: str, policy: str)
     assert "not_self_enforcing" not in told(found, "nash")
 
 
+@pytest.mark.slow
 def test_members_that_pay_each_other_need_other_patience() -> None:
     """Firm 2 loses by the alliance of a large and a small vendor: alone it would never keep to
     it."""
@@ -230,6 +231,7 @@ def test_an_alliance_that_less_would_do_for() -> None:
     assert "adds nothing" in nothing.text
 
 
+@pytest.mark.slow
 def test_what_fixing_prices_would_add() -> None:
     found = shipped("two_vendors")
     more = sum(books(found, "joint_profit", "collusive")["profit"]) - sum(

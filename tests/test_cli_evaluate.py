@@ -157,6 +157,7 @@ def test_details_bring_every_regime_and_finding(run: Run, case: Path, tree: dict
     assert "Inputs: " in out
 
 
+@pytest.mark.slow
 def test_kept_is_what_is_kept_when_everybody_takes_part(tree: dict[str, Any]) -> None:
     """Value is made of it: consumers' surplus and what firms keep, less what the public pays; so
     also under another standard."""

@@ -62,6 +62,7 @@ BLOCK: dict[str, Any] = {
 }
 
 
+@pytest.mark.slow
 def test_draws_have_the_distributions_and_correlations_asked_for() -> None:
     found = draw(case(BLOCK))
     assert found.values.shape == (1024, 3)

@@ -89,6 +89,7 @@ def _change(result: dict[str, Any], elsewhere: Path) -> None:
     Path("c.yaml").write_text("x")
 
 
+@pytest.mark.slow
 @posix
 @pytest.mark.parametrize(
     ("work", "kind"),

@@ -62,6 +62,7 @@ def test_published_bertrand_prices_with_unit_costs() -> None:
     )
 
 
+@pytest.mark.slow
 @given(case=cases(), seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=30)
 def test_bertrand_prices_solve_both_first_order_conditions_and_leave_q_equal_slope_times_margin(

@@ -413,6 +413,7 @@ def test_equilibria_are_found_that_best_replies_run_away_from(
     assert found.profit.sum() == pytest.approx(joint, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_replies_that_would_make_the_rivals_unit_cost_negative_count_nowhere() -> None:
     """Sharing with a firm that is out makes its unit cost nil before it stops paying: firm 1's
     profit is the most of a fine line of levels at which it is, by the formulas of `wild_search`."""

@@ -608,6 +608,7 @@ LARGE = {
 unit, and rounding leaves more of their slopes than a small payoff's tolerance."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("key", "value"),
     [
@@ -673,6 +674,7 @@ def test_equilibria_far_out_and_those_that_rounding_hides_are_found(
     np.testing.assert_allclose(levels_of(outcome), levels, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_an_equilibrium_that_best_replies_run_away_from_is_found() -> None:
     """Hardly any levels are near it. Levels from Newton's method from many levels, nobody gaining
     by any on a grid that closes in (`wild_search`)."""

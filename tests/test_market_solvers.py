@@ -58,6 +58,7 @@ class DoubleWell:
         return self.value(x), -4 * x * (x**2 - 1) + self.tilt, (4 - 12 * x**2)[..., None]
 
 
+@pytest.mark.slow
 @given(seed=st.integers(0, 2**32 - 1), n=st.integers(1, 5))
 @settings(max_examples=50)
 def test_concave_quadratics_satisfy_the_first_order_conditions_of_the_box(

@@ -114,6 +114,7 @@ def test_a_common_change_is_the_sum_of_both_firms() -> None:
         np.testing.assert_allclose(together[key].levels, summed, rtol=1e-7, atol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MARKETS)
 @pytest.mark.parametrize("key", ["nash", "social_optimum"])
 def test_elasticities_add_up_to_the_power_of_the_unit(name: str, key: str) -> None:

@@ -42,6 +42,7 @@ def test_welfare_of_two_vendors(usual: dict[str, Any]) -> None:
     assert told["vcg_full_information"]["welfare"] == pytest.approx(853.694845, abs=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["vcg_full_information", "linear_subsidies", "second_best"])
 def test_levels_alone_decide_what_an_instrument_costs(usual: dict[str, Any], name: str) -> None:
     row = rows(usual)[name]

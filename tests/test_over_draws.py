@@ -240,6 +240,7 @@ def test_the_result_has_the_keys_of_the_contract(result: dict[str, Any]) -> None
         assert 0 <= worth <= found["perfect_information"]
 
 
+@pytest.mark.slow
 def test_the_answer_says_how_sure_it_is(result: dict[str, Any]) -> None:
     text = result["recommendation"]["text"]
     assert len(text) <= 7

@@ -34,6 +34,7 @@ def told(result: Any) -> list[dict[str, Any]]:
     return [row["provenance"] for row in rows if row["provenance"] is not None]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_result_tells_where_it_comes_from_and_only_a_stamp_differs(
     run: Run, name: str, monkeypatch: pytest.MonkeyPatch
@@ -61,6 +62,7 @@ def test_every_result_tells_where_it_comes_from_and_only_a_stamp_differs(
     assert fixed == run(*command, "--stamp").out
 
 
+@pytest.mark.slow
 def test_the_hash_is_that_of_the_case_and_the_seed_that_of_what_is_drawn(run: Run) -> None:
     case = pigou.load(VENDORS)
     for name, options in COMMANDS.items():
@@ -70,6 +72,7 @@ def test_the_hash_is_that_of_the_case_and_the_seed_that_of_what_is_drawn(run: Ru
         assert first["seed"] == (5 if name == "propositions" else None)
 
 
+@pytest.mark.slow
 def test_commands_are_told_however_they_were_written(run: Run, tmp_path: Path) -> None:
     part = tmp_path / "dear.yaml"
     part.write_text("cost: {scale: 15}\n")
@@ -83,6 +86,7 @@ def test_commands_are_told_however_they_were_written(run: Run, tmp_path: Path) -
     assert told(json.loads(switched))[0]["command"] == "pigou evaluate CASE --switches"
 
 
+@pytest.mark.slow
 def test_what_python_hands_on_is_what_commands_write(run: Run) -> None:
     case = pigou.load(VENDORS)
     moved = pigou.what_if(case, {"cost.scale": 15.0})
@@ -99,6 +103,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_csv_file_has_it_beside(run: Run, here: Path) -> None:
     assert run("evaluate", VENDORS, "--out", "r.csv").code == 0
     assert sorted(path.name for path in here.iterdir()) == ["r.csv", "r.csv.metadata.json"]

@@ -75,6 +75,7 @@ RUNS: dict[str, list[Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RUNS)
 def test_results_are_as_the_schema_says(run: Run, name: str) -> None:
     tree = json.loads(run(*RUNS[name], "--format", "json").out)

@@ -154,6 +154,7 @@ def test_a_change_is_its_json_cell_by_cell(run: Run, here: Path) -> None:
     assert [row["key"] for row in book["Changes"]] == ["cost.scale"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("more", [[], ["--vary", "cost.scale=12:15:2"]])
 def test_a_path_is_its_json_cell_by_cell(run: Run, here: Path, more: list[str]) -> None:
     policies = ("--policy", "nash", "--policy", "joint_profit")

@@ -147,6 +147,7 @@ PATHS = {
 standard among them."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [name if name == "capped" else pytest.param(name, marks=pytest.mark.slow) for name in PATHS],
