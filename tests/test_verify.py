@@ -15,7 +15,7 @@ from command import Run
 from test_provenance import COMMANDS
 
 from cli.results.leaves import differing
-from mechanism.report.provenance import tree_sha256
+from mechanism.casefile.policy_case import tree_sha256
 
 ROOT = Path(__file__).resolve().parents[1]
 CASES = ROOT / "cases"

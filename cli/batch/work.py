@@ -20,8 +20,8 @@ from cli.output.signals import uninterrupted
 from market.casefile.faults import BadCase
 from market.text import Json
 from mechanism.analysis.many import NUMBERS
-from mechanism.casefile.policy_case import PolicyCase, parse_tree
-from mechanism.report.provenance import command_line, provenance, tree_sha256
+from mechanism.casefile.policy_case import PolicyCase, parse_tree, tree_sha256
+from mechanism.report.provenance import command_line, provenance
 
 Rows = dict[str, NDArray[Any]]
 

@@ -20,7 +20,7 @@ from cli.results.leaves import TOLERANCE, Differing, differing
 from cli.results.read import NoResult
 from mechanism.analysis.many import NUMBERS
 from mechanism.casefile.policies import known
-from mechanism.report.provenance import tree_sha256
+from mechanism.casefile.policy_case import tree_sha256
 
 AT_ONCE = 250
 """Cases that are run again together."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mechanism.casefile.policy_case import tree_sha256
 from mechanism.report.checks_tree import (
     continuum_tree,
     contradiction_tree,
@@ -15,7 +16,7 @@ from mechanism.report.checks_tree import (
     slack_tree,
 )
 from mechanism.report.plain import Tree
-from mechanism.report.provenance import command_line, provenance, tree_sha256
+from mechanism.report.provenance import command_line, provenance
 
 if TYPE_CHECKING:
     from mechanism.analysis.designs import DesignResult

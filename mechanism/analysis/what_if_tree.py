@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from market.text import Json
 from mechanism.analysis.difference import changes
 from mechanism.casefile.case_keys import settings
+from mechanism.casefile.policy_case import tree_sha256
 from mechanism.report.evaluation_tree import evaluation_tree
 from mechanism.report.plain import Tree, fields_of
-from mechanism.report.provenance import command_line, provenance, tree_sha256
+from mechanism.report.provenance import command_line, provenance
 
 if TYPE_CHECKING:
     from mechanism.analysis.difference import Advice, Compared, Difference, KeyChange, Moved

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import InitVar, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -63,14 +64,11 @@ class PolicyCase:
     expect: Mapping[str, Expected] = field(init=False)
     text: str = field(init=False)
     """The case with every default filled in, as JSON."""
-    sha256: str = field(init=False)
-    """Of the same with its keys sorted and no blanks."""
 
     def __post_init__(self, file: CaseFile, called: str) -> None:
         resolved = {**file.model_dump(mode="json"), "name": file.name or called}
         if file.uncertainty is None:  # a case that says nothing of it keeps the hash it had
             del resolved["uncertainty"]
-        canonical = json.dumps(resolved, sort_keys=True, separators=(",", ":"), allow_nan=False)
         values = {
             "name": resolved["name"],
             "market": to_case(file.demand, file.security, file.cost, file.unit_cost, file.firms),
@@ -79,11 +77,15 @@ class PolicyCase:
             "units": file.units or Units(),
             "uncertainty": uncertainty_of(file.uncertainty),
             "expect": MappingProxyType(dict(file.expect)),
-            "text": json.dumps(resolved),
-            "sha256": hashlib.sha256(canonical.encode()).hexdigest(),
+            "text": json.dumps(resolved, allow_nan=False),
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)
+
+    @cached_property
+    def sha256(self) -> str:
+        """The hash of its canonical JSON; nothing that is done with many cases asks for it."""
+        return tree_sha256(self.resolved)
 
     @property
     def resolved(self) -> Json:
@@ -120,6 +122,12 @@ class PolicyCase:
     def __str__(self) -> str:
         types = "" if self.types is None else f", private {PRIVATE[self.types.parameter].label}"
         return f"{self.name} (sha256 {self.sha256[:12]}{types})"
+
+
+def tree_sha256(tree: Mapping[str, Any]) -> str:
+    """The hash of a tree's canonical JSON: keys sorted, no blanks."""
+    canonical = json.dumps(tree, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def load_case(
@@ -169,8 +177,10 @@ def parse_tree(
     """The case in a tree; `name` is for a case without one, `document` tells the places of its
     keys."""
     file = check(CaseFile, tree, rules=RULES, document=document, faults=faults)
-    if wrong := uncertainty_faults(file.uncertainty, file.model_dump(mode="json"), document):
-        raise BadCase(wrong)
+    if file.uncertainty is not None:
+        tree = file.model_dump(mode="json")
+        if wrong := uncertainty_faults(file.uncertainty, tree, document):
+            raise BadCase(wrong)
     return PolicyCase(file=file, called=name, path=path)
 
 

@@ -137,11 +137,9 @@ lies above is rounding of what a file writes."""
 
 
 def uncertainty_faults(
-    block: UncertaintyBlock | None, resolved: Json, document: Document | None
+    block: UncertaintyBlock, resolved: Json, document: Document | None
 ) -> list[Fault]:
     """What is wrong between the block and the case it stands in; `document` knows the places."""
-    if block is None:
-        return []
     return [
         Fault(document.place(at) if document else None, dotted(at), message)
         for at, message in _faults(block, resolved)

@@ -7,10 +7,8 @@ null unless a result is stamped.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from shlex import quote
@@ -55,9 +53,3 @@ def command_line(command: str, file: str, options: Iterable[tuple[str, Any]] = (
     for name, value in options:
         parts += [name] if value is None else [name, quote(str(value))]
     return " ".join(parts)
-
-
-def tree_sha256(tree: Mapping[str, Any]) -> str:
-    """The hash of a tree's canonical JSON: keys sorted, no blanks."""
-    canonical = json.dumps(tree, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()
