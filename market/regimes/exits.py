@@ -8,9 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 from market.model.case import SHARING, Array, Case
-from market.model.leaving import sales, true_profits
+from market.model.leaving import sales, true_profits, welfare_with_exit
+from market.model.outcome import Solution
 from market.model.pricing import net_intercept, revenue_matrices
-from market.regimes.objectives import firm_game
+from market.regimes.objectives import game_in_lanes
 from market.regimes.starts import of_one_firm, starting_levels
 from market.regimes.table import Regime
 from market.solve.equilibrium import LAST_DIGITS, Game, best_reply_rounds
@@ -60,7 +61,7 @@ def _settled(case: Case, regime: Regime, x: Array, tolerances: Tolerances) -> It
 def _game_without_favour(case: Case, regime: Regime, lanes: int) -> Game:
     """The game of one flat case in so many lanes, replies that drive the rival out among those
     that nominate equilibria."""
-    return replace(firm_game(case.take(np.zeros(lanes, np.intp)), regime), nominate=None)
+    return replace(game_in_lanes(case, regime, lanes), nominate=None)
 
 
 def _beside_an_idle_firm(case: Case, regime: Regime, tolerances: Tolerances) -> Iterator[Array]:
@@ -73,7 +74,7 @@ def _beside_an_idle_firm(case: Case, regime: Regime, tolerances: Tolerances) -> 
     for out in (0, 1):
         x = of_one_firm(case, out, regime.sharing_range)
         x = x[x[:, 2 + out] == 0]
-        game = firm_game(case.take(np.zeros(len(x), np.intp)), regime)
+        game = game_in_lanes(case, regime, len(x))
         x, most = game.reply(1 - out, x)
         x = np.where(np.isfinite(x).all(-1, keepdims=True), x, 0.0)
         earned = true_profits(case, x)
@@ -81,3 +82,11 @@ def _beside_an_idle_firm(case: Case, regime: Regime, tolerances: Tolerances) -> 
         stays = (most - earned[:, 1 - out] <= visible) & (game.reply(out, x)[1] <= visible)
         found = np.flatnonzero(stays & sales(case, net_intercept(case, x)).out[:, out])
         yield x[found[:1]]
+
+
+def listed(case: Case, x: Array) -> tuple[Solution, ...]:
+    """Levels (n, 4) of one flat case at which a firm is out, as a certificate lists them: what is
+    earned and welfare are those of the market that is left."""
+    rows = case.take(np.zeros(len(x), np.intp))
+    books = zip(x, true_profits(rows, x), welfare_with_exit(rows, x), strict=True)
+    return tuple(Solution(levels=y, profit=pi, welfare=float(w)) for y, pi, w in books)

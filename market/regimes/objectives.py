@@ -46,6 +46,11 @@ def sole_payoff(case: Case, regime: Regime) -> Payoff:
     return Payoff(case=case, benefit=benefit_matrix(case, regime), cost_weight=BOTH)
 
 
+def game_in_lanes(case: Case, regime: Regime, lanes: int) -> Game:
+    """The firms' game of one flat case in so many lanes."""
+    return firm_game(case.take(np.zeros(lanes, np.intp)), regime)
+
+
 def firm_game(case: Case, regime: Regime) -> Game:
     """The firms' game over all four levels at one flat case or in all its lanes: own profit, own
     levels, exact best replies."""

@@ -16,12 +16,12 @@ from market.model.payoff import Payoff
 from market.model.pricing import revenue_matrices
 from market.model.wellposed import zero_unit_cost_pays
 from market.regimes.agreed_sharing import FINE_SIDE, SIDE, agree
-from market.regimes.objectives import firm_game, level_bounds, sole_payoff
+from market.regimes.objectives import firm_game, game_in_lanes, level_bounds, sole_payoff
 from market.regimes.points import Points
 from market.regimes.stages import invest_first, lead
 from market.regimes.starts import all_around, of_one_firm, promising, starting_levels
 from market.regimes.table import Regime
-from market.solve.equilibrium import Game, best_reply_rounds, examine, newton
+from market.solve.equilibrium import best_reply_rounds, examine, newton
 from market.solve.optimum import at_rest, free_curvature, maximise, on_bound
 from market.solve.tolerances import DEFAULT, Tolerances
 
@@ -244,19 +244,14 @@ def _all_over(case: Case, regime: Regime, tolerances: Tolerances) -> Array:
     starts = [far]
     for firm in (0, 1):
         x = of_one_firm(case, firm, regime.sharing_range)
-        answered, _ = _game_of(case, regime, len(x)).reply(1 - firm, x)
+        answered, _ = game_in_lanes(case, regime, len(x)).reply(1 - firm, x)
         starts.append(answered[np.isfinite(answered).all(-1)])
     start = np.concatenate(starts)
-    reached = newton(_game_of(case, regime, len(start)), start, tolerances, steps=FEW_STEPS)
+    reached = newton(game_in_lanes(case, regime, len(start)), start, tolerances, steps=FEW_STEPS)
     reached = reached[np.isfinite(reached).all(-1)]
     # digits count up to one, and relative beyond
     digits = np.minimum(reached, 1.0) + np.log(np.maximum(reached, 1.0))
     return reached[np.unique(digits.round(7), axis=0, return_index=True)[1]]
-
-
-def _game_of(case: Case, regime: Regime, lanes: int) -> Game:
-    """The game of one flat case in so many lanes."""
-    return firm_game(case.take(np.zeros(lanes, np.intp)), regime)
 
 
 def _blocks(rows: int, size: int) -> Iterator[slice]:

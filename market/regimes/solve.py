@@ -21,7 +21,7 @@ from market.certify.proof import bound_optimum
 from market.certify.uniqueness import uniqueness
 from market.model.case import INVESTMENT, SHARING, Array, Case
 from market.model.cost import unit_cost
-from market.model.leaving import sales, true_profits, welfare_with_exit
+from market.model.leaving import sales
 from market.model.outcome import (
     ROUNDING,
     LeavingOut,
@@ -39,7 +39,7 @@ from market.model.pricing import net_intercept, sold_matrix
 from market.model.units import NaturalUnits, in_units, levels_from, levels_in, natural_units
 from market.model.wellposed import explain_zero_unit_cost, zero_unit_cost_pays
 from market.regimes.agreed_sharing import at_the_edge
-from market.regimes.exits import driven_out
+from market.regimes.exits import driven_out, listed
 from market.regimes.leaving_out import better_without
 from market.regimes.objectives import firm_game, level_bounds, sole_payoff
 from market.regimes.points import Points
@@ -289,7 +289,7 @@ def _judged(
         found = reply_eigenvalues(firm_game(case, regime), x, tolerances)
         moduli, stable = found[0], [bool(largest < 1) for largest in found.max(-1)]
         if only.status != "proven":
-            alone = _alone(market, driven_out(market.case, regime, tolerances))
+            alone = listed(market.case, driven_out(market.case, regime, tolerances))
         if len(order) + len(alone) > 1:
             apart = f", {len(alone)} of them with a firm out" if alone else ""
             several = f"{len(order) + len(alone) - 1} other found{apart}"
@@ -536,17 +536,10 @@ def _without(market: _Market, x: Array) -> Outcomes | None:
         status="infeasible",
         message=without_firm(market.case.firms[firm], len(x)),
         driven_out=firm,
-        others=_alone(market, x),
+        others=listed(market.case, x),
         plain=True,
         thorough=True,
     )
-
-
-def _alone(market: _Market, x: Array) -> tuple[Solution, ...]:
-    """Levels (n, 4) at which a firm is out, as they are listed."""
-    rows = market.case.take(np.zeros(len(x), np.intp))
-    books = zip(x, true_profits(rows, x), welfare_with_exit(rows, x), strict=True)
-    return tuple(Solution(levels=y, profit=pi, welfare=float(w)) for y, pi, w in books)
 
 
 def _edge(market: _Market, x: Array, value: float) -> Outcomes | None:

@@ -18,11 +18,10 @@ import numpy as np
 from market.model.case import INVESTMENT, SHARING, Array, Case, levels, rival
 from market.model.demand import printed_double_integral, shifted_intercept
 from market.model.deviations import CONTROLS, Deviations
-from market.model.leaving import sales, true_profits, welfare_with_exit
+from market.model.leaving import sales
 from market.model.outcome import (
     Certificate,
     Outcome,
-    Solution,
     account,
     bindings,
     unsolved,
@@ -32,6 +31,7 @@ from market.model.pricing import bertrand_matrix, net_intercept, utility_matrix
 from market.model.units import in_units, levels_from, levels_in, natural_units
 from market.model.with_exit import planner_with_exit
 from market.regimes import deviation_bounds, finish, level_bounds, other_point, starting_levels
+from market.regimes.exits import listed
 from market.solve.equilibrium import (
     Candidates,
     Game,
@@ -287,16 +287,11 @@ def _without(own: Case, case: Case, x: Array, found: Candidates, tolerances: Tol
             own.firms,
         )
     firm, there = int(out[0]), levels_from(x, natural_units(own))
-    other = Solution(
-        levels=there[0],
-        profit=true_profits(own, there)[0],
-        welfare=float(welfare_with_exit(own, there)[0]),
-    )
     return unsolved(
         "regulated",
         "infeasible",
         without_firm(own.firms[firm]),
         own.firms,
         driven_out=firm,
-        others=(other,),
+        others=listed(own, there),
     )
