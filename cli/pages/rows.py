@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from cli.output.cells import unrun
@@ -115,7 +115,13 @@ def path_csv(result: dict[str, Any]) -> str:
 
 def difference_csv(result: dict[str, Any]) -> str:
     """Two evaluations as CSV, a row per policy, regime or tax rule and figure."""
-    rows = []
+    rows = ((*which, *one.values()) for *which, one in moved_figures(result))
+    return _csv(("kind", "name", "figure", "before", "after", "change", "share"), rows)
+
+
+def moved_figures(result: dict[str, Any]) -> Iterator[tuple[str, str, str, dict[str, Any]]]:
+    """Every figure of two evaluations side by side: what it is of, its name, the figure, those of
+    both firms ending in the firm's number, and how it moved."""
     for block, name in (("policies", "policy"), ("regimes", "regime"), ("rules", "tax_rule")):
         for row in result[block]:
             for figure, moved in row.items():
@@ -123,10 +129,7 @@ def difference_csv(result: dict[str, Any]) -> str:
                     continue
                 several = isinstance(moved, list)
                 for i, one in enumerate(moved if several else [moved]):
-                    rows.append(
-                        (name, row[name], f"{figure}_{i + 1}" if several else figure, *one.values())
-                    )
-    return _csv(("kind", "name", "figure", "before", "after", "change", "share"), rows)
+                    yield name, row[name], f"{figure}_{i + 1}" if several else figure, one
 
 
 def findings_csv(result: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from cli.output.workbook import Chart, Sheet, SheetColumn, workbook
 from cli.pages.columns import PARTS, column, definitions, unit_of, units_of
+from cli.pages.rows import moved_figures
 from mechanism.casefile.case_keys import flat
 from mechanism.report.evaluation_tree import comparison_rows
 from mechanism.report.plain import Tree
@@ -73,19 +74,11 @@ def difference_sheets(result: Tree) -> bytes:
         ],
         rows=values,
     )
-    rows = []
-    for block, name in (("policies", "policy"), ("regimes", "regime"), ("rules", "tax_rule")):
-        for row in result[block]:
-            for figure, moved in row.items():
-                if figure in (name, "status"):
-                    continue
-                several = isinstance(moved, list)
-                for i, one in enumerate(moved if several else [moved]):
-                    which = f"{figure}_{i + 1}" if several else figure
-                    rows.append(
-                        [name, row[name], which, unit_of(_plain(which), units) or None]
-                        + [one[part] for part in ("before", "after", "change", "share")]
-                    )
+    rows = [
+        [kind, name, figure, unit_of(_plain(figure), units) or None]
+        + [one[part] for part in ("before", "after", "change", "share")]
+        for kind, name, figure, one in moved_figures(result)
+    ]
     columns = ("kind", "name", "figure", "unit", "before", "after", "change", "share")
     sheets = [
         first,
