@@ -37,7 +37,7 @@ from cli.batch.tables import MOST_COLUMNS, TableFault
 from cli.naming import no_policy, on_reports
 from market.casefile.faults import BadCase, Fault, KeyPath, dotted, show
 from market.casefile.files import Document, read_document
-from market.casefile.schema import Block, Number, check, described
+from market.casefile.schema import Block, Number, SchemaVersion, check, described
 from market.text import Json
 from mechanism.casefile.case_keys import expanded, key_fault, key_path, set_at, value_at
 from mechanism.casefile.policies import compared, policies, policy_of
@@ -115,12 +115,7 @@ class SampleBlock(Block):
 class DesignFile(Block):
     """A batch."""
 
-    schema_version: Annotated[
-        int,
-        Field(strict=True, ge=1, le=1),
-        WithJsonSchema({"const": 1}),
-        described("version of this format"),
-    ] = 1
+    schema_version: SchemaVersion = 1
     name: Annotated[Text | None, described("what the batch is called; null: the file's name")] = (
         None
     )

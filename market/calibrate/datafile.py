@@ -12,16 +12,24 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import Discriminator, Field, Tag, WithJsonSchema
+from pydantic import Discriminator, Field, Tag
 
 from market.calibrate.observed import Data, Observation, Prior
 from market.casefile.faults import BadCase, Fault, KeyPath, Place, dotted, show
 from market.casefile.files import Document, read_document, read_text, read_value
-from market.casefile.schema import Block, NonNegative, Number, Positive, check, described
+from market.casefile.schema import (
+    Block,
+    FirmName,
+    NonNegative,
+    Number,
+    Positive,
+    SchemaVersion,
+    Text,
+    check,
+    described,
+)
 from market.text import firm_names
 
-Text = Annotated[str, Field(strict=True)]
-Name = Annotated[str, Field(strict=True, min_length=1, max_length=40)]
 PER_CENT = "a share: 40 per cent is 0.4"
 
 
@@ -42,9 +50,9 @@ AnyShare = Annotated[Number, Field(ge=0, le=1, json_schema_extra=_interval("[0, 
 class FirmRow(Block):
     """What is observed of one firm; everything but price and quantity may be missing."""
 
-    name: Annotated[Name | None, described("what the firm is called; null: firm 1 or firm 2")] = (
-        None
-    )
+    name: Annotated[
+        FirmName | None, described("what the firm is called; null: firm 1 or firm 2")
+    ] = None
     price: Annotated[Positive, described("p_i: what a unit is sold at, money per quantity")]
     quantity: Annotated[Positive, described("q_i: units sold in a period")]
     margin: Annotated[
@@ -172,12 +180,7 @@ PER_FIRM: tuple[Differing, ...] = ("own_slope",)
 class DataFile(Block):
     """What is observed of a market of two rivals."""
 
-    schema_version: Annotated[
-        int,
-        Field(strict=True, ge=1, le=1),
-        WithJsonSchema({"const": 1}),
-        described("version of this format"),
-    ] = 1
+    schema_version: SchemaVersion = 1
     name: Annotated[Text | None, described("what the market is called; null: the file's name")] = (
         None
     )

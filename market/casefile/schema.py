@@ -12,7 +12,15 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    WithJsonSchema,
+)
 
 from market.casefile.choices import OneOf
 from market.casefile.faults import LISTED, BadCase, Fault, KeyPath, dotted, explain, order, show
@@ -66,6 +74,17 @@ def described(
         json_schema_extra={key: value for key, value in extra.items() if value is not None},
         **options,
     )
+
+
+SchemaVersion = Annotated[
+    int,
+    Field(strict=True, ge=1, le=1),
+    WithJsonSchema({"const": 1}),
+    described("version of this format"),
+]
+"""Of every kind of file, which begins with it."""
+Text = Annotated[str, Field(strict=True)]
+FirmName = Annotated[str, Field(strict=True, min_length=1, max_length=40)]
 
 
 class Block(BaseModel):

@@ -29,11 +29,14 @@ from market.casefile.schema import (
     AnyDemand,
     Block,
     Cost,
+    FirmName,
     NonNegative,
     Number,
     Positive,
     Rule,
+    SchemaVersion,
     Security,
+    Text,
     UnitCosts,
     described,
 )
@@ -45,12 +48,6 @@ from mechanism.casefile.uncertainty import (
 )
 from mechanism.design.options import LARGEST, by_formula, no_limit
 from mechanism.design.rules import TAX_RULES, market_rules
-
-Text = Annotated[str, Field(strict=True)]
-
-
-FirmName = Annotated[str, Field(strict=True, min_length=1, max_length=40)]
-
 
 _FORBID_EXTRA = ConfigDict(extra="forbid")
 
@@ -304,12 +301,7 @@ Types = Annotated[
 class CaseFile(Block):
     """A market and a policy for it."""
 
-    schema_version: Annotated[
-        int,
-        Field(strict=True, ge=1, le=1),
-        WithJsonSchema({"const": 1}),
-        described("version of this format"),
-    ] = 1
+    schema_version: SchemaVersion = 1
     name: Annotated[Text | None, described("what the case is called; null: the file's name")] = None
     reference: Annotated[Text | None, described("where the numbers come from")] = None
     units: Annotated[Units | None, described("names of the units, shown beside figures")] = None

@@ -11,12 +11,20 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import Field, WithJsonSchema
+from pydantic import Field
 
 from market.casefile.choices import OneOf
 from market.casefile.faults import BadCase, Fault, dotted
 from market.casefile.files import Document, read_document
-from market.casefile.schema import Block, NonNegative, Number, Positive, check, described
+from market.casefile.schema import (
+    Block,
+    NonNegative,
+    Number,
+    Positive,
+    SchemaVersion,
+    check,
+    described,
+)
 from mechanism.design.environment import Environment
 from mechanism.design.options import by_formula, expectations_count
 from mechanism.design.rules import DESIGNED, TAX_RULES, setting_rules
@@ -140,12 +148,7 @@ def too_large(types: list[int], alternatives: int, options: DesignOptions) -> st
 class SettingFile(Block):
     """A mechanism-design problem."""
 
-    schema_version: Annotated[
-        int,
-        Field(strict=True, ge=1, le=1),
-        WithJsonSchema({"const": 1}),
-        described("version of this format"),
-    ] = 1
+    schema_version: SchemaVersion = 1
     name: Annotated[Text | None, described("what the setting is called; null: the file's name")] = (
         None
     )
