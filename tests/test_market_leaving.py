@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from wild_markets import made
 from wild_search import bounded_sharing, earned, read, regret, replies, reply_growth, unit_costs
 
-from market.model.case import Case, make_case
+from market.model.case import Case, UnitCost, make_case
+from market.model.cost import received_at_nil
 from market.model.leaving import sales, true_profits
 from market.model.payoff import Payoff
 from market.model.pricing import net_intercept, sold_matrix
@@ -469,3 +470,11 @@ def test_a_narrow_peak_at_a_nil_unit_cost_is_not_missed() -> None:
     payoff = sole_payoff(natural, REGIMES["social_optimum"])
     x = np.array([[1, 1, 4.60476765e5, 2.17023437e5]])
     assert payoff.value(x)[0] == pytest.approx(12508460637.9, rel=1e-6)
+
+
+@pytest.mark.parametrize(("saved", "most"), [(0.5, 4.0), (0.0, np.inf), (5e-324, np.inf)])
+def test_what_makes_a_unit_cost_nil(saved: float, most: float) -> None:
+    """c / lambdahat, without limit where nothing received lowers it, or next to nothing."""
+    none = np.zeros(1)
+    cost = UnitCost(base=np.array([2.0]), spillover=np.array([saved]), slope=none, curvature=none)
+    assert received_at_nil(cost).tolist() == [most]

@@ -273,6 +273,13 @@ class UnitCostTerms(NamedTuple):
     """delta'_i."""
 
 
+def received_at_nil(F: UnitCost) -> Array:
+    """What a firm receives, t_j s_j, (..., 1 or 2), at which its unit cost is nil, c / lambdahat;
+    infinite where nothing received lowers it."""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        return np.asarray(np.where(F.spillover > 0, F.base / F.spillover, np.inf))
+
+
 def unit_cost(case: Case, x: Array) -> UnitCostTerms | None:
     """F_i = (c - lambdahat t_j s_j) delta(t_i) at levels x (..., 4), money per unit; None where
     units cost nothing."""

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from market.model.case import Array, Case, of_firm, rival
-from market.model.cost import own_parabola
+from market.model.cost import own_parabola, received_at_nil
 from market.model.leaving import CELLS, FAR, Aside, Found, beside_or_alone
 from market.model.own_levels import at_own_sharing, margin_of, net_intercepts_in_own_levels
 from market.model.wellposed import can_grow, shares_nothing_far_out
@@ -128,7 +128,9 @@ def best_reply(
             found.value[better],
         )
     if not (agreed or beside or free) and case.unit_cost is not None:
-        limit = _most_given(case, firm, t_best.shape)
+        # of s t, with no unit cost of the rival negative
+        nil = of_firm(received_at_nil(case.unit_cost), 1 - firm)
+        limit = np.broadcast_to(nil, t_best.shape)
         too_much = unbounded | ~(s_best * t_best <= limit * (1 + GIVEN))
         some = np.flatnonzero(np.isfinite(limit) & too_much)
         if len(some):
@@ -169,16 +171,6 @@ def _giving_little(
 
 GIVEN = 1e-12
 """By what share more than makes the rival's unit cost nil is still that."""
-
-
-def _most_given(case: Case, firm: int, shape: tuple[int, ...]) -> Array:
-    """What firm i may share of its investment, s t, with no unit cost of the rival negative;
-    infinite where there is no limit."""
-    assert case.unit_cost is not None
-    base, saved = (of_firm(a, 1 - firm) for a in (case.unit_cost.base, case.unit_cost.spillover))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        most = np.where(saved > 0, base / saved, np.inf)
-    return np.broadcast_to(most, shape)
 
 
 def reply_bound(case: Case, sharing_range: tuple[float, float] = (0.0, 1.0)) -> Array:

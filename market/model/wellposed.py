@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from market.model.case import Array, Case, of_firm, rival, take_lanes
-from market.model.cost import form_of, usefulness
+from market.model.cost import form_of, received_at_nil, usefulness
 from market.model.demand import apply as apply_matrix
 from market.model.demand import matrix, slope_matrix, times
 from market.model.payoff import Payoff
@@ -68,16 +68,7 @@ def _most_received(case: Case) -> Array:
     where there is no limit."""
     most = rival(case.investment_cap) + np.zeros(2)
     if case.unit_cost is not None:
-        base, saved = case.unit_cost.base, case.unit_cost.spillover
-        most = np.minimum(
-            most,
-            np.divide(
-                base,
-                saved,
-                out=np.full(np.broadcast_shapes(base.shape, saved.shape), np.inf),
-                where=saved > 0,
-            ),
-        )
+        most = np.minimum(most, received_at_nil(case.unit_cost))
     return np.asarray(most)
 
 

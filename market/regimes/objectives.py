@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from market.model.case import INVESTMENT, SHARING, Array, Case
+from market.model.cost import received_at_nil
 from market.model.payoff import Payoff, firm_payoffs
 from market.model.reply import best_reply
 from market.regimes.table import Regime, benefit_matrix
@@ -33,8 +34,7 @@ def deviation_bounds(case: Case, x: Array) -> tuple[Array, Array]:
     """
     lower, upper = level_bounds(case, len(x))
     if case.unit_cost is not None and np.any(case.unit_cost.spillover):
-        with np.errstate(divide="ignore"):
-            enough = case.unit_cost.base / case.unit_cost.spillover
+        enough = received_at_nil(case.unit_cost)
         upper[:, INVESTMENT] = np.minimum(
             upper[:, INVESTMENT], np.maximum(enough, x[:, INVESTMENT])
         )
