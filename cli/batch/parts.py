@@ -23,8 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from cli.output.whole import DRAFT, write_whole
-
-Json = dict[str, Any]
+from market.text import Json
 
 
 class Refused(Exception):  # noqa: N818 - wrong usage, not an error of the program

@@ -8,8 +8,7 @@ from typing import Any
 from cli.pages import figures
 from cli.pages.page import Column, Page
 from market.casefile.faults import show
-
-Tree = dict[str, Any]
+from market.text import Json as Tree
 
 SHOWN = 40
 """Rows that a page shows; all are in JSON and CSV."""

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from cli.pages import figures
 from cli.pages.evaluation import heading, inputs
 from cli.pages.page import Column, Page
 from cli.pages.words import firms_of, words_for
+from market.text import Json as Tree
 from mechanism.report.words import listed
-
-Tree = dict[str, Any]
 
 PAIRS = ("sharing", "investment", "price", "profit")
 """Figures of both firms."""

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from cli.pages import figures
 from cli.pages.page import Column, Page
-
-Tree = dict[str, Any]
+from market.text import Json as Tree
 
 LONGEST = 40
 """Rows of a table; the rest is in the JSON."""

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from cli.pages import figures
 from cli.pages.page import Column, Page
 from cli.pages.words import label
 from market.text import FIRMS
+from market.text import Json as Tree
 from mechanism.casefile.policies import PRIVATE_MARKET, TODAY, benchmarks, known, policy_of
-
-Tree = dict[str, Any]
 
 
 def findings_page(

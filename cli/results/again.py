@@ -7,8 +7,7 @@ from math import prod
 from typing import Any
 
 from cli.results.read import NoResult, ReadResult
-
-Tree = dict[str, Any]
+from market.text import Json as Tree
 
 MOST = 100_000
 """Points of the largest path."""

@@ -11,13 +11,12 @@ import numpy as np
 from cli.results.leaves import differing
 from cli.results.read import NoResult, ReadResult, json_of, provenance_of, read_back
 from cli.results.reasons import environments_of
+from market.text import Json as Tree
 from mechanism.analysis.difference import Moved, changes, difference
 from mechanism.analysis.evaluation import evaluate
 from mechanism.analysis.what_if_tree import advice_tree
 from mechanism.casefile.case_keys import BLOCKS, NAMES, key_path, settings, value_at
 from mechanism.casefile.policy_case import PolicyCase, load_case
-
-Tree = dict[str, Any]
 
 ASKED = ("provenance", "case", "input", "resolved", "case_before", "case_sha256", "changes")
 """Keys of results below which stands what was asked."""
