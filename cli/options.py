@@ -124,3 +124,13 @@ StrictOption = Annotated[
     bool,
     typer.Option("--strict", help="Exit with 3 on any warning and on any violated IC or IR too."),
 ]
+ToleranceOption = Annotated[
+    float,
+    typer.Option(
+        "--tolerance",
+        min=0.0,
+        max=1.0,
+        metavar="SHARE",
+        help="Of results: by which share of the scale of its kind a figure may differ.",
+    ),
+]

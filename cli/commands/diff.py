@@ -8,7 +8,14 @@ from typing import Annotated
 import typer
 
 from cli.exit_codes import NOT_MET
-from cli.options import DigitsOption, FormatOption, OutOption, QuietOption, chosen
+from cli.options import (
+    DigitsOption,
+    FormatOption,
+    OutOption,
+    QuietOption,
+    ToleranceOption,
+    chosen,
+)
 from cli.output.write import Target, say
 
 EPILOG = """\b
@@ -27,16 +34,7 @@ def diff(
         Path, typer.Argument(metavar="A", help="A case, or a result.", show_default=False)
     ],
     b: Annotated[Path, typer.Argument(metavar="B", help="Another.", show_default=False)],
-    tolerance: Annotated[
-        float,
-        typer.Option(
-            "--tolerance",
-            min=0.0,
-            max=1.0,
-            metavar="SHARE",
-            help="Of results: by which share of the scale of its kind a figure may differ.",
-        ),
-    ] = 1e-9,
+    tolerance: ToleranceOption = 1e-9,
     form: FormatOption = None,
     out: OutOption = None,
     digits: DigitsOption = 6,

@@ -9,7 +9,14 @@ from typing import Annotated, Any
 import typer
 
 from cli.exit_codes import NOT_MET
-from cli.options import DigitsOption, FormatOption, OutOption, QuietOption, chosen
+from cli.options import (
+    DigitsOption,
+    FormatOption,
+    OutOption,
+    QuietOption,
+    ToleranceOption,
+    chosen,
+)
 from cli.output.write import Target, say
 
 EPILOG = """\b
@@ -33,16 +40,7 @@ def verify(
             metavar="RESULT", help="JSON of a command, or the file of a batch.", show_default=False
         ),
     ],
-    tolerance: Annotated[
-        float,
-        typer.Option(
-            "--tolerance",
-            min=0.0,
-            max=1.0,
-            metavar="SHARE",
-            help="By which share of the scale of its kind a figure may differ.",
-        ),
-    ] = 1e-9,
+    tolerance: ToleranceOption = 1e-9,
     sample: Annotated[
         int | None,
         typer.Option(
