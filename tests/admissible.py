@@ -48,7 +48,7 @@ def cases(
     draw: st.DrawFn,
     *,
     forms: tuple[str, ...] = ("saturating",),
-    alike: bool = False,
+    symmetric: bool = False,
     unit_costs: bool = False,
 ) -> Case:
     """A market in which every regime's problem is bounded and leakage cannot wipe out demand.
@@ -62,7 +62,7 @@ def cases(
 
     def per_firm(low: float, high: float) -> list[float]:
         first = number(low, high)
-        return [first, first if alike else number(low, high)]
+        return [first, first if symmetric else number(low, high)]
 
     own_slope = per_firm(1.0, 2.0)
     phi2, phi3 = number(0.0, 0.5), number(0.0, 0.3)

@@ -52,14 +52,14 @@ def draw_tree(rng: np.random.Generator) -> dict[str, Any]:
     def number(low: float, high: float) -> float:
         return float(f"{rng.uniform(low, high):.{SIGNIFICANT}g}")
 
-    alike = rng.random() < 0.35
+    symmetric = rng.random() < 0.35
 
     def pair(low: float, high: float) -> list[float]:
         first = number(low, high)
-        return [first, first if alike else number(low, high)]
+        return [first, first if symmetric else number(low, high)]
 
     def one_or_pair(low: float, high: float) -> Any:
-        return pair(low, high) if not alike and rng.random() < 0.3 else number(low, high)
+        return pair(low, high) if not symmetric and rng.random() < 0.3 else number(low, high)
 
     own_slope = pair(0.8, 2.0)
     phi2, phi3 = number(0, 0.5), number(0, 0.3)

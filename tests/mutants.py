@@ -634,14 +634,14 @@ MUTANTS = (
     Mutant(
         name="what ties, in the file's unit",
         file="mechanism/design/environment.py",
-        old="near = SAME * float(np.ptp(total, -1).max()) + setting.rounding",
+        old="near = SAME * float(np.ptp(total, -1).max()) + environment.rounding",
         new="near = SAME * max(1.0, float(np.abs(total).max()))",
         killers=(f"{SETTING_UNITS}::test_what_ties_does_not_depend_on_the_unit",),
     ),
     Mutant(
         name="what constants leave of a welfare that ties",
         file="mechanism/design/environment.py",
-        old="np.ptp(total, -1).max()) + setting.rounding",
+        old="np.ptp(total, -1).max()) + environment.rounding",
         new="np.ptp(total, -1).max())",
         killers=(
             f"{SETTING_UNITS}::test_efficient_trade_is_impossible_in_any_unit_beside_any_constant",
@@ -670,7 +670,7 @@ MUTANTS = (
     ),
     Mutant(
         name="profits that both types move, the second firm's",
-        file="mechanism/scheme/market_setting.py",
+        file="mechanism/scheme/market_environment.py",
         old="np.swapaxes(second, -1, -2).reshape(size, -1)",
         new="second.reshape(size, -1)",
         killers=(

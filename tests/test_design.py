@@ -107,12 +107,12 @@ def test_a_negative_weight_proves_nothing_even_where_all_adds_up() -> None:
 
 
 def test_what_contradicts_itself_is_named_with_its_weights() -> None:
-    setting, options = trade(), DesignOptions()
-    found = design(setting, options)
+    environment, options = trade(), DesignOptions()
+    found = design(environment, options)
     assert found.status == "infeasible"
     assert found.mechanism is None
     assert found.contradiction is not None
-    assert replace(found.contradiction, ties=None) == refute(build(setting, options))
+    assert replace(found.contradiction, ties=None) == refute(build(environment, options))
     rows = found.contradiction.rows
     # the heaviest first, but for rounding
     assert np.diff([row.weight for row in rows]).max() <= 1e-9
@@ -126,7 +126,7 @@ def test_what_contradicts_itself_is_named_with_its_weights() -> None:
             assert (row.report is None) == (row.constraint == "ir")
     # Weighted by them the rows say, without any solver: what types keep beyond the gains from trade
     # is at least the violation.
-    interim = [interim_by_report(setting, i, efficient(setting).value(i)) for i in (0, 1)]
+    interim = [interim_by_report(environment, i, efficient(environment).value(i)) for i in (0, 1)]
     place = {t: k for k, t in enumerate(GRID)}
     total = 0.0
     for row in rows:
@@ -144,10 +144,10 @@ def test_what_contradicts_itself_is_named_with_its_weights() -> None:
 def test_rows_of_single_states_add_up_to_a_contradiction_by_what_they_name() -> None:
     """Dominant truth, joining and the budget in every state: by player, type, report and state
     alone the weighted rows cancel on every transfer and ask for something more than nothing."""
-    setting, options = trade(), IMPOSSIBLE[1]
-    found = design(setting, options)
+    environment, options = trade(), IMPOSSIBLE[1]
+    found = design(environment, options)
     assert found.contradiction is not None
-    chosen = efficient(setting).chosen
+    chosen = efficient(environment).chosen
     assert chosen is not None
     place = {t: k for k, t in enumerate(GRID)}
     money, asked = np.zeros((2, 5, 5)), 0.0
@@ -162,7 +162,7 @@ def test_rows_of_single_states_add_up_to_a_contradiction_by_what_they_name() -> 
         assert i is not None
         assert row.type == row.state[i]
         money[(i, *state)] += row.weight
-        worth = setting.values[i][state[i]]
+        worth = environment.values[i][state[i]]
         if row.constraint == "ir":
             asked -= row.weight * worth[chosen[state]]
             continue
@@ -234,9 +234,9 @@ def coarse(
     ids=["otherwise", "neither", "nor kept", "no ties"],
 )
 def test_an_impossibility_says_which_way_ties_are_broken(
-    setting: Environment, ties: Ties | None
+    environment: Environment, ties: Ties | None
 ) -> None:
-    found = design(setting, DesignOptions())
+    found = design(environment, DesignOptions())
     assert found.contradiction is not None
     assert found.contradiction.ties == ties
 
@@ -244,8 +244,8 @@ def test_an_impossibility_says_which_way_ties_are_broken(
 @pytest.mark.parametrize(
     "setting", [coarse(alternatives=("keep", "trade")), coarse(dearer=0.01)], ids=["kept", "dearer"]
 )
-def test_where_ties_are_kept_efficient_trade_is_possible(setting: Environment) -> None:
-    assert design(setting, DesignOptions()).status == "optimal"
+def test_where_ties_are_kept_efficient_trade_is_possible(environment: Environment) -> None:
+    assert design(environment, DesignOptions()).status == "optimal"
 
 
 @pytest.mark.slow
@@ -254,7 +254,7 @@ def test_what_is_said_of_ties_is_what_trying_every_way_finds(seed: int) -> None:
     """Whole numbers tie often: the least outlay in closed form at every way to break them."""
     rng = np.random.default_rng(seed)
     sizes, wide, unit = rng.integers(2, 4, 2), int(rng.integers(2, 4)), 10.0 ** rng.integers(-9, 10)
-    setting = Environment(
+    environment = Environment(
         name="ties",
         players=("one", "two"),
         types=tuple(np.arange(float(k)) for k in sizes),
@@ -264,12 +264,15 @@ def test_what_is_said_of_ties_is_what_trying_every_way_finds(seed: int) -> None:
         outside=tuple(unit * rng.integers(-2, 2, (1, 1)) for _ in sizes),
         public_value=np.zeros(wide),
     )
-    found = design(setting, DesignOptions())
-    assert found.status == ("optimal" if least_outlay(setting)[0] <= 1e-9 * unit else "infeasible")
+    found = design(environment, DesignOptions())
+    assert found.status == (
+        "optimal" if least_outlay(environment)[0] <= 1e-9 * unit else "infeasible"
+    )
     if found.contradiction is None:
         return
     total = sum(
-        v[states] for v, states in zip(setting.values, np.indices(setting.shape), strict=True)
+        v[states]
+        for v, states in zip(environment.values, np.indices(environment.shape), strict=True)
     )
     ways = [
         np.flatnonzero(state > state.max() - unit / 2) for state in np.reshape(total, (-1, wide))
@@ -278,9 +281,10 @@ def test_what_is_said_of_ties_is_what_trying_every_way_finds(seed: int) -> None:
         len(way) > 1 for way in ways
     )
     least = min(
-        least_outlay(setting, AllocationRule(setting, chosen=np.array(way).reshape(setting.shape)))[
-            0
-        ]
+        least_outlay(
+            environment,
+            AllocationRule(environment, chosen=np.array(way).reshape(environment.shape)),
+        )[0]
         for way in itertools.islice(itertools.product(*ways), 3000)
     )
     if least <= 1e-9 * unit:
@@ -371,8 +375,10 @@ def test_lotteries_are_never_a_contradiction_where_nothing_can_be_drawn_that_pay
 def test_what_nobody_can_be_paid_enough_for_is_refuted_with_lotteries() -> None:
     """Outside options above anything that can be drawn, and no public money: the lottery's own rows
     are part of the proof."""
-    setting = trade()
-    rich = Environment(**{**vars(setting), "outside": (np.full((1, 1), 0.3), np.full((1, 1), 0.3))})
+    environment = trade()
+    rich = Environment(
+        **{**vars(environment), "outside": (np.full((1, 1), 0.3), np.full((1, 1), 0.3))}
+    )
     found = design(
         rich, DesignOptions(allocation="second_best", objective="max_surplus", budget="ex_ante")
     )
@@ -389,20 +395,20 @@ def test_what_nobody_can_be_paid_enough_for_is_refuted_with_lotteries() -> None:
 
 
 def test_numbers_of_a_result_cannot_be_written_over() -> None:
-    setting = trade()
-    found = design(setting, DesignOptions(budget="none"))
+    environment = trade()
+    found = design(environment, DesignOptions(budget="none"))
     assert isinstance(found, Design)
     assert found.mechanism is not None
-    program = build(setting, DesignOptions())
+    program = build(environment, DesignOptions())
     arrays = [
-        *setting.types,
-        *setting.probabilities,
-        *setting.values,
-        *setting.outside,
-        setting.public_value,
+        *environment.types,
+        *environment.probabilities,
+        *environment.values,
+        *environment.outside,
+        environment.public_value,
         *found.mechanism.transfers,
         *found.mechanism.achieved.rents,
-        *transfers_by("groves", efficient(setting)),
+        *transfers_by("groves", efficient(environment)),
         program.cost,
         program.start,
         *(r.bound for r in program.rows),
@@ -417,8 +423,8 @@ def test_numbers_of_a_result_cannot_be_written_over() -> None:
 def test_the_price_of_a_constraint_is_what_relaxing_it_is_worth() -> None:
     """The dearest row that binds: the least outlay falls by its price per unit by which it is
     relaxed."""
-    setting = trade()
-    program = build(setting, DesignOptions(budget="none"))
+    environment = trade()
+    program = build(environment, DesignOptions(budget="none"))
     answer = solve(program)
     at, step = int(answer.prices.argmax()), 1e-3
     rows, left = [], at
@@ -439,17 +445,17 @@ def test_the_price_of_a_constraint_is_what_relaxing_it_is_worth() -> None:
 def test_of_transfers_of_equal_surplus_the_cheapest_are_taken() -> None:
     """Surplus does not depend on transfers at given alternatives, so that those of the least outlay
     are left to choose."""
-    setting = trade()
-    found = design(setting, DesignOptions(objective="max_surplus", budget="none"))
+    environment = trade()
+    found = design(environment, DesignOptions(objective="max_surplus", budget="none"))
     assert found.mechanism is not None
-    assert found.mechanism.achieved.outlay == pytest.approx(least_outlay(setting)[0], abs=1e-7)
+    assert found.mechanism.achieved.outlay == pytest.approx(least_outlay(environment)[0], abs=1e-7)
 
 
 def test_rents_are_what_a_type_expects_beyond_staying_out() -> None:
     """In loops over the rival's types, with an outside option of each own type."""
-    setting = trade()
+    environment = trade()
     outside = (np.array([[0.05, 0.04, 0.03, 0.02, 0.01]]).T, np.array([[-0.1, 0.1, 0.2, 0.3, 0.4]]))
-    uneven = Environment(**{**vars(setting), "outside": outside})
+    uneven = Environment(**{**vars(environment), "outside": outside})
     found = design(uneven, DesignOptions(tax_rule="groves"))
     assert found.mechanism is not None
     net = found.mechanism.transfers[1]

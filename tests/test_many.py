@@ -259,11 +259,11 @@ def test_least_payoffs_are_longest_paths_or_none() -> None:
 def test_a_block_is_solved_together() -> None:
     """Most cases are plain; what is not is left out and done alone."""
     cases = typed(20, 3)
-    alike = [case for case in cases if case.market.alike()]
+    symmetric = [case for case in cases if case.market.symmetric()]
     policies = [policy_of(key) for key in ("nash", "social_optimum", "printed", "groves")]
-    case = alike[0]
+    case = symmetric[0]
     assert case.types is not None
     _, plain = solve_block(
-        stack([c.market for c in alike]), type_space(case.types), case.mechanism, policies
+        stack([c.market for c in symmetric]), type_space(case.types), case.mechanism, policies
     )
     assert plain.mean() >= 0.8

@@ -82,7 +82,7 @@ def test_settings_are_judged_alike(amount: float, status: str) -> None:
             {"name": "two", "types": [0, 1], "value": {"this": [0, 1], "that": [-9, -9]}},
         ],
     }
-    plan = efficient(parse_setting(tree).setting)
+    plan = efficient(parse_setting(tree).environment)
     nothing = np.zeros((2, 2))
     paid = achieved(plan, (nothing, nothing + np.array([0.0, amount])))
     for check in paid.ic.values():
@@ -173,10 +173,10 @@ TRADE = {
 def test_no_proof_of_impossibility_where_something_is_possible() -> None:
     problem = parse_setting(TRADE)
     impossible = DesignOptions(allocation="efficient", objective="min_outlay", budget="ex_ante")
-    assert design.refute(design.build(problem.setting, impossible)).verified
+    assert design.refute(design.build(problem.environment, impossible)).verified
     for options in ({"budget": "none"}, {"participation": "none", "objective": "max_surplus"}):
         possible = impossible.model_copy(update=options)
-        program = design.build(problem.setting, possible)
+        program = design.build(problem.environment, possible)
         assert design.solve(program).status == "optimal"
         assert not design.refute(program).verified
 
@@ -187,7 +187,7 @@ def test_spoiled_weights_are_no_proof_of_impossibility(
 ) -> None:
     """One of the weights of a valid proof is halved, or one that is nothing made something."""
     program = design.build(
-        parse_setting(TRADE).setting,
+        parse_setting(TRADE).environment,
         DesignOptions(allocation="efficient", objective="min_outlay", budget="ex_ante"),
     )
     true = design.linear_program

@@ -22,7 +22,7 @@ from mechanism.casefile.policy_case import load_case, parse_tree
 from mechanism.casefile.types import type_space
 from mechanism.design.setting_file import DesignOptions, parse_setting
 from mechanism.design.solve import design
-from mechanism.scheme.market_setting import WEIGHTS
+from mechanism.scheme.market_environment import WEIGHTS
 
 CASES = Path(__file__).resolve().parents[1] / "cases"
 Tree = dict[str, Any]
@@ -159,8 +159,8 @@ def test_nobody_to_share_with() -> None:
     balances in every state impossible."""
     player = {"name": "one", "types": [1, 3], "value": {"a": [0, 0]}, "outside": [1, -3]}
     problem = parse_setting({"alternatives": ["a"], "players": [player]})
-    assert design(problem.setting, DesignOptions(budget="ex_post")).status == "infeasible"
-    least = design(problem.setting, DesignOptions(objective="min_worst_deficit", budget="none"))
+    assert design(problem.environment, DesignOptions(budget="ex_post")).status == "infeasible"
+    least = design(problem.environment, DesignOptions(objective="min_worst_deficit", budget="none"))
     assert least.objective_value == pytest.approx(1)
     assert least.mechanism.achieved.worst == pytest.approx(1)
 

@@ -58,7 +58,7 @@ def net_of(rule: str, assignment: Assignment, outside: Array = NOTHING) -> Array
     )
 
 
-def setting(case: Case, types: TypeSpace, **options: object) -> Scheme:
+def environment(case: Case, types: TypeSpace, **options: object) -> Scheme:
     """A prepared setting that must exist."""
     found = prepare(case.map(np.ravel), types, MechanismOptions(**options))  # type: ignore[arg-type]
     assert found is not None
@@ -230,7 +230,7 @@ def test_with_the_printed_payoff_every_type_reports_the_highest() -> None:
     levels then gain without limit."""
     types = uniform(0.2, 0.8, 9)
     assignment = assigned(market(), types)
-    scheme = setting(market(), types, payoff="printed")
+    scheme = environment(market(), types, payoff="printed")
     net = net_of("printed", assignment)
     found = gains(assignment, net, "printed")
     assert (found.interim == found.interim[:, :1]).all()
@@ -345,7 +345,7 @@ def test_repair_equals_linprog_on_the_same_matrices(rule: str, options: dict[str
     """The least correction by cvxpy against scipy, with its dual price; where there is none, a
     proof that numpy confirms."""
     case = market(intercept=[20, 14])
-    found = setting(case, uniform(0.2, 0.8, 7), **options)
+    found = environment(case, uniform(0.2, 0.8, 7), **options)
     net = net_of(rule, found.assignment)
     own = gains(found.assignment, net, found.options.payoff)
     gain, slack = constraint_data(found, own, net)
@@ -464,7 +464,9 @@ def test_weights_that_add_up_to_nothing_rule_out_no_repair(monkeypatch: pytest.M
 def test_rows_of_a_repair_name_the_rivals_type_at_which_they_are_tightest(
     options: dict[str, object],
 ) -> None:
-    found = setting(market(intercept=[20, 14]), uniform(0.2, 0.8, 5), tax_rule="printed", **options)
+    found = environment(
+        market(intercept=[20, 14]), uniform(0.2, 0.8, 5), tax_rule="printed", **options
+    )
     points, net, assignment = (
         found.types.points,
         net_of("printed", found.assignment),
@@ -502,7 +504,7 @@ def test_programs_agree_with_direct_evaluation() -> None:
     """The chosen IC and IR as one cvxpy program per firm, and the largest shortfall by plain
     numpy."""
     for rule in FORMULAS:
-        found = setting(market(intercept=[20, 14]), uniform(0.2, 0.8, 7), tax_rule=rule)
+        found = environment(market(intercept=[20, 14]), uniform(0.2, 0.8, 7), tax_rule=rule)
         net = net_of(rule, found.assignment)
         own = gains(found.assignment, net, "with_cost")
         gain, slack = constraint_data(found, own, net)
@@ -520,7 +522,7 @@ def test_reporting_equilibrium_is_checked_by_brute_force() -> None:
     """Under the printed tax everybody reports the lowest value: no other report of any type does
     better against that."""
     case, types = market(), uniform(0.2, 0.8, 9)
-    scheme = setting(case, types)
+    scheme = environment(case, types)
     played = reporting_equilibrium(scheme.replies, net_of("printed", scheme.assignment))
     assert played.settled
     assert (played.reports == 0).all()
@@ -539,7 +541,7 @@ def test_reporting_equilibrium_is_checked_by_brute_force() -> None:
 def test_participation_against_the_market_uses_the_market_at_each_pair_of_types() -> None:
     """Interim and ex-post slacks from regimes solved one by one."""
     case, types = market(), discrete(np.array([0.3, 0.7]), np.array([0.5, 0.5]))
-    found = rule_tree(run_rule(setting(case, types), "groves"))["checks"]
+    found = rule_tree(run_rule(environment(case, types), "groves"))["checks"]
     slack = np.empty((2, 2))
     assignment = assigned(case, types)
     net = net_of("groves", assignment)
@@ -563,7 +565,7 @@ def test_what_staying_out_is_worth() -> None:
     """Own profit at the planner's levels for the true types, or nothing; before the rival's type is
     known, in expectation over it."""
     case, types = market(intercept=[20, 17]), discrete(np.array([0.3, 0.7]), np.array([0.25, 0.75]))
-    scheme = setting(case, types)
+    scheme = environment(case, types)
     profit = np.empty((2, 2, 2))
     for i, j in product((0, 1), (0, 1)):
         at = solve_regime(
@@ -631,7 +633,7 @@ def test_evidence_and_schedule_add_up() -> None:
     """What a distrustful reader checks by hand: payoff = revenue - own cost + subsidy - tax, and
     the path pays S - T."""
     for rule in FORMULAS:
-        tree = rule_tree(run_rule(setting(market(), uniform(0.2, 0.8, 9)), rule))
+        tree = rule_tree(run_rule(environment(market(), uniform(0.2, 0.8, 9)), rule))
         rows = tree["evidence"]["reports"]
         assert sum(row["truth"] for row in rows) == 1
         for row in rows:
@@ -653,19 +655,19 @@ def test_evidence_and_schedule_add_up() -> None:
 def test_equal_firms_are_treated_equally_and_different_ones_by_name() -> None:
     """The half of the grid that symmetry saves is the half that is right."""
     types = uniform(0.2, 0.8, 5)
-    alike, almost = market(), market(intercept=[20, 20 + 1e-9])
+    symmetric, almost = market(), market(intercept=[20, 20 + 1e-9])
     np.testing.assert_allclose(
-        allocate(alike, types.points).levels,
+        allocate(symmetric, types.points).levels,
         allocate(almost, types.points).levels,
         rtol=1e-6,
         atol=1e-7,
     )
-    swapped = rule_tree(run_rule(setting(market(intercept=[14, 20]), types), "printed"))["checks"][
-        "ic"
-    ]
-    straight = rule_tree(run_rule(setting(market(intercept=[20, 14]), types), "printed"))["checks"][
-        "ic"
-    ]
+    swapped = rule_tree(run_rule(environment(market(intercept=[14, 20]), types), "printed"))[
+        "checks"
+    ]["ic"]
+    straight = rule_tree(run_rule(environment(market(intercept=[20, 14]), types), "printed"))[
+        "checks"
+    ]["ic"]
     assert swapped["max_gain"] == pytest.approx(straight["max_gain"], rel=1e-8)
     assert {swapped["witness"]["firm"], straight["witness"]["firm"]} == {1, 2}
 

@@ -72,7 +72,7 @@ def one_transfer_per_type_is_enough(options: DesignOptions) -> bool:
     """Whether moving money between states of the same own type, its expectation kept, moves nothing
     that is asked."""
     rng = np.random.default_rng(0)
-    setting = Environment(
+    environment = Environment(
         name="two",
         players=("a", "b"),
         types=(np.arange(2.0), np.arange(3.0)),
@@ -84,7 +84,9 @@ def one_transfer_per_type_is_enough(options: DesignOptions) -> bool:
     )
     # Proof against collusion is asked of transfers in every state; without its rows they are the
     # same program.
-    program = build(setting, options.model_copy(update={"collusion": "proof"}), efficient(setting))
+    program = build(
+        environment, options.model_copy(update={"collusion": "proof"}), efficient(environment)
+    )
     G, _ = stacked(tuple(r for r in program.rows if r.kind in ("ic", "ir")))
     shift = np.zeros(program.space.size)
     shift[:3] = [
@@ -92,7 +94,7 @@ def one_transfer_per_type_is_enough(options: DesignOptions) -> bool:
         0.2 * 0.5,
         -2 * 0.3 * 0.2,
     ]  # first player, first type: over the second's types it averages to zero
-    assert abs(shift[:3] @ setting.probabilities[1]) < 1e-15
+    assert abs(shift[:3] @ environment.probabilities[1]) < 1e-15
     return bool(np.abs(G @ shift).max() < 1e-12)
 
 

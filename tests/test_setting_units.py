@@ -106,14 +106,14 @@ def test_the_page_shows_small_amounts_and_not_rounding(
 ) -> None:
     """The buyer's payoff of the second best is 1/16 of a unit, and who gains least gains
     nothing."""
-    setting = trade(unit)
+    environment = trade(unit)
     players = [
         {
             "name": name,
             "types": GRID.tolist(),
             "value": {"trade": values[:, 0].tolist(), "keep": [0.0] * 4},
         }
-        for name, values in zip(setting.players, setting.values, strict=True)
+        for name, values in zip(environment.players, environment.values, strict=True)
     ]
     asked = {"allocation": "second_best", "objective": "max_surplus"}
     path = tmp_path / "trade.json"
@@ -197,93 +197,95 @@ def figures(
 
 
 @pytest.mark.slow
-@given(setting=random_settings(), power=st.integers(-9, 9), options=st.sampled_from(ASKED))
+@given(environment=random_settings(), power=st.integers(-9, 9), options=st.sampled_from(ASKED))
 @settings(max_examples=40, deadline=None)
 def test_designs_do_not_depend_on_the_unit(
-    setting: Environment, power: int, options: DesignOptions
+    environment: Environment, power: int, options: DesignOptions
 ) -> None:
     unit = 10.0**power
     other = replace(
-        setting,
-        values=tuple(unit * v for v in setting.values),
-        outside=tuple(unit * o for o in setting.outside),
-        public_value=unit * setting.public_value,
+        environment,
+        values=tuple(unit * v for v in environment.values),
+        outside=tuple(unit * o for o in environment.outside),
+        public_value=unit * environment.public_value,
     )
-    said, amounts = figures(design(setting, options), 0.0, options)
+    said, amounts = figures(design(environment, options), 0.0, options)
     others, scaled = figures(design(other, options), 0.0, options)
     assert others == said
     np.testing.assert_allclose(np.array(scaled) / unit, amounts, atol=1e-9)
-    assert least_outlay(other)[0] / unit == pytest.approx(least_outlay(setting)[0], abs=1e-9)
+    assert least_outlay(other)[0] / unit == pytest.approx(least_outlay(environment)[0], abs=1e-9)
 
 
 @pytest.mark.slow
-@given(setting=random_settings(), options=st.sampled_from(ASKED), data=st.data())
+@given(environment=random_settings(), options=st.sampled_from(ASKED), data=st.data())
 @settings(max_examples=40, deadline=None)
 def test_designs_do_not_depend_on_where_payoffs_are_counted_from(
-    setting: Environment, options: DesignOptions, data: st.DataObject
+    environment: Environment, options: DesignOptions, data: st.DataObject
 ) -> None:
     """A constant per player, in its values and its outside option together, and one of the
     public's. Whole numbers up to 2^20 leave 1e-10 of the values."""
-    constants = [data.draw(st.integers(-(2**20), 2**20)) for _ in setting.players]
+    constants = [data.draw(st.integers(-(2**20), 2**20)) for _ in environment.players]
     public = data.draw(st.integers(-(2**20), 2**20))
     other = replace(
-        setting,
-        values=tuple(v + c for v, c in zip(setting.values, constants, strict=True)),
-        outside=tuple(o + c for o, c in zip(setting.outside, constants, strict=True)),
-        public_value=setting.public_value + public,
+        environment,
+        values=tuple(v + c for v, c in zip(environment.values, constants, strict=True)),
+        outside=tuple(o + c for o, c in zip(environment.outside, constants, strict=True)),
+        public_value=environment.public_value + public,
     )
-    said, amounts = figures(design(setting, options), 0.0, options)
+    said, amounts = figures(design(environment, options), 0.0, options)
     others, moved = figures(design(other, options), sum(constants) + public, options)
     assert others == said
     np.testing.assert_allclose(moved, amounts, atol=3e-9)
 
 
 @pytest.mark.slow
-@given(setting=random_settings(), options=st.sampled_from(ASKED))
+@given(environment=random_settings(), options=st.sampled_from(ASKED))
 @settings(max_examples=40, deadline=None)
 def test_designs_do_not_depend_on_the_order_or_the_names_of_players(
-    setting: Environment, options: DesignOptions
+    environment: Environment, options: DesignOptions
 ) -> None:
-    n = len(setting.players)
+    n = len(environment.players)
     other = replace(
-        setting,
+        environment,
         players=tuple("zyx"[:n]),
-        types=setting.types[::-1],
-        probabilities=setting.probabilities[::-1],
-        values=setting.values[::-1],
-        outside=tuple(o.transpose(*range(n)[::-1]) for o in setting.outside[::-1]),
+        types=environment.types[::-1],
+        probabilities=environment.probabilities[::-1],
+        values=environment.values[::-1],
+        outside=tuple(o.transpose(*range(n)[::-1]) for o in environment.outside[::-1]),
     )
-    said, amounts = figures(design(setting, options), 0.0, options)
+    said, amounts = figures(design(environment, options), 0.0, options)
     others, exchanged = figures(design(other, options), 0.0, options)
     assert others == said
     np.testing.assert_allclose(exchanged, amounts, atol=1e-9)
 
 
 @given(
-    setting=random_settings(),
+    environment=random_settings(),
     power=st.integers(-9, 9),
     timing=st.sampled_from(["interim", "ex_post"]),
 )
 @settings(max_examples=40, deadline=None)
-def test_formulas_are_the_same_transfers(setting: Environment, power: int, timing: Any) -> None:
+def test_formulas_are_the_same_transfers(environment: Environment, power: int, timing: Any) -> None:
     """In other units, counted from elsewhere, with players in the other order."""
-    unit, n = 10.0**power, len(setting.players)
+    unit, n = 10.0**power, len(environment.players)
     constants = unit * np.arange(1.0, n + 1) * 1024
     other = replace(
-        setting,
-        types=setting.types[::-1],
-        probabilities=setting.probabilities[::-1],
-        values=tuple(unit * v + c for v, c in zip(setting.values[::-1], constants, strict=True)),
+        environment,
+        types=environment.types[::-1],
+        probabilities=environment.probabilities[::-1],
+        values=tuple(
+            unit * v + c for v, c in zip(environment.values[::-1], constants, strict=True)
+        ),
         outside=tuple(
             unit * o.transpose(*range(n)[::-1]) + c
-            for o, c in zip(setting.outside[::-1], constants, strict=True)
+            for o, c in zip(environment.outside[::-1], constants, strict=True)
         ),
-        public_value=unit * setting.public_value - 512 * unit,
+        public_value=unit * environment.public_value - 512 * unit,
     )
     for rule in (
         key for key in setting_rules() if key != DESIGNED and n >= TAX_RULES[key].least_players
     ):
-        paid = transfers_by(rule, efficient(setting), timing)
+        paid = transfers_by(rule, efficient(environment), timing)
         again = transfers_by(rule, efficient(other), timing)
         for i in range(n):
             np.testing.assert_allclose(
@@ -291,7 +293,7 @@ def test_formulas_are_the_same_transfers(setting: Environment, power: int, timin
             )
         options = DesignOptions(tax_rule=rule, timing=timing)
         assert (
-            figures(design(setting, options), 0.0, options)[0]
+            figures(design(environment, options), 0.0, options)[0]
             == figures(design(other, options), 0.0, options)[0]
         )
 
@@ -300,9 +302,9 @@ def test_what_ties_does_not_depend_on_the_unit() -> None:
     """Differences of a billionth of the range decide at every scale; those of rounding at none."""
     for unit in UNITS:
         for more, chosen in ((1e-9, 1), (1e-14, 0), (-1e-9, 0)):
-            setting = trade(unit)
-            values = np.array(setting.values[0])
+            environment = trade(unit)
+            values = np.array(environment.values[0])
             values[:, 1] += more * unit  # keeping, for the buyer
-            at = efficient(replace(setting, values=(values, setting.values[1]))).chosen
+            at = efficient(replace(environment, values=(values, environment.values[1]))).chosen
             assert at is not None
             assert at[2, 2] == chosen

@@ -26,7 +26,7 @@ from mechanism.design.environment import (
 from mechanism.design.program import build, stacked
 from mechanism.design.setting_file import DesignOptions, load_setting, parse_setting
 from mechanism.design.solve import design, least_outlay, objective_value, refute, solve
-from mechanism.scheme.market_setting import market_setting, menu_levels, outside_options
+from mechanism.scheme.market_environment import market_environment, menu_levels, outside_options
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -49,7 +49,7 @@ def trade(size: int, **options: Any) -> tuple[Environment, DesignOptions]:
         "mechanism": options,
     }
     problem = parse_setting(tree)
-    return problem.setting, problem.options
+    return problem.environment, problem.options
 
 
 def partnership(size: int, share: float, **options: Any) -> tuple[Environment, DesignOptions]:
@@ -76,7 +76,7 @@ def partnership(size: int, share: float, **options: Any) -> tuple[Environment, D
         "mechanism": options,
     }
     problem = parse_setting(tree)
-    return problem.setting, problem.options
+    return problem.environment, problem.options
 
 
 @st.composite
@@ -113,10 +113,10 @@ def random_settings(draw: st.DrawFn, players: int | None = None) -> Environment:
 def test_second_best_trade(size: int, gains: float) -> None:
     """Myerson and Satterthwaite: without money from outside, toward 9/64 of gains. At 32 types the
     value is a fraction over 17 x 32^3."""
-    setting, options = trade(
+    environment, options = trade(
         size, allocation="second_best", objective="max_surplus", budget="ex_ante"
     )
-    found = design(setting, options)
+    found = design(environment, options)
     assert found.objective_value == pytest.approx(gains, abs=1e-9)
     assert found.second_opinion.agrees
     assert found.mechanism.achieved.worst <= 1e-9  # the expected budget is spread over states
@@ -133,15 +133,15 @@ def test_trade_whenever_it_pays_takes_a_subsidy_toward_a_sixth() -> None:
 
 def test_impossibility_of_efficient_trade_is_proven() -> None:
     """A Farkas certificate, checked in plain arithmetic against the program's own rows."""
-    setting, options = trade(6, budget="ex_ante", objective="min_outlay")
-    found = design(setting, options)
+    environment, options = trade(6, budget="ex_ante", objective="min_outlay")
+    found = design(environment, options)
     assert found.status == "infeasible"
     assert found.contradiction.verified
     assert {row.constraint for row in found.contradiction.rows} == {"ic", "ir", "budget"}
     assert found.contradiction.least_violation > 0
     # Taking any named row's weight away spoils the proof: the budget alone stops nobody.
     loose = DesignOptions(**{**options.model_dump(), "budget": "none"})
-    assert design(setting, loose).status == "optimal"
+    assert design(environment, loose).status == "optimal"
 
 
 @pytest.mark.parametrize(
@@ -153,8 +153,8 @@ def test_partnerships_dissolve_when_shares_are_not_too_unequal(
 ) -> None:
     """Cramton, Gibbons and Klemperer: with two partners iff the share lies in [.211325,
     .788675]."""
-    setting, options = partnership(24, share, budget="ex_post", objective="min_outlay")
-    assert (design(setting, options).status == "optimal") == possible
+    environment, options = partnership(24, share, budget="ex_post", objective="min_outlay")
+    assert (design(environment, options).status == "optimal") == possible
 
 
 @pytest.mark.slow
@@ -195,41 +195,41 @@ def test_every_shipped_setting_has_its_answer() -> None:
 # --- the rules
 
 
-@given(setting=random_settings())
+@given(environment=random_settings())
 @settings(max_examples=60)
-def test_properties_of_the_rules(setting: Environment) -> None:
-    plan = efficient(setting)
-    n = len(setting.players)
+def test_properties_of_the_rules(environment: Environment) -> None:
+    plan = efficient(environment)
+    n = len(environment.players)
     for name in ("clarke", "groves", "worst_type"):
         transfers = transfers_by(name, plan)
         assert max(misreport_gains(plan, transfers, i, "dominant").max() for i in range(n)) <= 1e-9
-    assert abs(setting.expect(np.asarray(sum(transfers_by("groves", plan))))).max() <= 1e-9
+    assert abs(environment.expect(np.asarray(sum(transfers_by("groves", plan))))).max() <= 1e-9
     assert (
         np.asarray(sum(transfers_by("clarke", plan))) <= 1e-9
-    ).all() or setting.public_value.any()
+    ).all() or environment.public_value.any()
     balanced = transfers_by("agv", plan)
-    np.testing.assert_allclose(np.broadcast_to(sum(balanced), setting.shape), 0, atol=1e-9)
+    np.testing.assert_allclose(np.broadcast_to(sum(balanced), environment.shape), 0, atol=1e-9)
     assert max(misreport_gains(plan, balanced, i, "bayesian").max() for i in range(n)) <= 1e-9
     for timing in ("interim", "ex_post"):
         earned = payoffs(plan, transfers_by("worst_type", plan, timing))
         for i in range(n):
-            slack = np.broadcast_to(earned[i] - setting.outside[i], setting.shape)
-            slack = setting.interim(i, slack) if timing == "interim" else slack.min(i)
+            slack = np.broadcast_to(earned[i] - environment.outside[i], environment.shape)
+            slack = environment.interim(i, slack) if timing == "interim" else slack.min(i)
             assert slack.min() >= -1e-9
             assert slack.min() <= 1e-9  # it binds somewhere
             assert timing == "interim" or slack.max() <= 1e-9
 
 
 @pytest.mark.slow
-@given(setting=random_settings(players=2))
+@given(environment=random_settings(players=2))
 @settings(max_examples=25)
-def test_designed_transfers_by_three_routes(setting: Environment) -> None:
+def test_designed_transfers_by_three_routes(environment: Environment) -> None:
     """cvxpy, the closed form on the grid, and scipy's linprog on the same matrices; primal and dual
     values match."""
     options = DesignOptions(objective="min_outlay", budget="none")
-    program = build(setting, options)
+    program = build(environment, options)
     answer = solve(program)
-    closed, payoff = least_outlay(setting)
+    closed, payoff = least_outlay(environment)
     assert answer.status == "optimal"
     assert objective_value(program, answer.value) == pytest.approx(closed, abs=1e-7)
     G, h = stacked(program.rows)
@@ -237,57 +237,59 @@ def test_designed_transfers_by_three_routes(setting: Environment) -> None:
     assert objective_value(program, other.fun) == pytest.approx(closed, abs=1e-7)
     assert float(h @ answer.prices) == pytest.approx(answer.value, abs=1e-6)
     np.testing.assert_allclose(G.T @ answer.prices, program.cost, atol=1e-6)
-    worst = setting.expect(np.asarray(sum(transfers_by("worst_type", efficient(setting))))).item()
+    worst = environment.expect(
+        np.asarray(sum(transfers_by("worst_type", efficient(environment))))
+    ).item()
     assert closed <= worst + 1e-9
-    found = design(setting, options)
+    found = design(environment, options)
     for i in range(2):
         np.testing.assert_array_less(
             np.array(payoff[i]) - 1e-7,
-            found.mechanism.achieved.rents[i] + setting.outside[i].ravel(),
+            found.mechanism.achieved.rents[i] + environment.outside[i].ravel(),
         )
 
 
 @pytest.mark.slow
 @given(
-    setting=random_settings(),
+    environment=random_settings(),
     incentive=st.sampled_from(["bayesian", "dominant"]),
     timing=st.sampled_from(["interim", "ex_post"]),
 )
 @settings(max_examples=25)
 def test_what_is_designed_does_what_was_asked(
-    setting: Environment, incentive: str, timing: str
+    environment: Environment, incentive: str, timing: str
 ) -> None:
     """Constraints evaluated apart from the program; the stronger the demands, the more they
     cost."""
     options = DesignOptions(
         objective="min_outlay", budget="none", incentive=incentive, timing=timing
     )
-    found = design(setting, options)
+    found = design(environment, options)
     assert found.status == "optimal"
     checks = {**found.mechanism.achieved.ic, **found.mechanism.achieved.ir}
     assert checks[incentive].amount <= 1e-6
     assert checks[timing].amount >= -1e-6
-    assert found.objective_value >= least_outlay(setting)[0] - 1e-6
+    assert found.objective_value >= least_outlay(environment)[0] - 1e-6
     if incentive == "dominant":
         assert checks["bayesian"].amount <= 1e-6
     if timing == "ex_post":
         assert checks["interim"].amount >= -1e-6
-    worst = setting.expect(
-        np.asarray(sum(transfers_by("worst_type", efficient(setting), timing)))
+    worst = environment.expect(
+        np.asarray(sum(transfers_by("worst_type", efficient(environment), timing)))
     ).item()  # type: ignore[arg-type]
     assert found.objective_value <= worst + 1e-6
 
 
 @pytest.mark.slow
-@given(setting=random_settings(players=2))
+@given(environment=random_settings(players=2))
 @settings(max_examples=15)
-def test_infeasibility_always_comes_with_a_proof(setting: Environment) -> None:
+def test_infeasibility_always_comes_with_a_proof(environment: Environment) -> None:
     options = DesignOptions(objective="min_outlay", budget="ex_ante")
-    found = design(setting, options)
-    outlay = least_outlay(setting)[0]
+    found = design(environment, options)
+    outlay = least_outlay(environment)[0]
     assert (found.status == "optimal") == (outlay <= 1e-7)
     if found.status == "infeasible":
-        assert refute(build(setting, options)).verified
+        assert refute(build(environment, options)).verified
 
 
 def test_revenue_equivalence_on_a_fine_grid() -> None:
@@ -295,11 +297,11 @@ def test_revenue_equivalence_on_a_fine_grid() -> None:
     of the grid."""
     gaps = []
     for size in (10, 20, 40):
-        setting, _ = trade(size)
-        plan = efficient(setting)
-        _, least = least_outlay(setting, plan)
+        environment, _ = trade(size)
+        plan = efficient(environment)
+        _, least = least_outlay(environment, plan)
         other = [
-            setting.interim(i, p)
+            environment.interim(i, p)
             for i, p in enumerate(payoffs(plan, transfers_by("worst_type", plan)))
         ]
         gaps.append(max(float(np.abs(least[i] - other[i]).max()) for i in (0, 1)))
@@ -309,10 +311,10 @@ def test_revenue_equivalence_on_a_fine_grid() -> None:
 
 def test_ex_post_budget_costs_nothing_beyond_the_expected_one_under_bayesian_truth() -> None:
     """Expected payments are spread so that what the public pays is the same in every state."""
-    setting, options = partnership(6, 0.5, budget="ex_post", objective="min_worst_deficit")
-    found = design(setting, options)
+    environment, options = partnership(6, 0.5, budget="ex_post", objective="min_worst_deficit")
+    found = design(environment, options)
     again = design(
-        setting,
+        environment,
         DesignOptions(**{**options.model_dump(), "objective": "min_outlay", "budget": "ex_ante"}),
     )
     assert found.objective_value == pytest.approx(again.objective_value, abs=1e-9)
@@ -322,22 +324,22 @@ def test_ex_post_budget_costs_nothing_beyond_the_expected_one_under_bayesian_tru
 
 
 def test_without_participation_payments_are_unbounded() -> None:
-    setting, options = trade(3, participation="none", budget="none")
-    assert design(setting, options).status == "unbounded"
+    environment, options = trade(3, participation="none", budget="none")
+    assert design(environment, options).status == "unbounded"
 
 
 def test_the_shadow_cost_of_public_funds_trades_surplus_for_money() -> None:
     """The dearer public money, the less of it: outlay falls from the full subsidy to nothing."""
     outlays, surpluses = [], []
     for cost in (0.0, 0.1, 0.5, 2.0):
-        setting, options = trade(
+        environment, options = trade(
             8,
             allocation="second_best",
             objective="max_surplus",
             budget="none",
             public_funds_cost=cost,
         )
-        found = design(setting, options)
+        found = design(environment, options)
         outlays.append(found.mechanism.achieved.outlay)
         surpluses.append(found.mechanism.achieved.surplus)
     assert surpluses[0] == pytest.approx(least_surplus(8))
@@ -346,8 +348,8 @@ def test_the_shadow_cost_of_public_funds_trades_surplus_for_money() -> None:
 
 
 def least_surplus(size: int) -> float:
-    setting, _ = trade(size)
-    return float(setting.expect(efficient(setting).welfare).item())
+    environment, _ = trade(size)
+    return float(environment.expect(efficient(environment).welfare).item())
 
 
 # --- the market as a setting
@@ -473,7 +475,7 @@ def test_second_best_for_the_market() -> None:
     assert policy.types is not None
     types = type_space(policy.types)
     menu = menu_levels(policy.market, types.types, second_best=True)
-    plan = market_setting(
+    plan = market_environment(
         policy.market,
         types,
         menu,
@@ -484,10 +486,10 @@ def test_second_best_for_the_market() -> None:
         options = DesignOptions(
             allocation="second_best", objective="max_surplus", budget="none", public_funds_cost=cost
         )
-        found[cost] = design(plan.setting, options)
+        found[cost] = design(plan.environment, options)
         assert found[cost].mechanism.achieved.ic["bayesian"].status == "holds"
         assert found[cost].mechanism.achieved.ir["interim"].status == "holds"
-        program = build(plan.setting, options)
+        program = build(plan.environment, options)
         G, h = stacked(program.rows)
         E, e = program.equalities
         drawn = range(program.space.size)[program.probabilities]
@@ -499,14 +501,14 @@ def test_second_best_for_the_market() -> None:
         assert objective_value(program, other.fun) == pytest.approx(
             found[cost].objective_value, rel=1e-9
         )
-    best = float(plan.setting.expect(plan.welfare).item())
+    best = float(plan.environment.expect(plan.welfare).item())
     assert found[0.0].objective_value == pytest.approx(best, rel=1e-9)
     surplus = [found[cost].mechanism.achieved.surplus for cost in (0.0, 0.3, 1.0)]
     outlay = [found[cost].mechanism.achieved.outlay for cost in (0.0, 0.3, 1.0)]
     assert (np.diff(surplus) < 0).all()
     assert (np.diff(outlay) < 0).all()
     free = design(
-        plan.setting,
+        plan.environment,
         DesignOptions(allocation="second_best", objective="max_surplus", budget="ex_ante"),
     )
     assert free.mechanism.achieved.outlay <= 1e-7
@@ -518,16 +520,16 @@ def test_second_best_for_the_market() -> None:
 # --- collusion
 
 
-def loops_joint_gain(setting: Environment, found: Any) -> float:
+def loops_joint_gain(environment: Environment, found: Any) -> float:
     """The largest gain of all players together from a joint misreport, state by state."""
-    states = list(np.ndindex(setting.shape))
+    states = list(np.ndindex(environment.shape))
     drawn, transfers = found.mechanism.plan.shares(), found.mechanism.transfers
     worst = 0.0
     for true in states:
 
         def joint(told: int, true: tuple[int, ...] = true) -> float:
             value = sum(
-                p * setting.values[i][k][a]
+                p * environment.values[i][k][a]
                 for i, k in enumerate(true)
                 for a, p in enumerate(drawn[told])
             )
@@ -540,22 +542,22 @@ def loops_joint_gain(setting: Environment, found: Any) -> float:
 
 @pytest.mark.slow
 @settings(max_examples=25, deadline=None)
-@given(setting=random_settings(players=2))
+@given(environment=random_settings(players=2))
 def test_collusion_is_measured_and_can_be_designed_away_in_expectation(
-    setting: Environment,
+    environment: Environment,
 ) -> None:
     """The joint gain reported is that of a search in loops. With Bayesian truth, paying everybody
     together the public value, and sharing it out by what each report is worth, is proof against
     joint reports: such transfers exist, and never cost less than without.
     """
-    plain = design(setting, DesignOptions(budget="none"))
+    plain = design(environment, DesignOptions(budget="none"))
     assert plain.mechanism.achieved.collusion.amount == pytest.approx(
-        loops_joint_gain(setting, plain), abs=1e-9
+        loops_joint_gain(environment, plain), abs=1e-9
     )
-    proof = design(setting, DesignOptions(budget="none", collusion="proof"))
+    proof = design(environment, DesignOptions(budget="none", collusion="proof"))
     assert proof.status == "optimal"
     assert proof.mechanism.achieved.collusion.status == "holds"
-    assert loops_joint_gain(setting, proof) <= 1e-7
+    assert loops_joint_gain(environment, proof) <= 1e-7
     assert proof.mechanism.achieved.ic["bayesian"].status == "holds"
     assert proof.objective_value >= plain.objective_value - 1e-7
 
@@ -563,9 +565,9 @@ def test_collusion_is_measured_and_can_be_designed_away_in_expectation(
 def test_no_dominant_mechanism_is_proof_against_collusion() -> None:
     """Green and Laffont: transfers that make truth dominant leave room for joint lies once types
     are many. The proof is verified."""
-    setting, _ = trade(6)
+    environment, _ = trade(6)
     found = design(
-        setting,
+        environment,
         DesignOptions(
             incentive="dominant",
             budget="none",

@@ -297,10 +297,10 @@ def test_derivatives_scale_with_the_units(seed: int, scale: tuple[int, int]) -> 
 def claimed(number: int) -> tuple[Case, dict[str, Array], dict[str, Any]]:
     """Of equal firms, or of firms that differ, with unit costs: a market, its levels by regime and
     the claims judged there."""
-    alike = parse_tree(
+    symmetric = parse_tree(
         {**copy.deepcopy(UNIT), "demand": {**UNIT["demand"], "intercept": 20.0}}
     ).market.flat()
-    case = (market(1), market(3), alike)[number]
+    case = (market(1), market(3), symmetric)[number]
     found = {key: solve_regime(case, key).levels for key in NEEDED}
     levels = {key: np.full((1, 4), np.nan) if x is None else x[None] for key, x in found.items()}
     return case, levels, claims_at(Ground(case=case, lanes=1, levels=levels))

@@ -46,7 +46,7 @@ def validate(cases: CaseFiles) -> None:
                 data = parse_data(document.tree, name=path.stem, document=document, faults=faults)
                 print(f"OK  {path}  {plain(data.name)}  (data to calibrate from)")
             elif is_setting(document.tree):
-                name = load_setting(path, document, faults).setting.name
+                name = load_setting(path, document, faults).environment.name
                 print(f"OK  {path}  {plain(name)}  (setting)")
             else:
                 case = load_case(path, document, faults)

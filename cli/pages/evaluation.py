@@ -11,11 +11,11 @@ from cli.pages.rules import full_information, reported, tax_rules
 from cli.pages.words import (
     LEVELS,
     Scale,
-    alike,
     figure_of,
     label,
     largest,
     sentences,
+    symmetric,
     unsolved,
     without_figures,
 )
@@ -45,7 +45,7 @@ def evaluation(result: Tree, page: Page, digits: int, details: bool = False) -> 
     over_draws(result, page, scale)
     mirrored = (
         {key for key in result["regimes"] if policy_of(key).mirror}
-        if alike(result["case"])
+        if symmetric(result["case"])
         else set()
     )
     shown = (
@@ -98,7 +98,7 @@ def heading(result: Tree, page: Page) -> None:
         for kind in ("money", "quantity")
         if units.get(kind)
     ]
-    facts.append("The firms are alike." if alike(case) else "The firms differ.")
+    facts.append("The firms are alike." if symmetric(case) else "The firms differ.")
     if case.get("types"):
         what = PRIVATE[case["types"]["parameter"]].label.capitalize()
         support = case["types"].get("support") or [0]

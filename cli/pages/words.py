@@ -122,7 +122,7 @@ def kept(row: Tree, firm: int) -> float | None:
     return float(row["profit"][firm] + (0.0 if more is None else more[firm]))
 
 
-def alike(case: Tree) -> bool:
+def symmetric(case: Tree) -> bool:
     """Whether both firms have the same parameters: nothing given per firm differs."""
 
     def same(value: Any) -> bool:

@@ -149,7 +149,7 @@ class Case:
         """The cases at these indices of a flat case."""
         return self.map(lambda x: take_lanes(x, lanes))
 
-    def alike(self) -> bool:
+    def symmetric(self) -> bool:
         """Whether the two firms are identical in every parameter."""
         return all(x.shape[-1] == 1 or bool(np.all(x[..., 0] == x[..., 1])) for x in self._arrays())
 

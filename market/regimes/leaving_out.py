@@ -112,7 +112,7 @@ def better_without(
     """The firm without which a sole chooser has more than `every_firm` in one flat market, and how
     much, natural units; None where none such was found. Of equal firms it is the second."""
     best = None
-    for i in (0,) if case.alike() else (0, 1):
+    for i in (0,) if case.symmetric() else (0, 1):
         for alone in ALONE[regime.prices](case, i) if regime.prices in ALONE else ():
             value = _most(case, regime, i, alone, tolerances)
             if value > every_firm + 1e-9 * max(1.0, abs(every_firm)) and (

@@ -76,7 +76,7 @@ def thorough(case: Case, regime: Regime, only: bool, tolerances: Tolerances = DE
             )
             if found.holds.any():
                 return found
-    symmetric = symmetric_levels(case, regime.imposed) if case.alike() else starts[:0]
+    symmetric = symmetric_levels(case, regime.imposed) if case.symmetric() else starts[:0]
     starts = np.concatenate([starts, starts * [1, 1, 0.25, 0.25], symmetric])
     more = _all_over(case, regime, tolerances)
     answering = np.repeat([True, False, False], [len(starts), len(starts), len(more)])

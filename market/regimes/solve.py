@@ -68,7 +68,7 @@ def solve_regimes(case: Case, tolerances: Tolerances = DEFAULT) -> dict[str, Out
     """The outcomes of all regimes at one case, in the order of reports."""
     found: dict[str, Outcome] = {}
     for key, regime in REGIMES.items():
-        image = found.get(regime.mirror_of or "") if case.alike() else None
+        image = found.get(regime.mirror_of or "") if case.symmetric() else None
         found[key] = solve_regime(case, key, tolerances) if image is None else image.exchanged(key)
     return found
 
@@ -476,7 +476,10 @@ def _with_every_firm(
     ):
         return points, None
     # Of equal firms either could be; one has to be named.
-    firm, value = 1 if case.alike() else int(np.flatnonzero(found.out[best])[0]), float(bound[best])
+    firm, value = (
+        1 if case.symmetric() else int(np.flatnonzero(found.out[best])[0]),
+        float(bound[best]),
+    )
     return points, _out_at_most(
         market, regime.maximised, firm, value, better_without(case, regime, value, tolerances)
     )

@@ -32,10 +32,10 @@ from mechanism.design.solve import design as best_mechanism
 from mechanism.design.states import own_first
 from mechanism.scheme.continuum import between
 from mechanism.scheme.designed import asked
-from mechanism.scheme.market_setting import (
-    NoSettingError,
-    both_types_setting,
-    market_setting,
+from mechanism.scheme.market_environment import (
+    NoEnvironmentError,
+    both_types_environment,
+    market_environment,
     menu_levels,
     outside_options,
 )
@@ -72,7 +72,7 @@ class DesignResult:
     options: DesignOptions
     participation: str
     """Against what players compare joining, in the words of the file."""
-    setting: Environment
+    environment: Environment
     found: Design
     benchmark: AllocationRule
     """The efficient alternatives."""
@@ -108,7 +108,7 @@ class DesignResult:
         constants in it."""
         assert self.found.mechanism is not None
         best, plan = self.benchmark.centred, self.found.mechanism.plan.centred
-        return float(self.setting.expect(best.welfare - plan.welfare).item())
+        return float(self.environment.expect(best.welfare - plan.welfare).item())
 
     @property
     def verdicts(self) -> tuple[str, ...]:
@@ -169,11 +169,11 @@ def _solved(
     if is_setting(tree):
         problem = parse_setting(tree, document=document, faults=faults, **named)
         options = _overruled(problem.options, given)
-        setting = problem.setting
-        _sensible(len(setting.players), options)
-        if why := too_large(list(setting.shape), len(setting.alternatives), options):
+        environment = problem.environment
+        _sensible(len(environment.players), options)
+        if why := too_large(list(environment.shape), len(environment.alternatives), options):
             raise DesignError(f"the players {why}")
-        return _result(problem.setting, None, options, options.participation, problem.text)
+        return _result(problem.environment, None, options, options.participation, problem.text)
     policy = parse_tree(tree, path=path, document=document, faults=faults, **named)
     return _of_market(policy, given)
 
@@ -214,15 +214,15 @@ def _of_market(policy: PolicyCase, given: dict[str, str]) -> DesignResult:
         return _of_both_types(policy, grid, options, form)
     try:
         menu = menu_levels(policy.market, types.types, options.allocation == "second_best")
-        plan = market_setting(
+        plan = market_environment(
             policy.market,
             types,
             menu,
             outside_options(policy.market, types, form, options.timing, menu[0]),
         )
-    except NoSettingError as error:
+    except NoEnvironmentError as error:
         raise DesignError(str(error)) from None
-    result = _result(plan.setting, plan, options, form, policy.text)
+    result = _result(plan.environment, plan, options, form, policy.text)
     if (
         few
         or not types.continuous
@@ -255,8 +255,8 @@ def _of_both_types(
         raise DesignError(NO_LEVELS.text)
     if not np.isfinite(scheme.own_outside).all():
         raise DesignError(NO_OUTSIDE.text)
-    plan = both_types_setting(scheme)
-    result = _result(plan.setting, plan, options, form, policy.text)
+    plan = both_types_environment(scheme)
+    result = _result(plan.environment, plan, options, form, policy.text)
     mechanism = result.found.mechanism
     if mechanism is None:
         return result
@@ -310,23 +310,23 @@ def _sensible(players: int, options: DesignOptions) -> None:
 
 
 def _result(
-    setting: Environment,
+    environment: Environment,
     plan: AllocationRule | None,
     options: DesignOptions,
     participation: str,
     text: str,
 ) -> DesignResult:
-    benchmark = plan or efficient(setting)
-    outlay, _ = least_outlay(setting, benchmark)
+    benchmark = plan or efficient(environment)
+    outlay, _ = least_outlay(environment, benchmark)
     return DesignResult(
         text=text,
         options=options,
         participation=participation,
-        setting=setting,
-        found=best_mechanism(setting, options, plan),
+        environment=environment,
+        found=best_mechanism(environment, options, plan),
         benchmark=benchmark,
-        efficient_surplus=setting.shifted_welfare
-        + float(setting.expect(benchmark.centred.welfare).item()),
+        efficient_surplus=environment.shifted_welfare
+        + float(environment.expect(benchmark.centred.welfare).item()),
         least_outlay=outlay if np.isfinite(outlay) and options.participation != "none" else None,
     )
 
@@ -365,7 +365,7 @@ def _verdicts(result: DesignResult) -> list[str]:
         else _by_formula(result, found.mechanism)
     )
     surplus, full = found.mechanism.achieved.surplus, result.efficient_surplus
-    if result.lost > 1e-9 * result.setting.range:
+    if result.lost > 1e-9 * result.environment.range:
         text.append(
             f"Surplus is {surplus:.6g}, {result.lost:.6g} below what would be efficient"
             f" ({full:.6g})."
@@ -429,7 +429,7 @@ def _refuted(result: DesignResult, proof: Contradiction) -> list[str]:
 
 def _money(mechanism: DirectMechanism) -> str:
     outlay = mechanism.achieved.outlay
-    if abs(outlay) <= 1e-9 * mechanism.plan.setting.range:
+    if abs(outlay) <= 1e-9 * mechanism.plan.environment.range:
         return "costs nothing in expectation"
     return (
         f"{'costs the public' if outlay > 0 else 'brings the public'} {abs(outlay):.6g} in"
@@ -440,7 +440,7 @@ def _money(mechanism: DirectMechanism) -> str:
 def _solved_for(result: DesignResult, mechanism: DirectMechanism) -> list[str]:
     options, value = result.options, result.found.objective_value
     assert value is not None
-    if options.objective == "min_violation" and value > 1e-9 * result.setting.range:
+    if options.objective == "min_violation" and value > 1e-9 * result.environment.range:
         return [
             f"What is asked ({_asked(options)}) cannot all hold: some constraint is missed by"
             f" {value:.6g} at the least."

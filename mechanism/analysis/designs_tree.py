@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def design_tree(result: DesignResult) -> Tree:
     """`design --format json`. States are listed in row-major order of the players' types."""
-    setting, found = result.setting, result.found
+    environment, found = result.environment, result.found
     given = json.loads(result.text)
     return {
         "provenance": provenance(
@@ -33,21 +33,23 @@ def design_tree(result: DesignResult) -> Tree:
         ),
         "input": given,
         "options": result.options.model_dump(mode="json") | {"participation": result.participation},
-        "players": list(setting.players),
-        "probabilities": [p.tolist() for p in setting.probabilities],
-        "states": [list(setting.state(index)) for index in range(int(np.prod(setting.shape)))],
-        "payoff_range": setting.range,
+        "players": list(environment.players),
+        "probabilities": [p.tolist() for p in environment.probabilities],
+        "states": [
+            list(environment.state(index)) for index in range(int(np.prod(environment.shape)))
+        ],
+        "payoff_range": environment.range,
         "status": found.status,
         "objective_value": found.objective_value,
         **_mechanism_tree(result, found.mechanism),
-        "binding": rows_tree(found.binding, setting.players, "price"),
+        "binding": rows_tree(found.binding, environment.players, "price"),
         "second_opinion": (
             None if found.second_opinion is None else vars(found.second_opinion).copy()
         ),
         "infeasibility": (
             None
             if found.contradiction is None
-            else contradiction_tree(found.contradiction, setting.players)
+            else contradiction_tree(found.contradiction, environment.players)
         ),
         "continuum": None if result.continuum is None else continuum_tree(result.continuum),
         "benchmark": {
@@ -63,18 +65,18 @@ def _mechanism_tree(result: DesignResult, mechanism: DirectMechanism | None) -> 
     if mechanism is None:
         return dict.fromkeys(("allocation", "transfers", "expected", "checks", "rents"))
     plan, achieved = mechanism.plan, mechanism.achieved
-    setting, options = plan.setting, result.options
+    environment, options = plan.environment, result.options
     ic = {
-        strength: {"incentive": strength, **gain_tree(check, setting.players)}
+        strength: {"incentive": strength, **gain_tree(check, environment.players)}
         for strength, check in achieved.ic.items()
     }
     ir = {
-        timing: {"timing": timing, **slack_tree(check, setting.players)}
+        timing: {"timing": timing, **slack_tree(check, environment.players)}
         for timing, check in achieved.ir.items()
     }
     return {
         "allocation": [
-            {setting.alternatives[a]: float(state[a]) for a in np.flatnonzero(state > 1e-12)}
+            {environment.alternatives[a]: float(state[a]) for a in np.flatnonzero(state > 1e-12)}
             for state in plan.shares()
         ],
         "transfers": [t.ravel().tolist() for t in mechanism.transfers],
@@ -96,7 +98,7 @@ def _mechanism_tree(result: DesignResult, mechanism: DirectMechanism | None) -> 
         "rents": [
             {"player": name, "types": types.tolist(), "rent": rent.tolist()}
             for name, types, rent in zip(
-                setting.players, setting.types, achieved.rents, strict=True
+                environment.players, environment.types, achieved.rents, strict=True
             )
         ],
     }

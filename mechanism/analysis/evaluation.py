@@ -148,11 +148,9 @@ def _private(case: PolicyCase, regimes: Mapping[str, Outcome], types: TypeSpace)
     from mechanism.scheme.asymmetric_information import private_market, rules_at, run_rule
 
     optimum, market, standard = regimes[GOAL], regimes[TODAY], standard_of(case.mechanism)
-    setting = prepare(case.market, types, case.mechanism)
+    scheme = prepare(case.market, types, case.mechanism)
     run = (
-        {}
-        if setting is None
-        else {rule.key: run_rule(setting, rule.key) for rule in rules_at(types)}
+        {} if scheme is None else {rule.key: run_rule(scheme, rule.key) for rule in rules_at(types)}
     )
     rules = {key: None if isinstance(found, WhyNot) else found for key, found in run.items()}
     why_not = {key: found for key, found in run.items() if isinstance(found, WhyNot)}
@@ -161,27 +159,25 @@ def _private(case: PolicyCase, regimes: Mapping[str, Outcome], types: TypeSpace)
         if optimum.levels is not None
         else None
     )
-    fixed = (
-        None if setting is None else fixed_rates(setting, None if rates is None else rates.rates)
-    )
-    private = None if setting is None else private_market(setting)
+    fixed = None if scheme is None else fixed_rates(scheme, None if rates is None else rates.rates)
+    private = None if scheme is None else private_market(scheme)
     policies = compared(private=True, unpaid=standard.participation == "none")
-    standings = _regime_standings(case.market.flat(), types, regimes, setting, policies)
+    standings = _regime_standings(case.market.flat(), types, regimes, scheme, policies)
     standings[PRIVATE_MARKET] = one_standing(
         None if private is None else private.expected, missing="no_equilibrium", why=NOT_SETTLED
     )
     for policy in policies:
         if policy.source == "full_information":
             standings[policy.key] = standings[GOAL]
-        elif setting is None and policy.source in ("rates", "rule", "own_rule", "imposed"):
+        elif scheme is None and policy.source in ("rates", "rule", "own_rule", "imposed"):
             standings[policy.key] = no_levels(standings[GOAL])
-        elif policy.source == "imposed" and setting is not None:
-            standings[policy.key] = ordered(setting, standings[PRIVATE_MARKET])
+        elif policy.source == "imposed" and scheme is not None:
+            standings[policy.key] = ordered(scheme, standings[PRIVATE_MARKET])
         elif policy.source == "rates" and fixed is not None:
             standings[policy.key] = rates_standing(fixed)
         elif policy.source == "rule" and policy.key in run:
-            assert setting is not None
-            standings[policy.key] = _compared(setting, policy.key, run[policy.key])
+            assert scheme is not None
+            standings[policy.key] = _compared(scheme, policy.key, run[policy.key])
         elif policy.source == "own_rule":
             standings[policy.key] = _ruled(run[case.mechanism.tax_rule])
     contenders = typed_policies(policies, standings, types, standard)
@@ -206,14 +202,14 @@ def _regime_standings(
     case: Case,
     types: TypeSpace,
     regimes: Mapping[str, Outcome],
-    setting: Scheme | None,
+    scheme: Scheme | None,
     policies: Sequence[Policy],
 ) -> dict[str, Standing]:
     """Regimes in expectation over both firms' types, each chosen with the types known."""
     nodes = np.ix_(types.nodes, types.nodes)
-    levels = {} if setting is None else {GOAL: setting.assignment.levels[0][nodes]}
-    if setting is not None and setting.market_levels is not None:
-        levels[TODAY] = setting.market_levels[nodes]
+    levels = {} if scheme is None else {GOAL: scheme.assignment.levels[0][nodes]}
+    if scheme is not None and scheme.market_levels is not None:
+        levels[TODAY] = scheme.market_levels[nodes]
     out = {}
     for key in [policy.key for policy in policies if policy.source == "regime"]:
         if played_privately(key):
@@ -245,13 +241,13 @@ def _ruled(found: RuleResult | WhyNot) -> Standing:
     return one_standing(found.achieved, found.least, found.worst, missing="no_equilibrium")
 
 
-def _compared(setting: Scheme, key: str, found: RuleResult | WhyNot) -> Standing:
+def _compared(scheme: Scheme, key: str, found: RuleResult | WhyNot) -> Standing:
     """The same in a comparison, where transfers that are solved for are those of the least
     outlay."""
-    plain = compared_options(setting.options)
-    if not TAX_RULES[key].designed or plain == setting.options:
+    plain = compared_options(scheme.options)
+    if not TAX_RULES[key].designed or plain == scheme.options:
         return _ruled(found)
-    return rule_standing(replace(setting, options=plain), TAX_RULES[key])
+    return rule_standing(replace(scheme, options=plain), TAX_RULES[key])
 
 
 # --- policies side by side

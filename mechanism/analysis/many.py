@@ -91,14 +91,14 @@ def solve_many(cases: Sequence[PolicyCase], policies: Sequence[str]) -> Columns:
         first = cases[same[0]]
         private = first.types is not None
         asked = [policy_of(key) for key in policies]
-        alike, needed = (
+        symmetric, needed = (
             [cases[i] for i in same],
             _needed(asked, private, first.mechanism.participation == "none"),
         )
         for place, ranked in (
-            _with_types(alike, needed)
+            _with_types(symmetric, needed)
             if private
-            else [(np.arange(len(same)), rank_known(alike, needed))]
+            else [(np.arange(len(same)), rank_known(symmetric, needed))]
         ):
             at = np.array(same)[place] * width
             _write_best(out, (at[:, None] + np.arange(width)).T, ranked)
@@ -151,7 +151,7 @@ def _alike(cases: Sequence[PolicyCase]) -> list[list[int]]:
                 options.allow,
             )
         else:
-            key = (form, case.types, options, market.alike())
+            key = (form, case.types, options, market.symmetric())
         found.setdefault(key, []).append(i)
     return list(found.values())
 

@@ -171,7 +171,7 @@ def per_firm(points: Array) -> Array:
 def interchangeable(case: Case, points: Array, parameter: str) -> bool:
     """Whether nothing distinguishes the firms of a market, or of each of many, before types are
     drawn: points (M,) are common to both, and at one of them the firms are identical."""
-    return points.ndim == 1 and case.with_parameter(parameter, np.full(2, points[0])).alike()
+    return points.ndim == 1 and case.with_parameter(parameter, np.full(2, points[0])).symmetric()
 
 
 def uniform(low: float, high: float, count: int, parameter: str = PAPERS) -> TypeSpace:

@@ -195,7 +195,7 @@ class AllocationRule:
     """Which alternative is taken in which state, for sure or by lottery, and what follows for
     values."""
 
-    setting: Environment
+    environment: Environment
     chosen: NDArray[np.intp] | None = None
     """(*shape): the alternative in each state."""
     lottery: Array | None = None
@@ -207,16 +207,16 @@ class AllocationRule:
     @cached_property
     def centred(self) -> AllocationRule:
         """The same in the centred setting."""
-        return replace(self, setting=self.setting.centred)
+        return replace(self, environment=self.environment.centred)
 
     @cached_property
     def natural(self) -> AllocationRule:
         """The same in the centred setting, payoffs counted in its range."""
-        return replace(self, setting=self.setting.natural)
+        return replace(self, environment=self.environment.natural)
 
     def shares(self) -> Array:
         """The probabilities of alternatives, (states, A)."""
-        size = len(self.setting.alternatives)
+        size = len(self.environment.alternatives)
         if self.lottery is not None:
             return self.lottery.reshape(-1, size)
         assert self.chosen is not None
@@ -230,7 +230,7 @@ class AllocationRule:
 
     def value(self, player: int) -> Array:
         """(K_i, *shape): a player's value by true type (first axis) and reports."""
-        return self._over_states(self.setting.values[player])
+        return self._over_states(self.environment.values[player])
 
     @cached_property
     def truth(self) -> tuple[Array, ...]:
@@ -238,17 +238,17 @@ class AllocationRule:
         # The true type's axis and the own report's are one.
         return tuple(
             np.moveaxis(np.diagonal(self.value(i), axis1=0, axis2=i + 1), -1, i)
-            for i in range(len(self.setting.players))
+            for i in range(len(self.environment.players))
         )
 
     @cached_property
     def public(self) -> Array:
         """The public value over states."""
-        return self._over_states(self.setting.public_value)
+        return self._over_states(self.environment.public_value)
 
-    def rest(self, player: int) -> Array:
+    def others_welfare(self, player: int) -> Array:
         """What everybody else gets, public value included, over reports."""
-        return np.asarray(self.public + sum(self.truth[j] for j in self.setting.others(player)))
+        return np.asarray(self.public + sum(self.truth[j] for j in self.environment.others(player)))
 
     @property
     def welfare(self) -> Array:
@@ -256,30 +256,30 @@ class AllocationRule:
         return np.asarray(self.public + sum(self.truth))
 
 
-def best_alternatives(setting: Environment) -> NDArray[np.bool_]:
+def best_alternatives(environment: Environment) -> NDArray[np.bool_]:
     """(*shape, A): the alternatives of highest welfare in every state, up to rounding."""
-    total = setting.centred.total
-    near = SAME * float(np.ptp(total, -1).max()) + setting.rounding
+    total = environment.centred.total
+    near = SAME * float(np.ptp(total, -1).max()) + environment.rounding
     return np.asarray(total >= total.max(-1, keepdims=True) - near)
 
 
-def efficient(setting: Environment) -> AllocationRule:
+def efficient(environment: Environment) -> AllocationRule:
     """In every state the alternative of highest welfare; ties go to the first listed."""
-    return AllocationRule(setting, chosen=best_alternatives(setting).argmax(-1))
+    return AllocationRule(environment, chosen=best_alternatives(environment).argmax(-1))
 
 
 def reports_of(plan: AllocationRule, timing: Timing = "interim") -> Reports:
     """What a tax rule sees of a plan: the payoffs of the centred setting, from which every rule has
     the same transfers."""
     plan = plan.centred
-    s = plan.setting
+    s = plan.environment
 
     def best_of_others(player: int) -> Array:
         own = np.expand_dims(s.values[player], list(s.others(player)))
         return np.asarray((s.total - own).max(-1))
 
     return Reports(
-        others=tuple(plan.rest(i) for i in range(len(s.players))),
+        others=tuple(plan.others_welfare(i) for i in range(len(s.players))),
         welfare=plan.welfare,
         outside=s.outside,
         prior=s.probabilities,
@@ -301,12 +301,12 @@ def payoffs(plan: AllocationRule, transfers: tuple[Array, ...]) -> tuple[Array, 
     return tuple(value + transfer for value, transfer in zip(plan.truth, transfers, strict=True))
 
 
-def interim_by_report(setting: Environment, player: int, utility: Array) -> Array:
+def interim_by_report(environment: Environment, player: int, utility: Array) -> Array:
     """Expectation over the others' types of utilities (K_i, *shape) by true type and reports: (K_i
     true, K_i reports)."""
     weights: Array = np.ones(())
-    for j in setting.others(player):
-        weights = np.multiply.outer(weights, setting.probabilities[j])
+    for j in environment.others(player):
+        weights = np.multiply.outer(weights, environment.probabilities[j])
     own_axis = np.moveaxis(utility, player + 1, 1)
     return np.asarray(own_axis.reshape(*own_axis.shape[:2], -1) @ weights.ravel())
 
@@ -316,7 +316,7 @@ def misreport_gains(
 ) -> Array:
     """(K_i, K_i): what each true type (row) gains by each report (column), in expectation or at the
     others' worst profile."""
-    s = plan.setting
+    s = plan.environment
     utility = plan.value(player) + transfers[player]  # (true type, reports of all)
     if incentive == "bayesian":
         interim = interim_by_report(s, player, utility)
@@ -351,8 +351,8 @@ class Achieved:
 
 def achieved(plan: AllocationRule, transfers: tuple[Array, ...]) -> Achieved:
     """Truth-telling, participation, budget and expectations under these net transfers."""
-    given, plan = plan.setting, plan.centred
-    s = plan.setting
+    given, plan = plan.environment, plan.centred
+    s = plan.environment
     earned = payoffs(plan, transfers)
     scale = max(payoff_range(*earned), given.rounding / RELATIVE_TOLERANCE)
     total = np.asarray(sum(transfers))
@@ -382,7 +382,7 @@ LARGEST_COALITION = 2500
 def joint_gains(plan: AllocationRule, transfers: tuple[Array, ...]) -> Array:
     """(S, S): what all players together gain in a state (row) by jointly reporting another
     (column), money changing hands among them."""
-    s = plan.setting
+    s = plan.environment
     states = np.indices(s.shape).reshape(len(s.shape), -1)
     joint = np.broadcast_to(sum(np.broadcast_to(t, s.shape) for t in transfers), s.shape).ravel()[
         None
@@ -393,7 +393,7 @@ def joint_gains(plan: AllocationRule, transfers: tuple[Array, ...]) -> Array:
 
 
 def _together(plan: AllocationRule, transfers: tuple[Array, ...], scale: float) -> Check:
-    s = plan.setting
+    s = plan.environment
     if int(np.prod(s.shape)) > LARGEST_COALITION:
         return NOT_ESTABLISHED
     found = joint_gains(plan, transfers)
@@ -406,7 +406,7 @@ def _together(plan: AllocationRule, transfers: tuple[Array, ...], scale: float) 
 def _truth(
     plan: AllocationRule, transfers: tuple[Array, ...], incentive: Incentive, scale: float
 ) -> Check:
-    s = plan.setting
+    s = plan.environment
     found = [misreport_gains(plan, transfers, i, incentive) for i in range(len(s.players))]
     player = first_largest(np.array([gain.max() for gain in found]), scale)[0]
     kind, told = first_largest(found[player], scale)

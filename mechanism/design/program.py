@@ -65,7 +65,7 @@ class Space:
 
     given: Environment
     """As it was asked about."""
-    setting: Environment
+    environment: Environment
     """The same in natural units, in which everything here is stated."""
     plan: AllocationRule | None
     """The given allocation there; None where lotteries are variables."""
@@ -75,12 +75,12 @@ class Space:
     @property
     def states(self) -> int:
         """How many states there are."""
-        return int(np.prod(self.setting.shape))
+        return int(np.prod(self.environment.shape))
 
     @cached_property
     def menus(self) -> Index:
         """(states, m): the alternatives a lottery may choose in each state."""
-        return self.setting.menus
+        return self.environment.menus
 
     @cached_property
     def starts(self) -> Index:
@@ -90,7 +90,11 @@ class Space:
     @property
     def lengths(self) -> list[int]:
         """How many transfers each player has."""
-        return list(self.setting.shape) if self.by_type else [self.states] * len(self.setting.shape)
+        return (
+            list(self.environment.shape)
+            if self.by_type
+            else [self.states] * len(self.environment.shape)
+        )
 
     @property
     def lottery_at(self) -> int:
@@ -111,7 +115,7 @@ class Space:
     def probability(self) -> Array:
         """(states,): the probability of every state."""
         probability: Array = np.ones(())
-        for p in self.setting.probabilities:
+        for p in self.environment.probabilities:
             probability = np.multiply.outer(probability, p)
         return probability.ravel()
 
@@ -136,12 +140,12 @@ class Space:
         """The value to types `own` (m,) of the averages in rows `which` (m,) of `operator`: over
         lotteries, or as numbers."""
         if self.plan is not None:
-            types = len(self.setting.types[player])
+            types = len(self.environment.types[player])
             table = operator @ self.plan.value(player).reshape(types, -1).T
             return sparse.csr_matrix((len(which), self.size)), np.asarray(table)[which, own]
         picked = operator[which]
         states, alternatives = self.menus.shape
-        worth = self.setting.values[player][own]
+        worth = self.environment.values[player][own]
         blocks = [picked.multiply(worth[:, self.menus[:, a]]) for a in range(alternatives)]
         order = np.arange(alternatives * states).reshape(alternatives, states).T.ravel()
         return self.place(sparse.hstack(blocks).tocsc()[:, order], self.lottery_at), np.zeros(
@@ -152,7 +156,7 @@ class Space:
     def spent(self) -> Array:
         """(size,): the expected outlay in the variables."""
         spent = np.zeros(self.size)
-        for i, p in enumerate(self.setting.probabilities):
+        for i, p in enumerate(self.environment.probabilities):
             spent[self.starts[i] : self.starts[i + 1]] += p if self.by_type else self.probability
         return spent
 
@@ -201,18 +205,20 @@ class Program:
 
 
 def build(
-    setting: Environment, options: DesignOptions, plan: AllocationRule | None = None
+    environment: Environment, options: DesignOptions, plan: AllocationRule | None = None
 ) -> Program:
     """The program for these options; `plan` is the allocation, by default the efficient one, and
     ignored for a second best."""
     space = Space(
-        given=setting,
-        setting=setting.natural,
-        plan=None if options.allocation == "second_best" else (plan or efficient(setting)).natural,
-        by_type=transfers_by_type(len(setting.players), options),
+        given=environment,
+        environment=environment.natural,
+        plan=None
+        if options.allocation == "second_best"
+        else (plan or efficient(environment)).natural,
+        by_type=transfers_by_type(len(environment.players), options),
     )
     asked: list[Rows] = []
-    for player in range(len(setting.players)):
+    for player in range(len(environment.players)):
         asked += _of_player(space, options, player)
     if options.collusion == "proof":
         asked.append(_joint_truth(space))
@@ -244,22 +250,22 @@ def build(
 # --- constraints
 
 
-def _averages(setting: Environment, player: int) -> Matrix:
+def _averages(environment: Environment, player: int) -> Matrix:
     """(K_i, states): row k averages over the states in which the player's type is k."""
-    states = np.indices(setting.shape).reshape(len(setting.shape), -1)
+    states = np.indices(environment.shape).reshape(len(environment.shape), -1)
     weight = np.ones(states.shape[1])
-    for j in others(setting.probabilities, player):
-        weight = weight * setting.probabilities[j][states[j]]
+    for j in others(environment.probabilities, player):
+        weight = weight * environment.probabilities[j][states[j]]
     index = np.arange(states.shape[1])
     return sparse.csr_matrix(
-        (weight, (states[player], index)), shape=(setting.shape[player], len(index))
+        (weight, (states[player], index)), shape=(environment.shape[player], len(index))
     )
 
 
-def _selections(setting: Environment, player: int) -> Matrix:
+def _selections(environment: Environment, player: int) -> Matrix:
     """(C K_i, states): for each profile of the others' types (C of them) the states with each own
     type."""
-    states = np.arange(int(np.prod(setting.shape))).reshape(setting.shape)
+    states = np.arange(int(np.prod(environment.shape))).reshape(environment.shape)
     order = np.moveaxis(states, player, -1).reshape(-1)
     return sparse.csr_matrix(
         (np.ones(len(order)), (np.arange(len(order)), order)), shape=(len(order), len(order))
@@ -281,7 +287,7 @@ def _lies(size: int) -> tuple[Index, Index]:
 
 def _of_player(space: Space, options: DesignOptions, player: int) -> list[Rows]:
     """One player's truth-telling, and its participation where that is asked."""
-    average, each = _averages(space.setting, player), _selections(space.setting, player)
+    average, each = _averages(space.environment, player), _selections(space.environment, player)
     rows = [_truth(space, player, average if options.incentive == "bayesian" else each)]
     if options.participation != "none":
         rows.append(_joining(space, player, average if options.timing == "interim" else each))
@@ -289,7 +295,7 @@ def _of_player(space: Space, options: DesignOptions, player: int) -> list[Rows]:
 
 
 def _truth(space: Space, player: int, operator: Matrix) -> Rows:
-    size = space.setting.shape[player]
+    size = space.environment.shape[player]
     contexts = operator.shape[0] // size
     true, told = _lies(size)
     base = np.repeat(np.arange(contexts) * size, len(true))
@@ -310,10 +316,12 @@ def _truth(space: Space, player: int, operator: Matrix) -> Rows:
 
 
 def _joining(space: Space, player: int, operator: Matrix) -> Rows:
-    setting = space.setting
-    own = np.tile(np.arange(setting.shape[player]), operator.shape[0] // setting.shape[player])
+    environment = space.environment
+    own = np.tile(
+        np.arange(environment.shape[player]), operator.shape[0] // environment.shape[player]
+    )
     value, worth = space.value(player, operator, np.arange(operator.shape[0]), own)
-    stay_out = operator @ np.broadcast_to(setting.outside[player], setting.shape).ravel()
+    stay_out = operator @ np.broadcast_to(environment.outside[player], environment.shape).ravel()
     return Rows(
         matrix=(space.money(player, operator) + value).tocsr(),
         bound=stay_out - worth,
@@ -327,12 +335,12 @@ def _joining(space: Space, player: int, operator: Matrix) -> Rows:
 
 def _joint_truth(space: Space) -> Rows:
     """No joint report of all players together may pay, money changing hands among them."""
-    setting = space.setting
+    environment = space.environment
     together = space.each_state()
     true, told = _lies(space.states)
     lying, honest, worth = together[told], together[true], np.zeros(len(true))
     every = sparse.identity(space.states).tocsr()
-    for i, types in enumerate(np.indices(setting.shape).reshape(len(setting.shape), -1)):
+    for i, types in enumerate(np.indices(environment.shape).reshape(len(environment.shape), -1)):
         own = types[true]
         at_truth, worth_truth = space.value(i, every, true, own)
         at_lie, worth_lie = space.value(i, every, told, own)
@@ -416,17 +424,19 @@ def _surplus(space: Space) -> tuple[Array, float]:
     surplus = np.zeros(space.size)
     if space.plan is not None:
         return surplus, float(space.probability @ space.plan.welfare.ravel())
-    surplus[space.lottery_at : -1] = (space.probability[:, None] * _welfare(space.setting)).ravel()
+    surplus[space.lottery_at : -1] = (
+        space.probability[:, None] * _welfare(space.environment)
+    ).ravel()
     return surplus, 0.0
 
 
-def _welfare(setting: Environment) -> Array:
+def _welfare(environment: Environment) -> Array:
     """(states, m): welfare of every alternative on the menu of every state."""
-    types = np.indices(setting.shape).reshape(len(setting.shape), -1)
-    menus = setting.menus
-    welfare = setting.public_value[menus]
+    types = np.indices(environment.shape).reshape(len(environment.shape), -1)
+    menus = environment.menus
+    welfare = environment.public_value[menus]
     for player, own in enumerate(types):
-        welfare = welfare + setting.values[player][own[:, None], menus]
+        welfare = welfare + environment.values[player][own[:, None], menus]
     return np.asarray(welfare)
 
 
@@ -435,7 +445,7 @@ def _start(space: Space, options: DesignOptions) -> Array:
     if space.plan is None:
         return start
     for i, tau in enumerate(transfers_by("worst_type", space.plan, options.timing)):
-        part = space.setting.interim(i, tau) if space.by_type else tau.ravel()
+        part = space.environment.interim(i, tau) if space.by_type else tau.ravel()
         start[space.starts[i] : space.starts[i + 1]] = part
     return start
 

@@ -171,7 +171,7 @@ class SettingFile(Block):
 class Problem:
     """A setting and what is asked of its mechanism."""
 
-    setting: Environment
+    environment: Environment
     options: DesignOptions
     text: str
     """The file with every default spelled out, as JSON."""
@@ -211,7 +211,7 @@ def parse_setting(
     for i, player in enumerate(file.players):
         worth = np.broadcast_to(np.asarray(player.outside, float), (shapes[i],))
         outside.append(worth.reshape([-1 if axis == i else 1 for axis in range(len(shapes))]))
-    setting = Environment(
+    environment = Environment(
         name=file.name or name,
         players=tuple(player.name for player in file.players),
         types=tuple(np.array(player.types, float) for player in file.players),
@@ -227,8 +227,8 @@ def parse_setting(
         outside=tuple(outside),
         public_value=np.array([file.public_value.get(a, 0.0) for a in file.alternatives]),
     )
-    text = json.dumps({**file.model_dump(mode="json"), "name": setting.name})
-    return Problem(setting, file.mechanism, text)
+    text = json.dumps({**file.model_dump(mode="json"), "name": environment.name})
+    return Problem(environment, file.mechanism, text)
 
 
 def setting_schema() -> dict[str, Any]:

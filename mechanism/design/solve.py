@@ -126,17 +126,17 @@ class Design:
 
 
 def design(
-    setting: Environment, options: DesignOptions, plan: AllocationRule | None = None
+    environment: Environment, options: DesignOptions, plan: AllocationRule | None = None
 ) -> Design:
     """What a mechanism achieves: one of the rules with a formula, or transfers (and lotteries) that
     are solved for."""
     if not TAX_RULES[options.tax_rule].designed:
-        plan = plan or efficient(setting)
+        plan = plan or efficient(environment)
         return Design(
             status="optimal",
             mechanism=_mechanism(plan, transfers_by(options.tax_rule, plan, options.timing)),
         )
-    program = build(setting, options, plan)
+    program = build(environment, options, plan)
     answer = solve(program)
     if answer.x is None:
         # Where nobody may refuse, everybody can be made to pay more at every report, whatever else
@@ -153,13 +153,13 @@ def design(
         open_ties = plan is None and options.allocation == "efficient"
         return Design(
             status="infeasible",
-            contradiction=replace(refuted, ties=_ties(setting, options) if open_ties else None),
+            contradiction=replace(refuted, ties=_ties(environment, options) if open_ties else None),
         )
     return Design(
         status="optimal",
         mechanism=_mechanism(*unpack(program, cheapest(program, answer))),
         objective_value=objective_value(program, answer.value),
-        binding=named(program.space.setting, program.rows, answer.prices),
+        binding=named(program.space.environment, program.rows, answer.prices),
         second_opinion=_second_opinion(program, answer.value),
     )
 
@@ -174,10 +174,10 @@ LARGEST_TIES = 2000
 """Probabilities of alternatives up to which other ways to break ties are tried."""
 
 
-def _ties(setting: Environment, options: DesignOptions) -> Ties | None:
+def _ties(environment: Environment, options: DesignOptions) -> Ties | None:
     """Whether lotteries among the alternatives that tie do what those listed first do not; None
     where nothing ties."""
-    best = best_alternatives(setting).reshape(-1, len(setting.alternatives))
+    best = best_alternatives(environment).reshape(-1, len(environment.alternatives))
     count = best.sum(1)
     states, most = int((count > 1).sum()), int(count.max())
     if not states:
@@ -187,7 +187,7 @@ def _ties(setting: Environment, options: DesignOptions) -> Ties | None:
     first = np.argsort(~best, axis=1, kind="stable")[:, :most]
     menu = np.where(np.arange(most) < count[:, None], first, first[:, :1])
     drawn = build(
-        replace(setting, menu=menu.reshape(*setting.shape, most)),
+        replace(environment, menu=menu.reshape(*environment.shape, most)),
         options.model_copy(update={"allocation": "second_best"}),
     )
     answer = solve(drawn)
@@ -300,30 +300,30 @@ def objective_value(program: Program, value: float) -> float:
 def unpack(program: Program, x: Array) -> tuple[AllocationRule, tuple[Array, ...]]:
     """The allocation and the transfers over states, in the file's units."""
     space = program.space
-    setting, n = space.given, len(space.given.players)
+    environment, n = space.given, len(space.given.players)
     plan = (
-        replace(space.plan, setting=setting)
+        replace(space.plan, environment=environment)
         if space.plan
-        else AllocationRule(setting, lottery=_lottery(setting, x[program.probabilities]))
+        else AllocationRule(environment, lottery=_lottery(environment, x[program.probabilities]))
     )
-    parts = np.split(setting.range * x[: space.lottery_at], space.starts[1:-1])
+    parts = np.split(environment.range * x[: space.lottery_at], space.starts[1:-1])
     if not space.by_type:
-        return plan, tuple(part.reshape(setting.shape) for part in parts)
-    own = [setting.along(i, part) for i, part in enumerate(parts)]
-    away = [own[i] - float(parts[i] @ setting.probabilities[i]) for i in range(n)]
-    shared = (own[i] - sum(away[j] for j in setting.others(i)) / (n - 1) for i in range(n))
-    return plan, tuple(np.broadcast_to(part, setting.shape) for part in shared)
+        return plan, tuple(part.reshape(environment.shape) for part in parts)
+    own = [environment.along(i, part) for i, part in enumerate(parts)]
+    away = [own[i] - float(parts[i] @ environment.probabilities[i]) for i in range(n)]
+    shared = (own[i] - sum(away[j] for j in environment.others(i)) / (n - 1) for i in range(n))
+    return plan, tuple(np.broadcast_to(part, environment.shape) for part in shared)
 
 
-def _lottery(setting: Environment, shares: Array) -> Array:
+def _lottery(environment: Environment, shares: Array) -> Array:
     """(*shape, A): probabilities of all alternatives from those on the menus."""
-    menus = setting.menus
-    full = np.zeros((len(menus), len(setting.alternatives)))
+    menus = environment.menus
+    full = np.zeros((len(menus), len(environment.alternatives)))
     np.add.at(full, (np.arange(len(menus))[:, None], menus), shares.reshape(menus.shape))
-    return full.reshape(*setting.shape, -1)
+    return full.reshape(*environment.shape, -1)
 
 
-def named(setting: Environment, rows: Sequence[Rows], weights: Array) -> tuple[Named, ...]:
+def named(environment: Environment, rows: Sequence[Rows], weights: Array) -> tuple[Named, ...]:
     """The constraints with a positive weight, in order of weight."""
     out: list[Named] = []
     at = 0
@@ -332,21 +332,21 @@ def named(setting: Environment, rows: Sequence[Rows], weights: Array) -> tuple[N
         at += len(r.bound)
         if r.kind != "aside":
             out += [
-                _name(setting, r, r.kind, int(k), float(part[k]))
+                _name(environment, r, r.kind, int(k), float(part[k]))
                 for k in np.flatnonzero(part > NEGLIGIBLE)
             ]
     return tuple(sorted(out, key=lambda row: -round(row.weight / NEGLIGIBLE)))
 
 
-def _name(setting: Environment, rows: Rows, kind: Constraint, k: int, weight: float) -> Named:
+def _name(environment: Environment, rows: Rows, kind: Constraint, k: int, weight: float) -> Named:
     player, true, told = int(rows.player[k]), int(rows.type[k]), int(rows.report[k])
-    state = None if rows.state[k] < 0 else setting.state(int(rows.state[k]))
+    state = None if rows.state[k] < 0 else environment.state(int(rows.state[k]))
     if kind == "coalition":
         return Named(
             constraint=kind,
             player=None,
             type=state,
-            report=setting.state(told),
+            report=environment.state(told),
             state=state,
             weight=weight,
         )
@@ -354,7 +354,7 @@ def _name(setting: Environment, rows: Rows, kind: Constraint, k: int, weight: fl
         return Named(
             constraint=kind, player=None, type=None, report=None, state=state, weight=weight
         )
-    types = setting.types[player]
+    types = environment.types[player]
     report = float(types[told]) if told >= 0 else None
     return Named(
         constraint=kind,
@@ -389,7 +389,7 @@ def refute(program: Program) -> Contradiction:
     lazy = _neighbouring(kept) if len(h) > LARGEST_SECOND_OPINION else None
     violation, y, z = _least_violation(program, G, h, lazy)
     return Contradiction(
-        rows=named(program.space.setting, kept, y),
+        rows=named(program.space.environment, kept, y),
         least_violation=program.space.given.range * violation if np.isfinite(violation) else None,
         verified=proves(program, G, h, y, z),
     )
@@ -442,15 +442,17 @@ def proves(program: Program, G: Matrix, h: Array, y: Array, z: Array) -> bool:
 
 
 def least_outlay(
-    setting: Environment, plan: AllocationRule | None = None
+    environment: Environment, plan: AllocationRule | None = None
 ) -> tuple[float, tuple[Array, ...]]:
     """The least expected outlay under Bayesian truth-telling and interim participation, and the
     interim payoffs (K_i,), in closed form; infinite where no transfers make truth a best reply."""
-    plan = (plan or efficient(setting)).centred
+    plan = (plan or efficient(environment)).centred
     total, found = 0.0, []
-    for i, (prior, base) in enumerate(zip(setting.probabilities, setting.shift, strict=True)):
-        interim = interim_by_report(plan.setting, i, plan.value(i))
-        payoff = least_payoffs(interim, plan.setting.interim(i, plan.setting.outside[i]))
+    for i, (prior, base) in enumerate(
+        zip(environment.probabilities, environment.shift, strict=True)
+    ):
+        interim = interim_by_report(plan.environment, i, plan.value(i))
+        payoff = least_payoffs(interim, plan.environment.interim(i, plan.environment.outside[i]))
         if np.isnan(payoff).any():
             return float("inf"), ()
         total += float(prior @ (payoff - np.diagonal(interim)))

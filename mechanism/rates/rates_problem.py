@@ -134,7 +134,7 @@ class RatesProblem:
                 case_at_pairs(own, types.points, types.parameter), market_levels, bertrand_matrix
             )
             stays = np.where(there.describes_market.all(), per_firm(there.profit), np.nan)
-        alike = interchangeable(own, types.points, types.parameter)
+        symmetric = interchangeable(own, types.points, types.parameter)
         return cls(
             case=own,
             types=types,
@@ -144,7 +144,7 @@ class RatesProblem:
             stays=stays,
             outside=(stays[:, nodes][:, :, nodes] if by_pair else stays[:, nodes]) / units.money,
             start=levels_in(today.strategy[:, nodes], units).ravel(),
-            spread=np.concatenate([np.eye(2), np.eye(2)]) if alike else np.eye(4),
+            spread=np.concatenate([np.eye(2), np.eye(2)]) if symmetric else np.eye(4),
             consumers_today=float(before.consumer_surplus / units.money[0]),
             welfare_today=float(before.welfare / units.money[0]),
         )
@@ -156,7 +156,7 @@ class RatesProblem:
         return self.types.nodes if every else np.arange(self.game.size)
 
     @property
-    def alike(self) -> bool:
+    def symmetric(self) -> bool:
         """Whether the firms are, so that their rates are the same."""
         return self.spread.shape[1] == 2
 

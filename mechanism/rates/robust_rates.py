@@ -257,7 +257,7 @@ def _over_pieces(problem: RatesProblem, point: Point) -> Point:
         for some in [tight, *tight[:, None]] if len(tight) else []:
             sides = piece.sides.copy()
             sides[some[:, 0]] = some[:, 1]
-            if problem.alike:
+            if problem.symmetric:
                 sides[(some[:, 0] + half) % (2 * half)] = some[:, 1]
             waiting.append((Piece(sides=sides, counted=piece.counted), end))
     return point

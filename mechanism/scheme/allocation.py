@@ -140,8 +140,8 @@ def levels_over_pairs(
     solutions are met that is flagged, and what does not hold is left out.
     """
     regime, C, M = REGIMES[key], len(case.cost_scale), points.shape[-1]
-    alike = interchangeable(case, points, parameter)
-    first, second = _pairs(M, alike)
+    symmetric = interchangeable(case, points, parameter)
+    first, second = _pairs(M, symmetric)
     lanes = at_pairs(case, points, first, second, parameter)
     few = (
         np.arange(M)
@@ -175,7 +175,7 @@ def levels_over_pairs(
         np.searchsorted(few, first[anchor]),
         np.searchsorted(few, second[anchor]),
         len(few),
-        alike,
+        symmetric,
     )
     crossing = np.asarray(several.any(1) | (_jumps(square) & (len(elsewhere) > 0)))
     refused = (searched.status == "infeasible").reshape(C, -1).any(1)
@@ -222,17 +222,17 @@ def levels_over_pairs(
         "several": several[:, near],
     }
     planes = {
-        name: _square(values.reshape(C, len(first), -1), first, second, M, alike)
+        name: _square(values.reshape(C, len(first), -1), first, second, M, symmetric)
         for name, values in columns.items()
     }
     return Allocation(**planes, plain=~crossing & out.solved.reshape(C, -1).all(1))
 
 
-def _pairs(size: int, alike: bool) -> tuple[Index, Index]:
+def _pairs(size: int, symmetric: bool) -> tuple[Index, Index]:
     """All pairs of points; for equal firms, whose pair (r, r') is the pair (r', r) with the firms
     exchanged, one of each two."""
     first, second = (i.ravel() for i in np.indices((size, size)))
-    kept = (first >= second) | (not alike)
+    kept = (first >= second) | (not symmetric)
     return first[kept], second[kept]
 
 
@@ -280,13 +280,13 @@ def _nearest(points: Array, first: Index, second: Index, anchor: NDArray[np.bool
 
 
 def _square(
-    values: NDArray[Any], first: Index, second: Index, size: int, alike: bool
+    values: NDArray[Any], first: Index, second: Index, size: int, symmetric: bool
 ) -> NDArray[Any]:
     """Values (C, pairs, 4) or (C, pairs, 1) as (C, size, size, 4) or (C, size, size); of equal
     firms also at exchanged pairs."""
     lanes, _, width = values.shape
     out = np.moveaxis(np.empty((width, lanes, size, size), values.dtype), 0, -1)
-    if alike:
+    if symmetric:
         out[:, second, first] = exchanged(values) if width > 1 else values
     out[:, first, second] = values
     return out if width > 1 else out[..., 0]

@@ -245,7 +245,7 @@ def _slack(scheme: Scheme, own: Gains, net: Array) -> Array:
 def _per_firm(scheme: Scheme, solve: Callable[[int], T]) -> list[T]:
     """A program solved for each firm; once where the firms are alike."""
     first = solve(0)
-    return [first, first if scheme.case.alike() and scheme.types.common else solve(1)]
+    return [first, first if scheme.case.symmetric() and scheme.types.common else solve(1)]
 
 
 def _program_check(scheme: Scheme, own: Gains, net: Array) -> ProgramCheck:

@@ -129,7 +129,7 @@ def between(scheme: Scheme, rule: TaxRule, net: Array) -> Continuum:
     while True:
         found = [
             worst
-            for firm in ((0,) if scheme.case.alike() and types.common else (0, 1))
+            for firm in ((0,) if scheme.case.symmetric() and types.common else (0, 1))
             if (worst := _firm(scheme, firm, each[firm], rule, net[firm])) is not None
         ]
         if not found:

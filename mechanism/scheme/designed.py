@@ -1,9 +1,9 @@
 """Transfers that are solved for, in the market: the tax rule `designed`, and the second best, which
 chooses levels by lottery as well.
 
-Both are programs on the market as a setting (`mechanism.scheme.market_setting`). With given levels
-every point at which incentives are checked counts as a type, the points between the types with
-probability zero, so that truth and participation are asked there too.
+Both are programs on the market as an environment (`mechanism.scheme.market_environment`). With
+given levels every point at which incentives are checked counts as a type, the points between the
+types with probability zero, so that truth and participation are asked there too.
 """
 
 from __future__ import annotations
@@ -83,13 +83,15 @@ def design_transfers(plan: AllocationRule, options: MechanismOptions) -> Designe
     beside the proof. None where the objective has no limit, the solver gives no answer, or that
     there is none is not proven.
     """
-    program = build(plan.setting, asked(options), plan)
+    program = build(plan.environment, asked(options), plan)
     answer, contradiction = solve(program), None
     if answer.x is None and answer.status != "unbounded":
         contradiction = proof(program)
         if contradiction is None:
             return None
-        program = build(plan.setting, asked(options).model_copy(update={"budget": "none"}), plan)
+        program = build(
+            plan.environment, asked(options).model_copy(update={"budget": "none"}), plan
+        )
         answer = solve(program)
     return None if answer.x is None else _read(program, answer, options, contradiction)
 
@@ -97,12 +99,12 @@ def design_transfers(plan: AllocationRule, options: MechanismOptions) -> Designe
 def _cheapest_of(plan: AllocationRule) -> Array:
     """The net transfers (2, own reports, rival's) of least outlay under Bayesian truth-telling and
     interim participation; NaN if none."""
-    setting = plan.setting
-    interim = np.stack([interim_by_report(setting, i, plan.value(i)) for i in (0, 1)])
+    environment = plan.environment
+    interim = np.stack([interim_by_report(environment, i, plan.value(i)) for i in (0, 1)])
     return least_transfers(
         interim,
-        np.stack([setting.interim(i, setting.outside[i]) for i in (0, 1)]),
-        setting.probabilities[0],
+        np.stack([environment.interim(i, environment.outside[i]) for i in (0, 1)]),
+        environment.probabilities[0],
     )
 
 
@@ -116,16 +118,16 @@ def _read(
     plan, (first, second) = unpack(program, cheapest(program, answer))
     if in_closed_form(options) and np.isfinite(least := _cheapest_of(plan)).all():
         first, second = least[0], least[1].T  # the same but for the solver's tolerance
-    setting = program.space.given
+    environment = program.space.given
     return Designed(
         plan=plan,
         transfers=(
-            read_only(np.broadcast_to(first, setting.shape)),
-            read_only(np.broadcast_to(second, setting.shape)),
+            read_only(np.broadcast_to(first, environment.shape)),
+            read_only(np.broadcast_to(second, environment.shape)),
         ),
         status="optimal" if contradiction is None else "infeasible",
         objective=options.objective,
         objective_value=objective_value(program, answer.value),
-        binding=named(setting, program.rows, answer.prices),
+        binding=named(environment, program.rows, answer.prices),
         contradiction=contradiction,
     )

@@ -164,7 +164,7 @@ def earned(assignment: Assignment, payoff: str, observed: bool = False) -> Earne
     truth = assignment.kept(payoff)
     return Earned(
         at=np.arange(n),
-        tables=(first, first if assignment.alike else table(1)),
+        tables=(first, first if assignment.symmetric else table(1)),
         truth=truth + assignment.subsidy if observed else truth,
         weights=assignment.types.weights,
         size=np.abs(assignment.utility).max((0, -2, -1)),
@@ -200,7 +200,7 @@ def free_earned(assignment: Assignment, payoff: str) -> Earned | None:
     square = np.ix_(picked, types.nodes)
     first = _free(assignment, 0, picked, payoff)
     # Equal firms deviate alike.
-    second = first if case.alike() and types.common else _free(assignment, 1, picked, payoff)
+    second = first if case.symmetric() and types.common else _free(assignment, 1, picked, payoff)
     return Earned(
         at=picked,
         tables=(first - assignment.subsidy[0][square], second - assignment.subsidy[1][square]),

@@ -53,7 +53,7 @@ class PrivateGame:
         return replace(self, case=self.case.take(markets), rates=self.rates[:, markets])
 
     @property
-    def alike(self) -> bool:
+    def symmetric(self) -> bool:
         """Whether nothing distinguishes the firms of any market."""
         equal = interchangeable(self.case, self.types.points, self.types.parameter)
         return equal and bool((self.rates[0] == self.rates[1]).all())
@@ -219,11 +219,11 @@ def private_equilibrium(
     begun = np.isfinite(start).all(-1)
     start = np.nan_to_num(start)
     mirrored = start[:, [1, 0, 3, 2]]
-    alike = game.alike and np.allclose(start, mirrored, 1e-9, 1e-12)
-    start = (start + mirrored) / 2 if alike else start
+    symmetric = game.symmetric and np.allclose(start, mirrored, 1e-9, 1e-12)
+    start = (start + mirrored) / 2 if symmetric else start
     K = len(types.nodes)
     begin = np.stack([np.repeat(start[:, None, [i, 2 + i]], K, axis=1) for i in (0, 1)])
-    found = examined(game, _settled(game, begin, alike), searched, tolerances)
+    found = examined(game, _settled(game, begin, symmetric), searched, tolerances)
     found = replace(found, converged=found.converged & begun)
     return found.reshaped(lead)
 
@@ -240,7 +240,7 @@ def private_game(
     return PrivateGame(case=case.flat(), types=types, rates=every, sharing_range=sharing_range)
 
 
-def _settled(game: PrivateGame, strategy: Array, alike: bool) -> Array:
+def _settled(game: PrivateGame, strategy: Array, symmetric: bool) -> Array:
     """Where best replies of the types lead from strategies (2, C, K, 2), after `ROUNDS` at most."""
     strategy = strategy.copy()
     moving = np.arange(strategy.shape[1])
@@ -248,7 +248,7 @@ def _settled(game: PrivateGame, strategy: Array, alike: bool) -> Array:
         before = strategy[:, moving].copy()
         some = game.take(moving)
         for firm in (0, 1):
-            if firm and alike:  # equal firms answer alike
+            if firm and symmetric:  # equal firms answer alike
                 strategy[1, moving] = strategy[0, moving]
                 continue
             rivals, own = strategy[1 - firm, moving], strategy[firm, moving]
@@ -278,12 +278,12 @@ def examined(
     """
     types, unit = game.types, game.unit
     C, M = strategy.shape[1], types.size
-    alike = game.alike and bool((strategy[0] == strategy[1]).all())
+    symmetric = game.symmetric and bool((strategy[0] == strategy[1]).all())
     looked = np.arange(M) if searched is None else searched
     answers, payoffs, costs = np.empty((2, C, M, 2)), np.empty((2, C, M)), np.empty((2, C, M))
     worst, regret, everybody = np.zeros(C), np.zeros(C), np.ones(C, bool)
     for firm in (0, 1):
-        if firm and alike:
+        if firm and symmetric:
             answers[1], payoffs[1], costs[1] = answers[0], payoffs[0], costs[0]
             continue
         rivals, points = strategy[1 - firm], types.of(firm)

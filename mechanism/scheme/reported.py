@@ -95,7 +95,7 @@ class Assignment:
         return self.utility - self.reported_cost - self.rival_cost
 
     @cached_property
-    def alike(self) -> bool:
+    def symmetric(self) -> bool:
         """Whether both firms see the same, up to rounding."""
         return self.types.common and all(
             np.allclose(a[0], a[1], 1e-12, 0)

@@ -1,8 +1,8 @@
 """The second best: levels drawn by lottery, solved for together with the transfers.
 
 At every pair of types the lottery is over the levels that maximise w x welfare + (1 - w) x joint
-profit for the weights w of `market_setting.WEIGHTS`: what must be given up of welfare where public
-money is dear or firms may stay out is taken there.
+profit for the weights w of `market_environment.WEIGHTS`: what must be given up of welfare where
+public money is dear or firms may stay out is taken there.
 """
 
 from __future__ import annotations
@@ -24,7 +24,12 @@ from mechanism.scheme.behaviour import (
 )
 from mechanism.scheme.designed import Designed, design_transfers
 from mechanism.scheme.incentives import Earned
-from mechanism.scheme.market_setting import WEIGHTS, NoSettingError, market_setting, menu_levels
+from mechanism.scheme.market_environment import (
+    WEIGHTS,
+    NoEnvironmentError,
+    market_environment,
+    menu_levels,
+)
 from mechanism.scheme.preparation import Scheme
 from mechanism.scheme.rule_results import Lottery
 
@@ -104,10 +109,10 @@ def lottery_scheme(scheme: Scheme) -> LotteryScheme | None:
     types, outside = here.types, here.own_outside
     try:
         menu = menu_levels(here.case, types.types, True, here.assignment.levels[0])
-    except NoSettingError:
+    except NoEnvironmentError:
         return None
     found = design_transfers(
-        market_setting(here.case, types.everywhere(), menu, over_states(outside)), here.options
+        market_environment(here.case, types.everywhere(), menu, over_states(outside)), here.options
     )
     if found is None or found.plan.lottery is None:
         return None

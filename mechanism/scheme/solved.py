@@ -85,15 +85,15 @@ def design_of(scheme: Scheme) -> Designed | None:
     # Not at the top: what states the program takes longer to import than a case without types to
     # evaluate.
     from mechanism.scheme.designed import design_transfers
-    from mechanism.scheme.market_setting import both_types_setting, market_setting
+    from mechanism.scheme.market_environment import both_types_environment, market_environment
 
     types, outside = scheme.types, scheme.own_outside
     if not np.isfinite(outside).all():
         return None
     if types.private_values:
-        plan = market_setting(
+        plan = market_environment(
             scheme.case, types.everywhere(), scheme.assignment.levels[:1], over_states(outside)
         )
     else:
-        plan = both_types_setting(scheme)
+        plan = both_types_environment(scheme)
     return design_transfers(plan, scheme.options)

@@ -23,7 +23,7 @@ from mechanism.scheme.allocation import allocate, given_levels
 from mechanism.scheme.preparation import Scheme, scheme_at
 
 
-class NoSettingError(Exception):
+class NoEnvironmentError(Exception):
     """The market gives no setting: the message says which of its problems has no solution."""
 
 
@@ -44,7 +44,7 @@ def menu_levels(
     if planner is None:
         optimum = allocate(case, points)
         if not optimum.solved:
-            raise NoSettingError(
+            raise NoEnvironmentError(
                 "the planner's problem has no solution at some pair of types; pigou evaluate"
                 " says why"
             )
@@ -61,14 +61,14 @@ def menu_levels(
             )
             menu.append(solve_lanes(pairs, blend, size * size).levels.reshape(planner.shape))
         if not np.isfinite(menu).all():
-            raise NoSettingError(
+            raise NoEnvironmentError(
                 "some levels between the planner's and the alliance's were not found at some pair"
                 " of types"
             )
     return np.stack(menu)
 
 
-def market_setting(
+def market_environment(
     case: Case, types: TypeSpace, menu: Array, outside: tuple[Array, Array]
 ) -> AllocationRule:
     """The planner's levels at every pair of types as a plan over a setting; `menu` (m, K, K, 4)
@@ -89,7 +89,7 @@ def market_setting(
             for t in types.types_of(firm)
         ]
         values.append(np.stack(own))
-    setting = Environment(
+    environment = Environment(
         name="market",
         players=case.firms,
         types=(first_types, second_types),
@@ -106,10 +106,10 @@ def market_setting(
         public_value=account(flat, levels, bertrand_matrix).consumer_surplus.sum(-1),
         menu=(np.arange(states)[:, None] + states * np.arange(len(menu))).reshape(size, size, -1),
     )
-    return AllocationRule(setting, chosen=np.arange(states).reshape(size, size))
+    return AllocationRule(environment, chosen=np.arange(states).reshape(size, size))
 
 
-def both_types_setting(scheme: Scheme) -> AllocationRule:
+def both_types_environment(scheme: Scheme) -> AllocationRule:
     """The planner's levels as a plan where both types move both profits, every point a type.
 
     A firm's value of the alternative of a state is what it earns at the levels for those reports
@@ -121,7 +121,7 @@ def both_types_setting(scheme: Scheme) -> AllocationRule:
     size = types.size
     first, second = scheme.earned(payoff).tables
     kept = sum(over_states(scheme.assignment.kept(payoff)))
-    setting = Environment(
+    environment = Environment(
         name="market",
         players=scheme.case.firms,
         types=(types.of(0), types.of(1)),
@@ -133,7 +133,7 @@ def both_types_setting(scheme: Scheme) -> AllocationRule:
         outside=over_states(scheme.own_outside),
         public_value=(scheme.assignment.welfare[0] - kept).ravel(),
     )
-    return AllocationRule(setting, chosen=np.arange(size * size).reshape(size, size))
+    return AllocationRule(environment, chosen=np.arange(size * size).reshape(size, size))
 
 
 def outside_options(
@@ -145,7 +145,7 @@ def outside_options(
     on_market = participation == "ir_market"
     market = allocate(case, listed.points, TODAY, listed.parameter) if on_market else None
     if market is not None and not market.solved:
-        raise NoSettingError(
+        raise NoEnvironmentError(
             "the market has no equilibrium at some pair of types, so there is no outside option"
         )
     options = MechanismOptions(participation=participation, timing=timing)  # type: ignore[arg-type]
@@ -155,7 +155,7 @@ def outside_options(
         case, listed, options, given_levels(planner), market, plain=beside
     ).own_outside
     if not np.isfinite(outside).all():
-        raise NoSettingError(
+        raise NoEnvironmentError(
             "the market with private types has no equilibrium that was found, so there is no"
             " outside option"
         )
