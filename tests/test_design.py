@@ -217,7 +217,7 @@ def coarse(
 
 
 @pytest.mark.parametrize(
-    ("setting", "ties"),
+    ("environment", "ties"),
     [
         (coarse(), Ties(states=4, otherwise="possible")),  # kept, it brings money
         # staying out is worth more than all that can be gained
@@ -242,7 +242,9 @@ def test_an_impossibility_says_which_way_ties_are_broken(
 
 
 @pytest.mark.parametrize(
-    "setting", [coarse(alternatives=("keep", "trade")), coarse(dearer=0.01)], ids=["kept", "dearer"]
+    "environment",
+    [coarse(alternatives=("keep", "trade")), coarse(dearer=0.01)],
+    ids=["kept", "dearer"],
 )
 def test_where_ties_are_kept_efficient_trade_is_possible(environment: Environment) -> None:
     assert design(environment, DesignOptions()).status == "optimal"
