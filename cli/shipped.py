@@ -24,6 +24,11 @@ def names() -> list[str]:
     return sorted(path.stem for path in folder().glob("*.yaml"))
 
 
+def published_names() -> list[str]:
+    """Names of the shipped cases that are examples in print, sorted."""
+    return sorted(f"published/{path.stem}" for path in (folder() / "published").glob("*.yaml"))
+
+
 def setting_names() -> list[str]:
     """Names of the shipped settings, sorted."""
     return sorted(f"settings/{path.stem}" for path in (folder() / "settings").glob("*.yaml"))
@@ -40,8 +45,8 @@ def data_names() -> list[str]:
 
 
 def every_name() -> list[str]:
-    """Names of all shipped files: cases, then settings, designs, and data."""
-    return [*names(), *setting_names(), *design_names(), *data_names()]
+    """Names of all shipped files: cases, those in print, settings, designs, and data."""
+    return [*names(), *published_names(), *setting_names(), *design_names(), *data_names()]
 
 
 def find(name: str) -> Path | None:

@@ -14,6 +14,7 @@ from cli.output.whole import write_whole
 EPILOG = """\b
 Examples:
   pigou examples list
+  pigou examples list --published
   pigou examples copy two_vendors
   pigou examples copy --all cases"""
 
@@ -39,9 +40,23 @@ def _found(name: str) -> Path:
 
 
 @app.command("list")
-def list_cases() -> None:
+def list_cases(
+    published: Annotated[
+        bool,
+        typer.Option(
+            "--published",
+            help="Those with figures in print: the source, what it has, what is right.",
+        ),
+    ] = False,
+) -> None:
     """List the shipped cases, settings and designs: name and title."""
     from market.casefile.files import read_document
+
+    if published:
+        from cli.pages.published import published_page
+
+        print(published_page(), end="")
+        return
 
     names = shipped.every_name()
     width = max(map(len, names), default=0)

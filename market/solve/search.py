@@ -174,8 +174,10 @@ def polish(
                 np.minimum(x[:, k] + h, upper[:, k]),
                 np.maximum(x[:, k] - h, lower[:, k]),
             )
-            jacobian[:, :, k] = (slope(up)[0] - slope(down)[0]) / (up[:, k] - down[:, k])[:, None]
-        held = ((x <= lower) & (gradient < 0)) | ((x >= upper) & (gradient > 0))
+            # what has one admissible value only cannot be moved, and is held below
+            width = np.where(lower[:, k] < upper[:, k], up[:, k] - down[:, k], 1.0)
+            jacobian[:, :, k] = (slope(up)[0] - slope(down)[0]) / width[:, None]
+        held = ((x <= lower) & (gradient < 0)) | ((x >= upper) & (gradient > 0)) | ~(lower < upper)
         if (residual <= tolerances.target).all():
             break
         matrix = np.where(held[:, :, None] | held[:, None, :], 0.0, jacobian)
