@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from wild_markets import made
 from wild_search import read
 
-from market.model.case import Case
-from market.model.cost import COST_FORMS, cost_derivatives
+from market.model.case import Case, levels
+from market.model.cost import COST_FORMS, cost_derivatives, unit_cost
 from market.model.outcome import Binding, Outcome, account
 from market.model.payoff import Payoff
 from market.model.pricing import bertrand_matrix, revenue_matrices
@@ -26,6 +26,7 @@ from market.regimes import (
     REGIMES,
     Regime,
     benefit_matrix,
+    deviation_bounds,
     level_bounds,
     solve_markets,
     solve_regime,
@@ -272,6 +273,15 @@ def test_a_harmful_small_firm_is_told_not_to_invest() -> None:
     assert outcome.status == "corner"
     assert levels_of(outcome)[3] == 0
     assert Binding("investment", 1, 0.0) in outcome.certificate.bounds
+
+
+def test_investment_of_a_deviation_ends_where_the_rivals_unit_cost_is_nil() -> None:
+    case = market(unit_cost=([5, 1], [1, 0.5], 0, 0))
+    _, upper = deviation_bounds(case, levels(0.0, [0.0, 0.0])[None])
+    assert upper[0, 2:].tolist() == [1 / 0.5, 5 / 1]
+    least = unit_cost(case, levels(1.0, upper[0, 2:]))
+    assert least is not None
+    assert np.allclose(least.value, 0)
 
 
 @pytest.mark.parametrize("key", ["joint_profit", "social_optimum", "first_best"])

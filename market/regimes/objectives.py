@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from market.model.case import INVESTMENT, SHARING, Array, Case
+from market.model.case import INVESTMENT, SHARING, Array, Case, rival
 from market.model.cost import received_at_nil
 from market.model.payoff import Payoff, firm_payoffs
 from market.model.reply import best_reply
@@ -29,12 +29,12 @@ def level_bounds(
 def deviation_bounds(case: Case, x: Array) -> tuple[Array, Array]:
     """Bounds (L, 4) for deviations from levels x (L, 4) by those who like a low unit cost.
 
-    Where sharing lowers unit costs, investment stays below what would make them negative at full
-    sharing, or at x if that is more.
+    Where sharing lowers unit costs, investment stays below what would make the rival's negative
+    at full sharing, or at x if that is more.
     """
     lower, upper = level_bounds(case, len(x))
     if case.unit_cost is not None and np.any(case.unit_cost.spillover):
-        enough = received_at_nil(case.unit_cost)
+        enough = rival(received_at_nil(case.unit_cost))
         upper[:, INVESTMENT] = np.minimum(
             upper[:, INVESTMENT], np.maximum(enough, x[:, INVESTMENT])
         )
