@@ -133,6 +133,12 @@ ROOMS = {
         "mechanism.ranking",
         "mechanism.report",
     ),
+    "cli.pictures": (
+        "cli.output",
+        "cli.pages",
+        "mechanism.casefile",
+        "mechanism.report",
+    ),
     "cli.batch": (
         "cli.output",
         "cli.pages",
@@ -156,6 +162,7 @@ ROOMS = {
     "cli.commands": (
         "cli.output",
         "cli.pages",
+        "cli.pictures",
         "cli.batch",
         "market.calibrate",
         "cli.results",
@@ -256,14 +263,29 @@ def test_a_module_has_something_of_its_own(path: Path) -> None:
     )
 
 
-def test_one_module_imports_cvxpy() -> None:
+@pytest.mark.parametrize(
+    ("library", "place"),
+    [("cvxpy", "mechanism/design/cvx.py"), ("matplotlib", "cli/pictures/canvas.py")],
+)
+def test_one_module_imports_a_library_that_is_slow_to_load(library: str, place: str) -> None:
+    """Imports for types alone load nothing."""
     users = {
         str(path.relative_to(ROOT))
         for path in MODULES
-        for name, _ in imported(path)
-        if name.split(".")[0] == "cvxpy"
+        for name, line in imported(path)
+        if name.split(".")[0] == library and line not in for_types(path)
     }
-    assert users == {"mechanism/design/cvx.py"}
+    assert users == {place}
+
+
+def for_types(path: Path) -> set[int]:
+    """The lines of a module that only a type checker reads."""
+    return {
+        inner.lineno
+        for node in tree_of(path).body
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for inner in node.body
+    }
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -21,6 +21,7 @@ from cli.options import (
     chosen,
 )
 from cli.output.write import Target, say
+from cli.pictures.option import asked, picture_option
 
 EPILOG = """\b
 Examples:
@@ -29,6 +30,7 @@ Examples:
   pigou evaluate two_vendors.yaml --switches       where another policy wins
   pigou evaluate two_vendors.yaml --format json --out result.json
   pigou evaluate two_vendors.yaml --format csv     the comparison of policies
+  pigou evaluate two_vendors.yaml --picture who_gains --out gains.svg
 
 Exit code 3: a regime has no solution, or an expected result is missed."""
 
@@ -43,6 +45,7 @@ def evaluate(
     strict: StrictOption = False,
     stamp: StampOption = False,
     emit_python: EmitOption = False,
+    picture: Annotated[str | None, picture_option("evaluate")] = None,
     details: Annotated[
         bool,
         typer.Option(
@@ -66,7 +69,8 @@ def evaluate(
     mechanism, who would join, and the policies side by side follow.
     """
     target = Target(out, [case])
-    form = chosen(form, out, script=emit_python, sheets=True)
+    drawn = asked("evaluate", picture, form, out, script=emit_python)
+    form = chosen(form, None if drawn else out, script=emit_python, sheets=True)
     if emit_python:
         from cli.results.script import evaluate_script
         from cli.shipped import load
@@ -90,8 +94,9 @@ def evaluate(
         csv=lambda: as_csv(comparison_rows([result], labels)),
         sheets=lambda: evaluation_sheets(result, labels[0]),
         stamp=stamp,
+        instead=drawn,
     )
-    if form is not OutputFormat.table or out is not None:
+    if form is not OutputFormat.table or out is not None or drawn is not None:
         say((f"warning: {warning['message']}" for warning in result["warnings"]), quiet=quiet)
     finish([result], target, quiet=quiet, strict=strict)
 

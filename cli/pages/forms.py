@@ -28,8 +28,13 @@ def deliver(
     csv: Callable[[], str],
     sheets: Callable[[], bytes] | None = None,
     stamp: bool = False,
+    instead: Callable[[Any, Target], None] | None = None,
 ) -> None:
-    """Write a result, whose tree or list of rows is its JSON, to where it goes."""
+    """Write a result, whose tree or list of rows is its JSON, to where it goes; `instead` writes
+    what is made of it in place of that."""
+    if instead is not None:
+        instead(result, target)
+        return
     told = list(_provenances(result))
     if stamp:
         for each in told:

@@ -1,0 +1,74 @@
+"""Every picture: its name, of which commands, and what draws it. Loads nothing that draws."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cli.pictures.canvas import Drawn
+
+
+class NoPicture(Exception):  # noqa: N818 - a finding, not an error of the program
+    """Why a result has no such picture, and what would have one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """A picture and everything true of it."""
+
+    name: str
+    """What `--picture` and pages call it."""
+    title: str
+    """What it shows, whatever the case."""
+    commands: tuple[str, ...]
+    """Of whose results it is drawn."""
+    module: str
+    """The module of this room that has the function of its name, from what `--format json` of such
+    a command holds to a `Drawn`."""
+
+    def draw(self, result: Any) -> Drawn:
+        """The picture of what `--format json` of such a command holds.
+
+        Raises:
+            NoPicture: The result has nothing to show, with the reason.
+            ImportError: matplotlib is not installed.
+        """
+        from cli.pictures.canvas import styled
+
+        make = getattr(import_module(f"cli.pictures.{self.module}"), self.name)
+        with styled():
+            drawn: Drawn = make(result)
+        return drawn
+
+
+PICTURES: Mapping[str, Picture] = {
+    picture.name: picture
+    for picture in (
+        Picture(
+            name="who_gains",
+            title="Who gains by policy",
+            commands=("evaluate",),
+            module="gains",
+        ),
+    )
+}
+"""Every picture, by its name."""
+
+
+def pictures_of(command: str) -> tuple[Picture, ...]:
+    """Those that a command's result may have."""
+    return tuple(picture for picture in PICTURES.values() if command in picture.commands)
+
+
+def drawn_of(command: str, result: Any) -> dict[str, Drawn]:
+    """Every picture that a command's result has, by its name."""
+    found = {}
+    for picture in pictures_of(command):
+        try:
+            found[picture.name] = picture.draw(result)
+        except NoPicture:
+            continue
+    return found
