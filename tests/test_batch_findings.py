@@ -150,6 +150,14 @@ def test_groups_of_many_values_are_of_equal_size() -> None:
             "has something else than numbers in the column welfare",
         ),
         (
+            f"{HEAD}\n1,nash,converged,-1e308,1,1,1,nash\n",
+            "has -1e+308 in the column welfare, which is no figure of a market",
+        ),
+        (
+            f"{HEAD},cost.scale\n1,nash,converged,1,1,1,1,nash,inf\n",
+            "has inf in the column cost.scale, which is no figure of a market",
+        ),
+        (
             "case_id,policy,status,welfare\n1,nash,converged,1\n",
             "was written by an older version of pigou: it has no column recommended; run",
         ),

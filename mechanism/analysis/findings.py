@@ -32,6 +32,9 @@ FEW = 8
 """Values up to which each is a group of its own."""
 DOUBT = 0.05
 """How often the win rates of some pair of groups are called different where all are the same."""
+LARGEST = 1e150
+"""Of a figure: what is larger cannot be squared, nor a column of it added up."""
+
 NEEDED = ("recommended", "best", "competes", "value")
 """The columns of a result that say what is recommended."""
 
@@ -243,16 +246,22 @@ def read_result(path: Path, carried: Collection[str] = ()) -> Result:
         truth=words("ic"),
         joining=words("ir"),
         best=words("best")[:, 0],
-        keys={
-            name: frame[name].to_numpy()[::width] for name in frame.columns if name not in written
-        },
+        keys={name: _key(frame[name])[::width] for name in frame.columns if name not in written},
     )
+
+
+def _key(column: Any) -> NDArray[Any]:
+    """A column of what was varied."""
+    values: NDArray[Any] = column.to_numpy()
+    if values.dtype.kind in "fiu":
+        _countable(column.name, values)
+    return values
 
 
 def _numbers(column: Any) -> Array:
     """A column of figures."""
     try:
-        return np.asarray(pd.to_numeric(column).to_numpy(float))
+        figures = np.asarray(pd.to_numeric(column).to_numpy(float))
     except (
         ValueError,
         TypeError,
@@ -262,6 +271,18 @@ def _numbers(column: Any) -> Array:
             f"has something else than numbers in the column {column.name}:"
             f" {str(error).splitlines()[0]}"
         ) from None
+    _countable(column.name, figures)
+    return figures
+
+
+def _countable(name: object, figures: NDArray[Any]) -> None:
+    """Refuses figures that cannot be added up or squared."""
+    large = figures[np.abs(figures) > LARGEST]
+    if large.size:
+        raise ResultError(
+            f"has {large[0]:g} in the column {name}, which is no figure of a market: correct it, or"
+            " run the batch again"
+        )
 
 
 def findings(result: Result, by: list[str]) -> Findings:
