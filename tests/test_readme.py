@@ -13,10 +13,13 @@ from typing import Any, NamedTuple
 import pytest
 from command import Run
 
+import pigou
+
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 DOCS = ROOT / "docs"
-PAGES = (README, *sorted(DOCS.glob("*.md")))
+PAGES = (README, *sorted(DOCS.rglob("*.md")))
+TUTORIALS = sorted((DOCS / "tutorials").glob("*.md"))
 LEFT_OUT = "..."
 """Stands between two sections of an output that is shown in part."""
 
@@ -41,9 +44,10 @@ class Shown(NamedTuple):
 
 
 def shown() -> list[Shown]:
-    """Every command whose output is shown, page by page."""
+    """Every command whose output is shown, page by page; tutorials run as a whole."""
     blocks = re.compile(r"^```\n\$ (pigou [^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-    return [Shown(page, *block) for page in PAGES for block in blocks.findall(text(page))]
+    pages = [page for page in PAGES if page not in TUTORIALS]
+    return [Shown(page, *block) for page in pages for block in blocks.findall(text(page))]
 
 
 def sections(output: str) -> list[str]:
@@ -56,11 +60,15 @@ def sections(output: str) -> list[str]:
 @pytest.mark.slow
 @pytest.mark.parametrize("one", shown(), ids=lambda one: f"{one.page.name}: {one.command}")
 def test_output_shown_is_output_given(one: Shown, run: Run) -> None:
+    check_output(one.command, one.output, run)
+
+
+def check_output(command: str, output: str, run: Run) -> None:
     """Whole sections in their order; some may be left out where that is marked."""
-    _, *arguments = shlex.split(one.command)
+    _, *arguments = shlex.split(command)
     ran = run(*arguments)
     given, at, skipping = sections(ran.out + ran.err), 0, False
-    for section in sections(one.output):
+    for section in sections(output):
         if section == LEFT_OUT:
             skipping = True
             continue
@@ -70,6 +78,30 @@ def test_output_shown_is_output_given(one: Shown, run: Run) -> None:
         assert given[at] == section
         at, skipping = at + 1, False
     assert skipping or at == len(given)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", TUTORIALS, ids=lambda page: page.name)
+def test_tutorials_run_from_their_first_line_to_their_last(
+    page: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In an empty folder: commands, files that begin with their name, and Python."""
+    monkeypatch.chdir(tmp_path)
+    known: dict[str, Any] = {}
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", text(page), re.MULTILINE | re.DOTALL)
+    assert {"sh", ""} <= {kind for kind, _ in blocks}
+    for kind, block in blocks:
+        first, _, rest = block.partition("\n")
+        if kind == "yaml":
+            Path(first.removeprefix("# ")).write_text(rest, encoding="utf-8")
+        elif kind == "python":
+            exec(block, known)
+        elif kind == "sh":
+            for line in block.splitlines():
+                _, *arguments = shlex.split(line, comments=True)
+                assert run(*arguments).code == 0, line
+        else:
+            check_output(first.removeprefix("$ "), rest, run)
 
 
 def test_the_readme_is_short_and_shows_the_answer() -> None:
@@ -127,7 +159,14 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 def test_every_page_is_listed() -> None:
     listed = {(DOCS / link.partition("#")[0]).resolve() for link in links(DOCS / "index.md")}
-    assert set(DOCS.glob("*.md")) - {DOCS / "index.md"} - listed == set()
+    assert set(DOCS.rglob("*.md")) - {DOCS / "index.md"} - listed == set()
+
+
+def test_everything_public_has_its_reference() -> None:
+    page = text(DOCS / "api.md")
+    named = set(re.findall(r"^\.\. auto(?:class|function):: pigou\.(\w+)$", page, re.MULTILINE))
+    assert named == set(pigou.__all__) - {"REGIMES", "__version__"}
+    assert {f"pigou.{name}" for name in set(pigou.__all__) - named} <= code(DOCS / "api.md")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -244,11 +244,17 @@ class Outcome:
     says why."""
 
     regime: str
+    """Which, by its key."""
     status: Status
+    """Whether it is solved, or why there are no figures."""
     message: str | None
+    """The same in words, with what would mend the case; None where nothing is to be said."""
     levels: Array | None
+    """(4,): sharing (0 to 1) of both firms, then investment (quantity) of both."""
     accounts: Accounts | None
+    """Prices, quantities and money at these levels."""
     certificate: Certificate
+    """Why it may be believed."""
     firms: tuple[str, str] = FIRMS
     """What the firms are called."""
 

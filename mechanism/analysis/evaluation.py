@@ -63,8 +63,8 @@ def solve(case: PolicyCase, regime: str = TODAY) -> Outcome:
         regime: `nash`, `joint_profit`, `social_optimum` or another of `REGIMES`.
 
     Returns:
-        Levels, prices, quantities and money with the certificate: residual, curvature, global
-        regret. Without a solution every figure is None and `message` says why.
+        Levels, prices, quantities and money with the certificate (residual, curvature, global
+        regret). Without a solution every figure is None and `message` says why.
 
     Raises:
         TypeError: `case` is a bare market, which nothing has validated.

@@ -145,7 +145,7 @@ def sweep(
         policies: Their names, as `compare` lists them; those that may be recommended if None.
 
     Returns:
-        A row per combination and policy, the last key's values the fastest: the keys, the policy,
+        A row per combination and policy, the last key's values the fastest, with keys, policy,
         its status and figures (money and quantities in the case's units), whether it is
         recommended. A combination that is no admissible market has the status `bad_case` and a
         message.

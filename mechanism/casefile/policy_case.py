@@ -53,15 +53,19 @@ class PolicyCase:
     path: Path | None = None
     """Where it was read; None where it was not."""
     name: str = field(init=False)
+    """What the case is called."""
     market: Case = field(init=False)
     """The market as arrays that cannot be written to."""
     types: UniformTypes | ListedTypes | None = field(init=False)
     """What is private; None where nothing is."""
     mechanism: MechanismOptions = field(init=False)
+    """The policy, the standard and the constraints it is held to."""
     units: Units = field(init=False)
+    """Names of the units."""
     uncertainty: Uncertainty | None = field(init=False)
     """What is not known exactly; None where everything is certain."""
     expect: Mapping[str, Expected] = field(init=False)
+    """Figures that its file expects, by dotted key of the result."""
     text: str = field(init=False)
     """The case with every default filled in, as JSON."""
 
