@@ -23,12 +23,18 @@ from cli.commands import (
     what_if,
 )
 
+FIRST_STEPS = """\b
+First steps:
+  pigou examples copy two_vendors                       a market to practise on
+  pigou evaluate two_vendors.yaml                       what to do about it
+  pigou what-if two_vendors.yaml --set cost.scale=15    what a change does"""
+
 app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="\b\nStart with:\n  pigou examples copy two_vendors && pigou evaluate two_vendors.yaml",
+    epilog=FIRST_STEPS,
 )
 app.command("evaluate", epilog=evaluate.EPILOG)(evaluate.evaluate)
 app.command("compare", epilog=compare.EPILOG)(compare.compare)

@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from cli.completion import case_files
+
 
 class OutputFormat(StrEnum):
     """How a result is printed."""
@@ -76,11 +78,21 @@ def _refused(why: str, remedy: str = "; choose another ending") -> typer.BadPara
 
 CaseFile = Annotated[
     Path,
-    typer.Argument(metavar="CASE", help="A case file: YAML, JSON or TOML.", show_default=False),
+    typer.Argument(
+        metavar="CASE",
+        help="A case file: YAML, JSON or TOML.",
+        show_default=False,
+        autocompletion=case_files,
+    ),
 ]
 CaseFiles = Annotated[
     list[Path],
-    typer.Argument(metavar="CASE...", help="Case files: YAML, JSON or TOML.", show_default=False),
+    typer.Argument(
+        metavar="CASE...",
+        help="Case files: YAML, JSON or TOML.",
+        show_default=False,
+        autocompletion=case_files,
+    ),
 ]
 FormatOption = Annotated[
     OutputFormat | None,

@@ -71,7 +71,7 @@ def formula(translator: Any, node: nodes.math) -> None:
 def displayed(translator: Any, node: nodes.math_block) -> None:
     """A formula on lines of its own."""
     shown = tex2mathml(node.astext(), as_block=True)
-    translator.body.append(f'<div class="math">{shown}</div>\n')
+    translator.body.append(f'<div class="math" style="margin: 1em 0">{shown}</div>\n')
     raise nodes.SkipNode
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cli.completion import keys_to_set, keys_to_vary, policy_names
 from cli.exit_codes import NOT_MET
 from cli.options import (
     CaseFile,
@@ -51,6 +52,7 @@ def what_if(
             metavar="KEY=VALUE|@FILE",
             help="Change a value; may be repeated.",
             show_default=False,
+            autocompletion=keys_to_set,
         ),
     ] = None,
     vary: Annotated[
@@ -60,6 +62,7 @@ def what_if(
             metavar="KEY=LO:HI:N",
             help="Let a key run from LO to HI over N points (51); once or twice.",
             show_default=False,
+            autocompletion=keys_to_vary,
         ),
     ] = None,
     policies: Annotated[
@@ -69,6 +72,7 @@ def what_if(
             metavar="NAME",
             help="A policy to follow, by the names of `pigou evaluate`; may be repeated.",
             show_default="all that may be recommended, and the planner",
+            autocompletion=policy_names,
         ),
     ] = None,
     form: FormatOption = None,
