@@ -9,6 +9,7 @@ import compare_ranking
 import numpy as np
 import pytest
 
+from market.regimes import solve_regime
 from mechanism.analysis.evaluation import evaluate
 from mechanism.analysis.many import solve_many
 from mechanism.casefile.policies import compared
@@ -65,6 +66,27 @@ def check(case: PolicyCase) -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_one_at_a_time_and_many_at_once_name_the_same_winner(seed: int, private: bool) -> None:
     check(drawn(seed, private))
+
+
+@pytest.mark.slow
+def test_a_planner_without_a_limit_at_the_end_of_the_types_leaves_no_advice() -> None:
+    """Between the nodes and the ends of this support welfare begins to grow without limit: today's
+    market stands all the same, nothing that rests on the planner's levels does."""
+    case, keys = drawn(100057, True), ["joint_profit", "social_optimum", "groves"]
+    columns, found = solve_many([case], keys), evaluate(case)
+    assert columns["status"].tolist() == ["converged", "unbounded", "unbounded"]
+    assert not columns["recommended"].any()
+    assert columns["value"][0] == pytest.approx(found.rows["joint_profit"].value, rel=1e-9)
+    assert found.types is not None
+    end = found.types.points[..., -1].max()
+    assert found.rows["social_optimum"].status == "unbounded"
+    there = case.market.with_parameter("cost_spillover", np.full(2, end))
+    assert solve_regime(there, "social_optimum").status == "unbounded"
+    assert found.rows["bayes_nash"].value is not None
+    assert found.rows["joint_profit"].competes
+    assert found.recommendation is not None
+    assert found.recommendation.policy is None
+    assert f"where firms report {end:g} and {end:g}: welfare grows" in found.recommendation.text[0]
 
 
 @pytest.mark.slow

@@ -17,6 +17,7 @@ from mechanism.analysis.many_types import (
     expected_standing,
     market_standing,
     no_levels,
+    no_plan,
     not_asked,
     ordered,
     played_privately,
@@ -48,7 +49,7 @@ from mechanism.report.verdicts import verdicts, warnings
 from mechanism.scheme.allocation import allocate
 from mechanism.scheme.behaviour import ExpectedOutcome
 from mechanism.scheme.full_information import full_information
-from mechanism.scheme.preparation import Scheme, prepare, private_regime
+from mechanism.scheme.preparation import Scheme, over_pairs, prepare, private_regime
 from mechanism.scheme.rule_results import NOT_SETTLED
 
 if TYPE_CHECKING:
@@ -160,9 +161,21 @@ def _private(case: PolicyCase, regimes: Mapping[str, Outcome], types: TypeSpace)
         else None
     )
     fixed = None if scheme is None else fixed_rates(scheme, None if rates is None else rates.rates)
-    private = None if scheme is None else private_market(scheme)
+    today_found = (
+        private_regime(
+            case.market,
+            types,
+            TODAY,
+            over_pairs(case.market, types.points, TODAY, types.parameter).levels,
+        )
+        if scheme is None
+        else scheme.private_market
+    )
+    private = private_market(case.market, types, today_found)
     policies = compared(private=True, unpaid=standard.participation == "none")
     standings = _regime_standings(case.market.flat(), types, regimes, scheme, policies)
+    if scheme is None:
+        standings[GOAL] = no_plan(case.market.flat(), types)
     standings[PRIVATE_MARKET] = one_standing(
         None if private is None else private.expected, missing="no_equilibrium", why=NOT_SETTLED
     )

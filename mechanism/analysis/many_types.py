@@ -21,7 +21,7 @@ from market.regimes import REGIMES, solve_markets, solve_regime
 from mechanism.casefile.policies import GOAL, PRIVATE_MARKET, TODAY, Policy
 from mechanism.casefile.schema import MechanismOptions
 from mechanism.casefile.standard import standard_of
-from mechanism.casefile.types import TypeSpace
+from mechanism.casefile.types import TypeSpace, per_firm
 from mechanism.design.options import NO_TRANSFERS, by_formula
 from mechanism.design.rules import TAX_RULES, TaxRule
 from mechanism.frozen import put
@@ -98,6 +98,8 @@ def solve_block(
     else:
         near = nash if plain else at_points[TODAY].levels
         today = private_regime(case, types, TODAY, near, plain)
+        if beyond:
+            out[GOAL] = no_plan(case, types, at_points[GOAL])
     out[PRIVATE_MARKET] = market_standing(case, types, today)
     out |= {
         policy.key: _at_reports(policy, scheme, out[GOAL])
@@ -262,13 +264,27 @@ def where_claimed(expected: ExpectedOutcome, claimed: NDArray[np.bool_]) -> Expe
     )
 
 
+def no_plan(case: Case, types: TypeSpace, found: Allocation | None = None) -> Standing:
+    """The planner at one market where some pair of reports has no social optimum: that pair's
+    status and reason, whatever the types at the nodes have. `found` are the levels at all pairs of
+    points, where they are known."""
+    if found is None:
+        found = over_pairs(case, types.points, GOAL, types.parameter)
+    lost = ~np.isfinite(found.levels.reshape(types.size, types.size, 4)).all(-1)
+    pair = np.argwhere(lost)[0]
+    points = per_firm(types.points)[[0, 1], pair]
+    alone = solve_regime(case.take([0]).with_parameter(types.parameter, points[None]), GOAL)
+    status = "not_converged" if alone.status in SOLVED else alone.status
+    why = f"where firms report {points[0]:g} and {points[1]:g}: " + (
+        alone.message or "no social optimum was found"
+    )
+    return one_standing(None, missing=status, why=why)
+
+
 def no_levels(goal: Standing) -> Standing:
     """What rests on the planner's levels where some pair of reports has none."""
-    status = np.where(np.isin(goal.status.astype(str), list(SOLVED)), "not_converged", goal.status)
-    why = np.full(len(status), "some pair of reports has no social optimum", object)
-    return Standing(
-        status=status.astype(object), expected=nothing(len(status)), columns={"message": why}
-    )
+    why = np.full(len(goal.status), "some pair of reports has no social optimum", object)
+    return Standing(status=goal.status, expected=nothing(len(why)), columns={"message": why})
 
 
 def not_asked(cases: int, why: str) -> Standing:

@@ -101,7 +101,10 @@ def _no_advice(found: Evaluation) -> str:
     if today.expected is None:
         return f"{today.policy.phrase} has no outcome to compare with"
     if goal.expected is None:
-        return "the planner's problem, on which subsidies and taxes rest, has no solution"
+        told = "the planner's problem, on which subsidies and taxes rest, has no solution"
+        place = [row.policy.key for row in found.comparison].index(GOAL)
+        why = found.ranked.contenders[place].columns.get("message")
+        return told if found.types is None or why is None else f"{told} {why[0]}"
     endless = [row.policy.phrase for row in found.comparison if row.status == "unbounded"]
     return (
         f"the problem of {listed(endless)} has no limit"

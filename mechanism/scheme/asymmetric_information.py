@@ -10,7 +10,7 @@ from typing import Literal, TypeVar
 
 import numpy as np
 
-from market.model.case import Array
+from market.model.case import Array, Case
 from market.model.outcome import account
 from market.model.pricing import bertrand_matrix
 from mechanism.casefile.types import TypeSpace, per_firm
@@ -33,7 +33,7 @@ from mechanism.scheme.full_information import subsidy
 from mechanism.scheme.incentives import Gains, collusion_check, free_gains, incentive_check
 from mechanism.scheme.judge import Judged, judge
 from mechanism.scheme.preparation import PAYOFFS, Scheme
-from mechanism.scheme.private_market import expected_under, pairs_of
+from mechanism.scheme.private_market import PrivateEquilibrium, expected_under, pairs_of
 from mechanism.scheme.rule_results import (
     FORMS,
     Budget,
@@ -415,21 +415,20 @@ def _evidence(scheme: Scheme, judged: Judged, truth: Check) -> Evidence:
     )
 
 
-def private_market(scheme: Scheme) -> PrivateMarket | None:
+def private_market(case: Case, types: TypeSpace, found: PrivateEquilibrium) -> PrivateMarket | None:
     """`regimes.bayes_nash`: expectations over types, and every type's strategy; None where best
     replies of the types did not settle."""
-    types, found = scheme.types, scheme.private_market
-    if found is None or not found.converged:
+    if not found.converged:
         return None
     x = pairs_of(found.strategy[:, types.nodes])
-    books = account(case_at_pairs(scheme.case, types.types, types.parameter), x, bertrand_matrix)
+    books = account(case_at_pairs(case, types.types, types.parameter), x, bertrand_matrix)
     weights = (types.probabilities[:, None] * types.probabilities)[..., None]
 
     def mean(values: Array) -> Array:
         return np.asarray((weights * values).sum((0, 1)))
 
     return PrivateMarket(
-        expected=expected_under(scheme.case, types, found),
+        expected=expected_under(case, types, found),
         price=mean(books.price),
         quantity=mean(books.quantity),
         profit=mean(books.profit),
