@@ -11,11 +11,14 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
-from cli.batch.design import BatchDesign, design_schema, load_design
+from cli.batch.design import BatchDesign, load_design
+from cli.batch.design_file import design_schema
 from cli.batch.work import Work, chunk_size, failed_cases, result_columns
 from market.casefile.faults import BadCase
 from mechanism.casefile.case_keys import key_path, set_at
+from mechanism.casefile.distributions import FORMS
 from mechanism.casefile.policy_case import load_case, parse_tree
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -76,6 +79,61 @@ def test_sampled_points_fill_their_ranges_evenly(tmp_path: Path, method: str) ->
     assert (columns["cost.spillover"] == 0.9).sum() == 32
     other = design(tmp_path, RANGES + f"sample: {{method: {method}, count: 64, seed: 4}}\n")
     assert not np.array_equal(other.columns(0, 64)["cost.scale"], columns["cost.scale"])
+
+
+SPREADS: dict[str, Any] = {
+    "demand.intercept": ("{normal: [20, 1]}", stats.norm(20, 1)),
+    "cost.scale": ("{lognormal: [20, 0.2]}", stats.lognorm(0.2, scale=20)),
+    "security.rivalry": ("{uniform: [0.1, 0.5]}", stats.uniform(0.1, 0.4)),
+    "security.leakage.own": ("{log_uniform: [1, 4]}", stats.loguniform(1, 4)),
+    "cost.spillover": ("{triangular: [0.2, 0.3, 0.8]}", stats.triang(1 / 6, 0.2, 0.6)),
+    "demand.cross_slope": ("{beta: [2, 3, 0.2, 1.2]}", stats.beta(2, 3, 0.2, 1.0)),
+}
+"""Every form of a distribution, and the same in a library."""
+
+
+def spread(sample: str) -> str:
+    """A design in which keys have these distributions."""
+    lines = [f"  {key}: {text}\n" for key, (text, _) in SPREADS.items()]
+    listed = "  security.demand_spillover: {values: [0.1, 0.9, 0.5], weights: [1, 2, 5]}\n"
+    return "vary:\n" + "".join(lines) + listed * ("grid" not in sample) + sample
+
+
+def test_keys_have_the_distributions_and_correlations_asked_for(tmp_path: Path) -> None:
+    assert {text[1:].partition(":")[0] for text, _ in SPREADS.values()} | {"values"} == set(FORMS)
+    pair = "{demand.intercept & cost.scale: 0.5, cost.spillover & security.rivalry: -0.3}"
+    for correlation in ("{}", pair):
+        d = design(
+            tmp_path,
+            spread(
+                f"sample: {{method: sobol, count: 2048, seed: 1, correlation: {correlation}}}\n"
+            ),
+        )
+        columns = d.columns(0, d.count)
+        for key, (_, known) in SPREADS.items():
+            assert stats.kstest(columns[key], known.cdf).statistic < 0.006, key
+        for value, share in ((0.1, 1 / 8), (0.9, 2 / 8), (0.5, 5 / 8)):
+            found = (columns["security.demand_spillover"] == value).mean()
+            assert found == pytest.approx(share, abs=2e-3)
+        ranks = stats.spearmanr(np.stack(list(columns.values()), -1)).statistic
+        at = list(columns).index
+        expected = np.eye(len(ranks))
+        if correlation != "{}":
+            for a, b, value in (
+                ("demand.intercept", "cost.scale", 0.5),
+                ("cost.spillover", "security.rivalry", -0.3),
+            ):
+                expected[at(a), at(b)] = expected[at(b), at(a)] = value
+        np.testing.assert_allclose(ranks, expected, atol=0.02)
+        piece = d.columns(17, 18)
+        assert all(piece[key][0] == columns[key][17] for key in columns)
+
+
+def test_a_grid_of_a_distribution_stands_in_equal_shares_of_it(tmp_path: Path) -> None:
+    d = design(tmp_path, spread("sample: {method: grid, count: 3}\n"))
+    for key, (_, known) in SPREADS.items():
+        found = np.unique(d.columns(0, d.count)[key])
+        np.testing.assert_allclose(found, known.ppf([1 / 6, 1 / 2, 5 / 6]), rtol=1e-12)
 
 
 def test_a_grid_is_every_combination_with_both_ends(tmp_path: Path) -> None:
@@ -241,6 +299,50 @@ SAMPLE = "sample: {method: sobol, count: 8}\n"
         (
             "vary: {cost.scale: {low: 12, high: 13}}\n",
             "sample is missing; give a method and a count",
+        ),
+        (
+            "vary: {cost.scale: {normal: [12, 1]}}\n",
+            "sample is missing; give a method and a count",
+        ),
+        (
+            "vary: {cost.scale: {normal: [12, -1]}}\n" + SAMPLE,
+            "vary.cost.scale.normal is [12, -1]; the standard deviation must be above 0",
+        ),
+        (
+            "vary: {cost.scale: {normal: [12, 1], uniform: [1, 2]}}\n" + SAMPLE,
+            "vary.cost.scale gives normal and uniform; give one of",
+        ),
+        (
+            "vary: {cost.scale: {normal: [-12, 1]}}\n" + SAMPLE,
+            "vary.cost.scale.normal is -12.0; it must lie in (0, inf)",
+        ),
+        (
+            "vary: {security.rivalry: {beta: [2, 2, 0, 1.5]}}\n" + SAMPLE,
+            "vary.security.rivalry.beta is 1.5; it must lie in [0, 1)",
+        ),
+        (
+            "vary: {cost.scale: {normal: [12]}}\n" + SAMPLE,
+            "2:21: vary.cost.scale.normal is a list of 1; it must be a list of 2",
+        ),
+        ("vary: {cost.scale: {norml: [12, 1]}}\n" + SAMPLE, "did you mean normal?"),
+        (
+            "vary: {cost.scale: {values: [12, 13], weights: [1]}}\n" + SAMPLE,
+            "vary.cost.scale.weights has 1 entries; give one for each of the 2 values",
+        ),
+        (
+            "vary: {cost.scale: {values: [12, 13], weights: [1, 2]}}\n",
+            "method grid takes each once; leave it out",
+        ),
+        (
+            "vary: {cost.scale: {normal: [12, 1]}, demand.intercept: {normal: [20, 1]}}\n"
+            "sample: {method: latin_hypercube, count: 8, correlation: {cost.scale &"
+            " demand.intercept: 0.5}}\n",
+            "sample.correlation stands beside method latin_hypercube",
+        ),
+        (
+            "vary: {cost.scale: {normal: [12, 1]}}\nsample: {method: sobol, count: 8,"
+            " correlation: {cost.scale & demand.intercept: 0.5}}\n",
+            "which has no distribution here",
         ),
         (
             "vary: {cost.scale: {low: 12, high: 13}}\nsample: {method: sobol}\n",

@@ -80,6 +80,23 @@ def test_the_json_has_the_keys_of_the_contract(run: Run) -> None:
     assert done.out == run("calibrate", DATA, "--format", "json").out
 
 
+@pytest.mark.slow
+def test_a_calibration_tells_where_it_comes_from(run: Run, rows: Path) -> None:
+    """The hash is of what was observed and assumed, in the file and in options."""
+    result = json.loads(run("calibrate", rows, *OPTIONS, "--format", "json", "--stamp").out)
+    told = result["provenance"]
+    assert told["run"].keys() == {"started", "seconds", "platform"}
+    assert told["command"].startswith(
+        "pigou calibrate DATA --common leak_switch=0.3 --prior rivalr"
+    )
+    assert "--prior 'max_saving={median: 0.4, log_sd: 0.5}' --noise default=0.05" in told["command"]
+    assert told["seed"] is None
+    rows.write_text(rows.read_text().replace("12.7225", "12.7226"))
+    other = json.loads(run("calibrate", rows, *OPTIONS, "--format", "json").out)["provenance"]
+    assert other["case_sha256"] != told["case_sha256"]
+    assert {**other, "case_sha256": None} == {**told, "case_sha256": None, "run": None}
+
+
 def test_the_csv_lists_the_estimates(run: Run) -> None:
     done = run("calibrate", DATA, "--format", "csv")
     listed = {row["key"]: row for row in csv.DictReader(io.StringIO(done.out))}

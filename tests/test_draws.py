@@ -13,10 +13,10 @@ from scipy import stats
 import pigou
 from market.casefile.faults import BadCase
 from market.casefile.files import read_document
+from mechanism.casefile.distributions import Distribution, quantile, root
 from mechanism.casefile.policy_case import PolicyCase, parse_tree
-from mechanism.casefile.uncertainty import Distribution
 from mechanism.uncertainty.choice import choice_over_draws
-from mechanism.uncertainty.draws import draw, quantile, root
+from mechanism.uncertainty.draws import draw
 
 CASES = Path(__file__).resolve().parents[1] / "cases"
 

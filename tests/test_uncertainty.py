@@ -12,8 +12,8 @@ import pytest
 import pigou
 from market.casefile.faults import BadCase
 from market.casefile.files import read_document
+from mechanism.casefile.distributions import copula_correlation, rank_correlation
 from mechanism.casefile.policy_case import PolicyCase, parse_tree
-from mechanism.casefile.uncertainty import copula_correlation, rank_correlation
 
 CASES = Path(__file__).resolve().parents[1] / "cases"
 

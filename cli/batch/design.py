@@ -1,4 +1,4 @@
-"""The design file of a batch: which cases, which policies.
+"""What the design file of a batch makes: which cases, which policies.
 
 Cases are a base case with keys varied over a grid, one at a time or at quasi-random points, or with
 the rows of a table, or case files one by one. Nothing is expanded: any range of cases can be asked
@@ -15,12 +15,13 @@ from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, S
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
-from pydantic import Discriminator, Field, Tag, WithJsonSchema
 
 from cli.batch.cases_table import FIXED, read_cases
+from cli.batch.design_file import MOST_CASES, DesignFile, Range, SampleBlock, Values
 from cli.batch.formats import Kind
 from cli.batch.parts import canonical
 from cli.batch.points import (
@@ -33,13 +34,23 @@ from cli.batch.points import (
     Sobol,
     Table,
 )
-from cli.batch.tables import MOST_COLUMNS, TableFault
+from cli.batch.tables import TableFault
 from cli.naming import no_policy, on_reports
 from market.casefile.faults import BadCase, Fault, KeyPath, dotted, show
 from market.casefile.files import Document, read_document
-from market.casefile.schema import Block, Number, SchemaVersion, check, described
+from market.casefile.schema import check
 from market.text import Json
 from mechanism.casefile.case_keys import expanded, key_fault, key_path, set_at, value_at
+from mechanism.casefile.distributions import (
+    BOUNDED,
+    Distribution,
+    correlation_faults,
+    ends_of,
+    form_faults,
+    form_of,
+    quantile,
+    rank_correlations,
+)
 from mechanism.casefile.policies import compared, policies, policy_of
 from mechanism.casefile.policy_case import PolicyCase, load_case
 from mechanism.casefile.schema import CaseFile
@@ -47,126 +58,14 @@ from mechanism.casefile.standard import standard_of
 from mechanism.casefile.types import type_space
 from mechanism.ranking.contenders import in_the_running
 
-Text = Annotated[str, Field(strict=True, min_length=1)]
-Plain = Annotated[Any, WithJsonSchema({"type": ["number", "string", "null"]})]
-
-MOST_CASES = 2**27
-"""Cases of the largest design."""
 MOST_DRAWN = 2**23
 """Numbers of the largest Latin hypercube, which is made whole."""
 MOST_STEPS = 2**20
 """Points per key of the longest one_at_a_time, which is made whole."""
 OPTIONS = ("mechanism.participation", "mechanism.timing", "mechanism.allow")
 """Options that decide what may compete, besides the types."""
-MOST_NAMES = 100
-"""Keys that are varied, and policies, at most: more than there are."""
-
-
-class Range(Block):
-    """A key that runs over an interval."""
-
-    low: Annotated[Number, described("least value")]
-    high: Annotated[Number, described("largest value; above low")]
-    log: Annotated[
-        bool,
-        described(
-            "whether equal ratios, not equal differences, are equally far apart; low is then"
-            " positive"
-        ),
-    ] = False
-
-
-class Values(Block):
-    """A key that takes the listed values."""
-
-    values: Annotated[tuple[Plain, ...], described("the values: numbers, or texts", min_length=1)]
-
-
-def _shape(value: Any) -> str:
-    return (
-        "<values>"
-        if "values"
-        in (
-            value if isinstance(value, Mapping) else vars(value) if isinstance(value, Block) else ()
-        )
-        else "<range>"
-    )
-
-
-class SampleBlock(Block):
-    """How the ranges are sampled."""
-
-    method: Annotated[
-        Literal["grid", "one_at_a_time", "sobol", "latin_hypercube"],
-        described("every combination, the base and one key at a time, or quasi-random points"),
-    ]
-    count: Annotated[
-        int | None,
-        described(
-            "points per range for grid and one_at_a_time, cases in all for the others",
-            strict=True,
-            ge=1,
-            le=MOST_CASES,
-        ),
-    ] = None
-    seed: Annotated[int, described("of quasi-random points", strict=True, ge=0)] = 0
-
-
-class DesignFile(Block):
-    """A batch."""
-
-    schema_version: SchemaVersion = 1
-    name: Annotated[Text | None, described("what the batch is called; null: the file's name")] = (
-        None
-    )
-    reference: Annotated[Text | None, described("where the numbers come from")] = None
-    case: Annotated[Text | None, described("path, relative to this file, of the base case")] = None
-    vary: Annotated[
-        dict[
-            str,
-            Annotated[
-                Annotated[Range, Tag("<range>")] | Annotated[Values, Tag("<values>")],
-                Discriminator(_shape),
-            ],
-        ]
-        | None,
-        described(
-            "dotted key of the case file, such as demand.cross_slope: {low, high} or {values}",
-            min_length=1,
-            max_length=MOST_NAMES,
-        ),
-    ] = None
-    sample: Annotated[SampleBlock | None, described("how the ranges of vary are sampled")] = None
-    table: Annotated[
-        Text | None,
-        described(
-            "path, relative to this file, of a CSV, xlsx or Parquet table whose columns are dotted"
-            " keys"
-        ),
-    ] = None
-    columns: Annotated[
-        dict[str, Text | None] | None,
-        described(
-            "header of the table -> dotted key, or case_id, or null; other columns are carried"
-            " through to the result",
-            examples=["{'Price level (thousand)': demand.intercept, No.: case_id}"],
-            max_length=MOST_COLUMNS,
-        ),
-    ] = None
-    cases: Annotated[
-        tuple[Text, ...] | None,
-        described("paths, relative to this file, of cases taken as they are", min_length=1),
-    ] = None
-    policies: Annotated[
-        Annotated[Literal["all"], Tag("<all>")]
-        | Annotated[tuple[Text, ...], Field(min_length=1, max_length=MOST_NAMES), Tag("<values>")],
-        Discriminator(lambda value: "<all>" if isinstance(value, str) else "<values>"),
-        described(
-            "names of policies, as `pigou evaluate` has them; or all: whatever may be recommended,"
-            " and the planner",
-            examples=["[nash, joint_profit, social_optimum]"],
-        ),
-    ]
+RANDOM = ("sobol", "latin_hypercube")
+"""The ways to sample that draw points."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -256,16 +155,6 @@ def load_design(
     return _Reader(
         check(DesignFile, document.tree, document=document, faults=found), document, path
     ).design()
-
-
-def design_schema() -> Json:
-    """The JSON Schema (2020-12) of the design file."""
-    schema = DesignFile.model_json_schema()
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **schema,
-        "title": "Design file of pigou",
-    }
 
 
 def repeats(values: Sequence[Any]) -> set[int]:
@@ -376,7 +265,7 @@ class _Reader:
         if (
             file.sample is None
             and file.vary is not None
-            and any(isinstance(axis, Range) for axis in file.vary.values())
+            and not all(isinstance(axis, Values) for axis in file.vary.values())
         ):
             self.fault(
                 ("sample",),
@@ -465,14 +354,17 @@ class _Reader:
     def _varied(self, base: PolicyCase) -> CasePoints | None:
         assert self.file.vary is not None
         axes = [
-            self._ranged(key, given, base)
+            self._given(key, given, base)
+            if isinstance(given, Values)
+            else self._ranged(key, given, base)
             if isinstance(given, Range)
-            else self._given(key, given.values, base)
+            else self._spread(key, given, base)
             for key, given in self.file.vary.items()
             if self._key(("vary", key), key, base)
         ]
         self._overlap("vary", list(self.file.vary))
         self._sampled(axes)
+        self._correlated()
         if self.faults:
             return None
         points = self._sample(axes, base)
@@ -497,11 +389,43 @@ class _Reader:
         else:
             self._admissible(low, key, given.low, base)
             self._admissible(high, key, given.high, base)
-        return Axis(key=key, low=given.low, high=given.high, log=given.log)
+        form = "log_uniform" if given.log else "uniform"
+        return Axis(
+            key=key, distribution=Distribution(**{form: (given.low, given.high)}), ends=True
+        )
 
-    def _given(self, key: str, values: Sequence[Any], base: PolicyCase) -> Axis:
+    def _spread(self, key: str, given: Distribution, base: PolicyCase) -> Axis:
+        """A key that takes the values of a distribution; of one without ends, the median has to be
+        admissible."""
+        wrong = list(form_faults(given))
+        for below, told in wrong:
+            self.fault(("vary", key, *below), told)
+        if not wrong:
+            form = form_of(given)
+            median = float(quantile(given, np.array(0.5)))
+            for value in ends_of(given) if form in BOUNDED else (median,):
+                self._admissible(("vary", key, form), key, value, base)
+        return Axis(key=key, distribution=given)
+
+    def _correlated(self) -> None:
+        """Rank correlations are of keys that are varied, and where they can be had."""
+        if self.file.sample is None or not self.file.sample.correlation:
+            return
+        if self.file.sample.method != "sobol":
+            self.fault(
+                ("sample", "correlation"),
+                f"stands beside method {self.file.sample.method}, whose points are not drawn"
+                " together; take method sobol",
+            )
+        for at, told in correlation_faults(
+            self.file.sample.correlation, list(self.file.vary or ())
+        ):
+            self.fault(("sample", "correlation", *at), told)
+
+    def _given(self, key: str, given: Values, base: PolicyCase) -> Axis:
         """A key that takes the values of a list."""
         at: KeyPath = ("vary", key, "values")
+        values = given.values
         again = repeats(values)
         for n, value in enumerate(values):
             if n in again:
@@ -509,13 +433,24 @@ class _Reader:
             self._admissible((*at, n), key, value, base)
         if {True, False} <= {isinstance(value, str) for value in values if value is not None}:
             self.fault(at, "mixes numbers and texts")
-        return Axis(key=key, values=tuple(values))
+        if given.weights is not None and len(given.weights) != len(values):
+            self.fault(
+                ("vary", key, "weights"),
+                f"has {len(given.weights)} entries; give one for each of the {len(values)} values",
+            )
+        method = "grid" if self.file.sample is None else self.file.sample.method
+        if given.weights is not None and method not in RANDOM:
+            self.fault(
+                ("vary", key, "weights"),
+                f"counts where values are drawn, and method {method} takes each once; leave it out",
+            )
+        return Axis(key=key, values=tuple(values), weights=given.weights)
 
     def _sampled(self, axes: Sequence[Axis]) -> None:
         """How many points there are is said where it must be, and is not too many."""
         sample = self.file.sample or SampleBlock(method="grid")
-        random, count = sample.method in ("sobol", "latin_hypercube"), sample.count or 1
-        ranges = any(axis.values is None for axis in axes)
+        random, count = sample.method in RANDOM, sample.count or 1
+        ranges = any(axis.distribution is not None for axis in axes)
         if self.file.sample is not None and sample.count is None and (random or ranges):
             what = "the number of cases" if random else "the number of points of each range"
             self.fault(("sample", "count"), f"is missing; give {what}")
@@ -537,7 +472,9 @@ class _Reader:
         sample = self.file.sample or SampleBlock(method="grid")
         count = sample.count or 1
         if sample.method == "sobol":
-            return Sobol(tuple(axes), count, sample.seed)
+            keys = [axis.key for axis in axes]
+            ranks = rank_correlations(sample.correlation, keys) if sample.correlation else None
+            return Sobol(tuple(axes), count, sample.seed, ranks)
         if sample.method == "latin_hypercube":
             return LatinHypercube(tuple(axes), count, sample.seed)
         if sample.method == "grid":

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cli.output.signals import uninterrupted
+from mechanism.casefile.distributions import Distribution, correlated, quantile, which
 
 Array = NDArray[Any]
 
@@ -52,40 +53,35 @@ def column(values: Any) -> Array:
 
 @dataclass(frozen=True, kw_only=True)
 class Axis:
-    """A varied key: an interval, or values."""
+    """A varied key: a distribution, or values."""
 
     key: str
-    low: float = 0.0
-    high: float = 1.0
-    log: bool = False
-    values: tuple[Any, ...] | None = None
+    distribution: Distribution | None = None
+    ends: bool = False
+    """Whether steps run from end to end of its range; otherwise each stands in the middle of an
+    equal share of the probability."""
+    values: tuple[Any, ...] = ()
+    weights: tuple[float, ...] | None = None
 
     def at(self, share: Array) -> Array:
-        """The values at these shares of the way, each in [0, 1)."""
-        if self.values is not None:
-            return column(self.values)[
-                np.minimum((share * len(self.values)).astype(int), len(self.values) - 1)
-            ]
-        found = (
-            self.low * (self.high / self.low) ** share
-            if self.log
-            else self.low + (self.high - self.low) * share
-        )
-        return np.clip(found, self.low, self.high)
+        """The values at these probabilities in [0, 1]."""
+        if self.distribution is not None:
+            return quantile(self.distribution, share)
+        return column(self.values)[which(len(self.values), self.weights, share)]
 
     def size(self, count: int) -> int:
         """How many values there are where a range has `count`."""
-        return count if self.values is None else len(self.values)
+        return count if self.distribution is not None else len(self.values)
 
-    def steps(self, count: int, which: NDArray[np.intp] | None = None) -> Array:
-        """The values of these numbers, by default all: those listed, or `count` from end to end (of
-        one, the middle)."""
-        which = np.arange(self.size(count)) if which is None else which
-        if self.values is not None:
-            return column(self.values)[which]
-        if count == 1:
-            return self.at(np.full(len(which), 0.5))
-        return self.at(np.where(which == count - 1, 1.0, which * (1.0 / (count - 1))))
+    def steps(self, count: int, at: NDArray[np.intp] | None = None) -> Array:
+        """The values of these numbers, by default all: those listed, or `count` of the
+        distribution (from end to end; of one, the middle)."""
+        at = np.arange(self.size(count)) if at is None else at
+        if self.distribution is None:
+            return column(self.values)[at]
+        if count == 1 or not self.ends:
+            return self.at((at + 0.5) / count)
+        return self.at(np.where(at == count - 1, 1.0, at * (1.0 / (count - 1))))
 
 
 @dataclass(frozen=True)
@@ -156,6 +152,8 @@ class OneAtATime(_Axes):
 @dataclass(frozen=True)
 class _Sampled(_Axes):
     seed: int
+    ranks: Array | None = None
+    """(axes, axes): rank correlations; None: none."""
 
     @property
     def count(self) -> int:
@@ -169,6 +167,8 @@ class _Sampled(_Axes):
     def columns(self, start: int, stop: int) -> dict[str, Array]:
         """The points of this range."""
         shares = self.shares(start, stop)
+        if self.ranks is not None:
+            shares = correlated(shares, self.ranks)
         return {axis.key: axis.at(shares[:, n]) for n, axis in enumerate(self.axes)}
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -14,6 +13,7 @@ from cli.options import (
     OutputFormat,
     QuietOption,
     SeedOption,
+    StampOption,
     StrictOption,
     chosen,
 )
@@ -103,6 +103,7 @@ def calibrate(
     seed: SeedOption = 0,
     quiet: QuietOption = False,
     strict: StrictOption = False,
+    stamp: StampOption = False,
 ) -> None:
     """Calibrate a case to prices, quantities, margins, diversion, security spending and sharing.
 
@@ -141,7 +142,18 @@ def calibrate(
         seed=seed,
     )
     tree = calibration_tree(found)
-    page.write(_page(tree, form, page, digits))
+    from cli.pages.calibration import calibration
+    from cli.pages.forms import deliver
+    from cli.pages.rows import calibration_csv
+
+    deliver(
+        tree,
+        form,
+        page,
+        page=lambda page: calibration(shown(tree), page, digits),
+        csv=lambda: calibration_csv(tree),
+        stamp=stamp,
+    )
     if form is not OutputFormat.table:
         say((f"warning: {one['message']}" for one in tree["warnings"]), quiet=quiet)
     if found.refused is not None:
@@ -157,16 +169,3 @@ def calibrate(
     if strict and tree["warnings"]:
         say([f"not met: warning {one['code']}" for one in tree["warnings"]])
         raise typer.Exit(3)
-
-
-def _page(tree: dict[str, Any], form: OutputFormat, target: Target, digits: int) -> str:
-    if form is OutputFormat.json:
-        return json.dumps(tree, indent=2, allow_nan=False)
-    if form is OutputFormat.csv:
-        from cli.pages.rows import calibration_csv
-
-        return calibration_csv(tree)
-    from cli.pages.calibration import calibration
-    from cli.pages.page import Page
-
-    return calibration(shown(tree), Page(target.width, target.styled, target.unicode), digits)

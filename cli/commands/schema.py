@@ -46,7 +46,7 @@ def schema(
         print(json.dumps(data_schema(), indent=2))
         return
     if design:
-        from cli.batch.design import design_schema
+        from cli.batch.design_file import design_schema
 
         print(json.dumps(design_schema(), indent=2))
         return

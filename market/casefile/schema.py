@@ -56,6 +56,7 @@ TAGS = {
     "<demand>",
     "<utility>",
     "<range>",
+    "<distribution>",
     "<values>",
     "<all>",
     "<prior>",

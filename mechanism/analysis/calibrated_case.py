@@ -15,7 +15,7 @@ from market.casefile.faults import KeyPath
 from market.model.case import Array
 from market.text import Json, firm_names, visible
 from mechanism.casefile.case_keys import key_path
-from mechanism.casefile.uncertainty import AND, copula_correlation, rank_correlation
+from mechanism.casefile.distributions import AND, copula_correlation, rank_correlation
 from mechanism.version import VERSION
 
 if TYPE_CHECKING:

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -135,6 +136,10 @@ class Calibration:
     """Why there is no case; None where there is one."""
     warnings: tuple[Sentence, ...]
     """What limits it."""
+    asked: tuple[tuple[str, Any], ...] = ()
+    """The options it was asked with, as the command has them."""
+    seed: int | None = None
+    """Of what is drawn; None where nothing is."""
 
     def to_json(self, indent: int | None = 2) -> str:
         """What `pigou calibrate --format json` writes."""
@@ -191,11 +196,26 @@ def calibrate(
     """
     if bootstrap and not BOOTSTRAP[0] <= bootstrap <= BOOTSTRAP[1]:
         raise ValueError(f"bootstrap is {bootstrap}; take {BOOTSTRAP[0]} to {BOOTSTRAP[1]:,} draws")
+    common, priors, noise = tuple(common), tuple(priors), tuple(noise)
+    firms_own = None if per_firm is None else tuple(per_firm)
+    asked: list[tuple[str, Any]] = [("--common", one) for one in common] + [
+        ("--prior", one) for one in priors
+    ]
+    asked += [("--noise", one) for one in noise]
+    asked += [("--symmetric", None)] if firms_own == () else []
+    asked += [("--per-firm", one) for one in firms_own or ()]
+    asked += [("--bootstrap", bootstrap)] if bootstrap else []
     if isinstance(data, Data):
         given, source = data, data.name
     else:
-        given = read_data(data, common=common, priors=priors, noise=noise, per_firm=per_firm)
+        given = read_data(data, common=common, priors=priors, noise=noise, per_firm=firms_own)
         source = Path(data).name
+    found = _calibrated(given, source, bootstrap, seed)
+    return replace(found, asked=tuple(asked), seed=seed if bootstrap else None)
+
+
+def _calibrated(given: Data, source: str, bootstrap: int, seed: int) -> Calibration:
+    """A case from data that were read from this source."""
     try:
         fit = solve(pose(given))
     except NoCase as refused:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mechanism.casefile.policy_case import tree_sha256
 from mechanism.report.plain import SCHEMA_VERSION, Tree, fields_of
+from mechanism.report.provenance import command_line, provenance
 from mechanism.version import VERSION
 
 if TYPE_CHECKING:
+    from market.calibrate.observed import Data
     from mechanism.analysis.calibration import CalibratedValue, Calibration
 
 
@@ -17,6 +20,11 @@ def calibration_tree(found: Calibration) -> Tree:
     return {
         "schema_version": SCHEMA_VERSION,
         "tool": {"name": "pigou", "version": VERSION},
+        "provenance": provenance(
+            command_line("calibrate", "DATA", found.asked),
+            tree_sha256(_data(found.data)),
+            found.seed,
+        ),
         "name": found.data.name,
         "firms": None if found.data.firms is None else list(found.data.firms),
         "units": {"money": found.data.money, "quantity": found.data.quantity},
@@ -70,6 +78,16 @@ def calibration_tree(found: Calibration) -> Tree:
             }
         ),
         "warnings": [{"code": one.code, "message": one.text} for one in found.warnings],
+    }
+
+
+def _data(data: Data) -> Tree:
+    """All that was observed and assumed, options included, as plain values."""
+    return fields_of(data) | {
+        "observations": [fields_of(one) for one in data.observations],
+        "priors": {key: fields_of(one) for key, one in data.priors.items()},
+        "per_firm": sorted(data.per_firm),
+        "sources": dict(data.sources),
     }
 
 

@@ -20,8 +20,9 @@ from market.casefile.faults import BadCase, Fault
 from market.model.case import Array
 from market.text import Json
 from mechanism.casefile.case_keys import key_path
+from mechanism.casefile.distributions import correlated, quantile
 from mechanism.casefile.policy_case import PolicyCase, case_at
-from mechanism.casefile.uncertainty import Distribution, Uncertainty, copula_correlation
+from mechanism.casefile.uncertainty import Uncertainty
 from mechanism.frozen import freeze
 
 MOST_TRIED = 20
@@ -103,7 +104,6 @@ def certain(case: PolicyCase) -> Json:
 
 def _points(block: Uncertainty) -> list[Array]:
     """The points of the sequence as values (K,)."""
-    from scipy.special import ndtr, ndtri
     from scipy.stats import qmc
 
     size = len(block.keys)
@@ -112,46 +112,6 @@ def _points(block: Uncertainty) -> list[Array]:
         # A number of draws that is no power of two is what the case asks for.
         warnings.simplefilter("ignore", UserWarning)
         uniform = sobol.random(MOST_TRIED * block.draws)
-    inside = np.clip(uniform, np.finfo(float).tiny, 1 - 2**-53)
-    joined = ndtr(ndtri(inside) @ root(copula_correlation(block.rank_correlation)))
-    columns = [quantile(one, joined[:, k]) for k, one in enumerate(block.distributions.values())]
+    p = correlated(uniform, block.rank_correlation)
+    columns = [quantile(one, p[:, k]) for k, one in enumerate(block.distributions.values())]
     return list(np.stack(columns, -1))
-
-
-def root(correlation: Array) -> Array:
-    """The symmetric root (K, K) of a matrix of correlations; where rounding has left it no matrix
-    of correlations, of the nearest that drops what is negative."""
-    sizes, directions = np.linalg.eigh(correlation)
-    made = (directions * np.sqrt(np.maximum(sizes, 0.0))) @ directions.T
-    return np.asarray(made / np.linalg.norm(made, axis=0))
-
-
-def quantile(given: Distribution, p: Array) -> Array:
-    """Values at probabilities p in (0, 1)."""
-    from scipy.special import betaincinv, ndtri
-
-    if given.normal is not None:
-        centre, spread = given.normal
-        return np.asarray(centre + spread * ndtri(p))
-    if given.lognormal is not None:
-        median, spread = given.lognormal
-        return np.asarray(median * np.exp(spread * ndtri(p)))
-    if given.uniform is not None:
-        low, high = given.uniform
-        return low + (high - low) * p
-    if given.log_uniform is not None:
-        low, high = given.log_uniform
-        return np.asarray(low * (high / low) ** p)
-    if given.triangular is not None:
-        low, mode, high = given.triangular
-        turn = (mode - low) / (high - low)
-        rising = low + np.sqrt(p * (high - low) * (mode - low))
-        falling = high - np.sqrt((1 - p) * (high - low) * (high - mode))
-        return np.where(p < turn, rising, falling)
-    if given.beta is not None:
-        a, b, low, high = given.beta
-        return np.asarray(low + (high - low) * betaincinv(a, b, p))
-    assert given.values is not None
-    weights = np.array(given.weights or [1.0] * len(given.values))
-    steps = np.cumsum(weights) / weights.sum()
-    return np.array(given.values)[np.minimum(np.searchsorted(steps, p), len(steps) - 1)]
