@@ -715,6 +715,7 @@ def test_a_program_is_established_only_where_its_answer_is_that_of_evaluation(ru
     done = run("evaluate", INPUTS / "unk.yaml", "--format", "json")
     assert done.code in (0, 3)
     assert "Traceback" not in done.err
+    assert "imply :" not in done.err + done.out, "levels that describe no market say why"
     program = json.loads(done.out)["mechanism"]["reported"]["checks"]["program"]
     assert program["status"] == ("optimal" if program["agrees"] else "not_established")
 

@@ -20,10 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from market.model.case import INVESTMENT, Array, Case, take_lanes
-from market.model.leaving import true_profits
+from market.model.leaving import sales, true_profits
 from market.model.outcome import account
 from market.model.payoff import firm_payoffs
-from market.model.pricing import bertrand_matrix
+from market.model.pricing import bertrand_matrix, net_intercept
 from market.model.reply import best_reply
 from market.regimes.points import Points
 from market.solve.equilibrium import Game, best_reply_rounds, examine, newton
@@ -447,9 +447,9 @@ def _with_a_firm_out(case: Case, lanes: int, tolerances: Tolerances) -> Points:
         x = np.where(known[:, None], x, 0.0)
         earned = true_profits(at, x)
         gain = np.max([game.reply(firm, x)[1] - earned[:, firm] for firm in (0, 1)], axis=0)
-        worth = np.where(known & (gain <= tolerances.regret), earned.sum(-1), -np.inf).reshape(
-            lanes, -1
-        )
+        out = sales(at, net_intercept(at, x)).out.any(-1)
+        rests = known & out & (gain <= tolerances.regret)
+        worth = np.where(rests, earned.sum(-1), -np.inf).reshape(lanes, -1)
         row = np.arange(lanes) * side**2 + worth.argmax(1)
         better = worth.max(1) > best
         best, levels = (
@@ -457,7 +457,6 @@ def _with_a_firm_out(case: Case, lanes: int, tolerances: Tolerances) -> Points:
             np.where(better[:, None], x[row], levels),
         )
     some = np.isfinite(best)
-    out = np.full(lanes, np.nan)
     no = np.zeros(lanes, bool)
     return Points(
         lane=np.arange(lanes),
@@ -465,7 +464,7 @@ def _with_a_firm_out(case: Case, lanes: int, tolerances: Tolerances) -> Points:
         worth=best,
         residual=np.where(some, 0.0, np.inf),
         regret=np.where(some, 0.0, np.inf),
-        curvature=out,
+        curvature=np.full(lanes, np.nan),
         holds=some,
         market=no,
         switching=no,

@@ -26,7 +26,7 @@ from mechanism.scheme.behaviour import ExpectedOutcome
 from mechanism.scheme.private_market import PrivateEquilibrium, pairs_of
 
 GAIN = 1e-12
-"""What counts as better, natural units."""
+"""What counts as better, over max(1, welfare today), natural units."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -148,6 +148,12 @@ class RatesProblem:
             consumers_today=float(before.consumer_surplus / units.money[0]),
             welfare_today=float(before.welfare / units.money[0]),
         )
+
+    @property
+    def gain(self) -> float:
+        """What a value has to exceed another by to be more: where firms are of very unequal size
+        values are far from one in natural units, and are only as exact as their size allows."""
+        return GAIN * max(1.0, abs(self.welfare_today))
 
     @property
     def nodes(self) -> NDArray[np.intp]:
@@ -285,7 +291,7 @@ class RatesProblem:
         """V in natural units; minus infinity for what is not admitted."""
         if point is None or point.consumers < self.least_consumers - SAME * abs(self.welfare_today):
             return -np.inf
-        if not self.joins and point.slack.min() < -GAIN:
+        if not self.joins and point.slack.min() < -self.gain:
             return -np.inf
         beta = float(self.standard.profit_weight)
         return point.consumers + beta * point.profit - self.burden * self.outlay(point)

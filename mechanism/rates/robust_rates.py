@@ -40,7 +40,7 @@ from mechanism.casefile.standard import Standard
 from mechanism.casefile.types import TypeSpace
 from mechanism.design.options import NO_OUTSIDE, WhyNot
 from mechanism.frozen import freeze
-from mechanism.rates.rates_problem import GAIN, Piece, Point, RatesProblem
+from mechanism.rates.rates_problem import Piece, Point, RatesProblem
 from mechanism.scheme.allocation import case_at_pairs, per_firm
 from mechanism.scheme.behaviour import ExpectedOutcome
 from mechanism.scheme.private_market import (
@@ -225,7 +225,7 @@ def _polished(problem: RatesProblem, point: Point) -> Point:
     for _ in range(ROUNDS):
         point = _over_pieces(problem, point)
         near = _nearby(problem, point)
-        if problem.value(near) <= problem.value(point) + GAIN:
+        if problem.value(near) <= problem.value(point) + problem.gain:
             break
         point = _climbed(problem, near)
     return point
@@ -244,9 +244,9 @@ def _over_pieces(problem: RatesProblem, point: Point) -> Point:
             continue
         end = _least(problem, _constrained(problem, _Follower(problem, on_piece, piece)), piece)
         found = problem.points(end.free[None], end.z[None])[0]
-        if problem.value(found) < problem.value(point) - GAIN or found is None:
+        if problem.value(found) < problem.value(point) - problem.gain or found is None:
             continue
-        better = problem.value(found) > problem.value(point) + GAIN
+        better = problem.value(found) > problem.value(point) + problem.gain
         if better:
             waiting = []  # what lies beside the earlier ones is of no interest
         if better or len(seen) == 1:
@@ -274,7 +274,11 @@ def _least(problem: RatesProblem, point: Point, piece: Piece) -> Point:
         return point
     free = np.asarray(np.linalg.lstsq(problem.spread, least.ravel(), rcond=None)[0])
     found = problem.points(free[None], point.z[None], piece)[0]
-    return point if found is None or problem.value(found) < problem.value(point) - GAIN else found
+    return (
+        point
+        if found is None or problem.value(found) < problem.value(point) - problem.gain
+        else found
+    )
 
 
 def _nearby(problem: RatesProblem, point: Point) -> Point:
@@ -310,7 +314,7 @@ def _constrained(problem: RatesProblem, follower: _Follower) -> Point:
         "fun": lambda y: program.constraints(y)[0],
         "jac": lambda y: program.constraints(y)[1],
     }
-    options = {"maxiter": STEPS, "ftol": GAIN}
+    options = {"maxiter": STEPS, "ftol": problem.gain}
     point = program.start
     for _ in range(ROUNDS):
         if program.joining_matters and not program.states_more(point):
