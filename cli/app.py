@@ -17,6 +17,7 @@ from cli.commands import (
     examples,
     propositions,
     schema,
+    sensitivity,
     statics,
     validate,
     verify,
@@ -44,6 +45,7 @@ app.command("calibrate", epilog=calibrate.EPILOG)(calibrate.calibrate)
 app.command("batch", epilog=batch.EPILOG)(batch.batch)
 app.command("propositions", epilog=propositions.EPILOG)(propositions.propositions)
 app.command("statics", epilog=statics.EPILOG)(statics.statics)
+app.command("sensitivity", epilog=sensitivity.EPILOG)(sensitivity.sensitivity)
 app.command("verify", epilog=verify.EPILOG)(verify.verify)
 app.command("diff", epilog=diff.EPILOG)(diff.diff)
 app.command("validate", epilog=validate.EPILOG)(validate.validate)

@@ -53,9 +53,8 @@ class Progress:
             return
         now = time.monotonic()
         if self._bar is not None:
-            self._bar.update(
-                self._task, completed=done, rate=self._rate(done - kept, self.cases - done, now)
-            )
+            rate = self._rate(done - kept, self.cases - done, now)
+            self._bar.update(self._task, total=self.cases, completed=done, rate=rate)
         elif now - self._said >= EVERY:
             self._said = now
             print(

@@ -107,6 +107,16 @@ def calibration_csv(result: dict[str, Any]) -> str:
     )
 
 
+def sensitivity_csv(result: dict[str, Any]) -> str:
+    """What figures turn on as CSV, a row per figure and key."""
+    rows = [
+        {"figure": figure, "key": key, **row}
+        for figure, found in result["figures"].items()
+        for key, row in found["keys"].items()
+    ]
+    return _csv(rows[0], (row.values() for row in rows))
+
+
 def path_csv(result: dict[str, Any]) -> str:
     """A path or grid as CSV, a row per point and policy."""
     rows = result["rows"]

@@ -7,19 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from market.model.case import Array
-from mechanism.analysis.many import Columns, solve_many
-from mechanism.casefile.policies import today
 from mechanism.casefile.policy_case import PolicyCase
-from mechanism.casefile.standard import standard_of
-from mechanism.casefile.types import type_space
-from mechanism.ranking.contenders import in_the_running
 from mechanism.report.over_draws import FigureOverDraws, OverDraws, PolicyOverDraws
 from mechanism.uncertainty.draws import Draws, draw
 from mechanism.uncertainty.information import value_of_information
+from mechanism.uncertainty.standings import FIGURES, standings
 from mechanism.uncertainty.where_wrong import where_wrong
 
-FIGURES = ("consumer_surplus", "profit[0]", "profit[1]", "welfare", "value")
-"""What is told of every policy, when everybody takes part."""
 QUANTILES = {"p5": 0.05, "p25": 0.25, "p50": 0.5, "p75": 0.75, "p95": 0.95}
 """By name."""
 
@@ -36,23 +30,14 @@ def choice_over_draws(
     it is, whose figures then count.
     """
     drawn = draw(case) if drawn is None else drawn
-    types = None if case.types is None else type_space(case.types)
-    keys = [row.key for row in in_the_running(types, standard_of(case.mechanism))]
-    now = keys.index(today(private=types is not None))
-    table = solve_many(drawn.cases, keys)
-    shape = (len(drawn.cases), len(keys))
-    best, most = (table[name].reshape(shape)[:, 0] for name in ("best", "best_value"))
-    there = best != ""
-    best, most, values = best[there], most[there], drawn.values[there]
-    worth, able = (table[name].reshape(shape)[there] for name in ("value", "competes"))
-    able = (able == 1) & np.isfinite(worth)
-    surplus, welfare = (
-        table[name].reshape(shape)[there] for name in ("consumer_surplus", "welfare")
-    )
-    told = (surplus, *(_kept(table, firm).reshape(shape)[there] for firm in (1, 2)), welfare, worth)
-    standing = [np.where(able, figure, figure[:, [now]]) for figure in told]
+    found = standings(drawn.cases)
+    keys, there = found.policies, found.there
+    now = keys.index(found.today)
+    best, most, values = found.best[there], found.most[there], drawn.values[there]
+    able = found.able[there]
+    standing = [found.figures[name][there] for name in FIGURES]
     value = standing[-1]
-    some = able.any(0)
+    some = np.asarray(able.any(0))
     worths = value_of_information(values, value[:, some]) if there.any() else None
     return OverDraws(
         draws=len(drawn.cases),
@@ -74,7 +59,8 @@ def choice_over_draws(
             )
         ),
         policies=tuple(
-            _over(key, best == key, value[:, p], able[:, p], most) for p, key in enumerate(keys)
+            _over(key, np.asarray(best == key), value[:, p], able[:, p], most)
+            for p, key in enumerate(keys)
         ),
         value_of_information=(
             {} if worths is None else dict(zip(drawn.keys, worths.each.tolist(), strict=True))
@@ -84,15 +70,6 @@ def choice_over_draws(
             () if recommended is None else where_wrong(drawn.keys, values, best != recommended)
         ),
     )
-
-
-def _kept(table: Columns, firm: int) -> Array:
-    """(rows,): what a firm keeps when everybody takes part, the flat part or what members pay each
-    other included."""
-    kept, flat, net = (
-        table[f"{name}_{firm}"] for name in ("profit", "flat_payment", "net_transfer")
-    )
-    return np.asarray(kept + np.where(np.isnan(flat), net, flat))
 
 
 def _over(

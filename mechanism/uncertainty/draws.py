@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from market.casefile.faults import BadCase, Fault
+from market.casefile.faults import BadCase, Fault, KeyPath
 from market.model.case import Array
 from market.text import Json
 from mechanism.casefile.case_keys import key_path
@@ -59,8 +59,7 @@ def draw(case: PolicyCase) -> Draws:
     block = case.uncertainty
     if block is None:
         raise ValueError("nothing in this case is uncertain; give it a block `uncertainty`")
-    tree = certain(case)
-    paths = [key_path(key) for key in block.keys]
+    tree, paths = certain(case), paths_of(block)
     found: list[PolicyCase] = []
     kept: list[Array] = []
     why: Counter[str] = Counter()
@@ -97,6 +96,11 @@ def draw(case: PolicyCase) -> Draws:
     )
 
 
+def paths_of(block: Uncertainty) -> list[KeyPath]:
+    """The places of what is uncertain in a case's tree."""
+    return [key_path(key) for key in block.keys]
+
+
 def certain(case: PolicyCase) -> Json:
     """The case's tree without its uncertainty and without what is expected of its results."""
     return case.resolved | {"uncertainty": None, "expect": {}}
@@ -104,14 +108,22 @@ def certain(case: PolicyCase) -> Json:
 
 def _points(block: Uncertainty) -> list[Array]:
     """The points of the sequence as values (K,)."""
+    uniform = sobol_points(MOST_TRIED * block.draws, len(block.keys), block.seed)
+    return list(values_at(block, correlated(uniform, block.rank_correlation)))
+
+
+def sobol_points(count: int, size: int, seed: int) -> Array:
+    """Points (count, size) of a scrambled Sobol sequence in [0, 1]."""
     from scipy.stats import qmc
 
-    size = len(block.keys)
-    sobol = qmc.Sobol(d=size, scramble=True, rng=np.random.default_rng(block.seed))
+    sobol = qmc.Sobol(d=size, scramble=True, rng=np.random.default_rng(seed))
     with warnings.catch_warnings():
         # A number of draws that is no power of two is what the case asks for.
         warnings.simplefilter("ignore", UserWarning)
-        uniform = sobol.random(MOST_TRIED * block.draws)
-    p = correlated(uniform, block.rank_correlation)
+        return np.asarray(sobol.random(count))
+
+
+def values_at(block: Uncertainty, p: Array) -> Array:
+    """Values (n, K) of the keys at probabilities (n, K), each of its own distribution."""
     columns = [quantile(one, p[:, k]) for k, one in enumerate(block.distributions.values())]
-    return list(np.stack(columns, -1))
+    return np.stack(columns, -1)
