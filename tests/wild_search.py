@@ -23,7 +23,7 @@ Equilibria are looked for by replies and by Newton's method.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -246,10 +246,11 @@ def admissible(m: Market, x: Array, regime: str, slack: float = 0.0) -> Array:
 
 
 def bounded_sharing(m: Market, x: Array) -> Array:
-    """The levels with sharing lowered to where the rival's unit cost is nil."""
+    """The levels with sharing lowered to where the rival's unit cost is nil, and by rounding not
+    below: own investment may multiply what is left by far."""
     s, t = x[..., :2], x[..., 2:]
     with np.errstate(divide="ignore", invalid="ignore"):
-        top = np.where(t > 0, m.most / np.maximum(t, TINY), np.inf)
+        top = np.where(t > 0, m.most * (1 - 1e-15) / np.maximum(t, TINY), np.inf)
     return np.concatenate([np.minimum(s, top), t], -1)
 
 
@@ -427,7 +428,8 @@ def sole(m: Market, regime: str, hints: Sequence[Array] = ()) -> Best:
     which, t1, t2 = (
         part.ravel() for part in np.meshgrid(np.arange(len(both)), t1, t2, indexing="ij")
     )
-    x = bounded_sharing(m, np.column_stack([both[which], t1, t2]))
+    x = np.concatenate([np.column_stack([both[which], t1, t2]), *beside_nil(m)])
+    x = bounded_sharing(m, x)
     ok = admissible(m, x, regime)
     values = np.where(ok, worth(m, x, regime), -np.inf)
     starts: list[Array] = list(hints)
@@ -435,7 +437,7 @@ def sole(m: Market, regime: str, hints: Sequence[Array] = ()) -> Best:
         starts += chosen(x, values, 5)
         beyond = np.where(ok | ~(unit_costs(m, x) >= 0).all(-1), -np.inf, worth(m, x, regime))
         starts += chosen(x, beyond, 2)
-        nil = ((m.saved > 0) & (unit_costs(m, x) <= 1e-9 * m.base)).any(-1)
+        nil = nearly_nil(m, x, 1e-9)
         starts += chosen(x, np.where(nil, values, -np.inf), 2)
         starts += [
             np.concatenate([swap(each[:2]), np.minimum(swap(each[2:]), m.cap)])
@@ -484,8 +486,7 @@ def sole(m: Market, regime: str, hints: Sequence[Array] = ()) -> Best:
             q = figures(m, nets(m, x), SOLE[regime][0])[1]
             if other >= value - 1e-7 * max(1.0, abs(value)) and q.min() <= 1e-7 * q.max():
                 out |= {int(q.argmin())}
-    cost, lowered = unit_costs(m, levels), m.saved * swap(levels[:2] * levels[2:])
-    free = bool(((lowered > 0) & (cost <= 1e-6 * m.base)).any())
+    free = bool(nearly_nil(m, levels, 1e-6))
     status = "unbounded" if grows > 1 else "infeasible" if out or free else "solved"
     return Best(
         status=status,
@@ -505,6 +506,28 @@ def with_nil(m: Market, firm: int, t: Array) -> Array:
         return t
     about = m.most[firm] * np.array([1, 1.05, 1.12, 1.25, 1.6, 2.5])
     return np.unique(np.minimum(np.concatenate([t, about]), m.cap[firm]))
+
+
+def nearly_nil(m: Market, x: Array, share: float) -> Array:
+    """Whether what is received leaves at most this share of a unit cost, (...)."""
+    lowered = m.saved * swap(x[..., :2] * x[..., 2:])
+    return ((lowered > 0) & (lowered >= (1 - share) * m.base)).any(-1)
+
+
+def beside_nil(m: Market) -> Iterator[Array]:
+    """Levels (n, 4) where a rival's unit cost is nil at full sharing: where what is received also
+    does for own investment, worth has a needle in the ratio of investments."""
+    for firm in (0, 1):
+        t = m.most[firm]
+        if np.isfinite(t) and t <= m.cap[firm]:
+            s, ratio = (
+                part.ravel()
+                for part in np.meshgrid([0, 0.5, 0.9, 1], np.geomspace(0.2, 5, 161), indexing="ij")
+            )
+            x = np.empty((len(s), 4))
+            x[:, firm], x[:, 2 + firm] = 1, t
+            x[:, 1 - firm], x[:, 3 - firm] = s, np.minimum(ratio * t, m.cap[1 - firm])
+            yield x
 
 
 def to_edge(m: Market, regime: str, firm: int, x: Array, which: Array) -> tuple[Array, Array]:
