@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import openpyxl
 import pytest
 from command import Run
 from scipy import stats
 
 import pigou
+from cli.batch.design import load_design
 from market.casefile.files import read_document
 from mechanism.casefile.policy_case import PolicyCase, parse_tree
 from mechanism.report.evaluation_tree import uncertainty_tree
@@ -318,3 +320,72 @@ def test_nothing_heavy_is_loaded_where_all_is_certain() -> None:
         timeout=60,
     )
     assert told.stdout.strip() == "False"
+
+
+# --- what commands that tell the case's own numbers say of it
+
+
+def test_the_rules_of_choice_name_a_policy_each() -> None:
+    """Of equals the first in the order of reports; what never competes is no choice."""
+    rows = [
+        replace(ROW, policy="nash", best_share=0.1, mean_value=7.0, regret_max=2.0),
+        replace(ROW, policy="joint_profit", best_share=0.5, mean_value=9.0, regret_max=4.0),
+        replace(ROW, policy="mandate", competes_share=0.0, mean_value=None, regret_max=None),
+        replace(ROW, policy="second_best", best_share=0.4, mean_value=9.0 + 1e-12, regret_max=2.0),
+    ]
+    found = replace(FOUND, policies=tuple(rows))
+    assert found.best_by == {
+        "best_share": "joint_profit",
+        "mean_value": "joint_profit",
+        "regret_max": "nash",
+    }
+    assert replace(FOUND, policies=()).best_by == dict.fromkeys(found.best_by)
+
+
+UNUSED = "the case says that 3 of its numbers are not known exactly (uncertainty)"
+
+
+def test_a_batch_says_that_it_does_not_use_it(tmp_path: Path) -> None:
+    (tmp_path / "case.json").write_text(case(BLOCK).text)
+    (tmp_path / "d.yaml").write_text("cases: [case.json]\npolicies: [nash]\n")
+    (said,) = load_design(tmp_path / "d.yaml").warnings
+    assert said.startswith(UNUSED)
+    (tmp_path / "case.json").write_text(case(None).text)
+    assert load_design(tmp_path / "d.yaml").warnings == ()
+
+
+@pytest.mark.slow
+def test_paths_changes_and_differences_say_so_too(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "case.json"
+    path.write_text(case(BLOCK).text)
+    along = ("--vary", "cost.scale=12:13:2", "--policy", "nash")
+    for options in (along, ("--set", "cost.scale=12")):
+        assert f"note: {UNUSED}" in run("what-if", path, *options).err
+        assert UNUSED not in run("what-if", CASES / "two_vendors.yaml", *options).err
+    page = " ".join(run("diff", path, CASES / "two_vendors.yaml").out.split())
+    assert page.count(UNUSED) == 1
+
+
+@pytest.mark.slow
+def test_what_draws_say_has_sheets_and_stands_in_a_comparison(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "case.json"
+    path.write_text(case(BLOCK | {"draws": 16}).text)
+    assert run("evaluate", path, "--out", tmp_path / "r.xlsx").code == 0
+    book = openpyxl.load_workbook(tmp_path / "r.xlsx")
+    tree = json.loads(run("evaluate", path, "--format", "json").out)["uncertainty"]
+
+    def rows(name: str) -> dict[str, list[Any]]:
+        return {key: row for key, *row in list(book[name].iter_rows(values_only=True))[1:]}
+
+    told = ("best_share", "competes_share", "mean_value", "regret_mean", "regret_max")
+    assert rows("Policies over draws") == {
+        key: [row[name] for name in told] for key, row in tree["policies"].items()
+    }
+    assert rows("Figures over draws") == {
+        key: [row["mean"], row["sd"], *row["quantiles"].values()]
+        for key, row in tree["figures"].items()
+    }
+    knowing = {key: [worth] for key, worth in tree["value_of_information"].items()}
+    assert rows("What knowing is worth") == knowing | {"everything": [tree["perfect_information"]]}
+    page = " ".join(run("compare", path).out.split())
+    assert "draws of what is not known exactly." in page

@@ -56,6 +56,7 @@ from mechanism.casefile.policy_case import PolicyCase, load_case
 from mechanism.casefile.schema import CaseFile
 from mechanism.casefile.standard import standard_of
 from mechanism.casefile.types import type_space
+from mechanism.casefile.uncertainty import left_unused
 from mechanism.ranking.contenders import in_the_running
 
 MOST_DRAWN = 2**23
@@ -213,7 +214,7 @@ class _Reader:
                 "table_sha256": points.sha256 if isinstance(points, Table) else None,
             },
             seed=file.sample.seed if file.sample is not None else None,
-            warnings=self._warnings(points),
+            warnings=self._warnings(points, known),
             files=(
                 *(Path(name) for name in self.document.files),
                 *(case.path for case in known if case.path is not None),
@@ -325,16 +326,16 @@ class _Reader:
             found |= {row.key for row in rows}
         return tuple(row.key for row in policies() if row.key in found)
 
-    def _warnings(self, points: CasePoints) -> tuple[str, ...]:
+    def _warnings(self, points: CasePoints, known: Sequence[PolicyCase]) -> tuple[str, ...]:
+        out = []
         if isinstance(points, Sobol) and points.count & (points.count - 1):
             power = 2 ** round(math.log2(points.count))
-            return (
-                (
-                    f"sample.count is {points.count}; Sobol points are evenly spread for powers of"
-                    f" two, such as {power}"
-                ),
+            out.append(
+                f"sample.count is {points.count}; Sobol points are evenly spread for powers of two,"
+                f" such as {power}"
             )
-        return ()
+        unused = (left_unused(case.uncertainty) for case in known)
+        return (*out, *dict.fromkeys(text for text in unused if text))
 
     def _key(self, path: KeyPath, key: str, base: PolicyCase) -> bool:
         """Whether this dotted key can be varied; a fault if not."""

@@ -108,6 +108,7 @@ def what_if(
     form = chosen(form, out, script=emit_python, sheets=True)
     from cli.shipped import load
     from mechanism.casefile.policy_case import parse_tree
+    from mechanism.casefile.uncertainty import left_unused
 
     baseline = load([case])[0]
     changed = parse_tree(
@@ -116,6 +117,8 @@ def what_if(
     if emit_python:
         target.write(_script(case, baseline, changed, vary or [], policies or []))
         return
+    if unused := left_unused(changed.uncertainty):
+        say([f"note: {unused}"], quiet=quiet)
     if vary:
         given = {text.partition("=")[0] for text in sets or []}
         if twice := given & {text.partition("=")[0] for text in vary}:

@@ -113,6 +113,8 @@ def _cases(result: Tree, page: Page, digits: int) -> None:
         for row in rows:
             if row["alone"]["message"]:
                 page.sentence(f"{row['key']} alone: {row['alone']['message']}", bullet="- ")
+    for note in result["notes"]:
+        page.sentence(f"Note: {note}.")
     if result["labels"]:
         page.heading("Names, and what else is no key of the market, its types or the mechanism")
         for row in result["labels"]:

@@ -86,6 +86,15 @@ MEANT: dict[str, tuple[str, str]] = {
     "truthful": ("percent", "the share in which truth pays"),
     "joined": ("percent", "the share in which all join as it stands"),
     "beats_market": ("percent", "the share in which it is worth more than today's market"),
+    "best_share": ("percent", "the share of draws in which the policy is recommended"),
+    "competes_share": ("percent", "the share of draws in which it can be"),
+    "mean_value": ("money", "over the draws"),
+    "regret_mean": ("money", "what is recommended in a draw less the policy, mean over the draws"),
+    "regret_max": ("money", "the most of that in any draw"),
+    "mean": ("money", "over the draws"),
+    "sd": ("money", "standard deviation over the draws"),
+    **{f"p{k}": ("money", f"{k} per cent of draws lie below") for k in (5, 25, 50, 75, 95)},
+    "knowing": ("money", "what knowing the key before choosing adds to the mean value"),
     "gain": ("money", "value against today's market: mean, and quantiles q05 to q95"),
 }
 """By column, its dimension or how it is shown, and its meaning. Columns that end in _1 and _2 are

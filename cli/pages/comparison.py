@@ -22,6 +22,7 @@ from cli.pages.words import (
 )
 from mechanism.casefile.policies import today
 from mechanism.report.evaluation_tree import comparison_rows
+from mechanism.report.over_draws import share
 from mechanism.report.plain import Tree
 
 VALUE = (
@@ -85,10 +86,18 @@ def comparison(results: Sequence[Tree], labels: Sequence[str], page: Page, digit
         page.sentence(f"Profit 1 and 2 are those of {'; '.join(told)}.")
     page.heading("Findings")
     for name, result in zip(labels, results, strict=True):
-        page.sentence(
-            figures.plain(f"{name}: {' '.join(result['recommendation']['text'][:2])}"), bullet="- "
-        )
+        said = [*result["recommendation"]["text"][:2], *_how_sure(result["uncertainty"])]
+        page.sentence(figures.plain(f"{name}: {' '.join(said)}"), bullet="- ")
     return page.text
+
+
+def _how_sure(found: Tree | None) -> list[str]:
+    """In how many draws what is recommended is right, where something is not known exactly."""
+    if found is None or found["recommended"] is None:
+        return []
+    there = found["draws"] - found["without_outcome"]
+    often = share(found["policies"][found["recommended"]]["best_share"])
+    return [f"It is right in {often} of {there:,} draws of what is not known exactly."]
 
 
 def flat_rows(results: Sequence[Tree]) -> list[Tree]:

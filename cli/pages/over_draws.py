@@ -31,6 +31,7 @@ def over_draws(result: Tree, page: Page, scale: Scale) -> None:
     rows = {key: row for key, row in found["policies"].items() if row["competes_share"]}
     if rows:
         _policies(rows, found["recommended"], page, scale)
+        page.sentence(_robust(found["best_by"]))
         _spreads(found, page, scale)
     for text in (*_conditions(found), *_left_out(found), *_worth_knowing(found, scale)):
         page.sentence(text)
@@ -69,6 +70,20 @@ def _policies(rows: Tree, recommended: str | None, page: Page, scale: Scale) -> 
         " that asks or costs less and is worth less by what does not count. Every policy is what it"
         " would be were the draw known, subsidies with their rates for it; where it cannot be"
         " recommended, today's market stands."
+    )
+
+
+def _robust(best: Tree) -> str:
+    """Which policy the usual rules of choice name."""
+    often, mean, regret = (best[key] for key in ("best_share", "mean_value", "regret_max"))
+    if often == mean == regret:
+        return (
+            f"By expected value, by the smallest largest regret and by how often it is best:"
+            f" {often}."
+        )
+    return (
+        f"By expected value: {mean}; by the smallest largest regret: {regret}; best most often:"
+        f" {often}."
     )
 
 

@@ -32,6 +32,8 @@ def evaluation_sheets(result: Tree, label: str) -> bytes:
     sheets = [policies, _outcomes(result, units)]
     if result["mechanism"]["reported"] is not None:
         sheets.append(_rules(result, units))
+    if result["uncertainty"] is not None:
+        sheets += _over_draws(result["uncertainty"], units)
     sheets += [_answer([result], [label]), _case_sheet(case)]
     chart = _values_chart(policies, columns, len(rows), units)
     return _book(sheets, chart, [result["provenance"]], units, case)
@@ -336,6 +338,28 @@ def _rules(result: Tree, units: Units) -> Sheet:
             ]
         )
     return _sheet("Tax rules", columns, rows, units)
+
+
+def _over_draws(found: Tree, units: Units) -> list[Sheet]:
+    """What draws of what is not known exactly say: of policies, of figures, of the keys."""
+    told = ("best_share", "competes_share", "mean_value", "regret_mean", "regret_max")
+    policies = [[key, *(row[name] for name in told)] for key, row in found["policies"].items()]
+    spreads = [
+        [key, row["mean"], row["sd"], *row["quantiles"].values()]
+        for key, row in found["figures"].items()
+    ]
+    parts = next((list(row["quantiles"]) for row in found["figures"].values()), [])
+    knowing = [[key, worth] for key, worth in found["value_of_information"].items()]
+    return [
+        _sheet("Policies over draws", ("policy", *told), policies, units),
+        _sheet("Figures over draws", ("figure", "mean", "sd", *parts), spreads, units),
+        _sheet(
+            "What knowing is worth",
+            ("key", "knowing"),
+            [*knowing, ["everything", found["perfect_information"]]],
+            units,
+        ),
+    ]
 
 
 def _answer(results: Sequence[Tree], labels: Sequence[str]) -> Sheet:

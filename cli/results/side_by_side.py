@@ -17,6 +17,7 @@ from mechanism.analysis.evaluation import evaluate
 from mechanism.analysis.what_if_tree import advice_tree
 from mechanism.casefile.case_keys import BLOCKS, NAMES, key_path, settings, value_at
 from mechanism.casefile.policy_case import PolicyCase, load_case
+from mechanism.casefile.uncertainty import left_unused
 
 ASKED = ("provenance", "case", "input", "resolved", "case_before", "case_sha256", "changes")
 """Keys of results below which stands what was asked."""
@@ -63,6 +64,11 @@ def cases_side_by_side(a: Path, b: Path) -> Tree:
         "same": not labels and not moved,
         "changes": moved,
         "labels": labels,
+        "notes": [
+            f"{path}: {unused}"
+            for path, case in ((a, one), (b, other))
+            if (unused := left_unused(case.uncertainty))
+        ],
         "recommendation": advice_tree(found.advice),
     }
 

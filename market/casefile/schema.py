@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Annotated, Any, TypeVar
 
 from pydantic import (
@@ -393,6 +393,11 @@ class Rule:
     """Takes the keys' values; None, the message, or the place below the first key and the
     message."""
 
+    @cached_property
+    def paths(self) -> tuple[KeyPath, ...]:
+        """The ways to the keys."""
+        return tuple(tuple(key.split(".")) for key in self.keys)
+
 
 def _cross_slope(cross: float, own: float | list[float]) -> str | None:
     smaller, name = (
@@ -474,7 +479,7 @@ def _size(block: Any) -> tuple[KeyPath, str] | None:
     def walk(value: Any, path: KeyPath) -> tuple[KeyPath, str] | None:
         parts = (
             value.items()
-            if isinstance(value, Mapping)
+            if isinstance(value, dict | Mapping)
             else enumerate(value)
             if isinstance(value, list | tuple)
             else ()
@@ -599,8 +604,8 @@ def _breaches(
     """Breaches of rules whose keys are all given and free of faults."""
     faulty = tuple(faulty)
     for rule in rules:
-        paths = [tuple(key.split(".")) for key in rule.keys]
-        if any(path[: len(bad)] == bad[: len(path)] for path in paths for bad in faulty):
+        paths = rule.paths
+        if faulty and any(path[: len(bad)] == bad[: len(path)] for path in paths for bad in faulty):
             continue
         values = [_at(tree, path) for path in paths]
         if None not in values and (message := rule.breach(*values)):
@@ -613,5 +618,6 @@ def _breaches(
 
 def _at(tree: Any, path: KeyPath) -> Any:
     for part in path:
-        tree = tree.get(part) if isinstance(tree, Mapping) else None
+        # A plain tree first: asking the abstract class takes most of the time of many cases.
+        tree = tree.get(part) if isinstance(tree, dict | Mapping) else None
     return tree

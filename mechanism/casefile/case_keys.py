@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from copy import deepcopy
+from copy import copy, deepcopy
 from difflib import get_close_matches
 from typing import Any
 
@@ -70,6 +70,21 @@ def set_at(tree: Json, path: KeyPath, value: Any) -> None:
         elif isinstance(before, int) and not isinstance(before, bool) and value.is_integer():
             value = int(value)
     parent[last] = value
+
+
+def with_values(tree: Json, values: Mapping[KeyPath, Any]) -> Json:
+    """The tree with other values there, as `set_at` puts them; what lies beside the ways to them is
+    the same."""
+    changed = dict(tree)
+    for path, value in values.items():
+        parent: Any = changed
+        for part in path[:-1]:
+            parent[part] = copy(parent[part])
+            parent = parent[part]
+            if not isinstance(parent, dict | list):
+                break  # one value for both firms
+        set_at(changed, path, value)
+    return changed
 
 
 def expanded(tree: Json, path: KeyPath) -> Json:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from copy import deepcopy
 from dataclasses import InitVar, dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -15,12 +14,13 @@ from typing import Any
 from market.casefile.faults import BadCase, Fault, KeyPath
 from market.casefile.files import Document, read_document
 from market.casefile.schema import (
+    Rule,
     check,
     to_case,
 )
 from market.model.case import Case
 from market.text import Json
-from mechanism.casefile.case_keys import key_fault, key_path, set_at
+from mechanism.casefile.case_keys import key_fault, key_path, set_at, with_values
 from mechanism.casefile.schema import (
     RULES,
     CaseFile,
@@ -66,25 +66,30 @@ class PolicyCase:
     """What is not known exactly; None where everything is certain."""
     expect: Mapping[str, Expected] = field(init=False)
     """Figures that its file expects, by dotted key of the result."""
-    text: str = field(init=False)
-    """The case with every default filled in, as JSON."""
+    _file: CaseFile = field(init=False, repr=False)
 
     def __post_init__(self, file: CaseFile, called: str) -> None:
-        resolved = {**file.model_dump(mode="json"), "name": file.name or called}
-        if file.uncertainty is None:  # a case that says nothing of it keeps the hash it had
-            del resolved["uncertainty"]
         values = {
-            "name": resolved["name"],
+            "_file": file,
+            "name": file.name or called,
             "market": to_case(file.demand, file.security, file.cost, file.unit_cost, file.firms),
             "types": file.types,
             "mechanism": file.mechanism,
             "units": file.units or Units(),
             "uncertainty": uncertainty_of(file.uncertainty),
             "expect": MappingProxyType(dict(file.expect)),
-            "text": json.dumps(resolved, allow_nan=False),
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)
+
+    @cached_property
+    def text(self) -> str:
+        """The case with every default filled in, as JSON; written out when it is first asked
+        for."""
+        resolved = {**self._file.model_dump(mode="json"), "name": self.name}
+        if self._file.uncertainty is None:  # a case that says nothing of it keeps the hash it had
+            del resolved["uncertainty"]
+        return json.dumps(resolved, allow_nan=False)
 
     @cached_property
     def sha256(self) -> str:
@@ -189,11 +194,24 @@ def parse_tree(
 
 
 def case_at(tree: Json, values: Mapping[KeyPath, float]) -> PolicyCase | BadCase:
-    """The case in a resolved tree with other values of some keys, or what is wrong with it."""
-    changed = deepcopy(tree)
-    for path, value in values.items():
-        set_at(changed, path, value)
+    """The case in the resolved tree of a case with other values of some keys, or what is wrong with
+    it."""
     try:
-        return parse_tree(changed)
+        file = check(CaseFile, with_values(tree, values), rules=_rules_on(tuple(values)))
     except BadCase as bad:
         return bad
+    return PolicyCase(file=file, called="case")
+
+
+@cache
+def _rules_on(paths: tuple[KeyPath, ...]) -> tuple[Rule, ...]:
+    """The rules that have to do with these keys; a case keeps the others whatever these are."""
+    return tuple(
+        rule
+        for rule in RULES
+        if any(
+            all(one == other for one, other in zip(path, way, strict=False))
+            for path in paths
+            for way in rule.paths
+        )
+    )

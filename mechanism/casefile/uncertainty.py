@@ -64,6 +64,17 @@ class Uncertainty:
         return tuple(self.distributions)
 
 
+def left_unused(block: Uncertainty | None) -> str | None:
+    """What is said where figures are told at the case's own numbers alone; None where these are
+    certain."""
+    if block is None:
+        return None
+    return (
+        f"the case says that {len(block.keys)} of its numbers are not known exactly (uncertainty);"
+        " that is not used here: every figure is at the case's own numbers (pigou evaluate uses it)"
+    )
+
+
 def uncertainty_of(block: UncertaintyBlock | None) -> Uncertainty | None:
     """The block of a validated case; None where everything is certain."""
     if block is None or not block.__pydantic_extra__:

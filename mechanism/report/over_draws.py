@@ -10,6 +10,8 @@ from mechanism.casefile.policies import policy_of
 from mechanism.frozen import freeze
 from mechanism.report.words import Words, amount
 
+SAME = 1e-9
+"""Share of the largest amount up to which amounts are equal."""
 MOSTLY = 0.5
 """Share of the wrong draws above which a condition is said to hold mostly where a choice is
 wrong."""
@@ -99,6 +101,24 @@ class OverDraws:
 
     def __post_init__(self) -> None:
         freeze(self)
+
+    @property
+    def best_by(self) -> dict[str, str | None]:
+        """The policy that is best most often, that of the highest mean value, and that of the
+        smallest largest regret; of equals the first. None without an outcome."""
+        able = [row for row in self.policies if row.competes_share]
+
+        def first(amounts: list[float | None]) -> str | None:
+            known = [amount for amount in amounts if amount is not None]
+            most = max(known, default=0.0) - SAME * max(map(abs, known), default=0.0)
+            pairs = zip(able, amounts, strict=True)
+            return next((row.policy for row, v in pairs if v is not None and v >= most), None)
+
+        return {
+            "best_share": first([row.best_share for row in able]),
+            "mean_value": first([row.mean_value for row in able]),
+            "regret_max": first([None if (r := row.regret_max) is None else -r for row in able]),
+        }
 
     def of(self, policy: str) -> PolicyOverDraws:
         """One policy."""

@@ -9,6 +9,7 @@ from market.model.outcome import SOLVED, Certificate
 from market.regimes import REGIMES
 from mechanism.casefile.policies import GOAL, PRIVATE_MARKET, TODAY, agreements, policy_of
 from mechanism.casefile.proportions import misfits, scaling
+from mechanism.casefile.uncertainty import left_unused
 from mechanism.design.checks import JointLie, Lie, Refusal
 from mechanism.design.rules import TAX_RULES
 from mechanism.rates.instruments import LinearSubsidies
@@ -436,14 +437,8 @@ def _units(found: Evaluation) -> list[Sentence]:
 
 
 def _uncertain(found: Evaluation) -> list[Sentence]:
-    if found.case.uncertainty is None or found.uncertainty is not None:
-        return []
-    several = len(found.case.uncertainty.keys)
-    text = (
-        f"the case says that {several} of its numbers are not known exactly (uncertainty); that is"
-        " not used here: every figure is at the case's own numbers (pigou evaluate uses it)"
-    )
-    return [Sentence(code="uncertainty_not_used", text=text)]
+    text = None if found.uncertainty is not None else left_unused(found.case.uncertainty)
+    return [] if text is None else [Sentence(code="uncertainty_not_used", text=text)]
 
 
 def _assumptions(found: Evaluation, market: Case) -> list[Sentence]:
