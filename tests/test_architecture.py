@@ -79,7 +79,7 @@ ROOMS = {
         "market.regimes",
         "mechanism.design",
     ),
-    "mechanism.scheme": (*MARKET, "mechanism.casefile", "mechanism.design"),
+    "mechanism.scheme": (*MARKET, "market.certify", "mechanism.casefile", "mechanism.design"),
     "mechanism.rates": (*MARKET, "mechanism.casefile", "mechanism.design", "mechanism.scheme"),
     "mechanism.ranking": (
         "market.model",

@@ -32,7 +32,11 @@ BY_ROUNDING = (
     ),
     r"propositions .*: claims\.B\.full_information\.numbers\.net_transfer\[.\]",
     r"design two_types --budget none --collusion proof: binding\[.\]\..*",
-    r"design two_types --allocation second_best .*: binding\[.\]\..*",
+    # levels are sought until lotteries gain a hundred-millionth; which then stand is rounding
+    (
+        r"design two_types --allocation second_best .*: (objective_value|payoff_range"
+        r"|(allocation|binding|bound|checks|expected|levels|rents|transfers)(\.|\[).*)"
+    ),
     # the best rates under a dear unit lie where value is flat: they are found to a
     # hundred-millionth
     (

@@ -10,10 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 from command import Run
-from scipy.optimize import linprog, minimize
 from trees import evaluate
 
-from market.model.case import Case
 from market.model.outcome import account
 from market.model.pricing import bertrand_matrix
 from mechanism.analysis.designs import solve_file
@@ -22,7 +20,6 @@ from mechanism.casefile.policy_case import load_case, parse_tree
 from mechanism.casefile.types import type_space
 from mechanism.design.setting_file import DesignOptions, parse_setting
 from mechanism.design.solve import design
-from mechanism.scheme.market_environment import WEIGHTS
 
 CASES = Path(__file__).resolve().parents[1] / "cases"
 Tree = dict[str, Any]
@@ -168,112 +165,6 @@ def test_nobody_to_share_with() -> None:
 # --- second best
 
 
-def loops_second_best(
-    case: Case, values: list[float], weights: list[float], cost: float, outside: list[list[float]]
-) -> tuple[float, ...]:
-    """Welfare, outlay and net welfare of the best lottery, from scipy's optimiser and a program
-    written in loops."""
-    one = case.flat()
-    K, m = len(values), len(WEIGHTS)
-
-    def books(x: np.ndarray, first: float, second: float) -> tuple[np.ndarray, float]:
-        found = account(one.with_cost_spillover([[first, second]]), x[None], bertrand_matrix)
-        return found.profit[0], float(found.consumer_surplus.sum())
-
-    levels = {}
-    for k in range(K):
-        for j in range(K):
-            x = np.array([0.8, 0.8, 4.0, 4.0])
-            for i, w in enumerate(WEIGHTS):
-
-                def minus(x: np.ndarray, w: float = w, k: int = k, j: int = j) -> float:
-                    profit, consumers = books(x, values[k], values[j])
-                    return -(profit.sum() + w * consumers)
-
-                bounds = [(0, 1), (0, 1), (0, 50), (0, 50)]
-                x = minimize(
-                    minus,
-                    x,
-                    bounds=bounds,
-                    method="L-BFGS-B",
-                    options={"ftol": 1e-15, "gtol": 1e-9},
-                ).x
-                levels[k, j, i] = x
-    # Variables: payments to firm 1 by its report, to firm 2 by its report, probabilities by state
-    # and weight, then the outlay borne.
-    size = 2 * K + K * K * m + 1
-    at = {
-        (k, j, i): 2 * K + (k * K + j) * m + i for k in range(K) for j in range(K) for i in range(m)
-    }
-    upper, bound = [], []
-
-    def interim(firm: int, true: int, told: int) -> np.ndarray:
-        row = np.zeros(size)
-        row[firm * K + told] = 1
-        for other in range(K):
-            state = (told, other) if firm == 0 else (other, told)
-            for i in range(m):
-                # The firm's own cost is that of its true type; the rival's is no part of its
-                # profit.
-                spill = (
-                    (values[true], values[other]) if firm == 0 else (values[other], values[true])
-                )
-                row[at[(*state, i)]] += weights[other] * books(levels[(*state, i)], *spill)[0][firm]
-        return row
-
-    for firm in (0, 1):
-        for true in range(K):
-            honest = interim(firm, true, true)
-            upper.append(-honest)
-            bound.append(-outside[firm][true])
-            for told in range(K):
-                if told != true:
-                    upper.append(interim(firm, true, told) - honest)
-                    bound.append(0.0)
-    spent = np.zeros(size)
-    spent[: 2 * K] = weights * 2
-    row = spent.copy()
-    row[-1] = -1
-    upper.append(row)
-    bound.append(0.0)
-    welfare = np.zeros(size)
-    equal = np.zeros((K * K, size))
-    for (k, j, i), column in at.items():
-        profit, consumers = books(levels[k, j, i], values[k], values[j])
-        welfare[column] = weights[k] * weights[j] * (profit.sum() + consumers)
-        equal[k * K + j, column] = 1
-    objective = -welfare
-    objective[-1] = cost
-    limits = [(None, None)] * (2 * K) + [(0, None)] * (K * K * m + 1)
-    found = linprog(
-        objective,
-        A_ub=np.array(upper),
-        b_ub=bound,
-        A_eq=equal,
-        b_eq=np.ones(K * K),
-        bounds=limits,
-        method="highs",
-    )
-    assert found.status == 0
-    return float(welfare @ found.x), float(spent @ found.x), -float(found.fun)
-
-
-@pytest.mark.slow
-def test_second_best_by_an_independent_road() -> None:
-    policy = load_case(CASES / "second_best.yaml")
-    told = evaluate(policy)["mechanism"]["reported"]
-    assert policy.types is not None
-    outside = [
-        [row["outside"] for row in told["interim"] if row["firm"] == firm] for firm in (1, 2)
-    ]
-    welfare, outlay, net = loops_second_best(
-        policy.market, told["types"], told["probabilities"], 1.3, outside
-    )
-    assert told["design"]["objective_value"] == pytest.approx(net, rel=1e-7)
-    assert told["expected"]["welfare"] == pytest.approx(welfare, rel=1e-6)
-    assert told["expected"]["budget"] == pytest.approx(outlay, rel=1e-4)
-
-
 @pytest.mark.slow
 def test_the_dearer_public_money_the_less_of_the_planners_levels() -> None:
     """Free money buys the planner's levels; then welfare and outlay fall; net welfare never falls
@@ -292,7 +183,8 @@ def test_the_dearer_public_money_the_less_of_the_planners_levels() -> None:
             )
         )
         shares = [
-            sum(row["probability_by_weight"].values()) for row in reported["design"]["lotteries"]
+            sum(levels["probability"] for levels in row["levels"])
+            for row in reported["design"]["lotteries"]
         ]
         assert shares == pytest.approx([1.0] * 4)
     welfare, outlay, net = np.array(found).T

@@ -291,14 +291,6 @@ def test_what_firms_would_then_report(parameter: str) -> None:
                 " a firm's profit"
             ),
         ),
-        (
-            {"parameter": "intercept", "support": [18, 22], "points": 3},
-            {"tax_rule": "designed", "allocation": "second_best"},
-            (
-                "types makes the intercept private; allocation second_best is for private cost"
-                " spillovers"
-            ),
-        ),
     ],
 )
 def test_faults(types: Tree, mechanism: Tree, message: str) -> None:
@@ -500,11 +492,11 @@ def test_design_solves_for_transfers_where_intercepts_are_private(
     ("asked", "words"),
     [
         (["--tax-rule", "groves"], "pigou evaluate judges groves"),
+        (["--collusion", "proof"], "proof against collusion is not solved for there"),
         (
-            ["--allocation", "second_best"],
-            "neither lotteries over levels nor proof against collusion",
+            ["--collusion", "proof", "--allocation", "second_best"],
+            "proof against collusion is not solved for there",
         ),
-        (["--collusion", "proof"], "neither lotteries over levels nor proof against collusion"),
     ],
 )
 def test_design_says_what_it_does_not_solve_where_intercepts_are_private(

@@ -193,7 +193,7 @@ def design(
         sheets=lambda: design_sheets(result),
         stamp=stamp,
     )
-    if result["status"] != "optimal":
+    if result["status"] not in ("optimal", "searched"):
         say([f"not met: the design is {result['status']}: {result['verdicts'][0]}"], quiet=quiet)
         raise typer.Exit(NOT_MET)
     checks = result["checks"]

@@ -23,7 +23,7 @@ def designed(result: Tree, page: Page, digits: int) -> str:
         page.sentence(text, bullet="- ")
     if result["status"] == "infeasible":
         _rows(page, "Conflicting constraints", result["infeasibility"]["rows"], "weight", digits)
-    if result["status"] != "optimal":
+    if result["status"] not in ("optimal", "searched"):
         return page.text
     nothing = NOTHING * result["payoff_range"]
     page.heading("Players")
@@ -68,6 +68,8 @@ def designed(result: Tree, page: Page, digits: int) -> str:
         ]
     )
     _transfers(result, page, digits)
+    if result["levels"] is not None:
+        _levels(result["levels"], names, page, digits)
     if result["binding"]:
         _rows(
             page,
@@ -100,6 +102,27 @@ def _transfers(result: Tree, page: Page, digits: int) -> None:
             f"The first {LONGEST} of {len(result['states'])} states; all are in --format json and"
             " csv."
         )
+
+
+def _levels(levels: dict[str, Tree], names: list[str], page: Page, digits: int) -> None:
+    """The levels behind the alternatives that are drawn."""
+    page.heading("Levels")
+    shown = list(levels.items())[:LONGEST]
+    page.table(
+        [
+            Column("Alternative", [name for name, _ in shown], words=True),
+            *(
+                Column(
+                    f"{key.capitalize()}\nof {name}",
+                    figures.column([row[key][i] for _, row in shown], digits),
+                )
+                for key in ("sharing", "investment")
+                for i, name in enumerate(names)
+            ),
+        ]
+    )
+    if len(levels) > LONGEST:
+        page.sentence(f"The first {LONGEST} of {len(levels)}; all are in --format json.")
 
 
 def _alternatives(state: dict[str, float]) -> str:

@@ -163,30 +163,30 @@ def reported(mechanism: Tree, page: Page, scale: Scale) -> None:
 
 
 def lotteries(rows: Sequence[Tree], page: Page, scale: Scale) -> None:
-    """Which levels are drawn at each pair of types, named by the weight on welfare that they are
-    best for."""
-    page.heading(
-        "Rule designed: levels drawn by lottery, by their weight on welfare (the rest on joint"
-        " profit)"
-    )
-    types = [f"Type of\n{firm if firm in FIRMS else at_head(firm)}" for firm in scale.firms]
+    """Which levels are drawn at each pair of types."""
+    page.heading("Rule designed: levels drawn by lottery at each pair of types")
+    drawn = [(row["types"], levels) for row in rows for levels in row["levels"]]
+    heads = [firm if firm in FIRMS else at_head(firm) for firm in scale.firms]
     page.table(
         [
             *(
-                Column(head, figures.column([row["types"][i] for row in rows], scale.digits))
-                for i, head in enumerate(types)
+                Column(
+                    f"Type of\n{head}",
+                    figures.column([types[i] for types, _ in drawn], scale.digits),
+                )
+                for i, head in enumerate(heads)
             ),
-            Column(
-                "Weight on welfare: probability",
-                [
-                    ", ".join(f"{w}: {p:.4g}" for w, p in row["probability_by_weight"].items())
-                    for row in rows
-                ],
-                words=True,
+            Column("Probability", figures.column([x["probability"] for _, x in drawn], 4)),
+            *(
+                Column(
+                    f"{key.capitalize()}\nof {head}",
+                    figures.column([x[key][i] for _, x in drawn], scale.digits),
+                )
+                for key in ("sharing", "investment")
+                for i, head in enumerate(heads)
             ),
         ]
     )
-    page.sentence("Weight 1 is the planner's choice, weight 0 the alliance's.")
 
 
 def evidence(rule: Tree, page: Page, scale: Scale) -> None:

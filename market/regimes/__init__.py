@@ -8,6 +8,7 @@ comes out.
 from market.model.outcome import finish, other_point
 from market.regimes.objectives import BOTH, deviation_bounds, firm_game, level_bounds, sole_payoff
 from market.regimes.record import Outcomes, outcome_at
+from market.regimes.sellers import climb_among_sellers
 from market.regimes.solve import solve_lanes, solve_markets, solve_regime, solve_regimes
 from market.regimes.starts import starting_levels
 from market.regimes.table import REGIMES, Regime, benefit_matrix
@@ -18,6 +19,7 @@ __all__ = [
     "Outcomes",
     "Regime",
     "benefit_matrix",
+    "climb_among_sellers",
     "deviation_bounds",
     "finish",
     "firm_game",

@@ -21,6 +21,7 @@ from market.model.cost import unit_cost
 from market.model.demand import apply as apply_matrix
 from market.model.payoff import Derivatives, Payoff
 from market.model.pricing import net_intercept
+from market.model.weighted import WeightedPayoff
 from market.solve.optimum import maximise, projected_gradient
 from market.solve.tolerances import DEFAULT, Tolerances
 
@@ -45,7 +46,7 @@ NOTHING = 1e-10
 class AmongSellers:
     """A payoff from which quantities below their aims are taken, in L lanes."""
 
-    payoff: Payoff
+    payoff: Payoff | WeightedPayoff
     sold: Array
     """S (L, 2, 2): quantities in net intercepts."""
     rate: Array
@@ -111,7 +112,9 @@ class AmongSellers:
         return value, gradient, hessian
 
 
-def among_sellers(payoff: Payoff, sold: Array, rate: float = STEEP) -> AmongSellers:
+def among_sellers(
+    payoff: Payoff | WeightedPayoff, sold: Array, rate: float = STEEP
+) -> AmongSellers:
     """The payoff from which negative quantities are taken at this rate, a multiple of its own
     curvature."""
     lanes = max(len(payoff.benefit), len(sold))
@@ -141,7 +144,7 @@ class WithEveryFirm:
 
 
 def climb_among_sellers(
-    payoff: Payoff,
+    payoff: Payoff | WeightedPayoff,
     sold: Array,
     start: Array,
     lower: Array,

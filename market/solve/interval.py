@@ -41,6 +41,12 @@ class Interval:
         """The intervals of squares of intervals of non-negative numbers."""
         return Interval(self.low**2, self.high**2)
 
+    def squared_any(self) -> Interval:
+        """The intervals of squares of intervals of numbers of either sign."""
+        a, b = self.low**2, self.high**2
+        least = np.where(self.excludes_zero, np.minimum(a, b), 0.0)
+        return Interval(least, np.maximum(a, b))
+
     @property
     def excludes_zero(self) -> NDArray[np.bool_]:
         """Whether every number in the interval has the same sign."""

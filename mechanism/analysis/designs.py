@@ -13,6 +13,7 @@ import numpy as np
 from market.casefile.faults import Fault
 from market.casefile.files import Document, read_document
 from market.casefile.schema import check
+from market.model.case import Array
 from mechanism.casefile.policy_case import PolicyCase, parse_tree
 from mechanism.casefile.schema import MechanismOptions
 from mechanism.casefile.types import PRIVATE, TypeSpace, type_space
@@ -27,17 +28,24 @@ from mechanism.design.setting_file import (
     too_large,
     transfers_by_type,
 )
-from mechanism.design.solve import Contradiction, Design, DirectMechanism, least_outlay
+from mechanism.design.solve import (
+    Contradiction,
+    Design,
+    DirectMechanism,
+    OptimalityBound,
+    least_outlay,
+)
 from mechanism.design.solve import design as best_mechanism
 from mechanism.design.states import own_first
 from mechanism.scheme.continuum import between
 from mechanism.scheme.designed import asked
+from mechanism.scheme.generation import generate
 from mechanism.scheme.market_environment import (
     NoEnvironmentError,
     both_types_environment,
     market_environment,
-    menu_levels,
     outside_options,
+    planner_levels,
 )
 from mechanism.scheme.preparation import prepare
 from mechanism.scheme.rule_results import Continuum
@@ -81,6 +89,8 @@ class DesignResult:
     least_outlay: float | None
     """The least expected outlay under Bayesian truth and interim participation; None where there is
     none, or nobody may refuse."""
+    levels: Array | None = None
+    """(A, 4): the levels that alternatives are, where those are sought; None elsewhere."""
     continuum: Continuum | None = None
     """Truth and participation between the types of a grid; None where there is nothing between, or
     it is not searched."""
@@ -210,18 +220,18 @@ def _of_market(policy: PolicyCase, given: dict[str, str]) -> DesignResult:
         )
     if why := too_many(len(types.nodes), kind):
         raise DesignError(why.text)
-    if not grid.private_values:
+    if not grid.private_values and options.allocation != "second_best":
         return _of_both_types(policy, grid, options, form)
+    if not grid.private_values and options.collusion == "proof":
+        raise DesignError(_both_types(grid, "proof against collusion is not solved for there"))
     try:
-        menu = menu_levels(policy.market, types.types, options.allocation == "second_best")
-        plan = market_environment(
-            policy.market,
-            types,
-            menu,
-            outside_options(policy.market, types, form, options.timing, menu[0]),
-        )
+        planner = planner_levels(policy.market, types)
+        outside = outside_options(policy.market, types, form, options.timing, planner)
     except NoEnvironmentError as error:
         raise DesignError(str(error)) from None
+    if options.allocation == "second_best":
+        return _second_best(policy, types, options, form, planner, outside)
+    plan = market_environment(policy.market, types, planner[None], outside)
     result = _result(plan.environment, plan, options, form, policy.text)
     if (
         few
@@ -235,21 +245,53 @@ def _of_market(policy: PolicyCase, given: dict[str, str]) -> DesignResult:
     )
 
 
+def _second_best(
+    policy: PolicyCase,
+    types: TypeSpace,
+    options: DesignOptions,
+    form: str,
+    planner: Array,
+    outside: tuple[Array, Array],
+) -> DesignResult:
+    """The design with lotteries over all levels."""
+    found = generate(policy.market, types, planner, outside, options)
+    if found is None:  # without a limit or an answer whatever the levels
+        plan = market_environment(policy.market, types, planner[None], outside)
+        return _result(plan.environment, plan, options, form, policy.text)
+    result = _result(found.plan.environment, found.plan, options, form, policy.text)
+    if not types.private_values:
+        result = replace(result, found=_without_joint_lies(result.found))
+    return replace(
+        result, found=result.found.beside(found.bound), levels=found.levels.reshape(-1, 4)
+    )
+
+
+def _without_joint_lies(found: Design) -> Design:
+    """The same where both types move both profits: what firms earn is stated for a rival that tells
+    the truth, and joint lies are not judged by it."""
+    if found.mechanism is None:
+        return found
+    known = replace(found.mechanism.achieved, collusion=NOT_ESTABLISHED)
+    return replace(found, mechanism=replace(found.mechanism, achieved=known))
+
+
+def _both_types(types: TypeSpace, but: str) -> str:
+    return (
+        f"{PRIVATE[types.parameter].label} are private, so that both types move both profits: {but}"
+    )
+
+
 def _of_both_types(
     policy: PolicyCase, types: TypeSpace, options: DesignOptions, form: str
 ) -> DesignResult:
     """The design where both types move both profits: transfers at the planner's levels."""
-    both = f"{PRIVATE[types.parameter].label} are private, so that both types move both profits"
     if not TAX_RULES[options.tax_rule].designed:
+        judged = f"pigou evaluate judges {options.tax_rule}"
         raise DesignError(
-            f"{both}: only transfers that are solved for are designed; pigou evaluate judges"
-            f" {options.tax_rule}"
+            _both_types(types, f"only transfers that are solved for are designed; {judged}")
         )
-    if options.allocation == "second_best" or options.collusion == "proof":
-        raise DesignError(
-            f"{both}: neither lotteries over levels nor proof against collusion are solved for"
-            " there"
-        )
+    if options.collusion == "proof":
+        raise DesignError(_both_types(types, "proof against collusion is not solved for there"))
     scheme = prepare(policy.market, types, _chosen(policy, options, form))
     if scheme is None:
         raise DesignError(NO_LEVELS.text)
@@ -257,13 +299,7 @@ def _of_both_types(
         raise DesignError(NO_OUTSIDE.text)
     plan = both_types_environment(scheme)
     result = _result(plan.environment, plan, options, form, policy.text)
-    mechanism = result.found.mechanism
-    if mechanism is None:
-        return result
-    # What firms earn is stated for a rival that tells the truth: joint lies are not judged by it.
-    known = replace(mechanism.achieved, collusion=NOT_ESTABLISHED)
-    found = replace(result.found, mechanism=replace(mechanism, achieved=known))
-    return replace(result, found=found)
+    return replace(result, found=_without_joint_lies(result.found))
 
 
 def _chosen(policy: PolicyCase, options: DesignOptions, form: str) -> MechanismOptions:
@@ -446,7 +482,19 @@ def _solved_for(result: DesignResult, mechanism: DirectMechanism) -> list[str]:
             f" {value:.6g} at the least."
         ]
     best = f"{OBJECTIVES[options.objective]} that {_asked(options)} allow"
-    return [f"{best[0].upper()}{best[1:]} is {value:.6g}; the mechanism {_money(mechanism)}."]
+    text = [f"{best[0].upper()}{best[1:]} is {value:.6g}; the mechanism {_money(mechanism)}."]
+    return text if result.found.bound is None else [*text, _beside(result.found.bound)]
+
+
+def _beside(bound: OptimalityBound) -> str:
+    """What is known of levels that are not drawn."""
+    up_to = " and ".join(f"{most:.4g}" for most in bound.investment_up_to)
+    among = f"Of all levels with investments of at most {up_to}"
+    if bound.proven:
+        return f"{among} none do better by more than {bound.gap:.2g} (proven)."
+    if bound.gap is None:
+        return f"{among} none that do better were found; that there are none is not proven."
+    return f"{among} none that do better were found; by more than {bound.gap:.4g} none can."
 
 
 def _by_formula(result: DesignResult, mechanism: DirectMechanism) -> list[str]:

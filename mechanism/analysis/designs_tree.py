@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from market.model.case import INVESTMENT, SHARING
 from mechanism.casefile.policy_case import tree_sha256
 from mechanism.report.checks_tree import (
+    bound_tree,
     continuum_tree,
     contradiction_tree,
     gain_tree,
@@ -17,6 +19,9 @@ from mechanism.report.checks_tree import (
 )
 from mechanism.report.plain import Tree
 from mechanism.report.provenance import command_line, provenance
+
+DRAWN = 1e-9
+"""Probability up to which an alternative counts as not drawn."""
 
 if TYPE_CHECKING:
     from mechanism.analysis.designs import DesignResult
@@ -41,7 +46,9 @@ def design_tree(result: DesignResult) -> Tree:
         "payoff_range": environment.range,
         "status": found.status,
         "objective_value": found.objective_value,
+        "bound": None if found.bound is None else bound_tree(found.bound),
         **_mechanism_tree(result, found.mechanism),
+        "levels": _levels_tree(result),
         "binding": rows_tree(found.binding, environment.players, "price"),
         "second_opinion": (
             None if found.second_opinion is None else vars(found.second_opinion).copy()
@@ -57,6 +64,21 @@ def design_tree(result: DesignResult) -> Tree:
             "least_outlay": result.least_outlay,
         },
         "verdicts": list(result.verdicts),
+    }
+
+
+def _levels_tree(result: DesignResult) -> Tree | None:
+    """The levels behind the alternatives that are drawn; null where they are not sought."""
+    mechanism = result.found.mechanism
+    if result.levels is None or mechanism is None:
+        return None
+    drawn = np.flatnonzero((mechanism.plan.shares() > DRAWN).any(0))
+    return {
+        result.environment.alternatives[a]: {
+            "sharing": result.levels[a, SHARING].tolist(),
+            "investment": result.levels[a, INVESTMENT].tolist(),
+        }
+        for a in drawn
     }
 
 
@@ -76,7 +98,7 @@ def _mechanism_tree(result: DesignResult, mechanism: DirectMechanism | None) -> 
     }
     return {
         "allocation": [
-            {environment.alternatives[a]: float(state[a]) for a in np.flatnonzero(state > 1e-12)}
+            {environment.alternatives[a]: float(state[a]) for a in np.flatnonzero(state > DRAWN)}
             for state in plan.shares()
         ],
         "transfers": [t.ravel().tolist() for t in mechanism.transfers],

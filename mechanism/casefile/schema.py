@@ -463,14 +463,6 @@ def _few_types(types: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _second_best_of(types: Mapping[str, Any], mechanism: Mapping[str, Any]) -> str | None:
-    row = _private(types)
-    if not row.own_only and mechanism.get("allocation") == "second_best":
-        able = " or ".join(other.label for other in PRIVATE.values() if other.own_only)
-        return f"makes the {row.key} private; allocation second_best is for private {able}"
-    return None
-
-
 LOTTERY_TYPES = LARGEST["lotteries"]
 """Types per firm up to which lotteries over levels are solved for."""
 
@@ -479,7 +471,6 @@ RULES = (
     Rule(("mechanism",), _designed),
     Rule(("mechanism",), _fees),
     Rule(("types", "mechanism"), _lotteries),
-    Rule(("types", "mechanism"), _second_best_of),
     Rule(("types",), _range),
     Rule(("types",), _few_types),
     *MARKET_RULES,

@@ -143,14 +143,20 @@ class Space:
             types = len(self.environment.types[player])
             table = operator @ self.plan.value(player).reshape(types, -1).T
             return sparse.csr_matrix((len(which), self.size)), np.asarray(table)[which, own]
-        picked = operator[which]
-        states, alternatives = self.menus.shape
-        worth = self.environment.values[player][own]
-        blocks = [picked.multiply(worth[:, self.menus[:, a]]) for a in range(alternatives)]
-        order = np.arange(alternatives * states).reshape(alternatives, states).T.ravel()
-        return self.place(sparse.hstack(blocks).tocsc()[:, order], self.lottery_at), np.zeros(
-            len(which)
+        picked, alternatives = sparse.csr_matrix(operator[which]), self.menus.shape[1]
+        row = np.repeat(np.arange(len(which)), np.diff(picked.indptr))
+        state = picked.indices
+        worth = self.environment.values[player][own[row][:, None], self.menus[state]]
+        place = state[:, None] * alternatives + np.arange(alternatives)
+        drawn = sparse.csr_matrix(
+            (
+                (picked.data[:, None] * worth).ravel(),
+                place.ravel(),
+                picked.indptr * alternatives,
+            ),
+            shape=(len(which), self.menus.size),
         )
+        return self.place(drawn, self.lottery_at), np.zeros(len(which))
 
     @cached_property
     def spent(self) -> Array:
@@ -209,16 +215,67 @@ def build(
 ) -> Program:
     """The program for these options; `plan` is the allocation, by default the efficient one, and
     ignored for a second best."""
+    drawn = options.allocation == "second_best"
     space = Space(
         given=environment,
         environment=environment.natural,
-        plan=None
-        if options.allocation == "second_best"
-        else (plan or efficient(environment)).natural,
+        plan=None if drawn else (plan or efficient(environment)).natural,
         by_type=transfers_by_type(len(environment.players), options),
     )
+    return _stated(space, options)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Worth:
+    """What payoffs are worth to a designer at the prices of a program's constraints: in every
+    state, a unit of the public value of what is then done, and a unit of what each player's type
+    makes of it. That of a type is negative where a lie must be kept from paying. Payoffs are in the
+    setting's units, their worth in its range."""
+
+    public: Array
+    """(states,)."""
+    own: tuple[Array, ...]
+    """(K_i, states) per player."""
+    needed: Array
+    """(states,): what is done already comes to. An alternative that comes to more in a state
+    improves on it; lotteries with it gain at most the difference."""
+
+    def __post_init__(self) -> None:
+        freeze(self)
+
+
+def worth(program: Program, prices: Array, equality_prices: Array) -> Worth:
+    """What payoffs are worth at prices of the rows and of probabilities' adding up: the program's
+    own rows at alternatives that are worth one unit to nobody but one type, or to the public."""
+    space, given = program.space, program.space.given
+    sizes = [1, *given.shape]
+    ends = np.cumsum(sizes)[:-1]
+    unit = np.eye(sum(sizes))
+    public, *own = np.split(unit, ends)
+    probe = replace(
+        space.environment,
+        alternatives=tuple(map(str, range(len(unit)))),
+        values=tuple(own),
+        public_value=public[0],
+        menu=None,
+    )
+    units = _stated(replace(space, given=probe, environment=probe), program.options)
+    G, _ = stacked(units.rows)
+    earned = (G.T @ prices - units.cost)[units.probabilities].reshape(space.states, -1).T
+    first, *each = np.split(earned, ends)
+    base = first[0] * given.public_value[0] + sum(
+        part.T @ shift for part, shift in zip(each, given.shift, strict=True)
+    )
+    return Worth(
+        public=first[0] / given.range,
+        own=tuple(part / given.range for part in each),
+        needed=base / given.range - equality_prices,
+    )
+
+
+def _stated(space: Space, options: DesignOptions) -> Program:
     asked: list[Rows] = []
-    for player in range(len(environment.players)):
+    for player in range(len(space.environment.players)):
         asked += _of_player(space, options, player)
     if options.collusion == "proof":
         asked.append(_joint_truth(space))

@@ -43,7 +43,8 @@ LARGEST_TRANSFER = 1e4
 """In ranges of payoffs: what a proof of impossibility allows transfers to be, where rounding leaves
 them a weight."""
 
-Status = Literal["optimal", "infeasible", "unbounded", "not_established"]
+Status = Literal["optimal", "searched", "infeasible", "unbounded", "not_established"]
+"""`searched`: it does what is asked, but whether other alternatives do better is not proven."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +102,19 @@ class SecondOpinion:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OptimalityBound:
+    """What is known of all alternatives beside those on the menus, where those are sought."""
+
+    gap: float | None
+    """By how much the objective could be better with others, at most; None where that is not
+    known."""
+    proven: bool
+    """Whether that is nothing but a tolerance."""
+    investment_up_to: tuple[float, float]
+    """Each firm's investment up to which levels were looked at."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class DirectMechanism:
     """An allocation with net transfers, and what they achieve."""
 
@@ -123,6 +137,21 @@ class Design:
     second_opinion: SecondOpinion | None = None
     """None where the program is too large for it, or nothing was solved for."""
     contradiction: Contradiction | None = None
+    bound: OptimalityBound | None = None
+    """What is known of alternatives beside those on the menus; None where there are none."""
+
+    def beside(self, bound: OptimalityBound) -> Design:
+        """The same where alternatives were sought, of which this is known: without a proof nothing
+        is the best, and nothing impossible."""
+        if self.status == "infeasible" and not bound.proven:
+            return Design(status="not_established", bound=bound)
+        status = best_known(bound) if self.status == "optimal" else self.status
+        return replace(self, status=status, bound=bound)
+
+
+def best_known(bound: OptimalityBound | None) -> Literal["optimal", "searched"]:
+    """The status of the best mechanism over menus beside which this is known."""
+    return "optimal" if bound is None or bound.proven else "searched"
 
 
 def design(

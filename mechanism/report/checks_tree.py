@@ -9,7 +9,7 @@ from mechanism.design.checks import Check, JointLie, Lie, Refusal
 from mechanism.report.plain import Tree
 
 if TYPE_CHECKING:
-    from mechanism.design.solve import Contradiction, Named
+    from mechanism.design.solve import Contradiction, Named, OptimalityBound
     from mechanism.scheme.designed import Designed
     from mechanism.scheme.rule_results import Continuum
 
@@ -76,12 +76,22 @@ def designed_tree(found: Designed, players: tuple[str, ...]) -> Tree:
         "status": found.status,
         "objective": found.objective,
         "objective_value": found.objective_value,
+        "bound": None if found.bound is None else bound_tree(found.bound),
         "binding": rows_tree(found.binding, players, "price"),
         "infeasibility": (
             None
             if found.contradiction is None
             else contradiction_tree(found.contradiction, players)
         ),
+    }
+
+
+def bound_tree(found: OptimalityBound) -> Tree:
+    """What is known of levels beside those on the menus."""
+    return {
+        "gap": found.gap,
+        "proven": found.proven,
+        "investment_up_to": list(found.investment_up_to),
     }
 
 

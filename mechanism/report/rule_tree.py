@@ -32,7 +32,14 @@ def rule_tree(found: RuleResult, firms: tuple[str, str] = FIRMS) -> Tree:
         design["lotteries"] = [
             {
                 "types": list(lottery.types),
-                "probability_by_weight": dict(lottery.probability_by_weight),
+                "levels": [
+                    {
+                        "probability": drawn.probability,
+                        "sharing": drawn.sharing.tolist(),
+                        "investment": drawn.investment.tolist(),
+                    }
+                    for drawn in lottery.levels
+                ],
             }
             for lottery in found.lotteries
         ]

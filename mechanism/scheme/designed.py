@@ -24,6 +24,8 @@ from mechanism.design.setting_file import DesignOptions
 from mechanism.design.solve import (
     Contradiction,
     Named,
+    OptimalityBound,
+    best_known,
     cheapest,
     named,
     objective_value,
@@ -44,9 +46,9 @@ class Designed:
     """The allocation over the market as a setting."""
     transfers: tuple[Array, Array]
     """To either firm, over states: firm 1's report on the first axis. Read-only."""
-    status: Literal["optimal", "infeasible"]
+    status: Literal["optimal", "searched", "infeasible"]
     """Whether the budget asked for can be met; where it cannot, the transfers are those without a
-    limit to it."""
+    limit to it. `searched`: whether other levels are better is not proven."""
     objective: str
     """What they are best at, as it was asked for."""
     objective_value: float
@@ -54,6 +56,8 @@ class Designed:
     """What binds, at what price."""
     contradiction: Contradiction | None = None
     """Why the budget asked for cannot be met."""
+    bound: OptimalityBound | None = None
+    """What is known of other levels; None where they are given."""
 
     @property
     def net(self) -> Array:
@@ -75,9 +79,12 @@ def asked(options: MechanismOptions) -> DesignOptions:
     )
 
 
-def design_transfers(plan: AllocationRule, options: MechanismOptions) -> Designed | None:
+def design_transfers(
+    plan: AllocationRule, options: MechanismOptions, bound: OptimalityBound | None = None
+) -> Designed | None:
     """The transfers best at the case's objective under its truth-telling, participation and budget,
-    at a plan over the market as a setting, whose menu is what lotteries may choose from.
+    at a plan over the market as a setting, whose menu is what lotteries may choose from and
+    `bound` what is known of levels beside it.
 
     Where the budget asked for cannot be met, the transfers are those without a limit to the budget,
     beside the proof. None where the objective has no limit, the solver gives no answer, or that
@@ -93,7 +100,7 @@ def design_transfers(plan: AllocationRule, options: MechanismOptions) -> Designe
             plan.environment, asked(options).model_copy(update={"budget": "none"}), plan
         )
         answer = solve(program)
-    return None if answer.x is None else _read(program, answer, options, contradiction)
+    return None if answer.x is None else _read(program, answer, options, contradiction, bound)
 
 
 def _cheapest_of(plan: AllocationRule) -> Array:
@@ -113,6 +120,7 @@ def _read(
     answer: LinearAnswer,
     options: MechanismOptions,
     contradiction: Contradiction | None,
+    bound: OptimalityBound | None,
 ) -> Designed:
     assert answer.x is not None
     plan, (first, second) = unpack(program, cheapest(program, answer))
@@ -125,9 +133,10 @@ def _read(
             read_only(np.broadcast_to(first, environment.shape)),
             read_only(np.broadcast_to(second, environment.shape)),
         ),
-        status="optimal" if contradiction is None else "infeasible",
+        status="infeasible" if contradiction is not None else best_known(bound),
         objective=options.objective,
         objective_value=objective_value(program, answer.value),
         binding=named(environment, program.rows, answer.prices),
         contradiction=contradiction,
+        bound=bound,
     )

@@ -1,4 +1,4 @@
-"""The market as a setting: firms are players, cost spillovers are types, the planner's levels for
+"""The market as a setting: firms are players, what is private are types, the planner's levels for
 each pair of reports are alternatives.
 
 A firm's value of an alternative is its profit at those levels with its true cost, before transfers;
@@ -13,10 +13,9 @@ import numpy as np
 from market.model.case import Array, Case
 from market.model.outcome import account
 from market.model.pricing import bertrand_matrix
-from market.regimes import Regime, solve_lanes
 from mechanism.casefile.policies import TODAY
 from mechanism.casefile.schema import MechanismOptions
-from mechanism.casefile.types import TypeSpace, discrete, per_firm
+from mechanism.casefile.types import TypeSpace, discrete
 from mechanism.design.environment import AllocationRule, Environment
 from mechanism.design.states import Timing, over_states
 from mechanism.scheme.allocation import allocate, given_levels
@@ -27,45 +26,14 @@ class NoEnvironmentError(Exception):
     """The market gives no setting: the message says which of its problems has no solution."""
 
 
-WEIGHTS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.0)
-"""Weights on welfare, the rest on joint profit, whose best levels make the menu of a second best;
-the first is the planner's."""
-
-
-def menu_levels(
-    case: Case, points: Array, second_best: bool = False, planner: Array | None = None
-) -> Array:
-    """The levels a regulator may assign at every pair of the points (M,) or (2, M): (m, M, M, 4).
-
-    The planner's alone (given as `planner`, if they are known), or with `second_best` those that
-    maximise w x welfare + (1 - w) x joint profit for every weight w in `WEIGHTS`.
-    """
-    size = points.shape[-1]
-    if planner is None:
-        optimum = allocate(case, points)
-        if not optimum.solved:
-            raise NoEnvironmentError(
-                "the planner's problem has no solution at some pair of types; pigou evaluate"
-                " says why"
-            )
-        planner = optimum.levels
-    menu = [planner]
-    if second_best:
-        flat = case.map(lambda a: a.reshape(1, -1))
-        pairs = flat.with_cost_spillover(
-            np.stack(np.meshgrid(*per_firm(points), indexing="ij"), -1).reshape(-1, 2)
+def planner_levels(case: Case, types: TypeSpace) -> Array:
+    """The planner's levels (K, K, 4) at every pair of types."""
+    optimum = allocate(case, types.types, parameter=types.parameter)
+    if not optimum.solved:
+        raise NoEnvironmentError(
+            "the planner's problem has no solution at some pair of types; pigou evaluate says why"
         )
-        for weight in WEIGHTS[1:]:
-            blend = Regime(
-                key="blend", chooser="planner", prices=bertrand_matrix, welfare_weight=weight
-            )
-            menu.append(solve_lanes(pairs, blend, size * size).levels.reshape(planner.shape))
-        if not np.isfinite(menu).all():
-            raise NoEnvironmentError(
-                "some levels between the planner's and the alliance's were not found at some pair"
-                " of types"
-            )
-    return np.stack(menu)
+    return optimum.levels
 
 
 def market_environment(
@@ -73,37 +41,42 @@ def market_environment(
 ) -> AllocationRule:
     """The planner's levels at every pair of types as a plan over a setting; `menu` (m, K, K, 4)
     holds them first, then those among which lotteries may choose, and `outside` what staying out is
-    worth to either firm over states."""
+    worth to either firm over states.
+
+    A firm's value of a pair's levels is what it earns there if its rival is of that pair's type;
+    where both types move both profits such values are nobody's in another state.
+    """
     flat = case.map(lambda a: a.reshape(1, -1))
-    first_types, second_types = types.types_of(0), types.types_of(1)
     size = len(types.nodes)
-    states = size**2
-    levels = menu.reshape(-1, 4)
+    states, levels = size**2, menu.reshape(-1, 4)
+    both = np.stack(np.meshgrid(types.types_of(0), types.types_of(1), indexing="ij"), -1)
+    pairs = np.broadcast_to(both, (len(menu), size, size, 2)).reshape(-1, 2)
     values = []
     for firm in (0, 1):
-        # A firm's profit needs its own type alone; prices depend on nobody's.
-        own = [
-            account(flat.with_cost_spillover(np.full((1, 2), t)), levels, bertrand_matrix).profit[
-                :, firm
-            ]
-            for t in types.types_of(firm)
-        ]
+        own = []
+        for true in types.types_of(firm):
+            lying = pairs.copy()
+            lying[:, firm] = true
+            books = account(flat.with_parameter(types.parameter, lying), levels, bertrand_matrix)
+            own.append(books.profit[:, firm])
         values.append(np.stack(own))
+    truth = account(flat.with_parameter(types.parameter, pairs), levels, bertrand_matrix)
     environment = Environment(
         name="market",
         players=case.firms,
-        types=(first_types, second_types),
+        types=(types.types_of(0), types.types_of(1)),
         probabilities=(types.probabilities, types.probabilities),
         alternatives=tuple(
-            f"levels for ({first:.6g}, {second:.6g})"
-            + ("" if weight == 1 else f" at weight {weight:g}")
-            for weight in WEIGHTS[: len(menu)]
-            for first in first_types
-            for second in second_types
+            f"levels {layer} for ({first:.6g}, {second:.6g})"
+            if layer
+            else f"levels for ({first:.6g}, {second:.6g})"
+            for layer in range(len(menu))
+            for first in types.types_of(0)
+            for second in types.types_of(1)
         ),
         values=(values[0], values[1]),
         outside=outside,
-        public_value=account(flat, levels, bertrand_matrix).consumer_surplus.sum(-1),
+        public_value=truth.consumer_surplus.sum(-1),
         menu=(np.arange(states)[:, None] + states * np.arange(len(menu))).reshape(size, size, -1),
     )
     return AllocationRule(environment, chosen=np.arange(states).reshape(size, size))

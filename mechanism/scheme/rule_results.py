@@ -258,13 +258,26 @@ class Continuum:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DrawnLevels:
+    """Levels that a lottery may draw."""
+
+    probability: float
+    sharing: Array
+    """(2,)."""
+    investment: Array
+    """(2,)."""
+
+    def __post_init__(self) -> None:
+        freeze(self)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Lottery:
     """How levels are drawn at one pair of types."""
 
     types: tuple[float, float]
-    probability_by_weight: Mapping[str, float]
-    """Probability of the levels that are best at each weight on welfare, the rest being on joint
-    profit."""
+    levels: tuple[DrawnLevels, ...]
+    """The likeliest first."""
 
 
 @dataclass(frozen=True, kw_only=True)

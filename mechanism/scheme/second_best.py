@@ -1,19 +1,21 @@
-"""The second best: levels drawn by lottery, solved for together with the transfers.
+"""The second best over all levels, as a rule of one case: levels drawn by lottery at every pair of
+types, solved for together with the transfers.
 
-At every pair of types the lottery is over the levels that maximise w x welfare + (1 - w) x joint
-profit for the weights w of `market_environment.WEIGHTS`: what must be given up of welfare where
-public money is dear or firms may stay out is taken there.
+What must be given up of welfare where public money is dear or firms may stay out is taken there.
+`mechanism.scheme.generation` finds the levels and says what others could add at most.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from market.model.case import Array
+from market.model.case import INVESTMENT, SHARING, Array
+from market.model.outcome import account
+from market.model.pricing import bertrand_matrix
 from mechanism.design.states import over_states, own_first
 from mechanism.scheme.behaviour import (
     ExpectedOutcome,
@@ -22,16 +24,12 @@ from mechanism.scheme.behaviour import (
     expected_outcome,
     levels_at,
 )
-from mechanism.scheme.designed import Designed, design_transfers
+from mechanism.scheme.designed import Designed, asked, design_transfers
+from mechanism.scheme.generation import DRAWN, Generated, generate
 from mechanism.scheme.incentives import Earned
-from mechanism.scheme.market_environment import (
-    WEIGHTS,
-    NoEnvironmentError,
-    market_environment,
-    menu_levels,
-)
+from mechanism.scheme.market_environment import market_environment
 from mechanism.scheme.preparation import Scheme
-from mechanism.scheme.rule_results import Lottery
+from mechanism.scheme.rule_results import DrawnLevels, Lottery
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -62,10 +60,32 @@ class LotteryScheme(Scheme):
 
     @cached_property
     def replies(self) -> Replies:
-        """The same for the types."""
-        return Replies(
-            types=self.types, tables=self.earned("with_cost").tables, reports=self.types.nodes
+        """The same for the types, by what the rival is and says."""
+        types = self.types
+        if types.private_values:
+            tables = self.earned("with_cost").tables
+        else:
+            first, second = (self._at_both_true(firm) for firm in (0, 1))
+            tables = (first, second)
+        return Replies(types=types, tables=tables, reports=types.nodes)
+
+    def _at_both_true(self, firm: int) -> Array:
+        """What one firm earns in expectation over the lottery by its type and report and its
+        rival's type and report, (K, K, K * K)."""
+        K, points = len(self.types.nodes), self.types
+        # axes: own type, own report, rival's type, rival's report
+        pairs = np.empty((K, 1, K, 1, 2))
+        pairs[..., firm] = points.types_of(firm)[:, None, None, None]
+        pairs[..., 1 - firm] = points.types_of(1 - firm)[:, None]
+        case = self.case.map(lambda a: a.reshape(1, 1, 1, 1, -1)).with_parameter(
+            points.parameter, np.broadcast_to(pairs, (K, K, K, K, 2))
         )
+        menu, shares = (a if firm == 0 else np.swapaxes(a, 1, 2) for a in (self.menu, self.shares))
+        table = np.zeros((K, K, K, K))
+        for levels, share in zip(menu, shares, strict=True):
+            x = np.broadcast_to(levels[None, :, None], (K, K, K, K, 4))
+            table += share[None, :, None] * account(case, x, bertrand_matrix).profit[..., firm]
+        return table.reshape(K, K, K * K)
 
     def at_truth(self, net: Array) -> ExpectedOutcome:
         """Expectations over types and lotteries when all tell the truth."""
@@ -83,20 +103,24 @@ class LotteryScheme(Scheme):
         )
 
     def lotteries(self) -> tuple[Lottery, ...]:
-        """For each pair of types the probabilities of levels at each weight on welfare, the rest
-        being on joint profit."""
+        """For each pair of types the levels that may be drawn, the likeliest first."""
         one, other = self.types.types_of(0), self.types.types_of(1)
-        drawn = np.moveaxis(self.shares, 0, -1)
-        return tuple(
-            Lottery(
-                types=(float(one[k]), float(other[m])),
-                probability_by_weight={
-                    f"{w:g}": float(p)
-                    for w, p in zip(WEIGHTS, drawn[k, m], strict=True)
-                    if p > 1e-12
-                },
+
+        def drawn(k: int, m: int) -> tuple[DrawnLevels, ...]:
+            shares = self.shares[:, k, m]
+            return tuple(
+                DrawnLevels(
+                    probability=float(shares[layer]),
+                    sharing=self.menu[layer, k, m, SHARING],
+                    investment=self.menu[layer, k, m, INVESTMENT],
+                )
+                for layer in np.argsort(-shares, kind="stable")
+                if shares[layer] > DRAWN
             )
-            for k, m in np.ndindex(drawn.shape[:2])
+
+        return tuple(
+            Lottery(types=(float(one[k]), float(other[m])), levels=drawn(k, m))
+            for k, m in np.ndindex(self.shares.shape[1:])
         )
 
 
@@ -106,22 +130,37 @@ def lottery_scheme(scheme: Scheme) -> LotteryScheme | None:
     if not np.isfinite(scheme.own_outside).all():
         return None
     here = _at_types(scheme)
-    types, outside = here.types, here.own_outside
-    try:
-        menu = menu_levels(here.case, types.types, True, here.assignment.levels[0])
-    except NoEnvironmentError:
+    menus = _menus(here)
+    if menus is None:
         return None
-    found = design_transfers(
-        market_environment(here.case, types.everywhere(), menu, over_states(outside)), here.options
-    )
+    found = design_transfers(menus.plan, here.options, menus.bound)
     if found is None or found.plan.lottery is None:
         return None
-    size = len(types.nodes)
+    size = len(here.types.nodes)
     first, second = np.ogrid[:size, :size]
     # (K, K, m)
     drawn = found.plan.lottery.reshape(size, size, -1, size, size)[first, second, :, first, second]
     whole = {f.name: getattr(here, f.name) for f in fields(Scheme) if f.init}
-    return LotteryScheme(**whole, design=found, menu=menu, shares=np.moveaxis(drawn, -1, 0))
+    return LotteryScheme(**whole, design=found, menu=menus.levels, shares=np.moveaxis(drawn, -1, 0))
+
+
+def _menus(here: Scheme) -> Generated | None:
+    """What lotteries may choose from; where the budget cannot be met, what is best without a limit
+    to it is on the menus too. None where nothing is found, or that the budget cannot be met is not
+    proven."""
+    outside, wanted = over_states(here.own_outside), asked(here.options)
+    one = (here.case, here.types, here.assignment.levels[0], outside)
+    menus = generate(*one, wanted)
+    if menus is None or menus.possible:
+        return menus
+    if not menus.bound.proven or wanted.budget == "none":
+        return None
+    more = generate(*one, wanted.model_copy(update={"budget": "none"}))
+    if more is None:
+        return None
+    levels = np.concatenate([menus.levels, more.levels[1:]])
+    plan = market_environment(here.case, here.types, levels, outside)
+    return replace(more, plan=plan, levels=levels)
 
 
 def _at_types(scheme: Scheme) -> Scheme:

@@ -14,12 +14,6 @@ def no_design(types: TypeSpace, options: MechanismOptions) -> WhyNot | None:
     if why := no_limit(options.payoff, options.participation, options.objective):
         return why
     if options.allocation == "second_best":
-        if not types.private_values:
-            text = (
-                f"with a private {types.parameter} lotteries over levels are not solved for: both"
-                " types move both profits"
-            )
-            return WhyNot(code="both_types", text=text)
         return too_many(len(types.nodes), "lotteries")
     by_type = expectations_count(options.incentive, options.timing, options.participation)
     return too_many(types.size, "by_type" if by_type else "by_state")
