@@ -16,6 +16,7 @@ from cli.commands import (
     evaluate,
     examples,
     propositions,
+    report,
     schema,
     sensitivity,
     statics,
@@ -46,6 +47,7 @@ app.command("batch", epilog=batch.EPILOG)(batch.batch)
 app.command("propositions", epilog=propositions.EPILOG)(propositions.propositions)
 app.command("statics", epilog=statics.EPILOG)(statics.statics)
 app.command("sensitivity", epilog=sensitivity.EPILOG)(sensitivity.sensitivity)
+app.command("report", epilog=report.EPILOG)(report.report)
 app.command("verify", epilog=verify.EPILOG)(verify.verify)
 app.command("diff", epilog=diff.EPILOG)(diff.diff)
 app.command("validate", epilog=validate.EPILOG)(validate.validate)

@@ -159,7 +159,18 @@ ROOMS = {
         "mechanism.uncertainty",
         "mechanism.claims",
     ),
+    "cli.report": (
+        "cli.pages",
+        "cli.pictures",
+        "market.casefile",
+        "market.model",
+        "mechanism.casefile",
+        "mechanism.design",
+        "mechanism.ranking",
+        "mechanism.report",
+    ),
     "cli.commands": (
+        "cli.report",
         "cli.output",
         "cli.pages",
         "cli.pictures",

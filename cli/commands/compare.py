@@ -23,6 +23,7 @@ from cli.options import (
 )
 from cli.output.write import Target, say
 from market.casefile.files import unreadable
+from market.text import Json as Tree
 
 EPILOG = """\b
 Examples:
@@ -132,39 +133,13 @@ def _batch(
     stamp: bool,
 ) -> None:
     """The findings of a batch's result."""
-    if len(paths) > 1:
-        raise typer.BadParameter("one result of a batch is compared at a time", param_hint="RESULT")
-    from difflib import get_close_matches
-
-    from cli.batch.formats import read_carried, read_firms
-    from mechanism.analysis.findings import ResultError, findings, read_result
-    from mechanism.analysis.findings_tree import findings_tree
-
-    path = paths[0]
-    if problem := unreadable(path):
-        raise typer.BadParameter(f"{path}: {problem}", param_hint="RESULT")
-    try:
-        result = read_result(path, read_carried(path))
-    except ResultError as error:
-        raise typer.BadParameter(f"{path} {error}", param_hint="RESULT") from None
-    for key in by:
-        if key not in result.keys:
-            close = get_close_matches(key, list(result.keys), 1)
-            hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(result.keys)}"
-            raise typer.BadParameter(f"{key} was not varied; {hint}", param_hint="--by")
-    from cli.batch.parts import file_sha256
+    path, found = paths[0], batch_findings(paths, by)
+    from cli.batch.formats import read_firms
     from cli.pages.findings import findings_page
     from cli.pages.forms import deliver
     from cli.pages.rows import findings_csv
     from cli.pages.sheets import findings_sheets
-    from mechanism.report.provenance import command_line, provenance
 
-    told = provenance(command_line("compare", "RESULT", [("--by", key) for key in by]), None)
-    found = {
-        "provenance": told,
-        "result_sha256": file_sha256(path),
-        **findings_tree(findings(result, by)),
-    }
     deliver(
         found,
         form,
@@ -185,3 +160,37 @@ def _batch(
         say(f"not met: {policy}: truth or participation fails in some cases" for policy in failing)
         if failing:
             raise typer.Exit(NOT_MET)
+
+
+def batch_findings(paths: list[Path], by: list[str]) -> Tree:
+    """The findings of the result of one batch, as `--format json` writes them; pivoted by these
+    keys, or by all."""
+    if len(paths) > 1:
+        raise typer.BadParameter("one result of a batch is compared at a time", param_hint="RESULT")
+    from difflib import get_close_matches
+
+    from cli.batch.formats import read_carried
+    from mechanism.analysis.findings import ResultError, findings, read_result
+    from mechanism.analysis.findings_tree import findings_tree
+
+    path = paths[0]
+    if problem := unreadable(path):
+        raise typer.BadParameter(f"{path}: {problem}", param_hint="RESULT")
+    try:
+        result = read_result(path, read_carried(path))
+    except ResultError as error:
+        raise typer.BadParameter(f"{path} {error}", param_hint="RESULT") from None
+    for key in by:
+        if key not in result.keys:
+            close = get_close_matches(key, list(result.keys), 1)
+            hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(result.keys)}"
+            raise typer.BadParameter(f"{key} was not varied; {hint}", param_hint="--by")
+    from cli.batch.parts import file_sha256
+    from mechanism.report.provenance import command_line, provenance
+
+    told = provenance(command_line("compare", "RESULT", [("--by", key) for key in by]), None)
+    return {
+        "provenance": told,
+        "result_sha256": file_sha256(path),
+        **findings_tree(findings(result, by)),
+    }

@@ -73,7 +73,9 @@ def verify(
     try:
         read = read_back(result)
         if read.command == "batch":
-            found = _batch(result, None if whole else sample or SAMPLE, tolerance, quiet=quiet)
+            found = batch_checked(
+                result, None if whole else sample or SAMPLE, tolerance, quiet=quiet
+            )
         elif whole or sample is not None:
             raise typer.BadParameter("is for the file of a batch", param_hint="--sample or --whole")
         else:
@@ -100,29 +102,15 @@ def verify(
 
 def _again(read: Any, tolerance: float) -> dict[str, Any]:
     """What differs between a result and what its input gives here."""
-    from cli.results.again import again
-    from cli.results.leaves import Differing, differing
-    from market.casefile.faults import BadCase
+    from cli.results.again import differing_here
 
-    command = read.command
-    try:
-        here = again(read)
-    except BadCase as bad:
-        # an input that was changed to what no case may hold
-        found, count = (
-            [
-                Differing(path=fault.key, before="as written", after=fault.message)
-                for fault in bad.faults
-            ],
-            0,
-        )
-    else:
-        own = command in ("statics", "propositions")
-        found, count = differing(read.tree, here, tolerance=tolerance, own_kinds=own)
-    return _told(read.path, f"pigou {command}", found, count, tolerance, read.provenance, None)
+    found, count = differing_here(read, tolerance)
+    return _told(read.path, f"pigou {read.command}", found, count, tolerance, read.provenance, None)
 
 
-def _batch(path: Path, sample: int | None, tolerance: float, *, quiet: bool) -> dict[str, Any]:
+def batch_checked(
+    path: Path, sample: int | None, tolerance: float, *, quiet: bool
+) -> dict[str, Any]:
     """What differs between the table of a batch and what its cases give here."""
     from cli.batch.progress import Progress
     from cli.results.batch_again import batch_again, read_batch

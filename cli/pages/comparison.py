@@ -14,6 +14,7 @@ from cli.pages.words import (
     by_firm,
     firms_of,
     kept,
+    label,
     money_of,
     of_standard,
     outlay,
@@ -175,9 +176,9 @@ def spending(row: Tree) -> float | None:
     return None if row["investment_cost"] is None else float(sum(row["investment_cost"]))
 
 
-def payments(result: Tree, page: Page, scale: Scale) -> None:
+def payments(result: Tree, page: Page, scale: Scale, named: bool = False) -> None:
     """What is paid: each paying policy's payments before lump sums, the lump sums, both together,
-    and the rates per unit."""
+    and the rates per unit; with `named` policies in words too."""
     rows = [
         row
         for row in result["comparison"]
@@ -203,7 +204,11 @@ def payments(result: Tree, page: Page, scale: Scale) -> None:
         [
             Column(
                 "Policy",
-                [row["policy"] + (STAR if row["policy"] == best else "") for row in rows],
+                [
+                    (label(row["policy"], scale.firms) if named else row["policy"])
+                    + (STAR if row["policy"] == best else "")
+                    for row in rows
+                ],
                 words=True,
             ),
             *(

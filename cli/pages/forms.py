@@ -38,7 +38,7 @@ def deliver(
     told = list(_provenances(result))
     if stamp:
         for each in told:
-            each["run"] = _run(target.begun)
+            each["run"] = run_told(target.begun)
     if form is OutputFormat.json:
         target.write(json.dumps(result, indent=2, allow_nan=False))
     elif form is OutputFormat.csv:
@@ -60,7 +60,7 @@ def _provenances(result: Any) -> Iterator[dict[str, Any]]:
             yield part["provenance"]
 
 
-def _run(begun: float) -> dict[str, Any]:
+def run_told(begun: float) -> dict[str, Any]:
     """When and where a run takes place. SOURCE_DATE_EPOCH, by which builds are made reproducible,
     sets the time; how long it took is then not told."""
     fixed = os.environ.get("SOURCE_DATE_EPOCH", "")

@@ -1,11 +1,12 @@
-"""A page of text: headings, tables, sentences. Knows nothing of what they are about."""
+"""A page: headings, tables, sentences, and how they are laid out for a terminal. Knows nothing of
+what they are about."""
 
 from __future__ import annotations
 
 import io
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from rich import box
@@ -54,21 +55,88 @@ def _seen(column: Column) -> Column:
     )
 
 
+class Heading(NamedTuple):
+    """A heading, with an empty line above."""
+
+    text: str
+
+
+class Prose(NamedTuple):
+    """A sentence, wrapped; with a bullet, the following lines are indented."""
+
+    text: str
+    bullet: str = ""
+
+
+class Verbatim(NamedTuple):
+    """A line as it is."""
+
+    text: str
+
+
+class TableBlock(NamedTuple):
+    """A table; a line is drawn below the rows numbered in `sections`."""
+
+    columns: Sequence[Column]
+    sections: Sequence[int] = ()
+
+
+class Image(NamedTuple):
+    """A picture: its SVG, and the same in words, which a terminal shows."""
+
+    markup: str
+    words: str
+
+
+PageBlock = Heading | Prose | Verbatim | TableBlock | Image
+
+
 @dataclass
 class Page:
-    """Collects blocks of text; `text` gives the finished page."""
+    """Collects blocks; `text` gives the page as a terminal shows it."""
 
     width: int
     styled: bool = False
     unicode: bool = True
+    blocks: list[PageBlock] = field(default_factory=list)
 
-    def __post_init__(self) -> None:
+    def heading(self, text: str) -> None:
+        """Add a heading."""
+        self.blocks.append(Heading(text))
+
+    def sentence(self, text: str, *, bullet: str = "") -> None:
+        """Add a sentence."""
+        self.blocks.append(Prose(text, bullet))
+
+    def verbatim(self, line: str) -> None:
+        """Add a line that stays as it is."""
+        self.blocks.append(Verbatim(line))
+
+    def table(self, columns: Sequence[Column], sections: Sequence[int] = ()) -> None:
+        """Add a table."""
+        self.blocks.append(TableBlock(columns, sections))
+
+    @property
+    def text(self) -> str:
+        """The page so far, without blanks at the ends of lines."""
+        shown = _Terminal(self.width, self.styled, self.unicode)
+        for block in self.blocks:
+            shown.put(block)
+        return shown.text
+
+
+class _Terminal:
+    """Lays blocks out in columns of letters."""
+
+    def __init__(self, width: int, styled: bool, unicode: bool) -> None:
+        self.width = width
+        self.unicode = unicode
         self._file = io.StringIO()
         self._console = Console(
             file=self._file,
-            width=self.width,
-            force_terminal=self.styled,
-            color_system="standard" if self.styled else None,
+            width=width,
+            force_terminal=styled,
+            color_system="standard" if styled else None,
             no_color=True,
             markup=False,
             highlight=False,
@@ -78,39 +146,37 @@ class Page:
 
     @property
     def text(self) -> str:
-        """The page so far, without blanks at the ends of lines."""
-        return (
-            "\n".join(line.rstrip() for line in self._file.getvalue().split("\n")).strip("\n")
-            + "\n"
-        )
+        lines = (line.rstrip() for line in self._file.getvalue().split("\n"))
+        return "\n".join(lines).strip("\n") + "\n"
 
-    def heading(self, text: str) -> None:
-        """A heading, with an empty line above."""
-        lines = textwrap.wrap(
-            visible(text), min(self.width, PROSE), break_long_words=False, break_on_hyphens=False
-        )
-        self._console.print(Text("\n".join(["", *lines]), style="bold"), soft_wrap=True)
+    def put(self, block: PageBlock) -> None:
+        if isinstance(block, Heading):
+            lines = self._wrapped(visible(block.text))
+            self._console.print(Text("\n".join(["", *lines]), style="bold"), soft_wrap=True)
+        elif isinstance(block, Prose):
+            lines = self._wrapped(visible(block.text, "\n"), block.bullet)
+            self._console.print(Text("\n".join(lines)), soft_wrap=True)
+        elif isinstance(block, Verbatim):
+            self._console.print(Text(visible(block.text, "\n")), soft_wrap=True)
+        elif isinstance(block, Image):
+            self.put(Prose(block.words))
+        else:
+            self._grid(block)
 
-    def sentence(self, text: str, *, bullet: str = "") -> None:
-        """A sentence, wrapped; with a bullet, the following lines are indented."""
-        lines = textwrap.wrap(
-            visible(text, "\n"),
+    def _wrapped(self, text: str, bullet: str = "") -> list[str]:
+        return textwrap.wrap(
+            text,
             min(self.width, PROSE),
             initial_indent=bullet,
             subsequent_indent=" " * len(bullet),
             break_long_words=False,
             break_on_hyphens=False,
         )
-        self._console.print(Text("\n".join(lines)), soft_wrap=True)
 
-    def verbatim(self, line: str) -> None:
-        """A line as it is."""
-        self._console.print(Text(visible(line, "\n")), soft_wrap=True)
-
-    def table(self, columns: Sequence[Column], sections: Sequence[int] = ()) -> None:
-        """A table; a line is drawn below the rows numbered in `sections`. What does not fit the
-        page is continued below, its rows named by the first column again."""
-        columns = [_seen(column) for column in columns]
+    def _grid(self, grid: TableBlock) -> None:
+        """A table. What does not fit the page is continued below, its rows named by the first
+        column again."""
+        columns = [_seen(column) for column in grid.columns]
         units = self._wrapped_units(columns)
         heads = ["\n".join([column.head, *units.get(column.unit, [])]) for column in columns]
         needed = [_least_width(column, head) for column, head in zip(columns, heads, strict=True)]
@@ -127,7 +193,7 @@ class Page:
                 [columns[k] for k in shown],
                 [heads[k] for k in shown],
                 [needed[k] for k in shown],
-                sections,
+                grid.sections,
             )
 
     def _table(

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from math import prod
 from typing import Any
 
+from cli.results.leaves import Differing, differing
 from cli.results.read import NoResult, ReadResult
+from market.casefile.faults import BadCase
 from market.text import Json as Tree
 
 MOST = 100_000
@@ -28,6 +30,21 @@ def again(found: ReadResult) -> Any:
         raise NoResult(
             f"is no whole result of pigou {found.command}: {type(error).__name__} at {error}"
         ) from None
+
+
+def differing_here(found: ReadResult, tolerance: float) -> tuple[list[Differing], int]:
+    """What differs between a result and what its input gives here, and how many values were
+    compared."""
+    try:
+        here = again(found)
+    except BadCase as bad:
+        # an input that was changed to what no case may hold
+        return [
+            Differing(path=fault.key, before="as written", after=fault.message)
+            for fault in bad.faults
+        ], 0
+    own = found.command in ("statics", "propositions")
+    return differing(found.tree, here, tolerance=tolerance, own_kinds=own)
 
 
 def _ours(error: Exception) -> bool:

@@ -134,6 +134,29 @@ def explain(kind: str, text: str, given: Any, path: KeyPath, schema: Json) -> st
     return f"is {show(given)}; it must be {_admissible(node, schema)}{hint}"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Meant:
+    """What the JSON Schema says of a key."""
+
+    letter: str | None
+    """The paper's symbol."""
+    text: str
+    """Its description."""
+    admissible: str | None
+    """The interval it must lie in; None of what is no number."""
+
+
+def meant(path: KeyPath, schema: Json) -> Meant:
+    """What a key of a file means."""
+    node = _node(schema, path)
+    number = next((one for one in _branches(node, schema) if one.get("type") == "number"), None)
+    return Meant(
+        letter=node.get("x-letter"),
+        text=node.get("description", ""),
+        admissible=None if number is None else _interval(number),
+    )
+
+
 def _resolved(node: Json, schema: Json) -> Json:
     """A node of the schema with its reference followed; what stands beside the reference wins."""
     reference = node.get("$ref", "").rsplit("/", 1)[-1]

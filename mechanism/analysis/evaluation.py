@@ -95,13 +95,15 @@ def evaluate(case: PolicyCase, switches: bool = False) -> Evaluation:
         if case.types is None
         else _private(case, regimes, type_space(case.types))
     )
-    if switches:
-        robust, over_numbers = over_standards(found)
-        advice = recommend(found, (*over_numbers, *over_parameters(found)), robust)
-    else:
-        advice = recommend(found)
-    found = replace(found, recommendation=advice, switches=switches)
+    found = with_switches(found) if switches else replace(found, recommendation=recommend(found))
     return replace(found, verdicts=tuple(verdicts(found)), warnings=tuple(warnings(found)))
+
+
+def with_switches(found: Evaluation) -> Evaluation:
+    """The same with what would overturn the recommendation."""
+    robust, over_numbers = over_standards(found)
+    advice = recommend(found, (*over_numbers, *over_parameters(found)), robust)
+    return replace(found, recommendation=advice, switches=True)
 
 
 # --- everything known

@@ -76,20 +76,32 @@ def recommend(
 
 def lines(found: Evaluation, told: Recommendation) -> tuple[str, ...]:
     """The answer, at most seven lines."""
+    said = parts(found, told)
+    over = " ".join(filter(None, (said.pop("sure", ""), said.pop("overturned", ""))))
+    beside = said.pop("beside", "")
+    return tuple(line for line in (*said.values(), over, beside) if line)
+
+
+def parts(found: Evaluation, told: Recommendation) -> dict[str, str]:
+    """The answer by what each part says, in the order it is read: `do`, `worth`, `cost`, `ladder`,
+    `decided`, `sure`, `overturned`, `beside`; empty where there is nothing to say. Without advice
+    `do`, `mend` and `otherwise`, and `sure`."""
     say = Words(found.case.units.money, found.case.market.firms)
     if told.policy is None:
-        out = [f"No advice: {told.no_advice}.", *_without_advice(found, say), _sure(found, say)]
-        return tuple(line for line in out if line)
+        mend, otherwise = _without_advice(found, say)
+        out = {"do": f"No advice: {told.no_advice}.", "mend": mend, "otherwise": otherwise}
+        return {**out, "sure": _sure(found, say)}
     row = found.rows[told.policy.key]
-    out = [
-        _what(found, row, say),
-        _worth(found, row, say),
-        _cost(found, row, say),
-        _ladder(found, told),
-    ]
-    over = " ".join(filter(None, (_sure(found, say), _overturned(found, told))))
-    out += [" ".join(_decided(found, told, row, say)), over, _beside(told)]
-    return tuple(line for line in out if line)
+    return {
+        "do": _what(found, row, say),
+        "worth": _worth(found, row, say),
+        "cost": _cost(found, row, say),
+        "ladder": _ladder(found, told),
+        "decided": " ".join(_decided(found, told, row, say)),
+        "sure": _sure(found, say),
+        "overturned": _overturned(found, told),
+        "beside": _beside(told),
+    }
 
 
 # --- no advice
@@ -113,19 +125,17 @@ def _no_advice(found: Evaluation) -> str:
     )
 
 
-def _without_advice(found: Evaluation, say: Words) -> list[str]:
+def _without_advice(found: Evaluation, say: Words) -> tuple[str, str]:
     """What would mend the case, in the words of what has no outcome; and what can be said all the
-    same."""
+    same. Empty where there is nothing to say."""
     key = TODAY if found.today.expected is None else GOAL
     reasons = [key, *(row.policy.key for row in found.comparison if row.status == "unbounded")]
     told = [
         found.regimes[k].message for k in reasons if k in found.regimes and found.regimes[k].message
     ]
-    out = (
-        [f"{capitalised(told[0])}." if not told[0].endswith(".") else capitalised(told[0])]
-        if told and told[0]
-        else []
-    )
+    mend = ""
+    if told and told[0]:
+        mend = capitalised(told[0]) + ("" if told[0].endswith(".") else ".")
     today = found.today.value
     known = [row for row in found.comparison if row.competes and row.value is not None]
     if today is not None and known:
@@ -136,8 +146,8 @@ def _without_advice(found: Evaluation, say: Words) -> list[str]:
                 f"Of what needs no money, {best.policy.phrase} is worth most, {say.money(gain)}"
                 " more than today's market"
             )
-            out.append(f"{text}; whether money would do better is what cannot be said.")
-    return out
+            return mend, f"{text}; whether money would do better is what cannot be said."
+    return mend, ""
 
 
 # --- what to do

@@ -1,0 +1,257 @@
+"""A case in brief: the questions that somebody who has to decide asks first, each answered in a few
+sentences. Says nothing that the other sections do not show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from cli.pages.evaluation import proof
+from cli.pages.page import Page
+from cli.report.market import number_at, symbol_of
+from cli.report.subject import Subject
+from market.model.case import Array
+from mechanism.casefile.policies import agreements
+from mechanism.casefile.standard import SAME
+from mechanism.casefile.types import PRIVATE
+from mechanism.design.options import WhyNot
+from mechanism.design.rules import TAX_RULES
+from mechanism.ranking.recommendation import Switch
+from mechanism.report.answer import judged_by
+from mechanism.report.words import amount, capitalised, listed
+
+
+def brief(subject: Subject, page: Page) -> None:
+    """The question, and the answers."""
+    first, second = subject.found.case.market.firms
+    standard = judged_by(subject.found.ranked.standard, subject.private)
+    page.sentence(
+        f"Two rivals, {first} and {second}, each decide how much to invest in security and how much"
+        " of what they learn to share with the other. Part of the benefit goes to the rival and to"
+        " consumers, so each may do too little. The question is which policy, if any, serves"
+        f" consumers, firms and taxpayers together best. The standard it is judged by: {standard}."
+    )
+    for question, answer in QUESTIONS:
+        text = answer(subject)
+        if text:
+            page.heading(question)
+            for paragraph in text.split("\n"):
+                page.sentence(paragraph)
+
+
+def what(subject: Subject) -> str:
+    """What to do, and why that."""
+    said = subject.answer
+    if subject.told.policy is None:
+        return "\n".join(filter(None, (said["do"], said["mend"], said["otherwise"])))
+    do = said["do"].split(" The standard: ")[0]
+    name = subject.told.policy.label
+    named = f' In tables it is called "{name}" ({subject.told.policy.key}).' if name else ""
+    return "\n".join(filter(None, (do + named, said["ladder"], said["decided"])))
+
+
+def alliance(subject: Subject) -> str:
+    """What agreements between the firms would do, prices left alone."""
+    now = subject.found.today.value
+    out = []
+    rows = [subject.found.rows[p.key] for p in agreements() if p.key in subject.found.rows]
+    for row in rows:
+        said = subject.verdicts.get(row.policy.code)
+        if said is None:
+            continue
+        why = row.why_not
+        no = f" It cannot be recommended: {barred(why)}." if why else ""
+        out.append(said + no)
+    able = [row for row in rows if row.competes and row.value is not None]
+    chosen = subject.chosen
+    if able and chosen is not None and chosen.value is not None and now is not None:
+        best = max(able, key=lambda row: row.value or 0.0)
+        gain, most = (best.value or 0.0) - now, chosen.value - now
+        zero = SAME * float(subject.found.ranked.scale[0])
+        if best is chosen:
+            out.append(f"{capitalised(best.policy.phrase)} is what is recommended.")
+        elif gain > zero and most > zero:
+            out.append(
+                f"At best an agreement brings {subject.say.money(gain)}, the recommended policy"
+                f" {amount(most)}."
+            )
+        elif gain <= zero:
+            out.append("So no agreement that could be permitted helps here.")
+    return " ".join(out)
+
+
+def barred(why: WhyNot) -> str:
+    """Why a policy cannot be recommended, without what would change that in the case file."""
+    return why.text.split("; ")[0]
+
+
+def cost(subject: Subject) -> str:
+    """Who gains and pays what."""
+    if subject.chosen is None:
+        return ""
+    return "\n".join(filter(None, (subject.answer["worth"], subject.answer["cost"])))
+
+
+def joining(subject: Subject) -> str:
+    """Whether firms would take part in what is recommended."""
+    row, now, say = subject.chosen, subject.found.today.expected, subject.say
+    if row is None or row.expected is None or now is None or row.net_transfer is None:
+        return ""
+    if row.policy.requires in (None, "nothing"):
+        return "Nothing is asked of the firms."
+    if row.policy.requires == "order":
+        return "It is an order: nobody is asked."
+    zero = SAME * float(subject.found.ranked.scale[0])
+    flat = np.zeros(2) if row.flat_payments is None else row.flat_payments
+    after = np.asarray(row.expected.profit + row.net_transfer - now.kept, float)
+
+    def each(values: Array) -> str:
+        if abs(float(values[0] - values[1])) <= zero:
+            return say.gains("each firm", float(values[0]), zero)
+        return listed([say.gains(say.firm(i), float(values[i]), zero) for i in (0, 1)])
+
+    willing = bool((after >= -zero).all())
+    form = subject.found.ranked.standard.participation
+    if row.policy.requires == "permission":
+        if willing:
+            return f"Yes, both would agree: against today's market {each(after)}."
+        return f"Not both by themselves: against today's market {each(after)}."
+    if form != "ir_market":
+        return (
+            "Payments are set by what the case says of participation"
+            f" ({form}), not so that every firm is as well off as today: against today's market"
+            f" {each(after)}."
+        )
+    of = "no firm, whatever it alone knows," if subject.private else "no firm"
+    before = after - flat
+    text = (
+        f"Yes, with the lump sums: they are set so that {of} is worse off than in today's market."
+        f" With them {each(after)}."
+    )
+    if np.abs(flat).max() > zero:
+        expected = " in expectation" if subject.private else ""
+        text += f" Before any lump sum{expected} {each(before)}."
+    return text
+
+
+def honest(subject: Subject) -> str:
+    """Whether firms would tell the truth where they are asked."""
+    row, types = subject.chosen, subject.found.case.types
+    if types is None:
+        return (
+            "Nobody is asked: the case takes everything about the firms as known to the regulator,"
+            " so there is nothing to report and nothing to lie about. Were something known to the"
+            " firms alone, the answer would have to be worked out anew with it private."
+        )
+    private = PRIVATE[types.parameter]
+    known = f"Each firm alone knows its {private.label} ({private.meaning})."
+    asked = row is not None and row.policy.requires == "reports"
+    told = [
+        next(filter(None, (subject.verdicts.get(f"{key}_{end}") for key in TAX_RULES)), "")
+        for end in ("not_truthful", "truthful")
+    ]
+    if asked and row is not None:
+        own = [subject.verdicts.get(f"{row.policy.key}_{end}") for end in ("truthful", "behaviour")]
+        return " ".join([known, *filter(None, own)])
+    return " ".join(
+        [
+            known,
+            "The recommended policy asks for no report, so there is nothing to lie about."
+            if row is not None
+            else "",
+            f"Of the rules that do ask: {' '.join(filter(None, told))}" if any(told) else "",
+        ]
+    )
+
+
+def keeping(subject: Subject) -> str:
+    """Whether an agreement, or the levels aimed at, would last."""
+    row = subject.chosen
+    if row is None or row.policy.requires != "permission":
+        return ""
+    said = [c.text for c in subject.told.cautions if c.code == "not_self_enforcing"]
+    return f"{capitalised(said[0])}." if said else "Yes: no member gains by breaking it."
+
+
+def overturned(subject: Subject) -> str:
+    """What could overturn the answer, and how sure it is."""
+    told, out = subject.told, []
+    robust, policy = told.robust, told.policy
+    if policy is not None and robust is not None:
+        numbers = [one for one in told.switching if not one.key.startswith("mechanism.")]
+        if numbers:
+            out.append(
+                "Numbers of the market, each alone, from half to twice its own value: "
+                + "; ".join(switched(subject, one) for one in numbers)
+                + ". No other of them does so."
+            )
+        elif subject.private:
+            out.append(
+                "The numbers of the market were not varied, since some are known to the firms"
+                " alone."
+            )
+        else:
+            out.append(
+                "No number of the market, alone, from half to twice its own value, makes another"
+                " policy the best."
+            )
+        winners = [key for key in robust.winners if key != policy.key]
+        others = [subject.policy(key).phrase if key else "no policy" for key in winners]
+        out.append(
+            f"Under other standards {listed(others)} can be best: where public money costs up to"
+            " half as much again as its face value, or profits count less."
+            if others
+            else "No other standard does: whether public money costs its face value or half as much"
+            " again, and whether profits count fully or not at all, the answer is the same."
+        )
+    said = subject.answer.get("sure")
+    out.append(
+        said or "How likely other numbers are is not part of the case, which states no uncertainty."
+    )
+    return "\n".join(out)
+
+
+def switched(subject: Subject, switch: Switch) -> str:
+    """The nearest value of a number at which the answer changes, in words."""
+    own = number_at(subject.found.case.resolved, switch.key)
+    side = "below" if switch.value < own else "above"
+    then = (
+        f"{subject.policy(switch.to).phrase} would be best"
+        if switch.to
+        else "no policy could be recommended, as some problem has no solution"
+    )
+    name = f"{symbol_of(switch.key)} ({switch.key})"
+    return f"{name} {side} {amount(switch.value)}, now {amount(own)}: {then}"
+
+
+def beside(subject: Subject) -> str:
+    """What to know beside it."""
+    return " ".join(f"{capitalised(caution.text)}." for caution in subject.told.cautions)
+
+
+def checked(subject: Subject) -> str:
+    """How it was checked."""
+    return (
+        "Every outcome behind the figures carries its own check: it was tested whether any firm,"
+        " alliance or planner could do better by any other choice, and the largest error left is"
+        " reported. An outcome is either proven to be the best there is, by methods that cannot"
+        " miss a better one, or it was searched for widely, from many starting points. In figures:"
+        f" {proof(subject.result)} What these words mean stands under Certificates.\nFigures do not"
+        " depend on the units of the case, and whoever has the case can compute them again"
+        " (Provenance)."
+    )
+
+
+QUESTIONS: tuple[tuple[str, Callable[[Subject], str]], ...] = (
+    ("Which policy should be used?", what),
+    ("Would an alliance of the firms help?", alliance),
+    ("What does it bring and cost, and whom?", cost),
+    ("Would the firms join?", joining),
+    ("Would they tell the truth?", honest),
+    ("Would they keep to it?", keeping),
+    ("What could overturn this answer?", overturned),
+    ("What should be known beside it?", beside),
+    ("How was it checked?", checked),
+)
+"""The questions in brief, in their order, and what answers each."""

@@ -1,0 +1,245 @@
+"""The market as the case states it: symbols, meanings, values, units, sources, assumptions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+from cli.pages.page import Column, Page
+from cli.pages.words import figure_of, symmetric
+from cli.report.subject import Subject
+from market.casefile.faults import Meant, meant
+from market.model.units import in_words
+from mechanism.casefile.case_keys import expanded, flat, key_path, value_at
+from mechanism.casefile.json_schema import case_schema
+from mechanism.casefile.proportions import DIMENSIONS
+from mechanism.casefile.types import PRIVATE
+from mechanism.report.plain import Tree
+
+LEFT_OUT = "left out"
+"""Stands where a confidential input would."""
+BLOCKS = ("demand", "security", "cost", "unit_cost")
+"""Of the case: what makes the market."""
+_FIRMS = "; one number or one per firm"
+
+ASSUMPTIONS = (
+    "Two firms sell products that consumers see as more or less alike; quantities depend linearly"
+    " on prices.",
+    "Each firm first chooses how much to invest in security and which share of its security"
+    " knowledge to share; both see the other's choice; then both set prices.",
+    "A firm's own security investment brings it customers. The rival's costs it customers"
+    " (rivalry), but what the rival shares brings some back (demand spillover).",
+    "Sharing also leaks: what is disclosed costs the firm that discloses it customers, more for"
+    " each further bit.",
+    "What the rival shares makes the own security cheaper (cost spillover), up to a largest"
+    " saving.",
+    "Firms maximise profit, consumers' surplus is what buyers would have paid beyond the price, and"
+    " welfare is the sum of surplus and profits.",
+    "There is one period, nobody enters, and prices are never fixed by agreement unless a row says"
+    " so.",
+)
+"""What the model takes as given, in plain words."""
+
+
+def market(subject: Subject, page: Page) -> None:
+    """Every number that went in, what it means, and what is assumed."""
+    case = subject.found.case.resolved
+    source = case.get("reference")
+    page.sentence(
+        f"Source of the numbers: {source}."
+        if source
+        else "The case names no source of its numbers."
+    )
+    if not subject.hidden:
+        page.sentence("The firms are alike." if symmetric(case) else "The firms differ.")
+    given = {key: value for key, value in flat(case).items() if key.split(".")[0] in BLOCKS}
+    given = {key: value for key, value in given.items() if value is not None}
+    unused = not any(value for key, value in given.items() if key.startswith("unit_cost."))
+    if unused:
+        given = {key: value for key, value in given.items() if not key.startswith("unit_cost.")}
+    _table("The numbers of the market", given, subject, page)
+    if unused:
+        page.sentence("A unit sold costs nothing to produce in this case.")
+    rest = {
+        key: value
+        for block in ("types", "mechanism")
+        for key, value in flat(case).items()
+        if key.startswith(f"{block}.") and value is not None
+    }
+    page.heading("What the regulator knows, and what is asked for")
+    page.sentence(
+        "The regulator knows everything about the firms."
+        if case.get("types") is None
+        else f"Each firm alone knows its {PRIVATE[case['types']['parameter']].label}; the regulator"
+        " knows how likely each value is."
+    )
+    told = [(key, value, _meant(key)) for key, value in rest.items()]
+    page.table(
+        [
+            Column("Key", [key for key, _, _ in told], words=True),
+            Column("Value", [_shown(key, value, subject) for key, value, _ in told], words=True),
+            Column("Meaning", [what.text for _, _, what in told], words=True),
+        ]
+    )
+    doubts = {
+        key: value for key, value in (case.get("uncertainty") or {}).items() if key != "correlation"
+    }
+    if doubts:
+        page.heading("What is not known exactly")
+        page.table(
+            [
+                Column("Key", list(doubts), words=True),
+                Column(
+                    "Distribution",
+                    [_shown(f"uncertainty.{key}", value, subject) for key, value in doubts.items()],
+                    words=True,
+                ),
+            ]
+        )
+    page.heading("Levels and results")
+    page.table(
+        [
+            Column("Symbol", [row[0] for row in LEVELS], words=True),
+            Column("Meaning", [row[1] for row in LEVELS], words=True),
+            Column("Unit", [_unit(row[2], subject) for row in LEVELS], words=True),
+        ]
+    )
+    page.heading("What the model assumes")
+    for text in ASSUMPTIONS:
+        page.sentence(text, bullet="- ")
+
+
+def differences(subjects: Sequence[Subject], page: Page) -> None:
+    """Inputs that are not the same in several cases."""
+    given = [flat({**s.found.case.resolved, "firms": None}) for s in subjects]
+    keys = dict.fromkeys(key for one in given for key in one)
+    differing = [key for key in keys if any(one.get(key) != given[0].get(key) for one in given)]
+    if not differing:
+        page.sentence("They differ in no number.")
+        return
+    page.table(
+        [
+            Column("Key", differing, words=True),
+            Column("Meaning", [symbol_of(key) for key in differing], words=True),
+            *(
+                Column(
+                    subject.label,
+                    [
+                        "" if one.get(key) is None else _shown(key, one[key], subject)
+                        for key in differing
+                    ],
+                    words=True,
+                )
+                for subject, one in zip(subjects, given, strict=True)
+            ),
+        ]
+    )
+
+
+LEVELS = (
+    ("s", "sharing: the share of its security information that a firm discloses", "share"),
+    ("t", "investment in security, measured in the demand it brings", "quantity"),
+    ("p", "price", "price"),
+    ("q", "quantity sold", "quantity"),
+    ("Pi", "profit: what is earned on sales less what security costs", "money"),
+    ("CS", "consumers' surplus", "money"),
+    ("W", "welfare: consumers' surplus and profits", "money"),
+)
+"""What is found, with its dimension."""
+
+
+def _table(title: str, given: dict[str, Any], subject: Subject, page: Page) -> None:
+    told = [(key, value, _meant(key)) for key, value in given.items()]
+    page.heading(title)
+    page.table(
+        [
+            Column("Symbol", [what.letter or "" for _, _, what in told], words=True),
+            Column("Key", [key for key, _, _ in told], words=True),
+            Column("Value", [_shown(key, value, subject) for key, value, _ in told], words=True),
+            Column(
+                "Unit",
+                [
+                    "" if isinstance(value, str) else _unit(dimension(key), subject)
+                    for key, value, _ in told
+                ],
+                words=True,
+            ),
+            Column("Admissible", [what.admissible or "" for _, _, what in told], words=True),
+            Column("Meaning", [_own_form(value, what.text) for _, value, what in told], words=True),
+        ]
+    )
+    if any(isinstance(value, list) for value in given.values()):
+        first, second = subject.found.case.market.firms
+        page.sentence(f"Two values in brackets are those of {first} and of {second}.")
+
+
+def _own_form(value: Any, text: str) -> str:
+    """What is said of a value that is one of several words, where it is said word by word."""
+    told = [part for part in text.split("; ") if isinstance(value, str)]
+    return next((part for part in told if part.startswith(f"{value}: ")), text)
+
+
+def dimension(key: str) -> str:
+    """The dimension of a number of the case; that of a pure number where it is a word."""
+    return DIMENSIONS.get(key) or DIMENSIONS.get(key.rpartition(".")[0], "number")
+
+
+def _unit(dimension: str, subject: Subject) -> str:
+    if dimension == "share":
+        return "0 to 1"
+    units = subject.found.case.units
+    named = {"money": units.money, "quantity": units.quantity}
+    told = in_words(dimension, **{kind: unit for kind, unit in named.items() if unit})
+    return told or "pure number"
+
+
+@cache
+def _schema() -> Tree:
+    return case_schema()
+
+
+def _meant(key: str) -> Meant:
+    """What the schema says of a key, without its symbol and what it may be given as."""
+    told = meant(key_path(key), _schema())
+    _, head, rest = told.text.partition(": ")
+    text = rest if head and told.letter else told.text
+    return Meant(
+        letter=told.letter,
+        text=text.replace(_FIRMS, ""),
+        admissible=told.admissible and _interval(told.admissible),
+    )
+
+
+def _interval(text: str) -> str:
+    """The interval that what is admissible begins with."""
+    found = re.match(r"[\[(][^\])]*[\])]", text)
+    return (found.group() if found else text).replace("inf", "∞")
+
+
+def number_at(case: Tree, key: str) -> float:
+    """The case's own value of a number, one firm's of a number that is common to both."""
+    value = value_at(expanded(case, key_path(key)), key_path(key))
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
+def symbol_of(key: str) -> str:
+    """What a key of the case is, in words; the key itself where the schema says nothing."""
+    what = _meant(re.sub(r"\[\d+\]$", "", key))
+    text = what.text.split(";")[0].split(" (")[0]
+    return text or key
+
+
+def _shown(key: str, value: Any, subject: Subject) -> str:
+    if key in subject.hidden:
+        return LEFT_OUT
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict):
+        return "; ".join(f"{name} {figure_of(part)}" for name, part in value.items())
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return "[" + ", ".join(_shown(key, part, subject) for part in value) + "]"
+    return repr(value) if isinstance(value, int) else f"{value:.10g}"

@@ -1,0 +1,19 @@
+"""The pictures of a report, each with the same in words."""
+
+from __future__ import annotations
+
+from cli.pages.page import Image
+from cli.pictures.canvas import inline
+from cli.pictures.table import drawn_of
+from cli.report.subject import Subject
+
+
+def pictures(subject: Subject, prefix: str) -> dict[str, Image]:
+    """The pictures of a case by their names, none where figures are left out; `prefix` begins the
+    ids in their SVG and differs from case to case."""
+    if subject.hidden:
+        return {}
+    return {
+        name: Image(inline(drawn, f"{prefix}-{name}"), drawn.alternative)
+        for name, drawn in drawn_of("evaluate", subject.result).items()
+    }
