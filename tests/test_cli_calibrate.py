@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from command import Run
 
+import pigou
 from market.casefile.files import read_document
 from mechanism.casefile.policy_case import load_case
 
@@ -325,3 +326,23 @@ def test_strict_fails_on_warnings(run: Run) -> None:
     done = run("calibrate", DATA, "--strict", "--quiet")
     assert done.code == 3
     assert "weakly_identified" in done.err
+
+
+# --- from public figures
+
+
+@pytest.mark.slow
+def test_public_figures_make_a_case_of_software_and_none_of_banks() -> None:
+    """What the closed chain gives at these observations: .459 and 1.02."""
+    folder = Path(__file__).resolve().parents[1] / "cases" / "data"
+    software = pigou.calibrate(folder / "software_vendors.yaml")
+    assert software.case is not None
+    assert software.case.market.demand_spillover.item() == pytest.approx(0.459, abs=5e-4)
+    banks = pigou.calibrate(folder / "two_banks.yaml")
+    assert banks.refused is not None
+    assert banks.refused.code == "spillover_above_one"
+    assert max(banks.refused.numbers.values()) == pytest.approx(1.02, abs=5e-3)
+    for found in (software, banks):
+        told = [one.key for one in found.data.observations if one.firm != 1]
+        told += [f"priors.{name}" for name in found.data.priors]
+        assert set(told) == set(found.data.sources)

@@ -92,7 +92,7 @@ def test_tutorials_run_from_their_first_line_to_their_last(
     assert {"sh", ""} <= {kind for kind, _ in blocks}
     for kind, block in blocks:
         first, _, rest = block.partition("\n")
-        if kind == "yaml":
+        if kind in ("yaml", "csv"):
             Path(first.removeprefix("# ")).write_text(rest, encoding="utf-8")
         elif kind == "python":
             exec(block, known)
