@@ -271,6 +271,40 @@ def test_evaluate_and_design_give_the_same_second_best() -> None:
         assert sum(levels["probability"] for levels in row["levels"]) == pytest.approx(1)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "standard",
+    [
+        {"profit_weight": 1.0, "public_funds_cost": 0.3},
+        {"profit_weight": 0.3, "public_funds_cost": 0.1},
+        {"profit_weight": 0.0, "fees": True},
+        {"profit_weight": 0.6, "allow": ["consumers_lose"], "participation": "none"},
+    ],
+    ids=lambda standard: " ".join(map(str, standard.values())),
+)
+def test_nothing_that_competes_is_worth_more(standard: dict[str, Any]) -> None:
+    """In a comparison it is the benchmark, by the case's own standard: whatever firms tell or do
+    knowing their own type alone, no levels and payments that leave them to join are worth more."""
+    tree = load_case(HERE / "inputs" / "second_best_asym2.json").resolved
+    result = evaluate(parse_tree({**tree, "mechanism": ASKED | standard}))
+    rows = {row["policy"]: row for row in result["comparison"]}
+    most = rows["second_best"]
+    assert (most["status"], most["competes"]) == ("converged", False)
+    competing = {key: row for key, row in rows.items() if row["competes"]}
+    assert {"designed", "linear_subsidies"} & set(competing)
+    for key, row in competing.items():
+        if row["requires"] in ("money", "reports", "nothing"):
+            assert row["value"] <= most["value"] + 1e-6 * abs(most["value"]), key
+            assert row["attained"] is None or row["attained"] <= 1 + 1e-6
+    if "allow" not in standard:
+        assert most["consumer_surplus"] >= rows["bayes_nash"]["consumer_surplus"] * (1 - 1e-9)
+    beta, mu = standard["profit_weight"], standard.get("public_funds_cost", 0.0)
+    kept, outlay = sum(most["profit"]), sum(most["net_transfer"])
+    moved = outlay - most["public_outlay"]  # what flat parts add when everybody takes part
+    value = most["consumer_surplus"] + beta * (kept + moved) - (1 + mu) * outlay
+    assert most["value"] == pytest.approx(value, rel=1e-9)
+
+
 # --- when nothing does what is asked, and when nothing is proven
 
 

@@ -13,6 +13,7 @@ from market.model.case import Case
 from market.model.outcome import Outcome
 from market.regimes import REGIMES, solve_regime, solve_regimes
 from mechanism.analysis.many_types import (
+    attainable_at_reports,
     compared_options,
     expected_standing,
     market_standing,
@@ -174,7 +175,11 @@ def _private(case: PolicyCase, regimes: Mapping[str, Outcome], types: TypeSpace)
         else scheme.private_market
     )
     private = private_market(case.market, types, today_found)
-    policies = compared(private=True, unpaid=standard.participation == "none")
+    policies = compared(
+        private=True,
+        unpaid=standard.participation == "none",
+        drawn=case.mechanism.allocation == "second_best",
+    )
     standings = _regime_standings(case.market.flat(), types, regimes, scheme, policies)
     if scheme is None:
         standings[GOAL] = no_plan(case.market.flat(), types)
@@ -184,8 +189,16 @@ def _private(case: PolicyCase, regimes: Mapping[str, Outcome], types: TypeSpace)
     for policy in policies:
         if policy.source == "full_information":
             standings[policy.key] = standings[GOAL]
-        elif scheme is None and policy.source in ("rates", "rule", "own_rule", "imposed"):
+        elif scheme is None and policy.source in (
+            "rates",
+            "rule",
+            "own_rule",
+            "imposed",
+            "attainable",
+        ):
             standings[policy.key] = no_levels(standings[GOAL])
+        elif policy.source == "attainable" and scheme is not None:
+            standings[policy.key] = attainable_at_reports(scheme, standings[PRIVATE_MARKET])
         elif policy.source == "imposed" and scheme is not None:
             standings[policy.key] = ordered(scheme, standings[PRIVATE_MARKET])
         elif policy.source == "rates" and fixed is not None:

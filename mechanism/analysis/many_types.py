@@ -23,7 +23,7 @@ from mechanism.casefile.schema import MechanismOptions
 from mechanism.casefile.standard import standard_of
 from mechanism.casefile.types import TypeSpace, per_firm
 from mechanism.design.options import NO_TRANSFERS, by_formula
-from mechanism.design.rules import TAX_RULES, TaxRule
+from mechanism.design.rules import DESIGNED, TAX_RULES, TaxRule
 from mechanism.frozen import put
 from mechanism.ranking.attainable import one_order
 from mechanism.ranking.contenders import (
@@ -318,6 +318,18 @@ def rule_standing(scheme: Scheme, rule: TaxRule) -> Standing:
     transfers = transfers_of(scheme, rule)
     judged = judge(scheme, rule, np.nan_to_num(transfers.net))
     return _judged(scheme, judged, transfers.found, transfers.over_budget)
+
+
+def attainable_at_reports(scheme: Scheme, market: Standing) -> Standing:
+    """The most that anything attains which rests on reports, at one case; `market` is today's."""
+    from mechanism.scheme.second_best import most_at_reports
+
+    floor = float(market.expected.consumer_surplus[0])
+    drawn = most_at_reports(scheme, standard_of(scheme.options), floor)
+    if drawn is None:
+        return not_asked(1, NO_TRANSFERS.text)
+    judged = judge(drawn, TAX_RULES[DESIGNED], drawn.design.net)
+    return _judged(drawn, judged, np.array(True), np.array(False))
 
 
 def _drawn(

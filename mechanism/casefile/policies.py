@@ -86,9 +86,11 @@ class Policy:
         """Why it does not compete, by whether types are private; empty where it may."""
         return self.barred or ("types_known" if private and self.needs_types else "")
 
-    def stands(self, private: bool, unpaid: bool) -> bool:
-        """Whether it has a row in a comparison, by whether types are private, and nobody may
-        refuse."""
+    def stands(self, private: bool, unpaid: bool, drawn: bool = False) -> bool:
+        """Whether it has a row in a comparison, by whether types are private, nobody may refuse,
+        and the most that can be attained at reports is asked for too."""
+        if drawn and self.source == "attainable":
+            return True
         if self.compared in ("known", "private"):
             return (self.compared == "private") == private
         return self.compared == "always" or (self.compared == "unpaid" and unpaid)
@@ -255,10 +257,10 @@ def policies() -> tuple[Policy, ...]:
     )
 
 
-def compared(private: bool, unpaid: bool = False) -> tuple[Policy, ...]:
-    """The rows of a comparison in their order, by whether types are private, and whether nobody may
-    refuse (participation `none`)."""
-    return tuple(row for row in policies() if row.stands(private, unpaid))
+def compared(private: bool, unpaid: bool = False, drawn: bool = False) -> tuple[Policy, ...]:
+    """The rows of a comparison in their order, by whether types are private, whether nobody may
+    refuse (participation `none`), and whether a second best is asked for."""
+    return tuple(row for row in policies() if row.stands(private, unpaid, drawn))
 
 
 def benchmarks() -> tuple[str, ...]:

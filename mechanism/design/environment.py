@@ -138,10 +138,14 @@ class Environment:
             public_value=self.public_value - self.public_value[0],
         )
 
-    @cached_property
+    @property
     def shifted_welfare(self) -> float:
         """What expected welfare is beyond that of the centred setting."""
-        return float(self.public_value[0]) + sum(
+        return self.shifted(1.0)
+
+    def shifted(self, weight: float) -> float:
+        """The same with players' payoffs counting by this weight."""
+        return float(self.public_value[0]) + weight * sum(
             float(p @ base) for p, base in zip(self.probabilities, self.shift, strict=True)
         )
 

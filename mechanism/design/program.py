@@ -184,12 +184,31 @@ class Space:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Merit:
+    """What the objective `max_surplus` counts, and whom it must not hurt."""
+
+    payoff_weight: float = 1.0
+    """beta in [0, 1]: what a unit of players' payoffs counts beside one of public value (Baron and
+    Myerson)."""
+    fees: bool = False
+    """Whether public revenue counts as outlay does, with the other sign; if not it is worth no more
+    than what players keep of it."""
+    least_public: float | None = None
+    """Below which the expected public value may not be; None: anything goes."""
+
+
+WELFARE = Merit()
+"""All count the same."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Program:
     """A designer's program: the least cost @ x subject to its rows, equalities, and probabilities
     that are not negative."""
 
     space: Space
     options: DesignOptions
+    merit: Merit = WELFARE
     rows: tuple[Rows, ...]
     equalities: tuple[Matrix, Array]
     cost: Array
@@ -211,7 +230,10 @@ class Program:
 
 
 def build(
-    environment: Environment, options: DesignOptions, plan: AllocationRule | None = None
+    environment: Environment,
+    options: DesignOptions,
+    plan: AllocationRule | None = None,
+    merit: Merit = WELFARE,
 ) -> Program:
     """The program for these options; `plan` is the allocation, by default the efficient one, and
     ignored for a second best."""
@@ -222,7 +244,7 @@ def build(
         plan=None if drawn else (plan or efficient(environment)).natural,
         by_type=transfers_by_type(len(environment.players), options),
     )
-    return _stated(space, options)
+    return _stated(space, options, merit)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -259,7 +281,8 @@ def worth(program: Program, prices: Array, equality_prices: Array) -> Worth:
         public_value=public[0],
         menu=None,
     )
-    units = _stated(replace(space, given=probe, environment=probe), program.options)
+    here = replace(space, given=probe, environment=probe)
+    units = _stated(here, program.options, program.merit)
     G, _ = stacked(units.rows)
     earned = (G.T @ prices - units.cost)[units.probabilities].reshape(space.states, -1).T
     first, *each = np.split(earned, ends)
@@ -273,7 +296,7 @@ def worth(program: Program, prices: Array, equality_prices: Array) -> Worth:
     )
 
 
-def _stated(space: Space, options: DesignOptions) -> Program:
+def _stated(space: Space, options: DesignOptions, merit: Merit) -> Program:
     asked: list[Rows] = []
     for player in range(len(space.environment.players)):
         asked += _of_player(space, options, player)
@@ -287,7 +310,9 @@ def _stated(space: Space, options: DesignOptions) -> Program:
                 else sparse.csr_matrix(space.spent[None])
             )
         )
-    cost, constant, rows = _objective(space, options, asked)
+    if merit.least_public is not None:
+        asked.append(_least_public(space, merit.least_public))
+    cost, constant, rows = _objective(space, options, merit, asked)
     equalities = (sparse.csr_matrix((0, space.size)), np.zeros(0))
     if space.plan is None:
         states, alternatives = space.menus.shape
@@ -296,6 +321,7 @@ def _stated(space: Space, options: DesignOptions) -> Program:
     return Program(
         space=space,
         options=options,
+        merit=merit,
         rows=tuple(rows),
         equalities=equalities,
         cost=cost,
@@ -451,8 +477,16 @@ def held(cost: Array, most: float) -> Rows:
     return _aside(-cost[None], np.array([-most]))
 
 
+def _least_public(space: Space, least: float) -> Rows:
+    """The expected public value of a second best is at least so much."""
+    given, s = space.given, space.environment
+    row = np.zeros(space.size)
+    row[space.lottery_at : -1] = (space.probability[:, None] * s.public_value[space.menus]).ravel()
+    return _aside(row[None], np.array([(least - given.public_value[0]) / given.range]))
+
+
 def _objective(
-    space: Space, options: DesignOptions, asked: list[Rows]
+    space: Space, options: DesignOptions, merit: Merit, asked: list[Rows]
 ) -> tuple[Array, float, list[Rows]]:
     """The cost, what its minimum lacks, and the rows, with those that the auxiliary amount
     takes."""
@@ -462,10 +496,13 @@ def _objective(
     if options.objective == "min_outlay":  # nothing uses the amount
         return space.spent.copy(), 0.0, [*asked, _aside(sparse.vstack([one, -one]), np.zeros(2))]
     if options.objective == "max_surplus":
-        surplus, constant = _surplus(space)
-        # The amount is the outlay where positive: it bears the shadow cost.
-        paid = _aside(np.stack([amount, amount - space.spent]), np.zeros(2))
-        return -surplus + options.public_funds_cost * amount, -constant, [*asked, paid]
+        surplus, constant = _surplus(space, merit.payoff_weight)
+        # The amount is the outlay, without fees where positive: what it costs beyond what players
+        # have of it.
+        burden = 1 + options.public_funds_cost - merit.payoff_weight
+        rows = [amount - space.spent] if merit.fees else [amount, amount - space.spent]
+        paid = _aside(np.stack(rows), np.zeros(len(rows)))
+        return -surplus + burden * amount, -constant, [*asked, paid]
     if options.objective == "min_worst_deficit":
         m = space.outlay.shape[0]
         return amount, 0.0, [*asked, _aside(space.extra(m) - space.outlay, np.zeros(m))]
@@ -476,24 +513,28 @@ def _objective(
     return amount, 0.0, [*relaxed, _aside(amount[None], np.zeros(1))]
 
 
-def _surplus(space: Space) -> tuple[Array, float]:
-    """Expected welfare in the variables, and what of it does not depend on them."""
+def _surplus(space: Space, weight: float) -> tuple[Array, float]:
+    """Expected welfare in the variables, payoffs counting by their weight, and what of it does not
+    depend on them."""
     surplus = np.zeros(space.size)
     if space.plan is not None:
-        return surplus, float(space.probability @ space.plan.welfare.ravel())
+        plan = space.plan
+        welfare = plan.public + weight * sum(plan.truth)
+        return surplus, float(space.probability @ np.asarray(welfare).ravel())
     surplus[space.lottery_at : -1] = (
-        space.probability[:, None] * _welfare(space.environment)
+        space.probability[:, None] * _welfare(space.environment, weight)
     ).ravel()
     return surplus, 0.0
 
 
-def _welfare(environment: Environment) -> Array:
-    """(states, m): welfare of every alternative on the menu of every state."""
+def _welfare(environment: Environment, weight: float) -> Array:
+    """(states, m): welfare of every alternative on the menu of every state, payoffs counting by
+    their weight."""
     types = np.indices(environment.shape).reshape(len(environment.shape), -1)
     menus = environment.menus
     welfare = environment.public_value[menus]
     for player, own in enumerate(types):
-        welfare = welfare + environment.values[player][own[:, None], menus]
+        welfare = welfare + weight * environment.values[player][own[:, None], menus]
     return np.asarray(welfare)
 
 

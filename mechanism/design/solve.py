@@ -323,7 +323,9 @@ def objective_value(program: Program, value: float) -> float:
     cost."""
     given = program.space.given
     total = given.range * (value + program.constant)
-    return given.shifted_welfare - total if program.options.objective == "max_surplus" else total
+    if program.options.objective != "max_surplus":
+        return total
+    return given.shifted(program.merit.payoff_weight) - total
 
 
 def unpack(program: Program, x: Array) -> tuple[AllocationRule, tuple[Array, ...]]:

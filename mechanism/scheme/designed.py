@@ -18,7 +18,7 @@ from mechanism.casefile.schema import MechanismOptions
 from mechanism.design.cvx import LinearAnswer
 from mechanism.design.environment import AllocationRule, interim_by_report
 from mechanism.design.paths import least_transfers
-from mechanism.design.program import Program, build
+from mechanism.design.program import WELFARE, Merit, Program, build
 from mechanism.design.rules import DESIGNED
 from mechanism.design.setting_file import DesignOptions
 from mechanism.design.solve import (
@@ -80,7 +80,10 @@ def asked(options: MechanismOptions) -> DesignOptions:
 
 
 def design_transfers(
-    plan: AllocationRule, options: MechanismOptions, bound: OptimalityBound | None = None
+    plan: AllocationRule,
+    options: MechanismOptions,
+    bound: OptimalityBound | None = None,
+    merit: Merit = WELFARE,
 ) -> Designed | None:
     """The transfers best at the case's objective under its truth-telling, participation and budget,
     at a plan over the market as a setting, whose menu is what lotteries may choose from and
@@ -90,14 +93,14 @@ def design_transfers(
     beside the proof. None where the objective has no limit, the solver gives no answer, or that
     there is none is not proven.
     """
-    program = build(plan.environment, asked(options), plan)
+    program = build(plan.environment, asked(options), plan, merit)
     answer, contradiction = solve(program), None
     if answer.x is None and answer.status != "unbounded":
         contradiction = proof(program)
         if contradiction is None:
             return None
         program = build(
-            plan.environment, asked(options).model_copy(update={"budget": "none"}), plan
+            plan.environment, asked(options).model_copy(update={"budget": "none"}), plan, merit
         )
         answer = solve(program)
     return None if answer.x is None else _read(program, answer, options, contradiction, bound)

@@ -24,7 +24,7 @@ from mechanism.casefile.policies import GOAL, TODAY
 from mechanism.casefile.types import TypeSpace
 from mechanism.design.cvx import LinearAnswer
 from mechanism.design.environment import AllocationRule
-from mechanism.design.program import Program, Worth, build, stacked, worth
+from mechanism.design.program import WELFARE, Merit, Program, Worth, build, stacked, worth
 from mechanism.design.setting_file import DesignOptions
 from mechanism.design.solve import OptimalityBound, solve
 from mechanism.frozen import freeze
@@ -116,6 +116,7 @@ class _Problem:
     types: TypeSpace
     outside: tuple[Array, Array]
     options: DesignOptions
+    merit: Merit
 
     @property
     def size(self) -> int:
@@ -136,7 +137,8 @@ class _Problem:
         plan = self.plan(menu)
         for asked in (True, False):
             goal = {} if asked else {"objective": "min_violation"}
-            program = build(plan.environment, self.options.model_copy(update=goal), plan)
+            options = self.options.model_copy(update=goal)
+            program = build(plan.environment, options, plan, self.merit)
             answer = solve(program)
             if answer.x is not None:
                 return _Over(program=program, answer=answer, asked=asked)
@@ -166,12 +168,13 @@ def generate(
     planner: Array,
     outside: tuple[Array, Array],
     options: DesignOptions,
+    merit: Merit = WELFARE,
 ) -> Generated | None:
     """Menus for what is asked at one market; `planner` (K, K, 4) are the planner's levels at its
     types, `outside` what staying out is worth over states. None where the program has no limit or
     no answer."""
     flat = case.map(lambda a: a.reshape(1, -1))
-    problem = _Problem(case=flat, types=types, outside=outside, options=options)
+    problem = _Problem(case=flat, types=types, outside=outside, options=options, merit=merit)
     menu = problem.start(planner.reshape(-1, 4))
     scale = problem.plan(menu).environment.range
     cap = np.broadcast_to(flat.investment_cap[0], 2)

@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 from market.model.case import INVESTMENT, SHARING, Array
 from market.model.outcome import account
 from market.model.pricing import bertrand_matrix
+from mechanism.casefile.standard import Standard
+from mechanism.design.program import WELFARE, Merit
+from mechanism.design.rules import DESIGNED
 from mechanism.design.states import over_states, own_first
 from mechanism.scheme.behaviour import (
     ExpectedOutcome,
@@ -124,16 +127,16 @@ class LotteryScheme(Scheme):
         )
 
 
-def lottery_scheme(scheme: Scheme) -> LotteryScheme | None:
+def lottery_scheme(scheme: Scheme, merit: Merit = WELFARE) -> LotteryScheme | None:
     """The design with lotteries at one case; None where nothing solves it, or what staying out is
     worth is not known."""
     if not np.isfinite(scheme.own_outside).all():
         return None
     here = _at_types(scheme)
-    menus = _menus(here)
+    menus = _menus(here, merit)
     if menus is None:
         return None
-    found = design_transfers(menus.plan, here.options, menus.bound)
+    found = design_transfers(menus.plan, here.options, menus.bound, merit)
     if found is None or found.plan.lottery is None:
         return None
     size = len(here.types.nodes)
@@ -144,18 +147,39 @@ def lottery_scheme(scheme: Scheme) -> LotteryScheme | None:
     return LotteryScheme(**whole, design=found, menu=menus.levels, shares=np.moveaxis(drawn, -1, 0))
 
 
-def _menus(here: Scheme) -> Generated | None:
+def most_at_reports(scheme: Scheme, standard: Standard, floor: float) -> LotteryScheme | None:
+    """The second best by the standard, to which nothing comes that rests on reports: consumers keep
+    at least `floor` unless they may lose, and nobody who could refuse must join; None where there
+    is none. Where nobody may refuse no firm is left below zero."""
+    form = "ir2" if standard.participation == "none" else standard.participation
+    options = replace(
+        scheme.options,
+        tax_rule=DESIGNED,
+        allocation="second_best",
+        objective="max_surplus",
+        participation=form,  # type: ignore[arg-type]
+        budget="none",
+    )
+    merit = Merit(
+        payoff_weight=float(standard.profit_weight),
+        fees=standard.fees,
+        least_public=None if standard.consumers_may_lose else floor,
+    )
+    return lottery_scheme(replace(scheme, options=options), merit)
+
+
+def _menus(here: Scheme, merit: Merit) -> Generated | None:
     """What lotteries may choose from; where the budget cannot be met, what is best without a limit
     to it is on the menus too. None where nothing is found, or that the budget cannot be met is not
     proven."""
     outside, wanted = over_states(here.own_outside), asked(here.options)
     one = (here.case, here.types, here.assignment.levels[0], outside)
-    menus = generate(*one, wanted)
+    menus = generate(*one, wanted, merit)
     if menus is None or menus.possible:
         return menus
     if not menus.bound.proven or wanted.budget == "none":
         return None
-    more = generate(*one, wanted.model_copy(update={"budget": "none"}))
+    more = generate(*one, wanted.model_copy(update={"budget": "none"}), merit)
     if more is None:
         return None
     levels = np.concatenate([menus.levels, more.levels[1:]])
