@@ -15,6 +15,7 @@ from cli.commands import (
     doctor,
     evaluate,
     examples,
+    explore,
     propositions,
     report,
     schema,
@@ -42,6 +43,7 @@ app.command("evaluate", epilog=evaluate.EPILOG)(evaluate.evaluate)
 app.command("compare", epilog=compare.EPILOG)(compare.compare)
 app.command("what-if", epilog=what_if.EPILOG)(what_if.what_if)
 app.command("design", epilog=design.EPILOG)(design.design)
+app.command("explore", epilog=explore.EPILOG)(explore.explore)
 app.command("calibrate", epilog=calibrate.EPILOG)(calibrate.calibrate)
 app.command("batch", epilog=batch.EPILOG)(batch.batch)
 app.command("propositions", epilog=propositions.EPILOG)(propositions.propositions)

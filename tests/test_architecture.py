@@ -18,7 +18,8 @@ PACKAGES = ("market", "mechanism", "cli")
 MAY_IMPORT = {
     "market": {"market"},
     "mechanism": {"market", "mechanism"},
-    "cli": {"market", "mechanism", "cli"},
+    # whoever explores a case with the fingers has what a user of Python has
+    "cli": {"market", "mechanism", "cli", "pigou"},
 }
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 MARKET = ("market.model", "market.regimes", "market.solve")
@@ -169,7 +170,16 @@ ROOMS = {
         "mechanism.ranking",
         "mechanism.report",
     ),
+    "cli.explorer": (
+        "cli.pages",
+        "cli.pictures",
+        "market.casefile",
+        "mechanism.casefile",
+        "mechanism.design",
+        "mechanism.uncertainty",
+    ),
     "cli.commands": (
+        "cli.explorer",
         "cli.report",
         "cli.output",
         "cli.pages",

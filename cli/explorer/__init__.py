@@ -1,0 +1,1 @@
+"""A local page on which the answer follows the fingers."""

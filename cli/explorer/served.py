@@ -1,0 +1,237 @@
+"""The page as a server on this machine: what is moved goes in, what it leads to comes out.
+
+A move is answered at once; proofs and tables follow from a process of their own as soon as the
+fingers rest, and where the answer would change a little later still.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from multiprocessing import get_context
+from multiprocessing.pool import Pool
+
+import uvicorn
+from htmltools import Tag, TagList
+from shiny import App, Inputs, Outputs, Session, reactive, render
+
+from cli.explorer import answers, controls, markup
+from cli.explorer.explored import Explored
+from cli.explorer.guard import Guard
+from market.casefile.faults import BadCase
+from mechanism.casefile.policy_case import PolicyCase
+
+REST = 0.1
+"""Seconds without a move after which tables are worked out."""
+LONGER = 1.0
+"""Seconds after which it is looked for where the answer would change."""
+GONE = 2.0
+"""Seconds without a page after which the server ends; a page that is loaded anew is back sooner."""
+WORKING = "The tables are being worked out; below are the last ones."
+LAST = "The tables below are of the last market that there was."
+Workers = Callable[[str, bool], Future[answers.Worked]]
+"""Works a case out somewhere else, from its text; with or without what would overturn it."""
+
+
+def application(
+    source: PolicyCase, path: str, workers: Workers, counted: Callable[[int], None]
+) -> App:
+    """The page of a case as a Shiny application. `counted` is told of every page that opens (+1)
+    and closes (-1)."""
+    held = Explored(source, path)
+    body = markup.page(source.name, controls.sliders(source), controls.choices(held.loaded))
+    before = workers(held.loaded.text, False)
+
+    def server(input: Inputs, output: Outputs, session: Session) -> None:
+        counted(+1)
+        session.on_ended(lambda: counted(-1))
+        _Followed(Explored(source, path), before, session, workers).serve(input)
+
+    return App(body, server)
+
+
+class _Followed:
+    """One page: its moves, and what has been worked out for them so far."""
+
+    def __init__(
+        self,
+        held: Explored,
+        before: Future[answers.Worked],
+        session: Session,
+        workers: Workers,
+    ) -> None:
+        self._held, self._session, self._workers = held, session, workers
+        self._loaded = before
+        self._moves: reactive.Value[int] = reactive.Value(0)
+        self._before: reactive.Value[answers.Worked | None] = reactive.Value(None)
+        self._found: reactive.Value[answers.Worked | None] = reactive.Value(None)
+        self._running: asyncio.Task[None] | None = None
+        self._last: dict[bool, Future[answers.Worked]] = {}
+        session.on_ended(self._stop)
+
+    def serve(self, input: Inputs) -> None:
+        """Take moves, and show what they lead to."""
+        held = self._held
+
+        @reactive.effect
+        async def _() -> None:
+            await self._changed()
+
+        @reactive.effect
+        @reactive.event(input.moved)
+        async def _() -> None:
+            held.move(input.moved()["moves"], input.moved()["settled"])
+            await self._changed()
+
+        @reactive.effect
+        @reactive.event(input.undo)
+        async def _() -> None:
+            held.undo()
+            await self._placed()
+
+        @reactive.effect
+        @reactive.event(input.reset)
+        async def _() -> None:
+            held.move({}, True)
+            await self._placed()
+
+        @render.ui
+        def answer() -> Tag:
+            self._moves()
+            return self._answer(self._before(), self._found())
+
+        @render.ui
+        def tables() -> TagList | None:
+            found, before = self._found(), self._before()
+            if found is None or before is None:
+                return None
+            return markup.shown(
+                answers.tables(found.result, before.result),
+                found.result["recommendation"]["text"],
+                found.picture,
+            )
+
+        @render.download_button(filename="case.yaml")
+        def save() -> Iterator[str]:
+            yield held.text
+
+    async def _changed(self) -> None:
+        """Say what the page itself shows of the moves, and begin to work out the rest."""
+        self._stop()
+        held = self._held
+        told = {"text": held.command, "undo": held.can_undo, "moved": bool(held.moves)}
+        await self._session.send_custom_message("command", told)
+        await self._session.send_custom_message("marks", {})
+        await self._say(LAST if isinstance(held.case, BadCase) else WORKING)
+        with reactive.isolate():
+            self._moves.set(self._moves() + 1)
+        self._running = asyncio.create_task(self._follow())
+
+    async def _say(self, text: str) -> None:
+        """Of which case the tables are."""
+        await self._session.send_custom_message("state", {"text": text})
+
+    async def _placed(self) -> None:
+        """The same where controls have to go where the moves are."""
+        await self._session.send_custom_message("place", self._held.moves)
+        await self._changed()
+
+    def _stop(self) -> None:
+        if self._running is not None:
+            self._running.cancel()
+
+    async def _follow(self) -> None:
+        case = self._held.case
+        await asyncio.sleep(REST)
+        before = await _of(self._loaded)
+        await self._put(self._before, before)
+        if isinstance(case, BadCase):
+            return
+        same = case.text == before.text
+        await self._put(self._found, before if same else await self._worked_out(case))
+        await self._say("")
+        if case.types is None:
+            await asyncio.sleep(LONGER)
+            turns = answers.marks((await self._worked_out(case, True)).result)
+            await self._session.send_custom_message("marks", dict(turns))
+
+    async def _worked_out(self, case: PolicyCase, switches: bool = False) -> answers.Worked:
+        # one at a time: what was moved on meanwhile is not begun
+        if switches in self._last:
+            await _of(self._last[switches])
+        self._last[switches] = self._workers(case.text, switches)
+        return await _of(self._last[switches])
+
+    async def _put(
+        self, place: reactive.Value[answers.Worked | None], worked: answers.Worked
+    ) -> None:
+        async with reactive.lock():
+            place.set(worked)
+            await reactive.flush()
+
+    def _answer(self, before: answers.Worked | None, found: answers.Worked | None) -> Tag:
+        case = self._held.case
+        if isinstance(case, BadCase):
+            lines = ["There is no such market.", *(str(fault) for fault in case.faults)]
+            return markup.told(lines, refused=True)
+        if found is not None and found.text == case.text:
+            answer = answers.answer_of(found.result)
+        elif case.types is None:
+            answer = answers.answer_at_once(case)
+        else:
+            return markup.told(["Working it out ..."])
+        loaded = None if before is None else answers.answer_of(before.result)
+        return markup.told(answers.in_words(answer, loaded, case))
+
+
+async def _of(future: Future[answers.Worked]) -> answers.Worked:
+    """What comes of it; whoever no longer waits does not stop it."""
+    return await asyncio.shield(asyncio.wrap_future(future))
+
+
+def _workers(pool: Pool) -> Workers:
+    def work(text: str, switches: bool) -> Future[answers.Worked]:
+        future: Future[answers.Worked] = Future()
+        pool.apply_async(
+            answers.worked_out,
+            (text, switches),
+            callback=future.set_result,
+            error_callback=future.set_exception,
+        )
+        return future
+
+    return work
+
+
+@contextmanager
+def listening(port: int) -> Iterator[socket.socket]:
+    """A socket on this machine alone, at this port or, for 0, at any that is free."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("127.0.0.1", port))
+        yield taken
+
+
+def serve(source: PolicyCase, path: str, taken: socket.socket, token: str) -> None:
+    """Show the page until it is closed."""
+    server: uvicorn.Server
+    open_pages = 0
+
+    def counted(more: int) -> None:
+        nonlocal open_pages
+        open_pages += more
+        if not open_pages:
+            asyncio.get_running_loop().call_later(GONE, end)
+
+    def end() -> None:
+        server.should_exit = server.should_exit or not open_pages
+
+    # spawned, not forked: the server has threads; whatever is being worked out ends with the page
+    with get_context("spawn").Pool(2) as pool:
+        app = application(source, path, _workers(pool), counted)
+        guarded = Guard(app, token, taken.getsockname()[1])
+        server = uvicorn.Server(uvicorn.Config(guarded, log_level="error"))
+        server.run(sockets=[taken])
