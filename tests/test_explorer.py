@@ -152,7 +152,7 @@ def test_a_change_of_the_answer_is_told(vendors: PolicyCase) -> None:
         "In the case as loaded: pay plain subsidies.",
     ]
     more = answers.Headline(policy=pay.policy, doing=pay.doing, gain=70.0)
-    assert answers.in_words(more, pay, vendors)[1].endswith("worth +5.0000 million USD.")
+    assert answers.in_words(more, pay, vendors)[1].endswith("worth 65.000 million USD.")
     assert answers.in_words(pay, pay, vendors)[1:] == []
 
 

@@ -13,6 +13,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pigou
@@ -112,8 +114,8 @@ def in_words(answer: Headline, before: Headline | None, case: PolicyCase) -> lis
     elif answer.gain is not None and before.gain is not None:
         change = answer.gain - before.gain
         if abs(change) > NO_CHANGE * max(abs(answer.gain), abs(before.gain)):
-            told = figures.number(change, DIGITS, signed=True)
-            lines.append(f"The same as in the case as loaded, worth {told}{money}.")
+            told = figures.number(before.gain, DIGITS)
+            lines.append(f"So it is in the case as loaded, where it is worth {told}{money}.")
     return lines
 
 
@@ -148,6 +150,17 @@ def _picture(result: Json) -> str | None:
     except NoPicture:
         return None
     return drawn[drawn.index("<svg") :]
+
+
+def report_of(text: str) -> str:
+    """The report of a case from its file's text: what `pigou report` writes of it."""
+    from cli.entry import main
+
+    with TemporaryDirectory() as folder:
+        case, out = Path(folder) / "case.yaml", Path(folder) / "report.html"
+        case.write_text(text, encoding="utf-8")
+        main(["report", str(case), "--out", str(out), "--quiet"])
+        return out.read_text(encoding="utf-8")
 
 
 def _row(result: Json, key: str) -> Json:

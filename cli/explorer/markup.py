@@ -34,11 +34,12 @@ def page(title: str, sliders: Sequence[Slider], choices: Sequence[Choice]) -> Ta
             tags.div(
                 tags.section(*groups, aria_label="What can be moved"),
                 tags.section(
-                    tags.div(ui.output_ui("answer"), role="status"),
+                    tags.div(ui.output_ui("answer"), role="status", class_="kept"),
                     tags.div(
                         ui.input_action_button("undo", "Undo", disabled=True),
                         ui.input_action_button("reset", "As loaded", disabled=True),
                         ui.download_button("save", "Save as case"),
+                        ui.download_button("report", "Report"),
                         class_="tools",
                     ),
                     tags.div(

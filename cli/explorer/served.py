@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from multiprocessing import get_context
 from multiprocessing.pool import Pool
+from typing import Any
 
 import uvicorn
 from htmltools import Tag, TagList
@@ -32,8 +33,9 @@ GONE = 2.0
 """Seconds without a page after which the server ends; a page that is loaded anew is back sooner."""
 WORKING = "The tables are being worked out; below are the last ones."
 LAST = "The tables below are of the last market that there was."
-Workers = Callable[[str, bool], Future[answers.Worked]]
-"""Works a case out somewhere else, from its text; with or without what would overturn it."""
+FAULT = "The tables could not be worked out, by a fault of the program; the terminal says more."
+Workers = Callable[..., Future[Any]]
+"""Calls a function with its arguments in a process of its own."""
 
 
 def application(
@@ -43,7 +45,7 @@ def application(
     and closes (-1)."""
     held = Explored(source, path)
     body = markup.page(source.name, controls.sliders(source), controls.choices(held.loaded))
-    before = workers(held.loaded.text, False)
+    before = workers(answers.worked_out, held.loaded.text)
 
     def server(input: Inputs, output: Outputs, session: Session) -> None:
         counted(+1)
@@ -118,6 +120,10 @@ class _Followed:
         def save() -> Iterator[str]:
             yield held.text
 
+        @render.download_button(filename="report.html")
+        async def report() -> AsyncIterator[str]:
+            yield await asyncio.wrap_future(self._workers(answers.report_of, held.text))
+
     async def _changed(self) -> None:
         """Say what the page itself shows of the moves, and begin to work out the rest."""
         self._stop()
@@ -144,7 +150,13 @@ class _Followed:
             self._running.cancel()
 
     async def _follow(self) -> None:
-        case = self._held.case
+        try:
+            await self._worked_through(self._held.case)
+        except Exception:
+            await self._say(FAULT)
+            raise
+
+    async def _worked_through(self, case: PolicyCase | BadCase) -> None:
         await asyncio.sleep(REST)
         before = await _of(self._loaded)
         await self._put(self._before, before)
@@ -162,7 +174,7 @@ class _Followed:
         # one at a time: what was moved on meanwhile is not begun
         if switches in self._last:
             await _of(self._last[switches])
-        self._last[switches] = self._workers(case.text, switches)
+        self._last[switches] = self._workers(answers.worked_out, case.text, switches)
         return await _of(self._last[switches])
 
     async def _put(
@@ -189,15 +201,17 @@ class _Followed:
 
 async def _of(future: Future[answers.Worked]) -> answers.Worked:
     """What comes of it; whoever no longer waits does not stop it."""
-    return await asyncio.shield(asyncio.wrap_future(future))
+    return await asyncio.wrap_future(future)
 
 
 def _workers(pool: Pool) -> Workers:
-    def work(text: str, switches: bool) -> Future[answers.Worked]:
-        future: Future[answers.Worked] = Future()
+    def work(function: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        # whoever waits for it may be gone, but never stops it
+        future.set_running_or_notify_cancel()
         pool.apply_async(
-            answers.worked_out,
-            (text, switches),
+            function,
+            arguments,
             callback=future.set_result,
             error_callback=future.set_exception,
         )
