@@ -75,7 +75,21 @@ def displayed(translator: Any, node: nodes.math_block) -> None:
     raise nodes.SkipNode
 
 
+def for_all_readers(
+    app: Any, page: str, template: str, context: dict[str, Any], doctree: Any
+) -> None:
+    """Say which level the headings of the navigation have, and let keys reach wide blocks."""
+    for part in ("body", "furo_navigation_tree"):
+        if part in context:
+            context[part] = (
+                context[part]
+                .replace('role="heading"', 'role="heading" aria-level="2"')
+                .replace("<pre>", '<pre tabindex="0">')
+            )
+
+
 def setup(app: Any) -> None:
     """Register what is above."""
     app.connect("source-read", navigation)
+    app.connect("html-page-context", for_all_readers, priority=900)
     app.add_html_math_renderer("mathml", (formula, None), (displayed, None))
