@@ -13,6 +13,7 @@ from typing import Any
 
 from docutils import nodes
 from docutils.utils.math.latex2mathml import tex2mathml
+from pygments.lexers.special import TextLexer
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -90,6 +91,7 @@ def for_all_readers(
 
 def setup(app: Any) -> None:
     """Register what is above."""
+    app.add_lexer("csv", TextLexer)
     app.connect("source-read", navigation)
     app.connect("html-page-context", for_all_readers, priority=900)
     app.add_html_math_renderer("mathml", (formula, None), (displayed, None))
