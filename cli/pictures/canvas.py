@@ -11,7 +11,7 @@ import io
 import re
 import textwrap
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
@@ -52,6 +52,19 @@ DASHES: tuple[Any, ...] = (
 """Dashes of lines, so that they are told apart in grey."""
 MARKS = ("o", "s", "^", "D", "v", "P", "X", "*")
 """Marks of points, likewise."""
+
+FILLS = ("#9ecae9", "#f7b77a", "#b7dfc9", "#d9c2e3", "#f2e08a", "#c9c9c9", "#7fb3d5", "#e8a0b4")
+"""Colours of areas, light enough for text; a hatch tells them apart in grey."""
+HATCHES = (None, "////", "....", "\\\\\\\\", "||||", "----", "oo", "++")
+"""Hatches of areas."""
+LEADER: dict[str, Any] = {
+    "arrowstyle": "-",
+    "color": FAINT,
+    "linewidth": 0.5,
+    "shrinkB": 5,
+    "relpos": (0, 0.5),
+}
+"""The line from a name to its mark."""
 
 STYLE: dict[str, Any] = {
     "font.family": "sans-serif",
@@ -105,11 +118,23 @@ def styled() -> Iterator[None]:
         yield
 
 
-def new_figure(height: float, width: float = WIDTH) -> Figure:
-    """An empty figure, sizes in inches."""
+def new_figure(content: float, title: str, below: str) -> tuple[Figure, Callable[..., Axes]]:
+    """A figure with so many inches under its title and what is said below that; and what adds axes
+    to it, at inches from its left and its bottom, of a width and a height in inches."""
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height))
+    head, lines = short(title, 88), textwrap.wrap(visible(below), 118)
+    rows = head.count("\n") + 1
+    above = 0.16 + 0.2 * rows
+    height = content + above + 0.155 * len(lines) + 0.1
+    figure = Figure(figsize=(WIDTH, height))
+    figure.text(0.012, 1 - 0.1 / height, head, fontsize=SIZE + 3, weight="bold", va="top")
+    figure.text(0.012, 1 - above / height, "\n".join(lines), color=FAINT, va="top")
+
+    def axes_at(left: float, bottom: float, wide: float, high: float) -> Axes:
+        return figure.add_axes((left / WIDTH, bottom / height, wide / WIDTH, high / height))
+
+    return figure, axes_at
 
 
 # --- bytes
@@ -167,37 +192,28 @@ def short(text: str, width: int, lines: int = 2) -> str:
     return "\n".join(found)
 
 
-def headed(figure: Figure, title: str, below: str, width: int = 118) -> None:
-    """The title of a picture and what is said under it."""
-    height = float(figure.get_figheight())
-    head = short(title, width - 30)
-    figure.text(0.012, 1 - 0.1 / height, head, fontsize=SIZE + 3, weight="bold", va="top")
-    lines = "\n".join(textwrap.wrap(visible(below), width))
-    rows = head.count("\n") + 1
-    figure.text(0.012, 1 - (0.14 + 0.2 * rows) / height, lines, color=FAINT, va="top")
-
-
-def apart(
-    wanted: Sequence[float], least: float, low: float = -1e300, high: float = 1e300
-) -> list[float]:
-    """Places as near to those wanted as keeps labels `least` apart, in the order wanted."""
+def apart(wanted: Sequence[float], sizes: Sequence[float], low: float, high: float) -> list[float]:
+    """The middles of labels of these sizes, as near to the places wanted as keeps them apart and
+    between low and high where there is room, in the order of the places."""
     order = sorted(range(len(wanted)), key=lambda n: wanted[n])
-    groups: list[list[float]] = []  # sum of wanted less own offset, count
-    for n in order:
-        groups.append([wanted[n], 1.0])
-        while len(groups) > 1:
-            (s1, n1), (s2, n2) = groups[-2:]
-            if s1 / n1 + (n1 + n2) / 2 * least <= s2 / n2:
-                break
-            groups[-2:] = [[s1 + s2, n1 + n2]]
+    edges: list[float] = []  # how far the middle of each lies above that of the first
+    for k, n in enumerate(order):
+        edges.append(0.0 if not k else edges[-1] + (sizes[order[k - 1]] + sizes[n]) / 2)
+    # the least squares fit of places that rise, each less its edge: neighbours that would meet pool
+    pools: list[tuple[float, int]] = []
+    for n, edge in zip(order, edges, strict=True):
+        pools.append((wanted[n] - edge, 1))
+        while len(pools) > 1 and pools[-2][0] > pools[-1][0]:
+            (a, m), (b, k) = pools[-2:]
+            pools[-2:] = [((a * m + b * k) / (m + k), m + k)]
+    flat = [base for base, count in pools for _ in range(count)]
+    if order:
+        least = low + sizes[order[0]] / 2
+        most = high - sizes[order[-1]] / 2 - edges[-1]
+        flat = [max(least, min(base, max(most, least))) for base in flat]
     out = [0.0] * len(wanted)
-    k = 0
-    for total, count in groups:
-        half = (count - 1) / 2 * least
-        middle = min(max(total / count, low + half), high - half)
-        for j in range(int(count)):
-            out[order[k]] = middle - half + j * least
-            k += 1
+    for n, base, edge in zip(order, flat, edges, strict=True):
+        out[n] = base + edge
     return out
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,9 +14,9 @@ from cli.pictures.canvas import (
     RULE,
     SERIES,
     SIZE,
+    WIDTH,
     Drawn,
     bare_axes,
-    headed,
     new_figure,
     short,
 )
@@ -27,12 +27,9 @@ from mechanism.report.plain import Tree
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 DIGITS = 4
 """Significant digits of figures beside what is drawn."""
-TOP = 0.72
-"""Inches for the title and what is said under it."""
 PER_ROW = 0.3
 """Inches of a row."""
 NAMES = 2.35
@@ -70,14 +67,6 @@ def who_gains(result: Tree) -> Drawn:
     used = [k for k in range(5) if k < 4 or any(row.changes[4] for row in rows)]
     groups = [[row for row in rows if bool(row.note) == barred] for barred in (False, True)]
     groups = [group for group in groups if group]
-    figure = new_figure(TOP + sum(0.62 + PER_ROW * len(group) for group in groups))
-    top = TOP
-    widest = [_widest(group) for group in groups]
-    alike = max(widest) < 2 * min(widest)
-    panels = [(names[k], heads[k], k) for k in used]
-    for group in groups:
-        _group(figure, group, rows if alike else group, panels, top)
-        top += 0.62 + PER_ROW * len(group)
     told = result["recommendation"]["policy"]
     below = (
         f"Change against today's market when everybody takes part{money_of(scale)}. Value is what"
@@ -85,7 +74,14 @@ def who_gains(result: Tree) -> Drawn:
         + (f" {STAR}recommended." if told else "")
         + " Hatched: cannot be recommended."
     )
-    headed(figure, f"Who gains: {result['case']['name']}", below)
+    content = sum(0.62 + PER_ROW * len(group) for group in groups)
+    figure, axes_at = new_figure(content, f"Who gains: {result['case']['name']}", below)
+    widest = [_widest(group) for group in groups]
+    alike = max(widest) < 2 * min(widest)
+    panels = [(names[k], heads[k], k) for k in used]
+    for group in groups:
+        _group(axes_at, group, rows if alike else group, panels, content)
+        content -= 0.62 + PER_ROW * len(group)
     return Drawn(
         figure=figure,
         title=f"Who gains by policy: {figures.plain(result['case']['name'])}",
@@ -137,29 +133,28 @@ def _widest(rows: Sequence[Gain]) -> float:
 
 
 def _group(
-    figure: Figure,
+    axes_at: Callable[..., Axes],
     rows: Sequence[Gain],
     scaled: Sequence[Gain],
     panels: Sequence[tuple[str, str, int]],
     top: float,
 ) -> None:
-    """Policies that can be recommended, or that cannot, from `top` inches down: a panel a party, a
+    """Policies that can be recommended, or that cannot, under `top` inches: a panel a party, a
     unit of money as wide in all of them as `scaled` leaves room for."""
-    width, height = (float(size) for size in figure.get_size_inches())
     ends = []
     for _, _, k in panels:
         values = [row.changes[k] or 0.0 for row in scaled]
         ends.append((min(0.0, *values, 0.0), max(0.0, *values, 0.0)))
     rooms = [(LABEL if low < 0 else 0.06, LABEL) for low, _ in ends]
-    inches = width - NAMES - 0.15 - sum(map(sum, rooms)) - 0.12 * len(panels)
+    inches = WIDTH - NAMES - 0.15 - sum(map(sum, rooms)) - 0.12 * len(panels)
     unit = inches / (sum(high - low for low, high in ends) or 1.0)
     left = NAMES
     for n, ((party, head, k), (low, high), (before, after)) in enumerate(
         zip(panels, ends, rooms, strict=True)
     ):
         wide = (high - low) * unit + before + after
-        box = (left, height - top - PER_ROW * len(rows) - 0.25, wide, PER_ROW * len(rows))
-        axes = figure.add_axes((box[0] / width, box[1] / height, box[2] / width, box[3] / height))
+        high_rows = PER_ROW * len(rows)
+        axes = axes_at(left, top - high_rows - 0.25, wide, high_rows)
         axes.set_xlim(low - before / unit, high + after / unit)
         _bars(axes, party, rows, [row.changes[k] for row in rows])
         axes.set_title(head, weight="bold" if n == 0 else "normal", loc="center")

@@ -53,6 +53,30 @@ PICTURES: Mapping[str, Picture] = {
             commands=("evaluate",),
             module="gains",
         ),
+        Picture(
+            name="levels",
+            title="Levels and security spending by regime",
+            commands=("evaluate",),
+            module="levels",
+        ),
+        Picture(
+            name="welfare_outlay",
+            title="Welfare against outlay over policies",
+            commands=("evaluate",),
+            module="outlay",
+        ),
+        Picture(
+            name="path",
+            title="Policies along a key, with the values at which the recommendation changes",
+            commands=("what-if",),
+            module="paths",
+        ),
+        Picture(
+            name="map_of_keys",
+            title="What is recommended over two keys",
+            commands=("what-if",),
+            module="maps",
+        ),
     )
 }
 """Every picture, by its name."""

@@ -1,0 +1,148 @@
+"""Welfare against what the public pays, over policies."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cli.pages import figures
+from cli.pages.words import NO_CHANGE, Scale, words_for
+from cli.pictures.canvas import (
+    FAINT,
+    INK,
+    RULE,
+    SERIES,
+    Drawn,
+    apart,
+    new_figure,
+    short,
+)
+from cli.pictures.table import NoPicture
+from mechanism.casefile.policies import today
+from mechanism.report.plain import Tree
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+DIGITS = 4
+"""Significant digits of figures beside what is drawn."""
+STAR = "★ "
+"""Before the name of what is recommended."""
+
+
+def welfare_outlay(result: Tree) -> Drawn:
+    """A mark per policy, of `evaluate`: what welfare gains and what the public pays when everybody
+    takes part. Policies that come to the same share a mark.
+
+    Ids: `policy-KEY` of every mark.
+    """
+    scale, told = Scale([result], DIGITS), result["recommendation"]
+    now = today(result["case"]["types"] is not None)
+    rows = [row for row in result["comparison"] if row["policy"] != "vcg_reported"]
+    base = next(row for row in rows if row["policy"] == now)
+    if base["welfare"] is None:
+        raise NoPicture(f"today's market has no figures here ({base['status']})")
+    zero = NO_CHANGE * abs(base["welfare"])
+    points: dict[tuple[float, float], list[Tree]] = {}
+    for row in rows:
+        if row["welfare"] is None:
+            continue
+        paid = row["outlay_joined"] if row["outlay_joined"] is not None else row["public_outlay"]
+        at = (float(paid or 0.0), float(row["welfare"] - base["welfare"]))
+        same = next(
+            (p for p in points if abs(p[0] - at[0]) <= zero and abs(p[1] - at[1]) <= zero), at
+        )
+        points.setdefault(same, []).append(row)
+    lacking = [row for row in rows if row["welfare"] is None]
+    labels = {}
+    for at, group in points.items():
+        names = [
+            (STAR if row["policy"] == told["policy"] else "")
+            + (words_for(row["policy"], scale.firms) or row["policy"])
+            for row in group
+        ]
+        labels[at] = "; ".join(names)
+    lines = sum(1 + short(label, 42, 4).count("\n") for label in labels.values())
+    text = "When everybody takes part. Filled: can be recommended; open: cannot."
+    text += f" {STAR}recommended." if told["policy"] else ""
+    if lacking:
+        some = ", ".join(
+            f"{words_for(row['policy'], scale.firms) or row['policy']}"
+            f" ({row['status'].replace('_', ' ')})"
+            for row in lacking
+        )
+        text += f" Without figures: {some}."
+    content = max(3.2, 0.9 + 0.17 * lines + 0.16 * len(labels))
+    figure, axes_at = new_figure(content, f"Welfare against outlay: {result['case']['name']}", text)
+    axes = axes_at(0.75, 0.5, 5.0, content - 0.85)
+    unit = f", {scale.money}" if scale.money else ""
+    axes.set_xlabel(short(f"What the public pays net of tax{unit}", 70, 1), loc="left")
+    axes.set_title(short(f"Welfare, change against today{unit}", 70, 1))
+    axes.margins(0.08)
+    axes.axhline(0, color=RULE, linewidth=0.8, zorder=0)
+    axes.axvline(0, color=RULE, linewidth=0.8, zorder=0)
+    if all(abs(at[0]) <= zero for at in points):
+        axes.set_xlim(-1, 1)
+        axes.set_xticks([0])
+    for at, group in points.items():
+        best = any(row["policy"] == told["policy"] for row in group)
+        able = any(row["competes"] for row in group)
+        for row in group:
+            axes.plot(
+                *at,
+                marker="*" if best else "o",
+                markersize=12 if best else 7,
+                markerfacecolor=SERIES[0] if able else "white",
+                markeredgecolor=SERIES[0],
+                linestyle="none",
+                gid=f"policy-{row['policy']}",
+            )
+    _beside(axes, content - 0.85, labels, points, told["policy"])
+    words = [f"Welfare, change against today's market, and what the public pays{unit}."]
+    for at, group in points.items():
+        more = " (recommended)" if any(row["policy"] == told["policy"] for row in group) else ""
+        welfare, paid = (figures.number(v, DIGITS, zero=zero) for v in (at[1], at[0]))
+        words.append(f"{labels[at].replace(STAR, '')}{more}: welfare {welfare}, outlay {paid}.")
+    words += [f"{row['policy']}: no figures ({row['status']})." for row in lacking]
+    return Drawn(
+        figure=figure,
+        title=f"Welfare against outlay: {figures.plain(result['case']['name'])}",
+        alternative="\n".join(words),
+    )
+
+
+def _beside(
+    axes: Axes,
+    inches: float,
+    labels: dict[tuple[float, float], str],
+    points: dict[tuple[float, float], list[Tree]],
+    recommended: str | None,
+) -> None:
+    """Names right of axes of this height, a line from each to its mark."""
+    axes.autoscale_view()
+    low, high = axes.get_ylim()
+    per_inch = (high - low) / inches
+    order = sorted(points, key=lambda at: (at[1], -at[0]))
+    texts = [short(labels[at], 42, 4) for at in order]
+    sizes = [(0.19 + 0.16 * (1 + text.count("\n"))) * per_inch for text in texts]
+    places = apart([at[1] for at in order], sizes, low - 0.3 * per_inch, high + 0.2 * per_inch)
+    for at, text, y in zip(order, texts, places, strict=True):
+        best = any(row["policy"] == recommended for row in points[at])
+        able = any(row["competes"] for row in points[at])
+        axes.annotate(
+            text,
+            at,
+            (1.04, y),
+            textcoords=axes.get_yaxis_transform(),
+            va="center",
+            fontsize="small",
+            color=INK if able else FAINT,
+            weight="bold" if best else "normal",
+            arrowprops={
+                "arrowstyle": "-",
+                "color": FAINT,
+                "linewidth": 0.5,
+                "shrinkB": 5,
+                "relpos": (0, 0.5),
+            },
+            annotation_clip=False,
+        )
