@@ -22,6 +22,7 @@ from cli.options import (
     chosen,
 )
 from cli.output.write import Target, say
+from cli.pictures.option import asked, picture_option
 
 EPILOG = """\b
 Examples:
@@ -29,6 +30,7 @@ Examples:
   pigou what-if two_vendors.yaml --set @dear.yaml --set demand.intercept=[20,24]
   pigou what-if two_vendors.yaml --vary security.rivalry=0:0.9:200
   pigou what-if two_vendors.yaml --vary cost.scale=8:20:25 --vary demand.cross_slope=0.2:1.3:25
+  pigou what-if two_vendors.yaml --vary security.rivalry=0:0.9:200 --picture path --out path.svg
   pigou what-if private_spillovers.yaml --vary cost.max_saving=0.1:0.6:11 --policy groves
 
 Keys are the dotted keys of the case file; demand.intercept[0] is firm 1's. @FILE is a part of a
@@ -81,6 +83,7 @@ def what_if(
     quiet: QuietOption = False,
     stamp: StampOption = False,
     emit_python: EmitOption = False,
+    picture: Annotated[str | None, picture_option("what-if")] = None,
 ) -> None:
     """See what changes: a changed case beside the case as it is, or policies along one or two keys.
 
@@ -105,7 +108,8 @@ def what_if(
     target = Target(
         out, [case, *(Path(given[1:]) for given in sets or [] if given.startswith("@"))]
     )
-    form = chosen(form, out, script=emit_python, sheets=True)
+    drawn = asked("what-if", picture, form, out, script=emit_python)
+    form = chosen(form, None if drawn else out, script=emit_python, sheets=True)
     from cli.shipped import load
     from mechanism.casefile.policy_case import parse_tree
     from mechanism.casefile.uncertainty import left_unused
@@ -146,6 +150,7 @@ def what_if(
         csv=lambda: (path_csv if vary else difference_csv)(result),
         sheets=lambda: (path_sheets if vary else difference_sheets)(result),
         stamp=stamp,
+        instead=drawn,
     )
     if target.path is not None:
         say([f"written to {target.path}"], quiet=quiet)

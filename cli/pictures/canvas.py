@@ -57,6 +57,8 @@ FILLS = ("#9ecae9", "#f7b77a", "#b7dfc9", "#d9c2e3", "#f2e08a", "#c9c9c9", "#7fb
 """Colours of areas, light enough for text; a hatch tells them apart in grey."""
 HATCHES = (None, "////", "....", "\\\\\\\\", "||||", "----", "oo", "++")
 """Hatches of areas."""
+STAR = "★ "
+"""Before the name of what is recommended."""
 LEADER: dict[str, Any] = {
     "arrowstyle": "-",
     "color": FAINT,

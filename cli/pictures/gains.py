@@ -14,6 +14,7 @@ from cli.pictures.canvas import (
     RULE,
     SERIES,
     SIZE,
+    STAR,
     WIDTH,
     Drawn,
     bare_axes,
@@ -36,8 +37,6 @@ NAMES = 2.35
 """Inches for the names of policies."""
 LABEL = 0.5
 """Inches for the figure at the end of a bar."""
-STAR = "★ "
-"""Before the name of what is recommended."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,7 @@ from cli.pictures.canvas import (
 )
 from cli.pictures.table import NoPicture
 from market.text import visible
+from mechanism.casefile.policy_case import parse_tree
 from mechanism.report.plain import Tree
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 NO_ADVICE, NO_CASE = "no advice", "no admissible case"
 """What is said where nothing is recommended, and where there is no market at all."""
+STANDARDS = (26, 21)
+"""Costs of public funds and weights of profits of the map of standards."""
 HIGH, WIDE = 4.2, 5.4
 """Inches of the map."""
 LEAST = 0.05
@@ -64,6 +67,39 @@ def map_of_keys(result: Tree) -> Drawn:
         f"Recommended over {first} and {second}: {name}",
         f"One cell a point of the grid, {counts[0]} x {counts[1]}.",
         firms_of(result["case"]),
+    )
+
+
+def standards(result: Tree) -> Drawn:
+    """What is recommended over the cost of public funds and the weight of profits, of `evaluate` at
+    a case whose types are known; policies designed for the standard are designed anew at each.
+
+    Ids: `winner-POLICY` and `winner-none` as of `map_of_keys`, `own-case` of the case's standard.
+    """
+    from mechanism.analysis.evaluation import evaluate
+    from mechanism.analysis.overturn import MOST_FUNDS_COST, winners_at
+
+    if result["case"]["types"] is not None:
+        raise NoPicture(
+            "types are private, and what is designed for a standard is not designed anew at every"
+            " point of a map; `pigou evaluate --switches` tells who wins along both numbers"
+        )
+    own = result["case"]["mechanism"]
+    top = max(MOST_FUNDS_COST, 2 * own["public_funds_cost"])
+    x, y = np.linspace(0.0, top, STANDARDS[0]), np.linspace(0.0, 1.0, STANDARDS[1])
+    funds, weight = np.meshgrid(x, y)
+    found = evaluate(parse_tree({**result["case"], "expect": {}}))
+    winner = winners_at(found, funds.ravel(), weight.ravel())
+    return winners_map(
+        np.where(winner == "", "none", winner).reshape(funds.shape),
+        x,
+        y,
+        ("Cost of public funds beyond their face value", "Weight of firms' profits"),
+        f"Recommended by standard: {result['case']['name']}",
+        "What is recommended when public money costs more and profits count less; ★ the case's own"
+        " standard. Policies designed for the standard are designed anew at each.",
+        firms_of(result["case"]),
+        (own["public_funds_cost"], own["profit_weight"]),
     )
 
 
@@ -109,16 +145,16 @@ def winners_map(
         )
         share = counts[n] / winner.size
         _legend(axes, place, label, face, hatch, share)
-        if share >= LEAST:
-            row, column = _middle(where)
+        row, column = _middle(where)
+        letters = int(_room(where[row], column) / len(x) * WIDE / 0.09)
+        if share >= LEAST and letters >= min(12, len(label)):
             axes.text(
                 x[column],
                 y[row],
-                short(label, 22, 3),
+                short(label, min(24, letters), 3),
                 ha="center",
                 va="center",
                 fontsize=SIZE - 1,
-                color=INK,
                 bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5, "alpha": 0.9},
             )
         words.append(
@@ -128,7 +164,13 @@ def winners_map(
         )
     if own is not None:
         axes.plot(
-            *own, marker="*", markersize=13, color="white", markeredgecolor=INK, gid="own-case"
+            *own,
+            marker="*",
+            markersize=13,
+            color="white",
+            markeredgecolor=INK,
+            gid="own-case",
+            clip_on=False,
         )
     for side in ("top", "right"):
         axes.spines[side].set_visible(True)
@@ -169,6 +211,15 @@ def _middle(where: NDArray[np.bool_]) -> tuple[int, int]:
     depth = distance_transform_edt(np.pad(where, 1))[1:-1, 1:-1]
     row, column = np.unravel_index(int(depth.argmax()), depth.shape)
     return int(row), int(column)
+
+
+def _room(row: NDArray[np.bool_], column: int) -> int:
+    """Cells of a row that a label in the middle of a column may cover: twice those to the nearer
+    end of its run."""
+    outside = np.flatnonzero(~row)
+    before = column - max((k for k in outside if k < column), default=-1)
+    after = min((k for k in outside if k > column), default=len(row)) - column
+    return 2 * int(min(before, after)) - 1
 
 
 def _legend(axes: Axes, place: int, label: str, face: str, hatch: str | None, share: float) -> None:

@@ -11,6 +11,7 @@ from cli.pictures.canvas import (
     INK,
     RULE,
     SERIES,
+    STAR,
     Drawn,
     apart,
     new_figure,
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
 DIGITS = 4
 """Significant digits of figures beside what is drawn."""
-STAR = "★ "
-"""Before the name of what is recommended."""
 
 
 def welfare_outlay(result: Tree) -> Drawn:

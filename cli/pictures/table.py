@@ -66,6 +66,36 @@ PICTURES: Mapping[str, Picture] = {
             module="outlay",
         ),
         Picture(
+            name="interim",
+            title="Would firms join and tell the truth: payoffs by type",
+            commands=("evaluate",),
+            module="interim",
+        ),
+        Picture(
+            name="uncertainty",
+            title="Policies over what is not known exactly",
+            commands=("evaluate",),
+            module="draws",
+        ),
+        Picture(
+            name="ladder",
+            title="From today's welfare to the planner's, channel by channel",
+            commands=("evaluate",),
+            module="ladder",
+        ),
+        Picture(
+            name="reactions",
+            title="Reaction curves with all equilibria",
+            commands=("evaluate",),
+            module="reactions",
+        ),
+        Picture(
+            name="standards",
+            title="What is recommended by cost of public funds and weight of profits",
+            commands=("evaluate",),
+            module="maps",
+        ),
+        Picture(
             name="path",
             title="Policies along a key, with the values at which the recommendation changes",
             commands=("what-if",),

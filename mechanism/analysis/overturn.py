@@ -353,6 +353,18 @@ def over_standards(found: Evaluation) -> tuple[Robust, tuple[Switch, ...]]:
     return robust, switching
 
 
+def winners_at(found: Evaluation, funds_cost: Array, profit_weight: Array) -> NDArray[np.object_]:
+    """Who wins at n other standards (n,): keys; `NOBODY` where there is no advice.
+
+    Policies that are designed for the standard are designed anew at each. Of a case whose types are
+    known: with private ones every design takes long.
+    """
+    if found.types is not None:
+        raise ValueError("types are private: policies are not designed anew at so many standards")
+    standard = standard_of(found.case.mechanism).at(profit_weight, funds_cost)
+    return met(_known_ranked(found)(standard)).winner
+
+
 RankedAt = Callable[[Standard], Ranked]
 """From a standard of n numbers each to the policies ranked at them."""
 

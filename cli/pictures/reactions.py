@@ -1,0 +1,168 @@
+"""Reaction curves in investments, with today's equilibrium and all others."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cli.pages import figures
+from cli.pages.words import Scale
+from cli.pictures.canvas import (
+    INK,
+    LEADER,
+    RULE,
+    SERIES,
+    SIZE,
+    Drawn,
+    new_figure,
+    short,
+)
+from cli.pictures.table import NoPicture
+from market.model.outcome import SOLVED
+from market.regimes.reactions import reaction_curve, sharing_settles
+from market.text import opening
+from mechanism.casefile.policies import GOAL, TODAY
+from mechanism.casefile.policy_case import parse_tree
+from mechanism.report.plain import Tree
+
+DIGITS = 4
+"""Significant digits of figures beside what is drawn."""
+POINTS = 161
+"""Of a curve."""
+BEYOND = 1.6
+"""How far the axes reach beyond the largest investment of an equilibrium."""
+JUMP = 0.15
+"""Share of the axes by which a reply that moves on between two points has jumped."""
+
+
+def reactions(result: Tree) -> Drawn:
+    """Both firms' reaction curves at the case's own numbers, of `evaluate`: own investment that is
+    best against the rival's, sharing best on both sides.
+
+    Ids: `reply-1` and `reply-2` of the curves (a gap where a reply jumps or has no limit),
+    `today-1` of today's equilibrium, `other-N` of the others in their order, `goal-1` of the
+    planner's levels where they fit.
+    """
+    market = parse_tree({**result["case"], "expect": {}}).market
+    if not sharing_settles(market):
+        raise NoPicture(
+            "leakage gains the rival so much that the best sharing is at an end whatever is"
+            " invested: no curve in investments tells of both"
+        )
+    scale, now = Scale([result], DIGITS), result["regimes"][TODAY]
+    solved = now["status"] in SOLVED
+    others = now["certificate"]["others"]
+    spots = ([now["investment"]] if solved else []) + [one["investment"] for one in others]
+    top = BEYOND * max((max(spot) for spot in spots), default=0.0)
+    if not top:
+        alone = [reaction_curve(market, firm, np.zeros(1))[0, 2 + firm] for firm in (0, 1)]
+        top = 2 * float(np.nan_to_num(alone).max()) or 1.0
+    cap = float(np.max(market.investment_cap))
+    top = min(top, 1.05 * cap) if np.isfinite(cap) else top
+    grid = np.linspace(0.0, top, POINTS)
+    unit = f", {short(scale.quantity, 30, 1)}" if scale.quantity else ""
+    first, second = (short(opening(firm), 40, 1) for firm in scale.firms)
+    told = (
+        "Each curve: the investment that is best for a firm against its rival's, both sharing what"
+        " is then best for them. Where the curves meet nobody gains by moving alone."
+    )
+    if not solved:
+        told += f" Today's market has no figures: {now['status'].replace('_', ' ')}."
+    figure, axes_at = new_figure(4.9, f"Reaction curves: {result['case']['name']}", told)
+    axes = axes_at(0.75, 0.52, 4.1, 4.1)
+    axes.set_xlim(0, top)
+    axes.set_ylim(0, top)
+    axes.set_xlabel(f"Investment of {first}{unit}", loc="left")
+    axes.set_title(f"Investment of {second}{unit}")
+    axes.plot([0, top], [0, top], color=RULE, linewidth=0.6, zorder=0)
+    words = [f"Investments{unit}."]
+    for firm, (name, colour, dash) in enumerate(
+        ((first, SERIES[0], "solid"), (second, SERIES[1], (0, (5, 2))))
+    ):
+        own = reaction_curve(market, firm, grid)[:, 2 + firm]
+        broken = np.abs(np.diff(own, prepend=own[0])) > JUMP * top
+        at, reply = np.insert(grid, np.flatnonzero(broken), np.nan), own
+        reply = np.insert(own, np.flatnonzero(broken), np.nan)
+        x, y = (reply, at) if firm == 0 else (at, reply)
+        axes.plot(x, y, color=colour, linestyle=dash, linewidth=1.6, gid=f"reply-{firm + 1}")
+        inside = np.flatnonzero(np.isfinite(x) & np.isfinite(y) & (x <= top) & (y <= top))
+        if len(inside):
+            end = inside[-1]
+            axes.annotate(
+                f"reply of {name}",
+                (x[end], y[end]),
+                (1.05, 0.93 - 0.09 * firm),
+                textcoords="axes fraction",
+                color=colour,
+                fontsize=SIZE - 1,
+                va="center",
+                arrowprops=LEADER | {"shrinkB": 1},
+                annotation_clip=False,
+            )
+        ends = np.flatnonzero(np.isfinite(own))
+        if len(ends):
+            words.append(
+                f"{name} answers {figures.number(grid[ends[0]], 3)} with"
+                f" {figures.number(own[ends[0]], DIGITS)} and {figures.number(grid[ends[-1]], 3)}"
+                f" with {figures.number(own[ends[-1]], DIGITS)}"
+                + (", jumping between" if broken.any() else "")
+                + "."
+            )
+    listed = [("today", now["investment"], now["welfare"], now["certificate"]["stable"])]
+    listed = listed if solved else []
+    listed += [
+        (f"other {n}", one["investment"], one["welfare"], one.get("stable"))
+        for n, one in enumerate(others, 1)
+    ]
+    for n, (name, spot, welfare, stable) in enumerate(listed):
+        is_today = name == "today"
+        axes.plot(
+            *spot,
+            marker="o" if is_today else "s",
+            markersize=8 if is_today else 6,
+            color=INK if is_today else "white",
+            markeredgecolor=INK,
+            linestyle="none",
+            gid=f"today-{n + 1}" if is_today else f"other-{n + (not solved)}",
+            clip_on=False,
+        )
+        said = "Today" if is_today else "Another equilibrium"
+        state = {True: ", stable", False: ", unstable", None: ""}[stable]
+        text = (
+            f"{said}{state}\n({figures.number(spot[0], DIGITS)},"
+            f" {figures.number(spot[1], DIGITS)}), welfare {figures.number(welfare, DIGITS)}"
+        )
+        if n < 6:
+            axes.annotate(
+                text,
+                spot,
+                (1.05, 0.72 - 0.13 * n),
+                textcoords="axes fraction",
+                va="center",
+                fontsize=SIZE - 1,
+                arrowprops=LEADER,
+                annotation_clip=False,
+            )
+        words.append(text.replace("\n", " ") + ".")
+    goal = result["regimes"][GOAL]
+    if goal["status"] in SOLVED:
+        spot = goal["investment"]
+        said = f"Planner ({figures.number(spot[0], DIGITS)}, {figures.number(spot[1], DIGITS)})"
+        if max(spot) <= top:
+            axes.plot(
+                *spot,
+                marker="*",
+                markersize=12,
+                color=SERIES[2],
+                markeredgecolor=INK,
+                linestyle="none",
+                gid="goal-1",
+            )
+        else:
+            said += ", beyond the axes"
+        axes.text(1.05, 0.0, said, transform=axes.transAxes, fontsize=SIZE - 1)
+        words.append(said + ".")
+    return Drawn(
+        figure=figure,
+        title=f"Reaction curves: {figures.plain(result['case']['name'])}",
+        alternative="\n".join(words),
+    )
