@@ -60,8 +60,9 @@ SCANNED = 32
 looked at."""
 CLIMBED = 3
 """How many of these and of the starts that are given, the best, are climbed from."""
-PIECES = 100
-"""Pieces between kinks that are searched at most."""
+PIECES, IDLE = 100, 12
+"""Pieces between kinks that are searched at most, and how many of them after the last on which
+something better was found."""
 EDGE = 1e-7
 """What counts as the edge of a piece, natural units."""
 SMALL = 0.1
@@ -233,8 +234,8 @@ def _polished(problem: RatesProblem, point: Point) -> Point:
 
 def _over_pieces(problem: RatesProblem, point: Point) -> Point:
     """From rates to the best on their piece, and on to neighbouring pieces while that is better."""
-    waiting, seen = [(problem.piece_at(point), point)], set[bytes]()
-    while waiting and len(seen) < PIECES:
+    waiting, seen, last = [(problem.piece_at(point), point)], set[bytes](), 0
+    while waiting and len(seen) < min(PIECES, last + IDLE):
         piece, start = waiting.pop()
         if piece.sides.tobytes() in seen:
             continue
@@ -248,7 +249,7 @@ def _over_pieces(problem: RatesProblem, point: Point) -> Point:
             continue
         better = problem.value(found) > problem.value(point) + problem.gain
         if better:
-            waiting = []  # what lies beside the earlier ones is of no interest
+            waiting, last = [], len(seen)  # what lies beside the earlier ones is of no interest
         if better or len(seen) == 1:
             point = found
         values, _, beyond = piece.conditions(problem.game, end)
