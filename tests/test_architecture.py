@@ -137,8 +137,11 @@ ROOMS = {
     "cli.pictures": (
         "cli.output",
         "cli.pages",
+        "market.model",
+        "market.regimes",
         "mechanism.casefile",
         "mechanism.report",
+        "mechanism.analysis",
     ),
     "cli.batch": (
         "cli.output",

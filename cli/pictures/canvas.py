@@ -223,3 +223,17 @@ def bare_axes(axes: Axes) -> None:
     """No ticks and no frame on the left: labels say what stands there."""
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
+
+
+def box(axes: Axes, left: float, bottom: float, wide: float, high: float, **look: Any) -> None:
+    """A rectangle."""
+    from matplotlib.patches import Rectangle
+
+    axes.add_patch(Rectangle((left, bottom), wide, high, **look))
+
+
+def areas(axes: Axes, corners: Sequence[Sequence[tuple[float, float]]], **look: Any) -> None:
+    """Polygons that look alike, as one mark."""
+    from matplotlib.collections import PolyCollection
+
+    axes.add_collection(PolyCollection(corners, **look))

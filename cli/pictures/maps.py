@@ -15,6 +15,8 @@ from cli.pictures.canvas import (
     INK,
     SIZE,
     Drawn,
+    areas,
+    box,
     new_figure,
     short,
 )
@@ -114,8 +116,6 @@ def winners_map(
     own: tuple[float, float] | None = None,
 ) -> Drawn:
     """A map of who wins (len(y), len(x)) at evenly spaced values."""
-    from matplotlib.collections import PolyCollection
-
     listed, counts = np.unique(winner.astype(str), return_counts=True)
     order = sorted(range(len(listed)), key=lambda n: (listed[n] in SPECIAL, -counts[n], listed[n]))
     figure, axes_at = new_figure(HIGH + 0.85, title, below)
@@ -133,15 +133,14 @@ def winners_map(
         label = SPECIAL.get(policy) or words_for(policy, firms) or policy
         face, hatch = _look(policy, place)
         where = winner == policy
-        axes.add_collection(
-            PolyCollection(
-                _runs(where, x, y, dx, dy),
-                facecolor=face,
-                edgecolor="none" if not hatch else "#00000055",
-                hatch=hatch,
-                linewidth=0,
-                gid=f"winner-{policy}",
-            )
+        areas(
+            axes,
+            _runs(where, x, y, dx, dy),
+            facecolor=face,
+            edgecolor="#00000055" if hatch else "none",
+            hatch=hatch,
+            linewidth=0,
+            gid=f"winner-{policy}",
         )
         share = counts[n] / winner.size
         _legend(axes, place, label, face, hatch, share)
@@ -224,22 +223,9 @@ def _room(row: NDArray[np.bool_], column: int) -> int:
 
 def _legend(axes: Axes, place: int, label: str, face: str, hatch: str | None, share: float) -> None:
     """One region, right of the map."""
-    from matplotlib.patches import Rectangle
-
     top = 1 - 0.115 * place
-    axes.add_patch(
-        Rectangle(
-            (1.03, top - 0.07),
-            0.055,
-            0.06,
-            transform=axes.transAxes,
-            facecolor=face,
-            hatch=hatch,
-            edgecolor="#00000088",
-            linewidth=0.6,
-            clip_on=False,
-        )
-    )
+    look = {"facecolor": face, "hatch": hatch, "edgecolor": "#00000088", "linewidth": 0.6}
+    box(axes, 1.03, top - 0.07, 0.055, 0.06, transform=axes.transAxes, clip_on=False, **look)
     axes.text(
         1.1,
         top - 0.04,

@@ -20,6 +20,7 @@ from cli.pictures.canvas import (
     SIZE,
     Drawn,
     apart,
+    box,
     new_figure,
     short,
 )
@@ -201,24 +202,14 @@ def _winners(
     policies: Sequence[str],
 ) -> None:
     """What is recommended, as a strip, and the values between."""
-    from matplotlib.patches import Rectangle
-
     low, high = strip.get_xlim()
     for n, (a, b, winner) in enumerate(best):
         a, b = (low if n == 0 else a), (high if n == len(best) - 1 else b)
         at = policies.index(winner) if winner in policies else None
         colour = FAINT if at is None else SERIES[at % len(SERIES)]
-        box = Rectangle(
-            (a, 0.1),
-            b - a,
-            0.8,
-            facecolor="white",
-            edgecolor=colour,
-            linewidth=1.2,
-            hatch=None if at is None else HATCHES[at % len(HATCHES)],
-            gid=f"best-{n}",
-        )
-        strip.add_patch(box)
+        hatch = None if at is None else HATCHES[at % len(HATCHES)]
+        look = {"facecolor": "white", "edgecolor": colour, "linewidth": 1.2, "hatch": hatch}
+        box(strip, a, 0.1, b - a, 0.8, gid=f"best-{n}", **look)
         inches = (b - a) / (high - low) * WIDE
         words = NO_ADVICE if winner is None else names.get(winner, words_for(winner) or winner)
         text = short(words, max(3, int(inches / 0.085)), 1)
