@@ -22,6 +22,7 @@ from cli.options import (
     chosen,
 )
 from cli.output.write import Target, say
+from cli.pictures.option import Instead, asked, picture_option
 from market.casefile.files import unreadable
 from market.text import Json as Tree
 
@@ -67,6 +68,7 @@ def compare(
     quiet: QuietOption = False,
     strict: StrictOption = False,
     stamp: StampOption = False,
+    picture: Annotated[str | None, picture_option("compare")] = None,
 ) -> None:
     """Compare policies over several cases, or over the cases of a batch.
 
@@ -74,9 +76,11 @@ def compare(
     policy wins how often, what it brings and costs, and what that depends on.
     """
     target = Target(out, cases)
-    form = chosen(form, out, sheets=True)
+    drawn = asked("compare", picture, form, out)
+    form = chosen(form, None if drawn else out, sheets=True)
     if any(path.suffix.lower() in RESULTS for path in cases):
-        _batch(cases, by or [], form, target, digits, quiet=quiet, strict=strict, stamp=stamp)
+        told = {"quiet": quiet, "strict": strict, "stamp": stamp}
+        _batch(cases, by or [], form, target, digits, instead=drawn, **told)
         return
     if by:
         raise typer.BadParameter(
@@ -108,6 +112,7 @@ def compare(
         csv=lambda: as_csv(rows),
         sheets=lambda: comparison_sheets(found, labels, rows),
         stamp=stamp,
+        instead=drawn,
     )
     named = zip(labels, found, strict=True)
     say(
@@ -131,6 +136,7 @@ def _batch(
     quiet: bool,
     strict: bool,
     stamp: bool,
+    instead: Instead | None,
 ) -> None:
     """The findings of a batch's result."""
     path, found = paths[0], batch_findings(paths, by)
@@ -148,6 +154,7 @@ def _batch(
         csv=lambda: findings_csv(found),
         sheets=lambda: findings_sheets(found),
         stamp=stamp,
+        instead=instead,
     )
     if target.path is not None:
         say([f"written to {target.path}"], quiet=quiet)

@@ -18,6 +18,7 @@ from cli.options import (
     chosen,
 )
 from cli.output.write import Target, say
+from cli.pictures.option import asked, picture_option
 
 EPILOG = """\b
 Examples:
@@ -83,6 +84,7 @@ def sensitivity(
     digits: DigitsOption = 4,
     quiet: QuietOption = False,
     stamp: StampOption = False,
+    picture: Annotated[str | None, picture_option("sensitivity")] = None,
 ) -> None:
     """Show which of what is not known exactly a figure, or the choice itself, turns on.
 
@@ -90,7 +92,8 @@ def sensitivity(
     variation is put down to the keys, what matters most first.
     """
     target = Target(out, [case])
-    form = chosen(form, out)
+    drawn = asked("sensitivity", picture, form, out)
+    form = chosen(form, None if drawn else out)
     if method is not MethodName.tornado and find_spec("SALib") is None:
         raise typer.BadParameter(
             f"{method} needs SALib: install it (`pip install SALib`), or pigou with its extra"
@@ -113,7 +116,7 @@ def sensitivity(
     from mechanism.uncertainty.sensitivity import sensitivity as sensitivity_of
     from mechanism.uncertainty.sensitivity_tree import sensitivity_tree
 
-    asked = tuple(dict.fromkeys(figures or (CHOICE, GAIN)))
+    about = tuple(dict.fromkeys(figures or (CHOICE, GAIN)))
     count = POINTS[method] if points is None else points
     with Progress(0, quiet=quiet) as progress:
 
@@ -122,7 +125,7 @@ def sensitivity(
             progress(done, 0)
 
         try:
-            found = sensitivity_of(policy, asked, method.value, count, tell)
+            found = sensitivity_of(policy, about, method.value, count, tell)
         except NoFigure as error:
             raise typer.BadParameter(str(error), param_hint="--figure") from None
     result = sensitivity_tree(policy, found, count)
@@ -137,6 +140,7 @@ def sensitivity(
         page=lambda page: page_of(result, page, digits),
         csv=lambda: sensitivity_csv(result),
         stamp=stamp,
+        instead=drawn,
     )
     if target.path is not None:
         say([f"written to {target.path}"], quiet=quiet)

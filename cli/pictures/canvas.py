@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import io
 import re
-import textwrap
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
+from unicodedata import bidirectional, east_asian_width
 
 from market.text import visible
 
@@ -57,6 +58,8 @@ FILLS = ("#9ecae9", "#f7b77a", "#b7dfc9", "#d9c2e3", "#f2e08a", "#c9c9c9", "#7fb
 """Colours of areas, light enough for text; a hatch tells them apart in grey."""
 HATCHES = (None, "////", "....", "\\\\\\\\", "||||", "----", "oo", "++")
 """Hatches of areas."""
+RIGHTWARD = "\u200e"
+"""An unseen letter that makes a line run to the right."""
 STAR = "★ "
 """Before the name of what is recommended."""
 LEADER: dict[str, Any] = {
@@ -125,7 +128,7 @@ def new_figure(content: float, title: str, below: str) -> tuple[Figure, Callable
     to it, at inches from its left and its bottom, of a width and a height in inches."""
     from matplotlib.figure import Figure
 
-    head, lines = short(title, 88), textwrap.wrap(visible(below), 118)
+    head, lines = short(title, 84), short(below, 118, 12).split("\n")
     rows = head.count("\n") + 1
     above = 0.16 + 0.2 * rows
     height = content + above + 0.155 * len(lines) + 0.1
@@ -189,9 +192,26 @@ def png(drawn: Drawn) -> bytes:
 
 def short(text: str, width: int, lines: int = 2) -> str:
     """Text of users as a label: control characters shown, wrapped to so many letters a line, the
-    rest cut off behind dots."""
-    found = textwrap.wrap(visible(text), width, max_lines=lines, placeholder=" …")
-    return "\n".join(found)
+    rest cut off behind dots. Broad letters count for more than one."""
+    shown = visible(text, kept=RIGHTWARD)
+    broad = sum(2 if east_asian_width(a) in "WF" else 1.5 if a in "mwMW@%" else 1 for a in shown)
+    room = max(3, int(width * len(shown) / broad)) if shown else width
+    found = wrap(shown, room, max_lines=lines, placeholder=" …")
+    # a line that begins with letters that run to the left still runs to the right
+    turned = [any(bidirectional(a) in ("R", "AL") for a in line) for line in found]
+    return "\n".join(RIGHTWARD * turn + line for turn, line in zip(turned, found, strict=True))
+
+
+def no_glyphs(drawn: Drawn) -> str:
+    """The letters of a picture that its font lacks: a PNG shows boxes for them, an SVG what the
+    viewer's fonts have."""
+    from matplotlib.font_manager import fontManager, get_font
+    from matplotlib.text import Text
+
+    font = get_font(fontManager.findfont("DejaVu Sans"))
+    said = "".join(text.get_text() for text in drawn.figure.findobj(Text))
+    missing = {a for a in said if a not in "\n" and not font.get_char_index(ord(a))}
+    return "".join(sorted(missing))
 
 
 def apart(wanted: Sequence[float], sizes: Sequence[float], low: float, high: float) -> list[float]:
@@ -219,8 +239,13 @@ def apart(wanted: Sequence[float], sizes: Sequence[float], low: float, high: flo
     return out
 
 
-def bare_axes(axes: Axes) -> None:
-    """No ticks and no frame on the left: labels say what stands there."""
+def row_axes(axes: Axes, labels: Sequence[str]) -> None:
+    """A row a label from top to bottom: rules between them, no frame on the left."""
+    axes.set_ylim(len(labels) - 0.5, -0.5)
+    for n in range(len(labels) + 1):
+        axes.axhline(n - 0.5, color=RULE, linewidth=0.4, zorder=0)
+    axes.set_yticks(range(len(labels)), list(labels))
+    axes.tick_params(axis="x", labelcolor=FAINT, labelsize=SIZE - 2, length=2)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
 

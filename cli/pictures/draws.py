@@ -9,14 +9,13 @@ from cli.pages.words import Scale, words_for
 from cli.pictures.canvas import (
     FAINT,
     INK,
-    RULE,
     SERIES,
     SIZE,
     STAR,
     WIDTH,
     Drawn,
-    bare_axes,
     new_figure,
+    row_axes,
     short,
 )
 from cli.pictures.table import NoPicture
@@ -82,7 +81,7 @@ def uncertainty(result: Tree) -> Drawn:
     heads = ("Best in", f"Value{unit}", f"Regret{unit}")
     for axes, head in zip(panels, heads, strict=True):
         axes.set_title(head)
-        _rows(axes, len(rows))
+        row_axes(axes, [""] * len(rows))
     _best(panels[0], rows)
     _spreads(panels[1], rows, found["figures"])
     _regrets(panels[2], rows)
@@ -92,7 +91,7 @@ def uncertainty(result: Tree) -> Drawn:
         worth["everything"] = found["perfect_information"]
         axes = axes_at(NAMES, 0.3, wide - 0.15, PER_ROW * len(worth))
         axes.set_title(f"What knowing it before choosing adds to the mean value{unit}")
-        _rows(axes, len(worth))
+        row_axes(axes, [""] * len(worth))
         for n, (key, value) in enumerate(worth.items()):
             _bar(axes, n, value, f"knowing-{key}", figures.number(value, DIGITS))
         axes.set_xlim(0, 1.25 * max(worth.values()))
@@ -102,15 +101,6 @@ def uncertainty(result: Tree) -> Drawn:
         title=f"Policies over what is not known exactly: {figures.plain(result['case']['name'])}",
         alternative=_told(found, rows, names, never, worth, unit),
     )
-
-
-def _rows(axes: Axes, count: int) -> None:
-    axes.set_ylim(count - 0.5, -0.5)
-    for n in range(count + 1):
-        axes.axhline(n - 0.5, color=RULE, linewidth=0.4, zorder=0)
-    axes.set_yticks([])
-    axes.tick_params(axis="x", labelcolor=FAINT, labelsize=SIZE - 2, length=2)
-    bare_axes(axes)
 
 
 def _labels(

@@ -11,14 +11,12 @@ from cli.pages.words import NO_CHANGE, Scale, kept, money_of, words_for
 from cli.pictures.canvas import (
     FAINT,
     INK,
-    RULE,
     SERIES,
-    SIZE,
     STAR,
     WIDTH,
     Drawn,
-    bare_axes,
     new_figure,
+    row_axes,
     short,
 )
 from cli.pictures.table import NoPicture
@@ -62,7 +60,7 @@ def who_gains(result: Tree) -> Drawn:
     scale = Scale([result], DIGITS)
     rows = gains(result)
     names = ("value", "consumers", "firm_1", "firm_2", "public")
-    heads = ["Value", "Consumers", *(short(opening(f), 18) for f in scale.firms), "Public money"]
+    heads = ["Value", "Consumers", *map(opening, scale.firms), "Public money"]
     used = [k for k in range(5) if k < 4 or any(row.changes[4] for row in rows)]
     groups = [[row for row in rows if bool(row.note) == barred] for barred in (False, True)]
     groups = [group for group in groups if group]
@@ -74,7 +72,7 @@ def who_gains(result: Tree) -> Drawn:
         + " Hatched: cannot be recommended."
     )
     content = sum(0.62 + PER_ROW * len(group) for group in groups)
-    figure, axes_at = new_figure(content, f"Who gains: {result['case']['name']}", below)
+    figure, axes_at = new_figure(content + 0.1, f"Who gains: {result['case']['name']}", below)
     widest = [_widest(group) for group in groups]
     alike = max(widest) < 2 * min(widest)
     panels = [(names[k], heads[k], k) for k in used]
@@ -144,7 +142,7 @@ def _group(
     for _, _, k in panels:
         values = [row.changes[k] or 0.0 for row in scaled]
         ends.append((min(0.0, *values, 0.0), max(0.0, *values, 0.0)))
-    rooms = [(LABEL if low < 0 else 0.06, LABEL) for low, _ in ends]
+    rooms = [(LABEL if low < 0 else 0.06, LABEL if low < 0 else 0.75) for low, _ in ends]
     inches = WIDTH - NAMES - 0.15 - sum(map(sum, rooms)) - 0.12 * len(panels)
     unit = inches / (sum(high - low for low, high in ends) or 1.0)
     left = NAMES
@@ -156,7 +154,9 @@ def _group(
         axes = axes_at(left, top - high_rows - 0.25, wide, high_rows)
         axes.set_xlim(low - before / unit, high + after / unit)
         _bars(axes, party, rows, [row.changes[k] for row in rows])
-        axes.set_title(head, weight="bold" if n == 0 else "normal", loc="center")
+        axes.set_title(
+            short(head, int(wide / 0.09)), weight="bold" if n == 0 else "normal", loc="center"
+        )
         if n == 0:
             _names(axes, rows)
         left += wide + 0.12
@@ -199,13 +199,8 @@ def _bars(axes: Axes, party: str, rows: Sequence[Gain], column: Sequence[float |
             weight="bold" if row.recommended else "normal",
         )
     axes.axvline(0, color=INK, linewidth=0.7)
-    axes.set_ylim(len(rows) - 0.5, -0.5)
-    for n in range(len(rows) + 1):
-        axes.axhline(n - 0.5, color=RULE, linewidth=0.4, zorder=0)
-    axes.set_yticks([])
+    row_axes(axes, [""] * len(rows))
     axes.locator_params(axis="x", nbins=4)
-    axes.tick_params(axis="x", labelcolor=FAINT, labelsize=SIZE - 2, length=2)
-    bare_axes(axes)
 
 
 def _names(axes: Axes, rows: Sequence[Gain]) -> None:

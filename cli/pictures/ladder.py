@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,8 +16,8 @@ from cli.pictures.canvas import (
     SIZE,
     WIDTH,
     Drawn,
-    bare_axes,
     new_figure,
+    row_axes,
     short,
 )
 from cli.pictures.table import NoPicture
@@ -162,7 +161,7 @@ def _steps(axes: Axes, found: Ladder) -> None:
     span = (max(ends) - min(ends)) or abs(found.start)
     axes.set_xlim(min(ends) - 0.04 * span, max(ends) + 0.42 * span)
     axes.axvline(found.start, color=RULE, linewidth=0.8, zorder=0)
-    _rows(axes, names)
+    row_axes(axes, names)
 
 
 def _say(axes: Axes, x: float, row: int, text: str) -> None:
@@ -174,16 +173,6 @@ def _say(axes: Axes, x: float, row: int, text: str) -> None:
         va="center",
         fontsize=SIZE - 1.5,
     )
-
-
-def _rows(axes: Axes, names: Sequence[str]) -> None:
-    axes.set_ylim(len(names) - 0.5, -0.5)
-    for n in range(len(names) + 1):
-        axes.axhline(n - 0.5, color=RULE, linewidth=0.4, zorder=0)
-    axes.set_yticks(range(len(names)), list(names))
-    axes.tick_params(axis="x", labelcolor=FAINT, labelsize=SIZE - 2, length=2)
-    axes.locator_params(axis="x", nbins=5)
-    bare_axes(axes)
 
 
 def _margins(found: Ladder, firms: tuple[str, str]) -> list[tuple[str, str, float, float]]:
@@ -229,4 +218,4 @@ def _effects(axes: Axes, found: Ladder, firms: tuple[str, str]) -> None:
     widest = float(np.abs([row[2:] for row in rows]).max()) or 1.0
     axes.set_xlim(-1.6 * widest, 1.6 * widest)
     axes.axvline(0, color=INK, linewidth=0.6)
-    _rows(axes, names)
+    row_axes(axes, names)

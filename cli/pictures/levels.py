@@ -11,13 +11,12 @@ from cli.pictures.canvas import (
     FAINT,
     INK,
     MARKS,
-    RULE,
     SERIES,
     SIZE,
     WIDTH,
     Drawn,
-    bare_axes,
     new_figure,
+    row_axes,
     short,
 )
 from cli.pictures.table import NoPicture
@@ -161,10 +160,5 @@ def _marks(
     here = pairs[keys.index(now)] if now in keys else None
     if here is not None:
         axes.axvline(sum(here) / 2, color=FAINT, linewidth=0.8, linestyle=(0, (3, 2)), zorder=0)
-    axes.set_ylim(len(keys) - 0.5, -0.5)
-    for n in range(len(keys) + 1):
-        axes.axhline(n - 0.5, color=RULE, linewidth=0.4, zorder=0)
-    axes.set_yticks([])
+    row_axes(axes, [""] * len(keys))
     axes.set_xticks([tick for tick in axes.get_xticks() if low <= tick <= high + 1e-9 * span])
-    axes.tick_params(axis="x", labelcolor=FAINT, labelsize=SIZE - 2, length=2)
-    bare_axes(axes)

@@ -12,11 +12,13 @@ from typing import Any
 import typer
 
 from cli.options import OutputFormat
-from cli.output.write import Target
+from cli.output.write import Target, say
 from cli.pictures.table import PICTURES, NoPicture, Picture, pictures_of
 
 ENDINGS = (".svg", ".png")
 """The endings of files that pictures are written to."""
+Instead = Callable[[Any, Target], None]
+"""What writes something made of a result where the result would go."""
 
 
 def picture_option(command: str) -> Any:
@@ -37,7 +39,7 @@ def asked(
     out: Path | None,
     *,
     script: bool = False,
-) -> Callable[[Any, Target], None] | None:
+) -> Instead | None:
     """What puts the picture of a result where it goes; None if a command line asks for none. What
     cannot be had is refused before anything is computed."""
     ending = out.suffix.lower() if out else ""
@@ -79,7 +81,7 @@ def asked(
 
 def _put(picture: Picture, result: Any, target: Target) -> None:
     """Draw a picture of a result and write it where it goes; SVG where no file is named."""
-    from cli.pictures.canvas import png, svg
+    from cli.pictures.canvas import no_glyphs, png, svg
 
     try:
         drawn = picture.draw(result)
@@ -87,5 +89,9 @@ def _put(picture: Picture, result: Any, target: Target) -> None:
         raise typer.BadParameter(f"{picture.name}: {why}", param_hint="--picture") from None
     if target.path is None:
         target.write(svg(drawn).decode())
+    elif target.path.suffix.lower() != ".png":
+        target.write(svg(drawn))
     else:
-        target.write(png(drawn) if target.path.suffix.lower() == ".png" else svg(drawn))
+        target.write(png(drawn))
+        if missing := no_glyphs(drawn):
+            say([f"note: a .png has no letters for {missing}, only boxes; an .svg shows them"])

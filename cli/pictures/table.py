@@ -107,6 +107,30 @@ PICTURES: Mapping[str, Picture] = {
             commands=("what-if",),
             module="maps",
         ),
+        Picture(
+            name="before_and_after",
+            title="Values before and after a change",
+            commands=("what-if",),
+            module="values",
+        ),
+        Picture(
+            name="gains_over_cases",
+            title="What policies add to today's market, by case",
+            commands=("compare",),
+            module="values",
+        ),
+        Picture(
+            name="wins",
+            title="Recommended how often over a batch",
+            commands=("compare",),
+            module="values",
+        ),
+        Picture(
+            name="sensitivity",
+            title="What the choice or a figure turns on",
+            commands=("sensitivity",),
+            module="turns",
+        ),
     )
 }
 """Every picture, by its name."""
