@@ -109,7 +109,7 @@ def _marks(
     texts = [
         " ".join(text.replace("-", "−").split()) for text in figures.pair_column(pairs, DIGITS)
     ]
-    axes.set_xlim(low - 0.04 * span, high + (1.5 if "/" in "".join(texts) else 0.8) * span)
+    axes.set_xlim(low - 0.09 * span, high + (1.5 if "/" in "".join(texts) else 0.8) * span)
     for n, (key, pair, status) in enumerate(zip(keys, pairs, statuses, strict=True)):
         if pair is None:
             if panel == PANELS[0]:
