@@ -10,6 +10,7 @@ import numpy as np
 
 SVG = "{http://www.w3.org/2000/svg}"
 HREF = "{http://www.w3.org/1999/xlink}href"
+NUMBERS = r"(-?[\d.e-]+) (-?[\d.e-]+)"
 Element = ElementTree.Element
 
 
@@ -25,12 +26,29 @@ class Shown:
         self.texts = [str(text.text) for text in self.root.iter(f"{SVG}text")]
         self.marks: dict[str, np.ndarray] = {}
         ids = str(self.root.get("id"))
-        for axes in self.root.iter(f"{SVG}g"):
-            if re.fullmatch(rf"{ids}-axes_\d+", axes.get("id", "")):
-                self._read(axes, ids)
+        found = [
+            axes
+            for axes in self.root.iter(f"{SVG}g")
+            if re.fullmatch(rf"{ids}-axes_\d+", axes.get("id", ""))
+        ]
+        scales = [self._scale(axes, f"{ids}-xtick_") for axes in found]
+        for axes, x in zip(found, scales, strict=True):
+            # axes without numbers of their own stand over others that share theirs
+            shared = (
+                scale
+                for other, scale in zip(found, scales, strict=True)
+                if scale is not None and self._sides(other) == self._sides(axes)
+            )
+            self._read(axes, ids, next(shared, None) if x is None else x)
 
-    def _read(self, axes: Element, ids: str) -> None:
-        scales = [self._scale(axes, f"{ids}-{letter}tick_") for letter in "xy"]
+    def _sides(self, axes: Element) -> tuple[float, float]:
+        """Where axes begin and end from left to right."""
+        path = str(next(axes.iter(f"{SVG}path")).get("d"))
+        across = [float(x) for x, _ in re.findall(NUMBERS, path)]
+        return min(across), max(across)
+
+    def _read(self, axes: Element, ids: str, x: np.ndarray | None) -> None:
+        scales = (x, self._scale(axes, f"{ids}-ytick_"))
         for mark in axes.iter(f"{SVG}g"):
             name = mark.get("id", "").removeprefix(f"{ids}-")
             if "-" not in name:
@@ -67,7 +85,7 @@ class Shown:
             return
         for path in mark.findall(f".//{SVG}path"):
             if path.get("id") is None:
-                for x, y in re.findall(r"(-?[\d.e-]+) (-?[\d.e-]+)", path.get("d", "")):
+                for x, y in re.findall(NUMBERS, path.get("d", "")):
                     yield float(x), float(y)
 
     def end(self, mark: str, axis: int = 0) -> float:

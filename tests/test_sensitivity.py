@@ -210,7 +210,7 @@ def test_what_is_no_case_and_what_has_no_outcome_is_counted(run: Run, tmp_path: 
     [
         (None, ["--method", "tornado"], "nothing in the case is uncertain"),
         ({"cost.scale": {"values": [12]}}, ["--method", "tornado", "--points", 32], "no points"),
-        ({"cost.scale": {"values": [12]}}, ["--out", "x.svg"], ".json, .csv, .txt"),
+        ({"cost.scale": {"values": [12]}}, ["--out", "x.html"], ".json, .csv, .txt"),
     ],
 )
 def test_what_cannot_be_asked(
