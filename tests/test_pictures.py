@@ -415,3 +415,11 @@ def test_a_command_writes_its_picture(run: Run, tmp_path: Any) -> None:
     assert done.code == 2
     assert "give --set" in " ".join(done.err.split())
     assert not (tmp_path / "b.png").exists()
+
+
+def test_the_page_on_pictures_lists_all_of_them() -> None:
+    page = (CASES.parent / "docs" / "pictures.md").read_text(encoding="utf-8")
+    listed = [line.split("|")[1:3] for line in page.splitlines() if line.startswith("| `")]
+    assert [(name.strip(" `"), (of.strip(" `"),)) for name, of in listed] == [
+        (picture.name, picture.commands) for picture in PICTURES.values()
+    ]
