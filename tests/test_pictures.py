@@ -25,6 +25,7 @@ from mechanism.casefile.policy_case import parse_tree
 pytest.importorskip("matplotlib")
 
 RIVALRY = ("security.rivalry", 0.7, 0.8, 4)
+FUNDS = ("mechanism.public_funds_cost", 0.0, 1.0, 3)
 SCALE = ("cost.scale", 1.0, 9.0, 3)
 TWO: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
     **{
@@ -38,6 +39,10 @@ TWO: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
     "path": (
         lambda: results.path(RIVALRY),
         lambda: results.path(SCALE, policies=("nash", "social_optimum")),
+    ),
+    "frontier": (
+        lambda: results.path(FUNDS, policies=("second_best", "nash")),
+        lambda: results.path(RIVALRY),
     ),
     "map_of_keys": (
         lambda: results.path(RIVALRY, SCALE, policies=("nash", "sharing_alliance")),
@@ -211,6 +216,16 @@ def test_a_path_shows_every_value_and_every_switch() -> None:
     assert len(switches) == 2
     for n, at in enumerate(switches):
         assert picture.marks[f"switch-{n}"][:, 0] == pytest.approx([at, at], abs=1e-6)
+
+
+@pytest.mark.slow
+def test_the_frontier_is_what_is_paid_and_had_at_every_cost_of_public_funds() -> None:
+    result = results.path(FUNDS, policies=("second_best", "nash"))
+    rows = [row for row in result["rows"] if row["policy"] == "second_best"]
+    points = [(row["outlay_joined"], row["welfare"]) for row in rows]
+    found = shown("frontier").marks["frontier-second_best"]
+    np.testing.assert_allclose(found, points, atol=1e-3)
+    assert (np.diff(found, axis=0) < 0).all()  # dearer money buys less
 
 
 @pytest.mark.slow

@@ -135,8 +135,8 @@ def _best(axes: Axes, rows: Tree) -> None:
         text = figures.percent(row["best_share"])
         if row["competes_share"] < 1:
             text += f" (possible in {figures.percent(row['competes_share'])})"
-        _bar(axes, n, 100 * row["best_share"], f"best-{key}", short(text, 22))
-    axes.set_xlim(0, 170)
+        _bar(axes, n, 100 * row["best_share"], f"best-{key}", short(text, 20))
+    axes.set_xlim(0, 200)
     axes.set_xticks([0, 50, 100], ["0", "50", "100 %"])
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cli.pages import figures
-from cli.pages.words import NO_CHANGE, Scale, words_for
+from cli.pages.words import NO_CHANGE, Scale, firms_of, words_for
 from cli.pictures.canvas import (
+    DASHES,
     FAINT,
     INK,
+    LEADER,
     RULE,
     SERIES,
+    SIZE,
     STAR,
     Drawn,
     apart,
@@ -18,6 +21,7 @@ from cli.pictures.canvas import (
     short,
 )
 from cli.pictures.table import NoPicture
+from market.text import visible
 from mechanism.casefile.policies import today
 from mechanism.report.plain import Tree
 
@@ -93,6 +97,7 @@ def welfare_outlay(result: Tree) -> Drawn:
                 markerfacecolor=SERIES[0] if able else "white",
                 markeredgecolor=SERIES[0],
                 linestyle="none",
+                zorder=5 if best else 3,
                 gid=f"policy-{row['policy']}",
             )
     _beside(axes, content - 0.85, labels, points, told["policy"])
@@ -105,6 +110,87 @@ def welfare_outlay(result: Tree) -> Drawn:
     return Drawn(
         figure=figure,
         title=f"Welfare against outlay: {figures.plain(result['case']['name'])}",
+        alternative="\n".join(words),
+    )
+
+
+def frontier(result: Tree) -> Drawn:
+    """A line per policy along one key, of `what-if --vary`: what the public pays and the welfare
+    that it has for it when everybody takes part. Over the cost of public funds that of
+    `second_best` is the frontier of what can be attained.
+
+    Ids: `frontier-POLICY` of the lines, a point a value of the key in their order.
+    """
+    if len(result.get("vary", ())) != 1:
+        raise NoPicture("it is drawn along one key; give one --vary KEY=LO:HI:N")
+    key, policies = result["vary"][0]["key"], result["policies"]
+    firms, unit = firms_of(result["case"]), (result["case"].get("units") or {}).get("money")
+    lines = {}
+    for n, policy in enumerate(policies):
+        rows = [
+            row
+            for row in result["rows"][n :: len(policies)]
+            if row["welfare"] is not None and row["outlay_joined"] is not None
+        ]
+        if rows:
+            lines[policy] = [(row["outlay_joined"], row["welfare"], row[key]) for row in rows]
+    if not lines:
+        raise NoPicture("no policy that is followed has figures anywhere along it")
+    lacking = [words_for(policy, firms) or policy for policy in policies if policy not in lines]
+    text = f"When everybody takes part, as {key} runs; figures beside the ends: its values."
+    text += f" Without figures: {', '.join(lacking)}." if lacking else ""
+    content = 4.2
+    figure, axes_at = new_figure(content, f"Welfare and outlay: {result['case']['name']}", text)
+    axes = axes_at(0.75, 0.5, 5.4, content - 0.85)
+    money = f", {unit}" if unit else ""
+    axes.set_xlabel(short(f"What the public pays net of tax{money}", 70, 1), loc="left")
+    axes.set_title(short(f"Welfare{money}", 70, 1))
+    words = [f"Outlay and welfare{money}, along {key}."]
+    for n, (policy, line) in enumerate(lines.items()):
+        look = {"color": SERIES[n % len(SERIES)], "linestyle": DASHES[n % len(DASHES)]}
+        x, y, at = zip(*line, strict=True)
+        axes.plot(x, y, marker=".", gid=f"frontier-{policy}", **look)
+        name = words_for(policy, firms) or policy
+        words.append(
+            f"{name}: outlay {figures.number(x[0], DIGITS)} and welfare"
+            f" {figures.number(y[0], DIGITS)} at {at[0]:g}, {figures.number(x[-1], DIGITS)} and"
+            f" {figures.number(y[-1], DIGITS)} at {at[-1]:g}."
+        )
+    axes.margins(0.1)
+    axes.autoscale_view()
+    low, high = axes.get_ylim()
+    per_inch = (high - low) / (content - 0.85)
+    names = [short(words_for(policy, firms) or policy, 34) for policy in lines]
+    sizes = [(0.06 + 0.15 * (1 + name.count("\n"))) * per_inch for name in names]
+    ends = [line[-1] for line in lines.values()]
+    places = apart([end[1] for end in ends], sizes, low, high)
+    for n, (name, line, place) in enumerate(zip(names, lines.values(), places, strict=True)):
+        axes.annotate(
+            name,
+            line[-1][:2],
+            (1.03, place),
+            textcoords=axes.get_yaxis_transform(),
+            va="center",
+            fontsize="small",
+            color=SERIES[n % len(SERIES)],
+            arrowprops=LEADER,
+            annotation_clip=False,
+        )
+        spread = max(abs(line[0][k] - line[-1][k]) for k in (0, 1))
+        if spread > 0.05 * (high - low):
+            for x, welfare, value in (line[0], line[-1]):
+                axes.annotate(
+                    figures.number(value, 3),
+                    (x, welfare),
+                    (-4, 4),
+                    textcoords="offset points",
+                    ha="right",
+                    fontsize=SIZE - 2,
+                    color=FAINT,
+                )
+    return Drawn(
+        figure=figure,
+        title=f"Welfare and outlay along {visible(key)}: {figures.plain(result['case']['name'])}",
         alternative="\n".join(words),
     )
 
@@ -136,12 +222,6 @@ def _beside(
             fontsize="small",
             color=INK if able else FAINT,
             weight="bold" if best else "normal",
-            arrowprops={
-                "arrowstyle": "-",
-                "color": FAINT,
-                "linewidth": 0.5,
-                "shrinkB": 5,
-                "relpos": (0, 0.5),
-            },
+            arrowprops=LEADER,
             annotation_clip=False,
         )

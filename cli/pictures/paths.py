@@ -72,13 +72,15 @@ def path(result: Tree) -> Drawn:
         raise NoPicture("no policy that is followed has figures anywhere along it")
     names = {policy: words_for(policy, firms) or policy for policy in policies}
     lacking = _lacking(rows)
+    more = result["more_events"]
     high, below = 3.6, STRIP * (1.4 + 1.1 * len(lacking))
     figure, axes_at = new_figure(
         high + below + 0.8,
         f"Along {key}: {result['case']['name']}",
         ("What a policy is worth more than today's market" if now in values else "Value")
         + ", by what policies are ranked by. Dashed: the recommendation changes."
-        + (" ▼: the case's own value." if _own(result, key) is not None else ""),
+        + (" ▼: the case's own value." if _own(result, key) is not None else "")
+        + (f" {more:,} more changes were not looked for." if more else ""),
     )
     axes = axes_at(LEFT, 0.5 + below, WIDE, high)
     strip = axes_at(LEFT, 0.5, WIDE, below - 0.03)

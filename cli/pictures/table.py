@@ -102,6 +102,12 @@ PICTURES: Mapping[str, Picture] = {
             module="paths",
         ),
         Picture(
+            name="frontier",
+            title="Welfare against outlay along a key",
+            commands=("what-if",),
+            module="outlay",
+        ),
+        Picture(
             name="map_of_keys",
             title="What is recommended over two keys",
             commands=("what-if",),
