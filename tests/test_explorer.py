@@ -156,6 +156,18 @@ def test_a_change_of_the_answer_is_told(vendors: PolicyCase) -> None:
     assert answers.in_words(pay, pay, vendors)[1:] == []
 
 
+def test_a_slider_is_marked_where_the_answer_changes() -> None:
+    found = [
+        {"key": "security.rivalry", "value": 0.74, "to": "sharing_alliance"},
+        {"key": "demand.cross_slope", "value": 0.66, "to": "nash"},
+        {"key": "demand.cross_slope", "value": 1.43, "to": None},
+    ]
+    assert answers.marks({"recommendation": {"switching": found}}) == {
+        "security.rivalry": [(0.74, "an alliance on sharing alone")],
+        "demand.cross_slope": [(0.66, "today's market"), (1.43, "no advice")],
+    }
+
+
 # --- what can be moved
 
 
