@@ -18,11 +18,22 @@ from scipy import stats
 import pigou
 from cli.batch.design import load_design
 from market.casefile.files import read_document
+from market.model.outcome import account
+from market.model.pricing import bertrand_matrix
+from mechanism.analysis.many import kept_rates
 from mechanism.casefile.policy_case import PolicyCase, parse_tree
 from mechanism.report.evaluation_tree import uncertainty_tree
-from mechanism.report.over_draws import OverDraws, PolicyOverDraws, WrongWhere, chances, share
+from mechanism.report.over_draws import (
+    KeptRates,
+    OverDraws,
+    PolicyOverDraws,
+    WrongWhere,
+    chances,
+    share,
+)
 from mechanism.report.words import Words
 from mechanism.uncertainty.choice import choice_over_draws
+from mechanism.uncertainty.draws import draw
 from mechanism.uncertainty.information import expected_at, value_of_information
 from mechanism.uncertainty.where_wrong import where_wrong
 
@@ -140,6 +151,14 @@ WHERE = WrongWhere(
     outside=0.04,
     covers=0.76,
 )
+KEPT = KeptRates(
+    draws=990,
+    mean_value=7.0,
+    regret_mean=1.4,
+    regret_max=5.0,
+    worse_share=0.12,
+    consumers_lose_share=0.01,
+)
 FOUND = OverDraws(
     draws=1024,
     seed=0,
@@ -148,6 +167,7 @@ FOUND = OverDraws(
     recommended="linear_subsidies",
     figures={},
     policies=(ROW,),
+    kept_rates=None,
     value_of_information={},
     perfect_information=0.4,
     wrong_where=(WHERE,),
@@ -174,6 +194,20 @@ FOUND = OverDraws(
         ),
         (
             {"policies": (replace(ROW, best_share=1.0),), "without_outcome": 0},
+            "It is right in all of 1,024 draws of what is not known exactly.",
+        ),
+        (
+            {"policies": (replace(ROW, best_share=1.0),), "kept_rates": KEPT},
+            "It is right in all of 1,000 draws of what is not known exactly; rates kept at those"
+            " above, whatever it turns out to be, are worth less than today's market in 12%; 24 of"
+            " 1,024 draws have no outcome and do not count.",
+        ),
+        (
+            {
+                "policies": (replace(ROW, best_share=1.0),),
+                "kept_rates": replace(KEPT, worse_share=0.04),
+                "without_outcome": 0,
+            },
             "It is right in all of 1,024 draws of what is not known exactly.",
         ),
         (
@@ -264,7 +298,9 @@ def test_the_case_s_own_numbers_stay_what_is_told(result: dict[str, Any]) -> Non
 @pytest.mark.slow
 def test_the_result_follows_the_seed_alone(result: dict[str, Any]) -> None:
     again = choice_over_draws(case(BLOCK), recommended="linear_subsidies")
-    assert uncertainty_tree(again) == result["uncertainty"]
+    assert uncertainty_tree(again) | {"kept_rates": None} == result["uncertainty"] | {
+        "kept_rates": None
+    }
     other = choice_over_draws(case(BLOCK | {"seed": 1}), recommended="linear_subsidies")
     assert uncertainty_tree(other) != result["uncertainty"]
 
@@ -389,3 +425,39 @@ def test_what_draws_say_has_sheets_and_stands_in_a_comparison(run: Run, tmp_path
     assert rows("What knowing is worth") == knowing | {"everything": [tree["perfect_information"]]}
     page = " ".join(run("compare", path).out.split())
     assert "draws of what is not known exactly." in page
+
+
+# --- rates that are kept
+
+
+@pytest.mark.slow
+def test_kept_rates_are_played_in_every_draw_and_valued_like_any_instrument() -> None:
+    """No firm gains by another level, tried on a grid; V is welfare less the cost of the least that
+    makes both join, what is paid per unit included."""
+    told = pigou.evaluate(case(None))
+    assert told.rates is not None
+    rates, own = told.rates.rates, told.rates.levels
+    drawn = draw(case(BLOCK | {"draws": 16}))
+    cases = [case(None), *drawn.cases]
+    today = np.array([pigou.solve(one, "nash").levels for one in cases])
+    ranked = kept_rates(cases, rates, today, np.broadcast_to(own, (1, 17, 4)))
+    kept = ranked.contenders[1]
+    assert kept.solved.all()
+    levels = np.concatenate([kept.expected.sharing, kept.expected.investment], -1)
+    np.testing.assert_allclose(levels[0], own, atol=1e-7)
+    assert ranked.value[1, 0] == pytest.approx(told.rows["linear_subsidies"].value)
+    shares = np.linspace(0, 1, 11)
+    for one, x, at_first, value in zip(cases, levels, today, ranked.value[1], strict=True):
+        market = one.market.flat()
+        books, before = (account(market, at[None], bertrand_matrix) for at in (x, at_first))
+        for firm in (0, 1):
+            tried = np.repeat(x[None], 121, 0)
+            spread = np.meshgrid(shares, x[2 + firm] * np.linspace(0, 2, 11))
+            tried[:, firm], tried[:, 2 + firm] = (a.ravel() for a in spread)
+            many = market.take(np.zeros(121, int))
+            profit = account(many, tried, bertrand_matrix).profit[:, firm]
+            there = books.profit[0, firm] + rates[firm] @ x
+            assert (profit + tried @ rates[firm]).max() <= there + 1e-9 * abs(there)
+        outlay = max(0.0, float((before.profit - books.profit).sum()))
+        welfare = float(books.total_surplus.sum())
+        assert value == pytest.approx(welfare - one.mechanism.public_funds_cost * outlay)

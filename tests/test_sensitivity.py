@@ -138,6 +138,7 @@ STANDINGS = Standings(
     best=np.array(["linear_subsidies", "nash", ""], object),
     most=np.array([5.0, 3.0, np.nan]),
     able=np.ones((3, 2), bool),
+    levels=np.zeros((3, 2, 4)),
     figures={"value": np.array([[4.0, 5.0], [3.0, 1.0], [np.nan, np.nan]])},
 )
 

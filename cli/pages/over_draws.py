@@ -32,6 +32,8 @@ def over_draws(result: Tree, page: Page, scale: Scale) -> None:
     if rows:
         _policies(rows, found["recommended"], page, scale)
         page.sentence(_robust(found["best_by"]))
+        if found["kept_rates"] is not None:
+            page.sentence(_kept(found["kept_rates"], scale))
         _spreads(found, page, scale)
     for text in (*_conditions(found), *_left_out(found), *_worth_knowing(found, scale)):
         page.sentence(text)
@@ -84,6 +86,20 @@ def _robust(best: Tree) -> str:
     return (
         f"By expected value: {mean}; by the smallest largest regret: {regret}; best most often:"
         f" {often}."
+    )
+
+
+def _kept(kept: Tree, scale: Scale) -> str:
+    """What rates come to that are fixed before anything more is known."""
+    mean, regret, most = (
+        scale.amount(kept[key]) for key in ("mean_value", "regret_mean", "regret_max")
+    )
+    return (
+        "Plain subsidies at the rates of the case's own numbers, kept whatever the market turns out"
+        f" to be, come to a mean value of {mean}: less than what is recommended in a draw by"
+        f" {regret} on average and {most} at most. They are worth less than today's market in"
+        f" {figures.percent(kept['worse_share'])} of {kept['draws']:,} draws, and consumers lose"
+        f" against it in {figures.percent(kept['consumers_lose_share'])}."
     )
 
 

@@ -84,6 +84,7 @@ _UNCERTAINTY: Fields = {
     "recommended": ("text?", "the policy that is right or wrong"),
     "figures": ("tree", "by policy and figure, and gain: mean, sd, quantiles p5 to p95"),
     "policies": ("tree", "by key: best_share, competes_share, mean_value, regret_mean, regret_max"),
+    "kept_rates": ("tree?", "plain subsidies at the rates of the case's own numbers"),
     "best_by": ("tree", "the policy of the best best_share, mean_value and regret_max"),
     "value_of_information": ("tree", "by key: what knowing it adds to the mean value; money"),
     "perfect_information": ("number?", "the same of knowing everything"),

@@ -25,7 +25,7 @@ from mechanism.casefile.policy_case import PolicyCase
 from mechanism.casefile.schema import MechanismOptions
 from mechanism.casefile.standard import Standard, standard_of, welfare_net
 from mechanism.casefile.types import TypeSpace, type_space
-from mechanism.ranking.contenders import NOT_ASKED, known_policies, typed_policies
+from mechanism.ranking.contenders import NOT_ASKED, at_rates_kept, known_policies, typed_policies
 from mechanism.ranking.rank import WHY_NOT, Ranked, rank
 
 Columns = dict[str, NDArray[Any]]
@@ -156,15 +156,29 @@ def _alike(cases: Sequence[PolicyCase]) -> list[list[int]]:
     return list(found.values())
 
 
-def rank_known(cases: Sequence[PolicyCase], policies: Sequence[Policy]) -> Ranked:
-    """The policies, today's market and the planner among them, ranked at cases in which everything
-    is known, of one cost form and options that differ in the standard's weights alone."""
-    market, options = stack([case.market for case in cases]), [case.mechanism for case in cases]
+def kept_rates(cases: Sequence[PolicyCase], rates: Array, today: Array, starts: Array) -> Ranked:
+    """Plain subsidies at rates (2, 4) fixed beforehand, ranked beside today's market with levels
+    (C, 4) at C cases in which everything is known, of one cost form and options that differ in the
+    standard's weights alone; equilibria are sought from around the starts (k, C, 4)."""
+    return at_rates_kept(
+        stack([case.market for case in cases]), rates, today, starts, _standard(cases)
+    )
+
+
+def _standard(cases: Sequence[PolicyCase]) -> Standard:
+    """The standard of cases whose options differ in its weights alone, these as arrays (C,)."""
+    options = [case.mechanism for case in cases]
     weights = {
         name: np.array([getattr(one, name) for one in options])
         for name in ("profit_weight", "public_funds_cost")
     }
-    standard = standard_of(options[0]).at(**weights)
+    return standard_of(options[0]).at(**weights)
+
+
+def rank_known(cases: Sequence[PolicyCase], policies: Sequence[Policy]) -> Ranked:
+    """The policies, today's market and the planner among them, ranked at cases in which everything
+    is known, of one cost form and options that differ in the standard's weights alone."""
+    market, standard = stack([case.market for case in cases]), _standard(cases)
     found = {
         policy.key: solve_markets(market, policy.key, len(cases))
         for policy in policies

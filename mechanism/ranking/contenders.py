@@ -14,7 +14,7 @@ from market.model.case import Array, Case
 from market.model.outcome import SOLVED, Outcome, account
 from market.model.pricing import PriceRule, bertrand_matrix
 from market.regimes import REGIMES
-from mechanism.casefile.policies import GOAL, TODAY, Policy, compared
+from mechanism.casefile.policies import GOAL, TODAY, Policy, compared, policy_of
 from mechanism.casefile.standard import Standard, standard_of
 from mechanism.casefile.types import TypeSpace
 from mechanism.design.options import WhyNot
@@ -22,7 +22,8 @@ from mechanism.design.rules import TAX_RULES
 from mechanism.frozen import put
 from mechanism.ranking.attainable import Attainable, Solved, attainable, rates_alone
 from mechanism.ranking.contender import Contender
-from mechanism.rates.instruments import UnitRates, unit_rates
+from mechanism.ranking.rank import Ranked, rank
+from mechanism.rates.instruments import UnitRates, played_at, unit_rates
 from mechanism.scheme.behaviour import ExpectedOutcome, certain_outcome
 
 if TYPE_CHECKING:
@@ -181,6 +182,31 @@ def rates_at(case: Case, levels: Array) -> UnitRates:
     if not len(lanes):
         return blank
     return put(blank, lanes, unit_rates(case.take(lanes), levels[lanes]))
+
+
+def at_rates_kept(
+    case: Case, rates: Array, today: Array, starts: Array, standard: Standard
+) -> Ranked:
+    """Plain subsidies at rates (2, 4) that were fixed without knowing which of C markets it would
+    be, ranked beside today's market with levels (C, 4): the first is today's, the second these.
+    Firms know their market and play in it, from around the starts (k, C, 4); the flat parts are
+    settled there, by the rule of every instrument."""
+    levels = played_at(case, rates, starts)
+    paid = (rates * levels[:, None]).sum(-1)
+    before, books = (
+        certain_outcome(case, x, bertrand_matrix, money)
+        for x, money in ((today, 0.0), (levels, paid))
+    )
+    solved = np.isfinite(levels).all(-1) & books.describes_market
+    least = least_receipts(books.profit, paid, before.profit, standard.participation)
+    now = Contender(
+        policy=policy_of(TODAY), status=np.full(len(today), "converged", object), expected=before
+    )
+    status = np.where(solved, "converged", "no_equilibrium").astype(object)
+    kept = Contender(
+        policy=policy_of("linear_subsidies"), status=status, expected=books, least=least
+    )
+    return rank([now, kept], TODAY, GOAL, standard)
 
 
 # --- what is ranked

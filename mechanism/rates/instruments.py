@@ -21,10 +21,17 @@ from market.model.case import Array, Case, take_lanes
 from market.model.deviations import CONTROLS, Deviations
 from market.model.outcome import Outcome, account
 from market.model.pricing import bertrand_matrix, revenue_matrices
-from market.model.units import NaturalUnits, in_units, levels_in, natural_units, reciprocal
+from market.model.units import (
+    NaturalUnits,
+    in_units,
+    levels_from,
+    levels_in,
+    natural_units,
+    reciprocal,
+)
 from market.model.with_exit import WithExit, profits_with_exit
 from market.regimes import level_bounds, starting_levels
-from market.solve.equilibrium import Candidates, Game, examine, searched_reply
+from market.solve.equilibrium import Candidates, Game, examine, newton, searched_reply
 from market.solve.optimum import on_bound
 from market.solve.tolerances import DEFAULT, Tolerances
 from mechanism.design.checks import CheckStatus
@@ -187,6 +194,35 @@ def _kept(
 
 ROUNDS = 20
 """Times that rates at bounds are moved."""
+
+
+def played_at(case: Case, rates: Array, starts: Array, tolerances: Tolerances = DEFAULT) -> Array:
+    """Levels (C, 4) that firms choose in the C markets of a flat case at rates (2, 4) that were
+    fixed without knowing which it would be: the equilibrium that the first of the starts (k, C, 4)
+    to lead to one leads to, every firm's global deviation searched; NaN where none does."""
+    units = natural_units(case)
+    inner = in_units(case, units)
+    own = rates_in(np.repeat(rates[None], len(starts[0]), 0), units)
+    out = np.full(starts.shape[1:], np.nan)
+    for start in starts:
+        lanes = np.flatnonzero(np.isnan(out).any(-1) & np.isfinite(start).all(-1))
+        if not len(lanes):
+            continue
+        here, paid = inner.take(lanes), own[lanes]
+        at = levels_in(start, units)[lanes]
+        x = newton(subsidised_game(here, paid, at), at, tolerances)
+        reached = np.flatnonzero(np.isfinite(x).all(-1))
+        if not len(reached):
+            continue
+        lanes, x, game = (
+            lanes[reached],
+            x[reached],
+            subsidised_game(here.take(reached), paid[reached], x[reached]),
+        )
+        found = examine(game, x, tolerances)
+        holds = found.nobody_gains(tolerances.regret_at_rates)
+        out[lanes[holds]] = x[holds]
+    return levels_from(out, units)
 
 
 def linear_subsidies(

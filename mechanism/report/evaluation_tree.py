@@ -270,6 +270,7 @@ def uncertainty_tree(found: OverDraws) -> Tree:
             }
             for row in found.policies
         },
+        "kept_rates": None if found.kept_rates is None else fields_of(found.kept_rates),
         "best_by": found.best_by,
         "value_of_information": dict(found.value_of_information),
         "perfect_information": found.perfect_information,

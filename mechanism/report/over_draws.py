@@ -10,6 +10,10 @@ from mechanism.casefile.policies import policy_of
 from mechanism.frozen import freeze
 from mechanism.report.words import Words, amount
 
+RATES = "linear_subsidies"
+"""The policy whose rates can be kept whatever the market turns out to be."""
+OFTEN = 0.05
+"""Share of draws from which on it is said that kept rates are worse than nothing."""
 SAME = 1e-9
 """Share of the largest amount up to which amounts are equal."""
 MOSTLY = 0.5
@@ -46,6 +50,25 @@ class PolicyOverDraws:
     regret_mean: float | None
     """What the recommended policy is worth more there."""
     regret_max: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeptRates:
+    """Plain subsidies at the rates of the case's own numbers, fixed before it is known which market
+    it is; firms know it, and flat parts are settled there. Over the draws with an outcome in which
+    these rates lead to an equilibrium."""
+
+    draws: int
+    """How many these are."""
+    mean_value: float
+    """V, money."""
+    regret_mean: float
+    """What the recommended policy, with the rates of the draw, is worth more there."""
+    regret_max: float
+    worse_share: float
+    """In how many of them they are worth less than today's market."""
+    consumers_lose_share: float
+    """In how many consumers lose against it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +115,9 @@ class OverDraws:
     """By policy and figure, `nash.welfare`, and the recommended policy's `gain` over today."""
     policies: tuple[PolicyOverDraws, ...]
     """In the order of reports."""
+    kept_rates: KeptRates | None
+    """Plain subsidies whose rates are kept; None where types are private, or the case's own numbers
+    give no rates."""
     value_of_information: Mapping[str, float]
     """What knowing a key before choosing would add to the mean value of the best choice. Money."""
     perfect_information: float | None
@@ -143,8 +169,23 @@ def chances(found: OverDraws, say: Words, zero: float) -> str:
             f" {policy_of(most.policy).phrase}, in {often} of {there:,} draws{lacking}."
         )
     own = found.of(found.recommended)
-    if own.best_share == 1:
-        return f"It is right in all of {there:,} draws of what is not known exactly{lacking}."
+    text = (
+        f"It is right in all of {there:,} draws of what is not known exactly"
+        if own.best_share == 1
+        else _when_wrong(found, own, there, say, zero)
+    )
+    kept = found.kept_rates
+    if kept is not None and found.recommended == RATES and kept.worse_share >= OFTEN:
+        text += (
+            "; rates kept at those above, whatever it turns out to be, are worth less than today's"
+            f" market in {share(kept.worse_share)}"
+        )
+    return f"{text}{lacking}."
+
+
+def _when_wrong(found: OverDraws, own: PolicyOverDraws, there: int, say: Words, zero: float) -> str:
+    """How often a recommendation is right that is not always, where it is wrong, and the most that
+    costs."""
     text = (
         f"Over what is not known exactly it is right in {share(own.best_share)} of {there:,} draws"
     )
@@ -156,12 +197,11 @@ def chances(found: OverDraws, say: Words, zero: float) -> str:
             f" {share(first.outside)} elsewhere)"
         )
     most_lost = own.regret_max or 0.0
-    text += (
+    return text + (
         f"; regret at most {say.money(most_lost)}"
         if most_lost > zero
         else "; what would be preferred to it there asks or costs less and is worth no more"
     )
-    return f"{text}{lacking}."
 
 
 def share(value: float) -> str:

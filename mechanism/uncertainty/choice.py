@@ -3,15 +3,25 @@ not, where that is, and what it would be worth to know."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from market.model.case import Array
+from mechanism.analysis.many import kept_rates
 from mechanism.casefile.policy_case import PolicyCase
-from mechanism.report.over_draws import FigureOverDraws, OverDraws, PolicyOverDraws
+from mechanism.casefile.standard import CONSUMERS_LOSE
+from mechanism.report.over_draws import (
+    RATES,
+    FigureOverDraws,
+    KeptRates,
+    OverDraws,
+    PolicyOverDraws,
+)
 from mechanism.uncertainty.draws import Draws, draw
 from mechanism.uncertainty.information import value_of_information
-from mechanism.uncertainty.standings import FIGURES, standings
+from mechanism.uncertainty.standings import FIGURES, Standings, standings
 from mechanism.uncertainty.where_wrong import where_wrong
 
 QUANTILES = {"p5": 0.05, "p25": 0.25, "p50": 0.5, "p75": 0.75, "p95": 0.95}
@@ -19,7 +29,10 @@ QUANTILES = {"p5": 0.05, "p25": 0.25, "p50": 0.5, "p75": 0.75, "p95": 0.95}
 
 
 def choice_over_draws(
-    case: PolicyCase, drawn: Draws | None = None, recommended: str | None = None
+    case: PolicyCase,
+    drawn: Draws | None = None,
+    recommended: str | None = None,
+    fixed: tuple[Array, Array] | None = None,
 ) -> OverDraws:
     """Which policy is best how often in the markets that a case's uncertainty allows, and how often
     and where `recommended` is.
@@ -28,6 +41,10 @@ def choice_over_draws(
     another policy by what does not count (`mechanism.materiality`), so that a regret may be
     negative by as much. Where a policy cannot be recommended, choosing it leaves today's market as
     it is, whose figures then count.
+
+    A policy is a kind of policy here: its rates are those of the market that is drawn. `fixed` are
+    the rates (2, 4) of the case's own numbers and the levels (4,) they lead to there, for what they
+    come to where they are kept whatever is drawn.
     """
     drawn = draw(case) if drawn is None else drawn
     found = standings(drawn.cases)
@@ -62,6 +79,7 @@ def choice_over_draws(
             _over(key, np.asarray(best == key), value[:, p], able[:, p], most)
             for p, key in enumerate(keys)
         ),
+        kept_rates=None if fixed is None else _kept(drawn.cases, found, *fixed),
         value_of_information=(
             {} if worths is None else dict(zip(drawn.keys, worths.each.tolist(), strict=True))
         ),
@@ -69,6 +87,33 @@ def choice_over_draws(
         wrong_where=(
             () if recommended is None else where_wrong(drawn.keys, values, best != recommended)
         ),
+    )
+
+
+def _kept(
+    cases: Sequence[PolicyCase], found: Standings, rates: Array, levels: Array
+) -> KeptRates | None:
+    """What rates come to that are kept whatever is drawn."""
+    at = np.flatnonzero(found.there)
+    if not len(at):
+        return None
+    here = found.levels[at]
+    today, anew = (here[:, found.policies.index(key)] for key in (found.today, RATES))
+    starts = np.stack([np.broadcast_to(levels, today.shape), anew, today])
+    ranked = kept_rates([cases[int(k)] for k in at], rates, today, starts)
+    _, solved = (c.solved for c in ranked.contenders)
+    if not solved.any():
+        return None
+    now, value = ranked.value[:, solved]
+    lose = ranked.why_not[1, solved] == CONSUMERS_LOSE
+    regret = found.most[at][solved] - value
+    return KeptRates(
+        draws=int(solved.sum()),
+        mean_value=float(value.mean()),
+        regret_mean=float(regret.mean()),
+        regret_max=float(regret.max()),
+        worse_share=float((value < now).mean()),
+        consumers_lose_share=float(lose.mean()),
     )
 
 

@@ -42,7 +42,9 @@ def evaluate(case: PolicyCase, switches: bool = False) -> Evaluation:
         return found
     told = found.recommendation
     policy = None if told is None or told.policy is None else told.policy.key
-    found = replace(found, uncertainty=choice_over_draws(case, recommended=policy))
+    rates = None if found.types is not None else found.rates
+    fixed = None if rates is None or rates.status != "holds" else (rates.rates, rates.levels)
+    found = replace(found, uncertainty=choice_over_draws(case, recommended=policy, fixed=fixed))
     if told is not None:
         found = replace(found, recommendation=replace(told, text=lines(found, told)))
     return replace(found, warnings=tuple(warnings(found)))

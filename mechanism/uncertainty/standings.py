@@ -22,6 +22,8 @@ from mechanism.ranking.contenders import in_the_running
 
 FIGURES = ("consumer_surplus", "profit[0]", "profit[1]", "welfare", "value")
 """What is told of every policy, when everybody takes part."""
+LEVELS = ("sharing_1", "sharing_2", "investment_1", "investment_2")
+"""The columns of levels."""
 AT_ONCE = 2048
 """Cases that are solved together."""
 
@@ -40,6 +42,8 @@ class Standings:
     """(n,): its value."""
     able: NDArray[np.bool_]
     """(n, P): whether a policy can be recommended."""
+    levels: Array
+    """(n, P, 4): what firms share and invest; NaN where there are no figures."""
     figures: dict[str, Array]
     """(n, P) by `FIGURES`: as a policy stands, today's market where it cannot be recommended."""
 
@@ -82,6 +86,7 @@ def standings(
         best=best[:, 0],
         most=most[:, 0],
         able=able,
+        levels=np.stack([table[name].reshape(shape) for name in LEVELS], -1),
         figures={name: np.where(able, told[name], told[name][:, as_it_is]) for name in FIGURES},
     )
 
