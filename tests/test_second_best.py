@@ -19,6 +19,7 @@ from market.model.payoff import Payoff
 from market.model.pricing import bertrand_matrix, revenue_matrices, sold_matrix, utility_matrix
 from market.model.weighted import WeightedPayoff
 from mechanism.analysis.designs import DesignResult, design
+from mechanism.analysis.many import solve_many
 from mechanism.casefile.policy_case import PolicyCase, load_case, parse_tree
 from mechanism.casefile.types import type_space
 from mechanism.design.program import build, stacked, worth
@@ -303,6 +304,20 @@ def test_nothing_that_competes_is_worth_more(standard: dict[str, Any]) -> None:
     moved = outlay - most["public_outlay"]  # what flat parts add when everybody takes part
     value = most["consumer_surplus"] + beta * (kept + moved) - (1 + mu) * outlay
     assert most["value"] == pytest.approx(value, rel=1e-9)
+
+
+@pytest.mark.slow
+def test_the_path_over_the_cost_of_public_funds_is_the_frontier() -> None:
+    """Every point of it is the best at its own cost: none of the others' welfare and outlay would
+    be worth more there."""
+    case, costs = load_case(CASES / "second_best.yaml"), np.array([0.2, 1.0, 3.0])
+    points = [case.set("mechanism.public_funds_cost", float(cost)) for cost in costs]
+    columns = solve_many(points, ["vcg_reported"])
+    welfare, outlay = columns["welfare"], columns["public_outlay"]
+    value = welfare - costs[:, None] * outlay
+    assert (value <= np.diagonal(value)[:, None] + 1e-6).all()
+    assert (np.diff(outlay) < 0).all()
+    assert (np.diff(welfare) < 0).all()
 
 
 # --- when nothing does what is asked, and when nothing is proven
