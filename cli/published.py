@@ -233,6 +233,16 @@ EXAMPLES = (
         ),
     ),
     Example(
+        name="settings/route",
+        source="Coursera, Game Theory II, 3-3, after Shoham and Leyton-Brown (2009)",
+        command="design",
+        figures=(
+            Figure(what="AB receives", key="transfers[0][0]", printed=4, right=4),
+            Figure(what="BE receives", key="transfers[1][0]", printed=2, right=2),
+            Figure(what="EF receives", key="transfers[2][0]", printed=3, right=3),
+        ),
+    ),
+    Example(
         name="settings/street_lights",
         source="Groves-Clarke Mechanism: An Example, lecture slides of 4 December 2008",
         command="design",

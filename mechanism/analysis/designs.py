@@ -19,11 +19,18 @@ from mechanism.casefile.schema import MechanismOptions
 from mechanism.casefile.types import PRIVATE, TypeSpace, type_space
 from mechanism.design.checks import NOT_ESTABLISHED, Check, JointLie
 from mechanism.design.environment import AllocationRule, Environment, efficient
-from mechanism.design.options import NO_LEVELS, NO_OUTSIDE, by_formula, too_many
+from mechanism.design.options import (
+    NO_LEVELS,
+    NO_OUTSIDE,
+    by_formula,
+    too_many,
+    without_payments,
+)
 from mechanism.design.rules import TAX_RULES, TaxRule
 from mechanism.design.setting_file import (
     DesignOptions,
     is_setting,
+    nothing_without,
     parse_setting,
     too_large,
     transfers_by_type,
@@ -181,6 +188,8 @@ def _solved(
         options = _overruled(problem.options, given)
         environment = problem.environment
         _sensible(len(environment.players), options)
+        if why := nothing_without(environment, options.tax_rule):
+            raise DesignError(f"needs {why}")
         if why := too_large(list(environment.shape), len(environment.alternatives), options):
             raise DesignError(f"the players {why}")
         return _result(problem.environment, None, options, options.participation, problem.text)
@@ -341,8 +350,12 @@ def _sensible(players: int, options: DesignOptions) -> None:
     rule = TAX_RULES[options.tax_rule]
     if players < rule.least_players:
         raise DesignError(f"{rule.key} needs {rule.least_players} players or more")
-    if why := by_formula(options.tax_rule, options.allocation, options.collusion):
-        raise DesignError(why.text)
+    for why in (
+        by_formula(options.tax_rule, options.allocation, options.collusion),
+        without_payments(options.tax_rule, options.payments),
+    ):
+        if why is not None:
+            raise DesignError(why.text)
 
 
 def _result(

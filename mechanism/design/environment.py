@@ -68,6 +68,8 @@ class Environment:
     """(A,): what an alternative is worth to everybody else."""
     menu: NDArray[np.intp] | None = None
     """(*shape, m): the alternatives among which a lottery may choose in each state; None: all."""
+    needed: NDArray[np.bool_] | None = None
+    """(n, A): whom an alternative needs, without whom it is not there; None: nobody."""
 
     def __post_init__(self) -> None:
         for name in ("types", "probabilities", "values", "outside"):
@@ -280,7 +282,8 @@ def reports_of(plan: AllocationRule, timing: Timing = "interim") -> Reports:
 
     def best_of_others(player: int) -> Array:
         own = np.expand_dims(s.values[player], list(s.others(player)))
-        return np.asarray((s.total - own).max(-1))
+        left = slice(None) if s.needed is None else ~s.needed[player]
+        return np.asarray((s.total - own)[..., left].max(-1))
 
     return Reports(
         others=tuple(plan.others_welfare(i) for i in range(len(s.players))),

@@ -77,6 +77,18 @@ COLLUSION = WhyNot(
 )
 
 
+PAYMENTS = WhyNot(
+    code="payments",
+    text=f"a rule with a formula pays: a mechanism without payments needs the rule {DESIGNED}",
+    fault=f"none, which needs tax_rule {DESIGNED}: a rule with a formula pays",
+)
+
+
+def without_payments(rule: str, payments: str) -> WhyNot | None:
+    """Why a rule is none without payments; None where it is, or they are allowed."""
+    return None if payments == "allowed" or TAX_RULES[rule].designed else PAYMENTS
+
+
 def no_limit(payoff: str, participation: str, objective: str) -> WhyNot | None:
     """Why the market has no best transfers, whatever its types; None where it has."""
     if payoff == "printed":

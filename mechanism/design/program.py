@@ -292,7 +292,7 @@ def worth(program: Program, prices: Array, equality_prices: Array) -> Worth:
     return Worth(
         public=first[0] / given.range,
         own=tuple(part / given.range for part in each),
-        needed=base / given.range - equality_prices,
+        needed=base / given.range - equality_prices[: space.states],
     )
 
 
@@ -313,17 +313,21 @@ def _stated(space: Space, options: DesignOptions, merit: Merit) -> Program:
     if merit.least_public is not None:
         asked.append(_least_public(space, merit.least_public))
     cost, constant, rows = _objective(space, options, merit, asked)
-    equalities = (sparse.csr_matrix((0, space.size)), np.zeros(0))
+    equal, amounts = sparse.csr_matrix((0, space.size)), np.zeros(0)
     if space.plan is None:
         states, alternatives = space.menus.shape
         add_up = sparse.kron(sparse.identity(states), np.ones((1, alternatives)))
-        equalities = (space.place(add_up, space.lottery_at), np.ones(states))
+        equal, amounts = space.place(add_up, space.lottery_at), np.ones(states)
+    if options.payments == "none":
+        paid = space.lottery_at
+        equal = sparse.vstack([equal, space.place(sparse.identity(paid), 0)]).tocsr()
+        amounts = np.append(amounts, np.zeros(paid))
     return Program(
         space=space,
         options=options,
         merit=merit,
         rows=tuple(rows),
-        equalities=equalities,
+        equalities=(equal, amounts),
         cost=cost,
         constant=constant,
         start=_start(space, options),
@@ -540,7 +544,7 @@ def _welfare(environment: Environment, weight: float) -> Array:
 
 def _start(space: Space, options: DesignOptions) -> Array:
     start = np.zeros(space.size)
-    if space.plan is None:
+    if space.plan is None or options.payments == "none":
         return start
     for i, tau in enumerate(transfers_by("worst_type", space.plan, options.timing)):
         part = space.environment.interim(i, tau) if space.by_type else tau.ravel()

@@ -55,6 +55,8 @@ class TaxRule:
     """Whether a setting file can ask for it."""
     in_markets: bool = True
     """Whether the market has it."""
+    without_player: bool = False
+    """Whether it compares with what the others could get without the player."""
     least_players: int = 1
     """How many players it needs."""
 
@@ -156,6 +158,7 @@ TAX_RULES = {
             formula=_clarke,
             free_of_own_report=True,
             truth="dominant",
+            without_player=True,
             in_markets=False,
         ),
         TaxRule(

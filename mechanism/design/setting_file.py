@@ -26,7 +26,7 @@ from market.casefile.schema import (
     described,
 )
 from mechanism.design.environment import Environment
-from mechanism.design.options import by_formula, expectations_count
+from mechanism.design.options import by_formula, expectations_count, without_payments
 from mechanism.design.rules import DESIGNED, TAX_RULES, setting_rules
 
 MOST_PLAYERS = 30
@@ -108,6 +108,12 @@ class DesignOptions(Block):
     public_funds_cost: Annotated[
         NonNegative, described("shadow cost of one unit of public outlay, a pure number")
     ] = 0.0
+    payments: Annotated[
+        Literal["allowed", "none"],
+        described(
+            "whether money may change hands; without it truth must pay by what is done alone"
+        ),
+    ] = "allowed"
 
 
 def transfers_by_type(players: int, options: DesignOptions) -> bool:
@@ -161,6 +167,13 @@ class SettingFile(Block):
     ]
     public_value: Annotated[
         dict[str, Number], described("value of alternatives to everybody else; 0 unless given")
+    ] = Field(default_factory=dict)
+    needs: Annotated[
+        dict[str, tuple[Text, ...]],
+        described(
+            "by alternative the players without whom it is not there, such as who carries it out;"
+            " nobody unless given"
+        ),
     ] = Field(default_factory=dict)
     mechanism: Annotated[DesignOptions, described("what is asked of the mechanism")] = (
         DesignOptions()
@@ -226,9 +239,29 @@ def parse_setting(
         ),
         outside=tuple(outside),
         public_value=np.array([file.public_value.get(a, 0.0) for a in file.alternatives]),
+        needed=np.array(
+            [[p.name in file.needs.get(a, ()) for a in file.alternatives] for p in file.players]
+        ),
     )
+    if why := nothing_without(environment, file.mechanism.tax_rule):
+        place = document.place(("needs",)) if document else None
+        raise BadCase([Fault(place, "needs", why)])
     text = json.dumps({**file.model_dump(mode="json"), "name": environment.name})
     return Problem(environment, file.mechanism, text)
+
+
+def nothing_without(environment: Environment, rule: str) -> str | None:
+    """Why a rule that compares with what there is without a player has nothing to compare with;
+    None where it has."""
+    if not TAX_RULES[rule].without_player or environment.needed is None:
+        return None
+    for name, needed in zip(environment.players, environment.needed, strict=True):
+        if needed.all():
+            return (
+                f"leaves nothing to be done without {name}, with which {rule} compares; add an"
+                " alternative that is there without it"
+            )
+    return None
 
 
 def setting_schema() -> dict[str, Any]:
@@ -256,6 +289,7 @@ def _breaches(file: SettingFile) -> Iterator[Breach]:
     for name in file.public_value:
         if name not in file.alternatives:
             yield ("public_value", name), _no_alternative(file)
+    yield from _of_needs(file)
     for i, player in enumerate(file.players):
         for below, message in (*_of_types(player), *_of_values(player, file)):
             yield ("players", i, *below), message
@@ -265,6 +299,19 @@ def _breaches(file: SettingFile) -> Iterator[Breach]:
         yield ("mechanism", "tax_rule"), needs
     if why := by_formula(rule.key, file.mechanism.allocation):
         yield ("mechanism", "allocation"), f"is {why.fault}"
+    if why := without_payments(rule.key, file.mechanism.payments):
+        yield ("mechanism", "payments"), f"is {why.fault}"
+
+
+def _of_needs(file: SettingFile) -> Iterator[Breach]:
+    """What is wrong with who is needed for what."""
+    names = [player.name for player in file.players]
+    for alternative, needed in file.needs.items():
+        if alternative not in file.alternatives:
+            yield ("needs", alternative), _no_alternative(file)
+        for i, name in enumerate(needed):
+            if name not in names:
+                yield ("needs", alternative, i), f"is no player; they are {', '.join(names)}"
 
 
 def _no_alternative(file: SettingFile) -> str:

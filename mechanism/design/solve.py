@@ -462,7 +462,8 @@ def proves(program: Program, G: Matrix, h: Array, y: Array, z: Array) -> bool:
     paid = float(np.abs(np.delete(combined, program.probabilities)).sum())
     # What probabilities, which add up to one in every state, can make of what is left of their
     # weights, and transfers of what rounding leaves of theirs.
-    left = float(np.maximum(drawn.reshape(len(e), -1).max(1), 0.0).sum()) if drawn.size else 0.0
+    states = program.space.states
+    left = float(np.maximum(drawn.reshape(states, -1).max(1), 0.0).sum()) if drawn.size else 0.0
     return bool(
         drawn.max(initial=-np.inf) <= 1e-7
         and float(h @ y + e @ z) - left - LARGEST_TRANSFER * paid > NEGLIGIBLE
