@@ -31,6 +31,10 @@ ENDINGS = {
 """The endings of files that results are written to, and the format that each asks for."""
 
 
+REPORTS = (".html", ".htm", ".md")
+"""The endings of reports."""
+
+
 def chosen(
     form: OutputFormat | None, out: Path | None, *, script: bool = False, sheets: bool = False
 ) -> OutputFormat:

@@ -126,6 +126,8 @@ def test_an_ending_that_is_not_written_is_refused(run: Run, here: Path, ending: 
         ["design"],
         ["what-if", "--set", "cost.scale=21"],
     ):
+        if command == ["evaluate"] and ending in (".html", ".md", ".png"):
+            continue  # reports and pictures
         assert ".json, .csv, .txt" in refused(run(*command, "c.yaml", "--out", f"x{ending}"))
     assert "json is not what it holds" in refused(
         run("evaluate", "c.yaml", "--format", "json", "--out", "x.csv")

@@ -116,6 +116,10 @@ def test_the_page_stands_alone_and_can_be_walked() -> None:
     ]
     assert {link[1:] for link in links} | set(named) <= set(ids)
     assert len(page.encode()) < 3_000_000
+    assert not re.findall(r"<th[^>]*>\s*</th>", page)
+    assert not re.findall(r"<h\d[^>]*>\s*</h\d>", page)
+    regions = [attrs["aria-label"] for _, attrs in read.elements if "aria-label" in attrs]
+    assert len(regions) == len(set(regions))
     levels = [int(tag[1]) for tag, _ in read.elements if re.fullmatch("h[1-6]", tag)]
     assert levels.count(1) == 1
     assert all(after <= before + 1 for before, after in pairwise(levels))
@@ -308,6 +312,8 @@ def test_a_result_is_solved_again_and_refused_if_it_was_changed(tmp_path: Path, 
     assert run("report", result, "--out", out).code == 0
     again = tmp_path / "again.html"
     assert run("report", case, "--out", again).code == 0
+    assert out.read_bytes() == again.read_bytes()
+    assert run("evaluate", case, "--out", again).code == 0
     assert out.read_bytes() == again.read_bytes()
     assert "1970-01-01" in out.read_text()
     tree = json.loads(result.read_text())

@@ -8,6 +8,7 @@ import typer
 
 from cli.exit_codes import NOT_MET
 from cli.options import (
+    REPORTS,
     CaseFile,
     DigitsOption,
     EmitOption,
@@ -30,6 +31,7 @@ Examples:
   pigou evaluate two_vendors.yaml --switches       where another policy wins
   pigou evaluate two_vendors.yaml --format json --out result.json
   pigou evaluate two_vendors.yaml --format csv     the comparison of policies
+  pigou evaluate two_vendors.yaml --out report.html   what pigou report writes
   pigou evaluate two_vendors.yaml --picture who_gains --out gains.svg
 
 Exit code 3: a regime has no solution, or an expected result is missed."""
@@ -68,6 +70,11 @@ def evaluate(
     The answer comes first. Every regime is solved, with its proof; subsidy and tax of the
     mechanism, who would join, and the policies side by side follow.
     """
+    if out is not None and out.suffix.lower() in REPORTS and form is picture is None:
+        from cli.commands.report import report
+
+        report([case], out, quiet=quiet)
+        return
     target = Target(out, [case])
     drawn = asked("evaluate", picture, form, out, script=emit_python)
     form = chosen(form, None if drawn else out, script=emit_python, sheets=True)

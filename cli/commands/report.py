@@ -12,7 +12,7 @@ import typer
 
 from cli.commands.evaluate import finish
 from cli.exit_codes import NOT_MET
-from cli.options import OutOption, QuietOption, ToleranceOption
+from cli.options import REPORTS, OutOption, QuietOption, ToleranceOption
 from cli.output.write import Target, say
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def report(
 def _chosen(form: ReportFormat | None, out: Path | None) -> ReportFormat:
     """The format asked for, or the one that the name of the file asks for."""
     ending = out.suffix.lower() if out else ""
-    meant = {".html": ReportFormat.html, ".htm": ReportFormat.html, ".md": ReportFormat.md}
+    meant = {key: ReportFormat.md if key == ".md" else ReportFormat.html for key in REPORTS}
     if ending and ending not in meant:
         raise typer.BadParameter(
             f"{out}: reports are written to files that end in .html or .md", param_hint="--out"

@@ -3,7 +3,8 @@ sentences. Says nothing that the other sections do not show."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from math import isfinite
 
 import numpy as np
 
@@ -19,6 +20,8 @@ from mechanism.design.options import WhyNot
 from mechanism.design.rules import TAX_RULES
 from mechanism.ranking.recommendation import Switch
 from mechanism.report.answer import judged_by
+from mechanism.report.cautions import held_together
+from mechanism.report.results import ComparisonRow
 from mechanism.report.words import amount, capitalised, listed
 
 
@@ -48,37 +51,82 @@ def what(subject: Subject) -> str:
     do = said["do"].split(" The standard: ")[0]
     name = subject.told.policy.label
     named = f' In tables it is called "{name}" ({subject.told.policy.key}).' if name else ""
-    return "\n".join(filter(None, (do + named, said["ladder"], said["decided"])))
+    return "\n".join(filter(None, (do + named, levels(subject), said["ladder"], said["decided"])))
 
 
 def alliance(subject: Subject) -> str:
     """What agreements between the firms would do, prices left alone."""
-    now = subject.found.today.value
-    out = []
     rows = [subject.found.rows[p.key] for p in agreements() if p.key in subject.found.rows]
+    out = [_helps(subject, [row for row in rows if row.competes and row.value is not None])]
     for row in rows:
-        said = subject.verdicts.get(row.policy.code)
-        if said is None:
-            continue
-        why = row.why_not
-        no = f" It cannot be recommended: {barred(why)}." if why else ""
-        out.append(said + no)
-    able = [row for row in rows if row.competes and row.value is not None]
-    chosen = subject.chosen
-    if able and chosen is not None and chosen.value is not None and now is not None:
-        best = max(able, key=lambda row: row.value or 0.0)
-        gain, most = (best.value or 0.0) - now, chosen.value - now
-        zero = SAME * float(subject.found.ranked.scale[0])
-        if best is chosen:
-            out.append(f"{capitalised(best.policy.phrase)} is what is recommended.")
-        elif gain > zero and most > zero:
-            out.append(
-                f"At best an agreement brings {subject.say.money(gain)}, the recommended policy"
-                f" {amount(most)}."
-            )
-        elif gain <= zero:
-            out.append("So no agreement that could be permitted helps here.")
-    return " ".join(out)
+        said, why = subject.verdicts.get(row.policy.code), row.why_not
+        if said is not None:
+            out.append(said + (f" It cannot be recommended: {barred(why)}." if why else ""))
+    return "\n".join(filter(None, out))
+
+
+def _helps(subject: Subject, able: Sequence[ComparisonRow]) -> str:
+    """Whether any agreement that could be permitted helps, and whether it would last."""
+    now, chosen, say = subject.found.today.value, subject.chosen, subject.say
+    if now is None:
+        return ""
+    zero = SAME * float(subject.found.ranked.scale[0])
+    best = max(able, key=lambda row: row.value or 0.0, default=None)
+    gain = 0.0 if best is None else (best.value or 0.0) - now
+    if best is None or gain <= zero:
+        return "No: no agreement that could be permitted is worth more than today's market."
+    if chosen is None:
+        text = f"Against today's market {best.policy.phrase} would bring {say.money(gain)}."
+    elif best is chosen:
+        text = f"Yes: {best.policy.phrase} is what is recommended."
+    else:
+        most = (chosen.value or 0.0) - now
+        text = (
+            f"Yes, but less than what is recommended: the best that could be permitted,"
+            f" {best.policy.phrase}, brings {say.money(gain)}, the recommended policy"
+            f" {amount(most)}."
+            if most > gain
+            else f"Yes, {best.policy.phrase} would bring {say.money(gain)}."
+        )
+    held = held_together(subject.found, best)
+    if held is not None and bool((held.gain > zero).any()):
+        who = int(held.gain.argmax())
+        name = "either firm" if abs(held.gain[0] - held.gain[1]) <= zero else say.firm(who)
+        text += (
+            f" It would not enforce itself: {name} could gain {say.money(float(held.gain[who]))}"
+            " once by breaking it."
+            if isfinite(held.gain[who])
+            else f" It would not enforce itself: {name} could gain without limit by breaking it."
+        )
+    return text
+
+
+def levels(subject: Subject) -> str:
+    """What firms would do under what is recommended, and what its units are."""
+    row, now = subject.chosen, subject.found.today.expected
+    if row is None or row.expected is None or now is None or row is subject.found.today:
+        return ""
+    unit = subject.found.case.units.quantity
+    when = "in expectation " if subject.private else ""
+    told = [
+        f"{when}shares {float(row.expected.sharing[i]):.0%} of what it learns instead of"
+        f" {float(now.sharing[i]):.0%} and invests {amount(float(row.expected.investment[i]))}"
+        f" instead of {amount(float(now.investment[i]))}"
+        for i in (0, 1)
+    ]
+    parts = (
+        [f"each firm {told[0]}"]
+        if told[0] == told[1]
+        else [f"{subject.say.firm(i)} {told[i]}" for i in (0, 1)]
+    )
+    per = (
+        " Payments are per unit of investment, and per unit of sharing, which is everything that a"
+        " firm learns: who shares half of it is paid half of that rate."
+        if row.policy.source == "rates"
+        else ""
+    )
+    counted = f" (in {unit} of demand that it brings)" if unit else ""
+    return f"{capitalised('; '.join(parts))}{counted}.{per}"
 
 
 def barred(why: WhyNot) -> str:
@@ -177,8 +225,12 @@ def keeping(subject: Subject) -> str:
 def overturned(subject: Subject) -> str:
     """What could overturn the answer, and how sure it is."""
     told, out = subject.told, []
+    if told.policy is None:
+        return "There is no answer that other numbers could overturn."
     robust, policy = told.robust, told.policy
-    if policy is not None and robust is not None:
+    if robust is None:
+        out.append("What could overturn it was not looked for.")
+    else:
         numbers = [one for one in told.switching if not one.key.startswith("mechanism.")]
         if numbers:
             out.append(

@@ -153,9 +153,9 @@ def of_cases(
     page = Page(WIDTH)
     for subject in subjects:
         page.heading(subject.label)
-        for key in ("do", "worth", "overturned"):
-            if text := subject.answer.get(key):
-                page.sentence(text)
+        said = (subject.answer.get("do"), subject.answer.get("worth"), brief.overturned(subject))
+        for text in filter(None, said):
+            page.sentence(text)
     hidden = any(subject.hidden for subject in subjects)
     names = tuple(dict.fromkeys(text for subject in subjects for text in subject.texts))
     blocks = redaction.masked(page.blocks, names) if hidden else page.blocks

@@ -14,7 +14,7 @@ from cli.report.brief import barred, honest, joining, overturned
 from cli.report.market import number_at, symbol_of
 from cli.report.subject import Subject
 from mechanism.casefile.policies import agreements, policy_of
-from mechanism.report.answer import ASKS
+from mechanism.report.answer import ASKS, judged_by
 from mechanism.report.cautions import held_together
 from mechanism.report.words import amount
 
@@ -26,13 +26,13 @@ def answer(subject: Subject, page: Page) -> None:
     standard = subject.found.ranked.standard
     page.heading("The standard")
     page.sentence(
-        "Policies are ranked by one number, their value: consumers' surplus, plus"
-        f" {standard.profit_weight:g} times what the firms keep, less"
-        f" {1 + standard.public_funds_cost:g} times what the public pays on balance, when everybody"
-        " takes part. What lowers consumers' surplus against today is not recommended unless the"
-        " case allows it. What asks for more (a permission, an order, public money, reports) must"
-        f" bring more: what falls short of the best by at most {standard.materiality:.0%} of its"
-        " gain counts as equal to it, and then what asks less is recommended."
+        "Policies are ranked by one number, their value: consumers' surplus and what the firms"
+        " keep, less what the public pays on balance, when everybody takes part;"
+        f" {judged_by(standard, subject.private)}. What lowers consumers' surplus against today is"
+        " not recommended unless the case allows it. What asks for more (a permission, an order,"
+        " public money, reports) must bring more: what falls short of the best by at most"
+        f" {standard.materiality:.0%} of its gain counts as equal to it, and then what asks less is"
+        " recommended."
     )
     rungs = [rung for rung in subject.told.ladder if rung.policy is not None]
     if not rungs:
@@ -231,12 +231,11 @@ def overturn(subject: Subject, page: Page) -> None:
                 ),
             ]
         )
-    elif not subject.found.switches:
-        page.sentence("What would overturn it was not looked for.")
-    page.sentence(
-        "Each number of the market is varied alone, from half to twice its own value, all policies"
-        " being worked out anew; several that change together may change the answer sooner."
-    )
+        page.sentence(
+            "Each number of the market is varied alone, from half to twice its own value, all"
+            " policies being worked out anew; several that change together may change the answer"
+            " sooner."
+        )
 
 
 def sure(subject: Subject, page: Page) -> None:

@@ -19,7 +19,7 @@ from cli.pages.page import Column, Heading, Image, Page, PageBlock, Prose, Table
 from cli.pages.words import label
 from cli.report.market import BLOCKS
 from cli.report.subject import Subject
-from market.text import Json
+from market.text import Json, opening
 from mechanism.casefile.case_keys import flat
 from mechanism.casefile.standard import SAME
 from mechanism.casefile.types import PRIVATE
@@ -167,7 +167,7 @@ def directions(subject: Subject, page: Page) -> None:
         return float((row.expected.profit + net - now.kept)[firm])
 
     def moves(value: float) -> str:
-        return "neither" if abs(value) <= zero else "gains" if value > 0 else "loses"
+        return "the same" if abs(value) <= zero else "better off" if value > 0 else "worse off"
 
     def pays(row: ComparisonRow) -> str:
         paid = row.outlay_joined or 0.0
@@ -187,8 +187,8 @@ def directions(subject: Subject, page: Page) -> None:
                 words=True,
             ),
             Column("Consumers", [moves(change(row, None)) for row in rows], words=True),
-            Column(first, [moves(change(row, 0)) for row in rows], words=True),
-            Column(second, [moves(change(row, 1)) for row in rows], words=True),
+            Column(opening(first), [moves(change(row, 0)) for row in rows], words=True),
+            Column(opening(second), [moves(change(row, 1)) for row in rows], words=True),
             Column("Public", [pays(row) for row in rows], words=True),
         ]
     )

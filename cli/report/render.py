@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from functools import partial
-from itertools import groupby
+from itertools import count, groupby
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from cli.pages.page import Column, Heading, Image, PageBlock, Prose, TableBlock, Verbatim
-from cli.report.document import Report
+from cli.report.document import Report, Section
 from market.text import visible
 
 FORMS = ("html", "md")
@@ -42,30 +42,27 @@ def rendered(report: Report, form: str, version: str) -> str:
     environment.filters["fenced"] = _fenced
     template = environment.get_template(f"report.{form}.j2")
     shown = [
-        {"key": one.key, "title": one.title, "parts": list(_parts(one.blocks, one.key))}
-        for one in report.sections
+        {"key": one.key, "title": one.title, "parts": list(_parts(one))} for one in report.sections
     ]
     return template.render(report=report, sections=shown, version=version)
 
 
-def _parts(blocks: Sequence[PageBlock], prefix: str) -> Iterator[dict[str, Any]]:
-    """Blocks by their kind, sentences with bullets as one list; a table is named by the heading it
-    stands under."""
-    name, count = f"{prefix}-title", 0
+def _parts(section: Section) -> Iterator[dict[str, Any]]:
+    """Blocks by their kind, sentences with bullets as one list; headings and tables are counted."""
+    headings, tables = count(1), count(1)
 
     def listed(pair: tuple[int, PageBlock]) -> object:
         n, block = pair
         return "list" if isinstance(block, Prose) and block.bullet else n
 
-    for kind, group in groupby(enumerate(blocks), key=listed):
+    for kind, group in groupby(enumerate(section.blocks), key=listed):
         run = [block for _, block in group]
         block = run[0]
         if kind == "list":
             yield {"kind": "list", "items": [one.text for one in run if isinstance(one, Prose)]}
         elif isinstance(block, Heading):
-            count += 1
-            name = f"{prefix}-{count}"
-            yield {"kind": "heading", "text": block.text, "id": name}
+            ids = f"{section.key}-{next(headings)}"
+            yield {"kind": "heading", "text": block.text, "id": ids}
         elif isinstance(block, Prose):
             yield {"kind": "sentence", "text": block.text}
         elif isinstance(block, Verbatim):
@@ -73,7 +70,8 @@ def _parts(blocks: Sequence[PageBlock], prefix: str) -> Iterator[dict[str, Any]]
         elif isinstance(block, Image):
             yield {"kind": "picture", "markup": Markup(block.markup), "words": block.words}
         else:
-            yield {"kind": "table", "named": name, **_table(block)}
+            named = f"{section.title}, table {next(tables)}"
+            yield {"kind": "table", "named": named, **_table(block)}
 
 
 def _table(grid: TableBlock) -> dict[str, Any]:
