@@ -62,7 +62,15 @@ CHAPTERS = (
 )
 """The sections, in their order."""
 
-PLACES = {"who_gains": "gains"}
+PLACES = {
+    "who_gains": "gains",
+    "levels": "gains",
+    "ladder": "gains",
+    "welfare_outlay": "costs",
+    "interim": "firms",
+    "standards": "overturn",
+    "uncertainty": "sure",
+}
 """In which section a picture stands; the others stand under robustness."""
 
 
