@@ -69,6 +69,12 @@ def test_a_key_is_completed_without_numbers() -> None:
     assert not loaded & {"numpy", "ruamel"}
 
 
+def test_a_picture_is_completed_without_what_draws_it() -> None:
+    offered, loaded = complete("evaluate", "--picture", "l")
+    assert offered == ["levels", "ladder"]
+    assert not loaded & {"numpy", "matplotlib"}
+
+
 def test_what_is_offered_starts_as_the_text_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

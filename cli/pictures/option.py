@@ -23,11 +23,16 @@ Instead = Callable[[Any, Target], None]
 
 def picture_option(command: str) -> Any:
     """The option of one command."""
-    names = ", ".join(picture.name for picture in pictures_of(command))
+    names = [picture.name for picture in pictures_of(command)]
+
+    def starting(incomplete: str) -> list[str]:
+        return [name for name in names if name.startswith(incomplete)]
+
     return typer.Option(
         "--picture",
         metavar="NAME",
-        help=f"Instead of the result a picture of it, into an .svg or .png file: {names}.",
+        help=f"Instead of the result a picture, into an .svg or .png file: {', '.join(names)}.",
+        autocompletion=starting,
         show_default=False,
     )
 
