@@ -14,6 +14,7 @@ import pytest
 from command import Run
 from picture_results import CASES, Tree, evaluated
 from read_svg import Shown
+from wild_markets import made
 
 from cli.pages.words import kept
 from cli.pictures.table import PICTURES, NoPicture, drawn_of, pictures_of
@@ -183,6 +184,30 @@ def test_the_ladder_and_reaction_curves_are_those_of_the_market() -> None:
     x, y = picture.marks["reply-2"].T
     wanted = reaction_curve(market, 1, np.array([x[40], x[120]]))[:, 3]
     assert [y[40], y[120]] == pytest.approx(wanted, abs=1e-5)
+
+
+@pytest.mark.slow
+def test_a_steep_reply_is_followed_and_not_broken() -> None:
+    """An unstable equilibrium far out, its levels those of an independent search (`test_edges`):
+    the curve of the firm whose reply is steep passes through it."""
+    spot = np.array([29.6660073, 2.89368974])
+    today = {
+        "status": "converged",
+        "investment": spot.tolist(),
+        "welfare": 98.96,
+        "certificate": {"others": [], "stable": False},
+    }
+    result = {
+        "case": parse_tree(made(1, 459)).resolved,
+        "regimes": {"nash": today, "social_optimum": {"status": "unbounded"}},
+        "comparison": [],
+    }
+    picture = Shown(drawn_anew("reactions", result))
+    for reply in ("reply-1", "reply-2"):
+        points = picture.marks[reply]
+        assert np.abs(points - spot).max(1).min() < 0.5
+        near = points[np.abs(points - spot).max(1) < 3]
+        assert len(near) > 3
 
 
 @pytest.mark.slow

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from cli.pages import figures
@@ -24,14 +26,23 @@ from mechanism.casefile.policies import GOAL, TODAY
 from mechanism.casefile.policy_case import parse_tree
 from mechanism.report.plain import Tree
 
+if TYPE_CHECKING:
+    from market.model.case import Array, Case
+
 DIGITS = 4
 """Significant digits of figures beside what is drawn."""
 POINTS = 161
 """Of a curve."""
 BEYOND = 1.6
 """How far the axes reach beyond the largest investment of an equilibrium."""
-JUMP = 0.15
-"""Share of the axes by which a reply that moves on between two points has jumped."""
+STEEP = 0.02
+"""Share of the axes by which a reply moves between two points where others are put between."""
+NARROW = 1e-5
+"""Share of the axes below which points are not put closer to each other."""
+ROUNDS = 20
+"""Times that points are put between others."""
+JUMP = 0.05
+"""Share of the axes by which a reply has jumped that moves so far between close points."""
 
 
 def reactions(result: Tree) -> Drawn:
@@ -58,7 +69,6 @@ def reactions(result: Tree) -> Drawn:
         top = 2 * float(np.nan_to_num(alone).max()) or 1.0
     cap = float(np.max(market.investment_cap))
     top = min(top, 1.05 * cap) if np.isfinite(cap) else top
-    grid = np.linspace(0.0, top, POINTS)
     unit = f", {short(scale.quantity, 30, 1)}" if scale.quantity else ""
     first, second = (short(opening(firm), 40, 1) for firm in scale.firms)
     told = (
@@ -78,9 +88,9 @@ def reactions(result: Tree) -> Drawn:
     for firm, (name, colour, dash) in enumerate(
         ((first, SERIES[0], "solid"), (second, SERIES[1], (0, (5, 2))))
     ):
-        own = reaction_curve(market, firm, grid)[:, 2 + firm]
+        grid, own = _curve(market, firm, top)
         broken = np.abs(np.diff(own, prepend=own[0])) > JUMP * top
-        at, reply = np.insert(grid, np.flatnonzero(broken), np.nan), own
+        at = np.insert(grid, np.flatnonzero(broken), np.nan)
         reply = np.insert(own, np.flatnonzero(broken), np.nan)
         x, y = (reply, at) if firm == 0 else (at, reply)
         axes.plot(x, y, color=colour, linestyle=dash, linewidth=1.6, gid=f"reply-{firm + 1}")
@@ -166,3 +176,21 @@ def reactions(result: Tree) -> Drawn:
         title=f"Reaction curves: {figures.plain(result['case']['name'])}",
         alternative="\n".join(words),
     )
+
+
+def _curve(market: Case, firm: int, top: float) -> tuple[Array, Array]:
+    """The rival's investments up to `top`, closer to each other where the reply is steep, and the
+    replies (NaN where there is none)."""
+    rival = np.linspace(0.0, top, POINTS)
+    own = reaction_curve(market, firm, rival)[:, 2 + firm]
+    for _ in range(ROUNDS):
+        with np.errstate(invalid="ignore"):
+            far = np.abs(np.diff(own)) > STEEP * top
+            inside = np.minimum(own[1:], own[:-1]) <= top
+        left = np.flatnonzero(far & inside & (np.diff(rival) > NARROW * top))
+        if not len(left):
+            break
+        between = (rival[left] + rival[left + 1]) / 2
+        found = reaction_curve(market, firm, between)[:, 2 + firm]
+        rival, own = (np.insert(v, left + 1, w) for v, w in ((rival, between), (own, found)))
+    return rival, own
