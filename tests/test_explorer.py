@@ -246,6 +246,9 @@ def test_moves_can_be_taken_back_and_said_as_a_command(vendors: PolicyCase) -> N
     held.undo()
     held.undo()
     assert held.moves == {"security.rivalry": 0.33}
+    held.move({"security.rivalry": 0.4}, settled=False)  # still under the fingers
+    held.undo()
+    assert held.moves == {"security.rivalry": 0.33}
     held.undo()
     assert held.moves == {}
     assert not held.can_undo
@@ -263,6 +266,8 @@ def test_a_market_that_is_none_is_refused_and_can_be_left(vendors: PolicyCase) -
 
 def test_a_case_that_is_saved_is_the_case(vendors: PolicyCase, tmp_path: Path) -> None:
     held = Explored(vendors, "case.yaml")
+    assert vendors.resolved["expect"]
+    assert "expect" not in held.text
     held.move({"cost.scale": 15, "mechanism.profit_weight": 0.5}, True)
     path = tmp_path / "mine.yaml"
     path.write_text(held.text, encoding="utf-8")
@@ -307,6 +312,7 @@ def test_only_who_has_the_token_gets_the_page() -> None:
     kept = cookie.partition(";")[0]
     assert ask("/lib/shiny.js", cookie=kept)["status"] == 200
     assert ask("/lib/shiny.js", cookie=kept.replace("4000", "4001"))["status"] == 403
+    assert ask("/lib/shiny.js", cookie=kept.replace("secret", "guess"))["status"] == 403
 
 
 def test_what_was_sent_to_another_name_or_from_another_page_is_refused() -> None:
