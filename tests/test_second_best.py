@@ -96,9 +96,10 @@ class Sides:
         return np.asarray(np.moveaxis(square, axis, -1) @ self.types.probabilities)
 
 
-def free_search(policy: PolicyCase, outside: list[Array], cost: float) -> float:
+def free_search(policy: PolicyCase, outside: list[Array] | None, cost: float) -> float:
     """The most surplus net of the cost of public funds (budget none) that a search over levels for
-    sure in every state and transfers by type finds, Bayesian truth and interim participation."""
+    sure in every state and transfers by type finds, Bayesian truth and interim participation:
+    against what staying out is worth or, without `outside`, where no type pays."""
     sides = Sides(policy)
     p, top = sides.types.probabilities, np.array([1.0, 1.0, 8.0, 8.0])
 
@@ -113,7 +114,8 @@ def free_search(policy: PolicyCase, outside: list[Array], cost: float) -> float:
             table = sides.interim(i, profit[i]) + tau[:, i, None]
             for k in (0, 1):
                 truth = table[:, k, k]
-                left += [truth - table[:, k, 1 - k], truth - outside[i][k]]
+                stays = truth - tau[:, i, k] if outside is None else outside[i][k]
+                left += [truth - table[:, k, 1 - k], truth - stays]
         return loss, np.stack(left, -1)
 
     def slopes(z: Array, which: int) -> Array:
@@ -184,6 +186,24 @@ def test_a_free_search_finds_nothing_beyond_the_bound(
     assert free <= value + gap + 1e-6
     # and it does reach what is said to be the most
     assert free == pytest.approx(value, abs=2e-2)
+
+
+@pytest.mark.slow
+def test_the_printed_form_of_participation_is_at_the_levels_drawn() -> None:
+    """With the same levels on both sides no type may pay, whatever the planner's levels would leave
+    it."""
+    policy = drawn_case(3, "cost_spillover", [0.1, 0.8], budget="none", participation="ir1")
+    value, gap = value_of(design(policy))
+    free = free_search(policy, None, 0.0)
+    assert value - 2e-2 <= free <= value + gap + 1e-6
+    dear = parse_tree(
+        {**policy.resolved, "mechanism": ASKED | {"participation": "ir1", "public_funds_cost": 1.0}}
+    )
+    told = evaluate(dear)["mechanism"]["reported"]
+    assert told["checks"]["ir1"]["status"] == "holds"
+    assert told["design"]["objective_value"] == pytest.approx(
+        free_search(dear, None, 1.0), abs=2e-2
+    )
 
 
 @pytest.mark.slow

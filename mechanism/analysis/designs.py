@@ -49,6 +49,7 @@ from mechanism.scheme.designed import asked
 from mechanism.scheme.generation import generate
 from mechanism.scheme.market_environment import (
     NoEnvironmentError,
+    at_same_levels,
     both_types_environment,
     market_environment,
     outside_options,
@@ -263,7 +264,9 @@ def _second_best(
     outside: tuple[Array, Array],
 ) -> DesignResult:
     """The design with lotteries over all levels."""
-    found = generate(policy.market, types, planner, outside, options)
+    found = generate(
+        policy.market, types, planner, outside, options, same_levels=at_same_levels(form)
+    )
     if found is None:  # without a limit or an answer whatever the levels
         plan = market_environment(policy.market, types, planner[None], outside)
         return _result(plan.environment, plan, options, form, policy.text)

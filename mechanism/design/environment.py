@@ -70,6 +70,10 @@ class Environment:
     """(*shape, m): the alternatives among which a lottery may choose in each state; None: all."""
     needed: NDArray[np.bool_] | None = None
     """(n, A): whom an alternative needs, without whom it is not there; None: nobody."""
+    same_alternative: bool = False
+    """Whether players compare joining with the same alternative without transfers, as the printed
+    form of participation does: they join where they do not pay. What staying out is worth then
+    counts for nothing."""
 
     def __post_init__(self) -> None:
         for name in ("types", "probabilities", "values", "outside"):
@@ -361,6 +365,8 @@ def achieved(plan: AllocationRule, transfers: tuple[Array, ...]) -> Achieved:
     given, plan = plan.environment, plan.centred
     s = plan.environment
     earned = payoffs(plan, transfers)
+    stays = plan.truth if s.same_alternative else s.outside
+    spare = tuple(gets - worth for gets, worth in zip(earned, stays, strict=True))
     scale = max(payoff_range(*earned), given.rounding / RELATIVE_TOLERANCE)
     total = np.asarray(sum(transfers))
     outside = [float(p @ base) for p, base in zip(s.probabilities, given.shift, strict=True)]
@@ -374,11 +380,9 @@ def achieved(plan: AllocationRule, transfers: tuple[Array, ...]) -> Achieved:
         ic=MappingProxyType(
             {strength: _truth(plan, transfers, strength, scale) for strength in INCENTIVES}
         ),
-        ir=MappingProxyType({timing: _joining(s, earned, timing, scale) for timing in TIMINGS}),
+        ir=MappingProxyType({timing: _joining(s, spare, timing, scale) for timing in TIMINGS}),
         collusion=_together(plan, transfers, scale),
-        rents=tuple(
-            read_only(s.interim(i, p) - s.interim(i, s.outside[i])) for i, p in enumerate(earned)
-        ),
+        rents=tuple(read_only(s.interim(i, left)) for i, left in enumerate(spare)),
     )
 
 
@@ -429,10 +433,10 @@ def _truth(
     )
 
 
-def _joining(s: Environment, earned: tuple[Array, ...], timing: Timing, scale: float) -> Check:
+def _joining(s: Environment, spare: tuple[Array, ...], timing: Timing, scale: float) -> Check:
     slack = []
-    for i in range(len(s.players)):
-        left = earned[i] - np.broadcast_to(s.outside[i], s.shape)
+    for i, over in enumerate(spare):
+        left = np.broadcast_to(over, s.shape)
         slack.append(
             s.interim(i, left)
             if timing == "interim"

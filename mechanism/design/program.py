@@ -407,11 +407,14 @@ def _joining(space: Space, player: int, operator: Matrix) -> Rows:
     own = np.tile(
         np.arange(environment.shape[player]), operator.shape[0] // environment.shape[player]
     )
-    value, worth = space.value(player, operator, np.arange(operator.shape[0]), own)
-    stay_out = operator @ np.broadcast_to(environment.outside[player], environment.shape).ravel()
+    received, least = space.money(player, operator), np.zeros(len(own))
+    if not environment.same_alternative:
+        value, worth = space.value(player, operator, np.arange(operator.shape[0]), own)
+        outside = np.broadcast_to(environment.outside[player], environment.shape)
+        received, least = received + value, operator @ outside.ravel() - worth
     return Rows(
-        matrix=(space.money(player, operator) + value).tocsr(),
-        bound=stay_out - worth,
+        matrix=received.tocsr(),
+        bound=least,
         kind="ir",
         player=np.full(len(own), player),
         type=own,

@@ -117,6 +117,7 @@ class _Problem:
     outside: tuple[Array, Array]
     options: DesignOptions
     merit: Merit
+    same_levels: bool
 
     @property
     def size(self) -> int:
@@ -129,7 +130,9 @@ class _Problem:
 
     def plan(self, menu: Array) -> AllocationRule:
         """The market as a setting with these menus."""
-        return market_environment(self.case, self.types, self.squared(menu), self.outside)
+        return market_environment(
+            self.case, self.types, self.squared(menu), self.outside, self.same_levels
+        )
 
     def over(self, menu: Array) -> _Over | None:
         """The program over these menus; where nothing there does what is asked, that of what misses
@@ -169,12 +172,21 @@ def generate(
     outside: tuple[Array, Array],
     options: DesignOptions,
     merit: Merit = WELFARE,
+    *,
+    same_levels: bool = False,
 ) -> Generated | None:
     """Menus for what is asked at one market; `planner` (K, K, 4) are the planner's levels at its
     types, `outside` what staying out is worth over states. None where the program has no limit or
     no answer."""
     flat = case.map(lambda a: a.reshape(1, -1))
-    problem = _Problem(case=flat, types=types, outside=outside, options=options, merit=merit)
+    problem = _Problem(
+        case=flat,
+        types=types,
+        outside=outside,
+        options=options,
+        merit=merit,
+        same_levels=same_levels,
+    )
     menu = problem.start(planner.reshape(-1, 4))
     scale = problem.plan(menu).environment.range
     cap = np.broadcast_to(flat.investment_cap[0], 2)

@@ -37,11 +37,15 @@ def planner_levels(case: Case, types: TypeSpace) -> Array:
 
 
 def market_environment(
-    case: Case, types: TypeSpace, menu: Array, outside: tuple[Array, Array]
+    case: Case,
+    types: TypeSpace,
+    menu: Array,
+    outside: tuple[Array, Array],
+    same_levels: bool = False,
 ) -> AllocationRule:
     """The planner's levels at every pair of types as a plan over a setting; `menu` (m, K, K, 4)
     holds them first, then those among which lotteries may choose, and `outside` what staying out is
-    worth to either firm over states.
+    worth to either firm over states, unless firms compare joining at the same levels.
 
     A firm's value of a pair's levels is what it earns there if its rival is of that pair's type;
     where both types move both profits such values are nobody's in another state.
@@ -78,6 +82,7 @@ def market_environment(
         outside=outside,
         public_value=truth.consumer_surplus.sum(-1),
         menu=(np.arange(states)[:, None] + states * np.arange(len(menu))).reshape(size, size, -1),
+        same_alternative=same_levels,
     )
     return AllocationRule(environment, chosen=np.arange(states).reshape(size, size))
 
@@ -107,6 +112,12 @@ def both_types_environment(scheme: Scheme) -> AllocationRule:
         public_value=(scheme.assignment.welfare[0] - kept).ravel(),
     )
     return AllocationRule(environment, chosen=np.arange(size * size).reshape(size, size))
+
+
+def at_same_levels(participation: str) -> bool:
+    """Whether in a form of participation the same levels stand on both sides (`ir1`), so that
+    transfers alone decide whether a firm joins."""
+    return participation == "ir1"
 
 
 def outside_options(

@@ -30,7 +30,7 @@ from mechanism.scheme.behaviour import (
 from mechanism.scheme.designed import Designed, asked, design_transfers
 from mechanism.scheme.generation import DRAWN, Generated, generate
 from mechanism.scheme.incentives import Earned
-from mechanism.scheme.market_environment import market_environment
+from mechanism.scheme.market_environment import at_same_levels, market_environment
 from mechanism.scheme.preparation import Scheme
 from mechanism.scheme.rule_results import DrawnLevels, Lottery
 
@@ -174,16 +174,17 @@ def _menus(here: Scheme, merit: Merit) -> Generated | None:
     proven."""
     outside, wanted = over_states(here.own_outside), asked(here.options)
     one = (here.case, here.types, here.assignment.levels[0], outside)
-    menus = generate(*one, wanted, merit)
+    same = at_same_levels(here.options.participation)
+    menus = generate(*one, wanted, merit, same_levels=same)
     if menus is None or menus.possible:
         return menus
     if not menus.bound.proven or wanted.budget == "none":
         return None
-    more = generate(*one, wanted.model_copy(update={"budget": "none"}), merit)
+    more = generate(*one, wanted.model_copy(update={"budget": "none"}), merit, same_levels=same)
     if more is None:
         return None
     levels = np.concatenate([menus.levels, more.levels[1:]])
-    plan = market_environment(here.case, here.types, levels, outside)
+    plan = market_environment(here.case, here.types, levels, outside, same)
     return replace(more, plan=plan, levels=levels)
 
 
