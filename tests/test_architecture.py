@@ -326,6 +326,7 @@ PLAIN = {
     "market/casefile/faults.py",
     "market/casefile/files.py",
     "market/casefile/schema.py",
+    "market/casefile/tables.py",
     "market/text.py",
     "mechanism/analysis/findings_tree.py",
     "mechanism/analysis/what_if_tree.py",

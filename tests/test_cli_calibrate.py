@@ -7,10 +7,12 @@ import io
 import json
 from pathlib import Path
 
+import openpyxl
 import pytest
 from command import Run
 
 import pigou
+from market.calibrate.datafile import read_data
 from market.casefile.files import read_document
 from mechanism.casefile.policy_case import load_case
 
@@ -201,7 +203,7 @@ def test_parameters_of_each_firm(run: Run) -> None:
         ("sharing", "shring", "firms.csv:2: firms[0].shring is not a known key; did you mean shar"),
         (f"\n{BETA}", "", "firms.csv:1: firms describes 1; the model has two rivals"),
         (BETA, f"{BETA}\n{BETA}", "firms.csv:1: firms describes 3; the model has two rivals"),
-        (BETA, f"{BETA},1,2", "firms.csv:3: firms[1] has 11 cells under 9 heads"),
+        (BETA, f"{BETA},1,2", "firms.csv: row 3, column J holds '1', and the column has no"),
         ("Beta", "Alpha", 'firms.csv:3: firms[1].name is "Alpha", as the first firm\'s'),
     ],
 )
@@ -295,12 +297,23 @@ def test_wrong_usage(run: Run, rows: Path, arguments: tuple[str, ...], said: str
     assert said in " ".join(done.err.split())
 
 
-def test_a_spreadsheet_is_asked_for_as_csv(run: Run, tmp_path: Path) -> None:
-    path = tmp_path / "firms.xlsx"
-    path.write_bytes(b"PK")
-    done = run("calibrate", path)
+def test_a_spreadsheet_says_what_its_rows_say(rows: Path, tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    for line in csv.reader(rows.read_text().splitlines()):
+        book.active.append([float(cell) if cell[:1].isdigit() else cell or None for cell in line])
+    book.save(tmp_path / "firms.xlsx")
+    assert read_data(tmp_path / "firms.xlsx").observations == read_data(rows).observations
+    assert read_data(tmp_path / "firms.xlsx").firms == ("Alpha", "Beta")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("f.xlsx", "it cannot be read as a spreadsheet"), ("f.ods", "as CSV")]
+)
+def test_what_is_no_table(run: Run, tmp_path: Path, name: str, said: str) -> None:
+    (tmp_path / name).write_bytes(b"PK")
+    done = run("calibrate", tmp_path / name)
     assert done.code == 2
-    assert "save its sheet as CSV" in done.err
+    assert said in done.err
 
 
 def test_the_data_are_not_written_over_and_a_case_is_no_data(run: Run, tmp_path: Path) -> None:

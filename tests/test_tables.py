@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from command import Run
 
-from cli.batch.tables import TableFault, as_number, decimal_sign, letters, read_grid
+from market.casefile.tables import TableFault, as_number, decimal_sign, letters, read_grid
 
 openpyxl = pytest.importorskip("openpyxl")
 

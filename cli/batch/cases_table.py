@@ -15,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cli.batch.points import Table, column
-from cli.batch.tables import (
+from market.casefile.faults import show
+from market.casefile.files import unreadable
+from market.casefile.tables import (
     TableCells,
     TableFault,
     as_number,
@@ -24,8 +26,6 @@ from cli.batch.tables import (
     named,
     read_grid,
 )
-from market.casefile.faults import show
-from market.casefile.files import unreadable
 from market.text import Json
 from mechanism.analysis.many import NUMBERS, TEXT
 from mechanism.casefile.case_keys import expanded, key_fault, key_path, value_at

@@ -34,11 +34,11 @@ from cli.batch.points import (
     Sobol,
     Table,
 )
-from cli.batch.tables import TableFault
 from cli.naming import no_policy, on_reports
 from market.casefile.faults import BadCase, Fault, KeyPath, dotted, show
 from market.casefile.files import Document, read_document
 from market.casefile.schema import check
+from market.casefile.tables import TableFault
 from market.text import Json
 from mechanism.casefile.case_keys import expanded, key_fault, key_path, set_at, value_at
 from mechanism.casefile.distributions import (

@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, WithJsonSchema
 
-from cli.batch.tables import MOST_COLUMNS
 from market.casefile.schema import Block, Number, Positive, SchemaVersion, described
+from market.casefile.tables import MOST_COLUMNS
 from market.text import Json
 from mechanism.casefile.distributions import FORMS, Correlations, Distribution
 

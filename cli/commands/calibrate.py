@@ -39,7 +39,7 @@ def calibrate(
         Path,
         typer.Argument(
             metavar="DATA",
-            help="A data file: YAML, JSON, TOML, or CSV with a row per firm.",
+            help="A data file: YAML, JSON, TOML, or a table with a row per firm.",
             show_default=False,
         ),
     ],

@@ -1,12 +1,11 @@
 """The data file of `pigou calibrate`: what is observed of two rivals, how exactly, and what is
 assumed where nothing is observed.
 
-YAML, JSON or TOML, or CSV with a row per firm. Every fault is told at its place, all at once.
+YAML, JSON or TOML, or a table with a row per firm. Every fault is told at its place, all at once.
 """
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -16,7 +15,7 @@ from pydantic import Discriminator, Field, Tag
 
 from market.calibrate.observed import Data, Observation, Prior
 from market.casefile.faults import BadCase, Fault, KeyPath, Place, dotted, show
-from market.casefile.files import Document, read_document, read_text, read_value
+from market.casefile.files import Document, read_document, read_value
 from market.casefile.schema import (
     Block,
     FirmName,
@@ -28,6 +27,7 @@ from market.casefile.schema import (
     check,
     described,
 )
+from market.casefile.tables import TableFault, as_number, decimal_sign, read_grid
 from market.text import firm_names
 
 PER_CENT = "a share: 40 per cent is 0.4"
@@ -222,8 +222,8 @@ class DataFile(Block):
 
 OF_FIRMS = tuple(key for key in FirmRow.model_fields if key != "name")
 OF_BOTH = tuple(Common.model_fields)
-SHEETS = (".xlsx", ".xls", ".ods", ".parquet")
-"""Endings of tables that are not read."""
+TABLES = (".csv", ".tsv", ".parquet", ".xlsx", ".xls", ".ods")
+"""Endings of tables; what is wrong with the last two is told when they are read."""
 USUAL_NOISE = 0.05
 """Relative standard error of an observation of which none is told."""
 SAME_AS = {"leak_switch": "leak_switch", "stolen_share": "rivalry"}
@@ -241,7 +241,7 @@ def read_data(
     """The observations in a file.
 
     Args:
-        path: YAML, JSON or TOML by the name's ending, or CSV with a row per firm.
+        path: YAML, JSON or TOML by the name's ending, or CSV, xlsx or Parquet with a row per firm.
         common: `KEY=VALUE` of what is observed of both firms, over what the file says.
         priors: `KEY=VALUE`, a number that is held fixed or `{median: .., log_sd: ..}`.
         noise: `KEY=VALUE`, relative standard errors; `default=0.02` for all others.
@@ -252,10 +252,7 @@ def read_data(
     """
     faults: list[Fault] = []
     ending = Path(path).suffix.lower()
-    if ending in SHEETS:
-        message = "a table is read as CSV, not as a spreadsheet; save its sheet as CSV"
-        raise BadCase([Fault(Place(str(path)), "", message)])
-    document = _table(Path(path)) if ending == ".csv" else read_document(path, faults=faults)
+    document = _table(Path(path)) if ending in TABLES else read_document(path, faults=faults)
     if {"demand", "security"} & set(document.tree) and not is_data(document.tree):
         message = "is a case, not data; `pigou evaluate` takes it"
         raise BadCase([*faults, Fault(document.place(()), "", message)])
@@ -468,63 +465,30 @@ def _of_priors(file: DataFile) -> Iterator[Breach]:
 
 
 def _table(path: Path) -> Document:
-    """A CSV file with a row per firm as the tree of a data file; commas, semicolons or tabs."""
-    file, text = str(path), read_text(path)
-    lines = [line for line in text.splitlines() if line.strip()]
-    if not lines:
-        raise BadCase(
-            [Fault(Place(file), "", "the file is empty; give a header and a row per firm")]
-        )
-    separator = max(",;\t", key=lines[0].count)
+    """A table with a row per firm as the tree of a data file."""
+    file = str(path)
+    try:
+        grid = read_grid(path)
+        sign = decimal_sign(grid, [k for k, head in enumerate(grid.heads) if head != "name"])
+    except TableFault as error:
+        raise BadCase([Fault(Place(file), "", str(error))]) from None
     places: dict[KeyPath, Place] = {(): Place(file), ("firms",): Place(file, 1)}
-    faults: list[Fault] = []
-    reader = csv.reader(text.splitlines(), delimiter=separator)
-    head: list[str] = []
     rows: list[dict[str, Any]] = []
-    for cells in reader:
-        if not any(cell.strip() for cell in cells):
-            continue
-        line = reader.line_num
-        if not head:
-            head = [cell.strip() for cell in cells]
-            faults += [
-                Fault(Place(file, line), name, "heads two columns; name each once")
-                for name in dict.fromkeys(head)
-                if name and head.count(name) > 1
-            ]
-            continue
-        here = ("firms", len(rows))
+    for n, line in enumerate(grid.rows):
+        here = ("firms", n)
         places[here] = Place(file, line)
-        if len(cells) > len(head):
-            faults.append(
-                Fault(
-                    Place(file, line),
-                    dotted(here),
-                    f"has {len(cells)} cells under {len(head)} heads; quote cells that hold the"
-                    f" separator {show(separator)}",
-                )
-            )
         rows.append({})
-        for name, cell in zip(head, cells, strict=False):
-            if cell.strip() and name:
-                rows[-1][name] = _cell(cell.strip(), name, separator)
-                places[(*here, name)] = Place(file, line)
-    if faults:
-        raise BadCase(faults)
+        for head, column in zip(grid.heads, grid.columns, strict=True):
+            cell = column[n]
+            if cell is None:
+                continue
+            number = None if head == "name" else as_number(cell, sign)
+            if number is None:
+                rows[-1][head] = str(cell)
+            else:  # as it would be shown
+                rows[-1][head] = int(number) if number.is_integer() else number
+            places[(*here, head)] = Place(file, line)
     return Document({"firms": rows}, places, (file,))
-
-
-def _cell(cell: str, name: str, separator: str) -> Any:
-    """A cell as a number where it is one; names stay as they are given."""
-    if name == "name":
-        return cell
-    number = cell.replace(",", ".") if separator != "," else cell
-    for kind in (int, float):
-        try:
-            return kind(number)
-        except ValueError:
-            continue
-    return cell
 
 
 def _with(
