@@ -440,14 +440,14 @@ def test_kept_rates_are_played_in_every_draw_and_valued_like_any_instrument() ->
     drawn = draw(case(BLOCK | {"draws": 16}))
     cases = [case(None), *drawn.cases]
     today = np.array([pigou.solve(one, "nash").levels for one in cases])
-    ranked = kept_rates(cases, rates, today, np.broadcast_to(own, (1, 17, 4)))
-    kept = ranked.contenders[1]
-    assert kept.solved.all()
-    levels = np.concatenate([kept.expected.sharing, kept.expected.investment], -1)
-    np.testing.assert_allclose(levels[0], own, atol=1e-7)
-    assert ranked.value[1, 0] == pytest.approx(told.rows["linear_subsidies"].value)
+    cases.append(cases[1].set("unit_cost.base", 0.5))  # another kind of market among them
+    today = np.concatenate([today, pigou.solve(cases[-1], "nash").levels[None]])
+    found = kept_rates(cases, rates, today, np.broadcast_to(own, (1, 18, 4)))
+    np.testing.assert_allclose(found.levels[0], own, atol=1e-7)
+    assert found.value[0] == pytest.approx(told.rows["linear_subsidies"].value)
+    assert found.today[0] == pytest.approx(told.today.value)
     shares = np.linspace(0, 1, 11)
-    for one, x, at_first, value in zip(cases, levels, today, ranked.value[1], strict=True):
+    for one, x, at_first, value in zip(cases, found.levels, today, found.value, strict=True):
         market = one.market.flat()
         books, before = (account(market, at[None], bertrand_matrix) for at in (x, at_first))
         for firm in (0, 1):

@@ -11,7 +11,7 @@ market is solved beside them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ from mechanism.casefile.policies import GOAL, Policy, followed, known, policy_of
 from mechanism.casefile.policies import policies as every_policy
 from mechanism.casefile.policy_case import PolicyCase
 from mechanism.casefile.schema import MechanismOptions
-from mechanism.casefile.standard import Standard, standard_of, welfare_net
+from mechanism.casefile.standard import CONSUMERS_LOSE, Standard, standard_of, welfare_net
 from mechanism.casefile.types import TypeSpace, type_space
 from mechanism.ranking.contenders import NOT_ASKED, at_rates_kept, known_policies, typed_policies
 from mechanism.ranking.rank import WHY_NOT, Ranked, rank
@@ -156,13 +156,36 @@ def _alike(cases: Sequence[PolicyCase]) -> list[list[int]]:
     return list(found.values())
 
 
-def kept_rates(cases: Sequence[PolicyCase], rates: Array, today: Array, starts: Array) -> Ranked:
-    """Plain subsidies at rates (2, 4) fixed beforehand, ranked beside today's market with levels
-    (C, 4) at C cases in which everything is known, of one cost form and options that differ in the
-    standard's weights alone; equilibria are sought from around the starts (k, C, 4)."""
-    return at_rates_kept(
-        stack([case.market for case in cases]), rates, today, starts, _standard(cases)
-    )
+class KeptFigures(NamedTuple):
+    """Plain subsidies at C cases at rates that were fixed beforehand."""
+
+    levels: Array
+    """(C, 4): what firms choose there; NaN where no equilibrium was found."""
+    value: Array
+    """(C,): V, NaN as before."""
+    today: Array
+    """(C,): that of today's market."""
+    consumers_lose: NDArray[np.bool_]
+    """(C,): whether consumers have less than there."""
+
+
+def kept_rates(
+    cases: Sequence[PolicyCase], rates: Array, today: Array, starts: Array
+) -> KeptFigures:
+    """Plain subsidies at rates (2, 4) fixed beforehand beside today's market with levels (C, 4), at
+    C cases in which everything is known; equilibria are sought from around the starts
+    (k, C, 4)."""
+    levels, value = np.full((len(cases), 4), np.nan), np.full((2, len(cases)), np.nan)
+    lose = np.zeros(len(cases), bool)
+    for same in _alike(cases):
+        some = [cases[i] for i in same]
+        market = stack([case.market for case in some])
+        ranked = at_rates_kept(market, rates, today[same], starts[:, same], _standard(some))
+        books = ranked.contenders[1].expected
+        levels[same] = np.concatenate([books.sharing, books.investment], -1)
+        value[:, same] = ranked.value
+        lose[same] = ranked.why_not[1] == CONSUMERS_LOSE
+    return KeptFigures(levels, value[1], value[0], lose)
 
 
 def _standard(cases: Sequence[PolicyCase]) -> Standard:

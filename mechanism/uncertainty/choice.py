@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from market.model.case import Array
 from mechanism.analysis.many import kept_rates
 from mechanism.casefile.policy_case import PolicyCase
-from mechanism.casefile.standard import CONSUMERS_LOSE
 from mechanism.report.over_draws import (
     RATES,
     FigureOverDraws,
@@ -100,12 +99,11 @@ def _kept(
     here = found.levels[at]
     today, anew = (here[:, found.policies.index(key)] for key in (found.today, RATES))
     starts = np.stack([np.broadcast_to(levels, today.shape), anew, today])
-    ranked = kept_rates([cases[int(k)] for k in at], rates, today, starts)
-    _, solved = (c.solved for c in ranked.contenders)
+    told = kept_rates([cases[int(k)] for k in at], rates, today, starts)
+    solved = np.isfinite(told.value)
     if not solved.any():
         return None
-    now, value = ranked.value[:, solved]
-    lose = ranked.why_not[1, solved] == CONSUMERS_LOSE
+    value, now = told.value[solved], told.today[solved]
     regret = found.most[at][solved] - value
     return KeptRates(
         draws=int(solved.sum()),
@@ -113,7 +111,7 @@ def _kept(
         regret_mean=float(regret.mean()),
         regret_max=float(regret.max()),
         worse_share=float((value < now).mean()),
-        consumers_lose_share=float(lose.mean()),
+        consumers_lose_share=float(told.consumers_lose[solved].mean()),
     )
 
 
