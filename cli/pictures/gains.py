@@ -154,9 +154,8 @@ def _group(
         axes = axes_at(left, top - high_rows - 0.25, wide, high_rows)
         axes.set_xlim(low - before / unit, high + after / unit)
         _bars(axes, party, rows, [row.changes[k] for row in rows])
-        axes.set_title(
-            short(head, int(wide / 0.09)), weight="bold" if n == 0 else "normal", loc="center"
-        )
+        axes.set_title(short(head, max(11, int(wide / 0.09))), loc="center")
+        axes.title.set_fontweight("bold" if n == 0 else "normal")
         if n == 0:
             _names(axes, rows)
         left += wide + 0.12
@@ -200,7 +199,6 @@ def _bars(axes: Axes, party: str, rows: Sequence[Gain], column: Sequence[float |
         )
     axes.axvline(0, color=INK, linewidth=0.7)
     row_axes(axes, [""] * len(rows))
-    axes.locator_params(axis="x", nbins=4)
 
 
 def _names(axes: Axes, rows: Sequence[Gain]) -> None:
