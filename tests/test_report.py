@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from command import Run
 
-from cli.report.document import CHAPTERS, Report, of_case, of_cases
+from cli.pictures.table import pictures_of
+from cli.report.document import CHAPTERS, PLACES, Report, of_case, of_cases
 from cli.report.redaction import MARK, NotRedactable, band, hidden_keys, without_figures
 from cli.report.subject import Subject
 from mechanism.analysis.evaluation import evaluate
@@ -132,6 +133,11 @@ def test_every_chapter_is_there_and_in_the_documentation() -> None:
     page = (ROOT / "docs" / "report.md").read_text(encoding="utf-8")
     table = page.split("## What stands in it")[1].split("\n## ")[0]
     assert re.findall(r"^\| ([^|`]+?) \|", table, re.MULTILINE)[1:] == titles
+
+
+def test_pictures_have_their_places() -> None:
+    assert set(PLACES) <= {picture.name for picture in pictures_of("evaluate")}
+    assert set(PLACES.values()) <= {chapter.key for chapter in CHAPTERS}
 
 
 def test_the_answer_is_that_of_evaluate() -> None:
@@ -261,6 +267,12 @@ def test_what_tells_an_input_is_left_out_with_it(asked: list[str], also: set[str
     assert all(not key.startswith("mechanism") for key in hidden)
     if asked == ["cost.scale[1]"]:
         assert hidden == {"cost.scale"}
+
+
+def test_of_several_cases_every_one_leaves_out_what_tells_an_input() -> None:
+    cases = [load_case(CASES / f"{name}.yaml").resolved for name in ("two_types", "two_vendors")]
+    hidden, _ = hidden_keys(cases, ["types"])
+    assert hidden == {"types.values", "types.probabilities", "cost.spillover"}
 
 
 def test_how_well_an_input_is_known_is_left_out_with_it() -> None:

@@ -68,7 +68,8 @@ def hidden_keys(
 
 def _inputs(case: Json) -> list[str]:
     """The keys of the numbers of a case, and of what is said of how well they are known."""
-    numbers = [key for key in flat(case) if key.split(".")[0] in NUMBERS]
+    # `types` alone is a case without any
+    numbers = [key for key in flat(case) if key.split(".")[0] in NUMBERS and key != "types"]
     doubts = [key for key in case.get("uncertainty") or {} if key != "correlation"]
     return [*numbers, *(f"uncertainty.{key}" for key in doubts)]
 
