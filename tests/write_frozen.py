@@ -93,7 +93,7 @@ VARIED = {
         "--policy",
         "sequential",
     ),
-    "two_types": ("demand.cross_slope=0.3:1.2:4",),
+    "two_types": ("demand.cross_slope=0.3:1.2:4", "--policy", "nash", "--policy", "groves"),
 }
 """The path of `what-if` at these cases, and who is followed along it."""
 
