@@ -12,12 +12,15 @@ from typing import TextIO
 from cli.exit_codes import FAULT, INTERRUPTED, USAGE
 from cli.output.signals import heed, interrupted
 from cli.output.streams import Seen
+from cli.threads import THREADS
 
 
 def run() -> None:
     """Run the command line of this process and leave with its exit code."""
     # what imports make lives to the end: looking for garbage among it only costs time
     gc.set_threshold(200_000, 50, 50)
+    for name, threads in THREADS.items():
+        os.environ.setdefault(name, threads)
     # overflow at extreme input ends in a status, which is what is told
     warnings.simplefilter("ignore", RuntimeWarning)
     for stream in (sys.stdout, sys.stderr):

@@ -18,13 +18,10 @@ from concurrent.futures import CancelledError, Future
 from typing import Any, Protocol
 
 from cli.batch.parts import Refused
+from cli.threads import THREADS
 
 Work = Callable[[int, int], Any]
 """From a range of cases, the second end not included, to their rows."""
-
-THREADS = dict.fromkeys(("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"), "1")
-"""Workers fill the machine by themselves: threads of a linear algebra library inside each would
-only get in each other's way."""
 
 ANSWER = 15
 """Seconds that a cluster's scheduler has to answer."""
