@@ -121,7 +121,7 @@ def of_share(
 
 
 def _saturating(y: Array, gamma: Array) -> Array:
-    return 1 - gamma * (y / (1 + y))
+    return 1 - gamma + gamma / (1 + y)
 
 
 def _saturating_bends(y: Array, gamma: Array) -> tuple[Array, Array]:

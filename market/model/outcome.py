@@ -59,12 +59,14 @@ def _least(values: Array) -> Array:
     return np.asarray(-ROUNDING * np.abs(values).max(-1, keepdims=True))
 
 
-def every_firm_sells(case: Case, x: Array) -> NDArray[np.bool_]:
-    """Whether levels x (..., 4) describe a market (...) at Bertrand prices, without its
+def every_firm_sells(case: Case, x: Array, rule: PriceRule = bertrand_matrix) -> NDArray[np.bool_]:
+    """Whether levels x (..., 4) describe a market (...) when prices follow the rule, without its
     accounts."""
-    margin, F = apply_matrix(bertrand_matrix(case), net_intercept(case, x)), unit_cost(case, x)
-    sells = (margin >= _least(margin)).all(-1)
-    return np.asarray(sells if F is None else sells & (F.value >= _least(F.value)).all(-1))
+    net, F = net_intercept(case, x), unit_cost(case, x)
+    margin = apply_matrix(rule(case), net)
+    kinds = [margin if F is None else margin + F.value, quantity(case, net, margin)]
+    kinds += [] if F is None else [F.value]
+    return np.asarray(np.logical_and.reduce([(kind >= _least(kind)).all(-1) for kind in kinds]))
 
 
 def account(case: Case, x: Array, rule: PriceRule) -> Accounts:

@@ -70,22 +70,79 @@ class Payoff:
     def derivatives(self, x: Array) -> Derivatives:
         """Value, gradient and Hessian in the four levels; lanes lie next to each other in
         memory."""
+        value, gradient, hessian = self._derived(x, bends=True)
+        assert hessian is not None
+        return value, gradient, hessian
+
+    def gradient(self, x: Array) -> tuple[Array, Array]:
+        """Value and gradient alone: what shows whether levels are a solution's."""
+        return self._derived(x, bends=False)[:2]
+
+    def _derived(self, x: Array, bends: bool) -> tuple[Array, Array, Array | None]:
+        """Value, gradient and, where asked, Hessian."""
         case, lanes = self.case, x.shape[:-1]
         s, t = (x[..., 0], x[..., 1]), (x[..., 2], x[..., 3])
-        Q = [[self.benefit[..., i, j] for j in (0, 1)] for i in (0, 1)]
+        Q = [[2 * self.benefit[..., i, j] for j in (0, 1)] for i in (0, 1)]
         N = net_intercept(case, x)
         F = unit_cost(case, x)
         J = self.slopes(x, F)
-        u = [2 * (Q[i][0] * N[..., 0] + Q[i][1] * N[..., 1]) for i in (0, 1)]
-        QJ = [[2 * (Q[i][0] * J[0][v] + Q[i][1] * J[1][v]) for v in range(4)] for i in (0, 1)]
+        u = [Q[i][0] * N[..., 0] + Q[i][1] * N[..., 1] for i in (0, 1)]
         value = (u[0] * N[..., 0] + u[1] * N[..., 1]) / 2
-        gradient, hessian = np.empty((4, *lanes), x.dtype), np.empty((4, 4, *lanes), x.dtype)
+        gradient = np.empty((4, *lanes), x.dtype)
+        hessian = np.empty((4, 4, *lanes), x.dtype) if bends else None
         for v in range(4):
             gradient[v] = u[0] * J[0][v] + u[1] * J[1][v]
-            for w in range(v, 4):  # the upper triangle; the lower follows at the end
-                hessian[v, w] = J[0][v] * QJ[0][w] + J[1][v] * QJ[1][w]
+        if hessian is not None:
+            self._bent(hessian, x, Q, J, u, F)
 
-        # Where N bends; `dearer` is what the payoff loses by a unit cost higher by one.
+        # Investment cost f_i(t_i, y_i), y_i = lambda_c,i t_j s_j / t0, times the weight the agent
+        # bears.
+        costs, useful = cost_derivatives(case, x), usefulness(case)
+        for i, j in ((0, 1), (1, 0)):
+            borne, received = of_firm(self.cost_weight, i), of_firm(useful, i)
+            if not borne.any():
+                continue
+            f, f_t, f_y, f_tt, f_ty, f_yy = (of_firm(c, i) for c in costs)
+            if not (borne == 1).all():
+                f, f_t, f_y, f_tt, f_ty, f_yy = (borne * c for c in (f, f_t, f_y, f_tt, f_ty, f_yy))
+            f_y = received * f_y  # the derivative in the product t_j s_j
+            value = value - f
+            gradient[j] -= f_y * t[j]
+            gradient[2 + j] -= f_y * s[j]
+            gradient[2 + i] -= f_t
+            if hessian is None:
+                continue
+            f_ty, f_yy = received * f_ty, received**2 * f_yy
+            hessian[j, j] -= f_yy * t[j] ** 2
+            hessian[j, 2 + j] -= f_yy * t[j] * s[j] + f_y
+            hessian[2 + j, 2 + j] -= f_yy * s[j] ** 2
+            hessian[2 + i, 2 + i] -= f_tt
+            hessian[j, 2 + i] -= f_ty * t[j]
+            hessian[2, 3] -= f_ty * s[j]
+        gradient = np.moveaxis(gradient, 0, -1)
+        if hessian is None:
+            return value, gradient, None
+        for v, w in PAIRS:
+            hessian[w, v] = hessian[v, w]
+        return value, gradient, np.moveaxis(hessian, (0, 1), (-2, -1))
+
+    def _bent(
+        self,
+        hessian: Array,
+        x: Array,
+        Q: list[list[Array]],
+        J: list[list[Array]],
+        u: list[Array],
+        F: UnitCostTerms | None,
+    ) -> None:
+        """Write into the upper triangle of a Hessian (4, 4, ...) what is not investment cost: how
+        the quadratic form bends, and where N does; `dearer` is what the payoff loses by a unit cost
+        higher by one."""
+        case, s, t = self.case, (x[..., 0], x[..., 1]), (x[..., 2], x[..., 3])
+        QJ = [[Q[i][0] * J[0][v] + Q[i][1] * J[1][v] for v in range(4)] for i in (0, 1)]
+        for v in range(4):
+            for w in range(v, 4):
+                hessian[v, w] = J[0][v] * QJ[0][w] + J[1][v] * QJ[1][w]
         hessian[0, 1] += (
             of_firm(case.leakage_interaction, 0) * u[0]
             + of_firm(case.leakage_interaction, 1) * u[1]
@@ -109,40 +166,12 @@ class Payoff:
                     dearer[..., i] * of_firm(F.left, i) * of_firm(F.parameters.curvature, i)
                 )
 
-        # Investment cost f_i(t_i, y_i), y_i = lambda_c,i t_j s_j / t0, times the weight the agent
-        # bears.
-        costs, useful = cost_derivatives(case, x), usefulness(case)
-        for i, j in ((0, 1), (1, 0)):
-            borne, received = of_firm(self.cost_weight, i), of_firm(useful, i)
-            if not borne.any():
-                continue
-            f, f_t, f_y, f_tt, f_ty, f_yy = (borne * of_firm(c, i) for c in costs)
-            # derivatives in the product t_j s_j
-            f_y, f_ty, f_yy = (
-                received * f_y,
-                received * f_ty,
-                received**2 * f_yy,
-            )
-            value = value - f
-            gradient[j] -= f_y * t[j]
-            gradient[2 + j] -= f_y * s[j]
-            gradient[2 + i] -= f_t
-            hessian[j, j] -= f_yy * t[j] ** 2
-            hessian[j, 2 + j] -= f_yy * t[j] * s[j] + f_y
-            hessian[2 + j, 2 + j] -= f_yy * s[j] ** 2
-            hessian[2 + i, 2 + i] -= f_tt
-            hessian[j, 2 + i] -= f_ty * t[j]
-            hessian[2, 3] -= f_ty * s[j]
-        for v, w in PAIRS:
-            hessian[w, v] = hessian[v, w]
-        return value, np.moveaxis(gradient, 0, -1), np.moveaxis(hessian, (0, 1), (-2, -1))
-
     def slopes(self, x: Array, F: UnitCostTerms | None) -> list[list[Array]]:
         """The gradients of both firms' net intercepts in the four levels; F is what units cost
         there."""
         case = self.case
         s, t = (x[..., 0], x[..., 1]), (x[..., 2], x[..., 3])
-        one = np.ones_like(s[0])
+        one: Any = 1.0
         J = [[one] * 4, [one] * 4]
         for i, j in ((0, 1), (1, 0)):
             spill, together = (

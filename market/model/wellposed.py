@@ -301,56 +301,86 @@ def _each(values: Array, digits: int = DIGITS) -> str:
     return texts[0] if len(set(texts)) == 1 else f"[{', '.join(texts)}]"
 
 
-def zero_unit_cost_pays(payoff: Payoff, value: float) -> bool:
+def zero_unit_cost_pays(payoff: Payoff, value: Array) -> NDArray[np.bool_]:
     """Whether a sole chooser would rather drive a firm's unit cost down to zero, t_j s_j = c /
-    lambdahat, than take this value.
+    lambdahat, than take these values (L,), in the L markets of a flat case.
 
     A unit cost cannot be negative, so such an optimum is none of the model's. Searched on a grid
     over those levels that closes in on its best point.
     """
-    F = payoff.case.unit_cost
+    F, pays = payoff.case.unit_cost, np.zeros(len(value), bool)
     if F is None or not np.any(F.spillover):
-        return False
-    most = rival(_most_received(payoff.case)).reshape(2)  # of t_i s_i, by giver
-    cap = np.broadcast_to(payoff.case.investment_cap, (1, 2))[0]
-    saves = rival(F.spillover + np.zeros(2)).reshape(2) > 0
-    for giver in map(int, np.flatnonzero(saves & (most < cap))):
-        enough = float(most[giver])
-        far = max(20 * enough, FAR)
-        own = np.geomspace(enough, min(cap[giver], far), 25)
-        others = np.concatenate([[0.0], np.geomspace(min(enough, 1.0) / 50, far, 25)])
-        points = np.stack(np.meshgrid(own, np.linspace(0, 1, 11), others, indexing="ij"), -1)
-        points = points.reshape(-1, 3)
-        # Between two points of a grid over all sizes a payoff may rise and fall: the best of them
-        # is closed in on.
-        for step in (0.5, 0.25, 0.12, 0.06, 0.03, 0.015):
-            values = _worth_at_nil_cost(payoff, giver, most, points)
-            if (values > value).any():
-                return True
-            t, s, t_other = points[values.argmax()]
-            factors = np.exp(step * np.linspace(-1, 1, 9))
-            points = np.stack(
-                np.meshgrid(
-                    np.clip(t * factors, enough, cap[giver]),
-                    np.clip(s + step * np.linspace(-0.2, 0.2, 5), 0.0, 1.0),
-                    t_other * factors,
-                    indexing="ij",
-                ),
-                -1,
-            ).reshape(-1, 3)
-    return False
+        return pays
+    equal = payoff.case.symmetric()
+    saves = rival(F.spillover + np.zeros(2)) > 0  # by giver
+    most = rival(_most_received(payoff.case)) + np.zeros((len(value), 2))  # of t_i s_i, by giver
+    cap = payoff.case.investment_cap + np.zeros((len(value), 2))
+    for giver in (0,) if equal else (0, 1):
+        asked = np.flatnonzero((saves & (most < cap))[:, giver] & ~pays)
+        for k in range(0, len(asked), AT_NIL):
+            some = asked[k : k + AT_NIL]
+            pays[some] = _pays_at_nil_cost(
+                payoff.take(some), giver, most[some], cap[some], value[some]
+            )
+    return pays
 
 
-def _worth_at_nil_cost(payoff: Payoff, giver: int, most: Array, points: Array) -> Array:
-    """A sole chooser's payoff (n,) at points (n, 3): the giver's investment, with the sharing that
-    makes its rival's unit cost nil, and the rival's sharing and investment; -inf where a firm would
-    not sell. `most` (2,) is what either may give before a unit cost is nil."""
-    other, cap = 1 - giver, np.broadcast_to(payoff.case.investment_cap, (1, 2))[0]
-    t, s, t_other = points.T
-    x = np.empty((len(points), 4))
-    x[:, giver], x[:, 2 + giver] = np.minimum(most[giver] / t, 1.0), t
-    x[:, other] = np.minimum(s, most[other] / np.maximum(t_other, 1e-300))
-    x[:, 2 + other] = np.minimum(t_other, cap[other])
+def _pays_at_nil_cost(
+    payoff: Payoff, giver: int, most: Array, cap: Array, value: Array
+) -> NDArray[np.bool_]:
+    """The same in a few markets (L,) where one firm gives so much that its rival's unit cost is
+    nil: what either may give before it is, and its cap, are (L, 2)."""
+    at = Payoff(
+        case=payoff.case.map(lambda a: a[:, None]),
+        benefit=payoff.benefit[:, None],
+        cost_weight=payoff.cost_weight,
+    )
+    enough, capped = most[:, giver, None], cap[:, giver, None]
+    far = np.maximum(20 * enough, FAR)
+    own = np.geomspace(enough[:, 0], np.minimum(capped, far)[:, 0], 25, axis=-1)
+    little = np.minimum(enough, 1.0)[:, 0] / 50
+    others = np.concatenate([0 * enough, np.geomspace(little, far[:, 0], 25, axis=-1)], -1)
+    points = _grid(own, np.linspace(0, 1, 11)[None], others)
+    pays = np.zeros(len(value), bool)
+    # Between two points of a grid over all sizes a payoff may rise and fall: the best of them is
+    # closed in on.
+    for step in (0.5, 0.25, 0.12, 0.06, 0.03, 0.0):
+        values = _worth_at_nil_cost(at, giver, most[:, None], cap[:, None], points)
+        pays |= (values > value[:, None]).any(-1)
+        if not step or pays.all():
+            break
+        best = np.take_along_axis(points, values.argmax(-1)[:, None, None], 1)
+        t, s, t_other = np.moveaxis(best, -1, 0)
+        factors = np.exp(step * np.linspace(-1, 1, 9))
+        points = _grid(
+            np.clip(t * factors, enough, capped),
+            np.clip(s + step * np.linspace(-0.2, 0.2, 5), 0.0, 1.0),
+            t_other * factors,
+        )
+    return pays
+
+
+def _grid(*axes: Array) -> Array:
+    """All combinations (L, n, 3) of values (L or 1, m) along three axes."""
+    t, s, t_other = axes
+    whole = np.broadcast_arrays(t[:, :, None, None], s[:, None, :, None], t_other[:, None, None, :])
+    return np.moveaxis(np.stack(whole), 0, -1).reshape(len(t), -1, 3)
+
+
+AT_NIL = 8
+"""Markets in which levels at a nil unit cost are looked at together."""
+
+
+def _worth_at_nil_cost(payoff: Payoff, giver: int, most: Array, cap: Array, points: Array) -> Array:
+    """A sole chooser's payoff (L, n) at points (L, n, 3): the giver's investment, with the sharing
+    that makes its rival's unit cost nil, and the rival's sharing and investment; -inf where a firm
+    would not sell. `most` and `cap` are (L, 1, 2), of firms."""
+    other = 1 - giver
+    t, s, t_other = np.moveaxis(points, -1, 0)
+    x = np.moveaxis(np.empty((4, *t.shape)), 0, -1)
+    x[..., giver], x[..., 2 + giver] = np.minimum(most[..., giver] / t, 1.0), t
+    x[..., other] = np.minimum(s, most[..., other] / np.maximum(t_other, 1e-300))
+    x[..., 2 + other] = np.minimum(t_other, cap[..., other])
     sells = (net_intercept(payoff.case, x) >= 0).all(-1)
     return np.where(sells, payoff.value(x), -np.inf)
 

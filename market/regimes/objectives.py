@@ -17,12 +17,13 @@ BOTH = np.ones((1, 2))
 
 
 def level_bounds(
-    case: Case, lanes: int, sharing_range: tuple[float, float] = (0.0, 1.0)
+    case: Case, lanes: int | tuple[int, ...], sharing_range: tuple[float, float] = (0.0, 1.0)
 ) -> tuple[Array, Array]:
-    """Lower and upper bounds (lanes, 4) of the levels."""
-    lower, upper = np.zeros((lanes, 4)), np.empty((lanes, 4))
-    lower[:, SHARING], upper[:, SHARING] = sharing_range
-    upper[:, INVESTMENT] = case.investment_cap
+    """Lower and upper bounds (lanes, 4) of the levels; `lanes` may be several axes."""
+    shape = lanes if isinstance(lanes, tuple) else (lanes,)
+    lower, upper = np.zeros((*shape, 4)), np.empty((*shape, 4))
+    lower[..., SHARING], upper[..., SHARING] = sharing_range
+    upper[..., INVESTMENT] = case.investment_cap
     return lower, upper
 
 

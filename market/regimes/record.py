@@ -133,8 +133,8 @@ def restored(found: Outcomes, units: NaturalUnits) -> Outcomes:
     lanes = len(found.status)
     money, quantity = (np.broadcast_to(a, (lanes, 1)) for a in (units.money, units.quantity))
     scale = np.concatenate([np.ones((lanes, 2)), quantity, quantity], -1)
-    others = np.empty(lanes, object)
-    for lane, listed in enumerate(found.others):
+    others, left_out = found.others.copy(), found.leaving_out.copy()
+    for lane in np.flatnonzero(found.others.astype(bool)):
         others[lane] = tuple(
             replace(
                 other,
@@ -142,14 +142,11 @@ def restored(found: Outcomes, units: NaturalUnits) -> Outcomes:
                 profit=other.profit * money[lane],
                 welfare=float(other.welfare * money[lane, 0]),
             )
-            for other in listed
+            for other in found.others[lane]
         )
-    left_out = np.empty(lanes, object)
-    for lane, one in enumerate(found.leaving_out):
-        unit = float(money[lane, 0])
-        left_out[lane] = one and replace(
-            one, value=one.value * unit, every_firm=one.every_firm * unit
-        )
+    for lane in np.flatnonzero(found.leaving_out.astype(bool)):
+        unit, one = float(money[lane, 0]), found.leaving_out[lane]
+        left_out[lane] = replace(one, value=one.value * unit, every_firm=one.every_firm * unit)
     return replace(
         found,
         levels=found.levels * scale,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from market.certify.uniqueness import symmetric_levels
 from market.model.case import INVESTMENT, SHARING, Array, Case
-from market.model.outcome import ROUNDING, account
+from market.model.outcome import ROUNDING, account, every_firm_sells
 from market.model.payoff import Payoff
 from market.model.pricing import revenue_matrices
 from market.model.wellposed import zero_unit_cost_pays
@@ -37,6 +37,9 @@ exchange outgrows the market they began with; best replies run away from these."
 
 FEW_STEPS = 20
 """Newton's steps to equilibria from levels all over: what takes longer mostly wanders."""
+
+LED_BLOCK = 128
+"""Markets with a leader that are searched together: every one takes a grid of first moves."""
 
 SEVERAL_STARTS = (1.0, 0.3, 10.0)
 """Multiples of what firms would invest alone from which equilibria of staged games are searched."""
@@ -111,7 +114,7 @@ def optima(
     size = np.maximum(1.0, np.abs(end.value))
     held = on_bound(end.x, lower, tolerances) | on_bound(end.x, upper, tolerances)
     holds = at_rest(end.x, end.hessian, held, end.residual, size, tolerances)
-    market = account(payoff.case, end.x, regime.prices).describes_market
+    market = every_firm_sells(payoff.case, end.x, regime.prices)
     curvature = np.full(len(lane), np.nan)
     if curved:
         curvature[holds] = free_curvature(end.hessian[holds], held[holds])
@@ -137,9 +140,7 @@ def _runs_after_zero_unit_cost(payoff: Payoff, found: Points, lanes: int) -> NDA
         return np.zeros(len(found.lane), bool)
     top = np.full(lanes, -np.inf)
     np.maximum.at(top, found.lane, np.where(found.holds & found.market, found.worth, -np.inf))
-    refused = np.array(
-        [zero_unit_cost_pays(payoff.take([one]), float(top[one])) for one in range(lanes)], bool
-    )
+    refused = zero_unit_cost_pays(payoff, top)
     return np.asarray(refused[found.lane])
 
 
@@ -212,19 +213,24 @@ def staged(
     thoroughly: bool = False,
 ) -> Points:
     """What the first movers of a game in stages commit, in every lane of a flat case."""
+    parts = []
+    for rows in _blocks(lanes, regime.block if regime.leader is None else LED_BLOCK):
+        some = np.arange(lanes)[rows]
+        found = _staged(case.take(some), regime, len(some), tolerances, thoroughly)
+        parts.append(replace(found, lane=some[found.lane]))
+    return Points.joined(parts)
+
+
+def _staged(
+    case: Case, regime: Regime, lanes: int, tolerances: Tolerances, thoroughly: bool
+) -> Points:
     if regime.leader is not None:
         return lead(case, lanes, regime.leader, tolerances)
     if regime.agreed:
         return agree(case, lanes, FINE_SIDE if thoroughly else SIDE, tolerances)
-    start, lane = (
-        np.repeat(SEVERAL_STARTS, lanes)[:, None],
-        np.tile(np.arange(lanes), len(SEVERAL_STARTS)),
-    )
-    parts = []
-    for rows in _blocks(len(lane), regime.block):
-        found = invest_first(case.take(lane[rows]), len(lane[rows]), start[rows], tolerances)
-        parts.append(Points(**{**vars(found), "lane": lane[rows]}))
-    return Points.joined(parts)
+    lane = np.tile(np.arange(lanes), len(SEVERAL_STARTS))
+    start = np.repeat(SEVERAL_STARTS, lanes)[:, None]
+    return replace(invest_first(case.take(lane), len(lane), start, tolerances), lane=lane)
 
 
 def _game_starts(case: Case, regime: Regime, lanes: int) -> Array:

@@ -348,14 +348,14 @@ def _with_what_seems_better(
 
     best, driven = reached(points), None
     payoff = sole_payoff(market.case, regime)
-    refused = zero_unit_cost_pays(payoff, best)  # what climbs run after
+    refused = bool(zero_unit_cost_pays(payoff, np.array([best]))[0])  # what climbs run after
     seems = bool((points.worth[points.holds | ~points.market] > _more_than(best)).any())
     if seems or refused or not np.isfinite(best) or market.endless:
         more, driven = _with_every_firm(market, regime, tolerances)
         points = Points.joined([points, more])
         best = reached(points)
     limit = -np.inf if driven is None else float(driven.value[0])
-    if refused and zero_unit_cost_pays(payoff, max(best, limit)):
+    if refused and zero_unit_cost_pays(payoff, np.array([max(best, limit)]))[0]:
         why = explain_zero_unit_cost(market.own, regime.maximised)
         return points, _failed("infeasible", why)
     return points, driven if limit > _more_than(best) else None

@@ -66,6 +66,16 @@ def _solve_definite(matrix: Array, vector: Array) -> tuple[Array, NDArray[np.boo
     return right.T, definite
 
 
+def definite_step(
+    hessian: Array, gradient: Array, held: NDArray[np.bool_]
+) -> tuple[Array, NDArray[np.bool_]]:
+    """Newton's step -H^-1 g (L, n) on the variables not held, and where H is negative definite on
+    them; elsewhere the step leads nowhere in particular. What is held does not move."""
+    if held.any():
+        hessian, gradient = free_system(hessian, gradient, held)
+    return _solve_definite(-hessian, gradient)
+
+
 def solve_general(matrix: Array, vector: Array) -> Array:
     """Solve square systems (L, n, n) x = (L, n); the least-norm answer where one is singular.
 

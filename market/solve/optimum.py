@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from market.solve.lanes import pick, together
-from market.solve.linear import ascent_direction, free_system
+from market.solve.linear import ascent_direction, definite_step, free_system
 from market.solve.tolerances import DEFAULT, Tolerances
 
 Array = NDArray[np.float64]
@@ -36,6 +36,18 @@ class Objective(Protocol):
         ...
 
 
+class Sloped(Protocol):
+    """What a sweep needs: derivatives, and the gradient alone."""
+
+    def derivatives(self, x: Array) -> tuple[Array, Array, Array]:
+        """Payoffs (L,), gradients (L, n) and Hessians (L, n, n)."""
+        ...
+
+    def gradient(self, x: Array) -> tuple[Array, Array]:
+        """Payoffs (L,) and gradients (L, n) at points (L, n)."""
+        ...
+
+
 BLOCK = 4096
 """Lanes climbed together: more would not fit the processor's cache."""
 EARLY = 10
@@ -43,6 +55,10 @@ EARLY = 10
 ARRIVED = 1e-2
 """Newton step, per variable and scaled by max(1, |x|), beyond which a climb that stalls has arrived
 nowhere."""
+SWEEPS = 4
+"""Newton steps after which a lane that began near its maximum is left to a climb."""
+FEW = 8
+"""One in how many lanes on its way is too few to step in all."""
 SHORTEST = 1e-12
 """Share of Newton's step below which there is nothing to gain along it."""
 
@@ -148,6 +164,33 @@ def maximise(
         ]
         left = np.concatenate(unfinished) if unfinished else left
     return end
+
+
+def swept(
+    objective: Sloped, start: Array, lower: Array, upper: Array, tolerances: Tolerances = DEFAULT
+) -> tuple[Array, Array, Array, NDArray[np.bool_]]:
+    """Where few Newton steps lead all lanes at once from starts (L, n) near local maxima over their
+    boxes: points (L, n), payoffs, residuals (L,) and which lanes have arrived. No step is tried or
+    shortened, and no lane depends on another: one that has not arrived is for `maximise`, and so
+    are all while few have far to go."""
+    x, lower, upper = together(np.clip(start, lower, upper)), together(lower), together(upper)
+    value, gradient = objective.gradient(x)
+    residual = _residual(x, value, gradient, lower, upper)
+    arrived = residual <= tolerances.arrived
+    for _ in range(SWEEPS):
+        if FEW * np.count_nonzero(~arrived) < len(x):
+            break
+        hessian = objective.derivatives(x)[2]
+        near = np.minimum(1e-6, residual)[:, None]
+        to_lower = (x - lower <= near) & (gradient < 0)
+        to_upper = (upper - x <= near) & (gradient > 0)
+        step, bends = definite_step(hessian, gradient, to_lower | to_upper)
+        new = np.where(to_lower, lower, np.where(to_upper, upper, np.clip(x + step, lower, upper)))
+        x = np.where((arrived | ~bends)[:, None], x, new)
+        value, gradient = objective.gradient(x)
+        residual = _residual(x, value, gradient, lower, upper)
+        arrived = residual <= tolerances.arrived
+    return x, value, residual, arrived
 
 
 def _climb(

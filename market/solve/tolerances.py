@@ -12,6 +12,9 @@ class Tolerances:
 
     target: float = 1e-13
     """Projected gradient, scaled, at which an iteration stops at once."""
+    arrived: float = 1e-12
+    """Projected gradient, scaled, at which a point reached from neighbours' solutions is left as it
+    is."""
     step: float = 1e-9
     """Newton step, per level and scaled by max(1, |level|), up to which an iteration may stop."""
     residual: float = 1e-9

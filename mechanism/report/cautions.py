@@ -28,7 +28,7 @@ from mechanism.ranking.agreements import Breaking, breaking
 from mechanism.ranking.recommendation import Caution
 from mechanism.rates.instruments import rates_in, subsidised_game
 from mechanism.report.words import Words, amount, listed
-from mechanism.scheme.allocation import allocate, at_pairs
+from mechanism.scheme.allocation import allocate, case_at_pairs
 from mechanism.scheme.full_information import NEAR
 
 if TYPE_CHECKING:
@@ -497,7 +497,7 @@ def held_together(found: Evaluation, row: ComparisonRow) -> Breaking | None:
     if not (np.isfinite(agreed).all() and np.isfinite(today).all()):
         return None
     return breaking(
-        at_pairs(case, types.types, first, second, types.parameter),
+        case_at_pairs(case, types.types, types.parameter).flat(),
         regime,
         agreed,
         today,

@@ -1,11 +1,11 @@
 """The levels a regime assigns to every pair of types, in any number of markets: x*(r_1, r_2) for
 reports, and the benchmarks for true types.
 
-A few pairs along each axis, the anchors, are searched. All others start from the polynomial through
-the anchors' levels and are finished together, each with its residual and, in games, its regret
-checked. Where an anchor has several optima or equilibria, or levels jump between anchors, every
-pair starts from the nearest anchor and from a few of all the solutions met, since branches cross or
-end somewhere; a pair at which nothing holds is searched thoroughly, alone.
+A few pairs along each axis, the anchors, are searched. All pairs then start from the polynomial
+through the anchors' levels, over a finer grid, and are finished together, each with its residual
+and, in games, its regret checked. Where an anchor has several optima or equilibria, or levels jump
+between anchors, every pair starts from the nearest anchor and from a few of all the solutions met,
+since branches cross or end somewhere; a pair at which nothing holds is searched thoroughly, alone.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from numpy.typing import NDArray
 
 from market.model.case import Array, Case
 from market.model.outcome import exchanged
-from market.regimes import REGIMES, Outcomes, solve_lanes
-from market.regimes.record import joined, part
+from market.regimes import REGIMES, Outcomes, Regime, solve_lanes
+from market.regimes.carried import carried
+from market.regimes.record import joined
+from market.regimes.table import needed_scale, unbounded
 from market.solve.tolerances import DEFAULT, Tolerances
 from mechanism.casefile.policies import GOAL
 from mechanism.casefile.types import interchangeable
@@ -29,6 +31,10 @@ Index = NDArray[np.intp]
 
 ANCHORS = 5
 """Points along each axis of types at which levels are searched."""
+
+FINE = 13
+"""The same of the points carried from there first, through which a polynomial is right to the last
+digits but where bounds switch."""
 
 JUMP = 0.6
 """Share of a level's range over the anchors beyond which one step is a jump."""
@@ -104,17 +110,6 @@ def per_firm(values: Array) -> Array:
     return np.stack([values[..., 0], np.swapaxes(values[..., 1], -1, -2)])
 
 
-def at_pairs(
-    case: Case, points: Array, first: Index, second: Index, parameter: str = "cost_spillover"
-) -> Case:
-    """The C markets of a flat case at these pairs of points, lanes a market's pairs together."""
-    one, other = each_firms(points)
-    C, pairs = len(case.cost_scale), np.column_stack([one[first], other[second]])
-    return case.take(np.repeat(np.arange(C), len(pairs))).with_parameter(
-        parameter, np.tile(pairs, (C, 1))
-    )
-
-
 def allocate(
     case: Case, points: Array, key: str = GOAL, parameter: str = "cost_spillover"
 ) -> Allocation:
@@ -141,99 +136,192 @@ def levels_over_pairs(
     """
     regime, C, M = REGIMES[key], len(case.cost_scale), points.shape[-1]
     symmetric = interchangeable(case, points, parameter)
-    first, second = _pairs(M, symmetric)
-    lanes = at_pairs(case, points, first, second, parameter)
-    few = (
-        np.arange(M)
-        if regime.staged
-        else np.unique(np.round(np.linspace(0, M - 1, min(M, ANCHORS))).astype(np.intp))
-    )
-    anchor = np.isin(first, few) & np.isin(second, few)
-    lost = np.zeros(C, bool)
-    at_anchor, elsewhere = (np.flatnonzero(np.tile(which, C)) for which in (anchor, ~anchor))
-
-    def thoroughly(which: Index, found: Outcomes, left: NDArray[np.bool_]) -> Outcomes:
-        """With these lanes searched thoroughly, each alone, up to the first of every market that
-        has no solution: a regime that is missing at one pair is used at none."""
-        parts: list[tuple[Any, Outcomes]] = [(slice(None), found)]
-        for at in () if plain else np.flatnonzero(left):
-            if lost[market := which[at] // len(first)]:
-                continue
-            alone = solve_lanes(
-                lanes.take(which[[at]]), regime, 1, prove=True, tolerances=tolerances
-            )
-            lost[market] = not alone.solved[0]
-            parts.append(([at], alone))
-        return joined(len(which), parts) if len(parts) > 1 else found
-
-    searched = solve_lanes(lanes.take(at_anchor), regime, len(at_anchor), tolerances=tolerances)
-    searched = thoroughly(at_anchor, searched, ~searched.plain)
-    found, several = [(at_anchor, searched)], searched.several.reshape(C, -1)
+    grid = _Grid.of(points, symmetric)
+    work = _Work(case, parameter, grid.pairs, regime, plain, tolerances)
+    few = np.arange(M) if regime.staged else _anchors(points, ANCHORS)
+    anchor = grid.within(few)
+    at_anchor = np.flatnonzero(np.tile(anchor, C))
+    # What payoffs gain far out is convex in types, and what remains of costs falls in them: where
+    # they are bounded at the corners of the square they are at all pairs.
+    corners = work.at(np.flatnonzero(np.tile(grid.within(np.array([0, M - 1])), C)))
+    scale = needed_scale(corners, regime, every_firm=False)
+    endless = np.asarray(unbounded(corners, scale).reshape(C, -1).any(1))
+    bounded = not endless.any()
+    searched = work.solved(at_anchor, None, bounded)
+    searched = work.settle(at_anchor, searched, ~searched.plain)
+    several = searched.several.reshape(C, -1)
     known = searched.levels.reshape(C, -1, 4)
-    square = _square(
-        known,
-        np.searchsorted(few, first[anchor]),
-        np.searchsorted(few, second[anchor]),
-        len(few),
-        symmetric,
-    )
-    crossing = np.asarray(several.any(1) | (_jumps(square) & (len(elsewhere) > 0)))
-    refused = (searched.status == "infeasible").reshape(C, -1).any(1)
-    near = _nearest(points, first, second, anchor)
-    nearest = _filled(points, first, second, anchor, known)[:, near]
-    apart = crossing & (not plain) & (len(elsewhere) > 0)
+    square = grid.square(known, few)
+    between = not anchor.all()
+    crossing = np.asarray(several.any(1) | (_jumps(square) & between))
+    near = _beside(points, few, grid.first, grid.second, anchor)
+    filled = _filled(points, grid.first, grid.second, anchor, known)
+    apart = crossing & (not plain) & between
     simple = np.flatnonzero(~apart)
-    if len(elsewhere) and len(simple):
-        through = _polynomial(points, few, square)[:, first[~anchor], second[~anchor]]
-        smooth = np.isfinite(through).all((1, 2)) & ~crossing
-        starts = np.where(smooth[:, None, None], through, nearest[:, ~anchor])[simple]
-        which = elsewhere.reshape(C, -1)[simple].ravel()
-        ends = solve_lanes(
-            lanes.take(which),
-            regime,
-            len(which),
-            starts=starts.reshape(1, -1, 4),
-            tolerances=tolerances,
-        )
-        found.append((which, thoroughly(which, ends, ~ends.plain)))
+    if between and len(simple):
+        smooth = (np.isfinite(square).all((1, 2, 3)) & ~crossing)[simple]
+        starts = filled[simple][:, near]
+        work.carry(grid, points, few, square[simple], simple, smooth, starts, endless)
+    refused = (searched.status == "infeasible").reshape(C, -1).any(1)
     for c in np.flatnonzero(apart):
         met = [
             *known[c],
             *(other.levels for some in searched.others.reshape(C, -1)[c] for other in some),
         ]
+        beside = filled[c][near]
         tries = np.stack(
-            [nearest[c], *(np.broadcast_to(x, nearest[c].shape) for x in _spread(np.array(met)))]
+            [beside, *(np.broadcast_to(x, beside.shape) for x in _spread(np.array(met)))]
         )
-        which = c * len(first) + np.arange(len(first))
-        ends = solve_lanes(
-            lanes.take(which), regime, len(which), starts=tries, tolerances=tolerances
-        )
+        which = c * len(near) + np.arange(len(near))
+        # nothing better is known where an anchor has no solution
+        asked = ~np.isin(which, at_anchor[~searched.solved])
+        ends = work.solved(which[asked], tries[:, asked], bounded)
         # Where an anchor's optimum is none of a market, what climbs from neighbours find elsewhere
         # may be none either.
         left = np.where(refused[c], ends.status != "unbounded", ~ends.solved & ~ends.plain)
-        unsolved = np.isin(which, at_anchor[~searched.solved])  # nothing better is known there
-        better = thoroughly(which, ends, left & ~unsolved)
-        found.append((which[~unsolved], part(better, ~unsolved)))
-    out = joined(C * len(first), found)
-    columns = {
-        "levels": out.levels,
-        "residual": out.residual,
-        "regret": out.regret,
-        "several": several[:, near],
-    }
-    planes = {
-        name: _square(values.reshape(C, len(first), -1), first, second, M, symmetric)
-        for name, values in columns.items()
-    }
-    return Allocation(**planes, plain=~crossing & out.solved.reshape(C, -1).all(1))
+        work.settle(which[asked], ends, left)
+    columns = (work.levels, work.residual, work.regret, several[:, near])
+    planes = (grid.square(values.reshape(C, len(near), -1)) for values in columns)
+    solved = np.isfinite(work.levels).all(-1).reshape(C, -1).all(1)
+    return Allocation(
+        **dict(zip(("levels", "residual", "regret", "several"), planes, strict=True)),
+        plain=~crossing & solved,
+    )
 
 
-def _pairs(size: int, symmetric: bool) -> tuple[Index, Index]:
-    """All pairs of points; for equal firms, whose pair (r, r') is the pair (r', r) with the firms
-    exchanged, one of each two."""
-    first, second = (i.ravel() for i in np.indices((size, size)))
-    kept = (first >= second) | (not symmetric)
-    return first[kept], second[kept]
+@dataclass(frozen=True)
+class _Grid:
+    """The pairs of a grid of points at which levels are sought: all of them or, for equal firms,
+    whose pair (r, r') is the pair (r', r) with the firms exchanged, one of each two."""
+
+    pairs: Array
+    """(P, 2): the points of both firms."""
+    first: Index
+    """(P,): their places."""
+    second: Index
+    symmetric: bool
+
+    @classmethod
+    def of(cls, points: Array, symmetric: bool) -> _Grid:
+        """The grid over points (M,) or (2, M)."""
+        first, second = (i.ravel() for i in np.indices((points.shape[-1],) * 2))
+        kept = (first >= second) | (not symmetric)
+        first, second = first[kept], second[kept]
+        one, other = each_firms(points)
+        return cls(np.column_stack([one[first], other[second]]), first, second, symmetric)
+
+    def within(self, few: Index) -> NDArray[np.bool_]:
+        """(P,): which pairs are of these points alone."""
+        return np.isin(self.first, few) & np.isin(self.second, few)
+
+    def square(self, values: NDArray[Any], few: Index | None = None) -> NDArray[Any]:
+        """Values (C, P, 4) or (C, P, 1) as (C, M, M, 4) or (C, M, M), of equal firms also at
+        exchanged pairs; or those of the pairs of a few points alone."""
+        first, second, size = self.first, self.second, int(self.first.max()) + 1
+        if few is not None:
+            some, size = self.within(few), len(few)
+            first, second = (np.searchsorted(few, i[some]) for i in (first, second))
+        lanes, _, width = values.shape
+        out = np.moveaxis(np.empty((width, lanes, size, size), values.dtype), 0, -1)
+        if self.symmetric:
+            out[:, second, first] = exchanged(values) if width > 1 else values
+        out[:, first, second] = values
+        return out if width > 1 else out[..., 0]
+
+
+class _Work:
+    """What is known of a regime at the P pairs of each of C markets, a market's pairs together, and
+    the ways to know more."""
+
+    def __init__(
+        self,
+        case: Case,
+        parameter: str,
+        pairs: Array,
+        regime: Regime,
+        plain: bool,
+        tolerances: Tolerances,
+    ) -> None:
+        self.case, self.parameter, self.pairs = case, parameter, pairs
+        self.regime, self.plain, self.tolerances = regime, plain, tolerances
+        C, P = len(case.cost_scale), len(pairs)
+        self.levels = np.full((C * P, 4), np.nan)
+        self.residual, self.regret = np.full(C * P, np.nan), np.full(C * P, np.nan)
+        self.lost = np.zeros(C, bool)
+
+    def at(self, which: Index) -> Case:
+        """The markets at these of all C * P pairs, in lanes."""
+        P = len(self.pairs)
+        return self.case.take(which // P).with_parameter(self.parameter, self.pairs[which % P])
+
+    def solved(self, which: Index, starts: Array | None, bounded: bool) -> Outcomes:
+        """Their outcomes, searched or from starts (m, L, 4)."""
+        return solve_lanes(
+            self.at(which),
+            self.regime,
+            len(which),
+            starts=starts,
+            bounded=bounded,
+            tolerances=self.tolerances,
+        )
+
+    def settle(self, which: Index, found: Outcomes, left: NDArray[np.bool_]) -> Outcomes:
+        """Write down what was found in these lanes, those left searched thoroughly, each alone, up
+        to the first of every market that has no solution: a regime that is missing at one pair is
+        used at none."""
+        parts: list[tuple[Any, Outcomes]] = [(slice(None), found)]
+        for k in () if self.plain else np.flatnonzero(left):
+            if self.lost[market := which[k] // len(self.pairs)]:
+                continue
+            lane = self.at(which[[k]])
+            alone = solve_lanes(lane, self.regime, 1, prove=True, tolerances=self.tolerances)
+            self.lost[market] = not alone.solved[0]
+            parts.append(([k], alone))
+        found = joined(len(which), parts) if len(parts) > 1 else found
+        self.levels[which], self.residual[which] = found.levels, found.residual
+        self.regret[which] = found.regret
+        return found
+
+    def carry(
+        self,
+        grid: _Grid,
+        points: Array,
+        few: Index,
+        square: Array,
+        markets: Index,
+        smooth: NDArray[np.bool_],
+        nearest: Array,
+        endless: NDArray[np.bool_],
+    ) -> None:
+        """Carry levels (C', a, a, 4) at a few points to all pairs of these markets, over a finer
+        grid: from the polynomial through them where all is smooth, from the nearest (C', P, 4)
+        where not. What does not settle is searched."""
+        here, P = self.case.take(markets).map(lambda a: a[:, None]), len(self.pairs)
+        for fine in (_anchors(points, FINE), np.arange(points.shape[-1])):
+            if len(fine) <= len(few):
+                continue
+            some = grid.within(fine)
+            through = _polynomial(points, few, square)[:, grid.first[some], grid.second[some]]
+            starts = np.where(smooth[:, None, None], through, nearest[:, some])
+            at = here.with_parameter(self.parameter, self.pairs[None, some])
+            ends = carried(at, self.regime, starts, self.tolerances)
+            few, square = fine, grid.square(ends.levels, fine)
+        which = (markets[:, None] * P + np.arange(P)).ravel()
+        self.levels[which] = ends.levels.reshape(-1, 4)
+        self.residual[which], self.regret[which] = ends.residual.ravel(), ends.regret.ravel()
+        left = np.flatnonzero(~(ends.holds & ~endless[markets, None]))
+        if len(left):
+            start = np.where(np.isfinite(ends.levels), ends.levels, starts).reshape(1, -1, 4)
+            found = self.solved(which[left], start[:, left], not endless.any())
+            self.settle(which[left], found, ~found.plain)
+
+
+def _anchors(points: Array, size: int) -> Index:
+    """The places of so many points at most along an axis, closest together at its ends, as
+    polynomials want them."""
+    own, M = each_firms(points)[0], points.shape[-1]
+    nodes = own[0] + (own[-1] - own[0]) * (1 - np.cos(np.linspace(0, np.pi, size))) / 2
+    return np.unique(np.abs(own[:, None] - nodes).argmin(0)) if size < M else np.arange(M)
 
 
 def _polynomial(points: Array, few: Index, square: Array) -> Array:
@@ -272,24 +360,22 @@ def _filled(
     return out
 
 
+def _beside(
+    points: Array, few: Index, first: Index, second: Index, anchor: NDArray[np.bool_]
+) -> Index:
+    """For every pair the number of the anchor nearest to it along either axis."""
+    place = np.full((len(few), len(few)), -1)
+    at = (np.searchsorted(few, which[anchor]) for which in (first, second))
+    place[tuple(at)] = np.arange(np.count_nonzero(anchor))
+    closest = [np.abs(own[:, None] - own[few]).argmin(1) for own in each_firms(points)]
+    return place[closest[0][first], closest[1][second]]
+
+
 def _nearest(points: Array, first: Index, second: Index, anchor: NDArray[np.bool_]) -> Index:
     """For every pair the number of the anchor nearest to it."""
     one, other = each_firms(points)
     x, y = one[first], other[second]
     return np.argmin((x[:, None] - x[anchor]) ** 2 + (y[:, None] - y[anchor]) ** 2, axis=1)
-
-
-def _square(
-    values: NDArray[Any], first: Index, second: Index, size: int, symmetric: bool
-) -> NDArray[Any]:
-    """Values (C, pairs, 4) or (C, pairs, 1) as (C, size, size, 4) or (C, size, size); of equal
-    firms also at exchanged pairs."""
-    lanes, _, width = values.shape
-    out = np.moveaxis(np.empty((width, lanes, size, size), values.dtype), 0, -1)
-    if symmetric:
-        out[:, second, first] = exchanged(values) if width > 1 else values
-    out[:, first, second] = values
-    return out if width > 1 else out[..., 0]
 
 
 def _lagrange(nodes: Array, points: Array) -> Array:

@@ -29,8 +29,8 @@ from mechanism.design.checks import Check, JointLie, Lie, first_largest, gain_ch
 from mechanism.frozen import freeze
 from mechanism.scheme.reported import Assignment
 
-LARGEST_BLOCK = 2_000_000
-"""Entries of a payoff table held at once beside the table itself."""
+LARGEST_BLOCK = 64_000
+"""Entries of a payoff table worked on at once: more would not fit the processor's cache."""
 
 FREE_TYPES = 21
 """Types, evenly picked, on which deviations with free levels are searched."""
@@ -156,9 +156,10 @@ def earned(assignment: Assignment, payoff: str, observed: bool = False) -> Earne
         points = assignment.types.of(firm)
         if block >= n or (payoff == "printed" and not observed and assignment.types.private_values):
             return part(firm, points, payoff)
-        return np.concatenate(
-            [part(firm, points[k : k + block], payoff) for k in range(0, n, block)], axis=-3
-        )
+        out = np.empty((*assignment.utility.shape[1:-2], n, n, n))
+        for k in range(0, n, block):
+            out[..., k : k + block, :, :] = part(firm, points[k : k + block], payoff)
+        return out
 
     first = table(0)
     truth = assignment.kept(payoff)

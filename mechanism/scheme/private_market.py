@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from market.model.case import Array, Case, of_firm, take_lanes
-from market.model.cost import investment_cost, own_parabola
+from market.model.cost import form_of, investment_cost, usefulness
 from market.model.deviations import CONTROLS, Deviations
 from market.model.outcome import every_firm_sells
 from market.model.own_levels import margin_in_own_levels
@@ -373,28 +373,45 @@ def expected_profit(
 
     Its levels and its money are in natural units.
     """
-    types = game.types
-    C, K, n = len(rivals), len(types.nodes), len(own_types)
-    here, x = _meetings(game, firm, rivals, own_types)
+    types, C, n = game.types, len(rivals), len(own_types)
+    # Where the own type moves nothing but costs the margin is that of any.
+    margins = own_types[:1] if types.private_values else own_types
+    here, x = _meetings(game, firm, rivals, margins)
     margin = margin_in_own_levels(here, x, firm)
-    terms = np.array([np.broadcast_to(c, len(x)) for c in margin[:6]]).reshape(6, C * n, K)
-    weight = types.probabilities * np.broadcast_to(margin.weight, len(x)).reshape(C * n, K)
-    moments = np.empty((6, 6, C * n))
+    shape = (C * len(margins), rivals.shape[1])
+    terms = np.array([np.broadcast_to(c, len(x)) for c in margin[:6]]).reshape(6, *shape)
+    weighed = terms * (types.probabilities * np.broadcast_to(margin.weight, len(x)).reshape(shape))
+    moments = np.empty((6, 6, shape[0]))
     for a in range(6):
         for b in range(a + 1):
-            moments[a, b] = moments[b, a] = (weight * terms[a] * terms[b]).sum(-1)
-    kappa, origin = (
-        np.broadcast_to(of_firm(a, firm), len(x)).reshape(C * n, K) for a in own_parabola(here, x)
-    )
+            moments[a, b] = moments[b, a] = (weighed[a] * terms[b]).sum(-1)
+    kappa, origin = _own_parabola(game, firm, rivals, own_types)
     cost = kappa * types.probabilities
     if not origin.any():
         cost, origin = cost.sum(-1, keepdims=True), origin[:, :1]
     return ExpectedProfit(
-        moments=moments.T,
+        moments=np.repeat(moments, C * n // shape[0], -1).T,
         cost=together(cost),
         origin=together(origin),
         rates=together(_rates_of_types(game, firm, n)),
     )
+
+
+def _own_parabola(
+    game: PrivateGame, firm: int, rivals: Array, own_types: Array
+) -> tuple[Array, Array]:
+    """What own types (n,) pay for their investment against each rival's type, (C * n, K) each:
+    curvature and origin of the parabola, natural units."""
+    lone = in_units(game.case, game.units).map(lambda a: of_firm(a, firm)[:, None, None])
+    if game.types.private_values:
+        lone = lone.with_parameter(game.types.parameter, own_types[:, None])
+    given = levels_in(rivals, _of_market(game.units)).prod(-1)[:, None]
+    shape = (len(rivals), len(own_types), rivals.shape[1])
+    kappa, origin = form_of(lone).parabola(
+        usefulness(lone) * given, lone.cost_scale, lone.max_saving
+    )
+    flat = (len(rivals) * len(own_types), rivals.shape[1])
+    return np.broadcast_to(kappa, shape).reshape(flat), np.broadcast_to(origin, shape).reshape(flat)
 
 
 def _rates_of_types(game: PrivateGame, firm: int, n: int) -> Array:

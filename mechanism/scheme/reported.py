@@ -184,7 +184,7 @@ def own_cost(case: Case, parameter: str, firm: int, types: Array, levels: Array)
     lone = case.map(lambda a: of_firm(a, firm)[..., None, None, None]).with_parameter(
         parameter, types[:, None, None]
     )
-    received = usefulness(lone) * x[..., 3 - firm] * x[..., 1 - firm]
+    received = usefulness(lone) * (x[..., 3 - firm] * x[..., 1 - firm])
     return COST_FORMS[case.cost_form].value(
         x[..., 2 + firm], received, lone.cost_scale, lone.max_saving
     )
