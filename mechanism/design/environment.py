@@ -158,12 +158,10 @@ class Environment:
     @cached_property
     def range(self) -> float:
         """The most that payoffs differ by, from staying out or between alternatives: the size a
-        program's numbers are measured in; 1 where nothing differs."""
+        program's numbers are measured in; 1 where nothing differs but by rounding."""
         s = self.centred
-        return (
-            max(float(np.abs(part).max()) for part in (*s.values, *s.outside, s.public_value))
-            or 1.0
-        )
+        most = max(float(np.abs(part).max()) for part in (*s.values, *s.outside, s.public_value))
+        return most if most > self.rounding else 1.0
 
     @cached_property
     def rounding(self) -> float:
