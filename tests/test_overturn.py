@@ -112,6 +112,34 @@ def test_every_switch_along_a_line_is_bracketed_and_hidden_ones_are_found() -> N
     np.testing.assert_allclose([one.high for one in over[:-1]], edges, atol=2e-5)
 
 
+@pytest.mark.parametrize(
+    ("dear", "known", "rounds", "values"),
+    [(False, True, 4, 60), (True, True, 6, 30), (False, False, 6, 90), (True, False, 6, 90)],
+)
+def test_a_bracket_is_narrow_after_few_rounds_or_few_values(
+    dear: bool, known: bool, rounds: int, values: int
+) -> None:
+    """At a root, and at a pole beyond which nothing is known; where a value is dear few are
+    asked for."""
+    at = np.log(1.7)
+    asked: list[int] = []
+
+    def solve(which: Any, x: Any) -> Met:
+        asked.append(len(x))
+        pole = np.where(x < at, 1 / np.abs(at - x), np.nan)
+        turns = np.exp(x) - 1.7 if known else pole
+        winner = np.where(x < at, "below", "above").astype(object)
+        return Met(winner=winner, turns=turns[:, None])
+
+    line = Line(low=0, high=1, own=0.2, values=np.linspace(0, 1, 6), width=1e-6, dear=dear)
+    (seen,) = followed([line], solve)
+    (k,) = seen.switches()
+    assert seen.x[k] < at < seen.x[k + 1]
+    assert seen.x[k + 1] - seen.x[k] <= line.narrow(seen.x[k + 1])
+    assert len(asked) <= rounds
+    assert sum(asked) <= values
+
+
 def test_without_a_clue_brackets_are_cut_evenly() -> None:
     def solve(which: np.ndarray, x: np.ndarray) -> Met:
         return Met(

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from market.model.case import Array, Case
 from market.model.units import natural_units
 from mechanism.analysis.many import rank_known
-from mechanism.analysis.overturn import NOBODY, Line, Met, followed, met
+from mechanism.analysis.overturn import NO_MARKET, NOBODY, Line, Met, followed, met
 from mechanism.casefile.case_keys import key_path, leaves, value_at
 from mechanism.casefile.policy_case import PolicyCase, case_at
 from mechanism.casefile.proportions import DIMENSIONS
@@ -36,8 +36,6 @@ LOOKS_A_SIDE = 5
 """Values looked at first on each side of a number's own, which is the first of them."""
 FOUND_TO = 1e-5
 """Width of a bracket beside the value at which it is narrow enough."""
-NO_MARKET = "no market"
-"""In place of a winner where a value makes no admissible market."""
 
 
 def over_parameters(found: Evaluation) -> tuple[Switch, ...]:

@@ -57,13 +57,20 @@ FIRST = np.array([0.0, 0.04, 0.1, 0.18, 0.27, 0.38, 0.5, 0.62, 0.73, 0.82, 0.9, 
 LOOKS = 3
 """Times that stretches with one winner are looked at again where something it turns on changes sign
 or dips."""
+LEAST_STRETCH = 0.005
+"""Share of a line's range below which a stretch with one winner is not looked into, nor the end of
+what is a market narrowed down."""
 ROUNDS = 40
 """Rounds of bracketing after which a line is left as it is; every round at least halves every
 bracket."""
+FARTHER = 8.0
+"""How many times farther from where a switch is expected each value is than the one before."""
 CUTS = 16
 """Parts into which a stretch is cut where nothing says where in it the winner changes."""
 NOBODY = ""
 """The winner where there is no advice."""
+NO_MARKET = "no market"
+"""In place of a winner where a value makes no admissible market."""
 
 
 # --- along lines
@@ -115,6 +122,8 @@ class Line:
     """Where it is looked at first; None: at the shares `FIRST`."""
     width: float = NARROW
     """See `NARROW`."""
+    dear: bool = False
+    """Whether a value takes long however many are asked for at once, as with private types."""
 
     @property
     def first(self) -> Array:
@@ -164,16 +173,24 @@ class _Seen:
         """Values between x[k] and x[k + 1] that narrow the switch between them."""
         low, high = float(self.x[k]), float(self.x[k + 1])
         width, near = high - low, self.line.narrow(high)
+        if NO_MARKET in (self.winner[k], self.winner[k + 1]):
+            near = max(near, LEAST_STRETCH * (self.line.high - self.line.low))
         if width <= near:
             return []
-        roots = self.roots(k)
+        # Where something is unknown on one side a figure may grow without limit toward it.
+        roots = (
+            [] if (np.isnan(self.turns[k]) != np.isnan(self.turns[k + 1])).any() else self.roots(k)
+        )
         if not roots:
             return [float(x) for x in np.linspace(low, high, CUTS + 1)[1:-1]]
+        # Where a round costs far more than a value in it, values stand about a root at all
+        # distances: the next bracket is as wide as the root was wrong.
+        every = 0.4 * near * FARTHER ** np.arange(np.ceil(np.log(width / near) / np.log(FARTHER)))
         some = [(low + high) / 2]
         for root, unsure in roots:
-            step = max(0.4 * near, min(unsure, width / 8))
-            some += [root - step, root, root + step]
-        return [x for x in some if low < x < high]
+            steps = np.array([max(0.4 * near, min(unsure, width / 8))]) if self.line.dear else every
+            some += [root, *(root - steps), *(root + steps)]
+        return [float(x) for x in some if low < x < high]
 
     def roots(self, k: int) -> list[tuple[float, float]]:
         """Where what the winner turns on is expected to be zero between x[k] and x[k + 1], and how
@@ -186,21 +203,20 @@ class _Seen:
         found = []
         for f in np.flatnonzero(self.turns[k] * self.turns[k + 1] < 0):
             before, after = float(self.turns[k, f]), float(self.turns[k + 1, f])
-            straight = low + (high - low) * before / (before - after)
+            root = low + (high - low) * before / (before - after)
             unsure = (high - low) / 8
             if third is not None and np.isfinite(self.turns[third, f]):
-                bent = _bent_root(
-                    low, high, float(self.x[third]), before, after, float(self.turns[third, f])
-                )
-                straight, unsure = bent, 0.1 * abs(bent - straight)
-            found.append((straight, unsure))
+                beyond = float(self.turns[third, f])
+                bent = _bent_root(low, high, float(self.x[third]), before, after, beyond)
+                root, unsure = bent, 0.1 * abs(bent - root)
+            found.append((root, unsure))
         return sorted(set(found))[:6]
 
     def suspicious(self, k: int) -> list[float]:
         """Values between x[k] and x[k + 1], whose winners are one, at which another might win."""
         roots = [root for root, _ in self.roots(k)]
         low, high = float(self.x[k]), float(self.x[k + 1])
-        if (high - low) <= 0.005 * (self.line.high - self.line.low):
+        if high - low <= LEAST_STRETCH * (self.line.high - self.line.low):
             return []
         edges = [low, *roots, high]
         found = [(a + b) / 2 for a, b in pairwise(edges)] if roots else []
@@ -333,7 +349,7 @@ def over_standards(found: Evaluation) -> tuple[Robust, tuple[Switch, ...]]:
 
     ranked_at = _known_ranked(found) if found.types is None else _typed_ranked(found)
     seen = followed(
-        [Line(low=0.0, high=a[0]) for a in asked],
+        [Line(low=0.0, high=a[0], dear=found.types is not None) for a in asked],
         lambda which, x: met(ranked_at(standards(which, x))),
     )
     over = {a: stretches(one) for a, one in zip(asked, seen, strict=True)}
