@@ -106,6 +106,10 @@ def test_units_stand_in_headers_figures_have_formats_and_there_is_a_chart(
     book = openpyxl.load_workbook("r.xlsx")
     welfare = book["Policies"].cell(2, found.index("welfare (million USD)") + 1)
     assert welfare.number_format == "#,##0.000"
+    # a head of two lines does not lie over the first row, and false is not shown as 0
+    assert book["Policies"].row_dimensions[1].height >= 30
+    competes = book["Policies"].cell(3, found.index("competes") + 1)
+    assert (competes.value, competes.number_format) == (False, '"TRUE";"TRUE";"FALSE"')
     assert book.sheetnames[:2] == ["Policies", "Chart"]
     assert book.sheetnames[-2:] == ["Provenance", "Definitions"]
     # the library does not read charts back

@@ -7,6 +7,7 @@ every digit, formats only say how many are shown. The same sheets make the same 
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +17,8 @@ from cli.output.cells import on_one_line, runs
 
 MOST_ROWS = 1_048_575
 """Rows of a sheet under its header."""
+LINE_HEIGHT = 15.0
+"""Of a line of a header, in points; not every program fits a row to what is wrapped in it."""
 LONGEST = 32_767
 """Letters that a cell holds."""
 FORMATS = {
@@ -26,6 +29,8 @@ FORMATS = {
     "percent": "0.0%",
     "count": "#,##0",
     "any": "General",
+    # a program that does not know truth values of a spreadsheet shows 0 otherwise
+    "truth": '"TRUE";"TRUE";"FALSE"',
 }
 """How a column's figures are shown."""
 _NO_TIME = datetime(2000, 1, 1)
@@ -109,12 +114,15 @@ def workbook(sheets: Sequence[Sheet], chart: Chart | None = None) -> bytes:
         page.freeze_panes(1, 0)
         for n, column in enumerate(sheet.columns):
             page.set_column(n, n, column.width)
+        page.set_row(0, LINE_HEIGHT * max(map(_lines, sheet.columns), default=1))
         for n, column in enumerate(sheet.columns):
             page.write_string(0, n, on_one_line(column.head), head)
         kept = [formats[column.shown] for column in sheet.columns]
         for n, row in enumerate(sheet.rows, 1):
             for k, value in enumerate(row):
-                _write(page, n, k, value, kept[k], formats["text"], harmless)
+                truth = isinstance(value, bool)
+                shown = formats["truth"] if truth else kept[k]
+                _write(page, n, k, value, shown, formats["text"], harmless)
         if chart is not None and drawn is None:
             drawn = book.add_worksheet("Chart")
     if chart is not None:
@@ -123,12 +131,17 @@ def workbook(sheets: Sequence[Sheet], chart: Chart | None = None) -> bytes:
     return stream.getvalue()
 
 
+def _lines(column: SheetColumn) -> int:
+    """Lines that a column's head takes; bold letters are wider than others."""
+    return len(textwrap.wrap(on_one_line(column.head), max(1, int(column.width / 1.15)))) or 1
+
+
 def _write(page: Any, n: int, k: int, value: Any, kept: Any, text: Any, harmless: Any) -> None:
     """One cell; nothing where there is no value."""
     if value is None or value != value:
         return
     if isinstance(value, bool):
-        page.write_boolean(n, k, value)
+        page.write_boolean(n, k, value, kept)
     elif isinstance(value, int | float):
         page.write_number(n, k, value if isinstance(value, int) else _Exact(value), kept)
     else:
