@@ -186,6 +186,19 @@ EXAMPLES = (
         ),
     ),
     Example(
+        name="settings/painting",
+        source="Conitzer and Sandholm (2003), divorce settings of automated mechanism design",
+        command="design",
+        figures=(
+            Figure(
+                what="expected value without money",
+                key="objective_value",
+                printed=5509.82,
+                right=5509.82,
+            ),
+        ),
+    ),
+    Example(
         name="settings/partnership",
         source="Cramton, Gibbons and Klemperer (1987), Econometrica 55(3)",
         command="design",
