@@ -12,8 +12,9 @@ from admissible import market
 from cli.pages.rows import derivatives_csv
 from market.model.outcome import account
 from market.model.units import POWERS, in_words
-from market.regimes import REGIMES, solve_regime
+from market.regimes import REGIMES, solve_markets, solve_regime
 from market.regimes.statics import comparative_statics, dimension_of, shifts, values
+from mechanism.analysis.many import stack
 from mechanism.report.plain import Tree
 from mechanism.report.statics_tree import elasticities_tree, slopes_tree
 
@@ -41,17 +42,20 @@ def test_against_solving_again(name: str, key: str) -> None:
     assert outcome.levels is not None
     found = comparative_statics(case, REGIMES[key], outcome.levels[None])
     h = 1e-4
-    for parameter, shift in shifts(case).items():
-        up, down = solve_regime(shift(case, h), key), solve_regime(shift(case, -h), key)
-        assert up.levels is not None
-        assert down.levels is not None
-        assert up.accounts is not None
-        assert down.accounts is not None
+    moved = shifts(case)
+    many = stack([shift(case, step) for shift in moved.values() for step in (h, -h)])
+    solved = solve_markets(many, key, 2 * len(moved))
+    assert solved.solved.all()
+    books = account(many, solved.levels, REGIMES[key].prices)
+    figures = {
+        "levels": solved.levels,
+        "price": books.price,
+        "profit": books.profit,
+        "welfare": books.total_surplus.sum(-1),
+    }
+    for n, parameter in enumerate(moved):
         again = {
-            "levels": (up.levels - down.levels) / (2 * h),
-            "price": (up.accounts.price - down.accounts.price) / (2 * h),
-            "profit": (up.profit - down.profit) / (2 * h),
-            "welfare": np.array((up.welfare - down.welfare) / (2 * h)),
+            name: (value[2 * n] - value[2 * n + 1]) / (2 * h) for name, value in figures.items()
         }
         for figure, value in again.items():
             slope, size = (
