@@ -206,6 +206,21 @@ def test_what_is_no_case_and_what_has_no_outcome_is_counted(run: Run, tmp_path: 
     assert len(rows) == 3
 
 
+@pytest.mark.slow
+def test_where_nothing_can_be_told_it_is_not_met(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "c.json"
+    given = {
+        "demand.cross_slope": {"values": [1.0, 1.7, 1.8]},
+        "mechanism.public_funds_cost": {"uniform": [0, 1]},
+    }
+    path.write_text(case(given).text)
+    done = run(
+        "sensitivity", path, "--method", "morris", "--points", 16, "--figure", "nash.welfare"
+    )
+    assert done.code == 3
+    assert "too few that belong together to tell anything" in " ".join(done.err.split())
+
+
 @pytest.mark.parametrize(
     ("given", "options", "said"),
     [

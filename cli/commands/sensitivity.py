@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from cli.exit_codes import NOT_MET
 from cli.options import (
     CaseFile,
     DigitsOption,
@@ -29,7 +30,9 @@ Examples:
 
 The case says what is not known exactly in its block `uncertainty`. Figures are `choice` (whether
 what is recommended at the case's own numbers is recommended), `gain` (of that policy over today)
-and POLICY.FIGURE, FIGURE one of value, welfare, consumer_surplus, profit[0], profit[1]."""
+and POLICY.FIGURE, FIGURE one of value, welfare, consumer_surplus, profit[0], profit[1].
+
+Exit code 3: too few points have an outcome for anything to be told."""
 
 
 class MethodName(StrEnum):
@@ -144,3 +147,13 @@ def sensitivity(
     )
     if target.path is not None:
         say([f"written to {target.path}"], quiet=quiet)
+    if found.silent:
+        say(
+            [
+                f"not met: only {found.markets - found.inadmissible - found.without_outcome} of"
+                f" {found.markets} points have an outcome, too few that belong together to tell"
+                " anything; ask for more --points, narrow `uncertainty`, or use --method sobol,"
+                " which follows correlations"
+            ]
+        )
+        raise typer.Exit(NOT_MET)

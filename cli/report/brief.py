@@ -74,7 +74,10 @@ def _helps(subject: Subject, able: Sequence[ComparisonRow]) -> str:
     best = max(able, key=lambda row: row.value or 0.0, default=None)
     gain = 0.0 if best is None else (best.value or 0.0) - now
     if best is None or gain <= zero:
-        return "No: no agreement that could be permitted is worth more than today's market."
+        return (
+            "No: no agreement that may be recommended under this standard is worth more than"
+            " today's market."
+        )
     if chosen is None:
         text = f"Against today's market {best.policy.phrase} would bring {say.money(gain)}."
     elif best is chosen:
@@ -240,8 +243,8 @@ def overturned(subject: Subject) -> str:
             )
         elif subject.private:
             out.append(
-                "The numbers of the market were not varied, since some are known to the firms"
-                " alone."
+                "The numbers of the market were not varied: with something private that takes long."
+                " `pigou what-if --vary` does it for one number at a time."
             )
         else:
             out.append(
@@ -254,8 +257,9 @@ def overturned(subject: Subject) -> str:
             f"Under other standards {listed(others)} can be best: where public money costs up to"
             " half as much again as its face value, or profits count less."
             if others
-            else "No other standard does: whether public money costs its face value or half as much"
-            " again, and whether profits count fully or not at all, the answer is the same."
+            else "No other standard makes another policy the best, whether public money costs its"
+            " face value or half as much again, and whether profits count fully or not at all; its"
+            " rates and amounts are set anew for each."
         )
     said = subject.answer.get("sure")
     out.append(

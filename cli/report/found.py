@@ -231,11 +231,12 @@ def overturn(subject: Subject, page: Page) -> None:
                 ),
             ]
         )
-        page.sentence(
-            "Each number of the market is varied alone, from half to twice its own value, all"
-            " policies being worked out anew; several that change together may change the answer"
-            " sooner."
-        )
+        if not subject.private:
+            page.sentence(
+                "Each number of the market is varied alone, from half to twice its own value as far"
+                " as it may go, all policies and their rates being worked out anew; several that"
+                " change together may change the answer sooner."
+            )
 
 
 def sure(subject: Subject, page: Page) -> None:
@@ -277,7 +278,7 @@ def robustness(subject: Subject, page: Page) -> None:
         page.heading("Other standards")
         page.sentence(
             "Whatever public money costs between its face value and half as much again, and"
-            " whether profits count fully or not at all, the same policy wins."
+            " whether profits count fully or not at all, the same policy wins, its rates set anew."
             if set(robust.winners) == {subject.told.policy.key}
             else "Under other standards others win: "
             + ", ".join(
@@ -292,7 +293,10 @@ def robustness(subject: Subject, page: Page) -> None:
 def certificates(subject: Subject, page: Page) -> None:
     """The proof of every outcome."""
     page.sentence(proof(subject.result))
-    rows = subject.found.regimes
+    rows = dict(subject.found.regimes)
+    full = subject.found.full_information
+    if full is not None:  # what firms do at the subsidy and tax is an outcome of its own
+        rows["vcg_full_information"] = full.regulated
     page.table(
         [
             Column("Outcome", [label(key, subject.scale.firms) for key in rows], words=True),

@@ -73,7 +73,7 @@ def market(subject: Subject, page: Page) -> None:
         "The regulator knows everything about the firms."
         if case.get("types") is None
         else f"Each firm alone knows its {PRIVATE[case['types']['parameter']].label}; the regulator"
-        " knows how likely each value is."
+        f" knows how likely each value is: {_likely(case['types'])}, whatever the rival's."
     )
     told = [(key, value, _meant(key)) for key, value in rest.items()]
     page.table(
@@ -184,6 +184,15 @@ def _own_form(value: Any, text: str) -> str:
 def dimension(key: str) -> str:
     """The dimension of a number of the case; that of a pure number where it is a word."""
     return DIMENSIONS.get(key) or DIMENSIONS.get(key.rpartition(".")[0], "number")
+
+
+def _likely(types: Tree) -> str:
+    """How private values are distributed."""
+    return (
+        "all values of its range, its `support`, alike, of which expectations take some points"
+        if types.get("support") is not None
+        else "each of its `values` by its `probabilities`, or all alike where there are none"
+    )
 
 
 def _unit(dimension: str, subject: Subject) -> str:

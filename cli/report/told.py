@@ -46,7 +46,10 @@ def method(subject: Subject, page: Page) -> None:
         " least with which every firm joins, and what these cost the public is part of the value.",
         "Every outcome is then attacked: all other choices of every firm, alliance and planner are"
         " searched for one that is better. What is left of an error is reported as it is.",
-        "Last, the numbers are changed, one at a time, until another policy wins.",
+        "Last, the standard is changed until another policy wins."
+        if subject.private
+        else "Last, the numbers and the standard are changed, one at a time, until another policy"
+        " wins.",
     ]
     if subject.private:
         types = subject.found.case.types

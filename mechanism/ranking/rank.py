@@ -36,7 +36,8 @@ WHY_NOT = {
     "no_policy": "it is how firms might act, and nobody's to choose",
     "forbidden": "fixing prices is what competition law forbids; `allow` would let it compete",
     "types_known": "it needs the types known, and they are private",
-    "copy": "it is the case's own rule, which competes under its own name",
+    "copy": "it is the rule that the case asks for; rules compete under their own names, with the"
+    " planner's levels",
     "attainable": "it is the benchmark of what can be attained",
     "grid": (
         "what it saves against a formula with the same levels is the distance between the types of"

@@ -308,7 +308,10 @@ def _cost(found: Evaluation, row: ComparisonRow, say: Words) -> str:
         )
     else:
         text += f", so that the public receives {say.money(-outlay)}"
-    return f"{text}. {_why_so_much(found.ranked.standard)}"
+    if abs(outlay) <= zero and before < -zero and float(flat.sum()) > zero:
+        # more than joining asks for
+        return f"{text}. Without fees nothing that payments bring in may stay with the public."
+    return f"{text}. {_why_so_much(found.ranked.standard, private=found.types is not None)}"
 
 
 def _lump_sums(flat: Array, zero: float, say: Words) -> str:
@@ -339,7 +342,7 @@ def _split(net: Array, outlay: float, zero: float, say: Words) -> str:
     return f", {listed(told)}"
 
 
-def _why_so_much(standard: Standard) -> str:
+def _why_so_much(standard: Standard, private: bool) -> str:
     """What the lump sums are set by."""
     if standard.participation == "none":
         return "Nobody may refuse."
@@ -350,7 +353,8 @@ def _why_so_much(standard: Standard) -> str:
         )
     if standard.participation == "ir1":
         return "That is the least with which no firm is charged anything on balance."
-    return "That is the least with which both firms take part" + (
+    who = "every type of both firms takes" if private else "both firms take"
+    return f"That is the least with which {who} part" + (
         ", their gains over today being charged." if standard.fees else "."
     )
 

@@ -135,6 +135,12 @@ class Sensitivity:
     def __post_init__(self) -> None:
         freeze(self)
 
+    @property
+    def silent(self) -> bool:
+        """Whether too few points have an outcome for anything to be told."""
+        told = [one for keys in self.found.values() for one in keys.values()]
+        return all(not isinstance(one, Swing) and one.points < FEWEST for one in told)
+
 
 def sensitivity(
     case: PolicyCase,
