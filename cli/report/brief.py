@@ -4,7 +4,6 @@ sentences. Says nothing that the other sections do not show."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import isfinite
 
 import numpy as np
 
@@ -20,7 +19,7 @@ from mechanism.design.options import WhyNot
 from mechanism.design.rules import TAX_RULES
 from mechanism.ranking.recommendation import Switch
 from mechanism.report.answer import judged_by
-from mechanism.report.cautions import held_together
+from mechanism.report.cautions import held_together, unenforced
 from mechanism.report.results import ComparisonRow
 from mechanism.report.words import amount, capitalised, listed
 
@@ -92,15 +91,9 @@ def _helps(subject: Subject, able: Sequence[ComparisonRow]) -> str:
             else f"Yes, {best.policy.phrase} would bring {say.money(gain)}."
         )
     held = held_together(subject.found, best)
-    if held is not None and bool((held.gain > zero).any()):
-        who = int(held.gain.argmax())
-        name = "either firm" if abs(held.gain[0] - held.gain[1]) <= zero else say.firm(who)
-        text += (
-            f" It would not enforce itself: {name} could gain {say.money(float(held.gain[who]))}"
-            " once by breaking it."
-            if isfinite(held.gain[who])
-            else f" It would not enforce itself: {name} could gain without limit by breaking it."
-        )
+    broken = None if held is None else unenforced(held, say, zero)
+    if broken is not None:
+        text += f" {capitalised(broken)}."
     return text
 
 

@@ -202,36 +202,39 @@ def _side_payments(about: _About) -> Iterator[Caution]:
 
 def _not_self_enforcing(about: _About) -> Iterator[Caution]:
     held = about.breaking
-    if held is None or not (held.gain > about.zero).any():
-        return
+    text = None if held is None else unenforced(held, about.say, about.zero)
+    if held is not None and text is not None:
+        share = held.share if np.isfinite(held.gain).all() else None
+        yield Caution(code="not_self_enforcing", text=text, amount=share)
+
+
+def unenforced(held: Breaking, say: Words, zero: float) -> str | None:
+    """What breaking an agreement would gain and what deters it, in words; None where it gains
+    nobody anything."""
+    if not (held.gain > zero).any():
+        return None
     who = int(held.gain.argmax())
-    name = "either firm" if abs(held.gain[0] - held.gain[1]) <= about.zero else about.say.firm(who)
+    name = "either firm" if abs(held.gain[0] - held.gain[1]) <= zero else say.firm(who)
     if np.isinf(held.gain[who]):
-        text = f"it does not enforce itself: what {name} could gain by breaking it has no limit"
-        yield Caution(code="not_self_enforcing", text=text, amount=None)
-        return
+        return f"it does not enforce itself: what {name} could gain by breaking it has no limit"
     text = (
-        f"it does not enforce itself: {name} could gain {about.say.money(float(held.gain[who]))} by"
-        " breaking it "
+        f"it does not enforce itself: {name} could gain {say.money(float(held.gain[who]))} by"
+        f" breaking it ({held.share:.2%} of joint profit)"
     )
-    text += f"({held.share:.2%} of joint profit)"
     if held.patience is not None:
-        text += (
+        return text + (
             f"; it lasts only if what is earned a period later counts at least {held.patience:.2f}"
             " of the same today"
         )
-    elif held.with_payments is not None:
-        text += (
+    if held.with_payments is not None:
+        return text + (
             "; without payments between its members some would never keep to it, with them it lasts"
-            " if what is earned a period later "
+            f" if what is earned a period later counts at least {held.with_payments:.2f} of the"
+            " same today"
         )
-        text += f"counts at least {held.with_payments:.2f} of the same today"
-    else:
-        text += (
-            ", and no patience deters that, as some member then earns no more than in today's"
-            " market"
-        )
-    yield Caution(code="not_self_enforcing", text=text, amount=held.share)
+    return text + (
+        ", and no patience deters that, as some member then earns no more than in today's market"
+    )
 
 
 def _dispensable(about: _About) -> Iterator[Caution]:
