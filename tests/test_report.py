@@ -338,6 +338,42 @@ def test_a_result_is_solved_again_and_refused_if_it_was_changed(tmp_path: Path, 
     assert not out.exists()
 
 
+@pytest.mark.parametrize(
+    ("text", "names", "left"),
+    [
+        ("below 1.11, now 1.5", ("1", "2"), f"below {MARK}, now {MARK}"),
+        ("below 1.11, now 1.5", ("1.5", "2"), f"below {MARK}, now {MARK}"),
+        (
+            "Vendor 12 and Vendor 1 gain 1.5",
+            ("Vendor 1", "Vendor 12"),
+            "Vendor 12 and Vendor 1 gain",
+        ),
+        ("firm 1.5 and firm 1, s1.25 and .5", ("A", "B"), f"firm {MARK} and firm 1, s{MARK}"),
+        ("3M gains 3.5, sequential_firm_2", ("3M", "B"), f"3M gains {MARK}, sequential_firm_2"),
+    ],
+)
+def test_a_name_hides_no_figure(text: str, names: tuple[str, ...], left: str) -> None:
+    said = without_figures(text, names)
+    assert said.startswith(left)
+    assert "1.5" not in said
+    assert not said.endswith(".5")
+
+
+@pytest.mark.slow
+def test_what_is_left_out_is_not_told_by_its_absence(run: Run) -> None:
+    """Unit costs of nothing, a cap that is none, inputs that two cases share, digits of proofs."""
+    one, two = (str(CASES / f"{name}.yaml") for name in ("two_vendors", "large_and_small"))
+    asked = ("--redact", "cost", "--redact", "unit_cost", "--format", "md")
+    said = run("report", one, *asked).out.replace("\\", "")
+    for key in ("unit_cost.base", "cost.investment_cap", "cost.scale"):
+        assert re.search(rf"{key}[^\n]*left out", said), key
+    assert "costs nothing to produce" not in said
+    assert not re.search(r"\de-\d\d", said), "digits of residuals"
+    rows = run("report", one, two, *asked).out.replace("\\", "")
+    for key in ("cost.scale", "cost.spillover", "unit_cost.base"):
+        assert re.search(rf"{key}[^\n]*left out[^\n]*left out", rows), key
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("quick")
 def test_texts_are_left_out_before_anything_is_said(tmp_path: Path, run: Run) -> None:

@@ -292,17 +292,19 @@ def robustness(subject: Subject, page: Page) -> None:
 
 def certificates(subject: Subject, page: Page) -> None:
     """The proof of every outcome."""
-    page.sentence(proof(subject.result))
+    if not subject.hidden:
+        page.sentence(proof(subject.result))
     rows = dict(subject.found.regimes)
     full = subject.found.full_information
     if full is not None:  # what firms do at the subsidy and tax is an outcome of its own
         rows["vcg_full_information"] = full.regulated
+    small = _exact if subject.hidden else _small
     page.table(
         [
             Column("Outcome", [label(key, subject.scale.firms) for key in rows], words=True),
             Column("Status", [row.status.replace("_", " ") for row in rows.values()], words=True),
-            Column("Residual", [_small(row.certificate.residual) for row in rows.values()]),
-            Column("Regret", [_small(row.certificate.regret) for row in rows.values()]),
+            Column("Residual", [small(row.certificate.residual) for row in rows.values()]),
+            Column("Regret", [small(row.certificate.regret) for row in rows.values()]),
             Column(
                 "Best there is", [row.certificate.scope or "-" for row in rows.values()], words=True
             ),
@@ -322,6 +324,11 @@ def certificates(subject: Subject, page: Page) -> None:
 
 def _small(value: float | None) -> str:
     return "-" if value is None else f"{value:.1e}" if value else "0"
+
+
+def _exact(value: float | None) -> str:
+    """Whether it is nil to a billionth: its digits would tell which market it is of."""
+    return "-" if value is None else "below 1e-9" if value < 1e-9 else "above 1e-9"
 
 
 def details(subject: Subject, page: Page) -> None:

@@ -55,8 +55,12 @@ def market(subject: Subject, page: Page) -> None:
     if not subject.hidden:
         page.sentence("The firms are alike." if symmetric(case) else "The firms differ.")
     given = {key: value for key, value in flat(case).items() if key.split(".")[0] in BLOCKS}
-    given = {key: value for key, value in given.items() if value is not None}
-    unused = not any(value for key, value in given.items() if key.startswith("unit_cost."))
+    given = {k: value for k, value in given.items() if value is not None or k in subject.hidden}
+    unused = not any(
+        value or key in subject.hidden
+        for key, value in given.items()
+        if key.startswith("unit_cost.")
+    )
     if unused:
         given = {key: value for key, value in given.items() if not key.startswith("unit_cost.")}
     _table("The numbers of the market", given, subject, page)
@@ -115,7 +119,12 @@ def differences(subjects: Sequence[Subject], page: Page) -> None:
     """Inputs that are not the same in several cases."""
     given = [flat({**s.found.case.resolved, "firms": None}) for s in subjects]
     keys = dict.fromkeys(key for one in given for key in one)
-    differing = [key for key in keys if any(one.get(key) != given[0].get(key) for one in given)]
+    hidden = frozenset(key for subject in subjects for key in subject.hidden)
+    differing = [
+        key
+        for key in keys
+        if key in hidden or any(one.get(key) != given[0].get(key) for one in given)
+    ]  # of what is left out it is not said which are the same
     if not differing:
         page.sentence("They differ in no number.")
         return
@@ -127,7 +136,9 @@ def differences(subjects: Sequence[Subject], page: Page) -> None:
                 Column(
                     subject.label,
                     [
-                        "" if one.get(key) is None else _shown(key, one[key], subject)
+                        ""
+                        if one.get(key) is None and key not in subject.hidden
+                        else _shown(key, one.get(key), subject)
                         for key in differing
                     ],
                     words=True,

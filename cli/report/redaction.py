@@ -2,11 +2,12 @@
 
 Nearly every figure of a result follows from the inputs by a short formula, and so inputs follow
 from figures: an own slope is quantity / (price - unit cost), a cost scale 2 x spending /
-investment^2 where nothing is shared, the ratio of slopes comes from profits and consumers' surplus.
-So once a number of the market is confidential every figure of the result is. What remains are the
-other inputs, words, signs, and amounts as ranges of a factor of two or so; numbers of proofs, which
-tell nothing of the market; and what says how the report was made. Text that names something (the
-case, the firms, units, the source) is taken out before anything is worked out.
+investment^2 where nothing is shared, the ratio of slopes comes from profits and consumers'
+surplus. So once a number of the market is confidential every figure of the result is. What remains
+are the other inputs, words, signs, and one amount as a range of a factor of two or so; whether
+proofs are exact to a billionth, since their last digits are a fingerprint of the market; and what
+says how the report was made. Text that names something (the case, the firms, units, the source) is
+taken out before anything is worked out.
 """
 
 from __future__ import annotations
@@ -32,8 +33,14 @@ NUMBERS = (*BLOCKS, "types")
 MARK = "[…]"
 """Stands where a figure would."""
 
-_FIGURE = re.compile(r"(?<![\w.])[-+−]?\d(?:[\d,]*\d)?(?:\.\d+)?(?:e[-+]?\d+)?(?:\s?%)?", re.ASCII)
-_FIRM = re.compile(r"([Ff]irm [12]\b)")
+_FIGURE = re.compile(
+    r"(?:(?<![\w.])[-+−]?\d(?:[\d,]*\d)?(?:\.\d+)?|(?<=[A-Za-z])\d+\.\d+|(?<!\w)[-+−]?\.\d+)"
+    r"(?:e[-+]?\d+)?(?:\s?%)?",
+    re.ASCII,
+)
+"""A figure; digits of a word, such as sequential_firm_2 or b1, are none, but 1.5 is in x1.5."""
+_NAME = r"(?<![\w.,])(?:{})(?![\w%]|[.,]\d)"
+"""One of some names, where no digit, letter or point adjoins it."""
 
 
 class NotRedactable(Exception):  # noqa: N818 - wrong usage, not an error of the program
@@ -138,15 +145,15 @@ def masked(blocks: Iterable[PageBlock], names: Sequence[str]) -> list[PageBlock]
 
 
 def without_figures(text: str, names: Sequence[str]) -> str:
-    """The text with every figure left out; `names` are none."""
-    kept = [re.escape(name) for name in names if any(letter.isdigit() for letter in name)]
-    pieces = re.split("|".join([f"({name})" for name in kept] + [_FIRM.pattern]), text)
-    protected = {*names}
-    return "".join(
-        piece if piece in protected or _FIRM.fullmatch(piece) else _FIGURE.sub(MARK, piece)
-        for piece in pieces
-        if piece is not None
-    )
+    """The text with every figure left out; `names` are none, unless they begin as one."""
+    kept = [
+        re.escape(name)
+        for name in sorted({*names, "firm 1", "firm 2", "Firm 1", "Firm 2"}, key=len, reverse=True)
+        if any(letter.isdigit() for letter in name)
+        and any(letter.isalpha() for letter in name.split()[0])
+    ]
+    pieces = re.split(f"({_NAME.format('|'.join(kept))})", text)  # names at odd places
+    return "".join(piece if n % 2 else _FIGURE.sub(MARK, piece) for n, piece in enumerate(pieces))
 
 
 def directions(subject: Subject, page: Page) -> None:
@@ -197,13 +204,8 @@ def directions(subject: Subject, page: Page) -> None:
     if row is None or row.value is None or today is None or row is subject.found.today:
         return
     unit = f" {subject.say.unit}" if subject.say.unit else ""
-    told = {
-        "it is worth": row.value - today,
-        "consumers' surplus changes by": change(row, None),
-        "the public pays": row.outlay_joined or 0.0,
-    }
-    listed = [f"{name} {band(value, zero)}{unit}" for name, value in told.items()]
-    page.sentence(f"* recommended. As ranges: {', '.join(listed)}.")
+    # one range: several together would be met by few values of what is left out
+    page.sentence(f"* recommended. As a range: it is worth {band(row.value - today, zero)}{unit}.")
 
 
 def band(value: float, zero: float) -> str:
@@ -227,6 +229,6 @@ def note(subject: Subject, texts: frozenset[str]) -> str:
             " So is every figure from which these could be worked out: levels, prices, quantities,"
             " spending, profits, surplus, payments, rates, shares and thresholds, the tables and"
             f" pictures that show them, the hash of the case and its file. {MARK} stands for a"
-            " figure that is left out; amounts are given as ranges."
+            " figure that is left out; what the recommended policy is worth is given as a range."
         )
     return text
