@@ -69,6 +69,7 @@ def reactions(result: Tree) -> Drawn:
         top = 2 * float(np.nan_to_num(alone).max()) or 1.0
     cap = float(np.max(market.investment_cap))
     top = min(top, 1.05 * cap) if np.isfinite(cap) else top
+    top = top or 1.0  # nobody invests, and the axes have some length all the same
     unit = f", {short(scale.quantity, 30, 1)}" if scale.quantity else ""
     first, second = (short(opening(firm), 40, 1) for firm in scale.firms)
     told = (
