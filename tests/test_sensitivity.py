@@ -195,6 +195,7 @@ def test_what_is_no_case_and_what_has_no_outcome_is_counted(run: Run, tmp_path: 
     asked = ["--points", 48, "--figure", "nash.welfare"]
     result = json.loads(run("sensitivity", path, *asked, "--format", "json").out)
     assert result["markets"] == 4 * 48
+    assert "SALib" in result["provenance"]["packages"]
     assert result["inadmissible"] == pytest.approx(4 * 48 / 3, abs=4)
     assert result["without_outcome"] == 0
     found = result["figures"]["nash.welfare"]["keys"]

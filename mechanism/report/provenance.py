@@ -22,10 +22,10 @@ PACKAGES = ("clarabel", "cvxpy", "highspy", "numpy", "pandas", "pydantic", "ruam
 
 
 @cache
-def _packages() -> tuple[tuple[str, str | None], ...]:
+def _packages(names: tuple[str, ...]) -> tuple[tuple[str, str | None], ...]:
     """Their versions here; None of what is not installed."""
     found: list[tuple[str, str | None]] = []
-    for name in PACKAGES:
+    for name in names:
         try:
             found.append((name, version(name)))
         except PackageNotFoundError:
@@ -33,15 +33,18 @@ def _packages() -> tuple[tuple[str, str | None], ...]:
     return tuple(found)
 
 
-def provenance(command: str, case_sha256: str | None, seed: int | None = None) -> Tree:
-    """`provenance` of a result. The command stands with CASE for its file, and without options that
-    leave the figures as they are; a seed only where something is drawn at random."""
+def provenance(
+    command: str, case_sha256: str | None, seed: int | None = None, also: tuple[str, ...] = ()
+) -> Tree:
+    """`provenance` of a result, whose figures depend on these libraries `also`. The command stands
+    with CASE for its file, and without options that leave the figures as they are; a seed only
+    where something is drawn at random."""
     return {
         "command": command,
         "case_sha256": case_sha256,
         "version": VERSION,
         "python": "{}.{}.{}".format(*sys.version_info[:3]),
-        "packages": dict(_packages()),
+        "packages": dict(_packages((*PACKAGES, *also))),
         "seed": seed,
         "run": None,
     }

@@ -21,6 +21,7 @@ def sensitivity_tree(case: PolicyCase, found: Sensitivity, points: int) -> Tree:
             command_line("sensitivity", "CASE", asked),
             case.sha256,
             None if tornado else case.uncertainty.seed,
+            () if tornado else ("SALib",),
         ),
         "case": case.resolved,
         "method": found.method,
