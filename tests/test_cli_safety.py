@@ -126,8 +126,11 @@ def test_an_ending_that_is_not_written_is_refused(run: Run, here: Path, ending: 
         ["design"],
         ["what-if", "--set", "cost.scale=21"],
     ):
-        if command == ["evaluate"] and ending in (".html", ".md", ".png"):
-            continue  # reports and pictures
+        if command == ["evaluate"] and ending in (".html", ".md"):
+            continue  # reports
+        if command[0] in ("evaluate", "compare", "what-if") and ending == ".png":
+            assert "--picture" in refused(run(*command, "c.yaml", "--out", "x.png"))
+            continue
         assert ".json, .csv, .txt" in refused(run(*command, "c.yaml", "--out", f"x{ending}"))
     assert "json is not what it holds" in refused(
         run("evaluate", "c.yaml", "--format", "json", "--out", "x.csv")

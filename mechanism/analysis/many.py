@@ -93,7 +93,12 @@ def solve_many(cases: Sequence[PolicyCase], policies: Sequence[str]) -> Columns:
         asked = [policy_of(key) for key in policies]
         symmetric, needed = (
             [cases[i] for i in same],
-            _needed(asked, private, first.mechanism.participation == "none"),
+            _needed(
+                asked,
+                private,
+                first.mechanism.participation == "none",
+                first.mechanism.allocation == "second_best",
+            ),
         )
         for place, ranked in (
             _with_types(symmetric, needed)
@@ -113,13 +118,15 @@ def solve_many(cases: Sequence[PolicyCase], policies: Sequence[str]) -> Columns:
     return out
 
 
-def _needed(asked: Sequence[Policy], private: bool, unpaid: bool) -> tuple[Policy, ...]:
+def _needed(
+    asked: Sequence[Policy], private: bool, unpaid: bool, drawn: bool
+) -> tuple[Policy, ...]:
     """The policies to be solved, in the order of reports: those asked that stand at such a case,
     today's market, and what instruments aim at."""
     stands = [
         row
         for row in asked
-        if row.key in REGIMES or (row.compared != "never" and row.stands(private, unpaid))
+        if row.key in REGIMES or (row.compared != "never" and row.stands(private, unpaid, drawn))
     ]
     needed = {row.key: row for row in [*stands, policy_of(today(private))]}
     if any(row.source not in ("regime", "private_market") for row in needed.values()):

@@ -117,8 +117,10 @@ def solve_block(
             policy.key: _fixed_rates(scheme, good)
             if policy.source == "rates"
             else _orders(scheme, out[PRIVATE_MARKET], good)
+            if policy.source == "imposed"
+            else _attainable(scheme, out[PRIVATE_MARKET], good)
             for policy in beyond
-            if policy.source in ("rates", "imposed")
+            if policy.source in ("rates", "imposed", "attainable")
         }
     return out, np.isin(np.arange(C), lanes[fine])
 
@@ -168,6 +170,16 @@ def _at_reports(policy: Policy, scheme: Scheme | None, goal: Standing) -> Standi
 def _orders(scheme: Scheme, market: Standing, lanes: NDArray[np.intp]) -> Standing:
     """The levels ordered at these lanes, today's market being one by one what it is there."""
     return joined([ordered(scheme.lane(int(lane)), market, k) for k, lane in enumerate(lanes)])
+
+
+def _attainable(scheme: Scheme, market: Standing, lanes: NDArray[np.intp]) -> Standing:
+    """The most that can be attained at reports, at these lanes."""
+    return joined(
+        [
+            attainable_at_reports(scheme.lane(int(lane)), market.take(np.array([k])))
+            for k, lane in enumerate(lanes)
+        ]
+    )
 
 
 # --- what each comes to
