@@ -87,8 +87,8 @@ def report(
     form = _chosen(form, out)
     if missing := [name for name in ("jinja2", "matplotlib") if find_spec(name) is None]:
         raise typer.BadParameter(
-            f"a report needs {' and '.join(missing)}: install pigou with its extra `report`"
-            " (`pip install 'pigou[report]'`)",
+            f"a report needs {' and '.join(missing)}: install it (`pip install"
+            f" {' '.join(missing)}`), or pigou with its extra `report`",
             param_hint="report",
         )
     if any(path.suffix.lower() in TABLES for path in cases):
