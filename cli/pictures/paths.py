@@ -27,7 +27,7 @@ from cli.pictures.canvas import (
 from cli.pictures.table import NoPicture
 from market.model.outcome import SOLVED
 from market.text import visible
-from mechanism.casefile.case_keys import expanded, key_path, value_at
+from mechanism.casefile.case_keys import number_at
 from mechanism.casefile.policies import today
 from mechanism.report.plain import Tree
 
@@ -72,6 +72,7 @@ def path(result: Tree) -> Drawn:
         raise NoPicture("no policy that is followed has figures anywhere along it")
     names = {policy: words_for(policy, firms) or policy for policy in policies}
     lacking = _lacking(rows)
+    own = number_at(result["case_before"] or result["case"], key)
     more = result["more_events"]
     high, below = 3.6, STRIP * (1.4 + 1.1 * len(lacking))
     figure, axes_at = new_figure(
@@ -79,7 +80,7 @@ def path(result: Tree) -> Drawn:
         f"Along {key}: {result['case']['name']}",
         ("What a policy is worth more than today's market" if now in values else "Value")
         + ", by what policies are ranked by. Dashed: the recommendation changes."
-        + (" ▼: the case's own value." if _own(result, key) is not None else "")
+        + (" ▼: the case's own value." if own is not None else "")
         + (f" {more:,} more changes were not looked for." if more else ""),
     )
     axes = axes_at(LEFT, 0.5 + below, WIDE, high)
@@ -110,7 +111,6 @@ def path(result: Tree) -> Drawn:
     strip.set_yticks([])
     for side in ("left", "bottom"):
         strip.spines[side].set_visible(side == "bottom")
-    own = _own(result, key)
     if own is not None and x[0] <= own <= x[-1]:
         axes.plot(
             own,
@@ -126,13 +126,6 @@ def path(result: Tree) -> Drawn:
         title=f"Policies along {visible(key)}: {figures.plain(result['case']['name'])}",
         alternative=_told(result, lines, names, best, lacking, x),
     )
-
-
-def _own(result: Tree, key: str) -> float | None:
-    """The case's own value of a key; None where the firms differ in it or it has none."""
-    at = key_path(key)
-    held = value_at(expanded(result["case_before"] or result["case"], at), at)
-    return float(held) if isinstance(held, int | float) else None
 
 
 def _lacking(rows: Mapping[str, Sequence[Tree]]) -> dict[str, dict[str, list[int]]]:

@@ -9,9 +9,10 @@ import numpy as np
 
 from cli.pages.evaluation import proof
 from cli.pages.page import Page
-from cli.report.market import number_at, symbol_of
+from cli.report.market import symbol_of
 from cli.report.subject import Subject
 from market.model.case import Array
+from mechanism.casefile.case_keys import number_at
 from mechanism.casefile.policies import agreements
 from mechanism.casefile.standard import SAME
 from mechanism.casefile.types import PRIVATE
@@ -263,7 +264,7 @@ def overturned(subject: Subject) -> str:
 
 def switched(subject: Subject, switch: Switch) -> str:
     """The nearest value of a number at which the answer changes, in words."""
-    own = number_at(subject.found.case.resolved, switch.key)
+    own = number_at(subject.found.case.resolved, switch.key) or 0.0
     side = "below" if switch.value < own else "above"
     then = (
         f"{subject.policy(switch.to).phrase} would be best"

@@ -11,8 +11,9 @@ from cli.pages.page import Column, Page
 from cli.pages.rules import full_information, reported, tax_rules
 from cli.pages.words import by_firm, label, money_of, sentences
 from cli.report.brief import barred, honest, joining, overturned
-from cli.report.market import number_at, symbol_of
+from cli.report.market import symbol_of
 from cli.report.subject import Subject
+from mechanism.casefile.case_keys import number_at
 from mechanism.casefile.policies import agreements, policy_of
 from mechanism.report.answer import ASKS, judged_by
 from mechanism.report.cautions import held_together
@@ -191,7 +192,9 @@ def overturn(subject: Subject, page: Page) -> None:
                 Column("Number", [symbol_of(one.key) for one in told.switching], words=True),
                 Column("Key", [one.key for one in told.switching], words=True),
                 Column(
-                    "Now", [amount(number_at(own, one.key)) for one in told.switching], words=True
+                    "Now",
+                    [amount(number_at(own, one.key) or 0.0) for one in told.switching],
+                    words=True,
                 ),
                 Column("Changes at", [amount(one.value) for one in told.switching]),
                 Column(

@@ -12,7 +12,7 @@ from cli.pages.words import figure_of, symmetric
 from cli.report.subject import Subject
 from market.casefile.faults import Meant, meant
 from market.model.units import in_words
-from mechanism.casefile.case_keys import expanded, flat, key_path, value_at
+from mechanism.casefile.case_keys import flat, key_path
 from mechanism.casefile.json_schema import case_schema
 from mechanism.casefile.proportions import DIMENSIONS
 from mechanism.casefile.types import PRIVATE
@@ -236,12 +236,6 @@ def _interval(text: str) -> str:
     """The interval that what is admissible begins with."""
     found = re.match(r"[\[(][^\])]*[\])]", text)
     return (found.group() if found else text).replace("inf", "∞")
-
-
-def number_at(case: Tree, key: str) -> float:
-    """The case's own value of a number, one firm's of a number that is common to both."""
-    value = value_at(expanded(case, key_path(key)), key_path(key))
-    return float(value) if isinstance(value, int | float) else 0.0
 
 
 def symbol_of(key: str) -> str:

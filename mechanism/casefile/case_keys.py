@@ -98,6 +98,13 @@ def expanded(tree: Json, path: KeyPath) -> Json:
     return tree
 
 
+def number_at(tree: Json, key: str) -> float | None:
+    """A case's own value of a number by its dotted key, one firm's of a number that is common to
+    both; None where the firms differ in it, or it is no number."""
+    value = value_at(expanded(tree, key_path(key)), key_path(key))
+    return float(value) if isinstance(value, int | float) else None
+
+
 def key_fault(tree: Json, key: str, *, whole: bool = False) -> str | None:
     """What is wrong with a dotted key of a resolved case, with the nearest that would do; None if
     nothing is. `whole`: blocks and lists may be meant as well as single values."""

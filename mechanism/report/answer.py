@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from market.model.case import Array
-from mechanism.casefile.case_keys import expanded, key_path, value_at
+from mechanism.casefile.case_keys import number_at
 from mechanism.casefile.policies import GOAL, TODAY, Policy, policy_of
 from mechanism.casefile.standard import CONSUMERS_LOSE, SAME, UNMEASURABLE, Standard
 from mechanism.casefile.types import PRIVATE
@@ -557,8 +557,7 @@ def _overturned(found: Evaluation, told: Recommendation) -> str:
 
 def _own(found: Evaluation, switch: Switch) -> float:
     """The case's own value of what a switch is about."""
-    own = value_at(expanded(found.case.resolved, key_path(switch.key)), key_path(switch.key))
-    return float(own) if isinstance(own, int | float) else 0.0
+    return number_at(found.case.resolved, switch.key) or 0.0
 
 
 def _distance(found: Evaluation, switch: Switch) -> float:
