@@ -239,6 +239,25 @@ def apart(wanted: Sequence[float], sizes: Sequence[float], low: float, high: flo
     return out
 
 
+def aside(
+    axes: Axes,
+    text: str,
+    point: Sequence[float],
+    place: tuple[float, float],
+    **look: Any,
+) -> None:
+    """A name beside the axes with a line to the point it belongs to. The place counts from the left
+    edge in widths of the axes and, unless `textcoords` say otherwise, upward as data do."""
+    usual = {
+        "textcoords": axes.get_yaxis_transform(),
+        "va": "center",
+        "fontsize": "small",
+        "arrowprops": LEADER,
+        "annotation_clip": False,
+    }
+    axes.annotate(text, (point[0], point[1]), place, **{**usual, **look})
+
+
 def row_axes(axes: Axes, labels: Sequence[str]) -> None:
     """A row a label from top to bottom: rules between them, no frame on the left."""
     axes.set_ylim(len(labels) - 0.5, -0.5)

@@ -150,7 +150,7 @@ def _marks(
             axes.text(
                 1.0,
                 n,
-                " ".join(text.replace("-", "−").split()),
+                text,
                 transform=axes.get_yaxis_transform(),
                 ha="right",
                 va="center",

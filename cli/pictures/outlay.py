@@ -10,13 +10,13 @@ from cli.pictures.canvas import (
     DASHES,
     FAINT,
     INK,
-    LEADER,
     RULE,
     SERIES,
     SIZE,
     STAR,
     Drawn,
     apart,
+    aside,
     new_figure,
     short,
 )
@@ -165,17 +165,7 @@ def frontier(result: Tree) -> Drawn:
     ends = [line[-1] for line in lines.values()]
     places = apart([end[1] for end in ends], sizes, low, high)
     for n, (name, line, place) in enumerate(zip(names, lines.values(), places, strict=True)):
-        axes.annotate(
-            name,
-            line[-1][:2],
-            (1.03, place),
-            textcoords=axes.get_yaxis_transform(),
-            va="center",
-            fontsize="small",
-            color=SERIES[n % len(SERIES)],
-            arrowprops=LEADER,
-            annotation_clip=False,
-        )
+        aside(axes, name, line[-1][:2], (1.03, place), color=SERIES[n % len(SERIES)])
         spread = max(abs(line[0][k] - line[-1][k]) for k in (0, 1))
         if spread > 0.05 * (high - low):
             for x, welfare, value in (line[0], line[-1]):
@@ -213,15 +203,11 @@ def _beside(
     for at, text, y in zip(order, texts, places, strict=True):
         best = any(row["policy"] == recommended for row in points[at])
         able = any(row["competes"] for row in points[at])
-        axes.annotate(
+        aside(
+            axes,
             text,
             at,
             (1.04, y),
-            textcoords=axes.get_yaxis_transform(),
-            va="center",
-            fontsize="small",
             color=INK if able else FAINT,
             weight="bold" if best else "normal",
-            arrowprops=LEADER,
-            annotation_clip=False,
         )

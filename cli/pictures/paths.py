@@ -20,6 +20,7 @@ from cli.pictures.canvas import (
     SIZE,
     Drawn,
     apart,
+    aside,
     box,
     new_figure,
     short,
@@ -175,16 +176,13 @@ def _ends(
     places = apart([end[1] for end in ends], sizes, low, high)
     order = list(lines)
     for group, text, end, y in zip(groups, texts, ends, places, strict=True):
-        axes.annotate(
+        aside(
+            axes,
             text,
             end,
             (1.03, y),
-            textcoords=axes.get_yaxis_transform(),
-            va="center",
-            fontsize="small",
             color=SERIES[order.index(group[0]) % len(SERIES)],
             arrowprops=LEADER | {"shrinkB": 1},
-            annotation_clip=False,
         )
 
 

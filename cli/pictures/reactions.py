@@ -15,6 +15,7 @@ from cli.pictures.canvas import (
     SERIES,
     SIZE,
     Drawn,
+    aside,
     new_figure,
     short,
 )
@@ -98,16 +99,15 @@ def reactions(result: Tree) -> Drawn:
         inside = np.flatnonzero(np.isfinite(x) & np.isfinite(y) & (x <= top) & (y <= top))
         if len(inside):
             end = inside[-1]
-            axes.annotate(
+            aside(
+                axes,
                 f"reply of {name}",
                 (x[end], y[end]),
                 (1.05, 0.93 - 0.09 * firm),
                 textcoords="axes fraction",
                 color=colour,
                 fontsize=SIZE - 1,
-                va="center",
                 arrowprops=LEADER | {"shrinkB": 1},
-                annotation_clip=False,
             )
         ends = np.flatnonzero(np.isfinite(own))
         if len(ends):
@@ -143,15 +143,13 @@ def reactions(result: Tree) -> Drawn:
             f" {figures.number(spot[1], DIGITS)}), welfare {figures.number(welfare, DIGITS)}"
         )
         if n < 6:
-            axes.annotate(
+            aside(
+                axes,
                 text,
                 spot,
                 (1.05, 0.72 - 0.13 * n),
                 textcoords="axes fraction",
-                va="center",
                 fontsize=SIZE - 1,
-                arrowprops=LEADER,
-                annotation_clip=False,
             )
         words.append(text.replace("\n", " ") + ".")
     goal = result["regimes"][GOAL]
