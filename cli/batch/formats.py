@@ -51,17 +51,12 @@ class Format(Protocol):
 
 
 def format_for(path: Path, columns: Mapping[str, Kind]) -> Format:
-    """The format that a file's ending asks for; `known_ending` says whether there is one."""
+    """The format that a file's ending asks for, one of `cli.batch.parts.RESULTS`."""
     forms: dict[str, Callable[[Mapping[str, Kind]], Format]] = {
         ".parquet": Parquet,
         ".xlsx": Xlsx,
     }
     return forms.get(path.suffix.lower(), Csv)(columns)
-
-
-def known_ending(path: Path) -> bool:
-    """Whether a result can be written to a file of this name."""
-    return path.suffix.lower() in (".parquet", ".csv", ".xlsx")
 
 
 class Csv:

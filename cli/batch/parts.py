@@ -25,6 +25,14 @@ from typing import Any
 from cli.output.whole import DRAFT, write_whole
 from market.text import Json
 
+RESULTS = (".parquet", ".csv", ".xlsx")
+"""The endings of a batch's result."""
+
+
+def known_ending(path: Path) -> bool:
+    """Whether a batch's result goes by a name like this."""
+    return path.suffix.lower() in RESULTS
+
 
 class Refused(Exception):  # noqa: N818 - wrong usage, not an error of the program
     """A batch that may not start; the message says why and what to do."""

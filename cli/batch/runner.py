@@ -21,10 +21,9 @@ from cli.batch.formats import (
     Format,
     Kind,
     format_for,
-    known_ending,
     read_metadata,
 )
-from cli.batch.parts import Parts, Refused, canonical, file_sha256, sha256
+from cli.batch.parts import Parts, Refused, canonical, file_sha256, known_ending, sha256
 from cli.batch.pools import Pool, open_pool
 from cli.output.beside import foreign_beside, write_beside
 from cli.output.whole import draft

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from cli.batch.parts import known_ending
 from cli.commands.evaluate import finish, results
 from cli.exit_codes import NOT_MET
 from cli.options import (
@@ -35,9 +36,6 @@ Examples:
 
 A bad case stops the command before anything is computed."""
 
-
-RESULTS = (".parquet", ".csv", ".xlsx")
-"""The endings of a batch's result."""
 
 MOST = 1000
 """Cases that are compared at a time."""
@@ -78,7 +76,7 @@ def compare(
     target = Target(out, cases)
     drawn = asked("compare", picture, form, out)
     form = chosen(form, None if drawn else out, sheets=True)
-    if any(path.suffix.lower() in RESULTS for path in cases):
+    if any(map(known_ending, cases)):
         told = {"quiet": quiet, "strict": strict, "stamp": stamp}
         _batch(cases, by or [], form, target, digits, instead=drawn, **told)
         return

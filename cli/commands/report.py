@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from cli.batch.parts import known_ending
 from cli.commands.evaluate import finish
 from cli.exit_codes import NOT_MET
 from cli.options import REPORTS, OutOption, QuietOption, ToleranceOption
@@ -29,8 +30,6 @@ Examples:
 
 Exit code 3: figures of a result differ from what its input gives here; or as of evaluate."""
 
-TABLES = (".parquet", ".csv", ".xlsx")
-"""The endings of a batch's result."""
 SAMPLE = 20
 """Cases of a batch that are run again before its findings are reported."""
 MOST = 50
@@ -91,7 +90,7 @@ def report(
             f" {' '.join(missing)}`), or pigou with its extra `report`",
             param_hint="report",
         )
-    if any(path.suffix.lower() in TABLES for path in cases):
+    if any(map(known_ending, cases)):
         if redact:
             raise typer.BadParameter(
                 "of a batch nothing can be left out: its table holds the inputs",
@@ -127,21 +126,19 @@ def _write(made: Report, form: ReportFormat, target: Target) -> None:
 def _read(paths: Sequence[Path], tolerance: float) -> list[tuple[str, PolicyCase]]:
     """The cases with what each is called, those of results after their figures came out again."""
     from cli.results.again import differing_here
-    from cli.results.read import NoResult, json_of, provenance_of, read_back
+    from cli.results.read import NoResult, read_back
+    from cli.results.side_by_side import is_result
     from cli.shipped import load
     from market.casefile.files import unreadable
     from mechanism.casefile.policy_case import parse_tree
 
-    def is_result(path: Path) -> bool:
-        if path.suffix.lower() != ".json" or unreadable(path):
-            return False
+    def is_case(path: Path) -> bool:
         try:
-            return provenance_of(json_of(path)) is not None
-        except NoResult:
-            return False
+            return bool(unreadable(path)) or not is_result(path)
+        except NoResult:  # no JSON at all: what is wrong is told as of a case
+            return True
 
-    results = {path: is_result(path) for path in paths}
-    plain = [path for path in paths if not results[path]]
+    plain = [path for path in paths if is_case(path)]
     loaded = dict(zip(plain, load(plain), strict=True))
     out: list[tuple[str, PolicyCase]] = []
     for path in paths:

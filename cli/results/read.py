@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cli.batch.formats import known_ending
+from cli.batch.parts import known_ending
 from market.casefile.files import unreadable
 
 COMMANDS = ("evaluate", "compare", "what-if", "design", "statics", "propositions")

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from cli.batch.parts import known_ending
 from cli.results.leaves import differing
 from cli.results.read import NoResult, ReadResult, json_of, provenance_of, read_back
 from cli.results.reasons import environments_of
@@ -27,7 +28,7 @@ WORDS = ("verdicts", "text", "message", "basis", "note", "notes", "detail", "why
 
 def is_result(path: Path) -> bool:
     """Whether a file holds a result rather than a case."""
-    if path.suffix.lower() in (".csv", ".parquet", ".xlsx"):
+    if known_ending(path):
         return True
     return (
         path.suffix.lower() == ".json"
