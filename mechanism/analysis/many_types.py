@@ -8,7 +8,7 @@ same way once more with the thorough search.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -110,17 +110,18 @@ def solve_block(
     if plain:
         settled = [np.isin(a.status.astype(str), [*SOLVED, NOT_ASKED]) for a in out.values()]
         fine = np.all(settled, axis=0)
+        if not fine.any():
+            return {}, np.zeros(C, bool)
         out = {key: found.take(np.flatnonzero(fine)) for key, found in out.items()}
     if scheme is not None:
         good = np.flatnonzero(fine)
         out |= {
-            policy.key: _fixed_rates(scheme, good)
-            if policy.source == "rates"
-            else _orders(scheme, out[PRIVATE_MARKET], good)
-            if policy.source == "imposed"
-            else _attainable(scheme, out[PRIVATE_MARKET], good)
+            policy.key: _one_by_one(_ONE_BY_ONE[policy.source], scheme, out[PRIVATE_MARKET], good)
             for policy in beyond
-            if policy.source in ("rates", "imposed", "attainable")
+            if policy.source in _ONE_BY_ONE
+        }
+        out |= {
+            policy.key: _fixed_rates(scheme, good) for policy in beyond if policy.source == "rates"
         }
     return out, np.isin(np.arange(C), lanes[fine])
 
@@ -167,19 +168,14 @@ def _at_reports(policy: Policy, scheme: Scheme | None, goal: Standing) -> Standi
     return rule_standing(least, TAX_RULES[policy.key])
 
 
-def _orders(scheme: Scheme, market: Standing, lanes: NDArray[np.intp]) -> Standing:
-    """The levels ordered at these lanes, today's market being one by one what it is there."""
-    return joined([ordered(scheme.lane(int(lane)), market, k) for k, lane in enumerate(lanes)])
-
-
-def _attainable(scheme: Scheme, market: Standing, lanes: NDArray[np.intp]) -> Standing:
-    """The most that can be attained at reports, at these lanes."""
-    return joined(
-        [
-            attainable_at_reports(scheme.lane(int(lane)), market.take(np.array([k])))
-            for k, lane in enumerate(lanes)
-        ]
-    )
+def _one_by_one(
+    of: Callable[[Scheme, Standing, int], Standing],
+    scheme: Scheme,
+    market: Standing,
+    lanes: NDArray[np.intp],
+) -> Standing:
+    """What is solved at one market after another, at these lanes; today's market is known there."""
+    return joined([of(scheme.lane(int(lane)), market, k) for k, lane in enumerate(lanes)])
 
 
 # --- what each comes to
@@ -332,16 +328,24 @@ def rule_standing(scheme: Scheme, rule: TaxRule) -> Standing:
     return _judged(scheme, judged, transfers.found, transfers.over_budget)
 
 
-def attainable_at_reports(scheme: Scheme, market: Standing) -> Standing:
-    """The most that anything attains which rests on reports, at one case; `market` is today's."""
+def attainable_at_reports(scheme: Scheme, market: Standing, lane: int = 0) -> Standing:
+    """The most that anything attains which rests on reports, at one case, today's market being a
+    lane of what is known of many."""
     from mechanism.scheme.second_best import most_at_reports
 
-    floor = float(market.expected.consumer_surplus[0])
+    floor = float(market.expected.consumer_surplus[lane])
     drawn = most_at_reports(scheme, standard_of(scheme.options), floor)
     if drawn is None:
         return not_asked(1, NO_TRANSFERS.text)
     judged = judge(drawn, TAX_RULES[DESIGNED], drawn.design.net)
     return _judged(drawn, judged, np.array(True), np.array(False))
+
+
+_ONE_BY_ONE: Mapping[str, Callable[[Scheme, Standing, int], Standing]] = {
+    "imposed": ordered,
+    "attainable": attainable_at_reports,
+}
+"""What is solved at one market after another, by the source of its policy."""
 
 
 def _drawn(
@@ -413,13 +417,6 @@ def joined(parts: Sequence[Standing]) -> Standing:
 def _fixed_rates(scheme: Scheme, lanes: NDArray[np.intp]) -> Standing:
     """Subsidies per unit that are fixed before types are drawn, at some of the markets; looked for
     from those for the planner's levels at each market's own parameters too."""
-    if not len(lanes):
-        return Standing(
-            status=np.empty(0, object),
-            expected=nothing(0),
-            least=np.empty((0, 2)),
-            worst=np.empty((0, 2)),
-        )
     known = solve_markets(scheme.case.take(lanes), GOAL, len(lanes)).levels
     starts = rates_at(scheme.case.take(lanes), known).rates
     each = [
