@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from cli.completion import case_files
+from market.text import needs
 
 
 class OutputFormat(StrEnum):
@@ -70,8 +71,7 @@ def chosen(
 def lacking(ending: str, name: str, extra: str) -> typer.BadParameter:
     """The refusal of a file that this installation lacks the library for, with the remedy."""
     return typer.BadParameter(
-        f"a {ending} file needs {name}: install it (`pip install {name}`), or pigou with its extra"
-        f" `{extra}`; or write a .csv file",
+        f"a {ending} file {needs(name, extra)}; or write a .csv file",
         param_hint="--out",
     )
 

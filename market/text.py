@@ -1,4 +1,4 @@
-"""Text of users as it may be shown, and what a file of theirs holds."""
+"""Text of users as it may be shown, what a file of theirs holds, and how to come by a library."""
 
 from __future__ import annotations
 
@@ -54,3 +54,12 @@ def firm_names(given: Sequence[str] | None) -> tuple[str, str]:
 def opening(firm: str) -> str:
     """A firm at the head of a sentence or a column: names stay as they are given."""
     return firm.capitalize() if firm in FIRMS else firm
+
+
+def needs(library: str, extra: str, package: str = "") -> str:
+    """That a library is needed, and how to come by it: its package, where that is called otherwise,
+    or the extra of ours."""
+    return (
+        f"needs {library}: install it (`pip install {package or library}`), or pigou with its extra"
+        f" `{extra}`"
+    )

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 from cli.batch.parts import Refused
 from cli.threads import THREADS
+from market.text import needs
 
 Work = Callable[[int, int], Any]
 """From a range of cases, the second end not included, to their rows."""
@@ -119,10 +120,7 @@ class Processes:
             from joblib.externals.loky import get_reusable_executor
             from joblib.externals.loky.process_executor import BrokenProcessPool
         except ImportError:
-            raise Refused(
-                "--jobs needs joblib: install it (`pip install joblib`), or pigou with its extra"
-                " `batch`"
-            ) from None
+            raise Refused(f"--jobs {needs('joblib', 'batch')}") from None
         self.lost: tuple[type[BaseException], ...] = (BrokenProcessPool,)
         self.jobs, self.width = jobs, 2 * jobs
         self._new = lambda: get_reusable_executor(
@@ -175,10 +173,7 @@ class Cluster:
             import distributed
             from distributed.comm.core import CommClosedError
         except ImportError:
-            raise Refused(
-                "--cluster needs dask: install it (`pip install distributed`), or pigou with its"
-                " extra `cluster`"
-            ) from None
+            raise Refused(f"--cluster {needs('dask', 'cluster', 'distributed')}") from None
         self.lost: tuple[type[BaseException], ...] = (distributed.KilledWorker,)
         self.gone: tuple[type[BaseException], ...] = (
             Gone,

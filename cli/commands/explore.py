@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from cli.options import CaseFile
+from market.text import needs
 
 EPILOG = """\b
 Examples:
@@ -38,11 +39,7 @@ def explore(
     was moved can be taken back, saved as a case, or copied as a command.
     """
     if find_spec("shiny") is None:
-        raise typer.BadParameter(
-            "the page needs shiny: install it (`pip install shiny`), or pigou with its extra"
-            " `explore`",
-            param_hint="explore",
-        )
+        raise typer.BadParameter(f"the page {needs('shiny', 'explore')}", param_hint="explore")
     from cli.shipped import load
 
     loaded = load([case])[0]

@@ -15,6 +15,7 @@ from cli.commands.evaluate import finish
 from cli.exit_codes import NOT_MET
 from cli.options import REPORTS, OutOption, QuietOption, ToleranceOption
 from cli.output.write import Target, say
+from market.text import needs
 
 if TYPE_CHECKING:
     from cli.report.document import Report
@@ -86,8 +87,7 @@ def report(
     form = _chosen(form, out)
     if missing := [name for name in ("jinja2", "matplotlib") if find_spec(name) is None]:
         raise typer.BadParameter(
-            f"a report needs {' and '.join(missing)}: install it (`pip install"
-            f" {' '.join(missing)}`), or pigou with its extra `report`",
+            f"a report {needs(' and '.join(missing), 'report', ' '.join(missing))}",
             param_hint="report",
         )
     if any(map(known_ending, cases)):

@@ -20,6 +20,7 @@ from cli.options import (
 )
 from cli.output.write import Target, say
 from cli.pictures.option import asked, picture_option
+from market.text import needs
 
 EPILOG = """\b
 Examples:
@@ -99,8 +100,7 @@ def sensitivity(
     form = chosen(form, None if drawn else out)
     if method is not MethodName.tornado and find_spec("SALib") is None:
         raise typer.BadParameter(
-            f"{method} needs SALib: install it (`pip install SALib`), or pigou with its extra"
-            " `sensitivity`; tornado needs nothing",
+            f"{method} {needs('SALib', 'sensitivity')}; tornado needs nothing",
             param_hint="--method",
         )
     if method is MethodName.tornado and points is not None:

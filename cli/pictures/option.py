@@ -14,6 +14,7 @@ import typer
 from cli.options import OutputFormat
 from cli.output.write import Target, say
 from cli.pictures.table import PICTURES, NoPicture, Picture, pictures_of
+from market.text import needs
 
 ENDINGS = (".svg", ".png")
 """The endings of files that pictures are written to."""
@@ -77,9 +78,7 @@ def asked(
         )
     if find_spec("matplotlib") is None:
         raise typer.BadParameter(
-            "a picture needs matplotlib: install it (`pip install matplotlib`), or pigou with its"
-            " extra `report`",
-            param_hint="--picture",
+            f"a picture {needs('matplotlib', 'report')}", param_hint="--picture"
         )
     return partial(_put, PICTURES[name])
 

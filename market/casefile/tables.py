@@ -18,6 +18,8 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+from market.text import needs
+
 MOST_COLUMNS = 200
 """Columns of the widest table: more than a case has keys."""
 ENDINGS = (".csv", ".tsv", ".txt", ".xlsx", ".parquet")
@@ -139,8 +141,7 @@ def _sheet(path: Path) -> list[list[Any]]:
         import openpyxl
     except ImportError:
         raise TableFault(
-            "an .xlsx file needs openpyxl: install it (`pip install openpyxl`), or pigou with its"
-            " extra `tables`; or save it as CSV"
+            f"an .xlsx file {needs('openpyxl', 'tables')}; or save it as CSV"
         ) from None
     try:
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
