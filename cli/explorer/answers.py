@@ -23,6 +23,7 @@ from cli.pages.words import LEVELS, NEGLIGIBLE, NO_CHANGE, Scale, kept, label, u
 from market.text import Json, opening
 from mechanism.casefile.policies import policy_of, today
 from mechanism.casefile.policy_case import PolicyCase, parse_tree
+from mechanism.report.words import capitalised
 from mechanism.uncertainty.draws import certain
 
 DIGITS = 5
@@ -93,8 +94,7 @@ def answer_of(result: Json) -> Headline:
 
 
 def _answer(key: str, firms: tuple[str, str], gain: float) -> Headline:
-    doing = policy_of(key, firms).doing
-    return Headline(policy=key, doing=doing[0].upper() + doing[1:], gain=gain)
+    return Headline(policy=key, doing=capitalised(policy_of(key, firms).doing), gain=gain)
 
 
 def in_words(answer: Headline, before: Headline | None, case: PolicyCase) -> list[str]:

@@ -23,6 +23,7 @@ from mechanism.casefile.json_schema import case_schema
 from mechanism.casefile.policy_case import PolicyCase, parse_tree
 from mechanism.casefile.uncertainty import value_at_firm
 from mechanism.design.rules import market_rules
+from mechanism.report.words import capitalised
 
 Moves = Mapping[str, Any]
 """New values by dotted key, in the order in which they are set."""
@@ -124,7 +125,7 @@ def sliders(case: PolicyCase) -> tuple[Slider, ...]:
                 Slider(
                     key=key,
                     block=BLOCKS.get(bare.partition(".")[0], "Standard"),
-                    label=name[0].upper() + name[1:] + firm,
+                    label=capitalised(name) + firm,
                     hint=hints[bare],
                     low=value - step * math.floor((value - low) / step + WHOLE),
                     high=value + step * math.floor((high - value) / step + WHOLE),
