@@ -51,6 +51,11 @@ def firm_names(given: Sequence[str] | None) -> tuple[str, str]:
     return visible(first), visible(second)
 
 
+def capitalised(text: str) -> str:
+    """The text as the beginning of a sentence."""
+    return f"{text[0].upper()}{text[1:]}"
+
+
 def opening(firm: str) -> str:
     """A firm at the head of a sentence or a column: names stay as they are given."""
     return firm.capitalize() if firm in FIRMS else firm

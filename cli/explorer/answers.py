@@ -20,10 +20,9 @@ from typing import Any
 import pigou
 from cli.pages import figures
 from cli.pages.words import LEVELS, NEGLIGIBLE, NO_CHANGE, Scale, kept, label, unsolved
-from market.text import Json, opening
+from market.text import Json, capitalised, opening
 from mechanism.casefile.policies import policy_of, today
 from mechanism.casefile.policy_case import PolicyCase, parse_tree
-from mechanism.report.words import capitalised
 from mechanism.uncertainty.draws import certain
 
 DIGITS = 5

@@ -16,14 +16,13 @@ from typing import Any
 import numpy as np
 
 from market.casefile.faults import BadCase, Fault
-from market.text import Json, firm_names
+from market.text import Json, capitalised, firm_names
 from mechanism.casefile.case_keys import key_fault, key_path, leaves, set_at, value_at
 from mechanism.casefile.distributions import quantile
 from mechanism.casefile.json_schema import case_schema
 from mechanism.casefile.policy_case import PolicyCase, parse_tree
 from mechanism.casefile.uncertainty import value_at_firm
 from mechanism.design.rules import market_rules
-from mechanism.report.words import capitalised
 
 Moves = Mapping[str, Any]
 """New values by dotted key, in the order in which they are set."""

@@ -11,8 +11,8 @@ from cli.pages import figures
 from cli.pages.page import Column, Page
 from cli.pages.words import Scale, by_firm, firms_of, label
 from market.text import Json as Tree
+from market.text import capitalised
 from mechanism.casefile.policies import GOAL, policy_of
-from mechanism.report.words import capitalised
 
 SHOWN = 21
 """Points of a path that the page shows; all are in JSON and CSV."""

@@ -12,6 +12,7 @@ from cli.pages.page import Page
 from cli.report.market import symbol_of
 from cli.report.subject import Subject
 from market.model.case import Array
+from market.text import capitalised
 from mechanism.casefile.case_keys import number_at
 from mechanism.casefile.policies import agreements
 from mechanism.casefile.standard import SAME
@@ -22,7 +23,7 @@ from mechanism.ranking.recommendation import Switch
 from mechanism.report.answer import judged_by
 from mechanism.report.cautions import held_together, unenforced
 from mechanism.report.results import ComparisonRow
-from mechanism.report.words import amount, capitalised, listed
+from mechanism.report.words import amount, listed
 
 
 def brief(subject: Subject, page: Page) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from market.model.case import Array
+from market.text import capitalised
 from mechanism.casefile.case_keys import number_at
 from mechanism.casefile.policies import GOAL, TODAY, Policy, policy_of
 from mechanism.casefile.standard import CONSUMERS_LOSE, SAME, UNMEASURABLE, Standard
@@ -32,7 +33,7 @@ from mechanism.ranking.recommendation import (
 from mechanism.rates.instruments import investment_rates, sharing_rates
 from mechanism.report.cautions import cautions, gross_payments
 from mechanism.report.over_draws import chances
-from mechanism.report.words import CONSUMERS, Words, amount, capitalised, listed
+from mechanism.report.words import CONSUMERS, Words, amount, listed
 
 if TYPE_CHECKING:
     from mechanism.report.results import ComparisonRow, Evaluation

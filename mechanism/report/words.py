@@ -101,8 +101,3 @@ def amount(value: float) -> str:
 def listed(parts: Sequence[str]) -> str:
     """Parts of a sentence one after the other: a, b and c."""
     return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
-
-
-def capitalised(text: str) -> str:
-    """The text as the beginning of a sentence."""
-    return f"{text[0].upper()}{text[1:]}"
