@@ -1,4 +1,5 @@
-"""The explorer in a real browser: nothing goes wrong, nothing goes elsewhere, keys are enough."""
+"""The explorer and a report in a real browser: nothing goes wrong, nothing goes elsewhere, keys are
+enough."""
 
 from __future__ import annotations
 
@@ -17,6 +18,7 @@ import pytest
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 pytest.importorskip("shiny", reason="shiny is not installed")
+from command import Run  # noqa: E402
 from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
 
@@ -112,14 +114,8 @@ def test_the_page_follows_the_keys(server: tuple[str, Any], browser: Any) -> Non
     assert field.get_property("value") == "1"
     assert slider.get_property("value") == "0.3"
 
-    severe = [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
-    assert severe == []
-    asked = [
-        message["params"]["request"]["url"]
-        for entry in browser.get_log("performance")
-        if (message := json.loads(entry["message"])["message"])["method"]
-        == "Network.requestWillBeSent"
-    ]
+    quiet(browser)
+    asked = requests(browser)
     assert len(asked) > 5
     here = address.partition("?")[0]
     assert [url for url in asked if not url.startswith((here, "data:"))] == []
@@ -127,6 +123,37 @@ def test_the_page_follows_the_keys(server: tuple[str, Any], browser: Any) -> Non
     browser.get("about:blank")
     assert process.wait(PATIENCE) == 0
     assert process.stderr.read() == ""
+
+
+def test_a_report_opens_on_its_own(browser: Any, run: Run, tmp_path: Path) -> None:
+    """One file, without scripts, of which nothing is fetched."""
+    page = tmp_path / "report.html"
+    case = str(ROOT / "cases" / "two_vendors.yaml")
+    assert run("report", case, "--out", str(page), "--quiet").code == 0
+    browser.get(page.as_uri())
+    assert "Two vendors" in browser.title
+    assert [one.text for one in browser.find_elements(By.TAG_NAME, "h1")] != []
+    assert all(one.size["width"] > 100 for one in browser.find_elements(By.TAG_NAME, "svg"))
+    assert browser.find_elements(By.TAG_NAME, "script") == []
+    assert axe(browser) == []
+    quiet(browser)
+    assert {url for url in requests(browser) if not url.startswith("data:")} == {page.as_uri()}
+
+
+def quiet(browser: Any) -> None:
+    """Nothing went wrong on the page."""
+    severe = [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+    assert severe == []
+
+
+def requests(browser: Any) -> list[str]:
+    """What the page asked for."""
+    return [
+        message["params"]["request"]["url"]
+        for entry in browser.get_log("performance")
+        if (message := json.loads(entry["message"])["message"])["method"]
+        == "Network.requestWillBeSent"
+    ]
 
 
 def command(browser: Any) -> str:
