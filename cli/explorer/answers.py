@@ -19,7 +19,7 @@ from typing import Any
 
 import pigou
 from cli.pages import figures
-from cli.pages.words import LEVELS, NEGLIGIBLE, NO_CHANGE, Scale, kept, label, unsolved
+from cli.pages.words import LEVELS, NEGLIGIBLE, NO_CHANGE, Scale, changes, label, unsolved
 from market.text import Json, capitalised, opening
 from mechanism.casefile.policies import policy_of, today
 from mechanism.casefile.policy_case import PolicyCase, parse_tree
@@ -174,7 +174,7 @@ def tables(result: Json, before: Json) -> tuple[ShownTable, ...]:
 def _who_gains(result: Json, before: Json) -> ShownTable:
     scale = Scale([result, before], DIGITS)
     zero = NO_CHANGE / NEGLIGIBLE * scale.zero
-    told, now, earlier = result["recommendation"]["policy"], _gains(result), _gains(before)
+    told, now, earlier = result["recommendation"]["policy"], changes(result), changes(before)
     rows = []
     for key, values in now.items():
         row, old = _row(result, key), earlier.get(key, {})
@@ -189,29 +189,6 @@ def _who_gains(result: Json, before: Json) -> ShownTable:
         rows=tuple(rows),
         marked=list(now).index(told) if told else None,
     )
-
-
-def _gains(result: Json) -> dict[str, dict[str, float | None]]:
-    """What every policy changes against today's market, by policy and figure."""
-    now = _row(result, today(result["case"]["types"] is not None))
-    base = _figures(now)
-    return {
-        row["policy"]: {
-            name: None if value is None or base[name] is None else value - (base[name] or 0.0)
-            for name, value in _figures(row).items()
-        }
-        for row in result["comparison"]
-    }
-
-
-def _figures(row: Json) -> dict[str, float | None]:
-    return {
-        "value": row["value"],
-        "consumers": row["consumer_surplus"],
-        "firm_1": kept(row, 0),
-        "firm_2": kept(row, 1),
-        "outlay": row["outlay_joined"],
-    }
 
 
 def _levels(result: Json, before: Json) -> ShownTable:

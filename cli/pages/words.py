@@ -11,7 +11,7 @@ from cli.pages.page import Column, Page
 from market.model.outcome import SOLVED
 from market.model.units import in_words
 from market.text import FIRMS, firm_names, opening
-from mechanism.casefile.policies import known, policy_of
+from mechanism.casefile.policies import known, policy_of, today
 from mechanism.casefile.standard import welfare_net
 from mechanism.report.plain import Tree
 
@@ -120,6 +120,30 @@ def kept(row: Tree, firm: int) -> float | None:
         return None
     more = row["net_transfer"] if row["flat_payments"] is None else row["flat_payments"]
     return float(row["profit"][firm] + (0.0 if more is None else more[firm]))
+
+
+def joined(row: Tree) -> dict[str, float | None]:
+    """A policy's figures when everybody takes part: value, consumers, what each firm keeps, outlay.
+    Money; None where nothing is claimed."""
+    paid = row["outlay_joined"]
+    return {
+        "value": row["value"],
+        "consumers": row["consumer_surplus"],
+        "firm_1": kept(row, 0),
+        "firm_2": kept(row, 1),
+        "outlay": row["public_outlay"] if paid is None else paid,
+    }
+
+
+def changes(result: Tree) -> dict[str, dict[str, float | None]]:
+    """What every policy changes against today's market, by policy and figure."""
+    rows = {row["policy"]: joined(row) for row in result["comparison"]}
+    base = rows[today(result["case"]["types"] is not None)]
+
+    def change(value: float | None, before: float | None) -> float | None:
+        return None if value is None or before is None else value - before
+
+    return {key: {k: change(v, base[k]) for k, v in row.items()} for key, row in rows.items()}
 
 
 def symmetric(case: Tree) -> bool:

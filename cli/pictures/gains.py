@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cli.pages import figures
-from cli.pages.words import NO_CHANGE, Scale, kept, money_of, words_for
+from cli.pages.words import NO_CHANGE, Scale, changes, money_of, words_for
 from cli.pictures.canvas import (
     FAINT,
     INK,
@@ -96,16 +96,12 @@ def gains(result: Tree) -> list[Gain]:
     firms = Scale([result], DIGITS).firms
     zero = NO_CHANGE * abs(base["welfare"])
 
-    def parts(row: Tree) -> tuple[float | None, ...]:
-        paid = row["outlay_joined"] if row["outlay_joined"] is not None else row["public_outlay"]
-        public = None if paid is None else -paid
-        return (row["value"], row["consumer_surplus"], kept(row, 0), kept(row, 1), public)
+    def moved(change: dict[str, float | None]) -> tuple[float | None, ...]:
+        paid = change["outlay"]
+        parts = {**change, "outlay": None if paid is None else -paid}.values()
+        return tuple(0.0 if v is not None and abs(v) <= zero else v for v in parts)
 
-    def change(row: Tree) -> tuple[float | None, ...]:
-        pairs = zip(parts(row), parts(base), strict=True)
-        moved = [None if v is None or b is None else v - b for v, b in pairs]
-        return tuple(0.0 if v is not None and abs(v) <= zero else v for v in moved)
-
+    by_policy = changes(result)
     out = []
     for row in rows:
         if row["policy"] in (now, "vcg_reported"):
@@ -118,7 +114,7 @@ def gains(result: Tree) -> list[Gain]:
                 label=words_for(row["policy"], firms) or row["policy"],
                 recommended=row["policy"] == told,
                 note=note,
-                changes=change(row),
+                changes=moved(by_policy[row["policy"]]),
             )
         )
     return out
