@@ -403,7 +403,6 @@ def test_numbers_of_a_result_cannot_be_written_over() -> None:
     assert found.mechanism is not None
     program = build(environment, DesignOptions())
     arrays = [
-        *environment.types,
         *environment.probabilities,
         *environment.values,
         *environment.outside,

@@ -86,7 +86,7 @@ def _transfers(result: Tree, page: Page, digits: int) -> None:
     names, nothing = result["players"], NOTHING * result["payoff_range"]
     page.heading("Net transfers (positive is received)")
     columns = [
-        Column(f"Type of {name}", figures.column([state[i] for state in states], digits))
+        Column(f"Type of {name}", figures.label_column([state[i] for state in states], digits))
         for i, name in enumerate(names)
     ]
     if len(set().union(*result["allocation"])) <= 12:
@@ -135,11 +135,11 @@ def _alternatives(state: dict[str, float]) -> str:
 def _rows(page: Page, title: str, rows: list[Tree], weight: str, digits: int) -> None:
     words = {"ic": "truth", "ir": "participation", "budget": "budget", "coalition": "joint truth"}
 
-    def named(value: float | list[float] | None) -> str:
+    def named(value: float | str | list[float | str] | None) -> str:
         return (
-            ", ".join(figures.number(v, digits) for v in value)
+            ", ".join(figures.label(v, digits) for v in value)
             if isinstance(value, list)
-            else figures.number(value, digits)
+            else figures.label(value, digits)
         )
 
     page.heading(title)

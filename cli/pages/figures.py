@@ -39,6 +39,17 @@ def column(
     return aligned([number(value, digits, zero=zero, signed=signed) for value in values])
 
 
+def label(value: float | str | None, digits: int) -> str:
+    """What a type is called."""
+    return plain(value) if isinstance(value, str) else number(value, digits)
+
+
+def label_column(values: Sequence[float | str], digits: int) -> list[str]:
+    """One column of what types are called: numbers with their points below each other."""
+    numbers = iter(column([value for value in values if not isinstance(value, str)], digits))
+    return [plain(value) if isinstance(value, str) else next(numbers) for value in values]
+
+
 def pair_column(
     pairs: Sequence[Sequence[float] | None], digits: int, *, zero: float = 0.0
 ) -> list[str]:

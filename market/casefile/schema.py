@@ -50,6 +50,7 @@ NonNegative = Annotated[Number, Field(ge=0)]
 Share = Annotated[Number, Field(ge=0, le=1)]
 TAGS = {
     "<number>",
+    "<text>",
     "<per firm>",
     "<uniform>",
     "<listed>",

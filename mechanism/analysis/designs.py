@@ -547,7 +547,9 @@ def _joint(result: DesignResult, mechanism: DirectMechanism) -> list[str]:
     check = mechanism.achieved.collusion
     if check.status != "violated" or not isinstance(check.witness, JointLie):
         return []
-    told = ", ".join(f"{report:.4g}" for report in check.witness.reports)
+    told = ", ".join(
+        report if isinstance(report, str) else f"{report:.4g}" for report in check.witness.reports
+    )
     return [
         f"Players that agree on their reports gain up to {check.witness.gain:.6g} together, by"
         f" reporting {told}."

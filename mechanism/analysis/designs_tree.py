@@ -118,7 +118,7 @@ def _mechanism_tree(result: DesignResult, mechanism: DirectMechanism | None) -> 
             },
         },
         "rents": [
-            {"player": name, "types": types.tolist(), "rent": rent.tolist()}
+            {"player": name, "types": list(types), "rent": rent.tolist()}
             for name, types, rent in zip(
                 environment.players, environment.types, achieved.rents, strict=True
             )

@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from mechanism.design.states import Array
+from mechanism.design.states import Array, Label
 
 CheckStatus = Literal["holds", "violated", "not_established"]
 
@@ -32,8 +32,8 @@ class Lie:
 
     player: int
     """Counted from 0."""
-    type: float
-    report: float
+    type: Label
+    report: Label
     gain: float
 
 
@@ -41,8 +41,8 @@ class Lie:
 class JointLie:
     """The joint misreport by which all players together gain most, one entry per player."""
 
-    types: tuple[float, ...]
-    reports: tuple[float, ...]
+    types: tuple[Label, ...]
+    reports: tuple[Label, ...]
     gain: float
 
 
@@ -52,7 +52,7 @@ class Refusal:
 
     player: int
     """Counted from 0."""
-    type: float | None = None
+    type: Label | None = None
     """None where nothing is private."""
     rival_type: float | None = None
     """None where the rival's type is not known when joining is decided, or is not told."""

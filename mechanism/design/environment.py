@@ -35,6 +35,7 @@ from mechanism.design.states import (
     TIMINGS,
     Array,
     Incentive,
+    Label,
     Reports,
     Timing,
     along,
@@ -54,8 +55,8 @@ class Environment:
 
     name: str
     players: tuple[str, ...]
-    types: tuple[Array, ...]
-    """(K_i,) per player: the types' labels."""
+    types: tuple[tuple[Label, ...], ...]
+    """(K_i,) per player: what its types are called."""
     probabilities: tuple[Array, ...]
     """(K_i,) per player."""
     alternatives: tuple[str, ...]
@@ -76,7 +77,8 @@ class Environment:
     counts for nothing."""
 
     def __post_init__(self) -> None:
-        for name in ("types", "probabilities", "values", "outside"):
+        object.__setattr__(self, "types", tuple(map(tuple, self.types)))
+        for name in ("probabilities", "values", "outside"):
             object.__setattr__(self, name, tuple(map(read_only, getattr(self, name))))
         freeze(self)
 
@@ -93,11 +95,10 @@ class Environment:
         """Number of types per player: the shape of arrays over states."""
         return tuple(len(t) for t in self.types)
 
-    def state(self, index: int) -> tuple[float, ...]:
+    def state(self, index: int) -> tuple[Label, ...]:
         """The players' types in a state, counted in row-major order."""
         return tuple(
-            float(t[k])
-            for t, k in zip(self.types, np.unravel_index(index, self.shape), strict=True)
+            t[k] for t, k in zip(self.types, np.unravel_index(index, self.shape), strict=True)
         )
 
     def along(self, player: int, values: Array) -> Array:
@@ -423,8 +424,8 @@ def _truth(
     return gain_check(
         Lie(
             player=player,
-            type=float(types[kind]),
-            report=float(types[told]),
+            type=types[kind],
+            report=types[told],
             gain=float(found[player].max()),
         ),
         scale,
@@ -443,6 +444,6 @@ def _joining(s: Environment, spare: tuple[Array, ...], timing: Timing, scale: fl
     player = first_largest(np.array([-part.min() for part in slack]), scale)[0]
     (kind,) = first_largest(-slack[player], scale)
     return slack_check(
-        Refusal(player=player, type=float(s.types[player][kind]), slack=float(slack[player].min())),
+        Refusal(player=player, type=s.types[player][kind], slack=float(slack[player].min())),
         scale,
     )

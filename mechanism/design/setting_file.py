@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from market.casefile.choices import OneOf
 from market.casefile.faults import BadCase, Fault, dotted
@@ -48,11 +48,23 @@ MOST_JOINT = {"efficient": 441, "second_best": 100}
 Text = Annotated[str, Field(strict=True, min_length=1)]
 
 
+def _label(value: Any) -> str:
+    return "<text>" if isinstance(value, str) else "<number>"
+
+
+# The branch is chosen before anything is validated: one fault each, not one per branch.
+Name = Annotated[
+    Annotated[Number, Tag("<number>")] | Annotated[Text, Tag("<text>")], Discriminator(_label)
+]
+
+
 class Player(Block):
     """One player: its types and what it wants."""
 
     name: Annotated[Text, described("what the player is called")]
-    types: Annotated[tuple[Number, ...], described("the types, all different", min_length=1)]
+    types: Annotated[
+        tuple[Name, ...], described("the types, numbers or text, all different", min_length=1)
+    ]
     probabilities: Annotated[
         tuple[Annotated[Positive, Field(le=1)], ...] | None,
         described("one per type, adding up to 1; null: all equal"),
@@ -227,7 +239,7 @@ def parse_setting(
     environment = Environment(
         name=file.name or name,
         players=tuple(player.name for player in file.players),
-        types=tuple(np.array(player.types, float) for player in file.players),
+        types=tuple(player.types for player in file.players),
         probabilities=tuple(
             np.array(player.probabilities or [1 / len(player.types)] * len(player.types))
             for player in file.players
@@ -325,7 +337,7 @@ def _one_each(values: Sequence[float], size: int) -> str:
 def _of_types(player: Player) -> Iterator[Breach]:
     """What is wrong between a player's types and what stands for each of them."""
     size, given = len(player.types), player.probabilities
-    if len(set(player.types)) < size:
+    if len(set(map(str, player.types))) < size:
         yield ("types",), "holds a value twice; list each type once"
     if given is not None and len(given) != size:
         yield ("probabilities",), _one_each(given, size)

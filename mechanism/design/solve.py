@@ -27,7 +27,7 @@ from mechanism.design.paths import least_payoffs
 from mechanism.design.program import Constraint, Matrix, Program, Rows, build, held, stacked
 from mechanism.design.rules import TAX_RULES
 from mechanism.design.setting_file import DesignOptions
-from mechanism.design.states import Array
+from mechanism.design.states import Array, Label
 from mechanism.frozen import read_only
 
 LARGEST_SECOND_OPINION = 20_000
@@ -54,11 +54,11 @@ class Named:
     constraint: Constraint
     player: int | None
     """Counted from 0; None where it is nobody's alone."""
-    type: float | tuple[float, ...] | None
+    type: Label | tuple[Label, ...] | None
     """The true type; of a joint report the type of every player."""
-    report: float | tuple[float, ...] | None
+    report: Label | tuple[Label, ...] | None
     """The report that must not pay; of a joint report that of every player."""
-    state: tuple[float, ...] | None
+    state: tuple[Label, ...] | None
     """Every player's true type, where the constraint is of one state; None where it is an
     expectation."""
     weight: float
@@ -386,12 +386,11 @@ def _name(environment: Environment, rows: Rows, kind: Constraint, k: int, weight
             constraint=kind, player=None, type=None, report=None, state=state, weight=weight
         )
     types = environment.types[player]
-    report = float(types[told]) if told >= 0 else None
     return Named(
         constraint=kind,
         player=player,
-        type=float(types[true]),
-        report=report,
+        type=types[true],
+        report=types[told] if told >= 0 else None,
         state=state,
         weight=weight,
     )

@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+Label = float | str
+"""What a type is called: a number, or text."""
 Prior = tuple[Array, ...]
 """(..., K_i) per player: the probabilities of its types."""
 Incentive = Literal["bayesian", "dominant"]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mechanism.design.checks import Check, JointLie, Lie, Refusal
+from mechanism.design.states import Label
 from mechanism.report.plain import Tree
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ def contradiction_tree(found: Contradiction, players: tuple[str, ...]) -> Tree:
 
 
 def rows_tree(rows: Sequence[Named], players: tuple[str, ...], weight: str) -> list[Tree]:
-    def plain(value: float | tuple[float, ...] | None) -> float | list[float] | None:
+    def plain(value: Label | tuple[Label, ...] | None) -> Label | list[Label] | None:
         return list(value) if isinstance(value, tuple) else value
 
     return [

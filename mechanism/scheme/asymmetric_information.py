@@ -385,8 +385,8 @@ def _evidence(scheme: Scheme, judged: Judged, truth: Check) -> Evidence:
     weights = types.weights
     if isinstance(witness, Lie) and truth.status != "holds":
         firm, points = witness.player, types.of(witness.player)
-        kind = int(np.argmin(np.abs(points - witness.type)))
-        told = int(np.argmin(np.abs(points - witness.report)))
+        kind = int(np.argmin(np.abs(points - float(witness.type))))
+        told = int(np.argmin(np.abs(points - float(witness.report))))
     else:
         firm, points = 0, types.of(0)
         kind = told = int(types.nodes[len(types.nodes) // 2])

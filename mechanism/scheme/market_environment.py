@@ -68,7 +68,7 @@ def market_environment(
     environment = Environment(
         name="market",
         players=case.firms,
-        types=(types.types_of(0), types.types_of(1)),
+        types=tuple(tuple(types.types_of(firm).tolist()) for firm in (0, 1)),
         probabilities=(types.probabilities, types.probabilities),
         alternatives=tuple(
             f"levels {layer} for ({first:.6g}, {second:.6g})"
@@ -102,7 +102,7 @@ def both_types_environment(scheme: Scheme) -> AllocationRule:
     environment = Environment(
         name="market",
         players=scheme.case.firms,
-        types=(types.of(0), types.of(1)),
+        types=tuple(tuple(types.of(firm).tolist()) for firm in (0, 1)),
         probabilities=(types.weights, types.weights),
         alternatives=tuple(
             f"levels for ({a:.6g}, {b:.6g})" for a in types.of(0) for b in types.of(1)
