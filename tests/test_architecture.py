@@ -155,6 +155,7 @@ ROOMS = {
     "cli.results": (
         "cli.batch",
         "cli.output",
+        "market.calibrate",
         "market.casefile",
         "market.regimes",
         "mechanism.casefile",

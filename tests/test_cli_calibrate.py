@@ -12,7 +12,7 @@ import pytest
 from command import Run
 
 import pigou
-from market.calibrate.datafile import read_data
+from market.calibrate.datafile import data_tree, parse_data, read_data
 from market.casefile.files import read_document
 from mechanism.casefile.policy_case import load_case
 
@@ -325,6 +325,12 @@ def test_the_data_are_not_written_over_and_a_case_is_no_data(run: Run, tmp_path:
     done = run("calibrate", ROOT / "cases" / "two_vendors.yaml")
     assert done.code == 2
     assert "is a case, not data" in done.err
+
+
+@pytest.mark.parametrize("path", sorted(DATA.parent.glob("*.yaml")), ids=lambda path: path.stem)
+def test_data_written_out_are_read_back(path: Path) -> None:
+    given = read_data(path, noise=["price=0.01"])
+    assert parse_data(data_tree(given), source=path.name) == given
 
 
 def test_data_are_shipped_validated_and_have_a_schema(run: Run) -> None:

@@ -60,12 +60,16 @@ def definition(tree: Any) -> str:
         "statics": "derivatives",
         "propositions": "claims",
         "evaluate": "regimes",
+        "sensitivity": "figures",
+        "calibrate": "estimates",
     }
     return next(name for name, key in names.items() if key in tree)
 
 
 RUNS: dict[str, list[Any]] = {
     **COMMANDS,
+    "calibrate": ["calibrate", CASES / "data" / "two_vendors_2025.yaml"],
+    "refused": ["calibrate", CASES / "data" / "two_banks.yaml"],
     "types": ["evaluate", CASES / "two_types.yaml"],
     "ill posed": ["evaluate", CASES / "ill_posed.yaml"],
     "infeasible": [
@@ -84,6 +88,15 @@ def test_results_are_as_the_schema_says(run: Run, name: str) -> None:
         described = SCHEMA["$defs"][definition(tree)]
         assert set(tree) == set(described["properties"])
         assert wrong(described, tree) == []
+
+
+@pytest.mark.slow
+def test_a_sensitivity_is_as_the_schema_says(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(f"base: {VENDORS}\nuncertainty: {{cost.scale: {{normal: [12, 1]}}}}\n")
+    tree = json.loads(run("sensitivity", path, "--method", "tornado", "--format", "json").out)
+    assert wrong(SCHEMA["$defs"]["sensitivity"], tree) == []
+    assert set(tree) == set(SCHEMA["$defs"]["sensitivity"]["properties"])
 
 
 def test_findings_are_as_the_schema_says(

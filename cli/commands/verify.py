@@ -26,8 +26,9 @@ Examples:
   pigou verify result.csv --whole                every case of it
   pigou verify result.json --tolerance 1e-6
 
-A result is what --format json of evaluate, compare, what-if, design, statics or propositions
-wrote, or the file of a batch. Only what stands in it is used. Exit code 3: something differs."""
+A result is what --format json of evaluate, compare, what-if, design, sensitivity, calibrate,
+statics or propositions wrote, or the file of a batch. Only what stands in it is used. Exit code 3:
+something differs."""
 
 SAMPLE = 1000
 """Cases of a batch that are run again unless more are asked for."""

@@ -10,6 +10,7 @@ from cli.results.leaves import Differing, differing
 from cli.results.read import NoResult, ReadResult
 from market.casefile.faults import BadCase
 from market.text import Json as Tree
+from market.text import needs
 
 MOST = 100_000
 """Points of the largest path."""
@@ -43,8 +44,7 @@ def differing_here(found: ReadResult, tolerance: float) -> tuple[list[Differing]
             Differing(path=fault.key, before="as written", after=fault.message)
             for fault in bad.faults
         ], 0
-    own = found.command in ("statics", "propositions")
-    return differing(found.tree, here, tolerance=tolerance, own_kinds=own)
+    return differing(found.tree, here, tolerance=tolerance, of=found.command)
 
 
 def _ours(error: Exception) -> bool:
@@ -136,6 +136,49 @@ def _design(found: ReadResult) -> Tree:
         raise NoResult(f"asks what makes no sense for its input: {error}") from None
 
 
+def _sensitivity(found: ReadResult) -> Tree:
+    from mechanism.uncertainty.sensitivity import METHODS, NoFigure, sensitivity
+    from mechanism.uncertainty.sensitivity_tree import sensitivity_tree
+
+    tree = found.tree
+    case, figures = _case(tree["case"]), tuple(map(str, tree["figures"]))
+    if case.uncertainty is None or tree["method"] not in METHODS:
+        raise NoResult("asks for no method there is, or for a case in which all is certain")
+    points = 0 if tree["points"] is None else int(tree["points"])
+    if not 0 <= points <= MOST:
+        raise NoResult(f"asks for {points:,} points; there are at most {MOST:,}")
+    try:
+        told = sensitivity(case, figures, tree["method"], points)
+    except NoFigure as error:
+        raise NoResult(f"asks for a figure that there is not: {error}") from None
+    except ModuleNotFoundError as error:
+        raise NoResult(needs(str(error.name), "sensitivity")) from None
+    return sensitivity_tree(case, told, points)
+
+
+def _calibrate(found: ReadResult) -> Tree:
+    from market.calibrate.datafile import parse_data
+    from mechanism.analysis.calibration import calibrate
+    from mechanism.analysis.calibration_tree import calibration_tree
+
+    data = parse_data(found.tree["data"], source=str(found.tree["source"]))
+    given: dict[str, list[str]] = {}
+    words = [word for word in found.options if word != "--symmetric"]
+    for option, value in zip(words[::2], words[1::2], strict=True):
+        given.setdefault(option, []).append(value)
+    return calibration_tree(
+        calibrate(
+            data,
+            common=given.get("--common", ()),
+            priors=given.get("--prior", ()),
+            noise=given.get("--noise", ()),
+            per_firm=[] if "--symmetric" in found.options else given.get("--per-firm"),
+            bootstrap=int(given.get("--bootstrap", ["0"])[0]),
+            seed=int(found.provenance["seed"] or 0),
+        )
+    )
+
+
 def _statics(found: ReadResult) -> Tree:
     from market.regimes import REGIMES, solve_regime
     from mechanism.report.statics_tree import statics_tree
@@ -161,6 +204,8 @@ _RUNS: dict[str, Callable[[ReadResult], Any]] = {
     "compare": _compare,
     "what-if": _what_if,
     "design": _design,
+    "sensitivity": _sensitivity,
+    "calibrate": _calibrate,
     "statics": _statics,
     "propositions": _propositions,
 }

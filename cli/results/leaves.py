@@ -2,8 +2,9 @@
 
 A figure may differ by a share of the scale of its kind, the largest size of that kind in both
 results. Kinds go by the key a figure stands under: shares, investment, prices, quantities, what is
-in natural units (whose scale is one), and money, whose scale is as a rule welfare. Derivatives and
-the numbers of claims have a kind per key. What a case holds is compared exactly.
+in natural units (whose scale is one), and money, whose scale is as a rule welfare. Derivatives,
+the numbers of claims, indices and estimates have a kind per key. What was asked is compared
+exactly.
 """
 
 from __future__ import annotations
@@ -31,8 +32,12 @@ _KINDS = {
 """The kind of the figures under a key; money where none is given."""
 _AT_LEAST_ONE = {"share", "natural"}
 """Kinds whose scale is at least one."""
-_GIVEN = {"case", "case_before", "input", "resolved", "options"}
+_OWN = ("statics", "propositions", "sensitivity", "calibrate")
+"""Commands whose figures have a kind per key."""
+_GIVEN = {"case", "case_before", "input", "resolved", "options", "data"}
 """Keys below which stands what was asked, not what was found."""
+_FOUND = {"calibrate": {"case"}}
+"""Those of them that are what a command finds."""
 _APART = {"version", "python", "packages", "run"}
 """Of where a result comes from: what may explain a difference and is none itself."""
 
@@ -107,11 +112,12 @@ def differing(
     after: Any,
     *,
     tolerance: float = TOLERANCE,
-    own_kinds: bool = False,
+    of: str = "",
     left_out: Collection[str] = (),
 ) -> tuple[list[Differing], int]:
-    """What differs, in the order of the first result, and how many values were compared. Keys that
-    are left out are not looked below."""
+    """What differs between two results `of` a command, in the order of the first, and how many
+    values were compared. Keys that are left out are not looked below."""
+    own, asked = of in _OWN, _GIVEN - _FOUND.get(of, set())
     old, new = (
         {
             path: value
@@ -123,7 +129,7 @@ def differing(
     scale: dict[str, float] = {}
     for path, value in [*old.items(), *new.items()]:
         if _number(value):
-            kind = _kind(path, own_kinds)
+            kind = _kind(path, own)
             floor = 1.0 if kind in _AT_LEAST_ONE else 0.0
             scale[kind] = max(scale.get(kind, floor), abs(float(value or 0)))
     found = []
@@ -141,8 +147,8 @@ def differing(
             continue
         one, other = old[path], new[path]
         if _number(one) and _number(other):
-            given = bool(_GIVEN & set(path))
-            allowed = 0.0 if given else tolerance * scale[_kind(path, own_kinds)]
+            given = bool(asked & set(path))
+            allowed = 0.0 if given else tolerance * scale[_kind(path, own)]
             if abs(float(one or 0) - float(other or 0)) <= allowed:
                 continue
         elif one == other and isinstance(one, bool) == isinstance(other, bool):

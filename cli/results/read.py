@@ -12,7 +12,10 @@ from typing import Any
 from cli.batch.parts import known_ending
 from market.casefile.files import unreadable
 
-COMMANDS = ("evaluate", "compare", "what-if", "design", "statics", "propositions")
+COMMANDS = (
+    *("evaluate", "compare", "what-if", "design", "sensitivity"),
+    *("calibrate", "statics", "propositions"),
+)
 """The commands whose JSON is read back."""
 MOST_BYTES = 256 * 1024 * 1024
 """Largest JSON that is read."""

@@ -176,6 +176,41 @@ _DESIGN: Fields = {
     "benchmark": ("tree", "efficient surplus, least outlay"),
     "verdicts": ("[text]", "the finding in words"),
 }
+_SENSITIVITY: Fields = {
+    "provenance": ("provenance", "where the result comes from"),
+    "case": ("tree", "the case with every default filled in"),
+    "method": ("text", "sobol, morris or tornado"),
+    "points": ("whole?", "base points or paths; null of tornado"),
+    "recommended": ("text?", "the policy that choice and gain are about"),
+    "markets": ("whole", "that were asked for"),
+    "inadmissible": ("whole", "how many of them are no case"),
+    "without_outcome": ("whole", "how many of the others have none"),
+    "figures": ("tree", "by name: value at the case's own numbers, and keys: indices or effects"),
+}
+_CALIBRATE: Fields = {
+    "schema_version": ("whole", f"{SCHEMA_VERSION}: of this format"),
+    "tool": ("tree", "name and version of the program"),
+    "provenance": ("provenance", "where the result comes from"),
+    "source": ("text", "the file of the data"),
+    "data": ("tree", "all that was observed and assumed, as a data file"),
+    "name": ("text", "of the market"),
+    "firms": ("[text]?", "their names"),
+    "units": ("tree", "money and quantity, null where the data do not say"),
+    "case": ("tree?", "the case with every default filled in; null where it is refused"),
+    "case_file": ("text?", "its file, with comments"),
+    "estimates": ("tree", "by key: value, low, high, from, prior_share, influences"),
+    "moments": ("[tree]", "key, observed, fitted, residual"),
+    "priors": ("tree", "by parameter: median, log_sd, given"),
+    "rank": ("whole?", "directions in which the observations tell anything"),
+    "parameters": ("whole?", "numbers that were fitted"),
+    "condition": ("number?", "how many times better the best direction is told than the worst"),
+    "over_identification": ("tree?", "statistic, degrees, p_value"),
+    "implied_spillover": ("[number?]?", "by either firm's sharing alone"),
+    "gain": ("tree?", "of the recommended policy, and what leaves it open"),
+    "most_informative": ("[tree]", "key, gain, observed"),
+    "refused": ("tree?", "code, reason and numbers; null where there is a case"),
+    "warnings": ("[tree]", "what limits it: code and message"),
+}
 _STATICS: Fields = {
     "provenance": ("provenance", "where the result comes from"),
     "case": ("tree", "the case with every default filled in"),
@@ -193,6 +228,8 @@ _PROPOSITIONS: Fields = {
     "claims": ("[tree]", "id, text, assumption, holds, margin, numbers"),
     "sample": ("tree?", "counts over random markets"),
 }
+_PARTS = ("provenance", "outcome", "row", "recommendation", "uncertainty", "tidy")
+"""Definitions that are no result by themselves."""
 _NAMED: dict[str, tuple[str, Fields]] = {
     "provenance": ("Where a result comes from", _PROVENANCE),
     "outcome": ("What a regime leads to", _OUTCOME),
@@ -205,10 +242,12 @@ _NAMED: dict[str, tuple[str, Fields]] = {
     "difference": ("pigou what-if --set", _DIFFERENCE),
     "path": ("pigou what-if --vary", _PATH),
     "design": ("pigou design", _DESIGN),
+    "sensitivity": ("pigou sensitivity", _SENSITIVITY),
+    "calibrate": ("pigou calibrate", _CALIBRATE),
     "statics": ("pigou statics", _STATICS),
     "propositions": ("pigou propositions", _PROPOSITIONS),
 }
-_RESULTS = ("evaluate", "findings", "difference", "path", "design", "statics", "propositions")
+_RESULTS = tuple(name for name in _NAMED if name not in _PARTS)
 
 
 def result_schema() -> Tree:

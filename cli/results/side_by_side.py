@@ -112,9 +112,8 @@ def results_side_by_side(a: Path, b: Path, tolerance: float) -> Tree:
 
 def _told(one: ReadResult, other: ReadResult, tolerance: float) -> Tree:
     """Two results of one command."""
-    own = one.command in ("statics", "propositions")
     figures, count = differing(
-        one.tree, other.tree, tolerance=tolerance, own_kinds=own, left_out=(*ASKED, *WORDS)
+        one.tree, other.tree, tolerance=tolerance, of=one.command, left_out=(*ASKED, *WORDS)
     )
     said, says = list(_verdicts(one)), list(_verdicts(other))
     inputs = _inputs(one), _inputs(other)
@@ -188,6 +187,8 @@ def _inputs(found: ReadResult) -> dict[str, Tree]:
         return {row["case"]: row["resolved"] for row in tree if row.get("resolved")}
     if "changed" in tree and isinstance(tree["changed"], dict):
         return {"baseline": tree["baseline"]["case"], "changed": tree["changed"]["case"]}
+    if found.command == "calibrate":  # the data are no case and are compared value by value
+        return {}
     return {"": tree.get("case", tree.get("input", {}))}
 
 

@@ -266,17 +266,25 @@ def read_data(
         tree, places = {**document.tree, "per_firm": list(per_firm)}, dict(document.places)
         places[("per_firm",)] = Place("--per-firm")
         document = Document(tree, places, document.files)
-    return parse_data(document.tree, name=Path(path).stem, document=document, faults=faults)
+    return parse_data(
+        document.tree,
+        name=Path(path).stem,
+        source=Path(path).name,
+        document=document,
+        faults=faults,
+    )
 
 
 def parse_data(
     tree: Mapping[str, Any],
     *,
     name: str = "market",
+    source: str | None = None,
     document: Document | None = None,
     faults: Iterable[Fault] = (),
 ) -> Data:
-    """The observations in a tree; `name` is for data without one."""
+    """The observations in a tree; `name` is for data without one, `source` the file they come
+    from."""
     file = _checked(tree, document, list(faults))
     wrong = [
         Fault(document.place(path) if document else None, dotted(path), message)
@@ -288,6 +296,7 @@ def parse_data(
     names = tuple(row.name or f"firm {i + 1}" for i, row in enumerate(file.firms))
     return Data(
         name=file.name or name,
+        source=source or file.name or name,
         reference=file.reference,
         money=units.get("money"),
         quantity=units.get("quantity"),
@@ -305,6 +314,32 @@ def parse_data(
         sources=dict(file.sources),
         usual_noise=file.noise.get("default", USUAL_NOISE),
     )
+
+
+def data_tree(data: Data) -> dict[str, Any]:
+    """The data file that holds these data, with every noise; `parse_data` reads it back."""
+    names = data.firms or (None, None)
+    firms: list[dict[str, Any]] = [{} if name is None else {"name": name} for name in names]
+    common: dict[str, float] = {}
+    for one in data.observations:
+        (common if one.firm is None else firms[one.firm])[one.kind] = one.value
+    units = {"money": data.money, "quantity": data.quantity}
+    return {
+        "schema_version": 1,
+        "name": data.name,
+        "reference": data.reference,
+        "units": {key: unit for key, unit in units.items() if unit is not None} or None,
+        "firms": firms,
+        "common": common,
+        "noise": {"default": data.usual_noise} | {one.key: one.noise for one in data.observations},
+        "priors": {
+            key: one.median if one.log_sd is None else {"median": one.median, "log_sd": one.log_sd}
+            for key, one in data.priors.items()
+        },
+        "per_firm": sorted(data.per_firm),
+        "reference_investment": data.reference_investment,
+        "sources": dict(data.sources),
+    }
 
 
 TWO = "the model has two rivals: give two, of which one may stand for all the others together"

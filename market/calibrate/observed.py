@@ -37,6 +37,8 @@ class Data:
     """Everything a data file says."""
 
     name: str
+    source: str
+    """The file they were read from, without its place; else the name."""
     reference: str | None
     money: str | None
     """What money is counted in; None where the file does not say."""

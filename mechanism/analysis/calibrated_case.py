@@ -128,15 +128,16 @@ def _sparse(ranks: Array) -> Array:
 # --- as text
 
 
-def case_text(fit: Fit, tree: Json, estimates: Sequence[CalibratedValue], source: str) -> str:
+def case_text(fit: Fit, tree: Json, estimates: Sequence[CalibratedValue]) -> str:
     """The case file, with comments."""
     found = {estimate.key: estimate for estimate in estimates}
-    return "\n".join(_lines(fit, tree, found, source)) + "\n"
+    return "\n".join(_lines(fit, tree, found)) + "\n"
 
 
-def _lines(fit: Fit, tree: Json, found: dict[str, CalibratedValue], source: str) -> Iterator[str]:
+def _lines(fit: Fit, tree: Json, found: dict[str, CalibratedValue]) -> Iterator[str]:
     data = fit.problem.data
-    yield f"# {visible(str(tree['name']))}: calibrated by pigou {VERSION} from {visible(source)}."
+    name, source = visible(str(tree["name"])), visible(data.source)
+    yield f"# {name}: calibrated by pigou {VERSION} from {source}."
     p = "" if fit.p_value is None else f", p = {fit.p_value:.2g}"
     yield f"# Sum of squares {fit.statistic:.4g} with {fit.degrees} degrees of freedom{p}."
     yield f"# {ADDED_TYPES}"

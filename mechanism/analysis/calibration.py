@@ -205,17 +205,17 @@ def calibrate(
     asked += [("--symmetric", None)] if firms_own == () else []
     asked += [("--per-firm", one) for one in firms_own or ()]
     asked += [("--bootstrap", bootstrap)] if bootstrap else []
-    if isinstance(data, Data):
-        given, source = data, data.name
-    else:
-        given = read_data(data, common=common, priors=priors, noise=noise, per_firm=firms_own)
-        source = Path(data).name
-    found = _calibrated(given, source, bootstrap, seed)
+    given = (
+        data
+        if isinstance(data, Data)
+        else read_data(data, common=common, priors=priors, noise=noise, per_firm=firms_own)
+    )
+    found = _calibrated(given, bootstrap, seed)
     return replace(found, asked=tuple(asked), seed=seed if bootstrap else None)
 
 
-def _calibrated(given: Data, source: str, bootstrap: int, seed: int) -> Calibration:
-    """A case from data that were read from this source."""
+def _calibrated(given: Data, bootstrap: int, seed: int) -> Calibration:
+    """A case from data."""
     try:
         fit = solve(pose(given))
     except NoCase as refused:
@@ -239,7 +239,7 @@ def _calibrated(given: Data, source: str, bootstrap: int, seed: int) -> Calibrat
         data=given,
         fit=goodness(fit),
         case=case,
-        case_file=case_text(fit, tree, found, source),
+        case_file=case_text(fit, tree, found),
         estimates=found,
         stake=stake,
         refused=None,

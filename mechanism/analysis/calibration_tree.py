@@ -4,27 +4,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from market.calibrate.datafile import data_tree
 from mechanism.casefile.policy_case import tree_sha256
 from mechanism.report.plain import SCHEMA_VERSION, Tree, fields_of
 from mechanism.report.provenance import command_line, provenance
 from mechanism.version import VERSION
 
 if TYPE_CHECKING:
-    from market.calibrate.observed import Data
     from mechanism.analysis.calibration import CalibratedValue, Calibration
 
 
 def calibration_tree(found: Calibration) -> Tree:
     """`calibrate --format json`."""
-    fit, stake = found.fit, found.stake
+    fit, stake, data = found.fit, found.stake, data_tree(found.data)
     return {
         "schema_version": SCHEMA_VERSION,
         "tool": {"name": "pigou", "version": VERSION},
         "provenance": provenance(
             command_line("calibrate", "DATA", found.asked),
-            tree_sha256(_data(found.data)),
+            tree_sha256(data),
             found.seed,
         ),
+        "source": found.data.source,
+        "data": data,
         "name": found.data.name,
         "firms": None if found.data.firms is None else list(found.data.firms),
         "units": {"money": found.data.money, "quantity": found.data.quantity},
@@ -78,16 +80,6 @@ def calibration_tree(found: Calibration) -> Tree:
             }
         ),
         "warnings": [{"code": one.code, "message": one.text} for one in found.warnings],
-    }
-
-
-def _data(data: Data) -> Tree:
-    """All that was observed and assumed, options included, as plain values."""
-    return fields_of(data) | {
-        "observations": [fields_of(one) for one in data.observations],
-        "priors": {key: fields_of(one) for key, one in data.priors.items()},
-        "per_firm": sorted(data.per_firm),
-        "sources": dict(data.sources),
     }
 
 
