@@ -157,12 +157,12 @@ def test_without_money_truth_is_paid_for_by_what_is_burnt(burn: bool, surplus: f
 
 def test_the_best_alternatives_cannot_be_had_without_money() -> None:
     """Who values the painting little says that it is much: with the best alternative everywhere no
-    truth, and the proof is of truth alone."""
+    truth, and the proof is of truth and of payments that are none."""
     answer = found(divorce(True, allocation="efficient"))
     assert answer.status == "infeasible"
     assert answer.contradiction is not None
     assert answer.contradiction.verified
-    assert {row.constraint for row in answer.contradiction.rows} == {"ic"}
+    assert {row.constraint for row in answer.contradiction.rows} == {"ic", "floor", "cap"}
 
 
 def loops(values: list[NDArray[np.float64]], public: NDArray[np.float64]) -> float:

@@ -9,8 +9,8 @@ from market.text import Json as Tree
 LONGEST = 40
 """Rows of a table; the rest is in the JSON."""
 
-NOTHING = 1e-12
-"""Share of the range of payoffs up to which an amount is shown as zero."""
+SHARE = 1e-7
+"""Probability up to which an alternative is not shown."""
 
 
 def designed(result: Tree, page: Page, digits: int) -> str:
@@ -21,27 +21,38 @@ def designed(result: Tree, page: Page, digits: int) -> str:
     page.heading("Finding")
     for text in result["verdicts"]:
         page.sentence(text, bullet="- ")
+    if result["give_up"] is not None:
+        _give_up(result, page, digits)
     if result["status"] == "infeasible":
         _rows(page, "Conflicting constraints", result["infeasibility"]["rows"], "weight", digits)
     if result["status"] not in ("optimal", "searched"):
         return page.text
-    nothing = NOTHING * result["payoff_range"]
+    nothing, unit = result["rounding"], unit_of(result)
     page.heading("Players")
     names, rents = result["players"], result["rents"]
     page.table(
         [
             Column("Player", names, words=True),
-            Column("Payoff", figures.column(result["expected"]["payoff"], digits, zero=nothing)),
             Column(
-                "Least rent", figures.column([min(r["rent"]) for r in rents], digits, zero=nothing)
+                "Payoff", figures.column(result["expected"]["payoff"], digits, zero=nothing), unit
+            ),
+            Column(
+                "Least rent",
+                figures.column([min(r["rent"]) for r in rents], digits, zero=nothing),
+                unit,
             ),
             Column(
                 "Largest rent",
                 figures.column([max(r["rent"]) for r in rents], digits, zero=nothing),
+                unit,
             ),
         ]
     )
-    page.sentence("Rent: expected payoff of a type less its outside option.")
+    page.sentence(
+        "Rent: expected payoff of a type less its outside option. Amounts up to"
+        f" {figures.number(nothing, 1)}{'' if unit is None else f' {unit}'} are rounding and shown"
+        " as 0."
+    )
     page.heading("Checks")
     checks = [
         (c["incentive"] + " truth", c["status"], c["max_gain"]) for c in result["checks"]["ic"]
@@ -64,6 +75,7 @@ def designed(result: Tree, page: Page, digits: int) -> str:
             Column(
                 "Largest gain,\nleast slack",
                 figures.column([amount for _, _, amount in checks], digits, zero=nothing),
+                unit,
             ),
         ]
     )
@@ -81,9 +93,70 @@ def designed(result: Tree, page: Page, digits: int) -> str:
     return page.text
 
 
+def unit_of(result: Tree) -> str | None:
+    """What money is counted in; None where the file does not say."""
+    units: dict[str, str | None] = result["input"].get("units") or {}
+    return units.get("money")
+
+
+def _give_up(result: Tree, page: Page, digits: int) -> None:
+    """What could be given up, constraint by constraint, and what is then had."""
+    found, unit = result["give_up"], unit_of(result)
+    rows = [
+        (" and ".join(map(_group, one["constraints"])), one["amount"], one)
+        for one in found["relaxed"]
+    ]
+    rows += [
+        (
+            ", ".join(
+                f"{result['options'][key]} {key}, for {to}" for key, to in one["options"].items()
+            ).replace("_", " "),
+            None,
+            one,
+        )
+        for one in found["weaker"]
+    ]
+    best = found["second_best"]
+    if best is not None:
+        rows.append(("efficiency", best["lost"], best))
+    page.heading("What would do if it were given up")
+
+    def money(head: str, amounts: list[float | None]) -> Column:
+        return Column(head, figures.column(amounts, digits, zero=result["rounding"]), unit)
+
+    page.table(
+        [
+            Column("Given up", [name for name, _, _ in rows], words=True),
+            Column("Suffices", [_suffices(one) for _, _, one in rows], words=True),
+            money("By at least", [amount for _, amount, _ in rows]),
+            money("Surplus", [one["surplus"] for _, _, one in rows]),
+            money("Outlay", [one["outlay"] for _, _, one in rows]),
+        ]
+    )
+    page.sentence(
+        "By at least: what a lie may still gain, what joining may cost a type, what the public"
+        " pays, what players pay or receive; of efficiency the surplus that is lost. All else is"
+        " kept."
+    )
+
+
+def _group(name: str) -> str:
+    """What is given up, in tables."""
+    return KINDS.get(name, name)
+
+
+def _suffices(one: Tree) -> str:
+    enough = one["suffices"] if "suffices" in one else SECOND_BEST.get(one["status"])
+    return figures.NONE if enough is None else "yes" if enough else "no"
+
+
+SECOND_BEST = {"optimal": True, "searched": True, "infeasible": False}
+"""Whether lotteries do it, by the status of the best."""
+
+
 def _transfers(result: Tree, page: Page, digits: int) -> None:
     states = result["states"][:LONGEST]
-    names, nothing = result["players"], NOTHING * result["payoff_range"]
+    names, nothing, unit = result["players"], result["rounding"], unit_of(result)
     page.heading("Net transfers (positive is received)")
     columns = [
         Column(f"Type of {name}", figures.label_column([state[i] for state in states], digits))
@@ -93,7 +166,11 @@ def _transfers(result: Tree, page: Page, digits: int) -> None:
         shown = [_alternatives(state) for state in result["allocation"][:LONGEST]]
         columns.append(Column("Alternative", shown, words=True))
     columns += [
-        Column(f"To {name}", figures.column(result["transfers"][i][:LONGEST], digits, zero=nothing))
+        Column(
+            f"To {name}",
+            figures.column(result["transfers"][i][:LONGEST], digits, zero=nothing),
+            unit,
+        )
         for i, name in enumerate(names)
     ]
     page.table(columns)
@@ -128,13 +205,24 @@ def _levels(levels: dict[str, Tree], names: list[str], page: Page, digits: int) 
 def _alternatives(state: dict[str, float]) -> str:
     """The alternative of a state, or the lottery over several."""
     return ", ".join(
-        name if share > 1 - 1e-9 else f"{name} {share:.4g}" for name, share in state.items()
+        name if share > 1 - SHARE else f"{name} {share:.4g}"
+        for name, share in state.items()
+        if share > SHARE
     )
 
 
-def _rows(page: Page, title: str, rows: list[Tree], weight: str, digits: int) -> None:
-    words = {"ic": "truth", "ir": "participation", "budget": "budget", "coalition": "joint truth"}
+KINDS = {
+    "ic": "truth",
+    "ir": "participation",
+    "budget": "budget",
+    "coalition": "joint truth",
+    "floor": "pays nothing",
+    "cap": "receives nothing",
+}
+"""Constraints in tables."""
 
+
+def _rows(page: Page, title: str, rows: list[Tree], weight: str, digits: int) -> None:
     def named(value: float | str | list[float | str] | None) -> str:
         return (
             ", ".join(figures.label(v, digits) for v in value)
@@ -151,7 +239,7 @@ def _rows(page: Page, title: str, rows: list[Tree], weight: str, digits: int) ->
     )
     page.table(
         [
-            Column("Constraint", [words[row["constraint"]] for row in shown], words=True),
+            Column("Constraint", [KINDS[row["constraint"]] for row in shown], words=True),
             Column("Player", [row["player"] or figures.NONE for row in shown], words=True),
             Column("Type", [named(row["type"]) for row in shown]),
             Column("Report", [named(row["report"]) for row in shown]),

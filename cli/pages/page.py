@@ -175,8 +175,17 @@ class _Terminal:
 
     def _grid(self, grid: TableBlock) -> None:
         """A table. What does not fit the page is continued below, its rows named by the first
-        column again."""
+        column again, or by their numbers where that does not tell them apart."""
         columns = [_seen(column) for column in grid.columns]
+        if not self._laid(columns, grid.sections):
+            numbers = [str(n + 1) for n in range(len(columns[0].cells))]
+            self._laid([Column("No.", numbers), *columns], grid.sections, broken=True)
+
+    def _laid(
+        self, columns: Sequence[Column], sections: Sequence[int], broken: bool = False
+    ) -> bool:
+        """Print a table; not, unless `broken`, where it must be broken and its first column does
+        not tell rows apart."""
         units = self._wrapped_units(columns)
         heads = ["\n".join([column.head, *units.get(column.unit, [])]) for column in columns]
         needed = [_least_width(column, head) for column, head in zip(columns, heads, strict=True)]
@@ -185,6 +194,8 @@ class _Terminal:
             if parts[-1] and sum(needed[n] + GAP for n in (0, *parts[-1], k)) - GAP > self.width:
                 parts.append([])
             parts[-1].append(k)
+        if len(parts) > 1 and not broken and len(set(columns[0].cells)) < len(columns[0].cells):
+            return False
         for n, part in enumerate(parts):
             if n:
                 self._console.print()
@@ -193,8 +204,9 @@ class _Terminal:
                 [columns[k] for k in shown],
                 [heads[k] for k in shown],
                 [needed[k] for k in shown],
-                grid.sections,
+                sections,
             )
+        return True
 
     def _table(
         self,

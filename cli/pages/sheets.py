@@ -208,20 +208,44 @@ def design_sheets(result: Tree) -> bytes:
             last=count - 1,
             axes=("type", unit_of("rent", units)),
         )
-    where = ("constraint", "player", "type", "report")
+    where = ("constraint", "player", "type", "report", "state")
+    heads_of = ("constraint", "player", "type", "report", "in_state")
     for name, rows, amount, head in (
         ("Binding", result["binding"], "price", "shadow_price"),
         ("Conflict", (result["infeasibility"] or {}).get("rows"), "weight", "weight"),
     ):
         if rows:
             told = [[_cell(row.get(key)) for key in (*where, amount)] for row in rows]
-            sheets.append(_sheet(name, (*where, head), told, units))
+            sheets.append(_sheet(name, (*heads_of, head), told, units))
+    if result["give_up"] is not None:
+        sheets.append(_give_up_sheet(result["give_up"], units))
     sheets += [
         _sheet("Verdicts", ("text",), ([text] for text in result["verdicts"]), units),
         _pairs("Asked", result["options"]),
         _case_sheet(given),
     ]
     return _book(sheets, chart, [result["provenance"]], units, given)
+
+
+def _give_up_sheet(found: Tree, units: dict[str, str | None]) -> Sheet:
+    """What could be given up where nothing does all that is asked."""
+    best = found["second_best"]
+    rows = [
+        [" and ".join(one["constraints"]), one["suffices"], one["amount"], one]
+        for one in found["relaxed"]
+    ]
+    rows += [
+        [_cell(list(one["options"].values())), one["suffices"], None, one]
+        for one in found["weaker"]
+    ]
+    if best is not None:
+        rows.append(["efficiency", best["surplus"] is not None, best["lost"], best])
+    return _sheet(
+        "GiveUp",
+        ("given_up", "suffices", "by_at_least", "surplus", "outlay"),
+        [[*row, one["surplus"], one["outlay"]] for *row, one in rows],
+        units,
+    )
 
 
 def findings_sheets(result: Tree) -> bytes:

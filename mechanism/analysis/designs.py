@@ -14,10 +14,11 @@ from market.casefile.faults import Fault
 from market.casefile.files import Document, read_document
 from market.casefile.schema import check
 from market.model.case import Array
+from mechanism.analysis.design_verdicts import finding
 from mechanism.casefile.policy_case import PolicyCase, parse_tree
 from mechanism.casefile.schema import MechanismOptions
 from mechanism.casefile.types import PRIVATE, TypeSpace, type_space
-from mechanism.design.checks import NOT_ESTABLISHED, Check, JointLie
+from mechanism.design.checks import NOT_ESTABLISHED
 from mechanism.design.environment import AllocationRule, Environment, efficient
 from mechanism.design.options import (
     NO_LEVELS,
@@ -26,6 +27,7 @@ from mechanism.design.options import (
     too_many,
     without_payments,
 )
+from mechanism.design.relaxations import LOTTERIES, GiveUp, give_up, second_best
 from mechanism.design.rules import TAX_RULES, TaxRule
 from mechanism.design.setting_file import (
     DesignOptions,
@@ -36,10 +38,8 @@ from mechanism.design.setting_file import (
     transfers_by_type,
 )
 from mechanism.design.solve import (
-    Contradiction,
     Design,
     DirectMechanism,
-    OptimalityBound,
     least_outlay,
 )
 from mechanism.design.solve import design as best_mechanism
@@ -57,6 +57,14 @@ from mechanism.scheme.market_environment import (
 )
 from mechanism.scheme.preparation import prepare
 from mechanism.scheme.rule_results import Continuum
+
+SOLVED_TO, COMPUTED_TO = 1e-8, 1e-12
+"""Shares of the range of payoffs up to which an amount is rounding: where transfers are solved for,
+and where they have a formula."""
+
+LARGEST_BESIDE = 5
+"""Types per firm up to which the second best of a market is solved for unasked, beside the proof
+that nothing else does what is asked: so many take a second."""
 
 LARGEST_CONTINUUM = 103
 """Points per firm up to which truth and participation are searched between them too."""
@@ -102,6 +110,10 @@ class DesignResult:
     continuum: Continuum | None = None
     """Truth and participation between the types of a grid; None where there is nothing between, or
     it is not searched."""
+    unit: str | None = None
+    """What money is counted in; None where the file does not say."""
+    give_up: GiveUp | None = None
+    """What could be given up; None where something does what is asked, or levels are sought."""
 
     @property
     def rule(self) -> TaxRule:
@@ -121,19 +133,32 @@ class DesignResult:
         return json.dumps(design_tree(self), indent=indent, allow_nan=False)
 
     @property
+    def rounding(self) -> float:
+        """The amount of money up to which a figure is rounding: pages show it as 0."""
+        share = SOLVED_TO if self.rule.designed else COMPUTED_TO
+        return share * self.environment.range
+
+    def amount(self, value: float) -> str:
+        """An amount of money in a sentence."""
+        text = "0" if abs(value) <= self.rounding else f"{value:.6g}"
+        return text if self.unit is None else f"{text} {self.unit}"
+
+    @property
     def lost(self) -> float:
         """What expected welfare lacks of that of the efficient alternatives, with nothing of their
         constants in it."""
         assert self.found.mechanism is not None
-        best, plan = self.benchmark.centred, self.found.mechanism.plan.centred
+        return self.lost_by(self.found.mechanism)
+
+    def lost_by(self, mechanism: DirectMechanism) -> float:
+        """The same under another mechanism in the same setting."""
+        best, plan = self.benchmark.centred, mechanism.plan.centred
         return float(self.environment.expect(best.welfare - plan.welfare).item())
 
     @property
     def verdicts(self) -> tuple[str, ...]:
         """The finding in words, the most important first."""
-        return tuple(_verdicts(self)) + (
-            () if self.continuum is None else (_between_types(self.continuum),)
-        )
+        return tuple(finding(self))
 
 
 def design(problem: PolicyCase | str | Path, **options: str) -> DesignResult:
@@ -193,13 +218,18 @@ def _solved(
             raise DesignError(f"needs {why}")
         if why := too_large(list(environment.shape), len(environment.alternatives), options):
             raise DesignError(f"the players {why}")
-        return _result(problem.environment, None, options, options.participation, problem.text)
+        result = _result(problem.environment, None, options, options.participation, problem.text)
+        return replace(_beside_lotteries(_giving_up(result)), unit=problem.unit)
     policy = parse_tree(tree, path=path, document=document, faults=faults, **named)
     return _of_market(policy, given)
 
 
 def _of_market(policy: PolicyCase, given: dict[str, str]) -> DesignResult:
     """The design for a case with private types."""
+    return replace(_market(policy, given), unit=policy.units.money)
+
+
+def _market(policy: PolicyCase, given: dict[str, str]) -> DesignResult:
     if policy.types is None:
         raise DesignError(
             "the case has no types, so there is nothing to design for; add a types block, or use"
@@ -231,7 +261,8 @@ def _of_market(policy: PolicyCase, given: dict[str, str]) -> DesignResult:
     if why := too_many(len(types.nodes), kind):
         raise DesignError(why.text)
     if not grid.private_values and options.allocation != "second_best":
-        return _of_both_types(policy, grid, options, form)
+        result = _of_both_types(policy, grid, options, form)
+        return _beside_second_best(_giving_up(result, result.benchmark), policy, grid, form)
     if not grid.private_values and options.collusion == "proof":
         raise DesignError(_both_types(grid, "proof against collusion is not solved for there"))
     try:
@@ -242,7 +273,8 @@ def _of_market(policy: PolicyCase, given: dict[str, str]) -> DesignResult:
     if options.allocation == "second_best":
         return _second_best(policy, types, options, form, planner, outside)
     plan = market_environment(policy.market, types, planner[None], outside)
-    result = _result(plan.environment, plan, options, form, policy.text)
+    result = _giving_up(_result(plan.environment, plan, options, form, policy.text), plan)
+    result = _beside_second_best(result, policy, grid, form)
     if (
         few
         or not types.continuous
@@ -253,6 +285,38 @@ def _of_market(policy: PolicyCase, given: dict[str, str]) -> DesignResult:
     return replace(
         result, continuum=_continuum(policy, grid, options, form, result.found.mechanism)
     )
+
+
+def _giving_up(result: DesignResult, plan: AllocationRule | None = None) -> DesignResult:
+    """The same with what could be given up, where nothing does what is asked."""
+    if result.found.status != "infeasible":
+        return result
+    return replace(result, give_up=give_up(result.environment, result.options, plan))
+
+
+def _beside_lotteries(result: DesignResult) -> DesignResult:
+    """The same with the second best over a setting's alternatives."""
+    if result.give_up is None:
+        return result
+    best = second_best(result.environment, result.options)
+    had = None if best is None else best.mechanism
+    lost = None if had is None else result.lost_by(had)
+    return replace(result, give_up=replace(result.give_up, second_best=best, lost=lost))
+
+
+def _beside_second_best(
+    result: DesignResult, policy: PolicyCase, types: TypeSpace, form: str
+) -> DesignResult:
+    """The same with the second best over all levels, where that takes no long time."""
+    if result.give_up is None or types.size > LARGEST_BESIDE:
+        return result
+    options = result.options.model_copy(update=LOTTERIES)
+    planner = planner_levels(policy.market, types)
+    outside = outside_options(policy.market, types, form, options.timing, planner)
+    best = _second_best(policy, types, options, form, planner, outside).found
+    had = best.mechanism
+    lost = None if had is None else result.efficient_surplus - had.achieved.surplus
+    return replace(result, give_up=replace(result.give_up, second_best=best, lost=lost))
 
 
 def _second_best(
@@ -381,193 +445,3 @@ def _result(
         + float(environment.expect(benchmark.centred.welfare).item()),
         least_outlay=outlay if np.isfinite(outlay) and options.participation != "none" else None,
     )
-
-
-# --- the finding in words
-
-
-OBJECTIVES = {
-    "min_outlay": "the least expected outlay",
-    "max_surplus": "the most surplus net of the cost of public funds",
-    "min_worst_deficit": "the least deficit in the worst state",
-    "min_violation": "the least violation of what is asked",
-}
-CONSTRAINTS = {
-    "ic": "truth-telling",
-    "coalition": "proof against collusion",
-    "ir": "participation",
-    "budget": "the budget",
-}
-
-
-def _verdicts(result: DesignResult) -> list[str]:
-    found = result.found
-    if found.contradiction is not None:
-        return _refuted(result, found.contradiction)
-    if found.status == "unbounded":
-        return [
-            "Transfers can be improved without limit: nobody may refuse to take part, so players"
-            " can be made to pay any amount."
-        ]
-    if found.mechanism is None:
-        return ["The solver gave no answer that can be relied on."]
-    text = (
-        _solved_for(result, found.mechanism)
-        if result.rule.designed
-        else _by_formula(result, found.mechanism)
-    )
-    surplus, full = found.mechanism.achieved.surplus, result.efficient_surplus
-    if result.lost > 1e-9 * result.environment.range:
-        text.append(
-            f"Surplus is {surplus:.6g}, {result.lost:.6g} below what would be efficient"
-            f" ({full:.6g})."
-        )
-    text += _joint(result, found.mechanism)
-    opinion = found.second_opinion
-    if opinion is not None and not opinion.agrees:
-        text.append(
-            f"A second solver ({opinion.solver}) does NOT confirm the figure:"
-            f" {opinion.objective_value}."
-        )
-    return text
-
-
-def _asked(options: DesignOptions) -> str:
-    return (
-        f"{options.incentive} truth-telling"
-        + (", proof against collusion" if options.collusion == "proof" else "")
-        + (
-            ""
-            if options.participation == "none"
-            else f" and {options.timing.replace('_', ' ')} participation"
-        )
-    )
-
-
-OTHER_TIES = {
-    "possible": (
-        "broken otherwise, by lottery among the alternatives that tie, what is asked can be done"
-    ),
-    "infeasible": (
-        "no other way to break them, lotteries among the alternatives that tie included, does what"
-        " is asked either"
-    ),
-    "not_established": "whether another way to break them does what is asked is not established",
-}
-
-
-def _refuted(result: DesignResult, proof: Contradiction) -> list[str]:
-    kinds = {row.constraint for row in proof.rows}
-    who = " and ".join(name for kind, name in CONSTRAINTS.items() if kind in kinds)
-    budget = "" if result.options.budget == "none" else " within the budget asked for"
-    text = [f"No transfers give {_asked(result.options)}{budget}: {who} contradict each other."]
-    if proof.ties is not None:
-        many = "1 state" if proof.ties.states == 1 else f"{proof.ties.states} states"
-        text.append(
-            f"That is with ties, in {many}, broken to the alternative listed first:"
-            f" {OTHER_TIES[proof.ties.otherwise]}."
-        )
-    text.append(
-        f"The {len(proof.rows)} conflicting constraints add up to a contradiction; this is"
-        " verified."
-    )
-    if "budget" in kinds and result.least_outlay is not None and "coalition" not in kinds:
-        text.append(
-            f"Without a limit to the budget the public would have to pay {result.least_outlay:.6g}"
-            " in expectation."
-        )
-    return text
-
-
-def _money(mechanism: DirectMechanism) -> str:
-    outlay = mechanism.achieved.outlay
-    if abs(outlay) <= 1e-9 * mechanism.plan.environment.range:
-        return "costs nothing in expectation"
-    return (
-        f"{'costs the public' if outlay > 0 else 'brings the public'} {abs(outlay):.6g} in"
-        " expectation"
-    )
-
-
-def _solved_for(result: DesignResult, mechanism: DirectMechanism) -> list[str]:
-    options, value = result.options, result.found.objective_value
-    assert value is not None
-    if options.objective == "min_violation" and value > 1e-9 * result.environment.range:
-        return [
-            f"What is asked ({_asked(options)}) cannot all hold: some constraint is missed by"
-            f" {value:.6g} at the least."
-        ]
-    best = f"{OBJECTIVES[options.objective]} that {_asked(options)} allow"
-    text = [f"{best[0].upper()}{best[1:]} is {value:.6g}; the mechanism {_money(mechanism)}."]
-    return text if result.found.bound is None else [*text, _beside(result.found.bound)]
-
-
-def _beside(bound: OptimalityBound) -> str:
-    """What is known of levels that are not drawn."""
-    up_to = " and ".join(f"{most:.4g}" for most in bound.investment_up_to)
-    among = f"Of all levels with investments of at most {up_to}"
-    if bound.proven:
-        return f"{among} none do better by more than {bound.gap:.2g} (proven)."
-    if bound.gap is None:
-        return f"{among} none that do better were found; that there are none is not proven."
-    return f"{among} none that do better were found; by more than {bound.gap:.4g} none can."
-
-
-def _by_formula(result: DesignResult, mechanism: DirectMechanism) -> list[str]:
-    options, achieved = result.options, mechanism.achieved
-    worst = achieved.worst
-    then = f"the public pays {worst:.6g}" if worst >= 0 else f"it brings {-worst:.6g}"
-    text = [f"The rule {options.tax_rule} {_money(mechanism)}; in the worst state {then}."]
-    text.append(
-        _holds(
-            achieved.ic[options.incentive],
-            "Truth is a best reply",
-            "Truth is no best reply",
-            options.incentive,
-        )
-    )
-    if options.participation != "none":
-        text.append(
-            _holds(
-                achieved.ir[options.timing],
-                "Everybody joins",
-                "Not everybody joins",
-                options.timing,
-            )
-        )
-    return text
-
-
-def _holds(check: Check, yes: str, no: str, form: str) -> str:
-    return f"{yes if check.status == 'holds' else no} ({form.replace('_', ' ')})."
-
-
-def _joint(result: DesignResult, mechanism: DirectMechanism) -> list[str]:
-    """Whether players that agree on their reports gain by it."""
-    check = mechanism.achieved.collusion
-    if check.status != "violated" or not isinstance(check.witness, JointLie):
-        return []
-    told = ", ".join(
-        report if isinstance(report, str) else f"{report:.4g}" for report in check.witness.reports
-    )
-    return [
-        f"Players that agree on their reports gain up to {check.witness.gain:.6g} together, by"
-        f" reporting {told}."
-    ]
-
-
-def _between_types(found: Continuum) -> str:
-    """What holds between the types of the grid."""
-    texts = [_between("truth", found.ic, found.ic.amount, "a lie gains")]
-    if found.ir is not None:
-        short = None if found.ir.amount is None else -found.ir.amount
-        texts.append(_between("participation", found.ir, short, "joining costs some type"))
-    return (
-        f"Over all types of the interval, {found.points} points of which were searched:"
-        f" {' and '.join(texts)}."
-    )
-
-
-def _between(name: str, check: Check, amount: float | None, loses: str) -> str:
-    excess = "" if check.status == "holds" or amount is None else f" ({loses} up to {amount:.6g})"
-    return f"{name} {check.status.replace('_', ' ')}{excess}"

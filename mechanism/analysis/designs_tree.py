@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from market.model.case import INVESTMENT, SHARING
+from mechanism.analysis.giving_up import give_up_tree
 from mechanism.casefile.policy_case import tree_sha256
 from mechanism.report.checks_tree import (
     bound_tree,
@@ -44,6 +45,7 @@ def design_tree(result: DesignResult) -> Tree:
             list(environment.state(index)) for index in range(int(np.prod(environment.shape)))
         ],
         "payoff_range": environment.range,
+        "rounding": result.rounding,
         "status": found.status,
         "objective_value": found.objective_value,
         "bound": None if found.bound is None else bound_tree(found.bound),
@@ -58,6 +60,7 @@ def design_tree(result: DesignResult) -> Tree:
             if found.contradiction is None
             else contradiction_tree(found.contradiction, environment.players)
         ),
+        "give_up": None if result.give_up is None else give_up_tree(result.give_up),
         "continuum": None if result.continuum is None else continuum_tree(result.continuum),
         "benchmark": {
             "efficient_surplus": result.efficient_surplus,

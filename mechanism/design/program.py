@@ -17,6 +17,7 @@ A program is then the same whatever the file counts in, and its tolerances are s
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
@@ -33,8 +34,9 @@ from mechanism.frozen import freeze
 Matrix = Any
 """A scipy.sparse matrix; scipy ships no annotations."""
 Index = NDArray[np.intp]
-Constraint = Literal["ic", "ir", "budget", "coalition"]
-Kind = Literal["ic", "ir", "budget", "coalition", "aside"]
+Constraint = Literal["ic", "ir", "budget", "coalition", "floor", "cap"]
+"""`floor` and `cap`: the least and the most that a player may receive net."""
+Kind = Constraint | Literal["aside"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -319,9 +321,11 @@ def _stated(space: Space, options: DesignOptions, merit: Merit) -> Program:
         add_up = sparse.kron(sparse.identity(states), np.ones((1, alternatives)))
         equal, amounts = space.place(add_up, space.lottery_at), np.ones(states)
     if options.payments == "none":
-        paid = space.lottery_at
-        equal = sparse.vstack([equal, space.place(sparse.identity(paid), 0)]).tocsr()
-        amounts = np.append(amounts, np.zeros(paid))
+        rows += [
+            _limited(space, player, kind)
+            for kind in ("floor", "cap")
+            for player in range(len(space.environment.players))
+        ]
     return Program(
         space=space,
         options=options,
@@ -447,6 +451,24 @@ def _joint_truth(space: Space) -> Rows:
     )
 
 
+def _limited(space: Space, player: int, kind: Literal["floor", "cap"]) -> Rows:
+    """A player receives no less, or no more, than nothing."""
+    count = space.lengths[player]
+    own = np.arange(count)
+    if not space.by_type:
+        own = np.indices(space.environment.shape)[player].ravel()
+    money = space.place(sparse.identity(count), int(space.starts[player]))
+    return Rows(
+        matrix=money if kind == "floor" else -money,
+        bound=np.zeros(count),
+        kind=kind,
+        player=np.full(count, player),
+        type=own,
+        report=np.full(count, -1),
+        state=np.full(count, -1) if space.by_type else np.arange(count),
+    )
+
+
 def _budget(outlay: Matrix) -> Rows:
     """The public pays nothing: in expectation, or in every state."""
     m = outlay.shape[0]
@@ -513,11 +535,35 @@ def _objective(
     if options.objective == "min_worst_deficit":
         m = space.outlay.shape[0]
         return amount, 0.0, [*asked, _aside(space.extra(m) - space.outlay, np.zeros(m))]
-    # The least violation: the amount relaxes everything that is asked.
-    relaxed = [
-        replace(r, matrix=(r.matrix + space.extra(r.matrix.shape[0])).tocsr()) for r in asked
+    return amount, 0.0, _relaxed(space, asked)
+
+
+def _relaxed(
+    space: Space, asked: Iterable[Rows], kinds: Sequence[Kind] | None = None
+) -> list[Rows]:
+    """The rows with those of these kinds (by default all) relaxed by the auxiliary amount, which is
+    not negative."""
+    amount = space.extra(1)
+    rows = [
+        replace(r, matrix=(r.matrix + space.extra(r.matrix.shape[0])).tocsr())
+        if kinds is None or r.kind in kinds
+        else r
+        for r in asked
     ]
-    return amount, 0.0, [*relaxed, _aside(amount[None], np.zeros(1))]
+    return [*rows, _aside(amount, np.zeros(1))]
+
+
+def relaxed(program: Program, kinds: Sequence[Constraint]) -> Program:
+    """The program of the least amount by which constraints of these kinds must be relaxed for all
+    others to hold."""
+    space = program.space
+    asked = (r for r in program.rows if r.kind != "aside")
+    return replace(
+        program,
+        rows=tuple(_relaxed(space, asked, kinds)),
+        cost=space.extra(1).toarray().ravel(),
+        constant=0.0,
+    )
 
 
 def _surplus(space: Space, weight: float) -> tuple[Array, float]:

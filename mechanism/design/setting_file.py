@@ -163,6 +163,12 @@ def too_large(types: list[int], alternatives: int, options: DesignOptions) -> st
     return f"{have}; at most {min(most):,} are taken here, so take fewer players or types"
 
 
+class MoneyUnit(Block):
+    """What a setting counts in."""
+
+    money: Annotated[Text | None, described("unit of money, such as million USD")] = None
+
+
 class SettingFile(Block):
     """A mechanism-design problem."""
 
@@ -171,6 +177,7 @@ class SettingFile(Block):
         None
     )
     reference: Annotated[Text | None, described("where the numbers come from")] = None
+    units: Annotated[MoneyUnit, described("shown beside figures")] = MoneyUnit()
     alternatives: Annotated[
         tuple[Text, ...], described("what can be chosen, all different", min_length=1)
     ]
@@ -200,6 +207,8 @@ class Problem:
     options: DesignOptions
     text: str
     """The file with every default spelled out, as JSON."""
+    unit: str | None = None
+    """What money is counted in; None where the file does not say."""
 
 
 def is_setting(tree: Any) -> bool:
@@ -259,7 +268,7 @@ def parse_setting(
         place = document.place(("needs",)) if document else None
         raise BadCase([Fault(place, "needs", why)])
     text = json.dumps({**file.model_dump(mode="json"), "name": environment.name})
-    return Problem(environment, file.mechanism, text)
+    return Problem(environment, file.mechanism, text, file.units.money)
 
 
 def nothing_without(environment: Environment, rule: str) -> str | None:

@@ -184,10 +184,11 @@ def design(
             status="infeasible",
             contradiction=replace(refuted, ties=_ties(environment, options) if open_ties else None),
         )
+    mechanism = read(program, answer)
     return Design(
         status="optimal",
-        mechanism=_mechanism(*unpack(program, cheapest(program, answer))),
-        objective_value=objective_value(program, answer.value),
+        mechanism=mechanism,
+        objective_value=_attained(program, mechanism.achieved, answer.value),
         binding=named(program.space.environment, program.rows, answer.prices),
         second_opinion=_second_opinion(program, answer.value),
     )
@@ -197,6 +198,11 @@ def _mechanism(plan: AllocationRule, transfers: tuple[Array, ...]) -> DirectMech
     return DirectMechanism(
         plan=plan, transfers=tuple(map(read_only, transfers)), achieved=achieved(plan, transfers)
     )
+
+
+def read(program: Program, answer: LinearAnswer) -> DirectMechanism:
+    """The mechanism in the answer to a program, of several the one of least outlay."""
+    return _mechanism(*unpack(program, cheapest(program, answer)))
 
 
 LARGEST_TIES = 2000
@@ -294,9 +300,16 @@ def cheapest(program: Program, answer: LinearAnswer) -> Array:
     paid = options.public_funds_cost > 0 and float(spent @ answer.x) > 0
     if options.objective != "max_surplus" or options.participation == "none" or paid:
         return answer.x
-    kept = answer.value + NEGLIGIBLE / 10
-    again = solve(replace(program, rows=(*program.rows, held(program.cost, kept)), cost=spent))
-    return answer.x if again.x is None else again.x
+    for kept in just_above(answer.value):
+        again = solve(replace(program, rows=(*program.rows, held(program.cost, kept)), cost=spent))
+        if again.x is not None:
+            return again.x
+    return answer.x
+
+
+def just_above(value: float) -> tuple[float, float]:
+    """A least amount, and the next that is tried where rounding leaves nothing there."""
+    return value, value + NEGLIGIBLE / 10
 
 
 def _second_opinion(program: Program, value: float) -> SecondOpinion | None:
@@ -326,6 +339,19 @@ def objective_value(program: Program, value: float) -> float:
     if program.options.objective != "max_surplus":
         return total
     return given.shifted(program.merit.payoff_weight) - total
+
+
+def _attained(program: Program, found: Achieved, value: float) -> float:
+    """The objective at the mechanism that is given, which what is told of it adds up to; the
+    violation, which no mechanism shows, from the minimum of the program's cost."""
+    options = program.options
+    if options.objective == "min_outlay":
+        return found.outlay
+    if options.objective == "max_surplus":
+        return found.surplus - options.public_funds_cost * max(found.outlay, 0.0)
+    if options.objective == "min_worst_deficit":
+        return found.worst
+    return objective_value(program, value)
 
 
 def unpack(program: Program, x: Array) -> tuple[AllocationRule, tuple[Array, ...]]:
