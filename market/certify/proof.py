@@ -18,6 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from market.model.case import INVESTMENT, Array, rival
 from market.model.cost import form_of, share_enclosure, usefulness
@@ -33,58 +34,56 @@ LARGEST_TREE = 40_000
 
 @dataclass(frozen=True, kw_only=True)
 class Bound:
-    """What branch and bound established about the largest payoff."""
+    """What branch and bound established about the largest payoffs of L markets."""
 
-    gap: float
-    """Proven upper bound less the value given; infinite if nothing was established."""
-    better: Array | None
-    """A point (4,) with a payoff above the value given, if one was met."""
+    gap: Array
+    """(L,): proven upper bound less the value given; infinite if nothing was established."""
+    better: Array
+    """(L, 4): a point with a payoff above the value given; NaN if none was met."""
 
 
-def bound_optimum(payoff: Payoff, value: float, tolerances: Tolerances = DEFAULT) -> Bound:
-    """Bound a planner's payoff (one case in natural units, all costs borne) over all sharing and
-    investment, given the best value known."""
-    case = payoff.case
-    nothing = Bound(gap=np.inf, better=None)
+def bound_optimum(payoff: Payoff, value: Array, tolerances: Tolerances = DEFAULT) -> Bound:
+    """Bound planners' payoffs (L flat cases in natural units, all costs borne) over all sharing and
+    investment, given the best values known (L,)."""
+    case, lanes = payoff.case, len(value)
+    gap, better = np.full(lanes, np.inf), np.full((lanes, 4), np.nan)
     form = form_of(case)
     if not (form.convex_in_both and form.falling_share) or case.unit_cost is not None:
-        return nothing
-    modulus = float(concavity(case, payoff.benefit).ravel()[0])
-    if modulus <= 1e-9 * float(case.cost_scale.ravel()[0]):
-        return nothing
-    cap = np.broadcast_to(case.investment_cap, (1, 2))
-    allowed = value + tolerances.gap
+        return Bound(gap=gap, better=better)
+    moduli = np.broadcast_to(concavity(case, payoff.benefit), lanes)
+    open_ = np.asarray(moduli > 1e-9 * case.cost_scale[:, 0])
+    allowed, settled = value + tolerances.gap, np.full(lanes, -np.inf)
 
-    half = np.full((16, 2), 0.125)
     grid = (np.arange(4) + 0.5) / 4
-    center = np.stack(np.meshgrid(grid, grid, indexing="ij"), -1).reshape(-1, 2)
-    start = np.ones_like(center)
-    boxes, settled = 0, -np.inf
-    while len(center):
-        boxes += len(center)
-        if boxes > LARGEST_TREE:
-            return nothing
+    grid = np.stack(np.meshgrid(grid, grid, indexing="ij"), -1).reshape(-1, 2)
+    lane: NDArray[np.intp] = np.repeat(np.flatnonzero(open_), len(grid))
+    center = np.tile(grid, (int(open_.sum()), 1))
+    half, start, boxes = np.full_like(center, 0.125), np.ones_like(center), np.zeros(lanes, int)
+    while len(lane):
+        boxes = boxes + np.bincount(lane, minlength=lanes)
+        at, modulus = payoff.take(lane), moduli[lane, None]
+        cap = np.broadcast_to(at.case.investment_cap, center.shape)
         x = np.concatenate([center, start], -1)
         lower, upper = (
             np.concatenate([center, 0 * center], -1),
-            np.concatenate([center, cap + 0 * center], -1),
+            np.concatenate([center, cap], -1),
         )
-        top = maximise(payoff, x, lower, upper, tolerances)
-        if top.value.max() > allowed:
-            return Bound(gap=np.inf, better=top.x[np.argmax(top.value)])
-        gradient = payoff.derivatives(top.x)[1]
+        top = maximise(at, x, lower, upper, tolerances)
+        rows = np.argsort(top.value, kind="stable")
+        rows = rows[top.value[rows] > allowed[lane[rows]]]
+        better[lane[rows]] = top.x[rows]  # of several of a market the last, which is highest
+        open_[lane[rows]] = False
+        gradient = at.derivatives(top.x)[1]
         slack = _distance_to_optimum(top.x, gradient, lower, upper, modulus)
         sharing = Interval(center - half, center + half)
-        radius = (
-            _investment_radius(payoff, sharing, top.x, gradient[:, INVESTMENT], modulus) + slack
-        )
+        radius = _investment_radius(at, sharing, top.x, gradient[:, INVESTMENT], modulus) + slack
         t = top.x[:, INVESTMENT]
         slope = _sharing_slope(
-            payoff, sharing, Interval(np.maximum(t - radius, 0.0), np.minimum(t + radius, cap))
+            at, sharing, Interval(np.maximum(t - radius, 0.0), np.minimum(t + radius, cap))
         )
         bound = (
             top.value
-            + modulus * slack[:, 0] ** 2
+            + (modulus * slack**2)[:, 0]
             + (half * np.maximum(slope.high, -slope.low)).sum(-1)
         )
         # Monotone toward a face inside the square: the maximum is elsewhere. Toward the border: it
@@ -92,17 +91,23 @@ def bound_optimum(payoff: Payoff, value: float, tolerances: Tolerances = DEFAULT
         rising, falling = slope.low > 0, slope.high < 0
         at_one, at_zero = center + half >= 1, center - half <= 0
         elsewhere = ((rising & ~at_one) | (falling & ~at_zero)).any(-1)
-        done = elsewhere | (bound <= allowed)
-        settled = max(settled, float(np.max(bound[done & ~elsewhere], initial=-np.inf)))
-        center, half, start = center[~done], half[~done], t[~done]
-        to_one, to_zero = rising[~done] & (half > 0), falling[~done] & (half > 0)
-        center = np.where(to_one, 1.0, np.where(to_zero, 0.0, center))
-        half = np.where(to_one | to_zero, 0.0, half)
-        center, half, start = _quarter(center, half, start)
-    return Bound(gap=max(settled - value, 0.0), better=None)
+        done = elsewhere | (bound <= allowed[lane])
+        np.maximum.at(settled, lane[done & ~elsewhere], bound[done & ~elsewhere])
+        left = ~done & open_[lane]
+        to_one, to_zero = rising[left] & (half[left] > 0), falling[left] & (half[left] > 0)
+        center = np.where(to_one, 1.0, np.where(to_zero, 0.0, center[left]))
+        half = np.where(to_one | to_zero, 0.0, half[left])
+        center, half, start, lane = _quarter(center, half, t[left], lane[left])
+        open_ &= boxes + np.bincount(lane, minlength=lanes) <= LARGEST_TREE
+        on = open_[lane]
+        center, half, start, lane = center[on], half[on], start[on], lane[on]
+    gap[open_] = np.maximum(settled - value, 0.0)[open_]
+    return Bound(gap=gap, better=better)
 
 
-def _quarter(center: Array, half: Array, start: Array) -> tuple[Array, Array, Array]:
+def _quarter(
+    center: Array, half: Array, start: Array, lane: NDArray[np.intp]
+) -> tuple[Array, Array, Array, NDArray[np.intp]]:
     """Each box halved in every coordinate in which it has extent."""
     for axis in (0, 1):
         wide = half[:, axis] > 0
@@ -112,16 +117,17 @@ def _quarter(center: Array, half: Array, start: Array) -> tuple[Array, Array, Ar
         shifted[:, axis] += half[wide, axis]
         center = center.copy()
         center[wide, axis] -= half[wide, axis]
-        center, half, start = (
+        center, half, start, lane = (
             np.concatenate([center, shifted]),
             np.concatenate([half, half[wide]]),
             np.concatenate([start, start[wide]]),
+            np.concatenate([lane, lane[wide]]),
         )
-    return center, half, start
+    return center, half, start, lane
 
 
 def _distance_to_optimum(
-    x: Array, gradient: Array, lower: Array, upper: Array, modulus: float
+    x: Array, gradient: Array, lower: Array, upper: Array, modulus: Array | float
 ) -> Array:
     """How far the optimal investments at these sharings can be from those found, (N, 1)."""
     off = projected_gradient(x, gradient, lower, upper)[:, INVESTMENT]
@@ -129,7 +135,7 @@ def _distance_to_optimum(
 
 
 def _investment_radius(
-    payoff: Payoff, sharing: Interval, x: Array, at_center: Array, modulus: float
+    payoff: Payoff, sharing: Interval, x: Array, at_center: Array, modulus: Array | float
 ) -> Array:
     """How far the optimal investments move on each box of sharings, (N, 1), from W_t (N, 2) at the
     centres."""

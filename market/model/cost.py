@@ -211,14 +211,10 @@ def form_of(case: Case) -> CostForm:
 
 
 def share_enclosure(case: Case, y: Interval) -> tuple[Interval, Interval]:
-    """Enclosures (N, 2) of the share of the stand-alone cost left at one flat case, which falls in
+    """Enclosures (N, 2) of the share of the stand-alone cost left at a flat case, which falls in
     y, and of minus its derivative, which falls too."""
     # at t = 1 and k = 2 the cost is the share itself
-    one, gamma, k = (
-        np.ones(1),
-        case.max_saving.reshape(-1),
-        np.full(1, 2.0),
-    )
+    one, gamma, k = np.ones(1), case.max_saving, np.full(1, 2.0)
     at_low, at_high = (form_of(case).derivatives(one, bound, k, gamma) for bound in (y.low, y.high))
     return Interval(at_high[0], at_low[0]), Interval(-at_high[2], -at_low[2])
 

@@ -63,14 +63,19 @@ def searched(case: Case, regime: Regime, lanes: int, tolerances: Tolerances = DE
     return equilibria(case, regime, lane, tries.reshape(-1, 4), answering, tolerances)
 
 
+def thorough_optima(
+    case: Case, regime: Regime, lanes: int, tolerances: Tolerances = DEFAULT
+) -> Points:
+    """What many starts lead a sole chooser to, in every lane of a flat case."""
+    payoff = sole_payoff(case, regime)
+    return optima(payoff, regime, *all_around(payoff, lanes), tolerances, curved=True)
+
+
 def thorough(case: Case, regime: Regime, only: bool, tolerances: Tolerances = DEFAULT) -> Points:
-    """What many starts lead to, at one flat case; `only`: at most one equilibrium is known to
+    """What many starts lead firms to, at one flat case; `only`: at most one equilibrium is known to
     exist, so that one start is enough."""
     if regime.staged:
         return staged(case, regime, 1, tolerances, thoroughly=True)
-    if regime.sole:
-        payoff = sole_payoff(case, regime)
-        return optima(payoff, regime, *all_around(payoff, 1), tolerances, curved=True)
     starts = _game_starts(case, regime, 1)[0]
     if only:
         for first in (False, True):  # Newton's method mostly suffices

@@ -44,7 +44,7 @@ from market.regimes.leaving_out import better_without
 from market.regimes.objectives import firm_game, level_bounds, sole_payoff
 from market.regimes.points import Points
 from market.regimes.record import Outcomes, joined, outcome_at, outcomes, restored
-from market.regimes.search import given, optima, searched, thorough
+from market.regimes.search import given, optima, searched, thorough, thorough_optima
 from market.regimes.sellers import RATE, STEEPEST, WithEveryFirm, among_sellers, climb_among_sellers
 from market.regimes.starts import all_around, of_all_sizes
 from market.regimes.table import REGIMES, Regime, needed_scale, unbounded, why_unbounded
@@ -54,6 +54,10 @@ from market.solve.tolerances import DEFAULT, Tolerances
 
 SAME = 1e-4
 """Levels closer than this are one solution to a look at a few starts."""
+
+
+PROVEN = 64
+"""Markets that are searched thoroughly together: each takes many starts."""
 
 
 MORE = 1e-9
@@ -107,14 +111,15 @@ def solve_lanes(
     starts: Array | None = None,
     prove: bool = False,
     bounded: bool = False,
+    leaving: bool = True,
     tolerances: Tolerances = DEFAULT,
 ) -> Outcomes:
     """One regime at the L lanes of a flat case.
 
     Every lane is searched from a few starts, or from the `starts` (m, L, 4) given, as neighbours'
-    solutions are; with `prove` from many, with every proof there is; `bounded`: whether payoffs
-    have a limit is asked elsewhere. Among several solutions the one of highest payoff, in games of
-    highest joint profit, is taken.
+    solutions are; with `prove` from many, with every proof there is and, where `leaving`, what
+    leaving a firm out would pay; `bounded`: whether payoffs have a limit is asked elsewhere. Among
+    several solutions the one of highest payoff, in games of highest joint profit, is taken.
     """
     units = natural_units(case)
     if starts is not None:
@@ -140,16 +145,24 @@ def solve_lanes(
             (np.array([lane]), outcomes(1, status="unbounded", message=message, plain=True))
         )
     on = np.flatnonzero(~limitless)
-    for k in range(0, len(on), 1 if prove else regime.block):
-        some = on[k : k + (1 if prove else regime.block)]
-        at = case if len(some) == lanes else case.take(some)
+    size = PROVEN if prove else regime.block
+    for k in range(0, len(on), size):
+        some = on[k : k + size]
+        at, here = case if len(some) == lanes else case.take(some), regime.of(some)
         if prove:
-            alone = _Market(
-                case=at, own=own.take(some), units=units.take(some), endless=bool(endless[some[0]])
-            )
-            found = _proven(alone, regime.of(some), tolerances)
+            markets = [
+                _Market(
+                    case=case.take([lane]),
+                    own=own.take([lane]),
+                    units=units.take([lane]),
+                    endless=bool(endless[lane]),
+                    leaving=leaving,
+                )
+                for lane in some
+            ]
+            each = (_proven_optima if regime.sole else _proven)(markets, at, here, tolerances)
+            found = joined(len(some), [([k], alone) for k, alone in enumerate(each)])
         else:
-            here = regime.of(some)
             points = (
                 searched(at, here, len(some), tolerances)
                 if starts is None
@@ -232,41 +245,87 @@ class _Market:
     endless: bool
     """Whether a sole chooser's payoff grows without limit where some firm would sell less than
     nothing."""
+    leaving: bool
+    """Whether it is asked what leaving a firm out would pay."""
 
     def money(self, amount: float) -> float:
         """An amount in natural units in the market's own."""
         return float(amount * self.units.money[0, 0])
 
 
-def _proven(market: _Market, regime: Regime, tolerances: Tolerances) -> Outcomes:
-    """The outcome of one bounded market, searched from many starts."""
-    case = market.case
-    only = None if regime.sole or regime.staged else uniqueness(case, regime.imposed)
-    return _judged(
-        market,
-        regime,
-        thorough(case, regime, only is not None and only.status == "proven", tolerances),
-        only,
-        tolerances,
+def _proven(
+    markets: list[_Market], case: Case, regime: Regime, tolerances: Tolerances
+) -> list[Outcomes]:
+    """The outcomes of firms that choose, in bounded markets, each searched from many starts; the
+    markets are the lanes of the case."""
+    out = []
+    for k, market in enumerate(markets):
+        here = regime.of(np.array([k]))
+        only = None if regime.staged else uniqueness(market.case, regime.imposed)
+        surely = only is not None and only.status == "proven"
+        points = thorough(market.case, here, surely, tolerances)
+        real = points.holds & points.market
+        out.append(
+            _judged(market, here, points.take(real), only, np.nan, tolerances)
+            if real.any()
+            else _nothing(market, here, points, tolerances)
+        )
+    return out
+
+
+def _proven_optima(
+    markets: list[_Market], case: Case, regime: Regime, tolerances: Tolerances
+) -> list[Outcomes]:
+    """The same of a sole chooser, the markets searched and bounded above together."""
+    points, payoff = (
+        thorough_optima(case, regime, len(markets), tolerances),
+        sole_payoff(case, regime),
     )
+    out: dict[int, Outcomes] = {}
+    kept: dict[int, Points] = {}
+    for k, market in enumerate(markets):
+        here, some = regime.of(np.array([k])), points.take(points.lane == k)
+        some, without = _with_what_seems_better(market, here, some, tolerances)
+        real = some.holds & some.market
+        if without is not None or not real.any():
+            out[k] = without or _nothing(market, here, some, tolerances)
+        else:
+            kept[k] = some.take(real)
+    gap, left = np.full(len(markets), np.nan), np.array(list(kept), np.intp)
+    for _ in range(2):
+        if not len(left):
+            break
+        top = np.array([kept[k].worth.max() for k in left])
+        bound = bound_optimum(payoff.take(left), top, tolerances)
+        gap[left] = np.where(np.isfinite(bound.gap), bound.gap, np.nan)
+        # The proof met a better point than every start led to. If it describes no market, nothing
+        # is proven about those that do.
+        met = np.isfinite(bound.better[:, 0])
+        left, better = left[met], bound.better[met]
+        real = account(case.take(left), better, regime.prices).describes_market
+        left, better = left[real], better[real]
+        for k, x in zip(left, better, strict=True):
+            one = optima(
+                payoff.take([k]), regime, np.zeros(1, np.intp), x[None], tolerances, curved=True
+            )
+            kept[k] = Points.joined([kept[k], one])
+    for k, some in kept.items():
+        here = regime.of(np.array([k]))
+        out[k] = _judged(markets[k], here, some, None, float(gap[k]), tolerances)
+    return [out[k] for k in range(len(markets))]
 
 
 def _judged(
-    market: _Market, regime: Regime, points: Points, only: Uniqueness | None, tolerances: Tolerances
+    market: _Market,
+    regime: Regime,
+    points: Points,
+    only: Uniqueness | None,
+    gap: float,
+    tolerances: Tolerances,
 ) -> Outcomes:
-    """The outcome of one market to which these points lead: the best that holds, with what can be
+    """The outcome of one market to which these points lead, which hold: the best, with what can be
     proven of it, the others listed."""
-    case, gap = market.case, np.nan
-    if regime.sole:
-        points, without = _with_what_seems_better(market, regime, points, tolerances)
-        if without is not None:
-            return without
-    real = points.holds & points.market
-    if not real.any():
-        return _nothing(market, regime, points, tolerances)
-    points = points.take(real)
-    if regime.sole:
-        points, gap = _bounded_above(case, regime, points, tolerances)
+    case = market.case
     order = ranked(points, 1e3 * tolerances.distinct if regime.staged else tolerances.distinct)
     if regime.sole:
         # A saddle is no optimum: only points without an ascending direction among the free levels
@@ -311,7 +370,7 @@ def _judged(
         gap=gap,
         leaving_out=(
             better_without(case, regime, float(points.worth[best]), tolerances)
-            if regime.sole
+            if regime.sole and market.leaving
             else None
         ),
         unique=only,
@@ -387,40 +446,17 @@ def _saddles(points: Points) -> NDArray[np.bool_]:
     return np.asarray(points.curvature > 1e-9 * np.maximum(1.0, np.abs(points.worth)))
 
 
-def _bounded_above(
-    case: Case, regime: Regime, points: Points, tolerances: Tolerances
-) -> tuple[Points, float]:
-    """Points that hold, with any better one the proof met, and how far above the best value the
-    proven bound lies (NaN: none)."""
-    payoff = sole_payoff(case, regime)
-    bound = bound_optimum(payoff, float(points.worth.max()), tolerances)
-    # The proof met a better point than every start led to. If it describes no market, nothing is
-    # proven about those that do.
-    if (
-        bound.better is not None
-        and account(case, bound.better[None], regime.prices).describes_market[0]
-    ):
-        more = optima(
-            payoff, regime, np.zeros(1, np.intp), bound.better[None], tolerances, curved=True
-        )
-        points = Points.joined([points, more])
-        bound = bound_optimum(payoff, float(points.worth.max()), tolerances)
-    return points, float(bound.gap) if np.isfinite(bound.gap) else np.nan
-
-
 def ranked(points: Points, distinct: float) -> list[int]:
     """Pairwise distinct rows, highest worth first; ties by the lower total investment, then by the
     lexicographic order of the levels."""
     x, total = points.levels, points.levels[:, INVESTMENT].sum(-1)
-    keys = [
-        (-round(float(points.worth[i]), 9), round(float(total[i]), 9), *np.round(x[i], 6))
-        for i in range(len(x))
-    ]
-    kept: list[int] = []
-    for i in sorted(range(len(x)), key=keys.__getitem__):
-        scale = distinct * np.maximum(1.0, np.abs(x[i]))
-        if all((np.abs(x[i] - x[j]) > scale).any() for j in kept):
-            kept.append(i)
+    keys = np.column_stack([-points.worth.round(9), total.round(9), x.round(6)])
+    left, kept = np.lexsort(keys.T[::-1]), []
+    while len(left):
+        best = left[0]
+        kept.append(int(best))
+        scale = distinct * np.maximum(1.0, np.abs(x[left]))
+        left = left[(np.abs(x[left] - x[best]) > scale).any(-1)]
     return kept
 
 

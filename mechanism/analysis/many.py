@@ -233,12 +233,9 @@ def _with_types(
     size, out = block_size(types), []
     for k in range(0, len(cases), size):
         market = stack([case.market for case in cases[k : k + size]])
-        found, plain = solve_block(market, types, options, policies)
-        if plain.any():
-            out.append((k + np.flatnonzero(plain), _ranked(found, types, options, policies)))
-        for lane in np.flatnonzero(~plain):
-            alone = solve_block(market.take([lane]), types, options, policies, plain=False)[0]
-            out.append((np.array([k + lane]), _ranked(alone, types, options, policies)))
+        for lanes, found in solve_block(market, types, options, policies):
+            if len(lanes):
+                out.append((k + lanes, _ranked(found, types, options, policies)))
     return out
 
 

@@ -59,36 +59,76 @@ def compared_options(options: MechanismOptions) -> MechanismOptions:
     return replace(options, objective="min_outlay", allocation="efficient", budget="none")
 
 
+Levels = tuple[dict[str, Allocation], dict[str, Allocation]]
+"""By regime, at all points at which incentives are checked and at the types."""
+
+
 def solve_block(
+    case: Case, types: TypeSpace, options: MechanismOptions, policies: Sequence[Policy]
+) -> list[tuple[NDArray[np.intp], dict[str, Standing]]]:
+    """What policies, and today's market, come to at C markets of a flat case: which markets, and
+    the standings at them, first where everything is plain, then at the others, each searched
+    thoroughly."""
+    C = len(case.cost_scale)
+    known = _levels(case, types, options, policies, plain=True)
+    each = [found.plain for at in known for found in at.values()]
+    plain = np.all([np.ones(C, bool), *each], axis=0)
+    parts = []
+    if plain.any():
+        lanes = np.flatnonzero(plain)
+        found, fine = _standings(
+            case.take(lanes), types, options, policies, _taken(known, lanes), plain=True
+        )
+        plain[lanes[~fine]] = False
+        parts.append((lanes[fine], found))
+    rest = np.flatnonzero(~plain)
+    if not len(rest):
+        return parts
+    levels = _levels(case.take(rest), types, options, policies, False, _taken(known, rest))
+    solved = np.ones(len(rest), bool)
+    if GOAL in levels[0]:
+        solved &= np.isfinite(levels[0][GOAL].levels).all((1, 2, 3))
+    groups = [np.flatnonzero(solved), *np.flatnonzero(~solved)[:, None]]
+    for some in (group for group in groups if len(group)):
+        at = rest[some]
+        found, _ = _standings(
+            case.take(at), types, options, policies, _taken(levels, some), plain=False
+        )
+        parts.append((at, found))
+    return parts
+
+
+def _taken(levels: Levels, lanes: NDArray[np.intp]) -> Levels:
+    """Levels in some of many markets."""
+    at_points, at_types = ({key: a.take(lanes) for key, a in at.items()} for at in levels)
+    return at_points, at_types
+
+
+def _beyond(policies: Sequence[Policy]) -> list[Policy]:
+    """Policies that rest on more than a regime's levels."""
+    return [policy for policy in policies if policy.source not in ("regime", "private_market")]
+
+
+def _standings(
     case: Case,
     types: TypeSpace,
     options: MechanismOptions,
     policies: Sequence[Policy],
-    plain: bool = True,
+    levels: Levels,
+    plain: bool,
 ) -> tuple[dict[str, Standing], NDArray[np.bool_]]:
-    """What policies, and today's market, come to at C markets of a flat case, and at which: with
-    `plain` those where everything is, the arrays having their lanes; without it all, each searched
-    thoroughly."""
-    C = len(case.cost_scale)
-    beyond = [policy for policy in policies if policy.source not in ("regime", "private_market")]
-    regimes = [policy.key for policy in policies if policy.source == "regime"]
-    bayesian = [key for key in regimes if played_privately(key)]
-    keys = {key: None for key in [*regimes, *([GOAL] if beyond else [])] if key not in bayesian}
-    at_points, at_types = _levels(case, types, options, list(keys), bool(beyond), plain)
-    lanes = np.arange(C)
-    if plain:
-        levels = (*at_points.values(), *at_types.values())
-        lanes = np.flatnonzero(np.all([each.plain for each in levels], axis=0))
-        case = case.take(lanes)
-        at_points, at_types = (
-            {key: a.take(lanes) for key, a in them.items()} for them in (at_points, at_types)
-        )
-    if not len(lanes):
-        return {}, np.zeros(C, bool)
+    """What policies, and today's market, come to at C markets whose levels are known, and at which:
+    with `plain` those where everything is, the arrays having their lanes; without it all. Either
+    the planner's problem is solved in all of them, or there is one."""
+    at_points, at_types = levels
+    beyond, C = _beyond(policies), len(case.cost_scale)
     out = {key: _regime(case, types, key, levels_of) for key, levels_of in at_types.items()}
     out |= {
-        key: market_standing(case, types, private_regime(case, types, key, plain=plain))
-        for key in bayesian
+        policy.key: market_standing(
+            case, types, private_regime(case, types, policy.key, plain=plain)
+        )
+        for policy in policies
+        if policy.source == "regime" and played_privately(policy.key)
     }
     nash = at_types[TODAY].levels if plain and TODAY in at_types else None
     scheme = None
@@ -106,15 +146,13 @@ def solve_block(
         for policy in beyond
         if scheme is None or policy.source in ("full_information", "rule", "own_rule")
     }
-    fine = np.ones(len(lanes), bool)
+    fine = np.ones(C, bool)
     if plain:
         settled = [np.isin(a.status.astype(str), [*SOLVED, NOT_ASKED]) for a in out.values()]
         fine = np.all(settled, axis=0)
-        if not fine.any():
-            return {}, np.zeros(C, bool)
-        out = {key: found.take(np.flatnonzero(fine)) for key, found in out.items()}
-    if scheme is not None:
-        good = np.flatnonzero(fine)
+    good = np.flatnonzero(fine)
+    out = {key: found.take(good) for key, found in out.items()}
+    if scheme is not None and len(good):
         out |= {
             policy.key: _one_by_one(_ONE_BY_ONE[policy.source], scheme, out[PRIVATE_MARKET], good)
             for policy in beyond
@@ -123,33 +161,43 @@ def solve_block(
         out |= {
             policy.key: _fixed_rates(scheme, good) for policy in beyond if policy.source == "rates"
         }
-    return out, np.isin(np.arange(C), lanes[fine])
+    return out, fine
 
 
 def _levels(
     case: Case,
     types: TypeSpace,
     options: MechanismOptions,
-    regimes: Sequence[str],
-    beyond: bool,
+    policies: Sequence[Policy],
     plain: bool,
-) -> tuple[dict[str, Allocation], dict[str, Allocation]]:
-    """Levels of regimes: where more than regimes is asked, the planner's (and today's, where firms
-    join knowing both types) at all points at which incentives are checked; and all of them at the
-    types."""
+    known: Levels | None = None,
+) -> Levels:
+    """Levels of the policies' regimes: where more than regimes is asked, the planner's (and
+    today's, where firms join knowing both types) at all points at which incentives are checked;
+    and all of them at the types. What is plain of levels that are known stays as it is."""
+    beyond = bool(_beyond(policies))
+    regimes = [policy.key for policy in policies if policy.source == "regime"] + [GOAL] * beyond
+    regimes = [key for key in dict.fromkeys(regimes) if not played_privately(key)]
     ex_post = options.participation == "ir_market" and options.timing == "ex_post"
     needed = {GOAL: beyond, TODAY: (beyond and ex_post) or not plain}
+    before = ({}, {}) if known is None else known
+
+    def over(at: dict[str, Allocation], key: str, points: Array) -> Allocation:
+        if key not in at:
+            return over_pairs(case, points, key, types.parameter, plain)
+        left = np.flatnonzero(~at[key].plain)
+        if not len(left):
+            return at[key]
+        more = over_pairs(case.take(left), points, key, types.parameter, plain)
+        return put(at[key], left, more)
+
     at_points = {
-        key: over_pairs(case, types.points, key, types.parameter, plain)
-        for key, wanted in needed.items()
-        if wanted
+        key: over(before[0], key, types.points) for key, wanted in needed.items() if wanted
     }
     square = np.ix_(np.arange(len(case.cost_scale)), types.nodes, types.nodes)
     at_types = {
         key: (
-            at_points[key].take(square)
-            if key in at_points
-            else over_pairs(case, types.types, key, types.parameter, plain)
+            at_points[key].take(square) if key in at_points else over(before[1], key, types.types)
         )
         for key in regimes
     }

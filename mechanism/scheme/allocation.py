@@ -20,7 +20,7 @@ from market.model.case import Array, Case
 from market.model.outcome import exchanged
 from market.regimes import REGIMES, Outcomes, Regime, solve_lanes
 from market.regimes.carried import carried
-from market.regimes.record import joined
+from market.regimes.record import joined, part
 from market.regimes.table import needed_scale, unbounded
 from market.solve.tolerances import DEFAULT, Tolerances
 from mechanism.casefile.policies import GOAL
@@ -62,8 +62,8 @@ class Allocation:
     """(M, M) or (C, M, M): whether a search near the pair met more than one local optimum or
     equilibrium."""
     plain: NDArray[np.bool_]
-    """() or (C,): whether every pair has a solution and no anchor several, without a jump between
-    anchors."""
+    """() or (C,): whether every pair has a solution and no anchor several, or levels that seem
+    better but describe no market, without a jump between anchors."""
 
     @property
     def solved(self) -> bool:
@@ -162,6 +162,7 @@ def levels_over_pairs(
         smooth = (np.isfinite(square).all((1, 2, 3)) & ~crossing)[simple]
         starts = filled[simple][:, near]
         work.carry(grid, points, few, square[simple], simple, smooth, starts, endless)
+    clear = searched.plain.reshape(C, -1).all(1)
     refused = (searched.status == "infeasible").reshape(C, -1).any(1)
     for c in np.flatnonzero(apart):
         met = [
@@ -185,7 +186,7 @@ def levels_over_pairs(
     solved = np.isfinite(work.levels).all(-1).reshape(C, -1).all(1)
     return Allocation(
         **dict(zip(("levels", "residual", "regret", "several"), planes, strict=True)),
-        plain=~crossing & solved,
+        plain=~crossing & solved & clear,
     )
 
 
@@ -266,17 +267,33 @@ class _Work:
         )
 
     def settle(self, which: Index, found: Outcomes, left: NDArray[np.bool_]) -> Outcomes:
-        """Write down what was found in these lanes, those left searched thoroughly, each alone, up
-        to the first of every market that has no solution: a regime that is missing at one pair is
-        used at none."""
+        """Write down what was found in these lanes, those left searched thoroughly, up to the first
+        of every market that has no solution: a regime that is missing at one pair is used at
+        none."""
         parts: list[tuple[Any, Outcomes]] = [(slice(None), found)]
-        for k in () if self.plain else np.flatnonzero(left):
-            if self.lost[market := which[k] // len(self.pairs)]:
+        market, more = which // len(self.pairs), np.flatnonzero(left & ~self.plain)
+        more = more[~self.lost[market[more]]]
+        first = np.unique(market[more], return_index=True)[1]
+        # one of every market first, since mostly all of its pairs lack a solution or none
+        for some in (more[first], np.delete(more, first)):
+            some = some[~self.lost[market[some]]]
+            if not len(some):
                 continue
-            lane = self.at(which[[k]])
-            alone = solve_lanes(lane, self.regime, 1, prove=True, tolerances=self.tolerances)
-            self.lost[market] = not alone.solved[0]
-            parts.append(([k], alone))
+            found_there = solve_lanes(
+                self.at(which[some]),
+                self.regime,
+                len(some),
+                prove=True,
+                leaving=False,
+                tolerances=self.tolerances,
+            )
+            missing = ~found_there.solved
+            gone = np.unique(market[some[missing]], return_index=True)
+            last = np.full(len(self.lost), len(some))
+            last[gone[0]] = np.flatnonzero(missing)[gone[1]]
+            self.lost[gone[0]] = True
+            kept = np.flatnonzero(np.arange(len(some)) <= last[market[some]])
+            parts.append((some[kept], part(found_there, kept)))
         found = joined(len(which), parts) if len(parts) > 1 else found
         self.levels[which], self.residual[which] = found.levels, found.residual
         self.regret[which] = found.regret
