@@ -3,7 +3,9 @@ players join."""
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +17,7 @@ from cli.options import (
     EmitOption,
     FormatOption,
     OutOption,
+    OutputFormat,
     QuietOption,
     StampOption,
     StrictOption,
@@ -30,6 +33,8 @@ Examples:
   pigou design settings/bilateral_trade.yaml --allocation efficient --budget none
   pigou design two_types.yaml --budget none --collusion proof
   pigou design settings/street_lights.yaml --tax-rule clarke --format json
+  pigou design settings/partnership.yaml --vary tax_rule=designed,agv,clarke
+  pigou design first.yaml second.yaml --format csv
 
 A case file needs types; its mechanism block says what is asked, and the options here overrule
 it. A setting file describes a problem without the market. Exit code 3: no mechanism does what is
@@ -37,6 +42,8 @@ asked (the conflicting constraints are named), or the solver gave no answer."""
 
 
 if TYPE_CHECKING:
+    from mechanism.analysis.designs import DesignResult
+
     Rule = StrEnum
 else:
     Rule = StrEnum("Rule", {key: key for key in setting_rules()})
@@ -98,16 +105,38 @@ class Collusion(StrEnum):
     proof = "proof"
 
 
+KEYS: dict[str, list[str]] = {
+    "tax_rule": list(setting_rules()),
+    **{
+        key: [one.value for one in choices]
+        for key, choices in (
+            ("objective", ObjectiveChoice),
+            ("allocation", AllocationChoice),
+            ("incentive", Incentive),
+            ("participation", Participation),
+            ("timing", Timing),
+            ("budget", BudgetChoice),
+            ("collusion", Collusion),
+        )
+    },
+}
+"""What can be varied, and its choices."""
+MOST = 100
+"""Designs that stand side by side."""
+MET = ("optimal", "searched")
+"""Statuses of a design with a mechanism."""
+
+
 def _option(flag: str, text: str) -> Any:
     return typer.Option(flag, help=text, show_default="as in the file")
 
 
 def design(
-    file: Annotated[
-        Path,
+    files: Annotated[
+        list[Path],
         typer.Argument(
             metavar="CASE|SETTING",
-            help="A case file with types, or a setting file.",
+            help="Case files with types, or setting files; several stand side by side.",
             show_default=False,
         ),
     ],
@@ -139,6 +168,16 @@ def design(
         Collusion | None,
         _option("--collusion", "Proof: no joint report of all players may pay either."),
     ] = None,
+    vary: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--vary",
+            metavar="KEY=A,B,...",
+            help="Designs side by side, one with each of these choices of an option; may be"
+            " repeated.",
+            show_default=False,
+        ),
+    ] = None,
     form: FormatOption = None,
     out: OutOption = None,
     digits: DigitsOption = 5,
@@ -149,10 +188,12 @@ def design(
 ) -> None:
     """Design transfers: which net payments make truth pay and everybody join, and what they cost.
 
+    Several files, or choices with --vary, are designs side by side.
+
     The program is solved by HiGHS and, where it is small, by Clarabel too. If nothing does what is
     asked, the constraints that contradict each other are named with weights that prove it.
     """
-    target = Target(out, [file])
+    target = Target(out, files)
     form = chosen(form, out, script=emit_python, sheets=True)
     given = {
         "tax_rule": tax_rule,
@@ -165,20 +206,33 @@ def design(
         "collusion": collusion,
     }
     options = {key: value.value for key, value in given.items() if value is not None}
+    paths = list({os.path.realpath(path): path for path in reversed(files)}.values())[::-1]
+    forms = _variants(vary or [], options)
+    if len(paths) * len(forms) > MOST:
+        raise typer.BadParameter(
+            f"{len(paths) * len(forms):,} designs are more than {MOST}; take fewer files or"
+            " choices",
+            param_hint="--vary",
+        )
     if emit_python:
+        if len(paths) * len(forms) > 1:
+            raise typer.BadParameter(
+                "a script is of one design; give one file and no --vary", param_hint="--emit-python"
+            )
         from cli.results.script import design_script
 
-        if problem := unreadable(file):
-            raise typer.BadParameter(f"{file}: {problem}", param_hint="CASE|SETTING")
-        target.write(design_script(file, options))
+        if problem := unreadable(paths[0]):
+            raise typer.BadParameter(f"{paths[0]}: {problem}", param_hint="CASE|SETTING")
+        target.write(design_script(paths[0], options))
         return
-    from mechanism.analysis.designs import DesignError, solve_file
+    if len(paths) * len(forms) > 1:
+        _several(
+            paths, options, forms, form, target, digits, quiet=quiet, strict=strict, stamp=stamp
+        )
+        return
     from mechanism.analysis.designs_tree import design_tree
 
-    try:
-        result = design_tree(solve_file(file, options))
-    except DesignError as error:
-        raise typer.BadParameter(str(error)) from None
+    result = design_tree(_solved(paths[0], options))
     from cli.pages.design import designed
     from cli.pages.forms import deliver
     from cli.pages.rows import transfers_csv
@@ -193,13 +247,86 @@ def design(
         sheets=lambda: design_sheets(result),
         stamp=stamp,
     )
-    if result["status"] not in ("optimal", "searched"):
+    if result["status"] not in MET:
         say([f"not met: the design is {result['status']}: {result['verdicts'][0]}"], quiet=quiet)
         raise typer.Exit(NOT_MET)
-    checks = result["checks"]
-    if strict and any(
-        c["status"] != "holds"
-        for c in (checks["chosen"]["ic"], checks["chosen"]["ir"])
-        if c is not None
+    chosen_checks = result["checks"]["chosen"]
+    if strict and not _kept(
+        chosen_checks["ic"]["status"], (chosen_checks["ir"] or {}).get("status")
     ):
+        raise typer.Exit(NOT_MET)
+
+
+def _kept(truth: str | None, joins: str | None) -> bool:
+    """Whether truth and participation hold, as far as they were asked."""
+    return truth == "holds" and joins in ("holds", None)
+
+
+def _solved(path: Path, options: dict[str, str]) -> DesignResult:
+    from mechanism.analysis.designs import DesignError, solve_file
+
+    try:
+        return solve_file(path, options)
+    except DesignError as error:
+        raise typer.BadParameter(f"{error} ({path})") from None
+
+
+def _variants(texts: list[str], options: dict[str, str]) -> list[dict[str, str]]:
+    """The choices of options that stand side by side: all of one option with all of another."""
+    given: dict[str, list[str]] = {}
+    for text in texts:
+        key, _, listed = text.partition("=")
+        choices = list(dict.fromkeys(part.strip() for part in listed.split(",") if part.strip()))
+        if key not in KEYS:
+            raise typer.BadParameter(
+                f"{key} is no option of a design; there are {', '.join(KEYS)}", param_hint="--vary"
+            )
+        if key in options or key in given:
+            raise typer.BadParameter(
+                f"{key} is given twice; vary it once, without an option of its own",
+                param_hint="--vary",
+            )
+        wrong = [choice for choice in choices if choice not in KEYS[key]]
+        if wrong or not choices:
+            what = f"{wrong[0]} is no choice of {key}" if wrong else f"{key} is given no choice"
+            raise typer.BadParameter(
+                f"{what}; there are {', '.join(KEYS[key])}", param_hint="--vary"
+            )
+        given[key] = choices
+    return [dict(zip(given, choices, strict=True)) for choices in product(*given.values())]
+
+
+def _several(
+    paths: list[Path],
+    options: dict[str, str],
+    forms: list[dict[str, str]],
+    form: OutputFormat,
+    target: Target,
+    digits: int,
+    *,
+    quiet: bool,
+    strict: bool,
+    stamp: bool,
+) -> None:
+    """Designs side by side."""
+    found = [(path, each, _solved(path, options | each)) for path in paths for each in forms]
+    from cli.pages.designs import design_labels, designs_csv, side_by_side
+    from cli.pages.forms import deliver
+    from cli.pages.sheets import designs_sheets
+    from mechanism.analysis.designs_tree import design_rows
+
+    labels = design_labels([(path, result.environment.name, each) for path, each, result in found])
+    rows = design_rows(labels, [result for _, _, result in found])
+    deliver(
+        rows,
+        form,
+        target,
+        page=lambda page: side_by_side(shown(rows), page, digits),
+        csv=lambda: designs_csv(rows),
+        sheets=lambda: designs_sheets(rows),
+        stamp=stamp,
+    )
+    missed = [row for row in rows if row["status"] not in MET]
+    say((f"not met: {row['design']}: {row['finding']}" for row in missed), quiet=quiet)
+    if missed or (strict and not all(_kept(row["truth"], row["joins"]) for row in rows)):
         raise typer.Exit(NOT_MET)

@@ -36,7 +36,7 @@ def as_csv(rows: Sequence[Tree]) -> str:
 
 def claims_csv(result: dict[str, Any]) -> str:
     """The claims of a case as CSV."""
-    return _csv(
+    return csv_text(
         ("id", "text", "assumption_met", "holds", "margin", "detail"),
         (
             (
@@ -74,10 +74,11 @@ def derivatives_csv(result: dict[str, Any]) -> str:
                     (parameter, direction, figure if i is None else f"{figure}_{i + 1}", *both)
                     for i, both in pairs
                 ]
-    return _csv(("parameter", "direction", "figure", "derivative", "elasticity"), rows)
+    return csv_text(("parameter", "direction", "figure", "derivative", "elasticity"), rows)
 
 
-def _csv(columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
+def csv_text(columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
+    """Rows as CSV with a header."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(map(unrun, columns))
@@ -91,14 +92,14 @@ def transfers_csv(result: dict[str, Any]) -> str:
     for state, types in enumerate(result["states"] if result["transfers"] else []):
         for player, name in enumerate(result["players"]):
             rows.append((state, *types, name, result["transfers"][player][state]))
-    return _csv(
+    return csv_text(
         ("state", *(f"type_{name}" for name in result["players"]), "player", "net_transfer"), rows
     )
 
 
 def calibration_csv(result: dict[str, Any]) -> str:
     """The estimates of a calibration as CSV, a row per value of the case."""
-    return _csv(
+    return csv_text(
         ("key", "value", "low", "high", "from", "prior_share"),
         (
             (key, *(row[name] for name in ("value", "low", "high", "from", "prior_share")))
@@ -114,19 +115,19 @@ def sensitivity_csv(result: dict[str, Any]) -> str:
         for figure, found in result["figures"].items()
         for key, row in found["keys"].items()
     ]
-    return _csv(rows[0], (row.values() for row in rows))
+    return csv_text(rows[0], (row.values() for row in rows))
 
 
 def path_csv(result: dict[str, Any]) -> str:
     """A path or grid as CSV, a row per point and policy."""
     rows = result["rows"]
-    return _csv(rows[0], (row.values() for row in rows))
+    return csv_text(rows[0], (row.values() for row in rows))
 
 
 def difference_csv(result: dict[str, Any]) -> str:
     """Two evaluations as CSV, a row per policy, regime or tax rule and figure."""
     rows = ((*which, *one.values()) for *which, one in moved_figures(result))
-    return _csv(("kind", "name", "figure", "before", "after", "change", "share"), rows)
+    return csv_text(("kind", "name", "figure", "before", "after", "change", "share"), rows)
 
 
 def moved_figures(result: dict[str, Any]) -> Iterator[tuple[str, str, str, dict[str, Any]]]:
@@ -161,10 +162,10 @@ def findings_csv(result: dict[str, Any]) -> str:
                     ]
                 elif figure != "policy":
                     rows.append((key, name, row["policy"], figure, value))
-    return _csv(("key", "group", "policy", "figure", "value"), rows)
+    return csv_text(("key", "group", "policy", "figure", "value"), rows)
 
 
 def differences_csv(rows: Sequence[Tree]) -> str:
     """Values that differ between two results as CSV, a row per value."""
     columns = ("key", "before", "after", "change", "missing")
-    return _csv(columns, ([row.get(column) for column in columns] for row in rows))
+    return csv_text(columns, ([row.get(column) for column in columns] for row in rows))

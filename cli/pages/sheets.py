@@ -8,6 +8,7 @@ from typing import Any
 
 from cli.output.workbook import Chart, Sheet, SheetColumn, workbook
 from cli.pages.columns import PARTS, column, definitions, unit_of, units_of
+from cli.pages.designs import design_columns
 from cli.pages.rows import moved_figures
 from mechanism.casefile.case_keys import flat
 from mechanism.report.evaluation_tree import comparison_rows
@@ -245,6 +246,20 @@ def _give_up_sheet(found: Tree, units: dict[str, str | None]) -> Sheet:
         ("given_up", "suffices", "by_at_least", "surplus", "outlay"),
         [[*row, one["surplus"], one["outlay"]] for *row, one in rows],
         units,
+    )
+
+
+def designs_sheets(rows: list[Tree]) -> bytes:
+    """The workbook of several designs. Units are those of the files if they all have the same."""
+    given = [row["input"] for row in rows]
+    units = _common_units(given)
+    names, told = design_columns(rows)
+    return _book(
+        [_sheet("Designs", names, told, units)],
+        None,
+        [row["provenance"] for row in rows],
+        units,
+        given[0],
     )
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cli.results.leaves import Differing, differing
 from cli.results.read import NoResult, ReadResult
 from market.casefile.faults import BadCase
 from market.text import Json as Tree
 from market.text import needs
+
+if TYPE_CHECKING:
+    from mechanism.analysis.designs import DesignResult
 
 MOST = 100_000
 """Points of the largest path."""
@@ -122,18 +125,25 @@ def _along(tree: Tree) -> Tree:
     return path_tree(path, before.resolved, case.resolved)
 
 
-def _design(found: ReadResult) -> Tree:
-    from mechanism.analysis.designs import OPTIONS, DesignError, solve_tree
-    from mechanism.analysis.designs_tree import design_tree
+def _design(found: ReadResult) -> Any:
+    from mechanism.analysis.designs import DesignError
+    from mechanism.analysis.designs_tree import design_rows, design_tree
 
-    options = found.tree["options"]
-    given = {key: str(options[key]) for key in OPTIONS}
-    if not isinstance(found.tree["input"], dict):
-        raise NoResult("holds no case or setting where one has to stand")
     try:
-        return design_tree(solve_tree(found.tree["input"], given))
+        if not isinstance(found.tree, list):
+            return design_tree(_designed(found.tree))
+        labels = [str(row["design"]) for row in found.tree]
+        return design_rows(labels, [_designed(row) for row in found.tree])
     except DesignError as error:
         raise NoResult(f"asks what makes no sense for its input: {error}") from None
+
+
+def _designed(tree: Tree) -> DesignResult:
+    from mechanism.analysis.designs import OPTIONS, solve_tree
+
+    if not isinstance(tree["input"], dict):
+        raise NoResult("holds no case or setting where one has to stand")
+    return solve_tree(tree["input"], {key: str(tree["options"][key]) for key in OPTIONS})
 
 
 def _sensitivity(found: ReadResult) -> Tree:

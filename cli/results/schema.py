@@ -213,6 +213,23 @@ _CALIBRATE: Fields = {
     "refused": ("tree?", "code, reason and numbers; null where there is a case"),
     "warnings": ("[tree]", "what limits it: code and message"),
 }
+_DESIGNS: Fields = {
+    "design": ("text", "which: its name, and what is varied"),
+    "status": ("text", "optimal, searched, infeasible, unbounded, not_established"),
+    "objective_value": ("number?", "at the optimum; null of a rule with a formula"),
+    "surplus": ("number?", "expected, before transfers"),
+    "lost": ("number?", "what it lacks of the surplus of the efficient alternatives"),
+    "outlay": ("number?", "what the public pays in expectation"),
+    "worst": ("number?", "what it pays in the state in which it pays most"),
+    "truth": ("text?", "holds or violated, as strongly as was asked"),
+    "joins": ("text?", "the same of participation; null where nobody is asked"),
+    "payoff": ("tree?", "expected, by player"),
+    "finding": ("text", "in words"),
+    "rounding": ("number", "money: figures up to it are rounding"),
+    "options": ("tree", "what was asked"),
+    "input": ("tree", "the case or setting with every default filled in"),
+    "provenance": ("provenance", "where the row comes from"),
+}
 _STATICS: Fields = {
     "provenance": ("provenance", "where the result comes from"),
     "case": ("tree", "the case with every default filled in"),
@@ -244,6 +261,7 @@ _NAMED: dict[str, tuple[str, Fields]] = {
     "difference": ("pigou what-if --set", _DIFFERENCE),
     "path": ("pigou what-if --vary", _PATH),
     "design": ("pigou design", _DESIGN),
+    "designs": ("A row of pigou design of several", _DESIGNS),
     "sensitivity": ("pigou sensitivity", _SENSITIVITY),
     "calibrate": ("pigou calibrate", _CALIBRATE),
     "statics": ("pigou statics", _STATICS),
@@ -260,6 +278,7 @@ def result_schema() -> Tree:
         "anyOf": [
             *({"$ref": f"#/$defs/{name}"} for name in _RESULTS),
             {"title": "pigou compare CASE...", **_node("[tidy]")},
+            {"title": "pigou design of several", **_node("[designs]")},
         ],
         "$defs": {
             name: {

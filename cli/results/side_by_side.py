@@ -185,6 +185,8 @@ def _inputs(found: ReadResult) -> dict[str, Tree]:
     tree = found.tree
     if found.command == "compare":
         return {row["case"]: row["resolved"] for row in tree if row.get("resolved")}
+    if isinstance(tree, list):
+        return {row["design"]: row["input"] for row in tree}
     if "changed" in tree and isinstance(tree["changed"], dict):
         return {"baseline": tree["baseline"]["case"], "changed": tree["changed"]["case"]}
     if found.command == "calibrate":  # the data are no case and are compared value by value
@@ -201,6 +203,11 @@ def _advised(found: ReadResult) -> dict[str, Tree]:
         told = {name: tree[name]["recommendation"] for name in ("baseline", "changed")}
     elif found.command == "evaluate":
         told = {"": tree["recommendation"]}
+    elif found.command == "design" and isinstance(tree, list):
+        told = {
+            row["design"]: {"policy": row["status"], "value": row["objective_value"]}
+            for row in tree
+        }
     elif found.command == "design":
         told = {"": {"policy": tree["status"], "value": tree["objective_value"]}}
     else:

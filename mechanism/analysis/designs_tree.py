@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -67,6 +68,34 @@ def design_tree(result: DesignResult) -> Tree:
             "least_outlay": result.least_outlay,
         },
         "verdicts": list(result.verdicts),
+    }
+
+
+def design_rows(labels: Sequence[str], results: Sequence[DesignResult]) -> list[Tree]:
+    """`design --format json` of several designs: a row each, with what it takes to run it again."""
+    return [_row(label, result) for label, result in zip(labels, results, strict=True)]
+
+
+def _row(label: str, result: DesignResult) -> Tree:
+    tree, found = design_tree(result), result.found
+    achieved = None if found.mechanism is None else found.mechanism.achieved
+    chosen = None if tree["checks"] is None else tree["checks"]["chosen"]
+    joins = None if chosen is None or chosen["ir"] is None else chosen["ir"]["status"]
+    return {
+        "design": label,
+        "status": found.status,
+        "objective_value": found.objective_value,
+        "surplus": None if achieved is None else achieved.surplus,
+        "lost": None if found.mechanism is None else result.lost_by(found.mechanism),
+        "outlay": None if achieved is None else achieved.outlay,
+        "worst": None if achieved is None else achieved.worst,
+        "truth": None if chosen is None else chosen["ic"]["status"],
+        "joins": joins,
+        "payoff": None
+        if achieved is None
+        else dict(zip(result.environment.players, achieved.payoff, strict=True)),
+        "finding": result.verdicts[0],
+        **{key: tree[key] for key in ("rounding", "options", "input", "provenance")},
     }
 
 
