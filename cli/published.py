@@ -1,4 +1,4 @@
-"""Published examples: what their sources print, and what is right.
+"""Published examples: what their sources print, or their formulas give, and what is right.
 
 Each is a shipped case or setting. A test computes every figure and holds it to the one here; where
 a source prints another, a remark says why.
@@ -20,7 +20,7 @@ class Figure:
     key: str
     """Where it stands in the JSON of the example's command; of `propositions` a claim's id."""
     printed: Value
-    """What the source has."""
+    """What the source has, or its formula gives."""
     right: Value
     """What comes out here, to the digits given."""
     why: str = ""
@@ -183,6 +183,60 @@ EXAMPLES = (
                 right=0.15625,
                 why=FEW_TYPES,
             ),
+        ),
+    ),
+    Example(
+        name="settings/auction",
+        source="Myerson (1981), Optimal auction design, Mathematics of Operations Research 6(1)",
+        command="design",
+        figures=(
+            Figure(
+                what="expected outlay, less than nothing: revenue",
+                key="objective_value",
+                printed=-5 / 12,
+                right=-13 / 32,
+                why=FEW_TYPES,
+            ),
+        ),
+    ),
+    Example(
+        name="settings/procurement",
+        source="Myerson (1981), Optimal auction design, by its formula with costs for values",
+        command="design",
+        figures=(
+            Figure(what="expected price", key="objective_value", printed=2.75, right=2.75),
+            Figure(
+                what="how often the weak supplier wins at 4 against 3",
+                key="allocation[2].from the weak",
+                printed=1,
+                right=1,
+            ),
+        ),
+    ),
+    Example(
+        name="settings/public_good",
+        source="Guth and Hellwig (1986), Journal of Economics, Supplement 5, by its formula",
+        command="design",
+        figures=(
+            Figure(
+                what="most surplus that pays for itself",
+                key="objective_value",
+                printed=5 / 3,
+                right=5 / 3,
+            ),
+        ),
+    ),
+    Example(
+        name="settings/regulation",
+        source="Baron and Myerson (1982), Econometrica 50(4), by its formula, with a cost of public"
+        " funds as in Laffont and Tirole (1986), Journal of Political Economy 94(3)",
+        command="design",
+        figures=(
+            Figure(what="value", key="objective_value", printed=22.25, right=22.25),
+            Figure(what="8 units at cost 1", key="allocation[0].q8", printed=1, right=1),
+            Figure(what="5 units at cost 2", key="allocation[1].q5", printed=1, right=1),
+            Figure(what="paid at cost 1", key="transfers[0][0]", printed=13, right=13),
+            Figure(what="paid at cost 2", key="transfers[0][1]", printed=10, right=10),
         ),
     ),
     Example(

@@ -1,6 +1,7 @@
 """The catalogue of published examples, and textbook duopolies worked by hand.
 
-What stands in the catalogue as right is computed; what its sources print was read in them.
+What stands in the catalogue as right is computed; what its sources print was read in them, or
+follows from their formulas.
 """
 
 from __future__ import annotations
@@ -129,3 +130,65 @@ def test_textbook_duopolies(
     if quantity is not None and profit is not None:
         assert regimes["nash"]["quantity"] == pytest.approx(each(quantity), rel=1e-12)
         assert regimes["nash"]["profit"] == pytest.approx(each(profit), rel=1e-12)
+
+
+# --- settings by the formulas of their sources
+
+
+def setting(name: str, **options: str) -> dict[str, Any]:
+    path = shipped.find(f"settings/{name}")
+    assert path is not None
+    return design_tree(solve_file(path, options))
+
+
+def test_the_auction_by_virtual_values() -> None:
+    """The k-th of n equally likely values counts less its distance to the next times the number of
+    those above; the highest that is not negative gets it (Myerson), from the reserve of 1/2 on."""
+    values = [k / 4 for k in range(4)]
+    virtual = [v - (3 - k) / 4 for k, v in enumerate(values)]
+    revenue = sum(max(a, b, 0) for a in virtual for b in virtual) / 16
+    assert virtual[:3] == [-0.75, -0.25, 0.25]
+    found = setting("auction")
+    assert -found["expected"]["outlay"] == pytest.approx(revenue, abs=1e-12)
+    for state, shares in zip(found["states"], found["allocation"], strict=True):
+        assert shares.get("keep", 0) == pytest.approx(float(max(state) < 0.5), abs=1e-9)
+
+
+def test_procurement_by_virtual_costs() -> None:
+    """A cost counts with its distance to the one below, equally likely: 1 and 5 against 4 and 6."""
+    strong, weak = {1: 1, 3: 5}, {4: 4, 5: 6}
+    price = sum(min(a, b) for a in strong.values() for b in weak.values()) / 4
+    found = setting("procurement")
+    assert found["expected"]["outlay"] == pytest.approx(price, abs=1e-12)
+    for (a, b), shares in zip(found["states"], found["allocation"], strict=True):
+        assert shares == {f"from the {'strong' if strong[a] < weak[b] else 'weak'}": 1}
+    assert setting("procurement", allocation="efficient")["objective_value"] == pytest.approx(3)
+
+
+def test_the_public_good_by_virtual_values() -> None:
+    """A value of 2 counts 2 x 2 - 6 towards what can be raised: -1/2 where one of two has 6, as
+    often as not, 5/4 where both have it; building in 5 of 6 of the former spends just that."""
+    raised = {(2, 6): -2 + 6 - 7, (6, 6): 6 + 6 - 7}
+    short = -(raised[2, 6] / 2 + raised[6, 6] / 4)
+    share = raised[6, 6] / 4 / (-raised[2, 6] / 2)
+    best = setting("public_good")
+    assert best["expected"]["surplus"] == pytest.approx(share / 2 + 5 / 4, abs=1e-12)
+    mixed = sum(best["allocation"][n].get("build", 0) for n in (1, 2)) / 2
+    assert mixed == pytest.approx(share, abs=1e-9)
+    told = setting("public_good", allocation="efficient")
+    assert told["status"] == "infeasible"
+    amounts = {one["constraints"][0]: one["amount"] for one in told["give_up"]["relaxed"]}
+    # A loss from joining is borne by all three; a gain from lying saves half of it at either.
+    assert amounts == pytest.approx({"ic": short, "ir": short / 3, "budget": short}, abs=1e-12)
+    assert told["give_up"]["second_best"]["lost"] == pytest.approx((1 - share) / 2, abs=1e-12)
+
+
+def test_regulation_by_first_order_conditions() -> None:
+    """10 - q is 2 at cost 1, twice the cost as money is; at cost 2 it is 4 and the rent of 1 a unit
+    that is left to the other type."""
+    found = setting("regulation")
+    assert found["allocation"] == [{"q8": 1}, {"q5": 1}]
+    assert found["transfers"] == [[pytest.approx(8 + 5), pytest.approx(10)]]
+    value = sum(10 * q - q * q / 2 - c * q - t for q, c, t in ((8, 1, 13), (5, 2, 10))) / 2
+    assert found["objective_value"] == pytest.approx(value, abs=1e-9) == 22.25
+    assert found["objective_value"] == found["expected"]["surplus"] - found["expected"]["outlay"]

@@ -33,13 +33,8 @@ if TYPE_CHECKING:
 def design_tree(result: DesignResult) -> Tree:
     """`design --format json`. States are listed in row-major order of the players' types."""
     environment, found = result.environment, result.found
-    given = json.loads(result.text)
     return {
-        "provenance": provenance(
-            command_line("design", "FILE", result.asked.items()), tree_sha256(given)
-        ),
-        "input": given,
-        "options": result.options.model_dump(mode="json") | {"participation": result.participation},
+        **_asked_tree(result),
         "players": list(environment.players),
         "probabilities": [p.tolist() for p in environment.probabilities],
         "states": [
@@ -77,25 +72,36 @@ def design_rows(labels: Sequence[str], results: Sequence[DesignResult]) -> list[
 
 
 def _row(label: str, result: DesignResult) -> Tree:
-    tree, found = design_tree(result), result.found
-    achieved = None if found.mechanism is None else found.mechanism.achieved
-    chosen = None if tree["checks"] is None else tree["checks"]["chosen"]
-    joins = None if chosen is None or chosen["ir"] is None else chosen["ir"]["status"]
+    found, options = result.found, result.options
+    mechanism, joins = found.mechanism, options.participation != "none"
+    achieved = None if mechanism is None else mechanism.achieved
     return {
         "design": label,
         "status": found.status,
         "objective_value": found.objective_value,
         "surplus": None if achieved is None else achieved.surplus,
-        "lost": None if found.mechanism is None else result.lost_by(found.mechanism),
+        "lost": None if mechanism is None else result.lost_by(mechanism),
         "outlay": None if achieved is None else achieved.outlay,
         "worst": None if achieved is None else achieved.worst,
-        "truth": None if chosen is None else chosen["ic"]["status"],
-        "joins": joins,
+        "truth": None if achieved is None else achieved.ic[options.incentive].status,
+        "joins": achieved.ir[options.timing].status if achieved and joins else None,
         "payoff": None
         if achieved is None
         else dict(zip(result.environment.players, achieved.payoff, strict=True)),
         "finding": result.verdicts[0],
-        **{key: tree[key] for key in ("rounding", "options", "input", "provenance")},
+        "rounding": result.rounding,
+        **_asked_tree(result),
+    }
+
+
+def _asked_tree(result: DesignResult) -> Tree:
+    """What was asked, of what, and where the result comes from."""
+    given = json.loads(result.text)
+    command = command_line("design", "FILE", result.asked.items())
+    return {
+        "provenance": provenance(command, tree_sha256(given)),
+        "input": given,
+        "options": result.options.model_dump(mode="json") | {"participation": result.participation},
     }
 
 
