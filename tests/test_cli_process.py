@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from command import Run
 from test_cli_evaluate import CASE
+
+from cli.app import app
+from cli.output import signals
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMAND = [sys.executable, "-c", "from cli.entry import run; run()"]
@@ -205,30 +212,33 @@ def test_an_interrupt_ends_with_130_and_no_traceback(case: Path, tmp_path: Path)
     assert not target.exists()
 
 
-SIGNALLED = """
-import functools, os, signal, sys
-from cli.app import app
-from cli.entry import run
+def sent(work: Callable[..., Any], number: int, swallowed: bool) -> Callable[..., Any]:
+    """A command to which a signal is sent where it begins, and swallowed or not."""
 
-def sent(work, swallowed):
     @functools.wraps(work)
-    def inner(*given, **more):
+    def inner(*given: Any, **more: Any) -> Any:
         try:
-            os.kill(os.getpid(), signal.SIG{name})
+            os.kill(os.getpid(), number)
             for _ in range(100):
                 pass
         except KeyboardInterrupt:
             if not swallowed:
                 raise
         return work(*given, **more)
+
     return inner
 
-groups = [app, *(group.typer_instance for group in app.registered_groups)]
-for command in (command for group in groups for command in group.registered_commands):
-    command.callback = sent(command.callback, {swallowed})
-run()
-"""
-"""The command line, to which a signal is sent where a command begins, and swallowed or not."""
+
+@pytest.fixture
+def heeding(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Signals are heeded as in a process of its own, and afterwards taken as before."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in numbers}
+    monkeypatch.setattr(signals, "_came", [])
+    signals.heed()
+    yield
+    for number, taken in before.items():
+        signal.signal(number, taken)
 
 
 @posix
@@ -251,25 +261,23 @@ run()
         "doctor",
     ],
 )
+@pytest.mark.usefixtures("heeding")
 def test_a_signal_ends_every_command_with_130_even_where_it_is_swallowed(
-    tmp_path: Path, line: str, swallowed: bool
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, swallowed: bool
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "two.yaml").write_text(CASE)
     shutil.copy(ROOT / "cases" / "settings" / "bilateral_trade.yaml", tmp_path / "s.yaml")
     (tmp_path / "d.yaml").write_text(
         "case: two.yaml\nvary: {cost.scale: {values: [12]}}\npolicies: [nash]\n"
     )
-    code = SIGNALLED.format(name="TERM" if swallowed else "INT", swallowed=swallowed)
-    done = subprocess.run(
-        [sys.executable, "-c", code, *line.split()],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        cwd=tmp_path,
-        env=environment(),
-    )
-    assert done.returncode == 130
-    assert "Traceback" not in done.stderr
+    groups = [app, *(group.typer_instance for group in app.registered_groups)]
+    for command in (command for group in groups for command in group.registered_commands):
+        number = signal.SIGTERM if swallowed else signal.SIGINT
+        monkeypatch.setattr(command, "callback", sent(command.callback, number, swallowed))
+    done = run(*line.split())
+    assert done.code == 130
+    assert "Traceback" not in done.err
     # a batch keeps what it has done
     assert not [path for path in tmp_path.glob("r.*") if path.suffix != ".parts"]
 

@@ -162,6 +162,8 @@ def _transfers(result: Tree, page: Page, digits: int) -> None:
         Column(f"Type of {name}", figures.label_column([state[i] for state in states], digits))
         for i, name in enumerate(names)
     ]
+    if result["joint"] is not None:
+        columns.append(Column("Probability", figures.column(result["joint"][:LONGEST], digits)))
     if len(set().union(*result["allocation"])) <= 12:
         shown = [_alternatives(state) for state in result["allocation"][:LONGEST]]
         columns.append(Column("Alternative", shown, words=True))
@@ -216,8 +218,8 @@ KINDS = {
     "ir": "participation",
     "budget": "budget",
     "coalition": "joint truth",
-    "floor": "pays nothing",
-    "cap": "receives nothing",
+    "floor": "least received",
+    "cap": "most received",
 }
 """Constraints in tables."""
 

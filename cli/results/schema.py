@@ -158,6 +158,7 @@ _DESIGN: Fields = {
     "options": ("tree", "what was asked"),
     "players": ("[text]", "their names"),
     "probabilities": ("[[number]]", "of every player's types"),
+    "joint": ("[number]?", "of every state; null: types are independent"),
     "states": ("[tree]", "the players' types, the last player's the fastest"),
     "payoff_range": ("number", "by which tolerances are measured"),
     "rounding": ("number", "money: figures up to it are rounding, and shown as 0"),

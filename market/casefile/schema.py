@@ -51,6 +51,9 @@ Share = Annotated[Number, Field(ge=0, le=1)]
 TAGS = {
     "<number>",
     "<text>",
+    "<list>",
+    "<table>",
+    "<per player>",
     "<per firm>",
     "<uniform>",
     "<listed>",

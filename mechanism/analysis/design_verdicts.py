@@ -49,6 +49,7 @@ def _finding(result: DesignResult) -> list[str]:
             f"Surplus is {result.amount(surplus)}, {result.amount(result.lost)} below what would be"
             f" efficient ({result.amount(full)})."
         )
+    text += _of_types(result, found.mechanism)
     text += _joint(result, found.mechanism)
     opinion = found.second_opinion
     if opinion is not None and not opinion.agrees:
@@ -172,6 +173,36 @@ def _by_formula(result: DesignResult, mechanism: DirectMechanism) -> list[str]:
 
 def _holds(check: Check, yes: str, no: str, form: str) -> str:
     return f"{yes if check.status == 'holds' else no} ({form.replace('_', ' ')})."
+
+
+def _of_types(result: DesignResult, mechanism: DirectMechanism) -> list[str]:
+    """What is different where types are dependent, or move others' values."""
+    environment, rule = result.environment, result.rule
+    text = []
+    if environment.joint is not None:
+        if rule.designed and result.options.payments == "allowed":
+            low = min(float(t.min()) for t in mechanism.transfers)
+            high = max(float(t.max()) for t in mechanism.transfers)
+            text.append(
+                "Types are dependent, so that payments can be bets on what the others report: they"
+                f" run from {result.amount(low)} to {result.amount(high)}, beside payoffs that"
+                f" differ by at most {result.amount(environment.range)}; transfer_floor and"
+                " transfer_cap limit them."
+            )
+        elif rule.if_dependent is not None:
+            text.append(f"Types are dependent: {rule.if_dependent}.")
+    if not environment.private_values:
+        if rule.truth is not None:
+            text.append(
+                "Values depend on others' types, so that this rule makes truth a best reply by"
+                " design no longer: the checks tell whether it is one here."
+            )
+        if result.options.incentive == "dominant":
+            text.append(
+                "Values depend on others' types: truth is asked at each profile of the others'"
+                " types, told truthfully (an ex-post equilibrium)."
+            )
+    return text
 
 
 def _joint(result: DesignResult, mechanism: DirectMechanism) -> list[str]:

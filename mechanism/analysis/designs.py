@@ -25,6 +25,7 @@ from mechanism.design.options import (
     NO_OUTSIDE,
     by_formula,
     too_many,
+    with_limits,
     without_payments,
 )
 from mechanism.design.relaxations import LOTTERIES, GiveUp, give_up, second_best
@@ -216,7 +217,8 @@ def _solved(
         _sensible(len(environment.players), options)
         if why := nothing_without(environment, options.tax_rule):
             raise DesignError(f"needs {why}")
-        if why := too_large(list(environment.shape), len(environment.alternatives), options):
+        sizes, count = list(environment.shape), len(environment.alternatives)
+        if why := too_large(sizes, count, options, dependent=environment.joint is not None):
             raise DesignError(f"the players {why}")
         result = _result(problem.environment, None, options, options.participation, problem.text)
         return replace(_beside_lotteries(_giving_up(result)), unit=problem.unit)
@@ -420,6 +422,7 @@ def _sensible(players: int, options: DesignOptions) -> None:
     for why in (
         by_formula(options.tax_rule, options.allocation, options.collusion),
         without_payments(options.tax_rule, options.payments),
+        with_limits(options.tax_rule, options.payments) if options.limited else None,
     ):
         if why is not None:
             raise DesignError(why.text)

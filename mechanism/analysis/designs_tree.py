@@ -37,6 +37,7 @@ def design_tree(result: DesignResult) -> Tree:
         **_asked_tree(result),
         "players": list(environment.players),
         "probabilities": [p.tolist() for p in environment.probabilities],
+        "joint": None if environment.joint is None else environment.joint.ravel().tolist(),
         "states": [
             list(environment.state(index)) for index in range(int(np.prod(environment.shape)))
         ],

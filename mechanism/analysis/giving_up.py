@@ -13,8 +13,8 @@ CONSTRAINTS = {
     "ic": "truth-telling",
     "coalition": "proof against collusion",
     "ir": "participation",
-    "floor": "payments",
-    "cap": "payments",
+    "floor": "limits to payments",
+    "cap": "limits to payments",
     "budget": "the budget",
 }
 """Kinds of constraints in the middle of a sentence."""
@@ -51,10 +51,12 @@ def given_up(found: GiveUp | None, options: DesignOptions, amount: Amount) -> li
 
 def _price(one: Relaxed, options: DesignOptions, amount: Amount) -> str:
     assert one.amount is not None
-    where = "in every state" if options.budget == "ex_post" else "in expectation"
+    where = {
+        "budget": " in every state" if options.budget == "ex_post" else " in expectation",
+        "payments": " beyond the limits" if options.limited else "",
+    }
     return " and ".join(
-        PRICES[group].format(amount(one.amount)) + (f" {where}" if group == "budget" else "")
-        for group in one.groups
+        PRICES[group].format(amount(one.amount)) + where.get(group, "") for group in one.groups
     )
 
 

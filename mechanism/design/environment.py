@@ -1,8 +1,9 @@
-"""Mechanism design without the market: players with private values over alternatives, tax rules,
-and what they achieve.
+"""Mechanism design without the market: players with values over alternatives, tax rules, and what
+they achieve.
 
-A setting has n players with finite independent types, alternatives, private values v_i(theta_i, a),
-outside options and a public value of each alternative. States are the profiles of types; arrays
+A setting has n players with finite types, alternatives, values v_i(theta_i, a), outside options and
+a public value of each alternative. Types are independent or have a joint distribution, and a value
+may depend on the others' types too: v_i(theta, a). States are the profiles of types; arrays
 over states have one axis per player, in the players' order. What a player reports decides the
 alternative and its net transfer (positive is received).
 """
@@ -40,7 +41,9 @@ from mechanism.design.states import (
     Timing,
     along,
     expect,
+    given_the_rest,
     others,
+    product,
 )
 from mechanism.frozen import freeze, read_only
 
@@ -58,15 +61,17 @@ class Environment:
     types: tuple[tuple[Label, ...], ...]
     """(K_i,) per player: what its types are called."""
     probabilities: tuple[Array, ...]
-    """(K_i,) per player."""
+    """(K_i,) per player: how likely its types are, whatever the others'."""
     alternatives: tuple[str, ...]
     values: tuple[Array, ...]
-    """(K_i, A) per player: v_i(theta_i, a)."""
+    """Per player (K_i, A): v_i(theta_i, a); or (*shape, A), where it depends on all types."""
     outside: tuple[Array, ...]
     """Per player, over states or broadcast to them, own types on the player's axis: what staying
     out is worth."""
     public_value: Array
     """(A,): what an alternative is worth to everybody else."""
+    joint: Array | None = None
+    """(*shape): the probability of every state; None: types are independent."""
     menu: NDArray[np.intp] | None = None
     """(*shape, m): the alternatives among which a lottery may choose in each state; None: all."""
     needed: NDArray[np.bool_] | None = None
@@ -101,33 +106,59 @@ class Environment:
             t[k] for t, k in zip(self.types, np.unravel_index(index, self.shape), strict=True)
         )
 
+    @cached_property
+    def probability(self) -> Array:
+        """(*shape): the probability of every state."""
+        return product(self.probabilities) if self.joint is None else self.joint
+
+    @property
+    def occurs(self) -> NDArray[np.bool_]:
+        """(*shape): the states that can occur. Of independent types all do: those of probability
+        zero are there to be asked about."""
+        if self.joint is None:
+            return np.ones(self.shape, bool)
+        return np.asarray(self.joint > 0)
+
+    def beliefs(self, player: int) -> Array:
+        """(K_i, C) or, the same for all, (1, C): how likely each type of a player takes every
+        profile of the others' types to be, in row-major order."""
+        if self.joint is None:
+            away = tuple(self.probabilities[j] for j in self.others(player))
+            return product(away).reshape(1, -1)
+        weights = given_the_rest(self.probabilities, self.joint, self.others(player))
+        return np.moveaxis(weights, player, 0).reshape(self.shape[player], -1)
+
     def along(self, player: int, values: Array) -> Array:
         """Values per own type of one player, laid along its axis of states."""
         return along(self.probabilities, player, values)
 
     def expect(self, values: Array, over: tuple[int, ...] | None = None) -> Array:
-        """Expectation over the types of these players (of all, by default), kept as axes of length
-        one."""
-        return expect(self.probabilities, values, over)
+        """Expectation over the types of these players (of all, by default) given the others', kept
+        as axes of length one."""
+        return expect(self.probabilities, values, over, self.joint)
 
     def others(self, player: int) -> tuple[int, ...]:
         """Everybody else."""
         return others(self.probabilities, player)
 
     def interim(self, player: int, values: Array) -> Array:
-        """Expectation over the others' types, (K_i,)."""
+        """Expectation over the others' types given the own, (K_i,)."""
         return self.expect(np.broadcast_to(values, self.shape), self.others(player)).ravel()
 
     @cached_property
     def shift(self) -> tuple[Array, ...]:
         """(K_i,) per player: what staying out is worth to each type, while the others are of their
         first types. Taken off its values and outside options it changes no incentive, no
-        participation and no order of alternatives."""
+        participation and no order of alternatives. Where types are dependent it is what its first
+        type's is to all: what others may expect of a type given one's own does not move."""
         every = (np.broadcast_to(worth, self.shape) for worth in self.outside)
-        return tuple(
+        own = tuple(
             np.moveaxis(worth, i, 0).reshape(self.shape[i], -1)[:, 0]
             for i, worth in enumerate(every)
         )
+        if self.joint is None:
+            return own
+        return tuple(np.full_like(worth, worth[0]) for worth in own)
 
     @cached_property
     def centred(self) -> Environment:
@@ -136,7 +167,8 @@ class Environment:
         return replace(
             self,
             values=tuple(
-                value - base[:, None] for value, base in zip(self.values, self.shift, strict=True)
+                value - (base if self.own_only(i) else self.along(i, base))[..., None]
+                for i, (value, base) in enumerate(zip(self.values, self.shift, strict=True))
             ),
             outside=tuple(
                 worth - self.along(i, base)
@@ -188,14 +220,43 @@ class Environment:
             public_value=s.public_value / unit,
         )
 
+    def own_only(self, player: int) -> bool:
+        """Whether a player's values depend on no type but its own."""
+        return self.values[player].ndim == 2
+
+    @property
+    def private_values(self) -> bool:
+        """Whether nobody's values depend on others' types."""
+        return all(map(self.own_only, range(len(self.players))))
+
+    def value(self, player: int) -> Array:
+        """What alternatives are worth to a player, over states or broadcast to them, alternatives
+        last."""
+        value = self.values[player]
+        return np.expand_dims(value, list(self.others(player))) if value.ndim == 2 else value
+
+    def value_to(
+        self,
+        player: int,
+        own: NDArray[np.intp],
+        states: NDArray[np.intp],
+        alternatives: NDArray[np.intp],
+    ) -> Array:
+        """(m, a): what alternatives (m, a) are worth to types `own` (m,) of a player, the others
+        being of the types they have in `states` (m,)."""
+        value = self.values[player]
+        if self.own_only(player):
+            return np.asarray(value[own[:, None], alternatives])
+        types = list(np.unravel_index(states, self.shape))
+        types[player] = own
+        return np.asarray(value[(*(each[:, None] for each in types), alternatives)])
+
     @cached_property
     def total(self) -> Array:
         """Welfare of every alternative in every state, (*shape, A)."""
         welfare = np.broadcast_to(self.public_value, (*self.shape, len(self.alternatives))).copy()
-        for player, value in enumerate(self.values):
-            welfare += np.expand_dims(
-                value, [axis for axis in range(len(self.players)) if axis != player]
-            )
+        for player in range(len(self.players)):
+            welfare += self.value(player)
         return welfare
 
 
@@ -238,8 +299,22 @@ class AllocationRule:
         return np.asarray(values[..., self.chosen])
 
     def value(self, player: int) -> Array:
-        """(K_i, *shape): a player's value by true type (first axis) and reports."""
-        return self._over_states(self.environment.values[player])
+        """(K_i, *shape): a player's value by true type (first axis) and reports, those of the
+        others being true."""
+        s = self.environment
+        if s.own_only(player):
+            return self._over_states(s.values[player])
+        own = np.expand_dims(np.moveaxis(s.values[player], player, 0), player + 1)
+        shares = np.reshape(self.shares(), (*s.shape, -1))
+        return np.asarray((own * shares).sum(-1))
+
+    def value_in(self, player: int) -> Array:
+        """(S, *shape): the same by true state (first axis), whatever anybody reports."""
+        s = self.environment
+        if s.own_only(player):
+            own = np.indices(s.shape)[player].ravel()
+            return np.asarray(self._over_states(s.values[player])[own])
+        return self._over_states(s.values[player].reshape(-1, len(s.alternatives)))
 
     @cached_property
     def truth(self) -> tuple[Array, ...]:
@@ -284,15 +359,15 @@ def reports_of(plan: AllocationRule, timing: Timing = "interim") -> Reports:
     s = plan.environment
 
     def best_of_others(player: int) -> Array:
-        own = np.expand_dims(s.values[player], list(s.others(player)))
         left = slice(None) if s.needed is None else ~s.needed[player]
-        return np.asarray((s.total - own)[..., left].max(-1))
+        return np.asarray((s.total - s.value(player))[..., left].max(-1))
 
     return Reports(
         others=tuple(plan.others_welfare(i) for i in range(len(s.players))),
         welfare=plan.welfare,
         outside=s.outside,
         prior=s.probabilities,
+        joint=s.joint,
         timing=timing,
         best_of_others=best_of_others,
     )
@@ -314,11 +389,9 @@ def payoffs(plan: AllocationRule, transfers: tuple[Array, ...]) -> tuple[Array, 
 def interim_by_report(environment: Environment, player: int, utility: Array) -> Array:
     """Expectation over the others' types of utilities (K_i, *shape) by true type and reports: (K_i
     true, K_i reports)."""
-    weights: Array = np.ones(())
-    for j in environment.others(player):
-        weights = np.multiply.outer(weights, environment.probabilities[j])
     own_axis = np.moveaxis(utility, player + 1, 1)
-    return np.asarray(own_axis.reshape(*own_axis.shape[:2], -1) @ weights.ravel())
+    by_profile = own_axis.reshape(*own_axis.shape[:2], -1)
+    return np.asarray((by_profile @ environment.beliefs(player)[..., None])[..., 0])
 
 
 def misreport_gains(
@@ -347,7 +420,7 @@ class Achieved:
     outlay: float
     """What the public pays in expectation."""
     worst: float
-    """What it pays in the state in which it pays most."""
+    """What it pays in the state that can occur in which it pays most."""
     ic: Mapping[Incentive, Check]
     """Truth-telling in both strengths."""
     ir: Mapping[Timing, Check]
@@ -375,7 +448,7 @@ def achieved(plan: AllocationRule, transfers: tuple[Array, ...]) -> Achieved:
             base + float(s.expect(p).item()) for base, p in zip(outside, earned, strict=True)
         ),
         outlay=float(s.expect(total).item()),
-        worst=float(np.max(total)),
+        worst=float(np.broadcast_to(total, s.shape)[s.occurs].max()),
         ic=MappingProxyType(
             {strength: _truth(plan, transfers, strength, scale) for strength in INCENTIVES}
         ),
@@ -393,12 +466,11 @@ def joint_gains(plan: AllocationRule, transfers: tuple[Array, ...]) -> Array:
     """(S, S): what all players together gain in a state (row) by jointly reporting another
     (column), money changing hands among them."""
     s = plan.environment
-    states = np.indices(s.shape).reshape(len(s.shape), -1)
     joint = np.broadcast_to(sum(np.broadcast_to(t, s.shape) for t in transfers), s.shape).ravel()[
         None
     ]
-    for i, own in enumerate(states):
-        joint = joint + plan.value(i).reshape(len(s.types[i]), -1)[own]
+    for i in range(len(s.players)):
+        joint = joint + plan.value_in(i).reshape(joint.shape[-1], -1)
     return np.asarray(joint - np.diagonal(joint)[:, None])
 
 
@@ -406,7 +478,7 @@ def _together(plan: AllocationRule, transfers: tuple[Array, ...], scale: float) 
     s = plan.environment
     if int(np.prod(s.shape)) > LARGEST_COALITION:
         return NOT_ESTABLISHED
-    found = joint_gains(plan, transfers)
+    found = np.where(s.occurs.reshape(-1, 1), joint_gains(plan, transfers), 0.0)
     true, told = first_largest(found, scale)
     return gain_check(
         JointLie(types=s.state(true), reports=s.state(told), gain=float(found.max())), scale
@@ -439,7 +511,9 @@ def _joining(s: Environment, spare: tuple[Array, ...], timing: Timing, scale: fl
         slack.append(
             s.interim(i, left)
             if timing == "interim"
-            else np.moveaxis(left, i, 0).reshape(len(s.types[i]), -1).min(1)
+            else np.moveaxis(np.where(s.occurs, left, np.inf), i, 0)
+            .reshape(len(s.types[i]), -1)
+            .min(1)
         )
     player = first_largest(np.array([-part.min() for part in slack]), scale)[0]
     (kind,) = first_largest(-slack[player], scale)

@@ -89,6 +89,24 @@ def without_payments(rule: str, payments: str) -> WhyNot | None:
     return None if payments == "allowed" or TAX_RULES[rule].designed else PAYMENTS
 
 
+LIMITS = ("transfer_floor", "transfer_cap")
+"""The options that limit what players may receive."""
+
+LIMITED = WhyNot(
+    code="limits",
+    text=(
+        "what players may receive is limited where transfers are solved for: it needs the rule"
+        f" {DESIGNED} and payments allowed"
+    ),
+    fault=f"needs tax_rule {DESIGNED} and payments allowed",
+)
+
+
+def with_limits(rule: str, payments: str) -> WhyNot | None:
+    """Why what players receive can have no limits; None where it can."""
+    return None if payments == "allowed" and TAX_RULES[rule].designed else LIMITED
+
+
 def no_limit(payoff: str, participation: str, objective: str) -> WhyNot | None:
     """Why the market has no best transfers, whatever its types; None where it has."""
     if payoff == "printed":
@@ -107,6 +125,11 @@ def expectations_count(incentive: str, timing: str, participation: str) -> bool:
     """Whether nothing but expected transfers given the own report matters: truth Bayesian, and
     joining decided by the own type alone."""
     return incentive == "bayesian" and (timing == "interim" or participation == "none")
+
+
+def beliefs_count(incentive: str, timing: str, participation: str) -> bool:
+    """Whether anything is asked in expectation over the others' types given the own."""
+    return incentive == "bayesian" or (timing == "interim" and participation != "none")
 
 
 def too_many(points: int, kind: str) -> WhyNot | None:

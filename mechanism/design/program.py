@@ -9,7 +9,8 @@ can be spread over states so that what the public pays is the same in every stat
     tau_i(r) = t_i(r_i) - sum over j != i of (t_j(r_j) - E t_j) / (n - 1),
 
 which leaves every interim transfer as it is: a budget that holds in expectation then holds in every
-state. Otherwise there is one transfer per player and state.
+state. Otherwise there is one transfer per player and state: also where types are not independent,
+for then what a report lets a type expect depends on the type, and where transfers have limits.
 
 Numbers are those of the natural setting: payoffs from staying out, in units of what they differ by.
 A program is then the same whatever the file counts in, and its tolerances are shares of that range.
@@ -28,7 +29,7 @@ from scipy import sparse
 
 from mechanism.design.environment import AllocationRule, Environment, efficient, transfers_by
 from mechanism.design.setting_file import DesignOptions, transfers_by_type
-from mechanism.design.states import Array, others
+from mechanism.design.states import Array
 from mechanism.frozen import freeze
 
 Matrix = Any
@@ -116,10 +117,12 @@ class Space:
     @cached_property
     def probability(self) -> Array:
         """(states,): the probability of every state."""
-        probability: Array = np.ones(())
-        for p in self.environment.probabilities:
-            probability = np.multiply.outer(probability, p)
-        return probability.ravel()
+        return self.environment.probability.ravel()
+
+    @cached_property
+    def occurring(self) -> Index:
+        """The states that can occur."""
+        return np.flatnonzero(self.environment.occurs)
 
     def place(self, matrix: Matrix, at: int) -> Matrix:
         """A matrix in its columns of all variables."""
@@ -137,18 +140,23 @@ class Space:
         )
 
     def value(
-        self, player: int, operator: Matrix, which: Index, own: Index
+        self, player: int, operator: Matrix, which: Index, own: Index, seen: Index | None = None
     ) -> tuple[Matrix, Array]:
         """The value to types `own` (m,) of the averages in rows `which` (m,) of `operator`: over
-        lotteries, or as numbers."""
+        lotteries, or as numbers. What others report is true, unless every state is a row and
+        `seen` (m,) are the true states."""
         if self.plan is not None:
+            if seen is not None:
+                table = self.plan.value_in(player).reshape(self.states, -1)
+                return sparse.csr_matrix((len(which), self.size)), table[seen, which]
             types = len(self.environment.types[player])
             table = operator @ self.plan.value(player).reshape(types, -1).T
             return sparse.csr_matrix((len(which), self.size)), np.asarray(table)[which, own]
         picked, alternatives = sparse.csr_matrix(operator[which]), self.menus.shape[1]
         row = np.repeat(np.arange(len(which)), np.diff(picked.indptr))
         state = picked.indices
-        worth = self.environment.values[player][own[row][:, None], self.menus[state]]
+        truth = state if seen is None else seen[row]
+        worth = self.environment.value_to(player, own[row], truth, self.menus[state])
         place = state[:, None] * alternatives + np.arange(alternatives)
         drawn = sparse.csr_matrix(
             (
@@ -175,8 +183,11 @@ class Space:
 
     @cached_property
     def outlay(self) -> Matrix:
-        """What the public pays in every state; with transfers by type it is the same in all."""
-        return sparse.csr_matrix(self.spent[None]) if self.by_type else self.each_state()
+        """What the public pays in every state that can occur; with transfers by type it is the same
+        in all."""
+        if self.by_type:
+            return sparse.csr_matrix(self.spent[None])
+        return self.each_state()[self.occurring]
 
     def extra(self, m: int) -> Matrix:
         """(m, size): one in the column of the auxiliary amount."""
@@ -244,7 +255,9 @@ def build(
         given=environment,
         environment=environment.natural,
         plan=None if drawn else (plan or efficient(environment)).natural,
-        by_type=transfers_by_type(len(environment.players), options),
+        by_type=transfers_by_type(
+            len(environment.players), options, dependent=environment.joint is not None
+        ),
     )
     return _stated(space, options, merit)
 
@@ -305,27 +318,16 @@ def _stated(space: Space, options: DesignOptions, merit: Merit) -> Program:
     if options.collusion == "proof":
         asked.append(_joint_truth(space))
     if options.budget != "none":
-        asked.append(
-            _budget(
-                space.outlay
-                if options.budget == "ex_post"
-                else sparse.csr_matrix(space.spent[None])
-            )
-        )
+        asked.append(_budget(space, options))
     if merit.least_public is not None:
         asked.append(_least_public(space, merit.least_public))
     cost, constant, rows = _objective(space, options, merit, asked)
+    rows += _limits(space, options)  # no violation counts among what may be paid
     equal, amounts = sparse.csr_matrix((0, space.size)), np.zeros(0)
     if space.plan is None:
         states, alternatives = space.menus.shape
         add_up = sparse.kron(sparse.identity(states), np.ones((1, alternatives)))
         equal, amounts = space.place(add_up, space.lottery_at), np.ones(states)
-    if options.payments == "none":
-        rows += [
-            _limited(space, player, kind)
-            for kind in ("floor", "cap")
-            for player in range(len(space.environment.players))
-        ]
     return Program(
         space=space,
         options=options,
@@ -341,33 +343,60 @@ def _stated(space: Space, options: DesignOptions, merit: Merit) -> Program:
 # --- constraints
 
 
-def _averages(environment: Environment, player: int) -> Matrix:
-    """(K_i, states): row k averages over the states in which the player's type is k."""
-    states = np.indices(environment.shape).reshape(len(environment.shape), -1)
-    weight = np.ones(states.shape[1])
-    for j in others(environment.probabilities, player):
-        weight = weight * environment.probabilities[j][states[j]]
-    index = np.arange(states.shape[1])
-    return sparse.csr_matrix(
-        (weight, (states[player], index)), shape=(environment.shape[player], len(index))
-    )
+@dataclass(frozen=True, kw_only=True)
+class _View:
+    """What a player's types judge by: averages over states, in expectation or at each profile of
+    the others' types."""
+
+    operator: Matrix
+    """(C K_i, states): in each of C contexts, for each own report, the average over others."""
+    judges: NDArray[np.bool_]
+    """(C, K_i): the types that judge so."""
+    each: bool
+    """Whether a row selects a state."""
+
+    def states(self, rows: Index) -> Index:
+        """(m,): the state that each of these rows selects; -1 of rows that average."""
+        if self.each:
+            return np.asarray(self.operator.indices[rows], np.intp)
+        return np.full(len(rows), -1)
 
 
-def _selections(environment: Environment, player: int) -> Matrix:
-    """(C K_i, states): for each profile of the others' types (C of them) the states with each own
-    type."""
+def _by_own_report(environment: Environment, player: int) -> Index:
+    """(C, K_i): the states by profile of the others' types and own report."""
+    size = environment.shape[player]
     states = np.arange(int(np.prod(environment.shape))).reshape(environment.shape)
-    order = np.moveaxis(states, player, -1).reshape(-1)
-    return sparse.csr_matrix(
-        (np.ones(len(order)), (np.arange(len(order)), order)), shape=(len(order), len(order))
+    return np.moveaxis(states, player, -1).reshape(-1, size)
+
+
+def _expected(environment: Environment, player: int) -> _View:
+    """Expectation over the others' types: all types hold the same beliefs, or each its own."""
+    beliefs, order = environment.beliefs(player), _by_own_report(environment, player)
+    contexts, (profiles, size) = len(beliefs), order.shape
+    operator = sparse.csr_matrix(
+        (
+            np.repeat(beliefs, size, axis=0).ravel(),
+            np.tile(order.T, (contexts, 1)).ravel(),
+            profiles * np.arange(contexts * size + 1),
+        ),
+        shape=(contexts * size, order.size),
+    )
+    alike = environment.joint is None
+    return _View(
+        operator=operator,
+        judges=np.ones((1, size), bool) if alike else np.eye(size, dtype=bool),
+        each=profiles == 1,
     )
 
 
-def _state_of(operator: Matrix, rows: Index) -> Index:
-    """(m,): the state that each of these rows selects; -1 of rows that average over states."""
-    if operator.shape[0] == operator.shape[1] == operator.nnz:
-        return np.asarray(operator.indices[rows], np.intp)
-    return np.full(len(rows), -1)
+def _at_each(environment: Environment, player: int) -> _View:
+    """Each profile of the others' types."""
+    order = _by_own_report(environment, player)
+    operator = sparse.csr_matrix(
+        (np.ones(order.size), (np.arange(order.size), order.ravel())),
+        shape=(order.size, order.size),
+    )
+    return _View(operator=operator, judges=np.ones(order.shape, bool), each=True)
 
 
 def _lies(size: int) -> tuple[Index, Index]:
@@ -378,23 +407,23 @@ def _lies(size: int) -> tuple[Index, Index]:
 
 def _of_player(space: Space, options: DesignOptions, player: int) -> list[Rows]:
     """One player's truth-telling, and its participation where that is asked."""
-    average, each = _averages(space.environment, player), _selections(space.environment, player)
-    rows = [_truth(space, player, average if options.incentive == "bayesian" else each)]
+    expected, each = _expected(space.environment, player), _at_each(space.environment, player)
+    rows = [_truth(space, player, expected if options.incentive == "bayesian" else each)]
     if options.participation != "none":
-        rows.append(_joining(space, player, average if options.timing == "interim" else each))
+        rows.append(_joining(space, player, expected if options.timing == "interim" else each))
     return rows
 
 
-def _truth(space: Space, player: int, operator: Matrix) -> Rows:
-    size = space.environment.shape[player]
-    contexts = operator.shape[0] // size
+def _truth(space: Space, player: int, view: _View) -> Rows:
+    contexts, size = view.judges.shape
     true, told = _lies(size)
-    base = np.repeat(np.arange(contexts) * size, len(true))
-    kind, report = np.tile(true, contexts), np.tile(told, contexts)
+    asked = view.judges[:, true].ravel()
+    base = np.repeat(np.arange(contexts) * size, len(true))[asked]
+    kind, report = np.tile(true, contexts)[asked], np.tile(told, contexts)[asked]
     honest, lying = base + kind, base + report
-    money = space.money(player, operator)
-    at_truth, worth_truth = space.value(player, operator, honest, kind)
-    at_lie, worth_lie = space.value(player, operator, lying, kind)
+    money = space.money(player, view.operator)
+    at_truth, worth_truth = space.value(player, view.operator, honest, kind)
+    at_lie, worth_lie = space.value(player, view.operator, lying, kind)
     return Rows(
         matrix=(money[honest] - money[lying] + at_truth - at_lie).tocsr(),
         bound=worth_lie - worth_truth,
@@ -402,20 +431,22 @@ def _truth(space: Space, player: int, operator: Matrix) -> Rows:
         player=np.full(len(kind), player),
         type=kind,
         report=report,
-        state=_state_of(operator, honest),
+        state=view.states(honest),
     )
 
 
-def _joining(space: Space, player: int, operator: Matrix) -> Rows:
+def _joining(space: Space, player: int, view: _View) -> Rows:
+    """Whoever joins in a state does so in one that can occur."""
     environment = space.environment
-    own = np.tile(
-        np.arange(environment.shape[player]), operator.shape[0] // environment.shape[player]
-    )
-    received, least = space.money(player, operator), np.zeros(len(own))
+    asked = np.flatnonzero(view.judges)
+    if view.each:
+        asked = asked[environment.occurs.ravel()[view.states(asked)]]
+    own = asked % view.judges.shape[1]
+    received, least = space.money(player, view.operator)[asked], np.zeros(len(own))
     if not environment.same_alternative:
-        value, worth = space.value(player, operator, np.arange(operator.shape[0]), own)
+        value, worth = space.value(player, view.operator, asked, own)
         outside = np.broadcast_to(environment.outside[player], environment.shape)
-        received, least = received + value, operator @ outside.ravel() - worth
+        received, least = received + value, (view.operator @ outside.ravel())[asked] - worth
     return Rows(
         matrix=received.tocsr(),
         bound=least,
@@ -423,7 +454,7 @@ def _joining(space: Space, player: int, operator: Matrix) -> Rows:
         player=np.full(len(own), player),
         type=own,
         report=np.full(len(own), -1),
-        state=_state_of(operator, np.arange(len(own))),
+        state=view.states(asked),
     )
 
 
@@ -432,12 +463,14 @@ def _joint_truth(space: Space) -> Rows:
     environment = space.environment
     together = space.each_state()
     true, told = _lies(space.states)
+    can = environment.occurs.ravel()[true]
+    true, told = true[can], told[can]
     lying, honest, worth = together[told], together[true], np.zeros(len(true))
     every = sparse.identity(space.states).tocsr()
     for i, types in enumerate(np.indices(environment.shape).reshape(len(environment.shape), -1)):
         own = types[true]
         at_truth, worth_truth = space.value(i, every, true, own)
-        at_lie, worth_lie = space.value(i, every, told, own)
+        at_lie, worth_lie = space.value(i, every, told, own, true)
         lying, honest, worth = lying + at_lie, honest + at_truth, worth + worth_lie - worth_truth
     nobody = np.full(len(true), -1)
     return Rows(
@@ -451,16 +484,28 @@ def _joint_truth(space: Space) -> Rows:
     )
 
 
-def _limited(space: Space, player: int, kind: Literal["floor", "cap"]) -> Rows:
-    """A player receives no less, or no more, than nothing."""
+def _limits(space: Space, options: DesignOptions) -> list[Rows]:
+    """What players may receive at the least and at the most, whatever is reported."""
+    given = space.given
+    sides: tuple[tuple[Literal["floor", "cap"], int], ...] = (("floor", 1), ("cap", -1))
+    return [
+        _limited(space, player, kind, sign, limit)
+        for side, (kind, sign) in enumerate(sides)
+        for player, name in enumerate(given.players)
+        if (limit := options.limits(name)[side]) is not None
+    ]
+
+
+def _limited(
+    space: Space, player: int, kind: Literal["floor", "cap"], sign: int, limit: float
+) -> Rows:
     count = space.lengths[player]
     own = np.arange(count)
     if not space.by_type:
         own = np.indices(space.environment.shape)[player].ravel()
-    money = space.place(sparse.identity(count), int(space.starts[player]))
     return Rows(
-        matrix=money if kind == "floor" else -money,
-        bound=np.zeros(count),
+        matrix=sign * space.place(sparse.identity(count), int(space.starts[player])),
+        bound=np.full(count, sign * limit / space.given.range),
         kind=kind,
         player=np.full(count, player),
         type=own,
@@ -469,19 +514,19 @@ def _limited(space: Space, player: int, kind: Literal["floor", "cap"]) -> Rows:
     )
 
 
-def _budget(outlay: Matrix) -> Rows:
-    """The public pays nothing: in expectation, or in every state."""
-    m = outlay.shape[0]
-    nobody = np.full(m, -1)
-    state = np.arange(m) if m > 1 else nobody
+def _budget(space: Space, options: DesignOptions) -> Rows:
+    """The public pays nothing: in expectation, or in every state that can occur."""
+    always = options.budget == "ex_post"
+    outlay = space.outlay if always else sparse.csr_matrix(space.spent[None])
+    nobody = np.full(outlay.shape[0], -1)
     return Rows(
         matrix=sparse.csr_matrix(-outlay),
-        bound=np.zeros(m),
+        bound=np.zeros(len(nobody)),
         kind="budget",
         player=nobody,
         type=nobody,
         report=nobody,
-        state=state,
+        state=space.occurring if always and not space.by_type else nobody,
     )
 
 
@@ -587,7 +632,8 @@ def _welfare(environment: Environment, weight: float) -> Array:
     menus = environment.menus
     welfare = environment.public_value[menus]
     for player, own in enumerate(types):
-        welfare = welfare + weight * environment.values[player][own[:, None], menus]
+        worth = environment.value_to(player, own, np.arange(len(own)), menus)
+        welfare = welfare + weight * worth
     return np.asarray(welfare)
 
 

@@ -176,8 +176,7 @@ def second_best(environment: Environment, options: DesignOptions) -> Design | No
     where they were asked for, or are too many."""
     drawn = options.model_copy(update=LOTTERIES)
     sizes = list(environment.shape)
-    if options.allocation == "second_best" or too_large(
-        sizes, len(environment.alternatives), drawn
-    ):
+    dependent, count = environment.joint is not None, len(environment.alternatives)
+    if options.allocation == "second_best" or too_large(sizes, count, drawn, dependent=dependent):
         return None
     return design(environment, drawn)

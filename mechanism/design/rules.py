@@ -59,6 +59,9 @@ class TaxRule:
     """Whether it compares with what the others could get without the player."""
     least_players: int = 1
     """How many players it needs."""
+    if_dependent: str | None = None
+    """What it no longer does by design where types are not independent, as a sentence without its
+    full stop; None: it does as ever."""
 
     def net(self, reports: Reports) -> tuple[Array, ...]:
         """Net transfers to each player over all states, read-only."""
@@ -182,6 +185,10 @@ TAX_RULES = {
             formula=_worst_type,
             free_of_own_report=True,
             truth="dominant",
+            if_dependent=(
+                "every type holds its own beliefs, so that a type other than the worst may expect"
+                " less than its outside option, and other transfers may cost the public less"
+            ),
         ),
         TaxRule(
             # E R_i given the own report less its mean, paid for by the others in equal parts
@@ -195,6 +202,10 @@ TAX_RULES = {
             between=_expected,
             truth="bayesian",
             least_players=2,
+            if_dependent=(
+                "what a report lets a type expect depends on its own beliefs, so that truth need be"
+                " no best reply"
+            ),
         ),
         TaxRule(
             # The tax of groves with the subsidy of the market that both true types bring about:

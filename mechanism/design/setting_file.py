@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import Discriminator, Field, Tag
 
 from market.casefile.choices import OneOf
-from market.casefile.faults import BadCase, Fault, dotted
+from market.casefile.faults import BadCase, Fault, dotted, show
 from market.casefile.files import Document, read_document
 from market.casefile.schema import (
     Block,
@@ -26,8 +26,16 @@ from market.casefile.schema import (
     described,
 )
 from mechanism.design.environment import Environment
-from mechanism.design.options import by_formula, expectations_count, without_payments
+from mechanism.design.options import (
+    LIMITS,
+    beliefs_count,
+    by_formula,
+    expectations_count,
+    with_limits,
+    without_payments,
+)
 from mechanism.design.rules import DESIGNED, TAX_RULES, setting_rules
+from mechanism.design.states import Array, Prior, along, product
 
 MOST_PLAYERS = 30
 """Players of the largest setting: arrays over states have an axis for each."""
@@ -42,19 +50,35 @@ MOST_SOLVED = 60_000
 MOST_DRAWN = {True: 12_000, False: 6_000}
 """The same and probabilities of lotteries with them, in all states: with a transfer per own type,
 and with one per state."""
+MOST_BELIEFS = 130_000
+"""States times types of all players that expectations are solved over, where every type holds its
+own beliefs."""
 MOST_JOINT = {"efficient": 441, "second_best": 100}
 """States, where no joint report may pay in any of them."""
 
 Text = Annotated[str, Field(strict=True, min_length=1)]
 
 
-def _label(value: Any) -> str:
-    return "<text>" if isinstance(value, str) else "<number>"
+def _is(kind: type | tuple[type, ...], tag: str) -> Any:
+    """Which branch of a union a value takes: that of this tag where it is of this kind. It is
+    chosen before anything is validated: one fault each, not one per branch."""
+    return Discriminator(lambda value: tag if isinstance(value, kind) else "<number>")
 
 
-# The branch is chosen before anything is validated: one fault each, not one per branch.
 Name = Annotated[
-    Annotated[Number, Tag("<number>")] | Annotated[Text, Tag("<text>")], Discriminator(_label)
+    Annotated[Number, Tag("<number>")] | Annotated[Text, Tag("<text>")], _is(str, "<text>")
+]
+Table = Annotated[
+    tuple[Any, ...], Field(json_schema_extra={"x-words": "a table over all states of types"})
+]
+"""Lists within lists, one level for each player's types."""
+Entry = Annotated[
+    Annotated[Number, Tag("<number>")] | Annotated[Table, Tag("<table>")],
+    _is((list, tuple), "<table>"),
+]
+PerPlayer = Annotated[
+    Annotated[Number, Tag("<number>")] | Annotated[dict[str, Number], Tag("<per player>")],
+    _is(Mapping, "<per player>"),
 ]
 
 
@@ -70,10 +94,16 @@ class Player(Block):
         described("one per type, adding up to 1; null: all equal"),
     ] = None
     value: Annotated[
-        dict[str, tuple[Number, ...]], described("value of each alternative, one number per type")
+        dict[str, tuple[Entry, ...]],
+        described(
+            "value of each alternative: one number per type or, where it depends on the others'"
+            " types too, a table: a list per type of the first player, in it one per type of the"
+            " second, and so on"
+        ),
     ]
     outside: Annotated[
-        Number | tuple[Number, ...],
+        Annotated[Number, Tag("<number>")] | Annotated[tuple[Number, ...], Tag("<list>")],
+        _is((list, tuple), "<list>"),
         described("what staying out is worth: one number or one per type"),
     ] = 0.0
 
@@ -126,16 +156,46 @@ class DesignOptions(Block):
             "whether money may change hands; without it truth must pay by what is done alone"
         ),
     ] = "allowed"
+    transfer_floor: Annotated[
+        PerPlayer | None,
+        described(
+            "of designed transfers: the least a player may receive in any state, 0 where nobody can"
+            " be made to pay; one number or one per player's name; null: no limit"
+        ),
+    ] = None
+    transfer_cap: Annotated[
+        PerPlayer | None,
+        described("the most, likewise; 0 where nobody can be paid; null: no limit"),
+    ] = None
+
+    def limits(self, player: str) -> tuple[float | None, float | None]:
+        """The least and the most that a player may receive in any state; None: no limit."""
+        if self.payments == "none":
+            return 0.0, 0.0
+        low, high = (
+            limit.get(player) if isinstance(limit, dict) else limit
+            for limit in (self.transfer_floor, self.transfer_cap)
+        )
+        return low, high
+
+    @property
+    def limited(self) -> bool:
+        """Whether what players receive has any limits."""
+        return self.transfer_floor is not None or self.transfer_cap is not None
 
 
-def transfers_by_type(players: int, options: DesignOptions) -> bool:
-    """Whether there is a transfer per own type alone. What a single player receives cannot be
-    evened out over the others' types."""
+def transfers_by_type(players: int, options: DesignOptions, *, dependent: bool = False) -> bool:
+    """Whether there is a transfer per own type alone: where types are independent, nothing but its
+    expectation counts, and it has no limits. What a single player receives cannot be evened out
+    over the others' types."""
     expected = expectations_count(options.incentive, options.timing, options.participation)
-    return players > 1 and expected and options.collusion == "ignored"
+    free = options.collusion == "ignored" and not options.limited and not dependent
+    return players > 1 and expected and free
 
 
-def too_large(types: list[int], alternatives: int, options: DesignOptions) -> str | None:
+def too_large(
+    types: list[int], alternatives: int, options: DesignOptions, *, dependent: bool = False
+) -> str | None:
     """Why a setting of players with so many types each has too many states, which are counted, for
     what is asked; None where it has not."""
     states, count = math.prod(types), len(types)
@@ -150,12 +210,14 @@ def too_large(types: list[int], alternatives: int, options: DesignOptions) -> st
         MOST_VALUES // alternatives,
     ]
     if TAX_RULES[options.tax_rule].designed:
-        by_type = transfers_by_type(count, options)
+        by_type = transfers_by_type(count, options, dependent=dependent)
         transfers = 0 if by_type else count
         if options.allocation == "second_best":
             most.append(MOST_DRAWN[by_type] // (alternatives + transfers))
         elif transfers:
             most.append(MOST_SOLVED // transfers)
+        if dependent and beliefs_count(options.incentive, options.timing, options.participation):
+            most.append(MOST_BELIEFS // sum(types))
         if options.collusion == "proof":
             most.append(MOST_JOINT[options.allocation])
     if states <= min(most):
@@ -182,8 +244,17 @@ class SettingFile(Block):
         tuple[Text, ...], described("what can be chosen, all different", min_length=1)
     ]
     players: Annotated[
-        tuple[Player, ...], described("the players, their types independent", min_length=1)
+        tuple[Player, ...],
+        described("the players, their types independent unless joint says otherwise", min_length=1),
     ]
+    joint: Annotated[
+        Table | None,
+        described(
+            "the probability of every state of types, adding up to 1, a table: a list per type of"
+            " the first player, in it one per type of the second, and so on; null: types are"
+            " independent"
+        ),
+    ] = None
     public_value: Annotated[
         dict[str, Number], described("value of alternatives to everybody else; 0 unless given")
     ] = Field(default_factory=dict)
@@ -240,25 +311,20 @@ def parse_setting(
     ]
     if wrong:
         raise BadCase(wrong)
-    shapes = [len(player.types) for player in file.players]
-    outside = []
-    for i, player in enumerate(file.players):
-        worth = np.broadcast_to(np.asarray(player.outside, float), (shapes[i],))
-        outside.append(worth.reshape([-1 if axis == i else 1 for axis in range(len(shapes))]))
+    prior, joint = _prior(file)
+    outside = tuple(
+        along(prior, i, np.broadcast_to(np.asarray(player.outside, float), (len(player.types),)))
+        for i, player in enumerate(file.players)
+    )
     environment = Environment(
         name=file.name or name,
         players=tuple(player.name for player in file.players),
         types=tuple(player.types for player in file.players),
-        probabilities=tuple(
-            np.array(player.probabilities or [1 / len(player.types)] * len(player.types))
-            for player in file.players
-        ),
+        probabilities=prior,
+        joint=joint,
         alternatives=file.alternatives,
-        values=tuple(
-            np.array([player.value[a] for a in file.alternatives], float).T
-            for player in file.players
-        ),
-        outside=tuple(outside),
+        values=tuple(_values(file, i) for i in range(len(file.players))),
+        outside=outside,
         public_value=np.array([file.public_value.get(a, 0.0) for a in file.alternatives]),
         needed=np.array(
             [[p.name in file.needs.get(a, ()) for a in file.alternatives] for p in file.players]
@@ -269,6 +335,38 @@ def parse_setting(
         raise BadCase([Fault(place, "needs", why)])
     text = json.dumps({**file.model_dump(mode="json"), "name": environment.name})
     return Problem(environment, file.mechanism, text, file.units.money)
+
+
+NEARLY = 1e-12
+"""Up to which probabilities of states are those of independent types."""
+
+
+def _prior(file: SettingFile) -> tuple[Prior, Array | None]:
+    """The probabilities of every player's types, and of states where types are not independent."""
+    n = len(file.players)
+    if file.joint is None:
+        sizes = [len(player.types) for player in file.players]
+        return tuple(
+            np.array(player.probabilities or [1 / size] * size)
+            for player, size in zip(file.players, sizes, strict=True)
+        ), None
+    joint = np.array(file.joint, float)
+    alone = tuple(joint.sum(tuple(j for j in range(n) if j != i)) for i in range(n))
+    independent = np.abs(joint - product(alone)).max() <= NEARLY
+    return alone, None if independent else joint
+
+
+def _values(file: SettingFile, player: int) -> Array:
+    """A player's values by own type and alternative, (K, A), or by state and alternative where they
+    depend on the others' types."""
+    sizes = [len(each.types) for each in file.players]
+    axes = [sizes[player] if axis == player else 1 for axis in range(len(sizes))]
+    tables = []
+    for alternative in file.alternatives:
+        table = np.array(file.players[player].value[alternative], float)
+        tables.append(table.reshape(axes) if table.ndim == 1 else table)
+    values = np.stack(np.broadcast_arrays(*tables), -1)
+    return values.reshape(sizes[player], -1) if list(values.shape[:-1]) == axes else values
 
 
 def nothing_without(environment: Environment, rule: str) -> str | None:
@@ -301,7 +399,8 @@ Breach = tuple[tuple[Any, ...], str]
 
 def _breaches(file: SettingFile) -> Iterator[Breach]:
     sizes = [len(player.types) for player in file.players]
-    if message := too_large(sizes, len(file.alternatives), file.mechanism):
+    dependent = file.joint is not None
+    if message := too_large(sizes, len(file.alternatives), file.mechanism, dependent=dependent):
         yield ("players",), message
     if len(set(file.alternatives)) < len(file.alternatives):
         yield ("alternatives",), "lists an alternative twice"
@@ -311,6 +410,8 @@ def _breaches(file: SettingFile) -> Iterator[Breach]:
         if name not in file.alternatives:
             yield ("public_value", name), _no_alternative(file)
     yield from _of_needs(file)
+    yield from _of_joint(file, sizes)
+    yield from _of_limits(file)
     for i, player in enumerate(file.players):
         for below, message in (*_of_types(player), *_of_values(player, file)):
             yield ("players", i, *below), message
@@ -322,6 +423,10 @@ def _breaches(file: SettingFile) -> Iterator[Breach]:
         yield ("mechanism", "allocation"), f"is {why.fault}"
     if why := without_payments(rule.key, file.mechanism.payments):
         yield ("mechanism", "payments"), f"is {why.fault}"
+    if why := with_limits(rule.key, file.mechanism.payments):
+        for key in LIMITS:
+            if getattr(file.mechanism, key) is not None:
+                yield ("mechanism", key), why.fault
 
 
 def _of_needs(file: SettingFile) -> Iterator[Breach]:
@@ -335,11 +440,80 @@ def _of_needs(file: SettingFile) -> Iterator[Breach]:
                 yield ("needs", alternative, i), f"is no player; they are {', '.join(names)}"
 
 
+def _of_table(
+    table: Any, sizes: Sequence[int], names: Sequence[str], least: int | None = None
+) -> Iterator[Breach]:
+    """What is wrong with a table over states: its shape, and what is no number of at least so
+    much."""
+    if not sizes:
+        number = isinstance(table, int | float) and not isinstance(table, bool)
+        if not number or not math.isfinite(table) or (least is not None and table < least):
+            above = "(-inf" if least is None else f"[{least}"
+            yield (), f"is {show(table)}; it must be a number in {above}, inf)"
+    elif not isinstance(table, list | tuple) or len(table) != sizes[0]:
+        yield (
+            (),
+            (
+                f"is {show(table)}; it must be a list with one entry for each of the {sizes[0]}"
+                f" types of {names[0]}"
+            ),
+        )
+    else:
+        for k, below in enumerate(table):
+            for path, message in _of_table(below, sizes[1:], names[1:], least):
+                yield (k, *path), message
+
+
+def _of_joint(file: SettingFile, sizes: Sequence[int]) -> Iterator[Breach]:
+    """What is wrong with the probabilities of states."""
+    if file.joint is None:
+        return
+    for i, player in enumerate(file.players):
+        if player.probabilities is not None:
+            yield (
+                ("players", i, "probabilities"),
+                "stands beside joint, which says how likely types are; leave it out",
+            )
+    wrong = list(_of_table(file.joint, sizes, [player.name for player in file.players], 0))
+    for path, message in wrong:
+        yield ("joint", *path), message
+    if wrong:
+        return
+    joint = np.array(file.joint, float)
+    if abs(joint.sum() - 1) > 1e-9:
+        yield ("joint",), f"adds up to {joint.sum():.10g}; it must add up to 1"
+    for i, player in enumerate(file.players):
+        alone = joint.sum(tuple(j for j in range(len(sizes)) if j != i))
+        for k in np.flatnonzero(alone == 0):
+            yield (
+                ("joint",),
+                f"gives the type {player.types[k]} of {player.name} probability 0; leave it out",
+            )
+
+
+def _of_limits(file: SettingFile) -> Iterator[Breach]:
+    """What is wrong with what players may receive."""
+    names = [player.name for player in file.players]
+    for key in LIMITS:
+        limit = getattr(file.mechanism, key)
+        for name in limit if isinstance(limit, dict) else ():
+            if name not in names:
+                yield ("mechanism", key, name), f"is no player; they are {', '.join(names)}"
+    for name in names:
+        low, high = file.mechanism.limits(name)
+        if low is not None and high is not None and low > high:
+            yield (
+                ("mechanism", "transfer_floor"),
+                f"is {low:g} for {name}, above transfer_cap, which is {high:g}",
+            )
+            return
+
+
 def _no_alternative(file: SettingFile) -> str:
     return f"is no alternative; they are {', '.join(file.alternatives)}"
 
 
-def _one_each(values: Sequence[float], size: int) -> str:
+def _one_each(values: Sequence[Any], size: int) -> str:
     return f"is a list of {len(values)}; it must have one entry for each of the {size} types"
 
 
@@ -369,6 +543,11 @@ def _of_values(player: Player, file: SettingFile) -> Iterator[Breach]:
                 ("value",),
                 f"says nothing about {name}; give one number for each of the {size} types",
             )
+        elif any(isinstance(entry, tuple) for entry in player.value[name]):
+            sizes = [len(each.types) for each in file.players]
+            names = [each.name for each in file.players]
+            for path, message in _of_table(player.value[name], sizes, names):
+                yield ("value", name, *path), message
         elif len(player.value[name]) != size:
             yield ("value", name), _one_each(player.value[name], size)
     for name in player.value:

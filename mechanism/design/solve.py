@@ -20,6 +20,7 @@ from mechanism.design.environment import (
     best_alternatives,
     efficient,
     interim_by_report,
+    payoffs,
     transfers_by,
 )
 from mechanism.design.options import UNLIMITED
@@ -168,17 +169,10 @@ def design(
     program = build(environment, options, plan)
     answer = solve(program)
     if answer.x is None:
-        # Where nobody may refuse, everybody can be made to pay more at every report, whatever else
-        # is asked.
-        if (
-            answer.status == "unbounded"
-            and options.participation == "none"
-            and options.objective in UNLIMITED
-        ):
-            return Design(status="unbounded")
         refuted = proof(program)
         if refuted is None:
-            return Design(status="not_established")
+            unlimited = answer.status == "unbounded" and without_limit(environment, options)
+            return Design(status="unbounded" if unlimited else "not_established")
         open_ties = plan is None and options.allocation == "efficient"
         return Design(
             status="infeasible",
@@ -192,6 +186,13 @@ def design(
         binding=named(program.space.environment, program.rows, answer.prices),
         second_opinion=_second_opinion(program, answer.value),
     )
+
+
+def without_limit(environment: Environment, options: DesignOptions) -> bool:
+    """Whether what is asked has no best answer wherever it has any: where nobody may refuse, who
+    cannot be kept from paying can be made to pay more at every report, whatever else is asked."""
+    free = any(options.limits(name)[0] is None for name in environment.players)
+    return options.participation == "none" and options.objective in UNLIMITED and free
 
 
 def _mechanism(plan: AllocationRule, transfers: tuple[Array, ...]) -> DirectMechanism:
@@ -502,7 +503,16 @@ def least_outlay(
     environment: Environment, plan: AllocationRule | None = None
 ) -> tuple[float, tuple[Array, ...]]:
     """The least expected outlay under Bayesian truth-telling and interim participation, and the
-    interim payoffs (K_i,), in closed form; infinite where no transfers make truth a best reply."""
+    interim payoffs (K_i,): in closed form where types are independent. Infinite where no transfers
+    make truth a best reply, or none are found."""
+    if environment.joint is not None:
+        program = build(environment, DesignOptions(budget="none"), plan)
+        answer = solve(program)
+        if answer.x is None:
+            return float("inf"), ()
+        earned = payoffs(*unpack(program, answer.x))
+        expected = tuple(environment.interim(i, one) for i, one in enumerate(earned))
+        return objective_value(program, answer.value), expected
     plan = (plan or efficient(environment)).centred
     total, found = 0.0, []
     for i, (prior, base) in enumerate(

@@ -1,8 +1,9 @@
 """Values over states: one axis per player, in the players' order and last, any number of leading
 axes for many cases at once.
 
-A state is a profile of types, and what is reported in it. The prior is independent across players:
-a vector of probabilities each. The market keeps its tables seen by each firm instead, (2, ..., M
+A state is a profile of types, and what is reported in it. The prior is a vector of probabilities
+for each player and, where types are not independent, the probability of every state beside them.
+The market keeps its tables seen by each firm instead, (2, ..., M
 own, M rival's); `over_states` and `own_first` go between the two.
 """
 
@@ -39,13 +40,42 @@ def others(prior: Prior, player: int) -> tuple[int, ...]:
     return tuple(j for j in range(len(prior)) if j != player)
 
 
-def expect(prior: Prior, values: Array, over: tuple[int, ...] | None = None) -> Array:
-    """Expectation over the types of these players (of all, by default), kept as axes of length one.
+def product(prior: Prior) -> Array:
+    """The probability of every state where types are independent; of no leading axes."""
+    probability: Array = np.ones(())
+    for p in prior:
+        probability = np.multiply.outer(probability, p)
+    return probability
 
-    Along these players' axes `values` are of full length.
+
+def given_the_rest(prior: Prior, joint: Array, over: tuple[int, ...]) -> Array:
+    """The probability of these players' types given those of all others, over states. Given what
+    never occurs nothing is known: there they are taken to be independent."""
+    total = joint.sum(over, keepdims=True)
+    occurs = total > 0
+    apart = product(prior)
+    alone = apart / apart.sum(over, keepdims=True)
+    return np.asarray(np.where(occurs, joint / np.where(occurs, total, 1.0), alone))
+
+
+def expect(
+    prior: Prior,
+    values: Array,
+    over: tuple[int, ...] | None = None,
+    joint: Array | None = None,
+) -> Array:
+    """Expectation over the types of these players (of all, by default) given those of the others,
+    kept as axes of length one.
+
+    Along these players' axes `values` are of full length. `joint` is the probability of every
+    state, of no leading axes; None: types are independent.
     """
     n = len(prior)
-    for player in range(n) if over is None else over:
+    over = tuple(range(n)) if over is None else over
+    if joint is not None:
+        weighted = values * given_the_rest(prior, joint, over)
+        return np.asarray(weighted.sum(tuple(player - n for player in over), keepdims=True))
+    for player in over:
         values = (values * along(prior, player, prior[player])).sum(player - n, keepdims=True)
     return values
 
@@ -63,6 +93,8 @@ class Reports:
     outside: tuple[Array, ...]
     """Per player, over states or broadcast to them: what staying out is worth."""
     prior: Prior
+    joint: Array | None = None
+    """The probability of every state; None: types are independent."""
     timing: Timing = "interim"
     """Whether a player decides to join given its own type alone, or in every state."""
     best_of_others: Callable[[int], Array] | None = None
@@ -83,8 +115,9 @@ class Reports:
         return np.broadcast_to(values, self.welfare.shape)
 
     def expect(self, values: Array, over: tuple[int, ...] | None = None) -> Array:
-        """Expectation over these players' types (all, by default), kept as axes of length one."""
-        return expect(self.prior, values, over)
+        """Expectation over these players' types (all, by default) given the others', kept as axes
+        of length one."""
+        return expect(self.prior, values, over, self.joint)
 
     def gain(self, player: int) -> Array:
         """Over states: welfare beyond the player's outside option, all there is to gain by having
