@@ -39,6 +39,8 @@ LEAVING = "tests/test_market_leaving.py"
 UNITS = "tests/test_market_units.py"
 CLAIMS = "tests/test_mechanism_claims.py"
 DESIGN = "tests/test_design.py"
+DEPENDENT = "tests/test_dependent_types.py"
+PROGRAMS = "tests/test_setting_programs.py"
 SETTING_UNITS = "tests/test_setting_units.py"
 CAUTIONS = "tests/test_cautions.py"
 DERIVATIVES = f"{EQUATIONS}::test_payoff_derivatives_by_complex_step"
@@ -614,10 +616,8 @@ MUTANTS = (
     Mutant(
         name="a limit that is none",
         file="mechanism/design/solve.py",
-        old="""            and options.participation == "none"
-            and options.objective in UNLIMITED
-""",
-        new="",
+        old="options.objective in UNLIMITED and free",
+        new="free",
         killers=(
             f"{DESIGN}::test_a_solver_that_says_unbounded_of_what_has_a_limit_is_not_believed",
         ),
@@ -625,11 +625,46 @@ MUTANTS = (
     Mutant(
         name="the state of a row",
         file="mechanism/design/program.py",
-        old="state=_state_of(operator, honest)",
-        new="state=_state_of(operator, lying)",
+        old="state=view.states(honest)",
+        new="state=view.states(lying)",
         killers=(
             f"{DESIGN}::test_rows_of_single_states_add_up_to_a_contradiction_by_what_they_name",
         ),
+    ),
+    Mutant(
+        name="beliefs of the wrong type",
+        file="mechanism/design/environment.py",
+        old="weights = given_the_rest(self.probabilities, self.joint, self.others(player))",
+        new="weights = np.broadcast_to(self.joint.sum(player, keepdims=True), self.shape)",
+        killers=(f"{DEPENDENT}::test_dependent_types_leave_bidders_nothing",),
+    ),
+    Mutant(
+        name="who joins where nobody is",
+        file="mechanism/design/program.py",
+        old="asked = asked[environment.occurs.ravel()[view.states(asked)]]",
+        new="",
+        killers=(f"{DEPENDENT}::test_nobody_joins_in_a_state_that_never_occurs",),
+    ),
+    Mutant(
+        name="whose types a value depends on",
+        file="mechanism/design/environment.py",
+        old="types[player] = own\n",
+        new="",
+        killers=(f"{PROGRAMS}::test_a_random_setting_by_an_independent_road",),
+    ),
+    Mutant(
+        name="a limit in the file's unit",
+        file="mechanism/design/program.py",
+        old="sign * limit / space.given.range",
+        new="sign * limit",
+        killers=(f"{DEPENDENT}::test_limits_move_what_the_public_pays",),
+    ),
+    Mutant(
+        name="the worst of states that never occur",
+        file="mechanism/design/environment.py",
+        old="np.broadcast_to(total, s.shape)[s.occurs].max()",
+        new="np.max(total)",
+        killers=(f"{DEPENDENT}::test_the_worst_state_is_one_that_can_occur",),
     ),
     Mutant(
         name="what ties, in the file's unit",
@@ -664,8 +699,8 @@ MUTANTS = (
     Mutant(
         name="where payoffs are counted from",
         file="mechanism/design/environment.py",
-        old="                value - base[:, None] for",
-        new="                value - 0 * base[:, None] for",
+        old="                value - (base if",
+        new="                value - 0 * (base if",
         killers=(f"{SETTING_UNITS}::test_designs_do_not_depend_on_where_payoffs_are_counted_from",),
     ),
     Mutant(

@@ -87,19 +87,36 @@ def test_a_type_whose_beliefs_are_a_mixture_cannot_be_told_apart(
     assert solved(tree).found.objective_value == pytest.approx(rents - value, abs=1e-9)
 
 
-def test_what_never_occurs_counts_for_truth_alone() -> None:
-    """Bidders that are always alike: a lie is seen, for the state it leads to never occurs; what is
-    paid there is in no budget, and no worst state."""
-    always = [[0.5, 0], [0, 0.5]]
-    found = solved(auction(always, timing="ex_post", objective="min_worst_deficit")).found
+def test_nobody_joins_in_a_state_that_never_occurs() -> None:
+    """A signal that is always right: the high type that says low is seen, in a state that never
+    occurs otherwise. What it pays there is no matter of joining: with joining decided in every
+    state still all of 1.5 is taken. With a floor of -1 nothing more than 1 is."""
+    tree = {
+        "alternatives": ["sold", "kept"],
+        "players": [
+            {"name": "A", "types": ["low", "high"], "value": {"sold": [1, 2], "kept": [0, 0]}},
+            {"name": "signal", "types": ["L", "H"], "value": {"sold": [0, 0], "kept": [0, 0]}},
+        ],
+        "joint": [[0.5, 0], [0, 0.5]],
+        "mechanism": {"budget": "none", "timing": "ex_post"},
+    }
+    found = solved(tree).found
+    assert found.objective_value == pytest.approx(-1.5, abs=1e-9)
     assert found.mechanism is not None
-    outlay = sum(found.mechanism.transfers)
-    assert found.objective_value == pytest.approx(-1, abs=1e-9)
-    assert found.mechanism.achieved.worst == pytest.approx(max(outlay[0, 0], outlay[1, 1]))
     assert found.mechanism.achieved.ir["ex_post"].status == "holds"
-    limited = solved(auction(always, transfer_floor=-1.0)).found
-    assert limited.mechanism is not None
-    assert min(float(t.min()) for t in limited.mechanism.transfers) >= -1 - 1e-9
+    limited = tree | {"mechanism": tree["mechanism"] | {"transfer_floor": {"A": -1.0, "signal": 0}}}
+    assert solved(limited).found.objective_value == pytest.approx(-1, abs=1e-9)
+
+
+def test_the_worst_state_is_one_that_can_occur() -> None:
+    """Bidders that are always alike, groves by hand: given the other's type the own is known, so
+    nothing is paid but in the state low, high, which never occurs: 2 to A, 1 by B."""
+    found = solved(auction([[0.5, 0], [0, 0.5]], tax_rule="groves")).found
+    assert found.mechanism is not None
+    first, second = found.mechanism.transfers
+    assert np.allclose(first, [[0, 2], [0, 0]])
+    assert np.allclose(second, [[0, -1], [0, 0]])
+    assert found.mechanism.achieved.worst == 0
 
 
 def test_rules_say_what_they_no_longer_do() -> None:

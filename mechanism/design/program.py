@@ -30,6 +30,7 @@ from scipy import sparse
 from mechanism.design.environment import AllocationRule, Environment, efficient, transfers_by
 from mechanism.design.setting_file import DesignOptions, transfers_by_type
 from mechanism.design.states import Array
+from mechanism.design.views import View, at_each, expected
 from mechanism.frozen import freeze
 
 Matrix = Any
@@ -343,62 +344,6 @@ def _stated(space: Space, options: DesignOptions, merit: Merit) -> Program:
 # --- constraints
 
 
-@dataclass(frozen=True, kw_only=True)
-class _View:
-    """What a player's types judge by: averages over states, in expectation or at each profile of
-    the others' types."""
-
-    operator: Matrix
-    """(C K_i, states): in each of C contexts, for each own report, the average over others."""
-    judges: NDArray[np.bool_]
-    """(C, K_i): the types that judge so."""
-    each: bool
-    """Whether a row selects a state."""
-
-    def states(self, rows: Index) -> Index:
-        """(m,): the state that each of these rows selects; -1 of rows that average."""
-        if self.each:
-            return np.asarray(self.operator.indices[rows], np.intp)
-        return np.full(len(rows), -1)
-
-
-def _by_own_report(environment: Environment, player: int) -> Index:
-    """(C, K_i): the states by profile of the others' types and own report."""
-    size = environment.shape[player]
-    states = np.arange(int(np.prod(environment.shape))).reshape(environment.shape)
-    return np.moveaxis(states, player, -1).reshape(-1, size)
-
-
-def _expected(environment: Environment, player: int) -> _View:
-    """Expectation over the others' types: all types hold the same beliefs, or each its own."""
-    beliefs, order = environment.beliefs(player), _by_own_report(environment, player)
-    contexts, (profiles, size) = len(beliefs), order.shape
-    operator = sparse.csr_matrix(
-        (
-            np.repeat(beliefs, size, axis=0).ravel(),
-            np.tile(order.T, (contexts, 1)).ravel(),
-            profiles * np.arange(contexts * size + 1),
-        ),
-        shape=(contexts * size, order.size),
-    )
-    alike = environment.joint is None
-    return _View(
-        operator=operator,
-        judges=np.ones((1, size), bool) if alike else np.eye(size, dtype=bool),
-        each=profiles == 1,
-    )
-
-
-def _at_each(environment: Environment, player: int) -> _View:
-    """Each profile of the others' types."""
-    order = _by_own_report(environment, player)
-    operator = sparse.csr_matrix(
-        (np.ones(order.size), (np.arange(order.size), order.ravel())),
-        shape=(order.size, order.size),
-    )
-    return _View(operator=operator, judges=np.ones(order.shape, bool), each=True)
-
-
 def _lies(size: int) -> tuple[Index, Index]:
     """Every true type with every other report."""
     true, told = np.nonzero(~np.eye(size, dtype=bool))
@@ -407,14 +352,14 @@ def _lies(size: int) -> tuple[Index, Index]:
 
 def _of_player(space: Space, options: DesignOptions, player: int) -> list[Rows]:
     """One player's truth-telling, and its participation where that is asked."""
-    expected, each = _expected(space.environment, player), _at_each(space.environment, player)
-    rows = [_truth(space, player, expected if options.incentive == "bayesian" else each)]
+    average, each = expected(space.environment, player), at_each(space.environment, player)
+    rows = [_truth(space, player, average if options.incentive == "bayesian" else each)]
     if options.participation != "none":
-        rows.append(_joining(space, player, expected if options.timing == "interim" else each))
+        rows.append(_joining(space, player, average if options.timing == "interim" else each))
     return rows
 
 
-def _truth(space: Space, player: int, view: _View) -> Rows:
+def _truth(space: Space, player: int, view: View) -> Rows:
     contexts, size = view.judges.shape
     true, told = _lies(size)
     asked = view.judges[:, true].ravel()
@@ -435,7 +380,7 @@ def _truth(space: Space, player: int, view: _View) -> Rows:
     )
 
 
-def _joining(space: Space, player: int, view: _View) -> Rows:
+def _joining(space: Space, player: int, view: View) -> Rows:
     """Whoever joins in a state does so in one that can occur."""
     environment = space.environment
     asked = np.flatnonzero(view.judges)
