@@ -4,12 +4,14 @@ text."""
 from __future__ import annotations
 
 import json
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from command import Run
 
+from cli.output.workbook import Sheet, SheetColumn, workbook
 from cli.pages.columns import MEANT, bare
 from mechanism.analysis.many import NUMBERS, TEXT
 from mechanism.report.table import COLUMNS
@@ -263,3 +265,21 @@ def test_what_does_not_fit_on_a_sheet_is_refused(
 def test_every_column_has_a_meaning() -> None:
     names = {bare(name) for name in (*COLUMNS, *NUMBERS, *TEXT)}
     assert names - set(MEANT) == set()
+
+
+def test_a_sheet_can_be_read_on_paper() -> None:
+    """What is wrapped has room, a wide sheet has its head and first column on every page, and an
+    amount has as many letters as it takes."""
+    wide = [SheetColumn(head=f"c{n}", shown="amount") for n in range(30)]
+    columns = [SheetColumn(head="text", shown="text", width=30.0), *wide]
+    rows = [["word " * 40, *[1e9] * 30], ["word", *[1.0] * 30]]
+    book = openpyxl.load_workbook(
+        BytesIO(workbook([Sheet(name="Wide", columns=columns, rows=rows)]))
+    )
+    page = book["Wide"]
+    assert page.row_dimensions[2].height >= 15 * 200 / 30
+    assert page.row_dimensions[3].height is None
+    assert page.column_dimensions["B"].width >= len("1,000,000,000.000")
+    assert page.page_setup.orientation == "landscape"
+    assert page.page_setup.fitToWidth > 1
+    assert (page.print_title_rows, page.print_title_cols) == ("$1:$1", "$A:$A")

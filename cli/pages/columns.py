@@ -45,6 +45,10 @@ MEANT: dict[str, tuple[str, str]] = {
     "welfare_net": ("money", "welfare less the cost of public funds for what is paid out"),
     "change_profit": ("money", "of what a firm keeps, against today's market"),
     "change_consumer_surplus": ("money", "against today's market"),
+    **{
+        f"profit_{n}_change": ("money", f"of what firm {n} keeps, against today's market")
+        for n in (1, 2)
+    },
     "change_welfare": ("money", "against today's market"),
     "best": ("text", "what is recommended at the case"),
     "best_value": ("money", "the value of what is recommended"),
@@ -97,6 +101,7 @@ MEANT: dict[str, tuple[str, str]] = {
     "wins": ("percent", "the share of cases in which the policy is recommended"),
     "solved": ("percent", "the share of cases with figures"),
     "truthful": ("percent", "the share in which truth pays"),
+    "corner": ("percent", "the share with an outcome at a bound"),
     "joined": ("percent", "the share in which all join as it stands"),
     "beats_market": ("percent", "the share in which it is worth more than today's market"),
     "best_share": ("percent", "the share of draws in which the policy is recommended"),
@@ -114,7 +119,12 @@ MEANT: dict[str, tuple[str, str]] = {
 of the first and the second firm."""
 
 _SHOWN = {"money": "amount", "price": "amount", "quantity": "amount"}
-WIDE = {"text": 60.0, "why_not": 40.0, "message": 40.0, "key": 30.0, "policy": 24.0, "case": 28.0}
+WIDE = {
+    **{"text": 90.0, "why_not": 40.0, "message": 40.0, "case": 28.0},
+    **dict.fromkeys(("key", "figure"), 36.0),
+    **dict.fromkeys(("policy", "regime"), 22.0),
+    **dict.fromkeys(("status", "tax_rule"), 14.0),
+}
 """Columns that take more letters than others."""
 
 

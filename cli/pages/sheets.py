@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from cli.output.workbook import Chart, Sheet, SheetColumn, workbook
@@ -124,7 +125,8 @@ def path_sheets(result: Tree) -> bytes:
         [" and ".join(event[key]) if key == "policies" else event[key] for key in events]
         for event in result["events"]
     ]
-    sheets = [path, best, _sheet("Events", events, found, units)]
+    wide = [replace(column(each, units), width=30.0) for each in events]
+    sheets = [path, best, Sheet(name="Events", columns=wide, rows=found)]
     unit = unit_of("value", units)
     if len(keys) == 1:
         width = len(result["policies"])
@@ -299,6 +301,7 @@ def findings_sheets(result: Tree) -> bytes:
         along=3,
         series=(4,),
         last=len(result["policies"]) - 1,
+        shares=True,
     )
     sheets = [Sheet(name="Findings", columns=heads, rows=rows)]
     return _book(sheets, chart, [result["provenance"]], {}, None, columns)
