@@ -12,8 +12,9 @@ import pytest
 from market.model.case import Array, Case, levels
 from market.model.outcome import account
 from market.model.pricing import bertrand_matrix
+from market.model.sharing import sharing_settles
 from market.regimes import solve_regime
-from market.regimes.reactions import reaction_curve, sharing_settles
+from market.regimes.reactions import reaction_curve
 from mechanism.analysis.ladder import CHANNELS, ladder, own_effects, shapley
 from mechanism.casefile.policy_case import load_case
 
@@ -201,7 +202,7 @@ def test_nobody_gains_off_its_reaction_curve() -> None:
     """Against a grid of own levels, the rival's as they are on the curve; its sharing is best
     too."""
     m = market("large_and_small")
-    assert sharing_settles(m)
+    assert sharing_settles(m.flat()).all()
     s, t = (g.ravel() for g in np.meshgrid(np.linspace(0, 1, 41), np.linspace(0, 4, 81)))
     for firm, rival in product((0, 1), (0.3, 2.0)):
         (x,) = reaction_curve(m, firm, np.array([rival]))

@@ -193,3 +193,24 @@ def test_a_binding_cap_is_a_corner(key: str) -> None:
     outcome = solve_regime(market(investment_cap=0.3), key)
     assert outcome.status == "corner"
     assert Binding("investment", 0, 0.3) in outcome.certificate.bounds
+
+
+STEEP = ((0.25, 6.2), (0.1, 0.1), (0.02, 6.0))
+"""Own, cross and interaction leakage of either firm: one's sharing is nearly free, and what it gets
+by it is the other's; with slopes 1.5 and 1 the best replies are 6.06 s_2 / 1.3 and 18.02 s_1 / 37
+where nobody invests."""
+
+
+def test_of_two_sharing_equilibria_that_which_replies_lead_to_counts() -> None:
+    case = market(own_slope=1.5, cross_slope=1.0, leakage=STEEP, investment_cap=0.0)
+    outcome = solve_regime(case, "investment_first")
+    np.testing.assert_allclose(levels_of(outcome), [1, 18.02 / 37, 0, 0], rtol=1e-12)
+
+
+def test_nothing_is_claimed_where_sharing_does_not_follow_from_investments() -> None:
+    """The rival's sharing is what makes own sharing pay, investment what makes it a loss: all and
+    nothing are both equilibria."""
+    case = market(own_slope=1.5, cross_slope=1.0, leakage=STEEP, demand_spillover=-0.3)
+    outcome = solve_regime(case, "investment_first")
+    assert outcome.status == "not_converged"
+    assert "security.leakage differs so much between firms" in str(outcome.message)

@@ -13,6 +13,7 @@ import wild_markets
 from wild_markets import compare, made, run
 
 import market.regimes.objectives as objectives
+from market.regimes import solve_markets
 from mechanism.casefile.policy_case import parse_tree
 
 
@@ -29,6 +30,23 @@ def test_they_agree_where_a_short_run_may_not_come(number: int) -> None:
     """Knowledge bounded by unit costs; optima at which a quantity is nil; a large cap; profit
     convex in own sharing."""
     assert not compare(1, number).faults
+
+
+@pytest.mark.parametrize(
+    ("number", "levels"),
+    [
+        (168, (0, 0.102295993, 1536.44977, 124.372505)),
+        (986, (1, 0.0383444506, 79727.4243, 300.263608)),
+        (339, (1, 0.47367373, 0, 0)),
+    ],
+)
+def test_many_markets_at_once_have_the_equilibrium_that_one_has(
+    number: int, levels: tuple[float, ...]
+) -> None:
+    """What is shared pays for what is shared: firms that begin by themselves end near another
+    equilibrium, at which they earn less together."""
+    found = solve_markets(parse_tree(made(1, number)).market.flat(), "nash", 1)
+    assert found.levels[0] == pytest.approx(levels, rel=1e-8)
 
 
 def test_all_kinds_of_markets_are_drawn() -> None:

@@ -21,7 +21,8 @@ from cli.pictures.canvas import (
 )
 from cli.pictures.table import NoPicture
 from market.model.outcome import SOLVED
-from market.regimes.reactions import reaction_curve, sharing_settles
+from market.model.sharing import sharing_settles
+from market.regimes.reactions import reaction_curve
 from market.text import opening
 from mechanism.casefile.policies import GOAL, TODAY
 from mechanism.casefile.policy_case import parse_tree
@@ -55,9 +56,9 @@ def reactions(result: Tree) -> Drawn:
     planner's levels where they fit.
     """
     market = parse_tree({**result["case"], "expect": {}}).market
-    if not sharing_settles(market):
+    if not sharing_settles(market.flat()).all():
         raise NoPicture(
-            "leakage gains the rival so much that the best sharing is at an end whatever is"
+            "leakage differs so much between firms that sharing does not follow from what is"
             " invested: no curve in investments tells of both"
         )
     scale, now = Scale([result], DIGITS), result["regimes"][TODAY]

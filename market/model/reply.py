@@ -20,10 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from market.model.case import Array, Case, of_firm, rival
-from market.model.cost import own_parabola, received_at_nil
+from market.model.cost import form_of, own_parabola, received_at_nil
 from market.model.leaving import CELLS, FAR, Aside, Found, beside_or_alone
 from market.model.own_levels import at_own_sharing, margin_of, net_intercepts_in_own_levels
-from market.model.wellposed import can_grow, shares_nothing_far_out
+from market.model.wellposed import can_grow, investment_response, shares_nothing_far_out
 from market.solve.roots import positive_roots, root_of_line
 
 
@@ -169,6 +169,12 @@ def _giving_little(
     return Found(s, t, value)
 
 
+VAST, TINY = 1e100, 1e-100
+"""An investment beside which nothing else counts, natural units, and what does not count."""
+
+KNOWLEDGE = np.logspace(-3, 3, 37)
+"""Amounts of knowledge between which it is asked how fast what remains of costs falls."""
+
 GIVEN = 1e-12
 """By what share more than makes the rival's unit cost nil is still that."""
 
@@ -190,3 +196,36 @@ def reply_bound(case: Case, sharing_range: tuple[float, float] = (0.0, 1.0)) -> 
     )
     grows = can_grow(case, np.zeros(1) if F is None else F.base)
     return np.where(grows, 2 * margin * sold, 0.0)
+
+
+def replies_feed_each_other(case: Case) -> NDArray[np.bool_]:
+    """Whether what both firms of a flat case invest and share may pay for itself at another size
+    too (L,), so that there may be several equilibria.
+
+    It may where, with all that sharing can add to what investments bring and knowledge take from
+    what they cost, a firm's best investment grows by itself, or both grow with the rival's by more
+    than in proportion. Far out firm i's best investment is (kappa_i o_i + 2 w_i P_ii P_ij) t_j over
+    kappa_i - 2 w_i P_ii^2, in the letters above, o_i t_j being its origin and P t the numerators of
+    margins. On the way there knowledge grows with the square of investment where sharing rises in
+    step with it.
+    """
+    t = np.minimum(case.investment_cap + np.zeros(2), VAST)
+    kappa, origin = own_parabola(case, np.concatenate([np.ones_like(t), t], -1))
+    b, x = case.own_slope + np.zeros(2), case.cross_slope
+    P = np.zeros((2, 2))
+    for sharing in (np.zeros(2), np.ones(2)):  # each entry is monotone in one firm's
+        M = investment_response(case, sharing)
+        P = np.maximum(P, 2 * rival(b)[..., None] * M + x[..., None] * M[..., ::-1, :])
+    own, other = P[..., [0, 1], [0, 1]], P[..., [0, 1], [1, 0]]
+    w = b / (4 * b * rival(b) - x**2) ** 2
+    room = kappa - 2 * w * own**2
+    pull = kappa * origin / np.where(t > 0, t, 1.0)[..., ::-1] + 2 * w * own * other
+    # who may not invest answers nothing
+    room, pull = np.where(t > 0, room, 1.0), np.where(t > 0, pull, 0.0)
+    known = KNOWLEDGE[:, None, None] * (case.cost_spillover > 0)
+    left = form_of(case).parabola(known, case.cost_scale, case.max_saving)[0] - 2 * w * own**2
+    falls = -np.diff(np.log(np.maximum(left, TINY)), axis=0) / np.diff(np.log(KNOWLEDGE))[0]
+    steepest = 2 * np.where(t > 0, falls.max(0), 0.0)
+    return np.asarray(
+        (room <= 0).any(-1) | (pull.prod(-1) >= room.prod(-1)) | (steepest.prod(-1) >= 1)
+    )

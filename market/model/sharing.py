@@ -1,9 +1,10 @@
 """The sharing that follows given investments: best replies of two firms at Bertrand prices, and
 where they meet.
 
-Own sharing does not enter own cost and own price is concave and quadratic in it, so best sharing is
-linear in the rival's up to its bounds, with a slope below one: for every pair of investments there
-is one sharing equilibrium, in closed form.
+Own sharing does not enter own cost and own price is quadratic in it, so best sharing is linear in
+the rival's up to its bounds where price is concave, with slopes that multiply to less than one
+where leakage is the same for both firms: for every pair of investments there is then one sharing
+equilibrium, in closed form.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from itertools import product
 
 import numpy as np
+from numpy.typing import NDArray
 
 from market.model.case import Array, Case, rival
 from market.model.cost import unit_cost
@@ -19,10 +21,8 @@ from market.model.cost import unit_cost
 def sharing_replies(case: Case, t: Array) -> tuple[Array, Array, tuple[Array, Array]]:
     """Best sharing is clip(slope s_j + level, 0, 1): slope and level (L, 2), and the level's
     derivatives in own and rival's investment."""
-    b, b2 = case.own_slope + np.zeros(2), case.cross_slope
-    b_j = rival(b)
-    e = 2 * b_j * case.leakage_interaction + b2 * rival(case.leakage_interaction)
-    h = bend_in_sharing(case)
+    b2, b_j = case.cross_slope, rival(case.own_slope + np.zeros(2))
+    e, h = _pull_in_sharing(case), bend_in_sharing(case)
     x = np.concatenate([np.zeros_like(t), t], -1)
     F = unit_cost(case, x)
     g = b2 * rival(case.demand_spillover) + np.zeros_like(t)
@@ -31,6 +31,31 @@ def sharing_replies(case: Case, t: Array) -> tuple[Array, Array, tuple[Array, Ar
         g = g - b_j * b2 * rival(F.parameters.spillover * F.rise)
         g_t = -b_j * b2 * rival(F.parameters.spillover * F.rise_t)
     return np.broadcast_to(e / (2 * h), t.shape), g * t / (2 * h), (g / (2 * h), g_t * t / (2 * h))
+
+
+def steepness(case: Case) -> Array:
+    """The product of the slopes (L or 1,) of both best replies in sharing to the rival's; infinite
+    where one has none. Only where leakage differs between firms may it be one or more."""
+    e, h = _pull_in_sharing(case), bend_in_sharing(case)
+    bent = (h > 0).all(-1)
+    return np.where(bent, e.prod(-1) / np.where(bent, 4 * h.prod(-1), 1.0), np.inf)
+
+
+def sharing_settles(case: Case) -> NDArray[np.bool_]:
+    """Whether sharing follows investments (L or 1,): there is one sharing equilibrium, or one that
+    replies leave all others for once anybody invests."""
+    pays = (case.demand_spillover >= 0).all(-1)
+    if case.unit_cost is not None:
+        pays = pays & ~(case.unit_cost.spillover > 0).any(-1)
+    steep = steepness(case)
+    return np.asarray((steep < 1) | (np.isfinite(steep) & pays))
+
+
+def _pull_in_sharing(case: Case) -> Array:
+    """What the rival's sharing adds to e (L, 2) of `market.model.reply`."""
+    shared = case.leakage_interaction + np.zeros(2)
+    own_slope = case.own_slope + np.zeros(2)
+    return np.asarray(2 * rival(own_slope) * shared + case.cross_slope * rival(shared))
 
 
 def bend_in_sharing(case: Case) -> Array:
@@ -48,14 +73,17 @@ def sharing_equilibrium(case: Case, t: Array) -> tuple[Array, Array]:
     letters of `market.model.reply`.
     """
     slope, level, (by_own, by_rival) = sharing_replies(case, t)
-    # Inside, or one firm at a bound and the other answering: whichever is consistent.
-    inside = (level + slope * rival(level)) / (1 - slope * rival(slope))
-    candidates = [np.clip(inside, 0.0, 1.0)]
-    for firm, bound in product((0, 1), (0.0, 1.0)):
+    # One firm at a bound and the other answering, or inside: whichever is consistent. Where replies
+    # are together steeper than one they run away from the point inside, and at no investment from
+    # no sharing too: the most sharing stands first.
+    candidates = []
+    for bound, firm in product((1.0, 0.0), (0, 1)):
         s = np.full_like(t, bound)
         s[:, 1 - firm] = np.clip(level[:, 1 - firm] + slope[:, 1 - firm] * bound, 0.0, 1.0)
         candidates.append(s)
-    tries = np.stack(candidates)
+    steep = slope * rival(slope)
+    inside = (level + slope * rival(level)) / np.where(steep < 1, 1 - steep, np.inf)
+    tries = np.stack([*candidates, np.clip(inside, 0.0, 1.0)])
     wrong = np.abs(tries - np.clip(level + slope * rival(tries), 0.0, 1.0)).max(-1)
     s = tries[wrong.argmin(0), np.arange(len(t))]
     wish = level + slope * rival(s)

@@ -3,7 +3,8 @@
 A firm's curve holds the pairs of investments at which its own is part of its global best reply, in
 sharing and investment, to the rival's investment and to the sharing that the rival then chooses.
 At every equilibrium in which both firms sell the two curves meet, and only there: each firm's
-sharing is then the best answer to the other's (`market.model.sharing`).
+sharing is then the best answer to the other's. There are such curves where sharing follows
+investments (`market.model.sharing.sharing_settles`).
 """
 
 from __future__ import annotations
@@ -12,17 +13,12 @@ import numpy as np
 
 from market.model.case import Array, Case, levels
 from market.model.reply import best_reply
-from market.model.sharing import bend_in_sharing, sharing_equilibrium
+from market.model.sharing import sharing_equilibrium
 
 ROUNDS = 60
 """Rounds of answers after which a point that still moves is given up."""
 STILL = 1e-10
 """Share of the largest investment by which a point that stands still may move."""
-
-
-def sharing_settles(case: Case) -> bool:
-    """Whether sharing follows investments, so that there are such curves."""
-    return bool((bend_in_sharing(case.flat()) > 0).all())
 
 
 def reaction_curve(case: Case, firm: int, rival_investment: Array) -> Array:

@@ -51,7 +51,7 @@ class Outcomes:
     """(L,): whether another local optimum or equilibrium was met."""
     plain: NDArray[np.bool_]
     """(L,): whether a more thorough search has nothing to add: no solution can exist, or all starts
-    led to the same one."""
+    led to the same one and there can be none that few starts miss."""
     thorough: NDArray[np.bool_]
     """(L,): which markets were searched from many starts, each alone, with all proofs."""
     proven: NDArray[np.bool_]

@@ -36,6 +36,7 @@ from market.model.outcome import (
 )
 from market.model.payoff import Payoff
 from market.model.pricing import net_intercept, sold_matrix
+from market.model.sharing import sharing_settles
 from market.model.units import NaturalUnits, in_units, levels_from, levels_in, natural_units
 from market.model.wellposed import explain_zero_unit_cost, zero_unit_cost_pays
 from market.regimes.agreed_sharing import at_the_edge
@@ -47,7 +48,14 @@ from market.regimes.record import Outcomes, joined, outcome_at, outcomes, restor
 from market.regimes.search import given, optima, searched, thorough, thorough_optima
 from market.regimes.sellers import RATE, STEEPEST, WithEveryFirm, among_sellers, climb_among_sellers
 from market.regimes.starts import all_around, of_all_sizes
-from market.regimes.table import REGIMES, Regime, needed_scale, unbounded, why_unbounded
+from market.regimes.table import (
+    REGIMES,
+    Regime,
+    may_have_others,
+    needed_scale,
+    unbounded,
+    why_unbounded,
+)
 from market.solve.equilibrium import reply_eigenvalues
 from market.solve.optimum import on_bound
 from market.solve.tolerances import DEFAULT, Tolerances
@@ -90,8 +98,8 @@ def solve_markets(
     case: Case, key: str | Regime, lanes: int, tolerances: Tolerances = DEFAULT
 ) -> Outcomes:
     """The outcomes of one regime at the L markets of a flat case, with the statuses each would have
-    alone: whatever is not plain (nothing found, several optima or equilibria, a kink) is searched
-    thoroughly."""
+    alone: whatever is not plain (nothing found, several optima or equilibria, a kink, equilibria
+    that few starts may miss) is searched thoroughly."""
     regime = REGIMES[key] if isinstance(key, str) else key
     found = solve_lanes(case, regime, lanes, tolerances=tolerances)
     left = np.flatnonzero(~found.plain)
@@ -204,8 +212,10 @@ def _best(
         seems = np.where((rows >= 0) & ~points.market[rows], points.worth[rows], -np.inf).max(0)
         more = np.where(solved, MORE * np.maximum(1.0, np.abs(top)), 0)
         plain &= (seems <= top + more) & ~endless
-    if regime.staged:  # every start must have led there
+    elif regime.staged:  # every start must have led there
         plain &= (good[rows] | (rows < 0)).all(0)
+    else:
+        plain &= ~may_have_others(case, regime)
     held = _held(case, regime, x, tolerances) & solved[:, None]
     return outcomes(
         lanes,
@@ -629,6 +639,12 @@ def _nothing(market: _Market, regime: Regime, points: Points, tolerances: Tolera
     if points.runaway[0]:
         who = "joint profit" if regime.agreed else "the payoff of a firm that moves first"
         return _failed("unbounded", f"{who} still rises at the largest investment searched")
+    if regime.order == "investment_first" and not sharing_settles(market.case).all():
+        return _failed(
+            "not_converged",
+            "security.leakage differs so much between firms that what they share does not follow"
+            " from what they invest",
+        )
     if not np.isfinite(points.levels[0]).all() or points.regret[0] > tolerances.regret:
         return _failed(
             "no_equilibrium", "no levels were found from which no firm gains by a deviation"

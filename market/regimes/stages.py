@@ -24,7 +24,7 @@ from market.model.outcome import account
 from market.model.payoff import firm_payoffs
 from market.model.pricing import bertrand_matrix
 from market.model.reply import best_reply
-from market.model.sharing import bend_in_sharing, sharing_equilibrium, sharing_replies
+from market.model.sharing import sharing_equilibrium, sharing_replies, sharing_settles
 from market.regimes.points import Points
 from market.solve.linear import implicit_slope
 from market.solve.optimum import free_curvature, on_bound
@@ -283,9 +283,9 @@ def invest_first(
         ).sum(-1)
         t[bent] = np.where((holds & better)[:, None], at_kink, t[bent])
     one_sided, regret = _deviations(case, t, cap, tops)
-    # Where a firm's profit is convex in its own sharing the replies above are no maxima, and
-    # nothing is claimed.
-    regret = np.where((bend_in_sharing(case) > 0).all(-1), regret, np.inf)
+    # Where a firm's profit is convex in its own sharing the replies above are no maxima, and where
+    # each shares because the other does there may be others: nothing is claimed.
+    regret = np.where(sharing_settles(case), regret, np.inf)
     own = np.where(held, np.nan, jacobian[:, [0, 1], [0, 1]])
     residual = np.where(switching, one_sided, residual)
     curvature = np.fmax(own[:, 0], own[:, 1])

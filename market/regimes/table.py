@@ -26,7 +26,8 @@ from market.model.pricing import (
     sold_matrix,
     utility_matrix,
 )
-from market.model.reply import reply_bound
+from market.model.reply import replies_feed_each_other, reply_bound
+from market.model.sharing import steepness
 from market.model.wellposed import explain_unbounded, relative_scale, required_scale
 
 Role = Literal["market", "alliance", "order", "benchmark"]
@@ -257,6 +258,16 @@ def needed_scale(case: Case, regime: Regime, every_firm: bool = True) -> Array:
     ranges = [regime.sharing_range] if not regime.agreed else [(s, s) for s in regime.sharing_range]
     bound = np.min([reply_bound(case, own) + np.zeros(2) for own in ranges], axis=0)
     return np.asarray((bound / relative_scale(case)).max(-1))
+
+
+def may_have_others(case: Case, regime: Regime) -> NDArray[np.bool_]:
+    """Whether a game may have equilibria of another kind than those that firms reach from what each
+    would do alone, in the lanes of a flat case (L or 1,): what is exchanged pays for what is
+    exchanged."""
+    if max(regime.sharing_range) == 0:
+        return np.zeros(1, bool)
+    shared = replies_feed_each_other(case)
+    return shared if regime.imposed is not None else shared | (steepness(case) >= 1)
 
 
 def unbounded(case: Case, needed: Array) -> NDArray[np.bool_]:
