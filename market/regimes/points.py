@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from market.model.case import Array
+from market.model.case import INVESTMENT, Array
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -43,6 +43,19 @@ class Points:
     def take(self, rows: Any) -> Points:
         """These rows alone."""
         return Points(**{name: value[rows] for name, value in vars(self).items()})
+
+    def ranked(self, distinct: float) -> list[int]:
+        """Pairwise distinct rows, highest worth first; ties by the lower total investment, then by
+        the lexicographic order of the levels."""
+        x, total = self.levels, self.levels[:, INVESTMENT].sum(-1)
+        keys = np.column_stack([-self.worth.round(9), total.round(9), x.round(6)])
+        left, kept = np.lexsort(keys.T[::-1]), []
+        while len(left):
+            best = left[0]
+            kept.append(int(best))
+            scale = distinct * np.maximum(1.0, np.abs(x[left]))
+            left = left[(np.abs(x[left] - x[best]) > scale).any(-1)]
+        return kept
 
     @staticmethod
     def joined(parts: list[Points]) -> Points:

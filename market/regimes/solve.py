@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from market.certify.proof import bound_optimum
 from market.certify.uniqueness import uniqueness
-from market.model.case import INVESTMENT, SHARING, Array, Case
+from market.model.case import SHARING, Array, Case
 from market.model.cost import unit_cost
 from market.model.leaving import sales
 from market.model.outcome import (
@@ -336,7 +336,7 @@ def _judged(
     """The outcome of one market to which these points lead, which hold: the best, with what can be
     proven of it, the others listed."""
     case = market.case
-    order = ranked(points, 1e3 * tolerances.distinct if regime.staged else tolerances.distinct)
+    order = points.ranked(1e3 * tolerances.distinct if regime.staged else tolerances.distinct)
     if regime.sole:
         # A saddle is no optimum: only points without an ascending direction among the free levels
         # are listed.
@@ -454,20 +454,6 @@ def _no_optimum(
 def _saddles(points: Points) -> NDArray[np.bool_]:
     """Rows (n,) from which a sole chooser's payoff still rises along free levels."""
     return np.asarray(points.curvature > 1e-9 * np.maximum(1.0, np.abs(points.worth)))
-
-
-def ranked(points: Points, distinct: float) -> list[int]:
-    """Pairwise distinct rows, highest worth first; ties by the lower total investment, then by the
-    lexicographic order of the levels."""
-    x, total = points.levels, points.levels[:, INVESTMENT].sum(-1)
-    keys = np.column_stack([-points.worth.round(9), total.round(9), x.round(6)])
-    left, kept = np.lexsort(keys.T[::-1]), []
-    while len(left):
-        best = left[0]
-        kept.append(int(best))
-        scale = distinct * np.maximum(1.0, np.abs(x[left]))
-        left = left[(np.abs(x[left] - x[best]) > scale).any(-1)]
-    return kept
 
 
 def _with_every_firm(
