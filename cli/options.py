@@ -37,11 +37,16 @@ REPORTS = (".html", ".htm", ".md")
 
 
 def chosen(
-    form: OutputFormat | None, out: Path | None, *, script: bool = False, sheets: bool = False
+    form: OutputFormat | None,
+    out: Path | None,
+    *,
+    script: bool = False,
+    sheets: bool = False,
+    reports: bool = False,
 ) -> OutputFormat:
     """The format asked for, or the one that the name of the file asks for; an ending that promises
     something else is refused. A script has no format; `sheets` where the command writes
-    spreadsheets."""
+    spreadsheets, `reports` where it has written those that are reports before."""
     ending = out.suffix.lower() if out else ""
     if script:
         if ending in (".py", ""):
@@ -50,7 +55,7 @@ def chosen(
     endings = {key: meant for key, meant in ENDINGS.items() if sheets or key != ".xlsx"}
     meant = endings.get(ending)
     if ending not in endings:
-        listed = ", ".join(filter(None, endings))
+        listed = ", ".join(filter(None, (*endings, *(REPORTS if reports else ()))))
         raise _refused(f"{out}: results are written to files that end in {listed}")
     if form not in (None, meant or form):
         raise _refused(f"{out}: {form} is not what it holds by its name")

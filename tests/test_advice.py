@@ -16,6 +16,7 @@ from mechanism.casefile.policy_case import load_case, parse_tree
 from mechanism.ranking.recommendation import Robust, Stretch, Switch
 from mechanism.report.answer import lines, protection
 from mechanism.report.results import Evaluation
+from mechanism.report.verdicts import verdicts
 
 CASES = Path(__file__).resolve().parents[1] / "cases"
 CODE = re.compile(r"\b[a-z]+_[a-z_]+\b")
@@ -148,7 +149,21 @@ def test_an_agreement_leads_with_what_each_member_has_of_it() -> None:
 
 @pytest.mark.slow
 def test_the_standard_and_what_firms_can_do_are_said() -> None:
-    assert "a unit of public money 1.3" in text(with_options("two_vendors", public_funds_cost=0.3))
+    dear = with_options("two_vendors", public_funds_cost=0.3)
+    assert "a unit of public money 1.3" in text(dear)
+    # what is weighed adds up, and levels are called the planner's only where they are
+    gain, consumers, paid, counted = map(
+        float,
+        re.findall(
+            r"worth ([\d.]+).*gain ([\d.]+),.*pay ([\d.]+), which counts as ([\d.]+)", text(dear)
+        )[0],
+    )
+    assert counted == pytest.approx(1.3 * paid, rel=1e-3)
+    assert gain == pytest.approx(consumers - counted, abs=0.1)
+    aimed = {one.code: one.text for one in verdicts(dear)}["linear_subsidies"]
+    assert "make the levels of the highest value (sharing 0.6987 / 0.6987" in aimed
+    plain = {one.code: one.text for one in verdicts(shipped("two_vendors"))}["linear_subsidies"]
+    assert "make the planner's levels an equilibrium" in plain
     assert "profits do not count" in text(with_options("two_vendors", profit_weight=0.0))
     assert "a unit of profit counts 0.5 of one of consumers'" in text(
         with_options("two_vendors", profit_weight=0.5)

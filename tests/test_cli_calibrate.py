@@ -165,6 +165,7 @@ def test_symmetric_slopes_need_one_margin_only(run: Run, rows: Path) -> None:
     done = run("calibrate", rows, *OPTIONS)
     assert done.code == 2
     assert "firms[1] has neither margin nor unit_cost" in done.err
+    assert "--symmetric" in done.err
     done = run("calibrate", rows, *OPTIONS, "--symmetric", "--format", "json")
     assert done.code == 0
     assert "demand.own_slope" in json.loads(done.out)["estimates"]
@@ -333,9 +334,10 @@ def test_data_written_out_are_read_back(path: Path) -> None:
     assert parse_data(data_tree(given), source=path.name) == given
 
 
-def test_data_are_shipped_validated_and_have_a_schema(run: Run) -> None:
+def test_data_are_shipped_validated_and_have_a_schema(run: Run, rows: Path) -> None:
     assert "data/two_vendors_2025" in run("examples", "list").out
     assert "data to calibrate from" in run("validate", DATA).out
+    assert "data to calibrate from" in run("validate", rows).out
     told = json.loads(run("schema", "--data").out)
     assert "firms" in told["properties"]
     assert run("schema", "--data", "--design").code == 2

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from command import Run
+from ruamel.yaml import YAML
 
 import pigou
 from cli.commands.what_if import changed_tree
@@ -205,7 +206,15 @@ def test_ranges_are_those_of_what_is_not_known_exactly(vendors: PolicyCase) -> N
     ends = [12 * math.exp(sign * 0.1 * 2.326348) for sign in (-1, 1)]
     assert [scale.low, scale.high] == pytest.approx(ends, abs=scale.step)
     assert answers.settled(case).uncertainty is None
-    assert "rivalry" in answers.case_text(answers.settled(case), case).split("uncertainty:")[1]
+    settled = answers.settled(case)
+    saved = answers.case_text(settled, case)
+    assert "rivalry" in saved.split("uncertainty:")[1]
+    assert "Moved" not in saved
+    saved = answers.case_text(controls.moved(settled, {"cost.scale": 13}), case)
+    assert saved.startswith("# Moved: cost.scale. ")
+    again = parse_tree(YAML(typ="safe").load(saved))
+    assert again.resolved["uncertainty"] == case.resolved["uncertainty"]
+    assert again.resolved["cost"]["scale"] == 13
 
 
 def test_information_can_be_made_private_or_known(vendors: PolicyCase) -> None:

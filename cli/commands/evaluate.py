@@ -77,7 +77,7 @@ def evaluate(
         return
     target = Target(out, [case])
     drawn = asked("evaluate", picture, form, out, script=emit_python)
-    form = chosen(form, None if drawn else out, script=emit_python, sheets=True)
+    form = chosen(form, None if drawn else out, script=emit_python, sheets=True, reports=True)
     if emit_python:
         from cli.results.script import evaluate_script
         from cli.shipped import load

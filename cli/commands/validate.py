@@ -24,7 +24,7 @@ def validate(cases: CaseFiles) -> None:
     solving anything."""
     from cli.pages.figures import plain
     from cli.shipped import load
-    from market.calibrate.datafile import is_data, parse_data
+    from market.calibrate.datafile import TABLES, is_data, parse_data, read_data
     from market.casefile.files import BadCase, Fault, read_document
     from mechanism.casefile.policy_case import load_case
     from mechanism.design.setting_file import is_setting, load_setting
@@ -34,6 +34,9 @@ def validate(cases: CaseFiles) -> None:
         try:
             if not os.path.exists(path):
                 load([path])  # says what may have been meant
+            if path.suffix.lower() in TABLES:
+                print(f"OK  {path}  {plain(read_data(path).name)}  (data to calibrate from)")
+                continue
             faults: list[Fault] = []
             # once: what comes through a pipe comes once
             document = read_document(path, faults=faults)

@@ -21,6 +21,7 @@ import pigou
 from cli.pages import figures
 from cli.pages.words import LEVELS, NEGLIGIBLE, NO_CHANGE, Scale, changes, label, unsolved
 from market.text import Json, capitalised, opening
+from mechanism.casefile.case_keys import number_at
 from mechanism.casefile.policies import policy_of, today
 from mechanism.casefile.policy_case import PolicyCase, parse_tree
 from mechanism.uncertainty.draws import certain
@@ -254,7 +255,8 @@ def marks(result: Json) -> dict[str, list[tuple[float, str]]]:
 
 def case_text(case: PolicyCase, source: PolicyCase) -> str:
     """The case as a file: what was moved stays moved, what the source says of its uncertainty
-    stays, and what it expects of its results is left out."""
+    stays, with a remark where that is of what was moved, and what it expects of its results is left
+    out."""
     from ruamel.yaml import YAML
 
     tree: dict[str, Any] = case.resolved
@@ -263,6 +265,15 @@ def case_text(case: PolicyCase, source: PolicyCase) -> str:
     del tree["expect"]
     tree = {key: value for key, value in tree.items() if value is not None}
     out = io.StringIO()
+    moved = [
+        key
+        for key in (source.uncertainty.keys if source.uncertainty else ())
+        if number_at(case.resolved, key) != number_at(source.resolved, key)
+    ]
+    if moved:
+        out.write(
+            f"# Moved: {', '.join(moved)}. What `uncertainty` says of that is as it was loaded.\n"
+        )
     YAML().dump(_plain(tree), out)
     return out.getvalue()
 

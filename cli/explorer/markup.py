@@ -34,13 +34,17 @@ def page(title: str, sliders: Sequence[Slider], choices: Sequence[Choice]) -> Ta
             tags.div(
                 tags.section(*groups, aria_label="What can be moved"),
                 tags.section(
-                    tags.div(ui.output_ui("answer"), role="status", class_="kept"),
                     tags.div(
-                        ui.input_action_button("undo", "Undo", disabled=True),
-                        ui.input_action_button("reset", "As loaded", disabled=True),
-                        ui.download_button("save", "Save as case"),
-                        ui.download_button("report", "Report"),
-                        class_="tools",
+                        tags.div(ui.output_ui("answer"), role="status"),
+                        tags.div(
+                            ui.input_action_button("undo", "Undo", disabled=True),
+                            ui.input_action_button("reset", "As loaded", disabled=True),
+                            ui.download_button("save", "Save as case"),
+                            ui.download_button("report", "Report"),
+                            tags.span(id="state", role="status"),
+                            class_="tools",
+                        ),
+                        class_="kept",
                     ),
                     tags.div(
                         tags.label("As a command", for_="command"),
@@ -49,7 +53,6 @@ def page(title: str, sliders: Sequence[Slider], choices: Sequence[Choice]) -> Ta
                         tags.span(id="copied", role="status"),
                         class_="tools",
                     ),
-                    tags.p(id="state", role="status"),
                     ui.output_ui("tables"),
                     aria_label="What that leads to",
                 ),

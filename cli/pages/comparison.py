@@ -226,7 +226,13 @@ def payments(result: Tree, page: Page, scale: Scale, named: bool = False) -> Non
             f"{' / '.join(map(str.strip, scale.amounts(pair)))} per unit of {what}"
             for what, pair in per.items()
         )
+        row = next(row for row in rows if row["policy"] == "linear_subsidies")
+        shared, invested = (
+            " / ".join(figures.number(level, scale.digits, zero=1e-12) for level in row[what])
+            for what in ("sharing", "investment")
+        )
         page.sentence(
             f"linear_subsidies: {' and '.join(told)} ({scale.firms[0]} / {scale.firms[1]};"
-            " negative: a tax)."
+            f" negative: a tax). Firms then share {shared} and invest {invested}"
+            f"{'' if result['case']['types'] is None else ' in expectation'}."
         )

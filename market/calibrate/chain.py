@@ -254,7 +254,8 @@ def _implied(data: Data, R: Array, e0: Array, other: Array, f: Array, q: Array, 
                 "no_motive_to_share",
                 f"{_firm(data, i)} spends {f[i] / q[i]:.4g} a unit sold on security, and its leaks"
                 f" cost {s[i] * R[i]:.4g}: no demand spillover, however large, makes such sharing"
-                " worth while; check leak_churn, sharing and security_spending",
+                " worth while; check leak_churn, sharing and security_spending, and that quantities"
+                " are in the unit in which price times quantity is money as spending is",
                 spending_per_unit=float(f[i] / q[i]),
                 leaks_per_unit=float(s[i] * R[i]),
             )

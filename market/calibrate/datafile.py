@@ -444,8 +444,8 @@ def _missing(file: DataFile) -> Iterator[Breach]:
     elif lacking and "own_slope" in file.per_firm and file.priors.own_slope is None:
         yield (
             ("firms", lacking[0]),
-            "has neither margin nor unit_cost; give one of them, or take own slopes as common"
-            " (per_firm without own_slope)",
+            "has neither margin nor unit_cost; give one of them, or take own slopes as common to"
+            " both firms (per_firm without own_slope, or --symmetric)",
         )
     if (
         all(r.diversion is None and r.cross_elasticity is None for r in file.firms)

@@ -374,8 +374,8 @@ def _warnings(fit: Fit, case: PolicyCase, stake: GainAtStake | None) -> Iterable
             code="weakly_identified",
             text=(
                 f"the observations tell the best direction {fit.condition:.0f} times better than"
-                f" the worst of {fit.rank}: a full rank at such a condition is no information, see"
-                " what comes from priors"
+                f" the worst of {fit.rank}, which they hardly tell at all: see how much of each"
+                " value comes from its prior"
             ),
         )
     if stake is None:

@@ -255,11 +255,11 @@ def _worth(found: Evaluation, row: ComparisonRow, say: Words) -> str:
         _each(kept, zero, say),
     ]
     outlay = row.outlay_joined or 0.0
-    parts.append(
-        "taxpayers pay nothing"
-        if abs(outlay) <= zero
-        else f"taxpayers {'pay' if outlay > 0 else 'receive'} {amount(abs(outlay))}"
-    )
+    cost = float(found.ranked.standard.public_funds_cost)
+    paid = f"taxpayers {'pay' if outlay > 0 else 'receive'} {amount(abs(outlay))}"
+    if cost:
+        paid += f", which counts as {amount((1 + cost) * abs(outlay))}"
+    parts.append("taxpayers pay nothing" if abs(outlay) <= zero else paid)
     more = "more" if gain >= 0 else "less"
     return (
         f"It is {when}worth {say.money(abs(gain))} {more} than today's market{share}:"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from math import isfinite
 
-from market.model.case import SHARING, Case
-from market.model.outcome import SOLVED, Certificate
+import numpy as np
+
+from market.model.case import INVESTMENT, SHARING, Array, Case
+from market.model.outcome import SOLVED, Certificate, Outcome
 from market.regimes import REGIMES
 from mechanism.casefile.policies import GOAL, PRIVATE_MARKET, TODAY, agreements, policy_of
 from mechanism.casefile.proportions import misfits, scaling
@@ -14,7 +16,7 @@ from mechanism.design.checks import JointLie, Lie, Refusal
 from mechanism.design.rules import TAX_RULES
 from mechanism.rates.instruments import LinearSubsidies
 from mechanism.report.results import Evaluation
-from mechanism.report.words import NEGLIGIBLE, OUTSIDE, Sentence, Words
+from mechanism.report.words import NEGLIGIBLE, OUTSIDE, Sentence, Words, amount
 from mechanism.scheme.full_information import FullInformation, Joining
 from mechanism.scheme.rule_results import NOT_SETTLED, RuleResult
 
@@ -33,7 +35,11 @@ def verdicts(found: Evaluation) -> list[Sentence]:
         out += _full_information(full, found, say)
     if found.rates is not None:
         out += _rates(
-            found.rates, found.row_from("rates").policy.code, say, private=found.types is not None
+            found.rates,
+            found.row_from("rates").policy.code,
+            say,
+            private=found.types is not None,
+            aim=_aim(found.rates, found.regimes[GOAL]),
         )
     out += _losses(found, say)
     if found.own is not None:
@@ -195,7 +201,24 @@ def _refusal(
     return f"{text}Lump sums of {say.money(total)} in all would change that; {source}."
 
 
-def _rates(found: LinearSubsidies, code: str, say: Words, private: bool) -> list[Sentence]:
+def _aim(found: LinearSubsidies, optimum: Outcome) -> str:
+    """The levels that rates aim at, in words: not the planner's where public money is dear, or
+    consumers would lose by those."""
+    if optimum.levels is not None and np.allclose(
+        found.levels, optimum.levels, rtol=1e-6, atol=1e-12
+    ):
+        return "the planner's levels"
+
+    def each(levels: Array) -> str:
+        return " / ".join(amount(float(level)) for level in levels)
+
+    shared, invested = each(found.levels[SHARING]), each(found.levels[INVESTMENT])
+    return f"the levels of the highest value (sharing {shared}, investment {invested})"
+
+
+def _rates(
+    found: LinearSubsidies, code: str, say: Words, private: bool, aim: str
+) -> list[Sentence]:
     """What a plain subsidy per unit would have to be, and whether it does."""
     invested, shared = (tuple(float(found.rates[i, first + i]) for i in (0, 1)) for first in (2, 0))
 
@@ -211,16 +234,13 @@ def _rates(found: LinearSubsidies, code: str, say: Words, private: bool) -> list
     rates = f"{rate(invested, 'investment')} and {rate(shared, 'sharing')}"
     if found.status != "holds":
         text = (
-            f"No plain subsidy or tax per unit leads to the planner's levels: at {rates} some firm"
-            " would still rather choose others."
+            f"No plain subsidy or tax per unit leads to {aim}: at {rates} some firm would still"
+            " rather choose others."
         )
         return [Sentence(code=f"{code}_fail", text=text)]
     where = " at the case's own parameters" if private else ""
     kind = "subsidies" if min(*invested, *shared) >= 0 else "subsidies (negative: taxes)"
-    text = (
-        f"Plain {kind} of {rates}, without any report, also make the planner's levels an"
-        f" equilibrium{where}"
-    )
+    text = f"Plain {kind} of {rates}, without any report, also make {aim} an equilibrium{where}"
     text += (
         f"; they cost the public {say.money(found.outlay)}."
         if found.outlay > 0
