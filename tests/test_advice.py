@@ -155,7 +155,7 @@ def test_the_standard_and_what_firms_can_do_are_said() -> None:
     gain, consumers, paid, counted = map(
         float,
         re.findall(
-            r"worth ([\d.]+).*gain ([\d.]+),.*pay ([\d.]+), which counts as ([\d.]+)", text(dear)
+            r"worth ([\d.]+).*gain ([\d.]+),.*pay ([\d.]+), which counts as (\d+\.\d+)", text(dear)
         )[0],
     )
     assert counted == pytest.approx(1.3 * paid, rel=1e-3)
