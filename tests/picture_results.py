@@ -97,7 +97,14 @@ def turning(method: str, shift: float = 0.0) -> Tree:
         "method": method,
         "markets": 10,
         "without_outcome": 1,
-        "figures": {"gain": {"value": 5.0, "keys": {"cost.scale": none, "demand.own_slope": one}}},
+        "figures": {
+            "gain": {
+                "value": 5.0,
+                "varying": 9,
+                "reliable": None if method == "tornado" else False,
+                "keys": {"cost.scale": none, "demand.own_slope": one},
+            }
+        },
     }
 
 

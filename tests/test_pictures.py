@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from functools import cache
 from importlib import import_module
 from importlib.metadata import version
@@ -327,6 +328,15 @@ def test_draws_and_what_they_turn_on_are_drawn_as_told() -> None:
         picture = Shown(drawn_anew("sensitivity", results.turning(method)))
         assert picture.end(mark) == pytest.approx(wanted, abs=1e-5)
         assert "no outcome" in picture.texts
+        assert (method != "tornado") == ("Not reliable" in " ".join(picture.texts))
+    one_end = deepcopy(results.turning("tornado"))
+    one_end["figures"]["gain"]["keys"]["demand.own_slope"]["at_low"] = None
+    still = {"low": 1.0, "high": 2.0, "at_low": 1.0, "at_high": 1.0}
+    one_end["figures"]["choice"] = {"value": 1.0, "reliable": None, "keys": {"cost.scale": still}}
+    picture = Shown(drawn_anew("sensitivity", one_end))
+    assert "no outcome at 1.00" in picture.texts
+    assert "high-choice-cost.scale" not in picture.marks
+    assert "none of them alone changes it" in " ".join(" ".join(picture.texts).split())
 
 
 @pytest.mark.slow

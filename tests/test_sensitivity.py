@@ -22,6 +22,7 @@ from mechanism.uncertainty.sensitivity import (
     TornadoDesign,
     figure_of,
     sensitivity,
+    varying_points,
 )
 from mechanism.uncertainty.standings import Standings
 
@@ -98,6 +99,13 @@ def test_points_without_an_outcome_count_nowhere() -> None:
     assert (nothing.first, nothing.total, nothing.points) == (None, None, 0)
     still = design.told(np.ones(len(y)))[0]
     assert (still.first, still.total, still.points) == (None, None, 256)
+
+
+def test_a_figure_that_hardly_varies_says_at_how_many_points_it_does() -> None:
+    figure = np.r_[np.ones(60), np.zeros(7), np.full(3, np.nan)]
+    assert varying_points(figure) == 7
+    assert varying_points(np.arange(40.0)) == 39
+    assert varying_points(np.full(4, np.nan)) == 0
 
 
 def test_elementary_effects_are_the_slopes_of_what_is_straight() -> None:
@@ -196,6 +204,7 @@ def test_what_is_no_case_and_what_has_no_outcome_is_counted(run: Run, tmp_path: 
     result = json.loads(run("sensitivity", path, *asked, "--format", "json").out)
     assert result["markets"] == 4 * 48
     assert "SALib" in result["provenance"]["packages"]
+    assert result["figures"]["nash.welfare"]["reliable"] is True
     assert result["inadmissible"] == pytest.approx(4 * 48 / 3, abs=4)
     assert result["without_outcome"] == 0
     found = result["figures"]["nash.welfare"]["keys"]
@@ -220,6 +229,20 @@ def test_where_nothing_can_be_told_it_is_not_met(run: Run, tmp_path: Path) -> No
     )
     assert done.code == 3
     assert "too few that belong together to tell anything" in " ".join(done.err.split())
+
+
+@pytest.mark.slow
+def test_what_hardly_varies_and_what_is_lost_at_an_end_is_said(run: Run, tmp_path: Path) -> None:
+    """The choice is another at few points alone; at the upper end the market is none."""
+    path = tmp_path / "c.json"
+    path.write_text(case({"security.rivalry": {"values": [0.3, 0.9], "weights": [19, 1]}}).text)
+    page = " ".join(run("sensitivity", path, "--points", 32, "--figure", "choice").out.split())
+    assert "Not reliable: only" in page
+    given = {"demand.cross_slope": {"values": [1.0, 1.7]}, "cost.scale": {"uniform": [12, 13]}}
+    path.write_text(case(given).text)
+    page = " ".join(run("sensitivity", path, "--method", "tornado").out.split())
+    assert "No outcome with demand.cross_slope at 1.700." in page
+    assert "at every end of every key that has an outcome (1 of 4 have none)" in page
 
 
 @pytest.mark.parametrize(

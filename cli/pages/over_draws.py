@@ -35,7 +35,12 @@ def over_draws(result: Tree, page: Page, scale: Scale) -> None:
         if found["kept_rates"] is not None:
             page.sentence(_kept(found["kept_rates"], scale))
         _spreads(found, page, scale)
-    for text in (*_conditions(found), *_left_out(found), *_worth_knowing(found, scale)):
+    for text in (
+        *_carried(found, scale),
+        *_conditions(found),
+        *_left_out(found),
+        *_worth_knowing(found, scale),
+    ):
         page.sentence(text)
 
 
@@ -120,7 +125,7 @@ def _spreads(found: Tree, page: Page, scale: Scale) -> None:
             Column("Mean", scale.amounts([told[key]["mean"] for key in names])),
             *(
                 Column(
-                    f"{at[1:]} % of\ndraws below",
+                    "Median" if at == "p50" else f"{at[1:]} % of\ndraws below",
                     scale.amounts([told[key]["quantiles"][at] for key in names]),
                 )
                 for at in told[next(iter(names))]["quantiles"]
@@ -129,14 +134,29 @@ def _spreads(found: Tree, page: Page, scale: Scale) -> None:
     )
 
 
+def _carried(found: Tree, scale: Scale) -> list[str]:
+    """A mean that few draws carry, as those close to where a market ends do."""
+    gain = found["figures"].get("gain")
+    if gain is None or gain["quantiles"]["p5"] <= gain["mean"] <= gain["quantiles"]["p95"]:
+        return []
+    return [
+        f"Few draws carry the mean of the gain, {scale.amount(gain['mean'])}, which lies outside of"
+        " what nine draws of ten come to: read the median, not the means."
+    ]
+
+
 def _conditions(found: Tree) -> list[str]:
     """Where the recommendation is wrong."""
     return [
         f"{found['recommended']} is not the best in {figures.percent(one['inside'])} of draws in"
-        f" which {one['key']} is {one['side']} {one['threshold']:.4g}, and in"
+        f" which {' and '.join(map(_condition, (one, *one['and'])))}, and in"
         f" {figures.percent(one['outside'])} of the others."
         for one in found["wrong_where"]
     ]
+
+
+def _condition(one: Tree) -> str:
+    return f"{one['key']} is {one['side']} {one['threshold']:.4g}"
 
 
 def _left_out(found: Tree) -> list[str]:

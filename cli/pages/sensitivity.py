@@ -45,11 +45,51 @@ def sensitivity(result: Tree, page: Page, digits: int) -> str:
     page.heading(TITLES[method])
     for name, found in result["figures"].items():
         page.heading(WORDS.get(name, name).format(policy=result["recommended"]))
+        if flat := never_moves(found):
+            page.sentence(flat)
+            continue
         _TABLES[method](found, page, digits)
+        if found["reliable"] is False:
+            page.sentence(unreliable(found, result["markets"]))
     page.sentence(MEANINGS[method])
     for text in _left_out(result):
         page.sentence(text)
     return page.text
+
+
+def never_moves(found: Tree) -> str | None:
+    """What is said of a figure that is the same at both ends of every key; None of any other."""
+    if found["reliable"] is not None or not all("at_low" in row for row in found["keys"].values()):
+        return None
+    ends = [row[end] for row in found["keys"].values() for end in ("at_low", "at_high")]
+    known = {end for end in ends if end is not None}
+    if not known or known != {found["value"]}:
+        return None
+    lacking = ends.count(None)
+    but = f" that has an outcome ({lacking} of {len(ends)} have none)" if lacking else ""
+    return (
+        f"{figures.number(found['value'], 4)} at the case's own numbers and at every end of every"
+        f" key{but}: none of them alone changes it."
+    )
+
+
+def unreliable(found: Tree, markets: int) -> str:
+    """What is said beside indices of a figure that hardly varies."""
+    return (
+        f"Not reliable: only {found['varying']:,} of {markets:,} markets differ from all others in"
+        " this; more points (--points) make it so, if anything does."
+    )
+
+
+def _lost(keys: Tree) -> str | None:
+    """Ends of a tornado without an outcome; None where all have one."""
+    ends = [
+        f"{key} at {figures.number(row[end], 4)}"
+        for key, row in keys.items()
+        for end in ("low", "high")
+        if row[f"at_{end}"] is None
+    ]
+    return f"No outcome with {', '.join(ends)}." if ends else None
 
 
 def _ordered(found: Tree, size: Callable[[Tree], float | None]) -> dict[str, Tree]:
@@ -131,6 +171,8 @@ def _tornado(found: Tree, page: Page, digits: int) -> None:
         ]
     )
     page.sentence(f"At the case's own numbers: {figures.number(found['value'], digits)}.")
+    if lost := _lost(keys):
+        page.sentence(lost)
 
 
 _TABLES = {"sobol": _sobol, "morris": _morris, "tornado": _tornado}

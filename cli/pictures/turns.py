@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from cli.pages import figures
+from cli.pages.sensitivity import never_moves, unreliable
 from cli.pictures.canvas import (
     FAINT,
     INK,
@@ -49,9 +50,16 @@ def sensitivity(result: Tree) -> Drawn:
     ):
         raise NoPicture("no figure has an outcome")
     lost = result["without_outcome"]
-    below = _BELOW[method] + (
-        f" {lost:,} of {result['markets']:,} markets have no outcome." if lost else ""
+    below = " ".join(
+        [
+            _BELOW[method],
+            *([f"{lost:,} of {result['markets']:,} markets have no outcome."] if lost else []),
+            *(f"{_short_name(name)}: {text}" for name, text in _beside(result).items()),
+        ]
     )
+    blocks = {name: keys for name, keys in blocks.items() if not never_moves(told[name])}
+    if not blocks:
+        raise NoPicture(f"no figure moves at any end: {below}")
     high = sum(PER_ROW * len(keys) + 0.7 for keys in blocks.values())
     figure, axes_at = new_figure(
         high + 0.05, f"What it turns on ({method}): {result['case']['name']}", below
@@ -103,6 +111,20 @@ def sensitivity(result: Tree) -> Drawn:
     )
 
 
+def _beside(result: Tree) -> dict[str, str]:
+    """By figure, what is said where a panel would mislead, or does not stand."""
+    found = result["figures"].items()
+    flat = {name: text for name, one in found if (text := never_moves(one))}
+    doubtful = {
+        name: unreliable(one, result["markets"]) for name, one in found if one["reliable"] is False
+    }
+    return flat | doubtful
+
+
+def _short_name(name: str) -> str:
+    return _NAMES.get(name, visible(name)).partition(" (")[0]
+
+
 def _label(axes: Axes, x: float, y: float, text: str, right: bool) -> None:
     axes.annotate(
         text.replace("-", "−"),
@@ -119,9 +141,12 @@ def _swing(axes: Axes, row: int, name: str, one: Tree, base: float | None) -> No
     """Both ends of a key, from the figure of the case."""
     for side, colour, hatch in (("low", SERIES[1], "////"), ("high", SERIES[0], None)):
         value = one[f"at_{side}"]
-        if value is None or base is None:
+        if base is None:
             continue
         y = row + (-0.15 if side == "low" else 0.15)
+        if value is None:
+            _label(axes, base, y, f"no outcome at {figures.number(one[side], 3)}", True)
+            continue
         bar = axes.barh(
             y,
             value - base,
@@ -169,10 +194,14 @@ def _effect(axes: Axes, row: int, name: str, one: Tree, base: float | None) -> N
 
 
 def _swing_said(one: Tree) -> str:
-    return (
-        f"at {figures.number(one['low'], DIGITS)} the figure is"
-        f" {figures.number(one['at_low'], DIGITS)}, at {figures.number(one['high'], DIGITS)}"
-        f" {figures.number(one['at_high'], DIGITS)}"
+    return ", ".join(
+        f"at {figures.number(one[end], DIGITS)}"
+        + (
+            " there is no outcome"
+            if one[f"at_{end}"] is None
+            else f" the figure is {figures.number(one[f'at_{end}'], DIGITS)}"
+        )
+        for end in ("low", "high")
     )
 
 

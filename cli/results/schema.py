@@ -88,7 +88,10 @@ _UNCERTAINTY: Fields = {
     "best_by": ("tree", "the policy of the best best_share, mean_value and regret_max"),
     "value_of_information": ("tree", "by key: what knowing it adds to the mean value; money"),
     "perfect_information": ("number?", "the same of knowing everything"),
-    "wrong_where": ("[tree]", "key, side, threshold, share, inside, outside, covers"),
+    "wrong_where": (
+        "[tree]",
+        "key, side, threshold, and, share, inside, outside, covers",
+    ),
 }
 _EVALUATE: Fields = {
     "schema_version": ("whole", f"{SCHEMA_VERSION}: of this format"),
@@ -188,7 +191,7 @@ _SENSITIVITY: Fields = {
     "markets": ("whole", "that were asked for"),
     "inadmissible": ("whole", "how many of them are no case"),
     "without_outcome": ("whole", "how many of the others have none"),
-    "figures": ("tree", "by name: value at the case's own numbers, and keys: indices or effects"),
+    "figures": ("tree", "by name: value at the case's own numbers, varying, reliable, keys"),
 }
 _CALIBRATE: Fields = {
     "schema_version": ("whole", f"{SCHEMA_VERSION}: of this format"),

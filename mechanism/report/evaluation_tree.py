@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mechanism.ranking.recommendation import Recommendation, Stretch
     from mechanism.rates.instruments import LinearSubsidies
     from mechanism.rates.robust_rates import FixedRates
-    from mechanism.report.over_draws import OverDraws
+    from mechanism.report.over_draws import Condition, OverDraws
     from mechanism.scheme.full_information import FullInformation, Joining
 
 
@@ -276,9 +276,8 @@ def uncertainty_tree(found: OverDraws) -> Tree:
         "perfect_information": found.perfect_information,
         "wrong_where": [
             {
-                "key": one.key,
-                "side": "above" if one.above else "below",
-                "threshold": one.threshold,
+                **_condition(one.conditions[0]),
+                "and": [_condition(other) for other in one.conditions[1:]],
                 "share": one.share,
                 "inside": one.inside,
                 "outside": one.outside,
@@ -287,6 +286,10 @@ def uncertainty_tree(found: OverDraws) -> Tree:
             for one in found.wrong_where
         ],
     }
+
+
+def _condition(one: Condition) -> Tree:
+    return {"key": one.key, "side": one.side, "threshold": one.threshold}
 
 
 def comparison_rows(results: Sequence[Tree], labels: Sequence[str]) -> list[Tree]:

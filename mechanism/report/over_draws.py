@@ -17,7 +17,7 @@ OFTEN = 0.05
 SAME = 1e-9
 """Share of the largest amount up to which amounts are equal."""
 MOSTLY = 0.5
-"""Share of the wrong draws above which a condition is said to hold mostly where a choice is
+"""Share of the wrong draws above which conditions are said to hold mostly where a choice is
 wrong."""
 
 
@@ -72,28 +72,43 @@ class KeptRates:
 
 
 @dataclass(frozen=True, kw_only=True)
-class WrongWhere:
-    """A plain condition on one key that tells draws in which the recommendation is not the best
-    from the others."""
+class Condition:
+    """A plain condition on one key."""
 
     key: str
     """Dotted."""
     above: bool
-    """Whether it is wrong more often above the threshold; below it otherwise."""
+    """Whether it holds above the threshold; below it otherwise."""
     threshold: float
+
+    @property
+    def side(self) -> str:
+        """In a word."""
+        return "above" if self.above else "below"
+
+
+@dataclass(frozen=True, kw_only=True)
+class WrongWhere:
+    """Plain conditions that together tell draws in which the recommendation is not the best from
+    the others."""
+
+    conditions: tuple[Condition, ...]
+    """One to three, the one that tells most first."""
     share: float
-    """Of the draws: where the condition holds."""
+    """Of the draws: where they all hold."""
     inside: float
     """In how many of these the recommendation is wrong."""
     outside: float
     """In how many of the others."""
     covers: float
-    """How many of the wrong draws the condition takes in."""
+    """How many of the wrong draws they take in."""
 
     @property
     def text(self) -> str:
         """In words."""
-        return f"{self.key} is {'above' if self.above else 'below'} {amount(self.threshold)}"
+        return " and ".join(
+            f"{one.key} is {one.side} {amount(one.threshold)}" for one in self.conditions
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +138,8 @@ class OverDraws:
     perfect_information: float | None
     """The same of knowing everything; None without an outcome."""
     wrong_where: tuple[WrongWhere, ...]
-    """The best conditions on one key, at most two; empty where none tells more than chance."""
+    """Where it is wrong, at most two such sets of conditions; empty where none tells more than
+    chance."""
 
     def __post_init__(self) -> None:
         freeze(self)
@@ -159,6 +175,8 @@ def chances(found: OverDraws, say: Words, zero: float) -> str:
         if found.without_outcome
         else ""
     )
+    if found.inadmissible:
+        lacking += f"; {found.inadmissible:,} more were no admissible case and were drawn again"
     if not there:
         return f"None of {found.draws:,} draws of what is not known exactly has an outcome."
     if found.recommended is None:
@@ -180,7 +198,20 @@ def chances(found: OverDraws, say: Words, zero: float) -> str:
             "; rates kept at those above, whatever it turns out to be, are worth less than today's"
             f" market in {share(kept.worse_share)}"
         )
-    return f"{text}{lacking}."
+    return f"{text}{lacking}.{_gain(found, say)}"
+
+
+def _gain(found: OverDraws, say: Words) -> str:
+    """The gain over today's market where most draws lie, which the gain at the case's own numbers
+    need not be."""
+    gain = found.figures.get("gain")
+    if gain is None:
+        return ""
+    low, middle, high = (gain.quantiles[at] for at in ("p5", "p50", "p95"))
+    return (
+        f" Its gain over today's market is {say.money(middle)} in the median draw, and"
+        f" {amount(low)} to {amount(high)} in nine draws of ten."
+    )
 
 
 def _when_wrong(found: OverDraws, own: PolicyOverDraws, there: int, say: Words, zero: float) -> str:

@@ -52,6 +52,9 @@ RESAMPLES = 200
 """Of the bootstrap behind them."""
 FEWEST = 8
 """Whole triples or paths from which indices are told."""
+FEW = 30
+"""Points at which a figure has to differ from what it mostly is, as a choice may at a few alone,
+for what is told of it to be reliable: a share counted at 30 points is known to about a fifth."""
 
 
 class NoFigure(ValueError):  # noqa: N818 - wrong usage, not an error of the program
@@ -125,6 +128,8 @@ class Sensitivity:
     """Every figure at the case's own numbers; None without an outcome there."""
     found: Mapping[str, Mapping[str, Found]]
     """By figure and key."""
+    varying: Mapping[str, int]
+    """By figure: at how many of the points it is not what it is most often."""
     markets: int
     """Points that were asked for."""
     inadmissible: int
@@ -185,22 +190,30 @@ def sensitivity(
     solved = standings(cases, lambda done: tell(done, len(cases)))
     best = str(solved.best[0]) or None
     at = np.flatnonzero([isinstance(one, PolicyCase) for one in told])
-    found, own = {}, {}
+    found, own, varying = {}, {}, {}
     for name in figures:
         figure = figure_of(solved, name, best)
         every = np.full(len(values), np.nan)
         every[at] = figure[1:]
         own[name] = None if np.isnan(figure[0]) else float(figure[0])
         found[name] = dict(zip(block.keys, design.told(every), strict=True))
+        varying[name] = varying_points(every)
     return Sensitivity(
         method=method,
         recommended=best,
         base=own,
         found=found,
+        varying=varying,
         markets=len(values),
         inadmissible=len(values) - len(at),
         without_outcome=int((~solved.there[1:]).sum()),
     )
+
+
+def varying_points(figure: Array) -> int:
+    """At how many points with an outcome a figure is not what it is most often."""
+    known = figure[np.isfinite(figure)]
+    return int(len(known) - max(np.unique(known, return_counts=True)[1], default=0))
 
 
 def figure_of(solved: Standings, name: str, recommended: str | None) -> Array:

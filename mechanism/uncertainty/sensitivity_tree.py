@@ -7,7 +7,7 @@ from dataclasses import asdict
 from mechanism.casefile.policy_case import PolicyCase
 from mechanism.report.plain import Tree
 from mechanism.report.provenance import command_line, provenance
-from mechanism.uncertainty.sensitivity import Found, Sensitivity, SobolIndices
+from mechanism.uncertainty.sensitivity import FEW, Found, Sensitivity, SobolIndices
 
 
 def sensitivity_tree(case: PolicyCase, found: Sensitivity, points: int) -> Tree:
@@ -33,6 +33,8 @@ def sensitivity_tree(case: PolicyCase, found: Sensitivity, points: int) -> Tree:
         "figures": {
             name: {
                 "value": found.base[name],
+                "varying": found.varying[name],
+                "reliable": None if tornado else found.varying[name] >= FEW,
                 "keys": {key: _told(one) for key, one in keys.items()},
             }
             for name, keys in found.found.items()
