@@ -20,6 +20,14 @@ settings.load_profile("pigou")
 
 
 @pytest.fixture
+def evaluated_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No command evaluates a case that was evaluated before: for tests of what is told of it."""
+    from trees import evaluate_once
+
+    monkeypatch.setattr("mechanism.analysis.evaluation.evaluate", evaluate_once)
+
+
+@pytest.fixture
 def run(capsys: pytest.CaptureFixture[str]) -> Run:
     """Run a command line in this process."""
     from cli.entry import main

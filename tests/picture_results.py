@@ -7,32 +7,22 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from mechanism.analysis.evaluation import evaluate
+from trees import evaluate
+
 from mechanism.analysis.what_if import Span, along
 from mechanism.analysis.what_if_tree import path_tree
-from mechanism.casefile.policy_case import PolicyCase, load_case, parse_tree
-from mechanism.report.evaluation_tree import comparison_rows, evaluation_tree
-from mechanism.report.results import Evaluation
+from mechanism.casefile.policy_case import load_case, parse_tree
+from mechanism.report.evaluation_tree import comparison_rows
 
 CASES = Path(__file__).resolve().parents[1] / "cases"
 Tree = dict[str, Any]
-
-
-_DONE: dict[str, Evaluation] = {}
-
-
-def evaluate_once(case: PolicyCase) -> Evaluation:
-    """The evaluation of a case, which is done once."""
-    if case.sha256 not in _DONE:
-        _DONE[case.sha256] = evaluate(case)
-    return _DONE[case.sha256]
 
 
 @cache
 def evaluated(name: str) -> Tree:
     """The result of a shipped case, as the tree that users are given."""
     case = load_case(CASES / f"{name}.yaml")
-    return evaluation_tree(evaluate_once(parse_tree({**case.resolved, "expect": {}})))
+    return evaluate(parse_tree({**case.resolved, "expect": {}}))
 
 
 def changed(tree: Tree, **blocks: Any) -> Tree:

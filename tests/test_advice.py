@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 from test_cautions import changed, shipped
+from trees import evaluate_once
 
-from mechanism.analysis.evaluation import evaluate
 from mechanism.casefile.policy_case import load_case, parse_tree
 from mechanism.ranking.recommendation import Robust, Stretch, Switch
 from mechanism.report.answer import lines, protection
@@ -37,7 +37,7 @@ def with_options(name: str, **options: Any) -> Evaluation:
 @pytest.mark.parametrize("path", sorted(CASES.glob("*.yaml"))[::3], ids=lambda path: path.stem)
 def test_seven_lines_without_codes_that_name_the_firms(path: Path) -> None:
     tree = {**load_case(path).resolved, "expect": {}, "firms": ["Alpha", "Beta"]}
-    found = evaluate(parse_tree(tree))
+    found = evaluate_once(parse_tree(tree))
     told = found.recommendation
     assert told is not None
     assert 1 <= len(told.text) <= 7

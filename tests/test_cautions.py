@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import oracle
 import pytest
+from trees import evaluate_once
 
-from mechanism.analysis.evaluation import evaluate
 from mechanism.casefile.policies import policy_of
 from mechanism.casefile.policy_case import load_case, parse_tree
 from mechanism.ranking.recommendation import Caution
@@ -47,7 +47,7 @@ LEAVING = {
 @cache
 def shipped(name: str) -> Evaluation:
     """A shipped case, evaluated."""
-    return evaluate(load_case(CASES / f"{name}.yaml"))
+    return evaluate_once(load_case(CASES / f"{name}.yaml"))
 
 
 def changed(name: str, **changes: Any) -> Evaluation:
@@ -56,7 +56,7 @@ def changed(name: str, **changes: Any) -> Evaluation:
     tree["expect"] = {}
     for block, keys in changes.items():
         tree[block] = {**tree[block], **keys}
-    return evaluate(parse_tree(tree))
+    return evaluate_once(parse_tree(tree))
 
 
 def told(found: Evaluation, policy: str) -> dict[str, Caution]:
@@ -245,7 +245,7 @@ def test_what_fixing_prices_would_add() -> None:
 
 @pytest.mark.slow
 def test_other_equilibria_of_what_is_recommended() -> None:
-    found = evaluate(parse_tree(PEAKS))
+    found = evaluate_once(parse_tree(PEAKS))
     full = found.full_information
     assert full is not None
     assert len(full.regulated.certificate.others) == 2
@@ -321,7 +321,7 @@ def test_agreements_of_members_with_private_types_in_loops() -> None:
 @pytest.mark.slow
 def test_a_firm_that_would_be_driven_out_is_named() -> None:
     tree = {**LEAVING, "firms": ["Alpha", "Beta"]}
-    found = evaluate(parse_tree(tree))
+    found = evaluate_once(parse_tree(tree))
     out = {
         key: one.certificate
         for key, one in found.regimes.items()

@@ -20,6 +20,8 @@ from cli.pages.figures import aligned, column, number, pair_column, percent, pla
 from cli.pages.page import Column, Page
 from cli.pages.words import kept
 
+pytestmark = pytest.mark.usefixtures("evaluated_once")
+
 CASE = """\
 schema_version: 1
 name: Two vendors

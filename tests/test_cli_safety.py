@@ -31,6 +31,8 @@ from market.model.case import Case
 from market.regimes import Outcomes, Regime, solve_lanes
 from market.text import visible
 
+pytestmark = pytest.mark.usefixtures("evaluated_once")
+
 INPUTS = Path(__file__).parent / "inputs"
 DESIGN = "case: c.yaml\nvary: {cost.scale: {values: [12, 14]}}\npolicies: [nash, social_optimum]\n"
 posix = pytest.mark.skipif(os.name != "posix", reason="needs a POSIX system")

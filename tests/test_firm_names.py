@@ -19,6 +19,8 @@ from market.casefile.faults import BadCase
 from mechanism.casefile.case_keys import set_at
 from mechanism.casefile.policy_case import PolicyCase, load_case, parse_tree
 
+pytestmark = pytest.mark.usefixtures("evaluated_once")
+
 CASES = Path(__file__).resolve().parents[1] / "cases"
 NAMES = ("Bärenwacht & Söhne", "Zeta")
 NUMBER = re.compile(r"\bfirm [12]\b|\b(Profit|Correction) [12]\b", re.IGNORECASE)

@@ -21,6 +21,8 @@ from typing import Any
 import pytest
 from write_frozen import Entry, entries, read, result
 
+pytestmark = pytest.mark.usefixtures("evaluated_once")
+
 TOLERANCE = 1e-10
 
 BY_ROUNDING = (

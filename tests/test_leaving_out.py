@@ -4,6 +4,8 @@ brute force."""
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,50 +38,54 @@ def fierce(**changes: Any) -> Case:
     return make_case(**{**given, **changes})
 
 
-def alone(case: Case, key: str, i: int, x: np.ndarray) -> float:
-    """The chooser's payoff at these levels with firm i alone in the market; minus infinity where
-    the other could sell beside it."""
+def alone(case: Case, key: str, i: int) -> Callable[[Sequence[float]], float]:
+    """The chooser's payoff over levels with firm i alone in the market; minus infinity where the
+    other could sell beside it. In plain numbers, as it is asked for very often."""
     one = {
-        name: np.broadcast_to(value.ravel(), 2)
+        name: np.broadcast_to(value.ravel(), 2).tolist()
         for name, value in vars(case).items()
         if isinstance(value, np.ndarray)
     }
-    s, t, j = x[:2], x[2:], 1 - i
-    n, cost = [0.0, 0.0], 0.0
-    for k in (0, 1):
-        m = 1 - k
-        leak = (
-            one["leakage_own"][k] * s[k] ** 2
-            - one["leakage_cross"][k] * s[m] ** 2
-            - one["leakage_interaction"][k] * s[k] * s[m]
-        )
-        shift = t[k] - one["rivalry"][k] * t[m] + one["demand_spillover"][k] * t[m] * s[m] - leak
-        n[k] = one["intercept"][k] + shift
-        y = one["cost_spillover"][k] * t[m] * s[m]
-        cost += one["cost_scale"][k] / 2 * t[k] ** 2 * (1 - one["max_saving"][k] * y / (1 + y))
-    b, z = one["own_slope"], one["cross_slope"][0]
-    # demand for i where j sells nothing
-    left, slope = (
-        (b[j] * n[i] + z * n[j]) / b[j],
-        (b[0] * b[1] - z**2) / b[j],
-    )
-    if left <= 0:
-        return -np.inf
-    if key in ("joint_profit", "social_optimum"):
-        if 2 * b[i] * n[j] + z * n[i] >= 0:
-            return -np.inf
-        price = left / (2 * slope) if z == 0 else min(left / (2 * slope), -n[j] / z)
-        sold = left - slope * price if price == left / (2 * slope) else n[i] - b[i] * price
-    else:
-        if n[j] >= 0:
-            return -np.inf
-        price = left / (2 * slope) if key == "price_collusion" else 0.0
-        sold = left - slope * price
-    worth = price * sold if key in ("joint_profit", "price_collusion") else _worth(n, b, z, i, sold)
-    return float(worth - cost)
+    j, b, z = 1 - i, one["own_slope"], one["cross_slope"][0]
+
+    def payoff(x: Sequence[float]) -> float:
+        s, t = x[:2], x[2:]
+        n, cost = [0.0, 0.0], 0.0
+        for k in (0, 1):
+            m = 1 - k
+            leak = (
+                one["leakage_own"][k] * s[k] ** 2
+                - one["leakage_cross"][k] * s[m] ** 2
+                - one["leakage_interaction"][k] * s[k] * s[m]
+            )
+            shift = (
+                t[k] - one["rivalry"][k] * t[m] + one["demand_spillover"][k] * t[m] * s[m] - leak
+            )
+            n[k] = one["intercept"][k] + shift
+            y = one["cost_spillover"][k] * t[m] * s[m]
+            cost += one["cost_scale"][k] / 2 * t[k] ** 2 * (1 - one["max_saving"][k] * y / (1 + y))
+        # demand for i where j sells nothing
+        left, slope = (b[j] * n[i] + z * n[j]) / b[j], (b[0] * b[1] - z**2) / b[j]
+        if left <= 0:
+            return -math.inf
+        if key in ("joint_profit", "social_optimum"):
+            if 2 * b[i] * n[j] + z * n[i] >= 0:
+                return -math.inf
+            price = left / (2 * slope) if z == 0 else min(left / (2 * slope), -n[j] / z)
+            sold = left - slope * price if price == left / (2 * slope) else n[i] - b[i] * price
+        else:
+            if n[j] >= 0:
+                return -math.inf
+            price = left / (2 * slope) if key == "price_collusion" else 0.0
+            sold = left - slope * price
+        if key in ("joint_profit", "price_collusion"):
+            return price * sold - cost
+        return _worth(n, b, z, i, sold) - cost
+
+    return payoff
 
 
-def _worth(n: list[float], b: np.ndarray, z: float, i: int, sold: float) -> float:
+def _worth(n: list[float], b: list[float], z: float, i: int, sold: float) -> float:
     """The area below inverse demand for firm i's product, the other not being sold."""
     determinant = b[0] * b[1] - z**2
     choke = (b[1 - i] * n[i] + z * n[1 - i]) / determinant
@@ -97,11 +103,15 @@ def brute_force(case: Case, key: str, i: int, top: float) -> float:
     )
     corners = rng.integers(0, 3, (4000, 2))
     tries[:, :2] = np.where(corners == 0, 0.0, np.where(corners == 1, 1.0, tries[:, :2]))
-    values = np.array([alone(case, key, i, x) for x in tries])
+    payoff = alone(case, key, i)
+    values = np.array([payoff(x) for x in tries.tolist()])
 
     def loss(x: np.ndarray) -> float:
-        inside = np.clip(x, 0, [1, 1, np.inf, np.inf])
-        return 1e6 * float(np.abs(x - inside).sum()) - max(alone(case, key, i, inside), -1e9)
+        given = x.tolist()
+        inside = [max(level, 0.0) for level in given]
+        inside[:2] = [min(share, 1.0) for share in inside[:2]]
+        outside = sum(abs(a - b) for a, b in zip(given, inside, strict=True))
+        return 1e6 * outside - max(payoff(inside), -1e9)
 
     best = -np.inf
     for start in tries[np.argsort(-values)[:6]]:
@@ -214,8 +224,10 @@ def test_money_scales_what_is_said() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("evaluated_once")
 def test_the_page_names_the_firm_and_both_amounts(run: Run, tmp_path: Any) -> None:
     tree = {
+        "name": "Fierce",
         "demand": {"intercept": 10, "own_slope": 1, "cross_slope": 0},
         "security": {
             "rivalry": 0.9,

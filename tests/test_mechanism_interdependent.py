@@ -14,7 +14,7 @@ from admissible import cases
 from command import Run
 from hypothesis import given, settings
 from scipy.optimize import linprog
-from trees import evaluate
+from trees import evaluate, evaluate_anew
 
 from market.casefile.files import BadCase, read_document
 from market.model.case import Case, levels
@@ -458,7 +458,7 @@ def test_what_staying_out_is_worth_may_not_be_known(monkeypatch: pytest.MonkeyPa
     )
     path = Path(__file__).parent / "inputs" / "one_noeq.yaml"
     tree = {**read_document(path).tree, "mechanism": {"tax_rule": "designed"}}
-    mechanism = evaluate(parse_tree(tree))["mechanism"]
+    mechanism = evaluate_anew(parse_tree(tree))["mechanism"]
     assert mechanism["reported"] is None
     assert mechanism["why_not"]["designed"]["code"] == "no_outside"
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from trees import evaluate_once
 
 from market.casefile.faults import BadCase
-from mechanism.analysis.evaluation import evaluate
 from mechanism.analysis.many import solve_many
 from mechanism.analysis.over_parameters import over_parameters
 from mechanism.analysis.overturn import Line, Met, followed, over_standards, stretches
@@ -160,7 +160,7 @@ def test_without_a_clue_brackets_are_cut_evenly() -> None:
 @pytest.mark.parametrize("seed", [0])
 def test_no_switch_over_standards_is_missed_that_a_scan_finds(seed: int) -> None:
     case = parse_tree(random_tree(seed))
-    evaluation = evaluate(case)
+    evaluation = evaluate_once(case)
     found = evaluation.recommendation
     assert found is not None
     robust, switching = over_standards(evaluation)
@@ -194,7 +194,7 @@ def test_no_switch_over_standards_is_missed_that_a_scan_finds(seed: int) -> None
 def test_whether_all_standards_agree_is_told() -> None:
     """At 25 x 25 points of the plane's edges; two firms that gain much agree everywhere."""
     case = load_case(CASES / "two_vendors.yaml")
-    robust, switching = over_standards(evaluate(case))
+    robust, switching = over_standards(evaluate_once(case))
     assert robust.winners == ("linear_subsidies",)
     assert switching == ()
     tree = deepcopy(case.resolved)
@@ -212,12 +212,12 @@ def test_whether_all_standards_agree_is_told() -> None:
                     [changed(changed(case, other, fixed), key, x) for x in np.linspace(0, top, 25)]
                 )
             )
-    assert set(over_standards(evaluate(case))[0].winners) >= met
+    assert set(over_standards(evaluate_once(case))[0].winners) >= met
 
 
 @pytest.mark.slow
 def test_no_advice_at_any_standard_is_told() -> None:
-    robust, switching = over_standards(evaluate(load_case(CASES / "ill_posed.yaml")))
+    robust, switching = over_standards(evaluate_once(load_case(CASES / "ill_posed.yaml")))
     assert robust.winners == (None,)
     assert robust.public_funds_cost == (Stretch(low=0.0, high=0.5, policy=None),)
     assert switching == ()
@@ -256,7 +256,7 @@ def markets(case: PolicyCase, key: str, values: Any) -> tuple[list[float], list[
 def nearer(case: PolicyCase, points: int) -> list[str]:
     """What a scan of every number from half to twice its own value knows better than the switches
     that are told."""
-    found = evaluate(case)
+    found = evaluate_once(case)
     assert found.recommendation is not None
     mine = found.recommendation.policy and found.recommendation.policy.key
     told, wrong = over_parameters(found), []
@@ -298,27 +298,27 @@ def test_a_parameter_beyond_which_the_planner_has_no_optimum_leaves_no_advice() 
     investment without end."""
     told = {
         (s.key, s.to): s.value
-        for s in over_parameters(evaluate(load_case(CASES / "two_vendors.yaml")))
+        for s in over_parameters(evaluate_once(load_case(CASES / "two_vendors.yaml")))
     }
     beyond = told["demand.cross_slope", None]
     tree = deepcopy(load_case(CASES / "two_vendors.yaml").resolved) | {"expect": {}}
     status = []
     for factor in (1 - 1e-4, 1 + 1e-4):
         tree["demand"]["cross_slope"] = beyond * factor
-        status.append(evaluate(parse_tree(tree)).regimes["social_optimum"].status)
+        status.append(evaluate_once(parse_tree(tree)).regimes["social_optimum"].status)
     assert status == ["corner", "unbounded"]
 
 
 @pytest.mark.slow
 def test_private_types_leave_parameters_to_paths() -> None:
-    found = evaluate(load_case(CASES / "two_types.yaml"))
+    found = evaluate_once(load_case(CASES / "two_types.yaml"))
     assert found.types is not None
     assert over_parameters(found) == ()
 
 
 @pytest.mark.slow
 def test_an_evaluation_tells_both_kinds_of_switches() -> None:
-    found = evaluate(load_case(CASES / "two_vendors.yaml"), switches=True).recommendation
+    found = evaluate_once(load_case(CASES / "two_vendors.yaml"), switches=True).recommendation
     assert found is not None
     assert found.robust is not None
     assert {switch.key for switch in found.switching} == {"demand.own_slope", "demand.cross_slope"}

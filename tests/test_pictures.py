@@ -15,6 +15,7 @@ import pytest
 from command import Run
 from picture_results import CASES, Tree, evaluated
 from read_svg import Shown
+from trees import evaluate_once
 from wild_markets import made
 
 from cli.pages.words import kept
@@ -64,11 +65,13 @@ TWO: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
 """Two results of each picture, between which it differs."""
 
 
+pytestmark = pytest.mark.usefixtures("evaluated_once")
+
+
 @pytest.fixture(autouse=True)
 def few_standards(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A small map of standards, from evaluations that are done once."""
+    """A small map of standards."""
     monkeypatch.setattr("cli.pictures.maps.STANDARDS", (3, 2))
-    monkeypatch.setattr("mechanism.analysis.evaluation.evaluate", results.evaluate_once)
 
 
 @cache
@@ -293,10 +296,10 @@ def test_a_map_of_standards_is_that_of_the_ranking_at_each() -> None:
     at = {"public_funds_cost": 0.5, "profit_weight": 0.0}
     options = {**result["case"]["mechanism"], **at}
     case = parse_tree({**result["case"], "mechanism": options, "expect": {}})
-    told = results.evaluate_once(case).recommendation
+    told = evaluate_once(case).recommendation
     assert told is not None
     assert told.policy is not None
-    own = results.evaluate_once(parse_tree({**result["case"], "expect": {}})).recommendation
+    own = evaluate_once(parse_tree({**result["case"], "expect": {}})).recommendation
     assert own is not None
     assert told.policy != own.policy
     for advice, spot in ((told, (0.5, 0.0)), (own, (0.0, 1.0))):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from command import Run
-from trees import evaluate
+from trees import evaluate_anew
 
 from cli.commands.statics import RegimeName
 from market.regimes import REGIMES
@@ -150,7 +150,7 @@ def nameless(row: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize("name", ["two_vendors", "two_types"])
 def test_a_regime_is_compared_as_soon_as_it_has_a_row(guild: str, name: str) -> None:
     """A renamed copy has the figures of what it copies, and is spoken of by its key."""
-    result = evaluate(load_case(CASES / f"{name}.yaml"))
+    result = evaluate_anew(load_case(CASES / f"{name}.yaml"))
     rows = {row["policy"]: row for row in result["comparison"]}
     assert nameless(rows[guild]) == nameless(rows["joint_profit"])
     assert {**result["regimes"][guild]} == result["regimes"]["joint_profit"]
@@ -164,7 +164,7 @@ def test_a_regime_is_compared_as_soon_as_it_has_a_row(guild: str, name: str) -> 
 @pytest.mark.slow
 def test_a_regime_without_solution_is_told_of_by_its_key(guild: str) -> None:
     tree = load_case(CASES / "two_vendors.yaml").resolved | {"expect": {}}
-    result = evaluate(parse_tree({**tree, "cost": {**tree["cost"], "scale": 0.5}}))
+    result = evaluate_anew(parse_tree({**tree, "cost": {**tree["cost"], "scale": 0.5}}))
     told = {verdict["code"]: verdict["text"] for verdict in result["verdicts"]}
     assert told[f"{guild}_unbounded"].startswith(
         "There is no figure for the regime guild (unbounded): "

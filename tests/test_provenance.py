@@ -13,6 +13,8 @@ from command import Run
 import pigou
 from mechanism.version import VERSION
 
+pytestmark = pytest.mark.usefixtures("evaluated_once")
+
 ROOT = Path(__file__).resolve().parents[1]
 CASES = ROOT / "cases"
 VENDORS = CASES / "two_vendors.yaml"

@@ -13,14 +13,16 @@ from pathlib import Path
 
 import pytest
 from command import Run
+from trees import evaluate_once
 
 from cli.pictures.table import pictures_of
 from cli.report.document import CHAPTERS, PLACES, Report, of_case, of_cases
 from cli.report.redaction import MARK, NotRedactable, band, hidden_keys, without_figures
 from cli.report.subject import Subject
-from mechanism.analysis.evaluation import evaluate
 from mechanism.casefile.policy_case import load_case, parse_tree
 from mechanism.report.results import Evaluation
+
+pytestmark = pytest.mark.usefixtures("evaluated_once")
 
 jinja2 = pytest.importorskip("jinja2")
 pytest.importorskip("matplotlib")
@@ -42,7 +44,7 @@ ODD = {
 @cache
 def found(name: str) -> Evaluation:
     """What is found at a case."""
-    return evaluate(parse_tree(ODD) if name == "odd" else load_case(CASES / f"{name}.yaml"))
+    return evaluate_once(parse_tree(ODD) if name == "odd" else load_case(CASES / f"{name}.yaml"))
 
 
 def html(report: Report, form: str = "html") -> str:

@@ -12,6 +12,8 @@ from test_provenance import CASES, COMMANDS, VENDORS
 
 from cli.results.schema import result_schema
 
+pytestmark = pytest.mark.usefixtures("evaluated_once")
+
 SCHEMA = result_schema()
 KINDS: dict[str, tuple[type, ...]] = {
     "object": (dict,),
