@@ -10,6 +10,11 @@ from pathlib import Path
 import pytest
 from command import Run
 
+from cli.pages.design import designed
+from cli.pages.page import Page
+from mechanism.analysis.designs import solve_file, solve_tree
+from mechanism.analysis.designs_tree import design_tree
+
 ROOT = Path(__file__).resolve().parents[1]
 SETTINGS = ROOT / "cases" / "settings"
 TYPED = ROOT / "cases" / "two_types.yaml"
@@ -127,3 +132,42 @@ def test_settings_are_shipped(run: Run, tmp_path: Path, monkeypatch: pytest.Monk
     assert "settings/street_lights" in run("examples", "list").out
     assert run("examples", "copy", "street_lights").code == 0
     assert run("design", "street_lights.yaml", "--quiet").code == 0
+
+
+def test_tables_that_break_can_be_read() -> None:
+    """Seven players and two states: every part of the table names its rows by their numbers."""
+    tree = json.loads(solve_file(SETTINGS / "route.yaml", {}).text)
+    tree["players"][1] |= {
+        "types": [1, 2],
+        "probabilities": None,
+        "value": {"ABEF": [-1, -2], "ACEF": [0, 0], "ABDF": [0, 0]},
+    }
+    page = designed(design_tree(solve_tree(tree, {})), Page(80), 5)
+    assert all(len(line) <= 80 for line in page.splitlines())
+    _, transfers = page.split("Net transfers (positive is received)\n")
+    parts = transfers.strip().split("\n\n")
+    assert len(parts) == 2
+    for part in parts:
+        head, _, *rows = part.splitlines()
+        assert head.startswith("No.")
+        assert [row.split()[0] for row in rows] == ["1", "2"]
+
+
+def test_rounding_is_shown_as_nothing_and_named() -> None:
+    """What the solver leaves of zero is no figure; what is more than that is one."""
+    result = design_tree(solve_file(SETTINGS / "bilateral_trade.yaml", {}))
+    assert result["rounding"] == pytest.approx(1e-8 * 0.875)
+    assert result["objective_value"] == result["expected"]["surplus"]
+    result["expected"]["payoff"] = [4.3e-9, 4.3e-8]
+    page = designed(result, Page(80), 5)
+    rows = [line.split() for line in page.splitlines() if line.startswith(("buyer", "seller"))]
+    assert [row[1] for row in rows[:2]] == ["0", "4.3000e-08"]
+    assert "Amounts up to 9e-09 are rounding and shown as 0." in " ".join(page.split())
+
+
+def test_who_forgets_needs_is_told_of_it() -> None:
+    """Links of a route that are not said to be needed are charged for what they cost the rest."""
+    tree = json.loads(solve_file(SETTINGS / "route.yaml", {}).text)
+    assert not any("needs" in text for text in solve_tree(tree, {}).verdicts)
+    tree["needs"] = {}
+    assert "say so by needs" in solve_tree(tree, {}).verdicts[-1]

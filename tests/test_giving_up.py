@@ -136,6 +136,23 @@ def test_asking_less() -> None:
     }
 
 
+@pytest.mark.parametrize(("unit", "beside"), [(1e-12, 0.0), (1e12, 0.0), (1.0, 1e10)])
+def test_prices_are_the_same_in_every_unit(unit: float, beside: float) -> None:
+    """Beside a constant that staying out is worth too, no more is known than its rounding."""
+    tree = trade()
+    for player in tree["players"]:
+        player["value"] = {
+            name: [beside + unit * v for v in values] for name, values in player["value"].items()
+        }
+        player["outside"] = beside
+    found = solve_tree(tree, {})
+    assert found.give_up is not None
+    prices = {one.groups[0]: one.amount for one in found.give_up.relaxed}
+    for name, price in {"ic": 1 / 8, "ir": 1 / 16, "budget": 1 / 8}.items():
+        assert prices[name] == pytest.approx(price * unit, rel=1e-5 if beside else 1e-9)
+    assert found.give_up.lost == pytest.approx(0, abs=1e-5 * unit)
+
+
 # --- by programs written in loops
 
 

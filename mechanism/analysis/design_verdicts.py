@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mechanism.analysis.giving_up import CONSTRAINTS, given_up
 from mechanism.design.checks import Check, JointLie
 from mechanism.design.setting_file import DesignOptions
@@ -160,14 +162,15 @@ def _by_formula(result: DesignResult, mechanism: DirectMechanism) -> list[str]:
         )
     )
     if options.participation != "none":
-        text.append(
-            _holds(
-                achieved.ir[options.timing],
-                "Everybody joins",
-                "Not everybody joins",
-                options.timing,
+        joins = achieved.ir[options.timing]
+        text.append(_holds(joins, "Everybody joins", "Not everybody joins", options.timing))
+        needed = result.environment.needed
+        if joins.status == "violated" and result.rule.without_player and not np.any(needed):
+            text.append(
+                "Alternatives are taken to be there without any player. Where one is not, as"
+                " without who carries it out, say so by needs: a provider then receives what the"
+                " others would lack without it."
             )
-        )
     return text
 
 

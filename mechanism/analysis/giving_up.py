@@ -33,9 +33,9 @@ Amount = Callable[[float], str]
 
 
 def given_up(found: GiveUp | None, options: DesignOptions, amount: Amount) -> list[str]:
-    """What would do if it were given up; nothing where that is not known."""
+    """What would do if it were given up."""
     if found is None:
-        return []
+        return ["What could be given up instead is not solved for here."]
     enough = [_price(one, options, amount) for one in found.relaxed if one.suffices]
     alone = any(one.suffices and len(one.groups) == 1 for one in found.relaxed)
     said = []
