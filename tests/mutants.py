@@ -642,7 +642,7 @@ MUTANTS = (
         name="who joins where nobody is",
         file="mechanism/design/program.py",
         old="asked = asked[environment.occurs.ravel()[view.states(asked)]]",
-        new="",
+        new="pass",
         killers=(f"{DEPENDENT}::test_nobody_joins_in_a_state_that_never_occurs",),
     ),
     Mutant(
@@ -665,6 +665,13 @@ MUTANTS = (
         old="np.broadcast_to(total, s.shape)[s.occurs].max()",
         new="np.max(total)",
         killers=(f"{DEPENDENT}::test_the_worst_state_is_one_that_can_occur",),
+    ),
+    Mutant(
+        name="who is summed up",
+        file="mechanism/design/sums.py",
+        old="for j in environment.others(player):",
+        new="for j in range(len(environment.players) - 1):",
+        killers=("tests/test_setting_sums.py::test_sums_come_to_what_states_come_to",),
     ),
     Mutant(
         name="what ties, in the file's unit",

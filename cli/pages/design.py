@@ -79,7 +79,8 @@ def designed(result: Tree, page: Page, digits: int) -> str:
             ),
         ]
     )
-    _transfers(result, page, digits)
+    if result["transfers"] is not None:
+        _transfers(result, page, digits)
     if result["levels"] is not None:
         _levels(result["levels"], names, page, digits)
     if result["binding"]:

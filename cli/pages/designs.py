@@ -37,7 +37,7 @@ def side_by_side(rows: Sequence[Tree], page: Page, digits: int) -> str:
         key: value for key, value in asked[0].items() if all(one[key] == value for one in asked)
     }
     page.heading("Designs compared")
-    told = ", ".join(f"{key} {value}" for key, value in common.items())
+    told = ", ".join(f"{key} {value}" for key, value in common.items() if value is not None)
     page.sentence(f"Asked of all: {told}.")
     units = {units_of(row["input"]).get("money") for row in rows}
     unit = units.pop() if len(units) == 1 else None

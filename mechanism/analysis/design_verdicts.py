@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mechanism.analysis.giving_up import CONSTRAINTS, given_up
 from mechanism.design.checks import Check, JointLie
+from mechanism.design.environment import Achieved
 from mechanism.design.setting_file import DesignOptions
 from mechanism.design.solve import Contradiction, DirectMechanism, OptimalityBound
 from mechanism.scheme.rule_results import Continuum
@@ -144,15 +146,23 @@ def _beside(bound: OptimalityBound) -> str:
     return f"{among} none that do better were found; by more than {bound.gap:.4g} none can."
 
 
+def _worst(result: DesignResult, achieved: Achieved) -> str:
+    worst = achieved.worst
+    if worst is None:
+        return ""
+    pays = f"the public pays {result.amount(worst)}"
+    return f"; in the worst state {pays if worst >= 0 else f'it brings {result.amount(-worst)}'}"
+
+
 def _by_formula(result: DesignResult, mechanism: DirectMechanism) -> list[str]:
     options, achieved = result.options, mechanism.achieved
-    worst = achieved.worst
-    then = (
-        f"the public pays {result.amount(worst)}"
-        if worst >= 0
-        else f"it brings {result.amount(-worst)}"
-    )
-    text = [f"The rule {options.tax_rule} {_money(result, mechanism)}; in the worst state {then}."]
+    text = [f"The rule {options.tax_rule} {_money(result, mechanism)}{_worst(result, achieved)}."]
+    if not result.listed:
+        count = prod(result.environment.shape)
+        text.append(
+            f"There are {count:.6g} states, too many to list: all is worked out from the sums of"
+            " the others' values."
+        )
     text.append(
         _holds(
             achieved.ic[options.incentive],

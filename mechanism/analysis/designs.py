@@ -35,6 +35,7 @@ from mechanism.design.setting_file import (
     is_setting,
     nothing_without,
     parse_setting,
+    sums_do,
     too_large,
     transfers_by_type,
 )
@@ -45,6 +46,7 @@ from mechanism.design.solve import (
 )
 from mechanism.design.solve import design as best_mechanism
 from mechanism.design.states import own_first
+from mechanism.design.sums import TooManySumsError, achieved_by_sums
 from mechanism.scheme.continuum import between
 from mechanism.scheme.designed import asked
 from mechanism.scheme.generation import generate
@@ -113,6 +115,8 @@ class DesignResult:
     it is not searched."""
     unit: str | None = None
     """What money is counted in; None where the file does not say."""
+    listed: bool = True
+    """Whether states are listed; where there are too many, expectations are all there is."""
     give_up: GiveUp | None = None
     """What could be given up; None where something does what is asked, or levels are sought."""
 
@@ -153,6 +157,8 @@ class DesignResult:
 
     def lost_by(self, mechanism: DirectMechanism) -> float:
         """The same under another mechanism in the same setting."""
+        if not self.listed:  # then by a formula, at the efficient alternatives
+            return 0.0
         best, plan = self.benchmark.centred, mechanism.plan.centred
         return float(self.environment.expect(best.welfare - plan.welfare).item())
 
@@ -218,7 +224,10 @@ def _solved(
         if why := nothing_without(environment, options.tax_rule):
             raise DesignError(f"needs {why}")
         sizes, count = list(environment.shape), len(environment.alternatives)
-        if why := too_large(sizes, count, options, dependent=environment.joint is not None):
+        dependent = environment.joint is not None
+        if why := too_large(sizes, count, options, dependent=dependent):
+            if sums_do(options, dependent=dependent, private=environment.private_values):
+                return replace(_by_sums(environment, options, problem.text), unit=problem.unit)
             raise DesignError(f"the players {why}")
         result = _result(problem.environment, None, options, options.participation, problem.text)
         return replace(_beside_lotteries(_giving_up(result)), unit=problem.unit)
@@ -426,6 +435,29 @@ def _sensible(players: int, options: DesignOptions) -> None:
     ):
         if why is not None:
             raise DesignError(why.text)
+
+
+def _by_sums(environment: Environment, options: DesignOptions, text: str) -> DesignResult:
+    """What a rule with a formula achieves where there are too many states to list."""
+    try:
+        achieved = achieved_by_sums(environment, options)
+    except TooManySumsError as error:
+        raise DesignError(str(error)) from None
+    unlisted = AllocationRule(environment)
+    return DesignResult(
+        text=text,
+        options=options,
+        participation=options.participation,
+        environment=environment,
+        found=Design(
+            status="optimal",
+            mechanism=DirectMechanism(plan=unlisted, transfers=(), achieved=achieved),
+        ),
+        benchmark=unlisted,
+        efficient_surplus=achieved.surplus,
+        least_outlay=None,
+        listed=False,
+    )
 
 
 def _result(

@@ -39,7 +39,8 @@ def design_tree(result: DesignResult) -> Tree:
         "probabilities": [p.tolist() for p in environment.probabilities],
         "joint": None if environment.joint is None else environment.joint.ravel().tolist(),
         "states": [
-            list(environment.state(index)) for index in range(int(np.prod(environment.shape)))
+            list(environment.state(index))
+            for index in range(int(np.prod(environment.shape)) if result.listed else 0)
         ],
         "payoff_range": environment.range,
         "rounding": result.rounding,
@@ -139,8 +140,10 @@ def _mechanism_tree(result: DesignResult, mechanism: DirectMechanism | None) -> 
         "allocation": [
             {environment.alternatives[a]: float(state[a]) for a in np.flatnonzero(state > DRAWN)}
             for state in plan.shares()
-        ],
-        "transfers": [t.ravel().tolist() for t in mechanism.transfers],
+        ]
+        if result.listed
+        else None,
+        "transfers": [t.ravel().tolist() for t in mechanism.transfers] if result.listed else None,
         "expected": {
             "surplus": achieved.surplus,
             "payoff": list(achieved.payoff),

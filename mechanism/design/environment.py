@@ -10,7 +10,7 @@ alternative and its net transfer (positive is received).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from types import MappingProxyType
@@ -151,10 +151,9 @@ class Environment:
         first types. Taken off its values and outside options it changes no incentive, no
         participation and no order of alternatives. Where types are dependent it is what its first
         type's is to all: what others may expect of a type given one's own does not move."""
-        every = (np.broadcast_to(worth, self.shape) for worth in self.outside)
         own = tuple(
-            np.moveaxis(worth, i, 0).reshape(self.shape[i], -1)[:, 0]
-            for i, worth in enumerate(every)
+            np.broadcast_to(np.moveaxis(worth, i, -1)[(0,) * (worth.ndim - 1)], self.shape[i])
+            for i, worth in enumerate(self.outside)
         )
         if self.joint is None:
             return own
@@ -269,7 +268,8 @@ class AllocationRule:
     chosen: NDArray[np.intp] | None = None
     """(*shape): the alternative in each state."""
     lottery: Array | None = None
-    """(*shape, A): the probability of each alternative, where there is no one chosen for sure."""
+    """(*shape, A): the probability of each alternative, where there is no one chosen for sure. Both
+    None: there are too many states to list."""
 
     def __post_init__(self) -> None:
         freeze(self)
@@ -419,8 +419,9 @@ class Achieved:
     """Expected payoff per player."""
     outlay: float
     """What the public pays in expectation."""
-    worst: float
-    """What it pays in the state that can occur in which it pays most."""
+    worst: float | None
+    """What it pays in the state that can occur in which it pays most; None where states are not
+    listed."""
     ic: Mapping[Incentive, Check]
     """Truth-telling in both strengths."""
     ir: Mapping[Timing, Check]
@@ -450,9 +451,18 @@ def achieved(plan: AllocationRule, transfers: tuple[Array, ...]) -> Achieved:
         outlay=float(s.expect(total).item()),
         worst=float(np.broadcast_to(total, s.shape)[s.occurs].max()),
         ic=MappingProxyType(
-            {strength: _truth(plan, transfers, strength, scale) for strength in INCENTIVES}
+            {
+                strength: truth_check(
+                    s,
+                    [misreport_gains(plan, transfers, i, strength) for i in range(len(s.players))],
+                    scale,
+                )
+                for strength in INCENTIVES
+            }
         ),
-        ir=MappingProxyType({timing: _joining(s, spare, timing, scale) for timing in TIMINGS}),
+        ir=MappingProxyType(
+            {timing: joining_check(s, _slack(s, spare, timing), scale) for timing in TIMINGS}
+        ),
         collusion=_together(plan, transfers, scale),
         rents=tuple(read_only(s.interim(i, left)) for i, left in enumerate(spare)),
     )
@@ -485,26 +495,24 @@ def _together(plan: AllocationRule, transfers: tuple[Array, ...], scale: float) 
     )
 
 
-def _truth(
-    plan: AllocationRule, transfers: tuple[Array, ...], incentive: Incentive, scale: float
-) -> Check:
-    s = plan.environment
-    found = [misreport_gains(plan, transfers, i, incentive) for i in range(len(s.players))]
-    player = first_largest(np.array([gain.max() for gain in found]), scale)[0]
-    kind, told = first_largest(found[player], scale)
+def truth_check(s: Environment, gains: Sequence[Array], scale: float) -> Check:
+    """Truth-telling, from what every player's types gain by each report, (K_i, K_i) per player."""
+    player = first_largest(np.array([gain.max() for gain in gains]), scale)[0]
+    kind, told = first_largest(gains[player], scale)
     types = s.types[player]
     return gain_check(
         Lie(
             player=player,
             type=types[kind],
             report=types[told],
-            gain=float(found[player].max()),
+            gain=float(gains[player].max()),
         ),
         scale,
     )
 
 
-def _joining(s: Environment, spare: tuple[Array, ...], timing: Timing, scale: float) -> Check:
+def _slack(s: Environment, spare: tuple[Array, ...], timing: Timing) -> list[Array]:
+    """(K_i,) per player: what joining leaves to a type, in expectation or at the least."""
     slack = []
     for i, over in enumerate(spare):
         left = np.broadcast_to(over, s.shape)
@@ -515,6 +523,11 @@ def _joining(s: Environment, spare: tuple[Array, ...], timing: Timing, scale: fl
             .reshape(len(s.types[i]), -1)
             .min(1)
         )
+    return slack
+
+
+def joining_check(s: Environment, slack: Sequence[Array], scale: float) -> Check:
+    """Participation, from what joining leaves to every type, (K_i,) per player."""
     player = first_largest(np.array([-part.min() for part in slack]), scale)[0]
     (kind,) = first_largest(-slack[player], scale)
     return slack_check(

@@ -57,6 +57,8 @@ class TaxRule:
     """Whether the market has it."""
     without_player: bool = False
     """Whether it compares with what the others could get without the player."""
+    balanced: bool = False
+    """Whether the budget balances in every state."""
     least_players: int = 1
     """How many players it needs."""
     if_dependent: str | None = None
@@ -201,6 +203,7 @@ TAX_RULES = {
             formula=_agv,
             between=_expected,
             truth="bayesian",
+            balanced=True,
             least_players=2,
             if_dependent=(
                 "what a report lets a type expect depends on its own beliefs, so that truth need be"

@@ -222,7 +222,16 @@ def too_large(
             most.append(MOST_JOINT[options.allocation])
     if states <= min(most):
         return None
-    return f"{have}; at most {min(most):,} are taken here, so take fewer players or types"
+    return (
+        f"{have}; at most {min(most):,} are taken here, so take fewer players or types, or a"
+        " tax_rule with a formula, for which sums of private values do"
+    )
+
+
+def sums_do(options: DesignOptions, *, dependent: bool, private: bool) -> bool:
+    """Whether what is asked can be told without a list of states: of rules with a formula, where
+    types are independent and values private."""
+    return not TAX_RULES[options.tax_rule].designed and private and not dependent
 
 
 class MoneyUnit(Block):
@@ -400,7 +409,13 @@ Breach = tuple[tuple[Any, ...], str]
 def _breaches(file: SettingFile) -> Iterator[Breach]:
     sizes = [len(player.types) for player in file.players]
     dependent = file.joint is not None
-    if message := too_large(sizes, len(file.alternatives), file.mechanism, dependent=dependent):
+    tables = (table for player in file.players for table in player.value.values())
+    private = not any(isinstance(entry, tuple) for table in tables for entry in table)
+    too_many = too_large(sizes, len(file.alternatives), file.mechanism, dependent=dependent)
+    summed = len(sizes) <= MOST_PLAYERS and sums_do(
+        file.mechanism, dependent=dependent, private=private
+    )
+    if (message := too_many) and not summed:
         yield ("players",), message
     if len(set(file.alternatives)) < len(file.alternatives):
         yield ("alternatives",), "lists an alternative twice"

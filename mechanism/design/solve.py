@@ -350,7 +350,7 @@ def _attained(program: Program, found: Achieved, value: float) -> float:
         return found.outlay
     if options.objective == "max_surplus":
         return found.surplus - options.public_funds_cost * max(found.outlay, 0.0)
-    if options.objective == "min_worst_deficit":
+    if options.objective == "min_worst_deficit" and found.worst is not None:
         return found.worst
     return objective_value(program, value)
 
