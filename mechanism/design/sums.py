@@ -25,7 +25,7 @@ from mechanism.design.environment import (
 )
 from mechanism.design.rules import TAX_RULES
 from mechanism.design.setting_file import MOST_ENTRIES, DesignOptions
-from mechanism.design.states import INCENTIVES, Array, Timing
+from mechanism.design.states import INCENTIVES, Array, Incentive
 from mechanism.frozen import read_only
 
 GRAIN = 1e-11
@@ -86,9 +86,8 @@ def achieved_by_sums(environment: Environment, options: DesignOptions) -> Achiev
         TooManySumsError: Values add up to too many different sums.
     """
     balanced = TAX_RULES[options.tax_rule].balanced
-    payoff, rents, earned, outlay = [], [], [], 0.0
-    lies: dict[str, list[Array]] = {strength: [] for strength in INCENTIVES}
-    spare: dict[Timing, list[Array]] = {"interim": [], "ex_post": []}
+    payoff, earned, interim, least, outlay = [], [], [], [], 0.0
+    lies: dict[Incentive, list[Array]] = {strength: [] for strength in INCENTIVES}
     for i in range(len(environment.players)):
         here = beside_others(environment, i)
         plan = efficient(here)
@@ -99,24 +98,25 @@ def achieved_by_sums(environment: Environment, options: DesignOptions) -> Achiev
         left = gets - here.outside[0]
         for strength in INCENTIVES:
             lies[strength].append(misreport_gains(plan, transfers, 0, strength))
-        spare["interim"].append(here.interim(0, left))
-        spare["ex_post"].append(np.broadcast_to(left, here.shape).min(1))
+        interim.append(here.interim(0, left))
+        least.append(np.broadcast_to(left, here.shape).min(1))
         earned.append(gets)
-        rents.append(read_only(spare["interim"][-1]))
         payoff.append(float(here.expect(gets).item()))
         outlay += float(here.expect(np.broadcast_to(transfers[0], here.shape)).item())
         surplus = float(here.expect(plan.welfare).item())
     scale = payoff_range(*earned)
-    joins = {timing: joining_check(environment, slack, scale) for timing, slack in spare.items()}
+    always = NOT_ESTABLISHED if balanced else joining_check(environment, least, scale)
     return Achieved(
         surplus=surplus,
         payoff=tuple(payoff),
         outlay=0.0 if balanced else outlay,
         worst=0.0 if balanced else None,
         ic=MappingProxyType(
-            {strength: truth_check(environment, lies[strength], scale) for strength in INCENTIVES}
+            {strength: truth_check(environment, gains, scale) for strength, gains in lies.items()}
         ),
-        ir=MappingProxyType(joins | ({"ex_post": NOT_ESTABLISHED} if balanced else {})),
+        ir=MappingProxyType(
+            {"interim": joining_check(environment, interim, scale), "ex_post": always}
+        ),
         collusion=NOT_ESTABLISHED,
-        rents=tuple(rents),
+        rents=tuple(map(read_only, interim)),
     )
