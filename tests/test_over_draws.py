@@ -211,9 +211,10 @@ FOUND = OverDraws(
     [
         (
             {},
-            "Over what is not known exactly it is right in 87% of 1,000 draws; when wrong, mostly"
-            " where demand.cross_slope is above 1.1 (in 50% of draws there, in 4% elsewhere);"
-            " regret at most 3.2 EUR; 24 of 1,024 draws have no outcome and do not count.",
+            "Over what is not known exactly plain subsidies at the rates of each draw are right in"
+            " 87% of 1,000 draws; when wrong, mostly where demand.cross_slope is above 1.1 (in 50%"
+            " of draws there, in 4% elsewhere); regret at most 3.2 EUR. 24 of 1,024 draws have no"
+            " outcome and do not count.",
         ),
         (
             {
@@ -221,18 +222,20 @@ FOUND = OverDraws(
                 "wrong_where": (),
                 "without_outcome": 0,
             },
-            "Over what is not known exactly it is right in 87% of 1,024 draws; what would be"
-            " preferred to it there asks or costs less and is worth no more.",
+            "Over what is not known exactly plain subsidies at the rates of each draw are right in"
+            " 87% of 1,024 draws. What is preferred in the others asks or costs less and is worth"
+            " no more.",
         ),
         (
             {"policies": (replace(ROW, best_share=1.0),), "without_outcome": 0},
-            "It is right in all of 1,024 draws of what is not known exactly.",
+            "Plain subsidies at the rates of each draw are right in all of 1,024 draws of what is"
+            " not known exactly.",
         ),
         (
             {"policies": (replace(ROW, best_share=1.0),), "kept_rates": KEPT},
-            "It is right in all of 1,000 draws of what is not known exactly; rates kept at those"
-            " above, whatever it turns out to be, are worth less than today's market in 12%; 24 of"
-            " 1,024 draws have no outcome and do not count.",
+            "Plain subsidies at the rates of each draw are right in all of 1,000 draws of what is"
+            " not known exactly. The rates above, kept whatever it turns out to be, are worth less"
+            " than today's market in 12%. 24 of 1,024 draws have no outcome and do not count.",
         ),
         (
             {
@@ -240,7 +243,8 @@ FOUND = OverDraws(
                 "kept_rates": replace(KEPT, worse_share=0.04),
                 "without_outcome": 0,
             },
-            "It is right in all of 1,024 draws of what is not known exactly.",
+            "Plain subsidies at the rates of each draw are right in all of 1,024 draws of what is"
+            " not known exactly.",
         ),
         (
             {"recommended": None, "without_outcome": 0},
@@ -254,8 +258,9 @@ FOUND = OverDraws(
                 "without_outcome": 0,
                 "inadmissible": 12,
             },
-            "It is right in all of 1,024 draws of what is not known exactly; 12 more were no"
-            " admissible case and were drawn again. Its gain over today's market is 3 EUR in the"
+            "Plain subsidies at the rates of each draw are right in all of 1,024 draws of what is"
+            " not known exactly. 12 more were no"
+            " admissible case and were drawn again. The gain over today's market is 3 EUR in the"
             " median draw, and 1 to 9 in nine draws of ten.",
         ),
         (
@@ -324,8 +329,8 @@ def test_the_answer_says_how_sure_it_is(result: dict[str, Any]) -> None:
     text = result["recommendation"]["text"]
     assert len(text) <= 7
     best = result["uncertainty"]["policies"]["linear_subsidies"]["best_share"]
-    (said,) = (line for line in text if f"it is right in {best:.0%} of 64 draws" in line)
-    assert "when wrong, mostly where security.rivalry is above" in said
+    (said,) = (line for line in text if f"are right in {best:.0%} of 64 draws" in line)
+    assert "in the others, mostly where security.rivalry is above" in said
     assert "uncertainty_not_used" not in {one["code"] for one in result["warnings"]}
 
 

@@ -98,7 +98,9 @@ def _how_sure(found: Tree | None) -> list[str]:
         return []
     there = found["draws"] - found["without_outcome"]
     often = share(found["policies"][found["recommended"]]["best_share"])
-    return [f"It is right in {often} of {there:,} draws of what is not known exactly."]
+    return [
+        f"This kind of policy is right in {often} of {there:,} draws of what is not known exactly."
+    ]
 
 
 def flat_rows(results: Sequence[Tree]) -> list[Tree]:

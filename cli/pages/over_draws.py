@@ -179,11 +179,23 @@ def _worth_knowing(found: Tree, scale: Scale) -> list[str]:
     everything, worths = found["perfect_information"], found["value_of_information"]
     if everything is None:
         return []
+    kept = found["kept_rates"]
+    rates = (
+        ""
+        if kept is None or kept["regret_mean"] <= scale.zero
+        else (
+            " To know all of it before rates are set for good would add"
+            f" {scale.amount(kept['regret_mean'])}."
+        )
+    )
     if everything <= scale.zero:
-        return ["To know any of it before choosing would add nothing to the mean value."]
+        return [
+            "To know any of it before a kind of policy is chosen would add nothing to the mean"
+            f" value.{rates}"
+        ]
     told = sorted(worths.items(), key=lambda item: -item[1])
     some = [f"{key} {scale.amount(worth)}" for key, worth in told[:KEYS] if worth > scale.zero]
     return [
-        "What knowing it before choosing would add to the mean value:"
-        f" {', '.join([*some, f'everything {scale.amount(everything)}'])}."
+        "What knowing it before a kind of policy is chosen would add to the mean value:"
+        f" {', '.join([*some, f'everything {scale.amount(everything)}'])}.{rates}"
     ]

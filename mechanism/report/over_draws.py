@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from market.text import capitalised
 from mechanism.casefile.policies import policy_of
 from mechanism.frozen import freeze
 from mechanism.report.words import Words, amount
@@ -170,13 +171,6 @@ class OverDraws:
 def chances(found: OverDraws, say: Words, zero: float) -> str:
     """How sure the recommendation is, in one sentence; amounts up to `zero` are none."""
     there = found.draws - found.without_outcome
-    lacking = (
-        f"; {found.without_outcome:,} of {found.draws:,} draws have no outcome and do not count"
-        if found.without_outcome
-        else ""
-    )
-    if found.inadmissible:
-        lacking += f"; {found.inadmissible:,} more were no admissible case and were drawn again"
     if not there:
         return f"None of {found.draws:,} draws of what is not known exactly has an outcome."
     if found.recommended is None:
@@ -184,21 +178,33 @@ def chances(found: OverDraws, say: Words, zero: float) -> str:
         often = "all" if most.best_share == 1 else share(most.best_share)
         return (
             "Over what is not known exactly, what is best most often is"
-            f" {policy_of(most.policy).phrase}, in {often} of {there:,} draws{lacking}."
+            f" {policy_of(most.policy).phrase}, in {often} of {there:,} draws.{_uncounted(found)}"
         )
     own = found.of(found.recommended)
     text = (
-        f"It is right in all of {there:,} draws of what is not known exactly"
+        f"{capitalised(_subject(own))} right in all of {there:,} draws of what is not known exactly"
         if own.best_share == 1
         else _when_wrong(found, own, there, say, zero)
     )
     kept = found.kept_rates
     if kept is not None and found.recommended == RATES and kept.worse_share >= OFTEN:
         text += (
-            "; rates kept at those above, whatever it turns out to be, are worth less than today's"
+            ". The rates above, kept whatever it turns out to be, are worth less than today's"
             f" market in {share(kept.worse_share)}"
         )
-    return f"{text}{lacking}.{_gain(found, say)}"
+    return f"{text}.{_uncounted(found)}{_gain(found, say)}"
+
+
+def _uncounted(found: OverDraws) -> str:
+    """Draws that do not count."""
+    parts = []
+    if found.without_outcome:
+        parts.append(
+            f"{found.without_outcome:,} of {found.draws:,} draws have no outcome and do not count"
+        )
+    if found.inadmissible:
+        parts.append(f"{found.inadmissible:,} more were no admissible case and were drawn again")
+    return f" {'; '.join(parts)}." if parts else ""
 
 
 def _gain(found: OverDraws, say: Words) -> str:
@@ -209,30 +215,37 @@ def _gain(found: OverDraws, say: Words) -> str:
         return ""
     low, middle, high = (gain.quantiles[at] for at in ("p5", "p50", "p95"))
     return (
-        f" Its gain over today's market is {say.money(middle)} in the median draw, and"
+        f" The gain over today's market is {say.money(middle)} in the median draw, and"
         f" {amount(low)} to {amount(high)} in nine draws of ten."
     )
 
 
 def _when_wrong(found: OverDraws, own: PolicyOverDraws, there: int, say: Words, zero: float) -> str:
-    """How often a recommendation is right that is not always, where it is wrong, and the most that
+    """How often a recommendation is right that is not always, where it is not, and the most that
     costs."""
     text = (
-        f"Over what is not known exactly it is right in {share(own.best_share)} of {there:,} draws"
+        f"Over what is not known exactly {_subject(own)} right in {share(own.best_share)} of"
+        f" {there:,} draws"
     )
+    where, most_lost = "", own.regret_max or 0.0
     if found.wrong_where:
         first = found.wrong_where[0]
         often = "mostly" if first.covers > MOSTLY else "most often"
-        text += (
-            f"; when wrong, {often} where {first.text} (in {share(first.inside)} of draws there, in"
+        where = (
+            f", {often} where {first.text} (in {share(first.inside)} of draws there, in"
             f" {share(first.outside)} elsewhere)"
         )
-    most_lost = own.regret_max or 0.0
-    return text + (
-        f"; regret at most {say.money(most_lost)}"
-        if most_lost > zero
-        else "; what would be preferred to it there asks or costs less and is worth no more"
-    )
+    if most_lost <= zero:
+        return (
+            f"{text}. What is preferred in the others{where}{',' if where else ''} asks or costs"
+            " less and is worth no more"
+        )
+    return f"{text}{'; when wrong' if where else ''}{where}; regret at most {say.money(most_lost)}"
+
+
+def _subject(own: PolicyOverDraws) -> str:
+    """What is right or wrong: subsidies have the rates of each draw, not those of the answer."""
+    return "plain subsidies at the rates of each draw are" if own.policy == RATES else "it is"
 
 
 def share(value: float) -> str:
