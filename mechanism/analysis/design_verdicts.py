@@ -174,14 +174,22 @@ def _by_formula(result: DesignResult, mechanism: DirectMechanism) -> list[str]:
     if options.participation != "none":
         joins = achieved.ir[options.timing]
         text.append(_holds(joins, "Everybody joins", "Not everybody joins", options.timing))
-        needed = result.environment.needed
-        if joins.status == "violated" and result.rule.without_player and not np.any(needed):
+        if result.rule.without_player and _charges_providers(result, mechanism):
             text.append(
-                "Alternatives are taken to be there without any player. Where one is not, as"
-                " without who carries it out, say so by needs: a provider then receives what the"
-                " others would lack without it."
+                "Players to whom alternatives are but costs are charged. Where an alternative is"
+                " not there without who carries it out, say so by needs: a provider then receives"
+                " what the others would lack without it."
             )
     return text
+
+
+def _charges_providers(result: DesignResult, mechanism: DirectMechanism) -> bool:
+    """Whether somebody pays for whom alternatives are but costs, none being said to need it."""
+    values, needed = result.environment.values, result.environment.needed
+    return not np.any(needed) and any(
+        (value <= 0).all() and (value < 0).any() and paid.min() < -result.rounding
+        for value, paid in zip(values, mechanism.transfers, strict=True)
+    )
 
 
 def _holds(check: Check, yes: str, no: str, form: str) -> str:
