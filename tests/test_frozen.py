@@ -39,11 +39,11 @@ BY_ROUNDING = (
         r"design two_types --allocation second_best .*: (objective_value|payoff_range"
         r"|(allocation|binding|bound|checks|expected|levels|rents|transfers)(\.|\[).*)"
     ),
-    # the best rates under a dear unit lie where value is flat: they are found to a
-    # hundred-millionth
+    # the best rates lie where value is flat: they are found to a hundred-millionth
     (
-        r"evaluate second_best:"
-        r" (comparison\.linear_subsidies|mechanism\.linear_subsidies\.under_types)\..*"
+        r"evaluate (second_best|private_large_and_small):"
+        r" ((comparison\.linear_subsidies|mechanism\.linear_subsidies\.under_types)\..*"
+        r"|recommendation\.(flat_payments\[.\]|cautions\[\d+\]\.amount))"
     ),
     (
         r"evaluate private_large_and_small:"

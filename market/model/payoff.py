@@ -119,12 +119,12 @@ class Payoff:
             hessian[2 + i, 2 + i] -= f_tt
             hessian[j, 2 + i] -= f_ty * t[j]
             hessian[2, 3] -= f_ty * s[j]
-        gradient = np.moveaxis(gradient, 0, -1)
+        gradient = gradient.transpose(*range(1, gradient.ndim), 0)
         if hessian is None:
             return value, gradient, None
         for v, w in PAIRS:
             hessian[w, v] = hessian[v, w]
-        return value, gradient, np.moveaxis(hessian, (0, 1), (-2, -1))
+        return value, gradient, hessian.transpose(*range(2, hessian.ndim), 0, 1)
 
     def _bent(
         self,

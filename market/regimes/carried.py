@@ -129,4 +129,4 @@ def _lanes(a: Array) -> Array:
 
 
 def _over_pairs(x: Array, shape: tuple[int, ...]) -> Array:
-    return np.moveaxis(x.T.reshape(4, *shape), 0, -1)
+    return x.T.reshape(4, *shape).transpose(1, 2, 0)

@@ -47,7 +47,7 @@ def _solve_definite(matrix: Array, vector: Array) -> tuple[Array, NDArray[np.boo
     pivots are positive."""
     n = matrix.shape[-1]
     # lanes last: every entry is one contiguous run
-    work = np.moveaxis(matrix, 0, -1).copy(order="C")
+    work = matrix.transpose(1, 2, 0).copy(order="C")
     right = vector.T.copy(order="C")
     floor = 1e-14 * np.abs(work[np.arange(n), np.arange(n)]).max(0)
     definite = np.ones(len(matrix), bool)
@@ -76,34 +76,35 @@ def definite_step(
     return _solve_definite(-hessian, gradient)
 
 
-def solve_general(matrix: Array, vector: Array) -> Array:
-    """Solve square systems (L, n, n) x = (L, n); the least-norm answer where one is singular.
+def solve_general(matrix: Array, right: Array) -> Array:
+    """Solve square systems (L, n, n) x = (L, n) or (L, n, m); the least-norm answer where one is
+    singular.
 
     Systems in extended precision are solved in double precision and refined with residuals in their
     own.
     """
     double = np.ascontiguousarray(matrix, float)
+    columns = right if right.ndim == matrix.ndim else right[..., None]
 
     def solve(right: Array) -> Array:
-        right = np.asarray(right, float)[..., None]
+        right = np.asarray(right, float)
         try:
-            return np.asarray(np.linalg.solve(double, right)[..., 0])
+            return np.asarray(np.linalg.solve(double, right))
         except np.linalg.LinAlgError:
-            out = np.full(right.shape[:-1], np.nan)
+            out = np.full(right.shape, np.nan)
             for lane in np.ndindex(
-                out.shape[:-1]
+                out.shape[:-2]
             ):  # each by itself: a singular system is no other's matter
                 if np.isfinite(double[lane]).all():
-                    out[lane] = np.linalg.lstsq(double[lane], right[lane][:, 0], rcond=None)[0]
+                    out[lane] = np.linalg.lstsq(double[lane], right[lane], rcond=None)[0]
             return out
 
-    x = solve(vector)
-    if matrix.dtype == float:
-        return x
-    x = x.astype(matrix.dtype)
-    for _ in range(3):
-        x = x + solve(vector - (matrix * x[..., None, :]).sum(-1))
-    return x
+    x = solve(columns)
+    if matrix.dtype != float:
+        x = x.astype(matrix.dtype)
+        for _ in range(3):
+            x = x + solve(columns - matrix @ x)
+    return x.reshape(right.shape)
 
 
 def implicit_slope(second: Array, cross: Array, held: NDArray[np.bool_]) -> Array:
@@ -114,6 +115,4 @@ def implicit_slope(second: Array, cross: Array, held: NDArray[np.bool_]) -> Arra
     matrix = np.where(free[:, :, None] & free[:, None, :], second, 0.0)
     matrix[:, np.arange(n), np.arange(n)] += held
     right = np.where(free[:, :, None], cross, 0.0)
-    return -np.stack(
-        [solve_general(matrix, right[:, :, column]) for column in range(right.shape[-1])], -1
-    )
+    return -solve_general(matrix, right)

@@ -14,13 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from market.model.case import Array, Case
-from market.model.deviations import CONTROLS
 from market.model.outcome import account
 from market.model.pricing import bertrand_matrix
 from market.model.units import NaturalUnits, levels_in, natural_units
 from mechanism.casefile.standard import SAME, Standard
 from mechanism.casefile.types import TypeSpace, interchangeable
-from mechanism.rates.types_game import TypesGame, at_pairs, seen_by
+from mechanism.rates.types_game import TypesGame, seen_by
 from mechanism.scheme.allocation import case_at_pairs, per_firm
 from mechanism.scheme.behaviour import ExpectedOutcome
 from mechanism.scheme.private_market import PrivateEquilibrium, pairs_of
@@ -208,52 +207,60 @@ class RatesProblem:
         given; None where no equilibrium is found."""
         game = self.game if piece is None else self.game.on(piece.sides, piece.counted)
         found = game.solve(self.rates(free), start)
-        slopes = [slope @ self.spread for slope in (found.slope, found.push_slope)]
-        rows = zip(free, found.z, slopes[0], found.push, slopes[1], strict=True)
-        return [self._measured(*row) if np.isfinite(row[1]).all() else None for row in rows]
+        fine = np.flatnonzero(np.isfinite(found.z).all(-1))
+        out: list[Point | None] = [None] * len(free)
+        slopes = [slope[fine] @ self.spread for slope in (found.slope, found.push_slope)]
+        measured = self._measured(free[fine], found.z[fine], slopes[0])
+        for k, at in enumerate(fine):
+            out[at] = Point(
+                free=free[at],
+                z=found.z[at],
+                slope=slopes[0][k],
+                push=found.push[at],
+                push_slope=slopes[1][k],
+                **{name: values[k] for name, values in measured.items()},
+            )
+        return out
 
-    def _measured(
-        self, free: Array, z: Array, slope: Array, push: Array, push_slope: Array
-    ) -> Point:
-        w, n = self.game.weights, self.game.size
-        rates, rates_slope = self.rates(free), self.rates(np.eye(len(free)))
-        own, own_slope = z.reshape(2, n, 2), slope.T.reshape(-1, 2, n, 2)
-        x, x_slope = pairs_of(own), pairs_of(np.moveaxis(own_slope, 1, 0))
-        means = []
-        slack, slack_slope = np.empty_like(self.outside), np.empty((*self.outside.shape, len(free)))
-        received = np.einsum("ikv,iv->ik", own, rates)
-        received_slope = np.einsum("nikv,iv->ikn", own_slope, rates) + np.einsum(
-            "ikv,niv->ikn", own, rates_slope
+    def _measured(self, free: Array, z: Array, slope: Array) -> dict[str, Array]:
+        """What everybody has at rates (L, n) that lead to levels with these slopes: columns of
+        points."""
+        w, n, L = self.game.weights, self.game.size, len(free)
+        rates, rates_slope = self.rates(free), self.rates(np.eye(free.shape[1]))
+        own, own_slope = z.reshape(L, 2, n, 2), slope.reshape(L, 2, n, 2, free.shape[1])
+        received = np.einsum("likv,liv->lik", own, rates)
+        received_slope = np.einsum("likvn,liv->likn", own_slope, rates) + np.einsum(
+            "likv,niv->likn", own, rates_slope
         )
-        for firm, payoff in enumerate((*self.game.profits, self.game.consumers)):
-            value, gradient = (a[0] for a in at_pairs(payoff, x[None])[:2])
-            along = np.einsum("klv,nklv->kln", gradient, x_slope)
-            means.append((float(w @ value @ w), np.einsum("k,kln,l->n", w, along, w)))
-            if firm == 2:
-                continue
-            mine = seen_by(value[None], firm)[0], seen_by(along[None], firm)[0]
+        value, gradient = self.game.everybody.gradient(pairs_of(own.swapaxes(0, 1)))
+        # by firm 1's levels, which its type moves, and by firm 2's: (agents, L, n, n, free)
+        along = np.einsum("valkm,lkvn->alkmn", gradient[::2], own_slope[:, 0]) + np.einsum(
+            "valkm,lmvn->alkmn", gradient[1::2], own_slope[:, 1]
+        )
+        mean, mean_slope = (
+            value @ w @ w,
+            np.einsum("alkn,k->aln", np.einsum("alkmn,m->alkn", along, w), w),
+        )
+        slack = np.empty((L, *self.outside.shape))
+        slack_slope = np.empty((*slack.shape, free.shape[1]))
+        for i in (0, 1):
+            mine = seen_by(value[i], i), seen_by(along[i], i)
             if self.standard.participation == "ir1":  # the own profit stands on both sides
                 mine = np.zeros_like(mine[0]), np.zeros_like(mine[1])
             if self.outside.shape[-1] == 1:
-                mine = (mine[0] @ w)[:, None], np.einsum("kln,l->kn", mine[1], w)[:, None]
-            slack[firm] = mine[0] + received[firm][:, None] - self.outside[firm]
-            slack_slope[firm] = mine[1] + received_slope[firm][:, None]
-        first, second, consumers = means
-        return Point(
-            free=free,
-            z=z,
-            slope=slope,
-            push=push,
-            push_slope=push_slope,
-            consumers=consumers[0],
-            consumers_slope=consumers[1],
-            profit=first[0] + second[0],
-            profit_slope=first[1] + second[1],
-            received=received @ w,
-            received_slope=np.einsum("ikn,k->in", received_slope, w),
-            slack=slack,
-            slack_slope=slack_slope,
-        )
+                mine = (mine[0] @ w)[..., None], np.einsum("lkmn,m->lkn", mine[1], w)[:, :, None]
+            slack[:, i] = mine[0] + received[:, i, :, None] - self.outside[i]
+            slack_slope[:, i] = mine[1] + received_slope[:, i, :, None]
+        return {
+            "consumers": mean[2],
+            "consumers_slope": mean_slope[2],
+            "profit": mean[0] + mean[1],
+            "profit_slope": mean_slope[0] + mean_slope[1],
+            "received": received @ w,
+            "received_slope": np.einsum("likn,k->lin", received_slope, w),
+            "slack": slack,
+            "slack_slope": slack_slope,
+        }
 
     def piece_at(self, point: Point) -> Piece:
         """The piece on which rates lie."""
@@ -266,12 +273,8 @@ class RatesProblem:
         where they are now."""
         own, w = point.z.reshape(2, self.game.size, 2), self.game.weights
         x = pairs_of(own)[None]
-        gains = np.zeros((2, 2))
-        for agent, payoff in enumerate((*self.game.profits, self.game.consumers)):
-            gradient = np.einsum("k,klv,l->v", w, at_pairs(payoff, x)[1][0], w)
-            for firm in (0, 1):
-                if agent != firm:
-                    gains[firm] += gradient[list(CONTROLS[firm])]
+        gradient = self.game.everybody.gradient(x)[1][:, :, 0] @ w @ w  # (4, agents)
+        gains = np.array([gradient[i::2].sum(-1) - gradient[i::2, i] for i in (0, 1)])
         return np.asarray(np.linalg.lstsq(self.spread, gains.ravel(), rcond=None)[0])
 
     # what they are worth

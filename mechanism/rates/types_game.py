@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from market.model.case import Array, Case
-from market.model.deviations import CONTROLS
 from market.model.payoff import Payoff, consumer_payoff, firm_payoffs
 from market.model.units import NaturalUnits, in_units
 from market.regimes import level_bounds
@@ -34,64 +33,105 @@ def seen_by(values: Array, firm: int) -> Array:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FirmsTypes:
-    """What one firm expects from what all types choose, in L lanes of one market that differ in
-    rates.
+class Agents:
+    """What a few agents have of levels at pairs of types of one market."""
 
-    A payoff over the 4 n levels of all types. In the levels of its own types its derivatives are
-    those of what the type itself expects, whatever the type's probability; the others are left
-    zero.
+    payoff: Payoff
+    """With lanes for all n n pairs of the first agent, then of the next."""
+    size: int
+    """n."""
+
+    @classmethod
+    def of(cls, case: Case, size: int, payoffs: tuple[Payoff, ...]) -> Agents:
+        """Agents by their payoffs at all pairs of types of a case, (n n,) each or the same for
+        all."""
+        pairs = size**2
+
+        def joined(name: str) -> Array:
+            every = [getattr(one, name) for one in payoffs]
+            return np.concatenate([np.broadcast_to(a, (pairs, *a.shape[1:])) for a in every])
+
+        lanes = np.tile(np.arange(pairs), len(payoffs))
+        benefit, weight = joined("benefit"), joined("cost_weight")
+        return cls(
+            payoff=Payoff(case=case.take(lanes), benefit=benefit, cost_weight=weight), size=size
+        )
+
+    def first(self, few: int) -> Agents:
+        """The first few agents."""
+        return replace(self, payoff=self.payoff.take(np.arange(few * self.size**2)))
+
+    def _lanes(self, x: Array) -> tuple[Payoff, Array, tuple[int, ...]]:
+        L, n, pairs = len(x), self.size, self.size**2
+        agents = len(self.payoff.benefit) // pairs
+        payoff = self.payoff
+        if L != 1:
+            every = np.arange(agents * pairs).reshape(agents, 1, pairs)
+            payoff = payoff.take(np.broadcast_to(every, (agents, L, pairs)).ravel())
+        flat = np.asarray(x.reshape(-1, 4).T, order="C")
+        return payoff, np.tile(flat, agents).T, (agents, L, n, n)
+
+    def derivatives(self, x: Array) -> tuple[Array, Array, Array]:
+        """At levels (L, n, n, 4) of pairs of types: values (agents, L, n, n), and with the levels
+        first, (4, agents, L, n, n) and (4, 4, agents, L, n, n), gradients and Hessians."""
+        payoff, flat, shape = self._lanes(x)
+        value, gradient, hessian = payoff.derivatives(flat)
+        return (
+            value.reshape(shape),
+            gradient.T.reshape(4, *shape),
+            hessian.transpose(1, 2, 0).reshape(4, 4, *shape),
+        )
+
+    def gradient(self, x: Array) -> tuple[Array, Array]:
+        """Values and gradients alone."""
+        payoff, flat, shape = self._lanes(x)
+        value, gradient = payoff.gradient(flat)
+        return value.reshape(shape), gradient.T.reshape(4, *shape)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conditions:
+    """The first-order conditions of all types of both firms, in L lanes of one market that differ
+    in rates: in form one player's payoff over the 4 n levels of all types.
+
+    Its derivatives in a type's levels are those of what the type itself expects, whatever the
+    type's probability.
     """
 
-    firm: int
-    profit: Payoff
-    """At every pair of types, n n lanes."""
+    firms: Agents
     weights: Array
     """(n,): probabilities of types."""
     rates: Array
-    """(L, 2): what it receives per unit of its own sharing and investment."""
+    """(L, 2 firms, 2): what is received per unit of own sharing and investment."""
 
-    def take(self, lanes: Any) -> FirmsTypes:
+    def take(self, lanes: Any) -> Conditions:
         """In these lanes only."""
         return replace(self, rates=self.rates[lanes])
 
     def value(self, z: Array) -> Array:
-        """What the firm expects before it knows its type (L,)."""
+        """The more that a firm expects before it knows its type, in absolute value (L,)."""
         return self.derivatives(z)[0]
 
     def derivatives(self, z: Array) -> tuple[Array, Array, Array]:
-        """Value (L,), gradient (L, 4 n) and Hessian (L, 4 n, 4 n)."""
-        firm, w, own, other = (
-            self.firm,
-            self.weights,
-            list(CONTROLS[self.firm]),
-            list(CONTROLS[1 - self.firm]),
-        )
-        L, n = len(z), len(w)
-        levels = z.reshape(L, 2, n, 2)
-        value, slope, bend = (
-            seen_by(a, firm) for a in at_pairs(self.profit, pairs_of(np.moveaxis(levels, 1, 0)))
-        )
-        mine = levels[:, firm]
-        gradient, hessian = np.zeros((L, 2, n, 2)), np.zeros((L, 2, n, 2, 2, n, 2))
-        gradient[:, firm] = np.einsum("l,zklv->zkv", w, slope[..., own]) + self.rates[:, None]
-        rows = bend[..., own, :]
-        each = np.arange(n)
-        # Of each type in its own levels, then in those of every type of the rival.
-        block = np.einsum("l,zklvu->kzvu", w, rows[..., own])
-        hessian[:, firm, each, :, firm, each, :] = block
-        hessian[:, firm, :, :, 1 - firm] = np.einsum("l,zklvu->zkvlu", w, rows[..., other])
-        earned = (value @ w + (mine * self.rates[:, None]).sum(-1)) @ w
-        return earned, gradient.reshape(L, -1), hessian.reshape(L, 4 * n, 4 * n)
-
-
-def at_pairs(payoff: Payoff, x: Array) -> tuple[Array, Array, Array]:
-    """Value, gradient and Hessian of a payoff of one market at levels (L, n, n, 4) of pairs of
-    types."""
-    L, n = x.shape[:2]
-    lanes = payoff if L == 1 else payoff.take(np.tile(np.arange(n * n), L))
-    found = lanes.derivatives(x.reshape(-1, 4))
-    return tuple(a.reshape(L, n, n, *a.shape[1:]) for a in found)  # type: ignore[return-value]
+        """That, the conditions (L, 4 n) and their Jacobian (L, 4 n, 4 n)."""
+        w, L, n = self.weights, len(z), len(self.weights)
+        levels, each = z.reshape(L, 2, n, 2), np.arange(n)
+        value, slope, bend = self.firms.derivatives(pairs_of(levels.transpose(1, 0, 2, 3)))
+        stack, jacobian = np.empty((L, 2, n, 2)), np.zeros((L, 2, n, 2, 2, n, 2))
+        received = (levels * self.rates[:, :, None]).sum(-1)  # (L, 2, n)
+        largest = np.zeros(L)
+        for i, j in ((0, 1), (1, 0)):
+            # own type first, the rival's last
+            mine, pull, rows = (
+                a if i == 0 else np.swapaxes(a, -1, -2)
+                for a in (value[i], slope[i::2, i], bend[i::2, :, i])
+            )
+            stack[:, i] = (pull @ w).transpose(1, 2, 0) + self.rates[:, i, None]
+            # Of each type in its own levels, then in those of every type of the rival.
+            jacobian[:, i, each, :, i, each, :] = (rows[:, i::2] @ w).transpose(3, 2, 0, 1)
+            jacobian[:, i, :, :, j] = (rows[:, j::2] * w).transpose(2, 3, 0, 4, 1)
+            largest = np.maximum(largest, np.abs((mine @ w + received[:, i]) @ w))
+        return largest, stack.reshape(L, -1), jacobian.reshape(L, 4 * n, 4 * n)
 
 
 class SolvedGame(NamedTuple):
@@ -114,10 +154,9 @@ class TypesGame:
 
     weights: Array
     """(n,): probabilities of the types."""
-    profits: tuple[Payoff, Payoff]
-    """Of the firms, before they receive anything."""
-    consumers: Payoff
-    """Of consumers."""
+    everybody: Agents
+    """The firms, before they receive anything, and consumers."""
+    firms: Agents
     lower: Array
     """(4 n,), as is `upper`: bounds of all types' levels."""
     upper: Array
@@ -133,10 +172,11 @@ class TypesGame:
             np.repeat(bound.reshape(2, 2).T[:, None], n, 1).ravel()
             for bound in level_bounds(flat, 1)
         )
+        everybody = Agents.of(pairs, n, (*firm_payoffs(pairs), consumer_payoff(pairs)))
         return cls(
             weights=types.probabilities,
-            profits=firm_payoffs(pairs),
-            consumers=consumer_payoff(pairs),
+            everybody=everybody,
+            firms=everybody.first(2),
             lower=lower,
             upper=upper,
         )
@@ -148,11 +188,7 @@ class TypesGame:
 
     def at(self, rates: Array) -> Game:
         """The game at rates (L, 2 firms, 2); it is solved from first-order conditions alone."""
-        half = 2 * self.size
-        first, second = (
-            FirmsTypes(firm=i, profit=self.profits[i], weights=self.weights, rates=rates[:, i])
-            for i in (0, 1)
-        )
+        conditions = Conditions(firms=self.firms, weights=self.weights, rates=rates)
 
         def reply(player: int, x: Array) -> tuple[Array, Array]:
             raise NotImplementedError(
@@ -160,8 +196,8 @@ class TypesGame:
             )
 
         return Game(
-            players=(first, second),
-            controls=(tuple(range(half)), tuple(range(half, 2 * half))),
+            players=(conditions,),
+            controls=(tuple(range(4 * self.size)),),
             lower=self.lower,
             upper=self.upper,
             reply=reply,
@@ -191,7 +227,7 @@ class TypesGame:
         held = self.sides(z) != 0
         each = np.arange(2 * n)
         blocks = jacobian.reshape(L, 2 * n, 2, 2 * n, 2)[:, each, :, each, :]  # (2 n, L, 2, 2)
-        bent = free_curvature(blocks, np.moveaxis(held.reshape(L, 2 * n, 2), 1, 0))
+        bent = free_curvature(blocks, held.reshape(L, 2 * n, 2).swapaxes(0, 1))
         found &= np.asarray(~(bent > 0).any(0))
         direct = np.zeros((2, n, 2, 2, 2))
         for firm in (0, 1):
