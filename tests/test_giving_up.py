@@ -94,6 +94,8 @@ def test_sets_where_one_alone_does_not_suffice() -> None:
         "payments": (True, pytest.approx(0.5, abs=1e-12)),
         "ic ir": (True, pytest.approx(1, abs=1e-12)),
     }
+    said = solve_tree(choice(), {}).verdicts
+    assert "All else can be had if players may pay or receive up to 0.5, or if lies" in said[-2]
 
 
 def test_with_participation_alone_in_the_way_truth_is_no_matter() -> None:

@@ -40,9 +40,8 @@ def given_up(found: GiveUp | None, options: DesignOptions, amount: Amount) -> li
     alone = any(one.suffices and len(one.groups) == 1 for one in found.relaxed)
     said = []
     if enough:
-        head = "All else can be had if" if alone else "No constraint alone stands in the way: if"
-        end = "" if alone else ", all else can be had"
-        said.append(f"{head} {', or if '.join(enough)}{end}.")
+        head = "All" if alone else "Giving up one of them alone does not do. All"
+        said.append(f"{head} else can be had if {', or if '.join(enough)}.")
     less = [_form(one) for one in found.weaker if one.suffices]
     if less:
         said.append(f"It also can if less is asked: {', or '.join(less)}.")
