@@ -178,3 +178,36 @@ def test_rank_correlations_and_those_of_the_copula() -> None:
     draw = np.random.default_rng(0).multivariate_normal([0, 0], copula_correlation(ranks), 20_000)
     order = draw.argsort(0).argsort(0)
     assert np.corrcoef(order.T)[0, 1] == pytest.approx(0.5, abs=0.02)
+
+
+def test_every_fault_is_told_at_once_whatever_kind_it_is() -> None:
+    """Wrong by the schema, by the distribution, by the case, and by the other keys."""
+    told = faults(
+        {
+            "demand.cross_slop": {"normal": [1.0, 0.1]},
+            "security.rivalry": {"normal": [1.0]},
+            "cost.max_saving": {"uniform": [0.4, 0.2]},
+            "cost.form": {"nrmal": [0.4, 0.2]},
+            "draws": 3,
+            "correlation": {"a & b": 0.5, "cost.max_saving & security.rivalry": 3},
+        }
+    )
+    keys = (
+        *("cross_slop is not a key", "rivalry.normal is a list of 1", "lowest must be below"),
+        *(
+            'form is "saturating"',
+            "nrmal is not a known key",
+            "draws is 3",
+            'names "a"',
+            "is 3; it",
+        ),
+    )
+    assert len(told) == len(keys)
+    assert all(any(key in line for line in told) for key in keys)
+    # a key that has a distribution, though a wrong one, has one
+    assert not any('names "security.rivalry"' in line for line in told)
+    tree = read_document(CASES / "two_vendors.yaml").tree | {"demand": {"own_slope": -1}}
+    with pytest.raises(BadCase) as bad:
+        parse_tree(tree | {"uncertainty": {"cost.scale": {"uniform": [2, 1]}}})
+    assert "own_slope" in str(bad.value)
+    assert "lowest must be below" in str(bad.value)

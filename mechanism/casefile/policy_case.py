@@ -185,12 +185,25 @@ def parse_tree(
 ) -> PolicyCase:
     """The case in a tree; `name` is for a case without one, `document` tells the places of its
     keys."""
-    file = check(CaseFile, tree, rules=RULES, document=document, faults=faults)
-    if file.uncertainty is not None:
-        tree = file.model_dump(mode="json")
-        if wrong := uncertainty_faults(file.uncertainty, tree, document):
-            raise BadCase(wrong)
+    given = tree.get("uncertainty")
+    block = given if isinstance(given, Mapping) else {}
+    try:
+        file = check(CaseFile, tree, rules=RULES, document=document, faults=faults)
+    except BadCase as bad:
+        more = uncertainty_faults(block, _resolved_without(tree), document) if block else []
+        raise BadCase([*bad.faults, *more]) from None
+    if block and (wrong := uncertainty_faults(block, file.model_dump(mode="json"), document)):
+        raise BadCase(wrong)
     return PolicyCase(file=file, called=name, path=path)
+
+
+def _resolved_without(tree: Mapping[str, Any]) -> Json | None:
+    """A case whose block of what is uncertain is wrong, without it; None where more is wrong."""
+    try:
+        file = check(CaseFile, {**tree, "uncertainty": None}, rules=RULES)
+    except BadCase:
+        return None
+    return file.model_dump(mode="json")
 
 
 def case_at(tree: Json, values: Mapping[KeyPath, float]) -> PolicyCase | BadCase:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, ValidationError
 
 from market.casefile.faults import Fault, KeyPath, dotted, show
 from market.casefile.files import Document
@@ -88,22 +88,51 @@ def uncertainty_of(block: UncertaintyBlock | None) -> Uncertainty | None:
 
 
 def uncertainty_faults(
-    block: UncertaintyBlock, resolved: Json, document: Document | None
+    given: Mapping[str, Any], resolved: Json | None, document: Document | None
 ) -> list[Fault]:
-    """What is wrong between the block and the case it stands in; `document` knows the places."""
+    """What is wrong between the block and the case it stands in, beyond what is wrong with either
+    alone.
+
+    Args:
+        given: The block as it is written; parts that are wrong by themselves are passed over.
+        resolved: The case with every default filled in; None where the rest of it is wrong, which
+            leaves open what its keys are.
+        document: Knows the places.
+    """
     return [
         Fault(document.place(at) if document else None, dotted(at), message)
-        for at, message in _faults(block, resolved)
+        for at, message in _faults(given, resolved)
     ]
 
 
-def _faults(block: UncertaintyBlock, resolved: Json) -> Iterator[tuple[KeyPath, str]]:
-    keys = list(block.__pydantic_extra__ or {})
+def _sound(given: Mapping[str, Any]) -> UncertaintyBlock:
+    """The parts of a block that are right by themselves."""
+
+    def kept(one: Mapping[str, Any]) -> bool:
+        try:
+            UncertaintyBlock.model_validate(one)
+        except ValidationError:
+            return False
+        return True
+
+    pairs = given.get("correlation")
+    some = dict(pairs) if isinstance(pairs, Mapping) else {}
+    parts = {key: value for key, value in given.items() if kept({key: value})}
+    parts["correlation"] = {
+        pair: value for pair, value in some.items() if kept({"correlation": {pair: value}})
+    }
+    return UncertaintyBlock.model_validate(parts)
+
+
+def _faults(given: Mapping[str, Any], resolved: Json | None) -> Iterator[tuple[KeyPath, str]]:
+    block = _sound(given)
+    keys = [key for key in given if key not in UncertaintyBlock.model_fields]
+    sound = block.__pydantic_extra__
     for key in keys:
         here: KeyPath = ("uncertainty", key)
-        if message := _wrong_key(key, keys, resolved):
+        if resolved is not None and (message := _wrong_key(key, keys, resolved)):
             yield here, message
-        for below, told in form_faults(block.__pydantic_extra__[key]):
+        for below, told in form_faults(sound[key]) if key in sound else ():
             yield (*here, *below), told
     if block.correlation and not keys:
         yield ("uncertainty", "correlation"), "is given, but nothing is uncertain; give KEY: {...}"
