@@ -70,6 +70,37 @@ def asym_data(**blocks: Any) -> Any:
 # --- the chain and the fit
 
 
+PLAIN = {
+    "firms": [
+        {"price": 100, "quantity": 100, "margin": 0.5, "diversion": 0.4, "sharing": 0.3},
+        {"price": 90, "quantity": 120, "margin": 0.5, "diversion": 0.35, "sharing": 0.25},
+    ]
+}
+for _row, _spent in zip(PLAIN["firms"], (50, 60), strict=True):
+    _row["security_spending"] = _spent
+
+
+def test_a_belief_of_the_program_is_no_reason_to_refuse_data() -> None:
+    """Leaks of which nothing is known are as small as the sharing asks for; those that are told, or
+    believed by who gives the data, are not touched."""
+    given = parse_data(PLAIN)
+    found = chain(given, priors_of(given))
+    assert max(found.implied_spillover) == pytest.approx(0.5)
+    assert found.priors["leakage_own"].median < priors_of(given)["leakage_own"].median
+    for told in (0.2, 0.9):
+        other = parse_data(
+            PLAIN | {"priors": {"demand_spillover": {"median": told, "log_sd": 0.3}}}
+        )
+        there = chain(other, priors_of(other)).priors["leakage_own"].median
+        assert (there > found.priors["leakage_own"].median) == (told > 0.5)
+    for believed in (2.0, {"median": 2.0, "log_sd": 0.5}):
+        own = parse_data(PLAIN | {"priors": {"leakage_own": believed}})
+        assert chain(own, priors_of(own)).priors == priors_of(own)
+        assert calibrate(own).refused is not None
+    rich = parse_data({"firms": [one | {"security_spending": 2000.0} for one in PLAIN["firms"]]})
+    assert chain(rich, priors_of(rich)).priors == priors_of(rich)
+
+
 def test_the_chain_recovers_a_market_from_its_own_outcomes() -> None:
     given = asym_data()
     found = chain(given, priors_of(given))

@@ -140,6 +140,17 @@ def test_the_case_is_complete_commented_and_carries_the_posterior(run: Run, tmp_
 
 
 @pytest.mark.slow
+def test_a_table_is_called_and_counted_as_options_say(run: Run, rows: Path) -> None:
+    named = ("--name", "Two, 001", "--unit", "money=million EUR", "--unit", "quantity=2")
+    told = json.loads(run("calibrate", rows, *OPTIONS, *named, "--format", "json").out)
+    assert told["case"]["name"] == told["name"] == "Two, 001"
+    assert told["case"]["units"] == told["units"] == {"money": "million EUR", "quantity": "2"}
+    done = run("calibrate", rows, *OPTIONS, "--unit", "mony=EUR")
+    assert done.code == 2
+    assert "--unit: mony is no unit; give money or quantity" in done.err
+
+
+@pytest.mark.slow
 def test_a_table_says_what_a_file_does(run: Run, rows: Path) -> None:
     from_file, from_rows = (
         json.loads(run("calibrate", *given, "--format", "json").out)["estimates"]

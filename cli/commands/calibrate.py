@@ -25,6 +25,7 @@ Examples:
   pigou calibrate firms.csv --common leak_switch=0.3 --prior rivalry=0.2 --out case.yaml
   pigou calibrate market.yaml --prior "max_saving={median: 0.4, log_sd: 0.3}"
   pigou calibrate market.yaml --noise default=0.02 --noise diversion=0.2
+  pigou calibrate firms.csv --name "Two banks" --unit "money=million EUR" --unit quantity=clients
   pigou calibrate market.yaml --per-firm own_slope --per-firm cost_scale
 
 What is observed of two rivals: price, quantity, margin, diversion, security spending, sharing,
@@ -85,6 +86,21 @@ def calibrate(
             show_default="as in the file, or own_slope",
         ),
     ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            "--name", metavar="TEXT", help="What the market is called.", show_default="the file's"
+        ),
+    ] = None,
+    unit: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--unit",
+            metavar="KEY=TEXT",
+            help="What money, or quantity, is counted in: money=million EUR; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
     symmetric: Annotated[
         bool,
         typer.Option("--symmetric", help="One own slope for both firms; one margin will do."),
@@ -138,6 +154,8 @@ def calibrate(
         priors=prior or (),
         noise=noise or (),
         per_firm=[] if symmetric else per_firm,
+        name=name,
+        units=unit or (),
         bootstrap=bootstrap,
         seed=seed,
     )

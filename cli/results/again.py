@@ -172,7 +172,7 @@ def _calibrate(found: ReadResult) -> Tree:
     from mechanism.analysis.calibration_tree import calibration_tree
 
     data = parse_data(found.tree["data"], source=str(found.tree["source"]))
-    given: dict[str, list[str]] = {}
+    given: dict[str, list[Any]] = {}
     words = [word for word in found.options if word != "--symmetric"]
     for option, value in zip(words[::2], words[1::2], strict=True):
         given.setdefault(option, []).append(value)
@@ -182,6 +182,8 @@ def _calibrate(found: ReadResult) -> Tree:
             common=given.get("--common", ()),
             priors=given.get("--prior", ()),
             noise=given.get("--noise", ()),
+            name=given.get("--name", [None])[0],
+            units=given.get("--unit", ()),
             per_firm=[] if "--symmetric" in found.options else given.get("--per-firm"),
             bootstrap=int(given.get("--bootstrap", ["0"])[0]),
             seed=int(found.provenance["seed"] or 0),

@@ -49,6 +49,8 @@ class Chain:
     """t0."""
     implied_spillover: tuple[float, float]
     """lambda_d by either firm's condition; NaN where a firm tells nothing."""
+    priors: Mapping[str, Prior]
+    """What is believed, the usual belief in leaks as small as the sharing that is seen asks for."""
 
 
 def chain(data: Data, priors: Mapping[str, Prior]) -> Chain:
@@ -63,7 +65,6 @@ def chain(data: Data, priors: Mapping[str, Prior]) -> Chain:
     q = np.array(data.pair("quantity"))
     s = _sharing(data)
     alpha = _known(data.common("stolen_share"), priors, "rivalry")
-    phi1 = _leakage(data, priors, q, s)
     switch = _known(data.common("leak_switch"), priors, "leak_switch")
     together = _believed(priors, "leakage_interaction_share")
     if switch + together >= ROOM and _held(priors, "leakage_interaction_share") is None:
@@ -76,13 +77,15 @@ def chain(data: Data, priors: Mapping[str, Prior]) -> Chain:
             leak_switch=switch,
             leakage_interaction_share=together,
         )
-    bare = _bare(data, b, x, phi1, switch, together, alpha)
-    G = bertrand_matrix(bare.market(1.0))[0]
+    bare = _bare(data, b, x, np.ones(2), switch, together, alpha)
+    G = bertrand_matrix(bare.market(1.0))[0]  # whatever the leaks
     own, other = np.diag(G), np.array([G[0, 1], G[1, 0]])
     f = np.array(data.pair("security_spending"))
     e0 = own - alpha * other
-    h = phi1 * (own - switch * other)
-    R = 2 * s * h - together * phi1 * s[::-1] * (own + other)
+    cost = 2 * s * (own - switch * other) - together * s[::-1] * (own + other)
+    priors = _small_enough(data, priors, cost, e0, other, f / q, s)
+    phi1 = _leakage(data, priors, q, s)
+    R = phi1 * cost
     implied = _implied(data, R, e0, other, f, q, s)
     spill = _spillover(data, priors, implied)
     e = e0 + spill * s * other
@@ -125,6 +128,7 @@ def chain(data: Data, priors: Mapping[str, Prior]) -> Chain:
         levels=at,
         reference=t0,
         implied_spillover=(float(implied[0]), float(implied[1])),
+        priors=priors,
     )
 
 
@@ -234,6 +238,34 @@ def _leakage(data: Data, priors: Mapping[str, Prior], q: Array, s: Array) -> Arr
     if fixed is not None or np.isnan(told).all():
         return np.full(2, _believed(priors, "leakage_own") if fixed is None else fixed)
     return _shared(data, "leakage_own", told)
+
+
+def _small_enough(
+    data: Data,
+    priors: Mapping[str, Prior],
+    cost: Array,
+    e0: Array,
+    other: Array,
+    spent: Array,
+    s: Array,
+) -> Mapping[str, Prior]:
+    """The priors, with leaks of which nobody says anything no larger than a plain demand spillover
+    explains: spending `spent` a unit sold, leaks `cost` by phi1. A belief of the program is no
+    reason to refuse data."""
+    usual = priors.get("leakage_own")
+    if usual is None or "leakage_own" in data.priors:
+        return priors
+    told = data.priors.get("demand_spillover")
+    spill = PLAIN_SPILLOVER if told is None else told.median
+    with np.errstate(invalid="ignore", divide="ignore"):
+        limit = spill * other * spent / (cost * (e0 + spill * s * other))
+    limit = limit[np.isfinite(limit) & (cost > 0)]
+    median = float(min(usual.median, *limit)) if len(limit) else usual.median
+    return {**priors, "leakage_own": Prior(median=median, log_sd=usual.log_sd)}
+
+
+PLAIN_SPILLOVER = 0.5
+"""Demand spillover that leaks of which nothing is known leave room for."""
 
 
 def _implied(data: Data, R: Array, e0: Array, other: Array, f: Array, q: Array, s: Array) -> Array:

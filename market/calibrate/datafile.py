@@ -237,6 +237,8 @@ def read_data(
     priors: Iterable[str] = (),
     noise: Iterable[str] = (),
     per_firm: Iterable[str] | None = None,
+    name: str | None = None,
+    units: Iterable[str] = (),
 ) -> Data:
     """The observations in a file.
 
@@ -246,6 +248,8 @@ def read_data(
         priors: `KEY=VALUE`, a number that is held fixed or `{median: .., log_sd: ..}`.
         noise: `KEY=VALUE`, relative standard errors; `default=0.02` for all others.
         per_firm: Parameters of which each firm has its own; None: as the file says.
+        name: What the market is called, over what the file says.
+        units: `money=...` and `quantity=...`, over what the file says.
 
     Raises:
         BadCase: With every fault, its place and what is admissible.
@@ -260,12 +264,16 @@ def read_data(
         ("common", "--common", common),
         ("priors", "--prior", priors),
         ("noise", "--noise", noise),
+        ("units", "--unit", units),
     ):
         document = _with(document, block, option, given, faults)
-    if per_firm is not None:
-        tree, places = {**document.tree, "per_firm": list(per_firm)}, dict(document.places)
-        places[("per_firm",)] = Place("--per-firm")
-        document = Document(tree, places, document.files)
+    for key, option, value in (
+        ("per_firm", "--per-firm", None if per_firm is None else list(per_firm)),
+        ("name", "--name", name),
+    ):
+        if value is not None:
+            places = {**document.places, (key,): Place(option)}
+            document = Document({**document.tree, key: value}, places, document.files)
     return parse_data(
         document.tree,
         name=Path(path).stem,
@@ -536,8 +544,12 @@ def _with(
         if not equals or not key:
             faults.append(Fault(Place(option), text, "is no KEY=VALUE"))
             continue
+        if block == "units" and key not in ("money", "quantity"):
+            faults.append(Fault(Place(option), key, "is no unit; give money or quantity"))
+            continue
         below = tree.get(block)
-        tree[block] = {**(below if isinstance(below, dict) else {}), key: read_value(value, option)}
+        read = value if block == "units" else read_value(value, option)
+        tree[block] = {**(below if isinstance(below, dict) else {}), key: read}
         kept = {p: place for p, place in places.items() if p[:2] != (block, key)}
         places = {**kept, (block, key): Place(option)}
     return Document(tree, places, document.files)

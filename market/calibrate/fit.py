@@ -321,8 +321,8 @@ def pose(data: Data) -> LeastSquares:
     Raises:
         NoCase: The chain finds no market, with the reason.
     """
-    priors = priors_of(data)
-    start = chain(data, priors)
+    start = chain(data, priors_of(data))
+    priors = start.priors
     free = layout(start.parameters, priors)
     slots = {(slot.name, slot.firm) for slot in free.slots}
     margins = {firm for name, firm in slots if name == "margin"}

@@ -14,6 +14,7 @@ import numpy as np
 from market.calibrate.datafile import read_data
 from market.calibrate.fit import NORMAL_90, Fit, Moment, above_one, pose, solve
 from market.calibrate.observed import Data, NoCase, Prior, WhyNoCase
+from market.calibrate.parameters import priors_of
 from market.casefile.faults import BadCase
 from market.model.case import Array
 from market.regimes import REGIMES, solve_regime
@@ -164,6 +165,8 @@ def calibrate(
     priors: Iterable[str] = (),
     noise: Iterable[str] = (),
     per_firm: Iterable[str] | None = None,
+    name: str | None = None,
+    units: Iterable[str] = (),
     bootstrap: int = 0,
     seed: int = 0,
 ) -> Calibration:
@@ -176,6 +179,8 @@ def calibrate(
         noise: `KEY=VALUE`, relative standard errors of observations; `default=0.02` of all others.
         per_firm: The parameters of which each firm has its own, such as `["own_slope"]`; an empty
             list makes the slopes symmetric. None: as the file says.
+        name: What the market is called, over what the file says.
+        units: `money=...` and `quantity=...`, over what the file says.
         bootstrap: Fits to data drawn anew from which intervals are taken, 20 to 2,000; 0: intervals
             from the curvature at the fit.
         seed: Of these draws.
@@ -196,19 +201,29 @@ def calibrate(
     """
     if bootstrap and not BOOTSTRAP[0] <= bootstrap <= BOOTSTRAP[1]:
         raise ValueError(f"bootstrap is {bootstrap}; take {BOOTSTRAP[0]} to {BOOTSTRAP[1]:,} draws")
-    common, priors, noise = tuple(common), tuple(priors), tuple(noise)
+    common, priors, noise, units = tuple(common), tuple(priors), tuple(noise), tuple(units)
     firms_own = None if per_firm is None else tuple(per_firm)
     asked: list[tuple[str, Any]] = [("--common", one) for one in common] + [
         ("--prior", one) for one in priors
     ]
     asked += [("--noise", one) for one in noise]
+    asked += [("--unit", one) for one in units]
+    asked += [("--name", name)] if name is not None else []
     asked += [("--symmetric", None)] if firms_own == () else []
     asked += [("--per-firm", one) for one in firms_own or ()]
     asked += [("--bootstrap", bootstrap)] if bootstrap else []
     given = (
         data
         if isinstance(data, Data)
-        else read_data(data, common=common, priors=priors, noise=noise, per_firm=firms_own)
+        else read_data(
+            data,
+            common=common,
+            priors=priors,
+            noise=noise,
+            per_firm=firms_own,
+            name=name,
+            units=units,
+        )
     )
     found = _calibrated(given, bootstrap, seed)
     return replace(found, asked=tuple(asked), seed=seed if bootstrap else None)
@@ -348,12 +363,23 @@ def _refused(
 
 
 def _warnings(fit: Fit, case: PolicyCase, stake: GainAtStake | None) -> Iterable[Sentence]:
-    if usual := usual_priors(fit.problem.data, list(fit.problem.priors)):
+    data = fit.problem.data
+    if usual := usual_priors(data, list(fit.problem.priors)):
         yield Sentence(
             code="usual_priors",
             text=(
                 f"nothing observed tells {', '.join(usual)}: what the program believes of them"
                 " stands in the case; give observations or priors of your own"
+            ),
+        )
+    usual_leaks, leaks = (one.get("leakage_own") for one in (priors_of(data), fit.problem.priors))
+    if leaks is not None and leaks != usual_leaks:
+        yield Sentence(
+            code="leaks_assumed_small",
+            text=(
+                f"nothing is known of leaks: own leakage is assumed to be about {leaks.median:.3g}"
+                " units of quantity, no more than the sharing observed can be explained with; give"
+                " leak_churn"
             ),
         )
     if fit.p_value is not None and fit.p_value < CONTRADICT:
