@@ -118,10 +118,8 @@ def _sound(given: Mapping[str, Any]) -> UncertaintyBlock:
     pairs = given.get("correlation")
     some = dict(pairs) if isinstance(pairs, Mapping) else {}
     parts = {key: value for key, value in given.items() if kept({key: value})}
-    parts["correlation"] = {
-        pair: value for pair, value in some.items() if kept({"correlation": {pair: value}})
-    }
-    return UncertaintyBlock.model_validate(parts)
+    sound = {pair: value for pair, value in some.items() if kept({"correlation": {pair: value}})}
+    return UncertaintyBlock.model_validate({**parts, "correlation": sound})
 
 
 def _faults(given: Mapping[str, Any], resolved: Json | None) -> Iterator[tuple[KeyPath, str]]:
