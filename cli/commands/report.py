@@ -20,6 +20,7 @@ from market.text import needs
 if TYPE_CHECKING:
     from cli.report.document import Report
     from mechanism.casefile.policy_case import PolicyCase
+    from mechanism.report.results import Evaluation
 
 EPILOG = """\b
 Examples:
@@ -123,14 +124,17 @@ def _write(made: Report, form: ReportFormat, target: Target) -> None:
     target.write(rendered(made, form.value, VERSION))
 
 
-def _read(paths: Sequence[Path], tolerance: float) -> list[tuple[str, PolicyCase]]:
+Given = tuple[str, "PolicyCase", "Evaluation | None"]
+"""What a case is called, the case, and what is found of it where that is known already."""
+
+
+def _read(paths: Sequence[Path], tolerance: float) -> list[Given]:
     """The cases with what each is called, those of results after their figures came out again."""
     from cli.results.again import differing_here
     from cli.results.read import NoResult, read_back
     from cli.results.side_by_side import is_result
     from cli.shipped import load
     from market.casefile.files import unreadable
-    from mechanism.casefile.policy_case import parse_tree
 
     def is_case(path: Path) -> bool:
         try:
@@ -140,10 +144,10 @@ def _read(paths: Sequence[Path], tolerance: float) -> list[tuple[str, PolicyCase
 
     plain = [path for path in paths if is_case(path)]
     loaded = dict(zip(plain, load(plain), strict=True))
-    out: list[tuple[str, PolicyCase]] = []
+    out: list[Given] = []
     for path in paths:
         if path in loaded:
-            out.append((str(path), loaded[path]))
+            out.append((str(path), loaded[path], None))
             continue
         try:
             read = read_back(path)
@@ -157,11 +161,14 @@ def _read(paths: Sequence[Path], tolerance: float) -> list[tuple[str, PolicyCase
             raise typer.BadParameter(f"{path} {error}", param_hint="RESULT") from None
         if found:
             _refuse(path, [one.path for one in found])
-        if read.command == "evaluate":
-            out.append((str(path), parse_tree(read.tree["case"])))
-        else:
-            rows = [row for row in read.tree if row["resolved"] is not None]
-            out += [(str(row["case"]), parse_tree(row["resolved"])) for row in rows]
+        called = (
+            [str(path)]
+            if read.command == "evaluate"
+            else [str(row["case"]) for row in read.tree if row["resolved"] is not None]
+        )
+        out += [
+            (name, told.case, told) for name, told in zip(called, read.evaluations, strict=True)
+        ]
     if len(out) > MOST:
         raise typer.BadParameter(
             f"{len(out):,} cases are more than a report compares ({MOST}); pigou batch and a report"
@@ -172,7 +179,7 @@ def _read(paths: Sequence[Path], tolerance: float) -> list[tuple[str, PolicyCase
 
 
 def _write_cases(
-    given: Sequence[tuple[str, PolicyCase]],
+    given: Sequence[Given],
     redact: Sequence[str],
     form: ReportFormat,
     target: Target,
@@ -190,25 +197,26 @@ def _write_cases(
     from mechanism.uncertainty.evaluated import evaluate
 
     try:
-        hidden, texts = hidden_keys([case.resolved for _, case in given], redact)
+        hidden, texts = hidden_keys([case.resolved for _, case, _ in given], redact)
     except NotRedactable as error:
         raise typer.BadParameter(str(error), param_hint="--redact") from None
     if texts:
         bare = [
             parse_tree(without_texts(case.resolved, texts), name=f"case {n}")
-            for n, (_, case) in enumerate(given, 1)
+            for n, (_, case, _) in enumerate(given, 1)
         ]
         given = [
-            (case.name if "name" in texts else where, case)
-            for (where, _), case in zip(given, bare, strict=True)
+            (case.name if "name" in texts else where, case, None)
+            for (where, *_), case in zip(given, bare, strict=True)
         ]
     names = case_labels(
-        [{"case": case.resolved} for _, case in given], [where for where, _ in given]
+        [{"case": case.resolved} for _, case, _ in given], [where for where, *_ in given]
     )
     subjects = []
-    for name, (_, case) in zip(names, given, strict=True):
-        found = evaluate(case)
-        if found.recommendation is not None and found.recommendation.policy is not None:
+    for name, (_, case, known) in zip(names, given, strict=True):
+        found = known or evaluate(case)
+        told = found.recommendation
+        if told is not None and told.policy is not None and not found.switches:
             found = with_switches(found)
         subjects.append(Subject(label=name, found=found, hidden=hidden))
     for subject in subjects:

@@ -147,10 +147,12 @@ def pictures_of(command: str) -> tuple[Picture, ...]:
     return tuple(picture for picture in PICTURES.values() if command in picture.commands)
 
 
-def drawn_of(command: str, result: Any) -> dict[str, Drawn]:
+def drawn_of(command: str, result: Any, without: Collection[str] = ()) -> dict[str, Drawn]:
     """Every picture that a command's result has, by its name."""
     found = {}
     for picture in pictures_of(command):
+        if picture.name in without:
+            continue
         try:
             found[picture.name] = picture.draw(result)
         except NoPicture:

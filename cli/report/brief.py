@@ -220,32 +220,38 @@ def keeping(subject: Subject) -> str:
     return f"{capitalised(said[0])}." if said else "Yes: no member gains by breaking it."
 
 
-def overturned(subject: Subject) -> str:
-    """What could overturn the answer, and how sure it is."""
-    told, out = subject.told, []
+def by_numbers(subject: Subject) -> str:
+    """Which numbers of the market could overturn the answer."""
+    told = subject.told
     if told.policy is None:
         return "There is no answer that other numbers could overturn."
+    if told.robust is None:
+        return "What could overturn it was not looked for."
+    numbers = [one for one in told.switching if not one.key.startswith("mechanism.")]
+    if numbers:
+        return (
+            "Numbers of the market, each alone, from half to twice its own value: "
+            + "; ".join(switched(subject, one) for one in numbers)
+            + ". No other of them does so."
+        )
+    if subject.private:
+        return (
+            "The numbers of the market were not varied: with something private that takes long."
+            " `pigou what-if --vary` does it for one number at a time."
+        )
+    return (
+        "No number of the market, alone, from half to twice its own value, makes another policy the"
+        " best."
+    )
+
+
+def overturned(subject: Subject) -> str:
+    """What could overturn the answer, and how sure it is."""
+    told, out = subject.told, [by_numbers(subject)]
     robust, policy = told.robust, told.policy
-    if robust is None:
-        out.append("What could overturn it was not looked for.")
-    else:
-        numbers = [one for one in told.switching if not one.key.startswith("mechanism.")]
-        if numbers:
-            out.append(
-                "Numbers of the market, each alone, from half to twice its own value: "
-                + "; ".join(switched(subject, one) for one in numbers)
-                + ". No other of them does so."
-            )
-        elif subject.private:
-            out.append(
-                "The numbers of the market were not varied: with something private that takes long."
-                " `pigou what-if --vary` does it for one number at a time."
-            )
-        else:
-            out.append(
-                "No number of the market, alone, from half to twice its own value, makes another"
-                " policy the best."
-            )
+    if policy is None:
+        return out[0]
+    if robust is not None:
         winners = [key for key in robust.winners if key != policy.key]
         others = [subject.policy(key).phrase if key else "no policy" for key in winners]
         out.append(

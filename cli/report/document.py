@@ -33,7 +33,7 @@ class Chapter:
 
 CHAPTERS = (
     Chapter(key="brief", title="In brief", put=brief.brief, short=True),
-    Chapter(key="answer", title="Question and answer", put=found.answer),
+    Chapter(key="answer", title="The standard", put=found.answer),
     Chapter(key="gains", title="Who gains", put=found.gains, short=True),
     Chapter(key="costs", title="What it costs", put=found.costs),
     Chapter(key="firms", title="What firms would do", put=found.firms),

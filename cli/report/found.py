@@ -3,14 +3,13 @@ it, how sure it is, how robust, and the proof."""
 
 from __future__ import annotations
 
-from cli.pages import figures
 from cli.pages.comparison import payments, who_gains
 from cli.pages.evaluation import outcomes, proof
 from cli.pages.over_draws import over_draws
 from cli.pages.page import Column, Page
 from cli.pages.rules import full_information, reported, tax_rules
 from cli.pages.words import by_firm, label, money_of, sentences
-from cli.report.brief import barred, honest, joining, overturned
+from cli.report.brief import barred, by_numbers, honest, joining
 from cli.report.market import symbol_of
 from cli.report.subject import Subject
 from mechanism.casefile.case_keys import number_at
@@ -21,11 +20,8 @@ from mechanism.report.words import amount
 
 
 def answer(subject: Subject, page: Page) -> None:
-    """The answer with its standard, and the ladder."""
-    for line in subject.told.text:
-        page.sentence(figures.plain(line), bullet="- ")
+    """By which standard it is answered, and the ladder."""
     standard = subject.found.ranked.standard
-    page.heading("The standard")
     page.sentence(
         "Policies are ranked by one number, their value: consumers' surplus and what the firms"
         " keep, less what the public pays on balance, when everybody takes part;"
@@ -94,9 +90,6 @@ def policies_listed(subject: Subject, page: Page) -> None:
 
 def costs(subject: Subject, page: Page) -> None:
     """What is paid, to and by whom."""
-    for key in ("worth", "cost"):
-        if text := subject.answer.get(key):
-            page.sentence(text)
     page.sentence(
         "A policy that works through money has two parts: payments that move what firms do, and"
         " lump sums that do not. The lump sums of all policies are set by one rule, the least with"
@@ -181,9 +174,9 @@ def _patience(value: float | None) -> str:
 
 def overturn(subject: Subject, page: Page) -> None:
     """At which numbers another policy would win."""
-    for line in overturned(subject).split("\n"):
-        page.sentence(line)
     told = subject.told
+    if all(one.key.startswith("mechanism.") for one in told.switching):
+        page.sentence(by_numbers(subject))
     if told.switching:
         page.heading("Numbers at which the answer changes, each alone")
         own = subject.found.case.resolved
@@ -252,13 +245,11 @@ def sure(subject: Subject, page: Page) -> None:
             " `uncertainty`); the report then gives how often the answer is right."
         )
         return
-    page.sentence(subject.answer["sure"])
     over_draws(subject.result, page, subject.scale)
 
 
 def robustness(subject: Subject, page: Page) -> None:
-    """Whether it hangs on the order of moves, on one of several equilibria, or on how it is
-    judged."""
+    """Whether it hangs on the order of moves, or on one of several equilibria."""
     page.sentence(
         "The firms' levels if they move in another order, if they agree, and as a planner would"
         " set them. Where these hardly differ from today's market, the answer does not hang on who"
@@ -276,20 +267,6 @@ def robustness(subject: Subject, page: Page) -> None:
         if others
         else "No other equilibria or optima were found beside those shown."
     )
-    robust = subject.told.robust
-    if robust is not None and subject.told.policy is not None:
-        page.heading("Other standards")
-        page.sentence(
-            "Whatever public money costs between its face value and half as much again, and"
-            " whether profits count fully or not at all, the same policy wins, its rates set anew."
-            if set(robust.winners) == {subject.told.policy.key}
-            else "Under other standards others win: "
-            + ", ".join(
-                policy_of(key).phrase if key else "no advice is given" for key in robust.winners
-            )
-            + " (each wins somewhere, where public money costs up to half as much again as its"
-            " face value, or profits count less)."
-        )
     sentences("What limits the answer", (w.text for w in subject.found.warnings), page)
 
 

@@ -13,7 +13,10 @@ def pictures(subject: Subject, prefix: str) -> dict[str, Image]:
     ids in their SVG and differs from case to case."""
     if subject.hidden:
         return {}
+    robust = subject.told.robust
+    # a map of one colour says what the sentence beside it says
+    flat = {"standards"} if robust is not None and len(set(robust.winners)) == 1 else set()
     return {
         name: Image(inline(drawn, f"{prefix}-{name}"), drawn.alternative)
-        for name, drawn in drawn_of("evaluate", subject.result).items()
+        for name, drawn in drawn_of("evaluate", subject.result, flat).items()
     }

@@ -117,7 +117,7 @@ def reviewers(subject: Subject, page: Page) -> None:
     doubts = found.uncertainty
     answers = {
         "What question is asked, and by which standard is it answered?": (
-            "Which policy serves the market best; by the value defined under Question and answer,"
+            "Which policy serves the market best; by the value defined under The standard,"
             " whose two weights are inputs."
         ),
         "Are the data open?": (

@@ -68,22 +68,23 @@ def _case(tree: Any) -> Any:
     return parse_tree(tree)
 
 
-def _evaluation(tree: Tree, switches: bool) -> Tree:
+def _evaluation(found: ReadResult, tree: Tree, switches: bool) -> Tree:
     from mechanism.report.evaluation_tree import evaluation_tree
     from mechanism.uncertainty.evaluated import evaluate
 
-    return evaluation_tree(evaluate(_case(tree), switches))
+    found.evaluations.append(evaluate(_case(tree), switches))
+    return evaluation_tree(found.evaluations[-1])
 
 
 def _evaluate(found: ReadResult) -> Tree:
-    return _evaluation(found.tree["case"], "--switches" in found.options)
+    return _evaluation(found, found.tree["case"], "--switches" in found.options)
 
 
 def _compare(found: ReadResult) -> list[Tree]:
     from mechanism.report.evaluation_tree import comparison_rows
 
     told = [row for row in found.tree if row["resolved"] is not None]
-    results = [_evaluation(row["resolved"], False) for row in told]
+    results = [_evaluation(found, row["resolved"], False) for row in told]
     return comparison_rows(results, [row["case"] for row in told])
 
 

@@ -36,6 +36,8 @@ class ReadResult:
     """The JSON; of a batch nothing, which may be larger than memory."""
     provenance: Mapping[str, Any] = field(default_factory=dict)
     """Where it comes from."""
+    evaluations: list[Any] = field(default_factory=list)
+    """What was evaluated when it was run again, in its order, for who goes on with it."""
 
     @property
     def options(self) -> list[str]:

@@ -185,7 +185,7 @@ def parse_tree(
 ) -> PolicyCase:
     """The case in a tree; `name` is for a case without one, `document` tells the places of its
     keys."""
-    given = tree.get("uncertainty")
+    given = tree.get("uncertainty") if isinstance(tree, Mapping) else None
     block = given if isinstance(given, Mapping) else {}
     try:
         file = check(CaseFile, tree, rules=RULES, document=document, faults=faults)
