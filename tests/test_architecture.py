@@ -53,17 +53,15 @@ def test_there_is_something_to_walk() -> None:
     assert {path.relative_to(ROOT).parts[0] for path in MODULES} == set(PACKAGES)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_imports_go_one_way_only(path: Path) -> None:
+def test_imports_go_one_way_only() -> None:
     """cli -> mechanism -> market, never back; tests and benchmarks are imported by nothing."""
-    package = path.relative_to(ROOT).parts[0]
     ours = {*PACKAGES, "pigou", "tests", "benchmarks", "cases"}
-    wrong = [
-        f"line {line}: {name}"
+    assert not [
+        f"{path}:{line}: {name}"
+        for path in MODULES
         for name, line in imported(path)
-        if name.split(".")[0] in ours - MAY_IMPORT[package]
+        if name.split(".")[0] in ours - MAY_IMPORT[path.relative_to(ROOT).parts[0]]
     ]
-    assert not wrong
 
 
 ROOMS = {
@@ -223,16 +221,19 @@ def test_every_room_is_listed_after_those_it_imports_from() -> None:
     assert all(order.index(other) < order.index(room) for room in ROOMS for other in ROOMS[room])
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_arrows_between_rooms_go_one_way(path: Path) -> None:
+def test_arrows_between_rooms_go_one_way() -> None:
     """Imports for types and those inside of functions included."""
-    name = str(path.relative_to(ROOT))
-    if name in ENTRY:
-        return
-    own = room_of(name.removesuffix(".py").replace("/", "."))
-    may = {own, None, *(ROOMS[own] if own else ())}
-    ours = [(there, line) for there, line in imported(path) if there.split(".")[0] in PACKAGES]
-    assert not [f"line {line}: {there}" for there, line in ours if room_of(there) not in may]
+    wrong = []
+    for path in MODULES:
+        name = str(path.relative_to(ROOT))
+        own = room_of(name.removesuffix(".py").replace("/", "."))
+        may = {own, None, *(ROOMS[own] if own else ())}
+        wrong += [
+            f"{name}:{line}: {there}"
+            for there, line in imported(path)
+            if there.split(".")[0] in PACKAGES and room_of(there) not in may and name not in ENTRY
+        ]
+    assert not wrong
 
 
 def test_no_room_imports_from_more_rooms_than_it_uses() -> None:
@@ -277,15 +278,15 @@ def test_no_class_name_twice() -> None:
     assert sorted(names) == sorted(set(names))
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_module_has_something_of_its_own(path: Path) -> None:
+def test_a_module_has_something_of_its_own() -> None:
     """None only hands on what others define; the roots of packages may."""
-    if path.name == "__init__.py":
-        return
-    body = tree_of(path).body
-    assert any(
-        isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.Assign, ast.Try)) for node in body
-    )
+    own = (ast.FunctionDef, ast.ClassDef, ast.Assign, ast.Try)
+    assert not [
+        path
+        for path in MODULES
+        if path.name != "__init__.py"
+        and not any(isinstance(node, own) for node in tree_of(path).body)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -313,11 +314,10 @@ def for_types(path: Path) -> set[int]:
     }
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_module_is_of_readable_length_and_says_what_it_is_for(path: Path) -> None:
-    text = path.read_text(encoding="utf-8")
-    assert len(text.splitlines()) <= 650
-    assert ast.get_docstring(ast.parse(text))
+def test_a_module_is_of_readable_length_and_says_what_it_is_for() -> None:
+    long = [p for p in MODULES if len(p.read_text(encoding="utf-8").splitlines()) > 650]
+    assert not long
+    assert not [path for path in MODULES if not ast.get_docstring(tree_of(path))]
 
 
 PLAIN = {
@@ -357,6 +357,7 @@ UNTYPED: set[str] = set()
 """Where results are still trees."""
 
 
+@cache
 def plain_trees(path: Path) -> tuple[list[int], list[int]]:
     """The lines of a module with `dict[str, Any]`, and those that subscript by a string."""
     trees, keys = [], []
@@ -374,17 +375,18 @@ def plain_trees(path: Path) -> tuple[list[int], list[int]]:
     return trees, keys
 
 
-@pytest.mark.parametrize(
-    "path",
-    [path for path in MODULES if path.relative_to(ROOT).parts[0] != "cli"],
-    ids=lambda path: str(path.relative_to(ROOT)),
-)
-def test_results_have_types_until_they_leave(path: Path) -> None:
+def test_results_have_types_until_they_leave() -> None:
     """Plain trees are made in one module and read in those that read files; nobody looks a fact up
     by a string in between."""
-    name, (trees, keys) = str(path.relative_to(ROOT)), plain_trees(path)
-    assert not trees or name in PLAIN | UNTYPED
-    assert not keys or name in PLAIN | COLUMNS | UNTYPED
+    found = {
+        str(path.relative_to(ROOT)): plain_trees(path)
+        for path in MODULES
+        if path.relative_to(ROOT).parts[0] != "cli"
+    }
+    trees = {name: lines for name, (lines, _) in found.items() if lines}
+    keys = {name: lines for name, (_, lines) in found.items() if lines}
+    assert not {name: trees[name] for name in set(trees) - PLAIN - UNTYPED}
+    assert not {name: keys[name] for name in set(keys) - PLAIN - COLUMNS - UNTYPED}
 
 
 def test_no_module_is_excused_for_nothing() -> None:

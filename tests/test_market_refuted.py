@@ -620,9 +620,10 @@ def test_uniqueness_is_not_proven_where_two_equilibria_are_known() -> None:
         )
         x = np.array([[0.5, 0.5, 30.0, 1.0]])
         for _ in range(300):
+            before = x
             for firm in (0, 1):
                 x, earned = best_reply(case, x, firm)
-            if not np.isfinite(earned).all():
+            if not np.isfinite(earned).all() or np.abs(x - before).max() < 1e-9:
                 break
         if (
             np.isfinite(x).all() and abs(x[0, 2] - x[0, 3]) > 1e-3 * x[0, 2]

@@ -101,10 +101,13 @@ def test_allocation_over_all_pairs_equals_each_pair_solved_alone(
 ) -> None:
     """Followed solutions are the global ones, where bounds and branches switch too (the last market
     jumps to full sharing)."""
-    case, points = market(**changes), np.linspace(0.1, 0.9, 7)
+    case, points = market(**changes), np.linspace(0.1, 0.9, 5)
     found = allocate(case, points, key)
+    mirrored = found.levels.swapaxes(0, 1)[..., [1, 0, 3, 2]]
+    if case.symmetric():  # then half of the pairs are enough
+        np.testing.assert_allclose(found.levels, mirrored, rtol=1e-8, atol=1e-8)
     for i, first in enumerate(points):
-        for j, second in enumerate(points):
+        for j, second in enumerate(points[: i + 1] if case.symmetric() else points):
             alone = solve_regime(case.with_cost_spillover([first, second]), key)
             assert alone.levels is not None
             np.testing.assert_allclose(found.levels[i, j], alone.levels, rtol=1e-8, atol=1e-8)
@@ -123,7 +126,7 @@ def test_the_switching_market_does_switch() -> None:
         cost_scale=14.2,
         max_saving=0.86,
     )
-    sharing = allocate(case, np.linspace(0.1, 0.9, 7)).levels[..., 0]
+    sharing = allocate(case, np.linspace(0.1, 0.9, 5)).levels[..., 0]
     assert (sharing == 1).any()
     assert (sharing < 0.5).any()
 
