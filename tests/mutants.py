@@ -648,8 +648,8 @@ MUTANTS = (
     Mutant(
         name="whose types a value depends on",
         file="mechanism/design/environment.py",
-        old="types[player] = own\n",
-        new="",
+        old="types[player] = own",
+        new="pass",
         killers=(f"{PROGRAMS}::test_a_random_setting_by_an_independent_road",),
     ),
     Mutant(

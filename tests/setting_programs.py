@@ -372,7 +372,7 @@ def random_setting(seed: int) -> Tree:
     unit = float(10.0 ** rng.integers(-3, 4))
     players = []
     for i, size in enumerate(sizes):
-        by_table = sometimes(rng, 0.3)
+        by_table = sometimes(rng, 0.5)
         value = {}
         for a in alternatives:
             over = sizes if by_table and sometimes(rng, 0.7) else [size]
