@@ -134,6 +134,16 @@ def test_what_sums_cannot_do_is_refused_in_time() -> None:
         solve_tree(tree, {"tax_rule": "designed"})
 
 
+@pytest.mark.parametrize("rule", FORMULAS)
+def test_what_rules_achieve_is_told_without_states(rule: str) -> None:
+    """Of providers too, who are charged where needs are not said."""
+    tree = project(8, 12, rule)
+    tree["players"][0]["value"] = {"build": [-float(k) for k in range(12)], "leave": [0] * 12}
+    told = solve_tree(tree, {}).verdicts
+    assert told[0].startswith(f"The rule {rule} ")
+    assert any("too many to list" in text for text in told)
+
+
 def test_states_that_are_not_listed_are_null() -> None:
     found = solve_tree(project(8, 12, "agv"), {})
     result = json.loads(found.to_json())

@@ -174,7 +174,7 @@ def _by_formula(result: DesignResult, mechanism: DirectMechanism) -> list[str]:
     if options.participation != "none":
         joins = achieved.ir[options.timing]
         text.append(_holds(joins, "Everybody joins", "Not everybody joins", options.timing))
-        if result.rule.without_player and _charges_providers(result, mechanism):
+        if result.listed and result.rule.without_player and _charges_providers(result, mechanism):
             text.append(
                 "Players to whom alternatives are but costs are charged. Where an alternative is"
                 " not there without who carries it out, say so by needs: a provider then receives"
