@@ -8,6 +8,7 @@ import numpy as np
 
 from market.model.case import INVESTMENT, SHARING, Array, Case
 from market.model.outcome import SOLVED, Certificate, Outcome
+from market.model.units import natural_units
 from market.regimes import REGIMES
 from mechanism.casefile.policies import GOAL, PRIVATE_MARKET, TODAY, agreements, policy_of
 from mechanism.casefile.proportions import misfits, scaling
@@ -21,7 +22,7 @@ from mechanism.scheme.full_information import FullInformation, Joining
 from mechanism.scheme.rule_results import NOT_SETTLED, RuleResult
 
 LARGE = 1e10
-"""Welfare above which the case had better be stated in other units."""
+"""Welfare, natural units, beside which the digits of levels are lost."""
 
 
 def verdicts(found: Evaluation) -> list[Sentence]:
@@ -488,11 +489,11 @@ def _assumptions(found: Evaluation, market: Case) -> list[Sentence]:
 def _sizes(found: Evaluation) -> list[Sentence]:
     today, best = found.regimes[TODAY], found.regimes[GOAL]
     out = []
-    if today.solved and abs(today.welfare) > LARGE:
+    unit = natural_units(found.case.market).money.item()
+    if today.solved and (size := abs(today.welfare) / unit) > LARGE:
         text = (
-            f"amounts are of the order of {abs(today.welfare):.0e}: tolerances are relative to"
-            " payoffs, so levels and the list of other optima lose accuracy; state quantities in"
-            " larger units (thousands, millions)"
+            f"today's welfare is {size:.0e} times intercept squared over own slope: tolerances are"
+            " relative to payoffs, so levels and the list of other optima lose accuracy"
         )
         out.append(Sentence(code="units", text=text))
     if today.solved and best.solved and abs(best.welfare) > 5 * abs(today.welfare):
