@@ -307,3 +307,27 @@ def test_an_agreement_that_would_drive_a_unit_cost_to_zero_is_refused() -> None:
     assert "joint profit would be highest where shared knowledge drives a unit cost to zero" in str(
         found.message
     )
+
+
+@pytest.mark.slow
+def test_an_agreement_goes_along_the_edge_at_which_a_firm_would_drive_the_other_out() -> None:
+    """Joint profit rises towards the edge much faster than along it. An independent search with the
+    exit branch has 0.8918697 of intercept squared over own slope at s = (0.7606, 0.0194)."""
+    case = make_case(
+        intercept=[0.27189598912826146, 0.40880980027471414],
+        own_slope=[13.086741261167651, 5.536391248846715],
+        cross_slope=1.2116599707895241,
+        rivalry=0.7545091965565929,
+        demand_spillover=[0.8147058219552833, 0.0],
+        leakage=(0.3713666313472616, 0.036176381214134336, 0.0016383962827167813),
+        cost_scale=0.3170901984086944,
+        max_saving=0.010852403065630623,
+        cost_spillover=1.0,
+        reference_investment=11.323178469012587,
+        cost_form="exponential",
+    )
+    outcome = solve_regime(case, KEY)
+    assert outcome.levels is not None
+    unit = 0.27189598912826146 * 0.40880980027471414
+    unit /= (13.086741261167651 * 5.536391248846715) ** 0.5
+    assert outcome.profit.sum() / unit == pytest.approx(0.8918697, rel=3e-7)

@@ -107,31 +107,45 @@ FINE = np.arange(1, 5)[:, None] / 4
 points cost hardly more than that of one."""
 
 
+AROUND = np.linspace(0, 2 * np.pi, 64, endpoint=False)
+"""In two variables, the angles that are tried at once."""
+
+CLOSE = np.linspace(-AROUND[1], AROUND[1], 33)
+"""By how much the best of them is turned: along an edge that payoff rises towards and jumps at only
+a narrow range of directions leads up."""
+
+
 def descend(
     value: Value, x: Array, step: Array, lower: Array, upper: Array, smallest: float = 1e-14
 ) -> Array:
     """Pattern search from points (L, n): what raises the payoff most is taken, else steps are made
     smaller, down to rounding.
 
-    In two variables a second pattern turns from round to round, so that a ridge in any direction
-    can be followed. In one, steps shrink to the distance between the points tried, beyond which
-    the next of them was no better.
+    In two variables a circle of directions turns from round to round, and where none leads up those
+    beside the best of it are tried, so that a ridge or an edge in any direction can be followed. In
+    one, steps shrink to the distance between the points tried, beyond which the next of them was no
+    better.
     """
-    n = x.shape[1]
+    n, rows = x.shape[1], np.arange(len(x))
     pattern = np.concatenate([FINE, -FINE]) if n == 1 else np.array(_OFFSETS[n], float)
     best, enough = value(x[:, None])[:, 0], smallest * np.maximum(1e-2, np.abs(x)).max(-1)
-    for k in range(400):
-        moves = pattern
-        if n == 2:
-            moves = np.concatenate(
-                [pattern, pattern @ np.array([[np.cos(k), np.sin(k)], [-np.sin(k), np.cos(k)]])]
-            )
+
+    def tried(moves: Array) -> tuple[Array, Array]:
+        """Points (L, m, n) by these moves, and the payoff at them."""
         tries = np.clip(x[:, None] + moves * step[:, None], lower[:, None], upper[:, None])
-        found = value(tries)
+        return tries, value(tries)
+
+    for k in range(400):
+        moves = pattern if n == 1 else np.concatenate([pattern, _circle(AROUND + k)])
+        tries, found = tried(moves)
+        if n == 2 and (found.max(1) <= best).any():
+            nearest = AROUND[found[:, len(pattern) :].argmax(1)] + k
+            beside, there = tried(_circle(nearest[:, None] + CLOSE))
+            tries, found = np.concatenate([tries, beside], 1), np.concatenate([found, there], 1)
         which = found.argmax(1)
-        better = found[np.arange(len(x)), which]
+        better = found[rows, which]
         up = better > best
-        x = np.where(up[:, None], tries[np.arange(len(x)), which], x)
+        x = np.where(up[:, None], tries[rows, which], x)
         best = np.maximum(best, better)
         if n == 1:  # on with the same step only where its end was best
             on = up & (np.abs(moves[which, 0]) == 1.0)
@@ -141,6 +155,11 @@ def descend(
         if (step.max(-1) <= enough).all():
             break
     return x
+
+
+def _circle(angle: Array) -> Array:
+    """Moves (..., 2) of length one."""
+    return np.stack([np.cos(angle), np.sin(angle)], -1)
 
 
 def polish(
