@@ -28,7 +28,7 @@ EPILOG = """\b
 Examples:
   pigou evaluate two_vendors.yaml
   pigou evaluate private_spillovers.yaml --details   every finding
-  pigou evaluate two_vendors.yaml --switches       where another policy wins
+  pigou evaluate two_vendors.yaml --quick          without what would overturn the answer
   pigou evaluate two_vendors.yaml --format json --out result.json
   pigou evaluate two_vendors.yaml --format csv     the comparison of policies
   pigou evaluate two_vendors.yaml --out report.html   what pigou report writes
@@ -59,10 +59,13 @@ def evaluate(
         typer.Option(
             "--switches",
             help=(
-                "Also what would overturn the answer: at which parameters and standards another"
-                " policy wins; takes longer."
+                "What would overturn the answer, at which parameters and standards another policy"
+                " wins, also where that takes long (some markets, private types)."
             ),
         ),
+    ] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Leave out what would overturn the answer.")
     ] = False,
 ) -> None:
     """Evaluate a case: what to do, who gains, what is paid.
@@ -70,6 +73,9 @@ def evaluate(
     The answer comes first. Every regime is solved, with its proof; subsidy and tax of the
     mechanism, who would join, and the policies side by side follow.
     """
+    if switches and quick:
+        raise typer.BadParameter("leaves out what --switches asks for", param_hint="--quick")
+    asked_for = True if switches else False if quick else None
     if out is not None and out.suffix.lower() in REPORTS and form is picture is None:
         from cli.commands.report import report
 
@@ -83,9 +89,9 @@ def evaluate(
         from cli.shipped import load
 
         load([case])
-        target.write(evaluate_script(case, switches))
+        target.write(evaluate_script(case, asked_for))
         return
-    result = results([case], switches)[0]
+    result = results([case], asked_for)[0]
     from cli.pages.evaluation import evaluation
     from cli.pages.forms import deliver
     from cli.pages.rows import as_csv, case_labels
@@ -108,7 +114,7 @@ def evaluate(
     finish([result], target, quiet=quiet, strict=strict)
 
 
-def results(paths: list[Any], switches: bool = False) -> list[dict[str, Any]]:
+def results(paths: list[Any], switches: bool | None = False) -> list[dict[str, Any]]:
     """The results of the cases in these files, with `switches` what would overturn the answer too;
     all are read before any is evaluated."""
     from cli.shipped import load

@@ -14,7 +14,7 @@ from cli.report.market import symbol_of
 from cli.report.subject import Subject
 from mechanism.casefile.case_keys import number_at
 from mechanism.casefile.policies import agreements, policy_of
-from mechanism.report.answer import ASKS, judged_by
+from mechanism.report.answer import ASKS, judged_by, unanswered
 from mechanism.report.cautions import held_together
 from mechanism.report.words import amount
 
@@ -195,7 +195,9 @@ def overturn(subject: Subject, page: Page) -> None:
                     [
                         _named(one.to, subject)
                         if one.to
-                        else "no answer: some problem has no solution"
+                        else "no answer: "
+                        f"{unanswered(subject.found, one.lacks) if one.lacks else 'some problem'}"
+                        " has no solution"
                         for one in told.switching
                     ],
                     words=True,

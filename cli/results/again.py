@@ -68,7 +68,7 @@ def _case(tree: Any) -> Any:
     return parse_tree(tree)
 
 
-def _evaluation(found: ReadResult, tree: Tree, switches: bool) -> Tree:
+def _evaluation(found: ReadResult, tree: Tree, switches: bool | None) -> Tree:
     from mechanism.report.evaluation_tree import evaluation_tree
     from mechanism.uncertainty.evaluated import evaluate
 
@@ -77,7 +77,9 @@ def _evaluation(found: ReadResult, tree: Tree, switches: bool) -> Tree:
 
 
 def _evaluate(found: ReadResult) -> Tree:
-    return _evaluation(found, found.tree["case"], "--switches" in found.options)
+    asked = True if "--switches" in found.options else None
+    asked = False if "--quick" in found.options else asked
+    return _evaluation(found, found.tree["case"], asked)
 
 
 def _compare(found: ReadResult) -> list[Tree]:

@@ -71,7 +71,7 @@ _RECOMMENDATION: Fields = {
     "equivalent": ("[text]", "policies with the same levels"),
     "ladder": ("[tree]", "what each step asked for adds"),
     "flat_payments": ("firms?", "of what is recommended"),
-    "switching": ("[tree]", "key, value and the policy it then is"),
+    "switching": ("[tree]", "key, value, the policy it then is, and what lacks a solution"),
     "robust": ("tree?", "who wins over the numbers of the standard; null unless asked for"),
     "cautions": ("[tree]", "code, text and amount"),
     "no_advice": ("text?", "why there is none"),

@@ -18,13 +18,13 @@ class NoScript(Exception):  # noqa: N818 - wrong usage, not an error of the prog
     """A run that no short script reproduces; the message says why and what to do."""
 
 
-def evaluate_script(case: Path, switches: bool) -> str:
+def evaluate_script(case: Path, switches: bool | None) -> str:
     """What prints the JSON of `evaluate`."""
-    option = ", switches=True" if switches else ""
+    option = {True: " --switches", False: " --quick", None: ""}[switches]
     return _script(
-        f"pigou evaluate CASE{' --switches' if switches else ''} --format json",
+        f"pigou evaluate CASE{option} --format json",
         case,
-        [f"print(pigou.evaluate(case{option}).to_json())"],
+        [f"print(pigou.evaluate(case, switches={switches}).to_json())"],
     )
 
 

@@ -7,11 +7,11 @@ comes out.
 
 from market.model.outcome import finish, other_point
 from market.regimes.objectives import BOTH, deviation_bounds, firm_game, level_bounds, sole_payoff
-from market.regimes.record import Outcomes, outcome_at
+from market.regimes.record import Outcomes, outcome_at, part
 from market.regimes.sellers import climb_among_sellers
 from market.regimes.solve import solve_lanes, solve_markets, solve_regime, solve_regimes
 from market.regimes.starts import starting_levels
-from market.regimes.table import REGIMES, Regime, benefit_matrix
+from market.regimes.table import REGIMES, Regime, benefit_matrix, headroom
 
 __all__ = [
     "BOTH",
@@ -23,9 +23,11 @@ __all__ = [
     "deviation_bounds",
     "finish",
     "firm_game",
+    "headroom",
     "level_bounds",
     "other_point",
     "outcome_at",
+    "part",
     "sole_payoff",
     "solve_lanes",
     "solve_markets",

@@ -151,9 +151,11 @@ def climb_among_sellers(
     upper: Array,
     tolerances: Tolerances = DEFAULT,
     rate: float = RATE,
+    market: NDArray[np.intp] | None = None,
 ) -> WithEveryFirm:
     """Climb from each start (L, 4) to a local optimum among levels at which every firm sells, at
-    first at this rate, at most STEEPEST."""
+    first at this rate, at most STEEPEST; `market` (L,) says which start is whose where they are of
+    several."""
     among = among_sellers(payoff, np.broadcast_to(sold, (len(start), 2, 2)), rate)
     most = among.rate * (STEEPEST / rate)
     x, value, residual = start.copy(), np.full(len(start), -np.inf), np.full(len(start), np.inf)
@@ -188,8 +190,10 @@ def climb_among_sellers(
         # Climbs that have met, at the same prices, go on as one; digits count up to one, and
         # relative beyond.
         state = np.concatenate([found.x, 2 * among.rate[:, None] * aim], axis=-1)[on]
-        digits = np.minimum(state, 1.0) + np.log(np.maximum(state, 1.0))
-        on = on[np.unique(digits.round(7), axis=0, return_index=True)[1]]
+        digits = (np.minimum(state, 1.0) + np.log(np.maximum(state, 1.0))).round(7)
+        if market is not None:
+            digits = np.column_stack([digits, market[left[on]]])
+        on = on[np.unique(digits, axis=0, return_index=True)[1]]
         lost = lost[on]
         steeper = np.where(
             (moved > SLOW * before[left]) & (10 * among.rate <= most[left]), 10.0, 1.0

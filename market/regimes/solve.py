@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from market.certify.proof import bound_optimum
 from market.certify.uniqueness import uniqueness
-from market.model.case import SHARING, Array, Case
+from market.model.case import Array, Case
 from market.model.cost import unit_cost
 from market.model.leaving import sales
 from market.model.outcome import (
@@ -51,29 +51,16 @@ from market.regimes.starts import all_around, of_all_sizes
 from market.regimes.table import (
     REGIMES,
     Regime,
-    may_have_others,
     needed_scale,
     unbounded,
     why_unbounded,
 )
+from market.regimes.together import best, best_with_every_firm, held_levels, more_than
 from market.solve.equilibrium import reply_eigenvalues
-from market.solve.optimum import on_bound
 from market.solve.tolerances import DEFAULT, Tolerances
-
-SAME = 1e-4
-"""Levels closer than this are one solution to a look at a few starts."""
-
 
 PROVEN = 64
 """Markets that are searched thoroughly together: each takes many starts."""
-
-
-MORE = 1e-9
-"""What a payoff has to exceed another by to be more, over max(1, |payoff|)."""
-
-
-SAME_STAGED = 1e-7
-"""The same in games in stages, relative to max(1, |level|)."""
 
 
 def solve_regimes(case: Case, tolerances: Tolerances = DEFAULT) -> dict[str, Outcome]:
@@ -95,14 +82,23 @@ def solve_regime(case: Case, regime: str | Regime, tolerances: Tolerances = DEFA
 
 
 def solve_markets(
-    case: Case, key: str | Regime, lanes: int, tolerances: Tolerances = DEFAULT
+    case: Case,
+    key: str | Regime,
+    lanes: int,
+    tolerances: Tolerances = DEFAULT,
+    *,
+    roughly: bool = False,
 ) -> Outcomes:
     """The outcomes of one regime at the L markets of a flat case, with the statuses each would have
     alone: whatever is not plain (nothing found, several optima or equilibria, a kink, equilibria
-    that few starts may miss) is searched thoroughly."""
+    that few starts may miss) is searched thoroughly.
+
+    `roughly`: statuses and levels alone, without words; a sole chooser's markets are then all
+    searched together, also for what pays with every firm selling.
+    """
     regime = REGIMES[key] if isinstance(key, str) else key
-    found = solve_lanes(case, regime, lanes, tolerances=tolerances)
-    left = np.flatnonzero(~found.plain)
+    found = solve_lanes(case, regime, lanes, roughly=roughly, tolerances=tolerances)
+    left = np.flatnonzero(~(found.plain | (roughly and regime.sole)))
     if not len(left):
         return found
     more = solve_lanes(
@@ -120,6 +116,7 @@ def solve_lanes(
     prove: bool = False,
     bounded: bool = False,
     leaving: bool = True,
+    roughly: bool = False,
     tolerances: Tolerances = DEFAULT,
 ) -> Outcomes:
     """One regime at the L lanes of a flat case.
@@ -128,6 +125,7 @@ def solve_lanes(
     solutions are; with `prove` from many, with every proof there is and, where `leaving`, what
     leaving a firm out would pay; `bounded`: whether payoffs have a limit is asked elsewhere. Among
     several solutions the one of highest payoff, in games of highest joint profit, is taken.
+    `roughly`: see `solve_markets`.
     """
     units = natural_units(case)
     if starts is not None:
@@ -146,8 +144,12 @@ def solve_lanes(
     parts: list[tuple[NDArray[np.intp], Outcomes]] = []
     for lane in np.flatnonzero(limitless):
         there = units.take([lane])
-        message = why_unbounded(
-            own.take([lane]), regime, float(needed[lane] * there.of("cost_scale")[0, 0])
+        message = (
+            ""
+            if roughly
+            else why_unbounded(
+                own.take([lane]), regime, float(needed[lane] * there.of("cost_scale")[0, 0])
+            )
         )
         parts.append(
             (np.array([lane]), outcomes(1, status="unbounded", message=message, plain=True))
@@ -176,71 +178,10 @@ def solve_lanes(
                 if starts is None
                 else given(at, here, starts[:, some], tolerances)
             )
-            found = _best(at, here, points, endless[some], tolerances)
+            judged = best_with_every_firm if roughly and regime.sole else best
+            found = judged(at, here, points, endless[some], tolerances)
         parts.append((some, found))
     return restored(parts[0][1] if len(parts) == 1 else joined(lanes, parts), units)
-
-
-def _best(
-    case: Case, regime: Regime, points: Points, endless: NDArray[np.bool_], tolerances: Tolerances
-) -> Outcomes:
-    """The best point of every lane that holds in a market, and whether all that hold are that
-    one; `endless` (L,): whether payoff grows without limit where some firm would sell less than
-    nothing."""
-    lanes = len(endless)
-    order = np.argsort(points.lane, kind="stable")
-    lane = points.lane[order]
-    turn = np.arange(len(lane)) - np.searchsorted(lane, lane)
-    # every lane's rows side by side; lanes with fewer repeat none
-    rows = np.full((int(turn.max(initial=0)) + 1, lanes), -1)
-    rows[turn, lane] = order
-    good = points.holds & points.market & ~points.switching
-    worth = np.where(rows >= 0, np.where(good, points.worth, -np.inf)[rows], -np.inf)
-    top = worth.max(0)
-    tie = np.where(np.isfinite(top), 1e-11 * np.maximum(1.0, np.abs(top)), 0.0)
-    each = np.arange(lanes)
-    # what ties up to rounding: the first found, so that neighbours do not flip
-    row = rows[(worth >= top - tie).argmax(0), each]
-    solved, x = np.isfinite(top), points.levels[row]
-    apart = np.abs(points.levels[rows] - x)
-    same = SAME_STAGED * np.maximum(1.0, np.abs(x)) if regime.staged else SAME
-    several = ((apart > same).any(-1) & np.isfinite(worth)).any(0)
-    plain = solved & ~several
-    # payoff squares prices: where negative ones seem to pay more, the best with every firm selling
-    # is another question
-    if regime.sole:
-        seems = np.where((rows >= 0) & ~points.market[rows], points.worth[rows], -np.inf).max(0)
-        more = np.where(solved, MORE * np.maximum(1.0, np.abs(top)), 0)
-        plain &= (seems <= top + more) & ~endless
-    elif regime.staged:  # every start must have led there
-        plain &= (good[rows] | (rows < 0)).all(0)
-    else:
-        plain &= ~may_have_others(case, regime)
-    held = _held(case, regime, x, tolerances) & solved[:, None]
-    return outcomes(
-        lanes,
-        status=np.where(solved, np.where(held.any(-1), "corner", "converged"), "not_converged"),
-        message=np.where(solved, "", "a few starts led to nothing that holds"),
-        levels=np.where(solved[:, None], x, np.nan),
-        residual=np.where(solved, points.residual[row], np.nan),
-        regret=np.where(solved, points.regret[row], np.nan),
-        curvature=np.where(solved, points.curvature[row], np.nan),
-        binding=held,
-        several=several,
-        plain=plain,
-        proven=not regime.sole and not regime.staged,
-    )
-
-
-def _held(case: Case, regime: Regime, x: Array, tolerances: Tolerances) -> NDArray[np.bool_]:
-    """Which levels (L, 4) lie on a bound of what is chosen; what is imposed is no corner of a
-    choice."""
-    lower, upper = level_bounds(case, len(x), regime.sharing_range)
-    at = np.nan_to_num(x)
-    held = on_bound(at, lower, tolerances) | on_bound(at, upper, tolerances)
-    if regime.imposed is not None:
-        held[:, SHARING] = False
-    return held
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -363,7 +304,7 @@ def _judged(
             apart = f", {len(alone)} of them with a firm out" if alone else ""
             several = f"{len(order) + len(alone) - 1} other found{apart}"
             only = Uniqueness(status="no", basis=several)
-    held, switching = _held(case, regime, x[:1], tolerances), bool(points.switching[best])
+    held, switching = held_levels(case, regime, x[:1], tolerances), bool(points.switching[best])
     return outcomes(
         1,
         status="corner" if held.any() or switching else "converged",
@@ -395,11 +336,6 @@ def _judged(
     )
 
 
-def _more_than(value: float) -> float:
-    """A payoff above which another is more than this one, beyond rounding."""
-    return value + MORE * max(1.0, abs(value)) if np.isfinite(value) else value
-
-
 def _with_what_seems_better(
     market: _Market, regime: Regime, points: Points, tolerances: Tolerances
 ) -> tuple[Points, Outcomes | None]:
@@ -418,7 +354,7 @@ def _with_what_seems_better(
     best, driven = reached(points), None
     payoff = sole_payoff(market.case, regime)
     refused = bool(zero_unit_cost_pays(payoff, np.array([best]))[0])  # what climbs run after
-    seems = bool((points.worth[points.holds | ~points.market] > _more_than(best)).any())
+    seems = bool((points.worth[points.holds | ~points.market] > more_than(best)).any())
     if seems or refused or not np.isfinite(best) or market.endless:
         more, driven = _with_every_firm(market, regime, tolerances)
         points = Points.joined([points, more])
@@ -427,7 +363,7 @@ def _with_what_seems_better(
     if refused and zero_unit_cost_pays(payoff, np.array([max(best, limit)]))[0]:
         why = explain_zero_unit_cost(market.own, regime.maximised)
         return points, _failed("infeasible", why)
-    return points, driven if limit > _more_than(best) else None
+    return points, driven if limit > more_than(best) else None
 
 
 def _no_optimum(
@@ -441,7 +377,7 @@ def _no_optimum(
             f"{regime.maximised} has no optimum among the levels at which ascents ended",
         )
     top, reached = float(points.worth.max()), float(points.worth[order[0]])
-    if top > _more_than(reached):  # a saddle of a market, from which ascents leave what is one
+    if top > more_than(reached):  # a saddle of a market, from which ascents leave what is one
         return _failed(
             "infeasible",
             f"{regime.maximised} is highest where some price or quantity would be negative:"

@@ -28,6 +28,7 @@ from market.model.pricing import (
 )
 from market.model.reply import replies_feed_each_other, reply_bound
 from market.model.sharing import steepness
+from market.model.units import in_units, natural_units
 from market.model.wellposed import explain_unbounded, relative_scale, required_scale
 
 Role = Literal["market", "alliance", "order", "benchmark"]
@@ -274,6 +275,32 @@ def unbounded(case: Case, needed: Array) -> NDArray[np.bool_]:
     """Whether payoffs that need this cost scale grow without limit in investment, in the lanes of a
     flat case (L or 1,)."""
     return np.asarray(np.isinf(case.investment_cap).any(-1) & (case.cost_scale[:, 0] <= needed))
+
+
+def headroom(case: Case, regime: Regime) -> Array:
+    """How far payoffs are from growing without limit (L,) in the markets of a flat case: the
+    logarithm of cost.scale over what it must exceed, at most `ROOMY` in size; negative where they
+    do grow. Where all levels count, not those alone at which every firm sells, it may be more
+    than said, but has the same sign."""
+    inner = in_units(case, natural_units(case))
+    endless = np.isinf(inner.investment_cap).any(-1) & np.ones(len(inner.cost_scale), bool)
+
+    def room(lanes: NDArray[np.intp], every_firm: bool) -> Array:
+        needed = needed_scale(inner.take(lanes), regime.of(lanes), every_firm)
+        with np.errstate(divide="ignore"):
+            ratio = np.log(inner.cost_scale[lanes, 0]) - np.log(np.maximum(needed, 0.0))
+        return np.clip(ratio, -ROOMY, ROOMY)
+
+    out, some = np.full(len(endless), ROOMY), np.flatnonzero(endless)
+    out[some] = room(some, every_firm=False)
+    if regime.sole and len(left := np.flatnonzero(out <= 0)):
+        out[left] = room(left, every_firm=True)
+    return out
+
+
+ROOMY = 10.0
+"""Logarithm of the cost scale beside what is needed beyond which how much room there is does not
+matter."""
 
 
 def why_unbounded(case: Case, regime: Regime, needed: float) -> str:

@@ -85,9 +85,10 @@ def solve(case: PolicyCase, regime: str = TODAY) -> Outcome:
     return solve_regime(case.market, regime)
 
 
-def evaluate(case: PolicyCase, switches: bool = False) -> Evaluation:
+def evaluate(case: PolicyCase, switches: bool | None = False) -> Evaluation:
     """Evaluate a case at its own numbers: every regime, the mechanism, its constraints, policies
-    against the benchmarks, and what to do; with `switches` what would overturn that too.
+    against the benchmarks, and what to do; with `switches` what would overturn that too; None:
+    unless that takes long.
     `mechanism.uncertainty.evaluated` adds what is not known exactly.
     """
     regimes = solve_regimes(case.market)
@@ -96,7 +97,8 @@ def evaluate(case: PolicyCase, switches: bool = False) -> Evaluation:
         if case.types is None
         else _private(case, regimes, type_space(case.types))
     )
-    found = with_switches(found) if switches else replace(found, recommendation=recommend(found))
+    looked = not found.dear if switches is None else switches
+    found = with_switches(found) if looked else replace(found, recommendation=recommend(found))
     return replace(found, verdicts=tuple(verdicts(found)), warnings=tuple(warnings(found)))
 
 

@@ -10,14 +10,14 @@ market is solved beside them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from market.model.case import PARAMETERS, Array, Case, UnitCost
-from market.regimes import REGIMES, solve_markets
+from market.regimes import REGIMES, Outcomes, solve_markets
 from mechanism.analysis.many_types import block_size, solve_block
 from mechanism.casefile.policies import GOAL, Policy, followed, known, policy_of, today
 from mechanism.casefile.policies import policies as every_policy
@@ -205,17 +205,25 @@ def _standard(cases: Sequence[PolicyCase]) -> Standard:
     return standard_of(options[0]).at(**weights)
 
 
-def rank_known(cases: Sequence[PolicyCase], policies: Sequence[Policy]) -> Ranked:
+def rank_known(
+    cases: Sequence[PolicyCase],
+    policies: Sequence[Policy],
+    roughly: bool = False,
+    settled: Mapping[str, Outcomes] | None = None,
+) -> Ranked:
     """The policies, today's market and the planner among them, ranked at cases in which everything
-    is known, of one cost form and options that differ in the standard's weights alone."""
+    is known, of one cost form and options that differ in the standard's weights alone; `roughly`:
+    as in `market.regimes.solve_markets`; `settled`: the outcomes of regimes that are known."""
     market, standard = stack([case.market for case in cases]), _standard(cases)
     found = {
-        policy.key: solve_markets(market, policy.key, len(cases))
+        policy.key: settled[policy.key]
+        if settled is not None and policy.key in settled
+        else solve_markets(market, policy.key, len(cases), roughly=roughly)
         for policy in policies
         if policy.source == "regime"
     }
     return rank(
-        known_policies(market, found, policies, standard).contenders,
+        known_policies(market, found, policies, standard, roughly).contenders,
         today(private=False),
         GOAL,
         standard,

@@ -9,6 +9,8 @@ follows one number at a time.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,9 +18,12 @@ from numpy.typing import NDArray
 
 from market.model.case import Array, Case
 from market.model.units import natural_units
-from mechanism.analysis.many import rank_known
+from market.regimes import REGIMES, headroom, part, solve_markets
+from market.text import Json
+from mechanism.analysis.many import rank_known, stack
 from mechanism.analysis.overturn import NO_MARKET, NOBODY, Line, Met, followed, met
 from mechanism.casefile.case_keys import key_path, leaves, value_at
+from mechanism.casefile.policies import GOAL, TODAY, Policy
 from mechanism.casefile.policy_case import PolicyCase, case_at
 from mechanism.casefile.proportions import DIMENSIONS
 from mechanism.casefile.standard import standard_of
@@ -34,6 +39,8 @@ SPAN = 2.0
 """How many times its own value, or which part of it, a number runs to."""
 LOOKS_A_SIDE = 5
 """Values looked at first on each side of a number's own, which is the first of them."""
+STEPS = 14
+"""Of regula falsi to where a problem begins to have no limit."""
 FOUND_TO = 1e-5
 """Width of a bracket beside the value at which it is narrow enough."""
 
@@ -51,31 +58,133 @@ def over_parameters(found: Evaluation) -> tuple[Switch, ...]:
         for key in keys
         if (line := _line(found.case.market, key, value_at(tree, key_path(key))))
     }
-    paths = [key_path(key) for key in lines]
+    tried = _Tried(tree=tree, paths=tuple(key_path(key) for key in lines), policies=policies)
+    begun = [
+        replace(line, values=np.union1d(line.first, beside))
+        for line, beside in zip(
+            lines.values(), _beside_edges([*lines.values()], tried), strict=True
+        )
+    ]
 
-    def solve(which: NDArray[np.intp], x: Array) -> Met:
-        tried = [case_at(tree, {paths[n]: float(value)}) for n, value in zip(which, x, strict=True)]
-        there = np.array([isinstance(one, PolicyCase) for one in tried])
-        told = met(
-            rank_known(
-                [found.case, *(one for one in tried if isinstance(one, PolicyCase))], policies
-            )
-        )
-        winner, turns = (
-            np.full(len(x), NO_MARKET, object),
-            np.full((len(x), told.turns.shape[1]), np.nan),
-        )
-        winner[there], turns[there] = told.winner[1:], told.turns[1:]
+    out, beyond = [], []
+    for n, (key, seen) in enumerate(zip(lines, followed(begun, tried.met), strict=True)):
+        for k in seen.switches():
+            far = k if seen.x[k] < seen.line.own else k + 1
+            if NO_MARKET not in (seen.winner[k], seen.winner[k + 1]):
+                to = None if seen.winner[far] == NOBODY else seen.winner[far]
+                out.append(Switch(key=key, value=float(seen.x[k] + seen.x[k + 1]) / 2, to=to))
+                beyond.append((n, float(seen.x[far])))
+    lacking = [k for k, switch in enumerate(out) if switch.to is None]
+    for k, regime in zip(lacking, tried.lacking([beyond[k] for k in lacking]), strict=True):
+        out[k] = replace(out[k], lacks=regime)
+    return tuple(out)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Tried:
+    """A case with other values of its numbers."""
+
+    tree: Json
+    paths: tuple[tuple[str | int, ...], ...]
+    """Where the number of every line stands."""
+    policies: tuple[Policy, ...]
+
+    def at(
+        self, which: NDArray[np.intp], x: Array
+    ) -> tuple[NDArray[np.intp], list[PolicyCase], Array]:
+        """At values (n,) of these lines: those that make a market, their cases, and how far the
+        problems there are from having no limit; the least of what `headroom` says."""
+        made = [
+            case_at(self.tree, {self.paths[n]: float(value)})
+            for n, value in zip(which, x, strict=True)
+        ]
+        there = np.array([k for k, one in enumerate(made) if isinstance(one, PolicyCase)], int)
+        cases = [one for one in made if isinstance(one, PolicyCase)]
+        if not cases:
+            return there, cases, np.empty(0)
+        market = stack([one.market for one in cases])
+        regimes = [REGIMES[policy.key] for policy in self.policies if policy.source == "regime"]
+        return there, cases, np.min([headroom(market, regime) for regime in regimes], axis=0)
+
+    def met(self, which: NDArray[np.intp], x: Array) -> Met:
+        """Who wins there. Where some problem has no limit, or the planner's no solution, there is
+        no advice, and nothing else is solved."""
+        there, cases, room = self.at(which, x)
+        winner = np.full(len(x), NO_MARKET, object)
+        turns = np.full((len(x), len(self.policies)), np.nan)
+        winner[there] = NOBODY
+        on = np.flatnonzero(room > 0)
+        if len(on):
+            market = stack([cases[k].market for k in on])
+            planned = solve_markets(market, GOAL, len(on), roughly=True)
+            kept = np.flatnonzero(planned.solved)
+            if len(kept):
+                some = [cases[k] for k in on[kept]]
+                told = met(rank_known(some, self.policies, True, {GOAL: part(planned, kept)}))
+                winner[there[on[kept]]], turns[there[on[kept]]] = told.winner, told.turns
         return Met(winner=winner, turns=turns)
 
-    out = []
-    for key, seen in zip(lines, followed(list(lines.values()), solve), strict=True):
-        for k in seen.switches():
-            beyond = seen.winner[k if seen.x[k] < seen.line.own else k + 1]
-            if NO_MARKET not in (seen.winner[k], seen.winner[k + 1]):
-                to = None if beyond == NOBODY else beyond
-                out.append(Switch(key=key, value=float(seen.x[k] + seen.x[k + 1]) / 2, to=to))
-    return tuple(out)
+    def lacking(self, where: Sequence[tuple[int, float]]) -> list[str]:
+        """Which regime has no solution at each of these values of lines, at which there is no
+        advice: one whose problem has no limit, else the planner's or today's."""
+        if not where:
+            return []
+        market = stack([self.at(np.array([n]), np.array([x]))[1][0].market for n, x in where])
+        planned = solve_markets(market, GOAL, len(where), roughly=True).solved
+        out = [TODAY if solved else GOAL for solved in planned]
+        for policy in self.policies:
+            if policy.source == "regime" and policy.key != GOAL:
+                room = headroom(market, REGIMES[policy.key])
+                out = [
+                    policy.key if key == TODAY and least <= 0 else key
+                    for key, least in zip(out, room, strict=True)
+                ]
+        return out
+
+
+def _beside_edges(lines: Sequence[Line], tried: _Tried) -> list[Array]:
+    """Of every line the values on both sides of the nearest ones at which some problem begins to
+    have no limit: what bounds a problem is closed form, so that nothing is solved to find them."""
+    first = [line.first for line in lines]
+    which = np.repeat(np.arange(len(lines)), [len(x) for x in first])
+    room = _room(tried, which, np.concatenate(first))
+    ends = []
+    for n, line in enumerate(lines):
+        assert line.own is not None
+        x, mine = first[n], room[which == n]
+        own = int(np.searchsorted(x, line.own))
+        turns = np.flatnonzero(mine[1:] * mine[:-1] < 0)
+        for k in (*turns[turns < own][-1:], *turns[turns >= own][:1]):
+            ends.append((n, x[k], x[k + 1], mine[k], mine[k + 1]))
+    out = [np.empty(0) for _ in lines]
+    if not ends:
+        return out
+    line_of = np.array([end[0] for end in ends])
+    low, high, below, above = (np.array([end[k] for end in ends], float) for k in range(1, 5))
+    for _ in range(STEPS):
+        # The end that stays counts half (Illinois), so that both close in.
+        x = (low * above - high * below) / (above - below)
+        found = _room(tried, line_of, x)
+        left = found * below > 0
+        halved = np.where(left, above / 2, below / 2)
+        low, below, high, above = (
+            np.where(left, x, low),
+            np.where(left, found, halved),
+            np.where(left, high, x),
+            np.where(left, halved, found),
+        )
+    for n, x in zip(line_of, np.where(np.abs(below) < np.abs(above), low, high), strict=True):
+        step = 0.4 * lines[n].narrow(float(x))
+        out[n] = np.union1d(out[n], [x - step, x + step])
+    return out
+
+
+def _room(tried: _Tried, which: NDArray[np.intp], x: Array) -> Array:
+    """How far problems are from having no limit (n,); below zero too where there is no market."""
+    out = np.full(len(x), -1.0)
+    there, _, room = tried.at(which, x)
+    out[there] = room
+    return out
 
 
 def _line(market: Case, key: str, own: Any) -> Line | None:

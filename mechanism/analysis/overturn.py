@@ -83,8 +83,8 @@ class Met:
     winner: NDArray[np.object_]
     """(n,): keys; `NOBODY` where there is no advice."""
     turns: Array
-    """(n, F): figures of the size of one of which some changes sign where the winner changes; NaN
-    where unknown."""
+    """(n, F): figures of the size of one of which some changes sign where the winner changes: how
+    far each policy is from counting as equal to the best. NaN where unknown."""
 
 
 def met(ranked: Ranked) -> Met:
@@ -99,9 +99,12 @@ def met(ranked: Ranked) -> Met:
         consumers = np.stack([np.asarray(b.consumer_surplus, float) for b in books])
         profits = np.stack([b.profit.sum(-1) for b in books])
         kept = ranked.contenders[ranked.today].expected.kept.sum(-1)
-        loses = (consumers - consumers[ranked.today]) / scale + SAME
+        turns = (value - top + tie) / scale
+        if not standard.consumers_may_lose:
+            turns = np.minimum(turns, (consumers - consumers[ranked.today]) / scale + SAME)
+        agreed = np.array([c.policy.requires == "permission" for c in ranked.contenders])
         members = (profits - kept) / scale + SAME
-        turns = np.concatenate([(value - top + tie) / scale, loses, members])
+        turns = np.where(agreed[:, None], np.minimum(turns, members), turns)
     return Met(winner=keys[ranked.winner], turns=turns.T)
 
 
@@ -401,7 +404,7 @@ def _known_ranked(found: Evaluation) -> RankedAt:
             key: AsFound(status=np.repeat(one.status, n), levels=np.repeat(one.levels, n, 0))
             for key, one in solved.items()
         }
-        known = known_policies(repeated(market, n), many, policies, standard)
+        known = known_policies(repeated(market, n), many, policies, standard, roughly=True)
         return rank(known.contenders, TODAY, GOAL, standard)
 
     return ranked

@@ -43,6 +43,8 @@ CLOSE = 1e-9
 """Share of today's welfare within which a condition counts as met by a weight."""
 
 
+WIDTH = {False: 1e-14, True: 1e-9}
+"""How close, as a share, weights are sought, by whether markets are searched together."""
 CLOSE_BY = 1e-2
 """How close, as a share, thorough searches come to a weight."""
 
@@ -107,6 +109,8 @@ class _Frontier:
     case: Case
     optimum: Solved
     """Those of weight one, which are known."""
+    together: bool = False
+    """Whether markets are searched together where a thorough search of each is asked for."""
 
     def at(
         self,
@@ -128,7 +132,7 @@ class _Frontier:
                 given = None if starts is None else starts[:, rest]
                 more = solve_lanes(market, regime, len(rest), starts=given, bounded=True)
             else:
-                more = solve_markets(market, regime, len(rest))
+                more = solve_markets(market, regime, len(rest), roughly=self.together)
             found[rest], status[rest] = more.levels, more.status
         books = account(self.case.take(lanes), found, bertrand_matrix)
         consumers, profits = books.consumer_surplus.sum(-1), books.profit.sum(-1)
@@ -152,13 +156,14 @@ def attainable(
     known: Sequence[Array] = (),
     *,
     payments: bool = True,
+    roughly: bool = False,
 ) -> Attainable:
     """The levels of the highest V under a standard in the C markets of a flat case, `optimum` being
     the planner's.
 
     `today` are the accounts of today's market, `known` levels (C, 4) of other policies, where
     searches start too. Without `payments` levels are imposed and nobody is paid, but no firm may
-    run a loss.
+    run a loss. `roughly`: as in `market.regimes.solve_markets`.
     """
     C = len(optimum.status)
     beta, mu = (
@@ -166,7 +171,7 @@ def attainable(
         for a in (standard.profit_weight, standard.public_funds_cost)
     )
     lanes, least = np.arange(C), np.maximum(beta, LEAST_WEIGHT)
-    frontier = _Frontier(case=case, optimum=optimum)
+    frontier = _Frontier(case=case, optimum=optimum, together=roughly)
     scale = np.maximum(np.abs(today.total_surplus.sum(-1)), np.finfo(float).tiny)
     near = 1e3 * CLOSE * scale  # what a root is found to
     needed = _needed(today, standard) if payments else np.full(C, -np.inf)
@@ -182,15 +187,28 @@ def attainable(
         met = put(met, short, high)
         if len(rises):
             some = short[rises]
-            gap = partial(_gap, frontier, lambda found, at: found.profits - needed[at])
-            even, closed = _even(gap, some, least[some], top[some], near[some], upper=True)
+            even, closed = _even(
+                frontier,
+                lambda found, at: found.profits - needed[at],
+                some,
+                least[some],
+                top[some],
+                near[some],
+                upper=True,
+            )
             met = put(met, some, even)
             broken[some] = ~closed
     poorer = np.flatnonzero(met.consumers < floor - SAME * scale)
     if len(poorer):
-        gap = partial(_gap, frontier, lambda found, at: floor[at] - found.consumers)
-        low = np.full(len(poorer), LEAST_WEIGHT)
-        even, closed = _even(gap, poorer, low, met.weight[poorer], near[poorer], upper=False)
+        even, closed = _even(
+            frontier,
+            lambda found, at: floor[at] - found.consumers,
+            poorer,
+            np.full(len(poorer), LEAST_WEIGHT),
+            met.weight[poorer],
+            near[poorer],
+            upper=False,
+        )
         met = put(met, poorer, even)
         broken[poorer] = ~closed
     consumers = np.zeros(C, bool)
@@ -204,7 +222,8 @@ def attainable(
         losing = (account(case, levels, bertrand_matrix).profit < -SAME * scale[:, None]).any(-1)
         broken |= losing | (status == "unbounded")
     for c in np.flatnonzero(broken & np.isin(optimum.status, list(SOLVED))):
-        starts = [x[c] for x in (levels, optimum.levels, *known) if np.isfinite(x[c]).all()]
+        begun = (levels, optimum.levels, *(() if roughly else known))
+        starts = [x[c] for x in begun if np.isfinite(x[c]).all()]
         at = standard.at(float(beta[c]), float(mu[c]))
         best = _searched(case.take([c]), at, starts, float(needed[c]), float(floor[c]), payments)
         if best is not None:
@@ -242,7 +261,8 @@ def _gap(
 
 
 def _even(
-    gap: Callable[..., tuple[Array, _Met]],
+    frontier: _Frontier,
+    read: Callable[[_Met, NDArray[np.intp]], Array],
     lanes: NDArray[np.intp],
     low: Array,
     high: Array,
@@ -259,11 +279,13 @@ def _even(
     """
     from scipy.optimize import elementwise
 
+    gap = partial(_gap, frontier, read)
+
     def sought(
         where: NDArray[np.intp],
         between: tuple[Array, Array],
         roughly: bool,
-        width: float = 1e-14,
+        width: float = WIDTH[frontier.together],
         starts: Array | None = None,
     ) -> tuple[Array, Array]:
         """The weights (n,) below and above the root between these, the same one twice where there

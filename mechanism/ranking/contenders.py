@@ -66,10 +66,15 @@ class KnownPolicies:
 
 
 def known_policies(
-    case: Case, found: Mapping[str, Solved], policies: Sequence[Policy], standard: Standard
+    case: Case,
+    found: Mapping[str, Solved],
+    policies: Sequence[Policy],
+    standard: Standard,
+    roughly: bool = False,
 ) -> KnownPolicies:
     """The policies in the C markets of a flat case, from the outcomes of the regimes among them:
-    today's included and, where some policy is no regime, the planner's."""
+    today's included and, where some policy is no regime, the planner's; `roughly`: as in
+    `market.regimes.solve_markets`."""
     market, optimum = found[TODAY], found.get(GOAL)
     today = account(case, market.levels, bertrand_matrix)
     known = [one.levels for key, one in found.items() if REGIMES[key].prices is bertrand_matrix]
@@ -82,7 +87,9 @@ def known_policies(
             # see to just that.
             most = attainable(case, optimum, today, replace(standard, participation="ir2"), known)
         else:
-            best = imposed = most = attainable(case, optimum, today, standard, known)
+            best = imposed = most = attainable(
+                case, optimum, today, standard, known, roughly=roughly
+            )
         rates = rates_at(case, best.levels)
     nobody = np.zeros_like(today.profit)
 

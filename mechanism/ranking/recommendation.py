@@ -55,6 +55,8 @@ class Switch:
     """Where."""
     to: str | None
     """The policy that wins beyond it; None where there is no advice."""
+    lacks: str | None = None
+    """The regime that then has no solution; None where there is advice, or it is not told."""
 
 
 @dataclass(frozen=True, kw_only=True)

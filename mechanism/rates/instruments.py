@@ -17,10 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from market.model.case import Array, Case, take_lanes
+from market.model.case import Array, Case, of_firm, take_lanes
+from market.model.cost import own_parabola
 from market.model.deviations import CONTROLS, Deviations
 from market.model.outcome import Outcome, account
-from market.model.pricing import bertrand_matrix, revenue_matrices
+from market.model.own_levels import margin_of, net_intercepts_in_own_levels
+from market.model.pricing import bertrand_matrix
 from market.model.units import (
     NaturalUnits,
     in_units,
@@ -30,12 +32,12 @@ from market.model.units import (
     reciprocal,
 )
 from market.model.with_exit import WithExit, profits_with_exit
-from market.regimes import level_bounds, starting_levels
-from market.solve.equilibrium import Candidates, Game, examine, newton, searched_reply
-from market.solve.optimum import on_bound
+from market.regimes import level_bounds
+from market.solve.equilibrium import Game, examine, newton
+from market.solve.optimum import maximise, on_bound
 from market.solve.tolerances import DEFAULT, Tolerances
 from mechanism.design.checks import CheckStatus
-from mechanism.frozen import freeze
+from mechanism.frozen import freeze, put
 
 
 @dataclass(frozen=True)
@@ -154,11 +156,14 @@ def unit_rates(case: Case, x: Array, tolerances: Tolerances = DEFAULT) -> UnitRa
             rates[:, firm, level] = np.where(at_lower[:, level], np.minimum(lacking, 0.0), held)
     found = examine(subsidised_game(inner, rates, at), at, tolerances)
     held = at_lower | at_upper
-    for _ in range(ROUNDS):
-        if not (held[:, None] & (found.gain > tolerances.regret_at_rates)[..., None]).any():
-            break
-        rates = _kept(inner, rates, at, held, found, tolerances)
-        found = examine(subsidised_game(inner, rates, at), at, tolerances)
+    tempted = held.any(-1) & (found.gain > tolerances.regret_at_rates).any(-1)
+    if (lanes := np.flatnonzero(tempted)).size:
+        moved = _kept(inner.take(lanes), rates[lanes], at[lanes], held[lanes], tolerances)
+        changed = (moved != rates[lanes]).any((-1, -2))
+        if (some := lanes[changed]).size:
+            rates[some] = moved[changed]
+            game = subsidised_game(inner.take(some), rates[some], at[some])
+            found = put(found, some, examine(game, at[some], tolerances))
     rates = rates_in(rates, reciprocal(units))
     return UnitRates(
         rates=rates,
@@ -172,23 +177,28 @@ def unit_rates(case: Case, x: Array, tolerances: Tolerances = DEFAULT) -> UnitRa
 
 
 def _kept(
-    case: Case,
-    rates: Array,
-    x: Array,
-    held: NDArray[np.bool_],
-    found: Candidates,
-    tolerances: Tolerances,
+    case: Case, rates: Array, x: Array, held: NDArray[np.bool_], tolerances: Tolerances
 ) -> Array:
     """Rates (C, 2, 4) on levels that are held at a bound moved until the deviation that pays most
     no longer does: what it gains is spread over how far it takes the level."""
-    rates, game = rates.copy(), subsidised_game(case, rates, x)
-    for firm, own in enumerate(CONTROLS):
-        moved = game.reply(firm, x)[0] - x
-        far = np.where(held[:, own], moved[:, own], 0.0)
-        level = np.abs(far).argmax(-1)
-        by = np.take_along_axis(far, level[:, None], 1)[:, 0]
-        lanes = np.flatnonzero((found.gain[:, firm] > tolerances.regret_at_rates) & (by != 0))
-        rates[lanes, firm, np.array(own)[level[lanes]]] -= found.gain[lanes, firm] / by[lanes]
+    rates, lanes = rates.copy(), np.arange(len(x))
+    for _ in range(ROUNDS):
+        at, paid = x[lanes], rates[lanes]
+        game, moved = subsidised_game(case.take(lanes), paid, at), np.zeros(len(lanes), bool)
+        for firm, own in enumerate(CONTROLS):
+            reached, value = game.reply(firm, at)
+            gain = value - game.players[firm].value(at)
+            far = np.where(held[lanes][:, own], (reached - at)[:, own], 0.0)
+            level = np.abs(far).argmax(-1)
+            by = np.take_along_axis(far, level[:, None], 1)[:, 0]
+            some = np.flatnonzero(
+                (gain > tolerances.regret_at_rates) & np.isfinite(gain) & (by != 0)
+            )
+            rates[lanes[some], firm, np.array(own)[level[some]]] -= gain[some] / by[some]
+            moved[some] = True
+        lanes = lanes[moved]
+        if not len(lanes):
+            break
     return rates
 
 
@@ -246,26 +256,18 @@ def linear_subsidies(
 
 
 def subsidised_game(case: Case, rates: Array, x: Array) -> Game:
-    """The firms' game at these rates, (2, 4) or (L, 2, 4), in every lane of a flat case, deviations
-    searched from around levels x (L, 4) too."""
+    """The firms' game at these rates, (2, 4) or (L, 2, 4), in every lane of a flat case of levels
+    like x (L, 4).
+
+    For every own sharing the best own investment is closed form, so that deviations are climbed
+    from the highest peaks over a grid of own sharing.
+    """
     profits = profits_with_exit(case)
     players = tuple(Subsidised(profits[i], np.atleast_2d(rates[..., i, :])) for i in (0, 1))
     lower, upper = level_bounds(case, len(x))
-    starts = np.broadcast_to(
-        starting_levels(case, revenue_matrices(case, bertrand_matrix).sum(-3)), (len(x), 9, 4)
-    )
-    corners = np.array([[s, s, t, t] for s in (0.0, 1.0) for t in (0.3, 1.0)])
-    everywhere = np.broadcast_to(corners, (len(x), 4, 4))
-    spread = np.concatenate([starts, 2 * starts * [0.5, 0.5, 1, 1], everywhere, x[:, None]], axis=1)
-
-    own_starts = tuple(
-        np.minimum(spread[:, :, own], upper[:, None, own]) for own in map(list, CONTROLS)
-    )
-    climbed = searched_reply(players, CONTROLS, lower, upper, own_starts)
 
     def reply(firm: int, x: Array) -> tuple[Array, Array]:
-        own = list(CONTROLS[firm])
-        reached, value = climbed(firm, x)
+        own, reached = list(CONTROLS[firm]), x.copy()
         cap = np.broadcast_to(upper[:, 2 + firm], len(x))
         rivals, mine = x[:, None, CONTROLS[1 - firm]], players[firm].rates[:, own]
         deviations = Deviations(
@@ -277,7 +279,51 @@ def subsidised_game(case: Case, rates: Array, x: Array) -> Game:
             sharing_range=(0.0, 1.0),
             cap=cap,
         )
-        reached[:, own], value = deviations.best(reached[:, own], value)
+        starts = np.concatenate([x[:, None, own], _peaks(deviations, x, mine[:, 1])], 1)
+        L, tries = starts.shape[:2]
+        lanes = np.repeat(np.arange(L), tries)
+        most = np.column_stack([np.ones(len(lanes)), cap[lanes]])
+        climbed = maximise(
+            deviations.payoff.take(lanes), starts.reshape(-1, 2), np.zeros_like(most), most
+        )
+        row = np.arange(L) * tries + climbed.value.reshape(L, tries).argmax(-1)
+        reached[:, own], value = deviations.best(climbed.x[row], climbed.value[row])
         return reached, value
 
     return Game(players=players, controls=CONTROLS, lower=lower, upper=upper, reply=reply)
+
+
+SHARES = 25
+"""Own sharing on the grid over which deviations are nominated."""
+PEAKS = 3
+"""The highest of its peaks, so many, that are climbed from."""
+
+
+def _peaks(deviations: Deviations, x: Array, rate: Array) -> Array:
+    """Own levels (L, n, 2) of the highest peaks over own sharing, with the best own investment at
+    each, against the rival's levels in x (L, 4); `rate` (L or 1,) is what a unit of own investment
+    receives."""
+    case, firm, L = deviations.case, deviations.firm, len(x)
+    n0, n1, _, e, g, h, w = margin_of(case, firm, *net_intercepts_in_own_levels(case, x, firm))
+    kappa, origin = (of_firm(a, firm) for a in own_parabola(case, x))
+    s = np.linspace(0, 1, SHARES)[:, None]
+    margin, rise = n0 + e * s - h * s**2, n1 + g * s
+    bend, slope = kappa - 2 * w * rise**2, 2 * w * margin * rise + kappa * origin + rate
+    own = x[:, 2 + firm]
+    best = np.where(bend > 0, slope / np.where(bend > 0, bend, 1.0), FAR * np.maximum(own, 1.0))
+    none = np.zeros_like(best)
+    # Investment beside: none, what saves as much as it can where that is a kink, and as it is.
+    t = np.clip(np.stack([best, none, origin + none, own + none]), 0.0, deviations.cap)
+    at = np.stack(np.broadcast_arrays(s, t), -1)  # (4, S, L, 2)
+    value = deviations.payoff.take(np.tile(np.arange(L), 4 * SHARES)).value(at.reshape(-1, 2))
+    value = np.nan_to_num(value.reshape(4, SHARES, L), nan=-np.inf)
+    which, top = value.argmax(0), value.max(0)
+    around = np.pad(top, ((1, 1), (0, 0)), constant_values=-np.inf)
+    peak = np.where((top >= around[:-2]) & (top >= around[2:]), top, -np.inf)
+    order = np.argsort(-peak, axis=0, kind="stable")[:PEAKS].T  # (L, n)
+    lane = np.arange(L)[:, None]
+    return np.asarray(at[which[order, lane], order, lane])
+
+
+FAR = 1e3
+"""Multiple of own investment from which is climbed where the parabola in it has no top."""

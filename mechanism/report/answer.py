@@ -421,12 +421,21 @@ def _ladder(found: Evaluation, told: Recommendation) -> str:
                     else ", no more than what asks less"
                 )
             )
-            parts.append(f"{ASKS[rung.requires]} {amount(gain)} ({name}){step}")
+            # who looks for an agreement asks why it is not the one that goes farther
+            out = _missed(found, rung) if rung.requires == "permission" else ""
+            beside = f"{name}; {out}" if out else name
+            parts.append(f"{ASKS[rung.requires]} {amount(gain)} ({beside}){step}")
     return f"What each step brings against today: {'; '.join(parts)}." if parts else ""
 
 
 def _empty(found: Evaluation, rung: Rung) -> str:
     """Why nothing competes that asks just so much."""
+    return _missed(found, rung) or "no policy here asks for it"
+
+
+def _missed(found: Evaluation, rung: Rung) -> str:
+    """What does not compete of what asks just so much and could be chosen, and why; empty where
+    nothing is ruled out."""
     rows = [
         row
         for row in found.comparison
@@ -437,8 +446,7 @@ def _empty(found: Evaluation, rung: Rung) -> str:
         assert row.why_not is not None
         if row.why_not.code in MISSED and not row.policy.barred:
             names.setdefault(row.why_not.code, []).append(called(row.policy))
-    told = [MISSED[code].format(names=listed(which)) for code, which in names.items()]
-    return "; ".join(told) if told else "no policy here asks for it"
+    return "; ".join(MISSED[code].format(names=listed(which)) for code, which in names.items())
 
 
 # --- what decided
@@ -531,6 +539,8 @@ def _sure(found: Evaluation, say: Words) -> str:
 def _overturned(found: Evaluation, told: Recommendation) -> str:
     """Where another policy would win, where that was asked."""
     parts = []
+    if told.robust is None and found.dear and told.policy is not None:
+        return "What would overturn it was not looked for: pigou evaluate --switches does."
     near = sorted(told.switching, key=lambda switch: abs(_distance(found, switch)))[:SWITCHES]
     if near:
         parts.append("; ".join(_switched(found, switch) for switch in near))
@@ -571,15 +581,22 @@ def _switched(found: Evaluation, switch: Switch) -> str:
     """A switch in words."""
     own = _own(found, switch)
     side = "below" if switch.value < own else "above"
-    return f"{_phrase(switch.to)} with {switch.key} {side} {switch.value:.4g} (now {own:.4g})"
+    return f"{_then(found, switch)} with {switch.key} {side} {switch.value:.4g} (now {own:.4g})"
 
 
-def _phrase(key: str | None) -> str:
-    return (
-        "no answer, for some problem then has no solution,"
-        if key is None
-        else called(policy_of(key))
-    )
+def unanswered(found: Evaluation, regime: str) -> str:
+    """Whose problem it is that has no solution."""
+    named = policy_of(regime, found.case.market.firms).phrase
+    return "the planner's problem" if regime == GOAL else named
+
+
+def _then(found: Evaluation, switch: Switch) -> str:
+    """What is advised beyond a switch."""
+    if switch.to is not None:
+        return called(policy_of(switch.to))
+    if switch.lacks is None:
+        return "no answer, for some problem then has no solution,"
+    return f"no answer, for {unanswered(found, switch.lacks)} then has no solution,"
 
 
 # --- what to know beside it

@@ -41,7 +41,13 @@ def evaluation_tree(found: Evaluation) -> Tree:
         "case": found.case.resolved,
         "case_sha256": found.case.sha256,
         "provenance": provenance(
-            command_line("evaluate", "CASE", [("--switches", None)] if found.switches else []),
+            command_line(
+                "evaluate",
+                "CASE",
+                []
+                if found.switches != found.dear
+                else [("--switches" if found.switches else "--quick", None)],
+            ),
             found.case.sha256,
             seed=None if found.uncertainty is None else found.uncertainty.seed,
         ),
@@ -230,7 +236,12 @@ def recommendation_tree(found: Recommendation) -> Tree:
         ],
         "flat_payments": numbers(found.flat_payments),
         "switching": [
-            {"key": switch.key, "value": switch.value, "to": switch.to}
+            {
+                "key": switch.key,
+                "value": switch.value,
+                "to": switch.to,
+                "lacks": switch.lacks,
+            }
             for switch in found.switching
         ],
         "robust": (

@@ -15,6 +15,8 @@ from functools import cached_property
 from html import escape
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from market.model.case import Array
 from market.model.outcome import Outcome
 from mechanism.casefile.policies import Policy, Source
@@ -158,6 +160,19 @@ class Evaluation:
 
     def __post_init__(self) -> None:
         freeze(self)
+
+    @property
+    def dear(self) -> bool:
+        """Whether looking for that takes long: types are private, unit costs fall with what is
+        shared, or what is best has to be searched for that leaves consumers what they have."""
+        unit, best = self.case.market.unit_cost, self.attainable
+        options = self.case.mechanism
+        return (
+            self.types is not None
+            or (unit is not None and bool(np.any(unit.spillover)))
+            or (best is not None and bool(best.consumers[0] or not best.proven[0]))
+            or (options.participation == "none" and options.public_funds_cost > 0)
+        )
 
     def to_frame(self) -> pd.DataFrame:
         """The comparison as a pandas table: one row per policy, one column per figure, those of

@@ -13,7 +13,7 @@ from mechanism.report.verdicts import warnings
 from mechanism.uncertainty.choice import choice_over_draws
 
 
-def evaluate(case: PolicyCase, switches: bool = False) -> Evaluation:
+def evaluate(case: PolicyCase, switches: bool | None = False) -> Evaluation:
     """Evaluate a case: every regime, the mechanism, its constraints, policies against the
     benchmarks, and what to do; where the case says what is not known exactly (`uncertainty`), also
     how sure that is.
@@ -21,7 +21,8 @@ def evaluate(case: PolicyCase, switches: bool = False) -> Evaluation:
     Args:
         case: What `load` read.
         switches: Whether to look for what would overturn the recommendation too, at other numbers
-            of the standard and, where nothing is private, of the market; takes seconds.
+            of the standard and, where nothing is private, of the market; takes a second, with
+            private types and in some markets many. None: unless it takes that long.
 
     Returns:
         The findings, each with its proof; `recommendation` is the answer.
