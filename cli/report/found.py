@@ -3,6 +3,8 @@ it, how sure it is, how robust, and the proof."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, NamedTuple
+
 from cli.pages.comparison import payments, who_gains
 from cli.pages.evaluation import outcomes, proof
 from cli.pages.over_draws import over_draws
@@ -13,10 +15,14 @@ from cli.report.brief import barred, by_numbers, honest, joining
 from cli.report.market import symbol_of
 from cli.report.subject import Subject
 from mechanism.casefile.case_keys import number_at
-from mechanism.casefile.policies import agreements, policy_of
+from mechanism.casefile.policies import PRIVATE_MARKET, agreements, policy_of
+from mechanism.design.options import WhyNot
 from mechanism.report.answer import ASKS, judged_by, unanswered
 from mechanism.report.cautions import held_together
 from mechanism.report.words import amount
+
+if TYPE_CHECKING:
+    from mechanism.report.results import Evaluation
 
 
 def answer(subject: Subject, page: Page) -> None:
@@ -272,25 +278,59 @@ def robustness(subject: Subject, page: Page) -> None:
     sentences("What limits the answer", (w.text for w in subject.found.warnings), page)
 
 
+class _Proof(NamedTuple):
+    """What certifies an outcome."""
+
+    status: str
+    residual: float | None
+    regret: float | None
+    scope: str | None
+    others: int | None
+    """None where none are looked for."""
+
+
+def _proofs(found: Evaluation) -> dict[str, _Proof]:
+    """The proof of every regime, and of what firms do under policies that are none."""
+    outcomes = dict(found.regimes)
+    if found.full_information is not None:
+        outcomes["vcg_full_information"] = found.full_information.regulated
+    rows = {
+        key: _Proof(
+            one.status,
+            one.certificate.residual,
+            one.certificate.regret,
+            one.certificate.scope,
+            len(one.certificate.others),
+        )
+        for key, one in outcomes.items()
+    }
+    if found.private_market is not None:
+        own = found.private_market
+        rows[PRIVATE_MARKET] = _Proof("converged", own.residual, own.regret, "searched", None)
+    rates = found.rates if found.types is None else found.rates_under_types
+    if rates is not None and not isinstance(rates, WhyNot):
+        status = found.rows["linear_subsidies"].status
+        rows["linear_subsidies"] = _Proof(status, rates.residual, rates.regret, "searched", None)
+    return rows
+
+
 def certificates(subject: Subject, page: Page) -> None:
     """The proof of every outcome."""
     if not subject.hidden:
         page.sentence(proof(subject.result))
-    rows = dict(subject.found.regimes)
-    full = subject.found.full_information
-    if full is not None:  # what firms do at the subsidy and tax is an outcome of its own
-        rows["vcg_full_information"] = full.regulated
+    rows = _proofs(subject.found)
     small = _exact if subject.hidden else _small
     page.table(
         [
             Column("Outcome", [label(key, subject.scale.firms) for key in rows], words=True),
             Column("Status", [row.status.replace("_", " ") for row in rows.values()], words=True),
-            Column("Residual", [small(row.certificate.residual) for row in rows.values()]),
-            Column("Regret", [small(row.certificate.regret) for row in rows.values()]),
+            Column("Residual", [small(row.residual) for row in rows.values()]),
+            Column("Regret", [small(row.regret) for row in rows.values()]),
+            Column("Best there is", [row.scope or "-" for row in rows.values()], words=True),
             Column(
-                "Best there is", [row.certificate.scope or "-" for row in rows.values()], words=True
+                "Others found",
+                ["-" if row.others is None else f"{row.others}" for row in rows.values()],
             ),
-            Column("Others found", [f"{len(row.certificate.others)}" for row in rows.values()]),
         ]
     )
     page.sentence(
