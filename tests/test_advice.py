@@ -216,3 +216,14 @@ def test_cautions_beyond_the_first_are_counted() -> None:
     assert told is not None
     more = len(told.cautions) - 3
     assert (f"{more} more caution" in told.text[-1]) == (more > 0)
+
+
+@pytest.mark.slow
+def test_an_agreement_that_is_ruled_out_is_named_beside_the_one_that_is_not() -> None:
+    """Where a full alliance lowers what consumers have, not only the lesser one is spoken of."""
+    found = shipped("fierce_rivalry")
+    why = found.rows["joint_profit"].why_not
+    assert why is not None
+    assert why.code == "consumers_lose"
+    assert "consumers would lose by an industry alliance" in text(found)
+    assert "by an industry alliance" not in text(shipped("two_vendors"))

@@ -12,7 +12,9 @@ import pytest
 from trees import evaluate_once
 
 from market.casefile.faults import BadCase
-from mechanism.analysis.many import solve_many
+from market.regimes import REGIMES, headroom, solve_markets
+from mechanism.analysis.evaluation import evaluate
+from mechanism.analysis.many import solve_many, stack
 from mechanism.analysis.over_parameters import over_parameters
 from mechanism.analysis.overturn import Line, Met, followed, over_standards, stretches
 from mechanism.casefile.case_keys import expanded, key_path, leaves, set_at, value_at
@@ -327,3 +329,54 @@ def test_an_evaluation_tells_both_kinds_of_switches() -> None:
         "no answer, for the planner's problem then has no solution, with demand.cross_slope" in line
     )
     assert "no value of the cost of public funds from 0 to 0.5" in line
+
+
+@pytest.mark.parametrize("regime", ["nash", "joint_profit", "social_optimum"])
+def test_where_a_problem_begins_to_have_no_limit_is_known_without_solving_it(regime: str) -> None:
+    """Which cost scale is needed is told by any: beside it statuses differ."""
+    case = load_case(CASES / "two_vendors.yaml")
+    room = float(headroom(case.market.flat(), REGIMES[regime])[0])
+    needed = case.resolved["cost"]["scale"] * np.exp(-room)
+    beside = [case.set("cost.scale", float(needed * factor)) for factor in (1 - 1e-6, 1 + 1e-6)]
+    below, above = solve_markets(stack([one.market for one in beside]), regime, 2).status
+    assert below == "unbounded"
+    assert above != "unbounded"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "key", "values"),
+    [
+        ("unit_costs", "unit_cost.base", [1.0, 1.1, 1.3]),
+        ("sharing_lowers_welfare", "cost.scale", [1.2, 1.4, 1.8]),
+        ("ill_posed", "cost.max_saving", [0.3, 0.39, 0.41]),
+    ],
+)
+def test_markets_searched_together_have_the_statuses_and_levels_each_has_alone(
+    name: str, key: str, values: list[float]
+) -> None:
+    case = load_case(CASES / f"{name}.yaml")
+    tree = deepcopy(case.resolved) | {"expect": {}}
+    made = []
+    for value in values:
+        set_at(tree, key_path(key), value)
+        made.append(parse_tree(deepcopy(tree)))
+    market = stack([one.market for one in made])
+    for regime in ("joint_profit", "social_optimum"):
+        alone = solve_markets(market, regime, len(made))
+        together = solve_markets(market, regime, len(made), roughly=True)
+        assert together.status.tolist() == alone.status.tolist()
+        np.testing.assert_allclose(together.levels, alone.levels, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.slow
+def test_an_evaluation_looks_for_switches_unless_that_takes_long() -> None:
+    """Where types are private it does; then it is said how they are found."""
+    plain = evaluate(load_case(CASES / "two_vendors.yaml"), switches=None)
+    assert plain.switches
+    dear = evaluate(load_case(CASES / "two_types.yaml"), switches=None)
+    assert not dear.switches
+    assert dear.recommendation is not None
+    assert any(
+        "was not looked for: pigou evaluate --switches" in t for t in dear.recommendation.text
+    )
