@@ -54,6 +54,8 @@ CHOICES = (
     "types.probabilities",
 )
 """Keys that can be set only."""
+TEXTS = ("name", "reference", "units", "units.money", "units.quantity", "firms")
+"""Texts of a case that a report may leave out."""
 POLICIES = (
     "no_sharing",
     "nash",
@@ -94,6 +96,13 @@ def keys_to_vary(incomplete: str) -> list[str]:
 def keys_to_set(incomplete: str) -> list[str]:
     """The beginnings of `KEY=VALUE`."""
     return _starting((f"{key}=" for key in (*NUMBERS, *CHOICES)), incomplete)
+
+
+def keys_to_redact(incomplete: str) -> list[str]:
+    """What a report may leave out: texts, blocks, numbers of the market and of what is private."""
+    inputs = [key for key in (*NUMBERS, *CHOICES) if not key.startswith("mechanism.")]
+    blocks = dict.fromkeys(key.partition(".")[0] for key in inputs)
+    return _starting((*TEXTS, *blocks, *inputs), incomplete)
 
 
 def policy_names(incomplete: str) -> list[str]:

@@ -13,6 +13,7 @@ import pytest
 
 import pigou
 from cli import completion
+from cli.report.redaction import NUMBERS, TEXTS, hidden_keys
 from mechanism.casefile.case_keys import key_path, leaves, value_at
 from mechanism.casefile.policies import followed
 
@@ -80,6 +81,13 @@ def test_what_is_offered_starts_as_the_text_does(
 ) -> None:
     assert completion.policy_names("linear") == ["linear_subsidies"]
     assert completion.keys_to_set("cost.f") == ["cost.form="]
+    assert completion.keys_to_redact("units") == ["units", "units.money", "units.quantity"]
+    assert completion.keys_to_redact("cost.s") == ["cost.scale", "cost.spillover"]
+    case = pigou.load(ROOT / "cases" / "two_types.yaml").resolved
+    hidden, _ = hidden_keys([case], NUMBERS)
+    assert hidden <= {re.sub(r"\[.\]$", "", key) for key in completion.keys_to_redact("")}
+    assert completion.keys_to_redact("mech") == []
+    assert completion.TEXTS == TEXTS
     assert completion.keys_to_vary("cost.f") == []
     monkeypatch.chdir(tmp_path)
     (tmp_path / "markets").mkdir()

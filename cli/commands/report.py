@@ -12,6 +12,7 @@ import typer
 
 from cli.batch.parts import known_ending
 from cli.commands.evaluate import finish
+from cli.completion import keys_to_redact
 from cli.exit_codes import NOT_MET
 from cli.options import REPORTS, OutOption, QuietOption, ToleranceOption
 from cli.output.write import Target, say
@@ -72,6 +73,7 @@ def report(
                 "Leave out a confidential input and all that would tell it: a dotted key, a block"
                 " such as cost, or name, firms, units, reference; may be repeated."
             ),
+            autocompletion=keys_to_redact,
             show_default=False,
         ),
     ] = None,
