@@ -77,7 +77,10 @@ def solve_regime(case: Case, regime: str | Regime, tolerances: Tolerances = DEFA
     case = case.flat()
     regime = REGIMES[regime] if isinstance(regime, str) else regime
     return outcome_at(
-        case, regime, solve_lanes(case, regime, 1, prove=True, tolerances=tolerances), 0
+        case,
+        regime,
+        solve_lanes(case, regime, 1, prove=True, leaving=True, tolerances=tolerances),
+        0,
     )
 
 
@@ -115,7 +118,7 @@ def solve_lanes(
     starts: Array | None = None,
     prove: bool = False,
     bounded: bool = False,
-    leaving: bool = True,
+    leaving: bool = False,
     roughly: bool = False,
     tolerances: Tolerances = DEFAULT,
 ) -> Outcomes:

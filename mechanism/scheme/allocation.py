@@ -284,7 +284,6 @@ class _Work:
                 self.regime,
                 len(some),
                 prove=True,
-                leaving=False,
                 tolerances=self.tolerances,
             )
             missing = ~found_there.solved
