@@ -77,7 +77,11 @@ def test_the_recommendation_carries_the_cautions_of_its_policy() -> None:
     assert found.recommendation is not None
     assert found.recommendation.policy is not None
     assert found.recommendation.cautions == cautions(found, found.recommendation.policy)
-    assert {one.code for one in found.recommendation.cautions} == {"large_transfers", "searched"}
+    assert {one.code for one in found.recommendation.cautions} == {
+        "large_transfers",
+        "far_from_today",
+        "searched",
+    }
 
 
 @pytest.mark.slow
@@ -365,6 +369,25 @@ def test_large_payments_are_what_marginal_profits_lack() -> None:
     assert f"{paid / books(found, 'nash')['profit'][0]:.0%} of its profit today" in one.text
     assert "large_transfers" not in told(shipped("near_monopolies"), "linear_subsidies")
     assert "large_transfers" not in told(found, "vcg_full_information")
+
+
+@pytest.mark.slow
+def test_far_from_today_is_where_spending_is_tenfold() -> None:
+    """Stand-alone cost 12 t^2 / 2, of which shared knowledge saves up to three tenths."""
+    found = shipped("two_vendors")
+
+    def spent(regime: str) -> float:
+        levels = found.regimes[regime].levels
+        assert levels is not None
+        (s, _), (t, _) = levels[:2], levels[2:]
+        useful = 0.5 * s * t
+        return float(12 * t**2 / 2 * (1 - 0.3 * useful / (1 + useful)))
+
+    one = told(found, "linear_subsidies")["far_from_today"]
+    assert one.amount == pytest.approx(spent("social_optimum") / spent("nash"), rel=1e-9)
+    assert one.amount > 10
+    assert "23.62 times as much on security as today" in one.text
+    assert "far_from_today" not in told(found, "joint_profit")
 
 
 @pytest.mark.slow

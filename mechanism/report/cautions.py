@@ -51,6 +51,9 @@ LARGE = 0.5
 """Share of a firm's profit today above which what it is paid, or charged as a lump sum, is called
 large: more than it can easily advance, and more than a small error in the rates should be trusted
 with."""
+FAR = 10.0
+"""How many times what firms spend on security today is called far from it: forms of demand and cost
+that fit there tell little of it."""
 SEVERAL = 1e-6
 """Share of welfare by which another equilibrium must be worse to be worth saying."""
 
@@ -427,6 +430,25 @@ def _large(about: _About) -> Iterator[Caution]:
         yield Caution(code="large_transfers", text=text, amount=float(size[i]))
 
 
+def _far(about: _About) -> Iterator[Caution]:
+    e, today = about.row.expected, about.found.today.expected
+    assert e is not None
+    assert today is not None
+    then, now = float(np.sum(e.investment_cost)), float(np.sum(today.investment_cost))
+    if then <= max(FAR * now, about.zero):
+        return
+    text = (
+        f"firms would spend {amount(then / now)} times as much on security as today"
+        if now > about.zero
+        else "firms spend next to nothing on security today"
+    )
+    yield Caution(
+        code="far_from_today",
+        text=f"{text}: what follows so far from it rests on the forms of demand and cost",
+        amount=then / now if now > about.zero else None,
+    )
+
+
 def _searched(about: _About) -> Iterator[Caution]:
     found, policy = about.found, about.policy
     reason = ""
@@ -467,7 +489,7 @@ FINDERS = (
         _dispensable,
         _price_temptation,
     ),
-    *(_others, _collusion, _members_know, _driven_out, _selective, _large, _searched),
+    *(_others, _collusion, _members_know, _driven_out, _selective, _large, _far, _searched),
 )
 """What looks for cautions, the most important first."""
 
