@@ -386,7 +386,7 @@ def test_far_from_today_is_where_spending_is_tenfold() -> None:
     one = told(found, "linear_subsidies")["far_from_today"]
     assert one.amount == pytest.approx(spent("social_optimum") / spent("nash"), rel=1e-9)
     assert one.amount > 10
-    assert "23.62 times as much on security as today" in one.text
+    assert "24 times as much on security as today" in one.text
     assert "far_from_today" not in told(found, "joint_profit")
 
 

@@ -438,7 +438,7 @@ def _far(about: _About) -> Iterator[Caution]:
     if then <= max(FAR * now, about.zero):
         return
     text = (
-        f"firms would spend {amount(then / now)} times as much on security as today"
+        f"firms would spend {then / now:.0f} times as much on security as today"
         if now > about.zero
         else "firms spend next to nothing on security today"
     )
