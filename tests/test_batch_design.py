@@ -471,6 +471,9 @@ def test_a_table_may_name_its_cases(tmp_path: Path) -> None:
     d = design(tmp_path, "table: t.csv\n")
     assert d.ids(0, 2).tolist() == ["DE-2024", "FR-2024"]
     assert result_columns(d)["case_id"] == "text"
+    long = "9" * 5400  # more digits than an integer is read from
+    (tmp_path / "t.csv").write_text(f"case_id,cost.scale\n{long},12\n2,13\n")
+    assert design(tmp_path, "table: t.csv\n").ids(0, 2).tolist() == [long, "2"]
 
 
 @pytest.mark.parametrize(

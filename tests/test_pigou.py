@@ -203,7 +203,10 @@ def test_an_evaluation_hands_itself_on_as_the_command_writes_it(
     assert told == json.loads(json.dumps(evaluation_tree(found)))
     command = [sys.executable, "-c", "from cli.entry import run; run()", "evaluate"]
     done = subprocess.run(
-        [*command, str(vendors.path), "--format", "json"], cwd=ROOT, capture_output=True, check=True
+        [*command, str(vendors.path), "--quick", "--format", "json"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
     )
     assert done.stdout.decode() == found.to_json() + "\n"
     table = found.to_frame()

@@ -77,8 +77,10 @@ def test_commands_are_told_however_they_were_written(run: Run, tmp_path: Path) -
     )
     assert one == other
     assert told(json.loads(one))[0]["command"] == "pigou what-if CASE --set cost.scale=15.0"
-    switched = run("evaluate", VENDORS, "--switches", "--format", "json").out
-    assert told(json.loads(switched))[0]["command"] == "pigou evaluate CASE --switches"
+    # where it is looked for anyway, it is the same to ask
+    for option, name in (("--switches", ""), ("--quick", " --quick")):
+        found = run("evaluate", VENDORS, option, "--format", "json").out
+        assert told(json.loads(found))[0]["command"] == f"pigou evaluate CASE{name}"
 
 
 @pytest.mark.slow

@@ -20,6 +20,7 @@ from cli.report.document import CHAPTERS, PLACES, Report, of_case, of_cases
 from cli.report.redaction import MARK, NotRedactable, band, hidden_keys, without_figures
 from cli.report.subject import Subject
 from mechanism.casefile.policy_case import load_case, parse_tree
+from mechanism.report.answer import recommend
 from mechanism.report.results import Evaluation
 
 pytestmark = pytest.mark.usefixtures("evaluated_once")
@@ -311,7 +312,10 @@ def test_names_with_digits_are_no_figures() -> None:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing looks for what would overturn an answer, and time stands still."""
-    monkeypatch.setattr("mechanism.analysis.evaluation.with_switches", lambda found: found)
+    monkeypatch.setattr(
+        "mechanism.analysis.evaluation.with_switches",
+        lambda found: replace(found, recommendation=recommend(found)),
+    )
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")
 
 

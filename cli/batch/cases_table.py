@@ -172,7 +172,7 @@ class _Columns:
 def _whole(cell: Any) -> bool:
     """Whether a name is a number that is written in one way only: 001 is none."""
     if isinstance(cell, str):
-        return cell.isascii() and cell.isdecimal() and str(int(cell)) == cell and len(cell) < 19
+        return len(cell) < 19 and cell.isascii() and cell.isdecimal() and str(int(cell)) == cell
     return isinstance(cell, int | float) and float(cell).is_integer() and abs(cell) < 2**53
 
 

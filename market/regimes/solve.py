@@ -564,7 +564,7 @@ def _nothing(market: _Market, regime: Regime, points: Points, tolerances: Tolera
     if points.runaway[0]:
         who = "joint profit" if regime.agreed else "the payoff of a firm that moves first"
         return _failed("unbounded", f"{who} still rises at the largest investment searched")
-    if regime.order == "investment_first" and not sharing_settles(market.case).all():
+    if regime.shared_last and not sharing_settles(market.case).all():
         return _failed(
             "not_converged",
             "security.leakage differs so much between firms that what they share does not follow"

@@ -107,6 +107,11 @@ class Regime:
         return self.order == "sharing_agreed"
 
     @property
+    def shared_last(self) -> bool:
+        """Whether firms share when they know what each has invested."""
+        return self.order == "investment_first"
+
+    @property
     def imposed(self) -> float | None:
         """The sharing that is imposed; None where it is chosen."""
         return self.sharing_range[0] if self.sharing_range[0] == self.sharing_range[1] else None
@@ -136,7 +141,7 @@ REGIMES: dict[str, Regime] = {
             key="no_sharing",
             sharing_range=(0.0, 0.0),
             label="No sharing",
-            phrase="a market without sharing",
+            phrase="a ban on sharing",
             role="order",
             requires="order",
         ),

@@ -9,7 +9,7 @@ for dominant truth, and the like) are tried in the same way.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TypeVar
@@ -27,6 +27,7 @@ from mechanism.design.solve import (
     read,
     solve,
 )
+from mechanism.frozen import freeze
 
 GROUPS: dict[str, tuple[Constraint, ...]] = {
     "ic": ("ic",),
@@ -65,10 +66,13 @@ class Relaxed:
 class Weaker:
     """Forms that ask less, all else kept."""
 
-    options: dict[str, str]
+    options: Mapping[str, str]
     suffices: bool | None
     """Whether all else can then be had; None: not established."""
     mechanism: DirectMechanism | None = None
+
+    def __post_init__(self) -> None:
+        freeze(self)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -166,8 +166,10 @@ def _what(found: Evaluation, row: ComparisonRow, say: Words) -> str:
         )
     else:
         text = policy.doing
-    judged = judged_by(found.ranked.standard, found.case.types is not None)
-    return f"{capitalised(text)}. The standard: {judged}."
+    standard = found.ranked.standard
+    judged = judged_by(standard, found.case.types is not None)
+    floor = "" if standard.consumers_may_lose else "; consumers may not lose"
+    return f"{capitalised(text)}. The standard: {judged}{floor}."
 
 
 def _rates(found: Evaluation, say: Words) -> str:
@@ -398,6 +400,7 @@ def _ladder(found: Evaluation, told: Recommendation) -> str:
     now, zero = found.today.value, SAME * float(found.ranked.scale[0])
     assert now is not None
     parts: list[str] = []
+    before: Rung | None = None
     for rung in told.ladder:
         if rung.requires == "nothing" or (rung.requires == "reports" and found.case.types is None):
             # nothing is what today's market asks; where nothing is private there is nothing to
@@ -412,19 +415,16 @@ def _ladder(found: Evaluation, told: Recommendation) -> str:
         elif gain <= zero:
             parts.append(f"{ASKS[rung.requires]} nothing ({name})")
         else:
-            step = (
-                ""
-                if adds >= gain - zero
-                else (
-                    f", {amount(adds)} beyond that"
-                    if adds > zero
-                    else ", no more than what asks less"
-                )
-            )
+            step = ""
+            if before is not None and before.policy is not None and adds < gain - zero:
+                less = called(before.policy)
+                step = f", {amount(adds) if adds > zero else 'no'} more than {less}"
             # who looks for an agreement asks why it is not the one that goes farther
             out = _missed(found, rung) if rung.requires == "permission" else ""
             beside = f"{name}; {out}" if out else name
             parts.append(f"{ASKS[rung.requires]} {amount(gain)} ({beside}){step}")
+            if before is None or before.value is None or rung.value > before.value:
+                before = rung
     return f"What each step brings against today: {'; '.join(parts)}." if parts else ""
 
 
@@ -456,8 +456,10 @@ def _decided(found: Evaluation, told: Recommendation, row: ComparisonRow, say: W
     """What was given up for asking less, and what protecting consumers costs."""
     zero, standard = SAME * float(found.ranked.scale[0]), found.ranked.standard
     out = []
-    able = [other for other in found.comparison if other.competes and other.value is not None]
-    top = max(able, key=lambda other: other.value or 0.0)
+    # what leads to the same levels has its name from the ladder
+    best = max(told.ladder, key=lambda rung: -np.inf if rung.value is None else rung.value).policy
+    assert best is not None
+    top = found.rows[best.key]
     assert row.value is not None
     assert top.value is not None
     assert found.today.value is not None
@@ -471,10 +473,10 @@ def _decided(found: Evaluation, told: Recommendation, row: ComparisonRow, say: W
             why = f"less than {UNMEASURABLE:.1%} of today's welfare, which nobody could measure"
         asks = ""
         if top.policy.requires != row.policy.requires:
-            asks = f", and asks for {ASKS[top.policy.requires or 'nothing']}"
+            asks = f", asking for {ASKS[top.policy.requires or 'nothing']}"
         elif (top.outlay_joined or 0.0) > (row.outlay_joined or 0.0) + zero:
             asks = (
-                ", and costs the public"
+                ", costing the public"
                 f" {amount((top.outlay_joined or 0.0) - (row.outlay_joined or 0.0))} more"
             )
         out.append(
@@ -542,8 +544,10 @@ def _overturned(found: Evaluation, told: Recommendation) -> str:
     if told.robust is None and found.dear and told.policy is not None:
         return "What would overturn it was not looked for: pigou evaluate --switches does."
     near = sorted(told.switching, key=lambda switch: abs(_distance(found, switch)))[:SWITCHES]
-    if near:
-        parts.append("; ".join(_switched(found, switch) for switch in near))
+    turns: dict[str, list[str]] = {}
+    for switch in near:
+        turns.setdefault(_then(found, switch), []).append(_switched(found, switch))
+    parts += [f"{then} with {' or '.join(where)}" for then, where in turns.items()]
     numbers = [switch for switch in told.switching if not switch.key.startswith("mechanism.")]
     if told.robust is not None and told.policy is not None and found.types is None and not numbers:
         parts.append("no number of the market, alone, from half to twice its own value")
@@ -563,7 +567,9 @@ def _overturned(found: Evaluation, told: Recommendation) -> str:
                 parts.append(
                     f"no value of {name} from {stretches[0].low:g} to {stretches[-1].high:g}"
                 )
-    return f"What would overturn it: {'; '.join(parts)}." if parts else ""
+    # rates meet no other market as they stand
+    anew = "" if told.policy is None or told.policy.source != "rates" else ", rates being set anew"
+    return f"What would overturn it{anew}: {'; '.join(parts)}." if parts else ""
 
 
 def _own(found: Evaluation, switch: Switch) -> float:
@@ -578,10 +584,10 @@ def _distance(found: Evaluation, switch: Switch) -> float:
 
 
 def _switched(found: Evaluation, switch: Switch) -> str:
-    """A switch in words."""
+    """Where a switch is, in words."""
     own = _own(found, switch)
     side = "below" if switch.value < own else "above"
-    return f"{_then(found, switch)} with {switch.key} {side} {switch.value:.4g} (now {own:.4g})"
+    return f"{switch.key} {side} {switch.value:.4g} (now {own:.4g})"
 
 
 def unanswered(found: Evaluation, regime: str) -> str:

@@ -383,21 +383,15 @@ def _selective(about: _About) -> Iterator[Caution]:
     _, now = about.profits
     if not about.paid:
         return
-    pairs = {"net payments": about.net, "flat payments": about.row.flat_payments}
-    apart = {
-        name: float(abs(pair[0] - pair[1])) for name, pair in pairs.items() if pair is not None
-    }
-    name = max(apart, key=lambda name: apart[name])
-    if apart[name] <= SELECTIVE * abs(float(now.sum())):
+    apart = float(abs(about.net[0] - about.net[1]))
+    if apart <= SELECTIVE * abs(float(now.sum())):
         return
-    pair = pairs[name]
-    assert pair is not None
-    more = int(pair[1] > pair[0])
+    more = int(about.net[1] > about.net[0])
     text = (
-        f"firms are not treated alike: {name} favour {about.say.firm(more)} by"
-        f" {about.say.money(apart[name])}"
+        f"firms are not treated alike: {about.say.firm(more)} receives {about.say.money(apart)}"
+        f" more net than {about.say.firm(1 - more)}"
     )
-    yield Caution(code="selective_transfers", text=text, amount=apart[name])
+    yield Caution(code="selective_transfers", text=text, amount=apart)
 
 
 def _large(about: _About) -> Iterator[Caution]:

@@ -164,14 +164,14 @@ class Evaluation:
     @property
     def dear(self) -> bool:
         """Whether looking for that takes long: types are private, unit costs fall with what is
-        shared, or what is best has to be searched for that leaves consumers what they have."""
+        shared, firms may be made to take part, or what is best has to be searched for that leaves
+        consumers what they have."""
         unit, best = self.case.market.unit_cost, self.attainable
-        options = self.case.mechanism
         return (
             self.types is not None
             or (unit is not None and bool(np.any(unit.spillover)))
             or (best is not None and bool(best.consumers[0] or not best.proven[0]))
-            or (options.participation == "none" and options.public_funds_cost > 0)
+            or self.case.mechanism.participation == "none"
         )
 
     def to_frame(self) -> pd.DataFrame:
@@ -182,7 +182,8 @@ class Evaluation:
         return comparison_frame([self])
 
     def to_json(self, indent: int | None = 2) -> str:
-        """What `pigou evaluate --format json` writes, to the byte at the usual indent."""
+        """What `pigou evaluate --format json` writes, to the byte at the usual indent; with
+        `--quick` where what would overturn the answer was not looked for."""
         from mechanism.report.evaluation_tree import evaluation_tree
 
         return json.dumps(evaluation_tree(self), indent=indent, allow_nan=False)
