@@ -125,7 +125,7 @@ def test_what_decided_is_said_with_its_number() -> None:
     nothing = text(shipped("restricted_cost"))
     assert nothing.startswith("Leave the market as it is.")
     assert (
-        "less than 0.1% of today's welfare, which nobody could measure, and asks for public money"
+        "less than 0.1% of today's welfare, which nobody could measure, asking for public money"
         in nothing
     )
     strict = text(with_options("restricted_cost", materiality=0.0))
