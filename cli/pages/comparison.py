@@ -222,13 +222,13 @@ def payments(result: Tree, page: Page, scale: Scale, named: bool = False) -> Non
     )
     linear = result["mechanism"]["linear_subsidies"]
     rates = linear if linear is None or result["case"]["types"] is None else linear["under_types"]
-    if rates is not None and any(row["policy"] == "linear_subsidies" for row in rows):
+    row = next((row for row in rows if row["policy"] == "linear_subsidies"), None)
+    if rates is not None and row is not None:
         per = {"investment": rates["investment_rate"], "sharing (0 to 1)": rates["sharing_rate"]}
         told = (
             f"{' / '.join(map(str.strip, scale.amounts(pair)))} per unit of {what}"
             for what, pair in per.items()
         )
-        row = next(row for row in rows if row["policy"] == "linear_subsidies")
         shared, invested = (
             " / ".join(figures.number(level, scale.digits, zero=1e-12) for level in row[what])
             for what in ("sharing", "investment")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cli.pages import figures
+from cli.pages.columns import units_of
 from cli.pages.page import Column, Page
 from market.text import Json as Tree
 
@@ -27,7 +28,7 @@ def designed(result: Tree, page: Page, digits: int) -> str:
         _rows(page, "Conflicting constraints", result["infeasibility"]["rows"], "weight", digits)
     if result["status"] not in ("optimal", "searched"):
         return page.text
-    nothing, unit = result["rounding"], unit_of(result)
+    nothing, unit = result["rounding"], units_of(result["input"]).get("money")
     page.heading("Players")
     names, rents = result["players"], result["rents"]
     page.table(
@@ -94,15 +95,9 @@ def designed(result: Tree, page: Page, digits: int) -> str:
     return page.text
 
 
-def unit_of(result: Tree) -> str | None:
-    """What money is counted in; None where the file does not say."""
-    units: dict[str, str | None] = result["input"].get("units") or {}
-    return units.get("money")
-
-
 def _give_up(result: Tree, page: Page, digits: int) -> None:
     """What could be given up, constraint by constraint, and what is then had."""
-    found, unit = result["give_up"], unit_of(result)
+    found, unit = result["give_up"], units_of(result["input"]).get("money")
     rows = [
         (" and ".join(map(_group, one["constraints"])), one["amount"], one)
         for one in found["relaxed"]
@@ -157,7 +152,11 @@ SECOND_BEST = {"optimal": True, "searched": True, "infeasible": False}
 
 def _transfers(result: Tree, page: Page, digits: int) -> None:
     states = result["states"][:LONGEST]
-    names, nothing, unit = result["players"], result["rounding"], unit_of(result)
+    names, nothing, unit = (
+        result["players"],
+        result["rounding"],
+        units_of(result["input"]).get("money"),
+    )
     page.heading("Net transfers (positive is received)")
     columns = [
         Column(f"Type of {name}", figures.label_column([state[i] for state in states], digits))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from market.text import capitalised
 from mechanism.analysis.giving_up import CONSTRAINTS, given_up
 from mechanism.design.checks import Check, JointLie
 from mechanism.design.environment import Achieved
@@ -129,8 +130,7 @@ def _solved_for(result: DesignResult, mechanism: DirectMechanism) -> list[str]:
     allow = "allow" if several else "allows"
     best = f"{OBJECTIVES[options.objective]} that {_asked(options)} {allow}"
     text = [
-        f"{best[0].upper()}{best[1:]} is {result.amount(value)}; the mechanism"
-        f" {_money(result, mechanism)}."
+        f"{capitalised(best)} is {result.amount(value)}; the mechanism {_money(result, mechanism)}."
     ]
     return text if result.found.bound is None else [*text, _beside(result.found.bound)]
 
