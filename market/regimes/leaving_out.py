@@ -37,7 +37,7 @@ from market.model.wellposed import required_scale
 from market.regimes.objectives import BOTH, level_bounds
 from market.regimes.sellers import RATE, among_sellers
 from market.regimes.starts import all_around
-from market.regimes.table import Regime, unbounded
+from market.regimes.table import Regime, benefit_matrix, unbounded
 from market.solve.optimum import maximise
 from market.solve.tolerances import DEFAULT, Tolerances
 
@@ -106,50 +106,70 @@ def _benefit(case: Case, regime: Regime, i: int, alone: Alone) -> Array:
     return np.asarray((Q + Q.T)[None] / 2)
 
 
-def better_without(
-    case: Case, regime: Regime, every_firm: float, tolerances: Tolerances = DEFAULT
-) -> LeavingOut | None:
-    """The firm without which a sole chooser has more than `every_firm` in one flat market, and how
-    much, natural units; None where none such was found. Of equal firms it is the second."""
-    best = None
-    for i in (0,) if case.symmetric() else (0, 1):
-        for alone in ALONE[regime.prices](case, i) if regime.prices in ALONE else ():
-            value = _most(case, regime, i, alone, tolerances)
-            if value > every_firm + 1e-9 * max(1.0, abs(every_firm)) and (
-                best is None or value > best.value
-            ):
-                best = LeavingOut(firm=1 - i, value=value, every_firm=every_firm)
-    return best
-
-
-def _most(case: Case, regime: Regime, i: int, alone: Alone, tolerances: Tolerances) -> float:
-    """The highest payoff found inside a cone; minus infinity where none lies there."""
-    payoff = Payoff(case=case, benefit=_benefit(case, regime, i, alone), cost_weight=BOTH)
-    cone = np.stack(alone.cone)[None]
-    endless = (
-        not np.isfinite(case.investment_cap).all()
-        and unbounded(case, required_scale(case, payoff.benefit)).any()
+def most_without(case: Case, regime: Regime, tolerances: Tolerances = DEFAULT) -> Array:
+    """The highest payoff (L, 2) found for a sole chooser with either firm alone in the market, in
+    the L lanes of a flat case, natural units; minus infinity where none was. Of equal firms the
+    first alone is looked at."""
+    lanes = max(case.batch[0], len(benefit_matrix(case, regime)))
+    most = np.full((lanes, 2), -np.inf)
+    lane, firm, benefit, cone = [], [], [], []
+    for k in range(lanes):
+        at, own = case.take([k]), regime.of(np.array([k]))
+        for i in (0,) if at.symmetric() else (0, 1):
+            for alone in ALONE[own.prices](at, i) if own.prices in ALONE else ():
+                lane.append(k)
+                firm.append(i)
+                benefit.append(_benefit(at, own, i, alone))
+                cone.append(np.stack(alone.cone))
+    if not lane:
+        return most
+    payoff = Payoff(
+        case=case.take(np.array(lane)), benefit=np.concatenate(benefit), cost_weight=BOTH
     )
+    np.maximum.at(most, (lane, firm), _most(payoff, np.stack(cone), regime, tolerances))
+    return most
+
+
+def better_without(without: Array, every_firm: float) -> LeavingOut | None:
+    """The firm without which a sole chooser has more than `every_firm`, given the highest payoffs
+    (2,) with either firm alone, natural units; None where there is none."""
+    i = int(without.argmax())
+    value = float(without[i])
+    if not value > every_firm + 1e-9 * max(1.0, abs(every_firm)):
+        return None
+    return LeavingOut(firm=1 - i, value=value, every_firm=every_firm)
+
+
+def _most(payoff: Payoff, cone: Array, regime: Regime, tolerances: Tolerances) -> Array:
+    """The highest payoffs (L,) found inside cones (L, 2, 2); minus infinity where none lies
+    there."""
+    case, lanes = payoff.case, len(cone)
     # Only where it would be without limit if all net intercepts counted is it asked whether it is
     # inside the cone.
-    if endless and unbounded(case, required_scale(case, payoff.benefit, cone)).any():
-        return np.inf
-    start = all_around(payoff, 1)[1]
-    start = np.concatenate([start, start * [1, 1, 1, 0], start * [1, 1, 0, 1]])
-    start = np.clip(start, *level_bounds(case, len(start), regime.sharing_range))
-    among = among_sellers(
-        payoff.take(np.zeros(len(start), np.intp)), np.broadcast_to(cone, (len(start), 2, 2)), RATE
-    )
-    start = start[
-        np.argsort(-np.nan_to_num(among.value(start), nan=-np.inf), kind="stable")[:CLIMBS]
-    ]
-    lanes = np.zeros(len(start), np.intp)
-    found = maximise(
-        payoff.take(lanes), start, *level_bounds(case, len(start), regime.sharing_range), tolerances
-    )
-    sold = apply_matrix(cone, net_intercept(case, found.x))
+    endless = np.zeros(lanes, bool)
+    if not np.isfinite(case.investment_cap).all():
+        endless |= unbounded(case, required_scale(case, payoff.benefit))
+    some = np.flatnonzero(endless)
+    if len(some):
+        there = case.take(some)
+        endless[some] = unbounded(there, required_scale(there, payoff.benefit[some], cone[some]))
+    start = all_around(payoff, lanes)[1].reshape(lanes, -1, 4)
+    start = np.concatenate([start, start * [1, 1, 1, 0], start * [1, 1, 0, 1]], 1)
+    lane = np.repeat(np.arange(lanes), start.shape[1])
+    bounds = level_bounds(case.take(lane), len(lane), regime.sharing_range)
+    start = np.clip(start.reshape(-1, 4), *bounds)
+    among = among_sellers(payoff.take(lane), cone[lane], RATE)
+    value = -np.nan_to_num(among.value(start), nan=-np.inf).reshape(lanes, -1)
+    first = np.argsort(value, axis=1, kind="stable")[:, :CLIMBS]
+    rows = (np.arange(lanes)[:, None] * value.shape[1] + first).ravel()
+    lane = lane[rows]
+    at = payoff.take(lane)
+    bounds = level_bounds(at.case, len(lane), regime.sharing_range)
+    found = maximise(at, start[rows], *bounds, tolerances)
+    sold = apply_matrix(cone[lane], net_intercept(at.case, found.x))
     inside = (found.residual <= tolerances.residual) & (sold >= 0).all(-1)
-    F = unit_cost(case, found.x)
+    F = unit_cost(at.case, found.x)
     if F is not None:
         inside &= (F.value >= 0).all(-1)
-    return float(np.where(inside, found.value, -np.inf).max())
+    most = np.where(inside, found.value, -np.inf).reshape(lanes, -1).max(1)
+    return np.where(endless, np.inf, most)

@@ -119,7 +119,7 @@ def optima(
     size = np.maximum(1.0, np.abs(end.value))
     held = on_bound(end.x, lower, tolerances) | on_bound(end.x, upper, tolerances)
     holds = at_rest(end.x, end.hessian, held, end.residual, size, tolerances)
-    market = every_firm_sells(payoff.case, end.x, regime.prices)
+    market = every_firm_sells(payoff.case, end.x, regime.of(lane).prices)
     curvature = np.full(len(lane), np.nan)
     if curved:
         curvature[holds] = free_curvature(end.hessian[holds], held[holds])

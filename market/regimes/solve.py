@@ -41,7 +41,7 @@ from market.model.units import NaturalUnits, in_units, levels_from, levels_in, n
 from market.model.wellposed import explain_zero_unit_cost, zero_unit_cost_pays
 from market.regimes.agreed_sharing import at_the_edge
 from market.regimes.exits import driven_out, listed
-from market.regimes.leaving_out import better_without
+from market.regimes.leaving_out import better_without, most_without
 from market.regimes.objectives import firm_game, level_bounds, sole_payoff
 from market.regimes.points import Points
 from market.regimes.record import Outcomes, joined, outcome_at, outcomes, restored
@@ -52,6 +52,7 @@ from market.regimes.table import (
     REGIMES,
     Regime,
     needed_scale,
+    side_by_side,
     unbounded,
     why_unbounded,
 )
@@ -65,10 +66,25 @@ PROVEN = 64
 
 def solve_regimes(case: Case, tolerances: Tolerances = DEFAULT) -> dict[str, Outcome]:
     """The outcomes of all regimes at one case, in the order of reports."""
-    found: dict[str, Outcome] = {}
-    for key, regime in REGIMES.items():
+    case, found = case.flat(), dict[str, Outcome]()
+    sole = [regime for regime in REGIMES.values() if regime.sole]
+    for regime in REGIMES.values():
         image = found.get(regime.mirror_of or "") if case.symmetric() else None
-        found[key] = solve_regime(case, key, tolerances) if image is None else image.exchanged(key)
+        if image is not None:
+            found[regime.key] = image.exchanged(regime.key)
+        elif regime.sole:
+            if regime is sole[0]:
+                alike = solve_lanes(
+                    case,
+                    side_by_side(sole),
+                    len(sole),
+                    prove=True,
+                    leaving=True,
+                    tolerances=tolerances,
+                )
+            found[regime.key] = outcome_at(case, regime, alike, sole.index(regime))
+        else:
+            found[regime.key] = solve_regime(case, regime, tolerances)
     return found
 
 
@@ -151,7 +167,9 @@ def solve_lanes(
             ""
             if roughly
             else why_unbounded(
-                own.take([lane]), regime, float(needed[lane] * there.of("cost_scale")[0, 0])
+                own.take([lane]),
+                regime.of(np.array([lane])),
+                float(needed[lane] * there.of("cost_scale")[0, 0]),
             )
         )
         parts.append(
@@ -168,6 +186,7 @@ def solve_lanes(
                     case=case.take([lane]),
                     own=own.take([lane]),
                     units=units.take([lane]),
+                    regime=regime.of(np.array([lane])),
                     endless=bool(endless[lane]),
                     leaving=leaving,
                 )
@@ -196,6 +215,7 @@ class _Market:
     own: Case
     """In its own, in which it is spoken of."""
     units: NaturalUnits
+    regime: Regime
     endless: bool
     """Whether a sole chooser's payoff grows without limit where some firm would sell less than
     nothing."""
@@ -213,16 +233,15 @@ def _proven(
     """The outcomes of firms that choose, in bounded markets, each searched from many starts; the
     markets are the lanes of the case."""
     out = []
-    for k, market in enumerate(markets):
-        here = regime.of(np.array([k]))
+    for market in markets:
         only = None if regime.staged else uniqueness(market.case, regime.imposed)
         surely = only is not None and only.status == "proven"
-        points = thorough(market.case, here, surely, tolerances)
+        points = thorough(market.case, market.regime, surely, tolerances)
         real = points.holds & points.market
         out.append(
-            _judged(market, here, points.take(real), only, np.nan, tolerances)
+            _judged(market, points.take(real), only, np.nan, None, tolerances)
             if real.any()
-            else _nothing(market, here, points, tolerances)
+            else _nothing(market, points, tolerances)
         )
     return out
 
@@ -238,11 +257,10 @@ def _proven_optima(
     out: dict[int, Outcomes] = {}
     kept: dict[int, Points] = {}
     for k, market in enumerate(markets):
-        here, some = regime.of(np.array([k])), points.take(points.lane == k)
-        some, without = _with_what_seems_better(market, here, some, tolerances)
+        some, instead = _with_what_seems_better(market, points.take(points.lane == k), tolerances)
         real = some.holds & some.market
-        if without is not None or not real.any():
-            out[k] = without or _nothing(market, here, some, tolerances)
+        if instead is not None or not real.any():
+            out[k] = instead or _nothing(market, some, tolerances)
         else:
             kept[k] = some.take(real)
     gap, left = np.full(len(markets), np.nan), np.array(list(kept), np.intp)
@@ -256,36 +274,46 @@ def _proven_optima(
         # is proven about those that do.
         met = np.isfinite(bound.better[:, 0])
         left, better = left[met], bound.better[met]
-        real = account(case.take(left), better, regime.prices).describes_market
-        left, better = left[real], better[real]
+        if len(left):
+            real = account(case.take(left), better, regime.of(left).prices).describes_market
+            left, better = left[real], better[real]
         for k, x in zip(left, better, strict=True):
             one = optima(
-                payoff.take([k]), regime, np.zeros(1, np.intp), x[None], tolerances, curved=True
+                payoff.take([k]),
+                markets[k].regime,
+                np.zeros(1, np.intp),
+                x[None],
+                tolerances,
+                curved=True,
             )
             kept[k] = Points.joined([kept[k], one])
+    without: dict[int, Array] = {}
+    if len(asked := np.array([k for k in kept if markets[k].leaving], np.intp)):
+        most = most_without(case.take(asked), regime.of(asked), tolerances)
+        without = dict(zip(asked.tolist(), most, strict=True))
     for k, some in kept.items():
-        here = regime.of(np.array([k]))
-        out[k] = _judged(markets[k], here, some, None, float(gap[k]), tolerances)
+        out[k] = _judged(markets[k], some, None, float(gap[k]), without.get(k), tolerances)
     return [out[k] for k in range(len(markets))]
 
 
 def _judged(
     market: _Market,
-    regime: Regime,
     points: Points,
     only: Uniqueness | None,
     gap: float,
+    without: Array | None,
     tolerances: Tolerances,
 ) -> Outcomes:
     """The outcome of one market to which these points lead, which hold: the best, with what can be
-    proven of it, the others listed."""
-    case = market.case
+    proven of it, the others listed. `without` (2,): what a sole chooser could have with either firm
+    alone, where that is asked."""
+    case, regime = market.case, market.regime
     order = points.ranked(1e3 * tolerances.distinct if regime.staged else tolerances.distinct)
     if regime.sole:
         # A saddle is no optimum: only points without an ascending direction among the free levels
         # are listed.
         order = [i for i in order if not _saddles(points)[i]]
-        if (no := _no_optimum(market, regime, points, order)) is not None:
+        if (no := _no_optimum(market, points, order)) is not None:
             return no
     best, x = order[0], points.levels[order]
     edge = (
@@ -323,9 +351,7 @@ def _judged(
         proven=bool(gap <= tolerances.gap) if regime.sole else not regime.staged,
         gap=gap,
         leaving_out=(
-            better_without(case, regime, float(points.worth[best]), tolerances)
-            if regime.sole and market.leaving
-            else None
+            None if without is None else better_without(without, float(points.worth[best]))
         ),
         unique=only,
         reply_eigenvalues=moduli,
@@ -340,7 +366,7 @@ def _judged(
 
 
 def _with_what_seems_better(
-    market: _Market, regime: Regime, points: Points, tolerances: Tolerances
+    market: _Market, points: Points, tolerances: Tolerances
 ) -> tuple[Points, Outcomes | None]:
     """A sole chooser's points, with the best of those at which every firm sells where something
     seems to pay more than what was found; and what is told instead where it does.
@@ -354,12 +380,12 @@ def _with_what_seems_better(
         real = points.holds & points.market & ~_saddles(points)
         return float(points.worth[real].max(initial=-np.inf))
 
-    best, driven = reached(points), None
+    best, driven, regime = reached(points), None, market.regime
     payoff = sole_payoff(market.case, regime)
     refused = bool(zero_unit_cost_pays(payoff, np.array([best]))[0])  # what climbs run after
     seems = bool((points.worth[points.holds | ~points.market] > more_than(best)).any())
     if seems or refused or not np.isfinite(best) or market.endless:
-        more, driven = _with_every_firm(market, regime, tolerances)
+        more, driven = _with_every_firm(market, tolerances)
         points = Points.joined([points, more])
         best = reached(points)
     limit = -np.inf if driven is None else float(driven.value[0])
@@ -369,21 +395,19 @@ def _with_what_seems_better(
     return points, driven if limit > more_than(best) else None
 
 
-def _no_optimum(
-    market: _Market, regime: Regime, points: Points, order: list[int]
-) -> Outcomes | None:
+def _no_optimum(market: _Market, points: Points, order: list[int]) -> Outcomes | None:
     """Why a sole chooser has no optimum among points, of which those of an order are none but
     optima; None where it has."""
     if not order:
         return _failed(
             "not_converged",
-            f"{regime.maximised} has no optimum among the levels at which ascents ended",
+            f"{market.regime.maximised} has no optimum among the levels at which ascents ended",
         )
     top, reached = float(points.worth.max()), float(points.worth[order[0]])
     if top > more_than(reached):  # a saddle of a market, from which ascents leave what is one
         return _failed(
             "infeasible",
-            f"{regime.maximised} is highest where some price or quantity would be negative:"
+            f"{market.regime.maximised} is highest where some price or quantity would be negative:"
             f" {market.money(top):.6g} is reached on the way there, and"
             f" {market.money(reached):.6g} at the best optimum of a market",
         )
@@ -395,12 +419,11 @@ def _saddles(points: Points) -> NDArray[np.bool_]:
     return np.asarray(points.curvature > 1e-9 * np.maximum(1.0, np.abs(points.worth)))
 
 
-def _with_every_firm(
-    market: _Market, regime: Regime, tolerances: Tolerances
-) -> tuple[Points, Outcomes | None]:
+def _with_every_firm(market: _Market, tolerances: Tolerances) -> tuple[Points, Outcomes | None]:
     """Optima among levels at which every firm sells; where the chooser would rather drive one out,
     what there is to say of that."""
-    case, payoff = market.case, sole_payoff(market.case, regime)
+    case, regime = market.case, market.regime
+    payoff = sole_payoff(case, regime)
     among = among_sellers(payoff, np.broadcast_to(sold_matrix(case, regime.prices), (1, 2, 2)))
     start, wide = (
         all_around(payoff, 1)[1],
@@ -451,8 +474,9 @@ def _with_every_firm(
         1 if case.symmetric() else int(np.flatnonzero(found.out[best])[0]),
         float(bound[best]),
     )
+    without = most_without(case, regime, tolerances)[0]
     return points, _out_at_most(
-        market, regime.maximised, firm, value, better_without(case, regime, value, tolerances)
+        market, regime.maximised, firm, value, better_without(without, value)
     )
 
 
@@ -529,8 +553,9 @@ def _edge(market: _Market, x: Array, value: float) -> Outcomes | None:
     )
 
 
-def _nothing(market: _Market, regime: Regime, points: Points, tolerances: Tolerances) -> Outcomes:
+def _nothing(market: _Market, points: Points, tolerances: Tolerances) -> Outcomes:
     """Why no point of a market holds."""
+    regime = market.regime
     if points.holds.any():  # levels that solve it, but describe no market
         best = int(np.where(points.holds, points.worth, -np.inf).argmax())
         books = account(

@@ -8,6 +8,7 @@ it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
@@ -83,8 +84,13 @@ class Regime:
     """Markets solved together: a game's should fit the processor's cache; climbs take their own
     share of them at a time."""
 
+    each: tuple[Regime, ...] = ()
+    """Where every market has a regime of its own, those (`side_by_side`)."""
+
     def of(self, lanes: Any) -> Regime:
         """The regime in some of many markets."""
+        if self.each:
+            return side_by_side([self.each[k] for k in np.arange(len(self.each))[lanes]])
         return (
             self
             if np.ndim(self.welfare_weight) == 0
@@ -227,6 +233,25 @@ REGIMES: dict[str, Regime] = {
     )
 }
 """Every regime by its key, in the order of reports."""
+
+
+def side_by_side(regimes: Sequence[Regime]) -> Regime:
+    """Sole choosers' regimes, with one range of sharing, as lanes of one; alone, a regime is
+    itself."""
+    if len(regimes) == 1:
+        return regimes[0]
+    rules = {regime.prices: np.zeros((len(regimes), 1, 1), bool) for regime in regimes}
+    for k, regime in enumerate(regimes):
+        rules[regime.prices][k] = True
+    weight = [np.ravel(one.welfare_weight)[0] * (one.chooser == "planner") for one in regimes]
+    return Regime(
+        key="",
+        chooser="planner",
+        prices=lambda case: np.select(list(rules.values()), [rule(case) for rule in rules]),
+        sharing_range=regimes[0].sharing_range,
+        welfare_weight=np.array(weight),
+        each=tuple(regimes),
+    )
 
 
 def benefit_matrix(case: Case, regime: Regime) -> Array:
