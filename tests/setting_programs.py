@@ -194,7 +194,8 @@ class Oracle:
             for a in range(len(self.alternatives)):
                 surplus[self.drawn(s, a)] = p * self.welfare(s, a)
         cost = self.asked["public_funds_cost"] * amount - surplus
-        return cost, [(amount, 0.0), (amount - spent, 0.0)]
+        aside = [(amount - spent, 0.0)]
+        return cost, aside if self.asked.get("fees", True) else [(amount, 0.0), *aside]
 
     def relaxed(self, rows: list[Row]) -> list[Row]:
         """Least violation: the amount relaxes everything that is asked."""
@@ -401,6 +402,7 @@ def random_setting(seed: int) -> Tree:
         "public_funds_cost": float(rng.choice([0.0, 0.3])),
     }
     asked = {key: value if isinstance(value, float) else str(value) for key, value in asked.items()}
+    asked["fees"] = sometimes(rng, 0.5)
     if asked["payments"] == "allowed":
         for key, sign in (("transfer_floor", -1), ("transfer_cap", 1)):
             limits = (sign * unit * rng.uniform(0, 1.5, n)).round(6).tolist()

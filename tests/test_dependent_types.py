@@ -12,10 +12,11 @@ import pytest
 from command import Run
 
 from market.casefile.faults import BadCase
-from mechanism.analysis.designs import DesignError, DesignResult, solve_tree
+from mechanism.analysis.designs import DesignError, DesignResult, solve_file, solve_tree
 from mechanism.design.setting_file import parse_setting, too_large
 
 Tree = dict[str, Any]
+ROOT = Path(__file__).resolve().parents[1]
 
 ALIKE = [[0.4, 0.1], [0.1, 0.4]]
 """Two bidders are alike four times in five."""
@@ -247,6 +248,59 @@ def test_without_a_floor_nothing_limits_what_players_are_made_to_pay() -> None:
     assert solved(job(**asked)).found.status == "unbounded"
     half = asked | {"transfer_floor": {"worker": -1.0}}
     assert solved(job(**half)).found.status == "unbounded"
+
+
+@pytest.mark.slow
+def test_limits_on_the_command_line_are_those_of_the_file(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "job.json"
+    path.write_text(json.dumps(job(transfer_floor=0.75)))
+
+    def outlay(*limits: str) -> float:
+        return float(
+            json.loads(run("design", path, *limits, "--format", "json").out)["objective_value"]
+        )
+
+    assert outlay() == pytest.approx(2.75, abs=1e-9)
+    assert outlay("--transfer-floor", "0.5") == pytest.approx(2.5, abs=1e-9)
+    named = ("--transfer-floor", "worker=2.5", "--transfer-floor", "idle=-1", "--transfer-cap", "9")
+    assert outlay(*named) == pytest.approx(2.5, abs=1e-9)
+    result = tmp_path / "result.json"
+    run("design", path, *named, "--out", result)
+    command = json.loads(result.read_text())["provenance"]["command"]
+    assert command.split("--collusion ignored ")[1].replace(".0", "") == " ".join(named)
+    assert run("verify", result).code == 0
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        (["much"], "much is no number and no PLAYER=NUMBER"),
+        (["1", "2"], "1 is one too many"),
+        (["worker=1", "worker=2"], "worker=2 is one too many"),
+        (["nobody=1"], "transfer_floor.nobody is no player; they are worker, idle"),
+        (["inf"], "transfer_floor is Infinity; it must lie in"),
+    ],
+)
+def test_faults_of_limits_on_the_command_line(
+    run: Run, tmp_path: Path, limits: list[str], message: str
+) -> None:
+    path = tmp_path / "job.json"
+    path.write_text(json.dumps(job()))
+    told = run("design", path, *(f"--transfer-floor={limit}" for limit in limits))
+    assert (told.code, told.out) == (2, "")
+    assert message in " ".join(told.err.split())
+
+
+def test_of_a_market_too_payments_can_be_limited() -> None:
+    """Where the floor is so high that every type joins anyway, a unit more costs one per firm."""
+    case = ROOT / "cases" / "two_types.yaml"
+    low, high = (
+        solve_file(case, {"budget": "none", "transfer_floor": floor}).found
+        for floor in (80.0, {"firm 1": 81.0, "firm 2": 81.0})
+    )
+    assert low.mechanism is not None
+    assert high.objective_value == pytest.approx(low.mechanism.achieved.outlay + 2, rel=1e-9)
+    assert min(float(t.min()) for t in low.mechanism.transfers) == pytest.approx(80)
 
 
 # --- the file

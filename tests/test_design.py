@@ -452,6 +452,43 @@ def test_of_transfers_of_equal_surplus_the_cheapest_are_taken() -> None:
     assert found.mechanism.achieved.outlay == pytest.approx(least_outlay(environment)[0], abs=1e-7)
 
 
+def monopoly(**asked: object) -> tuple[Environment, DesignOptions]:
+    """The public sells a good that costs nothing to a buyer who values it at 1 or 3."""
+    environment = Environment(
+        name="monopoly",
+        players=("buyer",),
+        types=((1, 3),),
+        probabilities=(np.array([0.5, 0.5]),),
+        alternatives=("sold", "kept"),
+        values=(np.array([[1.0, 0.0], [3.0, 0.0]]),),
+        outside=(np.zeros(2),),
+        public_value=np.zeros(2),
+    )
+    options = {"allocation": "second_best", "objective": "max_surplus"} | asked
+    return environment, DesignOptions.model_validate(options)
+
+
+@pytest.mark.parametrize(
+    ("cost", "fees", "value", "outlay"),
+    [(0.0, True, 2.0, -1.0), (0.5, True, 2.5, -1.0), (2.0, True, 4.5, -1.5), (2.0, False, 2.0, -1)],
+)
+def test_what_the_public_takes_in_counts_as_outlay_does(
+    cost: float, fees: bool, value: float, outlay: float
+) -> None:
+    """Sold to both at 1 the surplus is 2; at 3, to half of them, 1.5: revenue 1 or 1.5, each unit
+    worth the cost of funds. With fees that do not count nothing is sold dear."""
+    found = design(*monopoly(public_funds_cost=cost, fees=fees))
+    assert found.mechanism is not None
+    assert found.objective_value == pytest.approx(value, abs=1e-9)
+    assert found.mechanism.achieved.outlay == pytest.approx(outlay, abs=1e-9)
+
+
+@pytest.mark.parametrize(("fees", "status"), [(True, "unbounded"), (False, "optimal")])
+def test_revenue_that_counts_has_no_limit_where_nobody_may_refuse(fees: bool, status: str) -> None:
+    asked = monopoly(public_funds_cost=0.5, fees=fees, participation="none")
+    assert design(*asked).status == status
+
+
 def test_rents_are_what_a_type_expects_beyond_staying_out() -> None:
     """In loops over the rival's types, with an outside option of each own type."""
     environment = trade()

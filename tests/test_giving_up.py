@@ -13,7 +13,10 @@ import pytest
 from command import Run
 from scipy.optimize import linprog
 
+from mechanism.analysis import designs
 from mechanism.analysis.designs import solve_tree
+from mechanism.design import relaxations, setting_file
+from mechanism.design.options import LARGEST
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -283,6 +286,39 @@ def test_prices_by_programs_in_loops() -> None:
 
 
 # --- as it is told
+
+
+def test_what_is_not_solved_for_is_told_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    def last(tree: dict[str, Any]) -> str:
+        return solve_tree(tree, {}).verdicts[-1]
+
+    assert "lotteries allowed, has a surplus" in last(trade())
+    monkeypatch.setattr(setting_file, "MOST_DRAWN", {True: 4, False: 4})
+    assert last(trade()).startswith(
+        "Lotteries over the alternatives are not solved for: the players have 4 states together"
+    )
+    monkeypatch.setattr(relaxations, "LARGEST_SECOND_OPINION", 8)  # truth 4, joining 4, budget 1
+    found = solve_tree(trade(), {})
+    assert found.give_up is None
+    assert found.verdicts[-1].endswith("is not solved for with more than 20,000 constraints.")
+
+
+def test_the_second_best_of_a_market_with_many_types_must_be_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(designs, "LARGEST_BESIDE", 1)
+    found = designs.solve_file(ROOT / "cases" / "two_types.yaml", {})
+    assert found.give_up is not None
+    assert found.give_up.second_best is None
+    assert found.verdicts[-1] == (
+        "The second best over all levels is solved for unasked up to 1 types: --allocation"
+        " second_best --objective max_surplus finds it."
+    )
+    monkeypatch.setitem(LARGEST, "lotteries", 1)
+    told = designs.solve_file(ROOT / "cases" / "two_types.yaml", {}).verdicts[-1]
+    assert told.endswith(
+        "here 2 points per firm are more than the 1 that are solved for; lower types.points."
+    )
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ from trees import evaluate
 
 from market.model.outcome import account
 from market.model.pricing import bertrand_matrix
-from mechanism.analysis.designs import solve_file
+from mechanism.analysis.designs import solve_file, solve_tree
 from mechanism.analysis.designs_tree import design_tree
 from mechanism.casefile.policy_case import load_case, parse_tree
 from mechanism.casefile.types import type_space
@@ -160,6 +160,18 @@ def test_nobody_to_share_with() -> None:
     least = design(problem.environment, DesignOptions(objective="min_worst_deficit", budget="none"))
     assert least.objective_value == pytest.approx(1)
     assert least.mechanism.achieved.worst == pytest.approx(1)
+
+
+def test_of_a_market_revenue_counts_where_firms_may_be_charged_fees_alone() -> None:
+    """Firms that would earn nothing outside pay much at the planner's levels."""
+    asked = {"objective": "max_surplus", "public_funds_cost": 0.5, "budget": "none"}
+    tree = tree_of("two_types", participation="ir2", **asked)
+    found = solve_tree(tree, {}).found
+    assert found.mechanism is not None
+    assert found.mechanism.achieved.outlay < -1
+    assert found.objective_value == found.mechanism.achieved.surplus
+    charged = solve_tree(tree_of("two_types", participation="ir_market", fees=True, **asked), {})
+    assert charged.options.fees
 
 
 # --- second best

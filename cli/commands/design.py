@@ -4,6 +4,7 @@ players join."""
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from enum import StrEnum
 from itertools import product
 from pathlib import Path
@@ -42,7 +43,7 @@ asked (the conflicting constraints are named), or the solver gave no answer."""
 
 
 if TYPE_CHECKING:
-    from mechanism.analysis.designs import DesignResult
+    from mechanism.analysis.designs import DesignResult, Option
 
     Rule = StrEnum
 else:
@@ -131,6 +132,15 @@ def _option(flag: str, text: str) -> Any:
     return typer.Option(flag, help=text, show_default="as in the file")
 
 
+def _limit(flag: str, text: str) -> Any:
+    return typer.Option(
+        flag,
+        metavar="AMOUNT|PLAYER=AMOUNT",
+        help=f"{text}: for all, or by player (repeated).",
+        show_default="as in the file",
+    )
+
+
 def design(
     files: Annotated[
         list[Path],
@@ -167,6 +177,14 @@ def design(
     collusion: Annotated[
         Collusion | None,
         _option("--collusion", "Proof: no joint report of all players may pay either."),
+    ] = None,
+    transfer_floor: Annotated[
+        list[str] | None,
+        _limit("--transfer-floor", "The least a player may receive in any state"),
+    ] = None,
+    transfer_cap: Annotated[
+        list[str] | None,
+        _limit("--transfer-cap", "The most a player may receive in any state"),
     ] = None,
     vary: Annotated[
         list[str] | None,
@@ -205,7 +223,10 @@ def design(
         "budget": budget,
         "collusion": collusion,
     }
-    options = {key: value.value for key, value in given.items() if value is not None}
+    options: dict[str, Option] = {
+        key: value.value for key, value in given.items() if value is not None
+    }
+    options |= _limits({"transfer_floor": transfer_floor, "transfer_cap": transfer_cap})
     paths = list({os.path.realpath(path): path for path in reversed(files)}.values())[::-1]
     forms = _variants(vary or [], options)
     if len(paths) * len(forms) > MOST:
@@ -262,7 +283,29 @@ def _kept(truth: str | None, joins: str | None) -> bool:
     return truth == "holds" and joins in ("holds", None)
 
 
-def _solved(path: Path, options: dict[str, str]) -> DesignResult:
+def _limits(given: dict[str, list[str] | None]) -> dict[str, Option]:
+    """What players may receive: one number for all, or numbers by name."""
+    found: dict[str, Option] = {}
+    for key, texts in given.items():
+        amounts: dict[str, float] = {}
+        for text in texts or ():
+            name, _, amount = text.rpartition("=")
+            if name in amounts or (not name and len(texts or ()) > 1):
+                raise _no_limit(key, f"{text} is one too many; give one number, or one by player")
+            try:
+                amounts[name] = float(amount)
+            except ValueError:
+                raise _no_limit(key, f"{text} is no number and no PLAYER=NUMBER") from None
+        if amounts:
+            found[key] = amounts.get("", amounts)
+    return found
+
+
+def _no_limit(key: str, message: str) -> typer.BadParameter:
+    return typer.BadParameter(message, param_hint=f"--{key.replace('_', '-')}")
+
+
+def _solved(path: Path, options: Mapping[str, Option]) -> DesignResult:
     from mechanism.analysis.designs import DesignError, solve_file
 
     try:
@@ -271,7 +314,7 @@ def _solved(path: Path, options: dict[str, str]) -> DesignResult:
         raise typer.BadParameter(f"{error} ({path})") from None
 
 
-def _variants(texts: list[str], options: dict[str, str]) -> list[dict[str, str]]:
+def _variants(texts: list[str], options: Mapping[str, Option]) -> list[dict[str, str]]:
     """The choices of options that stand side by side: all of one option with all of another."""
     given: dict[str, list[str]] = {}
     for text in texts:
@@ -298,7 +341,7 @@ def _variants(texts: list[str], options: dict[str, str]) -> list[dict[str, str]]
 
 def _several(
     paths: list[Path],
-    options: dict[str, str],
+    options: dict[str, Option],
     forms: list[dict[str, str]],
     form: OutputFormat,
     target: Target,

@@ -146,7 +146,8 @@ def _designed(tree: Tree) -> DesignResult:
 
     if not isinstance(tree["input"], dict):
         raise NoResult("holds no case or setting where one has to stand")
-    return solve_tree(tree["input"], {key: str(tree["options"][key]) for key in OPTIONS})
+    asked = tree["options"]
+    return solve_tree(tree["input"], {key: asked[key] for key in OPTIONS if key in asked})
 
 
 def _sensitivity(found: ReadResult) -> Tree:

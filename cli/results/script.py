@@ -65,7 +65,7 @@ def sweep_script(
     )
 
 
-def design_script(file: Path, options: Mapping[str, str]) -> str:
+def design_script(file: Path, options: Mapping[str, Any]) -> str:
     """What prints the JSON of `design`."""
     given = "".join(f", {key}={value!r}" for key, value in options.items())
     return (

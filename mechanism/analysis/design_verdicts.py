@@ -107,7 +107,8 @@ def _refuted(result: DesignResult, proof: Contradiction) -> list[str]:
         if len(proof.rows) > 1
         else "One constraint contradicts itself; this is verified."
     )
-    return text + given_up(result.give_up, result.options, result.amount)
+    sought = result.levels is not None
+    return text + given_up(result.give_up, result.options, result.amount, levels=sought)
 
 
 def _money(result: DesignResult, mechanism: DirectMechanism) -> str:

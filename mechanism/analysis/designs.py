@@ -4,13 +4,13 @@ typed result with its verdicts."""
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from market.casefile.faults import Fault
+from market.casefile.faults import Fault, dotted
 from market.casefile.files import Document, read_document
 from market.casefile.schema import check
 from market.model.case import Array
@@ -21,6 +21,7 @@ from mechanism.casefile.types import PRIVATE, TypeSpace, type_space
 from mechanism.design.checks import NOT_ESTABLISHED
 from mechanism.design.environment import AllocationRule, Environment, efficient
 from mechanism.design.options import (
+    LIMITS,
     NO_LEVELS,
     NO_OUTSIDE,
     by_formula,
@@ -34,6 +35,7 @@ from mechanism.design.setting_file import (
     DesignOptions,
     is_setting,
     nothing_without,
+    of_limits,
     parse_setting,
     sums_do,
     too_large,
@@ -82,8 +84,11 @@ OPTIONS = (
     "timing",
     "budget",
     "collusion",
+    *LIMITS,
 )
 """What can be asked beside the file."""
+Option = str | float | Mapping[str, float] | None
+"""A choice, or a limit to what players receive: for all, by name, or none; as a file has it."""
 
 
 class DesignError(Exception):
@@ -126,10 +131,12 @@ class DesignResult:
         return TAX_RULES[self.options.tax_rule]
 
     @property
-    def asked(self) -> dict[str, str]:
-        """The options of the command that ask for just this, by their flags."""
+    def asked(self) -> tuple[tuple[str, str], ...]:
+        """The options of the command that ask for just this, with their flags."""
         told = {**self.options.model_dump(), "participation": self.participation}
-        return {f"--{key.replace('_', '-')}": told[key] for key in OPTIONS}
+        return tuple(
+            (f"--{key.replace('_', '-')}", text) for key in OPTIONS for text in _texts(told[key])
+        )
 
     def to_json(self, indent: int | None = 2) -> str:
         """What `pigou design --format json` writes, to the byte at the usual indent."""
@@ -168,14 +175,21 @@ class DesignResult:
         return tuple(finding(self))
 
 
-def design(problem: PolicyCase | str | Path, **options: str) -> DesignResult:
+def _texts(value: Option) -> list[str]:
+    if isinstance(value, Mapping):
+        return [f"{name}={amount!r}" for name, amount in value.items()]
+    return [] if value is None else [str(value)]
+
+
+def design(problem: PolicyCase | str | Path, **options: Option) -> DesignResult:
     """The transfers, and where asked the lotteries, that do what is asked at best, or the proof
     that none does.
 
     Args:
         problem: A case with private types, or the path of a setting or case file.
         options: Laid over the file's own, as `pigou design` takes them: `objective`, `incentive`,
-            `participation`, `timing`, `budget`, `allocation`, `tax_rule`, `collusion`.
+            `participation`, `timing`, `budget`, `allocation`, `tax_rule`, `collusion`, and
+            `transfer_floor` and `transfer_cap`: a number, numbers by player, or None.
 
     Returns:
         The mechanism, or what contradicts itself; `verdicts` says it in words.
@@ -195,14 +209,14 @@ def design(problem: PolicyCase | str | Path, **options: str) -> DesignResult:
     return solve_file(problem, options)
 
 
-def solve_file(path: str | Path, given: dict[str, str]) -> DesignResult:
+def solve_file(path: str | Path, given: Mapping[str, Option]) -> DesignResult:
     """The design a file asks for, with these options laid over its own."""
     faults: list[Fault] = []
     document = read_document(path, faults=faults)
     return _solved(document.tree, given, Path(path), document, faults)
 
 
-def solve_tree(tree: Mapping[str, object], given: dict[str, str]) -> DesignResult:
+def solve_tree(tree: Mapping[str, object], given: Mapping[str, Option]) -> DesignResult:
     """The design that a case or setting with every default filled in asks for, with these options
     laid over its own."""
     return _solved(tree, given)
@@ -210,7 +224,7 @@ def solve_tree(tree: Mapping[str, object], given: dict[str, str]) -> DesignResul
 
 def _solved(
     tree: Mapping[str, object],
-    given: dict[str, str],
+    given: Mapping[str, Option],
     path: Path | None = None,
     document: Document | None = None,
     faults: Iterable[Fault] = (),
@@ -220,7 +234,7 @@ def _solved(
         problem = parse_setting(tree, document=document, faults=faults, **named)
         options = _overruled(problem.options, given)
         environment = problem.environment
-        _sensible(len(environment.players), options)
+        _sensible(environment.players, options)
         if why := nothing_without(environment, options.tax_rule):
             raise DesignError(f"needs {why}")
         sizes, count = list(environment.shape), len(environment.alternatives)
@@ -235,12 +249,12 @@ def _solved(
     return _of_market(policy, given)
 
 
-def _of_market(policy: PolicyCase, given: dict[str, str]) -> DesignResult:
+def _of_market(policy: PolicyCase, given: Mapping[str, Option]) -> DesignResult:
     """The design for a case with private types."""
     return replace(_market(policy, given), unit=policy.units.money)
 
 
-def _market(policy: PolicyCase, given: dict[str, str]) -> DesignResult:
+def _market(policy: PolicyCase, given: Mapping[str, Option]) -> DesignResult:
     if policy.types is None:
         raise DesignError(
             "the case has no types, so there is nothing to design for; add a types block, or use"
@@ -248,16 +262,16 @@ def _market(policy: PolicyCase, given: dict[str, str]) -> DesignResult:
         )
     grid = type_space(policy.types)
     base = asked(policy.mechanism)
-    form = given.get("participation", policy.mechanism.participation)
+    form = str(given.get("participation", policy.mechanism.participation))
     form = "ir_market" if form == "outside" else form
     joins = "none" if form == "none" else "outside"
-    options = _overruled(base, given | {"participation": joins})
+    options = _overruled(base, {**given, "participation": joins})
     if not TAX_RULES[options.tax_rule].in_markets:
         raise DesignError(
             f"{options.tax_rule} is a rule for setting files: a market without one of its firms is"
             " not described"
         )
-    _sensible(2, options)
+    _sensible(policy.market.firms, options)
     # As in evaluate: truth and participation are asked at the points between types too, unless the
     # program is too large for that.
     few = options.allocation == "second_best" or options.collusion == "proof"
@@ -307,11 +321,12 @@ def _giving_up(result: DesignResult, plan: AllocationRule | None = None) -> Desi
 
 def _beside_lotteries(result: DesignResult) -> DesignResult:
     """The same with the second best over a setting's alternatives."""
-    if result.give_up is None:
+    if result.give_up is None or result.options.allocation == "second_best":
         return result
     best = second_best(result.environment, result.options)
-    had = None if best is None else best.mechanism
-    lost = None if had is None else result.lost_by(had)
+    if isinstance(best, str):
+        return replace(result, give_up=replace(result.give_up, not_drawn=best))
+    lost = None if best.mechanism is None else result.lost_by(best.mechanism)
     return replace(result, give_up=replace(result.give_up, second_best=best, lost=lost))
 
 
@@ -319,8 +334,15 @@ def _beside_second_best(
     result: DesignResult, policy: PolicyCase, types: TypeSpace, form: str
 ) -> DesignResult:
     """The same with the second best over all levels, where that takes no long time."""
-    if result.give_up is None or types.size > LARGEST_BESIDE:
+    if result.give_up is None:
         return result
+    if types.size > LARGEST_BESIDE:
+        few = f"The second best over all levels is solved for unasked up to {LARGEST_BESIDE} types:"
+        asked_for = "--allocation second_best --objective max_surplus finds it."
+        joint = result.options.collusion == "proof"
+        why = too_many(types.size, "joint_lotteries" if joint else "lotteries")
+        not_drawn = f"{few} {asked_for if why is None else f'here {why.text}.'}"
+        return replace(result, give_up=replace(result.give_up, not_drawn=not_drawn))
     options = result.options.model_copy(update=LOTTERIES)
     planner = planner_levels(policy.market, types)
     outside = outside_options(policy.market, types, form, options.timing, planner)
@@ -414,19 +436,19 @@ def _continuum(
     )
 
 
-def _overruled(options: DesignOptions, given: dict[str, str]) -> DesignOptions:
+def _overruled(options: DesignOptions, given: Mapping[str, Option]) -> DesignOptions:
     form = given.get("participation", "none")
     if form not in ("outside", "none"):
         raise DesignError(
             f"--participation {form} is for case files; a setting's outside options are in its"
             " players (outside or none)"
         )
-    return check(DesignOptions, options.model_dump() | given)
+    return check(DesignOptions, {**options.model_dump(), **given})
 
 
-def _sensible(players: int, options: DesignOptions) -> None:
+def _sensible(players: Sequence[str], options: DesignOptions) -> None:
     rule = TAX_RULES[options.tax_rule]
-    if players < rule.least_players:
+    if len(players) < rule.least_players:
         raise DesignError(f"{rule.key} needs {rule.least_players} players or more")
     for why in (
         by_formula(options.tax_rule, options.allocation, options.collusion),
@@ -435,6 +457,8 @@ def _sensible(players: int, options: DesignOptions) -> None:
     ):
         if why is not None:
             raise DesignError(why.text)
+    for path, message in of_limits(players, options):
+        raise DesignError(f"{dotted(path[1:])} {message}")
 
 
 def _by_sums(environment: Environment, options: DesignOptions, text: str) -> DesignResult:

@@ -99,7 +99,7 @@ def _row(label: str, result: DesignResult) -> Tree:
 def _asked_tree(result: DesignResult) -> Tree:
     """What was asked, of what, and where the result comes from."""
     given = json.loads(result.text)
-    command = command_line("design", "FILE", result.asked.items())
+    command = command_line("design", "FILE", result.asked)
     return {
         "provenance": provenance(command, tree_sha256(given)),
         "input": given,

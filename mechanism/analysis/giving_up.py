@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from mechanism.design.relaxations import WEAKER, GiveUp, Relaxed, Weaker
 from mechanism.design.setting_file import DesignOptions
-from mechanism.design.solve import DirectMechanism
+from mechanism.design.solve import LARGEST_SECOND_OPINION, DirectMechanism
 from mechanism.report.plain import Tree
 
 CONSTRAINTS = {
@@ -32,10 +32,17 @@ Amount = Callable[[float], str]
 """From an amount of money to its words."""
 
 
-def given_up(found: GiveUp | None, options: DesignOptions, amount: Amount) -> list[str]:
-    """What would do if it were given up."""
+def given_up(
+    found: GiveUp | None, options: DesignOptions, amount: Amount, *, levels: bool
+) -> list[str]:
+    """What would do if it were given up; of a market `levels` says whether those were sought."""
     if found is None:
-        return ["What could be given up instead is not solved for here."]
+        here = (
+            "where levels are chosen too"
+            if levels
+            else f"with more than {LARGEST_SECOND_OPINION:,} constraints"
+        )
+        return [f"What could be given up instead is not solved for {here}."]
     enough = [_price(one, options, amount) for one in found.relaxed if one.suffices]
     alone = any(one.suffices and len(one.groups) == 1 for one in found.relaxed)
     said = []
@@ -70,9 +77,8 @@ def _lotteries(given: GiveUp, options: DesignOptions, amount: Amount) -> str:
     if found is None:
         return (
             "Lotteries over the alternatives are taken into account."
-            if options.allocation == "second_best"
-            else "--allocation second_best --objective max_surplus finds the best that does all of"
-            " it."
+            if given.not_drawn is None
+            else given.not_drawn
         )
     if found.mechanism is None or given.lost is None:
         return (

@@ -204,9 +204,6 @@ class Merit:
     payoff_weight: float = 1.0
     """beta in [0, 1]: what a unit of players' payoffs counts beside one of public value (Baron and
     Myerson)."""
-    fees: bool = False
-    """Whether public revenue counts as outlay does, with the other sign; if not it is worth no more
-    than what players keep of it."""
     least_public: float | None = None
     """Below which the expected public value may not be; None: anything goes."""
 
@@ -519,7 +516,7 @@ def _objective(
         # The amount is the outlay, without fees where positive: what it costs beyond what players
         # have of it.
         burden = 1 + options.public_funds_cost - merit.payoff_weight
-        rows = [amount - space.spent] if merit.fees else [amount, amount - space.spent]
+        rows = [amount - space.spent] if options.fees else [amount, amount - space.spent]
         paid = _aside(np.stack(rows), np.zeros(len(rows)))
         return -surplus + burden * amount, -constant, [*asked, paid]
     if options.objective == "min_worst_deficit":

@@ -85,7 +85,9 @@ class GiveUp:
     """Every form alone, and the least sets of several."""
     second_best: Design | None = None
     """The most surplus that lotteries over alternatives yield under all that is asked: what is
-    given up is efficiency. None where they were asked for, or would take too long here."""
+    given up is efficiency. None where they were asked for, or `not_drawn` says why not."""
+    not_drawn: str | None = None
+    """Why the second best is not solved for, as a sentence; None where it is, or was asked for."""
     lost: float | None = None
     """What that is below the surplus of the efficient alternatives."""
 
@@ -175,12 +177,12 @@ def _weaker(
     return Weaker(options=forms, suffices=True, mechanism=read(program, answer))
 
 
-def second_best(environment: Environment, options: DesignOptions) -> Design | None:
-    """The most surplus that lotteries over the alternatives yield under all that is asked; None
-    where they were asked for, or are too many."""
+def second_best(environment: Environment, options: DesignOptions) -> Design | str:
+    """The most surplus, less the cost of public funds, that lotteries over the alternatives yield
+    under all that is asked; where they are too many, that as a sentence."""
     drawn = options.model_copy(update=LOTTERIES)
     sizes = list(environment.shape)
     dependent, count = environment.joint is not None, len(environment.alternatives)
-    if options.allocation == "second_best" or too_large(sizes, count, drawn, dependent=dependent):
-        return None
+    if why := too_large(sizes, count, drawn, dependent=dependent):
+        return f"Lotteries over the alternatives are not solved for: the players {why}."
     return design(environment, drawn)

@@ -28,6 +28,7 @@ from market.casefile.schema import (
 from mechanism.design.environment import Environment
 from mechanism.design.options import (
     LIMITS,
+    UNLIMITED,
     beliefs_count,
     by_formula,
     expectations_count,
@@ -150,6 +151,14 @@ class DesignOptions(Block):
     public_funds_cost: Annotated[
         NonNegative, described("shadow cost of one unit of public outlay, a pure number")
     ] = 0.0
+    fees: Annotated[
+        bool,
+        Field(strict=True),
+        described(
+            "objective max_surplus: whether what the public takes in counts as outlay does, with"
+            " the other sign"
+        ),
+    ] = True
     payments: Annotated[
         Literal["allowed", "none"],
         described(
@@ -177,6 +186,12 @@ class DesignOptions(Block):
             for limit in (self.transfer_floor, self.transfer_cap)
         )
         return low, high
+
+    @property
+    def revenue_counts(self) -> bool:
+        """Whether the objective is the better, the more the public takes in."""
+        dear = self.objective == "max_surplus" and self.fees and self.public_funds_cost > 0
+        return self.objective in UNLIMITED or dear
 
     @property
     def limited(self) -> bool:
@@ -426,7 +441,7 @@ def _breaches(file: SettingFile) -> Iterator[Breach]:
             yield ("public_value", name), _no_alternative(file)
     yield from _of_needs(file)
     yield from _of_joint(file, sizes)
-    yield from _of_limits(file)
+    yield from of_limits([player.name for player in file.players], file.mechanism)
     for i, player in enumerate(file.players):
         for below, message in (*_of_types(player), *_of_values(player, file)):
             yield ("players", i, *below), message
@@ -506,16 +521,15 @@ def _of_joint(file: SettingFile, sizes: Sequence[int]) -> Iterator[Breach]:
             )
 
 
-def _of_limits(file: SettingFile) -> Iterator[Breach]:
-    """What is wrong with what players may receive."""
-    names = [player.name for player in file.players]
+def of_limits(names: Sequence[str], options: DesignOptions) -> Iterator[Breach]:
+    """What is wrong with what players of these names may receive."""
     for key in LIMITS:
-        limit = getattr(file.mechanism, key)
+        limit = getattr(options, key)
         for name in limit if isinstance(limit, dict) else ():
             if name not in names:
                 yield ("mechanism", key, name), f"is no player; they are {', '.join(names)}"
     for name in names:
-        low, high = file.mechanism.limits(name)
+        low, high = options.limits(name)
         if low is not None and high is not None and low > high:
             yield (
                 ("mechanism", "transfer_floor"),

@@ -23,7 +23,6 @@ from mechanism.design.environment import (
     payoffs,
     transfers_by,
 )
-from mechanism.design.options import UNLIMITED
 from mechanism.design.paths import least_payoffs
 from mechanism.design.program import Constraint, Matrix, Program, Rows, build, held, stacked
 from mechanism.design.rules import TAX_RULES
@@ -192,7 +191,7 @@ def without_limit(environment: Environment, options: DesignOptions) -> bool:
     """Whether what is asked has no best answer wherever it has any: where nobody may refuse, who
     cannot be kept from paying can be made to pay more at every report, whatever else is asked."""
     free = any(options.limits(name)[0] is None for name in environment.players)
-    return options.participation == "none" and options.objective in UNLIMITED and free
+    return options.participation == "none" and options.revenue_counts and free
 
 
 def _mechanism(plan: AllocationRule, transfers: tuple[Array, ...]) -> DirectMechanism:
@@ -298,7 +297,7 @@ def cheapest(program: Program, answer: LinearAnswer) -> Array:
     assert answer.x is not None
     options, spent = program.options, program.space.spent
     # then the objective has seen to it
-    paid = options.public_funds_cost > 0 and float(spent @ answer.x) > 0
+    paid = options.public_funds_cost > 0 and (options.fees or float(spent @ answer.x) > 0)
     if options.objective != "max_surplus" or options.participation == "none" or paid:
         return answer.x
     for kept in just_above(answer.value):
@@ -349,7 +348,8 @@ def _attained(program: Program, found: Achieved, value: float) -> float:
     if options.objective == "min_outlay":
         return found.outlay
     if options.objective == "max_surplus":
-        return found.surplus - options.public_funds_cost * max(found.outlay, 0.0)
+        counts = found.outlay if options.fees else max(found.outlay, 0.0)
+        return found.surplus - options.public_funds_cost * counts
     if options.objective == "min_worst_deficit" and found.worst is not None:
         return found.worst
     return objective_value(program, value)

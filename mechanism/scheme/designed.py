@@ -76,6 +76,7 @@ def asked(options: MechanismOptions) -> DesignOptions:
         timing=options.timing,
         budget=options.budget,
         public_funds_cost=options.public_funds_cost,
+        fees=options.fees,
     )
 
 

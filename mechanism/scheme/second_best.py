@@ -159,10 +159,10 @@ def most_at_reports(scheme: Scheme, standard: Standard, floor: float) -> Lottery
         objective="max_surplus",
         participation=form,  # type: ignore[arg-type]
         budget="none",
+        fees=standard.fees,
     )
     merit = Merit(
         payoff_weight=float(standard.profit_weight),
-        fees=standard.fees,
         least_public=None if standard.consumers_may_lose else floor,
     )
     return lottery_scheme(replace(scheme, options=options), merit)
