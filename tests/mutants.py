@@ -616,11 +616,18 @@ MUTANTS = (
     Mutant(
         name="a limit that is none",
         file="mechanism/design/solve.py",
-        old="options.objective in UNLIMITED and free",
+        old="options.revenue_counts and free",
         new="free",
         killers=(
             f"{DESIGN}::test_a_solver_that_says_unbounded_of_what_has_a_limit_is_not_believed",
         ),
+    ),
+    Mutant(
+        name="revenue that does not count",
+        file="mechanism/design/program.py",
+        old="rows = [amount - space.spent] if options.fees",
+        new="rows = [amount - space.spent] if not options.fees",
+        killers=(f"{DESIGN}::test_what_the_public_takes_in_counts_as_outlay_does",),
     ),
     Mutant(
         name="the state of a row",

@@ -60,7 +60,9 @@ changes them. Several firms, types or constraints come to the same; a net transf
 levels gain over the truth, is nil. Not compared; nor is a best report that gains nothing over the
 truth."""
 
-INTENDED: dict[str, str] = {}
+INTENDED: dict[str, str] = {
+    r"design private_spillovers: verdicts\[3\]": "named a command that is refused at 31 points",
+}
 """Patterns of `entry: path` that are meant to differ from the frozen data, each with the reason."""
 
 OF_TRUTH = r"evaluate .*: (mechanism\.(?:reported|alternatives\.\w+))\.evidence\..*"
