@@ -335,6 +335,7 @@ PLAIN = {
     "mechanism/casefile/json_schema.py",
     "mechanism/casefile/policy_case.py",
     "mechanism/casefile/schema.py",
+    "mechanism/casefile/together.py",
     "mechanism/claims/claims_tree.py",
     "mechanism/design/setting_file.py",
     "mechanism/report/evaluation_tree.py",

@@ -17,9 +17,10 @@ from cli.batch.design import BatchDesign, load_design
 from cli.batch.design_file import design_schema
 from cli.batch.work import Work, chunk_size, failed_cases, result_columns
 from market.casefile.faults import BadCase
+from market.model.case import PARAMETERS, Case
 from mechanism.casefile.case_keys import key_path, set_at
 from mechanism.casefile.distributions import FORMS
-from mechanism.casefile.policy_case import load_case, parse_tree
+from mechanism.casefile.policy_case import load_case
 
 ROOT = Path(__file__).resolve().parents[1]
 CASE = ROOT / "cases" / "two_vendors.yaml"
@@ -37,6 +38,14 @@ def design(
     path = tmp_path / "design.yaml"
     path.write_text(head + text + policies)
     return load_design(path)
+
+
+def markets(d: BatchDesign, start: int, stop: int) -> list[Case]:
+    """The markets of this range of cases, which all are cases."""
+    alike, bad = d.read(d.columns(start, stop))
+    assert not bad
+    found = {int(n): some.market.take([k]) for some in alike for k, n in enumerate(some.at)}
+    return [found[n] for n in range(stop - start)]
 
 
 def faults(tmp_path: Path, text: str, **more: str) -> list[str]:
@@ -151,7 +160,7 @@ def test_a_grid_is_every_combination_with_both_ends(tmp_path: Path) -> None:
         " exponential]}}\n",
     )
     assert listed.count == 4  # values alone need no sample
-    assert [(t["demand"]["cross_slope"], t["cost"]["form"]) for t in listed.trees(0, 4)] == [
+    assert [(m.cross_slope.item(), m.cost_form) for m in markets(listed, 0, 4)] == [
         (0.5, "saturating"),
         (0.5, "exponential"),
         (1.0, "saturating"),
@@ -169,10 +178,7 @@ def test_one_at_a_time_moves_one_key_and_starts_at_the_base(tmp_path: Path) -> N
     assert [sum(value != at for value, at in zip(row, base, strict=True)) for row in rows] == [
         0
     ] + [1] * 8
-    assert (
-        parse_tree(next(d.trees(0, 1)), name="x").market.cost_scale
-        == load_case(CASE).market.cost_scale
-    )
+    assert markets(d, 0, 1)[0].cost_scale == load_case(CASE).market.cost_scale
 
 
 def test_cases_are_the_base_with_its_keys_replaced(tmp_path: Path) -> None:
@@ -181,15 +187,13 @@ def test_cases_are_the_base_with_its_keys_replaced(tmp_path: Path) -> None:
         "vary:\n  demand.intercept[0]: {low: 10, high: 30}\n  security.leakage.own: {low: 1, high:"
         " 2}\nsample: {method: sobol, count: 4}\n",
     )
-    base = load_case(CASE).resolved
-    columns = d.columns(0, 4)
-    for n, tree in enumerate(d.trees(0, 4)):
-        assert tree["demand"]["intercept"] == [columns["demand.intercept[0]"][n], 20.0]
-        assert tree["security"]["leakage"] == {
-            **base["security"]["leakage"],
-            "own": columns["security.leakage.own"][n],
-        }
-        assert tree["cost"] == base["cost"]
+    base, columns = load_case(CASE).market, d.columns(0, 4)
+    varied = {"intercept", "leakage_own"}
+    for n, market in enumerate(markets(d, 0, 4)):
+        assert market.intercept.tolist() == [[columns["demand.intercept[0]"][n], 20.0]]
+        assert market.leakage_own.tolist() == [[columns["security.leakage.own"][n]]]
+        for name in set(PARAMETERS) - varied:
+            assert np.array_equal(getattr(market, name)[0], getattr(base, name))
 
 
 def test_null_and_whole_numbers_reach_the_case(tmp_path: Path) -> None:
@@ -198,10 +202,11 @@ def test_null_and_whole_numbers_reach_the_case(tmp_path: Path) -> None:
         "vary: {cost.investment_cap: {values: [null, 5]}, types.points: {values: [3, 5]}}\n",
         head=f"case: {ROOT}/cases/private_spillovers.yaml\n",
     )
-    cases = [parse_tree(tree, name="x").resolved for tree in d.trees(0, 4)]
-    assert [(case["cost"]["investment_cap"], case["types"]["points"]) for case in cases] == [
-        (None, 3),
-        (None, 5),
+    found = {int(n): some for some in d.read(d.columns(0, 4))[0] for n in some.at}
+    caps = [market.investment_cap.item() for market in markets(d, 0, 4)]
+    assert [(cap, found[n].types.points) for n, cap in enumerate(caps)] == [
+        (np.inf, 3),
+        (np.inf, 5),
         (5.0, 3),
         (5.0, 5),
     ]
@@ -224,7 +229,7 @@ def test_a_table_gives_its_rows(tmp_path: Path, ending: str) -> None:
     assert d.count == 3
     assert d.ids(0, 3).tolist() == [7, 3, 5]
     assert dict(d.keys) == {"demand.cross_slope": "float", "cost.form": "text"}
-    assert [(t["demand"]["cross_slope"], t["cost"]["form"]) for t in d.trees(1, 3)] == [
+    assert [(m.cross_slope.item(), m.cost_form) for m in markets(d, 1, 3)] == [
         (0.30000000000000004, "exponential"),
         (1.0, "saturating"),
     ]
@@ -237,9 +242,11 @@ def test_listed_cases_are_taken_as_they_are(tmp_path: Path) -> None:
     d = design(tmp_path, f"cases: [{CASE}, {ROOT}/cases/large_and_small.yaml]\n", head="")
     assert d.count == 2
     assert dict(d.keys) == {"case": "text"}
-    assert [tree["name"] for tree in d.trees(0, 2)] == [
-        load_case(name).name for name in (CASE, ROOT / "cases" / "large_and_small.yaml")
-    ]
+    for market, name in zip(
+        markets(d, 0, 2), (CASE, ROOT / "cases" / "large_and_small.yaml"), strict=True
+    ):
+        own = load_case(name).market
+        assert all(np.all(getattr(market, one) == getattr(own, one)) for one in PARAMETERS)
     assert d.columns(1, 2)["case"].tolist() == [f"{ROOT}/cases/large_and_small.yaml"]
 
 
@@ -573,14 +580,14 @@ def test_a_case_the_program_breaks_at_does_not_take_others_along(
 ) -> None:
     import mechanism.analysis.many
 
-    real = mechanism.analysis.many.solve_many
+    real = mechanism.analysis.many.solve_together
 
-    def breaks(cases: Any, policies: Any) -> Any:
-        if any(case.market.cost_scale.item() == 13 for case in cases):
+    def breaks(alike: Any, count: int, policies: Any) -> Any:
+        if any((some.market.cost_scale == 13).any() for some in alike):
             raise ZeroDivisionError("of this case")
-        return real(cases, policies)
+        return real(alike, count, policies)
 
-    monkeypatch.setattr(mechanism.analysis.many, "solve_many", breaks)
+    monkeypatch.setattr(mechanism.analysis.many, "solve_together", breaks)
     columns = Work(design(tmp_path, "vary: {cost.scale: {values: [12, 13, 14]}}\n"))(0, 3)
     assert columns["status"].tolist() == ["converged", "failed", "converged"]
     assert columns["message"].tolist() == [None, "ZeroDivisionError: of this case", None]
@@ -602,8 +609,7 @@ def test_chunks_are_smaller_where_cases_take_long_or_are_few(tmp_path: Path) -> 
 def test_the_shipped_designs_are_good_and_all_their_corners_admissible() -> None:
     for path in (ROOT / "cases" / "designs").glob("*.yaml"):
         d = load_design(path)
-        for tree in d.trees(0, d.count):
-            parse_tree(tree, name="x")
+        assert d.read(d.columns(0, d.count))[1] == {}
 
 
 def test_the_schema_names_every_key() -> None:

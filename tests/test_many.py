@@ -12,10 +12,11 @@ from trees import evaluate
 
 from market.model.outcome import SOLVED
 from market.regimes import REGIMES
-from mechanism.analysis.many import NUMBERS, solve_many, stack
+from mechanism.analysis.many import NUMBERS, solve_many
 from mechanism.analysis.many_types import solve_block
 from mechanism.casefile.policies import followed, policy_of
 from mechanism.casefile.policy_case import PolicyCase, load_case, parse_tree
+from mechanism.casefile.together import stack
 from mechanism.casefile.types import type_space
 from mechanism.design.paths import least_payoffs
 from mechanism.design.rules import market_rules

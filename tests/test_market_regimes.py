@@ -34,8 +34,8 @@ from market.regimes import (
 )
 from market.regimes.table import needed_scale
 from market.solve.optimum import maximise
-from mechanism.analysis.many import stack
 from mechanism.casefile.policy_case import parse_tree
+from mechanism.casefile.together import stack
 
 
 def levels_of(outcome: Outcome) -> np.ndarray:

@@ -14,7 +14,7 @@ from market.model.outcome import account
 from market.model.units import POWERS, in_words
 from market.regimes import REGIMES, solve_markets, solve_regime
 from market.regimes.statics import comparative_statics, dimension_of, shifts, values
-from mechanism.analysis.many import stack
+from mechanism.casefile.together import stack
 from mechanism.report.plain import Tree
 from mechanism.report.statics_tree import elasticities_tree, slopes_tree
 

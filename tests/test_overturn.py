@@ -14,12 +14,13 @@ from trees import evaluate_once
 from market.casefile.faults import BadCase
 from market.regimes import REGIMES, headroom, solve_markets
 from mechanism.analysis.evaluation import evaluate
-from mechanism.analysis.many import solve_many, stack
+from mechanism.analysis.many import solve_many
 from mechanism.analysis.over_parameters import over_parameters
 from mechanism.analysis.overturn import Line, Met, followed, over_standards, stretches
 from mechanism.casefile.case_keys import expanded, key_path, leaves, set_at, value_at
 from mechanism.casefile.policies import compared
 from mechanism.casefile.policy_case import PolicyCase, load_case, parse_tree
+from mechanism.casefile.together import stack
 from mechanism.ranking.recommendation import Stretch
 
 CASES = Path(__file__).resolve().parents[1] / "cases"

@@ -19,10 +19,11 @@ from market.model.case import Array, Case
 from market.model.outcome import SOLVED, account
 from market.model.pricing import bertrand_matrix
 from market.regimes import level_bounds, solve_markets
-from mechanism.analysis.many import solve_many, stack
+from mechanism.analysis.many import solve_many
 from mechanism.casefile.policies import compared
 from mechanism.casefile.policy_case import load_case, parse_tree
 from mechanism.casefile.standard import Standard
+from mechanism.casefile.together import stack
 from mechanism.ranking.attainable import attainable
 from mechanism.ranking.flat_parts import settled
 from mechanism.ranking.rank import choose

@@ -30,7 +30,7 @@ from market.regimes import (
     solve_regimes,
 )
 from market.solve.optimum import maximise
-from mechanism.analysis.many import stack
+from mechanism.casefile.together import stack
 from mechanism.scheme.allocation import allocate, levels_over_pairs
 
 UNEQUAL: dict[str, object] = {"intercept": [20.0, 17.0], "cost_spillover": [0.5, 0.2]}

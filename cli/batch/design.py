@@ -10,8 +10,7 @@ from __future__ import annotations
 import json
 import math
 import os
-import pickle
-from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,9 +51,10 @@ from mechanism.casefile.distributions import (
     rank_correlations,
 )
 from mechanism.casefile.policies import compared, policies, policy_of
-from mechanism.casefile.policy_case import PolicyCase, load_case
+from mechanism.casefile.policy_case import PolicyCase, load_case, parse_tree
 from mechanism.casefile.schema import CaseFile
 from mechanism.casefile.standard import standard_of
+from mechanism.casefile.together import Together, gathered, read_together
 from mechanism.casefile.types import type_space
 from mechanism.casefile.uncertainty import left_unused
 from mechanism.ranking.contenders import in_the_running
@@ -122,19 +122,16 @@ class BatchDesign:
         """What the result calls the cases of this range."""
         return self.points.ids(start, stop)
 
-    def trees(self, start: int, stop: int) -> Iterator[Json]:
-        """The trees of the cases of this range, not checked."""
-        if isinstance(self.points, Listed):
-            yield from (deepcopy(tree) for tree in self.bases[start:stop])
-            return
-        columns = {key: column.tolist() for key, column in self.columns(start, stop).items()}
-        paths = [key_path(key) for key in columns]
-        base = pickle.dumps(self.bases[0])  # taken out again faster than it is copied
-        for values in zip(*columns.values(), strict=True) if columns else [()] * (stop - start):
-            tree = pickle.loads(base)
-            for path, value in zip(paths, values, strict=True):
-                set_at(tree, path, value)
-            yield tree
+    def read(
+        self, columns: Mapping[str, NDArray[Any]]
+    ) -> tuple[list[Together], dict[int, BadCase]]:
+        """The cases with these values of the varied keys, and what is wrong with those that are
+        none."""
+        count = len(next(iter(columns.values()), ()))
+        if not isinstance(self.points, Listed):
+            return read_together(self.bases[0], columns, count)
+        named = dict(zip(self.points.files, self.bases, strict=True))
+        return gathered([parse_tree(named[name]) for name in columns["case"]]), {}
 
 
 def load_design(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,10 +17,10 @@ from cli.batch.points import Listed
 from cli.batch.runner import Job
 from cli.output.beside import PROVENANCE
 from cli.output.signals import uninterrupted
-from market.casefile.faults import BadCase
 from market.text import Json
 from mechanism.analysis.many import NUMBERS
-from mechanism.casefile.policy_case import PolicyCase, parse_tree, tree_sha256
+from mechanism.casefile.policy_case import tree_sha256
+from mechanism.casefile.together import Together
 from mechanism.report.provenance import command_line, provenance
 
 Rows = dict[str, NDArray[Any]]
@@ -50,7 +50,6 @@ class Work:
     def __call__(self, start: int, stop: int) -> Columns:
         """The rows of the cases of this range."""
         return self._rows(
-            self.design.trees(start, stop),
             self.design.ids(start, stop),
             self.design.columns(start, stop),
             self.design.carried_columns(start, stop),
@@ -59,7 +58,6 @@ class Work:
     def probe(self, numbers: Sequence[int]) -> tuple[Columns, float]:
         """The rows of these cases, solved together, and the seconds of solving: far places of a
         sequence take long to reach."""
-        trees = [tree for n in numbers for tree in self.design.trees(n, n + 1)]
         ids = np.concatenate([self.design.ids(n, n + 1) for n in numbers])
         pieces = [self.design.columns(n, n + 1) for n in numbers]
         columns = {
@@ -68,74 +66,55 @@ class Work:
         others = [self.design.carried_columns(n, n + 1) for n in numbers]
         carried = {name: np.concatenate([one[name] for one in others]) for name in others[0]}
         begun = time.perf_counter()
-        return self._rows(trees, ids, columns, carried), time.perf_counter() - begun
+        return self._rows(ids, columns, carried), time.perf_counter() - begun
 
     def _rows(
         self,
-        trees: Iterable[Json],
         ids: NDArray[np.int64],
         varied: Mapping[str, NDArray[Any]],
         carried: Mapping[str, NDArray[Any]],
     ) -> Columns:
-        cases: list[PolicyCase | str] = []
-        for tree in trees:
-            try:
-                with uninterrupted():
-                    cases.append(parse_tree(tree, name=self.design.name))
-            except BadCase as bad:
-                cases.append("; ".join(map(str, bad.faults)))
+        with uninterrupted():
+            alike, bad = self.design.read(varied)
+        out = self._solved(alike, len(ids))
+        for n, why in bad.items():
+            at = self._at(np.array([n]))
+            out["status"][at] = "bad_case"
+            out["message"][at] = " ".join("; ".join(map(str, why.faults)).split())
+        for name in TEXTS:
+            out[name][out[name] == ""] = None
         width = len(self.design.policies)
         head: Rows = {"case_id": np.repeat(ids, width)}
         head |= {key: np.repeat(values, width) for key, values in varied.items()}
         tail = {name: np.repeat(values, width) for name, values in carried.items()}
-        return head | self._solved(cases) | tail
+        return head | {name: out[name] for name in ("policy", "status", *NUMBERS, *TEXTS)} | tail
 
-    def _solved(self, cases: list[PolicyCase | str]) -> Rows:
-        """The rows of these cases, those that are bad saying why."""
+    def _solved(self, alike: list[Together], count: int) -> Rows:
+        """The rows of so many cases; where the program breaks at all of them together, each is
+        tried alone."""
+        from mechanism.analysis.many import solve_together
+
         policies = self.design.policies
-        rows = len(cases) * len(policies)
-        out: Rows = {
-            "policy": np.array(list(policies) * len(cases), object),
-            "status": np.full(rows, "bad_case", object),
-        }
-        out |= {name: np.full(rows, np.nan) for name in NUMBERS} | {
-            name: np.full(rows, None, object) for name in TEXTS
-        }
-        for n, case in enumerate(cases):
-            if isinstance(case, str):
-                out["message"][self._at([n])] = " ".join(case.split())
-        self._fill(out, {n: case for n, case in enumerate(cases) if isinstance(case, PolicyCase)})
+        try:
+            return solve_together(alike, count, policies)
+        except Exception as error:
+            out = solve_together([], count, policies)
+            each = [some.take(np.array([n])) for some in alike for n in range(len(some.at))]
+            if len(each) == 1:
+                at = self._at(each[0].at)
+                out["status"][at] = "failed"
+                out["message"][at] = " ".join(f"{type(error).__name__}: {error}".split())
+                return out
+        for one in each:
+            at, found = self._at(one.at), self._solved([one], count)
+            for name, column in found.items():
+                out[name][at] = column[at]
         return out
 
-    def _at(self, which: Sequence[int]) -> NDArray[np.intp]:
+    def _at(self, which: NDArray[np.intp]) -> NDArray[np.intp]:
         """The rows of these cases."""
         width = len(self.design.policies)
-        return (np.array(which, np.intp)[:, None] * width + np.arange(width)).ravel()
-
-    def _fill(self, out: Rows, cases: Mapping[int, PolicyCase]) -> None:
-        """Write the rows of cases by number; where the program breaks at all of them together, each
-        is tried alone."""
-        from mechanism.analysis.many import solve_many
-
-        if not cases:
-            return
-        at = self._at(list(cases))
-        try:
-            found = solve_many(list(cases.values()), self.design.policies)
-        except Exception as error:
-            if len(cases) > 1:
-                for n, case in cases.items():
-                    self._fill(out, {n: case})
-                return
-            out["status"][at], out["message"][at] = (
-                "failed",
-                " ".join(f"{type(error).__name__}: {error}".split()),
-            )
-            return
-        for name in ("status", *NUMBERS):
-            out[name][at] = found[name]
-        for name in TEXTS:
-            out[name][at] = [text or None for text in found[name]]
+        return (which[:, None] * width + np.arange(width)).ravel()
 
 
 def failed_cases(columns: Columns) -> int:

@@ -7,9 +7,8 @@ frozen `Case` of a validated market.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache, cached_property
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Annotated, Any, TypeVar
 
 from pydantic import (
@@ -23,8 +22,9 @@ from pydantic import (
 )
 
 from market.casefile.choices import OneOf
-from market.casefile.faults import LISTED, BadCase, Fault, KeyPath, dotted, explain, order, show
+from market.casefile.faults import LISTED, BadCase, Fault, KeyPath, dotted, explain, order
 from market.casefile.files import Document
+from market.casefile.rules import Rule, breaches
 from market.model.case import Case, make_case
 from market.model.cost import COST_FORMS
 from market.text import Json, firm_names
@@ -160,7 +160,7 @@ class Utility(Block):
         )
         z = self.cross_satiation
         determinant = d[0] * d[1] - z**2
-        return Demand(
+        return Demand.model_construct(  # what is validated gives a demand, of a column of cases too
             intercept=(
                 (d[1] * r[0] - z * r[1]) / determinant,
                 (d[0] * r[1] - z * r[0]) / determinant,
@@ -388,168 +388,6 @@ def to_case(
     )
 
 
-@dataclass(frozen=True)
-class Rule:
-    """A rule between keys that are admissible one by one; a breach is a fault of the first key."""
-
-    keys: tuple[str, ...]
-    breach: Callable[..., str | tuple[KeyPath, str] | None]
-    """Takes the keys' values; None, the message, or the place below the first key and the
-    message."""
-
-    @cached_property
-    def paths(self) -> tuple[KeyPath, ...]:
-        """The ways to the keys."""
-        return tuple(tuple(key.split(".")) for key in self.keys)
-
-
-def _cross_slope(cross: float, own: float | list[float]) -> str | None:
-    smaller, name = (
-        (min(own), "smaller own_slope") if isinstance(own, list | tuple) else (own, "own_slope")
-    )
-    return (
-        None
-        if cross < smaller
-        else f"is {show(cross)}; it must lie in [0, {name} = {show(smaller)})"
-    )
-
-
-def _cross_satiation(cross: float, own: float | list[float]) -> str | None:
-    smaller, name = (
-        (min(own), "smaller own_satiation")
-        if isinstance(own, list | tuple)
-        else (own, "own_satiation")
-    )
-    return (
-        None
-        if cross < smaller
-        else f"is {show(cross)}; it must lie in [0, {name} = {show(smaller)})"
-    )
-
-
-def _choke_price(
-    choke: float | list[float], own: float | list[float], cross: float
-) -> tuple[KeyPath, str] | None:
-    if not isinstance(choke, list | tuple):
-        return None
-    d = own if isinstance(own, list | tuple) else [own, own]
-    for i, j in ((0, 1), (1, 0)):
-        if cross < min(d) and d[j] * choke[i] <= cross * choke[j]:
-            return (
-                (i,),
-                (
-                    f"is {show(choke[i])} and leaves the firm without demand; it must exceed"
-                    f" {show(cross * choke[j] / d[j])}"
-                ),
-            )
-    return None
-
-
-def _both(value: Any) -> list[Any]:
-    """One value per firm."""
-    return list(value) if isinstance(value, list | tuple) else [value, value]
-
-
-def _unit_cost(given: Mapping[str, Any]) -> str | None:
-    pairs = zip(_both(given.get("spillover") or 0.0), _both(given.get("base") or 0.0), strict=True)
-    return (
-        "has a spillover but no base: there is no unit cost to save"
-        if any(saved and not base for saved, base in pairs)
-        else None
-    )
-
-
-def _leakage(own: Any, cross: Any, interaction: Any) -> str | tuple[KeyPath, str] | None:
-    for firm, (first, second, third) in enumerate(
-        zip(_both(own), _both(cross), _both(interaction), strict=True)
-    ):
-        least = second + third
-        if first <= least:
-            text = (
-                f"is {show(first)}; it must lie in (cross + interaction = {show(round(least, 12))},"
-                " inf)"
-            )
-            return ((firm,), text) if isinstance(own, list | tuple) else text
-    return None
-
-
-LARGEST = 1e30
-"""Sizes beyond which figures could no longer be squared and compared."""
-
-
-def _size(block: Any) -> tuple[KeyPath, str] | None:
-    """The first number of a block that is too large or too small to be computed with."""
-
-    def walk(value: Any, path: KeyPath) -> tuple[KeyPath, str] | None:
-        parts = (
-            value.items()
-            if isinstance(value, dict | Mapping)
-            else enumerate(value)
-            if isinstance(value, list | tuple)
-            else ()
-        )
-        for key, below in parts:
-            if (found := walk(below, (*path, key))) is not None:
-                return found
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            return None
-        # A spillover may be as small as it likes; what figures are divided by may not.
-        least = (
-            1 / LARGEST
-            if path[0] in ("intercept", "own_slope", "choke_price", "scale", "reference_investment")
-            else 0.0
-        )
-        if abs(value) > LARGEST or 0 < abs(value) < least:
-            return (
-                path,
-                (
-                    f"is {show(value)}; state it in other units, so that its size lies between"
-                    " 1e-30 and 1e30"
-                ),
-            )
-        return None
-
-    return walk(block, ())
-
-
-LARGEST_RATIO = 1e9
-"""How many times the smaller intercept the larger, or own leakage, may be: beyond, a firm is lost
-in the rounding of its rival's figures, or in that of what sharing costs it."""
-
-
-def _intercepts(intercept: float | list[float]) -> str | None:
-    if not isinstance(intercept, list | tuple) or max(intercept) <= LARGEST_RATIO * min(intercept):
-        return None
-    return (
-        f"is [{', '.join(map(show, intercept))}]; the larger may be at most {LARGEST_RATIO:.0e}"
-        " times the smaller"
-    )
-
-
-def _large_leakage(own: float | list[float], intercept: float | list[float]) -> str | None:
-    most = LARGEST_RATIO * min(_both(intercept))
-    if max(_both(own)) <= most:
-        return None
-    return (
-        f"is {show(own)}; it may be at most {LARGEST_RATIO:.0e} times the intercept, {show(most)}"
-        " here"
-    )
-
-
-MARKET_RULES = (
-    *(Rule((block,), _size) for block in ("demand", "security", "cost", "unit_cost")),
-    Rule(("demand.intercept",), _intercepts),
-    Rule(("demand.cross_slope", "demand.own_slope"), _cross_slope),
-    Rule(("demand.cross_satiation", "demand.own_satiation"), _cross_satiation),
-    Rule(("demand.choke_price", "demand.own_satiation", "demand.cross_satiation"), _choke_price),
-    Rule(("unit_cost",), _unit_cost),
-    Rule(
-        ("security.leakage.own", "security.leakage.cross", "security.leakage.interaction"), _leakage
-    ),
-    Rule(("security.leakage.own", "demand.intercept"), _large_leakage),
-)
-
-
 def check(
     model: type[Model],
     tree: Mapping[str, Any],
@@ -587,7 +425,7 @@ def check(
                 ),
             )
     found.update(
-        {path: message for path, message in _breaches(rules, tree, found) if path not in found}
+        {path: message for path, message in breaches(rules, tree, found) if path not in found}
     )
     everything = list(faults)
     for path, message in found.items():
@@ -600,28 +438,3 @@ def check(
 @cache
 def _json_schema(model: type[BaseModel]) -> Json:
     return model.model_json_schema()
-
-
-def _breaches(
-    rules: Iterable[Rule], tree: Mapping[str, Any], faulty: Iterable[KeyPath]
-) -> Iterator[tuple[KeyPath, str]]:
-    """Breaches of rules whose keys are all given and free of faults."""
-    faulty = tuple(faulty)
-    for rule in rules:
-        paths = rule.paths
-        if faulty and any(path[: len(bad)] == bad[: len(path)] for path in paths for bad in faulty):
-            continue
-        values = [_at(tree, path) for path in paths]
-        if None not in values and (message := rule.breach(*values)):
-            yield (
-                (paths[0], message)
-                if isinstance(message, str)
-                else (paths[0] + message[0], message[1])
-            )
-
-
-def _at(tree: Any, path: KeyPath) -> Any:
-    for part in path:
-        # A plain tree first: asking the abstract class takes most of the time of many cases.
-        tree = tree.get(part) if isinstance(tree, dict | Mapping) else None
-    return tree

@@ -118,9 +118,10 @@ class Case:
     @property
     def batch(self) -> tuple[int, ...]:
         """Shape of the leading axes common to all parameters."""
-        return np.broadcast_shapes(*(x.shape for x in self._arrays()))[:-1]
+        return np.broadcast_shapes(*(x.shape for x in self.arrays()))[:-1]
 
-    def _arrays(self) -> list[Array]:
+    def arrays(self) -> list[Array]:
+        """All parameters, those of unit costs last."""
         unit = [] if self.unit_cost is None else list(vars(self.unit_cost).values())
         return [getattr(self, name) for name in PARAMETERS] + unit
 
@@ -151,7 +152,7 @@ class Case:
 
     def symmetric(self) -> bool:
         """Whether the two firms are identical in every parameter."""
-        return all(x.shape[-1] == 1 or bool(np.all(x[..., 0] == x[..., 1])) for x in self._arrays())
+        return all(x.shape[-1] == 1 or bool(np.all(x[..., 0] == x[..., 1])) for x in self.arrays())
 
     def with_cost_spillover(self, cost_spillover: ArrayLike) -> Case:
         """The same market at other cost spillovers lambda_c (..., 2); leading axes become batch
@@ -190,11 +191,14 @@ def make_case(
     """A `Case` from numbers, one per market or, for intercept, own slope and spillovers, one per
     firm.
 
-    `leakage` is (own, cross, interaction), `unit_cost` (base, spillover, slope, curvature). No
-    admissibility is checked here: files go through `market.casefile.schema`.
+    `leakage` is (own, cross, interaction), `unit_cost` (base, spillover, slope, curvature). A
+    number may be a column (L, 1) of as many cases. No admissibility is checked here: files go
+    through `market.casefile.schema`.
     """
 
     def array(value: ArrayLike) -> Array:
+        if isinstance(value, tuple) and any(isinstance(each, np.ndarray) for each in value):
+            value = np.concatenate(np.broadcast_arrays(*map(np.atleast_1d, value)), -1)
         own = np.array(value, float, ndmin=1)
         own.flags.writeable = False
         return own

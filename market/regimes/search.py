@@ -31,6 +31,9 @@ SETTLED = 1e-4
 """Share of a level's size below which rounds of best replies stop moving it, where Newton
 finishes."""
 
+SAME_POINT = 1e-12
+"""Share of a level's size up to which two levels differ by rounding alone."""
+
 FAR = (10.0, 1e2, 1e3, 1e4, 1e5)
 """Investments, natural units, from whose square equilibria are searched at which what firms
 exchange outgrows the market they began with; best replies run away from these."""
@@ -190,6 +193,11 @@ def _equilibria(
         )
     reached = newton(game, start, tolerances)
     lost = np.asarray(~np.isfinite(reached).all(-1))
+    if (again := _again(lane, reached, lost)).any():
+        on = np.flatnonzero(~again)
+        lane, start, reached, lost = lane[on], start[on], reached[on], lost[on]
+        at = case.take(lane)
+        game = firm_game(at, regime)
     found = examine(game, np.where(lost[:, None], start, reached), tolerances)
     books = account(at, found.x, regime.prices)
     # The square of a negative margin is no profit: such levels solve nothing.
@@ -208,6 +216,16 @@ def _equilibria(
         switching=no,
         runaway=no,
     )
+
+
+def _again(lane: Rows, reached: Array, lost: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Rows (n,) that arrived where the first of their lane did: what is known of one is known of
+    all."""
+    first, there = np.full(lane.max(initial=0) + 1, -1), np.flatnonzero(~lost)
+    first[lane[there[::-1]]] = there[::-1]
+    beside = reached[first[lane]]
+    same = (np.abs(reached - beside) <= SAME_POINT * np.maximum(1.0, np.abs(beside))).all(-1)
+    return np.asarray(same & ~lost & (first[lane] != np.arange(len(lane))))
 
 
 def staged(

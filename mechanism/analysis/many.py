@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from market.model.case import PARAMETERS, Array, Case, UnitCost
+from market.model.case import Array
 from market.regimes import REGIMES, Outcomes, solve_markets
 from mechanism.analysis.many_types import block_size, solve_block
 from mechanism.casefile.policies import GOAL, Policy, followed, known, policy_of, today
@@ -24,6 +24,7 @@ from mechanism.casefile.policies import policies as every_policy
 from mechanism.casefile.policy_case import PolicyCase
 from mechanism.casefile.schema import MechanismOptions
 from mechanism.casefile.standard import CONSUMERS_LOSE, Standard, standard_of, welfare_net
+from mechanism.casefile.together import Together, gathered
 from mechanism.casefile.types import TypeSpace, type_space
 from mechanism.ranking.contenders import NOT_ASKED, at_rates_kept, known_policies, typed_policies
 from mechanism.ranking.rank import WHY_NOT, Ranked, rank
@@ -76,36 +77,37 @@ def _not_there(row: Policy) -> str:
 def solve_many(cases: Sequence[PolicyCase], policies: Sequence[str]) -> Columns:
     """Columns over rows (case-major, then policies in the order asked) of what each policy leads to
     at each case."""
+    return solve_together(gathered(cases), len(cases), policies)
+
+
+def solve_together(alike: Sequence[Together], count: int, policies: Sequence[str]) -> Columns:
+    """The same of so many cases as columns; rows of those that are not among them have no
+    figures."""
     unknown = [policy for policy in policies if not known(policy)]
     if unknown:
         raise ValueError(
             f"no such policy: {', '.join(unknown)}; there are {', '.join(followed(private=True))}"
         )
-    rows, width = len(cases) * len(policies), len(policies)
-    out: Columns = {"policy": np.array(list(policies) * len(cases), object)}
+    rows, width = count * len(policies), len(policies)
+    out: Columns = {"policy": np.array(list(policies) * count, object)}
     out |= {name: np.full(rows, "", object) for name in TEXT[1:]} | {
         name: np.full(rows, np.nan) for name in NUMBERS
     }
     out["status"][:] = NOT_ASKED
-    for same in _alike(cases):
-        first = cases[same[0]]
-        private = first.types is not None
-        asked = [policy_of(key) for key in policies]
-        symmetric, needed = (
-            [cases[i] for i in same],
-            _needed(
-                asked,
-                private,
-                first.mechanism.participation == "none",
-                first.mechanism.allocation == "second_best",
-            ),
+    burden = np.zeros(count)
+    for cases in alike:
+        private, options = cases.types is not None, cases.options
+        needed = _needed(
+            [policy_of(key) for key in policies],
+            private,
+            options.participation == "none",
+            options.allocation == "second_best",
         )
-        for place, ranked in (
-            _with_types(symmetric, needed)
-            if private
-            else [(np.arange(len(same)), rank_known(symmetric, needed))]
+        burden[cases.at] = cases.weights["public_funds_cost"]
+        for at, ranked in (
+            _with_types(cases, needed) if private else [(cases.at, rank_known(cases, needed))]
         ):
-            at = np.array(same)[place] * width
+            at = at * width
             _write_best(out, (at[:, None] + np.arange(width)).T, ranked)
             there = {c.policy.key: p for p, c in enumerate(ranked.contenders)}
             for k, key in enumerate(policies):
@@ -113,8 +115,7 @@ def solve_many(cases: Sequence[PolicyCase], policies: Sequence[str]) -> Columns:
                     _write(out, at + k, ranked, there[key])
                 else:
                     out["message"][at + k] = _not_there(policy_of(key))
-    burden = np.repeat([case.mechanism.public_funds_cost for case in cases], width)
-    out["welfare_net"] = welfare_net(out["welfare"], out["public_outlay"], burden)
+    out["welfare_net"] = welfare_net(out["welfare"], out["public_outlay"], np.repeat(burden, width))
     return out
 
 
@@ -140,29 +141,6 @@ def _needed(
     )
 
 
-def _alike(cases: Sequence[PolicyCase]) -> list[list[int]]:
-    """The positions of cases that can be solved together: the same types, cost form and firms by
-    name and likeness, options that differ in the standard's weights alone; with types in
-    nothing."""
-    found: dict[Any, list[int]] = {}
-    for i, case in enumerate(cases):
-        market, options = case.market, case.mechanism
-        form = (market.cost_form, market.unit_cost is None, market.firms)
-        if case.types is None:
-            key: Any = (
-                form,
-                options.participation,
-                options.timing,
-                options.fees,
-                options.materiality,
-                options.allow,
-            )
-        else:
-            key = (form, case.types, options, market.symmetric())
-        found.setdefault(key, []).append(i)
-    return list(found.values())
-
-
 class KeptFigures(NamedTuple):
     """Plain subsidies at C cases at rates that were fixed beforehand."""
 
@@ -184,10 +162,9 @@ def kept_rates(
     (k, C, 4)."""
     levels, value = np.full((len(cases), 4), np.nan), np.full((2, len(cases)), np.nan)
     lose = np.zeros(len(cases), bool)
-    for same in _alike(cases):
-        some = [cases[i] for i in same]
-        market = stack([case.market for case in some])
-        ranked = at_rates_kept(market, rates, today[same], starts[:, same], _standard(some))
+    for some in gathered(cases):
+        same = some.at
+        ranked = at_rates_kept(some.market, rates, today[same], starts[:, same], some.standard)
         books = ranked.contenders[1].expected
         levels[same] = np.concatenate([books.sharing, books.investment], -1)
         value[:, same] = ranked.value
@@ -195,30 +172,20 @@ def kept_rates(
     return KeptFigures(levels, value[1], value[0], lose)
 
 
-def _standard(cases: Sequence[PolicyCase]) -> Standard:
-    """The standard of cases whose options differ in its weights alone, these as arrays (C,)."""
-    options = [case.mechanism for case in cases]
-    weights = {
-        name: np.array([getattr(one, name) for one in options])
-        for name in ("profit_weight", "public_funds_cost")
-    }
-    return standard_of(options[0]).at(**weights)
-
-
 def rank_known(
-    cases: Sequence[PolicyCase],
+    cases: Together,
     policies: Sequence[Policy],
     roughly: bool = False,
     settled: Mapping[str, Outcomes] | None = None,
 ) -> Ranked:
     """The policies, today's market and the planner among them, ranked at cases in which everything
-    is known, of one cost form and options that differ in the standard's weights alone; `roughly`:
-    as in `market.regimes.solve_markets`; `settled`: the outcomes of regimes that are known."""
-    market, standard = stack([case.market for case in cases]), _standard(cases)
+    is known; `roughly`: as in `market.regimes.solve_markets`; `settled`: the outcomes of regimes
+    that are known."""
+    market, standard, lanes = cases.market, cases.standard, len(cases.at)
     found = {
         policy.key: settled[policy.key]
         if settled is not None and policy.key in settled
-        else solve_markets(market, policy.key, len(cases), roughly=roughly)
+        else solve_markets(market, policy.key, lanes, roughly=roughly)
         for policy in policies
         if policy.source == "regime"
     }
@@ -231,19 +198,18 @@ def rank_known(
 
 
 def _with_types(
-    cases: Sequence[PolicyCase], policies: Sequence[Policy]
+    cases: Together, policies: Sequence[Policy]
 ) -> list[tuple[NDArray[np.intp], Ranked]]:
     """Which cases, with the same types, and the policies ranked at them: together where plain, each
     searched thoroughly where not."""
-    first = cases[0]
-    assert first.types is not None
-    types, options = type_space(first.types), first.mechanism
+    assert cases.types is not None
+    types, options = type_space(cases.types), cases.options
     size, out = block_size(types), []
-    for k in range(0, len(cases), size):
-        market = stack([case.market for case in cases[k : k + size]])
-        for lanes, found in solve_block(market, types, options, policies):
+    for k in range(0, len(cases.at), size):
+        some = cases.take(np.arange(k, min(k + size, len(cases.at))))
+        for lanes, found in solve_block(some.market, types, options, policies):
             if len(lanes):
-                out.append((k + lanes, _ranked(found, types, options, policies)))
+                out.append((some.at[lanes], _ranked(found, types, options, policies)))
     return out
 
 
@@ -292,34 +258,3 @@ def _write_best(out: Columns, at: NDArray[np.intp], ranked: Ranked) -> None:
     """Write what is recommended at C cases into all their rows `at` (policies, C)."""
     keys = np.array([*(c.policy.key for c in ranked.contenders), ""], object)
     out["best"][at], out["best_value"][at] = keys[ranked.winner], ranked.value_of(ranked.winner)
-
-
-# --- stacking
-
-
-def stack(markets: Sequence[Case]) -> Case:
-    """One flat case with a lane per market."""
-
-    def joined(values: list[Array]) -> Array:
-        flat = [value.reshape(-1) for value in values]
-        width = max(len(value) for value in flat)
-        return np.array(
-            [value if len(value) == width else np.repeat(value, width) for value in flat]
-        )
-
-    first = markets[0]
-    unit = None
-    if first.unit_cost is not None:
-        costs = [market.unit_cost for market in markets]
-        unit = UnitCost(
-            **{
-                name: joined([getattr(cost, name) for cost in costs])
-                for name in vars(first.unit_cost)
-            }
-        )
-    return Case(
-        **{name: joined([getattr(market, name) for market in markets]) for name in PARAMETERS},
-        cost_form=first.cost_form,
-        unit_cost=unit,
-        firms=first.firms,
-    )

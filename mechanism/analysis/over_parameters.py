@@ -20,13 +20,14 @@ from market.model.case import Array, Case
 from market.model.units import natural_units
 from market.regimes import REGIMES, headroom, part, solve_markets
 from market.text import Json
-from mechanism.analysis.many import rank_known, stack
+from mechanism.analysis.many import rank_known
 from mechanism.analysis.overturn import NO_MARKET, NOBODY, Line, Met, followed, met
 from mechanism.casefile.case_keys import key_path, leaves, value_at
 from mechanism.casefile.policies import GOAL, TODAY, Policy
 from mechanism.casefile.policy_case import PolicyCase, case_at
 from mechanism.casefile.proportions import DIMENSIONS
 from mechanism.casefile.standard import standard_of
+from mechanism.casefile.together import side_by_side, stack
 from mechanism.ranking.contenders import in_the_running
 from mechanism.ranking.recommendation import Switch
 
@@ -119,7 +120,7 @@ class _Tried:
             planned = solve_markets(market, GOAL, len(on), roughly=True)
             kept = np.flatnonzero(planned.solved)
             if len(kept):
-                some = [cases[k] for k in on[kept]]
+                some = side_by_side([cases[k] for k in on[kept]])
                 told = met(rank_known(some, self.policies, True, {GOAL: part(planned, kept)}))
                 winner[there[on[kept]]], turns[there[on[kept]]] = told.winner, told.turns
         return Met(winner=winner, turns=turns)

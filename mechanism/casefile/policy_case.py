@@ -13,11 +13,8 @@ from typing import Any
 
 from market.casefile.faults import BadCase, Fault, KeyPath
 from market.casefile.files import Document, read_document
-from market.casefile.schema import (
-    Rule,
-    check,
-    to_case,
-)
+from market.casefile.rules import Rule
+from market.casefile.schema import check, to_case
 from market.model.case import Case
 from market.text import Json
 from mechanism.casefile.case_keys import key_fault, key_path, set_at, with_values
@@ -210,14 +207,14 @@ def case_at(tree: Json, values: Mapping[KeyPath, float]) -> PolicyCase | BadCase
     """The case in the resolved tree of a case with other values of some keys, or what is wrong with
     it."""
     try:
-        file = check(CaseFile, with_values(tree, values), rules=_rules_on(tuple(values)))
+        file = check(CaseFile, with_values(tree, values), rules=rules_on(tuple(values)))
     except BadCase as bad:
         return bad
     return PolicyCase(file=file, called="case")
 
 
 @cache
-def _rules_on(paths: tuple[KeyPath, ...]) -> tuple[Rule, ...]:
+def rules_on(paths: tuple[KeyPath, ...]) -> tuple[Rule, ...]:
     """The rules that have to do with these keys; a case keeps the others whatever these are."""
     return tuple(
         rule

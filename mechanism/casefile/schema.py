@@ -24,8 +24,8 @@ from pydantic import (
 
 from market.casefile.choices import OneOf
 from market.casefile.faults import show
+from market.casefile.rules import MARKET_RULES, Rule
 from market.casefile.schema import (
-    MARKET_RULES,
     AnyDemand,
     Block,
     Cost,
@@ -33,7 +33,6 @@ from market.casefile.schema import (
     NonNegative,
     Number,
     Positive,
-    Rule,
     SchemaVersion,
     Security,
     Text,
