@@ -8,15 +8,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from test_cautions import changed, shipped
+from test_cautions import books, changed, shipped
 from trees import evaluate_once
 
 from mechanism.casefile.policy_case import load_case, parse_tree
 from mechanism.ranking.recommendation import Robust, Stretch, Switch
-from mechanism.report.answer import lines, protection
+from mechanism.report.answer import flat_parts, lines, protection
 from mechanism.report.results import Evaluation
 from mechanism.report.verdicts import verdicts
+from mechanism.report.words import Words
 
 CASES = Path(__file__).resolve().parents[1] / "cases"
 CODE = re.compile(r"\b[a-z]+_[a-z_]+\b")
@@ -58,16 +60,23 @@ def test_who_gains_and_who_pays_add_up() -> None:
     told = text(shipped("two_vendors")).splitlines()
     assert told[0].startswith(
         "Pay plain subsidies of 32.22 million USD per unit of investment and 19.86 million USD per"
-        " unit of sharing."
+        " unit of sharing, and charge each firm a lump sum of 122.7 million USD."
     )
-    assert "worth 65.35 million USD more than today's market (8.3% of today's welfare)" in told[1]
+    assert (
+        "worth 65.35 million USD a period more than today's market (8.3% of today's welfare)"
+        in told[1]
+    )
     assert "consumers gain 164.3, each firm neither gains nor loses, taxpayers pay 98.98" in told[1]
-    assert "come to 344.4 million USD; each firm then pays back a lump sum of 122.7" in told[2]
+    assert (
+        "come to 344.4 million USD a period; each firm then pays back a lump sum of 122.7"
+        in told[2]
+    )
     assert "the public pays 98.98 million USD in all, half of it to each firm" in told[2]
     # 788.35, 794.57 by permission, 853.69 by money.
     assert "a permission 6.225 (an industry alliance)" in told[3]
     assert "public money 65.35 (plain subsidies per unit), 59.12 more than" in told[3]
-    assert "an order nothing (consumers would lose by a ban on sharing)" in told[3]
+    # an order to share is none where firms may refuse
+    assert "(the only possible one, a ban on sharing, would take away 1.08, consumers" in told[3]
 
 
 @pytest.mark.slow
@@ -75,9 +84,8 @@ def test_a_negative_rate_is_called_a_tax() -> None:
     told = text(shipped("sharing_lowers_welfare"))
     assert told.startswith(
         "Set a tax of 0.6334 million USD per unit of investment and a subsidy of 3.49 million USD"
-        " per unit of sharing."
+        " per unit of sharing, and pay each firm a lump sum of 1.569 million USD."
     )
-    assert "consumers would lose by an industry alliance and an alliance on sharing alone" in told
 
 
 @pytest.mark.slow
@@ -220,10 +228,34 @@ def test_cautions_beyond_the_first_are_counted() -> None:
 
 @pytest.mark.slow
 def test_an_agreement_that_is_ruled_out_is_named_beside_the_one_that_is_not() -> None:
-    """Where a full alliance lowers what consumers have, not only the lesser one is spoken of."""
-    found = shipped("fierce_rivalry")
-    why = found.rows["joint_profit"].why_not
-    assert why is not None
-    assert why.code == "consumers_lose"
-    assert "consumers would lose by an industry alliance" in text(found)
-    assert "by an industry alliance" not in text(shipped("two_vendors"))
+    """Where a full alliance lowers what consumers have, not only the lesser one is spoken of; what
+    it would bring and what they would lose stand with it."""
+    for name, does in (("fierce_rivalry", "take away"), ("sharing_lowers_welfare", "bring")):
+        found = shipped(name)
+        why = found.rows["joint_profit"].why_not
+        assert why is not None
+        assert why.code == "consumers_lose"
+        change = {
+            key: books(found, "joint_profit")[key] - books(found, "nash")[key]
+            for key in ("welfare", "consumer_surplus")
+        }
+        assert (
+            f"an industry alliance would {does} {abs(change['welfare']):.4g}, consumers losing"
+            f" {-change['consumer_surplus']:.4g}" in text(found)
+        )
+    assert "an industry alliance would" not in text(shipped("two_vendors"))
+
+
+@pytest.mark.parametrize(
+    ("flat", "told"),
+    [
+        ((-122.7, -122.7), ", and charge each firm a lump sum of 122.7 EUR"),
+        ((2.0, 2.0), ", and pay each firm a lump sum of 2 EUR"),
+        ((-3.0, -4.0), ", and charge A a lump sum of 3 EUR and B one of 4 EUR"),
+        ((3.0, -4.0), ", and pay A a lump sum of 3 EUR and charge B one of 4 EUR"),
+        ((0.0, -4.0), ", and charge B a lump sum of 4 EUR"),
+        ((0.0, 0.0), ""),
+    ],
+)
+def test_lump_sums_stand_with_what_to_do(flat: tuple[float, float], told: str) -> None:
+    assert flat_parts(np.array(flat), 1e-9, Words("EUR", ("A", "B"))) == told

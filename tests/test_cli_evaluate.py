@@ -11,11 +11,12 @@ import re
 from pathlib import Path
 from typing import Any
 
+import oracle
 import pytest
 import trees
 from command import Run
 
-from cli.pages.evaluation import evaluation
+from cli.pages.evaluation import evaluation, proof
 from cli.pages.figures import aligned, column, number, pair_column, percent, plain
 from cli.pages.page import Column, Page
 from cli.pages.words import kept
@@ -381,7 +382,9 @@ def test_no_equilibrium_in_reports_gives_3(run: Run, case: Path, found: dict[str
 def test_a_result_without_a_mechanism_is_rendered(
     run: Run, case: Path, found: dict[str, Any]
 ) -> None:
-    found["mechanism"] = {"full_information": None, "linear_subsidies": None, "reported": None}
+    found["mechanism"] = dict.fromkeys(
+        ("full_information", "linear_subsidies", "reported", "alternatives")
+    )
     found["regimes"]["social_optimum"] |= dict.fromkeys(
         ("sharing", "investment", "price", "quantity", "profit", "welfare")
     )
@@ -495,6 +498,40 @@ def test_every_row_of_compare_says_whether_it_is_recommended(
         "investment_cost_1",
         "recommended",
     } <= set(told)
+
+
+def test_what_is_recommended_has_its_levels_among_the_outcomes(tree: dict[str, Any]) -> None:
+    """Prices and quantities are those its levels lead to."""
+    best = tree["recommendation"]["policy"]
+    assert best == "linear_subsidies"
+    (row,) = [row for row in tree["comparison"] if row["policy"] == best]
+    levels = [*row["sharing"], *row["investment"]]
+    books = oracle.account(oracle.read_market(tree["case"]), levels, "bertrand")
+    assert row["price"] == pytest.approx(books["price"], rel=1e-9)
+    assert row["quantity"] == pytest.approx(books["quantity"], rel=1e-9)
+    told = evaluation(tree, Page(100), 5)
+    (line,) = re.findall(r"^Plain subsidies per unit \(linear_subsidies\)\*(.*)$", told, re.M)
+    assert [float(figure) for figure in line.split()] == pytest.approx(
+        [row[what][0] for what in ("sharing", "investment", "price", "quantity")], rel=1e-4
+    )
+
+
+def test_the_proof_counts_what_is_no_regime(tree: dict[str, Any]) -> None:
+    """Its worst figures are of everything whose figures are shown: today they are not a regime's
+    where rates alone are far off."""
+    worse = copy.deepcopy(tree)
+    worse["mechanism"]["linear_subsidies"]["regret"] = 2.5e-8
+    plain, told = proof(tree), proof(worse)
+    assert "regret <= 2.5e-08" in told
+    assert "What is recommended: residual" in told
+    assert "regret 2.5e-08, searched." in told
+    assert "2.5e-08" not in plain
+    count, proven, searched = map(
+        int,
+        re.search(r"(\d+) outcomes: .* (\d+) proven, (\d+) searched", told).groups(),  # type: ignore[union-attr]
+    )
+    # every regime, the regulated market, and plain subsidies
+    assert count == proven + searched == len(tree["regimes"]) + 2
 
 
 # Numbers and pages

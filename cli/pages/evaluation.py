@@ -3,8 +3,10 @@ and the largest of a list."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from cli.pages import figures
-from cli.pages.comparison import payments, who_gains
+from cli.pages.comparison import STAR, payments, who_gains
 from cli.pages.over_draws import over_draws
 from cli.pages.page import Column, Page
 from cli.pages.rules import full_information, reported, tax_rules
@@ -21,7 +23,7 @@ from cli.pages.words import (
 )
 from market.model.outcome import SOLVED
 from market.text import opening
-from mechanism.casefile.policies import TODAY, policy_of
+from mechanism.casefile.policies import PRIVATE_MARKET, TODAY, policy_of
 from mechanism.casefile.types import PRIVATE
 from mechanism.ranking.recommendation import SAID
 from mechanism.report.plain import Tree
@@ -53,12 +55,7 @@ def evaluation(result: Tree, page: Page, digits: int, details: bool = False) -> 
         if details
         else {row["policy"] for row in result["comparison"]}
     )
-    outcomes(
-        {key: row for key, row in result["regimes"].items() if key in shown},
-        page,
-        scale,
-        named=details,
-    )
+    outcomes(result, page, scale, shown, named=details)
     tax_rules(result["mechanism"], page, scale, result["case"]["mechanism"]["public_funds_cost"])
     if details:
         full_information(result["mechanism"], page, scale)
@@ -98,6 +95,7 @@ def heading(result: Tree, page: Page) -> None:
         for kind in ("money", "quantity")
         if units.get(kind)
     ]
+    facts.append("Sums are per period, the one over which quantities are counted.")
     facts.append("The firms are alike." if symmetric(case) else "The firms differ.")
     if case.get("types"):
         what = PRIVATE[case["types"]["parameter"]].label.capitalize()
@@ -114,9 +112,17 @@ def heading(result: Tree, page: Page) -> None:
     page.sentence(" ".join(facts))
 
 
-def outcomes(regimes: Tree, page: Page, scale: Scale, named: bool) -> None:
-    """Levels, prices and quantities of regimes; where figures are pairs they leave room for words
-    only if `named` all the same."""
+def outcomes(
+    result: Tree, page: Page, scale: Scale, shown: Collection[str], named: bool = True
+) -> None:
+    """Levels, prices and quantities of the regimes that are `shown`, and of what is recommended;
+    where figures are pairs they leave room for words only if `named` all the same."""
+    regimes = {key: row for key, row in result["regimes"].items() if key in shown}
+    best = result["recommendation"]["policy"]
+    expected = [PRIVATE_MARKET] if PRIVATE_MARKET in regimes else []
+    if best is not None and best not in regimes:
+        regimes[best] = compared_row(result, best)
+        expected += [best] if expected else []
     rows = list(regimes.values())
     cells = {
         key: figures.pair_column([row[key] for row in rows], scale.digits, zero=1e-12)
@@ -137,6 +143,7 @@ def outcomes(regimes: Tree, page: Page, scale: Scale, named: bool) -> None:
                 "Regime",
                 [
                     (label(key, scale.firms) if named or not differ else key)
+                    + (STAR if key == best else "")
                     + unsolved(row["status"])
                     for key, row in regimes.items()
                 ],
@@ -148,6 +155,13 @@ def outcomes(regimes: Tree, page: Page, scale: Scale, named: bool) -> None:
             Column("Quantity", cells["quantity"], scale.quantity),
         ]
     )
+    if expected:
+        page.sentence(f"{' and '.join(expected)}: expectations over types.")
+
+
+def compared_row(result: Tree, policy: str) -> Tree:
+    """The row of a policy in the comparison."""
+    return next(row for row in result["comparison"] if row["policy"] == policy)
 
 
 def inputs(case: Tree) -> str:
@@ -190,21 +204,20 @@ def missed(result: Tree) -> list[str]:
 
 def proof(result: Tree) -> str:
     """What the certificates say, on one line."""
-    certificates = [
-        outcome["certificate"]
-        for outcome in result["regimes"].values()
-        if outcome["status"] in SOLVED
-    ]
-    full = result["mechanism"].get("full_information")
-    if full is not None and full["regulated"]["status"] in SOLVED:
-        certificates.append(full["certificate"])
+    by_outcome, best = _certificates(result), result["recommendation"]["policy"]
+    certificates = list(by_outcome.values())
     proven = sum(certificate["global"] == "proven" for certificate in certificates)
-    others = sum(len(certificate["others"]) for certificate in certificates)
+    others = sum(len(certificate.get("others") or ()) for certificate in certificates)
     text = (
-        f"residual <= {largest(certificates, 'residual')}, regret <="
+        f"{len(certificates)} outcomes: residual <= {largest(certificates, 'residual')}, regret <="
         f" {largest(certificates, 'regret')}, {proven} proven, {len(certificates) - proven}"
         f" searched, {others or 'no'} other optima or equilibria found."
     )
+    if (own := by_outcome.get(best)) is not None:
+        regret = "" if own.get("regret") is None else f"regret {largest([own], 'regret')}, "
+        text += (
+            f" What is recommended: residual {largest([own], 'residual')}, {regret}{own['global']}."
+        )
     today = result["regimes"][TODAY]["certificate"]
     if today["unique"] is None:
         return text
@@ -217,3 +230,26 @@ def proof(result: Tree) -> str:
         f"{text} Today's equilibrium is {only[today['unique']['status']]} and"
         f" {'stable' if today['stable'] else 'unstable'}."
     )
+
+
+def _certificates(result: Tree) -> dict[str, Tree]:
+    """The certificate of every outcome with figures, by regime and by policy: regimes, subsidy and
+    tax, plain subsidies, and tax rules, whose regret is what a lie gains and stands in their
+    table."""
+    mechanism, rows = result["mechanism"], {row["policy"]: row for row in result["comparison"]}
+    found = {
+        key: outcome["certificate"]
+        for key, outcome in result["regimes"].items()
+        if outcome["status"] in SOLVED
+    }
+    full, rates = mechanism["full_information"], mechanism["linear_subsidies"]
+    if full is not None and full["regulated"]["status"] in SOLVED:
+        found["vcg_full_information"] = full["certificate"]
+    if rates is not None and result["case"]["types"] is not None:
+        rates = rates["under_types"]
+    if rates is not None and rows["linear_subsidies"]["status"] in SOLVED:
+        found["linear_subsidies"] = {**rates, "global": "searched"}
+    rules = dict(mechanism["alternatives"] or {})
+    if mechanism["reported"] is not None:
+        rules[mechanism["reported"]["tax_rule"]] = mechanism["reported"]
+    return found | {key: rule["certificate"] for key, rule in rules.items() if rule is not None}

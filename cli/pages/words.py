@@ -232,5 +232,5 @@ def sentences(title: str, texts: Iterable[str], page: Page) -> None:
 
 def largest(certificates: Sequence[Tree], key: str) -> str:
     """The largest of a figure that certificates give."""
-    values = [certificate[key] for certificate in certificates if certificate[key] is not None]
+    values = [c[key] for c in certificates if c.get(key) is not None]
     return f"{max(values):.1e}" if values else figures.NONE

@@ -17,8 +17,10 @@ from cli.report.subject import Subject
 from mechanism.casefile.case_keys import number_at
 from mechanism.casefile.policies import PRIVATE_MARKET, agreements, policy_of
 from mechanism.design.options import WhyNot
-from mechanism.report.answer import ASKS, judged_by, unanswered
+from mechanism.report.answer import judged_by
 from mechanism.report.cautions import held_together
+from mechanism.report.overturned import unanswered
+from mechanism.report.rungs import ASKS
 from mechanism.report.words import amount
 
 if TYPE_CHECKING:
@@ -263,7 +265,7 @@ def robustness(subject: Subject, page: Page) -> None:
         " set them. Where these hardly differ from today's market, the answer does not hang on who"
         " moves first."
     )
-    outcomes(subject.result["regimes"], page, subject.scale, named=True)
+    outcomes(subject.result, page, subject.scale, subject.result["regimes"])
     others = [
         f"{policy_of(key).phrase}: {len(outcome.certificate.others)}"
         for key, outcome in subject.found.regimes.items()

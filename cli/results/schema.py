@@ -53,6 +53,8 @@ _ROW: Fields = {
     "public_outlay": ("number?", "what the public pays net of tax"),
     "sharing": ("firms?", "0 to 1"),
     "investment": ("firms?", "in units of quantity"),
+    "price": ("firms?", "money per quantity"),
+    "quantity": ("firms?", "sold"),
     "investment_cost": ("firms?", "money"),
     "flat_payments": ("firms?", "the flat part when all join"),
     "net_transfer": ("firms?", "what firms then receive"),

@@ -5,7 +5,6 @@ adds, what decided, what would overturn it, and what to know beside it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,8 +12,7 @@ import numpy as np
 
 from market.model.case import Array
 from market.text import capitalised
-from mechanism.casefile.case_keys import number_at
-from mechanism.casefile.policies import GOAL, TODAY, Policy, policy_of
+from mechanism.casefile.policies import GOAL, TODAY, policy_of
 from mechanism.casefile.standard import CONSUMERS_LOSE, SAME, UNMEASURABLE, Standard
 from mechanism.casefile.types import PRIVATE
 from mechanism.design.options import WhyNot
@@ -25,41 +23,18 @@ from mechanism.ranking.recommendation import (
     SAID,
     Recommendation,
     Robust,
-    Rung,
-    Stretch,
     Switch,
     recommended,
 )
 from mechanism.rates.instruments import investment_rates, sharing_rates
 from mechanism.report.cautions import cautions, gross_payments
 from mechanism.report.over_draws import chances
+from mechanism.report.overturned import told_overturned
+from mechanism.report.rungs import ASKS, called, told_ladder
 from mechanism.report.words import CONSUMERS, Words, amount, listed
 
 if TYPE_CHECKING:
     from mechanism.report.results import ComparisonRow, Evaluation
-
-SWITCHES = 3
-"""Parameters named of those that would overturn the recommendation, the nearest first."""
-
-ASKS = {
-    "nothing": "nothing",
-    "permission": "a permission",
-    "order": "an order",
-    "money": "public money",
-    "reports": "reports of what firms alone know",
-}
-"""What a policy asks for, in words."""
-
-MISSED = {
-    "no_figures": "there are no figures for {names}",
-    "forbidden": "{names} is forbidden",
-    "types_known": "{names} would need known what is private",
-    "consumers_lose": "consumers would lose by {names}",
-    "members_lose": "the members would lose by {names}",
-    "below_zero": "some firm would be left with less than nothing by {names}",
-    "no_outside": "what firms could fall back on is not known for {names}",
-}
-"""Why what could be chosen does not compete."""
 
 
 def recommend(
@@ -97,10 +72,10 @@ def parts(found: Evaluation, told: Recommendation) -> dict[str, str]:
         "do": _what(found, row, say),
         "worth": _worth(found, row, say),
         "cost": _cost(found, row, say),
-        "ladder": _ladder(found, told),
+        "ladder": told_ladder(found, told),
         "decided": " ".join(_decided(found, told, row, say)),
         "sure": _sure(found, say),
-        "overturned": _overturned(found, told),
+        "overturned": told_overturned(found, told),
         "beside": _beside(told),
     }
 
@@ -166,6 +141,9 @@ def _what(found: Evaluation, row: ComparisonRow, say: Words) -> str:
         )
     else:
         text = policy.doing
+    if row.flat_payments is not None and policy.requires in ("money", "reports"):
+        zero = SAME * float(found.ranked.scale[0])
+        text += flat_parts(row.flat_payments, zero, say)
     standard = found.ranked.standard
     judged = judged_by(standard, found.case.types is not None)
     floor = "" if standard.consumers_may_lose else "; consumers may not lose"
@@ -202,6 +180,25 @@ def _rate(pair: Array, unit: str, named: bool, say: Words) -> str:
         one(rate, f"{amount(abs(rate))} ({say.firm(i)})") for i, rate in enumerate((first, second))
     ]
     return f"{listed(told)} {say.unit + ' ' if say.unit else ''}per unit of {unit}"
+
+
+def flat_parts(flat: Array, zero: float, say: Words) -> str:
+    """What is to be paid or charged beside what depends on levels or reports."""
+    one, other = (float(value) for value in flat)
+    doing = ["pay" if value > 0 else "charge" for value in (one, other)]
+    sums = [say.money(abs(one)), say.money(abs(other))]
+    if max(abs(one), abs(other)) <= zero:
+        return ""
+    if abs(one - other) <= zero:
+        return f", and {doing[0]} each firm a lump sum of {sums[0]}"
+    if min(abs(one), abs(other)) <= zero:
+        i = int(abs(other) > abs(one))
+        return f", and {doing[i]} {say.firm(i)} a lump sum of {sums[i]}"
+    again = "" if doing[0] == doing[1] else f"{doing[1]} "
+    return (
+        f", and {doing[0]} {say.firm(0)} a lump sum of {sums[0]} and {again}{say.firm(1)} one of"
+        f" {sums[1]}"
+    )
 
 
 # --- what it is worth, and to whom
@@ -264,7 +261,7 @@ def _worth(found: Evaluation, row: ComparisonRow, say: Words) -> str:
     parts.append("taxpayers pay nothing" if abs(outlay) <= zero else paid)
     more = "more" if gain >= 0 else "less"
     return (
-        f"It is {when}worth {say.money(abs(gain))} {more} than today's market{share}:"
+        f"It is {when}worth {say.money(abs(gain))} a period {more} than today's market{share}:"
         f" {', '.join(parts)}."
     )
 
@@ -290,7 +287,9 @@ def _cost(found: Evaluation, row: ComparisonRow, say: Words) -> str:
             if row.policy.source == "rates"
             else "The payments by the reports"
         )
-        parts.append(f"{what} {'come to' if before >= 0 else 'bring in'} {say.money(abs(before))}")
+        parts.append(
+            f"{what} {'come to' if before >= 0 else 'bring in'} {say.money(abs(before))} a period"
+        )
     elif row.policy.source == "rates":
         parts.append(
             "Payments and taxes per unit come to"
@@ -387,68 +386,6 @@ def _between_members(found: Evaluation, row: ComparisonRow, say: Words) -> str:
     )
 
 
-# --- what each thing asked for adds
-
-
-def called(policy: Policy) -> str:
-    """A policy in few words, in the middle of a sentence."""
-    return TAX_RULES[policy.key].label if policy.key in TAX_RULES else policy.phrase
-
-
-def _ladder(found: Evaluation, told: Recommendation) -> str:
-    """The best by what is asked, from least to most, and what each step adds."""
-    now, zero = found.today.value, SAME * float(found.ranked.scale[0])
-    assert now is not None
-    parts: list[str] = []
-    before: Rung | None = None
-    for rung in told.ladder:
-        if rung.requires == "nothing" or (rung.requires == "reports" and found.case.types is None):
-            # nothing is what today's market asks; where nothing is private there is nothing to
-            # report
-            continue
-        if rung.policy is None or rung.value is None:
-            parts.append(f"{ASKS[rung.requires]} nothing ({_empty(found, rung)})")
-            continue
-        gain, adds, name = rung.value - now, rung.adds or 0.0, called(rung.policy)
-        if gain < -zero:
-            parts.append(f"{ASKS[rung.requires]} {amount(-gain)} less than nothing ({name})")
-        elif gain <= zero:
-            parts.append(f"{ASKS[rung.requires]} nothing ({name})")
-        else:
-            step = ""
-            if before is not None and before.policy is not None and adds < gain - zero:
-                less = called(before.policy)
-                step = f", {amount(adds) if adds > zero else 'no'} more than {less}"
-            # who looks for an agreement asks why it is not the one that goes farther
-            out = _missed(found, rung) if rung.requires == "permission" else ""
-            beside = f"{name}; {out}" if out else name
-            parts.append(f"{ASKS[rung.requires]} {amount(gain)} ({beside}){step}")
-            if before is None or before.value is None or rung.value > before.value:
-                before = rung
-    return f"What each step brings against today: {'; '.join(parts)}." if parts else ""
-
-
-def _empty(found: Evaluation, rung: Rung) -> str:
-    """Why nothing competes that asks just so much."""
-    return _missed(found, rung) or "no policy here asks for it"
-
-
-def _missed(found: Evaluation, rung: Rung) -> str:
-    """What does not compete of what asks just so much and could be chosen, and why; empty where
-    nothing is ruled out."""
-    rows = [
-        row
-        for row in found.comparison
-        if row.policy.requires == rung.requires and row.why_not is not None
-    ]
-    names: dict[str, list[str]] = {}
-    for row in rows:
-        assert row.why_not is not None
-        if row.why_not.code in MISSED and not row.policy.barred:
-            names.setdefault(row.why_not.code, []).append(called(row.policy))
-    return "; ".join(MISSED[code].format(names=listed(which)) for code, which in names.items())
-
-
 # --- what decided
 
 
@@ -536,73 +473,6 @@ def _sure(found: Evaluation, say: Words) -> str:
     """How sure it is, where the case says what is not known exactly."""
     zero = SAME * float(found.ranked.scale[0])
     return "" if found.uncertainty is None else chances(found.uncertainty, say, zero)
-
-
-def _overturned(found: Evaluation, told: Recommendation) -> str:
-    """Where another policy would win, where that was asked."""
-    parts = []
-    if told.robust is None and found.dear and told.policy is not None:
-        return "What would overturn it was not looked for: pigou evaluate --switches does."
-    near = sorted(told.switching, key=lambda switch: abs(_distance(found, switch)))[:SWITCHES]
-    turns: dict[str, list[str]] = {}
-    for switch in near:
-        turns.setdefault(_then(found, switch), []).append(_switched(found, switch))
-    parts += [f"{then} with {' or '.join(where)}" for then, where in turns.items()]
-    numbers = [switch for switch in told.switching if not switch.key.startswith("mechanism.")]
-    if told.robust is not None and told.policy is not None and found.types is None and not numbers:
-        parts.append("no number of the market, alone, from half to twice its own value")
-    if told.robust is not None and told.policy is not None and found.types is not None:
-        parts.append(
-            "numbers of the market were not varied, since types are private (pigou what-if --vary"
-            " does)"
-        )
-    if told.robust is not None and told.policy is not None:
-        names = {
-            "public_funds_cost": "the cost of public funds",
-            "profit_weight": "the weight of profits",
-        }
-        for key, name in names.items():
-            stretches: Sequence[Stretch] = getattr(told.robust, key)
-            if stretches and all(one.policy == told.policy.key for one in stretches):
-                parts.append(
-                    f"no value of {name} from {stretches[0].low:g} to {stretches[-1].high:g}"
-                )
-    # rates meet no other market as they stand
-    anew = "" if told.policy is None or told.policy.source != "rates" else ", rates being set anew"
-    return f"What would overturn it{anew}: {'; '.join(parts)}." if parts else ""
-
-
-def _own(found: Evaluation, switch: Switch) -> float:
-    """The case's own value of what a switch is about."""
-    return number_at(found.case.resolved, switch.key) or 0.0
-
-
-def _distance(found: Evaluation, switch: Switch) -> float:
-    """How far a switch lies from the case's own value, as a share of it."""
-    own = _own(found, switch)
-    return (switch.value - own) / (abs(own) or 1.0)
-
-
-def _switched(found: Evaluation, switch: Switch) -> str:
-    """Where a switch is, in words."""
-    own = _own(found, switch)
-    side = "below" if switch.value < own else "above"
-    return f"{switch.key} {side} {switch.value:.4g} (now {own:.4g})"
-
-
-def unanswered(found: Evaluation, regime: str) -> str:
-    """Whose problem it is that has no solution."""
-    named = policy_of(regime, found.case.market.firms).phrase
-    return "the planner's problem" if regime == GOAL else named
-
-
-def _then(found: Evaluation, switch: Switch) -> str:
-    """What is advised beyond a switch."""
-    if switch.to is not None:
-        return called(policy_of(switch.to))
-    if switch.lacks is None:
-        return "no answer, for some problem then has no solution,"
-    return f"no answer, for {unanswered(found, switch.lacks)} then has no solution,"
 
 
 # --- what to know beside it

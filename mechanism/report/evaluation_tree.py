@@ -186,6 +186,8 @@ def comparison_tree(row: ComparisonRow) -> Tree:
         "public_outlay": row.outlay,
         "sharing": None if e is None else numbers(e.sharing),
         "investment": None if e is None else numbers(e.investment),
+        "price": None if e is None else numbers(e.price),
+        "quantity": None if e is None else numbers(e.quantity),
         "investment_cost": None if e is None else numbers(e.investment_cost),
         "flat_payments": numbers(row.flat_payments),
         "net_transfer": numbers(row.net_transfer),
@@ -338,6 +340,8 @@ def _tidy(row: Tree) -> Tree:
         "net_transfer",
         "sharing",
         "investment",
+        "price",
+        "quantity",
         "investment_cost",
         "change_profit",
     ):

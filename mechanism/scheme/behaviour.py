@@ -151,6 +151,8 @@ class ExpectedOutcome:
     """(..., 2)."""
     price: Array
     """(..., 2)."""
+    quantity: Array
+    """(..., 2)."""
     investment_cost: Array
     """(..., 2): security spending, part of what profit is net of."""
     describes_market: bool | NDArray[np.bool_] = True
@@ -233,6 +235,7 @@ def expected_outcome(
         sharing=mean(x[..., SHARING]),
         investment=mean(x[..., INVESTMENT]),
         price=mean(books.price),
+        quantity=mean(books.quantity),
         investment_cost=mean(books.investment_cost),
         describes_market=np.asarray(books.describes_market.all(tuple(range(-drawn.ndim, 0)))),
     )
@@ -252,6 +255,7 @@ def certain_outcome(
         sharing=x[..., SHARING],
         investment=x[..., INVESTMENT],
         price=books.price,
+        quantity=books.quantity,
         investment_cost=books.investment_cost,
         describes_market=books.describes_market,
     )
