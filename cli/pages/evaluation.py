@@ -214,9 +214,10 @@ def proof(result: Tree) -> str:
         f" searched, {others or 'no'} other optima or equilibria found."
     )
     if (own := by_outcome.get(best)) is not None:
-        regret = "" if own.get("regret") is None else f"regret {largest([own], 'regret')}, "
+        regret = "" if own.get("regret") is None else f"regret <= {largest([own], 'regret')}, "
         text += (
-            f" What is recommended: residual {largest([own], 'residual')}, {regret}{own['global']}."
+            f" What is recommended: residual <= {largest([own], 'residual')}, {regret}"
+            f"{own['global']}."
         )
     today = result["regimes"][TODAY]["certificate"]
     if today["unique"] is None:
