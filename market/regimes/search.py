@@ -75,10 +75,8 @@ def thorough_optima(
 
 
 def thorough(case: Case, regime: Regime, only: bool, tolerances: Tolerances = DEFAULT) -> Points:
-    """What many starts lead firms to, at one flat case; `only`: at most one equilibrium is known to
-    exist, so that one start is enough."""
-    if regime.staged:
-        return staged(case, regime, 1, tolerances, thoroughly=True)
+    """What many starts lead firms that choose at once to, at one flat case; `only`: at most one
+    equilibrium is known to exist, so that one start is enough."""
     starts = _game_starts(case, regime, 1)[0]
     if only:
         for first in (False, True):  # Newton's method mostly suffices

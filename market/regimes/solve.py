@@ -45,7 +45,7 @@ from market.regimes.leaving_out import better_without, most_without
 from market.regimes.objectives import firm_game, level_bounds, sole_payoff
 from market.regimes.points import Points
 from market.regimes.record import Outcomes, joined, outcome_at, outcomes, restored
-from market.regimes.search import given, optima, searched, thorough, thorough_optima
+from market.regimes.search import given, optima, searched, staged, thorough, thorough_optima
 from market.regimes.sellers import RATE, STEEPEST, WithEveryFirm, among_sellers, climb_among_sellers
 from market.regimes.starts import all_around, of_all_sizes
 from market.regimes.table import (
@@ -231,12 +231,16 @@ def _proven(
     markets: list[_Market], case: Case, regime: Regime, tolerances: Tolerances
 ) -> list[Outcomes]:
     """The outcomes of firms that choose, in bounded markets, each searched from many starts; the
-    markets are the lanes of the case."""
+    markets are the lanes of the case. Games in stages are searched together."""
     out = []
-    for market in markets:
-        only = None if regime.staged else uniqueness(market.case, regime.imposed)
-        surely = only is not None and only.status == "proven"
-        points = thorough(market.case, market.regime, surely, tolerances)
+    together = staged(case, regime, len(markets), tolerances, True) if regime.staged else None
+    for k, market in enumerate(markets):
+        if together is not None:
+            only, points = None, together.take(together.lane == k)
+        else:
+            only = uniqueness(market.case, market.regime.imposed)
+            surely = only.status == "proven"
+            points = thorough(market.case, market.regime, surely, tolerances)
         real = points.holds & points.market
         out.append(
             _judged(market, points.take(real), only, np.nan, None, tolerances)
