@@ -219,11 +219,13 @@ def polish(
 
 
 def one_sided_slope(value: Value, x: Array, lower: Array, upper: Array, top: Array) -> Array:
-    """The largest slope (L,) of the payoff in any direction of the grid that stays in the box, per
-    relative change of large levels."""
+    """The largest slope (L,) of the payoff in any direction tried that stays in the box, those
+    of the grid and in two variables a circle of them, per relative change of large levels."""
     n = x.shape[1]
     h = 1e-6 * np.maximum(top, 1e-3)
     directions = np.array(_OFFSETS[n], float)
+    if n == 2:
+        directions = np.concatenate([directions, _circle(AROUND)])
     points = np.clip(x[:, None] + h[:, None, None] * directions, lower[:, None], upper[:, None])
     moved = np.abs(points - x[:, None]).max(-1)
     there, here = value(points), value(x[:, None])
