@@ -9,12 +9,11 @@ e_i; an alliance, the sum of both and w = (1, 1); a planner, the matrix of gross
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Any
 
 import numpy as np
 
-from market.model.case import Array, Case, of_firm, take_lanes
+from market.model.case import Array, Case, take_lanes
 from market.model.cost import (
     UnitCostTerms,
     cost_derivatives,
@@ -34,8 +33,6 @@ from market.model.pricing import (
 
 Derivatives = tuple[Array, Array, Array]
 """Value (...), gradient (..., n) and Hessian (..., n, n)."""
-PAIRS = tuple(combinations(range(4), 2))
-"""The entries above a Hessian's diagonal."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,123 +77,170 @@ class Payoff:
 
     def _derived(self, x: Array, bends: bool) -> tuple[Array, Array, Array | None]:
         """Value, gradient and, where asked, Hessian."""
-        case, lanes = self.case, x.shape[:-1]
-        s, t = (x[..., 0], x[..., 1]), (x[..., 2], x[..., 3])
-        Q = [[2 * self.benefit[..., i, j] for j in (0, 1)] for i in (0, 1)]
-        N = net_intercept(case, x)
-        F = unit_cost(case, x)
-        J = self.slopes(x, F)
-        u = [Q[i][0] * N[..., 0] + Q[i][1] * N[..., 1] for i in (0, 1)]
-        value = (u[0] * N[..., 0] + u[1] * N[..., 1]) / 2
-        gradient = np.empty((4, *lanes), x.dtype)
-        hessian = np.empty((4, 4, *lanes), x.dtype) if bends else None
-        for v in range(4):
-            gradient[v] = u[0] * J[0][v] + u[1] * J[1][v]
-        if hessian is not None:
-            self._bent(hessian, x, Q, J, u, F)
+        case, F = self.case, unit_cost(self.case, x)
+        N, J = _firms_first(net_intercept(case, x), x), self.slopes(x, F)
+        s, t = _sharing_and_investment(x)
+        Q = 2 * _matrix_first(self.benefit, x)
+        u = Q[:, 0] * N[0] + Q[:, 1] * N[1]
+        value = (u[0] * N[0] + u[1] * N[1]) / 2
+        gradient = u[0] * J[0] + u[1] * J[1]
+        bend = self._bends(x, u, F) if bends else None
 
         # Investment cost f_i(t_i, y_i), y_i = lambda_c,i t_j s_j / t0, times the weight the agent
-        # bears.
-        costs, useful = cost_derivatives(case, x), usefulness(case)
-        for i, j in ((0, 1), (1, 0)):
-            borne, received = of_firm(self.cost_weight, i), of_firm(useful, i)
-            if not borne.any():
-                continue
-            f, f_t, f_y, f_tt, f_ty, f_yy = (of_firm(c, i) for c in costs)
+        # bears; f_y, f_ty and f_yy here are of the firm that receives what firm j gives.
+        borne = _firms_first(self.cost_weight, x)
+        if borne.any():
+            f, f_t, f_y, f_tt, f_ty, f_yy = (_firms_first(c, x) for c in cost_derivatives(case, x))
             if not (borne == 1).all():
                 f, f_t, f_y, f_tt, f_ty, f_yy = (borne * c for c in (f, f_t, f_y, f_tt, f_ty, f_yy))
-            f_y = received * f_y  # the derivative in the product t_j s_j
-            value = value - f
-            gradient[j] -= f_y * t[j]
-            gradient[2 + j] -= f_y * s[j]
-            gradient[2 + i] -= f_t
-            if hessian is None:
-                continue
-            f_ty, f_yy = received * f_ty, received**2 * f_yy
-            hessian[j, j] -= f_yy * t[j] ** 2
-            hessian[j, 2 + j] -= f_yy * t[j] * s[j] + f_y
-            hessian[2 + j, 2 + j] -= f_yy * s[j] ** 2
-            hessian[2 + i, 2 + i] -= f_tt
-            hessian[j, 2 + i] -= f_ty * t[j]
-            hessian[2, 3] -= f_ty * s[j]
+            received = _firms_first(usefulness(case), x)
+            value = value - f[0] - f[1]
+            f_y = (received * f_y)[::-1]
+            gradient[:2] -= f_y * t
+            gradient[2:] -= f_t + f_y * s
+            if bend is not None:
+                f_ty, f_yy = (received * f_ty)[::-1], (received**2 * f_yy)[::-1]
+                bend.sharing -= f_yy * t**2
+                bend.own -= f_yy * t * s + f_y
+                bend.investment -= f_yy * s**2 + f_tt
+                bend.across -= f_ty * t
+                bend.investments -= f_ty[0] * s[0] + f_ty[1] * s[1]
         gradient = gradient.transpose(*range(1, gradient.ndim), 0)
-        if hessian is None:
-            return value, gradient, None
-        for v, w in PAIRS:
-            hessian[w, v] = hessian[v, w]
-        return value, gradient, hessian.transpose(*range(2, hessian.ndim), 0, 1)
+        return value, gradient, None if bend is None else _hessian(Q, J, bend)
 
-    def _bent(
-        self,
-        hessian: Array,
-        x: Array,
-        Q: list[list[Array]],
-        J: list[list[Array]],
-        u: list[Array],
-        F: UnitCostTerms | None,
-    ) -> None:
-        """Write into the upper triangle of a Hessian (4, 4, ...) what is not investment cost: how
-        the quadratic form bends, and where N does; `dearer` is what the payoff loses by a unit cost
+    def _bends(self, x: Array, u: Array, F: UnitCostTerms | None) -> _Bends:
+        """How net intercepts, each worth u, bend; `dearer` is what the payoff loses by a unit cost
         higher by one."""
-        case, s, t = self.case, (x[..., 0], x[..., 1]), (x[..., 2], x[..., 3])
-        QJ = [[Q[i][0] * J[0][v] + Q[i][1] * J[1][v] for v in range(4)] for i in (0, 1)]
-        for v in range(4):
-            for w in range(v, 4):
-                hessian[v, w] = J[0][v] * QJ[0][w] + J[1][v] * QJ[1][w]
-        hessian[0, 1] += (
-            of_firm(case.leakage_interaction, 0) * u[0]
-            + of_firm(case.leakage_interaction, 1) * u[1]
+        case, (s, t) = self.case, _sharing_and_investment(x)
+        own, cross, both, spill = (
+            _firms_first(a, x) * u
+            for a in (
+                case.leakage_own,
+                case.leakage_cross,
+                case.leakage_interaction,
+                case.demand_spillover,
+            )
         )
-        dearer = None if F is None else apply_matrix(slope_matrix(case), np.stack(u, -1))
-        for i, j in ((0, 1), (1, 0)):
-            hessian[i, i] += 2 * (
-                of_firm(case.leakage_cross, j) * u[j] - of_firm(case.leakage_own, i) * u[i]
-            )
-            # it is the rival that benefits
-            hessian[i, 2 + i] += of_firm(case.demand_spillover, j) * u[j]
-            if F is not None and dearer is not None:
-                saved, risen = (
-                    dearer[..., i] * of_firm(F.parameters.spillover, i),
-                    of_firm(F.rise_t, i),
-                )
-                hessian[j, 2 + j] += saved * of_firm(F.rise, i)
-                hessian[j, 2 + i] += saved * risen * t[j]
-                hessian[2, 3] += saved * risen * s[j]
-                hessian[2 + i, 2 + i] -= (
-                    dearer[..., i] * of_firm(F.left, i) * of_firm(F.parameters.curvature, i)
-                )
+        # it is the rival that benefits
+        bend = _Bends(
+            sharing=2 * (cross[::-1] - own),
+            sharings=both[0] + both[1],
+            own=spill[::-1].copy(),
+            across=np.zeros_like(u),
+            investment=np.zeros_like(u),
+            investments=np.zeros_like(u[0]),
+        )
+        if F is None:
+            return bend
+        dearer = _firms_first(apply_matrix(slope_matrix(case), np.moveaxis(u, 0, -1)), x)
+        left, rise, rise_t, spillover, curvature = (
+            _firms_first(a, x)
+            for a in (F.left, F.rise, F.rise_t, F.parameters.spillover, F.parameters.curvature)
+        )
+        saved, risen = (dearer * spillover * rise)[::-1], (dearer * spillover * rise_t)[::-1]
+        bend.own += saved
+        bend.across += risen * t
+        bend.investments += risen[0] * s[0] + risen[1] * s[1]
+        bend.investment -= dearer * left * curvature
+        return bend
 
-    def slopes(self, x: Array, F: UnitCostTerms | None) -> list[list[Array]]:
-        """The gradients of both firms' net intercepts in the four levels; F is what units cost
-        there."""
-        case = self.case
-        s, t = (x[..., 0], x[..., 1]), (x[..., 2], x[..., 3])
-        one: Any = 1.0
-        J = [[one] * 4, [one] * 4]
-        for i, j in ((0, 1), (1, 0)):
-            spill, together = (
-                of_firm(case.demand_spillover, i),
-                of_firm(case.leakage_interaction, i),
+    def slopes(self, x: Array, F: UnitCostTerms | None) -> Array:
+        """The gradients (2, 4, ...) of both firms' net intercepts in the four levels; F is what
+        units cost there."""
+        case, (s, t) = self.case, _sharing_and_investment(x)
+        own, cross, both, spill, rivalry = (
+            _firms_first(a, x)
+            for a in (
+                case.leakage_own,
+                case.leakage_cross,
+                case.leakage_interaction,
+                case.demand_spillover,
+                case.rivalry,
             )
-            J[i][i] = together * s[j] - 2 * of_firm(case.leakage_own, i) * s[i]
-            J[i][j] = spill * t[j] + 2 * of_firm(case.leakage_cross, i) * s[j] + together * s[i]
-            J[i][2 + j] = spill * s[j] - of_firm(case.rivalry, i)
+        )
+        J = _by_whose(
+            both * s[::-1] - 2 * own * s,
+            spill * t[::-1] + 2 * cross * s[::-1] + both * s,
+            np.ones(2),
+            spill * s[::-1] - rivalry,
+        )
         if F is None:
             return J
-        G = [[0 * one] * 4, [0 * one] * 4]  # of the unit costs
-        for i, j in ((0, 1), (1, 0)):
-            # - dF_i / d(t_j s_j)
-            passed_on = of_firm(F.parameters.spillover, i) * of_firm(F.rise, i)
-            G[i][j], G[i][2 + j], G[i][2 + i] = (
-                -passed_on * t[j],
-                -passed_on * s[j],
-                of_firm(F.left, i) * of_firm(F.rise_t, i),
-            )
-        own, cross = case.own_slope, of_firm(case.cross_slope, 0)
-        return [
-            [J[i][v] - of_firm(own, i) * G[i][v] + cross * G[1 - i][v] for v in range(4)]
-            for i in (0, 1)
-        ]
+        # - dF_i / d(t_j s_j)
+        passed_on = _firms_first(F.parameters.spillover * F.rise, x)
+        # of the unit costs
+        G = _by_whose(
+            0.0 * s, -passed_on * t[::-1], _firms_first(F.left * F.rise_t, x), -passed_on * s[::-1]
+        )
+        slope, cross = (_firms_first(a, x) for a in (case.own_slope, case.cross_slope))
+        return np.asarray(J - slope[:, None] * G + cross[:, None] * G[::-1])
+
+
+@dataclass(kw_only=True)
+class _Bends:
+    """What a payoff's second derivatives are beside the quadratic form of its gradients."""
+
+    sharing: Array
+    """In each firm's sharing, twice, (2, ...)."""
+    sharings: Array
+    """In both firms' sharing, (...)."""
+    own: Array
+    """In each firm's sharing and own investment, (2, ...)."""
+    across: Array
+    """In each firm's sharing and its rival's investment, (2, ...)."""
+    investment: Array
+    """In each firm's investment, twice, (2, ...)."""
+    investments: Array
+    """In both firms' investments, (...)."""
+
+
+def _hessian(Q: Array, J: Array, bend: _Bends) -> Array:
+    """The Hessian (..., 4, 4) of a quadratic form Q (2, 2, ...) of net intercepts with gradients J
+    (2, 4, ...) and of what bends beside it; lanes lie next to each other in memory."""
+    QJ = Q[:, 0, None] * J[0] + Q[:, 1, None] * J[1]
+    out = np.empty((4, *J.shape[1:]), J.dtype)
+    for v in range(4):
+        out[v, v:] = J[0, v] * QJ[0, v:] + J[1, v] * QJ[1, v:]
+    for i in (0, 1):
+        out[i, i] += bend.sharing[i]
+        out[i, 2 + i] += bend.own[i]
+        out[i, 3 - i] += bend.across[i]
+        out[2 + i, 2 + i] += bend.investment[i]
+    out[0, 1] += bend.sharings
+    out[2, 3] += bend.investments
+    for v in range(1, 4):
+        out[v, :v] = out[:v, v]
+    return out.transpose(*range(2, out.ndim), 0, 1)
+
+
+def _firms_first(a: Array, x: Array) -> Array:
+    """Entries by firm or by level, their last axis, with that axis first and the others in line
+    with those of levels x."""
+    if a.ndim == x.ndim == 2:
+        return a.T
+    a = a[(None,) * (x.ndim - a.ndim)]
+    return a.transpose(-1, *range(a.ndim - 1))
+
+
+def _sharing_and_investment(x: Array) -> tuple[Array, Array]:
+    """Both, (2, ...) each, at levels (..., 4)."""
+    levels = _firms_first(x, x)
+    return levels[:2], levels[2:]
+
+
+def _matrix_first(a: Array, x: Array) -> Array:
+    """The same of matrices by firm."""
+    a = a[(None,) * (x.ndim + 1 - a.ndim)]
+    return a.transpose(-2, -1, *range(a.ndim - 2))
+
+
+def _by_whose(sharing: Array, others: Array, investment: Array, invested: Array) -> Array:
+    """Gradients (2, 4, ...) from each firm's slopes (2, ...) in its own sharing, in its rival's, in
+    its own investment and in its rival's."""
+    out = np.empty((2, 4, *sharing.shape[1:]), sharing.dtype)
+    (out[0, 0], out[1, 1]), (out[0, 1], out[1, 0]) = sharing, others
+    (out[0, 2], out[1, 3]), (out[0, 3], out[1, 2]) = investment, invested
+    return out
 
 
 def firm_payoffs(case: Case, prices: PriceRule = bertrand_matrix) -> tuple[Payoff, Payoff]:

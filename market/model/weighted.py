@@ -47,6 +47,6 @@ class WeightedPayoff:
             value, gradient, hessian = value + more[0], gradient + more[1], hessian + more[2]
         return value, gradient, hessian
 
-    def slopes(self, x: Array, F: UnitCostTerms | None) -> list[list[Array]]:
-        """The gradients of the market's own net intercepts."""
+    def slopes(self, x: Array, F: UnitCostTerms | None) -> Array:
+        """The gradients (2, 4, L) of the market's own net intercepts."""
         return self.terms[0].slopes(x, F)

@@ -72,8 +72,7 @@ class AmongSellers:
         """
         payoff = self.payoff
         value, gradient, _ = payoff.derivatives(x)
-        slopes = payoff.slopes(x, unit_cost(payoff.case, x))
-        slope = np.stack([np.stack(np.broadcast_arrays(*row), -1) for row in slopes], -2)
+        slope = np.moveaxis(payoff.slopes(x, unit_cost(payoff.case, x)), -1, 0)
         steep = self.sold @ slope  # of quantities, (L, 2, 4)
         price: Array = 2 * self.rate[:, None] * np.maximum(self.aim - self.quantities(x), 0.0)
         priced = gradient + (price[..., None] * steep).sum(-2)
