@@ -466,8 +466,8 @@ MUTANTS = (
     Mutant(
         name="an equilibrium without regret",
         file="market/solve/equilibrium.py",
-        old="keep = (found.residual <= tolerances.residual) & (found.regret <= tolerances.regret)",
-        new="keep = found.residual <= tolerances.residual",
+        old="(self.residual <= tolerances.residual) & (self.regret <= tolerances.regret)",
+        new="self.residual <= tolerances.residual",
         killers=(
             "tests/test_market_solvers.py::test_a_first_order_point_that_fails_globally_is_no_equilibrium",
         ),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,6 +103,16 @@ class Candidates:
         return np.asarray(
             self.unscaled_regret <= np.maximum(tolerance, LAST_DIGITS * np.abs(self.payoff).max(-1))
         )
+
+    def equilibria(self, tolerances: Tolerances = DEFAULT) -> NDArray[np.bool_]:
+        """Whether residual and regret are in tolerance, (L,)."""
+        return np.asarray(
+            (self.residual <= tolerances.residual) & (self.regret <= tolerances.regret)
+        )
+
+    def take(self, rows: Any) -> Candidates:
+        """These rows alone."""
+        return Candidates(**{name: value[rows] for name, value in vars(self).items()})
 
     @property
     def regret(self) -> Array:
@@ -247,30 +258,25 @@ def find_equilibria(
     also finds equilibria that best replies run away from. What is kept has residual and regret in
     tolerance.
     """
-    answered = _finite(best_reply_rounds(game, starts, rounds, settled), starts)
-    reached = newton(game, np.concatenate([answered, starts]), tolerances)
-    reached = reached[np.isfinite(reached).all(-1)]
-    order = np.lexsort(np.round(reached, 6).T[::-1])
-    distinct: list[Array] = []
-    for x in reached[order]:
-        if all(
-            (np.abs(x - y) > tolerances.distinct * np.maximum(1.0, np.abs(x))).any()
-            for y in distinct
-        ):
-            distinct.append(x)
-    found = examine(game, np.array(distinct).reshape(-1, starts.shape[-1]), tolerances)
-    keep = (found.residual <= tolerances.residual) & (found.regret <= tolerances.regret)
-    return Candidates(
-        x=found.x[keep],
-        payoff=found.payoff[keep],
-        residual=found.residual[keep],
-        at_rest=found.at_rest[keep],
-        gain=found.gain[keep],
-        curvature=found.curvature[keep],
-    )
+    answered = finite(best_reply_rounds(game, starts, rounds, settled), starts)
+    reached = distinct(newton(game, np.concatenate([answered, starts]), tolerances), tolerances)
+    found = examine(game, reached, tolerances)
+    return found.take(found.equilibria(tolerances))
 
 
-def _finite(x: Array, otherwise: Array) -> Array:
+def distinct(x: Array, tolerances: Tolerances = DEFAULT) -> Array:
+    """The finite rows of points (m, n) that are pairwise distinct, in lexicographic order."""
+    x = x[np.isfinite(x).all(-1)]
+    kept: list[Array] = []
+    for one in x[np.lexsort(np.round(x, 6).T[::-1])]:
+        near = tolerances.distinct * np.maximum(1.0, np.abs(one))
+        if all((np.abs(one - other) > near).any() for other in kept):
+            kept.append(one)
+    return np.array(kept).reshape(-1, x.shape[-1])
+
+
+def finite(x: Array, otherwise: Array) -> Array:
+    """Points (m, n), the others' where a row is not finite."""
     return np.where(np.isfinite(x).all(-1, keepdims=True), x, otherwise)
 
 

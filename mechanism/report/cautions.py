@@ -29,7 +29,6 @@ from mechanism.ranking.recommendation import Caution
 from mechanism.rates.instruments import rates_in, subsidised_game
 from mechanism.report.words import Words, amount, listed
 from mechanism.scheme.allocation import allocate, case_at_pairs
-from mechanism.scheme.full_information import NEAR
 
 if TYPE_CHECKING:
     from mechanism.report.results import ComparisonRow, Evaluation
@@ -532,6 +531,11 @@ def gross_payments(found: Evaluation, row: ComparisonRow) -> Array:
     if row.policy.source == "rates" and found.types is None and found.rates is not None:
         return np.abs(found.rates.rates * found.rates.levels).sum(-1)
     return np.abs(np.asarray(row.expected.net_transfer, float))
+
+
+NEAR = 1e-3
+"""Natural units up to which levels still move where rounds of best replies end and Newton's method
+finishes: every reply is a search."""
 
 
 def other_equilibria_at_rates(found: Evaluation) -> tuple[Solution, ...]:

@@ -32,23 +32,21 @@ from market.model.units import in_units, levels_from, levels_in, natural_units
 from market.model.with_exit import planner_with_exit
 from market.regimes import deviation_bounds, finish, level_bounds, other_point, starting_levels
 from market.regimes.exits import listed
+from market.regimes.search import FEW_STEPS
 from market.solve.equilibrium import (
     Candidates,
     Game,
     best_reply_rounds,
+    distinct,
     examine,
-    find_equilibria,
+    finite,
     newton,
     searched_reply,
 )
-from market.solve.optimum import on_bound
+from market.solve.optimum import maximise, on_bound
 from market.solve.tolerances import DEFAULT, Tolerances
 from mechanism.design.checks import Check, least_lump_sums, participation
 from mechanism.frozen import freeze
-
-NEAR = 1e-3
-"""Natural units up to which levels still move where rounds of best replies end and Newton's method
-finishes: every reply is a search."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,31 +211,22 @@ def _regulated_equilibrium(own: Case, optimum: Outcome, tolerances: Tolerances) 
     units = natural_units(own)
     case, x_star = in_units(own, units), levels_in(optimum.levels[None], units)[0]
     game = regulated_game(case, x_star)
-    reached = newton(game, best_reply_rounds(game, x_star[None], 3), tolerances)
-    if not np.isfinite(reached).all():
+    ends = newton(game, _nominated(game, case, x_star, tolerances), tolerances, steps=FEW_STEPS)
+    if not np.isfinite(ends[0]).all():
         return unsolved(
             "regulated", "no_equilibrium", "best replies from the social optimum did not settle"
         )
-    starts = starting_levels(case, utility_matrix(case, bertrand_matrix))[0]
-    silent = levels(np.zeros(2), x_star[INVESTMENT])
-    full = levels(np.ones(2), x_star[INVESTMENT])
-    found = find_equilibria(
-        game,
-        np.concatenate([starts, silent[None], full[None]]),
-        tolerances,
-        rounds=12,
-        settled=NEAR,
-    )
-    real = account(
-        case, found.x, bertrand_matrix
-    ).describes_market  # those in which every firm sells
-    if not account(case, reached, bertrand_matrix).describes_market[
-        0
-    ]:  # best replies drive a firm out
+    seen = examine(game, np.concatenate([ends[:1], distinct(ends, tolerances)]), tolerances)
+    here, found = seen.take(slice(1)), seen.take(slice(1, None))
+    found = found.take(found.equilibria(tolerances))
+    # those in which every firm sells
+    real = account(case, found.x, bertrand_matrix).describes_market
+    if not account(case, here.x, bertrand_matrix).describes_market[0]:
+        # best replies drive a firm out
         if not real.any():
-            return _without(own, case, reached, examine(game, reached, tolerances), tolerances)
-        reached = found.x[np.where(real, found.payoff[:, 0], -np.inf).argmax()][None]
-    here = examine(game, reached, tolerances)
+            return _without(own, case, here.x, here, tolerances)
+        here = found.take([np.where(real, found.payoff[:, 0], -np.inf).argmax()])
+    reached = here.x
     if here.regret[0] > tolerances.regret_at_rates:
         return unsolved(
             "regulated",
@@ -273,6 +262,23 @@ def _regulated_equilibrium(own: Case, optimum: Outcome, tolerances: Tolerances) 
         bounds=bindings(x[0], held[0]),
     )
     return finish(own, "regulated", x[0], account(own, x, bertrand_matrix), certificate)
+
+
+def _nominated(game: Game, case: Case, x_star: Array, tolerances: Tolerances) -> Array:
+    """Levels (n, 4) near which equilibria may lie, first that to which the optimum leads.
+
+    Best replies in turn climb what all players pursue and end on its peaks: after one round of them
+    a climb over all levels arrives there sooner. Equilibria that they run away from are found from
+    where they begin.
+    """
+    around = starting_levels(case, utility_matrix(case, bertrand_matrix))[0]
+    ends = [levels(np.full(2, s), x_star[INVESTMENT]) for s in (0.0, 1.0)]
+    starts = np.concatenate([x_star[None], around, ends])
+    answered = finite(best_reply_rounds(game, starts, 1), starts)
+    lower, upper = (np.broadcast_to(bound, starts.shape) for bound in (game.lower, game.upper))
+    climbed = maximise(game.players[0], answered, lower, upper, tolerances)
+    arrived = np.isfinite(climbed.residual)[:, None]
+    return np.concatenate([np.where(arrived, climbed.x, answered), answered, starts])
 
 
 def _without(own: Case, case: Case, x: Array, found: Candidates, tolerances: Tolerances) -> Outcome:
