@@ -57,6 +57,7 @@ def uncertain(draws: int = 100, shift: float = 0.0) -> Tree:
     found = {
         "draws": draws,
         "without_outcome": 3,
+        "unsolved": 0,
         "inadmissible": 0,
         "recommended": "linear_subsidies",
         "figures": figures,

@@ -34,8 +34,10 @@ from mechanism.report.over_draws import (
     share,
 )
 from mechanism.report.words import Words
+from mechanism.uncertainty import standings
 from mechanism.uncertainty.choice import choice_over_draws
 from mechanism.uncertainty.draws import draw
+from mechanism.uncertainty.evaluated import evaluate
 from mechanism.uncertainty.information import expected_at, value_of_information
 from mechanism.uncertainty.where_wrong import where_wrong
 
@@ -195,6 +197,7 @@ FOUND = OverDraws(
     draws=1024,
     seed=0,
     without_outcome=24,
+    unsolved=0,
     inadmissible=0,
     recommended="linear_subsidies",
     figures={},
@@ -262,6 +265,11 @@ FOUND = OverDraws(
             " not known exactly. 12 more were no"
             " admissible case and were drawn again. The gain over today's market is 3 EUR in the"
             " median draw, and 1 to 9 in nine draws of ten.",
+        ),
+        (
+            {"draws": 16, "without_outcome": 16, "unsolved": 1008, "recommended": None},
+            "Nor has any of the first 16 draws of what is not known exactly an outcome; the other"
+            " 1,008 were not solved: mend the case's own numbers first.",
         ),
         (
             {"without_outcome": 1024},
@@ -387,6 +395,41 @@ def test_the_page_has_a_section_of_it(run: Run, tmp_path: Path) -> None:
         assert said in section
     assert all(len(line) <= 100 for line in done.out.splitlines())
     assert "Over what is not known" not in run("evaluate", CASES / "two_vendors.yaml").out
+
+
+@pytest.mark.slow
+def test_no_market_is_drawn_where_every_one_would_be_searched_in_vain() -> None:
+    """No advice at the case's own numbers, nor at the first draws: the others are left. One draw
+    with an outcome is enough for all to be solved."""
+    tree = read_document(CASES / "ill_posed.yaml").tree | {"expect": {}}
+    heard: list[tuple[int, int]] = []
+    counts = {}
+    for mean in (7, 8.2):  # from 8.4375 on there is a social optimum
+        asked = parse_tree(
+            tree | {"uncertainty": {"cost.scale": {"normal": [mean, 0.3]}, "draws": 64}}
+        )
+        found = evaluate(asked, tell=lambda done, of: heard.append((done, of)))
+        over = found.uncertainty
+        assert over is not None
+        counts[mean] = over.draws, over.without_outcome, over.unsolved
+        if mean == 7:
+            assert heard == [(0, 64)]
+            assert "the first 16 draws" in found.recommendation.text[-1]
+            assert "the other 48 were not solved" in found.recommendation.text[-1]
+    above = int((draw(asked).values[:, 0] > 8.4375).sum())
+    assert counts == {7: (16, 16, 48), 8.2: (64, 64 - above, 0)}
+    assert heard[1:] == [(0, 64), (0, 64), (64, 64)]
+
+
+def test_it_is_told_how_many_markets_are_solved(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(standings, "AT_ONCE", 6)
+    heard: list[tuple[int, int]] = []
+    choice_over_draws(
+        case({"security.rivalry": {"uniform": [0.1, 0.2]}, "draws": 16}),
+        recommended="nash",
+        tell=lambda done, of: heard.append((done, of)),
+    )
+    assert heard == [(0, 16), (6, 16), (12, 16), (16, 16)]
 
 
 @pytest.mark.slow

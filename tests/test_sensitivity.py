@@ -192,6 +192,21 @@ def test_a_market_s_swing_is_what_its_cases_say() -> None:
 
 
 @pytest.mark.slow
+def test_a_figure_that_nothing_gives_is_refused_before_markets_are_solved() -> None:
+    tree = read_document(CASES / "ill_posed.yaml").tree
+    given = {"cost.scale": {"normal": [7, 0.3]}}
+    silent = parse_tree(tree | {"uncertainty": given, "expect": {}})
+    heard: list[int] = []
+    for asked, name, why in (
+        (silent, "choice", "and none is"),
+        (case({"cost.scale": {"normal": [12, 0.3]}}), "nash.price", "is no figure"),
+    ):
+        with pytest.raises(NoFigure, match=why):
+            sensitivity(asked, (name,), "tornado", tell=lambda done, of: heard.append(done))
+    assert heard == []
+
+
+@pytest.mark.slow
 def test_what_is_no_case_and_what_has_no_outcome_is_counted(run: Run, tmp_path: Path) -> None:
     """A third of the values of a key are no case, and another key has no say."""
     path = tmp_path / "c.json"

@@ -46,6 +46,11 @@ class Progress:
         if self._bar is not None:
             self._bar.stop()
 
+    def tell(self, done: int, of: int) -> None:
+        """So many of so many, where it turns out on the way how many there are."""
+        self.cases = of
+        self(done, 0)
+
     def __call__(self, done: int, kept: int) -> None:
         """So many cases are done, of which an earlier run did `kept`."""
         stop_if_interrupted()

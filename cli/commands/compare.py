@@ -93,7 +93,7 @@ def compare(
             f"{len(paths):,} cases are more than {MOST:,}; pigou batch takes any number",
             param_hint="CASE",
         )
-    found = results(paths)
+    found = results(paths, quiet=quiet)
     from cli.pages.comparison import comparison
     from cli.pages.forms import deliver
     from cli.pages.rows import as_csv, case_labels

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,6 +23,10 @@ from cli.options import (
 )
 from cli.output.write import Target, say
 from cli.pictures.option import asked, picture_option
+
+if TYPE_CHECKING:
+    from mechanism.casefile.policy_case import PolicyCase
+    from mechanism.report.results import Evaluation
 
 EPILOG = """\b
 Examples:
@@ -91,7 +95,7 @@ def evaluate(
         load([case])
         target.write(evaluate_script(case, asked_for))
         return
-    result = results([case], asked_for)[0]
+    result = results([case], asked_for, quiet=quiet)[0]
     from cli.pages.evaluation import evaluation
     from cli.pages.forms import deliver
     from cli.pages.rows import as_csv, case_labels
@@ -114,16 +118,30 @@ def evaluate(
     finish([result], target, quiet=quiet, strict=strict)
 
 
-def results(paths: list[Any], switches: bool | None = False) -> list[dict[str, Any]]:
+def results(
+    paths: list[Any], switches: bool | None = False, *, quiet: bool = False
+) -> list[dict[str, Any]]:
     """The results of the cases in these files, with `switches` what would overturn the answer too;
-    all are read before any is evaluated."""
+    all are read before any is evaluated. Unless `quiet`, it is told how many of a case's drawn
+    markets are solved."""
     from cli.shipped import load
 
     cases = load(paths)
     from mechanism.report.evaluation_tree import evaluation_tree
+
+    return [evaluation_tree(evaluated(case, switches, quiet=quiet)) for case in cases]
+
+
+def evaluated(case: PolicyCase, switches: bool | None = False, *, quiet: bool) -> Evaluation:
+    """A case evaluated, with how many of its drawn markets are solved on stderr unless `quiet`."""
     from mechanism.uncertainty.evaluated import evaluate as evaluate_case
 
-    return [evaluation_tree(evaluate_case(case, switches)) for case in cases]
+    if case.uncertainty is None:
+        return evaluate_case(case, switches)
+    from cli.batch.progress import Progress
+
+    with Progress(0, quiet=quiet) as progress:
+        return evaluate_case(case, switches, progress.tell)
 
 
 def finish(found: list[dict[str, Any]], target: Target, *, quiet: bool, strict: bool) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from cli.batch.parts import known_ending
-from cli.commands.evaluate import finish
+from cli.commands.evaluate import evaluated, finish
 from cli.completion import keys_to_redact
 from cli.exit_codes import NOT_MET
 from cli.options import REPORTS, OutOption, QuietOption, ToleranceOption
@@ -196,7 +196,6 @@ def _write_cases(
     from cli.report.subject import Subject
     from mechanism.analysis.evaluation import with_switches
     from mechanism.casefile.policy_case import parse_tree
-    from mechanism.uncertainty.evaluated import evaluate
 
     try:
         hidden, texts = hidden_keys([case.resolved for _, case, _ in given], redact)
@@ -216,7 +215,7 @@ def _write_cases(
     )
     subjects = []
     for name, (_, case, known) in zip(names, given, strict=True):
-        found = known or evaluate(case)
+        found = known or evaluated(case, quiet=quiet)
         told = found.recommendation
         if told is not None and told.policy is not None and not found.switches:
             found = with_switches(found)

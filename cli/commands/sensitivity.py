@@ -122,13 +122,8 @@ def sensitivity(
     about = tuple(dict.fromkeys(figures or (CHOICE, GAIN)))
     count = POINTS[method] if points is None else points
     with Progress(0, quiet=quiet) as progress:
-
-        def tell(done: int, of: int) -> None:
-            progress.cases = of
-            progress(done, 0)
-
         try:
-            found = sensitivity_of(policy, about, method.value, count, tell)
+            found = sensitivity_of(policy, about, method.value, count, progress.tell)
         except NoFigure as error:
             raise typer.BadParameter(str(error), param_hint="--figure") from None
     result = sensitivity_tree(policy, found, count)

@@ -167,6 +167,11 @@ def _left_out(found: Tree) -> list[str]:
             f"{found['without_outcome']:,} of {found['draws']:,} draws have no outcome: nothing can"
             " be recommended there, and no figure counts them."
         )
+    if found["unsolved"]:
+        out.append(
+            f"The other {found['unsolved']:,} draws were not solved, as nothing can be recommended"
+            " at the case's own numbers either."
+        )
     if found["inadmissible"]:
         out.append(
             f"{found['inadmissible']:,} points were no admissible case and were drawn again."

@@ -82,6 +82,7 @@ _RECOMMENDATION: Fields = {
 _UNCERTAINTY: Fields = {
     "draws": ("whole", "markets drawn"),
     "without_outcome": ("whole", "draws in which nothing can be recommended, counted nowhere else"),
+    "unsolved": ("whole", "further draws, left where nothing can be recommended in the first"),
     "inadmissible": ("whole", "points that were no case and were drawn again"),
     "recommended": ("text?", "the policy that is right or wrong"),
     "figures": ("tree", "by policy and figure, and gain: mean, sd, quantiles p5 to p95"),

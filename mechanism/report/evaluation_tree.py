@@ -267,6 +267,7 @@ def uncertainty_tree(found: OverDraws) -> Tree:
     return {
         "draws": found.draws,
         "without_outcome": found.without_outcome,
+        "unsolved": found.unsolved,
         "inadmissible": found.inadmissible,
         "recommended": found.recommended,
         "figures": {

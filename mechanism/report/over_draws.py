@@ -122,6 +122,9 @@ class OverDraws:
     without_outcome: int
     """Draws in which nothing is recommended: today's market, the planner's problem or a competing
     policy has no outcome. Everything else is told of the others."""
+    unsolved: int
+    """Further draws that the case asks for and that were not solved: nothing can be recommended at
+    its own numbers, nor in any draw that was."""
     inadmissible: int
     """Points that are no case and were drawn again."""
     recommended: str | None
@@ -171,6 +174,11 @@ class OverDraws:
 def chances(found: OverDraws, say: Words, zero: float) -> str:
     """How sure the recommendation is, in one sentence; amounts up to `zero` are none."""
     there = found.draws - found.without_outcome
+    if not there and found.unsolved:
+        return (
+            f"Nor has any of the first {found.draws} draws of what is not known exactly an outcome;"
+            f" the other {found.unsolved:,} were not solved: mend the case's own numbers first."
+        )
     if not there:
         return f"None of {found.draws:,} draws of what is not known exactly has an outcome."
     if found.recommended is None:

@@ -3,7 +3,8 @@ not, where that is, and what it would be worth to know."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,8 @@ from mechanism.uncertainty.information import value_of_information
 from mechanism.uncertainty.standings import FIGURES, Standings, standings
 from mechanism.uncertainty.where_wrong import where_wrong
 
+TRIED, TRIED_WITH_TYPES = 16, 4
+"""Draws that are solved first where nothing is recommended at the case's own numbers."""
 QUANTILES = {"p5": 0.05, "p25": 0.25, "p50": 0.5, "p75": 0.75, "p95": 0.95}
 """By name."""
 
@@ -32,6 +35,7 @@ def choice_over_draws(
     drawn: Draws | None = None,
     recommended: str | None = None,
     fixed: tuple[Array, Array] | None = None,
+    tell: Callable[[int, int], None] = lambda done, of: None,
 ) -> OverDraws:
     """Which policy is best how often in the markets that a case's uncertainty allows, and how often
     and where `recommended` is.
@@ -43,10 +47,20 @@ def choice_over_draws(
 
     A policy is a kind of policy here: its rates are those of the market that is drawn. `fixed` are
     the rates (2, 4) of the case's own numbers and the levels (4,) they lead to there, for what they
-    come to where they are kept whatever is drawn.
+    come to where they are kept whatever is drawn. `tell` hears how many markets of how many are
+    solved. Where nothing is recommended, nor can be in the first few draws, the others are left:
+    each would be searched at length, and in vain.
     """
     drawn = draw(case) if drawn is None else drawn
-    found = standings(drawn.cases)
+    asked, found = len(drawn.cases), None
+    if recommended is None:
+        n = TRIED if case.types is None else TRIED_WITH_TYPES
+        few = replace(drawn, values=drawn.values[:n], cases=drawn.cases[:n])
+        tell(0, asked)
+        found = standings(few.cases)
+        drawn, found = (drawn, None) if found.there.any() else (few, found)
+    if found is None:
+        found = standings(drawn.cases, lambda done: tell(done, asked))
     keys, there = found.policies, found.there
     now = keys.index(found.today)
     best, most, values = found.best[there], found.most[there], drawn.values[there]
@@ -59,6 +73,7 @@ def choice_over_draws(
         draws=len(drawn.cases),
         seed=drawn.seed,
         without_outcome=int((~there).sum()),
+        unsolved=asked - len(drawn.cases),
         inadmissible=drawn.inadmissible,
         recommended=recommended,
         figures=(

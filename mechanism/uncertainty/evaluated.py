@@ -3,6 +3,7 @@ what the markets drawn around them say of it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from mechanism.analysis import evaluation
@@ -13,7 +14,11 @@ from mechanism.report.verdicts import warnings
 from mechanism.uncertainty.choice import choice_over_draws
 
 
-def evaluate(case: PolicyCase, switches: bool | None = False) -> Evaluation:
+def evaluate(
+    case: PolicyCase,
+    switches: bool | None = False,
+    tell: Callable[[int, int], None] = lambda done, of: None,
+) -> Evaluation:
     """Evaluate a case: every regime, the mechanism, its constraints, policies against the
     benchmarks, and what to do; where the case says what is not known exactly (`uncertainty`), also
     how sure that is.
@@ -23,6 +28,7 @@ def evaluate(case: PolicyCase, switches: bool | None = False) -> Evaluation:
         switches: Whether to look for what would overturn the recommendation too, at other numbers
             of the standard and, where nothing is private, of the market; takes a second, with
             private types and in some markets many. None: unless it takes that long.
+        tell: Hears how many drawn markets of how many are solved.
 
     Returns:
         The findings, each with its proof; `recommendation` is the answer.
@@ -45,7 +51,8 @@ def evaluate(case: PolicyCase, switches: bool | None = False) -> Evaluation:
     policy = None if told is None or told.policy is None else told.policy.key
     rates = None if found.types is not None else found.rates
     fixed = None if rates is None or rates.status != "holds" else (rates.rates, rates.levels)
-    found = replace(found, uncertainty=choice_over_draws(case, recommended=policy, fixed=fixed))
+    drawn = choice_over_draws(case, recommended=policy, fixed=fixed, tell=tell)
+    found = replace(found, uncertainty=drawn)
     if told is not None:
         found = replace(found, recommendation=replace(told, text=lines(found, told)))
     return replace(found, warnings=tuple(warnings(found)))

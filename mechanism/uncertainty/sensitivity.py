@@ -187,8 +187,11 @@ def sensitivity(
         for row in values
     ]
     cases = [base, *(one for one in told if isinstance(one, PolicyCase))]
+    alone = standings(cases[:1])
+    best = str(alone.best[0]) or None
+    for name in figures:  # what nothing gives is refused before markets are solved
+        figure_of(alone, name, best)
     solved = standings(cases, lambda done: tell(done, len(cases)))
-    best = str(solved.best[0]) or None
     at = np.flatnonzero([isinstance(one, PolicyCase) for one in told])
     found, own, varying = {}, {}, {}
     for name in figures:

@@ -24,8 +24,9 @@ FIGURES = ("consumer_surplus", "profit[0]", "profit[1]", "welfare", "value")
 """What is told of every policy, when everybody takes part."""
 LEVELS = ("sharing_1", "sharing_2", "investment_1", "investment_2")
 """The columns of levels."""
-AT_ONCE = 2048
-"""Cases that are solved together."""
+AT_ONCE, WITH_TYPES = 512, 16
+"""Cases that are solved together, and those with private types: more are no faster each, and it is
+told how many are done."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,10 +66,12 @@ def standings(
     first = cases[0]
     types = None if first.types is None else type_space(first.types)
     keys = [row.key for row in in_the_running(types, standard_of(first.mechanism))]
+    size = AT_ONCE if types is None else WITH_TYPES
     parts = []
-    for start in range(0, len(cases), AT_ONCE):
-        parts.append(solve_many(cases[start : start + AT_ONCE], keys))
-        tell(min(start + AT_ONCE, len(cases)))
+    tell(0)
+    for start in range(0, len(cases), size):
+        parts.append(solve_many(cases[start : start + size], keys))
+        tell(min(start + size, len(cases)))
     table = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     shape = (len(cases), len(keys))
     told = {name: table[name].reshape(shape) for name in FIGURES if name in table}
