@@ -374,8 +374,8 @@ MUTANTS = (
     Mutant(
         name="profit where the rival has left",
         file="market/model/reply.py",
-        old="there.drives_out(s, at), there.profit(s, at), values[:, beyond]",
-        new="there.drives_out(s, at), values[:, beyond], values[:, beyond]",
+        old="values[beyond] = there.take(without).profit(s[beyond], t[beyond])",
+        new="pass",
         killers=(f"{LEAVING}::test_replies_that_drive_the_rival_out_are_found",),
     ),
     Mutant(

@@ -141,12 +141,12 @@ def test_price_leadership() -> None:
         p = price[..., 0]
         return p * (10 - p + 0.5 * follower(p))
 
-    def slope(price: Array) -> tuple[Array, Array]:
+    def slope(price: Array, lanes: Array) -> tuple[Array, Array]:
         p = price[:, 0]
         return (10 - 2 * p + 0.5 * follower(p) + p * 0.125)[:, None], value(price[:, None])[:, 0]
 
     zero, cap = np.zeros((1, 1)), np.full((1, 1), np.inf)
-    top, runaway = search_range(value, 1, np.ones(1), cap[0])
+    top, runaway, _ = search_range(value, np.ones(1), cap[0])
     assert not runaway.any()
     found, _ = search(value, zero, cap, top[:, None], (25,))
     price, residual, _, _ = polish(slope, found, zero, cap)

@@ -66,8 +66,7 @@ def best_reply(
         end = np.where(e + g * t >= h * (least + most), most, least)
         return np.where(bent, np.clip(inner, least, most), end)
 
-    def profit(t: Array) -> Array:
-        s = sharing(t)
+    def profit(s: Array, t: Array) -> Array:
         # Where the price would be negative nobody buys at any price: the square of a negative price
         # is no revenue.
         margin = n0 + n1 * t + n2 * t**2 + (e + g * t) * s - h * s**2
@@ -89,21 +88,20 @@ def best_reply(
     t = np.array(candidates)
     # larger ones are roots at infinity of a lower degree, NaN is none
     t = np.clip(np.where(np.abs(t) < 1e50, t, 0.0), 0.0, cap)
-    values = profit(t)
+    s = sharing(t)
+    values = profit(s, t)
     # Beyond where the rival leaves the formula does not hold: what it promises there is replaced by
     # the truth.
     aside = Aside.of(case, firm, sharing_range, intercepts, kappa, origin)
     least_out = np.full(t_j.shape, np.inf) if beside else aside.least_out()
-    beyond = np.flatnonzero((t >= least_out).any(0))
-    if len(beyond):
-        there, s, at = aside.take(beyond), sharing(t)[:, beyond], t[:, beyond]
-        values[:, beyond] = np.where(
-            there.drives_out(s, at), there.profit(s, at), values[:, beyond]
-        )
-    best = np.argmax(values, axis=0)
-    t_best = np.take_along_axis(t, best[None], 0)[0]
-    s_best = sharing(t_best)
-    value = np.take_along_axis(values, best[None], 0)[0]
+    beyond = np.nonzero(t >= least_out)
+    if len(beyond[1]):
+        there = aside.take(beyond[1])
+        without = np.flatnonzero(there.drives_out(s[beyond], t[beyond]))
+        beyond = beyond[0][without], beyond[1][without]
+        values[beyond] = there.take(without).profit(s[beyond], t[beyond])
+    top = np.argmax(values, axis=0), np.arange(t.shape[1])
+    s_best, t_best, value = s[top], t[top], values[top]
 
     # Far out sharing sits at a bound and profit behaves like (w slope^2 - kappa/2) t^2, unless unit
     # cost is convex or the rival is out.

@@ -68,3 +68,17 @@ class Points:
                 for name in Points.__dataclass_fields__
             }
         )
+
+
+SAME_POINT = 1e-12
+"""Share of a level's size up to which two levels differ by rounding alone."""
+
+
+def same_as_first(lane: NDArray[np.intp], x: Array, lost: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Rows (n,) that are where the first of their lane (n,) is, so that what is known of one is
+    known of all; those that are lost are nowhere."""
+    first, there = np.full(lane.max(initial=0) + 1, -1), np.flatnonzero(~lost)
+    first[lane[there[::-1]]] = there[::-1]
+    beside = x[first[lane]]
+    same = (np.abs(x - beside) <= SAME_POINT * np.maximum(1.0, np.abs(beside))).all(-1)
+    return np.asarray(same & ~lost & (first[lane] != np.arange(len(lane))))

@@ -17,8 +17,8 @@ from market.model.pricing import revenue_matrices
 from market.model.wellposed import zero_unit_cost_pays
 from market.regimes.agreed_sharing import FINE_SIDE, SIDE, agree
 from market.regimes.objectives import firm_game, game_in_lanes, level_bounds, sole_payoff
-from market.regimes.points import Points
-from market.regimes.stages import invest_first, lead
+from market.regimes.points import Points, same_as_first
+from market.regimes.stages import invest_first, invest_smoothly, lead, lead_smoothly
 from market.regimes.starts import all_around, of_one_firm, promising, starting_levels
 from market.regimes.table import Regime
 from market.solve.equilibrium import best_reply_rounds, examine, newton
@@ -31,9 +31,6 @@ SETTLED = 1e-4
 """Share of a level's size below which rounds of best replies stop moving it, where Newton
 finishes."""
 
-SAME_POINT = 1e-12
-"""Share of a level's size up to which two levels differ by rounding alone."""
-
 FAR = (10.0, 1e2, 1e3, 1e4, 1e5)
 """Investments, natural units, from whose square equilibria are searched at which what firms
 exchange outgrows the market they began with; best replies run away from these."""
@@ -41,7 +38,7 @@ exchange outgrows the market they began with; best replies run away from these."
 FEW_STEPS = 20
 """Newton's steps to equilibria from levels all over: what takes longer mostly wanders."""
 
-LED_BLOCK = 128
+LED_BLOCK = 512
 """Markets with a leader that are searched together: every one takes a grid of first moves."""
 
 SEVERAL_STARTS = (1.0, 0.3, 10.0)
@@ -191,7 +188,7 @@ def _equilibria(
         )
     reached = newton(game, start, tolerances)
     lost = np.asarray(~np.isfinite(reached).all(-1))
-    if (again := _again(lane, reached, lost)).any():
+    if (again := same_as_first(lane, reached, lost)).any():
         on = np.flatnonzero(~again)
         lane, start, reached, lost = lane[on], start[on], reached[on], lost[on]
         at = case.take(lane)
@@ -216,16 +213,6 @@ def _equilibria(
     )
 
 
-def _again(lane: Rows, reached: Array, lost: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Rows (n,) that arrived where the first of their lane did: what is known of one is known of
-    all."""
-    first, there = np.full(lane.max(initial=0) + 1, -1), np.flatnonzero(~lost)
-    first[lane[there[::-1]]] = there[::-1]
-    beside = reached[first[lane]]
-    same = (np.abs(reached - beside) <= SAME_POINT * np.maximum(1.0, np.abs(beside))).all(-1)
-    return np.asarray(same & ~lost & (first[lane] != np.arange(len(lane))))
-
-
 def staged(
     case: Case,
     regime: Regime,
@@ -246,9 +233,12 @@ def _staged(
     case: Case, regime: Regime, lanes: int, tolerances: Tolerances, thoroughly: bool
 ) -> Points:
     if regime.leader is not None:
-        return lead(case, lanes, regime.leader, tolerances)
+        solve = lead if thoroughly else lead_smoothly
+        return solve(case, lanes, regime.leader, tolerances)
     if regime.agreed:
         return agree(case, lanes, FINE_SIDE if thoroughly else SIDE, tolerances)
+    if not thoroughly:
+        return invest_smoothly(case, lanes, SEVERAL_STARTS, tolerances)
     lane = np.tile(np.arange(lanes), len(SEVERAL_STARTS))
     start = np.repeat(SEVERAL_STARTS, lanes)[:, None]
     return replace(invest_first(case.take(lane), len(lane), start, tolerances), lane=lane)

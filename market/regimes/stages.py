@@ -15,6 +15,9 @@ Both work on many markets at once, one lane each.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,21 +28,35 @@ from market.model.payoff import firm_payoffs
 from market.model.pricing import bertrand_matrix
 from market.model.reply import best_reply
 from market.model.sharing import sharing_equilibrium, sharing_replies, sharing_settles
-from market.regimes.points import Points
+from market.regimes.points import Points, same_as_first
+from market.solve.equilibrium import LAST_DIGITS
 from market.solve.linear import implicit_slope
 from market.solve.optimum import free_curvature, on_bound
 from market.solve.search import (
+    PEAKS,
     ROUNDS,
     SHRINK,
+    Slope,
     Value,
     descend,
     grid,
     one_sided_slope,
+    peaks_of,
     polish,
     search,
     search_range,
 )
 from market.solve.tolerances import DEFAULT, Tolerances
+
+CACHED = 4096
+"""Levels valued together: what is computed on the way should fit the processor's cache."""
+
+LOOKED = 100
+"""Investments on the grid on which a deviation is looked for in many markets."""
+
+LOOK = (7, 25)
+"""Sharing and investments of a leader on the grid from whose peaks it is climbed in many
+markets."""
 
 RUNAWAY = 1e6
 """Multiple of what a firm would invest alone beyond which best replies count as growing without
@@ -101,32 +118,37 @@ def follow(case: Case, leader: int, own: Array) -> Array:
     return best_reply(case, x, 1 - leader, free=True)[0]
 
 
+def _earned_by_leading(case: Case, leader: int, x: Array) -> Array:
+    """The leader's profit (L,) at levels x (L, 4) that follow."""
+    earned = true_profits(case, np.nan_to_num(x))[:, leader]
+    return np.where(np.isfinite(x).all(-1), earned, -np.inf)
+
+
 def _leader_value(case: Case, leader: int) -> Value:
     def value(own: Array) -> Array:
         lanes, tries = own.shape[:2]
-        at = case.take(np.repeat(np.arange(lanes), tries))
-        x = follow(at, leader, own.reshape(-1, 2))
-        earned = true_profits(at, np.nan_to_num(x))[:, leader]
-        return np.where(np.isfinite(x).all(-1), earned, -np.inf).reshape(lanes, tries)
+        lane, flat = np.repeat(np.arange(lanes), tries), own.reshape(-1, 2)
+        out = np.empty(len(flat))
+        for k in range(0, len(flat), CACHED):
+            rows = slice(k, k + CACHED)
+            at = case.take(lane[rows])
+            out[rows] = _earned_by_leading(at, leader, follow(at, leader, flat[rows]))
+        return out.reshape(lanes, tries)
 
     return value
 
 
 def lead(case: Case, lanes: int, leader: int, tolerances: Tolerances = DEFAULT) -> Points:
     """The leader's best commitments in the L markets of a flat case."""
-    cap = _caps(case, lanes)[:, leader]
-    scale = np.nan_to_num(_alone(case, lanes).max(1), nan=1.0)
     value = _leader_value(case, leader)
+    first, cap = _first_range(case, lanes, leader)
     lower, upper = np.zeros((lanes, 2)), np.column_stack([np.ones(lanes), cap])
-    top, runaway = search_range(value, 2, np.minimum(4 * np.maximum(scale, 1e-6), cap), cap)
+    top, runaway, _ = search_range(value, first, cap, (5, 9))
     wide = np.column_stack([np.ones(lanes), top])
     shape = (11, 41)
     own, _ = search(value, lower, upper, wide, shape)
 
-    def slope(own: Array) -> tuple[Array, Array]:
-        x = follow(case, leader, own)
-        return _leader_slope(case, leader, np.nan_to_num(x), tolerances), value(own[:, None])[:, 0]
-
+    slope = _slope_of_leading(case, leader, tolerances)
     found, residual, jacobian, held = polish(slope, own, lower, upper, tolerances)
     switching = (
         ~(residual <= tolerances.residual) | (value(found[:, None]) < value(own[:, None]))[:, 0]
@@ -138,15 +160,74 @@ def lead(case: Case, lanes: int, leader: int, tolerances: Tolerances = DEFAULT) 
         step = wide[bent] / (np.array(shape) - 1) * SHRINK**ROUNDS
         own[bent] = descend(there, own[bent], step, lower[bent], upper[bent])
         own[bent] = _along_the_ridge(case.take(bent), leader, own[bent], cap[bent])
+        smooth = lead_smoothly(case.take(bent), len(bent), leader, tolerances)
+        other, reached = smooth.levels[:, [leader, 2 + leader]], there(own[bent][:, None])[:, 0]
+        last = LAST_DIGITS * np.maximum(1.0, np.abs(reached))
+        as_good = smooth.holds & (there(np.nan_to_num(other)[:, None])[:, 0] >= reached - last)
+        own[bent[as_good]], residual[bent[as_good]] = other[as_good], smooth.residual[as_good]
+        switching[bent[as_good]] = False
     x = follow(case, leader, own)
     best = value(own[:, None])[:, 0]
     known = np.isfinite(best)
     size = np.maximum(1.0, np.abs(np.where(known, best, 1.0)))
-    residual = np.where(switching, one_sided_slope(value, own, lower, upper, top) / size, residual)
+    left = np.flatnonzero(switching)
+    if len(left):
+        sides = (a[left] for a in (own, lower, upper, top))
+        steepest = one_sided_slope(_leader_value(case.take(left), leader), *sides)
+        residual[left] = steepest / size[left]
     fine = value(grid((14, 60), np.column_stack([np.ones(lanes), np.minimum(2 * top, cap)])))
     own_curvature = free_curvature((jacobian + np.swapaxes(jacobian, -1, -2)) / 2, held)
     regret = np.maximum(fine.max(1) - np.where(known, best, -np.inf), 0.0) / size
+    if len(bent):
+        own_curvature[bent[as_good]] = smooth.curvature[as_good]
     return _points(case, x, residual, regret, own_curvature, switching, runaway, tolerances)
+
+
+def _first_range(case: Case, lanes: int, leader: int) -> tuple[Array, Array]:
+    """The range of investment (L,) that is looked at first, and what the leader may invest."""
+    cap = _caps(case, lanes)[:, leader]
+    scale = np.nan_to_num(_alone(case, lanes).max(1), nan=1.0)
+    return np.minimum(4 * np.maximum(scale, 1e-6), cap), cap
+
+
+def lead_smoothly(case: Case, lanes: int, leader: int, tolerances: Tolerances = DEFAULT) -> Points:
+    """The same where the best commitment lies where payoff is smooth, from the peaks of a coarser
+    grid; where it may lie at a kink or a jump, nothing holds."""
+    value = _leader_value(case, leader)
+    first, cap = _first_range(case, lanes, leader)
+    top, runaway, values = search_range(value, first, cap, LOOK)
+    peak, fall = peaks_of(values.reshape(lanes, *LOOK))
+    order = np.argsort(-peak, axis=1, kind="stable")[:, :PEAKS]
+    lane, turn = np.nonzero(np.isfinite(np.take_along_axis(peak, order, 1)))
+    point = order[lane, turn]
+    start = grid(LOOK, np.column_stack([np.ones(lanes), top]))[lane, point]
+    at = case.take(lane)
+    upper = np.column_stack([np.ones(len(lane)), cap[lane]])
+    slope = _slope_of_leading(at, leader, tolerances)
+    own, residual, jacobian, held = polish(slope, start, np.zeros_like(start), upper, tolerances)
+    x = follow(at, leader, own)
+    worth, here = _earned_by_leading(at, leader, x), values[lane, point]
+    smooth = (residual <= tolerances.residual) & (worth >= here)
+    best = np.full(lanes, -np.inf)
+    np.maximum.at(best, lane[smooth], worth[smooth])
+    # Between points of the grid a kink or a jump rises above its own by no more than it falls to
+    # those beside it.
+    bent = np.zeros(lanes, bool)
+    bent[lane[~smooth & (here + fall[lane, point] > best[lane])]] = True
+    bent |= ~np.isfinite(best)
+
+    row, leads = np.zeros(lanes, np.intp), np.flatnonzero(smooth & (worth >= best[lane]))
+    row[lane[leads]] = leads
+    far = top[:, None, None] * [0, 1] * np.linspace(1, 2, 9)[:, None] + [1, 0]
+    shares = np.linspace(0, 1, 5)[:, None, None] * [1, 0] + [0, 1]
+    beyond = (far[:, None] * shares).reshape(lanes, -1, 2)
+    beyond[..., 1] = np.minimum(beyond[..., 1], cap[:, None])
+    most = np.maximum(values.max(1), value(beyond).max(1))
+    known = np.where(bent, 0.0, best)
+    regret = np.where(bent, np.inf, np.maximum(most - known, 0.0) / np.maximum(1.0, np.abs(known)))
+    bend = (jacobian + np.swapaxes(jacobian, -1, -2))[row] / 2
+    curvature = free_curvature(bend, held[row])
+    return _points(case, x[row], residual[row], regret, curvature, bent, runaway, tolerances)
 
 
 def _along_the_ridge(case: Case, leader: int, own: Array, cap: Array) -> Array:
@@ -189,6 +270,18 @@ def _along_the_ridge(case: Case, leader: int, own: Array, cap: Array) -> Array:
     return np.where(better[:, None], np.column_stack([s[:, 0], t]), own)
 
 
+def _slope_of_leading(case: Case, leader: int, tolerances: Tolerances) -> Slope:
+    def slope(own: Array, lanes: NDArray[np.intp]) -> tuple[Array, Array]:
+        at = case.take(lanes)
+        x = follow(at, leader, own)
+        return (
+            _leader_slope(at, leader, np.nan_to_num(x), tolerances),
+            _earned_by_leading(at, leader, x),
+        )
+
+    return slope
+
+
 def _leader_slope(case: Case, leader: int, x: Array, tolerances: Tolerances) -> Array:
     """The leader's total derivatives (15), (16) in its own sharing and investment, (L, 2)."""
     own, others = [leader, 2 + leader], [1 - leader, 3 - leader]
@@ -209,11 +302,15 @@ def _leader_slope(case: Case, leader: int, x: Array, tolerances: Tolerances) -> 
 def _investor_value(case: Case, firm: int, t: Array) -> Value:
     def value(own: Array) -> Array:
         tries = own.shape[1]
-        at = case.take(np.repeat(np.arange(len(t)), tries))
-        both = np.repeat(t, tries, axis=0)
+        lane = np.repeat(np.arange(len(t)), tries)
+        both = t[lane]
         both[:, firm] = own.reshape(-1)
-        s, _ = sharing_equilibrium(at, both)
-        return true_profits(at, np.concatenate([s, both], -1))[:, firm].reshape(-1, tries)
+        out = np.empty(len(lane))
+        for k in range(0, len(lane), CACHED):
+            rows = slice(k, k + CACHED)
+            at = case.take(lane[rows])
+            out[rows] = true_profits(at, levels_after(at, both[rows]))[:, firm]
+        return out.reshape(-1, tries)
 
     return value
 
@@ -237,9 +334,8 @@ def invest_first(
         now, away = before.copy(), np.zeros(len(moving), bool)
         for firm in (0, 1):
             value, most = _investor_value(at, firm, before), limit[:, firm]
-            top, far = search_range(
+            top, far, _ = search_range(
                 value,
-                1,
                 np.minimum(3 * np.maximum(before[:, firm], 1e-3 * alone[moving, firm]), most),
                 most,
             )
@@ -255,15 +351,7 @@ def invest_first(
         if not len(moving):
             break
 
-    players = firm_payoffs(case)
-
-    def slope(t: Array) -> tuple[Array, Array]:
-        s, by = sharing_equilibrium(case, t)
-        x = np.concatenate([s, t], -1)
-        gradients = np.stack([player.derivatives(x)[1] for player in players], 1)  # (L, firm, 4)
-        total = gradients[..., INVESTMENT] + np.einsum("lfs,lst->lft", gradients[..., SHARING], by)
-        return total[:, [0, 1], [0, 1]], true_profits(case, x).max(1)
-
+    slope = _slopes_of_investing(case)
     found, residual, jacobian, held = polish(slope, t, np.zeros_like(cap), cap, tolerances)
     switching = ~(residual <= tolerances.residual)
     t = np.where(switching[:, None], t, found)
@@ -294,6 +382,51 @@ def invest_first(
     )
 
 
+def _slopes_of_investing(case: Case) -> Slope:
+    """Each firm's total derivative in its own investment."""
+    players = firm_payoffs(case)
+
+    def slope(t: Array, lanes: NDArray[np.intp]) -> tuple[Array, Array]:
+        at = case.take(lanes)
+        s, by = sharing_equilibrium(at, t)
+        x = np.concatenate([s, t], -1)
+        # (n, firm, 4)
+        gradients = np.stack([player.take(lanes).derivatives(x)[1] for player in players], 1)
+        total = gradients[..., INVESTMENT] + np.einsum("lfs,lst->lft", gradients[..., SHARING], by)
+        return total[:, [0, 1], [0, 1]], true_profits(at, x).max(1)
+
+    return slope
+
+
+def invest_smoothly(
+    case: Case, lanes: int, starts: Sequence[float], tolerances: Tolerances = DEFAULT
+) -> Points:
+    """The same from several starts where payoffs are smooth, by Newton's method alone; where it
+    does not arrive, nothing holds."""
+    lane = np.tile(np.arange(lanes), len(starts))
+    at, start = case.take(lane), np.repeat(starts, lanes)[:, None]
+    cap = _caps(at, len(lane))
+    alone = np.tile(np.nan_to_num(_alone(case, lanes), nan=1.0), (len(starts), 1))
+    t, residual, jacobian, held = polish(
+        _slopes_of_investing(at),
+        np.minimum(start * alone, cap),
+        np.zeros_like(cap),
+        cap,
+        tolerances,
+    )
+    bent = ~(residual <= tolerances.residual)
+    kept = np.flatnonzero(~same_as_first(lane, t, bent))
+    lane, at, cap, alone, t = lane[kept], at.take(kept), cap[kept], alone[kept], t[kept]
+    residual, jacobian, held, bent = residual[kept], jacobian[kept], held[kept], bent[kept]
+    gain = _gains(at, t, cap, 3 * np.maximum(alone, t), LOOKED)
+    regret = np.where(sharing_settles(at) & ~bent, gain, np.inf)
+    own = np.where(held, np.nan, jacobian[:, [0, 1], [0, 1]])
+    curvature = np.fmax(own[:, 0], own[:, 1])
+    no = np.zeros(len(t), bool)
+    found = _points(at, levels_after(at, t), residual, regret, curvature, bent, no, tolerances)
+    return replace(found, lane=lane)
+
+
 def levels_after(case: Case, t: Array) -> Array:
     """Levels (L, 4) when firms invest t (L, 2) and then share."""
     return np.concatenate([sharing_equilibrium(case, t)[0], t], -1)
@@ -302,9 +435,8 @@ def levels_after(case: Case, t: Array) -> Array:
 def _deviations(case: Case, t: Array, cap: Array, tops: Array) -> tuple[Array, Array]:
     """What either firm gains by investing otherwise: the largest one-sided slope and, on a grid,
     the largest gain, both scaled (L,)."""
-    earned = true_profits(case, levels_after(case, t))
-    size = np.maximum(1.0, np.abs(earned))
-    slopes, gains = [], []
+    size = np.maximum(1.0, np.abs(true_profits(case, levels_after(case, t))))
+    slopes = []
     for firm in (0, 1):
         value, limit = _investor_value(case, firm, t), cap[:, firm]
         here = t[:, firm : firm + 1]
@@ -312,9 +444,18 @@ def _deviations(case: Case, t: Array, cap: Array, tops: Array) -> tuple[Array, A
             one_sided_slope(value, here, np.zeros_like(here), limit[:, None], tops[:, firm])
             / size[:, firm]
         )
-        fine = value(grid((400,), np.minimum(2 * tops[:, firm], limit)[:, None])).max(1)
-        gains.append((fine - earned[:, firm]) / size[:, firm])
-    return np.maximum(*slopes), np.maximum(np.maximum(*gains), 0.0)
+    return np.maximum(*slopes), _gains(case, t, cap, tops, 400)
+
+
+def _gains(case: Case, t: Array, cap: Array, tops: Array, points: int) -> Array:
+    """The largest gain (L,) of either firm, scaled, from investing what is on a grid."""
+    earned = true_profits(case, levels_after(case, t))
+    size, gains = np.maximum(1.0, np.abs(earned)), []
+    for firm in (0, 1):
+        tried = grid((points,), np.minimum(2 * tops, cap)[:, firm, None])
+        most = _investor_value(case, firm, t)(tried).max(1)
+        gains.append((most - earned[:, firm]) / size[:, firm])
+    return np.maximum(np.maximum(*gains), 0.0)
 
 
 def _both_just_sharing_everything(case: Case, lanes: int) -> Array:

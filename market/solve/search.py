@@ -19,6 +19,10 @@ from market.solve.tolerances import DEFAULT, Tolerances
 Value = Callable[[Array], Array]
 """Payoffs (L, m) at points (L, m, n), m per lane."""
 
+Slope = Callable[[Array, NDArray[np.intp]], tuple[Array, Array]]
+"""Total derivatives (m, n) of payoffs at points (m, n), one in each of these lanes (m,), and the
+payoffs (m,) to scale them by."""
+
 DOUBLINGS = 12
 """How often the range of investments searched is doubled before a payoff counts as growing without
 limit."""
@@ -47,18 +51,40 @@ def grid(shape: tuple[int, ...], top: Array) -> Array:
     return np.asarray(unit * top[:, None])
 
 
-def search_range(value: Value, n: int, top: Array, cap: Array) -> tuple[Array, NDArray[np.bool_]]:
-    """The range of investment (L,) beyond whose half the payoff falls, and whether there is
-    none."""
-    top = top.copy()
+def search_range(
+    value: Value, top: Array, cap: Array, shape: tuple[int, ...] = (9,)
+) -> tuple[Array, NDArray[np.bool_], Array]:
+    """The range of investment (L,) beyond whose half the payoff falls, whether there is none, and
+    the payoffs (L, m) on the grid that showed it; of other variables, which come first, the range
+    is from zero to one."""
+    top, others = top.copy(), np.ones((len(top), len(shape) - 1))
     for _ in range(DOUBLINGS):
-        points = grid((5,) * (n - 1) + (9,), np.column_stack([np.ones((len(top), n - 1)), top]))
-        best = points[np.arange(len(top)), value(points).argmax(1), -1]
+        points = grid(shape, np.column_stack([others, top]))
+        values = value(points)
+        best = points[np.arange(len(top)), values.argmax(1), -1]
         short = (best > 0.6 * top) & (top < cap)
         if not short.any():
-            return top, short
+            break
         top = np.where(short, np.minimum(2 * top, cap), top)
-    return top, short
+    return top, short, values
+
+
+def peaks_of(values: Array) -> tuple[Array, Array]:
+    """Payoffs (L, m) on a grid of so many axes (L, ...) where they are no less than beside, minus
+    infinity elsewhere; and by how much (L, m) they exceed the least beside."""
+    lanes, shape = len(values), values.shape[1:]
+    padded = np.pad(values, [(0, 0)] + [(1, 1)] * len(shape), constant_values=-np.inf)
+    beside = [
+        padded[
+            (slice(None), *(slice(1 + o, 1 + o + k) for o, k in zip(offset, shape, strict=True)))
+        ]
+        for offset in _OFFSETS[len(shape)]
+    ]
+    least = np.minimum.reduce([np.where(np.isfinite(one), one, values) for one in beside])
+    with np.errstate(invalid="ignore"):
+        fall = values - least
+    peak = np.where(values >= np.maximum.reduce(beside), values, -np.inf)
+    return peak.reshape(lanes, -1), fall.reshape(lanes, -1)
 
 
 def search(
@@ -73,18 +99,11 @@ def search(
     steps around its highest local maxima."""
     lanes, n = top.shape
     points = grid(shape, top)
-    values = value(points).reshape(lanes, *shape)
-    padded = np.pad(values, [(0, 0)] + [(1, 1)] * n, constant_values=-np.inf)
-    neighbours = [
-        padded[
-            (slice(None), *(slice(1 + o, 1 + o + k) for o, k in zip(offset, shape, strict=True)))
-        ]
-        for offset in _OFFSETS[n]
-    ]
-    peak = np.where(values >= np.maximum.reduce(neighbours), values, -np.inf).reshape(lanes, -1)
+    values = value(points)
+    peak, _ = peaks_of(values.reshape(lanes, *shape))
     order = np.argsort(-peak, axis=1, kind="stable")[:, :PEAKS]
     rows = np.arange(lanes)[:, None]
-    at, best = points[rows, order], values.reshape(lanes, -1)[rows, order]
+    at, best = points[rows, order], values[rows, order]
     step = top / (np.array(shape) - 1)
     moves = np.array(_OFFSETS[n], float)
     for _ in range(rounds):
@@ -163,58 +182,57 @@ def _circle(angle: Array) -> Array:
 
 
 def polish(
-    slope: Callable[[Array], tuple[Array, Array]],
-    x: Array,
-    lower: Array,
-    upper: Array,
-    tolerances: Tolerances = DEFAULT,
+    slope: Slope, x: Array, lower: Array, upper: Array, tolerances: Tolerances = DEFAULT
 ) -> tuple[Array, Array, Array, NDArray[np.bool_]]:
     """Newton on total derivatives (L, n): points, residuals, Jacobians by differences and what is
     held at a bound.
 
-    `slope` gives the derivatives and the payoff to scale by. A step that does not lower the
-    residual is not taken.
+    A step that does not lower the residual is not taken.
     """
-    lanes, n = x.shape
-    jacobian = np.zeros((lanes, n, n))
-    gradient, value = slope(x)
+    (lanes, n), x = x.shape, x.copy()
+    jacobian, held = np.zeros((lanes, n, n)), np.zeros((lanes, n), bool)
+    gradient, value = slope(x, np.arange(lanes))
 
-    def residual_of(at: Array, g: Array, v: Array) -> Array:
+    def residual_of(at: Array, g: Array, v: Array, on: NDArray[np.intp]) -> Array:
         size = np.maximum(1.0, np.abs(v))
-        return np.asarray(np.abs(projected_gradient(at, g, lower, upper)).max(-1) / size)
+        return np.asarray(np.abs(projected_gradient(at, g, lower[on], upper[on])).max(-1) / size)
 
-    residual = residual_of(x, gradient, value)
-    held = np.zeros((lanes, n), bool)
+    on = np.arange(lanes)
+    residual = residual_of(x, gradient, value, on)
     for _ in range(12):
+        here, low, high = x[on], lower[on], upper[on]
         for k in range(n):
-            h = STEP * np.maximum(1e-2, np.abs(x[:, k]))
-            up, down = x.copy(), x.copy()
+            h = STEP * np.maximum(1e-2, np.abs(here[:, k]))
+            up, down = here.copy(), here.copy()
             up[:, k], down[:, k] = (
-                np.minimum(x[:, k] + h, upper[:, k]),
-                np.maximum(x[:, k] - h, lower[:, k]),
+                np.minimum(here[:, k] + h, high[:, k]),
+                np.maximum(here[:, k] - h, low[:, k]),
             )
             # what has one admissible value only cannot be moved, and is held below
-            width = np.where(lower[:, k] < upper[:, k], up[:, k] - down[:, k], 1.0)
-            jacobian[:, :, k] = (slope(up)[0] - slope(down)[0]) / width[:, None]
-        held = ((x <= lower) & (gradient < 0)) | ((x >= upper) & (gradient > 0)) | ~(lower < upper)
-        if (residual <= tolerances.target).all():
+            width = np.where(low[:, k] < high[:, k], up[:, k] - down[:, k], 1.0)
+            jacobian[on, :, k] = (slope(up, on)[0] - slope(down, on)[0]) / width[:, None]
+        held[on] = (
+            ((here <= low) & (gradient[on] < 0))
+            | ((here >= high) & (gradient[on] > 0))
+            | ~(low < high)
+        )
+        on = on[residual[on] > tolerances.target]
+        if not len(on):
             break
-        matrix = np.where(held[:, :, None] | held[:, None, :], 0.0, jacobian)
-        matrix[:, np.arange(n), np.arange(n)] -= held
+        fixed = held[on]
+        matrix = np.where(fixed[:, :, None] | fixed[:, None, :], 0.0, jacobian[on])
+        matrix[:, np.arange(n), np.arange(n)] -= fixed
         singular = np.abs(np.linalg.det(matrix)) < 1e-30
         matrix[singular] = -np.eye(n)
-        step = -np.linalg.solve(matrix, np.where(held, 0.0, gradient)[..., None])[..., 0]
-        new = np.clip(x + step, lower, upper)
-        new_gradient, new_value = slope(new)
-        new_residual = residual_of(new, new_gradient, new_value)
-        good = new_residual < residual
-        if not good.any():
+        step = -np.linalg.solve(matrix, np.where(fixed, 0.0, gradient[on])[..., None])[..., 0]
+        new = np.clip(x[on] + step, lower[on], upper[on])
+        new_gradient, new_value = slope(new, on)
+        new_residual = residual_of(new, new_gradient, new_value, on)
+        good = new_residual < residual[on]
+        on = on[good]
+        if not len(on):
             break
-        x, gradient = (
-            np.where(good[:, None], new, x),
-            np.where(good[:, None], new_gradient, gradient),
-        )
-        residual = np.where(good, new_residual, residual)
+        x[on], gradient[on], residual[on] = new[good], new_gradient[good], new_residual[good]
     return x, residual, jacobian, held
 
 

@@ -17,9 +17,15 @@ from market.model.outcome import Outcome, account
 from market.model.pricing import bertrand_matrix
 from market.model.units import levels_in, natural_units
 from market.model.wellposed import required_scale
-from market.regimes import REGIMES, Regime, benefit_matrix, level_bounds, solve_lanes, solve_regime
-from market.regimes.search import staged
-from market.regimes.stages import invest_first
+from market.regimes import (
+    REGIMES,
+    Regime,
+    benefit_matrix,
+    level_bounds,
+    solve_lanes,
+    solve_markets,
+    solve_regime,
+)
 from market.regimes.statics import conditions
 from market.solve.linear import free_system, solve_general
 from market.solve.optimum import on_bound
@@ -257,11 +263,8 @@ def ground_of_sample(case: Case, lanes: int) -> Ground:
     best replies."""
     simultaneous = [key for key in NEEDED if REGIMES[key].order == "together"]
     levels = {key: solve_lanes(case, REGIMES[key], lanes).levels for key in simultaneous}
-    for key, found in (
-        ("sequential", staged(case, REGIMES["sequential"], lanes)),
-        ("investment_first", invest_first(case, lanes)),
-    ):
-        levels[key] = np.where((found.holds & found.market)[:, None], found.levels, np.nan)
+    for key in ("sequential", "investment_first"):
+        levels[key] = solve_markets(case, key, lanes).levels
     reference = without_spillover(case)
     nash, best = levels["nash"], levels["social_optimum"]
     gain = account(case, best, bertrand_matrix).profit - account(case, nash, bertrand_matrix).profit
