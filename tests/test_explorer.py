@@ -130,6 +130,44 @@ def same_levels(
                 same(one, now[firm], then[firm], 1e-12)
 
 
+@pytest.mark.slow
+def test_the_answer_at_once_is_that_of_evaluate_where_types_are_private() -> None:
+    source = answers.settled(pigou.load(CASES / "two_types.yaml"))
+    case = controls.moved(source, {"security.rivalry": 0.5, "mechanism.profit_weight": 0.7})
+    found = pigou.evaluate(case)
+    at_once = answers.answer_at_once(case)
+    assert found.recommendation is not None
+    assert found.recommendation.policy is not None
+    row = found.rows[found.recommendation.policy.key]
+    assert at_once.policy == row.policy.key
+    assert at_once.gain == pytest.approx(row.value - found.today.value, rel=1e-7)
+
+
+@pytest.mark.slow
+def test_the_command_leads_to_the_figures_that_are_shown(run: Run) -> None:
+    """Rates and payments in the answer's own words, who gains, and the levels."""
+    held = Explored(pigou.load(VENDORS), str(VENDORS))
+    held.move({"security.rivalry": 0.42, "cost.scale": 14.0}, True)
+    assert isinstance(held.case, PolicyCase)
+    result = answers.worked_out(held.case.text).result
+    gains, levels = answers.tables(result, result)
+    page = run(*shlex.split(held.command)[1:]).out
+    said = " ".join(page.split())
+    for line in result["recommendation"]["text"]:
+        assert " ".join(line.split()) in said
+    assert "per unit of investment and" in said
+    told = page[page.index("The answer as changed") :]
+    rows = {line.split()[0].rstrip("*"): line.split()[1:] for line in told.splitlines() if line}
+    for key, (_, cells) in zip(answers.changes(result), gains.rows, strict=True):
+        if key != "nash":  # which stands in full
+            there = [float(text) for text in rows[key][:5]]
+            assert there == pytest.approx([float(cell.text) for cell in cells[:5]], rel=1e-4)
+    for name, cells in levels.rows:
+        line = next(line for line in told.splitlines() if line.startswith(name))
+        there = [float(text) for text in line[len(name) :].split()]
+        assert there == pytest.approx([float(cell.text) for cell in cells], rel=1e-4)
+
+
 def side(outcome: Any) -> list[Any]:
     """Sharing, investment, prices and quantities of both firms."""
     if outcome.levels is None:

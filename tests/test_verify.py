@@ -396,6 +396,11 @@ def test_two_results_are_told_apart(run: Run, here: Path) -> None:
     (told,) = found["recommendation"]
     assert (told["before"]["policy"], told["after"]["policy"]) == ("linear_subsidies", "nash")
     assert found["verdicts"]["new"]
+    page = " ".join(run("diff", "a.json", "b.json").out.split())
+    # in print for 0.3; what is found at 0.9 stands in the second result
+    then = found["verdicts"]["new"][0].split(" yields welfare of ")[1].split()[0]
+    assert f"Today's market yields welfare of 788.3 -> {then} million USD." in page
+    assert page.count("Today's market yields welfare") == 1
     assert "regimes.nash.welfare" in [row["key"] for row in found["differences"]]
     rows = list(csv.DictReader(run("diff", "a.json", "b.json", "--format", "csv").out.splitlines()))
     assert len(rows) == len(found["differences"]) + 1

@@ -127,19 +127,16 @@ class Worked:
     """The case, as `PolicyCase.text`."""
     result: Json
     """What `pigou evaluate --format json` gives."""
-    picture: str | None
-    """Who gains, as SVG; None where nothing can draw it, or there is nothing to draw."""
 
 
 def worked_out(text: str, switches: bool = False) -> Worked:
-    """A case evaluated, from its resolved text; with `switches` what would overturn it, and no
-    picture."""
+    """A case evaluated, from its resolved text; with `switches` what would overturn it."""
     found = pigou.evaluate(parse_tree(json.loads(text)), switches)
-    result: Json = json.loads(found.to_json())
-    return Worked(text=text, result=result, picture=None if switches else _picture(result))
+    return Worked(text=text, result=json.loads(found.to_json()))
 
 
-def _picture(result: Json) -> str | None:
+def picture(result: Json) -> str | None:
+    """Who gains, as SVG; None where nothing can draw it, or there is nothing to draw."""
     if find_spec("matplotlib") is None:
         return None
     from cli.pictures.canvas import svg

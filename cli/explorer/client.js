@@ -2,22 +2,29 @@
 (() => {
   const controls = () => [...document.querySelectorAll("[data-key]")];
   const own = box => JSON.parse(box.dataset.own);
-  const read = box => {
-    const choice = box.querySelector("select");
-    return choice ? JSON.parse(choice.value) : Number(box.querySelector("input[type=number]").value);
-  };
   const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 
-  function tell(settled) {
-    const moves = {};
-    for (const box of controls()) {
-      const value = read(box);
-      const moved = !same(value, own(box));
-      box.classList.toggle("moved", moved);
-      if (moved) moves[box.dataset.key] = value;
-    }
-    send({ moves, settled });
+  // Where every control stands; what is not here stands where the case has it.
+  let at = {};
+  function move(box, value) {
+    const moved = !same(value, own(box));
+    if (moved) at[box.dataset.key] = value; else delete at[box.dataset.key];
+    box.classList.toggle("moved", moved);
   }
+  function tell(settled) {
+    compare();
+    send({ moves: { ...at }, settled });
+  }
+
+  // What is shown is of where the controls stand, or marked as being worked out.
+  const sorted = moves => Object.entries(moves).sort(([a], [b]) => (a < b ? -1 : 1));
+  function compare() {
+    const shown = document.querySelector("#answer [data-of]");
+    const late = !shown || !same(sorted(JSON.parse(shown.dataset.of)), sorted(at));
+    document.getElementById("results").setAttribute("aria-busy", late);
+  }
+  new MutationObserver(compare).observe(document.getElementById("answer"), { childList: true, subtree: true });
+  compare();
 
   // One move at a time: what comes while the server answers is sent when it has, the latest alone.
   let waiting = false, late = null;
@@ -38,18 +45,21 @@
     const choice = box.querySelector("select");
     if (choice) { choice.value = [...choice.options].find(o => same(JSON.parse(o.value), value)).value; }
     else for (const input of box.querySelectorAll("input")) input.value = value;
-    box.classList.toggle("moved", !same(value, own(box)));
+    move(box, value);
   }
 
   document.addEventListener("input", event => {
     const box = event.target.closest("[data-key]");
     if (!box) return;
     if (event.target.type === "range") {
-      box.querySelector("input[type=number]").value = Number(Number(event.target.value).toPrecision(10));
+      const value = Number(Number(event.target.value).toPrecision(10));
+      box.querySelector("input[type=number]").value = value;
+      move(box, value);
     } else if (event.target.type === "number") {
       if (event.target.value === "") return;
       box.querySelector("input[type=range]").value = event.target.value;
-    }
+      move(box, Number(event.target.value));
+    } else move(box, JSON.parse(event.target.value));
     tell(false);
   });
   document.addEventListener("change", event => {
@@ -66,6 +76,7 @@
 
   Shiny.addCustomMessageHandler("place", moves => {
     for (const box of controls()) put(box, box.dataset.key in moves ? moves[box.dataset.key] : own(box));
+    compare();
   });
   Shiny.addCustomMessageHandler("command", told => {
     document.getElementById("command").value = told.text;
@@ -74,7 +85,8 @@
     document.getElementById("reset").disabled = !told.moved;
   });
   Shiny.addCustomMessageHandler("state", told => { document.getElementById("state").textContent = told.text; });
-  Shiny.addCustomMessageHandler("marks", marks => {
+  Shiny.addCustomMessageHandler("marks", ({ marks, note }) => {
+    document.getElementById("note").textContent = note;
     for (const box of controls()) {
       const track = box.querySelector(".track");
       if (!track) continue;

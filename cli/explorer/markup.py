@@ -11,7 +11,7 @@ from htmltools import HTML, Tag, TagList, tags
 from shiny import ui
 
 from cli.explorer.answers import Shown, ShownTable
-from cli.explorer.controls import Choice, Slider
+from cli.explorer.controls import Choice, Moves, Slider
 from market.text import visible
 
 HERE = Path(__file__).resolve().parent
@@ -32,7 +32,11 @@ def page(title: str, sliders: Sequence[Slider], choices: Sequence[Choice]) -> Ta
         tags.main(
             tags.h1(title),
             tags.div(
-                tags.section(*groups, aria_label="What can be moved"),
+                tags.section(
+                    tags.p(id="note", class_="hint", role="status"),
+                    *groups,
+                    aria_label="What can be moved",
+                ),
                 tags.section(
                     tags.div(
                         tags.div(ui.output_ui("answer"), role="status"),
@@ -53,7 +57,10 @@ def page(title: str, sliders: Sequence[Slider], choices: Sequence[Choice]) -> Ta
                         tags.span(id="copied", role="status"),
                         class_="tools",
                     ),
+                    ui.output_ui("in_full"),
+                    ui.output_ui("who_gains"),
                     ui.output_ui("tables"),
+                    id="results",
                     aria_label="What that leads to",
                 ),
                 class_="columns",
@@ -82,6 +89,7 @@ def _slider(one: Slider) -> Tag:
                     max=f"{one.high:.12g}",
                     step=f"{one.step:.12g}",
                     value=f"{one.value:.15g}",
+                    autocomplete="off",
                     aria_describedby=f"hint-{one.key} turns-{one.key}",
                 ),
                 class_="track",
@@ -90,6 +98,7 @@ def _slider(one: Slider) -> Tag:
                 type="number",
                 step="any",
                 value=f"{one.value:.15g}",
+                autocomplete="off",
                 aria_label=f"{one.label}, as a number",
             ),
             class_="line",
@@ -110,29 +119,37 @@ def _choice(one: Choice) -> Tag:
     ]
     return tags.div(
         tags.label(one.label, for_=name),
-        tags.select(*options, id=name),
+        tags.select(*options, id=name, autocomplete="off"),
         class_="control",
         data_key=one.key,
         data_own=one.value,
     )
 
 
-def told(lines: Sequence[str], refused: bool = False) -> Tag:
-    """Sentences below each other; `refused`: why there is nothing to show."""
-    return tags.div(*(tags.p(visible(line)) for line in lines), class_="refused" if refused else "")
-
-
-def shown(tables: Sequence[ShownTable], text: Sequence[str], picture: str | None) -> TagList:
-    """The answer in full, the tables and the picture, which is SVG."""
-    return TagList(
-        tags.h2("The answer in full"),
-        tags.ul(*(tags.li(visible(line)) for line in text)),
-        tags.figure(HTML(picture)) if picture else None,
-        *(_table(one) for one in tables),
+def told(lines: Sequence[str], moves: Moves, refused: bool = False) -> Tag:
+    """Sentences below each other, and the moves that led to them, by which the page knows whether
+    they are of where its controls stand; `refused`: why there is nothing to show."""
+    return tags.div(
+        *(tags.p(visible(line)) for line in lines),
+        class_="refused" if refused else "",
+        data_of=json.dumps(moves),
     )
 
 
-def _table(one: ShownTable) -> Tag:
+def in_full(text: Sequence[str]) -> TagList:
+    """The answer in full."""
+    return TagList(
+        tags.h2("The answer in full"),
+        tags.ul(*(tags.li(visible(line)) for line in text)),
+    )
+
+
+def figure(picture: str) -> Tag:
+    """A picture, which is SVG."""
+    return tags.figure(HTML(picture))
+
+
+def table(one: ShownTable) -> Tag:
     rows = [
         tags.tr(
             tags.th(visible(name) + (" (recommended)" if n == one.marked else ""), scope="row"),

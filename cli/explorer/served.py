@@ -1,7 +1,7 @@
 """The page as a server on this machine: what is moved goes in, what it leads to comes out.
 
 A move is answered at once; proofs and tables follow from a process of their own as soon as the
-fingers rest, and where the answer would change a little later still.
+fingers rest, then the picture, and where the answer would change a little later still.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from multiprocessing import get_context
 from multiprocessing.pool import Pool
-from typing import Any
+from typing import Any, TypeVar
 
 import uvicorn
 from htmltools import Tag, TagList
@@ -32,8 +32,15 @@ LONGER = 1.0
 GONE = 2.0
 """Seconds without a page after which the server ends; a page that is loaded anew is back sooner."""
 WORKING = "The tables are being worked out; below are the last ones."
+DRAWING = "The picture is being drawn; below is the last one."
 LAST = "The tables below are of the last market that there was."
 FAULT = "The tables could not be worked out, by a fault of the program; the terminal says more."
+LOOKING = "Where the answer changes is being looked for."
+OF_STANDARD = (
+    "Types are private: where the answer changes is marked for the standard alone."
+    " `pigou what-if --vary` follows a number of the market."
+)
+T = TypeVar("T")
 Workers = Callable[..., Future[Any]]
 """Calls a function with its arguments in a process of its own."""
 
@@ -70,6 +77,7 @@ class _Followed:
         self._moves: reactive.Value[int] = reactive.Value(0)
         self._before: reactive.Value[answers.Worked | None] = reactive.Value(None)
         self._found: reactive.Value[answers.Worked | None] = reactive.Value(None)
+        self._picture: reactive.Value[str | None] = reactive.Value(None)
         self._running: asyncio.Task[None] | None = None
         self._last: dict[bool, Future[answers.Worked]] = {}
         session.on_ended(self._stop)
@@ -85,8 +93,9 @@ class _Followed:
         @reactive.effect
         @reactive.event(input.moved)
         async def _() -> None:
-            held.move(input.moved()["moves"], input.moved()["settled"])
-            await self._changed()
+            moves, settled = input.moved()["moves"], input.moved()["settled"]
+            held.move(moves, settled)
+            await self._changed(0.0 if settled else REST)
 
         @reactive.effect
         @reactive.event(input.undo)
@@ -101,20 +110,27 @@ class _Followed:
             await self._placed()
 
         @render.ui
-        def answer() -> Tag:
+        async def answer() -> Tag:
             self._moves()
-            return self._answer(self._before(), self._found())
+            return await self._answer(self._before(), self._found())
+
+        @render.ui
+        def in_full() -> TagList | None:
+            found = self._found()
+            return None if found is None else markup.in_full(found.result["recommendation"]["text"])
 
         @render.ui
         def tables() -> TagList | None:
             found, before = self._found(), self._before()
             if found is None or before is None:
                 return None
-            return markup.shown(
-                answers.tables(found.result, before.result),
-                found.result["recommendation"]["text"],
-                found.picture,
-            )
+            shown = answers.tables(found.result, before.result)
+            return TagList(*(markup.table(one) for one in shown))
+
+        @render.ui
+        def who_gains() -> Tag | None:
+            drawn = self._picture()
+            return None if drawn is None else markup.figure(drawn)
 
         @render.download_button(filename="case.yaml")
         def save() -> Iterator[str]:
@@ -124,17 +140,22 @@ class _Followed:
         async def report() -> AsyncIterator[str]:
             yield await asyncio.wrap_future(self._workers(answers.report_of, held.text))
 
-    async def _changed(self) -> None:
-        """Say what the page itself shows of the moves, and begin to work out the rest."""
+    async def _changed(self, rest: float = 0.0) -> None:
+        """Say what the page itself shows of the moves, and begin to work out the rest when the
+        fingers have rested so many seconds."""
         self._stop()
         held = self._held
         told = {"text": held.command, "undo": held.can_undo, "moved": bool(held.moves)}
         await self._session.send_custom_message("command", told)
-        await self._session.send_custom_message("marks", {})
+        await self._mark({}, "")
         await self._say(LAST if isinstance(held.case, BadCase) else WORKING)
         with reactive.isolate():
             self._moves.set(self._moves() + 1)
-        self._running = asyncio.create_task(self._follow())
+        self._running = asyncio.create_task(self._follow(rest))
+
+    async def _mark(self, marks: dict[str, list[tuple[float, str]]], note: str) -> None:
+        """Where the answer changes, and what is to be said of that."""
+        await self._session.send_custom_message("marks", {"marks": marks, "note": note})
 
     async def _say(self, text: str) -> None:
         """Of which case the tables are."""
@@ -149,26 +170,29 @@ class _Followed:
         if self._running is not None:
             self._running.cancel()
 
-    async def _follow(self) -> None:
+    async def _follow(self, rest: float) -> None:
         try:
+            await asyncio.sleep(rest)
             await self._worked_through(self._held.case)
         except Exception:
             await self._say(FAULT)
             raise
 
     async def _worked_through(self, case: PolicyCase | BadCase) -> None:
-        await asyncio.sleep(REST)
         before = await _of(self._loaded)
-        await self._put(self._before, before)
         if isinstance(case, BadCase):
+            await self._put(self._before, before)
             return
-        same = case.text == before.text
-        await self._put(self._found, before if same else await self._worked_out(case))
+        found = before if case.text == before.text else await self._worked_out(case)
+        await self._put(self._before, before)
+        await self._put(self._found, found)
+        await self._say(DRAWING)
+        await self._put(self._picture, await _of(self._workers(answers.picture, found.result)))
         await self._say("")
-        if case.types is None:
-            await asyncio.sleep(LONGER)
-            turns = answers.marks((await self._worked_out(case, True)).result)
-            await self._session.send_custom_message("marks", dict(turns))
+        note = "" if case.types is None else OF_STANDARD
+        await self._mark({}, f"{LOOKING} {note}".strip())
+        await asyncio.sleep(LONGER)
+        await self._mark(answers.marks((await self._worked_out(case, True)).result), note)
 
     async def _worked_out(self, case: PolicyCase, switches: bool = False) -> answers.Worked:
         # one at a time: what was moved on meanwhile is not begun
@@ -177,29 +201,25 @@ class _Followed:
         self._last[switches] = self._workers(answers.worked_out, case.text, switches)
         return await _of(self._last[switches])
 
-    async def _put(
-        self, place: reactive.Value[answers.Worked | None], worked: answers.Worked
-    ) -> None:
+    async def _put(self, place: reactive.Value[T | None], value: T | None) -> None:
         async with reactive.lock():
-            place.set(worked)
+            place.set(value)
             await reactive.flush()
 
-    def _answer(self, before: answers.Worked | None, found: answers.Worked | None) -> Tag:
-        case = self._held.case
+    async def _answer(self, before: answers.Worked | None, found: answers.Worked | None) -> Tag:
+        case, moves = self._held.case, self._held.moves
         if isinstance(case, BadCase):
             lines = ["There is no such market.", *(str(fault) for fault in case.faults)]
-            return markup.told(lines, refused=True)
+            return markup.told(lines, moves, refused=True)
         if found is not None and found.text == case.text:
             answer = answers.answer_of(found.result)
-        elif case.types is None:
-            answer = answers.answer_at_once(case)
-        else:
-            return markup.told(["Working it out ..."])
+        else:  # beside the loop, which meanwhile begins to work out the tables
+            answer = await asyncio.to_thread(answers.answer_at_once, case)
         loaded = None if before is None else answers.answer_of(before.result)
-        return markup.told(answers.in_words(answer, loaded, case))
+        return markup.told(answers.in_words(answer, loaded, case), moves)
 
 
-async def _of(future: Future[answers.Worked]) -> answers.Worked:
+async def _of(future: Future[T]) -> T:
     """What comes of it; whoever no longer waits does not stop it."""
     return await asyncio.wrap_future(future)
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Sequence
 from typing import Any
 
 from cli.pages import figures
 from cli.pages.page import Column, Page
+from cli.pages.words import sentences
 from market.casefile.faults import show
 from market.text import Json as Tree
 
 SHOWN = 40
 """Rows that a page shows; all are in JSON and CSV."""
+NUMBER = re.compile(r"([+-]?\d+(?:,\d{3})*(?:\.\d+)?(?:e[+-]?\d+)?)")
+"""A figure in a sentence."""
 
 
 def verified(result: Tree, page: Page, digits: int) -> str:
@@ -139,17 +144,32 @@ def _results(result: Tree, page: Page, digits: int) -> None:
         for row in result["changes"]:
             text = f"{row['key']}: {_value(row['before'])}, then {_value(row['after'])}"
             page.sentence(figures.plain(text), bullet="- ")
-    for name, head in (("gone", "Said in the first only"), ("new", "Said in the second only")):
-        if result["verdicts"][name]:
-            page.heading(head)
-            for text in result["verdicts"][name]:
-                page.sentence(figures.plain(text), bullet="- ")
+    both, gone, new = said_of(result["verdicts"]["gone"], result["verdicts"]["new"])
+    sentences("Said of both, with the figures of the first -> those of the second", both, page)
+    sentences("Said in the first only", gone, page)
+    sentences("Said in the second only", new, page)
     page.heading(f"Figures: {len(result['differences']):,} of {result['compared']:,} values differ")
     if result["differences"]:
         table(result["differences"], ("First", "Second"), page, digits)
     for row in result["environment"]:
         text = f"{row['name']}: {row['written']}, then {row['here']}"
         page.sentence(figures.plain(text), bullet="- ")
+
+
+def said_of(gone: Sequence[str], new: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
+    """Sentences that two results say in the same words, once with the figures of both, and those
+    that only the first and only the second say."""
+    parts = {text: NUMBER.split(text) for text in (*gone, *new)}
+    both, only, left = [], [], list(new)
+    for text in gone:
+        other = next((one for one in left if parts[one][::2] == parts[text][::2]), None)
+        if other is None:
+            only.append(text)
+        else:
+            left.remove(other)
+            pairs = zip(parts[text], parts[other], strict=True)
+            both.append("".join(a if a == b else f"{a} -> {b}" for a, b in pairs))
+    return both, only, left
 
 
 def _value(value: Any) -> str:

@@ -8,8 +8,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from cli.pages import figures
+from cli.pages.comparison import who_gains
+from cli.pages.evaluation import outcomes
 from cli.pages.page import Column, Page
-from cli.pages.words import Scale, by_firm, firms_of, label
+from cli.pages.words import Scale, by_firm, firms_of, label, sentences
 from market.text import Json as Tree
 from market.text import capitalised
 from mechanism.casefile.policies import GOAL, policy_of
@@ -115,7 +117,17 @@ def differences(result: Tree, page: Page, digits: int) -> str:
                 ),
             ]
         )
+    as_changed(after, page, scale)
     return page.text
+
+
+def as_changed(after: Tree, page: Page, scale: Scale) -> None:
+    """The answer of the changed case with its rates and payments, who gains, and the outcomes."""
+    sentences("The answer as changed", after["recommendation"]["text"], page)
+    who_gains(after, page, scale, False)
+    compared = {row["policy"] for row in after["comparison"]}
+    shown = {key: row for key, row in after["regimes"].items() if key in compared}
+    outcomes(shown, page, scale, named=False)
 
 
 def recommended(found: Tree, scale: Scale, page: Page) -> None:
