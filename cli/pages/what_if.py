@@ -125,9 +125,7 @@ def as_changed(after: Tree, page: Page, scale: Scale) -> None:
     """The answer of the changed case with its rates and payments, who gains, and the outcomes."""
     sentences("The answer as changed", after["recommendation"]["text"], page)
     who_gains(after, page, scale, False)
-    compared = {row["policy"] for row in after["comparison"]}
-    shown = {key: row for key, row in after["regimes"].items() if key in compared}
-    outcomes(shown, page, scale, named=False)
+    outcomes(after, page, scale, {row["policy"] for row in after["comparison"]}, named=False)
 
 
 def recommended(found: Tree, scale: Scale, page: Page) -> None:
