@@ -416,6 +416,13 @@ MUTANTS = (
         killers=(f"{REFUTED}::test_a_value_below_the_optimum_is_never_proven",),
     ),
     Mutant(
+        name="a square about any levels settles",
+        file="market/certify/proof.py",
+        old="fine = most <= allowed",
+        new="fine = np.isfinite(most)",
+        killers=(f"{REFUTED}::test_a_square_about_levels_that_are_not_best_settles_nothing",),
+    ),
+    Mutant(
         name="the tree ran out",
         file="market/certify/proof.py",
         old="gap[open_] = np.maximum(settled - value, 0.0)[open_]",

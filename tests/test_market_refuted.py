@@ -381,6 +381,34 @@ def test_a_peak_between_the_first_centers_is_found() -> None:
             assert payoff.value(bound.better)[0] > claimed
 
 
+def test_a_square_about_levels_that_are_not_best_settles_nothing() -> None:
+    """Levels a little off the best, and a peak that is not the highest, are given as the best: a
+    better point is shown. The best themselves are proven."""
+    two_peaks = market(
+        intercept=20,
+        own_slope=1.5,
+        cross_slope=0.7,
+        rivalry=0.2,
+        demand_spillover=0.75,
+        leakage=(4.1, 1.3, 0.6),
+        cost_scale=26,
+        max_saving=0.8,
+        cost_spillover=0.7,
+    )
+    for case in (market(), market(own_slope=[1.4, 1.9]), two_peaks):
+        payoff, found = payoff_of(case, "social_optimum"), solve_regime(case, "social_optimum")
+        assert found.levels is not None
+        others = [other.levels for other in found.certificate.others]
+        assert len(others) == (case is two_peaks)
+        for x in (found.levels * [0.9, 0.9, 1, 1], found.levels * [1, 1, 0.99, 1], *others):
+            claimed = payoff.value(x[None])
+            bound = bound_optimum(payoff, claimed, best=x[None])
+            assert np.isinf(bound.gap[0])
+            assert payoff.value(bound.better)[0] > claimed[0]
+        best = found.levels[None]
+        assert bound_optimum(payoff, payoff.value(best), best=best).gap[0] <= 1e-9
+
+
 def plain(case: Case) -> Case:
     """The case with spillovers that are either nothing or large enough to be seen at the levels
     sampled."""

@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 from market.model.case import Array, of_firm
 from market.model.cost import form_of, usefulness
 from market.model.demand import apply as apply_matrix
+from market.model.payoff import Payoff
 from market.model.pricing import net_intercept
 from market.model.weighted import WeightedPayoff
 from market.solve.interval import Interval
@@ -59,6 +60,15 @@ def provable(payoff: WeightedPayoff) -> bool:
     """Whether intervals enclose these payoffs: no unit costs, and a cost that is a falling share of
     the stand-alone cost."""
     return payoff.case.unit_cost is None and form_of(payoff.case).falling_share
+
+
+def beyond_concave(payoff: Payoff, best: Array, low: Array, high: Array, upper: Array) -> Array:
+    """By how much payoffs can exceed those at the best levels (B, 4) on boxes (B, 4) around them,
+    at most, (B,); NaN where they are not known to be concave there along the levels that are free,
+    and to rise toward the bounds, zero or `upper` (B, 4), at which the others are."""
+    whole = np.broadcast_to(np.eye(2), (len(best), 2, 2))
+    parts = _WeightedSum.of(WeightedPayoff(terms=(payoff,)), whole)
+    return parts.beyond(best, low, high, upper)
 
 
 def bound_levels(

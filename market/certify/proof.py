@@ -10,7 +10,10 @@ interval arithmetic encloses the gradient of V, and
 
 A box is settled when this bound does not exceed the best value by more than the tolerance, or when
 V is monotone on it toward a face that is not on the square's border; what is left is quartered.
-Intervals are evaluated in ordinary floating point, so the proof holds up to rounding.
+Around the best levels known no box would be until it is tiny: where W is concave on sharings about
+them and all investments that may be optimal there, nothing there is better, and boxes within count
+as settled (`market.certify.levels_bound`). Intervals are evaluated in ordinary floating point, so
+the proof holds up to rounding.
 """
 
 from __future__ import annotations
@@ -20,14 +23,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from market.model.case import INVESTMENT, Array, rival
+from market.certify.levels_bound import beyond_concave
+from market.model.case import INVESTMENT, SHARING, Array, rival
 from market.model.cost import form_of, share_enclosure, usefulness
 from market.model.payoff import Payoff
 from market.model.wellposed import concavity
 from market.solve.interval import Interval
+from market.solve.linear import definite_step
 from market.solve.optimum import maximise, projected_gradient
 from market.solve.tolerances import DEFAULT, Tolerances
 
+SIDE = 8
+"""Boxes along each side of the square at first."""
 LARGEST_TREE = 40_000
 """Boxes after which the search gives up and the optimum stays `searched`."""
 
@@ -42,9 +49,12 @@ class Bound:
     """(L, 4): a point with a payoff above the value given; NaN if none was met."""
 
 
-def bound_optimum(payoff: Payoff, value: Array, tolerances: Tolerances = DEFAULT) -> Bound:
+def bound_optimum(
+    payoff: Payoff, value: Array, tolerances: Tolerances = DEFAULT, best: Array | None = None
+) -> Bound:
     """Bound planners' payoffs (L flat cases in natural units, all costs borne) over all sharing and
-    investment, given the best values known (L,)."""
+    investment, given the best values known (L,) and, where they are, the levels (L, 4) that earn
+    them."""
     case, lanes = payoff.case, len(value)
     gap, better = np.full(lanes, np.inf), np.full((lanes, 4), np.nan)
     form = form_of(case)
@@ -53,12 +63,19 @@ def bound_optimum(payoff: Payoff, value: Array, tolerances: Tolerances = DEFAULT
     moduli = np.broadcast_to(concavity(case, payoff.benefit), lanes)
     open_ = np.asarray(moduli > 1e-9 * case.cost_scale[:, 0])
     allowed, settled = value + tolerances.gap, np.full(lanes, -np.inf)
+    around = Interval(np.full((lanes, 2), np.inf), np.full((lanes, 2), -np.inf))
+    if best is not None and open_.any():
+        around, most = _concave_around(payoff, best, moduli)
+        fine = most <= allowed
+        around = Interval(np.where(fine[:, None], around.low, np.inf), around.high)
+        settled[fine] = most[fine]
 
-    grid = (np.arange(4) + 0.5) / 4
+    grid = (np.arange(SIDE) + 0.5) / SIDE
     grid = np.stack(np.meshgrid(grid, grid, indexing="ij"), -1).reshape(-1, 2)
     lane: NDArray[np.intp] = np.repeat(np.flatnonzero(open_), len(grid))
     center = np.tile(grid, (int(open_.sum()), 1))
-    half, start, boxes = np.full_like(center, 0.125), np.ones_like(center), np.zeros(lanes, int)
+    half, boxes, first = np.full_like(center, 0.5 / SIDE), np.zeros(lanes, int), True
+    start = np.ones_like(center) if best is None else best[lane, INVESTMENT]
     while len(lane):
         boxes = boxes + np.bincount(lane, minlength=lanes)
         at, modulus = payoff.take(lane), moduli[lane, None]
@@ -68,23 +85,22 @@ def bound_optimum(payoff: Payoff, value: Array, tolerances: Tolerances = DEFAULT
             np.concatenate([center, 0 * center], -1),
             np.concatenate([center, cap], -1),
         )
-        top = maximise(at, x, lower, upper, tolerances)
-        rows = np.argsort(top.value, kind="stable")
-        rows = rows[top.value[rows] > allowed[lane[rows]]]
-        better[lane[rows]] = top.x[rows]  # of several of a market the last, which is highest
+        # later boxes begin near their optimum; what is left to it is counted
+        x = maximise(at, x, lower, upper, tolerances).x if first else _nearer(at, x, lower, upper)
+        first, (top, gradient) = False, at.gradient(x)
+        rows = np.argsort(top, kind="stable")
+        rows = rows[top[rows] > allowed[lane[rows]]]
+        better[lane[rows]] = x[rows]  # of several of a market the last, which is highest
         open_[lane[rows]] = False
-        gradient = at.derivatives(top.x)[1]
-        slack = _distance_to_optimum(top.x, gradient, lower, upper, modulus)
+        slack = _distance_to_optimum(x, gradient, lower, upper, modulus)
         sharing = Interval(center - half, center + half)
-        radius = _investment_radius(at, sharing, top.x, gradient[:, INVESTMENT], modulus) + slack
-        t = top.x[:, INVESTMENT]
+        radius = _investment_radius(at, sharing, x, gradient[:, INVESTMENT], modulus) + slack
+        t = x[:, INVESTMENT]
         slope = _sharing_slope(
             at, sharing, Interval(np.maximum(t - radius, 0.0), np.minimum(t + radius, cap))
         )
         bound = (
-            top.value
-            + (modulus * slack**2)[:, 0]
-            + (half * np.maximum(slope.high, -slope.low)).sum(-1)
+            top + (modulus * slack**2)[:, 0] + (half * np.maximum(slope.high, -slope.low)).sum(-1)
         )
         # Monotone toward a face inside the square: the maximum is elsewhere. Toward the border: it
         # is on the border.
@@ -99,10 +115,48 @@ def bound_optimum(payoff: Payoff, value: Array, tolerances: Tolerances = DEFAULT
         half = np.where(to_one | to_zero, 0.0, half[left])
         center, half, start, lane = _quarter(center, half, t[left], lane[left])
         open_ &= boxes + np.bincount(lane, minlength=lanes) <= LARGEST_TREE
-        on = open_[lane]
+        known = (center - half >= around.low[lane]) & (center + half <= around.high[lane])
+        on = open_[lane] & ~known.all(-1)
         center, half, start, lane = center[on], half[on], start[on], lane[on]
     gap[open_] = np.maximum(settled - value, 0.0)[open_]
     return Bound(gap=gap, better=better)
+
+
+NEAR_BY = np.array([0.25, 0.125, 0.06, 0.03, 0.015, 0.007, 0.0035, 0.0015])
+"""How far sharing may be from the best on the squares about it that are tried."""
+
+
+def _concave_around(payoff: Payoff, best: Array, moduli: Array) -> tuple[Interval, Array]:
+    """Of every market the largest square of sharings about the best levels (L, 4) that is tried on
+    which payoff is concave in what is free, whatever investments are optimal there, and the most
+    payoff is on it (L,): infinite where none is."""
+    lanes, tries = len(best), len(NEAR_BY)
+    at = payoff.take(np.repeat(np.arange(lanes), tries))
+    x, modulus = np.repeat(best, tries, 0), np.repeat(moduli, tries)[:, None]
+    upper = np.ones_like(x)
+    upper[:, INVESTMENT] = at.case.investment_cap
+    value, gradient = at.gradient(x)
+    away = np.tile(NEAR_BY, lanes)[:, None]
+    sharing = Interval(np.maximum(x[:, SHARING] - away, 0.0), np.minimum(x[:, SHARING] + away, 1.0))
+    radius = _investment_radius(at, sharing, x, gradient[:, INVESTMENT], modulus)
+    t = x[:, INVESTMENT]
+    low = np.concatenate([sharing.low, np.maximum(t - radius, 0.0)], -1)
+    high = np.concatenate([sharing.high, np.minimum(t + radius, upper[:, INVESTMENT])], -1)
+    beyond = beyond_concave(at, x, low, high, upper).reshape(lanes, tries)
+    largest = np.isfinite(beyond).argmax(1)
+    rows = np.arange(lanes) * tries + largest
+    most = value[rows] + np.nan_to_num(beyond.ravel()[rows], nan=np.inf)
+    return Interval(sharing.low[rows], sharing.high[rows]), most
+
+
+def _nearer(payoff: Payoff, x: Array, lower: Array, upper: Array) -> Array:
+    """Levels (N, 4) after Newton's step in investments, of which payoff is concave."""
+    _, gradient, hessian = payoff.derivatives(x)
+    held = ((x <= lower) & (gradient < 0)) | ((x >= upper) & (gradient > 0))
+    slope, bend = gradient[:, INVESTMENT], hessian[:, INVESTMENT, INVESTMENT]
+    step = np.zeros_like(x)
+    step[:, INVESTMENT] = definite_step(bend, slope, held[:, INVESTMENT])[0]
+    return np.asarray(np.clip(x + step, lower, upper))
 
 
 def _quarter(

@@ -271,8 +271,9 @@ def _proven_optima(
     for _ in range(2):
         if not len(left):
             break
-        top = np.array([kept[k].worth.max() for k in left])
-        bound = bound_optimum(payoff.take(left), top, tolerances)
+        tops = [kept[k].take(int(kept[k].worth.argmax())) for k in left]
+        top, best = np.array([one.worth for one in tops]), np.array([one.levels for one in tops])
+        bound = bound_optimum(payoff.take(left), top, tolerances, best)
         gap[left] = np.where(np.isfinite(bound.gap), bound.gap, np.nan)
         # The proof met a better point than every start led to. If it describes no market, nothing
         # is proven about those that do.

@@ -24,13 +24,12 @@ class Interval:
         return Interval(self.low - other.high, self.high - other.low)
 
     def __mul__(self, other: Interval) -> Interval:
-        ends = (
-            self.low * other.low,
-            self.low * other.high,
-            self.high * other.low,
-            self.high * other.high,
+        a, b = self.low * other.low, self.low * other.high
+        c, d = self.high * other.low, self.high * other.high
+        return Interval(
+            np.minimum(np.minimum(a, b), np.minimum(c, d)),
+            np.maximum(np.maximum(a, b), np.maximum(c, d)),
         )
-        return Interval(np.minimum.reduce(ends), np.maximum.reduce(ends))
 
     def scaled(self, factor: Array | float) -> Interval:
         """The intervals times numbers of either sign."""
