@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 from collections.abc import Iterator
@@ -10,7 +11,9 @@ from functools import cache
 from html.parser import HTMLParser
 from itertools import pairwise, permutations
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from command import Run
 from trees import evaluate_once
@@ -19,6 +22,8 @@ from cli.pictures.table import pictures_of
 from cli.report.document import CHAPTERS, PLACES, Report, of_case, of_cases
 from cli.report.redaction import MARK, NotRedactable, band, hidden_keys, without_figures
 from cli.report.subject import Subject
+from market.text import Json
+from mechanism.casefile.case_keys import flat
 from mechanism.casefile.policy_case import load_case, parse_tree
 from mechanism.report.answer import recommend
 from mechanism.report.results import Evaluation
@@ -30,7 +35,7 @@ pytest.importorskip("matplotlib")
 
 ROOT = Path(__file__).resolve().parents[1]
 CASES = ROOT / "cases"
-ODD = {
+ODD: dict[str, Any] = {
     "demand": {"intercept": 20.3719, "own_slope": 1.47133, "cross_slope": 0.93717},
     "security": {
         "rivalry": 0.31793,
@@ -238,6 +243,60 @@ def test_no_input_left_out_follows_from_what_remains(key: str) -> None:
     assert f"Left out as confidential: {key}." in Reader(page).text
     assert found("odd").case.sha256 not in page
     assert list(attacks(numbers(page), SECRETS[key])) == []
+
+
+UNEVEN = {
+    **ODD,
+    "demand": {**ODD["demand"], "intercept": [20.3719, 18.1137]},
+    "unit_cost": {"base": 0.73171},
+    "uncertainty": {"security.rivalry": {"uniform": [0.2113, 0.4171]}},
+}
+"""A market of unlike firms, with costs of a unit, in which not all is known exactly."""
+
+
+def inputs(case: Json) -> dict[str, list[float]]:
+    """The numbers of a case that come about by no chance, by their keys."""
+    given = {
+        **flat(case),
+        **{f"uncertainty.{k}": v for k, v in (case.get("uncertainty") or {}).items()},
+    }
+    told = {key: re.findall(r"\d+\.\d{3,}", str(value)) for key, value in given.items()}
+    return {key: list(map(float, values)) for key, values in told.items() if values}
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_nothing_left_out_is_one_step_from_what_remains(seed: int) -> None:
+    """A few inputs of either market, whichever they are: no figure that remains is one of them, and
+    no sum, difference, product or quotient of two, halved or doubled or not."""
+    random = np.random.default_rng(seed)
+    told = evaluate_once(parse_tree(UNEVEN if seed % 2 else ODD))
+    case = told.case.resolved
+    asked = random.choice(list(inputs(case)), int(random.integers(1, 4)), replace=False)
+    hidden, _ = hidden_keys([case], asked)
+    page = html(of_case(Subject(label="it", found=told, hidden=hidden), {}))
+    left = np.array([value for value in numbers(page) if value])
+    x, y = left[:, None], left
+    steps = np.concatenate([np.ravel(made) for made in (x + y, abs(x - y), x * y, x / y)])
+    steps = np.outer([0.5, 1, 2], steps)
+    for key in hidden:
+        for secret in inputs(case).get(key, []):
+            assert not (abs(left - secret) <= 1e-4 * secret).any(), key
+            assert not (abs(steps - secret) <= 1e-9 * secret).any(), key
+
+
+def test_a_report_is_the_same_whatever_the_digits_of_what_it_leaves_out() -> None:
+    """So nothing of them follows from it, by however many steps."""
+    near, asked = copy.deepcopy(UNEVEN), ("demand", "security", "cost", "unit_cost")
+    for part in (near["demand"], near["security"]["leakage"], near["cost"], near["unit_cost"]):
+        for one, value in part.items():
+            if not isinstance(value, str):
+                part[one] = np.multiply(value, 1 + 1e-4).tolist()
+    pages = []
+    for tree in (UNEVEN, near):
+        told = evaluate_once(parse_tree(tree))
+        hidden, _ = hidden_keys([told.case.resolved], asked)
+        pages.append(html(of_case(Subject(label="it", found=told, hidden=hidden), {})))
+    assert pages[0] == pages[1]
 
 
 def test_what_remains_of_the_figures_are_inputs_signs_and_ranges() -> None:
