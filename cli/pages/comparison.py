@@ -196,7 +196,7 @@ def payments(result: Tree, page: Page, scale: Scale, named: bool = False) -> Non
         return float(row["net_transfer"][firm])
 
     kinds = {
-        "As it stands": lambda row, firm: both(row, firm) - flat(row, firm),
+        "Payments": lambda row, firm: both(row, firm) - flat(row, firm),
         "Lump sum": flat,
         "Together": both,
     }

@@ -6,7 +6,7 @@ from __future__ import annotations
 from cli.pages import figures
 from cli.pages.comparison import STAR
 from cli.pages.page import Column, Page
-from cli.pages.words import Scale, money_of
+from cli.pages.words import Scale, label, money_of
 from mechanism.report.plain import Tree
 
 HEADLINES = {
@@ -21,8 +21,9 @@ KEYS = 5
 """Keys told of, those first whose knowledge is worth most."""
 
 
-def over_draws(result: Tree, page: Page, scale: Scale) -> None:
-    """The section of the page; nothing where everything is certain."""
+def over_draws(result: Tree, page: Page, scale: Scale, named: bool = False) -> None:
+    """The section of the page; nothing where everything is certain. `named`: policies in words
+    too."""
     found = result["uncertainty"]
     if found is None:
         return
@@ -30,7 +31,7 @@ def over_draws(result: Tree, page: Page, scale: Scale) -> None:
     page.heading(f"Over what is not known exactly, {there:,} draws{money_of(scale)}")
     rows = {key: row for key, row in found["policies"].items() if row["competes_share"]}
     if rows:
-        _policies(rows, found["recommended"], page, scale)
+        _policies(rows, found["recommended"], page, scale, named)
         page.sentence(_robust(found["best_by"]))
         if found["kept_rates"] is not None:
             page.sentence(_kept(found["kept_rates"], scale))
@@ -44,12 +45,18 @@ def over_draws(result: Tree, page: Page, scale: Scale) -> None:
         page.sentence(text)
 
 
-def _policies(rows: Tree, recommended: str | None, page: Page, scale: Scale) -> None:
+def _policies(rows: Tree, recommended: str | None, page: Page, scale: Scale, named: bool) -> None:
     """Best share, mean value and regret of what can be recommended."""
     page.table(
         [
             Column(
-                "Policy", [key + (STAR if key == recommended else "") for key in rows], words=True
+                "Policy",
+                [
+                    (label(key, scale.firms) if named else key)
+                    + (STAR if key == recommended else "")
+                    for key in rows
+                ],
+                words=True,
             ),
             Column("Best in", [figures.percent(row["best_share"]) for row in rows.values()]),
             *(

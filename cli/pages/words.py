@@ -233,4 +233,4 @@ def sentences(title: str, texts: Iterable[str], page: Page) -> None:
 def largest(certificates: Sequence[Tree], key: str) -> str:
     """The largest of a figure that certificates give."""
     values = [c[key] for c in certificates if c.get(key) is not None]
-    return f"{max(values):.1e}" if values else figures.NONE
+    return figures.NONE if not values else f"{max(values):.1e}" if max(values) else "0"

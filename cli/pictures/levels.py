@@ -73,6 +73,7 @@ def levels(result: Tree) -> Drawn:
                 text.set_color(INK if key in solved else FAINT)
                 text.set_fontweight("bold" if key == now else "normal")
     words = [f"Levels by regime, {first} / {second}."]
+    counted = ("", *units[1:])  # a share says what it is
     for key, name in zip(keys, names, strict=True):
         if key not in solved:
             words.append(f"{name}: no figures ({regimes[key]['status']}).")
@@ -80,7 +81,7 @@ def levels(result: Tree) -> Drawn:
         parts = (
             f"{head} {' '.join(figures.pair_column([regimes[key][panel]], DIGITS)[0].split())}"
             f" {unit or ''}".strip()
-            for panel, head, unit in zip(PANELS, heads, units, strict=True)
+            for panel, head, unit in zip(PANELS, heads, counted, strict=True)
         )
         words.append(f"{name}: {'; '.join(parts)}.")
     return Drawn(

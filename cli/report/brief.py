@@ -117,10 +117,11 @@ def levels(subject: Subject) -> str:
         if told[0] == told[1]
         else [f"{subject.say.firm(i)} {told[i]}" for i in (0, 1)]
     )
+    rated = row.policy.source == "rates" and "per unit of sharing" in subject.answer["do"]
     per = (
-        " Payments are per unit of investment, and per unit of sharing, which is everything that a"
-        " firm learns: who shares half of it is paid half of that rate."
-        if row.policy.source == "rates"
+        " A unit of sharing is everything that a firm learns: who shares half of it is paid half of"
+        " that rate."
+        if rated
         else ""
     )
     counted = f" (in {unit} of demand that it brings)" if unit else ""

@@ -255,7 +255,7 @@ def sure(subject: Subject, page: Page) -> None:
             " `uncertainty`); the report then gives how often the answer is right."
         )
         return
-    over_draws(subject.result, page, subject.scale)
+    over_draws(subject.result, page, subject.scale, named=True)
 
 
 def robustness(subject: Subject, page: Page) -> None:
@@ -280,7 +280,7 @@ def robustness(subject: Subject, page: Page) -> None:
     sentences("What limits the answer", (w.text for w in subject.found.warnings), page)
 
 
-class _Proof(NamedTuple):
+class Proof(NamedTuple):
     """What certifies an outcome."""
 
     status: str
@@ -291,13 +291,13 @@ class _Proof(NamedTuple):
     """None where none are looked for."""
 
 
-def _proofs(found: Evaluation) -> dict[str, _Proof]:
+def proofs(found: Evaluation) -> dict[str, Proof]:
     """The proof of every regime, and of what firms do under policies that are none."""
     outcomes = dict(found.regimes)
     if found.full_information is not None:
         outcomes["vcg_full_information"] = found.full_information.regulated
     rows = {
-        key: _Proof(
+        key: Proof(
             one.status,
             one.certificate.residual,
             one.certificate.regret,
@@ -308,11 +308,11 @@ def _proofs(found: Evaluation) -> dict[str, _Proof]:
     }
     if found.private_market is not None:
         own = found.private_market
-        rows[PRIVATE_MARKET] = _Proof("converged", own.residual, own.regret, "searched", None)
+        rows[PRIVATE_MARKET] = Proof("converged", own.residual, own.regret, "searched", None)
     rates = found.rates if found.types is None else found.rates_under_types
     if rates is not None and not isinstance(rates, WhyNot):
         status = found.rows["linear_subsidies"].status
-        rows["linear_subsidies"] = _Proof(status, rates.residual, rates.regret, "searched", None)
+        rows["linear_subsidies"] = Proof(status, rates.residual, rates.regret, "searched", None)
     return rows
 
 
@@ -320,7 +320,7 @@ def certificates(subject: Subject, page: Page) -> None:
     """The proof of every outcome."""
     if not subject.hidden:
         page.sentence(proof(subject.result))
-    rows = _proofs(subject.found)
+    rows = proofs(subject.found)
     small = _exact if subject.hidden else _small
     page.table(
         [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import fields
 from functools import cache
 from typing import Any
 
@@ -15,6 +16,7 @@ from market.model.units import in_words
 from mechanism.casefile.case_keys import flat, key_path
 from mechanism.casefile.json_schema import case_schema
 from mechanism.casefile.proportions import DIMENSIONS
+from mechanism.casefile.standard import Standard
 from mechanism.casefile.types import PRIVATE
 from mechanism.report.plain import Tree
 
@@ -22,6 +24,8 @@ LEFT_OUT = "left out"
 """Stands where a confidential input would."""
 BLOCKS = ("demand", "security", "cost", "unit_cost")
 """Of the case: what makes the market."""
+KNOWN = {field.name for field in fields(Standard)} - {"timing"}
+"""Keys of the mechanism that matter where nothing is private."""
 _FIRMS = "; one number or one per firm"
 
 ASSUMPTIONS = (
@@ -72,6 +76,8 @@ def market(subject: Subject, page: Page) -> None:
         for key, value in flat(case).items()
         if key.startswith(f"{block}.") and value is not None
     }
+    if not subject.private:
+        rest = {key: value for key, value in rest.items() if key.split(".")[1] in KNOWN}
     page.heading("What the regulator knows, and what is asked for")
     page.sentence(
         "The regulator knows everything about the firms."
@@ -87,6 +93,11 @@ def market(subject: Subject, page: Page) -> None:
             Column("Meaning", [what.text for _, _, what in told], words=True),
         ]
     )
+    if "mechanism.budget" in rest:
+        page.sentence(
+            "mechanism.budget binds transfers that are solved for alone: no policy is ranked under"
+            " a budget, what the public pays counting against it instead."
+        )
     doubts = {
         key: value for key, value in (case.get("uncertainty") or {}).items() if key != "correlation"
     }

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 
 from cli.pages.page import Column, Page
+from cli.report.found import proofs
 from cli.report.subject import Subject
 from market.model.outcome import SOLVED
 from mechanism.casefile.types import PRIVATE
@@ -111,8 +112,8 @@ def limits(page: Page) -> None:
 def reviewers(subject: Subject, page: Page) -> None:
     """What reviewers ask, one by one."""
     found, hidden = subject.found, bool(subject.hidden)
-    solved = [o for o in found.regimes.values() if o.status in SOLVED]
-    searched = sum(o.certificate.scope == "searched" for o in solved)
+    solved = [one for one in proofs(found).values() if one.status in SOLVED]
+    searched = sum(one.scope == "searched" for one in solved)
     source = found.case.resolved.get("reference")
     doubts = found.uncertainty
     answers = {
