@@ -58,7 +58,13 @@ def sensitivity(result: Tree, page: Page, digits: int) -> str:
 
 
 def never_moves(found: Tree) -> str | None:
-    """What is said of a figure that is the same at both ends of every key; None of any other."""
+    """What is said of a figure that is the same at both ends of every key, or in every market; None
+    of any other."""
+    if found["reliable"] is False and not found["varying"]:
+        return (
+            f"{figures.number(found['value'], 4)} at the case's own numbers and in every market"
+            " that has an outcome: nothing of what is not known exactly changes it."
+        )
     if found["reliable"] is not None or not all("at_low" in row for row in found["keys"].values()):
         return None
     ends = [row[end] for row in found["keys"].values() for end in ("at_low", "at_high")]
@@ -102,8 +108,14 @@ def _ordered(found: Tree, size: Callable[[Tree], float | None]) -> dict[str, Tre
     return dict(sorted(found["keys"].items(), key=rank))
 
 
+def index(row: Tree) -> float | None:
+    """How much a key matters by its indices: the larger, since of correlated keys each tells of the
+    other; None where there are none."""
+    return max((row[part] for part in ("first", "total") if row[part] is not None), default=None)
+
+
 def _sobol(found: Tree, page: Page, digits: int) -> None:
-    keys = _ordered(found, lambda row: row["total"])
+    keys = _ordered(found, index)
     if all(row["total"] is None for row in keys.values()):
         page.sentence(
             "It does not vary, or too few points have an outcome: there is nothing to tell."

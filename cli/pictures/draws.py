@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 DIGITS = 4
 """Significant digits of figures beside what is drawn."""
+EDGE = 0.06
+"""Share of a panel at its right end whose tick would run into the next panel's."""
 PER_ROW = 0.34
 """Inches of a row."""
 NAMES = 2.3
@@ -166,6 +168,11 @@ def _spreads(axes: Axes, rows: Tree, told: Tree) -> None:
             markeredgecolor=INK,
             gid=f"mean-{key}",
         )
+    low, high = axes.get_xlim()
+    axes.set_xticks(
+        [tick for tick in axes.get_xticks() if low <= tick <= high - EDGE * (high - low)]
+    )
+    axes.set_xlim(low, high)
 
 
 def _regrets(axes: Axes, rows: Tree) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from cli.pictures.canvas import (
     SERIES,
     SIZE,
     Drawn,
+    apart,
     aside,
     new_figure,
     short,
@@ -43,6 +45,8 @@ NARROW = 1e-5
 """Share of the axes below which points are not put closer to each other."""
 ROUNDS = 20
 """Times that points are put between others."""
+MOST_NAMED = 6
+"""Equilibria that are named beside the axes; all are in the words."""
 JUMP = 0.05
 """Share of the axes by which a reply has jumped that moves so far between close points."""
 
@@ -88,6 +92,7 @@ def reactions(result: Tree) -> Drawn:
     axes.set_title(f"Investment of {second}{unit}")
     axes.plot([0, top], [0, top], color=RULE, linewidth=0.6, zorder=0)
     words = [f"Investments{unit}."]
+    named: list[tuple[str, Sequence[float], dict[str, Any]]] = []
     for firm, (name, colour, dash) in enumerate(
         ((first, SERIES[0], "solid"), (second, SERIES[1], (0, (5, 2))))
     ):
@@ -100,16 +105,8 @@ def reactions(result: Tree) -> Drawn:
         inside = np.flatnonzero(np.isfinite(x) & np.isfinite(y) & (x <= top) & (y <= top))
         if len(inside):
             end = inside[-1]
-            aside(
-                axes,
-                f"reply of {name}",
-                (x[end], y[end]),
-                (1.05, 0.93 - 0.09 * firm),
-                textcoords="axes fraction",
-                color=colour,
-                fontsize=SIZE - 1,
-                arrowprops=LEADER | {"shrinkB": 1},
-            )
+            look = {"color": colour, "arrowprops": LEADER | {"shrinkB": 1}}
+            named.append((f"reply of {name}", (x[end], y[end]), look))
         ends = np.flatnonzero(np.isfinite(own))
         if len(ends):
             words.append(
@@ -143,15 +140,8 @@ def reactions(result: Tree) -> Drawn:
             f"{said}{state}\n({figures.number(spot[0], DIGITS)},"
             f" {figures.number(spot[1], DIGITS)}), welfare {figures.number(welfare, DIGITS)}"
         )
-        if n < 6:
-            aside(
-                axes,
-                text,
-                spot,
-                (1.05, 0.72 - 0.13 * n),
-                textcoords="axes fraction",
-                fontsize=SIZE - 1,
-            )
+        if n < MOST_NAMED:
+            named.append((text, spot, {}))
         words.append(text.replace("\n", " ") + ".")
     goal = result["regimes"][GOAL]
     if goal["status"] in SOLVED:
@@ -171,6 +161,15 @@ def reactions(result: Tree) -> Drawn:
             said += ", beyond the axes"
         axes.text(1.05, 0.0, said, transform=axes.transAxes, fontsize=SIZE - 1)
         words.append(said + ".")
+    heights = apart(
+        [spot[1] / top for _, spot, _ in named],
+        [0.06 * (1 + text.count("\n")) for text, _, _ in named],
+        0.05,
+        1.05,
+    )
+    for (text, spot, look), height in zip(named, heights, strict=True):
+        place = {"textcoords": "axes fraction", "fontsize": SIZE - 1}
+        aside(axes, text, spot, (1.05, height), **(place | look))
     return Drawn(
         figure=figure,
         title=f"Reaction curves: {figures.plain(result['case']['name'])}",

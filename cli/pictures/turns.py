@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from cli.pages import figures
-from cli.pages.sensitivity import never_moves, unreliable
+from cli.pages.sensitivity import index, never_moves, unreliable
 from cli.pictures.canvas import (
     FAINT,
     INK,
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 DIGITS = 4
 """Significant digits of figures beside what is drawn."""
+NOTHING = 1e-6
+"""A share of the variance up to which it is rounding."""
 PER_ROW = 0.4
 """Inches of a row."""
 LEFT = 2.6
@@ -118,7 +120,7 @@ def _beside(result: Tree) -> dict[str, str]:
     doubtful = {
         name: unreliable(one, result["markets"]) for name, one in found if one["reliable"] is False
     }
-    return flat | doubtful
+    return doubtful | flat
 
 
 def _short_name(name: str) -> str:
@@ -180,7 +182,7 @@ def _indices(axes: Axes, row: int, name: str, one: Tree, base: float | None) -> 
         )
         bar.patches[0].set_gid(f"{part}-{name}")
         axes.plot([one[f"{part}_low"], one[f"{part}_high"]], [y, y], color=INK, linewidth=0.9)
-        text = f"{part} {figures.number(one[part], 3)}"
+        text = f"{part} {figures.number(one[part], 3, zero=NOTHING)}"
         _label(axes, max(one[f"{part}_high"], one[part]), y, text, True)
 
 
@@ -207,8 +209,9 @@ def _swing_said(one: Tree) -> str:
 
 def _indices_said(one: Tree) -> str:
     parts = (
-        f"{part} {figures.number(one[part], 3)} ({figures.number(one[f'{part}_low'], 3)} to"
-        f" {figures.number(one[f'{part}_high'], 3)})"
+        f"{part} {figures.number(one[part], 3, zero=NOTHING)}"
+        f" ({figures.number(one[f'{part}_low'], 3, zero=NOTHING)} to"
+        f" {figures.number(one[f'{part}_high'], 3, zero=NOTHING)})"
         for part in ("first", "total")
         if one[part] is not None
     )
@@ -231,7 +234,7 @@ def _swing_worth(one: Tree, base: float | None) -> float:
 
 
 def _index_worth(one: Tree, base: float | None) -> float:
-    found = one["total"] if one["total"] is not None else one["first"]
+    found = index(one)
     return -1.0 if found is None else max(0.0, float(found))
 
 
@@ -256,8 +259,9 @@ _BELOW = {
         " the case's own; the key's value at the bar's end."
     ),
     "sobol": (
-        "Share of the figure's variance that a key explains alone (first, hatched) and with all it"
-        " acts together with (total, solid); lines: 90 % intervals."
+        "Share of the figure's variance that would go if the key were known (first, hatched), and"
+        " that would stay if all others were (total, solid): more where keys act together, less"
+        " where they are correlated. Lines: 90 % intervals."
     ),
     "morris": (
         "What the figure does as the key runs from its 5th to its 95th percentile, in the mean of"

@@ -119,13 +119,14 @@ def _isolated(text: str, texts: Sequence[str]) -> Markup:
 
 def _cell(text: str, words: bool, texts: Sequence[str]) -> Markup:
     """A cell of a table; figures keep the room by which their points stand below each other: a
-    point is half as wide as a digit."""
+    point is half as wide as a digit, and what parts both firms' figures is made as wide as its
+    three letters count."""
     if words:
         return _isolated(text.strip(), texts)
     out = []
     for line in text.split("\n"):
         room = len(line) - len(line.rstrip()) - (0.0 if "." in line else 0.5)
-        shown = escape(line.strip())
+        shown = escape(line.strip()).replace(" / ", Markup('<span class="or"> / </span>'))
         out.append(
             Markup('<span style="padding-right:{}ch">{}</span>').format(f"{room:g}", shown)
             if room > 0
