@@ -143,6 +143,18 @@ def test_every_chapter_is_there_and_in_the_documentation() -> None:
     assert re.findall(r"^\| ([^|`]+?) \|", table, re.MULTILINE)[1:] == titles
 
 
+@pytest.mark.parametrize("name", ["odd", "two_types"])
+def test_what_is_counted_as_proven_is_what_the_certificates_list(name: str) -> None:
+    page = html(of_case(Subject(label="it", found=found(name)), {}), "md").replace("\\", "")
+    section = page.split("## Certificates")[1].split("## Provenance")[0]
+    counted = re.search(r"(\d+) outcomes: .* (\d+) proven, (\d+) searched", section)
+    assert counted is not None
+    scopes = re.findall(r"\| (proven|searched) \|", section)
+    listed = [len(scopes), scopes.count("proven"), scopes.count("searched")]
+    assert list(map(int, counted.groups())) == listed
+    assert f"{listed[2]} of {listed[0]} outcomes were searched for" in page
+
+
 def test_pictures_have_their_places() -> None:
     assert set(PLACES) <= {picture.name for picture in pictures_of("evaluate")}
     assert set(PLACES.values()) <= {chapter.key for chapter in CHAPTERS}

@@ -204,7 +204,7 @@ def missed(result: Tree) -> list[str]:
 
 def proof(result: Tree) -> str:
     """What the certificates say, on one line."""
-    by_outcome, best = _certificates(result), result["recommendation"]["policy"]
+    by_outcome, best = certificates_of(result), result["recommendation"]["policy"]
     certificates = list(by_outcome.values())
     proven = sum(certificate["global"] == "proven" for certificate in certificates)
     others = sum(len(certificate.get("others") or ()) for certificate in certificates)
@@ -233,7 +233,7 @@ def proof(result: Tree) -> str:
     )
 
 
-def _certificates(result: Tree) -> dict[str, Tree]:
+def certificates_of(result: Tree) -> dict[str, Tree]:
     """The certificate of every outcome with figures, by regime and by policy: regimes, subsidy and
     tax, plain subsidies, and tax rules, whose regret is what a lie gains and stands in their
     table."""

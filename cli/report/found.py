@@ -3,10 +3,10 @@ it, how sure it is, how robust, and the proof."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from cli.pages.comparison import payments, who_gains
-from cli.pages.evaluation import outcomes, proof
+from cli.pages.evaluation import certificates_of, outcomes, proof
 from cli.pages.over_draws import over_draws
 from cli.pages.page import Column, Page
 from cli.pages.rules import full_information, reported, tax_rules
@@ -15,16 +15,12 @@ from cli.report.brief import barred, by_numbers, honest, joining
 from cli.report.market import symbol_of
 from cli.report.subject import Subject
 from mechanism.casefile.case_keys import number_at
-from mechanism.casefile.policies import PRIVATE_MARKET, agreements, policy_of
-from mechanism.design.options import WhyNot
+from mechanism.casefile.policies import agreements, policy_of
 from mechanism.report.answer import judged_by
 from mechanism.report.cautions import held_together
 from mechanism.report.overturned import unanswered
 from mechanism.report.rungs import ASKS
 from mechanism.report.words import amount
-
-if TYPE_CHECKING:
-    from mechanism.report.results import Evaluation
 
 
 def answer(subject: Subject, page: Page) -> None:
@@ -291,36 +287,29 @@ class Proof(NamedTuple):
     """None where none are looked for."""
 
 
-def proofs(found: Evaluation) -> dict[str, Proof]:
-    """The proof of every regime, and of what firms do under policies that are none."""
-    outcomes = dict(found.regimes)
-    if found.full_information is not None:
-        outcomes["vcg_full_information"] = found.full_information.regulated
-    rows = {
+def proofs(subject: Subject) -> dict[str, Proof]:
+    """The proof of every regime, with figures or without, and of every policy that is none."""
+    regimes = subject.result["regimes"]
+    statuses = {row["policy"]: row["status"] for row in subject.result["comparison"]}
+    statuses |= {key: outcome["status"] for key, outcome in regimes.items()}
+    told = {key: outcome["certificate"] for key, outcome in regimes.items()}
+    return {
         key: Proof(
-            one.status,
-            one.certificate.residual,
-            one.certificate.regret,
-            one.certificate.scope,
-            len(one.certificate.others),
+            status=statuses[key],
+            residual=one["residual"],
+            regret=one.get("regret"),
+            scope=one["global"],
+            others=None if one.get("others") is None else len(one["others"]),
         )
-        for key, one in outcomes.items()
+        for key, one in (told | certificates_of(subject.result)).items()
     }
-    if found.private_market is not None:
-        own = found.private_market
-        rows[PRIVATE_MARKET] = Proof("converged", own.residual, own.regret, "searched", None)
-    rates = found.rates if found.types is None else found.rates_under_types
-    if rates is not None and not isinstance(rates, WhyNot):
-        status = found.rows["linear_subsidies"].status
-        rows["linear_subsidies"] = Proof(status, rates.residual, rates.regret, "searched", None)
-    return rows
 
 
 def certificates(subject: Subject, page: Page) -> None:
     """The proof of every outcome."""
     if not subject.hidden:
         page.sentence(proof(subject.result))
-    rows = proofs(subject.found)
+    rows = proofs(subject)
     small = _exact if subject.hidden else _small
     page.table(
         [

@@ -112,7 +112,7 @@ def limits(page: Page) -> None:
 def reviewers(subject: Subject, page: Page) -> None:
     """What reviewers ask, one by one."""
     found, hidden = subject.found, bool(subject.hidden)
-    solved = [one for one in proofs(found).values() if one.status in SOLVED]
+    solved = [one for one in proofs(subject).values() if one.status in SOLVED]
     searched = sum(one.scope == "searched" for one in solved)
     source = found.case.resolved.get("reference")
     doubts = found.uncertainty
