@@ -38,9 +38,11 @@ GAIN_NOTE = (
 )
 
 
-def comparison(results: Sequence[Tree], labels: Sequence[str], page: Page, digits: int) -> str:
-    """Several cases: one tidy table, what is recommended in each marked, and its answer in
-    short."""
+def comparison(
+    results: Sequence[Tree], labels: Sequence[str], page: Page, digits: int, *, answers: bool = True
+) -> str:
+    """Several cases: one tidy table, what is recommended in each marked, and unless that stands
+    elsewhere its answer in short."""
     scale = Scale(results, digits)
     rows = comparison_rows(results, labels)
     names = [
@@ -85,6 +87,8 @@ def comparison(results: Sequence[Tree], labels: Sequence[str], page: Page, digit
             for name, result in zip(labels, results, strict=True)
         )
         page.sentence(f"Profit 1 and 2 are those of {'; '.join(told)}.")
+    if not answers:
+        return page.text
     page.heading("Findings")
     for name, result in zip(labels, results, strict=True):
         said = [*result["recommendation"]["text"][:2], *_how_sure(result["uncertainty"])]

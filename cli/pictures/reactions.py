@@ -165,7 +165,7 @@ def reactions(result: Tree) -> Drawn:
         [spot[1] / top for _, spot, _ in named],
         [0.06 * (1 + text.count("\n")) for text, _, _ in named],
         0.05,
-        1.05,
+        0.98,
     )
     for (text, spot, look), height in zip(named, heights, strict=True):
         place = {"textcoords": "axes fraction", "fontsize": SIZE - 1}

@@ -158,7 +158,7 @@ def of_cases(
     texts: frozenset[str] = frozenset(),
 ) -> Report:
     """The report that compares several cases, with the main sections of each."""
-    page = Page(WIDTH)
+    page, labels = Page(WIDTH), [subject.label for subject in subjects]
     for subject in subjects:
         page.heading(subject.label)
         said = (subject.answer.get("do"), subject.answer.get("worth"), brief.overturned(subject))
@@ -171,7 +171,7 @@ def of_cases(
     if not hidden:
         page = Page(WIDTH)
         results = [subject.result for subject in subjects]
-        comparison(results, [subject.label for subject in subjects], page, DIGITS)
+        comparison(results, labels, page, DIGITS, answers=False)
         sections.append(Section(key="compared", title="Side by side", blocks=page.blocks))
     sections.append(_differences(subjects))
     for n, (subject, drawn) in enumerate(zip(subjects, pictures, strict=True), 1):
@@ -181,7 +181,6 @@ def of_cases(
     page = Page(WIDTH)
     told.limits(page)
     sections.append(Section(key="limits", title="What the model cannot answer", blocks=page.blocks))
-    labels = [subject.label for subject in subjects]
     return Report(
         title=f"{len(labels)} cases compared",
         about=[
