@@ -77,9 +77,9 @@ def changed(case: PolicyCase, key: str, value: float) -> PolicyCase:
     return parse_tree(tree)
 
 
-def recommended(cases: list[PolicyCase]) -> list[str | None]:
+def recommended(cases: list[PolicyCase], private: bool = False) -> list[str | None]:
     """The winner of each case, solved together with everything that competes."""
-    keys = [policy.key for policy in compared(private=False)]
+    keys = [policy.key for policy in compared(private)]
     columns = solve_many(cases, keys)
     won = columns["recommended"].reshape(len(cases), -1) == 1
     return [keys[int(row.argmax())] if row.any() else None for row in won]
@@ -313,10 +313,23 @@ def test_a_parameter_beyond_which_the_planner_has_no_optimum_leaves_no_advice() 
 
 
 @pytest.mark.slow
-def test_private_types_leave_parameters_to_paths() -> None:
+def test_numbers_of_a_market_with_private_types_are_bracketed_too() -> None:
+    """Beside the value that is found the winner is another one, evaluated by itself; nearer to the
+    case's own it is the case's."""
     found = evaluate_once(load_case(CASES / "two_types.yaml"))
     assert found.types is not None
-    assert over_parameters(found) == ()
+    assert found.recommendation is not None
+    assert found.recommendation.policy is not None
+    (switch,) = over_parameters(found, ["demand.cross_slope"])
+    # beyond it the planner's problem has no solution for the pair of types that learns most
+    assert (switch.key, switch.to) == ("demand.cross_slope", None)
+    near = np.linspace(found.case.resolved["demand"]["cross_slope"], switch.value * 0.99, 3)
+    at = [*near[1:], switch.value * 1.01]
+    inside, last, beyond = recommended(
+        [found.case.set("demand.cross_slope", float(v)) for v in at], private=True
+    )
+    assert inside == last == found.recommendation.policy.key
+    assert beyond is None
 
 
 @pytest.mark.slow

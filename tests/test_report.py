@@ -385,7 +385,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing looks for what would overturn an answer, and time stands still."""
     monkeypatch.setattr(
         "mechanism.analysis.evaluation.with_switches",
-        lambda found: replace(found, recommendation=recommend(found)),
+        lambda found, **_: replace(found, recommendation=recommend(found)),
     )
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")
 

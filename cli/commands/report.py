@@ -218,7 +218,7 @@ def _write_cases(
         found = known or evaluated(case, quiet=quiet)
         told = found.recommendation
         if told is not None and told.policy is not None and not found.switches:
-            found = with_switches(found)
+            found = with_switches(found, numbers=found.types is None)
         subjects.append(Subject(label=name, found=found, hidden=hidden))
     for subject in subjects:
         subject.result["provenance"]["run"] = run_told(target.begun)

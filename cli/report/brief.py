@@ -235,10 +235,10 @@ def by_numbers(subject: Subject) -> str:
             + "; ".join(switched(subject, one) for one in numbers)
             + ". No other of them does so."
         )
-    if subject.private:
+    if not told.varied:
         return (
             "The numbers of the market were not varied: with something private that takes long."
-            " `pigou what-if --vary` does it for one number at a time."
+            " `pigou evaluate --switches` does it."
         )
     return (
         "No number of the market, alone, from half to twice its own value, makes another policy the"

@@ -102,10 +102,12 @@ def evaluate(case: PolicyCase, switches: bool | None = False) -> Evaluation:
     return replace(found, verdicts=tuple(verdicts(found)), warnings=tuple(warnings(found)))
 
 
-def with_switches(found: Evaluation) -> Evaluation:
-    """The same with what would overturn the recommendation."""
+def with_switches(found: Evaluation, numbers: bool = True) -> Evaluation:
+    """The same with what would overturn the recommendation: other standards and, with `numbers`,
+    other numbers of the market."""
     robust, over_numbers = over_standards(found)
-    advice = recommend(found, (*over_numbers, *over_parameters(found)), robust)
+    over_market = over_parameters(found) if numbers else ()
+    advice = recommend(found, (*over_numbers, *over_market), robust, numbers)
     return replace(found, recommendation=advice, switches=True)
 
 

@@ -105,7 +105,7 @@ def solve_together(alike: Sequence[Together], count: int, policies: Sequence[str
         )
         burden[cases.at] = cases.weights["public_funds_cost"]
         for at, ranked in (
-            _with_types(cases, needed) if private else [(cases.at, rank_known(cases, needed))]
+            rank_private(cases, needed) if private else [(cases.at, rank_known(cases, needed))]
         ):
             at = at * width
             _write_best(out, (at[:, None] + np.arange(width)).T, ranked)
@@ -197,11 +197,11 @@ def rank_known(
     )
 
 
-def _with_types(
+def rank_private(
     cases: Together, policies: Sequence[Policy]
 ) -> list[tuple[NDArray[np.intp], Ranked]]:
-    """Which cases, with the same types, and the policies ranked at them: together where plain, each
-    searched thoroughly where not."""
+    """Which cases, with the same types, and the policies, `bayes_nash` and the planner among them,
+    ranked at them: together where plain, each searched thoroughly where not."""
     assert cases.types is not None
     types, options = type_space(cases.types), cases.options
     size, out = block_size(types), []

@@ -3,8 +3,8 @@ another policy wins.
 
 Each number runs from half to twice its own value while all others stay, as far as there is a
 market; from nothing to one natural unit where it is zero. All of them run at once, as the markets
-of one batch. Where types are private a market takes too long for that: there `pigou what-if --vary`
-follows one number at a time.
+of one batch. Where types are private a market takes a hundred times as long: there fewer values are
+looked at, and switches are bracketed less closely.
 """
 
 from __future__ import annotations
@@ -20,14 +20,15 @@ from market.model.case import Array, Case
 from market.model.units import natural_units
 from market.regimes import REGIMES, headroom, part, solve_markets
 from market.text import Json
-from mechanism.analysis.many import rank_known
+from mechanism.analysis.many import rank_known, rank_private
 from mechanism.analysis.overturn import NO_MARKET, NOBODY, Line, Met, followed, met
 from mechanism.casefile.case_keys import key_path, leaves, value_at
 from mechanism.casefile.policies import GOAL, TODAY, Policy
 from mechanism.casefile.policy_case import PolicyCase, case_at
 from mechanism.casefile.proportions import DIMENSIONS
 from mechanism.casefile.standard import standard_of
-from mechanism.casefile.together import side_by_side, stack
+from mechanism.casefile.together import gathered, side_by_side, stack
+from mechanism.casefile.types import PRIVATE
 from mechanism.ranking.contenders import in_the_running
 from mechanism.ranking.recommendation import Switch
 
@@ -38,34 +39,46 @@ MARKET_BLOCKS = ("demand", "security", "cost", "unit_cost")
 """The blocks of a case whose numbers describe its market."""
 SPAN = 2.0
 """How many times its own value, or which part of it, a number runs to."""
-LOOKS_A_SIDE = 5
-"""Values looked at first on each side of a number's own, which is the first of them."""
+LOOKS_A_SIDE = {False: 5, True: 3}
+"""Values looked at first on each side of a number's own, which is the first of them, by whether
+types are private."""
 STEPS = 14
 """Of regula falsi to where a problem begins to have no limit."""
-FOUND_TO = 1e-5
-"""Width of a bracket beside the value at which it is narrow enough."""
+FOUND_TO = {False: 1e-5, True: 5e-3}
+"""Width of a bracket beside the value at which it is narrow enough, by whether types are
+private."""
 
 
-def over_parameters(found: Evaluation) -> tuple[Switch, ...]:
-    """The nearest switches on both sides of every number of the market; none where types are
-    private."""
-    if found.types is not None:
-        return ()
-    policies = in_the_running(None, standard_of(found.case.mechanism))
+def over_parameters(found: Evaluation, keys: Sequence[str] | None = None) -> tuple[Switch, ...]:
+    """The nearest switches on both sides of every number of the market; `keys`: of these alone."""
+    private = found.types is not None
+    policies = in_the_running(found.types, standard_of(found.case.mechanism))
     tree = found.case.resolved | {"expect": {}}
-    keys = [key for key in leaves(tree) if key.partition(".")[0] in MARKET_BLOCKS]
+    if keys is None:
+        # what is private is drawn, whatever the case's own value of it
+        drawn = None if found.case.types is None else PRIVATE[found.case.types.parameter].place
+        keys = [
+            key
+            for key in leaves(tree)
+            if key.partition(".")[0] in MARKET_BLOCKS and key.partition("[")[0] != drawn
+        ]
     lines = {
         key: line
         for key in keys
-        if (line := _line(found.case.market, key, value_at(tree, key_path(key))))
+        if (line := _line(found.case.market, key, value_at(tree, key_path(key)), private))
     }
-    tried = _Tried(tree=tree, paths=tuple(key_path(key) for key in lines), policies=policies)
-    begun = [
-        replace(line, values=np.union1d(line.first, beside))
-        for line, beside in zip(
-            lines.values(), _beside_edges([*lines.values()], tried), strict=True
-        )
-    ]
+    tried = _Tried(
+        tree=tree,
+        paths=tuple(key_path(key) for key in lines),
+        policies=policies,
+        own=np.array([line.own for line in lines.values()], float),
+    )
+    begun = [*lines.values()]
+    if not private:
+        begun = [
+            replace(line, values=np.union1d(line.first, beside))
+            for line, beside in zip(begun, _beside_edges(begun, tried), strict=True)
+        ]
 
     out, beyond = [], []
     for n, (key, seen) in enumerate(zip(lines, followed(begun, tried.met), strict=True)):
@@ -75,7 +88,7 @@ def over_parameters(found: Evaluation) -> tuple[Switch, ...]:
                 to = None if seen.winner[far] == NOBODY else seen.winner[far]
                 out.append(Switch(key=key, value=float(seen.x[k] + seen.x[k + 1]) / 2, to=to))
                 beyond.append((n, float(seen.x[far])))
-    lacking = [k for k, switch in enumerate(out) if switch.to is None]
+    lacking = [k for k, switch in enumerate(out) if switch.to is None and not private]
     for k, regime in zip(lacking, tried.lacking([beyond[k] for k in lacking]), strict=True):
         out[k] = replace(out[k], lacks=regime)
     return tuple(out)
@@ -89,6 +102,8 @@ class _Tried:
     paths: tuple[tuple[str | int, ...], ...]
     """Where the number of every line stands."""
     policies: tuple[Policy, ...]
+    own: Array
+    """The case's own value on every line."""
 
     def at(
         self, which: NDArray[np.intp], x: Array
@@ -108,12 +123,25 @@ class _Tried:
         return there, cases, np.min([headroom(market, regime) for regime in regimes], axis=0)
 
     def met(self, which: NDArray[np.intp], x: Array) -> Met:
+        """Who wins there. At the case's own values all lines meet: they are solved once."""
+        own = x == self.own[which]
+        first, back = np.unique(np.where(own, own.argmax(), np.arange(len(x))), return_inverse=True)
+        found = self._met(which[first], x[first])
+        return Met(winner=found.winner[back], turns=found.turns[back])
+
+    def _met(self, which: NDArray[np.intp], x: Array) -> Met:
         """Who wins there. Where some problem has no limit, or the planner's no solution, there is
         no advice, and nothing else is solved."""
         there, cases, room = self.at(which, x)
         winner = np.full(len(x), NO_MARKET, object)
         turns = np.full((len(x), len(self.policies)), np.nan)
         winner[there] = NOBODY
+        if cases and cases[0].types is not None:
+            for some in gathered(cases):
+                for lanes, ranked in rank_private(some, self.policies):
+                    told = met(ranked)
+                    winner[there[lanes]], turns[there[lanes]] = told.winner, told.turns
+            return Met(winner=winner, turns=turns)
         on = np.flatnonzero(room > 0)
         if len(on):
             market = stack([cases[k].market for k in on])
@@ -188,7 +216,7 @@ def _room(tried: _Tried, which: NDArray[np.intp], x: Array) -> Array:
     return out
 
 
-def _line(market: Case, key: str, own: Any) -> Line | None:
+def _line(market: Case, key: str, own: Any, private: bool) -> Line | None:
     """The range a number runs over; None of what is no number."""
     if isinstance(own, bool) or not isinstance(own, int | float):
         return None
@@ -197,5 +225,8 @@ def _line(market: Case, key: str, own: Any) -> Line | None:
         block = key.partition("[")[0]
         dimension = DIMENSIONS.get(block) or DIMENSIONS.get(block.rpartition(".")[0], "number")
         high = float(natural_units(market).of(dimension).ravel()[0])
-    first = np.unique([*np.linspace(low, own, LOOKS_A_SIDE), *np.linspace(own, high, LOOKS_A_SIDE)])
-    return Line(low=low, high=high, own=float(own), values=first, width=FOUND_TO)
+    looks = LOOKS_A_SIDE[private]
+    first = np.unique([*np.linspace(low, own, looks), *np.linspace(own, high, looks)])
+    return Line(
+        low=low, high=high, own=float(own), values=first, width=FOUND_TO[private], dear=private
+    )

@@ -67,6 +67,8 @@ FARTHER = 8.0
 """How many times farther from where a switch is expected each value is than the one before."""
 CUTS = 16
 """Parts into which a stretch is cut where nothing says where in it the winner changes."""
+DEAR_CUTS = 4
+"""The same where values are dear."""
 NOBODY = ""
 """The winner where there is no advice."""
 NO_MARKET = "no market"
@@ -83,8 +85,9 @@ class Met:
     winner: NDArray[np.object_]
     """(n,): keys; `NOBODY` where there is no advice."""
     turns: Array
-    """(n, F): figures of the size of one of which some changes sign where the winner changes: how
-    far each policy is from counting as equal to the best. NaN where unknown."""
+    """(n, F): figures of which some changes sign where the winner changes: how far each policy is
+    from counting as equal to the best, in units of what counts as equal, so that none runs away
+    where what could be gained does. NaN where unknown."""
 
 
 def met(ranked: Ranked) -> Met:
@@ -99,12 +102,11 @@ def met(ranked: Ranked) -> Met:
         consumers = np.stack([np.asarray(b.consumer_surplus, float) for b in books])
         profits = np.stack([b.profit.sum(-1) for b in books])
         kept = ranked.contenders[ranked.today].expected.kept.sum(-1)
-        turns = (value - top + tie) / scale
+        turns, none = value - top + tie, SAME * scale
         if not standard.consumers_may_lose:
-            turns = np.minimum(turns, (consumers - consumers[ranked.today]) / scale + SAME)
+            turns = np.minimum(turns, consumers - consumers[ranked.today] + none)
         agreed = np.array([c.policy.requires == "permission" for c in ranked.contenders])
-        members = (profits - kept) / scale + SAME
-        turns = np.where(agreed[:, None], np.minimum(turns, members), turns)
+        turns = np.where(agreed[:, None], np.minimum(turns, profits - kept + none), turns) / tie
     return Met(winner=keys[ranked.winner], turns=turns.T)
 
 
@@ -185,7 +187,8 @@ class _Seen:
             [] if (np.isnan(self.turns[k]) != np.isnan(self.turns[k + 1])).any() else self.roots(k)
         )
         if not roots:
-            return [float(x) for x in np.linspace(low, high, CUTS + 1)[1:-1]]
+            cuts = DEAR_CUTS if self.line.dear else CUTS
+            return [float(x) for x in np.linspace(low, high, cuts + 1)[1:-1]]
         # Where a round costs far more than a value in it, values stand about a root at all
         # distances: the next bracket is as wide as the root was wrong.
         every = 0.4 * near * FARTHER ** np.arange(np.ceil(np.log(width / near) / np.log(FARTHER)))

@@ -21,14 +21,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import combinations
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from market.model.case import Array, Case
 from market.model.outcome import SOLVED, Accounts, account
-from market.model.payoff import consumer_payoff, firm_payoffs
+from market.model.payoff import Payoff, consumer_payoff, firm_payoffs
 from market.model.pricing import bertrand_matrix
 from market.model.units import in_units, levels_from, levels_in, natural_units
 from market.regimes import REGIMES, level_bounds, solve_lanes, solve_markets
@@ -47,6 +47,9 @@ WIDTH = {False: 1e-14, True: 1e-9}
 """How close, as a share, weights are sought, by whether markets are searched together."""
 CLOSE_BY = 1e-2
 """How close, as a share, thorough searches come to a weight."""
+
+
+T = TypeVar("T")
 
 
 class Solved(Protocol):
@@ -342,6 +345,32 @@ Box = tuple[Array, Array]
 """Lower and upper bounds of what is varied; infinite where there is none."""
 
 
+def _everybody(case: Case) -> Payoff:
+    """Consumers' surplus and both profits in one market, a lane each, so that all are had at
+    once."""
+    each = (consumer_payoff(case), *firm_payoffs(case))
+    return Payoff(
+        case=case.take(np.zeros(3, int)),
+        benefit=np.concatenate([one.benefit for one in each]),
+        cost_weight=np.concatenate([one.cost_weight for one in each]),
+    )
+
+
+def _once(parts: Callable[[Array], T]) -> Callable[[Array], T]:
+    """The same, worked out once of a point: losses, conditions and their slopes are asked for at
+    the same points one after the other."""
+    last: dict[bytes, T] = {}
+
+    def remembered(x: Array) -> T:
+        at = x[:4].tobytes()
+        if at not in last:
+            last.clear()
+            last[at] = parts(x)
+        return last[at]
+
+    return remembered
+
+
 def _reached(
     case: Case,
     loss: Callable[[Array], tuple[float, Array]],
@@ -392,19 +421,14 @@ def _searched(
     units = natural_units(case)
     inner, money = in_units(case, units), float(units.money[0, 0])
     needed, floor = needed / money, floor / money
-    firms, public = firm_payoffs(inner), consumer_payoff(inner)
+    everybody = _everybody(inner)
     beta, burden = float(standard.profit_weight), float(standard.burden)
 
+    @_once
     def parts(x: Array) -> tuple[float, Array, Array, Array]:
         """CS and its slope, both profits and theirs."""
-        (consumers,), (slope,), _ = public.derivatives(x[None, :4])
-        each = [firm.derivatives(x[None, :4]) for firm in firms]
-        return (
-            float(consumers),
-            slope,
-            np.array([value[0] for value, _, _ in each]),
-            np.array([by[0] for _, by, _ in each]),
-        )
+        value, by = everybody.gradient(np.broadcast_to(x[:4], (3, 4)))
+        return float(value[0]), by[0], value[1:], by[1:]
 
     def loss(x: Array) -> tuple[float, Array]:
         consumers, slope, profit, by = parts(x)
@@ -490,25 +514,18 @@ def _cheapest(
     units = natural_units(case)
     inner, money = in_units(case, units), float(units.money[0, 0])
     floor = floor / money
-    firms, public = firm_payoffs(inner), consumer_payoff(inner)
+    everybody = _everybody(inner)
     lower, upper = (bound[0] for bound in level_bounds(inner, 1))
     bounded = [v for v in range(4) if np.isfinite(upper[v])]
 
+    @_once
     def parts(x: Array) -> tuple[float, Array, float, Array, Array, Array]:
         """CS, both profits together, and what every level lacks in all, each with its slopes."""
-        (consumers,), (slope,), _ = public.derivatives(x[None, :4])
-        each = [tuple(part[0] for part in firm.derivatives(x[None, :4])) for firm in firms]
-        own = np.array([each[v % 2][1][v] for v in range(4)])
-        bend = np.array([each[v % 2][2][v] for v in range(4)])
-        lacks, by = -x[:4] * own, -(x[:4, None] * bend + np.diag(own))
-        return (
-            float(consumers),
-            slope,
-            float(each[0][0] + each[1][0]),
-            each[0][1] + each[1][1],
-            lacks,
-            by,
-        )
+        value, slope, bend = everybody.derivatives(np.broadcast_to(x[:4], (3, 4)))
+        firm, level = 1 + np.arange(4) % 2, np.arange(4)
+        own = slope[firm, level]
+        lacks, by = -x[:4] * own, -(x[:4, None] * bend[firm, level] + np.diag(own))
+        return float(value[0]), slope[0], float(value[1:].sum()), slope[1:].sum(0), lacks, by
 
     def loss(x: Array) -> tuple[float, Array]:
         consumers, slope, profit, by, _, _ = parts(x)
@@ -583,11 +600,12 @@ def one_order(
         for own, other in ((first, second), (second, first))
     ]
 
+    @_once
     def parts(x: Array) -> tuple[float, Array, Array, Array, Array, Array]:
         """CS, joint profit and every type's profit, in expectation, each with its slope."""
         at = np.broadcast_to(x, (K * K, 4))
-        consumers, slope, _ = public.derivatives(at)
-        each = [firm.derivatives(at)[:2] for firm in firms]
+        consumers, slope = public.gradient(at)
+        each = [firm.gradient(at) for firm in firms]
         kept = np.concatenate([each[i][0] @ of_type[i].T for i in (0, 1)])
         by = np.concatenate([of_type[i] @ each[i][1] for i in (0, 1)])
         profit, rise = weight @ (each[0][0] + each[1][0]), weight @ (each[0][1] + each[1][1])

@@ -107,6 +107,8 @@ class Recommendation:
     """Of the case's parameters, and of the numbers of the standard; empty where not asked."""
     robust: Robust | None = None
     """None where not asked."""
+    varied: bool = False
+    """Whether the numbers of the market were varied in looking for switches."""
     text: tuple[str, ...] = ()
     """The answer in words, at most seven lines."""
 

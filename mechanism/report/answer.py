@@ -38,12 +38,18 @@ if TYPE_CHECKING:
 
 
 def recommend(
-    found: Evaluation, switching: tuple[Switch, ...] = (), robust: Robust | None = None
+    found: Evaluation,
+    switching: tuple[Switch, ...] = (),
+    robust: Robust | None = None,
+    varied: bool = False,
 ) -> Recommendation:
     """What to do about a case, with its cautions and in words; `switching` and `robust`, where
-    asked, say what would overturn it."""
+    asked, say what would overturn it, `varied` whether numbers of the market were looked at."""
     plain = replace(
-        recommended(found.ranked, _no_advice(found)), switching=switching, robust=robust
+        recommended(found.ranked, _no_advice(found)),
+        switching=switching,
+        robust=robust,
+        varied=varied,
     )
     if plain.policy is not None:
         plain = replace(plain, cautions=cautions(found, plain.policy))

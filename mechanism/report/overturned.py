@@ -28,12 +28,11 @@ def told_overturned(found: Evaluation, told: Recommendation) -> str:
         turns.setdefault(_then(found, switch), []).append(_switched(found, switch))
     parts += [f"{then} with {' or '.join(where)}" for then, where in turns.items()]
     numbers = [switch for switch in told.switching if not switch.key.startswith("mechanism.")]
-    if told.robust is not None and told.policy is not None and found.types is None and not numbers:
-        parts.append("no number of the market, alone, from half to twice its own value")
-    if told.robust is not None and told.policy is not None and found.types is not None:
+    if told.robust is not None and told.policy is not None and not numbers:
         parts.append(
-            "numbers of the market were not varied, since types are private (pigou what-if --vary"
-            " does)"
+            "no number of the market, alone, from half to twice its own value"
+            if told.varied
+            else "numbers of the market were not varied (pigou evaluate --switches does)"
         )
     if told.robust is not None and told.policy is not None:
         names = {
