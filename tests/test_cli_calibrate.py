@@ -161,6 +161,41 @@ def test_a_table_says_what_a_file_does(run: Run, rows: Path) -> None:
     }
 
 
+def test_heads_and_shares_as_people_write_them(rows: Path, tmp_path: Path) -> None:
+    """In capitals, with blanks, hyphens and units; shares with a sign, and two spellings of it."""
+    other = tmp_path / "other.csv"
+    text = rows.read_text()
+    for old, new in (
+        ("price,", "Price (EUR; a seat),"),
+        ("security_spending", "Security Spending"),
+        ("leak_churn", "LEAK-CHURN"),
+        ("0.4375", "43.75 %"),
+        ("0.5833", "58.33per cent"),
+        ("0.0617", "6.17%"),
+    ):
+        assert old in text
+        text = text.replace(old, new)
+    other.write_text(text)
+    mine, theirs = (read_data(path).observations for path in (rows, other))
+    assert [one.key for one in mine] == [one.key for one in theirs]
+    assert [one.value for one in mine] == pytest.approx([one.value for one in theirs], rel=1e-15)
+
+
+def test_faults_of_one_firm_alone_are_told_once(run: Run, rows: Path) -> None:
+    rows.write_text(rows.read_text().replace(f"\n{BETA}", "").replace("0.7642", "76"))
+    told = run("calibrate", rows, *OPTIONS).err.splitlines()
+    assert ["describes 1" in told[0], "margin is 76" in told[1]] == [True, True]
+    assert len(told) == 2
+
+
+@pytest.mark.slow
+def test_where_nothing_is_at_stake_the_page_says_so_first(run: Run) -> None:
+    done = run("calibrate", DATA, "--prior", "max_saving=0.9", "--noise", "default=0.2")
+    head, _, rest = done.out.partition("What the data say")
+    assert "there is no advice and no gain to tell: the planner's problem" in " ".join(head.split())
+    assert "no gain to tell" not in rest
+
+
 @pytest.mark.slow
 def test_semicolons_and_decimal_commas(run: Run, rows: Path, tmp_path: Path) -> None:
     other = tmp_path / "german.csv"
@@ -215,6 +250,16 @@ def test_parameters_of_each_firm(run: Run) -> None:
         ("sharing", "shring", "firms.csv:2: firms[0].shring is not a known key; did you mean shar"),
         (f"\n{BETA}", "", "firms.csv:1: firms describes 1; the model has two rivals"),
         (BETA, f"{BETA}\n{BETA}", "firms.csv:1: firms describes 3; the model has two rivals"),
+        (
+            "12.7225",
+            "$12.72",
+            'firms[0].price is "$12.72", column B; write the number alone: 12.72',
+        ),
+        ("12.7225", "40 %", 'firms[0].price is "40 %", column B; write the number alone: 40'),
+        ("0.7642", "140 %", "firms[0].margin is 1.4; it must lie in (0, 1]"),
+        ("0.7642", "7 to 8", 'firms[0].margin is "7 to 8"; it must be a number in (0, 1]'),
+        ("margin", "Margin (%)", "firms.csv: column D is headed Margin (%); head it margin and"),
+        ("quantity", "PRICE", "firms.csv: columns B and C are both price; leave one out"),
         (BETA, f"{BETA},1,2", "firms.csv: row 3, column J holds '1', and the column has no"),
         ("Beta", "Alpha", 'firms.csv:3: firms[1].name is "Alpha", as the first firm\'s'),
     ],

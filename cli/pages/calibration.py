@@ -14,26 +14,31 @@ LEAST_SHARE = 0.02
 """Shares of a variance below which a source is not shown."""
 LEAST_MOVED = 0.05
 """Elasticities in an observation below which it is not named."""
+NOTHING = "nothing_at_stake"
+"""The warning that stands where the gain would."""
 SCARCELY = 0.005
 """Share by which an observation narrows the gain at least to be worth a word."""
 
 
 def calibration(tree: dict[str, Any], page: Page, digits: int) -> str:
     """The page: the verdict, estimates, fit of every observation, what would help."""
-    page.heading(f"{tree['name']}: calibrated")
-    if tree["refused"] is not None:
+    refused, warnings = tree["refused"], tree["warnings"]
+    page.heading(f"{tree['name']}: {'calibrated' if refused is None else 'refused'}")
+    if refused is not None:
         page.sentence("No case is made of these data.")
-        page.sentence(_capital(tree["refused"]["reason"]) + ".")
+        page.sentence(_capital(refused["reason"]) + ".")
     if tree["gain"] is not None:
         _gain(tree, page, digits)
+    for silent in (one for one in warnings if one["code"] == NOTHING):
+        page.sentence(_capital(silent["message"]) + ".")
     if tree["estimates"]:
         _estimates(tree, page, digits)
         _moments(tree, page, digits)
     if tree["most_informative"]:
         _informative(tree, page)
-    if tree["warnings"]:
+    if others := [one for one in warnings if one["code"] != NOTHING]:
         page.heading("What to keep in mind")
-        for warning in tree["warnings"]:
+        for warning in others:
             page.sentence(_capital(warning["message"]) + ".", bullet="- ")
     return page.text
 
@@ -103,6 +108,10 @@ def _moments(tree: dict[str, Any], page: Page, digits: int) -> None:
             Column("fitted", figures.column([row["fitted"] for row in rows], digits)),
             Column("errors off", [_errors(row["residual"]) for row in rows]),
         ]
+    )
+    page.sentence(
+        "errors off: by how many standard errors the fit lies above (+) or below (-) what was"
+        " observed. Several beyond 2 contradict each other, or the model."
     )
     page.sentence("")
     test = tree["over_identification"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -27,7 +28,14 @@ from market.casefile.schema import (
     check,
     described,
 )
-from market.casefile.tables import TableFault, as_number, decimal_sign, read_grid
+from market.casefile.tables import (
+    TableCells,
+    TableFault,
+    as_number,
+    decimal_sign,
+    letters,
+    read_grid,
+)
 from market.text import firm_names
 
 PER_CENT = "a share: 40 per cent is 0.4"
@@ -256,7 +264,9 @@ def read_data(
     """
     faults: list[Fault] = []
     ending = Path(path).suffix.lower()
-    document = _table(Path(path)) if ending in TABLES else read_document(path, faults=faults)
+    document = (
+        _table(Path(path), faults) if ending in TABLES else read_document(path, faults=faults)
+    )
     if {"demand", "security"} & set(document.tree) and not is_data(document.tree):
         message = "is a case, not data; `pigou evaluate` takes it"
         raise BadCase([*faults, Fault(document.place(()), "", message)])
@@ -361,7 +371,13 @@ def _checked(tree: Mapping[str, Any], document: Document | None, faults: list[Fa
         return check(DataFile, tree, document=document, faults=faults)
     place = document.place(("firms",)) if document else None
     faults.append(Fault(place, "firms", f"describes {len(firms)}; {TWO}"))
-    return check(DataFile, {**tree, "firms": (firms * 2)[:2]}, document=document, faults=faults)
+    try:
+        check(DataFile, {**tree, "firms": (firms * 2)[:2]}, document=document)
+    except BadCase as bad:
+        # the faults of one firm are told once
+        copied = ("firms[1]",) if len(firms) == 1 else ()
+        faults += [one for one in bad.faults if not one.key.startswith(copied)]
+    raise BadCase(faults)
 
 
 def is_data(tree: Any) -> bool:
@@ -507,12 +523,14 @@ def _of_priors(file: DataFile) -> Iterator[Breach]:
 # --- tables and options
 
 
-def _table(path: Path) -> Document:
-    """A table with a row per firm as the tree of a data file."""
+def _table(path: Path, faults: list[Fault]) -> Document:
+    """A table with a row per firm as the tree of a data file: heads in any case, with blanks or
+    hyphens; shares also in per cent, where the cell says so."""
     file = str(path)
     try:
-        grid = read_grid(path)
-        sign = decimal_sign(grid, [k for k, head in enumerate(grid.heads) if head != "name"])
+        grid = _with_keys(read_grid(path))
+        bare, per_cent = _without_signs(grid)
+        sign = decimal_sign(bare, [k for k, head in enumerate(grid.heads) if head != "name"])
     except TableFault as error:
         raise BadCase([Fault(Place(file), "", str(error))]) from None
     places: dict[KeyPath, Place] = {(): Place(file), ("firms",): Place(file, 1)}
@@ -521,17 +539,77 @@ def _table(path: Path) -> Document:
         here = ("firms", n)
         places[here] = Place(file, line)
         rows.append({})
-        for head, column in zip(grid.heads, grid.columns, strict=True):
-            cell = column[n]
+        for k, head in enumerate(grid.heads):
+            cell = bare.columns[k][n]
             if cell is None:
                 continue
+            places[(*here, head)] = Place(file, line)
             number = None if head == "name" else as_number(cell, sign)
+            if number is None and head in OF_FIRMS:
+                # a number with something beside it is one fault, which says what to write
+                number = _beside(str(cell), sign)
+                if number is not None:
+                    at, told = letters(grid.places[k]), "write the number alone"
+                    told = f"is {show(cell)}, column {at}; {told}: {as_shown(number)}"
+                    faults.append(Fault(Place(file, line), dotted((*here, head)), told))
             if number is None:
                 rows[-1][head] = str(cell)
-            else:  # as it would be shown
-                rows[-1][head] = int(number) if number.is_integer() else number
-            places[(*here, head)] = Place(file, line)
+                continue
+            rows[-1][head] = as_shown(number / 100 if (n, k) in per_cent else number)
     return Document({"firms": rows}, places, (file,))
+
+
+def as_shown(number: float) -> float:
+    """A number as a spreadsheet shows it: a whole one without a point."""
+    return int(number) if number.is_integer() else number
+
+
+_PER_CENT = re.compile(r"\s*(?:%|per ?cent|pct\.?)$", re.IGNORECASE)
+
+
+def _with_keys(grid: TableCells) -> TableCells:
+    """The table under the keys that its heads mean."""
+    heads: list[str] = []
+    for k, head in enumerate(grid.heads):
+        bare, _, unit = head.partition("(")
+        key = re.sub(r"[ -]", "_", bare.strip().casefold())
+        heads.append(key if key in FirmRow.model_fields else head)
+        if key in FirmRow.model_fields and "%" in unit:  # 0.4 may be meant there, and 40
+            raise TableFault(
+                f"column {letters(grid.places[k])} is headed {head}; head it {key} and write 40 per"
+                " cent as 0.4 or as 40 %"
+            )
+        if heads[-1] in heads[:-1]:
+            first = letters(grid.places[heads.index(heads[-1])])
+            raise TableFault(
+                f"columns {first} and {letters(grid.places[k])} are both {heads[-1]}; leave one out"
+            )
+    return replace(grid, heads=tuple(heads))
+
+
+def _without_signs(grid: TableCells) -> tuple[TableCells, set[tuple[int, int]]]:
+    """The table without per cent signs in cells that hold a share, and where (row, column) these
+    were."""
+    found = set()
+    columns = [list(column) for column in grid.columns]
+    shares = {
+        key
+        for key, what in FirmRow.model_json_schema()["properties"].items()
+        if PER_CENT in str(what)
+    }
+    for k, head in enumerate(grid.heads):
+        for n, cell in enumerate(columns[k] if head in shares else ()):
+            if isinstance(cell, str) and (bare := _PER_CENT.sub("", cell)) != cell:
+                columns[k][n] = bare
+                found.add((n, k))
+    return replace(grid, columns=tuple(columns)), found
+
+
+def _beside(text: str, sign: str) -> float | None:
+    """The one number in a cell that holds something beside it, as a currency; None where there is
+    none, or several."""
+    found = re.fullmatch(r"\D*?([-+]?\d(?:[\d., '\u00a0\u202f]*\d)?)\D*", text)
+    return None if found is None else as_number(found[1], sign)
 
 
 def _with(

@@ -25,6 +25,7 @@ from mechanism.analysis.calibrated_case import (
     near_nothing,
     usual_priors,
 )
+from mechanism.analysis.evaluation import evaluate
 from mechanism.analysis.informative import GainAtStake, gain_at_stake
 from mechanism.casefile.policies import TODAY
 from mechanism.casefile.policy_case import PolicyCase, parse_tree
@@ -405,13 +406,18 @@ def _warnings(fit: Fit, case: PolicyCase, stake: GainAtStake | None) -> Iterable
             ),
         )
     if stake is None:
-        yield Sentence(
-            code="nothing_at_stake",
-            text="no policy is ranked at these values, or none brings anything over today's market",
-        )
+        yield Sentence(code="nothing_at_stake", text=_nothing_at_stake(case))
     yield from _today(fit, case)
     for one in misfits(case.market, case.resolved):
         yield Sentence(code="units_look_wrong", text=f"units look wrong: {one.text}")
+
+
+def _nothing_at_stake(case: PolicyCase) -> str:
+    """Why no gain is told."""
+    told = evaluate(case).recommendation
+    if told is None or told.policy is not None:
+        return "at these values nothing brings more than today's market"
+    return f"at these values there is no advice and no gain to tell: {told.no_advice}"
 
 
 def _today(fit: Fit, case: PolicyCase) -> Iterable[Sentence]:
