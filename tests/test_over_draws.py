@@ -34,11 +34,12 @@ from mechanism.report.over_draws import (
     share,
 )
 from mechanism.report.words import Words
-from mechanism.uncertainty import standings
+from mechanism.uncertainty import choice, standings
 from mechanism.uncertainty.choice import choice_over_draws
-from mechanism.uncertainty.draws import draw
+from mechanism.uncertainty.draws import Draws, draw
 from mechanism.uncertainty.evaluated import evaluate
 from mechanism.uncertainty.information import expected_at, value_of_information
+from mechanism.uncertainty.standings import Standings
 from mechanism.uncertainty.where_wrong import where_wrong
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -106,6 +107,49 @@ def test_expectations_follow_a_curve_and_ignore_noise() -> None:
     assert np.ptp(found[:, 1]) == 0
     # the same in any units, those of the key and those of money
     np.testing.assert_allclose(expected_at(1e6 * x, 1e-3 * curve), 1e-3 * found, atol=1e-9)
+
+
+def chosen(monkeypatch: pytest.MonkeyPatch, lead: Any) -> dict[str, PolicyOverDraws]:
+    """What draws say of two policies, the second worth so much more than the first."""
+    n = len(lead)
+    told = Standings(
+        policies=("nash", "linear_subsidies"),
+        today="nash",
+        best=np.where(lead > 0, "linear_subsidies", "nash").astype(object),
+        most=10 + np.maximum(lead, 0),
+        able=np.ones((n, 2), bool),
+        levels=np.zeros((n, 2, 4)),
+        figures={name: np.stack([np.full(n, 10.0), 10 + lead], -1) for name in standings.FIGURES},
+    )
+    monkeypatch.setattr(choice, "standings", lambda *args: told)
+    one = case(None)
+    drawn = Draws(
+        keys=("a",), values=lead[:, None], cases=(one,) * n, inadmissible=0, seed=0, why={}
+    )
+    found = choice_over_draws(one, drawn, "linear_subsidies")
+    assert found.figures["gain"].mean == pytest.approx(lead.mean())
+    return {row.policy: row for row in found.policies}
+
+
+def test_regret_where_a_lead_is_linear_and_normal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That of choosing the second is the mean of what it is worth less where it is; of the first,
+    where it is worth more; they differ by the mean lead."""
+    lead = 0.3 + 2 * normal(1024, 1)[:, 0]
+    rows = chosen(monkeypatch, lead)
+    second, first = rows["linear_subsidies"], rows["nash"]
+    assert second.regret_mean == pytest.approx(better(0.3, 2), rel=0.01)
+    assert first.regret_mean == pytest.approx(better(0.3, 2) + 0.3, rel=0.01)
+    assert second.mean_value == pytest.approx(10.3, abs=0.01)
+    assert second.best_share == pytest.approx(stats.norm.cdf(0.15), abs=0.002)
+    assert second.best_share + first.best_share == 1
+
+
+def test_regret_at_two_points(monkeypatch: pytest.MonkeyPatch) -> None:
+    """10 for sure or, in one draw of four, 25, else 0."""
+    rows = chosen(monkeypatch, np.tile([-10.0, -10.0, -10.0, 15.0], 8))
+    told = {key: (r.mean_value, r.regret_mean, r.regret_max) for key, r in rows.items()}
+    assert told == {"nash": (10, 3.75, 15), "linear_subsidies": (6.25, 7.5, 10)}
+    assert [row.best_share for row in rows.values()] == [0.75, 0.25]
 
 
 # --- where it is wrong
