@@ -144,6 +144,7 @@ def test_the_page_answers_first_and_shows_what_every_policy_changes(
     assert "thousand" in done.out
     assert "The firms are alike." in done.out
     assert "innovation" in done.out  # what the model cannot answer
+    assert "Taken as certain: all of demand, all of security, all of cost; `unc" in done.out
 
 
 @pytest.mark.slow

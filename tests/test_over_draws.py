@@ -17,6 +17,7 @@ from scipy import stats
 
 import pigou
 from cli.batch.design import load_design
+from cli.pages.over_draws import taken_as_certain
 from market.casefile.files import read_document
 from market.model.outcome import account
 from market.model.pricing import bertrand_matrix
@@ -150,6 +151,28 @@ def test_regret_at_two_points(monkeypatch: pytest.MonkeyPatch) -> None:
     told = {key: (r.mean_value, r.regret_mean, r.regret_max) for key, r in rows.items()}
     assert told == {"nash": (10, 3.75, 15), "linear_subsidies": (6.25, 7.5, 10)}
     assert [row.best_share for row in rows.values()] == [0.75, 0.25]
+
+
+@pytest.mark.parametrize(
+    ("blocks", "certain"),
+    [
+        ({}, ": all of demand, all of security, all of cost;"),
+        ({"unit_cost": {"base": [3, 4]}}, "all of cost, all of unit_cost;"),
+        ({"unit_cost": {"base": 3, "spillover": 0}}, "all of cost, all of unit_cost;"),
+        ({"types": {"support": [0.2, 0.8], "points": 2}}, "security, cost.scale, cost.max_saving;"),
+        ({"uncertainty": {"demand.intercept[0]": {"normal": [20, 1]}}}, ": demand.own_slope, dem"),
+        (
+            {
+                "demand": {"intercept": [20, 21], "own_slope": 1.5, "cross_slope": 1},
+                "uncertainty": {"demand.intercept[0]": {"normal": [20, 1]}},
+            },
+            ": demand.intercept[1], demand.own_slope, demand.cross_slope, all of security",
+        ),
+    ],
+)
+def test_what_is_taken_as_certain_is_said(blocks: dict[str, Any], certain: str) -> None:
+    """Every number of the market that is neither private nor called uncertain."""
+    assert certain in taken_as_certain(case(None, **blocks).resolved)
 
 
 # --- where it is wrong

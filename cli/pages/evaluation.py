@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 from cli.pages import figures
 from cli.pages.comparison import STAR, payments, who_gains
-from cli.pages.over_draws import over_draws
+from cli.pages.over_draws import over_draws, taken_as_certain
 from cli.pages.page import Column, Page
 from cli.pages.rules import full_information, reported, tax_rules
 from cli.pages.words import (
@@ -74,6 +74,8 @@ def evaluation(result: Tree, page: Page, digits: int, details: bool = False) -> 
     page.sentence(proof(result))
     if details:
         page.sentence(f"Inputs: {inputs(result['case'])}.")
+    if sure := taken_as_certain(result["case"]):
+        page.sentence(sure)
     page.sentence(UNANSWERED + ("" if details else " More of everything: --details."))
     return page.text
 

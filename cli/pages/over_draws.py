@@ -7,6 +7,8 @@ from cli.pages import figures
 from cli.pages.comparison import STAR
 from cli.pages.page import Column, Page
 from cli.pages.words import Scale, label, money_of
+from mechanism.casefile.case_keys import key_path, leaves, value_at
+from mechanism.casefile.types import PAPERS, PRIVATE
 from mechanism.report.plain import Tree
 
 HEADLINES = {
@@ -17,8 +19,35 @@ HEADLINES = {
     "value": "value",
 }
 """Figures of a policy, in words."""
+MARKET = ("demand", "security", "cost", "unit_cost")
+"""The blocks of a case whose numbers describe the market."""
 KEYS = 5
 """Keys told of, those first whose knowledge is worth most."""
+
+
+def taken_as_certain(case: Tree) -> str:
+    """Which numbers of the market a case takes as known to everybody; empty where it takes none."""
+    unsure, private = set(case.get("uncertainty") or ()), case.get("types")
+    if private:
+        unsure.add(PRIVATE[private.get("parameter", PAPERS)].place)
+    told: list[str] = []
+    for block in (block for block in MARKET if case.get(block)):
+        keys = [key for key in leaves({block: case[block]}) if _of_the_market(case, key)]
+        sure = [
+            key
+            for key in keys
+            if key.partition("[")[0] not in unsure and not unsure & {key, f"{key}[0]", f"{key}[1]"}
+        ]
+        alone = [key for key in sure if key.partition("[")[0] not in sure or "[" not in key]
+        told += [f"all of {block}"] if keys and sure == keys else alone
+    return f"Taken as certain: {', '.join(told)}; `uncertainty` says what is not." if told else ""
+
+
+def _of_the_market(case: Tree, key: str) -> bool:
+    """Whether a key holds numbers that describe the market."""
+    value = value_at(case, key_path(key))
+    absent = key.startswith("unit_cost") and value in (0, [0, 0])
+    return not (absent or isinstance(value, str | type(None)) or key == "cost.reference_investment")
 
 
 def over_draws(result: Tree, page: Page, scale: Scale, named: bool = False) -> None:
