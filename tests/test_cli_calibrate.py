@@ -166,6 +166,7 @@ def test_heads_and_shares_as_people_write_them(rows: Path, tmp_path: Path) -> No
     other = tmp_path / "other.csv"
     text = rows.read_text()
     for old, new in (
+        ("name,", "Firm,"),
         ("price,", "Price (EUR; a seat),"),
         ("security_spending", "Security Spending"),
         ("leak_churn", "LEAK-CHURN"),
@@ -178,6 +179,7 @@ def test_heads_and_shares_as_people_write_them(rows: Path, tmp_path: Path) -> No
     other.write_text(text)
     mine, theirs = (read_data(path).observations for path in (rows, other))
     assert [one.key for one in mine] == [one.key for one in theirs]
+    assert read_data(other).firms == ("Alpha", "Beta")
     assert [one.value for one in mine] == pytest.approx([one.value for one in theirs], rel=1e-15)
 
 

@@ -573,6 +573,7 @@ def _with_keys(grid: TableCells) -> TableCells:
     for k, head in enumerate(grid.heads):
         bare, _, unit = head.partition("(")
         key = re.sub(r"[ -]", "_", bare.strip().casefold())
+        key = "name" if key == "firm" else key
         heads.append(key if key in FirmRow.model_fields else head)
         if key in FirmRow.model_fields and "%" in unit:  # 0.4 may be meant there, and 40
             raise TableFault(
