@@ -46,10 +46,12 @@ def of_firm(x: Array, firm: int) -> Array:
 
 
 def take_lanes(x: Array, lanes: Any) -> Array:
-    """The entries at these lanes (indices or flags) of an array whose first axis has one entry per
-    lane, or one for all."""
+    """The entries at these lanes (indices, flags or a slice) of an array whose first axis has one
+    entry per lane, or one for all."""
     if len(x) == 1:
         return x
+    if isinstance(lanes, slice):
+        return x[lanes]
     which = np.asarray(lanes)
     return np.asarray(pick(x, np.flatnonzero(which) if which.dtype == bool else which))
 

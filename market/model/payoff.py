@@ -31,6 +31,8 @@ from market.model.pricing import (
     utility_matrix,
 )
 
+BLOCK = 4096
+"""Lanes whose derivatives are worked out together: more would not fit the processor's cache."""
 Derivatives = tuple[Array, Array, Array]
 """Value (...), gradient (..., n) and Hessian (..., n, n)."""
 
@@ -67,13 +69,28 @@ class Payoff:
     def derivatives(self, x: Array) -> Derivatives:
         """Value, gradient and Hessian in the four levels; lanes lie next to each other in
         memory."""
-        value, gradient, hessian = self._derived(x, bends=True)
+        value, gradient, hessian = self._in_blocks(x, bends=True)
         assert hessian is not None
         return value, gradient, hessian
 
     def gradient(self, x: Array) -> tuple[Array, Array]:
         """Value and gradient alone: what shows whether levels are a solution's."""
-        return self._derived(x, bends=False)[:2]
+        return self._in_blocks(x, bends=False)[:2]
+
+    def _in_blocks(self, x: Array, bends: bool) -> tuple[Array, Array, Array | None]:
+        """Value, gradient and, where asked, Hessian; of many lanes in blocks."""
+        lanes = len(x)
+        if x.ndim != 2 or lanes <= BLOCK:
+            return self._derived(x, bends)
+        value, gradient = np.empty(lanes, x.dtype), np.empty((4, lanes), x.dtype)
+        hessian = np.empty((4, 4, lanes), x.dtype) if bends else None
+        for k in range(0, lanes, BLOCK):
+            some = slice(k, k + BLOCK)
+            value[some], slope, bend = self.take(some)._derived(x[some], bends)
+            gradient[:, some] = slope.T
+            if hessian is not None and bend is not None:
+                hessian[:, :, some] = bend.transpose(1, 2, 0)
+        return value, gradient.T, None if hessian is None else hessian.transpose(2, 0, 1)
 
     def _derived(self, x: Array, bends: bool) -> tuple[Array, Array, Array | None]:
         """Value, gradient and, where asked, Hessian."""

@@ -28,6 +28,10 @@ GAIN = 1e-12
 """What counts as better, over max(1, welfare today), natural units."""
 
 
+PAIRS = 32_000
+"""Pairs of types, over all rates, that are worked on together."""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Point:
     """What some rates lead to, natural units; slopes in the n free rates stand last."""
@@ -205,6 +209,10 @@ class RatesProblem:
     def points(self, free: Array, start: Array, piece: Piece | None = None) -> list[Point | None]:
         """What free rates (L, n) lead to, from levels (L, 4 n types), on a piece where one is
         given; None where no equilibrium is found."""
+        some = max(1, PAIRS // self.game.size**2)
+        if len(free) > some:
+            blocks = [slice(k, k + some) for k in range(0, len(free), some)]
+            return [point for k in blocks for point in self.points(free[k], start[k], piece)]
         game = self.game if piece is None else self.game.on(piece.sides, piece.counted)
         found = game.solve(self.rates(free), start)
         fine = np.flatnonzero(np.isfinite(found.z).all(-1))

@@ -30,7 +30,7 @@ from mechanism.design.checks import (
 )
 from mechanism.design.rules import TaxRule
 from mechanism.design.states import OwnReports
-from mechanism.scheme.incentives import Gains
+from mechanism.scheme.incentives import LARGEST_BLOCK, Gains
 from mechanism.scheme.preparation import Scheme, sides_of_joining, staying_out
 from mechanism.scheme.private_market import at_types
 from mechanism.scheme.reported import own_cost, own_payoff
@@ -205,18 +205,23 @@ def _firm(scheme: Scheme, firm: int, points: Array, rule: TaxRule, grid: Array) 
     net = rule.net_between(on_grid, points, table.subsidy)
     if net is None:
         return None
-    full = np.broadcast_to(table.revenue + net, (len(points), *net.shape))
-    if options.payoff != "printed":
-        # (n types, n reports, K)
-        full = full - own_cost(scheme.case, types.parameter, firm, points, table.levels)
-    index = np.arange(len(points))
-    own = full[index, index]
-    expected = full @ p
-    gains = (
-        expected - expected[index, index][:, None]
-        if options.incentive == "bayesian"
-        else (full - own[:, None]).max(-1)
-    )
+    n, earned = len(points), table.revenue + net
+    own, expected, gains = np.empty((n, len(p))), np.empty((n, n)), np.empty((n, n))
+    # A few types at a time: payoffs by type, report and rival's type would fill memory.
+    some = max(1, LARGEST_BLOCK // earned.size)
+    for k in range(0, n, some):
+        rows = np.arange(k, min(k + some, n))
+        payoff = np.broadcast_to(earned, (len(rows), *earned.shape))
+        if options.payoff != "printed":
+            payoff = payoff - own_cost(
+                scheme.case, types.parameter, firm, points[rows], table.levels
+            )
+        own[rows], expected[rows] = payoff[rows - k, rows], payoff @ p
+        gains[rows] = (
+            expected[rows] - expected[rows, rows][:, None]
+            if options.incentive == "bayesian"
+            else (payoff - own[rows][:, None]).max(-1)
+        )
     kind, told = np.unravel_index(int(gains.argmax()), gains.shape)
     least = joiner = rival = None
     if options.participation != "none":
