@@ -17,7 +17,7 @@ import pytest
 from command import Run
 from test_cli_evaluate import CASE
 
-from cli.app import app
+from cli.app import COMMANDS, app, loaded
 from cli.output import signals
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -311,3 +311,11 @@ def test_what_comes_through_a_pipe_is_validated_in_one_reading(tmp_path: Path, k
             == ("nonsense is not a known key" in done.stderr)
             == (not good)
         )
+
+
+def test_the_help_says_of_every_command_what_it_says_of_itself() -> None:
+    """What is listed without being loaded is what there is."""
+    there = {path.stem.replace("_", "-") for path in (ROOT / "cli" / "commands").glob("[a-z]*.py")}
+    assert set(COMMANDS) == there
+    for name, does in COMMANDS.items():
+        assert loaded(name).get_short_help_str(300) == does
