@@ -177,17 +177,23 @@ class Sobol(_Sampled):
 
     def shares(self, start: int, stop: int) -> Array:
         """Points by their place in the sequence."""
-        from scipy.stats import qmc
+        sequence = _sequence(len(self.axes), self.seed)
+        if start < sequence.num_generated:
+            sequence.reset()
+        if ahead := start - sequence.num_generated:
+            sequence.fast_forward(ahead)
+        # the first by itself: the library warns of a beginning that is no power of two
+        parts = [1, stop - start - 1] if start == 0 else [stop - start]
+        return np.concatenate([sequence.random(n) for n in parts if n])
 
-        with uninterrupted():
-            engine = qmc.Sobol(len(self.axes), scramble=True, bits=30, rng=self.seed)
-        if start:
-            return engine.fast_forward(start).random(stop - start)
-        first = engine.random(
-            1
-            # by itself: the library warns of a beginning that is no power of two; a piece is none
-        )
-        return np.concatenate([first, engine.random(stop - 1)]) if stop > 1 else first
+
+@lru_cache(maxsize=1)
+def _sequence(axes: int, seed: int) -> Any:
+    """A sequence, which goes on from where it is: its beginning takes long to reach again."""
+    from scipy.stats import qmc
+
+    with uninterrupted():
+        return qmc.Sobol(axes, scramble=True, bits=30, rng=seed)
 
 
 class LatinHypercube(_Sampled):
