@@ -34,7 +34,7 @@ from market.solve.tolerances import DEFAULT, Tolerances
 
 Rows = NDArray[np.intp]
 
-SIDE = 9
+SIDE = 7
 """Sharing levels of each firm on the grid from whose peaks joint profit is climbed."""
 
 FINE_SIDE = 17
@@ -71,6 +71,9 @@ SAME = 1e-6
 EDGE = 1e-4
 """Share of the larger quantity, or of the unit cost without sharing, below which one that a kink
 lies at counts as zero."""
+
+CACHED = 4096
+"""Levels answered together: what is computed on the way should fit the processor's cache."""
 
 RUNAWAY = 1e4
 """Multiple of what a firm would invest alone beyond which investments count as growing without
@@ -212,19 +215,22 @@ def _settled(case: Case, start: Array, tolerances: Tolerances) -> Array:
     return np.where(found[:, None], x, np.nan)
 
 
-def agree(case: Case, lanes: int, side: int = SIDE, tolerances: Tolerances = DEFAULT) -> Points:
+def agree(
+    case: Case, lanes: int, thoroughly: bool = False, tolerances: Tolerances = DEFAULT
+) -> Points:
     """The sharing that members agree on and the investments that follow, in the L markets of a flat
-    case."""
-    found = _searched(case, lanes, side, False, tolerances)
+    case; unless `thoroughly` it is not searched at kinks and jumps, nor with a firm out, and
+    nothing is known where it may lie there."""
+    found = _searched(case, lanes, thoroughly, False, tolerances)
     refused = _refused(found, lanes)
     if len(
         refused
     ):  # there a firm gains by another investment, or nothing holds: every point is asked
-        again = _searched(case.take(refused), len(refused), side, True, tolerances)
+        again = _searched(case.take(refused), len(refused), thoroughly, True, tolerances)
         kept = found.take(~np.isin(found.lane, refused))
         found = Points.joined([kept, replace(again, lane=refused[again.lane])])
     missing = np.setdiff1d(np.arange(lanes), found.lane)
-    if len(missing):
+    if thoroughly and len(missing):
         none = _with_a_firm_out(case.take(missing), len(missing), tolerances)
         found = Points.joined([found, replace(none, lane=missing[none.lane])])
     return found
@@ -238,9 +244,12 @@ def _refused(found: Points, lanes: int) -> Rows:
     return np.unique(found.lane[first & ~(found.regret <= DEFAULT.regret)])
 
 
-def _searched(case: Case, lanes: int, side: int, checked: bool, tolerances: Tolerances) -> Points:
+def _searched(
+    case: Case, lanes: int, thoroughly: bool, checked: bool, tolerances: Tolerances
+) -> Points:
     """The local maxima to which the peaks of a grid lead; of those that fail none but the highest
     of its lane."""
+    side = FINE_SIDE if thoroughly else SIDE
     lane, start, near = _peaks(case, lanes, side, checked, tolerances)
     agreement = Agreement(case=case.take(lane), near=near, checked=checked, tolerances=tolerances)
     lower, upper = np.zeros((len(lane), 2)), np.ones((len(lane), 2))
@@ -288,8 +297,8 @@ def _searched(case: Case, lanes: int, side: int, checked: bool, tolerances: Tole
 
     runaway = switching.copy()
     runaway[switching] = runs_away(np.flatnonzero(switching))
-    done = runaway.copy()
-    if not checked:  # a point that is none is not worth more digits
+    done = runaway.copy() if thoroughly else np.ones(len(lane), bool)
+    if thoroughly and not checked:  # a point that is none is not worth more digits
         x = np.nan_to_num(agreement.follow(s))
         done |= ~examine(investment_game(agreement.case, len(x)), x, tolerances).nobody_gains(
             tolerances.regret
@@ -305,7 +314,7 @@ def _searched(case: Case, lanes: int, side: int, checked: bool, tolerances: Tole
         )
         runaway[bent] = runs_away(bent)
         done[bent] = runaway[bent] | at_the_edge(there.case, there.follow(s[bent])).any(-1)
-    bent = np.flatnonzero(switching & ~runaway)
+    bent = np.flatnonzero(switching & ~runaway & thoroughly)
     there, whole = agreement.take(bent), np.ones((len(bent), 2))
     residual[bent] = one_sided_slope(there.at_tries, s[bent], 0 * whole, whole, whole[:, 0])
     x = agreement.follow(s)
@@ -385,6 +394,15 @@ def _from_below_and_above(
 def _answered(case: Case, x: Array, beside: bool) -> Array:
     """What best replies from levels (L, 4) settle on or, where they do not and both firms sell,
     Newton's method finds; else NaN."""
+    return np.concatenate(
+        [
+            _answered_together(case.take(rows), x[rows], beside)
+            for rows in np.array_split(np.arange(len(x)), max(1, len(x) // CACHED))
+        ]
+    )
+
+
+def _answered_together(case: Case, x: Array, beside: bool) -> Array:
     x, on = x.copy(), np.arange(len(x))
     for _ in range(ROUNDS):
         game = investment_game(case.take(on), len(on))

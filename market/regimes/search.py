@@ -15,7 +15,7 @@ from market.model.outcome import ROUNDING, account, every_firm_sells
 from market.model.payoff import Payoff
 from market.model.pricing import revenue_matrices
 from market.model.wellposed import zero_unit_cost_pays
-from market.regimes.agreed_sharing import FINE_SIDE, SIDE, agree
+from market.regimes.agreed_sharing import agree
 from market.regimes.objectives import firm_game, game_in_lanes, level_bounds, sole_payoff
 from market.regimes.points import Points, same_as_first
 from market.regimes.stages import invest_first, invest_smoothly, lead, lead_smoothly
@@ -236,7 +236,7 @@ def _staged(
         solve = lead if thoroughly else lead_smoothly
         return solve(case, lanes, regime.leader, tolerances)
     if regime.agreed:
-        return agree(case, lanes, FINE_SIDE if thoroughly else SIDE, tolerances)
+        return agree(case, lanes, thoroughly, tolerances)
     if not thoroughly:
         return invest_smoothly(case, lanes, SEVERAL_STARTS, tolerances)
     lane = np.tile(np.arange(lanes), len(SEVERAL_STARTS))
