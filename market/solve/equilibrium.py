@@ -164,8 +164,10 @@ def newton(game: Game, start: Array, tolerances: Tolerances = DEFAULT, steps: in
     best, best_residual = x.copy(), np.full(len(x), np.inf)
     active = np.arange(len(x))
     for _ in range(steps):
-        payoff, gradient, jacobian = own_system(game, x)
-        residual = _residual(x, payoff, gradient, lower, upper)
+        # where levels have no bounds a step may run so far that nothing is a number: not found
+        with np.errstate(over="ignore", invalid="ignore"):
+            payoff, gradient, jacobian = own_system(game, x)
+            residual = _residual(x, payoff, gradient, lower, upper)
         better = residual < best_residual[active]
         improved = active[better]
         best[improved], best_residual[improved] = x[better], residual[better]

@@ -222,7 +222,7 @@ class TypesGame:
         game = self.at(rates)
         z = newton(game, start, tolerances)
         found = np.asarray(np.isfinite(z).all(-1))
-        z = np.where(found[:, None], z, np.clip(start, self.lower, self.upper))
+        z = np.where(found[:, None], z, np.clip(0.0, self.lower, self.upper))
         _, push, jacobian = own_system(game, z)
         held = self.sides(z) != 0
         each = np.arange(2 * n)
