@@ -132,6 +132,7 @@ def test_what_decided_is_said_with_its_number() -> None:
     assert "asking for reports of what firms alone know" in text(found)
     nothing = text(shipped("restricted_cost"))
     assert nothing.startswith("Leave the market as it is.")
+    assert "Nobody pays, gains or loses by that" in nothing
     assert (
         "less than 0.1% of today's welfare, which nobody could measure, asking for public money"
         in nothing

@@ -242,7 +242,10 @@ def _worth(found: Evaluation, row: ComparisonRow, say: Words) -> str:
     assert row.value is not None
     assert now.value is not None
     if row.policy.key == now.policy.key:
-        return "Nothing that asks for more is worth enough more to be preferred."
+        return (
+            "Nobody pays, gains or loses by that: nothing that asks for more is worth enough more"
+            " to be preferred."
+        )
     e, before = row.expected, now.expected
     assert e is not None
     assert before is not None
