@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -33,6 +34,8 @@ SAME = 1e-9
 """Largest difference, as a share of the largest figure of a case."""
 MOST = 450.0
 """MiB at most for the claims over 400 markets."""
+LARGE = 650.0
+"""The same for one case of 101 types."""
 
 
 def drawn(points: int, count: int) -> list[PolicyCase]:
@@ -83,4 +86,9 @@ if __name__ == "__main__":
     held = [together(points, count) for points, count in ((5, 60), (11, 30), (21, 16), (51, 5))]
     claims = ["propositions", "cases/two_vendors.yaml", "--sample", "400"]
     held.append(peak("claims over 400 markets", claims, MOST))
+    with tempfile.TemporaryDirectory() as folder:
+        case = Path(folder) / "many.yaml"
+        vendors = ROOT / "cases" / "two_vendors.yaml"
+        case.write_text(f"base: {vendors}\ntypes: {{support: [0.2, 0.8], points: 101}}\n")
+        held.append(peak("a case of 101 types", ["evaluate", str(case), "--quick"], LARGE))
     raise SystemExit(not all(held))
