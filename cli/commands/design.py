@@ -39,7 +39,8 @@ Examples:
 
 A case file needs types; its mechanism block says what is asked, and the options here overrule
 it. A setting file describes a problem without the market. Exit code 3: no mechanism does what is
-asked (the conflicting constraints are named), or the solver gave no answer."""
+asked (the conflicting constraints are named), the market has no outcome to design for, or the
+solver gave no answer."""
 
 
 if TYPE_CHECKING:
@@ -306,10 +307,13 @@ def _no_limit(key: str, message: str) -> typer.BadParameter:
 
 
 def _solved(path: Path, options: Mapping[str, Option]) -> DesignResult:
-    from mechanism.analysis.designs import DesignError, solve_file
+    from mechanism.analysis.designs import DesignError, NothingToDesignError, solve_file
 
     try:
         return solve_file(path, options)
+    except NothingToDesignError as finding:
+        say([f"not met: {path}: {finding}"])
+        raise typer.Exit(NOT_MET) from None
     except DesignError as error:
         raise typer.BadParameter(f"{error} ({path})") from None
 

@@ -95,6 +95,10 @@ class DesignError(Exception):
     """What is asked makes no sense for this file."""
 
 
+class NothingToDesignError(DesignError):
+    """The market has no outcome to design for: a finding about it, not a fault of the file."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class DesignResult:
     """What a file asks of a mechanism, and the mechanism that does it or why none does."""
@@ -294,7 +298,7 @@ def _market(policy: PolicyCase, given: Mapping[str, Option]) -> DesignResult:
         planner = planner_levels(policy.market, types)
         outside = outside_options(policy.market, types, form, options.timing, planner)
     except NoEnvironmentError as error:
-        raise DesignError(str(error)) from None
+        raise NothingToDesignError(str(error)) from None
     if options.allocation == "second_best":
         return _second_best(policy, types, options, form, planner, outside)
     plan = market_environment(policy.market, types, planner[None], outside)
@@ -403,9 +407,9 @@ def _of_both_types(
         raise DesignError(_both_types(types, "proof against collusion is not solved for there"))
     scheme = prepare(policy.market, types, _chosen(policy, options, form))
     if scheme is None:
-        raise DesignError(NO_LEVELS.text)
+        raise NothingToDesignError(NO_LEVELS.text)
     if not np.isfinite(scheme.own_outside).all():
-        raise DesignError(NO_OUTSIDE.text)
+        raise NothingToDesignError(NO_OUTSIDE.text)
     plan = both_types_environment(scheme)
     result = _result(plan.environment, plan, options, form, policy.text)
     return replace(result, found=_without_joint_lies(result.found))
