@@ -93,7 +93,6 @@ BEFORE = read()
 ENTRIES = {entry.name: entry for entry in entries()}
 FAST = {
     "evaluate two_vendors",
-    "evaluate unit_costs",
     "evaluate two_types",
     "design two_types --budget none",
     "design bilateral_trade",

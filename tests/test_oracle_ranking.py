@@ -50,6 +50,7 @@ def test_levels_alone_decide_what_an_instrument_costs(usual: dict[str, Any], nam
     assert row["net_transfer"] == pytest.approx([49.4901515867379] * 2, abs=1e-7)
 
 
+@pytest.mark.slow
 def test_rates_without_flat_parts_cost_what_they_come_to(usual: dict[str, Any]) -> None:
     assert sum(rows(usual)["linear_subsidies"]["receipts"]) == pytest.approx(344.42, abs=1e-2)
 

@@ -152,6 +152,7 @@ def value_of(found: DesignResult) -> tuple[float, float]:
 # --- its value
 
 
+@pytest.mark.slow
 def test_levels_free_in_every_state_are_worth_more_than_a_menu_of_blends() -> None:
     """The value is that of a search over the levels of all four states at once (381.9458);
     lotteries between the planner's levels and the alliance's reach 380.9197."""

@@ -374,6 +374,7 @@ def test_the_market_as_a_setting_agrees_with_the_mechanism() -> None:
     assert slack == pytest.approx(told["checks"]["ir_market"]["min_slack"], rel=1e-7)
 
 
+@pytest.mark.slow
 def test_designing_for_the_market() -> None:
     """Least outlay: the program, the closed form; dominant and ex post cost more; agv costs nothing
     and loses firms."""

@@ -212,6 +212,7 @@ def test_an_input_that_hardly_differs_is_found_by_solving_and_told(
     assert "sha256" not in done.out
 
 
+@pytest.mark.slow
 def test_an_input_that_no_case_may_hold_is_named(
     run: Run, here: Path, written: dict[str, Any]
 ) -> None:
