@@ -98,3 +98,15 @@ def test_gains_below_a_payoffs_own_digits_are_none() -> None:
             np.abs(optimum.profit + found.paid).max() / natural_units(market).money[0, 0]
         )
         assert found.regret[0] <= max(1e-8, digits)
+
+
+def test_a_level_that_lies_on_its_bound_but_for_rounding_is_on_it() -> None:
+    """A firm that is pushed into not sharing needs nothing there, and nothing is missing from its
+    first-order condition."""
+    case = market(demand_spillover=-0.25, cost_scale=30)
+    x = np.array([[0.0, 0.0, 1.7, 1.3]])
+    for off in (0.0, 2e-16):
+        found = unit_rates(case, x + off * np.array([1, 1, 0, 0]))
+        assert (found.rates[0, [0, 1], [0, 1]] == 0).all()
+        assert found.residual[0] <= 1e-12
+        assert found.holds[0]

@@ -146,6 +146,8 @@ def unit_rates(case: Case, x: Array, tolerances: Tolerances = DEFAULT) -> UnitRa
     inner, at = in_units(case, units), levels_in(x, units)
     lower, upper = level_bounds(inner, len(x))
     at_lower, at_upper = on_bound(at, lower, tolerances), on_bound(at, upper, tolerances)
+    # what lies on a bound but for rounding is on it, and is asked for nothing beyond
+    at = np.where(at_lower, lower, np.where(at_upper, upper, at))
     profits = profits_with_exit(inner)
     rates = np.zeros((len(x), 2, 4))
     for firm, own in enumerate(CONTROLS):
