@@ -17,7 +17,8 @@ import pytest
 from command import Run
 from test_cli_evaluate import CASE
 
-from cli.app import COMMANDS, app, loaded
+from cli.app import COMMANDS
+from cli.app import loaded as whole
 from cli.output import signals
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -271,10 +272,15 @@ def test_a_signal_ends_every_command_with_130_even_where_it_is_swallowed(
     (tmp_path / "d.yaml").write_text(
         "case: two.yaml\nvary: {cost.scale: {values: [12]}}\npolicies: [nash]\n"
     )
-    groups = [app, *(group.typer_instance for group in app.registered_groups)]
-    for command in (command for group in groups for command in group.registered_commands):
-        number = signal.SIGTERM if swallowed else signal.SIGINT
-        monkeypatch.setattr(command, "callback", sent(command.callback, number, swallowed))
+    number = signal.SIGTERM if swallowed else signal.SIGINT
+
+    def loaded(name: str) -> Any:
+        found = whole(name)
+        for command in getattr(found, "commands", {name: found}).values():
+            command.callback = sent(command.callback, number, swallowed)
+        return found
+
+    monkeypatch.setattr("cli.app.loaded", loaded)
     done = run(*line.split())
     assert done.code == 130
     assert "Traceback" not in done.err
@@ -318,4 +324,4 @@ def test_the_help_says_of_every_command_what_it_says_of_itself() -> None:
     there = {path.stem.replace("_", "-") for path in (ROOT / "cli" / "commands").glob("[a-z]*.py")}
     assert set(COMMANDS) == there
     for name, does in COMMANDS.items():
-        assert loaded(name).get_short_help_str(300) == does
+        assert whole(name).get_short_help_str(300) == does

@@ -53,7 +53,9 @@ def best(
     """The best point of every lane that holds in a market, and whether all that hold are that
     one; `endless` (L,): whether payoff grows without limit where some firm would sell less than
     nothing."""
-    lanes = len(endless)
+    lanes, none = len(endless), "a few starts led to nothing that holds"
+    if not len(points.lane):
+        return outcomes(lanes, status="not_converged", message=none)
     order = np.argsort(points.lane, kind="stable")
     lane = points.lane[order]
     turn = np.arange(len(lane)) - np.searchsorted(lane, lane)
@@ -86,7 +88,7 @@ def best(
     return outcomes(
         lanes,
         status=np.where(solved, np.where(held.any(-1), "corner", "converged"), "not_converged"),
-        message=np.where(solved, "", "a few starts led to nothing that holds"),
+        message=np.where(solved, "", none),
         levels=np.where(solved[:, None], x, np.nan),
         residual=np.where(solved, points.residual[row], np.nan),
         regret=np.where(solved, points.regret[row], np.nan),
