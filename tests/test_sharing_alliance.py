@@ -331,3 +331,29 @@ def test_an_agreement_goes_along_the_edge_at_which_a_firm_would_drive_the_other_
     unit = 0.27189598912826146 * 0.40880980027471414
     unit /= (13.086741261167651 * 5.536391248846715) ** 0.5
     assert outcome.profit.sum() / unit == pytest.approx(0.8918697, rel=3e-7)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", [0, 1])
+def test_what_follows_is_looked_for_near_where_the_search_has_come(first: int) -> None:
+    """Investments feed on each other without limit as sharing nears a curve: whichever firm is
+    named first, the joint profit has no limit, and nothing before the curve is a kink."""
+
+    def pair(one: float, other: float) -> list[float]:
+        return [one, other] if first == 0 else [other, one]
+
+    case = make_case(
+        intercept=0.0069,
+        own_slope=0.018,
+        cross_slope=0.0118,
+        rivalry=pair(0.2704, 0.9872),
+        demand_spillover=pair(0.0, 0.3),
+        leakage=(0.006582, 0.001748, 0.004808),
+        cost_form="restricted",
+        cost_scale=2777,
+        max_saving=0.0446,
+        cost_spillover=1,
+        reference_investment=0.005035,
+        unit_cost=(pair(0.03562, 0.0145), 0, 0, 0),
+    )
+    assert solve_regime(case, "sharing_alliance").status == "unbounded"

@@ -49,6 +49,9 @@ CLIMB = 40
 ROUNDS = 12
 """Rounds of best replies for investments that follow."""
 
+ANCHORED = 12
+"""How often a search is begun anew near the investments that it has led to."""
+
 SETTLED = 1e-6
 """Share of an investment's size below which they stop."""
 
@@ -303,17 +306,25 @@ def _searched(
         done |= ~examine(investment_game(agreement.case, len(x)), x, tolerances).nobody_gains(
             tolerances.regret
         )
-    for width, smallest in (
-        (0.5 / (side - 1), 1e-6),
-        (1e-5, 1e-10),
-    ):  # at a kink or a jump only ever smaller steps help
+    # at a kink or a jump only ever smaller steps help
+    for width, smallest in ((0.5 / (side - 1), 1e-6), (1e-5, 1e-10)):
         bent = np.flatnonzero(switching & ~done)
-        there, step = agreement.take(bent), np.full((len(bent), 2), width)
-        s[bent] = descend(
-            there.at_tries, s[bent], step, np.zeros_like(step), np.ones_like(step), smallest
-        )
-        runaway[bent] = runs_away(bent)
-        done[bent] = runaway[bent] | at_the_edge(there.case, there.follow(s[bent])).any(-1)
+        for _ in range(ANCHORED):
+            there, step = agreement.take(bent), np.full((len(bent), 2), width)
+            s[bent] = descend(
+                there.at_tries, s[bent], step, np.zeros_like(step), np.ones_like(step), smallest
+            )
+            runaway[bent] = runs_away(bent)
+            x = there.follow(s[bent])
+            done[bent] = runaway[bent] | at_the_edge(there.case, x).any(-1)
+            # what follows was looked for near other investments: it may seem to end where it only
+            # is far from them
+            far = np.abs(x[:, INVESTMENT] - there.near) > 0.5 * np.abs(there.near)
+            again = far.any(-1) & ~done[bent]
+            bent, x = bent[again], x[again]
+            if not len(bent):
+                break
+            agreement.near[bent] = x[:, INVESTMENT]
     bent = np.flatnonzero(switching & ~runaway & thoroughly)
     there, whole = agreement.take(bent), np.ones((len(bent), 2))
     residual[bent] = one_sided_slope(there.at_tries, s[bent], 0 * whole, whole, whole[:, 0])
