@@ -14,7 +14,6 @@ of processes, or levels differ from the loop's.
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -27,11 +26,11 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import pyarrow.parquet as pq
+from measured import PIGOU, ROOT, spent
 from plain import solved
 
 from cli.batch.design import load_design
 
-ROOT = Path(__file__).resolve().parents[1]
 LOOPED = 12
 FASTER = 60.0
 """How many times as long a case takes in the loop, at least."""
@@ -45,19 +44,6 @@ APART = 1e-4
 CLAIMS, CLAIMED, CLAIMED_MEMORY = 2000, 0.65, 300.0
 """Random markets of the claims, what share of a case's time in the loop each may take (it solves
 five games more, their statics and three settings), and MiB at most."""
-
-
-def spent(*arguments: str) -> tuple[float, float]:
-    """Seconds of a processor that a command takes, and MiB at most."""
-    command = [sys.executable, "-c", "from cli.entry import run; run()", *arguments]
-    run = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": str(ROOT)}
-    )
-    _, status, used = os.wait4(run.pid, 0)
-    run.returncode = os.waitstatus_to_exitcode(status)
-    if run.returncode:
-        raise SystemExit(f"{' '.join(arguments)} ended with {run.returncode}")
-    return used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
 
 
 def design(folder: Path, count: int) -> Path:
@@ -74,10 +60,10 @@ def batches(folder: Path, most: int) -> bool:
     """The command at growing numbers of cases, and with two processes."""
     sizes = (1000, most // 3, most)
     took = {}
-    spent("batch", str(design(folder, 10)), "--out", str(folder / "first.csv"), "--quiet")
+    spent(*PIGOU, "batch", str(design(folder, 10)), "--out", str(folder / "first.csv"), "--quiet")
     for size in sizes:
         out = str(folder / f"{size}.parquet")
-        took[size] = spent("batch", str(design(folder, size)), "--out", out, "--quiet")
+        took[size] = spent(*PIGOU, "batch", str(design(folder, size)), "--out", out, "--quiet")
         seconds, memory = took[size]
         print(
             f"{size:9,} cases: {1000 * seconds / size:.3f} ms a case, {memory:.0f} MiB", flush=True
@@ -108,7 +94,7 @@ def batches(folder: Path, most: int) -> bool:
     )
     both = folder / "two.parquet"
     two, _ = spent(
-        "batch", str(folder / f"{most}.yaml"), "--out", str(both), "--jobs", "2", "--quiet"
+        *PIGOU, "batch", str(folder / f"{most}.yaml"), "--out", str(both), "--jobs", "2", "--quiet"
     )
     same = both.read_bytes() == (folder / f"{most}.parquet").read_bytes()
     print(
@@ -117,7 +103,7 @@ def batches(folder: Path, most: int) -> bool:
         flush=True,
     )
     claims, peak = spent(
-        "propositions", str(ROOT / "cases" / "two_vendors.yaml"), "--sample", str(CLAIMS)
+        *PIGOU, "propositions", str(ROOT / "cases" / "two_vendors.yaml"), "--sample", str(CLAIMS)
     )
     share = claims / CLAIMS / slow
     print(

@@ -9,15 +9,13 @@ the libraries it might need.
 
 from __future__ import annotations
 
-import os
 import statistics
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-PIGOU = [sys.executable, "-c", "from cli.entry import run; run()"]
+from measured import PIGOU, ROOT, spent
+
 BARE = """import typer
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 @app.command()
@@ -27,25 +25,13 @@ app()
 """
 
 
-def seconds(command: list[str]) -> float:
-    """Processor time of one run."""
-    run = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": str(ROOT)}
-    )
-    _, status, used = os.wait4(run.pid, 0)
-    run.returncode = os.waitstatus_to_exitcode(status)
-    if run.returncode:
-        raise SystemExit(f"{command} failed")
-    return used.ru_utime + used.ru_stime
-
-
 def compare(
     name: str, ours: list[str], other: str, theirs: list[str], limit: float, rounds: int
 ) -> bool:
     """Print medians and their ratio; whether it is within the limit."""
     for command in (ours, theirs):
-        seconds(command)  # files into the cache, bytecode written
-    pairs = [(seconds(ours), seconds(theirs)) for _ in range(rounds)]
+        spent(*command)  # files into the cache, bytecode written
+    pairs = [(spent(*ours)[0], spent(*theirs)[0]) for _ in range(rounds)]
     mine, their = (statistics.median(times) for times in zip(*pairs, strict=True))
     ok = mine <= limit * their
     print(

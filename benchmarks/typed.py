@@ -10,7 +10,6 @@ take longer than one at a time, where both differ, or where memory passes its li
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -24,11 +23,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from compare_ranking import draw_tree
+from measured import PIGOU, ROOT, spent
 
 from mechanism.analysis.many import solve_many
 from mechanism.casefile.policy_case import PolicyCase, parse_tree
 
-ROOT = Path(__file__).resolve().parents[1]
 POLICIES = ("nash", "joint_profit", "price_collusion", "social_optimum", "printed", "groves")
 SAME = 1e-9
 """Largest difference, as a share of the largest figure of a case."""
@@ -70,21 +69,14 @@ def together(points: int, count: int) -> bool:
 
 def peak(what: str, arguments: list[str], limit: float) -> bool:
     """Whether a command keeps within its memory, in a fresh process."""
-    run = subprocess.Popen(
-        [sys.executable, "-c", "from cli.entry import run; run()", *arguments],
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-    )
-    used = os.wait4(run.pid, 0)[2]
-    run.returncode = 0
-    mebibytes, seconds = used.ru_maxrss / 1024, used.ru_utime + used.ru_stime
+    seconds, mebibytes = spent(*PIGOU, *arguments)
     print(f"{what}: {mebibytes:.0f} MiB (at most {limit:.0f}), {seconds:.0f} s of a processor")
     return bool(mebibytes <= limit)
 
 
 if __name__ == "__main__":
     held = [together(points, count) for points, count in ((5, 60), (11, 30), (21, 16), (51, 5))]
-    claims = ["propositions", "cases/two_vendors.yaml", "--sample", "400"]
+    claims = ["propositions", str(ROOT / "cases" / "two_vendors.yaml"), "--sample", "400"]
     held.append(peak("claims over 400 markets", claims, MOST))
     with tempfile.TemporaryDirectory() as folder:
         case = Path(folder) / "many.yaml"
