@@ -294,12 +294,12 @@ def _searched(
     switching = ~(residual <= tolerances.residual)
     alone = np.maximum(1.0, np.nan_to_num(_alone(agreement.case, len(s)).max(-1), nan=1.0))
 
-    def runs_away(rows: Rows) -> NDArray[np.bool_]:
-        investment = agreement.take(rows).follow(s[rows])[:, INVESTMENT]
-        return np.asarray(np.nan_to_num(investment).max(-1, initial=0.0) > RUNAWAY * alone[rows])
+    def runs_away(x: Array, rows: Rows) -> NDArray[np.bool_]:
+        most = np.nan_to_num(x[:, INVESTMENT]).max(-1, initial=0.0)
+        return np.asarray(most > RUNAWAY * alone[rows])
 
-    runaway = switching.copy()
-    runaway[switching] = runs_away(np.flatnonzero(switching))
+    runaway, bent = switching.copy(), np.flatnonzero(switching)
+    runaway[bent] = runs_away(agreement.take(bent).follow(s[bent]), bent)
     done = runaway.copy() if thoroughly else np.ones(len(lane), bool)
     if thoroughly and not checked:  # a point that is none is not worth more digits
         x = np.nan_to_num(agreement.follow(s))
@@ -314,8 +314,8 @@ def _searched(
             s[bent] = descend(
                 there.at_tries, s[bent], step, np.zeros_like(step), np.ones_like(step), smallest
             )
-            runaway[bent] = runs_away(bent)
             x = there.follow(s[bent])
+            runaway[bent] = runs_away(x, bent)
             done[bent] = runaway[bent] | at_the_edge(there.case, x).any(-1)
             # what follows was looked for near other investments: it may seem to end where it only
             # is far from them
@@ -324,7 +324,9 @@ def _searched(
             bent, x = bent[again], x[again]
             if not len(bent):
                 break
-            agreement.near[bent] = x[:, INVESTMENT]
+            near = agreement.near.copy()
+            near[bent] = x[:, INVESTMENT]
+            agreement = replace(agreement, near=near)
     bent = np.flatnonzero(switching & ~runaway & thoroughly)
     there, whole = agreement.take(bent), np.ones((len(bent), 2))
     residual[bent] = one_sided_slope(there.at_tries, s[bent], 0 * whole, whole, whole[:, 0])
