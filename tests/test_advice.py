@@ -15,7 +15,7 @@ from trees import evaluate_once
 
 from mechanism.casefile.policy_case import load_case, parse_tree
 from mechanism.ranking.recommendation import Robust, Stretch, Switch
-from mechanism.report.answer import flat_parts, lines, protection
+from mechanism.report.answer import flat_parts_told, lines, protection
 from mechanism.report.results import Evaluation
 from mechanism.report.verdicts import verdicts
 from mechanism.report.words import Words
@@ -259,4 +259,4 @@ def test_an_agreement_that_is_ruled_out_is_named_beside_the_one_that_is_not() ->
     ],
 )
 def test_lump_sums_stand_with_what_to_do(flat: tuple[float, float], told: str) -> None:
-    assert flat_parts(np.array(flat), 1e-9, Words("EUR", ("A", "B"))) == told
+    assert flat_parts_told(np.array(flat), 1e-9, Words("EUR", ("A", "B"))) == told

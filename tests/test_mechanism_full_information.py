@@ -3,6 +3,7 @@ beside it."""
 
 from __future__ import annotations
 
+import cvxpy as cp
 import numpy as np
 import pytest
 from admissible import cases, market, random_levels
@@ -14,7 +15,7 @@ from market.model.outcome import account
 from market.model.pricing import bertrand_matrix
 from market.regimes import solve_regime
 from mechanism.design.checks import Refusal, least_lump_sums, participation
-from mechanism.design.cvx import least_lump_sums as least_lump_sums_by_program
+from mechanism.design.cvx import solve
 from mechanism.report.checks_tree import witness_tree
 from mechanism.scheme.full_information import full_information, regulated_game, subsidy
 
@@ -112,11 +113,12 @@ def test_least_lump_sums_closed_form_agrees_with_the_program(seed: int) -> None:
     """cvxpy finds the same corrections; balanced ones exist iff the firms together do not lose."""
     rng = np.random.default_rng(seed)
     payoff, outside = rng.normal(80, 30, 2), rng.normal(80, 30, 2)
-    program = least_lump_sums_by_program(payoff, outside)
-    assert program is not None
-    np.testing.assert_allclose(program, least_lump_sums(payoff, outside), atol=1e-9)
-    balanced = least_lump_sums_by_program(payoff, outside, balanced=True)
-    assert (balanced is not None) == ((payoff - outside).sum() >= 0)
+    lump = cp.Variable(2)
+    least, joins = cp.Minimize(cp.norm1(lump)), lump >= outside - payoff
+    assert solve(cp.Problem(least, [joins])) == cp.OPTIMAL
+    np.testing.assert_allclose(lump.value, least_lump_sums(payoff, outside), atol=1e-9)
+    balanced = solve(cp.Problem(least, [joins, cp.sum(lump) == 0]))
+    assert (balanced == cp.OPTIMAL) == ((payoff - outside).sum() >= 0)
 
 
 def test_participation_names_the_worst_firm_and_measures_against_the_payoff_range() -> None:

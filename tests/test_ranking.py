@@ -25,7 +25,7 @@ from mechanism.casefile.policy_case import load_case, parse_tree
 from mechanism.casefile.standard import Standard
 from mechanism.casefile.together import stack
 from mechanism.ranking.attainable import attainable
-from mechanism.ranking.flat_parts import settled
+from mechanism.ranking.flat_parts import least_net
 from mechanism.ranking.rank import choose
 from mechanism.report.results import ComparisonRow, Evaluation
 
@@ -42,7 +42,7 @@ def test_flat_parts_are_the_least_with_which_all_join(one: float, other: float) 
     """Nobody gets less than it needs but by what others were handed back; the public pays what is
     missing and takes nothing."""
     least = np.array([one, other])
-    net = settled(least, fees=False)
+    net = least_net(least, fees=False)
     assert net.sum() == pytest.approx(max(0.0, least.sum()), abs=1e-9)
     assert (net >= least - 1e-12).all()
     if least.sum() >= 0:
@@ -52,7 +52,7 @@ def test_flat_parts_are_the_least_with_which_all_join(one: float, other: float) 
         np.testing.assert_allclose(
             np.maximum(-net, 0) * gives.sum(), gives * np.maximum(least, 0).sum(), atol=1e-8
         )
-    np.testing.assert_array_equal(settled(least, fees=True), least)
+    np.testing.assert_array_equal(least_net(least, fees=True), least)
 
 
 # --- who wins

@@ -18,16 +18,12 @@ from cli.batch.runner import Job
 from cli.output.beside import PROVENANCE
 from cli.output.signals import uninterrupted
 from market.text import Json
-from mechanism.analysis.many import NUMBERS
+from mechanism.analysis.many import NUMBERS, TOLD
 from mechanism.casefile.policy_case import tree_sha256
 from mechanism.casefile.together import Together
 from mechanism.report.provenance import command_line, provenance
 
 Rows = dict[str, NDArray[Any]]
-
-TEXTS = ("ic", "ir", "message", "why_not", "best")
-"""The columns of words that follow: whether truth and participation hold under a tax rule, why
-there are no figures, why a policy does not compete, and what is recommended at the case."""
 
 CASES = "pigou.cases"
 """Where the metadata of a result have the cases themselves, if they were listed as files."""
@@ -81,13 +77,13 @@ class Work:
             at = self._at(np.array([n]))
             out["status"][at] = "bad_case"
             out["message"][at] = " ".join("; ".join(map(str, why.faults)).split())
-        for name in TEXTS:
+        for name in TOLD:
             out[name][out[name] == ""] = None
         width = len(self.design.policies)
         head: Rows = {"case_id": np.repeat(ids, width)}
         head |= {key: np.repeat(values, width) for key, values in varied.items()}
         tail = {name: np.repeat(values, width) for name, values in carried.items()}
-        return head | {name: out[name] for name in ("policy", "status", *NUMBERS, *TEXTS)} | tail
+        return head | {name: out[name] for name in ("policy", "status", *NUMBERS, *TOLD)} | tail
 
     def _solved(self, alike: list[Together], count: int) -> Rows:
         """The rows of so many cases; where the program breaks at all of them together, each is
@@ -126,7 +122,7 @@ def failed_cases(columns: Columns) -> int:
 def result_columns(design: BatchDesign) -> dict[str, Kind]:
     """The columns of the result and what they hold."""
     figures: dict[str, Kind] = dict.fromkeys(NUMBERS, "float")
-    texts: dict[str, Kind] = dict.fromkeys(TEXTS, "text")
+    texts: dict[str, Kind] = dict.fromkeys(TOLD, "text")
     named: Kind = "text" if design.ids(0, 1).dtype == object else "int"
     found: dict[str, Kind] = {"case_id": named, **design.keys, "policy": "text", "status": "text"}
     return {**found, **figures, **texts, **design.carried}

@@ -14,17 +14,17 @@ from numpy.typing import NDArray
 from cli.batch.design import BatchDesign
 from cli.batch.formats import metadata_of, read_table
 from cli.batch.points import Listed, Table
-from cli.batch.work import CASES, TEXTS, Work
+from cli.batch.work import CASES, Work
 from cli.output.beside import DIGEST, PROVENANCE
 from cli.results.leaves import TOLERANCE, Differing, differing
 from cli.results.read import NoResult
-from mechanism.analysis.many import NUMBERS
+from mechanism.analysis.many import NUMBERS, TOLD
 from mechanism.casefile.policies import known
 from mechanism.casefile.policy_case import tree_sha256
 
 AT_ONCE = 250
 """Cases that are run again together."""
-FIGURES = ("status", *NUMBERS, *TEXTS)
+FIGURES = ("status", *NUMBERS, *TOLD)
 """The columns that are found, not asked."""
 
 

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Discriminator, Field, Tag
 
-from market.calibrate.observed import Data, Observation, Prior
+from market.calibrate.observed import USUAL_NOISE, Data, Observation, Prior
 from market.casefile.faults import BadCase, Fault, KeyPath, Place, dotted, show
 from market.casefile.files import Document, read_document, read_value
 from market.casefile.schema import (
@@ -232,8 +232,6 @@ OF_FIRMS = tuple(key for key in FirmRow.model_fields if key != "name")
 OF_BOTH = tuple(Common.model_fields)
 TABLES = (".csv", ".tsv", ".parquet", ".xlsx", ".xls", ".ods")
 """Endings of tables; what is wrong with the last two is told when they are read."""
-USUAL_NOISE = 0.05
-"""Relative standard error of an observation of which none is told."""
 SAME_AS = {"leak_switch": "leak_switch", "stolen_share": "rivalry"}
 """What is observed of both firms and is a parameter itself."""
 

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+USUAL_NOISE = 0.05
+"""Relative standard error of an observation of which none is told."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Observation:
@@ -54,7 +57,7 @@ class Data:
     """t0; None: to be chosen."""
     sources: Mapping[str, str] = field(default_factory=dict)
     """Where numbers come from, by their key in the file."""
-    usual_noise: float = 0.05
+    usual_noise: float = USUAL_NOISE
     """Relative standard error of an observation of which none is told."""
 
     def __post_init__(self) -> None:

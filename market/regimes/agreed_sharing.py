@@ -256,7 +256,7 @@ def _searched(
     lane, start, near = _peaks(case, lanes, side, checked, tolerances)
     agreement = Agreement(case=case.take(lane), near=near, checked=checked, tolerances=tolerances)
     lower, upper = np.zeros((len(lane), 2)), np.ones((len(lane), 2))
-    few = replace(tolerances, iterations=CLIMB)
+    few = replace(tolerances, climb_steps=CLIMB)
     end = maximise(agreement, start, lower, upper, few)
     s, value, hessian = end.x, end.value, end.hessian
     residual = _residual(end)

@@ -17,6 +17,9 @@ from market.regimes.table import Regime
 from market.solve.equilibrium import LAST_DIGITS, Game, best_reply_rounds
 from market.solve.tolerances import Tolerances
 
+ROUNDS = 60
+"""Rounds of best replies with a firm out, more than elsewhere since nothing finishes them."""
+
 
 def driven_out(case: Case, regime: Regime, tolerances: Tolerances) -> Array:
     """The equilibria (n, 4) of one market, natural units, at which a firm is out: those on which
@@ -47,7 +50,7 @@ def driven_out(case: Case, regime: Regime, tolerances: Tolerances) -> Array:
 def _settled(case: Case, regime: Regime, x: Array, tolerances: Tolerances) -> Iterator[Array]:
     """What best replies from levels (n, 4) settle on with a firm out, neither gaining."""
     if len(x):
-        x = best_reply_rounds(_game_without_favour(case, regime, len(x)), x, 60)
+        x = best_reply_rounds(_game_without_favour(case, regime, len(x)), x, ROUNDS)
         x = x[np.isfinite(x).all(-1)]
     if len(x):
         rows = case.take(np.zeros(len(x), np.intp))

@@ -21,7 +21,7 @@ from market.regimes.points import Points, same_as_first
 from market.regimes.stages import invest_first, invest_smoothly, lead, lead_smoothly
 from market.regimes.starts import all_around, of_one_firm, promising, starting_levels
 from market.regimes.table import Regime
-from market.solve.equilibrium import best_reply_rounds, examine, newton
+from market.solve.equilibrium import REPLY_ROUNDS, best_reply_rounds, examine, newton
 from market.solve.optimum import at_rest, free_curvature, maximise, on_bound
 from market.solve.tolerances import DEFAULT, Tolerances
 
@@ -182,7 +182,7 @@ def _equilibria(
     if answering.any():
         start = start.copy()
         some = game if answering.all() else firm_game(case.take(lane[answering]), regime)
-        reached = best_reply_rounds(some, start[answering], 40, settled)
+        reached = best_reply_rounds(some, start[answering], REPLY_ROUNDS, settled)
         start[answering] = np.where(
             np.isfinite(reached).all(-1, keepdims=True), reached, start[answering]
         )

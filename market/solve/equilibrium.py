@@ -34,6 +34,8 @@ reply, and its payoffs (L,) there; a payoff is infinite where no best reply exis
 payoff is unbounded."""
 
 
+REPLY_ROUNDS = 40
+"""Rounds in which players answer in turn, before Newton finishes."""
 RUNAWAY = 1e6
 """Multiple of the largest starting level beyond which best replies count as growing without
 limit."""
@@ -249,7 +251,7 @@ def find_equilibria(
     game: Game,
     starts: Array,
     tolerances: Tolerances = DEFAULT,
-    rounds: int = 40,
+    rounds: int = REPLY_ROUNDS,
     settled: float = 1e-12,
 ) -> Candidates:
     """All equilibria reached from the starts (m, n) of one game, distinct, in lexicographic order

@@ -148,7 +148,7 @@ def maximise(
     lower, upper = together(lower), together(upper)
     # The few that take long are finished together, so that no block waits for its own.
     left = np.arange(lanes)
-    for iterations in (EARLY, tolerances.iterations - EARLY):
+    for steps in (EARLY, tolerances.climb_steps - EARLY):
         blocks = [left[k : k + BLOCK] for k in range(0, len(left), BLOCK)]
         unfinished = [
             _climb(
@@ -157,7 +157,7 @@ def maximise(
                 some,
                 pick(lower, some),
                 pick(upper, some),
-                iterations,
+                steps,
                 tolerances,
             )
             for some in blocks
@@ -199,7 +199,7 @@ def _climb(
     active: NDArray[np.intp],
     lower: Array,
     upper: Array,
-    iterations: int,
+    steps: int,
     tolerances: Tolerances,
 ) -> NDArray[np.intp]:
     """Climb in the lanes `active`, for which the objective and the bounds are, from where `end` has
@@ -209,7 +209,7 @@ def _climb(
     residual = _residual(x, value, gradient, lower, upper)
     share = np.ones(len(x))  # of Newton's step that is tried
     stalled = far = np.zeros(len(x), bool)
-    for _ in range(iterations):
+    for _ in range(steps):
         # What is close to a bound and pushed toward it goes there: otherwise clipping could spoil
         # the direction.
         near = np.minimum(1e-6, residual)[:, None]

@@ -34,8 +34,9 @@ class Tolerances:
     gap: float = 1e-9
     """Largest scaled distance between the best payoff found and a proven upper bound at which an
     optimum is `proven`."""
-    iterations: int = 200
-    """Newton steps after which a lane counts as not converged."""
+    climb_steps: int = 200
+    """Steps after which the climb of an optimum ends; equilibria are found by `newton`, which has
+    its own."""
 
 
 DEFAULT = Tolerances()

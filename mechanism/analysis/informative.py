@@ -15,6 +15,7 @@ import numpy as np
 
 from market.calibrate.fit import NORMAL_90, Fit
 from market.calibrate.moments import OBSERVABLES
+from market.calibrate.observed import USUAL_NOISE
 from market.calibrate.parameters import Parameters
 from market.casefile.faults import BadCase
 from market.model.case import Array
@@ -29,8 +30,6 @@ LEAST = 1e-9
 """Share of today's value below which a gain is none."""
 SAYS_THE_SAME = ("unit_cost", "cross_elasticity")
 """Observables that others stand for: margin and diversion."""
-USUAL = 0.05
-"""Relative standard error that a further observation is given where the others are exact."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +139,7 @@ def _parts(fit: Fit, gradient: Array, sd: float) -> tuple[Part, ...]:
 
 def _informative(fit: Fit, gradient: Array, sd: float) -> tuple[Informative, ...]:
     problem, out = fit.problem, []
-    noise = problem.data.usual_noise or USUAL
+    noise = problem.data.usual_noise or USUAL_NOISE  # where the others are exact
     wanted = [
         (row.key, firm)
         for row in OBSERVABLES.values()

@@ -31,11 +31,12 @@ from mechanism.ranking.rank import WHY_NOT, Ranked, rank
 
 Columns = dict[str, NDArray[Any]]
 
-TEXT = ("policy", "status", "message", "ic", "ir", "why_not", "best")
-"""The columns that hold strings: whether truth and participation hold under a tax rule, why a
-policy does not compete, and what is recommended at the case (empty: no advice), which is today's
-market where nothing asked is worth more, whether it is asked or not; all others hold floats, NaN
-where no number is claimed."""
+TOLD = ("ic", "ir", "message", "why_not", "best")
+"""What is told beside the figures: whether truth and participation hold under a tax rule, why there
+are no figures, why a policy does not compete, and what is recommended at the case (empty: no
+advice), which is today's market where nothing asked is worth more, whether it is asked or not."""
+TEXT = ("policy", "status", *TOLD)
+"""The columns that hold strings; all others hold floats, NaN where no number is claimed."""
 
 PER_FIRM = ("sharing", "investment", "price", "profit", "flat_payment", "net_transfer")
 """Figures of each firm: what its levels and prices are, what it keeps as the policy stands, the

@@ -21,7 +21,7 @@ from market.model.case import Array
 from market.model.outcome import SOLVED
 from market.regimes import REGIMES
 from market.text import Json, firm_names
-from mechanism.analysis.many import NUMBERS, Columns, solve_many
+from mechanism.analysis.many import NUMBERS, TOLD, Columns, solve_many
 from mechanism.casefile.case_keys import NAMES, key_fault, key_path
 from mechanism.casefile.policies import known, policy_of
 from mechanism.casefile.policy_case import PolicyCase, case_at
@@ -177,7 +177,7 @@ def sweep(
     points = _grid([np.asarray(each, float).ravel() for each in values.values()])
     columns = _solved(tree, keys, points, chosen)
     repeated = {key: np.repeat(points[:, k], len(chosen)) for k, key in enumerate(keys)}
-    ordered = ("policy", "status", *NUMBERS, "ic", "ir", "message", "why_not", "best")
+    ordered = ("policy", "status", *NUMBERS, *TOLD)
     return pd.DataFrame(repeated | {name: columns[name] for name in ordered})
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from market.text import Json
 from mechanism.analysis.difference import changes
+from mechanism.analysis.many import TOLD
 from mechanism.casefile.case_keys import settings
 from mechanism.casefile.policy_case import tree_sha256
 from mechanism.report.evaluation_tree import evaluation_tree
@@ -135,6 +136,6 @@ def _path_rows(found: Path) -> list[Tree]:
         points[at // width]
         | {name: columns[name][at] for name in ("policy", "status")}
         | {name: None if isnan(columns[name][at]) else columns[name][at] for name in figures}
-        | {name: columns[name][at] or None for name in ("ic", "ir", "message", "why_not", "best")}
+        | {name: columns[name][at] or None for name in TOLD}
         for at in range(len(points) * width)
     ]

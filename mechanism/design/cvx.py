@@ -56,22 +56,6 @@ def _without_banner() -> Iterator[None]:
         os.close(nowhere)
 
 
-def least_lump_sums(payoff: Array, outside: Array | float, balanced: bool = False) -> Array | None:
-    """The lump sums (2,) of least total size that make every firm's payoff at least its outside
-    option; None if there are none.
-
-    With `balanced` they must sum to zero: what one firm receives the other pays.
-    """
-    short = np.broadcast_to(outside, payoff.shape) - payoff
-    scale = _scale(short)
-    lump = cp.Variable(len(payoff))
-    constraints = [lump >= short / scale]
-    if balanced:
-        constraints.append(cp.sum(lump) == 0)
-    status = solve(cp.Problem(cp.Minimize(cp.norm1(lump)), constraints))
-    return scale * np.asarray(lump.value) if status == cp.OPTIMAL else None
-
-
 @dataclass(frozen=True, kw_only=True)
 class Row:
     """One constraint of a repair and its weight: the price of a unit of relaxing it, or its part in

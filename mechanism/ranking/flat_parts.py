@@ -19,20 +19,20 @@ ROUNDING = 1e-12
 """Share of what is added up below which a sum is none."""
 
 
-def joined(contender: Contender, standard: Standard, today: Array) -> Array:
+def net_when_all_join(contender: Contender, standard: Standard, today: Array) -> Array:
     """(C, 2): what firms receive net when all join: `today` (C, 2) is what they keep in the market
     as it is."""
     if contender.policy.requires == "permission":
         due = today - contender.expected.profit
         # What members lose together no payment between them makes good: such an agreement is not
         # made.
-        return np.where((due.sum(-1) > 0)[:, None], 0.0, settled(due, standard.fees))
+        return np.where((due.sum(-1) > 0)[:, None], 0.0, least_net(due, standard.fees))
     if contender.least is None:
         return np.zeros_like(contender.expected.profit)
-    return settled(contender.least, standard.fees)
+    return least_net(contender.least, standard.fees)
 
 
-def settled(least: Array, fees: bool) -> Array:
+def least_net(least: Array, fees: bool) -> Array:
     """What firms receive net (..., 2) where each needs at least so much, negative for what it would
     give.
 

@@ -24,7 +24,7 @@ from mechanism.casefile.policies import RUNGS
 from mechanism.casefile.standard import SAME, UNMEASURABLE, Standard
 from mechanism.frozen import freeze
 from mechanism.ranking.contender import Contender
-from mechanism.ranking.flat_parts import ROUNDING, joined, outlay_of
+from mechanism.ranking.flat_parts import ROUNDING, net_when_all_join, outlay_of
 
 ALIKE = 1e-6
 """Share of their size up to which levels and what they earn count as the same."""
@@ -163,7 +163,7 @@ def rank(contenders: Sequence[Contender], today: str, goal: str, standard: Stand
     keys = [c.policy.key for c in contenders]
     market = contenders[keys.index(today)]
     base = market.expected
-    net = np.stack([joined(c, standard, base.kept) for c in contenders])
+    net = np.stack([net_when_all_join(c, standard, base.kept) for c in contenders])
     outlay = outlay_of(net)
     surplus = np.stack([np.asarray(c.expected.consumer_surplus, float) for c in contenders])
     earned = np.stack([c.expected.profit for c in contenders])

@@ -18,7 +18,7 @@ from mechanism.casefile.types import PRIVATE
 from mechanism.design.options import WhyNot
 from mechanism.design.rules import TAX_RULES
 from mechanism.ranking.contenders import as_found, known_policies
-from mechanism.ranking.flat_parts import joined
+from mechanism.ranking.flat_parts import net_when_all_join
 from mechanism.ranking.recommendation import (
     SAID,
     Recommendation,
@@ -149,7 +149,7 @@ def _what(found: Evaluation, row: ComparisonRow, say: Words) -> str:
         text = policy.doing
     if row.flat_payments is not None and policy.requires in ("money", "reports"):
         zero = SAME * float(found.ranked.scale[0])
-        text += flat_parts(row.flat_payments, zero, say)
+        text += flat_parts_told(row.flat_payments, zero, say)
     standard = found.ranked.standard
     judged = judged_by(standard, found.case.types is not None)
     floor = "" if standard.consumers_may_lose else "; consumers may not lose"
@@ -188,7 +188,7 @@ def _rate(pair: Array, unit: str, named: bool, say: Words) -> str:
     return f"{listed(told)} {say.unit + ' ' if say.unit else ''}per unit of {unit}"
 
 
-def flat_parts(flat: Array, zero: float, say: Words) -> str:
+def flat_parts_told(flat: Array, zero: float, say: Words) -> str:
     """What is to be paid or charged beside what depends on levels or reports."""
     one, other = (float(value) for value in flat)
     doing = ["pay" if value > 0 else "charge" for value in (one, other)]
@@ -467,7 +467,7 @@ def protection(found: Evaluation) -> float | None:
         )
         (rates,) = known.contenders
         if rates.solved[0]:
-            net = joined(rates, free, ranked.contenders[ranked.today].expected.kept)
+            net = net_when_all_join(rates, free, ranked.contenders[ranked.today].expected.kept)
             kept, outlay = float((rates.expected.profit + net).sum()), float(net.sum())
             barred.append(
                 float(free.value(np.asarray(rates.expected.consumer_surplus)[0], kept, outlay))

@@ -259,6 +259,7 @@ def _program_check(scheme: Scheme, own: Gains, net: Array) -> ProgramCheck:
         max(0.0, float(gain[i].max()), 0.0 if slack is None else float(-slack[i].min()))
         for i in (0, 1)
     )
+    # the solver's own feasibility is no finer; whether IC holds is judged by `direct` alone
     tolerance = 1e-7 * max(float(own.range), *direct)
     agrees = all(
         v is not None and abs(v - w) <= tolerance for v, w in zip(solved, direct, strict=True)
