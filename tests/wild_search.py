@@ -541,8 +541,11 @@ def to_edge(m: Market, regime: str, firm: int, x: Array, which: Array) -> tuple[
         q = figures(m, nets(m, moved), SOLE[regime][0])[1][:, firm]
         with np.errstate(all="ignore"):
             step = -q.real / (q.imag * 1e30) * size
-        x[rows, which] += np.where(np.isfinite(step), step, 0)
-        x[rows, which] = np.clip(x[rows, which], 0, upper[which])
+        before = x[rows, which]
+        ahead = before + np.where(np.isfinite(step), step, 0)
+        x[rows, which] = np.clip(ahead, 0, upper[which])
+        if (np.abs(x[rows, which] - before) <= 1e-15 * size).all():
+            break
     sold = figures(m, nets(m, x), SOLE[regime][0])[1]
     there = np.abs(sold[:, firm]) <= 1e-10 * np.abs(sold).max(-1)
     return x, there & admissible(m, x, regime, 1e-9)
