@@ -31,6 +31,8 @@ from mechanism.casefile.policy_case import parse_tree
 from mechanism.report.plain import Tree
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from market.model.case import Array, Case
 
 DIGITS = 4
@@ -49,6 +51,12 @@ MOST_NAMED = 6
 """Equilibria that are named beside the axes; all are in the words."""
 JUMP = 0.05
 """Share of the axes by which a reply has jumped that moves so far between close points."""
+CURVES = ((SERIES[0], "solid"), (SERIES[1], (0, (5, 2))))
+"""Colour and dashes of each firm's reply."""
+
+
+Named = tuple[str, Sequence[float], dict[str, Any]]
+"""A text beside the axes, the point it is of, and how it looks."""
 
 
 def reactions(result: Tree) -> Drawn:
@@ -69,13 +77,7 @@ def reactions(result: Tree) -> Drawn:
     solved = now["status"] in SOLVED
     others = now["certificate"]["others"]
     spots = ([now["investment"]] if solved else []) + [one["investment"] for one in others]
-    top = BEYOND * max((max(spot) for spot in spots), default=0.0)
-    if not top:
-        alone = [reaction_curve(market, firm, np.zeros(1))[0, 2 + firm] for firm in (0, 1)]
-        top = 2 * float(np.nan_to_num(alone).max()) or 1.0
-    cap = float(np.max(market.investment_cap))
-    top = min(top, 1.05 * cap) if np.isfinite(cap) else top
-    top = top or 1.0  # nobody invests, and the axes have some length all the same
+    top = _reach(market, spots)
     unit = f", {short(scale.quantity, 30, 1)}" if scale.quantity else ""
     first, second = (short(opening(firm), 40, 1) for firm in scale.firms)
     told = (
@@ -91,76 +93,18 @@ def reactions(result: Tree) -> Drawn:
     axes.set_xlabel(f"Investment of {first}{unit}", loc="left")
     axes.set_title(f"Investment of {second}{unit}")
     axes.plot([0, top], [0, top], color=RULE, linewidth=0.6, zorder=0)
-    words = [f"Investments{unit}."]
-    named: list[tuple[str, Sequence[float], dict[str, Any]]] = []
-    for firm, (name, colour, dash) in enumerate(
-        ((first, SERIES[0], "solid"), (second, SERIES[1], (0, (5, 2))))
-    ):
-        grid, own = _curve(market, firm, top)
-        broken = np.abs(np.diff(own, prepend=own[0])) > JUMP * top
-        at = np.insert(grid, np.flatnonzero(broken), np.nan)
-        reply = np.insert(own, np.flatnonzero(broken), np.nan)
-        x, y = (reply, at) if firm == 0 else (at, reply)
-        axes.plot(x, y, color=colour, linestyle=dash, linewidth=1.6, gid=f"reply-{firm + 1}")
-        inside = np.flatnonzero(np.isfinite(x) & np.isfinite(y) & (x <= top) & (y <= top))
-        if len(inside):
-            end = inside[-1]
-            look = {"color": colour, "arrowprops": LEADER | {"shrinkB": 1}}
-            named.append((f"reply of {name}", (x[end], y[end]), look))
-        ends = np.flatnonzero(np.isfinite(own))
-        if len(ends):
-            words.append(
-                f"{name} answers {figures.number(grid[ends[0]], 3)} with"
-                f" {figures.number(own[ends[0]], DIGITS)} and {figures.number(grid[ends[-1]], 3)}"
-                f" with {figures.number(own[ends[-1]], DIGITS)}"
-                + (", jumping between" if broken.any() else "")
-                + "."
-            )
-    listed = [("today", now["investment"], now["welfare"], now["certificate"]["stable"])]
-    listed = listed if solved else []
-    listed += [
-        (f"other {n}", one["investment"], one["welfare"], one.get("stable"))
-        for n, one in enumerate(others, 1)
-    ]
-    for n, (name, spot, welfare, stable) in enumerate(listed):
-        is_today = name == "today"
-        axes.plot(
-            *spot,
-            marker="o" if is_today else "s",
-            markersize=8 if is_today else 6,
-            color=INK if is_today else "white",
-            markeredgecolor=INK,
-            linestyle="none",
-            gid=f"today-{n + 1}" if is_today else f"other-{n + (not solved)}",
-            clip_on=False,
-        )
-        said = "Today" if is_today else "Another equilibrium"
-        state = {True: ", stable", False: ", unstable", None: ""}[stable]
-        text = (
-            f"{said}{state}\n({figures.number(spot[0], DIGITS)},"
-            f" {figures.number(spot[1], DIGITS)}), welfare {figures.number(welfare, DIGITS)}"
-        )
-        if n < MOST_NAMED:
-            named.append((text, spot, {}))
-        words.append(text.replace("\n", " ") + ".")
-    goal = result["regimes"][GOAL]
-    if goal["status"] in SOLVED:
-        spot = goal["investment"]
-        said = f"Planner ({figures.number(spot[0], DIGITS)}, {figures.number(spot[1], DIGITS)})"
-        if max(spot) <= top:
-            axes.plot(
-                *spot,
-                marker="*",
-                markersize=12,
-                color=SERIES[2],
-                markeredgecolor=INK,
-                linestyle="none",
-                gid="goal-1",
-            )
-        else:
-            said += ", beyond the axes"
-        axes.text(1.05, 0.0, said, transform=axes.transAxes, fontsize=SIZE - 1)
-        words.append(said + ".")
+    words, named = [f"Investments{unit}."], []
+    for firm, name in enumerate((first, second)):
+        said, at_end = _reply(axes, market, firm, name, top)
+        words += said
+        named += at_end
+    points = [("Today", "today-1", now)] if solved else []
+    points += [("Another equilibrium", f"other-{n}", one) for n, one in enumerate(others, 1)]
+    equilibria = [_equilibrium(axes, *point) for point in points]
+    named += equilibria[:MOST_NAMED]
+    words += [text.replace("\n", " ") + "." for text, *_ in equilibria]
+    if result["regimes"][GOAL]["status"] in SOLVED:
+        words.append(_planner(axes, result["regimes"][GOAL]["investment"], top) + ".")
     heights = apart(
         [spot[1] / top for _, spot, _ in named],
         [0.06 * (1 + text.count("\n")) for text, _, _ in named],
@@ -175,6 +119,87 @@ def reactions(result: Tree) -> Drawn:
         title=f"Reaction curves: {figures.plain(result['case']['name'])}",
         alternative="\n".join(words),
     )
+
+
+def _reach(market: Case, spots: Sequence[Sequence[float]]) -> float:
+    """How far the axes reach: beyond every equilibrium, or what firms would do alone, and not far
+    beyond the cap; some length where nobody invests."""
+    top = BEYOND * max((max(spot) for spot in spots), default=0.0)
+    if not top:
+        alone = [reaction_curve(market, firm, np.zeros(1))[0, 2 + firm] for firm in (0, 1)]
+        top = 2 * float(np.nan_to_num(alone).max()) or 1.0
+    cap = float(np.max(market.investment_cap))
+    return (min(top, 1.05 * cap) if np.isfinite(cap) else top) or 1.0
+
+
+def _reply(
+    axes: Axes, market: Case, firm: int, name: str, top: float
+) -> tuple[list[str], list[Named]]:
+    """A firm's curve, in words too, and its name at its end."""
+    colour, dash = CURVES[firm]
+    grid, own = _curve(market, firm, top)
+    broken = np.abs(np.diff(own, prepend=own[0])) > JUMP * top
+    at = np.insert(grid, np.flatnonzero(broken), np.nan)
+    reply = np.insert(own, np.flatnonzero(broken), np.nan)
+    x, y = (reply, at) if firm == 0 else (at, reply)
+    axes.plot(x, y, color=colour, linestyle=dash, linewidth=1.6, gid=f"reply-{firm + 1}")
+    inside = np.flatnonzero(np.isfinite(x) & np.isfinite(y) & (x <= top) & (y <= top))
+    look = {"color": colour, "arrowprops": LEADER | {"shrinkB": 1}}
+    named: list[Named] = [(f"reply of {name}", (x[end], y[end]), look) for end in inside[-1:]]
+    ends = np.flatnonzero(np.isfinite(own))
+    if not len(ends):
+        return [], named
+    answers = " and ".join(
+        f"{figures.number(grid[end], 3)} with {figures.number(own[end], DIGITS)}"
+        for end in (ends[0], ends[-1])
+    )
+    jumps = ", jumping between" if broken.any() else ""
+    return [f"{name} answers {answers}{jumps}."], named
+
+
+def _equilibrium(axes: Axes, said: str, identity: str, point: Tree) -> Named:
+    """An equilibrium, marked, with what is told of it."""
+    today, spot = said == "Today", point["investment"]
+    axes.plot(
+        *spot,
+        marker="o" if today else "s",
+        markersize=8 if today else 6,
+        color=INK if today else "white",
+        markeredgecolor=INK,
+        linestyle="none",
+        gid=identity,
+        clip_on=False,
+    )
+    stable = point["certificate"]["stable"] if today else point.get("stable")
+    state = {True: ", stable", False: ", unstable", None: ""}[stable]
+    return (
+        f"{said}{state}\n{_pair(spot)}, welfare {figures.number(point['welfare'], DIGITS)}",
+        spot,
+        {},
+    )
+
+
+def _planner(axes: Axes, spot: Sequence[float], top: float) -> str:
+    """The planner's levels, marked where they fit, and what is told of them."""
+    said = f"Planner {_pair(spot)}"
+    if max(spot) <= top:
+        axes.plot(
+            *spot,
+            marker="*",
+            markersize=12,
+            color=SERIES[2],
+            markeredgecolor=INK,
+            linestyle="none",
+            gid="goal-1",
+        )
+    else:
+        said += ", beyond the axes"
+    axes.text(1.05, 0.0, said, transform=axes.transAxes, fontsize=SIZE - 1)
+    return said
+
+
+def _pair(spot: Sequence[float]) -> str:
+    return f"({figures.number(spot[0], DIGITS)}, {figures.number(spot[1], DIGITS)})"
 
 
 def _curve(market: Case, firm: int, top: float) -> tuple[Array, Array]:

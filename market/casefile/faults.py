@@ -89,22 +89,7 @@ def explain(kind: str, text: str, given: Any, path: KeyPath, schema: Json) -> st
     """What a fault says after its key: pydantic's kind of error and its text, the value given, and
     the JSON Schema it had to meet."""
     if kind in ("extra_forbidden", "unexpected_keyword_argument"):
-        keys = [
-            name
-            for branch in _branches(_node(schema, path[:-1]), schema)
-            for name in branch.get("properties", {})
-        ]
-        letters = {_node(schema, (*path[:-1], name)).get("x-letter"): name for name in keys}
-        close = (
-            [letters[path[-1]]]
-            if path[-1] in letters
-            else get_close_matches(str(path[-1]), keys, 1)
-        )
-        return (
-            f"is not a known key; did you mean {close[0]}?"
-            if close
-            else f"is not a known key; the keys here are {', '.join(keys)}"
-        )
+        return _unknown(path, schema)
     if kind == "invalid_key":
         return "is not a known key; keys must be text"
     if kind == "mixed":
@@ -132,6 +117,21 @@ def explain(kind: str, text: str, given: Any, path: KeyPath, schema: Json) -> st
     close = get_close_matches(given, choices, 1) if isinstance(given, str) else []
     hint = f"; did you mean {close[0]}?" if close else ""
     return f"is {show(given)}; it must be {_admissible(node, schema)}{hint}"
+
+
+def _unknown(path: KeyPath, schema: Json) -> str:
+    """What is said of a key that there is not: the one that was meant, by its letter or nearly by
+    its name, or all."""
+    keys = [
+        name
+        for branch in _branches(_node(schema, path[:-1]), schema)
+        for name in branch.get("properties", {})
+    ]
+    letters = {_node(schema, (*path[:-1], name)).get("x-letter"): name for name in keys}
+    by_letter = [letters[path[-1]]] if path[-1] in letters else []
+    if close := by_letter or get_close_matches(str(path[-1]), keys, 1):
+        return f"is not a known key; did you mean {close[0]}?"
+    return f"is not a known key; the keys here are {', '.join(keys)}"
 
 
 @dataclass(frozen=True, kw_only=True)
