@@ -210,11 +210,12 @@ def test_what_would_overturn_it_has_a_line_where_it_is_known() -> None:
         ),
     )
     (line,) = [one for one in lines(found, told) if "overturn" in one]
-    assert line.index("security.rivalry above 0.5 (now 0.3)") < line.index(
-        "an industry alliance with cost.scale above 40 (now 12)"
-    )
-    assert "no value of the cost of public funds from 0 to 0.5" in line
-    assert "the weight of profits" not in line
+    assert line.index(
+        "if the demand lost per unit of the rival's investment (security.rivalry) were above 0.5"
+        " (now 0.3), the advice would be to leave the market as it is."
+    ) < line.index("(cost.scale) were above 40 (now 12), the advice would be to permit an industry")
+    assert "No cost of public funds from 0 to 0.5 would change it." in line
+    assert "weight of profits" not in line
     assert len(lines(found, told)) <= 7
 
 

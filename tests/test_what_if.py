@@ -303,6 +303,14 @@ def test_why_the_recommendation_changes(run: Run, tmp_path: Path) -> None:
         rows = {row["policy"]: row for row in told["policies"]}
         assert rows["nash"]["outlay_joined"]["after"] == 0
         assert rows["nash"]["value"]["before"] == told["baseline"]["comparison"][0]["value"]
+        for side in ("baseline", "changed"):
+            # no share of what the planner's levels add where that is next to nothing
+            goal, now = (
+                next(row for row in told[side]["comparison"] if row["policy"] == key)
+                for key in ("social_optimum", "nash")
+            )
+            small = goal["welfare"] is None or goal["welfare"] <= 1.01 * now["welfare"]
+            assert {row["share_of_gain"] is None for row in told[side]["comparison"]} == {small}
         return dict(advice)
 
     assert not changed(VENDORS, "cost.scale=13")["changed"]
@@ -316,15 +324,15 @@ def test_why_the_recommendation_changes(run: Run, tmp_path: Path) -> None:
     gain = value["linear_subsidies"] - value["nash"]
     assert (
         told["why"][1]
-        == f"before, plain subsidies per unit is worth {gain:.4g} million USD more than today's"
-        " market"
+        == f"before, plain subsidies per unit would be worth {gain:.4g} million USD more than"
+        " today's market"
     )
     # A benchmark that may be chosen no longer may.
     lenient = tmp_path / "lenient.yaml"
     lenient.write_text(f"base: {VENDORS}\nmechanism: {{allow: [social_optimum]}}\n")
     told = changed(lenient, "mechanism.allow=[]")
     assert (told["before"], told["after"]) == ("social_optimum", "linear_subsidies")
-    assert "no longer competes: it shows what could be had" in told["why"][0]
+    assert "can no longer be recommended: it shows what could be had" in told["why"][0]
     assert told["why"][1].endswith(
         "count as equally good, and the first asks less (order, not money)"
     )

@@ -21,7 +21,8 @@ from cli.pages.words import (
     unsolved,
     words_for,
 )
-from mechanism.casefile.policies import today
+from mechanism.casefile.policies import GOAL, today
+from mechanism.casefile.standard import SMALL_GAIN
 from mechanism.report.evaluation_tree import comparison_rows
 from mechanism.report.over_draws import share
 from mechanism.report.plain import Tree
@@ -35,6 +36,10 @@ STAR = "*"
 GAIN_NOTE = (
     "Share of gain: of the welfare that the planner's levels add to today's market at the prices"
     " firms set; above 100 % only a planner who also sets prices gets."
+)
+GAIN_SMALL = (
+    f"Share of gain is not told where the planner's levels add at most {SMALL_GAIN:.0%} of today's"
+    " welfare."
 )
 
 
@@ -72,7 +77,7 @@ def comparison(
                 for i, head in enumerate(by_firm("Profit", scale.firms))
             ),
             *outlay([row["outlay_joined"] for row in rows], scale, scale.money),
-            Column("Share\nof gain", [figures.percent(row["share_of_gain"]) for row in rows]),
+            *_shares(rows),
         ],
         sections=[i for i in range(len(rows) - 1) if names[i + 1]],
     )
@@ -80,7 +85,7 @@ def comparison(
         "* recommended. Profit and outlay are those when everybody takes part; value is what"
         " policies are ranked by."
     )
-    page.sentence(GAIN_NOTE)
+    _of_gain(rows, page)
     if any(firms_of(result["case"]) != scale.firms for result in results):
         told = (
             f"{name}: {' and '.join(firms_of(result['case']))}"
@@ -150,7 +155,7 @@ def who_gains(result: Tree, page: Page, scale: Scale, both: bool) -> None:
             ),
             *outlay([row["outlay_joined"] for row in rows], scale, unit=None),
             Column("Security\nspending", amounts([spending(row) for row in rows])),
-            Column("Share\nof gain", [figures.percent(row["share_of_gain"]) for row in rows]),
+            *_shares(rows),
         ]
     )
     note = f"{STAR} recommended. " if told["policy"] else ""
@@ -158,7 +163,27 @@ def who_gains(result: Tree, page: Page, scale: Scale, both: bool) -> None:
     page.sentence(f"{note}Value: {VALUE}{weighed}.")
     if reasons := _barred(rows):
         page.sentence(f"Cannot be recommended: {reasons}.")
-    page.sentence(GAIN_NOTE)
+    _of_gain(rows, page)
+
+
+def _shares(rows: Sequence[Tree]) -> list[Column]:
+    """Of the planner's gain; no column where that is too little, or not known, in every case."""
+    told = [row["share_of_gain"] for row in rows]
+    return (
+        []
+        if all(share is None for share in told)
+        else [Column("Share\nof gain", [figures.percent(share) for share in told])]
+    )
+
+
+def _of_gain(rows: Sequence[Tree], page: Page) -> None:
+    """What shares of gain are, or why there are none."""
+    told = [row["share_of_gain"] is not None for row in rows if row["policy"] == GOAL]
+    solved = [row["welfare"] is not None for row in rows if row["policy"] == GOAL]
+    if any(told):
+        page.sentence(GAIN_NOTE)
+    if not all(told) and any(solved):
+        page.sentence(GAIN_SMALL)
 
 
 def _name(row: Tree, recommended: str | None, scale: Scale, full: bool) -> str:

@@ -9,19 +9,17 @@ import numpy as np
 
 from cli.pages.evaluation import proof
 from cli.pages.page import Page
-from cli.report.market import symbol_of
 from cli.report.subject import Subject
 from market.model.case import Array
 from market.text import capitalised
-from mechanism.casefile.case_keys import number_at
 from mechanism.casefile.policies import agreements
 from mechanism.casefile.standard import SAME
 from mechanism.casefile.types import PRIVATE
 from mechanism.design.options import WhyNot
 from mechanism.design.rules import TAX_RULES
-from mechanism.ranking.recommendation import Switch
 from mechanism.report.answer import judged_by
 from mechanism.report.cautions import held_together, unenforced
+from mechanism.report.overturned import switched
 from mechanism.report.results import ComparisonRow
 from mechanism.report.words import amount, listed
 
@@ -231,9 +229,8 @@ def by_numbers(subject: Subject) -> str:
     numbers = [one for one in told.switching if not one.key.startswith("mechanism.")]
     if numbers:
         return (
-            "Numbers of the market, each alone, from half to twice its own value: "
-            + "; ".join(switched(subject, one) for one in numbers)
-            + ". No other of them does so."
+            f"{' '.join(switched(subject.found, numbers))} No other number of the market, alone,"
+            " from half to twice its own value, would change it."
         )
     if not told.varied:
         return (
@@ -268,19 +265,6 @@ def overturned(subject: Subject) -> str:
         said or "How likely other numbers are is not part of the case, which states no uncertainty."
     )
     return "\n".join(out)
-
-
-def switched(subject: Subject, switch: Switch) -> str:
-    """The nearest value of a number at which the answer changes, in words."""
-    own = number_at(subject.found.case.resolved, switch.key) or 0.0
-    side = "below" if switch.value < own else "above"
-    then = (
-        f"{subject.policy(switch.to).phrase} would be best"
-        if switch.to
-        else "no policy could be recommended, as some problem has no solution"
-    )
-    name = f"{symbol_of(switch.key)} ({switch.key})"
-    return f"{name} {side} {amount(switch.value)}, now {amount(own)}: {then}"
 
 
 def beside(subject: Subject) -> str:

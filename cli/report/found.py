@@ -12,9 +12,9 @@ from cli.pages.page import Column, Page
 from cli.pages.rules import full_information, reported, tax_rules
 from cli.pages.words import by_firm, label, money_of, sentences
 from cli.report.brief import barred, by_numbers, honest, joining
-from cli.report.market import symbol_of
 from cli.report.subject import Subject
 from mechanism.casefile.case_keys import number_at
+from mechanism.casefile.json_schema import named
 from mechanism.casefile.policies import agreements, policy_of
 from mechanism.report.answer import judged_by
 from mechanism.report.cautions import held_together
@@ -60,8 +60,7 @@ def gains(subject: Subject, page: Page) -> None:
     page.sentence(
         "Every policy is shown as it is when everybody takes part: lump sums and payments between"
         " the firms are counted, so that the policies can be compared. The first line of a row is"
-        " the level, the second the change against today's market. Share of gain is 0 % for today's"
-        " market and 100 % for the levels a planner would choose."
+        " the level, the second the change against today's market."
     )
     who_gains(subject.result, page, subject.scale, True)
     policies_listed(subject, page)
@@ -183,10 +182,10 @@ def overturn(subject: Subject, page: Page) -> None:
         page.sentence(by_numbers(subject))
     if told.switching:
         page.heading("Numbers at which the answer changes, each alone")
-        own = subject.found.case.resolved
+        own, firms = subject.found.case.resolved, subject.found.case.market.firms
         page.table(
             [
-                Column("Number", [symbol_of(one.key) for one in told.switching], words=True),
+                Column("Number", [named(one.key, firms) for one in told.switching], words=True),
                 Column("Key", [one.key for one in told.switching], words=True),
                 Column(
                     "Now",

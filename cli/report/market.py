@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import fields
-from functools import cache
+from dataclasses import fields, replace
 from typing import Any
 
 from cli.pages.page import Column, Page
 from cli.pages.words import figure_of, symmetric
 from cli.report.subject import Subject
-from market.casefile.faults import Meant, meant
+from market.casefile.faults import Meant
 from market.model.units import in_words
-from mechanism.casefile.case_keys import flat, key_path
-from mechanism.casefile.json_schema import case_schema
+from market.text import FIRMS
+from mechanism.casefile.case_keys import flat
+from mechanism.casefile.json_schema import meaning, named
 from mechanism.casefile.proportions import DIMENSIONS
 from mechanism.casefile.standard import Standard
 from mechanism.casefile.types import PRIVATE
@@ -26,7 +26,6 @@ BLOCKS = ("demand", "security", "cost", "unit_cost")
 """Of the case: what makes the market."""
 KNOWN = {field.name for field in fields(Standard)} - {"timing"}
 """Keys of the mechanism that matter where nothing is private."""
-_FIRMS = "; one number or one per firm"
 
 ASSUMPTIONS = (
     "Two firms sell products that consumers see as more or less alike; quantities depend linearly"
@@ -142,7 +141,7 @@ def differences(subjects: Sequence[Subject], page: Page) -> None:
     page.table(
         [
             Column("Key", differing, words=True),
-            Column("Meaning", [symbol_of(key) for key in differing], words=True),
+            Column("Meaning", [named(key, FIRMS) for key in differing], words=True),
             *(
                 Column(
                     subject.label,
@@ -226,34 +225,16 @@ def _unit(dimension: str, subject: Subject) -> str:
     return told or "pure number"
 
 
-@cache
-def _schema() -> Tree:
-    return case_schema()
-
-
 def _meant(key: str) -> Meant:
-    """What the schema says of a key, without its symbol and what it may be given as."""
-    told = meant(key_path(key), _schema())
-    _, head, rest = told.text.partition(": ")
-    text = rest if head and told.letter else told.text
-    return Meant(
-        letter=told.letter,
-        text=text.replace(_FIRMS, ""),
-        admissible=told.admissible and _interval(told.admissible),
-    )
+    """What the schema says of a key, with the interval alone."""
+    told = meaning(key)
+    return replace(told, admissible=told.admissible and _interval(told.admissible))
 
 
 def _interval(text: str) -> str:
     """The interval that what is admissible begins with."""
     found = re.match(r"[\[(][^\])]*[\])]", text)
     return (found.group() if found else text).replace("inf", "∞")
-
-
-def symbol_of(key: str) -> str:
-    """What a key of the case is, in words; the key itself where the schema says nothing."""
-    what = _meant(re.sub(r"\[\d+\]$", "", key))
-    text = what.text.split(";")[0].split(" (")[0]
-    return text or key
 
 
 def _shown(key: str, value: Any, subject: Subject) -> str:

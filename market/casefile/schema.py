@@ -137,15 +137,16 @@ class Utility(Block):
     own_satiation: Annotated[
         OneOrPerFirm[Positive],
         described(
-            "d_i: fall of that worth per unit of the same product bought; one number or one per"
-            " firm",
+            "d_i: fall of what a unit is worth per unit of the same product bought; one number or"
+            " one per firm",
             letter="d",
         ),
     ]
     cross_satiation: Annotated[
         NonNegative,
         described(
-            "z: fall of that worth per unit of the other product bought; below own_satiation",
+            "z: fall of what a unit is worth per unit of the other product bought; below"
+            " own_satiation",
             letter="z",
             admissible="[0, own_satiation)",
         ),
@@ -260,8 +261,8 @@ class Cost(Block):
     scale: Annotated[
         OneOrPerFirm[Positive],
         described(
-            "k_i: curvature of the stand-alone cost k t^2 / 2, money per squared unit of quantity;"
-            " one number or one per firm",
+            "k_i: curvature of the cost of investment without shared knowledge, k t^2 / 2; money"
+            " per squared unit of quantity; one number or one per firm",
             letter="k",
         ),
     ]
@@ -305,7 +306,7 @@ class Cost(Block):
             ]
         ],
         described(
-            "lambda_c_i: how useful the rival's shared knowledge is to firm i's cost; one number or"
+            "lambda_c_i: usefulness of the rival's shared knowledge to firm i's cost; one number or"
             " one per firm",
             letter="lambda_c",
         ),
@@ -320,8 +321,8 @@ class Cost(Block):
     reference_investment: Annotated[
         Positive,
         described(
-            "t0: y = lambda_c t_j s_j / t0 is a pure number: an investment of this size, shared in"
-            " full, is one unit of knowledge; the restricted form has no use for it",
+            "t0: investment that is one unit of knowledge if shared in full, y = lambda_c t_j s_j /"
+            " t0 being a pure number; the restricted form has no use for it",
             letter="t0",
         ),
     ] = 1.0
@@ -356,7 +357,10 @@ class UnitCosts(Block):
     ] = 0.0
     curvature: Annotated[
         OneOrPerFirm[NonNegative],
-        described("delta_i'': how fast that rise itself rises; one number or one per firm"),
+        described(
+            "delta_i'': growth of that relative rise per unit of own investment; one number or one"
+            " per firm"
+        ),
     ] = 0.0
 
 

@@ -327,15 +327,15 @@ def _why(
     out = []
     rival, earlier = after.rows.get(old.key), before.rows.get(new.key)
     if rival is None:
-        out.append(f"{old.phrase} does not stand in the changed case")
+        out.append(f"{old.phrase} cannot be had in the changed case")
     elif rival.why_not is not None:
-        out.append(f"{old.phrase} no longer competes: {rival.why_not.text}")
+        out.append(f"{old.phrase} can no longer be recommended: {rival.why_not.text}")
     else:
         out.append(f"now {_preferred(after, new, old)}")
     if earlier is None:
-        out.append(f"{new.phrase} did not stand in the case before")
+        out.append(f"{new.phrase} could not be had in the case before")
     elif earlier.why_not is not None:
-        out.append(f"{new.phrase} did not compete before: {earlier.why_not.text}")
+        out.append(f"{new.phrase} could not be recommended before: {earlier.why_not.text}")
     else:
         out.append(f"before, {_preferred(before, old, new)}")
     return tuple(out)
@@ -350,7 +350,9 @@ def _preferred(found: Evaluation, winner: Policy, other: Policy) -> str:
     assert against is not None
     keys = [c.policy.key for c in found.ranked.contenders]
     if not found.ranked.equal[keys.index(other.key), 0]:
-        return f"{winner.phrase} is worth {say.money(value - against)} more than {other.phrase}"
+        return (
+            f"{winner.phrase} would be worth {say.money(value - against)} more than {other.phrase}"
+        )
     asks = [
         RUNGS.index(policy.requires) for policy in (winner, other) if policy.requires is not None
     ]

@@ -28,7 +28,7 @@ from mechanism.analysis.over_parameters import over_parameters
 from mechanism.analysis.overturn import over_standards
 from mechanism.casefile.policies import GOAL, PRIVATE_MARKET, TODAY, Policy, compared, today
 from mechanism.casefile.policy_case import PolicyCase
-from mechanism.casefile.standard import standard_of, welfare_net
+from mechanism.casefile.standard import SMALL_GAIN, standard_of, welfare_net
 from mechanism.casefile.types import TypeSpace, type_space
 from mechanism.design.options import NO_LEVELS, WhyNot
 from mechanism.design.rules import TAX_RULES
@@ -310,7 +310,7 @@ def _row(ranked: Ranked, p: int, public_funds_cost: float) -> ComparisonRow:
             consumer_surplus=float(e.consumer_surplus - base.consumer_surplus),
             welfare=float(e.welfare - base.welfare),
         )
-        if best is not None and best.welfare - base.welfare > NO_GAIN * abs(base.welfare):
+        if best is not None and best.welfare - base.welfare > SMALL_GAIN * abs(base.welfare):
             share = float((e.welfare - base.welfare) / (best.welfare - base.welfare))
     code = ranked.why_not[p, 0]
     # what staying out is worth may not be known

@@ -40,7 +40,7 @@ from mechanism.ranking.contenders import (
     typed_policies,
 )
 from mechanism.ranking.rank import Ranked, asks_of, choose, rank
-from mechanism.ranking.recommendation import Robust, Stretch, Switch
+from mechanism.ranking.recommendation import PLANE, Robust, Stretch, Switch
 from mechanism.scheme.behaviour import ExpectedOutcome
 
 if TYPE_CHECKING:
@@ -324,10 +324,6 @@ def nearest(over: Sequence[Stretch], own: float, key: str) -> tuple[Switch, ...]
 
 
 # --- the standard
-
-
-PLANE = ("public_funds_cost", "profit_weight")
-"""The numbers of the standard, as keys of `mechanism`."""
 
 
 def over_standards(found: Evaluation) -> tuple[Robust, tuple[Switch, ...]]:

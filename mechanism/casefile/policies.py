@@ -139,6 +139,7 @@ _INSTRUMENTS = {
             key="second_best",
             label="Most that can be attained",
             phrase="the levels of the highest value",
+            advised="ask firms for reports and draw the levels of the highest value by lot",
             source="attainable",
             requires=None,
             compared="known",

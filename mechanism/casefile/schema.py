@@ -186,14 +186,17 @@ class MechanismOptions:
         described("no net public money in expectation, in every state, or no limit"),
     ] = "ex_ante"
     public_funds_cost: Annotated[
-        NonNegative, described("shadow cost of one unit of public outlay, a pure number")
+        NonNegative,
+        described(
+            "cost of public funds: what raising a unit of public money costs beyond the unit itself"
+        ),
     ] = 0.0
     profit_weight: Annotated[
         Number,
         Field(ge=0, le=1),
         described(
-            "weight of a unit of profit beside one of consumer surplus: 1 is total welfare, 0"
-            " consumers and taxpayers alone"
+            "weight of profits: what a unit of them counts beside one of consumer surplus; 1 is"
+            " total welfare, 0 consumers and taxpayers alone"
         ),
     ] = 1.0
     fees: Annotated[

@@ -24,6 +24,9 @@ SAME = 1e-9
 
 UNMEASURABLE = 1e-3
 """Share of today's welfare that nobody could measure: what brings no more counts as equal."""
+SMALL_GAIN = 10 * UNMEASURABLE
+"""Share of today's welfare up to which what the planner's levels add is too little to tell how much
+of it a policy brings: a tenth of it or more is what nobody could measure."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,7 +31,7 @@ ALIKE = 1e-6
 
 
 WHY_NOT = {
-    "no_figures": "it has no figures here",
+    "no_figures": "there are no figures here",
     "benchmark": "it shows what could be had and is nobody's to choose",
     "no_policy": "it is how firms might act, and nobody's to choose",
     "forbidden": "fixing prices is what competition law forbids; `allow` would let it compete",

@@ -17,6 +17,10 @@ SAID = 3
 elsewhere."""
 
 
+PLANE = ("public_funds_cost", "profit_weight")
+"""The numbers of the standard, as keys of `mechanism`."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Rung:
     """The best that asks just so much."""

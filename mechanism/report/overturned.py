@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from market.text import capitalised
 from mechanism.casefile.case_keys import number_at
+from mechanism.casefile.json_schema import named
 from mechanism.casefile.policies import GOAL, policy_of
-from mechanism.ranking.recommendation import Recommendation, Stretch, Switch
-from mechanism.report.rungs import called
+from mechanism.ranking.recommendation import PLANE, Recommendation, Stretch, Switch
+from mechanism.report.words import amount, listed
 
 if TYPE_CHECKING:
     from mechanism.report.results import Evaluation
@@ -19,35 +21,57 @@ SWITCHES = 3
 
 def told_overturned(found: Evaluation, told: Recommendation) -> str:
     """Where another policy would win, where that was asked."""
-    parts = []
     if told.robust is None and found.dear and told.policy is not None:
-        return "What would overturn it was not looked for: pigou evaluate --switches does."
-    near = sorted(told.switching, key=lambda switch: abs(_distance(found, switch)))[:SWITCHES]
-    turns: dict[str, list[str]] = {}
-    for switch in near:
-        turns.setdefault(_then(found, switch), []).append(_switched(found, switch))
-    parts += [f"{then} with {' or '.join(where)}" for then, where in turns.items()]
-    numbers = [switch for switch in told.switching if not switch.key.startswith("mechanism.")]
-    if told.robust is not None and told.policy is not None and not numbers:
-        parts.append(
-            "no number of the market, alone, from half to twice its own value"
-            if told.varied
-            else "numbers of the market were not varied (pigou evaluate --switches does)"
+        return (
+            "What would overturn it was not looked for, as that takes long here: pigou evaluate"
+            " --switches finds it."
         )
+    near = sorted(told.switching, key=lambda switch: _distance(found, switch))[:SWITCHES]
+    parts = switched(found, near)
     if told.robust is not None and told.policy is not None:
-        names = {
-            "public_funds_cost": "the cost of public funds",
-            "profit_weight": "the weight of profits",
-        }
-        for key, name in names.items():
-            stretches: Sequence[Stretch] = getattr(told.robust, key)
-            if stretches and all(one.policy == told.policy.key for one in stretches):
-                parts.append(
-                    f"no value of {name} from {stretches[0].low:g} to {stretches[-1].high:g}"
-                )
+        parts += _unmoved(found, told)
     # rates meet no other market as they stand
     anew = "" if told.policy is None or told.policy.source != "rates" else ", rates being set anew"
-    return f"What would overturn it{anew}: {'; '.join(parts)}." if parts else ""
+    said = " ".join(parts)
+    return f"What would overturn it{anew}: {said[0].lower()}{said[1:]}" if parts else ""
+
+
+def switched(found: Evaluation, switches: Sequence[Switch]) -> list[str]:
+    """Sentences that say where switches are and what is advised beyond them."""
+    where: dict[str, list[str]] = {}
+    for switch in switches:
+        own, firms = _own(found, switch), found.case.market.firms
+        side = "below" if switch.value < own else "above"
+        verb = "" if where.get(_then(found, switch)) else "were "
+        text = (
+            f"the {named(switch.key, firms)} ({switch.key}) {verb}{side} {amount(switch.value)}"
+            f" (now {amount(own)})"
+        )
+        where.setdefault(_then(found, switch), []).append(text)
+    return [f"If {', or '.join(some)}, {then}." for then, some in where.items()]
+
+
+def _unmoved(found: Evaluation, told: Recommendation) -> list[str]:
+    """Sentences that say what would not overturn the recommendation, and what was not tried."""
+    out, firms = [], found.case.market.firms
+    numbers = [switch for switch in told.switching if not switch.key.startswith("mechanism.")]
+    if told.varied and not numbers:
+        out.append("number of the market, alone, from half to twice its own value,")
+    assert told.policy is not None
+    for key in PLANE:
+        stretches: Sequence[Stretch] = getattr(told.robust, key)
+        if stretches and all(one.policy == told.policy.key for one in stretches):
+            name = named(f"mechanism.{key}", firms)
+            out.append(f"{name} from {stretches[0].low:g} to {stretches[-1].high:g}")
+    said = [f"{capitalised(listed([f'no {one}' for one in out]))} would change it."] if out else []
+    return [
+        *said,
+        *(
+            []
+            if numbers or told.varied
+            else ["Numbers of the market were not varied: pigou evaluate --switches does that."]
+        ),
+    ]
 
 
 def _own(found: Evaluation, switch: Switch) -> float:
@@ -58,14 +82,7 @@ def _own(found: Evaluation, switch: Switch) -> float:
 def _distance(found: Evaluation, switch: Switch) -> float:
     """How far a switch lies from the case's own value, as a share of it."""
     own = _own(found, switch)
-    return (switch.value - own) / (abs(own) or 1.0)
-
-
-def _switched(found: Evaluation, switch: Switch) -> str:
-    """Where a switch is, in words."""
-    own = _own(found, switch)
-    side = "below" if switch.value < own else "above"
-    return f"{switch.key} {side} {switch.value:.4g} (now {own:.4g})"
+    return abs(switch.value - own) / (abs(own) or 1.0)
 
 
 def unanswered(found: Evaluation, regime: str) -> str:
@@ -77,7 +94,6 @@ def unanswered(found: Evaluation, regime: str) -> str:
 def _then(found: Evaluation, switch: Switch) -> str:
     """What is advised beyond a switch."""
     if switch.to is not None:
-        return called(policy_of(switch.to))
-    if switch.lacks is None:
-        return "no answer, for some problem then has no solution,"
-    return f"no answer, for {unanswered(found, switch.lacks)} then has no solution,"
+        return f"the advice would be to {policy_of(switch.to, found.case.market.firms).doing}"
+    lacking = "some problem" if switch.lacks is None else unanswered(found, switch.lacks)
+    return f"there would be no advice, for {lacking} then has no solution"

@@ -71,8 +71,8 @@ class ComparisonRow:
     change: Change | None
     """Against the market as it is; None without figures of both."""
     share_of_gain: float | None
-    """Of what the planner's levels would add to today's welfare; None where they add next to
-    nothing."""
+    """Of what the planner's levels would add to today's welfare; None where that is at most a
+    hundredth of it."""
     value: float | None
     """V when all join: what policies are ranked by."""
     why_not: WhyNot | None
