@@ -3,6 +3,8 @@ the simultaneous game, and symmetry."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from admissible import cases, market, random_levels
@@ -16,6 +18,7 @@ from market.model.outcome import Binding, Outcome, account
 from market.model.pricing import bertrand_matrix
 from market.model.reply import best_reply
 from market.regimes import solve_regime
+from market.regimes.no_limit import far_market, pole, received_at_pole
 from market.regimes.stages import _leader_slope as leader_slope
 from market.regimes.stages import follow, invest_first, lead, sharing_equilibrium
 from market.solve.search import STEP
@@ -177,6 +180,90 @@ def test_a_leader_that_would_invest_without_limit_is_reported() -> None:
     assert outcome.status == "unbounded"
     assert outcome.message is not None
     assert "still rises at the largest investment searched" in outcome.message
+
+
+def test_a_pole_of_the_followers_reply_leaves_the_leader_no_limit() -> None:
+    """With saturating costs a follower that receives u has a bounded best reply while
+    k (1 - gamma + gamma / (1 + lambda_c u / t0)) exceeds 2 G; near the u at which it does not, the
+    leader earns a hundred times as much ten times as near. It would not be seen on a grid."""
+    k, gamma, useful = 4.0, 0.9, [0.8, 0.6]
+    case = market(cost_scale=k, max_saving=gamma, cost_spillover=useful)
+    b, x = float(case.own_slope[0, 0]), float(case.cross_slope[0, 0])
+    slope = 2 * b + x * (float(case.demand_spillover[0, 0]) - float(case.rivalry[0, 0]))
+    needed = 2 * b * slope**2 / (4 * b**2 - x**2) ** 2 / k
+    for leader, key in ((0, "sequential"), (1, "sequential_firm_2")):
+        u = (gamma / (needed - 1 + gamma) - 1) / useful[1 - leader]
+        assert received_at_pole(case, leader) == pytest.approx(u, rel=1e-12)
+        s, t = pole(case, leader)[0]
+        assert s * t == pytest.approx(u, rel=1e-12)
+        near = np.array([[s, t * (1 - d)] for d in (1e-4, 1e-5)])
+        earned = true_profits(case, follow(case, leader, near))[:, leader]
+        assert earned[1] == pytest.approx(100 * earned[0], rel=1e-2)
+        outcome = solve_regime(case, key)
+        assert outcome.status == "unbounded"
+        assert f"{s:.6g} and its investment {t:.6g}" in outcome.message
+    capped = replace(case, investment_cap=np.full((1, 1), 5.0))
+    assert np.isinf(received_at_pole(capped, 0)).all()
+    # what a follower that grows without limit takes from the leader is no reason to lead there
+    harmful = market(
+        intercept=1.0,
+        own_slope=[1.1, 0.91],
+        cross_slope=0.8,
+        rivalry=[0.7, 0.79],
+        demand_spillover=0.344,
+        leakage=(1.8, 1.55, 0.24),
+        cost_scale=0.867,
+        max_saving=0.9,
+        cost_spillover=0.034,
+    )
+    assert np.isfinite(received_at_pole(harmful, 1)).all()
+    assert np.isnan(pole(harmful, 1)).all()
+
+
+def test_a_leaders_payoff_that_falls_before_it_grows_has_no_limit_all_the_same() -> None:
+    """Far out the second firm's payoff is 0.9136 t^2 where it shares everything, as an independent
+    search has it, and that of the first falls."""
+    case = market(
+        intercept=[10.09, 12.22],
+        own_slope=[5.45, 2.92],
+        cross_slope=1.33,
+        rivalry=0.0,
+        demand_spillover=[0.88, 1.0],
+        leakage=(45.0, 2.36, 25.8),
+        cost_scale=1.91,
+        cost_spillover=[1.0, 0.384],
+        cost_form="restricted",
+    )
+    far, own = far_market(case), np.array([[1.0, 1.0], [1.0, 1e8]])
+    for leader, key, sign in ((0, "sequential", -1), (1, "sequential_firm_2", 1)):
+        there = follow(far, leader, own[:1])
+        limit = true_profits(far, there)[:, leader]
+        earned = true_profits(case, follow(case, leader, own[1:]))[:, leader] / 1e16
+        assert np.sign(limit) == sign
+        assert limit == pytest.approx(earned, rel=1e-5)
+        assert solve_regime(case, key).status == ("unbounded" if sign > 0 else "converged")
+
+
+def test_a_commitment_far_beyond_what_a_firm_would_invest_alone_is_found() -> None:
+    """Forty times that, where the follower just shares everything: an independent search has
+    1.154474 where the best nearby is 1.148236."""
+    case = market(
+        intercept=1.0,
+        own_slope=1.0,
+        cross_slope=0.68935545,
+        rivalry=0.95183737,
+        demand_spillover=1.0,
+        leakage=(0.19689742, 0.02120599, 0.00160756),
+        cost_scale=16.75693135,
+        max_saving=0.9,
+        cost_spillover=1.0,
+        reference_investment=1 / 27.44288167,
+        cost_form="exponential",
+    )
+    outcome = solve_regime(case, "sequential")
+    x = levels_of(outcome)
+    assert x == pytest.approx([1.0, 1.0, 1.470014, 1.093818], abs=1e-5)
+    assert true_profits(case, x[None])[0, 0] == pytest.approx(1.154474, abs=1e-6)
 
 
 def test_the_accounts_agree_with_the_profits_of_the_stages() -> None:

@@ -177,22 +177,46 @@ GIVEN = 1e-12
 """By what share more than makes the rival's unit cost nil is still that."""
 
 
-def reply_bound(case: Case, sharing_range: tuple[float, float] = (0.0, 1.0)) -> Array:
-    """What kappa must exceed, per firm (..., 2), for profit to be bounded in own investment
-    whatever the rival's levels: twice variable profit over t^2 far out, where nothing is received
-    that lowers the unit cost. Zero where investment cannot grow.
-    """
-    b, x, F = case.own_slope, case.cross_slope, case.unit_cost
-    dearer = np.zeros((1, 2)) if F is None else F.base * F.slope + np.zeros(2)
+def far_slopes(
+    case: Case,
+    sharing_range: tuple[float, float] = (0.0, 1.0),
+    received: Array | float = 0.0,
+) -> tuple[Array, Array]:
+    """What a unit that each firm invests adds far out to its own net intercept and to its rival's,
+    (..., 2) each, at the own sharing that suits it best, when it receives t_j s_j."""
+    F = case.unit_cost
+    dearer = np.zeros((1, 2)) if F is None else _left_of_unit_cost(case, received) * F.slope
     shared = np.where(
         shares_nothing_far_out(case),
         0.0,
         np.maximum(*(rival(case.demand_spillover) * s for s in sharing_range)),
     )
-    margin, sold = beside_or_alone(
-        1 - b * dearer, shared - rival(case.rivalry) + x * dearer, b, rival(b), x
-    )
-    grows = can_grow(case, np.zeros(1) if F is None else F.base)
+    x = case.cross_slope
+    return 1 - case.own_slope * dearer, shared - rival(case.rivalry) + x * dearer
+
+
+def _left_of_unit_cost(case: Case, received: Array | float) -> Array:
+    """What is left (..., 2) of unit costs without own investment."""
+    if case.unit_cost is None:
+        return np.zeros((1, 2))
+    base, saved = case.unit_cost.base, case.unit_cost.spillover
+    left = base - saved * received + np.zeros(2)
+    return np.asarray(np.where(left > GIVEN * base, left, 0.0))
+
+
+def reply_bound(
+    case: Case,
+    sharing_range: tuple[float, float] = (0.0, 1.0),
+    received: Array | float = 0.0,
+) -> Array:
+    """What kappa must exceed, per firm (..., 2), for profit to be bounded in own investment where
+    the rival's levels give it `received` = t_j s_j, by default nothing, so that the unit cost is
+    what it is: twice variable profit over t^2 far out. It rises with what is received. Zero where
+    investment cannot grow.
+    """
+    b, x = case.own_slope, case.cross_slope
+    margin, sold = beside_or_alone(*far_slopes(case, sharing_range, received), b, rival(b), x)
+    grows = can_grow(case, _left_of_unit_cost(case, received))
     return np.where(grows, 2 * margin * sold, 0.0)
 
 

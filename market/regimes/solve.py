@@ -42,6 +42,7 @@ from market.model.wellposed import explain_zero_unit_cost, zero_unit_cost_pays
 from market.regimes.agreed_sharing import at_the_edge
 from market.regimes.exits import driven_out, listed
 from market.regimes.leaving_out import better_without, most_without
+from market.regimes.no_limit import pole
 from market.regimes.objectives import firm_game, level_bounds, sole_payoff
 from market.regimes.points import Points
 from market.regimes.record import Outcomes, joined, outcome_at, outcomes, restored
@@ -592,6 +593,17 @@ def _nothing(market: _Market, points: Points, tolerances: Tolerances) -> Outcome
             " cycle or grow without limit",
         )
     if points.runaway[0]:
+        if (
+            regime.leader is not None
+            and np.isfinite(near := pole(market.case, regime.leader)).all()
+        ):
+            s, t = levels_from(near, market.units)[0]
+            return _failed(
+                "unbounded",
+                f"the payoff of a firm that moves first grows without limit as its sharing nears"
+                f" {s:.6g} and its investment {t:.6g}, for so does the other's best reply: set"
+                " cost.investment_cap",
+            )
         who = "joint profit" if regime.agreed else "the payoff of a firm that moves first"
         return _failed("unbounded", f"{who} still rises at the largest investment searched")
     if regime.shared_last and not sharing_settles(market.case).all():

@@ -17,17 +17,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from market.model.case import INVESTMENT, SHARING, Array, Case
+from market.model.case import INVESTMENT, SHARING, Array, Case, of_firm
 from market.model.leaving import true_profits
 from market.model.outcome import account
 from market.model.payoff import firm_payoffs
 from market.model.pricing import bertrand_matrix
 from market.model.reply import best_reply
 from market.model.sharing import sharing_equilibrium, sharing_replies, sharing_settles
+from market.regimes.no_limit import FAINT, far_market, pole, received_at_pole, shares_far_out
 from market.regimes.points import Points, same_as_first
 from market.solve.equilibrium import LAST_DIGITS
 from market.solve.linear import implicit_slope
@@ -51,12 +53,26 @@ from market.solve.tolerances import DEFAULT, Tolerances
 CACHED = 4096
 """Levels valued together: what is computed on the way should fit the processor's cache."""
 
+EVERYWHERE = (11, 41)
+"""Sharing and investments of a leader on the grids from whose peaks it is climbed in few
+markets."""
+
+BEYOND = 1e4
+"""Multiple of the range of investment looked at first up to which a leader's is looked for by
+orders."""
+
+BESIDE = (4, 12)
+"""The same where it is asked in many markets whether there is better."""
+
 LOOKED = 100
 """Investments on the grid on which a deviation is looked for in many markets."""
 
 LOOK = (7, 25)
 """Sharing and investments of a leader on the grid from whose peaks it is climbed in many
 markets."""
+
+GROWS = 1e-9
+"""Share of the cost scale above which growth over t^2 far out is no rounding."""
 
 RUNAWAY = 1e6
 """Multiple of what a firm would invest alone beyond which best replies count as growing without
@@ -144,9 +160,10 @@ def lead(case: Case, lanes: int, leader: int, tolerances: Tolerances = DEFAULT) 
     first, cap = _first_range(case, lanes, leader)
     lower, upper = np.zeros((lanes, 2)), np.column_stack([np.ones(lanes), cap])
     top, runaway, _ = search_range(value, first, cap, (5, 9))
-    wide = np.column_stack([np.ones(lanes), top])
-    shape = (11, 41)
-    own, _ = search(value, lower, upper, wide, shape)
+    runaway |= without_limit(case, leader)
+    own = _searched_everywhere(case, leader, top, cap)
+    top = np.maximum(top, own[:, 1])
+    wide, shape = np.column_stack([np.ones(lanes), top]), EVERYWHERE
 
     slope = _slope_of_leading(case, leader, tolerances)
     found, residual, jacobian, held = polish(slope, own, lower, upper, tolerances)
@@ -183,6 +200,58 @@ def lead(case: Case, lanes: int, leader: int, tolerances: Tolerances = DEFAULT) 
     return _points(case, x, residual, regret, own_curvature, switching, runaway, tolerances)
 
 
+def _ranges(case: Case, leader: int, top: Array, cap: Array) -> list[Value]:
+    """Commitments (L, m, 2) at shares w (L, m, 2) of the ranges in which a leader's are looked for:
+    up to the investment (L,) that is looked at first, beyond it by orders, and as shares of what
+    the follower may receive before its best reply has no limit, near which payoffs change fast."""
+    received = received_at_pole(case, leader)[:, None]
+    received = np.where(np.isfinite(received), received, 0.0)
+    first, most = top[:, None], cap[:, None]
+
+    def near(w: Array) -> Array:
+        return first * w[..., 1]
+
+    def far(w: Array) -> Array:
+        return np.minimum(first * BEYOND ** w[..., 1], most)
+
+    def before_the_pole(w: Array) -> Array:
+        s, v = w[..., 0], w[..., 1]
+        return np.minimum(received * v * (2 - v) / np.maximum(s, FAINT), most)
+
+    def commit(investment: Value, w: Array) -> Array:
+        return np.stack([w[..., 0], investment(w)], -1)
+
+    some = [near, far] + [before_the_pole] * bool(received.any())
+    return [partial(commit, investment) for investment in some]
+
+
+def _searched_everywhere(case: Case, leader: int, top: Array, cap: Array) -> Array:
+    """The best commitments (L, 2) found in any of the ranges."""
+    value, lanes = _leader_value(case, leader), len(top)
+    nil, one = np.zeros((lanes, 2)), np.ones((lanes, 2))
+    best, earned = nil, np.full(lanes, -np.inf)
+    for commit in _ranges(case, leader, top, cap):
+
+        def there(w: Array, commit: Value = commit) -> Array:
+            return value(commit(w))
+
+        w, found = search(there, nil, one, one, EVERYWHERE)
+        best = np.where((found > earned)[:, None], commit(w[:, None])[:, 0], best)
+        earned = np.maximum(found, earned)
+    return best
+
+
+def without_limit(case: Case, leader: int) -> NDArray[np.bool_]:
+    """Whether the leader's payoff (L,) grows without limit near a pole of the follower's best reply
+    or far out."""
+    endless = np.isfinite(pole(case, leader)[:, 0])
+    far = far_market(case)
+    share = shares_far_out(far, leader)
+    grows = _leader_value(far, leader)(np.stack([share, np.ones_like(share)], -1)).max(1)
+    uncapped = np.isinf(_caps(far, len(share))[:, leader])
+    return np.asarray(endless | (uncapped & (grows > GROWS * of_firm(case.cost_scale, leader))))
+
+
 def _first_range(case: Case, lanes: int, leader: int) -> tuple[Array, Array]:
     """The range of investment (L,) that is looked at first, and what the leader may invest."""
     cap = _caps(case, lanes)[:, leader]
@@ -196,6 +265,7 @@ def lead_smoothly(case: Case, lanes: int, leader: int, tolerances: Tolerances = 
     value = _leader_value(case, leader)
     first, cap = _first_range(case, lanes, leader)
     top, runaway, values = search_range(value, first, cap, LOOK)
+    runaway |= without_limit(case, leader)
     peak, fall = peaks_of(values.reshape(lanes, *LOOK))
     order = np.argsort(-peak, axis=1, kind="stable")[:, :PEAKS]
     lane, turn = np.nonzero(np.isfinite(np.take_along_axis(peak, order, 1)))
@@ -218,11 +288,9 @@ def lead_smoothly(case: Case, lanes: int, leader: int, tolerances: Tolerances = 
 
     row, leads = np.zeros(lanes, np.intp), np.flatnonzero(smooth & (worth >= best[lane]))
     row[lane[leads]] = leads
-    far = top[:, None, None] * [0, 1] * np.linspace(1, 2, 9)[:, None] + [1, 0]
-    shares = np.linspace(0, 1, 5)[:, None, None] * [1, 0] + [0, 1]
-    beyond = (far[:, None] * shares).reshape(lanes, -1, 2)
-    beyond[..., 1] = np.minimum(beyond[..., 1], cap[:, None])
-    most = np.maximum(values.max(1), value(beyond).max(1))
+    share = grid(BESIDE, np.ones((lanes, 2)))
+    other = np.concatenate([of(share) for of in _ranges(case, leader, top, cap)[1:]], 1)
+    most = np.maximum(values.max(1), value(other).max(1))
     known = np.where(bent, 0.0, best)
     regret = np.where(bent, np.inf, np.maximum(most - known, 0.0) / np.maximum(1.0, np.abs(known)))
     bend = (jacobian + np.swapaxes(jacobian, -1, -2))[row] / 2
