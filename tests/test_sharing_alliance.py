@@ -16,6 +16,7 @@ from admissible import market
 from market.model.case import Array, Case, make_case
 from market.regimes import solve_markets, solve_regime
 from mechanism.casefile.policy_case import load_case
+from mechanism.scheme.allocation import allocate
 
 KEY = "sharing_alliance"
 SHIPPED = Path(__file__).resolve().parents[1] / "cases"
@@ -357,3 +358,13 @@ def test_what_follows_is_looked_for_near_where_the_search_has_come(first: int) -
         unit_cost=(pair(0.03562, 0.0145), 0, 0, 0),
     )
     assert solve_regime(case, "sharing_alliance").status == "unbounded"
+
+
+def test_levels_carried_over_many_pairs_of_types_are_those_of_each_pair_alone() -> None:
+    case, types = market(intercept=[20, 16]), np.linspace(0.1, 0.7, 14)
+    found = allocate(case, types, KEY)
+    assert found.plain
+    assert found.residual.max() <= 1e-9
+    for k, m in ((1, 8), (6, 2), (12, 11)):
+        alone = solve_regime(market(intercept=[20, 16], cost_spillover=types[[k, m]]), KEY)
+        assert found.levels[k, m] == pytest.approx(alone.levels, abs=1e-8)

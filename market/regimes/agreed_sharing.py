@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from market.model.case import INVESTMENT, Array, Case, take_lanes
+from market.model.case import INVESTMENT, SHARING, Array, Case, take_lanes
 from market.model.leaving import sales, true_profits
 from market.model.outcome import account
 from market.model.payoff import firm_payoffs
@@ -219,17 +219,23 @@ def _settled(case: Case, start: Array, tolerances: Tolerances) -> Array:
 
 
 def agree(
-    case: Case, lanes: int, thoroughly: bool = False, tolerances: Tolerances = DEFAULT
+    case: Case,
+    lanes: int,
+    thoroughly: bool = False,
+    tolerances: Tolerances = DEFAULT,
+    starts: Array | None = None,
 ) -> Points:
     """The sharing that members agree on and the investments that follow, in the L markets of a flat
-    case; unless `thoroughly` it is not searched at kinks and jumps, nor with a firm out, and
-    nothing is known where it may lie there."""
-    found = _searched(case, lanes, thoroughly, False, tolerances)
+    case, climbed from the peaks of a grid or from levels `starts` (m, L, 4) known beforehand;
+    unless `thoroughly` it is not searched at kinks and jumps, nor with a firm out, and nothing is
+    known where it may lie there."""
+    found = _searched(case, lanes, thoroughly, False, tolerances, starts)
     refused = _refused(found, lanes)
     if len(
         refused
     ):  # there a firm gains by another investment, or nothing holds: every point is asked
-        again = _searched(case.take(refused), len(refused), thoroughly, True, tolerances)
+        near = None if starts is None else starts[:, refused]
+        again = _searched(case.take(refused), len(refused), thoroughly, True, tolerances, near)
         kept = found.take(~np.isin(found.lane, refused))
         found = Points.joined([kept, replace(again, lane=refused[again.lane])])
     missing = np.setdiff1d(np.arange(lanes), found.lane)
@@ -248,12 +254,21 @@ def _refused(found: Points, lanes: int) -> Rows:
 
 
 def _searched(
-    case: Case, lanes: int, thoroughly: bool, checked: bool, tolerances: Tolerances
+    case: Case,
+    lanes: int,
+    thoroughly: bool,
+    checked: bool,
+    tolerances: Tolerances,
+    starts: Array | None,
 ) -> Points:
-    """The local maxima to which the peaks of a grid lead; of those that fail none but the highest
-    of its lane."""
+    """The local maxima to which the peaks of a grid, or the levels that are given, lead; of those
+    that fail none but the highest of its lane."""
     side = FINE_SIDE if thoroughly else SIDE
-    lane, start, near = _peaks(case, lanes, side, checked, tolerances)
+    if starts is None:
+        lane, start, near = _peaks(case, lanes, side, checked, tolerances)
+    else:
+        lane, levels = np.tile(np.arange(lanes), len(starts)), starts.reshape(-1, 4)
+        start, near = levels[:, SHARING], levels[:, INVESTMENT]
     agreement = Agreement(case=case.take(lane), near=near, checked=checked, tolerances=tolerances)
     lower, upper = np.zeros((len(lane), 2)), np.ones((len(lane), 2))
     few = replace(tolerances, climb_steps=CLIMB)

@@ -17,8 +17,11 @@ from market.model.outcome import every_firm_sells
 from market.model.payoff import Derivatives, Payoff
 from market.model.units import in_units, levels_from, levels_in, natural_units
 from market.regimes.objectives import level_bounds, sole_payoff
+from market.regimes.points import Points
+from market.regimes.record import Outcomes
 from market.regimes.search import given
 from market.regimes.table import Regime
+from market.regimes.together import best
 from market.solve.optimum import swept
 from market.solve.tolerances import DEFAULT, Tolerances
 
@@ -91,12 +94,17 @@ def _equilibria(
     """The same where firms choose."""
     shape = begin.shape[:2]
     lanes = case.map(lambda a: np.broadcast_to(a, (*shape, a.shape[-1]))).flat()
-    end = given(lanes, regime, begin.reshape(1, -1, 4), tolerances)
+    points = given(lanes, regime, begin.reshape(1, -1, 4), tolerances)
+    end: Points | Outcomes = points
+    holds = points.holds & points.market
+    if regime.staged:  # a start may lead to no point, or to two
+        found = best(lanes, regime, points, np.zeros(np.prod(shape), bool), tolerances)
+        holds, end = found.solved & found.plain, found
     return (
         end.levels.reshape(begin.shape),
         end.residual.reshape(shape),
         end.regret.reshape(shape),
-        (end.holds & end.market).reshape(shape),
+        holds.reshape(shape),
     )
 
 

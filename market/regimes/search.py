@@ -95,6 +95,8 @@ def thorough(case: Case, regime: Regime, only: bool, tolerances: Tolerances = DE
 def given(case: Case, regime: Regime, starts: Array, tolerances: Tolerances = DEFAULT) -> Points:
     """What levels (m, L, 4) known beforehand lead to, m starts in every lane."""
     tries, lanes = starts.shape[:2]
+    if regime.agreed:
+        return agree(case, lanes, tolerances=tolerances, starts=starts)
     lane, levels = np.tile(np.arange(lanes), tries), starts.reshape(-1, 4)
     if regime.sole:
         return optima(sole_payoff(case, regime), regime, lane, levels, tolerances)

@@ -138,7 +138,8 @@ def levels_over_pairs(
     symmetric = interchangeable(case, points, parameter)
     grid = _Grid.of(points, symmetric)
     work = _Work(case, parameter, grid.pairs, regime, plain, tolerances)
-    few = np.arange(M) if regime.staged else _anchors(points, ANCHORS)
+    every = regime.staged and (not regime.agreed or M <= FINE)
+    few = _anchors(points, M if every else ANCHORS)
     anchor = grid.within(few)
     at_anchor = np.flatnonzero(np.tile(anchor, C))
     # What payoffs gain far out is convex in types, and what remains of costs falls in them: where
