@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import gc
 import os
+from collections.abc import Generator
 
 # Tests run in several processes: threads of a linear algebra library inside each would only get in
 # each other's way.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# Processes that tests start compile the program once, not each for itself.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 import pytest
 from command import Ran, Run
 from hypothesis import Phase, settings
+
+gc.disable()  # while tests are collected: looking for garbage takes a third of the time
 
 settings.register_profile("pigou", deadline=None, derandomize=True, database=None)
 settings.register_profile(
@@ -19,12 +25,50 @@ settings.register_profile(
 settings.load_profile("pigou")
 
 
-@pytest.fixture
-def evaluated_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No command evaluates a case that was evaluated before: for tests of what is told of it."""
-    from trees import evaluate_once
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--oracles`: run the tests of oracles alone whatever was noted."""
+    parser.addoption("--oracles", action="store_true", help="run tests of the oracles alone too")
 
-    monkeypatch.setattr("mechanism.analysis.evaluation.evaluate", evaluate_once)
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip tests of oracles alone, which no change of the program fails, where they passed with the
+    oracles as they are."""
+    from check_oracles import checked
+
+    if not config.getoption("--oracles") and checked():
+        passed = pytest.mark.skip(reason="passed with these oracles: --oracles runs it again")
+        for item in items:
+            if "oracle" in item.keywords:
+                item.add_marker(passed)
+
+
+def pytest_collection_finish() -> None:
+    """What was collected stays: it is never looked through for garbage."""
+    gc.freeze()
+    gc.enable()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Function) -> Generator[None, object, object]:
+    """What evaluations consist of is worked out once in a process, except where the program may be
+    changed: in a test that asks for `monkeypatch` and not for `evaluated_once`, or for `anew`."""
+    names = set(getattr(item, "fixturenames", ()))
+    if "anew" in names or ("monkeypatch" in names and "evaluated_once" not in names):
+        return (yield)
+    from trees import parts_done_once
+
+    with parts_done_once():
+        return (yield)
+
+
+@pytest.fixture
+def evaluated_once() -> None:
+    """A test that patches, but nothing that evaluates: nothing is evaluated twice."""
+
+
+@pytest.fixture
+def anew() -> None:
+    """A test of evaluating itself: everything is evaluated."""
 
 
 @pytest.fixture

@@ -768,6 +768,8 @@ def tried(mutant: Mutant, copy: Path) -> str | None:
     """The test that noticed the mutant, or None; the copy is left as it was."""
     path = copy / mutant.file
     text = path.read_text(encoding="utf-8")
+    for cached in copy.rglob("__pycache__"):  # compiled from other text written in the same second
+        shutil.rmtree(cached)
     if text.count(mutant.old) != 1:
         raise SystemExit(
             f"{mutant.name}: its text occurs {text.count(mutant.old)} times in {mutant.file}"

@@ -87,11 +87,12 @@ def test_every_command_explains_itself(command: str) -> None:
 
 @pytest.mark.slow
 def test_a_result_is_the_same_whatever_the_width_of_the_terminal(case: Path) -> None:
-    wide, narrow = (ran("evaluate", case, COLUMNS=columns) for columns in ("300", "20"))
+    asked = ("evaluate", case, "--quick")
+    wide, narrow = (ran(*asked, COLUMNS=columns) for columns in ("300", "20"))
     assert wide.returncode == 0
     assert wide.stderr == ""
     assert wide.stdout == narrow.stdout
-    assert "\x1b" not in ran("evaluate", case, FORCE_COLOR="1", TERM="xterm-256color").stdout
+    assert "\x1b" not in ran(*asked, FORCE_COLOR="1", TERM="xterm-256color").stdout
 
 
 @pytest.mark.slow
@@ -100,20 +101,21 @@ def test_a_terminal_that_knows_ascii_only_is_served(tmp_path: Path) -> None:
     path.write_text(CASE.replace("Two vendors", "Zwei Händler → 二"), encoding="utf-8")
     for form in ("table", "json", "csv"):
         done = subprocess.run(
-            [*COMMAND, "evaluate", str(path), "--format", form],
+            [*COMMAND, "evaluate", str(path), "--quick", "--format", form],
             capture_output=True,
             timeout=60,
             env=environment(PYTHONIOENCODING="ascii"),
         )
         assert done.returncode == 0
         assert done.stdout.isascii()
-    assert "Zwei Händler → 二" in ran("evaluate", path, PYTHONIOENCODING="utf-8").stdout
+    assert "Zwei Händler → 二" in ran("evaluate", path, "--quick", PYTHONIOENCODING="utf-8").stdout
 
 
 @pytest.mark.slow
 @posix
 @pytest.mark.parametrize(
-    "arguments", [["evaluate", "CASE"], ["--help"], ["schema"], ["validate", "CASE"], ["--version"]]
+    "arguments",
+    [["evaluate", "CASE", "--quick"], ["--help"], ["schema"], ["validate", "CASE"], ["--version"]],
 )
 def test_a_closed_pipe_ends_quietly(case: Path, arguments: list[str]) -> None:
     read, write = os.pipe()
@@ -169,7 +171,7 @@ def test_headings_are_bold_on_a_terminal_unless_asked_not_to(
 
     master, slave = pty.openpty()
     process = subprocess.Popen(
-        [*COMMAND, "evaluate", str(case)],
+        [*COMMAND, "evaluate", str(case), "--quick"],
         stdout=slave,
         stderr=subprocess.DEVNULL,
         env=environment(**more),

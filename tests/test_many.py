@@ -144,7 +144,7 @@ def typed(count: int, seed: int, **mechanism: str) -> list[PolicyCase]:
             "max_saving": float(rng.uniform(0.1, 0.5)),
             "spillover": 0.5,
         }
-        tree["types"] = {"support": [0.2, 0.8], "points": 6}
+        tree["types"] = {"support": [0.2, 0.8], "points": 4}
         tree["mechanism"] |= mechanism
         cases.append(parse_tree(tree))
     return cases

@@ -34,7 +34,7 @@ def levels_of(outcome: Outcome) -> np.ndarray:
 
 @pytest.mark.slow
 @given(case=cases(forms=tuple(COST_FORMS), unit_costs=True), seed=st.integers(0, 2**32 - 1))
-@settings(max_examples=20)
+@settings(max_examples=10)
 def test_no_random_commitment_earns_the_leader_more(case: Case, seed: int) -> None:
     """Thousands of own levels, the follower's reply found by a grid of its own: none does
     better."""
@@ -62,7 +62,7 @@ def test_no_random_commitment_earns_the_leader_more(case: Case, seed: int) -> No
 
 @pytest.mark.slow
 @given(case=cases(unit_costs=True))
-@settings(max_examples=20)
+@settings(max_examples=10)
 def test_a_leader_earns_at_least_its_equilibrium_profit(case: Case) -> None:
     """It could commit the levels of the simultaneous game, to which the other's levels are the
     reply."""

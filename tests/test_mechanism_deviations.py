@@ -60,7 +60,7 @@ def test_the_regret_of_types_counts_that_the_rival_leaves(paid: float) -> None:
         for firm in (0, 1):
             s, t = (
                 a.ravel()
-                for a in np.meshgrid(np.linspace(0, 1, 21), np.linspace(0, 80, 801), indexing="ij")
+                for a in np.meshgrid(np.linspace(0, 1, 11), np.linspace(0, 80, 401), indexing="ij")
             )
             for k, own_type in enumerate(types.points):
                 pair = [own_type, own_type]

@@ -327,31 +327,36 @@ def inputs() -> list[tuple[str, Case, TypeSpace]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("standard", STANDARDS, ids=str)
 @pytest.mark.parametrize(
-    ("name", "case", "types"), inputs(), ids=lambda v: v if isinstance(v, str) else ""
+    ("name", "case", "types", "standard"),
+    [  # every standard at two or three inputs, every input at four standards
+        pytest.param(*given, standard, id=f"{given[0]} {standard}")
+        for n, given in enumerate(inputs())
+        for k, standard in enumerate(STANDARDS)
+        if (n + k) % 2 == 0
+    ],
 )
 def test_no_other_rates_do_better(
     name: str, case: Case, types: TypeSpace, standard: dict[str, Any]
 ) -> None:
-    """Two hundred other rates, around and far away, reached by best replies and judged apart; and
+    """A hundred other rates, around and far away, reached by best replies and judged apart; and
     every direction close by."""
     rule, today = Standard(**standard), today_in(case, types)
     found = best(case, types, **standard)
     rates = own_rates(found.rates)
     rng = np.random.default_rng(7)
     size = np.maximum(np.abs(rates), 0.05 * np.abs(rates).max() + 0.1)
-    near = [rates + size * width * rng.normal(size=(25, 2, 2)) for width in (0.3, 0.03, 1e-3, 1e-5)]
+    near = [rates + size * width * rng.normal(size=(14, 2, 2)) for width in (0.3, 0.03, 1e-3, 1e-5)]
     if case.symmetric() and types.common:
         near = [np.repeat(some[:, :1], 2, axis=1) for some in near]
-    far = size * rng.uniform(-1, 3, (100, 2, 2))
-    tried = np.moveaxis(np.concatenate([rates[None], *near, far]), 0, 1)  # (2, 201, 2)
+    far = size * rng.uniform(-1, 3, (44, 2, 2))
+    tried = np.moveaxis(np.concatenate([rates[None], *near, far]), 0, 1)  # (2, 101, 2)
     start = np.broadcast_to(pairs_of(found.strategy)[0, 0], (tried.shape[1], 4))
     played = private_equilibrium(case, types, start, rates=tried)
     value, outlay = value_of(case, types, rule, today, played, tried)
     scale = float(expected_under(case, types, today).welfare)
     assert value[0] == pytest.approx(found.value, rel=1e-9)
-    assert np.isfinite(value).sum() > (40 if name == "crowded" else 100)
+    assert np.isfinite(value).sum() > (20 if name == "crowded" else 50)
     assert value[1:].max() <= value[0] + 1e-9 * scale
     assert found.least_receipts is not None
     paid = float(found.least_receipts.sum())

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from typing import Any
 
+import check_oracles
 import mpmath as mp
 import numpy as np
 import oracle
@@ -134,6 +136,7 @@ def test_equilibrium_meets_the_conditions_for_alike_firms() -> None:
     assert told["regret"] < 1e-9
 
 
+@pytest.mark.oracle
 @pytest.mark.slow
 def test_planner_meets_the_conditions_for_alike_firms() -> None:
     told = oracle.outcome(tree(), "social_optimum")
@@ -168,6 +171,7 @@ def test_welfare_is_bounded_just_where_it_should_be(regime: str, weight: float) 
     assert not oracle.grows(tree(cost__scale=1.001 * needed), regime)
 
 
+@pytest.mark.oracle
 @pytest.mark.slow
 def test_naming_the_firms_the_other_way_round_changes_nothing() -> None:
     one = tree(demand__intercept=[28, 15], demand__own_slope=[1.5, 1.3], cost__spillover=[0.9, 0.2])
@@ -193,6 +197,7 @@ def test_best_investment_is_best(form: str) -> None:
     assert oracle.own_profit(m, [0.3, 0.8, t, 3.0], 0) >= max(profits) - 1e-12
 
 
+@pytest.mark.oracle
 @pytest.mark.slow
 def test_a_cap_that_binds_is_named() -> None:
     told = oracle.outcome(tree(cost__investment_cap=2), "social_optimum")
@@ -201,6 +206,7 @@ def test_a_cap_that_binds_is_named() -> None:
     assert {b.split(" = ")[0] for b in told["bounds"]} == {"investment[0]", "investment[1]"}
 
 
+@pytest.mark.oracle
 @pytest.mark.slow
 def test_both_peaks_of_the_planner_are_found() -> None:
     told = oracle.outcome(
@@ -216,6 +222,7 @@ def test_paths_reach_into_a_result() -> None:
     )
 
 
+@pytest.mark.oracle
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["large_and_small", "ill_posed"])
 def test_shipped_expectations_are_the_oracle_s(name: str) -> None:
@@ -235,3 +242,21 @@ def test_all_shipped_expectations_were_checked_as_they_are() -> None:
         if checked.get(file.name) != write_expectations.mark(file)
     ]
     assert left == []
+
+
+def test_the_oracles_passed_their_own_tests_as_they_are() -> None:
+    """Something of an oracle or of a test of it changed: `python tests/check_oracles.py` runs the
+    tests marked `oracle` and notes that they pass."""
+    assert check_oracles.checked()
+
+
+def test_no_other_test_is_left_out_with_those_of_the_oracles() -> None:
+    """Only files whose tests use nothing of the program have the mark."""
+    for file in check_oracles.HERE.glob("test_*.py"):
+        text = file.read_text(encoding="utf-8")
+        if "mark." + "oracle\n" in text:
+            assert file.name in check_oracles.TESTS
+    for name in check_oracles.REST_ON:
+        if name.endswith(".py") and name != "compare_ranking.py":
+            text = (check_oracles.HERE / name).read_text(encoding="utf-8")
+            assert not re.search(r"^\s*(from|import) (market|mechanism|cli|pigou)\b", text, re.M)

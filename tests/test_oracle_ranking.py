@@ -34,6 +34,7 @@ def drawn(seed: int) -> tuple[dict[str, Any], dict[str, Any]]:
 # --- the published numbers ------------------------------------------------------------------------
 
 
+@pytest.mark.oracle
 @pytest.mark.slow
 def test_welfare_of_two_vendors(usual: dict[str, Any]) -> None:
     told = rows(usual)
@@ -42,6 +43,7 @@ def test_welfare_of_two_vendors(usual: dict[str, Any]) -> None:
     assert told["vcg_full_information"]["welfare"] == pytest.approx(853.694845, abs=1e-6)
 
 
+@pytest.mark.oracle
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["vcg_full_information", "linear_subsidies", "second_best"])
 def test_levels_alone_decide_what_an_instrument_costs(usual: dict[str, Any], name: str) -> None:
@@ -50,6 +52,7 @@ def test_levels_alone_decide_what_an_instrument_costs(usual: dict[str, Any], nam
     assert row["net_transfer"] == pytest.approx([49.4901515867379] * 2, abs=1e-7)
 
 
+@pytest.mark.oracle
 @pytest.mark.slow
 def test_rates_without_flat_parts_cost_what_they_come_to(usual: dict[str, Any]) -> None:
     assert sum(rows(usual)["linear_subsidies"]["receipts"]) == pytest.approx(344.42, abs=1e-2)
@@ -136,6 +139,7 @@ def test_a_firm_that_leaves_earns_nothing_more() -> None:
         )
 
 
+@pytest.mark.oracle
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [3, 11])
 def test_rates_reach_the_highest_value_a_random_search_finds(seed: int) -> None:
@@ -172,6 +176,7 @@ def test_rates_reach_the_highest_value_a_random_search_finds(seed: int) -> None:
     assert -found.fun <= best * (1 + 1e-9)
 
 
+@pytest.mark.oracle
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 5])
 def test_today_and_the_planner_are_those_of_the_older_oracle(seed: int) -> None:
@@ -197,6 +202,7 @@ def test_today_and_the_planner_are_those_of_the_older_oracle(seed: int) -> None:
         assert told[ours]["welfare"] == pytest.approx(float(expected["welfare"]), abs=1e-8)
 
 
+@pytest.mark.oracle
 @pytest.mark.slow
 def test_a_tax_keeps_a_firm_from_investing_what_would_cost_it_nothing() -> None:
     """With the restricted cost a first unit is free: the tax that makes nil a local choice leaves a
@@ -364,6 +370,7 @@ def test_no_advice_where_a_competing_policy_is_ill_posed() -> None:
     assert ranking.rank_figures(at, {}, "bayes_nash")["recommendation"]["policy"] is None
 
 
+@pytest.mark.oracle
 @pytest.mark.slow
 def test_generated_scales_make_every_problem_bounded() -> None:
     tree, _ = drawn(7)

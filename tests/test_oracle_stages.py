@@ -15,6 +15,7 @@ UNEVEN = laid_over(BASE, ASYMMETRIC | {"unit_cost": UNIT_COST})
 LEVELS = [0.2, 0.35, 1.1, 0.7]
 
 
+@pytest.mark.oracle
 @pytest.mark.slow
 @pytest.mark.parametrize("form", ["saturating", "exponential", "restricted"])
 @pytest.mark.parametrize(
@@ -78,6 +79,7 @@ def test_prices_are_those_of_the_model() -> None:
     assert stages.stage_prices(m, A, F, "bertrand") == pytest.approx(told, rel=1e-14)
 
 
+@pytest.mark.oracle
 @pytest.mark.slow
 @pytest.mark.parametrize("leader", [0, 1])
 def test_the_leaders_profit_is_stationary(leader: int) -> None:
@@ -125,6 +127,7 @@ def test_primitives_give_back_the_utility() -> None:
     assert stages.primitives(30.0, 1.2, 0.6)["cross_slope"] == pytest.approx(0.6 / (1.44 - 0.36))
 
 
+@pytest.mark.oracle
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "seam"), [("leader_at_a_kink", "kink"), ("leader_at_a_jump", "jump")]
@@ -146,6 +149,7 @@ def test_the_leader_stops_where_the_reply_bends_or_jumps(name: str, seam: str) -
     assert max(falls) > (1 if seam == "jump" else 1e-4)
 
 
+@pytest.mark.oracle
 @pytest.mark.slow
 def test_investment_first_at_a_kink() -> None:
     """Both firms invest exactly up to where they would share everything: the profit bends down

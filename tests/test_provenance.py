@@ -25,7 +25,7 @@ COMMANDS = {
     "set": ["what-if", VENDORS, "--set", "cost.scale=15", "--set", "firms=[A, 'B & Co']"],
     "vary": ["what-if", VENDORS, "--vary", "security.rivalry=0:0.5:3", "--policy", "nash"],
     "statics": ["statics", VENDORS],
-    "propositions": ["propositions", VENDORS, "--sample", 3, "--seed", 5],
+    "propositions": ["propositions", VENDORS, "--sample", 2, "--seed", 5],
     "design": ["design", CASES / "settings" / "bilateral_trade.yaml"],
 }
 
@@ -60,10 +60,14 @@ def test_every_result_tells_where_it_comes_from_and_only_a_stamp_differs(
         assert each["run"]["seconds"] > 0
         each["run"] = None
     assert stamped == json.loads(first)
-    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
-    fixed = run(*command, "--stamp").out
-    assert told(json.loads(fixed))[0]["run"]["started"] == "2023-11-14T22:13:20+00:00"
-    if name in ("vary", "design"):  # the others are slower, and stamped by the same lines
+    if name in (
+        "evaluate",
+        "vary",
+        "design",
+    ):  # the others are slower, and stamped by the same lines
+        monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+        fixed = run(*command, "--stamp").out
+        assert told(json.loads(fixed))[0]["run"]["started"] == "2023-11-14T22:13:20+00:00"
         assert fixed == run(*command, "--stamp").out
 
 

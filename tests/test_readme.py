@@ -242,7 +242,7 @@ def test_every_column_of_a_batch_is_named(run: Run) -> None:
 
 @pytest.mark.slow
 def test_the_counts_of_claims_are_those_of_the_sample(run: Run) -> None:
-    """The table is of 2,000 random markets: 250 of them are as often true and false, up to five
+    """The table is of 2,000 random markets: 120 of them are as often true and false, up to five
     standard deviations of chance, and never where it says never."""
     page = text(DOCS / "claims.md")
     table = re.search(r"<!-- claims -->\n(.*?)\n<!-- end of claims -->", page, re.DOTALL)
@@ -250,7 +250,7 @@ def test_the_counts_of_claims_are_those_of_the_sample(run: Run) -> None:
     rows = [
         [cell.strip() for cell in row.strip("|").split("|")] for row in table[1].splitlines()[2:]
     ]
-    case, drawn = "cases/two_vendors.yaml", 250
+    case, drawn = "cases/two_vendors.yaml", 120
     ran = run("propositions", case, "--sample", str(drawn), "--format", "json", "--quiet")
     found = json.loads(ran.out)
     claims = {claim["id"]: claim["text"] for claim in found["claims"]}

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 CASES = ROOT / "cases"
 RUNS = {
     "evaluate": (["evaluate", "cases/two_vendors.yaml"], "json"),
-    "switches": (["evaluate", "cases/two_types.yaml", "--switches"], "json"),
+    "quick": (["evaluate", "cases/two_types.yaml", "--quick"], "json"),
     "set": (
         [
             *("what-if", "cases/two_vendors.yaml"),
@@ -68,6 +68,16 @@ def test_the_script_gives_the_bytes_of_the_run(
         env={"PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"},
     )
     assert done.stdout.decode() == run(*command, "--format", form).out
+
+
+def test_a_script_asks_for_switches_where_the_command_does(run: Run) -> None:
+    """Running it takes ten seconds: with types they are dear."""
+    told = {
+        option: run("evaluate", CASES / "two_types.yaml", *option, "--emit-python").out
+        for option in ((), ("--quick",), ("--switches",))
+    }
+    assert "switches=True" in told["--switches",]
+    assert "switches=True" not in told[()] + told["--quick",]
 
 
 def test_what_no_script_does_is_refused(run: Run, tmp_path: Path) -> None:

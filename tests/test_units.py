@@ -376,29 +376,21 @@ def rows_alike(
             assert new == old, name
 
 
+@cache
+def path_in(scale: tuple[int, int]) -> dict[str, Any]:
+    """A path over the cost scale, money and quantity counted in these units."""
+    tree = counted(WITH_TYPES, 10.0 ** scale[0], 10.0 ** scale[1])
+    case, by = parse_tree(tree), factor("cost.scale", scale)
+    span = Span("cost.scale", 8.0 * by, 40.0 * by, 5)
+    found = along(case.resolved, [span], list(FOLLOWED), lambda *_: None)
+    return path_tree(found, case.resolved, case.resolved)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("scale", [(9, 0), (-9, 9), (0, -9)])
 def test_a_path_and_what_changes_along_it_scale_with_the_units(scale: tuple[int, int]) -> None:
     times = factor("cost.scale", scale)
-    found = []
-    for tree, by in (
-        (WITH_TYPES, 1.0),
-        (counted(WITH_TYPES, 10.0 ** scale[0], 10.0 ** scale[1]), times),
-    ):
-        case = parse_tree(copy.deepcopy(tree))
-        found.append(
-            path_tree(
-                along(
-                    case.resolved,
-                    [Span("cost.scale", 8.0 * by, 40.0 * by, 9)],
-                    list(FOLLOWED),
-                    lambda *_: None,
-                ),
-                case.resolved,
-                case.resolved,
-            )
-        )
-    here, there = found
+    here, there = path_in((0, 0)), path_in(scale)
     rows_alike(here["rows"], there["rows"], scale)
     assert here["events"]  # something changes
     for old, new in zip(here["events"], there["events"], strict=True):

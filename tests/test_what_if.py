@@ -533,7 +533,7 @@ def test_everything_at_once_is_deterministic(run: Run) -> None:
         "what-if",
         VENDORS,
         "--vary",
-        "security.rivalry=0.4:0.8:5",
+        "security.rivalry=0.2:0.3:2",
         "--format",
         "csv",
     )
@@ -571,8 +571,8 @@ def test_what_is_wrong_in_a_change_is_told_with_its_place(run: Run, tmp_path: Pa
 
 @pytest.mark.slow
 def test_a_path_says_why_points_have_no_figures(run: Run) -> None:
-    told = run("what-if", VENDORS, "--vary", "cost.scale=0:12:5", "--policy", "nash")
-    assert "bad_case: cost.scale is 0.0" in told.out
+    told = run("what-if", VENDORS, "--vary", "demand.cross_slope=1:2:2", "--policy", "nash")
+    assert "bad_case: demand.cross_slope is 2.0" in told.out
 
 
 @pytest.mark.slow

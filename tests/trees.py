@@ -1,43 +1,63 @@
-"""Results as the trees that users are given, from evaluations that are done once."""
+"""Results as the trees that users are given; what evaluations consist of is worked out once."""
 
 from __future__ import annotations
 
 import pickle
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from market.model.case import Case
-from market.model.outcome import Outcome
-from market.regimes import solve_regimes
 from mechanism.analysis import evaluation
 from mechanism.casefile.policy_case import PolicyCase
 from mechanism.report.evaluation_tree import evaluation_tree
 from mechanism.report.results import Evaluation
 
-_SOLVED: dict[bytes, Mapping[str, Outcome]] = {}
-_DONE: dict[tuple[str, bool], Evaluation] = {}
-_evaluate = evaluation.evaluate  # also where a test has put `evaluate_once` in its place
+_DONE: dict[Any, Any] = {}
+_KEPT = 200
+"""Results that are kept; the oldest go."""
+
+_PARTS: dict[str, Callable[..., Any]] = {
+    "solve_regimes": lambda case: pickle.dumps(case),
+    "_known": lambda case, regimes: case.sha256,
+    "_private": lambda case, regimes, types: case.sha256,
+    "over_standards": lambda found: found.case.sha256,
+    "over_parameters": lambda found, keys=None: (found.case.sha256, keys),
+}
+"""What takes long in an evaluation, and what its result depends on."""
+
+_WORK = {name: getattr(evaluation, name) for name in _PARTS}
 
 
-def _regimes_once(case: Case) -> Mapping[str, Outcome]:
-    """The regimes of a market, solved once whatever is private and whatever the standard is."""
-    key = pickle.dumps(case)
-    if key not in _SOLVED:
-        _SOLVED[key] = solve_regimes(case)
-    return _SOLVED[key]
+def _once(name: str) -> Callable[..., Any]:
+    def done(first: Any, *more: Any) -> Any:
+        key = name, _PARTS[name](first, *more)
+        if key not in _DONE:
+            while len(_DONE) >= _KEPT:
+                del _DONE[next(iter(_DONE))]
+            _DONE[key] = _WORK[name](first, *more)
+        found = _DONE[key]
+        return replace(found, case=first) if isinstance(found, Evaluation) else found
+
+    return done
+
+
+@contextmanager
+def parts_done_once() -> Iterator[None]:
+    """Whoever evaluates a case gets the parts of an evaluation that were worked out before in this
+    process: for what is told of them, not for programs that a test has changed."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in _PARTS:
+            patch.setattr(evaluation, name, _once(name))
+        yield
 
 
 def evaluate_once(case: PolicyCase, switches: bool = False) -> Evaluation:
     """The evaluation of a case, done once in this process however many tests look at it."""
-    key = (case.sha256, switches)
-    if key not in _DONE:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(evaluation, "solve_regimes", _regimes_once)
-            _DONE[key] = _evaluate(case, switches)
-    return replace(_DONE[key], case=case)
+    with parts_done_once():
+        return evaluation.evaluate(case, switches)
 
 
 def evaluate(case: PolicyCase) -> dict[str, Any]:
@@ -47,4 +67,5 @@ def evaluate(case: PolicyCase) -> dict[str, Any]:
 
 def evaluate_anew(case: PolicyCase) -> dict[str, Any]:
     """The same where the program itself is changed."""
-    return evaluation_tree(_evaluate(case))
+    assert evaluation.solve_regimes is _WORK["solve_regimes"], "the test has to ask for `anew`"
+    return evaluation_tree(evaluation.evaluate(case))

@@ -74,8 +74,14 @@ TOGETHER = ("no_sharing", "nash", "joint_profit", "price_collusion", "social_opt
 STAGED = ("sequential", "sequential_firm_2", "investment_first")
 RULES = ("printed", "groves", "worst_type", "agv", "designed")
 
+JUDGED = (
+    *("fierce_rivalry", "ill_posed", "large_and_small", "negative_spillover"),
+    *("restricted_cost", "sharing_lowers_welfare", "strong_response", "two_vendors", "unit_costs"),
+)
+"""Cases of `propositions`: where claims fail, where nothing is found, and every kind of cost."""
+
 VARIED = {
-    "two_vendors": ("security.rivalry=0:0.9:7",),
+    "two_vendors": ("security.rivalry=0.3:0.6:3",),
     "one_sided_spillover": (
         "cost.scale=8:20:5",
         "--policy",
@@ -85,7 +91,7 @@ VARIED = {
         "--policy",
         "social_optimum",
     ),
-    "unit_costs": ("unit_cost.spillover=0:0.2:3", "--policy", "nash", "--policy", "first_best"),
+    "unit_costs": ("unit_cost.spillover=0.05:0.1:2", "--policy", "nash", "--policy", "first_best"),
     "two_optima": (
         "cost.max_saving=0.1:0.5:4",
         "--policy",
@@ -93,7 +99,7 @@ VARIED = {
         "--policy",
         "sequential",
     ),
-    "two_types": ("demand.cross_slope=0.3:1.2:4", "--policy", "nash", "--policy", "groves"),
+    "two_types": ("demand.cross_slope=0.6:0.9:2", "--policy", "nash", "--policy", "groves"),
 }
 """The path of `what-if` at these cases, and who is followed along it."""
 
@@ -144,7 +150,7 @@ def entries() -> Iterator[Entry]:
     """All entries; `batch` over a small grid and over a few points of the shipped design."""
     for name in (*UNTYPED, *TYPED):
         yield Entry(command="evaluate", file=name)
-    for name in (*UNTYPED, "strong_response"):
+    for name in JUDGED:
         yield Entry(command="propositions", file=name)
     for name in UNTYPED:
         yield Entry(command="statics", file=name)
