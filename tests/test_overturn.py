@@ -340,10 +340,10 @@ def test_an_evaluation_tells_both_kinds_of_switches() -> None:
     assert found.robust is not None
     assert {switch.key for switch in found.switching} == {"demand.own_slope", "demand.cross_slope"}
     (line,) = [one for one in found.text if "overturn" in one]
-    assert "there would be no advice, for the planner's problem then has no solution." in line
+    assert "the model would give no advice, as the planner's problem then has no solution." in line
     assert "(demand.own_slope) were below" in line
     assert "(demand.cross_slope) above" in line
-    assert "No cost of public funds from 0 to 0.5 and no weight of profits" in line
+    assert "For any cost of public funds from 0 to 0.5 and any weight of profits" in line
 
 
 @pytest.mark.parametrize("regime", ["nash", "joint_profit", "social_optimum"])

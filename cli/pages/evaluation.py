@@ -22,7 +22,7 @@ from cli.pages.words import (
     without_figures,
 )
 from market.model.outcome import SOLVED
-from market.text import opening
+from market.text import capitalised
 from mechanism.casefile.policies import PRIVATE_MARKET, TODAY, policy_of
 from mechanism.casefile.types import PRIVATE
 from mechanism.ranking.recommendation import SAID
@@ -39,7 +39,7 @@ def evaluation(result: Tree, page: Page, digits: int, details: bool = False) -> 
         page.sentence(figures.plain(line), bullet="- ")
     sentences(
         "More cautions",
-        (f"{opening(caution['text'])}." for caution in told["cautions"][SAID:]),
+        (f"{capitalised(caution['text'])}." for caution in told["cautions"][SAID:]),
         page,
     )
     who_gains(result, page, scale, details)
@@ -108,8 +108,8 @@ def heading(result: Tree, page: Page) -> None:
             else ""
         )
         facts.append(
-            f"{what} are private: the comparison gives expectations over types, the outcomes those"
-            " of the case's own."
+            f"{what} are private: what is gained and paid are averages over what firms alone may"
+            " know, the outcomes are those of the case's own numbers."
         )
     page.sentence(" ".join(facts))
 

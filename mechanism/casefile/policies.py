@@ -128,7 +128,10 @@ _INSTRUMENTS = {
             key="vcg_full_information",
             label="Subsidy and tax, full information",
             phrase="the full-information subsidy and tax",
-            advised="pay the subsidy and tax that make the planner's levels an equilibrium",
+            advised=(
+                "pay the full-information subsidy and tax, which make the planner's levels an"
+                " equilibrium"
+            ),
             source="full_information",
             requires="money",
             compared="always",

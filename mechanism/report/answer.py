@@ -35,6 +35,7 @@ from mechanism.report.words import CONSUMERS, Words, amount, listed
 
 if TYPE_CHECKING:
     from mechanism.report.results import ComparisonRow, Evaluation
+    from mechanism.scheme.behaviour import ExpectedOutcome
 
 
 def recommend(
@@ -125,10 +126,10 @@ def _without_advice(found: Evaluation, say: Words) -> tuple[str, str]:
         gain = (best.value or 0.0) - today
         if best.policy.key != found.today.policy.key and gain > SAME * float(found.ranked.scale[0]):
             text = (
-                f"Of what needs no money, {best.policy.phrase} is worth most, {say.money(gain)}"
-                " more than today's market"
+                f"Of what needs no public money {best.policy.phrase} is worth most,"
+                f" {say.money(gain)} more than today's market"
             )
-            return mend, f"{text}; whether money would do better is what cannot be said."
+            return mend, f"{text}, but that is no advice: whether money does better, is not known."
     return mend, ""
 
 
@@ -152,7 +153,8 @@ def _what(found: Evaluation, row: ComparisonRow, say: Words) -> str:
         text += flat_parts_told(row.flat_payments, zero, say)
     standard = found.ranked.standard
     judged = judged_by(standard, found.case.types is not None)
-    floor = "" if standard.consumers_may_lose else "; consumers may not lose"
+    on_average = " on average" if found.case.types is not None else ""
+    floor = "" if standard.consumers_may_lose else f"; consumers may not lose{on_average}"
     return f"{capitalised(text)}. The standard: {judged}{floor}."
 
 
@@ -243,8 +245,8 @@ def _worth(found: Evaluation, row: ComparisonRow, say: Words) -> str:
     assert now.value is not None
     if row.policy.key == now.policy.key:
         return (
-            "Nobody pays, gains or loses by that: nothing that asks for more is worth enough more"
-            " to be preferred."
+            "Nobody pays, gains or loses by that: nothing else is worth enough more to be asked"
+            " for."
         )
     e, before = row.expected, now.expected
     assert e is not None
@@ -271,8 +273,25 @@ def _worth(found: Evaluation, row: ComparisonRow, say: Words) -> str:
     more = "more" if gain >= 0 else "less"
     return (
         f"It is {when}worth {say.money(abs(gain))} a period {more} than today's market{share}:"
-        f" {', '.join(parts)}."
+        f" {', '.join(parts)}. {_levels(e, before, say)}"
     )
+
+
+def _levels(then: ExpectedOutcome, now: ExpectedOutcome, say: Words) -> str:
+    """What firms would do, beside what they do today."""
+    done = np.array([then.investment, now.investment, then.sharing, now.sharing], float)
+
+    def told(who: str, each: Array) -> str:
+        t, before, s, shared = (amount(float(level)) for level in each)
+        return (
+            f"{who} would invest {t} instead of {before} and share {s} of what it learns instead of"
+            f" {shared}"
+        )
+
+    alike = np.abs(done[:, 0] - done[:, 1]) <= SAME * np.abs(done).max()
+    if alike.all():
+        return f"{capitalised(told('each firm', done[:, 0]))}."
+    return f"{capitalised('; '.join(told(say.firm(i), done[:, i]) for i in (0, 1)))}."
 
 
 # --- what it costs when everybody takes part
@@ -321,7 +340,7 @@ def _cost(found: Evaluation, row: ComparisonRow, say: Words) -> str:
         text += f", so that the public receives {say.money(-outlay)}"
     if abs(outlay) <= zero and before < -zero and float(flat.sum()) > zero:
         # more than joining asks for
-        return f"{text}. Without fees nothing that payments bring in may stay with the public."
+        return f"{text}. Unless fees are allowed, what firms pay is handed back to them in full."
     return f"{text}. {_why_so_much(found.ranked.standard, private=found.types is not None)}"
 
 
@@ -414,28 +433,27 @@ def _decided(found: Evaluation, told: Recommendation, row: ComparisonRow, say: W
         gain = top.value - found.today.value
         share = standard.materiality
         if more <= share * gain:
-            why = f"less than {share:.0%} of its gain of {amount(gain)}"
+            why = f"less than {share:.0%} of the {amount(gain)} that it brings in all"
         else:
             why = f"less than {UNMEASURABLE:.1%} of today's welfare, which nobody could measure"
         asks = ""
         if top.policy.requires != row.policy.requires:
-            asks = f", asking for {ASKS[top.policy.requires or 'nothing']}"
+            asks = f": too little to ask for {ASKS[top.policy.requires or 'nothing']}"
         elif (top.outlay_joined or 0.0) > (row.outlay_joined or 0.0) + zero:
-            asks = (
-                ", costing the public"
-                f" {amount((top.outlay_joined or 0.0) - (row.outlay_joined or 0.0))} more"
-            )
+            dearer = (top.outlay_joined or 0.0) - (row.outlay_joined or 0.0)
+            asks = f": too little for what it costs the public, {amount(dearer)} more"
         out.append(
-            f"{capitalised(called(top.policy))} would bring {say.money(more)} more, {why}{asks}."
+            f"{capitalised(called(top.policy))}, the best of all, would bring {say.money(more)}"
+            f" more, {why}{asks}."
         )
     if told.equivalent:
         names = listed([called(policy) for policy in told.equivalent])
-        out.append(f"{capitalised(names)} would lead to the same levels and cost no less.")
+        out.append(f"{capitalised(names)} would lead to the same levels at no lower cost.")
     clause = protection(found)
     if clause is not None and clause > zero:
         out.append(
-            f"That consumers must not lose costs {say.money(clause)}: so much more could be had if"
-            " they might."
+            f"If consumers were allowed to lose, {say.money(clause)} more could be had than by"
+            " anything else."
         )
     return out
 

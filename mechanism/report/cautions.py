@@ -410,9 +410,10 @@ def _large(about: _About) -> Iterator[Caution]:
             if lump[i] > 0
             else "pays a lump sum of"
         )
-        who = "each firm" if abs(size[0] - size[1]) <= about.zero else about.say.firm(i)
+        alike = max(abs(size[0] - size[1]), abs(lump[0] - lump[1])) <= about.zero
+        who = "each firm" if alike else about.say.firm(i)
         back = (
-            ", before what it pays back"
+            f", of which {amount(abs(float(lump[i])))} comes back as a lump sum"
             if gross[i] >= abs(lump[i]) and lump[i] < -about.zero
             else ""
         )
@@ -437,7 +438,7 @@ def _far(about: _About) -> Iterator[Caution]:
     )
     yield Caution(
         code="far_from_today",
-        text=f"{text}: what follows so far from it rests on the forms of demand and cost",
+        text=f"{text}: so far from it all figures rest on the assumed forms of demand and cost",
         amount=then / now if now > about.zero else None,
     )
 
@@ -447,27 +448,29 @@ def _searched(about: _About) -> Iterator[Caution]:
     reason = ""
     if policy.source == "regime":
         if found.types is not None or found.regimes[policy.key].certificate.scope == "searched":
-            reason = "there are no other levels to end at"
+            reason = "no other levels to end at"
     elif policy.source == "full_information" and found.full_information is not None:
         if found.full_information.regulated.certificate.scope == "searched":
-            reason = "no firm gains by other levels"
+            reason = "no firm that gains by other levels"
     elif policy.source == "rates" and found.attainable is not None:
         best, scope = found.attainable, found.regimes[GOAL].certificate.scope
         proven = bool(best.proven[0]) and float(best.weight[0]) == 1 and scope == "proven"
-        reason = "no firm gains by other levels at these rates" + (
-            "" if proven else " and no other levels are worth more"
+        reason = "no firm that gains by other levels at these rates" + (
+            "" if proven else " and no levels that are worth more"
         )
     elif policy.source == "rates":
-        reason = "no firm gains by other levels at these rates and no other rates are worth more"
+        reason = (
+            "no firm that gains by other levels at these rates and no rates that are worth more"
+        )
     else:
         reason = (
-            "no firm gains by other levels or reports"
+            "no firm that gains by other levels or reports"
             if about.paid
-            else "there are no other levels to end at"
+            else "no other levels to end at"
         )
     if reason:
         yield Caution(
-            code="searched", text=f"that {reason} was searched widely, not proven", amount=None
+            code="searched", text=f"a wide search, which is no proof, found {reason}", amount=None
         )
 
 
@@ -482,7 +485,7 @@ FINDERS = (
         _dispensable,
         _price_temptation,
     ),
-    *(_others, _collusion, _members_know, _driven_out, _selective, _large, _far, _searched),
+    *(_others, _collusion, _members_know, _driven_out, _far, _selective, _large, _searched),
 )
 """What looks for cautions, the most important first."""
 

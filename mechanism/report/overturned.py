@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from market.text import capitalised
 from mechanism.casefile.case_keys import number_at
 from mechanism.casefile.json_schema import named
 from mechanism.casefile.policies import GOAL, policy_of
@@ -23,17 +22,16 @@ def told_overturned(found: Evaluation, told: Recommendation) -> str:
     """Where another policy would win, where that was asked."""
     if told.robust is None and found.dear and told.policy is not None:
         return (
-            "What would overturn it was not looked for, as that takes long here: pigou evaluate"
-            " --switches finds it."
+            "What would overturn it was not looked for, as that may take minutes here: pigou"
+            " evaluate --switches looks for it."
         )
     near = sorted(told.switching, key=lambda switch: _distance(found, switch))[:SWITCHES]
     parts = switched(found, near)
     if told.robust is not None and told.policy is not None:
         parts += _unmoved(found, told)
-    # rates meet no other market as they stand
-    anew = "" if told.policy is None or told.policy.source != "rates" else ", rates being set anew"
     said = " ".join(parts)
-    return f"What would overturn it{anew}: {said[0].lower()}{said[1:]}" if parts else ""
+    alone = ", each number alone, the nearest first" if len(near) > 1 else ""
+    return f"What would overturn it{alone}: {said[0].lower()}{said[1:]}" if parts else ""
 
 
 def switched(found: Evaluation, switches: Sequence[Switch]) -> list[str]:
@@ -54,16 +52,22 @@ def switched(found: Evaluation, switches: Sequence[Switch]) -> list[str]:
 def _unmoved(found: Evaluation, told: Recommendation) -> list[str]:
     """Sentences that say what would not overturn the recommendation, and what was not tried."""
     out, firms = [], found.case.market.firms
+    rates = told.policy is not None and told.policy.source == "rates"
     numbers = [switch for switch in told.switching if not switch.key.startswith("mechanism.")]
     if told.varied and not numbers:
-        out.append("number of the market, alone, from half to twice its own value,")
+        out.append("number of the market, alone, from half to twice its own value")
     assert told.policy is not None
     for key in PLANE:
         stretches: Sequence[Stretch] = getattr(told.robust, key)
         if stretches and all(one.policy == told.policy.key for one in stretches):
             name = named(f"mechanism.{key}", firms)
             out.append(f"{name} from {stretches[0].low:g} to {stretches[-1].high:g}")
-    said = [f"{capitalised(listed([f'no {one}' for one in out]))} would change it."] if out else []
+    kept = (
+        "the kind of policy stays the same, but its rates have to be set anew"
+        if rates
+        else "the advice stays the same"
+    )
+    said = [f"For {listed([f'any {one}' for one in out])} {kept}."] if out else []
     return [
         *said,
         *(
@@ -96,4 +100,4 @@ def _then(found: Evaluation, switch: Switch) -> str:
     if switch.to is not None:
         return f"the advice would be to {policy_of(switch.to, found.case.market.firms).doing}"
     lacking = "some problem" if switch.lacks is None else unanswered(found, switch.lacks)
-    return f"there would be no advice, for {lacking} then has no solution"
+    return f"the model would give no advice, as {lacking} then has no solution"

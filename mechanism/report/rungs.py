@@ -22,6 +22,15 @@ ASKS = {
 }
 """What a policy asks for, in words."""
 
+BY = {
+    "nothing": "for nothing",
+    "permission": "by permission",
+    "order": "by order",
+    "money": "by public money",
+    "reports": "by reports of what firms alone know",
+}
+"""The same, as a way to what it brings."""
+
 MISSED = {
     "no_figures": "there are no figures for {name}",
     "forbidden": "{name} is forbidden",
@@ -46,18 +55,21 @@ def told_ladder(found: Evaluation, told: Recommendation) -> str:
     parts: list[str] = []
     before: Rung | None = None
     for rung in told.ladder:
+        kind = BY[rung.requires]
         if rung.requires == "nothing" or (rung.requires == "reports" and found.case.types is None):
             # nothing is what today's market asks; where nothing is private there is nothing to
             # report
             continue
         if rung.policy is None or rung.value is None:
-            parts.append(f"{ASKS[rung.requires]} nothing ({_empty(found, rung)})")
+            parts.append(f"{kind} none ({_empty(found, rung)})")
             continue
         gain, adds, name = rung.value - now, rung.adds or 0.0, called(rung.policy)
+        if rung.requires == "permission":
+            name += ", prices left to the firms"
         if gain < -zero:
-            parts.append(f"{ASKS[rung.requires]} {amount(-gain)} less than nothing ({name})")
+            parts.append(f"{kind} -{amount(-gain)} ({name})")
         elif gain <= zero:
-            parts.append(f"{ASKS[rung.requires]} nothing ({name})")
+            parts.append(f"{kind} 0 ({name})")
         else:
             step = ""
             if before is not None and before.policy is not None and adds < gain - zero:
@@ -66,10 +78,10 @@ def told_ladder(found: Evaluation, told: Recommendation) -> str:
             # who looks for an agreement asks why it is not the one that goes farther
             out = _missed(found, rung) if rung.requires == "permission" else ""
             beside = f"{name}; {out}" if out else name
-            parts.append(f"{ASKS[rung.requires]} {amount(gain)} ({beside}){step}")
+            parts.append(f"{kind} +{amount(gain)} ({beside}){step}")
             if before is None or before.value is None or rung.value > before.value:
                 before = rung
-    return f"What each step brings against today: {'; '.join(parts)}." if parts else ""
+    return f"The best of each kind by itself, against today: {'; '.join(parts)}." if parts else ""
 
 
 def _empty(found: Evaluation, rung: Rung) -> str:
