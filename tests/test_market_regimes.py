@@ -469,6 +469,29 @@ def test_restricted_cost_is_unbounded_where_shared_knowledge_is_free_for_both() 
     ).solved
 
 
+def test_markets_that_differ_in_the_use_of_knowledge_are_asked_for_a_limit_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Knowledge only lowers costs: with a limit where both have the most use of it there is one in
+    all, and where there is none each market has the status it has alone."""
+    asked = []
+
+    def counted(case: Case, regime: Regime, every_firm: bool = True) -> np.ndarray:
+        asked.append(case.batch[0])
+        return needed_scale(case, regime, every_firm)
+
+    monkeypatch.setattr("market.regimes.solve.needed_scale", counted)
+    for top in (0.5, 1.0):
+        useful = top * np.array([[0.1, 0.2], [1.0, 0.3], [0.2, 1.0], [1.0, 1.0], [0.9, 0.9]])
+        many = market(cost_form="restricted", cost_spillover=useful)
+        found = solve_markets(many, "social_optimum", len(useful)).status
+        once = max(asked) == 1
+        alone = [solve_regime(many.take([k]), "social_optimum").status for k in range(len(useful))]
+        assert list(found) == alone
+        assert once == (top < 1)
+        assert ("unbounded" in alone) == (top == 1)
+
+
 def test_at_the_bound_itself_a_problem_is_unbounded() -> None:
     """The scale that the message names is not enough; a little more is."""
     case = market(cost_scale=2.0)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import pickle
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from mechanism.casefile.policy_case import load_case
 from mechanism.casefile.standard import CONSUMERS_LOSE, Standard
 from mechanism.casefile.types import TypeSpace, discrete, type_space, uniform
 from mechanism.rates.instruments import linear_subsidies
-from mechanism.rates.robust_rates import FixedRates, best_rates
+from mechanism.rates.robust_rates import FixedRates, _Follower, best_rates
 from mechanism.scheme.allocation import allocate
 from mechanism.scheme.behaviour import ExpectedOutcome
 from mechanism.scheme.preparation import private_regime
@@ -570,3 +571,24 @@ def test_what_an_evaluation_says_of_them() -> None:
             told["expected"]["net_transfer"][firm - 1] + flat, rel=1e-9
         )
     assert told["value"] == pytest.approx(told["expected"]["welfare"], rel=1e-12)
+
+
+def test_rates_that_lead_nowhere_are_looked_at_once() -> None:
+    """A loss and its constraints ask for the same rates: from the guess and from what is near, not
+    twice over."""
+    looked: list[Array] = []
+
+    class Nowhere:
+        def points(self, free: Array, start: Array, piece: object) -> list[None]:
+            looked.append(free)
+            return [None]
+
+    here = SimpleNamespace(free=np.zeros(1), z=np.zeros(4), slope=np.zeros((4, 1)))
+    follower = _Follower(Nowhere(), here)  # type: ignore[arg-type]
+    rates = np.ones(1)
+    assert [follower.at(rates) for _ in range(3)] == [None] * 3
+    assert len(looked) == 2
+    rates += 1
+    assert follower.at(rates) is None
+    assert len(looked) == 4
+    assert follower.at(here.free) is here

@@ -154,7 +154,7 @@ def solve_lanes(
     # Few markets would be unbounded even if firms could sell less than nothing: only those are
     # asked whether they are with every firm in.
     endless = np.zeros(lanes, bool)
-    if not bounded:
+    if not (bounded or (lanes > 1 and _bounded_with_most_knowledge(case, regime))):
         endless |= unbounded(case, needed_scale(case, regime, every_firm=False))
     some = np.flatnonzero(endless)
     needed, limitless = np.full(lanes, -np.inf), endless.copy()
@@ -205,6 +205,19 @@ def solve_lanes(
             found = judged(at, here, points, endless[some], tolerances)
         parts.append((some, found))
     return restored(parts[0][1] if len(parts) == 1 else joined(lanes, parts), units)
+
+
+def _bounded_with_most_knowledge(case: Case, regime: Regime) -> bool:
+    """Whether lanes that differ in the use of knowledge alone all have bounded payoffs, because the
+    market in which both firms have the most use of it that there is in any has.
+
+    Knowledge lowers costs at all levels and does nothing else, so that payoffs at any levels rise
+    with both cost spillovers: what grows without limit along a path still does with higher ones.
+    """
+    most = replace(case, cost_spillover=case.cost_spillover.max(0, keepdims=True))
+    if most.batch != (1,) or np.size(regime.welfare_weight) > 1 or regime.each:
+        return False
+    return not unbounded(most, needed_scale(most, regime, every_firm=False)).any()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -156,9 +156,12 @@ class _Follower:
 
     def __init__(self, problem: RatesProblem, point: Point, piece: Piece | None = None) -> None:
         self.problem, self.last, self.asked, self.piece = problem, point, point, piece
+        self.lost = np.full_like(point.free, np.nan)
 
     def at(self, free: Array) -> Point | None:
         """What these rates lead to; None where no equilibrium is found."""
+        if np.array_equal(free, self.lost):
+            return None
         if not np.array_equal(free, self.asked.free):
             near = self.last
             guess = near.z + near.slope @ (free - near.free)
@@ -166,6 +169,7 @@ class _Follower:
             if found is None:
                 found = self.problem.points(free[None], near.z[None], self.piece)[0]
             if found is None:
+                self.lost = free.copy()
                 return None
             self.asked = self.last = found
         return self.asked
