@@ -10,7 +10,7 @@ looked at, and switches are bracketed less closely.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from market.model.case import Array, Case
 from market.model.units import natural_units
-from market.regimes import REGIMES, headroom, part, solve_markets
+from market.regimes import REGIMES, Outcomes, headroom, joined, part, solve_markets
 from market.text import Json
 from mechanism.analysis.many import rank_known, rank_private
-from mechanism.analysis.overturn import NO_MARKET, NOBODY, Line, Met, followed, met
+from mechanism.analysis.overturn import NO_MARKET, NOBODY, ROUNDS, Line, Met, followed, met
 from mechanism.casefile.case_keys import key_path, leaves, value_at
 from mechanism.casefile.policies import GOAL, TODAY, Policy
 from mechanism.casefile.policy_case import PolicyCase, case_at
@@ -94,7 +94,7 @@ def over_parameters(found: Evaluation, keys: Sequence[str] | None = None) -> tup
     return tuple(out)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class _Tried:
     """A case with other values of its numbers."""
 
@@ -104,6 +104,8 @@ class _Tried:
     policies: tuple[Policy, ...]
     own: Array
     """The case's own value on every line."""
+    planners: dict[tuple[int, float], Outcomes] = field(default_factory=dict)
+    """The planner's outcomes so far, by line and value."""
 
     def at(
         self, which: NDArray[np.intp], x: Array
@@ -144,8 +146,8 @@ class _Tried:
             return Met(winner=winner, turns=turns)
         on = np.flatnonzero(room > 0)
         if len(on):
-            market = stack([cases[k].market for k in on])
-            planned = solve_markets(market, GOAL, len(on), roughly=True)
+            at = there[on]
+            planned = self._planned(which[at], x[at], [cases[k] for k in on])
             kept = np.flatnonzero(planned.solved)
             if len(kept):
                 some = side_by_side([cases[k] for k in on[kept]])
@@ -153,14 +155,41 @@ class _Tried:
                 winner[there[on[kept]]], turns[there[on[kept]]] = told.winner, told.turns
         return Met(winner=winner, turns=turns)
 
+    def advised(self, which: NDArray[np.intp], x: Array) -> NDArray[np.bool_]:
+        """Whether problems there have a limit and the planner's a solution, (n,)."""
+        there, cases, room = self.at(which, x)
+        out, on = np.zeros(len(x), bool), np.flatnonzero(room > 0)
+        at = there[on]
+        out[at] = self._planned(which[at], x[at], [cases[k] for k in on]).solved
+        return out
+
+    def _planned(self, which: NDArray[np.intp], x: Array, cases: Sequence[PolicyCase]) -> Outcomes:
+        """The planner's outcomes at these cases, at values (n,) of these lines."""
+        # at the case's own values all lines meet
+        own = x == self.own[which]
+        line, value = np.where(own, -1, which).tolist(), np.where(own, 0.0, x).tolist()
+        where = list(zip(line, value, strict=True))
+        new = {key: one for key, one in zip(where, cases, strict=True) if key not in self.planners}
+        if new:
+            market = stack([one.market for one in new.values()])
+            found = solve_markets(market, GOAL, len(new), roughly=True)
+            self.planners |= {key: part(found, [n]) for n, key in enumerate(new)}
+        return joined(len(x), [([k], self.planners[key]) for k, key in enumerate(where)])
+
     def lacking(self, where: Sequence[tuple[int, float]]) -> list[str]:
         """Which regime has no solution at each of these values of lines, at which there is no
         advice: one whose problem has no limit, else the planner's or today's."""
         if not where:
             return []
-        market = stack([self.at(np.array([n]), np.array([x]))[1][0].market for n, x in where])
-        planned = solve_markets(market, GOAL, len(where), roughly=True).solved
-        out = [TODAY if solved else GOAL for solved in planned]
+        _, cases, _ = self.at(*(np.array(one) for one in zip(*where, strict=True)))
+        market = stack([one.market for one in cases])
+        endless = headroom(market, REGIMES[GOAL]) <= 0
+        out = [GOAL if none else TODAY for none in endless]
+        on = np.flatnonzero(~endless)
+        which, x = (np.array([one[k] for one in where])[on] for k in (0, 1))
+        planned = self._planned(which, x, [cases[k] for k in on])
+        for k, solved in zip(on, planned.solved, strict=True):
+            out[k] = TODAY if solved else GOAL
         for policy in self.policies:
             if policy.source == "regime" and policy.key != GOAL:
                 room = headroom(market, REGIMES[policy.key])
@@ -173,39 +202,60 @@ class _Tried:
 
 def _beside_edges(lines: Sequence[Line], tried: _Tried) -> list[Array]:
     """Of every line the values on both sides of the nearest ones at which some problem begins to
-    have no limit: what bounds a problem is closed form, so that nothing is solved to find them."""
+    have no limit, which is closed form, or the planner's no solution: nothing else is solved to
+    find them."""
     first = [line.first for line in lines]
     which = np.repeat(np.arange(len(lines)), [len(x) for x in first])
-    room = _room(tried, which, np.concatenate(first))
-    ends = []
-    for n, line in enumerate(lines):
-        assert line.own is not None
-        x, mine = first[n], room[which == n]
-        own = int(np.searchsorted(x, line.own))
-        turns = np.flatnonzero(mine[1:] * mine[:-1] < 0)
-        for k in (*turns[turns < own][-1:], *turns[turns >= own][:1]):
-            ends.append((n, x[k], x[k + 1], mine[k], mine[k + 1]))
+    x = np.concatenate(first)
+    room = _room(tried, which, x)
+    planned = np.where(room > 0, np.where(tried.advised(which, x), 1.0, -1.0), 0.0)
     out = [np.empty(0) for _ in lines]
-    if not ends:
-        return out
-    line_of = np.array([end[0] for end in ends])
-    low, high, below, above = (np.array([end[k] for end in ends], float) for k in range(1, 5))
-    for _ in range(STEPS):
+    line_of, low, high, below, above = _changes(lines, which, x, room)
+    for _ in range(STEPS if len(line_of) else 0):
         # The end that stays counts half (Illinois), so that both close in.
-        x = (low * above - high * below) / (above - below)
-        found = _room(tried, line_of, x)
+        at = (low * above - high * below) / (above - below)
+        found = _room(tried, line_of, at)
         left = found * below > 0
         halved = np.where(left, above / 2, below / 2)
         low, below, high, above = (
-            np.where(left, x, low),
+            np.where(left, at, low),
             np.where(left, found, halved),
-            np.where(left, high, x),
+            np.where(left, high, at),
             np.where(left, halved, found),
         )
-    for n, x in zip(line_of, np.where(np.abs(below) < np.abs(above), low, high), strict=True):
-        step = 0.4 * lines[n].narrow(float(x))
-        out[n] = np.union1d(out[n], [x - step, x + step])
+    for n, at in zip(line_of, np.where(np.abs(below) < np.abs(above), low, high), strict=True):
+        step = 0.4 * lines[n].narrow(float(at))
+        out[n] = np.union1d(out[n], [at - step, at + step])
+    line_of, low, high, below, _ = _changes(lines, which, x, planned)
+    for _ in range(ROUNDS):
+        near = [lines[n].narrow(end) for n, end in zip(line_of, high, strict=True)]
+        wide = np.flatnonzero(high - low > near)
+        if not len(wide):
+            break
+        middle = (low[wide] + high[wide]) / 2
+        as_below = tried.advised(line_of[wide], middle) == (below[wide] > 0)
+        low[wide] = np.where(as_below, middle, low[wide])
+        high[wide] = np.where(as_below, high[wide], middle)
+    for n, *ends in zip(line_of, low, high, strict=True):
+        out[n] = np.union1d(out[n], ends)
     return out
+
+
+def _changes(
+    lines: Sequence[Line], which: NDArray[np.intp], x: Array, value: Array
+) -> tuple[NDArray[np.intp], Array, Array, Array, Array]:
+    """Where a figure known at values (n,) of lines changes its sign nearest to a line's own value,
+    on either side: the line, the values on both sides, the figure there."""
+    ends = []
+    for n, line in enumerate(lines):
+        assert line.own is not None
+        mine, told = x[which == n], value[which == n]
+        own = int(np.searchsorted(mine, line.own))
+        turns = np.flatnonzero(told[1:] * told[:-1] < 0)
+        for k in (*turns[turns < own][-1:], *turns[turns >= own][:1]):
+            ends.append((n, mine[k], mine[k + 1], told[k], told[k + 1]))
+    low, high, below, above = (np.array([end[k] for end in ends], float) for k in range(1, 5))
+    return np.array([end[0] for end in ends], int), low, high, below, above
 
 
 def _room(tried: _Tried, which: NDArray[np.intp], x: Array) -> Array:
