@@ -134,8 +134,8 @@ def test_what_decided_is_said_with_its_number() -> None:
     assert best is not None
     more = best - winner
     assert (
-        f"Transfers that are solved for, the best of all, would bring {more:.4g} million USD more,"
-        " less than 5% of the" in text(found)
+        "Transfers that are solved for, the best that can be chosen, would bring"
+        f" {more:.4g} million USD more, less than 5% of the" in text(found)
     )
     assert "too little to ask for reports of what firms alone know" in text(found)
     nothing = text(shipped("restricted_cost"))
@@ -269,3 +269,29 @@ def test_an_agreement_that_is_ruled_out_is_named_beside_the_one_that_is_not() ->
 )
 def test_lump_sums_stand_with_what_to_do(flat: tuple[float, float], told: str) -> None:
     assert flat_parts_told(np.array(flat), 1e-9, Words("EUR", ("A", "B"))) == told
+
+
+@pytest.mark.slow
+def test_from_where_on_rates_left_as_they_are_do_harm() -> None:
+    """At that cost of public funds what consumers and firms have of them, less what they cost, is
+    what an agreement on sharing brings."""
+    found = shipped("fierce_rivalry")
+    assert found.recommendation is not None
+    whole = (Stretch(low=0.0, high=0.5, policy="linear_subsidies"),)
+    told = replace(
+        found.recommendation, robust=Robust(public_funds_cost=whole, profit_weight=whole)
+    )
+    (line,) = [one for one in lines(found, told) if "overturn" in one]
+    rows, now = found.rows, found.today.expected
+    rates, agreed = (rows[key].expected for key in ("linear_subsidies", "sharing_alliance"))
+    assert rates is not None
+    assert agreed is not None
+    assert now is not None
+    paid = float(now.profit.sum() - rates.profit.sum())  # what keeps firms as well off as today
+    gain = float(rates.consumer_surplus - now.consumer_surplus)
+    other = float(agreed.welfare - now.welfare)
+    cost = (gain - other) / paid - 1
+    assert f"where the cost of public funds is above {cost:.4g}." in line
+    assert "less than an alliance on sharing alone" in line
+    nearer = replace(told, robust=Robust(public_funds_cost=(), profit_weight=whole))
+    assert not any("Left as they are" in one for one in lines(found, nearer))

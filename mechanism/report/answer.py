@@ -258,7 +258,7 @@ def _worth(found: Evaluation, row: ComparisonRow, say: Words) -> str:
         if found.ranked.scale[0] > 0
         else ""
     )
-    when = "in expectation " if found.case.types is not None else ""
+    when = "on average " if found.case.types is not None else ""
     kept = np.asarray(e.profit + row.net_transfer - before.kept, float)
     parts = [
         say.gains(CONSUMERS, float(e.consumer_surplus - before.consumer_surplus), zero),
@@ -443,8 +443,8 @@ def _decided(found: Evaluation, told: Recommendation, row: ComparisonRow, say: W
             dearer = (top.outlay_joined or 0.0) - (row.outlay_joined or 0.0)
             asks = f": too little for what it costs the public, {amount(dearer)} more"
         out.append(
-            f"{capitalised(called(top.policy))}, the best of all, would bring {say.money(more)}"
-            f" more, {why}{asks}."
+            f"{capitalised(called(top.policy))}, the best that can be chosen, would bring"
+            f" {say.money(more)} more, {why}{asks}."
         )
     if told.equivalent:
         names = listed([called(policy) for policy in told.equivalent])
@@ -452,8 +452,8 @@ def _decided(found: Evaluation, told: Recommendation, row: ComparisonRow, say: W
     clause = protection(found)
     if clause is not None and clause > zero:
         out.append(
-            f"If consumers were allowed to lose, {say.money(clause)} more could be had than by"
-            " anything else."
+            f"If consumers were allowed to lose, {say.money(clause)} more could be had than by the"
+            " best that spares them."
         )
     return out
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mechanism.casefile.case_keys import number_at
 from mechanism.casefile.json_schema import named
 from mechanism.casefile.policies import GOAL, policy_of
@@ -14,6 +16,8 @@ from mechanism.report.words import amount, listed
 if TYPE_CHECKING:
     from mechanism.report.results import Evaluation
 
+FREE = ("nothing", "permission", "order")
+"""What a policy may ask for that costs no public money."""
 SWITCHES = 3
 """Parameters named of those that would overturn the recommendation, the nearest first."""
 
@@ -68,6 +72,8 @@ def _unmoved(found: Evaluation, told: Recommendation) -> list[str]:
         else "the advice stays the same"
     )
     said = [f"For {listed([f'any {one}' for one in out])} {kept}."] if out else []
+    if rates:
+        said += _dearer(found, told)
     return [
         *said,
         *(
@@ -75,6 +81,28 @@ def _unmoved(found: Evaluation, told: Recommendation) -> list[str]:
             if numbers or told.varied
             else ["Numbers of the market were not varied: pigou evaluate --switches does that."]
         ),
+    ]
+
+
+def _dearer(found: Evaluation, told: Recommendation) -> list[str]:
+    """From which cost of public funds on rates left as they are would be worth less than what needs
+    no public money, where that lies among those that were looked at."""
+    assert told.policy is not None
+    assert told.robust is not None
+    chosen, now = found.rows[told.policy.key], float(found.ranked.standard.public_funds_cost)
+    met = []
+    for row in found.comparison:
+        if row.competes and row.value is not None and row.policy.requires in FREE:
+            dearer = (chosen.outlay_joined or 0.0) - (row.outlay_joined or 0.0)
+            if dearer > 0:
+                met.append((now + ((chosen.value or 0.0) - row.value) / dearer, row))
+    cost, best = min(met, key=lambda one: one[0], default=(np.inf, chosen))
+    most = max((one.high for one in told.robust.public_funds_cost), default=0.0)
+    if not cost < most:
+        return []
+    return [
+        f"Left as they are, these rates are worth less than {best.policy.phrase} where the cost of"
+        f" public funds is above {amount(cost)}."
     ]
 
 

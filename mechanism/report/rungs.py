@@ -69,7 +69,7 @@ def told_ladder(found: Evaluation, told: Recommendation) -> str:
         if gain < -zero:
             parts.append(f"{kind} -{amount(-gain)} ({name})")
         elif gain <= zero:
-            parts.append(f"{kind} 0 ({name})")
+            parts.append(f"{kind} nothing ({name})")
         else:
             step = ""
             if before is not None and before.policy is not None and adds < gain - zero:
