@@ -393,6 +393,6 @@ def test_an_evaluation_looks_for_switches_unless_that_takes_long() -> None:
     assert not dear.switches
     assert dear.recommendation is not None
     assert any(
-        "was not looked for, as that takes long here: pigou evaluate --switches" in line
+        "was not looked for, as that may take minutes here: pigou evaluate --switches" in line
         for line in dear.recommendation.text
     )
