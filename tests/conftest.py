@@ -25,16 +25,26 @@ settings.register_profile(
 settings.load_profile("pigou")
 
 
+DEAR = (
+    *("test_one_answer.py", "test_recipes.py", "test_many.py", "test_frozen.py", "test_units.py"),
+    *("test_verify.py", "test_what_if.py", "test_propositions.py", "test_wild_markets.py"),
+    *("test_expected_stages.py", "test_mechanism_designed.py", "test_readme.py"),
+    *("test_overturn.py", "test_mechanism_evaluation.py", "test_mechanism_interdependent.py"),
+)
+"""Files with few tests that take long: begun last they would leave one process alone at the end."""
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--oracles`: run the tests of oracles alone whatever was noted."""
     parser.addoption("--oracles", action="store_true", help="run tests of the oracles alone too")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip tests of oracles alone, which no change of the program fails, where they passed with the
-    oracles as they are."""
+    """Begin with the dearest files, and skip tests of oracles alone, which no change of the program
+    fails, where they passed with the oracles as they are."""
     from check_oracles import checked
 
+    items.sort(key=lambda item: item.path.name not in DEAR)
     if not config.getoption("--oracles") and checked():
         passed = pytest.mark.skip(reason="passed with these oracles: --oracles runs it again")
         for item in items:

@@ -22,6 +22,8 @@ from mechanism.casefile.policy_case import parse_tree
 from mechanism.report.evaluation_tree import evaluation_tree
 from pigou import Evaluation, PolicyCase
 
+pytestmark = pytest.mark.usefixtures("evaluated_once")
+
 ROOT = Path(__file__).resolve().parents[1]
 CASES = ROOT / "cases"
 

@@ -15,6 +15,8 @@ from command import Run
 
 import pigou
 
+pytestmark = pytest.mark.usefixtures("evaluated_once")
+
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 DOCS = ROOT / "docs"

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from command import Run
 
+pytestmark = pytest.mark.usefixtures("evaluated_once")
+
 ROOT = Path(__file__).resolve().parents[1]
 CASES = ROOT / "cases"
 RUNS = {

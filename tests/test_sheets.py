@@ -19,6 +19,8 @@ from mechanism.report.table import COLUMNS
 openpyxl = pytest.importorskip("openpyxl")
 pytest.importorskip("xlsxwriter")
 
+pytestmark = pytest.mark.usefixtures("evaluated_once")
+
 ROOT = Path(__file__).resolve().parents[1]
 CASES = ROOT / "cases"
 VENDORS = CASES / "two_vendors.yaml"

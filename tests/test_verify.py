@@ -25,6 +25,8 @@ from cli.results.read import read_back
 from market.casefile.faults import dotted
 from mechanism.casefile.policy_case import tree_sha256
 
+pytestmark = pytest.mark.usefixtures("evaluated_once")
+
 ROOT = Path(__file__).resolve().parents[1]
 CASES = ROOT / "cases"
 VENDORS = CASES / "two_vendors.yaml"
@@ -156,6 +158,7 @@ def test_the_command_says_that_nothing_differs(run: Run, here: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("anew")
 @pytest.mark.parametrize("path", sorted(CASES.glob("*.yaml"))[::8], ids=lambda path: path.stem)
 def test_the_results_of_shipped_cases_come_out_the_same(run: Run, here: Path, path: Path) -> None:
     run("evaluate", path, "--out", "r.json")
