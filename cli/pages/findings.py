@@ -132,11 +132,11 @@ def _shortcomings(row: Tree, name: str) -> Iterator[str]:
         yield f"Under {name} truth fails to pay in {failing}{much}."
     if staying := lacks("joined"):
         yield (
-            f"{name} has to be made good to some type, which would stay out as it stands, in"
+            f"{name} would have to be made good to some type, which would stay out as it stands, in"
             f" {staying}."
         )
     if (idle := lacks("beats_market")) and not _contrast(row["policy"]):
-        yield f"{name} is worth no more than today's market in {idle}."
+        yield f"{name} would be worth no more than today's market in {idle}."
 
 
 def _runs(result: Tree, firms: tuple[str, str]) -> Iterator[str]:

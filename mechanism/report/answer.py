@@ -126,7 +126,7 @@ def _without_advice(found: Evaluation, say: Words) -> tuple[str, str]:
         gain = (best.value or 0.0) - today
         if best.policy.key != found.today.policy.key and gain > SAME * float(found.ranked.scale[0]):
             text = (
-                f"Of what needs no public money {best.policy.phrase} is worth most,"
+                f"Of what needs no public money {best.policy.phrase} would be worth most,"
                 f" {say.money(gain)} more than today's market"
             )
             return mend, f"{text}, but that is no advice: whether money does better, is not known."
