@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from market.solve.edge import on_an_edge
 from market.solve.equilibrium import Game, examine, find_equilibria, searched_reply
 from market.solve.linear import ascent_direction
 from market.solve.optimum import distinct_points, free_curvature, maximise, on_bound
@@ -222,3 +223,53 @@ def test_lanes_do_not_disturb_each_other(far: float) -> None:
     for lane in (0, 1, 17):
         alone = maximise(problem.take([lane]), np.zeros((1, 3)), lower[[lane]], upper[[lane]])
         np.testing.assert_array_equal(alone.x[0], together.x[lane])
+
+
+@dataclass(frozen=True)
+class Rising:
+    """A payoff of one slope everywhere, on a disc of radius .4 in the middle of the square, cut off
+    at the right."""
+
+    slope: tuple[float, float]
+    right: float
+    looked: list[int]
+
+    def labels(self, s: np.ndarray) -> np.ndarray:
+        """One inside."""
+        self.looked.append(len(s))
+        return ((np.hypot(*(s - 0.5).T) <= 0.4) & (s[:, 0] <= self.right)).astype(int)
+
+    def slopes(self, s: np.ndarray) -> np.ndarray:
+        """The slope."""
+        return np.tile(np.array(self.slope), (len(s), 1))
+
+    def near(self, s: np.ndarray) -> Rising:
+        """The same."""
+        return self
+
+
+@pytest.mark.parametrize(
+    ("slope", "right", "best"),
+    [
+        # where the circle is square to the slope
+        ((1.0, 2.0), 1.0, (0.5 + 0.4 / 5**0.5, 0.5 + 0.8 / 5**0.5)),
+        ((-3.0, 4.0), 1.0, (0.26, 0.82)),
+        # where the circle meets the cut
+        ((1.0, 2.0), 0.6, (0.6, 0.5 + 0.15**0.5)),
+        # where the cut, a side of the square, is met
+        ((1.0, 0.0), 0.95, (0.9, 0.5)),
+    ],
+)
+def test_the_best_point_of_an_edge_is_found_to_rounding(
+    slope: tuple[float, float], right: float, best: tuple[float, float]
+) -> None:
+    looked: list[int] = []
+    found, _ = on_an_edge(Rising(slope, right, looked), np.array([0.45, 0.4]))
+    assert found == pytest.approx(best, abs=1e-9)
+    assert len(looked) < 600
+
+
+def test_without_an_edge_ahead_nothing_is_moved() -> None:
+    start = np.array([0.45, 0.4])
+    found, _ = on_an_edge(Rising((0.0, 0.0), 1.0, []), start)
+    assert (found == start).all()

@@ -368,3 +368,56 @@ def test_levels_carried_over_many_pairs_of_types_are_those_of_each_pair_alone() 
     for k, m in ((1, 8), (6, 2), (12, 11)):
         alone = solve_regime(market(intercept=[20, 16], cost_spillover=types[[k, m]]), KEY)
         assert found.levels[k, m] == pytest.approx(alone.levels, abs=1e-8)
+
+
+@pytest.mark.slow
+def test_the_best_agreement_on_an_edge_is_the_same_in_any_order_and_unit() -> None:
+    """Both invest all they may, and the first firm would rather be idle if it shared more: the best
+    of the curve on which it earns nothing, written out and cut by halves."""
+    a, own, cross, cap = [0.92, 1.0], 1.0, 0.318, 1.74
+    rivalry, spillover = 0.482, [-0.682, 0.852]
+    leakage = ([2.13, 1.93], [0.0437, 1.93], [2.08, 0.00132])
+
+    def market_of(order: tuple[int, int], unit: float) -> Case:
+        def pair(values: list[float], scale: float = 1.0) -> list[float]:
+            return [values[i] * scale for i in order]
+
+        return make_case(
+            intercept=pair(a, unit),
+            own_slope=own * unit,
+            cross_slope=cross * unit,
+            rivalry=rivalry,
+            demand_spillover=pair(spillover),
+            leakage=[pair(one, unit) for one in leakage],
+            cost_scale=0.29 / unit,
+            max_saving=0.215,
+            cost_spillover=1.0,
+            reference_investment=0.115 * unit,
+            investment_cap=cap * unit,
+        )
+
+    one = solve_regime(market_of((0, 1), 1.0), KEY)
+    other = solve_regime(market_of((1, 0), 1e5), KEY)
+    assert one.levels is not None
+    assert other.levels is not None
+    same = other.levels[[1, 0, 3, 2]] / [1, 1, 1e5, 1e5]
+    assert one.levels == pytest.approx(same, rel=1e-9)
+    assert one.levels[2:] == pytest.approx([cap, cap])
+    case = market_of((0, 1), 1.0)
+    t = [np.array([cap]), np.array([cap])]
+
+    def on_the_curve(second: float) -> tuple[float, float]:
+        low, high = 0.0, 1.0
+        for _ in range(60):
+            middle = (low + high) / 2
+            first = accounts(case, [np.array([middle]), np.array([second])], t)[0][0]
+            low, high = (middle, high) if first[0] >= 0 else (low, middle)
+        profits = accounts(case, [np.array([low]), np.array([second])], t)[0]
+        return low, float(sum(profits)[0])
+
+    curve = [on_the_curve(float(one.levels[1]) + d) for d in (-1e-4, 0.0, 1e-4)]
+    assert curve[1][0] == pytest.approx(one.levels[0], abs=1e-8)
+    rise = [curve[1][1] - curve[k][1] for k in (0, 2)]
+    assert min(rise) > 0
+    # the top of the parabola through the three is where we are
+    assert abs(rise[0] - rise[1]) <= 1e-3 * sum(rise)

@@ -26,10 +26,11 @@ from market.model.payoff import firm_payoffs
 from market.model.pricing import bertrand_matrix, net_intercept
 from market.model.reply import best_reply
 from market.regimes.points import Points
-from market.solve.equilibrium import Game, best_reply_rounds, examine, newton
+from market.solve.edge import on_an_edge
+from market.solve.equilibrium import LAST_DIGITS, Game, best_reply_rounds, examine, newton
 from market.solve.linear import implicit_slope
-from market.solve.optimum import Ascent, free_curvature, maximise, on_bound
-from market.solve.search import descend, grid, one_sided_slope
+from market.solve.optimum import free_curvature, maximise, on_bound
+from market.solve.search import grid, one_sided_slope
 from market.solve.tolerances import DEFAULT, Tolerances
 
 Rows = NDArray[np.intp]
@@ -50,13 +51,19 @@ ROUNDS = 12
 """Rounds of best replies for investments that follow."""
 
 ANCHORED = 12
-"""How often a search is begun anew near the investments that it has led to."""
+"""How often a search is begun anew from where it has led to."""
 
 SETTLED = 1e-6
 """Share of an investment's size below which they stop."""
 
 PEAKS = 3
 """Local maxima of the grid that are climbed."""
+
+_ANGLES = np.linspace(0, 2 * np.pi, 48, endpoint=False)
+CIRCLES = np.concatenate(
+    [r * np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], -1) for r in 4.0 ** -np.arange(1, 14)]
+)
+"""Steps in sharing (n, 2) by which it is asked whether there is more around an end on an edge."""
 
 STEP = 1e-6
 """Step of sharing by which the reduced slope is differenced."""
@@ -68,8 +75,9 @@ NEWTON = 8
 """Steps of Newton's method for investments that follow, tried at once; what they do not find best
 replies are asked for."""
 
-SAME = 1e-6
-"""Share of an investment's size by which it may differ from a best reply to be one."""
+SAME = 1e-13
+"""Share of its payoff by which a firm may earn less than by its best reply for its investment to be
+one: what rounding leaves of both."""
 
 EDGE = 1e-4
 """Share of the larger quantity, or of the unit cost without sharing, below which one that a kink
@@ -209,12 +217,14 @@ def _settled(case: Case, start: Array, tolerances: Tolerances) -> Array:
     """Levels (L, 4) at which each investment is the best reply beside a rival that sells, by
     Newton's method from `start`; else NaN."""
     game = investment_game(case, len(start))
+    assert game.nominate is not None
     x = newton(game, start, tolerances, NEWTON)
     found = np.asarray(np.isfinite(x).all(-1))
     at = np.where(found[:, None], x, start)
     for firm in (0, 1):
-        reply = best_reply(case, at, firm, None, beside=True)[0][:, 2 + firm]
-        found &= np.abs(reply - at[:, 2 + firm]) <= SAME * np.maximum(1.0, np.abs(reply))
+        # by what it earns: where a best reply is about to have no limit its digits are few
+        most, earned = game.nominate(firm, at)[1], game.players[firm].value(at)
+        found &= most - earned <= SAME * np.maximum(1.0, np.abs(earned))
     return np.where(found[:, None], x, np.nan)
 
 
@@ -253,6 +263,65 @@ def _refused(found: Points, lanes: int) -> Rows:
     return np.unique(found.lane[first & ~(found.regret <= DEFAULT.regret)])
 
 
+@dataclass(kw_only=True)
+class _Climbed:
+    """Where climbs have led, one row each."""
+
+    lane: Rows
+    agreement: Agreement
+    s: Array
+    """(n, 2)."""
+    value: Array
+    residual: Array
+    """As it is; infinite where a climb had nowhere to start."""
+    hessian: Array
+    """(n, 2, 2)."""
+
+    @classmethod
+    def of(cls, lane: Rows, agreement: Agreement, start: Array, tolerances: Tolerances) -> _Climbed:
+        """From sharing (n, 2)."""
+        few = replace(tolerances, climb_steps=CLIMB)
+        end = maximise(agreement, start, np.zeros_like(start), np.ones_like(start), few)
+        known = np.isfinite(end.value)
+        size = np.maximum(1.0, np.abs(np.where(known, end.value, 1.0)))
+        return cls(
+            lane=lane,
+            agreement=agreement,
+            s=end.x,
+            value=end.value,
+            residual=np.where(known, end.residual * size, np.inf),
+            hessian=end.hessian,
+        )
+
+    def take(self, rows: Rows) -> _Climbed:
+        """These rows."""
+        return _Climbed(
+            **{
+                name: value.take(rows, 0) if name != "agreement" else value.take(rows)
+                for name, value in vars(self).items()
+            }
+        )
+
+    def put(self, rows: Rows, other: _Climbed) -> None:
+        """Others in the place of these rows."""
+        for name in ("s", "value", "residual", "hessian"):
+            vars(self)[name][rows] = vars(other)[name]
+        near = self.agreement.near.copy()
+        near[rows] = other.agreement.near
+        self.agreement = replace(self.agreement, near=near)
+
+    @property
+    def curvature(self) -> Array:
+        """(n,), where sharing is at no bound."""
+        return free_curvature(self.hessian, (self.s <= 0) | (self.s >= 1))
+
+    def runs_away(self, x: Array) -> NDArray[np.bool_]:
+        """Whether investments at levels x (n, 4) count as growing without limit."""
+        alone = np.nan_to_num(_alone(self.agreement.case, len(x)).max(-1), nan=1.0)
+        most = np.nan_to_num(x[:, INVESTMENT]).max(-1, initial=0.0)
+        return np.asarray(most > RUNAWAY * np.maximum(1.0, alone))
+
+
 def _searched(
     case: Case,
     lanes: int,
@@ -269,88 +338,114 @@ def _searched(
     else:
         lane, levels = np.tile(np.arange(lanes), len(starts)), starts.reshape(-1, 4)
         start, near = levels[:, SHARING], levels[:, INVESTMENT]
-    agreement = Agreement(case=case.take(lane), near=near, checked=checked, tolerances=tolerances)
-    lower, upper = np.zeros((len(lane), 2)), np.ones((len(lane), 2))
-    few = replace(tolerances, climb_steps=CLIMB)
-    end = maximise(agreement, start, lower, upper, few)
-    s, value, hessian = end.x, end.value, end.hessian
-    residual = _residual(end)
-    held = (s <= 0) | (s >= 1)
-    curvature = free_curvature(hessian, held)
-
-    saddle = np.flatnonzero(
-        (residual <= tolerances.residual) & (curvature > 1e-6) & np.isfinite(value)
-    )
+    # beside an edge at which a firm is about to gain none does but by rounding
+    inner = replace(tolerances, regret=tolerances.regret / 2)
+    agreement = Agreement(case=case.take(lane), near=near, checked=checked, tolerances=inner)
+    found = _Climbed.of(lane, agreement, start, tolerances)
+    saddle = np.flatnonzero((found.residual <= tolerances.residual) & (found.curvature > 1e-6))
     if len(saddle):  # as where equal firms stay equal: left in both directions
-        vector = np.linalg.eigh(
-            np.where(held[saddle][:, :, None] | held[saddle][:, None], 0.0, hessian[saddle])
-        )[1][:, :, -1]
-        aside = np.clip(
-            np.concatenate([s[saddle] + ASIDE * vector, s[saddle] - ASIDE * vector]), 0.0, 1.0
-        )
-        which = np.concatenate([saddle, saddle])
-        more = maximise(agreement.take(which), aside, lower[which], upper[which], few)
-        stay = np.setdiff1d(np.arange(len(lane)), saddle)
-        lane, near = (
-            np.concatenate([lane[stay], lane[which]]),
-            np.concatenate([near[stay], near[which]]),
-        )
-        s, value = np.concatenate([s[stay], more.x]), np.concatenate([value[stay], more.value])
-        hessian = np.concatenate([hessian[stay], more.hessian])
-        residual = np.concatenate([residual[stay], _residual(more)])
-        agreement = replace(agreement, case=case.take(lane), near=near)
-
+        found = found.take(np.concatenate([np.arange(len(lane)), saddle]))
+        both = np.concatenate([saddle, np.arange(len(lane), len(found.lane))])
+        found.put(both, _beside_saddles(found.take(both), tolerances))
     top = np.full(lanes, -np.inf)
-    np.maximum.at(top, lane, value)
-    best = value >= top[lane] - 1e-9 * np.maximum(1.0, np.abs(top[lane]))
-    kept = np.flatnonzero(np.isfinite(value) & (best | (residual <= tolerances.residual)))
-    lane, s, hessian, residual = lane[kept], s[kept], hessian[kept], residual[kept]
-    agreement = agreement.take(kept)
+    np.maximum.at(top, found.lane, found.value)
+    size = np.maximum(1.0, np.abs(top[found.lane]))
+    counts = found.value >= top[found.lane] - 1e-9 * size
+    counts |= found.residual <= tolerances.residual
+    found = found.take(np.flatnonzero(np.isfinite(found.value) & counts))
+    if thoroughly:
+        for row in _unfinished(found, tolerances):
+            found.put(row[None], _finished(found.take(row[None]), tolerances))
+    return _judged(found, thoroughly, tolerances)
+
+
+def _unfinished(found: _Climbed, tolerances: Tolerances) -> Rows:
+    """Climbs that met an edge and count: of those that are asked for all gains at the end alone, a
+    point that is none is not worth more digits."""
+    x = found.agreement.follow(found.s)
+    left = ~(found.residual <= tolerances.residual) & ~found.runs_away(x)
+    if not found.agreement.checked:
+        game = investment_game(found.agreement.case, len(x))
+        left &= examine(game, np.nan_to_num(x), tolerances).nobody_gains(tolerances.regret)
+    return np.flatnonzero(left)
+
+
+def _beside_saddles(found: _Climbed, tolerances: Tolerances) -> _Climbed:
+    """Climbs from either side of saddles, each of which is there twice, in two blocks."""
+    held = (found.s <= 0) | (found.s >= 1)
+    either = held[:, :, None] | held[:, None]
+    vector = np.linalg.eigh(np.where(either, 0.0, found.hessian))[1][:, :, -1]
+    way = np.where(np.arange(len(held)) < len(held) / 2, ASIDE, -ASIDE)
+    start = np.clip(found.s + way[:, None] * vector, 0.0, 1.0)
+    return _Climbed.of(found.lane, found.agreement, start, tolerances)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Pieces:
+    """An agreement of one lane in its smooth pieces (`market.solve.edge.Look`): where something
+    follows, and the same investments are at their bounds."""
+
+    agreement: Agreement
+
+    def _at(self, s: Array) -> Agreement:
+        return self.agreement.take(np.zeros(len(s), np.intp))
+
+    def labels(self, s: Array) -> Rows:
+        """Numbers (m,) of the pieces at sharing (m, 2)."""
+        there = self._at(s)
+        x = there.follow(s)
+        t, cap = x[:, INVESTMENT], there.case.investment_cap
+        bounds = (t <= 0) @ np.array([1, 2]) + (t >= cap) @ np.array([4, 8])
+        return np.where(np.isfinite(there.worth(x)), 1 + bounds, 0)
+
+    def slopes(self, s: Array) -> Array:
+        """Of joint profit (m, 2)."""
+        return self._at(s).slope(s)[1]
+
+    def near(self, s: Array) -> _Pieces:
+        """The same where what follows is looked for near what follows at this sharing (2,)."""
+        t = self.agreement.follow(s[None])[:, INVESTMENT]
+        if not np.isfinite(t).all():
+            return self
+        return _Pieces(agreement=replace(self.agreement, near=t))
+
+
+def _finished(found: _Climbed, tolerances: Tolerances) -> _Climbed:
+    """One climb that met an edge, finished along it, from where payoff is higher around that
+    again."""
+    # an edge is located as exactly as what follows is known
+    exact = replace(found.agreement, tolerances=replace(found.agreement.tolerances, target=0.0))
+    found = replace(found, agreement=exact)
+    for _ in range(ANCHORED):
+        pieces = _Pieces(agreement=found.agreement).near(found.s[0])
+        led, pieces = on_an_edge(pieces, found.s[0])
+        agreement = pieces.near(led).agreement
+        tried = np.concatenate([[led], found.s, np.clip(led + CIRCLES, 0.0, 1.0)])
+        values = agreement.at_tries(tried[None])[0]
+        least = values[0] + LAST_DIGITS * max(1.0, abs(values[0]))
+        best = int(values.argmax()) if values.max() > least else 0
+        higher = replace(found, agreement=agreement, s=tried[[best]], value=values[[best]])
+        if best < 2 or higher.runs_away(agreement.follow(higher.s))[0]:
+            return higher
+        found = _Climbed.of(found.lane, agreement, tried[[best]], tolerances)
+        if found.residual[0] <= tolerances.residual:
+            break
+    return found
+
+
+def _judged(found: _Climbed, thoroughly: bool, tolerances: Tolerances) -> Points:
+    """What holds of where climbs have led."""
+    agreement, residual = found.agreement, found.residual
     switching = ~(residual <= tolerances.residual)
-    alone = np.maximum(1.0, np.nan_to_num(_alone(agreement.case, len(s)).max(-1), nan=1.0))
-
-    def runs_away(x: Array, rows: Rows) -> NDArray[np.bool_]:
-        most = np.nan_to_num(x[:, INVESTMENT]).max(-1, initial=0.0)
-        return np.asarray(most > RUNAWAY * alone[rows])
-
-    runaway, bent = switching.copy(), np.flatnonzero(switching)
-    runaway[bent] = runs_away(agreement.take(bent).follow(s[bent]), bent)
-    done = runaway.copy() if thoroughly else np.ones(len(lane), bool)
-    if thoroughly and not checked:  # a point that is none is not worth more digits
-        x = np.nan_to_num(agreement.follow(s))
-        done |= ~examine(investment_game(agreement.case, len(x)), x, tolerances).nobody_gains(
-            tolerances.regret
-        )
-    # at a kink or a jump only ever smaller steps help
-    for width, smallest in ((0.5 / (side - 1), 1e-6), (1e-5, 1e-10)):
-        bent = np.flatnonzero(switching & ~done)
-        for _ in range(ANCHORED):
-            there, step = agreement.take(bent), np.full((len(bent), 2), width)
-            s[bent] = descend(
-                there.at_tries, s[bent], step, np.zeros_like(step), np.ones_like(step), smallest
-            )
-            x = there.follow(s[bent])
-            runaway[bent] = runs_away(x, bent)
-            done[bent] = runaway[bent] | at_the_edge(there.case, x).any(-1)
-            # what follows was looked for near other investments: it may seem to end where it only
-            # is far from them
-            far = np.abs(x[:, INVESTMENT] - there.near) > 0.5 * np.abs(there.near)
-            again = far.any(-1) & ~done[bent]
-            bent, x = bent[again], x[again]
-            if not len(bent):
-                break
-            near = agreement.near.copy()
-            near[bent] = x[:, INVESTMENT]
-            agreement = replace(agreement, near=near)
+    x = agreement.follow(found.s)
+    runaway = switching & found.runs_away(x)
     bent = np.flatnonzero(switching & ~runaway & thoroughly)
     there, whole = agreement.take(bent), np.ones((len(bent), 2))
-    residual[bent] = one_sided_slope(there.at_tries, s[bent], 0 * whole, whole, whole[:, 0])
-    x = agreement.follow(s)
+    residual[bent] = one_sided_slope(there.at_tries, found.s[bent], 0 * whole, whole, whole[:, 0])
     known = np.asarray(np.isfinite(x).all(-1))
     at = np.where(known[:, None], x, 0.0)
     seen = examine(investment_game(agreement.case, len(at)), at, tolerances)
     books = account(agreement.case, at, bertrand_matrix)
-    of_leader = free_curvature(hessian, (s <= 0) | (s >= 1))
     residual = np.maximum(residual, seen.unscaled_residual)
     limit = np.where(switching, tolerances.kink, tolerances.residual)
     # nothing is claimed there
@@ -359,24 +454,16 @@ def _searched(
     size = np.where(runaway, np.maximum(1.0, np.abs(seen.payoff).max(-1)), 1.0)
     regret = np.where(known, seen.unscaled_regret / size, np.inf)
     return Points(
-        lane=lane,
+        lane=found.lane,
         levels=np.where(known[:, None] & ~runaway[:, None], x, np.nan),
         worth=np.where(known, books.profit.sum(-1), -np.inf),
         residual=residual,
         regret=regret,
-        curvature=np.where(switching, np.nan, np.fmax(of_leader, seen.curvature)),
+        curvature=np.where(switching, np.nan, np.fmax(found.curvature, seen.curvature)),
         holds=known & ~runaway & (regret <= tolerances.regret) & (residual <= limit),
         market=books.describes_market,
         switching=switching,
         runaway=runaway,
-    )
-
-
-def _residual(end: Ascent) -> Array:
-    """The residual (L,) as it is; infinite where a climb had nowhere to start."""
-    known = np.isfinite(end.value)
-    return np.where(
-        known, end.residual * np.maximum(1.0, np.abs(np.where(known, end.value, 1.0))), np.inf
     )
 
 
