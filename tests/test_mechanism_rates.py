@@ -592,3 +592,12 @@ def test_rates_that_lead_nowhere_are_looked_at_once() -> None:
     assert follower.at(rates) is None
     assert len(looked) == 4
     assert follower.at(here.free) is here
+
+
+@pytest.mark.slow
+def test_rates_searched_with_few_of_many_types_are_those_of_all() -> None:
+    """Expectations over so many nodes and over so few are the same integrals, but for rounding."""
+    case, many = make_case(**APART), uniform(0.2, 0.6, 51)
+    found, few = best(case, many), best(case, uniform(0.2, 0.6, 9))
+    assert found.value == pytest.approx(few.value, rel=1e-9)
+    assert found.strategy.shape == (2, many.size, 2)

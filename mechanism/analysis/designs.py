@@ -55,9 +55,9 @@ from mechanism.scheme.generation import generate
 from mechanism.scheme.market_environment import (
     NoEnvironmentError,
     at_same_levels,
-    both_types_environment,
     market_environment,
     outside_options,
+    planned_environment,
     planner_levels,
 )
 from mechanism.scheme.preparation import prepare
@@ -410,7 +410,7 @@ def _of_both_types(
         raise NothingToDesignError(NO_LEVELS.text)
     if not np.isfinite(scheme.own_outside).all():
         raise NothingToDesignError(NO_OUTSIDE.text)
-    plan = both_types_environment(scheme)
+    plan = planned_environment(scheme)
     result = _result(plan.environment, plan, options, form, policy.text)
     return replace(result, found=_without_joint_lies(result.found))
 

@@ -159,7 +159,7 @@ class Environment:
             return own
         return tuple(np.full_like(worth, worth[0]) for worth in own)
 
-    @cached_property
+    @property
     def centred(self) -> Environment:
         """The same setting with everything counted from staying out and from the first
         alternative's public value: numbers no larger than what payoffs differ by."""
@@ -319,10 +319,13 @@ class AllocationRule:
     @cached_property
     def truth(self) -> tuple[Array, ...]:
         """Every player's value when all report the truth, over states."""
+        s, each = self.environment, range(len(self.environment.players))
+        if self.chosen is not None and s.private_values:
+            types = np.indices(s.shape)
+            return tuple(np.asarray(s.values[i][types[i], self.chosen]) for i in each)
         # The true type's axis and the own report's are one.
         return tuple(
-            np.moveaxis(np.diagonal(self.value(i), axis1=0, axis2=i + 1), -1, i)
-            for i in range(len(self.environment.players))
+            np.moveaxis(np.diagonal(self.value(i), axis1=0, axis2=i + 1), -1, i) for i in each
         )
 
     @cached_property

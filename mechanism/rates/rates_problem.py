@@ -8,7 +8,7 @@ for the best.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,9 @@ from market.model.pricing import bertrand_matrix
 from market.model.units import NaturalUnits, levels_in, natural_units
 from mechanism.casefile.standard import SAME, Standard
 from mechanism.casefile.types import TypeSpace, interchangeable
+from mechanism.casefile.types import per_firm as per_firm_points
 from mechanism.rates.types_game import TypesGame, seen_by
-from mechanism.scheme.allocation import case_at_pairs, per_firm
+from mechanism.scheme.allocation import anchors, case_at_pairs, lagrange, per_firm
 from mechanism.scheme.behaviour import ExpectedOutcome
 from mechanism.scheme.private_market import PrivateEquilibrium, pairs_of
 
@@ -151,6 +152,28 @@ class RatesProblem:
             consumers_today=float(before.consumer_surplus / units.money[0]),
             welfare_today=float(before.welfare / units.money[0]),
         )
+
+    def among(self, most: int) -> tuple[RatesProblem, Array]:
+        """The problem of at most so many of its types, expectations over which are those of the
+        polynomials through what they do, and the shares (n types, m) of each in what all of them
+        do; the problem itself where it has not three times as many or some would count for less
+        than nothing."""
+        every = self.game.size == self.types.size
+        points = per_firm_points(self.types.points if every else self.types.types)[0]
+        which = anchors(points, most)
+        shares = lagrange(points[which], points)
+        weights = self.game.weights @ shares
+        if 3 * most > self.game.size or (weights < 0).any():
+            return self, np.eye(self.game.size)
+        by_rival = self.outside.shape[-1] > 1
+        some = self.outside[:, which]
+        few = replace(
+            self,
+            game=self.game.among(which, weights),
+            outside=some[:, :, which] if by_rival else some,
+            start=self.start.reshape(2, -1, 2)[:, which].ravel(),
+        )
+        return few, shares
 
     @property
     def gain(self) -> float:

@@ -58,6 +58,8 @@ COARSE = 1e-5
 SCANNED = 32
 """Rates spread around those that would make firms count all others' gains, at which the value is
 looked at."""
+SEARCHED = 17
+"""Types with which the best rates are searched where there are three times as many."""
 CLIMBED = 3
 """How many of these and of the starts that are given, the best, are climbed from."""
 PIECES, IDLE = 100, 12
@@ -176,20 +178,28 @@ class _Follower:
 
 
 def _best(problem: RatesProblem, starts: Sequence[Array], plain: bool) -> Iterator[Point]:
-    """Rates from the best found downward."""
-    zero = problem.points(np.zeros((1, problem.spread.shape[1])), problem.start[None])[0]
+    """Rates from the best found downward, searched with few of many types."""
+    few, shares = problem.among(SEARCHED)
+    zero = few.points(np.zeros((1, few.spread.shape[1])), few.start[None])[0]
     if zero is None:
         return
 
     def downward(points: Sequence[Point | None]) -> list[Point]:
         found = [point for point in points if point is not None]
-        return sorted(found, key=problem.value, reverse=True)
+        return sorted(found, key=few.value, reverse=True)
 
-    given = [_followed(problem, zero, free) for free in starts]
-    seen = downward([zero, *given, *_scan(problem, zero, starts, plain)])
-    tops = downward([_climbed(problem, point, COARSE) for point in seen[: 1 if plain else CLIMBED]])
-    yield _polished(problem, _climbed(problem, tops[0]))
-    yield from downward([*tops, *seen])
+    given = [_followed(few, zero, free) for free in starts]
+    seen = downward([zero, *given, *_scan(few, zero, starts, plain)])
+    tops = downward([_climbed(few, point, COARSE) for point in seen[: 1 if plain else CLIMBED]])
+    best = _polished(few, _climbed(few, tops[0]))
+    for point in (best, *downward([*tops, *seen])):
+        if few is problem:
+            yield point
+            continue
+        z = np.einsum("ka,iav->ikv", shares, point.z.reshape(2, -1, 2)).reshape(1, -1)
+        found = problem.points(point.free[None], z)[0]
+        if found is not None:
+            yield _over_pieces(problem, _climbed(problem, found))
 
 
 def _followed(problem: RatesProblem, zero: Point, free: Array) -> Point | None:

@@ -61,6 +61,12 @@ class Agents:
             payoff=Payoff(case=case.take(lanes), benefit=benefit, cost_weight=weight), size=size
         )
 
+    def among(self, which: NDArray[np.intp]) -> Agents:
+        """At pairs of these types (m,) alone."""
+        pairs, each = np.add.outer(which * self.size, which).ravel(), self.size**2
+        lanes = np.add.outer(np.arange(len(self.payoff.benefit) // each) * each, pairs)
+        return Agents(payoff=self.payoff.take(lanes.ravel()), size=len(which))
+
     def first(self, few: int) -> Agents:
         """The first few agents."""
         return replace(self, payoff=self.payoff.take(np.arange(few * self.size**2)))
@@ -189,6 +195,18 @@ class TypesGame:
     def size(self) -> int:
         """How many types a firm has."""
         return len(self.weights)
+
+    def among(self, which: NDArray[np.intp], weights: Array) -> TypesGame:
+        """The game of these types (m,) alone, of probabilities (m,)."""
+        lower, upper = (a.reshape(2, -1, 2)[:, which].ravel() for a in (self.lower, self.upper))
+        everybody = self.everybody.among(which)
+        return TypesGame(
+            weights=weights,
+            everybody=everybody,
+            firms=everybody.first(2),
+            lower=lower,
+            upper=upper,
+        )
 
     def at(self, rates: Array) -> Game:
         """The game at rates (L, 2 firms, 2); it is solved from first-order conditions alone."""

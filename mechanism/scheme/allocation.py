@@ -139,7 +139,7 @@ def levels_over_pairs(
     grid = _Grid.of(points, symmetric)
     work = _Work(case, parameter, grid.pairs, regime, plain, tolerances)
     every = regime.staged and (not regime.agreed or M <= FINE)
-    few = _anchors(points, M if every else ANCHORS)
+    few = anchors(points, M if every else ANCHORS)
     anchor = grid.within(few)
     at_anchor = np.flatnonzero(np.tile(anchor, C))
     # What payoffs gain far out is convex in types, and what remains of costs falls in them: where
@@ -314,7 +314,7 @@ class _Work:
         grid: from the polynomial through them where all is smooth, from the nearest (C', P, 4)
         where not. What does not settle is searched."""
         here, P = self.case.take(markets).map(lambda a: a[:, None]), len(self.pairs)
-        for fine in (_anchors(points, FINE), np.arange(points.shape[-1])):
+        for fine in (anchors(points, FINE), np.arange(points.shape[-1])):
             if len(fine) <= len(few):
                 continue
             some = grid.within(fine)
@@ -333,7 +333,7 @@ class _Work:
             self.settle(which[left], found, ~found.plain)
 
 
-def _anchors(points: Array, size: int) -> Index:
+def anchors(points: Array, size: int) -> Index:
     """The places of so many points at most along an axis, closest together at its ends, as
     polynomials want them."""
     own, M = each_firms(points)[0], points.shape[-1]
@@ -344,7 +344,7 @@ def _anchors(points: Array, size: int) -> Index:
 def _polynomial(points: Array, few: Index, square: Array) -> Array:
     """Levels (C, M, M, 4) of the polynomial through those at the anchors (C, a, a, 4); NaN where
     some anchor has none."""
-    first, second = (_lagrange(own[few], own) for own in each_firms(points))
+    first, second = (lagrange(own[few], own) for own in each_firms(points))
     return np.swapaxes(np.tensordot(second, np.tensordot(first, square, (1, 1)), (1, 2)), 0, 2)
 
 
@@ -395,7 +395,7 @@ def _nearest(points: Array, first: Index, second: Index, anchor: NDArray[np.bool
     return np.argmin((x[:, None] - x[anchor]) ** 2 + (y[:, None] - y[anchor]) ** 2, axis=1)
 
 
-def _lagrange(nodes: Array, points: Array) -> Array:
+def lagrange(nodes: Array, points: Array) -> Array:
     """(M, a): the value at every point of the polynomial that is one at one node and zero at the
     others."""
     out = np.ones((len(points), len(nodes)))

@@ -87,13 +87,13 @@ def market_environment(
     return AllocationRule(environment, chosen=np.arange(states).reshape(size, size))
 
 
-def both_types_environment(scheme: Scheme) -> AllocationRule:
-    """The planner's levels as a plan where both types move both profits, every point a type.
+def planned_environment(scheme: Scheme) -> AllocationRule:
+    """The planner's levels as a plan, every point a type, from what is known of them.
 
     A firm's value of the alternative of a state is what it earns at the levels for those reports
     when its rival's report is true: all that truth-telling and joining ask while rivals tell the
-    truth. At other alternatives than a state's own such values are nobody's, so that nothing may be
-    chosen over them, and joint reports may not be judged.
+    truth. Where both types move both profits such values are nobody's at other alternatives than a
+    state's own, so that nothing may be chosen over them, and joint reports may not be judged.
     """
     types, payoff = scheme.types, scheme.options.payoff
     size = types.size

@@ -21,7 +21,6 @@ from market.model.case import Array
 from mechanism.design.checks import RELATIVE_TOLERANCE, payoff_ranges
 from mechanism.design.paths import least_transfers
 from mechanism.design.rules import TaxRule
-from mechanism.design.states import over_states
 from mechanism.frozen import freeze
 from mechanism.scheme.preparation import Scheme
 from mechanism.scheme.transfers import in_closed_form
@@ -85,15 +84,8 @@ def design_of(scheme: Scheme) -> Designed | None:
     # Not at the top: what states the program takes longer to import than a case without types to
     # evaluate.
     from mechanism.scheme.designed import design_transfers
-    from mechanism.scheme.market_environment import both_types_environment, market_environment
+    from mechanism.scheme.market_environment import planned_environment
 
-    types, outside = scheme.types, scheme.own_outside
-    if not np.isfinite(outside).all():
+    if not np.isfinite(scheme.own_outside).all():
         return None
-    if types.private_values:
-        plan = market_environment(
-            scheme.case, types.everywhere(), scheme.assignment.levels[:1], over_states(outside)
-        )
-    else:
-        plan = both_types_environment(scheme)
-    return design_transfers(plan, scheme.options)
+    return design_transfers(planned_environment(scheme), scheme.options)
