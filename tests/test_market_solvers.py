@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from market.solve.edge import on_an_edge
-from market.solve.equilibrium import Game, examine, find_equilibria, searched_reply
+from market.solve.equilibrium import Apart, Game, examine, find_equilibria, searched_reply
 from market.solve.linear import ascent_direction
 from market.solve.optimum import distinct_points, free_curvature, maximise, on_bound
 
@@ -124,7 +124,7 @@ def cournot(slope: float) -> Game:
     controls = ((0,), (1,))
     own_starts = (np.linspace(0, 10, 5)[:, None],) * 2
     return Game(
-        players=players,
+        players=Apart(players),
         controls=controls,
         lower=lower,
         upper=upper,
@@ -157,7 +157,7 @@ def test_a_first_order_point_that_fails_globally_is_no_equilibrium() -> None:
     """A player on its lower peak has regret, however small its residual."""
     players = (DoubleWell(0.3), DoubleWell(0.3))
     game = Game(
-        players=(players[0],),
+        players=Apart((players[0],)),
         controls=((0,),),
         lower=np.array([-2.0]),
         upper=np.array([2.0]),
@@ -199,7 +199,7 @@ def test_matching_pennies_has_no_equilibrium_in_pure_levels() -> None:
     lower, upper = np.zeros(2), np.ones(2)
     own = (np.linspace(0, 1, 5)[:, None],) * 2
     game = Game(
-        players=players,
+        players=Apart(players),
         controls=controls,
         lower=lower,
         upper=upper,

@@ -12,7 +12,7 @@ from admissible import market
 
 from market.certify import proof
 from market.regimes import solve_regime
-from market.solve.equilibrium import Game, newton, searched_reply
+from market.solve.equilibrium import Apart, Game, newton, searched_reply
 from mechanism.casefile.types import discrete
 from mechanism.design import solve as design
 from mechanism.design.checks import Lie, Refusal, first_largest, participation
@@ -126,7 +126,7 @@ class Rising:
 def test_newton_says_where_it_did_not_arrive() -> None:
     lower, upper = np.array([-np.inf]), np.array([np.inf])
     reply = searched_reply((Rising(),), ((0,),), lower, upper, (np.zeros((1, 1)),))
-    game = Game(players=(Rising(),), controls=((0,),), lower=lower, upper=upper, reply=reply)
+    game = Game(players=Apart((Rising(),)), controls=((0,),), lower=lower, upper=upper, reply=reply)
     assert np.isnan(newton(game, np.array([[0.3], [2.0]]))).all()
 
 
@@ -146,7 +146,7 @@ class Bent(Rising):
 def test_newton_goes_on_to_the_last_digit() -> None:
     lower, upper = np.array([-9.0]), np.array([9.0])
     reply = searched_reply((Bent(),), ((0,),), lower, upper, (np.zeros((1, 1)),))
-    game = Game(players=(Bent(),), controls=((0,),), lower=lower, upper=upper, reply=reply)
+    game = Game(players=Apart((Bent(),)), controls=((0,),), lower=lower, upper=upper, reply=reply)
     np.testing.assert_allclose(newton(game, np.array([[0.0], [2.0]])), np.log(2), rtol=1e-14)
 
 

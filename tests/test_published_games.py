@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from market.solve.equilibrium import Game, find_equilibria, reply_eigenvalues, searched_reply
+from market.solve.equilibrium import Apart, Game, find_equilibria, reply_eigenvalues, searched_reply
 from market.solve.optimum import maximise
 from market.solve.search import descend, polish, search, search_range
 
@@ -62,7 +62,7 @@ def research_game(beta: float) -> Game:
     lower, upper = np.zeros(2), np.full(2, 1.0 / beta if beta > 0 else 10.0)
     starts = np.linspace(0, 2, 5)[:, None]
     return Game(
-        players=players,
+        players=Apart(players),
         controls=controls,
         lower=lower,
         upper=upper,

@@ -166,7 +166,7 @@ class Aside:
         shape = intercepts[0][0].shape
 
         def full(a: Array) -> Array:
-            return np.broadcast_to(a, shape)
+            return a if a.shape == shape else np.broadcast_to(a, shape)
 
         own, cross = intercepts
         return cls(

@@ -8,6 +8,7 @@ e_i; an alliance, the sum of both and w = (1, 1); a planner, the matrix of gross
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -215,7 +216,7 @@ def _hessian(Q: Array, J: Array, bend: _Bends) -> Array:
     """The Hessian (..., 4, 4) of a quadratic form Q (2, 2, ...) of net intercepts with gradients J
     (2, 4, ...) and of what bends beside it; lanes lie next to each other in memory."""
     QJ = Q[:, 0, None] * J[0] + Q[:, 1, None] * J[1]
-    out = np.empty((4, *J.shape[1:]), J.dtype)
+    out = np.empty((4, *QJ.shape[1:]), J.dtype)
     for v in range(4):
         out[v, v:] = J[0, v] * QJ[0, v:] + J[1, v] * QJ[1, v:]
     for i in (0, 1):
@@ -233,10 +234,8 @@ def _hessian(Q: Array, J: Array, bend: _Bends) -> Array:
 def _firms_first(a: Array, x: Array) -> Array:
     """Entries by firm or by level, their last axis, with that axis first and the others in line
     with those of levels x."""
-    if a.ndim == x.ndim == 2:
-        return a.T
-    a = a[(None,) * (x.ndim - a.ndim)]
-    return a.transpose(-1, *range(a.ndim - 1))
+    first = a.T if a.ndim == 2 else a.transpose(-1, *range(a.ndim - 1))
+    return first if a.ndim == x.ndim else first[(slice(None), *(None,) * (x.ndim - a.ndim))]
 
 
 def _sharing_and_investment(x: Array) -> tuple[Array, Array]:
@@ -260,13 +259,51 @@ def _by_whose(sharing: Array, others: Array, investment: Array, invested: Array)
     return out
 
 
-def firm_payoffs(case: Case, prices: PriceRule = bertrand_matrix) -> tuple[Payoff, Payoff]:
+@dataclass(frozen=True, kw_only=True)
+class FirmPayoffs:
+    """Both firms' profits: either alone, or both at once, who share all but their forms."""
+
+    case: Case
+    """Flat."""
+    revenue: Array
+    """Q of each firm (L, 2 firms, 2, 2) or (1, 2, 2, 2)."""
+
+    def __len__(self) -> int:
+        return 2
+
+    def __getitem__(self, firm: int) -> Payoff:
+        return Payoff(
+            case=self.case, benefit=self.revenue[:, firm], cost_weight=np.eye(2)[None, firm]
+        )
+
+    def __iter__(self) -> Iterator[Payoff]:
+        return iter((self[0], self[1]))
+
+    def take(self, lanes: Any) -> FirmPayoffs:
+        """The profits in these lanes only."""
+        return FirmPayoffs(case=self.case.take(lanes), revenue=take_lanes(self.revenue, lanes))
+
+    def derivatives(self, x: Array) -> Derivatives:
+        """Values (2, L), gradients (2, L, 4) and Hessians (2, L, 4, 4) at levels (L, 4)."""
+        parts = [
+            (self if len(x) <= BLOCK else self.take(slice(k, k + BLOCK)))._at(x[k : k + BLOCK])
+            for k in range(0, max(len(x), 1), BLOCK)
+        ]
+        if len(parts) == 1:
+            return parts[0]
+        value, gradient, hessian = (np.concatenate(each, 1) for each in zip(*parts, strict=True))
+        return value, gradient, hessian
+
+    def _at(self, x: Array) -> Derivatives:
+        both = Payoff(
+            case=self.case, benefit=self.revenue.swapaxes(0, 1), cost_weight=np.eye(2)[:, None]
+        )
+        return both.derivatives(x[None])
+
+
+def firm_payoffs(case: Case, prices: PriceRule = bertrand_matrix) -> FirmPayoffs:
     """Both firms' profits at a flat case, at prices by this rule."""
-    Q = revenue_matrices(case, prices)
-    first, second = (
-        Payoff(case=case, benefit=Q[..., i, :, :], cost_weight=np.eye(2)[None, i]) for i in (0, 1)
-    )
-    return first, second
+    return FirmPayoffs(case=case, revenue=revenue_matrices(case, prices))
 
 
 def consumer_payoff(case: Case) -> Payoff:

@@ -108,12 +108,14 @@ def best_reply(
     far = np.where(g > 0, most, np.where(g < 0, least, s_best))
     earned = w * np.maximum(n1 + g * far, 0.0) ** 2
     reach = np.flatnonzero(least_out <= np.minimum(cap, FAR))
-    near = aside.take(reach)
     if len(reach):
+        near = aside.take(reach)
         earned[reach] = near.far_out()
     unbounded = np.isinf(cap) & np.where(n2 == 0, kappa <= 2 * earned, n2 > 0)
 
-    tempted = reach[~unbounded[reach] & near.may_pay(value[reach])]
+    tempted = reach
+    if len(reach):
+        tempted = reach[~unbounded[reach] & near.may_pay(value[reach])]
     if len(tempted):
         tempted = tempted[aside.take(tempted).may_pay(value[tempted], CELLS)]
     if len(tempted):

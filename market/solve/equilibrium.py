@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,11 +46,40 @@ LAST_DIGITS = 1e-14
 sums, some forty roundings deep."""
 
 
+class Players(Protocol):
+    """Payoffs of several players over the same points."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, player: int) -> Objective: ...
+
+    def take(self, lanes: Any) -> Self:
+        """The payoffs at these indices."""
+        ...
+
+    def derivatives(self, x: Array) -> tuple[Array, Array, Array]:
+        """Payoffs (players, L), gradients (players, L, n) and Hessians (players, L, n, n)."""
+        ...
+
+
+class Apart(tuple[Objective, ...]):
+    """Players whose payoffs are worked out one after the other."""
+
+    def take(self, lanes: Any) -> Apart:
+        """The payoffs at these indices."""
+        return Apart(player.take(lanes) for player in self)
+
+    def derivatives(self, x: Array) -> tuple[Array, Array, Array]:
+        """See `Players`."""
+        value, gradient, hessian = zip(*(player.derivatives(x) for player in self), strict=True)
+        return value, gradient, hessian
+
+
 @dataclass(frozen=True, kw_only=True)
 class Game:
     """A game in n variables, or L independent games of the same form."""
 
-    players: tuple[Objective, ...]
+    players: Players
     """Each player's payoff over all n variables."""
     controls: tuple[tuple[int, ...], ...]
     """The variables of each player; variables of nobody keep their value."""
@@ -126,12 +155,13 @@ class Candidates:
 def own_system(game: Game, x: Array) -> tuple[Array, Array, Array]:
     """Payoffs (L, players), the players' own gradients stacked (L, n) and the Jacobian of that
     stack (L, n, n)."""
-    payoff = together(np.empty((len(x), len(game.players)), x.dtype))
+    payoff, gradients, jacobians = game.players.derivatives(x)
     gradient, jacobian = np.zeros_like(x), together(np.zeros((*x.shape, x.shape[-1])))
-    for player, (objective, own) in enumerate(zip(game.players, game.controls, strict=True)):
-        payoff[:, player], g, H = objective.derivatives(x)
-        rows = list(own)
-        gradient[:, rows], jacobian[:, rows] = g[:, rows], H[:, rows]
+    for player, own in enumerate(game.controls):
+        for rows in own if len(own) < x.shape[-1] else [slice(None)]:
+            gradient[:, rows] = gradients[player][:, rows]
+            jacobian[:, rows] = jacobians[player][:, rows]
+    payoff = np.asarray(payoff).T
     return payoff, gradient, jacobian
 
 
@@ -182,7 +212,7 @@ def newton(game: Game, start: Array, tolerances: Tolerances = DEFAULT, steps: in
             break
         if len(on) < len(active):
             game, active = (
-                replace(game, players=tuple(player.take(on) for player in game.players)),
+                replace(game, players=game.players.take(on)),
                 active[on],
             )
             x, lower, upper, gradient, jacobian = (

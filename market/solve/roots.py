@@ -49,11 +49,11 @@ def positive_roots(c0: Array, c1: Array, c2: Array, c3: Array) -> list[Array]:
                 -(c2 + np.where(c2 < 0, -1, 1) * np.sqrt(np.maximum(c2**2 - 4 * c1 * c3, 0.0))) / 2
             )
             roots += [half / c3, c1 / half]
+        t = np.array(roots)
         for _ in range(3):
-            for i, t in enumerate(roots):
-                step = (c0 + t * (c1 + t * (c2 + t * c3))) / (c1 + t * (2 * c2 + t * 3 * c3))
-                roots[i] = t - np.where(np.abs(step) < 0.1 * np.abs(t), step, 0.0)
-    return roots
+            step = (c0 + t * (c1 + t * (c2 + t * c3))) / (c1 + t * (2 * c2 + t * 3 * c3))
+            t = t - np.where(np.abs(step) < 0.1 * np.abs(t), step, 0.0)
+    return list(t)
 
 
 def stationary_points(

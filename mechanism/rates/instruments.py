@@ -33,7 +33,7 @@ from market.model.units import (
 )
 from market.model.with_exit import WithExit, profits_with_exit
 from market.regimes import level_bounds
-from market.solve.equilibrium import Game, examine, newton
+from market.solve.equilibrium import Apart, Game, examine, newton
 from market.solve.optimum import maximise, on_bound
 from market.solve.tolerances import DEFAULT, Tolerances
 from mechanism.design.checks import CheckStatus
@@ -265,7 +265,7 @@ def subsidised_game(case: Case, rates: Array, x: Array) -> Game:
     from the highest peaks over a grid of own sharing.
     """
     profits = profits_with_exit(case)
-    players = tuple(Subsidised(profits[i], np.atleast_2d(rates[..., i, :])) for i in (0, 1))
+    players = Apart(Subsidised(profits[i], np.atleast_2d(rates[..., i, :])) for i in (0, 1))
     lower, upper = level_bounds(case, len(x))
 
     def reply(firm: int, x: Array) -> tuple[Array, Array]:

@@ -18,7 +18,7 @@ from market.model.case import Array, Case
 from market.model.payoff import Payoff, consumer_payoff, firm_payoffs
 from market.model.units import NaturalUnits, in_units
 from market.regimes import level_bounds
-from market.solve.equilibrium import Game, newton, own_system
+from market.solve.equilibrium import Apart, Game, newton, own_system
 from market.solve.linear import implicit_slope
 from market.solve.optimum import free_curvature, on_bound
 from market.solve.tolerances import DEFAULT, Tolerances
@@ -218,7 +218,7 @@ class TypesGame:
             )
 
         return Game(
-            players=(conditions,),
+            players=Apart((conditions,)),
             controls=(tuple(range(4 * self.size)),),
             lower=self.lower,
             upper=self.upper,
