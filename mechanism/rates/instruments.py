@@ -268,31 +268,42 @@ def subsidised_game(case: Case, rates: Array, x: Array) -> Game:
     players = Apart(Subsidised(profits[i], np.atleast_2d(rates[..., i, :])) for i in (0, 1))
     lower, upper = level_bounds(case, len(x))
 
-    def reply(firm: int, x: Array) -> tuple[Array, Array]:
-        own, reached = list(CONTROLS[firm]), x.copy()
-        cap = np.broadcast_to(upper[:, 2 + firm], len(x))
-        rivals, mine = x[:, None, CONTROLS[1 - firm]], players[firm].rates[:, own]
-        deviations = Deviations(
+    def deviations(firm: int, x: Array) -> Deviations:
+        return Deviations(
             firm=firm,
             case=case,
-            rivals=rivals,
+            rivals=x[:, None, CONTROLS[1 - firm]],
             weights=np.ones(1),
-            rates=mine,
+            rates=players[firm].rates[:, CONTROLS[firm]],
             sharing_range=(0.0, 1.0),
-            cap=cap,
+            cap=np.broadcast_to(upper[:, 2 + firm], len(x)),
         )
-        starts = np.concatenate([x[:, None, own], _peaks(deviations, x, mine[:, 1])], 1)
+
+    def reply(firm: int, x: Array) -> tuple[Array, Array]:
+        own, reached, its = list(CONTROLS[firm]), x.copy(), deviations(firm, x)
+        starts = np.concatenate([x[:, None, own], _peaks(its, x)[0]], 1)
         L, tries = starts.shape[:2]
         lanes = np.repeat(np.arange(L), tries)
-        most = np.column_stack([np.ones(len(lanes)), cap[lanes]])
-        climbed = maximise(
-            deviations.payoff.take(lanes), starts.reshape(-1, 2), np.zeros_like(most), most
-        )
+        most = np.column_stack([np.ones(len(lanes)), its.cap[lanes]])
+        climbed = maximise(its.payoff.take(lanes), starts.reshape(-1, 2), np.zeros_like(most), most)
         row = np.arange(L) * tries + climbed.value.reshape(L, tries).argmax(-1)
-        reached[:, own], value = deviations.best(climbed.x[row], climbed.value[row])
+        reached[:, own], value = its.best(climbed.x[row], climbed.value[row])
         return reached, value
 
-    return Game(players=players, controls=CONTROLS, lower=lower, upper=upper, reply=reply)
+    def near(firm: int, x: Array) -> tuple[Array, Array]:
+        levels, value = _peaks(deviations(firm, x), x)
+        reached = x.copy()
+        reached[:, CONTROLS[firm]] = levels[:, 0]
+        return reached, value[:, 0]
+
+    return Game(
+        players=players,
+        controls=CONTROLS,
+        lower=lower,
+        upper=upper,
+        reply=reply,
+        nominate=near,
+    )
 
 
 SHARES = 25
@@ -301,16 +312,16 @@ PEAKS = 3
 """The highest of its peaks, so many, that are climbed from."""
 
 
-def _peaks(deviations: Deviations, x: Array, rate: Array) -> Array:
+def _peaks(deviations: Deviations, x: Array) -> tuple[Array, Array]:
     """Own levels (L, n, 2) of the highest peaks over own sharing, with the best own investment at
-    each, against the rival's levels in x (L, 4); `rate` (L or 1,) is what a unit of own investment
-    receives."""
+    each, against the rival's levels in x (L, 4), and what they earn (L, n), the highest first."""
     case, firm, L = deviations.case, deviations.firm, len(x)
     n0, n1, _, e, g, h, w = margin_of(case, firm, *net_intercepts_in_own_levels(case, x, firm))
     kappa, origin = (of_firm(a, firm) for a in own_parabola(case, x))
     s = np.linspace(0, 1, SHARES)[:, None]
     margin, rise = n0 + e * s - h * s**2, n1 + g * s
-    bend, slope = kappa - 2 * w * rise**2, 2 * w * margin * rise + kappa * origin + rate
+    bend, slope = kappa - 2 * w * rise**2, 2 * w * margin * rise + kappa * origin
+    slope = slope + deviations.rates[:, 1]
     own = x[:, 2 + firm]
     best = np.where(bend > 0, slope / np.where(bend > 0, bend, 1.0), FAR * np.maximum(own, 1.0))
     none = np.zeros_like(best)
@@ -324,7 +335,7 @@ def _peaks(deviations: Deviations, x: Array, rate: Array) -> Array:
     peak = np.where((top >= around[:-2]) & (top >= around[2:]), top, -np.inf)
     order = np.argsort(-peak, axis=0, kind="stable")[:PEAKS].T  # (L, n)
     lane = np.arange(L)[:, None]
-    return np.asarray(at[which[order, lane], order, lane])
+    return at[which[order, lane], order, lane], peak[order, lane]
 
 
 FAR = 1e3
