@@ -30,7 +30,7 @@ from market.model.payoff import Payoff
 from market.model.wellposed import concavity
 from market.solve.interval import Interval
 from market.solve.linear import definite_step
-from market.solve.optimum import maximise, projected_gradient
+from market.solve.optimum import projected_gradient
 from market.solve.tolerances import DEFAULT, Tolerances
 
 SIDE = 8
@@ -85,8 +85,9 @@ def bound_optimum(
             np.concatenate([center, 0 * center], -1),
             np.concatenate([center, cap], -1),
         )
-        # later boxes begin near their optimum; what is left to it is counted
-        x = maximise(at, x, lower, upper, tolerances).x if first else _nearer(at, x, lower, upper)
+        # what is left to a box's optimum is counted; later boxes begin near theirs
+        for _ in range(2 if first else 1):
+            x = _nearer(at, x, lower, upper)
         first, (top, gradient) = False, at.gradient(x)
         rows = np.argsort(top, kind="stable")
         rows = rows[top[rows] > allowed[lane[rows]]]

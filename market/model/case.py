@@ -10,7 +10,7 @@ types and starting points.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -132,9 +132,8 @@ class Case:
         unit = self.unit_cost and UnitCost(
             **{name: function(value) for name, value in vars(self.unit_cost).items()}
         )
-        return replace(
-            self, **{name: function(getattr(self, name)) for name in PARAMETERS}, unit_cost=unit
-        )
+        mapped = {name: function(getattr(self, name)) for name in PARAMETERS}
+        return Case(**{**vars(self), **mapped, "unit_cost": unit})
 
     def flat(self) -> Case:
         """The case with its batch axes laid out as one axis of lanes; what is common to all lanes
@@ -150,6 +149,8 @@ class Case:
 
     def take(self, lanes: Any) -> Case:
         """The cases at these indices of a flat case."""
+        if all(len(x) == 1 for x in self.arrays()):  # common to all lanes
+            return self
         return self.map(lambda x: take_lanes(x, lanes))
 
     def symmetric(self) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from market.model.case import INVESTMENT, SHARING, Array, Case, rival
+from market.model.case import INVESTMENT, SHARING, Array, Case, of_firm, rival
 
 
 def leakage(case: Case, x: Array) -> Array:
@@ -40,9 +40,8 @@ def shifted_intercept(case: Case, x: Array) -> Array:
 
 def slope_matrix(case: Case) -> Array:
     """D, shape (..., 2, 2): quantities fall by D p when prices are p."""
-    own = np.broadcast_to(case.own_slope, (*case.own_slope.shape[:-1], 2))
-    cross = -case.cross_slope[..., 0]
-    return matrix(own[..., 0], cross, cross, own[..., 1])
+    own, cross = case.own_slope, -case.cross_slope[..., 0]
+    return matrix(of_firm(own, 0), cross, cross, of_firm(own, 1))
 
 
 def inverse_slope_matrix(case: Case) -> Array:
@@ -97,7 +96,7 @@ def apply(m: Array, v: Array) -> Array:
 
 def matrix(m11: Array, m12: Array, m21: Array, m22: Array) -> Array:
     """A matrix (..., 2, 2) from its entries."""
-    shape = np.broadcast_shapes(m11.shape, m12.shape, m21.shape, m22.shape)
+    shape = np.broadcast(m11, m12, m21, m22).shape
     # lanes next to each other in memory
     out = np.empty((2, 2, *shape), np.result_type(m11, m12, m21, m22))
     out[0, 0], out[0, 1], out[1, 0], out[1, 1] = m11, m12, m21, m22

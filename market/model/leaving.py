@@ -250,6 +250,13 @@ class Aside:
             (reachable & (bent | (most_at(np.where(top <= FAR, top, 0.0)) > value))).any(0)
         )
 
+    def tempted(self, lanes: NDArray[np.intp], value: Array) -> NDArray[np.intp]:
+        """Those of some lanes in which driving the rival out could earn more than this (L,)."""
+        for cells in (1, CELLS):
+            if len(lanes):
+                lanes = lanes[self.take(lanes).may_pay(value[lanes], cells)]
+        return lanes
+
     def drives_out(self, s: Array, t: Array) -> NDArray[np.bool_]:
         """Whether the rival is out at own levels."""
         own, cross = self.in_investment(s)

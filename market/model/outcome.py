@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from market.model.case import INVESTMENT, SHARING, Array, Case, levels, rival
 from market.model.cost import investment_cost, unit_cost
 from market.model.demand import apply as apply_matrix
-from market.model.demand import consumer_surplus, gross_utility, quantity, shifted_intercept
+from market.model.demand import gross_utility, quantity, shifted_intercept
 from market.model.pricing import PriceRule, bertrand_matrix, net_intercept
 from market.text import FIRMS, Json
 
@@ -77,15 +77,15 @@ def account(case: Case, x: Array, rule: PriceRule) -> Accounts:
     per_unit = np.zeros_like(margin) if F is None else np.broadcast_to(F.value, margin.shape)
     price = margin + per_unit
     sold = quantity(case, A, price)
-    cost = investment_cost(case, x)
+    cost, utility = investment_cost(case, x), gross_utility(case, A, sold)
     return Accounts(
         price=price,
         quantity=sold,
         unit_cost=per_unit,
         investment_cost=np.broadcast_to(cost, margin.shape),
         profit=margin * sold - cost,
-        consumer_surplus=consumer_surplus(case, A, sold, price),
-        total_surplus=gross_utility(case, A, sold) - cost - per_unit * sold,
+        consumer_surplus=utility - price * sold,
+        total_surplus=utility - cost - per_unit * sold,
     )
 
 

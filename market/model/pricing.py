@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from market.model.case import Array, Case, rival
+from market.model.case import Array, Case, of_firm, rival
 from market.model.cost import unit_cost
 from market.model.demand import apply as apply_matrix
 from market.model.demand import inverse_slope_matrix, matrix, shifted_intercept, slope_matrix, times
@@ -58,10 +58,10 @@ def marginal_cost(case: Case, intercept: Array, unit_cost: Array | float = 0.0) 
 
 def bertrand_matrix(case: Case) -> Array:
     """P of Bertrand prices (21)."""
-    own = np.broadcast_to(case.own_slope, (*case.own_slope.shape[:-1], 2))
+    own, other = (of_firm(case.own_slope, firm) for firm in (0, 1))
     cross = case.cross_slope[..., 0]
-    scale = 4 * own[..., 0] * own[..., 1] - cross**2
-    return matrix(2 * own[..., 1], cross, cross, 2 * own[..., 0]) / scale[..., None, None]
+    scale = 4 * own * other - cross**2
+    return matrix(2 * other, cross, cross, 2 * own) / scale[..., None, None]
 
 
 def collusive_matrix(case: Case) -> Array:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from market.model.case import Array, Case, of_firm, rival
 from market.model.cost import form_of, own_parabola, received_at_nil
-from market.model.leaving import CELLS, FAR, Aside, Found, beside_or_alone
+from market.model.leaving import FAR, Aside, Found, beside_or_alone
 from market.model.own_levels import at_own_sharing, margin_of, net_intercepts_in_own_levels
 from market.model.wellposed import can_grow, investment_response, shares_nothing_far_out
 from market.solve.roots import positive_roots, root_of_line
@@ -109,15 +109,9 @@ def best_reply(
     earned = w * np.maximum(n1 + g * far, 0.0) ** 2
     reach = np.flatnonzero(least_out <= np.minimum(cap, FAR))
     if len(reach):
-        near = aside.take(reach)
-        earned[reach] = near.far_out()
+        earned[reach] = aside.take(reach).far_out()
     unbounded = np.isinf(cap) & np.where(n2 == 0, kappa <= 2 * earned, n2 > 0)
-
-    tempted = reach
-    if len(reach):
-        tempted = reach[~unbounded[reach] & near.may_pay(value[reach])]
-    if len(tempted):
-        tempted = tempted[aside.take(tempted).may_pay(value[tempted], CELLS)]
+    tempted = aside.tempted(reach[~unbounded[reach]], value)
     if len(tempted):
         found = aside.take(tempted).search(sharing_range)
         better = found.value > value[tempted]

@@ -9,8 +9,6 @@ equilibrium, in closed form.
 
 from __future__ import annotations
 
-from itertools import product
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -66,6 +64,11 @@ def bend_in_sharing(case: Case) -> Array:
     )
 
 
+def _shared(wish: Array) -> Array:
+    """What is shared by who would share so much."""
+    return np.minimum(np.maximum(wish, 0.0), 1.0)
+
+
 def sharing_equilibrium(case: Case, t: Array) -> tuple[Array, Array]:
     """The sharing (L, 2) that follows investments t (L, 2), and its derivative (L, 2, 2) in them.
 
@@ -76,15 +79,15 @@ def sharing_equilibrium(case: Case, t: Array) -> tuple[Array, Array]:
     # One firm at a bound and the other answering, or inside: whichever is consistent. Where replies
     # are together steeper than one they run away from the point inside, and at no investment from
     # no sharing too: the most sharing stands first.
-    candidates = []
-    for bound, firm in product((1.0, 0.0), (0, 1)):
-        s = np.full_like(t, bound)
-        s[:, 1 - firm] = np.clip(level[:, 1 - firm] + slope[:, 1 - firm] * bound, 0.0, 1.0)
-        candidates.append(s)
+    tries = np.empty((5, *t.shape))
+    for k, bound in ((0, 1.0), (2, 0.0)):
+        answer = _shared(level + slope * bound)
+        tries[k, :, 0], tries[k, :, 1] = bound, answer[:, 1]
+        tries[k + 1, :, 0], tries[k + 1, :, 1] = answer[:, 0], bound
     steep = slope * rival(slope)
     inside = (level + slope * rival(level)) / np.where(steep < 1, 1 - steep, np.inf)
-    tries = np.stack([*candidates, np.clip(inside, 0.0, 1.0)])
-    wrong = np.abs(tries - np.clip(level + slope * rival(tries), 0.0, 1.0)).max(-1)
+    tries[4] = _shared(inside)
+    wrong = np.abs(tries - _shared(level + slope * rival(tries))).max(-1)
     s = tries[wrong.argmin(0), np.arange(len(t))]
     wish = level + slope * rival(s)
     free = (wish > 0) & (wish < 1)

@@ -8,7 +8,7 @@ conditions alone only nominate candidates.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, Self
 
@@ -53,12 +53,14 @@ class Players(Protocol):
 
     def __getitem__(self, player: int) -> Objective: ...
 
+    def __iter__(self) -> Iterator[Objective]: ...
+
     def take(self, lanes: Any) -> Self:
         """The payoffs at these indices."""
         ...
 
-    def derivatives(self, x: Array) -> tuple[Array, Array, Array]:
-        """Payoffs (players, L), gradients (players, L, n) and Hessians (players, L, n, n)."""
+    def derivatives(self, x: Array) -> tuple[Any, Any, Any]:
+        """Payoffs (L,), gradients (L, n) and Hessians (L, n, n) of every player."""
         ...
 
 
@@ -69,8 +71,8 @@ class Apart(tuple[Objective, ...]):
         """The payoffs at these indices."""
         return Apart(player.take(lanes) for player in self)
 
-    def derivatives(self, x: Array) -> tuple[Array, Array, Array]:
-        """See `Players`."""
+    def derivatives(self, x: Array) -> tuple[Any, Any, Any]:
+        """Those of every player."""
         value, gradient, hessian = zip(*(player.derivatives(x) for player in self), strict=True)
         return value, gradient, hessian
 

@@ -265,7 +265,7 @@ def subsidised_game(case: Case, rates: Array, x: Array) -> Game:
     from the highest peaks over a grid of own sharing.
     """
     profits = profits_with_exit(case)
-    players = Apart(Subsidised(profits[i], np.atleast_2d(rates[..., i, :])) for i in (0, 1))
+    players = [Subsidised(profits[i], np.atleast_2d(rates[..., i, :])) for i in (0, 1)]
     lower, upper = level_bounds(case, len(x))
 
     def deviations(firm: int, x: Array) -> Deviations:
@@ -297,7 +297,7 @@ def subsidised_game(case: Case, rates: Array, x: Array) -> Game:
         return reached, value[:, 0]
 
     return Game(
-        players=players,
+        players=Apart(players),
         controls=CONTROLS,
         lower=lower,
         upper=upper,
