@@ -244,7 +244,7 @@ def _sharing(
     if imposed is not None:
         fixed, still = np.full_like(t.low, imposed), np.zeros_like(t.low)
         return _point(fixed), (_point(still), _point(still))
-    ends = [sharing_equilibrium(case, bound)[0] for bound in (t.low, t.high)]
+    ends = np.split(sharing_equilibrium(case, np.concatenate([t.low, t.high]))[0], 2)
     s = Interval(np.minimum(*ends), np.maximum(*ends))
     phi1, phi2, phi3 = c.phi
     h = 2 * c.b_j * phi1 - c.b2 * phi2

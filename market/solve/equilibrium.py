@@ -77,6 +77,32 @@ class Apart(tuple[Objective, ...]):
         return value, gradient, hessian
 
 
+@dataclass(frozen=True)
+class Alike:
+    """Players who all count the same payoff."""
+
+    payoff: Objective
+    players: int
+
+    def __len__(self) -> int:
+        return self.players
+
+    def __getitem__(self, player: int) -> Objective:
+        return self.payoff
+
+    def __iter__(self) -> Iterator[Objective]:
+        return iter([self.payoff] * self.players)
+
+    def take(self, lanes: Any) -> Alike:
+        """The payoff at these indices."""
+        return Alike(self.payoff.take(lanes), self.players)
+
+    def derivatives(self, x: Array) -> tuple[Any, Any, Any]:
+        """Those of every player."""
+        value, gradient, hessian = ((each,) * self.players for each in self.payoff.derivatives(x))
+        return value, gradient, hessian
+
+
 @dataclass(frozen=True, kw_only=True)
 class Game:
     """A game in n variables, or L independent games of the same form."""
@@ -317,7 +343,7 @@ def finite(x: Array, otherwise: Array) -> Array:
 
 
 def searched_reply(
-    players: tuple[Objective, ...],
+    players: Players,
     controls: tuple[tuple[int, ...], ...],
     lower: Array,
     upper: Array,

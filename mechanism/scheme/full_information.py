@@ -34,7 +34,7 @@ from market.regimes import deviation_bounds, finish, level_bounds, other_point, 
 from market.regimes.exits import listed
 from market.regimes.search import FEW_STEPS
 from market.solve.equilibrium import (
-    Apart,
+    Alike,
     Candidates,
     Game,
     best_reply_rounds,
@@ -112,7 +112,7 @@ def regulated_game(case: Case, around: Array) -> Game:
     """
     welfare = planner_with_exit(case)
     lower, upper = deviation_bounds(case, around[None])
-    players = Apart((welfare, welfare))
+    players = Alike(welfare, 2)
     sharing = np.repeat([0.0, 0.25, 0.5, 0.75, 1.0], 2)
     own_starts = tuple(
         np.column_stack(
