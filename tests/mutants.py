@@ -166,8 +166,8 @@ MUTANTS = (
     Mutant(
         name="Bertrand margins",
         file="market/model/pricing.py",
-        old="matrix(2 * own[..., 1], cross, cross, 2 * own[..., 0])",
-        new="matrix(2 * own[..., 0], cross, cross, 2 * own[..., 1])",
+        old="matrix(2 * other, cross, cross, 2 * own)",
+        new="matrix(2 * own, cross, cross, 2 * other)",
         killers=(f"{EQUATIONS}::test_price_matrices_give_the_price_functions",),
     ),
     Mutant(
