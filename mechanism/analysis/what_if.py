@@ -21,11 +21,12 @@ from market.model.case import Array
 from market.model.outcome import SOLVED
 from market.regimes import REGIMES
 from market.text import Json, firm_names
-from mechanism.analysis.many import NUMBERS, TOLD, Columns, solve_many
-from mechanism.casefile.case_keys import NAMES, key_fault, key_path
+from mechanism.analysis.many import NUMBERS, TOLD, Columns, solve_together
+from mechanism.casefile.case_keys import NAMES, key_fault
 from mechanism.casefile.policies import known, policy_of
-from mechanism.casefile.policy_case import PolicyCase, case_at
+from mechanism.casefile.policy_case import PolicyCase
 from mechanism.casefile.standard import standard_of
+from mechanism.casefile.together import read_together
 from mechanism.casefile.types import type_space
 from mechanism.frozen import freeze
 from mechanism.ranking.contenders import in_the_running
@@ -205,33 +206,12 @@ def _solved(
 
 
 def _some(tree: Json, keys: Sequence[str], points: Array, policies: Sequence[str]) -> Columns:
-    cases, good, bad = [], [], {}
-    for k, point in enumerate(points):
-        one = case_at(
-            tree,
-            {key_path(key): float(value) for key, value in zip(keys, point, strict=True)},
-        )
-        if isinstance(one, PolicyCase):
-            cases.append(one)
-            good.append(k)
-        else:
-            bad[k] = "; ".join(map(str, one.faults))
-    width = len(policies)
-    solved = solve_many(cases, policies)
-    if not bad:
-        return solved
-    rows = (np.array(good, int)[:, None] * width + np.arange(width)).ravel()
-    out: Columns = {}
-    for name, values in solved.items():
-        empty: Any = np.nan if values.dtype == float else ""
-        out[name] = np.full(len(points) * width, empty, values.dtype)
-        out[name][rows] = values
-    out["policy"] = np.array(list(policies) * len(points), object)
-    for k, message in bad.items():
-        out["status"][k * width : (k + 1) * width], out["message"][k * width : (k + 1) * width] = (
-            "bad_case",
-            message,
-        )
+    width, columns = len(policies), dict(zip(keys, points.T, strict=True))
+    alike, bad = read_together(tree, columns, len(points))
+    out = solve_together(alike, len(points), policies)
+    for k, wrong in bad.items():
+        rows = slice(k * width, (k + 1) * width)
+        out["status"][rows], out["message"][rows] = "bad_case", "; ".join(map(str, wrong.faults))
     return out
 
 

@@ -143,7 +143,9 @@ def read_together(
     """
     ways = {key: key_path(key) for key in columns}
     may = not tree.get("uncertainty")  # whose rules are between everything
-    numbers = [key for key in columns if may and _number(ways[key], columns[key])]
+    # with types what is solved depends on the weights
+    blocks = MARKET if tree.get("types") else (*MARKET, "mechanism")
+    numbers = [key for key in columns if may and _number(ways[key], columns[key], blocks)]
     others = [key for key in columns if key not in numbers]
     found, alone, bad = [], [], {}
     for values, rows in _distinct([columns[key] for key in others], count):
@@ -174,10 +176,10 @@ def _cell(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _number(path: KeyPath, column: NDArray[Any]) -> bool:
+def _number(path: KeyPath, column: NDArray[Any], blocks: Sequence[str]) -> bool:
     """Whether a key's values may stay a column."""
     weight = path[0] == "mechanism" and path[1:] in [(name,) for name in WEIGHTS]
-    return (path[0] in MARKET or weight) and column.dtype.kind == "f"
+    return path[0] in blocks and (path[0] in MARKET or weight) and column.dtype.kind == "f"
 
 
 def _distinct(
@@ -253,10 +255,15 @@ def _columns(
         else:
             weights[str(path[0])] = column
     market = to_case(**blocks, firms=file.firms).flat()
-    start = market.intercept + np.zeros((len(rows), 1))  # all lanes are there in one at least
+    lanes = np.zeros((len(rows), 1))
     whole = Together(
         at=rows,
-        market=market.with_parameter("intercept", start),
+        # all lanes are there in one parameter at least, with types in every one
+        market=(
+            market.with_parameter("intercept", market.intercept + lanes)
+            if file.types is None
+            else market.map(lambda a: a + lanes)
+        ),
         types=file.types,
         options=file.mechanism,
         weights=weights,
