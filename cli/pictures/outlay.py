@@ -45,33 +45,21 @@ def welfare_outlay(result: Tree) -> Drawn:
     if base["welfare"] is None:
         raise NoPicture(f"today's market has no figures here ({base['status']})")
     zero = NO_CHANGE * abs(base["welfare"])
-    points: dict[tuple[float, float], list[Tree]] = {}
-    for row in rows:
-        if row["welfare"] is None:
-            continue
-        paid = row["outlay_joined"] if row["outlay_joined"] is not None else row["public_outlay"]
-        at = (float(paid or 0.0), float(row["welfare"] - base["welfare"]))
-        same = next(
-            (p for p in points if abs(p[0] - at[0]) <= zero and abs(p[1] - at[1]) <= zero), at
-        )
-        points.setdefault(same, []).append(row)
+    points = _marks(rows, base["welfare"], zero)
     lacking = [row for row in rows if row["welfare"] is None]
-    labels = {}
-    for at, group in points.items():
-        names = [
-            (STAR if row["policy"] == told["policy"] else "")
-            + (words_for(row["policy"], scale.firms) or row["policy"])
+    labels = {
+        at: "; ".join(
+            (STAR if row["policy"] == told["policy"] else "") + _name(row, scale.firms)
             for row in group
-        ]
-        labels[at] = "; ".join(names)
+        )
+        for at, group in points.items()
+    }
     lines = sum(1 + short(label, 42, 4).count("\n") for label in labels.values())
     text = "When everybody takes part. Filled: can be recommended; open: cannot."
     text += f" {STAR}recommended." if told["policy"] else ""
     if lacking:
         some = ", ".join(
-            f"{words_for(row['policy'], scale.firms) or row['policy']}"
-            f" ({row['status'].replace('_', ' ')})"
-            for row in lacking
+            f"{_name(row, scale.firms)} ({row['status'].replace('_', ' ')})" for row in lacking
         )
         text += f" Without figures: {some}."
     content = max(3.2, 0.9 + 0.17 * lines + 0.16 * len(labels))
@@ -112,6 +100,26 @@ def welfare_outlay(result: Tree) -> Drawn:
         title=f"Welfare against outlay: {figures.plain(result['case']['name'])}",
         alternative="\n".join(words),
     )
+
+
+def _marks(rows: list[Tree], now: float, zero: float) -> dict[tuple[float, float], list[Tree]]:
+    """The policies that have figures by what the public pays and what welfare gains on `now`; those
+    that differ by no more than `zero` in both together."""
+    points: dict[tuple[float, float], list[Tree]] = {}
+    for row in rows:
+        if row["welfare"] is None:
+            continue
+        paid = row["outlay_joined"] if row["outlay_joined"] is not None else row["public_outlay"]
+        at = (float(paid or 0.0), float(row["welfare"] - now))
+        same = next(
+            (p for p in points if abs(p[0] - at[0]) <= zero and abs(p[1] - at[1]) <= zero), at
+        )
+        points.setdefault(same, []).append(row)
+    return points
+
+
+def _name(row: Tree, firms: tuple[str, str]) -> str:
+    return words_for(row["policy"], firms) or str(row["policy"])
 
 
 def frontier(result: Tree) -> Drawn:

@@ -57,6 +57,25 @@ def market(subject: Subject, page: Page) -> None:
     )
     if not subject.hidden:
         page.sentence("The firms are alike." if symmetric(case) else "The firms differ.")
+    _numbers(subject, page)
+    _known_and_asked(subject, page)
+    _doubts(subject, page)
+    page.heading("Levels and results")
+    page.table(
+        [
+            Column("Symbol", [row[0] for row in LEVELS], words=True),
+            Column("Meaning", [row[1] for row in LEVELS], words=True),
+            Column("Unit", [_unit(row[2], subject) for row in LEVELS], words=True),
+        ]
+    )
+    page.heading("What the model assumes")
+    for text in ASSUMPTIONS:
+        page.sentence(text, bullet="- ")
+
+
+def _numbers(subject: Subject, page: Page) -> None:
+    """The numbers of the market."""
+    case = subject.found.case.resolved
     given = {key: value for key, value in flat(case).items() if key.split(".")[0] in BLOCKS}
     given = {k: value for k, value in given.items() if value is not None or k in subject.hidden}
     unused = not any(
@@ -69,6 +88,11 @@ def market(subject: Subject, page: Page) -> None:
     _table("The numbers of the market", given, subject, page)
     if unused:
         page.sentence("A unit sold costs nothing to produce in this case.")
+
+
+def _known_and_asked(subject: Subject, page: Page) -> None:
+    """What is private, and the options of the mechanism."""
+    case = subject.found.case.resolved
     rest = {
         key: value
         for block in ("types", "mechanism")
@@ -97,32 +121,22 @@ def market(subject: Subject, page: Page) -> None:
             "mechanism.budget binds transfers that are solved for alone: no policy is ranked under"
             " a budget, what the public pays counting against it instead."
         )
-    doubts = {
-        key: value for key, value in (case.get("uncertainty") or {}).items() if key != "correlation"
-    }
-    if doubts:
-        page.heading("What is not known exactly")
-        page.table(
-            [
-                Column("Key", list(doubts), words=True),
-                Column(
-                    "Distribution",
-                    [_shown(f"uncertainty.{key}", value, subject) for key, value in doubts.items()],
-                    words=True,
-                ),
-            ]
-        )
-    page.heading("Levels and results")
+
+
+def _doubts(subject: Subject, page: Page) -> None:
+    """What is not known exactly, where the case says so."""
+    told = subject.found.case.resolved.get("uncertainty") or {}
+    doubts = {key: value for key, value in told.items() if key != "correlation"}
+    if not doubts:
+        return
+    shown = [_shown(f"uncertainty.{key}", value, subject) for key, value in doubts.items()]
+    page.heading("What is not known exactly")
     page.table(
         [
-            Column("Symbol", [row[0] for row in LEVELS], words=True),
-            Column("Meaning", [row[1] for row in LEVELS], words=True),
-            Column("Unit", [_unit(row[2], subject) for row in LEVELS], words=True),
+            Column("Key", list(doubts), words=True),
+            Column("Distribution", shown, words=True),
         ]
     )
-    page.heading("What the model assumes")
-    for text in ASSUMPTIONS:
-        page.sentence(text, bullet="- ")
 
 
 def differences(subjects: Sequence[Subject], page: Page) -> None:
