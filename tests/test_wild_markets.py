@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 import wild_markets
-from wild_markets import REGIMES, compare, made
+from wild_markets import REGIMES, compare, made, read
+from wild_search import admissible, worth
 
 import market.regimes.objectives as objectives
-from market.regimes import solve_markets
+from market.regimes import solve_markets, solve_regime
 from mechanism.casefile.policy_case import parse_tree
 
 
@@ -30,6 +31,23 @@ def test_they_agree_where_a_short_run_may_not_come(number: int) -> None:
     """Knowledge bounded by unit costs; optima at which a quantity is nil; a large cap; profit
     convex in own sharing."""
     assert not compare(1, number).faults
+
+
+def test_a_unit_cost_that_is_partly_saved_lets_welfare_grow_without_limit() -> None:
+    """Knowledge that saves all of a firm's unit cost would drive its rival out, knowledge that
+    saves part of it does not: there both sell, and payoff over the square of investment stays."""
+    tree = made(1, 757)
+    m = read(tree)
+    assert np.isinf(m.cap).all()
+    left, rivals = 0.46 / m.slope[0], 1e-3
+    received = (m.base[0] - left) / m.saved[0]
+    for regime in ("first_best", "price_collusion"):
+        levels = [np.array([0.0, received / (rivals * t), t, rivals * t]) for t in (1e6, 1e8, 1e10)]
+        assert all(admissible(m, x, regime) for x in levels)
+        per_square = [float(worth(m, x, regime)) / x[2] ** 2 for x in levels]
+        assert per_square[0] > 10
+        np.testing.assert_allclose(per_square, per_square[0], rtol=0.01)
+        assert solve_regime(parse_tree(tree).market, regime).status == "unbounded"
 
 
 @pytest.mark.parametrize(

@@ -370,18 +370,22 @@ def growth(m: Market, regime: str, dear: bool = False) -> float:
             return np.where(ok & (theta.max(-1) > 0), value, 0.0)
 
         best = gained(needs, ok)
-        for i in range(2):
-            if dear and m.base[i] > 0 and m.curvature[i] > 0 and free[i]:
-                # the unit cost at which firm i's quantity becomes nil: more of it is convex, so the
-                # ends suffice
+        for i, q in ((0, 0), (0, 1), (1, 0), (1, 1)):
+            convex = dear and m.curvature[i] > 0 and q == i
+            partly = m.curvature[i] == 0 and m.slope[i] > 0 and m.saved[i] > 0
+            if m.base[i] > 0 and free[i] and (convex or partly):
+                # the unit cost at which a quantity becomes nil: more of it is convex, so the ends
+                # suffice
                 unit = np.zeros(2)
                 unit[i] = 1.0
                 n0 = shift - m.own_slope * needs + m.cross_slope * swap(needs)
-                q0 = figures(m, n0, SOLE[regime][0])[1][..., i]
+                q0 = figures(m, n0, SOLE[regime][0])[1][..., q]
                 q1 = figures(m, -m.own_slope * unit + m.cross_slope * swap(unit), SOLE[regime][0])[
                     1
-                ][i]
-                extra = np.maximum(q0 / -q1, 0) * (1 - 1e-12)
+                ][q]
+                extra = np.maximum(q0 / -q1, 0) * (1 + (1e-12 if q != i else -1e-12))
+                all_ = np.inf if convex else m.base[i] * m.slope[i] * theta[..., i] - needs[..., i]
+                extra = np.where(extra <= all_, extra, 0.0)
                 best = np.maximum(best, gained(needs + unit * extra[..., None], ok))
         return best
 

@@ -12,9 +12,10 @@ the corners and at the sharing at which some quantity stays the same.
 Far out only what can grow counts. A firm's investment cannot where it is capped, nor where it makes
 a unit cost rise convexly. Where a unit cost falls with what is shared, levels with a negative unit
 cost are no market: what is received t_j s_j is bounded, so that far out nothing is shared and the
-saving stays below its limit, but all but nothing of the unit cost may be left. Cost forms that are
-no parabola in own investment far out, and unit costs linear in investment, are tried in a fan of
-directions. In these cases boundedness is not proven, but what is called unbounded is.
+saving stays below its limit, but all but nothing of the unit cost may be left, or so much that a
+rival sells that otherwise would not. Cost forms that are no parabola in own investment far out, and
+unit costs linear in investment, are tried in a fan of directions. In these cases boundedness is not
+proven, but what is called unbounded is.
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ def investment_response(case: Case, sharing: Array, left: Array | None = None) -
 
 FAR = 10.0
 """Investment in natural units up to which it is at least asked whether zero unit costs pay."""
+VAST = 1e100
+"""What is so large beside a unit cost is none."""
 CORNERS = np.array(list(product((0.0, 1.0), repeat=2)))
 """The corners of the sharing square."""
 
@@ -173,21 +176,25 @@ def _among_sellers(case: Case, benefit: Array, sold: Array) -> Array:
     """The largest scale (...) needed in any direction of investments and at any sharing at which no
     quantity falls far out.
 
-    For a direction the gain is convex in sharing, and quantities are linear in it: a corner of the
-    square decides, or a point of its edge at which a quantity stays the same. Directions are a fan,
-    and around the best ever finer ones.
+    For a direction the gain is convex in sharing and in what is left of unit costs, and quantities
+    are linear in them: a corner decides, or a point of an edge at which a quantity stays the same.
+    Directions are a fan, and around the best ever finer ones.
     """
 
-    left = least_unit_cost(case)
-    grows, silent = can_grow(case, left), shares_nothing_far_out(case)
+    least = least_unit_cost(case)
+    grows, silent = can_grow(case, least), shares_nothing_far_out(case)
 
     def needed(angle: Array) -> Array:
         """What directions at these angles (A, ...) need."""
         t = np.where(grows, np.stack([np.cos(angle), np.sin(angle)], -1), 0.0)
         t = t / np.maximum(np.hypot(t[..., :1], t[..., 1:]), 1e-300)
         most = np.full(np.shape(angle), -np.inf)
-        for sharing in _deciding_sharing(case, sold, t, left):
+        tried = [(sharing, least) for sharing in _deciding_sharing(case, sold, t, least)]
+        if case.unit_cost is not None:
+            tried += _deciding_unit_costs(case, sold, t, least)
+        for sharing, left in tried:
             inside = ((sharing >= 0) & (sharing <= 1) & (~silent | (sharing == 0))).all(-1)
+            inside = inside & (left >= least).all(-1)
             sharing = np.where(inside[..., None], sharing, 0.0)
             rise = apply_matrix(investment_response(case, sharing, left), t)
             cost = (relative_scale(case) * _cost_far_out(case, t, sharing)).sum(-1)
@@ -243,6 +250,39 @@ def _deciding_sharing(case: Case, sold: Array, t: Array, left: Array) -> list[Ar
                     found.append(
                         np.nan_to_num(np.stack(pair, -1), nan=-1.0, posinf=-1.0, neginf=-1.0)
                     )
+    return found
+
+
+def _deciding_unit_costs(
+    case: Case, sold: Array, t: Array, least: Array
+) -> list[tuple[Array, Array]]:
+    """Pairs of sharing and of what is left of unit costs (..., 2) among which, for investments
+    along t (..., 2), the best is where something of a unit cost that could be nil is left: so much
+    that a quantity stays the same.
+
+    With it a rival sells that otherwise would not. What is received is bounded, so that far out all
+    the same nothing is shared; where unit costs are convex any multiple of investment may be left.
+    """
+    assert case.unit_cost is not None
+    F, found = case.unit_cost, []
+    linear = (F.slope > 0) & (F.curvature == 0)
+    most = np.where(linear, F.base + np.zeros(2), np.inf) * (1 + 1e-12)
+    silent = shares_nothing_far_out(case).reshape(-1, 2).all(0)
+    for sharing in CORNERS:
+        if (silent & (sharing > 0)).any():
+            continue
+        rise = apply_matrix(investment_response(case, sharing, least), t)
+        for i in (0, 1):
+            unit = np.eye(2)[i]
+            fall = apply_matrix(sold, apply_matrix(slope_matrix(case), unit))
+            for q in (0, 1):
+                with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+                    extra = apply_matrix(sold, rise)[..., q] / fall[..., q]  # of the unit cost
+                    extra = extra / (of_firm(F.slope + np.zeros(2), i) * t[..., i])
+                    left = least + extra[..., None] * unit
+                    fine = ((left >= least) & (left <= most) & (left < VAST)).all(-1)
+                left = np.where(fine[..., None], left, -1.0)  # none
+                found.append((np.broadcast_to(sharing, rise.shape), left))
     return found
 
 
