@@ -383,6 +383,8 @@ def growth(m: Market, regime: str, dear: bool = False) -> float:
                 q1 = figures(m, -m.own_slope * unit + m.cross_slope * swap(unit), SOLE[regime][0])[
                     1
                 ][q]
+                if q1 == 0:
+                    continue
                 extra = np.maximum(q0 / -q1, 0) * (1 + (1e-12 if q != i else -1e-12))
                 all_ = np.inf if convex else m.base[i] * m.slope[i] * theta[..., i] - needs[..., i]
                 extra = np.where(extra <= all_, extra, 0.0)
