@@ -170,10 +170,10 @@ class Agreement:
         at = np.where(np.isfinite(x), x, 0.0)
         game = investment_game(self.case, len(at))
         own, cross = [2, 3], [0, 1]
-        gradients = [player.derivatives(at) for player in game.players]
-        joint = gradients[0][1] + gradients[1][1]
+        _, gradient, hessian = game.players.derivatives(at)
+        joint = gradient[0] + gradient[1]
         # rows: own conditions in all four levels
-        jacobian = np.stack([gradients[i][2][:, 2 + i] for i in (0, 1)], 1)
+        jacobian = np.stack([hessian[i][:, 2 + i] for i in (0, 1)], 1)
         held = on_bound(at, game.lower, self.tolerances) | on_bound(at, game.upper, self.tolerances)
         by = implicit_slope(jacobian[:, :, own], jacobian[:, :, cross], held[:, own])
         total = joint[:, cross] + np.einsum("lts,lt->ls", by, joint[:, own])

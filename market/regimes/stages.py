@@ -353,9 +353,8 @@ def _slope_of_leading(case: Case, leader: int, tolerances: Tolerances) -> Slope:
 def _leader_slope(case: Case, leader: int, x: Array, tolerances: Tolerances) -> Array:
     """The leader's total derivatives (15), (16) in its own sharing and investment, (L, 2)."""
     own, others = [leader, 2 + leader], [1 - leader, 3 - leader]
-    players = firm_payoffs(case)
-    gradient = players[leader].derivatives(x)[1]
-    hessian = players[1 - leader].derivatives(x)[2]
+    _, gradients, hessians = firm_payoffs(case).derivatives(x)
+    gradient, hessian = gradients[leader], hessians[1 - leader]
     upper = np.column_stack([np.ones(len(x)), _caps(case, len(x))[:, 1 - leader]])
     held = on_bound(x[:, others], np.zeros_like(upper), tolerances) | on_bound(
         x[:, others], upper, tolerances
@@ -458,8 +457,7 @@ def _slopes_of_investing(case: Case) -> Slope:
         at = case.take(lanes)
         s, by = sharing_equilibrium(at, t)
         x = np.concatenate([s, t], -1)
-        # (n, firm, 4)
-        gradients = np.stack([player.take(lanes).derivatives(x)[1] for player in players], 1)
+        gradients = np.moveaxis(players.take(lanes).derivatives(x)[1], 0, 1)  # (n, firm, 4)
         total = gradients[..., INVESTMENT] + np.einsum("lfs,lst->lft", gradients[..., SHARING], by)
         return total[:, [0, 1], [0, 1]], true_profits(at, x).max(1)
 
