@@ -188,7 +188,7 @@ def test_accounts_add_up(case: Case, seed: int) -> None:
         )
         np.testing.assert_allclose(utility - cost.sum(-1), books.total_surplus.sum(-1), rtol=1e-10)
         np.testing.assert_allclose(
-            consumer_surplus(case, A, books.quantity, books.price),
+            consumer_surplus(gross_utility(case, A, books.quantity), books.quantity, books.price),
             books.consumer_surplus,
             rtol=1e-12,
         )

@@ -74,9 +74,10 @@ def gross_utility(case: Case, intercept: Array, quantity: Array) -> Array:
     return quantity * (apply(H, intercept) - apply(H, quantity) / 2)
 
 
-def consumer_surplus(case: Case, intercept: Array, quantity: Array, price: Array) -> Array:
-    """CS_i = GU_i - p_i q_i: consumers' surplus from product i, shape (..., 2), money units."""
-    return gross_utility(case, intercept, quantity) - price * quantity
+def consumer_surplus(utility: Array, quantity: Array, price: Array) -> Array:
+    """CS_i = GU_i - p_i q_i: consumers' surplus from product i of which they have this gross
+    utility, shape (..., 2), money units."""
+    return utility - price * quantity
 
 
 def printed_double_integral(case: Case, intercept: Array, quantity: Array) -> Array:

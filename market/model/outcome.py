@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from market.model.case import INVESTMENT, SHARING, Array, Case, levels, rival
 from market.model.cost import investment_cost, unit_cost
 from market.model.demand import apply as apply_matrix
-from market.model.demand import gross_utility, quantity, shifted_intercept
+from market.model.demand import consumer_surplus, gross_utility, quantity, shifted_intercept
 from market.model.pricing import PriceRule, bertrand_matrix, net_intercept
 from market.text import FIRMS, Json
 
@@ -84,7 +84,7 @@ def account(case: Case, x: Array, rule: PriceRule) -> Accounts:
         unit_cost=per_unit,
         investment_cost=np.broadcast_to(cost, margin.shape),
         profit=margin * sold - cost,
-        consumer_surplus=utility - price * sold,
+        consumer_surplus=consumer_surplus(utility, sold, price),
         total_surplus=utility - cost - per_unit * sold,
     )
 

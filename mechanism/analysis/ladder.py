@@ -201,12 +201,13 @@ def _accounts(case: Case, start: Array, goal: Array, open_: Array) -> Accounts:
     cost = form_of(case).value(
         own[..., INVESTMENT], knowledge_received(case, saving), case.cost_scale, case.max_saving
     )
+    utility = gross_utility(case, A, sold)
     return Accounts(
         price=price,
         quantity=sold,
         unit_cost=F,
         investment_cost=cost,
         profit=(price - F) * sold - cost,
-        consumer_surplus=consumer_surplus(case, A, sold, price),
-        total_surplus=gross_utility(case, A, sold) - cost - F * sold,
+        consumer_surplus=consumer_surplus(utility, sold, price),
+        total_surplus=utility - cost - F * sold,
     )
