@@ -13,10 +13,12 @@ import pytest
 from test_cautions import books, changed, shipped
 from trees import evaluate_once
 
+from mechanism.casefile.policies import policy_of
 from mechanism.casefile.policy_case import load_case, parse_tree
 from mechanism.ranking.recommendation import Robust, Stretch, Switch
 from mechanism.report.answer import flat_parts_told, lines, protection
 from mechanism.report.results import Evaluation
+from mechanism.report.rungs import told_ladder
 from mechanism.report.verdicts import verdicts
 from mechanism.report.words import Words
 
@@ -295,3 +297,20 @@ def test_from_where_on_rates_left_as_they_are_do_harm() -> None:
     assert "less than an alliance on sharing alone" in line
     nearer = replace(told, robust=Robust(public_funds_cost=(), profit_weight=whole))
     assert not any("Left as they are" in one for one in lines(found, nearer))
+
+
+@pytest.mark.slow
+def test_a_cartel_is_not_said_to_leave_prices_to_the_firms() -> None:
+    found = shipped("two_vendors")
+    told = found.recommendation
+    assert told is not None
+    assert "an industry alliance, prices left to the firms" in told_ladder(found, told)
+    cartel = tuple(
+        replace(rung, policy=policy_of("price_collusion"))
+        if rung.requires == "permission"
+        else rung
+        for rung in told.ladder
+    )
+    line = told_ladder(found, replace(told, ladder=cartel))
+    assert "an alliance that also fixes prices)" in line
+    assert "left to the firms" not in line

@@ -278,7 +278,7 @@ def _deciding_unit_costs(
             for q in (0, 1):
                 with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
                     extra = apply_matrix(sold, rise)[..., q] / fall[..., q]  # of the unit cost
-                    extra = extra / (of_firm(F.slope + np.zeros(2), i) * t[..., i])
+                    extra = extra / (of_firm(F.slope, i) * t[..., i])
                     left = least + extra[..., None] * unit
                     fine = ((left >= least) & (left <= most) & (left < VAST)).all(-1)
                 left = np.where(fine[..., None], left, -1.0)  # none

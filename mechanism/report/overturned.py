@@ -55,12 +55,11 @@ def switched(found: Evaluation, switches: Sequence[Switch]) -> list[str]:
 
 def _unmoved(found: Evaluation, told: Recommendation) -> list[str]:
     """Sentences that say what would not overturn the recommendation, and what was not tried."""
-    out, firms = [], found.case.market.firms
-    rates = told.policy is not None and told.policy.source == "rates"
+    assert told.policy is not None
+    out, firms, rates = [], found.case.market.firms, told.policy.source == "rates"
     numbers = [switch for switch in told.switching if not switch.key.startswith("mechanism.")]
     if told.varied and not numbers:
         out.append("number of the market, alone, from half to twice its own value")
-    assert told.policy is not None
     for key in PLANE:
         stretches: Sequence[Stretch] = getattr(told.robust, key)
         if stretches and all(one.policy == told.policy.key for one in stretches):
@@ -74,14 +73,9 @@ def _unmoved(found: Evaluation, told: Recommendation) -> list[str]:
     said = [f"For {listed([f'any {one}' for one in out])} {kept}."] if out else []
     if rates:
         said += _dearer(found, told)
-    return [
-        *said,
-        *(
-            []
-            if numbers or told.varied
-            else ["Numbers of the market were not varied: pigou evaluate --switches does that."]
-        ),
-    ]
+    if not (numbers or told.varied):
+        said.append("Numbers of the market were not varied: pigou evaluate --switches does that.")
+    return said
 
 
 def _dearer(found: Evaluation, told: Recommendation) -> list[str]:

@@ -23,13 +23,12 @@ ASKS = {
 """What a policy asks for, in words."""
 
 BY = {
-    "nothing": "for nothing",
     "permission": "by permission",
     "order": "by order",
     "money": "by public money",
     "reports": "by reports of what firms alone know",
 }
-"""The same, as a way to what it brings."""
+"""The same of what asks for something, as a way to what it brings."""
 
 MISSED = {
     "no_figures": "there are no figures for {name}",
@@ -55,16 +54,16 @@ def told_ladder(found: Evaluation, told: Recommendation) -> str:
     parts: list[str] = []
     before: Rung | None = None
     for rung in told.ladder:
-        kind = BY[rung.requires]
         if rung.requires == "nothing" or (rung.requires == "reports" and found.case.types is None):
             # nothing is what today's market asks; where nothing is private there is nothing to
             # report
             continue
+        kind = BY[rung.requires]
         if rung.policy is None or rung.value is None:
             parts.append(f"{kind} none ({_empty(found, rung)})")
             continue
         gain, adds, name = rung.value - now, rung.adds or 0.0, called(rung.policy)
-        if rung.requires == "permission":
+        if rung.requires == "permission" and rung.policy.barred != "forbidden":
             name += ", prices left to the firms"
         if gain < -zero:
             parts.append(f"{kind} -{amount(-gain)} ({name})")
