@@ -187,8 +187,8 @@ MUTANTS = (
     Mutant(
         name="consumer surplus",
         file="market/model/demand.py",
-        old="gross_utility(case, intercept, quantity) - price * quantity",
-        new="gross_utility(case, intercept, quantity) - 0.9 * price * quantity",
+        old="return utility - price * quantity",
+        new="return utility - 0.9 * price * quantity",
         killers=(f"{EQUATIONS}::test_accounts_add_up",),
     ),
     Mutant(
