@@ -227,18 +227,19 @@ def _ranges(case: Case, leader: int, top: Array, cap: Array) -> list[Value]:
 
 def _searched_everywhere(case: Case, leader: int, top: Array, cap: Array) -> Array:
     """The best commitments (L, 2) found in any of the ranges."""
-    value, lanes = _leader_value(case, leader), len(top)
-    nil, one = np.zeros((lanes, 2)), np.ones((lanes, 2))
-    best, earned = nil, np.full(lanes, -np.inf)
-    for commit in _ranges(case, leader, top, cap):
+    lanes, ranges = len(top), _ranges(case, leader, top, cap)
+    R = len(ranges)
+    value = _leader_value(case.take(np.tile(np.arange(lanes), R)), leader)
+    nil, one = np.zeros((R * lanes, 2)), np.ones((R * lanes, 2))
 
-        def there(w: Array, commit: Value = commit) -> Array:
-            return value(commit(w))
+    def committed(w: Array) -> Array:
+        each = w.reshape(R, lanes, -1, 2)
+        return np.concatenate([of(some) for of, some in zip(ranges, each, strict=True)])
 
-        w, found = search(there, nil, one, one, EVERYWHERE)
-        best = np.where((found > earned)[:, None], commit(w[:, None])[:, 0], best)
-        earned = np.maximum(found, earned)
-    return best
+    # all ranges of all markets at once, a lane each
+    w, earned = search(lambda w: value(committed(w)), nil, one, one, EVERYWHERE)
+    own = committed(w[:, None]).reshape(R, lanes, 2)
+    return own[earned.reshape(R, lanes).argmax(0), np.arange(lanes)]
 
 
 def without_limit(case: Case, leader: int) -> NDArray[np.bool_]:
@@ -366,17 +367,21 @@ def _leader_slope(case: Case, leader: int, x: Array, tolerances: Tolerances) -> 
 # --- investment first, sharing second
 
 
-def _investor_value(case: Case, firm: int, t: Array) -> Value:
+def _investor_value(case: Case, firm: int | NDArray[np.intp], t: Array) -> Value:
+    """What this firm, or one (L,) in every lane, earns by its own investment."""
+    firms = np.broadcast_to(firm, len(t))
+
     def value(own: Array) -> Array:
         tries = own.shape[1]
         lane = np.repeat(np.arange(len(t)), tries)
+        out, each = np.empty(len(lane)), np.arange(len(lane))
         both = t[lane]
-        both[:, firm] = own.reshape(-1)
-        out = np.empty(len(lane))
+        both[each, firms[lane]] = own.reshape(-1)
         for k in range(0, len(lane), CACHED):
             rows = slice(k, k + CACHED)
             at = case.take(lane[rows])
-            out[rows] = true_profits(at, levels_after(at, both[rows]))[:, firm]
+            earned = true_profits(at, levels_after(at, both[rows]))
+            out[rows] = earned[np.arange(len(earned)), firms[lane[rows]]]
         return out.reshape(-1, tries)
 
     return value
@@ -397,20 +402,16 @@ def invest_first(
     t, tops, runaway = np.minimum(start * alone, cap), 3 * alone, np.zeros(lanes, bool)
     moving = np.arange(lanes)
     for _ in range(40):
-        at, before, limit = case.take(moving), t[moving], cap[moving]
-        now, away = before.copy(), np.zeros(len(moving), bool)
-        for firm in (0, 1):
-            value, most = _investor_value(at, firm, before), limit[:, firm]
-            top, far, _ = search_range(
-                value,
-                np.minimum(3 * np.maximum(before[:, firm], 1e-3 * alone[moving, firm]), most),
-                most,
-            )
-            now[:, firm] = search(
-                value, np.zeros((len(now), 1)), most[:, None], top[:, None], (25,), rounds=10
-            )[0][:, 0]
-            tops[moving, firm] = top
-            away |= far | (now[:, firm] > RUNAWAY * np.maximum(1.0, alone[moving, firm]))
+        before, m = t[moving], len(moving)
+        # both firms of all markets at once, a lane each
+        lane, firm = np.repeat(moving, 2), np.tile([0, 1], m)
+        value, most = _investor_value(case.take(lane), firm, t[lane]), cap[lane, firm]
+        first = np.minimum(3 * np.maximum(t[lane, firm], 1e-3 * alone[lane, firm]), most)
+        top, far, _ = search_range(value, first, most)
+        own, _ = search(value, np.zeros((2 * m, 1)), most[:, None], top[:, None], (25,), rounds=10)
+        now, tops[moving] = own.reshape(m, 2), top.reshape(m, 2)
+        away = far.reshape(m, 2) | (now > RUNAWAY * np.maximum(1.0, alone[moving]))
+        away = away.any(-1)
         settled = (np.abs(now - before) <= 1e-3 * np.maximum(1e-3, now)).all(-1)
         runaway[moving] = away
         t[moving] = np.where(away[:, None], before, now)
