@@ -411,7 +411,7 @@ def invest_first(
         own, _ = search(value, np.zeros((2 * m, 1)), most[:, None], top[:, None], (25,), rounds=10)
         now, tops[moving] = own.reshape(m, 2), top.reshape(m, 2)
         beyond = now > RUNAWAY * np.maximum(1.0, alone[moving])
-        away = np.logical_or(far.reshape(m, 2), beyond).any(-1)
+        away = np.asarray((far.reshape(m, 2) | beyond).any(-1))
         settled = (np.abs(now - before) <= 1e-3 * np.maximum(1e-3, now)).all(-1)
         runaway[moving] = away
         t[moving] = np.where(away[:, None], before, now)
