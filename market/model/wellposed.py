@@ -407,7 +407,7 @@ def _grid(*axes: Array) -> Array:
     return np.moveaxis(np.stack(whole), 0, -1).reshape(len(t), -1, 3)
 
 
-AT_NIL = 8
+AT_NIL = 4
 """Markets in which levels at a nil unit cost are looked at together."""
 
 

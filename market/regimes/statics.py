@@ -243,16 +243,17 @@ def _totals(
     h: float,
     moved: Array,
 ) -> Slopes:
-    def books(side: int, step: float) -> Accounts:
-        return account(shift(case, step), x + step * moved[side], regime.prices)
+    books = [
+        [account(shift(case, k * h), x + k * h * side, regime.prices) for k, _ in STENCIL]
+        for side in moved
+    ]
 
     def total(value: Callable[[Accounts], Array]) -> Array:
-        return np.stack(
-            [
-                np.asarray(sum(weight * value(books(side, k * h)) for k, weight in STENCIL)) / h
-                for side in (0, 1)
-            ]
-        )
+        weighted = [
+            sum(weight * value(at) for (_, weight), at in zip(STENCIL, each, strict=True))
+            for each in books
+        ]
+        return np.stack(weighted) / h
 
     return Slopes(
         levels=moved,
