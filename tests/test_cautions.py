@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 import re
+from collections.abc import Sequence
 from functools import cache
 from itertools import product
 from pathlib import Path
@@ -21,7 +22,7 @@ from mechanism.casefile.policies import policy_of
 from mechanism.casefile.policy_case import load_case, parse_tree
 from mechanism.ranking.recommendation import Caution
 from mechanism.report import cautions as caution_finders
-from mechanism.report.cautions import cautions
+from mechanism.report.cautions import cautions, other_equilibria_at_rates
 from mechanism.report.results import Evaluation
 
 CASES = Path(__file__).resolve().parents[1] / "cases"
@@ -47,6 +48,22 @@ LEAVING = {
     "cost": {"scale": 1.4, "max_saving": 0.2, "spillover": 0.5},
 }
 """A market out of which a planner would drive a firm."""
+
+REPELLED = {
+    "demand": {"intercept": [12, 18], "own_slope": [2, 1.9], "cross_slope": 0.27},
+    "security": {
+        "rivalry": 0.79,
+        "demand_spillover": 0.4,
+        "leakage": {"own": 2.2, "cross": 0.02, "interaction": 0.26},
+    },
+    "cost": {
+        "form": "restricted",
+        "scale": 1.5,
+        "max_saving": 0.24,
+        "spillover": [0.23, 0.086],
+    },
+}
+"""One in which the planner has firm 1 invest nothing, since that repels its rival's buyers."""
 
 
 @cache
@@ -281,6 +298,34 @@ def test_other_equilibria_of_what_is_recommended() -> None:
 
 
 @pytest.mark.slow
+def test_other_equilibria_of_plain_subsidies() -> None:
+    """The planner has firm 1, which hurts its rival, invest nothing; at the rates that lead there
+    it may as well invest, its marginal cost of the first unit being low."""
+    found = evaluate_once(parse_tree(REPELLED))
+    assert found.rates is not None
+    (other,) = other_equilibria_at_rates(found)
+    market, rates = oracle.read_market(found.case.resolved), found.rates.rates
+
+    def earned(levels: Sequence[float], i: int) -> float:
+        paid = sum(rate * level for rate, level in zip(rates[i], levels, strict=True))
+        return oracle.own_profit(market, list(levels), i) + paid
+
+    for x in (found.rates.levels.tolist(), other.levels.tolist()):
+        for i in (0, 1):
+            best = earned(x, i)
+            for s, t in product(np.linspace(0, 1, 41), np.linspace(0, 2 * max(x[2:]), 81)):
+                y = list(x)
+                y[i], y[2 + i] = float(s), float(t)
+                assert earned(y, i) <= best + 1e-9 * abs(best)
+    assert other.levels[2] > 0.1 > found.rates.levels[2]
+    there = oracle.account(market, other.levels.tolist(), "bertrand")["welfare"]
+    one = told(found, "linear_subsidies")["other_equilibria"]
+    assert one.amount == pytest.approx(books(found, "social_optimum")["welfare"] - there, rel=1e-6)
+    assert "at another equilibrium" in one.text
+    assert "other_equilibria" not in told(shipped("two_vendors"), "linear_subsidies")
+
+
+@pytest.mark.slow
 def test_what_is_private_is_told_or_not() -> None:
     found = shipped("two_types")
     types, weights = (0.2, 0.8), {0.2: 0.6, 0.8: 0.4}
@@ -433,6 +478,18 @@ def test_large_payments_are_what_marginal_profits_lack() -> None:
     assert f"{paid / books(found, 'nash')['profit'][0]:.0%} of its profit today" in one.text
     assert "large_transfers" not in told(shipped("near_monopolies"), "linear_subsidies")
     assert "large_transfers" not in told(found, "vcg_full_information")
+
+
+@pytest.mark.slow
+def test_a_large_lump_sum_is_what_a_firm_would_lose() -> None:
+    """The full-information subsidy and tax pay nothing per unit: what makes a firm join is what it
+    earns less at the planner's levels than today."""
+    found = shipped("near_homogeneous")
+    now, then = (books(found, key)["profit"][0] for key in ("nash", "social_optimum"))
+    one = told(found, "vcg_full_information")["large_transfers"]
+    assert one.amount == pytest.approx(now - then, rel=1e-7)
+    assert "each firm receives a lump sum of" in one.text
+    assert f"{(now - then) / now:.0%} of its profit today" in one.text
 
 
 @pytest.mark.slow
