@@ -14,6 +14,7 @@ import pytest
 from command import Run
 
 from market.regimes import REGIMES, solve_regime
+from mechanism.analysis.evaluation import evaluate
 from mechanism.casefile.policy_case import PolicyCase, load_case, parse_tree
 from mechanism.claims.claims_tree import market_tree, propositions_tree, sample_tree
 from mechanism.claims.propositions import CLAIMS, claims_at
@@ -25,6 +26,7 @@ from mechanism.claims.sample import (
     propositions,
     sampled,
 )
+from mechanism.report.verdicts import warnings
 
 IDS = [
     *(
@@ -151,6 +153,56 @@ def test_negative_spillover_and_the_restricted_cost() -> None:
     effort = rows["R.restricted_cost"]["numbers"]
     assert effort["restricted.sharing_1"][0] < effort["restricted.sharing_0"][0]
     assert effort["saturating.sharing_1"][0] > effort["saturating.sharing_0"][0]
+
+
+def one_firm_apart(first: int) -> PolicyCase:
+    """Firms alike but for rivalry and demand spillover, of which one has those of the paper."""
+    one = case("two_vendors")
+    for key, values in {
+        "security.rivalry": (0.1, 0.9),
+        "security.demand_spillover": (0.3, -0.3),
+    }.items():
+        one = one.set(key, list(values[:: 1 - 2 * first]))
+    return one
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_assumptions_are_asked_of_both_firms(first: int) -> None:
+    """What one firm alone breaks is broken, whichever of the two it is."""
+    one = one_firm_apart(first)
+    g = ground_of_case(one)
+    assert g.assumption_1[0] == 0
+    assert g.equal_firms[0] == 0
+    assert not g.spillover_positive[0]
+    rows = {row["id"]: row for row in propositions_tree(propositions(one))["claims"]}
+    assert rows["R.negative_spillover"]["holds"] is None  # the other's is positive
+    assert "alpha = 0.9" in rows["P1.i"]["assumption"]["detail"]
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_warnings_name_the_firm_that_breaks_an_assumption(first: int) -> None:
+    told = {w.code: w.text for w in warnings(evaluate(one_firm_apart(first), switches=False))}
+    broken = 1 - first
+    assert told["rivalry_above_bound"].startswith(f"security.rivalry[{broken}] = 0.9 exceeds")
+    assert told["negative_spillover"].startswith(f"security.demand_spillover[{broken}] = -0.3")
+
+
+def test_marginal_sharing_counts_what_the_rival_feels() -> None:
+    """Assumption 2's expressions are 4 b1 b1 - b2^2 times what own sharing does to the own price at
+    today's investment, without sharing and with full sharing by both."""
+    g = ground_of_case(
+        case("two_vendors")
+        .set("security.demand_spillover", [0.2, 0.5])
+        .set("security.leakage.cross", [0.1, 0.4])
+        .set("security.leakage.interaction", [0.3, 0.05])
+    )
+    own = g.case.own_slope * np.ones(2)
+    factor = 4 * own[:, 0] * own[:, 1] - g.case.cross_slope[:, 0] ** 2
+    for s, told in zip((0.0, 1.0), g.sharing_slopes, strict=True):
+        x = g.nash.copy()
+        x[:, :2] = s
+        slopes = g.price_slopes(x)
+        assert told[0] == pytest.approx([factor[0] * slopes[0, i, i] for i in (0, 1)], rel=1e-9)
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from market.model.case import Array, Case, of_firm, rival
+from market.model.case import SHARING, Array, Case, of_firm, rival
 from market.model.cost import unit_cost
 from market.model.demand import apply as apply_matrix
 from market.model.demand import inverse_slope_matrix, matrix, shifted_intercept, slope_matrix, times
@@ -28,6 +28,17 @@ def net_intercept(case: Case, x: Array) -> Array:
     A = shifted_intercept(case, x)
     F = unit_cost(case, x)
     return A if F is None else A - apply_matrix(slope_matrix(case), F.value)
+
+
+def rivalry_bound(case: Case, x: Array) -> Array:
+    """alpha-bar_i = lambda_d,i min(s_1, s_2) + b2 / (2 b1) (Assumption 1), the largest b1 counting:
+    rivalry up to which a price does not fall with the rival's investment, (..., 2), a number."""
+    least = x[..., SHARING].min(-1, keepdims=True)
+    return np.asarray(
+        case.demand_spillover * least
+        + (case.cross_slope / (2 * case.own_slope)).min(-1, keepdims=True)
+        + np.zeros(2)
+    )
 
 
 def bertrand(case: Case, intercept: Array, unit_cost: Array | float = 0.0) -> Array:

@@ -9,9 +9,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from market.model.case import INVESTMENT, SHARING, Array, Case, rival
+from market.model.case import INVESTMENT, Array, Case, rival
 from market.model.outcome import Accounts, account
-from market.model.pricing import bertrand_matrix
+from market.model.pricing import bertrand_matrix, rivalry_bound
 from market.model.units import NaturalUnits, in_units, levels_from, levels_in, natural_units
 from market.regimes import REGIMES, firm_game, level_bounds
 from market.regimes.statics import STENCIL, Slopes, comparative_statics
@@ -130,16 +130,14 @@ class Ground:
 
     @property
     def alpha_bound(self) -> Array:
-        """alpha-bar = lambda_d min(s_1, s_2) + b2 / (2 b1) (Assumption 1) at the market
-        equilibrium; the smaller over firms."""
-        least = self.nash[:, SHARING].min(-1)
-        ratio = (self.case.cross_slope / (2 * self.case.own_slope)).min(-1)
-        return self.case.demand_spillover[..., 0] * least + ratio
+        """alpha-bar (L, 2) (Assumption 1) at the market equilibrium."""
+        return rivalry_bound(self.case, self.nash)
 
     @property
     def assumption_1(self) -> Array:
-        """1 where alpha <= alpha-bar, else 0; NaN without equilibrium."""
-        return np.where(self.case.rivalry[..., 0] <= self.alpha_bound, 1.0, 0.0) + self.exists
+        """1 where alpha <= alpha-bar for both firms, else 0; NaN without equilibrium."""
+        met = (self.case.rivalry <= self.alpha_bound).all(-1)
+        return np.where(met, 1.0, 0.0) + self.exists
 
     @property
     def sharing_slopes(self) -> tuple[Array, Array]:
@@ -147,8 +145,9 @@ class Ground:
         equilibrium investments."""
         case, t = self.case, self.nash[:, INVESTMENT]
         b_j, b2 = rival(case.own_slope + np.zeros(2)), case.cross_slope
-        gain = b2 * case.demand_spillover * t
-        lost = 2 * b_j * (2 * case.leakage_own - case.leakage_interaction) - b2 * (
+        # what a firm shares moves its own demand by its own leakage, the rival's by the rival's
+        gain = b2 * rival(case.demand_spillover) * t
+        lost = 2 * b_j * (2 * case.leakage_own - case.leakage_interaction) - b2 * rival(
             2 * case.leakage_cross + case.leakage_interaction
         )
         return gain, gain - lost
@@ -161,12 +160,11 @@ class Ground:
 
     @property
     def spillover_positive(self) -> NDArray[np.bool_]:
-        """(L,): whether lambda_d > 0."""
-        return np.broadcast_to(self.case.demand_spillover[..., 0] > 0, self.lanes)
+        """(L,): whether lambda_d > 0 for both firms."""
+        return np.broadcast_to((self.case.demand_spillover > 0).all(-1), self.lanes)
 
     @property
     def equal_firms(self) -> Array:
-        """1 where the firms are alike, else 0."""
-        arrays = [getattr(self.case, name) for name in ("intercept", "own_slope", "cost_spillover")]
-        same = [np.isclose(a[..., 0], a[..., -1], rtol=0, atol=0) for a in arrays]
-        return np.broadcast_to(np.logical_and.reduce(same), self.lanes).astype(float)
+        """1 where the firms are alike in every parameter, else 0."""
+        same = [np.broadcast_to(a[..., 0] == a[..., -1], self.lanes) for a in self.case.arrays()]
+        return np.all(same, axis=0).astype(float)

@@ -216,7 +216,8 @@ def _unit_spillover(g: Ground) -> Array:
     """(L,): zero where there is a volume-related spillover, else NaN."""
     if g.case.unit_cost is None:
         return np.full(g.lanes, np.nan)
-    return np.broadcast_to(np.where(g.case.unit_cost.spillover[..., 0] > 0, 0.0, np.nan), g.lanes)
+    some = (g.case.unit_cost.spillover > 0).any(-1)
+    return np.broadcast_to(np.where(some, 0.0, np.nan), g.lanes)
 
 
 def _volume_spillover(g: Ground) -> Finding:
@@ -245,7 +246,8 @@ def _less_sharing_with_volume_spillover(g: Ground) -> Finding:
 
 
 def _negative_spillover(g: Ground) -> Finding:
-    asked = np.where(np.broadcast_to(g.case.demand_spillover[..., 0], g.lanes) < 0, 0.0, np.nan)
+    negative = (g.case.demand_spillover < 0).all(-1)
+    asked = np.broadcast_to(np.where(negative, 0.0, np.nan), g.lanes)
     numbers = {"sharing": g.nash[:, SHARING]}
     still = np.zeros(g.lanes)
     for name in ("security.demand_spillover", "cost.spillover"):
@@ -318,10 +320,9 @@ def _from_mechanism(key: str) -> Callable[[Ground], Finding]:
 
 
 def _assumption_1_at(g: Ground) -> str:
-    return (
-        f"alpha = {float(g.case.rivalry.ravel()[0]):.6g} against {float(g.alpha_bound[0]):.6g}"
-        " (Assumption 1)"
-    )
+    bound, rivalry = g.alpha_bound[0], g.case.rivalry[0] + np.zeros(2)
+    i = int((rivalry - bound).argmax())
+    return f"alpha = {rivalry[i]:.6g} against {bound[i]:.6g} (Assumption 1)"
 
 
 def _assumption_2_at(g: Ground) -> str:
@@ -337,7 +338,7 @@ def _equal_firms_at(g: Ground) -> str:
 
 
 def _spillover_at(g: Ground) -> str:
-    return f"lambda_d = {float(g.case.demand_spillover.ravel()[0]):.6g}, must be > 0"
+    return f"lambda_d = {float(g.case.demand_spillover.min()):.6g}, must be > 0"
 
 
 ONE = Assumption(

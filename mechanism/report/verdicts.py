@@ -8,6 +8,7 @@ import numpy as np
 
 from market.model.case import INVESTMENT, SHARING, Array, Case
 from market.model.outcome import SOLVED, Certificate, Outcome
+from market.model.pricing import rivalry_bound
 from market.model.units import natural_units
 from market.regimes import REGIMES
 from mechanism.casefile.policies import GOAL, PRIVATE_MARKET, TODAY, agreements, policy_of
@@ -464,26 +465,31 @@ def _uncertain(found: Evaluation) -> list[Sentence]:
 
 def _assumptions(found: Evaluation, market: Case) -> list[Sentence]:
     out = []
-    rivalry, spill = float(market.rivalry.ravel()[0]), float(market.demand_spillover.ravel()[0])
+    rivalry, spill = (a[0] + np.zeros(2) for a in (market.rivalry, market.demand_spillover))
     levels = found.regimes[TODAY].levels
     if levels is not None:
-        bound = spill * float(levels[SHARING].min()) + float(
-            (market.cross_slope / (2 * market.own_slope)).min()
-        )
-        if rivalry > bound:
+        bound = rivalry_bound(market, levels)[0]
+        i = int((rivalry - bound).argmax())
+        if rivalry[i] > bound[i]:
             text = (
-                f"security.rivalry = {rivalry:g} exceeds the paper's bound {bound:.4g} (Assumption"
-                " 1) at today's equilibrium: its comparisons between regimes are not guaranteed"
-                " here"
+                f"{_key_of('security.rivalry', market.rivalry, i)} = {rivalry[i]:g} exceeds the"
+                f" paper's bound {bound[i]:.4g} (Assumption 1) at today's equilibrium: its"
+                " comparisons between regimes are not guaranteed here"
             )
             out.append(Sentence(code="rivalry_above_bound", text=text))
-    if spill < 0:
+    i = int(spill.argmin())
+    if spill[i] < 0:
         text = (
-            f"security.demand_spillover = {spill:g} is negative: the paper's propositions assume it"
-            " positive"
+            f"{_key_of('security.demand_spillover', market.demand_spillover, i)} = {spill[i]:g} is"
+            " negative: the paper's propositions assume it positive"
         )
         out.append(Sentence(code="negative_spillover", text=text))
     return out
+
+
+def _key_of(key: str, values: Array, firm: int) -> str:
+    """The key of a firm's value; that of both firms where they share it."""
+    return key if (values == values[..., :1]).all() else f"{key}[{firm}]"
 
 
 def _sizes(found: Evaluation) -> list[Sentence]:
