@@ -228,16 +228,20 @@ def test_lanes_do_not_disturb_each_other(far: float) -> None:
 @dataclass(frozen=True)
 class Rising:
     """A payoff of one slope everywhere, on a disc of radius .4 in the middle of the square, cut off
-    at the right."""
+    at the right; where its edge is blurred it is as if rounding moved it by so much."""
 
     slope: tuple[float, float]
     right: float
     looked: list[int]
+    blur: float = 0.0
 
     def labels(self, s: np.ndarray) -> np.ndarray:
         """One inside."""
         self.looked.append(len(s))
-        return ((np.hypot(*(s - 0.5).T) <= 0.4) & (s[:, 0] <= self.right)).astype(int)
+        moved = self.blur * np.sin(1e12 * s @ np.array([1.0, np.pi]))
+        return ((np.hypot(*(s - 0.5).T) <= 0.4 + moved) & (s[:, 0] <= self.right + moved)).astype(
+            int
+        )
 
     def slopes(self, s: np.ndarray) -> np.ndarray:
         """The slope."""
@@ -248,25 +252,40 @@ class Rising:
         return self
 
 
-@pytest.mark.parametrize(
-    ("slope", "right", "best"),
-    [
-        # where the circle is square to the slope
-        ((1.0, 2.0), 1.0, (0.5 + 0.4 / 5**0.5, 0.5 + 0.8 / 5**0.5)),
-        ((-3.0, 4.0), 1.0, (0.26, 0.82)),
-        # where the circle meets the cut
-        ((1.0, 2.0), 0.6, (0.6, 0.5 + 0.15**0.5)),
-        # where the cut, a side of the square, is met
-        ((1.0, 0.0), 0.95, (0.9, 0.5)),
-    ],
-)
-def test_the_best_point_of_an_edge_is_found_to_rounding(
+DISCS = [
+    # where the circle is square to the slope
+    ((1.0, 2.0), 1.0, (0.5 + 0.4 / 5**0.5, 0.5 + 0.8 / 5**0.5)),
+    ((-3.0, 4.0), 1.0, (0.26, 0.82)),
+    # where the circle meets the cut
+    ((1.0, 2.0), 0.6, (0.6, 0.5 + 0.15**0.5)),
+    # where the cut, a side of the square, is met
+    ((1.0, 0.0), 0.95, (0.9, 0.5)),
+]
+
+
+@pytest.mark.parametrize(("slope", "right", "best"), DISCS)
+def test_the_best_point_of_an_edge_is_found_to_rounding_in_few_looks(
     slope: tuple[float, float], right: float, best: tuple[float, float]
 ) -> None:
+    """At a corner too, where no secant helps and directions from either side meet."""
     looked: list[int] = []
     found, _ = on_an_edge(Rising(slope, right, looked), np.array([0.45, 0.4]))
-    assert found == pytest.approx(best, abs=1e-9)
-    assert len(looked) < 600
+    assert found == pytest.approx(best, abs=1e-10)
+    assert len(looked) < 150
+
+
+@pytest.mark.parametrize(("slope", "right", "best"), DISCS)
+@pytest.mark.parametrize("blur", [1e-12, 1e-10, 1e-8, 1e-7])
+def test_an_edge_that_is_blurred_is_not_looked_at_more_closely_than_it_is_known(
+    slope: tuple[float, float], right: float, best: tuple[float, float], blur: float
+) -> None:
+    """What is lost beside the best is of the size of the blur, or of the steps that see an edge of
+    it at all."""
+    looked: list[int] = []
+    found, _ = on_an_edge(Rising(slope, right, looked, blur), np.array([0.45, 0.4]))
+    assert len(looked) < 250
+    lost = (np.array(best) - found) @ slope / np.hypot(*slope)
+    assert abs(lost) <= max(1e-9, 1e4 * blur)
 
 
 def test_without_an_edge_ahead_nothing_is_moved() -> None:

@@ -31,17 +31,21 @@ FIRST, LAST, MOST = 1e-3, 1e-6, 0.1
 """Steps along the edge: the first, the least after which it is followed no further, the most."""
 WIDE = 4.0
 """Multiple of a step within which the edge is looked for to either side."""
-CORNER, CLOSEST = 1e-2, 1e-9
-"""Change of the edge's direction between neighbouring points that makes a corner, and the least
-distance between them there."""
+CORNER = 1e-2
+"""Change of the edge's direction between neighbouring points that makes a corner."""
+CLOSE = 1e-7
+"""Distance of the neighbouring points beside a corner that is known to `ASIDE`."""
+SECANTS = 4
+"""Cuts of a bracket after which secants have found a root unless it is at a corner."""
 STEPS = 120
 """Steps along the edge, and cuts of a bracket on it."""
 NARROW, ROUGH = 1e-16, 1e-10
 """Distance that is none, and one at which it is enough to know which way the payoff rises."""
 
 
-DIGITS, SETTLED = 1e-10, 1e-11
-"""Share of a step along the edge to which the edge is located, and a step that is none."""
+DIGITS, SETTLED = 1e-10, 1e-8
+"""Share of a step along the edge to which the edge is located, and a secant's step after which the
+next is none."""
 
 
 class Look(Protocol):
@@ -85,6 +89,10 @@ class _Frame(NamedTuple):
     normal: Array
     label: int
 
+    def distance(self, here: _Edge) -> float:
+        """Along the frame to a point of the edge."""
+        return float((here.x - self.origin) @ self.along)
+
 
 def on_an_edge(look: SomeLook, s: Array) -> tuple[Array, SomeLook]:
     """The point (2,) to which the edge leads, followed uphill on the side of a point (2,) from
@@ -102,7 +110,7 @@ def on_an_edge(look: SomeLook, s: Array) -> tuple[Array, SomeLook]:
         way = float(np.sign(here.slope))
         there = _edge(look, frame, way * step, step) if way else None
         if there is not None and there.slope * way <= 0:
-            return _between(look, frame, here.slope, way * step, there.slope), look
+            return _between(look, frame, here, there), look
         if there is None:
             step /= 4
             if not way or step < LAST:
@@ -195,33 +203,80 @@ def _turned(frame: _Frame, here: _Edge) -> _Frame:
     return _Frame(here.x, here.along, normal * np.sign(normal @ frame.normal), frame.label)
 
 
-def _between(look: Look, frame: _Frame, first: float, last: float, beyond: float) -> Array:
-    """The point (2,) of the edge between the frame's origin and this distance at which the slope,
-    `first` and `beyond` there, changes its sign: secants, the end that stays counting half."""
-    low, high, at_low, at_high, width = 0.0, last, first, beyond, abs(last)
-    x, stays, moved, before, aside = frame.origin, 0, width, low, ASIDE
+def _between(look: Look, frame: _Frame, low: _Edge, high: _Edge) -> Array:
+    """The point (2,) of the edge between two of it at which the slope along it, of different signs
+    there, changes its sign: secants, the end that stays counting half."""
+    at_low, at_high, width = low.slope, high.slope, abs(frame.distance(high))
+    stays, before = 0, frame.distance(low)
     for k in range(STEPS):
+        first, last = frame.distance(low), frame.distance(high)
+        if k >= SECANTS and abs(_cross(low.along, high.along)) >= CORNER:
+            return _corner(look, frame, low, high, width, _meeting(frame, low, high))
         share = 0.5 if k % 4 == 3 else at_low / (at_low - at_high)
-        distance = low + share * (high - low)
+        distance = first + share * (last - first)
         moved, before = abs(distance - before), distance
         # the nearer the more digits are worth looking for
         narrow = float(np.clip(DIGITS * moved, NARROW, ROUGH))
-        here = _edge(look, frame, distance, width, narrow, aside)
+        here = _edge(look, frame, distance, width, narrow)
         if here is None:
             break
-        x = here.x
-        if here.slope == 0 or min(moved, abs(high - low)) <= SETTLED:
-            if here.bend < CORNER or aside <= CLOSEST:
-                break
-            # a corner is as sharp as the points are close from which the direction follows
-            way = float(np.sign(last))
-            low, high = distance - 4 * aside * way, distance + 4 * aside * way
-            at_low, at_high, aside = first, beyond, aside / 100
-            continue
-        if here.slope * first > 0:
-            low, at_low, at_high = distance, here.slope, at_high / (1 + (stays == 1))
+        if here.bend >= CORNER:
+            return _corner(look, frame, low, high, width, distance)
+        if here.slope == 0 or min(moved, abs(last - first)) <= SETTLED:
+            return here.x
+        if here.slope * low.slope > 0:
+            low, at_low, at_high = here, here.slope, at_high / (1 + (stays == 1))
             stays = 1
         else:
-            high, at_high, at_low = distance, here.slope, at_low / (1 + (stays == -1))
+            high, at_high, at_low = here, here.slope, at_low / (1 + (stays == -1))
             stays = -1
-    return x
+    return low.x
+
+
+def _corner(look: Look, frame: _Frame, low: _Edge, high: _Edge, width: float, near: float) -> Array:
+    """The corner (2,) of the edge between two points of it, asked for on either side of a distance
+    it may be near: where the directions on both sides meet, closer by closer."""
+    aside, bent = ASIDE, False
+    for _ in range(STEPS):
+        apart = 2 * aside * float(np.sign(frame.distance(high) - frame.distance(low)))
+        below = _edge(look, frame, near - apart, width, NARROW, aside)
+        above = _edge(look, frame, near + apart, width, NARROW, aside)
+        if below is None or above is None:
+            break
+        within = [here for here in (below, above) if here.bend >= CORNER]
+        if within:
+            if bent:  # an edge that is bent wherever it is looked at is not known that closely
+                return within[0].x
+            near, bent = frame.distance(within[0]), True
+            continue
+        bent = False
+        if below.slope * low.slope <= 0:
+            high = below
+        elif above.slope * low.slope > 0:
+            low = above
+        else:
+            low, high = below, above
+            if aside == CLOSE:
+                here = _edge(look, frame, _meeting(frame, low, high), width, NARROW, aside)
+                return low.x if here is None else here.x
+            aside = CLOSE
+        near = _meeting(frame, low, high)
+    return low.x
+
+
+def _meeting(frame: _Frame, low: _Edge, high: _Edge) -> float:
+    """The distance at which the directions of two points of the edge meet; half-way where they do
+    not between them."""
+    first, last = frame.distance(low), frame.distance(high)
+    turn = _cross(low.along, high.along)
+    if abs(turn) >= CORNER:
+        ahead = _cross(high.x - low.x, high.along) / turn
+        there = first + ahead * float(low.along @ frame.along)
+        if min(first, last) < there < max(first, last):
+            return there
+    return (first + last) / 2
+
+
+def _cross(a: Array, b: Array) -> float:
+    """The sine between two directions of length one."""
+    return float(a[0] * b[1] - a[1] * b[0])
