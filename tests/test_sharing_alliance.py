@@ -12,9 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from admissible import market
+from numpy.typing import NDArray
 
 from market.model.case import Array, Case, make_case
 from market.regimes import solve_markets, solve_regime
+from market.regimes.agreed_sharing import _Pieces
 from mechanism.casefile.policy_case import load_case
 from mechanism.scheme.allocation import allocate
 
@@ -421,3 +423,44 @@ def test_the_best_agreement_on_an_edge_is_the_same_in_any_order_and_unit() -> No
     assert min(rise) > 0
     # the top of the parabola through the three is where we are
     assert abs(rise[0] - rise[1]) <= 1e-3 * sum(rise)
+
+
+@pytest.mark.slow
+def test_an_agreement_at_the_corner_of_an_edge_is_found_in_few_looks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One of two alike firms gives all it knows and invests a hundred times the other, whose profit
+    is the small difference of large amounts; joint profit rises with what the small one gives, up
+    to where it would rather outgrow its rival."""
+    alike = load_case(SHIPPED / "two_vendors.yaml").market
+    dear, rivalry = np.array([[0.3854582171027523]]), np.array([[0.6474116156773058]])
+    case = Case(**{**vars(alike), "cost_scale": dear, "rivalry": rivalry})
+    looks: list[int] = []
+    labels = _Pieces.labels
+
+    def counted(pieces: _Pieces, s: Array) -> NDArray[np.intp]:
+        looks.append(len(s))
+        return labels(pieces, s)
+
+    monkeypatch.setattr(_Pieces, "labels", counted)
+    found = solve_regime(case, KEY)
+    assert found.levels is not None
+    assert len(looks) < 300
+    small = int(found.levels[2:].argmin())
+    assert found.levels[1 - small] == pytest.approx(1.0)
+
+    def tempted(more: float) -> bool:
+        """Whether the small firm earns more by a large investment where it gives so much more."""
+        earned = []
+        for own in (
+            np.linspace(0.5, 2, 20001) * found.levels[2 + small],
+            np.linspace(4e3, 9e3, 20001),
+        ):
+            levels = [np.full(len(own), level) for level in found.levels]
+            levels[small] += more
+            levels[2 + small] = own
+            earned.append(profits(case, levels[:2], levels[2:])[small].max())
+        return bool(earned[1] > earned[0])
+
+    assert tempted(1e-6)
+    assert not tempted(-1e-6)

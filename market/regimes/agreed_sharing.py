@@ -76,8 +76,9 @@ NEWTON = 8
 replies are asked for."""
 
 SAME = 1e-13
-"""Share of its payoff by which a firm may earn less than by its best reply for its investment to be
-one: what rounding leaves of both."""
+"""Share of the larger firm's takings by which a firm may earn less than by its best reply for its
+investment to be one: what rounding leaves of payoffs, which are small differences of takings and
+outlays."""
 
 EDGE = 1e-4
 """Share of the larger quantity, or of the unit cost without sharing, below which one that a kink
@@ -221,10 +222,12 @@ def _settled(case: Case, start: Array, tolerances: Tolerances) -> Array:
     x = newton(game, start, tolerances, NEWTON)
     found = np.asarray(np.isfinite(x).all(-1))
     at = np.where(found[:, None], x, start)
+    books = account(case, at, bertrand_matrix)
+    takings = np.maximum(1.0, (np.abs(books.profit) + books.investment_cost).max(-1))
     for firm in (0, 1):
         # by what it earns: where a best reply is about to have no limit its digits are few
         most, earned = game.nominate(firm, at)[1], game.players[firm].value(at)
-        found &= most - earned <= SAME * np.maximum(1.0, np.abs(earned))
+        found &= most - earned <= SAME * takings
     return np.where(found[:, None], x, np.nan)
 
 
@@ -354,9 +357,19 @@ def _searched(
     counts |= found.residual <= tolerances.residual
     found = found.take(np.flatnonzero(np.isfinite(found.value) & counts))
     if thoroughly:
+        found = _apart(found, tolerances)
         for row in _unfinished(found, tolerances):
             found.put(row[None], _finished(found.take(row[None]), tolerances))
     return _judged(found, thoroughly, tolerances)
+
+
+def _apart(found: _Climbed, tolerances: Tolerances) -> _Climbed:
+    """One of the climbs of a lane that ended at the same levels, the one nearest to rest."""
+    found = found.take(np.argsort(found.residual, kind="stable"))
+    x = found.agreement.follow(found.s)
+    near = np.abs(x[:, None] - x) <= tolerances.distinct * np.maximum(1.0, np.abs(x))
+    same = near.all(-1) & (found.lane[:, None] == found.lane)
+    return found.take(np.flatnonzero(~np.tril(same, -1).any(-1)))
 
 
 def _unfinished(found: _Climbed, tolerances: Tolerances) -> Rows:
@@ -399,8 +412,9 @@ class _Pieces:
         return np.where(np.isfinite(there.worth(x)), 1 + bounds, 0)
 
     def slopes(self, s: Array) -> Array:
-        """Of joint profit (m, 2)."""
-        return self._at(s).slope(s)[1]
+        """Of joint profit (m, 2); none where a firm gains, from where no edge is worth
+        following."""
+        return replace(self._at(s), checked=True).slope(s)[1]
 
     def near(self, s: Array) -> _Pieces:
         """The same where what follows is looked for near what follows at this sharing (2,)."""

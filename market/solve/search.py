@@ -13,6 +13,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
+from market.solve.equilibrium import LAST_DIGITS
 from market.solve.optimum import Array, projected_gradient
 from market.solve.tolerances import DEFAULT, Tolerances
 
@@ -256,6 +257,8 @@ def one_sided_slope(value: Value, x: Array, lower: Array, upper: Array, top: Arr
     there, here = value(points), value(x[:, None])
     counts = (moved > 0) & np.isfinite(there) & np.isfinite(here)
     rise = np.where(counts, there, 0.0) - np.where(counts, here, 0.0)
+    # where a bound leaves no room for the step a move of the last digit has no slope
+    rise -= LAST_DIGITS * np.maximum(1.0, np.abs(np.where(counts, here, 0.0)))
     return np.asarray(
         (rise / np.where(counts, moved, 1.0)).max(1, initial=0.0)
         * np.maximum(1.0, np.abs(x).max(-1))
