@@ -33,16 +33,24 @@ def test_they_agree_where_a_short_run_may_not_come(number: int) -> None:
     assert not compare(1, number).faults
 
 
-def test_a_unit_cost_that_is_partly_saved_lets_welfare_grow_without_limit() -> None:
+@pytest.mark.parametrize("convex", [False, True])
+def test_a_unit_cost_that_is_partly_saved_lets_welfare_grow_without_limit(convex: bool) -> None:
     """Knowledge that saves all of a firm's unit cost would drive its rival out, knowledge that
-    saves part of it does not: there both sell, and payoff over the square of investment stays."""
+    saves part of it does not: there both sell, and payoff over the square of investment stays. Of a
+    unit cost that is convex in investment ever less is left."""
     tree = made(1, 757)
+    if convex:
+        unit, slope = tree["unit_cost"], tree["unit_cost"]["slope"]
+        unit |= {"slope": [0.0, slope], "curvature": [slope**2 / 100, 0.0]}
     m = read(tree)
     assert np.isinf(m.cap).all()
-    left, rivals = 0.46 / m.slope[0], 1e-3
-    received = (m.base[0] - left) / m.saved[0]
+    rivals = 1e-3
     for regime in ("first_best", "price_collusion"):
-        levels = [np.array([0.0, received / (rivals * t), t, rivals * t]) for t in (1e6, 1e8, 1e10)]
+        levels = []
+        for t in (1e6, 1e8, 1e10):
+            left = 0.46 * t / (1 + m.slope[0] * t + m.curvature[0] / 2 * t**2)
+            received = (m.base[0] - left) / m.saved[0]
+            levels.append(np.array([0.0, received / (rivals * t), t, rivals * t]))
         assert all(admissible(m, x, regime) for x in levels)
         per_square = [float(worth(m, x, regime)) / x[2] ** 2 for x in levels]
         assert per_square[0] > 10

@@ -25,7 +25,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from market.model.case import Array, Case, of_firm, rival, take_lanes
+from market.model.case import Array, Case, UnitCost, of_firm, rival, take_lanes
 from market.model.cost import form_of, received_at_nil, usefulness
 from market.model.demand import apply as apply_matrix
 from market.model.demand import matrix, slope_matrix, times
@@ -42,9 +42,19 @@ def investment_response(case: Case, sharing: Array, left: Array | None = None) -
     one = np.ones_like(off[..., 0])
     out = matrix(one, off[..., 0], off[..., 1], one)
     if case.unit_cost is not None:
-        rise = (case.unit_cost.base if left is None else left) * case.unit_cost.slope
+        F = case.unit_cost
+        rise = F.base * F.slope if left is None else left * _dearer(F)
         out = out - slope_matrix(case) * rise[..., None, :]
     return out
+
+
+def _dearer(F: UnitCost) -> Array:
+    """By how much each unit of own investment raises what is left of unit costs (..., 2), far out.
+
+    Where that is convex so little may be left, z / t, that what it rises to, z times half its
+    curvature times t, is linear again: of any multiple z, so that one for one will do.
+    """
+    return np.where((F.curvature > 0) & (F.slope == 0), 1.0, F.slope)
 
 
 FAR = 10.0
@@ -278,7 +288,7 @@ def _deciding_unit_costs(
             for q in (0, 1):
                 with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
                     extra = apply_matrix(sold, rise)[..., q] / fall[..., q]  # of the unit cost
-                    extra = extra / (of_firm(F.slope, i) * t[..., i])
+                    extra = extra / (of_firm(_dearer(F), i) * t[..., i])
                     left = least + extra[..., None] * unit
                     fine = ((left >= least) & (left <= most) & (left < VAST)).all(-1)
                 left = np.where(fine[..., None], left, -1.0)  # none
