@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 
@@ -114,3 +115,15 @@ def test_with_the_printed_payoff_the_highest_report_is_not_always_best() -> None
     tree["demand"] |= {"intercept": 16}
     played = evaluate(parse_tree(tree))["mechanism"]["reported"]["if_not_truthful"]
     assert played["reports"] == [[0.9] * 3, [0.9] * 3]
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_types_whose_profit_has_no_limit_are_told_of_without_a_warning() -> None:
+    """Investment is so cheap that every type's profit rises with it for ever: that is no
+    equilibrium, whatever its search runs into."""
+    tree = copy.deepcopy(load_case(CASES / "two_types.yaml").resolved)
+    tree["cost"]["scale"] = 0.2
+    rows = {row["policy"]: row for row in evaluate(parse_tree(tree))["comparison"]}
+    assert rows["nash"]["status"] == "unbounded"
+    assert rows["bayes_nash"]["status"] == "no_equilibrium"
+    assert rows["bayes_nash"]["profit"] is None

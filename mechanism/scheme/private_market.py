@@ -33,6 +33,9 @@ from mechanism.scheme.behaviour import ExpectedOutcome, expected_outcome
 
 ROUNDS = 200
 """Rounds of best replies after which no equilibrium is claimed."""
+FARTHEST = 1e15
+"""Investment, in natural units, beyond which no digit of a payoff is left: one that still rises
+there has no limit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -470,8 +473,9 @@ def _climb(
     )
     market = np.repeat(np.arange(C), n * tries)
     cap = of_firm(game.case.investment_cap, firm) / units.quantity[:, 0]
+    top = np.where(np.isfinite(cap), cap, FARTHEST)[market]
     least, most = game.sharing_range
-    upper = np.column_stack([np.full(len(market), most), cap[market]])
+    upper = np.column_stack([np.full(len(market), most), top])
     lower = np.column_stack([np.full(len(market), least), np.zeros(len(market))])
     begin = levels_in(starts, _of_market(units, 2)).reshape(-1, 2)
     found = maximise(objective, begin, lower, upper)
@@ -479,6 +483,8 @@ def _climb(
     rows = (np.arange(C)[:, None] * n + np.arange(n)) * tries + best
     value = found.value[rows]
     residual = found.residual[rows] * np.maximum(1.0, np.abs(value))
+    endless = np.isinf(cap)[:, None] & (found.x[rows][..., 1] >= FARTHEST)
+    residual[endless] = np.inf  # payoff rises without limit: no end of a climb
     return levels_from(found.x[rows], _of_market(units)), value * units.money, residual
 
 
