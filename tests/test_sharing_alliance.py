@@ -464,3 +464,41 @@ def test_an_agreement_at_the_corner_of_an_edge_is_found_in_few_looks(
 
     assert tempted(1e-6)
     assert not tempted(-1e-6)
+
+
+@pytest.mark.slow
+def test_a_market_among_many_is_searched_beyond_a_kink_near_its_peak() -> None:
+    """Joint profit has two local maxima close together, at one of which both firms invest all they
+    may and at the higher one only one of them does."""
+    case = make_case(
+        intercept=(26.35, 14.62),
+        own_slope=(1.23, 1.605),
+        cross_slope=0.6287,
+        rivalry=(0.519, 0.5763),
+        demand_spillover=0.2255,
+        leakage=(1.776, 0.06473, 0.2077),
+        cost_scale=3.899,
+        max_saving=0.4608,
+        cost_spillover=(0.5939, 0.5347),
+        investment_cap=1.848,
+    )
+    alone, among = solve_regime(case, KEY), solve_markets(case.flat(), KEY, 1)
+    assert alone.levels is not None
+    np.testing.assert_allclose(among.levels[0], alone.levels, rtol=1e-8)
+    assert alone.levels[3] < 1.84 < 1.8479 < alone.levels[2]
+
+    def joint(sharing: tuple[float, float]) -> float:
+        """At investments that follow, found by replies on a fine grid."""
+        s, t = np.array(sharing), np.full(2, 1.8)
+        tried = np.linspace(1.6, 1.848, 4961)
+        for _ in range(8):
+            for i in (0, 1):
+                both = [np.full(len(tried), each) for each in t]
+                both[i] = tried
+                shared = [np.full(len(tried), each) for each in s]
+                t[i] = tried[profits(case, shared, both)[i].argmax()]
+        return float(np.sum([each[0] for each in profits(case, s[:, None], t[:, None])]))
+
+    best = joint((alone.levels[0], alone.levels[1]))
+    both_capped = max(joint((s, 0.2677)) for s in np.linspace(0.13, 0.17, 9))
+    assert best > both_capped

@@ -1,0 +1,139 @@
+"""From where the sharing that members agree on is climbed: the peaks of joint profit on a grid.
+
+Investments that follow may have several equilibria: those that best replies reach from below and
+from far above are both looked at.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from market.model.case import INVESTMENT, Array, Case
+from market.regimes.agreement import (
+    ROUNDS,
+    RUNAWAY,
+    Agreement,
+    Rows,
+    at_bounds,
+    investment_game,
+    settled,
+)
+from market.solve.equilibrium import best_reply_rounds
+from market.solve.search import grid
+from market.solve.tolerances import DEFAULT, Tolerances
+
+SIDE = 7
+"""Sharing levels of each firm on the grid from whose peaks joint profit is climbed."""
+
+FINE_SIDE = 17
+"""The same where one market is searched thoroughly."""
+
+FAR_ABOVE = 10.0
+"""Multiple of the largest investments met from below at which best replies start from above."""
+
+SETTLED = 1e-6
+"""Share of an investment's size below which they stop."""
+
+PEAKS = 3
+"""Local maxima of the grid that are climbed."""
+
+MIXED = -1
+"""Which investments are at bounds where that is not the same all around."""
+
+CACHED = 4096
+"""Levels answered together: what is computed on the way should fit the processor's cache."""
+
+
+def _square(side: int, lanes: int) -> Array:
+    """Sharing (L, side^2, 2) on a grid."""
+    return grid((side, side), np.ones((lanes, 2)))
+
+
+def from_below_and_above(
+    case: Case, lanes: int, side: int, beside: bool
+) -> tuple[Case, Array, list[Array]]:
+    """The case at every point of the grid, sharing there (L side^2, 2), and levels that best
+    replies reach from below and from above."""
+    at = case.take(np.repeat(np.arange(lanes), side**2))
+    s = _square(side, lanes).reshape(-1, 2)
+    cap = np.broadcast_to(case.investment_cap, (lanes, 2)).repeat(side**2, axis=0)
+    low = _answered(at, np.concatenate([s, np.zeros_like(s)], -1), beside)
+    most = np.nan_to_num(low[:, INVESTMENT]).reshape(lanes, -1).max(1).repeat(side**2)
+    above = np.minimum(FAR_ABOVE * np.maximum(most, 1e-6)[:, None], cap)
+    return at, s, [low, _answered(at, np.concatenate([s, above], -1), beside)]
+
+
+def _answered(case: Case, x: Array, beside: bool) -> Array:
+    """What best replies from levels (L, 4) settle on or, where they do not and both firms sell,
+    Newton's method finds; else NaN."""
+    return np.concatenate(
+        [
+            _answered_together(case.take(rows), x[rows], beside)
+            for rows in np.array_split(np.arange(len(x)), max(1, len(x) // CACHED))
+        ]
+    )
+
+
+def _answered_together(case: Case, x: Array, beside: bool) -> Array:
+    x, on = x.copy(), np.arange(len(x))
+    for _ in range(ROUNDS):
+        game = investment_game(case.take(on), len(on))
+        before = x[on]
+        x[on] = best_reply_rounds(game if beside else replace(game, nominate=None), before, 1)
+        # what has no reply is NaN, and stays so
+        on = on[(np.abs(x[on] - before) > SETTLED * np.maximum(1.0, np.abs(x[on]))).any(-1)]
+        if not len(on):
+            break
+    x[on] = settled(case.take(on), x[on], DEFAULT) if beside else np.nan
+    return np.where((x <= RUNAWAY).all(-1, keepdims=True), x, np.nan)
+
+
+def peaks(
+    case: Case, lanes: int, side: int, checked: bool, tolerances: Tolerances
+) -> tuple[Rows, Array, Array, Rows]:
+    """From where to climb: lanes (n,), sharing (n, 2) and investments (n, 2) near those that
+    follow, and which of these are at bounds (n,), `MIXED` where beside the peak others are."""
+    at, s, reached = from_below_and_above(case, lanes, side, beside=True)
+    found = []
+    for k, levels in enumerate(reached):
+        agreement = Agreement(
+            case=at,
+            near=np.nan_to_num(levels[:, INVESTMENT]),
+            checked=checked,
+            tolerances=tolerances,
+        )
+        value = agreement.worth(levels) if not checked else agreement.value(s)
+        if k and not checked:  # where nothing else is reached from above, nothing else is climbed
+            apart = np.abs(levels - reached[0]) > 1e-3 * np.maximum(1e-3, np.abs(levels))
+            other = (
+                (apart.any(-1) | (np.isfinite(levels).all(-1) != np.isfinite(reached[0]).all(-1)))
+                .reshape(lanes, -1)
+                .any(1)
+            )
+            value = np.where(np.repeat(other, side**2), value, -np.inf)
+        value = value.reshape(lanes, side, side)
+        highest = _beside(value, -np.inf).max(0)
+        peak = np.where((value >= highest) & np.isfinite(value), value, -np.inf).reshape(lanes, -1)
+        order = np.argsort(-peak, axis=1, kind="stable")[:, :PEAKS]
+        lane, turn = np.nonzero(np.isfinite(np.take_along_axis(peak, order, 1)))
+        row = lane * side**2 + order[lane, turn]
+        piece = np.where(np.isfinite(value), at_bounds(at, levels).reshape(value.shape), MIXED)
+        near = _beside(piece, MIXED)
+        same = ((near == piece) | (near == MIXED)).all(0)
+        piece = np.where(same, piece, MIXED).reshape(-1)[row]
+        found.append((lane, s[row], agreement.near[row], piece))
+    lane, start, near, piece = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    order = np.argsort(lane, kind="stable")
+    return lane[order], start[order], near[order], piece[order]
+
+
+def _beside(values: NDArray[Any], beyond: float) -> NDArray[Any]:
+    """Of values (L, k, k) on a grid those of all neighbours (8, L, k, k), one value beyond it."""
+    side = values.shape[-1]
+    around = np.pad(values, ((0, 0), (1, 1), (1, 1)), constant_values=beyond)
+    shifts = [(i, j) for i in range(3) for j in range(3) if (i, j) != (1, 1)]
+    return np.stack([around[:, i : i + side, j : j + side] for i, j in shifts])

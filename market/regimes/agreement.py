@@ -1,0 +1,198 @@
+"""Joint profit in agreed sharing: one function of two variables, investments and prices following.
+
+For given sharing investment is a game in which every best reply is closed form, kinks and firms
+driven out included; the slope of joint profit follows from the slope of its equilibrium.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from market.model.case import INVESTMENT, Array, Case, take_lanes
+from market.model.outcome import account
+from market.model.payoff import firm_payoffs
+from market.model.pricing import bertrand_matrix
+from market.model.reply import best_reply
+from market.solve.equilibrium import Game, best_reply_rounds, examine, newton
+from market.solve.linear import implicit_slope
+from market.solve.optimum import on_bound
+from market.solve.tolerances import Tolerances
+
+Rows = NDArray[np.intp]
+
+ROUNDS = 12
+"""Rounds of best replies for investments that follow."""
+
+STEP = 1e-6
+"""Step of sharing by which the reduced slope is differenced."""
+
+NEWTON = 8
+"""Steps of Newton's method for investments that follow, tried at once; what they do not find best
+replies are asked for."""
+
+SAME = 1e-13
+"""Share of the larger firm's takings by which a firm may earn less than by its best reply for its
+investment to be one: what rounding leaves of payoffs, which are small differences of takings and
+outlays."""
+
+RUNAWAY = 1e4
+"""Multiple of what a firm would invest alone beyond which investments count as growing without
+limit."""
+
+
+def investment_game(case: Case, lanes: int) -> Game:
+    """The firms' game in investments at given sharing, in the L lanes of a flat case: exact best
+    replies, a rival possibly driven out."""
+    players = firm_payoffs(case)
+    lower, upper = np.zeros((lanes, 4)), np.ones((lanes, 4))
+    upper[:, INVESTMENT] = case.investment_cap
+
+    def exact(firm: int, x: Array) -> tuple[Array, Array]:
+        return best_reply(case, x, firm, None)
+
+    def beside(firm: int, x: Array) -> tuple[Array, Array]:
+        return best_reply(case, x, firm, None, beside=True)
+
+    return Game(
+        players=players,
+        controls=((2,), (3,)),
+        lower=lower,
+        upper=upper,
+        reply=exact,
+        nominate=beside,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agreement:
+    """Joint profit (L,) in agreed sharing (L, 2), in L lanes; minus infinity where investments that
+    follow are no equilibrium of a market in which every firm sells."""
+
+    case: Case
+    near: Array
+    """(L, 2): investments from which those that follow are found; which of several equilibria is
+    meant."""
+    checked: bool
+    """Whether it is asked everywhere that no firm gains by any other investment; else first-order
+    conditions are enough, which bounds the function from above."""
+    tolerances: Tolerances
+
+    def take(self, lanes: Any) -> Agreement:
+        """The agreements in these lanes only."""
+        return replace(self, case=self.case.take(lanes), near=take_lanes(self.near, lanes))
+
+    def follow(self, s: Array) -> Array:
+        """Levels (L, 4) at agreed sharing (L, 2); NaN where none were found."""
+        start = np.concatenate([s, np.broadcast_to(self.near, s.shape)], -1)
+        x = settled(self.case, start, self.tolerances)
+        lost = np.flatnonzero(np.isnan(x).any(-1))
+        if len(lost):
+            there = self.case.take(lost)
+            answered = best_reply_rounds(investment_game(there, len(lost)), start[lost], ROUNDS)
+            replied = np.isfinite(answered).all(-1)
+            x[lost[replied]] = settled(there.take(replied), answered[replied], self.tolerances)
+        return x
+
+    def worth(self, x: Array) -> Array:
+        """Joint profit (L,) at levels (L, 4) that follow."""
+        found = np.asarray(np.isfinite(x).all(-1))
+        at = np.where(found[:, None], x, 0.0)
+        books = account(self.case, at, bertrand_matrix)
+        counts = np.asarray(found & books.describes_market)
+        if self.checked and counts.any():
+            counts &= examine(
+                investment_game(self.case, len(at)), at, self.tolerances
+            ).nobody_gains(self.tolerances.regret)
+        return np.where(counts, books.profit.sum(-1), -np.inf)
+
+    def value(self, s: Array) -> Array:
+        """Joint profit (L,)."""
+        return self.worth(self.follow(s))
+
+    def slope(self, s: Array) -> tuple[Array, Array, Array]:
+        """Joint profit (L,), its total derivative (L, 2) in sharing, and the levels (L, 4); zero
+        slope where it is minus infinity."""
+        x = self.follow(s)
+        value = self.worth(x)
+        if not np.isfinite(value).any():
+            return value, np.zeros_like(s), x
+        at = np.where(np.isfinite(x), x, 0.0)
+        game = investment_game(self.case, len(at))
+        own, cross = [2, 3], [0, 1]
+        _, gradient, hessian = game.players.derivatives(at)
+        joint = gradient[0] + gradient[1]
+        # rows: own conditions in all four levels
+        jacobian = np.stack([hessian[i][:, 2 + i] for i in (0, 1)], 1)
+        held = on_bound(at, game.lower, self.tolerances) | on_bound(at, game.upper, self.tolerances)
+        by = implicit_slope(jacobian[:, :, own], jacobian[:, :, cross], held[:, own])
+        total = joint[:, cross] + np.einsum("lts,lt->ls", by, joint[:, own])
+        return value, np.where(np.isfinite(value)[:, None], total, 0.0), x
+
+    def derivatives(self, s: Array) -> tuple[Array, Array, Array]:
+        """Joint profit, its total derivative and, by differences of that, its second derivatives
+        (L, 2, 2)."""
+        value, gradient, x = self.slope(s)
+        hessian = np.tile(-np.eye(2), (len(s), 1, 1))
+        known = np.flatnonzero(np.isfinite(value))
+        beside = Agreement(
+            case=self.case.take(known), near=x[known, 2:], checked=False, tolerances=self.tolerances
+        )
+        for k in (0, 1):
+            moved = s[known]
+            moved[:, k] += np.where(moved[:, k] > 0.5, -STEP, STEP)
+            there = beside.slope(moved)
+            hessian[known, :, k] = (there[1] - gradient[known]) / (moved - s[known])[:, k, None]
+            ends = known[~np.isfinite(there[0])]  # nothing follows a step further on
+            hessian[ends] = np.nan
+        blind = ~np.isfinite(hessian).all((-1, -2))
+        hessian[blind] = (
+            -np.eye(2) * np.maximum(1.0, np.abs(gradient[blind]).max(-1))[:, None, None]
+        )
+        return value, gradient, (hessian + np.swapaxes(hessian, -1, -2)) / 2
+
+    def at_tries(self, s: Array) -> Array:
+        """Joint profit (L, m) at sharing (L, m, 2), m tries in every lane."""
+        tries = s.shape[1]
+        if not tries:
+            return np.empty(s.shape[:2])
+        return (
+            self.take(np.repeat(np.arange(len(s)), tries))
+            .value(s.reshape(-1, 2))
+            .reshape(s.shape[:2])
+        )
+
+
+def settled(case: Case, start: Array, tolerances: Tolerances) -> Array:
+    """Levels (L, 4) at which each investment is the best reply beside a rival that sells, by
+    Newton's method from `start`; else NaN."""
+    game = investment_game(case, len(start))
+    assert game.nominate is not None
+    x = newton(game, start, tolerances, NEWTON)
+    found = np.asarray(np.isfinite(x).all(-1))
+    at = np.where(found[:, None], x, start)
+    books = account(case, at, bertrand_matrix)
+    takings = np.maximum(1.0, (np.abs(books.profit) + books.investment_cost).max(-1))
+    for firm in (0, 1):
+        # by what it earns: where a best reply is about to have no limit its digits are few
+        most, earned = game.nominate(firm, at)[1], game.players[firm].value(at)
+        found &= most - earned <= SAME * takings
+    return np.where(found[:, None], x, np.nan)
+
+
+def at_bounds(case: Case, x: Array) -> Rows:
+    """Which investments of levels (L, 4) are at their bounds, as one number (L,)."""
+    t = x[:, INVESTMENT]
+    return (t <= 0) @ np.array([1, 2]) + (t >= case.investment_cap) @ np.array([4, 8])
+
+
+def alone(case: Case, lanes: int) -> Array:
+    """Each firm's best investment (L, 2) while nobody shares and the rival does not invest; NaN
+    where it has no limit."""
+    silent = np.zeros((lanes, 4))
+    return np.column_stack(
+        [best_reply(case, silent, firm, None)[0][:, 2 + firm] for firm in (0, 1)]
+    )
