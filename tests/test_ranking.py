@@ -241,7 +241,7 @@ def by_brute_force(case: Case, today: Any, standard: Standard, starts: list[Arra
     ]
     box = [
         *zip(lower[0], [u if np.isfinite(u) else None for u in upper[0]], strict=True),
-        (0, None),
+        (None if standard.fees else 0, None),
     ]
     best = -np.inf
     for start in starts:
@@ -298,6 +298,31 @@ def test_no_levels_are_better(case: Case, beta: float, mu: float) -> None:
     assert value >= other - 1e-6 * abs(value)
     floor = float(today.consumer_surplus.sum())
     assert books.consumer_surplus.sum() >= floor - 1e-8 * abs(float(today.total_surplus.sum()))
+
+
+def test_what_firms_gain_can_be_charged_where_no_weight_leads_to_the_best_levels() -> None:
+    """Consumers' surplus jumps as the weight of profits moves; with fees what firms gain counts as
+    what consumers gain does."""
+    tree = {
+        "demand": {"intercept": [18.86, 19.28], "own_slope": 1.161, "cross_slope": 0.603},
+        "security": {
+            "rivalry": 0.994,
+            "demand_spillover": [0.254, 0.604],
+            "leakage": {"own": 1.182, "cross": 0.279, "interaction": 0.11},
+        },
+        "cost": {"scale": 39.93, "max_saving": 0.583, "spillover": [0.568, 0.609]},
+    }
+    case = parse_tree(tree).market.flat()
+    nash, optimum = solve_markets(case, "nash", 1), solve_markets(case, "social_optimum", 1)
+    today = account(case, nash.levels, bertrand_matrix)
+    standard = Standard(profit_weight=0.0, fees=True)
+    found = attainable(case, optimum, today, standard, [nash.levels])
+    assert not found.proven[0]
+    books = account(case, found.levels, bertrand_matrix)
+    outlay = today.profit.sum() - books.profit.sum()
+    value = float(standard.value(books.consumer_surplus.sum(), today.profit.sum(), outlay))
+    starts = [nash.levels[0], optimum.levels[0]]
+    assert value >= by_brute_force(case, today, standard, starts) - 1e-6 * abs(value)
 
 
 def test_many_markets_and_standards_at_once_are_what_each_is_alone() -> None:

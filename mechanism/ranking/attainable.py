@@ -452,12 +452,14 @@ def _searched(
         )
 
     lower, upper = (bound[0] for bound in level_bounds(inner, 1))
-    box = np.append(lower, 0.0), np.append(upper, np.inf)
+    # with fees the public takes what firms gain: it pays a negative amount
+    least = -np.inf if standard.fees else 0.0
+    box = np.append(lower, least), np.append(upper, np.inf)
 
     def begin(start: Array) -> Array:
         x = levels_in(start[None], units)[0]
         return np.append(
-            x, max(0.0, needed - parts(x)[2].sum()) if payments and np.isfinite(needed) else 0.0
+            x, max(least, needed - parts(x)[2].sum()) if payments and np.isfinite(needed) else 0.0
         )
 
     best = _reached(inner, loss, spare, slopes, [(begin(start), box) for start in starts])
