@@ -21,7 +21,16 @@ from market.model.units import natural_units
 from market.regimes import REGIMES, Outcomes, headroom, joined, part, solve_markets
 from market.text import Json
 from mechanism.analysis.many import rank_known, rank_private
-from mechanism.analysis.overturn import NO_MARKET, NOBODY, ROUNDS, Line, Met, followed, met
+from mechanism.analysis.overturn import (
+    FIGURES,
+    NO_MARKET,
+    NOBODY,
+    ROUNDS,
+    Line,
+    Met,
+    followed,
+    met,
+)
 from mechanism.casefile.case_keys import key_path, leaves, value_at
 from mechanism.casefile.policies import GOAL, TODAY, Policy
 from mechanism.casefile.policy_case import PolicyCase, case_at
@@ -129,21 +138,22 @@ class _Tried:
         own = x == self.own[which]
         first, back = np.unique(np.where(own, own.argmax(), np.arange(len(x))), return_inverse=True)
         found = self._met(which[first], x[first])
-        return Met(winner=found.winner[back], turns=found.turns[back])
+        return replace(found, winner=found.winner[back], turns=found.turns[back])
 
     def _met(self, which: NDArray[np.intp], x: Array) -> Met:
         """Who wins there. Where some problem has no limit, or the planner's no solution, there is
         no advice, and nothing else is solved."""
         there, cases, room = self.at(which, x)
         winner = np.full(len(x), NO_MARKET, object)
-        turns = np.full((len(x), len(self.policies)), np.nan)
+        among = tuple(policy.key for policy in self.policies)
+        turns = np.full((len(x), len(among), FIGURES), np.nan)
         winner[there] = NOBODY
         if cases and cases[0].types is not None:
             for some in gathered(cases):
                 for lanes, ranked in rank_private(some, self.policies):
                     told = met(ranked)
                     winner[there[lanes]], turns[there[lanes]] = told.winner, told.turns
-            return Met(winner=winner, turns=turns)
+            return Met(winner=winner, among=among, turns=turns)
         on = np.flatnonzero(room > 0)
         if len(on):
             at = there[on]
@@ -153,7 +163,7 @@ class _Tried:
                 some = side_by_side([cases[k] for k in on[kept]])
                 told = met(rank_known(some, self.policies, True, {GOAL: part(planned, kept)}))
                 winner[there[on[kept]]], turns[there[on[kept]]] = told.winner, told.turns
-        return Met(winner=winner, turns=turns)
+        return Met(winner=winner, among=among, turns=turns)
 
     def advised(self, which: NDArray[np.intp], x: Array) -> NDArray[np.bool_]:
         """Whether problems there have a limit and the planner's a solution, (n,)."""

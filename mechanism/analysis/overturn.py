@@ -5,7 +5,8 @@ Both are looked for along lines: a number runs over a range, the winner is found
 values in all lines at once, and between two values with different winners the switch is bracketed
 until it is narrower than `NARROW`. What the winner turns on (how far every policy falls short of
 counting as equal to the best, what consumers and members have of it) is smooth where the winner is
-not: its roots say where to look next, and its dips between two values where two switches may hide.
+not: polynomials through its values say where to look next, and where between two values with the
+same winner two switches may hide.
 
 Policies that are designed for the standard are designed anew at each. Their value is convex in both
 numbers of the standard, that of given levels affine. With private types one design takes long:
@@ -18,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import pairwise
+from itertools import permutations
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -55,8 +56,11 @@ MOST_FUNDS_COST = 0.5
 FIRST = np.array([0.0, 0.04, 0.1, 0.18, 0.27, 0.38, 0.5, 0.62, 0.73, 0.82, 0.9, 0.96, 1.0])
 """Where a line is looked at first, as shares of its range."""
 LOOKS = 3
-"""Times that stretches with one winner are looked at again where something it turns on changes sign
-or dips."""
+"""Times that stretches with one winner are looked into again where another might win."""
+SHALLOW = 1e-3
+"""Share of what counts as equal by which another has to be expected to win there."""
+PLACES = np.arange(1, 16) / 16
+"""Shares of such a stretch at which it is asked whether it might."""
 LEAST_STRETCH = 0.005
 """Share of a line's range below which a stretch with one winner is not looked into, nor the end of
 what is a market narrowed down."""
@@ -65,12 +69,16 @@ ROUNDS = 40
 bracket."""
 FARTHER = 8.0
 """How many times farther from where a switch is expected each value is than the one before."""
+MISSED = 4.0
+"""How many times as far as is thought a switch may lie from where it is expected."""
 CUTS = 16
 """Parts into which a stretch is cut where nothing says where in it the winner changes."""
 DEAR_CUTS = 4
 """The same where values are dear."""
 NOBODY = ""
 """The winner where there is no advice."""
+FIGURES = 3
+"""How many figures are known of every policy."""
 NO_MARKET = "no market"
 """In place of a winner where a value makes no admissible market."""
 
@@ -84,15 +92,17 @@ class Met:
 
     winner: NDArray[np.object_]
     """(n,): keys; `NOBODY` where there is no advice."""
+    among: tuple[str, ...]
+    """Keys of the P policies whose figures are known."""
     turns: Array
-    """(n, F): figures of which some changes sign where the winner changes: how far each policy is
-    from counting as equal to the best, in units of what counts as equal, so that none runs away
-    where what could be gained does. NaN where unknown."""
+    """(n, P, G): figures none of which is negative where a policy may win: how far it is from
+    counting as equal to the best, and what consumers and members have of it, beside what counts as
+    equal; between -1 and 1, so that none runs away where gains do. NaN where unknown."""
 
 
 def met(ranked: Ranked) -> Met:
     """Who wins where policies are ranked, and what that turns on."""
-    keys = np.array([*(c.policy.key for c in ranked.contenders), NOBODY], object)
+    among = tuple(c.policy.key for c in ranked.contenders)
     scale, value, standard = ranked.scale, ranked.value, ranked.standard
     with np.errstate(all="ignore"):
         top = np.where(ranked.competes, value, -np.inf).max(0)
@@ -102,12 +112,16 @@ def met(ranked: Ranked) -> Met:
         consumers = np.stack([np.asarray(b.consumer_surplus, float) for b in books])
         profits = np.stack([b.profit.sum(-1) for b in books])
         kept = ranked.contenders[ranked.today].expected.kept.sum(-1)
-        turns, none = value - top + tie, SAME * scale
-        if not standard.consumers_may_lose:
-            turns = np.minimum(turns, consumers - consumers[ranked.today] + none)
         agreed = np.array([c.policy.requires == "permission" for c in ranked.contenders])
-        turns = np.where(agreed[:, None], np.minimum(turns, profits - kept + none), turns) / tie
-    return Met(winner=keys[ranked.winner], turns=turns.T)
+        none = SAME * scale
+        asked = [
+            value - top + tie,
+            np.where(standard.consumers_may_lose, tie, consumers - consumers[ranked.today] + none),
+            np.where(agreed[:, None], profits - kept + none, tie),
+        ]
+        turns = np.stack([one / np.hypot(one, tie) for one in asked], -1)
+    winner = np.array([*among, NOBODY], object)[ranked.winner]
+    return Met(winner=winner, among=among, turns=turns.swapaxes(0, 1))
 
 
 Solve = Callable[[NDArray[np.intp], Array], Met]
@@ -147,13 +161,14 @@ class _Seen:
     line: Line
     x: Array
     winner: NDArray[np.object_]
+    among: tuple[str, ...]
     turns: Array
 
-    def add(self, x: Array, found: Met) -> None:
+    def add(self, x: Array, winner: NDArray[np.object_], turns: Array) -> None:
         """Further values."""
         _, first = np.unique(np.concatenate([self.x, x]), return_index=True)
-        self.winner = np.concatenate([self.winner, found.winner])[first]
-        self.turns = np.concatenate([self.turns, found.turns])[first]
+        self.winner = np.concatenate([self.winner, winner])[first]
+        self.turns = np.concatenate([self.turns, turns])[first]
         self.x = np.concatenate([self.x, x])[first]
 
     def switches(self) -> list[int]:
@@ -189,85 +204,90 @@ class _Seen:
         if not roots:
             cuts = DEAR_CUTS if self.line.dear else CUTS
             return [float(x) for x in np.linspace(low, high, cuts + 1)[1:-1]]
-        # Where a round costs far more than a value in it, values stand about a root at all
-        # distances: the next bracket is as wide as the root was wrong.
-        every = 0.4 * near * FARTHER ** np.arange(np.ceil(np.log(width / near) / np.log(FARTHER)))
         some = [(low + high) / 2]
         for root, unsure in roots:
-            steps = np.array([max(0.4 * near, min(unsure, width / 8))]) if self.line.dear else every
+            if self.line.dear:
+                steps = np.array([max(0.4 * near, min(unsure, width / 8))])
+            else:
+                # A round costs far more than a value in it: values stand about a root at all
+                # distances up to those it may be wrong by, so that the next bracket is as wide as
+                # it was wrong.
+                far = np.log(max(MISSED * unsure / near, 1.0)) / np.log(FARTHER)
+                steps = 0.4 * near * FARTHER ** np.arange(np.ceil(far) + 1)
             some += [root, *(root - steps), *(root + steps)]
         return [float(x) for x in some if low < x < high]
 
+    def near(self, k: int, known: NDArray[np.bool_]) -> list[int]:
+        """The indices k, k + 1 and those beside them of values that are known (n,), the nearest
+        first."""
+        low, high = self.x[k], self.x[k + 1]
+        beside = [j for j in (k - 1, k + 2) if 0 <= j < len(self.x) and known[j]]
+        beside.sort(key=lambda j: min(abs(self.x[j] - low), abs(self.x[j] - high)))
+        return [k, k + 1, *beside]
+
     def roots(self, k: int) -> list[tuple[float, float]]:
-        """Where what the winner turns on is expected to be zero between x[k] and x[k + 1], and how
-        unsure that is."""
+        """Where what makes the winner at x[k] or the one at x[k + 1] win is expected to be zero
+        between them, and how unsure that is."""
+        from scipy.optimize import brentq
+
         low, high = float(self.x[k]), float(self.x[k + 1])
-        others = [j for j in (k - 1, k + 2) if 0 <= j < len(self.x)]
-        third = min(
-            others, key=lambda j: min(abs(self.x[j] - low), abs(self.x[j] - high)), default=None
-        )
+        both = [p for p, key in enumerate(self.among) if key in self.winner[k : k + 2]]
         found = []
-        for f in np.flatnonzero(self.turns[k] * self.turns[k + 1] < 0):
-            before, after = float(self.turns[k, f]), float(self.turns[k + 1, f])
-            root = low + (high - low) * before / (before - after)
-            unsure = (high - low) / 8
-            if third is not None and np.isfinite(self.turns[third, f]):
-                beyond = float(self.turns[third, f])
-                bent = _bent_root(low, high, float(self.x[third]), before, after, beyond)
-                root, unsure = bent, 0.1 * abs(bent - root)
-            found.append((root, unsure))
-        return sorted(set(found))[:6]
+        for f in self.turns[:, both].reshape(len(self.x), -1).T:
+            if not f[k] * f[k + 1] < 0:
+                continue
+            at = self.near(k, np.isfinite(f))
+
+            def root(points: list[int], f: Array = f) -> float:
+                x, y = self.x[points], f[points]
+                return float(brentq(lambda t: through(x, y, np.array([t]))[0], low, high))
+
+            best = root(at)
+            unsure = abs(best - root(at[:-1])) if len(at) > 2 else (high - low) / 8
+            found.append((best, unsure))
+        return sorted(set(found))
 
     def suspicious(self, k: int) -> list[float]:
-        """Values between x[k] and x[k + 1], whose winners are one, at which another might win."""
-        roots = [root for root, _ in self.roots(k)]
+        """Where between x[k] and x[k + 1], whose winners are one, another is most likely to win:
+        where figures of the winner may be negative, or none of a policy's that may not win at
+        either; they are as unsure as the farthest value they are expected from matters."""
         low, high = float(self.x[k]), float(self.x[k + 1])
-        if high - low <= LEAST_STRETCH * (self.line.high - self.line.low):
+        if (
+            high - low <= LEAST_STRETCH * (self.line.high - self.line.low)
+            or self.winner[k] not in self.among
+        ):
             return []
-        edges = [low, *roots, high]
-        found = [(a + b) / 2 for a, b in pairwise(edges)] if roots else []
-        for j in (k - 1, k + 2):
-            if not 0 <= j < len(self.x):
-                continue
-            at = np.array([low, high, float(self.x[j])])
-            y = self.turns[[k, k + 1, j]]
-            slope = (y[1] - y[0]) / (high - low)
-            with np.errstate(all="ignore"):
-                bend = ((y[2] - y[0]) / (at[2] - low) - slope) / (at[2] - high)
-                vertex = (low + high) / 2 - slope / (2 * bend)
-                dip = y[0] + slope * (vertex - low) + bend * (vertex - low) * (vertex - high)
-                least = np.minimum(np.abs(y[0]), np.abs(y[1]))
-                inside = (
-                    (vertex > low)
-                    & (vertex < high)
-                    & (y[0] * y[1] > 0)
-                    & (dip * y[0] < 0.5 * least * np.abs(y[0]))
-                )
-            found += [float(v) for v in vertex[inside]]
-        return sorted({x for x in found if low < x < high})
+        mine = np.array(self.among) == self.winner[k]
+        least = self.turns.min(-1)
+        barred = ~mine & (least[k] < 0) & (least[k + 1] < 0)
+        points = self.near(k, np.isin(self.winner, self.among))
+        x = low + PLACES * (high - low)
+        figures = through(self.x[points], self.turns[points], x)
+        unsure = np.abs(figures - through(self.x[points[:-1]], self.turns[points[:-1]], x))
+        falls, rises = (unsure - figures).max(-1), (unsure + figures).min(-1)
+        likely = np.where(mine, falls, np.where(barred, rises, -np.inf))
+        most = np.nan_to_num(likely, nan=-np.inf).max(-1)
+        return [float(x[most.argmax()])] if most.max() > SHALLOW else []
 
 
-def _bent_root(
-    low: float, high: float, third: float, before: float, after: float, beyond: float
-) -> float:
-    """The root between low and high of the parabola through three points, of which the first two
-    have values of opposite signs."""
-    slope = (after - before) / (high - low)
-    bend = ((beyond - before) / (third - low) - slope) / (third - high)
-    # before + slope (x - low) + bend (x - low) (x - high) = 0, in u = x - low
-    linear = slope - bend * (high - low)
-    rooted = np.sqrt(max(linear * linear - 4 * bend * before, 0.0))
-    q = -(linear + np.copysign(rooted, linear)) / 2
-    for u in (before / q if q else np.nan, q / bend if bend else np.nan):
-        if 0 < u < high - low:
-            return low + float(u)
-    return low + (high - low) * before / (before - after)
+def through(x: Array, y: Array, at: Array) -> Array:
+    """Values (r, ...) at r points of the polynomial that at x (m,) has the values y (m, ...)."""
+    weights = np.ones((len(at), len(x)))
+    for i, j in permutations(range(len(x)), 2):
+        weights[:, i] *= (at - x[j]) / (x[i] - x[j])
+    return np.tensordot(weights, y, 1)
 
 
 def followed(lines: Sequence[Line], solve: Solve) -> list[_Seen]:
     """What is known along lines when every switch of interest is bracketed."""
     seen = [
-        _Seen(line=line, x=np.empty(0), winner=np.empty(0, object), turns=np.empty((0, 0)))
+        _Seen(
+            line=line,
+            x=np.empty(0),
+            winner=np.empty(0, object),
+            among=(),
+            turns=np.empty((0, 0, 0)),
+        )
         for line in lines
     ]
     asked = [line.first for line in lines]
@@ -280,8 +300,8 @@ def followed(lines: Sequence[Line], solve: Solve) -> list[_Seen]:
             if len(asked[n]):
                 mine = which == n
                 if not len(one.x):
-                    one.turns = np.empty((0, found.turns.shape[1]))
-                one.add(asked[n], Met(winner=found.winner[mine], turns=found.turns[mine]))
+                    one.among, one.turns = found.among, found.turns[:0]
+                one.add(asked[n], found.winner[mine], found.turns[mine])
         asked = []
         for one in seen:
             some = [x for k in one.switches() for x in one.inside(k)]
