@@ -45,6 +45,11 @@ CLOSE = 1e-9
 
 WIDTH = {False: 1e-14, True: 1e-9}
 """How close, as a share, weights are sought, by whether markets are searched together."""
+BESIDE = 0.3
+"""How close, as a share, weights are from whose levels beside a root those of a weight are
+found."""
+TILT = np.array([1.0, 1.0, 0.9, 1.1])
+"""What equal levels are multiplied by where a local search starts."""
 CLOSE_BY = 1e-2
 """How close, as a share, thorough searches come to a weight."""
 
@@ -226,7 +231,7 @@ def attainable(
         broken |= losing | (status == "unbounded")
     for c in np.flatnonzero(broken & np.isin(optimum.status, list(SOLVED))):
         begun = (levels, optimum.levels, *(() if roughly else known))
-        starts = [x[c] for x in begun if np.isfinite(x[c]).all()]
+        starts = [_tilted(x[c]) for x in begun if np.isfinite(x[c]).all()]
         at = standard.at(float(beta[c]), float(mu[c]))
         best = _searched(case.take([c]), at, starts, float(needed[c]), float(floor[c]), payments)
         if best is not None:
@@ -239,6 +244,12 @@ def attainable(
         proven=proven,
         consumers=consumers,
     )
+
+
+def _tilted(x: Array) -> Array:
+    """Levels (4,), one firm investing less and the other more where both have the same: searches
+    from equal levels of equal firms stay there, be it a saddle."""
+    return x * TILT if np.allclose(x[::2], x[1::2], rtol=1e-6, atol=0) else x
 
 
 def _needed(today: Accounts, standard: Standard) -> Array:
@@ -294,13 +305,30 @@ def _even(
         """The weights (n,) below and above the root between these, the same one twice where there
         is none."""
 
+        # (2, n): where either sign of the gap was last met: weights, in logarithms, and levels
+        last, there = np.full((2, len(where)), np.inf), np.full((2, len(where), 4), np.nan)
+        if starts is not None:
+            last, there = np.log(np.stack(between)), starts
+
         def finite(weight: Array, at: Any) -> Array:
             # In logarithms of the weight; what is unbounded has a sign, not a size.
             which = at.astype(np.intp)
-            begin = None if starts is None else starts[:, which]
-            values = gap(lanes[where[which]], np.exp(weight), roughly, begin)[0]
-            known = np.abs(values[np.isfinite(values)]).max(initial=1.0)
-            return np.nan_to_num(values, nan=-known, posinf=known, neginf=-known)
+            values = np.empty(len(which))
+            beside = np.isfinite(there[:, which]).all(-1) & (
+                np.abs(last[:, which] - weight) <= BESIDE
+            )
+            near = beside.any(0) & roughly
+            begin = np.where(beside[..., None], there[:, which], there[::-1, which])
+            for some in (np.flatnonzero(~near), np.flatnonzero(near)):
+                if not len(some):
+                    continue
+                known = begin[:, some] if near[some[0]] else None
+                on = which[some]
+                values[some], met = gap(lanes[where[on]], np.exp(weight[some]), roughly, known)
+                side = (values[some] > 0).astype(np.intp)
+                last[side, on], there[side, on] = weight[some], met.levels
+            size = np.abs(values[np.isfinite(values)]).max(initial=1.0)
+            return np.nan_to_num(values, nan=-size, posinf=size, neginf=-size)
 
         ends, each = (np.log(between[0]), np.log(between[1])), np.arange(len(where), dtype=float)
         found = elementwise.find_root(
