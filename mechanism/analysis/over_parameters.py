@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from market.casefile.faults import BadCase
 from market.model.case import Array, Case
 from market.model.units import natural_units
 from market.regimes import REGIMES, Outcomes, headroom, joined, part, solve_markets
@@ -113,18 +114,25 @@ class _Tried:
     policies: tuple[Policy, ...]
     own: Array
     """The case's own value on every line."""
+    cases: dict[tuple[int, float], PolicyCase | BadCase] = field(default_factory=dict)
+    """What was made of every line and value so far."""
     planners: dict[tuple[int, float], Outcomes] = field(default_factory=dict)
     """The planner's outcomes so far, by line and value."""
+
+    def made(self, which: NDArray[np.intp], x: Array) -> list[PolicyCase | BadCase]:
+        """The cases at values (n,) of these lines, or why there is no market."""
+        where = list(zip(which.tolist(), x.tolist(), strict=True))
+        for n, value in where:
+            if (n, value) not in self.cases:
+                self.cases[n, value] = case_at(self.tree, {self.paths[n]: value})
+        return [self.cases[one] for one in where]
 
     def at(
         self, which: NDArray[np.intp], x: Array
     ) -> tuple[NDArray[np.intp], list[PolicyCase], Array]:
         """At values (n,) of these lines: those that make a market, their cases, and how far the
         problems there are from having no limit; the least of what `headroom` says."""
-        made = [
-            case_at(self.tree, {self.paths[n]: float(value)})
-            for n, value in zip(which, x, strict=True)
-        ]
+        made = self.made(which, x)
         there = np.array([k for k, one in enumerate(made) if isinstance(one, PolicyCase)], int)
         cases = [one for one in made if isinstance(one, PolicyCase)]
         if not cases:
@@ -132,6 +140,11 @@ class _Tried:
         market = stack([one.market for one in cases])
         regimes = [REGIMES[policy.key] for policy in self.policies if policy.source == "regime"]
         return there, cases, np.min([headroom(market, regime) for regime in regimes], axis=0)
+
+    def there(self, which: NDArray[np.intp], x: Array) -> Array:
+        """1 where values (n,) of these lines make a market, -1 where not."""
+        made = self.made(which, x)
+        return np.array([1.0 if isinstance(one, PolicyCase) else -1.0 for one in made])
 
     def met(self, which: NDArray[np.intp], x: Array) -> Met:
         """Who wins there. At the case's own values all lines meet: they are solved once."""
@@ -211,16 +224,18 @@ class _Tried:
 
 
 def _beside_edges(lines: Sequence[Line], tried: _Tried) -> list[Array]:
-    """Of every line the values on both sides of the nearest ones at which some problem begins to
-    have no limit, which is closed form, or the planner's no solution: nothing else is solved to
-    find them."""
-    first = [line.first for line in lines]
+    """Of every line the values on both sides of the nearest ones at which a market ends, some
+    problem begins to have no limit, which is closed form, or the planner's no solution: nothing
+    else is solved to find them."""
+    ends = _market_ends(lines, tried)
+    first = [np.union1d(line.first, end) for line, end in zip(lines, ends, strict=True)]
     which = np.repeat(np.arange(len(lines)), [len(x) for x in first])
     x = np.concatenate(first)
     room = _room(tried, which, x)
     planned = np.where(room > 0, np.where(tried.advised(which, x), 1.0, -1.0), 0.0)
-    out = [np.empty(0) for _ in lines]
-    line_of, low, high, below, above = _changes(lines, which, x, room)
+    out = ends
+    with_market = np.where(tried.there(which, x) > 0, room, np.nan)
+    line_of, low, high, below, above = _changes(lines, which, x, with_market)
     for _ in range(STEPS if len(line_of) else 0):
         # The end that stays counts half (Illinois), so that both close in.
         at = (low * above - high * below) / (above - below)
@@ -246,8 +261,26 @@ def _beside_edges(lines: Sequence[Line], tried: _Tried) -> list[Array]:
         as_below = tried.advised(line_of[wide], middle) == (below[wide] > 0)
         low[wide] = np.where(as_below, middle, low[wide])
         high[wide] = np.where(as_below, high[wide], middle)
-    for n, *ends in zip(line_of, low, high, strict=True):
-        out[n] = np.union1d(out[n], ends)
+    for n, *sides in zip(line_of, low, high, strict=True):
+        out[n] = np.union1d(out[n], sides)
+    return out
+
+
+def _market_ends(lines: Sequence[Line], tried: _Tried) -> list[Array]:
+    """Of every line the values on both sides of the nearest ones beyond which there is no market,
+    as close as it is of interest."""
+    which = np.repeat(np.arange(len(lines)), [len(line.first) for line in lines])
+    x = np.concatenate([line.first for line in lines])
+    line_of, low, high, below, _ = _changes(lines, which, x, tried.there(which, x))
+    near = np.array([lines[n].least for n in line_of])
+    while len(wide := np.flatnonzero(high - low > near)):
+        middle = (low[wide] + high[wide]) / 2
+        as_below = tried.there(line_of[wide], middle) == below[wide]
+        low[wide] = np.where(as_below, middle, low[wide])
+        high[wide] = np.where(as_below, high[wide], middle)
+    out = [np.empty(0) for _ in lines]
+    for n, *sides in zip(line_of, low, high, strict=True):
+        out[n] = np.union1d(out[n], sides)
     return out
 
 

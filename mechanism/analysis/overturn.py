@@ -149,6 +149,11 @@ class Line:
         """Where it is looked at first."""
         return self.low + FIRST * (self.high - self.low) if self.values is None else self.values
 
+    @property
+    def least(self) -> float:
+        """How wide a stretch is of which it is asked what wins in it."""
+        return LEAST_STRETCH * (self.high - self.low)
+
     def narrow(self, x: float) -> float:
         """How wide a bracket may be there."""
         return self.width * max(abs(x), 0.01 * (self.high - self.low))
@@ -194,7 +199,7 @@ class _Seen:
         low, high = float(self.x[k]), float(self.x[k + 1])
         width, near = high - low, self.line.narrow(high)
         if NO_MARKET in (self.winner[k], self.winner[k + 1]):
-            near = max(near, LEAST_STRETCH * (self.line.high - self.line.low))
+            near = max(near, self.line.least)
         if width <= near:
             return []
         # Where something is unknown on one side a figure may grow without limit toward it.
@@ -252,10 +257,7 @@ class _Seen:
         where figures of the winner may be negative, or none of a policy's that may not win at
         either; they are as unsure as the farthest value they are expected from matters."""
         low, high = float(self.x[k]), float(self.x[k + 1])
-        if (
-            high - low <= LEAST_STRETCH * (self.line.high - self.line.low)
-            or self.winner[k] not in self.among
-        ):
+        if high - low <= self.line.least or self.winner[k] not in self.among:
             return []
         mine = np.array(self.among) == self.winner[k]
         least = self.turns.min(-1)
