@@ -22,7 +22,7 @@ from market.regimes import level_bounds, solve_markets
 from mechanism.analysis.many import solve_many
 from mechanism.casefile.policies import compared
 from mechanism.casefile.policy_case import load_case, parse_tree
-from mechanism.casefile.standard import Standard
+from mechanism.casefile.standard import Standard, standard_of
 from mechanism.casefile.together import stack
 from mechanism.ranking.attainable import attainable
 from mechanism.ranking.flat_parts import least_net
@@ -323,6 +323,21 @@ def test_what_firms_gain_can_be_charged_where_no_weight_leads_to_the_best_levels
     value = float(standard.value(books.consumer_surplus.sum(), today.profit.sum(), outlay))
     starts = [nash.levels[0], optimum.levels[0]]
     assert value >= by_brute_force(case, today, standard, starts) - 1e-6 * abs(value)
+
+
+def test_equal_firms_are_asked_for_different_levels_where_those_are_worth_more() -> None:
+    """Where the best equal levels are a saddle of what is searched."""
+    case = load_case(CASES / "sharing_lowers_welfare.yaml").set("unit_cost.base", 11.69)
+    market, standard = case.market.flat(), standard_of(case.mechanism)
+    nash, optimum = solve_markets(market, "nash", 1), solve_markets(market, "social_optimum", 1)
+    today = account(market, nash.levels, bertrand_matrix)
+    found = attainable(market, optimum, today, standard)
+    assert not found.proven[0]
+    books = account(market, found.levels, bertrand_matrix)
+    outlay = max(0.0, float(today.profit.sum() - books.profit.sum()))
+    value = float(standard.value(books.consumer_surplus.sum(), books.profit.sum() + outlay, outlay))
+    unequal = optimum.levels[0] * [0.8, 1.0, 0.6, 1.2]
+    assert value >= by_brute_force(market, today, standard, [unequal]) - 1e-7 * abs(value)
 
 
 def test_many_markets_and_standards_at_once_are_what_each_is_alone() -> None:
