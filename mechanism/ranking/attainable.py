@@ -17,11 +17,11 @@ and from what other policies reach.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import combinations
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,7 @@ from mechanism.casefile.policies import GOAL
 from mechanism.casefile.standard import SAME, Standard
 from mechanism.casefile.types import TypeSpace
 from mechanism.frozen import freeze, put
+from mechanism.ranking.local_search import Box, once, reached
 
 LEAST_WEIGHT = 1e-6
 """Weight of profits below which levels no longer move: consumers alone count."""
@@ -52,9 +53,6 @@ TILT = np.array([1.0, 1.0, 0.9, 1.1])
 """What equal levels are multiplied by where a local search starts."""
 CLOSE_BY = 1e-2
 """How close, as a share, thorough searches come to a weight."""
-
-
-T = TypeVar("T")
 
 
 class Solved(Protocol):
@@ -369,9 +367,6 @@ def _even(
 
 # --- where no weight leads there
 
-Box = tuple[Array, Array]
-"""Lower and upper bounds of what is varied; infinite where there is none."""
-
 
 def _everybody(case: Case) -> Payoff:
     """Consumers' surplus and both profits in one market, a lane each, so that all are had at
@@ -382,58 +377,6 @@ def _everybody(case: Case) -> Payoff:
         benefit=np.concatenate([one.benefit for one in each]),
         cost_weight=np.concatenate([one.cost_weight for one in each]),
     )
-
-
-def _once(parts: Callable[[Array], T]) -> Callable[[Array], T]:
-    """The same, worked out once of a point: losses, conditions and their slopes are asked for at
-    the same points one after the other."""
-    last: dict[bytes, T] = {}
-
-    def remembered(x: Array) -> T:
-        at = x[:4].tobytes()
-        if at not in last:
-            last.clear()
-            last[at] = parts(x)
-        return last[at]
-
-    return remembered
-
-
-def _reached(
-    case: Case,
-    loss: Callable[[Array], tuple[float, Array]],
-    spare: Callable[[Array], Array],
-    slopes: Callable[[Array], Array],
-    starts: Iterable[tuple[Array, Box]],
-) -> Array | None:
-    """The levels (4,) of the least loss to which local searches lead from any start in its box, or
-    at which one begins; None where none keeps every condition and describes all markets of the flat
-    case.
-
-    What is varied begins with the levels. `loss` comes with its slope; `spare` is what is left of
-    every condition, `slopes` its slopes.
-    """
-    from scipy.optimize import Bounds, minimize
-
-    best, least = None, np.inf
-    for begin, (lower, upper) in starts:
-        conditions = [{"type": "ineq", "fun": spare, "jac": slopes}] if len(spare(begin)) else []
-        box, options = Bounds(lower, upper), {"ftol": 1e-14, "maxiter": 300}
-        found = minimize(
-            loss,
-            begin,
-            jac=True,
-            method="SLSQP",
-            bounds=box,
-            constraints=conditions,
-            options=options,
-        )
-        for end in (found.x, begin):
-            books = account(case, np.broadcast_to(end[:4], (*case.batch, 4)), bertrand_matrix)
-            kept = spare(end).min(initial=0.0) >= -1e-9 and bool(books.describes_market.all())
-            if kept and (value := loss(end)[0]) < least:
-                best, least = end[:4], value
-    return best
 
 
 def _searched(
@@ -452,7 +395,7 @@ def _searched(
     everybody = _everybody(inner)
     beta, burden = float(standard.profit_weight), float(standard.burden)
 
-    @_once
+    @once
     def parts(x: Array) -> tuple[float, Array, Array, Array]:
         """CS and its slope, both profits and theirs."""
         value, by = everybody.gradient(np.broadcast_to(x[:4], (3, 4)))
@@ -490,7 +433,7 @@ def _searched(
             x, max(least, needed - parts(x)[2].sum()) if payments and np.isfinite(needed) else 0.0
         )
 
-    best = _reached(inner, loss, spare, slopes, [(begin(start), box) for start in starts])
+    best = reached(inner, loss, spare, slopes, [(begin(start), box) for start in starts])
     return None if best is None else np.asarray(levels_from(best[None], units)[0])
 
 
@@ -548,7 +491,7 @@ def _cheapest(
     lower, upper = (bound[0] for bound in level_bounds(inner, 1))
     bounded = [v for v in range(4) if np.isfinite(upper[v])]
 
-    @_once
+    @once
     def parts(x: Array) -> tuple[float, Array, float, Array, Array, Array]:
         """CS, both profits together, and what every level lacks in all, each with its slopes."""
         value, slope, bend = everybody.derivatives(np.broadcast_to(x[:4], (3, 4)))
@@ -596,7 +539,7 @@ def _cheapest(
         return least, np.append(upper, np.full(5, np.inf))
 
     every = [held for count in range(len(bounded) + 1) for held in combinations(bounded, count)]
-    best = _reached(
+    best = reached(
         inner,
         loss,
         spare,
@@ -630,7 +573,7 @@ def one_order(
         for own, other in ((first, second), (second, first))
     ]
 
-    @_once
+    @once
     def parts(x: Array) -> tuple[float, Array, Array, Array, Array, Array]:
         """CS, joint profit and every type's profit, in expectation, each with its slope."""
         at = np.broadcast_to(x, (K * K, 4))
@@ -655,7 +598,7 @@ def one_order(
 
     lower, upper = level_bounds(in_units(case, units), 1)
     box = lower[0], upper[0]
-    best = _reached(
+    best = reached(
         pairs, loss, spare, slopes, [(levels_in(start[None], units)[0], box) for start in starts]
     )
     return None if best is None else np.asarray(levels_from(best[None], units)[0])
