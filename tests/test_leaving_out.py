@@ -15,8 +15,9 @@ from scipy.optimize import minimize
 from trees import evaluate
 
 from market.model.case import Case, make_case
-from market.model.outcome import Outcome
-from market.regimes import solve_regime
+from market.model.outcome import Outcome, account
+from market.model.pricing import marginal_cost_matrix
+from market.regimes import solve_markets, solve_regime
 from mechanism.casefile.policy_case import parse_tree
 
 SOLE = ("joint_profit", "price_collusion", "social_optimum", "first_best")
@@ -272,3 +273,45 @@ def test_rounding_does_not_decide_what_is_reached_with_every_firm(share: float) 
     outcome = solve_regime(fierce(cost_scale=0.7 * (1 + share)), "joint_profit")
     assert outcome.status == "infeasible"
     assert outcome.certificate.value == pytest.approx(68.2835, abs=2e-4)
+
+
+def far_off(exchanged: bool = False) -> Case:
+    """A market in which unit costs rise so little at first, and each firm serves so much of what it
+    receives, that a planner's best lies at investments hundreds of times demand."""
+    pair: dict[str, Any] = {
+        "intercept": [0.8, 1.25],
+        "rivalry": [0.42, 0.86],
+        "max_saving": [0.78, 0.17],
+        "cost_spillover": [0.5, 1.0],
+    }
+    return make_case(
+        **{key: values[::-1] if exchanged else values for key, values in pair.items()},
+        own_slope=1.0,
+        cross_slope=1e-5,
+        demand_spillover=0.556,
+        leakage=(0.05, 0.0054, 0.0),
+        cost_scale=2.64,
+        reference_investment=1.06,
+        unit_cost=(0.205, 0, 0, 0.00117),
+    )
+
+
+@pytest.mark.parametrize("exchanged", [False, True])
+def test_what_pays_far_from_where_investment_begins_to_is_found(exchanged: bool) -> None:
+    """With unit costs that rise with investment payoff is no parabola: an optimum near demand's
+    size may be beaten far away, where a quantity falls to zero."""
+    case = far_off(exchanged).flat()
+    x = np.array([[1.0, 1.0, 700.0, 222.0]])[:, [1, 0, 3, 2] if exchanged else [0, 1, 2, 3]]
+    there = account(case, x, marginal_cost_matrix)
+    welfare = float(there.total_surplus.sum())
+    assert there.describes_market.all()
+    assert welfare > 1e4  # units of about one
+    outcome = solve_regime(case, "first_best")
+    assert outcome.status == "infeasible"
+    assert outcome.certificate.driven_out == (0 if exchanged else 1)
+    assert outcome.certificate.value is not None
+    assert outcome.certificate.value > welfare
+    left = outcome.certificate.leaving_out
+    assert left is not None
+    assert left.firm == outcome.certificate.driven_out
+    assert solve_markets(case, "first_best", 1).status[0] == "infeasible"

@@ -36,7 +36,7 @@ from market.model.pricing import (
 from market.model.wellposed import required_scale
 from market.regimes.objectives import BOTH, level_bounds
 from market.regimes.sellers import RATE, among_sellers
-from market.regimes.starts import all_around
+from market.regimes.starts import AFAR, all_around, unit_cost_rises
 from market.regimes.table import Regime, benefit_matrix, unbounded
 from market.solve.optimum import maximise
 from market.solve.tolerances import DEFAULT, Tolerances
@@ -155,6 +155,9 @@ def _most(payoff: Payoff, cone: Array, regime: Regime, tolerances: Tolerances) -
         endless[some] = unbounded(there, required_scale(there, payoff.benefit[some], cone[some]))
     start = all_around(payoff, lanes)[1].reshape(lanes, -1, 4)
     start = np.concatenate([start, start * [1, 1, 1, 0], start * [1, 1, 0, 1]], 1)
+    if unit_cost_rises(case).any():
+        afar = np.broadcast_to(AFAR.reshape(-1, 4), (lanes, AFAR.size // 4, 4))
+        start = np.concatenate([start, afar], 1)
     lane = np.repeat(np.arange(lanes), start.shape[1])
     bounds = level_bounds(case.take(lane), len(lane), regime.sharing_range)
     start = np.clip(start.reshape(-1, 4), *bounds)

@@ -48,7 +48,7 @@ from market.regimes.points import Points
 from market.regimes.record import Outcomes, joined, outcome_at, outcomes, restored
 from market.regimes.search import given, optima, searched, staged, thorough, thorough_optima
 from market.regimes.sellers import RATE, STEEPEST, WithEveryFirm, among_sellers, climb_among_sellers
-from market.regimes.starts import all_around, of_all_sizes
+from market.regimes.starts import all_around, more_afar, of_all_sizes
 from market.regimes.table import (
     REGIMES,
     Regime,
@@ -403,7 +403,9 @@ def _with_what_seems_better(
     payoff = sole_payoff(market.case, regime)
     refused = bool(zero_unit_cost_pays(payoff, np.array([best]))[0])  # what climbs run after
     seems = bool((points.worth[points.holds | ~points.market] > more_than(best)).any())
-    if seems or refused or not np.isfinite(best) or market.endless:
+    sold = np.broadcast_to(sold_matrix(market.case, regime.prices), (1, 2, 2))
+    afar = more_afar(payoff, sold, np.array([more_than(best)]))[0]
+    if seems or refused or not np.isfinite(best) or market.endless or afar:
         more, driven = _with_every_firm(market, tolerances)
         points = Points.joined([points, more])
         best = reached(points)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from market.model.case import INVESTMENT, SHARING, Array, Case, of_firm, rival
-from market.model.cost import form_of, usefulness
+from market.model.cost import form_of, unit_cost, usefulness
 from market.model.demand import apply as apply_matrix
 from market.model.demand import times
 from market.model.payoff import Payoff
@@ -27,6 +27,11 @@ ALL_SIZES = (0.0, *np.logspace(-4, 3, 15), *np.logspace(4, 10, 7))
 ALL_SHARES = (0.0, 0.01, 0.03, 0.1, 0.3, 0.6, 0.85, 1.0)
 """Sharing levels that go with them: close where leakage is so large that hardly any sharing
 pays."""
+
+AFAR = np.stack(np.meshgrid(*2 * [(0.0, 0.3, 1.0)], *2 * [ALL_SIZES], indexing="ij"), -1)
+"""Levels of all sizes, coarsely."""
+AFAR_BLOCK = 64
+"""Markets in which they are looked at together."""
 
 
 def starting_levels(
@@ -90,6 +95,36 @@ def of_all_sizes(case: Case, value: Callable[[Array], Array]) -> Array:
         here >= maximum_filter(here, footprint=generate_binary_structure(4, 1), mode="nearest")
     )
     return np.asarray(x[peak][np.argsort(-here[peak], kind="stable")])
+
+
+def unit_cost_rises(case: Case) -> NDArray[np.bool_]:
+    """Whether (L or 1,) some firm's unit cost rises with its investment."""
+    F = case.unit_cost
+    if F is None:
+        return np.zeros(1, bool)
+    return np.asarray(((F.base > 0) & ((F.slope > 0) | (F.curvature > 0))).any(-1))
+
+
+def more_afar(payoff: Payoff, sold: Array, best: Array) -> NDArray[np.bool_]:
+    """Whether (L,) somewhere among levels of all sizes a payoff is above `best` (L,) with every
+    firm selling, `sold` (L, 2, 2) being quantities in net intercepts; asked only where unit costs
+    rise with investment.
+
+    Payoff then is no parabola in investments, and may be highest far from where it would be if it
+    went on as it begins.
+    """
+    found = np.zeros(len(best), bool)
+    lanes = np.flatnonzero(np.broadcast_to(unit_cost_rises(payoff.case), len(best)))
+    for k in range(0, len(lanes), AFAR_BLOCK):
+        some = lanes[k : k + AFAR_BLOCK]
+        here = payoff.take(some)
+        x = np.repeat(AFAR.reshape(-1, 1, 4), len(some), axis=1)
+        x[..., INVESTMENT] = np.minimum(x[..., INVESTMENT], here.case.investment_cap)
+        cost = unit_cost(here.case, x)
+        real = (apply_matrix(sold[some], net_intercept(here.case, x)) >= 0).all(-1)
+        real &= cost is None or (cost.value >= 0).all(-1)
+        found[some] = np.where(real, here.value(x), -np.inf).max(0) > best[some]
+    return found
 
 
 def of_one_firm(case: Case, firm: int, sharing_range: tuple[float, float]) -> Array:

@@ -24,7 +24,7 @@ from market.regimes.points import Points
 from market.regimes.record import Outcomes, joined, outcomes
 from market.regimes.search import optima
 from market.regimes.sellers import among_sellers, climb_among_sellers
-from market.regimes.starts import promising
+from market.regimes.starts import more_afar, promising
 from market.regimes.table import Regime, may_have_others
 from market.solve.optimum import on_bound
 from market.solve.tolerances import DEFAULT, Tolerances
@@ -80,6 +80,8 @@ def best(
         seems = np.where((rows >= 0) & ~points.market[rows], points.worth[rows], -np.inf).max(0)
         more = np.where(solved, MORE * np.maximum(1.0, np.abs(top)), 0)
         plain &= (seems <= top + more) & ~endless
+        sold = np.broadcast_to(sold_matrix(case, regime.prices), (lanes, 2, 2))
+        plain &= ~more_afar(sole_payoff(case, regime), sold, top + more)
     elif regime.staged:  # every start must have led there
         plain &= (good[rows] | (rows < 0)).all(0)
     else:
