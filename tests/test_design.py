@@ -340,7 +340,7 @@ def test_a_solver_that_says_unbounded_of_what_has_a_limit_is_not_believed(
 ) -> None:
     """Payments have no limit where nobody may refuse, and there alone."""
     monkeypatch.setattr(
-        "mechanism.design.cvx._status", lambda problem, solver, **options: "unbounded"
+        "mechanism.design.cvx.solve", lambda problem, solver, **options: "unbounded"
     )
     assert design(coarse(), DesignOptions()) == Design(status="not_established")
     assert design(coarse(), DesignOptions(participation="none")) == Design(status="unbounded")
@@ -356,7 +356,7 @@ def test_a_solver_without_a_word_leaves_a_proof_to_find(
     status: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No solver's word makes an impossibility or an optimum; weights that are checked do."""
-    monkeypatch.setattr("mechanism.design.cvx._status", lambda problem, solver, **options: status)
+    monkeypatch.setattr("mechanism.design.cvx.solve", lambda problem, solver, **options: status)
     assert design(coarse(), DesignOptions()) == Design(status="not_established")
     monkeypatch.undo()
     silent = replace(solve(build(coarse(), DesignOptions())), status="not_established")

@@ -442,7 +442,7 @@ def test_no_repair_is_ruled_out_on_a_solver_s_word(
     said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of a constraint that can be mended."""
-    monkeypatch.setattr("mechanism.design.cvx.solve", lambda problem: said)
+    monkeypatch.setattr("mechanism.design.cvx.solve", lambda problem, *_, **__: said)
     found = repair(np.array([[0.0, 1.0], [-2.0, 0.0]]), None)
     assert (found.status, found.rows, found.verified) == ("not_established", (), False)
     assert largest_violation(np.array([[0.0, 1.0], [-2.0, 0.0]]), None) is None
@@ -451,7 +451,8 @@ def test_no_repair_is_ruled_out_on_a_solver_s_word(
 def test_weights_that_add_up_to_nothing_rule_out_no_repair(monkeypatch: pytest.MonkeyPatch) -> None:
     words = iter(["infeasible"])
     monkeypatch.setattr(
-        "mechanism.design.cvx.solve", lambda problem: next(words, None) or solve(problem)
+        "mechanism.design.cvx.solve",
+        lambda *problem, **options: next(words, None) or solve(*problem, **options),
     )
     found = repair(np.array([[0.0, 1.0], [-2.0, 0.0]]), None)
     assert (found.status, found.rows, found.verified) == ("not_established", (), False)

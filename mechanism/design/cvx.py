@@ -8,7 +8,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import cvxpy as cp
@@ -22,12 +22,7 @@ UNKNOWN = "unknown"
 """The status of a program to which the solver has no answer."""
 
 
-def solve(problem: cp.Problem) -> str:
-    """Solve by HiGHS and give cvxpy's status."""
-    return _status(problem, "HIGHS")
-
-
-def _status(problem: cp.Problem, solver: str, **options: float) -> str:
+def solve(problem: cp.Problem, solver: str = "HIGHS", **options: float | str) -> str:
     """Solve and give cvxpy's status; `UNKNOWN` where the solver has no answer."""
     try:
         with _without_banner():
@@ -114,7 +109,8 @@ def largest_violation(gain: Array, slack: Array | None) -> float | None:
     A, d, _, _ = repair_rows(gain, slack)
     scale = _scale(d)
     v = cp.Variable(nonneg=True)
-    status = solve(cp.Problem(cp.Minimize(v), [A @ np.zeros(len(gain)) + v >= d / scale]))
+    stated = cp.Problem(cp.Minimize(v), [A @ np.zeros(len(gain)) + v >= d / scale])
+    status = solve(stated, presolve="off")  # of one variable it compares each row with every other
     return scale * float(v.value) if status == cp.OPTIMAL else None
 
 
@@ -127,13 +123,14 @@ def repair(gain: Array, slack: Array | None) -> Repair:
     """The correction (K,) of least total absolute size after which no report pays and, with
     `slack`, every type joins."""
     A, d, kind, report = repair_rows(gain, slack)
-    scale = _scale(d)
+    size, scale = len(gain), _scale(d)
     d = d / scale
-    c = cp.Variable(len(gain))
-    constraint = A @ c >= d
-    status = solve(cp.Problem(cp.Minimize(cp.norm1(c)), [constraint]))
-    if status == cp.OPTIMAL:
-        correction, price = np.asarray(c.value), np.asarray(constraint.dual_value)
+    first = (report < 0) | (np.abs(kind - report) == 1)
+    parts = sparse.hstack([A, -A]).tocsr()  # c = c+ - c-
+    found = least_cost(np.ones(2 * size), parts, d, None, slice(0, 2 * size), first)
+    if found.x is not None:
+        price = found.prices
+        correction = found.x[:size] - found.x[size:]
         holds = bool((A @ correction - d).min(initial=0.0) >= -1e-7)
         # Duality for min |c|_1: the price is feasible when |A'y| <= 1, and then d'y bounds the
         # total from below.
@@ -146,15 +143,14 @@ def repair(gain: Array, slack: Array | None) -> Repair:
             rows=_rows(price, kind, report),
             verified=holds and bool(tight),
         )
-    if status != cp.INFEASIBLE:
-        return Repair(status="not_established", correction=None, rows=(), verified=False)
     # The least violation v of all rows at once is positive, and its prices y >= 0 prove it: A'y =
     # 0, sum y = 1, d'y = v > 0.
-    violation = cp.Variable(nonneg=True)
-    relaxed = A @ c + violation >= d
-    if solve(cp.Problem(cp.Minimize(violation), [relaxed])) != cp.OPTIMAL:
-        return Repair(status="not_established", correction=None, rows=(), verified=False)
-    weight = np.asarray(relaxed.dual_value)
+    violation, relaxed = np.eye(size + 1)[-1], sparse.hstack([A, np.ones((len(d), 1))]).tocsr()
+    weight = (
+        least_cost(violation, relaxed, d, None, slice(size, size + 1), first).prices
+        if found.status == "infeasible"
+        else np.zeros(len(d))
+    )
     if not (weight.min() >= -1e-9 and np.abs(A.T @ weight).max() <= 1e-9 and d @ weight > 1e-9):
         return Repair(status="not_established", correction=None, rows=(), verified=False)
     return Repair(
@@ -200,15 +196,16 @@ def linear_program(
     cost: Array,
     G: sparse.csr_matrix,
     h: Array,
-    E: sparse.csr_matrix,
-    e: Array,
+    equalities: tuple[sparse.csr_matrix, Array] | None,
     nonnegative: slice,
     solver: str = "HIGHS",
 ) -> LinearAnswer:
-    """The least cost @ x subject to G x >= h, E x = e and x >= 0 in `nonnegative`."""
+    """The least cost @ x subject to G x >= h, E x = e where any, and x >= 0 in
+    `nonnegative`."""
     x = cp.Variable(len(cost))
     rows = G @ x >= h
     constraints = [rows]
+    E, e = equalities or (sparse.csr_matrix((0, len(cost))), np.zeros(0))
     equal = E @ x == e if E.shape[0] else None
     if equal is not None:
         constraints.append(equal)
@@ -219,7 +216,7 @@ def linear_program(
         # What a solver calls inaccurate has a status of its own, and is not established.
         warnings.filterwarnings("ignore", "Solution may be inaccurate")
         status = STATUSES.get(
-            _status(problem, solver, **(EXACT if solver == "HIGHS" else {})), "not_established"
+            solve(problem, solver, **(EXACT if solver == "HIGHS" else {})), "not_established"
         )
     if status != "optimal":
         return LinearAnswer(status, float("nan"), None, np.zeros(len(h)), np.zeros(len(e)))
@@ -233,3 +230,40 @@ def linear_program(
         np.asarray(rows.dual_value).ravel(),
         equality,
     )
+
+
+ROUNDS = 6
+"""Times that violated rows are added before all are."""
+
+
+def least_cost(
+    cost: Array,
+    G: sparse.csr_matrix,
+    h: Array,
+    equalities: tuple[sparse.csr_matrix, Array] | None,
+    nonnegative: slice,
+    first: NDArray[np.bool_],
+    solver: str = "HIGHS",
+) -> LinearAnswer:
+    """The same of a program most of whose rows G x >= h do not bind.
+
+    Those in `first` are asked; the solution is then held against all, and what it violates is
+    added. A solution of fewer constraints that meets all is one of the whole program, and so is a
+    proof that it has none.
+    """
+    active = first.copy()
+    for attempt in range(ROUNDS + 1):
+        active |= attempt == ROUNDS
+        answer = linear_program(cost, G[active], h[active], equalities, nonnegative, solver)
+        prices = np.zeros(len(h))
+        prices[active] = answer.prices
+        if answer.x is not None:
+            new = (G @ answer.x - h < -1e-9) & ~active
+            if not new.any():
+                return replace(answer, prices=prices)
+            active |= new
+        elif answer.status == "infeasible" or active.all():
+            return replace(answer, prices=prices)
+        else:  # fewer constraints may be unbounded where all of them are not
+            active[:] = True
+    raise AssertionError("the last attempt has all constraints")

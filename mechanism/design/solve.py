@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from mechanism.design.cvx import LinearAnswer, linear_program
+from mechanism.design.cvx import LinearAnswer, least_cost, linear_program
 from mechanism.design.environment import (
     Achieved,
     AllocationRule,
@@ -236,47 +236,29 @@ def _ties(environment: Environment, options: DesignOptions) -> Ties | None:
 # --- solving
 
 
-ROUNDS = 6
-"""Times that violated truth-telling constraints are added before all are."""
-
-
 def solve(program: Program, solver: str = "HIGHS") -> LinearAnswer:
     """The program's solution with its prices.
 
-    Truth is first asked of neighbouring types only; the solution is then held against every pair,
-    and what it violates is added. A solution of fewer constraints that meets all is one of the
-    whole program, and so is a proof that it has none.
+    Truth is first asked of neighbouring types only.
     """
     G, h = stacked(program.rows)
     left = h - G @ program.start
-    lotteries = program.probabilities
     scale = 1.0
     if program.space.plan is not None:  # of what is much smaller little is left after rounding
         scale = max(float(np.abs(left).max(initial=0.0)), 1e-5)
-    active = _neighbouring(program.rows)
-    for attempt in range(ROUNDS + 1):
-        active |= attempt == ROUNDS
-        answer = linear_program(
-            program.cost,
-            G[active],
-            left[active] / scale,
-            *program.equalities,
-            nonnegative=lotteries,
-            solver=solver,
-        )
-        prices = np.zeros(len(h))
-        prices[active] = answer.prices
-        if answer.x is not None:
-            x = program.start + scale * answer.x
-            new = (G @ x - h < -1e-9 * scale) & ~active
-            if not new.any():
-                return replace(answer, value=float(program.cost @ x), x=x, prices=prices)
-            active |= new
-        elif answer.status == "infeasible" or active.all():
-            return replace(answer, prices=prices)
-        else:  # fewer constraints may be unbounded where all of them are not
-            active[:] = True
-    raise AssertionError("the last attempt has all constraints")
+    answer = least_cost(
+        program.cost,
+        G,
+        left / scale,
+        program.equalities,
+        nonnegative=program.probabilities,
+        first=_neighbouring(program.rows),
+        solver=solver,
+    )
+    if answer.x is None:
+        return answer
+    x = program.start + scale * answer.x
+    return replace(answer, value=float(program.cost @ x), x=x)
 
 
 def _neighbouring(rows: Sequence[Rows]) -> NDArray[np.bool_]:
@@ -466,7 +448,7 @@ def _least_violation(
             one.toarray().ravel(),
             sparse.vstack([G[active] + space.extra(int(active.sum())), one]).tocsr(),
             np.append(left[active], 0.0),
-            *program.equalities,
+            program.equalities,
             nonnegative=program.probabilities,
         )
         if answer.value > NEGLIGIBLE:
