@@ -10,12 +10,15 @@ established. Expectations stay those over the prior's nodes, and the rival's typ
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from market.model.case import Array, Case
-from market.model.outcome import account
+from market.model.outcome import Accounts, account
 from market.model.pricing import bertrand_matrix
 from market.regimes import REGIMES, solve_lanes
 from mechanism.casefile.policies import GOAL, TODAY
@@ -44,8 +47,8 @@ LARGEST_GRID = 1500
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ReportTable:
-    """One firm's accounts at types and reports (n,) between those of the grid and its rival's types
-    (K,)."""
+    """One firm's accounts at types and reports (n,), those of the grid or refined ones, and its
+    rival's types (K,)."""
 
     scheme: Scheme
     firm: int
@@ -53,12 +56,78 @@ class ReportTable:
     """(n,)."""
     levels: Array
     """(n, K, 4): the planner's, in the firms' own order."""
-    revenue: Array
-    """(n, K): variable profit."""
-    cost: Array
-    """(n, K): own investment cost at the truth."""
-    subsidy: Array
-    """S_i, (n, K)."""
+    coarser: ReportTable | None
+    """The same at every other point; None on the grid."""
+
+    @cached_property
+    def finer(self) -> ReportTable:
+        """The same at the points between as well, where the planner's levels are sought from those
+        on either side."""
+        n, K = self.levels.shape[:2]
+        points, levels = np.empty(2 * n - 1), np.empty((2 * n - 1, K, 4))
+        points[::2], levels[::2] = self.points, self.levels
+        points[1::2] = (self.points[1:] + self.points[:-1]) / 2
+        starts = np.stack([side.reshape(-1, 4) for side in (self.levels[:-1], self.levels[1:])])
+        lanes = _lanes(self.scheme, self.firm, points[1::2])
+        found = solve_lanes(lanes, REGIMES[GOAL], (n - 1) * K, starts=starts).levels
+        levels[1::2] = found.reshape(n - 1, K, 4)
+        return replace(self, points=points, levels=levels, coarser=self)
+
+    @cached_property
+    def _books(self) -> Accounts:
+        """Leading axis n K."""
+        lanes = _lanes(self.scheme, self.firm, self.points)
+        return account(lanes, self.levels.reshape(-1, 4), bertrand_matrix)
+
+    @cached_property
+    def cost(self) -> Array:
+        """(n, K): own investment cost at the truth."""
+        return self._books.investment_cost[:, self.firm].reshape(self.levels.shape[:2])
+
+    @cached_property
+    def revenue(self) -> Array:
+        """(n, K): variable profit."""
+        return self._books.profit[:, self.firm].reshape(self.cost.shape) + self.cost
+
+    @cached_property
+    def subsidy(self) -> Array:
+        """S_i, (n, K)."""
+        books = self._books
+        utility = (books.total_surplus + books.investment_cost).sum(-1)
+        others = utility - books.investment_cost[:, 1 - self.firm]
+        return np.asarray(others.reshape(self.cost.shape) - self.revenue)
+
+    def costs(
+        self, types: NDArray[np.intp], reports: NDArray[np.intp]
+    ) -> Iterator[tuple[NDArray[np.intp], Array]]:
+        """Own investment costs (m, reports, K) of these types, some (m,) at a time: those of all
+        would fill memory."""
+        levels = self.levels[reports]
+        some = max(1, LARGEST_BLOCK // levels[..., 0].size)
+        for rows in np.split(types, range(some, len(types), some)):
+            yield (
+                rows,
+                own_cost(
+                    self.scheme.case,
+                    self.scheme.types.parameter,
+                    self.firm,
+                    self.points[rows],
+                    levels,
+                ),
+            )
+
+    @cached_property
+    def expected_cost(self) -> Array:
+        """(n, n): own investment cost in expectation, by true type and report."""
+        every = np.arange(len(self.points))
+        out, new = np.empty((len(every), len(every))), [(every, every)]
+        if self.coarser is not None:
+            out[::2, ::2] = self.coarser.expected_cost
+            new = [(every[1::2], every), (every[::2], every[1::2])]
+        for types, reports in new:
+            for rows, costs in self.costs(types, reports):
+                out[np.ix_(rows, reports)] = costs @ self.scheme.types.probabilities
+        return out
 
     # What staying out is worth there: `preparation.Fallback`.
 
@@ -73,12 +142,11 @@ class ReportTable:
         assert levels is not None
         if not np.isfinite(self.scheme.market()).all():
             return np.full(self.revenue.shape, np.nan)
-        lanes, start = _pairs(
-            self.scheme,
-            self.firm,
-            self.points,
-            levels if self.firm == 0 else np.swapaxes(levels, 0, 1),
-        )
+        types = self.scheme.types
+        grid = levels if self.firm == 0 else np.swapaxes(levels, 0, 1)
+        nearest = np.abs(self.points[:, None] - types.of(self.firm)).argmin(1)
+        start = grid[nearest][:, types.nodes].reshape(-1, 4)
+        lanes = _lanes(self.scheme, self.firm, self.points)
         x = solve_lanes(lanes, REGIMES[TODAY], len(start), starts=start[None]).levels
         found = own_payoff(
             account(lanes, x, bertrand_matrix), self.firm, self.scheme.options.payoff
@@ -123,18 +191,16 @@ def between(scheme: Scheme, rule: TaxRule, net: Array) -> Continuum:
     between, nothing is established.
     """
     options = scheme.options
-    types = scheme.types
-    each = [types.of(firm) for firm in (0, 1)]
+    alike = scheme.case.symmetric() and scheme.types.common
+    tables = [_on_grid(scheme, firm) for firm in ((0,) if alike else (0, 1))]
     history: list[tuple[float, float | None]] = []
     while True:
         found = [
-            worst
-            for firm in ((0,) if scheme.case.symmetric() and types.common else (0, 1))
-            if (worst := _firm(scheme, firm, each[firm], rule, net[firm])) is not None
+            worst for table in tables if (worst := _firm(table, rule, net[table.firm])) is not None
         ]
         if not found:
             return Continuum(
-                points=len(each[0]),
+                points=len(tables[0].points),
                 change=None,
                 payoff_range=float(Gains(earned=scheme.earned(options.payoff), transfer=net).range),
                 incentive=options.incentive,
@@ -158,11 +224,9 @@ def between(scheme: Scheme, rule: TaxRule, net: Array) -> Continuum:
             ]
         )
         settled = bool(changes) and max(changes) <= SETTLED * scale
-        if settled or 2 * len(each[0]) - 1 > LARGEST_GRID:
+        if settled or 2 * len(tables[0].points) - 1 > LARGEST_GRID:
             break
-        each = [
-            np.sort(np.concatenate([points, (points[1:] + points[:-1]) / 2])) for points in each
-        ]
+        tables = [table.finer for table in tables]
     tolerance = RELATIVE_TOLERANCE * scale
 
     def check(holds: bool, amount: float, witness: Lie | Refusal) -> Check:
@@ -180,7 +244,7 @@ def between(scheme: Scheme, rule: TaxRule, net: Array) -> Continuum:
         )
     witness = Lie(player=liar, type=found[liar].type, report=found[liar].report, gain=gain)
     return Continuum(
-        points=len(each[0]),
+        points=len(tables[0].points),
         change=max(changes) if changes else None,
         payoff_range=scale,
         incentive=options.incentive,
@@ -190,12 +254,12 @@ def between(scheme: Scheme, rule: TaxRule, net: Array) -> Continuum:
     )
 
 
-def _firm(scheme: Scheme, firm: int, points: Array, rule: TaxRule, grid: Array) -> Worst | None:
-    """One firm's largest gain and smallest slack over types and reports at these points; None where
-    nobody can say what is paid there."""
+def _firm(table: ReportTable, rule: TaxRule, grid: Array) -> Worst | None:
+    """One firm's largest gain and smallest slack over a table's types and reports, at net transfers
+    (M, M) on the grid; None where nobody can say what is paid there."""
+    scheme, firm, points = table.scheme, table.firm, table.points
     types, options = scheme.types, scheme.options
     p, nodes = types.probabilities, types.nodes
-    table = _table(scheme, firm, points)
     on_grid = OwnReports(
         points=types.of(firm),
         net=grid[:, nodes],
@@ -205,23 +269,17 @@ def _firm(scheme: Scheme, firm: int, points: Array, rule: TaxRule, grid: Array) 
     net = rule.net_between(on_grid, points, table.subsidy)
     if net is None:
         return None
-    n, earned = len(points), table.revenue + net
-    own, expected, gains = np.empty((n, len(p))), np.empty((n, n)), np.empty((n, n))
-    # A few types at a time: payoffs by type, report and rival's type would fill memory.
-    some = max(1, LARGEST_BLOCK // earned.size)
-    for k in range(0, n, some):
-        rows = np.arange(k, min(k + some, n))
-        payoff = np.broadcast_to(earned, (len(rows), *earned.shape))
-        if options.payoff != "printed":
-            payoff = payoff - own_cost(
-                scheme.case, types.parameter, firm, points[rows], table.levels
-            )
-        own[rows], expected[rows] = payoff[rows - k, rows], payoff @ p
-        gains[rows] = (
-            expected[rows] - expected[rows, rows][:, None]
-            if options.incentive == "bayesian"
-            else (payoff - own[rows][:, None]).max(-1)
-        )
+    own, earned, bears_cost = (
+        table.assigned() + net,
+        table.revenue + net,
+        options.payoff != "printed",
+    )
+    expected = (earned @ p) - (table.expected_cost if bears_cost else np.zeros((len(points), 1)))
+    gains = expected - np.diagonal(expected)[:, None]
+    if options.incentive == "dominant":
+        every = np.arange(len(points))
+        for rows, costs in table.costs(every, every):
+            gains[rows] = (earned - costs * bears_cost - own[rows][:, None]).max(-1)
     kind, told = np.unravel_index(int(gains.argmax()), gains.shape)
     least = joiner = rival = None
     if options.participation != "none":
@@ -244,40 +302,24 @@ def _firm(scheme: Scheme, firm: int, points: Array, rule: TaxRule, grid: Array) 
     )
 
 
-def _table(scheme: Scheme, firm: int, points: Array) -> ReportTable:
-    """The planner's levels at the reports (n,) and the rival's nodes, from the nearest levels on
-    the grid on either side."""
-    types, assignment = scheme.types, scheme.assignment
-    n, K, nodes = len(points), len(types.nodes), types.nodes
-    lanes, _ = _pairs(scheme, firm, points, assignment.levels[firm])
-    above = np.clip(np.searchsorted(types.of(firm), points), 1, types.size - 1)
-    starts = np.stack(
-        [assignment.levels[firm][side][:, nodes].reshape(-1, 4) for side in (above - 1, above)]
-    )
-    best = solve_lanes(lanes, REGIMES[GOAL], n * K, starts=starts).levels
-    books = account(lanes, best, bertrand_matrix)
-    cost = books.investment_cost.reshape(n, K, 2)
-    revenue = books.profit.reshape(n, K, 2)[..., firm] + cost[..., firm]
-    utility = (books.total_surplus + books.investment_cost).sum(-1).reshape(n, K)
-    return ReportTable(
-        scheme=scheme,
-        firm=firm,
-        points=points,
-        levels=best.reshape(n, K, 4),
-        revenue=revenue,
-        cost=cost[..., firm],
-        subsidy=utility - revenue - cost[..., 1 - firm],
-    )
+def _on_grid(scheme: Scheme, firm: int) -> ReportTable:
+    """What lies between the types is the same for every tax rule; it is worked out once."""
+    if firm not in scheme.refined:
+        types = scheme.types
+        scheme.refined[firm] = ReportTable(
+            scheme=scheme,
+            firm=firm,
+            points=types.of(firm),
+            levels=scheme.assignment.levels[firm][:, types.nodes],
+            coarser=None,
+        )
+    return scheme.refined[firm]
 
 
-def _pairs(scheme: Scheme, firm: int, points: Array, grid: Array) -> tuple[Case, Array]:
-    """One firm's points (n,) against the rival's nodes as lanes of a flat case, and for each the
-    levels (n K, 4) of the nearest point of a grid (M, M, 4), its own point on the first axis."""
+def _lanes(scheme: Scheme, firm: int, points: Array) -> Case:
+    """One firm's points (n,) against the rival's nodes as lanes (n K) of a flat case."""
     types = scheme.types
     pairs = np.empty((len(points), len(types.nodes), 2))
     pairs[..., firm], pairs[..., 1 - firm] = points[:, None], types.types_of(1 - firm)
-    nearest = np.abs(points[:, None] - types.of(firm)).argmin(1)
-    lanes = scheme.case.map(lambda a: a.reshape(1, -1)).with_parameter(
-        types.parameter, pairs.reshape(-1, 2)
-    )
-    return lanes, grid[nearest][:, types.nodes].reshape(-1, 4)
+    flat = scheme.case.map(lambda a: a.reshape(1, -1))
+    return flat.with_parameter(types.parameter, pairs.reshape(-1, 2))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -159,6 +159,12 @@ class Scheme:
             for t in (self.assignment.at_both_true(firm, payoff) for firm in (0, 1))
         )
         return Replies(types=types, tables=(first, second), reports=types.nodes)
+
+    @cached_property
+    def refined(self) -> dict[int, Any]:
+        """What `continuum` has worked out of either firm between the types, whatever the tax
+        rule."""
+        return {}
 
     # what comes of it
 
