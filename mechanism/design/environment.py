@@ -11,7 +11,7 @@ alternative and its net transfer (positive is received).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
 
@@ -308,6 +308,10 @@ class AllocationRule:
         shares = np.reshape(self.shares(), (*s.shape, -1))
         return np.asarray((own * shares).sum(-1))
 
+    def interim(self, player: int) -> Array:
+        """(K_i true, K_i reports): the same in expectation over the others' types."""
+        return interim_by_report(self.environment, player, self.value(player))
+
     def value_in(self, player: int) -> Array:
         """(S, *shape): the same by true state (first axis), whatever anybody reports."""
         s = self.environment
@@ -341,6 +345,48 @@ class AllocationRule:
     def welfare(self) -> Array:
         """Over states."""
         return np.asarray(self.public + sum(self.truth))
+
+
+@dataclass(frozen=True)
+class ByOwnReport(AllocationRule):
+    """An allocation of which no more is known than what each player's own report leads to, in
+    expectation over the others' types: all that counts where truth is Bayesian and joining interim.
+
+    The alternatives are the reports, of which each player's values have its own; all players have
+    as many types.
+    """
+
+    in_states: Array = field(kw_only=True)
+    """(*shape): the public value over states."""
+
+    @cached_property
+    def centred(self) -> ByOwnReport:
+        """The same in the centred setting."""
+        s = self.environment
+        return replace(
+            self, environment=s.centred, in_states=self.in_states - float(s.public_value[0])
+        )
+
+    @cached_property
+    def natural(self) -> ByOwnReport:
+        """The same in the centred setting, payoffs counted in its range."""
+        s = self.environment
+        return replace(self, environment=s.natural, in_states=self.centred.in_states / s.range)
+
+    @property
+    def public(self) -> Array:
+        """The public value over states."""
+        return self.in_states
+
+    def value(self, player: int) -> Array:
+        """(K_i, *shape), read-only: as if the others' reports moved nothing."""
+        s = self.environment
+        alike = np.expand_dims(s.values[player], [1 + j for j in s.others(player)])
+        return np.broadcast_to(alike, (len(alike), *s.shape))
+
+    def interim(self, player: int) -> Array:
+        """(K_i true, K_i reports)."""
+        return self.environment.values[player]
 
 
 def best_alternatives(environment: Environment) -> NDArray[np.bool_]:

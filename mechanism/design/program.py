@@ -30,7 +30,7 @@ from scipy import sparse
 from mechanism.design.environment import AllocationRule, Environment, efficient, transfers_by
 from mechanism.design.setting_file import DesignOptions, transfers_by_type
 from mechanism.design.states import Array
-from mechanism.design.views import View, at_each, expected
+from mechanism.design.views import View, at_each, at_states, expected
 from mechanism.frozen import freeze
 
 Matrix = Any
@@ -141,19 +141,21 @@ class Space:
         )
 
     def value(
-        self, player: int, operator: Matrix, which: Index, own: Index, seen: Index | None = None
+        self, player: int, view: View, which: Index, own: Index, seen: Index | None = None
     ) -> tuple[Matrix, Array]:
-        """The value to types `own` (m,) of the averages in rows `which` (m,) of `operator`: over
+        """The value to types `own` (m,) of the averages in rows `which` (m,) of a view: over
         lotteries, or as numbers. What others report is true, unless every state is a row and
         `seen` (m,) are the true states."""
         if self.plan is not None:
-            if seen is not None:
-                table = self.plan.value_in(player).reshape(self.states, -1)
-                return sparse.csr_matrix((len(which), self.size)), table[seen, which]
             types = len(self.environment.types[player])
-            table = operator @ self.plan.value(player).reshape(types, -1).T
-            return sparse.csr_matrix((len(which), self.size)), np.asarray(table)[which, own]
-        picked, alternatives = sparse.csr_matrix(operator[which]), self.menus.shape[1]
+            if seen is not None:
+                worth = self.plan.value_in(player).reshape(self.states, -1)[seen, which]
+            elif view.each:
+                worth = self.plan.value(player).reshape(types, -1)[own, view.states(which)]
+            else:
+                worth = self.plan.interim(player)[own, which % types]
+            return sparse.csr_matrix((len(which), self.size)), worth
+        picked, alternatives = sparse.csr_matrix(view.operator[which]), self.menus.shape[1]
         row = np.repeat(np.arange(len(which)), np.diff(picked.indptr))
         state = picked.indices
         truth = state if seen is None else seen[row]
@@ -364,8 +366,8 @@ def _truth(space: Space, player: int, view: View) -> Rows:
     kind, report = np.tile(true, contexts)[asked], np.tile(told, contexts)[asked]
     honest, lying = base + kind, base + report
     money = space.money(player, view.operator)
-    at_truth, worth_truth = space.value(player, view.operator, honest, kind)
-    at_lie, worth_lie = space.value(player, view.operator, lying, kind)
+    at_truth, worth_truth = space.value(player, view, honest, kind)
+    at_lie, worth_lie = space.value(player, view, lying, kind)
     return Rows(
         matrix=(money[honest] - money[lying] + at_truth - at_lie).tocsr(),
         bound=worth_lie - worth_truth,
@@ -386,7 +388,7 @@ def _joining(space: Space, player: int, view: View) -> Rows:
     own = asked % view.judges.shape[1]
     received, least = space.money(player, view.operator)[asked], np.zeros(len(own))
     if not environment.same_alternative:
-        value, worth = space.value(player, view.operator, asked, own)
+        value, worth = space.value(player, view, asked, own)
         outside = np.broadcast_to(environment.outside[player], environment.shape)
         received, least = received + value, (view.operator @ outside.ravel())[asked] - worth
     return Rows(
@@ -408,7 +410,7 @@ def _joint_truth(space: Space) -> Rows:
     can = environment.occurs.ravel()[true]
     true, told = true[can], told[can]
     lying, honest, worth = together[told], together[true], np.zeros(len(true))
-    every = sparse.identity(space.states).tocsr()
+    every = at_states(space.environment)
     for i, types in enumerate(np.indices(environment.shape).reshape(len(environment.shape), -1)):
         own = types[true]
         at_truth, worth_truth = space.value(i, every, true, own)

@@ -19,7 +19,6 @@ from mechanism.design.environment import (
     achieved,
     best_alternatives,
     efficient,
-    interim_by_report,
     payoffs,
     transfers_by,
 )
@@ -500,7 +499,7 @@ def least_outlay(
     for i, (prior, base) in enumerate(
         zip(environment.probabilities, environment.shift, strict=True)
     ):
-        interim = interim_by_report(plan.environment, i, plan.value(i))
+        interim = plan.interim(i)
         payoff = least_payoffs(interim, plan.environment.interim(i, plan.environment.outside[i]))
         if np.isnan(payoff).any():
             return float("inf"), ()

@@ -72,3 +72,11 @@ def at_each(environment: Environment, player: int) -> View:
         shape=(order.size, order.size),
     )
     return View(operator=operator, judges=np.ones(order.shape, bool), each=True)
+
+
+def at_states(environment: Environment) -> View:
+    """Each state, in row-major order."""
+    count = int(np.prod(environment.shape))
+    return View(
+        operator=sparse.identity(count).tocsr(), judges=np.ones((1, count), bool), each=True
+    )

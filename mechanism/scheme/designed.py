@@ -16,7 +16,7 @@ import numpy as np
 from market.model.case import Array
 from mechanism.casefile.schema import MechanismOptions
 from mechanism.design.cvx import LinearAnswer
-from mechanism.design.environment import AllocationRule, interim_by_report
+from mechanism.design.environment import AllocationRule
 from mechanism.design.paths import least_transfers
 from mechanism.design.program import WELFARE, Merit, Program, build
 from mechanism.design.rules import DESIGNED
@@ -111,7 +111,7 @@ def _cheapest_of(plan: AllocationRule) -> Array:
     """The net transfers (2, own reports, rival's) of least outlay under Bayesian truth-telling and
     interim participation; NaN if none."""
     environment = plan.environment
-    interim = np.stack([interim_by_report(environment, i, plan.value(i)) for i in (0, 1)])
+    interim = np.stack([plan.interim(i) for i in (0, 1)])
     return least_transfers(
         interim,
         np.stack([environment.interim(i, environment.outside[i]) for i in (0, 1)]),

@@ -16,7 +16,7 @@ from market.model.pricing import bertrand_matrix
 from mechanism.casefile.policies import TODAY
 from mechanism.casefile.schema import MechanismOptions
 from mechanism.casefile.types import TypeSpace, discrete
-from mechanism.design.environment import AllocationRule, Environment
+from mechanism.design.environment import AllocationRule, ByOwnReport, Environment
 from mechanism.design.states import Timing, over_states
 from mechanism.scheme.allocation import allocate, given_levels
 from mechanism.scheme.preparation import Scheme, scheme_at
@@ -87,8 +87,9 @@ def market_environment(
     return AllocationRule(environment, chosen=np.arange(states).reshape(size, size))
 
 
-def planned_environment(scheme: Scheme) -> AllocationRule:
-    """The planner's levels as a plan, every point a type, from what is known of them.
+def planned_environment(scheme: Scheme, expected: bool = False) -> AllocationRule:
+    """The planner's levels as a plan, every point a type, from what is known of them; `expected`:
+    no more of them than what an own report lets expect.
 
     A firm's value of the alternative of a state is what it earns at the levels for those reports
     when its rival's report is true: all that truth-telling and joining ask while rivals tell the
@@ -96,21 +97,26 @@ def planned_environment(scheme: Scheme) -> AllocationRule:
     state's own, so that nothing may be chosen over them, and joint reports may not be judged.
     """
     types, payoff = scheme.types, scheme.options.payoff
-    size = types.size
-    first, second = scheme.earned(payoff).tables
-    kept = sum(over_states(scheme.assignment.kept(payoff)))
+    size, earned = types.size, scheme.earned(payoff)
+    public = scheme.assignment.welfare[0] - sum(over_states(scheme.assignment.kept(payoff)))
+    if expected:
+        names = [f"levels for the point {at}" for at in range(size)]
+        first, second = earned.interim
+    else:
+        names = [f"levels for ({a:.6g}, {b:.6g})" for a in types.of(0) for b in types.of(1)]
+        first, second = earned.tables[0], np.swapaxes(earned.tables[1], -1, -2)
     environment = Environment(
         name="market",
         players=scheme.case.firms,
         types=tuple(tuple(types.of(firm).tolist()) for firm in (0, 1)),
         probabilities=(types.weights, types.weights),
-        alternatives=tuple(
-            f"levels for ({a:.6g}, {b:.6g})" for a in types.of(0) for b in types.of(1)
-        ),
-        values=(first.reshape(size, -1), np.swapaxes(second, -1, -2).reshape(size, -1)),
+        alternatives=tuple(names),
+        values=(first.reshape(size, -1), second.reshape(size, -1)),
         outside=over_states(scheme.own_outside),
-        public_value=(scheme.assignment.welfare[0] - kept).ravel(),
+        public_value=public @ types.weights if expected else public.ravel(),
     )
+    if expected:
+        return ByOwnReport(environment, in_states=public)
     return AllocationRule(environment, chosen=np.arange(size * size).reshape(size, size))
 
 

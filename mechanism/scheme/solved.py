@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from market.model.case import Array
 from mechanism.design.checks import RELATIVE_TOLERANCE, payoff_ranges
+from mechanism.design.options import expectations_count
 from mechanism.design.paths import least_transfers
 from mechanism.design.rules import TaxRule
 from mechanism.frozen import freeze
@@ -88,4 +89,6 @@ def design_of(scheme: Scheme) -> Designed | None:
 
     if not np.isfinite(scheme.own_outside).all():
         return None
-    return design_transfers(planned_environment(scheme), scheme.options)
+    options = scheme.options
+    expected = expectations_count(options.incentive, options.timing, options.participation)
+    return design_transfers(planned_environment(scheme, expected), options)
