@@ -727,8 +727,8 @@ MUTANTS = (
     Mutant(
         name="profits that both types move, the second firm's",
         file="mechanism/scheme/market_environment.py",
-        old="np.swapaxes(earned.tables[1], -1, -2)",
-        new="earned.tables[1]",
+        old="second = np.swapaxes(second, -1, -2)",
+        new="second = second",
         killers=(
             "tests/test_mechanism_interdependent.py::test_transfers_are_solved_for_at_each_type_of_the_rival",
         ),

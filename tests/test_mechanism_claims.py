@@ -21,6 +21,7 @@ from mechanism.design.environment import achieved, efficient
 from mechanism.design.setting_file import DesignOptions, parse_setting
 from mechanism.scheme.incentives import Earned, Gains, incentive_check
 from mechanism.scheme.judge import statuses
+from mechanism.scheme.own_table import listed
 
 JUST = ((0.5e-7, "holds"), (2e-7, "violated"))
 """Amounts on either side of a ten-millionth of a payoff range of one, and what is then claimed."""
@@ -34,7 +35,8 @@ def test_truth_telling_is_judged_to_a_ten_millionth_of_the_payoff_range(
     """The second firm of the first type gains this much by the second report; payoffs run from 0 to
     1."""
     interim = np.array([[[1.0, 0.5], [0.0, 0.0]], [[1.0, 1.0 + amount], [0.0, 0.0]]])
-    tables = (interim[0][..., None], interim[1][..., None])  # by the rival's one report
+    # by the rival's one report
+    tables = listed(interim[0][..., None]), listed(interim[1][..., None])
     told = np.diagonal(interim, axis1=1, axis2=2)[..., None]
     before = Earned(
         at=np.arange(2), tables=tables, truth=told, weights=np.ones(1), size=np.array(0.0)

@@ -29,7 +29,7 @@ from mechanism.scheme.allocation import ANCHORS, allocate
 from mechanism.scheme.asymmetric_information import constraint_data, run_rule
 from mechanism.scheme.behaviour import by_pair, expected_outcome, reporting_equilibrium
 from mechanism.scheme.full_information import subsidy
-from mechanism.scheme.incentives import collusion_check, earned, free_earned, free_gains, gains
+from mechanism.scheme.incentives import collusion_check, free_earned, free_gains, gains
 from mechanism.scheme.preparation import Scheme, prepare
 from mechanism.scheme.private_market import private_equilibrium
 from mechanism.scheme.reported import Assignment, assign
@@ -694,9 +694,7 @@ def test_what_firms_gain_by_agreeing_on_reports(rule: str) -> None:
     assignment = assigned(market(intercept=[20, 16]), types)
     net = net_of(rule, assignment)
     own = gains(assignment, net, "with_cost")
-    found = collusion_check(
-        assignment, earned(assignment, "with_cost"), net, "with_cost", float(own.range)
-    )
+    found = collusion_check(assignment, net, "with_cost", float(own.range))
     V = [assignment.own_part(firm, types.points, "with_cost") + net[firm] for firm in (0, 1)]
 
     def joint(one: int, two: int, told: int, said: int) -> float:

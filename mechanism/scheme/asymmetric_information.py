@@ -161,7 +161,7 @@ def _checks(
     scale = float(own.range)
     collusion = NOT_ESTABLISHED
     if by_reports:
-        collusion = collusion_check(scheme.assignment, own.earned, net, options.payoff, scale)
+        collusion = collusion_check(scheme.assignment, net, options.payoff, scale)
     return Checks(
         incentive=options.incentive,
         payoff=options.payoff,
@@ -307,12 +307,10 @@ def _rows(
 
     def rival_type(firm: int, row: Row) -> float | None:
         if row.report is not None:
+            if options.incentive == "bayesian":
+                return None
             each = own.of_lie(firm, row.type, row.report)
-            return (
-                None
-                if options.incentive == "bayesian"
-                else float(types.of(1 - firm)[first_largest(each)[0]])
-            )
+            return float(types.of(1 - firm)[first_largest(each)[0]])
         if options.timing == "interim":
             return None
         return float(

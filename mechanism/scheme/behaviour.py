@@ -20,6 +20,7 @@ from market.model.pricing import PriceRule, bertrand_matrix
 from mechanism.casefile.types import TypeSpace
 from mechanism.frozen import freeze
 from mechanism.scheme.allocation import case_at_pairs
+from mechanism.scheme.own_table import OwnTable
 
 PerCase = Any
 """(...): a number for one case, an array for many."""
@@ -34,7 +35,7 @@ class Replies:
     and says."""
 
     types: TypeSpace
-    tables: tuple[Array, Array]
+    tables: tuple[OwnTable, OwnTable]
     """Per firm (..., K types, R reports, S): S are the rival's reports or, where both types move
     both profits, its types and reports, a type's reports together."""
     reports: NDArray[np.intp]
@@ -82,7 +83,6 @@ def reporting_equilibrium(replies: Replies, net: Array) -> ReportingEquilibrium:
     types = replies.types
     lead = net.shape[1:-2]
     C, K = int(np.prod(lead)), len(types.nodes)
-    own = [table.reshape(C, *table.shape[-3:]) for table in replies.tables]
     at = replies.reports
     paid = net[..., at[:, None], at].reshape(2, C, len(at), len(at))
     distance = [np.abs(types.of(firm)[at] - types.types_of(firm)[:, None]) for firm in (0, 1)]
@@ -91,7 +91,13 @@ def reporting_equilibrium(replies: Replies, net: Array) -> ReportingEquilibrium:
     def expected(firm: int, lanes: NDArray[np.intp]) -> Array:
         """(n, K, R): payoffs by own type and report in these cases."""
         reported, met = replies.rival_weights(told[1 - firm, lanes])
-        earned = np.matmul(own[firm][lanes], met[:, None, :, None])[..., 0]
+
+        def met_by(_: slice, part: Array) -> Array:
+            here = part.reshape(C, -1, part.shape[-1])
+            found = (here if len(lanes) == C else here[lanes]) @ met[..., None]
+            return np.asarray(found.reshape(len(lanes), -1, len(at)))
+
+        earned = replies.tables[firm].reduced(met_by)
         return np.asarray(earned + np.matmul(paid[firm, lanes], reported[..., None])[:, None, :, 0])
 
     settled, rounds = np.zeros(C, bool), np.zeros(C, np.intp)

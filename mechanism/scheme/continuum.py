@@ -29,11 +29,13 @@ from mechanism.design.checks import (
     CheckStatus,
     Lie,
     Refusal,
+    first_largest,
     payoff_range,
 )
 from mechanism.design.rules import TaxRule
 from mechanism.design.states import OwnReports
-from mechanism.scheme.incentives import LARGEST_BLOCK, Gains
+from mechanism.scheme.incentives import Gains
+from mechanism.scheme.own_table import LARGEST_BLOCK
 from mechanism.scheme.preparation import Scheme, sides_of_joining, staying_out
 from mechanism.scheme.private_market import at_types
 from mechanism.scheme.reported import own_cost, own_payoff
@@ -235,7 +237,7 @@ def between(scheme: Scheme, rule: TaxRule, net: Array) -> Continuum:
 
     ir = None
     if least is not None:
-        outsider = next(i for i, f in enumerate(found) if f.slack == least)
+        (outsider,) = first_largest(-np.array(slacks), scale)
         where = found[outsider]
         ir = check(
             least >= -tolerance,
@@ -288,7 +290,7 @@ def _firm(table: ReportTable, rule: TaxRule, grid: Array) -> Worst | None:
         slack = joins - stays
         slack = slack if options.timing == "ex_post" else (slack @ p)[:, None]
         if np.isfinite(slack).all():
-            at = np.unravel_index(int(slack.argmin()), slack.shape)
+            at = first_largest(-slack, payoff_range(expected))
             least, joiner = float(slack.min()), float(points[at[0]])
             rival = float(types.types_of(1 - firm)[at[1]]) if options.timing == "ex_post" else None
     return Worst(

@@ -12,7 +12,7 @@ What a firm earns before net transfers does not depend on the tax rule; it is wo
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Literal
 
 import numpy as np
@@ -27,10 +27,8 @@ from market.solve.optimum import maximise
 from mechanism.casefile.types import TypeSpace, per_firm
 from mechanism.design.checks import Check, JointLie, Lie, first_largest, gain_check, payoff_ranges
 from mechanism.frozen import freeze
+from mechanism.scheme.own_table import OwnTable, listed
 from mechanism.scheme.reported import Assignment
-
-LARGEST_BLOCK = 64_000
-"""Entries of a payoff table worked on at once: more would not fit the processor's cache."""
 
 FREE_TYPES = 21
 """Types, evenly picked, on which deviations with free levels are searched."""
@@ -45,7 +43,7 @@ class Earned:
 
     at: NDArray[np.intp]
     """(n,): which points of the grid are the true types and the reports."""
-    tables: tuple[Array, Array]
+    tables: tuple[OwnTable, OwnTable]
     """Per firm (..., n, n, S): by true type, own report and rival's report, the rival truthful."""
     truth: Array
     """(2, ..., n, S): at the truth, with the levels assigned."""
@@ -64,10 +62,12 @@ class Earned:
     @cached_property
     def interim(self) -> Array:
         """(2, ..., n, n): in expectation over the rival's type."""
-        first = self.tables[0] @ self.weights
-        return np.stack(
-            [first, first if self.tables[1] is self.tables[0] else self.tables[1] @ self.weights]
-        )
+        first, second = self.tables
+        mean = first.reduced(self._mean)
+        return np.stack([mean, mean if second is first else second.reduced(self._mean)])
+
+    def _mean(self, _: slice, part: Array) -> Array:
+        return np.asarray(part @ self.weights)
 
     @cached_property
     def interim_truth(self) -> Array:
@@ -116,22 +116,23 @@ class Gains:
     @cached_property
     def dominant(self) -> Array:
         """(2, ..., n, n): the largest gain over the truth at any report of the rival."""
-        out, n = np.empty(self.earned.interim.shape), len(self.earned.at)
-        block = max(1, LARGEST_BLOCK * n // self.earned.tables[0].size)
-        for firm, table in enumerate(self.earned.tables):
-            for start in range(0, n, block):
-                rows = slice(start, start + block)
-                truth = self.truth_ex_post[firm][..., rows, None, :]
-                out[firm][..., rows, :] = (
-                    table[..., rows, :, :] + self.transfer[firm][..., None, :, :] - truth
-                ).max(-1)
-        return out
+        first, second = self.earned.tables
+        gain = first.reduced(partial(self._largest, 0))
+        apart = np.abs(self.transfer[0] - self.transfer[1]).max((-2, -1))
+        alike = second is first and (apart <= 1e-12 * self.earned.size).all()
+        return np.stack([gain, gain if alike else second.reduced(partial(self._largest, 1))])
+
+    def _largest(self, firm: int, rows: slice, lying: Array) -> Array:
+        """(..., m, n): of some types, from what they earn, (..., m, n, S)."""
+        gain = lying + self.transfer[firm][..., None, :, :]
+        gain -= self.truth_ex_post[firm][..., rows, None, :]
+        return np.asarray(gain.max(-1))
 
     def of_lie(self, firm: int, kind: int, report: int) -> Array:
         """(S,): what one type gains by one report over the truth, at each report of the rival; one
         case."""
-        lying = self.earned.tables[firm][kind, report] + self.transfer[firm][report]
-        return np.asarray(lying - self.truth_ex_post[firm][kind])
+        lying = self.earned.tables[firm].of(slice(kind, kind + 1))[0, report]
+        return np.asarray(lying + self.transfer[firm][report] - self.truth_ex_post[firm][kind])
 
     def by(self, incentive: Incentive) -> Array:
         """The gains of one strength."""
@@ -150,16 +151,11 @@ def earned(assignment: Assignment, payoff: str, observed: bool = False) -> Earne
     as earned."""
     n = assignment.types.size
     part = assignment.settled_part if observed else assignment.own_part
-    block = max(1, LARGEST_BLOCK // assignment.utility[0].size)
+    shape = (*assignment.utility.shape[1:-2], n, n, n)
 
-    def table(firm: int) -> Array:
+    def table(firm: int) -> OwnTable:
         points = assignment.types.of(firm)
-        if block >= n or (payoff == "printed" and not observed and assignment.types.private_values):
-            return part(firm, points, payoff)
-        out = np.empty((*assignment.utility.shape[1:-2], n, n, n))
-        for k in range(0, n, block):
-            out[..., k : k + block, :, :] = part(firm, points[k : k + block], payoff)
-        return out
+        return OwnTable(shape=shape, part=lambda kinds: part(firm, points[kinds], payoff))
 
     first = table(0)
     truth = assignment.kept(payoff)
@@ -204,7 +200,10 @@ def free_earned(assignment: Assignment, payoff: str) -> Earned | None:
     second = first if case.symmetric() and types.common else _free(assignment, 1, picked, payoff)
     return Earned(
         at=picked,
-        tables=(first - assignment.subsidy[0][square], second - assignment.subsidy[1][square]),
+        tables=(
+            listed(first - assignment.subsidy[0][square]),
+            listed(second - assignment.subsidy[1][square]),
+        ),
         truth=assignment.kept(payoff)[:, picked][:, :, types.nodes],
         weights=types.probabilities,
         size=np.abs(assignment.utility).max((0, -2, -1)),
@@ -273,20 +272,17 @@ COLLUDING_TYPES = 31
 """Types, evenly picked, at most over which joint misreports are searched."""
 
 
-def collusion_check(
-    assignment: Assignment, earned: Earned, net: Array, payoff: str, scale: float
-) -> Check:
+def collusion_check(assignment: Assignment, net: Array, payoff: str, scale: float) -> Check:
     """The most both firms together can gain at one case by agreeing on their reports, at any pair
     of types, with assigned levels and money that may change hands between them; the witness names
-    both types and both reports. No rule of this kind is proof against it by design. `earned` are
-    the assigned tables of this payoff."""
+    both types and both reports. No rule of this kind is proof against it by design."""
     types = assignment.types
     if not types.private_values:
         return _jointly(assignment, net, payoff, scale)
     picked = picked_types(types.nodes, COLLUDING_TYPES)
-    cube, square = np.ix_(picked, picked, picked), np.ix_(picked, picked)
+    square, tables = np.ix_(picked, picked), earned(assignment.at_points(picked), payoff).tables
     # (true type, own report, rival's report)
-    first, second = (earned.tables[firm][cube] + net[firm][square] for firm in (0, 1))
+    first, second = (tables[firm].of(slice(None)) + net[firm][square] for firm in (0, 1))
     second = np.swapaxes(second, 1, 2)  # reports in the firms' order
     size = len(picked)
     index = np.arange(size)

@@ -104,7 +104,8 @@ def planned_environment(scheme: Scheme, expected: bool = False) -> AllocationRul
         first, second = earned.interim
     else:
         names = [f"levels for ({a:.6g}, {b:.6g})" for a in types.of(0) for b in types.of(1)]
-        first, second = earned.tables[0], np.swapaxes(earned.tables[1], -1, -2)
+        first, second = (table.of(slice(None)) for table in earned.tables)
+        second = np.swapaxes(second, -1, -2)
     environment = Environment(
         name="market",
         players=scheme.case.firms,

@@ -6,7 +6,7 @@ the levels for all reports, what firms earn at them before transfers, and what s
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -32,6 +32,7 @@ from mechanism.scheme.behaviour import (
     levels_at,
 )
 from mechanism.scheme.incentives import Earned, earned, free_earned
+from mechanism.scheme.own_table import listed
 from mechanism.scheme.private_market import PrivateEquilibrium, private_equilibrium
 from mechanism.scheme.reported import Assignment, assign
 
@@ -151,11 +152,11 @@ class Scheme:
         types, payoff = self.types, self.options.payoff
         if types.private_values:
             tables = self.earned(payoff).tables
-            first = tables[0][..., types.nodes, :, :]
-            second = first if tables[1] is tables[0] else tables[1][..., types.nodes, :, :]
+            first = tables[0].among(types.nodes)
+            second = first if tables[1] is tables[0] else tables[1].among(types.nodes)
             return Replies(types=types, tables=(first, second), reports=np.arange(types.size))
         first, second = (
-            t.reshape(*t.shape[:-2], -1)
+            listed(t.reshape(*t.shape[:-2], -1))
             for t in (self.assignment.at_both_true(firm, payoff) for firm in (0, 1))
         )
         return Replies(types=types, tables=(first, second), reports=types.nodes)
@@ -267,7 +268,7 @@ class Scheme:
         earned, paid = [], []
         for firm, table in enumerate(replies.tables):
             met = told[1 - firm] if self.types.private_values else np.arange(K) * R + told[1 - firm]
-            own = np.take_along_axis(table, told[firm][..., :, None, None], -2)[..., 0, :]
+            own = table.reduced(partial(_said, told[firm]))
             earned.append(
                 np.take_along_axis(
                     own, np.broadcast_to(met[..., None, :], (*own.shape[:-1], K)), -1
@@ -285,6 +286,11 @@ class Scheme:
         return own_first(
             *rule.net(self.assignment.reports(np.nan_to_num(self.own_outside), timing))
         )
+
+
+def _said(told: NDArray[np.intp], rows: slice, part: Array) -> Array:
+    """(..., m, S): of some types' (..., m, R, S), what they earn by the reports told (..., K)."""
+    return np.asarray(np.take_along_axis(part, told[..., rows, None, None], -2)[..., 0, :])
 
 
 def over_pairs(

@@ -31,6 +31,7 @@ from mechanism.scheme.designed import Designed, asked, design_transfers
 from mechanism.scheme.generation import DRAWN, Generated, generate
 from mechanism.scheme.incentives import Earned
 from mechanism.scheme.market_environment import at_same_levels, market_environment
+from mechanism.scheme.own_table import listed
 from mechanism.scheme.preparation import Scheme
 from mechanism.scheme.rule_results import DrawnLevels, Lottery
 
@@ -55,7 +56,7 @@ class LotteryScheme(Scheme):
         first, second = (plan.value(firm) for firm in (0, 1))
         return Earned(
             at=self.types.nodes,
-            tables=(first, np.swapaxes(second, -1, -2)),
+            tables=(listed(first), listed(np.swapaxes(second, -1, -2))),
             truth=own_first(*plan.truth),
             weights=self.types.weights,
             size=np.abs(self.assignment.utility).max(),
@@ -68,8 +69,7 @@ class LotteryScheme(Scheme):
         if types.private_values:
             tables = self.earned("with_cost").tables
         else:
-            first, second = (self._at_both_true(firm) for firm in (0, 1))
-            tables = (first, second)
+            tables = listed(self._at_both_true(0)), listed(self._at_both_true(1))
         return Replies(types=types, tables=tables, reports=types.nodes)
 
     def _at_both_true(self, firm: int) -> Array:
