@@ -92,10 +92,10 @@ def reporting_equilibrium(replies: Replies, net: Array) -> ReportingEquilibrium:
         """(n, K, R): payoffs by own type and report in these cases."""
         reported, met = replies.rival_weights(told[1 - firm, lanes])
 
-        def met_by(_: slice, part: Array) -> Array:
+        def met_by(kinds: slice, reports: slice, part: Array) -> Array:
             here = part.reshape(C, -1, part.shape[-1])
             found = (here if len(lanes) == C else here[lanes]) @ met[..., None]
-            return np.asarray(found.reshape(len(lanes), -1, len(at)))
+            return np.asarray(found.reshape(len(lanes), *part.shape[-3:-1]))
 
         earned = replies.tables[firm].reduced(met_by)
         return np.asarray(earned + np.matmul(paid[firm, lanes], reported[..., None])[:, None, :, 0])

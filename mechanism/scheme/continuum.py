@@ -10,7 +10,6 @@ established. Expectations stay those over the prior's nodes, and the rival's typ
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -35,7 +34,7 @@ from mechanism.design.checks import (
 from mechanism.design.rules import TaxRule
 from mechanism.design.states import OwnReports
 from mechanism.scheme.incentives import Gains
-from mechanism.scheme.own_table import LARGEST_BLOCK
+from mechanism.scheme.own_table import OwnTable
 from mechanism.scheme.preparation import Scheme, sides_of_joining, staying_out
 from mechanism.scheme.private_market import at_types
 from mechanism.scheme.reported import own_cost, own_payoff
@@ -99,24 +98,17 @@ class ReportTable:
         others = utility - books.investment_cost[:, 1 - self.firm]
         return np.asarray(others.reshape(self.cost.shape) - self.revenue)
 
-    def costs(
-        self, types: NDArray[np.intp], reports: NDArray[np.intp]
-    ) -> Iterator[tuple[NDArray[np.intp], Array]]:
-        """Own investment costs (m, reports, K) of these types, some (m,) at a time: those of all
-        would fill memory."""
-        levels = self.levels[reports]
-        some = max(1, LARGEST_BLOCK // levels[..., 0].size)
-        for rows in np.split(types, range(some, len(types), some)):
-            yield (
-                rows,
-                own_cost(
-                    self.scheme.case,
-                    self.scheme.types.parameter,
-                    self.firm,
-                    self.points[rows],
-                    levels,
-                ),
-            )
+    def costs(self, types: NDArray[np.intp], reports: NDArray[np.intp]) -> OwnTable:
+        """Own investment costs (types, reports, K)."""
+        case, parameter = self.scheme.case, self.scheme.types.parameter
+        points, levels = self.points[types], self.levels[reports]
+        return OwnTable(
+            shape=(len(types), *levels.shape[:2]),
+            part=lambda kinds, told: own_cost(
+                case, parameter, self.firm, points[kinds], levels[told]
+            ),
+            asked_again=False,
+        )
 
     @cached_property
     def expected_cost(self) -> Array:
@@ -127,8 +119,10 @@ class ReportTable:
             out[::2, ::2] = self.coarser.expected_cost
             new = [(every[1::2], every), (every[::2], every[1::2])]
         for types, reports in new:
-            for rows, costs in self.costs(types, reports):
-                out[np.ix_(rows, reports)] = costs @ self.scheme.types.probabilities
+            costs = self.costs(types, reports)
+            out[np.ix_(types, reports)] = costs.reduced(
+                lambda _, __, part: part @ self.scheme.types.probabilities
+            )
         return out
 
     # What staying out is worth there: `preparation.Fallback`.
@@ -211,7 +205,7 @@ def between(scheme: Scheme, rule: TaxRule, net: Array) -> Continuum:
                 ir=None if options.participation == "none" else NOT_ESTABLISHED,
             )
         scale = max(f.range for f in found)
-        liar = max(range(len(found)), key=lambda i: found[i].gain)
+        (liar,) = first_largest(np.array([f.gain for f in found]), scale)
         gain = found[liar].gain
         slacks = [f.slack for f in found if f.slack is not None]
         asked = options.participation != "none" and len(slacks) == len(found)
@@ -280,9 +274,13 @@ def _firm(table: ReportTable, rule: TaxRule, grid: Array) -> Worst | None:
     gains = expected - np.diagonal(expected)[:, None]
     if options.incentive == "dominant":
         every = np.arange(len(points))
-        for rows, costs in table.costs(every, every):
-            gains[rows] = (earned - costs * bears_cost - own[rows][:, None]).max(-1)
-    kind, told = np.unravel_index(int(gains.argmax()), gains.shape)
+        gains = table.costs(every, every).reduced(
+            lambda kinds, told, costs: (
+                earned[told] - bears_cost * costs - own[kinds][:, None]
+            ).max(-1)
+        )
+    scale = payoff_range(expected)
+    kind, told = first_largest(gains, scale)
     least = joiner = rival = None
     if options.participation != "none":
         outside = staying_out(table, options.participation, options.timing, p)
@@ -290,14 +288,14 @@ def _firm(table: ReportTable, rule: TaxRule, grid: Array) -> Worst | None:
         slack = joins - stays
         slack = slack if options.timing == "ex_post" else (slack @ p)[:, None]
         if np.isfinite(slack).all():
-            at = first_largest(-slack, payoff_range(expected))
+            at = first_largest(-slack, scale)
             least, joiner = float(slack.min()), float(points[at[0]])
             rival = float(types.types_of(1 - firm)[at[1]]) if options.timing == "ex_post" else None
     return Worst(
         gain=float(gains.max()),
         type=float(points[kind]),
         report=float(points[told]),
-        range=payoff_range(expected),
+        range=scale,
         slack=least,
         joiner=joiner,
         rival=rival,

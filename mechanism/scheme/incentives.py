@@ -66,7 +66,7 @@ class Earned:
         mean = first.reduced(self._mean)
         return np.stack([mean, mean if second is first else second.reduced(self._mean)])
 
-    def _mean(self, _: slice, part: Array) -> Array:
+    def _mean(self, kinds: slice, reports: slice, part: Array) -> Array:
         return np.asarray(part @ self.weights)
 
     @cached_property
@@ -122,10 +122,10 @@ class Gains:
         alike = second is first and (apart <= 1e-12 * self.earned.size).all()
         return np.stack([gain, gain if alike else second.reduced(partial(self._largest, 1))])
 
-    def _largest(self, firm: int, rows: slice, lying: Array) -> Array:
-        """(..., m, n): of some types, from what they earn, (..., m, n, S)."""
-        gain = lying + self.transfer[firm][..., None, :, :]
-        gain -= self.truth_ex_post[firm][..., rows, None, :]
+    def _largest(self, firm: int, kinds: slice, reports: slice, lying: Array) -> Array:
+        """(..., m, r): of some types and reports, from what they earn, (..., m, r, S)."""
+        gain = lying + self.transfer[firm][..., None, reports, :]
+        gain -= self.truth_ex_post[firm][..., kinds, None, :]
         return np.asarray(gain.max(-1))
 
     def of_lie(self, firm: int, kind: int, report: int) -> Array:
@@ -155,7 +155,9 @@ def earned(assignment: Assignment, payoff: str, observed: bool = False) -> Earne
 
     def table(firm: int) -> OwnTable:
         points = assignment.types.of(firm)
-        return OwnTable(shape=shape, part=lambda kinds: part(firm, points[kinds], payoff))
+        return OwnTable(
+            shape=shape, part=lambda kinds, told: part(firm, points[kinds], payoff, told)
+        )
 
     first = table(0)
     truth = assignment.kept(payoff)

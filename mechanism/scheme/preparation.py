@@ -6,7 +6,7 @@ the levels for all reports, what firms earn at them before transfers, and what s
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -268,7 +268,7 @@ class Scheme:
         earned, paid = [], []
         for firm, table in enumerate(replies.tables):
             met = told[1 - firm] if self.types.private_values else np.arange(K) * R + told[1 - firm]
-            own = table.reduced(partial(_said, told[firm]))
+            own = table.told(told[firm])
             earned.append(
                 np.take_along_axis(
                     own, np.broadcast_to(met[..., None, :], (*own.shape[:-1], K)), -1
@@ -286,11 +286,6 @@ class Scheme:
         return own_first(
             *rule.net(self.assignment.reports(np.nan_to_num(self.own_outside), timing))
         )
-
-
-def _said(told: NDArray[np.intp], rows: slice, part: Array) -> Array:
-    """(..., m, S): of some types' (..., m, R, S), what they earn by the reports told (..., K)."""
-    return np.asarray(np.take_along_axis(part, told[..., rows, None, None], -2)[..., 0, :])
 
 
 def over_pairs(

@@ -39,6 +39,7 @@ from mechanism.casefile.types import TypeSpace, discrete
 from mechanism.design.states import Reports, Timing, over_states, own_first
 from mechanism.frozen import freeze
 from mechanism.scheme.allocation import case_at_pairs, per_firm
+from mechanism.scheme.own_table import EVERY
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -107,34 +108,36 @@ class Assignment:
         or as in (38) profit before investment cost (`printed`)."""
         return self.revenue if payoff == "printed" else self.revenue - self.reported_cost
 
-    def own_part(self, firm: int, types: Array, payoff: str) -> Array:
+    def own_part(self, firm: int, types: Array, payoff: str, reports: slice = EVERY) -> Array:
         """What one firm of true types (n,) earns before transfers at the levels assigned for every
-        pair of reports, the rival's type being what it reports, (..., n, M, M)."""
+        pair of reports, of its own (r,) some, the rival's type being what it reports, (..., n, r,
+        M)."""
         if not self.types.private_values:
-            return own_payoff(self.at_true(firm, types), firm, payoff)
-        revenue = self.revenue[firm][..., None, :, :]
+            return own_payoff(self.at_true(firm, types, reports), firm, payoff)
+        revenue = self.revenue[firm][..., None, reports, :]
         if payoff == "printed":
             return np.broadcast_to(revenue, (*revenue.shape[:-3], len(types), *revenue.shape[-2:]))
-        return revenue - own_cost(self.case, self.types.parameter, firm, types, self.levels[firm])
+        levels = self.levels[firm][..., reports, :, :]
+        return revenue - own_cost(self.case, self.types.parameter, firm, types, levels)
 
-    def settled_part(self, firm: int, types: Array, payoff: str) -> Array:
+    def settled_part(self, firm: int, types: Array, payoff: str, reports: slice = EVERY) -> Array:
         """The same together with the subsidy of the market that comes about at the true types,
         whose prices and quantities they move."""
-        books = self.at_true(firm, types)
+        books = self.at_true(firm, types, reports)
         return np.asarray(
             books.total_surplus.sum(-1)
             + (books.investment_cost[..., firm] if payoff == "printed" else 0.0)
         )
 
-    def at_true(self, firm: int, types: Array) -> Accounts:
-        """The accounts at one firm's true types (n,), its own and its rival's report, the rival
-        truthful: leading axes (..., n, M, M)."""
+    def at_true(self, firm: int, types: Array, reports: slice = EVERY) -> Accounts:
+        """The accounts at one firm's true types (n,), its own reports (r,) and its rival's, the
+        rival truthful: leading axes (..., n, r, M)."""
         pairs = np.empty((len(types), 1, self.types.size, 2))
         pairs[..., firm], pairs[..., 1 - firm] = types[:, None, None], self.types.of(1 - firm)
         case = self.case.map(lambda a: a[..., None, None, None, :]).with_parameter(
             self.types.parameter, pairs
         )
-        x = self.levels[firm][..., None, :, :, :]
+        x = self.levels[firm][..., None, reports, :, :]
         return account(
             case, np.broadcast_to(x, (*x.shape[:-4], len(types), *x.shape[-3:])), bertrand_matrix
         )
