@@ -356,33 +356,33 @@ class ByOwnReport(AllocationRule):
     as many types.
     """
 
-    in_states: Array = field(kw_only=True)
-    """(*shape): the public value over states."""
+    in_states: tuple[Array, ...] = field(kw_only=True)
+    """(*shape) each: every player's value when all report the truth, and the public value."""
 
     @cached_property
     def centred(self) -> ByOwnReport:
         """The same in the centred setting."""
         s = self.environment
-        return replace(
-            self, environment=s.centred, in_states=self.in_states - float(s.public_value[0])
-        )
+        bases = [s.along(i, base) for i, base in enumerate(s.shift)] + [s.public_value[:1]]
+        known = (values - base for values, base in zip(self.in_states, bases, strict=True))
+        return replace(self, environment=s.centred, in_states=tuple(known))
 
     @cached_property
     def natural(self) -> ByOwnReport:
         """The same in the centred setting, payoffs counted in its range."""
         s = self.environment
-        return replace(self, environment=s.natural, in_states=self.centred.in_states / s.range)
+        known = tuple(values / s.range for values in self.centred.in_states)
+        return replace(self, environment=s.natural, in_states=known)
+
+    @property
+    def truth(self) -> tuple[Array, ...]:
+        """Every player's value when all report the truth, over states."""
+        return self.in_states[:-1]
 
     @property
     def public(self) -> Array:
         """The public value over states."""
-        return self.in_states
-
-    def value(self, player: int) -> Array:
-        """(K_i, *shape), read-only: as if the others' reports moved nothing."""
-        s = self.environment
-        alike = np.expand_dims(s.values[player], [1 + j for j in s.others(player)])
-        return np.broadcast_to(alike, (len(alike), *s.shape))
+        return self.in_states[-1]
 
     def interim(self, player: int) -> Array:
         """(K_i true, K_i reports)."""

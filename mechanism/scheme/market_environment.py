@@ -98,7 +98,8 @@ def planned_environment(scheme: Scheme, expected: bool = False) -> AllocationRul
     """
     types, payoff = scheme.types, scheme.options.payoff
     size, earned = types.size, scheme.earned(payoff)
-    public = scheme.assignment.welfare[0] - sum(over_states(scheme.assignment.kept(payoff)))
+    kept = over_states(scheme.assignment.kept(payoff))
+    public = scheme.assignment.welfare[0] - sum(kept)
     if expected:
         names = [f"levels for the point {at}" for at in range(size)]
         first, second = earned.interim
@@ -117,7 +118,7 @@ def planned_environment(scheme: Scheme, expected: bool = False) -> AllocationRul
         public_value=public @ types.weights if expected else public.ravel(),
     )
     if expected:
-        return ByOwnReport(environment, in_states=public)
+        return ByOwnReport(environment, in_states=(*kept, public))
     return AllocationRule(environment, chosen=np.arange(size * size).reshape(size, size))
 
 
