@@ -24,7 +24,8 @@ def read_only(array: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def freeze(record: Any) -> None:
-    """Make every array and mapping of a frozen dataclass read-only: its whole `__post_init__`.
+    """Make every array, tuple of arrays and mapping of a frozen dataclass read-only: its whole
+    `__post_init__`.
 
     What it works out once and keeps, under a name that begins with _, stays its own.
     """
@@ -32,6 +33,9 @@ def freeze(record: Any) -> None:
         value = getattr(record, field.name)
         if isinstance(value, np.ndarray) and value.flags.writeable:
             object.__setattr__(record, field.name, read_only(value))
+        elif isinstance(value, tuple) and any(isinstance(one, np.ndarray) for one in value):
+            kept = (read_only(one) if isinstance(one, np.ndarray) else one for one in value)
+            object.__setattr__(record, field.name, tuple(kept))
         elif isinstance(value, dict) and not field.name.startswith("_"):
             held = {
                 key: read_only(one) if isinstance(one, np.ndarray) else one

@@ -12,7 +12,7 @@ import pytest
 from trees import evaluate_once
 
 from market.casefile.faults import BadCase
-from market.regimes import REGIMES, headroom, solve_markets
+from market.regimes import REGIMES, headroom, solve_markets, solve_regime
 from mechanism.analysis.evaluation import evaluate
 from mechanism.analysis.many import solve_many
 from mechanism.analysis.over_parameters import over_parameters
@@ -133,6 +133,53 @@ def test_what_wins_between_two_looks_alone_is_found_where_its_figures_lead_there
     over = stretches(seen)
     assert [one.policy for one in over] == ["nash", "rates", "nash"]
     np.testing.assert_allclose([one.high for one in over[:2]], [peak - width, peak + width])
+
+
+def test_what_asks_less_is_found_between_two_looks_though_a_figure_of_it_is_nil_all_along() -> None:
+    """Today's market wins where it counts as equal to the best: over a tenth of the line; consumers
+    have of it what they have."""
+    peak, width = 0.56, 0.05
+
+    def solve(which: np.ndarray, x: np.ndarray) -> Met:
+        counts = 20 * (width**2 - (x - peak) ** 2)
+        turns = np.stack([[counts, 0 * x], [0 * x + 1, 0 * x + 1]]).T.swapaxes(1, 2)
+        winner = np.where(counts >= 0, "nash", "rates").astype(object)
+        return Met(winner=winner, among=("nash", "rates"), turns=turns)
+
+    (seen,) = followed([Line(low=0.0, high=1.0, values=np.array([0, 0.2, 0.5, 0.8, 1.0]))], solve)
+    over = stretches(seen)
+    assert [one.policy for one in over] == ["rates", "nash", "rates"]
+    np.testing.assert_allclose([one.high for one in over[:2]], [peak - width, peak + width], 1e-4)
+
+
+@pytest.mark.slow
+def test_a_market_in_which_the_nearest_winner_on_the_way_up_returns_later_is_bracketed() -> None:
+    """Nothing is worth what it asks from a rivalry of .78 on; at .94 an alliance on sharing is the
+    best of little again, as it is at .76."""
+    tree = deepcopy(load_case(CASES / "two_vendors.yaml").resolved) | {"expect": {}}
+    tree["security"]["rivalry"] = 0.76
+    case = parse_tree(tree)
+    switches = {s.to: s.value for s in over_parameters(evaluate_once(case), ["security.rivalry"])}
+    rivalries = np.array([*np.linspace(0.745, 0.779, 8), 0.782, 0.81, 0.88, 0.945])
+    won = recommended(markets(case, "security.rivalry", rivalries)[1])
+    assert won == ["sharing_alliance"] * 8 + ["nash"] * 3 + ["sharing_alliance"]
+    assert 0.744 < switches["linear_subsidies"] < 0.745
+    assert 0.779 < switches["nash"] < 0.782
+
+
+@pytest.mark.slow
+def test_the_planners_problem_without_a_limit_just_before_a_market_ends_leaves_no_advice() -> None:
+    """Where investment is dear the planner's problem has a limit until products are all but one and
+    the same."""
+    tree = deepcopy(load_case(CASES / "two_vendors.yaml").resolved) | {"expect": {}}
+    tree["cost"]["scale"], tree["demand"]["cross_slope"] = 2000, 1.4
+    case = parse_tree(tree)
+    (*_, last) = over_parameters(evaluate_once(case), ["demand.cross_slope"])
+    assert (last.to, last.lacks) == (None, "social_optimum")
+    assert 1.499 < last.value < 1.5
+    before, after = markets(case, "demand.cross_slope", last.value + np.array([-1e-5, 1e-5]))[1]
+    assert solve_regime(before.market, "social_optimum").solved
+    assert solve_regime(after.market, "social_optimum").status == "unbounded"
 
 
 @pytest.mark.parametrize(

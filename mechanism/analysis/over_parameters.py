@@ -234,8 +234,7 @@ def _beside_edges(lines: Sequence[Line], tried: _Tried) -> list[Array]:
     room = _room(tried, which, x)
     planned = np.where(room > 0, np.where(tried.advised(which, x), 1.0, -1.0), 0.0)
     out = ends
-    with_market = np.where(tried.there(which, x) > 0, room, np.nan)
-    line_of, low, high, below, above = _changes(lines, which, x, with_market)
+    line_of, low, high, below, above = _changes(lines, which, x, room)
     for _ in range(STEPS if len(line_of) else 0):
         # The end that stays counts half (Illinois), so that both close in.
         at = (low * above - high * below) / (above - below)

@@ -266,7 +266,10 @@ class _Seen:
         x = low + PLACES * (high - low)
         figures = through(self.x[points], self.turns[points], x)
         unsure = np.abs(figures - through(self.x[points[:-1]], self.turns[points[:-1]], x))
-        falls, rises = (unsure - figures).max(-1), (unsure + figures).min(-1)
+        # what bars none at either end need not rise
+        bars = (self.turns[[k, k + 1]] < 0).any(0)
+        falls = (unsure - figures).max(-1)
+        rises = np.where(bars, unsure + figures, np.inf).min(-1)
         likely = np.where(mine, falls, np.where(barred, rises, -np.inf))
         most = np.nan_to_num(likely, nan=-np.inf).max(-1)
         return [float(x[most.argmax()])] if most.max() > SHALLOW else []
