@@ -74,6 +74,11 @@
       () => { document.getElementById("copied").textContent = "Press Ctrl-C to copy."; });
   });
 
+  // A browser may keep a page that was left for the way back, its connection open: the program behind
+  // it would go on. Whoever comes back begins anew.
+  addEventListener("pagehide", () => Shiny.shinyapp?.$socket?.close());
+  addEventListener("pageshow", event => { if (event.persisted) location.reload(); });
+
   Shiny.addCustomMessageHandler("place", moves => {
     for (const box of controls()) put(box, box.dataset.key in moves ? moves[box.dataset.key] : own(box));
     compare();
