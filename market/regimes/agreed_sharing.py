@@ -40,6 +40,9 @@ CIRCLES = np.concatenate(
 )
 """Steps in sharing (n, 2) by which it is asked whether there is more around an end on an edge."""
 
+CLOSE = 1e-9
+"""Distance in sharing within which a search is begun where it was before."""
+
 ASIDE = 0.02
 """Step in sharing by which a saddle is left."""
 
@@ -250,6 +253,7 @@ def _finished(found: _Climbed, tolerances: Tolerances) -> _Climbed:
     # an edge is located as exactly as what follows is known
     exact = replace(found.agreement, tolerances=replace(found.agreement.tolerances, target=0.0))
     found = replace(found, agreement=exact)
+    begun: list[Array] = []
     for _ in range(ANCHORED):
         pieces = _Pieces(agreement=found.agreement).near(found.s[0])
         led, pieces = on_an_edge(pieces, found.s[0])
@@ -259,8 +263,11 @@ def _finished(found: _Climbed, tolerances: Tolerances) -> _Climbed:
         least = values[0] + LAST_DIGITS * max(1.0, abs(values[0]))
         best = int(values.argmax()) if values.max() > least else 0
         higher = replace(found, agreement=agreement, s=tried[[best]], value=values[[best]])
-        if best < 2 or higher.runs_away(agreement.follow(higher.s))[0]:
+        # begun anew where it was before it goes in circles
+        circling = any(np.abs(tried[best] - before).max() <= CLOSE for before in begun)
+        if best < 2 or circling or higher.runs_away(agreement.follow(higher.s))[0]:
             return higher
+        begun.append(tried[best])
         found = _Climbed.of(found.lane, agreement, tried[[best]], tolerances)
         if found.residual[0] <= tolerances.residual:
             break
