@@ -381,9 +381,16 @@ MUTANTS = (
     Mutant(
         name="scale needed, whoever sells",
         file="market/model/wellposed.py",
-        old="sells = (apply_matrix(sold, rise) >= -1e-12).all(-1)",
+        old="sells = (apply_matrix(sold, rise) >= -nil).all(-1)",
         new="sells = (apply_matrix(sold, rise) >= -np.inf).all(-1)",
         killers=(f"{LEAVING}::test_only_growth_with_every_firm_selling_makes_a_problem_unbounded",),
+    ),
+    Mutant(
+        name="unit costs that rise at will",
+        file="market/model/wellposed.py",
+        old="np.where(dearer_at_will(case), VAST, saved)",
+        new="saved + np.zeros(2)",
+        killers=("tests/test_unbounded_unit_costs.py::test_a_dear_rival_lets_joint_profit_grow",),
     ),
     # --- units
     Mutant(

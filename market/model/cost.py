@@ -269,6 +269,14 @@ class UnitCostTerms(NamedTuple):
     """delta'_i."""
 
 
+def unit_cost_rises(case: Case) -> NDArray[np.bool_]:
+    """Whether (L or 1,) some firm's unit cost rises with its investment."""
+    F = case.unit_cost
+    if F is None:
+        return np.zeros(1, bool)
+    return np.asarray(((F.base > 0) & ((F.slope > 0) | (F.curvature > 0))).any(-1))
+
+
 def received_at_nil(F: UnitCost) -> Array:
     """What a firm receives, t_j s_j, (..., 1 or 2), at which its unit cost is nil, c / lambdahat;
     infinite where nothing received lowers it."""

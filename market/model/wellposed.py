@@ -10,12 +10,15 @@ firm sells count. Where the best direction of all is none of them, the others ar
 the corners and at the sharing at which some quantity stays the same.
 
 Far out only what can grow counts. A firm's investment cannot where it is capped, nor where it makes
-a unit cost rise convexly. Where a unit cost falls with what is shared, levels with a negative unit
-cost are no market: what is received t_j s_j is bounded, so that far out nothing is shared and the
-saving stays below its limit, but all but nothing of the unit cost may be left, or so much that a
-rival sells that otherwise would not. Cost forms that are no parabola in own investment far out, and
-unit costs linear in investment, are tried in a fan of directions. In these cases boundedness is not
-proven, but what is called unbounded is.
+a unit cost rise convexly, unless the firm is out of the market all the same. Where a unit cost
+falls with what is shared, levels with a negative unit cost are no market: what is received t_j s_j
+is bounded, so that far out nothing is shared and the saving stays below its limit, but all but
+nothing of the unit cost may be left, or so much that a rival sells that otherwise would not. A unit
+cost that is convex in own investment rises as fast as the rival's investment t_j where own
+investment grows as the root of t_j, which costs nothing beside t_j^2: far out it is whatever one
+likes. Cost forms that are no parabola in own investment far out, and unit costs that rise with it,
+are tried in a fan of directions. In these cases boundedness is not proven, but what is called
+unbounded is.
 """
 
 from __future__ import annotations
@@ -25,8 +28,8 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from market.model.case import Array, Case, UnitCost, of_firm, rival, take_lanes
-from market.model.cost import form_of, received_at_nil, usefulness
+from market.model.case import Array, Case, of_firm, rival, take_lanes
+from market.model.cost import form_of, received_at_nil, unit_cost_rises, usefulness
 from market.model.demand import apply as apply_matrix
 from market.model.demand import matrix, slope_matrix, times
 from market.model.payoff import Payoff
@@ -34,27 +37,18 @@ from market.model.pricing import net_intercept
 
 
 def investment_response(case: Case, sharing: Array, left: Array | None = None) -> Array:
-    """M(s) (..., 2, 2): the derivative of net intercept i in investment j, far out or where unit
-    cost is linear; `left` (..., 2) is what received knowledge leaves of unit costs without own
-    investment, by default all."""
+    """M(s) (..., 2, 2): the derivative of net intercept i in investment j where unit cost is
+    linear; `left` (..., 2) is what received knowledge leaves of unit costs without own investment,
+    by default all."""
     # row i: what the rival's investment does to firm i
     off = case.demand_spillover * sharing[..., ::-1] - case.rivalry
     one = np.ones_like(off[..., 0])
     out = matrix(one, off[..., 0], off[..., 1], one)
     if case.unit_cost is not None:
         F = case.unit_cost
-        rise = F.base * F.slope if left is None else left * _dearer(F)
+        rise = (F.base if left is None else left) * F.slope
         out = out - slope_matrix(case) * rise[..., None, :]
     return out
-
-
-def _dearer(F: UnitCost) -> Array:
-    """By how much each unit of own investment raises what is left of unit costs (..., 2), far out.
-
-    Where that is convex so little may be left, z / t, that what it rises to, z times half its
-    curvature times t, is linear again: of any multiple z, so that one for one will do.
-    """
-    return np.where((F.curvature > 0) & (F.slope == 0), 1.0, F.slope)
 
 
 FAR = 10.0
@@ -105,6 +99,29 @@ def can_grow(case: Case, left: Array) -> NDArray[np.bool_]:
     )
 
 
+def dearer_at_will(case: Case) -> NDArray[np.bool_]:
+    """Whose unit cost (..., 2) rises as fast as a rival's investment t while its own grows as the
+    root of t alone: it is convex, and own investment not capped."""
+    if case.unit_cost is None:
+        return np.zeros((1, 2), bool)
+    F = case.unit_cost
+    return np.asarray(
+        (F.base > 0) & (F.curvature > 0) & np.isinf(case.investment_cap) & np.ones(2, bool)
+    )
+
+
+def _can_grow_beside(case: Case, left: Array, sold: Array) -> NDArray[np.bool_]:
+    """As `can_grow`, and who is out of the market where its unit cost rises: no quantity of those
+    in `sold` (..., 2, 2) falls with it."""
+    grows = can_grow(case, left)
+    if not (dearer := dearer_at_will(case)).any():
+        return grows
+    D = slope_matrix(case)
+    fall, size = times(sold, D), times(np.abs(sold), np.abs(D))
+    out = (fall <= 1e-12 * size).all(-2) & (fall < -1e-12 * size).any(-2)
+    return np.asarray(grows | (dearer & out))
+
+
 def shares_nothing_far_out(case: Case) -> NDArray[np.bool_]:
     """Whether a firm (..., 2) shares nothing as its investment grows, for its rival's unit cost
     would fall below zero."""
@@ -146,10 +163,7 @@ def required_scale(case: Case, benefit: Array, sold: Array | None = None) -> Arr
     shape = np.broadcast_shapes(case.batch, benefit.shape[:-2])
     worst, sells = np.full(shape, -np.inf), np.ones(shape, bool)
     left = least_unit_cost(case)
-    grows, silent = can_grow(case, left), shares_nothing_far_out(case)
-    linear = (
-        np.zeros(1, bool) if case.unit_cost is None else (left * case.unit_cost.slope > 0).any(-1)
-    )
+    grows, silent = _can_grow_beside(case, left, sold), shares_nothing_far_out(case)
     root = np.sqrt(relative_scale(case) * _cost_far_out(case, np.ones(2), np.zeros(2)))
     for corner in CORNERS:
         M = investment_response(case, corner, left)
@@ -170,7 +184,8 @@ def required_scale(case: Case, benefit: Array, sold: Array | None = None) -> Arr
         ).all(-1)
         better = (needed > worst) & ~(silent & (corner > 0)).any(-1)
         worst, sells = np.where(better, needed, worst), np.where(better, real, sells)
-    fan = np.asarray((linear | (not form_of(case).own_far_out) | ~sells) & grows.any(-1))
+    rises = unit_cost_rises(case)
+    fan = np.asarray((rises | (not form_of(case).own_far_out) | ~sells) & grows.any(-1))
     some = np.flatnonzero(np.broadcast_to(fan, shape))
     if len(some):
         worst = np.broadcast_to(worst, shape).copy()
@@ -186,30 +201,28 @@ def _among_sellers(case: Case, benefit: Array, sold: Array) -> Array:
     """The largest scale (...) needed in any direction of investments and at any sharing at which no
     quantity falls far out.
 
-    For a direction the gain is convex in sharing and in what is left of unit costs, and quantities
-    are linear in them: a corner decides, or a point of an edge at which a quantity stays the same.
-    Directions are a fan, and around the best ever finer ones.
+    For a direction the gain is convex in sharing and in unit costs, and quantities are linear in
+    them: a corner decides, or a point of an edge at which a quantity stays the same. Directions are
+    a fan, and around the best ever finer ones.
     """
 
     least = least_unit_cost(case)
-    grows, silent = can_grow(case, least), shares_nothing_far_out(case)
+    grows, silent = _can_grow_beside(case, least, sold), shares_nothing_far_out(case)
 
     def needed(angle: Array) -> Array:
         """What directions at these angles (A, ...) need."""
         t = np.where(grows, np.stack([np.cos(angle), np.sin(angle)], -1), 0.0)
         t = t / np.maximum(np.hypot(t[..., :1], t[..., 1:]), 1e-300)
-        most = np.full(np.shape(angle), -np.inf)
-        tried = [(sharing, least) for sharing in _deciding_sharing(case, sold, t, least)]
-        if case.unit_cost is not None:
-            tried += _deciding_unit_costs(case, sold, t, least)
-        for sharing, left in tried:
+        most, room = np.full(np.shape(angle), -np.inf), _room_of_unit_costs(case, t, least)
+        for sharing, extra in _deciding(case, sold, t, least, room):
             inside = ((sharing >= 0) & (sharing <= 1) & (~silent | (sharing == 0))).all(-1)
-            inside = inside & (left >= least).all(-1)
+            inside = inside & ((extra >= 0) & (extra <= room)).all(-1)
             sharing = np.where(inside[..., None], sharing, 0.0)
-            rise = apply_matrix(investment_response(case, sharing, left), t)
+            rise = _rise(case, sharing, least, t, extra)
             cost = (relative_scale(case) * _cost_far_out(case, t, sharing)).sum(-1)
             gain = 2 * (rise * apply_matrix(benefit, rise)).sum(-1)
-            sells = (apply_matrix(sold, rise) >= -1e-12).all(-1)
+            nil = 1e-12 * np.maximum(1.0, extra.max(-1, keepdims=True))  # of what cancels out
+            sells = (apply_matrix(sold, rise) >= -nil).all(-1)
             ratio = np.divide(
                 gain,
                 cost,
@@ -239,11 +252,67 @@ def _among_sellers(case: Case, benefit: Array, sold: Array) -> Array:
     return need
 
 
-def _deciding_sharing(case: Case, sold: Array, t: Array, left: Array) -> list[Array]:
-    """Pairs of sharing (..., 2) among which, for investments along t (..., 2), the one of largest
-    gain with no quantity falling is; those outside the square are none."""
+def _rise(case: Case, sharing: Array, least: Array, t: Array, extra: Array) -> Array:
+    """By how much net intercepts (..., 2) rise along t (..., 2) where unit costs rise by `extra`
+    more than they have to."""
+    rise = apply_matrix(investment_response(case, sharing, least), t)
+    return rise - apply_matrix(slope_matrix(case), extra) if extra.any() else rise
+
+
+def _room_of_unit_costs(case: Case, t: Array, least: Array) -> Array:
+    """By how much more than they have to unit costs (..., 2) may rise along t (..., 2)."""
+    if case.unit_cost is None:
+        return np.zeros(2)
+    F = case.unit_cost
+    # a little more than all, for rounding
+    saved = (F.base - least) * np.where(F.curvature > 0, 0.0, F.slope) * t * (1 + 1e-12)
+    return np.asarray(np.where(dearer_at_will(case), VAST, saved))
+
+
+def _deciding(
+    case: Case, sold: Array, t: Array, least: Array, room: Array
+) -> list[tuple[Array, Array]]:
+    """Pairs of sharing and of how much more unit costs rise than they have to (..., 2) among which,
+    for investments along t (..., 2), the one of largest gain with no quantity falling is; those
+    with sharing outside the square or more than there is `room` for are none.
+
+    All are at an end of what they may be but at most one, which keeps some quantity the same: with
+    a dearer firm's unit its rival may sell that otherwise would not. What is received is bounded
+    where it saves unit costs, so that far out all the same nothing is shared.
+    """
+    some, limited = (
+        which.reshape(-1, 2).any(0) for which in (room > 0, (room > 0) & (room < VAST))
+    )
+    ends = [
+        np.where(room < VAST, end * room, 0.0) if end.any() else np.zeros(2)
+        for end in CORNERS
+        if (end <= limited).all()
+    ]
+    found = [
+        (sharing, end) for end in ends for sharing in _deciding_sharing(case, sold, t, least, end)
+    ]
+    silent = shares_nothing_far_out(case).reshape(-1, 2).all(0)
+    corners = [sharing for sharing in CORNERS if not (silent & (sharing > 0)).any()]
+    for i in np.flatnonzero(some):
+        unit = np.eye(2)[i]
+        fall = apply_matrix(sold, apply_matrix(slope_matrix(case), unit))
+        for sharing, end, q in product(corners, ends, (0, 1)):
+            end = np.where(unit > 0, 0.0, end)
+            rise = apply_matrix(sold, _rise(case, sharing, least, t, end))
+            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+                extra = np.nan_to_num(rise[..., q] / fall[..., q], nan=-1.0, posinf=-1.0)
+            pair = np.broadcast_to(sharing, rise.shape)
+            found.append(
+                (pair, end + np.where(np.abs(extra) < VAST, extra, -1.0)[..., None] * unit)
+            )
+    return found
+
+
+def _deciding_sharing(case: Case, sold: Array, t: Array, least: Array, extra: Array) -> list[Array]:
+    """The same with given unit costs: pairs of sharing (..., 2), of which those outside the square
+    are none."""
     # row i rises by lambda_d,i t_j s_j with the rival's sharing
-    silent = apply_matrix(investment_response(case, np.zeros(2), left), t)
+    silent = _rise(case, np.zeros(2), least, t, extra)
     spill = case.demand_spillover * t[..., ::-1]
     found = [np.broadcast_to(corner, silent.shape) for corner in CORNERS]
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -260,39 +329,6 @@ def _deciding_sharing(case: Case, sold: Array, t: Array, left: Array) -> list[Ar
                     found.append(
                         np.nan_to_num(np.stack(pair, -1), nan=-1.0, posinf=-1.0, neginf=-1.0)
                     )
-    return found
-
-
-def _deciding_unit_costs(
-    case: Case, sold: Array, t: Array, least: Array
-) -> list[tuple[Array, Array]]:
-    """Pairs of sharing and of what is left of unit costs (..., 2) among which, for investments
-    along t (..., 2), the best is where something of a unit cost that could be nil is left: so much
-    that a quantity stays the same.
-
-    With it a rival sells that otherwise would not. What is received is bounded, so that far out all
-    the same nothing is shared; where unit costs are convex any multiple of investment may be left.
-    """
-    assert case.unit_cost is not None
-    F, found = case.unit_cost, []
-    linear = (F.slope > 0) & (F.curvature == 0)
-    most = np.where(linear, F.base + np.zeros(2), np.inf) * (1 + 1e-12)
-    silent = shares_nothing_far_out(case).reshape(-1, 2).all(0)
-    for sharing in CORNERS:
-        if (silent & (sharing > 0)).any():
-            continue
-        rise = apply_matrix(investment_response(case, sharing, least), t)
-        for i in (0, 1):
-            unit = np.eye(2)[i]
-            fall = apply_matrix(sold, apply_matrix(slope_matrix(case), unit))
-            for q in (0, 1):
-                with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-                    extra = apply_matrix(sold, rise)[..., q] / fall[..., q]  # of the unit cost
-                    extra = extra / (of_firm(_dearer(F), i) * t[..., i])
-                    left = least + extra[..., None] * unit
-                    fine = ((left >= least) & (left <= most) & (left < VAST)).all(-1)
-                left = np.where(fine[..., None], left, -1.0)  # none
-                found.append((np.broadcast_to(sharing, rise.shape), left))
     return found
 
 

@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 
 from market.model.case import Array, Case, of_firm
-from market.model.cost import unit_cost
+from market.model.cost import unit_cost, unit_cost_rises
 from market.model.demand import apply as apply_matrix
 from market.model.demand import inverse_slope_matrix
 from market.model.outcome import LeavingOut
@@ -33,10 +33,10 @@ from market.model.pricing import (
     marginal_cost_matrix,
     net_intercept,
 )
-from market.model.wellposed import required_scale
+from market.model.wellposed import dearer_at_will, required_scale
 from market.regimes.objectives import BOTH, level_bounds
 from market.regimes.sellers import RATE, among_sellers
-from market.regimes.starts import AFAR, all_around, unit_cost_rises
+from market.regimes.starts import AFAR, all_around
 from market.regimes.table import Regime, benefit_matrix, unbounded
 from market.solve.optimum import maximise
 from market.solve.tolerances import DEFAULT, Tolerances
@@ -144,11 +144,12 @@ def _most(payoff: Payoff, cone: Array, regime: Regime, tolerances: Tolerances) -
     """The highest payoffs (L,) found inside cones (L, 2, 2); minus infinity where none lies
     there."""
     case, lanes = payoff.case, len(cone)
-    # Only where it would be without limit if all net intercepts counted is it asked whether it is
-    # inside the cone.
+    # Only where it would be without limit if all net intercepts counted, or unit costs may be what
+    # one likes, is it asked whether it is inside the cone.
     endless = np.zeros(lanes, bool)
     if not np.isfinite(case.investment_cap).all():
         endless |= unbounded(case, required_scale(case, payoff.benefit))
+        endless |= dearer_at_will(case).any(-1)
     some = np.flatnonzero(endless)
     if len(some):
         there = case.take(some)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from market.model.case import INVESTMENT, SHARING, Array, Case, of_firm, rival
-from market.model.cost import form_of, unit_cost, usefulness
+from market.model.cost import form_of, unit_cost, unit_cost_rises, usefulness
 from market.model.demand import apply as apply_matrix
 from market.model.demand import times
 from market.model.payoff import Payoff
@@ -95,14 +95,6 @@ def of_all_sizes(case: Case, value: Callable[[Array], Array]) -> Array:
         here >= maximum_filter(here, footprint=generate_binary_structure(4, 1), mode="nearest")
     )
     return np.asarray(x[peak][np.argsort(-here[peak], kind="stable")])
-
-
-def unit_cost_rises(case: Case) -> NDArray[np.bool_]:
-    """Whether (L or 1,) some firm's unit cost rises with its investment."""
-    F = case.unit_cost
-    if F is None:
-        return np.zeros(1, bool)
-    return np.asarray(((F.base > 0) & ((F.slope > 0) | (F.curvature > 0))).any(-1))
 
 
 def more_afar(payoff: Payoff, sold: Array, best: Array) -> NDArray[np.bool_]:

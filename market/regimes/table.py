@@ -30,7 +30,12 @@ from market.model.pricing import (
 from market.model.reply import replies_feed_each_other, reply_bound
 from market.model.sharing import steepness
 from market.model.units import in_units, natural_units
-from market.model.wellposed import explain_unbounded, relative_scale, required_scale
+from market.model.wellposed import (
+    dearer_at_will,
+    explain_unbounded,
+    relative_scale,
+    required_scale,
+)
 
 Role = Literal["market", "alliance", "order", "benchmark"]
 """What a regime is for whoever compares: how firms act by themselves, what they may agree on, what
@@ -277,16 +282,18 @@ def needed_scale(case: Case, regime: Regime, every_firm: bool = True) -> Array:
     """What cost.scale must exceed (L or 1,) for the choosers' payoffs at a flat case to be bounded,
     where no cap bounds investment.
 
-    Of a sole chooser among levels at which every firm sells or, without `every_firm`, among all.
+    Of a sole chooser among levels at which every firm sells or, without `every_firm`, at least
+    that: among all as well, unit costs being no higher than investment makes them.
     """
     if np.isfinite(case.investment_cap).all():
         return np.full(1, -np.inf)
     if regime.sole:
-        return required_scale(
-            case,
-            benefit_matrix(case, regime),
-            sold_matrix(case, regime.prices) if every_firm else None,
-        )
+        benefit, sold = benefit_matrix(case, regime), sold_matrix(case, regime.prices)
+        among_all = np.asarray(-np.inf) if every_firm else required_scale(case, benefit)
+        # where a unit cost may be what one likes, only firms that sell have a bound
+        if not (every_firm or dearer_at_will(case).any()):
+            return among_all
+        return np.maximum(among_all, required_scale(case, benefit, sold))
     # Even at the full stand-alone cost some firm's best reply would be to invest without limit;
     # where sharing is agreed on, at any.
     ranges = [regime.sharing_range] if not regime.agreed else [(s, s) for s in regime.sharing_range]
