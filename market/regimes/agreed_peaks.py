@@ -7,10 +7,8 @@ from far above are both looked at.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from market.model.case import INVESTMENT, Array, Case
 from market.regimes.agreement import (
@@ -23,7 +21,7 @@ from market.regimes.agreement import (
     settled,
 )
 from market.solve.equilibrium import best_reply_rounds
-from market.solve.search import grid
+from market.solve.search import grid, neighbours, peaks_of
 from market.solve.tolerances import DEFAULT, Tolerances
 
 SIDE = 7
@@ -116,24 +114,15 @@ def peaks(
             )
             value = np.where(np.repeat(other, side**2), value, -np.inf)
         value = value.reshape(lanes, side, side)
-        highest = _beside(value, -np.inf).max(0)
-        peak = np.where((value >= highest) & np.isfinite(value), value, -np.inf).reshape(lanes, -1)
+        peak, _ = peaks_of(value)
         order = np.argsort(-peak, axis=1, kind="stable")[:, :PEAKS]
         lane, turn = np.nonzero(np.isfinite(np.take_along_axis(peak, order, 1)))
         row = lane * side**2 + order[lane, turn]
         piece = np.where(np.isfinite(value), at_bounds(at, levels).reshape(value.shape), MIXED)
-        near = _beside(piece, MIXED)
+        near = neighbours(piece, MIXED)
         same = ((near == piece) | (near == MIXED)).all(0)
         piece = np.where(same, piece, MIXED).reshape(-1)[row]
         found.append((lane, s[row], agreement.near[row], piece))
     lane, start, near, piece = (np.concatenate(parts) for parts in zip(*found, strict=True))
     order = np.argsort(lane, kind="stable")
     return lane[order], start[order], near[order], piece[order]
-
-
-def _beside(values: NDArray[Any], beyond: float) -> NDArray[Any]:
-    """Of values (L, k, k) on a grid those of all neighbours (8, L, k, k), one value beyond it."""
-    side = values.shape[-1]
-    around = np.pad(values, ((0, 0), (1, 1), (1, 1)), constant_values=beyond)
-    shifts = [(i, j) for i in range(3) for j in range(3) if (i, j) != (1, 1)]
-    return np.stack([around[:, i : i + side, j : j + side] for i, j in shifts])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import product
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,21 +71,26 @@ def search_range(
     return top, short, values
 
 
+def neighbours(values: NDArray[Any], beyond: float) -> NDArray[Any]:
+    """Of values on a grid of so many axes (L, ...) those of all neighbours (n, L, ...), one value
+    beyond it."""
+    shape = values.shape[1:]
+    padded = np.pad(values, [(0, 0)] + [(1, 1)] * len(shape), constant_values=beyond)
+    shifts = [
+        [slice(1 + o, 1 + o + k) for o, k in zip(offset, shape, strict=True)]
+        for offset in _OFFSETS[len(shape)]
+    ]
+    return np.stack([padded[(slice(None), *shift)] for shift in shifts])
+
+
 def peaks_of(values: Array) -> tuple[Array, Array]:
     """Payoffs (L, m) on a grid of so many axes (L, ...) where they are no less than beside, minus
     infinity elsewhere; and by how much (L, m) they exceed the least beside."""
-    lanes, shape = len(values), values.shape[1:]
-    padded = np.pad(values, [(0, 0)] + [(1, 1)] * len(shape), constant_values=-np.inf)
-    beside = [
-        padded[
-            (slice(None), *(slice(1 + o, 1 + o + k) for o, k in zip(offset, shape, strict=True)))
-        ]
-        for offset in _OFFSETS[len(shape)]
-    ]
-    least = np.minimum.reduce([np.where(np.isfinite(one), one, values) for one in beside])
+    lanes, near = len(values), neighbours(values, -np.inf)
+    least = np.where(np.isfinite(near), near, values).min(0)
     with np.errstate(invalid="ignore"):
         fall = values - least
-    peak = np.where(values >= np.maximum.reduce(beside), values, -np.inf)
+    peak = np.where(values >= near.max(0), values, -np.inf)
     return peak.reshape(lanes, -1), fall.reshape(lanes, -1)
 
 
