@@ -403,8 +403,7 @@ def _with_what_seems_better(
     payoff = sole_payoff(market.case, regime)
     refused = bool(zero_unit_cost_pays(payoff, np.array([best]))[0])  # what climbs run after
     seems = bool((points.worth[points.holds | ~points.market] > more_than(best)).any())
-    sold = np.broadcast_to(sold_matrix(market.case, regime.prices), (1, 2, 2))
-    afar = more_afar(payoff, sold, np.array([more_than(best)]))[0]
+    afar = more_afar(payoff, regime, np.array([more_than(best)]))[0]
     if seems or refused or not np.isfinite(best) or market.endless or afar:
         more, driven = _with_every_firm(market, tolerances)
         points = Points.joined([points, more])

@@ -8,12 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from market.model.case import INVESTMENT, SHARING, Array, Case, of_firm, rival
-from market.model.cost import form_of, unit_cost, unit_cost_rises, usefulness
+from market.model.cost import form_of, unit_cost_rises, usefulness
 from market.model.demand import apply as apply_matrix
 from market.model.demand import times
+from market.model.outcome import every_firm_sells
 from market.model.payoff import Payoff
 from market.model.pricing import net_intercept
 from market.model.wellposed import investment_response
+from market.regimes.table import Regime
 
 FINE_GRID = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Sharing levels from whose square an optimum is searched."""
@@ -97,10 +99,9 @@ def of_all_sizes(case: Case, value: Callable[[Array], Array]) -> Array:
     return np.asarray(x[peak][np.argsort(-here[peak], kind="stable")])
 
 
-def more_afar(payoff: Payoff, sold: Array, best: Array) -> NDArray[np.bool_]:
-    """Whether (L,) somewhere among levels of all sizes a payoff is above `best` (L,) with every
-    firm selling, `sold` (L, 2, 2) being quantities in net intercepts; asked only where unit costs
-    rise with investment.
+def more_afar(payoff: Payoff, regime: Regime, best: Array) -> NDArray[np.bool_]:
+    """Whether (L,) somewhere among levels of all sizes that describe a market a sole chooser's
+    payoff is above `best` (L,); asked only where unit costs rise with investment.
 
     Payoff then is no parabola in investments, and may be highest far from where it would be if it
     went on as it begins.
@@ -112,9 +113,7 @@ def more_afar(payoff: Payoff, sold: Array, best: Array) -> NDArray[np.bool_]:
         here = payoff.take(some)
         x = np.repeat(AFAR.reshape(-1, 1, 4), len(some), axis=1)
         x[..., INVESTMENT] = np.minimum(x[..., INVESTMENT], here.case.investment_cap)
-        cost = unit_cost(here.case, x)
-        real = (apply_matrix(sold[some], net_intercept(here.case, x)) >= 0).all(-1)
-        real &= cost is None or (cost.value >= 0).all(-1)
+        real = every_firm_sells(here.case, x, regime.of(some).prices)
         found[some] = np.where(real, here.value(x), -np.inf).max(0) > best[some]
     return found
 

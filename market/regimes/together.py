@@ -80,8 +80,7 @@ def best(
         seems = np.where((rows >= 0) & ~points.market[rows], points.worth[rows], -np.inf).max(0)
         more = np.where(solved, MORE * np.maximum(1.0, np.abs(top)), 0)
         plain &= (seems <= top + more) & ~endless
-        sold = np.broadcast_to(sold_matrix(case, regime.prices), (lanes, 2, 2))
-        plain &= ~more_afar(sole_payoff(case, regime), sold, top + more)
+        plain &= ~more_afar(sole_payoff(case, regime), regime, top + more)
     elif regime.staged:  # every start must have led there
         plain &= (good[rows] | (rows < 0)).all(0)
     else:
