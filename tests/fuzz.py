@@ -911,14 +911,9 @@ def try_command(oracle: Oracle, chance: random.Random) -> None:
     written = tuple(
         f"r.{end}" for end in ("json", "csv", "txt", "parquet", "xlsx", "csv.metadata.json")
     )
-    copied = (
-        ("two_vendors.yaml", *(f"{name}.yaml" for name in _names()))
-        if line[:2] == ["examples", "copy"]
-        else ()
-    )
     # it is written to, not read
     replaced = (fuzzed,) if not {fuzzed, f"@{fuzzed}"} & set(read_by(line)) else ()
-    ran = oracle.run(*line, made=(*written, *copied, *replaced), twice=False)
+    ran = oracle.run(*line, made=(*written, *copied_by(line), *replaced), twice=False)
     if ran is not None and ran.code == 2 and any((folder / name).exists() for name in written):
         oracle.found("half", "exit 2 after writing a file", line)
     if (
@@ -929,6 +924,16 @@ def try_command(oracle: Oracle, chance: random.Random) -> None:
         and "--help" not in line
     ):
         oracle.json(ran, line)
+
+
+def copied_by(line: list[str]) -> list[str]:
+    """The names under which a command line may copy shipped cases: here, or at what follows `--`,
+    where a word is a place whatever it begins with."""
+    if line[:2] != ["examples", "copy"]:
+        return []
+    names = [f"{name}.yaml" for name in _names()]
+    places = line[line.index("--") + 1 :] if "--" in line else []
+    return [*names, *places, *(f"{place}/{name}" for place in places for name in names)]
 
 
 def read_by(line: list[str]) -> list[str]:

@@ -166,3 +166,21 @@ def kinds(work: Callable[[Oracle, random.Random], Any]) -> set[str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("fuzz.try_command", work)
         return {finding.kind for finding in fuzz(0, 0, 1, 4, limit=1.0).findings}
+
+
+@posix
+@pytest.mark.parametrize(
+    "line",
+    [
+        ["examples", "copy", "--all", "--", "--dry-run"],
+        ["examples", "copy", "two_vendors", "--", "--quiet"],
+    ],
+)
+def test_a_word_after_two_dashes_is_a_place_to_copy_to(
+    monkeypatch: pytest.MonkeyPatch, line: list[str]
+) -> None:
+    monkeypatch.setattr("fuzz.a_command", lambda *_: line)
+    assert not fuzz(0, 0, 1, 4).findings
+    # what is copied without being asked for is found all the same
+    monkeypatch.setattr("fuzz.copied_by", lambda _: [])
+    assert {finding.kind for finding in fuzz(0, 0, 1, 4).findings} == {"changed"}
