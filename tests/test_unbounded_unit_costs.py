@@ -3,6 +3,7 @@ grow."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -156,3 +157,18 @@ def test_a_firm_whose_unit_cost_puts_it_out_lets_profit_without_it_grow(exchange
     left = solve_regime(market(0.0023), "joint_profit").certificate.leaving_out
     assert left is not None
     assert (left.firm, left.value) == (0 if exchanged else 1, np.inf)
+
+
+@pytest.mark.parametrize("exchanged", [False, True])
+def test_a_unit_that_costs_nothing_does_not_become_dearer(exchanged: bool) -> None:
+    """Investment raises unit costs by a share: of none it makes none, however convex."""
+    case = close_rivals(2.5, exchanged)
+    unit = case.unit_cost
+    assert unit is not None
+    free = np.array([[0.0, 0.369]])
+    base = free[:, ::-1] if exchanged else free
+    convex = replace(case, unit_cost=replace(unit, base=base))
+    straight = replace(case, unit_cost=replace(unit, base=base, curvature=0 * unit.curvature))
+    found, same = solve_regime(convex, "joint_profit"), solve_regime(straight, "joint_profit")
+    assert found.solved
+    assert found.levels == pytest.approx(same.levels, rel=1e-9)
