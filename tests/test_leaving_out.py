@@ -315,3 +315,78 @@ def test_what_pays_far_from_where_investment_begins_to_is_found(exchanged: bool)
     assert left is not None
     assert left.firm == outcome.certificate.driven_out
     assert solve_markets(case, "first_best", 1).status[0] == "infeasible"
+
+
+def far_off_at_random(seed: int) -> Case:
+    """Markets like that one."""
+    number = np.random.default_rng(seed).uniform
+    return make_case(
+        intercept=[number(0.7, 0.9), number(1.1, 1.4)],
+        own_slope=1.0,
+        cross_slope=number(0, 1e-3),
+        rivalry=[number(0.38, 0.46), number(0.8, 0.9)],
+        demand_spillover=number(0.53, 0.58),
+        leakage=(number(0.04, 0.1), 0.005, 0.0),
+        cost_scale=number(2.6, 2.9),
+        max_saving=[number(0.77, 0.83), number(0.1, 0.2)],
+        cost_spillover=[0.5, 1.0],
+        reference_investment=number(0.9, 1.1),
+        unit_cost=(0.2, 0, 0, number(5e-4, 4e-3)),
+    ).flat()
+
+
+def with_one_alone(case: Case, key: str, i: int, x: np.ndarray) -> np.ndarray:
+    """The same as `alone` at many levels (n, 4), unit costs included."""
+
+    def of(value: np.ndarray) -> list[float]:
+        return np.broadcast_to(value.ravel(), 2).tolist()
+
+    s, t, unit, j = x[:, :2].T, x[:, 2:].T, case.unit_cost, 1 - i
+    assert unit is not None
+    b, z = of(case.own_slope), of(case.cross_slope)[0]
+    dear = [of(unit.base)[k] * (1 + of(unit.curvature)[k] / 2 * t[k] ** 2) for k in (0, 1)]
+    n, cost = [], np.zeros(len(x))
+    for k, m in ((0, 1), (1, 0)):
+        leak = of(case.leakage_own)[k] * s[k] ** 2 - of(case.leakage_cross)[k] * s[m] ** 2
+        spill = (of(case.demand_spillover)[k] * s[m] - of(case.rivalry)[k]) * t[m]
+        demand = of(case.intercept)[k] + t[k] + spill - leak
+        n.append(demand - b[k] * dear[k] + z * dear[m])
+        y = of(case.cost_spillover)[k] * t[m] * s[m] / of(case.reference_investment)[k]
+        cost += of(case.cost_scale)[k] / 2 * t[k] ** 2 * (1 - of(case.max_saving)[k] * y / (1 + y))
+    left, slope = n[i] + z / b[j] * n[j], b[i] - z**2 / b[j]
+    margin = np.minimum(left / (2 * slope), -n[j] / z)
+    sold = left - slope * margin
+    earned = margin * sold if key == "joint_profit" else (left * sold - sold**2 / 2) / slope
+    is_out = (2 * b[i] * n[j] + z * n[i] < 0) & (left > 0)
+    return np.where(is_out, earned - cost, -np.inf)
+
+
+def densely(payoff: Callable[[np.ndarray], np.ndarray]) -> float:
+    """The highest payoff at many random levels of all sizes, and ever closer around the best."""
+    rng = np.random.default_rng(1)
+    x = np.column_stack([rng.uniform(0, 1, (100000, 2)), 10 ** rng.uniform(-2, 4, (100000, 2))])
+    x[:, :2] = np.where(rng.random((100000, 2)) < 0.3, rng.integers(0, 2, (100000, 2)), x[:, :2])
+    for size in np.geomspace(0.3, 1e-6, 60):
+        x = x[np.argsort(-payoff(x))[:40]]
+        step = np.concatenate([np.ones((40, 2)), x[:, 2:]], 1)
+        near = x[:, None] + size * step[:, None] * rng.normal(size=(40, 60, 4))
+        near[..., :2] = np.clip(near[..., :2], 0, 1)
+        x = np.concatenate([x, np.maximum(near, 0).reshape(-1, 4)])
+    return float(payoff(x).max())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("exchanged", [False, True])
+@pytest.mark.parametrize("seed", [17, 20, 31, 44])
+def test_what_driving_a_firm_out_would_pay_far_away_is_found(seed: int, exchanged: bool) -> None:
+    """It takes so large investments that all but the best of them pay less than near demand's
+    size, from where climbs lead to markets in which both sell."""
+    case = far_off_at_random(seed)
+    case = case.map(lambda a: a[..., ::-1]) if exchanged else case
+    outcome = solve_regime(case, "social_optimum")
+    found = [densely(lambda x, i=i: with_one_alone(case, "social_optimum", i, x)) for i in (0, 1)]
+    assert max(found) > 2 * abs(with_every_firm(outcome))
+    left = outcome.certificate.leaving_out
+    assert left is not None
+    assert left.firm == 1 - int(np.argmax(found))
+    assert left.value == pytest.approx(max(found), rel=1e-6)

@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 
 from market.model.case import Array, Case, of_firm
-from market.model.cost import unit_cost, unit_cost_rises
+from market.model.cost import investment_cost, unit_cost
 from market.model.demand import apply as apply_matrix
 from market.model.demand import inverse_slope_matrix
 from market.model.outcome import LeavingOut
@@ -36,13 +36,14 @@ from market.model.pricing import (
 from market.model.wellposed import dearer_at_will, required_scale
 from market.regimes.objectives import BOTH, level_bounds
 from market.regimes.sellers import RATE, among_sellers
-from market.regimes.starts import AFAR, all_around
+from market.regimes.starts import all_around, all_sizes, peaks_on
 from market.regimes.table import Regime, benefit_matrix, unbounded
 from market.solve.optimum import maximise
 from market.solve.tolerances import DEFAULT, Tolerances
 
 CLIMBS = 12
-"""Of many levels those of highest payoff from which each cone is climbed in."""
+"""Of near-optimal levels, and of peaks on a grid, those of highest payoff from which each cone is
+climbed in."""
 
 
 FAINT = 1e-8
@@ -156,9 +157,6 @@ def _most(payoff: Payoff, cone: Array, regime: Regime, tolerances: Tolerances) -
         endless[some] = unbounded(there, required_scale(there, payoff.benefit[some], cone[some]))
     start = all_around(payoff, lanes)[1].reshape(lanes, -1, 4)
     start = np.concatenate([start, start * [1, 1, 1, 0], start * [1, 1, 0, 1]], 1)
-    if unit_cost_rises(case).any():
-        afar = np.broadcast_to(AFAR.reshape(-1, 4), (lanes, AFAR.size // 4, 4))
-        start = np.concatenate([start, afar], 1)
     lane = np.repeat(np.arange(lanes), start.shape[1])
     bounds = level_bounds(case.take(lane), len(lane), regime.sharing_range)
     start = np.clip(start.reshape(-1, 4), *bounds)
@@ -166,14 +164,37 @@ def _most(payoff: Payoff, cone: Array, regime: Regime, tolerances: Tolerances) -
     value = -np.nan_to_num(among.value(start), nan=-np.inf).reshape(lanes, -1)
     first = np.argsort(value, axis=1, kind="stable")[:, :CLIMBS]
     rows = (np.arange(lanes)[:, None] * value.shape[1] + first).ravel()
-    lane = lane[rows]
+    # Those are close to each other, and may all lead out of the cone.
+    peaks = _peaks(payoff, cone)
+    start = np.concatenate([start[rows], *peaks])
+    lane = np.concatenate([lane[rows], np.repeat(np.arange(lanes), [len(one) for one in peaks])])
     at = payoff.take(lane)
     bounds = level_bounds(at.case, len(lane), regime.sharing_range)
-    found = maximise(at, start[rows], *bounds, tolerances)
+    found = maximise(at, start, *bounds, tolerances)
     sold = apply_matrix(cone[lane], net_intercept(at.case, found.x))
     inside = (found.residual <= tolerances.residual) & (sold >= 0).all(-1)
     F = unit_cost(at.case, found.x)
     if F is not None:
         inside &= (F.value >= 0).all(-1)
-    most = np.where(inside, found.value, -np.inf).reshape(lanes, -1).max(1)
+    most = np.full(lanes, -np.inf)
+    np.maximum.at(most, lane, np.where(inside, found.value, -np.inf))
     return np.where(endless, np.inf, most)
+
+
+def _peaks(payoff: Payoff, cone: Array) -> list[Array]:
+    """Of each lane the levels (n, 4) inside its cone at which payoff is highest among those beside
+    them on a grid of all sizes; the highest first, at most so many as are climbed from."""
+    found: list[Array] = []
+    case = None
+    for k, ((a, b), (c, d)) in enumerate(cone):
+        at = payoff.take([k])
+        if at.case is not case:  # the same in all lanes where regimes of one market are compared
+            case, x = at.case, all_sizes(at.case)
+            one, two = np.moveaxis(net_intercept(case, x), -1, 0).copy()
+            cost, F = np.add(*np.moveaxis(investment_cost(case, x), -1, 0)), unit_cost(case, x)
+            real = True if F is None else (F.value >= 0).all(-1)
+        inside = real & (a * one + b * two >= 0) & (c * one + d * two >= 0)
+        (p, q), (_, r) = at.benefit[0]
+        value = p * one**2 + 2 * q * one * two + r * two**2 - cost
+        found.append(peaks_on(x, np.where(inside, value, -np.inf))[:CLIMBS])
+    return found

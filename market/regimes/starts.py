@@ -83,21 +83,31 @@ def all_around(payoff: Payoff, lanes: int) -> tuple[NDArray[np.intp], Array]:
     return np.repeat(np.arange(lanes), starts.shape[1]), starts.reshape(-1, 4)
 
 
-def of_all_sizes(case: Case, value: Callable[[Array], Array]) -> Array:
-    """Levels (n, 4) of one flat case, natural units, at which a value of levels (n, 4) is highest
-    among those beside them on a grid of all sizes; the highest first."""
-    # Not at the top: few markets need it, and reading a case should not load it.
-    from scipy.ndimage import generate_binary_structure, maximum_filter
-
+def all_sizes(case: Case) -> Array:
+    """A grid (8, 8, m, n, 4) of levels of all sizes of one flat case, natural units."""
     size = [
         np.unique(np.minimum(ALL_SIZES, of_firm(case.investment_cap, i).item())) for i in (0, 1)
     ]
-    x = np.stack(np.meshgrid(ALL_SHARES, ALL_SHARES, *size, indexing="ij"), -1)
-    here = value(x.reshape(-1, 4)).reshape(x.shape[:-1])
+    return np.stack(np.meshgrid(ALL_SHARES, ALL_SHARES, *size, indexing="ij"), -1)
+
+
+def peaks_on(x: Array, here: Array) -> Array:
+    """Levels (n, 4) of a grid (..., 4) in four variables at which a value (...) is highest among
+    those beside them; the highest first, none where it is minus infinity."""
+    # Not at the top: few markets need it, and reading a case should not load it.
+    from scipy.ndimage import generate_binary_structure, maximum_filter
+
     peak = np.isfinite(here) & (
         here >= maximum_filter(here, footprint=generate_binary_structure(4, 1), mode="nearest")
     )
     return np.asarray(x[peak][np.argsort(-here[peak], kind="stable")])
+
+
+def of_all_sizes(case: Case, value: Callable[[Array], Array]) -> Array:
+    """Levels (n, 4) of one flat case, natural units, at which a value of levels (n, 4) is highest
+    among those beside them on a grid of all sizes; the highest first."""
+    x = all_sizes(case)
+    return peaks_on(x, value(x.reshape(-1, 4)).reshape(x.shape[:-1]))
 
 
 def more_afar(payoff: Payoff, regime: Regime, best: Array) -> NDArray[np.bool_]:
