@@ -445,7 +445,9 @@ def test_an_agreement_at_the_corner_of_an_edge_is_found_in_few_looks(
     monkeypatch.setattr(_Pieces, "labels", counted)
     found = solve_regime(case, KEY)
     assert found.levels is not None
-    assert len(looks) < 300
+    # either may be the one that gives all: both agreements are found
+    assert len(found.certificate.others) == 1
+    assert len(looks) < 2 * 300
     small = int(found.levels[2:].argmin())
     assert found.levels[1 - small] == pytest.approx(1.0)
 

@@ -1,7 +1,8 @@
 """From where the sharing that members agree on is climbed: the peaks of joint profit on a grid.
 
-Investments that follow may have several equilibria: those that best replies reach from below and
-from far above are both looked at.
+Investments that follow may have several equilibria. Those that best replies settle on are looked
+at, whichever firm answers first, from below, from far above and from what each invests alone; which
+counts is decided by joint profit.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from market.model.case import INVESTMENT, Array, Case
 from market.regimes.agreement import (
@@ -16,6 +18,7 @@ from market.regimes.agreement import (
     RUNAWAY,
     Agreement,
     Rows,
+    alone,
     at_bounds,
     investment_game,
     settled,
@@ -51,37 +54,69 @@ def _square(side: int, lanes: int) -> Array:
     return grid((side, side), np.ones((lanes, 2)))
 
 
-def from_below_and_above(
-    case: Case, lanes: int, side: int, beside: bool
-) -> tuple[Case, Array, list[Array]]:
+def answers(case: Case, lanes: int, side: int, beside: bool) -> tuple[Case, Array, list[Array]]:
     """The case at every point of the grid, sharing there (L side^2, 2), and levels that best
-    replies reach from below and from above."""
+    replies settle on there, NaN where they do not: from below and from above and, in lanes in which
+    these are not all the same, with either firm answering first and from what each invests alone.
+
+    Where they are, so is whatever replies settle on that are monotone: those that rise with the
+    rival's investment lie between both ends; of those that fall, what the first to answer from
+    below settles on is one end, and from above the other.
+    """
     at = case.take(np.repeat(np.arange(lanes), side**2))
     s = _square(side, lanes).reshape(-1, 2)
     cap = np.broadcast_to(case.investment_cap, (lanes, 2)).repeat(side**2, axis=0)
-    low = _answered(at, np.concatenate([s, np.zeros_like(s)], -1), beside)
-    most = np.nan_to_num(low[:, INVESTMENT]).reshape(lanes, -1).max(1).repeat(side**2)
-    above = np.minimum(FAR_ABOVE * np.maximum(most, 1e-6)[:, None], cap)
-    return at, s, [low, _answered(at, np.concatenate([s, above], -1), beside)]
+
+    def far_above(levels: Array) -> Array:
+        most = np.nan_to_num(levels[..., INVESTMENT]).reshape(-1, lanes, side**2, 2).max((0, 2, 3))
+        return np.minimum(FAR_ABOVE * np.maximum(most, 1e-6).repeat(side**2)[:, None], cap)
+
+    def reached(t: Array, first: int, rows: Rows) -> Array:
+        x = np.full((len(s), 4), np.nan)
+        x[rows] = _answered(at.take(rows), np.concatenate([s, t], -1)[rows], beside, first)
+        return x
+
+    everywhere, nothing = np.arange(len(s)), np.zeros_like(s)
+    low = reached(nothing, 0, everywhere)
+    top = far_above(low)
+    high = reached(top, 0, everywhere)
+    several = ~_close(low, high).reshape(lanes, -1).all(1)
+    rows = np.flatnonzero(several.repeat(side**2))
+    if not len(rows):
+        return at, s, [low, high]
+    other = reached(nothing, 1, rows)
+    tops = far_above(np.stack([low, other]))
+    higher = np.asarray((tops > top).any(-1))
+    high = np.where(higher[:, None], reached(tops, 0, np.flatnonzero(higher)), high)
+    single = np.nan_to_num(alone(case, lanes)).repeat(side**2, axis=0)
+    more = [reached(t, first, rows) for t, first in ((tops, 1), (single, 0), (single, 1))]
+    return at, s, [low, high, other, *more]
 
 
-def _answered(case: Case, x: Array, beside: bool) -> Array:
-    """What best replies from levels (L, 4) settle on or, where they do not and both firms sell,
-    Newton's method finds; else NaN."""
+def _close(one: Array, other: Array) -> NDArray[np.bool_]:
+    """Whether two answers (n, 4) are the same (n,)."""
+    return np.asarray((np.abs(one - other) <= 1e-3 * np.maximum(1e-3, np.abs(one))).all(-1))
+
+
+def _answered(case: Case, x: Array, beside: bool, first: int) -> Array:
+    """What best replies from levels (L, 4), of this firm first, settle on or, where they do not and
+    both firms sell, Newton's method finds; else NaN."""
     return np.concatenate(
         [
-            _answered_together(case.take(rows), x[rows], beside)
+            _answered_together(case.take(rows), x[rows], beside, first)
             for rows in np.array_split(np.arange(len(x)), max(1, len(x) // CACHED))
         ]
     )
 
 
-def _answered_together(case: Case, x: Array, beside: bool) -> Array:
+def _answered_together(case: Case, x: Array, beside: bool, first: int) -> Array:
     x, on = x.copy(), np.arange(len(x))
     for _ in range(ROUNDS):
         game = investment_game(case.take(on), len(on))
         before = x[on]
-        x[on] = best_reply_rounds(game if beside else replace(game, nominate=None), before, 1)
+        x[on] = best_reply_rounds(
+            game if beside else replace(game, nominate=None), before, 1, first=first
+        )
         # what has no reply is NaN, and stays so
         on = on[(np.abs(x[on] - before) > SETTLED * np.maximum(1.0, np.abs(x[on]))).any(-1)]
         if not len(on):
@@ -95,7 +130,7 @@ def peaks(
 ) -> tuple[Rows, Array, Array, Rows]:
     """From where to climb: lanes (n,), sharing (n, 2) and investments (n, 2) near those that
     follow, and which of these are at bounds (n,), `MIXED` where beside the peak others are."""
-    at, s, reached = from_below_and_above(case, lanes, side, beside=True)
+    at, s, reached = answers(case, lanes, side, beside=True)
     found = []
     for k, levels in enumerate(reached):
         agreement = Agreement(
@@ -105,13 +140,9 @@ def peaks(
             tolerances=tolerances,
         )
         value = agreement.worth(levels) if not checked else agreement.value(s)
-        if k and not checked:  # where nothing else is reached from above, nothing else is climbed
-            apart = np.abs(levels - reached[0]) > 1e-3 * np.maximum(1e-3, np.abs(levels))
-            other = (
-                (apart.any(-1) | (np.isfinite(levels).all(-1) != np.isfinite(reached[0]).all(-1)))
-                .reshape(lanes, -1)
-                .any(1)
-            )
+        if k and not checked:  # where nothing else is reached, nothing else is climbed
+            known = np.any([_close(levels, before) for before in reached[:k]], axis=0)
+            other = (np.isfinite(levels).all(-1) & ~known).reshape(lanes, -1).any(1)
             value = np.where(np.repeat(other, side**2), value, -np.inf)
         value = value.reshape(lanes, side, side)
         peak, _ = peaks_of(value)

@@ -19,7 +19,7 @@ from market.model.case import INVESTMENT, SHARING, Array, Case
 from market.model.leaving import sales, true_profits
 from market.model.outcome import account
 from market.model.pricing import bertrand_matrix, net_intercept
-from market.regimes.agreed_peaks import FINE_SIDE, SIDE, from_below_and_above, peaks
+from market.regimes.agreed_peaks import FINE_SIDE, SIDE, answers, peaks
 from market.regimes.agreement import RUNAWAY, Agreement, Rows, alone, at_bounds, investment_game
 from market.regimes.points import Points
 from market.solve.edge import on_an_edge
@@ -323,7 +323,7 @@ def _with_a_firm_out(case: Case, lanes: int, tolerances: Tolerances) -> Points:
     """Where at no sharing every firm sells in equilibrium: the agreement of highest joint profit
     with a firm out, or that there is none."""
     side = SIDE
-    at, s, reached = from_below_and_above(case, lanes, side, beside=False)
+    at, s, reached = answers(case, lanes, side, beside=False)
     best, levels = np.full(lanes, -np.inf), np.full((lanes, 4), np.nan)
     game = investment_game(at, len(s))
     for x in reached:

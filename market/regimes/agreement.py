@@ -86,15 +86,28 @@ class Agreement:
         return replace(self, case=self.case.take(lanes), near=take_lanes(self.near, lanes))
 
     def follow(self, s: Array) -> Array:
-        """Levels (L, 4) at agreed sharing (L, 2); NaN where none were found."""
+        """Levels (L, 4) at agreed sharing (L, 2); NaN where none were found. Where the equilibrium
+        that is meant has ended, those that best replies settle on, whichever firm's come first; of
+        two the one of higher joint profit."""
         start = np.concatenate([s, np.broadcast_to(self.near, s.shape)], -1)
         x = settled(self.case, start, self.tolerances)
         lost = np.flatnonzero(np.isnan(x).any(-1))
         if len(lost):
-            there = self.case.take(lost)
-            answered = best_reply_rounds(investment_game(there, len(lost)), start[lost], ROUNDS)
-            replied = np.isfinite(answered).all(-1)
-            x[lost[replied]] = settled(there.take(replied), answered[replied], self.tolerances)
+            there, best = self.take(lost), np.full(len(lost), -np.inf)
+            for first in (0, 1):
+                found = there.answered(start[lost], first)
+                worth = there.worth(found)
+                better = np.isnan(x[lost]).any(-1) | (worth > best)
+                x[lost[better]] = found[better]
+                best = np.maximum(best, worth)
+        return x
+
+    def answered(self, start: Array, first: int) -> Array:
+        """What best replies settle on from levels (L, 4), this firm's first; NaN where nothing."""
+        game = investment_game(self.case, len(start))
+        x = best_reply_rounds(game, start, ROUNDS, first=first)
+        replied = np.isfinite(x).all(-1)
+        x[replied] = settled(self.case.take(replied), x[replied], self.tolerances)
         return x
 
     def worth(self, x: Array) -> Array:

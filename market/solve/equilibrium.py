@@ -193,16 +193,18 @@ def own_system(game: Game, x: Array) -> tuple[Array, Array, Array]:
     return payoff, gradient, jacobian
 
 
-def best_reply_rounds(game: Game, x: Array, rounds: int, settled: float = 1e-12) -> Array:
-    """The points after this many rounds in which the players answer in turn, or once no variable
-    moves by more than the share `settled` of max(1, its size). Rows without a bounded reply become
-    NaN."""
+def best_reply_rounds(
+    game: Game, x: Array, rounds: int, settled: float = 1e-12, first: int = 0
+) -> Array:
+    """The points after this many rounds in which the players answer in turn, from the `first` on,
+    or once no variable moves by more than the share `settled` of max(1, its size). Rows without a
+    bounded reply become NaN."""
     x, reply = x.copy(), game.nominate or game.reply
     limit = RUNAWAY * max(1.0, float(np.abs(x).max(initial=0.0)))
     for _ in range(rounds):
         before = x.copy()
-        for player in range(len(game.players)):
-            lost = ~np.isfinite(x).all(-1)
+        for turn in range(len(game.players)):
+            player, lost = (first + turn) % len(game.players), ~np.isfinite(x).all(-1)
             x, payoff = reply(player, np.where(np.expand_dims(lost, -1), 0.0, x))
             x[lost | ~np.isfinite(payoff) | ~(np.abs(x) < limit).all(-1)] = np.nan
         moved = np.abs(x - before)
