@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import wild_markets
-from wild_markets import REGIMES, compare, made, read
+from wild_markets import REGIMES, SOLE, compare, made, read
 from wild_search import admissible, worth
 
 import market.regimes.objectives as objectives
@@ -108,6 +108,16 @@ def _scale_halved(m: Any) -> Any:
 
 def _without_rivalry(m: Any) -> Any:
     return replace(m, rivalry=0 * m.rivalry)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "regimes"), [(11, SOLE), (212, ["joint_profit"])])
+def test_optima_where_exchange_replaces_investment_and_where_a_rival_stops_selling(
+    number: int, regimes: list[str]
+) -> None:
+    """At 11 firms that share all pay for hardly anything; at 212 the chooser would rather have
+    firm 1 alone, and the best with both is approached as firm 2 stops selling."""
+    assert not compare(4, number, regimes).faults
 
 
 def _in_other_money(m: Any) -> Any:

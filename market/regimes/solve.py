@@ -272,10 +272,17 @@ def _proven_optima(
         thorough_optima(case, regime, len(markets), tolerances),
         sole_payoff(case, regime),
     )
+    without: dict[int, Array] = {}
+    if len(asked := np.array([k for k, one in enumerate(markets) if one.leaving], np.intp)):
+        most = most_without(case.take(asked), regime.of(asked), tolerances)
+        without = dict(zip(asked.tolist(), most, strict=True))
     out: dict[int, Outcomes] = {}
     kept: dict[int, Points] = {}
     for k, market in enumerate(markets):
-        some, instead = _with_what_seems_better(market, points.take(points.lane == k), tolerances)
+        alone = float(without[k].max()) if k in without else -np.inf
+        some, instead = _with_what_seems_better(
+            market, points.take(points.lane == k), alone, tolerances
+        )
         real = some.holds & some.market
         if instead is not None or not real.any():
             out[k] = instead or _nothing(market, some, tolerances)
@@ -306,10 +313,6 @@ def _proven_optima(
                 curved=True,
             )
             kept[k] = Points.joined([kept[k], one])
-    without: dict[int, Array] = {}
-    if len(asked := np.array([k for k in kept if markets[k].leaving], np.intp)):
-        most = most_without(case.take(asked), regime.of(asked), tolerances)
-        without = dict(zip(asked.tolist(), most, strict=True))
     for k, some in kept.items():
         out[k] = _judged(markets[k], some, None, float(gap[k]), without.get(k), tolerances)
     return [out[k] for k in range(len(markets))]
@@ -385,13 +388,14 @@ def _judged(
 
 
 def _with_what_seems_better(
-    market: _Market, points: Points, tolerances: Tolerances
+    market: _Market, points: Points, alone: float, tolerances: Tolerances
 ) -> tuple[Points, Outcomes | None]:
     """A sole chooser's points, with the best of those at which every firm sells where something
     seems to pay more than what was found; and what is told instead where it does.
 
     Payoff squares prices, so levels with negative ones can look good: they describe no market and
-    count nowhere.
+    count nowhere. Where the chooser could have more with a firm `alone`, it may also have more up
+    to where that firm's rival stops selling.
     """
 
     def reached(points: Points) -> float:
@@ -403,6 +407,7 @@ def _with_what_seems_better(
     payoff = sole_payoff(market.case, regime)
     refused = bool(zero_unit_cost_pays(payoff, np.array([best]))[0])  # what climbs run after
     seems = bool((points.worth[points.holds | ~points.market] > more_than(best)).any())
+    seems |= alone > more_than(best)
     afar = more_afar(payoff, regime, np.array([more_than(best)]))[0]
     if seems or refused or not np.isfinite(best) or market.endless or afar:
         more, driven = _with_every_firm(market, tolerances)

@@ -112,13 +112,16 @@ def of_all_sizes(case: Case, value: Callable[[Array], Array]) -> Array:
 
 def more_afar(payoff: Payoff, regime: Regime, best: Array) -> NDArray[np.bool_]:
     """Whether (L,) somewhere among levels of all sizes that describe a market a sole chooser's
-    payoff is above `best` (L,); asked only where unit costs rise with investment.
+    payoff is above `best` (L,); asked only where unit costs rise with investment or what a firm
+    receives replaces investment of its own.
 
     Payoff then is no parabola in investments, and may be highest far from where it would be if it
     went on as it begins.
     """
     found = np.zeros(len(best), bool)
-    lanes = np.flatnonzero(np.broadcast_to(unit_cost_rises(payoff.case), len(best)))
+    replaces = not form_of(payoff.case).falling_share
+    asked = unit_cost_rises(payoff.case) | replaces
+    lanes = np.flatnonzero(np.broadcast_to(asked, len(best)))
     for k in range(0, len(lanes), AFAR_BLOCK):
         some = lanes[k : k + AFAR_BLOCK]
         here = payoff.take(some)
