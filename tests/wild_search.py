@@ -959,7 +959,9 @@ def play(m: Market, sharing: bool, hints: Sequence[Array] = (), tolerance: float
             ) * np.maximum(each, 1e-9)
             if np.abs(push).max() > 1e-5 * scale:
                 continue
-            if float(regret(m, each[None], sharing).max()) <= tolerance * scale:
+            # What a small firm gains counts beside its own profit: hundredfold unlike firms exist.
+            own = np.maximum(np.abs(earned(m, each)), 1e-4 * scale)
+            if (regret(m, each[None], sharing)[0] <= tolerance * own).all():
                 inside.append(each)
     inside.sort(key=lambda each: -float(earned(m, each).sum()))
     others = [] if inside or certain > 1 else without(m, sharing, tolerance)

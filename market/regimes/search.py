@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from market.certify.uniqueness import symmetric_levels
-from market.model.case import INVESTMENT, SHARING, Array, Case
+from market.model.case import SHARING, Array, Case
 from market.model.outcome import ROUNDING, account, every_firm_sells
 from market.model.payoff import Payoff
 from market.model.pricing import revenue_matrices
@@ -31,7 +31,7 @@ SETTLED = 1e-4
 """Share of a level's size below which rounds of best replies stop moving it, where Newton
 finishes."""
 
-FAR = (10.0, 1e2, 1e3, 1e4, 1e5)
+FAR = (10.0, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8)
 """Investments, natural units, from whose square equilibria are searched at which what firms
 exchange outgrows the market they began with; best replies run away from these."""
 
@@ -256,11 +256,12 @@ def _game_starts(case: Case, regime: Regime, lanes: int) -> Array:
 
 def _all_over(case: Case, regime: Regime, tolerances: Tolerances) -> Array:
     """Levels (n, 4) of one flat case at which Newton's method arrives in few steps from a firm's
-    levels of all sizes with the rival's best reply to them, and far out from sharing in the middle
-    of its range: best replies run away from such equilibria, and few levels are near one."""
-    far = np.full((len(FAR) ** 2, 4), np.mean(regime.sharing_range))
-    far[:, INVESTMENT] = np.stack(np.meshgrid(FAR, FAR, indexing="ij"), -1).reshape(-1, 2)
-    starts = [far]
+    levels of all sizes with the rival's best reply to them, and far out from sharing at the ends and in
+    the middle of its range: best replies run away from such equilibria, and few levels are near one."""
+    least, most = regime.sharing_range
+    shares = np.unique([least, (least + most) / 2, most])
+    far = np.stack(np.meshgrid(shares, FAR, FAR, indexing="ij"), -1).reshape(-1, 3)
+    starts = [far[:, [0, 0, 1, 2]]]
     for firm in (0, 1):
         x = of_one_firm(case, firm, regime.sharing_range)
         answered, _ = game_in_lanes(case, regime, len(x)).reply(1 - firm, x)
