@@ -25,7 +25,7 @@ from mechanism.design.cvx import largest_violation, repair, repair_rows, solve
 from mechanism.design.rules import TAX_RULES
 from mechanism.design.states import own_first
 from mechanism.report.rule_tree import rule_tree
-from mechanism.scheme.allocation import ANCHORS, allocate
+from mechanism.scheme.allocation import CLOSE, allocate
 from mechanism.scheme.asymmetric_information import constraint_data, run_rule
 from mechanism.scheme.behaviour import by_pair, expected_outcome, reporting_equilibrium
 from mechanism.scheme.full_information import subsidy
@@ -101,7 +101,7 @@ def test_allocation_over_all_pairs_equals_each_pair_solved_alone(
 ) -> None:
     """Followed solutions are the global ones, where bounds and branches switch too (the last market
     jumps to full sharing)."""
-    case, points = market(**changes), np.linspace(0.1, 0.9, ANCHORS + 2)  # two are not searched
+    case, points = market(**changes), np.linspace(0.1, 0.9, CLOSE + 2)  # most are not searched
     found = allocate(case, points, key)
     mirrored = found.levels.swapaxes(0, 1)[..., [1, 0, 3, 2]]
     if case.symmetric():  # then half of the pairs are enough
@@ -128,7 +128,7 @@ def test_the_switching_market_does_switch() -> None:
         cost_scale=14.2,
         max_saving=0.86,
     )
-    sharing = allocate(case, np.linspace(0.1, 0.9, ANCHORS + 2)).levels[..., 0]
+    sharing = allocate(case, np.linspace(0.1, 0.9, CLOSE + 2)).levels[..., 0]
     assert (sharing == 1).any()
     assert (sharing < 0.5).any()
 

@@ -1,11 +1,12 @@
 """The levels a regime assigns to every pair of types, in any number of markets: x*(r_1, r_2) for
 reports, and the benchmarks for true types.
 
-A few pairs along each axis, the anchors, are searched. All pairs then start from the polynomial
-through the anchors' levels, over a finer grid, and are finished together, each with its residual
-and, in games, its regret checked. Where an anchor has several optima or equilibria, or levels jump
-between anchors, every pair starts from the nearest anchor and from a few of all the solutions met,
-since branches cross or end somewhere; a pair at which nothing holds is searched thoroughly, alone.
+A few points along each axis, the anchors, are searched. All pairs then start from the polynomial
+through the anchors' levels, over ever finer grids, and are finished together, each with its
+residual and, in games, its regret checked. Where an anchor has several optima or equilibria, or
+levels jump between close points, every pair starts from the nearest anchor and from a few of all
+the solutions met, since branches cross or end somewhere; a pair at which nothing holds is searched
+thoroughly, alone.
 """
 
 from __future__ import annotations
@@ -29,15 +30,18 @@ from mechanism.casefile.types import per_firm as each_firms
 
 Index = NDArray[np.intp]
 
-ANCHORS = 5
+ANCHORS = 3
 """Points along each axis of types at which levels are searched."""
 
+CLOSE = 5
+"""The same of the points carried from there first, among which jumps are looked for."""
+
 FINE = 13
-"""The same of the points carried from there first, through which a polynomial is right to the last
-digits but where bounds switch."""
+"""The same of those carried from there, through which a polynomial is right to the last digits but
+where bounds switch."""
 
 JUMP = 0.6
-"""Share of a level's range over the anchors beyond which one step is a jump."""
+"""Share of a level's range over close points beyond which one step is a jump."""
 
 LARGE = 0.1
 """Share of a level's size below which its range is too small for one."""
@@ -154,34 +158,21 @@ def levels_over_pairs(
     known = searched.levels.reshape(C, -1, 4)
     square = grid.square(known, few)
     between = not anchor.all()
-    crossing = np.asarray(several.any(1) | (_jumps(square) & between))
+    crossing = np.asarray(several.any(1) | ~np.isfinite(known).all((1, 2)))
     near = _beside(points, few, grid.first, grid.second, anchor)
     filled = _filled(points, grid.first, grid.second, anchor, known)
-    apart = crossing & (not plain) & between
-    simple = np.flatnonzero(~apart)
+    simple = np.flatnonzero(~crossing)
     if between and len(simple):
-        smooth = (np.isfinite(square).all((1, 2, 3)) & ~crossing)[simple]
-        starts = filled[simple][:, near]
-        work.carry(grid, points, few, square[simple], simple, smooth, starts, endless)
+        crossing[work.carry(grid, points, few, square[simple], simple, endless)] = True
+    apart = crossing & (not plain) & between
     clear = searched.plain.reshape(C, -1).all(1)
     refused = (searched.status == "infeasible").reshape(C, -1).any(1)
-    for c in np.flatnonzero(apart):
-        met = [
-            *known[c],
-            *(other.levels for some in searched.others.reshape(C, -1)[c] for other in some),
-        ]
-        beside = filled[c][near]
-        tries = np.stack(
-            [beside, *(np.broadcast_to(x, beside.shape) for x in _spread(np.array(met)))]
-        )
-        which = c * len(near) + np.arange(len(near))
-        # nothing better is known where an anchor has no solution
-        asked = ~np.isin(which, at_anchor[~searched.solved])
-        ends = work.solved(which[asked], tries[:, asked], bounded)
-        # Where an anchor's optimum is none of a market, what climbs from neighbours find elsewhere
-        # may be none either.
-        left = np.where(refused[c], ends.status != "unbounded", ~ends.solved & ~ends.plain)
-        work.settle(which[asked], ends, left)
+    listed, branching = searched.others.reshape(C, -1), np.flatnonzero(apart)
+    met = [
+        np.array([*known[c], *(other.levels for some in listed[c] for other in some)])
+        for c in branching
+    ]
+    work.try_branches(branching, filled[branching][:, near], met, refused, bounded)
     columns = (work.levels, work.residual, work.regret, several[:, near])
     planes = (grid.square(values.reshape(C, len(near), -1)) for values in columns)
     solved = np.isfinite(work.levels).all(-1).reshape(C, -1).all(1)
@@ -249,7 +240,7 @@ class _Work:
         C, P = len(case.cost_scale), len(pairs)
         self.levels = np.full((C * P, 4), np.nan)
         self.residual, self.regret = np.full(C * P, np.nan), np.full(C * P, np.nan)
-        self.lost = np.zeros(C, bool)
+        self.missing, self.lost = np.zeros(C * P, bool), np.zeros(C, bool)
 
     def at(self, which: Index) -> Case:
         """The markets at these of all C * P pairs, in lanes."""
@@ -296,8 +287,34 @@ class _Work:
             parts.append((some[kept], part(found_there, kept)))
         found = joined(len(which), parts) if len(parts) > 1 else found
         self.levels[which], self.residual[which] = found.levels, found.residual
-        self.regret[which] = found.regret
+        self.regret[which], self.missing[which] = found.regret, ~found.solved
         return found
+
+    def try_branches(
+        self,
+        markets: Index,
+        nearest: Array,
+        met: list[Array],
+        refused: NDArray[np.bool_],
+        bounded: bool,
+    ) -> None:
+        """Solve these markets at all pairs from the levels of the nearest anchor (C', P, 4) and a
+        few of those met in each (n, 4); `refused` (C,): where an anchor's optimum is none of a
+        market."""
+        P, spread = len(self.pairs), [_spread(levels) for levels in met]
+        for count in sorted({len(far) for far in spread}):
+            some = np.flatnonzero([len(far) == count for far in spread])
+            far = np.repeat(np.array([spread[k] for k in some]), P, axis=0).reshape(-1, count, 4)
+            starts = np.concatenate([nearest[some].reshape(1, -1, 4), far.swapaxes(0, 1)])
+            which = (markets[some, None] * P + np.arange(P)).ravel()
+            asked = ~self.missing[which]  # nothing better is known there
+            which = which[asked]
+            ends = self.solved(which, starts[:, asked], bounded)
+            # what climbs from neighbours find elsewhere may be none of a market either
+            left = np.where(
+                refused[which // P], ends.status != "unbounded", ~ends.solved & ~ends.plain
+            )
+            self.settle(which, ends, left)
 
     def carry(
         self,
@@ -306,31 +323,39 @@ class _Work:
         few: Index,
         square: Array,
         markets: Index,
-        smooth: NDArray[np.bool_],
-        nearest: Array,
         endless: NDArray[np.bool_],
-    ) -> None:
-        """Carry levels (C', a, a, 4) at a few points to all pairs of these markets, over a finer
-        grid: from the polynomial through them where all is smooth, from the nearest (C', P, 4)
-        where not. What does not settle is searched."""
-        here, P = self.case.take(markets).map(lambda a: a[:, None]), len(self.pairs)
-        for fine in (anchors(points, FINE), np.arange(points.shape[-1])):
-            if len(fine) <= len(few):
+    ) -> Index:
+        """Carry levels (C', a, a, 4) at a few points to all pairs of these markets, by the
+        polynomial through them over ever finer grids. What does not settle is searched. Given back
+        are the markets in which levels jump, of which no more is written down."""
+        P, jumping = len(self.pairs), markets[:0]
+        for size in (CLOSE, FINE, points.shape[-1]):
+            fine = anchors(points, size)
+            every = np.flatnonzero(grid.within(fine))
+            new = ~grid.within(few)[every]
+            some = every[new]
+            if not len(some) or not len(markets):
                 continue
-            some = grid.within(fine)
-            through = _polynomial(points, few, square)[:, grid.first[some], grid.second[some]]
-            starts = np.where(smooth[:, None, None], through, nearest[:, some])
-            at = here.with_parameter(self.parameter, self.pairs[None, some])
-            ends = carried(at, self.regime, starts, self.tolerances)
-            few, square = fine, grid.square(ends.levels, fine)
-        which = (markets[:, None] * P + np.arange(P)).ravel()
-        self.levels[which] = ends.levels.reshape(-1, 4)
-        self.residual[which], self.regret[which] = ends.residual.ravel(), ends.regret.ravel()
-        left = np.flatnonzero(~(ends.holds & ~endless[markets, None]))
-        if len(left):
-            start = np.where(np.isfinite(ends.levels), ends.levels, starts).reshape(1, -1, 4)
-            found = self.solved(which[left], start[:, left], not endless.any())
-            self.settle(which[left], found, ~found.plain)
+            first, second = (np.searchsorted(fine, i[every]) for i in (grid.first, grid.second))
+            known = _polynomial(points, few, fine, square)[:, first, second]
+            at = self.case.take(markets).map(lambda a: a[:, None])
+            at = at.with_parameter(self.parameter, self.pairs[None, some])
+            ends = carried(at, self.regime, known[:, new], self.tolerances)
+            which = markets[:, None] * P + some
+            self.levels[which], self.residual[which] = ends.levels, ends.residual
+            self.regret[which] = ends.regret
+            left = ~(ends.holds & ~endless[markets, None])
+            if left.any():
+                start = np.where(np.isfinite(ends.levels), ends.levels, known[:, new])[left]
+                found = self.solved(which[left], start[None], not endless.any())
+                self.settle(which[left], found, ~found.plain)
+            there = self.levels[which]
+            known[:, new] = np.where(np.isfinite(there), there, known[:, new])
+            few, square = fine, grid.square(known, fine)
+            if size == CLOSE:
+                jumps = _jumps(square)
+                jumping, markets, square = markets[jumps], markets[~jumps], square[~jumps]
+        return jumping
 
 
 def anchors(points: Array, size: int) -> Index:
@@ -341,10 +366,10 @@ def anchors(points: Array, size: int) -> Index:
     return np.unique(np.abs(own[:, None] - nodes).argmin(0)) if size < M else np.arange(M)
 
 
-def _polynomial(points: Array, few: Index, square: Array) -> Array:
-    """Levels (C, M, M, 4) of the polynomial through those at the anchors (C, a, a, 4); NaN where
-    some anchor has none."""
-    first, second = (lagrange(own[few], own) for own in each_firms(points))
+def _polynomial(points: Array, few: Index, fine: Index, square: Array) -> Array:
+    """Levels (C, f, f, 4), at some of the points, of the polynomial through those at a few (C, a,
+    a, 4)."""
+    first, second = (lagrange(own[few], own[fine]) for own in each_firms(points))
     return np.swapaxes(np.tensordot(second, np.tensordot(first, square, (1, 1)), (1, 2)), 0, 2)
 
 
