@@ -108,7 +108,7 @@ def test_directions_ascend_where_the_hessian_is_indefinite() -> None:
     H = rng.normal(size=(200, 4, 4))
     H = H + np.swapaxes(H, 1, 2)
     g = rng.normal(size=(200, 4))
-    assert ((ascent_direction(H, g) * g).sum(-1) > 0).all()
+    assert ((ascent_direction(H, g, np.zeros((200, 4), bool)) * g).sum(-1) > 0).all()
 
 
 def cournot(slope: float) -> Game:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from market.solve.lanes import pick
+
 Array = NDArray[np.float64]
 
 
@@ -19,40 +21,48 @@ def free_system(matrix: Array, vector: Array, held: NDArray[np.bool_]) -> tuple[
     return out, np.where(held, 0.0, vector)
 
 
-def ascent_direction(hessian: Array, gradient: Array) -> Array:
-    """Newton's direction -H^-1 g (L, n), with H replaced by -|H| (absolute eigenvalues) where it is
-    not negative definite.
+def ascent_direction(hessian: Array, gradient: Array, held: NDArray[np.bool_]) -> Array:
+    """Newton's direction -H^-1 g (L, n) on the variables not held, with H replaced by -|H|
+    (absolute eigenvalues) where it is not negative definite on them. What is held does not move."""
+    direction, definite = definite_step(hessian, gradient, held)
+    if len(bent := np.flatnonzero(~definite)):
+        direction[bent] = _along_eigenvectors(
+            *free_system(pick(hessian, bent), pick(gradient, bent), pick(held, bent))
+        )
+    return direction
 
-    Variables are first scaled to curvatures of one, so that what counts as definite or as flat does
-    not depend on their units.
+
+def _along_eigenvectors(hessian: Array, gradient: Array) -> Array:
+    """|H|^-1 g (L, n).
+
+    Variables are first scaled to curvatures of one, so that what counts as flat does not depend on
+    their units.
     """
     curvature = np.abs(np.diagonal(hessian, axis1=-2, axis2=-1))
     unit = 1 / np.sqrt(np.maximum(curvature, 1e-16 * curvature.max(-1, keepdims=True) + 1e-300))
     hessian, gradient = hessian * unit[..., :, None] * unit[..., None, :], gradient * unit
-    direction, definite = _solve_definite(-hessian, gradient)
     sound = np.isfinite(hessian).all((-1, -2))
-    direction[~sound] = 0.0  # a point beyond what floating point can square: nowhere to go
-    bent = ~definite & sound
-    if bent.any():
-        eigenvalues, vectors = np.linalg.eigh(hessian[bent])
-        size = np.abs(eigenvalues)
-        size = np.maximum(size, 1e-8 * size.max(-1, keepdims=True) + 1e-300)
-        along = (vectors * gradient[bent][..., :, None]).sum(-2) / size
-        direction[bent] = (vectors * along[..., None, :]).sum(-1)
-    return np.asarray(direction * unit)
+    out = np.zeros_like(gradient)  # a point beyond what floating point can square: nowhere to go
+    eigenvalues, vectors = np.linalg.eigh(hessian[sound])
+    size = np.abs(eigenvalues)
+    size = np.maximum(size, 1e-8 * size.max(-1, keepdims=True) + 1e-300)
+    along = (vectors * gradient[sound][..., :, None]).sum(-2) / size
+    out[sound] = (vectors * along[..., None, :]).sum(-1)
+    return np.asarray(out * unit)
 
 
 def _solve_definite(matrix: Array, vector: Array) -> tuple[Array, NDArray[np.bool_]]:
-    """Solve symmetric systems by an LDL' factorisation without pivoting; the flag says where all
-    pivots are positive."""
+    """Solve symmetric systems -M x = v by an LDL' factorisation without pivoting; the flag says
+    where all pivots of -M are positive, each beside the entry it comes from, so that it does not
+    depend on units."""
     n = matrix.shape[-1]
     # lanes last: every entry is one contiguous run
-    work = matrix.transpose(1, 2, 0).copy(order="C")
+    work = np.negative(matrix.transpose(1, 2, 0), order="C")
     right = vector.T.copy(order="C")
-    floor = 1e-14 * np.abs(work[np.arange(n), np.arange(n)]).max(0)
+    floor = 1e-14 * np.abs(work[np.arange(n), np.arange(n)])
     definite = np.ones(len(matrix), bool)
     for k in range(n):
-        definite &= work[k, k] > floor
+        definite &= work[k, k] > floor[k]
         pivot = np.where(definite, work[k, k], 1.0)
         for i in range(k + 1, n):
             factor = work[k, i] / pivot
@@ -73,7 +83,7 @@ def definite_step(
     them; elsewhere the step leads nowhere in particular. What is held does not move."""
     if held.any():
         hessian, gradient = free_system(hessian, gradient, held)
-    return _solve_definite(-hessian, gradient)
+    return _solve_definite(hessian, gradient)
 
 
 def solve_general(matrix: Array, right: Array) -> Array:

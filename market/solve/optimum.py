@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from market.solve.lanes import pick, together
-from market.solve.linear import ascent_direction, definite_step, free_system
+from market.solve.linear import ascent_direction, definite_step
 from market.solve.tolerances import DEFAULT, Tolerances
 
 Array = NDArray[np.float64]
@@ -92,7 +92,15 @@ def free_curvature(hessian: Array, held: NDArray[np.bool_]) -> Array:
     low = -1 - 2 * n * np.abs(hessian).max((-1, -2))
     matrix = np.where(both, hessian, 0.0)
     matrix[..., np.arange(n), np.arange(n)] += np.where(held, low[..., None], 0.0)
-    return np.where(held.all(-1), np.nan, np.linalg.eigvalsh(matrix)[..., -1])
+    return np.where(held.all(-1), np.nan, _largest_eigenvalue(matrix))
+
+
+def _largest_eigenvalue(matrix: Array) -> Array:
+    """Of symmetric matrices (L, n, n)."""
+    if matrix.shape[-1] != 2:
+        return np.asarray(np.linalg.eigvalsh(matrix)[..., -1])
+    one, two, across = matrix[..., 0, 0], matrix[..., 1, 1], matrix[..., 1, 0]
+    return np.asarray((one + two) / 2 + np.hypot((one - two) / 2, across))
 
 
 def at_rest(
@@ -215,7 +223,7 @@ def _climb(
         near = np.minimum(1e-6, residual)[:, None]
         to_lower = (x - lower <= near) & (gradient < 0)
         to_upper = (upper - x <= near) & (gradient > 0)
-        direction = ascent_direction(*free_system(hessian, gradient, to_lower | to_upper))
+        direction = ascent_direction(hessian, gradient, to_lower | to_upper)
         direction = np.where(to_lower, lower - x, np.where(to_upper, upper - x, direction))
 
         # A residual relative to a large payoff can be small far from the solution: the step must be

@@ -21,7 +21,7 @@ from market.regimes import REGIMES, solve_markets, solve_regime
 from mechanism.casefile.policies import GOAL, PRIVATE_MARKET, TODAY, Policy
 from mechanism.casefile.schema import MechanismOptions
 from mechanism.casefile.standard import standard_of
-from mechanism.casefile.types import TypeSpace, per_firm
+from mechanism.casefile.types import TypeSpace
 from mechanism.design.options import NO_TRANSFERS, by_formula
 from mechanism.design.rules import DESIGNED, TAX_RULES, TaxRule
 from mechanism.frozen import put
@@ -326,14 +326,8 @@ def no_plan(case: Case, types: TypeSpace, found: Allocation | None = None) -> St
     points, where they are known."""
     if found is None:
         found = over_pairs(case, types.points, GOAL, types.parameter)
-    lost = ~np.isfinite(found.levels.reshape(types.size, types.size, 4)).all(-1)
-    pair = np.argwhere(lost)[0]
-    points = per_firm(types.points)[[0, 1], pair]
-    alone = solve_regime(case.take([0]).with_parameter(types.parameter, points[None]), GOAL)
-    status = "not_converged" if alone.status in SOLVED else alone.status
-    why = f"where firms report {points[0]:g} and {points[1]:g}: " + (
-        alone.message or "no social optimum was found"
-    )
+    points, status, reason = found.missing[0]
+    why = f"where firms report {points[0]:g} and {points[1]:g}: {reason}"
     return one_standing(None, missing=status, why=why)
 
 

@@ -68,6 +68,9 @@ class Allocation:
     plain: NDArray[np.bool_]
     """() or (C,): whether every pair has a solution and no anchor several, or levels that seem
     better but describe no market, without a jump between anchors."""
+    missing: NDArray[np.object_]
+    """() or (C,): the first pair met that has no solution, as its two points, the status there and
+    why; None where every pair has one."""
 
     @property
     def solved(self) -> bool:
@@ -77,8 +80,12 @@ class Allocation:
     def take(self, where: Any) -> Allocation:
         """Some of many cases or, with a tuple of indices, some of their pairs."""
         cases = where[0].ravel() if isinstance(where, tuple) else where
-        pairs = {name: values[where] for name, values in vars(self).items() if name != "plain"}
-        return Allocation(**pairs, plain=self.plain[cases])
+        return Allocation(
+            **{
+                name: values[cases if name in ("plain", "missing") else where]
+                for name, values in vars(self).items()
+            }
+        )
 
     def reshaped(self, lead: tuple[int, ...]) -> Allocation:
         """The same with these axes in place of that of the cases."""
@@ -99,6 +106,7 @@ def given_levels(levels: Array) -> Allocation:
         regret=np.full(shape, np.nan),
         several=np.zeros(shape, bool),
         plain=np.ones(shape[:-2], bool),
+        missing=np.full(shape[:-2], None, object),
     )
 
 
@@ -179,6 +187,7 @@ def levels_over_pairs(
     return Allocation(
         **dict(zip(("levels", "residual", "regret", "several"), planes, strict=True)),
         plain=~crossing & solved & clear,
+        missing=work.why,
     )
 
 
@@ -241,6 +250,7 @@ class _Work:
         self.levels = np.full((C * P, 4), np.nan)
         self.residual, self.regret = np.full(C * P, np.nan), np.full(C * P, np.nan)
         self.missing, self.lost = np.zeros(C * P, bool), np.zeros(C, bool)
+        self.why = np.full(C, None, object)
 
     def at(self, which: Index) -> Case:
         """The markets at these of all C * P pairs, in lanes."""
@@ -288,6 +298,10 @@ class _Work:
         found = joined(len(which), parts) if len(parts) > 1 else found
         self.levels[which], self.residual[which] = found.levels, found.residual
         self.regret[which], self.missing[which] = found.regret, ~found.solved
+        for k in np.flatnonzero(~found.solved & found.plain):
+            if self.why[market[k]] is None:
+                pair = self.pairs[which[k] % len(self.pairs)]
+                self.why[market[k]] = (pair, found.status[k], found.message[k])
         return found
 
     def try_branches(
