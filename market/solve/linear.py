@@ -61,18 +61,20 @@ def _solve_definite(matrix: Array, vector: Array) -> tuple[Array, NDArray[np.boo
     right = vector.T.copy(order="C")
     floor = 1e-14 * np.abs(work[np.arange(n), np.arange(n)])
     definite = np.ones(len(matrix), bool)
-    for k in range(n):
-        definite &= work[k, k] > floor[k]
-        pivot = np.where(definite, work[k, k], 1.0)
-        for i in range(k + 1, n):
-            factor = work[k, i] / pivot
-            work[i, i:] -= factor * work[k, i:]
-            right[i] -= factor * right[k]
-        work[k, k] = pivot
-    for k in range(n - 1, -1, -1):
-        for i in range(k + 1, n):
-            right[k] -= work[k, i] * right[i]
-        right[k] /= work[k, k]
+    # what overflows is of no definite system, and not asked for
+    with np.errstate(over="ignore", invalid="ignore"):
+        for k in range(n):
+            definite &= work[k, k] > floor[k]
+            pivot = np.where(definite, work[k, k], 1.0)
+            for i in range(k + 1, n):
+                factor = work[k, i] / pivot
+                work[i, i:] -= factor * work[k, i:]
+                right[i] -= factor * right[k]
+            work[k, k] = pivot
+        for k in range(n - 1, -1, -1):
+            for i in range(k + 1, n):
+                right[k] -= work[k, i] * right[i]
+            right[k] /= work[k, k]
     return right.T, definite
 
 

@@ -318,7 +318,7 @@ class _Work:
         P, spread = len(self.pairs), [_spread(levels) for levels in met]
         for count in sorted({len(far) for far in spread}):
             some = np.flatnonzero([len(far) == count for far in spread])
-            far = np.array([spread[k] for k in some]).reshape(-1, count, 4).swapaxes(0, 1)
+            far = np.array([spread[k] for k in some]).reshape(len(some), count, 4).swapaxes(0, 1)
             starts = np.concatenate([nearest[some].reshape(1, -1, 4), np.repeat(far, P, axis=1)])
             which = (markets[some, None] * P + np.arange(P)).ravel()
             asked = ~self.missing[which]  # nothing better is known there
