@@ -957,7 +957,9 @@ def play(m: Market, sharing: bool, hints: Sequence[Array] = (), tolerance: float
             push = np.where(
                 (each <= 0) & (slope < 0) | (each >= upper) & (slope > 0), 0, slope
             ) * np.maximum(each, 1e-9)
-            if np.abs(push).max() > 1e-5 * scale:
+            # At nothing a slope upward is a gain, however little the level that takes it.
+            rising = (each <= 0) & (upper > 0) & (slope > 1e-8 * scale)
+            if np.abs(push).max() > 1e-5 * scale or rising.any():
                 continue
             # What a small firm gains counts beside its own profit: hundredfold unlike firms exist.
             own = np.maximum(np.abs(earned(m, each)), 1e-4 * scale)

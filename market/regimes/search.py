@@ -256,8 +256,9 @@ def _game_starts(case: Case, regime: Regime, lanes: int) -> Array:
 
 def _all_over(case: Case, regime: Regime, tolerances: Tolerances) -> Array:
     """Levels (n, 4) of one flat case at which Newton's method arrives in few steps from a firm's
-    levels of all sizes with the rival's best reply to them, and far out from sharing at the ends and in
-    the middle of its range: best replies run away from such equilibria, and few levels are near one."""
+    levels of all sizes with the rival's best reply to them, and far out from sharing at the ends
+    and in the middle of its range: best replies run away from such equilibria, and few levels are
+    near one."""
     least, most = regime.sharing_range
     shares = np.unique([least, (least + most) / 2, most])
     far = np.stack(np.meshgrid(shares, FAR, FAR, indexing="ij"), -1).reshape(-1, 3)
