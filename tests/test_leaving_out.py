@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,12 @@ from trees import evaluate
 
 from market.model.case import Case, make_case
 from market.model.outcome import Outcome, account
-from market.model.pricing import marginal_cost_matrix
+from market.model.pricing import bertrand_matrix, marginal_cost_matrix
+from market.model.units import levels_from, natural_units
 from market.regimes import solve_markets, solve_regime
-from mechanism.casefile.policy_case import parse_tree
+from mechanism.casefile.policy_case import load_case, parse_tree
 
+CASES = Path(__file__).resolve().parents[1] / "cases"
 SOLE = ("joint_profit", "price_collusion", "social_optimum", "first_best")
 
 
@@ -390,3 +393,18 @@ def test_what_driving_a_firm_out_would_pay_far_away_is_found(seed: int, exchange
     assert left is not None
     assert left.firm == 1 - int(np.argmax(found))
     assert left.value == pytest.approx(max(found), rel=1e-6)
+
+
+def test_welfare_is_highest_beside_a_firm_that_is_all_but_out_though_far_from_a_local_optimum() -> (
+    None
+):
+    """The second of two equal firms sells a hundredth of the first: welfare is above that of the
+    best levels around which neither is nearly out."""
+    case = load_case(CASES / "fierce_rivalry.yaml").set("cost.max_saving", 0.8769).market.flat()
+    inside, beside = (
+        account(case, levels_from(np.array([x]), natural_units(case)), bertrand_matrix)
+        for x in ([1.0, 1.0, 18.24660019, 52.96414962], [1.0, 1.0, 113.0, 26.4])
+    )
+    assert (beside.quantity > 0).all()
+    assert beside.total_surplus.sum() > inside.total_surplus.sum()
+    assert solve_regime(case, "social_optimum").status == "infeasible"

@@ -48,7 +48,7 @@ from market.regimes.points import Points
 from market.regimes.record import Outcomes, joined, outcome_at, outcomes, restored
 from market.regimes.search import given, optima, searched, staged, thorough, thorough_optima
 from market.regimes.sellers import RATE, STEEPEST, WithEveryFirm, among_sellers, climb_among_sellers
-from market.regimes.starts import all_around, more_afar, of_all_sizes
+from market.regimes.starts import all_around, at_an_edge, more_afar, of_all_sizes
 from market.regimes.table import (
     REGIMES,
     Regime,
@@ -57,7 +57,7 @@ from market.regimes.table import (
     unbounded,
     why_unbounded,
 )
-from market.regimes.together import best, best_with_every_firm, held_levels, more_than
+from market.regimes.together import best, best_with_every_firm, fewer_steps, held_levels, more_than
 from market.solve.equilibrium import reply_eigenvalues
 from market.solve.tolerances import DEFAULT, Tolerances
 
@@ -117,7 +117,9 @@ def solve_markets(
     searched together, also for what pays with every firm selling.
     """
     regime = REGIMES[key] if isinstance(key, str) else key
-    found = solve_lanes(case, regime, lanes, roughly=roughly, tolerances=tolerances)
+    found = solve_lanes(
+        case, regime, lanes, roughly=roughly, briefly=roughly and regime.sole, tolerances=tolerances
+    )
     left = np.flatnonzero(~(found.plain | (roughly and regime.sole)))
     if not len(left):
         return found
@@ -137,6 +139,7 @@ def solve_lanes(
     bounded: bool = False,
     leaving: bool = False,
     roughly: bool = False,
+    briefly: bool = False,
     tolerances: Tolerances = DEFAULT,
 ) -> Outcomes:
     """One regime at the L lanes of a flat case.
@@ -145,8 +148,10 @@ def solve_lanes(
     solutions are; with `prove` from many, with every proof there is and, where `leaving`, what
     leaving a firm out would pay; `bounded`: whether payoffs have a limit is asked elsewhere. Among
     several solutions the one of highest payoff, in games of highest joint profit, is taken.
-    `roughly`: see `solve_markets`.
+    `roughly`: see `solve_markets`; `briefly`: climbs that take long are given up.
     """
+    if briefly:
+        tolerances = fewer_steps(tolerances)
     units = natural_units(case)
     if starts is not None:
         starts = levels_in(starts, units)
@@ -460,6 +465,7 @@ def _with_every_firm(market: _Market, tolerances: Tolerances) -> tuple[Points, O
             start[: len(start) // 5] * [1, 1, 1, 0],
             start[: len(start) // 5] * [1, 1, 0, 1],
             wide,
+            at_an_edge(payoff, among.sold, 1)[1],
         ]
     )
     parts = [_among_sellers(case, regime, payoff, start, tolerances)]

@@ -35,6 +35,13 @@ AFAR = np.stack(np.meshgrid(*2 * [(0.0, 1.0)], *2 * [ALL_SIZES], indexing="ij"),
 none that these do not."""
 AFAR_BLOCK = 64
 """Markets in which they are looked at together."""
+AT_AN_EDGE = np.stack(np.meshgrid(*2 * [FINE_GRID], np.geomspace(0.3, 100, 12), indexing="ij"), -1)
+"""Sharing of a firm that stays and of one that is all but driven out, and the former's investment,
+natural units."""
+NEXT_TO_NOTHING = 1e-2
+"""Share of what the other firm sells that is next to nothing."""
+FEW_AT_AN_EDGE = 4
+"""The best of their peaks in every market, so many, from which a few starts climb."""
 
 
 def starting_levels(
@@ -132,6 +139,50 @@ def more_afar(payoff: Payoff, regime: Regime, best: Array) -> NDArray[np.bool_]:
         real = every_firm_sells(payoff.case.take(of), x[point, lane], regime.of(of).prices)
         found[of[real]] = True
     return found
+
+
+def at_an_edge(payoff: Payoff, sold: Array, lanes: int) -> tuple[NDArray[np.intp], Array]:
+    """From where to climb to what a sole chooser has at most who would rather drive a firm out:
+    lanes (n,), in order, and levels (n, 4) at which a firm sells next to nothing and payoff is
+    highest among those beside them; `sold` (L, 2, 2): quantities in net intercepts."""
+    shape, levels, worth = AT_AN_EDGE.shape[:-1], [], []
+    s_stay, s_out, t_stay = AT_AN_EDGE.reshape(-1, 1, 3).transpose(2, 0, 1)
+    for out in (0, 1):
+        stay = 1 - out
+        x = np.zeros((len(s_out), lanes, 4))
+        x[..., stay], x[..., out] = s_stay, s_out
+        cap = payoff.case.investment_cap + np.zeros(2)
+        x[..., 2 + stay] = np.minimum(t_stay, cap[:, stay])
+        # quantities are linear in investments, all but where they move unit costs: secants
+        tried = [np.zeros(x.shape[:-1]), np.minimum(t_stay, cap[:, out])]
+        left = []
+        for k in range(4):
+            x[..., 2 + out] = tried[k]
+            quantities = apply_matrix(sold, net_intercept(payoff.case, x))
+            left.append(quantities[..., out])
+            if k:
+                with np.errstate(divide="ignore", invalid="ignore"):
+                    step = left[k] * (tried[k] - tried[k - 1]) / (left[k] - left[k - 1])
+                last = np.where(left[k] == 0, tried[k], tried[k] - step)
+                tried.append(np.clip(np.nan_to_num(last, nan=0.0), 0.0, cap[:, out]))
+        size = np.abs(quantities).max(-1)
+        there = (np.abs(left[-1]) <= NEXT_TO_NOTHING * size) & (quantities[..., stay] > 0)
+        levels.append(x)
+        worth.append(_peaks(np.where(there, payoff.value(x), -np.inf).T.reshape(lanes, *shape)))
+    value = np.concatenate(worth, 1)
+    best = np.argsort(-value, axis=1, kind="stable")[:, :FEW_AT_AN_EDGE]
+    lane, turn = np.nonzero(np.isfinite(np.take_along_axis(value, best, 1)))
+    return lane, np.concatenate(levels)[best[lane, turn], lane]
+
+
+def _peaks(value: Array) -> Array:
+    """The values (L, ...) of grids that are the highest among those beside them, as (L, n); minus
+    infinity elsewhere."""
+    axes = tuple(range(1, value.ndim))
+    around = np.pad(value, [(0, 0), *len(axes) * [(1, 1)]], constant_values=-np.inf)
+    beside = np.lib.stride_tricks.sliding_window_view(around, len(axes) * (3,), axis=axes)
+    most = beside.max(tuple(-axis for axis in axes))
+    return np.where(value >= most, value, -np.inf).reshape(len(value), -1)
 
 
 def of_one_firm(case: Case, firm: int, sharing_range: tuple[float, float]) -> Array:

@@ -24,7 +24,7 @@ from market.regimes.points import Points
 from market.regimes.record import Outcomes, joined, outcomes
 from market.regimes.search import optima
 from market.regimes.sellers import among_sellers, climb_among_sellers
-from market.regimes.starts import more_afar, promising
+from market.regimes.starts import at_an_edge, more_afar, promising
 from market.regimes.table import Regime, may_have_others
 from market.solve.optimum import on_bound
 from market.solve.tolerances import DEFAULT, Tolerances
@@ -45,6 +45,14 @@ BESIDE = np.array([[1, 1, *pair] for pair in ((1, 1), (0.3, 0.3), (1, 0), (0, 1)
 """Multiples of promising levels from which climbs may start."""
 FEW = 8
 """The best of them in every market, so many, from which they do."""
+FEW_STEPS = 40
+"""Steps of a climb where markets are searched together: the few that take more flip from side to
+side of an edge, or have lost an optimum, and hold up all others."""
+
+
+def fewer_steps(tolerances: Tolerances = DEFAULT) -> Tolerances:
+    """The same tolerances, for climbs in many markets at once."""
+    return replace(tolerances, climb_steps=FEW_STEPS)
 
 
 def best(
@@ -171,4 +179,5 @@ def _starts(payoff: Payoff, sold: Array, lanes: int) -> tuple[NDArray[np.intp], 
     order = np.lexsort([-np.nan_to_num(value, nan=-np.inf), lane])
     turn = np.arange(len(lane)) - np.searchsorted(lane[order], lane[order])
     kept = order[turn < FEW]
-    return lane[kept], start[kept]
+    edge, there = at_an_edge(payoff, sold, lanes)
+    return np.concatenate([lane[kept], edge]), np.concatenate([start[kept], there])
