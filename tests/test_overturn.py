@@ -13,14 +13,16 @@ from trees import evaluate_once
 
 from market.casefile.faults import BadCase
 from market.regimes import REGIMES, headroom, solve_markets, solve_regime
+from mechanism.analysis.along_lines import Line, Met, followed, stretches
 from mechanism.analysis.evaluation import evaluate
 from mechanism.analysis.many import solve_many
 from mechanism.analysis.over_parameters import over_parameters
-from mechanism.analysis.overturn import Line, Met, followed, over_standards, stretches
+from mechanism.analysis.overturn import over_standards
 from mechanism.casefile.case_keys import expanded, key_path, leaves, set_at, value_at
 from mechanism.casefile.policies import compared
 from mechanism.casefile.policy_case import PolicyCase, load_case, parse_tree
 from mechanism.casefile.together import stack
+from mechanism.ranking.frontier import Planners, between_tangents
 from mechanism.ranking.recommendation import Stretch
 
 CASES = Path(__file__).resolve().parents[1] / "cases"
@@ -365,6 +367,56 @@ def test_no_scan_of_a_random_case_finds_a_nearer_switch() -> None:
 
 
 @pytest.mark.slow
+def test_what_wins_between_two_looks_for_costing_the_public_less_is_found() -> None:
+    """Of two policies that count as equal on both sides, one that pays nothing there is the other's
+    in between."""
+    case = parse_tree(random_tree(83))
+    own = case.resolved["security"]["rivalry"]
+    told = {s.to: s.value for s in over_parameters(evaluate_once(case), ["security.rivalry"])}
+    switch = told["vcg_full_information"]
+    before, after = switch * (1 - 1e-4), switch * (1 + 1e-4)
+    values = np.array([own, before, after, 0.6, own * 1.25])
+    assert recommended(markets(case, "security.rivalry", values)[1]) == [
+        "linear_subsidies",
+        "linear_subsidies",
+        "vcg_full_information",
+        "vcg_full_information",
+        "linear_subsidies",
+    ]
+
+
+def test_a_weight_at_which_planners_jump_is_where_what_they_have_is_the_same() -> None:
+    """Consumers have 3 or 1, firms -1 or 4: a planner of weight .4 has 2.6 with both."""
+    asked: list[int] = []
+
+    def planners(weight: np.ndarray) -> Planners:
+        high = weight > 0.4
+        return Planners(
+            weight=weight,
+            status=np.full(len(weight), "converged", object),
+            levels=np.zeros((len(weight), 4)),
+            consumers=np.where(high, 1.0, 3.0),
+            profits=np.where(high, 4.0, -1.0),
+        )
+
+    def gap(lanes: np.ndarray, weight: np.ndarray, roughly: bool) -> tuple[np.ndarray, Planners]:
+        asked.append(len(lanes))
+        found = planners(weight)
+        return found.profits, found
+
+    here = np.array([0.9, 0.02])
+    known = planners(here)
+    ends = (np.full(2, 1e-6), np.ones(2))
+    below, above, jump = between_tangents(
+        gap, np.arange(2), ends, known, known.profits, np.full(2, 1e-9)
+    )
+    assert jump.all()
+    assert (below.profits < 0).all()
+    assert (above.profits > 0).all()
+    assert sum(asked) <= 12
+
+
+@pytest.mark.slow
 def test_a_parameter_beyond_which_the_planner_has_no_optimum_leaves_no_advice() -> None:
     """Demand that reacts to the rival's price nearly as much as to the own pays the planner's
     investment without end."""
@@ -433,6 +485,8 @@ def test_where_a_problem_begins_to_have_no_limit_is_known_without_solving_it(reg
         ("unit_costs", "unit_cost.base", [1.0, 1.1, 1.3]),
         ("sharing_lowers_welfare", "cost.scale", [1.2, 1.4, 1.8]),
         ("ill_posed", "cost.max_saving", [0.3, 0.39, 0.41]),
+        # from .8887 on the planner would rather drive a firm out, far from its own optimum
+        ("sharing_lowers_welfare", "cost.max_saving", [0.88, 0.888, 0.8895, 0.9]),
     ],
 )
 def test_markets_searched_together_have_the_statuses_and_levels_each_has_alone(

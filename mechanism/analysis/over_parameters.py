@@ -21,17 +21,17 @@ from market.model.case import Array, Case
 from market.model.units import natural_units
 from market.regimes import REGIMES, Outcomes, headroom, joined, part, solve_markets
 from market.text import Json
-from mechanism.analysis.many import rank_known, rank_private
-from mechanism.analysis.overturn import (
+from mechanism.analysis.along_lines import (
     FIGURES,
     NO_MARKET,
     NOBODY,
-    ROUNDS,
     Line,
     Met,
     followed,
     met,
 )
+from mechanism.analysis.line_ends import beside_ends
+from mechanism.analysis.many import rank_known, rank_private
 from mechanism.casefile.case_keys import key_path, leaves, value_at
 from mechanism.casefile.policies import GOAL, TODAY, Policy
 from mechanism.casefile.policy_case import PolicyCase, case_at
@@ -52,8 +52,6 @@ SPAN = 2.0
 LOOKS_A_SIDE = {False: 5, True: 3}
 """Values looked at first on each side of a number's own, which is the first of them, by whether
 types are private."""
-STEPS = 14
-"""Of regula falsi to where a problem begins to have no limit."""
 FOUND_TO = {False: 1e-5, True: 5e-3}
 """Width of a bracket beside the value at which it is narrow enough, by whether types are
 private."""
@@ -87,7 +85,7 @@ def over_parameters(found: Evaluation, keys: Sequence[str] | None = None) -> tup
     if not private:
         begun = [
             replace(line, values=np.union1d(line.first, beside))
-            for line, beside in zip(begun, _beside_edges(begun, tried), strict=True)
+            for line, beside in zip(begun, beside_ends(begun, tried), strict=True)
         ]
 
     out, beyond = [], []
@@ -116,6 +114,8 @@ class _Tried:
     """The case's own value on every line."""
     cases: dict[tuple[int, float], PolicyCase | BadCase] = field(default_factory=dict)
     """What was made of every line and value so far."""
+    rooms: dict[tuple[int, float], float] = field(default_factory=dict)
+    """How far the problems there are from having no limit, by line and value."""
     planners: dict[tuple[int, float], Outcomes] = field(default_factory=dict)
     """The planner's outcomes so far, by line and value."""
 
@@ -127,39 +127,49 @@ class _Tried:
                 self.cases[n, value] = case_at(self.tree, {self.paths[n]: value})
         return [self.cases[one] for one in where]
 
-    def at(
+    def markets(
         self, which: NDArray[np.intp], x: Array
-    ) -> tuple[NDArray[np.intp], list[PolicyCase], Array]:
-        """At values (n,) of these lines: those that make a market, their cases, and how far the
-        problems there are from having no limit; the least of what `headroom` says."""
+    ) -> tuple[NDArray[np.intp], list[PolicyCase]]:
+        """At values (n,) of these lines: those that make a market, and their cases."""
         made = self.made(which, x)
         there = np.array([k for k, one in enumerate(made) if isinstance(one, PolicyCase)], int)
-        cases = [one for one in made if isinstance(one, PolicyCase)]
-        if not cases:
-            return there, cases, np.empty(0)
-        market = stack([one.market for one in cases])
-        regimes = [REGIMES[policy.key] for policy in self.policies if policy.source == "regime"]
-        return there, cases, np.min([headroom(market, regime) for regime in regimes], axis=0)
+        return there, [one for one in made if isinstance(one, PolicyCase)]
 
-    def there(self, which: NDArray[np.intp], x: Array) -> Array:
-        """1 where values (n,) of these lines make a market, -1 where not."""
-        made = self.made(which, x)
-        return np.array([1.0 if isinstance(one, PolicyCase) else -1.0 for one in made])
+    def there(self, which: NDArray[np.intp], x: Array) -> NDArray[np.bool_]:
+        """Whether values (n,) of these lines make a market."""
+        return np.array([isinstance(one, PolicyCase) for one in self.made(which, x)], bool)
+
+    def room(self, which: NDArray[np.intp], x: Array) -> Array:
+        """How far problems at values (n,) of these lines are from having no limit, the least of
+        what `headroom` says; NaN where there is no market."""
+        where = list(zip(which.tolist(), x.tolist(), strict=True))
+        new = [k for k, key in enumerate(where) if key not in self.rooms]
+        if new:
+            there, cases = self.markets(which[new], x[new])
+            least = np.full(len(new), np.nan)
+            if cases:
+                market = stack([one.market for one in cases])
+                regimes = [REGIMES[p.key] for p in self.policies if p.source == "regime"]
+                least[there] = np.min([headroom(market, regime) for regime in regimes], axis=0)
+            self.rooms |= {where[k]: float(room) for k, room in zip(new, least, strict=True)}
+        return np.array([self.rooms[key] for key in where])
 
     def met(self, which: NDArray[np.intp], x: Array) -> Met:
         """Who wins there. At the case's own values all lines meet: they are solved once."""
         own = x == self.own[which]
         first, back = np.unique(np.where(own, own.argmax(), np.arange(len(x))), return_inverse=True)
         found = self._met(which[first], x[first])
-        return replace(found, winner=found.winner[back], turns=found.turns[back])
+        gains = None if found.gains is None else found.gains[back]
+        return replace(found, winner=found.winner[back], turns=found.turns[back], gains=gains)
 
     def _met(self, which: NDArray[np.intp], x: Array) -> Met:
-        """Who wins there. Where some problem has no limit, or the planner's no solution, there is
-        no advice, and nothing else is solved."""
-        there, cases, room = self.at(which, x)
+        """Who wins there. Where the planner's problem has no solution there is no advice, and
+        nothing else is solved."""
+        there, cases = self.markets(which, x)
         winner = np.full(len(x), NO_MARKET, object)
         among = tuple(policy.key for policy in self.policies)
         turns = np.full((len(x), len(among), FIGURES), np.nan)
+        gains = np.full(turns.shape[:2], np.nan)
         winner[there] = NOBODY
         if cases and cases[0].types is not None:
             for some in gathered(cases):
@@ -167,23 +177,22 @@ class _Tried:
                     told = met(ranked)
                     winner[there[lanes]], turns[there[lanes]] = told.winner, told.turns
             return Met(winner=winner, among=among, turns=turns)
-        on = np.flatnonzero(room > 0)
-        if len(on):
-            at = there[on]
-            planned = self._planned(which[at], x[at], [cases[k] for k in on])
+        if cases:
+            planned = self._planned(which[there], x[there], cases)
             kept = np.flatnonzero(planned.solved)
             if len(kept):
-                some = side_by_side([cases[k] for k in on[kept]])
+                some = side_by_side([cases[k] for k in kept])
                 told = met(rank_known(some, self.policies, True, {GOAL: part(planned, kept)}))
-                winner[there[on[kept]]], turns[there[on[kept]]] = told.winner, told.turns
-        return Met(winner=winner, among=among, turns=turns)
+                winner[there[kept]], turns[there[kept]] = told.winner, told.turns
+                gains[there[kept]] = told.gains
+        return Met(winner=winner, among=among, turns=turns, gains=gains)
 
     def advised(self, which: NDArray[np.intp], x: Array) -> NDArray[np.bool_]:
-        """Whether problems there have a limit and the planner's a solution, (n,)."""
-        there, cases, room = self.at(which, x)
-        out, on = np.zeros(len(x), bool), np.flatnonzero(room > 0)
-        at = there[on]
-        out[at] = self._planned(which[at], x[at], [cases[k] for k in on]).solved
+        """Whether the planner's problem has a solution at values (n,) of these lines."""
+        there, cases = self.markets(which, x)
+        out = np.zeros(len(x), bool)
+        if cases:
+            out[there] = self._planned(which[there], x[there], cases).solved
         return out
 
     def _planned(self, which: NDArray[np.intp], x: Array, cases: Sequence[PolicyCase]) -> Outcomes:
@@ -204,7 +213,7 @@ class _Tried:
         advice: one whose problem has no limit, else the planner's or today's."""
         if not where:
             return []
-        _, cases, _ = self.at(*(np.array(one) for one in zip(*where, strict=True)))
+        _, cases = self.markets(*(np.array(one) for one in zip(*where, strict=True)))
         market = stack([one.market for one in cases])
         endless = headroom(market, REGIMES[GOAL]) <= 0
         out = [GOAL if none else TODAY for none in endless]
@@ -221,91 +230,6 @@ class _Tried:
                     for key, least in zip(out, room, strict=True)
                 ]
         return out
-
-
-def _beside_edges(lines: Sequence[Line], tried: _Tried) -> list[Array]:
-    """Of every line the values on both sides of the nearest ones at which a market ends, some
-    problem begins to have no limit, which is closed form, or the planner's no solution: nothing
-    else is solved to find them."""
-    ends = _market_ends(lines, tried)
-    first = [np.union1d(line.first, end) for line, end in zip(lines, ends, strict=True)]
-    which = np.repeat(np.arange(len(lines)), [len(x) for x in first])
-    x = np.concatenate(first)
-    room = _room(tried, which, x)
-    planned = np.where(room > 0, np.where(tried.advised(which, x), 1.0, -1.0), 0.0)
-    out = ends
-    line_of, low, high, below, above = _changes(lines, which, x, room)
-    for _ in range(STEPS if len(line_of) else 0):
-        # The end that stays counts half (Illinois), so that both close in.
-        at = (low * above - high * below) / (above - below)
-        found = _room(tried, line_of, at)
-        left = found * below > 0
-        halved = np.where(left, above / 2, below / 2)
-        low, below, high, above = (
-            np.where(left, at, low),
-            np.where(left, found, halved),
-            np.where(left, high, at),
-            np.where(left, halved, found),
-        )
-    for n, at in zip(line_of, np.where(np.abs(below) < np.abs(above), low, high), strict=True):
-        step = 0.4 * lines[n].narrow(float(at))
-        out[n] = np.union1d(out[n], [at - step, at + step])
-    line_of, low, high, below, _ = _changes(lines, which, x, planned)
-    for _ in range(ROUNDS):
-        near = [lines[n].narrow(end) for n, end in zip(line_of, high, strict=True)]
-        wide = np.flatnonzero(high - low > near)
-        if not len(wide):
-            break
-        middle = (low[wide] + high[wide]) / 2
-        as_below = tried.advised(line_of[wide], middle) == (below[wide] > 0)
-        low[wide] = np.where(as_below, middle, low[wide])
-        high[wide] = np.where(as_below, high[wide], middle)
-    for n, *sides in zip(line_of, low, high, strict=True):
-        out[n] = np.union1d(out[n], sides)
-    return out
-
-
-def _market_ends(lines: Sequence[Line], tried: _Tried) -> list[Array]:
-    """Of every line the values on both sides of the nearest ones beyond which there is no market,
-    as close as it is of interest."""
-    which = np.repeat(np.arange(len(lines)), [len(line.first) for line in lines])
-    x = np.concatenate([line.first for line in lines])
-    line_of, low, high, below, _ = _changes(lines, which, x, tried.there(which, x))
-    near = np.array([lines[n].least for n in line_of])
-    while len(wide := np.flatnonzero(high - low > near)):
-        middle = (low[wide] + high[wide]) / 2
-        as_below = tried.there(line_of[wide], middle) == below[wide]
-        low[wide] = np.where(as_below, middle, low[wide])
-        high[wide] = np.where(as_below, high[wide], middle)
-    out = [np.empty(0) for _ in lines]
-    for n, *sides in zip(line_of, low, high, strict=True):
-        out[n] = np.union1d(out[n], sides)
-    return out
-
-
-def _changes(
-    lines: Sequence[Line], which: NDArray[np.intp], x: Array, value: Array
-) -> tuple[NDArray[np.intp], Array, Array, Array, Array]:
-    """Where a figure known at values (n,) of lines changes its sign nearest to a line's own value,
-    on either side: the line, the values on both sides, the figure there."""
-    ends = []
-    for n, line in enumerate(lines):
-        assert line.own is not None
-        mine, told = x[which == n], value[which == n]
-        own = int(np.searchsorted(mine, line.own))
-        turns = np.flatnonzero(told[1:] * told[:-1] < 0)
-        for k in (*turns[turns < own][-1:], *turns[turns >= own][:1]):
-            ends.append((n, mine[k], mine[k + 1], told[k], told[k + 1]))
-    low, high, below, above = (np.array([end[k] for end in ends], float) for k in range(1, 5))
-    return np.array([end[0] for end in ends], int), low, high, below, above
-
-
-def _room(tried: _Tried, which: NDArray[np.intp], x: Array) -> Array:
-    """How far problems are from having no limit (n,); below zero too where there is no market."""
-    out = np.full(len(x), -1.0)
-    there, _, room = tried.at(which, x)
-    out[there] = room
-    return out
 
 
 def _line(market: Case, key: str, own: Any, private: bool) -> Line | None:

@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import combinations
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,11 +31,21 @@ from market.model.outcome import SOLVED, Accounts, account
 from market.model.payoff import Payoff, consumer_payoff, firm_payoffs
 from market.model.pricing import bertrand_matrix
 from market.model.units import in_units, levels_from, levels_in, natural_units
-from market.regimes import REGIMES, level_bounds, solve_lanes, solve_markets
-from mechanism.casefile.policies import GOAL
+from market.regimes import level_bounds
 from mechanism.casefile.standard import SAME, Standard
 from mechanism.casefile.types import TypeSpace
 from mechanism.frozen import freeze, put
+from mechanism.ranking.frontier import (
+    BESIDE,
+    CLOSE_BY,
+    WIDTH,
+    Frontier,
+    Planners,
+    Solved,
+    between_tangents,
+    followed_to_zero,
+    gap_at,
+)
 from mechanism.ranking.local_search import Box, once, reached
 
 LEAST_WEIGHT = 1e-6
@@ -44,29 +54,8 @@ CLOSE = 1e-9
 """Share of today's welfare within which a condition counts as met by a weight."""
 
 
-WIDTH = {False: 1e-14, True: 1e-9}
-"""How close, as a share, weights are sought, by whether markets are searched together."""
-BESIDE = 0.3
-"""How close, as a share, weights are from whose levels beside a root those of a weight are
-found."""
 TILT = np.array([1.0, 1.0, 0.9, 1.1])
 """What equal levels are multiplied by where a local search starts."""
-CLOSE_BY = 1e-2
-"""How close, as a share, thorough searches come to a weight."""
-
-
-class Solved(Protocol):
-    """A regime's outcomes in C markets."""
-
-    @property
-    def status(self) -> NDArray[np.object_]:
-        """(C,)."""
-        ...
-
-    @property
-    def levels(self) -> Array:
-        """(C, 4); NaN where nothing is claimed."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,70 +77,6 @@ class Attainable:
 
     def __post_init__(self) -> None:
         freeze(self)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Met:
-    """What planners reach in L markets."""
-
-    weight: Array
-    """Of profits in what they maximise."""
-    status: NDArray[np.object_]
-    levels: Array
-    consumers: Array
-    """CS; infinite where the planner's problem has no solution, as is its counterpart."""
-    profits: Array
-    """Pi."""
-
-    def take(self, lanes: NDArray[np.intp]) -> _Met:
-        """Those of some markets."""
-        return _Met(**{name: values[lanes] for name, values in vars(self).items()})
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Frontier:
-    """Planners of all weights of profits in the C markets of a flat case."""
-
-    case: Case
-    optimum: Solved
-    """Those of weight one, which are known."""
-    together: bool = False
-    """Whether markets are searched together where a thorough search of each is asked for."""
-
-    def at(
-        self,
-        lanes: NDArray[np.intp],
-        weight: Array,
-        roughly: bool = False,
-        starts: Array | None = None,
-    ) -> _Met:
-        """The planners of these weights in these markets; `roughly`: from a few starts alone, or
-        from these (m, n, 4)."""
-        found = np.full((len(lanes), 4), np.nan)
-        status = np.empty(len(lanes), object)
-        one = weight == 1
-        found[one], status[one] = self.optimum.levels[lanes[one]], self.optimum.status[lanes[one]]
-        if len(rest := np.flatnonzero(~one)):
-            regime = replace(REGIMES[GOAL], welfare_weight=1 / weight[rest])
-            market = self.case.take(lanes[rest])
-            if roughly:
-                given = None if starts is None else starts[:, rest]
-                more = solve_lanes(market, regime, len(rest), starts=given, bounded=True)
-            else:
-                more = solve_markets(market, regime, len(rest), roughly=self.together)
-            found[rest], status[rest] = more.levels, more.status
-        books = account(self.case.take(lanes), found, bertrand_matrix)
-        consumers, profits = books.consumer_surplus.sum(-1), books.profit.sum(-1)
-        # A low weight drives investment up until payoffs have no limit, or a firm is driven out:
-        # either way it is too low.
-        endless = ~np.isin(status, list(SOLVED))
-        return _Met(
-            weight=weight,
-            status=status,
-            levels=found,
-            consumers=np.where(endless, np.inf, consumers),
-            profits=np.where(endless, -np.inf, profits),
-        )
 
 
 def attainable(
@@ -177,7 +102,7 @@ def attainable(
         for a in (standard.profit_weight, standard.public_funds_cost)
     )
     lanes, least = np.arange(C), np.maximum(beta, LEAST_WEIGHT)
-    frontier = _Frontier(case=case, optimum=optimum, together=roughly)
+    frontier = Frontier(case=case, optimum=optimum, together=roughly)
     scale = np.maximum(np.abs(today.total_surplus.sum(-1)), np.finfo(float).tiny)
     near = 1e3 * CLOSE * scale  # what a root is found to
     needed = _needed(today, standard) if payments else np.full(C, -np.inf)
@@ -198,7 +123,7 @@ def attainable(
                 lambda found, at: found.profits - needed[at],
                 some,
                 least[some],
-                top[some],
+                high.take(rises),
                 near[some],
                 upper=True,
             )
@@ -211,7 +136,7 @@ def attainable(
             lambda found, at: floor[at] - found.consumers,
             poorer,
             np.full(len(poorer), LEAST_WEIGHT),
-            met.weight[poorer],
+            met.take(poorer),
             near[poorer],
             upper=False,
         )
@@ -259,30 +184,18 @@ def _needed(today: Accounts, standard: Standard) -> Array:
     return none if standard.participation == "ir2" else none - np.inf
 
 
-def _gap(
-    frontier: _Frontier,
-    read: Callable[[_Met, NDArray[np.intp]], Array],
-    at: NDArray[np.intp],
-    weight: Array,
-    roughly: bool,
-    starts: Array | None = None,
-) -> tuple[Array, _Met]:
-    """What is read of the planners of these weights, and they."""
-    found = frontier.at(at, weight, roughly, starts)
-    return read(found, at), found
-
-
 def _even(
-    frontier: _Frontier,
-    read: Callable[[_Met, NDArray[np.intp]], Array],
+    frontier: Frontier,
+    read: Callable[[Planners, NDArray[np.intp]], Array],
     lanes: NDArray[np.intp],
     low: Array,
-    high: Array,
+    top: Planners,
     near: Array,
     upper: bool,
-) -> tuple[_Met, NDArray[np.bool_]]:
-    """The planners (n,) at whose weights a gap that rises with them passes zero, to rounding, of a
-    jump the upper or the lower side; and whether the gap is closed there.
+) -> tuple[Planners, NDArray[np.bool_]]:
+    """The planners (n,) at whose weights, from `low` to those of `top`, a gap that rises with them
+    passes zero, to rounding, of a jump the upper or the lower side; and whether the gap is closed
+    there.
 
     They are sought with a few starts for every planner. Where the gap is then open it is a jump if
     the levels on both sides are worth the same to the planner, and a thorough search finds none
@@ -291,7 +204,7 @@ def _even(
     """
     from scipy.optimize import elementwise
 
-    gap = partial(_gap, frontier, read)
+    gap, high = partial(gap_at, frontier, read), top.weight
 
     def sought(
         where: NDArray[np.intp],
@@ -338,7 +251,10 @@ def _even(
         return below, above
 
     every = np.arange(len(lanes))
-    ends = sought(every, (low, high), True)
+    if frontier.together:
+        ends = followed_to_zero(gap, lanes, low, top, sought)
+    else:
+        ends = sought(every, (low, high), True)
     left, met = gap(lanes, ends[int(upper)], False)
     if len(open_ := np.flatnonzero(~(np.abs(left) <= near))):
         sides = [gap(lanes[open_], end[open_], True)[1] for end in ends]
@@ -350,16 +266,24 @@ def _even(
             jumps = (np.abs(below - above) <= tie) & (most <= np.maximum(below, above) + tie)
         met = put(met, open_[jumps], sides[int(upper)].take(np.flatnonzero(jumps)))
         if len(again := open_[~jumps]):
-            close = sought(again, (low[again], high[again]), False, CLOSE_BY)
-            beside = [gap(lanes[again], side, False) for side in close]
-            left[again], better = beside[int(upper)]
+            between, jump = (low[again], high[again]), np.zeros(len(again), bool)
+            if frontier.together:
+                here = met.take(again)
+                *sides, jump = between_tangents(
+                    gap, lanes[again], between, here, left[again], tie[~jumps]
+                )
+            else:
+                close = sought(again, between, False, CLOSE_BY)
+                sides = [gap(lanes[again], side, False)[1] for side in close]
+            better = sides[int(upper)]
+            left[again] = np.where(jump, np.inf, read(better, lanes[again]))
             met = put(met, again, better)
-            known = np.flatnonzero(np.all([np.isfinite(value) for value, _ in beside], axis=0))
-            if len(some := again[known]):
-                starts = np.stack([there.levels[known] for _, there in beside])
-                weight = sought(some, (close[0][known], close[1][known]), True, starts=starts)[
-                    int(upper)
-                ]
+            finite = np.all([np.isfinite(read(one, lanes[again])) for one in sides], axis=0)
+            if len(known := np.flatnonzero(finite & ~jump)):
+                some = again[known]
+                starts = np.stack([one.levels[known] for one in sides])
+                within = (sides[0].weight[known], sides[1].weight[known])
+                weight = sought(some, within, True, starts=starts)[int(upper)]
                 left[some], better = gap(lanes[some], weight, False)
                 met = put(met, some, better)
     return met, np.abs(left) <= near

@@ -20,8 +20,9 @@ from mechanism.casefile.types import TypeSpace
 from mechanism.design.options import WhyNot
 from mechanism.design.rules import TAX_RULES
 from mechanism.frozen import put
-from mechanism.ranking.attainable import Attainable, Solved, attainable, rates_alone
+from mechanism.ranking.attainable import Attainable, attainable, rates_alone
 from mechanism.ranking.contender import Contender
+from mechanism.ranking.frontier import Solved
 from mechanism.ranking.rank import Ranked, rank
 from mechanism.rates.instruments import UnitRates, played_at, unit_rates
 from mechanism.scheme.behaviour import ExpectedOutcome, certain_outcome
