@@ -44,6 +44,10 @@ class Points:
         """These rows alone."""
         return Points(**{name: value[rows] for name, value in vars(self).items()})
 
+    def saddles(self) -> NDArray[np.bool_]:
+        """Rows (n,) from which a sole chooser's payoff still rises along free levels."""
+        return np.asarray(self.curvature > 1e-9 * np.maximum(1.0, np.abs(self.worth)))
+
     def ranked(self, distinct: float) -> list[int]:
         """Pairwise distinct rows, highest worth first; ties by the lower total investment, then by
         the lexicographic order of the levels."""

@@ -339,7 +339,7 @@ def _judged(
     if regime.sole:
         # A saddle is no optimum: only points without an ascending direction among the free levels
         # are listed.
-        order = [i for i in order if not _saddles(points)[i]]
+        order = [i for i in order if not points.saddles()[i]]
         if (no := _no_optimum(market, points, order)) is not None:
             return no
     best, x = order[0], points.levels[order]
@@ -405,7 +405,7 @@ def _with_what_seems_better(
 
     def reached(points: Points) -> float:
         # Payoff is flat where nothing is sold; what curves upward there is no optimum.
-        real = points.holds & points.market & ~_saddles(points)
+        real = points.holds & points.market & ~points.saddles()
         return float(points.worth[real].max(initial=-np.inf))
 
     best, driven, regime = reached(points), None, market.regime
@@ -442,11 +442,6 @@ def _no_optimum(market: _Market, points: Points, order: list[int]) -> Outcomes |
             f" {market.money(reached):.6g} at the best optimum of a market",
         )
     return None
-
-
-def _saddles(points: Points) -> NDArray[np.bool_]:
-    """Rows (n,) from which a sole chooser's payoff still rises along free levels."""
-    return np.asarray(points.curvature > 1e-9 * np.maximum(1.0, np.abs(points.worth)))
 
 
 def _with_every_firm(market: _Market, tolerances: Tolerances) -> tuple[Points, Outcomes | None]:
