@@ -43,6 +43,22 @@ def market(**changes: object) -> Case:
     return make_case(**{**SYMMETRIC, **changes}).flat()  # type: ignore[arg-type]
 
 
+LED = make_case(
+    intercept=1,
+    own_slope=1,
+    cross_slope=2 / 3,
+    rivalry=0.65,
+    demand_spillover=0.3,
+    leakage=(0.06, 0.01, 0.005),
+    cost_scale=0.58,
+    max_saving=0.3,
+    cost_spillover=0.5,
+    reference_investment=0.05,
+)
+"""A leader commits so much that the follower is about to answer otherwise, and about to invest
+without limit."""
+
+
 @st.composite
 def cases(
     draw: st.DrawFn,

@@ -365,6 +365,29 @@ MUTANTS = (
         ),
     ),
     Mutant(
+        name="what a price that keeps a rival out earns at most",
+        file="market/model/aside.py",
+        old="limit = (-1 / related, 0 * x), (b_i / related, 1 + 0 * x)",
+        new="limit = (-1 / related, 0 * x), (b_i / related, 0.5 + 0 * x)",
+        killers=(f"{LEAVING}::test_nothing_that_drives_the_rival_out_earns_more_than_its_bound",),
+    ),
+    Mutant(
+        name="a rival that just leaves, by rounding",
+        file="market/model/aside.py",
+        old="values = np.where(self.drives_out(s, t, ABOUT), values, -np.inf)",
+        new="values = np.where(self.drives_out(s, t), values, -np.inf)",
+        killers=(f"{LEAVING}::test_a_rival_that_just_leaves_is_out_whichever_way_rounding_goes",),
+    ),
+    Mutant(
+        name="steps along an edge do not grow",
+        file="market/solve/search.py",
+        old="factor = np.where(up, np.where(rose, 2.0, 1.0), 0.5)",
+        new="factor = np.where(up, 1.0, 0.5)",
+        killers=(
+            "tests/test_published_games.py::test_the_end_of_a_long_bent_edge_is_reached_in_few_steps",
+        ),
+    ),
+    Mutant(
         name="replies that drive the rival out are not sought",
         file="market/model/reply.py",
         old="better = found.value > value[tempted]",

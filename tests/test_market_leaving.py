@@ -5,14 +5,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from admissible import FIERCE
+from admissible import FIERCE, LED
 from numpy.typing import NDArray
 from wild_markets import made
 from wild_search import bounded_sharing, earned, read, regret, replies, reply_growth, unit_costs
 
+from market.model.aside import Aside
 from market.model.case import Case, UnitCost, make_case
-from market.model.cost import received_at_nil
+from market.model.cost import own_parabola, received_at_nil
 from market.model.leaving import sales, true_profits
+from market.model.own_levels import net_intercepts_in_own_levels
 from market.model.payoff import Payoff
 from market.model.pricing import net_intercept, sold_matrix
 from market.model.reply import best_reply
@@ -167,6 +169,55 @@ def test_replies_that_drive_the_rival_out_are_found() -> None:
             driven += bool(sales(case, net_intercept(case, reply)).out[0, 1 - firm])
     assert driven >= 8
     assert endless >= 2
+
+
+def aside_of(case: Case, x: Array, firm: int) -> Aside:
+    """A firm's profit with its rival out, against levels x (1, 4)."""
+    kappa, origin = (a[..., firm] for a in own_parabola(case, x))
+    intercepts = net_intercepts_in_own_levels(case, x, firm)
+    return Aside.of(case, firm, (0.0, 1.0), intercepts, kappa, origin)
+
+
+def test_nothing_that_drives_the_rival_out_earns_more_than_its_bound() -> None:
+    """On a fine grid of own levels, over all own sharing or on cells of it; and on fine cells the
+    bound is hardly above what is earned, however near profit is to having no limit."""
+    rng = np.random.default_rng(11)
+    asked, close, simple = 0, 0, 0
+    for number in range(120):
+        case = wild(rng, number)
+        x = np.concatenate([rng.uniform(0, 1, 2), rng.uniform(0, 12, 2)])[None]
+        for firm in (0, 1):
+            if np.isinf(best_reply(case, x, firm)[1][0]):
+                continue
+            top = min(60.0, float(np.min(case.investment_cap)))
+            s, t = np.meshgrid(np.linspace(0, 1, 101), np.linspace(0, top, 601))
+            tried = np.repeat(x, s.size, axis=0)
+            tried[:, firm], tried[:, 2 + firm] = s.ravel(), t.ravel()
+            out = sales(case, net_intercept(case, tried)).out[:, 1 - firm]
+            if not out.any():
+                continue
+            most = float(true_profits(case, tried)[out, firm].max())
+            aside, size = aside_of(case, x, firm), max(1.0, abs(most))
+            if most > 0:
+                asked += 1
+                for how in ((1, False), (16, False), (16, True), (100, True)):
+                    assert aside.may_pay(np.array([most - 1e-9 * size]), *how)[0]
+            if case.unit_cost is None or not np.any(case.unit_cost.base):
+                simple += 1
+                close += not aside.may_pay(np.array([max(most, 0.0) + 0.2 * size]), 500, True)[0]
+    assert asked >= 50
+    print(asked, close, simple)
+    assert close >= 0.95 * simple
+
+
+def test_a_rival_that_just_leaves_is_out_whichever_way_rounding_goes() -> None:
+    """Against one firm's levels the other's best profit with it out has no gaps in own sharing:
+    beside a level at which it can be driven out it can be by nearly the same."""
+    x = np.array([[0.02, 0.0, 4.05, 0.0]])
+    aside = aside_of(LED.flat(), x, 1)
+    value = aside.best_investment(np.linspace(0, 0.6, 601)[:, None])[1][:, 0]
+    assert np.isfinite(value).all()
+    assert np.abs(np.diff(value)).max() < 0.01 * np.ptp(value) + 0.1
 
 
 @pytest.mark.slow

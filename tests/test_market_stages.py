@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from admissible import cases, market, random_levels
+from admissible import LED, cases, market, random_levels
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -58,6 +58,26 @@ def test_no_random_commitment_earns_the_leader_more(case: Case, seed: int) -> No
         grid[:, other], grid[:, 2 + other] = s.ravel(), t.ravel()
         kept = float(true_profits(case, x[None])[0, other])
         assert true_profits(case, grid)[:, other].max() <= kept + 1e-9 * max(1.0, abs(kept))
+
+
+def test_a_leader_goes_to_where_the_follower_is_about_to_answer_otherwise() -> None:
+    """The best of the leader's commitments lies where the follower's reply jumps and is about to
+    grow without limit at once: no commitment on a grid around it, finer and finer, earns more, and
+    none a little beyond it on any side as much."""
+    case = LED.flat()
+    x = levels_of(solve_regime(case, "sequential"))
+    best, centre = float(true_profits(case, x[None])[0, 0]), x[[0, 2]]
+    for width in (1.0, 0.1, 1e-2, 1e-4, 1e-6):
+        s = np.clip(centre[0] + width * np.linspace(-1, 1, 121), 0, 1)
+        t = centre[1] * (1 + width * np.linspace(-1, 1, 121))
+        own = np.stack(np.meshgrid(s, t, indexing="ij"), -1).reshape(-1, 2)
+        earned = true_profits(case, follow(case, 0, own))[:, 0]
+        assert np.nanmax(earned) <= best + 1e-12
+    sides = {
+        tuple(np.round(np.nan_to_num(follow(case, 0, own[None])[0, [1, 3]], nan=-1.0), 2))
+        for own in centre * (1 + 1e-7 * np.array([[-1, -9], [-1, 9], [1, 0]]))
+    }
+    assert len(sides) == 3  # as before the jump, as beyond it, and without limit
 
 
 @pytest.mark.slow

@@ -168,3 +168,20 @@ def test_a_reply_that_jumps_is_found_to_full_precision() -> None:
     at, _ = search(value, lower, upper, upper, (9, 9))
     found = descend(value, at, np.full((1, 2), 0.01), lower, upper)
     np.testing.assert_allclose(found, [[0.3, 0.5]], atol=1e-7)
+
+
+def test_the_end_of_a_long_bent_edge_is_reached_in_few_steps() -> None:
+    """A payoff that rises along a parabola above which it falls by nine, to where it meets a line:
+    far from there, beside the step it is begun with."""
+    looks = 0
+
+    def value(x: Array) -> Array:
+        nonlocal looks
+        looks += 1
+        s, t = x[..., 0], x[..., 1]
+        return s + t - 9 * ((t > s**2) | (s > 0.7))
+
+    start, step = np.array([[0.1, 0.01]]), np.full((1, 2), 1e-4)
+    found = descend(value, start, step, np.zeros((1, 2)), np.ones((1, 2)))
+    np.testing.assert_allclose(found, [[0.7, 0.49]], atol=1e-9)
+    assert looks < 300

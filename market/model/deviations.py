@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from market.model.aside import CELLS, FAR, Aside
 from market.model.case import Array, Case, of_firm, take_lanes
 from market.model.cost import own_parabola
-from market.model.leaving import CELLS, FAR, Aside
 from market.model.own_levels import net_intercepts_in_own_levels
 from market.model.with_exit import WithExit, planner_with_exit, profits_with_exit
 from market.solve.optimum import maximise

@@ -9,7 +9,7 @@ best sharing is s*(t) = clip((e + g t) / 2h, 0, 1) where h > 0, as it is where l
 for both firms; otherwise one of the ends. In t, N is then quadratic on three stretches (s* = 0,
 between, s* = 1) and profit quartic: every local maximum is 0, o, the cap, the top of N or one of at
 most three roots of a cubic. All are evaluated; the best wins. Beside them stand replies that drive
-the rival out (`market.model.leaving`).
+the rival out (`market.model.aside`).
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from market.model.aside import FAR, Aside, Found
 from market.model.case import Array, Case, of_firm, rival
 from market.model.cost import form_of, own_parabola, received_at_nil
-from market.model.leaving import FAR, Aside, Found, beside_or_alone
+from market.model.leaving import beside_or_alone
 from market.model.own_levels import at_own_sharing, margin_of, net_intercepts_in_own_levels
 from market.model.wellposed import can_grow, investment_response, shares_nothing_far_out
 from market.solve.roots import positive_roots, root_of_line

@@ -17,7 +17,7 @@ from market.model.outcome import account
 from market.model.payoff import firm_payoffs
 from market.model.pricing import bertrand_matrix
 from market.model.reply import best_reply
-from market.solve.equilibrium import Game, best_reply_rounds, examine, newton
+from market.solve.equilibrium import Game, best_reply_rounds, newton, nobody_gains
 from market.solve.linear import implicit_slope
 from market.solve.optimum import on_bound
 from market.solve.tolerances import Tolerances
@@ -117,9 +117,10 @@ class Agreement:
         books = account(self.case, at, bertrand_matrix)
         counts = np.asarray(found & books.describes_market)
         if self.checked and counts.any():
-            counts &= examine(
-                investment_game(self.case, len(at)), at, self.tolerances
-            ).nobody_gains(self.tolerances.regret)
+            game = investment_game(self.case, len(at))
+            payoff = np.stack([player.value(at) for player in game.players], -1)
+            most = np.stack([game.reply(firm, at)[1] for firm in (0, 1)], -1)
+            counts &= nobody_gains(payoff, most - payoff, self.tolerances.regret)
         return np.where(counts, books.profit.sum(-1), -np.inf)
 
     def value(self, s: Array) -> Array:

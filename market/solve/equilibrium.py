@@ -159,9 +159,7 @@ class Candidates:
 
     def nobody_gains(self, tolerance: float) -> NDArray[np.bool_]:
         """Whether no gain exceeds this, or what a payoff's own digits can show, (L,)."""
-        return np.asarray(
-            self.unscaled_regret <= np.maximum(tolerance, LAST_DIGITS * np.abs(self.payoff).max(-1))
-        )
+        return nobody_gains(self.payoff, self.gain, tolerance)
 
     def equilibria(self, tolerances: Tolerances = DEFAULT) -> NDArray[np.bool_]:
         """Whether residual and regret are in tolerance, (L,)."""
@@ -178,6 +176,13 @@ class Candidates:
         """The largest gain over max(1, |payoff|), (L,)."""
         largest: Array = (self.gain / np.maximum(1.0, np.abs(self.payoff))).max(-1)
         return np.maximum(largest, 0.0)
+
+
+def nobody_gains(payoff: Array, gain: Array, tolerance: float) -> NDArray[np.bool_]:
+    """Whether none of the gains (L, players) exceeds this, or what digits of payoffs (L, players)
+    can show, (L,)."""
+    known = np.maximum(tolerance, LAST_DIGITS * np.abs(payoff).max(-1))
+    return np.asarray(gain.max(-1) <= known)
 
 
 def own_system(game: Game, x: Array) -> tuple[Array, Array, Array]:

@@ -1,6 +1,9 @@
-"""Zeros of polynomials of low degree, lane by lane."""
+"""Zeros and bounds of polynomials of low degree, lane by lane."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from math import comb
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,3 +70,28 @@ def stationary_points(
     if np.any(c2) or np.any(c3):
         return positive_roots(c0, c1, c2, c3)
     return [root_of_line(c0, -c1)]
+
+
+def product(u: Sequence[Array], v: Sequence[Array]) -> list[Array]:
+    """The coefficients of the product of two polynomials, lowest first."""
+    return [
+        sum((u[i] * v[k - i] for i in range(len(u)) if 0 <= k - i < len(v)), np.zeros(1))
+        for k in range(len(u) + len(v) - 1)
+    ]
+
+
+def most_between(c: Sequence[Array], low: Array, high: Array) -> Array:
+    """No less than any value of c0 + c1 s + ... for s between these: the largest of its
+    coefficients in Bernstein's form, exact where that is at an end."""
+    n, width = len(c) - 1, high - low
+    around = [
+        sum((comb(j, k) * c[j] * low ** (j - k) for j in range(k, n + 1)), np.zeros(1)) * width**k
+        for k in range(n + 1)
+    ]
+    return np.max(
+        [
+            sum((comb(i, k) / comb(n, k) * around[k] for k in range(i + 1)), np.zeros(1))
+            for i in range(n + 1)
+        ],
+        axis=0,
+    )

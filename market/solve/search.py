@@ -148,13 +148,14 @@ def descend(
     smaller, down to rounding.
 
     In two variables a circle of directions turns from round to round, and where none leads up those
-    beside the best of it are tried, so that a ridge or an edge in any direction can be followed. In
-    one, steps shrink to the distance between the points tried, beyond which the next of them was no
-    better.
+    beside the best of it are tried, so that a ridge or an edge in any direction can be followed;
+    steps that lead up one after the other grow. In one, steps shrink to the distance between the
+    points tried, beyond which the next of them was no better.
     """
     n, rows = x.shape[1], np.arange(len(x))
     pattern = np.concatenate([FINE, -FINE]) if n == 1 else np.array(_OFFSETS[n], float)
     best, enough = value(x[:, None])[:, 0], smallest * np.maximum(1e-2, np.abs(x)).max(-1)
+    rose = np.zeros(len(x), bool)
 
     def tried(moves: Array) -> tuple[Array, Array]:
         """Points (L, m, n) by these moves, and the payoff at them."""
@@ -176,8 +177,9 @@ def descend(
         if n == 1:  # on with the same step only where its end was best
             on = up & (np.abs(moves[which, 0]) == 1.0)
             step = np.where(on[:, None], step, step * FINE[0])
-        else:
-            step = np.where(up[:, None], step, step / 2)
+        else:  # the way along an edge may be long beside the step it is begun with
+            factor = np.where(up, np.where(rose, 2.0, 1.0), 0.5)
+            step, rose = step * factor[:, None], up
         if (step.max(-1) <= enough).all():
             break
     return x
