@@ -224,7 +224,8 @@ class Deviations:
         s = np.linspace(least, most, SHARES if most > least else 1)
         near = np.minimum(np.maximum(1.0, 3 * own[:, 1]), self.cap)
         far = np.clip(reach, near, np.minimum(self.cap, ENDLESS * near))
-        outward = (far / near)[:, None] ** (np.arange(1, OUTWARD + 1) / OUTWARD)
+        times = np.where(near > 0, far / np.where(near > 0, near, 1.0), 1.0)  # no room, one step
+        outward = times[:, None] ** (np.arange(1, OUTWARD + 1) / OUTWARD)
         inward = np.broadcast_to(np.linspace(0, 1, NEAR) ** 2, (L, NEAR))
         t = near[:, None] * np.concatenate([inward, outward], -1)
         grid = np.stack(np.broadcast_arrays(s[:, None], t[:, None]), -1)  # (L, s, t, 2)

@@ -299,6 +299,14 @@ class RatesProblem:
         counted = np.tile(np.repeat(self.game.weights > 0, 2), 2) & ~fixed
         return Piece(sides=self.game.sides(point.z), counted=counted)
 
+    def describes_market(self, point: Point) -> bool:
+        """Whether all types that may meet sell."""
+        n, some = self.game.size, self.game.weights > 0
+        there = self.game.firms.payoff.case.take(np.arange(n**2))
+        x = pairs_of(point.z.reshape(2, n, 2)).reshape(-1, 4)
+        sells = account(there, x, bertrand_matrix).describes_market.reshape(n, n)
+        return bool(sells[np.ix_(some, some)].all())
+
     def externalities(self, point: Point) -> Array:
         """(n free,): the rates that would make firms count what their levels do to all others,
         where they are now."""

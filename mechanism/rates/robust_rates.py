@@ -53,15 +53,14 @@ from mechanism.scheme.private_market import (
 
 GRADIENT = 1e-10
 """Slope of the value in the rates, natural units, at which their search ends."""
-COARSE = 1e-5
-"""The same for climbs that are only compared."""
 SCANNED = 32
 """Rates spread around those that would make firms count all others' gains, at which the value is
 looked at."""
 SEARCHED = 17
 """Types with which the best rates are searched where there are three times as many."""
 CLIMBED = 3
-"""How many of these and of the starts that are given, the best, are climbed from."""
+"""How many of these and of the starts that are given are climbed from: the best on each piece, and
+then the best of the others."""
 PIECES, IDLE = 100, 12
 """Pieces between kinks that are searched at most, and how many of them after the last on which
 something better was found."""
@@ -189,10 +188,12 @@ def _best(problem: RatesProblem, starts: Sequence[Array], plain: bool) -> Iterat
         return sorted(found, key=few.value, reverse=True)
 
     given = [_followed(few, zero, free) for free in starts]
-    seen = downward([zero, *given, *_scan(few, zero, starts, plain)])
-    tops = downward([_climbed(few, point, COARSE) for point in seen[: 1 if plain else CLIMBED]])
-    best = _polished(few, _climbed(few, tops[0]))
-    for point in (best, *downward([*tops, *seen])):
+    looked = downward([zero, *given, *_scan(few, zero, starts, plain)])
+    seen = [point for point in looked if few.describes_market(point)] or looked
+    feet = _by_pieces(few, seen)[: 1 if plain else CLIMBED]
+    tops = downward([_climbed(few, point) for point in feet])
+    for reached in (_polished(few, tops[0]), *downward([*tops, *seen])):
+        point = _least(few, reached, few.piece_at(reached))
         if few is problem:
             yield point
             continue
@@ -200,6 +201,13 @@ def _best(problem: RatesProblem, starts: Sequence[Array], plain: bool) -> Iterat
         found = problem.points(point.free[None], z)[0]
         if found is not None:
             yield _over_pieces(problem, _climbed(problem, found))
+
+
+def _by_pieces(problem: RatesProblem, points: Sequence[Point]) -> list[Point]:
+    """The same, the first of every piece before all others: climbs from one piece often meet."""
+    firsts: dict[bytes, Point] = {}
+    rest = [p for p in points if firsts.setdefault(problem.game.sides(p.z).tobytes(), p) is not p]
+    return [*firsts.values(), *rest]
 
 
 def _followed(problem: RatesProblem, zero: Point, free: Array) -> Point | None:
@@ -214,21 +222,24 @@ def _followed(problem: RatesProblem, zero: Point, free: Array) -> Point | None:
 
 def _scan(problem: RatesProblem, zero: Point, starts: Sequence[Array], plain: bool) -> list[Point]:
     """What rates lead to that make up for what is done to others and, unless `plain`, those spread
-    around them and around zero."""
+    around them and around zero, each also with the firms exchanged, so that it does not matter
+    which firm is the first."""
     n = len(zero.free)
     towards = problem.externalities(zero)
     size = np.max([np.abs(towards), np.full(n, 0.01), *map(np.abs, starts)], axis=0)
     spread = qmc.Halton(n, scramble=False).random(SCANNED + 1)[1:]
+    if not problem.symmetric:
+        spread = np.concatenate([spread, spread[:, [2, 3, 0, 1]]])
     free = np.concatenate([towards[None], (4 * spread - 1) * size])[: 1 if plain else None]
     found = problem.points(free, np.repeat(zero.z[None], len(free), axis=0))
     return [point for point in found if point is not None]
 
 
-def _climbed(problem: RatesProblem, start: Point, gradient: float = GRADIENT) -> Point:
+def _climbed(problem: RatesProblem, start: Point) -> Point:
     """The best rates that are reached from these."""
     follower = _Follower(problem, start)
     smooth = problem.burden == 0 and problem.joins
-    found = _ascent(problem, follower, gradient) if smooth else start
+    found = _ascent(problem, follower) if smooth else start
     if not smooth or problem.value(found) == -np.inf:
         found = _constrained(problem, follower)
     return max(start, found, key=problem.value)
@@ -257,7 +268,8 @@ def _over_pieces(problem: RatesProblem, point: Point) -> Point:
         on_piece = problem.points(start.free[None], start.z[None], piece)[0]
         if on_piece is None:
             continue
-        end = _least(problem, _constrained(problem, _Follower(problem, on_piece, piece)), piece)
+        led = _constrained(problem, _Follower(problem, on_piece, piece))
+        end = _least(problem, max(on_piece, led, key=problem.value), piece)
         found = problem.points(end.free[None], end.z[None])[0]
         if problem.value(found) < problem.value(point) - problem.gain or found is None:
             continue
@@ -305,7 +317,7 @@ def _nearby(problem: RatesProblem, point: Point) -> Point:
     return max([point, *(p for p in found if p is not None)], key=problem.value)
 
 
-def _ascent(problem: RatesProblem, follower: _Follower, gradient: float) -> Point:
+def _ascent(problem: RatesProblem, follower: _Follower) -> Point:
     """The rates of the highest expected welfare."""
 
     def loss(free: Array) -> tuple[float, Array]:
@@ -315,7 +327,7 @@ def _ascent(problem: RatesProblem, follower: _Follower, gradient: float) -> Poin
         return -(point.consumers + point.profit), -(point.consumers_slope + point.profit_slope)
 
     start = follower.last
-    options = {"maxiter": 100, "gtol": gradient}
+    options = {"maxiter": 100, "gtol": GRADIENT}
     found = minimize(loss, start.free, jac=True, method="BFGS", options=options)
     return follower.at(found.x) or start
 
