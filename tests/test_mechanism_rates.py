@@ -20,8 +20,9 @@ from market.regimes import solve_regime
 from mechanism.casefile.policy_case import load_case
 from mechanism.casefile.standard import CONSUMERS_LOSE, Standard
 from mechanism.casefile.types import TypeSpace, discrete, type_space, uniform
+from mechanism.rates.climbs import Follower
 from mechanism.rates.instruments import linear_subsidies
-from mechanism.rates.robust_rates import FixedRates, _Follower, best_rates
+from mechanism.rates.robust_rates import FixedRates, best_rates
 from mechanism.scheme.allocation import allocate
 from mechanism.scheme.behaviour import ExpectedOutcome
 from mechanism.scheme.preparation import private_regime
@@ -584,7 +585,7 @@ def test_rates_that_lead_nowhere_are_looked_at_once() -> None:
             return [None]
 
     here = SimpleNamespace(free=np.zeros(1), z=np.zeros(4), slope=np.zeros((4, 1)))
-    follower = _Follower(Nowhere(), here)  # type: ignore[arg-type]
+    follower = Follower(Nowhere(), here)  # type: ignore[arg-type]
     rates = np.ones(1)
     assert [follower.at(rates) for _ in range(3)] == [None] * 3
     assert len(looked) == 2
@@ -601,76 +602,3 @@ def test_rates_searched_with_few_of_many_types_are_those_of_all() -> None:
     found, few = best(case, many), best(case, uniform(0.2, 0.6, 9))
     assert found.value == pytest.approx(few.value, rel=1e-9)
     assert found.strategy.shape == (2, many.size, 2)
-
-
-HARMED: dict[str, Any] = {
-    "intercept": [2.348, 2.383],
-    "own_slope": 1.173,
-    "cross_slope": 0.0275,
-    "rivalry": [0.741, 0.596],
-    "demand_spillover": [0.212, 0.548],
-    "leakage": [0.0329, 0.0, 0.0],
-    "cost_form": "restricted",
-    "cost_scale": 1.888,
-    "max_saving": [0.0665, 0.655],
-    "cost_spillover": [0.212, 0.0],
-    "reference_investment": 1.839,
-}
-"""Where rates have several local optima: investment does the rival harm where its type is low."""
-UNEQUAL: dict[str, Any] = {
-    "intercept": [490.0, 114.0],
-    "own_slope": 385.6,
-    "cross_slope": 381.4,
-    "rivalry": [0.987, 0.994],
-    "demand_spillover": [-1.0, 1.0],
-    "leakage": [[3.51, 4015.1], [0.0, 0.0], [2.84, 4014.6]],
-    "cost_scale": 0.672,
-    "max_saving": 0.569,
-    "cost_spillover": 0.4635,
-    "reference_investment": 11.47,
-}
-"""Where formulas promise most at rates at which a firm would sell less than nothing."""
-
-
-def exchanged_firms(market: dict[str, Any]) -> dict[str, Any]:
-    """The same market, its firms in the other order."""
-
-    def other(value: Any) -> Any:
-        return value[::-1] if isinstance(value, list) else value
-
-    leakage = [other(phi) for phi in market["leakage"]]
-    return {name: other(value) for name, value in market.items()} | {"leakage": leakage}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("market", "standard"),
-    [(HARMED, {"profit_weight": 0.475, "public_funds_cost": 0.0712}), (UNEQUAL, {})],
-    ids=["several optima", "no market at the highest"],
-)
-def test_the_order_of_the_firms_does_not_matter(
-    market: dict[str, Any], standard: dict[str, Any]
-) -> None:
-    """Firms exchanged, the best rates are the same, exchanged, and so is what they lead to; where
-    everybody shares everything anyway no rate is paid for it."""
-    types = discrete([-0.1, 0.3], [0.5, 0.5], "demand_spillover")
-    found = best(make_case(**market), types, **standard)
-    mirror = best(make_case(**exchanged_firms(market)), types, **standard)
-    assert mirror.value == pytest.approx(found.value, rel=1e-10)
-    for one, other in (
-        (own_rates(found.rates), own_rates(mirror.rates)[::-1]),
-        (found.strategy, mirror.strategy[::-1]),
-        (found.expected.net_transfer, mirror.expected.net_transfer[::-1]),
-    ):
-        np.testing.assert_allclose(one, other, rtol=0, atol=1e-7 * np.abs(one).max())
-
-
-@pytest.mark.slow
-def test_what_a_bound_keeps_anyway_is_not_paid_for() -> None:
-    """Where the rates that seem best are those of no market, the next are the least too: a firm
-    that shares all it has without being paid for it is paid nothing."""
-    types = discrete([-0.1, 0.3], [0.5, 0.5], "demand_spillover")
-    found = best(make_case(**exchanged_firms(UNEQUAL)), types)
-    assert (found.strategy[1, :, 0] == 1).all()
-    assert own_rates(found.rates)[1, 0] == 0
-    assert float(found.expected.net_transfer.sum()) < 0.02 * found.expected.welfare

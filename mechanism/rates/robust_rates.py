@@ -28,7 +28,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize
 from scipy.stats import qmc
 
 from market.model.case import Array, Case
@@ -40,6 +39,7 @@ from mechanism.casefile.standard import Standard
 from mechanism.casefile.types import TypeSpace
 from mechanism.design.options import NO_OUTSIDE, WhyNot
 from mechanism.frozen import freeze
+from mechanism.rates.climbs import ROUNDS, Follower, ascent, constrained
 from mechanism.rates.rates_problem import Piece, Point, RatesProblem
 from mechanism.scheme.allocation import case_at_pairs, per_firm
 from mechanism.scheme.behaviour import ExpectedOutcome
@@ -51,8 +51,6 @@ from mechanism.scheme.private_market import (
     private_game,
 )
 
-GRADIENT = 1e-10
-"""Slope of the value in the rates, natural units, at which their search ends."""
 SCANNED = 32
 """Rates spread around those that would make firms count all others' gains, at which the value is
 looked at."""
@@ -62,22 +60,13 @@ CLIMBED = 3
 """How many of these and of the starts that are given are climbed from: the best on each piece, and
 then the best of the others."""
 PIECES, IDLE = 100, 12
-"""Pieces between kinks that are searched at most, and how many of them after the last on which
-something better was found."""
+"""How many pieces between kinks are searched, and how many since the last on which something better
+was found, before those beside them are left out."""
 EDGE = 1e-7
 """What counts as the edge of a piece, natural units."""
-SMALL = 0.1
-"""Share of rates by which a climb with constraints steps at first."""
-FAR = 1e3
-"""Loss where no equilibrium is found, beside values of the size of one."""
-STEPS = 60
-"""Steps of a climb with constraints; where a level of some type reaches its bound the value has a
-kink, which it approaches slowly."""
 PROBED = (0.1, 0.01, 1e-3, 1e-4)
 """Steps in every rate, as shares of the rates' size, by which the best rates are tried for
 something better near them."""
-ROUNDS = 20
-"""Times that types whose participation was not yet stated are added."""
 
 NO_TODAY = WhyNot(
     code="no_today", text="today's market has no equilibrium to compare with or to start from"
@@ -152,30 +141,6 @@ def best_rates(
 # --- the search
 
 
-class _Follower:
-    """What rates lead to along a search: every solution starts the next."""
-
-    def __init__(self, problem: RatesProblem, point: Point, piece: Piece | None = None) -> None:
-        self.problem, self.last, self.asked, self.piece = problem, point, point, piece
-        self.lost = np.full_like(point.free, np.nan)
-
-    def at(self, free: Array) -> Point | None:
-        """What these rates lead to; None where no equilibrium is found."""
-        if np.array_equal(free, self.lost):
-            return None
-        if not np.array_equal(free, self.asked.free):
-            near = self.last
-            guess = near.z + near.slope @ (free - near.free)
-            found = self.problem.points(free[None], guess[None], self.piece)[0]
-            if found is None:
-                found = self.problem.points(free[None], near.z[None], self.piece)[0]
-            if found is None:
-                self.lost = free.copy()
-                return None
-            self.asked = self.last = found
-        return self.asked
-
-
 def _best(problem: RatesProblem, starts: Sequence[Array], plain: bool) -> Iterator[Point]:
     """Rates from the best found downward, searched with few of many types."""
     few, shares = problem.among(SEARCHED)
@@ -192,8 +157,8 @@ def _best(problem: RatesProblem, starts: Sequence[Array], plain: bool) -> Iterat
     seen = [point for point in looked if few.describes_market(point)] or looked
     feet = _by_pieces(few, seen)[: 1 if plain else CLIMBED]
     tops = downward([_climbed(few, point) for point in feet])
-    for reached in (_polished(few, tops[0]), *downward([*tops, *seen])):
-        point = _least(few, reached, few.piece_at(reached))
+    reached = (_polished(few, tops[0]), *downward([*tops, *seen]))
+    for point in _with_least(few, reached):
         if few is problem:
             yield point
             continue
@@ -201,6 +166,14 @@ def _best(problem: RatesProblem, starts: Sequence[Array], plain: bool) -> Iterat
         found = problem.points(point.free[None], z)[0]
         if found is not None:
             yield _over_pieces(problem, _climbed(problem, found))
+
+
+def _with_least(problem: RatesProblem, points: Sequence[Point]) -> Iterator[Point]:
+    """Each at the smallest rates that lead there, then as it is: what keeps a type at a bound to
+    first order may not keep it from levels far away."""
+    for point in points:
+        least = _least(problem, point, problem.piece_at(point))
+        yield from [point] if least is point else [least, point]
 
 
 def _by_pieces(problem: RatesProblem, points: Sequence[Point]) -> list[Point]:
@@ -213,7 +186,7 @@ def _by_pieces(problem: RatesProblem, points: Sequence[Point]) -> list[Point]:
 def _followed(problem: RatesProblem, zero: Point, free: Array) -> Point | None:
     """What these rates lead to, reached from zero rates at once or step by step."""
     for steps in (1, 8):
-        path = _Follower(problem, zero)
+        path = Follower(problem, zero)
         ends = [path.at(share * free) for share in np.linspace(0, 1, steps + 1)[1:]]
         if ends[-1] is not None:
             return ends[-1]
@@ -237,11 +210,11 @@ def _scan(problem: RatesProblem, zero: Point, starts: Sequence[Array], plain: bo
 
 def _climbed(problem: RatesProblem, start: Point) -> Point:
     """The best rates that are reached from these."""
-    follower = _Follower(problem, start)
+    follower = Follower(problem, start)
     smooth = problem.burden == 0 and problem.joins
-    found = _ascent(problem, follower) if smooth else start
+    found = ascent(problem, follower) if smooth else start
     if not smooth or problem.value(found) == -np.inf:
-        found = _constrained(problem, follower)
+        found = constrained(problem, follower)
     return max(start, found, key=problem.value)
 
 
@@ -258,36 +231,49 @@ def _polished(problem: RatesProblem, point: Point) -> Point:
 
 
 def _over_pieces(problem: RatesProblem, point: Point) -> Point:
-    """From rates to the best on their piece, and on to neighbouring pieces while that is better."""
-    waiting, seen, last = [(problem.piece_at(point), point)], set[bytes](), 0
-    while waiting and len(seen) < min(PIECES, last + IDLE):
-        piece, start = waiting.pop()
-        if piece.sides.tobytes() in seen:
-            continue
-        seen.add(piece.sides.tobytes())
-        on_piece = problem.points(start.free[None], start.z[None], piece)[0]
-        if on_piece is None:
-            continue
-        led = _constrained(problem, _Follower(problem, on_piece, piece))
-        end = _least(problem, max(on_piece, led, key=problem.value), piece)
-        found = problem.points(end.free[None], end.z[None])[0]
-        if problem.value(found) < problem.value(point) - problem.gain or found is None:
-            continue
-        better = problem.value(found) > problem.value(point) + problem.gain
-        if better:
-            waiting, last = [], len(seen)  # what lies beside the earlier ones is of no interest
-        if better or len(seen) == 1:
-            point = found
-        values, _, beyond = piece.conditions(problem.game, end)
-        tight = beyond[values <= EDGE]
-        half = 2 * problem.game.size
-        for some in [tight, *tight[:, None]] if len(tight) else []:
-            sides = piece.sides.copy()
-            sides[some[:, 0]] = some[:, 1]
-            if problem.symmetric:
-                sides[(some[:, 0] + half) % (2 * half)] = some[:, 1]
-            waiting.append((Piece(sides=sides, counted=piece.counted), end))
+    """From rates to the best on their piece, and on to the best of all neighbouring pieces while
+    that is better: the first that is would be another one with the firms exchanged."""
+    layer, seen, last = [(problem.piece_at(point), point)], set[bytes](), 0
+    while layer and len(seen) < min(PIECES, last + IDLE):
+        ends = []
+        for piece, start in layer:
+            if piece.sides.tobytes() not in seen:
+                seen.add(piece.sides.tobytes())
+                ends += _ends(problem, piece, start)
+        ends = [e for e in ends if problem.value(e[2]) >= problem.value(point) - problem.gain]
+        best = max(ends, key=lambda end: problem.value(end[2]), default=None)
+        better = best is not None and problem.value(best[2]) > problem.value(point) + problem.gain
+        if best is not None and better:
+            ends, last = [best], len(seen)  # what lies beside the others is of no interest
+        if best is not None and (better or len(seen) == 1):
+            point = best[2]
+        layer = [beside for piece, end, _ in ends for beside in _beside(problem, piece, end)]
     return point
+
+
+def _ends(problem: RatesProblem, piece: Piece, start: Point) -> list[tuple[Piece, Point, Point]]:
+    """The best rates on a piece, with what they lead to on it and at all; none where it has no
+    equilibrium."""
+    on_piece = problem.points(start.free[None], start.z[None], piece)[0]
+    if on_piece is None:
+        return []
+    led = constrained(problem, Follower(problem, on_piece, piece))
+    end = _least(problem, max(on_piece, led, key=problem.value), piece)
+    found = problem.points(end.free[None], end.z[None])[0]
+    return [] if found is None else [(piece, end, found)]
+
+
+def _beside(problem: RatesProblem, piece: Piece, end: Point) -> Iterator[tuple[Piece, Point]]:
+    """The pieces on whose edges rates lie too: beyond all edges at once, and beyond each."""
+    values, _, beyond = piece.conditions(problem.game, end)
+    tight = beyond[values <= EDGE]
+    half = 2 * problem.game.size
+    for some in [tight, *tight[:, None]] if len(tight) else []:
+        sides = piece.sides.copy()
+        sides[some[:, 0]] = some[:, 1]
+        if problem.symmetric:
+            sides[(some[:, 0] + half) % (2 * half)] = some[:, 1]
+        yield Piece(sides=sides, counted=piece.counted), end
 
 
 def _least(problem: RatesProblem, point: Point, piece: Piece) -> Point:
@@ -315,131 +301,6 @@ def _nearby(problem: RatesProblem, point: Point) -> Point:
     steps = np.concatenate([sign * step * size * np.eye(n) for step in PROBED for sign in (1, -1)])
     found = problem.points(point.free + steps, point.z + steps @ point.slope.T)
     return max([point, *(p for p in found if p is not None)], key=problem.value)
-
-
-def _ascent(problem: RatesProblem, follower: _Follower) -> Point:
-    """The rates of the highest expected welfare."""
-
-    def loss(free: Array) -> tuple[float, Array]:
-        point = follower.at(free)
-        if point is None:
-            return np.inf, np.zeros_like(free)
-        return -(point.consumers + point.profit), -(point.consumers_slope + point.profit_slope)
-
-    start = follower.last
-    options = {"maxiter": 100, "gtol": GRADIENT}
-    found = minimize(loss, start.free, jac=True, method="BFGS", options=options)
-    return follower.at(found.x) or start
-
-
-def _constrained(problem: RatesProblem, follower: _Follower) -> Point:
-    """The rates of the highest value, its kinks stated as constraints, on a piece where the
-    follower keeps to one."""
-    program = _Program(problem, follower)
-    bound = {
-        "type": "ineq",
-        "fun": lambda y: program.constraints(y)[0],
-        "jac": lambda y: program.constraints(y)[1],
-    }
-    options = {"maxiter": STEPS, "ftol": problem.gain}
-    point = program.start
-    for _ in range(ROUNDS):
-        if program.joining_matters and not program.states_more(point):
-            break
-        found = minimize(
-            program.loss,
-            program.variables(point),
-            jac=True,
-            method="SLSQP",
-            constraints=[bound],
-            options=options,
-        )
-        point = program.point_at(found.x) or follower.last
-        if not program.stated:
-            break
-    return point
-
-
-class _Program:
-    """The search for rates as a smooth program.
-
-    Variables are steps in the free rates, small ones being of size one, and where outlay counts it
-    and both flat parts. Participation is stated for the types that gain least; those that turn out
-    to gain less are added until there are none.
-    """
-
-    def __init__(self, problem: RatesProblem, follower: _Follower) -> None:
-        self.problem, self.follower, self.start = problem, follower, follower.last
-        self.n = len(self.start.free)
-        self.flats, self.paid = 2 * problem.flat_matters, int(problem.burden != 0)
-        self.width = self.n + self.flats + self.paid
-        self.step = SMALL * np.maximum(np.abs(self.start.free), 0.1)
-        self.stated: list[int] = []
-        self.joining_matters = bool(self.flats) or not problem.joins
-
-    def states_more(self, point: Point) -> bool:
-        """State participation of the types that gain least there; whether any was not stated."""
-        least = point.slack.reshape(2, -1).argmin(1)
-        firsts = np.array([0, self.start.slack[0].size])
-        new = [int(k) for k in firsts + least if k not in self.stated]
-        self.stated += new
-        return bool(new)
-
-    def point_at(self, y: Array) -> Point | None:
-        return self.follower.at(self.start.free + self.step * y[: self.n])
-
-    def variables(self, point: Point) -> Array:
-        flat, outlay = self.problem.flat(point)[: self.flats], [self.problem.outlay(point)]
-        steps = (point.free - self.start.free) / self.step
-        return np.array([*steps, *flat, *outlay[: self.paid]])
-
-    def in_variables(self, slope: Array) -> Array:
-        """Slopes in the free rates (..., n) as slopes in all variables."""
-        rest = np.zeros((*slope.shape[:-1], self.width - self.n))
-        return np.concatenate([self.step * slope, rest], -1)
-
-    def loss(self, y: Array) -> tuple[float, Array]:
-        """What is lost against nothing, and its slope."""
-        point, beta = self.point_at(y), float(self.problem.standard.profit_weight)
-        if point is None:
-            return FAR, np.zeros_like(y)
-        outlay, burden = y[self.n + self.flats :], self.problem.burden
-        slope = self.in_variables(-(point.consumers_slope + beta * point.profit_slope))
-        slope[self.n + self.flats :] = burden
-        return -(point.consumers + beta * point.profit) + burden * float(outlay.sum()), slope
-
-    def constraints(self, y: Array) -> tuple[Array, Array]:
-        """What must not be negative, and its slopes."""
-        point = self.point_at(y) or self.follower.last
-        told = [self._joining(y, point), *self._paying(y, point)]
-        if self.follower.piece is not None:
-            within, slope, _ = self.follower.piece.conditions(self.problem.game, point)
-            told.append((within, self.in_variables(slope)))
-        if np.isfinite(self.problem.least_consumers):
-            short = np.array([point.consumers - self.problem.least_consumers])
-            told.append((short, self.in_variables(point.consumers_slope)[None]))
-        values, slopes = zip(*told, strict=True)
-        return np.concatenate(values), np.concatenate(slopes)
-
-    def _joining(self, y: Array, point: Point) -> tuple[Array, Array]:
-        """Of the types that are stated, what joining is worth, with the flat part."""
-        value = point.slack.ravel()[self.stated]
-        slope = self.in_variables(point.slack_slope.reshape(-1, self.n)[self.stated])
-        if self.flats:
-            at = self.n + np.array(self.stated, int) // self.start.slack[0].size
-            value = value + y[at]
-            slope[np.arange(len(self.stated)), at] = 1.0
-        return value, slope
-
-    def _paying(self, y: Array, point: Point) -> list[tuple[Array, Array]]:
-        """That outlay covers what is paid and, without fees, is none that firms pay."""
-        if not self.paid:
-            return []
-        flat = y[self.n : self.n + self.flats]
-        covered = self.in_variables(-point.received_slope.sum(0))
-        covered[self.n :] = [-1.0] * self.flats + [1.0]
-        told = [(y[-1:] - flat.sum() - point.received.sum(), covered[None])]
-        return told if self.problem.standard.fees else [*told, (y[-1:], np.eye(self.width)[-1:])]
 
 
 # --- what is claimed
