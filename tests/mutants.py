@@ -374,8 +374,8 @@ MUTANTS = (
     Mutant(
         name="a rival that just leaves, by rounding",
         file="market/model/aside.py",
-        old="values = np.where(self._out(*N, ABOUT), values, -np.inf)",
-        new="values = np.where(self._out(*N), values, -np.inf)",
+        old="values = np.where(self.drives_out(s, t, ABOUT), values, -np.inf)",
+        new="values = np.where(self.drives_out(s, t), values, -np.inf)",
         killers=(f"{LEAVING}::test_a_rival_that_just_leaves_is_out_whichever_way_rounding_goes",),
     ),
     Mutant(

@@ -293,30 +293,6 @@ def test_investments_that_follow_without_limit_are_told_of() -> None:
     )
 
 
-@pytest.mark.slow
-def test_the_larger_of_two_equilibria_that_follow_counts_where_it_grows_without_limit() -> None:
-    """The less firms share the more they invest in the larger of two equilibria, in which
-    each invests for what the other does; both end where members share more than a little."""
-    case = market(cost_scale=0.7, rivalry=0.1, leakage=(2.0, 0.4, 0.2))
-    worth, before = [], 200.0
-    for shared in (0.008, 0.004, 0.002):
-        s = [np.array([shared])] * 2
-        low, high = before, 1e4
-        for _ in range(40):  # between both a firm answers with less than the other invests
-            t = (low + high) / 2
-            more = reply(case, s, [np.array([t])] * 2, 0, 4 * t)[0] > t
-            low, high = (low, t) if more else (t, high)
-        before = t
-        worth.append(float(sum(profits(case, s, [np.array([t])] * 2))[0]))
-    assert worth[1] > 4 * worth[0] > 0
-    assert worth[2] > 4 * worth[1]
-    found = solve_regime(case, KEY)
-    assert (found.status, found.message) == (
-        "unbounded",
-        "joint profit still rises at the largest investment searched",
-    )
-
-
 def test_replies_without_limit_at_any_sharing_are_unbounded() -> None:
     case = Case(
         **{**vars(load_case(SHIPPED / "two_vendors.yaml").market), "cost_scale": np.array([[0.3]])}

@@ -39,8 +39,6 @@ FAR = 1e50
 """Investment in natural units beyond which nothing lies."""
 
 
-Quadratic = tuple[Array, Array, Array]
-"""Coefficients of 1, t and t^2."""
 Top = Callable[[Array], tuple[Array, Array]]
 """The best own investment at own sharing (n, L), and profit there."""
 
@@ -230,17 +228,16 @@ class Aside:
                 lanes = lanes[self.take(lanes).may_pay(value[lanes], *how)]
         return lanes
 
-    def drives_out(self, s: Array, t: Array) -> NDArray[np.bool_]:
-        """Whether the rival is out at own levels."""
-        return self._out(*_at(t, *self.in_investment(s)))
-
-    def _out(self, N_i: Array, N_j: Array, about: float = 0.0) -> NDArray[np.bool_]:
-        """Whether the rival is out at these net intercepts, or is but for this share of what is
-        compared."""
+    def drives_out(self, s: Array, t: Array, about: float = 0.0) -> NDArray[np.bool_]:
+        """Whether the rival is out at own levels, or is but for this share of what is compared."""
+        own, cross = self.in_investment(s)
+        N_i, N_j = (n[0] + n[1] * t + n[2] * t**2 for n in (own, cross))
         mine, other = self.x * N_i, 2 * self.b_i * N_j
         return np.asarray(other + mine < about * (np.abs(other) + np.abs(mine)))
 
-    def in_investment(self, s: Array) -> tuple[Quadratic, Quadratic]:
+    def in_investment(
+        self, s: Array
+    ) -> tuple[tuple[Array, Array, Array], tuple[Array, Array, Array]]:
         """N_i and N_j as polynomials 1, t, t^2 at own sharing s (n, L)."""
         own, cross = (
             (n[0] + n[3] * s - n[5] * s**2, n[1] + n[4] * s, n[2] + 0 * s)
@@ -276,20 +273,17 @@ class Aside:
             candidates += zeros(*edge)
         t = np.array(candidates)
         t = np.clip(np.where(np.abs(t) < 1e50, t, 0.0), 0.0, self.cap)
-        N = _at(t, own, cross)
-        values = self._earned(*N, t)
+        values = self.profit(s, t)
         if not beside:
             # where it just leaves rounding does not say which way
-            values = np.where(self._out(*N, ABOUT), values, -np.inf)
+            values = np.where(self.drives_out(s, t, ABOUT), values, -np.inf)
         best = np.argmax(values, axis=0)[None]
         return np.take_along_axis(t, best, 0)[0], np.take_along_axis(values, best, 0)[0]
 
     def profit(self, s: Array, t: Array) -> Array:
         """The true profit at own levels, whoever sells."""
-        return self._earned(*_at(t, *self.in_investment(s)), t)
-
-    def _earned(self, N_i: Array, N_j: Array, t: Array) -> Array:
-        """The same at these net intercepts."""
+        own, cross = self.in_investment(s)
+        N_i, N_j = (n[0] + n[1] * t + n[2] * t**2 for n in (own, cross))
         margin, sold = beside_or_alone(N_i, N_j, self.b_i, self.b_j, self.x)
         return np.asarray(margin * sold - self.kappa / 2 * np.maximum(t - self.origin, 0.0) ** 2)
 
@@ -342,11 +336,9 @@ class Aside:
         t, value = of(lanes)(grid)
         best = value.argmax(0)
         found = Found(grid[best, lanes], t[best, lanes], value[best, lanes])
-        if len(grid) == 1:
-            return found
         around = np.pad(value, ((1, 1), (0, 0)), constant_values=-np.inf)
         peaks = np.where((value >= around[:-2]) & (value >= around[2:]), value, -np.inf)
-        order = np.argsort(-peaks, axis=0, kind="stable")[:PEAKS]
+        order = np.argsort(-peaks, axis=0, kind="stable")[: PEAKS if len(grid) > 1 else 0]
         turn, lane = np.nonzero(np.isfinite(np.take_along_axis(peaks, order, 0)))
         row = order[turn, lane]
         low, high = (grid[np.clip(row + by, 0, len(grid) - 1), lane] for by in (-1, 1))
@@ -358,12 +350,6 @@ class Aside:
             for into, a in zip(found, (s, t, value), strict=True):
                 into[lane[mine]] = a[mine]
         return found
-
-
-def _at(t: Array, own: Quadratic, cross: Quadratic) -> tuple[Array, Array]:
-    """N_i and N_j at own investment, from their coefficients in it."""
-    N_i, N_j = (n[0] + (n[1] + n[2] * t) * t for n in (own, cross))
-    return N_i, N_j
 
 
 def _narrowed(top: Top, low: Array, high: Array) -> Array:

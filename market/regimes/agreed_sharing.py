@@ -31,9 +31,6 @@ from market.solve.tolerances import DEFAULT, Tolerances
 CLIMB = 40
 """Steps of a climb: one that takes more has met a kink, a jump, or no limit."""
 
-OUTGROWN = 2.0
-"""Multiple of the investments near which what follows is looked for beyond which it may be lost."""
-
 ANCHORED = 12
 """How often a search is begun anew from where it has led to."""
 
@@ -104,13 +101,12 @@ class _Climbed:
 
     @classmethod
     def of(cls, lane: Rows, agreement: Agreement, start: Array, tolerances: Tolerances) -> _Climbed:
-        """From sharing (n, 2); anew from where investments that follow have outgrown those near
-        which they are looked for, as long as payoff rises."""
+        """From sharing (n, 2)."""
         few = replace(tolerances, climb_steps=CLIMB)
         end = maximise(agreement, start, np.zeros_like(start), np.ones_like(start), few)
         known = np.isfinite(end.value)
         size = np.maximum(1.0, np.abs(np.where(known, end.value, 1.0)))
-        found = cls(
+        return cls(
             lane=lane,
             agreement=agreement,
             s=end.x,
@@ -118,17 +114,6 @@ class _Climbed:
             residual=np.where(known, end.residual * size, np.inf),
             hessian=end.hessian,
         )
-        rows = np.flatnonzero(known & ~(found.residual <= tolerances.residual))
-        x = agreement.take(rows).follow(found.s[rows])
-        t = x[:, INVESTMENT]
-        on = (t > OUTGROWN * agreement.near[rows]).any(-1) & ~found.take(rows).runs_away(x)
-        if on.any():
-            rows = rows[on]
-            there = replace(agreement.take(rows), near=t[on])
-            again = cls.of(lane[rows], there, found.s[rows], tolerances)
-            rises = again.value > found.value[rows] + LAST_DIGITS * size[rows]
-            found.put(rows[rises], again.take(np.flatnonzero(rises)))
-        return found
 
     def take(self, rows: Rows) -> _Climbed:
         """These rows."""
@@ -283,11 +268,8 @@ def _finished(found: _Climbed, tolerances: Tolerances) -> _Climbed:
         if best < 2 or circling or higher.runs_away(agreement.follow(higher.s))[0]:
             return higher
         begun.append(tried[best])
-        # of several equilibria that may follow the one that is worth so much
-        there = _Pieces(agreement=agreement).near(tried[best]).agreement
-        found = _Climbed.of(found.lane, there, tried[[best]], tolerances)
-        away = found.runs_away(found.agreement.follow(found.s))[0]
-        if away or found.residual[0] <= tolerances.residual:
+        found = _Climbed.of(found.lane, agreement, tried[[best]], tolerances)
+        if found.residual[0] <= tolerances.residual:
             break
     return found
 

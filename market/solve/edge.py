@@ -11,7 +11,6 @@ its sign there and the corner is found.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple, Protocol, Self, TypeVar
 
 import numpy as np
@@ -19,7 +18,6 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 Labels = NDArray[np.intp]
-Curve = Callable[[Array], Array]
 
 OUT = -1
 """Label of what lies beyond the sides of the square."""
@@ -33,11 +31,6 @@ FIRST, LAST, MOST = 1e-3, 1e-6, 0.1
 """Steps along the edge: the first, the least after which it is followed no further, the most."""
 WIDE = 4.0
 """Multiple of a step within which the edge is looked for to either side."""
-STRAIGHT, SMOOTH = 8.0, 4e-3
-"""How far from its direction a step on the edge is looked for first, over the step's square; and
-from the curve through two points of it, over the distance to the nearer."""
-KNOWN = 1e-9
-"""The least such distance."""
 CORNER = 1e-2
 """Change of the edge's direction between neighbouring points that makes a corner."""
 CLOSE = 1e-7
@@ -108,15 +101,14 @@ def on_an_edge(look: SomeLook, s: Array) -> tuple[Array, SomeLook]:
     frame = _across(look, s)
     if frame is None:
         return s, look
-    here = _edge(look, frame, 0.0, FIRST, near=(_straight, STRAIGHT * ASIDE))
+    here = _edge(look, frame, 0.0, FIRST)
     if here is None:
         return frame.origin, look
     step = FIRST
     for _ in range(STEPS):
         look, frame = look.near(here.x), _turned(frame, here)
         way = float(np.sign(here.slope))
-        near = (_straight, STRAIGHT * step**2)
-        there = _edge(look, frame, way * step, step, near=near) if way else None
+        there = _edge(look, frame, way * step, step) if way else None
         if there is not None and there.slope * way <= 0:
             return _between(look, frame, here, there), look
         if there is None:
@@ -148,7 +140,7 @@ def _across(look: Look, s: Array) -> _Frame | None:
     if not len(beyond):
         return None
     far = float(REACH[beyond[0]])
-    offset = _cut(look, s[None], normal, label, np.zeros(1), np.full(1, far), ROUGH)
+    offset = _cut(look, s[None], normal, label, np.zeros(1), np.full(1, far))
     return _Frame(s + offset[0] * normal, np.array([-normal[1], normal[0]]), normal, label)
 
 
@@ -178,11 +170,6 @@ def _cut(
     return low
 
 
-def _straight(distance: Array) -> Array:
-    """No offset at any distance."""
-    return 0 * distance
-
-
 def _edge(
     look: Look,
     frame: _Frame,
@@ -190,26 +177,19 @@ def _edge(
     width: float,
     narrow: float = ROUGH,
     aside: float = ASIDE,
-    near: tuple[Curve, float] | None = None,
 ) -> _Edge | None:
-    """The edge at this distance, looked for first so near a curve of offsets over distances, then
-    within a multiple of the width of the frame; None where it is not met."""
+    """The edge at this distance, looked for within a multiple of the width of the frame; None where
+    it is not met."""
     at = distance + aside * np.array([-1.0, 0.0, 1.0])
     origin = frame.origin + at[:, None] * frame.along
-    for curve, reach in [*([near] if near else []), (_straight, WIDE * width)]:
-        offsets = curve(at) + reach * np.linspace(-1, 1, CUTS + 1)[:, None]
-        points = origin + offsets[..., None] * frame.normal
-        same = (_labels(look, points.reshape(-1, 2)) == frame.label).reshape(offsets.shape)
-        leaves = same[:-1] & ~same[1:]
-        if leaves.any(0).all():
-            break
-    else:
+    offsets = WIDE * width * np.linspace(-1, 1, CUTS + 1)
+    points = origin[:, None] + offsets[:, None] * frame.normal
+    same = (_labels(look, points.reshape(-1, 2)) == frame.label).reshape(3, -1)
+    leaves = same[:, :-1] & ~same[:, 1:]
+    if not leaves.any(1).all():
         return None
-    middle = np.abs(offsets[:-1] + offsets[1:] - 2 * curve(at))
-    away, of = np.where(leaves, middle, np.inf).argmin(0), np.arange(3)
-    offset = _cut(
-        look, origin, frame.normal, frame.label, offsets[away, of], offsets[away + 1, of], narrow
-    )
+    away = np.where(leaves, np.abs(offsets[:-1] + offsets[1:]), np.inf).argmin(1)
+    offset = _cut(look, origin, frame.normal, frame.label, offsets[away], offsets[away + 1], narrow)
     along = frame.along + (offset[2] - offset[0]) / (2 * aside) * frame.normal
     along = along / np.hypot(*along)
     x = origin[1] + offset[1] * frame.normal
@@ -237,11 +217,7 @@ def _between(look: Look, frame: _Frame, low: _Edge, high: _Edge) -> Array:
         moved, before = abs(distance - before), distance
         # the nearer the more digits are worth looking for
         narrow = float(np.clip(DIGITS * moved, NARROW, ROUGH))
-        near = (
-            _through(frame, low, high),
-            max(SMOOTH * min(abs(distance - first), abs(last - distance)), KNOWN),
-        )
-        here = _edge(look, frame, distance, width, narrow, near=near)
+        here = _edge(look, frame, distance, width, narrow)
         if here is None:
             break
         if here.bend >= CORNER:
@@ -255,22 +231,6 @@ def _between(look: Look, frame: _Frame, low: _Edge, high: _Edge) -> Array:
             high, at_high, at_low = here, here.slope, at_low / (1 + (stays == -1))
             stays = -1
     return low.x
-
-
-def _through(frame: _Frame, low: _Edge, high: _Edge) -> Curve:
-    """The cubic through two points of the edge in its directions there: offsets over distances."""
-    first, last = frame.distance(low), frame.distance(high)
-    from_, to = ((e.x - frame.origin) @ frame.normal for e in (low, high))
-    rise, rise_to = (
-        (last - first) * (e.along @ frame.normal) / (e.along @ frame.along) for e in (low, high)
-    )
-
-    def curve(distance: Array) -> Array:
-        u = (distance - first) / (last - first)
-        bent = (1 - u) * (rise - (to - from_)) - u * (rise_to - (to - from_))
-        return np.asarray((1 - u) * from_ + u * to + u * (1 - u) * bent)
-
-    return curve
 
 
 def _corner(look: Look, frame: _Frame, low: _Edge, high: _Edge, width: float, near: float) -> Array:

@@ -261,13 +261,11 @@ def one_sided_slope(value: Value, x: Array, lower: Array, upper: Array, top: Arr
     if n == 2:
         directions = np.concatenate([directions, _circle(AROUND)])
     points = np.clip(x[:, None] + h[:, None, None] * directions, lower[:, None], upper[:, None])
-    apart = np.abs(points - x[:, None])
-    moved = apart.max(-1)
+    moved = np.abs(points - x[:, None]).max(-1)
     there, here = value(points), value(x[:, None])
-    # what lies on a bound goes no further: over a move of last digits rounding is any slope
-    counts = (apart > DEFAULT.bound * np.maximum(1.0, np.abs(x[:, None]))).any(-1)
-    counts &= np.isfinite(there) & np.isfinite(here)
+    counts = (moved > 0) & np.isfinite(there) & np.isfinite(here)
     rise = np.where(counts, there, 0.0) - np.where(counts, here, 0.0)
+    # where a bound leaves no room for the step a move of the last digit has no slope
     rise -= LAST_DIGITS * np.maximum(1.0, np.abs(np.where(counts, here, 0.0)))
     return np.asarray(
         (rise / np.where(counts, moved, 1.0)).max(1, initial=0.0)
