@@ -58,14 +58,18 @@ class Payoff:
 
     def value(self, x: Array) -> Array:
         """Payoff at levels (..., 4), money units."""
-        A = net_intercept(self.case, x)
+        return self.of(net_intercept(self.case, x), investment_cost(self.case, x))
+
+    def of(self, A: Array, f: Array) -> Array:
+        """Payoff at net intercepts and investment costs (..., 2) of levels, money units."""
         Q = self.benefit
         earned = (
             Q[..., 0, 0] * A[..., 0] ** 2
             + 2 * Q[..., 0, 1] * A[..., 0] * A[..., 1]
             + Q[..., 1, 1] * A[..., 1] ** 2
         )
-        return earned - (self.cost_weight * investment_cost(self.case, x)).sum(-1)
+        borne = self.cost_weight * f
+        return earned - (borne[..., 0] + borne[..., 1])
 
     def derivatives(self, x: Array) -> Derivatives:
         """Value, gradient and Hessian in the four levels; lanes lie next to each other in

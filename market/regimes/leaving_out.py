@@ -186,15 +186,12 @@ def _peaks(payoff: Payoff, cone: Array) -> list[Array]:
     them on a grid of all sizes; the highest first, at most so many as are climbed from."""
     found: list[Array] = []
     case = None
-    for k, ((a, b), (c, d)) in enumerate(cone):
+    for k, sold in enumerate(cone):
         at = payoff.take([k])
         if at.case is not case:  # the same in all lanes where regimes of one market are compared
             case, x = at.case, all_sizes(at.case)
-            one, two = np.moveaxis(net_intercept(case, x), -1, 0).copy()
-            cost, F = np.add(*np.moveaxis(investment_cost(case, x), -1, 0)), unit_cost(case, x)
+            net, cost, F = net_intercept(case, x), investment_cost(case, x), unit_cost(case, x)
             real = True if F is None else (F.value >= 0).all(-1)
-        inside = real & (a * one + b * two >= 0) & (c * one + d * two >= 0)
-        (p, q), (_, r) = at.benefit[0]
-        value = p * one**2 + 2 * q * one * two + r * two**2 - cost
-        found.append(peaks_on(x, np.where(inside, value, -np.inf))[:CLIMBS])
+        inside = real & np.logical_and(*np.moveaxis(apply_matrix(sold, net) >= 0, -1, 0))
+        found.append(peaks_on(x, np.where(inside, at.of(net, cost), -np.inf))[:CLIMBS])
     return found

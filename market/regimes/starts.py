@@ -16,6 +16,7 @@ from market.model.payoff import Payoff
 from market.model.pricing import net_intercept
 from market.model.wellposed import investment_response
 from market.regimes.table import Regime
+from market.solve.search import neighbours
 
 FINE_GRID = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Sharing levels from whose square an optimum is searched."""
@@ -95,7 +96,8 @@ def all_sizes(case: Case) -> Array:
     size = [
         np.unique(np.minimum(ALL_SIZES, of_firm(case.investment_cap, i).item())) for i in (0, 1)
     ]
-    return np.stack(np.meshgrid(ALL_SHARES, ALL_SHARES, *size, indexing="ij"), -1)
+    # each of the four contiguous
+    return np.moveaxis(np.array(np.meshgrid(ALL_SHARES, ALL_SHARES, *size, indexing="ij")), 0, -1)
 
 
 def peaks_on(x: Array, here: Array) -> Array:
@@ -168,21 +170,13 @@ def at_an_edge(payoff: Payoff, sold: Array, lanes: int) -> tuple[NDArray[np.intp
         size = np.abs(quantities).max(-1)
         there = (np.abs(left[-1]) <= NEXT_TO_NOTHING * size) & (quantities[..., stay] > 0)
         levels.append(x)
-        worth.append(_peaks(np.where(there, payoff.value(x), -np.inf).T.reshape(lanes, *shape)))
+        value = np.where(there, payoff.value(x), -np.inf).T.reshape(lanes, *shape)
+        peak = np.where(value >= neighbours(value, -np.inf).max(0), value, -np.inf)
+        worth.append(peak.reshape(lanes, -1))
     value = np.concatenate(worth, 1)
     best = np.argsort(-value, axis=1, kind="stable")[:, :FEW_AT_AN_EDGE]
     lane, turn = np.nonzero(np.isfinite(np.take_along_axis(value, best, 1)))
     return lane, np.concatenate(levels)[best[lane, turn], lane]
-
-
-def _peaks(value: Array) -> Array:
-    """The values (L, ...) of grids that are the highest among those beside them, as (L, n); minus
-    infinity elsewhere."""
-    axes = tuple(range(1, value.ndim))
-    around = np.pad(value, [(0, 0), *len(axes) * [(1, 1)]], constant_values=-np.inf)
-    beside = np.lib.stride_tricks.sliding_window_view(around, len(axes) * (3,), axis=axes)
-    most = beside.max(tuple(-axis for axis in axes))
-    return np.where(value >= most, value, -np.inf).reshape(len(value), -1)
 
 
 def of_one_firm(case: Case, firm: int, sharing_range: tuple[float, float]) -> Array:
@@ -222,9 +216,7 @@ def _picked(value: Array) -> NDArray[np.bool_]:
     """Which points of grids of sharing, with values (L, size, size), are worth a climb: (L, size *
     size)."""
     lanes, size, _ = value.shape
-    around = np.pad(value, ((0, 0), (1, 1), (1, 1)), constant_values=-np.inf)
-    shifts = [(i, j) for i in range(3) for j in range(3) if (i, j) != (1, 1)]
-    picked = value >= np.max([around[:, i : i + size, j : j + size] for i, j in shifts], axis=0)
+    picked = value >= neighbours(value, -np.inf).max(0)
     picked[:, :: size - 1, :: size - 1] = True
     inner = value[:, 1:-1, 1:-1].reshape(lanes, -1).argmax(1)
     picked[np.arange(lanes), 1 + inner // (size - 2), 1 + inner % (size - 2)] = True

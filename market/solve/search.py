@@ -41,7 +41,7 @@ SHRINK = 0.6
 STEP = 1e-5
 """Relative step of difference quotients of total derivatives."""
 
-_OFFSETS = {n: [o for o in product((-1, 0, 1), repeat=n) if any(o)] for n in (1, 2)}
+_OFFSETS = {n: [o for o in product((-1, 0, 1), repeat=n) if any(o)] for n in (1, 2, 3)}
 """Neighbours of a point on a grid, by its number of axes."""
 
 
