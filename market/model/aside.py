@@ -272,7 +272,7 @@ class Aside:
         for edge in (monopoly, leaves):  # where one price rule gives way to another
             candidates += zeros(*edge)
         t = np.array(candidates)
-        t = np.clip(np.where(np.abs(t) < 1e50, t, 0.0), 0.0, self.cap)
+        t = np.clip(np.where(np.abs(t) < FAR, t, 0.0), 0.0, self.cap)
         values = self.profit(s, t)
         if not beside:
             # where it just leaves rounding does not say which way

@@ -88,7 +88,7 @@ def best_reply(
             candidates.append(root_of_line(constant, -slope))
     t = np.array(candidates)
     # larger ones are roots at infinity of a lower degree, NaN is none
-    t = np.clip(np.where(np.abs(t) < 1e50, t, 0.0), 0.0, cap)
+    t = np.clip(np.where(np.abs(t) < FAR, t, 0.0), 0.0, cap)
     s = sharing(t)
     values = profit(s, t)
     # Beyond where the rival leaves the formula does not hold: what it promises there is replaced by

@@ -339,7 +339,8 @@ def _judged(
     if regime.sole:
         # A saddle is no optimum: only points without an ascending direction among the free levels
         # are listed.
-        order = [i for i in order if not points.saddles()[i]]
+        saddles = points.saddles()
+        order = [i for i in order if not saddles[i]]
         if (no := _no_optimum(market, points, order)) is not None:
             return no
     best, x = order[0], points.levels[order]

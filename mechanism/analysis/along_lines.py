@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import permutations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +20,7 @@ from market.model.case import Array
 from mechanism.casefile.standard import SAME, UNMEASURABLE
 from mechanism.ranking.rank import Ranked, asks_of
 from mechanism.ranking.recommendation import Stretch, Switch
+from mechanism.scheme.allocation import lagrange
 
 NARROW = 1e-7
 """Width of a bracket, beside the size of the number or a hundredth of its range, at which it is
@@ -313,10 +313,7 @@ class _Seen:
 
 def through(x: Array, y: Array, at: Array) -> Array:
     """Values (r, ...) at r points of the polynomial that at x (m,) has the values y (m, ...)."""
-    weights = np.ones((len(at), len(x)))
-    for i, j in permutations(range(len(x)), 2):
-        weights[:, i] *= (at - x[j]) / (x[i] - x[j])
-    return np.tensordot(weights, y, 1)
+    return np.tensordot(lagrange(x, at), y, 1)
 
 
 def followed(lines: Sequence[Line], solve: Solve) -> list[_Seen]:
