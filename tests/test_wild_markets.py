@@ -11,10 +11,14 @@ import numpy as np
 import pytest
 import wild_markets
 from wild_markets import REGIMES, SOLE, compare, made, read
-from wild_search import admissible, worth
+from wild_search import admissible, nets, unit_costs, worth
 
 import market.regimes.objectives as objectives
+from market.model.units import in_units, natural_units
 from market.regimes import solve_markets, solve_regime
+from market.regimes.nil_cost import zero_unit_cost_pays
+from market.regimes.objectives import sole_payoff
+from market.regimes.table import REGIMES as REGIME
 from mechanism.casefile.policy_case import parse_tree
 
 
@@ -112,15 +116,39 @@ def _without_rivalry(m: Any) -> Any:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("number", "regimes"), [(11, SOLE), (212, ["joint_profit"]), (66, ["nash"]), (558, ["nash"])]
+    ("number", "regimes"),
+    [
+        (11, SOLE),
+        (212, ["joint_profit"]),
+        (864, ["price_collusion"]),
+        (66, ["nash"]),
+        (93, ["nash"]),
+        (558, ["nash"]),
+        (958, ["price_collusion"]),
+        (995, ["first_best"]),
+    ],
 )
 def test_they_agree_in_markets_that_a_long_run_of_another_seed_found(
     number: int, regimes: list[str]
 ) -> None:
     """At 11 firms that share all pay for hardly anything; at 212 the chooser would rather have
     firm 1 alone, and the best with both is approached as firm 2 stops selling. At 66 one firm is
-    a thousandth of the other; at 558 an equilibrium with all shared lies 10^7 demands out."""
+    a thousandth of the other; at 558 an equilibrium with all shared lies 10^7 demands out. At 864
+    only much help keeps firm 2 selling; at 93, 958 and 995 what is looked for lies so far out that
+    of payoffs little but their last digits tells where."""
     assert not compare(4, number, regimes).faults
+
+
+def test_a_unit_cost_of_nil_is_looked_for_wherever_both_firms_sell() -> None:
+    """Also where the intercept net of unit costs of a firm that sells is negative."""
+    case, m = parse_tree(tree := made(1, 26)).market.flat(), read(tree)
+    x = np.array([3.60042e-3, 3e-3, 10.3821, 1.38057e-3])
+    assert admissible(m, x, "joint_profit", 1e-9)
+    assert nets(m, x)[1] < -1
+    assert 0 < unit_costs(m, x)[1] < 1e-5 * m.base[1]
+    payoff = sole_payoff(in_units(case, natural_units(case)), REGIME["joint_profit"])
+    known = np.array([0.99 * worth(m, x, "joint_profit")])
+    assert zero_unit_cost_pays(payoff, REGIME["joint_profit"], known).all()
 
 
 def _in_other_money(m: Any) -> Any:

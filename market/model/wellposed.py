@@ -32,8 +32,6 @@ from market.model.case import Array, Case, of_firm, rival, take_lanes
 from market.model.cost import form_of, received_at_nil, unit_cost_rises, usefulness
 from market.model.demand import apply as apply_matrix
 from market.model.demand import matrix, slope_matrix, times
-from market.model.payoff import Payoff
-from market.model.pricing import net_intercept
 
 
 def investment_response(case: Case, sharing: Array, left: Array | None = None) -> Array:
@@ -51,8 +49,6 @@ def investment_response(case: Case, sharing: Array, left: Array | None = None) -
     return out
 
 
-FAR = 10.0
-"""Investment in natural units up to which it is at least asked whether zero unit costs pay."""
 VAST = 1e100
 """What is so large beside a unit cost is none."""
 CORNERS = np.array(list(product((0.0, 1.0), repeat=2)))
@@ -70,7 +66,7 @@ def _far_out(case: Case, t: Array, y: Array) -> Array:
     return form_of(case).far_out(t, y, case.cost_spillover > 0, case.max_saving)
 
 
-def _most_received(case: Case) -> Array:
+def most_received(case: Case) -> Array:
     """The most of t_j s_j (..., 2) that firm i can receive with no unit cost negative; infinite
     where there is no limit."""
     most = rival(case.investment_cap) + np.zeros(2)
@@ -85,7 +81,7 @@ def least_unit_cost(case: Case) -> Array:
     if case.unit_cost is None:
         return np.zeros((1, 2))
     base, saved = case.unit_cost.base, case.unit_cost.spillover
-    received = np.where(saved > 0, _most_received(case), 0.0)
+    received = np.where(saved > 0, most_received(case), 0.0)
     left = base - saved * received
     return np.asarray(np.where(left > 1e-12 * base, left, 0.0))
 
@@ -134,7 +130,7 @@ def shares_nothing_far_out(case: Case) -> NDArray[np.bool_]:
 
 def _cost_far_out(case: Case, t: Array, sharing: Array) -> Array:
     """2 f / (k r^2) (..., 2) far out along the direction t (..., 2)."""
-    most, useful = _most_received(case), usefulness(case)
+    most, useful = most_received(case), usefulness(case)
     bounded = np.isfinite(most)
     share = form_of(case).parabola(
         useful * np.where(bounded, most, 0.0), np.ones(1), case.max_saving
@@ -385,90 +381,6 @@ def _each(values: Array, digits: int = DIGITS) -> str:
     """A parameter as a case file gives it: one number, or one per firm."""
     texts = [f"{float(value):.{digits}g}" for value in values.ravel()]
     return texts[0] if len(set(texts)) == 1 else f"[{', '.join(texts)}]"
-
-
-def zero_unit_cost_pays(payoff: Payoff, value: Array) -> NDArray[np.bool_]:
-    """Whether a sole chooser would rather drive a firm's unit cost down to zero, t_j s_j = c /
-    lambdahat, than take these values (L,), in the L markets of a flat case.
-
-    A unit cost cannot be negative, so such an optimum is none of the model's. Searched on a grid
-    over those levels that closes in on its best point.
-    """
-    F, pays = payoff.case.unit_cost, np.zeros(len(value), bool)
-    if F is None or not np.any(F.spillover):
-        return pays
-    equal = payoff.case.symmetric()
-    saves = rival(F.spillover + np.zeros(2)) > 0  # by giver
-    most = rival(_most_received(payoff.case)) + np.zeros((len(value), 2))  # of t_i s_i, by giver
-    cap = payoff.case.investment_cap + np.zeros((len(value), 2))
-    for giver in (0,) if equal else (0, 1):
-        asked = np.flatnonzero((saves & (most < cap))[:, giver] & ~pays)
-        for k in range(0, len(asked), AT_NIL):
-            some = asked[k : k + AT_NIL]
-            pays[some] = _pays_at_nil_cost(
-                payoff.take(some), giver, most[some], cap[some], value[some]
-            )
-    return pays
-
-
-def _pays_at_nil_cost(
-    payoff: Payoff, giver: int, most: Array, cap: Array, value: Array
-) -> NDArray[np.bool_]:
-    """The same in a few markets (L,) where one firm gives so much that its rival's unit cost is
-    nil: what either may give before it is, and its cap, are (L, 2)."""
-    at = Payoff(
-        case=payoff.case.map(lambda a: a[:, None]),
-        benefit=payoff.benefit[:, None],
-        cost_weight=payoff.cost_weight,
-    )
-    enough, capped = most[:, giver, None], cap[:, giver, None]
-    far = np.maximum(20 * enough, FAR)
-    own = np.geomspace(enough[:, 0], np.minimum(capped, far)[:, 0], 25, axis=-1)
-    little = np.minimum(enough, 1.0)[:, 0] / 50
-    others = np.concatenate([0 * enough, np.geomspace(little, far[:, 0], 25, axis=-1)], -1)
-    points = _grid(own, np.linspace(0, 1, 11)[None], others)
-    pays = np.zeros(len(value), bool)
-    # Between two points of a grid over all sizes a payoff may rise and fall: the best of them is
-    # closed in on.
-    for step in (0.5, 0.25, 0.12, 0.06, 0.03, 0.0):
-        values = _worth_at_nil_cost(at, giver, most[:, None], cap[:, None], points)
-        pays |= (values > value[:, None]).any(-1)
-        if not step or pays.all():
-            break
-        best = np.take_along_axis(points, values.argmax(-1)[:, None, None], 1)
-        t, s, t_other = np.moveaxis(best, -1, 0)
-        factors = np.exp(step * np.linspace(-1, 1, 9))
-        points = _grid(
-            np.clip(t * factors, enough, capped),
-            np.clip(s + step * np.linspace(-0.2, 0.2, 5), 0.0, 1.0),
-            t_other * factors,
-        )
-    return pays
-
-
-def _grid(*axes: Array) -> Array:
-    """All combinations (L, n, 3) of values (L or 1, m) along three axes."""
-    t, s, t_other = axes
-    whole = np.broadcast_arrays(t[:, :, None, None], s[:, None, :, None], t_other[:, None, None, :])
-    return np.moveaxis(np.stack(whole), 0, -1).reshape(len(t), -1, 3)
-
-
-AT_NIL = 4
-"""Markets in which levels at a nil unit cost are looked at together."""
-
-
-def _worth_at_nil_cost(payoff: Payoff, giver: int, most: Array, cap: Array, points: Array) -> Array:
-    """A sole chooser's payoff (L, n) at points (L, n, 3): the giver's investment, with the sharing
-    that makes its rival's unit cost nil, and the rival's sharing and investment; -inf where a firm
-    would not sell. `most` and `cap` are (L, 1, 2), of firms."""
-    other = 1 - giver
-    t, s, t_other = np.moveaxis(points, -1, 0)
-    x = np.moveaxis(np.empty((4, *t.shape)), 0, -1)
-    x[..., giver], x[..., 2 + giver] = np.minimum(most[..., giver] / t, 1.0), t
-    x[..., other] = np.minimum(s, most[..., other] / np.maximum(t_other, 1e-300))
-    x[..., 2 + other] = np.minimum(t_other, cap[..., other])
-    sells = (net_intercept(payoff.case, x) >= 0).all(-1)
-    return np.where(sells, payoff.value(x), -np.inf)
 
 
 def explain_zero_unit_cost(case: Case, who: str) -> str:

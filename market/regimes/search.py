@@ -14,8 +14,8 @@ from market.model.case import SHARING, Array, Case
 from market.model.outcome import ROUNDING, account, every_firm_sells
 from market.model.payoff import Payoff
 from market.model.pricing import revenue_matrices
-from market.model.wellposed import zero_unit_cost_pays
 from market.regimes.agreed_sharing import agree
+from market.regimes.nil_cost import zero_unit_cost_pays
 from market.regimes.objectives import firm_game, game_in_lanes, level_bounds, sole_payoff
 from market.regimes.points import Points, same_as_first
 from market.regimes.stages import invest_first, invest_smoothly, lead, lead_smoothly
@@ -52,7 +52,9 @@ def searched(case: Case, regime: Regime, lanes: int, tolerances: Tolerances = DE
     if regime.sole:
         payoff = sole_payoff(case, regime)
         found = optima(payoff, regime, *promising(payoff, lanes), tolerances)
-        return replace(found, holds=found.holds & ~_runs_after_zero_unit_cost(payoff, found, lanes))
+        return replace(
+            found, holds=found.holds & ~_runs_after_zero_unit_cost(payoff, regime, found, lanes)
+        )
     starts = _game_starts(case, regime, lanes)
     # Best replies find what they settle on; Newton alone also what they run away from. Where
     # sharing is imposed starts differ in nothing.
@@ -138,14 +140,16 @@ def optima(
     )
 
 
-def _runs_after_zero_unit_cost(payoff: Payoff, found: Points, lanes: int) -> NDArray[np.bool_]:
+def _runs_after_zero_unit_cost(
+    payoff: Payoff, regime: Regime, found: Points, lanes: int
+) -> NDArray[np.bool_]:
     """Rows (n,) of lanes in which the chooser would rather drive a unit cost to zero than take the
     best that was found."""
     if payoff.case.unit_cost is None or not np.any(payoff.case.unit_cost.spillover):
         return np.zeros(len(found.lane), bool)
     top = np.full(lanes, -np.inf)
     np.maximum.at(top, found.lane, np.where(found.holds & found.market, found.worth, -np.inf))
-    refused = zero_unit_cost_pays(payoff, top)
+    refused = zero_unit_cost_pays(payoff, regime, top)
     return np.asarray(refused[found.lane])
 
 

@@ -38,10 +38,11 @@ from market.model.payoff import Payoff
 from market.model.pricing import net_intercept, sold_matrix
 from market.model.sharing import sharing_settles
 from market.model.units import NaturalUnits, in_units, levels_from, levels_in, natural_units
-from market.model.wellposed import explain_zero_unit_cost, zero_unit_cost_pays
+from market.model.wellposed import explain_zero_unit_cost
 from market.regimes.agreed_sharing import at_the_edge
 from market.regimes.exits import driven_out, listed
 from market.regimes.leaving_out import better_without, most_without
+from market.regimes.nil_cost import zero_unit_cost_pays
 from market.regimes.no_limit import pole
 from market.regimes.objectives import firm_game, level_bounds, sole_payoff
 from market.regimes.points import Points
@@ -411,7 +412,7 @@ def _with_what_seems_better(
 
     best, driven, regime = reached(points), None, market.regime
     payoff = sole_payoff(market.case, regime)
-    refused = bool(zero_unit_cost_pays(payoff, np.array([best]))[0])  # what climbs run after
+    refused = bool(zero_unit_cost_pays(payoff, regime, np.array([best]))[0])  # climbs run after it
     seems = bool((points.worth[points.holds | ~points.market] > more_than(best)).any())
     seems |= alone > more_than(best)
     afar = more_afar(payoff, regime, np.array([more_than(best)]))[0]
@@ -420,7 +421,7 @@ def _with_what_seems_better(
         points = Points.joined([points, more])
         best = reached(points)
     limit = -np.inf if driven is None else float(driven.value[0])
-    if refused and zero_unit_cost_pays(payoff, np.array([max(best, limit)]))[0]:
+    if refused and zero_unit_cost_pays(payoff, regime, np.array([max(best, limit)]))[0]:
         why = explain_zero_unit_cost(market.own, regime.maximised)
         return points, _failed("infeasible", why)
     return points, driven if limit > more_than(best) else None
@@ -455,19 +456,20 @@ def _with_every_firm(market: _Market, tolerances: Tolerances) -> tuple[Points, O
         all_around(payoff, 1)[1],
         of_all_sizes(case, partial(_no_cost_below_zero, case, among.value)),
     )
+    wide = np.concatenate([wide, at_an_edge(payoff, among.sold, 1)[1]])
     start = np.concatenate(
         [
             start,
             start[: len(start) // 5] * [1, 1, 1, 0],
             start[: len(start) // 5] * [1, 1, 0, 1],
             wide,
-            at_an_edge(payoff, among.sold, 1)[1],
         ]
     )
     parts = [_among_sellers(case, regime, payoff, start, tolerances)]
     # Where a price is high a climb may leave the market at first and never return: from what is
     # better than all it found, steeply.
-    sells = (among.quantities(wide) >= 0).all(-1)
+    q = among.quantities(wide)
+    sells = (q >= -ROUNDING * np.abs(q).max(-1, keepdims=True)).all(-1)
     promising = wide[sells & (payoff.value(wide) > parts[0].value.max(initial=-np.inf))]
     if len(promising):
         parts.append(_among_sellers(case, regime, payoff, promising, tolerances, STEEPEST))

@@ -18,7 +18,7 @@ from market.model.cost import unit_cost
 from market.model.outcome import ROUNDING
 from market.model.payoff import Payoff
 from market.model.pricing import sold_matrix
-from market.model.wellposed import zero_unit_cost_pays
+from market.regimes.nil_cost import zero_unit_cost_pays
 from market.regimes.objectives import level_bounds, sole_payoff
 from market.regimes.points import Points
 from market.regimes.record import Outcomes, joined, outcomes
@@ -141,7 +141,7 @@ def best_with_every_firm(
     top, real = np.full(len(endless), -np.inf), every.holds & every.market
     np.maximum.at(top, every.lane[real], every.worth[real])
     driven = [most > more_than(one) for most, one in zip(limit, top[left], strict=True)]
-    refused = zero_unit_cost_pays(sole_payoff(some, own), np.maximum(top[left], limit))
+    refused = zero_unit_cost_pays(sole_payoff(some, own), own, np.maximum(top[left], limit))
     none = left[refused | driven]
     found = best(case, regime, every, endless, tolerances)
     without = outcomes(len(none), status="infeasible")

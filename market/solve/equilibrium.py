@@ -45,6 +45,10 @@ LAST_DIGITS = 1e-14
 """Share of a payoff that rounding may add to it or take from it: it is a difference of squares of
 sums, some forty roundings deep."""
 
+BESIDE = 1e-8
+"""Step to a best reply, per variable and scaled by max(1, |x|), so short that what it gains is told
+by slopes and curvature: of two vast payoffs the difference is nothing but their last digits."""
+
 
 class Players(Protocol):
     """Payoffs of several players over the same points."""
@@ -278,7 +282,15 @@ def examine(game: Game, x: Array, tolerances: Tolerances = DEFAULT) -> Candidate
     for player, own in enumerate(game.controls):
         rows = list(own)
         curvature = np.fmax(curvature, free_curvature(jacobian[:, rows][:, :, rows], held[:, rows]))
-        gain[:, player] = game.reply(player, x)[1] - payoff[:, player]
+        answer, most = game.reply(player, x)
+        step = (answer - x)[:, rows]
+        near = np.asarray((np.abs(step) <= BESIDE * np.maximum(1.0, np.abs(x[:, rows]))).all(-1))
+        slight = np.where(near[:, None], step, 0.0)
+        gain[:, player] = np.where(
+            near,
+            _rise(slight, gradient[:, rows], jacobian[:, rows][:, :, rows]),
+            most - payoff[:, player],
+        )
     residual = _residual(x, payoff, gradient, lower, upper)
     size = np.maximum(1.0, np.abs(payoff).max(-1))
     return Candidates(
@@ -289,6 +301,11 @@ def examine(game: Game, x: Array, tolerances: Tolerances = DEFAULT) -> Candidate
         gain=gain,
         curvature=curvature,
     )
+
+
+def _rise(step: Array, gradient: Array, hessian: Array) -> Array:
+    """By how much a payoff rises (L,) along short steps (L, n), to second order."""
+    return np.asarray((step * (gradient + (hessian @ step[..., None])[..., 0] / 2)).sum(-1))
 
 
 def reply_eigenvalues(game: Game, x: Array, tolerances: Tolerances = DEFAULT) -> Array:

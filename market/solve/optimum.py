@@ -55,6 +55,8 @@ EARLY = 10
 ARRIVED = 1e-2
 """Newton step, per variable and scaled by max(1, |x|), beyond which a climb that stalls has arrived
 nowhere."""
+SHORT = 1e-4
+"""The same, within which one that leaves the slope as it is may have arrived."""
 SWEEPS = 4
 """Newton steps after which a lane that began near its maximum is left to a climb."""
 FEW = 8
@@ -255,7 +257,10 @@ def _climb(
         good = (new_value >= value + 1e-4 * rise) | (
             (np.abs(new_value - value) <= noise) & (new_residual <= residual)
         )
-        stalled = good & (new_residual <= tolerances.residual) & (new_residual > 0.5 * residual)
+        settled = (new_residual <= tolerances.residual) & (new_residual > 0.5 * residual)
+        # Beside a payoff that is vast far out slopes are small on the way too.
+        short = np.abs(new - x) <= SHORT * np.maximum(1.0, np.abs(x))
+        stalled = good & short.all(-1) & settled
         if good.all():
             x, value, gradient, hessian, residual = (
                 new,
