@@ -14,6 +14,7 @@ from wild_search import read
 
 from market.casefile.faults import BadCase
 from market.model.case import make_case
+from market.model.outcome import account
 from market.model.reply import best_reply, reply_bound
 from market.model.wellposed import required_scale
 from market.regimes import REGIMES, benefit_matrix, solve_regime
@@ -71,7 +72,12 @@ def test_choosers_that_would_drive_a_firm_out_claim_nothing_and_say_what_is_reac
         assert found.status == "infeasible"
         assert found.levels is None
         assert found.certificate.driven_out == 1
-        assert found.certificate.value is not None
+        near = found.certificate.approached
+        assert near is not None
+        told = near.profit.sum() if REGIMES[key].chooser != "planner" else near.welfare
+        assert found.certificate.value == pytest.approx(told, rel=1e-8)
+        sold = account(market.flat(), near.levels[None], REGIMES[key].prices).quantity[0]
+        assert abs(sold[1]) < 1e-8 * sold[0]
     value = solve_regime(market, "joint_profit").certificate.value
     assert value == pytest.approx(68.2835, abs=1e-4)
     leader = solve_regime(market, "sequential")

@@ -314,6 +314,11 @@ def test_what_pays_far_from_where_investment_begins_to_is_found(exchanged: bool)
     assert outcome.certificate.driven_out == (0 if exchanged else 1)
     assert outcome.certificate.value is not None
     assert outcome.certificate.value > welfare
+    near = outcome.certificate.approached
+    assert near is not None
+    assert near.welfare == pytest.approx(outcome.certificate.value, rel=1e-8)
+    sold = account(case, near.levels[None], marginal_cost_matrix).quantity[0]
+    assert abs(sold[outcome.certificate.driven_out]) < 1e-8 * sold.max()
     left = outcome.certificate.leaving_out
     assert left is not None
     assert left.firm == outcome.certificate.driven_out

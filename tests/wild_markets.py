@@ -202,7 +202,9 @@ def size(value: Any) -> float:
 
 def sole_faults(m: Market, regime: str, outcome: Outcome, x: Array | None) -> Iterator[str]:
     """How a sole chooser's outcome disagrees; a lone "edge" where it cannot be told."""
-    mine = sole(m, regime, [] if x is None else [x])
+    near = outcome.certificate.approached
+    hints = [levels_in(m, near.levels)] if near is not None else []
+    mine = sole(m, regime, hints if x is None else [x])
     if abs(mine.growth - 1) < EDGE or (mine.growth <= 1 < mine.dear and x is None):
         yield "edge"
         return
@@ -247,6 +249,11 @@ def sole_faults(m: Market, regime: str, outcome: Outcome, x: Array | None) -> It
         )
 
 
+def levels_in(m: Market, x: Array) -> Array:
+    """A file's levels (4,) in natural units."""
+    return np.concatenate([x[:2], x[2:] / m.amount])
+
+
 def equal(m: Market) -> bool:
     """Whether the firms are the same."""
     return all(
@@ -265,9 +272,7 @@ def shown(m: Market, outcome: Outcome) -> str:
 def game_faults(m: Market, regime: str, outcome: Outcome, x: Array | None) -> Iterator[str]:
     """How a game's outcome disagrees; a lone "edge" where it cannot be told."""
     sharing = regime == "nash"
-    others = [
-        np.concatenate([o.levels[:2], o.levels[2:] / m.amount]) for o in outcome.certificate.others
-    ]
+    others = [levels_in(m, other.levels) for other in outcome.certificate.others]
     mine = play(m, sharing, [*others, *([] if x is None else [x])])
     if abs(mine.certain - 1) < EDGE or abs(mine.possible - 1) < EDGE:
         yield "edge"
@@ -332,11 +337,7 @@ def compare(seed: int, number: int, regimes: Sequence[str] = REGIMES) -> Compare
     for regime in regimes:
         outcome = solve_regime(case, regime)
         statuses[regime] = outcome.status
-        x = (
-            None
-            if outcome.levels is None
-            else np.concatenate([outcome.levels[:2], outcome.levels[2:] / m.amount])
-        )
+        x = None if outcome.levels is None else levels_in(m, outcome.levels)
         found = list((game_faults if regime in GAMES else sole_faults)(m, regime, outcome, x))
         if x is not None:
             profit, welfare = accounts(m, x, SOLE[regime][0] if regime in SOLE else "bertrand")

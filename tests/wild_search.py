@@ -421,7 +421,8 @@ def growth(m: Market, regime: str, dear: bool = False) -> float:
 
 
 def sole(m: Market, regime: str, hints: Sequence[Array] = ()) -> Best:
-    """The best levels of a sole chooser; `hints` are levels to start from as well."""
+    """The best levels of a sole chooser; `hints` are levels to start from as well, and to believe
+    where by this market's formulas both firms sell there, beyond rounding of what is sold."""
     grows = growth(m, regime)
     dear = growth(m, regime, True) if ((m.curvature > 0) & (m.base > 0)).any() else grows
     shares = np.array([0, 1e-5, 1e-3, 0.01, 0.05, 0.2, 0.5, 0.8, 0.93, 1])
@@ -453,6 +454,11 @@ def sole(m: Market, regime: str, hints: Sequence[Array] = ()) -> Best:
         sold = figures(m, nets(m, x), SOLE[regime][0])[1].min(-1)
         starts += [x[k] for k in np.argsort(-sold)[:6]]
     found: list[tuple[float, Array]] = []
+    for hint in hints:
+        sold = figures(m, nets(m, hint), SOLE[regime][0])[1]
+        cost = unit_costs(m, hint)
+        if sold.min() >= -1e-9 and (cost >= -1e-9 * np.abs(cost).max()).all():
+            found.append((float(worth(m, hint, regime)), hint))
     for start in starts:
         polished = climb(m, regime, start)
         if polished is not None:

@@ -176,6 +176,8 @@ class Certificate:
     value: float | None = None
     """Where a chooser would rather drive a firm out: its payoff, at most, with every firm selling;
     money."""
+    approached: Solution | None = None
+    """Where that is approached, as a firm stops selling."""
     leaving_out: LeavingOut | None = None
     """The firm that a chooser would have more without; None where none was found, or firms choose
     for themselves."""
@@ -198,6 +200,7 @@ class Certificate:
             others=tuple(other.exchanged() for other in self.others),
             bounds=tuple(replace(bound, firm=1 - bound.firm) for bound in self.bounds),
             driven_out=None if self.driven_out is None else 1 - self.driven_out,
+            approached=self.approached and self.approached.exchanged(),
             leaving_out=self.leaving_out
             and replace(self.leaving_out, firm=1 - self.leaving_out.firm),
         )
@@ -226,6 +229,7 @@ class Certificate:
             ),
             "driven_out": None if self.driven_out is None else firms[self.driven_out],
             "value": self.value,
+            "approached": self.approached and self.approached.tree(),
             "leaving_out": self.leaving_out and _left_out(self.leaving_out, firms),
         }
 

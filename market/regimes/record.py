@@ -15,6 +15,7 @@ from market.model.outcome import (
     SOLVED,
     Certificate,
     Outcome,
+    Solution,
     account,
     bindings,
     finish,
@@ -66,6 +67,8 @@ class Outcomes:
     value: Array
     """(L,): what a sole chooser's payoff is at most with every firm selling, where it would rather
     drive one out; money, else NaN."""
+    approached: NDArray[np.object_]
+    """(L,): the `Solution` at which that is approached; None where there is none."""
     leaving_out: NDArray[np.object_]
     """(L,): the `LeavingOut` of a sole chooser, amounts as `value`; None where none was found or
     nobody asked."""
@@ -110,7 +113,7 @@ _BLANK: dict[str, tuple[tuple[int, ...], Any, type]] = {
     "levels": ((4,), np.nan, float),
     "reply_eigenvalues": ((4,), np.nan, float),
     "binding": ((4,), False, bool),
-    **dict.fromkeys(("unique", "leaving_out"), ((), None, object)),
+    **dict.fromkeys(("unique", "leaving_out", "approached"), ((), None, object)),
     "others": ((), (), object),
 }
 """Of every column the shape of a lane's entry, what stands where nothing is claimed, and the
@@ -134,16 +137,20 @@ def restored(found: Outcomes, units: NaturalUnits) -> Outcomes:
     money, quantity = (np.broadcast_to(a, (lanes, 1)) for a in (units.money, units.quantity))
     scale = np.concatenate([np.ones((lanes, 2)), quantity, quantity], -1)
     others, left_out = found.others.copy(), found.leaving_out.copy()
-    for lane in np.flatnonzero(found.others.astype(bool)):
-        others[lane] = tuple(
-            replace(
-                other,
-                levels=other.levels * scale[lane],
-                profit=other.profit * money[lane],
-                welfare=float(other.welfare * money[lane, 0]),
-            )
-            for other in found.others[lane]
+    approached = found.approached.copy()
+
+    def own(one: Solution, lane: np.intp) -> Solution:
+        return replace(
+            one,
+            levels=one.levels * scale[lane],
+            profit=one.profit * money[lane],
+            welfare=float(one.welfare * money[lane, 0]),
         )
+
+    for lane in np.flatnonzero(found.others.astype(bool)):
+        others[lane] = tuple(own(other, lane) for other in found.others[lane])
+    for lane in np.flatnonzero(found.approached.astype(bool)):
+        approached[lane] = own(found.approached[lane], lane)
     for lane in np.flatnonzero(found.leaving_out.astype(bool)):
         unit, one = float(money[lane, 0]), found.leaving_out[lane]
         left_out[lane] = replace(one, value=one.value * unit, every_firm=one.every_firm * unit)
@@ -152,6 +159,7 @@ def restored(found: Outcomes, units: NaturalUnits) -> Outcomes:
         levels=found.levels * scale,
         value=found.value * money[:, 0],
         others=others,
+        approached=approached,
         leaving_out=left_out,
     )
 
@@ -181,6 +189,7 @@ def outcome_at(case: Case, regime: Regime, found: Outcomes, lane: int) -> Outcom
             others=found.others[lane],
             driven_out=None if out < 0 else out,
             value=None if np.isnan(found.value[lane]) else float(found.value[lane]),
+            approached=found.approached[lane],
             leaving_out=found.leaving_out[lane],
         )
 

@@ -11,7 +11,7 @@ and quantities are counted in, and given back in the market's own.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -21,29 +21,23 @@ from market.certify.proof import bound_optimum
 from market.certify.uniqueness import uniqueness
 from market.model.case import Array, Case
 from market.model.cost import unit_cost
-from market.model.leaving import sales
 from market.model.outcome import (
     ROUNDING,
-    LeavingOut,
     Outcome,
     Solution,
-    Status,
     Uniqueness,
     account,
+    exchanged,
     other_point,
-    why_infeasible,
-    without_firm,
 )
 from market.model.payoff import Payoff
-from market.model.pricing import net_intercept, sold_matrix
-from market.model.sharing import sharing_settles
-from market.model.units import NaturalUnits, in_units, levels_from, levels_in, natural_units
+from market.model.pricing import sold_matrix
+from market.model.units import in_units, levels_in, natural_units
 from market.model.wellposed import explain_zero_unit_cost
-from market.regimes.agreed_sharing import at_the_edge
 from market.regimes.exits import driven_out, listed
 from market.regimes.leaving_out import better_without, most_without
 from market.regimes.nil_cost import zero_unit_cost_pays
-from market.regimes.no_limit import pole
+from market.regimes.nothing import Market, edge_met, failed, out_at_most, why_nothing
 from market.regimes.objectives import firm_game, level_bounds, sole_payoff
 from market.regimes.points import Points
 from market.regimes.record import Outcomes, joined, outcome_at, outcomes, restored
@@ -189,7 +183,7 @@ def solve_lanes(
         at, here = case if len(some) == lanes else case.take(some), regime.of(some)
         if prove:
             markets = [
-                _Market(
+                Market(
                     case=case.take([lane]),
                     own=own.take([lane]),
                     units=units.take([lane]),
@@ -226,29 +220,8 @@ def _bounded_with_most_knowledge(case: Case, regime: Regime) -> bool:
     return not unbounded(most, needed_scale(most, regime, every_firm=False)).any()
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Market:
-    """One market, flat."""
-
-    case: Case
-    """In natural units, in which it is solved."""
-    own: Case
-    """In its own, in which it is spoken of."""
-    units: NaturalUnits
-    regime: Regime
-    endless: bool
-    """Whether a sole chooser's payoff grows without limit where some firm would sell less than
-    nothing."""
-    leaving: bool
-    """Whether it is asked what leaving a firm out would pay."""
-
-    def money(self, amount: float) -> float:
-        """An amount in natural units in the market's own."""
-        return float(amount * self.units.money[0, 0])
-
-
 def _proven(
-    markets: list[_Market], case: Case, regime: Regime, tolerances: Tolerances
+    markets: list[Market], case: Case, regime: Regime, tolerances: Tolerances
 ) -> list[Outcomes]:
     """The outcomes of firms that choose, in bounded markets, each searched from many starts; the
     markets are the lanes of the case. Games in stages are searched together."""
@@ -265,13 +238,13 @@ def _proven(
         out.append(
             _judged(market, points.take(real), only, np.nan, None, tolerances)
             if real.any()
-            else _nothing(market, points, tolerances)
+            else why_nothing(market, points, tolerances)
         )
     return out
 
 
 def _proven_optima(
-    markets: list[_Market], case: Case, regime: Regime, tolerances: Tolerances
+    markets: list[Market], case: Case, regime: Regime, tolerances: Tolerances
 ) -> list[Outcomes]:
     """The same of a sole chooser, the markets searched and bounded above together."""
     points, payoff = (
@@ -291,7 +264,7 @@ def _proven_optima(
         )
         real = some.holds & some.market
         if instead is not None or not real.any():
-            out[k] = instead or _nothing(market, some, tolerances)
+            out[k] = instead or why_nothing(market, some, tolerances)
         else:
             kept[k] = some.take(real)
     gap, left = np.full(len(markets), np.nan), np.array(list(kept), np.intp)
@@ -325,7 +298,7 @@ def _proven_optima(
 
 
 def _judged(
-    market: _Market,
+    market: Market,
     points: Points,
     only: Uniqueness | None,
     gap: float,
@@ -346,7 +319,7 @@ def _judged(
             return no
     best, x = order[0], points.levels[order]
     edge = (
-        _edge(market, x[0], float(points.worth[best]))
+        edge_met(market, x[0], float(points.worth[best]))
         if regime.agreed and points.switching[best]
         else None
     )
@@ -395,7 +368,7 @@ def _judged(
 
 
 def _with_what_seems_better(
-    market: _Market, points: Points, alone: float, tolerances: Tolerances
+    market: Market, points: Points, alone: float, tolerances: Tolerances
 ) -> tuple[Points, Outcomes | None]:
     """A sole chooser's points, with the best of those at which every firm sells where something
     seems to pay more than what was found; and what is told instead where it does.
@@ -423,21 +396,21 @@ def _with_what_seems_better(
     limit = -np.inf if driven is None else float(driven.value[0])
     if refused and zero_unit_cost_pays(payoff, regime, np.array([max(best, limit)]))[0]:
         why = explain_zero_unit_cost(market.own, regime.maximised)
-        return points, _failed("infeasible", why)
+        return points, failed("infeasible", why)
     return points, driven if limit > more_than(best) else None
 
 
-def _no_optimum(market: _Market, points: Points, order: list[int]) -> Outcomes | None:
+def _no_optimum(market: Market, points: Points, order: list[int]) -> Outcomes | None:
     """Why a sole chooser has no optimum among points, of which those of an order are none but
     optima; None where it has."""
     if not order:
-        return _failed(
+        return failed(
             "not_converged",
             f"{market.regime.maximised} has no optimum among the levels at which ascents ended",
         )
     top, reached = float(points.worth.max()), float(points.worth[order[0]])
     if top > more_than(reached):  # a saddle of a market, from which ascents leave what is one
-        return _failed(
+        return failed(
             "infeasible",
             f"{market.regime.maximised} is highest where some price or quantity would be negative:"
             f" {market.money(top):.6g} is reached on the way there, and"
@@ -446,7 +419,7 @@ def _no_optimum(market: _Market, points: Points, order: list[int]) -> Outcomes |
     return None
 
 
-def _with_every_firm(market: _Market, tolerances: Tolerances) -> tuple[Points, Outcomes | None]:
+def _with_every_firm(market: Market, tolerances: Tolerances) -> tuple[Points, Outcomes | None]:
     """Optima among levels at which every firm sells; where the chooser would rather drive one out,
     what there is to say of that."""
     case, regime = market.case, market.regime
@@ -499,13 +472,12 @@ def _with_every_firm(market: _Market, tolerances: Tolerances) -> tuple[Points, O
     ):
         return points, None
     # Of equal firms either could be; one has to be named.
-    firm, value = (
-        1 if case.symmetric() else int(np.flatnonzero(found.out[best])[0]),
-        float(bound[best]),
-    )
+    firm, value, x = int(np.flatnonzero(found.out[best])[0]), float(bound[best]), found.x[best]
+    if case.symmetric() and firm == 0:
+        firm, x = 1, exchanged(x)
     without = most_without(case, regime, tolerances)[0]
-    return points, _out_at_most(
-        market, regime.maximised, firm, value, better_without(without, value)
+    return points, out_at_most(
+        market, regime.maximised, firm, value, x, better_without(without, value)
     )
 
 
@@ -535,115 +507,3 @@ def _among_sellers(
         True if cost is None else (cost.value >= -ROUNDING * cost.rise).all(-1)
     )
     return WithEveryFirm(**{name: array[holds] for name, array in vars(found).items()})
-
-
-def _out_at_most(
-    market: _Market, payoff: str, firm: int, value: float, without: LeavingOut | None = None
-) -> Outcomes:
-    """What is said where this payoff is highest with a firm driven out, and at most this value,
-    natural units, with both selling; `without` is what leaving one out would pay, where that is
-    known."""
-    message = (
-        f"{payoff} is highest where {market.case.firms[firm]} is driven out of the market: with"
-        f" both firms selling it is at most {market.money(value):.6g}, approached as"
-        f" quantity[{firm}] falls to zero"
-    )
-    known = {"driven_out": firm, "value": value, "leaving_out": without}
-    return outcomes(1, status="infeasible", message=message, plain=True, thorough=True, **known)
-
-
-def _without(market: _Market, x: Array) -> Outcomes | None:
-    """What is said of levels (n, 4), natural units, that solve a game and at each of which a firm
-    is out, the first being what is told first; None where there are none."""
-    if not len(x):
-        return None
-    firm = int(sales(market.case, net_intercept(market.case, x)).out[0].argmax())
-    return outcomes(
-        1,
-        status="infeasible",
-        message=without_firm(market.case.firms[firm], len(x)),
-        driven_out=firm,
-        others=listed(market.case, x),
-        plain=True,
-        thorough=True,
-    )
-
-
-def _edge(market: _Market, x: Array, value: float) -> Outcomes | None:
-    """What is said of the best levels (4,) of a market, natural units, where beyond them a quantity
-    or a unit cost would be negative."""
-    edge = at_the_edge(market.case, x[None])[0]
-    if edge[:2].any():
-        return _out_at_most(market, "joint profit", int(edge[:2].argmax()), value)
-    return (
-        _failed("infeasible", explain_zero_unit_cost(market.own, "joint profit"))
-        if edge[2:].any()
-        else None
-    )
-
-
-def _nothing(market: _Market, points: Points, tolerances: Tolerances) -> Outcomes:
-    """Why no point of a market holds."""
-    regime = market.regime
-    if points.holds.any():  # levels that solve it, but describe no market
-        best = int(np.where(points.holds, points.worth, -np.inf).argmax())
-        books = account(
-            market.own, levels_from(points.levels[best : best + 1], market.units), regime.prices
-        )
-        if not regime.sole:
-            x = points.levels[best : best + 1]
-            x = x[sales(market.case, net_intercept(market.case, x)).out.any(-1)]
-            alone = x if regime.staged else driven_out(market.case, regime, tolerances)
-            if (driven := _without(market, alone)) is not None:
-                return driven
-        return _failed(
-            "infeasible",
-            why_infeasible(
-                replace(books, **{name: value[0] for name, value in vars(books).items()})
-            ),
-        )
-    if regime.sole:
-        return _failed(
-            "not_converged",
-            f"no ascent on {regime.maximised} reached a residual of {tolerances.residual:g}",
-        )
-    if not regime.staged:
-        if driven := _without(market, driven_out(market.case, regime, tolerances)):
-            return driven
-        return _failed(
-            "no_equilibrium",
-            "no levels were found at which neither firm gains by a global deviation: best replies"
-            " cycle or grow without limit",
-        )
-    if points.runaway[0]:
-        if (
-            regime.leader is not None
-            and np.isfinite(near := pole(market.case, regime.leader)).all()
-        ):
-            s, t = levels_from(near, market.units)[0]
-            return _failed(
-                "unbounded",
-                f"the payoff of a firm that moves first grows without limit as its sharing nears"
-                f" {s:.6g} and its investment {t:.6g}, for so does the other's best reply: set"
-                " cost.investment_cap",
-            )
-        who = "joint profit" if regime.agreed else "the payoff of a firm that moves first"
-        return _failed("unbounded", f"{who} still rises at the largest investment searched")
-    if regime.shared_last and not sharing_settles(market.case).all():
-        return _failed(
-            "not_converged",
-            "security.leakage differs so much between firms that what they share does not follow"
-            " from what they invest",
-        )
-    if not np.isfinite(points.levels[0]).all() or points.regret[0] > tolerances.regret:
-        return _failed(
-            "no_equilibrium", "no levels were found from which no firm gains by a deviation"
-        )
-    return _failed(
-        "not_converged",
-        f"the first movers' condition is left with a residual of {points.residual[0]:.3g}",
-    )
-
-
-def _failed(status: Status, message: str) -> Outcomes:
-    return outcomes(1, status=status, message=message, plain=True, thorough=True)
