@@ -51,6 +51,8 @@ def investment_response(case: Case, sharing: Array, left: Array | None = None) -
 
 VAST = 1e100
 """What is so large beside a unit cost is none."""
+TOGETHER = 1 << 14
+"""Directions, at all pairs of sharing, that are looked at together."""
 CORNERS = np.array(list(product((0.0, 1.0), repeat=2)))
 """The corners of the sharing square."""
 
@@ -210,7 +212,13 @@ def _among_sellers(case: Case, benefit: Array, sold: Array) -> Array:
         t = np.where(grows, np.stack([np.cos(angle), np.sin(angle)], -1), 0.0)
         t = t / np.maximum(np.hypot(t[..., :1], t[..., 1:]), 1e-300)
         most, room = np.full(np.shape(angle), -np.inf), _room_of_unit_costs(case, t, least)
-        for sharing, extra in _deciding(case, sold, t, least, room):
+        pairs = _deciding(case, sold, t, least, room)
+        size = max(1, TOGETHER // most.size)
+        for k in range(0, len(pairs), size):
+            sharing, extra = (
+                np.stack([np.broadcast_to(one, t.shape) for one in part])
+                for part in zip(*pairs[k : k + size], strict=True)
+            )
             inside = ((sharing >= 0) & (sharing <= 1) & (~silent | (sharing == 0))).all(-1)
             inside = inside & ((extra >= 0) & (extra <= room)).all(-1)
             sharing = np.where(inside[..., None], sharing, 0.0)
@@ -219,13 +227,9 @@ def _among_sellers(case: Case, benefit: Array, sold: Array) -> Array:
             gain = 2 * (rise * apply_matrix(benefit, rise)).sum(-1)
             nil = 1e-12 * np.maximum(1.0, extra.max(-1, keepdims=True))  # of what cancels out
             sells = (apply_matrix(sold, rise) >= -nil).all(-1)
-            ratio = np.divide(
-                gain,
-                cost,
-                out=np.full(np.broadcast_shapes(gain.shape, cost.shape), np.inf),
-                where=cost > 1e-12,
-            )
-            most = np.maximum(most, np.where(inside & sells & (gain > 0), ratio, -np.inf))
+            ratio = np.divide(gain, cost, out=np.full(gain.shape, np.inf), where=cost > 1e-12)
+            ratio = np.where(inside & sells & (gain > 0), ratio, -np.inf)
+            most = np.maximum(most, ratio.max(0))
         return most
 
     shape = np.broadcast_shapes(case.batch, benefit.shape[:-2])

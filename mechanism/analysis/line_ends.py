@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from market.model.case import Array
 from mechanism.analysis.along_lines import Line
 
-STEPS = 14
-"""Of regula falsi to where a problem begins to have no limit."""
+CLOSE = 1e-4
+"""How close, beside the width of a bracket that is narrow enough, the value is found at which a
+problem begins to have no limit."""
 HALVES, CUTS = 2, 4
 """Parts into which a bracket is cut in a round where a value costs as much as a round, and where it
 costs little more."""
@@ -129,20 +130,25 @@ def _closed_in(
 
 def _limits(lines: Sequence[Line], ends: _Changes, tried: Tried) -> _Changes:
     """The brackets of where problems begin to have no limit as narrow as is of interest."""
-    line_of, low, high, below, above = ends
+    if not len(ends.line):
+        return ends
+    # Not at the top: a case of which no problem is near its limit does not need it.
+    from scipy.optimize import elementwise
+
     near = _narrow(lines, ends)
-    for _ in range(STEPS):
-        if not len(wide := np.flatnonzero(high - low > near)):
-            break
-        a, b, f, g = low[wide], high[wide], below[wide], above[wide]
-        at = (a * g - b * f) / (g - f)
-        sides = at + np.multiply.outer([-0.4, 0.4], near[wide])
-        left, right = tried.room(np.tile(line_of[wide], 2), sides.ravel()).reshape(2, -1)
-        # Both sides of the root, or an end beyond which it is; the other end that stays counts half
-        # (Illinois), so that both close in.
-        beyond, before = right * f > 0, left * f <= 0
-        low[wide] = np.where(before, a, np.where(beyond, sides[1], sides[0]))
-        below[wide] = np.where(before, f / 2, np.where(beyond, right, left))
-        high[wide] = np.where(beyond, b, np.where(before, sides[0], sides[1]))
-        above[wide] = np.where(beyond, g / 2, np.where(before, left, right))
-    return ends
+
+    def room(x: Array, end: Array) -> Array:
+        # in widths of brackets that are narrow enough
+        at = end.astype(np.intp)
+        return tried.room(ends.line[at], x * near[at])
+
+    found = elementwise.find_root(
+        room,
+        (ends.low / near, ends.high / near),
+        args=(np.arange(len(near), dtype=float),),
+        tolerances={"xrtol": 0, "xatol": CLOSE, "fatol": 0, "frtol": 0},
+    )
+    # as far apart as they may be, so that what is smooth between other values is not taken for
+    # rounding
+    middle = (found.bracket[0] + found.bracket[1]) / 2
+    return ends._replace(low=(middle - 0.4) * near, high=(middle + 0.4) * near)
