@@ -154,6 +154,50 @@ def test_what_asks_less_is_found_between_two_looks_though_a_figure_of_it_is_nil_
     np.testing.assert_allclose([one.high for one in over[:2]], [peak - width, peak + width], 1e-4)
 
 
+def test_what_wins_right_where_two_policies_part_is_found() -> None:
+    """Rates and a tax have the same levels up to .545; from there on the tax costs less, over a
+    hundredth of the line."""
+    part, back = 0.545, 0.555
+
+    def solve(which: np.ndarray, x: np.ndarray) -> Met:
+        saved = np.where(x < part, 0.0, 40 * (x - part) * (back - x))
+        turns = np.stack([[0 * x + 1, 1e-6 - saved], [0 * x + 1, 1e-6 + saved]]).T.swapaxes(1, 2)
+        winner = np.where(saved > 1e-6, "tax", "rates").astype(object)
+        alike = np.stack([0 * x > 0, x < part], -1)
+        return Met(winner=winner, among=("rates", "tax"), turns=turns, alike=alike)
+
+    (seen,) = followed([Line(low=0.0, high=1.0, own=0.2, values=np.linspace(0, 1, 6))], solve)
+    (k,) = seen.switches()
+    assert (seen.winner[k], seen.winner[k + 1]) == ("rates", "tax")
+    assert seen.x[k] == pytest.approx(part, abs=2e-5)
+
+
+def test_where_too_little_is_gained_to_be_measured_between_two_looks_today_is_found_to_win() -> (
+    None
+):
+    """What counts as equal is nine tenths of the gain, or one where that is more: today's market
+    falls short of it by the same share of the gain at all looks."""
+    peak, width = 0.56, 0.05
+
+    def solve(which: np.ndarray, x: np.ndarray) -> Met:
+        gain = 1 + 20 * ((x - peak) ** 2 - width**2)
+        short = np.where(gain > 1 / 0.9, -0.1 * gain, 1 - gain)
+        rest = 0 * x + 1
+        turns = np.stack([short / np.hypot(short, 0.9 * gain), rest])[:, :, None]
+        return Met(
+            winner=np.where(gain <= 1, "nash", "rates").astype(object),
+            among=("nash", "rates"),
+            turns=turns.swapaxes(0, 1),
+            enough=np.stack([1 - gain, rest], -1),
+        )
+
+    looks = np.array([0, 0.2, 0.4, 0.8, 1.0])
+    (seen,) = followed([Line(low=0.0, high=1.0, own=0.4, values=looks)], solve)
+    (k,) = seen.switches()
+    assert seen.winner[k + 1] == "nash"
+    assert seen.x[k] == pytest.approx(peak - width, abs=1e-4)
+
+
 @pytest.mark.slow
 def test_a_market_in_which_the_nearest_winner_on_the_way_up_returns_later_is_bracketed() -> None:
     """Nothing is worth what it asks from a rivalry of .78 on; at .94 an alliance on sharing is the
@@ -383,6 +427,50 @@ def test_what_wins_between_two_looks_for_costing_the_public_less_is_found() -> N
         "vcg_full_information",
         "linear_subsidies",
     ]
+
+
+@pytest.mark.slow
+def test_a_short_stretch_won_where_two_policies_begin_to_differ_is_found() -> None:
+    """From a rivalry on at which the planner's levels would leave firms less than today's, rates
+    lead to others, and the tax takes less from the firm that gains, for a while."""
+    case = parse_tree(random_tree(87))
+    key, own = "security.rivalry", case.resolved["security"]["rivalry"]
+    (switch,) = over_parameters(evaluate_once(case), [key])
+    values = [own, switch.value * (1 - 1e-4), switch.value * (1 + 1e-4), 0.895, 0.9]
+    assert recommended(markets(case, key, values)[1]) == [
+        "linear_subsidies",
+        "linear_subsidies",
+        "vcg_full_information",
+        "vcg_full_information",
+        "linear_subsidies",
+    ]
+
+
+@pytest.mark.slow
+def test_a_stretch_in_which_nothing_brings_what_could_be_measured_is_found() -> None:
+    case = parse_tree(random_tree(10))
+    key, own = "security.rivalry", case.resolved["security"]["rivalry"]
+    (switch,) = [s for s in over_parameters(evaluate_once(case), [key]) if s.value > own]
+    values = [own, switch.value * (1 - 1e-4), switch.value * (1 + 1e-4), 0.83, 0.9]
+    assert recommended(markets(case, key, values)[1]) == [
+        "sharing_alliance",
+        "sharing_alliance",
+        "nash",
+        "nash",
+        "sharing_alliance",
+    ]
+
+
+@pytest.mark.slow
+def test_levels_that_only_other_policies_lead_to_count_along_lines_too() -> None:
+    """Where no weight of profits leads to the best levels, a search from today's market finds
+    better ones than any from planners': an alliance does not come up to them."""
+    case = parse_tree(random_tree(0))
+    key, own = "security.rivalry", case.resolved["security"]["rivalry"]
+    told = [s.value for s in over_parameters(evaluate_once(case), [key])]
+    rivalries = np.linspace(own, 0.999, 12)
+    assert set(recommended(markets(case, key, rivalries)[1])) == {"linear_subsidies"}
+    assert not [value for value in told if value > own]
 
 
 def test_a_weight_at_which_planners_jump_is_where_what_they_have_is_the_same() -> None:

@@ -49,7 +49,7 @@ MISSED = 4.0
 CUTS = 16
 """Parts into which a stretch is cut where nothing says where in it the winner changes."""
 DEAR_CUTS = 4
-"""The same where values are dear."""
+"""The same where values are dear, and where all that is known is that policies part."""
 NOBODY = ""
 """The winner where there is no advice."""
 FIGURES = 4
@@ -74,6 +74,24 @@ class Met:
     gains: Array | None = None
     """(n, P): what firms gain by other levels than a policy aims at where it does not lead to them;
     NaN elsewhere. None where that is not told."""
+    alike: NDArray[np.bool_] | None = None
+    """(n, P): which policies that ask as much have the winner's levels. None where that is not
+    told."""
+    enough: Array | None = None
+    """(n, P): by how much less than what nobody could measure a policy falls short of the best,
+    beside that: where it is not negative it counts as equal however little is gained. None where
+    that is not told."""
+
+    def take(self, rows: NDArray[np.intp]) -> Met:
+        """At some of the points."""
+        return Met(
+            winner=self.winner[rows],
+            among=self.among,
+            turns=self.turns[rows],
+            gains=None if self.gains is None else self.gains[rows],
+            alike=None if self.alike is None else self.alike[rows],
+            enough=None if self.enough is None else self.enough[rows],
+        )
 
 
 def met(ranked: Ranked) -> Met:
@@ -97,7 +115,10 @@ def met(ranked: Ranked) -> Met:
         ]
         asked += [_cheaper(ranked, np.min(asked, axis=0) >= 0, tie)]
         turns = np.stack([one / np.hypot(one, tie) for one in asked], -1)
+        enough = 1 + (value - top) / (UNMEASURABLE * scale)
     winner = np.array([*among, NOBODY], object)[ranked.winner]
+    asks = asks_of(ranked.contenders)
+    alike = ranked.equivalent & (asks[:, None] == asks[ranked.winner])
     unknown = np.full(len(winner), np.nan)
     gains = [
         np.where(c.solved, np.nan, c.columns.get("regret", unknown)) for c in ranked.contenders
@@ -107,6 +128,8 @@ def met(ranked: Ranked) -> Met:
         among=among,
         turns=turns.swapaxes(0, 1),
         gains=np.stack(gains, -1).astype(float),
+        alike=alike.T,
+        enough=enough.T,
     )
 
 
@@ -172,17 +195,24 @@ class _Seen:
     among: tuple[str, ...]
     turns: Array
     gains: Array
+    alike: NDArray[np.bool_]
+    enough: Array
 
     def add(self, x: Array, found: Met, mine: NDArray[np.bool_]) -> None:
         """Further values, and those of what is found that are of this line (n,)."""
         if not len(self.x):
             self.among = found.among
             self.turns, self.gains = found.turns[:0], found.turns[:0, :, 0]
-        gains = np.full(found.turns.shape[:2], np.nan) if found.gains is None else found.gains
+            self.alike, self.enough = np.zeros(self.gains.shape, bool), self.gains
+        unknown = np.full(found.turns.shape[:2], np.nan)
+        gains, enough = (unknown if told is None else told for told in (found.gains, found.enough))
+        alike = np.zeros(gains.shape, bool) if found.alike is None else found.alike
         _, first = np.unique(np.concatenate([self.x, x]), return_index=True)
         self.winner = np.concatenate([self.winner, found.winner[mine]])[first]
         self.turns = np.concatenate([self.turns, found.turns[mine]])[first]
         self.gains = np.concatenate([self.gains, gains[mine]])[first]
+        self.alike = np.concatenate([self.alike, alike[mine]])[first]
+        self.enough = np.concatenate([self.enough, enough[mine]])[first]
         self.x = np.concatenate([self.x, x])[first]
 
     def switches(self) -> list[int]:
@@ -229,6 +259,11 @@ class _Seen:
                 steps = 0.4 * near * FARTHER ** np.arange(np.ceil(far) + 1)
             some += [root, *(root - steps), *(root + steps)]
         return [float(x) for x in some if low < x < high]
+
+    def parts(self, k: int) -> bool:
+        """Whether between x[k] and x[k + 1] a policy parts from the winner that has its levels on
+        one side alone."""
+        return bool((self.alike[k] != self.alike[k + 1]).any())
 
     def near(self, k: int, known: NDArray[np.bool_]) -> list[int]:
         """The indices k, k + 1 and those beside them of values that are known (n,), the nearest
@@ -295,13 +330,18 @@ class _Seen:
         low, high = float(self.x[k]), float(self.x[k + 1])
         if high - low <= self.line.least or self.winner[k] not in self.among:
             return []
+        if self.parts(k):
+            # Which of them costs less is open right where they part, and figures have a kink there.
+            return [float(x) for x in np.linspace(low, high, DEAR_CUTS + 1)[1:-1]]
         mine = np.array(self.among) == self.winner[k]
         least = self.turns.min(-1)
         barred = ~mine & (least[k] < 0) & (least[k + 1] < 0)
-        points = self.near(k, np.isin(self.winner, self.among))
+        points = self.near(
+            k, (self.alike == self.alike[k]).all(-1) & np.isin(self.winner, self.among)
+        )
         x = low + PLACES * (high - low)
-        figures = through(self.x[points], self.turns[points], x)
-        unsure = np.abs(figures - through(self.x[points[:-1]], self.turns[points[:-1]], x))
+        figures = self.expected(points, x)
+        unsure = np.abs(figures - self.expected(points[:-1], x))
         # what bars none at either end need not rise
         bars = (self.turns[[k, k + 1]] < 0).any(0)
         falls = (unsure - figures).max(-1)
@@ -309,6 +349,14 @@ class _Seen:
         likely = np.where(mine, falls, np.where(barred, rises, -np.inf))
         most = np.nan_to_num(likely, nan=-np.inf).max(-1)
         return [float(x[most.argmax()])] if most.max() > SHALLOW else []
+
+    def expected(self, points: list[int], x: Array) -> Array:
+        """Figures (r, P, G) expected at r values from those at known ones."""
+        turns, enough = (
+            through(self.x[points], known[points], x) for known in (self.turns, self.enough)
+        )
+        turns[..., 0] = np.fmax(turns[..., 0], enough / np.hypot(enough, 1))
+        return turns
 
 
 def through(x: Array, y: Array, at: Array) -> Array:
@@ -326,6 +374,8 @@ def followed(lines: Sequence[Line], solve: Solve) -> list[_Seen]:
             among=(),
             turns=np.empty((0, 0, 0)),
             gains=np.empty((0, 0)),
+            alike=np.empty((0, 0), bool),
+            enough=np.empty((0, 0)),
         )
         for line in lines
     ]

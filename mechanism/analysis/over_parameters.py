@@ -158,9 +158,7 @@ class _Tried:
         """Who wins there. At the case's own values all lines meet: they are solved once."""
         own = x == self.own[which]
         first, back = np.unique(np.where(own, own.argmax(), np.arange(len(x))), return_inverse=True)
-        found = self._met(which[first], x[first])
-        gains = None if found.gains is None else found.gains[back]
-        return replace(found, winner=found.winner[back], turns=found.turns[back], gains=gains)
+        return self._met(which[first], x[first]).take(back)
 
     def _met(self, which: NDArray[np.intp], x: Array) -> Met:
         """Who wins there. Where the planner's problem has no solution there is no advice, and
@@ -169,7 +167,8 @@ class _Tried:
         winner = np.full(len(x), NO_MARKET, object)
         among = tuple(policy.key for policy in self.policies)
         turns = np.full((len(x), len(among), FIGURES), np.nan)
-        gains = np.full(turns.shape[:2], np.nan)
+        gains, enough = (np.full(turns.shape[:2], np.nan) for _ in range(2))
+        alike = np.zeros(gains.shape, bool)
         winner[there] = NOBODY
         if cases and cases[0].types is not None:
             for some in gathered(cases):
@@ -184,8 +183,9 @@ class _Tried:
                 some = side_by_side([cases[k] for k in kept])
                 told = met(rank_known(some, self.policies, True, {GOAL: part(planned, kept)}))
                 winner[there[kept]], turns[there[kept]] = told.winner, told.turns
-                gains[there[kept]] = told.gains
-        return Met(winner=winner, among=among, turns=turns, gains=gains)
+                gains[there[kept]], enough[there[kept]] = told.gains, told.enough
+                alike[there[kept]] = told.alike
+        return Met(winner=winner, among=among, turns=turns, gains=gains, alike=alike, enough=enough)
 
     def advised(self, which: NDArray[np.intp], x: Array) -> NDArray[np.bool_]:
         """Whether the planner's problem has a solution at values (n,) of these lines."""

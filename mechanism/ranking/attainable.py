@@ -153,8 +153,8 @@ def attainable(
         losing = (account(case, levels, bertrand_matrix).profit < -SAME * scale[:, None]).any(-1)
         broken |= losing | (status == "unbounded")
     for c in np.flatnonzero(broken & np.isin(optimum.status, list(SOLVED))):
-        begun = (levels, optimum.levels, *(() if roughly else known))
-        starts = [_tilted(x[c]) for x in begun if np.isfinite(x[c]).all()]
+        begun = {x[c].tobytes(): x[c] for x in (levels, optimum.levels, *known)}
+        starts = [_tilted(x) for x in begun.values() if np.isfinite(x).all()]
         at = standard.at(float(beta[c]), float(mu[c]))
         best = _searched(case.take([c]), at, starts, float(needed[c]), float(floor[c]), payments)
         if best is not None:

@@ -51,7 +51,7 @@ def reached(
     best, least = None, np.inf
     for begin, (lower, upper) in starts:
         conditions = [{"type": "ineq", "fun": spare, "jac": slopes}] if len(spare(begin)) else []
-        box, options = Bounds(lower, upper), {"ftol": 1e-14, "maxiter": 300}
+        box, options = Bounds(lower, upper), {"ftol": 1e-13, "maxiter": 300}
         found = minimize(
             loss,
             begin,
