@@ -34,6 +34,9 @@ SHALLOW = 1e-3
 BARRED = 0.1
 """How far one figure of a policy has to be below zero for it not to win where another one rises
 above."""
+FAR_FROM_ENOUGH = 10.0
+"""How many times what nobody could measure a policy falls short by where it is not expected to fall
+short by less between two looks: such gains run away toward the end of a line."""
 PLACES = np.arange(1, 16) / 16
 """Shares of such a stretch at which it is asked whether it might."""
 LEAST_STRETCH = 0.005
@@ -79,8 +82,8 @@ class Met:
     told."""
     enough: Array | None = None
     """(n, P): by how much less than what nobody could measure a policy falls short of the best,
-    beside that: where it is not negative it counts as equal however little is gained. None where
-    that is not told."""
+    beside that: where it is not negative it counts as equal however little is gained. NaN where it
+    falls far short, None where that is not told."""
 
     def take(self, rows: NDArray[np.intp]) -> Met:
         """At some of the points."""
@@ -116,6 +119,7 @@ def met(ranked: Ranked) -> Met:
         asked += [_cheaper(ranked, np.min(asked, axis=0) >= 0, tie)]
         turns = np.stack([one / np.hypot(one, tie) for one in asked], -1)
         enough = 1 + (value - top) / (UNMEASURABLE * scale)
+        enough = np.where(enough < -FAR_FROM_ENOUGH, np.nan, enough)
     winner = np.array([*among, NOBODY], object)[ranked.winner]
     asks = asks_of(ranked.contenders)
     alike = ranked.equivalent & (asks[:, None] == asks[ranked.winner])
