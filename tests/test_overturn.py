@@ -3,6 +3,7 @@ brackets."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from trees import evaluate_once
 
 from market.casefile.faults import BadCase
 from market.regimes import REGIMES, headroom, solve_markets, solve_regime
-from mechanism.analysis.along_lines import Line, Met, followed, stretches
+from mechanism.analysis.along_lines import Idle, Line, Met, followed, stretches
 from mechanism.analysis.evaluation import evaluate
 from mechanism.analysis.many import solve_many
 from mechanism.analysis.over_parameters import over_parameters
@@ -101,7 +102,7 @@ def test_every_switch_along_a_line_is_bracketed_and_hidden_ones_are_found() -> N
     def curves(x: np.ndarray) -> np.ndarray:
         return np.stack([1 - x, x**2, 0.3665 + 0.0 * x - 9 * (x - 0.605) ** 2])
 
-    def solve(which: np.ndarray, x: np.ndarray) -> Met:
+    def solve(which: np.ndarray, x: np.ndarray, idle: Sequence[Idle]) -> Met:
         y = curves(x)
         turns = (y - y.max(0)).T[:, :, None]
         return Met(
@@ -125,7 +126,7 @@ def test_what_wins_between_two_looks_alone_is_found_where_its_figures_lead_there
     of the line; consumers have of it what they have."""
     peak, width = 0.56, 0.005
 
-    def solve(which: np.ndarray, x: np.ndarray) -> Met:
+    def solve(which: np.ndarray, x: np.ndarray, idle: Sequence[Idle]) -> Met:
         short = 1 - 200 * ((x - peak) ** 2 - width**2)
         turns = np.stack([[1 - short, 0 * x + 1e-6], [0 * x + 1, 0 * x + 1]]).T.swapaxes(1, 2)
         winner = np.where(short <= 1, "nash", "rates").astype(object)
@@ -142,7 +143,7 @@ def test_what_asks_less_is_found_between_two_looks_though_a_figure_of_it_is_nil_
     have of it what they have."""
     peak, width = 0.56, 0.05
 
-    def solve(which: np.ndarray, x: np.ndarray) -> Met:
+    def solve(which: np.ndarray, x: np.ndarray, idle: Sequence[Idle]) -> Met:
         counts = 20 * (width**2 - (x - peak) ** 2)
         turns = np.stack([[counts, 0 * x], [0 * x + 1, 0 * x + 1]]).T.swapaxes(1, 2)
         winner = np.where(counts >= 0, "nash", "rates").astype(object)
@@ -159,7 +160,7 @@ def test_what_wins_right_where_two_policies_part_is_found() -> None:
     hundredth of the line."""
     part, back = 0.545, 0.555
 
-    def solve(which: np.ndarray, x: np.ndarray) -> Met:
+    def solve(which: np.ndarray, x: np.ndarray, idle: Sequence[Idle]) -> Met:
         saved = np.where(x < part, 0.0, 40 * (x - part) * (back - x))
         turns = np.stack([[0 * x + 1, 1e-6 - saved], [0 * x + 1, 1e-6 + saved]]).T.swapaxes(1, 2)
         winner = np.where(saved > 1e-6, "tax", "rates").astype(object)
@@ -179,7 +180,7 @@ def test_where_too_little_is_gained_to_be_measured_between_two_looks_today_is_fo
     falls short of it by the same share of the gain at all looks."""
     peak, width = 0.56, 0.05
 
-    def solve(which: np.ndarray, x: np.ndarray) -> Met:
+    def solve(which: np.ndarray, x: np.ndarray, idle: Sequence[Idle]) -> Met:
         gain = 1 + 20 * ((x - peak) ** 2 - width**2)
         short = np.where(gain > 1 / 0.9, -0.1 * gain, 1 - gain)
         rest = 0 * x + 1
@@ -240,7 +241,7 @@ def test_a_bracket_is_narrow_after_few_rounds_or_few_values(
     at = np.log(1.7)
     asked: list[int] = []
 
-    def solve(which: Any, x: Any) -> Met:
+    def solve(which: Any, x: Any, idle: Any) -> Met:
         asked.append(len(x))
         pole = np.where(x < at, 1 / np.abs(at - x), np.nan)
         turns = np.exp(x) - 1.7 if known else pole
@@ -256,8 +257,36 @@ def test_a_bracket_is_narrow_after_few_rounds_or_few_values(
     assert sum(asked) <= values
 
 
+def test_within_a_bracket_nobody_has_to_be_solved_who_is_far_from_winning_on_both_sides() -> None:
+    """Of three policies beside the winners one is far short of them all along, one has no figures
+    anywhere, and one is short of them on one side, and barred on the other by something else."""
+    spared: dict[float, Idle] = {}
+
+    def solve(which: np.ndarray, x: np.ndarray, idle: Sequence[Idle]) -> Met:
+        spared.update(zip(x.tolist(), idle, strict=True))
+        right = x > 0.3
+        turns = np.stack(
+            [
+                [0.3 - x, 0 * x + 1],
+                [x - 0.3, 0 * x + 1],
+                [0 * x - 0.9, 0 * x + 1],
+                [0 * x + np.nan, 0 * x + np.nan],
+                [np.where(right, 0.5, -0.5), np.where(right, -0.5, 0.5)],
+            ]
+        )
+        winner = np.where(right, "b", "a").astype(object)
+        among = ("a", "b", "short", "unknown", "elsewhere")
+        return Met(winner=winner, among=among, turns=np.moveaxis(turns, -1, 0))
+
+    looks = np.array([0, 0.25, 0.5, 1.0])
+    followed([Line(low=0.0, high=1.0, own=0.25, values=looks)], solve)
+    assert {spared[x] for x in looks} == {frozenset()}
+    within = {idle for x, idle in spared.items() if x not in looks}
+    assert within == {frozenset({"short", "unknown"})}
+
+
 def test_without_a_clue_brackets_are_cut_evenly() -> None:
-    def solve(which: np.ndarray, x: np.ndarray) -> Met:
+    def solve(which: np.ndarray, x: np.ndarray, idle: Sequence[Idle]) -> Met:
         return Met(
             winner=np.where(x < np.pi / 4, "a", "").astype(object),
             among=("a", "b"),

@@ -7,7 +7,7 @@ comes out.
 
 from market.model.outcome import finish, other_point
 from market.regimes.objectives import BOTH, deviation_bounds, firm_game, level_bounds, sole_payoff
-from market.regimes.record import Outcomes, joined, outcome_at, part
+from market.regimes.record import Outcomes, joined, outcome_at, outcomes, part
 from market.regimes.sellers import climb_among_sellers
 from market.regimes.solve import solve_lanes, solve_markets, solve_regime, solve_regimes
 from market.regimes.starts import starting_levels
@@ -28,6 +28,7 @@ __all__ = [
     "level_bounds",
     "other_point",
     "outcome_at",
+    "outcomes",
     "part",
     "sole_payoff",
     "solve_lanes",

@@ -55,8 +55,9 @@ DEAR_CUTS = 4
 """The same where values are dear, and where all that is known is that policies part."""
 NOBODY = ""
 """The winner where there is no advice."""
-FIGURES = 4
-"""How many figures are known of every policy."""
+FIGURES, CANDIDATES = 4, 3
+"""How many figures are known of every policy, and how many of them say whether it counts as equal
+to the best at all."""
 NO_MARKET = "no market"
 """In place of a winner where a value makes no admissible market."""
 
@@ -154,8 +155,10 @@ def _cheaper(ranked: Ranked, able: NDArray[np.bool_], otherwise: Array) -> Array
     return out + same
 
 
-Solve = Callable[[NDArray[np.intp], Array], Met]
-"""From lines (n,) and values along them (n,) to who wins there."""
+Idle = frozenset[str]
+"""Policies that cannot win somewhere, nor be what others fall short of: none has to be solved."""
+Solve = Callable[[NDArray[np.intp], Array, Sequence[Idle]], Met]
+"""From lines (n,), values along them (n,) and who is idle there to who wins there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -237,6 +240,15 @@ class _Seen:
         below, above = [k for k in found if k < at], [k for k in found if k >= at]
         return range(below[0] + 1 if below else 0, above[0] if above else len(self.x) - 1)
 
+    def next(self, looking: bool) -> dict[float, Idle]:
+        """Where to look next, in order, and who is idle there; `looking`: also where another winner
+        may hide."""
+        some = {x: self.idle(k) for k in self.switches() for x in self.inside(k)}
+        if looking:
+            same = [k for k in self.within() if self.winner[k] == self.winner[k + 1]]
+            some |= {x: frozenset() for k in same for x in self.suspicious(k)}
+        return {x: some[x] for x in sorted(some) if x not in self.x}
+
     def inside(self, k: int) -> list[float]:
         """Values between x[k] and x[k + 1] that narrow the switch between them."""
         low, high = float(self.x[k]), float(self.x[k + 1])
@@ -246,7 +258,8 @@ class _Seen:
         if width <= near:
             return []
         # Where something is unknown on one side a figure may grow without limit toward it.
-        unlike = (np.isnan(self.turns[k]) != np.isnan(self.turns[k + 1])).any()
+        idle = np.isin(self.among, list(self.idle(k)))
+        unlike = (np.isnan(self.turns[k]) != np.isnan(self.turns[k + 1]))[~idle].any()
         roots = self.onsets(k) if unlike else self.roots(k)
         if not roots:
             cuts = DEAR_CUTS if self.line.dear else CUTS
@@ -263,6 +276,14 @@ class _Seen:
                 steps = 0.4 * near * FARTHER ** np.arange(np.ceil(far) + 1)
             some += [root, *(root - steps), *(root + steps)]
         return [float(x) for x in some if low < x < high]
+
+    def idle(self, k: int) -> Idle:
+        """Who is not expected to win between x[k] and x[k + 1], nor to be the best there: what one
+        figure keeps far from it on both sides, or is known on neither."""
+        ends = self.turns[[k, k + 1], :, :CANDIDATES]
+        barred = (np.nan_to_num(ends, nan=-1.0) < -BARRED).all(0).any(-1)
+        won = np.isin(self.among, self.winner[[k, k + 1]])
+        return frozenset(key for key, none in zip(self.among, barred & ~won, strict=True) if none)
 
     def parts(self, k: int) -> bool:
         """Whether between x[k] and x[k + 1] a policy parts from the winner that has its levels on
@@ -383,26 +404,19 @@ def followed(lines: Sequence[Line], solve: Solve) -> list[_Seen]:
         )
         for line in lines
     ]
-    asked = [line.first for line in lines]
+    asked: list[dict[float, Idle]] = [
+        dict.fromkeys(line.first.tolist(), frozenset()) for line in lines
+    ]
     for turn in range(ROUNDS):
-        which = np.repeat(np.arange(len(lines)), [len(x) for x in asked])
+        which = np.repeat(np.arange(len(lines)), [len(some) for some in asked])
         if not len(which):
             break
-        found = solve(which, np.concatenate(asked))
+        x = np.array([x for some in asked for x in some])
+        found = solve(which, x, [idle for some in asked for idle in some.values()])
         for n, one in enumerate(seen):
-            if len(asked[n]):
-                one.add(asked[n], found, which == n)
-        asked = []
-        for one in seen:
-            some = [x for k in one.switches() for x in one.inside(k)]
-            if turn < LOOKS:
-                some += [
-                    x
-                    for k in one.within()
-                    if one.winner[k] == one.winner[k + 1]
-                    for x in one.suspicious(k)
-                ]
-            asked.append(np.setdiff1d(np.array(some, float), one.x))
+            if asked[n]:
+                one.add(x[which == n], found, which == n)
+        asked = [one.next(turn < LOOKS) for one in seen]
     return seen
 
 

@@ -19,12 +19,13 @@ from numpy.typing import NDArray
 from market.casefile.faults import BadCase
 from market.model.case import Array, Case
 from market.model.units import natural_units
-from market.regimes import REGIMES, Outcomes, headroom, joined, part, solve_markets
+from market.regimes import REGIMES, Outcomes, headroom, joined, outcomes, part, solve_markets
 from market.text import Json
 from mechanism.analysis.along_lines import (
     FIGURES,
     NO_MARKET,
     NOBODY,
+    Idle,
     Line,
     Met,
     followed,
@@ -39,7 +40,7 @@ from mechanism.casefile.proportions import DIMENSIONS
 from mechanism.casefile.standard import standard_of
 from mechanism.casefile.together import gathered, side_by_side, stack
 from mechanism.casefile.types import PRIVATE
-from mechanism.ranking.contenders import in_the_running
+from mechanism.ranking.contenders import NOT_ASKED, in_the_running
 from mechanism.ranking.recommendation import Switch
 
 if TYPE_CHECKING:
@@ -154,13 +155,13 @@ class _Tried:
             self.rooms |= {where[k]: float(room) for k, room in zip(new, least, strict=True)}
         return np.array([self.rooms[key] for key in where])
 
-    def met(self, which: NDArray[np.intp], x: Array) -> Met:
+    def met(self, which: NDArray[np.intp], x: Array, idle: Sequence[Idle]) -> Met:
         """Who wins there. At the case's own values all lines meet: they are solved once."""
         own = x == self.own[which]
         first, back = np.unique(np.where(own, own.argmax(), np.arange(len(x))), return_inverse=True)
-        return self._met(which[first], x[first]).take(back)
+        return self._met(which[first], x[first], [idle[k] for k in first]).take(back)
 
-    def _met(self, which: NDArray[np.intp], x: Array) -> Met:
+    def _met(self, which: NDArray[np.intp], x: Array, idle: Sequence[Idle]) -> Met:
         """Who wins there. Where the planner's problem has no solution there is no advice, and
         nothing else is solved."""
         there, cases = self.markets(which, x)
@@ -181,11 +182,29 @@ class _Tried:
             kept = np.flatnonzero(planned.solved)
             if len(kept):
                 some = side_by_side([cases[k] for k in kept])
-                told = met(rank_known(some, self.policies, True, {GOAL: part(planned, kept)}))
+                settled = {GOAL: part(planned, kept)} | self._agreed(
+                    some.market, [idle[k] for k in there[kept]]
+                )
+                told = met(rank_known(some, self.policies, True, settled))
                 winner[there[kept]], turns[there[kept]] = told.winner, told.turns
                 gains[there[kept]], enough[there[kept]] = told.gains, told.enough
                 alike[there[kept]] = told.alike
         return Met(winner=winner, among=among, turns=turns, gains=gains, alike=alike, enough=enough)
+
+    def _agreed(self, market: Case, idle: Sequence[Idle]) -> dict[str, Outcomes]:
+        """The outcomes of policies of which one market may take as long as all others together, in
+        the markets (n,) of a flat case: none where they are idle."""
+        out = {}
+        for policy in self.policies:
+            if policy.source == "regime" and REGIMES[policy.key].agreed:
+                asked = np.flatnonzero([policy.key not in some for some in idle])
+                found = outcomes(len(idle), status=NOT_ASKED)
+                if len(asked):
+                    there = market.take(asked)
+                    more = solve_markets(there, policy.key, len(asked), roughly=True)
+                    found = joined(len(idle), [(slice(None), found), (asked, more)])
+                out[policy.key] = found
+        return out
 
     def advised(self, which: NDArray[np.intp], x: Array) -> NDArray[np.bool_]:
         """Whether the planner's problem has a solution at values (n,) of these lines."""

@@ -71,7 +71,7 @@ def over_standards(found: Evaluation) -> tuple[Robust, tuple[Switch, ...]]:
     ranked_at = _known_ranked(found) if found.types is None else _typed_ranked(found)
     seen = followed(
         [Line(low=0.0, high=a[0], dear=found.types is not None) for a in asked],
-        lambda which, x: met(ranked_at(standards(which, x))),
+        lambda which, x, idle: met(ranked_at(standards(which, x))),
     )
     over = {a: stretches(one) for a, one in zip(asked, seen, strict=True)}
     mine = [over[line.high, n, other] for line, n, other in lines[:2]]
