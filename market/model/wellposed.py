@@ -51,6 +51,9 @@ def investment_response(case: Case, sharing: Array, left: Array | None = None) -
 
 VAST = 1e100
 """What is so large beside a unit cost is none."""
+ROUNDING = 1e-12
+"""Share of a needed scale that is none: where directions beside the best need as much none is
+looked for."""
 TOGETHER = 1 << 14
 """Directions, at all pairs of sharing, that are looked at together."""
 CORNERS = np.array(list(product((0.0, 1.0), repeat=2)))
@@ -192,7 +195,7 @@ def required_scale(case: Case, benefit: Array, sold: Array | None = None) -> Arr
         )
     # At the bound itself payoff is linear far out; rounding must not decide on which side a case
     # is.
-    return worst * (1 + 1e-12 * np.sign(worst))
+    return worst * (1 + ROUNDING * np.sign(worst))
 
 
 def _among_sellers(case: Case, benefit: Array, sold: Array) -> Array:
@@ -247,6 +250,10 @@ def _among_sellers(case: Case, benefit: Array, sold: Array) -> Array:
             np.where(most > need, np.take_along_axis(angles, top, 0)[0], best),
             np.maximum(most, need),
         )
+        beside = (np.clip(top + by, 0, len(found) - 1) for by in (-1, 1))
+        lower = np.minimum(*(np.take_along_axis(found, k, 0)[0] for k in beside))
+        if (lower >= most * (1 - ROUNDING)).all() and np.isfinite(most).all():
+            break
         angles = np.clip(best + shares * width, 0, np.pi / 2)
         width /= 16
     return need
