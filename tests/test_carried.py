@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 import market.solve.optimum as optimum
+import mechanism.scheme.allocation as allocation
 from market.regimes import REGIMES, firm_game
 from market.regimes.carried import carried
 from market.solve.equilibrium import examine
 from mechanism.casefile.policy_case import load_case
-from mechanism.scheme.allocation import allocate, case_at_pairs
+from mechanism.scheme.allocation import allocate, case_at_pairs, levels_over_pairs
 
 CASE = load_case(Path(__file__).parents[1] / "cases" / "two_vendors.yaml").market
 POINTS = np.linspace(0.2, 0.8, 14)
@@ -56,3 +57,33 @@ def test_so_it_is_in_equilibria() -> None:
         off = levels.copy()
         off[:, level] -= MOVED * (1.0 if level < 2 else 30.0)
         assert not examine(game, off).at_rest.any()
+
+
+@pytest.mark.parametrize("key", ["social_optimum", "joint_profit"])
+def test_levels_at_no_pair_are_taken_from_a_polynomial_unseen(
+    key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Were the polynomial right everywhere but at one pair, the levels there would still be those
+    of the optimum: what certifies is asked at every pair, not at those alone that it runs
+    through."""
+    truth = allocate(CASE, POINTS, key).levels
+    size = len(POINTS)
+    pairs = np.argwhere(np.tri(size, dtype=bool))  # firms are equal: the others are exchanged
+    seen = np.zeros((size, size), bool)
+
+    def all_but_one(
+        points: np.ndarray, few: np.ndarray, fine: np.ndarray, square: np.ndarray
+    ) -> np.ndarray:
+        said = np.repeat(truth[None], len(pairs), 0)
+        copy = np.arange(len(pairs))
+        said[copy, *pairs.T, 2] -= MOVED * CASE.intercept.mean()
+        seen[np.ix_(fine, fine)] = True
+        return said[:, fine][:, :, fine]
+
+    monkeypatch.setattr(allocation, "_polynomial", all_but_one)
+    monkeypatch.setattr(optimum, "SWEEPS", 0)
+    copies = CASE.map(lambda a: np.repeat(a.reshape(1, -1), len(pairs), 0))
+    found = levels_over_pairs(copies, POINTS, key)
+    assert seen.all()
+    assert found.solved
+    np.testing.assert_allclose(found.levels, np.broadcast_to(truth, found.levels.shape), rtol=1e-9)

@@ -131,7 +131,7 @@ def solve_lanes(
     *,
     starts: Array | None = None,
     prove: bool = False,
-    bounded: bool = False,
+    bounded: bool | NDArray[np.bool_] = False,
     leaving: bool = False,
     roughly: bool = False,
     briefly: bool = False,
@@ -141,7 +141,7 @@ def solve_lanes(
 
     Every lane is searched from a few starts, or from the `starts` (m, L, 4) given, as neighbours'
     solutions are; with `prove` from many, with every proof there is and, where `leaving`, what
-    leaving a firm out would pay; `bounded`: whether payoffs have a limit is asked elsewhere. Among
+    leaving a firm out would pay; `bounded`: where payoffs are known to have a limit, (L,). Among
     several solutions the one of highest payoff, in games of highest joint profit, is taken.
     `roughly`: see `solve_markets`; `briefly`: climbs that take long are given up.
     """
@@ -154,8 +154,10 @@ def solve_lanes(
     # Few markets would be unbounded even if firms could sell less than nothing: only those are
     # asked whether they are with every firm in.
     endless = np.zeros(lanes, bool)
-    if not (bounded or (lanes > 1 and _bounded_with_most_knowledge(case, regime))):
-        endless |= unbounded(case, needed_scale(case, regime, every_firm=False))
+    asked = np.flatnonzero(np.broadcast_to(np.logical_not(bounded), lanes))
+    if len(asked) and not (lanes > 1 and _bounded_with_most_knowledge(case, regime)):
+        at = case if len(asked) == lanes else case.take(asked)
+        endless[asked] = unbounded(at, needed_scale(at, regime.of(asked), every_firm=False))
     some = np.flatnonzero(endless)
     needed, limitless = np.full(lanes, -np.inf), endless.copy()
     if len(some):

@@ -4,14 +4,16 @@ reports, and the benchmarks for true types.
 A few points along each axis, the anchors, are searched. All pairs then start from the polynomial
 through the anchors' levels, over ever finer grids, and are finished together, each with its
 residual and, in games, its regret checked. Where an anchor has several optima or equilibria, or
-levels jump between close points, every pair starts from the nearest anchor and from a few of all
-the solutions met, since branches cross or end somewhere; a pair at which nothing holds is searched
-thoroughly, alone.
+levels jump between close points, every pair of a fine grid starts from the nearest anchor and from
+a few of all the solutions met, since branches cross or end somewhere, and those between from the
+pairs beside them; a pair at which nothing holds is searched thoroughly, alone. A market of which an
+anchor has no solution is not looked at further.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -158,9 +160,8 @@ def levels_over_pairs(
     # they are bounded at the corners of the square they are at all pairs.
     corners = work.at(np.flatnonzero(np.tile(grid.within(np.array([0, M - 1])), C)))
     scale = needed_scale(corners, regime, every_firm=False)
-    endless = np.asarray(unbounded(corners, scale).reshape(C, -1).any(1))
-    bounded = not endless.any()
-    searched = work.solved(at_anchor, None, bounded)
+    work.endless = np.asarray(unbounded(corners, scale).reshape(C, -1).any(1))
+    searched = work.solved(at_anchor, None)
     searched = work.settle(at_anchor, searched, ~searched.plain)
     several = searched.several.reshape(C, -1)
     known = searched.levels.reshape(C, -1, 4)
@@ -171,22 +172,24 @@ def levels_over_pairs(
     filled = _filled(points, grid.first, grid.second, anchor, known)
     simple = np.flatnonzero(~crossing)
     if between and len(simple):
-        crossing[work.carry(grid, points, few, square[simple], simple, endless)] = True
+        crossing[work.carry(grid, points, few, square[simple], simple)] = True
     apart = crossing & (not plain) & between
-    clear = searched.plain.reshape(C, -1).all(1)
     refused = (searched.status == "infeasible").reshape(C, -1).any(1)
-    listed, branching = searched.others.reshape(C, -1), np.flatnonzero(apart)
+    listed, branching = searched.others.reshape(C, -1), np.flatnonzero(apart & ~work.lost)
     met = [
         np.array([*known[c], *(other.levels for some in listed[c] for other in some)])
         for c in branching
     ]
-    work.try_branches(branching, filled[branching][:, near], met, refused, bounded)
+    fine = anchors(points, FINE)
+    first = np.flatnonzero(grid.within(fine))
+    work.try_branches(branching, first, filled[branching][:, near[first]], met, refused)
+    work.follow_branches(grid, points, fine, branching, refused)
     columns = (work.levels, work.residual, work.regret, several[:, near])
     planes = (grid.square(values.reshape(C, len(near), -1)) for values in columns)
     solved = np.isfinite(work.levels).all(-1).reshape(C, -1).all(1)
     return Allocation(
         **dict(zip(("levels", "residual", "regret", "several"), planes, strict=True)),
-        plain=~crossing & solved & clear,
+        plain=~crossing & solved & ~work.rough,
         missing=work.why,
     )
 
@@ -250,6 +253,8 @@ class _Work:
         self.levels = np.full((C * P, 4), np.nan)
         self.residual, self.regret = np.full(C * P, np.nan), np.full(C * P, np.nan)
         self.missing, self.lost = np.zeros(C * P, bool), np.zeros(C, bool)
+        self.endless = np.ones(C, bool)  # where payoffs may grow without limit at some pair
+        self.rough = np.zeros(C, bool)  # where few starts were not enough at some pair
         self.why = np.full(C, None, object)
 
     def at(self, which: Index) -> Case:
@@ -257,14 +262,14 @@ class _Work:
         P = len(self.pairs)
         return self.case.take(which // P).with_parameter(self.parameter, self.pairs[which % P])
 
-    def solved(self, which: Index, starts: Array | None, bounded: bool) -> Outcomes:
+    def solved(self, which: Index, starts: Array | None) -> Outcomes:
         """Their outcomes, searched or from starts (m, L, 4)."""
         return solve_lanes(
             self.at(which),
             self.regime,
             len(which),
             starts=starts,
-            bounded=bounded,
+            bounded=~self.endless[which // len(self.pairs)],
             tolerances=self.tolerances,
         )
 
@@ -274,6 +279,7 @@ class _Work:
         none."""
         parts: list[tuple[Any, Outcomes]] = [(slice(None), found)]
         market, more = which // len(self.pairs), np.flatnonzero(left & ~self.plain)
+        self.rough[market[left]] = True
         more = more[~self.lost[market[more]]]
         first = np.unique(market[more], return_index=True)[1]
         # one of every market first, since mostly all of its pairs lack a solution or none
@@ -299,6 +305,7 @@ class _Work:
         self.levels[which], self.residual[which] = found.levels, found.residual
         self.regret[which], self.missing[which] = found.regret, ~found.solved
         for k in np.flatnonzero(~found.solved & found.plain):
+            self.lost[market[k]] = True
             if self.why[market[k]] is None:
                 pair = self.pairs[which[k] % len(self.pairs)]
                 self.why[market[k]] = (pair, found.status[k], found.message[k])
@@ -307,28 +314,69 @@ class _Work:
     def try_branches(
         self,
         markets: Index,
+        pairs: Index,
         nearest: Array,
         met: list[Array],
         refused: NDArray[np.bool_],
-        bounded: bool,
     ) -> None:
-        """Solve these markets at all pairs from the levels of the nearest anchor (C', P, 4) and a
+        """Solve these markets at some pairs from the levels of the nearest anchor (C', p, 4) and a
         few of those met in each (n, 4); `refused` (C,): where an anchor's optimum is none of a
         market."""
-        P, spread = len(self.pairs), [_spread(levels) for levels in met]
+        spread = [_spread(levels) for levels in met]
         for count in sorted({len(far) for far in spread}):
             some = np.flatnonzero([len(far) == count for far in spread])
-            far = np.array([spread[k] for k in some]).reshape(len(some), count, 4).swapaxes(0, 1)
-            starts = np.concatenate([nearest[some].reshape(1, -1, 4), np.repeat(far, P, axis=1)])
-            which = (markets[some, None] * P + np.arange(P)).ravel()
-            asked = ~self.missing[which]  # nothing better is known there
-            which = which[asked]
-            ends = self.solved(which, starts[:, asked], bounded)
-            # what climbs from neighbours find elsewhere may be none of a market either
-            left = np.where(
-                refused[which // P], ends.status != "unbounded", ~ends.solved & ~ends.plain
-            )
-            self.settle(which, ends, left)
+            far = np.array([spread[k] for k in some]).reshape(len(some), count, 1, 4)
+            far = np.broadcast_to(far, (len(some), count, len(pairs), 4)).swapaxes(0, 1)
+            starts = np.concatenate([nearest[None, some], far])
+            self._from(markets[some], pairs, starts, refused)
+
+    def follow_branches(
+        self,
+        grid: _Grid,
+        points: Array,
+        fine: Index,
+        markets: Index,
+        refused: NDArray[np.bool_],
+    ) -> None:
+        """Solve these markets at the pairs between those of the fine grid, which are solved, from
+        the nearest of these and from the one beside it whose levels are farthest from its own:
+        where branches cross, it lies on another."""
+        pairs = np.flatnonzero(~grid.within(fine))
+        markets = markets[~self.lost[markets]]
+        if not len(pairs) or not len(markets):
+            return
+        known = self.levels.reshape(-1, len(self.pairs), 4)[markets]
+        square = grid.square(known[:, grid.within(fine)], fine)
+        near = [
+            np.abs(own[which[pairs], None] - own[fine]).argmin(1)
+            for own, which in zip(each_firms(points), (grid.first, grid.second), strict=True)
+        ]
+        around = [
+            square[:, *(np.clip(n + d, 0, len(fine) - 1) for n, d in zip(near, way, strict=True))]
+            for way in product((0, -1, 1), repeat=2)
+        ]
+        beside = np.stack(around)  # the nearest first
+        scale = np.maximum(np.ptp(square, axis=(1, 2)), 1e-12)[:, None]
+        other = (np.abs(beside - beside[0]) / scale).max(-1).argmax(0)
+        far = np.take_along_axis(beside, other[None, ..., None], 0)[0]
+        self._from(markets, pairs, np.stack([beside[0], far]), refused)
+
+    def _from(
+        self,
+        markets: Index,
+        pairs: Index,
+        starts: Array,
+        refused: NDArray[np.bool_],
+    ) -> None:
+        """Solve these markets at these pairs from starts (m, C', p, 4)."""
+        P = len(self.pairs)
+        which = (markets[:, None] * P + pairs).ravel()
+        asked = ~self.missing[which]  # nothing better is known there
+        which = which[asked]
+        ends = self.solved(which, starts.reshape(len(starts), -1, 4)[:, asked])
+        # what climbs from neighbours find elsewhere may be none of a market either
+        left = np.where(refused[which // P], ends.status != "unbounded", ~ends.solved & ~ends.plain)
+        self.settle(which, ends, left)
 
     def carry(
         self,
@@ -337,7 +385,6 @@ class _Work:
         few: Index,
         square: Array,
         markets: Index,
-        endless: NDArray[np.bool_],
     ) -> Index:
         """Carry levels (C', a, a, 4) at a few points to all pairs of these markets, by the
         polynomial through them over ever finer grids. What does not settle is searched. Given back
@@ -358,10 +405,10 @@ class _Work:
             which = markets[:, None] * P + some
             self.levels[which], self.residual[which] = ends.levels, ends.residual
             self.regret[which] = ends.regret
-            left = ~(ends.holds & ~endless[markets, None])
+            left = ~(ends.holds & ~self.endless[markets, None])
             if left.any():
                 start = np.where(np.isfinite(ends.levels), ends.levels, known[:, new])[left]
-                found = self.solved(which[left], start[None], not endless.any())
+                found = self.solved(which[left], start[None])
                 self.settle(which[left], found, ~found.plain)
             there = self.levels[which]
             known[:, new] = np.where(np.isfinite(there), there, known[:, new])
