@@ -13,7 +13,7 @@ from trees import evaluate
 from market.model.outcome import SOLVED
 from market.regimes import REGIMES
 from mechanism.analysis.many import NUMBERS, solve_many
-from mechanism.analysis.many_types import solve_block
+from mechanism.analysis.many_types import solve_private
 from mechanism.casefile.policies import followed, policy_of
 from mechanism.casefile.policy_case import PolicyCase, load_case, parse_tree
 from mechanism.casefile.together import stack
@@ -264,7 +264,7 @@ def test_a_block_is_solved_together() -> None:
     policies = [policy_of(key) for key in ("nash", "social_optimum", "printed", "groves")]
     case = symmetric[0]
     assert case.types is not None
-    parts = solve_block(
+    parts = solve_private(
         stack([c.market for c in symmetric]), type_space(case.types), case.mechanism, policies
     )
     lanes = [lane for some, _ in parts for lane in some]

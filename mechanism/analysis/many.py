@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from market.model.case import Array
 from market.regimes import REGIMES, Outcomes, solve_markets
-from mechanism.analysis.many_types import block_size, solve_block
+from mechanism.analysis.many_types import solve_private
 from mechanism.casefile.policies import GOAL, Policy, followed, known, policy_of, today
 from mechanism.casefile.policies import policies as every_policy
 from mechanism.casefile.policy_case import PolicyCase
@@ -205,13 +205,11 @@ def rank_private(
     ranked at them: together where plain, each searched thoroughly where not."""
     assert cases.types is not None
     types, options = type_space(cases.types), cases.options
-    size, out = block_size(types), []
-    for k in range(0, len(cases.at), size):
-        some = cases.take(np.arange(k, min(k + size, len(cases.at))))
-        for lanes, found in solve_block(some.market, types, options, policies):
-            if len(lanes):
-                out.append((some.at[lanes], _ranked(found, types, options, policies)))
-    return out
+    return [
+        (cases.at[lanes], _ranked(found, types, options, policies))
+        for lanes, found in solve_private(cases.market, types, options, policies)
+        if len(lanes)
+    ]
 
 
 def _ranked(

@@ -1,23 +1,24 @@
 """Many cases with private types at once: what policies come to at them, before they are ranked.
 
-All cases share types, options and cost form. First the levels at all pairs of types are sought from
-a few pairs that are searched globally; a case where anything is not plain there (several optima,
-nothing found, best replies in reports that cycle, a private market that does not settle) goes the
-same way once more with the thorough search.
+All cases share types, options and cost form. Levels at all pairs of types are found for all of them
+together. Where everything is plain, standings are worked out from few points; a case where anything
+is not (several optima, levels that jump, best replies in reports that cycle, a private market that
+does not settle) is looked at everywhere.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from market.model.case import Array, Case
-from market.model.outcome import SOLVED
+from market.model.outcome import SOLVED, Outcome
 from market.model.pricing import PriceRule, bertrand_matrix
-from market.regimes import REGIMES, solve_markets, solve_regime
+from market.regimes import REGIMES, solve_lanes, solve_markets
+from market.regimes.record import outcome_at
 from mechanism.casefile.policies import GOAL, PRIVATE_MARKET, TODAY, Policy
 from mechanism.casefile.schema import MechanismOptions
 from mechanism.casefile.standard import standard_of
@@ -44,13 +45,10 @@ from mechanism.scheme.rule_results import NOT_SETTLED
 from mechanism.scheme.solved import OVER_BUDGET, transfers_of
 from mechanism.scheme.transfers import no_design
 
-LANES = 60_000
+LANES = 120_000
 """Pairs of types that are solved together."""
-
-
-def block_size(types: TypeSpace) -> int:
-    """How many cases are taken at once."""
-    return max(1, min(1000, LANES // types.size**2))
+AT_ONCE = 500_000
+"""Payoffs by true type and both reports at which rules are judged together."""
 
 
 def compared_options(options: MechanismOptions) -> MechanismOptions:
@@ -59,46 +57,56 @@ def compared_options(options: MechanismOptions) -> MechanismOptions:
     return replace(options, objective="min_outlay", allocation="efficient", budget="none")
 
 
+Index = NDArray[np.intp]
+
 Levels = tuple[dict[str, Allocation], dict[str, Allocation]]
 """By regime, at all points at which incentives are checked and at the types."""
 
 
-def solve_block(
+def solve_private(
     case: Case, types: TypeSpace, options: MechanismOptions, policies: Sequence[Policy]
-) -> list[tuple[NDArray[np.intp], dict[str, Standing]]]:
+) -> list[tuple[Index, dict[str, Standing]]]:
     """What policies, and today's market, come to at C markets of a flat case: which markets, and
     the standings at them, first where everything is plain, then at the others, each searched
     thoroughly."""
-    C = len(case.cost_scale)
-    known = _levels(case, types, options, policies, plain=True)
-    each = [found.plain for at in known for found in at.values()]
-    plain = np.all([np.ones(C, bool), *each], axis=0)
+    C, size = len(case.cost_scale), max(1, min(1000, LANES // types.size**2))
     parts = []
-    if plain.any():
-        lanes = np.flatnonzero(plain)
-        found, fine = _standings(
-            case.take(lanes), types, options, policies, _taken(known, lanes), plain=True
-        )
-        plain[lanes[~fine]] = False
-        parts.append((lanes[fine], found))
-    rest = np.flatnonzero(~plain)
-    if not len(rest):
-        return parts
-    levels = _levels(case.take(rest), types, options, policies, False, _taken(known, rest))
-    solved = np.ones(len(rest), bool)
-    if GOAL in levels[0]:
-        solved &= np.isfinite(levels[0][GOAL].levels).all((1, 2, 3))
-    groups = [np.flatnonzero(solved), *np.flatnonzero(~solved)[:, None]]
-    for some in (group for group in groups if len(group)):
-        at = rest[some]
-        found, _ = _standings(
-            case.take(at), types, options, policies, _taken(levels, some), plain=False
-        )
-        parts.append((at, found))
+    for lanes in (np.arange(k, min(k + size, C)) for k in range(0, C, size)):
+        for some, found in _solved(case.take(lanes), types, options, policies):
+            parts.append((lanes[some], found))
     return parts
 
 
-def _taken(levels: Levels, lanes: NDArray[np.intp]) -> Levels:
+def _solved(
+    case: Case, types: TypeSpace, options: MechanismOptions, policies: Sequence[Policy]
+) -> Iterator[tuple[Index, dict[str, Standing]]]:
+    """The same of markets that are taken at once."""
+    levels = _levels(case, types, options, policies)
+    each = [found.plain for at in levels for found in at.values()]
+    plain = np.all([np.ones(len(case.cost_scale), bool), *each], axis=0)
+    if plain.any():
+        lanes = np.flatnonzero(plain)
+        here, known = case.take(lanes), _taken(levels, lanes)
+        found, fine = _standings(here, types, options, policies, known, plain=True)
+        plain[lanes[~fine]] = False
+        yield lanes[fine], found
+    rest = np.flatnonzero(~plain)
+    if not len(rest):
+        return
+    here, (at_points, at_types) = case.take(rest), _taken(levels, rest)
+    if TODAY not in at_points:
+        at_points[TODAY] = over_pairs(here, types.points, TODAY, types.parameter)
+    solved = np.ones(len(rest), bool)
+    if GOAL in at_points:
+        solved &= np.isfinite(at_points[GOAL].levels).all((1, 2, 3))
+    groups = np.flatnonzero(solved), np.flatnonzero(~solved)
+    for some in (group for group in groups if len(group)):
+        known = _taken((at_points, at_types), some)
+        found, _ = _standings(here.take(some), types, options, policies, known, plain=False)
+        yield rest[some], found
+
+
+def _taken(levels: Levels, lanes: Index) -> Levels:
     """Levels in some of many markets."""
     at_points, at_types = ({key: a.take(lanes) for key, a in at.items()} for at in levels)
     return at_points, at_types
@@ -118,11 +126,16 @@ def _standings(
     plain: bool,
 ) -> tuple[dict[str, Standing], NDArray[np.bool_]]:
     """What policies, and today's market, come to at C markets whose levels are known, and at which:
-    with `plain` those where everything is, the arrays having their lanes; without it all. Either
-    the planner's problem is solved in all of them, or there is one."""
+    with `plain` those where everything is, the arrays having their lanes; without it all. The
+    planner's problem is solved in all of them or, where rules are asked for, in none."""
     at_points, at_types = levels
     beyond, C = _beyond(policies), len(case.cost_scale)
-    out = {key: _regime(case, types, key, levels_of) for key, levels_of in at_types.items()}
+    no_goal = bool(beyond) and not at_points[GOAL].solved
+    out = {
+        key: _regime(case, types, key, levels_of)
+        for key, levels_of in at_types.items()
+        if key != GOAL or not no_goal
+    }
     out |= {
         policy.key: market_standing(
             case, types, private_regime(case, types, policy.key, plain=plain)
@@ -132,20 +145,24 @@ def _standings(
     }
     nash = at_types[TODAY].levels if plain and TODAY in at_types else None
     scheme = None
-    if beyond and at_points[GOAL].solved:
+    if beyond and not no_goal:
         scheme = scheme_at(case, types, options, at_points[GOAL], at_points.get(TODAY), plain, nash)
         today = scheme.private_market
     else:
         near = nash if plain else at_points[TODAY].levels
         today = private_regime(case, types, TODAY, near, plain)
-        if beyond:
-            out[GOAL] = no_plan(case, types, at_points[GOAL])
+        if no_goal:
+            each = np.arange(C)[:, None]
+            out[GOAL] = joined(
+                [no_plan(case.take(k), types, at_points[GOAL].take(k)) for k in each]
+            )
     out[PRIVATE_MARKET] = market_standing(case, types, today)
-    out |= {
-        policy.key: _at_reports(policy, scheme, out[GOAL])
+    asked = [
+        policy
         for policy in beyond
         if scheme is None or policy.source in ("full_information", "rule", "own_rule")
-    }
+    ]
+    out |= _at_reports(asked, scheme, out[GOAL])
     fine = np.ones(C, bool)
     if plain:
         settled = [np.isin(a.status.astype(str), [*SOLVED, NOT_ASKED]) for a in out.values()]
@@ -165,62 +182,63 @@ def _standings(
 
 
 def _levels(
-    case: Case,
-    types: TypeSpace,
-    options: MechanismOptions,
-    policies: Sequence[Policy],
-    plain: bool,
-    known: Levels | None = None,
+    case: Case, types: TypeSpace, options: MechanismOptions, policies: Sequence[Policy]
 ) -> Levels:
     """Levels of the policies' regimes: where more than regimes is asked, the planner's (and
     today's, where firms join knowing both types) at all points at which incentives are checked;
-    and all of them at the types. What is plain of levels that are known stays as it is."""
+    and all of them at the types."""
     beyond = bool(_beyond(policies))
     regimes = [policy.key for policy in policies if policy.source == "regime"] + [GOAL] * beyond
     regimes = [key for key in dict.fromkeys(regimes) if not played_privately(key)]
     ex_post = options.participation == "ir_market" and options.timing == "ex_post"
-    needed = {GOAL: beyond, TODAY: (beyond and ex_post) or not plain}
-    before = ({}, {}) if known is None else known
 
-    def over(at: dict[str, Allocation], key: str, points: Array) -> Allocation:
-        if key not in at:
-            return over_pairs(case, points, key, types.parameter, plain)
-        left = np.flatnonzero(~at[key].plain)
-        if not len(left):
-            return at[key]
-        more = over_pairs(case.take(left), points, key, types.parameter, plain)
-        return put(at[key], left, more)
+    def over(points: Array, key: str) -> Allocation:
+        return over_pairs(case, points, key, types.parameter)
 
-    at_points = {
-        key: over(before[0], key, types.points) for key, wanted in needed.items() if wanted
-    }
+    needed = {GOAL: beyond, TODAY: beyond and ex_post}
+    at_points = {key: over(types.points, key) for key, wanted in needed.items() if wanted}
     square = np.ix_(np.arange(len(case.cost_scale)), types.nodes, types.nodes)
     at_types = {
-        key: (
-            at_points[key].take(square) if key in at_points else over(before[1], key, types.types)
-        )
+        key: at_points[key].take(square) if key in at_points else over(types.types, key)
         for key in regimes
     }
     return at_points, at_types
 
 
-def _at_reports(policy: Policy, scheme: Scheme | None, goal: Standing) -> Standing:
-    """What rests on the planner's levels at all reports; without a scheme there are none."""
+def _at_reports(
+    policies: Sequence[Policy], scheme: Scheme | None, goal: Standing
+) -> dict[str, Standing]:
+    """What rests on the planner's levels at all reports; without a scheme there are none. Rules
+    are judged at a few cases at a time, whose tables of payoffs fill a processor's cache."""
     if scheme is None:
-        return no_levels(goal)
-    if policy.source == "full_information":
-        return goal
-    if policy.source == "own_rule":
-        return rule_standing(scheme, TAX_RULES[scheme.options.tax_rule])
+        return {policy.key: no_levels(goal) for policy in policies}
+    out = {policy.key: goal for policy in policies if policy.source == "full_information"}
+    rules = [policy for policy in policies if policy.source in ("rule", "own_rule")]
+    if not rules:
+        return out
+    cases = np.arange(scheme.lead[0])
+    size = max(1, AT_ONCE // scheme.types.size**3)
+    each = [_ruled(rules, scheme.take(cases[k : k + size])) for k in range(0, len(cases), size)]
+    return out | {policy.key: joined([some[policy.key] for some in each]) for policy in rules}
+
+
+def _ruled(rules: Sequence[Policy], scheme: Scheme) -> dict[str, Standing]:
+    """What firms end up with under each of these rules."""
     least = replace(scheme, options=compared_options(scheme.options))
-    return rule_standing(least, TAX_RULES[policy.key])
+    own = TAX_RULES[scheme.options.tax_rule]
+    return {
+        rule.key: rule_standing(scheme, own)
+        if rule.source == "own_rule"
+        else rule_standing(least, TAX_RULES[rule.key])
+        for rule in rules
+    }
 
 
 def _one_by_one(
     of: Callable[[Scheme, Standing, int], Standing],
     scheme: Scheme,
     market: Standing,
-    lanes: NDArray[np.intp],
+    lanes: Index,
 ) -> Standing:
     """What is solved at one market after another, at these lanes; today's market is known there."""
     return joined([of(scheme.lane(int(lane)), market, k) for k, lane in enumerate(lanes)])
@@ -234,12 +252,20 @@ def _regime(case: Case, types: TypeSpace, key: str, found: Allocation) -> Standi
     known."""
     solved = np.asarray(np.isfinite(found.levels).all((1, 2, 3)))
     status, message = (np.full(len(solved), text, object) for text in ("converged", ""))
-    for lane in np.flatnonzero(~solved):
-        alone = solve_regime(case.take([lane]), key)
+    for lane, alone in _alone(case, np.flatnonzero(~solved), key):
         status[lane] = "not_converged" if alone.status in SOLVED else alone.status
         message[lane] = alone.message or "no solution was found at some pair of types"
     proof = {name: getattr(found, name).max((1, 2)) for name in ("residual", "regret")}
     return expected_standing(case, types, found.levels, status, message, proof, REGIMES[key].prices)
+
+
+def _alone(case: Case, lanes: Index, key: str) -> Iterator[tuple[int, Outcome]]:
+    """The outcomes of a regime at some of the markets as they are, types aside."""
+    if len(lanes):
+        here, regime = case.take(lanes), REGIMES[key]
+        found = solve_lanes(here, regime, len(lanes), prove=True, leaving=True)
+        for k, lane in enumerate(lanes):
+            yield int(lane), outcome_at(here.take([k]), regime, found, k)
 
 
 def expected_standing(
@@ -456,7 +482,7 @@ def joined(parts: Sequence[Standing]) -> Standing:
     return Standing(status=status, expected=expected, least=least, worst=worst, columns=columns)
 
 
-def _fixed_rates(scheme: Scheme, lanes: NDArray[np.intp]) -> Standing:
+def _fixed_rates(scheme: Scheme, lanes: Index) -> Standing:
     """Subsidies per unit that are fixed before types are drawn, at some of the markets; looked for
     from those for the planner's levels at each market's own parameters too."""
     known = solve_markets(scheme.case.take(lanes), GOAL, len(lanes)).levels

@@ -116,16 +116,29 @@ class Scheme:
         """The shape of "..."."""
         return self.residual.shape
 
-    def lane(self, at: int) -> Scheme:
-        """One of many cases as a scheme of its own."""
+    def take(self, lanes: NDArray[np.intp]) -> Scheme:
+        """Some of many cases."""
         return replace(
             self,
-            case=self.case.take([at]).map(lambda a: a[0]),
-            assignment=self.assignment.lane(at),
-            residual=self.residual[at],
-            several=self.several[at],
-            market_levels=None if self.market_levels is None else self.market_levels[at],
-            private_market=self.private_market.lane(at),
+            case=self.case.take(lanes),
+            assignment=self.assignment.take(lanes),
+            residual=self.residual[lanes],
+            several=self.several[lanes],
+            market_levels=None if self.market_levels is None else self.market_levels[lanes],
+            private_market=self.private_market.take(lanes),
+        )
+
+    def lane(self, at: int) -> Scheme:
+        """One of many cases as a scheme of its own."""
+        one = self.take(np.array([at]))
+        return replace(
+            one,
+            case=one.case.map(lambda a: a[0]),
+            assignment=one.assignment.lane(0),
+            residual=one.residual[0],
+            several=one.several[0],
+            market_levels=None if one.market_levels is None else one.market_levels[0],
+            private_market=one.private_market.lane(0),
         )
 
     # what firms earn before transfers

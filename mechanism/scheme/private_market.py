@@ -97,13 +97,17 @@ class PrivateEquilibrium:
     def __post_init__(self) -> None:
         freeze(self)
 
-    def lane(self, at: int) -> PrivateEquilibrium:
-        """One of many markets."""
+    def take(self, at: Any) -> PrivateEquilibrium:
+        """Some of many markets, or one."""
         whole = {name: getattr(self, name)[at] for name in ("converged", "residual", "regret")}
         return PrivateEquilibrium(
             **whole,
             **{name: getattr(self, name)[:, at] for name in ("strategy", "payoff", "own_cost")},
         )
+
+    def lane(self, at: int) -> PrivateEquilibrium:
+        """One of many markets."""
+        return self.take(at)
 
     def reshaped(self, lead: tuple[int, ...]) -> PrivateEquilibrium:
         """The same with these axes in place of that of the markets."""

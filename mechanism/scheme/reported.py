@@ -27,6 +27,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,13 +66,18 @@ class Assignment:
     def __post_init__(self) -> None:
         freeze(self)
 
+    def take(self, lanes: NDArray[np.intp]) -> Assignment:
+        """Some of many cases."""
+        return Assignment(case=self.case.take(lanes), types=self.types, **self._tables(lanes))
+
     def lane(self, at: int) -> Assignment:
         """One of many cases."""
-        tables = {
-            name: getattr(self, name)[:, at]
-            for name in ("levels", "utility", "revenue", "rival_cost", "reported_cost")
-        }
-        return Assignment(case=self.case.take([at]).map(lambda a: a[0]), types=self.types, **tables)
+        case = self.case.take([at]).map(lambda a: a[0])
+        return Assignment(case=case, types=self.types, **self._tables(at))
+
+    def _tables(self, cases: Any) -> dict[str, Array]:
+        names = ("levels", "utility", "revenue", "rival_cost", "reported_cost")
+        return {name: getattr(self, name)[:, cases] for name in names}
 
     def at_points(self, points: NDArray[np.intp]) -> Assignment:
         """One case at some of the points alone, each of them a type."""
@@ -198,10 +204,11 @@ def assign(case: Case, types: TypeSpace, levels: Array) -> Assignment:
     batch of them."""
     books = account(case_at_pairs(case, types.points, types.parameter), levels, bertrand_matrix)
     utility = (books.total_surplus + books.investment_cost).sum(-1)
+    by_level = np.moveaxis(levels, -1, 0)  # each level of all reports next to each other in memory
     return Assignment(
         case=case,
         types=types,
-        levels=np.stack([levels, np.swapaxes(levels, -3, -2)]),
+        levels=np.moveaxis(np.stack([by_level, np.swapaxes(by_level, -1, -2)], 1), 0, -1),
         utility=own_first(utility, utility),
         revenue=per_firm(books.profit + books.investment_cost),
         rival_cost=per_firm(rival(books.investment_cost)),
