@@ -60,9 +60,17 @@ def searched(case: Case, regime: Regime, lanes: int, tolerances: Tolerances = DE
     # sharing is imposed starts differ in nothing.
     answers = [starts[:, 0]] if regime.imposed is not None else [starts[:, 0], starts[:, 8]]
     tries = np.stack([*answers, starts[:, 8], starts[:, 4] * [1, 1, 4, 4]])
-    lane = np.tile(np.arange(lanes), len(tries))
-    answering = np.repeat(np.arange(len(tries)) < len(answers), lanes)
-    return equilibria(case, regime, lane, tries.reshape(-1, 4), answering, tolerances)
+    answers_first = np.arange(len(tries)) < len(answers)
+    parts = []
+    # all tries of a lane together: where several lead to one point, that is examined once
+    for rows in _blocks(lanes, max(1, regime.block // len(tries))):
+        some, begin = np.arange(lanes)[rows], tries[:, rows]
+        lane = np.tile(np.arange(len(some)), len(tries))
+        answering = np.repeat(answers_first, len(some))
+        here = case.take(some)
+        found = equilibria(here, regime, lane, begin.reshape(-1, 4), answering, tolerances)
+        parts.append(replace(found, lane=some[found.lane]))
+    return Points.joined(parts)
 
 
 def thorough_optima(

@@ -120,12 +120,12 @@ def all_sizes(case: Case) -> Array:
 def peaks_on(x: Array, here: Array) -> Array:
     """Levels (n, 4) of a grid (..., 4) in four variables at which a value (...) is highest among
     those beside them; the highest first, none where it is minus infinity."""
-    # Not at the top: few markets need it, and reading a case should not load it.
-    from scipy.ndimage import generate_binary_structure, maximum_filter
-
-    peak = np.isfinite(here) & (
-        here >= maximum_filter(here, footprint=generate_binary_structure(4, 1), mode="nearest")
-    )
+    most = here.copy()
+    for axis in range(here.ndim):
+        rows, top = np.moveaxis(here, axis, 0), np.moveaxis(most, axis, 0)
+        np.maximum(top[1:], rows[:-1], out=top[1:])
+        np.maximum(top[:-1], rows[1:], out=top[:-1])
+    peak = np.isfinite(here) & (here >= most)
     return np.asarray(x[peak][np.argsort(-here[peak], kind="stable")])
 
 
