@@ -134,6 +134,20 @@ def test_settings_are_shipped(run: Run, tmp_path: Path, monkeypatch: pytest.Monk
     assert run("design", "street_lights.yaml", "--quiet").code == 0
 
 
+@pytest.mark.parametrize("strict", [False, True])
+def test_quiet_does_not_silence_why_a_command_leaves_with_a_finding(
+    run: Run, tmp_path: Path, strict: bool
+) -> None:
+    """A design that cannot be had, one whose truth-telling a chosen rule does not keep, and two
+    cases that differ."""
+    asked = ["--tax-rule", "agv", "--strict"] if strict else ["--budget", "ex_post"]
+    done = run("design", ROOT / "cases" / "private_spillovers.yaml", *asked, "--quiet")
+    assert (done.code, done.err.startswith("not met: ")) == (3, True)
+    shipped = [ROOT / "cases" / f"{name}.yaml" for name in ("two_vendors", "capped")]
+    done = run("diff", *shipped, "--quiet", "--out", tmp_path / "out.txt")
+    assert (done.code, done.err.startswith("differs: ")) == (3, True)
+
+
 def test_tables_that_break_can_be_read() -> None:
     """Seven players and two states: every part of the table names its rows by their numbers."""
     tree = json.loads(solve_file(SETTINGS / "route.yaml", {}).text)

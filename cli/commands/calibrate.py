@@ -17,7 +17,7 @@ from cli.options import (
     StrictOption,
     chosen,
 )
-from cli.output.write import Target, say, shown
+from cli.output.write import Target, leave_unmet, say, shown
 
 EPILOG = """\b
 Examples:
@@ -176,14 +176,12 @@ def calibrate(
         say((f"warning: {one['message']}" for one in tree["warnings"]), quiet=quiet)
     if found.refused is not None:
         told = found.refused.code if form is OutputFormat.table else found.refused.reason
-        say([f"not met: no case describes these data: {told}"])
-        raise typer.Exit(3)
+        leave_unmet([f"not met: no case describes these data: {told}"])
     assert found.case_file is not None
     if out is not None:
         file.write(found.case_file)
         say([f"written to {file.path}"], quiet=quiet)
     elif form is OutputFormat.table:
         say(["no case is written; --out case.yaml writes it"], quiet=quiet)
-    if strict and tree["warnings"]:
-        say([f"not met: warning {one['code']}" for one in tree["warnings"]])
-        raise typer.Exit(3)
+    if strict:
+        leave_unmet(f"not met: warning {one['code']}" for one in tree["warnings"])

@@ -10,7 +10,6 @@ import typer
 
 from cli.batch.parts import known_ending
 from cli.commands.evaluate import finish, results
-from cli.exit_codes import NOT_MET
 from cli.options import (
     DigitsOption,
     FormatOption,
@@ -22,7 +21,7 @@ from cli.options import (
     StrictOption,
     chosen,
 )
-from cli.output.write import Target, say
+from cli.output.write import Target, leave_unmet, say
 from cli.pictures.option import Instead, asked, picture_option
 from market.casefile.files import unreadable
 from market.text import Json as Tree
@@ -162,9 +161,9 @@ def _batch(
             for row in found["policies"]
             if any(row[key] is not None and row[key] < 1 for key in ("truthful", "joined"))
         ]
-        say(f"not met: {policy}: truth or participation fails in some cases" for policy in failing)
-        if failing:
-            raise typer.Exit(NOT_MET)
+        leave_unmet(
+            f"not met: {policy}: truth or participation fails in some cases" for policy in failing
+        )
 
 
 def batch_findings(paths: list[Path], by: list[str]) -> Tree:

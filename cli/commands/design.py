@@ -24,7 +24,7 @@ from cli.options import (
     StrictOption,
     chosen,
 )
-from cli.output.write import Target, say, shown
+from cli.output.write import Target, leave_unmet, say, shown
 from market.casefile.files import unreadable
 from mechanism.design.rules import DESIGNED, setting_rules
 
@@ -270,18 +270,21 @@ def design(
         stamp=stamp,
     )
     if result["status"] not in MET:
-        say([f"not met: the design is {result['status']}: {result['verdicts'][0]}"], quiet=quiet)
-        raise typer.Exit(NOT_MET)
-    chosen_checks = result["checks"]["chosen"]
-    if strict and not _kept(
-        chosen_checks["ic"]["status"], (chosen_checks["ir"] or {}).get("status")
-    ):
-        raise typer.Exit(NOT_MET)
+        leave_unmet([f"not met: the design is {result['status']}: {result['verdicts'][0]}"])
+    checks = result["checks"]["chosen"]
+    truth, joins = checks["ic"]["status"], (checks["ir"] or {}).get("status")
+    if strict and not _kept(truth, joins):
+        leave_unmet([f"not met: {_unkept(truth, joins)}"])
 
 
 def _kept(truth: str | None, joins: str | None) -> bool:
     """Whether truth and participation hold, as far as they were asked."""
     return truth == "holds" and joins in ("holds", None)
+
+
+def _unkept(truth: str | None, joins: str | None) -> str:
+    """What --strict has to say of a design that does not keep both."""
+    return f"truth {truth}, participation {joins or 'not asked'}"
 
 
 def _limits(given: dict[str, list[str] | None]) -> dict[str, Option]:
@@ -374,6 +377,11 @@ def _several(
         stamp=stamp,
     )
     missed = [row for row in rows if row["status"] not in MET]
-    say((f"not met: {row['design']}: {row['finding']}" for row in missed), quiet=quiet)
-    if missed or (strict and not all(_kept(row["truth"], row["joins"]) for row in rows)):
-        raise typer.Exit(NOT_MET)
+    findings = [f"not met: {row['design']}: {row['finding']}" for row in missed]
+    if strict:
+        findings += [
+            f"not met: {row['design']}: {_unkept(row['truth'], row['joins'])}"
+            for row in rows
+            if row not in missed and not _kept(row["truth"], row["joins"])
+        ]
+    leave_unmet(findings)

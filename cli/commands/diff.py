@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from cli.exit_codes import NOT_MET
 from cli.options import (
     DigitsOption,
     FormatOption,
@@ -16,7 +15,7 @@ from cli.options import (
     ToleranceOption,
     chosen,
 )
-from cli.output.write import Target, say
+from cli.output.write import Target, leave_unmet, say
 
 EPILOG = """\b
 Examples:
@@ -82,4 +81,4 @@ def diff(
     if target.path is not None:
         say([f"written to {target.path}"], quiet=quiet)
     if not found["same"]:
-        raise typer.Exit(NOT_MET)
+        leave_unmet([f"differs: {len(rows):,} values"])

@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.exit_codes import NOT_MET
 from cli.options import (
     CaseFile,
     DigitsOption,
@@ -21,7 +20,7 @@ from cli.options import (
     StrictOption,
     chosen,
 )
-from cli.output.write import Target, say
+from cli.output.write import Target, leave_unmet, say
 from market.casefile.files import chain
 
 EPILOG = """\b
@@ -120,13 +119,13 @@ def propositions(
         ]
         say((f"written: {path}" for path in written), quiet=quiet)
     broken = [
-        row
+        f"does not hold here: {row['id']}: {row['text']}"
         for row in result["claims"]
         if row["assumption"]["met"] is not False and row["holds"] is False
     ]
-    say((f"does not hold here: {row['id']}: {row['text']}" for row in broken), quiet=quiet)
-    if strict and broken:
-        raise typer.Exit(NOT_MET)
+    if strict:
+        leave_unmet(broken)
+    say(broken, quiet=quiet)
 
 
 def _write(row: dict[str, Any], folder: Path) -> Path:

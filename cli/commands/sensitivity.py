@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from cli.exit_codes import NOT_MET
 from cli.options import (
     CaseFile,
     DigitsOption,
@@ -18,7 +17,7 @@ from cli.options import (
     StampOption,
     chosen,
 )
-from cli.output.write import Target, say
+from cli.output.write import Target, leave_unmet, say
 from cli.pictures.option import asked, picture_option
 from market.text import needs
 
@@ -143,7 +142,7 @@ def sensitivity(
     if target.path is not None:
         say([f"written to {target.path}"], quiet=quiet)
     if found.silent:
-        say(
+        leave_unmet(
             [
                 f"not met: only {found.markets - found.inadmissible - found.without_outcome} of"
                 f" {found.markets} points have an outcome, too few that belong together to tell"
@@ -151,4 +150,3 @@ def sensitivity(
                 " which follows correlations"
             ]
         )
-        raise typer.Exit(NOT_MET)

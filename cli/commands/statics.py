@@ -7,9 +7,8 @@ from typing import Annotated
 
 import typer
 
-from cli.exit_codes import NOT_MET
 from cli.options import CaseFile, DigitsOption, FormatOption, OutOption, StampOption, chosen
-from cli.output.write import Target
+from cli.output.write import Target, leave_unmet
 
 EPILOG = """\b
 Examples:
@@ -56,8 +55,7 @@ def statics(
 
     outcome = solve_regime(policy.market.flat(), regime.value)
     if outcome.levels is None:
-        typer.echo(f"not met: {regime.value} is {outcome.status}: {outcome.message}", err=True)
-        raise typer.Exit(NOT_MET)
+        leave_unmet([f"not met: {regime.value} is {outcome.status}: {outcome.message}"])
     result = statics_tree(policy, regime.value, outcome)
     from cli.pages.claims import statics as page_of
     from cli.pages.forms import deliver

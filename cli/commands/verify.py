@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.exit_codes import NOT_MET
 from cli.options import (
     DigitsOption,
     FormatOption,
@@ -17,7 +16,7 @@ from cli.options import (
     ToleranceOption,
     chosen,
 )
-from cli.output.write import Target, say
+from cli.output.write import Target, leave_unmet, say
 
 EPILOG = """\b
 Examples:
@@ -97,8 +96,7 @@ def verify(
     if target.path is not None:
         say([f"written to {target.path}"], quiet=quiet)
     if not found["same"]:
-        say([f"differs: {len(found['differences']):,} values of {result}"])
-        raise typer.Exit(NOT_MET)
+        leave_unmet([f"differs: {len(found['differences']):,} values of {result}"])
 
 
 def _again(read: Any, tolerance: float) -> dict[str, Any]:

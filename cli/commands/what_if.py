@@ -10,7 +10,6 @@ from typing import Annotated, Any
 import typer
 
 from cli.completion import keys_to_set, keys_to_vary, policy_names
-from cli.exit_codes import NOT_MET
 from cli.options import (
     CaseFile,
     DigitsOption,
@@ -21,7 +20,7 @@ from cli.options import (
     StampOption,
     chosen,
 )
-from cli.output.write import Target, say
+from cli.output.write import Target, leave_unmet, say
 from cli.pictures.option import asked, picture_option
 
 EPILOG = """\b
@@ -162,9 +161,7 @@ def what_if(
             complaints += [
                 f"{name}: {text}" for text in not_met({**result[name], "expectations": []}, False)
             ]
-        say(f"not met: {complaint}" for complaint in complaints)
-        if complaints:
-            raise typer.Exit(NOT_MET)
+        leave_unmet(f"not met: {complaint}" for complaint in complaints)
 
 
 def _script(path: Path, baseline: Any, changed: Any, vary: list[str], policies: list[str]) -> str:

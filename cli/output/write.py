@@ -15,6 +15,7 @@ from typing import Any
 
 import typer
 
+from cli.exit_codes import NOT_MET
 from cli.output.beside import foreign_beside, write_beside
 from cli.output.signals import stop_if_interrupted
 from cli.output.streams import bare
@@ -182,3 +183,11 @@ def say(messages: Iterable[str], *, quiet: bool = False) -> None:
     if not quiet:
         for message in messages:
             print(visible(message), file=sys.stderr)
+
+
+def leave_unmet(findings: Iterable[str]) -> None:
+    """Leave with the exit code of what was asked for and does not hold, saying why, `quiet` or not;
+    go on where nothing does."""
+    if told := list(findings):
+        say(told)
+        raise typer.Exit(NOT_MET)
