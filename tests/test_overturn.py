@@ -285,6 +285,24 @@ def test_within_a_bracket_nobody_has_to_be_solved_who_is_far_from_winning_on_bot
     assert within == {frozenset({"short", "unknown"})}
 
 
+def test_who_is_on_the_way_to_winning_within_a_bracket_is_solved_there() -> None:
+    """An agreement that is far short of the winners at all looks wins about where they change."""
+    turn, half = 0.375, 0.0375
+
+    def solve(which: np.ndarray, x: np.ndarray, idle: Sequence[Idle]) -> Met:
+        far = 0.3 - 8 * np.abs(x - turn)
+        far = np.where(["agreement" in one for one in idle], np.nan, far)
+        winner = np.where(far >= 0, "agreement", np.where(x < turn, "a", "b")).astype(object)
+        turns = np.stack([turn - x, x - turn, far], -1)[:, :, None]
+        return Met(winner=winner, among=("a", "b", "agreement"), turns=turns)
+
+    looks = np.array([0, 0.25, 0.5, 1.0])
+    (seen,) = followed([Line(low=0.0, high=1.0, own=0.25, values=looks)], solve)
+    (k,) = seen.switches()
+    assert seen.winner[k + 1] == "agreement"
+    assert seen.x[k] == pytest.approx(turn - half, abs=1e-6)
+
+
 def test_without_a_clue_brackets_are_cut_evenly() -> None:
     def solve(which: np.ndarray, x: np.ndarray, idle: Sequence[Idle]) -> Met:
         return Met(

@@ -279,11 +279,19 @@ class _Seen:
 
     def idle(self, k: int) -> Idle:
         """Who is not expected to win between x[k] and x[k + 1], nor to be the best there: what one
-        figure keeps far from it on both sides, or is known on neither."""
-        ends = self.turns[[k, k + 1], :, :CANDIDATES]
-        barred = (np.nan_to_num(ends, nan=-1.0) < -BARRED).all(0).any(-1)
+        figure keeps far from it on either side where it is known, also if it goes on all the way
+        as it comes."""
+        figures = self.turns[..., :CANDIDATES]
+        barred = np.ones(figures.shape[1:], bool)
+        for at, before, to in ((k, k - 1, k + 1), (k + 1, k + 2, k)):
+            here, there = figures[at], np.full(barred.shape, np.nan)
+            if 0 <= before < len(self.x):
+                share = (self.x[to] - self.x[at]) / (self.x[at] - self.x[before])
+                there = here + share * (here - figures[before])
+            barred &= np.isnan(here) | (np.maximum(here, there) < -BARRED)
         won = np.isin(self.among, self.winner[[k, k + 1]])
-        return frozenset(key for key, none in zip(self.among, barred & ~won, strict=True) if none)
+        never = barred.any(-1) & ~won
+        return frozenset(key for key, none in zip(self.among, never, strict=True) if none)
 
     def parts(self, k: int) -> bool:
         """Whether between x[k] and x[k + 1] a policy parts from the winner that has its levels on
