@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from admissible import cases, market, random_levels
@@ -10,12 +12,22 @@ from hypothesis import strategies as st
 
 from market.certify.uniqueness import _conditions as conditions
 from market.certify.uniqueness import _letters as letters
-from market.certify.uniqueness import largest_investment, symmetric_levels, uniqueness
-from market.model.case import Case
+from market.certify.uniqueness import (
+    every_firm_stays,
+    largest_investment,
+    symmetric_levels,
+    uniqueness,
+)
+from market.model.case import Case, make_case
+from market.model.pricing import bertrand_matrix, revenue_matrices
+from market.model.reply import best_reply
+from market.model.wellposed import required_scale
 from market.regimes import REGIMES, firm_game, solve_regime
+from market.regimes.exits import driven_out
 from market.regimes.stages import sharing_equilibrium
 from market.solve.equilibrium import best_reply_rounds, find_equilibria, own_system
 from market.solve.interval import Interval
+from market.solve.tolerances import DEFAULT
 
 SEVERAL = {
     "intercept": 15.976,
@@ -43,6 +55,77 @@ def test_nothing_else_is_found_where_uniqueness_is_proven(case: Case, seed: int)
     assert len(found.x) <= 1
     if len(found.x):
         assert (found.x[0, 2:] <= largest_investment(case)).all()
+
+
+STEEP = make_case(
+    intercept=1,
+    own_slope=1,
+    cross_slope=0.5,
+    rivalry=0.9,
+    demand_spillover=0.2,
+    leakage=(0.5, 0.1, 0.05),
+    max_saving=0.3,
+    cost_spillover=0.5,
+    cost_scale=0.6,
+    investment_cap=4,
+)
+
+
+def test_an_only_equilibrium_with_both_is_not_told_as_the_only_one_where_a_firm_may_be_out() -> (
+    None
+):
+    """Where firms do not share the first could also invest alone, and the other then sells nothing
+    whatever it does: 2 b n_j + x n_i = 2 + .5 + t (.5 - 1.8) < 0 from t = 1.93 on."""
+    alone = best_reply(STEEP.flat(), np.zeros((1, 4)), 0, (0.0, 0.0))[0]
+    assert alone[0, 2] > 2.5 / 1.3
+    most = best_reply(STEEP.flat(), alone, 1, (0.0, 0.0))[1]
+    assert most[0] <= 0
+    outcome = solve_regime(STEEP, "no_sharing")
+    assert outcome.levels is not None
+    only = outcome.certificate.unique
+    assert only is not None
+    assert only.status == "no"
+    assert [tuple(one.levels[2:] > 0) for one in outcome.certificate.others] in (
+        [(True, False), (False, True)],
+        [(False, True), (True, False)],
+    )
+
+
+@pytest.mark.parametrize("cap", [0.5, 2.0])
+@pytest.mark.parametrize("scale", [0.05, 0.2])
+def test_that_every_firm_invests_all_it_may_is_proven_at_once(cap: float, scale: float) -> None:
+    """Profit is convex in own investment: what is left of boxes never becomes one-to-one."""
+    case = market(cost_scale=scale, investment_cap=cap)
+    only = uniqueness(case)
+    assert only.status == "proven"
+    assert int(only.basis.split("(")[1].split()[0]) < 100
+    game = firm_game(case, REGIMES["nash"])
+    starts = random_levels(np.random.default_rng(1), 20, cap)
+    found = find_equilibria(game, starts)
+    assert len(found.x) == 1
+    assert found.x[0, 2:] == pytest.approx([cap, cap])
+
+
+@given(
+    case=cases(forms=("saturating", "exponential")),
+    rivalry=st.floats(0.3, 1.0),
+    scale=st.floats(0.3, 1.5),
+    cap=st.floats(0.5, 20),
+)
+@settings(max_examples=60)
+def test_no_firm_is_out_where_none_can_be(
+    case: Case, rivalry: float, scale: float, cap: float
+) -> None:
+    needed = float(required_scale(case, revenue_matrices(case, bertrand_matrix).sum(-3)).max())
+    harsh = replace(
+        case,
+        rivalry=np.full((1, 1), rivalry),
+        cost_scale=np.full((1, 1), scale * max(needed, 1e-3)),
+        investment_cap=np.full((1, 1), cap),
+    )
+    if every_firm_stays(harsh):
+        for key in ("nash", "no_sharing"):
+            assert not len(driven_out(harsh, REGIMES[key], DEFAULT))
 
 
 @given(

@@ -9,7 +9,9 @@ two conditions in two unknowns,
 in the letters of `market.model.reply`. Interval arithmetic encloses G and its derivative on boxes
 of investments. Boxes on which some G_i cannot vanish are thrown out, the others quartered; as soon
 as minus the derivative is a P-matrix all over the hull of what is left (negative diagonal, positive
-determinant), at most one equilibrium exists. Boxes cover all investments an equilibrium can have.
+determinant), at most one equilibrium exists; so it is where the conditions hold one firm at a bound
+all over what is left, and the other's falls in its own investment or holds it too. Boxes cover all
+investments an equilibrium can have.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from market.model.case import Array, Case, rival
 from market.model.cost import COST_FORMS, form_of, share_enclosure, usefulness
@@ -27,6 +30,8 @@ from market.solve.interval import Interval
 
 LARGEST_COVER = 20_000
 """Boxes after which uniqueness stays open."""
+HALVINGS = 40
+"""How often what is left is halved: smaller boxes show nothing more."""
 
 COMMON = (
     "rivalry",
@@ -141,52 +146,95 @@ def uniqueness(case: Case, sharing: float | None = None) -> Uniqueness:
     c = _letters(case)
     cap = float(case.investment_cap.max())
     low, high = np.zeros((1, 2)), np.full((1, 2), top)
-    covered = 0
-    while True:
+    covered, pinned = 0, np.zeros(2, bool)
+    for _ in range(HALVINGS):
         hull = Interval(low.min(0, keepdims=True), high.max(0, keepdims=True))
-        if _injective(case, c, hull, sharing):
-            basis = (
-                "the conditions for an equilibrium are one-to-one over all investments"
-                if not covered
-                else (
+        if _injective(case, c, hull, sharing, pinned):
+            if not covered:
+                basis = "the conditions for an equilibrium are one-to-one over all investments"
+            elif pinned.all():
+                basis = (
+                    "interval search excludes all investments but those of which none or all that"
+                    f" is allowed is best ({covered} boxes)"
+                )
+            else:
+                basis = (
                     "interval search excludes all investments but a neighbourhood, where the"
                     f" conditions are one-to-one ({covered} boxes)"
                 )
-            )
             return Uniqueness(status="proven", basis=basis)
-        middle = (low + high) / 2
-        low, high = _quarters(low, middle, high)
+        low, high = _quarters(low, high)
         covered += len(low)
         t = Interval(low, high)
         G, _ = _conditions(case, c, t, sharing)
         # At the cap a positive condition is no contradiction; at zero a negative one is none.
         impossible = ((G.low > 0) & (high < cap)) | ((G.high < 0) & (low > 0))
         keep = ~impossible.any(-1)
+        # whose investment an equilibrium in what is left has at a bound
+        for bound, there in ((cap, G.low > 0), (0.0, G.high < 0)):
+            some = there[keep].all(0)
+            low[:, some] = high[:, some] = bound
+            pinned |= some
         low, high = low[keep], high[keep]
         if covered > LARGEST_COVER or not len(low):
-            return Uniqueness(
-                status="not proven",
-                basis=(
-                    f"interval search left it open after {covered} boxes; several starts led here"
-                ),
-            )
+            break
+    return Uniqueness(
+        status="not proven",
+        basis=f"interval search left it open after {covered} boxes; several starts led here",
+    )
 
 
-def _quarters(low: Array, middle: Array, high: Array) -> tuple[Array, Array]:
-    lows, highs = [], []
-    for first in (0, 1):
-        for second in (0, 1):
-            upper = np.array([first, second], bool)
-            lows.append(np.where(upper, middle, low))
-            highs.append(np.where(upper, high, middle))
-    return np.concatenate(lows), np.concatenate(highs)
+def every_firm_stays(case: Case) -> bool:
+    """Whether in no equilibrium of one flat case a firm is out; False: unknown. Without unit costs.
+
+    A firm j that is out invests nothing, for it would lose that, and would be in where by sharing
+    nothing it could sell, 2 b_i n_j + b2 n_i > 0. Here that is asked at the least over what its
+    rival i can share and invest, which is at most what a monopoly's profit (b_j n_i + b2 n_j)^2 /
+    (4 b_j (b_i b_j - b2^2)) pays for.
+    """
+    if case.unit_cost is not None:
+        return False
+    one = np.zeros(2)
+    a, b, x = case.intercept + one, case.own_slope + one, case.cross_slope  # of the one that stays
+    a_out, b_out = rival(a), rival(b)
+    spill, rivalry = (rival(each + one) for each in (case.demand_spillover, case.rivalry))
+    own, cross, both = (
+        getattr(case, f"leakage_{name}") + one for name in ("own", "cross", "interaction")
+    )
+    gains = b_out * (a + cross + both) + x * (a_out + rival(cross) + rival(both))
+    steep = b_out + x * (np.maximum(spill, 0.0) - rivalry)
+    dear = np.sqrt(2 * case.cost_scale * b_out * (b * b_out - x**2)) - steep
+    with np.errstate(divide="ignore"):
+        most = np.where(dear > 0, gains / np.where(dear > 0, dear, 1.0), np.inf)
+    most = np.minimum(most, case.investment_cap)
+    falls = x - 2 * b * rivalry + 2 * b * np.minimum(spill, 0.0)
+    taken = np.minimum(2 * b * rival(cross) - x * own, 0.0)
+    with np.errstate(invalid="ignore"):
+        least = 2 * b * a_out + x * a + taken + np.where(falls < 0, most * falls, 0.0)
+    return bool((least > 0).all())
 
 
-def _injective(case: Case, c: _Letters, t: Interval, sharing: float | None) -> bool:
+def _quarters(low: Array, high: Array) -> tuple[Array, Array]:
+    """The quarters of boxes (N, 2), and the halves of those that are but a line."""
+    for i in (0, 1):
+        middle = (low[:, i] + high[:, i]) / 2
+        halves = np.concatenate([low, low]), np.concatenate([high, high])
+        halves[0][len(low) :, i], halves[1][: len(low), i] = middle, middle
+        if (low[:, i] < high[:, i]).any():
+            low, high = halves
+    return low, high
+
+
+def _injective(
+    case: Case, c: _Letters, t: Interval, sharing: float | None, pinned: NDArray[np.bool_]
+) -> bool:
+    """Whether the conditions of those whose investment is not at a bound all over a box, `pinned`
+    (2,), are one-to-one there."""
     J = _conditions(case, c, t, sharing)[1]
     own, cross = J
     determinant = own.pick(0) * own.pick(1) - cross.pick(0) * cross.pick(1)
-    return bool((own.high < 0).all() and determinant.low.min() > 0)
+    falls = (own.high < 0).reshape(-1, 2).all(0) | pinned
+    return bool(falls.all() and (pinned.any() or determinant.low.min() > 0))
 
 
 def _conditions(

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from market.certify.proof import bound_optimum
-from market.certify.uniqueness import uniqueness
+from market.certify.uniqueness import every_firm_stays, uniqueness
 from market.model.case import Array, Case
 from market.model.cost import unit_cost
 from market.model.outcome import (
@@ -333,12 +333,15 @@ def _judged(
     if only is not None:
         found = reply_eigenvalues(firm_game(case, regime), x, tolerances)
         moduli, stable = found[0], [bool(largest < 1) for largest in found.max(-1)]
-        if only.status != "proven":
+        stays = only.status == "proven" and every_firm_stays(market.case)
+        if not stays:
             alone = listed(market.case, driven_out(market.case, regime, tolerances))
         if len(order) + len(alone) > 1:
             apart = f", {len(alone)} of them with a firm out" if alone else ""
             several = f"{len(order) + len(alone) - 1} other found{apart}"
             only = Uniqueness(status="no", basis=several)
+        elif only.status == "proven" and not stays:
+            only = replace(only, basis=f"{only.basis}; none was found with a firm out")
     held, switching = held_levels(case, regime, x[:1], tolerances), bool(points.switching[best])
     return outcomes(
         1,
