@@ -21,6 +21,7 @@ from market.certify.uniqueness import (
 from market.model.case import Case, make_case
 from market.model.pricing import bertrand_matrix, revenue_matrices
 from market.model.reply import best_reply
+from market.model.units import in_units, natural_units
 from market.model.wellposed import required_scale
 from market.regimes import REGIMES, firm_game, solve_regime
 from market.regimes.exits import driven_out
@@ -58,26 +59,25 @@ def test_nothing_else_is_found_where_uniqueness_is_proven(case: Case, seed: int)
 
 
 STEEP = make_case(
-    intercept=1,
-    own_slope=1,
-    cross_slope=0.5,
-    rivalry=0.9,
-    demand_spillover=0.2,
-    leakage=(0.5, 0.1, 0.05),
-    max_saving=0.3,
-    cost_spillover=0.5,
-    cost_scale=0.6,
-    investment_cap=4,
+    intercept=10,
+    own_slope=0.91,
+    cross_slope=0.6,
+    rivalry=0.97,
+    demand_spillover=0.75,
+    leakage=(0.66, 0.2, 0.092),
+    max_saving=0.44,
+    cost_spillover=0.28,
+    cost_scale=0.67,
+    investment_cap=31,
 )
 
 
-def test_an_only_equilibrium_with_both_is_not_told_as_the_only_one_where_a_firm_may_be_out() -> (
-    None
-):
+def test_the_only_equilibrium_with_both_is_not_the_only_one_where_a_firm_may_be_out() -> None:
     """Where firms do not share the first could also invest alone, and the other then sells nothing
-    whatever it does: 2 b n_j + x n_i = 2 + .5 + t (.5 - 1.8) < 0 from t = 1.93 on."""
+    whatever it does: 2 b n_j + x n_i = 18.2 + 6 + t (.6 - 1.7654) < 0 from t = 20.77 on."""
+    assert uniqueness(in_units(STEEP.flat(), natural_units(STEEP.flat())), 0.0).status == "proven"
     alone = best_reply(STEEP.flat(), np.zeros((1, 4)), 0, (0.0, 0.0))[0]
-    assert alone[0, 2] > 2.5 / 1.3
+    assert alone[0, 2] > 24.2 / 1.1654
     most = best_reply(STEEP.flat(), alone, 1, (0.0, 0.0))[1]
     assert most[0] <= 0
     outcome = solve_regime(STEEP, "no_sharing")
