@@ -299,6 +299,29 @@ def far_off(exchanged: bool = False) -> Case:
     )
 
 
+@pytest.mark.parametrize("regime", ["social_optimum", "first_best"])
+def test_rounding_of_a_vast_unit_cost_is_no_reason_to_leave_a_firm_out(regime: str) -> None:
+    """A firm that invests 10^14 demands is out by its own unit cost, which cancels in what is left
+    to the other. What that earns in its own investment grows by 1.41 t^2 at most, with prices at
+    cost, and costs at least 2.69 t^2 less a seventh."""
+    case = make_case(
+        intercept=[20.4, 40.0],
+        own_slope=[0.726, 0.585],
+        cross_slope=0.41,
+        rivalry=[0.219, 0.229],
+        demand_spillover=0.664,
+        leakage=(1.05, 0.337, 0.103),
+        cost_scale=[5.39, 4.54],
+        max_saving=0.153,
+        cost_spillover=[0.0385, 0.0],
+        reference_investment=2.21,
+        unit_cost=(10.3, 0, 0.0226, 0.000328),
+    )
+    outcome = solve_regime(case, regime)
+    assert outcome.levels is not None
+    assert outcome.certificate.leaving_out is None
+
+
 @pytest.mark.parametrize("exchanged", [False, True])
 def test_what_pays_far_from_where_investment_begins_to_is_found(exchanged: bool) -> None:
     """With unit costs that rise with investment payoff is no parabola: an optimum near demand's

@@ -11,16 +11,16 @@ from admissible import LED, cases, market, random_levels
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from market.model.case import Case
+from market.model.case import Case, make_case
 from market.model.cost import COST_FORMS
 from market.model.leaving import true_profits
 from market.model.outcome import Binding, Outcome, account
 from market.model.pricing import bertrand_matrix
 from market.model.reply import best_reply
-from market.regimes import solve_regime
+from market.regimes import solve_markets, solve_regime
 from market.regimes.no_limit import far_market, pole, received_at_pole
 from market.regimes.stages import _leader_slope as leader_slope
-from market.regimes.stages import follow, invest_first, lead, sharing_equilibrium
+from market.regimes.stages import alone, follow, invest_first, lead, sharing_equilibrium
 from market.solve.search import STEP
 from market.solve.tolerances import DEFAULT
 
@@ -187,12 +187,70 @@ def test_many_markets_at_once_give_the_figures_of_one_at_a_time() -> None:
     rng = np.random.default_rng(3)
     scale = rng.uniform(6, 30, (6, 1))
     many = market(cost_scale=scale, intercept=rng.uniform(15, 25, (6, 2)))
-    for solve in (lambda case, lanes: lead(case, lanes, 0), invest_first):
+    for solve in (
+        lambda case, lanes: lead(case, lanes, 0),
+        lambda case, lanes: invest_first(case, lanes, alone(case, lanes)),
+    ):
         together = solve(many, 6).levels
         for lane in range(6):
             np.testing.assert_allclose(
                 together[lane], solve(many.take([lane]), 1).levels[0], rtol=1e-10, atol=1e-12
             )
+
+
+FED = make_case(
+    intercept=20,
+    own_slope=0.8,
+    cross_slope=0.6,
+    rivalry=0.67,
+    demand_spillover=0.47,
+    leakage=(5, 1, 0.6),
+    cost_form="exponential",
+    cost_scale=30,
+    max_saving=0.97,
+    cost_spillover=0.3,
+    reference_investment=2.4,
+)
+"""Equal firms for which what is exchanged pays for itself at small and at vast investments."""
+
+
+@pytest.mark.parametrize("regime", ["investment_first", "sharing_alliance"])
+def test_the_equilibrium_of_the_highest_joint_profit_is_told_however_far_it_lies(
+    regime: str,
+) -> None:
+    """At full sharing t = 459.2 is an equilibrium in investments, from which nobody gains by any
+    other, with joint profit 46,104.6; where nearly nothing is shared firms earn 642 together."""
+    x = np.array([[1.0, 1.0, 459.2149533, 459.2149533]])
+    assert account(FED.flat(), x, bertrand_matrix).profit.sum() == pytest.approx(46104.61, abs=0.01)
+    earned = true_profits(FED.flat(), x)[0, 0]
+    tried = np.concatenate([np.linspace(0, 2000, 4001), np.geomspace(2000, 1e6, 200)])
+    others = np.tile(x, (len(tried), 1))
+    others[:, 2] = tried
+    assert true_profits(FED.flat(), others)[:, 0].max() <= earned * (1 + 1e-9)
+    outcome = solve_regime(FED, regime)
+    assert outcome.levels is not None
+    assert outcome.levels == pytest.approx(x[0], rel=1e-7)
+    assert outcome.certificate.others
+    found = solve_markets(FED.flat(), regime, 1)
+    assert found.levels[0] == pytest.approx(x[0], rel=1e-7)
+
+
+def test_investments_that_run_away_are_told_as_no_levels() -> None:
+    """Best replies from anywhere above a few demands grow on; at 10^20 rounding leaves neither a
+    slope nor a gain."""
+    case = make_case(
+        intercept=[45.0, 44.0],
+        own_slope=0.39,
+        cross_slope=0.3,
+        rivalry=[0.53, 0.48],
+        demand_spillover=[0.83, 0.8],
+        leakage=(24.0, 4.5, 10.0),
+        cost_scale=5.1,
+        max_saving=0.36,
+        cost_spillover=0.31,
+        reference_investment=15.0,
+    )
+    assert solve_regime(case, "investment_first").status == "unbounded"
 
 
 def test_a_leader_that_would_invest_without_limit_is_reported() -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from market.model.case import INVESTMENT, Array, Case
+from market.model.reply import replies_feed_each_other
 from market.regimes.agreement import (
     ROUNDS,
     RUNAWAY,
@@ -35,6 +36,9 @@ FINE_SIDE = 17
 
 FAR_ABOVE = 10.0
 """Multiple of the largest investments met from below at which best replies start from above."""
+
+FAR = 1e4
+"""The same, natural units, at least, where replies may feed each other."""
 
 SETTLED = 1e-6
 """Share of an investment's size below which they stop."""
@@ -67,9 +71,13 @@ def answers(case: Case, lanes: int, side: int, beside: bool) -> tuple[Case, Arra
     s = _square(side, lanes).reshape(-1, 2)
     cap = np.broadcast_to(case.investment_cap, (lanes, 2)).repeat(side**2, axis=0)
 
+    # what is exchanged may pay for itself at another size: no multiple of this one bounds that
+    least = np.where(replies_feed_each_other(case), FAR, 0.0)
+
     def far_above(levels: Array) -> Array:
         most = np.nan_to_num(levels[..., INVESTMENT]).reshape(-1, lanes, side**2, 2).max((0, 2, 3))
-        return np.minimum(FAR_ABOVE * np.maximum(most, 1e-6).repeat(side**2)[:, None], cap)
+        most = np.maximum(FAR_ABOVE * np.maximum(most, 1e-6), least)
+        return np.minimum(most.repeat(side**2)[:, None], cap)
 
     def reached(t: Array, first: int, rows: Rows) -> Array:
         x = np.full((len(s), 4), np.nan)

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from market.model.case import Array, Case, of_firm
 from market.model.cost import investment_cost, unit_cost
@@ -45,6 +46,9 @@ CLIMBS = 12
 """Of near-optimal levels, and of peaks on a grid, those of highest payoff from which each cone is
 climbed in."""
 
+
+NOTHING = 1e-10
+"""Share of what is summed up to which a sum is rounding, or tells little else."""
 
 FAINT = 1e-8
 """Share of the own slope up to which the other product's price moves sales too little for a price
@@ -171,14 +175,25 @@ def _most(payoff: Payoff, cone: Array, regime: Regime, tolerances: Tolerances) -
     at = payoff.take(lane)
     bounds = level_bounds(at.case, len(lane), regime.sharing_range)
     found = maximise(at, start, *bounds, tolerances)
-    sold = apply_matrix(cone[lane], net_intercept(at.case, found.x))
-    inside = (found.residual <= tolerances.residual) & (sold >= 0).all(-1)
+    inside = _inside(cone[lane], net_intercept(at.case, found.x))
+    inside &= found.residual <= tolerances.residual
     F = unit_cost(at.case, found.x)
     if F is not None:
         inside &= (F.value >= 0).all(-1)
     most = np.full(lanes, -np.inf)
     np.maximum.at(most, lane, np.where(inside, found.value, -np.inf))
     return np.where(endless, np.inf, most)
+
+
+def _inside(cone: Array, net: Array) -> NDArray[np.bool_]:
+    """Whether net intercepts (..., 2) are inside a cone (..., 2, 2), beyond rounding.
+
+    What the one that is out would pay per unit cancels in what is left to the other: where it is
+    vast, only its rounding may be left.
+    """
+    left, size = apply_matrix(cone, net), apply_matrix(np.abs(cone), np.abs(net))
+    first, second = np.moveaxis(left >= NOTHING * size, -1, 0)
+    return np.asarray(first & second)
 
 
 def _peaks(payoff: Payoff, cone: Array) -> list[Array]:
@@ -192,6 +207,6 @@ def _peaks(payoff: Payoff, cone: Array) -> list[Array]:
             case, x = at.case, all_sizes(at.case)
             net, cost, F = net_intercept(case, x), investment_cost(case, x), unit_cost(case, x)
             real = True if F is None else (F.value >= 0).all(-1)
-        inside = real & np.logical_and(*np.moveaxis(apply_matrix(sold, net) >= 0, -1, 0))
+        inside = real & _inside(sold, net)
         found.append(peaks_on(x, np.where(inside, at.of(net, cost), -np.inf))[:CLIMBS])
     return found

@@ -12,6 +12,7 @@ from market.model.outcome import (
     LeavingOut,
     Status,
     account,
+    every_firm_sells,
     other_point,
     why_infeasible,
     without_firm,
@@ -25,6 +26,7 @@ from market.regimes.exits import driven_out, listed
 from market.regimes.no_limit import pole
 from market.regimes.points import Points
 from market.regimes.record import Outcomes, outcomes
+from market.regimes.starts import all_sizes
 from market.regimes.table import Regime
 from market.solve.tolerances import Tolerances
 
@@ -130,6 +132,8 @@ def why_nothing(market: Market, points: Points, tolerances: Tolerances) -> Outco
             ),
         )
     if regime.sole:
+        if not every_firm_sells(market.case, all_sizes(market.case), regime.prices).any():
+            return failed("infeasible", "at no levels that were looked at does every firm sell")
         return failed(
             "not_converged",
             f"no ascent on {regime.maximised} reached a residual of {tolerances.residual:g}",

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from market.certify.uniqueness import symmetric_levels
-from market.model.case import SHARING, Array, Case
+from market.model.case import INVESTMENT, SHARING, Array, Case
 from market.model.outcome import ROUNDING, account, every_firm_sells
 from market.model.payoff import Payoff
 from market.model.pricing import revenue_matrices
@@ -18,9 +18,9 @@ from market.regimes.agreed_sharing import agree
 from market.regimes.nil_cost import zero_unit_cost_pays
 from market.regimes.objectives import firm_game, game_in_lanes, level_bounds, sole_payoff
 from market.regimes.points import Points, same_as_first
-from market.regimes.stages import invest_first, invest_smoothly, lead, lead_smoothly
+from market.regimes.stages import alone, invest_first, invest_smoothly, lead, lead_smoothly
 from market.regimes.starts import all_around, of_one_firm, promising, starting_levels
-from market.regimes.table import Regime
+from market.regimes.table import Regime, may_have_others
 from market.solve.equilibrium import REPLY_ROUNDS, best_reply_rounds, examine, newton
 from market.solve.optimum import at_rest, free_curvature, maximise, on_bound
 from market.solve.tolerances import DEFAULT, Tolerances
@@ -254,7 +254,15 @@ def _staged(
     if not thoroughly:
         return invest_smoothly(case, lanes, SEVERAL_STARTS, tolerances)
     lane = np.tile(np.arange(lanes), len(SEVERAL_STARTS))
-    start = np.repeat(SEVERAL_STARTS, lanes)[:, None]
+    start = np.repeat(SEVERAL_STARTS, lanes)[:, None] * alone(case, lanes)[lane % lanes]
+    # where what is exchanged pays for itself at another size, from there
+    at_once = replace(regime, order="together")
+    fed = np.flatnonzero(may_have_others(case, at_once) & np.ones(lanes, bool))
+    for k in fed:
+        there = thorough(case.take([k]), at_once, False, tolerances)
+        more = there.levels[there.holds & there.market][:, INVESTMENT]
+        lane = np.concatenate([lane, np.full(len(more), k)])
+        start = np.concatenate([start, more])
     return replace(invest_first(case.take(lane), len(lane), start, tolerances), lane=lane)
 
 

@@ -83,13 +83,12 @@ def _caps(case: Case, lanes: int) -> Array:
     return np.broadcast_to(case.investment_cap, (lanes, 2))
 
 
-def _alone(case: Case, lanes: int) -> Array:
+def alone(case: Case, lanes: int) -> Array:
     """Each firm's best investment (L, 2) while the rival neither shares nor invests: the size to
-    expect. NaN where it has no limit."""
+    expect. One where it has no limit."""
     silent = np.zeros((lanes, 4))
-    return np.column_stack(
-        [best_reply(case, silent, firm, free=True)[0][:, 2 + firm] for firm in (0, 1)]
-    )
+    found = [best_reply(case, silent, firm, free=True)[0][:, 2 + firm] for firm in (0, 1)]
+    return np.nan_to_num(np.column_stack(found), nan=1.0)
 
 
 def _points(
@@ -256,7 +255,7 @@ def without_limit(case: Case, leader: int) -> NDArray[np.bool_]:
 def _first_range(case: Case, lanes: int, leader: int) -> tuple[Array, Array]:
     """The range of investment (L,) that is looked at first, and what the leader may invest."""
     cap = _caps(case, lanes)[:, leader]
-    scale = np.nan_to_num(_alone(case, lanes).max(1), nan=1.0)
+    scale = alone(case, lanes).max(1)
     return np.minimum(4 * np.maximum(scale, 1e-6), cap), cap
 
 
@@ -387,31 +386,28 @@ def _investor_value(case: Case, firm: int | NDArray[np.intp], t: Array) -> Value
     return value
 
 
-def invest_first(
-    case: Case, lanes: int, start: Array | float = 1.0, tolerances: Tolerances = DEFAULT
-) -> Points:
+def invest_first(case: Case, lanes: int, start: Array, tolerances: Tolerances = DEFAULT) -> Points:
     """Equilibrium investments in the L markets of a flat case, sharing and prices following, that
     best replies reach.
 
-    Both firms answer at once, from `start` (one number or (L, 1)) times what each would invest
-    alone, so that equal firms stay equal. Where sharing reaches its bound payoffs have kinks, and a
-    whole line of equilibria may lie along one: one of them is found.
+    Both firms answer at once, from investments `start` (L, 2), so that equal firms stay equal.
+    Where sharing reaches its bound payoffs have kinks, and a whole line of equilibria may lie along
+    one: one of them is found.
     """
     cap = _caps(case, lanes)
-    alone = np.nan_to_num(_alone(case, lanes), nan=1.0)
-    t, tops, runaway = np.minimum(start * alone, cap), 3 * alone, np.zeros(lanes, bool)
+    usual = alone(case, lanes)
+    t, tops, runaway = np.minimum(start, cap), 3 * usual, np.zeros(lanes, bool)
     moving = np.arange(lanes)
     for _ in range(40):
         before, m = t[moving], len(moving)
         # both firms of all markets at once, a lane each
         lane, firm = np.repeat(moving, 2), np.tile([0, 1], m)
         value, most = _investor_value(case.take(lane), firm, t[lane]), cap[lane, firm]
-        first = np.minimum(3 * np.maximum(t[lane, firm], 1e-3 * alone[lane, firm]), most)
+        first = np.minimum(3 * np.maximum(t[lane, firm], 1e-3 * usual[lane, firm]), most)
         top, far, _ = search_range(value, first, most)
         own, _ = search(value, np.zeros((2 * m, 1)), most[:, None], top[:, None], (25,), rounds=10)
         now, tops[moving] = own.reshape(m, 2), top.reshape(m, 2)
-        beyond = now > RUNAWAY * np.maximum(1.0, alone[moving])
-        away = np.asarray((far.reshape(m, 2) | beyond).any(-1))
+        away = np.asarray(far.reshape(m, 2).any(-1) | _far_beyond(now, usual[moving]))
         settled = (np.abs(now - before) <= 1e-3 * np.maximum(1e-3, now)).all(-1)
         runaway[moving] = away
         t[moving] = np.where(away[:, None], before, now)
@@ -438,6 +434,7 @@ def invest_first(
             there, levels_after(there, t[bent])
         ).sum(-1)
         t[bent] = np.where((holds & better)[:, None], at_kink, t[bent])
+    runaway |= _far_beyond(t, usual)
     one_sided, regret = _deviations(case, t, cap, tops)
     # Where a firm's profit is convex in its own sharing the replies above are no maxima, and where
     # each shares because the other does there may be others: nothing is claimed.
@@ -473,25 +470,31 @@ def invest_smoothly(
     lane = np.tile(np.arange(lanes), len(starts))
     at, start = case.take(lane), np.repeat(starts, lanes)[:, None]
     cap = _caps(at, len(lane))
-    alone = np.tile(np.nan_to_num(_alone(case, lanes), nan=1.0), (len(starts), 1))
+    usual = np.tile(alone(case, lanes), (len(starts), 1))
     t, residual, jacobian, held = polish(
         _slopes_of_investing(at),
-        np.minimum(start * alone, cap),
+        np.minimum(start * usual, cap),
         np.zeros_like(cap),
         cap,
         tolerances,
     )
-    bent = ~(residual <= tolerances.residual)
+    bent = ~(residual <= tolerances.residual) | _far_beyond(t, usual)
     kept = np.flatnonzero(~same_as_first(lane, t, bent))
-    lane, at, cap, alone, t = lane[kept], at.take(kept), cap[kept], alone[kept], t[kept]
+    lane, at, cap, usual, t = lane[kept], at.take(kept), cap[kept], usual[kept], t[kept]
     residual, jacobian, held, bent = residual[kept], jacobian[kept], held[kept], bent[kept]
-    gain = _gains(at, t, cap, 3 * np.maximum(alone, t), LOOKED)
+    gain = _gains(at, t, cap, 3 * np.maximum(usual, t), LOOKED)
     regret = np.where(sharing_settles(at) & ~bent, gain, np.inf)
     own = np.where(held, np.nan, jacobian[:, [0, 1], [0, 1]])
     curvature = np.fmax(own[:, 0], own[:, 1])
     no = np.zeros(len(t), bool)
     found = _points(at, levels_after(at, t), residual, regret, curvature, bent, no, tolerances)
     return replace(found, lane=lane)
+
+
+def _far_beyond(t: Array, alone: Array) -> NDArray[np.bool_]:
+    """Whether investments t (L, 2) count as growing without limit, for who would invest `alone`
+    (L, 2) if nobody shared."""
+    return np.asarray((t > RUNAWAY * np.maximum(1.0, alone)).any(-1))
 
 
 def levels_after(case: Case, t: Array) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from market.model.demand import slope_matrix, times
 from market.model.outcome import every_firm_sells
 from market.model.payoff import Payoff
 from market.model.pricing import net_intercept
-from market.model.wellposed import investment_response
+from market.model.wellposed import investment_response, required_scale
 from market.regimes.table import Regime
 from market.solve.search import neighbours
 
@@ -37,7 +38,7 @@ pays."""
 
 AFAR_BLOCK = 64
 """Markets in which they are looked at together."""
-AT_AN_EDGE = np.stack(np.meshgrid(*2 * [FINE_GRID], np.geomspace(0.3, 100, 12), indexing="ij"), -1)
+AT_AN_EDGE = np.stack(np.meshgrid(*2 * [FINE_GRID], np.geomspace(0.3, 2500, 17), indexing="ij"), -1)
 """Sharing of a firm that stays and of one that is all but driven out, and the former's investment,
 natural units."""
 NEXT_TO_NOTHING = 1e-2
@@ -138,8 +139,8 @@ def of_all_sizes(case: Case, value: Callable[[Array], Array]) -> Array:
 
 def more_afar(payoff: Payoff, regime: Regime, best: Array) -> NDArray[np.bool_]:
     """Whether (L,) somewhere among levels of all sizes that describe a market a sole chooser's
-    payoff is above `best` (L,); asked only where unit costs rise with investment or what a firm
-    receives replaces investment of its own.
+    payoff is above `best` (L,); asked only where unit costs rise with investment, what a firm
+    receives replaces investment of its own, or caps alone bound what is chosen.
 
     Payoff then is no parabola in investments, and may be highest far from where it would be if it
     went on as it begins. Sharing is tried at its ends alone: of 920 random outcomes with more afar
@@ -147,7 +148,7 @@ def more_afar(payoff: Payoff, regime: Regime, best: Array) -> NDArray[np.bool_]:
     """
     found = np.zeros(len(best), bool)
     replaces = not form_of(payoff.case).falling_share
-    asked = unit_cost_rises(payoff.case) | replaces
+    asked = unit_cost_rises(payoff.case) | replaces | _only_caps_bound(payoff)
     lanes = np.flatnonzero(np.broadcast_to(asked, len(best)))
     for k in range(0, len(lanes), AFAR_BLOCK):
         some = lanes[k : k + AFAR_BLOCK]
@@ -166,6 +167,21 @@ def more_afar(payoff: Payoff, regime: Regime, best: Array) -> NDArray[np.bool_]:
         real = every_firm_sells(payoff.case.take(of), x[point, lane], regime.of(of).prices)
         found[of[real]] = True
     return found
+
+
+def _only_caps_bound(payoff: Payoff) -> NDArray[np.bool_]:
+    """Whether payoff (L or 1,) would grow without limit in investments were they not capped."""
+    capped = np.asarray(np.isfinite(payoff.case.investment_cap).any(-1))
+    if not capped.any():
+        return capped
+    some = slice(None) if len(capped) == 1 else np.flatnonzero(capped)
+    there = payoff.take(some)
+    free = replace(there.case, investment_cap=np.full((1, 1), np.inf))
+    endless = free.cost_scale[:, 0] <= required_scale(free, there.benefit)
+    if len(capped) == 1:
+        return np.asarray(endless)
+    capped[some] = endless
+    return capped
 
 
 def at_an_edge(payoff: Payoff, sold: Array, lanes: int) -> tuple[NDArray[np.intp], Array]:
@@ -195,7 +211,10 @@ def at_an_edge(payoff: Payoff, sold: Array, lanes: int) -> tuple[NDArray[np.intp
         size = np.abs(quantities).max(-1)
         there = (np.abs(left[-1]) <= NEXT_TO_NOTHING * size) & (quantities[..., stay] > 0)
         levels.append(x)
+        # of investments that a cap makes the same, one
         value = np.where(there, payoff.value(x), -np.inf).T.reshape(lanes, *shape)
+        size = x[..., 2 + stay].T.reshape(lanes, *shape)
+        value[..., 1:] = np.where(size[..., 1:] > size[..., :-1], value[..., 1:], -np.inf)
         peak = np.where(value >= neighbours(value, -np.inf).max(0), value, -np.inf)
         worth.append(peak.reshape(lanes, -1))
     value = np.concatenate(worth, 1)
