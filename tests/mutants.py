@@ -462,12 +462,10 @@ MUTANTS = (
     Mutant(
         name="the cover ran out",
         file="market/certify/uniqueness.py",
-        old="""                status="not proven",
-                basis=(
-                    f"interval search""",
-        new="""                status="proven",
-                basis=(
-                    f"interval search""",
+        old="""        status="not proven",
+        basis=f"interval search""",
+        new="""        status="proven",
+        basis=f"interval search""",
         killers=(f"{REFUTED}::test_uniqueness_is_not_proven_where_two_equilibria_are_known",),
     ),
     Mutant(

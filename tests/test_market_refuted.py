@@ -692,7 +692,8 @@ def test_no_box_around_an_unstable_equilibrium_is_one_to_one() -> None:
     assert (np.diag(slope) < 0).all()
     assert np.linalg.det(slope) < 0
     for half in np.geomspace(1e-8, t.min(), 60):
-        assert not injective(case, letters(case), Interval(t[None] - half, t[None] + half), None)
+        box = Interval(t[None] - half, t[None] + half)
+        assert not injective(case, letters(case), box, None, np.zeros(2, bool))
 
 
 @pytest.mark.slow

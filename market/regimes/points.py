@@ -52,7 +52,9 @@ class Points:
         """Pairwise distinct rows, highest worth first; ties by the lower total investment, then by
         the lexicographic order of the levels."""
         x, total = self.levels, self.levels[:, INVESTMENT].sum(-1)
-        keys = np.column_stack([-self.worth.round(9), total.round(9), x.round(6)])
+        # what ties but for rounding: of equal firms' mirrored optima always the same is the first
+        size = max(1.0, float(np.abs(self.worth[np.isfinite(self.worth)]).max(initial=0.0)))
+        keys = np.column_stack([-(self.worth / size).round(9), total.round(9), x.round(6)])
         left, kept = np.lexsort(keys.T[::-1]), []
         while len(left):
             best = left[0]

@@ -38,7 +38,7 @@ pays."""
 
 AFAR_BLOCK = 64
 """Markets in which they are looked at together."""
-AT_AN_EDGE = np.stack(np.meshgrid(*2 * [FINE_GRID], np.geomspace(0.3, 2500, 17), indexing="ij"), -1)
+AT_AN_EDGE = np.stack(np.meshgrid(*2 * [FINE_GRID], 0.3 * 1.7 ** np.arange(18), indexing="ij"), -1)
 """Sharing of a firm that stays and of one that is all but driven out, and the former's investment,
 natural units."""
 NEXT_TO_NOTHING = 1e-2
