@@ -491,10 +491,10 @@ def invest_smoothly(
     return replace(found, lane=lane)
 
 
-def _far_beyond(t: Array, alone: Array) -> NDArray[np.bool_]:
-    """Whether investments t (L, 2) count as growing without limit, for who would invest `alone`
-    (L, 2) if nobody shared."""
-    return np.asarray((t > RUNAWAY * np.maximum(1.0, alone)).any(-1))
+def _far_beyond(t: Array, usual: Array) -> NDArray[np.bool_]:
+    """Whether investments t (L, 2) count as growing without limit beside those of firms that are
+    `alone`."""
+    return np.asarray((t > RUNAWAY * np.maximum(1.0, usual)).any(-1))
 
 
 def levels_after(case: Case, t: Array) -> Array:
