@@ -209,7 +209,7 @@ def test_many_markets_are_each_alone() -> None:
     without = private_regime(together, types, "no_sharing")
     for at, case in enumerate(lanes):
         alone = private_equilibrium(case, types, start[at], rates=rates[:, at])
-        np.testing.assert_allclose(found.lane(at).strategy, alone.strategy, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(found.take(at).strategy, alone.strategy, rtol=1e-9, atol=1e-12)
         expected = expected_under(case, types, alone, rates[:, at])
         for name in (
             "welfare",
@@ -224,7 +224,7 @@ def test_many_markets_are_each_alone() -> None:
         one = private_regime(case, types, "no_sharing")
         assert one.converged
         assert not one.strategy[..., 0].any()
-        np.testing.assert_allclose(without.lane(at).payoff, one.payoff, rtol=1e-10)
+        np.testing.assert_allclose(without.take(at).payoff, one.payoff, rtol=1e-10)
         # What is received is what the levels say.
         weights = types.probabilities
         levels = np.stack([expected.sharing, expected.investment], -1)

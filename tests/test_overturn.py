@@ -457,17 +457,24 @@ def test_no_scan_of_a_random_case_finds_a_nearer_switch() -> None:
     assert nearer(parse_tree(random_tree(3)), 40) == []
 
 
+RIVALRY = "security.rivalry"
+
+
+def won_about(case: PolicyCase, switch: float, *further: float) -> list[str | None]:
+    """Who wins at a case's own rivalry, just below and just above a switch, and further on."""
+    own = case.resolved["security"]["rivalry"]
+    values = [own, switch * (1 - 1e-4), switch * (1 + 1e-4), *further]
+    return recommended(markets(case, RIVALRY, values)[1])
+
+
 @pytest.mark.slow
 def test_what_wins_between_two_looks_for_costing_the_public_less_is_found() -> None:
     """Of two policies that count as equal on both sides, one that pays nothing there is the other's
     in between."""
     case = parse_tree(random_tree(83))
     own = case.resolved["security"]["rivalry"]
-    told = {s.to: s.value for s in over_parameters(evaluate_once(case), ["security.rivalry"])}
-    switch = told["vcg_full_information"]
-    before, after = switch * (1 - 1e-4), switch * (1 + 1e-4)
-    values = np.array([own, before, after, 0.6, own * 1.25])
-    assert recommended(markets(case, "security.rivalry", values)[1]) == [
+    told = {s.to: s.value for s in over_parameters(evaluate_once(case), [RIVALRY])}
+    assert won_about(case, told["vcg_full_information"], 0.6, own * 1.25) == [
         "linear_subsidies",
         "linear_subsidies",
         "vcg_full_information",
@@ -481,10 +488,8 @@ def test_a_short_stretch_won_where_two_policies_begin_to_differ_is_found() -> No
     """From a rivalry on at which the planner's levels would leave firms less than today's, rates
     lead to others, and the tax takes less from the firm that gains, for a while."""
     case = parse_tree(random_tree(87))
-    key, own = "security.rivalry", case.resolved["security"]["rivalry"]
-    (switch,) = over_parameters(evaluate_once(case), [key])
-    values = [own, switch.value * (1 - 1e-4), switch.value * (1 + 1e-4), 0.895, 0.9]
-    assert recommended(markets(case, key, values)[1]) == [
+    (switch,) = over_parameters(evaluate_once(case), [RIVALRY])
+    assert won_about(case, switch.value, 0.895, 0.9) == [
         "linear_subsidies",
         "linear_subsidies",
         "vcg_full_information",
@@ -496,10 +501,9 @@ def test_a_short_stretch_won_where_two_policies_begin_to_differ_is_found() -> No
 @pytest.mark.slow
 def test_a_stretch_in_which_nothing_brings_what_could_be_measured_is_found() -> None:
     case = parse_tree(random_tree(10))
-    key, own = "security.rivalry", case.resolved["security"]["rivalry"]
-    (switch,) = [s for s in over_parameters(evaluate_once(case), [key]) if s.value > own]
-    values = [own, switch.value * (1 - 1e-4), switch.value * (1 + 1e-4), 0.83, 0.9]
-    assert recommended(markets(case, key, values)[1]) == [
+    own = case.resolved["security"]["rivalry"]
+    (switch,) = [s for s in over_parameters(evaluate_once(case), [RIVALRY]) if s.value > own]
+    assert won_about(case, switch.value, 0.83, 0.9) == [
         "sharing_alliance",
         "sharing_alliance",
         "nash",
@@ -513,10 +517,10 @@ def test_levels_that_only_other_policies_lead_to_count_along_lines_too() -> None
     """Where no weight of profits leads to the best levels, a search from today's market finds
     better ones than any from planners': an alliance does not come up to them."""
     case = parse_tree(random_tree(0))
-    key, own = "security.rivalry", case.resolved["security"]["rivalry"]
-    told = [s.value for s in over_parameters(evaluate_once(case), [key])]
+    own = case.resolved["security"]["rivalry"]
+    told = [s.value for s in over_parameters(evaluate_once(case), [RIVALRY])]
     rivalries = np.linspace(own, 0.999, 12)
-    assert set(recommended(markets(case, key, rivalries)[1])) == {"linear_subsidies"}
+    assert set(recommended(markets(case, RIVALRY, rivalries)[1])) == {"linear_subsidies"}
     assert not [value for value in told if value > own]
 
 

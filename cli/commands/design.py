@@ -376,12 +376,11 @@ def _several(
         sheets=lambda: designs_sheets(rows),
         stamp=stamp,
     )
-    missed = [row for row in rows if row["status"] not in MET]
-    findings = [f"not met: {row['design']}: {row['finding']}" for row in missed]
-    if strict:
-        findings += [
-            f"not met: {row['design']}: {_unkept(row['truth'], row['joins'])}"
-            for row in rows
-            if row not in missed and not _kept(row["truth"], row["joins"])
-        ]
+    findings = []
+    for row in rows:
+        if row["status"] not in MET:
+            findings.append(f"not met: {row['design']}: {row['finding']}")
+        elif strict and not _kept(row["truth"], row["joins"]):
+            unkept = _unkept(row["truth"], row["joins"])
+            findings.append(f"not met: {row['design']}: {unkept}")
     leave_unmet(findings)

@@ -217,11 +217,10 @@ def every_firm_stays(case: Case) -> bool:
 def _quarters(low: Array, high: Array) -> tuple[Array, Array]:
     """The quarters of boxes (N, 2), and the halves of those that are but a line."""
     for i in (0, 1):
-        middle = (low[:, i] + high[:, i]) / 2
-        halves = np.concatenate([low, low]), np.concatenate([high, high])
-        halves[0][len(low) :, i], halves[1][: len(low), i] = middle, middle
         if (low[:, i] < high[:, i]).any():
-            low, high = halves
+            half, middle = len(low), (low[:, i] + high[:, i]) / 2
+            low, high = np.concatenate([low, low]), np.concatenate([high, high])
+            low[half:, i] = high[:half, i] = middle
     return low, high
 
 

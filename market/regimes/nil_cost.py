@@ -41,11 +41,12 @@ def zero_unit_cost_pays(payoff: Payoff, regime: Regime, value: Array) -> NDArray
         asked = np.flatnonzero((saves & (most < cap))[:, giver] & ~pays)
         for k in range(0, len(asked), AT_NIL):
             some = asked[k : k + AT_NIL]
+            here = payoff.take(some)
             at = _AtNil(
                 payoff=Payoff(
-                    case=payoff.case.take(some).map(lambda a: a[:, None]),
-                    benefit=payoff.take(some).benefit[:, None],
-                    cost_weight=payoff.take(some).cost_weight,
+                    case=here.case.map(lambda a: a[:, None]),
+                    benefit=here.benefit[:, None],
+                    cost_weight=here.cost_weight,
                 ),
                 sold=sold[some, None],
                 giver=giver,

@@ -254,7 +254,7 @@ def _staged(
     if not thoroughly:
         return invest_smoothly(case, lanes, SEVERAL_STARTS, tolerances)
     lane = np.tile(np.arange(lanes), len(SEVERAL_STARTS))
-    start = np.repeat(SEVERAL_STARTS, lanes)[:, None] * alone(case, lanes)[lane % lanes]
+    start = np.repeat(SEVERAL_STARTS, lanes)[:, None] * alone(case, lanes)[lane]
     # where what is exchanged pays for itself at another size, from there
     at_once = replace(regime, order="together")
     fed = np.flatnonzero(may_have_others(case, at_once) & np.ones(lanes, bool))

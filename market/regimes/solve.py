@@ -27,6 +27,7 @@ from market.model.outcome import (
     Solution,
     Uniqueness,
     account,
+    every_firm_sells,
     exchanged,
     other_point,
 )
@@ -446,8 +447,7 @@ def _with_every_firm(market: Market, tolerances: Tolerances) -> tuple[Points, Ou
     parts = [_among_sellers(case, regime, payoff, start, tolerances)]
     # Where a price is high a climb may leave the market at first and never return: from what is
     # better than all it found, steeply.
-    q = among.quantities(wide)
-    sells = (q >= -ROUNDING * np.abs(q).max(-1, keepdims=True)).all(-1)
+    sells = every_firm_sells(case, wide, regime.prices)
     promising = wide[sells & (payoff.value(wide) > parts[0].value.max(initial=-np.inf))]
     if len(promising):
         parts.append(_among_sellers(case, regime, payoff, promising, tolerances, STEEPEST))

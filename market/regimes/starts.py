@@ -148,7 +148,7 @@ def more_afar(payoff: Payoff, regime: Regime, best: Array) -> NDArray[np.bool_]:
     """
     found = np.zeros(len(best), bool)
     replaces = not form_of(payoff.case).falling_share
-    asked = unit_cost_rises(payoff.case) | replaces | _only_caps_bound(payoff)
+    asked = unit_cost_rises(payoff.case) | replaces | _only_caps_bound(payoff, len(best))
     lanes = np.flatnonzero(np.broadcast_to(asked, len(best)))
     for k in range(0, len(lanes), AFAR_BLOCK):
         some = lanes[k : k + AFAR_BLOCK]
@@ -169,19 +169,15 @@ def more_afar(payoff: Payoff, regime: Regime, best: Array) -> NDArray[np.bool_]:
     return found
 
 
-def _only_caps_bound(payoff: Payoff) -> NDArray[np.bool_]:
-    """Whether payoff (L or 1,) would grow without limit in investments were they not capped."""
-    capped = np.asarray(np.isfinite(payoff.case.investment_cap).any(-1))
-    if not capped.any():
-        return capped
-    some = slice(None) if len(capped) == 1 else np.flatnonzero(capped)
-    there = payoff.take(some)
-    free = replace(there.case, investment_cap=np.full((1, 1), np.inf))
-    endless = free.cost_scale[:, 0] <= required_scale(free, there.benefit)
-    if len(capped) == 1:
-        return np.asarray(endless)
-    capped[some] = endless
-    return capped
+def _only_caps_bound(payoff: Payoff, lanes: int) -> NDArray[np.bool_]:
+    """Whether payoff (L,) would grow without limit in investments were they not capped."""
+    out = np.zeros(lanes, bool)
+    capped = np.isfinite(payoff.case.investment_cap).any(-1)
+    if len(some := np.flatnonzero(np.broadcast_to(capped, lanes))):
+        there = payoff.take(some)
+        free = replace(there.case, investment_cap=np.full((1, 1), np.inf))
+        out[some] = free.cost_scale[:, 0] <= required_scale(free, there.benefit)
+    return out
 
 
 def at_an_edge(payoff: Payoff, sold: Array, lanes: int) -> tuple[NDArray[np.intp], Array]:
@@ -213,8 +209,8 @@ def at_an_edge(payoff: Payoff, sold: Array, lanes: int) -> tuple[NDArray[np.intp
         levels.append(x)
         # of investments that a cap makes the same, one
         value = np.where(there, payoff.value(x), -np.inf).T.reshape(lanes, *shape)
-        size = x[..., 2 + stay].T.reshape(lanes, *shape)
-        value[..., 1:] = np.where(size[..., 1:] > size[..., :-1], value[..., 1:], -np.inf)
+        staying = x[..., 2 + stay].T.reshape(lanes, *shape)
+        value[..., 1:] = np.where(staying[..., 1:] > staying[..., :-1], value[..., 1:], -np.inf)
         peak = np.where(value >= neighbours(value, -np.inf).max(0), value, -np.inf)
         worth.append(peak.reshape(lanes, -1))
     value = np.concatenate(worth, 1)

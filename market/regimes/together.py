@@ -91,8 +91,7 @@ def best(
         plain &= ~more_afar(sole_payoff(case, regime), regime, top + more)
     elif regime.staged:  # every start must have led there
         plain &= (good[rows] | (rows < 0)).all(0)
-        plain &= (regime.leader is not None) | ~may_have_others(case, regime)
-    else:
+    if not regime.sole and regime.leader is None:
         plain &= ~may_have_others(case, regime)
     held = held_levels(case, regime, x, tolerances) & solved[:, None]
     return outcomes(

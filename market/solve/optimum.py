@@ -249,7 +249,8 @@ def _climb(
             )
 
         new = np.clip(x + share[:, None] * direction, lower, upper)
-        far = (np.abs(new - x) > ARRIVED * np.maximum(1.0, np.abs(x))).any(-1)
+        moved, size = np.abs(new - x), np.maximum(1.0, np.abs(x))
+        far = (moved > ARRIVED * size).any(-1)
         new_value, new_gradient, new_hessian = objective.derivatives(new)
         new_residual = _residual(new, new_value, new_gradient, lower, upper)
         noise = 1e-12 * np.maximum(1.0, np.abs(value))
@@ -259,8 +260,7 @@ def _climb(
         )
         settled = (new_residual <= tolerances.residual) & (new_residual > 0.5 * residual)
         # Beside a payoff that is vast far out slopes are small on the way too.
-        short = np.abs(new - x) <= SHORT * np.maximum(1.0, np.abs(x))
-        stalled = good & short.all(-1) & settled
+        stalled = good & (moved <= SHORT * size).all(-1) & settled
         if good.all():
             x, value, gradient, hessian, residual = (
                 new,

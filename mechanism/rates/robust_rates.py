@@ -315,7 +315,7 @@ def _certified(problem: RatesProblem, point: Point, tolerances: Tolerances) -> F
     rates, nodes = problem.rates_from(point.free), problem.nodes
     game = private_game(case.map(lambda a: a[None]), types, (1,), rates[:, None])
     strategy = levels_from(point.z.reshape(2, -1, 2), units)[:, nodes]
-    found = examined(game, strategy[:, None], tolerances=tolerances).lane(0)
+    found = examined(game, strategy[:, None], tolerances=tolerances).take(0)
     if not found.converged:
         return None
     expected = expected_under(case, types, found, rates)

@@ -138,7 +138,7 @@ class Scheme:
             residual=one.residual[0],
             several=one.several[0],
             market_levels=None if one.market_levels is None else one.market_levels[0],
-            private_market=one.private_market.lane(0),
+            private_market=one.private_market.take(0),
         )
 
     # what firms earn before transfers

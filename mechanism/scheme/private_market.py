@@ -105,10 +105,6 @@ class PrivateEquilibrium:
             **{name: getattr(self, name)[:, at] for name in ("strategy", "payoff", "own_cost")},
         )
 
-    def lane(self, at: int) -> PrivateEquilibrium:
-        """One of many markets."""
-        return self.take(at)
-
     def reshaped(self, lead: tuple[int, ...]) -> PrivateEquilibrium:
         """The same with these axes in place of that of the markets."""
         whole = {
