@@ -10,10 +10,11 @@ import pytest
 from admissible import market
 
 from cli.pages.rows import derivatives_csv
+from market.model.case import Array, Case
 from market.model.outcome import account
 from market.model.units import POWERS, in_words
 from market.regimes import REGIMES, solve_markets, solve_regime
-from market.regimes.statics import comparative_statics, dimension_of, shifts, values
+from market.regimes.statics import Slopes, comparative_statics, dimension_of, shifts, values
 from mechanism.casefile.together import stack
 from mechanism.report.plain import Tree
 from mechanism.report.statics_tree import elasticities_tree, slopes_tree
@@ -108,6 +109,7 @@ def test_parameters_and_their_values() -> None:
     named = values(case)
     assert list(named) == list(shifts(case))
     assert named["demand.intercept[1]"] == 16
+    assert "cost.investment_cap" not in named  # there is none
     assert named["cost.spillover[1]"] == 0.5
     assert named["unit_cost.slope"] == 0.05
     assert "demand.intercept" in shifts(case, common=True)
@@ -123,6 +125,136 @@ def test_a_common_change_is_the_sum_of_both_firms() -> None:
     for key in ("demand.intercept", "demand.own_slope", "cost.spillover"):
         summed = apart[f"{key}[0]"].levels + apart[f"{key}[1]"].levels
         np.testing.assert_allclose(together[key].levels, summed, rtol=1e-7, atol=1e-9)
+
+
+def in_per_cent(case: Case, key: str) -> dict[str, Slopes]:
+    """The elasticities of a regime's outcome."""
+    levels = solve_regime(case, key).levels
+    assert levels is not None
+    levels, rule = levels[None], REGIMES[key]
+    found, own = comparative_statics(case, rule, levels), values(case)
+    books = account(case, levels, rule.prices)
+    return {name: slopes.elasticities(own[name], levels, books) for name, slopes in found.items()}
+
+
+def again_in_per_cent(case: Case, key: str, name: str, both: bool = False) -> dict[str, Array]:
+    """The same of one parameter, of both firms where `both`, by solving again a thousandth of a
+    per cent from where it is."""
+    moved, own, h = shifts(case), values(case), 1e-5
+    which = [one for one in moved if one == name or (both and one.partition("[")[0] == name)]
+    sides = []
+    for sign in (h, -h):
+        there = case
+        for one in which:
+            there = moved[one](there, sign * own[one])
+        levels = solve_regime(there, key).levels
+        assert levels is not None
+        books = account(there, levels[None], REGIMES[key].prices)
+        welfare = books.total_surplus.sum(-1)
+        sides.append({"levels": levels, "profit": books.profit[0], "welfare": welfare[0]})
+    return {
+        figure: (np.log(sides[0][figure]) - np.log(sides[1][figure])) / (2 * h)
+        for figure in sides[0]
+    }
+
+
+@pytest.mark.parametrize("cross", [1.4, 1.495, 1.4985])
+def test_close_substitutes_have_the_closed_forms_slopes(cross: float) -> None:
+    """Without sharing an alliance that fixes prices invests t = (1 - alpha) a / (2 k (b1 - b2) - (1
+    - alpha)^2), which runs away as b2 approaches b1."""
+    k = 3.6 / (1.5 - cross)
+    changes = {"demand_spillover": -0.1, "leakage": (1.2, 0, 0), "cost_spillover": 0.0}
+    case = market(cross_slope=cross, cost_scale=k, rivalry=0.3, **changes)
+    levels = solve_regime(case, "price_collusion").levels
+    assert levels is not None
+    found = comparative_statics(case, REGIMES["price_collusion"], levels[None], common=True)
+    left = 2 * k * (1.5 - cross) - 0.7**2
+    slope = 0.7 * 20 * 2 * k / left**2
+    for key, sign in (("demand.cross_slope", 1), ("demand.own_slope", -1)):
+        np.testing.assert_allclose(found[key].levels[1, 0, 2:], sign * slope, rtol=1e-7)
+
+
+@pytest.mark.parametrize("reference", [1.0, 0.01, 1e-5])
+@pytest.mark.parametrize("key", ["nash", "social_optimum"])
+def test_what_knowledge_saves_depends_on_its_use_beside_the_reference_alone(
+    key: str, reference: float
+) -> None:
+    """Only lambda_c / t0 counts: a per cent more of t0 is a per cent less of both lambda_c, however
+    small t0 is beside the market."""
+    shares = in_per_cent(market(reference_investment=reference), key)
+    for figure in ("levels", "price", "quantity", "profit", "welfare", "consumer_surplus"):
+        used, unit = (
+            sum(getattr(shares[name], figure)[1] for name in names)
+            for names in (
+                ("cost.spillover[0]", "cost.spillover[1]"),
+                ("cost.reference_investment",),
+            )
+        )
+        np.testing.assert_allclose(unit, -used, rtol=1e-7, atol=1e-9)
+
+
+def test_unequal_slopes_are_those_of_solving_again() -> None:
+    case = market(own_slope=[0.05, 45], cross_slope=0.04, cost_scale=300)
+    told = in_per_cent(case, "nash")
+    for name in ("demand.own_slope[0]", "demand.own_slope[1]", "demand.cross_slope"):
+        again = again_in_per_cent(case, "nash", name)
+        for figure, value in again.items():
+            np.testing.assert_allclose(
+                getattr(told[name], figure)[1, 0], value, rtol=1e-4, atol=1e-6, err_msg=figure
+            )
+
+
+DIFFER: dict[str, dict[str, object]] = {
+    "cost.scale": {"cost_scale": [20, 60]},
+    "security.rivalry": {"rivalry": [0.1, 0.4]},
+    "cost.max_saving": {"max_saving": [0.3, 0.6]},
+    "security.leakage.own": {"leakage": ([3.0, 5.0], 0.5, 0.2)},
+    "unit_cost.base": {"unit_cost": ([1.0, 2.0], 0.1, 0.05, 0.02)},
+}
+
+
+@pytest.mark.parametrize("key", DIFFER)
+def test_where_firms_differ_each_has_its_own_elasticities(key: str) -> None:
+    case = market(**DIFFER[key])
+    told, name = in_per_cent(case, "nash"), f"{key}[1]"
+    assert key not in told
+    again = again_in_per_cent(case, "nash", name)
+    together = again_in_per_cent(case, "nash", key, both=True)
+    for figure, value in again.items():
+        mine = getattr(told[name], figure)[1, 0]
+        np.testing.assert_allclose(mine, value, rtol=1e-4, atol=1e-6, err_msg=figure)
+        both = mine + getattr(told[f"{key}[0]"], figure)[1, 0]
+        np.testing.assert_allclose(both, together[figure], rtol=1e-4, atol=1e-6, err_msg=figure)
+
+
+def test_a_cap_on_investment_is_worth_what_solving_again_says() -> None:
+    case = market(investment_cap=[0.5, np.inf])
+    told, name = in_per_cent(case, "nash"), "cost.investment_cap[0]"
+    assert [key for key in told if key.startswith("cost.investment_cap")] == [name]
+    assert told[name].levels[1, 0, 2] == pytest.approx(1, rel=1e-12)
+    assert told[name].levels[1, 0, 3] != 0  # the rival answers
+    for figure, value in again_in_per_cent(case, "nash", name).items():
+        np.testing.assert_allclose(getattr(told[name], figure)[1, 0], value, rtol=1e-4, atol=1e-6)
+    # one that binds nobody moves nothing, nor does one that forbids what nobody wants
+    loose = in_per_cent(market(investment_cap=50.0), "nash")["cost.investment_cap"]
+    assert not loose.levels.any()
+    none = market(investment_cap=0.0, rivalry=1.0)
+    x = solve_regime(none, "joint_profit").levels
+    assert x is not None
+    found = comparative_statics(none, REGIMES["joint_profit"], x[None])["cost.investment_cap"]
+    assert not found.levels.any()
+
+
+def test_a_cap_that_barely_binds_moves_investment_one_way_only() -> None:
+    free = solve_regime(market(), "social_optimum").levels
+    assert free is not None
+    case = market(investment_cap=float(free[2]))
+    x = solve_regime(case, "social_optimum").levels
+    assert x is not None
+    found = comparative_statics(case, REGIMES["social_optimum"], x[None])["cost.investment_cap"]
+    falling, rising = found.levels[:, 0, 2:]
+    np.testing.assert_allclose(falling, 1)
+    np.testing.assert_allclose(rising, 0, atol=1e-9)
 
 
 @pytest.mark.slow

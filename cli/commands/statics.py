@@ -15,8 +15,8 @@ Examples:
   pigou statics two_vendors.yaml
   pigou statics two_vendors.yaml --regime social_optimum --format csv --out slopes.csv
 
-Derivatives come from the implicit function theorem, to eight digits or more; they are zero for
-levels held at a bound."""
+Derivatives come from the implicit function theorem, to eight digits or more; levels held at a bound
+move with that bound alone. What differs between the firms has a row for each firm's own."""
 
 
 class RegimeName(StrEnum):
