@@ -190,7 +190,7 @@ def test_what_knowledge_saves_depends_on_its_use_beside_the_reference_alone(
                 ("cost.reference_investment",),
             )
         )
-        np.testing.assert_allclose(unit, -used, rtol=1e-7, atol=1e-9)
+        np.testing.assert_allclose(unit, -used, rtol=1e-10, atol=1e-12)
 
 
 def test_unequal_slopes_are_those_of_solving_again() -> None:

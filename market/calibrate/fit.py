@@ -20,16 +20,14 @@ from market.calibrate.chain import Chain, chain
 from market.calibrate.moments import Today, moment, today_at
 from market.calibrate.observed import Data, NoCase, Observation, Prior, WhyNoCase, refuse
 from market.calibrate.parameters import NAMES, Layout, case_values, layout, priors_of
-from market.model.case import SHARING, Array, Case
-from market.model.payoff import firm_payoffs
+from market.model.case import SHARING, Array
 from market.regimes import REGIMES, solve_lanes
+from market.regimes.statics import STEP, conditions, curvature
 
 TODAY = "nash"
 """The regime that is observed."""
 EXACT = 1e-6
 """Relative standard error of what is exact: no observation has fewer digits that matter."""
-STEP = 1e-30
-"""Of complex derivatives, which lose no digits however small it is."""
 TOLERANCE = 1e-13
 """Relative change of parameters, and of the sum of squares, at which the fit ends."""
 MOST_EVALUATIONS = 300
@@ -112,9 +110,9 @@ class LeastSquares:
         n = len(theta)
         stepped = theta + 1j * STEP * np.eye(n)
         parameters = self.layout.parameters(stepped)
-        x = at.levels.astype(complex)
-        force = _conditions(parameters.market(self.reference), x)
-        jacobian = _curvature(at)
+        x, regime = at.levels.astype(complex), REGIMES[TODAY]
+        force = conditions(parameters.market(self.reference), regime, np.repeat(x, n, 0))
+        jacobian = curvature(at.market, regime, at.levels)[0]
         low, high = np.zeros(4), np.array([1.0, 1.0, np.inf, np.inf])
         free = (at.levels[0] > low + HELD) & (at.levels[0] < high - HELD)
         change = np.zeros((n, 4))
@@ -142,20 +140,6 @@ class LeastSquares:
     ) -> Array:
         """(A, n): how logarithms of observables move with the parameters' logarithms."""
         return np.asarray(self.logs(self.moved(theta, at), asked).imag.T / STEP)
-
-
-def _conditions(market: Case, x: Array) -> Array:
-    """The first-order conditions (L, 4) of both firms, each in its own levels."""
-    first, second = firm_payoffs(market)
-    at = np.repeat(x, len(market.intercept), 0)
-    one, other = first.derivatives(at)[1], second.derivatives(at)[1]
-    return np.stack([one[:, 0], other[:, 1], one[:, 2], other[:, 3]], -1)
-
-
-def _curvature(at: Today) -> Array:
-    """The derivatives (4, 4) of those conditions in the levels."""
-    one, other = (payoff.derivatives(at.levels)[2][0] for payoff in firm_payoffs(at.market))
-    return np.stack([one[0], other[1], one[2], other[3]])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,23 +4,21 @@ implicit function theorem.
 At a solution the conditions G(x, theta) = 0 hold on the levels that are free, so dx / dtheta =
 -G_x^-1 G_theta there and zero for levels held at a bound. A level that sits on a bound with no
 force against it (G = 0 there too) may move one way only: derivatives are therefore one-sided, and
-the two sides agree everywhere else. What a parameter does at given levels, to G and to every
-figure, is a five-point difference of closed forms in steps that are small beside the way to where
-they have a pole, accurate to eight digits or more; what levels do to figures is exact.
+the two sides agree everywhere else. G_theta, and the totals that follow, are complex steps through
+the closed forms, which lose no digits however small they are: near a pole they are as exact as
+elsewhere.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from market.model.case import INVESTMENT, SHARING, Array, Case, UnitCost, rival
-from market.model.cost import form_of, own_parabola
-from market.model.demand import slope_matrix
+from market.model.case import Array, Case, UnitCost
 from market.model.outcome import Accounts, account
 from market.model.payoff import firm_payoffs
 from market.model.units import (
@@ -63,16 +61,8 @@ PER_FIRM = ("demand.intercept", "demand.own_slope", "cost.spillover")
 """Parameters whose derivatives are given for each firm's own, marked [0] and [1], also where both
 firms have the same; those of others only where the firms' differ."""
 
-STENCIL = ((-2.0, 1 / 12), (-1.0, -2 / 3), (1.0, 2 / 3), (2.0, -1 / 12))
-"""Points and weights of the five-point first derivative (the middle one has weight zero)."""
-
-STEP = 1e-3
-"""Step of the differences, as a share of how far a parameter may move (`_reach`)."""
-
-BY_LEVEL = 0.1
-"""The same of levels, as a share of their size or of one natural unit, whichever is more: along one
-level prices, quantities and consumers' surplus are polynomials of at most the fourth degree, of
-which five points give the exact derivative."""
+STEP = 1e-30
+"""Of complex derivatives."""
 
 ROUNDING = 1e-12
 """Difference of the two sides' derivatives, natural units, that is rounding and no kink."""
@@ -126,9 +116,8 @@ class Slopes:
         )
 
 
-Shift = Callable[[Case, Array | float], Case]
-"""From a case and an amount, of one market or (L, 1), to the case with that much more of a
-parameter."""
+Shift = Callable[[Case, complex], Case]
+"""From a case and an amount to the case with that much more of a parameter."""
 
 
 def shifts(case: Case, common: bool = False) -> dict[str, Shift]:
@@ -161,7 +150,7 @@ def _held(case: Case, key: str) -> Array:
 
 
 def _shift(key: str, direction: Array) -> Shift:
-    def move(case: Case, amount: Array | float) -> Case:
+    def move(case: Case, amount: complex) -> Case:
         moved = _held(case, key) + amount * direction
         if key in MARKET_PARAMETERS:
             return _with(case, MARKET_PARAMETERS[key], moved)
@@ -176,14 +165,19 @@ def _with(of: T, name: str, value: Any) -> T:
     return replace(of, **{name: value})
 
 
-def conditions(case: Case, regime: Regime, x: Array) -> tuple[Array, Array]:
-    """The first-order conditions G (L, 4) of a regime at levels x, and their derivatives (L, 4,
-    4)."""
-    if not regime.sole:
-        _, gradient, jacobian = own_system(firm_game(case, regime), x)
-        return gradient, jacobian
-    _, gradient, hessian = sole_payoff(case, regime).derivatives(x)
-    return gradient, hessian
+def conditions(case: Case, regime: Regime, x: Array) -> Array:
+    """The first-order conditions G (L, 4) of a regime at levels x, complex where these are."""
+    if regime.sole:
+        return sole_payoff(case, regime).gradient(x)[1]
+    one, other = (firm.gradient(x)[1] for firm in firm_payoffs(case, regime.prices))
+    return np.stack([one[:, 0], other[:, 1], one[:, 2], other[:, 3]], -1)
+
+
+def curvature(case: Case, regime: Regime, x: Array) -> Array:
+    """The derivatives (L, 4, 4) of a regime's first-order conditions in the levels x."""
+    if regime.sole:
+        return sole_payoff(case, regime).derivatives(x)[2]
+    return own_system(firm_game(case, regime), x)[2]
 
 
 def comparative_statics(
@@ -192,24 +186,23 @@ def comparative_statics(
     """Derivatives of a regime's outcome at levels x (L, 4), its solution in L markets, by every
     parameter.
 
-    Regimes whose choosers act at once; for those in stages solve again at changed parameters.
-    Differences are taken in natural units, so that neither steps nor tolerances depend on what the
-    case counts in; what is given back is in the case's own.
+    Regimes whose choosers act at once; for those in stages solve again at changed parameters. All
+    is worked out in natural units, so that tolerances do not depend on what the case counts in;
+    what is given back is in the case's own.
     """
     units = natural_units(case)
     case, x = in_units(case, units), levels_in(x, units)
-    G, jacobian = conditions(case, regime, x)
+    G, jacobian = conditions(case, regime, x), curvature(case, regime, x)
     lower, upper = level_bounds(case, len(x), regime.sharing_range)
     at_lower, at_upper = on_bound(x, lower, tolerances), on_bound(x, upper, tolerances)
     scale = np.abs(account(case, x, regime.prices).total_surplus).sum(-1)[:, None]
     # both: imposed, so never free
     weak = (at_lower ^ at_upper) & (np.abs(G) <= 1e3 * tolerances.residual * scale)
     held = (at_lower | at_upper) & ~weak
-    by_level, out = _by_level(case, regime, x), {}
+    out = {}
     for name, shift in shifts(case, common).items():
-        h = STEP * _reach(case, name, x)
-        beside = [shift(case, k * h) for k, _ in STENCIL]
-        by_parameter = _slope([conditions(at, regime, x)[0] for at in beside], h)
+        beside = shift(case, 1j * STEP)
+        by_parameter = conditions(beside, regime, x.astype(complex)).imag / STEP
         # no investment is allowed, and none may be wanted
         capped = at_upper & _which_capped(name) & ~(at_lower & (G <= 0))
         falling, rising = (
@@ -226,11 +219,9 @@ def comparative_statics(
         )
         kink = (np.abs(rising - falling) > ROUNDING * (1 + np.abs(rising))).any(-1, keepdims=True)
         moved = np.stack([np.where(kink, falling, rising), rising])
-        books = [account(at, x, regime.prices) for at in beside]
+        books = [account(beside, x + 1j * STEP * side, regime.prices) for side in moved]
         figures = {
-            figure: _slope([of(at) for at in books], h)
-            + np.einsum("l...v,slv->sl...", by_level[figure], moved)
-            for figure, of in FIGURES.items()
+            figure: np.stack([of(at).imag for at in books]) / STEP for figure, of in FIGURES.items()
         }
         out[name] = Slopes(levels=moved, **figures).stated(units, dimension_of(name))
     return out
@@ -244,60 +235,6 @@ FIGURES: dict[str, Callable[[Accounts], Array]] = {
     "welfare": lambda books: books.total_surplus.sum(-1),
 }
 """What derivatives are told of beside levels, from accounts."""
-
-
-def _slope(at: Sequence[Array], h: Array) -> Array:
-    """The derivative of something of L markets (L, ...) from what it is at the stencil's points,
-    which are steps h (L, 1) apart."""
-    # both sides of a point at once: what does not depend on the parameter is exactly zero
-    sides = zip(STENCIL[2:], at[2:], at[1::-1], strict=True)
-    weighted = np.asarray(sum(w * (above - below) for (_, w), above, below in sides))
-    return weighted / h.reshape(-1, *(1,) * (weighted.ndim - 1))
-
-
-def _by_level(case: Case, regime: Regime, x: Array) -> dict[str, Array]:
-    """The derivatives (L, ..., 4) of every figure in the four levels x (L, 4)."""
-    size, by = BY_LEVEL * np.maximum(1.0, x), []
-    for level, unit in enumerate(np.eye(4)):
-        books = [account(case, x + k * size * unit, regime.prices) for k, _ in STENCIL]
-        by.append([_slope([of(at) for at in books], size[:, [level]]) for of in FIGURES.values()])
-    price, quantity, _, consumers, _ = (np.stack(each, -1) for each in zip(*by, strict=True))
-    # investment costs are no polynomials
-    profit = np.moveaxis(firm_payoffs(case, regime.prices).derivatives(x)[1], 0, 1)
-    each = (price, quantity, profit, consumers, consumers + profit.sum(1))
-    return dict(zip(FIGURES, each, strict=True))
-
-
-def _reach(case: Case, name: str, x: Array) -> Array:
-    """How far (L, 1) a parameter may move at levels x (L, 4), natural units, before what is made of
-    it has a pole or a kink; of one in which all is a polynomial its size or one, whichever is
-    more."""
-    key, _, firm = name.partition("[")
-    which = [int(firm[0])] if firm else [0, 1]
-    held = np.broadcast_to(_held(case, key), (len(x), 2))[:, which]
-    size = np.maximum(1.0, np.abs(held).max(-1, keepdims=True))
-    if key in ("demand.own_slope", "demand.cross_slope"):
-        # to where D is singular; both slopes together its smallest eigenvalue
-        D = slope_matrix(case)
-        b, cross = np.diagonal(D, axis1=-2, axis2=-1), np.abs(D[..., 0, 1])
-        across = np.sqrt(b.prod(-1))
-        if key == "demand.cross_slope":
-            return np.broadcast_to((across - cross)[:, None], size.shape)
-        left = (across - cross) * (across + cross)
-        by = b[:, 1 - which[0]] if firm else np.linalg.eigvalsh(D)[..., -1]
-        return np.broadcast_to((left / by)[:, None], size.shape)
-    if key == "cost.reference_investment":
-        return held.min(-1, keepdims=True)
-    if key == "cost.spillover":
-        given = rival(x[:, INVESTMENT] * x[:, SHARING])
-        per_unit = given / case.reference_investment if form_of(case).pure_knowledge else given
-        with np.errstate(divide="ignore", invalid="ignore"):
-            # 1 + y = 0; a cost that falls to nothing has its kink there
-            kink = np.abs(x[:, INVESTMENT] - own_parabola(case, x)[1]) / per_unit
-            far = kink if not form_of(case).falling_share else case.cost_spillover + 1 / per_unit
-        far = np.where(np.isfinite(far) & (far > 0), far, np.inf)[:, which]
-        return np.minimum(size, far.min(-1, keepdims=True))
-    return size
 
 
 def dimension_of(name: str) -> str:

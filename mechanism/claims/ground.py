@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from market.model.case import INVESTMENT, Array, Case, rival
 from market.model.outcome import Accounts, account
 from market.model.pricing import bertrand_matrix, rivalry_bound
-from market.model.units import NaturalUnits, in_units, levels_from, levels_in, natural_units
+from market.model.units import NaturalUnits, in_units, levels_in, natural_units
 from market.regimes import REGIMES, firm_game, level_bounds
-from market.regimes.statics import STENCIL, Slopes, comparative_statics
+from market.regimes.statics import STEP, Slopes, comparative_statics
 from market.solve.equilibrium import own_system
 from market.solve.linear import implicit_slope
 from market.solve.optimum import on_bound
@@ -118,14 +118,10 @@ class Ground:
 
     def price_slopes(self, x: Array) -> Array:
         """(L, 2 firms, 4 levels): derivatives of Bertrand prices."""
-        step = 1e-2 * levels_from(np.ones((self.lanes, 4)), self.units)
-        slopes = []
-        for level, unit in enumerate(np.eye(4)):
-            prices = (
-                weight * account(self.case, x + k * step * unit, bertrand_matrix).price
-                for k, weight in STENCIL
-            )
-            slopes.append(np.asarray(sum(prices)) / step[..., [level]])
+        slopes = [
+            account(self.case, x + 1j * STEP * unit, bertrand_matrix).price.imag / STEP
+            for unit in np.eye(4)
+        ]
         return np.stack(slopes, -1)
 
     @property

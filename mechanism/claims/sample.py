@@ -26,7 +26,7 @@ from market.regimes import (
     solve_markets,
     solve_regime,
 )
-from market.regimes.statics import conditions
+from market.regimes.statics import conditions, curvature
 from market.solve.linear import free_system, solve_general
 from market.solve.optimum import on_bound
 from mechanism.casefile.policy_case import PolicyCase
@@ -431,6 +431,6 @@ def refined(case: Case, regime: Regime, x: Array) -> Array:
     )
     x = x.astype(np.longdouble)
     for _ in range(REFINEMENTS):
-        gradient, jacobian = conditions(case, regime, x)
+        gradient, jacobian = conditions(case, regime, x), curvature(case, regime, x)
         x = x + solve_general(*free_system(-jacobian, gradient, held))
     return x
