@@ -59,6 +59,37 @@ class DoubleWell:
         return self.value(x), -4 * x * (x**2 - 1) + self.tilt, (4 - 12 * x**2)[..., None]
 
 
+@dataclass(frozen=True)
+class FarRidge:
+    """A vast payoff of a sum u and a difference d of two levels, both far out:
+
+    1e27 - (u - 2e13)^2 + d^2 - d^4 / (8 c^2), c = 1e12: a saddle at d = 0, maxima at +- 2 c.
+    """
+
+    def take(self, lanes: Any) -> FarRidge:
+        """One objective for all lanes."""
+        return self
+
+    def value(self, x: np.ndarray) -> np.ndarray:
+        """Payoffs."""
+        u, d = x.sum(-1), x[..., 0] - x[..., 1]
+        return 1e27 - (u - 2e13) ** 2 + d**2 - d**4 / 8e24
+
+    def derivatives(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Value, gradient, Hessian."""
+        u, d = x.sum(-1), x[..., 0] - x[..., 1]
+        along, across = -2 * (u - 2e13), 2 * d - d**3 / 2e24
+        bend = (2 - 1.5 * d**2 / 1e24)[..., None, None] * np.array([[1.0, -1], [-1, 1]])
+        return self.value(x), np.stack([along + across, along - across], -1), bend - 2
+
+
+def test_a_climb_leaves_a_saddle_beside_which_a_vast_payoff_has_hardly_a_slope() -> None:
+    """Slopes over the payoff are nil all over; what there is to gain is not."""
+    start = np.array([[1e13 + 3e8, 1e13], [1e13, 1e13 + 3e8]])
+    end = maximise(FarRidge(), start, np.zeros((2, 2)), np.full((2, 2), np.inf))
+    np.testing.assert_allclose(end.x, [[1.1e13, 0.9e13], [0.9e13, 1.1e13]], rtol=1e-6)
+
+
 @pytest.mark.slow
 @given(seed=st.integers(0, 2**32 - 1), n=st.integers(1, 5))
 @settings(max_examples=50)

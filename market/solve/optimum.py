@@ -260,7 +260,7 @@ def _climb(
         )
         settled = (new_residual <= tolerances.residual) & (new_residual > 0.5 * residual)
         # Beside a payoff that is vast far out slopes are small on the way too.
-        stalled = good & (moved <= SHORT * size).all(-1) & settled
+        stalled = good & (moved <= SHORT * size).all(-1) & settled & (rise <= noise)
         if good.all():
             x, value, gradient, hessian, residual = (
                 new,
