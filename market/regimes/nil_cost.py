@@ -7,17 +7,23 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from market.model.case import Array, rival
+from market.model.case import Array, rival, take_lanes
 from market.model.demand import apply as apply_matrix
 from market.model.payoff import Payoff
 from market.model.pricing import net_intercept, sold_matrix
 from market.model.wellposed import most_received
+from market.regimes.edges import quantity_nil
 from market.regimes.table import Regime
+from market.solve.search import most_around
 
 FAR = 10.0
 """Investment in natural units up to which it is at least asked whether zero unit costs pay."""
 AT_NIL = 4
 """Markets in which levels at a nil unit cost are looked at together."""
+CLOSER = 0.5 ** np.arange(1, 9)
+"""Share of a level's size around the best of a grid that the next is over."""
+PEAKS = 4
+"""Of those at which a firm sells nothing, the best that are closed in on."""
 NOTHING = 1e-12
 """Quantity, beside the larger of the two, that is nothing."""
 
@@ -72,31 +78,67 @@ class _AtNil:
     cap: Array
     """(L, 2): on investments."""
 
+    def take(self, lanes: NDArray[np.intp]) -> _AtNil:
+        """The same in these lanes."""
+        arrays = {name: take_lanes(getattr(self, name), lanes) for name in ("sold", "most", "cap")}
+        return _AtNil(payoff=self.payoff.take(lanes), giver=self.giver, **arrays)
+
     def pays(self, value: Array) -> NDArray[np.bool_]:
-        """Whether (L,) some of these levels are worth more than these values (L,)."""
+        """Whether (L,) some of these levels are worth more than these values (L,).
+
+        Where some would be were a firm to sell less than nothing, it is also asked where one sells
+        nothing: that edge bends, and few points of a grid are near it."""
         enough, capped = (of[:, self.giver, None] for of in (self.most, self.cap))
         far = np.maximum(20 * enough, FAR)
         own = np.geomspace(enough[:, 0], np.minimum(capped, far)[:, 0], 25, axis=-1)
         little = np.minimum(enough, 1.0)[:, 0] / 50
         others = np.concatenate([0 * enough, np.geomspace(little, far[:, 0], 25, axis=-1)], -1)
         axes = own, np.linspace(0, 1, 11)[None], others
-        pays = np.zeros(len(value), bool)
-        # Between two points of a grid over all sizes a payoff may rise and fall: the best of them
-        # is closed in on.
-        for step in (0.5, 0.25, 0.12, 0.06, 0.03, 0.0):
-            points = _grid(*axes)
-            values = self.worth(points)
-            pays |= (values > value[:, None]).any(-1)
-            if not step or pays.all():
-                break
-            best = np.take_along_axis(points, values.argmax(-1)[:, None, None], 1)
-            t, s, t_other = np.moveaxis(best, -1, 0)
+        payoff, sells = self.judged(self.levels(points := _grid(*axes)))
+        pays = self._pays(value, axes, points, np.where(sells, payoff, -np.inf))
+        beyond = (payoff > value[:, None]).any(-1)
+        for follows in (1 - self.giver, 3 - self.giver):
+            if (left := np.flatnonzero(beyond & ~pays)).size:
+                at = self.take(left)
+                some = _without(tuple(take_lanes(axis, left) for axis in axes), follows)
+                worth = at.at_an_edge(points := _grid(*some), follows)
+                pays[left] = at._pays(value[left], some, points, worth, follows)
+        return pays
+
+    def _pays(
+        self,
+        value: Array,
+        axes: tuple[Array, ...],
+        points: Array,
+        worth: Array,
+        follows: int | None = None,
+    ) -> NDArray[np.bool_]:
+        """The same on a grid and between its points, where a payoff may rise and fall: what is
+        worth most is closed in on; several peaks where, at an edge, one level `follows`."""
+        pays = np.asarray((worth > value[:, None]).any(-1))
+        shape = (len(value), *(axis.shape[1] for axis in axes))
+        beside = most_around(worth.reshape(shape)).reshape(worth.shape)
+        ranked = np.where((worth >= beside) & ~pays[:, None], worth, -np.inf)
+        best = np.argsort(-ranked, axis=-1, kind="stable")[:, : 1 if follows is None else PEAKS]
+        lane, turn = np.nonzero(np.isfinite(np.take_along_axis(ranked, best, -1)))
+        if not len(lane):
+            return pays
+        at, top = self.take(lane), points[lane, best[lane, turn]]
+        enough, capped = (of[:, self.giver, None] for of in (at.most, at.cap))
+        for step in CLOSER:
+            t, s, t_other = np.moveaxis(top[:, None], -1, 0)
             factors = np.exp(step * np.linspace(-1, 1, 9))
-            axes = (
+            around = (
                 np.clip(t * factors, enough, capped),
                 np.clip(s + step * np.linspace(-0.2, 0.2, 5), 0.0, 1.0),
                 t_other * factors,
             )
+            points = _grid(*_without(around, follows))
+            worth = at.worth(points) if follows is None else at.at_an_edge(points, follows)
+            pays[lane[(worth > value[lane, None]).any(-1)]] = True
+            if pays[lane].all():
+                break
+            top = points[np.arange(len(lane)), worth.argmax(-1)]
         return pays
 
     def levels(self, points: Array) -> Array:
@@ -105,17 +147,49 @@ class _AtNil:
         t, s, t_other = np.moveaxis(points, -1, 0)
         x = np.moveaxis(np.empty((4, *t.shape)), 0, -1)
         x[..., giver], x[..., 2 + giver] = np.minimum(self.most[:, giver, None] / t, 1.0), t
-        x[..., other] = np.minimum(s, self.most[:, other, None] / np.maximum(t_other, 1e-300))
+        x[..., other] = np.minimum(s, self.most_of(t_other))
         x[..., 2 + other] = np.minimum(t_other, self.cap[:, other, None])
         return x
 
-    def worth(self, points: Array) -> Array:
-        """A sole chooser's payoff (L, n); minus infinity where a firm would sell less than
-        nothing."""
-        x = self.levels(points)
+    def most_of(self, level: Array) -> Array:
+        """The most of its rival's sharing, or investment, (L, n) that leaves the giver a unit cost,
+        where the other of the two is this."""
+        return np.asarray(self.most[:, 1 - self.giver, None] / np.maximum(level, 1e-200))
+
+    def judged(self, x: Array) -> tuple[Array, NDArray[np.bool_]]:
+        """A sole chooser's payoff (L, n) at levels (L, n, 4), and whether no firm would sell less
+        than nothing there."""
         q = apply_matrix(self.sold, net_intercept(self.payoff.case, x))
         sells = (q >= -NOTHING * np.abs(q).max(-1, keepdims=True)).all(-1)
-        return np.where(sells, self.payoff.value(x), -np.inf)
+        return self.payoff.value(x), np.asarray(sells)
+
+    def worth(self, points: Array) -> Array:
+        """Its payoff (L, n); minus infinity where a firm would sell less than nothing."""
+        payoff, sells = self.judged(self.levels(points))
+        return np.where(sells, payoff, -np.inf)
+
+    def at_an_edge(self, points: Array, follows: int) -> Array:
+        """The most it has (L, n) where either firm sells nothing, as one level of the rival, by its
+        place in levels, follows from the others."""
+        x = self.levels(points)
+        top = 1.0 if follows < 2 else self.cap[:, 1 - self.giver, None]
+        top = np.minimum(self.most_of(x[..., (follows + 2) % 4]), top)
+        best = np.full(top.shape, -np.inf)
+        for firm in (0, 1):
+            for nil in quantity_nil(self.payoff.case, self.sold, x, firm, follows):
+                inside = (nil >= 0) & (nil <= top)
+                x[..., follows] = np.where(inside, nil, 0.0)
+                payoff, sells = self.judged(x)
+                best = np.where(inside & sells, np.maximum(best, payoff), best)
+        return best
+
+
+def _without(axes: tuple[Array, ...], follows: int | None) -> tuple[Array, ...]:
+    """Axes of which that of a rival's level that follows has one point."""
+    if follows is None:
+        return axes
+    own, shares, others = axes
+    return (own, shares[:, :1], others) if follows < 2 else (own, shares, others[:, :1])
 
 
 def _grid(*axes: Array) -> Array:

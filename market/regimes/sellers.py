@@ -39,7 +39,7 @@ LOST = 2
 SLOW = 0.1
 """Share of the last correction of an aim that is left by the next where the rate is high enough."""
 NOTHING = 1e-10
-"""Size of a quantity, beside one, that is nothing."""
+"""Size of a quantity, beside one or beside the other, that is nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +63,24 @@ class AmongSellers:
         """q (L, 2) at levels (L, 4)."""
         return apply_matrix(self.sold, net_intercept(self.payoff.case, x))
 
+    def steepness(self, x: Array) -> Array:
+        """Slopes of quantities in levels, (L, 2, 4)."""
+        slope = self.payoff.slopes(x, unit_cost(self.payoff.case, x))
+        return self.sold @ np.moveaxis(slope, -1, 0)
+
+    def priced(self, x: Array) -> AmongSellers:
+        """The same with aims such that quantities that are nil at levels (L, 4) have the prices at
+        which payoff changes least with levels, each in proportion: those of an optimum, were it
+        there. A climb that begins without them may leave for good."""
+        q = self.quantities(x)
+        nil = np.abs(q) <= NOTHING * np.abs(q).max(-1, keepdims=True)
+        if not nil.any():
+            return self
+        steep = np.where(nil[..., None], self.steepness(x), 0.0) * x[:, None]
+        gradient = self.payoff.derivatives(x)[1] * x
+        price = -(np.linalg.pinv(np.swapaxes(steep, -1, -2)) @ gradient[..., None])[..., 0]
+        return replace(self, aim=np.maximum(price, 0.0) / (2 * self.rate[:, None]))
+
     def residual(self, x: Array, lower: Array, upper: Array) -> Array:
         """What is left (L,) of the projected gradient of the payoff with quantities short of their
         aims at the prices at which least is, over max(1, |payoff|).
@@ -72,8 +90,7 @@ class AmongSellers:
         """
         payoff = self.payoff
         value, gradient, _ = payoff.derivatives(x)
-        slope = np.moveaxis(payoff.slopes(x, unit_cost(payoff.case, x)), -1, 0)
-        steep = self.sold @ slope  # of quantities, (L, 2, 4)
+        steep = self.steepness(x)
         price: Array = 2 * self.rate[:, None] * np.maximum(self.aim - self.quantities(x), 0.0)
         priced = gradient + (price[..., None] * steep).sum(-2)
         free = projected_gradient(x, priced, lower, upper)
@@ -154,8 +171,8 @@ def climb_among_sellers(
 ) -> WithEveryFirm:
     """Climb from each start (L, 4) to a local optimum among levels at which every firm sells, at
     first at this rate, at most STEEPEST; `market` (L,) says which start is whose where they are of
-    several."""
-    among = among_sellers(payoff, np.broadcast_to(sold, (len(start), 2, 2)), rate)
+    several. Where a firm sells nothing at a start its quantity has its price from the first."""
+    among = among_sellers(payoff, np.broadcast_to(sold, (len(start), 2, 2)), rate).priced(start)
     most = among.rate * (STEEPEST / rate)
     x, value, residual = start.copy(), np.full(len(start), -np.inf), np.full(len(start), np.inf)
     out, left, before = (

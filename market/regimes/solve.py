@@ -35,6 +35,7 @@ from market.model.payoff import Payoff
 from market.model.pricing import sold_matrix
 from market.model.units import in_units, levels_in, natural_units
 from market.model.wellposed import explain_zero_unit_cost
+from market.regimes.edges import at_an_edge
 from market.regimes.exits import driven_out, listed
 from market.regimes.leaving_out import better_without, most_without
 from market.regimes.nil_cost import zero_unit_cost_pays
@@ -44,7 +45,7 @@ from market.regimes.points import Points
 from market.regimes.record import Outcomes, joined, outcome_at, outcomes, restored
 from market.regimes.search import given, optima, searched, staged, thorough, thorough_optima
 from market.regimes.sellers import RATE, STEEPEST, WithEveryFirm, among_sellers, climb_among_sellers
-from market.regimes.starts import all_around, at_an_edge, more_afar, of_all_sizes
+from market.regimes.starts import all_around, more_afar, of_all_sizes
 from market.regimes.table import (
     REGIMES,
     Regime,

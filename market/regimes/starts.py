@@ -17,7 +17,7 @@ from market.model.payoff import Payoff
 from market.model.pricing import net_intercept
 from market.model.wellposed import investment_response, required_scale
 from market.regimes.table import Regime
-from market.solve.search import neighbours
+from market.solve.search import most_around
 
 FINE_GRID = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Sharing levels from whose square an optimum is searched."""
@@ -38,13 +38,6 @@ pays."""
 
 AFAR_BLOCK = 64
 """Markets in which they are looked at together."""
-AT_AN_EDGE = np.stack(np.meshgrid(*2 * [FINE_GRID], 0.3 * 1.7 ** np.arange(18), indexing="ij"), -1)
-"""Sharing of a firm that stays and of one that is all but driven out, and the former's investment,
-natural units."""
-NEXT_TO_NOTHING = 1e-2
-"""Share of what the other firm sells that is next to nothing."""
-FEW_AT_AN_EDGE = 4
-"""The best of their peaks in every market, so many, from which a few starts climb."""
 
 
 def starting_levels(
@@ -180,45 +173,6 @@ def _only_caps_bound(payoff: Payoff, lanes: int) -> NDArray[np.bool_]:
     return out
 
 
-def at_an_edge(payoff: Payoff, sold: Array, lanes: int) -> tuple[NDArray[np.intp], Array]:
-    """From where to climb to what a sole chooser has at most who would rather drive a firm out:
-    lanes (n,), in order, and levels (n, 4) at which a firm sells next to nothing and payoff is
-    highest among those beside them; `sold` (L, 2, 2): quantities in net intercepts."""
-    shape, levels, worth = AT_AN_EDGE.shape[:-1], [], []
-    s_stay, s_out, t_stay = AT_AN_EDGE.reshape(-1, 1, 3).transpose(2, 0, 1)
-    for out in (0, 1):
-        stay = 1 - out
-        x = np.zeros((len(s_out), lanes, 4))
-        x[..., stay], x[..., out] = s_stay, s_out
-        cap = payoff.case.investment_cap + np.zeros(2)
-        x[..., 2 + stay] = np.minimum(t_stay, cap[:, stay])
-        # quantities are linear in investments, all but where they move unit costs: secants
-        tried = [np.zeros(x.shape[:-1]), np.minimum(t_stay, cap[:, out])]
-        left = []
-        for k in range(4):
-            x[..., 2 + out] = tried[k]
-            quantities = apply_matrix(sold, net_intercept(payoff.case, x))
-            left.append(quantities[..., out])
-            if k:
-                with np.errstate(divide="ignore", invalid="ignore"):
-                    step = left[k] * (tried[k] - tried[k - 1]) / (left[k] - left[k - 1])
-                last = np.where(left[k] == 0, tried[k], tried[k] - step)
-                tried.append(np.clip(np.nan_to_num(last, nan=0.0), 0.0, cap[:, out]))
-        size = np.abs(quantities).max(-1)
-        there = (np.abs(left[-1]) <= NEXT_TO_NOTHING * size) & (quantities[..., stay] > 0)
-        levels.append(x)
-        # of investments that a cap makes the same, one
-        value = np.where(there, payoff.value(x), -np.inf).T.reshape(lanes, *shape)
-        staying = x[..., 2 + stay].T.reshape(lanes, *shape)
-        value[..., 1:] = np.where(staying[..., 1:] > staying[..., :-1], value[..., 1:], -np.inf)
-        peak = np.where(value >= neighbours(value, -np.inf).max(0), value, -np.inf)
-        worth.append(peak.reshape(lanes, -1))
-    value = np.concatenate(worth, 1)
-    best = np.argsort(-value, axis=1, kind="stable")[:, :FEW_AT_AN_EDGE]
-    lane, turn = np.nonzero(np.isfinite(np.take_along_axis(value, best, 1)))
-    return lane, np.concatenate(levels)[best[lane, turn], lane]
-
-
 def of_one_firm(case: Case, firm: int, sharing_range: tuple[float, float]) -> Array:
     """Levels (n, 4) of one flat case, natural units, at which a firm shares and invests on a grid
     of all sizes and its rival does neither."""
@@ -256,7 +210,7 @@ def _picked(value: Array) -> NDArray[np.bool_]:
     """Which points of grids of sharing, with values (L, size, size), are worth a climb: (L, size *
     size)."""
     lanes, size, _ = value.shape
-    picked = value >= neighbours(value, -np.inf).max(0)
+    picked = value >= most_around(value)
     picked[:, :: size - 1, :: size - 1] = True
     inner = value[:, 1:-1, 1:-1].reshape(lanes, -1).argmax(1)
     picked[np.arange(lanes), 1 + inner // (size - 2), 1 + inner % (size - 2)] = True

@@ -18,13 +18,14 @@ from market.model.cost import unit_cost
 from market.model.outcome import ROUNDING
 from market.model.payoff import Payoff
 from market.model.pricing import sold_matrix
+from market.regimes.edges import at_an_edge
 from market.regimes.nil_cost import zero_unit_cost_pays
 from market.regimes.objectives import level_bounds, sole_payoff
 from market.regimes.points import Points
 from market.regimes.record import Outcomes, joined, outcomes
 from market.regimes.search import optima
 from market.regimes.sellers import among_sellers, climb_among_sellers
-from market.regimes.starts import at_an_edge, more_afar, promising
+from market.regimes.starts import more_afar, promising
 from market.regimes.table import Regime, may_have_others
 from market.solve.optimum import on_bound
 from market.solve.tolerances import DEFAULT, Tolerances

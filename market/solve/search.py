@@ -83,6 +83,16 @@ def neighbours(values: NDArray[Any], beyond: float) -> NDArray[Any]:
     return np.stack([padded[(slice(None), *shift)] for shift in shifts])
 
 
+def most_around(values: Array) -> Array:
+    """Of values on a grid of so many axes (L, ...) the most of each and all its neighbours."""
+    most = values.copy()
+    for axis in range(1, values.ndim):
+        rows, top = np.moveaxis(most.copy(), axis, 0), np.moveaxis(most, axis, 0)
+        np.maximum(top[1:], rows[:-1], out=top[1:])
+        np.maximum(top[:-1], rows[1:], out=top[:-1])
+    return most
+
+
 def peaks_of(values: Array) -> tuple[Array, Array]:
     """Payoffs (L, m) on a grid of so many axes (L, ...) where they are no less than beside, minus
     infinity elsewhere; and by how much (L, m) they exceed the least beside."""
