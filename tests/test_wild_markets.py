@@ -120,11 +120,13 @@ def _without_rivalry(m: Any) -> Any:
     [
         (11, SOLE),
         (212, ["joint_profit"]),
+        (356, ["joint_profit", "first_best"]),
+        (527, ["first_best"]),
         (864, ["price_collusion"]),
         (66, ["nash"]),
         (93, ["nash"]),
         (558, ["nash"]),
-        (958, ["price_collusion"]),
+        (958, ["price_collusion", "joint_profit"]),
         (995, ["first_best"]),
     ],
 )
@@ -133,21 +135,44 @@ def test_they_agree_in_markets_that_a_long_run_of_another_seed_found(
 ) -> None:
     """At 11 firms that share all pay for hardly anything; at 212 the chooser would rather have
     firm 1 alone, and the best with both is approached as firm 2 stops selling. At 66 one firm is
-    a thousandth of the other; at 558 an equilibrium with all shared lies 10^7 demands out. At 864
-    only much help keeps firm 2 selling; at 93, 958 and 995 what is looked for lies so far out that
+    a thousandth of the other; at 558 an equilibrium with all shared lies 10^7 demands out. At 356
+    and 527 the best is where a unit cost is nil and a firm stops selling. At 864 only much help
+    keeps firm 2 selling; at 93, 958 and 995 what is looked for lies so far out that
     of payoffs little but their last digits tells where."""
     assert not compare(4, number, regimes).faults
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("number", "regime"), [(202, "joint_profit"), (434, "price_collusion"), (589, "first_best")]
+    ("number", "regime"),
+    [
+        (202, "joint_profit"),
+        (299, "nash"),
+        (326, "price_collusion"),
+        (434, "price_collusion"),
+        (564, "joint_profit"),
+        (589, "first_best"),
+    ],
 )
 def test_they_agree_in_markets_of_a_third_seed(number: int, regime: str) -> None:
-    """At 202 unit costs leave nothing to sell; at 434 the best with both is at 285 demands, where
-    one of very unequal firms all but stops selling; at 589 nothing but caps, 10^4 demands out,
-    bounds what is chosen."""
+    """At 202 unit costs leave nothing to sell; at 299 replies settle where a unit cost is nil, no
+    equilibrium; at 326 and 564 a firm a hundredth of its rival stops selling, kept in by next to
+    nothing or by leakage alone; at 434 the best with both is at 285 demands, where one of very
+    unequal firms stops selling; at 589 nothing but caps, 10^4 demands out, bounds what is
+    chosen."""
     assert not compare(5, number, [regime]).faults
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("number", "regime"), [(94, "first_best"), (94, "price_collusion"), (258, "price_collusion")]
+)
+def test_they_agree_in_markets_of_a_fourth_seed(number: int, regime: str) -> None:
+    """The best is where a firm stops selling: at 94 nothing may be invested and what firms leak
+    drives one out, at 258 hardly anything is worth investing."""
+    assert not compare(6, number, [regime]).faults
+    case = parse_tree(made(6, number)).market.flat()
+    assert solve_markets(case, regime, 1, roughly=True).status == ["infeasible"]
 
 
 def test_a_unit_cost_of_nil_is_looked_for_wherever_both_firms_sell() -> None:

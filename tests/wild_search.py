@@ -949,6 +949,7 @@ def play(m: Market, sharing: bool, hints: Sequence[Array] = (), tolerance: float
     with np.errstate(invalid="ignore"):
         candidates = on[np.abs(here - there) <= 1e-9 * np.maximum(1, np.abs(there))]
     inside: list[Array] = []
+    nil = False
     for each in distinct(candidates, m):
         n = nets(m, each)
         sold = duopoly(m, n)
@@ -970,10 +971,12 @@ def play(m: Market, sharing: bool, hints: Sequence[Array] = (), tolerance: float
             # What a small firm gains counts beside its own profit: hundredfold unlike firms exist.
             own = np.maximum(np.abs(earned(m, each)), 1e-4 * scale)
             if (regret(m, each[None], sharing)[0] <= tolerance * own).all():
-                inside.append(each)
+                if nearly_nil(m, each, 1e-6):  # more would be given could costs be negative
+                    nil = True
+                else:
+                    inside.append(each)
     inside.sort(key=lambda each: -float(earned(m, each).sum()))
     others = [] if inside or certain > 1 else without(m, sharing, tolerance)
-    nil = False
     if not inside:
         for each in distinct(turns, m)[:3]:
             cost = unit_costs(m, each)
