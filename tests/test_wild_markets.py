@@ -79,6 +79,26 @@ def test_many_markets_at_once_have_the_equilibrium_that_one_has(
     assert found.levels[0] == pytest.approx(levels, rel=1e-8)
 
 
+@pytest.mark.slow
+def test_many_markets_at_once_see_what_lies_between_nothing_and_a_firm_out() -> None:
+    """Sharing costs so much that on a coarse grid all but none of it leaves a firm out; what is
+    best lies before that."""
+    case, m = parse_tree(made(7, 61)).market.flat(), read(made(7, 61))
+    found, alone = (
+        solve_markets(case, "sharing_alliance", 1),
+        solve_regime(case, "sharing_alliance"),
+    )
+    assert found.status[0] == alone.status == "infeasible"
+    assert found.value[0] == alone.certificate.value
+    # where nobody shares members earn much less
+    none = solve_regime(case, "no_sharing")
+    assert none.levels is not None
+    assert (
+        found.value[0]
+        > 2.5 * worth(m, none.levels / [1, 1, m.amount, m.amount], "joint_profit") * m.money
+    )
+
+
 def test_all_kinds_of_markets_are_drawn() -> None:
     trees = [made(1, number) for number in range(300)]
     for tree in trees:

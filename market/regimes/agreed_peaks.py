@@ -46,8 +46,9 @@ SETTLED = 1e-6
 PEAKS = 3
 """Local maxima of the grid that are climbed."""
 
-MIXED = -1
-"""Which investments are at bounds where that is not the same all around."""
+MIXED, NOTHING = -1, -2
+"""Which investments are at bounds where that is not the same all around, and where nothing follows
+that counts."""
 
 CACHED = 4096
 """Levels answered together: what is computed on the way should fit the processor's cache."""
@@ -137,7 +138,8 @@ def peaks(
     case: Case, lanes: int, side: int, checked: bool, tolerances: Tolerances
 ) -> tuple[Rows, Array, Array, Rows]:
     """From where to climb: lanes (n,), sharing (n, 2) and investments (n, 2) near those that
-    follow, and which of these are at bounds (n,), `MIXED` where beside the peak others are."""
+    follow, and which of these are at bounds (n,), `MIXED` where beside the peak others are or
+    nothing follows: an edge lies between, at which there may be more."""
     at, s, reached = answers(case, lanes, side, beside=True)
     found = []
     for k, levels in enumerate(reached):
@@ -157,7 +159,7 @@ def peaks(
         order = np.argsort(-peak, axis=1, kind="stable")[:, :PEAKS]
         lane, turn = np.nonzero(np.isfinite(np.take_along_axis(peak, order, 1)))
         row = lane * side**2 + order[lane, turn]
-        piece = np.where(np.isfinite(value), at_bounds(at, levels).reshape(value.shape), MIXED)
+        piece = np.where(np.isfinite(value), at_bounds(at, levels).reshape(value.shape), NOTHING)
         near = neighbours(piece, MIXED)
         same = ((near == piece) | (near == MIXED)).all(0)
         piece = np.where(same, piece, MIXED).reshape(-1)[row]
