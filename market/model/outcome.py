@@ -187,6 +187,9 @@ class Certificate:
     """Levels that lie on a bound."""
     switching: bool = False
     """Whether a later reply switches there."""
+    ending: bool = False
+    """Whether the equilibrium that follows ends there: beyond, best replies run away and nothing
+    follows."""
     unique: Uniqueness | None = None
     """Whether an equilibrium is the only one; None where that is not asked."""
     reply_eigenvalues: tuple[float, ...] | None = None
@@ -205,6 +208,12 @@ class Certificate:
             and replace(self.leaving_out, firm=1 - self.leaving_out.firm),
         )
 
+    def _edges(self) -> list[str]:
+        """What else an agreement or a first mover's levels are at, in words."""
+        if self.ending:
+            return ["what follows ends here: beyond these levels best replies run away"]
+        return ["a later reply switches here"] * self.switching
+
     def tree(self, firms: tuple[str, str]) -> Json:
         """As plain values for JSON, firms called by these names."""
         return {
@@ -214,10 +223,7 @@ class Certificate:
             "global": self.scope,
             "gap": self.gap,
             "others": [other.tree() for other in self.others],
-            "bounds": (
-                [str(bound) for bound in self.bounds]
-                + ["a later reply switches here"] * self.switching
-            ),
+            "bounds": [str(bound) for bound in self.bounds] + self._edges(),
             "unique": (
                 None
                 if self.unique is None

@@ -5,7 +5,8 @@ invests for itself, then prices follow. Joint profit in agreed sharing (`agreeme
 the peaks of a grid (`agreed_peaks`).
 
 It may jump, where an equilibrium ends or a firm would rather drive the other out, and has a kink
-where an investment reaches a bound; there climbs stall, and ever smaller steps finish.
+where an investment reaches a bound; there climbs stall, and are finished along the edge: where an
+equilibrium ends in a fold by `fold`, else by `market.solve.edge`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from market.model.leaving import sales, true_profits
 from market.model.outcome import account
 from market.model.pricing import bertrand_matrix, net_intercept
 from market.regimes.agreed_peaks import FINE_SIDE, SIDE, answers, peaks
-from market.regimes.agreement import RUNAWAY, Agreement, Rows, alone, at_bounds, investment_game
+from market.regimes.agreement import Agreement, Rows, at_bounds, investment_game
+from market.regimes.fold import NEAR, best_fold, runs_away_beyond, short_of_fold
 from market.regimes.points import Points
 from market.solve.edge import on_an_edge
 from market.solve.equilibrium import LAST_DIGITS, examine
@@ -98,6 +100,10 @@ class _Climbed:
     """As it is; infinite where a climb had nowhere to start."""
     hessian: Array
     """(n, 2, 2)."""
+    fold: Array
+    """Levels (n, 4) where what follows ends in a fold; NaN elsewhere."""
+    ending: NDArray[np.bool_]
+    """(n,): whether best replies grow without limit beyond it."""
 
     @classmethod
     def of(cls, lane: Rows, agreement: Agreement, start: Array, tolerances: Tolerances) -> _Climbed:
@@ -113,6 +119,8 @@ class _Climbed:
             value=end.value,
             residual=np.where(known, end.residual * size, np.inf),
             hessian=end.hessian,
+            fold=np.full((len(lane), 4), np.nan),
+            ending=np.zeros(len(lane), bool),
         )
 
     def take(self, rows: Rows) -> _Climbed:
@@ -126,7 +134,7 @@ class _Climbed:
 
     def put(self, rows: Rows, other: _Climbed) -> None:
         """Others in the place of these rows."""
-        for name in ("s", "value", "residual", "hessian"):
+        for name in ("s", "value", "residual", "hessian", "fold", "ending"):
             vars(self)[name][rows] = vars(other)[name]
         near = self.agreement.near.copy()
         near[rows] = other.agreement.near
@@ -137,11 +145,10 @@ class _Climbed:
         """(n,), where sharing is at no bound."""
         return free_curvature(self.hessian, (self.s <= 0) | (self.s >= 1))
 
-    def runs_away(self, x: Array) -> NDArray[np.bool_]:
-        """Whether investments at levels x (n, 4) count as growing without limit."""
-        usual = np.nan_to_num(alone(self.agreement.case, len(x)).max(-1), nan=1.0)
-        most = np.nan_to_num(x[:, INVESTMENT]).max(-1, initial=0.0)
-        return np.asarray(most > RUNAWAY * np.maximum(1.0, usual))
+    def levels(self) -> Array:
+        """(n, 4); NaN where nothing follows."""
+        settled = np.isfinite(self.fold)
+        return np.where(settled, self.fold, self.agreement.follow(self.s))
 
 
 def _searched(
@@ -180,12 +187,23 @@ def _searched(
     size = np.maximum(1.0, np.abs(top[found.lane]))
     counts = found.value >= top[found.lane] - 1e-9 * size
     counts |= found.residual <= tolerances.residual
+    counts |= _beside_folds(found, tolerances)
     found = found.take(np.flatnonzero(np.isfinite(found.value) & counts))
     if thoroughly:
         found = _apart(found, tolerances)
         for row in _unfinished(found, tolerances):
             found.put(row[None], _finished(found.take(row[None]), tolerances))
     return _judged(found, thoroughly, tolerances)
+
+
+def _beside_folds(found: _Climbed, tolerances: Tolerances) -> NDArray[np.bool_]:
+    """Climbs (n,) that stalled near a fold, at which joint profit may be much higher."""
+    near = ~(found.residual <= tolerances.residual) & np.isfinite(found.value)
+    (rows,) = np.nonzero(near)
+    there = found.take(rows)
+    x = there.agreement.follow(there.s)
+    near[rows] = np.abs(short_of_fold(there.agreement.case, np.nan_to_num(x))) < NEAR
+    return near
 
 
 def _apart(found: _Climbed, tolerances: Tolerances) -> _Climbed:
@@ -201,7 +219,7 @@ def _unfinished(found: _Climbed, tolerances: Tolerances) -> Rows:
     """Climbs that met an edge and count: of those that are asked for all gains at the end alone, a
     point that is none is not worth more digits."""
     x = found.agreement.follow(found.s)
-    left = ~(found.residual <= tolerances.residual) & ~found.runs_away(x)
+    left = ~(found.residual <= tolerances.residual) & ~found.agreement.runs_away(x)
     if not found.agreement.checked:
         game = investment_game(found.agreement.case, len(x))
         left &= examine(game, np.nan_to_num(x), tolerances).nobody_gains(tolerances.regret)
@@ -255,17 +273,19 @@ def _finished(found: _Climbed, tolerances: Tolerances) -> _Climbed:
     found = replace(found, agreement=exact)
     begun: list[Array] = []
     for _ in range(ANCHORED):
-        pieces = _Pieces(agreement=found.agreement).near(found.s[0])
-        led, pieces = on_an_edge(pieces, found.s[0])
-        agreement = pieces.near(led).agreement
-        tried = np.concatenate([[led], found.s, np.clip(led + CIRCLES, 0.0, 1.0)])
+        ended = _at_the_end(found)
+        agreement = ended.agreement
+        tried = np.concatenate([ended.s, found.s, np.clip(ended.s + CIRCLES, 0.0, 1.0)])
         values = agreement.at_tries(tried[None])[0]
-        least = values[0] + LAST_DIGITS * max(1.0, abs(values[0]))
+        values[0] = ended.value[0]
+        least = values[0] + LAST_DIGITS * max(1.0, abs(found.value[0]))
         best = int(values.argmax()) if values.max() > least else 0
+        if best == 0:
+            return ended
         higher = replace(found, agreement=agreement, s=tried[[best]], value=values[[best]])
         # begun anew where it was before it goes in circles
         circling = any(np.abs(tried[best] - before).max() <= CLOSE for before in begun)
-        if best < 2 or circling or higher.runs_away(agreement.follow(higher.s))[0]:
+        if best < 2 or circling or agreement.runs_away(higher.levels())[0]:
             return higher
         begun.append(tried[best])
         found = _Climbed.of(found.lane, agreement, tried[[best]], tolerances)
@@ -274,13 +294,40 @@ def _finished(found: _Climbed, tolerances: Tolerances) -> _Climbed:
     return found
 
 
+def _at_the_end(found: _Climbed) -> _Climbed:
+    """One climb that met an edge, at the end to which that leads."""
+    fold = best_fold(found.agreement, found.levels()[0])
+    if fold is None:
+        pieces = _Pieces(agreement=found.agreement).near(found.s[0])
+        led, pieces = on_an_edge(pieces, found.s[0])
+        agreement = pieces.near(led).agreement
+        value, slope, x = agreement.slope(led[None])
+        beyond = bool(np.isfinite(value)) and runs_away_beyond(agreement, x[0], slope[0])
+        return replace(
+            found, agreement=agreement, s=led[None], value=value, ending=np.full(1, beyond)
+        )
+    x = fold.levels[None]
+    agreement = replace(found.agreement, near=x[:, INVESTMENT])
+    value = agreement.worth(x)
+    return replace(
+        found,
+        agreement=agreement,
+        s=x[:, SHARING],
+        value=value,
+        residual=np.full(1, fold.slope / max(1.0, abs(value[0]))),
+        fold=x,
+        ending=np.full(1, fold.runs_away),
+    )
+
+
 def _judged(found: _Climbed, thoroughly: bool, tolerances: Tolerances) -> Points:
     """What holds of where climbs have led."""
     agreement, residual = found.agreement, found.residual
-    switching = ~(residual <= tolerances.residual)
-    x = agreement.follow(found.s)
-    runaway = switching & found.runs_away(x)
-    bent = np.flatnonzero(switching & ~runaway & thoroughly)
+    folds = np.isfinite(found.fold).all(-1)
+    switching = folds | ~(residual <= tolerances.residual)
+    x = found.levels()
+    runaway = switching & found.agreement.runs_away(x)
+    bent = np.flatnonzero(switching & ~folds & ~runaway & thoroughly)
     there, whole = agreement.take(bent), np.ones((len(bent), 2))
     residual[bent] = one_sided_slope(there.at_tries, found.s[bent], 0 * whole, whole, whole[:, 0])
     known = np.asarray(np.isfinite(x).all(-1))
@@ -304,6 +351,7 @@ def _judged(found: _Climbed, thoroughly: bool, tolerances: Tolerances) -> Points
         holds=known & ~runaway & (regret <= tolerances.regret) & (residual <= limit),
         market=books.describes_market,
         switching=switching,
+        ending=found.ending,
         runaway=runaway,
     )
 
@@ -352,5 +400,6 @@ def _with_a_firm_out(case: Case, lanes: int, tolerances: Tolerances) -> Points:
         holds=some,
         market=no,
         switching=no,
+        ending=no,
         runaway=no,
     )

@@ -39,6 +39,9 @@ SAME = 1e-13
 investment to be one: what rounding leaves of payoffs, which are small differences of takings and
 outlays."""
 
+ARRIVED = 1e-6
+"""Step of Newton's method, as a share of investment's size, that is left where it has arrived."""
+
 RUNAWAY = 1e4
 """Multiple of what a firm would invest alone beyond which investments count as growing without
 limit."""
@@ -86,28 +89,37 @@ class Agreement:
         return replace(self, case=self.case.take(lanes), near=take_lanes(self.near, lanes))
 
     def follow(self, s: Array) -> Array:
-        """Levels (L, 4) at agreed sharing (L, 2); NaN where none were found. Where the equilibrium
-        that is meant has ended, those that best replies settle on, whichever firm's come first; of
-        two the one of higher joint profit."""
+        """Levels (L, 4) at agreed sharing (L, 2); NaN where none were found. Where best replies do
+        not return to the equilibrium that is meant, or it has ended, what they settle on; only
+        where they settle on nothing one about which they cycle."""
         start = np.concatenate([s, np.broadcast_to(self.near, s.shape)], -1)
-        x = settled(self.case, start, self.tolerances)
+        x = self._followed(start, returning=True)
+        lost = np.flatnonzero(np.isnan(x).any(-1))
+        if len(lost):
+            x[lost] = self.take(lost)._followed(start[lost], returning=False)
+        return x
+
+    def _followed(self, start: Array, returning: bool) -> Array:
+        """What is near levels (L, 4), else what best replies settle on from there, whichever firm's
+        come first; of two the one of higher joint profit."""
+        x = settled(self.case, start, self.tolerances, returning)
         lost = np.flatnonzero(np.isnan(x).any(-1))
         if len(lost):
             there, best = self.take(lost), np.full(len(lost), -np.inf)
             for first in (0, 1):
-                found = there.answered(start[lost], first)
+                found = there.answered(start[lost], first, returning)
                 worth = there.worth(found)
                 better = np.isnan(x[lost]).any(-1) | (worth > best)
                 x[lost[better]] = found[better]
                 best = np.maximum(best, worth)
         return x
 
-    def answered(self, start: Array, first: int) -> Array:
+    def answered(self, start: Array, first: int, returning: bool) -> Array:
         """What best replies settle on from levels (L, 4), this firm's first; NaN where nothing."""
         game = investment_game(self.case, len(start))
         x = best_reply_rounds(game, start, ROUNDS, first=first)
         replied = np.isfinite(x).all(-1)
-        x[replied] = settled(self.case.take(replied), x[replied], self.tolerances)
+        x[replied] = settled(self.case.take(replied), x[replied], self.tolerances, returning)
         return x
 
     def worth(self, x: Array) -> Array:
@@ -168,6 +180,12 @@ class Agreement:
         )
         return value, gradient, (hessian + np.swapaxes(hessian, -1, -2)) / 2
 
+    def runs_away(self, x: Array) -> NDArray[np.bool_]:
+        """Whether investments at levels x (L, 4) count as growing without limit (L,)."""
+        usual = np.nan_to_num(alone(self.case, len(x)).max(-1), nan=1.0)
+        most = np.nan_to_num(x[:, INVESTMENT]).max(-1, initial=0.0)
+        return np.asarray(most > RUNAWAY * np.maximum(1.0, usual))
+
     def at_tries(self, s: Array) -> Array:
         """Joint profit (L, m) at sharing (L, m, 2), m tries in every lane."""
         tries = s.shape[1]
@@ -180,14 +198,26 @@ class Agreement:
         )
 
 
-def settled(case: Case, start: Array, tolerances: Tolerances) -> Array:
+def settled(case: Case, start: Array, tolerances: Tolerances, returning: bool = False) -> Array:
     """Levels (L, 4) at which each investment is the best reply beside a rival that sells, by
-    Newton's method from `start`; else NaN."""
+    Newton's method from `start`; else NaN.
+
+    Just beyond a fold conditions are nearly met where nothing meets them: there another step of
+    Newton's leads far. Where slopes of best replies multiply to more than one replies run away, and
+    what they settle on is another equilibrium; below minus one they cycle about what may be the
+    only one, which is none if they are to be `returning`.
+    """
     game = investment_game(case, len(start))
     assert game.nominate is not None
     x = newton(game, start, tolerances, NEWTON)
     found = np.asarray(np.isfinite(x).all(-1))
     at = np.where(found[:, None], x, start)
+    to_reply, slope = replies_beside(case, at)
+    short = 1 - slope.prod(-1)
+    left = np.abs(to_reply + slope * to_reply[:, ::-1])  # this short of another step
+    size = np.maximum(1.0, at[:, INVESTMENT])
+    found &= (short >= 0) & (short <= (2 if returning else np.inf))
+    found &= (left <= ARRIVED * short[:, None] * size).all(-1)
     books = account(case, at, bertrand_matrix)
     takings = np.maximum(1.0, (np.abs(books.profit) + books.investment_cost).max(-1))
     for firm in (0, 1):
@@ -195,6 +225,19 @@ def settled(case: Case, start: Array, tolerances: Tolerances) -> Array:
         most, earned = game.nominate(firm, at)[1], game.players[firm].value(at)
         found &= most - earned <= SAME * takings
     return np.where(found[:, None], x, np.nan)
+
+
+def replies_beside(case: Case, x: Array) -> tuple[Array, Array]:
+    """By its conditions, how far each firm's best investment (L, 2) is from that at levels (L, 4),
+    and the slope of its best reply (L, 2); zero where its investment is at a bound."""
+    _, gradient, hessian = investment_game(case, len(x)).players.derivatives(x)
+    free = (x[:, INVESTMENT] > 0) & (x[:, INVESTMENT] < case.investment_cap)
+    own = np.stack([gradient[i][:, 2 + i] for i in (0, 1)], -1)
+    bend = np.stack([hessian[i][:, 2 + i, 2 + i] for i in (0, 1)], -1)
+    cross = np.stack([hessian[i][:, 2 + i, 3 - i] for i in (0, 1)], -1)
+    # where payoff is not concave conditions tell of no best investment
+    bend = np.where(free, np.where(bend < 0, bend, np.nan), -1.0)
+    return np.where(free, own, 0.0) / -bend, np.where(free, cross, 0.0) / -bend
 
 
 def at_bounds(case: Case, x: Array) -> Rows:

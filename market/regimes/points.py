@@ -37,6 +37,8 @@ class Points:
     """(n,): whether no price, quantity or unit cost is negative."""
     switching: NDArray[np.bool_]
     """(n,): whether a later reply switches there, so that some payoff has a kink."""
+    ending: NDArray[np.bool_]
+    """(n,): whether later movers' equilibrium ends there, and best replies run away beyond."""
     runaway: NDArray[np.bool_]
     """(n,): whether the first movers' payoff was still growing at the end of the range searched."""
 

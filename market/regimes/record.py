@@ -48,6 +48,8 @@ class Outcomes:
     """(L, 4): which levels lie on a bound of what is chosen."""
     switching: NDArray[np.bool_]
     """(L,): whether a later reply switches there."""
+    ending: NDArray[np.bool_]
+    """(L,): whether the equilibrium that follows ends there, and best replies run away beyond."""
     several: NDArray[np.bool_]
     """(L,): whether another local optimum or equilibrium was met."""
     plain: NDArray[np.bool_]
@@ -107,7 +109,9 @@ def outcomes(lanes: int, **columns: Any) -> Outcomes:
 _BLANK: dict[str, tuple[tuple[int, ...], Any, type]] = {
     **dict.fromkeys(("status", "message"), ((), "", object)),
     **dict.fromkeys(("residual", "regret", "curvature", "gap"), ((), np.nan, float)),
-    **dict.fromkeys(("switching", "several", "plain", "thorough", "proven"), ((), False, bool)),
+    **dict.fromkeys(
+        ("switching", "ending", "several", "plain", "thorough", "proven"), ((), False, bool)
+    ),
     "driven_out": ((), -1, np.intp),
     "value": ((), np.nan, float),
     "levels": ((4,), np.nan, float),
@@ -207,6 +211,7 @@ def outcome_at(case: Case, regime: Regime, found: Outcomes, lane: int) -> Outcom
         others=found.others[lane],
         bounds=bindings(x, found.binding[lane]),
         switching=bool(found.switching[lane]),
+        ending=bool(found.ending[lane]),
         unique=found.unique[lane],
         reply_eigenvalues=None if np.isnan(moduli).any() else tuple(float(v) for v in moduli),
     )

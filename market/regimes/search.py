@@ -144,6 +144,7 @@ def optima(
         holds=holds,
         market=market,
         switching=no,
+        ending=no,
         runaway=no,
     )
 
@@ -223,6 +224,7 @@ def _equilibria(
         holds=holds,
         market=books.describes_market,
         switching=no,
+        ending=no,
         runaway=no,
     )
 

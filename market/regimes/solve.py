@@ -354,6 +354,7 @@ def _judged(
         curvature=points.curvature[best],
         binding=held,
         switching=switching,
+        ending=points.ending[best],
         several=len(order) + len(alone) > 1,
         plain=True,
         thorough=True,

@@ -118,6 +118,7 @@ def _points(
         & (residual <= limit),
         market=books.describes_market,
         switching=switching,
+        ending=np.zeros(len(x), bool),
         runaway=runaway,
     )
 

@@ -101,7 +101,7 @@ def on_an_edge(look: SomeLook, s: Array) -> tuple[Array, SomeLook]:
     frame = _across(look, s)
     if frame is None:
         return s, look
-    here = _edge(look, frame, 0.0, FIRST)
+    here = _edge(look, frame, 0.0, FIRST) or _from_a_side(look, frame)
     if here is None:
         return frame.origin, look
     step = FIRST
@@ -120,6 +120,16 @@ def on_an_edge(look: SomeLook, s: Array) -> tuple[Array, SomeLook]:
     return here.x, look
 
 
+def _from_a_side(look: Look, frame: _Frame) -> _Edge | None:
+    """The edge a little further on from where it meets a side of the square, if payoff rises that
+    way; else None."""
+    for ahead in (2 * ASIDE, -2 * ASIDE):
+        here = _edge(look, frame, ahead, FIRST)
+        if here is not None and here.slope * ahead * float(here.along @ frame.along) > 0:
+            return here
+    return None
+
+
 def _labels(look: Look, s: Array) -> Labels:
     inside = ((s >= 0) & (s <= 1)).all(-1)
     found = np.full(len(s), OUT)
@@ -129,8 +139,10 @@ def _labels(look: Look, s: Array) -> Labels:
 
 
 def _across(look: Look, s: Array) -> _Frame | None:
-    """The frame at the edge that the payoff's slope leads to."""
+    """The frame at the edge that the payoff's slope leads to, along a side of the square where it
+    leads across that."""
     slope = look.slopes(s[None])[0]
+    slope = np.where(((s <= 0) & (slope < 0)) | ((s >= 1) & (slope > 0)), 0.0, slope)
     size = float(np.hypot(*slope))
     if not size > 0:
         return None
