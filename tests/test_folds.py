@@ -16,7 +16,10 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq, minimize_scalar, root
 
 from market.model.case import Case, make_case
+from market.model.units import in_units, natural_units
 from market.regimes import solve_markets, solve_regime
+from market.regimes.agreement import settled as settled_near
+from market.solve.tolerances import DEFAULT
 
 KEY = "sharing_alliance"
 ENDS = "what follows ends here: beyond these levels best replies run away"
@@ -288,3 +291,16 @@ def test_the_fold_of_the_closed_forms_is_where_two_equilibria_meet() -> None:
     settled = firms.settle(np.array([0.0, 0.1525]))
     assert settled is not None
     assert settled[0] == pytest.approx(before, rel=1e-6)
+
+
+@pytest.mark.parametrize("beyond", [1e-10, 1e-9, 1e-7])
+def test_conditions_that_are_nearly_met_beyond_a_fold_are_no_equilibrium(beyond: float) -> None:
+    firms, market = Firms(UNEQUAL), make_case(**UNEQUAL).flat()
+    by_root, t = firms.fold(np.array([0.1525, 270.0, 280.0]), 0, 0.0)
+    units = natural_units(market)
+    for given, there in ((1 - beyond, True), (1 + beyond, False)):
+        start = np.array([[0.0, by_root[1] * given, *(t / units.quantity[0, 0])]])
+        # beyond, close to where conditions are nearest met
+        start[:, 2:] *= 1 - (np.sqrt(beyond) if there else 3 * beyond)
+        found = settled_near(in_units(market, units), start, DEFAULT)
+        assert np.isfinite(found).all() == there

@@ -319,6 +319,25 @@ def test_an_edge_that_is_blurred_is_not_looked_at_more_closely_than_it_is_known(
     assert abs(lost) <= max(1e-9, 1e4 * blur)
 
 
+@dataclass(frozen=True)
+class UnderAnArch(Rising):
+    """The same under an arch that begins at the right side of the square."""
+
+    def labels(self, s: np.ndarray) -> np.ndarray:
+        """One inside."""
+        x = 1 - s[:, 0]
+        return (s[:, 1] <= 0.2 + 0.6 * x - 0.6 * x**2).astype(int)
+
+
+@pytest.mark.parametrize(("right", "best"), [(0.1, 1 - 0.5 / 1.2), (0.7, 1.0)])
+def test_an_edge_that_begins_at_a_side_is_followed_from_there(right: float, best: float) -> None:
+    """The slope leads across the side: along it to the edge, and from there as far as that rises,
+    which with more slope to the right is nowhere."""
+    found, _ = on_an_edge(UnderAnArch((right, 1.0), 1.0, []), np.array([1.0, 0.1]))
+    x = 1 - best
+    assert found == pytest.approx([best, 0.2 + 0.6 * x - 0.6 * x**2], abs=1e-8)
+
+
 def test_without_an_edge_ahead_nothing_is_moved() -> None:
     start = np.array([0.45, 0.4])
     found, _ = on_an_edge(Rising((0.0, 0.0), 1.0, []), start)
