@@ -544,6 +544,43 @@ def test_reporting_equilibrium_is_checked_by_brute_force() -> None:
         assert np.argmax(profits) == 0
 
 
+def test_reports_that_follow_do_not_depend_on_which_firm_comes_first() -> None:
+    """Under the printed tax the third types' reports differ: either may be the higher."""
+    types = discrete(
+        np.array([0.036035, 0.269905, 0.603288, 0.984985]),
+        np.array([0.592183, 0.169482, 0.160782, 0.077553]),
+    )
+    told = []
+    for rivalry in ([0.407388, 0.464952], [0.464952, 0.407388]):
+        case = market(
+            intercept=19.4568,
+            own_slope=1.09738,
+            cross_slope=0.59995,
+            rivalry=rivalry,
+            demand_spillover=0.183808,
+            leakage=(1.27867, 0.094335, 0.349522),
+            cost_form="restricted",
+            cost_scale=19.2797,
+            reference_investment=0.932418,
+            investment_cap=4.57933,
+        )
+        scheme = environment(case, types)
+        net = net_of("printed", scheme.assignment)
+        played = reporting_equilibrium(scheme.replies, net)
+        assert played.settled
+        joint = []
+        for reports in (played.reports, played.others):
+            achieved = scheme.at_reports(net, reports)
+            joint.append((achieved.profit + achieved.net_transfer).sum())
+        told.append((played.reports, played.others, joint))
+    (first, others, joint), (swapped, others_swapped, joint_swapped) = told
+    assert (first != others).any()
+    assert (first == swapped[::-1]).all()
+    assert (others == others_swapped[::-1]).all()
+    assert joint[0] > joint[1]
+    np.testing.assert_allclose(joint, joint_swapped, rtol=1e-12)
+
+
 @pytest.mark.slow
 def test_participation_against_the_market_uses_the_market_at_each_pair_of_types() -> None:
     """Interim and ex-post slacks from regimes solved one by one."""

@@ -142,6 +142,7 @@ def _played(found: Played) -> Tree:
     return {
         "status": found.status,
         "reports": None if found.reports is None else found.reports.tolist(),
+        "others": [reports.tolist() for reports in found.others],
         "rounds": found.rounds,
         "truthful": found.truthful,
         "regret": found.regret,

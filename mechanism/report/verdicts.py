@@ -368,6 +368,8 @@ def _behaviour(found: RuleResult, say: Words) -> list[Sentence]:
             if big
             else "."
         )
+        if played.others:
+            text += " Other reports are an equilibrium too, of no higher joint payoff."
     return [Sentence(code=f"{found.tax_rule}_behaviour", text=text)]
 
 

@@ -336,9 +336,11 @@ def _played(scheme: Scheme, judged: Judged) -> Played:
     played, points = judged.played, per_firm(scheme.types.points)
     assert played is not None
     settled, truth, achieved = bool(played.settled), judged.truth, judged.achieved
+    two = settled and bool((played.others != played.reports).any())
     return Played(
         status="converged" if settled else "no_equilibrium",
         reports=np.take_along_axis(points, played.reports, 1) if settled else None,
+        others=(np.take_along_axis(points, played.others, 1),) if two else (),
         rounds=int(played.rounds),
         truthful=settled and bool((played.reports == scheme.types.nodes).all()),
         regret=float(played.regret) if settled else None,

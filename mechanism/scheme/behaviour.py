@@ -64,6 +64,8 @@ class ReportingEquilibrium:
     reports: NDArray[np.intp]
     """(2, ..., K): the grid point that each type of each firm reports; where play cycled, the last
     round's."""
+    others: NDArray[np.intp]
+    """The same of another equilibrium that was met; the same one where there is none."""
     rounds: NDArray[np.intp]
     """(...): rounds of best replies until they settled, or until reports came back."""
     regret: Array
@@ -76,67 +78,95 @@ class ReportingEquilibrium:
 
 def reporting_equilibrium(replies: Replies, net: Array) -> ReportingEquilibrium:
     """Best replies in reports from the truth, firm by firm, until they settle, at net transfers (2,
-    ..., M, M).
+    ..., M, M): whichever firm answers first. Of two equilibria to which that leads it is the one of
+    the higher joint payoff, of two that are alike in it the one to which the first firm leads.
 
     Ties go to the truth, then to the nearest report.
     """
-    types = replies.types
+    types, at = replies.types, replies.reports
     lead = net.shape[1:-2]
     C, K = int(np.prod(lead)), len(types.nodes)
-    at = replies.reports
-    paid = net[..., at[:, None], at].reshape(2, C, len(at), len(at))
-    distance = [np.abs(types.of(firm)[at] - types.types_of(firm)[:, None]) for firm in (0, 1)]
-    told = np.broadcast_to(np.searchsorted(at, types.nodes), (2, C, K)).copy()
+    game = _Reporting(replies, net[..., at[:, None], at].reshape(2, C, len(at), len(at)))
+    told, settled, rounds = game.played(0)
+    regret, joint = game.worth(told, settled)
+    other, also, later = game.played(1)
+    other_regret, other_joint = game.worth(other, also)
+    # what only rounding tells apart is alike
+    better = settled < also
+    better |= settled & also & (other_joint - joint > 1e-12 * np.abs(joint))
+    two = (settled & also & (told != other).any((0, 2)))[:, None]
+    kept, second = np.where(better[:, None], other, told), np.where(better[:, None], told, other)
+    return ReportingEquilibrium(
+        settled=(settled | also).reshape(lead),
+        reports=at[kept].reshape(2, *lead, K),
+        others=at[np.where(two, second, kept)].reshape(2, *lead, K),
+        rounds=np.where(better, later, rounds).reshape(lead),
+        regret=np.where(better, other_regret, regret).reshape(lead),
+    )
 
-    def expected(firm: int, lanes: NDArray[np.intp]) -> Array:
+
+@dataclass(frozen=True)
+class _Reporting:
+    """The game in reports at C cases; what is told are places in `replies.reports`, (2, C, K)."""
+
+    replies: Replies
+    paid: Array
+    """(2, C, R, R): net transfers by both reports."""
+
+    def expected(self, told: NDArray[np.intp], firm: int, lanes: NDArray[np.intp]) -> Array:
         """(n, K, R): payoffs by own type and report in these cases."""
-        reported, met = replies.rival_weights(told[1 - firm, lanes])
+        C = self.paid.shape[1]
+        reported, met = self.replies.rival_weights(told[1 - firm, lanes])
 
         def met_by(kinds: slice, reports: slice, part: Array) -> Array:
             here = part.reshape(C, -1, part.shape[-1])
             found = (here if len(lanes) == C else here[lanes]) @ met[..., None]
             return np.asarray(found.reshape(len(lanes), *part.shape[-3:-1]))
 
-        earned = replies.tables[firm].reduced(met_by)
-        return np.asarray(earned + np.matmul(paid[firm, lanes], reported[..., None])[:, None, :, 0])
+        earned = self.replies.tables[firm].reduced(met_by)
+        paid = np.matmul(self.paid[firm, lanes], reported[..., None])
+        return np.asarray(earned + paid[:, None, :, 0])
 
-    settled, rounds = np.zeros(C, bool), np.zeros(C, np.intp)
-    moving, seen = np.arange(C), [told.copy()]
-    for turn in range(1, ROUNDS + 1):
-        before = told[:, moving]
-        for firm in (0, 1):
-            value = expected(firm, moving)
-            best = value.max(-1, keepdims=True)
-            near = value >= best - 1e-12 * np.abs(best)
-            told[firm, moving] = np.argmin(np.where(near, distance[firm], np.inf), axis=-1)
-        now = told[:, moving]
-        rounds[moving] = turn
-        still = (now == before).all((0, 2))
-        settled[moving[still]] = True
-        cycles = np.any([(now == old[:, moving]).all((0, 2)) for old in seen], axis=0)
-        seen.append(told.copy())
-        moving = moving[~still & ~cycles]
-        if not len(moving):
-            break
-    regret = np.full(C, np.nan)
-    if settled.any():
-        lanes = np.flatnonzero(settled)
-        gains = []
-        for firm in (0, 1):
-            value = expected(firm, lanes)
-            gains.append(
-                (
-                    value.max(-1)
-                    - np.take_along_axis(value, told[firm, lanes, :, None], -1)[..., 0]
-                ).max(-1)
-            )
-        regret[lanes] = np.maximum(*gains)
-    return ReportingEquilibrium(
-        settled=settled.reshape(lead),
-        reports=at[told].reshape(2, *lead, K),
-        rounds=rounds.reshape(lead),
-        regret=regret.reshape(lead),
-    )
+    def played(self, first: int) -> tuple[NDArray[np.intp], NDArray[np.bool_], NDArray[np.intp]]:
+        """What is told when best replies from the truth, this firm's first, settle or come back;
+        whether they settled, and after how many rounds, (C,)."""
+        types, at, C = self.replies.types, self.replies.reports, self.paid.shape[1]
+        told = np.broadcast_to(np.searchsorted(at, types.nodes), (2, C, len(types.nodes))).copy()
+        distance = [np.abs(types.of(firm)[at] - types.types_of(firm)[:, None]) for firm in (0, 1)]
+        settled, rounds = np.zeros(C, bool), np.zeros(C, np.intp)
+        moving, seen = np.arange(C), [told.copy()]
+        for turn in range(1, ROUNDS + 1):
+            before = told[:, moving]
+            for firm in (first, 1 - first):
+                value = self.expected(told, firm, moving)
+                best = value.max(-1, keepdims=True)
+                near = value >= best - 1e-12 * np.abs(best)
+                told[firm, moving] = np.argmin(np.where(near, distance[firm], np.inf), axis=-1)
+            now = told[:, moving]
+            rounds[moving] = turn
+            still = (now == before).all((0, 2))
+            settled[moving[still]] = True
+            cycles = np.any([(now == old[:, moving]).all((0, 2)) for old in seen], axis=0)
+            seen.append(told.copy())
+            moving = moving[~still & ~cycles]
+            if not len(moving):
+                break
+        return told, settled, rounds
+
+    def worth(self, told: NDArray[np.intp], settled: NDArray[np.bool_]) -> tuple[Array, Array]:
+        """The largest expected gain of any type from another report, and the firms' joint expected
+        payoff, (C,); NaN where nothing settled."""
+        regret, joint = np.full((2, len(settled)), np.nan)
+        if settled.any():
+            lanes, probabilities = np.flatnonzero(settled), self.replies.types.probabilities
+            gains, earned = [], []
+            for firm in (0, 1):
+                value = self.expected(told, firm, lanes)
+                own = np.take_along_axis(value, told[firm, lanes, :, None], -1)[..., 0]
+                gains.append((value.max(-1) - own).max(-1))
+                earned.append(own @ probabilities)
+            regret[lanes], joint[lanes] = np.maximum(*gains), earned[0] + earned[1]
+        return regret, joint
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

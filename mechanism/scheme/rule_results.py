@@ -177,6 +177,8 @@ class Played:
     status: Literal["converged", "no_equilibrium"]
     reports: Array | None
     """(2, K): the report of each type; None without an equilibrium."""
+    others: tuple[Array, ...]
+    """The same of the other equilibria that were met."""
     rounds: int
     truthful: bool
     regret: float | None
