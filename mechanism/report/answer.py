@@ -435,9 +435,11 @@ def _decided(found: Evaluation, told: Recommendation, row: ComparisonRow, say: W
         if more <= share * gain:
             why = f"less than {share:.0%} of the {amount(gain)} that it brings in all"
         else:
-            why = f"less than {UNMEASURABLE:.1%} of today's welfare, which nobody could measure"
+            why = f"less than {UNMEASURABLE:.1%} of today's welfare, a gain nobody could measure"
         asks = ""
-        if top.policy.requires != row.policy.requires:
+        if row.policy.key == found.today.policy.key:
+            asks = ": too little to ask anything for"
+        elif top.policy.requires != row.policy.requires:
             asks = f": too little to ask for {ASKS[top.policy.requires or 'nothing']}"
         elif (top.outlay_joined or 0.0) > (row.outlay_joined or 0.0) + zero:
             dearer = (top.outlay_joined or 0.0) - (row.outlay_joined or 0.0)
@@ -451,9 +453,14 @@ def _decided(found: Evaluation, told: Recommendation, row: ComparisonRow, say: W
         out.append(f"{capitalised(names)} would lead to the same levels at no lower cost.")
     clause = protection(found)
     if clause is not None and clause > zero:
+        spares = max(
+            (one for one in found.comparison if one.competes and one.value is not None),
+            key=lambda one: one.value or -np.inf,
+        )
+        brings = "" if spares.policy.key == found.today.policy.key else " would bring"
         out.append(
-            f"If consumers were allowed to lose, {say.money(clause)} more could be had than by the"
-            " best that spares them."
+            f"If consumers were allowed to lose, {say.money(clause)} more could be had than"
+            f" {called(spares.policy)}{brings}, the best that spares them."
         )
     return out
 
