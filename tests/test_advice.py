@@ -13,6 +13,7 @@ import pytest
 from test_cautions import books, changed, shipped
 from trees import evaluate_once
 
+from mechanism.analysis.many import solve_many
 from mechanism.casefile.policies import policy_of
 from mechanism.casefile.policy_case import load_case, parse_tree
 from mechanism.ranking.recommendation import Robust, Stretch, Switch
@@ -315,3 +316,20 @@ def test_a_cartel_is_not_said_to_leave_prices_to_the_firms() -> None:
     line = told_ladder(found, replace(told, ladder=cartel))
     assert "an alliance that also fixes prices)" in line
     assert "left to the firms" not in line
+
+
+@pytest.mark.parametrize("name", ["two_vendors", "two_types"])
+@pytest.mark.parametrize("weight", [0.0, 1.0])
+def test_rates_have_no_limit_where_firms_losses_count_nowhere(name: str, weight: float) -> None:
+    """Where consumers alone count and joining is compared at the same levels, rates that drive
+    investment ever higher are ever better, whether types are private or not."""
+    found = with_options(name, participation="ir1", timing="interim", profit_weight=weight)
+    case = found.case
+    row = next(row for row in found.comparison if row.policy.key == "linear_subsidies")
+    assert (row.status == "unbounded") == (weight == 0)
+    assert found.recommendation is not None
+    assert (found.recommendation.policy is None) == (weight == 0)
+    keys = ["bayes_nash" if case.types else "nash", "linear_subsidies", "social_optimum"]
+    told = solve_many([case], keys)
+    assert told["status"].tolist()[1] == row.status
+    assert not (weight == 0 and told["recommended"].any())

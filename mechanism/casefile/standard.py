@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 CONSUMERS_LOSE = "consumers_lose"
 """What `allow` calls policies by which consumers lose."""
 
+LEAST_WEIGHT = 1e-6
+"""Weight of profits below which levels no longer move: consumers alone count."""
 SAME = 1e-9
 """Share of today's welfare up to which amounts of money count as equal."""
 

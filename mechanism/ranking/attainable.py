@@ -32,7 +32,7 @@ from market.model.payoff import Payoff, consumer_payoff, firm_payoffs
 from market.model.pricing import bertrand_matrix
 from market.model.units import in_units, levels_from, levels_in, natural_units
 from market.regimes import level_bounds
-from mechanism.casefile.standard import SAME, Standard
+from mechanism.casefile.standard import LEAST_WEIGHT, SAME, Standard
 from mechanism.casefile.types import TypeSpace
 from mechanism.frozen import freeze, put
 from mechanism.ranking.frontier import (
@@ -48,8 +48,6 @@ from mechanism.ranking.frontier import (
 )
 from mechanism.ranking.local_search import Box, once, reached
 
-LEAST_WEIGHT = 1e-6
-"""Weight of profits below which levels no longer move: consumers alone count."""
 CLOSE = 1e-9
 """Share of today's welfare within which a condition counts as met by a weight."""
 

@@ -318,7 +318,8 @@ def rates_standing(found: FixedRates | WhyNot) -> Standing:
     """What they come to."""
     unknown = np.full(2, np.nan)
     if isinstance(found, WhyNot):
-        return one_standing(None, unknown, unknown, missing="no_equilibrium", why=found.text)
+        missing = "unbounded" if found.code == "no_limit" else "no_equilibrium"
+        return one_standing(None, unknown, unknown, missing=missing, why=found.text)
     return one_standing(
         found.expected, found.least_receipts, found.payoff.min(-1), missing="no_equilibrium"
     )

@@ -25,7 +25,7 @@ equilibrium.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.stats import qmc
@@ -34,8 +34,10 @@ from market.model.case import Array, Case
 from market.model.outcome import account
 from market.model.pricing import bertrand_matrix
 from market.model.units import levels_from
+from market.regimes import REGIMES, headroom
 from market.solve.tolerances import DEFAULT, Tolerances
-from mechanism.casefile.standard import Standard
+from mechanism.casefile.policies import GOAL
+from mechanism.casefile.standard import LEAST_WEIGHT, Standard
 from mechanism.casefile.types import TypeSpace
 from mechanism.design.options import NO_OUTSIDE, WhyNot
 from mechanism.frozen import freeze
@@ -70,6 +72,11 @@ something better near them."""
 
 NO_TODAY = WhyNot(
     code="no_today", text="today's market has no equilibrium to compare with or to start from"
+)
+NO_LIMIT = WhyNot(
+    code="no_limit",
+    text="the higher the rates the better by this standard, without limit: nothing makes up for"
+    " what firms lose by them",
 )
 NO_RATES = WhyNot(
     code="no_rates", text="no rates were found at which the types' choices are an equilibrium"
@@ -127,6 +134,8 @@ def best_rates(
     before = expected_under(case, types, today)
     if not (today.converged and before.describes_market):
         return NO_TODAY
+    if standard.participation == "ir1" and _no_limit(case, types, standard):
+        return NO_LIMIT
     problem = RatesProblem.of(case, types, today, before, standard, market_levels)
     if problem.flat_matters and not np.isfinite(problem.outside).all():
         return NO_OUTSIDE
@@ -136,6 +145,16 @@ def best_rates(
         if found is not None:
             return found
     return NO_RATES
+
+
+def _no_limit(case: Case, types: TypeSpace, standard: Standard) -> bool:
+    """Whether consumers' surplus and profits, weighed as the standard does, grow without limit in
+    all extreme pairs of types, so that some rates beat any others."""
+    weight = max(float(standard.profit_weight), LEAST_WEIGHT)
+    ends = types.points[..., [0, -1]]
+    pairs = case_at_pairs(case, ends, types.parameter).flat()
+    regime = replace(REGIMES[GOAL], welfare_weight=1 / weight)
+    return bool((headroom(pairs, regime) <= 0).all())
 
 
 # --- the search
