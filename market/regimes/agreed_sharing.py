@@ -22,7 +22,7 @@ from market.model.outcome import account
 from market.model.pricing import bertrand_matrix, net_intercept
 from market.regimes.agreed_peaks import FINE_SIDE, SIDE, answers, peaks
 from market.regimes.agreement import Agreement, Rows, at_bounds, investment_game
-from market.regimes.fold import NEAR, best_fold, runs_away_beyond, short_of_fold
+from market.regimes.fold import best_fold, near_fold, runs_away_beyond
 from market.regimes.points import Points
 from market.solve.edge import on_an_edge
 from market.solve.equilibrium import LAST_DIGITS, examine
@@ -199,10 +199,10 @@ def _searched(
 def _beside_folds(found: _Climbed, tolerances: Tolerances) -> NDArray[np.bool_]:
     """Climbs (n,) that stalled near a fold, at which joint profit may be much higher."""
     near = ~(found.residual <= tolerances.residual) & np.isfinite(found.value)
-    (rows,) = np.nonzero(near)
-    there = found.take(rows)
-    x = there.agreement.follow(there.s)
-    near[rows] = np.abs(short_of_fold(there.agreement.case, np.nan_to_num(x))) < NEAR
+    if len(rows := np.flatnonzero(near)):  # mostly none has stalled
+        there = found.take(rows)
+        x = there.agreement.follow(there.s)
+        near[rows] = near_fold(there.agreement.case, np.nan_to_num(x))
     return near
 
 

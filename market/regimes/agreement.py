@@ -212,7 +212,7 @@ def settled(case: Case, start: Array, tolerances: Tolerances, returning: bool = 
     x = newton(game, start, tolerances, NEWTON)
     found = np.asarray(np.isfinite(x).all(-1))
     at = np.where(found[:, None], x, start)
-    to_reply, slope = replies_beside(case, at)
+    to_reply, slope, _ = replies_beside(case, at)
     short = 1 - slope.prod(-1)
     left = np.abs(to_reply + slope * to_reply[:, ::-1])  # this short of another step
     size = np.maximum(1.0, at[:, INVESTMENT])
@@ -227,9 +227,10 @@ def settled(case: Case, start: Array, tolerances: Tolerances, returning: bool = 
     return np.where(found[:, None], x, np.nan)
 
 
-def replies_beside(case: Case, x: Array) -> tuple[Array, Array]:
+def replies_beside(case: Case, x: Array) -> tuple[Array, Array, Array]:
     """By its conditions, how far each firm's best investment (L, 2) is from that at levels (L, 4),
-    and the slope of its best reply (L, 2); zero where its investment is at a bound."""
+    and the slope of its best reply (L, 2), zero where its investment is at a bound; and the slopes
+    of both profits (2, L, 4) that tell."""
     _, gradient, hessian = investment_game(case, len(x)).players.derivatives(x)
     free = (x[:, INVESTMENT] > 0) & (x[:, INVESTMENT] < case.investment_cap)
     own = np.stack([gradient[i][:, 2 + i] for i in (0, 1)], -1)
@@ -237,7 +238,7 @@ def replies_beside(case: Case, x: Array) -> tuple[Array, Array]:
     cross = np.stack([hessian[i][:, 2 + i, 3 - i] for i in (0, 1)], -1)
     # where payoff is not concave conditions tell of no best investment
     bend = np.where(free, np.where(bend < 0, bend, np.nan), -1.0)
-    return np.where(free, own, 0.0) / -bend, np.where(free, cross, 0.0) / -bend
+    return np.where(free, own, 0.0) / -bend, np.where(free, cross, 0.0) / -bend, gradient
 
 
 def at_bounds(case: Case, x: Array) -> Rows:

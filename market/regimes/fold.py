@@ -41,10 +41,9 @@ BEYOND, ROUNDS = 0.05, 400
 rounds in which they do."""
 
 
-def short_of_fold(case: Case, x: Array) -> Array:
-    """What the product of the slopes of best replies in investment falls short of one by (L,) at
-    levels x (L, 4)."""
-    return np.asarray(1 - replies_beside(case, x)[1].prod(-1))
+def near_fold(case: Case, x: Array) -> NDArray[np.bool_]:
+    """Whether levels x (L, 4) are near a fold (L,), by the slopes of best replies in investment."""
+    return np.asarray(np.abs(1 - replies_beside(case, x)[1].prod(-1)) < NEAR)
 
 
 def _sizes(case: Case, x: Array) -> Array:
@@ -114,7 +113,7 @@ def best_fold(agreement: Agreement, x: Array) -> Fold | None:
     """The end of the climb in joint profit along a curve of folds near levels x (4,), in the one
     market of an agreement, as far as every firm sells and gains by no other investment; None where
     it leads to no such end."""
-    if not np.isfinite(x).all() or not abs(short_of_fold(agreement.case, x[None])[0]) < NEAR:
+    if not np.isfinite(x).all() or not near_fold(agreement.case, x[None])[0]:
         return None
     curve = _Curve(agreement=replace(agreement, checked=True))
     here, step = curve.near(x), FIRST
@@ -145,8 +144,7 @@ class _Curve:
         """What is zero on the curve (m, 3), pure numbers, and slopes of joint profit (m, 4) at
         levels (m, 4)."""
         case = self.agreement.case.take(np.zeros(len(z), np.intp))
-        to_reply, slope = replies_beside(case, z)
-        _, gradient, _ = investment_game(case, len(z)).players.derivatives(z)
+        to_reply, slope, gradient = replies_beside(case, z)
         left = [to_reply / z[:, INVESTMENT], 1 - slope.prod(-1, keepdims=True)]
         return np.concatenate(left, -1), gradient[0] + gradient[1]
 

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from market.model.case import Array, Case, UnitCost
+from market.model.case import Array, Case, UnitCost, of_firm
 from market.model.outcome import Accounts, account
 from market.model.payoff import firm_payoffs
 from market.model.units import (
@@ -126,10 +126,10 @@ def shifts(case: Case, common: bool = False) -> dict[str, Shift]:
     out: dict[str, Shift] = {}
     for key in _keys(case):
         held = _held(case, key)
-        differs = bool((held[..., 0] != held[..., -1]).any())
+        differs = bool((of_firm(held, 0) != of_firm(held, 1)).any())
         if (key in PER_FIRM or differs) and not common:
             for firm in (0, 1):
-                if np.isfinite(held[..., min(firm, held.shape[-1] - 1)]).all():
+                if np.isfinite(of_firm(held, firm)).all():
                     out[f"{key}[{firm}]"] = _shift(key, np.eye(2)[firm])
         elif np.isfinite(held).all():
             out[key] = _shift(key, np.ones(1))
@@ -286,6 +286,6 @@ def values(case: Case) -> dict[str, float]:
 
     def value(name: str) -> float:
         key, _, firm = name.partition("[")
-        return float(np.broadcast_to(_held(case, key), (1, 2))[0, int(firm[0]) if firm else 0])
+        return float(of_firm(_held(case, key), int(firm[0]) if firm else 0).item())
 
     return {name: value(name) for name in shifts(case)}

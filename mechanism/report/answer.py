@@ -454,8 +454,8 @@ def _decided(found: Evaluation, told: Recommendation, row: ComparisonRow, say: W
     clause = protection(found)
     if clause is not None and clause > zero:
         spares = max(
-            (one for one in found.comparison if one.competes and one.value is not None),
-            key=lambda one: one.value or -np.inf,
+            (one for one in found.comparison if one.competes),
+            key=lambda one: -np.inf if one.value is None else one.value,
         )
         brings = "" if spares.policy.key == found.today.policy.key else " would bring"
         out.append(
