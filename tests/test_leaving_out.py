@@ -19,7 +19,8 @@ from market.model.case import Case, make_case
 from market.model.outcome import Outcome, account
 from market.model.pricing import bertrand_matrix, marginal_cost_matrix
 from market.model.units import levels_from, natural_units
-from market.regimes import solve_markets, solve_regime
+from market.regimes import REGIMES, solve_markets, solve_regime
+from market.regimes.leaving_out import bound_alone
 from mechanism.casefile.policy_case import load_case, parse_tree
 
 CASES = Path(__file__).resolve().parents[1] / "cases"
@@ -182,6 +183,63 @@ def test_what_is_said_is_what_brute_force_finds(key: str, changes: dict[str, Any
         assert max(brute_force(case, key, 1 - left.firm, top) for top in (1e3, 1e5)) > 1e3 * abs(
             left.every_firm
         )
+
+
+def test_no_levels_with_a_firm_alone_pay_more_than_the_bound() -> None:
+    """So where it is no more than what is reached with both firms none is looked for."""
+    rng, told = np.random.default_rng(3), 0
+    for _ in range(12):
+        case = fierce(
+            intercept=rng.uniform(4, 14, 2),
+            own_slope=rng.uniform(1, 2, 2),
+            cross_slope=rng.uniform(0, 0.9),
+            rivalry=rng.uniform(0.1, 0.95, 2),
+            demand_spillover=rng.uniform(-0.5, 1),
+            cost_scale=rng.uniform(1.5, 4),
+        )
+        for key in SOLE:
+            bound = bound_alone(case.flat(), REGIMES[key])[0]
+            told += int(np.isfinite(bound).sum())
+            for i in (0, 1):
+                payoff = alone(case, key, i)
+                x = rng.uniform(0, [1, 1, 40, 40], (400, 4)) * rng.integers(0, 2, (400, 4))
+                assert max(map(payoff, x.tolist())) <= bound[i]
+    assert told > 48
+
+
+@pytest.mark.parametrize("other", [10, 14])
+def test_the_bound_is_what_is_had_where_nothing_is_saved(other: float) -> None:
+    """Goods unrelated, nothing passed on: with prices at cost it is (a + phi2 + t)^2 / 2 less k t^2
+    / 2, at the best investment or at the least that takes the other's demand."""
+    case = fierce(
+        intercept=[10, other], rivalry=0.9, leakage=(1, 0.1, 0), cost_scale=1.9, max_saving=0
+    )
+    best = max(10.1 / 0.9, (other - 1) / 0.9)
+    most = (10.1 + best) ** 2 / 2 - 1.9 * best**2 / 2
+    assert bound_alone(case.flat(), REGIMES["first_best"])[0, 0] == pytest.approx(most)
+    assert alone(case, "first_best", 0)([0, 1, best * (1 + 1e-9), 0]) == pytest.approx(most)
+
+
+def test_the_bound_is_approached_where_the_other_invests_and_saves_for_nothing() -> None:
+    case = fierce(
+        intercept=[10, 14],
+        demand_spillover=1.0,
+        leakage=(1, 0.1, 0),
+        cost_scale=[1.9, 1e-9],
+        cost_spillover=1e9,
+    )
+    payoff = alone(case, "first_best", 0)
+    # just more than would leave the other its demand of 14 less a leak of 1
+    most = max(payoff([0, 1, t, 0.9 * t - 13 - 1e-9]) for t in np.linspace(20, 40, 2001))
+    bound = bound_alone(case.flat(), REGIMES["first_best"])[0, 0]
+    assert most <= bound == pytest.approx(most, rel=1e-5)
+
+
+def test_a_firm_whose_demand_nobody_can_take_is_never_left_out() -> None:
+    case = fierce(rivalry=0.0, demand_spillover=0.5).flat()
+    assert (bound_alone(case, REGIMES["social_optimum"]) == -np.inf).all()
+    capped = fierce(investment_cap=9.9).flat()  # it takes 9 over a rivalry of 0.9
+    assert (bound_alone(capped, REGIMES["social_optimum"]) == -np.inf).all()
 
 
 @pytest.mark.slow

@@ -22,8 +22,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from market.model.case import Array, Case, of_firm
-from market.model.cost import investment_cost, unit_cost
+from market.model.case import Array, Case, of_firm, rival
+from market.model.cost import form_of, investment_cost, unit_cost
 from market.model.demand import apply as apply_matrix
 from market.model.demand import inverse_slope_matrix
 from market.model.outcome import LeavingOut
@@ -34,7 +34,7 @@ from market.model.pricing import (
     marginal_cost_matrix,
     net_intercept,
 )
-from market.model.wellposed import dearer_at_will, required_scale
+from market.model.wellposed import VAST, dearer_at_will, remaining_cost, required_scale
 from market.regimes.objectives import BOTH, level_bounds
 from market.regimes.sellers import RATE, among_sellers
 from market.regimes.starts import all_around, all_sizes, peaks_on
@@ -111,17 +111,20 @@ def _benefit(case: Case, regime: Regime, i: int, alone: Alone) -> Array:
     return np.asarray((Q + Q.T)[None] / 2)
 
 
-def most_without(case: Case, regime: Regime, tolerances: Tolerances = DEFAULT) -> Array:
+def most_without(
+    case: Case, regime: Regime, known: Array, tolerances: Tolerances = DEFAULT
+) -> Array:
     """The highest payoff (L, 2) found for a sole chooser with either firm alone in the market, in
-    the L lanes of a flat case, natural units; minus infinity where none was. Of equal firms the
-    first alone is looked at."""
+    the L lanes of a flat case, natural units; minus infinity where none was, or none is above what
+    is `known` to be had with both (L,). Of equal firms the first alone is looked at."""
     lanes = max(case.batch[0], len(benefit_matrix(case, regime)))
     most = np.full((lanes, 2), -np.inf)
+    asked = ~(bound_alone(case, regime) <= known[:, None])
     lane, firm, benefit, cone = [], [], [], []
     for k in range(lanes):
         at, own = case.take([k]), regime.of(np.array([k]))
         for i in (0,) if at.symmetric() else (0, 1):
-            for alone in ALONE[own.prices](at, i) if own.prices in ALONE else ():
+            for alone in ALONE[own.prices](at, i) if asked[k, i] and own.prices in ALONE else ():
                 lane.append(k)
                 firm.append(i)
                 benefit.append(_benefit(at, own, i, alone))
@@ -133,6 +136,34 @@ def most_without(case: Case, regime: Regime, tolerances: Tolerances = DEFAULT) -
     )
     np.maximum.at(most, (lane, firm), _most(payoff, np.stack(cone), regime, tolerances))
     return most
+
+
+def bound_alone(case: Case, regime: Regime) -> Array:
+    """A payoff (L, 2) above which a sole chooser has none with firm i alone, in the lanes of a flat
+    case, natural units; infinite where this tells none.
+
+    Firm j is out at N_j <= 0 alone, so that i has invested t_i >= l / r, at least what takes j's
+    demand, and j at most r t_i - l. So N_i <= a + d t_i, and what i sells is worth no more than
+    b_j N_i^2 / (2 (b_i b_j - x^2)): all of it, at a price of nothing but cost. It takes k kappa
+    t_i^2 / 2, kappa being what remains of costs whatever is shared.
+    """
+    if not form_of(case).falling_share or case.unit_cost is not None:
+        return np.full((1, 2), np.inf)
+    weight = np.maximum(np.reshape(regime.welfare_weight, (-1, 1)), 1.0)
+    b, x, spill = case.own_slope + np.zeros(2), case.cross_slope, case.demand_spillover
+    taken = rival(case.rivalry + np.maximum(-spill, 0.0))
+    base = rival(case.intercept - case.leakage_own)
+    passed = np.maximum(spill - case.rivalry, 0.0)
+    slope = 1 + passed * taken
+    level = case.intercept + case.leakage_cross + case.leakage_interaction - passed * base
+    worth = weight * rival(b) / (b * rival(b) - x**2)
+    bend = case.cost_scale * remaining_cost(case) - worth * slope**2
+    never = base > taken * np.minimum(case.investment_cap, VAST)
+    first = np.where(never | (base <= 0), 0.0, base / np.where(taken > 0, taken, 1.0))
+    bent = bend > NOTHING * case.cost_scale
+    t = np.maximum(first, worth * slope * level / np.where(bent, bend, 1.0))
+    most = worth * level**2 / 2 + (worth * slope * level - bend * t / 2) * t
+    return np.where(never, -np.inf, np.where(bent, most, np.inf))
 
 
 def better_without(without: Array, every_firm: float) -> LeavingOut | None:

@@ -257,7 +257,10 @@ def _proven_optima(
     )
     without: dict[int, Array] = {}
     if len(asked := np.array([k for k, one in enumerate(markets) if one.leaving], np.intp)):
-        most = most_without(case.take(asked), regime.of(asked), tolerances)
+        known, real = np.full(len(markets), -np.inf), points.holds & points.market
+        real &= ~points.saddles()
+        np.maximum.at(known, points.lane[real], points.worth[real])
+        most = most_without(case.take(asked), regime.of(asked), known[asked], tolerances)
         without = dict(zip(asked.tolist(), most, strict=True))
     out: dict[int, Outcomes] = {}
     kept: dict[int, Points] = {}
@@ -482,7 +485,7 @@ def _with_every_firm(market: Market, tolerances: Tolerances) -> tuple[Points, Ou
     firm, value, x = int(np.flatnonzero(found.out[best])[0]), float(bound[best]), found.x[best]
     if case.symmetric() and firm == 0:
         firm, x = 1, exchanged(x)
-    without = most_without(case, regime, tolerances)[0]
+    without = most_without(case, regime, np.array([value]), tolerances)[0]
     return points, out_at_most(
         market, regime.maximised, firm, value, x, better_without(without, value)
     )
