@@ -56,8 +56,8 @@ from mechanism.scheme.private_market import (
 SCANNED = 32
 """Rates spread around those that would make firms count all others' gains, at which the value is
 looked at."""
-SEARCHED = 17
-"""Types with which the best rates are searched where there are three times as many."""
+SEARCHED = 7
+"""Types with which the best rates are searched where there are twice as many."""
 CLIMBED = 3
 """How many of these and of the starts that are given are climbed from: the best on each piece, and
 then the best of the others."""
