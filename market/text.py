@@ -41,7 +41,8 @@ def visible(text: str, kept: str = "") -> str:
         unseen = kind[0] == "C" or kind in ("Zl", "Zp") or ord(letter) in _UNSEEN
         return letter.encode("unicode_escape").decode() if unseen and letter not in kept else letter
 
-    return text if text.isascii() and text.isprintable() else "".join(map(shown, text))
+    # each letter once: a table of results has a few hundred thousand of a few dozen
+    return text.translate({ord(letter): shown(letter) for letter in set(text)})
 
 
 def firm_names(given: Sequence[str] | None) -> tuple[str, str]:
