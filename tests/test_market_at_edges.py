@@ -44,8 +44,9 @@ def test_wherever_a_quantity_changes_its_sign_it_is_said_to_be_nil(number: int, 
     line[..., level] = sweep
     q = sold(m, line, "joint_profit")
     S = sold_matrix(case, REGIMES["joint_profit"].prices)
+    both = quantity_nil(case, S, others, level)
     for firm in (0, 1):
-        nil = np.array(quantity_nil(case, S, others, firm, level))
+        nil = both[..., firm]
         for k, j in np.argwhere(q[:, :-1, firm] * q[:, 1:, firm] < 0):
             width = sweep[j + 1] - sweep[j]
             within = (nil[:, k] >= sweep[j] - width / 1e6) & (
@@ -88,7 +89,7 @@ def test_at_an_optimum_a_firm_that_sells_nothing_has_the_price_that_holds_all_le
     x = np.array([[4.1857429e-4, 5.7310949e-2, 0.25924775, 1.3279210e-2]])
     (root,) = (
         root
-        for root in quantity_nil(case, sold_matrix(case, regime.prices), x, 0, 2)
+        for root in quantity_nil(case, sold_matrix(case, regime.prices), x, 2)[..., 0]
         if abs(root[0] / x[0, 2] - 1) < 1e-4
     )
     x[:, 2] = root

@@ -51,12 +51,13 @@ class Accounts:
     def describes_market(self) -> NDArray[np.bool_]:
         """Whether no price, quantity or unit cost is negative, (...)."""
         kinds = (self.price, self.quantity, self.unit_cost)
-        return np.asarray(np.logical_and.reduce([(kind >= _least(kind)).all(-1) for kind in kinds]))
+        return np.logical_and.reduce([not_negative(kind) for kind in kinds])
 
 
-def _least(values: Array) -> Array:
-    """The size (..., 1) below zero from which values (..., 2) of both firms count as negative."""
-    return np.asarray(-ROUNDING * np.abs(values).max(-1, keepdims=True))
+def not_negative(values: Array, rounding: float = ROUNDING) -> NDArray[np.bool_]:
+    """Whether neither firm's value (..., 2) is negative (...), beyond this share of the larger."""
+    one, other = values[..., 0], values[..., 1]
+    return np.asarray(np.minimum(one, other) >= -rounding * np.maximum(one, other))
 
 
 def every_firm_sells(case: Case, x: Array, rule: PriceRule = bertrand_matrix) -> NDArray[np.bool_]:
@@ -66,7 +67,7 @@ def every_firm_sells(case: Case, x: Array, rule: PriceRule = bertrand_matrix) ->
     margin = apply_matrix(rule(case), net)
     kinds = [margin if F is None else margin + F.value, quantity(case, net, margin)]
     kinds += [] if F is None else [F.value]
-    return np.asarray(np.logical_and.reduce([(kind >= _least(kind)).all(-1) for kind in kinds]))
+    return np.logical_and.reduce([not_negative(kind) for kind in kinds])
 
 
 def account(case: Case, x: Array, rule: PriceRule) -> Accounts:
@@ -413,7 +414,7 @@ def why_infeasible(accounts: Accounts) -> str:
         for name in names
         for values in (getattr(accounts, name),)
         for i, v in enumerate(values)
-        if v < _least(values)
+        if v < -ROUNDING * np.abs(values).max()
     ]
     return f"the levels that solve it imply {', '.join(where)}: they describe no market"
 

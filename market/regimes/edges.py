@@ -28,18 +28,18 @@ FEW = 4
 """The best of the peaks over them in every market, so many, from which climbs start."""
 
 
-def quantity_nil(case: Case, sold: Array, x: Array, firm: int, level: int) -> list[Array]:
-    """The values (...) of one level, by its place in x (..., 4), at which a firm's quantity is nil,
-    the other levels as in x: one or two, NaN where there are fewer; or at which it comes nearest.
-    `sold` (..., 2, 2): quantities in net intercepts."""
+def quantity_nil(case: Case, sold: Array, x: Array, level: int) -> Array:
+    """The values (1 or 2, ..., 2 firms) of one level, by its place in x (..., 4), at which a firm's
+    quantity is nil, the other levels as in x: NaN where there are fewer; or at which it comes
+    nearest. `sold` (..., 2, 2): quantities in net intercepts."""
     at, x = [], np.copy(x)
-    size = np.maximum(1.0, x[..., 5 - level]) if level >= 2 else 1.0
+    size = np.maximum(1.0, x[..., 5 - level]) if level >= 2 else np.ones(x.shape[:-1])
     for value in (-size, 0.0, size):
         x[..., level] = value
-        at.append(apply_matrix(sold, net_intercept(case, x))[..., firm])
+        at.append(apply_matrix(sold, net_intercept(case, x)))
     below, nothing, above = at
-    roots = zeros(nothing, (above - below) / 2, (above + below) / 2 - nothing)
-    return [np.where(np.isfinite(root), size * root, np.nan) for root in roots]
+    roots = np.array(zeros(nothing, (above - below) / 2, (above + below) / 2 - nothing))
+    return np.where(np.isfinite(roots), size[..., None] * roots, np.nan)
 
 
 def at_an_edge(payoff: Payoff, sold: Array, lanes: int) -> tuple[NDArray[np.intp], Array]:
@@ -50,7 +50,7 @@ def at_an_edge(payoff: Payoff, sold: Array, lanes: int) -> tuple[NDArray[np.intp
     Three levels are looked at all over and the fourth follows, each of them in turn: at most edges
     some are at a bound, or hardly move the quantity.
     """
-    found = [_peaks(payoff, sold, lanes, out, level) for out in (0, 1) for level in range(4)]
+    found = [_peaks(payoff, sold, lanes, level) for level in range(4)]
     lane, x, value = (np.concatenate(parts) for parts in zip(*found, strict=True))
     order = np.lexsort([-value, lane])
     lane = lane[order]
@@ -59,7 +59,7 @@ def at_an_edge(payoff: Payoff, sold: Array, lanes: int) -> tuple[NDArray[np.intp
 
 
 def _peaks(
-    payoff: Payoff, sold: Array, lanes: int, out: int, level: int
+    payoff: Payoff, sold: Array, lanes: int, level: int
 ) -> tuple[NDArray[np.intp], Array, Array]:
     """Lanes (n,), levels (n, 4) at which one firm sells nothing and payoffs (n,) there, highest
     among those beside them on a grid of the levels but one."""
@@ -77,7 +77,8 @@ def _peaks(
         again |= (np.diff(axis, prepend=-1.0) == 0)[:, place]
     wide = (slice(None), None, None, None)
     parts = []
-    for nil in quantity_nil(payoff.case.map(lambda a: a[wide]), sold[wide], x, out, level):
+    roots = quantity_nil(payoff.case.map(lambda a: a[wide]), sold[wide], x, level)
+    for out, nil in ((out, root[..., out]) for out in (0, 1) for root in roots):
         lane, *place = np.nonzero((nil >= 0) & (nil <= upper[:, level][wide]) & ~again)
         there = x[(lane, *place)]
         there[:, level] = nil[(lane, *place)]

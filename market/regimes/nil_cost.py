@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from market.model.case import Array, rival, take_lanes
+from market.model.cost import investment_cost
 from market.model.demand import apply as apply_matrix
+from market.model.outcome import not_negative
 from market.model.payoff import Payoff
 from market.model.pricing import net_intercept, sold_matrix
 from market.model.wellposed import most_received
@@ -18,8 +21,10 @@ from market.solve.search import most_around
 
 FAR = 10.0
 """Investment in natural units up to which it is at least asked whether zero unit costs pay."""
-AT_NIL = 4
+AT_NIL = 32
 """Markets in which levels at a nil unit cost are looked at together."""
+CACHED = 1 << 14
+"""Levels judged together: what is computed on the way should fit the processor's cache."""
 CLOSER = 0.5 ** np.arange(1, 9)
 """Share of a level's size around the best of a grid that the next is over."""
 PEAKS = 4
@@ -78,7 +83,7 @@ class _AtNil:
     cap: Array
     """(L, 2): on investments."""
 
-    def take(self, lanes: NDArray[np.intp]) -> _AtNil:
+    def take(self, lanes: Any) -> _AtNil:
         """The same in these lanes."""
         arrays = {name: take_lanes(getattr(self, name), lanes) for name in ("sold", "most", "cap")}
         return _AtNil(payoff=self.payoff.take(lanes), giver=self.giver, **arrays)
@@ -159,9 +164,14 @@ class _AtNil:
     def judged(self, x: Array) -> tuple[Array, NDArray[np.bool_]]:
         """A sole chooser's payoff (L, n) at levels (L, n, 4), and whether no firm would sell less
         than nothing there."""
-        q = apply_matrix(self.sold, net_intercept(self.payoff.case, x))
-        sells = (q >= -NOTHING * np.abs(q).max(-1, keepdims=True)).all(-1)
-        return self.payoff.value(x), np.asarray(sells)
+        size, parts = max(1, CACHED // x.shape[1]), []
+        for k in range(0, max(1, len(x)), size):
+            at, some = self.take(slice(k, k + size)), x[k : k + size]
+            N = net_intercept(at.payoff.case, some)
+            payoff = at.payoff.of(N, investment_cost(at.payoff.case, some))
+            parts.append((payoff, not_negative(apply_matrix(at.sold, N), NOTHING)))
+        payoff, sells = (np.concatenate(each) for each in zip(*parts, strict=True))
+        return payoff, sells
 
     def worth(self, points: Array) -> Array:
         """Its payoff (L, n); minus infinity where a firm would sell less than nothing."""
@@ -174,13 +184,14 @@ class _AtNil:
         x = self.levels(points)
         top = 1.0 if follows < 2 else self.cap[:, 1 - self.giver, None]
         top = np.minimum(self.most_of(x[..., (follows + 2) % 4]), top)
+        nil = quantity_nil(self.payoff.case, self.sold, x, follows)
+        inside = (nil >= 0) & (nil <= top[..., None])
+        _, lane, turn, _ = np.nonzero(inside)
+        there = x[lane, turn, None]
+        there[..., follows] = nil[inside][:, None]
+        payoff, sells = self.take(lane).judged(there)
         best = np.full(top.shape, -np.inf)
-        for firm in (0, 1):
-            for nil in quantity_nil(self.payoff.case, self.sold, x, firm, follows):
-                inside = (nil >= 0) & (nil <= top)
-                x[..., follows] = np.where(inside, nil, 0.0)
-                payoff, sells = self.judged(x)
-                best = np.where(inside & sells, np.maximum(best, payoff), best)
+        np.maximum.at(best, (lane, turn), np.where(sells, payoff, -np.inf)[:, 0])
         return best
 
 

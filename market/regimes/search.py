@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from market.certify.uniqueness import symmetric_levels
 from market.model.case import INVESTMENT, SHARING, Array, Case
-from market.model.outcome import ROUNDING, account, every_firm_sells
+from market.model.outcome import account, every_firm_sells, not_negative
 from market.model.payoff import Payoff
 from market.model.pricing import revenue_matrices
 from market.regimes.agreed_sharing import agree
@@ -211,8 +211,8 @@ def _equilibria(
     found = examine(game, np.where(lost[:, None], start, reached), tolerances)
     books = account(at, found.x, regime.prices)
     # The square of a negative margin is no profit: such levels solve nothing.
-    sells = (books.quantity >= -ROUNDING * np.abs(books.quantity).max(-1, keepdims=True)).all(-1)
-    holds = ~lost & sells & found.at_rest & found.nobody_gains(tolerances.regret)
+    holds = ~lost & not_negative(books.quantity) & found.at_rest
+    holds &= found.nobody_gains(tolerances.regret)
     no = np.zeros(len(lane), bool)
     return Points(
         lane=lane,
