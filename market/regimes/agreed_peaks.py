@@ -130,7 +130,8 @@ def _answered_together(case: Case, x: Array, beside: bool, first: int) -> Array:
         on = on[(np.abs(x[on] - before) > SETTLED * np.maximum(1.0, np.abs(x[on]))).any(-1)]
         if not len(on):
             break
-    x[on] = settled(case.take(on), x[on], DEFAULT) if beside else np.nan
+    else:
+        x[on] = settled(case.take(on), x[on], DEFAULT) if beside else np.nan
     return np.where((x <= RUNAWAY).all(-1, keepdims=True), x, np.nan)
 
 

@@ -100,8 +100,10 @@ class _Climbed:
     """As it is; infinite where a climb had nowhere to start."""
     hessian: Array
     """(n, 2, 2)."""
-    fold: Array
-    """Levels (n, 4) where what follows ends in a fold; NaN elsewhere."""
+    x: Array
+    """Levels (n, 4); NaN where nothing follows."""
+    fold: NDArray[np.bool_]
+    """(n,): whether what follows ends there in a fold."""
     ending: NDArray[np.bool_]
     """(n,): whether best replies grow without limit beyond it."""
 
@@ -119,7 +121,8 @@ class _Climbed:
             value=end.value,
             residual=np.where(known, end.residual * size, np.inf),
             hessian=end.hessian,
-            fold=np.full((len(lane), 4), np.nan),
+            x=agreement.follow(end.x),
+            fold=np.zeros(len(lane), bool),
             ending=np.zeros(len(lane), bool),
         )
 
@@ -134,7 +137,7 @@ class _Climbed:
 
     def put(self, rows: Rows, other: _Climbed) -> None:
         """Others in the place of these rows."""
-        for name in ("s", "value", "residual", "hessian", "fold", "ending"):
+        for name in ("s", "value", "residual", "hessian", "x", "fold", "ending"):
             vars(self)[name][rows] = vars(other)[name]
         near = self.agreement.near.copy()
         near[rows] = other.agreement.near
@@ -144,11 +147,6 @@ class _Climbed:
     def curvature(self) -> Array:
         """(n,), where sharing is at no bound."""
         return free_curvature(self.hessian, (self.s <= 0) | (self.s >= 1))
-
-    def levels(self) -> Array:
-        """(n, 4); NaN where nothing follows."""
-        settled = np.isfinite(self.fold)
-        return np.where(settled, self.fold, self.agreement.follow(self.s))
 
 
 def _searched(
@@ -180,8 +178,7 @@ def _searched(
         found.put(both, _beside_saddles(found.take(both), tolerances))
     if not thoroughly:
         # beyond a kink near by there may be more
-        end = at_bounds(found.agreement.case, found.agreement.follow(found.s))
-        found.residual[end != piece] = np.inf
+        found.residual[at_bounds(found.agreement.case, found.x) != piece] = np.inf
     top = np.full(lanes, -np.inf)
     np.maximum.at(top, found.lane, found.value)
     size = np.maximum(1.0, np.abs(top[found.lane]))
@@ -201,15 +198,14 @@ def _beside_folds(found: _Climbed, tolerances: Tolerances) -> NDArray[np.bool_]:
     near = ~(found.residual <= tolerances.residual) & np.isfinite(found.value)
     if len(rows := np.flatnonzero(near)):  # mostly none has stalled
         there = found.take(rows)
-        x = there.agreement.follow(there.s)
-        near[rows] = near_fold(there.agreement.case, np.nan_to_num(x))
+        near[rows] = near_fold(there.agreement.case, np.nan_to_num(there.x))
     return near
 
 
 def _apart(found: _Climbed, tolerances: Tolerances) -> _Climbed:
     """One of the climbs of a lane that ended at the same levels, the one nearest to rest."""
     found = found.take(np.argsort(found.residual, kind="stable"))
-    x = found.agreement.follow(found.s)
+    x = found.x
     near = np.abs(x[:, None] - x) <= tolerances.distinct * np.maximum(1.0, np.abs(x))
     same = near.all(-1) & (found.lane[:, None] == found.lane)
     return found.take(np.flatnonzero(~np.tril(same, -1).any(-1)))
@@ -218,9 +214,9 @@ def _apart(found: _Climbed, tolerances: Tolerances) -> _Climbed:
 def _unfinished(found: _Climbed, tolerances: Tolerances) -> Rows:
     """Climbs that met an edge and count: of those that are asked for all gains at the end alone, a
     point that is none is not worth more digits."""
-    x = found.agreement.follow(found.s)
+    x = found.x
     left = ~(found.residual <= tolerances.residual) & ~found.agreement.runs_away(x)
-    if not found.agreement.checked:
+    if left.any() and not found.agreement.checked:
         game = investment_game(found.agreement.case, len(x))
         left &= examine(game, np.nan_to_num(x), tolerances).nobody_gains(tolerances.regret)
     return np.flatnonzero(left)
@@ -270,7 +266,7 @@ def _finished(found: _Climbed, tolerances: Tolerances) -> _Climbed:
     again."""
     # an edge is located as exactly as what follows is known
     exact = replace(found.agreement, tolerances=replace(found.agreement.tolerances, target=0.0))
-    found = replace(found, agreement=exact)
+    found = replace(found, agreement=exact, x=exact.follow(found.s))
     begun: list[Array] = []
     for _ in range(ANCHORED):
         ended = _at_the_end(found)
@@ -282,10 +278,13 @@ def _finished(found: _Climbed, tolerances: Tolerances) -> _Climbed:
         best = int(values.argmax()) if values.max() > least else 0
         if best == 0:
             return ended
-        higher = replace(found, agreement=agreement, s=tried[[best]], value=values[[best]])
+        s = tried[[best]]
+        higher = replace(
+            found, agreement=agreement, s=s, value=values[[best]], x=agreement.follow(s)
+        )
         # begun anew where it was before it goes in circles
         circling = any(np.abs(tried[best] - before).max() <= CLOSE for before in begun)
-        if best < 2 or circling or agreement.runs_away(higher.levels())[0]:
+        if best < 2 or circling or agreement.runs_away(higher.x)[0]:
             return higher
         begun.append(tried[best])
         found = _Climbed.of(found.lane, agreement, tried[[best]], tolerances)
@@ -296,7 +295,7 @@ def _finished(found: _Climbed, tolerances: Tolerances) -> _Climbed:
 
 def _at_the_end(found: _Climbed) -> _Climbed:
     """One climb that met an edge, at the end to which that leads."""
-    fold = best_fold(found.agreement, found.levels()[0])
+    fold = best_fold(found.agreement, found.x[0])
     if fold is None:
         pieces = _Pieces(agreement=found.agreement).near(found.s[0])
         led, pieces = on_an_edge(pieces, found.s[0])
@@ -304,7 +303,7 @@ def _at_the_end(found: _Climbed) -> _Climbed:
         value, slope, x = agreement.slope(led[None])
         beyond = bool(np.isfinite(value)) and runs_away_beyond(agreement, x[0], slope[0])
         return replace(
-            found, agreement=agreement, s=led[None], value=value, ending=np.full(1, beyond)
+            found, agreement=agreement, s=led[None], value=value, x=x, ending=np.full(1, beyond)
         )
     x = fold.levels[None]
     agreement = replace(found.agreement, near=x[:, INVESTMENT])
@@ -315,21 +314,22 @@ def _at_the_end(found: _Climbed) -> _Climbed:
         s=x[:, SHARING],
         value=value,
         residual=np.full(1, fold.slope / max(1.0, abs(value[0]))),
-        fold=x,
+        x=x,
+        fold=np.ones(1, bool),
         ending=np.full(1, fold.runs_away),
     )
 
 
 def _judged(found: _Climbed, thoroughly: bool, tolerances: Tolerances) -> Points:
     """What holds of where climbs have led."""
-    agreement, residual = found.agreement, found.residual
-    folds = np.isfinite(found.fold).all(-1)
-    switching = folds | ~(residual <= tolerances.residual)
-    x = found.levels()
+    agreement, residual, x = found.agreement, found.residual, found.x
+    switching = found.fold | ~(residual <= tolerances.residual)
     runaway = switching & found.agreement.runs_away(x)
-    bent = np.flatnonzero(switching & ~folds & ~runaway & thoroughly)
-    there, whole = agreement.take(bent), np.ones((len(bent), 2))
-    residual[bent] = one_sided_slope(there.at_tries, found.s[bent], 0 * whole, whole, whole[:, 0])
+    bent = np.flatnonzero(switching & ~found.fold & ~runaway & thoroughly)
+    if len(bent):
+        there, whole = agreement.take(bent), np.ones((len(bent), 2))
+        tried = one_sided_slope(there.at_tries, found.s[bent], 0 * whole, whole, whole[:, 0])
+        residual[bent] = tried
     known = np.asarray(np.isfinite(x).all(-1))
     at = np.where(known[:, None], x, 0.0)
     seen = examine(investment_game(agreement.case, len(at)), at, tolerances)

@@ -164,16 +164,14 @@ class Agreement:
         value, gradient, x = self.slope(s)
         hessian = np.tile(-np.eye(2), (len(s), 1, 1))
         known = np.flatnonzero(np.isfinite(value))
-        beside = Agreement(
-            case=self.case.take(known), near=x[known, 2:], checked=False, tolerances=self.tolerances
-        )
-        for k in (0, 1):
-            moved = s[known]
-            moved[:, k] += np.where(moved[:, k] > 0.5, -STEP, STEP)
-            there = beside.slope(moved)
-            hessian[known, :, k] = (there[1] - gradient[known]) / (moved - s[known])[:, k, None]
-            ends = known[~np.isfinite(there[0])]  # nothing follows a step further on
-            hessian[ends] = np.nan
+        either = np.tile(known, 2)  # moved by either firm's sharing, both at once
+        beside, moved = replace(self, near=x[:, INVESTMENT], checked=False).take(either), s[either]
+        turn = np.arange(len(either)), np.repeat([0, 1], len(known))
+        moved[turn] += np.where(moved[turn] > 0.5, -STEP, STEP)
+        there = beside.slope(moved)
+        slopes = (there[1] - gradient[either]) / (moved - s[either])[turn][:, None]
+        hessian[known] = np.stack(np.split(slopes, 2), -1)
+        hessian[either[~np.isfinite(there[0])]] = np.nan  # nothing follows a step further on
         blind = ~np.isfinite(hessian).all((-1, -2))
         hessian[blind] = (
             -np.eye(2) * np.maximum(1.0, np.abs(gradient[blind]).max(-1))[:, None, None]

@@ -54,11 +54,18 @@ def ascent(problem: RatesProblem, follower: Follower) -> Point:
         point = follower.at(free)
         if point is None:
             return np.inf, np.zeros_like(free)
-        return -(point.consumers + point.profit), -(point.consumers_slope + point.profit_slope)
+        slope = point.consumers_slope + point.profit_slope
+        # near there values differ by rounding alone, and a search by values would not accept it
+        if np.abs(slope).max() <= GRADIENT:
+            raise StopIteration
+        return -(point.consumers + point.profit), -slope
 
     start = follower.last
     options = {"maxiter": 100, "gtol": GRADIENT}
-    found = minimize(loss, start.free, jac=True, method="BFGS", options=options)
+    try:
+        found = minimize(loss, start.free, jac=True, method="BFGS", options=options)
+    except StopIteration:
+        return follower.last
     return follower.at(found.x) or start
 
 
