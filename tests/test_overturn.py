@@ -646,14 +646,25 @@ def test_markets_searched_together_have_the_statuses_and_levels_each_has_alone(
 
 
 @pytest.mark.slow
-def test_an_evaluation_looks_for_switches_unless_that_takes_long() -> None:
-    """Where types are private it does; then it is said how they are found."""
-    plain = evaluate(load_case(CASES / "two_vendors.yaml"), switches=None)
-    assert plain.switches
-    dear = evaluate(load_case(CASES / "two_types.yaml"), switches=None)
-    assert not dear.switches
-    assert dear.recommendation is not None
-    assert any(
-        "was not looked for, as that may take minutes here: pigou evaluate --switches" in line
-        for line in dear.recommendation.text
-    )
+def test_an_evaluation_varies_numbers_of_the_market_unless_that_takes_long() -> None:
+    """Where types are private it does: then only the standard is varied, and it is said how the
+    others are. Against what is recommended at a weight of profits on either side of the switch."""
+    plain = evaluate(load_case(CASES / "two_vendors.yaml"), switches=None).recommendation
+    assert plain is not None
+    assert plain.varied
+    case = load_case(CASES / "two_types.yaml")
+    dear = evaluate(case, switches=None).recommendation
+    assert dear is not None
+    assert not dear.varied
+    (switch,) = dear.switching
+    assert switch.key == "mechanism.profit_weight"
+    for weight, best in (
+        (switch.value - 0.01, switch.to),
+        (switch.value + 0.01, "linear_subsidies"),
+    ):
+        there = evaluate(case.set(switch.key, weight)).recommendation
+        assert there is not None
+        assert there.policy is not None
+        assert there.policy.key == best
+    said = "Numbers of the market were not varied, as that may take minutes here: pigou evaluate"
+    assert any(said in line for line in dear.text)

@@ -62,8 +62,8 @@ def evaluate(
         typer.Option(
             "--switches",
             help=(
-                "What would overturn the answer, at which parameters and standards another policy"
-                " wins, also where that takes long (some markets, private types)."
+                "What would overturn the answer: also at which parameters another policy wins where"
+                " that takes long (some markets, private types)."
             ),
         ),
     ] = False,

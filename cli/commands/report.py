@@ -217,7 +217,7 @@ def _write_cases(
     for name, (_, case, known) in zip(names, given, strict=True):
         found = known or evaluated(case, quiet=quiet)
         told = found.recommendation
-        if told is not None and told.policy is not None and not found.switches:
+        if told is not None and told.policy is not None and told.robust is None:
             found = with_switches(found, numbers=found.types is None)
         subjects.append(Subject(label=name, found=found, hidden=hidden))
     for subject in subjects:

@@ -129,8 +129,9 @@ class Worked:
     """What `pigou evaluate --format json` gives."""
 
 
-def worked_out(text: str, switches: bool = False) -> Worked:
-    """A case evaluated, from its resolved text; with `switches` what would overturn it."""
+def worked_out(text: str, switches: bool | None = False) -> Worked:
+    """A case evaluated, from its resolved text; with `switches` what would overturn it, as in
+    `pigou.evaluate`."""
     found = pigou.evaluate(parse_tree(json.loads(text)), switches)
     return Worked(text=text, result=json.loads(found.to_json()))
 

@@ -79,7 +79,7 @@ class _Followed:
         self._found: reactive.Value[answers.Worked | None] = reactive.Value(None)
         self._picture: reactive.Value[str | None] = reactive.Value(None)
         self._running: asyncio.Task[None] | None = None
-        self._last: dict[bool, Future[answers.Worked]] = {}
+        self._last: dict[bool | None, Future[answers.Worked]] = {}
         session.on_ended(self._stop)
 
     def serve(self, input: Inputs) -> None:
@@ -192,9 +192,10 @@ class _Followed:
         note = "" if case.types is None else OF_STANDARD
         await self._mark({}, f"{LOOKING} {note}".strip())
         await asyncio.sleep(LONGER)
-        await self._mark(answers.marks((await self._worked_out(case, True)).result), note)
+        looked = True if case.types is None else None  # of the standard alone
+        await self._mark(answers.marks((await self._worked_out(case, looked)).result), note)
 
-    async def _worked_out(self, case: PolicyCase, switches: bool = False) -> answers.Worked:
+    async def _worked_out(self, case: PolicyCase, switches: bool | None = False) -> answers.Worked:
         # one at a time: what was moved on meanwhile is not begun
         if switches in self._last:
             await _of(self._last[switches])

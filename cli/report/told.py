@@ -155,7 +155,7 @@ def reviewers(subject: Subject, page: Page) -> None:
                 else "Yes: every number of the market and both weights of the standard, one at a"
                 " time (What would overturn it)."
             )
-            if found.switches
+            if subject.told.robust is not None
             else "No."
         ),
         "Are there other solutions?": (

@@ -74,6 +74,7 @@ _RECOMMENDATION: Fields = {
     "ladder": ("[tree]", "what each step asked for adds"),
     "flat_payments": ("firms?", "of what is recommended"),
     "switching": ("[tree]", "key, value, the policy it then is, and what lacks a solution"),
+    "varied": ("yes", "whether numbers of the market were varied in looking for these"),
     "robust": ("tree?", "who wins over the numbers of the standard; null unless asked for"),
     "cautions": ("[tree]", "code, text and amount"),
     "no_advice": ("text?", "why there is none"),

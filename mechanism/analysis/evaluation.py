@@ -88,7 +88,7 @@ def solve(case: PolicyCase, regime: str = TODAY) -> Outcome:
 def evaluate(case: PolicyCase, switches: bool | None = False) -> Evaluation:
     """Evaluate a case at its own numbers: every regime, the mechanism, its constraints, policies
     against the benchmarks, and what to do; with `switches` what would overturn that too; None:
-    unless that takes long.
+    numbers of the market are varied only where that does not take long.
     `mechanism.uncertainty.evaluated` adds what is not known exactly.
     """
     regimes = solve_regimes(case.market)
@@ -97,8 +97,11 @@ def evaluate(case: PolicyCase, switches: bool | None = False) -> Evaluation:
         if case.types is None
         else _private(case, regimes, type_space(case.types))
     )
-    looked = not found.dear if switches is None else switches
-    found = with_switches(found) if looked else replace(found, recommendation=recommend(found))
+    found = (
+        replace(found, recommendation=recommend(found))
+        if switches is False
+        else with_switches(found, numbers=bool(switches) or not found.dear)
+    )
     return replace(found, verdicts=tuple(verdicts(found)), warnings=tuple(warnings(found)))
 
 
@@ -108,7 +111,7 @@ def with_switches(found: Evaluation, numbers: bool = True) -> Evaluation:
     robust, over_numbers = over_standards(found)
     over_market = over_parameters(found) if numbers else ()
     advice = recommend(found, (*over_numbers, *over_market), robust, numbers)
-    return replace(found, recommendation=advice, switches=True)
+    return replace(found, recommendation=advice)
 
 
 # --- everything known

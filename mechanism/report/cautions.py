@@ -448,29 +448,29 @@ def _searched(about: _About) -> Iterator[Caution]:
     reason = ""
     if policy.source == "regime":
         if found.types is not None or found.regimes[policy.key].certificate.scope == "searched":
-            reason = "no other levels to end at"
+            reason = "firms end at no other levels"
     elif policy.source == "full_information" and found.full_information is not None:
         if found.full_information.regulated.certificate.scope == "searched":
-            reason = "no firm that gains by other levels"
+            reason = "no firm gains by other levels"
     elif policy.source == "rates" and found.attainable is not None:
         best, scope = found.attainable, found.regimes[GOAL].certificate.scope
         proven = bool(best.proven[0]) and float(best.weight[0]) == 1 and scope == "proven"
-        reason = "no firm that gains by other levels at these rates" + (
-            "" if proven else " and no levels that are worth more"
+        reason = "no firm gains by other levels at these rates" + (
+            "" if proven else " and no levels are worth more"
         )
     elif policy.source == "rates":
-        reason = (
-            "no firm that gains by other levels at these rates and no rates that are worth more"
-        )
+        reason = "no firm gains by other levels at these rates and no rates are worth more"
     else:
         reason = (
-            "no firm that gains by other levels or reports"
+            "no firm gains by other levels or reports"
             if about.paid
-            else "no other levels to end at"
+            else "firms end at no other levels"
         )
     if reason:
         yield Caution(
-            code="searched", text=f"a wide search, which is no proof, found {reason}", amount=None
+            code="searched",
+            text=f"that {reason} rests on a wide search, not on a proof",
+            amount=None,
         )
 
 

@@ -44,9 +44,7 @@ def evaluation_tree(found: Evaluation) -> Tree:
             command_line(
                 "evaluate",
                 "CASE",
-                []
-                if found.switches != found.dear
-                else [("--switches" if found.switches else "--quick", None)],
+                _asked(found),
             ),
             found.case.sha256,
             seed=None if found.uncertainty is None else found.uncertainty.seed,
@@ -207,6 +205,14 @@ def comparison_tree(row: ComparisonRow) -> Tree:
     }
 
 
+def _asked(found: Evaluation) -> list[tuple[str, None]]:
+    """The option under which `pigou evaluate` finds as much of what would overturn the answer."""
+    told = found.recommendation
+    if told is None or told.robust is None:
+        return [("--quick", None)]
+    return [("--switches", None)] if told.varied and found.dear else []
+
+
 def recommendation_tree(found: Recommendation) -> Tree:
     """`recommendation`."""
     standard = found.standard
@@ -246,6 +252,7 @@ def recommendation_tree(found: Recommendation) -> Tree:
             }
             for switch in found.switching
         ],
+        "varied": found.varied,
         "robust": (
             found.robust
             and {

@@ -24,11 +24,6 @@ SWITCHES = 3
 
 def told_overturned(found: Evaluation, told: Recommendation) -> str:
     """Where another policy would win, where that was asked."""
-    if told.robust is None and found.dear and told.policy is not None:
-        return (
-            "What would overturn it was not looked for, as that may take minutes here: pigou"
-            " evaluate --switches looks for it."
-        )
     near = sorted(told.switching, key=lambda switch: _distance(found, switch))[:SWITCHES]
     parts = switched(found, near)
     if told.robust is not None and told.policy is not None:
@@ -74,7 +69,10 @@ def _unmoved(found: Evaluation, told: Recommendation) -> list[str]:
     if rates:
         said += _dearer(found, told)
     if not (numbers or told.varied):
-        said.append("Numbers of the market were not varied: pigou evaluate --switches does that.")
+        said.append(
+            "Numbers of the market were not varied, as that may take minutes here: pigou evaluate"
+            " --switches does it."
+        )
     return said
 
 

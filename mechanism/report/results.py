@@ -155,17 +155,15 @@ class Evaluation:
     """The findings in words, the most important first."""
     warnings: tuple[Sentence, ...] = ()
     """What limits them."""
-    switches: bool = False
-    """Whether it was looked for what would overturn the recommendation."""
 
     def __post_init__(self) -> None:
         freeze(self)
 
     @property
     def dear(self) -> bool:
-        """Whether looking for that takes long: types are private, unit costs fall with what is
-        shared, firms may be made to take part, or what is best has to be searched for that leaves
-        consumers what they have."""
+        """Whether it takes long to look for the numbers of the market that would overturn the
+        recommendation: types are private, unit costs fall with what is shared, firms may be made to
+        take part, or what is best has to be searched for that leaves consumers what they have."""
         unit, best = self.case.market.unit_cost, self.attainable
         return (
             self.types is not None

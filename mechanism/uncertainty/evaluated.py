@@ -26,8 +26,8 @@ def evaluate(
     Args:
         case: What `load` read.
         switches: Whether to look for what would overturn the recommendation too, at other numbers
-            of the standard and, where nothing is private, of the market; takes a second, with
-            private types and in some markets many. None: unless it takes that long.
+            of the standard and of the market; takes a second, with private types and in some
+            markets many. None: there at other numbers of the standard alone.
         tell: Hears how many drawn markets of how many are solved.
 
     Returns:
