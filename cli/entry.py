@@ -34,6 +34,7 @@ def run() -> None:
             code = _flushed(stream, code)
     except KeyboardInterrupt:  # between two of these lines
         code = INTERRUPTED
+    gc.freeze()  # nor on the way out
     sys.exit(code)
 
 

@@ -207,10 +207,10 @@ def settled(case: Case, start: Array, tolerances: Tolerances, returning: bool = 
     """
     game = investment_game(case, len(start))
     assert game.nominate is not None
-    x = newton(game, start, tolerances, NEWTON)
+    x, (earned, own, bends) = newton(game, start, tolerances, NEWTON)
     found = np.asarray(np.isfinite(x).all(-1))
     at = np.where(found[:, None], x, start)
-    to_reply, slope, _ = replies_beside(case, at)
+    to_reply, slope = _replies(case, at, own[:, INVESTMENT], bends[:, [2, 3]])
     short = 1 - slope.prod(-1)
     left = np.abs(to_reply + slope * to_reply[:, ::-1])  # this short of another step
     size = np.maximum(1.0, at[:, INVESTMENT])
@@ -220,8 +220,7 @@ def settled(case: Case, start: Array, tolerances: Tolerances, returning: bool = 
     takings = np.maximum(1.0, (np.abs(books.profit) + books.investment_cost).max(-1))
     for firm in (0, 1):
         # by what it earns: where a best reply is about to have no limit its digits are few
-        most, earned = game.nominate(firm, at)[1], game.players[firm].value(at)
-        found &= most - earned <= SAME * takings
+        found &= game.nominate(firm, at)[1] - earned[:, firm] <= SAME * takings
     return np.where(found[:, None], x, np.nan)
 
 
@@ -230,13 +229,19 @@ def replies_beside(case: Case, x: Array) -> tuple[Array, Array, Array]:
     and the slope of its best reply (L, 2), zero where its investment is at a bound; and the slopes
     of both profits (2, L, 4) that tell."""
     _, gradient, hessian = investment_game(case, len(x)).players.derivatives(x)
-    free = (x[:, INVESTMENT] > 0) & (x[:, INVESTMENT] < case.investment_cap)
     own = np.stack([gradient[i][:, 2 + i] for i in (0, 1)], -1)
-    bend = np.stack([hessian[i][:, 2 + i, 2 + i] for i in (0, 1)], -1)
-    cross = np.stack([hessian[i][:, 2 + i, 3 - i] for i in (0, 1)], -1)
+    bends = np.stack([hessian[i][:, 2 + i] for i in (0, 1)], 1)
+    return *_replies(case, x, own, bends), gradient
+
+
+def _replies(case: Case, x: Array, own: Array, bends: Array) -> tuple[Array, Array]:
+    """The first two of these, from the slopes (L, 2) of profits in own investment at levels x (L,
+    4), and how these change with all levels (L, 2, 4)."""
+    free = (x[:, INVESTMENT] > 0) & (x[:, INVESTMENT] < case.investment_cap)
+    bend, cross = bends[:, [0, 1], [2, 3]], bends[:, [0, 1], [3, 2]]
     # where payoff is not concave conditions tell of no best investment
     bend = np.where(free, np.where(bend < 0, bend, np.nan), -1.0)
-    return np.where(free, own, 0.0) / -bend, np.where(free, cross, 0.0) / -bend, gradient
+    return np.where(free, own, 0.0) / -bend, np.where(free, cross, 0.0) / -bend
 
 
 def at_bounds(case: Case, x: Array) -> Rows:

@@ -21,7 +21,7 @@ from market.regimes.points import Points, same_as_first
 from market.regimes.stages import alone, invest_first, invest_smoothly, lead, lead_smoothly
 from market.regimes.starts import all_around, of_one_firm, promising, starting_levels
 from market.regimes.table import Regime, may_have_others
-from market.solve.equilibrium import REPLY_ROUNDS, best_reply_rounds, examine, newton
+from market.solve.equilibrium import REPLY_ROUNDS, System, best_reply_rounds, examine, newton
 from market.solve.optimum import at_rest, free_curvature, maximise, on_bound
 from market.solve.tolerances import DEFAULT, Tolerances
 
@@ -201,14 +201,15 @@ def _equilibria(
         start[answering] = np.where(
             np.isfinite(reached).all(-1, keepdims=True), reached, start[answering]
         )
-    reached = newton(game, start, tolerances)
+    reached, system = newton(game, start, tolerances)
     lost = np.asarray(~np.isfinite(reached).all(-1))
     if (again := same_as_first(lane, reached, lost)).any():
         on = np.flatnonzero(~again)
         lane, start, reached, lost = lane[on], start[on], reached[on], lost[on]
         at = case.take(lane)
-        game = firm_game(at, regime)
-    found = examine(game, np.where(lost[:, None], start, reached), tolerances)
+        game, system = firm_game(at, regime), System(*(a[on] for a in system))
+    x = np.where(lost[:, None], start, reached)
+    found = examine(game, x, tolerances, None if lost.any() else system)
     books = account(at, found.x, regime.prices)
     # The square of a negative margin is no profit: such levels solve nothing.
     holds = ~lost & not_negative(books.quantity) & found.at_rest
@@ -290,7 +291,7 @@ def _all_over(case: Case, regime: Regime, tolerances: Tolerances) -> Array:
         answered, _ = game_in_lanes(case, regime, len(x)).reply(1 - firm, x)
         starts.append(answered[np.isfinite(answered).all(-1)])
     start = np.concatenate(starts)
-    reached = newton(game_in_lanes(case, regime, len(start)), start, tolerances, steps=FEW_STEPS)
+    reached, _ = newton(game_in_lanes(case, regime, len(start)), start, tolerances, steps=FEW_STEPS)
     reached = reached[np.isfinite(reached).all(-1)]
     # digits count up to one, and relative beyond
     digits = np.minimum(reached, 1.0) + np.log(np.maximum(reached, 1.0))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -189,17 +189,26 @@ def nobody_gains(payoff: Array, gain: Array, tolerance: float) -> NDArray[np.boo
     return np.asarray(gain.max(-1) <= known)
 
 
-def own_system(game: Game, x: Array) -> tuple[Array, Array, Array]:
-    """Payoffs (L, players), the players' own gradients stacked (L, n) and the Jacobian of that
-    stack (L, n, n)."""
+class System(NamedTuple):
+    """The first-order conditions at points (L, n)."""
+
+    payoff: Array
+    """(L, players)."""
+    gradient: Array
+    """(L, n): the players' own, stacked."""
+    jacobian: Array
+    """(L, n, n): of that stack."""
+
+
+def own_system(game: Game, x: Array) -> System:
+    """The first-order conditions at points (L, n)."""
     payoff, gradients, jacobians = game.players.derivatives(x)
     gradient, jacobian = np.zeros_like(x), together(np.zeros((*x.shape, x.shape[-1])))
     for player, own in enumerate(game.controls):
         for rows in own if len(own) < x.shape[-1] else [slice(None)]:
             gradient[:, rows] = gradients[player][:, rows]
             jacobian[:, rows] = jacobians[player][:, rows]
-    payoff = np.asarray(payoff).T
-    return payoff, gradient, jacobian
+    return System(np.asarray(payoff).T, gradient, jacobian)
 
 
 def best_reply_rounds(
@@ -222,9 +231,12 @@ def best_reply_rounds(
     return x
 
 
-def newton(game: Game, start: Array, tolerances: Tolerances = DEFAULT, steps: int = 60) -> Array:
-    """Newton's method on the stacked first-order conditions, bounds respected; where it does not
-    converge in so many steps the row is NaN."""
+def newton(
+    game: Game, start: Array, tolerances: Tolerances = DEFAULT, steps: int = 60
+) -> tuple[Array, System]:
+    """Newton's method on the stacked first-order conditions, bounds respected: where it leads, NaN
+    in rows in which it does not converge in so many steps, and the conditions there or, in those
+    rows, where they were nearest to being met."""
     x = together(np.clip(start, game.lower, game.upper))
     lower, upper = (
         together(np.broadcast_to(game.lower, x.shape)),
@@ -232,16 +244,19 @@ def newton(game: Game, start: Array, tolerances: Tolerances = DEFAULT, steps: in
     )
     nobody = np.ones(x.shape[-1], bool)
     nobody[game.owned] = False
-    best, best_residual = x.copy(), np.full(len(x), np.inf)
+    best, best_residual, known = x.copy(), np.full(len(x), np.inf), None
     active = np.arange(len(x))
     for _ in range(steps):
         # where levels have no bounds a step may run so far that nothing is a number: not found
         with np.errstate(over="ignore", invalid="ignore"):
-            payoff, gradient, jacobian = own_system(game, x)
+            system = own_system(game, x)
+            payoff, gradient, jacobian = system
             residual = _residual(x, payoff, gradient, lower, upper)
+        known = known or System(*map(np.copy, system))
         better = residual < best_residual[active]
         improved = active[better]
-        best[improved], best_residual[improved] = x[better], residual[better]
+        for kept, new in zip((best, best_residual, *known), (x, residual, *system), strict=True):
+            kept[improved] = new[better]
         # beside a large payoff the scaled residual stops short of what rounding allows
         left = residual * np.maximum(1.0, np.abs(payoff).max(-1))
         on = np.flatnonzero(
@@ -262,7 +277,8 @@ def newton(game: Game, start: Array, tolerances: Tolerances = DEFAULT, steps: in
         step = solve_general(*free_system(-jacobian, gradient, to_lower | to_upper | nobody))
         x = np.clip(x + np.where(np.isfinite(step), step, 0.0), lower, upper)
     best[~(best_residual <= tolerances.residual)] = np.nan
-    return best
+    assert known is not None
+    return best, known
 
 
 def _residual(x: Array, payoff: Array, gradient: Array, lower: Array, upper: Array) -> Array:
@@ -271,11 +287,13 @@ def _residual(x: Array, payoff: Array, gradient: Array, lower: Array, upper: Arr
     return residual
 
 
-def examine(game: Game, x: Array, tolerances: Tolerances = DEFAULT) -> Candidates:
+def examine(
+    game: Game, x: Array, tolerances: Tolerances = DEFAULT, system: System | None = None
+) -> Candidates:
     """What the points (L, n) are worth as equilibria: residual, curvature and the gain from global
-    deviations."""
+    deviations; `system`: the first-order conditions there, where they are known."""
     lower, upper = np.broadcast_to(game.lower, x.shape), np.broadcast_to(game.upper, x.shape)
-    payoff, gradient, jacobian = own_system(game, x)
+    payoff, gradient, jacobian = system or own_system(game, x)
     held = on_bound(x, lower, tolerances) | on_bound(x, upper, tolerances)
     curvature = np.full(len(x), np.nan)
     gain = np.empty_like(payoff)
@@ -345,7 +363,7 @@ def find_equilibria(
     tolerance.
     """
     answered = finite(best_reply_rounds(game, starts, rounds, settled), starts)
-    reached = distinct(newton(game, np.concatenate([answered, starts]), tolerances), tolerances)
+    reached = distinct(newton(game, np.concatenate([answered, starts]), tolerances)[0], tolerances)
     found = examine(game, reached, tolerances)
     return found.take(found.equilibria(tolerances))
 

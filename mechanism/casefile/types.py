@@ -144,7 +144,7 @@ class TypeSpace:
 
     def of(self, firm: int) -> Array:
         """(M,): one firm's points."""
-        return per_firm(self.points)[firm]
+        return self.points if self.common else self.points[firm]
 
     def types_of(self, firm: int) -> Array:
         """(K,): one firm's types."""

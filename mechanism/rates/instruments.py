@@ -222,7 +222,7 @@ def played_at(case: Case, rates: Array, starts: Array, tolerances: Tolerances = 
             continue
         here, paid = inner.take(lanes), own[lanes]
         at = levels_in(start, units)[lanes]
-        x = newton(subsidised_game(here, paid, at), at, tolerances)
+        x, _ = newton(subsidised_game(here, paid, at), at, tolerances)
         reached = np.flatnonzero(np.isfinite(x).all(-1))
         if not len(reached):
             continue

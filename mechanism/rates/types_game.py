@@ -18,7 +18,7 @@ from market.model.case import Array, Case
 from market.model.payoff import Payoff, consumer_payoff, firm_payoffs
 from market.model.units import NaturalUnits, in_units
 from market.regimes import level_bounds
-from market.solve.equilibrium import Apart, Game, newton, own_system
+from market.solve.equilibrium import Apart, Game, newton
 from market.solve.linear import implicit_slope
 from market.solve.optimum import free_curvature, on_bound
 from market.solve.tolerances import DEFAULT, Tolerances
@@ -242,10 +242,8 @@ class TypesGame:
         2, 2); NaN where none is found."""
         L, n = len(rates), self.size
         game = self.at(rates)
-        z = newton(game, start, tolerances, STEPS)
+        z, (_, push, jacobian) = newton(game, start, tolerances, STEPS)
         found = np.asarray(np.isfinite(z).all(-1))
-        z = np.where(found[:, None], z, np.clip(0.0, self.lower, self.upper))
-        _, push, jacobian = own_system(game, z)
         held = self.sides(z) != 0
         each = np.arange(2 * n)
         blocks = jacobian.reshape(L, 2 * n, 2, 2 * n, 2)[:, each, :, each, :]  # (2 n, L, 2, 2)

@@ -125,7 +125,14 @@ class ReportTable:
             )
         return out
 
-    # What staying out is worth there: `preparation.Fallback`.
+    @cached_property
+    def outside(self) -> Array:
+        """What staying out is worth in the case's own form."""
+        options = self.scheme.options
+        p = self.scheme.types.probabilities
+        return staying_out(self, options.participation, options.timing, p)
+
+    # In each form: `preparation.Fallback`.
 
     def assigned(self) -> Array:
         """(n, K)."""
@@ -283,8 +290,7 @@ def _firm(table: ReportTable, rule: TaxRule, grid: Array) -> Worst | None:
     kind, told = first_largest(gains, scale)
     least = joiner = rival = None
     if options.participation != "none":
-        outside = staying_out(table, options.participation, options.timing, p)
-        joins, stays = sides_of_joining(options.participation, own, net, outside)
+        joins, stays = sides_of_joining(options.participation, own, net, table.outside)
         slack = joins - stays
         slack = slack if options.timing == "ex_post" else (slack @ p)[:, None]
         if np.isfinite(slack).all():

@@ -212,7 +212,7 @@ def _regulated_equilibrium(own: Case, optimum: Outcome, tolerances: Tolerances) 
     units = natural_units(own)
     case, x_star = in_units(own, units), levels_in(optimum.levels[None], units)[0]
     game = regulated_game(case, x_star)
-    ends = newton(game, _nominated(game, case, x_star, tolerances), tolerances, steps=FEW_STEPS)
+    ends, _ = newton(game, _nominated(game, case, x_star, tolerances), tolerances, steps=FEW_STEPS)
     if not np.isfinite(ends[0]).all():
         return unsolved(
             "regulated", "no_equilibrium", "best replies from the social optimum did not settle"
