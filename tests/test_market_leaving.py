@@ -173,7 +173,7 @@ def test_replies_that_drive_the_rival_out_are_found() -> None:
 
 def aside_of(case: Case, x: Array, firm: int) -> Aside:
     """A firm's profit with its rival out, against levels x (1, 4)."""
-    kappa, origin = (a[..., firm] for a in own_parabola(case, x))
+    kappa, origin = own_parabola(case, x, firm)
     intercepts = net_intercepts_in_own_levels(case, x, firm)
     return Aside.of(case, firm, (0.0, 1.0), intercepts, kappa, origin)
 

@@ -14,6 +14,7 @@ from market.solve.edge import on_an_edge
 from market.solve.equilibrium import Apart, Game, examine, find_equilibria, searched_reply
 from market.solve.linear import ascent_direction
 from market.solve.optimum import distinct_points, free_curvature, maximise, on_bound
+from market.solve.roots import falling_zero
 
 
 @dataclass(frozen=True)
@@ -342,3 +343,21 @@ def test_without_an_edge_ahead_nothing_is_moved() -> None:
     start = np.array([0.45, 0.4])
     found, _ = on_an_edge(Rising((0.0, 0.0), 1.0, []), start)
     assert (found == start).all()
+
+
+@pytest.mark.parametrize("degree", [2, 3])
+def test_wherever_a_cubic_falls_through_zero_is_said(degree: int) -> None:
+    """Of polynomials made from zeros of all sizes and signs; of lower degree also those that fall
+    in the end."""
+    rng, met = np.random.default_rng(degree), 0
+    for _ in range(2000):
+        zeros = np.sort(rng.choice([-1, 1], degree) * 10 ** rng.uniform(-9, 9, degree))
+        rising = degree == 3 or bool(rng.integers(2))
+        c = np.zeros(4)
+        c[: degree + 1] = np.polynomial.polynomial.polyfromroots(zeros) * (1 if rising else -1)
+        falls = zeros[-2 if rising else -1]
+        if falls > 0:
+            met += 1
+            found = np.concatenate(falling_zero(*c[:, None]))
+            assert np.nanmin(np.abs(found / falls - 1)) < 1e-6
+    assert met > 500

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from market.model.case import Array, Case, of_firm
 from market.model.leaving import UNRELATED, beside_or_alone
-from market.solve.roots import most_between, product, root_of_line, stationary_points, zeros
+from market.solve.roots import most_between, product, root_of_line, tops, zeros
 
 SHARES = 33
 """Sharing levels from which a reply that drives the rival out is searched."""
@@ -266,7 +266,7 @@ class Aside:
             np.where(np.isfinite(self.cap), self.cap, 0.0) + 0 * s,
         ]
         for u, v in pieces:
-            candidates += stationary_points(u, v, self.kappa, self.origin)
+            candidates += tops(u, v, self.kappa, self.origin)
         monopoly = tuple(n - r / (2 * (b_i * b_j - x**2)) for n, r in zip(m, rest, strict=True))
         leaves = tuple(2 * b_i * c + x * o for o, c in zip(own, cross, strict=True))
         for edge in (monopoly, leaves):  # where one price rule gives way to another

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from market.model.case import INVESTMENT, SHARING, Array, Case, UnitCost, rival
+from market.model.case import INVESTMENT, SHARING, Array, Case, UnitCost, of_firm, rival
 from market.solve.interval import Interval
 
 CostDerivatives = tuple[Array, Array, Array, Array, Array, Array]
@@ -249,10 +249,13 @@ def cost_derivatives(case: Case, x: Array) -> CostDerivatives:
     )
 
 
-def own_parabola(case: Case, x: Array) -> tuple[Array, Array]:
-    """(kappa, origin), each (..., 2): f_i = (kappa / 2) max(t_i - origin, 0)^2 while the rival's
-    levels stay."""
-    return form_of(case).parabola(knowledge_received(case, x), case.cost_scale, case.max_saving)
+def own_parabola(case: Case, x: Array, firm: int) -> tuple[Array, Array]:
+    """(kappa, origin), each (...): f_i = (kappa / 2) max(t_i - origin, 0)^2 of this firm while the
+    rival's levels stay."""
+    use, scale, saving = (
+        of_firm(a, firm) for a in (usefulness(case), case.cost_scale, case.max_saving)
+    )
+    return form_of(case).parabola(use * (x[..., 3 - firm] * x[..., 1 - firm]), scale, saving)
 
 
 class UnitCostTerms(NamedTuple):

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from market.model.aside import CELLS, FAR, Aside
-from market.model.case import Array, Case, of_firm, take_lanes
+from market.model.case import Array, Case, take_lanes
 from market.model.cost import own_parabola
 from market.model.own_levels import net_intercepts_in_own_levels
 from market.model.with_exit import WithExit, planner_with_exit, profits_with_exit
@@ -125,7 +125,7 @@ class Deviations:
     def aside(self) -> Aside:
         """Profit with the rival out, in L * K lanes."""
         x = _meeting(self.firm, np.zeros((len(self.rivals), 2)), self.rivals)
-        kappa, origin = (of_firm(a, self.firm) for a in own_parabola(self.case, x))
+        kappa, origin = own_parabola(self.case, x, self.firm)
         intercepts = net_intercepts_in_own_levels(self.case, x, self.firm)
         return Aside.of(self.case, self.firm, self.sharing_range, intercepts, kappa, origin)
 

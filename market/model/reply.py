@@ -7,8 +7,8 @@ convex. Profit is w N^2 less (kappa/2) max(t - o, 0)^2, w = b_i / (4 b_i b_j - x
 and the origin o (0 but for the restricted cost) are fixed by the rival's levels. For every t the
 best sharing is s*(t) = clip((e + g t) / 2h, 0, 1) where h > 0, as it is where leakage is the same
 for both firms; otherwise one of the ends. In t, N is then quadratic on three stretches (s* = 0,
-between, s* = 1) and profit quartic: every local maximum is 0, o, the cap, the top of N or one of at
-most three roots of a cubic. All are evaluated; the best wins. Beside them stand replies that drive
+between, s* = 1) and profit quartic: every local maximum is 0, o, the cap, the top of N or the root
+at which a cubic falls. All are evaluated; the best wins. Beside them stand replies that drive
 the rival out (`market.model.aside`).
 """
 
@@ -25,7 +25,7 @@ from market.model.cost import form_of, own_parabola, received_at_nil
 from market.model.leaving import beside_or_alone
 from market.model.own_levels import at_own_sharing, margin_of, net_intercepts_in_own_levels
 from market.model.wellposed import can_grow, investment_response, shares_nothing_far_out
-from market.solve.roots import positive_roots, root_of_line
+from market.solve.roots import root_of_line, tops
 
 
 def best_reply(
@@ -56,13 +56,15 @@ def best_reply(
         intercepts, sharing_range = (own, cross), (0.0, 0.0)
     least, most = sharing_range
     n0, n1, n2, e, g, h, w = margin_of(case, firm, *intercepts)
-    kappa, origin = (of_firm(a, firm) for a in own_parabola(case, x))
+    kappa, origin = own_parabola(case, x, firm)
     cap = np.broadcast_to(of_firm(case.investment_cap, firm), t_j.shape)
 
     bent = h > 0
     twice = np.where(bent, 2 * h, 1.0)
 
     def sharing(t: Array) -> Array:
+        if least == most:
+            return np.full_like(t, least)
         inner = (e + g * t) / twice
         end = np.where(e + g * t >= h * (least + most), most, least)
         return np.where(bent, np.clip(inner, least, most), end)
@@ -74,18 +76,16 @@ def best_reply(
         return w * np.maximum(margin, 0.0) ** 2 - kappa / 2 * np.maximum(t - origin, 0.0) ** 2
 
     # Candidates in t, one more axis in front: the ends, then what each stretch N = m0 + m1 t + m2
-    # t^2 has.
-    candidates = [np.zeros_like(t_j), origin, np.where(np.isfinite(cap), cap, 0.0)]
+    # t^2 has. Below the origin, where investment costs nothing, that is the top of N.
+    capped, helped = np.isfinite(cap), bool(np.any(origin))
+    candidates = [np.zeros_like(t_j)] + [origin] * helped
+    candidates += [np.where(capped, cap, 0.0)] * bool(capped.any())
     stretches = [(n0 + e * s - h * s**2, n1 + g * s, n2) for s in dict.fromkeys(sharing_range)]
     if most > least:  # no more than candidates where h <= 0
         stretches.append((n0 + e**2 / (2 * twice), n1 + e * g / twice, n2 + g**2 / (2 * twice)))
-    for m0, m1, m2 in stretches:
-        constant, slope = 2 * w * m0 * m1 + kappa * origin, 2 * w * (m1**2 + 2 * m0 * m2) - kappa
-        if np.any(m2):
-            candidates.extend(positive_roots(constant, slope, 6 * w * m1 * m2, 4 * w * m2**2))
-            candidates.append(root_of_line(m1, -2 * m2))
-        else:
-            candidates.append(root_of_line(constant, -slope))
+    for m in stretches:
+        candidates += tops(m, tuple(w * n for n in m), kappa, origin)
+        candidates += [root_of_line(m[1], -2 * m[2])] * (helped and bool(np.any(m[2])))
     t = np.array(candidates)
     # larger ones are roots at infinity of a lower degree, NaN is none
     t = np.clip(np.where(np.abs(t) < FAR, t, 0.0), 0.0, cap)
@@ -229,7 +229,9 @@ def replies_feed_each_other(case: Case) -> NDArray[np.bool_]:
     step with it.
     """
     t = np.minimum(case.investment_cap + np.zeros(2), VAST)
-    kappa, origin = own_parabola(case, np.concatenate([np.ones_like(t), t], -1))
+    most = np.concatenate([np.ones_like(t), t], -1)
+    both = zip(*(own_parabola(case, most, firm) for firm in (0, 1)), strict=True)
+    kappa, origin = (np.stack(each, -1) for each in both)
     b, x = case.own_slope + np.zeros(2), case.cross_slope
     P = np.zeros((2, 2))
     for sharing in (np.zeros(2), np.ones(2)):  # each entry is monotone in one firm's

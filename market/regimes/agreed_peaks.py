@@ -80,12 +80,14 @@ def answers(case: Case, lanes: int, side: int, beside: bool) -> tuple[Case, Arra
         most = np.maximum(FAR_ABOVE * np.maximum(most, 1e-6), least)
         return np.minimum(most.repeat(side**2)[:, None], cap)
 
+    everywhere, nothing = np.arange(len(s)), np.zeros_like(s)
+    low = np.full((len(s), 4), np.nan)
+
     def reached(t: Array, first: int, rows: Rows) -> Array:
-        x = np.full((len(s), 4), np.nan)
-        x[rows] = _answered(at.take(rows), np.concatenate([s, t], -1)[rows], beside, first)
+        x, start = np.full((len(s), 4), np.nan), np.concatenate([s, t], -1)
+        x[rows] = _answered(at.take(rows), start[rows], low[rows], beside, first)
         return x
 
-    everywhere, nothing = np.arange(len(s)), np.zeros_like(s)
     low = reached(nothing, 0, everywhere)
     top = far_above(low)
     high = reached(top, 0, everywhere)
@@ -103,31 +105,39 @@ def answers(case: Case, lanes: int, side: int, beside: bool) -> tuple[Case, Arra
 
 
 def _close(one: Array, other: Array) -> NDArray[np.bool_]:
-    """Whether two answers (n, 4) are the same (n,)."""
-    return np.asarray((np.abs(one - other) <= 1e-3 * np.maximum(1e-3, np.abs(one))).all(-1))
+    """Whether investments of two answers (n, 4) at the same sharing are the same (n,)."""
+    t, other = one[:, INVESTMENT], other[:, INVESTMENT]
+    near = np.abs(t - other) <= 1e-3 * np.maximum(1e-3, np.abs(t))
+    return np.asarray(near[:, 0] & near[:, 1])
 
 
-def _answered(case: Case, x: Array, beside: bool, first: int) -> Array:
+def _answered(case: Case, x: Array, known: Array, beside: bool, first: int) -> Array:
     """What best replies from levels (L, 4), of this firm first, settle on or, where they do not and
-    both firms sell, Newton's method finds; else NaN."""
+    both firms sell, Newton's method finds; else NaN. What comes close to levels that replies are
+    known to settle on, NaN where none are, settles there."""
     return np.concatenate(
         [
-            _answered_together(case.take(rows), x[rows], beside, first)
+            _answered_together(case.take(rows), x[rows], known[rows], beside, first)
             for rows in np.array_split(np.arange(len(x)), max(1, len(x) // CACHED))
         ]
     )
 
 
-def _answered_together(case: Case, x: Array, beside: bool, first: int) -> Array:
-    x, on = x.copy(), np.arange(len(x))
+def _answered_together(case: Case, x: Array, known: Array, beside: bool, first: int) -> Array:
+    x, on, game = x.copy(), np.arange(len(x)), investment_game(case, len(x))
     for _ in range(ROUNDS):
-        game = investment_game(case.take(on), len(on))
         before = x[on]
-        x[on] = best_reply_rounds(
+        there = best_reply_rounds(
             game if beside else replace(game, nominate=None), before, 1, first=first
         )
+        met = _close(there, known[on])
+        x[on] = np.where(met[:, None], known[on], there)
         # what has no reply is NaN, and stays so
-        on = on[(np.abs(x[on] - before) > SETTLED * np.maximum(1.0, np.abs(x[on]))).any(-1)]
+        moves = np.abs(there - before) > SETTLED * np.maximum(1.0, np.abs(there))
+        left = np.flatnonzero(~met & (moves[:, 2] | moves[:, 3]))
+        if len(left) < len(on):
+            on = on[left]
+            game = investment_game(case.take(on), len(on))
         if not len(on):
             break
     else:
@@ -144,18 +154,20 @@ def peaks(
     at, s, reached = answers(case, lanes, side, beside=True)
     found = []
     for k, levels in enumerate(reached):
-        agreement = Agreement(
-            case=at,
-            near=np.nan_to_num(levels[:, INVESTMENT]),
-            checked=checked,
-            tolerances=tolerances,
-        )
-        value = agreement.worth(levels) if not checked else agreement.value(s)
+        rows = np.arange(len(s))
         if k and not checked:  # where nothing else is reached, nothing else is climbed
             known = np.any([_close(levels, before) for before in reached[:k]], axis=0)
             other = (np.isfinite(levels).all(-1) & ~known).reshape(lanes, -1).any(1)
-            value = np.where(np.repeat(other, side**2), value, -np.inf)
-        value = value.reshape(lanes, side, side)
+            rows = np.flatnonzero(np.repeat(other, side**2))
+        agreement = Agreement(
+            case=at.take(rows),
+            near=np.nan_to_num(levels[rows, INVESTMENT]),
+            checked=checked,
+            tolerances=tolerances,
+        )
+        every = np.full(len(s), -np.inf)
+        every[rows] = agreement.value(s[rows]) if checked else agreement.worth(levels[rows])
+        value = every.reshape(lanes, side, side)
         peak, _ = peaks_of(value)
         order = np.argsort(-peak, axis=1, kind="stable")[:, :PEAKS]
         lane, turn = np.nonzero(np.isfinite(np.take_along_axis(peak, order, 1)))
@@ -164,7 +176,7 @@ def peaks(
         near = neighbours(piece, MIXED)
         same = ((near == piece) | (near == MIXED)).all(0)
         piece = np.where(same, piece, MIXED).reshape(-1)[row]
-        found.append((lane, s[row], agreement.near[row], piece))
+        found.append((lane, s[row], np.nan_to_num(levels[row, INVESTMENT]), piece))
     lane, start, near, piece = (np.concatenate(parts) for parts in zip(*found, strict=True))
     order = np.argsort(lane, kind="stable")
     return lane[order], start[order], near[order], piece[order]

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from market.model.case import INVESTMENT, Array, Case, take_lanes
+from market.model.cost import investment_cost
 from market.model.outcome import account
 from market.model.payoff import firm_payoffs
 from market.model.pricing import bertrand_matrix
@@ -216,8 +217,7 @@ def settled(case: Case, start: Array, tolerances: Tolerances, returning: bool = 
     size = np.maximum(1.0, at[:, INVESTMENT])
     found &= (short >= 0) & (short <= (2 if returning else np.inf))
     found &= (left <= ARRIVED * short[:, None] * size).all(-1)
-    books = account(case, at, bertrand_matrix)
-    takings = np.maximum(1.0, (np.abs(books.profit) + books.investment_cost).max(-1))
+    takings = np.maximum(1.0, (np.abs(earned) + investment_cost(case, at)).max(-1))
     for firm in (0, 1):
         # by what it earns: where a best reply is about to have no limit its digits are few
         found &= game.nominate(firm, at)[1] - earned[:, firm] <= SAME * takings

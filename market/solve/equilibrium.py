@@ -219,12 +219,15 @@ def best_reply_rounds(
     bounded reply become NaN."""
     x, reply = x.copy(), game.nominate or game.reply
     limit = RUNAWAY * max(1.0, float(np.abs(x).max(initial=0.0)))
+    lost = ~np.isfinite(x).all(-1)
     for _ in range(rounds):
-        before = x.copy()
+        before = x
         for turn in range(len(game.players)):
-            player, lost = (first + turn) % len(game.players), ~np.isfinite(x).all(-1)
+            player = (first + turn) % len(game.players)
             x, payoff = reply(player, np.where(np.expand_dims(lost, -1), 0.0, x))
-            x[lost | ~np.isfinite(payoff) | ~(np.abs(x) < limit).all(-1)] = np.nan
+            own = np.abs(x[..., list(game.controls[player])])
+            lost = lost | ~np.isfinite(payoff) | ~(own.max(-1) < limit)
+            x[lost] = np.nan
         moved = np.abs(x - before)
         if not np.any(moved > settled * np.maximum(1.0, np.abs(x))):
             break

@@ -26,32 +26,32 @@ def zeros(c0: Array, c1: Array, c2: Array) -> list[Array]:
         return [half / c2, c0 / half]
 
 
-def positive_roots(c0: Array, c1: Array, c2: Array, c3: Array) -> list[Array]:
-    """Real parts of the t at which c0 + c1 t + c2 t^2 + c3 t^3 = 0, polished; NaN or infinite where
-    there are fewer.
+def falling_zero(c0: Array, c1: Array, c2: Array, c3: Array) -> list[Array]:
+    """The t > 0 at which c0 + c1 t + c2 t^2 + c3 t^3, c3 not negative, falls through zero: the
+    middle of three zeros, if any. One or two candidates, polished, that need not be positive or
+    finite.
 
-    They are found as reciprocals of the roots u = 1/t of u^3 + a u^2 + b u + c, the polynomial over
-    c0, since it is c0 that never vanishes: c3 does as soon as goods are unrelated. Viete's formula
-    where all three are real, Cardano's where one is.
+    It is found as the reciprocal of a root u = 1/t of u^3 + a u^2 + b u + c, the polynomial over
+    c0, since it is c0 that never vanishes: c3 does as soon as goods are unrelated. That is the
+    highest where the polynomial is positive at zero, else the middle one: Viete's formula where all
+    three are real, Cardano's where one is.
     """
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         a, b, c = c1 / c0, c2 / c0, c3 / c0
-        Q, R = (a**2 - 3 * b) / 9, (2 * a**3 - 9 * a * b + 27 * c) / 54
-        apart = Q**3 - R**2
-        wide = 2 * np.sqrt(np.maximum(Q, 0.0))
-        angle = np.arccos(np.clip(R / np.maximum(Q, 0.0) ** 1.5, -1.0, 1.0)) / 3
+        Q, R = (a**2 - 3 * b) / 9, (a * (2 * a**2 - 9 * b) + 27 * c) / 54
+        apart, wide = Q * Q**2 - R**2, np.sqrt(np.maximum(Q, 0.0))
+        angle = np.arccos(np.clip(R / (wide * wide**2), -1.0, 1.0)) / 3
+        turn = np.where(c0 > 0, 2 * np.pi / 3, -2 * np.pi / 3)
         big = -np.sign(R) * np.cbrt(np.abs(R) + np.sqrt(np.maximum(-apart, 0.0)))
         one = big + np.where(big == 0, 0.0, Q / big)
-        roots = [
-            1 / (np.where(apart > 0, -wide * np.cos(angle + turn), real) - a / 3)
-            for turn, real in ((0.0, one), (2 * np.pi / 3, -one / 2), (-2 * np.pi / 3, -one / 2))
-        ]
+        three = -2 * wide * np.cos(angle + turn)
+        roots = [1 / (np.where(apart > 0, three, one) - a / 3)]
         # Roots far beyond another are lost in its rounding; without c0 they solve a quadratic.
         if np.any((np.abs(b) < 1e-6 * a**2) | (np.abs(c) < 1e-6 * np.abs(a) ** 3)):
             half = (
                 -(c2 + np.where(c2 < 0, -1, 1) * np.sqrt(np.maximum(c2**2 - 4 * c1 * c3, 0.0))) / 2
             )
-            roots += [half / c3, c1 / half]
+            roots.append(c1 / half)
         t = np.array(roots)
         for _ in range(3):
             step = (c0 + t * (c1 + t * (c2 + t * c3))) / (c1 + t * (2 * c2 + t * 3 * c3))
@@ -59,17 +59,15 @@ def positive_roots(c0: Array, c1: Array, c2: Array, c3: Array) -> list[Array]:
     return list(t)
 
 
-def stationary_points(
-    u: tuple[Array, ...], v: tuple[Array, ...], kappa: Array, origin: Array
-) -> list[Array]:
-    """The t at which u(t) v(t) - (kappa / 2) (t - origin)^2 has slope zero, u and v being
-    polynomials 1, t, t^2."""
+def tops(u: tuple[Array, ...], v: tuple[Array, ...], kappa: Array, origin: Array) -> list[Array]:
+    """The t > 0 among which the local maximum of u(t) v(t) - (kappa / 2) (t - origin)^2 is, u and v
+    being polynomials 1, t, t^2 whose last coefficients multiply to nothing negative."""
     c0 = u[0] * v[1] + u[1] * v[0] + kappa * origin
-    c1 = 2 * (u[0] * v[2] + u[1] * v[1] + u[2] * v[0]) - kappa
-    c2, c3 = 3 * (u[1] * v[2] + u[2] * v[1]), 4 * u[2] * v[2]
-    if np.any(c2) or np.any(c3):
-        return positive_roots(c0, c1, c2, c3)
-    return [root_of_line(c0, -c1)]
+    c1 = 2 * u[1] * v[1] - kappa
+    if not (np.any(u[2]) or np.any(v[2])):
+        return [root_of_line(c0, -c1)]
+    c1 = c1 + 2 * (u[0] * v[2] + u[2] * v[0])
+    return falling_zero(c0, c1, 3 * (u[1] * v[2] + u[2] * v[1]), 4 * u[2] * v[2])
 
 
 def product(u: Sequence[Array], v: Sequence[Array]) -> list[Array]:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from market.model.case import Array, Case, of_firm, take_lanes
+from market.model.case import Array, Case, take_lanes
 from market.model.cost import own_parabola
 from market.model.deviations import CONTROLS, Deviations
 from market.model.outcome import Outcome, account
@@ -317,7 +317,7 @@ def _peaks(deviations: Deviations, x: Array) -> tuple[Array, Array]:
     each, against the rival's levels in x (L, 4), and what they earn (L, n), the highest first."""
     case, firm, L = deviations.case, deviations.firm, len(x)
     n0, n1, _, e, g, h, w = margin_of(case, firm, *net_intercepts_in_own_levels(case, x, firm))
-    kappa, origin = (of_firm(a, firm) for a in own_parabola(case, x))
+    kappa, origin = own_parabola(case, x, firm)
     s = np.linspace(0, 1, SHARES)[:, None]
     margin, rise = n0 + e * s - h * s**2, n1 + g * s
     bend, slope = kappa - 2 * w * rise**2, 2 * w * margin * rise + kappa * origin
