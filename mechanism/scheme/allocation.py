@@ -410,6 +410,8 @@ class _Work:
                 start = np.where(np.isfinite(ends.levels), ends.levels, known[:, new])[left]
                 found = self.solved(which[left], start[None])
                 self.settle(which[left], found, ~found.plain)
+            if len(every) == P and size > CLOSE:
+                break
             there = self.levels[which]
             known[:, new] = np.where(np.isfinite(there), there, known[:, new])
             few, square = fine, grid.square(known, fine)
