@@ -145,13 +145,15 @@ def solve_lanes(
     solutions are; with `prove` from many, with every proof there is and, where `leaving`, what
     leaving a firm out would pay; `bounded`: where payoffs are known to have a limit, (L,). Among
     several solutions the one of highest payoff, in games of highest joint profit, is taken.
-    `roughly`: see `solve_markets`; `briefly`: climbs that take long are given up.
+    `roughly`: see `solve_markets`; `briefly`: climbs that take long are given up. With it, or from
+    `starts`, it is not asked whether more is to be had far away: `plain` says nothing of that.
     """
     if briefly:
         tolerances = fewer_steps(tolerances)
     units = natural_units(case)
     if starts is not None:
         starts = levels_in(starts, units)
+    near = starts is not None or briefly
     own, case = case, in_units(case, units)
     # Few markets would be unbounded even if firms could sell less than nothing: only those are
     # asked whether they are with every firm in.
@@ -205,8 +207,10 @@ def solve_lanes(
                 if starts is None
                 else given(at, here, starts[:, some], tolerances)
             )
-            judged = best_with_every_firm if roughly and regime.sole else best
-            found = judged(at, here, points, endless[some], tolerances)
+            if roughly and regime.sole:
+                found = best_with_every_firm(at, here, points, endless[some], tolerances)
+            else:
+                found = best(at, here, points, endless[some], tolerances, not near)
         parts.append((some, found))
     return restored(parts[0][1] if len(parts) == 1 else joined(lanes, parts), units)
 

@@ -57,11 +57,16 @@ def fewer_steps(tolerances: Tolerances = DEFAULT) -> Tolerances:
 
 
 def best(
-    case: Case, regime: Regime, points: Points, endless: NDArray[np.bool_], tolerances: Tolerances
+    case: Case,
+    regime: Regime,
+    points: Points,
+    endless: NDArray[np.bool_],
+    tolerances: Tolerances,
+    afar: bool = True,
 ) -> Outcomes:
-    """The best point of every lane that holds in a market, and whether all that hold are that
-    one; `endless` (L,): whether payoff grows without limit where some firm would sell less than
-    nothing."""
+    """The best point of every lane that holds in a market, and whether all that hold are that one
+    and, with `afar`, nothing far from it seems better; `endless` (L,): whether payoff grows without
+    limit where some firm would sell less than nothing."""
     lanes, none = len(endless), "a few starts led to nothing that holds"
     if not len(points.lane):
         return outcomes(lanes, status="not_converged", message=none)
@@ -89,7 +94,8 @@ def best(
         seems = np.where((rows >= 0) & ~points.market[rows], points.worth[rows], -np.inf).max(0)
         more = np.where(solved, MORE * np.maximum(1.0, np.abs(top)), 0)
         plain &= (seems <= top + more) & ~endless
-        plain &= ~more_afar(sole_payoff(case, regime), regime, top + more)
+        if afar:
+            plain &= ~more_afar(sole_payoff(case, regime), regime, top + more)
     elif regime.staged:  # every start must have led there
         plain &= (good[rows] | (rows < 0)).all(0)
     if not regime.sole and regime.leader is None:
