@@ -295,11 +295,13 @@ def _deciding(
         for end in CORNERS
         if (end <= limited).all()
     ]
-    found = [
-        (sharing, end) for end in ends for sharing in _deciding_sharing(case, sold, t, least, end)
-    ]
     silent = shares_nothing_far_out(case).reshape(-1, 2).all(0)
     corners = [sharing for sharing in CORNERS if not (silent & (sharing > 0)).any()]
+    found = [(sharing, end) for end in ends for sharing in corners]
+    if not np.any(sold):  # no quantity that may not fall
+        return found
+    if not silent.all():
+        found += [(edge, end) for end in ends for edge in _at_rest(case, sold, t, least, end)]
     for i in np.flatnonzero(some):
         unit = np.eye(2)[i]
         fall = apply_matrix(sold, apply_matrix(slope_matrix(case), unit))
@@ -315,13 +317,13 @@ def _deciding(
     return found
 
 
-def _deciding_sharing(case: Case, sold: Array, t: Array, least: Array, extra: Array) -> list[Array]:
-    """The same with given unit costs: pairs of sharing (..., 2), of which those outside the square
-    are none."""
+def _at_rest(case: Case, sold: Array, t: Array, least: Array, extra: Array) -> list[Array]:
+    """Pairs of sharing (..., 2) on edges of the square at which some quantity stays the same, unit
+    costs being given; those outside the square are none."""
     # row i rises by lambda_d,i t_j s_j with the rival's sharing
     silent = _rise(case, np.zeros(2), least, t, extra)
     spill = case.demand_spillover * t[..., ::-1]
-    found = [np.broadcast_to(corner, silent.shape) for corner in CORNERS]
+    found = []
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         for i, j in ((0, 1), (1, 0)):
             for end in (
