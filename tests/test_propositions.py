@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from command import Run
 from market.regimes import REGIMES, solve_regime
 from mechanism.analysis.evaluation import evaluate
 from mechanism.casefile.policy_case import PolicyCase, load_case, parse_tree
+from mechanism.claims.claim import finding_of
 from mechanism.claims.claims_tree import market_tree, propositions_tree, sample_tree
 from mechanism.claims.propositions import CLAIMS, claims_at
 from mechanism.claims.sample import (
@@ -232,6 +234,17 @@ def test_a_sampled_market_gives_the_same_findings_alone(unit_costs: bool, alone_
             np.testing.assert_allclose(
                 many_margin, one_margin, rtol=1e-5, atol=1e-7, err_msg=f"{key} in market {lane}"
             )
+
+
+@pytest.mark.slow
+def test_a_claim_needs_the_regimes_that_it_says_and_no_others() -> None:
+    """A counterexample is confirmed in these alone."""
+    ground = ground_of_sample(draw(6, np.random.default_rng(5), True), 6)
+    for claim in CLAIMS:
+        for unasked in set(ground.levels) - set(claim.compares):
+            rest = {key: x for key, x in ground.levels.items() if key != unasked}
+            found = finding_of(claim, replace(ground, levels=rest))
+            np.testing.assert_array_equal(found.margin, finding_of(claim, ground).margin)
 
 
 @pytest.mark.slow

@@ -75,6 +75,8 @@ class Claim:
     """What it is claimed under."""
     find: Callable[[Ground], Finding]
     """What becomes of it in L markets."""
+    compares: tuple[str, ...] = ("nash",)
+    """The regimes of which it needs levels."""
     about_section_2: bool = True
     """Whether it is about the market of sections 2 and 3: lambda_d > 0, no unit costs, a cost form
     the paper allows."""

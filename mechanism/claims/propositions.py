@@ -446,6 +446,7 @@ CLAIMS: tuple[Claim, ...] = (
         text="Welfare is higher with sharing than without",
         assumes=(TWO, EQUAL_FIRMS),
         find=_sharing_helps,
+        compares=("no_sharing", "nash"),
     ),
     Claim(
         key="P5.ii",
@@ -455,12 +456,14 @@ CLAIMS: tuple[Claim, ...] = (
         ),
         assumes=(ONE, EQUAL_FIRMS),
         find=_ordering,
+        compares=("nash", "joint_profit", "social_optimum"),
     ),
     Claim(
         key="P6",
         text="A firm that commits first shares and invests more than when firms move at once",
         assumes=(ONE,),
         find=_leading,
+        compares=("nash", "sequential"),
     ),
     Claim(
         key="P7.i",
@@ -493,6 +496,7 @@ CLAIMS: tuple[Claim, ...] = (
         key="R.price_collusion",
         text="An alliance that also fixes prices lowers welfare below the market's",
         find=_collusion,
+        compares=("nash", "joint_profit", "price_collusion"),
         about_section_2=False,
     ),
     Claim(
@@ -503,6 +507,7 @@ CLAIMS: tuple[Claim, ...] = (
         ),
         assumes=(ONE, TWO),
         find=_investment_first,
+        compares=("nash", "investment_first"),
     ),
     Claim(
         key="R.restricted_cost",

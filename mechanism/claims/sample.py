@@ -390,7 +390,7 @@ def confirmed(claim: Claim, ground: Ground, lane: int) -> float | None:
     alone = Ground(
         case=case,
         lanes=1,
-        levels={key: _levels(solve_regime(case, key)) for key in NEEDED},
+        levels={key: _levels(solve_regime(case, key)) for key in claim.compares},
         without_unit_spillover=(
             None if reference is None else _levels(solve_regime(reference, "nash"))
         ),
