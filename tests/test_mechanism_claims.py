@@ -192,7 +192,7 @@ def test_spoiled_weights_are_no_proof_of_impossibility(
         parse_setting(TRADE).environment,
         DesignOptions(allocation="efficient", objective="min_outlay", budget="ex_ante"),
     )
-    true = design.linear_program
+    true = design.least_cost
 
     def spoiled(*arguments: Any, **options: Any) -> LinearAnswer:
         answer = true(*arguments, **options)
@@ -201,5 +201,5 @@ def test_spoiled_weights_are_no_proof_of_impossibility(
         prices[at] = prices[at] / 2 if prices[at] > 1e-9 else 0.1
         return replace(answer, prices=prices)
 
-    monkeypatch.setattr(design, "linear_program", spoiled)
+    monkeypatch.setattr(design, "least_cost", spoiled)
     assert not design.refute(program).verified

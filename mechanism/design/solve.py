@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from mechanism.design.cvx import LinearAnswer, least_cost, linear_program
+from mechanism.design.cvx import LinearAnswer, least_cost
 from mechanism.design.environment import (
     Achieved,
     AllocationRule,
@@ -417,15 +417,13 @@ def refute(program: Program) -> Contradiction:
     """Which constraints contradict each other, with weights that prove it, checked in plain
     arithmetic.
 
-    The least violation v of all rows at once (in a large program of those between neighbouring
-    types, if that suffices) is positive, and its prices y >= 0 (rows) and z (probabilities add up)
-    show why: the weighted rows add up to something that is zero on transfers, not positive on
-    probabilities, and must be at least v > 0.
+    The least violation v of all rows at once is positive, and its prices y >= 0 (rows) and z
+    (probabilities add up) show why: the weighted rows add up to something that is zero on
+    transfers, not positive on probabilities, and must be at least v > 0.
     """
     kept = tuple(r for r in program.rows if r.kind != "aside")
     G, h = stacked(kept)
-    lazy = _neighbouring(kept) if len(h) > LARGEST_SECOND_OPINION else None
-    violation, y, z = _least_violation(program, G, h, lazy)
+    violation, y, z = _least_violation(program, G, h, _neighbouring(kept))
     return Contradiction(
         rows=named(program.space.environment, kept, y),
         least_violation=program.space.given.range * violation if np.isfinite(violation) else None,
@@ -434,27 +432,21 @@ def refute(program: Program) -> Contradiction:
 
 
 def _least_violation(
-    program: Program, G: Matrix, h: Array, lazy: NDArray[np.bool_] | None
+    program: Program, G: Matrix, h: Array, first: NDArray[np.bool_]
 ) -> tuple[float, Array, Array]:
-    """The least amount by which all rows G x >= h must be relaxed, and the prices of rows and
-    equalities; with `lazy` these rows are tried first, since what contradicts itself among some
-    does so among all."""
+    """The least amount by which all rows G x >= h must be relaxed, those in `first` asked first,
+    and the prices of rows and equalities."""
     space = program.space
     left, one = h - G @ program.start, space.extra(1)
-    everything = np.ones(len(h), bool)
-    for active in (everything,) if lazy is None else (lazy, everything):
-        answer = linear_program(
-            one.toarray().ravel(),
-            sparse.vstack([G[active] + space.extra(int(active.sum())), one]).tocsr(),
-            np.append(left[active], 0.0),
-            program.equalities,
-            nonnegative=program.probabilities,
-        )
-        if answer.value > NEGLIGIBLE:
-            break
-    y = np.zeros(len(h))
-    y[active] = answer.prices[:-1]
-    return answer.value, y, answer.equality_prices
+    answer = least_cost(
+        one.toarray().ravel(),
+        sparse.vstack([G + space.extra(len(h)), one]).tocsr(),
+        np.append(left, 0.0),
+        program.equalities,
+        nonnegative=program.probabilities,
+        first=np.append(first, True),
+    )
+    return answer.value, answer.prices[:-1], answer.equality_prices
 
 
 def proves(program: Program, G: Matrix, h: Array, y: Array, z: Array) -> bool:
