@@ -40,6 +40,11 @@ from market.solve.interval import Interval
 from market.solve.optimum import free_curvature
 
 Lanes = NDArray[np.intp]
+_Left = tuple[Interval, Interval, Interval]
+"""What is left of a cost, and its first two derivatives in what is received."""
+
+DIAGONAL = np.diag_indices(4)
+"""Where a Hessian's own entries stand."""
 
 SHARES = (0.25, 0.125, 0.06, 0.03, 0.01, 0.003)
 """Half widths, as shares of the whole box, of the boxes that are tried around the best point."""
@@ -240,15 +245,14 @@ class _WeightedSum:
         value, gradient, _ = self.payoff.derivatives(middle.T)
         net, J = self._net(x), self._slopes(x)
         worth = self._worth(x, net)
-        bend, slope = self._bend(x, worth, J), self._gradient(x, worth, J)
+        left = [self._left(i, x[1 - i] * x[3 - i]) for i in (0, 1)]
+        bend, slope = self._bend(x, worth, J, left), self._gradient(x, worth, J, left)
+        size = _size(bend)
         # what the gradient at the centre and the Hessian leave of it
-        moved = sum(_size(bend[v]) * half[v] for v in range(4))
-        slope = Interval(
-            np.maximum(slope.low, gradient.T - moved), np.minimum(slope.high, gradient.T + moved)
-        )
+        slope = _meet(slope, gradient.T, (size * half).sum(1))
         steep = _size(slope)
-        own = np.stack([_along(gradient[:, v], bend[v].high[v], half[v]) for v in range(4)])
-        crossed = sum(_size(bend[v])[w] * half[v] * half[w] for v in range(4) for w in range(v))
+        own = _along(gradient.T, bend.high[DIAGONAL], half)
+        crossed = (size * half[:, None] * half)[np.tril_indices(4, -1)]
         quantities = [
             net[0].scaled(self.sold[i, 0]) + net[1].scaled(self.sold[i, 1]) for i in (0, 1)
         ]
@@ -258,9 +262,9 @@ class _WeightedSum:
             center=value,
             sells=np.asarray((at_center >= 0).all(-1)),
             slope=slope,
-            bend=_stacked(bend),
+            bend=bend,
             steep=steep,
-            rise=np.minimum((steep * half).sum(0), own.sum(0) + crossed),
+            rise=np.minimum((steep * half).sum(0), own.sum(0) + crossed.sum(0)),
             sold=_stacked(quantities),
         )
 
@@ -297,10 +301,10 @@ class _WeightedSum:
             out.append(_plus(t, self._of("intercept", i)) + reach * u + lost)
         return out
 
-    def _slopes(self, x: list[Interval]) -> list[list[Interval | None]]:
-        """The gradients of z in the four levels; None where they are nil."""
-        one = Interval(np.ones(1), np.ones(1))
-        J: list[list[Interval | None]] = [[None] * 4 for _ in range(5)]
+    def _slopes(self, x: list[Interval]) -> list[Interval]:
+        """The gradients (4, B) of z in the four levels."""
+        one, nil = (Interval(number, number) for number in (np.ones(1), np.zeros(1)))
+        J = [[nil] * 4 for _ in range(5)]
         for i, j in ((0, 1), (1, 0)):
             own, cross, both, spill = (
                 self._of(name, i)
@@ -316,7 +320,7 @@ class _WeightedSum:
             J[i][2 + i] = one
             J[i][2 + j] = _plus(x[j].scaled(spill), -self._of("rivalry", i))
             J[3 + i][i], J[3 + i][2 + i] = x[2 + i], x[i]
-        return J
+        return [_stacked(row) for row in J]
 
     def _worth(self, x: list[Interval], net: list[Interval]) -> list[Interval | None]:
         """2 M z, what a unit of each part of z is worth; None where that is nil."""
@@ -328,7 +332,7 @@ class _WeightedSum:
             out.append(_total(parts) if parts else None)
         return out
 
-    def _left(self, i: int, received: Interval) -> tuple[Interval, Interval, Interval]:
+    def _left(self, i: int, received: Interval) -> _Left:
         """H_i and its first two derivatives in what is received."""
         form = form_of(self.payoff.case)
         gamma, one, two = self._of("max_saving", i), np.ones(1), np.full(1, 2.0)
@@ -355,41 +359,38 @@ class _WeightedSum:
         )
 
     def _gradient(
-        self, x: list[Interval], worth: list[Interval | None], J: list[list[Interval | None]]
+        self, x: list[Interval], worth: list[Interval | None], J: list[Interval], left: list[_Left]
     ) -> Interval:
+        whole = _total([unit * J[a] for a, unit in enumerate(worth) if unit is not None])
         parts: list[list[Interval]] = [[] for _ in range(4)]
-        for a, unit in enumerate(worth):
-            for v in range(4):
-                if unit is not None and (slope := J[a][v]) is not None:
-                    parts[v].append(unit * slope)
         for i, j in ((0, 1), (1, 0)):
             s, t, own = x[j], x[2 + j], x[2 + i]
-            left, by, _ = self._left(i, s * t)
+            share, by, _ = left[i]
             k = -self._of("cost_scale", i)
-            parts[2 + i].append((own * left).scaled(k))
+            parts[2 + i].append((own * share).scaled(k))
             moved = (own.squared() * by).scaled(k / 2)
             parts[2 + j].append(moved * s)
             parts[j].append(moved * t)
-        return _stacked([_total(part) for part in parts])
+        return whole + _stacked([_total(part) for part in parts])
 
     def _bend(
-        self, x: list[Interval], worth: list[Interval | None], J: list[list[Interval | None]]
-    ) -> list[Interval]:
-        """The rows of the Hessian, (4, B) each."""
-        parts: dict[tuple[int, int], list[Interval]] = {
-            (v, w): [] for v in range(4) for w in range(v, 4)
-        }
+        self, x: list[Interval], worth: list[Interval | None], J: list[Interval], left: list[_Left]
+    ) -> Interval:
+        """The Hessian, (4, 4, B)."""
+        whole = Interval(*np.zeros((2, 4, 4, self.form.shape[-1])))
 
         def add(v: int, w: int, part: Interval) -> None:
-            parts[min(v, w), max(v, w)].append(part)
+            for at in {(v, w), (w, v)}:
+                whole.low[at] += part.low
+                whole.high[at] += part.high
 
         for a, b in zip(*np.nonzero(self.form.any(-1)), strict=True):
-            for v, w in parts:
-                if (one := J[a][v]) is not None and (other := J[b][w]) is not None:
-                    square = a == b and v == w
-                    add(
-                        v, w, (one.squared_any() if square else one * other).scaled(self.form[a, b])
-                    )
+            part = Interval(J[a].low[:, None], J[a].high[:, None]) * J[b]
+            if a == b:
+                square = J[a].squared_any()
+                part.low[DIAGONAL], part.high[DIAGONAL] = square.low, square.high
+            part = part.scaled(self.form[a, b])
+            whole = whole + part
         for i, j in ((0, 1), (1, 0)):
             if (unit := worth[i]) is not None:
                 add(i, i, unit.scaled(-2 * self._of("leakage_own", i)))
@@ -399,9 +400,9 @@ class _WeightedSum:
             if (unit := worth[3 + i]) is not None:
                 add(i, 2 + i, unit)
             s, t, own = x[j], x[2 + j], x[2 + i]
-            left, by, twice = self._left(i, s * t)
+            share, by, twice = left[i]
             k = -self._of("cost_scale", i)
-            add(2 + i, 2 + i, left.scaled(k))
+            add(2 + i, 2 + i, share.scaled(k))
             mixed = (own * by).scaled(k)
             add(2 + i, 2 + j, mixed * s)
             add(2 + i, j, mixed * t)
@@ -411,8 +412,7 @@ class _WeightedSum:
             add(2 + j, 2 + j, second * s.squared())
             add(j, j, second * t.squared())
             add(j, 2 + j, second * (s * t) + first)
-        entries = {at: _total(part) for at, part in parts.items()}
-        return [_stacked([entries[min(v, w), max(v, w)] for w in range(4)]) for v in range(4)]
+        return whole
 
 
 def _plus(a: Interval, number: Array) -> Interval:
@@ -426,8 +426,11 @@ def _total(parts: list[Interval]) -> Interval:
 
 
 def _stacked(parts: list[Interval]) -> Interval:
-    low = np.stack(np.broadcast_arrays(*(part.low for part in parts)))
-    return Interval(low, np.stack(np.broadcast_arrays(*(part.high for part in parts))))
+    shape = np.broadcast_shapes(*(part.low.shape for part in parts))
+    low, high = np.empty((2, len(parts), *shape))
+    for k, part in enumerate(parts):
+        low[k], high[k] = part.low, part.high
+    return Interval(low, high)
 
 
 def _size(a: Interval) -> Array:

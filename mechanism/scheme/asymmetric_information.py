@@ -454,31 +454,33 @@ def payment_schedule(scheme: Scheme, net: Array) -> tuple[ScheduleRow, ...]:
     middle = int(types.nodes[len(types.nodes) // 2])
     few = [int(types.nodes[0]), middle, int(types.nodes[-1])]
     cap = np.broadcast_to(assignment.case.investment_cap, 2)
-    rows = []
+    asked, spills = [], []
     for firm in (0, 1):
         for report in dict.fromkeys(few):
             x = assignment.levels[firm][report, middle]
-            spill = np.empty(2)
-            spill[firm], spill[1 - firm] = types.of(firm)[report], types.of(1 - firm)[middle]
-            case = market.with_parameter(types.parameter, spill[None])
             tried = np.repeat(x[None], 2 * len(SCHEDULE_SHARES), axis=0)
             shares = np.array(SCHEDULE_SHARES)
             tried[: len(shares), firm] = np.minimum(shares * x[firm], 1.0)
             tried[len(shares) :, 2 + firm] = np.minimum(shares * x[2 + firm], cap[firm])
             tried = np.unique(tried, axis=0)
-            paid = subsidy(case, tried)[:, firm]
-            for levels, amount in zip(tried, paid, strict=True):
-                rows.append(
-                    ScheduleRow(
-                        firm=firm + 1,
-                        report=float(types.of(firm)[report]),
-                        rival_report=float(types.of(1 - firm)[middle]),
-                        sharing=float(levels[firm]),
-                        investment=float(levels[2 + firm]),
-                        assigned=bool((levels == x).all()),
-                        subsidy=float(amount),
-                        tax=float(tax[firm, report, middle]),
-                        net_transfer=float(amount - tax[firm, report, middle]),
-                    )
-                )
-    return tuple(rows)
+            asked += [(firm, report, levels, bool((levels == x).all())) for levels in tried]
+            told = types.of(firm)[report], types.of(1 - firm)[middle]
+            spills += [told if firm == 0 else told[::-1]] * len(tried)
+    case = market.with_parameter(types.parameter, np.array(spills))
+    paid = subsidy(case, np.array([levels for _, _, levels, _ in asked]))
+    return tuple(
+        ScheduleRow(
+            firm=firm + 1,
+            report=float(types.of(firm)[report]),
+            rival_report=float(types.of(1 - firm)[middle]),
+            sharing=float(levels[firm]),
+            investment=float(levels[2 + firm]),
+            assigned=assigned,
+            subsidy=float(amount),
+            tax=float(tax[firm, report, middle]),
+            net_transfer=float(amount - tax[firm, report, middle]),
+        )
+        for (firm, report, levels, assigned), amount in zip(
+            asked, paid[np.arange(len(asked)), [row[0] for row in asked]], strict=True
+        )
+    )
