@@ -155,46 +155,38 @@ class ExpectedProfit:
     def value(self, x: Array) -> Array:
         """Expected profits (L,)."""
         terms = _terms(x)
+        return self._worth(x, terms, self._weighed(terms))
+
+    def _weighed(self, terms: Array) -> Array:
+        """The moments times terms (..., 6, L)."""
+        return np.asarray(np.einsum("lab,...bl->...al", self.moments, terms))
+
+    def _worth(self, x: Array, terms: Array, weighed: Array) -> Array:
         beyond = np.maximum(x[:, 1:] - self.origin, 0.0)
-        earned = _paired(self.moments, terms, terms) - (self.cost * beyond**2).sum(-1) / 2
+        earned = (terms * weighed).sum(0) - (self.cost * beyond**2).sum(-1) / 2
         return np.asarray(earned + (self.rates * x).sum(-1))
 
     def derivatives(self, x: Array) -> tuple[Array, Array, Array]:
         """Value, gradient and Hessian in own levels."""
-        s, t, one = x[:, 0], x[:, 1], np.ones(len(x))
-        terms = _terms(x)
-        by = ({3: one, 4: t, 5: -2 * s}, {1: one, 2: 2 * t, 4: s})  # by sharing, by investment
-        twice = {(0, 0): {5: -2 * one}, (0, 1): {4: one}, (1, 1): {2: 2 * one}}
-        with_terms = {a: _paired(self.moments, {a: one}, terms) for a in range(1, 6)}
-        gradient, hessian = np.empty((2, len(x))), np.empty((2, 2, len(x)))
-        for v in (0, 1):
-            gradient[v] = 2 * sum(slope * with_terms[a] for a, slope in by[v].items())
-            for u in range(v + 1):
-                bend = sum(curvature * with_terms[a] for a, curvature in twice[u, v].items())
-                hessian[u, v] = hessian[v, u] = 2 * (_paired(self.moments, by[u], by[v]) + bend)
+        (s, t), terms, by = x.T, _terms(x), np.zeros((2, 6, len(x)))
+        by[0, 3], by[0, 4], by[0, 5] = 1.0, t, -2 * s  # by sharing
+        by[1, 1], by[1, 2], by[1, 4] = 1.0, 2 * t, s  # by investment
+        weighed = self._weighed(terms)
         beyond = np.maximum(x[:, 1:] - self.origin, 0.0)
-        value = _paired(self.moments, terms, terms) - (self.cost * beyond**2).sum(-1) / 2
-        value = value + (self.rates * x).sum(-1)
+        gradient = 2 * (by * weighed).sum(1) + self.rates.T
         gradient[1] -= (self.cost * beyond).sum(-1)
-        gradient += self.rates.T
-        hessian[1, 1] -= (self.cost * (x[:, 1:] >= self.origin)).sum(-1)
-        return value, gradient.T, hessian.T
+        hessian = 2 * (by[:, None] * self._weighed(by)).sum(2)
+        hessian[0, 0] -= 4 * weighed[5]
+        hessian[0, 1] += 2 * weighed[4]
+        hessian[1, 0] += 2 * weighed[4]
+        hessian[1, 1] += 4 * weighed[2] - (self.cost * (x[:, 1:] >= self.origin)).sum(-1)
+        return self._worth(x, terms, weighed), gradient.T, hessian.T
 
 
-def _terms(x: Array) -> dict[int, Array]:
-    """phi at own levels (L, 2)."""
-    s, t = x[:, 0], x[:, 1]
-    return {0: np.ones(len(x)), 1: t, 2: t * t, 3: s, 4: s * t, 5: -s * s}
-
-
-def _paired(moments: Array, left: dict[int, Array], right: dict[int, Array]) -> Array:
-    """left' M right in every lane, of terms by their place."""
-    return np.asarray(
-        sum(
-            one * sum(moments[:, a, b] * other for b, other in right.items())
-            for a, one in left.items()
-        )
-    )
+def _terms(x: Array) -> Array:
+    """phi (6, L) at own levels (L, 2)."""
+    s, t = x.T
+    return np.stack([np.ones(len(x)), t, t * t, s, s * t, -s * s])
 
 
 def private_equilibrium(
