@@ -217,7 +217,9 @@ class _Grid:
 
     def within(self, few: Index) -> NDArray[np.bool_]:
         """(P,): which pairs are of these points alone."""
-        return np.isin(self.first, few) & np.isin(self.second, few)
+        inside = np.zeros(int(self.first.max()) + 1, bool)
+        inside[few] = True
+        return inside[self.first] & inside[self.second]
 
     def square(self, values: NDArray[Any], few: Index | None = None) -> NDArray[Any]:
         """Values (C, P, 4) or (C, P, 1) as (C, M, M, 4) or (C, M, M), of equal firms also at
