@@ -36,7 +36,7 @@ ALL_SHARES = (0.0, 0.01, 0.03, 0.1, 0.3, 0.6, 0.85, 1.0)
 """Sharing levels that go with them: close where leakage is so large that hardly any sharing
 pays."""
 
-AFAR_BLOCK = 64
+AFAR_BLOCK = 16
 """Markets in which they are looked at together."""
 
 
@@ -150,15 +150,14 @@ def more_afar(payoff: Payoff, regime: Regime, best: Array) -> NDArray[np.bool_]:
         sizes = np.broadcast_to(size, (len(some), size.shape[-1]))
         ends = np.array(np.meshgrid([0, 1], [0, 1], *2 * [range(sizes.shape[-1])], indexing="ij"))
         shared, which = np.split(ends.reshape(4, -1).T[:, None], 2, axis=-1)
-        x = np.empty((len(which), len(some), 4))
+        # each of the four contiguous
+        x = np.moveaxis(np.empty((4, len(which), len(some))), 0, -1)
         x[..., SHARING] = shared
         x[..., INVESTMENT] = np.minimum(
             sizes[np.arange(len(some))[:, None], which], here.case.investment_cap
         )
-        point, lane = np.nonzero(here.value(x) > best[some])
-        of = some[lane]
-        real = every_firm_sells(payoff.case.take(of), x[point, lane], regime.of(of).prices)
-        found[of[real]] = True
+        real = every_firm_sells(here.case, x, regime.of(some).prices)
+        found[some] = (real & (here.value(x) > best[some])).any(0)
     return found
 
 
