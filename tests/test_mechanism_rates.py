@@ -595,6 +595,24 @@ def test_rates_that_lead_nowhere_are_looked_at_once() -> None:
     assert follower.at(here.free) is here
 
 
+def test_the_best_rates_are_found_to_their_last_digits() -> None:
+    """So smooth a value tells half of their digits: the others follow from slopes, and do not depend
+    on how many nodes expectations are taken over."""
+    case = make_case(
+        intercept=20,
+        own_slope=1.5,
+        cross_slope=1.0,
+        rivalry=0.3,
+        demand_spillover=0.3,
+        leakage=(1.2, 0.2, 0.1),
+        cost_scale=12,
+        max_saving=0.3,
+        cost_spillover=0.5,
+    )
+    found, few = (best(case, uniform(0.2, 0.8, count)).rates for count in (51, 9))
+    np.testing.assert_allclose(found, few, rtol=5e-12)
+
+
 @pytest.mark.slow
 def test_rates_searched_with_few_of_many_types_are_those_of_all() -> None:
     """Expectations over so many nodes and over so few are the same integrals, but for rounding."""

@@ -12,6 +12,10 @@ from mechanism.rates.rates_problem import Piece, Point, RatesProblem
 
 GRADIENT = 1e-10
 """Slope of the value in the rates, natural units, at which their search ends."""
+TOLD_BY_VALUES = 1e-6
+"""The same, below which values differ by little but rounding."""
+SAME = 1e-8
+"""Share of their sizes below which a product of vectors is rounding."""
 SMALL = 0.1
 """Share of rates by which a climb with constraints steps at first."""
 FAR = 1e3
@@ -48,25 +52,37 @@ class Follower:
 
 
 def ascent(problem: RatesProblem, follower: Follower) -> Point:
-    """The rates of the highest expected welfare."""
+    """The rates of the highest expected welfare: by values, and the last digits by slopes alone."""
+
+    def slope(point: Point) -> Array:
+        return point.consumers_slope + point.profit_slope
 
     def loss(free: Array) -> tuple[float, Array]:
         point = follower.at(free)
         if point is None:
             return np.inf, np.zeros_like(free)
-        slope = point.consumers_slope + point.profit_slope
-        # near there values differ by rounding alone, and a search by values would not accept it
-        if np.abs(slope).max() <= GRADIENT:
-            raise StopIteration
-        return -(point.consumers + point.profit), -slope
+        return -(point.consumers + point.profit), -slope(point)
 
     start = follower.last
-    options = {"maxiter": 100, "gtol": GRADIENT}
-    try:
-        found = minimize(loss, start.free, jac=True, method="BFGS", options=options)
-    except StopIteration:
-        return follower.last
-    return follower.at(found.x) or start
+    options = {"maxiter": 100, "gtol": TOLD_BY_VALUES}
+    found = minimize(loss, start.free, jac=True, method="BFGS", options=options)
+    point, reach = follower.at(found.x) or start, np.asarray(found.hess_inv)
+    for _ in range(ROUNDS):
+        left = slope(point)
+        if np.abs(left).max() <= GRADIENT:
+            break
+        step = reach @ left
+        nearer = follower.at(point.free + step)
+        if nearer is None:
+            break
+        # what a slope takes to vanish, as the last step has it
+        fell = left - slope(nearer)
+        short = step - reach @ fell
+        if abs(short @ fell) > SAME * np.abs(short).max() * np.abs(fell).max():
+            reach = reach + np.outer(short, short) / (short @ fell)
+        if np.abs(slope(nearer)).max() < np.abs(left).max():
+            point = nearer
+    return point
 
 
 def constrained(problem: RatesProblem, follower: Follower) -> Point:
