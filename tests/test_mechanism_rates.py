@@ -596,8 +596,8 @@ def test_rates_that_lead_nowhere_are_looked_at_once() -> None:
 
 
 def test_the_best_rates_are_found_to_their_last_digits() -> None:
-    """So smooth a value tells half of their digits: the others follow from slopes, and do not depend
-    on how many nodes expectations are taken over."""
+    """So smooth a value tells half of their digits: the others follow from slopes, and do not
+    depend on how many nodes expectations are taken over."""
     case = make_case(
         intercept=20,
         own_slope=1.5,
