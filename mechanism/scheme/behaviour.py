@@ -87,10 +87,8 @@ def reporting_equilibrium(replies: Replies, net: Array) -> ReportingEquilibrium:
     lead = net.shape[1:-2]
     C, K = int(np.prod(lead)), len(types.nodes)
     game = _Reporting(replies, net[..., at[:, None], at].reshape(2, C, len(at), len(at)))
-    told, settled, rounds = game.played(0)
-    regret, joint = game.worth(told, settled)
-    other, also, later = game.played(1)
-    other_regret, other_joint = game.worth(other, also)
+    told, settled, rounds, regret, joint = game.played(0)
+    other, also, later, other_regret, other_joint = game.played(1)
     # what only rounding tells apart is alike
     better = settled < also
     better |= settled & also & (other_joint - joint > 1e-12 * np.abs(joint))
@@ -127,13 +125,18 @@ class _Reporting:
         paid = np.matmul(self.paid[firm, lanes], reported[..., None])
         return np.asarray(earned + paid[:, None, :, 0])
 
-    def played(self, first: int) -> tuple[NDArray[np.intp], NDArray[np.bool_], NDArray[np.intp]]:
+    def played(
+        self, first: int
+    ) -> tuple[NDArray[np.intp], NDArray[np.bool_], NDArray[np.intp], Array, Array]:
         """What is told when best replies from the truth, this firm's first, settle or come back;
-        whether they settled, and after how many rounds, (C,)."""
+        (C,) each: whether they settled, after how many rounds, and, NaN where they did not, the
+        largest expected gain of any type from another report and the firms' joint expected
+        payoff."""
         types, at, C = self.replies.types, self.replies.reports, self.paid.shape[1]
         told = np.broadcast_to(np.searchsorted(at, types.nodes), (2, C, len(types.nodes))).copy()
         distance = [np.abs(types.of(firm)[at] - types.types_of(firm)[:, None]) for firm in (0, 1)]
         settled, rounds = np.zeros(C, bool), np.zeros(C, np.intp)
+        gain, earned = np.empty((2, 2, C))  # of each firm's last answer
         moving, seen = np.arange(C), [told.copy()]
         for turn in range(1, ROUNDS + 1):
             before = told[:, moving]
@@ -141,32 +144,27 @@ class _Reporting:
                 value = self.expected(told, firm, moving)
                 best = value.max(-1, keepdims=True)
                 near = value >= best - 1e-12 * np.abs(best)
-                told[firm, moving] = np.argmin(np.where(near, distance[firm], np.inf), axis=-1)
-            now = told[:, moving]
-            rounds[moving] = turn
-            still = (now == before).all((0, 2))
-            settled[moving[still]] = True
-            cycles = np.any([(now == old[:, moving]).all((0, 2)) for old in seen], axis=0)
+                answer = np.argmin(np.where(near, distance[firm], np.inf), axis=-1)
+                own = np.take_along_axis(value, answer[..., None], -1)
+                gain[firm, moving] = (best - own).max((-2, -1))
+                earned[firm, moving] = own[..., 0] @ types.probabilities
+                told[firm, moving], rounds[moving] = answer, turn
+                if firm == first and turn == 1:
+                    continue
+                # whoever answers what has not changed does not change either
+                still = (told[:, moving] == before).all((0, 2))
+                settled[moving[still]] = True
+                moving, before = moving[~still], before[:, ~still]
+                if not len(moving):
+                    break
+            cycles = np.any([(told[:, moving] == old[:, moving]).all((0, 2)) for old in seen], 0)
             seen.append(told.copy())
-            moving = moving[~still & ~cycles]
+            moving = moving[~cycles]
             if not len(moving):
                 break
-        return told, settled, rounds
-
-    def worth(self, told: NDArray[np.intp], settled: NDArray[np.bool_]) -> tuple[Array, Array]:
-        """The largest expected gain of any type from another report, and the firms' joint expected
-        payoff, (C,); NaN where nothing settled."""
-        regret, joint = np.full((2, len(settled)), np.nan)
-        if settled.any():
-            lanes, probabilities = np.flatnonzero(settled), self.replies.types.probabilities
-            gains, earned = [], []
-            for firm in (0, 1):
-                value = self.expected(told, firm, lanes)
-                own = np.take_along_axis(value, told[firm, lanes, :, None], -1)[..., 0]
-                gains.append((value.max(-1) - own).max(-1))
-                earned.append(own @ probabilities)
-            regret[lanes], joint[lanes] = np.maximum(*gains), earned[0] + earned[1]
-        return regret, joint
+        regret, joint = gain.max(0), earned.sum(0)
+        regret[~settled], joint[~settled] = np.nan, np.nan
+        return told, settled, rounds, regret, joint
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
