@@ -92,7 +92,9 @@ def printed_double_integral(case: Case, intercept: Array, quantity: Array) -> Ar
 
 def apply(m: Array, v: Array) -> Array:
     """The product of matrices (..., 2, 2) with vectors (..., 2)."""
-    return m[..., 0] * v[..., :1] + m[..., 1] * v[..., 1:]
+    # firm by firm: what comes out lies in memory as v does
+    own, cross = m.diagonal(0, -2, -1), m[..., ::-1].diagonal(0, -2, -1)
+    return own * v + cross * rival(v)
 
 
 def matrix(m11: Array, m12: Array, m21: Array, m22: Array) -> Array:
