@@ -41,7 +41,7 @@ SPLIT = 1.5
 where this is 1. Either loads the libraries for itself."""
 APART = 1e-4
 """By how much of their size levels may differ from the loop's, which stops short of accuracy."""
-CLAIMS, CLAIMED, CLAIMED_MEMORY = 2000, 0.65, 300.0
+CLAIMS, CLAIMED, CLAIMED_MEMORY = 2000, 0.55, 300.0
 """Random markets of the claims, what share of a case's time in the loop each may take (it solves
 five games more, their statics and three settings), and MiB at most."""
 
