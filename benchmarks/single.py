@@ -33,10 +33,10 @@ ROOT = Path(__file__).resolve().parents[1]
 SAME = 1e-3
 """Largest difference of levels: what scipy's own tolerances leave."""
 LIMITS = {
-    "nash": 0.55,
-    "the planner's optimum, proven": 1.65,
-    "evaluate, no types": 20.5,
-    "evaluate, 21 types": 78.0,
+    "nash": 0.42,
+    "the planner's optimum, proven": 1.05,
+    "evaluate, no types": 13.5,
+    "evaluate, 21 types": 50.0,
 }
 """At most so many times the reference."""
 
