@@ -26,7 +26,7 @@ from planner import random_markets
 from market.regimes import solve_markets
 
 MARKETS, LOOPED = 2000, 3
-LEAST = {"sequential": 330.0, "investment_first": 5000.0, "sharing_alliance": 1000.0}
+LEAST = {"sequential": 400.0, "investment_first": 5000.0, "sharing_alliance": 1500.0}
 """How many times as long a market takes in the loop, at least."""
 SAME = 1e-3
 """By how much of their size the loop may move our levels: it stops short of full accuracy."""
