@@ -159,7 +159,7 @@ def bound_alone(case: Case, regime: Regime) -> Array:
     worth = weight * rival(b) / (b * rival(b) - x**2)
     bend = case.cost_scale * remaining_cost(case) - worth * slope**2
     never = base > taken * np.minimum(case.investment_cap, VAST)
-    first = np.where(never | (base <= 0), 0.0, base / np.where(taken > 0, taken, 1.0))
+    first = np.where(never, 0.0, np.maximum(base, 0.0) / np.where(never | (taken <= 0), 1.0, taken))
     bent = bend > NOTHING * case.cost_scale
     t = np.maximum(first, worth * slope * level / np.where(bent, bend, 1.0))
     most = worth * level**2 / 2 + (worth * slope * level - bend * t / 2) * t
