@@ -242,20 +242,23 @@ class TypesGame:
         2, 2); NaN where none is found."""
         L, n = len(rates), self.size
         game = self.at(rates)
-        z, (_, push, jacobian) = newton(game, start, tolerances, STEPS)
-        found = np.asarray(np.isfinite(z).all(-1))
+        z, system = newton(game, start, tolerances, STEPS)
+        rows = np.flatnonzero(np.isfinite(z).all(-1))
+        z, (_, push, jacobian) = z[rows], (a[rows] for a in system)
         held = self.sides(z) != 0
         each = np.arange(2 * n)
-        blocks = jacobian.reshape(L, 2 * n, 2, 2 * n, 2)[:, each, :, each, :]  # (2 n, L, 2, 2)
-        bent = free_curvature(blocks, held.reshape(L, 2 * n, 2).swapaxes(0, 1))
-        found &= np.asarray(~(bent > 0).any(0))
+        blocks = jacobian.reshape(-1, 2 * n, 2, 2 * n, 2)[:, each, :, each, :]  # (2 n, L, 2, 2)
+        bent = free_curvature(blocks, held.reshape(-1, 2 * n, 2).swapaxes(0, 1))
+        fine = np.asarray(~(bent > 0).any(0))
         direct = np.zeros((2, n, 2, 2, 2))
         for firm in (0, 1):
             for level in (0, 1):
                 direct[firm, :, level, firm, level] = 1.0
-        direct = np.broadcast_to(direct.reshape(4 * n, 4), (L, 4 * n, 4))
+        direct = np.broadcast_to(direct.reshape(4 * n, 4), (len(rows), 4 * n, 4))
         slope = implicit_slope(jacobian, direct, held)
         push_slope = np.matmul(jacobian, slope) + direct
+        found = []
         for a in (z, slope, push, push_slope):
-            a[~found] = np.nan
-        return SolvedGame(z, slope, push, push_slope)
+            found.append(np.full((L, *a.shape[1:]), np.nan))
+            found[-1][rows[fine]] = a[fine]
+        return SolvedGame(*found)
