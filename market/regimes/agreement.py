@@ -208,9 +208,11 @@ def settled(case: Case, start: Array, tolerances: Tolerances, returning: bool = 
     """
     game = investment_game(case, len(start))
     assert game.nominate is not None
-    x, (earned, own, bends) = newton(game, start, tolerances, NEWTON)
+    x, system = newton(game, start, tolerances, NEWTON)
     found = np.asarray(np.isfinite(x).all(-1))
     at = np.where(found[:, None], x, start)
+    # elsewhere it may have met what is no number
+    earned, own, bends = (np.where(found, a.T, 0.0).T for a in system)
     to_reply, slope = _replies(case, at, own[:, INVESTMENT], bends[:, [2, 3]])
     short = 1 - slope.prod(-1)
     left = np.abs(to_reply + slope * to_reply[:, ::-1])  # this short of another step
