@@ -46,7 +46,7 @@ def test_wherever_a_quantity_changes_its_sign_it_is_said_to_be_nil(number: int, 
     S = sold_matrix(case, REGIMES["joint_profit"].prices)
     both = quantity_nil(case, S, others, level)
     for firm in (0, 1):
-        nil = both[:, firm]
+        nil = both[..., firm]
         for k, j in np.argwhere(q[:, :-1, firm] * q[:, 1:, firm] < 0):
             width = sweep[j + 1] - sweep[j]
             within = (nil[:, k] >= sweep[j] - width / 1e6) & (
@@ -89,7 +89,7 @@ def test_at_an_optimum_a_firm_that_sells_nothing_has_the_price_that_holds_all_le
     x = np.array([[4.1857429e-4, 5.7310949e-2, 0.25924775, 1.3279210e-2]])
     (root,) = (
         root
-        for root in quantity_nil(case, sold_matrix(case, regime.prices), x, 2)[:, 0]
+        for root in quantity_nil(case, sold_matrix(case, regime.prices), x, 2)[..., 0]
         if abs(root[0] / x[0, 2] - 1) < 1e-4
     )
     x[:, 2] = root

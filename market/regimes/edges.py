@@ -13,7 +13,6 @@ from market.model.case import INVESTMENT, Array, Case
 from market.model.cost import unit_cost
 from market.model.demand import apply as apply_matrix
 from market.model.outcome import ROUNDING
-from market.model.own_levels import at_own_sharing, net_intercepts_in_own_levels
 from market.model.payoff import Payoff
 from market.model.pricing import net_intercept
 from market.regimes.sellers import NOTHING
@@ -30,24 +29,17 @@ FEW = 4
 
 
 def quantity_nil(case: Case, sold: Array, x: Array, level: int) -> Array:
-    """The values (1 or 2, 2 firms, ...) of one level, by its place in x (..., 4), at which a firm's
+    """The values (1 or 2, ..., 2 firms) of one level, by its place in x (..., 4), at which a firm's
     quantity is nil, the other levels as in x: NaN where there are fewer; or at which it comes
     nearest. `sold` (..., 2, 2): quantities in net intercepts."""
-    firm = level % 2
-    s, t = x[..., firm], x[..., 2 + firm]
-
-    def in_level(c: tuple[Array, ...]) -> tuple[Array, ...]:
-        if level < 2:
-            return c[0] + c[1] * t + c[2] * t**2, c[3] + c[4] * t, -c[5]
-        return at_own_sharing(c, s)[:3]
-
-    own, cross = map(in_level, net_intercepts_in_own_levels(case, x, firm))
-    both = [
-        np.array([sold[..., i, firm] * n + sold[..., i, 1 - firm] * m for i in (0, 1)])
-        for n, m in zip(own, cross, strict=True)
-    ]
-    roots = np.array(zeros(*both))
-    return np.where(np.isfinite(roots), roots, np.nan)
+    at, x = [], np.copy(x)
+    size = np.maximum(1.0, x[..., 5 - level]) if level >= 2 else np.ones(x.shape[:-1])
+    for value in (-size, 0.0, size):
+        x[..., level] = value
+        at.append(apply_matrix(sold, net_intercept(case, x)))
+    below, nothing, above = at
+    roots = np.array(zeros(nothing, (above - below) / 2, (above + below) / 2 - nothing))
+    return np.where(np.isfinite(roots), size[..., None] * roots, np.nan)
 
 
 def at_an_edge(payoff: Payoff, sold: Array, lanes: int) -> tuple[NDArray[np.intp], Array]:
@@ -86,7 +78,7 @@ def _peaks(
     wide = (slice(None), None, None, None)
     parts = []
     roots = quantity_nil(payoff.case.map(lambda a: a[wide]), sold[wide], x, level)
-    for out, nil in ((out, root[out]) for out in (0, 1) for root in roots):
+    for out, nil in ((out, root[..., out]) for out in (0, 1) for root in roots):
         lane, *place = np.nonzero((nil >= 0) & (nil <= upper[:, level][wide]) & ~again)
         there = x[(lane, *place)]
         there[:, level] = nil[(lane, *place)]

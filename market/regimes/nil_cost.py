@@ -185,8 +185,8 @@ class _AtNil:
         top = 1.0 if follows < 2 else self.cap[:, 1 - self.giver, None]
         top = np.minimum(self.most_of(x[..., (follows + 2) % 4]), top)
         nil = quantity_nil(self.payoff.case, self.sold, x, follows)
-        inside = (nil >= 0) & (nil <= top)
-        _, _, lane, turn = np.nonzero(inside)
+        inside = (nil >= 0) & (nil <= top[..., None])
+        _, lane, turn, _ = np.nonzero(inside)
         there = x[lane, turn, None]
         there[..., follows] = nil[inside][:, None]
         payoff, sells = self.take(lane).judged(there)
