@@ -11,7 +11,7 @@ say where to look next, and where between two values with the same winner two sw
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -204,6 +204,8 @@ class _Seen:
     gains: Array
     alike: NDArray[np.bool_]
     enough: Array
+    cleared: set[tuple[float, ...]] = field(default_factory=set)
+    """The values by which stretches were found to be nothing to look into."""
 
     def add(self, x: Array, found: Met, mine: NDArray[np.bool_]) -> None:
         """Further values, and those of what is found that are of this line (n,)."""
@@ -372,6 +374,9 @@ class _Seen:
         points = self.near(
             k, (self.alike == self.alike[k]).all(-1) & np.isin(self.winner, self.among)
         )
+        by = tuple(self.x[points].tolist())
+        if by in self.cleared:
+            return []
         x = low + PLACES * (high - low)
         figures = self.expected(points, x)
         unsure = np.abs(figures - self.expected(points[:-1], x))
@@ -381,13 +386,15 @@ class _Seen:
         rises = np.where(bars, unsure + figures, np.inf).min(-1)
         likely = np.where(mine, falls, np.where(barred, rises, -np.inf))
         most = np.nan_to_num(likely, nan=-np.inf).max(-1)
-        return [float(x[most.argmax()])] if most.max() > SHALLOW else []
+        if most.max() > SHALLOW:
+            return [float(x[most.argmax()])]
+        self.cleared.add(by)
+        return []
 
     def expected(self, points: list[int], x: Array) -> Array:
         """Figures (r, P, G) expected at r values from those at known ones."""
-        turns, enough = (
-            through(self.x[points], known[points], x) for known in (self.turns, self.enough)
-        )
+        share = lagrange(self.x[points], x)
+        turns, enough = (np.tensordot(share, a[points], 1) for a in (self.turns, self.enough))
         turns[..., 0] = np.fmax(turns[..., 0], enough / np.hypot(enough, 1))
         return turns
 
