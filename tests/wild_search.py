@@ -884,9 +884,7 @@ def newton(m: Market, x: Array, sharing: bool, rounds: int = 30) -> Array:
             try:
                 step = np.linalg.solve(jac / row[..., None], (-g / row)[..., None])[..., 0]
             except np.linalg.LinAlgError:
-                step = np.linalg.solve(
-                    jac / row[..., None] + 1e-14 * np.eye(4), (-g / row)[..., None]
-                )[..., 0]
+                step = (np.linalg.pinv(jac / row[..., None]) @ (-g / row)[..., None])[..., 0]
         step = np.where(np.isfinite(step), step, 0)
         # At most tenfold each time, and where a firm invests nothing by a first amount.
         x = np.clip(x + size * step, np.maximum(x / 10, 0) * (x > 1e-12), np.maximum(10 * x, 1e-6))
