@@ -361,3 +361,11 @@ def test_wherever_a_cubic_falls_through_zero_is_said(degree: int) -> None:
             found = np.concatenate(falling_zero(*c[:, None]))
             assert np.nanmin(np.abs(found / falls - 1)) < 1e-6
     assert met > 500
+
+
+@pytest.mark.parametrize("c3", [0.0, 1.0])
+def test_where_it_falls_is_said_of_a_cubic_that_is_zero_at_zero_too(c3: float) -> None:
+    """Such is a best reply's of a firm whose price would only just cover its cost if it did not
+    invest: t (2 - 3 t + t^2) falls at 1, t (2 - 3 t) at 2/3."""
+    found = np.concatenate(falling_zero(*np.array([[0.0], [2.0], [-3.0], [c3]])))
+    assert np.nanmin(np.abs(found - (1 if c3 else 2 / 3))) < 1e-15

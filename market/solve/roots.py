@@ -32,7 +32,7 @@ def falling_zero(c0: Array, c1: Array, c2: Array, c3: Array) -> list[Array]:
     finite.
 
     It is found as the reciprocal of a root u = 1/t of u^3 + a u^2 + b u + c, the polynomial over
-    c0, since it is c0 that never vanishes: c3 does as soon as goods are unrelated. That is the
+    c0, since c0 hardly ever vanishes: c3 does as soon as goods are unrelated. That is the
     highest where the polynomial is positive at zero, else the middle one: Viete's formula where all
     three are real, Cardano's where one is.
     """
@@ -47,7 +47,8 @@ def falling_zero(c0: Array, c1: Array, c2: Array, c3: Array) -> list[Array]:
         three = -2 * wide * np.cos(angle + turn)
         roots = [1 / (np.where(apart > 0, three, one) - a / 3)]
         # Roots far beyond another are lost in its rounding; without c0 they solve a quadratic.
-        if np.any((np.abs(b) < 1e-6 * a**2) | (np.abs(c) < 1e-6 * np.abs(a) ** 3)):
+        lost = (np.abs(b) < 1e-6 * a**2) | (np.abs(c) < 1e-6 * np.abs(a) ** 3)
+        if np.any(lost | (c0 == 0)):
             half = (
                 -(c2 + np.where(c2 < 0, -1, 1) * np.sqrt(np.maximum(c2**2 - 4 * c1 * c3, 0.0))) / 2
             )
