@@ -483,6 +483,31 @@ def test_replies_that_would_make_the_rivals_unit_cost_negative_count_nowhere() -
     np.testing.assert_allclose(regret(m, x[None], True), 0, atol=1e-9 * most)
 
 
+def test_all_is_shared_where_sharing_nothing_drives_the_rival_out() -> None:
+    """At the prices of two sellers nothing shared would be better than all: what a firm shares
+    makes its rival sell less, and its own leak is small. But the rival is out where nothing is
+    shared, and in where all is."""
+    case = make_case(
+        intercept=[2.5, 1.8],
+        own_slope=1.7,
+        cross_slope=0.03,
+        rivalry=[0.3, 0.73],
+        demand_spillover=[0.4, -0.3],
+        leakage=(np.array([0.02, 5.0]), np.array([0.01, 2.9]), 0.0),
+        cost_scale=0.38,
+        max_saving=0.2,
+        cost_spillover=0.4,
+        investment_cap=3.3,
+    ).flat()
+    reply, value = best_reply(case, np.zeros((1, 4)), 0)
+    shares, t = np.linspace(0, 1, 101), np.linspace(0, 3.3, 331)
+    s, t = (a.ravel() for a in np.meshgrid(shares, t))
+    x = np.stack([s, 0 * s, t, 0 * t], -1)
+    assert sales(case, net_intercept(case, x[s == 0][-1:])).out[0, 1]
+    assert value[0] >= true_profits(case, x)[:, 0].max() - 1e-12
+    assert reply[0].tolist() == [1, 0, 3.3, 0]
+
+
 @pytest.mark.parametrize("number", [166, 337])
 def test_no_levels_with_unit_costs_beat_a_reply(number: int) -> None:
     """Against a search on a grid that closes in, levels with a negative unit cost left out

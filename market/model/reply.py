@@ -90,6 +90,9 @@ def best_reply(
     # larger ones are roots at infinity of a lower degree, NaN is none
     t = np.clip(np.where(np.abs(t) < FAR, t, 0.0), 0.0, cap)
     s = sharing(t)
+    if most > least and not bent.all():
+        # the end that promises less is better where the other's promise drives the rival out
+        t, s = np.concatenate([t, t]), np.concatenate([s, np.where(bent, s, least + most - s)])
     values = profit(s, t)
     # Beyond where the rival leaves the formula does not hold: what it promises there is replaced by
     # the truth.
