@@ -37,6 +37,13 @@ def test_they_agree_where_a_short_run_may_not_come(number: int) -> None:
     assert not compare(1, number).faults
 
 
+@pytest.mark.slow
+def test_climbs_along_a_payoff_without_limit_warn_nobody() -> None:
+    """With a firm out profit grows without limit where the other sells less than nothing; climbs
+    that follow it until nothing is a number end nowhere."""
+    assert not compare(9, 129, ("price_collusion",)).faults
+
+
 @pytest.mark.parametrize("convex", [False, True])
 def test_a_unit_cost_that_is_partly_saved_lets_welfare_grow_without_limit(convex: bool) -> None:
     """Knowledge that saves all of a firm's unit cost would drive its rival out, knowledge that

@@ -158,21 +158,23 @@ def maximise(
     lower, upper = together(lower), together(upper)
     # The few that take long are finished together, so that no block waits for its own.
     left = np.arange(lanes)
-    for steps in (EARLY, tolerances.climb_steps - EARLY):
-        blocks = [left[k : k + BLOCK] for k in range(0, len(left), BLOCK)]
-        unfinished = [
-            _climb(
-                objective.take(some),
-                end,
-                some,
-                pick(lower, some),
-                pick(upper, some),
-                steps,
-                tolerances,
-            )
-            for some in blocks
-        ]
-        left = np.concatenate(unfinished) if unfinished else left
+    # A payoff without limit may be followed so far that nothing is a number: no end of a climb.
+    with np.errstate(over="ignore", invalid="ignore"):
+        for steps in (EARLY, tolerances.climb_steps - EARLY):
+            blocks = [left[k : k + BLOCK] for k in range(0, len(left), BLOCK)]
+            unfinished = [
+                _climb(
+                    objective.take(some),
+                    end,
+                    some,
+                    pick(lower, some),
+                    pick(upper, some),
+                    steps,
+                    tolerances,
+                )
+                for some in blocks
+            ]
+            left = np.concatenate(unfinished) if unfinished else left
     return end
 
 
