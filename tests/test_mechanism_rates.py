@@ -20,7 +20,7 @@ from market.regimes import solve_regime
 from mechanism.casefile.policy_case import load_case
 from mechanism.casefile.standard import CONSUMERS_LOSE, Standard
 from mechanism.casefile.types import TypeSpace, discrete, type_space, uniform
-from mechanism.rates.climbs import Follower
+from mechanism.rates.climbs import Follower, ascent
 from mechanism.rates.instruments import linear_subsidies
 from mechanism.rates.robust_rates import FixedRates, best_rates
 from mechanism.scheme.allocation import allocate
@@ -620,3 +620,21 @@ def test_rates_searched_with_few_of_many_types_are_those_of_all() -> None:
     found, few = best(case, many), best(case, uniform(0.2, 0.6, 9))
     assert found.value == pytest.approx(few.value, rel=1e-9)
     assert found.strategy.shape == (2, many.size, 2)
+
+
+def test_where_welfare_jumps_a_climb_does_not_go_on_to_where_it_is_flat_and_low() -> None:
+    """Welfare rises with the rate up to one; beyond, nobody answers rates any more."""
+
+    def at(free: Array) -> Any:
+        kept = bool(free[0] <= 1)
+        return SimpleNamespace(
+            free=free,
+            consumers=float(free[0]) * kept,
+            profit=0.0,
+            consumers_slope=np.array([float(kept)]),
+            profit_slope=np.zeros(1),
+        )
+
+    follower: Any = SimpleNamespace(last=at(np.full(1, 0.5)), at=at)
+    problem: Any = SimpleNamespace(gain=1e-12)
+    assert 0.5 <= ascent(problem, follower).consumers <= 1

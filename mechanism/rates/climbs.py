@@ -57,11 +57,14 @@ def ascent(problem: RatesProblem, follower: Follower) -> Point:
     def slope(point: Point) -> Array:
         return point.consumers_slope + point.profit_slope
 
+    def welfare(point: Point) -> float:
+        return point.consumers + point.profit
+
     def loss(free: Array) -> tuple[float, Array]:
         point = follower.at(free)
         if point is None:
             return np.inf, np.zeros_like(free)
-        return -(point.consumers + point.profit), -slope(point)
+        return -welfare(point), -slope(point)
 
     start = follower.last
     options = {"maxiter": 100, "gtol": TOLD_BY_VALUES}
@@ -73,7 +76,8 @@ def ascent(problem: RatesProblem, follower: Follower) -> Point:
             break
         step = reach @ left
         nearer = follower.at(point.free + step)
-        if nearer is None:
+        # from a kink steps lead far off, to where nothing depends on rates and no slope is left
+        if nearer is None or welfare(nearer) < welfare(point) - problem.gain:
             break
         # what a slope takes to vanish, as the last step has it
         fell = left - slope(nearer)
