@@ -224,8 +224,10 @@ def test_what_would_overturn_it_has_a_line_where_it_is_known() -> None:
     (line,) = [one for one in lines(found, told) if "overturn" in one]
     assert line.index(
         "if the demand lost per unit of the rival's investment (security.rivalry) were above 0.5"
-        " (now 0.3), the advice would be to leave the market as it is."
-    ) < line.index("(cost.scale) were above 40 (now 12), the advice would be to permit an industry")
+        " (now 0.3), the advice just beyond would be to leave the market as it is."
+    ) < line.index(
+        "(cost.scale) were above 40 (now 12), the advice just beyond would be to permit an industry"
+    )
     assert "For any cost of public funds from 0 to 0.5 the kind of policy stays the same" in line
     assert "weight of profits" not in line
     assert len(lines(found, told)) <= 7

@@ -517,11 +517,11 @@ def test_what_was_searched_is_said() -> None:
     assert "searched" not in told(shipped("two_vendors"), "vcg_full_information")
     assert "searched" in told(shipped("exponential_cost"), "joint_profit")
     assert (
-        "no levels are worth more"
+        "no other rates would be worth more"
         not in told(shipped("two_vendors"), "linear_subsidies")["searched"].text
     )
     assert (
-        "no levels are worth more"
+        "no other rates would be worth more"
         in told(shipped("sharing_lowers_welfare"), "linear_subsidies")["searched"].text
     )
 

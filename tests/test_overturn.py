@@ -666,5 +666,5 @@ def test_an_evaluation_varies_numbers_of_the_market_unless_that_takes_long() -> 
         assert there is not None
         assert there.policy is not None
         assert there.policy.key == best
-    said = "Numbers of the market were not varied, as that may take minutes here: pigou evaluate"
+    said = "Numbers of the market were not varied, as that takes from seconds to minutes here:"
     assert any(said in line for line in dear.text)

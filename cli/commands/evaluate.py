@@ -62,8 +62,8 @@ def evaluate(
         typer.Option(
             "--switches",
             help=(
-                "What would overturn the answer: also at which parameters another policy wins where"
-                " that takes long (some markets, private types)."
+                "Vary the numbers of the market in looking for what would overturn the answer, also"
+                " where that takes long (private types, some markets); the standard always is."
             ),
         ),
     ] = False,
@@ -82,6 +82,12 @@ def evaluate(
     if out is not None and out.suffix.lower() in REPORTS and form is picture is None:
         from cli.commands.report import report
 
+        if switches or quick:
+            raise typer.BadParameter(
+                "a report decides by itself what is looked for; write the result as .json and"
+                " give that to pigou report",
+                param_hint="--switches" if switches else "--quick",
+            )
         report([case], out, quiet=quiet)
         return
     target = Target(out, [case])

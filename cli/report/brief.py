@@ -19,7 +19,7 @@ from mechanism.design.options import WhyNot
 from mechanism.design.rules import TAX_RULES
 from mechanism.report.answer import judged_by
 from mechanism.report.cautions import held_together, unenforced
-from mechanism.report.overturned import switched
+from mechanism.report.overturned import of_market, of_standard, switched, unmoved
 from mechanism.report.results import ComparisonRow
 from mechanism.report.words import amount, listed
 
@@ -223,11 +223,10 @@ def by_numbers(subject: Subject) -> str:
     """Which numbers of the market could overturn the answer."""
     told = subject.told
     if told.policy is None:
-        return "There is no answer that other numbers could overturn."
+        return "There is no answer to overturn."
     if told.robust is None:
         return "What could overturn it was not looked for."
-    numbers = [one for one in told.switching if not one.key.startswith("mechanism.")]
-    if numbers:
+    if numbers := of_market(told):
         return (
             f"{' '.join(switched(subject.found, numbers))} No other number of the market, alone,"
             " from half to twice its own value, would change it."
@@ -235,7 +234,8 @@ def by_numbers(subject: Subject) -> str:
     if not told.varied:
         return (
             "The numbers of the market were not varied: with something private that takes long."
-            " `pigou evaluate --switches` does it."
+            " `pigou evaluate --switches --out result.json` does it, and `pigou report result.json`"
+            " tells it."
         )
     return (
         "No number of the market, alone, from half to twice its own value, makes another policy the"
@@ -250,16 +250,12 @@ def overturned(subject: Subject) -> str:
     if policy is None:
         return out[0]
     if robust is not None:
-        winners = [key for key in robust.winners if key != policy.key]
-        others = [subject.policy(key).phrase if key else "no policy" for key in winners]
-        out.append(
-            f"Under other standards {listed(others)} can be best: where public money costs up to"
-            " half as much again as its face value, or profits count less."
-            if others
-            else "No other standard makes another policy the best, whether public money costs its"
-            " face value or half as much again, and whether profits count fully or not at all; its"
-            " rates and amounts are set anew for each."
-        )
+        moved = of_standard(told)
+        out.append(" ".join([*switched(subject.found, moved), *unmoved(subject.found, told)]))
+        known = {policy.key, *(one.to for one in moved)}
+        others = [subject.policy(key).phrase for key in robust.winners if key and key not in known]
+        if others:
+            out.append(f"Where both differ {listed(others)} can be best too.")
     said = subject.answer.get("sure")
     out.append(
         said or "How likely other numbers are is not part of the case, which states no uncertainty."

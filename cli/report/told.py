@@ -149,9 +149,9 @@ def reviewers(subject: Subject, page: Page) -> None:
         ),
         "Was sensitivity analysed?": (
             (
-                "For the two weights of the standard; not for the numbers of the market, as types"
-                " are private."
-                if subject.private
+                "For the two weights of the standard; not for the numbers of the market, which"
+                " takes long here."
+                if not subject.told.varied
                 else "Yes: every number of the market and both weights of the standard, one at a"
                 " time (What would overturn it)."
             )

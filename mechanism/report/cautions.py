@@ -443,6 +443,13 @@ def _far(about: _About) -> Iterator[Caution]:
     )
 
 
+OF_RATES, NO_OTHER = (
+    "no firm gains by other levels at these rates",
+    "that no other rates would be worth more",
+)
+"""What is searched for of rates."""
+
+
 def _searched(about: _About) -> Iterator[Caution]:
     found, policy = about.found, about.policy
     reason = ""
@@ -455,11 +462,9 @@ def _searched(about: _About) -> Iterator[Caution]:
     elif policy.source == "rates" and found.attainable is not None:
         best, scope = found.attainable, found.regimes[GOAL].certificate.scope
         proven = bool(best.proven[0]) and float(best.weight[0]) == 1 and scope == "proven"
-        reason = "no firm gains by other levels at these rates" + (
-            "" if proven else " and no levels are worth more"
-        )
+        reason = OF_RATES if proven else f"{OF_RATES} and {NO_OTHER}"
     elif policy.source == "rates":
-        reason = "no firm gains by other levels at these rates and no rates are worth more"
+        reason = f"{OF_RATES} and {NO_OTHER}"
     else:
         reason = (
             "no firm gains by other levels or reports"

@@ -19,18 +19,43 @@ if TYPE_CHECKING:
 FREE = ("nothing", "permission", "order")
 """What a policy may ask for that costs no public money."""
 SWITCHES = 3
-"""Parameters named of those that would overturn the recommendation, the nearest first."""
+"""Numbers of the market named of those that would overturn the recommendation, the nearest."""
 
 
 def told_overturned(found: Evaluation, told: Recommendation) -> str:
     """Where another policy would win, where that was asked."""
-    near = sorted(told.switching, key=lambda switch: _distance(found, switch))[:SWITCHES]
+    numbers = sorted(of_market(told), key=lambda switch: _distance(found, switch))
+    near = [*numbers[:SWITCHES], *of_standard(told)]
+    near.sort(key=lambda switch: _distance(found, switch))
     parts = switched(found, near)
+    if more := len({one.key for one in numbers} - {one.key for one in near}):
+        parts.append(
+            f"For {more} more {'number' if more == 1 else 'numbers'} of the market such a value"
+            " lies farther off (--format json has all)."
+        )
     if told.robust is not None and told.policy is not None:
-        parts += _unmoved(found, told)
+        parts += unmoved(found, told, varied=told.varied)
+        if told.policy.source == "rates":
+            parts += _dearer(found, told)
+        if not told.varied:
+            parts.append(
+                "Numbers of the market were not varied, as that takes from seconds to minutes here:"
+                " pigou evaluate --switches does it."
+            )
     said = " ".join(parts)
     alone = ", each number alone, the nearest first" if len(near) > 1 else ""
-    return f"What would overturn it{alone}: {said[0].lower()}{said[1:]}" if parts else ""
+    begin = f"What would overturn it{alone}" if near else "Nothing that was varied overturns it"
+    return f"{begin}: {said[0].lower()}{said[1:]}" if parts else ""
+
+
+def of_standard(told: Recommendation) -> list[Switch]:
+    """The switches along the numbers of the standard."""
+    return [one for one in told.switching if one.key.startswith("mechanism.")]
+
+
+def of_market(told: Recommendation) -> list[Switch]:
+    """The switches along the numbers of the market."""
+    return [one for one in told.switching if not one.key.startswith("mechanism.")]
 
 
 def switched(found: Evaluation, switches: Sequence[Switch]) -> list[str]:
@@ -48,13 +73,13 @@ def switched(found: Evaluation, switches: Sequence[Switch]) -> list[str]:
     return [f"If {', or '.join(some)}, {then}." for then, some in where.items()]
 
 
-def _unmoved(found: Evaluation, told: Recommendation) -> list[str]:
-    """Sentences that say what would not overturn the recommendation, and what was not tried."""
+def unmoved(found: Evaluation, told: Recommendation, varied: bool = False) -> list[str]:
+    """A sentence, if any, that says what of the standard would not overturn the recommendation and,
+    where they were `varied`, whether none of the market's numbers does."""
     assert told.policy is not None
-    out, firms, rates = [], found.case.market.firms, told.policy.source == "rates"
-    numbers = [switch for switch in told.switching if not switch.key.startswith("mechanism.")]
-    if told.varied and not numbers:
-        out.append("number of the market, alone, from half to twice its own value")
+    firms, rates = found.case.market.firms, told.policy.source == "rates"
+    none = varied and not of_market(told)
+    out = ["number of the market from half to twice its own value"] * none
     for key in PLANE:
         stretches: Sequence[Stretch] = getattr(told.robust, key)
         if stretches and all(one.policy == told.policy.key for one in stretches):
@@ -65,15 +90,8 @@ def _unmoved(found: Evaluation, told: Recommendation) -> list[str]:
         if rates
         else "the advice stays the same"
     )
-    said = [f"For {listed([f'any {one}' for one in out])} {kept}."] if out else []
-    if rates:
-        said += _dearer(found, told)
-    if not (numbers or told.varied):
-        said.append(
-            "Numbers of the market were not varied, as that may take minutes here: pigou evaluate"
-            " --switches does it."
-        )
-    return said
+    alone = ", each alone," if none or len(out) > 1 else ""
+    return [f"For {listed([f'any {one}' for one in out])}{alone} {kept}."] if out else []
 
 
 def _dearer(found: Evaluation, told: Recommendation) -> list[str]:
@@ -118,6 +136,7 @@ def unanswered(found: Evaluation, regime: str) -> str:
 def _then(found: Evaluation, switch: Switch) -> str:
     """What is advised beyond a switch."""
     if switch.to is not None:
-        return f"the advice would be to {policy_of(switch.to, found.case.market.firms).doing}"
+        doing = policy_of(switch.to, found.case.market.firms).doing
+        return f"the advice just beyond would be to {doing}"
     lacking = "some problem" if switch.lacks is None else unanswered(found, switch.lacks)
     return f"the model would give no advice, as {lacking} then has no solution"
