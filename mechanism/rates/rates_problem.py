@@ -156,14 +156,14 @@ class RatesProblem:
     def among(self, most: int) -> tuple[RatesProblem, Array]:
         """The problem of at most so many of its types, expectations over which are those of the
         polynomials through what they do, and the shares (n types, m) of each in what all of them
-        do; the problem itself where it has not twice as many or some would count for less
+        do; the problem itself where it has not three times as many or some would count for less
         than nothing."""
         every = self.game.size == self.types.size
         points = per_firm_points(self.types.points if every else self.types.types)[0]
         which = anchors(points, most)
         shares = lagrange(points[which], points)
         weights = self.game.weights @ shares
-        if 2 * most > self.game.size or (weights < 0).any():
+        if 3 * most > self.game.size or (weights < 0).any():
             return self, np.eye(self.game.size)
         by_rival = self.outside.shape[-1] > 1
         some = self.outside[:, which]
