@@ -18,7 +18,7 @@ from mechanism.casefile.json_schema import named
 from mechanism.casefile.policies import agreements, policy_of
 from mechanism.report.answer import judged_by
 from mechanism.report.cautions import held_together
-from mechanism.report.overturned import unanswered
+from mechanism.report.overturned import of_market, unanswered
 from mechanism.report.rungs import ASKS
 from mechanism.report.words import amount
 
@@ -178,7 +178,7 @@ def _patience(value: float | None) -> str:
 def overturn(subject: Subject, page: Page) -> None:
     """At which numbers another policy would win."""
     told = subject.told
-    if all(one.key.startswith("mechanism.") for one in told.switching):
+    if not of_market(told):
         page.sentence(by_numbers(subject))
     if told.switching:
         page.heading("Numbers at which the answer changes, each alone")

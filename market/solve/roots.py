@@ -49,10 +49,7 @@ def falling_zero(c0: Array, c1: Array, c2: Array, c3: Array) -> list[Array]:
         # Roots far beyond another are lost in its rounding; without c0 they solve a quadratic.
         lost = (np.abs(b) < 1e-6 * a**2) | (np.abs(c) < 1e-6 * np.abs(a) ** 3)
         if np.any(lost | (c0 == 0)):
-            half = (
-                -(c2 + np.where(c2 < 0, -1, 1) * np.sqrt(np.maximum(c2**2 - 4 * c1 * c3, 0.0))) / 2
-            )
-            roots.append(c1 / half)
+            roots.append(zeros(c1, c2, c3)[-1])
         t = np.array(roots)
         for _ in range(3):
             step = (c0 + t * (c1 + t * (c2 + t * c3))) / (c1 + t * (2 * c2 + t * 3 * c3))
